@@ -1,0 +1,144 @@
+use std::fmt;
+
+use crate::{AccountId, AuthorityId, Timestamp};
+
+/// The kinds of key an authority can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum KeyAlgorithm {
+    /// ECDSA on NIST P-256; the default.
+    #[default]
+    P256,
+    /// ECDSA on NIST P-384.
+    P384,
+    /// RSA with a modulus of 2048 bits.
+    Rsa2048,
+    /// RSA with a modulus of 3072 bits.
+    Rsa3072,
+    /// RSA with a modulus of 4096 bits.
+    Rsa4096,
+    /// Ed25519 (RFC 8410).
+    Ed25519,
+}
+
+/// The text names nothing of the kind; lists what it may be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {kind} {given:?}: use one of {allowed}")]
+pub struct UnknownName {
+    kind: &'static str,
+    given: String,
+    allowed: &'static str,
+}
+
+impl KeyAlgorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 6] =
+        [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::Ed25519];
+
+    /// The name used in the API, the configuration and the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::Rsa2048 => "RSA-2048",
+            Self::Rsa3072 => "RSA-3072",
+            Self::Rsa4096 => "RSA-4096",
+            Self::Ed25519 => "Ed25519",
+        }
+    }
+
+    /// The algorithm of that name, in any letter case.
+    pub fn from_name(name: &str) -> Result<Self, UnknownName> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
+            UnknownName {
+                kind: "key algorithm",
+                given: name.chars().take(40).collect(),
+                allowed: "P-256, P-384, RSA-2048, RSA-3072, RSA-4096, Ed25519",
+            }
+        })
+    }
+
+    /// How an authority with such a key signs.
+    pub const fn signature(self) -> SignatureAlgorithm {
+        match self {
+            Self::P256 => SignatureAlgorithm::EcdsaWithSha256,
+            Self::P384 => SignatureAlgorithm::EcdsaWithSha384,
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => SignatureAlgorithm::Sha256WithRsa,
+            Self::Ed25519 => SignatureAlgorithm::PureEd25519,
+        }
+    }
+}
+
+impl fmt::Display for KeyAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a certificate is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignatureAlgorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Sha256WithRsa,
+    /// ECDSA with SHA-256.
+    EcdsaWithSha256,
+    /// ECDSA with SHA-384.
+    EcdsaWithSha384,
+    /// Ed25519 (RFC 8410).
+    PureEd25519,
+}
+
+impl SignatureAlgorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 4] =
+        [Self::Sha256WithRsa, Self::EcdsaWithSha256, Self::EcdsaWithSha384, Self::PureEd25519];
+
+    /// The API's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha256WithRsa => "SHA256WithRSA",
+            Self::EcdsaWithSha256 => "ECDSAWithSHA256",
+            Self::EcdsaWithSha384 => "ECDSAWithSHA384",
+            Self::PureEd25519 => "PureEd25519",
+        }
+    }
+
+    /// The algorithm the API's word names.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+}
+
+/// A certificate authority as it is remembered.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthorityRecord {
+    /// Its id.
+    pub id: AuthorityId,
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// Its display name.
+    pub name: String,
+    /// The kind of its key.
+    pub algorithm: KeyAlgorithm,
+    /// Its certificate, DER.
+    pub certificate_der: Vec<u8>,
+    /// Its private key (PKCS #8), sealed under the master key with the authority's id bound in.
+    pub sealed_key: Vec<u8>,
+    /// Base address of the public responder, without a slash at the end; frozen, because it stands in certificates.
+    pub public_url: String,
+    /// `notBefore` of its certificate.
+    pub created_on: Timestamp,
+    /// `notAfter` of its certificate.
+    pub expires_on: Timestamp,
+}
+
+impl fmt::Debug for AuthorityRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorityRecord")
+            .field("id", &self.id)
+            .field("account", &self.account)
+            .field("name", &self.name)
+            .field("algorithm", &self.algorithm)
+            .field("expires_on", &self.expires_on)
+            .finish_non_exhaustive()
+    }
+}

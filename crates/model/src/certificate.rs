@@ -1,0 +1,129 @@
+use std::fmt;
+
+use crate::id::write_hex;
+use crate::{AuthorityId, CertificateId, SignatureAlgorithm, Status, Timestamp, ZoneId};
+
+/// A serial number: exactly 20 octets, positive, top bit clear (RFC 5280 §4.1.2.2).
+///
+/// Kept as raw octets: a serial stripped of leading zeros is a different key in somebody else's table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SerialNumber([u8; 20]);
+
+impl SerialNumber {
+    /// The serial number from 20 random octets: the top bit is cleared, the next set, so that the number is positive
+    /// and its DER form has exactly 20 octets. 158 random bits remain; CAs must have at least 64.
+    pub const fn from_random(mut octets: [u8; 20]) -> Self {
+        octets[0] = octets[0] & 0x7f | 0x40;
+        Self(octets)
+    }
+
+    /// The serial number with these stored octets.
+    pub const fn from_bytes(octets: [u8; 20]) -> Self {
+        Self(octets)
+    }
+
+    /// The 20 octets.
+    pub const fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+
+    /// Which of the 128 CRL shards of its authority the certificate belongs to: the low 7 bits.
+    pub const fn shard(&self) -> u8 {
+        self.0[19] & 0x7f
+    }
+}
+
+/// 40 lower-case hex digits.
+impl fmt::Display for SerialNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl fmt::Debug for SerialNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SerialNumber({self})")
+    }
+}
+
+/// The subject attributes the API shows; the first value of each kind, empty where the CSR has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SubjectFields {
+    /// CN, 2.5.4.3.
+    pub common_name: String,
+    /// C, 2.5.4.6.
+    pub country: String,
+    /// ST, 2.5.4.8.
+    pub state: String,
+    /// L, 2.5.4.7.
+    pub location: String,
+    /// O, 2.5.4.10.
+    pub organization: String,
+    /// OU, 2.5.4.11.
+    pub organizational_unit: String,
+}
+
+/// The authority as a certificate names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorityRef {
+    /// Its id.
+    pub id: AuthorityId,
+    /// Its display name.
+    pub name: String,
+}
+
+/// One issued certificate as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateRecord {
+    /// Its id; time-ordered.
+    pub id: CertificateId,
+    /// The zone it was issued in.
+    pub zone: ZoneId,
+    /// The authority that signed it.
+    pub authority: AuthorityRef,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Its serial number, unique for its authority.
+    pub serial: SerialNumber,
+    /// Subject attributes to show.
+    pub subject: SubjectFields,
+    /// `notBefore`; a whole minute.
+    pub issued_on: Timestamp,
+    /// `notAfter`; exactly `validity_days` days later.
+    pub expires_on: Timestamp,
+    /// The requested validity.
+    pub validity_days: u32,
+    /// How it is signed.
+    pub signature: SignatureAlgorithm,
+    /// SHA-256 of `der`.
+    pub fingerprint_sha256: [u8; 32],
+    /// Subject key identifier: SHA-1 of the public key bits (RFC 5280 §4.2.1.2, method 1).
+    pub ski: [u8; 20],
+    /// The certificate itself.
+    pub der: Vec<u8>,
+    /// The request exactly as it was sent.
+    pub csr: String,
+    /// When the last revocation was accepted; `None` while active or being reactivated.
+    pub revoked_on: Option<Timestamp>,
+}
+
+/// How many certificates of a zone are in each status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals([u64; 4]);
+
+impl Totals {
+    /// From the counts in the order of [`Status::ALL`].
+    pub const fn new(counts: [u64; 4]) -> Self {
+        Self(counts)
+    }
+
+    /// How many are in `status`.
+    pub const fn of(&self, status: Status) -> u64 {
+        self.0[status.code() as usize]
+    }
+
+    /// How many there are.
+    pub const fn all(&self) -> u64 {
+        self.0[0] + self.0[1] + self.0[2] + self.0[3]
+    }
+}

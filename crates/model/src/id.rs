@@ -1,0 +1,231 @@
+//! Identifiers. All but [`AuthorityId`] are 16 bytes written as 32 lower-case hex digits, as the API does.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Random, Timestamp};
+
+/// The text is not an identifier of the expected form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an identifier: expected {expected}")]
+pub struct ParseIdError {
+    expected: &'static str,
+}
+
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// The id with these 16 bytes.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 16 bytes, as stored.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+
+            /// A new id that sorts after those of earlier milliseconds (UUIDv7 layout, RFC 9562 §5.7), so that an
+            /// index on it grows at its end.
+            pub fn time_ordered(now: Timestamp, random: &dyn Random) -> Self {
+                Self(uuid_v7(now, random))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(f, &self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                read_hex(text).map(Self).ok_or(ParseIdError { expected: "32 hexadecimal digits" })
+            }
+        }
+    };
+}
+
+hex_id!(
+    /// A zone: the domain that certificates are issued for.
+    ZoneId
+);
+hex_id!(
+    /// An account: owns zones and one managed authority.
+    AccountId
+);
+hex_id!(
+    /// A client certificate.
+    CertificateId
+);
+hex_id!(
+    /// An API token (not its secret value).
+    TokenId
+);
+hex_id!(
+    /// A user: owns API tokens.
+    UserId
+);
+
+/// A certificate authority, written as a UUID of 36 characters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AuthorityId([u8; 16]);
+
+impl AuthorityId {
+    /// The id with these 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes, as stored.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// A new id in UUIDv7 layout (RFC 9562 §5.7).
+    pub fn time_ordered(now: Timestamp, random: &dyn Random) -> Self {
+        Self(uuid_v7(now, random))
+    }
+
+    /// The 32 hex digits without hyphens, as they stand in the authority's common name.
+    pub fn simple(&self) -> impl fmt::Display + '_ {
+        struct Simple<'a>(&'a [u8; 16]);
+        impl fmt::Display for Simple<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(f, self.0)
+            }
+        }
+        Simple(&self.0)
+    }
+}
+
+impl fmt::Display for AuthorityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, part) in [&self.0[..4], &self.0[4..6], &self.0[6..8], &self.0[8..10], &self.0[10..]]
+            .into_iter()
+            .enumerate()
+        {
+            if index > 0 {
+                f.write_str("-")?;
+            }
+            write_hex(f, part)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for AuthorityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuthorityId({self})")
+    }
+}
+
+impl FromStr for AuthorityId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let error = ParseIdError { expected: "a UUID of 36 characters" };
+        let hyphens = text.len() == 36 && [8, 13, 18, 23].iter().all(|&at| text.as_bytes()[at] == b'-');
+        if !hyphens {
+            return Err(error);
+        }
+        let digits: String = text.split('-').collect();
+        read_hex(&digits).map(Self).ok_or(error)
+    }
+}
+
+fn uuid_v7(now: Timestamp, random: &dyn Random) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    random.fill(&mut bytes[6..]);
+    let milliseconds = now.unix_microseconds().div_euclid(1000);
+    bytes[..6].copy_from_slice(&milliseconds.to_be_bytes()[2..]);
+    bytes[6] = bytes[6] & 0x0f | 0x70; // version 7
+    bytes[8] = bytes[8] & 0x3f | 0x80; // variant
+    bytes
+}
+
+pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 64];
+    for chunk in bytes.chunks(32) {
+        for (pair, byte) in text.chunks_exact_mut(2).zip(chunk) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        let written = &text[..chunk.len() * 2];
+        f.write_str(std::str::from_utf8(written).expect("hex digits are ASCII"))?;
+    }
+    Ok(())
+}
+
+fn read_hex(text: &str) -> Option<[u8; 16]> {
+    let text = text.as_bytes();
+    if text.len() != 32 {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sevens;
+    impl Random for Sevens {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0x77);
+        }
+    }
+
+    #[test]
+    fn ids_round_trip_and_refuse_anything_else() {
+        let id: ZoneId = "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap();
+        assert_eq!(id.to_string(), "023e105f4ecef8ad9ca31a8372d0c353");
+        assert_eq!("023E105F4ECEF8AD9CA31A8372D0C353".parse(), Ok(id));
+        for bad in [
+            "",
+            "023e",
+            "023e105f4ecef8ad9ca31a8372d0c35g",
+            "+23e105f4ecef8ad9ca31a8372d0c353",
+            "é23e105f4ecef8ad9ca31a8372d0c35",
+        ] {
+            assert!(bad.parse::<ZoneId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn authority_ids_are_uuids() {
+        let text = "b2134436-2555-4acf-be5b-26c48136575e";
+        let id: AuthorityId = text.parse().unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(id.simple().to_string(), "b213443625554acfbe5b26c48136575e");
+        assert!("b213443625554acfbe5b26c48136575e".parse::<AuthorityId>().is_err());
+        assert!("b2134436-2555-4acf-be5b+26c48136575e".parse::<AuthorityId>().is_err());
+        assert!("b2134436-2555-4acf-be5b-26c48136-75e".parse::<AuthorityId>().is_err());
+    }
+
+    #[test]
+    fn time_ordered_ids_sort_by_their_millisecond() {
+        let earlier = CertificateId::time_ordered(Timestamp::from_unix(1_700_000_000), &Sevens);
+        let later = CertificateId::time_ordered(Timestamp::from_unix(1_700_000_001), &Sevens);
+        assert!(earlier < later);
+        assert_eq!(earlier.to_string(), "018bcfe568007777b777777777777777");
+    }
+}

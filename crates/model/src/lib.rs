@@ -1,0 +1,28 @@
+//! Ids, records, the status machine, the clock and the page: what every other crate of certgate names things with.
+//!
+//! Nothing here performs I/O, reads a clock or draws a random number.
+
+mod authority;
+mod certificate;
+mod id;
+mod page;
+mod random;
+mod status;
+mod tenant;
+mod time;
+mod token;
+
+pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownName};
+pub use certificate::{AuthorityRef, CertificateRecord, SerialNumber, SubjectFields, Totals};
+pub use id::{AccountId, AuthorityId, CertificateId, ParseIdError, TokenId, UserId, ZoneId};
+pub use page::{
+    AccountFilter, CertificateQuery, Direction, Join, Page, Slice, TextMatch, Visible, ZoneFilter, ZoneOrder,
+};
+pub use random::Random;
+pub use status::{Event, Status, Transition};
+pub use tenant::{AccountRecord, Installation, UserRecord, ZoneRecord};
+pub use time::{Clock, ParseTimestampError, SECONDS_PER_DAY, Timestamp};
+pub use token::{
+    AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, TokenHash, TokenRecord, TokenState,
+    UnknownPermissionGroup, UnknownResource,
+};

@@ -1,0 +1,139 @@
+use std::fmt;
+
+/// The life cycle of a certificate. `pending_*` is accepted and durable, but not yet in force everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Valid and not revoked.
+    Active,
+    /// Restored; not every publication says so yet.
+    PendingReactivation,
+    /// Revoked; not every publication says so yet.
+    PendingRevocation,
+    /// Revoked, in force everywhere.
+    Revoked,
+}
+
+/// What can happen to a certificate's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody revokes it (DELETE).
+    Revoke,
+    /// Somebody restores it (PATCH).
+    Reactivate,
+    /// Every publication and enforcement point has acknowledged the last change.
+    Settle,
+}
+
+/// What an event does to a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transition {
+    /// The status changes to this one.
+    To(Status),
+    /// Nothing to do: the answer is the unchanged certificate.
+    Unchanged,
+    /// The event is an error in this status.
+    Refused,
+}
+
+impl Status {
+    /// Every status, in the order of [`Status::code`].
+    pub const ALL: [Self; 4] =
+        [Self::Active, Self::PendingReactivation, Self::PendingRevocation, Self::Revoked];
+
+    /// The whole status machine.
+    pub const fn on(self, event: Event) -> Transition {
+        use Event::{Reactivate, Revoke, Settle};
+        use Status::{Active, PendingReactivation, PendingRevocation, Revoked};
+        use Transition::{Refused, To, Unchanged};
+        match (self, event) {
+            (Active, Revoke) => To(PendingRevocation),
+            (Active, Reactivate) => Unchanged,
+            (Active, Settle) => Unchanged,
+            (PendingRevocation, Revoke) => Unchanged,
+            (PendingRevocation, Reactivate) => To(PendingReactivation),
+            (PendingRevocation, Settle) => To(Revoked),
+            (Revoked, Revoke) => Refused,
+            (Revoked, Reactivate) => To(PendingReactivation),
+            (Revoked, Settle) => Unchanged,
+            (PendingReactivation, Revoke) => To(PendingRevocation),
+            (PendingReactivation, Reactivate) => Unchanged,
+            (PendingReactivation, Settle) => To(Active),
+        }
+    }
+
+    /// Whether the last change still waits to be in force everywhere.
+    pub const fn is_pending(self) -> bool {
+        matches!(self, Self::PendingReactivation | Self::PendingRevocation)
+    }
+
+    /// The API's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::PendingReactivation => "pending_reactivation",
+            Self::PendingRevocation => "pending_revocation",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// The status the API's word names, in any letter case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The number it is stored as.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Active => 0,
+            Self::PendingReactivation => 1,
+            Self::PendingRevocation => 2,
+            Self::Revoked => 3,
+        }
+    }
+
+    /// The status stored as this number.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_codes_round_trip() {
+        for status in Status::ALL {
+            assert_eq!(Status::from_name(&status.name().to_uppercase()), Some(status));
+            assert_eq!(Status::from_code(status.code()), Some(status));
+        }
+        assert_eq!(Status::from_name("all"), None);
+        assert_eq!(Status::from_code(4), None);
+    }
+
+    #[test]
+    fn settling_ends_every_pending_status_and_touches_no_other() {
+        for status in Status::ALL {
+            match status.on(Event::Settle) {
+                Transition::To(next) => assert!(status.is_pending() && !next.is_pending()),
+                other => assert!(!status.is_pending() && other == Transition::Unchanged),
+            }
+        }
+    }
+
+    #[test]
+    fn only_revoking_what_is_revoked_is_refused() {
+        for status in Status::ALL {
+            for event in [Event::Revoke, Event::Reactivate, Event::Settle] {
+                let refused = status.on(event) == Transition::Refused;
+                assert_eq!(refused, (status, event) == (Status::Revoked, Event::Revoke));
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+use std::fmt;
+use std::str::FromStr;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Seconds of a civil day in Unix time.
+pub const SECONDS_PER_DAY: i64 = 86_400;
+
+/// Where the current instant comes from. An argument everywhere, so that tests can set it.
+pub trait Clock: Send + Sync {
+    /// The current instant.
+    fn now(&self) -> Timestamp;
+}
+
+/// An instant in UTC, microseconds since the Unix epoch, between the years 1 and 9999.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// The text is not an RFC 3339 instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 time such as 2033-02-20T23:18:00Z")]
+pub struct ParseTimestampError;
+
+impl Timestamp {
+    /// From whole seconds since the Unix epoch.
+    pub const fn from_unix(seconds: i64) -> Self {
+        Self(seconds * 1_000_000)
+    }
+
+    /// From microseconds since the Unix epoch.
+    pub const fn from_unix_microseconds(microseconds: i64) -> Self {
+        Self(microseconds)
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    pub const fn unix(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn unix_microseconds(self) -> i64 {
+        self.0
+    }
+
+    /// Cut to the minute it lies in (API: `issued_on` and `expires_on` are whole minutes).
+    pub const fn cut_to_minute(self) -> Self {
+        Self(self.0.div_euclid(60_000_000) * 60_000_000)
+    }
+
+    /// This instant moved by `seconds`.
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0 + seconds * 1_000_000)
+    }
+
+    /// This instant moved by `days` of 86,400 seconds.
+    pub const fn plus_days(self, days: u32) -> Self {
+        self.plus_seconds(days as i64 * SECONDS_PER_DAY)
+    }
+}
+
+/// RFC 3339 in UTC with `Z`; a fraction only where there is one, trailing zeros dropped.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = OffsetDateTime::from_unix_timestamp(self.unix()).map_err(|_| fmt::Error)?;
+        let (year, month, day) = moment.to_calendar_date();
+        let (hour, minute, second) = moment.to_hms();
+        write!(f, "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}", u8::from(month))?;
+        let fraction = self.0.rem_euclid(1_000_000);
+        if fraction > 0 {
+            let digits = format!("{fraction:06}");
+            write!(f, ".{}", digits.trim_end_matches('0'))?;
+        }
+        f.write_str("Z")
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = ParseTimestampError;
+
+    fn from_str(text: &str) -> Result<Self, ParseTimestampError> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| ParseTimestampError)?;
+        let microseconds = moment.unix_timestamp_nanos().div_euclid(1000);
+        i64::try_from(microseconds).map(Self).map_err(|_| ParseTimestampError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_rfc_3339_and_reads_it_back() {
+        for text in [
+            "2033-02-20T23:18:00Z",
+            "1970-01-01T00:00:00Z",
+            "2014-01-01T05:20:00.12345Z",
+            "1969-12-31T23:59:59.000001Z",
+        ] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            "2033-02-20T23:18:00+02:00".parse::<Timestamp>().unwrap().to_string(),
+            "2033-02-20T21:18:00Z"
+        );
+        for bad in ["", "2033-02-20", "2033-02-30T00:00:00Z", "99999-01-01T00:00:00Z", "now"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn minutes_are_cut_downwards_also_before_1970() {
+        assert_eq!(Timestamp::from_unix(119).cut_to_minute(), Timestamp::from_unix(60));
+        assert_eq!(Timestamp::from_unix(-1).cut_to_minute(), Timestamp::from_unix(-60));
+    }
+}

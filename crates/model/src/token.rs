@@ -1,0 +1,314 @@
+//! API tokens: who may do what, where, from which address, and for how long.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::{AccountId, Timestamp, TokenId, UserId, ZoneId};
+
+/// What a permission group applies to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The user and its tokens.
+    User,
+    /// Accounts.
+    Account,
+    /// Zones.
+    Zone,
+}
+
+impl Scope {
+    /// The API's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "com.cloudflare.api.user",
+            Self::Account => "com.cloudflare.api.account",
+            Self::Zone => "com.cloudflare.api.account.zone",
+        }
+    }
+}
+
+/// A permission that a token can hold. The ids are those of Cloudflare's public list, so that existing Terraform code
+/// names the same things here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PermissionGroup {
+    /// Read client certificates of a zone.
+    SslAndCertificatesRead,
+    /// Issue, revoke and reactivate client certificates of a zone.
+    SslAndCertificatesWrite,
+    /// Read zones.
+    ZoneRead,
+    /// Make and delete zones.
+    ZoneWrite,
+    /// Read accounts.
+    AccountSettingsRead,
+    /// Make and delete accounts.
+    AccountSettingsWrite,
+    /// Read API tokens.
+    ApiTokensRead,
+    /// Make, change and delete API tokens.
+    ApiTokensWrite,
+    /// Read the user.
+    UserDetailsRead,
+}
+
+/// No permission group has this id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown permission group; GET /user/tokens/permission_groups lists them")]
+pub struct UnknownPermissionGroup;
+
+impl PermissionGroup {
+    /// Every permission group.
+    pub const ALL: [Self; 9] = [
+        Self::AccountSettingsRead,
+        Self::AccountSettingsWrite,
+        Self::ApiTokensRead,
+        Self::ApiTokensWrite,
+        Self::SslAndCertificatesRead,
+        Self::SslAndCertificatesWrite,
+        Self::UserDetailsRead,
+        Self::ZoneRead,
+        Self::ZoneWrite,
+    ];
+
+    /// Its id: 32 lower-case hex digits.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::SslAndCertificatesRead => "7b7216b327b04b8fbc8f524e1f9b7531",
+            Self::SslAndCertificatesWrite => "c03055bc037c4ea9afb9a9f104b7b721",
+            Self::ZoneRead => "c8fed203ed3043cba015a93ad1616f1f",
+            Self::ZoneWrite => "e6d2666161e84845a636613608cee8d5",
+            Self::AccountSettingsRead => "c1fde68c7bcc44588cbb6ddbc16d6480",
+            Self::AccountSettingsWrite => "1af1fa2adc104452b74a9a3364202f20",
+            Self::ApiTokensRead => "0cc3a61731504c89b99ec1be78b77aa0",
+            Self::ApiTokensWrite => "686d18d5ac6c441c867cbf6771e58a0a",
+            Self::UserDetailsRead => "8acbe5bb0d54464ab867149d7f7cf8ac",
+        }
+    }
+
+    /// Its name, for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SslAndCertificatesRead => "SSL and Certificates Read",
+            Self::SslAndCertificatesWrite => "SSL and Certificates Write",
+            Self::ZoneRead => "Zone Read",
+            Self::ZoneWrite => "Zone Write",
+            Self::AccountSettingsRead => "Account Settings Read",
+            Self::AccountSettingsWrite => "Account Settings Write",
+            Self::ApiTokensRead => "API Tokens Read",
+            Self::ApiTokensWrite => "API Tokens Write",
+            Self::UserDetailsRead => "User Details Read",
+        }
+    }
+
+    /// What it applies to.
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::SslAndCertificatesRead
+            | Self::SslAndCertificatesWrite
+            | Self::ZoneRead
+            | Self::ZoneWrite => Scope::Zone,
+            Self::AccountSettingsRead | Self::AccountSettingsWrite => Scope::Account,
+            Self::ApiTokensRead | Self::ApiTokensWrite | Self::UserDetailsRead => Scope::User,
+        }
+    }
+
+    /// Whether whoever holds `self` may do what needs `needed`: itself, or the reading that a writing includes.
+    pub fn includes(self, needed: Self) -> bool {
+        self == needed
+            || matches!(
+                (self, needed),
+                (Self::SslAndCertificatesWrite, Self::SslAndCertificatesRead)
+                    | (Self::ZoneWrite, Self::ZoneRead)
+                    | (Self::AccountSettingsWrite, Self::AccountSettingsRead)
+                    | (Self::ApiTokensWrite, Self::ApiTokensRead)
+            )
+    }
+}
+
+impl FromStr for PermissionGroup {
+    type Err = UnknownPermissionGroup;
+
+    fn from_str(id: &str) -> Result<Self, UnknownPermissionGroup> {
+        Self::ALL.into_iter().find(|group| group.id().eq_ignore_ascii_case(id)).ok_or(UnknownPermissionGroup)
+    }
+}
+
+/// What a policy is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// `com.cloudflare.api.user.<id>`: one user.
+    User(UserId),
+    /// `com.cloudflare.api.account.*`: every account, and its zones.
+    AllAccounts,
+    /// `com.cloudflare.api.account.<id>`: one account, and its zones.
+    Account(AccountId),
+    /// `com.cloudflare.api.account.zone.*`: every zone.
+    AllZones,
+    /// `com.cloudflare.api.account.zone.<id>`: one zone.
+    Zone(ZoneId),
+    /// `com.cloudflare.api.account.<id>` → `com.cloudflare.api.account.zone.*`: every zone of one account.
+    ZonesOfAccount(AccountId),
+}
+
+/// The text names no resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unknown resource; use com.cloudflare.api.account.zone.<zone id>, com.cloudflare.api.account.<account id> or \
+     com.cloudflare.api.user.<user id> (`*` for the id means all accounts or zones)"
+)]
+pub struct UnknownResource;
+
+impl FromStr for Resource {
+    type Err = UnknownResource;
+
+    fn from_str(text: &str) -> Result<Self, UnknownResource> {
+        let rest = text.strip_prefix("com.cloudflare.api.").ok_or(UnknownResource)?;
+        let parsed = match rest.split('.').collect::<Vec<_>>()[..] {
+            ["user", id] => id.parse().map(Self::User),
+            ["account", "*"] => Ok(Self::AllAccounts),
+            ["account", "zone", "*"] => Ok(Self::AllZones),
+            ["account", "zone", id] => id.parse().map(Self::Zone),
+            ["account", id] => id.parse().map(Self::Account),
+            _ => return Err(UnknownResource),
+        };
+        parsed.map_err(|_| UnknownResource)
+    }
+}
+
+/// The flat form; [`Resource::ZonesOfAccount`], which the API nests, prints as the account.
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "com.cloudflare.api.user.{id}"),
+            Self::AllAccounts => f.write_str("com.cloudflare.api.account.*"),
+            Self::Account(id) | Self::ZonesOfAccount(id) => write!(f, "com.cloudflare.api.account.{id}"),
+            Self::AllZones => f.write_str("com.cloudflare.api.account.zone.*"),
+            Self::Zone(id) => write!(f, "com.cloudflare.api.account.zone.{id}"),
+        }
+    }
+}
+
+/// Whether a policy grants or refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Grants.
+    Allow,
+    /// Refuses, whatever another policy grants.
+    Deny,
+}
+
+/// One policy of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Its id: 32 hex digits.
+    pub id: String,
+    /// Whether it grants or refuses.
+    pub effect: Effect,
+    /// Which permissions.
+    pub permission_groups: Vec<PermissionGroup>,
+    /// On what.
+    pub resources: Vec<Resource>,
+}
+
+/// A block of addresses in CIDR notation; a single address is the block with the full prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressBlock {
+    /// As it was written, to be echoed.
+    pub text: String,
+    /// Network address.
+    pub address: IpAddr,
+    /// Prefix length, at most 32 (IPv4) or 128 (IPv6).
+    pub prefix_length: u8,
+}
+
+/// Whether a token is switched on. That it has expired follows from its dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenState {
+    /// Works while its dates allow.
+    Active,
+    /// Switched off by its owner.
+    Disabled,
+}
+
+/// SHA-256 of a token's secret value: what is stored and looked up instead of it.
+///
+/// A plain hash is enough: the value has 240 random bits, so there is nothing to guess.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(…)")
+    }
+}
+
+/// An API token as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Its id.
+    pub id: TokenId,
+    /// The user it belongs to.
+    pub user: UserId,
+    /// Its name.
+    pub name: String,
+    /// Hash of its value.
+    pub hash: TokenHash,
+    /// Whether it is switched on.
+    pub state: TokenState,
+    /// What it may do.
+    pub policies: Vec<Policy>,
+    /// Addresses it may come from; empty is anywhere.
+    pub allowed_addresses: Vec<AddressBlock>,
+    /// Addresses it must not come from.
+    pub refused_addresses: Vec<AddressBlock>,
+    /// Not valid before.
+    pub not_before: Option<Timestamp>,
+    /// Not valid from this instant on.
+    pub expires_on: Option<Timestamp>,
+    /// When it was made.
+    pub issued_on: Timestamp,
+    /// When it was last changed.
+    pub modified_on: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resources_round_trip() {
+        for text in [
+            "com.cloudflare.api.user.023e105f4ecef8ad9ca31a8372d0c353",
+            "com.cloudflare.api.account.*",
+            "com.cloudflare.api.account.023e105f4ecef8ad9ca31a8372d0c353",
+            "com.cloudflare.api.account.zone.*",
+            "com.cloudflare.api.account.zone.023e105f4ecef8ad9ca31a8372d0c353",
+        ] {
+            assert_eq!(text.parse::<Resource>().unwrap().to_string(), text);
+        }
+        for bad in [
+            "",
+            "*",
+            "com.cloudflare.api.",
+            "com.cloudflare.api.user.*",
+            "com.cloudflare.api.account.zone",
+            "com.cloudflare.api.account.zone.1",
+            "com.cloudflare.edge.r2.bucket.*",
+        ] {
+            assert_eq!(bad.parse::<Resource>(), Err(UnknownResource), "{bad}");
+        }
+    }
+
+    #[test]
+    fn writing_includes_reading_of_the_same_thing_only() {
+        use PermissionGroup::{SslAndCertificatesRead, SslAndCertificatesWrite, ZoneRead};
+        assert!(SslAndCertificatesWrite.includes(SslAndCertificatesRead));
+        assert!(!SslAndCertificatesRead.includes(SslAndCertificatesWrite));
+        assert!(!SslAndCertificatesWrite.includes(ZoneRead));
+        for group in PermissionGroup::ALL {
+            assert!(group.includes(group));
+            assert_eq!(group.id().parse(), Ok(group));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Bytes in, bytes out: certificate signing requests, certificates and the keys that sign them.

@@ -1,0 +1,3 @@
+//! The certgate executable.
+
+fn main() {}

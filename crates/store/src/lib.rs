@@ -1,0 +1,11 @@
+//! What certgate remembers: the verbs of the store and their SQLite implementation.
+//!
+//! One verb is one transaction. What a verb returned is durable: it survives power loss. Changes of state are
+//! compare-and-set. No verb does work that grows with the number of certificates, except [`ReadStore::check`].
+
+mod verbs;
+
+pub use verbs::{
+    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, ReadStore, Settled, StatusChange,
+    Store, StoreError, ZoneDeleted, ZoneRecorded,
+};

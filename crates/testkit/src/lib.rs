@@ -1,0 +1,1 @@
+//! Development only: a fake clock, seeded randomness and request builders for tests.
