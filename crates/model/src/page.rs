@@ -28,17 +28,21 @@ pub struct CertificateQuery {
 }
 
 /// What the caller may see of a list of accounts or zones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Visible {
+///
+/// Seen is what `all`, `accounts` or `zones` names and neither `except_accounts` nor `except_zones` does. In a list of
+/// accounts the members about zones count for nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Visible {
     /// Everything.
-    All,
-    /// These zones, and all zones of these accounts (in a list of accounts: these accounts only).
-    Only {
-        /// Accounts seen as a whole.
-        accounts: Vec<AccountId>,
-        /// Single zones.
-        zones: Vec<ZoneId>,
-    },
+    pub all: bool,
+    /// All of these accounts.
+    pub accounts: Vec<AccountId>,
+    /// These zones.
+    pub zones: Vec<ZoneId>,
+    /// Nothing of these accounts.
+    pub except_accounts: Vec<AccountId>,
+    /// None of these zones.
+    pub except_zones: Vec<ZoneId>,
 }
 
 /// A condition on a name. Letter case does not matter.

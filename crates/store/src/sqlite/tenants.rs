@@ -84,9 +84,11 @@ pub(super) fn accounts(
     slice: Slice,
 ) -> Result<Page<AccountRecord>, StoreError> {
     let mut condition = Condition::new("deleted_at IS NULL");
-    if let Visible::Only { accounts, .. } = &filter.visible {
-        condition.and_one_of("id", accounts.iter().map(|id| id.as_bytes().to_vec().into()));
+    let Visible { all, accounts, except_accounts, .. } = &filter.visible;
+    if !all {
+        condition.and_one_of("id", account_ids(accounts));
     }
+    condition.and_none_of("id", account_ids(except_accounts));
     if let Some(name) = &filter.name {
         condition.text.push_str(" AND ");
         condition.matches("folded_name", name);
@@ -101,6 +103,14 @@ pub(super) fn accounts(
         slice,
         account_row,
     )
+}
+
+fn account_ids(ids: &[AccountId]) -> impl Iterator<Item = Value> + '_ {
+    ids.iter().map(|id| id.as_bytes().to_vec().into())
+}
+
+fn zone_ids(ids: &[ZoneId]) -> impl Iterator<Item = Value> + '_ {
+    ids.iter().map(|id| id.as_bytes().to_vec().into())
 }
 
 /// Stores a new account.
@@ -194,13 +204,16 @@ pub(super) fn zones(
     slice: Slice,
 ) -> Result<Page<ZoneRecord>, StoreError> {
     let mut condition = Condition::new("zones.deleted_at IS NULL");
-    if let Visible::Only { accounts, zones } = &filter.visible {
+    let Visible { all, accounts, zones, except_accounts, except_zones } = &filter.visible;
+    if !all {
         condition.text.push_str(" AND (");
-        condition.one_of("zones.account", accounts.iter().map(|id| id.as_bytes().to_vec().into()));
+        condition.one_of("zones.account", account_ids(accounts));
         condition.text.push_str(" OR ");
-        condition.one_of("zones.id", zones.iter().map(|id| id.as_bytes().to_vec().into()));
+        condition.one_of("zones.id", zone_ids(zones));
         condition.text.push(')');
     }
+    condition.and_none_of("zones.account", account_ids(except_accounts));
+    condition.and_none_of("zones.id", zone_ids(except_zones));
     condition.and_zone_filter(filter);
     let direction = direction(filter.direction);
     let order = match filter.order {
@@ -322,6 +335,12 @@ impl Condition {
     fn and_one_of(&mut self, column: &str, values: impl Iterator<Item = Value>) {
         self.text.push_str(" AND ");
         self.one_of(column, values);
+    }
+
+    fn and_none_of(&mut self, column: &str, values: impl Iterator<Item = Value>) {
+        self.text.push_str(" AND NOT (");
+        self.one_of(column, values);
+        self.text.push(')');
     }
 
     /// Nothing is one of no values: `IN ()` is no standard SQL.

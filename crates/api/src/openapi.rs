@@ -1,0 +1,196 @@
+//! The OpenAPI document, made from the handlers.
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Info, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::envelope::{Message, ResultInfo};
+use crate::error::ErrorItem;
+use crate::router;
+
+/// A successful answer.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the envelope")]
+pub(crate) struct Answer<T: ToSchema> {
+    /// Always `true`.
+    success: bool,
+    #[schema(value_type = Vec<ErrorItem<'static>>)]
+    errors: [(); 0],
+    messages: Vec<Message>,
+    result: T,
+}
+
+/// A page of a list.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the envelope")]
+pub(crate) struct PageAnswer<T: ToSchema> {
+    /// Always `true`.
+    success: bool,
+    #[schema(value_type = Vec<ErrorItem<'static>>)]
+    errors: [(); 0],
+    messages: Vec<Message>,
+    result: Vec<T>,
+    result_info: ResultInfo,
+}
+
+/// A failed answer.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the envelope")]
+pub(crate) struct Failure {
+    /// Always `false`.
+    success: bool,
+    errors: Vec<ErrorItem<'static>>,
+    messages: Vec<Message>,
+    /// Always null.
+    #[schema(value_type = Option<Object>)]
+    result: (),
+}
+
+/// What to issue.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct CreateClientCertificate {
+    /// Certificate signing request (PKCS #10, RFC 2986), PEM, at most 16 KiB.
+    csr: String,
+    /// From 1 to the configured maximum, 5,475 by default.
+    #[schema(minimum = 1, maximum = 5475)]
+    validity_days: i64,
+}
+
+/// Reactivation.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct ReactivateClientCertificate {
+    /// `true` or absent.
+    reactivate: Option<bool>,
+}
+
+/// What zone to make.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct CreateZone {
+    /// A domain name, at most 253 octets.
+    name: String,
+    account: AccountReference,
+}
+
+/// An account by its id.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct AccountReference {
+    /// 32 hex digits.
+    id: String,
+}
+
+/// What account to make.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct CreateAccount {
+    /// At most 100 characters.
+    name: String,
+    /// `P-256`, `P-384`, `RSA-2048`, `RSA-3072`, `RSA-4096` or `Ed25519`: an addition to Cloudflare's body.
+    authority_algorithm: Option<String>,
+}
+
+/// What token to make.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct CreateToken {
+    /// At most 100 characters.
+    name: String,
+    /// `active` (default) or `disabled`.
+    status: Option<String>,
+    policies: Vec<CreatePolicy>,
+    #[schema(value_type = Option<Object>)]
+    condition: Option<()>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    not_before: Option<()>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_on: Option<()>,
+}
+
+/// A policy of a token.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct CreatePolicy {
+    /// `allow` or `deny`.
+    effect: String,
+    permission_groups: Vec<PermissionGroupReference>,
+    /// Resource names to `*`, or an account's to an object of its zones.
+    #[schema(value_type = Object)]
+    resources: (),
+}
+
+/// A permission group by its id.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct PermissionGroupReference {
+    /// 32 hex digits.
+    id: String,
+}
+
+/// The statuses that any route can answer with, and when.
+const FAILURES: [(&str, &str); 9] = [
+    ("400", "The request is not a good one, or has no credentials"),
+    ("403", "The token is not valid, may not do this here, or a quota is reached"),
+    ("404", "There is no such route or object"),
+    ("405", "The route does not have this method"),
+    ("408", "The request took too long to arrive"),
+    ("413", "The body is too large"),
+    ("429", "Too many requests with this token; see retry-after"),
+    ("500", "Internal error"),
+    ("503", "Temporarily unavailable; see retry-after"),
+];
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+    let mut text = document().to_pretty_json().expect("the document is made of strings and numbers");
+    text.push('\n');
+    text
+});
+
+/// The document as JSON.
+pub fn openapi_json() -> &'static str {
+    &DOCUMENT
+}
+
+fn document() -> OpenApi {
+    let mut document = router::document();
+    document.info = Info::new("certgate", "1");
+    document.info.description =
+        Some("Client certificates by Cloudflare's API, self-hosted. Answers are JSON in UTF-8.".to_owned());
+
+    let components = document.components.get_or_insert_with(Default::default);
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API token")).build();
+    components.add_security_scheme("api_token", SecurityScheme::Http(bearer));
+    components.schemas.insert(Failure::name().into_owned(), Failure::schema());
+    let mut nested = Vec::new();
+    Failure::schemas(&mut nested);
+    components.schemas.extend(nested);
+    document.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("api_token", [])]);
+
+    let operations =
+        document.paths.paths.values_mut().flat_map(|path| {
+            [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete]
+        });
+    operations.flatten().for_each(add_failures);
+    document
+}
+
+fn add_failures(operation: &mut Operation) {
+    for (status, description) in FAILURES {
+        let schema = Ref::from_schema_name(Failure::name());
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let response = ResponseBuilder::new().description(description).content("application/json", content);
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.to_owned()).or_insert(RefOr::T(response.build()));
+    }
+}
+
+const _: fn() = || {
+    fn documented<T: Serialize + ToSchema>() {}
+    documented::<ErrorItem<'static>>();
+};

@@ -1,0 +1,241 @@
+//! Query parameters. One outside its rule is refused by name; one that is unknown is ignored.
+
+use std::borrow::Cow;
+
+use certgate_model::{
+    CertificateQuery, Direction, Join, Slice, Status, TextMatch, Visible, ZoneFilter, ZoneOrder,
+};
+
+use crate::envelope::PageRequest;
+use crate::error::ApiError;
+
+/// `page` and `offset` go as far as the whole numbers that JSON carries exactly (RFC 8259 §6), which keeps every
+/// position within 64 bits.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+const PER_PAGE_DEFAULT: u64 = 20;
+const PER_PAGE: (u64, u64) = (5, 50);
+const LIMIT: (u64, u64) = (1, 1000);
+
+/// How many query parameters are read; more are an attack, not a question.
+const PARAMETERS_MAX: usize = 100;
+
+/// The query string, decoded.
+pub(crate) struct Query<'a> {
+    parameters: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl<'a> Query<'a> {
+    pub(crate) fn parse(raw: Option<&'a str>) -> Result<Self, ApiError> {
+        let parameters: Vec<_> =
+            form_urlencoded::parse(raw.unwrap_or("").as_bytes()).take(PARAMETERS_MAX + 1).collect();
+        if parameters.len() > PARAMETERS_MAX {
+            let message = format!("There are more than {PARAMETERS_MAX} query parameters");
+            return Err(ApiError::parameter("", message));
+        }
+        Ok(Self { parameters })
+    }
+
+    pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
+        let mut values = self.parameters.iter().filter(|(key, _)| key == name).map(|(_, value)| &**value);
+        let first = values.next();
+        if values.any(|value| Some(value) != first) {
+            let message = format!("{name} is given more than once, with different values");
+            return Err(ApiError::parameter(name, message));
+        }
+        Ok(first)
+    }
+
+    /// A whole number between two bounds; `1.0` is one too.
+    fn number(&self, name: &'static str, (min, max): (u64, u64)) -> Result<Option<u64>, ApiError> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        let whole = match text.split_once('.') {
+            Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => whole,
+            Some(_) => "",
+            None => text,
+        };
+        let digits = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
+        let number = if digits { whole.parse().ok() } else { None };
+        match number.filter(|number| (min..=max).contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => {
+                let message = format!("{name} is {}: use a whole number from {min} to {max}", shown(text));
+                Err(ApiError::parameter(name, message))
+            }
+        }
+    }
+
+    fn choice<T: Copy>(&self, name: &'static str, choices: &[(&str, T)]) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        match choices.iter().find(|(choice, _)| choice.eq_ignore_ascii_case(text)) {
+            Some((_, value)) => Ok(Some(*value)),
+            None => {
+                let allowed = choices.iter().map(|(choice, _)| *choice).collect::<Vec<_>>().join(", ");
+                let message = format!("{name} is {}: use one of {allowed}", shown(text));
+                Err(ApiError::parameter(name, message))
+            }
+        }
+    }
+
+    /// `page` and `per_page`.
+    pub(crate) fn page(&self) -> Result<PageRequest, ApiError> {
+        let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
+        let size = self.number("per_page", PER_PAGE)?.unwrap_or(PER_PAGE_DEFAULT);
+        Ok(page_request(page, size, 0))
+    }
+
+    /// `status`, `page`, `per_page`, `limit` and `offset` of a list of certificates.
+    pub(crate) fn certificates(&self) -> Result<(PageRequest, CertificateQuery), ApiError> {
+        let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
+        let per_page = self.number("per_page", PER_PAGE)?.unwrap_or(PER_PAGE_DEFAULT);
+        // SDKs leave limit and offset in the query while they raise page: the page counts in steps of limit.
+        let size = self.number("limit", LIMIT)?.unwrap_or(per_page);
+        let offset = self.number("offset", (0, NUMBER_MAX))?.unwrap_or(0);
+        let statuses =
+            [("all", None)].into_iter().chain(Status::ALL.map(|status| (status.name(), Some(status))));
+        let status = self.choice("status", &statuses.collect::<Vec<_>>())?.flatten();
+        let asked = page_request(page, size, offset);
+        Ok((asked, CertificateQuery { status, slice: asked.slice }))
+    }
+
+    /// The conditions and the order of a list of zones; `None` if none can match.
+    pub(crate) fn zones(&self, visible: Visible) -> Result<Option<ZoneFilter>, ApiError> {
+        let join = self.join()?;
+        let statuses = [("active", true), ("initializing", false), ("pending", false), ("moved", false)];
+        let account = match self.one("account.id")? {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| {
+                let message =
+                    format!("account.id is {}: use the account's 32 hexadecimal digits", shown(text));
+                ApiError::parameter("account.id", message)
+            })?),
+        };
+        let filter = ZoneFilter {
+            visible,
+            name: self.one("name")?.map(text_match),
+            account,
+            account_name: self.one("account.name")?.map(text_match),
+            join,
+            order: self.zone_order()?,
+            direction: self.direction()?,
+        };
+        // Every zone here is active.
+        let conditions = filter.name.is_some() || filter.account.is_some() || filter.account_name.is_some();
+        Ok(match (self.choice("status", &statuses)?, join) {
+            (Some(false), Join::All) => None,
+            (Some(false), Join::Any) if !conditions => None,
+            (Some(true), Join::Any) => {
+                Some(ZoneFilter { name: None, account: None, account_name: None, ..filter })
+            }
+            _ => Some(filter),
+        })
+    }
+
+    fn join(&self) -> Result<Join, ApiError> {
+        Ok(self.choice("match", &[("all", Join::All), ("any", Join::Any)])?.unwrap_or_default())
+    }
+
+    fn zone_order(&self) -> Result<ZoneOrder, ApiError> {
+        let orders = [
+            ("name", ZoneOrder::Name),
+            // Every zone here has the same status.
+            ("status", ZoneOrder::CreatedOn),
+            ("account.id", ZoneOrder::AccountId),
+            ("account.name", ZoneOrder::AccountName),
+        ];
+        Ok(self.choice("order", &orders)?.unwrap_or_default())
+    }
+
+    pub(crate) fn direction(&self) -> Result<Direction, ApiError> {
+        let directions = [("asc", Direction::Ascending), ("desc", Direction::Descending)];
+        Ok(self.choice("direction", &directions)?.unwrap_or_default())
+    }
+
+    /// A condition on a name.
+    pub(crate) fn text_match(&self, name: &'static str) -> Result<Option<TextMatch>, ApiError> {
+        Ok(self.one(name)?.map(text_match))
+    }
+}
+
+fn page_request(page: u64, size: u64, offset: u64) -> PageRequest {
+    let size = u32::try_from(size).unwrap_or(u32::MAX);
+    // Both are below 2^53 and the size is at most 1000, so the sum stays below 2^63.
+    PageRequest { page, slice: Slice { first: offset + (page - 1) * u64::from(size), size } }
+}
+
+fn text_match(text: &str) -> TextMatch {
+    match text.split_once(':') {
+        Some(("equal", rest)) => TextMatch::Equal(rest.to_owned()),
+        Some(("not_equal", rest)) => TextMatch::NotEqual(rest.to_owned()),
+        Some(("starts_with", rest)) => TextMatch::StartsWith(rest.to_owned()),
+        Some(("ends_with", rest)) => TextMatch::EndsWith(rest.to_owned()),
+        Some(("contains", rest)) => TextMatch::Contains(rest.to_owned()),
+        _ => TextMatch::Equal(text.to_owned()),
+    }
+}
+
+/// What somebody sent, quoted, escaped and bounded.
+fn shown(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 40;
+    let mut start: String = text.chars().take(CHARACTERS_MAX).collect();
+    if start.len() < text.len() {
+        start.push('…');
+    }
+    format!("{start:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(query: &str) -> (u64, u32) {
+        let (asked, query) = Query::parse(Some(query)).unwrap().certificates().unwrap();
+        assert_eq!(asked.slice, query.slice);
+        (asked.slice.first, asked.slice.size)
+    }
+
+    #[test]
+    fn the_first_record_is_offset_plus_the_pages_before() {
+        assert_eq!(asked(""), (0, 20));
+        assert_eq!(asked("page=3&per_page=50"), (100, 50));
+        assert_eq!(asked("limit=2&offset=0&page=3"), (4, 2));
+        assert_eq!(asked("limit=1000&offset=7&page=2.0&per_page=5"), (1007, 1000));
+        assert_eq!(asked("page=9007199254740991&limit=1000&offset=9007199254740991").1, 1000);
+    }
+
+    #[test]
+    fn a_parameter_outside_its_rule_is_named() {
+        for (query, name) in [
+            ("page=0", "page"),
+            ("page=", "page"),
+            ("page=-1", "page"),
+            ("page=1.5", "page"),
+            ("page=1.", "page"),
+            ("page=.0", "page"),
+            ("page=1e3", "page"),
+            ("page=9007199254740992", "page"),
+            ("page=99999999999999999999999999", "page"),
+            ("page=1&page=2", "page"),
+            ("per_page=4", "per_page"),
+            ("per_page=51", "per_page"),
+            ("limit=0", "limit"),
+            ("limit=1001", "limit"),
+            ("offset=-1", "offset"),
+            ("offset=%00", "offset"),
+            ("status=gone", "status"),
+            ("status=", "status"),
+        ] {
+            let error = Query::parse(Some(query)).unwrap().certificates().unwrap_err();
+            assert_eq!((error.status.as_u16(), error.code), (400, 9208), "{query}");
+            assert!(error.message.starts_with(name), "{query}: {}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_status_is_read_in_any_letter_case() {
+        let status = |query| Query::parse(Some(query)).unwrap().certificates().unwrap().1.status;
+        assert_eq!(status("status=Pending_Revocation"), Some(Status::PendingRevocation));
+        assert_eq!(status("status=ALL"), None);
+        assert_eq!(status("unknown=1"), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! `/accounts`
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use certgate_authority::{AccountDraft, AccountScope, ManageAccounts, ReadAccounts};
+use certgate_model::{AccountFilter, KeyAlgorithm};
+
+use crate::body::JsonBody;
+use crate::error::{ApiError, account_error};
+use crate::extract::{Principal, ScopeOf};
+use crate::openapi::{Answer, CreateAccount, PageAnswer};
+use crate::query::Query;
+use crate::wire::{Account, Deleted, ManagedAuthority};
+use crate::{Api, envelope};
+
+/// List accounts
+///
+/// Those that the token may read.
+#[utoipa::path(
+    get,
+    path = "/client/v4/accounts",
+    tag = "Accounts",
+    operation_id = "accounts-list-accounts",
+    params(
+        ("name" = Option<String>, Query, description = "The account's name, or a condition on it as in the list of zones"),
+        ("direction" = Option<String>, Query, description = "`asc` (default) or `desc`, by creation"),
+        ("page" = Option<u64>, Query, description = "From 1", minimum = 1, maximum = 9_007_199_254_740_991_u64),
+        ("per_page" = Option<u64>, Query, description = "Page size; default 20", minimum = 5, maximum = 50),
+    ),
+    responses((status = 200, description = "A page of accounts", body = PageAnswer<Account<'static>>)),
+)]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Principal(caller): Principal,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let visible = caller.visible::<ReadAccounts>().ok_or_else(ApiError::refused)?;
+    let query = Query::parse(query.as_deref())?;
+    let asked = query.page()?;
+    let filter = AccountFilter { visible, name: query.text_match("name")?, direction: query.direction()? };
+    let page = api.store.accounts(&filter, asked.slice).await?;
+    envelope::list(asked, &page, Account::from)
+}
+
+/// Create an account
+///
+/// Its managed authority is made on first use, with a key of the kind `authority_algorithm` names.
+#[utoipa::path(
+    post,
+    path = "/client/v4/accounts",
+    tag = "Accounts",
+    operation_id = "account-creation",
+    request_body = CreateAccount,
+    responses((status = 200, description = "The new account", body = Answer<Account<'static>>)),
+)]
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Principal(caller): Principal,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let body = body.object();
+    let algorithm = body.optional_string("authority_algorithm")?.map(KeyAlgorithm::from_name).transpose();
+    let authority_algorithm =
+        algorithm.map_err(|error| ApiError::member("/authority_algorithm", error.to_string()))?;
+    let draft = AccountDraft { name: body.string("name")?.to_owned(), authority_algorithm };
+    let account = api.authority.create_account(&caller, draft).await?.map_err(account_error)?;
+    envelope::one(Account::from(&account))
+}
+
+/// Get an account
+#[utoipa::path(
+    get,
+    path = "/client/v4/accounts/{account_id}",
+    tag = "Accounts",
+    operation_id = "accounts-account-details",
+    params(("account_id" = String, Path, description = "32 hex digits")),
+    responses((status = 200, description = "The account", body = Answer<Account<'static>>)),
+)]
+pub(crate) async fn get(ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>) -> Result<Response, ApiError> {
+    envelope::one(Account::from(scope.account()))
+}
+
+/// Delete an account
+///
+/// Refused while it has zones.
+#[utoipa::path(
+    delete,
+    path = "/client/v4/accounts/{account_id}",
+    tag = "Accounts",
+    operation_id = "account-deletion",
+    params(("account_id" = String, Path, description = "32 hex digits")),
+    responses((status = 200, description = "The id of the deleted account", body = Answer<Deleted>)),
+)]
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<AccountScope<ManageAccounts>>,
+) -> Result<Response, ApiError> {
+    let id = api.authority.delete_account(&scope).await.map_err(account_error)?;
+    envelope::one(Deleted { id: id.to_string() })
+}
+
+/// Get the managed authority of an account
+///
+/// Not part of Cloudflare's API. Made now if this is its first use.
+#[utoipa::path(
+    get,
+    path = "/certgate/v1/accounts/{account_id}/managed_authority",
+    tag = "Authorities",
+    operation_id = "managed-authority-get",
+    params(("account_id" = String, Path, description = "32 hex digits")),
+    responses((status = 200, description = "The authority", body = Answer<ManagedAuthority>)),
+)]
+pub(crate) async fn managed_authority(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
+) -> Result<Response, ApiError> {
+    let authority = api.authority.managed_authority(&scope).await?;
+    envelope::one(ManagedAuthority::from(authority))
+}

@@ -1,0 +1,143 @@
+//! `/zones/{zone_id}/client_certificates`
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use certgate_authority::{IssueRequest, ReadCertificates, WriteCertificates, ZoneScope};
+
+use crate::body::JsonBody;
+use crate::error::ApiError;
+use crate::extract::{CertificatePath, ScopeOf};
+use crate::openapi::{Answer, CreateClientCertificate, PageAnswer, ReactivateClientCertificate};
+use crate::query::Query;
+use crate::wire::ClientCertificate;
+use crate::{Api, envelope};
+
+/// List client certificates
+///
+/// Newest first. The first record is `offset + (page - 1) * size`, where size is `limit` if it is given and `per_page`
+/// otherwise; a page past the end is empty. `total_count` is exact.
+#[utoipa::path(
+    get,
+    path = "/client/v4/zones/{zone_id}/client_certificates",
+    tag = "Client certificates",
+    operation_id = "client-certificate-for-a-zone-list-client-certificates",
+    params(
+        ("zone_id" = String, Path, description = "32 hex digits"),
+        ("status" = Option<String>, Query, description = "`all` (default), `active`, `pending_reactivation`, `pending_revocation` or `revoked`, in any letter case"),
+        ("page" = Option<u64>, Query, description = "From 1", minimum = 1, maximum = 9_007_199_254_740_991_u64),
+        ("per_page" = Option<u64>, Query, description = "Page size; default 20", minimum = 5, maximum = 50),
+        ("limit" = Option<u64>, Query, description = "Page size instead of per_page", minimum = 1, maximum = 1000),
+        ("offset" = Option<u64>, Query, description = "First record of page 1", minimum = 0, maximum = 9_007_199_254_740_991_u64),
+    ),
+    responses((status = 200, description = "A page of certificates", body = PageAnswer<ClientCertificate<'static>>)),
+)]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<ZoneScope<ReadCertificates>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let (asked, query) = Query::parse(query.as_deref())?.certificates()?;
+    let page = api.store.certificates(scope.zone().id, query).await?;
+    envelope::list(asked, &page, ClientCertificate::from)
+}
+
+/// Issue a client certificate
+///
+/// Signed by the account's managed authority; durable before the answer.
+#[utoipa::path(
+    post,
+    path = "/client/v4/zones/{zone_id}/client_certificates",
+    tag = "Client certificates",
+    operation_id = "client-certificate-for-a-zone-create-client-certificate",
+    params(("zone_id" = String, Path, description = "32 hex digits")),
+    request_body = CreateClientCertificate,
+    responses((status = 200, description = "The new certificate", body = Answer<ClientCertificate<'static>>)),
+)]
+pub(crate) async fn create(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<ZoneScope<WriteCertificates>>,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let body = body.object();
+    let request =
+        IssueRequest { csr: body.string("csr")?.to_owned(), validity_days: body.integer("validity_days")? };
+    let certificate = api.authority.issue(&scope, request).await?;
+    envelope::one(ClientCertificate::from(&certificate))
+}
+
+/// Get a client certificate
+///
+/// Revoked ones too, for ever.
+#[utoipa::path(
+    get,
+    path = "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}",
+    tag = "Client certificates",
+    operation_id = "client-certificate-for-a-zone-client-certificate-details",
+    params(
+        ("zone_id" = String, Path, description = "32 hex digits"),
+        ("client_certificate_id" = String, Path, description = "32 hex digits"),
+    ),
+    responses((status = 200, description = "The certificate", body = Answer<ClientCertificate<'static>>)),
+)]
+pub(crate) async fn get(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<ZoneScope<ReadCertificates>>,
+    CertificatePath(id): CertificatePath,
+) -> Result<Response, ApiError> {
+    let certificate = api.store.certificate(scope.zone().id, id).await?;
+    let certificate = certificate.ok_or_else(ApiError::certificate_not_found)?;
+    envelope::one(ClientCertificate::from(&certificate))
+}
+
+/// Reactivate a client certificate
+///
+/// The way back from a revocation: `pending_reactivation`, then `active`. On a certificate that is active or on its way
+/// there, nothing changes. The body may be `{"reactivate": true}`, `{}` or absent.
+#[utoipa::path(
+    patch,
+    path = "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}",
+    tag = "Client certificates",
+    operation_id = "client-certificate-for-a-zone-edit-client-certificate",
+    params(
+        ("zone_id" = String, Path, description = "32 hex digits"),
+        ("client_certificate_id" = String, Path, description = "32 hex digits"),
+    ),
+    request_body = Option<ReactivateClientCertificate>,
+    responses((status = 200, description = "The certificate", body = Answer<ClientCertificate<'static>>)),
+)]
+pub(crate) async fn reactivate(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<ZoneScope<WriteCertificates>>,
+    CertificatePath(id): CertificatePath,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    if body.object().optional_boolean("reactivate")? == Some(false) {
+        let message = "reactivate is false: send true to reactivate, or DELETE to revoke";
+        return Err(ApiError::member("/reactivate", message.to_owned()));
+    }
+    let certificate = api.authority.reactivate(&scope, id).await?;
+    envelope::one(ClientCertificate::from(&certificate))
+}
+
+/// Revoke a client certificate
+///
+/// `pending_revocation`, then `revoked`. Once it is revoked, revoking it again is error 1407.
+#[utoipa::path(
+    delete,
+    path = "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}",
+    tag = "Client certificates",
+    operation_id = "client-certificate-for-a-zone-delete-client-certificate",
+    params(
+        ("zone_id" = String, Path, description = "32 hex digits"),
+        ("client_certificate_id" = String, Path, description = "32 hex digits"),
+    ),
+    responses((status = 200, description = "The certificate", body = Answer<ClientCertificate<'static>>)),
+)]
+pub(crate) async fn revoke(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<ZoneScope<WriteCertificates>>,
+    CertificatePath(id): CertificatePath,
+) -> Result<Response, ApiError> {
+    let certificate = api.authority.revoke(&scope, id).await?;
+    envelope::one(ClientCertificate::from(&certificate))
+}

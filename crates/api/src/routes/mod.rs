@@ -1,0 +1,8 @@
+//! The handlers, a module for each resource.
+
+pub(crate) mod accounts;
+pub(crate) mod client_certificates;
+pub(crate) mod operations;
+pub(crate) mod tokens;
+pub(crate) mod user;
+pub(crate) mod zones;

@@ -1,0 +1,106 @@
+use std::future::{Future, IntoFuture};
+
+use certgate_testkit::{TestApp, csr};
+use serde_json::json;
+
+#[tokio::test]
+async fn accounts_are_made_listed_read_and_deleted() {
+    let app = TestApp::new().await;
+    let made = app.post("/accounts", json!({ "name": "Second", "type": "standard" })).await.result();
+    let path = format!("/accounts/{}", made["id"].as_str().unwrap());
+    assert_eq!(app.get(&path).await.result(), made);
+    insta::assert_json_snapshot!(made, { ".id" => "[id]" }, @r#""#);
+
+    let listed = app.get("/accounts").await.json();
+    assert_eq!(listed["result"][1], made);
+    assert_eq!(listed["result_info"]["total_count"], 2);
+    assert_eq!(app.get("/accounts?direction=desc").await.result()[0], made);
+    assert_eq!(app.get("/accounts?name=starts_with:sec").await.result(), json!([made]));
+    assert_eq!(app.get("/accounts?name=default").await.result()[0]["id"], app.account_id);
+
+    assert_eq!(app.delete(&path).await.result(), json!({ "id": made["id"] }));
+    assert_eq!(app.get(&path).await.error().code, 9109);
+}
+
+#[tokio::test]
+async fn a_bad_account_is_told_why() {
+    let app = TestApp::new().await;
+    for (body, code, pointer) in [
+        (json!({}), 9207, "/name"),
+        (json!({ "name": 1 }), 9207, "/name"),
+        (json!({ "name": " " }), 1065, "/name"),
+        (json!({ "name": "x".repeat(101) }), 1065, "/name"),
+        (json!({ "name": "default" }), 1062, "/name"),
+        (json!({ "name": "a", "authority_algorithm": "RSA-1024" }), 9207, "/authority_algorithm"),
+    ] {
+        let error = app.post("/accounts", body).await.error();
+        assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, code, Some(pointer)));
+    }
+    let error = app.delete("/accounts/{account}").await.error();
+    assert_eq!((error.status, error.code), (400, 1064));
+    assert!(error.message.contains("1 zones"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_token_sees_and_changes_its_accounts_only() {
+    let app = TestApp::new().await;
+    let other = app.post("/accounts", json!({ "name": "other" })).await.result();
+    let mine = format!("com.cloudflare.api.account.{}", app.account_id);
+    let token = app.token_for(&["1af1fa2adc104452b74a9a3364202f20"], &[&mine]).await;
+    let listed = app.get("/accounts").token(&token).await.json();
+    assert_eq!(listed["result_info"]["total_count"], 1);
+    assert_eq!(listed["result"][0]["id"], app.account_id);
+    let path = format!("/accounts/{}", other["id"].as_str().unwrap());
+    assert_eq!(app.get(&path).token(&token).await.error().code, 9109);
+    assert_eq!(app.delete(&path).token(&token).await.error().code, 9109);
+    assert_eq!(app.post("/accounts", json!({ "name": "x" })).token(&token).await.error().code, 9109);
+}
+
+#[tokio::test]
+async fn the_managed_authority_is_made_once_and_signs() {
+    let app = TestApp::new().await;
+    let path = "/certgate/v1/accounts/{account}/managed_authority";
+    let authority = app.get(path).await.result();
+    assert_eq!(app.get(path).await.result(), authority);
+    insta::assert_json_snapshot!(authority, {
+        ".id" => "[uuid]",
+        ".certificate" => "[pem]",
+        ".fingerprint_sha256" => "[hex]",
+    }, @r#""#);
+    let body = json!({ "csr": csr("x"), "validity_days": 1 });
+    let issued = app.post("/zones/{zone}/client_certificates", body).await.result();
+    assert_eq!(issued["certificate_authority"]["id"], authority["id"]);
+}
+
+#[tokio::test]
+async fn many_first_requests_make_one_authority() {
+    let app = TestApp::new().await;
+    let requests = (0..16).map(|number| {
+        let body = json!({ "csr": csr(&format!("c{number}")), "validity_days": 1 });
+        app.post("/zones/{zone}/client_certificates", body).into_future()
+    });
+    let mut authorities = std::collections::HashSet::new();
+    for answer in futures(requests).await {
+        authorities.insert(answer.result()["certificate_authority"]["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(authorities.len(), 1);
+}
+
+async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in &mut pending {
+            if output.is_none()
+                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
+            {
+                *output = Some(ready);
+            }
+        }
+        match pending.iter().all(|(_, output)| output.is_some()) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        }
+    })
+    .await;
+    pending.into_iter().filter_map(|(_, output)| output).collect()
+}

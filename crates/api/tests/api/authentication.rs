@@ -1,0 +1,244 @@
+//! A test for every row of the table of authentication.
+
+use certgate_testkit::TestApp;
+use serde_json::json;
+
+const PATH: &str = "/zones/{zone}/client_certificates";
+const SSL_READ: &str = "7b7216b327b04b8fbc8f524e1f9b7531";
+const SSL_WRITE: &str = "c03055bc037c4ea9afb9a9f104b7b721";
+
+#[tokio::test]
+async fn no_credentials_is_9106_and_empty_headers_are_none() {
+    let app = TestApp::new().await;
+    let expected = (400, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers".to_owned());
+    for call in [
+        app.get(PATH).anonymous(),
+        app.get(PATH).header("authorization", ""),
+        app.get(PATH).header("authorization", "  "),
+        app.get(PATH).anonymous().header("x-auth-key", "").header("x-auth-email", ""),
+        app.get(PATH).anonymous().header("x-auth-email", "a@example.com"),
+        app.get(PATH).anonymous().header("x-auth-key", "k").header("x-auth-email", ""),
+    ] {
+        let error = call.await.error();
+        assert_eq!((error.status, error.code, error.message), expected);
+    }
+    // Empty ones beside a good token do not matter.
+    app.get(PATH).header("x-auth-key", "").header("x-auth-email", "").await.result();
+}
+
+#[tokio::test]
+async fn a_malformed_authorization_header_is_6003_because_of_6111() {
+    let app = TestApp::new().await;
+    for value in ["Bearer", "Basic dXNlcjpwYXNz", "token", "Bearer a b", "Bearer \u{e9}", "Bearer  x"] {
+        let answer = app.get(PATH).header("authorization", value).await;
+        let error = answer.error();
+        assert_eq!((error.status, error.code), (400, 6003), "{value}");
+        assert_eq!(error.message, "Invalid request headers");
+        let chain = json!([{ "code": 6111, "message": "Invalid format for Authorization header" }]);
+        assert_eq!(answer.json()["errors"][0]["error_chain"], chain);
+    }
+    app.get(PATH).header("authorization", &format!("bearer {}", app.token)).await.result();
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_good_here_and_now_is_9109_invalid() {
+    let app = TestApp::new().await;
+    let make = async |extra: serde_json::Value| {
+        let mut body = json!({
+            "name": "t",
+            "policies": [{
+                "effect": "allow",
+                "permission_groups": [{ "id": SSL_READ }],
+                "resources": { "com.cloudflare.api.account.zone.*": "*" },
+            }],
+        });
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let made = app.post("/user/tokens", body).await.result();
+        made["value"].as_str().unwrap().to_owned()
+    };
+    let refused = async |token: &str, peer: &str| {
+        let error = app.get(PATH).token(token).from_address(peer).await.error();
+        assert_eq!((error.status, error.code), (403, 9109));
+        assert_eq!(error.message, "Invalid access token");
+        let error = app.get("/user/tokens/verify").token(token).from_address(peer).await.error();
+        assert_eq!((error.status, error.code), (401, 1000));
+        assert_eq!(error.message, "Invalid API Token");
+    };
+    let here = "127.0.0.1";
+    refused("unknown", here).await;
+    refused(&"x".repeat(5000), here).await;
+
+    let disabled = make(json!({ "status": "disabled" })).await;
+    refused(&disabled, here).await;
+
+    // The clock shows 2026-08-14T10:20:30Z.
+    let later =
+        make(json!({ "not_before": "2026-08-14T10:20:31Z", "expires_on": "2026-08-14T10:20:33Z" })).await;
+    refused(&later, here).await;
+    app.clock.advance_seconds(1);
+    app.get(PATH).token(&later).await.result();
+    app.clock.advance_seconds(2);
+    refused(&later, here).await;
+
+    let addresses = json!({ "in": ["192.0.2.0/24", "2001:db8::/32"], "not_in": ["192.0.2.7"] });
+    let bound = make(json!({ "condition": { "request.ip": addresses } })).await;
+    for peer in ["192.0.2.8", "2001:db8::1", "::ffff:192.0.2.9"] {
+        app.get(PATH).token(&bound).from_address(peer).await.result();
+    }
+    for peer in ["192.0.2.7", "::ffff:192.0.2.7", "192.0.3.1", "2001:db9::1", here] {
+        refused(&bound, peer).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_yours_and_what_is_not_there_are_the_same_bytes() {
+    let app = TestApp::new().await;
+    let account = json!({ "id": app.account_id });
+    let other = app.post("/zones", json!({ "name": "other.example", "account": account })).await.result();
+    let other = other["id"].as_str().unwrap();
+    let mine = format!("com.cloudflare.api.account.zone.{}", app.zone_id);
+    let token = app.token_for(&[SSL_WRITE], &[&mine]).await;
+    app.get(PATH).token(&token).await.result();
+
+    let nowhere = "0123456789abcdef0123456789abcdef";
+    let theirs = app.get(&format!("/zones/{other}/client_certificates")).token(&token).await;
+    let missing = app.get(&format!("/zones/{nowhere}/client_certificates")).token(&token).await;
+    let error = theirs.error();
+    assert_eq!((error.status, error.code), (403, 9109));
+    assert_eq!(error.message, "Unauthorized to access requested resource");
+    assert_eq!(theirs.bytes, missing.bytes);
+    assert_eq!(theirs.status, missing.status);
+    // Somebody who may see everything learns no more than that.
+    assert_eq!(app.get(&format!("/zones/{nowhere}/client_certificates")).await.bytes, missing.bytes);
+}
+
+#[tokio::test]
+async fn reading_is_not_writing() {
+    let app = TestApp::new().await;
+    let issued = app.issue("x").await;
+    let path = format!("{PATH}/{}", issued["id"].as_str().unwrap());
+    let token = app.token_for(&[SSL_READ], &["com.cloudflare.api.account.zone.*"]).await;
+    app.get(PATH).token(&token).await.result();
+    app.get(&path).token(&token).await.result();
+    for call in [app.delete(&path), app.patch(&path), app.post(PATH, json!({}))] {
+        let error = call.token(&token).await.error();
+        assert_eq!((error.status, error.code), (403, 9109));
+        assert_eq!(error.message, "Unauthorized to access requested resource");
+    }
+}
+
+#[tokio::test]
+async fn a_denial_wins_over_any_permission() {
+    let app = TestApp::new().await;
+    let policy = |effect: &str, group: &str, resource: &str| json!({ "effect": effect, "permission_groups": [{ "id": group }], "resources": { resource: "*" } });
+    let zone = format!("com.cloudflare.api.account.zone.{}", app.zone_id);
+    let policies =
+        json!(
+            [policy("allow", SSL_WRITE, "com.cloudflare.api.account.*"), policy("deny", SSL_WRITE, &zone),]
+        );
+    let made = app.post("/user/tokens", json!({ "name": "t", "policies": policies })).await.result();
+    let token = made["value"].as_str().unwrap();
+    app.get(PATH).token(token).await.result();
+    let error = app.post(PATH, json!({})).token(token).await.error();
+    assert_eq!((error.status, error.code), (403, 9109));
+}
+
+#[tokio::test]
+async fn a_route_that_is_not_there_is_7003_with_or_without_credentials() {
+    let app = TestApp::new().await;
+    for path in [
+        "/zones/123/client_certificates",
+        "/zones/0123456789abcdef0123456789abcdeg/client_certificates",
+        "/zones/%ff/client_certificates",
+        "/nothing",
+        "/zones/{zone}/nothing",
+        "/user/tokens/xyz",
+        "/accounts/1",
+        "/!",
+        "/!client/v5/zones",
+        "/!client/v4/zones/",
+    ] {
+        for call in [app.get(path), app.get(path).anonymous()] {
+            let answer = call.await;
+            if path == "/user/tokens/xyz" && answer.status == 400 {
+                continue; // The token comes before its path, and without one there is nothing to say.
+            }
+            let error = answer.error();
+            assert_eq!((error.status, error.code), (404, 7003), "{path}");
+            assert!(error.message.starts_with("Could not route to /"), "{}", error.message);
+            assert!(error.message.ends_with(", perhaps your object identifier is invalid?"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_there_is_10405() {
+    let app = TestApp::new().await;
+    for (method, path) in [
+        ("PUT", PATH),
+        ("OPTIONS", PATH),
+        ("BREW", PATH),
+        ("POST", "/user"),
+        ("PATCH", "/user/tokens/verify"),
+    ] {
+        let method = http::Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = app.call(method, path).await;
+        let error = answer.error();
+        assert_eq!((error.status, error.code), (405, 10405), "{path}");
+        assert!(answer.headers.contains_key("allow"));
+    }
+}
+
+#[tokio::test]
+async fn too_many_requests_are_971_with_the_time_to_wait() {
+    let app = TestApp::with(|settings| settings.requests_per_minute = Some(3)).await;
+    for _ in 0..3 {
+        app.get(PATH).await.result();
+    }
+    let answer = app.get(PATH).await;
+    let error = answer.error();
+    assert_eq!((error.status, error.code), (429, 971));
+    // The clock shows 30 seconds past the minute.
+    assert_eq!(answer.headers["retry-after"], "30");
+    app.clock.advance_seconds(30);
+    app.get(PATH).await.result();
+}
+
+#[tokio::test]
+async fn a_deleted_rolled_or_disabled_token_stops_at_once() {
+    let app = TestApp::new().await;
+    let made = async || {
+        let policies = json!([{
+            "effect": "allow",
+            "permission_groups": [{ "id": SSL_READ }],
+            "resources": { "com.cloudflare.api.account.zone.*": "*" },
+        }]);
+        let made = app.post("/user/tokens", json!({ "name": "t", "policies": policies })).await.result();
+        let value = made["value"].as_str().unwrap().to_owned();
+        app.get(PATH).token(&value).await.result();
+        (format!("/user/tokens/{}", made["id"].as_str().unwrap()), value, policies)
+    };
+    let stopped = async |value: &str| assert_eq!(app.get(PATH).token(value).await.error().code, 9109);
+
+    let (path, value, _) = made().await;
+    app.delete(&path).await.result();
+    stopped(&value).await;
+
+    let (path, value, _) = made().await;
+    let rolled = app.put(&format!("{path}/value"), json!({})).await.result();
+    stopped(&value).await;
+    app.get(PATH).token(rolled.as_str().unwrap()).await.result();
+
+    let (path, value, policies) = made().await;
+    app.put(&path, json!({ "name": "t", "status": "disabled", "policies": policies })).await.result();
+    stopped(&value).await;
+}
+
+#[tokio::test]
+async fn an_unknown_key_says_to_use_a_token() {
+    let app = TestApp::new().await;
+    let call = app.get(PATH).anonymous().header("x-auth-key", "k").header("x-auth-email", "a@example.com");
+    let error = call.await.error();
+    assert_eq!((error.status, error.code), (403, 9103));
+    assert!(error.message.contains("Bearer"), "{}", error.message);
+}

@@ -1,0 +1,149 @@
+use certgate_model::SubjectFields;
+use certgate_testkit::{TestApp, csr, csr_with_subject, fixture};
+use serde_json::{Value, json};
+
+const PATH: &str = "/zones/{zone}/client_certificates";
+
+#[tokio::test]
+async fn the_object_has_every_member_in_the_order_of_the_public_example() {
+    let app = TestApp::new().await;
+    let subject = SubjectFields {
+        common_name: "Cloudflare".into(),
+        country: "US".into(),
+        state: "CA".into(),
+        location: "Somewhere".into(),
+        organization: "Organization".into(),
+        organizational_unit: "Organizational Unit".into(),
+    };
+    let csr = csr_with_subject(&subject);
+    let answer = app.post(PATH, json!({ "csr": csr, "validity_days": 3650 })).await;
+    let result = answer.result();
+    assert_eq!(result["csr"], csr, "the request is echoed byte for byte");
+
+    let hex = |value: &Value, digits: usize| {
+        let text = value.as_str().unwrap();
+        assert!(
+            text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+            "{text}"
+        );
+    };
+    hex(&result["id"], 32);
+    hex(&result["fingerprint_sha256"], 64);
+    hex(&result["serial_number"], 40);
+    hex(&result["ski"], 40);
+    let pem = result["certificate"].as_str().unwrap();
+    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----\n") && pem.ends_with("\n-----END CERTIFICATE-----"));
+    assert!(pem.lines().all(|line| line.len() <= 64));
+    let authority = &result["certificate_authority"];
+    assert_eq!(authority["id"].as_str().unwrap().len(), 36);
+    assert_eq!(authority["name"], "certgate managed authority of default");
+
+    insta::assert_json_snapshot!(result, {
+        ".id" => "[id]",
+        ".certificate" => "[pem]",
+        ".certificate_authority.id" => "[uuid]",
+        ".csr" => "[pem]",
+        ".fingerprint_sha256" => "[hex]",
+        ".serial_number" => "[hex]",
+        ".ski" => "[hex]",
+    }, @r#""#);
+
+    let text = String::from_utf8(answer.bytes).unwrap();
+    let order = [
+        "id",
+        "certificate",
+        "certificate_authority",
+        "common_name",
+        "country",
+        "csr",
+        "expires_on",
+        "fingerprint_sha256",
+        "issued_on",
+        "location",
+        "organization",
+        "organizational_unit",
+        "serial_number",
+        "signature",
+        "ski",
+        "state",
+        "status",
+        "validity_days",
+    ];
+    let places: Vec<_> = order
+        .iter()
+        .map(|name| {
+            let start = if *name == "id" {
+                text.find("\"result\"").unwrap()
+            } else {
+                text.find("-----END CERTIFICATE-----").unwrap()
+            };
+            let start = if *name == "certificate" { text.find("\"id\"").unwrap() } else { start };
+            start + text[start..].find(&format!("\"{name}\":")).unwrap_or_else(|| panic!("{name}"))
+        })
+        .collect();
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(text.starts_with(r#"{"success":true,"errors":[],"messages":[],"result":{"id":"#), "{text}");
+}
+
+#[tokio::test]
+async fn a_subject_without_attributes_shows_empty_strings() {
+    let app = TestApp::new().await;
+    let result =
+        app.post(PATH, json!({ "csr": fixture("good_empty_subject"), "validity_days": 1 })).await.result();
+    for name in ["common_name", "country", "state", "location", "organization", "organizational_unit"] {
+        assert_eq!(result[name], "", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_good_request_is_accepted_and_echoed_as_it_was_sent() {
+    let app = TestApp::new().await;
+    let crlf = csr("crlf").replace('\n', "\r\n");
+    let escaped = csr("escaped").replace('\n', "\\n");
+    let before = format!("Subject: somebody\n{}", csr("before"));
+    let label = csr("label").replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST");
+    let mut good = vec![crlf, escaped, before, label];
+    good.extend(
+        ["ed25519", "p384_sha256", "p521_sha512", "rsa_2048_sha256", "odd_subject", "extensions"]
+            .map(|name| fixture(&format!("good_{name}"))),
+    );
+    for csr in good {
+        let result = app.post(PATH, json!({ "csr": csr, "validity_days": 30 })).await.result();
+        assert_eq!(result["csr"], csr);
+        let id = result["id"].as_str().unwrap();
+        assert_eq!(app.get(&format!("{PATH}/{id}")).await.result(), result);
+    }
+}
+
+#[tokio::test]
+async fn validity_counts_whole_minutes_and_exact_days() {
+    let app = TestApp::new().await;
+    // The clock shows 10:20:30.
+    for (days, end) in
+        [(1, "2026-08-15T10:20:00Z"), (365, "2027-08-14T10:20:00Z"), (5475, "2041-08-10T10:20:00Z")]
+    {
+        let result = app.post(PATH, json!({ "csr": csr("x"), "validity_days": days })).await.result();
+        assert_eq!(result["issued_on"], "2026-08-14T10:20:00Z");
+        assert_eq!(result["expires_on"], end);
+        assert_eq!(result["validity_days"], days);
+    }
+}
+
+#[tokio::test]
+async fn the_authority_of_the_account_signs_with_the_key_the_account_was_made_with() {
+    let app = TestApp::new().await;
+    for (algorithm, signature) in
+        [("P-384", "ECDSAWithSHA384"), ("RSA-2048", "SHA256WithRSA"), ("ed25519", "PureEd25519")]
+    {
+        let body = json!({ "name": algorithm, "authority_algorithm": algorithm });
+        let account = app.post("/accounts", body).await.result();
+        let name = format!("{}.example", algorithm.to_lowercase());
+        let zone =
+            app.post("/zones", json!({ "name": name, "account": { "id": account["id"] } })).await.result();
+        let path = format!("/zones/{}/client_certificates", zone["id"].as_str().unwrap());
+        let first = app.post(&path, json!({ "csr": csr("a"), "validity_days": 7 })).await.result();
+        let second = app.post(&path, json!({ "csr": csr("b"), "validity_days": 7 })).await.result();
+        assert_eq!(first["signature"], signature);
+        assert_eq!(first["certificate_authority"], second["certificate_authority"]);
+    }
+}

@@ -1,0 +1,161 @@
+//! `/user/tokens`
+
+use certgate_testkit::TestApp;
+use serde_json::{Value, json};
+
+const SSL_WRITE: &str = "c03055bc037c4ea9afb9a9f104b7b721";
+const TOKENS_WRITE: &str = "686d18d5ac6c441c867cbf6771e58a0a";
+
+fn draft(policies: Value) -> Value {
+    json!({ "name": "device enrolment", "policies": policies })
+}
+
+fn policy(group: &str, resources: Value) -> Value {
+    json!({ "effect": "allow", "permission_groups": [{ "id": group }], "resources": resources })
+}
+
+#[tokio::test]
+async fn a_token_is_made_read_replaced_rolled_and_deleted() {
+    let app = TestApp::new().await;
+    let account = format!("com.cloudflare.api.account.{}", app.account_id);
+    let mut body = draft(json!([
+        policy(SSL_WRITE, json!({ &account: { "com.cloudflare.api.account.zone.*": "*" } })),
+        policy("1af1fa2adc104452b74a9a3364202f20", json!({ &account: "*" })),
+    ]));
+    body["condition"] = json!({ "request.ip": { "in": ["127.0.0.0/8", "::1"], "not_in": ["127.0.0.9"] } });
+    body["not_before"] = json!("2026-08-14T10:00:00Z");
+    body["expires_on"] = json!("2027-08-14T10:00:00+02:00");
+    let made = app.post("/user/tokens", body.clone()).await.result();
+    let value = made["value"].as_str().unwrap().to_owned();
+    assert_eq!(value.len(), 40);
+    insta::assert_json_snapshot!(made, {
+        ".id" => "[id]", ".value" => "[value]", ".policies[].id" => "[id]", ".policies[].resources" => "[resources]",
+    }, @r#""#);
+    assert_eq!(made["policies"][0]["resources"], body["policies"][0]["resources"]);
+    assert_eq!(made["policies"][1]["resources"], body["policies"][1]["resources"]);
+
+    let path = format!("/user/tokens/{}", made["id"].as_str().unwrap());
+    let mut shown = made.clone();
+    shown.as_object_mut().unwrap().remove("value");
+    assert_eq!(app.get(&path).await.result(), shown, "the value is not shown again");
+    let listed = app.get("/user/tokens").await.json();
+    assert_eq!((&listed["result"][1], &listed["result_info"]["total_count"]), (&shown, &json!(2)));
+    assert!(!listed.to_string().contains(&value));
+
+    // What an answer said can be sent back.
+    let mut changed = shown.clone();
+    changed["name"] = json!("renamed");
+    changed["status"] = json!("disabled");
+    app.clock.advance_seconds(60);
+    let updated = app.put(&path, changed).await.result();
+    assert_eq!((&updated["name"], &updated["status"]), (&json!("renamed"), &json!("disabled")));
+    assert_eq!(updated["policies"], shown["policies"]);
+    assert_ne!(updated["modified_on"], shown["modified_on"]);
+
+    let rolled = app.put(&format!("{path}/value"), json!({})).await.result();
+    assert_ne!(rolled, value);
+    assert_eq!(app.delete(&path).await.result(), json!({ "id": made["id"] }));
+    for call in [
+        app.get(&path),
+        app.delete(&path),
+        app.put(&path, body),
+        app.put(&format!("{path}/value"), json!({})),
+    ] {
+        let error = call.await.error();
+        assert_eq!((error.status, error.code), (404, 1003));
+    }
+}
+
+#[tokio::test]
+async fn a_bad_token_is_told_where() {
+    let app = TestApp::new().await;
+    let all = || json!({ "com.cloudflare.api.account.zone.*": "*" });
+    let good = || json!([policy(SSL_WRITE, all())]);
+    for (body, pointer) in [
+        (json!({ "policies": good() }), "/name"),
+        (json!({ "name": "", "policies": good() }), "/name"),
+        (json!({ "name": "x" }), "/policies"),
+        (json!({ "name": "x", "policies": [] }), "/policies"),
+        (json!({ "name": "x", "policies": {} }), "/policies"),
+        (json!({ "name": "x", "policies": [7] }), "/policies/0"),
+        (draft(json!([{ "effect": "maybe" }])), "/policies/0/effect"),
+        (draft(json!([policy("0".repeat(32).as_str(), all())])), "/policies/0/permission_groups/0/id"),
+        (
+            draft(json!([{ "effect": "allow", "permission_groups": [], "resources": all() }])),
+            "/policies/0/permission_groups",
+        ),
+        (
+            draft(json!([{ "effect": "allow", "permission_groups": [{ "id": SSL_WRITE }] }])),
+            "/policies/0/resources",
+        ),
+        (draft(json!([policy(SSL_WRITE, json!({}))])), "/policies/0/resources"),
+        (draft(json!([policy(SSL_WRITE, json!({ "a/b": "*" }))])), "/policies/0/resources/a~1b"),
+        (
+            draft(json!([policy(SSL_WRITE, json!({ "com.cloudflare.api.account.zone.*": "read" }))])),
+            "/policies/0/resources/com.cloudflare.api.account.zone.*",
+        ),
+        (draft(json!([policy(TOKENS_WRITE, all())])), "/policies/0/resources"),
+        (json!({ "name": "x", "policies": good(), "status": "off" }), "/status"),
+        (json!({ "name": "x", "policies": good(), "expires_on": "tomorrow" }), "/expires_on"),
+        (
+            json!({ "name": "x", "policies": good(), "not_before": "2030-01-01T00:00:00Z", "expires_on": "2030-01-01T00:00:00Z" }),
+            "/expires_on",
+        ),
+        (
+            json!({ "name": "x", "policies": good(), "condition": { "request.ip": { "in": ["10.0.0.0/33"] } } }),
+            "/condition/request.ip/in/0",
+        ),
+        (
+            json!({ "name": "x", "policies": good(), "condition": { "request.ip": { "not_in": ["::/+1"] } } }),
+            "/condition/request.ip/not_in/0",
+        ),
+    ] {
+        let error = app.post("/user/tokens", body.clone()).await.error();
+        assert_eq!((error.status, error.code), (400, 9207), "{body}");
+        assert_eq!(error.pointer.as_deref(), Some(pointer), "{body}");
+    }
+    assert_eq!(app.get("/user/tokens").await.json()["result_info"]["total_count"], 1);
+}
+
+#[tokio::test]
+async fn a_token_cannot_grant_what_it_does_not_have() {
+    let app = TestApp::new().await;
+    let user = app.get("/user").await.result();
+    let user = format!("com.cloudflare.api.user.{}", user["id"].as_str().unwrap());
+    let zone = format!("com.cloudflare.api.account.zone.{}", app.zone_id);
+    let policies =
+        json!([policy(TOKENS_WRITE, json!({ &user: "*" })), policy(SSL_WRITE, json!({ &zone: "*" }))]);
+    let made = app.post("/user/tokens", draft(policies)).await.result();
+    let limited = made["value"].as_str().unwrap();
+
+    app.post("/user/tokens", draft(json!([policy(SSL_WRITE, json!({ &zone: "*" }))])))
+        .token(limited)
+        .await
+        .result();
+    for policies in [
+        json!([policy(SSL_WRITE, json!({ "com.cloudflare.api.account.zone.*": "*" }))]),
+        json!([policy(SSL_WRITE, json!({ "com.cloudflare.api.account.*": "*" }))]),
+        json!([policy("e6d2666161e84845a636613608cee8d5", json!({ &zone: "*" }))]),
+        json!([policy(SSL_WRITE, json!({ format!("com.cloudflare.api.account.{}", app.account_id): "*" }))]),
+    ] {
+        let error = app.post("/user/tokens", draft(policies)).token(limited).await.error();
+        assert_eq!((error.status, error.code), (403, 1004));
+    }
+    // Rolling a stronger token would hand out its value.
+    let first = app.get("/user/tokens").await.result()[0]["id"].as_str().unwrap().to_owned();
+    let error = app.put(&format!("/user/tokens/{first}/value"), json!({})).token(limited).await.error();
+    assert_eq!((error.status, error.code), (403, 1004));
+    app.get("/user").await.result();
+}
+
+#[tokio::test]
+async fn permission_groups_are_listed_by_name_and_scope() {
+    let app = TestApp::new().await;
+    let all = app.get("/user/tokens/permission_groups").await.result();
+    insta::assert_json_snapshot!(all, @r#""#);
+    let zones =
+        app.get("/user/tokens/permission_groups?scope=com.cloudflare.api.account.zone").await.result();
+    assert_eq!(zones.as_array().unwrap().len(), 4);
+    let one = app.get("/user/tokens/permission_groups?name=SSL%20and%20Certificates%20Write").await.result();
+    assert_eq!(one[0]["id"], SSL_WRITE);
+}

@@ -1,0 +1,360 @@
+//! Who may do what. A [`Principal`] is a valid token; a scope is the proof that it may do one kind of thing in one place.
+
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use certgate_model::{
+    AccountId, AccountRecord, AddressBlock, Effect, PermissionGroup, Resource, Scope, TokenHash, TokenRecord,
+    TokenState, UserId, UserRecord, Visible, ZoneId, ZoneRecord,
+};
+use ipnet::IpNet;
+
+use crate::{AccessError, Authority};
+
+/// Longest token value that is looked up; ours have 40 characters.
+const TOKEN_VALUE_CHARACTERS_MAX: usize = 512;
+
+/// A token as the cache keeps it: its record, and its address blocks ready for comparison.
+pub(crate) struct ValidToken {
+    record: TokenRecord,
+    allowed: Vec<IpNet>,
+    refused: Vec<IpNet>,
+}
+
+/// A token that is known, switched on, within its dates and used from an address it may come from.
+#[derive(Clone)]
+pub struct Principal {
+    token: Arc<ValidToken>,
+}
+
+/// What a caller shows to say who it is.
+pub struct Credential<'a> {
+    /// The token's secret value.
+    pub token_value: &'a str,
+    /// The address it comes from.
+    pub peer: IpAddr,
+}
+
+/// A permission, as a type: the scope that proves it can be asked for in a signature.
+pub trait Permission: Send + Sync + 'static {
+    /// The permission group that the token needs.
+    const GROUP: PermissionGroup;
+}
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = $group:ident;)+) => {$(
+        $(#[$doc])*
+        pub struct $name;
+        impl Permission for $name {
+            const GROUP: PermissionGroup = PermissionGroup::$group;
+        }
+    )+};
+}
+permissions! {
+    /// List and get client certificates.
+    ReadCertificates = SslAndCertificatesRead;
+    /// Issue, revoke and reactivate client certificates.
+    WriteCertificates = SslAndCertificatesWrite;
+    /// List and get zones.
+    ReadZones = ZoneRead;
+    /// Make and delete zones.
+    ManageZones = ZoneWrite;
+    /// List and get accounts, and their authority.
+    ReadAccounts = AccountSettingsRead;
+    /// Make and delete accounts.
+    ManageAccounts = AccountSettingsWrite;
+    /// List and get tokens.
+    ReadTokens = ApiTokensRead;
+    /// Make, change and delete tokens.
+    ManageTokens = ApiTokensWrite;
+    /// Get the user.
+    ReadUser = UserDetailsRead;
+}
+
+/// Proof that the caller has permission `P` in this zone, which exists. Made only by [`Authority::zone_scope`].
+pub struct ZoneScope<P> {
+    zone: Arc<ZoneRecord>,
+    permission: PhantomData<P>,
+}
+
+impl<P> ZoneScope<P> {
+    /// The zone.
+    pub fn zone(&self) -> &ZoneRecord {
+        &self.zone
+    }
+}
+
+/// Proof that the caller has permission `P` on this account, which exists. Made only by [`Authority::account_scope`].
+pub struct AccountScope<P> {
+    account: AccountRecord,
+    permission: PhantomData<P>,
+}
+
+impl<P> AccountScope<P> {
+    /// The account.
+    pub fn account(&self) -> &AccountRecord {
+        &self.account
+    }
+}
+
+/// Proof that the caller has permission `P` on the user. Made only by [`Authority::user_scope`].
+pub struct UserScope<P> {
+    user: UserRecord,
+    principal: Principal,
+    permission: PhantomData<P>,
+}
+
+impl<P> UserScope<P> {
+    /// The user.
+    pub fn user(&self) -> &UserRecord {
+        &self.user
+    }
+
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl Authority {
+    /// The token of this value, if it is good now and from there. Counts the request against the token's limit.
+    pub async fn authenticate(&self, credential: Credential<'_>) -> Result<Principal, AccessError> {
+        if credential.token_value.len() > TOKEN_VALUE_CHARACTERS_MAX {
+            return Err(AccessError::InvalidToken);
+        }
+        // The value itself is never compared: its hash is looked up, so the time taken tells nothing about a value.
+        let hash = token_hash(credential.token_value);
+        let load = async { self.store.token_by_hash(hash).await.map(|found| found.map(ValidToken::new)) };
+        let token = self.tokens.get_or_load(hash, load).await?.ok_or(AccessError::InvalidToken)?;
+        let now = self.clock.now();
+        let record = &token.record;
+        let in_time =
+            record.not_before.is_none_or(|from| from <= now) && record.expires_on.is_none_or(|end| now < end);
+        if record.state != TokenState::Active || !in_time || !token.may_come_from(credential.peer) {
+            return Err(AccessError::InvalidToken);
+        }
+        if let Some(rate) = &self.rate {
+            rate.count(record.id, now)
+                .map_err(|retry_after_seconds| AccessError::TooManyRequests { retry_after_seconds })?;
+        }
+        Ok(Principal { token })
+    }
+
+    /// Whether the caller has permission `P` in the zone.
+    pub async fn zone_scope<P: Permission>(
+        &self,
+        principal: &Principal,
+        zone: ZoneId,
+    ) -> Result<ZoneScope<P>, AccessError> {
+        let zone = self.zones.get_or_load(zone, self.store.zone(zone)).await?.ok_or(AccessError::Refused)?;
+        if !principal.may(P::GROUP, Place::Zone(zone.id, zone.account)) {
+            return Err(AccessError::Refused);
+        }
+        Ok(ZoneScope { zone, permission: PhantomData })
+    }
+
+    /// Whether the caller has permission `P` on the account; for a zone permission, on every zone of the account.
+    pub async fn account_scope<P: Permission>(
+        &self,
+        principal: &Principal,
+        account: AccountId,
+    ) -> Result<AccountScope<P>, AccessError> {
+        let account = self.store.account(account).await?.ok_or(AccessError::Refused)?;
+        let place = match P::GROUP.scope() {
+            Scope::Zone => Place::ZonesOf(account.id),
+            Scope::Account | Scope::User => Place::Account(account.id),
+        };
+        if !principal.may(P::GROUP, place) {
+            return Err(AccessError::Refused);
+        }
+        Ok(AccountScope { account, permission: PhantomData })
+    }
+
+    /// Whether the caller has permission `P` on the user its token belongs to.
+    pub async fn user_scope<P: Permission>(
+        &self,
+        principal: &Principal,
+    ) -> Result<UserScope<P>, AccessError> {
+        let owner = principal.token.record.user;
+        let user = self.store.user().await?.filter(|user| user.id == owner).ok_or(AccessError::Refused)?;
+        if !principal.may(P::GROUP, Place::User(owner)) {
+            return Err(AccessError::Refused);
+        }
+        Ok(UserScope { user, principal: principal.clone(), permission: PhantomData })
+    }
+}
+
+impl Principal {
+    /// The token's record.
+    pub fn token(&self) -> &TokenRecord {
+        &self.token.record
+    }
+
+    /// Whether the caller may make accounts.
+    pub fn may_make_accounts(&self) -> bool {
+        self.may(PermissionGroup::AccountSettingsWrite, Place::EveryAccount)
+    }
+
+    /// What the caller sees in a list that needs `P`; `None` if it has that permission nowhere.
+    pub fn visible<P: Permission>(&self) -> Option<Visible> {
+        let mut all = false;
+        let (mut accounts, mut zones) = (Vec::new(), Vec::new());
+        let (mut except_accounts, mut except_zones) = (Vec::new(), Vec::new());
+        for policy in &self.token.record.policies {
+            let applies = match policy.effect {
+                Effect::Allow => policy.permission_groups.iter().any(|group| group.includes(P::GROUP)),
+                Effect::Deny => policy.permission_groups.contains(&P::GROUP),
+            };
+            if !applies {
+                continue;
+            }
+            for resource in &policy.resources {
+                let everything = match *resource {
+                    Resource::AllAccounts => true,
+                    Resource::AllZones => P::GROUP.scope() == Scope::Zone,
+                    _ => false,
+                };
+                match (policy.effect, *resource) {
+                    (Effect::Deny, _) if everything => return None,
+                    (Effect::Allow, _) if everything => all = true,
+                    (Effect::Allow, Resource::Account(id) | Resource::ZonesOfAccount(id)) => {
+                        accounts.push(id)
+                    }
+                    (Effect::Allow, Resource::Zone(id)) => zones.push(id),
+                    (Effect::Deny, Resource::Account(id) | Resource::ZonesOfAccount(id)) => {
+                        except_accounts.push(id);
+                    }
+                    (Effect::Deny, Resource::Zone(id)) => except_zones.push(id),
+                    _ => {}
+                }
+            }
+        }
+        let somewhere = all || !accounts.is_empty() || !zones.is_empty();
+        somewhere.then_some(Visible { all, accounts, zones, except_accounts, except_zones })
+    }
+
+    /// Whether the caller may pass on `group` on `resource`: it must have it there itself.
+    pub(crate) fn may_grant(&self, group: PermissionGroup, resource: Resource) -> bool {
+        let place = match (group.scope(), resource) {
+            (Scope::User, Resource::User(id)) => Place::User(id),
+            (Scope::Account, Resource::Account(id)) => Place::Account(id),
+            (Scope::Account, Resource::AllAccounts) => Place::EveryAccount,
+            (Scope::Zone, Resource::Account(id) | Resource::ZonesOfAccount(id)) => Place::ZonesOf(id),
+            (Scope::Zone, Resource::AllAccounts | Resource::AllZones) => Place::EveryAccount,
+            // The account is not looked up: passing on one zone needs the zone itself or everything.
+            (Scope::Zone, Resource::Zone(id)) => {
+                return self.may(group, Place::EveryAccount)
+                    || self.names(group, resource, Effect::Allow)
+                        && !self.names(group, Resource::Zone(id), Effect::Deny);
+            }
+            // The group does not apply to such a resource: it grants nothing.
+            _ => return true,
+        };
+        self.may(group, place)
+    }
+
+    fn names(&self, group: PermissionGroup, resource: Resource, effect: Effect) -> bool {
+        self.token.record.policies.iter().any(|policy| {
+            policy.effect == effect
+                && policy.permission_groups.iter().any(|held| held.includes(group))
+                && policy.resources.contains(&resource)
+        })
+    }
+
+    fn may(&self, needed: PermissionGroup, place: Place) -> bool {
+        let mut allowed = false;
+        for policy in &self.token.record.policies {
+            let (groups, resources) = (&policy.permission_groups, &policy.resources);
+            match policy.effect {
+                Effect::Allow => {
+                    allowed |= groups.iter().any(|group| group.includes(needed))
+                        && resources.iter().any(|resource| place.lies_in(*resource, needed.scope()));
+                }
+                // Refusing the whole is refusing every part, and refusing a part is refusing the whole.
+                Effect::Deny => {
+                    if groups.contains(&needed)
+                        && resources.iter().any(|resource| place.touches(*resource, needed.scope()))
+                    {
+                        return false;
+                    }
+                }
+            }
+        }
+        allowed
+    }
+}
+
+/// Where something is to be done.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    User(UserId),
+    /// Accounts as such, those to come included; for a zone permission, every zone.
+    EveryAccount,
+    Account(AccountId),
+    /// Every zone of the account, those to come included.
+    ZonesOf(AccountId),
+    Zone(ZoneId, AccountId),
+}
+
+impl Place {
+    /// Whether `resource` covers this place for permissions of `scope`.
+    fn lies_in(self, resource: Resource, scope: Scope) -> bool {
+        let zones = scope == Scope::Zone;
+        match (self, resource) {
+            (Self::User(user), Resource::User(id)) => user == id,
+            (Self::User(_), _) | (_, Resource::User(_)) => false,
+            (_, Resource::AllAccounts) => true,
+            (_, Resource::AllZones) => zones,
+            (Self::EveryAccount, _) => false,
+            (Self::Account(account), Resource::Account(id)) => account == id,
+            (Self::Account(_), _) => false,
+            (Self::ZonesOf(account), Resource::Account(id) | Resource::ZonesOfAccount(id)) => {
+                zones && account == id
+            }
+            (Self::ZonesOf(_), Resource::Zone(_)) => false,
+            (Self::Zone(_, account), Resource::Account(id) | Resource::ZonesOfAccount(id)) => {
+                zones && account == id
+            }
+            (Self::Zone(zone, _), Resource::Zone(id)) => zones && zone == id,
+        }
+    }
+
+    /// Whether `resource` covers this place or a part of it.
+    fn touches(self, resource: Resource, scope: Scope) -> bool {
+        match (self, resource) {
+            (Self::EveryAccount, resource) => !matches!(resource, Resource::User(_)),
+            // The zone may be one of the account: refuse rather than look it up.
+            (Self::ZonesOf(_), Resource::Zone(_)) => scope == Scope::Zone,
+            _ => self.lies_in(resource, scope),
+        }
+    }
+}
+
+impl ValidToken {
+    fn new(record: TokenRecord) -> Self {
+        let blocks = |blocks: &[AddressBlock]| {
+            blocks.iter().filter_map(|block| IpNet::new(block.address, block.prefix_length).ok()).collect()
+        };
+        Self {
+            allowed: blocks(&record.allowed_addresses),
+            refused: blocks(&record.refused_addresses),
+            record,
+        }
+    }
+
+    fn may_come_from(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        // A list that was given but of which nothing could be read allows nothing.
+        let anywhere = self.record.allowed_addresses.is_empty();
+        (anywhere || self.allowed.iter().any(|block| block.contains(&peer)))
+            && self.refused.len() == self.record.refused_addresses.len()
+            && !self.refused.iter().any(|block| block.contains(&peer))
+    }
+}
+
+pub(crate) fn token_hash(value: &str) -> TokenHash {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, value.as_bytes()).as_ref());
+    TokenHash(hash)
+}

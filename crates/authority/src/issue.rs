@@ -1,0 +1,119 @@
+//! Issuing a client certificate.
+
+use certgate_model::{CertificateId, CertificateRecord, SECONDS_PER_DAY, SerialNumber, Status};
+use certgate_pki::{Profile, Validity, prepare, read_csr, sign};
+use certgate_store::CertificateRecorded;
+
+use crate::access::{WriteCertificates, ZoneScope};
+use crate::authorities::internal;
+use crate::{Authority, Fault, IssueError};
+
+/// Longest validity there can be, in days: 15 years.
+pub const VALIDITY_DAYS_LIMIT: u32 = 5_475;
+
+/// What a caller asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueRequest {
+    /// The certificate signing request (PKCS #10, PEM), exactly as sent.
+    pub csr: String,
+    /// The validity, as sent; bounds are checked here.
+    pub validity_days: i64,
+}
+
+impl Authority {
+    /// Issues a certificate. When this returns it, it is durable; when it does not, nothing is left of it.
+    pub async fn issue(
+        &self,
+        scope: &ZoneScope<WriteCertificates>,
+        request: IssueRequest,
+    ) -> Result<CertificateRecord, IssueError> {
+        let zone = scope.zone();
+        let IssueRequest { csr, validity_days } = request;
+
+        // 1. Refuse what can be refused before any work is done.
+        let days = self.checked_days(validity_days)?;
+        let quota = self.settings.zone_certificates_max;
+        if let Some(quota) = quota
+            && self.store.totals(zone.id).await?.all() >= quota
+        {
+            return Err(IssueError::QuotaReached { quota });
+        }
+        let loaded = self.issuer(zone.account).await?;
+        let now = self.clock.now();
+        let not_before = now.cut_to_minute();
+        let not_after = not_before.plus_days(days);
+        let authority_expires_on = loaded.issuer.expires_on();
+        if not_after > authority_expires_on {
+            let left = authority_expires_on.unix() - not_before.unix();
+            return Err(IssueError::OutlivesAuthority {
+                given: validity_days,
+                max: left.div_euclid(SECONDS_PER_DAY).max(0),
+                authority_expires_on: authority_expires_on.to_string(),
+            });
+        }
+
+        // 2. Off the I/O threads: check the request and its proof of possession, build and lint what is to be signed.
+        // 3. Sign.
+        // 4. Re-read the output: it is what was prepared and verifies under the authority's key (in `sign`).
+        let mut octets = [0; 20];
+        self.random.fill(&mut octets);
+        let serial = SerialNumber::from_random(octets);
+        let id = CertificateId::time_ordered(now, &*self.random);
+        let zone_id = zone.id;
+        let signed = self.on_signer(move || {
+            let checked = read_csr(&csr)?;
+            let authority = loaded.authority.clone();
+            let profile = Profile {
+                crl_url: format!("{}/crl/{}/{}.crl", loaded.public_url, authority.id, serial.shard()),
+                ocsp_url: format!("{}/ocsp", loaded.public_url),
+            };
+            let validity = Validity { not_before, not_after };
+            let prepared = prepare(&loaded.issuer, &checked, serial, validity, &profile).map_err(internal)?;
+            let signed = sign(prepared).map_err(internal)?;
+            Ok::<_, IssueError>(CertificateRecord {
+                id,
+                zone: zone_id,
+                authority,
+                status: Status::Active,
+                serial,
+                subject: checked.subject().clone(),
+                issued_on: not_before,
+                expires_on: not_after,
+                validity_days: days,
+                signature: signed.signature,
+                fingerprint_sha256: signed.fingerprint_sha256,
+                ski: signed.ski,
+                der: signed.der,
+                csr,
+                revoked_on: None,
+            })
+        });
+        let certificate = signed.await??;
+
+        // 5. Record. A crash before this leaves nothing: the signature has not left the process.
+        match self.store.record_certificate(certificate.clone(), quota).await? {
+            CertificateRecorded::Recorded => {}
+            CertificateRecorded::NoZone => {
+                self.zones.clear();
+                return Err(IssueError::NoZone);
+            }
+            CertificateRecorded::QuotaReached => {
+                let quota =
+                    quota.ok_or_else(|| Fault::Internal("a quota was reached that is not set".into()))?;
+                return Err(IssueError::QuotaReached { quota });
+            }
+        }
+
+        // 6. Answer.
+        metrics::counter!("certgate_certificates_issued_total").increment(1);
+        Ok(certificate)
+    }
+
+    fn checked_days(&self, given: i64) -> Result<u32, IssueError> {
+        let max = self.settings.validity_days_max;
+        u32::try_from(given)
+            .ok()
+            .filter(|days| (1..=max).contains(days))
+            .ok_or(IssueError::Validity { given, max })
+    }
+}

@@ -1,0 +1,52 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use certgate_model::{Timestamp, TokenId};
+
+/// Counts the requests of each token in the running minute of the clock.
+pub(crate) struct RateLimiter {
+    per_minute: u32,
+    minute: Mutex<(Timestamp, HashMap<TokenId, u32>)>,
+}
+
+impl RateLimiter {
+    pub(crate) fn new(per_minute: u32) -> Self {
+        Self { per_minute, minute: Mutex::new((Timestamp::from_unix(0), HashMap::new())) }
+    }
+
+    /// Counts one request; if it is one too many, the seconds until the next minute.
+    pub(crate) fn count(&self, token: TokenId, now: Timestamp) -> Result<(), u32> {
+        let this_minute = now.cut_to_minute();
+        let mut guard = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        let (minute, counts) = &mut *guard;
+        if *minute != this_minute {
+            *minute = this_minute;
+            // Only known tokens are counted, so the map is no larger than the list of tokens.
+            counts.clear();
+        }
+        let count = counts.entry(token).or_default();
+        if *count >= self.per_minute {
+            let left = this_minute.unix() + 60 - now.unix();
+            return Err(u32::try_from(left).unwrap_or(60).clamp(1, 60));
+        }
+        *count += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_token_has_its_own_minute() {
+        let limiter = RateLimiter::new(2);
+        let (a, b) = (TokenId::from_bytes([1; 16]), TokenId::from_bytes([2; 16]));
+        let now = Timestamp::from_unix(1_700_000_045); // 5 seconds into a minute
+        assert_eq!(limiter.count(a, now), Ok(()));
+        assert_eq!(limiter.count(a, now), Ok(()));
+        assert_eq!(limiter.count(a, now), Err(55));
+        assert_eq!(limiter.count(b, now), Ok(()));
+        assert_eq!(limiter.count(a, now.plus_seconds(55)), Ok(()));
+    }
+}

@@ -1,0 +1,84 @@
+//! Revoking, reactivating, and settling what is pending.
+
+use std::time::Duration;
+
+use certgate_model::{CertificateId, CertificateRecord, Event};
+use certgate_store::{Settled, StatusChange};
+
+use crate::access::{WriteCertificates, ZoneScope};
+use crate::{Authority, Fault, RevocationError};
+
+/// How many certificates settle in one transaction: enough to share its fsync, few enough to keep other writes waiting
+/// for milliseconds only.
+const SETTLE_BATCH: u32 = 512;
+
+/// How long settling pauses after trouble with the store.
+const SETTLE_RETRY: Duration = Duration::from_secs(1);
+
+impl Authority {
+    /// Revokes a certificate; it is `pending_revocation` until the revocation has settled.
+    pub async fn revoke(
+        &self,
+        scope: &ZoneScope<WriteCertificates>,
+        id: CertificateId,
+    ) -> Result<CertificateRecord, RevocationError> {
+        self.change_status(scope, id, Event::Revoke).await
+    }
+
+    /// Restores a revoked certificate; it is `pending_reactivation` until that has settled.
+    pub async fn reactivate(
+        &self,
+        scope: &ZoneScope<WriteCertificates>,
+        id: CertificateId,
+    ) -> Result<CertificateRecord, RevocationError> {
+        self.change_status(scope, id, Event::Reactivate).await
+    }
+
+    async fn change_status(
+        &self,
+        scope: &ZoneScope<WriteCertificates>,
+        id: CertificateId,
+        event: Event,
+    ) -> Result<CertificateRecord, RevocationError> {
+        let change = self.store.change_status(scope.zone().id, id, event, self.clock.now()).await?;
+        match change.ok_or(RevocationError::NotFound)? {
+            StatusChange::Unchanged(certificate) => Ok(certificate),
+            StatusChange::Refused => Err(RevocationError::AlreadyRevoked),
+            StatusChange::Changed(certificate) => {
+                self.pending.notify_one();
+                let name = match event {
+                    Event::Revoke => "certgate_certificates_revoked_total",
+                    Event::Reactivate => "certgate_certificates_reactivated_total",
+                    Event::Settle => "certgate_certificates_settled_total",
+                };
+                metrics::counter!(name).increment(1);
+                Ok(certificate)
+            }
+        }
+    }
+
+    /// Settles what is pending now, and then whatever becomes pending, until it is dropped: a background task.
+    pub async fn settle_forever(&self) {
+        loop {
+            match self.settle_all().await {
+                Ok(()) => self.pending.notified().await,
+                Err(fault) => {
+                    tracing::error!(error = %fault, "settling failed; it is tried again");
+                    // Woken earlier by the next change, which is as good a moment to try.
+                    let _ = tokio::time::timeout(SETTLE_RETRY, self.pending.notified()).await;
+                }
+            }
+        }
+    }
+
+    /// Settles what is pending now.
+    pub async fn settle_all(&self) -> Result<(), Fault> {
+        loop {
+            let Settled { reactivated, revoked } = self.store.settle_pending(SETTLE_BATCH).await?;
+            metrics::counter!("certgate_certificates_settled_total").increment(reactivated + revoked);
+            if reactivated + revoked < u64::from(SETTLE_BATCH) {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The data directory: the database, the master key, and the client's profile.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use certgate_authority::{Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings};
+use certgate_store::{ReadStore, SqliteOptions, SqliteStore};
+
+use crate::client::profile::{self, LocalProfile};
+use crate::config::{Config, MasterKeySource};
+use crate::system::{SystemClock, SystemRandom};
+
+/// The database's name in the data directory.
+const DATABASE: &str = "certgate.db";
+
+/// Longest master key file that is read, in bytes.
+const MASTER_KEY_FILE_BYTES_MAX: u64 = 1024;
+
+/// An open data directory. The store holds a lock: no other process has it open.
+pub struct DataDir {
+    path: PathBuf,
+    store: Arc<SqliteStore>,
+}
+
+impl DataDir {
+    /// Opens the directory; makes it, for its owner alone, if there is none.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
+            format!("cannot make the data directory {}: give another with --data-dir", path.display())
+        })?;
+        let store = SqliteStore::open(&path.join(DATABASE), SqliteOptions::default())?;
+        Ok(Self { path: path.to_owned(), store: Arc::new(store) })
+    }
+
+    /// Whether there is a database, of whatever kind, in the directory.
+    pub fn has_database(path: &Path) -> bool {
+        path.join(DATABASE).exists()
+    }
+
+    /// The store.
+    pub fn store(&self) -> Arc<SqliteStore> {
+        self.store.clone()
+    }
+
+    /// Makes the installation unless there is one; `Some` if it was made now.
+    ///
+    /// The order survives a crash at any point: first the master key, then the profile with the token, then, in one
+    /// transaction, the installation. Before that the next start begins again; after it nothing is missing.
+    pub async fn initialise(
+        &self,
+        config: &Config,
+        names: &FirstNames,
+        api_url: &str,
+    ) -> anyhow::Result<Option<Initialised>> {
+        if self.store.installation().await?.is_some() {
+            return Ok(None);
+        }
+        let master_key = match &config.master_key {
+            MasterKeySource::Environment(key) => key.clone(),
+            MasterKeySource::File(path) => Arc::new(make_master_key(path)?),
+        };
+        let first = FirstInstallation::new(
+            &SystemClock,
+            &SystemRandom,
+            &master_key,
+            names,
+            config.authority_algorithm,
+        )?;
+        let made = &first.initialised;
+        let local = LocalProfile {
+            api: api_url.to_owned(),
+            token: made.token.expose().to_owned(),
+            account_id: made.account_id.to_string(),
+            zone_id: made.zone_id.to_string(),
+        };
+        profile::write(&self.path, &local).context("cannot write the client's profile")?;
+        Ok(first.store(&*self.store).await?)
+    }
+
+    /// Opens the authority of the installation.
+    pub async fn authority(&self, config: &Config, public_url: String) -> anyhow::Result<Authority> {
+        let master_key = match &config.master_key {
+            MasterKeySource::Environment(key) => key.clone(),
+            MasterKeySource::File(path) => Arc::new(read_master_key(path)?),
+        };
+        let settings = Settings {
+            public_url,
+            validity_days_max: config.validity_days_max,
+            zone_certificates_max: config.zone_certificates_max,
+            requests_per_minute: config.requests_per_minute.map(u32::from),
+            authority_algorithm: config.authority_algorithm,
+        };
+        let opened = Authority::open(
+            self.store.clone(),
+            Arc::new(SystemClock),
+            Arc::new(SystemRandom),
+            master_key,
+            settings,
+        );
+        opened.await.map_err(|error| match error {
+            OpenError::WrongMasterKey => anyhow::anyhow!(
+                "the master key from {} is not the one this installation was made with: start with the right one; \
+                 nothing was changed",
+                source_of(&config.master_key)
+            ),
+            other => other.into(),
+        })
+    }
+
+    /// Tells the client on this machine where the server is now.
+    pub fn update_profile(&self, api_url: &str) -> anyhow::Result<()> {
+        let Some(local) = profile::read(&self.path).context("cannot read the client's profile")? else {
+            // The operator took it away: the token is elsewhere.
+            return Ok(());
+        };
+        if local.api != api_url {
+            let updated = LocalProfile { api: api_url.to_owned(), ..local };
+            profile::write(&self.path, &updated).context("cannot write the client's profile")?;
+        }
+        Ok(())
+    }
+}
+
+fn source_of(source: &MasterKeySource) -> String {
+    match source {
+        MasterKeySource::Environment(_) => "CERTGATE_MASTER_KEY".to_owned(),
+        MasterKeySource::File(path) => path.display().to_string(),
+    }
+}
+
+/// The master key in the file, made and written if there is no file.
+fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
+    let key = MasterKey::generate(&SystemRandom);
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        // Never half there: a crash leaves a temporary file (0600) or the whole key. One that exists is kept.
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(key.to_text().as_bytes())?;
+        file.write_all(b"\n")?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|error| error.error)?;
+        std::fs::File::open(directory)?.sync_all()
+    };
+    match write() {
+        Ok(()) => Ok(key),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_master_key(path),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot write the master key file {}", path.display()))
+        }
+    }
+}
+
+fn read_master_key(path: &Path) -> anyhow::Result<MasterKey> {
+    let shown = path.display();
+    let file = OpenOptions::new().read(true).custom_flags(0).open(path);
+    let file = file.with_context(|| {
+        format!(
+            "cannot read the master key file {shown}: the authorities' keys open only with it; restore the file, or \
+             name its place with --master-key-file"
+        )
+    })?;
+    let mode = file.metadata()?.mode();
+    if mode & 0o077 != 0 {
+        bail!("others may read the master key file {shown} (mode {:o}): chmod 600 {shown}", mode & 0o777);
+    }
+    let mut text = zeroize::Zeroizing::new(String::new());
+    file.take(MASTER_KEY_FILE_BYTES_MAX).read_to_string(&mut text)?;
+    MasterKey::from_text(&text).with_context(|| format!("the master key file {shown} cannot be used"))
+}

@@ -1,0 +1,46 @@
+//! `certgate init`: makes a data directory, for automation.
+
+use std::io::Write;
+
+use anyhow::bail;
+use certgate_authority::FirstNames;
+use certgate_store::Store;
+use serde_json::json;
+
+use crate::cli::InitArgs;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+
+/// Makes the directory and prints what is needed to use it.
+pub fn run(config: &Config, arguments: InitArgs) -> anyhow::Result<()> {
+    let shown = config.data_dir.display();
+    if let Ok(mut entries) = config.data_dir.read_dir()
+        && entries.next().is_some()
+        && !DataDir::has_database(&config.data_dir)
+    {
+        bail!("{shown} exists and is not empty: name a new directory with --data-dir; nothing was changed");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let names = FirstNames { account: arguments.account, zone: arguments.zone };
+    let made = runtime.block_on(data_dir.initialise(config, &names, &config.api_url(config.listen)));
+    runtime.block_on(data_dir.store().close());
+    let Some(made) = made? else {
+        bail!("{shown} is initialised already: nothing was changed; start it with: certgate serve --data-dir {shown}");
+    };
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        let made = json!({
+            "account_id": made.account_id.to_string(),
+            "zone_id": made.zone_id.to_string(),
+            "token": made.token.expose(),
+        });
+        writeln!(out, "{made}")?;
+    } else {
+        writeln!(out, "account_id {}", made.account_id)?;
+        writeln!(out, "zone_id    {}", made.zone_id)?;
+        writeln!(out, "token      {}", made.token.expose())?;
+        eprintln!("The token may do everything and is not shown again. Start with: certgate serve --data-dir {shown}");
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,152 @@
+//! `certgate serve`: wires the parts together and runs until it is told to stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use certgate_api::Api;
+use certgate_authority::{FirstNames, Initialised};
+use certgate_store::Store;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat, Management};
+use crate::data_dir::DataDir;
+use crate::listener::{Listener, Limits};
+use crate::system::{SystemClock, SystemRandom};
+use crate::tls;
+
+/// How often the metrics recorder folds what it has recorded into its histograms, which bounds its memory.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Bounds of the histogram buckets, in seconds.
+const SECONDS_BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// The names of the first account and zone when `serve` makes them; `init` can choose others.
+const FIRST_ACCOUNT: &str = "default";
+const FIRST_ZONE: &str = "example.com";
+
+/// Runs the server until SIGTERM or SIGINT.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    start_log(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    // Before anything is printed: whoever reads the lines may send the signal at once.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    let tls = match &config.management {
+        Management::Cleartext => None,
+        Management::Tls { certificate, key } => Some(tls::acceptor(certificate, key)?),
+    };
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let store = data_dir.store();
+    let metrics = start_metrics()?;
+    let (management, management_address) = bind(config.listen, "--listen").await?;
+    let (public, public_address) = bind(config.public_listen, "--public-listen").await?;
+
+    let api_url = config.api_url(management_address);
+    let names = FirstNames { account: FIRST_ACCOUNT.to_owned(), zone: FIRST_ZONE.to_owned() };
+    let made = data_dir.initialise(&config, &names, &api_url).await?;
+    let authority = Arc::new(data_dir.authority(&config, config.public_url(public_address)).await?);
+    data_dir.update_profile(&api_url)?;
+
+    let api = Api {
+        authority: authority.clone(),
+        store: authority.reads(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        metrics: Arc::new({
+            let metrics = metrics.clone();
+            move || metrics.render()
+        }),
+        request_timeout: config.request_timeout,
+    };
+    let limits = Limits { connections: config.connections_max.get(), header_timeout: config.request_timeout };
+    let settling = tokio::spawn(async move { authority.settle_forever().await });
+    let upkeep = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(METRICS_UPKEEP);
+        loop {
+            ticks.tick().await;
+            metrics.run_upkeep();
+        }
+    });
+    let management = Listener::start(management, tls, certgate_api::management(api.clone()), limits);
+    let public = Listener::start(public, None, certgate_api::responder(api), limits);
+
+    announce(&api_url, public_address)?;
+    if let Some(made) = made {
+        welcome(&made, &api_url, &config);
+    }
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: requests in flight finish");
+    tokio::join!(management.stop(config.request_timeout), public.stop(config.request_timeout));
+    settling.abort();
+    upkeep.abort();
+    store.close().await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: choose another address with {flag}, or stop what listens there")
+    })?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+fn announce(api_url: &str, public: SocketAddr) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "management API listening on {api_url}")?;
+    writeln!(out, "public responder listening on http://{public}")?;
+    Ok(out.flush()?)
+}
+
+/// Says, once, what a new user needs next. On standard error, which is where talk goes.
+fn welcome(made: &Initialised, api_url: &str, config: &Config) {
+    let Initialised { account_id: _, zone_id, token } = made;
+    let token = token.expose();
+    let data_dir = config.data_dir.display();
+    eprint!(
+        "\n\
+         A new installation was made in {data_dir}, with the account \"{FIRST_ACCOUNT}\" and the zone {FIRST_ZONE}.\n\
+         Its API token may do everything. It is shown this once (and kept in {data_dir}/client.toml for the\n\
+         commands below):\n\n\
+         \x20 {token}\n\n\
+         In another terminal, in this directory:\n\n\
+         \x20 certgate cert issue --cn device-1     makes device-1.key and device-1.crt\n\
+         \x20 certgate cert list\n\
+         \x20 certgate cert revoke <id>             and: certgate cert restore <id>\n\n\
+         The same with curl:\n\n\
+         \x20 export CERTGATE_TOKEN={token}\n\
+         \x20 curl -H \"Authorization: Bearer $CERTGATE_TOKEN\" {api_url}/client/v4/zones/{zone_id}/client_certificates\n\n"
+    );
+}
+
+fn start_log(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.log_format {
+        LogFormat::Text => log.with_ansi(false).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+}
+
+fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    let seconds = Matcher::Suffix("_seconds".to_owned());
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS_BUCKETS)?;
+    builder.install_recorder().context("cannot start the metrics")
+}

@@ -1,0 +1,22 @@
+use std::path::Path;
+
+use certgate_model::SubjectFields;
+use certgate_pki::{ClientKey, ClientKeyAlgorithm};
+
+/// A good request with a fresh P-256 key.
+pub fn csr(common_name: &str) -> String {
+    csr_with_subject(&SubjectFields { common_name: common_name.to_owned(), ..SubjectFields::default() })
+}
+
+/// A good request with a fresh P-256 key and this subject.
+pub fn csr_with_subject(subject: &SubjectFields) -> String {
+    let key = ClientKey::generate(ClientKeyAlgorithm::P256).expect("a P-256 key can be made");
+    key.request(subject).expect("the subject fits a request")
+}
+
+/// A request kept as a file, named by its defect.
+pub fn fixture(name: &str) -> String {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pki/tests/fixtures");
+    let path = directory.join(format!("{name}.csr.pem"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
