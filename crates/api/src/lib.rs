@@ -1,1 +1,49 @@
-//! The management API (Cloudflare's client_certificates contract) and the public responder over HTTP.
+//! The management API (Cloudflare's `client_certificates` contract) and the public responder over HTTP.
+//!
+//! A handler reads like the API document: an extractor proves who may call, the body parses, one call down, envelope
+//! out. This crate reads from the store and writes through the authority.
+
+mod body;
+mod code;
+mod envelope;
+mod error;
+mod extract;
+mod middleware;
+mod openapi;
+mod query;
+mod router;
+mod routes;
+mod wire;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use certgate_authority::Authority;
+use certgate_model::{Clock, Random};
+use certgate_store::ReadStore;
+
+pub use body::BODY_BYTES_MAX;
+pub use openapi::openapi_json;
+pub use router::{management, responder};
+
+/// The address a request comes from, as the listener saw it; the listener adds it to every request.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerAddress(pub IpAddr);
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct Api {
+    /// Every write, and every decision on who may do what.
+    pub authority: Arc<Authority>,
+    /// The reading half of the store.
+    pub store: Arc<dyn ReadStore>,
+    /// For the state of tokens.
+    pub clock: Arc<dyn Clock>,
+    /// For request ids.
+    pub random: Arc<dyn Random>,
+    /// Renders the metrics in Prometheus' text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// How long a request may take, its body included, before it is given up.
+    pub request_timeout: Duration,
+}

@@ -1,1 +1,11 @@
-//! Development only: a fake clock, seeded randomness and request builders for tests.
+//! Development only: a whole certgate without sockets, on a fake clock and seeded randomness.
+
+mod app;
+mod clock;
+mod csr;
+mod random;
+
+pub use app::{Answer, Call, Failure, TestApp};
+pub use clock::FakeClock;
+pub use csr::{csr, csr_with_subject, fixture};
+pub use random::SeededRandom;

@@ -6,10 +6,23 @@ use serde_json::json;
 #[tokio::test]
 async fn accounts_are_made_listed_read_and_deleted() {
     let app = TestApp::new().await;
+    app.clock.advance_seconds(1);
     let made = app.post("/accounts", json!({ "name": "Second", "type": "standard" })).await.result();
     let path = format!("/accounts/{}", made["id"].as_str().unwrap());
     assert_eq!(app.get(&path).await.result(), made);
-    insta::assert_json_snapshot!(made, { ".id" => "[id]" }, @r#""#);
+    insta::assert_json_snapshot!(made, { ".id" => "[id]" }, @r#"
+    {
+      "authority_algorithm": "P-256",
+      "created_on": "2026-08-14T10:20:31Z",
+      "id": "[id]",
+      "name": "Second",
+      "settings": {
+        "abuse_contact_email": null,
+        "enforce_twofactor": false
+      },
+      "type": "standard"
+    }
+    "#);
 
     let listed = app.get("/accounts").await.json();
     assert_eq!(listed["result"][1], made);
@@ -66,7 +79,18 @@ async fn the_managed_authority_is_made_once_and_signs() {
         ".id" => "[uuid]",
         ".certificate" => "[pem]",
         ".fingerprint_sha256" => "[hex]",
-    }, @r#""#);
+    }, @r#"
+    {
+      "algorithm": "P-256",
+      "certificate": "[pem]",
+      "created_on": "2026-08-14T10:20:00Z",
+      "expires_on": "2056-08-06T10:20:00Z",
+      "fingerprint_sha256": "[hex]",
+      "id": "[uuid]",
+      "name": "certgate managed authority of default",
+      "public_url": "http://pki.example.com"
+    }
+    "#);
     let body = json!({ "csr": csr("x"), "validity_days": 1 });
     let issued = app.post("/zones/{zone}/client_certificates", body).await.result();
     assert_eq!(issued["certificate_authority"]["id"], authority["id"]);

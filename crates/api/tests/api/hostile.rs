@@ -46,7 +46,7 @@ fn any_json_as_a_body() {
         any::<i128>().prop_map(|n| n.to_string()),
         any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
     ];
-    let names =
+    const NAMES: [&str; 9] =
         ["csr", "validity_days", "name", "account", "id", "policies", "resources", "condition", "reactivate"];
     let value = leaf.prop_recursive(4, 30, 5, |inner| {
         prop_oneof![

@@ -1,5 +1,7 @@
 //! The API through its front door; the modules mirror the addresses.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod accounts;
 mod authentication;
 mod client_certificates;

@@ -18,15 +18,62 @@ async fn the_object_has_what_clients_of_the_public_api_read() {
     assert_eq!(app.get(&path).await.result(), made);
     insta::assert_json_snapshot!(made, {
         ".id" => "[id]", ".account.id" => "[id]", ".owner.id" => "[id]",
-    }, @r#""#);
+    }, @r##"
+    {
+      "account": {
+        "id": "[id]",
+        "name": "default"
+      },
+      "activated_on": "2026-08-14T10:20:30Z",
+      "created_on": "2026-08-14T10:20:30Z",
+      "development_mode": 0,
+      "id": "[id]",
+      "meta": {
+        "custom_certificate_quota": 0,
+        "page_rule_quota": 0,
+        "phishing_detected": false,
+        "step": 2
+      },
+      "modified_on": "2026-08-14T10:20:30Z",
+      "name": "shop.example.org",
+      "name_servers": [],
+      "original_dnshost": null,
+      "original_name_servers": null,
+      "original_registrar": null,
+      "owner": {
+        "id": "[id]",
+        "name": "default",
+        "type": "organization"
+      },
+      "paused": false,
+      "permissions": [
+        "#zone:read",
+        "#ssl:edit"
+      ],
+      "plan": {
+        "can_subscribe": false,
+        "currency": "USD",
+        "externally_managed": false,
+        "frequency": "",
+        "id": "00000000000000000000000000000000",
+        "is_subscribed": true,
+        "legacy_discount": false,
+        "legacy_id": "self_hosted",
+        "name": "Self-hosted",
+        "price": 0
+      },
+      "status": "active",
+      "type": "full"
+    }
+    "##);
 }
 
 #[tokio::test]
 async fn the_list_is_filtered_ordered_and_paged() {
     let app = TestApp::new().await;
     for name in ["b.example.org", "a.example.org", "c.example.net"] {
-        zone(&app, name).await;
         app.clock.advance_seconds(1);
+        zone(&app, name).await;
     }
     assert_eq!(names(&app, "").await, ["example.com", "b.example.org", "a.example.org", "c.example.net"]);
     assert_eq!(names(&app, "name=a.example.org").await, ["a.example.org"]);

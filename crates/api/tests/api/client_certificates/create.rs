@@ -46,7 +46,31 @@ async fn the_object_has_every_member_in_the_order_of_the_public_example() {
         ".fingerprint_sha256" => "[hex]",
         ".serial_number" => "[hex]",
         ".ski" => "[hex]",
-    }, @r#""#);
+    }, @r#"
+    {
+      "certificate": "[pem]",
+      "certificate_authority": {
+        "id": "[uuid]",
+        "name": "certgate managed authority of default"
+      },
+      "common_name": "Cloudflare",
+      "country": "US",
+      "csr": "[pem]",
+      "expires_on": "2036-08-11T10:20:00Z",
+      "fingerprint_sha256": "[hex]",
+      "id": "[id]",
+      "issued_on": "2026-08-14T10:20:00Z",
+      "location": "Somewhere",
+      "organization": "Organization",
+      "organizational_unit": "Organizational Unit",
+      "serial_number": "[hex]",
+      "signature": "ECDSAWithSHA256",
+      "ski": "[hex]",
+      "state": "CA",
+      "status": "active",
+      "validity_days": 3650
+    }
+    "#);
 
     let text = String::from_utf8(answer.bytes).unwrap();
     let order = [
