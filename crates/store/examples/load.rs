@@ -15,6 +15,7 @@ use certgate_store::{ReadStore, SqliteOptions, SqliteStore, Store};
 
 const TASKS: u32 = 256;
 const ROUNDS: u32 = 2_000;
+const MIXED: u32 = 100_000;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -42,6 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             pages(&store, zone, status, percent).await?;
         }
     }
+    let store = Arc::new(store);
+    mixed(&store, zone, &authority, &path).await?;
     let begun = Instant::now();
     store.settle_pending(100).await?;
     println!("settle nothing: {:.0} µs", begun.elapsed().as_secs_f64() * 1e6);
@@ -105,6 +108,62 @@ async fn pages(
         status.map_or("all", Status::name),
         microseconds[microseconds.len() / 2],
         microseconds[microseconds.len() * 99 / 100]
+    );
+    Ok(())
+}
+
+/// Records while pages are read without a gap; the log must not grow past its bound.
+async fn mixed(
+    store: &Arc<SqliteStore>,
+    zone: ZoneId,
+    authority: &AuthorityRecord,
+    path: &Path,
+) -> Result<(), Box<dyn Error>> {
+    let query = CertificateQuery { status: None, slice: Slice { first: 0, size: 20 } };
+    let before = store.certificates(zone, query).await?.total;
+    let begun = Instant::now();
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let mut read = 0_u32;
+                let mut page = store.certificates(zone, query).await?;
+                while page.total < before + u64::from(MIXED) {
+                    read += 1;
+                    page = store.certificates(zone, query).await?;
+                }
+                Ok::<_, certgate_store::StoreError>(read)
+            })
+        })
+        .collect();
+    let numbers = (u32::MAX / 2 + u32::try_from(before)?)..;
+    let numbers = Arc::new(std::sync::Mutex::new(numbers.take(MIXED as usize)));
+    let writers: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let (store, authority, numbers) = (Arc::clone(store), authority.clone(), Arc::clone(&numbers));
+            tokio::spawn(async move {
+                loop {
+                    let next = numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+                    let Some(n) = next else { return Ok::<_, certgate_store::StoreError>(()) };
+                    let record = certificate(n, zone, &authority, Status::Active);
+                    store.record_certificate(record, None).await?;
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await??;
+    }
+    let mut pages = 0;
+    for reader in readers {
+        pages += reader.await??;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "mixed: {:.0} recorded/s and {:.0} pages/s at a time; the log has {:.0} MB",
+        f64::from(MIXED) / seconds,
+        f64::from(pages) / seconds,
+        size(&path.with_extension("db-wal")) / 1e6
     );
     Ok(())
 }

@@ -156,6 +156,8 @@ async fn zone_filters(store: &dyn Store) {
         (name(TextMatch::Contains(text("_"))), &[5]),
         (name(TextMatch::Contains(text("\\b"))), &[5]),
         (name(TextMatch::StartsWith(text("1__"))), &[]),
+        (name(TextMatch::Contains("z".repeat(100_000))), &[]),
+        (name(TextMatch::NotEqual("z".repeat(100_000))), &[0, 1, 2, 3, 5]),
         (only(vec![one], vec![zone(3)]), &[1, 2, 3]),
         (only(Vec::new(), vec![zone(0)]), &[0]),
         (only(Vec::new(), Vec::new()), &[]),
