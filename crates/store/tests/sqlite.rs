@@ -1,25 +1,294 @@
-//! The conformance suite on SQLite.
+//! What is SQLite's own: files, versions, the write queue, trouble with the disk.
 
-use certgate_model::{Event, Status};
-use certgate_store::conformance::{History, Step};
-use certgate_store::{SqliteOptions, SqliteStore, Store};
+use std::path::Path;
+use std::sync::Arc;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn smoke() {
+use certgate_model::{AuthorityRecord, CertificateQuery, Event, Slice, Status, Totals, ZoneId};
+use certgate_store::conformance::{authority, certificate, first_records, instant, zone};
+use certgate_store::{
+    CertificateRecorded, OpenError, ReadStore, SqliteOptions, SqliteStore, Store, StoreError, ZoneRecorded,
+};
+use tempfile::TempDir;
+
+const FIRST_PAGE: CertificateQuery = CertificateQuery { status: None, slice: Slice { first: 0, size: 50 } };
+
+fn open(directory: &TempDir) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(&file(directory), SqliteOptions::default())
+}
+
+fn file(directory: &TempDir) -> std::path::PathBuf {
+    directory.path().join("store.db")
+}
+
+/// A store with a zone and an authority.
+async fn begun(directory: &TempDir, options: SqliteOptions) -> (Arc<SqliteStore>, ZoneId, AuthorityRecord) {
+    let store = SqliteStore::open(&file(directory), options).expect("an empty directory");
+    let records = first_records();
+    let authority = authority(0, &records.account);
+    store.initialise(records.clone()).await.expect("initialise");
+    store.record_managed_authority(authority.clone()).await.expect("record");
+    (Arc::new(store), records.zone.id, authority)
+}
+
+fn pragma(path: &Path, statement: &str) {
+    rusqlite::Connection::open(path).expect("a database").execute_batch(statement).expect("a good statement");
+}
+
+#[tokio::test]
+async fn a_newer_version_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open_with_blocks(&directory.path().join("s.db"), SqliteOptions::default(), 2, 5)
-        .unwrap();
-    let mut history = History::begin(&store, 7).await;
-    for zone in 0..3 {
-        history.play(Step::Issue { zone, count: 50, status: 0, quota: None }).await;
+    open(&directory).unwrap().close().await;
+    pragma(&file(&directory), "PRAGMA user_version = 4711");
+    let error = open(&directory).err().unwrap();
+    assert!(matches!(error, OpenError::NewerVersion { found: 4711, known: 1, .. }), "{error:?}");
+    assert!(error.to_string().contains("start the newer certgate"), "{error}");
+    pragma(&file(&directory), "PRAGMA user_version = 1");
+    open(&directory).unwrap().close().await;
+}
+
+#[tokio::test]
+async fn what_is_not_a_certgate_database_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let garbage = "no database at all, but long enough to be taken for one. ".repeat(100);
+    std::fs::write(file(&directory), &garbage).unwrap();
+    let error = open(&directory).err().unwrap();
+    assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
+    assert_eq!(std::fs::read_to_string(file(&directory)).unwrap(), garbage);
+
+    for statements in ["CREATE TABLE other (a)", "CREATE TABLE other (a); PRAGMA application_id = 77"] {
+        let directory = tempfile::tempdir().unwrap();
+        pragma(&file(&directory), statements);
+        let error = open(&directory).err().unwrap();
+        assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
     }
-    for n in 0..60 {
-        history.play(Step::Change { certificate: n * 7, event: Event::Revoke }).await;
-        history.play(Step::Change { certificate: n * 5, event: Event::Reactivate }).await;
+    let nowhere = directory.path().join("missing").join("store.db");
+    let error = SqliteStore::open(&nowhere, SqliteOptions::default()).err().unwrap();
+    assert!(matches!(error, OpenError::Io { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    open(&directory).unwrap().close().await;
+    pragma(&file(&directory), "DELETE FROM store");
+    let error = open(&directory).err().unwrap();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_second_opener_is_refused_while_the_first_lives() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).unwrap();
+    let error = open(&directory).err().unwrap();
+    assert!(matches!(error, OpenError::Busy { .. }), "{error:?}");
+    drop(store);
+    open(&directory).unwrap().close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn its_files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let (store, ..) = begun(&directory, SqliteOptions::default()).await;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+        names.push(entry.file_name().into_string().unwrap());
     }
-    history.play(Step::Settle { limit: 20 }).await;
-    history.play(Step::Empty { zone: 1 }).await;
-    history.compare_everything(7).await;
-    assert!(Status::ALL.len() == 4);
+    names.sort();
+    assert_eq!(names, ["store.db", "store.db-shm", "store.db-wal", "store.db.lock"]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn everything_is_there_after_reopening_closed_or_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+    for n in 0..20 {
+        let record = certificate(n, zone, &authority, Status::Active);
+        store.record_certificate(record, None).await.unwrap();
+    }
+    let id = certificate(3, zone, &authority, Status::Active).id;
+    store.change_status(zone, id, Event::Revoke, instant(5)).await.unwrap();
+    let before = store.certificates(zone, FIRST_PAGE).await.unwrap();
+    assert_eq!((before.total, before.items.len()), (20, 20));
+    drop(store);
+    for round in 0..3 {
+        let store = open(&directory).unwrap();
+        assert_eq!(store.certificates(zone, FIRST_PAGE).await.unwrap(), before);
+        assert_eq!(store.totals(zone).await.unwrap(), Totals::new([19, 0, 1, 0]));
+        assert_eq!(store.installation().await.unwrap(), Some(first_records().installation));
+        assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+        store.close().await;
+        // In the first round the store that was dropped may still be closing its connections.
+        let log = directory.path().join("store.db-wal").exists();
+        assert!(!log || round == 0, "a closed store has no log");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_writers_share_commits_and_each_has_its_own_outcome() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+    let before = store.statistics();
+    let tasks: Vec<_> = (0..200)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            // Every tenth repeats the one before it.
+            let record = certificate(n - u32::from(n % 10 == 9), zone, &authority, Status::Active);
+            tokio::spawn(async move { store.record_certificate(record, None).await })
+        })
+        .collect();
+    let (mut recorded, mut refused) = (0, 0);
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(CertificateRecorded::Recorded) => recorded += 1,
+            Err(StoreError::Conflict(_)) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((recorded, refused), (180, 20));
+    assert_eq!(store.totals(zone).await.unwrap().all(), 180);
+    let after = store.statistics();
+    assert_eq!(after.writes - before.writes, 180);
+    assert!(after.commits - before.commits < 100, "{before:?} {after:?}");
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_what_it_accepted_is_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { queue: 4, ..SqliteOptions::default() };
+    let (store, zone, authority) = begun(&directory, options).await;
+    // Somebody else holds the write lock, so nothing leaves the queue but what the thread already has.
+    let blocker = rusqlite::Connection::open(file(&directory)).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let tasks: Vec<_> = (0..50)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            let record = certificate(n, zone, &authority, Status::Active);
+            tokio::spawn(async move { store.record_certificate(record, None).await })
+        })
+        .collect();
+    // The tasks run when this one waits; a read needs no lock.
+    assert_eq!(store.totals(zone).await.unwrap().all(), 0);
+    tokio::task::yield_now().await;
+    blocker.execute_batch("ROLLBACK").unwrap();
+    let (mut recorded, mut refused) = (0, 0);
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(outcome) => {
+                assert_eq!(outcome, CertificateRecorded::Recorded);
+                recorded += 1;
+            }
+            Err(StoreError::Unavailable(reason)) => {
+                assert!(reason.contains("queue is full"), "{reason}");
+                refused += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(recorded >= 4 && refused >= 40, "{recorded} {refused}");
+    assert_eq!(store.totals(zone).await.unwrap().all(), recorded);
+    store.ready().await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_loses_nothing_and_is_got_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+    store.limit_growth(Some(40)).await.unwrap();
+    let tasks: Vec<_> = (0..400)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            let record = certificate(n, zone, &authority, Status::Active);
+            tokio::spawn(async move { (n, store.record_certificate(record, None).await) })
+        })
+        .collect();
+    let (mut recorded, mut refused) = (Vec::new(), Vec::new());
+    for task in tasks {
+        match task.await.unwrap() {
+            (n, Ok(outcome)) => {
+                assert_eq!(outcome, CertificateRecorded::Recorded);
+                recorded.push(n);
+            }
+            (n, Err(StoreError::Unavailable(_))) => refused.push(n),
+            (_, Err(other)) => panic!("{other}"),
+        }
+    }
+    assert!(!refused.is_empty());
+    assert_eq!(store.totals(zone).await.unwrap().all(), recorded.len() as u64);
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+
+    store.limit_growth(None).await.unwrap();
+    for n in refused {
+        let record = certificate(n, zone, &authority, Status::Active);
+        let outcome = store.record_certificate(record, None).await.unwrap();
+        assert_eq!(outcome, CertificateRecorded::Recorded);
+    }
+    assert_eq!(store.totals(zone).await.unwrap().all(), 400);
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn damaged_rows_are_reported_and_found_by_the_check() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+    for n in 0..5 {
+        let record = certificate(n, zone, &authority, Status::Active);
+        store.record_certificate(record, None).await.unwrap();
+    }
+    let token = first_records().token;
+    for statement in [
+        "UPDATE certificates SET serial = x'00'",
+        "UPDATE certificates SET signature = 'MD5WithRSA'",
+        "UPDATE certificates SET expires_on = 9223372036854775807",
+        "UPDATE certificates SET csr = x'ff'",
+        "UPDATE tokens SET policies = '{'",
+        "UPDATE zones SET created_on = -9223372036854775807",
+        "UPDATE blocks SET active = 9223372036854775807; UPDATE upper_blocks SET active = 9223372036854775807",
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+        let record = certificate(0, zone, &authority, Status::Active);
+        store.record_certificate(record, None).await.unwrap();
+        store.damage(statement).await.unwrap();
+        let active = CertificateQuery { status: Some(Status::Active), ..FIRST_PAGE };
+        let outcomes = [
+            store.certificates(zone, active).await.map(|_| ()),
+            store.token(token.id).await.map(|_| ()),
+            store.zone(zone).await.map(|_| ()),
+        ];
+        let corrupt =
+            outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::Corrupt(_)))).count();
+        assert_eq!(corrupt, 1, "{statement}: {outcomes:?}");
+    }
+
+    store.damage("UPDATE blocks SET active = active + 1").await.unwrap();
+    store.damage("UPDATE upper_blocks SET revoked = 7").await.unwrap();
+    let lines = store.check().await.unwrap();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].starts_with("blocks ") && lines[1].starts_with("upper_blocks "), "{lines:?}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn certificates_of_a_deleted_zone_cannot_reach_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, first, authority) = begun(&directory, SqliteOptions::default()).await;
+    for n in 0..3 {
+        let record = certificate(n, first, &authority, Status::Revoked);
+        store.record_certificate(record, None).await.unwrap();
+    }
+    store.delete_zone(first, instant(9)).await.unwrap();
+    let next = zone(1, &first_records().account);
+    assert_eq!(store.record_zone(next.clone()).await.unwrap(), ZoneRecorded::Recorded);
+    assert_eq!(store.certificates(next.id, FIRST_PAGE).await.unwrap().total, 0);
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     store.close().await;
 }

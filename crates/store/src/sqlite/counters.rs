@@ -10,6 +10,8 @@
 //! status is found by going through the few upper counters of the zone, then at most 512 lower ones, and then skipping
 //! at most 511 entries of the index on the status. Totals are sums of upper counters.
 
+use std::ops::ControlFlow;
+
 use certgate_model::{Status, Totals};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -57,6 +59,12 @@ impl Layout {
             .ok_or_else(|| corrupt(format!("impossible block sizes: {block_bits}, {upper_block_bits} bits")))
     }
 
+    /// The first and the last position that a block counts.
+    fn range(self, level: Level, block: i64) -> (Position, Position) {
+        let first = block << self.of(level);
+        (Position(first), Position(first + ((1 << self.of(level)) - 1)))
+    }
+
     fn of(self, level: Level) -> u32 {
         match level {
             Level::Lower => self.block_bits,
@@ -97,19 +105,6 @@ impl Level {
             Self::Upper => {
                 "INSERT INTO upper_blocks (block, active, pending_reactivation, pending_revocation, revoked) \
                  VALUES (?1, ?2, ?3, ?4, ?5)"
-            }
-        }
-    }
-
-    fn newest_first(self) -> &'static str {
-        match self {
-            Self::Lower => {
-                "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM blocks \
-                 WHERE block BETWEEN ?1 AND ?2 ORDER BY block DESC"
-            }
-            Self::Upper => {
-                "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM upper_blocks \
-                 WHERE block BETWEEN ?1 AND ?2 ORDER BY block DESC"
             }
         }
     }
@@ -209,20 +204,20 @@ fn count(connection: &Connection, level: Level, block: i64, change: [i64; 4]) ->
 
 /// How many certificates a zone has in each status.
 pub(super) fn totals(connection: &Connection, layout: Layout, zone: i64) -> Result<Totals, StoreError> {
-    let mut sums = [0_u64; 4];
-    each_block(
-        connection,
-        layout,
-        Level::Upper,
-        Position::first_of(zone),
-        Position::last_of(zone),
-        |_, counts| {
-            for (sum, count) in sums.iter_mut().zip(counts) {
-                *sum += count;
-            }
-            Walk::On
-        },
+    let (oldest, newest) = (Position::first_of(zone), Position::last_of(zone));
+    let mut statement = connection.prepare_cached(
+        "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM upper_blocks \
+         WHERE block BETWEEN ?1 AND ?2",
     )?;
+    let mut rows =
+        statement.query((oldest.block(layout, Level::Upper), newest.block(layout, Level::Upper)))?;
+    let mut sums = [0_u64; 4];
+    while let Some(row) = rows.next()? {
+        let (_, counts) = block_row(row)?;
+        for (sum, count) in sums.iter_mut().zip(counts) {
+            *sum += count;
+        }
+    }
     Ok(Totals::new(sums))
 }
 
@@ -244,70 +239,93 @@ pub(super) fn locate(
     status: Status,
     first: u64,
 ) -> Result<(Option<Place>, u64), StoreError> {
-    let column = usize::from(status.code());
     let (mut total, mut upper) = (0, None);
-    each_block(
-        connection,
-        layout,
-        Level::Upper,
-        Position::first_of(zone),
-        Position::last_of(zone),
-        |block, counts| {
-            if upper.is_none() && first - total < counts[column] {
-                upper = Some((block, first - total));
-            }
-            total += counts[column];
-            Walk::On
-        },
-    )?;
-    let Some((upper_block, mut skip)) = upper else { return Ok((None, total)) };
-    let oldest = Position(upper_block << layout.upper_block_bits);
-    let newest = Position(oldest.0 + ((1 << layout.upper_block_bits) - 1));
-    let mut lower = None;
-    each_block(connection, layout, Level::Lower, oldest, newest, |block, counts| {
-        if skip < counts[column] {
-            lower = Some(block);
-            return Walk::Stop;
+    let whole_zone = (Position::first_of(zone), Position::last_of(zone));
+    let everything = Walk { layout, level: Level::Upper, status, range: whole_zone, from: End::Newest };
+    everything.visit(connection, |block, count| {
+        if upper.is_none() && first - total < count {
+            upper = Some((block, first - total, count));
         }
-        skip -= counts[column];
-        Walk::On
+        total += count;
+        ControlFlow::Continue(())
     })?;
-    let block =
-        lower.ok_or_else(|| corrupt(format!("the counters below block {upper_block} do not add up")))?;
-    let newest = Position((block << layout.block_bits) + ((1 << layout.block_bits) - 1));
-    Ok((Some(Place { newest, skip }), total))
+    let Some((upper_block, newer, count)) = upper else { return Ok((None, total)) };
+
+    // From the end that is nearer: half the blocks at the most instead of all of them.
+    let older = count - 1 - newer;
+    let (from, mut skip) = if newer <= older { (End::Newest, newer) } else { (End::Oldest, older) };
+    let range = layout.range(Level::Upper, upper_block);
+    let mut lower = None;
+    Walk { layout, level: Level::Lower, status, range, from }.visit(connection, |block, count| {
+        if skip < count {
+            lower = Some((block, if from == End::Newest { skip } else { count - 1 - skip }));
+            return ControlFlow::Break(());
+        }
+        skip -= count;
+        ControlFlow::Continue(())
+    })?;
+    let (block, skip) = lower
+        .ok_or_else(|| corrupt(format!("the counters below upper block {upper_block} do not add up")))?;
+    Ok((Some(Place { newest: layout.range(Level::Lower, block).1, skip }), total))
 }
 
-enum Walk {
-    On,
-    Stop,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Newest,
+    Oldest,
 }
 
-fn each_block(
-    connection: &Connection,
+/// A walk along the counters that one level has of one status.
+struct Walk {
     layout: Layout,
     level: Level,
-    oldest: Position,
-    newest: Position,
-    mut visit: impl FnMut(i64, [u64; 4]) -> Walk,
-) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(level.newest_first())?;
-    let mut rows = statement.query((oldest.block(layout, level), newest.block(layout, level)))?;
-    while let Some(row) = rows.next()? {
-        let (block, counts) = block_row(row)?;
-        if let Walk::Stop = visit(block, counts) {
-            break;
-        }
-    }
-    Ok(())
+    status: Status,
+    range: (Position, Position),
+    from: End,
 }
 
-/// A block and its counts. None is larger than a zone, so that sums of them do not overflow.
+impl Walk {
+    fn visit(
+        self,
+        connection: &Connection,
+        mut visit: impl FnMut(i64, u64) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let Self { layout, level, status, range: (oldest, newest), from } = self;
+        // The columns are named like the statuses.
+        let sql = format!(
+            "SELECT block, {status} FROM {} WHERE block BETWEEN ?1 AND ?2 ORDER BY block {}",
+            level.table(),
+            match from {
+                End::Newest => "DESC",
+                End::Oldest => "ASC",
+            }
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query((oldest.block(layout, level), newest.block(layout, level)))?;
+        while let Some(row) = rows.next()? {
+            let block = row.get(0)?;
+            if visit(block, bounded(block, row.get(1)?)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A block and its counts.
 pub(super) fn block_row(row: &Row<'_>) -> Result<(i64, [u64; 4]), StoreError> {
     let block = row.get(0)?;
-    let counts: [u64; 4] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
-    if counts.iter().any(|count| *count > 1 << SEQUENCE_BITS) {
-        return Err(corrupt(format!("block {block} counts more certificates than a zone can have")));
+    let mut counts = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+    for count in &mut counts {
+        *count = bounded(block, *count)?;
     }
     Ok((block, counts))
+}
+
+/// A count that is not larger than a zone, so that sums of counts do not overflow.
+fn bounded(block: i64, count: u64) -> Result<u64, StoreError> {
+    if count > 1 << SEQUENCE_BITS {
+        return Err(corrupt(format!("block {block} counts more certificates than a zone can have")));
+    }
+    Ok(count)
 }

@@ -16,8 +16,10 @@ use crate::StoreError;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The write-ahead log is cut back to this when it starts again: 32 MiB.
 const LOG_BYTES_MAX: i64 = 32 << 20;
-/// The octets of a database page.
-const PAGE_BYTES: u32 = 4096;
+/// The octets of a database page. A certificate with its request takes 1.4 to 2.5 kB: pages of 4 KiB would hold one or
+/// two and stay half empty. Measured with a million of 1.4 kB: the file is 20 % smaller and a page of the list a fifth
+/// faster than with 4 KiB, for recording a tenth slower.
+const PAGE_BYTES: u32 = 8192;
 /// Every statement of this crate fits in the cache of prepared statements.
 const STATEMENTS_MAX: usize = 96;
 
@@ -125,7 +127,10 @@ impl OpenError {
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotOurs { path, detail },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) | None => Self::Damaged { path, detail },
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::Permission { path, detail },
+            // The file is there by now; what cannot be opened is its log, in a directory that is not writable.
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Self::Permission { path, detail }
+            }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
             Some(_) => Self::Io { path, detail },
         }

@@ -17,6 +17,9 @@ use super::counters::{self, Layout};
 use super::{row, tokens};
 use crate::{AccountDeleted, AccountRecorded, FirstRecords, StoreError, ZoneDeleted, ZoneRecorded};
 
+/// A pattern of more octets matches no name; SQLite refuses those of more than 50,000 as an error.
+const PATTERN_MAX: usize = 8_192;
+
 /// The installation, if there is one.
 pub(super) fn installation(connection: &Connection) -> Result<Option<Installation>, StoreError> {
     let mut statement =
@@ -390,6 +393,10 @@ impl Condition {
             TextMatch::EndsWith(text) => ("LIKE ? ESCAPE '\\'", format!("%{}", escaped(text))),
             TextMatch::Contains(text) => ("LIKE ? ESCAPE '\\'", format!("%{}%", escaped(text))),
         };
+        if operator.starts_with("LIKE") && pattern.len() > PATTERN_MAX {
+            self.text.push_str("FALSE");
+            return;
+        }
         write!(self.text, "{column} {operator}").expect("writing to a String cannot fail");
         self.parameters.push(Value::Text(pattern));
     }

@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use super::open::BUSY_TIMEOUT;
 use crate::StoreError;
 
-/// Pages of write-ahead log after which it is copied into the database: 8 MiB of 4 KiB pages. Read again in full by the
+/// Pages of write-ahead log after which it is copied into the database: 16 MiB. Read again in full by the
 /// start after a crash, so it also bounds the start-up time.
 const CHECKPOINT_PAGES: u32 = 2_048;
 /// Pages after which the thread waits for readers so that the log can start again.
@@ -62,7 +62,7 @@ impl Writer {
             batch_max: batch.max(1),
             counts: Arc::clone(&counts),
             log_pages,
-            restart_pages: RESTART_PAGES,
+            log: Log::default(),
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -157,7 +157,20 @@ struct Worker {
     batch_max: usize,
     counts: Arc<Counts>,
     log_pages: Arc<AtomicU32>,
-    restart_pages: u32,
+    log: Log,
+}
+
+/// The write-ahead log since it last started again: its length after the last commit, and when to act.
+struct Log {
+    pages: u32,
+    checkpoint_at: u32,
+    restart_at: u32,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { pages: 0, checkpoint_at: CHECKPOINT_PAGES, restart_at: RESTART_PAGES }
+    }
 }
 
 impl Worker {
@@ -257,14 +270,19 @@ impl Worker {
 
     fn checkpoint(&mut self) {
         let pages = self.log_pages.load(Ordering::Relaxed);
-        if pages < CHECKPOINT_PAGES {
+        if pages < self.log.pages {
+            self.log = Log::default();
+        }
+        self.log.pages = pages;
+        if pages < self.log.checkpoint_at {
             return;
         }
-        let outcome = if pages < self.restart_pages {
+        self.log.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
+        let outcome = if pages < self.log.restart_at {
             self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
         } else {
             // If somebody reads for long, try again only after as many pages more.
-            self.restart_pages = pages.saturating_add(RESTART_PAGES);
+            self.log.restart_at = pages.saturating_add(RESTART_PAGES);
             self.restart_log()
         };
         match outcome {
@@ -276,13 +294,10 @@ impl Worker {
         }
     }
 
-    fn restart_log(&mut self) -> rusqlite::Result<(i32, i32)> {
+    fn restart_log(&self) -> rusqlite::Result<(i32, i32)> {
         self.connection.busy_timeout(RESTART_WAIT)?;
         let outcome = self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART);
         self.connection.busy_timeout(BUSY_TIMEOUT)?;
-        if outcome.is_ok() {
-            self.restart_pages = RESTART_PAGES;
-        }
         outcome
     }
 }

@@ -1,0 +1,180 @@
+//! Fills a store and measures it: `cargo run --release -p certgate-store --example load -- [certificates] [directory]`.
+//!
+//! Prints recordings per second with 256 tasks, the time of a page at several depths and filters, the time to open, and
+//! the memory of the process.
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures elapsed time")]
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use certgate_model::{AuthorityRecord, CertificateQuery, Slice, Status, ZoneId};
+use certgate_store::conformance::{authority, certificate, first_records};
+use certgate_store::{ReadStore, SqliteOptions, SqliteStore, Store};
+
+const TASKS: u32 = 256;
+const ROUNDS: u32 = 2_000;
+const MIXED: u32 = 100_000;
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let certificates = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
+    let made = tempfile::tempdir()?;
+    let path = arguments.next().map_or(made.path().to_owned(), PathBuf::from).join("store.db");
+    let records = first_records();
+    let (zone, authority) = (records.zone.id, authority(0, &records.account));
+
+    if !path.exists() {
+        let store = Arc::new(SqliteStore::open(&path, SqliteOptions::default())?);
+        store.initialise(records).await?;
+        store.record_managed_authority(authority.clone()).await?;
+        fill(&store, zone, &authority, certificates).await?;
+        store.close().await;
+    }
+    let begun = Instant::now();
+    let store = SqliteStore::open(&path, SqliteOptions::default())?;
+    println!("open: {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
+    println!("file: {:.0} MB", size(&path) / 1e6);
+
+    for status in [None, Some(Status::Active), Some(Status::Revoked)] {
+        for percent in [0, 10, 50, 90, 99] {
+            pages(&store, zone, status, percent).await?;
+        }
+    }
+    let store = Arc::new(store);
+    mixed(&store, zone, &authority, &path).await?;
+    let begun = Instant::now();
+    store.settle_pending(100).await?;
+    println!("settle nothing: {:.0} µs", begun.elapsed().as_secs_f64() * 1e6);
+    print!("{}", std::fs::read_to_string("/proc/self/status").map(|text| memory(&text)).unwrap_or_default());
+    store.close().await;
+    Ok(())
+}
+
+async fn fill(
+    store: &Arc<SqliteStore>,
+    zone: ZoneId,
+    authority: &AuthorityRecord,
+    certificates: u32,
+) -> Result<(), Box<dyn Error>> {
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (store, authority) = (Arc::clone(store), authority.clone());
+            tokio::spawn(async move {
+                for n in (task..certificates).step_by(TASKS as usize) {
+                    let status = if n % 3 == 0 { Status::Revoked } else { Status::Active };
+                    let record = certificate(n, zone, &authority, status);
+                    store.record_certificate(record, None).await?;
+                }
+                Ok::<_, certgate_store::StoreError>(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let statistics = store.statistics();
+    println!(
+        "recorded: {certificates} in {seconds:.1} s, {:.0}/s, {:.0} a transaction",
+        f64::from(certificates) / seconds,
+        statistics.writes as f64 / statistics.commits as f64
+    );
+    Ok(())
+}
+
+async fn pages(
+    store: &SqliteStore,
+    zone: ZoneId,
+    status: Option<Status>,
+    percent: u64,
+) -> Result<(), Box<dyn Error>> {
+    let query = |first| CertificateQuery { status, slice: Slice { first, size: 20 } };
+    let total = store.certificates(zone, query(0)).await?.total;
+    let mut microseconds = Vec::new();
+    for round in 0..ROUNDS {
+        let first = total * percent / 100 + u64::from(round) * 17 % (total / 100).max(1);
+        let begun = Instant::now();
+        let page = store.certificates(zone, query(first)).await?;
+        microseconds.push(begun.elapsed().as_secs_f64() * 1e6);
+        assert!(page.items.len() == 20 || first + 20 > total);
+    }
+    microseconds.sort_by(f64::total_cmp);
+    println!(
+        "page at {percent:2} % of {}: median {:.0} µs, 99 % {:.0} µs",
+        status.map_or("all", Status::name),
+        microseconds[microseconds.len() / 2],
+        microseconds[microseconds.len() * 99 / 100]
+    );
+    Ok(())
+}
+
+/// Records while pages are read without a gap; the log must not grow past its bound.
+async fn mixed(
+    store: &Arc<SqliteStore>,
+    zone: ZoneId,
+    authority: &AuthorityRecord,
+    path: &Path,
+) -> Result<(), Box<dyn Error>> {
+    let query = CertificateQuery { status: None, slice: Slice { first: 0, size: 20 } };
+    let before = store.certificates(zone, query).await?.total;
+    let begun = Instant::now();
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let mut read = 0_u32;
+                let mut page = store.certificates(zone, query).await?;
+                while page.total < before + u64::from(MIXED) {
+                    read += 1;
+                    page = store.certificates(zone, query).await?;
+                }
+                Ok::<_, certgate_store::StoreError>(read)
+            })
+        })
+        .collect();
+    let numbers = (u32::MAX / 2 + u32::try_from(before)?)..;
+    let numbers = Arc::new(std::sync::Mutex::new(numbers.take(MIXED as usize)));
+    let writers: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let (store, authority, numbers) = (Arc::clone(store), authority.clone(), Arc::clone(&numbers));
+            tokio::spawn(async move {
+                loop {
+                    let next = numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+                    let Some(n) = next else { return Ok::<_, certgate_store::StoreError>(()) };
+                    let record = certificate(n, zone, &authority, Status::Active);
+                    store.record_certificate(record, None).await?;
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await??;
+    }
+    let mut pages = 0;
+    for reader in readers {
+        pages += reader.await??;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "mixed: {:.0} recorded/s and {:.0} pages/s at a time; the log has {:.0} MB",
+        f64::from(MIXED) / seconds,
+        f64::from(pages) / seconds,
+        size(&path.with_extension("db-wal")) / 1e6
+    );
+    Ok(())
+}
+
+fn size(path: &Path) -> f64 {
+    path.metadata().map_or(0.0, |metadata| metadata.len() as f64)
+}
+
+fn memory(status: &str) -> String {
+    status
+        .lines()
+        .filter(|line| line.starts_with("VmHWM") || line.starts_with("RssAnon"))
+        .fold(String::new(), |text, line| text + line + "\n")
+}

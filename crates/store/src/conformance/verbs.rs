@@ -1,0 +1,411 @@
+//! Each verb with each outcome.
+
+use certgate_model::{
+    AccountFilter, AccountRecord, AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord,
+    Direction, Event, Join, Page, SerialNumber, Slice, Status, TextMatch, TokenHash, Totals, Visible,
+    ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
+};
+
+use super::fixtures;
+use crate::{
+    AccountDeleted, AccountRecorded, CertificateRecorded, Settled, StatusChange, Store, StoreError,
+    ZoneDeleted, ZoneRecorded,
+};
+
+const EVERYTHING: Slice = Slice { first: 0, size: 1_000 };
+
+/// Tries every verb on an empty store. Panics where an outcome is another than it should be.
+pub async fn verbs(store: &dyn Store) {
+    empty(store).await;
+    installation(store).await;
+    accounts(store).await;
+    zones(store).await;
+    zone_filters(store).await;
+    tokens(store).await;
+    let authority = authorities(store).await;
+    certificates(store, &authority).await;
+    statuses(store, &authority).await;
+    settling(store, &authority).await;
+    deep_slices(store).await;
+    deletions(store).await;
+    store.ready().await.expect("ready");
+    assert_eq!(store.check().await.expect("check"), Vec::<String>::new());
+}
+
+/// After [`verbs`]: a closed store refuses writes.
+pub async fn closed(store: &dyn Store) {
+    store.close().await;
+    store.close().await;
+    let refused = store.record_account(fixtures::account(90)).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(matches!(store.ready().await, Err(StoreError::Unavailable(_))));
+}
+
+async fn empty(store: &dyn Store) {
+    let records = fixtures::first_records();
+    assert_eq!(store.installation().await.expect("read"), None);
+    assert_eq!(store.user().await.expect("read"), None);
+    assert_eq!(store.account(records.account.id).await.expect("read"), None);
+    assert_eq!(store.zone(records.zone.id).await.expect("read"), None);
+    assert_eq!(store.token(records.token.id).await.expect("read"), None);
+    assert_eq!(store.managed_authority(records.account.id).await.expect("read"), None);
+    assert_eq!(store.settle_pending(100).await.expect("settle"), Settled::default());
+    assert_eq!(store.check().await.expect("check"), Vec::<String>::new());
+}
+
+async fn installation(store: &dyn Store) {
+    let records = fixtures::first_records();
+    assert!(store.initialise(records.clone()).await.expect("initialise"));
+    let mut other = records.clone();
+    other.installation.master_key_check = vec![9; 9];
+    other.account = fixtures::account(99);
+    assert!(!store.initialise(other).await.expect("initialise again"));
+    assert_eq!(store.installation().await.expect("read"), Some(records.installation));
+    assert_eq!(store.user().await.expect("read"), Some(records.user));
+    assert_eq!(store.account(records.account.id).await.expect("read"), Some(records.account));
+    assert_eq!(store.zone(records.zone.id).await.expect("read"), Some(records.zone));
+    assert_eq!(store.token(records.token.id).await.expect("read"), Some(records.token));
+    assert_eq!(store.account(fixtures::account(99).id).await.expect("read"), None);
+}
+
+async fn accounts(store: &dyn Store) {
+    for n in [1, 2] {
+        let recorded = store.record_account(fixtures::account(n)).await.expect("record");
+        assert_eq!(recorded, AccountRecorded::Recorded);
+    }
+    let same_name = AccountRecord { name: "ACCOUNT 2".into(), ..fixtures::account(3) };
+    assert_eq!(store.record_account(same_name).await.expect("record"), AccountRecorded::NameTaken);
+    let same_id = AccountRecord { name: "Another".into(), ..fixtures::account(2) };
+    assert!(matches!(store.record_account(same_id).await, Err(StoreError::Conflict(_))));
+
+    let list = |visible, name, direction| AccountFilter { visible, name, direction };
+    let named = |page: Page<AccountRecord>| {
+        assert_eq!(page.total, page.items.len() as u64);
+        page.items.into_iter().map(|account| account.name).collect::<Vec<_>>()
+    };
+    let all = list(Visible::All, None, Direction::Descending);
+    let page = store.accounts(&all, EVERYTHING).await.expect("list");
+    assert_eq!(named(page), ["Account 2", "Account 1", "Account 0"]);
+    let page = store.accounts(&all, Slice { first: 1, size: 1 }).await.expect("list");
+    assert_eq!((page.items, page.total), (vec![fixtures::account(1)], 3));
+    let only = Visible::Only {
+        accounts: vec![fixtures::account(2).id, fixtures::account(0).id],
+        zones: vec![fixtures::zone(0, &fixtures::account(0)).id],
+    };
+    let only = list(only, Some(TextMatch::NotEqual("account 0".into())), Direction::Ascending);
+    assert_eq!(named(store.accounts(&only, EVERYTHING).await.expect("list")), ["Account 2"]);
+    let none = Visible::Only { accounts: Vec::new(), zones: Vec::new() };
+    let none = list(none, None, Direction::Ascending);
+    assert!(named(store.accounts(&none, EVERYTHING).await.expect("list")).is_empty());
+}
+
+async fn zones(store: &dyn Store) {
+    // Zone 0 of account 0 is there; 1 and 2 belong to account 1, 3 to account 2.
+    for (n, account) in [(1, 1), (2, 1), (3, 2)] {
+        let zone = fixtures::zone(n, &fixtures::account(account));
+        assert_eq!(store.record_zone(zone.clone()).await.expect("record"), ZoneRecorded::Recorded);
+        assert_eq!(store.zone(zone.id).await.expect("read"), Some(zone));
+    }
+    let nobodys = fixtures::zone(4, &fixtures::account(77));
+    assert_eq!(store.record_zone(nobodys).await.expect("record"), ZoneRecorded::NoAccount);
+    let taken = ZoneRecord { name: "zone-3.example".into(), ..fixtures::zone(4, &fixtures::account(1)) };
+    assert_eq!(store.record_zone(taken).await.expect("record"), ZoneRecorded::NameTaken);
+    let same_id = ZoneRecord { name: "new.example".into(), ..fixtures::zone(3, &fixtures::account(1)) };
+    assert!(matches!(store.record_zone(same_id).await, Err(StoreError::Conflict(_))));
+}
+
+async fn zone_filters(store: &dyn Store) {
+    let odd = ZoneRecord { name: "100%_a\\b.example".into(), ..fixtures::zone(5, &fixtures::account(2)) };
+    assert_eq!(store.record_zone(odd).await.expect("record"), ZoneRecorded::Recorded);
+    let all = ZoneFilter {
+        visible: Visible::All,
+        name: None,
+        account: None,
+        account_name: None,
+        join: Join::All,
+        order: ZoneOrder::CreatedOn,
+        direction: Direction::Ascending,
+    };
+    let name = |name| ZoneFilter { name: Some(name), ..all.clone() };
+    let text = str::to_owned;
+    let (one, two) = (fixtures::account(1).id, fixtures::account(2).id);
+    let only = |accounts, zones| ZoneFilter { visible: Visible::Only { accounts, zones }, ..all.clone() };
+    let both = ZoneFilter {
+        name: Some(TextMatch::EndsWith(text("-0.example"))),
+        account: Some(one),
+        account_name: Some(TextMatch::Contains(text("COUNT 2"))),
+        ..all.clone()
+    };
+    let zone = |n| ZoneId::from_bytes(*fixtures::zone(n, &fixtures::account(0)).id.as_bytes());
+    let cases: Vec<(ZoneFilter, &[u32])> = vec![
+        (all.clone(), &[0, 1, 2, 3, 5]),
+        (ZoneFilter { direction: Direction::Descending, ..all.clone() }, &[5, 3, 2, 1, 0]),
+        (ZoneFilter { order: ZoneOrder::Name, ..all.clone() }, &[5, 0, 1, 2, 3]),
+        (ZoneFilter { order: ZoneOrder::AccountId, ..all.clone() }, &[0, 1, 2, 3, 5]),
+        (
+            ZoneFilter { order: ZoneOrder::AccountName, direction: Direction::Descending, ..all.clone() },
+            &[5, 3, 2, 1, 0],
+        ),
+        (name(TextMatch::Equal(text("Zone-2.EXAMPLE"))), &[2]),
+        (name(TextMatch::NotEqual(text("zone-2.example"))), &[0, 1, 3, 5]),
+        (name(TextMatch::StartsWith(text("zone-"))), &[0, 1, 2, 3]),
+        (name(TextMatch::EndsWith(text("3.example"))), &[3]),
+        (name(TextMatch::Contains(text("ONE-1"))), &[1]),
+        // What LIKE gives a meaning to is a character like any other.
+        (name(TextMatch::Contains(text("%"))), &[5]),
+        (name(TextMatch::Contains(text("_"))), &[5]),
+        (name(TextMatch::Contains(text("\\b"))), &[5]),
+        (name(TextMatch::StartsWith(text("1__"))), &[]),
+        (name(TextMatch::Contains("z".repeat(100_000))), &[]),
+        (name(TextMatch::NotEqual("z".repeat(100_000))), &[0, 1, 2, 3, 5]),
+        (only(vec![one], vec![zone(3)]), &[1, 2, 3]),
+        (only(Vec::new(), vec![zone(0)]), &[0]),
+        (only(Vec::new(), Vec::new()), &[]),
+        (both.clone(), &[]),
+        (ZoneFilter { join: Join::Any, ..both.clone() }, &[0, 1, 2, 3, 5]),
+        // What the caller may see holds, whatever the conditions say.
+        (
+            ZoneFilter {
+                join: Join::Any,
+                visible: Visible::Only { accounts: vec![two], zones: Vec::new() },
+                ..both
+            },
+            &[3, 5],
+        ),
+    ];
+    for (filter, expected) in cases {
+        let page = store.zones(&filter, EVERYTHING).await.expect("list");
+        let found: Vec<_> = page.items.iter().map(|zone| zone.id).collect();
+        assert_eq!(found, expected.iter().map(|n| zone(*n)).collect::<Vec<_>>(), "{filter:?}");
+        assert_eq!(page.total, expected.len() as u64);
+        for (index, id) in found.iter().enumerate() {
+            let slice = Slice { first: index as u64, size: 1 };
+            let page = store.zones(&filter, slice).await.expect("list");
+            assert_eq!((page.items[0].id, page.total), (*id, expected.len() as u64), "{filter:?}");
+        }
+    }
+}
+
+async fn tokens(store: &dyn Store) {
+    let user = fixtures::first_records().user;
+    for n in 1..=4 {
+        store.record_token(fixtures::token(n, &user)).await.expect("record");
+    }
+    for n in 0..=4 {
+        let token = fixtures::token(n, &user);
+        assert_eq!(store.token(token.id).await.expect("read"), Some(token.clone()));
+        assert_eq!(store.token_by_hash(token.hash).await.expect("read"), Some(token));
+    }
+    assert_eq!(store.token_by_hash(TokenHash([0; 32])).await.expect("read"), None);
+    let page = store.tokens(Slice { first: 1, size: 2 }).await.expect("list");
+    assert_eq!((page.items, page.total), (vec![fixtures::token(1, &user), fixtures::token(2, &user)], 5));
+
+    let mut same_hash = fixtures::token(9, &user);
+    same_hash.hash = fixtures::token(1, &user).hash;
+    assert!(matches!(store.record_token(same_hash).await, Err(StoreError::Conflict(_))));
+    let mut rolled = fixtures::token(1, &user);
+    rolled.hash = fixtures::token(8, &user).hash;
+    rolled.name = "rolled".into();
+    rolled.policies.pop();
+    assert!(store.replace_token(rolled.clone()).await.expect("replace"));
+    assert_eq!(store.token_by_hash(fixtures::token(1, &user).hash).await.expect("read"), None);
+    assert_eq!(store.token_by_hash(rolled.hash).await.expect("read"), Some(rolled.clone()));
+    rolled.hash = fixtures::token(2, &user).hash;
+    assert!(matches!(store.replace_token(rolled.clone()).await, Err(StoreError::Conflict(_))));
+    assert!(!store.replace_token(fixtures::token(9, &user)).await.expect("replace"));
+    assert!(store.delete_token(rolled.id).await.expect("delete"));
+    assert!(!store.delete_token(rolled.id).await.expect("delete"));
+    assert_eq!(store.token(rolled.id).await.expect("read"), None);
+}
+
+async fn authorities(store: &dyn Store) -> AuthorityRecord {
+    let (first, second) =
+        (fixtures::authority(1, &fixtures::account(1)), fixtures::authority(2, &fixtures::account(1)));
+    assert_eq!(store.managed_authority(first.account).await.expect("read"), None);
+    for candidate in [first.clone(), second.clone(), first.clone()] {
+        let managed = store.record_managed_authority(candidate).await.expect("record");
+        assert_eq!(managed, Some(first.clone()), "the first one stays");
+    }
+    let nobodys = fixtures::authority(3, &fixtures::account(77));
+    assert_eq!(store.record_managed_authority(nobodys).await.expect("record"), None);
+    assert_eq!(store.managed_authority(first.account).await.expect("read"), Some(first.clone()));
+    assert_eq!(store.authority(first.id).await.expect("read"), Some(first.clone()));
+    assert_eq!(store.authority(second.id).await.expect("read"), None);
+    first
+}
+
+async fn certificates(store: &dyn Store, authority: &AuthorityRecord) {
+    let zone = fixtures::zone(1, &fixtures::account(1)).id;
+    let make = |n| fixtures::certificate(n, zone, authority, Status::Active);
+    let first = make(1);
+    let recorded = store.record_certificate(first.clone(), Some(1)).await.expect("record");
+    assert_eq!(recorded, CertificateRecorded::Recorded);
+    let recorded = store.record_certificate(make(2), Some(1)).await.expect("record");
+    assert_eq!(recorded, CertificateRecorded::QuotaReached);
+    let elsewhere = CertificateRecord { zone: ZoneId::from_bytes([0; 16]), ..make(2) };
+    let recorded = store.record_certificate(elsewhere, None).await.expect("record");
+    assert_eq!(recorded, CertificateRecorded::NoZone);
+
+    let same_serial = CertificateRecord { serial: first.serial, ..make(2) };
+    let same_id = CertificateRecord { id: first.id, ..make(2) };
+    let mut no_authority = make(2);
+    no_authority.authority.id = fixtures::authority(50, &fixtures::account(1)).id;
+    for contradiction in [same_serial, same_id, no_authority] {
+        let refused = store.record_certificate(contradiction, None).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    }
+    let smallest = CertificateRecord { serial: SerialNumber::from_bytes([0; 20]), ..make(3) };
+    store.record_certificate(smallest.clone(), None).await.expect("record");
+
+    assert_eq!(store.certificate(zone, first.id).await.expect("read"), Some(first.clone()));
+    let other_zone = fixtures::zone(2, &fixtures::account(1)).id;
+    assert_eq!(store.certificate(other_zone, first.id).await.expect("read"), None);
+    assert_eq!(store.certificate(zone, CertificateId::from_bytes([1; 16])).await.expect("read"), None);
+    let query = CertificateQuery { status: None, slice: EVERYTHING };
+    let page = store.certificates(zone, query).await.expect("list");
+    assert_eq!((page.items, page.total), (vec![smallest, first], 2));
+    let page = store.certificates(other_zone, query).await.expect("list");
+    assert_eq!((page.items, page.total), (Vec::new(), 0));
+    assert_eq!(store.totals(zone).await.expect("totals"), Totals::new([2, 0, 0, 0]));
+}
+
+async fn statuses(store: &dyn Store, authority: &AuthorityRecord) {
+    let zone = fixtures::zone(1, &fixtures::account(1)).id;
+    let id = fixtures::certificate(1, zone, authority, Status::Active).id;
+    let at = fixtures::instant(1_000);
+    let change = |event| store.change_status(zone, id, event, at);
+    let is = |status, revoked_on| CertificateRecord {
+        revoked_on,
+        ..fixtures::certificate(1, zone, authority, status)
+    };
+    let revoking = is(Status::PendingRevocation, Some(at));
+    let revoked = is(Status::Revoked, Some(at));
+    let restoring = is(Status::PendingReactivation, None);
+    let active = is(Status::Active, None);
+    let steps = [
+        (Event::Reactivate, StatusChange::Unchanged(active.clone())),
+        (Event::Settle, StatusChange::Unchanged(active.clone())),
+        (Event::Revoke, StatusChange::Changed(revoking.clone())),
+        (Event::Revoke, StatusChange::Unchanged(revoking.clone())),
+        (Event::Reactivate, StatusChange::Changed(restoring.clone())),
+        (Event::Reactivate, StatusChange::Unchanged(restoring.clone())),
+        (Event::Revoke, StatusChange::Changed(revoking)),
+        (Event::Settle, StatusChange::Changed(revoked.clone())),
+        (Event::Settle, StatusChange::Unchanged(revoked)),
+        (Event::Revoke, StatusChange::Refused),
+        (Event::Reactivate, StatusChange::Changed(restoring)),
+        (Event::Settle, StatusChange::Changed(active.clone())),
+    ];
+    for (event, expected) in steps {
+        assert_eq!(change(event).await.expect("change"), Some(expected), "{event:?}");
+    }
+    assert_eq!(store.certificate(zone, id).await.expect("read"), Some(active));
+    let elsewhere = fixtures::zone(2, &fixtures::account(1)).id;
+    assert_eq!(store.change_status(elsewhere, id, Event::Revoke, at).await.expect("change"), None);
+    let unknown = CertificateId::from_bytes([1; 16]);
+    assert_eq!(store.change_status(zone, unknown, Event::Revoke, at).await.expect("change"), None);
+}
+
+async fn settling(store: &dyn Store, authority: &AuthorityRecord) {
+    let zone = fixtures::zone(2, &fixtures::account(1)).id;
+    let ids: Vec<_> =
+        (100..106).map(|n| fixtures::certificate(n, zone, authority, Status::Active).id).collect();
+    for n in 100..106 {
+        let status = if n < 103 { Status::Active } else { Status::Revoked };
+        let record = fixtures::certificate(n, zone, authority, status);
+        store.record_certificate(record, None).await.expect("record");
+    }
+    let at = fixtures::instant(2_000);
+    // Not in the order of issue: what was accepted first settles first.
+    for (index, event) in
+        [(5, Event::Reactivate), (2, Event::Revoke), (3, Event::Reactivate), (0, Event::Revoke)]
+    {
+        store.change_status(zone, ids[index], event, at).await.expect("change");
+    }
+    let settled = store.settle_pending(0).await.expect("settle");
+    assert_eq!(settled, Settled::default());
+    let settled = store.settle_pending(2).await.expect("settle");
+    assert_eq!(settled, Settled { reactivated: 1, revoked: 1 });
+    let mut statuses = Vec::new();
+    for id in &ids {
+        statuses.push(store.certificate(zone, *id).await.expect("read").expect("it exists").status);
+    }
+    use Status::{Active, PendingReactivation, PendingRevocation, Revoked};
+    assert_eq!(statuses, [PendingRevocation, Active, Revoked, PendingReactivation, Revoked, Active]);
+    assert_eq!(store.totals(zone).await.expect("totals"), Totals::new([2, 1, 1, 2]));
+    let settled = store.settle_pending(u32::MAX).await.expect("settle");
+    assert_eq!(settled, Settled { reactivated: 1, revoked: 1 });
+    assert_eq!(store.settle_pending(10).await.expect("settle"), Settled::default());
+    assert_eq!(store.totals(zone).await.expect("totals"), Totals::new([3, 0, 0, 3]));
+}
+
+async fn deep_slices(store: &dyn Store) {
+    let zone = fixtures::zone(2, &fixtures::account(1)).id;
+    for first in [7, 1 << 31, 1 << 36, 1 << 62, (1 << 63) - 1, 1 << 63, u64::MAX] {
+        for size in [0, 1, u32::MAX] {
+            let slice = Slice { first, size };
+            for (status, total) in
+                [(None, 6), (Some(Status::Revoked), 3), (Some(Status::PendingRevocation), 0)]
+            {
+                let query = CertificateQuery { status, slice };
+                let page = store.certificates(zone, query).await.expect("list");
+                assert_eq!((page.items, page.total), (Vec::new(), total), "{query:?}");
+            }
+            assert!(store.tokens(slice).await.expect("list").items.is_empty());
+        }
+    }
+    for status in [None, Some(Status::Revoked)] {
+        let query = CertificateQuery { status, slice: Slice { first: 1, size: u32::MAX } };
+        let page = store.certificates(zone, query).await.expect("list");
+        assert_eq!(page.items.len() as u64, page.total - 1);
+    }
+}
+
+async fn deletions(store: &dyn Store) {
+    let at = fixtures::instant(3_000);
+    let account = fixtures::account(1);
+    let (first, second) = (fixtures::zone(1, &account), fixtures::zone(2, &account));
+    assert_eq!(store.delete_account(account.id).await.expect("delete"), AccountDeleted::HasZones(2));
+    let totals = store.totals(second.id).await.expect("totals");
+    assert_eq!(store.delete_zone(second.id, at).await.expect("delete"), ZoneDeleted::InUse(totals));
+    for zone in [first.id, second.id] {
+        let query = CertificateQuery { status: Some(Status::Active), slice: EVERYTHING };
+        for certificate in store.certificates(zone, query).await.expect("list").items {
+            store.change_status(zone, certificate.id, Event::Revoke, at).await.expect("revoke");
+        }
+        assert!(matches!(store.delete_zone(zone, at).await.expect("delete"), ZoneDeleted::InUse(_)));
+    }
+    store.settle_pending(u32::MAX).await.expect("settle");
+    let query = CertificateQuery { status: None, slice: EVERYTHING };
+    let certificate = store.certificates(first.id, query).await.expect("list").items.remove(0);
+    for zone in [first.id, second.id] {
+        assert_eq!(store.delete_zone(zone, at).await.expect("delete"), ZoneDeleted::Deleted);
+        assert_eq!(store.delete_zone(zone, at).await.expect("delete"), ZoneDeleted::NotFound);
+        assert_eq!(store.zone(zone).await.expect("read"), None);
+        assert_eq!(store.certificates(zone, query).await.expect("list").total, 0);
+        assert_eq!(store.totals(zone).await.expect("totals"), Totals::default());
+    }
+    assert_eq!(store.certificate(first.id, certificate.id).await.expect("read"), None);
+    let changed = store.change_status(first.id, certificate.id, Event::Reactivate, at).await;
+    assert_eq!(changed.expect("change"), None);
+    let recorded = store.record_certificate(certificate.clone(), None).await.expect("record");
+    assert_eq!(recorded, CertificateRecorded::NoZone);
+
+    // The name is free again, the old certificates stay in the old zone and keep their serial numbers.
+    let again = ZoneRecord { name: first.name, ..fixtures::zone(11, &account) };
+    assert_eq!(store.record_zone(again.clone()).await.expect("record"), ZoneRecorded::Recorded);
+    assert_eq!(store.totals(again.id).await.expect("totals"), Totals::default());
+    let reused = CertificateRecord { zone: again.id, ..certificate };
+    assert!(matches!(store.record_certificate(reused, None).await, Err(StoreError::Conflict(_))));
+    assert_eq!(store.delete_zone(again.id, at).await.expect("delete"), ZoneDeleted::Deleted);
+
+    let authority = store.managed_authority(account.id).await.expect("read").expect("it has one");
+    assert_eq!(store.delete_account(account.id).await.expect("delete"), AccountDeleted::Deleted);
+    assert_eq!(store.delete_account(account.id).await.expect("delete"), AccountDeleted::NotFound);
+    assert_eq!(store.account(account.id).await.expect("read"), None);
+    assert_eq!(store.managed_authority(account.id).await.expect("read"), None);
+    assert_eq!(store.record_managed_authority(authority.clone()).await.expect("record"), None);
+    assert_eq!(store.authority(authority.id).await.expect("read"), Some(authority));
+    let renamed = AccountRecord { name: account.name, ..fixtures::account(12) };
+    assert_eq!(store.record_account(renamed).await.expect("record"), AccountRecorded::Recorded);
+}

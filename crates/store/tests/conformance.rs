@@ -1,0 +1,52 @@
+//! The conformance suite on SQLite.
+
+use certgate_model::Event;
+use certgate_store::conformance::{self, History, Step};
+use certgate_store::{SqliteOptions, SqliteStore, Store};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+
+#[tokio::test]
+async fn every_verb_has_every_outcome() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
+    conformance::verbs(&store).await;
+    conformance::closed(&store).await;
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let event = prop_oneof![Just(Event::Revoke), Just(Event::Reactivate), Just(Event::Settle)];
+    prop_oneof![
+        3 => (any::<u32>(), 0..12_u8, any::<u8>(), proptest::option::of(0..60_u16))
+            .prop_map(|(zone, count, status, quota)| Step::Issue { zone, count, status, quota }),
+        12 => (any::<u32>(), event).prop_map(|(certificate, event)| Step::Change { certificate, event }),
+        2 => (0..20_u8).prop_map(|limit| Step::Settle { limit }),
+        1 => any::<u32>().prop_map(|zone| Step::Replace { zone }),
+        1 => any::<u32>().prop_map(|zone| Step::Empty { zone }),
+    ]
+}
+
+/// Thousands of commits, none of which has to survive: in memory where the system has such a place.
+fn directory_in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory")
+}
+
+proptest! {
+    // Blocks of 4 and 16 positions, so that hundreds of certificates cross many borders of both levels.
+    #![proptest_config(Config { cases: 24, rng_seed: RngSeed::Fixed(2), failure_persistence: None, ..Config::default() })]
+    #[test]
+    fn random_histories_equal_a_model(steps in prop::collection::vec(step(), 100..200), seed in any::<u64>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let directory = directory_in_memory();
+            let path = directory.path().join("store.db");
+            let store = SqliteStore::open_with_blocks(&path, SqliteOptions::default(), 2, 4).unwrap();
+            let mut history = History::begin(&store, seed).await;
+            for step in steps {
+                history.play(step).await;
+            }
+            history.compare_everything(7).await;
+            store.close().await;
+        });
+    }
+}
