@@ -1,1 +1,34 @@
 //! Bytes in, bytes out: certificate signing requests, certificates and the keys that sign them.
+//!
+//! Nothing here performs I/O, reads a clock or knows an async runtime: serial numbers and instants are arguments. The
+//! one exception is randomness inside the cryptographic library: aws-lc draws what it needs for key generation and for
+//! ECDSA nonces from its own generator, because a nonce that a caller could choose is a private key that a caller could
+//! read.
+//!
+//! Everything that comes from outside is hostile. What it is read into is a type that only the check can make:
+//! [`read_csr`] makes a [`CheckedCsr`], [`prepare`] makes a [`Prepared`] certificate out of one, and [`sign`] takes
+//! that by value.
+
+mod authority;
+mod certificate;
+mod client;
+mod csr;
+mod csr_error;
+mod issuer;
+mod key;
+mod lint;
+mod oid;
+mod pem;
+mod public_key;
+mod subject;
+mod tlv;
+
+pub use authority::{AuthorityNames, self_sign};
+pub use certificate::SignError;
+pub use client::{ClientKey, ClientKeyAlgorithm, RequestError};
+pub use csr::{CSR_BYTES_MAX, CheckedCsr, read_csr};
+pub use csr_error::CsrError;
+pub use issuer::{Issuer, IssuerError, Prepared, Profile, SignedCertificate, Validity, prepare, sign};
+pub use key::{AuthorityKey, KeyError, SigningKey};
+pub use lint::{LintError, URL_BYTES_MAX};
+pub use pem::{pem_lines, write_pem, write_pem_json};

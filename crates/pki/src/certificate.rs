@@ -1,0 +1,279 @@
+//! Certificates (RFC 5280 §4.1): reading their parts, writing times and extensions, and the one place that signs.
+
+use std::time::Duration;
+
+use aws_lc_rs::signature::ParsedPublicKey;
+use certgate_model::Timestamp;
+use der::DateTime;
+
+use crate::key::SigningKey;
+use crate::tlv::{self, Cursor, NotDer, tag};
+use crate::{KeyError, LintError};
+
+/// Why nothing was signed. Not the requester's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// The key could not be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The certificate to be signed breaks a rule.
+    #[error(transparent)]
+    Lint(#[from] LintError),
+    /// What came out of signing is not what went in, or does not verify: broken hardware or memory. It was thrown away.
+    #[error("the signed certificate was thrown away: {0}")]
+    Reread(&'static str),
+}
+
+/// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signature BIT STRING }
+pub(crate) struct SignedParts<'a> {
+    pub tbs: &'a [u8],
+    pub algorithm: &'a [u8],
+    pub signature: &'a [u8],
+}
+
+impl<'a> SignedParts<'a> {
+    pub fn read(der: &'a [u8]) -> Result<Self, NotDer> {
+        let mut outer = Cursor::new(der);
+        let mut certificate = outer.inside(tag::SEQUENCE)?;
+        outer.end()?;
+        let parts = Self {
+            tbs: certificate.expect(tag::SEQUENCE)?.raw,
+            algorithm: certificate.expect(tag::SEQUENCE)?.raw,
+            signature: certificate.bit_string()?,
+        };
+        certificate.end()?;
+        Ok(parts)
+    }
+}
+
+/// A TBSCertificate of version 3.
+pub(crate) struct TbsParts<'a> {
+    /// Content octets of the serial number.
+    pub serial: &'a [u8],
+    pub algorithm: &'a [u8],
+    pub issuer: &'a [u8],
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+    pub subject: &'a [u8],
+    pub spki: &'a [u8],
+    pub extensions: Extensions<'a>,
+}
+
+impl<'a> TbsParts<'a> {
+    pub fn read(der: &'a [u8]) -> Result<Self, NotDer> {
+        let mut outer = Cursor::new(der);
+        let mut tbs = outer.inside(tag::SEQUENCE)?;
+        outer.end()?;
+        if tbs.expect(tag::CONTEXT_0_CONSTRUCTED)?.content != VERSION_3 {
+            return Err(NotDer);
+        }
+        let serial = tbs.expect(tag::INTEGER)?.content;
+        let algorithm = tbs.expect(tag::SEQUENCE)?.raw;
+        let issuer = tbs.expect(tag::SEQUENCE)?.raw;
+        let mut validity = tbs.inside(tag::SEQUENCE)?;
+        let (not_before, not_after) = (read_time(&mut validity)?, read_time(&mut validity)?);
+        validity.end()?;
+        let subject = tbs.expect(tag::SEQUENCE)?.raw;
+        let spki = tbs.expect(tag::SEQUENCE)?.raw;
+        let mut wrapper = tbs.inside(tag::CONTEXT_3_CONSTRUCTED)?;
+        let extensions = Extensions(wrapper.inside(tag::SEQUENCE)?);
+        wrapper.end()?;
+        tbs.end()?;
+        Ok(Self { serial, algorithm, issuer, not_before, not_after, subject, spki, extensions })
+    }
+}
+
+/// The inside of `version [0] EXPLICIT INTEGER { v3(2) }`.
+const VERSION_3: &[u8] = &[tag::INTEGER, 1, 2];
+
+/// Appends the version field.
+pub(crate) fn write_version(out: &mut Vec<u8>) {
+    tlv::write(out, tag::CONTEXT_0_CONSTRUCTED, VERSION_3);
+}
+
+/// One extension (RFC 5280 §4.1.2.9).
+pub(crate) struct Extension<'a> {
+    pub kind: &'a [u8],
+    pub critical: bool,
+    pub value: &'a [u8],
+}
+
+/// The extensions that are left to read.
+#[derive(Clone, Copy)]
+pub(crate) struct Extensions<'a>(Cursor<'a>);
+
+impl<'a> Extensions<'a> {
+    /// The next one; `None` at the end.
+    pub fn next(&mut self) -> Result<Option<Extension<'a>>, NotDer> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let mut extension = self.0.inside(tag::SEQUENCE)?;
+        let kind = extension.oid()?;
+        let critical = match extension.optional(tag::BOOLEAN)?.map(|value| value.content) {
+            None => false,
+            Some([0xff]) => true,
+            // FALSE is the default, and X.690 §11.5 does not encode a default.
+            Some(_) => return Err(NotDer),
+        };
+        let value = extension.expect(tag::OCTET_STRING)?.content;
+        extension.end()?;
+        Ok(Some(Extension { kind, critical, value }))
+    }
+}
+
+/// Whether an extension must be understood by who verifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Criticality {
+    Critical,
+    NotCritical,
+}
+
+/// Appends an extension whose value is what `value` appends.
+pub(crate) fn write_extension(
+    out: &mut Vec<u8>,
+    kind: &[u8],
+    criticality: Criticality,
+    value: impl FnOnce(&mut Vec<u8>),
+) {
+    tlv::write_with(out, tag::SEQUENCE, |out| {
+        tlv::write(out, tag::OID, kind);
+        if criticality == Criticality::Critical {
+            tlv::write(out, tag::BOOLEAN, &[0xff]);
+        }
+        tlv::write_with(out, tag::OCTET_STRING, value);
+    });
+}
+
+/// Appends a Validity. Both instants must lie in the years 1970 to 9999; the lint finds it if they do not.
+pub(crate) fn write_validity(out: &mut Vec<u8>, not_before: Timestamp, not_after: Timestamp) {
+    tlv::write_with(out, tag::SEQUENCE, |out| {
+        write_time(out, not_before);
+        write_time(out, not_after);
+    });
+}
+
+/// RFC 5280 §4.1.2.5: dates through the year 2049 MUST be UTCTime, dates in 2050 or later MUST be GeneralizedTime; both
+/// with seconds and `Z`.
+fn write_time(out: &mut Vec<u8>, at: Timestamp) {
+    let Some(date) = date_of(at) else { return };
+    let year = [date.year() / 1000, date.year() / 100 % 10, date.year() / 10 % 10, date.year() % 10];
+    let year = year.map(|digit| b'0' + digit as u8);
+    let (time_tag, year) =
+        if date.year() < 2050 { (tag::UTC_TIME, &year[2..]) } else { (tag::GENERALIZED_TIME, &year[..]) };
+    tlv::write_with(out, time_tag, |out| {
+        out.extend_from_slice(year);
+        for part in [date.month(), date.day(), date.hour(), date.minutes(), date.seconds()] {
+            out.extend_from_slice(&[b'0' + part / 10, b'0' + part % 10]);
+        }
+        out.push(b'Z');
+    });
+}
+
+fn date_of(at: Timestamp) -> Option<DateTime> {
+    DateTime::from_unix_duration(Duration::from_secs(at.unix().try_into().ok()?)).ok()
+}
+
+fn read_time(validity: &mut Cursor<'_>) -> Result<Timestamp, NotDer> {
+    let time = validity.any()?;
+    let (century_known, digits) = match (time.tag, time.content) {
+        (tag::UTC_TIME, [digits @ .., b'Z']) if digits.len() == 12 => (false, digits),
+        (tag::GENERALIZED_TIME, [digits @ .., b'Z']) if digits.len() == 14 => (true, digits),
+        _ => return Err(NotDer),
+    };
+    let mut pairs = [0_u8; 7];
+    for (pair, octets) in pairs[usize::from(!century_known)..].iter_mut().zip(digits.chunks_exact(2)) {
+        if !octets.iter().all(u8::is_ascii_digit) {
+            return Err(NotDer);
+        }
+        *pair = (octets[0] - b'0') * 10 + (octets[1] - b'0');
+    }
+    let [century, year, month, day, hour, minute, second] = pairs;
+    let century = match (century_known, year) {
+        (true, _) => century,
+        // RFC 5280 §4.1.2.5.1: YY of 50 and more is 19YY, below it is 20YY.
+        (false, 50..) => 19,
+        (false, _) => 20,
+    };
+    let date = DateTime::new(u16::from(century) * 100 + u16::from(year), month, day, hour, minute, second)
+        .map_err(|_| NotDer)?;
+    let seconds = i64::try_from(date.unix_duration().as_secs()).map_err(|_| NotDer)?;
+    Ok(Timestamp::from_unix(seconds))
+}
+
+/// Signs a TBSCertificate and reads the result back: it must be what was to be signed, and verify. Everything that
+/// this crate signs as an authority goes through here; `algorithm` is the AlgorithmIdentifier that stands in `tbs`.
+pub(crate) fn sign_tbs(
+    tbs: &[u8],
+    algorithm: &[u8],
+    key: &SigningKey,
+    verifier: &ParsedPublicKey,
+) -> Result<Vec<u8>, SignError> {
+    let signature = key.sign(tbs)?;
+    let length = tbs.len() + algorithm.len() + signature.len();
+    // Three headers of at most four octets, and the count of unused bits.
+    let mut der = Vec::with_capacity(length + 16);
+    tlv::write_with(&mut der, tag::SEQUENCE, |out| {
+        out.extend_from_slice(tbs);
+        out.extend_from_slice(algorithm);
+        tlv::write_with(out, tag::BIT_STRING, |out| {
+            out.push(0);
+            out.extend_from_slice(&signature);
+        });
+    });
+
+    let signed = SignedParts::read(&der).map_err(|_| SignError::Reread("it is not a certificate"))?;
+    if signed.tbs != tbs || signed.algorithm != algorithm {
+        return Err(SignError::Reread("it does not have the content that was to be signed"));
+    }
+    verifier
+        .verify_sig(signed.tbs, signed.signature)
+        .map_err(|_| SignError::Reread("its signature does not verify under the authority's key"))?;
+    Ok(der)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_change_form_in_2050_and_read_back() {
+        for (text, written) in [
+            ("1970-01-01T00:00:00Z", "\x17\x0d700101000000Z"),
+            ("2049-12-31T23:59:59Z", "\x17\x0d491231235959Z"),
+            ("2050-01-01T00:00:00Z", "\x18\x0f20500101000000Z"),
+            ("9999-12-31T23:59:59Z", "\x18\x0f99991231235959Z"),
+        ] {
+            let at: Timestamp = text.parse().unwrap();
+            let mut out = vec![];
+            write_time(&mut out, at);
+            assert_eq!(out, written.as_bytes());
+            assert_eq!(read_time(&mut Cursor::new(&out)), Ok(at));
+        }
+        for bad in [
+            "\x17\x0b4912312359Z",
+            "\x17\x0d491331235959Z",
+            "\x17\x0d49123123595+Z",
+            "\x17\x11491231235959+0000",
+            "\x18\x0d491231235959Z",
+            "\x16\x0d491231235959Z",
+        ] {
+            assert_eq!(read_time(&mut Cursor::new(bad.as_bytes())), Err(NotDer), "{bad}");
+        }
+        let mut out = vec![];
+        write_time(&mut out, Timestamp::from_unix(-1));
+        assert!(out.is_empty(), "what cannot be written is left to the lint");
+    }
+
+    #[test]
+    fn a_signature_of_another_key_is_thrown_away() {
+        let algorithm = certgate_model::KeyAlgorithm::P256;
+        let (key, other) =
+            (SigningKey::generate(algorithm).unwrap(), SigningKey::generate(algorithm).unwrap());
+        let identifier = crate::key::algorithm_identifier(algorithm.signature());
+        let tbs = [tag::SEQUENCE, 0];
+        assert!(sign_tbs(&tbs, &identifier, &key, &key.verifier().unwrap()).is_ok());
+        let refused = sign_tbs(&tbs, &identifier, &key, &other.verifier().unwrap());
+        assert!(matches!(refused, Err(SignError::Reread(_))), "{refused:?}");
+    }
+}

@@ -1,0 +1,167 @@
+//! The lint: reads a certificate that is about to be signed, and compares every field with the profile.
+//!
+//! It shares the DER cursor with the code that built the certificate, but no encoding: what it expects it finds by
+//! reading.
+
+use certgate_model::{SerialNumber, Timestamp};
+
+use crate::certificate::{Extension, TbsParts};
+use crate::issuer::{CLIENT_AUTH_ONLY, DIGITAL_SIGNATURE, IssuerParts};
+use crate::tlv::{Cursor, NotDer, tag};
+use crate::{CheckedCsr, Profile, Validity, oid};
+
+/// Longest address in a certificate, in bytes. Every client sends every byte of it in every handshake.
+pub const URL_BYTES_MAX: usize = 512;
+
+/// First second of the year 10000, which no certificate can say (RFC 5280 §4.1.2.5.2).
+const YEAR_10000: Timestamp = Timestamp::from_unix(253_402_300_800);
+
+/// Why a certificate was not signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LintError {
+    /// RFC 5280 §4.1.2.2: serial numbers are positive; this authority's have exactly 20 octets.
+    #[error("the serial number is not a positive number of exactly 20 octets")]
+    Serial,
+    /// `notBefore` is not earlier than `notAfter`.
+    #[error("the validity ends at {not_after}, which is not after its start at {not_before}")]
+    ValidityOrder {
+        /// Its start.
+        not_before: Timestamp,
+        /// Its end.
+        not_after: Timestamp,
+    },
+    /// An instant of the validity is not a whole minute.
+    #[error("the validity has the instant {0}, which is not a whole minute")]
+    ValidityMinute(Timestamp),
+    /// An instant of the validity lies outside of the years 1970 to 9999.
+    #[error("the validity does not lie in the years 1970 to 9999")]
+    ValidityRange,
+    /// The certificate would outlive its authority.
+    #[error("the certificate would end at {not_after}, after its authority, which ends at {expires_on}")]
+    OutlivesAuthority {
+        /// End of the certificate.
+        not_after: Timestamp,
+        /// End of the authority.
+        expires_on: Timestamp,
+    },
+    /// An address is not one that may stand in a certificate.
+    #[error("the {0} address is not an http or https URL of at most {max} printable ASCII characters", max = URL_BYTES_MAX)]
+    Url(&'static str),
+    /// The certificate that was built is not what the profile says.
+    #[error("the certificate to be signed has an unexpected {0}")]
+    Content(&'static str),
+}
+
+/// Checks what is asked for, before anything is built.
+pub(crate) fn check_request(
+    authority_expires_on: Timestamp,
+    serial: SerialNumber,
+    validity: Validity,
+    profile: &Profile,
+) -> Result<(), LintError> {
+    check_serial(serial)?;
+    check_validity(validity)?;
+    if validity.not_after > authority_expires_on {
+        return Err(LintError::OutlivesAuthority {
+            not_after: validity.not_after,
+            expires_on: authority_expires_on,
+        });
+    }
+    check_url("CRL", &profile.crl_url)?;
+    check_url("OCSP", &profile.ocsp_url)
+}
+
+pub(crate) fn check_serial(serial: SerialNumber) -> Result<(), LintError> {
+    if matches!(serial.as_bytes()[0], 0x01..=0x7f) { Ok(()) } else { Err(LintError::Serial) }
+}
+
+pub(crate) fn check_validity(Validity { not_before, not_after }: Validity) -> Result<(), LintError> {
+    if not_before >= not_after {
+        return Err(LintError::ValidityOrder { not_before, not_after });
+    }
+    if not_before < Timestamp::from_unix(0) || not_after >= YEAR_10000 {
+        return Err(LintError::ValidityRange);
+    }
+    match [not_before, not_after].into_iter().find(|instant| instant.cut_to_minute() != *instant) {
+        Some(instant) => Err(LintError::ValidityMinute(instant)),
+        None => Ok(()),
+    }
+}
+
+/// RFC 5280 §4.2.1.6: a URI is an IA5String, absolute, with scheme and host.
+fn check_url(which: &'static str, url: &str) -> Result<(), LintError> {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    let printable =
+        url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\'));
+    if has_host && printable && url.len() <= URL_BYTES_MAX { Ok(()) } else { Err(LintError::Url(which)) }
+}
+
+/// Compares a TBSCertificate with what it was built from.
+pub(crate) fn lint(
+    tbs: &[u8],
+    issuer: &IssuerParts,
+    csr: &CheckedCsr,
+    serial: SerialNumber,
+    validity: Validity,
+    profile: &Profile,
+) -> Result<(), LintError> {
+    let must = |holds: bool, what| if holds { Ok(()) } else { Err(LintError::Content(what)) };
+    let parts = TbsParts::read(tbs).map_err(|_| LintError::Content("structure"))?;
+    must(parts.serial == serial.as_bytes(), "serial number")?;
+    must(parts.algorithm == issuer.algorithm, "signature algorithm")?;
+    must(parts.issuer == issuer.name, "issuer")?;
+    let found = Validity { not_before: parts.not_before, not_after: parts.not_after };
+    must(found == validity, "validity")?;
+    must(parts.subject == csr.subject_der(), "subject")?;
+    must(parts.spki == csr.spki_der(), "public key")?;
+
+    let mut extensions = parts.extensions;
+    let mut next = |kind: &'static [u8], critical: bool, what, value_fits: &dyn Fn(&[u8]) -> bool| {
+        let fits = |found: &Extension<'_>| {
+            found.kind == kind && found.critical == critical && value_fits(found.value)
+        };
+        match extensions.next() {
+            Ok(Some(extension)) if fits(&extension) => Ok(()),
+            _ => Err(LintError::Content(what)),
+        }
+    };
+    next(oid::EXTENDED_KEY_USAGE, false, "extended key usage", &|value| value == CLIENT_AUTH_ONLY)?;
+    next(oid::BASIC_CONSTRAINTS, true, "basic constraints", &|value| value == [tag::SEQUENCE, 0])?;
+    next(oid::SUBJECT_KEY_IDENTIFIER, false, "subject key identifier", &|value| {
+        Cursor::new(value).expect(tag::OCTET_STRING).is_ok_and(|id| id.content == csr.ski())
+    })?;
+    next(oid::AUTHORITY_KEY_IDENTIFIER, false, "authority key identifier", &|value| {
+        innermost(value, &[tag::SEQUENCE], tag::CONTEXT_0) == Ok(&issuer.key_identifier)
+    })?;
+    const POINT: &[u8] =
+        &[tag::SEQUENCE, tag::SEQUENCE, tag::CONTEXT_0_CONSTRUCTED, tag::CONTEXT_0_CONSTRUCTED];
+    next(oid::CRL_DISTRIBUTION_POINTS, false, "CRL distribution point", &|value| {
+        innermost(value, POINT, tag::CONTEXT_6) == Ok(profile.crl_url.as_bytes())
+    })?;
+    next(oid::KEY_USAGE, true, "key usage", &|value| value == DIGITAL_SIGNATURE)?;
+    next(oid::AUTHORITY_INFO_ACCESS, false, "authority information access", &|value| {
+        read_ocsp_url(value) == Ok(profile.ocsp_url.as_bytes())
+    })?;
+    must(matches!(extensions.next(), Ok(None)), "extension behind the last one")
+}
+
+/// The content of the one value inside of these nested values, each of which holds nothing else.
+fn innermost<'a>(value: &'a [u8], outside: &[u8], inside: u8) -> Result<&'a [u8], NotDer> {
+    let mut content = value;
+    for &tag in outside.iter().chain([&inside]) {
+        let mut cursor = Cursor::new(content);
+        content = cursor.expect(tag)?.content;
+        cursor.end()?;
+    }
+    Ok(content)
+}
+
+fn read_ocsp_url(value: &[u8]) -> Result<&[u8], NotDer> {
+    let mut access = Cursor::new(innermost(value, &[tag::SEQUENCE], tag::SEQUENCE)?);
+    if access.oid()? != oid::OCSP {
+        return Err(NotDer);
+    }
+    let location = access.expect(tag::CONTEXT_6)?.content;
+    access.end().map(|()| location)
+}

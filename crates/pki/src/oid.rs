@@ -1,0 +1,105 @@
+//! Object identifiers, as their content octets, and how to print one.
+
+use der::oid::ObjectIdentifier;
+
+/// How much of an object identifier a message shows.
+const SHOWN_CHARS_MAX: usize = 80;
+
+macro_rules! oids {
+    ($($(#[$doc:meta])* $name:ident = $dotted:literal;)*) => {
+        $($(#[$doc])* pub(crate) const $name: &[u8] = const {
+            const ID: ObjectIdentifier = ObjectIdentifier::new_unwrap($dotted);
+            ID.as_bytes()
+        };)*
+    };
+}
+
+oids! {
+    // Attribute types, X.520.
+    COMMON_NAME = "2.5.4.3";
+    COUNTRY = "2.5.4.6";
+    LOCALITY = "2.5.4.7";
+    STATE = "2.5.4.8";
+    ORGANIZATION = "2.5.4.10";
+    ORGANIZATIONAL_UNIT = "2.5.4.11";
+
+    // Public keys: RFC 3279 §2.3, RFC 5480 §2.1.1, RFC 8410 §3.
+    RSA_ENCRYPTION = "1.2.840.113549.1.1.1";
+    EC_PUBLIC_KEY = "1.2.840.10045.2.1";
+    P256 = "1.2.840.10045.3.1.7";
+    P384 = "1.3.132.0.34";
+    P521 = "1.3.132.0.35";
+    ED25519 = "1.3.101.112";
+
+    // Signatures: RFC 4055 §5, RFC 5758 §3.2.
+    SHA256_WITH_RSA = "1.2.840.113549.1.1.11";
+    SHA384_WITH_RSA = "1.2.840.113549.1.1.12";
+    SHA512_WITH_RSA = "1.2.840.113549.1.1.13";
+    ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2";
+    ECDSA_WITH_SHA384 = "1.2.840.10045.4.3.3";
+    ECDSA_WITH_SHA512 = "1.2.840.10045.4.3.4";
+
+    /// RFC 2985 §5.4.2: the extensions that a request asks for.
+    EXTENSION_REQUEST = "1.2.840.113549.1.9.14";
+
+    // Certificate extensions, RFC 5280 §4.2.
+    SUBJECT_KEY_IDENTIFIER = "2.5.29.14";
+    KEY_USAGE = "2.5.29.15";
+    BASIC_CONSTRAINTS = "2.5.29.19";
+    CRL_DISTRIBUTION_POINTS = "2.5.29.31";
+    AUTHORITY_KEY_IDENTIFIER = "2.5.29.35";
+    EXTENDED_KEY_USAGE = "2.5.29.37";
+    AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1";
+    OCSP = "1.3.6.1.5.5.7.48.1";
+}
+
+/// Dotted form of an object identifier from outside, with its name where the field knows it.
+pub(crate) fn shown(content: &[u8]) -> String {
+    let Ok(id) = ObjectIdentifier::<39>::from_bytes(content) else {
+        return "an object identifier that is too long to show".to_owned();
+    };
+    let mut text: String = id.to_string().chars().take(SHOWN_CHARS_MAX).collect();
+    let name = match text.as_str() {
+        "1.2.840.113549.1.1.4" => "md5WithRSAEncryption",
+        "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" => "sha1WithRSAEncryption",
+        "1.2.840.113549.1.1.7" => "RSAES-OAEP",
+        "1.2.840.113549.1.1.10" => "RSASSA-PSS",
+        "1.2.840.113549.1.1.14" => "sha224WithRSAEncryption",
+        "1.2.840.10045.4.1" => "ecdsa-with-SHA1",
+        "1.2.840.10045.4.3.1" => "ecdsa-with-SHA224",
+        "1.2.840.10045.3.1.1" => "P-192",
+        "1.3.132.0.33" => "P-224",
+        "1.3.132.0.10" => "secp256k1",
+        "1.3.36.3.3.2.8.1.1.7" => "brainpoolP256r1",
+        "1.3.36.3.3.2.8.1.1.11" => "brainpoolP384r1",
+        "1.3.36.3.3.2.8.1.1.13" => "brainpoolP512r1",
+        "1.2.840.10040.4.1" => "DSA",
+        "1.2.840.10040.4.3" => "dsa-with-SHA1",
+        "2.16.840.1.101.3.4.3.2" => "dsa-with-SHA256",
+        "1.3.101.110" => "X25519",
+        "1.3.101.111" => "X448",
+        "1.3.101.113" => "Ed448",
+        "1.2.156.10197.1.301" => "SM2",
+        "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",
+        "2.16.840.1.101.3.4.3.18" => "ML-DSA-65",
+        "2.16.840.1.101.3.4.3.19" => "ML-DSA-87",
+        _ => return text,
+    };
+    text.push_str(" (");
+    text.push_str(name);
+    text.push(')');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_the_dotted_form_and_a_name() {
+        assert_eq!(shown(COMMON_NAME), "2.5.4.3");
+        assert_eq!(shown(&[0x2b, 0x81, 0x04, 0x00, 0x0a]), "1.3.132.0.10 (secp256k1)");
+        assert!(shown(&[0x2a; 200]).chars().count() <= SHOWN_CHARS_MAX);
+        assert!(!shown(&[0x2a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]).is_empty());
+    }
+}

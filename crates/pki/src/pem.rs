@@ -1,0 +1,196 @@
+//! PEM (RFC 7468): reading one block out of a text, writing blocks for files and for JSON.
+
+use base64ct::{Base64, Encoding as _};
+
+/// Octets in one line of 64 characters, the width that RFC 7468 §2 asks writers for.
+const LINE_OCTETS: usize = 48;
+
+/// How many characters a label may have; the longest one in RFC 7468 has 22.
+const LABEL_CHARS_MAX: usize = 64;
+
+const BEGIN: &str = "-----BEGIN ";
+const DASHES: &str = "-----";
+
+/// Why there is no block to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PemError {
+    /// No BEGIN line.
+    None,
+    /// More than one BEGIN line.
+    Several,
+    /// One of the blocks is a private key.
+    PrivateKey,
+    /// The BEGIN line does not end, or is absurdly long.
+    BeginCutOff,
+    /// There is no END line with the same label.
+    NoEnd,
+    /// Text behind the END line.
+    TextAfterEnd,
+}
+
+/// A block as it stands in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block<'a> {
+    pub label: &'a str,
+    body: &'a str,
+}
+
+impl<'a> Block<'a> {
+    /// The one block in `text`, which may have other text in front.
+    pub fn find(text: &'a str) -> Result<Self, PemError> {
+        let mut blocks = text.match_indices(BEGIN).map(|(at, _)| &text[at + BEGIN.len()..]);
+        let block = blocks.next().ok_or(PemError::None)?;
+        let is_private = |block: &str| {
+            block
+                .split_once(DASHES)
+                .is_some_and(|(label, _)| label.len() <= LABEL_CHARS_MAX && label.ends_with("PRIVATE KEY"))
+        };
+        let others =
+            blocks.fold((0, false), |(count, private), block| (count + 1, private || is_private(block)));
+        if is_private(block) || others.1 {
+            return Err(PemError::PrivateKey);
+        }
+        if others.0 > 0 {
+            return Err(PemError::Several);
+        }
+        let (label, rest) = block.split_once(DASHES).ok_or(PemError::BeginCutOff)?;
+        if label.len() > LABEL_CHARS_MAX || label.contains(['\n', '\r', '\\']) {
+            return Err(PemError::BeginCutOff);
+        }
+        let (body, end) = rest.split_once("-----END ").ok_or(PemError::NoEnd)?;
+        let after =
+            end.strip_prefix(label).and_then(|after| after.strip_prefix(DASHES)).ok_or(PemError::NoEnd)?;
+        if Characters(after.as_bytes()).next().is_some() {
+            return Err(PemError::TextAfterEnd);
+        }
+        Ok(Self { label, body })
+    }
+
+    /// The octets, `None` if the body is not Base64.
+    pub fn decode(&self) -> Option<Vec<u8>> {
+        let mut octets: Vec<u8> = Vec::with_capacity(self.body.len());
+        octets.extend(Characters(self.body.as_bytes()));
+        let length = Base64::decode_in_place(&mut octets).ok()?.len();
+        octets.truncate(length);
+        Some(octets)
+    }
+}
+
+/// The characters of a text that are not white space. The two characters `\` and `n` count as a line end: that is what
+/// becomes of one when a PEM text is pasted into JSON through a shell.
+struct Characters<'a>(&'a [u8]);
+
+impl Iterator for Characters<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            match self.0 {
+                [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] | [b'\\', b'n' | b'r', rest @ ..] => self.0 = rest,
+                [character, rest @ ..] => {
+                    self.0 = rest;
+                    return Some(*character);
+                }
+                [] => return None,
+            }
+        }
+    }
+}
+
+/// A PEM block: 64 columns, LF, and none behind the END line (the API's form; a file wants one more).
+pub fn pem_lines(label: &str, der: &[u8]) -> String {
+    let mut out = Vec::new();
+    write_pem(&mut out, label, der);
+    String::from_utf8(out).expect("a label, Base64 and dashes are UTF-8")
+}
+
+/// Appends what [`pem_lines`] returns. Allocates at most once, so that a private key leaves no copy behind in a buffer
+/// that was outgrown.
+pub fn write_pem(out: &mut Vec<u8>, label: &str, der: &[u8]) {
+    write_block(out, label, der, b"\n");
+}
+
+/// Appends a PEM block as the inside of a JSON string: every line end is the two characters `\` and `n`.
+///
+/// `label` must need no escaping in JSON; those of RFC 7468 are capital letters, digits and blanks.
+pub fn write_pem_json(out: &mut Vec<u8>, label: &str, der: &[u8]) {
+    write_block(out, label, der, b"\\n");
+}
+
+fn write_block(out: &mut Vec<u8>, label: &str, der: &[u8], line_end: &[u8]) {
+    let lines = der.len().div_ceil(LINE_OCTETS);
+    let frame = 2 * (label.len() + "-----BEGIN -----".len());
+    out.reserve(frame + lines * (64 + line_end.len()) + line_end.len());
+    for part in [BEGIN.as_bytes(), label.as_bytes(), DASHES.as_bytes(), line_end] {
+        out.extend_from_slice(part);
+    }
+    for octets in der.chunks(LINE_OCTETS) {
+        let start = out.len();
+        out.resize(start + octets.len().div_ceil(3) * 4, 0);
+        Base64::encode(octets, &mut out[start..])
+            .expect("four characters were set aside for every three octets");
+        out.extend_from_slice(line_end);
+    }
+    for part in ["-----END ", label, DASHES] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCK: &str = "-----BEGIN THING-----\nAAEC\n-----END THING-----\n";
+
+    #[test]
+    fn reads_one_block_whatever_its_line_ends() {
+        let crlf = BLOCK.replace('\n', "\r\n");
+        let escaped = BLOCK.replace('\n', "\\n");
+        let escaped_crlf = BLOCK.replace('\n', "\\r\\n");
+        let no_line_ends = BLOCK.replace('\n', "");
+        let text_before = format!("Subject: CN=x\n{BLOCK}");
+        for text in [BLOCK, &crlf, &escaped, &escaped_crlf, &no_line_ends, &text_before] {
+            let block = Block::find(text).unwrap();
+            assert_eq!((block.label, block.decode()), ("THING", Some(vec![0, 1, 2])), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_but_one_block_is_named() {
+        for (text, error) in [
+            ("", PemError::None),
+            ("AAEC", PemError::None),
+            ("-----BEGIN THING", PemError::BeginCutOff),
+            ("-----BEGIN THI\nNG-----AAEC-----END THI\nNG-----", PemError::BeginCutOff),
+            ("-----BEGIN THING-----\nAAEC\n", PemError::NoEnd),
+            ("-----BEGIN THING-----\nAAEC\n-----END OTHER-----", PemError::NoEnd),
+            ("-----BEGIN THING-----\nAAEC\n-----END THING-", PemError::NoEnd),
+            ("-----BEGIN THING-----\nAAEC\n-----END THING-----\nx", PemError::TextAfterEnd),
+            (&format!("{BLOCK}{BLOCK}"), PemError::Several),
+            ("-----BEGIN EC PRIVATE KEY-----\n", PemError::PrivateKey),
+            (&format!("{BLOCK}-----BEGIN PRIVATE KEY-----\nAAEC\n"), PemError::PrivateKey),
+        ] {
+            assert_eq!(Block::find(text), Err(error), "{text}");
+        }
+        for body in ["AAE", "A?==", "é", "AAEC\\t", "AAEC===="] {
+            let text = format!("-----BEGIN THING-----\n{body}\n-----END THING-----");
+            assert_eq!(Block::find(&text).unwrap().decode(), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn lines_have_64_columns_and_read_back() {
+        for length in [0, 1, 2, 3, 47, 48, 49, 96, 1000] {
+            let octets: Vec<u8> = (0..length).map(|index| (index * 7) as u8).collect();
+            let text = pem_lines("THING", &octets);
+            let mut json = b"\"".to_vec();
+            write_pem_json(&mut json, "THING", &octets);
+            assert_eq!(String::from_utf8(json).unwrap(), format!("\"{}", text.replace('\n', "\\n")));
+            let lines: Vec<&str> = text.split('\n').collect();
+            let (last, inner) = lines[1..lines.len() - 1].split_last().unwrap_or((&"", &[]));
+            assert!(inner.iter().all(|line| line.len() == 64) && last.len() <= 64, "{text}");
+            assert!(text.ends_with("-----END THING-----"));
+            assert_eq!(Block::find(&text).unwrap().decode(), Some(octets));
+        }
+    }
+}

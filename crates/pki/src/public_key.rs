@@ -1,0 +1,199 @@
+//! Which public keys are accepted in requests, and how signatures are verified under them.
+
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
+
+use crate::CsrError;
+use crate::oid;
+use crate::tlv::{Cursor, NotDer, tag};
+
+/// Accepted lengths of an RSA modulus. 2048 bits is the least that NIST SP 800-131A allows; 8192 is what the
+/// cryptographic library verifies, and bounds the work that one request can cause.
+const RSA_BITS_MIN: usize = 2048;
+const RSA_BITS_MAX: usize = 8192;
+
+/// Longest public exponent that the cryptographic library takes: a long one makes verifying as slow as signing.
+const RSA_EXPONENT_BITS_MAX: usize = 33;
+
+/// The kinds of key that a client may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rsa,
+    P256,
+    P384,
+    P521,
+    Ed25519,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Rsa => "RSA",
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::P521 => "P-521",
+            Self::Ed25519 => "Ed25519",
+        }
+    }
+}
+
+/// A public key that the policy accepts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PublicKey<'a> {
+    kind: Kind,
+    /// The content of subjectPublicKey.
+    bits: &'a [u8],
+}
+
+impl<'a> PublicKey<'a> {
+    /// Reads the content of a SubjectPublicKeyInfo and applies the key policy.
+    pub fn read(spki: &'a [u8]) -> Result<Self, CsrError> {
+        const MALFORMED: CsrError = CsrError::malformed("its public key is not a SubjectPublicKeyInfo");
+        let mut spki = Cursor::new(spki);
+        let mut algorithm = spki.inside(tag::SEQUENCE).map_err(|_| MALFORMED)?;
+        let id = algorithm.oid().map_err(|_| MALFORMED)?;
+        let bits = spki.bit_string().map_err(|_| MALFORMED)?;
+        spki.end().map_err(|_| MALFORMED)?;
+        let kind = match id {
+            oid::RSA_ENCRYPTION => {
+                // RFC 3279 §2.3.1: the parameters field MUST have ASN.1 type NULL.
+                if !algorithm.is_null() {
+                    return Err(CsrError::malformed("the parameters of its RSA key are not NULL"));
+                }
+                check_rsa(bits)?;
+                Kind::Rsa
+            }
+            oid::EC_PUBLIC_KEY => {
+                let kind = read_curve(algorithm)?;
+                check_point(kind, bits)?;
+                kind
+            }
+            oid::ED25519 => {
+                // RFC 8410 §3: the parameters MUST be absent.
+                if !algorithm.is_empty() {
+                    return Err(CsrError::malformed("its Ed25519 key has parameters"));
+                }
+                if bits.len() != signature::ED25519_PUBLIC_KEY_LEN {
+                    return Err(CsrError::malformed("its Ed25519 key does not have 32 bytes"));
+                }
+                Kind::Ed25519
+            }
+            other => return Err(CsrError::KeyUnsupported { oid: oid::shown(other) }),
+        };
+        Ok(Self { kind, bits })
+    }
+
+    /// The subject key identifier: SHA-1 of the public key bits (RFC 5280 §4.2.1.2, method 1).
+    pub fn key_identifier(&self) -> [u8; 20] {
+        key_identifier(self.bits)
+    }
+
+    /// Verifies a signature of `message`. `algorithm` is the content of an AlgorithmIdentifier.
+    pub fn verify(&self, algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CsrError> {
+        let algorithm = self.verification(algorithm)?;
+        let key = ParsedPublicKey::new(algorithm, self.bits)
+            .map_err(|_| CsrError::KeyInvalid { kind: self.kind.name() })?;
+        key.verify_sig(message, signature).map_err(|_| CsrError::SignatureInvalid)
+    }
+
+    fn verification(&self, algorithm: &[u8]) -> Result<&'static dyn VerificationAlgorithm, CsrError> {
+        const MALFORMED: CsrError =
+            CsrError::malformed("its signature algorithm is not an AlgorithmIdentifier");
+        let mut cursor = Cursor::new(algorithm);
+        let id = cursor.oid().map_err(|_| MALFORMED)?;
+        let parameters = cursor;
+        let parameters_fit = match id {
+            // RFC 4055 §5: parameters MUST be NULL, and implementations MUST accept them absent as well.
+            oid::SHA256_WITH_RSA | oid::SHA384_WITH_RSA | oid::SHA512_WITH_RSA => {
+                parameters.is_empty() || parameters.is_null()
+            }
+            // RFC 5758 §3.2 and RFC 8410 §3: parameters MUST be absent.
+            oid::ECDSA_WITH_SHA256 | oid::ECDSA_WITH_SHA384 | oid::ECDSA_WITH_SHA512 | oid::ED25519 => {
+                parameters.is_empty()
+            }
+            other => return Err(CsrError::SignatureAlgorithmUnsupported { oid: oid::shown(other) }),
+        };
+        if !parameters_fit {
+            return Err(MALFORMED);
+        }
+        Ok(match (self.kind, id) {
+            (Kind::Rsa, oid::SHA256_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA256,
+            (Kind::Rsa, oid::SHA384_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA384,
+            (Kind::Rsa, oid::SHA512_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA512,
+            (Kind::P256, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P256_SHA256_ASN1,
+            (Kind::P256, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P256_SHA384_ASN1,
+            (Kind::P256, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P256_SHA512_ASN1,
+            (Kind::P384, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P384_SHA256_ASN1,
+            (Kind::P384, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P384_SHA384_ASN1,
+            (Kind::P384, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P384_SHA512_ASN1,
+            (Kind::P521, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P521_SHA256_ASN1,
+            (Kind::P521, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P521_SHA384_ASN1,
+            (Kind::P521, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P521_SHA512_ASN1,
+            (Kind::Ed25519, oid::ED25519) => &signature::ED25519,
+            // A supported algorithm of another kind of key: whoever signed did not have this key.
+            _ => return Err(CsrError::SignatureInvalid),
+        })
+    }
+}
+
+/// SHA-1 as an identifier, not as a protection (RFC 5280 §4.2.1.2).
+pub(crate) fn key_identifier(bits: &[u8]) -> [u8; 20] {
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bits);
+    digest.as_ref().try_into().expect("SHA-1 has 20 octets")
+}
+
+/// RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }
+fn check_rsa(bits: &[u8]) -> Result<(), CsrError> {
+    fn read(bits: &[u8]) -> Result<(&[u8], &[u8]), NotDer> {
+        let mut outer = Cursor::new(bits);
+        let mut key = outer.inside(tag::SEQUENCE)?;
+        let numbers = (key.positive_integer()?, key.positive_integer()?);
+        key.end().and(outer.end()).map(|()| numbers)
+    }
+    let (modulus, exponent) =
+        read(bits).map_err(|_| CsrError::malformed("its RSA key is not a modulus and an exponent"))?;
+    let modulus_bits = bit_length(modulus);
+    if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&modulus_bits) {
+        return Err(CsrError::RsaModulusSize { bits: modulus_bits });
+    }
+    let odd = exponent.last().is_some_and(|last| last & 1 == 1);
+    if !odd || exponent == [1] || bit_length(exponent) > RSA_EXPONENT_BITS_MAX {
+        return Err(CsrError::RsaExponent);
+    }
+    Ok(())
+}
+
+/// Bits of a magnitude without leading zero octets.
+fn bit_length(magnitude: &[u8]) -> usize {
+    magnitude.first().map_or(0, |first| magnitude.len() * 8 - first.leading_zeros() as usize)
+}
+
+/// ECParameters of RFC 5480 §2.1.1: namedCurve alone; implicitCurve and specifiedCurve MUST NOT be used.
+fn read_curve(mut parameters: Cursor<'_>) -> Result<Kind, CsrError> {
+    const MALFORMED: CsrError = CsrError::malformed("its key names no elliptic curve");
+    let value = parameters.any().map_err(|_| MALFORMED)?;
+    parameters.end().map_err(|_| MALFORMED)?;
+    match (value.tag, value.content) {
+        (tag::OID, oid::P256) => Ok(Kind::P256),
+        (tag::OID, oid::P384) => Ok(Kind::P384),
+        (tag::OID, oid::P521) => Ok(Kind::P521),
+        (tag::OID, other) => Err(CsrError::CurveUnsupported { oid: oid::shown(other) }),
+        (tag::SEQUENCE, _) => Err(CsrError::CurveUnsupported { oid: "with explicit parameters".to_owned() }),
+        _ => Err(MALFORMED),
+    }
+}
+
+/// SEC 1 §2.3.3: the octet 04 and both coordinates. RFC 5480 §2.2 makes the compressed form optional; common TLS stacks
+/// do not read it.
+fn check_point(kind: Kind, bits: &[u8]) -> Result<(), CsrError> {
+    let coordinate = match kind {
+        Kind::P256 => 32,
+        Kind::P384 => 48,
+        _ => 66,
+    };
+    match bits.first() {
+        Some(4) if bits.len() == 1 + 2 * coordinate => Ok(()),
+        Some(2 | 3) if bits.len() == 1 + coordinate => Err(CsrError::PointCompressed),
+        _ => Err(CsrError::KeyInvalid { kind: kind.name() }),
+    }
+}

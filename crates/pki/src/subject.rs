@@ -1,0 +1,178 @@
+//! Distinguished names (RFC 5280 §4.1.2.4): reading the six attributes that the API shows, writing a name.
+
+use std::borrow::Cow;
+
+use certgate_model::SubjectFields;
+
+use crate::CsrError;
+use crate::oid;
+use crate::tlv::{self, Cursor, NotDer, Tlv, tag};
+
+const MALFORMED: CsrError = CsrError::malformed("its subject is not a distinguished name");
+
+/// Checks that `name`, the content of a Name, is a sequence of sets of attributes, and reads the attributes that the
+/// API shows. Everything else in it is only checked to be DER: it will be carried over as it is.
+///
+/// That the members of a set are in DER's order is not asked: some encoders get that wrong, and rewriting their names
+/// would break the very comparison they are used for.
+pub(crate) fn read_name(name: &[u8]) -> Result<SubjectFields, CsrError> {
+    let mut fields = SubjectFields::default();
+    let mut rdns = Cursor::new(name);
+    while !rdns.is_empty() {
+        let mut rdn = rdns.inside(tag::SET).map_err(|_| MALFORMED)?;
+        // RelativeDistinguishedName ::= SET SIZE (1..MAX) OF AttributeTypeAndValue
+        if rdn.is_empty() {
+            return Err(MALFORMED);
+        }
+        while !rdn.is_empty() {
+            let (kind, value) = read_attribute(&mut rdn).map_err(|_| MALFORMED)?;
+            let Some((attribute, field)) = field_of(&mut fields, kind) else { continue };
+            let text = read_text(value).ok_or(CsrError::SubjectUnreadable { attribute })?;
+            if field.is_empty() {
+                *field = text.into_owned();
+            }
+        }
+    }
+    Ok(fields)
+}
+
+/// AttributeTypeAndValue ::= SEQUENCE { type OBJECT IDENTIFIER, value ANY }
+fn read_attribute<'a>(rdn: &mut Cursor<'a>) -> Result<(&'a [u8], Tlv<'a>), NotDer> {
+    let mut attribute = rdn.inside(tag::SEQUENCE)?;
+    let kind = attribute.oid()?;
+    let value = attribute.any()?;
+    attribute.end()?;
+    tlv::check_values(value.raw)?;
+    Ok((kind, value))
+}
+
+fn field_of<'a>(fields: &'a mut SubjectFields, kind: &[u8]) -> Option<(&'static str, &'a mut String)> {
+    Some(match kind {
+        oid::COMMON_NAME => ("common name (CN)", &mut fields.common_name),
+        oid::COUNTRY => ("country (C)", &mut fields.country),
+        oid::STATE => ("state (ST)", &mut fields.state),
+        oid::LOCALITY => ("location (L)", &mut fields.location),
+        oid::ORGANIZATION => ("organization (O)", &mut fields.organization),
+        oid::ORGANIZATIONAL_UNIT => ("organizational unit (OU)", &mut fields.organizational_unit),
+        _ => return None,
+    })
+}
+
+/// The text of a DirectoryString or IA5String; `None` if it is none. PrintableString is taken for ASCII: characters
+/// such as `*` and `@` are outside of its set, but common in it.
+fn read_text(value: Tlv<'_>) -> Option<Cow<'_, str>> {
+    let content = value.content;
+    match value.tag {
+        tag::UTF8_STRING => std::str::from_utf8(content).ok().map(Cow::Borrowed),
+        tag::PRINTABLE_STRING | tag::IA5_STRING | tag::NUMERIC_STRING | tag::VISIBLE_STRING => {
+            std::str::from_utf8(content).ok().filter(|text| text.is_ascii()).map(Cow::Borrowed)
+        }
+        // T.61 was never implemented as such: what is found in these strings is Latin-1.
+        tag::TELETEX_STRING => Some(content.iter().copied().map(char::from).collect()),
+        tag::BMP_STRING => read_wide::<2>(content),
+        tag::UNIVERSAL_STRING => read_wide::<4>(content),
+        _ => None,
+    }
+}
+
+/// Characters of `WIDTH` octets each, most significant first; BMPString has no surrogate pairs.
+fn read_wide<const WIDTH: usize>(content: &[u8]) -> Option<Cow<'static, str>> {
+    let (characters, []) = content.as_chunks::<WIDTH>() else { return None };
+    let number = |octets: &[u8; WIDTH]| octets.iter().fold(0, |sum, &octet| sum << 8 | u32::from(octet));
+    characters.iter().map(|octets| char::from_u32(number(octets))).collect()
+}
+
+/// An attribute to be written.
+pub(crate) struct NewAttribute<'a> {
+    /// Its type, the content octets of an object identifier.
+    pub kind: &'static [u8],
+    /// The tag of its string type.
+    pub string_tag: u8,
+    pub text: &'a str,
+}
+
+/// Appends a Name with one attribute in each set.
+pub(crate) fn write_name(out: &mut Vec<u8>, attributes: &[NewAttribute<'_>]) {
+    tlv::write_with(out, tag::SEQUENCE, |out| {
+        for attribute in attributes {
+            tlv::write_with(out, tag::SET, |out| {
+                tlv::write_with(out, tag::SEQUENCE, |out| {
+                    tlv::write(out, tag::OID, attribute.kind);
+                    tlv::write(out, attribute.string_tag, attribute.text.as_bytes());
+                });
+            });
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Name with a common name of this string type.
+    fn common_name(string_tag: u8, content: &[u8]) -> Vec<u8> {
+        let mut out = vec![];
+        tlv::write_with(&mut out, tag::SET, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                tlv::write(out, tag::OID, oid::COMMON_NAME);
+                tlv::write(out, string_tag, content);
+            });
+        });
+        out
+    }
+
+    #[test]
+    fn every_string_type_is_read() {
+        for (string_tag, content) in [
+            (tag::UTF8_STRING, "Zoë".as_bytes()),
+            (tag::TELETEX_STRING, b"Zo\xeb"),
+            (tag::BMP_STRING, &[0, b'Z', 0, b'o', 0, 0xeb]),
+            (tag::UNIVERSAL_STRING, &[0, 0, 0, b'Z', 0, 0, 0, b'o', 0, 0, 0, 0xeb]),
+        ] {
+            assert_eq!(read_name(&common_name(string_tag, content)).unwrap().common_name, "Zoë");
+        }
+        for string_tag in [tag::PRINTABLE_STRING, tag::IA5_STRING, tag::NUMERIC_STRING, tag::VISIBLE_STRING] {
+            assert_eq!(read_name(&common_name(string_tag, b"*.x")).unwrap().common_name, "*.x");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_names_the_attribute() {
+        for (string_tag, content) in [
+            (tag::UTF8_STRING, &b"\xff"[..]),
+            (tag::PRINTABLE_STRING, "é".as_bytes()),
+            (tag::IA5_STRING, b"\x80"),
+            (tag::BMP_STRING, b"odd"),
+            (tag::BMP_STRING, &[0xd8, 0x00]),
+            (tag::UNIVERSAL_STRING, &[0, 0x11, 0, 0]),
+            (tag::OCTET_STRING, b"octets"),
+        ] {
+            assert_eq!(
+                read_name(&common_name(string_tag, content)),
+                Err(CsrError::SubjectUnreadable { attribute: "common name (CN)" })
+            );
+        }
+    }
+
+    #[test]
+    fn anything_but_sets_of_attributes_is_refused() {
+        for name in [
+            &[0x31, 0x00][..],                                             // empty set
+            &[0x30, 0x00],                                                 // sequence in place of a set
+            &[0x31, 0x02, 0x30, 0x00],                                     // attribute without a type
+            &[0x31, 0x07, 0x30, 0x05, 0x06, 0x03, 0x55, 0x04, 0x03],       // without a value
+            &[0x31, 0x09, 0x30, 0x07, 0x06, 0x01, 0x55, 5, 0, 5, 0],       // with two values
+            &[0x31, 0x08, 0x30, 0x06, 0x06, 0x01, 0x55, 0x30, 0x01, 0x02], // with a value that is not DER
+        ] {
+            assert_eq!(read_name(name), Err(MALFORMED), "{name:02x?}");
+        }
+        assert_eq!(read_name(&[]), Ok(SubjectFields::default()), "an empty subject is accepted");
+    }
+
+    #[test]
+    fn the_first_value_of_a_kind_is_shown() {
+        let two =
+            [common_name(tag::UTF8_STRING, b"first"), common_name(tag::UTF8_STRING, b"second")].concat();
+        assert_eq!(read_name(&two).unwrap().common_name, "first");
+    }
+}

@@ -1,0 +1,310 @@
+//! DER (ITU-T X.690), the part that X.509 needs: a cursor that borrows, and a writer that appends.
+//!
+//! Own code because both sides matter here: a subject has to be carried over byte for byte whatever its values are, so
+//! that the reader must hand out the encoded form of parts it does not understand, and an issued certificate is encoded
+//! once, into one buffer.
+
+/// Universal tags (X.680 §8.4) and the context tags that X.509 structures use.
+pub(crate) mod tag {
+    pub const BOOLEAN: u8 = 0x01;
+    pub const INTEGER: u8 = 0x02;
+    pub const BIT_STRING: u8 = 0x03;
+    pub const OCTET_STRING: u8 = 0x04;
+    pub const NULL: u8 = 0x05;
+    pub const OID: u8 = 0x06;
+    pub const UTF8_STRING: u8 = 0x0c;
+    pub const NUMERIC_STRING: u8 = 0x12;
+    pub const PRINTABLE_STRING: u8 = 0x13;
+    pub const TELETEX_STRING: u8 = 0x14;
+    pub const IA5_STRING: u8 = 0x16;
+    pub const UTC_TIME: u8 = 0x17;
+    pub const GENERALIZED_TIME: u8 = 0x18;
+    pub const VISIBLE_STRING: u8 = 0x1a;
+    pub const UNIVERSAL_STRING: u8 = 0x1c;
+    pub const BMP_STRING: u8 = 0x1e;
+    pub const SEQUENCE: u8 = 0x30;
+    pub const SET: u8 = 0x31;
+    /// `[0]`, primitive: a key identifier.
+    pub const CONTEXT_0: u8 = 0x80;
+    /// `[6]`, primitive: a URI in a GeneralName.
+    pub const CONTEXT_6: u8 = 0x86;
+    /// `[0]`, constructed.
+    pub const CONTEXT_0_CONSTRUCTED: u8 = 0xa0;
+    /// `[3]`, constructed: the extensions of a certificate.
+    pub const CONTEXT_3_CONSTRUCTED: u8 = 0xa3;
+}
+
+/// How deep values may nest. The deepest X.509 structures need about ten levels; the limit keeps hostile input from
+/// using up the stack.
+const DEPTH_MAX: u8 = 32;
+
+/// The bytes are not DER, or not the value that belongs there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotDer;
+
+/// One encoded value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tlv<'a> {
+    pub tag: u8,
+    /// Tag, length and content.
+    pub raw: &'a [u8],
+    /// The content alone.
+    pub content: &'a [u8],
+}
+
+/// Reads values one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Whether exactly a NULL is left.
+    pub fn is_null(&self) -> bool {
+        self.rest == [tag::NULL, 0]
+    }
+
+    /// That nothing is left.
+    pub fn end(&self) -> Result<(), NotDer> {
+        if self.is_empty() { Ok(()) } else { Err(NotDer) }
+    }
+
+    /// The next value, whatever it is.
+    pub fn any(&mut self) -> Result<Tlv<'a>, NotDer> {
+        let (&tag, after_tag) = self.rest.split_first().ok_or(NotDer)?;
+        // Tag numbers from 31 on take several octets and occur in no structure of X.509; tag 0 is the end mark of the
+        // indefinite form, which DER excludes (X.690 §10.1).
+        if tag & 0x1f == 0x1f || tag == 0 {
+            return Err(NotDer);
+        }
+        let (&first, after_length) = after_tag.split_first().ok_or(NotDer)?;
+        let (length, body) = match first {
+            0..=0x7f => (usize::from(first), after_length),
+            0x81..=0x83 => {
+                let octets = usize::from(first & 0x7f);
+                let (number, body) = after_length.split_at_checked(octets).ok_or(NotDer)?;
+                let length = number.iter().fold(0, |sum, &octet| sum << 8 | usize::from(octet));
+                // X.690 §10.1: the length is encoded in the minimum number of octets.
+                if length < 0x80 || number[0] == 0 {
+                    return Err(NotDer);
+                }
+                (length, body)
+            }
+            _ => return Err(NotDer),
+        };
+        let (content, rest) = body.split_at_checked(length).ok_or(NotDer)?;
+        let raw = &self.rest[..self.rest.len() - rest.len()];
+        self.rest = rest;
+        Ok(Tlv { tag, raw, content })
+    }
+
+    /// The next value, which must have this tag.
+    pub fn expect(&mut self, tag: u8) -> Result<Tlv<'a>, NotDer> {
+        let value = self.any()?;
+        if value.tag == tag { Ok(value) } else { Err(NotDer) }
+    }
+
+    /// The next value, if it has this tag.
+    pub fn optional(&mut self, tag: u8) -> Result<Option<Tlv<'a>>, NotDer> {
+        if self.rest.first() == Some(&tag) { self.any().map(Some) } else { Ok(None) }
+    }
+
+    /// A cursor over the content of the next value, which must have this tag.
+    pub fn inside(&mut self, tag: u8) -> Result<Cursor<'a>, NotDer> {
+        Ok(Cursor::new(self.expect(tag)?.content))
+    }
+
+    /// The octets of the next value, a BIT STRING of whole octets.
+    pub fn bit_string(&mut self) -> Result<&'a [u8], NotDer> {
+        match self.expect(tag::BIT_STRING)?.content.split_first() {
+            Some((0, octets)) => Ok(octets),
+            _ => Err(NotDer),
+        }
+    }
+
+    /// The content octets of the next value, an object identifier.
+    pub fn oid(&mut self) -> Result<&'a [u8], NotDer> {
+        let content = self.expect(tag::OID)?.content;
+        if is_oid(content) { Ok(content) } else { Err(NotDer) }
+    }
+
+    /// The magnitude of the next value, a positive INTEGER, without leading zeros.
+    pub fn positive_integer(&mut self) -> Result<&'a [u8], NotDer> {
+        let content = self.expect(tag::INTEGER)?.content;
+        match content {
+            _ if !is_minimal_integer(content) => Err(NotDer),
+            [0] | [0x80..=0xff, ..] => Err(NotDer),
+            [0, magnitude @ ..] => Ok(magnitude),
+            _ => Ok(content),
+        }
+    }
+}
+
+/// That `content` is a whole number of well-formed values, all the way down.
+pub(crate) fn check_values(content: &[u8]) -> Result<(), NotDer> {
+    fn check(content: &[u8], depth: u8) -> Result<(), NotDer> {
+        if depth == DEPTH_MAX {
+            return Err(NotDer);
+        }
+        let mut cursor = Cursor::new(content);
+        while !cursor.is_empty() {
+            let value = cursor.any()?;
+            let constructed = value.tag & 0x20 != 0;
+            let universal = value.tag & 0xc0 == 0;
+            // In DER strings are primitive (X.690 §10.2): of the universal types only EXTERNAL, EMBEDDED PDV, SEQUENCE,
+            // SET and CHARACTER STRING are constructed.
+            if universal && constructed != matches!(value.tag & 0x1f, 8 | 11 | 16 | 17 | 29) {
+                return Err(NotDer);
+            }
+            let well_formed = match (constructed, value.tag) {
+                (true, _) => check(value.content, depth + 1).is_ok(),
+                (_, tag::BOOLEAN) => matches!(value.content, [0 | 0xff]),
+                (_, tag::INTEGER) => is_minimal_integer(value.content),
+                (_, tag::BIT_STRING) => matches!(value.content, [0] | [0..=7, _, ..]),
+                (_, tag::NULL) => value.content.is_empty(),
+                (_, tag::OID) => is_oid(value.content),
+                _ => true,
+            };
+            if !well_formed {
+                return Err(NotDer);
+            }
+        }
+        Ok(())
+    }
+    check(content, 0)
+}
+
+/// X.690 §8.3.2: the first nine bits are neither all zero nor all one.
+fn is_minimal_integer(content: &[u8]) -> bool {
+    !matches!(content, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
+}
+
+/// X.690 §8.19.2: every arc ends, and none starts with the padding octet 0x80.
+fn is_oid(content: &[u8]) -> bool {
+    let ends = content.last().is_some_and(|last| last & 0x80 == 0);
+    let mut starts_arc = true;
+    let unpadded = content.iter().all(|&octet| {
+        let fine = !(starts_arc && octet == 0x80);
+        starts_arc = octet & 0x80 == 0;
+        fine
+    });
+    ends && unpadded
+}
+
+/// Appends a value whose content is what `body` appends.
+pub(crate) fn write_with(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(&[tag, 0]);
+    let start = out.len();
+    body(out);
+    let length = out.len() - start;
+    set_length(out, start, length);
+}
+
+/// Appends tag, length and `content`.
+pub(crate) fn write(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
+    out.extend_from_slice(&[tag, 0]);
+    let start = out.len();
+    set_length(out, start, content.len());
+    out.extend_from_slice(content);
+}
+
+/// Writes `length` in front of the content at `start`, where one octet was set aside for it; the long form (X.690
+/// §8.1.3.5) moves the content.
+fn set_length(out: &mut Vec<u8>, start: usize, length: usize) {
+    if length < 0x80 {
+        out[start - 1] = length as u8;
+        return;
+    }
+    let octets = length.to_be_bytes();
+    let zeros = octets.iter().take_while(|&&octet| octet == 0).count();
+    let octets = &octets[zeros..];
+    out[start - 1] = 0x80 | octets.len() as u8;
+    out.splice(start..start, octets.iter().copied());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_written_in_the_shortest_form_and_read_back() {
+        for (length, head) in [
+            (0, &[0x04, 0][..]),
+            (127, &[0x04, 0x7f]),
+            (128, &[0x04, 0x81, 0x80]),
+            (256, &[0x04, 0x82, 1, 0]),
+            (70_000, &[0x04, 0x83, 1, 0x11, 0x70]),
+        ] {
+            let content = vec![7; length];
+            let mut at_once = vec![];
+            write(&mut at_once, tag::OCTET_STRING, &content);
+            assert_eq!(&at_once[..head.len()], head);
+            let mut by_body = vec![];
+            write_with(&mut by_body, tag::OCTET_STRING, |out| out.extend_from_slice(&content));
+            assert_eq!(at_once, by_body);
+            let mut cursor = Cursor::new(&at_once);
+            assert_eq!(cursor.expect(tag::OCTET_STRING).unwrap().content, content);
+            assert_eq!(cursor.end(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_only_ber_allows_is_refused() {
+        for (bytes, why) in [
+            (&[0x04, 0x81, 0x7f][..], "long form of a short length"),
+            (&[0x04, 0x82, 0x00, 0x80], "leading zero in the length"),
+            (&[0x30, 0x80, 0x00, 0x00], "indefinite length"),
+            (&[0x24, 0x00], "constructed OCTET STRING"),
+            (&[0x10, 0x00], "primitive SEQUENCE"),
+            (&[0x01, 0x01, 0x01], "BOOLEAN neither 00 nor FF"),
+            (&[0x02, 0x02, 0x00, 0x01], "padded INTEGER"),
+            (&[0x02, 0x02, 0xff, 0x80], "padded negative INTEGER"),
+            (&[0x02, 0x00], "empty INTEGER"),
+            (&[0x03, 0x00], "BIT STRING without its first octet"),
+            (&[0x03, 0x01, 0x03], "unused bits of nothing"),
+            (&[0x05, 0x01, 0x00], "NULL with content"),
+            (&[0x06, 0x00], "empty object identifier"),
+            (&[0x06, 0x02, 0x2a, 0x80], "object identifier cut off"),
+            (&[0x06, 0x03, 0x2a, 0x80, 0x01], "padded arc"),
+            (&[0x1f, 0x1f, 0x00], "long tag"),
+            (&[0x00, 0x00], "end of contents"),
+            (&[0x04, 0x02, 0x00], "content cut off"),
+        ] {
+            let mut inside = vec![];
+            write(&mut inside, tag::SEQUENCE, bytes);
+            assert_eq!(check_values(bytes), Err(NotDer), "{why}");
+            assert_eq!(check_values(&inside), Err(NotDer), "{why}");
+        }
+        assert_eq!(check_values(&[0x02, 0x01, 0x80, 0x03, 0x02, 0x07, 0x80, 0x05, 0x00]), Ok(()));
+    }
+
+    #[test]
+    fn nesting_has_a_limit() {
+        let nested = |levels| {
+            (0..levels).fold(vec![], |inside, _| {
+                let mut out = vec![];
+                write(&mut out, tag::SEQUENCE, &inside);
+                out
+            })
+        };
+        assert_eq!(check_values(&nested(31)), Ok(()));
+        assert_eq!(check_values(&nested(5_000)), Err(NotDer));
+    }
+
+    #[test]
+    fn positive_integers_lose_their_sign_octet() {
+        let read = |bytes: &[u8]| Cursor::new(bytes).positive_integer().map(<[u8]>::to_vec);
+        assert_eq!(read(&[0x02, 0x02, 0x00, 0x80]), Ok(vec![0x80]));
+        assert_eq!(read(&[0x02, 0x01, 0x7f]), Ok(vec![0x7f]));
+        assert_eq!(read(&[0x02, 0x01, 0x00]), Err(NotDer), "zero");
+        assert_eq!(read(&[0x02, 0x01, 0x80]), Err(NotDer), "negative");
+    }
+}
