@@ -83,7 +83,7 @@ pub fn run(
     }
     report(&summary, screen)?;
     match stopped {
-        Some(failure) => Err(failure.hint("the same command again goes on where this one stopped")),
+        Some(failure) => Err(failure.and("the same command again goes on where this one stopped")),
         None if summary.failed.is_empty() => Ok(()),
         None => Err(Failure::Reported),
     }

@@ -279,11 +279,14 @@ impl Api {
         let read = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let read = read.map_err(|error| Refusal::Unknown(self.unreachable(&error)))?;
         let foreign = |_| {
-            let failure = Failure::failed(format!(
-                "{} answers {status}, but not as certgate does",
-                self.base
-            ))
-            .hint("does the address lead to certgate's management API, and not to something in front of it?");
+            let failure = Failure::Told {
+                // An error that is not in the API's words comes from a gateway that could not reach certgate either.
+                exit: if status.is_server_error() { Exit::Unreachable } else { Exit::Failed },
+                message: format!("{} answers {status}, but not as certgate does", self.base),
+                hint: Some(
+                    "does the address lead to certgate's management API, and is that running?".to_owned(),
+                ),
+            };
             // A gateway that gave up waiting does not know what happened behind it.
             match status.is_client_error() || method == Method::GET {
                 true => Refusal::Refused { status: status.as_u16(), failure },

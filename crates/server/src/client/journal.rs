@@ -87,6 +87,14 @@ impl Journal {
     }
 }
 
+/// Closing the file is not enough: a process that this one is starting at the same instant holds a copy of it.
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // A lock that cannot be released ends with the process.
+        let _ = self.file.unlock();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -92,7 +92,7 @@ impl Screen {
         rows: impl IntoIterator<Item = Vec<String>>,
     ) -> Result<(), Failure> {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING.into());
+        table.load_style(presets::NOTHING);
         if !header.is_empty() {
             table.set_header(header.iter().map(|name| name.to_uppercase()));
         }
@@ -194,7 +194,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

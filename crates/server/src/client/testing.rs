@@ -7,6 +7,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, Timestamp};
+use certgate_pki::{AuthorityKey, Issuer, Profile, Validity, pem_lines, prepare, read_csr, self_sign, sign};
 use serde_json::{Value, json};
 
 use super::http::{Api, Token};
@@ -217,3 +219,98 @@ pub fn certificate(number: u64, status: &str) -> Value {
 
 /// Reads as one PEM block; nothing looks inside.
 pub const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----";
+
+/// What an issuing server does with a request.
+pub enum Verdict {
+    Answer,
+    Instead(Reply),
+    /// Issues, and loses the connection before the answer.
+    LoseAnswer,
+}
+
+/// A server with a real authority: what it issues can be judged.
+pub struct Issuing {
+    pub server: Server,
+    issued: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Issuing {
+    pub fn start(verdict: impl Fn(&Seen) -> Verdict + Send + Sync + 'static) -> Self {
+        let issued: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let authority = Authority::new();
+        let list = issued.clone();
+        let server = Server::start(move |seen: &Seen| {
+            let instead = verdict(seen);
+            if let Verdict::Instead(reply) = instead {
+                return reply;
+            }
+            match (seen.method.as_str(), seen.path.split('/').next_back().unwrap()) {
+                ("POST", _) => {
+                    let mut list = list.lock().unwrap();
+                    let certificate = authority.issue(list.len() as u64 + 1, &seen.json());
+                    list.insert(0, certificate.clone());
+                    match instead {
+                        Verdict::LoseAnswer => Reply::Hang,
+                        _ => ok(certificate),
+                    }
+                }
+                (_, "client_certificates") => page(&list.lock().unwrap(), seen, 20),
+                (_, "managed_authority") => {
+                    ok(json!({ "id": authority.id.to_string(), "certificate": pem(&authority.certificate) }))
+                }
+                (_, ZONE) => ok(json!({ "id": ZONE, "name": "example.com", "account": { "id": ACCOUNT } })),
+                (_, id) => match list.lock().unwrap().iter().find(|certificate| certificate["id"] == id) {
+                    Some(certificate) => ok(certificate.clone()),
+                    None => refused(404, 1415, "no such certificate"),
+                },
+            }
+        });
+        Self { server, issued }
+    }
+
+    /// What was issued, oldest first.
+    pub fn issued(&self) -> Vec<Value> {
+        self.issued.lock().unwrap().iter().rev().cloned().collect()
+    }
+}
+
+struct Authority {
+    id: AuthorityId,
+    certificate: Vec<u8>,
+    issuer: Issuer,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let key = AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
+        let id = AuthorityId::from_bytes([7; 16]);
+        let now = Timestamp::from_unix(1_700_000_040);
+        let serial = SerialNumber::from_random([1; 20]);
+        let certificate = self_sign(&key, id, serial, now, now.plus_days(10_000)).unwrap();
+        let issuer = Issuer::new(&certificate, key).unwrap();
+        Self { id, certificate, issuer }
+    }
+
+    fn issue(&self, number: u64, request: &Value) -> Value {
+        let csr = request["csr"].as_str().unwrap();
+        let checked = read_csr(csr).unwrap();
+        let not_before = Timestamp::from_unix(1_700_000_040);
+        let days = request["validity_days"].as_u64().unwrap() as u32;
+        let validity = Validity { not_before, not_after: not_before.plus_days(days) };
+        let profile = Profile { crl_url: "http://a/crl".to_owned(), ocsp_url: "http://a/ocsp".to_owned() };
+        let mut serial = [1; 20];
+        serial[12..].copy_from_slice(&number.to_be_bytes());
+        let serial = SerialNumber::from_random(serial);
+        let signed = sign(prepare(&self.issuer, &checked, serial, validity, &profile).unwrap()).unwrap();
+        let mut object = certificate(number, "active");
+        object["certificate"] = pem(&signed.der).into();
+        object["certificate_authority"]["id"] = self.id.to_string().into();
+        object["csr"] = csr.into();
+        object["validity_days"] = days.into();
+        object
+    }
+}
+
+fn pem(der: &[u8]) -> String {
+    pem_lines("CERTIFICATE", der)
+}

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
-use super::setting::{ENVIRONMENT_PREFIX, Given, Key, SETTINGS, Setting};
+use super::setting::{ENVIRONMENT_PREFIX, Given, Id, SETTINGS, Setting};
 
 /// The file that is read when none is named and it exists.
 pub const FILE_DEFAULT: &str = "certgate.toml";
@@ -115,12 +115,12 @@ impl Layers {
     }
 
     /// The text of a setting.
-    pub fn text(&self, key: Key) -> Option<&str> {
+    pub fn text(&self, key: Id) -> Option<&str> {
         self.values[key as usize].as_deref()
     }
 
     /// Where it came from.
-    pub fn source(&self, key: Key) -> &Source {
+    pub fn source(&self, key: Id) -> &Source {
         &self.sources[key as usize]
     }
 

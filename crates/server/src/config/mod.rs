@@ -16,8 +16,8 @@ use certgate_model::KeyAlgorithm;
 use zeroize::Zeroizing;
 
 pub use flags::{InitFlags, ServeFlags};
-pub use layers::{Environment, Flags, Layers, Source};
-pub use setting::{Key, Setting};
+pub use layers::{Environment, Flags, Layers};
+pub use setting::{Id, Setting};
 pub use show::{Shown, reference, show};
 
 use crate::failure::Failure;
@@ -144,41 +144,41 @@ impl Config {
     /// Reads the meaning of the gathered texts.
     pub fn parse(layers: &Layers) -> Result<Self, ConfigError> {
         let read = Reader(layers);
-        let data_dir = read.path(Key::DataDir).expect("has a default");
-        let listen = read.address(Key::Listen)?;
-        let public_listen = read.address(Key::PublicListen)?;
+        let data_dir = read.path(Id::DataDir).expect("has a default");
+        let listen = read.address(Id::Listen)?;
+        let public_listen = read.address(Id::PublicListen)?;
         let config = Self {
             management: read.management(listen)?,
             public_url: read.public_url(public_listen)?,
             master_key: read.master_key(&data_dir)?,
             authority_algorithm: read
-                .with(Key::AuthorityAlgorithm, |text| {
+                .with(Id::AuthorityAlgorithm, |text| {
                     KeyAlgorithm::from_name(text).map_err(|error| error.to_string())
                 })?
                 .unwrap_or_default(),
             validity_days_max: read
-                .number(Key::ValidityDaysMax, 1, VALIDITY_DAYS_CEILING.into())?
+                .number(Id::ValidityDaysMax, 1, VALIDITY_DAYS_CEILING.into())?
                 .map_or(VALIDITY_DAYS_CEILING, |days| days as u32),
-            zone_certificates_max: read.number(Key::ZoneCertificatesMax, 0, i64::MAX as u64)?,
+            zone_certificates_max: read.number(Id::ZoneCertificatesMax, 0, i64::MAX as u64)?,
             requests_per_minute: read
-                .number(Key::RequestsPerMinute, 1, u32::MAX.into())?
+                .number(Id::RequestsPerMinute, 1, u32::MAX.into())?
                 .and_then(|number| NonZeroU32::new(number as u32)),
             connections_max: read
-                .number(Key::ConnectionsMax, 1, 1 << 20)?
+                .number(Id::ConnectionsMax, 1, 1 << 20)?
                 .and_then(|number| NonZeroUsize::new(number as usize))
                 .unwrap_or(NonZeroUsize::MIN),
             request_timeout: read
-                .number(Key::RequestTimeoutSeconds, 1, 3600)?
+                .number(Id::RequestTimeoutSeconds, 1, 3600)?
                 .and_then(NonZeroU64::new)
                 .map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.get())),
             log: read
-                .with(Key::Log, |text| match text.parse::<tracing_subscriber::EnvFilter>() {
+                .with(Id::Log, |text| match text.parse::<tracing_subscriber::EnvFilter>() {
                     Ok(_) => Ok(text.to_owned()),
                     Err(error) => Err(format!("is no log filter: {error}")),
                 })?
                 .unwrap_or_default(),
             log_format: read
-                .with(Key::LogFormat, |text| match text {
+                .with(Id::LogFormat, |text| match text {
                     "text" => Ok(LogFormat::Text),
                     "json" => Ok(LogFormat::Json),
                     _ => Err("must be text or json".to_owned()),
@@ -213,14 +213,14 @@ impl Config {
 
 /// The data directory alone, for the client, which must not fail because of a setting it does not use.
 pub fn data_dir(layers: &Layers) -> PathBuf {
-    Reader(layers).path(Key::DataDir).expect("has a default")
+    Reader(layers).path(Id::DataDir).expect("has a default")
 }
 
 struct Reader<'a>(&'a Layers);
 
 impl Reader<'_> {
     /// What `parse` makes of the text, its complaint completed with the name, the value and the source.
-    fn with<T>(&self, key: Key, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, ConfigError> {
+    fn with<T>(&self, key: Id, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, ConfigError> {
         let Some(text) = self.0.text(key) else { return Ok(None) };
         match parse(text) {
             Ok(value) => Ok(Some(value)),
@@ -228,7 +228,7 @@ impl Reader<'_> {
         }
     }
 
-    fn error(&self, key: Key, complaint: &str) -> ConfigError {
+    fn error(&self, key: Id, complaint: &str) -> ConfigError {
         let setting = Setting::of(key);
         let value = match self.0.text(key) {
             Some(text) if !setting.is_secret() => format!(" = {text:?}"),
@@ -237,11 +237,11 @@ impl Reader<'_> {
         ConfigError::new(format!("{}{value} (from {}): {complaint}", setting.name, self.0.source(key)))
     }
 
-    fn path(&self, key: Key) -> Option<PathBuf> {
+    fn path(&self, key: Id) -> Option<PathBuf> {
         self.0.text(key).map(PathBuf::from)
     }
 
-    fn address(&self, key: Key) -> Result<SocketAddr, ConfigError> {
+    fn address(&self, key: Id) -> Result<SocketAddr, ConfigError> {
         let parsed = self.with(key, |text| {
             text.parse()
                 .map_err(|_| "must be an address and a port, such as 127.0.0.1:8787 or [::1]:8787".to_owned())
@@ -249,7 +249,7 @@ impl Reader<'_> {
         Ok(parsed.expect("has a default"))
     }
 
-    fn number(&self, key: Key, least: u64, most: u64) -> Result<Option<u64>, ConfigError> {
+    fn number(&self, key: Id, least: u64, most: u64) -> Result<Option<u64>, ConfigError> {
         self.with(key, |text| match text.parse() {
             Ok(number) if (least..=most).contains(&number) => Ok(number),
             _ => Err(format!("must be a whole number from {least} to {most}")),
@@ -257,18 +257,18 @@ impl Reader<'_> {
     }
 
     fn management(&self, listen: SocketAddr) -> Result<Management, ConfigError> {
-        let allowed = self.with(Key::AllowCleartextManagement, |text| match text {
+        let allowed = self.with(Id::AllowCleartextManagement, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
             _ => Err("must be true or false".to_owned()),
         })?;
-        match (self.path(Key::TlsCertificate), self.path(Key::TlsKey)) {
+        match (self.path(Id::TlsCertificate), self.path(Id::TlsKey)) {
             (Some(certificate), Some(key)) => Ok(Management::Tls { certificate, key }),
-            (Some(_), None) => Err(self.error(Key::TlsCertificate, "needs tls_key too")),
-            (None, Some(_)) => Err(self.error(Key::TlsKey, "needs tls_certificate too")),
+            (Some(_), None) => Err(self.error(Id::TlsCertificate, "needs tls_key too")),
+            (None, Some(_)) => Err(self.error(Id::TlsKey, "needs tls_certificate too")),
             (None, None) if listen.ip().is_loopback() || allowed == Some(true) => Ok(Management::Cleartext),
             (None, None) => Err(self.error(
-                Key::Listen,
+                Id::Listen,
                 "others can reach this address, and tokens would cross the network in clear text: set tls_certificate \
                  and tls_key, or allow_cleartext_management if something in front does TLS",
             )),
@@ -277,7 +277,7 @@ impl Reader<'_> {
 
     fn public_url(&self, public_listen: SocketAddr) -> Result<Option<String>, ConfigError> {
         let given =
-            self.with(Key::PublicUrl, |text| {
+            self.with(Id::PublicUrl, |text| {
                 let text = text.trim_end_matches('/');
                 let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
                 let plain = |rest: &str| {
@@ -293,7 +293,7 @@ impl Reader<'_> {
             })?;
         if given.is_none() && public_listen.ip().is_unspecified() {
             return Err(self.error(
-                Key::PublicListen,
+                Id::PublicListen,
                 "is no address that others can call, and certificates name one: set public_url",
             ));
         }
@@ -301,13 +301,13 @@ impl Reader<'_> {
     }
 
     fn master_key(&self, data_dir: &Path) -> Result<MasterKeySource, ConfigError> {
-        let key = self.with(Key::MasterKey, |text| {
+        let key = self.with(Id::MasterKey, |text| {
             MasterKey::parse(text)
                 .ok_or_else(|| "must be 32 bytes in base64 or hex (openssl rand -hex 32)".to_owned())
         })?;
-        match (key, self.path(Key::MasterKeyFile)) {
+        match (key, self.path(Id::MasterKeyFile)) {
             (Some(_), Some(_)) => Err(self.error(
-                Key::MasterKeyFile,
+                Id::MasterKeyFile,
                 "CERTGATE_MASTER_KEY is set as well, and only one of them can be the key: unset the other",
             )),
             (Some(key), None) => Ok(MasterKeySource::Environment(key)),

@@ -3,7 +3,7 @@
 
 /// Names a setting in code; the order is that of [`SETTINGS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
+pub enum Id {
     DataDir,
     Listen,
     PublicListen,
@@ -47,7 +47,7 @@ pub enum Shape {
 #[derive(Debug)]
 pub struct Setting {
     /// Its name in code.
-    pub key: Key,
+    pub key: Id,
     /// Its name in the file; the flag has hyphens, the environment variable is `CERTGATE_` and capitals.
     pub name: &'static str,
     /// What form its value has.
@@ -64,7 +64,7 @@ pub struct Setting {
 
 impl Setting {
     /// The setting of that key.
-    pub fn of(key: Key) -> &'static Self {
+    pub fn of(key: Id) -> &'static Self {
         &SETTINGS[key as usize]
     }
 
@@ -90,7 +90,7 @@ pub const ENVIRONMENT_PREFIX: &str = "CERTGATE_";
 /// The table.
 pub const SETTINGS: &[Setting] = &[
     Setting {
-        key: Key::DataDir,
+        key: Id::DataDir,
         name: "data_dir",
         shape: Shape::Path("DIR"),
         given: Given::Anywhere,
@@ -99,7 +99,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Directory of the database, the master key and client.toml",
     },
     Setting {
-        key: Key::Listen,
+        key: Id::Listen,
         name: "listen",
         shape: Shape::Value("ADDRESS"),
         given: Given::Anywhere,
@@ -108,7 +108,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Address and port of the management API",
     },
     Setting {
-        key: Key::PublicListen,
+        key: Id::PublicListen,
         name: "public_listen",
         shape: Shape::Value("ADDRESS"),
         given: Given::Anywhere,
@@ -117,7 +117,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Address and port of the public responder (CRL, OCSP, authority certificates)",
     },
     Setting {
-        key: Key::PublicUrl,
+        key: Id::PublicUrl,
         name: "public_url",
         shape: Shape::Value("URL"),
         given: Given::Anywhere,
@@ -127,7 +127,7 @@ pub const SETTINGS: &[Setting] = &[
                [default: http://<public listen address>]",
     },
     Setting {
-        key: Key::MasterKeyFile,
+        key: Id::MasterKeyFile,
         name: "master_key_file",
         shape: Shape::Path("FILE"),
         given: Given::Anywhere,
@@ -136,7 +136,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "File of the key that seals the authorities' keys [default: master.key in the data directory]",
     },
     Setting {
-        key: Key::MasterKey,
+        key: Id::MasterKey,
         name: "master_key",
         shape: Shape::Value("KEY"),
         given: Given::EnvironmentOnly,
@@ -145,7 +145,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "The key itself instead of a file: 32 bytes in base64 or hex",
     },
     Setting {
-        key: Key::TlsCertificate,
+        key: Id::TlsCertificate,
         name: "tls_certificate",
         shape: Shape::Path("FILE"),
         given: Given::Anywhere,
@@ -154,7 +154,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "PEM file with the certificate chain of the management API; needs tls_key too [default: no TLS]",
     },
     Setting {
-        key: Key::TlsKey,
+        key: Id::TlsKey,
         name: "tls_key",
         shape: Shape::Path("FILE"),
         given: Given::Anywhere,
@@ -163,7 +163,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "PEM file with the private key of tls_certificate",
     },
     Setting {
-        key: Key::AllowCleartextManagement,
+        key: Id::AllowCleartextManagement,
         name: "allow_cleartext_management",
         shape: Shape::Switch,
         given: Given::Anywhere,
@@ -172,7 +172,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Serve the management API without TLS on an address that others can reach",
     },
     Setting {
-        key: Key::AuthorityAlgorithm,
+        key: Id::AuthorityAlgorithm,
         name: "authority_algorithm",
         shape: Shape::Value("NAME"),
         given: Given::Anywhere,
@@ -181,7 +181,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Key of new authorities: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519",
     },
     Setting {
-        key: Key::ValidityDaysMax,
+        key: Id::ValidityDaysMax,
         name: "validity_days_max",
         shape: Shape::Value("DAYS"),
         given: Given::Anywhere,
@@ -190,7 +190,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Longest validity a certificate can be given",
     },
     Setting {
-        key: Key::ZoneCertificatesMax,
+        key: Id::ZoneCertificatesMax,
         name: "zone_certificates_max",
         shape: Shape::Value("NUMBER"),
         given: Given::Anywhere,
@@ -199,7 +199,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Quota: how many certificates a zone can hold [default: no limit]",
     },
     Setting {
-        key: Key::RequestsPerMinute,
+        key: Id::RequestsPerMinute,
         name: "requests_per_minute",
         shape: Shape::Value("NUMBER"),
         given: Given::Anywhere,
@@ -208,7 +208,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "How many requests a token may make in a minute [default: no limit]",
     },
     Setting {
-        key: Key::ConnectionsMax,
+        key: Id::ConnectionsMax,
         name: "connections_max",
         shape: Shape::Value("NUMBER"),
         given: Given::Anywhere,
@@ -217,7 +217,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "How many connections a listener holds open at once",
     },
     Setting {
-        key: Key::RequestTimeoutSeconds,
+        key: Id::RequestTimeoutSeconds,
         name: "request_timeout_seconds",
         shape: Shape::Value("SECONDS"),
         given: Given::Anywhere,
@@ -226,7 +226,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long a request may take, its body included",
     },
     Setting {
-        key: Key::Log,
+        key: Id::Log,
         name: "log",
         shape: Shape::Value("FILTER"),
         given: Given::Anywhere,
@@ -235,7 +235,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "What to log: error, warn, info, debug, or a filter such as info,certgate_api=debug",
     },
     Setting {
-        key: Key::LogFormat,
+        key: Id::LogFormat,
         name: "log_format",
         shape: Shape::Value("FORMAT"),
         given: Given::Anywhere,
@@ -255,7 +255,7 @@ mod tests {
             assert_eq!(setting.key as usize, index, "{}", setting.name);
             assert_eq!(SETTINGS.iter().filter(|other| other.name == setting.name).count(), 1);
         }
-        assert_eq!(SETTINGS.len(), Key::LogFormat as usize + 1);
+        assert_eq!(SETTINGS.len(), Id::LogFormat as usize + 1);
     }
 
     #[test]
@@ -263,6 +263,6 @@ mod tests {
         for setting in SETTINGS.iter().filter(|setting| setting.is_secret()) {
             assert_eq!((setting.default, setting.given), (None, Given::EnvironmentOnly));
         }
-        assert!(Setting::of(Key::MasterKey).is_secret());
+        assert!(Setting::of(Id::MasterKey).is_secret());
     }
 }

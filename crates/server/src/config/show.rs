@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::setting::{Given, Key, SETTINGS};
+use super::setting::{Given, Id, SETTINGS};
 use super::{Config, Layers, MasterKeySource};
 
 /// Shown instead of a secret.
@@ -22,8 +22,8 @@ pub struct Shown {
 /// Every setting with its value and its source, secrets masked.
 pub fn show(layers: &Layers, config: &Config) -> Vec<Shown> {
     let derived = |key| match (key, &config.master_key) {
-        (Key::PublicUrl, _) => Some(config.public_url(config.public_listen)),
-        (Key::MasterKeyFile, MasterKeySource::File(path)) => Some(path.display().to_string()),
+        (Id::PublicUrl, _) => Some(config.public_url(config.public_listen)),
+        (Id::MasterKeyFile, MasterKeySource::File(path)) => Some(path.display().to_string()),
         _ => None,
     };
     let shown = SETTINGS.iter().map(|setting| {

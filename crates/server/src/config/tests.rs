@@ -1,3 +1,4 @@
+use super::layers::Source;
 use super::*;
 
 const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -45,18 +46,18 @@ fn flags_win_over_the_environment_over_the_file_over_defaults() {
     let layers = gather(file, &variables, &[("listen", "127.0.0.1:3")]).unwrap();
     let config = Config::parse(&layers).unwrap();
     assert_eq!(config.listen.port(), 3);
-    assert_eq!(*layers.source(Key::Listen), Source::Flag("listen".to_owned()));
+    assert_eq!(*layers.source(Id::Listen), Source::Flag("listen".to_owned()));
     assert_eq!(config.connections_max.get(), 20);
     assert_eq!(
-        *layers.source(Key::ConnectionsMax),
+        *layers.source(Id::ConnectionsMax),
         Source::Environment("CERTGATE_CONNECTIONS_MAX".to_owned())
     );
     assert_eq!(config.validity_days_max, 30);
     assert!(
-        matches!(layers.source(Key::ValidityDaysMax), Source::File(path) if path.ends_with("certgate.toml"))
+        matches!(layers.source(Id::ValidityDaysMax), Source::File(path) if path.ends_with("certgate.toml"))
     );
     assert_eq!(config.public_listen.port(), 8788);
-    assert_eq!(*layers.source(Key::PublicListen), Source::Default);
+    assert_eq!(*layers.source(Id::PublicListen), Source::Default);
 }
 
 #[test]
