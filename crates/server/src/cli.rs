@@ -15,6 +15,9 @@ const DAYS_DEFAULT: u32 = 365;
 /// Most requests that `cert issue --from` makes at once: more only queue at the server.
 const JOBS_MAX: i64 = 64;
 
+/// Where the help lists options that every command of a noun has: behind the command's own.
+const BEHIND: usize = 500;
+
 /// Self-hosted authority for mTLS client certificates that speaks Cloudflare's client_certificates API.
 #[derive(Debug, Parser)]
 #[command(name = "certgate", version, after_help = EXIT_CODES, propagate_version = true)]
@@ -64,7 +67,7 @@ pub enum Command {
         #[command(flatten)]
         client: ClientArgs,
         /// Zone by name or id [default: CERTGATE_ZONE, the first zone of the local data directory, or the only one there is]
-        #[arg(long, short, global = true, value_name = "NAME|ID")]
+        #[arg(long, short, global = true, value_name = "NAME|ID", display_order = BEHIND)]
         zone: Option<String>,
         /// What to do.
         #[command(subcommand)]
@@ -153,7 +156,7 @@ pub struct ClientArgs {
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Connection")]
     pub config: Option<PathBuf>,
     /// How to print
-    #[arg(long, short, global = true, value_enum, value_name = "FORMAT", default_value = "table")]
+    #[arg(long, short, global = true, value_enum, value_name = "FORMAT", default_value = "table", display_order = BEHIND)]
     pub output: Format,
 }
 

@@ -1,10 +1,11 @@
 //! What the user sees: data on standard output, talk on standard error.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -13,6 +14,9 @@ use crate::failure::Failure;
 
 /// How often a progress bar moves by itself, so that a slow request does not look like a hang.
 const TICK: Duration = Duration::from_millis(120);
+
+/// Blanks between columns.
+const COLUMN_GAP: u16 = 2;
 
 /// Standard output and standard error of a command.
 pub struct Screen {
@@ -99,6 +103,9 @@ impl Screen {
         for row in rows {
             table.add_row(row.iter().map(|text| self.cell(text)));
         }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, COLUMN_GAP));
+        }
         match self.terminal {
             Some(_) => {
                 table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -147,9 +154,13 @@ impl Screen {
             false => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(Some(length), target).with_message(doing);
-        let template = "{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta} left";
+        let template = "{msg} {bar:30} {human_pos}/{human_len} {rate} {eta} left";
         let style = ProgressStyle::with_template(template).expect("the template is valid");
-        bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+        let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+            // A text that cannot be written is a bar that cannot be drawn.
+            let _ = write!(text, "{:.0}/s", state.per_sec());
+        };
+        bar.set_style(style.with_key("rate", rate).progress_chars("█▉▊▋▌▍▎▏ "));
         bar.enable_steady_tick(TICK);
         bar
     }
@@ -162,9 +173,9 @@ impl Screen {
     fn cell(&self, text: &str) -> Cell {
         let cell = Cell::new(printable(text));
         let colour = match text {
-            "active" => Color::Green,
-            "pending_revocation" | "pending_reactivation" => Color::Yellow,
-            "revoked" | "expired" | "disabled" => Color::Red,
+            "active" => Color::DarkGreen,
+            "pending_revocation" | "pending_reactivation" => Color::DarkYellow,
+            "revoked" | "expired" | "disabled" => Color::DarkRed,
             _ => return cell,
         };
         if self.terminal == Some(Colours::Shown) { cell.fg(colour) } else { cell }

@@ -154,6 +154,17 @@ struct Local {
 
 impl Local {
     fn read(arguments: &ClientArgs, environment: &Environment) -> Result<Self, Failure> {
+        // Whoever names the server and the token needs nothing from a directory that may belong to somebody else.
+        let named = |flag: bool, variable| flag || environment.variable(variable).is_some();
+        let complete = named(arguments.api.is_some(), "CERTGATE_API")
+            && named(arguments.token.is_some() || arguments.token_file.is_some(), "CERTGATE_TOKEN");
+        match Self::of_directory(arguments, environment) {
+            Err(_) if complete => Ok(Self { directory: String::new(), profile: None }),
+            outcome => outcome,
+        }
+    }
+
+    fn of_directory(arguments: &ClientArgs, environment: &Environment) -> Result<Self, Failure> {
         let directory = match &arguments.data_dir {
             Some(directory) => directory.clone(),
             None => {
@@ -162,17 +173,10 @@ impl Local {
             }
         };
         let shown = directory.display().to_string();
-        let profile = profile::read(&directory)
-            .map_err(|error| Failure::io(format!("cannot read {shown}/{}", profile::FILE), &error));
-        // Whoever names the server and the token needs nothing from a directory that belongs to somebody else.
-        let named = |flag: bool, variable| flag || environment.variable(variable).is_some();
-        let complete = named(arguments.api.is_some(), "CERTGATE_API")
-            && named(arguments.token.is_some() || arguments.token_file.is_some(), "CERTGATE_TOKEN");
-        match profile {
-            Err(_) if complete => Ok(Self { directory: shown, profile: None }),
-            Err(failure) => Err(failure
-                .hint("it belongs to the user that runs the server; or set CERTGATE_API and CERTGATE_TOKEN")),
+        match profile::read(&directory) {
             Ok(profile) => Ok(Self { directory: shown, profile }),
+            Err(error) => Err(Failure::io(format!("cannot read {shown}/{}", profile::FILE), &error)
+                .hint("it belongs to the user that runs the server; or set CERTGATE_API and CERTGATE_TOKEN")),
         }
     }
 }
