@@ -146,7 +146,7 @@ impl IssuerParts {
         use Criticality::{Critical, NotCritical};
         let mut before_ski = Vec::new();
         write_extension(&mut before_ski, oid::EXTENDED_KEY_USAGE, NotCritical, |out| {
-            out.extend_from_slice(CLIENT_AUTH_ONLY);
+            tlv::write_with(out, tag::SEQUENCE, |out| tlv::write(out, tag::OID, oid::CLIENT_AUTH));
         });
         // cA is FALSE by default, and DER does not encode defaults (X.690 §11.5).
         write_extension(&mut before_ski, oid::BASIC_CONSTRAINTS, Critical, |out| {
@@ -158,18 +158,13 @@ impl IssuerParts {
         });
         let mut key_usage = Vec::new();
         write_extension(&mut key_usage, oid::KEY_USAGE, Critical, |out| {
-            out.extend_from_slice(DIGITAL_SIGNATURE);
+            // Bit 0, digitalSignature, and seven unused ones: what TLS needs of a client (RFC 8446 §4.4.2.2).
+            tlv::write(out, tag::BIT_STRING, &[7, 0x80]);
         });
         let algorithm = algorithm_identifier(signature);
         Self { algorithm, name, key_identifier, before_ski, authority_key_identifier, key_usage }
     }
 }
-
-/// ExtKeyUsageSyntax { id-kp-clientAuth, 1.3.6.1.5.5.7.3.2 }.
-pub(crate) const CLIENT_AUTH_ONLY: &[u8] = &[tag::SEQUENCE, 10, tag::OID, 8, 0x2b, 6, 1, 5, 5, 7, 3, 2];
-
-/// KeyUsage { digitalSignature }: bit 0, the other seven unused. What TLS needs of a client (RFC 8446 §4.4.2.3).
-pub(crate) const DIGITAL_SIGNATURE: &[u8] = &[tag::BIT_STRING, 2, 7, 0x80];
 
 /// Where to ask whether this very certificate is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,7 +203,7 @@ impl fmt::Debug for Prepared<'_> {
 /// Builds the certificate to be signed, then lints what was built.
 ///
 /// An empty subject is carried over like any other. RFC 5280 §4.1.2.6 would want a critical subjectAltName instead; the
-/// API accepts the request and has no name to put there, so that this one finding of outside linters is known.
+/// API accepts the request and has no name to put there, so that this one finding of strict verifiers is known.
 pub fn prepare<'a>(
     issuer: &'a Issuer,
     csr: &CheckedCsr,
@@ -224,7 +219,7 @@ pub fn prepare<'a>(
 }
 
 /// TBSCertificate, RFC 5280 §4.1, in order.
-fn write_tbs(
+pub(crate) fn write_tbs(
     issuer: &IssuerParts,
     csr: &CheckedCsr,
     serial: SerialNumber,

@@ -207,6 +207,15 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_issuers_are_shared_between_threads() {
+        fn is_shared<T: Send + Sync + 'static>() {}
+        is_shared::<SigningKey>();
+        is_shared::<crate::ClientKey>();
+        is_shared::<crate::Issuer>();
+        is_shared::<crate::CheckedCsr>();
+    }
+
+    #[test]
     fn debug_shows_the_algorithm_only() {
         let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
         assert_eq!(format!("{key:?}"), "SigningKey { algorithm: P256, .. }");

@@ -6,7 +6,7 @@
 use certgate_model::{SerialNumber, Timestamp};
 
 use crate::certificate::{Extension, TbsParts};
-use crate::issuer::{CLIENT_AUTH_ONLY, DIGITAL_SIGNATURE, IssuerParts};
+use crate::issuer::IssuerParts;
 use crate::tlv::{Cursor, NotDer, tag};
 use crate::{CheckedCsr, Profile, Validity, oid};
 
@@ -126,7 +126,9 @@ pub(crate) fn lint(
             _ => Err(LintError::Content(what)),
         }
     };
-    next(oid::EXTENDED_KEY_USAGE, false, "extended key usage", &|value| value == CLIENT_AUTH_ONLY)?;
+    next(oid::EXTENDED_KEY_USAGE, false, "extended key usage", &|value| {
+        innermost(value, &[tag::SEQUENCE], tag::OID) == Ok(oid::CLIENT_AUTH)
+    })?;
     next(oid::BASIC_CONSTRAINTS, true, "basic constraints", &|value| value == [tag::SEQUENCE, 0])?;
     next(oid::SUBJECT_KEY_IDENTIFIER, false, "subject key identifier", &|value| {
         Cursor::new(value).expect(tag::OCTET_STRING).is_ok_and(|id| id.content == csr.ski())
@@ -139,7 +141,9 @@ pub(crate) fn lint(
     next(oid::CRL_DISTRIBUTION_POINTS, false, "CRL distribution point", &|value| {
         innermost(value, POINT, tag::CONTEXT_6) == Ok(profile.crl_url.as_bytes())
     })?;
-    next(oid::KEY_USAGE, true, "key usage", &|value| value == DIGITAL_SIGNATURE)?;
+    next(oid::KEY_USAGE, true, "key usage", &|value| {
+        innermost(value, &[], tag::BIT_STRING) == Ok(&[7, 0x80])
+    })?;
     next(oid::AUTHORITY_INFO_ACCESS, false, "authority information access", &|value| {
         read_ocsp_url(value) == Ok(profile.ocsp_url.as_bytes())
     })?;
@@ -164,4 +168,79 @@ fn read_ocsp_url(value: &[u8]) -> Result<&[u8], NotDer> {
     }
     let location = access.expect(tag::CONTEXT_6)?.content;
     access.end().map(|()| location)
+}
+
+#[cfg(test)]
+mod tests {
+    use certgate_model::{AuthorityId, KeyAlgorithm};
+
+    use super::*;
+    use crate::issuer::write_tbs;
+    use crate::{AuthorityKey, ClientKey, Issuer, read_csr, self_sign};
+
+    const NOW: Timestamp = Timestamp::from_unix(1_785_542_400);
+    const SERIAL: SerialNumber = SerialNumber::from_random([0x5a; 20]);
+
+    #[test]
+    fn no_octet_can_change_unseen() {
+        let key = AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
+        let id = AuthorityId::from_bytes([0xab; 16]);
+        let der = self_sign(&key, id, SERIAL, NOW, NOW.plus_days(10_000)).unwrap();
+        let issuer = Issuer::new(&der, key).unwrap();
+        let subject = certgate_model::SubjectFields { common_name: "client".into(), ..Default::default() };
+        let request = ClientKey::generate(KeyAlgorithm::P384).unwrap().request(&subject).unwrap();
+        let csr = read_csr(&request).unwrap();
+        // One end in UTCTime, one in GeneralizedTime.
+        let validity = Validity { not_before: NOW, not_after: NOW.plus_days(9_000) };
+        let profile = Profile { crl_url: "http://x/crl".into(), ocsp_url: "http://x/ocsp".into() };
+        let judge = |tbs: &[u8]| lint(tbs, &issuer.parts, &csr, SERIAL, validity, &profile);
+
+        let tbs = write_tbs(&issuer.parts, &csr, SERIAL, validity, &profile);
+        assert_eq!(judge(&tbs), Ok(()));
+        for at in 0..tbs.len() {
+            for change in [0x01, 0x20, 0x80, 0xff] {
+                let mut changed = tbs.clone();
+                changed[at] ^= change;
+                assert!(judge(&changed).is_err(), "octet {at} changed by {change:#04x}");
+            }
+            assert!(judge(&tbs[..at]).is_err(), "cut off at {at}");
+        }
+        assert_eq!(judge(&[&tbs[..], &[0]].concat()), Err(LintError::Content("structure")));
+    }
+
+    #[test]
+    fn a_certificate_for_somebody_else_is_refused_field_by_field() {
+        let key = AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
+        let id = AuthorityId::from_bytes([0xab; 16]);
+        let der = self_sign(&key, id, SERIAL, NOW, NOW.plus_days(10_000)).unwrap();
+        let issuer = Issuer::new(&der, key).unwrap();
+        let client = ClientKey::generate(KeyAlgorithm::P256).unwrap();
+        let named = |name: &str, key: &ClientKey| {
+            let subject = certgate_model::SubjectFields { common_name: name.into(), ..Default::default() };
+            read_csr(&key.request(&subject).unwrap()).unwrap()
+        };
+        let csr = named("client", &client);
+        let validity = Validity { not_before: NOW, not_after: NOW.plus_days(365) };
+        let profile = Profile { crl_url: "http://x/crl".into(), ocsp_url: "http://x/ocsp".into() };
+        let tbs = write_tbs(&issuer.parts, &csr, SERIAL, validity, &profile);
+
+        let refused = |csr: &CheckedCsr, serial, validity, profile: &Profile| {
+            lint(&tbs, &issuer.parts, csr, serial, validity, profile).unwrap_err()
+        };
+        let other_serial = SerialNumber::from_random([1; 20]);
+        assert_eq!(refused(&csr, other_serial, validity, &profile), LintError::Content("serial number"));
+        let longer = Validity { not_after: NOW.plus_days(366), ..validity };
+        assert_eq!(refused(&csr, SERIAL, longer, &profile), LintError::Content("validity"));
+        let other_name = named("somebody", &client);
+        assert_eq!(refused(&other_name, SERIAL, validity, &profile), LintError::Content("subject"));
+        let other_key = named("client", &ClientKey::generate(KeyAlgorithm::P256).unwrap());
+        assert_eq!(refused(&other_key, SERIAL, validity, &profile), LintError::Content("public key"));
+        let crl = Profile { crl_url: "http://y/crl".into(), ..profile.clone() };
+        assert_eq!(refused(&csr, SERIAL, validity, &crl), LintError::Content("CRL distribution point"));
+        let ocsp = Profile { ocsp_url: "http://y/ocsp".into(), ..profile.clone() };
+        assert_eq!(
+            refused(&csr, SERIAL, validity, &ocsp),
+            LintError::Content("authority information access")
+        );
+    }
 }

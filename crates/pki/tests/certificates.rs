@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, SignatureAlgorithm, Timestamp};
+use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, SignatureAlgorithm, SubjectFields, Timestamp};
 use certgate_pki::{
-    AuthorityKey, CheckedCsr, Issuer, IssuerError, LintError, Prepared, Profile, SignedCertificate, Validity,
-    pem_lines, prepare, read_csr, self_sign, sign,
+    AuthorityKey, CheckedCsr, ClientKey, Issuer, IssuerError, LintError, Prepared, Profile,
+    SignedCertificate, Validity, pem_lines, prepare, read_csr, self_sign, sign,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
@@ -98,59 +98,81 @@ fn every_authority_and_every_key_verify_with_webpki() {
     }
 }
 
+/// Runs the openssl program; `None`, and a word on stderr, where there is none.
+fn openssl(arguments: &[&str], input: &[u8]) -> Option<Output> {
+    let started = Command::new("openssl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut openssl) = started else {
+        eprintln!("skipped: there is no openssl program on the PATH");
+        return None;
+    };
+    openssl.stdin.take().unwrap().write_all(input).unwrap();
+    Some(openssl.wait_with_output().unwrap())
+}
+
 #[test]
 fn every_authority_and_every_key_verify_with_openssl() {
-    if Command::new("openssl").arg("version").output().is_err() {
-        eprintln!("skipped: there is no openssl program on the PATH");
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let authority_file = folder.path().join("authority.pem");
+    let authority_file = authority_file.to_str().unwrap();
+    let at = NOW.plus_days(1).unix().to_string();
+    let usual = ["verify", "-purpose", "sslclient", "-attime", &at, "-CAfile", authority_file];
+    let strict = [&usual[..], &["-x509_strict"]].concat();
     for algorithm in KeyAlgorithm::ALL {
         let authority = authority(algorithm);
-        std::fs::write(&authority_file, pem_lines("CERTIFICATE", &authority.der)).unwrap();
+        std::fs::write(authority_file, pem_lines("CERTIFICATE", &authority.der)).unwrap();
         for name in REQUESTS {
             let signed = issue(&authority, &request(name));
-            let mut openssl = Command::new("openssl")
-                .args(["verify", "-x509_strict", "-purpose", "sslclient", "-attime"])
-                .arg(NOW.plus_days(1).unix().to_string())
-                .arg("-CAfile")
-                .arg(&authority_file)
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
             let pem = pem_lines("CERTIFICATE", &signed.der);
-            openssl.stdin.take().unwrap().write_all(pem.as_bytes()).unwrap();
-            let output = openssl.wait_with_output().unwrap();
+            let Some(output) = openssl(&usual, pem.as_bytes()) else { return };
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{algorithm}, {name}: {said}");
+
+            let Some(output) = openssl(&strict, pem.as_bytes()) else { return };
             let said = String::from_utf8_lossy(&output.stderr);
             // The known exception: an empty subject without a critical subjectAltName (RFC 5280 §4.1.2.6).
             if name == "good_empty_subject" {
                 assert!(said.contains("empty"), "{algorithm}: {said}");
-                continue;
+            } else {
+                assert!(output.status.success(), "{algorithm}, {name}: {said}");
             }
-            assert!(output.status.success(), "{algorithm}, {name}: {said}");
         }
     }
 }
 
 #[test]
-fn pem_is_what_openssl_writes() {
-    if Command::new("openssl").arg("version").output().is_err() {
-        eprintln!("skipped: there is no openssl program on the PATH");
-        return;
+fn openssl_reads_our_requests_and_keys() {
+    let subject = SubjectFields {
+        common_name: "client".into(),
+        country: "DE".into(),
+        organization: "Example".into(),
+        ..SubjectFields::default()
+    };
+    for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa2048, KeyAlgorithm::Ed25519] {
+        let key = ClientKey::generate(algorithm).unwrap();
+        let text = key.request(&subject).unwrap();
+        let arguments = ["req", "-verify", "-noout", "-subject", "-nameopt", "RFC2253"];
+        let Some(output) = openssl(&arguments, text.as_bytes()) else { return };
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("CN=client,O=Example,C=DE"), "{algorithm}: {said}");
+
+        let arguments = ["pkey", "-pubout", "-outform", "DER"];
+        let Some(output) = openssl(&arguments, key.to_pkcs8_pem().as_bytes()) else { return };
+        assert_eq!(output.stdout, read_csr(&text).unwrap().spki_der(), "{algorithm}");
     }
+}
+
+#[test]
+fn pem_is_what_openssl_writes() {
     let authority = authority(KeyAlgorithm::P256);
-    let mut openssl = Command::new("openssl")
-        .args(["x509", "-inform", "DER", "-outform", "PEM"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    openssl.stdin.take().unwrap().write_all(&authority.der).unwrap();
-    let written = openssl.wait_with_output().unwrap().stdout;
-    assert_eq!(String::from_utf8(written).unwrap(), pem_lines("CERTIFICATE", &authority.der) + "\n");
+    let arguments = ["x509", "-inform", "DER", "-outform", "PEM"];
+    let Some(output) = openssl(&arguments, &authority.der) else { return };
+    let written = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(written, pem_lines("CERTIFICATE", &authority.der) + "\n");
 }
 
 #[test]

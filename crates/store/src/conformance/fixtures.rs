@@ -1,0 +1,166 @@
+//! Records that differ by a number and are otherwise as full as real ones.
+
+use certgate_model::{
+    AccountId, AccountRecord, AddressBlock, AuthorityId, AuthorityRecord, AuthorityRef, CertificateId,
+    CertificateRecord, Effect, Installation, KeyAlgorithm, PermissionGroup, Policy, Resource, SerialNumber,
+    SignatureAlgorithm, Status, SubjectFields, Timestamp, TokenHash, TokenId, TokenRecord, TokenState,
+    UserId, UserRecord, ZoneId, ZoneRecord,
+};
+
+use crate::FirstRecords;
+
+/// An instant, `seconds` after a fixed one.
+pub fn instant(seconds: u32) -> Timestamp {
+    Timestamp::from_unix(1_790_000_040 + i64::from(seconds))
+}
+
+/// Account number `n`.
+pub fn account(n: u32) -> AccountRecord {
+    AccountRecord {
+        id: AccountId::from_bytes(octets(1, n)),
+        name: format!("Account {n}"),
+        authority_algorithm: KeyAlgorithm::ALL[n as usize % KeyAlgorithm::ALL.len()],
+        created_on: instant(n),
+    }
+}
+
+/// Zone number `n` of an account.
+pub fn zone(n: u32, of: &AccountRecord) -> ZoneRecord {
+    ZoneRecord {
+        id: ZoneId::from_bytes(octets(2, n)),
+        name: format!("zone-{n}.example"),
+        account: of.id,
+        account_name: of.name.clone(),
+        created_on: instant(n),
+        modified_on: instant(n + 1),
+    }
+}
+
+/// An authority for an account.
+pub fn authority(n: u32, of: &AccountRecord) -> AuthorityRecord {
+    AuthorityRecord {
+        id: AuthorityId::from_bytes(octets(3, n)),
+        account: of.id,
+        name: format!("Authority {n}"),
+        algorithm: of.authority_algorithm,
+        certificate_der: vec![0x30; 700],
+        sealed_key: vec![0x5e; 200],
+        public_url: "http://pki.example".into(),
+        created_on: instant(0),
+        expires_on: instant(0).plus_days(7_300),
+    }
+}
+
+/// Token number `n` of a user, with a policy of every kind.
+pub fn token(n: u32, of: &UserRecord) -> TokenRecord {
+    let block = |text: &str, prefix_length| AddressBlock {
+        text: format!("{text}/{prefix_length}"),
+        address: text.parse().expect("a literal address"),
+        prefix_length,
+    };
+    TokenRecord {
+        id: TokenId::from_bytes(octets(4, n)),
+        user: of.id,
+        name: format!("Token {n}"),
+        hash: hash(n),
+        state: if n.is_multiple_of(2) { TokenState::Active } else { TokenState::Disabled },
+        policies: vec![
+            Policy {
+                id: format!("{n:032x}"),
+                effect: Effect::Allow,
+                permission_groups: PermissionGroup::ALL.to_vec(),
+                resources: vec![
+                    Resource::User(of.id),
+                    Resource::AllAccounts,
+                    Resource::Account(account(n).id),
+                    Resource::AllZones,
+                    Resource::Zone(ZoneId::from_bytes(octets(2, n))),
+                    Resource::ZonesOfAccount(account(n).id),
+                ],
+            },
+            Policy {
+                id: "deny".into(),
+                effect: Effect::Deny,
+                permission_groups: Vec::new(),
+                resources: Vec::new(),
+            },
+        ],
+        allowed_addresses: vec![block("192.0.2.0", 24), block("2001:db8::", 128)],
+        refused_addresses: vec![block("198.51.100.7", 32)],
+        not_before: (!n.is_multiple_of(3)).then(|| instant(n)),
+        expires_on: n.is_multiple_of(3).then(|| Timestamp::from_unix_microseconds(1_890_000_000_123_456)),
+        issued_on: instant(n),
+        modified_on: instant(n + 5),
+    }
+}
+
+/// The hash of the value of token number `n`.
+pub(super) fn hash(n: u32) -> TokenHash {
+    let mut hash = [0xab; 32];
+    hash[..4].copy_from_slice(&n.to_be_bytes());
+    TokenHash(hash)
+}
+
+/// The records of a new installation: account 0, zone 0, token 0.
+pub fn first_records() -> FirstRecords {
+    let user = UserRecord {
+        id: UserId::from_bytes(octets(5, 0)),
+        email: "admin@example.com".into(),
+        created_on: instant(0),
+    };
+    FirstRecords {
+        installation: Installation { master_key_check: vec![7; 48], created_on: instant(0) },
+        account: account(0),
+        zone: zone(0, &account(0)),
+        token: token(0, &user),
+        user,
+    }
+}
+
+/// Certificate number `n` of a zone, about 1.4 kB. The serial numbers are as scattered as random ones.
+pub fn certificate(n: u32, zone: ZoneId, authority: &AuthorityRecord, status: Status) -> CertificateRecord {
+    let issued_on = instant(n / 1000).cut_to_minute();
+    CertificateRecord {
+        id: CertificateId::from_bytes(octets(6, n)),
+        zone,
+        authority: AuthorityRef { id: authority.id, name: authority.name.clone() },
+        status,
+        serial: SerialNumber::from_random(scattered(n)),
+        subject: SubjectFields {
+            common_name: format!("device-{n:08}"),
+            country: "DE".into(),
+            state: String::new(),
+            location: "Köln".into(),
+            organization: "Example, \"Ltd\"\u{0}".into(),
+            organizational_unit: String::new(),
+        },
+        issued_on,
+        expires_on: issued_on.plus_days(365),
+        validity_days: 365,
+        signature: SignatureAlgorithm::ALL[n as usize % SignatureAlgorithm::ALL.len()],
+        fingerprint_sha256: [n as u8; 32],
+        ski: [n as u8; 20],
+        der: vec![n as u8; 680],
+        csr: format!("-----BEGIN CERTIFICATE REQUEST-----\r\n{n}{}\n\n", "A".repeat(460)),
+        revoked_on: (status == Status::PendingRevocation || status == Status::Revoked).then(|| instant(n)),
+    }
+}
+
+fn octets(kind: u8, n: u32) -> [u8; 16] {
+    let mut octets = [kind; 16];
+    octets[..4].copy_from_slice(&n.to_be_bytes());
+    octets
+}
+
+/// 20 octets that look random and differ for each `n`: the finaliser of SplitMix64, which is a bijection.
+fn scattered(n: u32) -> [u8; 20] {
+    let mut octets = [0; 20];
+    for (round, chunk) in (1_u64..).zip(octets.chunks_mut(8)) {
+        let mut word = u64::from(n).wrapping_add(round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^= word >> 31;
+        chunk.copy_from_slice(&word.to_be_bytes()[..chunk.len()]);
+    }
+    octets
+}

@@ -1,0 +1,290 @@
+//! Random histories against a model that is a list.
+
+use certgate_model::{
+    AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, Event, Slice, Status, Totals,
+    Transition, ZoneId,
+};
+
+use super::fixtures;
+use crate::{CertificateRecorded, Settled, StatusChange, Store, ZoneDeleted, ZoneRecorded};
+
+/// How many zones a history plays with at a time.
+const ZONES: u32 = 3;
+
+/// One change. The numbers are taken modulo what there is, so that any numbers make a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Records some certificates in a zone, in a status.
+    Issue {
+        /// Which zone.
+        zone: u32,
+        /// How many.
+        count: u8,
+        /// The number of the status they have from the start.
+        status: u8,
+        /// Refuse from so many on, if anything.
+        quota: Option<u16>,
+    },
+    /// Applies an event to one certificate.
+    Change {
+        /// Which certificate of all.
+        certificate: u32,
+        /// What happens to it.
+        event: Event,
+    },
+    /// Settles the oldest pending changes.
+    Settle {
+        /// At most so many.
+        limit: u8,
+    },
+    /// Deletes a zone, and records a new one in its place if that went well.
+    Replace {
+        /// Which zone.
+        zone: u32,
+    },
+    /// Revokes what a zone has, settles, and deletes it.
+    Empty {
+        /// Which zone.
+        zone: u32,
+    },
+}
+
+/// A store and what it should hold.
+pub struct History<'s> {
+    store: &'s dyn Store,
+    authority: AuthorityRecord,
+    zones: Vec<Zone>,
+    /// Positions in `zones` of pending certificates, in the order of their last accepted change.
+    pending: Vec<(ZoneId, CertificateId)>,
+    issued: u32,
+    made: u32,
+    /// Draws pages to look at.
+    draw: u64,
+}
+
+struct Zone {
+    id: ZoneId,
+    /// Oldest first.
+    certificates: Vec<CertificateRecord>,
+}
+
+impl<'s> History<'s> {
+    /// Initialises an empty store and begins. `seed` decides which pages are looked at.
+    pub async fn begin(store: &'s dyn Store, seed: u64) -> Self {
+        let records = fixtures::first_records();
+        assert!(store.initialise(records.clone()).await.expect("initialise"), "the store is not empty");
+        let authority = store
+            .record_managed_authority(fixtures::authority(0, &records.account))
+            .await
+            .expect("record an authority")
+            .expect("the account exists");
+        let mut history = Self {
+            store,
+            authority,
+            zones: vec![Zone { id: records.zone.id, certificates: Vec::new() }],
+            pending: Vec::new(),
+            issued: 0,
+            made: 1,
+            draw: seed | 1,
+        };
+        while history.zones.len() < ZONES as usize {
+            let zone = history.new_zone().await;
+            history.zones.push(zone);
+        }
+        history
+    }
+
+    /// Plays one step on both and compares.
+    pub async fn play(&mut self, step: Step) {
+        match step {
+            Step::Issue { zone, count, status, quota } => {
+                let status = Status::ALL[usize::from(status) % Status::ALL.len()];
+                self.issue(zone, u32::from(count), status, quota.map(u64::from)).await;
+            }
+            Step::Change { certificate, event } => {
+                let count: usize = self.zones.iter().map(|zone| zone.certificates.len()).sum();
+                if count > 0 {
+                    self.change(certificate as usize % count, event).await;
+                }
+            }
+            Step::Settle { limit } => self.settle(u32::from(limit)).await,
+            Step::Replace { zone } => self.replace(zone).await,
+            Step::Empty { zone } => {
+                let at = (zone % ZONES) as usize;
+                let before: usize = self.zones[..at].iter().map(|zone| zone.certificates.len()).sum();
+                for index in 0..self.zones[at].certificates.len() {
+                    self.change(before + index, Event::Revoke).await;
+                }
+                self.settle(u32::MAX).await;
+                self.replace(zone).await;
+            }
+        }
+        self.compare().await;
+    }
+
+    /// How many certificates were recorded.
+    pub fn issued(&self) -> u32 {
+        self.issued
+    }
+
+    async fn issue(&mut self, zone: u32, count: u32, status: Status, quota: Option<u64>) {
+        let zone = &mut self.zones[(zone % ZONES) as usize];
+        for _ in 0..count {
+            let certificate = fixtures::certificate(self.issued, zone.id, &self.authority, status);
+            let recorded = self.store.record_certificate(certificate.clone(), quota).await.expect("record");
+            if quota.is_some_and(|quota| zone.certificates.len() as u64 >= quota) {
+                assert_eq!(recorded, CertificateRecorded::QuotaReached);
+                continue;
+            }
+            assert_eq!(recorded, CertificateRecorded::Recorded);
+            if status.is_pending() {
+                self.pending.push((zone.id, certificate.id));
+            }
+            zone.certificates.push(certificate);
+            self.issued += 1;
+        }
+    }
+
+    async fn change(&mut self, mut index: usize, event: Event) {
+        let mut zone = 0;
+        while index >= self.zones[zone].certificates.len() {
+            index -= self.zones[zone].certificates.len();
+            zone += 1;
+        }
+        let zone = &mut self.zones[zone];
+        let certificate = &mut zone.certificates[index];
+        let at = fixtures::instant(self.issued);
+        let changed = self.store.change_status(zone.id, certificate.id, event, at).await.expect("change");
+        let expected = match certificate.status.on(event) {
+            Transition::Refused => StatusChange::Refused,
+            Transition::Unchanged => StatusChange::Unchanged(certificate.clone()),
+            Transition::To(next) => {
+                certificate.status = next;
+                let key = (zone.id, certificate.id);
+                self.pending.retain(|pending| *pending != key);
+                match event {
+                    Event::Revoke => certificate.revoked_on = Some(at),
+                    Event::Reactivate => certificate.revoked_on = None,
+                    Event::Settle => {}
+                }
+                if next.is_pending() {
+                    self.pending.push(key);
+                }
+                StatusChange::Changed(certificate.clone())
+            }
+        };
+        assert_eq!(changed, Some(expected));
+    }
+
+    async fn settle(&mut self, limit: u32) {
+        let settled = self.store.settle_pending(limit).await.expect("settle");
+        let mut expected = Settled::default();
+        let count = self.pending.len().min(limit as usize);
+        for (zone, id) in self.pending.drain(..count) {
+            let certificate = self
+                .zones
+                .iter_mut()
+                .find(|candidate| candidate.id == zone)
+                .and_then(|zone| zone.certificates.iter_mut().find(|certificate| certificate.id == id))
+                .expect("what is pending is in a zone that is not deleted");
+            let Transition::To(next) = certificate.status.on(Event::Settle) else {
+                panic!("the model holds {} as pending", certificate.status)
+            };
+            certificate.status = next;
+            match next {
+                Status::Active => expected.reactivated += 1,
+                _ => expected.revoked += 1,
+            }
+        }
+        assert_eq!(settled, expected);
+    }
+
+    async fn replace(&mut self, zone: u32) {
+        let at = (zone % ZONES) as usize;
+        let totals = self.zones[at].totals();
+        let id = self.zones[at].id;
+        let deleted = self.store.delete_zone(id, fixtures::instant(self.issued)).await.expect("delete");
+        if totals.all() > totals.of(Status::Revoked) {
+            assert_eq!(deleted, ZoneDeleted::InUse(totals));
+            return;
+        }
+        assert_eq!(deleted, ZoneDeleted::Deleted);
+        assert_eq!(self.store.totals(id).await.expect("totals"), Totals::default());
+        if let Some(certificate) = self.zones[at].certificates.first() {
+            assert_eq!(self.store.certificate(id, certificate.id).await.expect("certificate"), None);
+        }
+        self.zones[at] = self.new_zone().await;
+    }
+
+    async fn new_zone(&mut self) -> Zone {
+        let zone = fixtures::zone(self.made, &fixtures::account(0));
+        self.made += 1;
+        let recorded = self.store.record_zone(zone.clone()).await.expect("record a zone");
+        assert_eq!(recorded, ZoneRecorded::Recorded);
+        Zone { id: zone.id, certificates: Vec::new() }
+    }
+
+    /// Totals of every zone, and of one zone the first page, the last and two random ones for every filter.
+    async fn compare(&mut self) {
+        for zone in &self.zones {
+            assert_eq!(self.store.totals(zone.id).await.expect("totals"), zone.totals());
+        }
+        let at = self.next(u64::from(ZONES)) as usize;
+        for status in [None].into_iter().chain(Status::ALL.map(Some)) {
+            let matching = self.zones[at].matching(status).count() as u64;
+            for first in [0, matching.saturating_sub(1), self.next(matching + 2), self.next(matching + 2)] {
+                let size = self.next(40) as u32;
+                self.compare_page(at, CertificateQuery { status, slice: Slice { first, size } }).await;
+            }
+        }
+    }
+
+    async fn compare_page(&self, at: usize, query: CertificateQuery) {
+        let zone = &self.zones[at];
+        let page = self.store.certificates(zone.id, query).await.expect("certificates");
+        let expected: Vec<_> = zone
+            .matching(query.status)
+            .skip(usize::try_from(query.slice.first).expect("a small number"))
+            .take(query.slice.size as usize)
+            .collect();
+        assert_eq!(page.items.iter().collect::<Vec<_>>(), expected, "{query:?}");
+        assert_eq!(page.total, zone.matching(query.status).count() as u64, "{query:?}");
+    }
+
+    /// Every page of every zone and filter, with pages of `size`.
+    pub async fn compare_everything(&self, size: u32) {
+        for (at, zone) in self.zones.iter().enumerate() {
+            for status in [None].into_iter().chain(Status::ALL.map(Some)) {
+                let matching = zone.matching(status).count() as u64;
+                let mut first = 0;
+                while first <= matching {
+                    self.compare_page(at, CertificateQuery { status, slice: Slice { first, size } }).await;
+                    first += u64::from(size);
+                }
+            }
+        }
+        assert_eq!(self.store.check().await.expect("check"), Vec::<String>::new());
+    }
+
+    /// A number below `bound` (xorshift).
+    fn next(&mut self, bound: u64) -> u64 {
+        self.draw ^= self.draw << 13;
+        self.draw ^= self.draw >> 7;
+        self.draw ^= self.draw << 17;
+        self.draw % bound
+    }
+}
+
+impl Zone {
+    /// Newest first.
+    fn matching(&self, status: Option<Status>) -> impl Iterator<Item = &CertificateRecord> {
+        self.certificates
+            .iter()
+            .rev()
+            .filter(move |certificate| status.is_none_or(|status| certificate.status == status))
+    }
+
+    fn totals(&self) -> Totals {
+        Totals::new(Status::ALL.map(|status| self.matching(Some(status)).count() as u64))
+    }
+}

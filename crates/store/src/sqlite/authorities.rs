@@ -1,0 +1,94 @@
+//! Authorities. Their private keys arrive and stay sealed.
+
+use certgate_model::{AccountId, AuthorityId, AuthorityRecord};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::row;
+use crate::StoreError;
+
+macro_rules! columns {
+    () => {
+        "authorities.id, authorities.account, authorities.name, authorities.algorithm, \
+         authorities.certificate_der, authorities.sealed_key, authorities.public_url, authorities.created_on, \
+         authorities.expires_on"
+    };
+}
+
+/// One authority, also one of a deleted account.
+pub(super) fn authority(
+    connection: &Connection,
+    id: AuthorityId,
+) -> Result<Option<AuthorityRecord>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(concat!("SELECT ", columns!(), " FROM authorities WHERE id = ?1"))?;
+    let mut rows = statement.query((id.as_bytes(),))?;
+    rows.next()?.map(authority_row).transpose()
+}
+
+/// The managed authority of an account that is not deleted.
+pub(super) fn managed(
+    connection: &Connection,
+    account: AccountId,
+) -> Result<Option<AuthorityRecord>, StoreError> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM accounts JOIN authorities ON authorities.number = accounts.managed_authority \
+         WHERE accounts.id = ?1 AND accounts.deleted_at IS NULL"
+    ))?;
+    let mut rows = statement.query((account.as_bytes(),))?;
+    rows.next()?.map(authority_row).transpose()
+}
+
+/// Makes an authority the managed one of its account, unless that has one; the one in force afterwards.
+pub(super) fn record_managed(
+    connection: &Connection,
+    authority: &AuthorityRecord,
+) -> Result<Option<AuthorityRecord>, StoreError> {
+    let current: Option<Option<i64>> = connection
+        .prepare_cached("SELECT managed_authority FROM accounts WHERE id = ?1 AND deleted_at IS NULL")?
+        .query_row((authority.account.as_bytes(),), |row| row.get(0))
+        .optional()?;
+    match current {
+        None => return Ok(None),
+        Some(Some(_)) => return managed(connection, authority.account),
+        Some(None) => {}
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO authorities (id, account, name, algorithm, certificate_der, sealed_key, public_url, \
+             created_on, expires_on) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute((
+            authority.id.as_bytes(),
+            authority.account.as_bytes(),
+            &authority.name,
+            authority.algorithm.name(),
+            &authority.certificate_der,
+            &authority.sealed_key,
+            &authority.public_url,
+            authority.created_on.unix_microseconds(),
+            authority.expires_on.unix_microseconds(),
+        ))?;
+    connection
+        .prepare_cached(
+            "UPDATE accounts SET managed_authority = (SELECT number FROM authorities WHERE id = ?1) \
+             WHERE id = ?2 AND managed_authority IS NULL",
+        )?
+        .execute((authority.id.as_bytes(), authority.account.as_bytes()))?;
+    Ok(Some(authority.clone()))
+}
+
+fn authority_row(row: &Row<'_>) -> Result<AuthorityRecord, StoreError> {
+    Ok(AuthorityRecord {
+        id: AuthorityId::from_bytes(row.get(0)?),
+        account: AccountId::from_bytes(row.get(1)?),
+        name: row.get(2)?,
+        algorithm: row::key_algorithm(row, 3)?,
+        certificate_der: row.get(4)?,
+        sealed_key: row.get(5)?,
+        public_url: row.get(6)?,
+        created_on: row::timestamp(row, 7)?,
+        expires_on: row::timestamp(row, 8)?,
+    })
+}

@@ -1,0 +1,106 @@
+//! The full check: the only thing here that reads every row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use certgate_model::Status;
+use rusqlite::Connection;
+
+use super::counters::{self, Layout, Level, Position};
+use crate::StoreError;
+
+/// After so many faults nobody reads on.
+const LINES_MAX: usize = 100;
+
+/// What the database itself finds wrong.
+pub(super) fn integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let line: String = row.get(0)?;
+        if line != "ok" {
+            lines.push(format!("integrity: {line}"));
+        }
+    }
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+        lines.push(format!("a row of \"{table}\" refers to a missing row of \"{parent}\""));
+        if lines.len() >= LINES_MAX {
+            break;
+        }
+    }
+    Ok(lines)
+}
+
+/// Counts every certificate and compares both levels of counters and the density of the sequence numbers. Goes through
+/// an index in its order, so that the memory needed is that of the counters.
+pub(super) fn counts(connection: &Connection, layout: Layout) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    let mut counted = [BTreeMap::<i64, [u64; 4]>::new(), BTreeMap::new()];
+    let mut zones = BTreeMap::<i64, (i64, i64)>::new();
+    let mut statement =
+        connection.prepare("SELECT position, status FROM certificates ORDER BY status, position")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let (position, code) = (Position(row.get(0)?), row.get(1)?);
+        let Some(status) = Status::from_code(code) else {
+            lines.push(format!("the certificate at {} has the unknown status {code}", position.0));
+            continue;
+        };
+        for (level, counted) in Level::BOTH.into_iter().zip(&mut counted) {
+            let counts = counted.entry(position.block(layout, level)).or_default();
+            counts[usize::from(status.code())] += 1;
+        }
+        let (size, last) = zones.entry(position.zone()).or_default();
+        *size += 1;
+        *last = position.sequence().max(*last);
+    }
+    for (level, counted) in Level::BOTH.into_iter().zip(&counted) {
+        compare(connection, level, counted, &mut lines)?;
+    }
+    let known = zone_numbers(connection)?;
+    for (zone, (size, last)) in zones {
+        if size != last + 1 {
+            lines.push(format!(
+                "zone number {zone} has {size} certificates, but its last one has number {last}"
+            ));
+        }
+        if !known.contains(&zone) {
+            lines.push(format!("zone number {zone} has certificates, but does not exist"));
+        }
+    }
+    lines.truncate(LINES_MAX);
+    Ok(lines)
+}
+
+fn compare(
+    connection: &Connection,
+    level: Level,
+    counted: &BTreeMap<i64, [u64; 4]>,
+    lines: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let mut stored = BTreeMap::new();
+    let mut statement = connection.prepare(level.everything())?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let (block, counts) = counters::block_row(row)?;
+        stored.insert(block, counts);
+    }
+    let blocks: BTreeSet<_> = stored.keys().chain(counted.keys()).collect();
+    for block in blocks {
+        let (stored, counted) =
+            (stored.get(block).copied().unwrap_or_default(), counted.get(block).copied().unwrap_or_default());
+        if stored != counted {
+            lines.push(format!("{} {block} says {stored:?}, counted were {counted:?}", level.table()));
+        }
+    }
+    Ok(())
+}
+
+fn zone_numbers(connection: &Connection) -> Result<BTreeSet<i64>, StoreError> {
+    let mut statement = connection.prepare("SELECT number FROM zones")?;
+    let numbers = statement.query_map((), |row| row.get(0))?;
+    Ok(numbers.collect::<Result<_, _>>()?)
+}

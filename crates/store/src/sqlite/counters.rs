@@ -1,0 +1,313 @@
+//! Where a certificate stands, and the counters that find it again at any depth.
+//!
+//! The **position** of a certificate is `zone number × 2^36 + sequence number`: one integer that sorts by zone and then
+//! by the order of commits. It is the primary key, so the table itself is the index on (zone, sequence number), a page
+//! of a list is one stretch of it, and every other index ends in it. Sequence numbers of a zone are dense, because
+//! certificates are never deleted; "the n-th newest of all" is therefore arithmetic.
+//!
+//! For one status it is not, so `blocks` counts, per status, the certificates of each block of 512 positions, and
+//! `upper_blocks` those of each 2^18. Both change in the transaction that changes the certificate. The n-th newest of a
+//! status is found by going through the few upper counters of the zone, then at most 512 lower ones, and then skipping
+//! at most 511 entries of the index on the status. Totals are sums of upper counters.
+
+use certgate_model::{Status, Totals};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::error::corrupt;
+use crate::StoreError;
+
+/// A zone has room for 2^36 certificates (68 thousand million), the store for 2^27 zones; together 63 bits.
+const SEQUENCE_BITS: u32 = 36;
+
+/// How many positions one counter of each level counts. Fixed when the database is made and read from it afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    block_bits: u32,
+    upper_block_bits: u32,
+}
+
+impl Layout {
+    /// 512 positions a block: skipping 511 index entries costs about as much as reading the page itself. 2^18 an upper
+    /// block: ten million certificates have 39 of them, each of which has 512 blocks.
+    pub(super) const DEFAULT: Self = Self { block_bits: 9, upper_block_bits: 18 };
+
+    /// The layout with these bits, unless they make none.
+    pub(super) fn new(block_bits: u32, upper_block_bits: u32) -> Option<Self> {
+        (block_bits >= 1 && block_bits < upper_block_bits && upper_block_bits <= SEQUENCE_BITS)
+            .then_some(Self { block_bits, upper_block_bits })
+    }
+
+    pub(super) fn block_bits(self) -> u32 {
+        self.block_bits
+    }
+
+    pub(super) fn upper_block_bits(self) -> u32 {
+        self.upper_block_bits
+    }
+
+    /// The layout that the database was made with.
+    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
+        let (block_bits, upper_block_bits) = connection
+            .query_row("SELECT block_bits, upper_block_bits FROM store WHERE only = 1", (), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?
+            .ok_or_else(|| corrupt("the table \"store\" has no row"))?;
+        Self::new(block_bits, upper_block_bits)
+            .ok_or_else(|| corrupt(format!("impossible block sizes: {block_bits}, {upper_block_bits} bits")))
+    }
+
+    fn of(self, level: Level) -> u32 {
+        match level {
+            Level::Lower => self.block_bits,
+            Level::Upper => self.upper_block_bits,
+        }
+    }
+}
+
+/// One of the two levels of counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    Lower,
+    Upper,
+}
+
+impl Level {
+    pub(super) const BOTH: [Self; 2] = [Self::Lower, Self::Upper];
+
+    fn update(self) -> &'static str {
+        match self {
+            Self::Lower => {
+                "UPDATE blocks SET active = active + ?2, pending_reactivation = pending_reactivation + ?3, \
+                 pending_revocation = pending_revocation + ?4, revoked = revoked + ?5 WHERE block = ?1"
+            }
+            Self::Upper => {
+                "UPDATE upper_blocks SET active = active + ?2, pending_reactivation = pending_reactivation + ?3, \
+                 pending_revocation = pending_revocation + ?4, revoked = revoked + ?5 WHERE block = ?1"
+            }
+        }
+    }
+
+    fn insert(self) -> &'static str {
+        match self {
+            Self::Lower => {
+                "INSERT INTO blocks (block, active, pending_reactivation, pending_revocation, revoked) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)"
+            }
+            Self::Upper => {
+                "INSERT INTO upper_blocks (block, active, pending_reactivation, pending_revocation, revoked) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)"
+            }
+        }
+    }
+
+    fn newest_first(self) -> &'static str {
+        match self {
+            Self::Lower => {
+                "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM blocks \
+                 WHERE block BETWEEN ?1 AND ?2 ORDER BY block DESC"
+            }
+            Self::Upper => {
+                "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM upper_blocks \
+                 WHERE block BETWEEN ?1 AND ?2 ORDER BY block DESC"
+            }
+        }
+    }
+
+    /// Every counter of the level: block, then the counts in the order of the status codes.
+    pub(super) fn everything(self) -> &'static str {
+        match self {
+            Self::Lower => {
+                "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM blocks ORDER BY block"
+            }
+            Self::Upper => {
+                "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM upper_blocks \
+                 ORDER BY block"
+            }
+        }
+    }
+
+    /// The table's name.
+    pub(super) fn table(self) -> &'static str {
+        match self {
+            Self::Lower => "blocks",
+            Self::Upper => "upper_blocks",
+        }
+    }
+}
+
+/// The position of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Position(pub(super) i64);
+
+impl Position {
+    /// The first position of a zone.
+    pub(super) fn first_of(zone: i64) -> Self {
+        Self(zone << SEQUENCE_BITS)
+    }
+
+    /// The last position of a zone.
+    pub(super) fn last_of(zone: i64) -> Self {
+        Self((zone << SEQUENCE_BITS) + ((1 << SEQUENCE_BITS) - 1))
+    }
+
+    /// The zone's number.
+    pub(super) fn zone(self) -> i64 {
+        self.0 >> SEQUENCE_BITS
+    }
+
+    /// The number within the zone, from 0.
+    pub(super) fn sequence(self) -> i64 {
+        self.0 - Self::first_of(self.zone()).0
+    }
+
+    /// The block it is counted in.
+    pub(super) fn block(self, layout: Layout, level: Level) -> i64 {
+        self.0 >> layout.of(level)
+    }
+}
+
+/// Counts a new certificate.
+pub(super) fn add(
+    connection: &Connection,
+    layout: Layout,
+    at: Position,
+    status: Status,
+) -> Result<(), StoreError> {
+    let mut change = [0; 4];
+    change[usize::from(status.code())] = 1;
+    for level in Level::BOTH {
+        count(connection, level, at.block(layout, level), change)?;
+    }
+    Ok(())
+}
+
+/// Counts a certificate in another status than before.
+pub(super) fn shift(
+    connection: &Connection,
+    layout: Layout,
+    at: Position,
+    from: Status,
+    to: Status,
+) -> Result<(), StoreError> {
+    let mut change = [0; 4];
+    change[usize::from(from.code())] -= 1;
+    change[usize::from(to.code())] += 1;
+    for level in Level::BOTH {
+        count(connection, level, at.block(layout, level), change)?;
+    }
+    Ok(())
+}
+
+fn count(connection: &Connection, level: Level, block: i64, change: [i64; 4]) -> Result<(), StoreError> {
+    let parameters = (block, change[0], change[1], change[2], change[3]);
+    if connection.prepare_cached(level.update())?.execute(parameters)? == 0 {
+        connection.prepare_cached(level.insert())?.execute(parameters)?;
+    }
+    Ok(())
+}
+
+/// How many certificates a zone has in each status.
+pub(super) fn totals(connection: &Connection, layout: Layout, zone: i64) -> Result<Totals, StoreError> {
+    let mut sums = [0_u64; 4];
+    each_block(
+        connection,
+        layout,
+        Level::Upper,
+        Position::first_of(zone),
+        Position::last_of(zone),
+        |_, counts| {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
+            Walk::On
+        },
+    )?;
+    Ok(Totals::new(sums))
+}
+
+/// Where the n-th newest certificate of a status is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Nothing newer than this is to be looked at.
+    pub(super) newest: Position,
+    /// How many of the status to skip from there; less than a block has.
+    pub(super) skip: u64,
+}
+
+/// The place of the certificate of a zone that has `first` newer ones in `status`, if there are so many, and how many
+/// there are in all.
+pub(super) fn locate(
+    connection: &Connection,
+    layout: Layout,
+    zone: i64,
+    status: Status,
+    first: u64,
+) -> Result<(Option<Place>, u64), StoreError> {
+    let column = usize::from(status.code());
+    let (mut total, mut upper) = (0, None);
+    each_block(
+        connection,
+        layout,
+        Level::Upper,
+        Position::first_of(zone),
+        Position::last_of(zone),
+        |block, counts| {
+            if upper.is_none() && first - total < counts[column] {
+                upper = Some((block, first - total));
+            }
+            total += counts[column];
+            Walk::On
+        },
+    )?;
+    let Some((upper_block, mut skip)) = upper else { return Ok((None, total)) };
+    let oldest = Position(upper_block << layout.upper_block_bits);
+    let newest = Position(oldest.0 + ((1 << layout.upper_block_bits) - 1));
+    let mut lower = None;
+    each_block(connection, layout, Level::Lower, oldest, newest, |block, counts| {
+        if skip < counts[column] {
+            lower = Some(block);
+            return Walk::Stop;
+        }
+        skip -= counts[column];
+        Walk::On
+    })?;
+    let block =
+        lower.ok_or_else(|| corrupt(format!("the counters below block {upper_block} do not add up")))?;
+    let newest = Position((block << layout.block_bits) + ((1 << layout.block_bits) - 1));
+    Ok((Some(Place { newest, skip }), total))
+}
+
+enum Walk {
+    On,
+    Stop,
+}
+
+fn each_block(
+    connection: &Connection,
+    layout: Layout,
+    level: Level,
+    oldest: Position,
+    newest: Position,
+    mut visit: impl FnMut(i64, [u64; 4]) -> Walk,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(level.newest_first())?;
+    let mut rows = statement.query((oldest.block(layout, level), newest.block(layout, level)))?;
+    while let Some(row) = rows.next()? {
+        let (block, counts) = block_row(row)?;
+        if let Walk::Stop = visit(block, counts) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A block and its counts. None is larger than a zone, so that sums of them do not overflow.
+pub(super) fn block_row(row: &Row<'_>) -> Result<(i64, [u64; 4]), StoreError> {
+    let block = row.get(0)?;
+    let counts: [u64; 4] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+    if counts.iter().any(|count| *count > 1 << SEQUENCE_BITS) {
+        return Err(corrupt(format!("block {block} counts more certificates than a zone can have")));
+    }
+    Ok((block, counts))
+}

@@ -1,0 +1,283 @@
+//! The store in one SQLite file.
+//!
+//! - [`open`] decides whose file it is and how connections behave; [`schema`] has the tables.
+//! - [`writer`] is the one thread that writes: group commit and checkpoints. [`readers`] are a few connections that read.
+//! - [`counters`] says where a certificate stands and finds it at any depth; [`certificates`], [`tenants`],
+//!   [`authorities`] and [`tokens`] are the verbs as plain functions on a connection, inside a transaction that the
+//!   writer or the reader has begun.
+//! - [`check`] reads everything.
+//!
+//! What a maintainer has to keep: an operation of the writer reads before it writes and can be run twice; a read that
+//! needs more than one statement is a snapshot; nothing but [`check`] does work that grows with the certificates.
+
+mod authorities;
+mod certificates;
+mod check;
+mod counters;
+mod error;
+mod open;
+mod readers;
+mod row;
+mod schema;
+mod tenants;
+mod tokens;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+
+use async_trait::async_trait;
+use certgate_model::{
+    AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
+    CertificateRecord, Event, Installation, Page, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
+    UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+};
+
+use self::counters::Layout;
+use self::open::Opened;
+pub use self::open::{OpenError, SqliteOptions};
+use self::readers::Readers;
+use self::writer::Writer;
+use crate::{
+    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, ReadStore, Settled, StatusChange,
+    Store, StoreError, ZoneDeleted, ZoneRecorded,
+};
+
+/// The store in one SQLite file (with its log and its lock file beside it).
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    layout: Layout,
+    /// Held, not read: see [`open`].
+    _lock: File,
+}
+
+/// What the writing thread has done since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqliteStatistics {
+    /// Transactions committed.
+    pub commits: u64,
+    /// Writes they held.
+    pub writes: u64,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`; makes it (mode 0600) if there is none, migrates it if an earlier version wrote it.
+    /// The directory must exist. Takes the same time whatever is stored.
+    pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, OpenError> {
+        Self::open_with(path, &options, Layout::DEFAULT)
+    }
+
+    /// Like [`SqliteStore::open`], but a new database counts blocks of 2^`block_bits` and 2^`upper_block_bits`, so that
+    /// a test crosses their borders with few rows.
+    #[cfg(feature = "conformance")]
+    pub fn open_with_blocks(
+        path: &Path,
+        options: SqliteOptions,
+        block_bits: u32,
+        upper_block_bits: u32,
+    ) -> Result<Self, OpenError> {
+        let layout = Layout::new(block_bits, upper_block_bits).unwrap_or(Layout::DEFAULT);
+        Self::open_with(path, &options, layout)
+    }
+
+    fn open_with(path: &Path, options: &SqliteOptions, layout: Layout) -> Result<Self, OpenError> {
+        let Opened { writer, readers, layout, lock } = open::open(path, options, layout)?;
+        let writer = Writer::start(writer, options.queue, options.batch)
+            .map_err(|error| OpenError::Io { path: path.to_owned(), detail: error.to_string() })?;
+        Ok(Self { writer, readers: Readers::new(readers), layout, _lock: lock })
+    }
+
+    /// What the writing thread has done.
+    pub fn statistics(&self) -> SqliteStatistics {
+        let (commits, writes) = self.writer.counts();
+        SqliteStatistics { commits, writes }
+    }
+
+    /// Lets the file grow to so many pages more and no further, as a full disk would; `None` lifts the limit.
+    #[cfg(feature = "conformance")]
+    pub async fn limit_growth(&self, pages: Option<i64>) -> Result<(), StoreError> {
+        self.writer
+            .write(move |connection| {
+                let count: i64 = connection.query_row("PRAGMA page_count", (), |row| row.get(0))?;
+                let max = pages.map_or(i64::from(u32::MAX - 1), |pages| count + pages);
+                connection.pragma_update_and_check(None, "max_page_count", max, |_| Ok(()))?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Runs a statement as if something else had damaged the database.
+    #[cfg(feature = "conformance")]
+    pub async fn damage(&self, statement: &'static str) -> Result<(), StoreError> {
+        self.writer.write(move |connection| Ok(connection.execute_batch(statement)?)).await
+    }
+}
+
+#[async_trait]
+impl ReadStore for SqliteStore {
+    async fn installation(&self) -> Result<Option<Installation>, StoreError> {
+        self.readers.read(tenants::installation).await
+    }
+
+    async fn user(&self) -> Result<Option<UserRecord>, StoreError> {
+        self.readers.read(tenants::user).await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>, StoreError> {
+        self.readers.read(move |c| tenants::account(c, id)).await
+    }
+
+    async fn accounts(
+        &self,
+        filter: &AccountFilter,
+        slice: Slice,
+    ) -> Result<Page<AccountRecord>, StoreError> {
+        let filter = filter.clone();
+        self.readers.snapshot(move |c| tenants::accounts(c, &filter, slice)).await
+    }
+
+    async fn zone(&self, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError> {
+        self.readers.read(move |c| tenants::zone(c, id)).await
+    }
+
+    async fn zones(&self, filter: &ZoneFilter, slice: Slice) -> Result<Page<ZoneRecord>, StoreError> {
+        let filter = filter.clone();
+        self.readers.snapshot(move |c| tenants::zones(c, &filter, slice)).await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<TokenRecord>, StoreError> {
+        self.readers.read(move |c| tokens::token(c, id)).await
+    }
+
+    async fn token_by_hash(&self, hash: TokenHash) -> Result<Option<TokenRecord>, StoreError> {
+        self.readers.read(move |c| tokens::by_hash(c, hash)).await
+    }
+
+    async fn tokens(&self, slice: Slice) -> Result<Page<TokenRecord>, StoreError> {
+        self.readers.snapshot(move |c| tokens::page(c, slice)).await
+    }
+
+    async fn authority(&self, id: AuthorityId) -> Result<Option<AuthorityRecord>, StoreError> {
+        self.readers.read(move |c| authorities::authority(c, id)).await
+    }
+
+    async fn managed_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, StoreError> {
+        self.readers.read(move |c| authorities::managed(c, account)).await
+    }
+
+    async fn certificate(
+        &self,
+        zone: ZoneId,
+        id: CertificateId,
+    ) -> Result<Option<CertificateRecord>, StoreError> {
+        self.readers.snapshot(move |c| certificates::certificate(c, zone, id)).await
+    }
+
+    async fn certificates(
+        &self,
+        zone: ZoneId,
+        query: CertificateQuery,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let layout = self.layout;
+        self.readers.snapshot(move |c| certificates::page(c, layout, zone, query)).await
+    }
+
+    async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError> {
+        let layout = self.layout;
+        self.readers.snapshot(move |c| certificates::totals(c, layout, zone)).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.readers
+            .read(|c| Ok(c.prepare_cached("SELECT probes FROM store")?.query_row((), |_| Ok(()))?))
+            .await?;
+        // A real write: only that shows a full disk.
+        self.writer
+            .write(|c| {
+                c.prepare_cached("UPDATE store SET probes = probes + 1 WHERE only = 1")?.execute(())?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn check(&self) -> Result<Vec<String>, StoreError> {
+        let layout = self.layout;
+        let mut lines = self.readers.read(check::integrity).await?;
+        lines.extend(self.readers.snapshot(move |c| check::counts(c, layout)).await?);
+        Ok(lines)
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn initialise(&self, records: FirstRecords) -> Result<bool, StoreError> {
+        self.writer.write(move |c| tenants::initialise(c, &records)).await
+    }
+
+    async fn record_account(&self, account: AccountRecord) -> Result<AccountRecorded, StoreError> {
+        self.writer.write(move |c| tenants::record_account(c, &account)).await
+    }
+
+    async fn delete_account(&self, id: AccountId) -> Result<AccountDeleted, StoreError> {
+        self.writer.write(move |c| tenants::delete_account(c, id)).await
+    }
+
+    async fn record_zone(&self, zone: ZoneRecord) -> Result<ZoneRecorded, StoreError> {
+        self.writer.write(move |c| tenants::record_zone(c, &zone)).await
+    }
+
+    async fn delete_zone(&self, id: ZoneId, at: Timestamp) -> Result<ZoneDeleted, StoreError> {
+        let layout = self.layout;
+        self.writer.write(move |c| tenants::delete_zone(c, layout, id, at)).await
+    }
+
+    async fn record_token(&self, token: TokenRecord) -> Result<(), StoreError> {
+        self.writer.write(move |c| tokens::record(c, &token)).await
+    }
+
+    async fn replace_token(&self, token: TokenRecord) -> Result<bool, StoreError> {
+        self.writer.write(move |c| tokens::replace(c, &token)).await
+    }
+
+    async fn delete_token(&self, id: TokenId) -> Result<bool, StoreError> {
+        self.writer.write(move |c| tokens::delete(c, id)).await
+    }
+
+    async fn record_managed_authority(
+        &self,
+        authority: AuthorityRecord,
+    ) -> Result<Option<AuthorityRecord>, StoreError> {
+        self.writer.write(move |c| authorities::record_managed(c, &authority)).await
+    }
+
+    async fn record_certificate(
+        &self,
+        certificate: CertificateRecord,
+        quota: Option<u64>,
+    ) -> Result<CertificateRecorded, StoreError> {
+        let layout = self.layout;
+        self.writer.write(move |c| certificates::record(c, layout, &certificate, quota)).await
+    }
+
+    async fn change_status(
+        &self,
+        zone: ZoneId,
+        id: CertificateId,
+        event: Event,
+        at: Timestamp,
+    ) -> Result<Option<StatusChange>, StoreError> {
+        let layout = self.layout;
+        self.writer.write(move |c| certificates::change_status(c, layout, zone, id, event, at)).await
+    }
+
+    async fn settle_pending(&self, limit: u32) -> Result<Settled, StoreError> {
+        let layout = self.layout;
+        self.writer.write(move |c| certificates::settle(c, layout, limit)).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}

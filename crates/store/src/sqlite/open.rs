@@ -1,0 +1,267 @@
+//! Opening a database: whose it is, which version it has, and how its connections behave. Nothing is scanned.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::counters::Layout;
+use super::schema;
+use crate::StoreError;
+
+/// How long a connection waits for a lock. Within one process nobody competes for the write lock; a backup or a
+/// `sqlite3` shell may.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The write-ahead log is cut back to this when it starts again: 32 MiB.
+const LOG_BYTES_MAX: i64 = 32 << 20;
+/// The octets of a database page.
+const PAGE_BYTES: u32 = 4096;
+/// Every statement of this crate fits in the cache of prepared statements.
+const STATEMENTS_MAX: usize = 96;
+
+/// How a [`SqliteStore`](crate::SqliteStore) works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// How many writes may wait; one more is refused as unavailable. Default 1,024: waiting takes less than a second,
+    /// and even with the largest requests the queue stays below 40 MB.
+    pub queue: usize,
+    /// How many writes share a transaction at the most. Default 256: more brings no more throughput, only latency.
+    pub batch: usize,
+    /// How many reads run at a time. Default 4.
+    pub readers: usize,
+    /// Page cache of the writing connection in KiB. Default 32 MiB: serial numbers are random, so their index is
+    /// written all over.
+    pub write_cache_kib: u32,
+    /// Page cache of each reading connection in KiB. Default 4 MiB: the upper levels of the trees.
+    pub read_cache_kib: u32,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { queue: 1_024, batch: 256, readers: 4, write_cache_kib: 32 << 10, read_cache_kib: 4 << 10 }
+    }
+}
+
+/// Why a database could not be opened, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A later version of certgate has written it.
+    #[error(
+        "the database {} has schema version {found}, but this certgate knows only versions up to {known}: start \
+         the newer certgate that wrote it, or restore a backup made before the upgrade", path.display()
+    )]
+    NewerVersion {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The latest version this program knows.
+        known: i64,
+    },
+    /// Something else is in that place.
+    #[error(
+        "{} is not a certgate database: name another path, or move that file away ({detail}); if it was one, it is \
+         damaged: restore a backup", path.display()
+    )]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What tells.
+        detail: String,
+    },
+    /// It is certgate's, but damaged.
+    #[error("the database {} is damaged ({detail}): keep a copy and restore a backup", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+    /// The process may not write there.
+    #[error(
+        "no permission to write the database {} ({detail}): make the file and its directory writable for the user \
+         that certgate runs as", path.display()
+    )]
+    Permission {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
+    /// Another process has it.
+    #[error(
+        "the database {} is in use by another process: stop the other certgate, or give this one its own data \
+         directory", path.display()
+    )]
+    Busy {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Anything else: no such directory, full disk, a file system without locks.
+    #[error("cannot open the database {} ({detail}): check the path and the disk, then try again", path.display())]
+    Io {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
+}
+
+impl OpenError {
+    fn from_io(path: &Path, error: &io::Error) -> Self {
+        let (path, detail) = (path.to_owned(), error.to_string());
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::Permission { path, detail }
+            }
+            _ => Self::Io { path, detail },
+        }
+    }
+
+    fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+        let (path, detail) = (path.to_owned(), error.to_string());
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotOurs { path, detail },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) | None => Self::Damaged { path, detail },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::Permission { path, detail },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
+            Some(_) => Self::Io { path, detail },
+        }
+    }
+
+    fn from_store(path: &Path, error: StoreError) -> Self {
+        let path = path.to_owned();
+        match error {
+            StoreError::Corrupt(detail) => Self::Damaged { path, detail },
+            StoreError::Conflict(detail) | StoreError::Unavailable(detail) => Self::Io { path, detail },
+        }
+    }
+}
+
+/// An open database, before anything runs on it.
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) readers: Vec<Connection>,
+    pub(super) layout: Layout,
+    pub(super) lock: File,
+}
+
+/// Opens the database, making or migrating it where necessary.
+pub(super) fn open(path: &Path, options: &SqliteOptions, layout: Layout) -> Result<Opened, OpenError> {
+    let lock = lock(path)?;
+    make_private_file(path).map_err(|error| OpenError::from_io(path, &error))?;
+    let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
+
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut writer = Connection::open_with_flags(path, flags).map_err(failed)?;
+    writer.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    let version = version(path, &writer)?;
+    configure_writer(&writer, options).map_err(failed)?;
+    schema::migrate(&mut writer, version, layout).map_err(failed)?;
+    let layout = Layout::load(&writer).map_err(|error| OpenError::from_store(path, error))?;
+    // A database that can only be read would be noticed by the first write, long after the start.
+    writer.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(failed)?;
+
+    let readers = (0..options.readers.max(1))
+        .map(|_| open_reader(path, options))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
+    Ok(Opened { writer, readers, layout, lock })
+}
+
+/// The schema version of a database that is certgate's; 0 for an empty file.
+fn version(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
+    let integer = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(failed);
+    let application = integer("PRAGMA application_id")?;
+    let version = integer("PRAGMA user_version")?;
+    let objects = integer("SELECT count(*) FROM sqlite_schema")?;
+    let not_ours = |detail: &str| OpenError::NotOurs { path: path.to_owned(), detail: detail.to_owned() };
+    match application {
+        0 if version == 0 && objects == 0 => Ok(0),
+        0 => Err(not_ours("it is an SQLite database without certgate's mark")),
+        mark if mark == i64::from(schema::APPLICATION_ID) => match version {
+            1..=schema::VERSION => Ok(version),
+            found if found > schema::VERSION => {
+                Err(OpenError::NewerVersion { path: path.to_owned(), found, known: schema::VERSION })
+            }
+            _ => Err(OpenError::Damaged {
+                path: path.to_owned(),
+                detail: format!("its schema version is {version}"),
+            }),
+        },
+        _ => Err(not_ours("it is the SQLite database of another program")),
+    }
+}
+
+fn configure_writer(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+    // FULL: the log is synced by each commit. With NORMAL the last commits would not survive a power loss.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_MAX, |_| Ok(()))?;
+    connection.pragma_update(None, "cache_size", -i64::from(options.write_cache_kib))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(())
+}
+
+fn open_reader(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", -i64::from(options.read_cache_kib))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+/// Takes the lock that keeps a second server away. SQLite's own locks let several processes take turns, which two
+/// servers with their background tasks must not. The system lifts it when the process ends, however it ends.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = private(OpenOptions::new().create(true).truncate(false).write(true))
+        .open(&name)
+        .map_err(|error| OpenError::from_io(path, &error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Busy { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(OpenError::from_io(path, &error)),
+    }
+}
+
+/// Makes the file before SQLite does, so that it never was readable for others; SQLite gives its log the same mode.
+fn make_private_file(path: &Path) -> io::Result<()> {
+    match private(OpenOptions::new().create_new(true).write(true)).open(path) {
+        Ok(_) => sync_directory(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// A new file survives power loss only with its directory entry.
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_path: &Path) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Values out of rows that SQL's types do not check.
+
+use certgate_model::{KeyAlgorithm, SECONDS_PER_DAY, SignatureAlgorithm, Status, Timestamp};
+use rusqlite::Row;
+
+use super::error::corrupt;
+use crate::StoreError;
+
+/// 0001-01-01 and 9999-12-31, the range in which an instant can be printed, in microseconds.
+const EARLIEST: i64 = -719_162 * SECONDS_PER_DAY * 1_000_000;
+const LATEST: i64 = 2_932_896 * SECONDS_PER_DAY * 1_000_000 + (SECONDS_PER_DAY * 1_000_000 - 1);
+
+/// The instant in a column.
+pub(super) fn timestamp(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {
+    checked(row.get(column)?)
+}
+
+/// The instant in a column that may be empty.
+pub(super) fn optional_timestamp(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
+    row.get::<_, Option<i64>>(column)?.map(checked).transpose()
+}
+
+fn checked(microseconds: i64) -> Result<Timestamp, StoreError> {
+    if (EARLIEST..=LATEST).contains(&microseconds) {
+        Ok(Timestamp::from_unix_microseconds(microseconds))
+    } else {
+        Err(corrupt(format!("an instant is outside the years 1 to 9999: {microseconds}")))
+    }
+}
+
+/// The status in a column.
+pub(super) fn status(row: &Row<'_>, column: usize) -> Result<Status, StoreError> {
+    let code = row.get(column)?;
+    Status::from_code(code).ok_or_else(|| corrupt(format!("no status has the code {code}")))
+}
+
+/// The signature algorithm in a column.
+pub(super) fn signature(row: &Row<'_>, column: usize) -> Result<SignatureAlgorithm, StoreError> {
+    let name = row.get_ref(column)?.as_str().map_err(|error| corrupt(error.to_string()))?;
+    SignatureAlgorithm::from_name(name)
+        .ok_or_else(|| corrupt(format!("unknown signature algorithm {name:?}")))
+}
+
+/// The key algorithm in a column.
+pub(super) fn key_algorithm(row: &Row<'_>, column: usize) -> Result<KeyAlgorithm, StoreError> {
+    let name = row.get_ref(column)?.as_str().map_err(|error| corrupt(error.to_string()))?;
+    KeyAlgorithm::from_name(name).map_err(|error| corrupt(error.to_string()))
+}
+
+/// What a query is asked to skip; more than any list has is as good as the largest.
+pub(super) fn offset(first: u64) -> i64 {
+    i64::try_from(first).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,321 @@
+//! Group commit: one thread owns the writing connection, and whatever waits for it shares one transaction and one
+//! fsync.
+//!
+//! An operation is a closure that may be run more than once, because it decides by reading before it writes: if one
+//! operation of a batch fails by its own fault, the batch is rolled back and run again with a savepoint around each
+//! operation, so that only the guilty one is refused. Without such an accident no savepoint is paid for. If the
+//! database itself is in trouble (full disk, I/O), the batch is rolled back and all of it is answered `Unavailable`.
+//! Nobody is answered before the commit has returned.
+//!
+//! Checkpoints run here as well, after the answers, so that no caller waits for one. Readers that overlap without a gap
+//! would let the log grow for ever, because it can only start again when nobody reads from it; past
+//! [`RESTART_PAGES`] the thread therefore waits for them, which is short, since new readers then bypass the log.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, MAIN_DB};
+use tokio::sync::oneshot;
+
+use super::open::BUSY_TIMEOUT;
+use crate::StoreError;
+
+/// Pages of write-ahead log after which it is copied into the database: 8 MiB of 4 KiB pages. Read again in full by the
+/// start after a crash, so it also bounds the start-up time.
+const CHECKPOINT_PAGES: u32 = 2_048;
+/// Pages after which the thread waits for readers so that the log can start again.
+const RESTART_PAGES: u32 = 4 * CHECKPOINT_PAGES;
+/// How long it waits: reads are short, and a long one (`check`) must not hold up writes.
+const RESTART_WAIT: Duration = Duration::from_millis(100);
+
+/// The sending side.
+pub(super) struct Writer {
+    queue: Mutex<Option<SyncSender<Box<dyn Operation>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    commits: AtomicU64,
+    operations: AtomicU64,
+}
+
+impl Writer {
+    /// Starts the thread on a connection that is ready for use.
+    pub(super) fn start(mut connection: Connection, queue: usize, batch: usize) -> Result<Self, StoreError> {
+        let log_pages = Arc::new(AtomicU32::new(0));
+        let pages = Arc::clone(&log_pages);
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, length: std::ffi::c_int| {
+            pages.store(length.unsigned_abs(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let (sender, operations) = sync_channel(queue.max(1));
+        let counts = Arc::new(Counts::default());
+        let worker = Worker {
+            connection,
+            operations,
+            batch_max: batch.max(1),
+            counts: Arc::clone(&counts),
+            log_pages,
+            restart_pages: RESTART_PAGES,
+        };
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || worker.run())
+            .map_err(|error| StoreError::Unavailable(format!("cannot start the writing thread: {error}")))?;
+        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), counts })
+    }
+
+    /// Runs an operation in the next transaction and returns its result once that is durable.
+    pub(super) async fn write<T, F>(&self, apply: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.send(Box::new(Pending { apply, result: None, reply }))?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writing thread has ended".into())))
+    }
+
+    fn send(&self, operation: Box<dyn Operation>) -> Result<(), StoreError> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = match &*queue {
+            Some(queue) => queue.try_send(operation),
+            None => return Err(StoreError::Unavailable("it is closed".into())),
+        };
+        sent.map_err(|error| match error {
+            TrySendError::Full(_) => {
+                StoreError::Unavailable("the write queue is full; send fewer writes at a time".into())
+            }
+            TrySendError::Disconnected(_) => StoreError::Unavailable("the writing thread has ended".into()),
+        })
+    }
+
+    /// Accepts nothing more, lets what was accepted finish, and waits until the connection is closed.
+    pub(super) async fn close(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the store's writing thread did not end in order");
+            }
+        }
+    }
+
+    /// How many transactions were committed and how many operations they held.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.counts.commits.load(Ordering::Relaxed), self.counts.operations.load(Ordering::Relaxed))
+    }
+}
+
+/// A write that waits for its transaction.
+trait Operation: Send {
+    /// Runs it and keeps the result.
+    fn apply(&mut self, connection: &Connection) -> Result<(), StoreError>;
+    /// Answers with the kept result, or with the failure of the whole batch.
+    fn answer(self: Box<Self>, failure: Option<StoreError>);
+}
+
+struct Pending<T, F> {
+    apply: F,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Operation for Pending<T, F>
+where
+    T: Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn apply(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        self.result = Some((self.apply)(connection)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, failure: Option<StoreError>) {
+        let outcome = match (failure, self.result) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(result)) => Ok(result),
+            (None, None) => Err(StoreError::Unavailable("the operation was not run".into())),
+        };
+        // Whoever asked may have gone away; the write is done all the same.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+type Batch = Vec<Box<dyn Operation>>;
+
+struct Worker {
+    connection: Connection,
+    operations: Receiver<Box<dyn Operation>>,
+    batch_max: usize,
+    counts: Arc<Counts>,
+    log_pages: Arc<AtomicU32>,
+    restart_pages: u32,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Ok(first) = self.operations.recv() {
+            self.commit(first);
+            self.checkpoint();
+        }
+        if let Err(error) = self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE) {
+            tracing::warn!(%error, "the last checkpoint failed; the next start reads the log instead");
+        }
+    }
+
+    /// One transaction: `first` and what else waits or arrives while it runs.
+    fn commit(&mut self, first: Box<dyn Operation>) {
+        let mut batch = Vec::with_capacity(self.batch_max);
+        batch.push(first);
+        match self.run_together(&mut batch) {
+            Ok(()) => self.answer(batch),
+            Err(StoreError::Unavailable(reason)) => refuse(batch, &reason),
+            // Somebody's own fault, though not everybody's.
+            Err(StoreError::Conflict(_) | StoreError::Corrupt(_)) => self.run_apart(batch),
+        }
+    }
+
+    fn run_together(&self, batch: &mut Batch) -> Result<(), StoreError> {
+        let transaction = Transaction::begin(&self.connection)?;
+        let mut applied = 0;
+        while applied < batch.len() {
+            batch[applied].apply(&self.connection)?;
+            applied += 1;
+            if applied == batch.len() && applied < self.batch_max {
+                match self.operations.try_recv() {
+                    Ok(next) => batch.push(next),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
+                }
+            }
+        }
+        transaction.commit()
+    }
+
+    fn run_apart(&self, batch: Batch) {
+        let mut accepted = Vec::with_capacity(batch.len());
+        let mut refused = Vec::new();
+        let outcome = self.run_each(batch, &mut accepted, &mut refused);
+        for (operation, failure) in refused {
+            operation.answer(Some(failure));
+        }
+        match outcome {
+            Ok(()) => self.answer(accepted),
+            Err(
+                StoreError::Unavailable(reason) | StoreError::Conflict(reason) | StoreError::Corrupt(reason),
+            ) => {
+                refuse(accepted, &reason);
+            }
+        }
+    }
+
+    /// Sorts the batch into `accepted` and `refused`; what is accepted counts only if this returns `Ok`.
+    fn run_each(
+        &self,
+        batch: Batch,
+        accepted: &mut Batch,
+        refused: &mut Vec<(Box<dyn Operation>, StoreError)>,
+    ) -> Result<(), StoreError> {
+        let mut waiting = batch.into_iter();
+        let outcome = (|| {
+            let transaction = Transaction::begin(&self.connection)?;
+            for mut operation in waiting.by_ref() {
+                self.connection.prepare_cached("SAVEPOINT operation")?.execute(())?;
+                match operation.apply(&self.connection) {
+                    Ok(()) => accepted.push(operation),
+                    Err(StoreError::Unavailable(reason)) => {
+                        accepted.push(operation);
+                        return Err(StoreError::Unavailable(reason));
+                    }
+                    Err(failure) => {
+                        refused.push((operation, failure));
+                        self.connection.prepare_cached("ROLLBACK TO operation")?.execute(())?;
+                    }
+                }
+                self.connection.prepare_cached("RELEASE operation")?.execute(())?;
+            }
+            transaction.commit()
+        })();
+        accepted.extend(waiting);
+        outcome
+    }
+
+    fn answer(&self, batch: Batch) {
+        self.counts.commits.fetch_add(1, Ordering::Relaxed);
+        self.counts.operations.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        for operation in batch {
+            operation.answer(None);
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        let pages = self.log_pages.load(Ordering::Relaxed);
+        if pages < CHECKPOINT_PAGES {
+            return;
+        }
+        let outcome = if pages < self.restart_pages {
+            self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
+        } else {
+            // If somebody reads for long, try again only after as many pages more.
+            self.restart_pages = pages.saturating_add(RESTART_PAGES);
+            self.restart_log()
+        };
+        match outcome {
+            Ok(_) => {}
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                tracing::debug!(pages, "a long read keeps the store's log from starting again");
+            }
+            Err(error) => tracing::warn!(%error, pages, "the store's log could not be checkpointed"),
+        }
+    }
+
+    fn restart_log(&mut self) -> rusqlite::Result<(i32, i32)> {
+        self.connection.busy_timeout(RESTART_WAIT)?;
+        let outcome = self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART);
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        if outcome.is_ok() {
+            self.restart_pages = RESTART_PAGES;
+        }
+        outcome
+    }
+}
+
+fn refuse(batch: Batch, reason: &str) {
+    tracing::warn!(operations = batch.len(), reason, "the store refused a batch of writes");
+    for operation in batch {
+        operation.answer(Some(StoreError::Unavailable(reason.to_owned())));
+    }
+}
+
+/// A write transaction that is rolled back unless it was committed.
+struct Transaction<'c>(&'c Connection);
+
+impl<'c> Transaction<'c> {
+    fn begin(connection: &'c Connection) -> Result<Self, StoreError> {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
+        Ok(Self(connection))
+    }
+
+    fn commit(self) -> Result<(), StoreError> {
+        self.0.prepare_cached("COMMIT")?.execute(())?;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        // SQLite has rolled back by itself after some errors, such as a full disk.
+        if !self.0.is_autocommit()
+            && let Err(error) = self.0.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "the store could not roll back");
+        }
+    }
+}
