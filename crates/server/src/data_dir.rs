@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use certgate_authority::{Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings};
+use certgate_authority::{
+    Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings,
+};
 use certgate_store::{ReadStore, SqliteOptions, SqliteStore};
 
 use crate::client::profile::{self, LocalProfile};

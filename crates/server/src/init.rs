@@ -26,7 +26,9 @@ pub fn run(config: &Config, arguments: InitArgs) -> anyhow::Result<()> {
     let made = runtime.block_on(data_dir.initialise(config, &names, &config.api_url(config.listen)));
     runtime.block_on(data_dir.store().close());
     let Some(made) = made? else {
-        bail!("{shown} is initialised already: nothing was changed; start it with: certgate serve --data-dir {shown}");
+        bail!(
+            "{shown} is initialised already: nothing was changed; start it with: certgate serve --data-dir {shown}"
+        );
     };
     let mut out = std::io::stdout().lock();
     if arguments.json {
@@ -40,7 +42,9 @@ pub fn run(config: &Config, arguments: InitArgs) -> anyhow::Result<()> {
         writeln!(out, "account_id {}", made.account_id)?;
         writeln!(out, "zone_id    {}", made.zone_id)?;
         writeln!(out, "token      {}", made.token.expose())?;
-        eprintln!("The token may do everything and is not shown again. Start with: certgate serve --data-dir {shown}");
+        eprintln!(
+            "The token may do everything and is not shown again. Start with: certgate serve --data-dir {shown}"
+        );
     }
     Ok(out.flush()?)
 }

@@ -1,3 +1,60 @@
 //! The certgate executable.
 
-fn main() {}
+mod check;
+mod cli;
+mod client;
+mod config;
+mod data_dir;
+mod failure;
+mod init;
+mod listener;
+mod serve;
+mod system;
+mod tls;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, Command, Format};
+use crate::client::{Screen, commands};
+use crate::config::{Config, Environment, Flags, Layers};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    let environment = Environment::from_variables(std::env::vars_os())?;
+    let configured = |flags: &Flags| -> Result<(Layers, Config), Failure> {
+        let layers = Layers::gather(flags, &environment, Path::new(""))?;
+        let config = Config::parse(&layers)?;
+        Ok((layers, config))
+    };
+    match command {
+        Command::Serve { settings } => Ok(serve::run(configured(&settings.0)?.1)?),
+        Command::Init { arguments, settings } => Ok(init::run(&configured(&settings.0)?.1, arguments)?),
+        Command::Check { settings } => check::run(&configured(&settings.0)?.1),
+        Command::Config { reference: true, .. } => {
+            Screen::of_process(Format::Table).data(&config::reference())
+        }
+        Command::Config { output, settings, .. } => {
+            let (layers, config) = configured(&settings.0)?;
+            Screen::of_process(output).settings(&config::show(&layers, &config))
+        }
+        Command::Cert { client, zone, command } => commands::cert(&client, &environment, zone, command),
+        Command::Zone { client, command } => commands::zone(&client, &environment, command),
+        Command::Token { client, command } => commands::token(&client, &environment, command),
+        Command::Ca { client, command } => commands::ca(&client, &environment, command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "certgate", &mut script);
+            Screen::of_process(Format::Table).bytes(&script)
+        }
+    }
+}

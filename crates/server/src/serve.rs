@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat, Management};
 use crate::data_dir::DataDir;
-use crate::listener::{Listener, Limits};
+use crate::listener::{Limits, Listener};
 use crate::system::{SystemClock, SystemRandom};
 use crate::tls;
 

@@ -83,20 +83,27 @@ async fn accounts(store: &dyn Store) {
         assert_eq!(page.total, page.items.len() as u64);
         page.items.into_iter().map(|account| account.name).collect::<Vec<_>>()
     };
-    let all = list(Visible::All, None, Direction::Descending);
+    let all = list(everything(), None, Direction::Descending);
     let page = store.accounts(&all, EVERYTHING).await.expect("list");
     assert_eq!(named(page), ["Account 2", "Account 1", "Account 0"]);
     let page = store.accounts(&all, Slice { first: 1, size: 1 }).await.expect("list");
     assert_eq!((page.items, page.total), (vec![fixtures::account(1)], 3));
-    let only = Visible::Only {
+    let only = Visible {
         accounts: vec![fixtures::account(2).id, fixtures::account(0).id],
         zones: vec![fixtures::zone(0, &fixtures::account(0)).id],
+        ..Visible::default()
     };
     let only = list(only, Some(TextMatch::NotEqual("account 0".into())), Direction::Ascending);
     assert_eq!(named(store.accounts(&only, EVERYTHING).await.expect("list")), ["Account 2"]);
-    let none = Visible::Only { accounts: Vec::new(), zones: Vec::new() };
-    let none = list(none, None, Direction::Ascending);
+    let none = list(Visible::default(), None, Direction::Ascending);
     assert!(named(store.accounts(&none, EVERYTHING).await.expect("list")).is_empty());
+    let but = Visible { except_accounts: vec![fixtures::account(1).id], ..everything() };
+    let but = list(but, None, Direction::Ascending);
+    assert_eq!(named(store.accounts(&but, EVERYTHING).await.expect("list")), ["Account 0", "Account 2"]);
+}
+
+fn everything() -> Visible {
+    Visible { all: true, ..Visible::default() }
 }
 
 async fn zones(store: &dyn Store) {
@@ -118,7 +125,7 @@ async fn zone_filters(store: &dyn Store) {
     let odd = ZoneRecord { name: "100%_a\\b.example".into(), ..fixtures::zone(5, &fixtures::account(2)) };
     assert_eq!(store.record_zone(odd).await.expect("record"), ZoneRecorded::Recorded);
     let all = ZoneFilter {
-        visible: Visible::All,
+        visible: everything(),
         name: None,
         account: None,
         account_name: None,
@@ -129,7 +136,14 @@ async fn zone_filters(store: &dyn Store) {
     let name = |name| ZoneFilter { name: Some(name), ..all.clone() };
     let text = str::to_owned;
     let (one, two) = (fixtures::account(1).id, fixtures::account(2).id);
-    let only = |accounts, zones| ZoneFilter { visible: Visible::Only { accounts, zones }, ..all.clone() };
+    let only = |accounts, zones| {
+        let visible = Visible { accounts, zones, ..Visible::default() };
+        ZoneFilter { visible, ..all.clone() }
+    };
+    let but = |except_accounts, except_zones| {
+        let visible = Visible { except_accounts, except_zones, ..everything() };
+        ZoneFilter { visible, ..all.clone() }
+    };
     let both = ZoneFilter {
         name: Some(TextMatch::EndsWith(text("-0.example"))),
         account: Some(one),
@@ -161,13 +175,14 @@ async fn zone_filters(store: &dyn Store) {
         (only(vec![one], vec![zone(3)]), &[1, 2, 3]),
         (only(Vec::new(), vec![zone(0)]), &[0]),
         (only(Vec::new(), Vec::new()), &[]),
+        (but(vec![one], vec![zone(3)]), &[0, 5]),
         (both.clone(), &[]),
         (ZoneFilter { join: Join::Any, ..both.clone() }, &[0, 1, 2, 3, 5]),
         // What the caller may see holds, whatever the conditions say.
         (
             ZoneFilter {
                 join: Join::Any,
-                visible: Visible::Only { accounts: vec![two], zones: Vec::new() },
+                visible: Visible { accounts: vec![two], ..Visible::default() },
                 ..both
             },
             &[3, 5],

@@ -1,0 +1,451 @@
+//! The command line: what can be typed. What it means is decided by `config` and `client`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use certgate_model::{Status, Timestamp};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::config::{InitFlags, ServeFlags};
+use crate::failure::EXIT_CODES;
+
+/// Validity of a certificate when nobody says how long, in days.
+const DAYS_DEFAULT: u32 = 365;
+
+/// Most requests that `cert issue --from` makes at once: more only queue at the server.
+const JOBS_MAX: i64 = 64;
+
+/// Where the help lists options that every command of a noun has: behind the command's own.
+const BEHIND: usize = 500;
+
+/// Self-hosted authority for mTLS client certificates that speaks Cloudflare's client_certificates API.
+#[derive(Debug, Parser)]
+#[command(name = "certgate", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server; makes the data directory on its first start
+    #[command(after_help = EXIT_CODES)]
+    Serve {
+        /// Settings.
+        #[command(flatten)]
+        settings: ServeFlags,
+    },
+    /// Make a data directory with an account, a zone and a token, and print them
+    #[command(after_help = EXIT_CODES)]
+    Init {
+        /// What to make.
+        #[command(flatten)]
+        arguments: InitArgs,
+        /// Settings.
+        #[command(flatten)]
+        settings: InitFlags,
+    },
+    /// Read everything in the data directory of a stopped server and report what is wrong with it
+    #[command(after_help = EXIT_CODES)]
+    Check {
+        /// Settings.
+        #[command(flatten)]
+        settings: InitFlags,
+    },
+    /// Show the configuration in force and where each value came from
+    #[command(after_help = EXIT_CODES)]
+    Config {
+        /// Print every setting, its default and its meaning as a Markdown table instead
+        #[arg(long)]
+        reference: bool,
+        /// How to print
+        #[arg(long, short, value_enum, value_name = "FORMAT", default_value = "table")]
+        output: Format,
+        /// Settings.
+        #[command(flatten)]
+        settings: ServeFlags,
+    },
+    /// List, show, issue, revoke, restore and export client certificates
+    #[command(after_help = EXIT_CODES)]
+    Cert {
+        /// How to reach the server.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Zone by name or id [default: CERTGATE_ZONE, the first zone of the local data directory, or the only one there is]
+        #[arg(long, short, global = true, value_name = "NAME|ID", display_order = BEHIND)]
+        zone: Option<String>,
+        /// What to do.
+        #[command(subcommand)]
+        command: CertCommand,
+    },
+    /// List, create and delete zones
+    #[command(after_help = EXIT_CODES)]
+    Zone {
+        /// How to reach the server.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// What to do.
+        #[command(subcommand)]
+        command: ZoneCommand,
+    },
+    /// Create, list, revoke and verify API tokens
+    #[command(after_help = EXIT_CODES)]
+    Token {
+        /// How to reach the server.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// What to do.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Show the authority that signs the certificates
+    #[command(after_help = EXIT_CODES)]
+    Ca {
+        /// How to reach the server.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// What to do.
+        #[command(subcommand)]
+        command: CaCommand,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What `certgate init` makes.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Name of the first account
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub account: String,
+    /// Domain name of the first zone
+    #[arg(long, value_name = "NAME", default_value = "example.com")]
+    pub zone: String,
+    /// Print one JSON object with account_id, zone_id and token
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// The API's `result` as it came, for machines
+    Json,
+}
+
+/// How to reach the server, and how to print.
+#[derive(Debug, Clone, Args)]
+pub struct ClientArgs {
+    /// Address of the management API [default: CERTGATE_API, or the local data directory's]
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url, help_heading = "Connection")]
+    pub api: Option<String>,
+    /// File with the API token (- is standard input) [default: CERTGATE_TOKEN, or the local data directory's]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "token", help_heading = "Connection")]
+    pub token_file: Option<PathBuf>,
+    /// The API token itself. Other users of this machine can see it while the command runs: prefer --token-file
+    #[arg(long, global = true, value_name = "TOKEN", help_heading = "Connection")]
+    pub token: Option<String>,
+    /// PEM file with the authorities to trust for https [default: CERTGATE_API_CA, or the system's]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Connection")]
+    pub api_ca: Option<PathBuf>,
+    /// Data directory of a server on this machine, for its address and token [default: ./certgate-data]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Connection")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file that names the data directory [default: ./certgate.toml if there is one]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Connection")]
+    pub config: Option<PathBuf>,
+    /// How to print
+    #[arg(long, short, global = true, value_enum, value_name = "FORMAT", default_value = "table", display_order = BEHIND)]
+    pub output: Format,
+}
+
+/// `certgate cert …`
+#[derive(Debug, Subcommand)]
+pub enum CertCommand {
+    /// List certificates, newest first
+    List(ListArgs),
+    /// Show one certificate
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Issue one certificate, or many with --from
+    Issue(Box<IssueArgs>),
+    /// Revoke certificates
+    Revoke {
+        /// Their ids
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Restore revoked certificates
+    Restore {
+        /// Their ids
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Write a certificate as PEM
+    Export {
+        /// Its id
+        id: String,
+        /// File to write, which must not exist [default: standard output]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        out: Option<PathBuf>,
+        /// Append the authority's certificate
+        #[arg(long)]
+        chain: bool,
+    },
+}
+
+/// `certgate cert list`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only certificates in this status: active, pending_reactivation, pending_revocation or revoked
+    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
+    pub status: Option<Status>,
+    /// Which page
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub page: u64,
+    /// How many on a page
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub per_page: u64,
+    /// Every certificate
+    #[arg(long, conflicts_with_all = ["page", "per_page"])]
+    pub all: bool,
+}
+
+/// `certgate cert issue`
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["cn", "csr", "from"]))]
+pub struct IssueArgs {
+    /// Common name; key and request are made here, the key never leaves this machine
+    #[arg(long, value_name = "NAME")]
+    pub cn: Option<String>,
+    /// Request (PEM) that somebody else made; - is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["subject", "key_algorithm", "p12"])]
+    pub csr: Option<PathBuf>,
+    /// CSV file with a certificate a line. Its first line names the columns: common_name, and optionally organization,
+    /// organizational_unit, country, state, location, validity_days. The same command again goes on where it stopped
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "subject")]
+    pub from: Option<PathBuf>,
+    /// The rest of the subject.
+    #[command(flatten)]
+    pub subject: SubjectArgs,
+    /// Validity in days
+    #[arg(long, value_name = "DAYS", default_value_t = DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
+    pub days: u32,
+    /// Kind of key to make
+    #[arg(long, value_enum, value_name = "NAME", default_value = "p256")]
+    pub key_algorithm: KeyName,
+    /// Where to write: a directory (with / at its end, or existing), or the beginning of the file names
+    #[arg(long, value_name = "DIR|PREFIX", value_hint = ValueHint::AnyPath)]
+    pub out: Option<PathBuf>,
+    /// Write a PKCS#12 file too, for browsers and phones. Its password comes from CERTGATE_P12_PASSWORD,
+    /// --p12-password-file, or is asked for
+    #[arg(long)]
+    pub p12: bool,
+    /// File whose first line is the password of the PKCS#12 file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "p12")]
+    pub p12_password_file: Option<PathBuf>,
+    /// How many requests to have under way at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX), conflicts_with_all = ["cn", "csr"])]
+    pub jobs: u16,
+}
+
+/// Subject attributes beside the common name.
+#[derive(Debug, Args)]
+#[group(id = "subject", multiple = true, required = false)]
+pub struct SubjectArgs {
+    /// Organization (O)
+    #[arg(long, value_name = "TEXT", alias = "organization")]
+    pub org: Option<String>,
+    /// Organizational unit (OU)
+    #[arg(long, value_name = "TEXT", alias = "organizational-unit")]
+    pub org_unit: Option<String>,
+    /// Country (C), two letters
+    #[arg(long, value_name = "CODE")]
+    pub country: Option<String>,
+    /// State or province (ST)
+    #[arg(long, value_name = "TEXT")]
+    pub state: Option<String>,
+    /// Location (L)
+    #[arg(long, value_name = "TEXT")]
+    pub location: Option<String>,
+}
+
+/// The kinds of key that can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeyName {
+    /// ECDSA on NIST P-256
+    #[value(alias = "p-256")]
+    P256,
+    /// ECDSA on NIST P-384
+    #[value(alias = "p-384")]
+    P384,
+    /// RSA with 2048 bits
+    #[value(alias = "rsa-2048")]
+    Rsa2048,
+    /// RSA with 3072 bits
+    #[value(alias = "rsa-3072")]
+    Rsa3072,
+    /// RSA with 4096 bits
+    #[value(alias = "rsa-4096")]
+    Rsa4096,
+    /// Ed25519
+    Ed25519,
+}
+
+/// `certgate zone …`
+#[derive(Debug, Subcommand)]
+pub enum ZoneCommand {
+    /// List zones
+    List,
+    /// Create a zone
+    Create {
+        /// Its domain name
+        name: String,
+        /// Account by name or id [default: the local data directory's, or the only one there is]
+        #[arg(long, value_name = "NAME|ID")]
+        account: Option<String>,
+    },
+    /// Delete a zone whose certificates are all revoked
+    Delete {
+        /// Its name or id
+        #[arg(value_name = "NAME|ID")]
+        zone: String,
+    },
+}
+
+/// `certgate token …`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Create a token and print its value, once
+    Create(TokenCreateArgs),
+    /// List tokens
+    List,
+    /// Revoke a token: it stops working at once, for ever
+    Revoke {
+        /// Its id
+        id: String,
+    },
+    /// Ask the server whether the token in use works
+    Verify,
+}
+
+/// `certgate token create`
+#[derive(Debug, Args)]
+pub struct TokenCreateArgs {
+    /// What to call it
+    pub name: String,
+    /// What it may do, such as "SSL and Certificates Read"; may be repeated
+    #[arg(long = "permission", short, value_name = "NAME", required = true)]
+    pub permissions: Vec<String>,
+    /// Zone it may do that in, by name or id; may be repeated [default: every zone]
+    #[arg(long = "zone", value_name = "NAME|ID")]
+    pub zones: Vec<String>,
+    /// When it ends, such as 2027-01-31 or 2027-01-31T12:00:00Z [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub expires: Option<Timestamp>,
+    /// Address or network (CIDR) it may come from; may be repeated [default: anywhere]
+    #[arg(long = "allow-ip", value_name = "ADDRESS", value_parser = parse_network)]
+    pub allow_ips: Vec<String>,
+}
+
+/// `certgate ca …`
+#[derive(Debug, Subcommand)]
+pub enum CaCommand {
+    /// Show the managed authority of an account
+    Show {
+        /// Account by name or id [default: the local data directory's, or the only one there is]
+        #[arg(long, value_name = "NAME|ID")]
+        account: Option<String>,
+    },
+}
+
+fn parse_status(text: &str) -> Result<Status, String> {
+    Status::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = Status::ALL.into_iter().map(Status::name).collect();
+        format!("must be one of {}", names.join(", "))
+    })
+}
+
+/// A date alone is its first instant in UTC.
+fn parse_instant(text: &str) -> Result<Timestamp, String> {
+    let midnight = format!("{text}T00:00:00Z");
+    text.parse()
+        .or_else(|_| midnight.parse())
+        .map_err(|_| "must be a date or a time, such as 2027-01-31 or 2027-01-31T12:00:00Z".to_owned())
+}
+
+fn parse_network(text: &str) -> Result<String, String> {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let longest = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return Err("must be an address or a network, such as 192.0.2.0/24".to_owned()),
+    };
+    match prefix.map(str::parse::<u8>) {
+        None => Ok(text.to_owned()),
+        Some(Ok(length)) if length <= longest => Ok(text.to_owned()),
+        Some(_) => Err(format!("the prefix length must be 0 to {longest}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn issuing_needs_exactly_one_thing_to_issue() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("certgate cert issue --cn a").is_ok());
+        assert!(parse("certgate cert issue --csr - --days 9").is_ok());
+        assert!(parse("certgate cert issue --from n.csv --jobs 2 --p12 --p12-password-file f").is_ok());
+        assert!(parse("certgate cert issue").is_err());
+        assert!(parse("certgate cert issue --cn a --csr b").is_err());
+        assert!(parse("certgate cert issue --csr a --org b").is_err());
+        assert!(parse("certgate cert issue --csr a --p12").is_err());
+        assert!(parse("certgate cert issue --from a --org b").is_err());
+        assert!(parse("certgate cert issue --cn a --jobs 2").is_err());
+    }
+
+    #[test]
+    fn connection_options_may_stand_anywhere_behind_the_noun() {
+        for line in ["certgate cert --api http://a list", "certgate cert list --api http://a"] {
+            let Command::Cert { client, .. } = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+                panic!("{line}")
+            };
+            assert_eq!(client.api.as_deref(), Some("http://a"));
+        }
+    }
+
+    #[test]
+    fn instants_and_networks_are_checked_before_anything_is_sent() {
+        assert_eq!(parse_instant("2027-01-31").unwrap().to_string(), "2027-01-31T00:00:00Z");
+        assert_eq!(parse_instant("2027-01-31T01:00:00+01:00").unwrap().to_string(), "2027-01-31T00:00:00Z");
+        assert!(parse_instant("tomorrow").is_err() && parse_instant("2027-02-30").is_err());
+        for good in ["192.0.2.1", "192.0.2.0/24", "2001:db8::/32"] {
+            assert_eq!(parse_network(good).unwrap(), good);
+        }
+        for bad in ["", "host", "192.0.2.0/33", "2001:db8::/129", "1.2.3.4/", "1.2.3.4/x"] {
+            assert!(parse_network(bad).is_err(), "{bad}");
+        }
+    }
+}

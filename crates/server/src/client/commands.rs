@@ -1,0 +1,66 @@
+//! From what was typed to the function that does it.
+
+use super::output::Screen;
+use super::session::Session;
+use super::{ca, cert, issue, token, zone};
+use crate::cli::{CaCommand, CertCommand, ClientArgs, TokenCommand, ZoneCommand};
+use crate::config::Environment;
+use crate::failure::Failure;
+
+/// `certgate cert …`
+pub fn cert(
+    client: &ClientArgs,
+    environment: &Environment,
+    zone: Option<String>,
+    command: CertCommand,
+) -> Result<(), Failure> {
+    let mut screen = Screen::of_process(client.output);
+    let session = Session::open(client, environment, &mut screen)?;
+    let zone = session.zone(zone.as_deref())?;
+    match command {
+        CertCommand::List(arguments) => cert::list(&session, &zone, &arguments, &mut screen),
+        CertCommand::Show { id } => cert::show(&session, &zone, &id, &mut screen),
+        CertCommand::Issue(arguments) => issue::run(&session, &zone, &arguments, environment, &mut screen),
+        CertCommand::Revoke { ids } => cert::change(&session, &zone, &ids, cert::Change::Revoke, &mut screen),
+        CertCommand::Restore { ids } => {
+            cert::change(&session, &zone, &ids, cert::Change::Restore, &mut screen)
+        }
+        CertCommand::Export { id, out, chain } => {
+            cert::export(&session, &zone, &id, out.as_deref(), chain, &mut screen)
+        }
+    }
+}
+
+/// `certgate zone …`
+pub fn zone(client: &ClientArgs, environment: &Environment, command: ZoneCommand) -> Result<(), Failure> {
+    let mut screen = Screen::of_process(client.output);
+    let session = Session::open(client, environment, &mut screen)?;
+    match command {
+        ZoneCommand::List => zone::list(&session, &mut screen),
+        ZoneCommand::Create { name, account } => {
+            zone::create(&session, &name, account.as_deref(), &mut screen)
+        }
+        ZoneCommand::Delete { zone } => zone::delete(&session, &zone, &mut screen),
+    }
+}
+
+/// `certgate token …`
+pub fn token(client: &ClientArgs, environment: &Environment, command: TokenCommand) -> Result<(), Failure> {
+    let mut screen = Screen::of_process(client.output);
+    let session = Session::open(client, environment, &mut screen)?;
+    match command {
+        TokenCommand::Create(arguments) => token::create(&session, &arguments, &mut screen),
+        TokenCommand::List => token::list(&session, &mut screen),
+        TokenCommand::Revoke { id } => token::revoke(&session, &id, &mut screen),
+        TokenCommand::Verify => token::verify(&session, &mut screen),
+    }
+}
+
+/// `certgate ca …`
+pub fn ca(client: &ClientArgs, environment: &Environment, command: CaCommand) -> Result<(), Failure> {
+    let mut screen = Screen::of_process(client.output);
+    let session = Session::open(client, environment, &mut screen)?;
+    match command {
+        CaCommand::Show { account } => ca::show(&session, account.as_deref(), &mut screen),
+    }
+}

@@ -1,0 +1,99 @@
+//! `client.toml` in the data directory: how the client on the same machine reaches the server.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// The file's name in the data directory.
+pub const FILE: &str = "client.toml";
+
+/// What the client needs to reach the server of this data directory.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalProfile {
+    /// Base address of the management API.
+    pub api: String,
+    /// The token that may do everything.
+    pub token: String,
+    /// The first account.
+    pub account_id: String,
+    /// The first zone.
+    pub zone_id: String,
+}
+
+/// Without the token.
+impl fmt::Debug for LocalProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalProfile").field("api", &self.api).finish_non_exhaustive()
+    }
+}
+
+/// Writes the profile, for its owner's eyes only (0600). It replaces an older one in a single step, and is on disk when
+/// this returns: the token in it exists nowhere else.
+pub fn write(directory: &Path, profile: &LocalProfile) -> io::Result<()> {
+    let text = toml::to_string(profile).map_err(io::Error::other)?;
+    // A temporary file is made with mode 0600 and O_EXCL, so that the token is never readable by others, not even briefly.
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(
+        b"# How `certgate cert list` and the other client commands reach this server. Keep it secret.\n",
+    )?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(directory.join(FILE)).map_err(|error| error.error)?;
+    std::fs::File::open(directory)?.sync_all()
+}
+
+/// The profile of a data directory, if it has one.
+pub fn read(directory: &Path) -> io::Result<Option<LocalProfile>> {
+    let text = match std::fs::read_to_string(directory.join(FILE)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // The parser's error quotes the line, which may be the one with the token.
+    let profile = toml::from_str(&text);
+    profile.map(Some).map_err(|error: toml::de::Error| {
+        io::Error::new(io::ErrorKind::InvalidData, error.message().to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn profile(api: &str) -> LocalProfile {
+        LocalProfile {
+            api: api.to_owned(),
+            token: "sesame-7f3a".to_owned(),
+            account_id: "a".repeat(32),
+            zone_id: "b".repeat(32),
+        }
+    }
+
+    #[test]
+    fn it_round_trips_replaces_and_is_private() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(read(directory.path()).unwrap(), None);
+        for api in ["http://127.0.0.1:1", "http://127.0.0.1:2"] {
+            write(directory.path(), &profile(api)).unwrap();
+            assert_eq!(read(directory.path()).unwrap(), Some(profile(api)));
+        }
+        let mode = std::fs::metadata(directory.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_token_is_in_no_message() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(!format!("{:?}", profile("x")).contains("sesame"));
+        for broken in ["token = \"sesame", "token = \"sesame\"\ntoken = \"sesame\"", "tokn = \"sesame\""] {
+            std::fs::write(directory.path().join(FILE), broken).unwrap();
+            assert!(!format!("{:?}", read(directory.path()).unwrap_err()).contains("sesame"), "{broken}");
+        }
+    }
+}

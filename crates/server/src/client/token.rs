@@ -1,0 +1,170 @@
+//! `certgate token create|list|revoke|verify`.
+
+use std::collections::BTreeMap;
+
+use certgate_model::{PermissionGroup, Scope, TokenId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::output::{Screen, minutes};
+use super::session::Session;
+use crate::cli::TokenCreateArgs;
+use crate::failure::Failure;
+
+const PATH: &str = "/client/v4/user/tokens";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Token {
+    id: String,
+    name: String,
+    status: String,
+    issued_on: String,
+    expires_on: Option<String>,
+    policies: Vec<Policy>,
+    value: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Policy {
+    effect: String,
+    permission_groups: Vec<Group>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Group {
+    id: String,
+    name: Option<String>,
+}
+
+fn token(item: &RawValue) -> Result<Token, Failure> {
+    serde_json::from_str(item.get())
+        .map_err(|error| Failure::failed(format!("the server's answer is not understood: {error}")))
+}
+
+/// `certgate token create`
+pub fn create(session: &Session, arguments: &TokenCreateArgs, screen: &mut Screen) -> Result<(), Failure> {
+    let groups = arguments.permissions.iter().map(|name| group(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut body =
+        json!({ "name": arguments.name, "policies": policies(session, &groups, &arguments.zones)? });
+    if let Some(instant) = arguments.expires {
+        body["expires_on"] = Value::String(instant.to_string());
+    }
+    if !arguments.allow_ips.is_empty() {
+        body["condition"] = json!({ "request.ip": { "in": arguments.allow_ips } });
+    }
+    let answer = session.api.post(PATH, &body)?;
+    if screen.is_json() {
+        return screen.json(&answer.result);
+    }
+    let made: Token = answer.parse()?;
+    let value =
+        made.value.ok_or_else(|| Failure::failed("the server made a token but did not tell its value"))?;
+    screen.say(&format!("token {} ({}), shown this once:", made.name, made.id));
+    screen.data(&format!("{value}\n"))
+}
+
+/// The permission of that name or id, in any letter case.
+fn group(name: &str) -> Result<PermissionGroup, Failure> {
+    let named = PermissionGroup::ALL.into_iter().find(|group| group.name().eq_ignore_ascii_case(name.trim()));
+    named.or_else(|| name.trim().parse().ok()).ok_or_else(|| {
+        let names: Vec<_> = PermissionGroup::ALL.iter().map(|group| format!("{:?}", group.name())).collect();
+        Failure::usage(format!("there is no permission {name:?}"))
+            .hint(format!("use one of {}", names.join(", ")))
+    })
+}
+
+/// One policy for each kind of thing that the permissions are about, because a permission counts only on its own kind.
+fn policies(session: &Session, groups: &[PermissionGroup], zones: &[String]) -> Result<Vec<Value>, Failure> {
+    let mut by_scope: BTreeMap<&'static str, (Scope, Vec<Value>)> = BTreeMap::new();
+    for group in groups {
+        let of_scope = by_scope.entry(group.scope().name()).or_insert_with(|| (group.scope(), Vec::new()));
+        of_scope.1.push(json!({ "id": group.id() }));
+    }
+    let mut policies = Vec::new();
+    for (scope, groups) in by_scope.into_values() {
+        let resources: Vec<String> = match scope {
+            Scope::Zone if !zones.is_empty() => {
+                let ids = zones.iter().map(|zone| session.zone_named(zone)).collect::<Result<Vec<_>, _>>()?;
+                ids.iter().map(|id| format!("{}.{id}", scope.name())).collect()
+            }
+            Scope::Zone | Scope::Account => vec![format!("{}.*", scope.name())],
+            Scope::User => vec![format!("{}.{}", scope.name(), user(session)?)],
+        };
+        let resources: BTreeMap<_, _> = resources.into_iter().map(|resource| (resource, "*")).collect();
+        policies.push(json!({ "effect": "allow", "permission_groups": groups, "resources": resources }));
+    }
+    Ok(policies)
+}
+
+fn user(session: &Session) -> Result<String, Failure> {
+    #[derive(Deserialize)]
+    struct User {
+        id: String,
+    }
+    Ok(session.api.get("/client/v4/user")?.parse::<User>()?.id)
+}
+
+/// `certgate token list`
+pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
+    let items = session.every(PATH)?;
+    if screen.is_json() {
+        return screen.json_of(&items);
+    }
+    let tokens = items.iter().map(|item| token(item)).collect::<Result<Vec<_>, _>>()?;
+    let rows = tokens.into_iter().map(|token| {
+        let permissions = permissions(&token.policies);
+        let expires = token.expires_on.as_deref().map_or_else(|| "never".to_owned(), minutes);
+        vec![token.id, token.name, token.status, minutes(&token.issued_on), expires, permissions]
+    });
+    screen.table(&["id", "name", "status", "issued", "expires", "permissions"], rows)
+}
+
+fn permissions(policies: &[Policy]) -> String {
+    let named = policies.iter().flat_map(|policy| {
+        let prefix = if policy.effect == "deny" { "not " } else { "" };
+        policy.permission_groups.iter().map(move |group| {
+            let known = group.id.parse().map(PermissionGroup::name).ok();
+            format!("{prefix}{}", group.name.as_deref().or(known).unwrap_or(&group.id))
+        })
+    });
+    named.collect::<Vec<_>>().join(", ")
+}
+
+/// `certgate token revoke`
+pub fn revoke(session: &Session, id: &str, screen: &mut Screen) -> Result<(), Failure> {
+    let id: TokenId = id.trim().parse().map_err(|_| {
+        Failure::usage("that is no token id: it has 32 hexadecimal digits")
+            .hint("`certgate token list` shows the ids")
+    })?;
+    let answer = session.api.delete(&format!("{PATH}/{id}"))?;
+    if screen.is_json() {
+        return screen.json(&answer.result);
+    }
+    screen.say(&format!("revoked token {id}"));
+    Ok(())
+}
+
+/// `certgate token verify`
+pub fn verify(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
+    let answer = session.api.get(&format!("{PATH}/verify"))?;
+    if screen.is_json() {
+        return screen.json(&answer.result);
+    }
+    let verified: Token = answer.parse()?;
+    screen.fields(&[
+        ("id", verified.id),
+        ("status", verified.status),
+        ("expires", verified.expires_on.unwrap_or_else(|| "never".to_owned())),
+    ])?;
+    for message in &answer.messages {
+        screen.say(message);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

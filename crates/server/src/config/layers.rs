@@ -1,0 +1,222 @@
+//! Flags over environment over file over defaults: which text every setting has, and where it came from.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::ConfigError;
+use super::setting::{ENVIRONMENT_PREFIX, Given, Id, SETTINGS, Setting};
+
+/// The file that is read when none is named and it exists.
+pub const FILE_DEFAULT: &str = "certgate.toml";
+
+/// Longest configuration file that is read: twenty settings fit a thousand times.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Variables that are not settings of the server.
+pub const CLIENT_VARIABLES: &[&str] = &[
+    "CERTGATE_API",
+    "CERTGATE_API_CA",
+    "CERTGATE_CONFIG",
+    "CERTGATE_P12_PASSWORD",
+    "CERTGATE_TOKEN",
+    "CERTGATE_ZONE",
+];
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A flag.
+    Flag(String),
+    /// An environment variable.
+    Environment(String),
+    /// The file.
+    File(PathBuf),
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "flag --{flag}"),
+            Self::Environment(variable) => write!(f, "environment {variable}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// The environment variables that concern certgate. Never printed: tokens and keys are among them.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Those of `variables` that begin with `CERTGATE_`; empty ones count as absent.
+    pub fn from_variables(
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let mut found = BTreeMap::new();
+        for (name, value) in variables {
+            let Ok(name) = name.into_string() else { continue };
+            if !name.starts_with(ENVIRONMENT_PREFIX) {
+                continue;
+            }
+            let value = value.into_string().map_err(|_| ConfigError::new(format!("{name} is not UTF-8")))?;
+            if !value.is_empty() {
+                found.insert(name, value);
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// The value of a variable.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+/// What the command line says about settings.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// The settings given, by name.
+    pub given: Vec<(&'static str, String)>,
+    /// `--config FILE`.
+    pub file: Option<PathBuf>,
+}
+
+/// The text of every setting and where it came from.
+#[derive(Clone)]
+pub struct Layers {
+    values: Vec<Option<String>>,
+    sources: Vec<Source>,
+}
+
+impl Layers {
+    /// Gathers the texts. `directory` is where `certgate.toml` is looked for when no file is named.
+    pub fn gather(flags: &Flags, environment: &Environment, directory: &Path) -> Result<Self, ConfigError> {
+        let mut layers = Self {
+            values: SETTINGS.iter().map(|setting| setting.default.map(str::to_owned)).collect(),
+            sources: vec![Source::Default; SETTINGS.len()],
+        };
+        let named = flags.file.clone().or_else(|| environment.variable("CERTGATE_CONFIG").map(PathBuf::from));
+        if let Some((path, text)) = read_file(named, directory)? {
+            layers.add_file(&path, &text)?;
+        }
+        layers.add_environment(environment)?;
+        for (name, text) in &flags.given {
+            let setting = SETTINGS.iter().find(|setting| setting.name == *name);
+            let setting = setting.expect("the flags are made from the table");
+            layers.put(setting, text.clone(), Source::Flag(setting.flag()));
+        }
+        Ok(layers)
+    }
+
+    /// The text of a setting.
+    pub fn text(&self, key: Id) -> Option<&str> {
+        self.values[key as usize].as_deref()
+    }
+
+    /// Where it came from.
+    pub fn source(&self, key: Id) -> &Source {
+        &self.sources[key as usize]
+    }
+
+    fn put(&mut self, setting: &Setting, text: String, source: Source) {
+        self.values[setting.key as usize] = Some(text);
+        self.sources[setting.key as usize] = source;
+    }
+
+    fn add_file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
+        let shown = path.display();
+        // The parser's own message quotes the line; a line of a configuration file may hold a secret by mistake.
+        let table = toml::from_str::<toml::Table>(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            ConfigError::new(format!("{shown}, line {line}: {}", error.message()))
+        })?;
+        for (name, value) in table {
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+                return Err(unknown(
+                    &format!("key `{}` in {shown}", name.escape_debug()),
+                    &name,
+                    |setting| setting.name.to_owned(),
+                ));
+            };
+            if setting.given == Given::EnvironmentOnly {
+                return Err(ConfigError::new(format!(
+                    "{name} in {shown}: a secret does not belong into the file; use the environment variable {}",
+                    setting.variable()
+                )));
+            }
+            let text = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Boolean(switch) => switch.to_string(),
+                _ => {
+                    return Err(ConfigError::new(format!(
+                        "{name} in {shown} must be a text, a number or true/false"
+                    )));
+                }
+            };
+            self.put(setting, text, Source::File(path.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
+        for (variable, text) in &environment.0 {
+            if CLIENT_VARIABLES.contains(&variable.as_str()) || is_of_kubernetes(variable) {
+                continue;
+            }
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == *variable) else {
+                return Err(unknown(
+                    &format!("environment variable {variable}"),
+                    variable,
+                    Setting::variable,
+                ));
+            };
+            self.put(setting, text.clone(), Source::Environment(variable.clone()));
+        }
+        Ok(())
+    }
+}
+
+fn read_file(named: Option<PathBuf>, directory: &Path) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let (path, must_exist) = match named {
+        Some(path) => (path, true),
+        None => (directory.join(FILE_DEFAULT), false),
+    };
+    match read_limited(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => Ok(None),
+        Err(error) => Err(ConfigError::new(format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+fn read_limited(path: &Path) -> io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
+    }
+    Ok(text)
+}
+
+/// A Kubernetes service called `certgate` puts variables such as `CERTGATE_SERVICE_HOST` and `CERTGATE_PORT_8787_TCP`
+/// into every pod of its namespace; nobody meant them as settings.
+fn is_of_kubernetes(variable: &str) -> bool {
+    let rest = variable.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or_default();
+    rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")
+}
+
+fn unknown(what: &str, given: &str, spelling: impl Fn(&Setting) -> String) -> ConfigError {
+    let nearest = SETTINGS
+        .iter()
+        .map(spelling)
+        .min_by_key(|name| strsim::damerau_levenshtein(name, given))
+        .expect("the table is not empty");
+    ConfigError::new(format!("unknown {what}; the nearest known one is `{nearest}`"))
+}

@@ -1,0 +1,288 @@
+//! The configuration of the server: flags over `CERTGATE_*` over `certgate.toml` over defaults, parsed once.
+
+mod flags;
+mod layers;
+mod setting;
+mod show;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use certgate_authority::MasterKey;
+use certgate_model::KeyAlgorithm;
+
+pub use flags::{InitFlags, ServeFlags};
+pub use layers::{Environment, Flags, Layers};
+pub use setting::{Id, Setting};
+pub use show::{Shown, reference, show};
+
+use crate::failure::Failure;
+
+/// Longest `validity_days_max`: beyond it `notAfter` could pass the year 9999, where RFC 5280 §4.1.2.5 ends.
+const VALIDITY_DAYS_CEILING: u32 = 36_500;
+
+/// The configuration is wrong; the text says where and how. It never holds the value of a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.0)
+    }
+}
+
+/// Everything the server needs to know, already checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Directory of the database, the master key and `client.toml`.
+    pub data_dir: PathBuf,
+    /// Address of the management API. Port 0 means any.
+    pub listen: SocketAddr,
+    /// How the management API is protected on its way.
+    pub management: Management,
+    /// Address of the public responder. Port 0 means any.
+    pub public_listen: SocketAddr,
+    /// Base address of the public responder as certificates name it, without a slash at the end. [`None`]: `http://`
+    /// and the address that the public responder is bound to; see [`Config::public_url`].
+    pub public_url: Option<String>,
+    /// Where the key comes from that seals the authorities' keys.
+    pub master_key: MasterKeySource,
+    /// Key of new authorities.
+    pub authority_algorithm: KeyAlgorithm,
+    /// Longest validity a certificate can be given, in days.
+    pub validity_days_max: u32,
+    /// How many certificates a zone can hold; [`None`] is any number.
+    pub zone_certificates_max: Option<u64>,
+    /// How many requests a token may make in a minute; [`None`] is any number.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// How many connections a listener holds open at once.
+    pub connections_max: NonZeroUsize,
+    /// How long a request may take, its body included.
+    pub request_timeout: Duration,
+    /// What to log, as a `tracing` filter.
+    pub log: String,
+    /// How to log.
+    pub log_format: LogFormat,
+}
+
+/// How the management API is protected on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Management {
+    /// Not at all: a loopback address, or the operator said so by name.
+    Cleartext,
+    /// TLS with these PEM files.
+    Tls {
+        /// The certificate chain.
+        certificate: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+}
+
+/// Where the master key comes from.
+#[derive(Debug, Clone)]
+pub enum MasterKeySource {
+    /// A file, which the first start makes.
+    File(PathBuf),
+    /// `CERTGATE_MASTER_KEY`.
+    Environment(Arc<MasterKey>),
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads the meaning of the gathered texts.
+    pub fn parse(layers: &Layers) -> Result<Self, ConfigError> {
+        let read = Reader(layers);
+        let data_dir = read.path(Id::DataDir).expect("has a default");
+        let listen = read.address(Id::Listen)?;
+        let public_listen = read.address(Id::PublicListen)?;
+        let config = Self {
+            management: read.management(listen)?,
+            public_url: read.public_url(public_listen)?,
+            master_key: read.master_key(&data_dir)?,
+            authority_algorithm: read
+                .with(Id::AuthorityAlgorithm, |text| {
+                    KeyAlgorithm::from_name(text).map_err(|error| error.to_string())
+                })?
+                .unwrap_or_default(),
+            validity_days_max: read
+                .number(Id::ValidityDaysMax, 1, VALIDITY_DAYS_CEILING.into())?
+                .map_or(VALIDITY_DAYS_CEILING, |days| days as u32),
+            zone_certificates_max: read.number(Id::ZoneCertificatesMax, 0, i64::MAX as u64)?,
+            requests_per_minute: read
+                .number(Id::RequestsPerMinute, 1, u32::MAX.into())?
+                .and_then(|number| NonZeroU32::new(number as u32)),
+            connections_max: read
+                .number(Id::ConnectionsMax, 1, 1 << 20)?
+                .and_then(|number| NonZeroUsize::new(number as usize))
+                .unwrap_or(NonZeroUsize::MIN),
+            request_timeout: read
+                .number(Id::RequestTimeoutSeconds, 1, 3600)?
+                .and_then(NonZeroU64::new)
+                .map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.get())),
+            log: read
+                .with(Id::Log, |text| match text.parse::<tracing_subscriber::EnvFilter>() {
+                    Ok(_) => Ok(text.to_owned()),
+                    Err(error) => Err(format!("is no log filter: {error}")),
+                })?
+                .unwrap_or_default(),
+            log_format: read
+                .with(Id::LogFormat, |text| match text {
+                    "text" => Ok(LogFormat::Text),
+                    "json" => Ok(LogFormat::Json),
+                    _ => Err("must be text or json".to_owned()),
+                })?
+                .unwrap_or(LogFormat::Text),
+            data_dir,
+            listen,
+            public_listen,
+        };
+        Ok(config)
+    }
+
+    /// Base address of the public responder when it is bound to `bound`.
+    pub fn public_url(&self, bound: SocketAddr) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{bound}"))
+    }
+
+    /// The base address by which a client on this machine reaches the management API bound to `bound`.
+    pub fn api_url(&self, bound: SocketAddr) -> String {
+        let scheme = match self.management {
+            Management::Cleartext => "http",
+            Management::Tls { .. } => "https",
+        };
+        let reachable = match bound.ip() {
+            IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(address) if address.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+            address => address,
+        };
+        format!("{scheme}://{}", SocketAddr::new(reachable, bound.port()))
+    }
+}
+
+/// The data directory alone, for the client, which must not fail because of a setting it does not use.
+pub fn data_dir(layers: &Layers) -> PathBuf {
+    Reader(layers).path(Id::DataDir).expect("has a default")
+}
+
+struct Reader<'a>(&'a Layers);
+
+impl Reader<'_> {
+    /// What `parse` makes of the text, its complaint completed with the name, the value and the source.
+    fn with<T>(&self, key: Id, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, ConfigError> {
+        let Some(text) = self.0.text(key) else { return Ok(None) };
+        match parse(text) {
+            Ok(value) => Ok(Some(value)),
+            Err(complaint) => Err(self.error(key, &complaint)),
+        }
+    }
+
+    fn error(&self, key: Id, complaint: &str) -> ConfigError {
+        let setting = Setting::of(key);
+        let value = match self.0.text(key) {
+            Some(text) if !setting.is_secret() => format!(" = {text:?}"),
+            _ => String::new(),
+        };
+        ConfigError::new(format!("{}{value} (from {}): {complaint}", setting.name, self.0.source(key)))
+    }
+
+    fn path(&self, key: Id) -> Option<PathBuf> {
+        self.0.text(key).map(PathBuf::from)
+    }
+
+    fn address(&self, key: Id) -> Result<SocketAddr, ConfigError> {
+        let parsed = self.with(key, |text| {
+            text.parse()
+                .map_err(|_| "must be an address and a port, such as 127.0.0.1:8787 or [::1]:8787".to_owned())
+        })?;
+        Ok(parsed.expect("has a default"))
+    }
+
+    fn number(&self, key: Id, least: u64, most: u64) -> Result<Option<u64>, ConfigError> {
+        self.with(key, |text| match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => Ok(number),
+            _ => Err(format!("must be a whole number from {least} to {most}")),
+        })
+    }
+
+    fn management(&self, listen: SocketAddr) -> Result<Management, ConfigError> {
+        let allowed = self.with(Id::AllowCleartextManagement, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("must be true or false".to_owned()),
+        })?;
+        match (self.path(Id::TlsCertificate), self.path(Id::TlsKey)) {
+            (Some(certificate), Some(key)) => Ok(Management::Tls { certificate, key }),
+            (Some(_), None) => Err(self.error(Id::TlsCertificate, "needs tls_key too")),
+            (None, Some(_)) => Err(self.error(Id::TlsKey, "needs tls_certificate too")),
+            (None, None) if listen.ip().is_loopback() || allowed == Some(true) => Ok(Management::Cleartext),
+            (None, None) => Err(self.error(
+                Id::Listen,
+                "others can reach this address, and tokens would cross the network in clear text: set tls_certificate \
+                 and tls_key, or allow_cleartext_management if something in front does TLS",
+            )),
+        }
+    }
+
+    fn public_url(&self, public_listen: SocketAddr) -> Result<Option<String>, ConfigError> {
+        let given =
+            self.with(Id::PublicUrl, |text| {
+                let text = text.trim_end_matches('/');
+                let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+                let plain = |rest: &str| {
+                    rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>\\".contains(&byte))
+                };
+                match rest {
+                    Some(rest) if !rest.is_empty() && !rest.starts_with(['/', ':']) && plain(rest) => {
+                        Ok(text.to_owned())
+                    }
+                    _ => Err("must be an address such as http://certs.example.com, without user, ? and #"
+                        .to_owned()),
+                }
+            })?;
+        if given.is_none() && public_listen.ip().is_unspecified() {
+            return Err(self.error(
+                Id::PublicListen,
+                "is no address that others can call, and certificates name one: set public_url",
+            ));
+        }
+        Ok(given)
+    }
+
+    fn master_key(&self, data_dir: &Path) -> Result<MasterKeySource, ConfigError> {
+        let key = self.with(Id::MasterKey, |text| match MasterKey::from_text(text) {
+            Ok(key) => Ok(Arc::new(key)),
+            Err(error) => Err(format!("{error}; make one with: openssl rand -hex 32")),
+        })?;
+        match (key, self.path(Id::MasterKeyFile)) {
+            (Some(_), Some(_)) => Err(self.error(
+                Id::MasterKeyFile,
+                "CERTGATE_MASTER_KEY is set as well, and only one of them can be the key: unset the other",
+            )),
+            (Some(key), None) => Ok(MasterKeySource::Environment(key)),
+            (None, Some(path)) => Ok(MasterKeySource::File(path)),
+            (None, None) => Ok(MasterKeySource::File(data_dir.join("master.key"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

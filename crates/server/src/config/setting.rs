@@ -1,0 +1,268 @@
+//! Every setting of the server, once. Flags, environment variables, keys of the file, `certgate config` and the
+//! reference in the documentation are all made from this table.
+
+/// Names a setting in code; the order is that of [`SETTINGS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Id {
+    DataDir,
+    Listen,
+    PublicListen,
+    PublicUrl,
+    MasterKeyFile,
+    MasterKey,
+    TlsCertificate,
+    TlsKey,
+    AllowCleartextManagement,
+    AuthorityAlgorithm,
+    ValidityDaysMax,
+    ZoneCertificatesMax,
+    RequestsPerMinute,
+    ConnectionsMax,
+    RequestTimeoutSeconds,
+    Log,
+    LogFormat,
+}
+
+/// Where a setting may be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Given {
+    /// As a flag, in the environment and in the file.
+    Anywhere,
+    /// In the environment only: process arguments are visible to others, and a configuration file gets copied around.
+    EnvironmentOnly,
+}
+
+/// What form the value has on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A value, described by this word.
+    Value(&'static str),
+    /// A value that is also a file or directory to complete.
+    Path(&'static str),
+    /// `true` or `false`; the bare flag means `true`.
+    Switch,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name in code.
+    pub key: Id,
+    /// Its name in the file; the flag has hyphens, the environment variable is `CERTGATE_` and capitals.
+    pub name: &'static str,
+    /// What form its value has.
+    pub shape: Shape,
+    /// Where it may be given.
+    pub given: Given,
+    /// Its default, as one would write it. [`None`]: unset, or derived from other settings as the help says.
+    pub default: Option<&'static str>,
+    /// Whether `certgate init` uses it too.
+    pub init: bool,
+    /// What it does; one line.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// The setting of that key.
+    pub fn of(key: Id) -> &'static Self {
+        &SETTINGS[key as usize]
+    }
+
+    /// Its flag without the two hyphens.
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// Its environment variable.
+    pub fn variable(&self) -> String {
+        format!("{ENVIRONMENT_PREFIX}{}", self.name.to_uppercase())
+    }
+
+    /// Whether its value must not be shown.
+    pub fn is_secret(&self) -> bool {
+        self.given == Given::EnvironmentOnly
+    }
+}
+
+/// What the environment variables of certgate begin with.
+pub const ENVIRONMENT_PREFIX: &str = "CERTGATE_";
+
+/// The table.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: Id::DataDir,
+        name: "data_dir",
+        shape: Shape::Path("DIR"),
+        given: Given::Anywhere,
+        default: Some("./certgate-data"),
+        init: true,
+        help: "Directory of the database, the master key and client.toml",
+    },
+    Setting {
+        key: Id::Listen,
+        name: "listen",
+        shape: Shape::Value("ADDRESS"),
+        given: Given::Anywhere,
+        default: Some("127.0.0.1:8787"),
+        init: true,
+        help: "Address and port of the management API",
+    },
+    Setting {
+        key: Id::PublicListen,
+        name: "public_listen",
+        shape: Shape::Value("ADDRESS"),
+        given: Given::Anywhere,
+        default: Some("127.0.0.1:8788"),
+        init: true,
+        help: "Address and port of the public responder (CRL, OCSP, authority certificates)",
+    },
+    Setting {
+        key: Id::PublicUrl,
+        name: "public_url",
+        shape: Shape::Value("URL"),
+        given: Given::Anywhere,
+        default: None,
+        init: true,
+        help: "Base address of the public responder as certificates name it, frozen when an authority is made \
+               [default: http://<public listen address>]",
+    },
+    Setting {
+        key: Id::MasterKeyFile,
+        name: "master_key_file",
+        shape: Shape::Path("FILE"),
+        given: Given::Anywhere,
+        default: None,
+        init: true,
+        help: "File of the key that seals the authorities' keys [default: master.key in the data directory]",
+    },
+    Setting {
+        key: Id::MasterKey,
+        name: "master_key",
+        shape: Shape::Value("KEY"),
+        given: Given::EnvironmentOnly,
+        default: None,
+        init: true,
+        help: "The key itself instead of a file: 64 hexadecimal digits",
+    },
+    Setting {
+        key: Id::TlsCertificate,
+        name: "tls_certificate",
+        shape: Shape::Path("FILE"),
+        given: Given::Anywhere,
+        default: None,
+        init: true,
+        help: "PEM file with the certificate chain of the management API; needs tls_key too [default: no TLS]",
+    },
+    Setting {
+        key: Id::TlsKey,
+        name: "tls_key",
+        shape: Shape::Path("FILE"),
+        given: Given::Anywhere,
+        default: None,
+        init: true,
+        help: "PEM file with the private key of tls_certificate",
+    },
+    Setting {
+        key: Id::AllowCleartextManagement,
+        name: "allow_cleartext_management",
+        shape: Shape::Switch,
+        given: Given::Anywhere,
+        default: Some("false"),
+        init: true,
+        help: "Serve the management API without TLS on an address that others can reach",
+    },
+    Setting {
+        key: Id::AuthorityAlgorithm,
+        name: "authority_algorithm",
+        shape: Shape::Value("NAME"),
+        given: Given::Anywhere,
+        default: Some("P-256"),
+        init: true,
+        help: "Key of new authorities: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519",
+    },
+    Setting {
+        key: Id::ValidityDaysMax,
+        name: "validity_days_max",
+        shape: Shape::Value("DAYS"),
+        given: Given::Anywhere,
+        default: Some("5475"),
+        init: false,
+        help: "Longest validity a certificate can be given",
+    },
+    Setting {
+        key: Id::ZoneCertificatesMax,
+        name: "zone_certificates_max",
+        shape: Shape::Value("NUMBER"),
+        given: Given::Anywhere,
+        default: None,
+        init: false,
+        help: "Quota: how many certificates a zone can hold [default: no limit]",
+    },
+    Setting {
+        key: Id::RequestsPerMinute,
+        name: "requests_per_minute",
+        shape: Shape::Value("NUMBER"),
+        given: Given::Anywhere,
+        default: None,
+        init: false,
+        help: "How many requests a token may make in a minute [default: no limit]",
+    },
+    Setting {
+        key: Id::ConnectionsMax,
+        name: "connections_max",
+        shape: Shape::Value("NUMBER"),
+        given: Given::Anywhere,
+        default: Some("1024"),
+        init: false,
+        help: "How many connections a listener holds open at once",
+    },
+    Setting {
+        key: Id::RequestTimeoutSeconds,
+        name: "request_timeout_seconds",
+        shape: Shape::Value("SECONDS"),
+        given: Given::Anywhere,
+        default: Some("30"),
+        init: false,
+        help: "How long a request may take, its body included",
+    },
+    Setting {
+        key: Id::Log,
+        name: "log",
+        shape: Shape::Value("FILTER"),
+        given: Given::Anywhere,
+        default: Some("info"),
+        init: true,
+        help: "What to log: error, warn, info, debug, or a filter such as info,certgate_api=debug",
+    },
+    Setting {
+        key: Id::LogFormat,
+        name: "log_format",
+        shape: Shape::Value("FORMAT"),
+        given: Given::Anywhere,
+        default: Some("text"),
+        init: true,
+        help: "How to log: text or json",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_keys_and_names_are_unique() {
+        for (index, setting) in SETTINGS.iter().enumerate() {
+            assert_eq!(setting.key as usize, index, "{}", setting.name);
+            assert_eq!(SETTINGS.iter().filter(|other| other.name == setting.name).count(), 1);
+        }
+        assert_eq!(SETTINGS.len(), Id::LogFormat as usize + 1);
+    }
+
+    #[test]
+    fn secrets_have_no_default_and_no_flag() {
+        for setting in SETTINGS.iter().filter(|setting| setting.is_secret()) {
+            assert_eq!((setting.default, setting.given), (None, Given::EnvironmentOnly));
+        }
+        assert!(Setting::of(Id::MasterKey).is_secret());
+    }
+}

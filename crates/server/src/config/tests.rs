@@ -1,0 +1,179 @@
+use super::layers::Source;
+use super::*;
+
+const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::from_variables(variables.iter().map(|(name, value)| (name.into(), value.into()))).unwrap()
+}
+
+fn gather(
+    file: &str,
+    variables: &[(&str, &str)],
+    flags: &[(&'static str, &str)],
+) -> Result<Layers, ConfigError> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("certgate.toml");
+    std::fs::write(&path, file).unwrap();
+    let given = flags.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+    Layers::gather(&Flags { given, file: None }, &environment(variables), directory.path())
+}
+
+fn parse(
+    file: &str,
+    variables: &[(&str, &str)],
+    flags: &[(&'static str, &str)],
+) -> Result<Config, ConfigError> {
+    Config::parse(&gather(file, variables, flags)?)
+}
+
+fn error(file: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)]) -> String {
+    let told = parse(file, variables, flags).unwrap_err().to_string();
+    // The name of the temporary directory is different every time.
+    match (told.find("certgate.toml"), told.split_whitespace().find(|word| word.contains("certgate.toml"))) {
+        (Some(at), Some(word)) => {
+            let directory = &word[..word.find("certgate.toml").unwrap()];
+            format!("{}DIR/{}", told[..at].strip_suffix(directory).unwrap(), &told[at..])
+        }
+        _ => told,
+    }
+}
+
+#[test]
+fn flags_win_over_the_environment_over_the_file_over_defaults() {
+    let file = "listen = \"127.0.0.1:1\"\nconnections_max = 10\nvalidity_days_max = 30\n";
+    let variables = [("CERTGATE_LISTEN", "127.0.0.1:2"), ("CERTGATE_CONNECTIONS_MAX", "20")];
+    let layers = gather(file, &variables, &[("listen", "127.0.0.1:3")]).unwrap();
+    let config = Config::parse(&layers).unwrap();
+    assert_eq!(config.listen.port(), 3);
+    assert_eq!(*layers.source(Id::Listen), Source::Flag("listen".to_owned()));
+    assert_eq!(config.connections_max.get(), 20);
+    assert_eq!(
+        *layers.source(Id::ConnectionsMax),
+        Source::Environment("CERTGATE_CONNECTIONS_MAX".to_owned())
+    );
+    assert_eq!(config.validity_days_max, 30);
+    assert!(
+        matches!(layers.source(Id::ValidityDaysMax), Source::File(path) if path.ends_with("certgate.toml"))
+    );
+    assert_eq!(config.public_listen.port(), 8788);
+    assert_eq!(*layers.source(Id::PublicListen), Source::Default);
+}
+
+#[test]
+fn defaults_are_as_documented() {
+    let config = parse("", &[], &[]).unwrap();
+    assert_eq!(config.data_dir, Path::new("./certgate-data"));
+    assert_eq!(config.listen, "127.0.0.1:8787".parse().unwrap());
+    assert_eq!(config.public_url("127.0.0.1:8788".parse().unwrap()), "http://127.0.0.1:8788");
+    assert_eq!(config.management, Management::Cleartext);
+    assert_eq!(config.authority_algorithm, KeyAlgorithm::P256);
+    assert_eq!((config.validity_days_max, config.zone_certificates_max), (5475, None));
+    assert_eq!((config.requests_per_minute, config.connections_max.get()), (None, 1024));
+    assert_eq!(config.request_timeout, Duration::from_secs(30));
+    assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
+    let MasterKeySource::File(path) = config.master_key else { panic!("the master key comes from a file") };
+    assert_eq!(path, Path::new("./certgate-data/master.key"));
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_nearest_known_one() {
+    insta::assert_snapshot!(error("conections_max = 5", &[], &[]), @"unknown key `conections_max` in DIR/certgate.toml; the nearest known one is `connections_max`");
+    insta::assert_snapshot!(error("", &[("CERTGATE_LISTN", "x")], &[]), @"unknown environment variable CERTGATE_LISTN; the nearest known one is `CERTGATE_LISTEN`");
+    insta::assert_snapshot!(error("[server]\nlisten = 1", &[], &[]), @"unknown key `server` in DIR/certgate.toml; the nearest known one is `listen`");
+}
+
+#[test]
+fn variables_of_the_client_and_of_kubernetes_are_no_settings() {
+    let variables = [
+        ("CERTGATE_TOKEN", "t"),
+        ("CERTGATE_P12_PASSWORD", "p"),
+        ("CERTGATE_SERVICE_HOST", "10.0.0.1"),
+        ("CERTGATE_PORT", "tcp://10.0.0.1:8787"),
+        ("CERTGATE_PORT_8787_TCP_ADDR", "10.0.0.1"),
+        ("CERTGATE_LISTEN", ""),
+    ];
+    assert_eq!(parse("", &variables, &[]).unwrap().listen.port(), 8787);
+}
+
+#[test]
+fn wrong_values_are_refused_with_their_source() {
+    insta::assert_snapshot!(error("listen = \"nowhere\"", &[], &[]), @r#"listen = "nowhere" (from file DIR/certgate.toml): must be an address and a port, such as 127.0.0.1:8787 or [::1]:8787"#);
+    insta::assert_snapshot!(error("", &[("CERTGATE_VALIDITY_DAYS_MAX", "0")], &[]), @r#"validity_days_max = "0" (from environment CERTGATE_VALIDITY_DAYS_MAX): must be a whole number from 1 to 36500"#);
+    insta::assert_snapshot!(error("", &[], &[("authority_algorithm", "dsa")]), @r#"authority_algorithm = "dsa" (from flag --authority-algorithm): unknown key algorithm "dsa": use one of P-256, P-384, RSA-2048, RSA-3072, RSA-4096, Ed25519"#);
+    insta::assert_snapshot!(error("", &[], &[("log_format", "xml")]), @r#"log_format = "xml" (from flag --log-format): must be text or json"#);
+    insta::assert_snapshot!(error("listen = [1]", &[], &[]), @"listen in DIR/certgate.toml must be a text, a number or true/false");
+    insta::assert_snapshot!(error("a = 1\nlisten 5", &[], &[]), @"DIR/certgate.toml, line 2: key with no value, expected `=`");
+    insta::assert_snapshot!(error("tls_key = \"k\"", &[], &[]), @r#"tls_key = "k" (from file DIR/certgate.toml): needs tls_certificate too"#);
+}
+
+#[test]
+fn clear_text_on_a_public_address_must_be_allowed_by_name() {
+    let public = ("listen", "0.0.0.0:8787");
+    insta::assert_snapshot!(error("", &[], &[public]), @r#"listen = "0.0.0.0:8787" (from flag --listen): others can reach this address, and tokens would cross the network in clear text: set tls_certificate and tls_key, or allow_cleartext_management if something in front does TLS"#);
+    assert!(parse("allow_cleartext_management = true", &[], &[public]).is_ok());
+    assert!(parse("allow_cleartext_management = false", &[], &[public]).is_err());
+    let tls = parse("tls_certificate = \"c\"\ntls_key = \"k\"", &[], &[public]).unwrap();
+    assert_eq!(tls.management, Management::Tls { certificate: "c".into(), key: "k".into() });
+    assert_eq!(tls.api_url("0.0.0.0:8787".parse().unwrap()), "https://127.0.0.1:8787");
+    assert!(parse("", &[], &[("listen", "[::1]:0")]).is_ok());
+}
+
+#[test]
+fn certificates_never_name_an_address_that_nobody_can_call() {
+    insta::assert_snapshot!(error("", &[], &[("public_listen", "0.0.0.0:80")]), @r#"public_listen = "0.0.0.0:80" (from flag --public-listen): is no address that others can call, and certificates name one: set public_url"#);
+    let flags = [("public_listen", "0.0.0.0:80"), ("public_url", "http://certs.example.com/pki/")];
+    assert_eq!(parse("", &[], &flags).unwrap().public_url.as_deref(), Some("http://certs.example.com/pki"));
+    for bad in [
+        "certs.example.com",
+        "ftp://x",
+        "http://",
+        "http:///x",
+        "http://a b",
+        "http://u@h",
+        "http://h?x",
+        "http://:80",
+    ] {
+        assert!(parse("", &[], &[("public_url", bad)]).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_master_key_is_read_in_hex_and_never_shown() {
+    for text in [HEX, &HEX.to_uppercase()] {
+        let layers = gather("", &[("CERTGATE_MASTER_KEY", text)], &[]).unwrap();
+        let config = Config::parse(&layers).unwrap();
+        let MasterKeySource::Environment(key) = &config.master_key else { panic!("the key is the variable") };
+        assert_eq!(key.to_text().as_str(), HEX);
+        let everything = format!("{config:?}{:?}", show(&layers, &config));
+        assert!(!everything.contains(text) && everything.contains("********"));
+    }
+    for bad in ["short", &HEX[2..], &"z".repeat(64)] {
+        let told = error("", &[("CERTGATE_MASTER_KEY", bad)], &[]);
+        assert!(told.contains("64 hexadecimal digits") && !told.contains(bad), "{told}");
+    }
+    let both = error("master_key_file = \"k\"", &[("CERTGATE_MASTER_KEY", HEX)], &[]);
+    assert!(both.contains("CERTGATE_MASTER_KEY is set as well"), "{both}");
+    let in_file = error(&format!("master_key = \"{HEX}\""), &[], &[]);
+    assert!(
+        in_file.contains("environment variable CERTGATE_MASTER_KEY") && !in_file.contains(HEX),
+        "{in_file}"
+    );
+}
+
+#[test]
+fn a_named_file_must_exist() {
+    let flags = Flags { given: Vec::new(), file: Some("/nonexistent/certgate.toml".into()) };
+    let error = Layers::gather(&flags, &Environment::default(), Path::new(".")).err().unwrap();
+    assert!(error.to_string().contains("/nonexistent/certgate.toml"), "{error}");
+}
+
+#[test]
+fn the_documentation_has_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    assert!(
+        document.contains(&reference()),
+        "docs/configuration.md differs from `certgate config --reference`"
+    );
+}
