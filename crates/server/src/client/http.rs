@@ -43,6 +43,12 @@ const SYSTEM_AUTHORITIES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
+/// The API's code for credentials that are none.
+const CODE_INVALID_HEADERS: i64 = 6003;
+
+/// The API's code for revoking what is revoked.
+const CODE_REVOKED_ALREADY: i64 = 1407;
+
 /// An API token; wiped from memory when dropped, never printed.
 #[derive(Clone)]
 pub struct Token(Zeroizing<String>);
@@ -304,8 +310,13 @@ impl Api {
             true => format!("the server answers {status} without a reason"),
             false => told.join("; "),
         });
-        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) || code == Some(6003) {
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            || code == Some(CODE_INVALID_HEADERS)
+        {
             failure = failure.hint(format!("the token used is the one from {}", self.token_source));
+        }
+        if code == Some(CODE_REVOKED_ALREADY) {
+            failure = failure.hint("`certgate cert restore` restores it");
         }
         match status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE && method == Method::POST
         {
@@ -333,8 +344,8 @@ impl Api {
 
 fn told(item: &Item) -> String {
     let pointer = item.source.as_ref().and_then(|source| source.pointer.as_deref());
-    let place = pointer.map(|pointer| format!(" at {}", printable(pointer))).unwrap_or_default();
-    format!("{}{place} (code {})", printable(&item.message), item.code)
+    let place = pointer.map(|pointer| format!(", {}", printable(pointer))).unwrap_or_default();
+    format!("{} (code {}{place})", printable(&item.message), item.code)
 }
 
 /// How long to wait before the request is made again; [`None`]: the answer is final. A 503 without `retry-after` may come

@@ -55,8 +55,8 @@ fn an_error_is_told_with_its_code_and_the_place_it_points_at() {
         || refused(403, 9109, "Invalid access token"),
     ]);
     let api = server.api();
-    insta::assert_snapshot!(told(&api.delete("/x").unwrap_err()), @"refused: cannot[2J revoke (code 1407)");
-    insta::assert_snapshot!(told(&api.post("/x", &json!({})).unwrap_err()), @"refused: no at /csr (code 1); never (code 2)");
+    insta::assert_snapshot!(told(&api.delete("/x").unwrap_err()), @"refused: cannot[2J revoke (code 1407) (`certgate cert restore` restores it)");
+    insta::assert_snapshot!(told(&api.post("/x", &json!({})).unwrap_err()), @"refused: no (code 1, /csr); never (code 2)");
     insta::assert_snapshot!(told(&api.get("/x").unwrap_err()), @"refused: Invalid access token (code 9109) (the token used is the one from the test)");
     assert_eq!(server.seen().len(), 3);
 }
