@@ -1,6 +1,7 @@
 //! Requests to the management API, and what its answers mean.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -326,20 +327,40 @@ impl Api {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
-        let what = match error {
-            ureq::Error::Timeout(_) => "it does not answer in time".to_owned(),
-            ureq::Error::HostNotFound => "there is no host of that name".to_owned(),
-            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                "nothing listens there".to_owned()
+        let base = &self.base;
+        let running = format!("is `certgate serve` running at {base}?");
+        let (what, hint) = match error {
+            ureq::Error::Timeout(_) => ("it does not answer in time".to_owned(), running),
+            ureq::Error::HostNotFound => ("there is no host of that name".to_owned(), running),
+            ureq::Error::Protocol(_) if base.starts_with("http://") => (
+                "what listens there does not speak HTTP".to_owned(),
+                "does the address begin with https://?".to_owned(),
+            ),
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                ("nothing listens there".to_owned(), running)
             }
-            other => printable(&other.to_string()),
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                ("the connection ended before the answer".to_owned(), running)
+            }
+            ureq::Error::Io(error) => match tls_error(error) {
+                Some(rustls::Error::InvalidCertificate(reason)) => (
+                    format!("its certificate is not trusted ({reason})"),
+                    "name a PEM file with the authority that signed it with --api-ca or CERTGATE_API_CA"
+                        .to_owned(),
+                ),
+                Some(other) => (other.to_string(), "does the address begin with http://?".to_owned()),
+                None => (error.to_string(), running),
+            },
+            other => (other.to_string(), running),
         };
-        Failure::Told {
-            exit: Exit::Unreachable,
-            message: format!("cannot reach {}: {what}", self.base),
-            hint: Some(format!("is `certgate serve` running at {}?", self.base)),
-        }
+        let message = format!("cannot reach {base}: {}", printable(&what));
+        Failure::Told { exit: Exit::Unreachable, message, hint: Some(hint) }
     }
+}
+
+/// What TLS says is wrong, where that is what went wrong.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
 }
 
 fn told(item: &Item) -> String {
@@ -364,7 +385,11 @@ fn put_off(answer: &Response<Body>, method: &Method, attempt: u32) -> Option<Dur
 
 fn was_not_sent(error: &ureq::Error) -> bool {
     match error {
-        ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        ureq::Error::Io(error) => {
+            let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+            // A certificate is looked at before anything is sent to whoever shows it.
+            refused || matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(_)))
+        }
         ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
         | ureq::Error::Tls(_)

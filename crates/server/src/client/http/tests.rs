@@ -112,6 +112,40 @@ fn a_server_that_is_not_there_is_unreachable() {
 }
 
 #[test]
+fn clear_text_and_tls_mixed_up_are_told_as_such() {
+    let server = answers(vec![|| ok(json!([]))]);
+    let directory = tempfile::tempdir().unwrap();
+    let authorities = directory.path().join("ca.pem");
+    let api = |authorities: &Path| {
+        let address = server.address.replace("http://", "https://");
+        Api::new(&address, Some(authorities), Token::new(TOKEN).unwrap(), String::new())
+    };
+    std::fs::write(&authorities, "no certificate").unwrap();
+    assert!(api(&authorities).unwrap_err().to_string().contains("holds no certificate in PEM form"));
+    assert!(api(&directory.path().join("nowhere")).unwrap_err().to_string().contains("cannot read"));
+    std::fs::write(&authorities, super::super::testing::CERTIFICATE).unwrap();
+    let refusal = api(&authorities).unwrap().get("/x").unwrap_err();
+    assert!(
+        matches!(refusal, Refusal::NotSent(Failure::Told { exit: Exit::Unreachable, .. })),
+        "{}",
+        told(&refusal)
+    );
+    assert_eq!(server.seen().len(), 0);
+    let not_http = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", not_http.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in not_http.incoming().flatten() {
+            use std::io::Write;
+            // A TLS alert, as a TLS server answers clear text: handshake_failure (RFC 8446 §6).
+            let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x28\r\n\r\n");
+        }
+    });
+    let api = Api::new(&address, None, Token::new(TOKEN).unwrap(), String::new()).unwrap();
+    let refusal = api.get("/x").unwrap_err();
+    assert!(told(&refusal).contains("https://?"), "{}", told(&refusal));
+}
+
+#[test]
 fn what_is_not_this_api_is_told_as_such() {
     let server = answers(vec![|| Reply::Raw(200, "<html>"), || Reply::Raw(302, "{}")]);
     for _ in 0..2 {
