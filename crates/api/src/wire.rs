@@ -392,13 +392,16 @@ enum ResourceValue {
     Nested(BTreeMap<String, &'static str>),
 }
 
+/// The addresses under both names: the reference and older clients say `request.ip`, the official SDKs `request_ip`.
 #[derive(Serialize, ToSchema)]
 struct TokenCondition<'a> {
     #[serde(rename = "request.ip")]
     request_ip: TokenAddresses<'a>,
+    #[serde(rename = "request_ip")]
+    request_ip_of_sdks: TokenAddresses<'a>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 struct TokenAddresses<'a> {
     #[serde(rename = "in", skip_serializing_if = "Vec::is_empty")]
     allowed: Vec<&'a str>,
@@ -412,6 +415,7 @@ impl<'a> Token<'a> {
         let texts = |blocks: &'a [AddressBlock]| blocks.iter().map(|block| &*block.text).collect::<Vec<_>>();
         let (allowed, refused) = (texts(&token.allowed_addresses), texts(&token.refused_addresses));
         let anywhere = allowed.is_empty() && refused.is_empty();
+        let addresses = TokenAddresses { allowed, refused };
         Self {
             id: token.id.to_string(),
             name: &token.name,
@@ -422,7 +426,7 @@ impl<'a> Token<'a> {
             expires_on: token.expires_on.map(Instant),
             policies: token.policies.iter().map(TokenPolicy::from).collect(),
             condition: (!anywhere)
-                .then_some(TokenCondition { request_ip: TokenAddresses { allowed, refused } }),
+                .then(|| TokenCondition { request_ip: addresses.clone(), request_ip_of_sdks: addresses }),
             value: None,
         }
     }
