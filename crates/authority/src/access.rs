@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{
-    AccountId, AccountRecord, AddressBlock, Effect, PermissionGroup, Resource, Scope, TokenHash, TokenRecord,
-    TokenState, UserId, UserRecord, Visible, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, AddressBlock, Effect, PermissionGroup, Resource, Scope, Timestamp, TokenHash,
+    TokenRecord, TokenState, UserId, UserRecord, Visible, ZoneId, ZoneRecord,
 };
 use ipnet::IpNet;
 
@@ -148,7 +148,7 @@ impl Authority {
         zone: ZoneId,
     ) -> Result<ZoneScope<P>, AccessError> {
         let zone = self.zones.get_or_load(zone, self.store.zone(zone)).await?.ok_or(AccessError::Refused)?;
-        if !principal.may(P::GROUP, Place::Zone(zone.id, zone.account)) {
+        if !principal.may(P::GROUP, Place::Zone(zone.id, Some(zone.account))) {
             return Err(AccessError::Refused);
         }
         Ok(ZoneScope { zone, permission: PhantomData })
@@ -218,6 +218,8 @@ impl Principal {
                 match (policy.effect, *resource) {
                     (Effect::Deny, _) if everything => return None,
                     (Effect::Allow, _) if everything => all = true,
+                    // The zones of an account are not the account.
+                    (_, Resource::ZonesOfAccount(_)) if P::GROUP.scope() != Scope::Zone => {}
                     (Effect::Allow, Resource::Account(id) | Resource::ZonesOfAccount(id)) => {
                         accounts.push(id)
                     }
@@ -243,23 +245,32 @@ impl Principal {
             (Scope::Zone, Resource::Account(id) | Resource::ZonesOfAccount(id)) => Place::ZonesOf(id),
             (Scope::Zone, Resource::AllAccounts | Resource::AllZones) => Place::EveryAccount,
             // The account is not looked up: passing on one zone needs the zone itself or everything.
-            (Scope::Zone, Resource::Zone(id)) => {
-                return self.may(group, Place::EveryAccount)
-                    || self.names(group, resource, Effect::Allow)
-                        && !self.names(group, Resource::Zone(id), Effect::Deny);
-            }
+            (Scope::Zone, Resource::Zone(id)) => Place::Zone(id, None),
             // The group does not apply to such a resource: it grants nothing.
             _ => return true,
         };
-        self.may(group, place)
+        // Whoever may write may read: both must be the caller's own.
+        PermissionGroup::ALL
+            .into_iter()
+            .filter(|included| group.includes(*included))
+            .all(|included| self.may(included, place))
     }
 
-    fn names(&self, group: PermissionGroup, resource: Resource, effect: Effect) -> bool {
-        self.token.record.policies.iter().any(|policy| {
-            policy.effect == effect
-                && policy.permission_groups.iter().any(|held| held.includes(group))
-                && policy.resources.contains(&resource)
-        })
+    /// Whether a token limited by these addresses and this end could do nothing that the caller's own limits refuse.
+    pub(crate) fn may_pass_limits_on(
+        &self,
+        allowed: &[AddressBlock],
+        refused: &[AddressBlock],
+        expires_on: Option<Timestamp>,
+    ) -> bool {
+        let own = &*self.token;
+        let (allowed, refused) = (blocks(allowed), blocks(refused));
+        let in_time = own.record.expires_on.is_none_or(|end| expires_on.is_some_and(|theirs| theirs <= end));
+        let from_there = own.record.allowed_addresses.is_empty()
+            || !allowed.is_empty()
+                && allowed.iter().all(|block| own.allowed.iter().any(|mine| mine.contains(block)));
+        let not_from_there = own.refused.iter().all(|mine| refused.iter().any(|block| block.contains(mine)));
+        in_time && from_there && not_from_there
     }
 
     fn may(&self, needed: PermissionGroup, place: Place) -> bool {
@@ -294,7 +305,8 @@ enum Place {
     Account(AccountId),
     /// Every zone of the account, those to come included.
     ZonesOf(AccountId),
-    Zone(ZoneId, AccountId),
+    /// One zone, and its account if it is known.
+    Zone(ZoneId, Option<AccountId>),
 }
 
 impl Place {
@@ -314,7 +326,7 @@ impl Place {
             }
             (Self::ZonesOf(_), Resource::Zone(_)) => false,
             (Self::Zone(_, account), Resource::Account(id) | Resource::ZonesOfAccount(id)) => {
-                zones && account == id
+                zones && account == Some(id)
             }
             (Self::Zone(zone, _), Resource::Zone(id)) => zones && zone == id,
         }
@@ -325,7 +337,10 @@ impl Place {
         match (self, resource) {
             (Self::EveryAccount, resource) => !matches!(resource, Resource::User(_)),
             // The zone may be one of the account: refuse rather than look it up.
-            (Self::ZonesOf(_), Resource::Zone(_)) => scope == Scope::Zone,
+            (Self::ZonesOf(_), Resource::Zone(_))
+            | (Self::Zone(_, None), Resource::Account(_) | Resource::ZonesOfAccount(_)) => {
+                scope == Scope::Zone
+            }
             _ => self.lies_in(resource, scope),
         }
     }
@@ -333,9 +348,6 @@ impl Place {
 
 impl ValidToken {
     fn new(record: TokenRecord) -> Self {
-        let blocks = |blocks: &[AddressBlock]| {
-            blocks.iter().filter_map(|block| IpNet::new(block.address, block.prefix_length).ok()).collect()
-        };
         Self {
             allowed: blocks(&record.allowed_addresses),
             refused: blocks(&record.refused_addresses),
@@ -351,6 +363,10 @@ impl ValidToken {
             && self.refused.len() == self.record.refused_addresses.len()
             && !self.refused.iter().any(|block| block.contains(&peer))
     }
+}
+
+fn blocks(blocks: &[AddressBlock]) -> Vec<IpNet> {
+    blocks.iter().filter_map(|block| IpNet::new(block.address, block.prefix_length).ok()).collect()
 }
 
 pub(crate) fn token_hash(value: &str) -> TokenHash {

@@ -1,7 +1,7 @@
 //! The managed authority of an account: made on first use, its key sealed, its issuer kept ready.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, SerialNumber};
@@ -9,11 +9,11 @@ use certgate_pki::{AuthorityKey, Issuer, self_sign};
 use tokio::sync::oneshot;
 
 use crate::access::{AccountScope, ReadAccounts};
-use crate::{Authority, Fault};
+use crate::{Authority, Fault, MasterKey};
 
 /// Validity of an authority's own certificate, in days: 30 years, so that a certificate of the longest validity
 /// (15 years) can be issued for 15 years.
-const AUTHORITY_VALIDITY_DAYS: u32 = 30 * 365;
+pub const AUTHORITY_VALIDITY_DAYS: u32 = 30 * 365;
 
 /// An authority ready to sign.
 pub(crate) struct LoadedIssuer {
@@ -39,41 +39,57 @@ impl ManagedAuthority {
 }
 
 impl Authority {
-    /// The managed authority of the account; made now if this is its first use.
+    /// The managed authority of the account; made now if this is its first use. `None`: the account is gone.
     pub async fn managed_authority(
         &self,
         scope: &AccountScope<ReadAccounts>,
-    ) -> Result<ManagedAuthority, Fault> {
+    ) -> Result<Option<ManagedAuthority>, Fault> {
         let account = scope.account().id;
-        self.issuer(account).await?;
-        let record = self.store.managed_authority(account).await?;
-        let record =
-            record.ok_or_else(|| Fault::Internal(format!("account {account} lost its authority")))?;
-        Ok(ManagedAuthority { record })
-    }
-
-    /// The account's authority, ready to sign; made now if this is its first use.
-    pub(crate) async fn issuer(&self, account: AccountId) -> Result<Arc<LoadedIssuer>, Fault> {
-        let load = async {
-            let record = match self.store.managed_authority(account).await? {
-                Some(record) => record,
-                None => self.make_authority(account).await?,
-            };
-            self.load_issuer(record).map(Some)
-        };
-        // An authority's record never changes, so the cache needs no clearing.
-        let loaded = self.issuers.get_or_load::<Fault>(account, load).await?;
-        loaded.ok_or_else(|| Fault::Internal(format!("account {account} has no authority")))
-    }
-
-    async fn make_authority(&self, account: AccountId) -> Result<AuthorityRecord, Fault> {
-        let _one_at_a_time = self.making_authority.lock().await;
-        if let Some(made_meanwhile) = self.store.managed_authority(account).await? {
-            return Ok(made_meanwhile);
+        if self.issuer(account).await?.is_none() {
+            return Ok(None);
         }
-        let gone = || Fault::Internal(format!("account {account} does not exist"));
-        let AccountRecord { name, authority_algorithm: algorithm, .. } =
-            self.store.account(account).await?.ok_or_else(gone)?;
+        Ok(self.store.managed_authority(account).await?.map(|record| ManagedAuthority { record }))
+    }
+
+    /// The issuer of the account if it is loaded already.
+    pub(crate) fn loaded_issuer(&self, account: AccountId) -> Option<Arc<LoadedIssuer>> {
+        self.issuers.lock().unwrap_or_else(PoisonError::into_inner).get(&account).cloned()
+    }
+
+    pub(crate) fn forget_issuer(&self, account: AccountId) {
+        self.issuers.lock().unwrap_or_else(PoisonError::into_inner).remove(&account);
+    }
+
+    /// The account's authority, ready to sign; made now if this is its first use. `None`: the account is gone.
+    pub(crate) async fn issuer(&self, account: AccountId) -> Result<Option<Arc<LoadedIssuer>>, Fault> {
+        if let Some(loaded) = self.loaded_issuer(account) {
+            return Ok(Some(loaded));
+        }
+        // Two first requests must not make two keys, nor many requests open the same key many times.
+        let _one_at_a_time = self.loading_issuer.lock().await;
+        if let Some(loaded_meanwhile) = self.loaded_issuer(account) {
+            return Ok(Some(loaded_meanwhile));
+        }
+        let record = match self.store.managed_authority(account).await? {
+            Some(record) => record,
+            None => match self.make_authority(account).await? {
+                Some(made) => made,
+                None => return Ok(None),
+            },
+        };
+        let master_key = self.master_key.clone();
+        let loaded = Arc::new(self.on_signer(move || load_issuer(&master_key, record)).await??);
+        // Kept for good: a record of an authority never changes.
+        self.issuers.lock().unwrap_or_else(PoisonError::into_inner).insert(account, loaded.clone());
+        Ok(Some(loaded))
+    }
+
+    async fn make_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, Fault> {
+        let Some(AccountRecord { name, authority_algorithm: algorithm, .. }) =
+            self.store.account(account).await?
+        else {
+            return Ok(None);
+        };
         let now = self.clock.now();
         let id = AuthorityId::time_ordered(now, &*self.random);
         let mut octets = [0; 20];
@@ -92,6 +108,7 @@ impl Authority {
             })
             .await?;
         let (private_key, certificate_der) = made?;
+        let public_url = self.settings.public_url.clone();
         let record = AuthorityRecord {
             id,
             account,
@@ -99,41 +116,46 @@ impl Authority {
             algorithm,
             certificate_der,
             sealed_key: self.master_key.seal_key(id, &private_key, &*self.random),
-            public_url: self.settings.public_url.clone(),
+            public_url: public_url.clone(),
             created_on,
             expires_on,
         };
-        tracing::info!(authority = %id, %account, %algorithm, "managed authority made");
-        self.store.record_managed_authority(record).await?.ok_or_else(gone)
+        let recorded = self.store.record_managed_authority(record).await?;
+        tracing::info!(
+            authority = %id, %account, %algorithm, public_url,
+            "managed authority made; its certificates name this address for good"
+        );
+        Ok(recorded)
     }
 
-    fn load_issuer(&self, record: AuthorityRecord) -> Result<LoadedIssuer, Fault> {
-        let private_key = self.master_key.open_key(record.id, &record.sealed_key).map_err(internal)?;
-        let key = AuthorityKey::from_pkcs8(record.algorithm, &private_key).map_err(internal)?;
-        let issuer = Issuer::new(&record.certificate_der, key).map_err(internal)?;
-        Ok(LoadedIssuer {
-            authority: AuthorityRef { id: record.id, name: record.name },
-            public_url: record.public_url,
-            issuer,
-        })
-    }
-
-    /// Runs `work` off the I/O threads, on no more threads than there are processors. How many wait for one is bounded by
-    /// the connections that a listener holds open.
+    /// Runs `work` off the I/O threads, on no more threads than there are processors. Work that nobody waits for any more is
+    /// left out, so what waits is bounded by the connections that a listener holds open.
     pub(crate) async fn on_signer<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Fault> {
         let (sender, receiver) = oneshot::channel();
         self.signers.spawn(move || {
+            // Whoever asked went away, and with it the place on a connection that bounds how many wait.
+            if sender.is_closed() {
+                return;
+            }
             // A panic in here would end the process: it becomes the caller's fault instead.
             let result = catch_unwind(AssertUnwindSafe(work));
-            // Whoever asked may have gone away.
+            // It may have gone away meanwhile.
             let _ = sender.send(result);
         });
         let result = receiver.await.map_err(internal)?;
         result.map_err(|_| Fault::Internal("the work on a certificate panicked".to_owned()))
     }
+}
+
+fn load_issuer(master_key: &MasterKey, record: AuthorityRecord) -> Result<LoadedIssuer, Fault> {
+    let private_key = master_key.open_key(record.id, &record.sealed_key).map_err(internal)?;
+    let key = AuthorityKey::from_pkcs8(record.algorithm, &private_key).map_err(internal)?;
+    let issuer = Issuer::new(&record.certificate_der, key).map_err(internal)?;
+    let authority = AuthorityRef { id: record.id, name: record.name };
+    Ok(LoadedIssuer { authority, public_url: record.public_url, issuer })
 }
 
 pub(crate) fn internal(error: impl std::fmt::Display) -> Fault {

@@ -8,8 +8,8 @@ use crate::access::{WriteCertificates, ZoneScope};
 use crate::authorities::internal;
 use crate::{Authority, Fault, IssueError};
 
-/// Longest validity there can be, in days: 15 years.
-pub const VALIDITY_DAYS_LIMIT: u32 = 5_475;
+/// The longest validity unless the operator says otherwise, in days: 15 years.
+pub const VALIDITY_DAYS_MAX_DEFAULT: u32 = 5_475;
 
 /// What a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,15 @@ impl Authority {
         {
             return Err(IssueError::QuotaReached { quota });
         }
-        let loaded = self.issuer(zone.account).await?;
+        let loaded = match self.loaded_issuer(zone.account) {
+            Some(loaded) => loaded,
+            // The first request of an account makes its authority, so it must be a good one.
+            None => {
+                let first = csr.clone();
+                self.on_signer(move || read_csr(&first).map(drop)).await??;
+                self.issuer(zone.account).await?.ok_or(IssueError::NoZone)?
+            }
+        };
         let now = self.clock.now();
         let not_before = now.cut_to_minute();
         let not_after = not_before.plus_days(days);

@@ -14,6 +14,7 @@ mod revocation;
 mod tenants;
 mod tokens;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use certgate_model::{AccountId, Clock, KeyAlgorithm, Random, TokenHash, ZoneId, ZoneRecord};
@@ -25,13 +26,13 @@ pub use access::{
     AccountScope, Credential, ManageAccounts, ManageTokens, ManageZones, Permission, Principal, ReadAccounts,
     ReadCertificates, ReadTokens, ReadUser, ReadZones, UserScope, WriteCertificates, ZoneScope,
 };
-pub use authorities::ManagedAuthority;
+pub use authorities::{AUTHORITY_VALIDITY_DAYS, ManagedAuthority};
 pub use error::{AccessError, Fault, IssueError, RevocationError, TenantError, TokenError};
 pub use installation::{FirstInstallation, FirstNames, Initialised, OpenError};
-pub use issue::{IssueRequest, VALIDITY_DAYS_LIMIT};
+pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
 pub use master_key::{MasterKey, MasterKeyError};
-pub use tenants::{AccountDraft, NAME_CHARACTERS_MAX, ZoneDraft};
-pub use tokens::{POLICIES_MAX, TokenDraft, TokenValue};
+pub use tenants::{AccountDraft, ZoneDraft};
+pub use tokens::{TokenDraft, TokenValue};
 
 use access::ValidToken;
 use authorities::LoadedIssuer;
@@ -59,7 +60,7 @@ impl Settings {
     pub fn new(public_url: String) -> Self {
         Self {
             public_url,
-            validity_days_max: VALIDITY_DAYS_LIMIT,
+            validity_days_max: VALIDITY_DAYS_MAX_DEFAULT,
             zone_certificates_max: None,
             requests_per_minute: None,
             authority_algorithm: KeyAlgorithm::default(),
@@ -76,9 +77,10 @@ pub struct Authority {
     settings: Settings,
     tokens: Cache<TokenHash, ValidToken>,
     zones: Cache<ZoneId, ZoneRecord>,
-    issuers: Cache<AccountId, LoadedIssuer>,
-    /// Held while an account's authority is made, so that two first requests do not make two keys.
-    making_authority: Mutex<()>,
+    /// The managed authorities that have been used since the start.
+    issuers: std::sync::Mutex<HashMap<AccountId, Arc<LoadedIssuer>>>,
+    /// Held while an account's authority is made or loaded.
+    loading_issuer: Mutex<()>,
     /// As many threads as processors, for what takes computing rather than waiting.
     signers: ThreadPool,
     rate: Option<RateLimiter>,
@@ -97,8 +99,8 @@ impl Authority {
         Self {
             tokens: Cache::new(clock.clone()),
             zones: Cache::new(clock.clone()),
-            issuers: Cache::new(clock.clone()),
-            making_authority: Mutex::new(()),
+            issuers: std::sync::Mutex::default(),
+            loading_issuer: Mutex::new(()),
             signers,
             rate: settings.requests_per_minute.map(RateLimiter::new),
             pending: Notify::new(),
@@ -113,10 +115,5 @@ impl Authority {
     /// The reading half of the store.
     pub fn reads(&self) -> Arc<dyn ReadStore> {
         self.store.clone()
-    }
-
-    /// The settings in force.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use certgate_model::{CertificateId, CertificateRecord, Event};
 use certgate_store::{Settled, StatusChange};
+use tokio::sync::Notify;
 
 use crate::access::{WriteCertificates, ZoneScope};
 use crate::{Authority, Fault, RevocationError};
@@ -40,18 +41,16 @@ impl Authority {
         id: CertificateId,
         event: Event,
     ) -> Result<CertificateRecord, RevocationError> {
+        // Also if the caller goes away before the store has answered: the change may be durable all the same. What the
+        // woken task asks of the store is queued behind it.
+        let _wake = WakeOnDrop(&self.pending);
         let change = self.store.change_status(scope.zone().id, id, event, self.clock.now()).await?;
         match change.ok_or(RevocationError::NotFound)? {
             StatusChange::Unchanged(certificate) => Ok(certificate),
             StatusChange::Refused => Err(RevocationError::AlreadyRevoked),
             StatusChange::Changed(certificate) => {
-                self.pending.notify_one();
-                let name = match event {
-                    Event::Revoke => "certgate_certificates_revoked_total",
-                    Event::Reactivate => "certgate_certificates_reactivated_total",
-                    Event::Settle => "certgate_certificates_settled_total",
-                };
-                metrics::counter!(name).increment(1);
+                metrics::counter!("certgate_status_changes_total", "to" => certificate.status.name())
+                    .increment(1);
                 Ok(certificate)
             }
         }
@@ -75,10 +74,20 @@ impl Authority {
     pub async fn settle_all(&self) -> Result<(), Fault> {
         loop {
             let Settled { reactivated, revoked } = self.store.settle_pending(SETTLE_BATCH).await?;
-            metrics::counter!("certgate_certificates_settled_total").increment(reactivated + revoked);
+            metrics::counter!("certgate_status_changes_total", "to" => "active").increment(reactivated);
+            metrics::counter!("certgate_status_changes_total", "to" => "revoked").increment(revoked);
             if reactivated + revoked < u64::from(SETTLE_BATCH) {
                 return Ok(());
             }
         }
+    }
+}
+
+/// Wakes the settling task when it is dropped.
+struct WakeOnDrop<'a>(&'a Notify);
+
+impl Drop for WakeOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }

@@ -7,7 +7,7 @@ use crate::access::{AccountScope, ManageAccounts, ManageZones, Principal, ZoneSc
 use crate::{AccessError, Authority, TenantError};
 
 /// Longest name of an account or token, in characters.
-pub const NAME_CHARACTERS_MAX: usize = 100;
+const NAME_CHARACTERS_MAX: usize = 100;
 
 /// Longest domain name, in octets (RFC 1035 §2.3.4, without the root label).
 const DOMAIN_OCTETS_MAX: usize = 253;
@@ -64,9 +64,9 @@ impl Authority {
         scope: &AccountScope<ManageAccounts>,
     ) -> Result<AccountId, TenantError> {
         let id = scope.account().id;
-        match self.store.delete_account(id).await? {
+        match self.store.delete_account(id, self.clock.now()).await? {
             AccountDeleted::Deleted => {
-                self.issuers.clear();
+                self.forget_issuer(id);
                 Ok(id)
             }
             AccountDeleted::NotFound => Err(TenantError::NotFound),

@@ -12,7 +12,7 @@ use crate::tenants::checked_name;
 use crate::{Authority, TokenError};
 
 /// How many policies a token can have, and how many permission groups and resources each of them.
-pub const POLICIES_MAX: usize = 100;
+const POLICIES_MAX: usize = 100;
 
 /// How many address blocks a token can allow, and how many it can refuse.
 const ADDRESS_BLOCKS_MAX: usize = 100;
@@ -102,19 +102,18 @@ impl Authority {
         draft: TokenDraft,
     ) -> Result<TokenRecord, TokenError> {
         let draft = self.checked(scope, draft)?;
-        let old = self.own_token(scope, id).await?;
-        let record = TokenRecord {
-            name: draft.name,
+        self.replace_token(scope, id, |old| TokenRecord {
+            name: draft.name.clone(),
             state: draft.state,
-            policies: draft.policies,
-            allowed_addresses: draft.allowed_addresses,
-            refused_addresses: draft.refused_addresses,
+            policies: draft.policies.clone(),
+            allowed_addresses: draft.allowed_addresses.clone(),
+            refused_addresses: draft.refused_addresses.clone(),
             not_before: draft.not_before,
             expires_on: draft.expires_on,
             modified_on: self.clock.now(),
             ..old
-        };
-        self.replace(record).await
+        })
+        .await
     }
 
     /// Gives a token a new value; the old one stops working.
@@ -123,18 +122,16 @@ impl Authority {
         scope: &UserScope<ManageTokens>,
         id: TokenId,
     ) -> Result<TokenValue, TokenError> {
-        let old = self.own_token(scope, id).await?;
-        // Whoever rolls a token learns its value, and with it may do what the token may.
-        may_grant_all(scope, &old.policies)?;
         let value = TokenValue::generate(&*self.random);
-        let record = TokenRecord { hash: token_hash(value.expose()), modified_on: self.clock.now(), ..old };
-        self.replace(record).await?;
+        let hash = token_hash(value.expose());
+        self.replace_token(scope, id, |old| TokenRecord { hash, modified_on: self.clock.now(), ..old })
+            .await?;
         Ok(value)
     }
 
     /// Deletes a token; it stops working at once.
     pub async fn delete_token(&self, scope: &UserScope<ManageTokens>, id: TokenId) -> Result<(), TokenError> {
-        let record = self.own_token(scope, id).await?;
+        let record = self.weaker_token(scope, id).await?;
         let deleted = self.store.delete_token(record.id).await?;
         self.tokens.clear();
         if !deleted {
@@ -144,19 +141,35 @@ impl Authority {
         Ok(())
     }
 
-    async fn own_token(
+    /// The token, if it is the user's and can do nothing that the caller's own token cannot: otherwise whoever may manage
+    /// tokens could take over, or lock out, whoever may do more.
+    async fn weaker_token(
         &self,
         scope: &UserScope<ManageTokens>,
         id: TokenId,
     ) -> Result<TokenRecord, TokenError> {
         let token = self.store.token(id).await?.filter(|token| token.user == scope.user().id);
-        token.ok_or(TokenError::NotFound)
+        let token = token.ok_or(TokenError::NotFound)?;
+        may_grant_all(scope, &token.policies)?;
+        Ok(token)
     }
 
-    async fn replace(&self, record: TokenRecord) -> Result<TokenRecord, TokenError> {
-        let replaced = self.store.replace_token(record.clone()).await?;
-        self.tokens.clear();
-        if replaced { Ok(record) } else { Err(TokenError::NotFound) }
+    /// Changes a token as it is now; if somebody else changes it meanwhile, as it is then.
+    async fn replace_token(
+        &self,
+        scope: &UserScope<ManageTokens>,
+        id: TokenId,
+        change: impl Fn(TokenRecord) -> TokenRecord,
+    ) -> Result<TokenRecord, TokenError> {
+        loop {
+            let old = self.weaker_token(scope, id).await?;
+            let new = change(old.clone());
+            let replaced = self.store.replace_token(old, new.clone()).await?;
+            self.tokens.clear();
+            if replaced {
+                return Ok(new);
+            }
+        }
     }
 
     fn checked(
@@ -201,6 +214,11 @@ impl Authority {
             return invalid("/expires_on", format!("{end} is not after not_before, {from}"));
         }
         may_grant_all(scope, &draft.policies)?;
+        let TokenDraft { allowed_addresses, refused_addresses, expires_on, .. } = &draft;
+        if !scope.principal().may_pass_limits_on(allowed_addresses, refused_addresses, *expires_on) {
+            let own = "the addresses and the end of its own validity must hold for it too";
+            return Err(TokenError::ExceedsOwn(own.to_owned()));
+        }
         Ok(draft)
     }
 }

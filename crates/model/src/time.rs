@@ -23,6 +23,11 @@ pub struct Timestamp(i64);
 pub struct ParseTimestampError;
 
 impl Timestamp {
+    /// 0001-01-01T00:00:00Z, the earliest instant that can be written.
+    pub const EARLIEST: Self = Self::from_unix(-719_162 * SECONDS_PER_DAY);
+    /// The last microsecond of 9999-12-31, the latest.
+    pub const LATEST: Self = Self(2_932_897 * SECONDS_PER_DAY * 1_000_000 - 1);
+
     /// From whole seconds since the Unix epoch.
     pub const fn from_unix(seconds: i64) -> Self {
         Self(seconds * 1_000_000)
@@ -87,7 +92,13 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, ParseTimestampError> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| ParseTimestampError)?;
         let microseconds = moment.unix_timestamp_nanos().div_euclid(1000);
-        i64::try_from(microseconds).map(Self).map_err(|_| ParseTimestampError)
+        let instant = i64::try_from(microseconds).map(Self).map_err(|_| ParseTimestampError)?;
+        // An offset can lead out of the years that can be written.
+        if (Self::EARLIEST..=Self::LATEST).contains(&instant) {
+            Ok(instant)
+        } else {
+            Err(ParseTimestampError)
+        }
     }
 }
 
@@ -109,7 +120,18 @@ mod tests {
             "2033-02-20T23:18:00+02:00".parse::<Timestamp>().unwrap().to_string(),
             "2033-02-20T21:18:00Z"
         );
-        for bad in ["", "2033-02-20", "2033-02-30T00:00:00Z", "99999-01-01T00:00:00Z", "now"] {
+        assert_eq!(Timestamp::EARLIEST.to_string(), "0001-01-01T00:00:00Z");
+        assert_eq!(Timestamp::LATEST.to_string(), "9999-12-31T23:59:59.999999Z");
+        for bad in [
+            "0000-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-23:59",
+            "",
+            "2033-02-20",
+            "2033-02-30T00:00:00Z",
+            "99999-01-01T00:00:00Z",
+            "now",
+        ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
     }

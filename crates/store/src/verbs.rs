@@ -172,7 +172,7 @@ pub trait Store: ReadStore {
     /// Stores a new account.
     async fn record_account(&self, account: AccountRecord) -> Result<AccountRecorded, StoreError>;
     /// Deletes an account that owns no zone.
-    async fn delete_account(&self, id: AccountId) -> Result<AccountDeleted, StoreError>;
+    async fn delete_account(&self, id: AccountId, at: Timestamp) -> Result<AccountDeleted, StoreError>;
 
     /// Stores a new zone (`account_name` is ignored).
     async fn record_zone(&self, zone: ZoneRecord) -> Result<ZoneRecorded, StoreError>;
@@ -181,8 +181,8 @@ pub trait Store: ReadStore {
 
     /// Stores a new token.
     async fn record_token(&self, token: TokenRecord) -> Result<(), StoreError>;
-    /// Replaces a token's record, value hash included; `false` if there is no such token.
-    async fn replace_token(&self, token: TokenRecord) -> Result<bool, StoreError>;
+    /// Replaces a token's record, value hash included, if it still is `old`; `false` if it is not, or is gone.
+    async fn replace_token(&self, old: TokenRecord, new: TokenRecord) -> Result<bool, StoreError>;
     /// Deletes a token; `false` if there is no such token.
     async fn delete_token(&self, id: TokenId) -> Result<bool, StoreError>;
 

@@ -114,6 +114,6 @@ pub(crate) async fn managed_authority(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
 ) -> Result<Response, ApiError> {
-    let authority = api.authority.managed_authority(&scope).await?;
+    let authority = api.authority.managed_authority(&scope).await?.ok_or_else(ApiError::refused)?;
     envelope::one(ManagedAuthority::from(authority))
 }

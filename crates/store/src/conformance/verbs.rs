@@ -2,8 +2,8 @@
 
 use certgate_model::{
     AccountFilter, AccountRecord, AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord,
-    Direction, Event, Join, Page, SerialNumber, Slice, Status, TextMatch, TokenHash, Totals, Visible,
-    ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
+    Direction, Event, Join, Page, SerialNumber, Slice, Status, TextMatch, TokenHash, TokenRecord, Totals,
+    Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
 };
 
 use super::fixtures;
@@ -218,16 +218,20 @@ async fn tokens(store: &dyn Store) {
     let mut same_hash = fixtures::token(9, &user);
     same_hash.hash = fixtures::token(1, &user).hash;
     assert!(matches!(store.record_token(same_hash).await, Err(StoreError::Conflict(_))));
-    let mut rolled = fixtures::token(1, &user);
+    let old = fixtures::token(1, &user);
+    let mut rolled = old.clone();
     rolled.hash = fixtures::token(8, &user).hash;
     rolled.name = "rolled".into();
     rolled.policies.pop();
-    assert!(store.replace_token(rolled.clone()).await.expect("replace"));
+    assert!(store.replace_token(old.clone(), rolled.clone()).await.expect("replace"));
+    // Somebody who read the token before that does not undo it.
+    assert!(!store.replace_token(old.clone(), old).await.expect("replace"));
     assert_eq!(store.token_by_hash(fixtures::token(1, &user).hash).await.expect("read"), None);
     assert_eq!(store.token_by_hash(rolled.hash).await.expect("read"), Some(rolled.clone()));
-    rolled.hash = fixtures::token(2, &user).hash;
-    assert!(matches!(store.replace_token(rolled.clone()).await, Err(StoreError::Conflict(_))));
-    assert!(!store.replace_token(fixtures::token(9, &user)).await.expect("replace"));
+    let same_hash = TokenRecord { hash: fixtures::token(2, &user).hash, ..rolled.clone() };
+    assert!(matches!(store.replace_token(rolled.clone(), same_hash).await, Err(StoreError::Conflict(_))));
+    let unknown = fixtures::token(9, &user);
+    assert!(!store.replace_token(unknown.clone(), unknown).await.expect("replace"));
     assert!(store.delete_token(rolled.id).await.expect("delete"));
     assert!(!store.delete_token(rolled.id).await.expect("delete"));
     assert_eq!(store.token(rolled.id).await.expect("read"), None);
@@ -379,7 +383,7 @@ async fn deletions(store: &dyn Store) {
     let at = fixtures::instant(3_000);
     let account = fixtures::account(1);
     let (first, second) = (fixtures::zone(1, &account), fixtures::zone(2, &account));
-    assert_eq!(store.delete_account(account.id).await.expect("delete"), AccountDeleted::HasZones(2));
+    assert_eq!(store.delete_account(account.id, at).await.expect("delete"), AccountDeleted::HasZones(2));
     let totals = store.totals(second.id).await.expect("totals");
     assert_eq!(store.delete_zone(second.id, at).await.expect("delete"), ZoneDeleted::InUse(totals));
     for zone in [first.id, second.id] {
@@ -405,7 +409,7 @@ async fn deletions(store: &dyn Store) {
     let recorded = store.record_certificate(certificate.clone(), None).await.expect("record");
     assert_eq!(recorded, CertificateRecorded::NoZone);
 
-    // The name is free again, the old certificates stay in the old zone and keep their serial numbers.
+    // The name is free again, the old certificates stay in the old zone.
     let again = ZoneRecord { name: first.name, ..fixtures::zone(11, &account) };
     assert_eq!(store.record_zone(again.clone()).await.expect("record"), ZoneRecorded::Recorded);
     assert_eq!(store.totals(again.id).await.expect("totals"), Totals::default());
@@ -414,8 +418,8 @@ async fn deletions(store: &dyn Store) {
     assert_eq!(store.delete_zone(again.id, at).await.expect("delete"), ZoneDeleted::Deleted);
 
     let authority = store.managed_authority(account.id).await.expect("read").expect("it has one");
-    assert_eq!(store.delete_account(account.id).await.expect("delete"), AccountDeleted::Deleted);
-    assert_eq!(store.delete_account(account.id).await.expect("delete"), AccountDeleted::NotFound);
+    assert_eq!(store.delete_account(account.id, at).await.expect("delete"), AccountDeleted::Deleted);
+    assert_eq!(store.delete_account(account.id, at).await.expect("delete"), AccountDeleted::NotFound);
     assert_eq!(store.account(account.id).await.expect("read"), None);
     assert_eq!(store.managed_authority(account.id).await.expect("read"), None);
     assert_eq!(store.record_managed_authority(authority.clone()).await.expect("record"), None);

@@ -219,8 +219,8 @@ impl Store for SqliteStore {
         self.writer.write(move |c| tenants::record_account(c, &account)).await
     }
 
-    async fn delete_account(&self, id: AccountId) -> Result<AccountDeleted, StoreError> {
-        self.writer.write(move |c| tenants::delete_account(c, id)).await
+    async fn delete_account(&self, id: AccountId, at: Timestamp) -> Result<AccountDeleted, StoreError> {
+        self.writer.write(move |c| tenants::delete_account(c, id, at)).await
     }
 
     async fn record_zone(&self, zone: ZoneRecord) -> Result<ZoneRecorded, StoreError> {
@@ -236,8 +236,8 @@ impl Store for SqliteStore {
         self.writer.write(move |c| tokens::record(c, &token)).await
     }
 
-    async fn replace_token(&self, token: TokenRecord) -> Result<bool, StoreError> {
-        self.writer.write(move |c| tokens::replace(c, &token)).await
+    async fn replace_token(&self, old: TokenRecord, new: TokenRecord) -> Result<bool, StoreError> {
+        self.writer.write(move |c| tokens::replace(c, &old, &new)).await
     }
 
     async fn delete_token(&self, id: TokenId) -> Result<bool, StoreError> {

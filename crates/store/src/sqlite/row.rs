@@ -1,14 +1,10 @@
 //! Values out of rows that SQL's types do not check.
 
-use certgate_model::{KeyAlgorithm, SECONDS_PER_DAY, SignatureAlgorithm, Status, Timestamp};
+use certgate_model::{KeyAlgorithm, SignatureAlgorithm, Status, Timestamp};
 use rusqlite::Row;
 
 use super::error::corrupt;
 use crate::StoreError;
-
-/// 0001-01-01 and 9999-12-31, the range in which an instant can be printed, in microseconds.
-const EARLIEST: i64 = -719_162 * SECONDS_PER_DAY * 1_000_000;
-const LATEST: i64 = 2_932_896 * SECONDS_PER_DAY * 1_000_000 + (SECONDS_PER_DAY * 1_000_000 - 1);
 
 /// The instant in a column.
 pub(super) fn timestamp(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreError> {
@@ -21,8 +17,9 @@ pub(super) fn optional_timestamp(row: &Row<'_>, column: usize) -> Result<Option<
 }
 
 fn checked(microseconds: i64) -> Result<Timestamp, StoreError> {
-    if (EARLIEST..=LATEST).contains(&microseconds) {
-        Ok(Timestamp::from_unix_microseconds(microseconds))
+    let instant = Timestamp::from_unix_microseconds(microseconds);
+    if (Timestamp::EARLIEST..=Timestamp::LATEST).contains(&instant) {
+        Ok(instant)
     } else {
         Err(corrupt(format!("an instant is outside the years 1 to 9999: {microseconds}")))
     }

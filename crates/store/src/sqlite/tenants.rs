@@ -147,8 +147,12 @@ fn insert_account(connection: &Connection, account: &AccountRecord) -> Result<()
     Ok(())
 }
 
-/// Deletes an account without zones. Its last change is its end: the verb has no instant, its creation stands for one.
-pub(super) fn delete_account(connection: &Connection, id: AccountId) -> Result<AccountDeleted, StoreError> {
+/// Deletes an account without zones.
+pub(super) fn delete_account(
+    connection: &Connection,
+    id: AccountId,
+    at: Timestamp,
+) -> Result<AccountDeleted, StoreError> {
     if account(connection, id)?.is_none() {
         return Ok(AccountDeleted::NotFound);
     }
@@ -159,8 +163,8 @@ pub(super) fn delete_account(connection: &Connection, id: AccountId) -> Result<A
         return Ok(AccountDeleted::HasZones(zones));
     }
     connection
-        .prepare_cached("UPDATE accounts SET deleted_at = created_on WHERE id = ?1 AND deleted_at IS NULL")?
-        .execute((id.as_bytes(),))?;
+        .prepare_cached("UPDATE accounts SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL")?
+        .execute((id.as_bytes(), at.unix_microseconds()))?;
     Ok(AccountDeleted::Deleted)
 }
 

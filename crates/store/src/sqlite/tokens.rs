@@ -66,13 +66,20 @@ pub(super) fn record(connection: &Connection, token: &TokenRecord) -> Result<(),
 }
 
 /// Replaces a token's record; `false` if there is none.
-pub(super) fn replace(connection: &Connection, token: &TokenRecord) -> Result<bool, StoreError> {
+pub(super) fn replace(
+    connection: &Connection,
+    old: &TokenRecord,
+    new: &TokenRecord,
+) -> Result<bool, StoreError> {
+    if token(connection, old.id)?.as_ref() != Some(old) {
+        return Ok(false);
+    }
     let changed = write(
         connection,
         "UPDATE tokens SET user = ?2, name = ?3, hash = ?4, state = ?5, policies = ?6, allowed_addresses = ?7, \
          refused_addresses = ?8, not_before = ?9, expires_on = ?10, issued_on = ?11, modified_on = ?12 \
          WHERE id = ?1",
-        token,
+        new,
     )?;
     Ok(changed == 1)
 }
