@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -55,10 +55,8 @@ def connect(port: int) -> socket.socket:
 
 def send(connection: socket.socket, data: bytes) -> None:
     """Sends what the other side still takes: it may have had enough."""
-    try:
+    with suppress(BrokenPipeError, ConnectionResetError):
         connection.sendall(data)
-    except (BrokenPipeError, ConnectionResetError):
-        pass
 
 
 def read_to_end(connection: socket.socket, bound: float = BOUND_SECONDS) -> bytes:
@@ -82,7 +80,8 @@ def exchange(port: int, data: bytes, *, close: bool = False) -> bytes:
     with connect(port) as connection:
         send(connection, data)
         if close:
-            connection.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # The server may have closed it first.
+                connection.shutdown(socket.SHUT_WR)
         return read_to_end(connection)
 
 
