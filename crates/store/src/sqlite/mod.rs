@@ -213,7 +213,12 @@ impl ReadStore for SqliteStore {
             match part {
                 Ok(found) => lines.extend(found),
                 // Damage that stops the reading is what was looked for; the other parts may tell more.
-                Err(StoreError::Corrupt(text)) => lines.push(format!("not everything could be read: {text}")),
+                Err(StoreError::Corrupt(text)) => {
+                    let line = format!("not everything could be read: {text}");
+                    if !lines.contains(&line) {
+                        lines.push(line);
+                    }
+                }
                 Err(other) => return Err(other),
             }
         }
