@@ -222,12 +222,16 @@ class Server:
         assert self.process
         self.process.send_signal(signal.SIGTERM)
 
-    def ended(self) -> None:
-        """Waits for the end that SIGTERM asked for: exit 0, and no secret in all that was logged."""
+    def ended(self, tells_token: bool = False) -> None:
+        """Waits for the end that SIGTERM asked for: exit 0, and no secret in all that was logged.
+
+        Only a first start by `serve` itself tells the token.
+        """
         assert self.process
         assert self.process.wait(PATIENCE_SECONDS) == 0, self.log
         self._forget()
-        self.secrets_are_kept()
+        if not tells_token:
+            self.secrets_are_kept()
 
     def stop(self) -> None:
         self.terminate()
