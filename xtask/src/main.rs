@@ -1,31 +1,29 @@
-//! Development tasks: `cargo xtask test`.
+//! Development tasks: `cargo xtask test` and `cargo xtask bench`.
 
+mod bench;
 mod test;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 /// Development tasks.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
-struct Cli {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Debug, Subcommand)]
 enum Task {
     /// Check the format, lint, and run every test, those with outside programs included
     ///
     /// Installs what they need where it may. What cannot be run is said and counted as skipped; with
     /// CERTGATE_TEST_REQUIRE_ALL=1 as failed.
     Test,
+    /// Measure the release build on this machine and print a table
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().task {
+    let done = match Task::parse() {
         Task::Test => test::run(),
+        Task::Bench(arguments) => bench::run(arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -61,6 +61,16 @@ impl Failure {
         }
     }
 
+    /// The same failure with more advice.
+    pub fn advise(self, advice: impl fmt::Display) -> Self {
+        match self {
+            Self::Told { exit, message, hint: Some(hint) } => {
+                Self::Told { exit, message, hint: Some(format!("{hint}; {advice}")) }
+            }
+            other => other.hint(advice.to_string()),
+        }
+    }
+
     /// The same failure with more about it.
     pub fn and(self, more: impl fmt::Display) -> Self {
         match self {

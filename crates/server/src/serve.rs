@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,22 +117,30 @@ fn announce(api_url: &str, public: SocketAddr) -> anyhow::Result<()> {
 
 /// Says, once, what a new user needs next. On standard error, which is where talk goes.
 fn welcome(made: &Initialised, api_url: &str, config: &Config) {
-    let Initialised { account_id: _, zone_id, token } = made;
-    let token = token.expose();
+    // As it was called: the next command is to be pasted, and the program need not be on the path.
+    let program = std::env::args().next().unwrap_or_else(|| "certgate".to_owned());
+    let token = made.token.expose();
+    let zone_id = made.zone_id;
     let data_dir = config.data_dir.display();
+    let place = match config.data_dir == Path::new(crate::config::DATA_DIR_DEFAULT) {
+        true => String::new(),
+        false => format!(" --data-dir {data_dir}"),
+    };
     eprint!(
         "\n\
          A new installation was made in {data_dir}, with the account \"{FIRST_ACCOUNT}\" and the zone {FIRST_ZONE}.\n\
-         Its API token may do everything. It is shown this once (and kept in {data_dir}/client.toml for the\n\
-         commands below):\n\n\
+         Its API token may do everything. It is shown this once, and kept in {data_dir}/client.toml for the\n\
+         commands below:\n\n\
          \x20 {token}\n\n\
-         In another terminal, in this directory:\n\n\
-         \x20 certgate cert issue --cn device-1     makes device-1.key and device-1.crt\n\
-         \x20 certgate cert list\n\
-         \x20 certgate cert revoke <id>             and: certgate cert restore <id>\n\n\
-         The same with curl:\n\n\
+         Next, in another terminal, in this directory:\n\n\
+         \x20 {program} cert issue --cn device-1{place}    # makes device-1.key and device-1.crt\n\
+         \x20 {program} cert list{place}\n\
+         \x20 {program} cert revoke{place} ID               # an ID that the list shows\n\
+         \x20 {program} cert restore{place} ID\n\n\
+         The list with curl:\n\n\
          \x20 export CERTGATE_TOKEN={token}\n\
-         \x20 curl -H \"Authorization: Bearer $CERTGATE_TOKEN\" {api_url}/client/v4/zones/{zone_id}/client_certificates\n\n"
+         \x20 curl -H \"Authorization: Bearer $CERTGATE_TOKEN\" \\\n\
+         \x20   {api_url}/client/v4/zones/{zone_id}/client_certificates\n\n"
     );
 }
 

@@ -50,3 +50,22 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn the_real_blocks_have_no_seams() {
+    let directory = directory_in_memory();
+    let store = SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
+    let mut history = History::begin(&store, 3).await;
+    for n in 0..12_u32 {
+        let status = n as u8;
+        history.play(Step::Issue { zone: n / 8, count: 200, status, quota: None }).await;
+        for k in 0..15 {
+            let event = if k % 3 == 0 { Event::Reactivate } else { Event::Revoke };
+            history.play(Step::Change { certificate: n * 7_919 + k * 104_729, event }).await;
+        }
+        history.play(Step::Settle { limit: 30 }).await;
+    }
+    assert!(history.issued() > 4 * 512);
+    history.compare_everything(50).await;
+    store.close().await;
+}

@@ -32,7 +32,7 @@ struct Summary {
     issued: u64,
     already_issued: u64,
     failed: Vec<BadRow>,
-    not_tried: u64,
+    left: u64,
 }
 
 /// Issues what the list asks for.
@@ -114,7 +114,7 @@ fn issue_all(
     let stop = AtomicBool::new(false);
     let (send, outcomes) = mpsc::channel();
     let mut stopped: Option<Failure> = None;
-    let mut tried = 0;
+    let mut ended = 0;
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let (send, queue, stop) = (send.clone(), &queue, &stop);
@@ -134,20 +134,25 @@ fn issue_all(
         }
         drop(send);
         for (row, outcome) in outcomes {
-            tried += 1;
             bar.inc(1);
             match outcome {
-                Ok(()) => summary.issued += 1,
-                Err(Trouble::Line(failure)) => summary.failed.push(bad_row(&row, &failure)),
-                Err(Trouble::Everything(failure)) => {
+                Ok(()) => {
+                    ended += 1;
+                    summary.issued += 1;
+                }
+                Err(Trouble::Line(failure)) => {
+                    ended += 1;
                     summary.failed.push(bad_row(&row, &failure));
+                }
+                // It is told once, at the end, and the line is left like those that were not tried.
+                Err(Trouble::Everything(failure)) => {
                     stopped.get_or_insert(failure);
                 }
             }
         }
     });
     bar.finish_and_clear();
-    summary.not_tried = (count - tried) as u64;
+    summary.left = (count - ended) as u64;
     stopped
 }
 
@@ -155,7 +160,7 @@ fn report(summary: &Summary, screen: &mut Screen) -> Result<(), Failure> {
     if screen.is_json() {
         return screen.json_of(summary);
     }
-    if summary.issued == 0 && summary.failed.is_empty() && summary.not_tried == 0 {
+    if summary.issued == 0 && summary.failed.is_empty() && summary.left == 0 {
         screen.say(&format!("nothing to do: all {} were issued before", grouped(summary.already_issued)));
         return Ok(());
     }
@@ -168,7 +173,7 @@ fn report(summary: &Summary, screen: &mut Screen) -> Result<(), Failure> {
         (summary.issued, "issued"),
         (summary.already_issued, "issued before"),
         (failed, "failed"),
-        (summary.not_tried, "not tried"),
+        (summary.left, "left"),
     ];
     let told: Vec<_> = counts
         .into_iter()

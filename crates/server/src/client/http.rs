@@ -1,6 +1,7 @@
 //! Requests to the management API, and what its answers mean.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,12 @@ const SYSTEM_AUTHORITIES: &[&str] = &[
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
+
+/// The API's code for credentials that are none.
+const CODE_INVALID_HEADERS: i64 = 6003;
+
+/// The API's code for revoking what is revoked.
+const CODE_REVOKED_ALREADY: i64 = 1407;
 
 /// An API token; wiped from memory when dropped, never printed.
 #[derive(Clone)]
@@ -304,8 +311,13 @@ impl Api {
             true => format!("the server answers {status} without a reason"),
             false => told.join("; "),
         });
-        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) || code == Some(6003) {
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            || code == Some(CODE_INVALID_HEADERS)
+        {
             failure = failure.hint(format!("the token used is the one from {}", self.token_source));
+        }
+        if code == Some(CODE_REVOKED_ALREADY) {
+            failure = failure.hint("`certgate cert restore` restores it");
         }
         match status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE && method == Method::POST
         {
@@ -315,26 +327,46 @@ impl Api {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
-        let what = match error {
-            ureq::Error::Timeout(_) => "it does not answer in time".to_owned(),
-            ureq::Error::HostNotFound => "there is no host of that name".to_owned(),
-            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                "nothing listens there".to_owned()
+        let base = &self.base;
+        let running = format!("is `certgate serve` running at {base}?");
+        let (what, hint) = match error {
+            ureq::Error::Timeout(_) => ("it does not answer in time".to_owned(), running),
+            ureq::Error::HostNotFound => ("there is no host of that name".to_owned(), running),
+            ureq::Error::Protocol(_) if base.starts_with("http://") => (
+                "what listens there does not speak HTTP".to_owned(),
+                "does the address begin with https://?".to_owned(),
+            ),
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                ("nothing listens there".to_owned(), running)
             }
-            other => printable(&other.to_string()),
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                ("the connection ended before the answer".to_owned(), running)
+            }
+            ureq::Error::Io(error) => match tls_error(error) {
+                Some(rustls::Error::InvalidCertificate(reason)) => (
+                    format!("its certificate is not trusted ({reason})"),
+                    "name a PEM file with the authority that signed it with --api-ca or CERTGATE_API_CA"
+                        .to_owned(),
+                ),
+                Some(other) => (other.to_string(), "does the address begin with http://?".to_owned()),
+                None => (error.to_string(), running),
+            },
+            other => (other.to_string(), running),
         };
-        Failure::Told {
-            exit: Exit::Unreachable,
-            message: format!("cannot reach {}: {what}", self.base),
-            hint: Some(format!("is `certgate serve` running at {}?", self.base)),
-        }
+        let message = format!("cannot reach {base}: {}", printable(&what));
+        Failure::Told { exit: Exit::Unreachable, message, hint: Some(hint) }
     }
+}
+
+/// What TLS says is wrong, where that is what went wrong.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
 }
 
 fn told(item: &Item) -> String {
     let pointer = item.source.as_ref().and_then(|source| source.pointer.as_deref());
-    let place = pointer.map(|pointer| format!(" at {}", printable(pointer))).unwrap_or_default();
-    format!("{}{place} (code {})", printable(&item.message), item.code)
+    let place = pointer.map(|pointer| format!(", {}", printable(pointer))).unwrap_or_default();
+    format!("{} (code {}{place})", printable(&item.message), item.code)
 }
 
 /// How long to wait before the request is made again; [`None`]: the answer is final. A 503 without `retry-after` may come
@@ -353,7 +385,11 @@ fn put_off(answer: &Response<Body>, method: &Method, attempt: u32) -> Option<Dur
 
 fn was_not_sent(error: &ureq::Error) -> bool {
     match error {
-        ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        ureq::Error::Io(error) => {
+            let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+            // A certificate is looked at before anything is sent to whoever shows it.
+            refused || matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(_)))
+        }
         ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
         | ureq::Error::Tls(_)

@@ -114,6 +114,7 @@ fn from_name(
         }
     }
     // 2. The key, on disk.
+    let working = screen.working("making key and certificate");
     let made = key::make(arguments.key_algorithm, &subject(name, arguments))?;
     files::write_new(&key_path, made.key.as_bytes(), Secrecy::Private)?;
     // 3. The certificate.
@@ -132,11 +133,12 @@ fn from_name(
     // 4. Both in one file.
     let mut written = vec![&key_path, &crt_path];
     if let Some(password) = password {
-        let authority = authority_pem(session, zone, &certificate, screen);
+        let authority = working.suspend(|| authority_pem(session, zone, &certificate, screen));
         let file = key::p12(name, &made.key, &pem, authority.as_deref(), password)?;
         files::write_new(&p12_path, &file, Secrecy::Private)?;
         written.push(&p12_path);
     }
+    drop(working);
     screen.say(&format!("wrote {}", listed(&written)));
     match screen.is_json() {
         true => screen.json(&answer.result),

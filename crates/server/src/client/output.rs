@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -153,7 +153,9 @@ impl Screen {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
-        let bar = ProgressBar::with_draw_target(Some(length), target).with_message(doing);
+        let bar = ProgressBar::with_draw_target(Some(length), target)
+            .with_message(doing)
+            .with_finish(ProgressFinish::AndClear);
         let template = "{msg} {bar:30} {human_pos}/{human_len} {rate} {eta} left";
         let style = ProgressStyle::with_template(template).expect("the template is valid");
         let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
@@ -161,6 +163,19 @@ impl Screen {
             let _ = write!(text, "{:.0}/s", state.per_sec());
         };
         bar.set_style(style.with_key("rate", rate).progress_chars("█▉▊▋▌▍▎▏ "));
+        bar.enable_steady_tick(TICK);
+        bar
+    }
+
+    /// A sign of life while one thing takes its time (a key of 4,096 bits, a busy server). It goes away when dropped.
+    pub fn working(&self, doing: &'static str) -> ProgressBar {
+        let target = match self.progress {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(None, target).with_message(doing);
+        let bar = bar.with_finish(ProgressFinish::AndClear);
+        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("the template is valid"));
         bar.enable_steady_tick(TICK);
         bar
     }

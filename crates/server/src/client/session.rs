@@ -7,7 +7,7 @@ use certgate_model::{AccountId, ZoneId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::http::{Api, Token};
+use super::http::{Answer, Api, Refusal, Token};
 use super::output::{Screen, printable};
 use super::profile::{self, LocalProfile};
 use crate::cli::ClientArgs;
@@ -119,7 +119,7 @@ impl Session {
     }
 
     fn by_name(&self, kind: &str, path: &str, name: &str) -> Result<String, Failure> {
-        let answer = self.api.get(&format!("{path}?name={}&per_page={PAGE}", encoded(name)))?;
+        let answer = self.look_up(kind, &format!("{path}?name={}&per_page={PAGE}", encoded(name)))?;
         let found: Vec<Named> = answer.parse()?;
         let exact = found.iter().find(|item| item.name.eq_ignore_ascii_case(name));
         exact.map(|item| item.id.clone()).ok_or_else(|| {
@@ -131,8 +131,18 @@ impl Session {
         })
     }
 
+    /// Whoever may use a zone may not necessarily look it up, which needs a permission of its own.
+    fn look_up(&self, kind: &str, path: &str) -> Result<Answer, Failure> {
+        self.api.get(path).map_err(|refusal| match refusal {
+            Refusal::Refused { status: 403, failure } => failure
+                .and(format!("the {kind} could not be looked up"))
+                .advise(format!("name the {kind} by its id, which needs no permission to look it up")),
+            other => other.into_failure(),
+        })
+    }
+
     fn only(&self, kind: &str, path: &str, flag: &str) -> Result<String, Failure> {
-        let answer = self.api.get(&format!("{path}?per_page={PAGE}"))?;
+        let answer = self.look_up(kind, &format!("{path}?per_page={PAGE}"))?;
         let found: Vec<Named> = answer.parse()?;
         match &found[..] {
             [item] => Ok(item.id.clone()),

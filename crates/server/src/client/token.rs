@@ -64,7 +64,12 @@ pub fn create(session: &Session, arguments: &TokenCreateArgs, screen: &mut Scree
     let value =
         made.value.ok_or_else(|| Failure::failed("the server made a token but did not tell its value"))?;
     screen.say(&format!("token {} ({}), shown this once:", made.name, made.id));
-    screen.data(&format!("{value}\n"))
+    screen.data(&format!("{value}\n"))?;
+    let is_for_zones = groups.iter().any(|group| group.scope() == Scope::Zone);
+    if is_for_zones && !groups.iter().any(|group| group.includes(PermissionGroup::ZoneRead)) {
+        screen.say("note: without the permission \"Zone Read\" it must name zones by id, not by name");
+    }
+    Ok(())
 }
 
 /// The permission of that name or id, in any letter case.
@@ -123,12 +128,18 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
     screen.table(&["id", "name", "status", "issued", "expires", "permissions"], rows)
 }
 
+/// The permissions of a token, without the readings that its writings include.
 fn permissions(policies: &[Policy]) -> String {
     let named = policies.iter().flat_map(|policy| {
         let prefix = if policy.effect == "deny" { "not " } else { "" };
-        policy.permission_groups.iter().map(move |group| {
-            let known = group.id.parse().map(PermissionGroup::name).ok();
-            format!("{prefix}{}", group.name.as_deref().or(known).unwrap_or(&group.id))
+        let known: Vec<PermissionGroup> =
+            policy.permission_groups.iter().filter_map(|group| group.id.parse().ok()).collect();
+        policy.permission_groups.iter().filter_map(move |group| {
+            let this = group.id.parse::<PermissionGroup>().ok();
+            let included =
+                this.is_some_and(|this| known.iter().any(|known| *known != this && known.includes(this)));
+            let name = group.name.as_deref().or(this.map(PermissionGroup::name)).unwrap_or(&group.id);
+            (!included).then(|| format!("{prefix}{name}"))
         })
     });
     named.collect::<Vec<_>>().join(", ")

@@ -16,7 +16,7 @@ use certgate_model::KeyAlgorithm;
 
 pub use flags::{InitFlags, ServeFlags};
 pub use layers::{Environment, Flags, Layers};
-pub use setting::{Id, Setting};
+pub use setting::{DATA_DIR_DEFAULT, Id, Setting};
 pub use show::{Shown, reference, show};
 
 use crate::failure::Failure;

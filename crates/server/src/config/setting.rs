@@ -84,6 +84,9 @@ impl Setting {
     }
 }
 
+/// Where everything is kept unless something else is said.
+pub const DATA_DIR_DEFAULT: &str = "./certgate-data";
+
 /// What the environment variables of certgate begin with.
 pub const ENVIRONMENT_PREFIX: &str = "CERTGATE_";
 
@@ -94,7 +97,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "data_dir",
         shape: Shape::Path("DIR"),
         given: Given::Anywhere,
-        default: Some("./certgate-data"),
+        default: Some(DATA_DIR_DEFAULT),
         init: true,
         help: "Directory of the database, the master key and client.toml",
     },

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -14,6 +15,9 @@ use crate::StoreError;
 /// How long a connection waits for a lock. Within one process nobody competes for the write lock; a backup or a
 /// `sqlite3` shell may.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long opening waits for another process to end. One that was killed keeps its locks until its last write to the
+/// disk has returned, which a start straight afterwards would take for a second server.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// The write-ahead log is cut back to this when it starts again: 32 MiB.
 const LOG_BYTES_MAX: i64 = 32 << 20;
 /// The octets of a database page. A certificate with its request takes 1.4 to 2.5 kB: pages of 4 KiB would hold one or
@@ -232,8 +236,26 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         .map_err(|error| OpenError::from_io(path, &error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Busy { path: path.to_owned() }),
+        Err(TryLockError::WouldBlock) => wait_for(lock, path),
         Err(TryLockError::Error(error)) => Err(OpenError::from_io(path, &error)),
+    }
+}
+
+/// Waits [`LOCK_WAIT`] for the lock. The thread that waits goes on if that is too short, until it gets the lock and
+/// lets it go, or until this process ends.
+fn wait_for(lock: File, path: &Path) -> Result<File, OpenError> {
+    let (sender, locked) = sync_channel(1);
+    std::thread::Builder::new()
+        .name("store-lock".into())
+        .spawn(move || {
+            let outcome = lock.lock().map(|()| lock);
+            // Nobody may wait any more: then the lock goes with the file.
+            let _ = sender.send(outcome);
+        })
+        .map_err(|error| OpenError::from_io(path, &error))?;
+    match locked.recv_timeout(LOCK_WAIT) {
+        Ok(outcome) => outcome.map_err(|error| OpenError::from_io(path, &error)),
+        Err(_) => Err(OpenError::Busy { path: path.to_owned() }),
     }
 }
 

@@ -128,7 +128,7 @@ fn an_answer_that_was_lost_is_not_issued_twice() {
     while let (Err(failure), summary) = bulk.run(&issuing, &["--jobs", "2"]) {
         assert!(matches!(failure, Failure::Told { exit: Exit::Unreachable, .. }), "{failure}");
         assert!(failure.to_string().contains("goes on where this one stopped"), "{failure}");
-        assert!(summary["not_tried"].as_u64().unwrap() > 0);
+        assert!(summary["left"].as_u64().unwrap() > 0);
         runs += 1;
         assert!(runs <= 4, "every run gets further");
     }
@@ -180,7 +180,7 @@ fn what_every_line_would_meet_stops_the_run() {
     let bulk = Bulk::new(&NAMES);
     let (outcome, summary) = bulk.run(&issuing, &["--jobs", "1"]);
     assert!(outcome.unwrap_err().to_string().contains("Invalid access token"));
-    assert_eq!(summary["not_tried"], 11);
+    assert_eq!(summary["left"], 12);
     assert_eq!(issuing.server.seen().len(), 1);
     let page = Issuing::start(|_| Verdict::Instead(Reply::Raw(502, "<html>")));
     assert!(bulk.run(&page, &["--jobs", "1"]).0.is_err());

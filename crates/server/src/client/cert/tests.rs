@@ -132,7 +132,13 @@ fn revoking_several_tries_all_and_says_which_failed() {
     let failure =
         change(&server.session(), &zone(), &ids, Change::Revoke, &mut captured.screen()).unwrap_err();
     assert_eq!(failure.to_string(), "1 of 3 could not be revoked");
-    assert_eq!(captured.err(), format!("error: cannot revoke {}: is revoked already (code 1407)\n", ids[1]));
+    assert_eq!(
+        captured.err(),
+        format!(
+            "error: cannot revoke {}: is revoked already (code 1407) (`certgate cert restore` restores it)\n",
+            ids[1]
+        )
+    );
     assert_eq!(captured.out().lines().count(), 3);
     assert!(server.seen().iter().all(|seen| seen.method == "DELETE" && seen.body.is_empty()));
 }

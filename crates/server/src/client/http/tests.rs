@@ -55,8 +55,8 @@ fn an_error_is_told_with_its_code_and_the_place_it_points_at() {
         || refused(403, 9109, "Invalid access token"),
     ]);
     let api = server.api();
-    insta::assert_snapshot!(told(&api.delete("/x").unwrap_err()), @"refused: cannot[2J revoke (code 1407)");
-    insta::assert_snapshot!(told(&api.post("/x", &json!({})).unwrap_err()), @"refused: no at /csr (code 1); never (code 2)");
+    insta::assert_snapshot!(told(&api.delete("/x").unwrap_err()), @"refused: cannot[2J revoke (code 1407) (`certgate cert restore` restores it)");
+    insta::assert_snapshot!(told(&api.post("/x", &json!({})).unwrap_err()), @"refused: no (code 1, /csr); never (code 2)");
     insta::assert_snapshot!(told(&api.get("/x").unwrap_err()), @"refused: Invalid access token (code 9109) (the token used is the one from the test)");
     assert_eq!(server.seen().len(), 3);
 }
@@ -109,6 +109,40 @@ fn a_server_that_is_not_there_is_unreachable() {
         "not sent: cannot reach http://127.0.0.1:PORT: nothing listens there (is `certgate serve` running at http://127.0.0.1:PORT?)"
     );
     assert!(matches!(refusal, Refusal::NotSent(Failure::Told { exit: Exit::Unreachable, .. })));
+}
+
+#[test]
+fn clear_text_and_tls_mixed_up_are_told_as_such() {
+    let server = answers(vec![|| ok(json!([]))]);
+    let directory = tempfile::tempdir().unwrap();
+    let authorities = directory.path().join("ca.pem");
+    let api = |authorities: &Path| {
+        let address = server.address.replace("http://", "https://");
+        Api::new(&address, Some(authorities), Token::new(TOKEN).unwrap(), String::new())
+    };
+    std::fs::write(&authorities, "no certificate").unwrap();
+    assert!(api(&authorities).unwrap_err().to_string().contains("holds no certificate in PEM form"));
+    assert!(api(&directory.path().join("nowhere")).unwrap_err().to_string().contains("cannot read"));
+    std::fs::write(&authorities, super::super::testing::CERTIFICATE).unwrap();
+    let refusal = api(&authorities).unwrap().get("/x").unwrap_err();
+    assert!(
+        matches!(refusal, Refusal::NotSent(Failure::Told { exit: Exit::Unreachable, .. })),
+        "{}",
+        told(&refusal)
+    );
+    assert_eq!(server.seen().len(), 0);
+    let not_http = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", not_http.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in not_http.incoming().flatten() {
+            use std::io::Write;
+            // A TLS alert, as a TLS server answers clear text: handshake_failure (RFC 8446 §6).
+            let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x28\r\n\r\n");
+        }
+    });
+    let api = Api::new(&address, None, Token::new(TOKEN).unwrap(), String::new()).unwrap();
+    let refusal = api.get("/x").unwrap_err();
+    assert!(told(&refusal).contains("https://?"), "{}", told(&refusal));
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn server() -> Server {
         _ => page(
             &[
                 json!({"id": "1".repeat(32), "name": "ci", "status": "active", "issued_on": "2026-01-02T03:04:05Z",
-                "policies": [{"effect": "allow", "permission_groups": [{"id": PermissionGroup::ZoneRead.id()}, {"id": "f", "name": "Other"}]}]}),
+                "policies": [{"effect": "allow", "permission_groups": [{"id": PermissionGroup::ZoneRead.id()}, {"id": PermissionGroup::ZoneWrite.id()}, {"id": "f", "name": "Other"}]}]}),
             ],
             seen,
             20,
@@ -99,7 +99,7 @@ fn tokens_are_listed_revoked_and_verified() {
     list(&server.session(), &mut captured.screen()).unwrap();
     insta::assert_snapshot!(captured.out(), @"
      ID                                NAME  STATUS  ISSUED            EXPIRES  PERMISSIONS
-     11111111111111111111111111111111  ci    active  2026-01-02 03:04  never    Zone Read, Other
+     11111111111111111111111111111111  ci    active  2026-01-02 03:04  never    Zone Write, Other
     ");
     verify(&server.session(), &mut captured.screen()).unwrap();
     assert!(captured.out().contains("active"));

@@ -1,0 +1,236 @@
+//! The client through the front door: the executable, beside a server that it was started from too.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+const CERTGATE: &str = env!("CARGO_BIN_EXE_certgate");
+
+/// A running server and its working directory.
+struct Server {
+    process: Child,
+    directory: tempfile::TempDir,
+    api: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut process = certgate(directory.path())
+            .args(["serve", "--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.as_mut().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        let api = first.strip_prefix("management API listening on ").unwrap().to_owned();
+        assert!(
+            lines.next().unwrap().unwrap().starts_with("public responder listening on http://127.0.0.1:")
+        );
+        Self { process, directory, api }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = certgate(self.directory.path());
+        command.args(line.split(' '));
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    /// Runs a command that must succeed; its standard output.
+    fn ok(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn json(&self, line: &str) -> Value {
+        serde_json::from_str(&self.ok(&format!("{line} --output json"))).unwrap()
+    }
+
+    /// Runs a command that must fail; its exit code and what it says.
+    fn fails(&self, line: &str) -> (i32, String) {
+        let output = self.run(line);
+        assert_eq!(text(&output.stdout), "", "{line}");
+        (output.status.code().unwrap(), text(&output.stderr))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already, which is what its test looks at.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The executable in `directory`, with nothing of this process's own configuration.
+fn certgate(directory: &Path) -> Command {
+    let mut command = Command::new(CERTGATE);
+    let own = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CERTGATE_"));
+    own.for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    command.current_dir(directory).stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn beside_a_fresh_server_everything_works_without_a_flag() {
+    let server = Server::start();
+    assert_eq!(text(&server.run("cert list").stderr), "no certificates\n");
+    let id = server.json("cert issue --cn laptop --org Acme --days 30")["id"].as_str().unwrap().to_owned();
+    assert!(server.path("laptop.key").exists() && server.path("laptop.crt").exists());
+    let listed = server.ok("cert list");
+    assert!(listed.contains(&id) && listed.contains("laptop") && !listed.contains('\u{1b}'), "{listed}");
+    assert!(server.ok(&format!("cert revoke {id}")).contains("pending_revocation"));
+    assert!(server.ok(&format!("cert restore {id}")).contains("pending_reactivation"));
+    assert!(server.ok(&format!("cert show {id}")).contains("Acme"));
+    let exported = server.ok(&format!("cert export {id} --chain"));
+    assert_eq!(exported.matches("BEGIN CERTIFICATE").count(), 2);
+    assert!(exported.ends_with(&server.ok("ca show").split("\n\n").nth(1).unwrap().to_owned()));
+    assert_eq!(server.json("cert list --status active --per-page 1")[0]["common_name"], "laptop");
+}
+
+#[test]
+fn zones_and_tokens_are_made_used_and_taken_away() {
+    let server = Server::start();
+    let zone = server.json("zone create example.org");
+    assert_eq!(server.json("zone list").as_array().unwrap().len(), 2);
+    assert!(server.ok("cert issue --cn a --zone example.org").contains("active"));
+    let mut create = server.command("token create ci --zone example.org --permission");
+    let made = create.arg("SSL and Certificates Read").output().unwrap();
+    let token = text(&made.stdout);
+    assert!(!token.trim().is_empty() && text(&made.stderr).contains("shown this once"));
+    std::fs::write(server.path("token"), &token).unwrap();
+    let as_ci = "--token-file token --zone";
+    let (code, told) = server.fails(&format!("cert list {as_ci} example.org"));
+    assert!(code == 1 && told.contains("by its id"), "{told}");
+    let id = zone["id"].as_str().unwrap();
+    assert_eq!(server.json(&format!("cert list {as_ci} {id} --all")).as_array().unwrap().len(), 1);
+    assert_eq!(server.json(&format!("cert list {as_ci} {id}"))[0]["common_name"], "a");
+    let (code, told) = server.fails(&format!("cert issue --cn b {as_ci} {id}"));
+    assert_eq!(code, 1);
+    assert!(
+        told.contains("code 9109") && told.contains("--token-file token") && !told.contains(token.trim()),
+        "{told}"
+    );
+    let verified = server.json("token verify --token-file token");
+    server.ok(&format!("token revoke {}", verified["id"].as_str().unwrap()));
+    assert_eq!(server.fails("token verify --token-file token").0, 1);
+    assert!(server.fails("zone delete example.org").1.contains("revoke"));
+}
+
+#[test]
+fn exit_codes_are_as_the_help_says() {
+    let mut server = Server::start();
+    assert_eq!(server.fails(&format!("cert show {}", "f".repeat(32))).0, 1);
+    assert_eq!(server.fails("cert show x").0, 2);
+    assert_eq!(server.fails("cert list --per-page 0").0, 2);
+    assert_eq!(server.fails("config --listen nowhere").0, 2);
+    assert_eq!(server.fails("cert list --data-dir nowhere").0, 2);
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let (code, told) = server.fails("cert list");
+    assert_eq!(code, 3);
+    assert!(told.contains(&format!("is `certgate serve` running at {}?", server.api)), "{told}");
+    let help = server.ok("--help");
+    for line in
+        ["0  done", "1  the operation failed", "2  the command line", "3  the server cannot be reached"]
+    {
+        assert!(help.contains(line), "{help}");
+    }
+}
+
+#[test]
+fn nothing_secret_is_in_help_and_errors() {
+    let directory = tempfile::tempdir().unwrap();
+    let secrets = [
+        ("CERTGATE_TOKEN", "sesame-token"),
+        ("CERTGATE_P12_PASSWORD", "sesame-word"),
+        ("CERTGATE_MASTER_KEY", "sesame-key"),
+    ];
+    for line in [
+        "--help",
+        "serve --help",
+        "cert issue --help",
+        "config",
+        "cert list",
+        "cert list --api http://127.0.0.1:1",
+        "token create --help",
+    ] {
+        let output = certgate(directory.path()).args(line.split(' ')).envs(secrets).output().unwrap();
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        assert!(!printed.contains("sesame"), "{line}: {printed}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = certgate(directory.path())
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(process.stdout.take());
+    let mut told = String::new();
+    process.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(process.wait().unwrap().success());
+    assert_eq!(told, "");
+}
+
+#[test]
+fn a_list_that_is_killed_again_and_again_is_issued_exactly_once() {
+    const NAMES: usize = 200;
+    let server = Server::start();
+    let names: Vec<_> = (0..NAMES).map(|number| format!("device-{number}")).collect();
+    std::fs::write(server.path("names.csv"), format!("common_name\n{}\n", names.join("\n"))).unwrap();
+    let line = "cert issue --from names.csv --out out --jobs 4";
+    let journal = server.path("out/issued.jsonl");
+    let finished =
+        || std::fs::read(&journal).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count());
+    let mut killed = 0;
+    for round in 1..=10 {
+        let mut process = server.command(line).stderr(Stdio::null()).spawn().unwrap();
+        // Killed as soon as it has come some lines further; a different number every time.
+        let goal = finished() + round * 3 % 11 + 1;
+        while finished() < goal && process.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        killed += u32::from(process.try_wait().unwrap().is_none());
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+    assert!(killed > 0, "a run that ended by itself is no test");
+    server.ok(line);
+    assert!(text(&server.run(line).stderr).starts_with("nothing to do: all 200 were issued before"));
+    let issued = server.json("cert list --all");
+    let issued = issued.as_array().unwrap();
+    assert_eq!(issued.len(), NAMES);
+    for name in names {
+        let certificate =
+            issued.iter().find(|certificate| certificate["common_name"] == name.as_str()).unwrap();
+        let file = std::fs::read_to_string(server.path(&format!("out/{name}.crt"))).unwrap();
+        assert_eq!(certificate["certificate"], file.trim_end());
+        assert!(server.path(&format!("out/{name}.key")).exists());
+    }
+    assert_eq!(std::fs::read_dir(server.path("out")).unwrap().count(), 2 * NAMES + 1);
+}

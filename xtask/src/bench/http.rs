@@ -1,0 +1,149 @@
+//! An HTTP/1.1 client with as little work of its own as possible: it shares the processors with the server.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::check_status;
+use super::server::Installation;
+use super::statistics::Samples;
+
+/// The bytes of a request.
+pub struct Request(Vec<u8>);
+
+impl Request {
+    pub fn get(installation: &Installation, path: &str) -> Self {
+        Self::new("GET", installation, path, "")
+    }
+
+    pub fn delete(installation: &Installation, path: &str) -> Self {
+        Self::new("DELETE", installation, path, "")
+    }
+
+    pub fn post(installation: &Installation, path: &str, body: &str) -> Self {
+        Self::new("POST", installation, path, body)
+    }
+
+    fn new(method: &str, installation: &Installation, path: &str, body: &str) -> Self {
+        let Installation { zone_id, token, .. } = installation;
+        let length = body.len();
+        Self(
+            format!(
+                "{method} /client/v4/zones/{zone_id}/{path} HTTP/1.1\r\nhost: localhost\r\n\
+                 authorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            )
+            .into_bytes(),
+        )
+    }
+}
+
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(1 << 20) })
+    }
+
+    /// Seconds that one exchange takes.
+    pub async fn timed(&mut self, request: &Request) -> anyhow::Result<f64> {
+        let begun = Instant::now();
+        let (status, length) = self.receive(request).await?;
+        check_status(status, &self.buffer[self.buffer.len() - length..])?;
+        Ok(begun.elapsed().as_secs_f64())
+    }
+
+    /// Status and body.
+    pub async fn exchange(&mut self, request: &Request) -> anyhow::Result<(u16, Vec<u8>)> {
+        let (status, length) = self.receive(request).await?;
+        Ok((status, self.buffer[self.buffer.len() - length..].to_vec()))
+    }
+
+    async fn receive(&mut self, request: &Request) -> anyhow::Result<(u16, usize)> {
+        self.stream.write_all(&request.0).await?;
+        self.buffer.clear();
+        let head_length = loop {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                bail!("the server closed the connection");
+            }
+            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+        };
+        let head = std::str::from_utf8(&self.buffer[..head_length])?;
+        let status = head.split(' ').nth(1).context("no status")?.parse()?;
+        let length: usize = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .context("no content-length")?
+            .parse()?;
+        while self.buffer.len() < head_length + length {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                bail!("the server closed the connection");
+            }
+        }
+        Ok((status, length))
+    }
+}
+
+/// Requests on many connections at once, each sending its next when the last is answered.
+pub struct Load {
+    connections: usize,
+    duration: Duration,
+    requests_max: u64,
+}
+
+pub struct Measured {
+    pub per_second: f64,
+    pub latency: Samples,
+}
+
+impl Load {
+    pub fn new(connections: usize, duration: Duration) -> Self {
+        Self { connections, duration, requests_max: u64::MAX }
+    }
+
+    pub fn at_most(self, requests_max: u64) -> Self {
+        Self { requests_max, ..self }
+    }
+
+    /// `request` makes the request of each number. Any answer but 200 ends the measurement with an error.
+    pub async fn run(
+        self,
+        address: SocketAddr,
+        request: impl Fn(u64) -> Request,
+    ) -> anyhow::Result<Measured> {
+        let mut connections = Vec::new();
+        for _ in 0..self.connections {
+            connections.push(Connection::open(address).await?);
+        }
+        let numbers = Cell::new(0);
+        let begun = Instant::now();
+        let work = connections.into_iter().map(|mut connection| {
+            let (numbers, request) = (&numbers, &request);
+            async move {
+                let mut latency = Samples::default();
+                while begun.elapsed() < self.duration && numbers.get() < self.requests_max {
+                    let request = request(numbers.replace(numbers.get() + 1));
+                    latency.push(connection.timed(&request).await?);
+                }
+                Ok::<_, anyhow::Error>(latency)
+            }
+        });
+        let all = futures_util::future::join_all(work).await;
+        let seconds = begun.elapsed().as_secs_f64();
+        let mut latency = Samples::default();
+        for one in all {
+            latency.extend(&one?);
+        }
+        Ok(Measured { per_second: latency.len() as f64 / seconds, latency })
+    }
+}

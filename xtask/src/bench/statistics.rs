@@ -1,0 +1,27 @@
+/// Measured seconds.
+#[derive(Default, Clone)]
+pub struct Samples(Vec<f64>);
+
+impl Samples {
+    pub fn push(&mut self, seconds: f64) {
+        self.0.push(seconds);
+    }
+
+    pub fn extend(&mut self, others: &Self) {
+        self.0.extend_from_slice(&others.0);
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn median(&self) -> f64 {
+        self.percentile(50)
+    }
+
+    pub fn percentile(&self, percent: usize) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() * percent / 100).copied().unwrap_or(f64::NAN)
+    }
+}
