@@ -148,6 +148,9 @@ class Api:
         self.connection.close()
 
 
+PUBLIC = "public responder listening on http"
+
+
 class Server:
     """`certgate serve` on a directory, both listeners on ports that the system chooses."""
 
@@ -172,7 +175,11 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    @property
+    def scheme(self) -> str:
+        return "https" if "--tls-certificate" in self.flags else "http"
 
     @property
     def database(self) -> Path:
@@ -195,8 +202,8 @@ class Server:
             )
         lines = self._lines(2)
         ports = [
-            re.fullmatch(rf"{name} listening on http://127\.0\.0\.1:(\d+)", line)
-            for name, line in zip(("management API", "public responder"), lines, strict=True)
+            re.fullmatch(rf"{name}://127\.0\.0\.1:(\d+)", line)
+            for name, line in zip((f"management API listening on {self.scheme}", PUBLIC), lines, strict=True)
         ]
         assert all(ports), lines
         self.port, self.public_port = (int(port[1]) for port in ports if port)

@@ -169,7 +169,9 @@ def test_a_list_that_is_killed_in_the_middle_goes_on_where_it_stopped(user: User
     assert NAMES // 2 - JOBS <= done["already_issued"] < NAMES
 
     listed = user.json("cert", "list", "--all")
-    assert sorted(made["common_name"] for made in listed) == sorted(f"device-{n}" for n in range(NAMES)), "twice or not at all"
+    assert sorted(made["common_name"] for made in listed) == sorted(f"device-{n}" for n in range(NAMES)), (
+        "twice or not at all"
+    )
     by_name = {made["common_name"]: made for made in listed}
     for n in range(NAMES):
         key, certificate = out / f"device-{n}.key", out / f"device-{n}.crt"
@@ -265,18 +267,32 @@ def test_a_reader_that_goes_away_is_no_error(user: User) -> None:
 def test_config_masks_secrets(user: User) -> None:
     key = "a5" * 32
     for output in ("table", "json"):
-        shown = user.run("config", "--output", output, "--listen", "127.0.0.1:1234", CERTGATE_MASTER_KEY=key,
-                         CERTGATE_LOG="warn")  # fmt: skip
+        shown = user.run(
+            "config", "--output", output, "--listen", "127.0.0.1:1234", CERTGATE_MASTER_KEY=key, CERTGATE_LOG="warn"
+        )
         assert key not in shown.stdout + shown.stderr
         assert "127.0.0.1:1234" in shown.stdout and "--listen" in shown.stdout and "CERTGATE_LOG" in shown.stdout
 
 
 def test_help_shows_no_secret(user: User) -> None:
     secret = "b6" * 32
-    nouns = [[], ["serve"], ["init"], ["check"], ["config"], ["cert"], ["cert", "issue"], ["token"], ["token", "create"],
-             ["zone"], ["ca", "show"]]  # fmt: skip
+    nouns = [
+        [],
+        ["serve"],
+        ["init"],
+        ["check"],
+        ["config"],
+        ["cert"],
+        ["cert", "issue"],
+        ["token"],
+        ["token", "create"],
+        ["zone"],
+        ["ca", "show"],
+    ]
     for noun in nouns:
-        shown = user.run(*noun, "--help", CERTGATE_TOKEN=secret, CERTGATE_MASTER_KEY=secret, CERTGATE_P12_PASSWORD=secret)
+        shown = user.run(
+            *noun, "--help", CERTGATE_TOKEN=secret, CERTGATE_MASTER_KEY=secret, CERTGATE_P12_PASSWORD=secret
+        )
         assert "Usage: certgate" in shown.stdout
         assert secret not in shown.stdout and user.server.token not in shown.stdout
 
@@ -296,7 +312,9 @@ def test_secrets_are_in_no_argument_and_in_no_readable_file(user: User) -> None:
         assert server.token.encode() not in path.read_bytes(), path
 
 
-def test_the_first_start_of_serve_makes_everything_and_tells_the_token_once(tmp_path: Path, make_server: MakeServer) -> None:
+def test_the_first_start_of_serve_makes_everything_and_tells_the_token_once(
+    tmp_path: Path, make_server: MakeServer
+) -> None:
     """`serve` alone on an empty place, as the first command of a new user."""
     server = make_server(start=False)
     server.directory = tmp_path / "fresh"

@@ -139,7 +139,9 @@ def test_fifty_kills_lose_nothing(make_server: MakeServer, csr: str) -> None:
         server.is_whole()
     server.secrets_are_kept()
     print(f"answered: {dict(answers)}, issues cut off: {cut_off}")
-    assert min(answers[kind] for kind in ("issue", "revoke", "restore")) > ROUNDS, "too little happened to mean anything"
+    assert min(answers[kind] for kind in ("issue", "revoke", "restore")) > ROUNDS, (
+        "too little happened to mean anything"
+    )
 
 
 def test_start_up_does_not_wait_for_what_is_pending(make_server: MakeServer, csr: str) -> None:

@@ -13,10 +13,25 @@ import pytest
 from harness import Server, needs
 
 FIELDS = [
-    "id", "certificate", "certificate_authority", "common_name", "country", "csr", "expires_on", "fingerprint_sha256",
-    "issued_on", "location", "organization", "organizational_unit", "serial_number", "signature", "ski", "state",
-    "status", "validity_days",
-]  # fmt: skip
+    "id",
+    "certificate",
+    "certificate_authority",
+    "common_name",
+    "country",
+    "csr",
+    "expires_on",
+    "fingerprint_sha256",
+    "issued_on",
+    "location",
+    "organization",
+    "organizational_unit",
+    "serial_number",
+    "signature",
+    "ski",
+    "state",
+    "status",
+    "validity_days",
+]
 
 PATH = "/zones/$ZONE_ID/client_certificates"
 BEARER = '-H "Authorization: Bearer $CLOUDFLARE_API_TOKEN"'
@@ -29,8 +44,12 @@ CREATE_POST = f"curl {{base}}{PATH} --request POST {BEARER} {JSON_TYPE} -d @body
 GET = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID {BEARER}"
 PATCH = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID -X PATCH {BEARER}"
 PATCH_TYPE = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID --request PATCH {JSON_TYPE} {BEARER}"
-PATCH_DATA = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID -X PATCH {JSON_TYPE} {BEARER} -d '{{{{\"reactivate\":true}}}}'"
-PATCH_JSON = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID --request PATCH {BEARER} --json '{{{{\"reactivate\": true}}}}'"
+PATCH_DATA = (
+    f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID -X PATCH {JSON_TYPE} {BEARER} -d '{{{{\"reactivate\":true}}}}'"
+)
+PATCH_JSON = (
+    f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID --request PATCH {BEARER} --json '{{{{\"reactivate\": true}}}}'"
+)
 DELETE = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID -X DELETE {BEARER}"
 DELETE_TYPE = f"curl --request DELETE {{base}}{PATH}/$CLIENT_CERTIFICATE_ID {JSON_TYPE} {BEARER}"
 
@@ -51,7 +70,12 @@ class Shell:
         line = line.format(base=self.base) + " --silent --show-error --write-out ' %{http_code} %{content_type}'"
         assert shlex.split(line)[0] == "curl"
         done = subprocess.run(
-            ["/bin/sh", "-c", line], cwd=self.directory, env=self.variables | more, capture_output=True, text=True, timeout=30
+            ["/bin/sh", "-c", line],
+            cwd=self.directory,
+            env=self.variables | more,
+            capture_output=True,
+            text=True,
+            timeout=30,
         )
         assert done.returncode == 0, done.stderr
         text, status, kind = done.stdout.rsplit(" ", 2)
@@ -61,7 +85,12 @@ class Shell:
     def result(self, line: str, **more: str) -> Any:
         status, body = self.run(line, **more)
         assert status == 200, body
-        assert (body["success"], body["errors"]) == (True, []) and list(body)[:4] == ["success", "errors", "messages", "result"]
+        assert (body["success"], body["errors"]) == (True, []) and list(body)[:4] == [
+            "success",
+            "errors",
+            "messages",
+            "result",
+        ]
         return body["result"]
 
 
@@ -83,7 +112,7 @@ def test_create(shell: Shell, csr: str, line: str) -> None:
 def test_create_with_the_newlines_that_a_shell_pastes(shell: Shell, csr: str) -> None:
     """The documentation shows the request with the two characters \\n in a shell's single quotes."""
     pasted = csr.strip().replace("\n", "\\n")
-    line = f"curl {{base}}{PATH} {BEARER} --json '{{{{\"csr\": \"{pasted}\", \"validity_days\": 3650}}}}'"
+    line = f'curl {{base}}{PATH} {BEARER} --json \'{{{{"csr": "{pasted}", "validity_days": 3650}}}}\''
     assert shell.result(line)["csr"] == csr.strip()
 
 

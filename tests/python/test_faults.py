@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from harness import CERTGATE, Api, Server, certgate, environment, eventually
 
 # Room for a new database and little more, so that a few hundred certificates fill it.
 DISK_BYTES = 4 << 20
+
+# A user and a group without rights.
+NOBODY = 65534
 
 Mount = Callable[..., None]
 
@@ -278,7 +282,9 @@ def test_damage_in_the_middle_is_reported_and_a_backup_helps(server: Server, api
     counted = {answer.status for answer in answers}
     assert 503 in counted and counted <= {200, 503}, counted
     # What is not damaged is answered, and answered rightly.
-    assert all(answer.result == certificate for answer, certificate in zip(answers, made, strict=True) if answer.status == 200)
+    assert all(
+        answer.result == certificate for answer, certificate in zip(answers, made, strict=True) if answer.status == 200
+    )
     broken = next(answer for answer in answers if answer.status != 200)
     assert broken.error["code"] and "retry-after" in broken.headers
     assert api.call("GET", f"{api.certificates}?limit=1000").status == 503
@@ -322,17 +328,21 @@ def test_without_permission_the_message_names_the_file(server: Server, tmp_path:
         message = server.refuses_to_start()
         server.directory.chmod(0o700)
     else:
-        # The program must be readable for that user, so it lies in a place of its own.
-        program = Path("/tmp") / f"certgate-test-{os.getpid()}"
-        shutil.copy(CERTGATE, program)
-        try:
+        # The program has to be readable for that user, so it lies in a place of its own.
+        with tempfile.TemporaryDirectory() as place:
+            os.chmod(place, 0o755)
+            program = shutil.copy(CERTGATE, place)
             done = subprocess.run(
                 [program, *server.command()[1:]],
-                env=environment(), capture_output=True, text=True, timeout=30, user=65534, group=65534,
-                extra_groups=[], cwd="/",
+                env=environment(),
+                capture_output=True,
+                text=True,
+                timeout=30,
+                user=NOBODY,
+                group=NOBODY,
+                extra_groups=[],
+                cwd="/",
             )
-        finally:
-            program.unlink()
         assert done.returncode == 1 and done.stdout == "", done
         message = done.stderr
     assert str(server.directory) in message and "ermission" in message, message

@@ -82,8 +82,10 @@ def lint(path: Path) -> list[str]:
     linter = Path(sys.executable).parent / "lint_pkix_cert"
     done = subprocess.run(
         [linter, "lint", "--severity", "ERROR", "--format", "JSON", "--document-format", "PEM", path],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     results = json.loads(done.stdout)["results"]
     assert (done.returncode == 0) == (not results), done.stderr
     return [finding["code"] for result in results for finding in result["finding_descriptions"]]
@@ -92,8 +94,11 @@ def lint(path: Path) -> list[str]:
 def test_the_linter_finds_what_is_wrong(tmp_path: Path) -> None:
     """Otherwise its silence about ours would mean nothing."""
     path = tmp_path / "bad.pem"
-    path.write_text(openssl("req", "-x509", *KEYS["P-256"], "-nodes", "-keyout", tmp_path / "key", "-subj", "/CN=a",
-                            "-set_serial", "-5"))  # fmt: skip
+    path.write_text(
+        openssl(
+            "req", "-x509", *KEYS["P-256"], "-nodes", "-keyout", tmp_path / "key", "-subj", "/CN=a", "-set_serial", "-5"
+        )
+    )
     assert "pkix.certificate_serial_number_out_of_range" in lint(path)
 
 
@@ -105,7 +110,9 @@ def field(text: str, name: str) -> str:
 
 def extension(text: str, name: str) -> str:
     """The lines of an extension in openssl's rendering."""
-    found = re.search(rf"^            {re.escape(name)}:( critical)? *\n((?:                .*\n)+)", text, re.MULTILINE)
+    found = re.search(
+        rf"^            {re.escape(name)}:( critical)? *\n((?:                .*\n)+)", text, re.MULTILINE
+    )
     assert found, f"{name} is not in:\n{text}"
     return (found[1] or "").strip() + "|" + " ".join(found[2].split())
 
@@ -116,7 +123,8 @@ def test_a_certificate_verifies_and_says_what_the_api_says(judge: Judge, request
     verified = openssl("verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", judge.authority_file, path)
     assert verified == f"{path}: OK\n"
     refused = subprocess.run(
-        ["openssl", "verify", "-purpose", "sslserver", "-CAfile", str(judge.authority_file), str(path)], capture_output=True
+        ["openssl", "verify", "-purpose", "sslserver", "-CAfile", str(judge.authority_file), str(path)],
+        capture_output=True,
     )
     assert refused.returncode != 0, "a client's certificate is none for a server"
 
@@ -160,8 +168,14 @@ def test_the_subject_is_carried_over(judge: Judge, tmp_path: Path, name: str) ->
     shown = ["-noout", "-subject", "-nameopt", "RFC2253,-esc_msb,utf8,show_type"]
     assert openssl("x509", "-in", path, *shown) == openssl("req", *shown, stdin=csr.encode())
     wanted = dict(part.split("=", 1) for part in SUBJECTS[name].split("/") if part)
-    fields = {"CN": "common_name", "C": "country", "ST": "state", "L": "location", "O": "organization",
-              "OU": "organizational_unit"}
+    fields = {
+        "CN": "common_name",
+        "C": "country",
+        "ST": "state",
+        "L": "location",
+        "O": "organization",
+        "OU": "organizational_unit",
+    }
     assert {short: made[long] for short, long in fields.items()} == {short: wanted.get(short, "") for short in fields}
     openssl("verify", "-purpose", "sslclient", "-CAfile", judge.authority_file, path)
     assert lint(path) == []

@@ -203,18 +203,31 @@ def test_errors_have_the_class_that_callers_catch(shared: Server, sdk: Cloudflar
     raises(cloudflare.NotFoundError, 404, 7003, lambda: certificates.list(zone_id="no-zone"))
     raises(cloudflare.PermissionDeniedError, 403, 9109, lambda: certificates.list(zone_id=nobody))
     raises(
-        cloudflare.BadRequestError, 400, 1420,
+        cloudflare.BadRequestError,
+        400,
+        1420,
         lambda: certificates.create(zone_id=zone, csr="no request", validity_days=1),
     )
     for days in (0, -1, 5476, 10**12):
         raises(
-            cloudflare.BadRequestError, 400, 1440,
+            cloudflare.BadRequestError,
+            400,
+            1440,
             lambda days=days: certificates.create(zone_id=zone, csr=csr, validity_days=days),
         )
-    for wrong in ({"page": 0}, {"per_page": 4}, {"per_page": 51}, {"limit": 0}, {"limit": 1001}, {"offset": -1},
-                  {"status": "gone"}):
+    for wrong in (
+        {"page": 0},
+        {"per_page": 4},
+        {"per_page": 51},
+        {"limit": 0},
+        {"limit": 1001},
+        {"offset": -1},
+        {"status": "gone"},
+    ):
         raises(
-            cloudflare.BadRequestError, 400, 9208,
+            cloudflare.BadRequestError,
+            400,
+            9208,
             lambda wrong=wrong: certificates.list(zone_id=zone, **wrong),
         )
     stranger = connect(shared, wire, token="f" * 40)
@@ -256,7 +269,9 @@ def test_user_and_tokens(sdk: Cloudflare, shared: Server, wire: Wire, csr: str) 
     verified = sdk.user.tokens.verify()
     assert verified and verified.status == "active"
 
-    groups = [group.to_dict() if hasattr(group, "to_dict") else group for group in sdk.user.tokens.permission_groups.list()]
+    groups = [
+        group.to_dict() if hasattr(group, "to_dict") else group for group in sdk.user.tokens.permission_groups.list()
+    ]
     ids = {group["name"]: group["id"] for group in groups}
     policy = {
         "effect": "allow",

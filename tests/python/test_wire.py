@@ -217,7 +217,14 @@ def test_chunked_bodies(strict: Server, csr: str) -> None:
     body = json.dumps({"csr": csr, "validity_days": 1}).encode()
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
     assert statuses(exchange(strict.port, head + chunks)) == [200]
-    for garbage in (b"zz\r\n", b"-1\r\nx\r\n", b"ffffffffffffffffff\r\n", b"1\r\nxx\r\n", b"5\r\nab", b"1;" + b"a" * 20_000):
+    for garbage in (
+        b"zz\r\n",
+        b"-1\r\nx\r\n",
+        b"ffffffffffffffffff\r\n",
+        b"1\r\nxx\r\n",
+        b"5\r\nab",
+        b"1;" + b"a" * 20_000,
+    ):
         never_5xx(exchange(strict.port, head + garbage, close=True))
     # More than a body may have, in chunks that do not announce it.
     endless = b"400\r\n" + b"a" * 0x400 + b"\r\n"
@@ -281,6 +288,7 @@ def test_two_thousand_idle_connections_keep_nobody_out_for_long(make_server: Mak
     connections, places = 2_000, 250
     server = make_server("--request-timeout-seconds", str(LIMIT_SECONDS), "--connections-max", str(places))
     with ExitStack() as stack:
+
         def idle(_: int) -> socket.socket | None:
             try:
                 return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS)
