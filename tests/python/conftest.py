@@ -17,7 +17,7 @@ def make_server(tmp_path: Path) -> Iterator[MakeServer]:
     """Makes started servers; whatever still runs at the end must stop well."""
     servers: list[Server] = []
 
-    def make(*flags: str, name: str = "data", init: tuple[str, ...] = (), start: bool = True) -> Server:
+    def make(*flags: str, name: str = "data", init: tuple[str, ...] | None = (), start: bool = True) -> Server:
         servers.append(Server(tmp_path / name, *flags, init=init))
         return servers[-1].start() if start else servers[-1]
 

@@ -154,16 +154,25 @@ PUBLIC = "public responder listening on http"
 class Server:
     """`certgate serve` on a directory, both listeners on ports that the system chooses."""
 
-    def __init__(self, directory: Path, *flags: str, init: Iterable[str] = ()) -> None:
+    def __init__(self, directory: Path, *flags: str, init: Iterable[str] | None = ()) -> None:
+        """Makes the directory with `certgate init`, unless `init` is None: then `serve` does."""
         self.directory = directory
         self.flags = list(flags)
         self.log_path = directory.with_name(f"{directory.name}.log")
         self.process: subprocess.Popen[bytes] | None = None
-        made = certgate("init", "--data-dir", directory, "--json", *init)
-        assert made.returncode == 0, made.stderr
-        self.made: dict[str, str] = json.loads(made.stdout)
-        assert set(self.made) == {"account_id", "zone_id", "token"}
+        self.made: dict[str, str] = {}
         self.port = self.public_port = 0
+        if init is not None:
+            made = certgate("init", "--data-dir", directory, "--json", *init)
+            assert made.returncode == 0, made.stderr
+            self.made = json.loads(made.stdout)
+            assert set(self.made) == {"account_id", "zone_id", "token"}
+
+    def adopt(self) -> None:
+        """Learns what `serve` made from the profile it wrote for the command line."""
+        lines = (self.directory / "client.toml").read_text().splitlines()
+        entries = dict(line.split(" = ", 1) for line in lines if " = " in line)
+        self.made = {name: json.loads(entries[name]) for name in ("account_id", "zone_id", "token")}
 
     @property
     def token(self) -> str:

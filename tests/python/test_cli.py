@@ -313,18 +313,14 @@ def test_secrets_are_in_no_argument_and_in_no_readable_file(user: User) -> None:
 
 
 def test_the_first_start_of_serve_makes_everything_and_tells_the_token_once(
-    tmp_path: Path, make_server: MakeServer
+    make_server: MakeServer, tmp_path: Path
 ) -> None:
     """`serve` alone on an empty place, as the first command of a new user."""
-    server = make_server(start=False)
-    server.directory = tmp_path / "fresh"
-    server.log_path = tmp_path / "fresh.log"
-    server.start()
-    profile = (server.directory / "client.toml").read_text()
+    server = make_server(init=None)
+    server.adopt()
     assert mode(server.directory / "client.toml") == 0o600
-    welcome = server.log
-    server.made["token"] = token = profile_token(profile)
-    assert welcome.count(token) == 2, "once as itself, once in the line to paste"
+    eventually("the welcome is told", lambda: server.log.count(server.token) >= 2)
+    assert server.log.count(server.token) == 2, "once as itself, once in the line to paste"
     home = tmp_path / "home"
     home.mkdir()
     user = User(server, home)
@@ -337,8 +333,3 @@ def test_the_first_start_of_serve_makes_everything_and_tells_the_token_once(
     assert user.json("token", "verify")["status"] == "active"
     server.stop()
     assert "installation" not in server.log
-
-
-def profile_token(profile: str) -> str:
-    """The token in client.toml."""
-    return next(line.split('"')[1] for line in profile.splitlines() if line.startswith("token"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import random
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conftest import MakeServer
-from harness import Api, Server, eventually
+from harness import Api, Server, environment, eventually
 
 ROUNDS = 50
 
@@ -21,6 +22,10 @@ CLIENTS = 8
 
 # The longest that a round runs before the kill.
 LOAD_SECONDS_MAX = 0.4
+
+# How often a first start is killed, and within which time: it takes some tens of milliseconds.
+FIRST_STARTS = 30
+FIRST_START_SECONDS = 0.1
 
 # What a failure prints, and what repeats its choices: CERTGATE_TEST_SEED=…
 SEED = int(os.environ.get("CERTGATE_TEST_SEED") or random.SystemRandom().getrandbits(32))
@@ -159,3 +164,25 @@ def test_start_up_does_not_wait_for_what_is_pending(make_server: MakeServer, csr
     api = server.api()
     eventually("everything settles", lambda: api.total("revoked") == len(ids))
     api.close()
+
+
+def test_kills_during_the_first_start_leave_nothing_in_the_way_of_the_next(make_server: MakeServer, csr: str) -> None:
+    print(f"CERTGATE_TEST_SEED={SEED}")
+    chance = random.Random(SEED)
+    made_before_kill = 0
+    for number in range(FIRST_STARTS):
+        server = make_server(name=f"first-{number}", init=None, start=False)
+        with server.log_path.open("wb") as log:
+            process = subprocess.Popen(server.command(), stdout=log, stderr=log, env=environment())
+        threading.Event().wait(chance.uniform(0, FIRST_START_SECONDS))
+        process.kill()
+        process.wait()
+        made_before_kill += (server.directory / "client.toml").exists()
+        server.start()
+        server.adopt()
+        api = server.api()
+        assert api.issue(csr).status == 200 and api.total() == 1
+        api.close()
+        server.kill()
+        server.is_whole()
+    assert 0 < made_before_kill, "every kill came before there was anything"
