@@ -1,10 +1,12 @@
 //! The managed authority of an account: made on first use, its key sealed, its issuer kept ready.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, SerialNumber};
 use certgate_pki::{AuthorityKey, Issuer, self_sign};
+use tokio::sync::oneshot;
 
 use crate::access::{AccountScope, ReadAccounts};
 use crate::{Authority, Fault};
@@ -116,18 +118,21 @@ impl Authority {
         })
     }
 
-    /// Runs `work` off the I/O threads, on no more threads than there are processors.
+    /// Runs `work` off the I/O threads, on no more threads than there are processors. How many wait for one is bounded by
+    /// the connections that a listener holds open.
     pub(crate) async fn on_signer<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Fault> {
-        let permit = self.signers.clone().acquire_owned().await.map_err(internal)?;
-        let task = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
+        let (sender, receiver) = oneshot::channel();
+        self.signers.spawn(move || {
+            // A panic in here would end the process: it becomes the caller's fault instead.
+            let result = catch_unwind(AssertUnwindSafe(work));
+            // Whoever asked may have gone away.
+            let _ = sender.send(result);
         });
-        task.await.map_err(internal)
+        let result = receiver.await.map_err(internal)?;
+        result.map_err(|_| Fault::Internal("the work on a certificate panicked".to_owned()))
     }
 }
 

@@ -7,6 +7,7 @@ use certgate_model::{
     Resource, TokenId, TokenRecord, TokenState, UserId, UserRecord, ZoneId, ZoneRecord,
 };
 use certgate_store::{FirstRecords, Store};
+use rayon_core::ThreadPoolBuilder;
 
 use crate::access::token_hash;
 use crate::tenants::{checked_account_name, checked_zone_name};
@@ -131,6 +132,8 @@ impl Authority {
         if !master_key.opens_check(&installation.master_key_check) {
             return Err(OpenError::WrongMasterKey);
         }
-        Ok(Self::assemble(store, clock, random, master_key, settings))
+        let signers = ThreadPoolBuilder::new().thread_name(|number| format!("signer-{number}")).build();
+        let signers = signers.map_err(|error| Fault::Internal(format!("no threads to sign on: {error}")))?;
+        Ok(Self::assemble(signers, store, clock, random, master_key, settings))
     }
 }

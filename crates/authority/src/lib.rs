@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 use certgate_model::{AccountId, Clock, KeyAlgorithm, Random, TokenHash, ZoneId, ZoneRecord};
 use certgate_store::{ReadStore, Store};
-use tokio::sync::{Mutex, Notify, Semaphore};
+use rayon_core::ThreadPool;
+use tokio::sync::{Mutex, Notify};
 
 pub use access::{
     AccountScope, Credential, ManageAccounts, ManageTokens, ManageZones, Permission, Principal, ReadAccounts,
@@ -78,27 +79,27 @@ pub struct Authority {
     issuers: Cache<AccountId, LoadedIssuer>,
     /// Held while an account's authority is made, so that two first requests do not make two keys.
     making_authority: Mutex<()>,
-    /// As many permits as processors: signing never takes more of them than there are.
-    signers: Arc<Semaphore>,
+    /// As many threads as processors, for what takes computing rather than waiting.
+    signers: ThreadPool,
     rate: Option<RateLimiter>,
     pending: Notify,
 }
 
 impl Authority {
     fn assemble(
+        signers: ThreadPool,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         master_key: Arc<MasterKey>,
         settings: Settings,
     ) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             tokens: Cache::new(clock.clone()),
             zones: Cache::new(clock.clone()),
             issuers: Cache::new(clock.clone()),
             making_authority: Mutex::new(()),
-            signers: Arc::new(Semaphore::new(processors)),
+            signers,
             rate: settings.requests_per_minute.map(RateLimiter::new),
             pending: Notify::new(),
             store,

@@ -42,7 +42,7 @@ pub async fn filled(binary: &Path, directory: &Path, certificates: u64) -> anyho
 /// Makes the authority, and shows what a certificate of it looks like.
 async fn issued_by_server(binary: &Path, installation: &Installation) -> anyhow::Result<String> {
     let server = Server::start(binary, installation)?;
-    let csr = csrs()?.swap_remove(0);
+    let csr = csrs(1)?.swap_remove(0);
     let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
     let request = Request::post(installation, "client_certificates", &body);
     let (status, body) = Connection::open(server.address()).await?.exchange(&request).await?;

@@ -104,6 +104,19 @@ pub struct Load {
 pub struct Measured {
     pub per_second: f64,
     pub latency: Samples,
+    /// What the server's processors worked meanwhile.
+    pub processor_seconds: f64,
+}
+
+impl Measured {
+    pub fn notes(&self) -> String {
+        format!(
+            "median {:.1} ms, 99 % {:.1} ms; {:.0} µs of processor each in the server",
+            self.latency.median() * 1e3,
+            self.latency.percentile(99) * 1e3,
+            self.processor_seconds / self.latency.len() as f64 * 1e6
+        )
+    }
 }
 
 impl Load {
@@ -144,6 +157,6 @@ impl Load {
         for one in all {
             latency.extend(&one?);
         }
-        Ok(Measured { per_second: latency.len() as f64 / seconds, latency })
+        Ok(Measured { per_second: latency.len() as f64 / seconds, latency, processor_seconds: 0.0 })
     }
 }

@@ -16,7 +16,7 @@ use anyhow::{Context, bail, ensure};
 use certgate_model::SubjectFields;
 use certgate_pki::{ClientKey, ClientKeyAlgorithm};
 
-use self::http::{Connection, Load, Request};
+use self::http::{Connection, Load, Measured, Request};
 use self::server::{Installation, Server};
 use self::statistics::Samples;
 
@@ -27,10 +27,13 @@ const CONNECTIONS: usize = 64;
 const ISSUE_CONNECTIONS: usize = 256;
 
 /// Requests of each kind in a comparison of latencies, in turn.
-const LATENCY_PAIRS: usize = 2_000;
+const LATENCY_PAIRS: u64 = 2_000;
 
 /// Different requests to issue from, used in turn: enough to defeat a cache that does not exist.
 const CSRS: usize = 4_096;
+
+/// Certificates to revoke, each once.
+const REVOCATIONS: usize = 20_000;
 
 /// Starts of the server to take the median of.
 const STARTS: usize = 7;
@@ -47,9 +50,21 @@ pub struct Arguments {
     /// Keep the filled store here and use it again
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Measure this part only
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// Set by the task itself once it runs as a release build
     #[arg(long, hide = true)]
     inner: bool,
+}
+
+/// The parts of the benchmark.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    List,
+    Get,
+    Issue,
+    Revoke,
 }
 
 /// Builds everything for release and measures.
@@ -80,121 +95,163 @@ fn run_as_release() -> anyhow::Result<()> {
 }
 
 async fn measure(arguments: &Arguments, binary: &Path, directory: &Path) -> anyhow::Result<()> {
-    let seconds = Duration::from_secs(arguments.seconds);
     let n = arguments.certificates;
-    eprintln!("bare P-256 on every processor …");
-    let crypto = crypto::verify_and_sign_per_second(seconds);
-
-    let small = directory.join("empty");
-    let large = directory.join(format!("{n}"));
-    let empty = Installation::open_or_make(binary, &small)?;
-    let full = fill::filled(binary, &large, n).await?;
-
-    eprintln!("starting …");
+    let empty = Installation::open_or_make(binary, &directory.join("empty"))?;
+    let full = fill::filled(binary, &directory.join(n.to_string()), n).await?;
     let start_empty = start_time(binary, &empty)?;
     let start_full = start_time(binary, &full)?;
 
-    let mut server = Server::start(binary, &full)?;
     let mut table = Table::default();
     table.row("certificates in the zone", &thousands(n as f64), "");
-    let ms = |duration: f64| format!("{:.1} ms", duration * 1e3);
-    table.row("start, empty store", &ms(start_empty), "");
-    table.row(
-        &format!("start, {} certificates", thousands(n as f64)),
-        &ms(start_full),
-        &format!("{:.2} × empty", start_full / start_empty),
-    );
+    table.row("start, empty store", &milliseconds(start_empty), "");
+    let ratio = format!("{:.2} × empty", start_full / start_empty);
+    table.row("start, full store", &milliseconds(start_full), &ratio);
 
-    eprintln!("list …");
-    let list = |query: String| Request::get(&full, &format!("client_certificates?{query}"));
-    let deep = n * 9 / 10;
-    let first_page = || list("per_page=20".to_owned());
-    let deep_page = |round: usize| list(format!("limit=20&offset={}", deep + round as u64 % 1000 * 13));
-    let mut connection = Connection::open(server.address()).await?;
-    let (mut shallow, mut deeper) = (Samples::default(), Samples::default());
-    let (mut shallow_status, mut deeper_status) = (Samples::default(), Samples::default());
-    let revoked = n / 10;
-    for round in 0..LATENCY_PAIRS {
-        shallow.push(connection.timed(&first_page()).await?);
-        deeper.push(connection.timed(&deep_page(round)).await?);
-        shallow_status.push(connection.timed(&list("status=revoked".to_owned())).await?);
-        let offset = revoked * 9 / 10 + round as u64 % 100 * 13;
-        deeper_status
-            .push(connection.timed(&list(format!("status=revoked&limit=20&offset={offset}"))).await?);
+    let mut bench = Bench {
+        server: Server::start(binary, &full)?,
+        installation: full,
+        certificates: n,
+        duration: Duration::from_secs(arguments.seconds),
+        table,
+    };
+    let wanted = |part: Part| arguments.only.is_none_or(|only| only == part);
+    if wanted(Part::List) {
+        bench.latency_of_lists().await?;
+        bench.throughput_of_lists().await?;
     }
-    let us = |samples: &Samples| format!("{:.0} µs", samples.median() * 1e6);
-    table.row("page of 20, page 1, one client", &us(&shallow), "");
-    table.row(
-        "page of 20 at 90 %",
-        &us(&deeper),
-        &format!("{:.2} × page 1", deeper.median() / shallow.median()),
-    );
-    table.row("page of 20, revoked only, page 1", &us(&shallow_status), "");
-    table.row(
-        "page of 20, revoked only, at 90 %",
-        &us(&deeper_status),
-        &format!("{:.2} × its page 1", deeper_status.median() / shallow_status.median()),
-    );
-
-    let pages = n / 20;
-    let random_page = |round: u64| list(format!("page={}", 1 + scatter(round) % pages));
-    let random = Load::new(CONNECTIONS, seconds).run(server.address(), random_page).await?;
-    table.row("pages of 20 at random depth", &per_second(random.per_second), &latency(&random.latency));
-    let same = Load::new(CONNECTIONS, seconds).run(server.address(), |_| first_page()).await?;
-    table.row(
-        "page 1, again and again",
-        &per_second(same.per_second),
-        &format!("random depth is {:.2} ×", random.per_second / same.per_second),
-    );
-
-    eprintln!("get …");
-    let ids = full.some_ids(1_000).await?;
-    let get = |round: u64| {
-        let id = &ids[scatter(round) as usize % ids.len()];
-        Request::get(&full, &format!("client_certificates/{id}"))
-    };
-    let got = Load::new(CONNECTIONS, seconds).run(server.address(), get).await?;
-    table.row("get one", &per_second(got.per_second), &latency(&got.latency));
-    let memory_after_reading = server.peak_memory_mb()?;
-
-    eprintln!("issue …");
-    let csrs = csrs()?;
-    let bodies: Vec<_> =
-        csrs.iter().map(|csr| serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string()).collect();
-    let issue =
-        |round: u64| Request::post(&full, "client_certificates", &bodies[round as usize % bodies.len()]);
-    let issued = Load::new(ISSUE_CONNECTIONS, seconds).run(server.address(), issue).await?;
-    table.row("bare P-256 verify + sign, every processor", &per_second(crypto), "");
-    table.row(
-        "issue, durable, 256 clients",
-        &per_second(issued.per_second),
-        &format!("{:.2} × bare; {}", issued.per_second / crypto, latency(&issued.latency)),
-    );
-    let alone = Load::new(1, seconds).run(server.address(), issue).await?;
-    table.row("issue, durable, 1 client", &per_second(alone.per_second), &latency(&alone.latency));
-
-    eprintln!("revoke …");
-    let active = full.active_ids(server.address(), 20_000).await?;
-    let revoke = |round: u64| {
-        Request::delete(&full, &format!("client_certificates/{}", active[round as usize % active.len()]))
-    };
-    let revoked = Load::new(ISSUE_CONNECTIONS, seconds)
-        .at_most(active.len() as u64)
-        .run(server.address(), revoke)
-        .await?;
-    table.row("revoke, durable, 256 clients", &per_second(revoked.per_second), &latency(&revoked.latency));
-
-    let disk = full.database_bytes()? as f64;
-    table.row("peak memory after reading", &format!("{memory_after_reading:.0} MB"), "");
-    table.row("peak memory after everything", &format!("{:.0} MB", server.peak_memory_mb()?), "");
-    table.row(
-        "database",
-        &format!("{:.0} MB", disk / 1e6),
-        &format!("{:.0} bytes a certificate", disk / n as f64),
-    );
-    server.stop()?;
-    println!("{}", table.markdown());
+    if wanted(Part::Get) {
+        bench.get().await?;
+    }
+    if wanted(Part::Issue) {
+        bench.issue().await?;
+    }
+    if wanted(Part::Revoke) {
+        bench.revoke().await?;
+    }
+    let memory = format!("{:.0} MB", bench.server.peak_memory_mb()?);
+    bench.table.row("peak memory of the server after all this", &memory, "");
+    let disk = bench.installation.database_bytes()? as f64;
+    let each = format!("{:.0} bytes a certificate", disk / n as f64);
+    bench.table.row("database", &format!("{:.0} MB", disk / 1e6), &each);
+    bench.server.stop()?;
+    println!("{}", bench.table.markdown());
     Ok(())
+}
+
+/// A running server with a full zone, and what was measured of it.
+struct Bench {
+    server: Server,
+    installation: Installation,
+    certificates: u64,
+    duration: Duration,
+    table: Table,
+}
+
+impl Bench {
+    fn list(&self, query: &str) -> Request {
+        Request::get(&self.installation, &format!("client_certificates?{query}"))
+    }
+
+    async fn load(&self, connections: usize, request: impl Fn(u64) -> Request) -> anyhow::Result<Measured> {
+        self.run(Load::new(connections, self.duration), request).await
+    }
+
+    async fn run(&self, load: Load, request: impl Fn(u64) -> Request) -> anyhow::Result<Measured> {
+        let before = self.server.processor_seconds()?;
+        let measured = load.run(self.server.address(), request).await?;
+        let processor_seconds = self.server.processor_seconds()? - before;
+        Ok(Measured { processor_seconds, ..measured })
+    }
+
+    /// One client, the four kinds of page in turn, so that what slows the machine slows them alike.
+    async fn latency_of_lists(&mut self) -> anyhow::Result<()> {
+        eprintln!("list, one client …");
+        let (deep, deep_revoked) = (self.certificates * 9 / 10, self.certificates / 10 * 9 / 10);
+        let mut connection = Connection::open(self.server.address()).await?;
+        let mut samples: [Samples; 4] = Default::default();
+        for round in 0..LATENCY_PAIRS {
+            let step = round % 100 * 13;
+            let pages = [
+                self.list("per_page=20"),
+                self.list(&format!("limit=20&offset={}", deep + step)),
+                self.list("status=revoked&per_page=20"),
+                self.list(&format!("status=revoked&limit=20&offset={}", deep_revoked + step)),
+            ];
+            for (samples, page) in samples.iter_mut().zip(&pages) {
+                samples.push(connection.timed(page).await?);
+            }
+        }
+        let [first, deep, first_revoked, deep_revoked] = samples.map(|samples| samples.median());
+        let times = |deep: f64, first: f64| format!("{:.2} × page 1", deep / first);
+        let table = &mut self.table;
+        table.row("page of 20, page 1", &microseconds(first), "");
+        table.row("page of 20 at 90 %", &microseconds(deep), &times(deep, first));
+        table.row("page of 20 revoked, page 1", &microseconds(first_revoked), "");
+        let ratio = times(deep_revoked, first_revoked);
+        table.row("page of 20 revoked at 90 %", &microseconds(deep_revoked), &ratio);
+        Ok(())
+    }
+
+    async fn throughput_of_lists(&mut self) -> anyhow::Result<()> {
+        eprintln!("list, {CONNECTIONS} clients …");
+        let pages = self.certificates / 20;
+        let random = self
+            .load(CONNECTIONS, |round| self.list(&format!("page={}", 1 + scatter(round) % pages)))
+            .await?;
+        let first = self.load(CONNECTIONS, |_| self.list("page=1")).await?;
+        let table = &mut self.table;
+        table.row("page 1, again and again", &per_second(first.per_second), &first.notes());
+        let ratio = random.per_second / first.per_second;
+        let notes = format!("{ratio:.2} × page 1; {}", random.notes());
+        table.row("pages of 20 at random depth", &per_second(random.per_second), &notes);
+        Ok(())
+    }
+
+    async fn get(&mut self) -> anyhow::Result<()> {
+        eprintln!("get …");
+        let ids = self.installation.some_ids()?;
+        let get = |round: u64| {
+            let id = &ids[scatter(round) as usize % ids.len()];
+            Request::get(&self.installation, &format!("client_certificates/{id}"))
+        };
+        let got = self.load(CONNECTIONS, get).await?;
+        self.table.row("get one", &per_second(got.per_second), &got.notes());
+        Ok(())
+    }
+
+    async fn issue(&mut self) -> anyhow::Result<()> {
+        eprintln!("issue …");
+        let body = |csr: &String| serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
+        let bodies: Vec<_> = csrs(CSRS)?.iter().map(body).collect();
+        let issue = |round: u64| {
+            let body = &bodies[round as usize % bodies.len()];
+            Request::post(&self.installation, "client_certificates", body)
+        };
+        // Before and after: the machine's speed drifts.
+        let mut crypto = crypto::verify_and_sign_per_second(self.duration / 2);
+        let issued = self.load(ISSUE_CONNECTIONS, issue).await?;
+        crypto = (crypto + crypto::verify_and_sign_per_second(self.duration / 2)) / 2.0;
+        let alone = self.load(1, issue).await?;
+        let table = &mut self.table;
+        table.row("bare P-256 verify + sign, all processors", &per_second(crypto), "");
+        let notes = format!("{:.2} × bare; {}", issued.per_second / crypto, issued.notes());
+        table.row("issue, durable, 256 clients", &per_second(issued.per_second), &notes);
+        table.row("issue, durable, 1 client", &per_second(alone.per_second), &alone.notes());
+        Ok(())
+    }
+
+    async fn revoke(&mut self) -> anyhow::Result<()> {
+        eprintln!("revoke …");
+        let active = self.installation.active_ids(self.server.address(), REVOCATIONS).await?;
+        let revoke = |round: u64| {
+            let id = &active[round as usize % active.len()];
+            Request::delete(&self.installation, &format!("client_certificates/{id}"))
+        };
+        let load = Load::new(ISSUE_CONNECTIONS, self.duration).at_most(active.len() as u64);
+        let revoked = self.run(load, revoke).await?;
+        self.table.row("revoke, durable, 256 clients", &per_second(revoked.per_second), &revoked.notes());
+        Ok(())
+    }
 }
 
 fn start_time(binary: &Path, installation: &Installation) -> anyhow::Result<f64> {
@@ -208,7 +265,7 @@ fn start_time(binary: &Path, installation: &Installation) -> anyhow::Result<f64>
     Ok(samples.median())
 }
 
-fn csrs() -> anyhow::Result<Vec<String>> {
+fn csrs(count: usize) -> anyhow::Result<Vec<String>> {
     let csr = |number: usize| {
         let subject = SubjectFields {
             common_name: format!("device-{number}"),
@@ -217,7 +274,7 @@ fn csrs() -> anyhow::Result<Vec<String>> {
         };
         Ok(ClientKey::generate(ClientKeyAlgorithm::P256)?.request(&subject)?)
     };
-    (0..CSRS).map(csr).collect()
+    (0..count).map(csr).collect()
 }
 
 /// Spreads consecutive numbers over the whole range: the finaliser of SplitMix64.
@@ -227,12 +284,16 @@ fn scatter(number: u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-fn per_second(value: f64) -> String {
-    format!("{}/s", thousands(value))
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.1} ms", seconds * 1e3)
 }
 
-fn latency(samples: &Samples) -> String {
-    format!("median {:.1} ms, 99 % {:.1} ms", samples.median() * 1e3, samples.percentile(99) * 1e3)
+fn microseconds(seconds: f64) -> String {
+    format!("{:.0} µs", seconds * 1e6)
+}
+
+fn per_second(value: f64) -> String {
+    format!("{}/s", thousands(value))
 }
 
 fn thousands(value: f64) -> String {

@@ -37,8 +37,7 @@ pub struct SqliteOptions {
     pub batch: usize,
     /// How many reads run at a time. Default 4.
     pub readers: usize,
-    /// Page cache of the writing connection in KiB. Default 32 MiB: serial numbers are random, so their index is
-    /// written all over.
+    /// Page cache of the writing connection in KiB. Default 32 MiB: changes of status are scattered all over.
     pub write_cache_kib: u32,
     /// Page cache of each reading connection in KiB. Default 4 MiB: the upper levels of the trees.
     pub read_cache_kib: u32,
