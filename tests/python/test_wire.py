@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import select
 import socket
 import time
 from collections import Counter
@@ -268,6 +269,32 @@ def test_bodies_where_nobody_expects_them(strict: Server, csr: str) -> None:
     api.close()
     no_body = "Content-Type: application/json\r\nConnection: close\r\n\r\n"
     assert statuses(exchange(strict.port, request_line(strict, "GET", no_body).encode())) == [200]
+
+
+def test_a_body_that_comes_behind_a_get_does_not_cost_the_connection(strict: Server) -> None:
+    """The head in one packet, the body in the next: as urllib, Go and others send them."""
+    head = request_line(strict, "GET", "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n").encode()
+    with connect(strict.port) as connection:
+        for _ in range(20):
+            send(connection, head)
+            # The answer comes when the body has: before that there is nothing to read.
+            ready, _, _ = select.select([connection], [], [], 0.02)
+            assert not ready
+            send(connection, b"{}")
+            received = b""
+            while b"\r\n\r\n" not in received or not complete(received):
+                more = connection.recv(65536)
+                assert more, "the connection was closed"
+                received += more
+            assert statuses(received) == [200]
+    announced = "Content-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n"
+    assert statuses(exchange(strict.port, request_line(strict, "GET", announced).encode())) == [200]
+
+
+def complete(received: bytes) -> bool:
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    return len(body) >= length
 
 
 def test_random_queries_and_paths(strict: Server) -> None:

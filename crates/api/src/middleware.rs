@@ -1,15 +1,20 @@
-//! What every request passes, outermost first: request id and log line and metrics, time limit, panic guard.
+//! What every request passes, outermost first: request id and log line and metrics, time limit, panic guard, and the
+//! reading of bodies that nobody asked for.
 
 use std::any::Any;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::body::BODY_BYTES_MAX;
 use crate::error::{ApiError, InsideMessage};
 use crate::{Api, code, wire};
 
@@ -22,6 +27,7 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub(crate) fn around(router: Router<Api>, api: &Api) -> Router<Api> {
     // Layers wrap what stands above them: the last is the outermost.
     router
+        .layer(from_fn(without_body))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(api.request_timeout, within_time))
         .layer(from_fn_with_state(api.clone(), observe))
@@ -72,6 +78,22 @@ async fn within_time(State(limit): State<Duration>, request: Request, next: Next
     // The rest of a body that comes too slowly is not waited for.
     response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// Reads and forgets the body of a request whose method has none: some clients send one with a GET. Left unread it would
+/// cost them the connection, without a word: what follows on it could not be told from the body (RFC 9112 §9.3).
+async fn without_body(request: Request, next: Next) -> Response {
+    let takes_none = matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE);
+    if !takes_none || request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    if body.size_hint().lower() <= BODY_BYTES_MAX as u64 {
+        let mut body = Limited::new(body, BODY_BYTES_MAX);
+        // One that breaks off or is too large ends the connection after the answer, which is as it should be.
+        while let Some(Ok(_)) = body.frame().await {}
+    }
+    next.run(Request::from_parts(parts, Body::empty())).await
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
