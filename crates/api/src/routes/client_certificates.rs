@@ -61,7 +61,8 @@ pub(crate) async fn create(
     let body = body.object();
     let request =
         IssueRequest { csr: body.string("csr")?.to_owned(), validity_days: body.integer("validity_days")? };
-    let certificate = api.authority.issue(&scope, request).await?;
+    // Boxed: the future is large, and every layer around a handler moves it.
+    let certificate = Box::pin(api.authority.issue(&scope, request)).await?;
     envelope::one(ClientCertificate::from(&certificate))
 }
 

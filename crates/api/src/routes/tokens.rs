@@ -177,12 +177,14 @@ fn draft(body: &Object<'_>) -> Result<TokenDraft, ApiError> {
     };
     let (mut allowed_addresses, mut refused_addresses) = (Vec::new(), Vec::new());
     if let Some(condition) = body.optional_object("condition")? {
-        // The API reference spells it both ways.
-        for spelling in ["request.ip", "request_ip"] {
-            if let Some(addresses) = condition.optional_object(spelling)? {
-                allowed_addresses.extend(address_blocks(&addresses, "in")?);
-                refused_addresses.extend(address_blocks(&addresses, "not_in")?);
-            }
+        // The reference says the one, the official SDKs the other; our answers have both, and come back with both.
+        let addresses = match condition.optional_object("request.ip")? {
+            None => condition.optional_object("request_ip")?,
+            found => found,
+        };
+        if let Some(addresses) = addresses {
+            allowed_addresses = address_blocks(&addresses, "in")?;
+            refused_addresses = address_blocks(&addresses, "not_in")?;
         }
     }
     Ok(TokenDraft {

@@ -41,6 +41,15 @@ async fn a_token_is_made_read_replaced_rolled_and_deleted() {
           "not_in": [
             "127.0.0.9"
           ]
+        },
+        "request_ip": {
+          "in": [
+            "127.0.0.0/8",
+            "::1"
+          ],
+          "not_in": [
+            "127.0.0.9"
+          ]
         }
       },
       "expires_on": "2027-08-14T08:00:00Z",
@@ -97,6 +106,7 @@ async fn a_token_is_made_read_replaced_rolled_and_deleted() {
     let updated = app.put(&path, changed).await.result();
     assert_eq!((&updated["name"], &updated["status"]), (&json!("renamed"), &json!("disabled")));
     assert_eq!(updated["policies"], shown["policies"]);
+    assert_eq!(updated["condition"], shown["condition"]);
     assert_ne!(updated["modified_on"], shown["modified_on"]);
 
     let rolled = app.put(&format!("{path}/value"), json!({})).await.result();
