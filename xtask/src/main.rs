@@ -1,18 +1,32 @@
-//! Development tasks.
+//! Development tasks: `cargo xtask test` and `cargo xtask bench`.
 
 mod bench;
+mod test;
+
+use std::process::ExitCode;
 
 use clap::Parser;
 
 /// Development tasks.
 #[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    /// Check the format, lint, and run every test, those with outside programs included
+    ///
+    /// Installs what they need where it may. What cannot be run is said and counted as skipped; with
+    /// CERTGATE_TEST_REQUIRE_ALL=1 as failed.
+    Test,
     /// Measure the release build on this machine and print a table
     Bench(bench::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Task::parse() {
-        Task::Bench(arguments) => bench::run(arguments),
-    }
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Test => test::run(),
+        Task::Bench(arguments) => bench::run(arguments).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

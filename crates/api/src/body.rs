@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use axum::extract::{FromRequest, Request};
 use http::StatusCode;
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
@@ -22,15 +23,14 @@ impl FromRequest<Api> for JsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &Api) -> Result<Self, ApiError> {
+        // What announces that it is too large is not waited for.
+        if request.body().size_hint().lower() > BODY_BYTES_MAX as u64 {
+            return Err(too_large());
+        }
         let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
         let bytes = match body.collect().await {
             Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                let message = format!("The body is over {BODY_BYTES_MAX} bytes");
-                return Err(
-                    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, code::BODY_TOO_LARGE, message).at("")
-                );
-            }
+            Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
             Err(_) => {
                 let message = "The body ended before it was complete";
                 return Err(ApiError::bad_request(code::BODY_INCOMPLETE, message).at(""));
@@ -51,6 +51,11 @@ impl FromRequest<Api> for JsonBody {
             }
         }
     }
+}
+
+fn too_large() -> ApiError {
+    let message = format!("The body is over {BODY_BYTES_MAX} bytes");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, code::BODY_TOO_LARGE, message).at("")
 }
 
 impl JsonBody {

@@ -1,15 +1,23 @@
-//! What every request passes, outermost first: request id and log line and metrics, time limit, panic guard.
+//! What every request passes, outermost first: request id and log line and metrics, time limit, panic guard, and the
+//! reading of what is left of the body.
 
 use std::any::Any;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::{BodyExt, Limited};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::body::BODY_BYTES_MAX;
 use crate::error::{ApiError, InsideMessage};
 use crate::{Api, code, wire};
 
@@ -22,6 +30,7 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub(crate) fn around(router: Router<Api>, api: &Api) -> Router<Api> {
     // Layers wrap what stands above them: the last is the outermost.
     router
+        .layer(from_fn(to_the_end))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(api.request_timeout, within_time))
         .layer(from_fn_with_state(api.clone(), observe))
@@ -72,6 +81,60 @@ async fn within_time(State(limit): State<Duration>, request: Request, next: Next
     // The rest of a body that comes too slowly is not waited for.
     response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// Reads and forgets what the route left of the body: all of it where the token was refused, or where a client sends one
+/// with a GET. Left unread it would cost the client its connection, and maybe the answer: what follows could not be told
+/// from the body (RFC 9112 §9.3), and closing upon data that nobody read resets the connection (RFC 9112 §9.6).
+async fn to_the_end(request: Request, next: Next) -> Response {
+    let body = request.body();
+    // What announces that it is too large is not waited for.
+    if body.is_end_stream() || body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return next.run(request).await;
+    }
+    let rest = Arc::new(Mutex::new(None));
+    let response = next.run(request.map(|body| Body::new(Lent { body, rest: rest.clone() }))).await;
+    let rest = rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(rest) = rest.filter(|_| response.status() != StatusCode::PAYLOAD_TOO_LARGE) {
+        let mut rest = Limited::new(rest, BODY_BYTES_MAX);
+        // One that breaks off or is too large ends the connection behind the answer, which is as it should be.
+        while let Some(Ok(_)) = rest.frame().await {}
+    }
+    response
+}
+
+/// A request's body, which comes back when the route has done with it.
+struct Lent {
+    body: Body,
+    rest: Arc<Mutex<Option<Body>>>,
+}
+
+impl http_body::Body for Lent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.body.is_end_stream() {
+            *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::mem::take(&mut self.body));
+        }
+    }
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {

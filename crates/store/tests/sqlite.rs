@@ -278,6 +278,32 @@ async fn damaged_rows_are_reported_and_found_by_the_check() {
 }
 
 #[tokio::test]
+async fn a_page_that_cannot_be_read_is_a_finding_of_the_check() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+    for n in 0..50 {
+        store.record_certificate(certificate(n, zone, &authority, Status::Active), None).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    let path = file(&directory);
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let number = |sql: &str| database.query_row(sql, (), |row| row.get::<_, u64>(0)).unwrap();
+    let size = number("PRAGMA page_size");
+    let index = number("SELECT rootpage FROM sqlite_schema WHERE name = 'certificates_by_status'");
+    drop(database);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let start = usize::try_from((index - 1) * size).unwrap();
+    bytes[start..start + usize::try_from(size).unwrap()].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+
+    let store = open(&directory).unwrap();
+    let lines = store.check().await.unwrap();
+    assert_eq!(lines, ["not everything could be read: database disk image is malformed"]);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn certificates_of_a_deleted_zone_cannot_reach_another() {
     let directory = tempfile::tempdir().unwrap();
     let (store, first, authority) = begun(&directory, SqliteOptions::default()).await;

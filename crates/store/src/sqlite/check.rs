@@ -22,6 +22,12 @@ pub(super) fn integrity(connection: &Connection) -> Result<Vec<String>, StoreErr
             lines.push(format!("integrity: {line}"));
         }
     }
+    Ok(lines)
+}
+
+/// Rows that refer to rows that are not there.
+pub(super) fn references(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {

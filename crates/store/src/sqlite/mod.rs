@@ -203,8 +203,25 @@ impl ReadStore for SqliteStore {
 
     async fn check(&self) -> Result<Vec<String>, StoreError> {
         let layout = self.layout;
-        let mut lines = self.readers.read(check::integrity).await?;
-        lines.extend(self.readers.snapshot(move |c| check::counts(c, layout)).await?);
+        let parts = [
+            self.readers.read(check::integrity).await,
+            self.readers.snapshot(check::references).await,
+            self.readers.snapshot(move |c| check::counts(c, layout)).await,
+        ];
+        let mut lines = Vec::new();
+        for part in parts {
+            match part {
+                Ok(found) => lines.extend(found),
+                // Damage that stops the reading is what was looked for; the other parts may tell more.
+                Err(StoreError::Corrupt(text)) => {
+                    let line = format!("not everything could be read: {text}");
+                    if !lines.contains(&line) {
+                        lines.push(line);
+                    }
+                }
+                Err(other) => return Err(other),
+            }
+        }
         Ok(lines)
     }
 }

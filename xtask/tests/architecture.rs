@@ -1,0 +1,206 @@
+//! The rules between the crates that ARCHITECTURE.md states as absences.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Which crates of ours a crate uses. A new edge is looked at harder than new code: it is added here first.
+const USES: [(&str, &[&str]); 7] = [
+    ("certgate-model", &[]),
+    ("certgate-pki", &["certgate-model"]),
+    ("certgate-store", &["certgate-model"]),
+    ("certgate-authority", &["certgate-model", "certgate-pki", "certgate-store"]),
+    ("certgate-api", &["certgate-authority", "certgate-model", "certgate-pki", "certgate-store"]),
+    (
+        "certgate-testkit",
+        &["certgate-api", "certgate-authority", "certgate-model", "certgate-pki", "certgate-store"],
+    ),
+    ("certgate", &["certgate-api", "certgate-authority", "certgate-model", "certgate-pki", "certgate-store"]),
+];
+
+/// What `api` may use of `pki`: writing PEM, and naming the errors whose codes it assigns.
+const API_USES_OF_PKI: [&str; 2] = ["CsrError", "pem_lines"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+}
+
+/// The direct dependencies of each package of the workspace, by kind ("normal", "dev", "build").
+fn dependencies() -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs: it runs this test");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let mut packages = BTreeMap::new();
+    for package in metadata["packages"].as_array().expect("an array, says cargo's format") {
+        let mut kinds = BTreeMap::<_, BTreeSet<_>>::new();
+        for dependency in package["dependencies"].as_array().expect("an array, says cargo's format") {
+            let kind = dependency["kind"].as_str().unwrap_or("normal").to_owned();
+            kinds
+                .entry(kind)
+                .or_default()
+                .insert(dependency["name"].as_str().expect("a string, says cargo's format").to_owned());
+        }
+        packages.insert(package["name"].as_str().expect("a string, says cargo's format").to_owned(), kinds);
+    }
+    packages
+}
+
+/// The lines of a crate's sources without comments, each with its place.
+fn lines(folder: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    collect(&root().join("crates").join(folder).join("src"), &mut files);
+    assert!(!files.is_empty(), "crates/{folder}/src has no sources");
+    let mut lines = Vec::new();
+    for file in files {
+        for (number, line) in (1..).zip(fs::read_to_string(&file).expect("a source file").lines()) {
+            let code = line.split("//").next().unwrap_or_default();
+            let place = file.strip_prefix(root()).expect("below the root").display();
+            lines.push((format!("{place}:{number}: {}", line.trim()), code.to_owned()));
+        }
+    }
+    lines
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// Fails with `rule` if a line of one of these crates has one of these words.
+fn absent(folders: &[&str], words: &[&str], rule: &str) {
+    let found: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| lines(folder))
+        .filter(|(_, code)| words.iter().any(|word| code.contains(word)))
+        .map(|(place, _)| place)
+        .collect();
+    assert!(found.is_empty(), "{rule}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn edges_between_crates_are_those_that_are_allowed() {
+    let packages = dependencies();
+    let ours: BTreeSet<_> = packages.keys().filter(|name| *name != "xtask").map(String::as_str).collect();
+    let listed: BTreeSet<_> = USES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(ours, listed, "every crate has its line in USES");
+    for (name, allowed) in USES {
+        let kinds = &packages[name];
+        let used: BTreeSet<_> = kinds
+            .get("normal")
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .filter(|n| ours.contains(n))
+            .collect();
+        let allowed = BTreeSet::from_iter(allowed.iter().copied());
+        assert_eq!(used, allowed, "{name} uses exactly these crates of ours");
+    }
+}
+
+#[test]
+fn the_test_kit_is_in_no_product() {
+    for (name, kinds) in dependencies() {
+        for kind in ["normal", "build"] {
+            let used = kinds.get(kind).is_some_and(|names| names.contains("certgate-testkit"));
+            assert!(
+                !used,
+                "{name} has certgate-testkit as a {kind} dependency: it is for dev-dependencies only"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_library_has_one_place() {
+    let packages = dependencies();
+    let users = |library: &str| -> Vec<&str> {
+        let uses = |kinds: &BTreeMap<String, BTreeSet<String>>| {
+            kinds.get("normal").is_some_and(|names| names.contains(library))
+        };
+        USES.iter().map(|(name, _)| *name).filter(|name| uses(&packages[*name])).collect()
+    };
+    assert_eq!(
+        users("anyhow"),
+        ["certgate"],
+        "errors below the server are types that the receiver can match"
+    );
+    assert_eq!(users("rusqlite"), ["certgate-store"], "only the store knows its database");
+    assert_eq!(users("axum"), ["certgate-api", "certgate-testkit", "certgate"], "HTTP begins at the api");
+    assert_eq!(users("rustls"), ["certgate"], "TLS is the server's");
+    let pki = packages["certgate-pki"].get("normal").cloned().unwrap_or_default();
+    for library in ["tokio", "tracing", "async-trait"] {
+        assert!(!pki.contains(library), "pki is bytes in, bytes out: no {library}");
+    }
+}
+
+#[test]
+fn pki_performs_no_input_or_output_and_reads_no_clock() {
+    let words =
+        ["tokio", "SystemTime", "Instant", "std::fs", "std::net", "std::io", "std::env", "std::process"];
+    absent(&["pki"], &words, "pki is bytes in, bytes out; serials and instants are arguments");
+}
+
+#[test]
+fn model_and_authority_read_no_clock() {
+    let rule = "time is an argument: take a certgate_model::Clock";
+    absent(&["model", "authority"], &["SystemTime::now", "Instant::now"], rule);
+}
+
+#[test]
+fn http_begins_at_the_api() {
+    let words = ["StatusCode", "http::", "axum", "hyper"];
+    absent(&["model", "pki", "store", "authority"], &words, "nothing below api knows HTTP");
+}
+
+#[test]
+fn sql_ends_at_the_store() {
+    let words = ["SELECT ", "INSERT INTO ", "DELETE FROM ", "PRAGMA ", "CREATE TABLE ", "rusqlite"];
+    let folders = ["model", "pki", "authority", "api", "server", "testkit"];
+    absent(&folders, &words, "only the store contains SQL");
+}
+
+#[test]
+fn the_api_uses_pki_for_pem_and_error_names_only() {
+    let mut found = Vec::new();
+    for (place, code) in lines("api") {
+        for (at, name) in code.match_indices("certgate_pki::") {
+            let used: String =
+                code[at + name.len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if !API_USES_OF_PKI.contains(&used.as_str()) {
+                found.push(place.clone());
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "api uses pki only to write PEM and to give errors their codes:\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
+fn certificates_are_never_counted_by_reading_them() {
+    let counting = |(place, code): &(String, String)| {
+        place.contains("sqlite/certificates.rs") && code.to_lowercase().contains("count(")
+    };
+    let found: Vec<_> = lines("store").into_iter().filter(counting).map(|(place, _)| place).collect();
+    assert!(
+        found.is_empty(),
+        "totals come from the counters, at the same cost at any size:\n{}",
+        found.join("\n")
+    );
+}
