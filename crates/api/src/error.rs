@@ -121,7 +121,7 @@ impl ApiError {
     }
 
     pub(crate) fn unavailable(inside: String) -> Self {
-        let message = "The service is temporarily unavailable; nothing was changed, try again";
+        let message = "The service is temporarily unavailable, try again later";
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message);
         Self { inside: Some(inside), retry_after_seconds: Some(UNAVAILABLE_RETRY_SECONDS), ..error }
     }

@@ -1,7 +1,5 @@
 //! Extractors: what a handler's signature says has been proven.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use certgate_authority::{AccountScope, Credential, Permission, Principal as Caller, UserScope, ZoneScope};
@@ -15,8 +13,15 @@ use crate::{Api, PeerAddress, code};
 /// A valid token.
 pub(crate) struct Principal(pub(crate) Caller);
 
-/// The token value of the request, not looked up yet.
-pub(crate) fn token_value(headers: &HeaderMap) -> Result<&str, ApiError> {
+/// Who the request says it comes from, not looked up yet.
+pub(crate) fn credential(parts: &Parts) -> Result<Credential<'_>, ApiError> {
+    let token_value = token_value(&parts.headers)?;
+    let peer = parts.extensions.get::<PeerAddress>();
+    let peer = peer.ok_or_else(|| ApiError::internal("the listener gave no address".to_owned()))?.0;
+    Ok(Credential { token_value, peer })
+}
+
+fn token_value(headers: &HeaderMap) -> Result<&str, ApiError> {
     let text = |name: &str| -> Result<Option<&str>, ApiError> {
         let Some(value) = headers.get(name) else { return Ok(None) };
         let text = value.to_str().map_err(|_| ApiError::malformed_authorization())?.trim();
@@ -49,10 +54,7 @@ impl FromRequestParts<Api> for Principal {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        let token_value = token_value(&parts.headers)?;
-        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let peer = parts.extensions.get::<PeerAddress>().map_or(unknown, |peer| peer.0);
-        Ok(Self(api.authority.authenticate(Credential { token_value, peer }).await?))
+        Ok(Self(api.authority.authenticate(credential(parts)?).await?))
     }
 }
 

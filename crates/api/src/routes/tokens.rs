@@ -177,14 +177,19 @@ fn draft(body: &Object<'_>) -> Result<TokenDraft, ApiError> {
     };
     let (mut allowed_addresses, mut refused_addresses) = (Vec::new(), Vec::new());
     if let Some(condition) = body.optional_object("condition")? {
+        only_members(&condition, &REQUEST_IP)?;
         // The reference says the one, the official SDKs the other; our answers have both, and come back with both.
-        let addresses = match condition.optional_object("request.ip")? {
-            None => condition.optional_object("request_ip")?,
-            found => found,
-        };
-        if let Some(addresses) = addresses {
-            allowed_addresses = address_blocks(&addresses, "in")?;
-            refused_addresses = address_blocks(&addresses, "not_in")?;
+        let [first, second] = REQUEST_IP.map(|name| condition.value(name));
+        if first.is_some() && second.is_some() && first != second {
+            let message = "request.ip and request_ip are the same condition and differ: send one of them";
+            return Err(ApiError::member(condition.pointer(REQUEST_IP[1]), message.to_owned()));
+        }
+        for name in REQUEST_IP {
+            if let Some(addresses) = condition.optional_object(name)? {
+                only_members(&addresses, &["in", "not_in"])?;
+                allowed_addresses = address_blocks(&addresses, "in")?;
+                refused_addresses = address_blocks(&addresses, "not_in")?;
+            }
         }
     }
     Ok(TokenDraft {
@@ -196,6 +201,20 @@ fn draft(body: &Object<'_>) -> Result<TokenDraft, ApiError> {
         not_before: instant(body, "not_before")?,
         expires_on: instant(body, "expires_on")?,
     })
+}
+
+/// The two names of the condition on addresses.
+const REQUEST_IP: [&str; 2] = ["request.ip", "request_ip"];
+
+/// Refuses any other member: a condition that is misspelt must not become no condition.
+fn only_members(object: &Object<'_>, known: &[&str]) -> Result<(), ApiError> {
+    match object.members().find(|(name, _)| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let message = format!("unknown condition: use {}", known.join(" or "));
+            Err(ApiError::member(object.pointer(name), message))
+        }
+    }
 }
 
 fn policy(policy: &Object<'_>) -> Result<Policy, ApiError> {
@@ -287,7 +306,15 @@ fn address_block(text: &str) -> Option<AddressBlock> {
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
         Some(_) => return None,
     };
-    (prefix_length <= full).then(|| AddressBlock { text: text.to_owned(), address, prefix_length })
+    if prefix_length > full {
+        return None;
+    }
+    // Addresses are compared as IPv4 where they are IPv4-mapped (RFC 4291 §2.5.5.2), so blocks are as well.
+    let (address, prefix_length) = match address.to_canonical() {
+        mapped if mapped != address && prefix_length >= 96 => (mapped, prefix_length - 96),
+        _ => (address, prefix_length),
+    };
+    Some(AddressBlock { text: text.to_owned(), address, prefix_length })
 }
 
 fn instant(body: &Object<'_>, name: &str) -> Result<Option<Timestamp>, ApiError> {

@@ -6,7 +6,7 @@ use certgate_authority::{AccessError, ReadUser, UserScope};
 use http::StatusCode;
 
 use crate::error::ApiError;
-use crate::extract::{Principal, ScopeOf};
+use crate::extract::{ScopeOf, credential};
 use crate::openapi::Answer;
 use crate::wire::{TokenVerification, User};
 use crate::{Api, code, envelope};
@@ -37,16 +37,12 @@ pub(crate) async fn get(ScopeOf(scope): ScopeOf<UserScope<ReadUser>>) -> Result<
     ),
 )]
 pub(crate) async fn verify_token(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
-    use axum::extract::FromRequestParts;
-    let (mut parts, _) = request.into_parts();
-    crate::extract::token_value(&parts.headers)?;
-    let Principal(caller) = Principal::from_request_parts(&mut parts, &api).await.map_err(|error| {
-        let invalid = ApiError::from(AccessError::InvalidToken);
-        if (error.status, error.code, &error.message) == (invalid.status, invalid.code, &invalid.message) {
+    let (parts, _) = request.into_parts();
+    let caller = api.authority.authenticate(credential(&parts)?).await.map_err(|error| match error {
+        AccessError::InvalidToken => {
             ApiError::new(StatusCode::UNAUTHORIZED, code::INVALID_API_TOKEN, "Invalid API Token")
-        } else {
-            error
         }
+        other => other.into(),
     })?;
     let verification = TokenVerification::at(api.clock.now(), caller.token());
     let message = envelope::Message {

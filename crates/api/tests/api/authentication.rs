@@ -80,7 +80,7 @@ async fn a_token_that_is_not_good_here_and_now_is_9109_invalid() {
     app.clock.advance_seconds(2);
     refused(&later, here).await;
 
-    let addresses = json!({ "in": ["192.0.2.0/24", "2001:db8::/32"], "not_in": ["192.0.2.7"] });
+    let addresses = json!({ "in": ["192.0.2.0/24", "2001:db8::/32"], "not_in": ["::ffff:192.0.2.7/128"] });
     let bound = make(json!({ "condition": { "request.ip": addresses } })).await;
     for peer in ["192.0.2.8", "2001:db8::1", "::ffff:192.0.2.9"] {
         app.get(PATH).token(&bound).from_address(peer).await.result();

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod authentication;
+mod authorisation;
 mod client_certificates;
 mod envelope;
 mod hostile;

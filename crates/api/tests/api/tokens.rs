@@ -166,6 +166,23 @@ async fn a_bad_token_is_told_where() {
             json!({ "name": "x", "policies": good(), "condition": { "request.ip": { "not_in": ["::/+1"] } } }),
             "/condition/request.ip/not_in/0",
         ),
+        (
+            json!({ "name": "x", "policies": good(), "condition": { "request-ip": {} } }),
+            "/condition/request-ip",
+        ),
+        (
+            json!({ "name": "x", "policies": good(), "condition": { "request_ip": { "notin": ["::/1"] } } }),
+            "/condition/request_ip/notin",
+        ),
+        (
+            json!({ "name": "x", "policies": good(), "condition": { "request.ip": { "in": ["::1"] }, "request_ip": {} } }),
+            "/condition/request_ip",
+        ),
+        (json!({ "name": "x", "policies": good(), "not_before": "0000-01-01T00:00:00Z" }), "/not_before"),
+        (
+            json!({ "name": "x", "policies": good(), "expires_on": "9999-12-31T23:59:59-23:59" }),
+            "/expires_on",
+        ),
     ] {
         let error = app.post("/user/tokens", body.clone()).await.error();
         assert_eq!((error.status, error.code), (400, 9207), "{body}");
@@ -204,7 +221,75 @@ async fn a_token_cannot_grant_what_it_does_not_have() {
     let first = first["id"].as_str().unwrap();
     let error = app.put(&format!("/user/tokens/{first}/value"), json!({})).token(limited).await.error();
     assert_eq!((error.status, error.code), (403, 1004));
+    for call in [
+        app.delete(&format!("/user/tokens/{first}")),
+        app.put(&format!("/user/tokens/{first}"), {
+            draft(json!([policy(SSL_WRITE, json!({ &zone: "*" }))]))
+        }),
+    ] {
+        let error = call.token(limited).await.error();
+        assert_eq!((error.status, error.code), (403, 1004));
+    }
     app.get("/user").await.result();
+}
+
+#[tokio::test]
+async fn a_tokens_own_limits_hold_for_those_it_makes() {
+    let app = TestApp::new().await;
+    let user = app.get("/user").await.result();
+    let user = format!("com.cloudflare.api.user.{}", user["id"].as_str().unwrap());
+    let limits = |address: &str, end: &str| {
+        let mut body = draft(json!([policy(TOKENS_WRITE, json!({ &user: "*" }))]));
+        body["condition"] = json!({ "request.ip": { "in": [address], "not_in": ["127.0.0.9"] } });
+        body["expires_on"] = json!(end);
+        body
+    };
+    let made = app.post("/user/tokens", limits("127.0.0.0/8", "2027-01-01T00:00:00Z")).await.result();
+    let limited = made["value"].as_str().unwrap();
+    app.post("/user/tokens", limits("127.0.0.0/16", "2027-01-01T00:00:00Z")).token(limited).await.result();
+
+    let mut without_address = limits("127.0.0.0/8", "2027-01-01T00:00:00Z");
+    without_address.as_object_mut().unwrap().remove("condition");
+    let mut without_denial = limits("127.0.0.0/8", "2027-01-01T00:00:00Z");
+    without_denial["condition"]["request.ip"]["not_in"] = json!([]);
+    let mut without_end = limits("127.0.0.0/8", "2027-01-01T00:00:00Z");
+    without_end.as_object_mut().unwrap().remove("expires_on");
+    for body in [
+        limits("0.0.0.0/0", "2027-01-01T00:00:00Z"),
+        limits("127.0.0.0/8", "2027-01-01T00:00:01Z"),
+        without_address,
+        without_denial,
+        without_end,
+    ] {
+        let error = app.post("/user/tokens", body.clone()).token(limited).await.error();
+        assert_eq!((error.status, error.code), (403, 1004), "{body}");
+        let own = format!("/user/tokens/{}", made["id"].as_str().unwrap());
+        assert_eq!(app.put(&own, body).token(limited).await.error().code, 1004);
+    }
+}
+
+#[tokio::test]
+async fn what_is_denied_in_an_account_is_not_passed_on_for_its_zones() {
+    let app = TestApp::new().await;
+    let user = app.get("/user").await.result();
+    let user = format!("com.cloudflare.api.user.{}", user["id"].as_str().unwrap());
+    let zone = format!("com.cloudflare.api.account.zone.{}", app.zone_id);
+    let account = format!("com.cloudflare.api.account.{}", app.account_id);
+    for denied in ["com.cloudflare.api.account.*", "com.cloudflare.api.account.zone.*", &account, &zone] {
+        let mut deny = policy(SSL_WRITE, json!({ denied: "*" }));
+        deny["effect"] = json!("deny");
+        let policies = json!([
+            policy(TOKENS_WRITE, json!({ &user: "*" })),
+            policy(SSL_WRITE, json!({ &zone: "*" })),
+            deny,
+        ]);
+        let made = app.post("/user/tokens", draft(policies)).await.result();
+        let limited = made["value"].as_str().unwrap();
+        let path = "/zones/{zone}/client_certificates";
+        assert_eq!(app.post(path, json!({})).token(limited).await.error().code, 9109, "{denied}");
+        let child = draft(json!([policy(SSL_WRITE, json!({ &zone: "*" }))]));
+        assert_eq!(app.post("/user/tokens", child).token(limited).await.error().code, 1004, "{denied}");
+    }
 }
 
 #[tokio::test]

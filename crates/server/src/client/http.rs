@@ -319,8 +319,10 @@ impl Api {
         if code == Some(CODE_REVOKED_ALREADY) {
             failure = failure.hint("`certgate cert restore` restores it");
         }
-        match status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE && method == Method::POST
-        {
+        // 408 is the server's answer to a request that it gave up, which may have been carried out all the same.
+        let unsure = status == StatusCode::REQUEST_TIMEOUT
+            || status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
+        match unsure && method == Method::POST {
             true => Err(Refusal::Unknown(failure)),
             false => Err(Refusal::Refused { status: status.as_u16(), failure }),
         }
