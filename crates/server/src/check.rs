@@ -2,6 +2,8 @@
 
 use certgate_store::{ReadStore, Store};
 
+use crate::cli::Format;
+use crate::client::Screen;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
@@ -22,12 +24,10 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         lines
     });
     let lines = lines.map_err(|error| Failure::failed(error.to_string()))?;
+    let mut screen = Screen::of_process(Format::Table);
     if lines.is_empty() {
-        println!("{shown}: everything is whole");
-        return Ok(());
+        return screen.data(&format!("{shown}: everything is whole\n"));
     }
-    for line in &lines {
-        println!("{line}");
-    }
+    screen.data(&format!("{}\n", lines.join("\n")))?;
     Err(Failure::failed(format!("{} things are wrong in {shown}: restore a backup", lines.len())))
 }

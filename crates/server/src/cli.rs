@@ -1,5 +1,6 @@
 //! The command line: what can be typed. What it means is decided by `config` and `client`.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -141,6 +142,22 @@ pub enum Format {
     Json,
 }
 
+/// A secret from the command line; `Debug` does not show it.
+#[derive(Clone)]
+pub struct Secret(pub String);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
 /// How to reach the server, and how to print.
 #[derive(Debug, Clone, Args)]
 pub struct ClientArgs {
@@ -152,7 +169,7 @@ pub struct ClientArgs {
     pub token_file: Option<PathBuf>,
     /// The API token itself. Other users of this machine can see it while the command runs: prefer --token-file
     #[arg(long, global = true, value_name = "TOKEN", help_heading = "Connection")]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// PEM file with the authorities to trust for https [default: CERTGATE_API_CA, or the system's]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Connection")]
     pub api_ca: Option<PathBuf>,

@@ -1,8 +1,8 @@
 //! The data directory: the database, the master key, and the client's profile.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -145,7 +145,7 @@ fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path).map_err(|error| error.error)?;
-        std::fs::File::open(directory)?.sync_all()
+        File::open(directory)?.sync_all()
     };
     match write() {
         Ok(()) => Ok(key),
@@ -158,7 +158,7 @@ fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
 
 fn read_master_key(path: &Path) -> anyhow::Result<MasterKey> {
     let shown = path.display();
-    let file = OpenOptions::new().read(true).custom_flags(0).open(path);
+    let file = File::open(path);
     let file = file.with_context(|| {
         format!(
             "cannot read the master key file {shown}: the authorities' keys open only with it; restore the file, or \

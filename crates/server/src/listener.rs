@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
@@ -32,8 +33,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Limits {
     /// How many connections are open at a time; more wait in the system's queue.
     pub connections: usize,
-    /// How long a TLS handshake, or the head of a request, may take; how long a connection may be idle.
-    pub header_timeout: Duration,
+    /// How long a TLS handshake, or the head of a request, may take; how long a connection may be idle; how long a client
+    /// may leave an answer unread.
+    pub idle_timeout: Duration,
 }
 
 /// A running listener.
@@ -81,9 +83,7 @@ async fn accept(
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::interval_at(tokio::time::Instant::now() + ACCEPT_PAUSE, ACCEPT_PAUSE)
-                    .tick()
-                    .await;
+                pause().await;
                 continue;
             }
         };
@@ -96,6 +96,11 @@ async fn accept(
         };
         tokio::spawn(connection.serve(stream, tls.clone()));
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "no event tells that a file descriptor is free again")]
+async fn pause() {
+    tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
 struct Connection {
@@ -111,7 +116,7 @@ impl Connection {
         // An answer is written whole: nothing is won by waiting for more.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else { return self.speak_http(stream).await };
-        match tokio::time::timeout(self.limits.header_timeout, tls.accept(stream)).await {
+        match tokio::time::timeout(self.limits.idle_timeout, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.speak_http(stream).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -124,9 +129,13 @@ impl Connection {
             request.extensions_mut().insert(PeerAddress(peer));
             router.clone().oneshot(request.map(Body::new))
         });
+        // Somebody who reads nothing must not hold an answer and a place for ever.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(limits.idle_timeout));
+        let stream = Box::pin(stream);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
+            .header_read_timeout(limits.idle_timeout)
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
         // How a connection ends, cut off or badly spoken, concerns its client alone.

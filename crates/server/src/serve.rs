@@ -64,7 +64,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let names = FirstNames { account: FIRST_ACCOUNT.to_owned(), zone: FIRST_ZONE.to_owned() };
     let made = data_dir.initialise(&config, &names, &api_url).await?;
     let authority = Arc::new(data_dir.authority(&config, config.public_url(public_address)).await?);
-    data_dir.update_profile(&api_url)?;
+    if let Err(error) = data_dir.update_profile(&api_url) {
+        tracing::warn!("{error:#}; `certgate cert list` and the like need --api until this is mended");
+    }
 
     let api = Api {
         authority: authority.clone(),
@@ -77,8 +79,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }),
         request_timeout: config.request_timeout,
     };
-    let limits = Limits { connections: config.connections_max.get(), header_timeout: config.request_timeout };
-    let settling = tokio::spawn(async move { authority.settle_forever().await });
+    let limits = Limits { connections: config.connections_max.get(), idle_timeout: config.request_timeout };
+    let mut settling = tokio::spawn(async move { authority.settle_forever().await });
     let upkeep = tokio::spawn(async move {
         let mut ticks = tokio::time::interval(METRICS_UPKEEP);
         loop {
@@ -94,16 +96,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         welcome(&made, &api_url, &config);
     }
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        // It never ends by itself; without it no revocation would come into force.
+        ended = &mut settling => Err(anyhow::anyhow!("the task that settles revocations ended: {ended:?}")),
+    };
     tracing::info!("stopping: requests in flight finish");
     tokio::join!(management.stop(config.request_timeout), public.stop(config.request_timeout));
     settling.abort();
     upkeep.abort();
     store.close().await;
-    Ok(())
+    ended
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
@@ -132,7 +136,7 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) {
         true => String::new(),
         false => format!(" --data-dir {data_dir}"),
     };
-    eprint!(
+    let text = format!(
         "\n\
          A new installation was made in {data_dir}, with the account \"{FIRST_ACCOUNT}\" and the zone {FIRST_ZONE}.\n\
          Its API token may do everything. It is shown this once, and kept in {data_dir}/client.toml for the\n\
@@ -148,6 +152,8 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) {
          \x20 curl -H \"Authorization: Bearer $CERTGATE_TOKEN\" \\\n\
          \x20   {api_url}/client/v4/zones/{zone_id}/client_certificates\n\n"
     );
+    // Nobody may be reading; the token is in client.toml as well.
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {

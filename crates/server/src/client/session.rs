@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::http::{Answer, Api, Refusal, Token};
 use super::output::{Screen, printable};
 use super::profile::{self, LocalProfile};
-use crate::cli::ClientArgs;
+use crate::cli::{ClientArgs, Secret};
 use crate::config::{self, Environment, Flags, Layers};
 use crate::failure::Failure;
 
@@ -204,7 +204,7 @@ fn token(
         })?;
         return Ok((Token::new(&text)?, format!("--token-file {}", path.display())));
     }
-    if let Some(token) = &arguments.token {
+    if let Some(Secret(token)) = &arguments.token {
         return Ok((Token::new(token)?, "--token".to_owned()));
     }
     if let Some(token) = environment.variable("CERTGATE_TOKEN") {

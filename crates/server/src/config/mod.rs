@@ -21,8 +21,11 @@ pub use show::{Shown, reference, show};
 
 use crate::failure::Failure;
 
-/// Longest `validity_days_max`: beyond it `notAfter` could pass the year 9999, where RFC 5280 §4.1.2.5 ends.
-const VALIDITY_DAYS_CEILING: u32 = 36_500;
+/// Longest `validity_days_max`: no certificate outlives its authority.
+const VALIDITY_DAYS_CEILING: u32 = certgate_authority::AUTHORITY_VALIDITY_DAYS;
+
+/// Longest `public_url`: with a CRL's path behind it, it still fits a certificate's extension.
+const PUBLIC_URL_BYTES_MAX: usize = 256;
 
 /// The configuration is wrong; the text says where and how. It never holds the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,7 +128,8 @@ impl Config {
                 .unwrap_or_default(),
             validity_days_max: read
                 .number(Id::ValidityDaysMax, 1, VALIDITY_DAYS_CEILING.into())?
-                .map_or(VALIDITY_DAYS_CEILING, |days| days as u32),
+                .map(|days| days as u32)
+                .expect("has a default"),
             zone_certificates_max: read.number(Id::ZoneCertificatesMax, 0, i64::MAX as u64)?,
             requests_per_minute: read
                 .number(Id::RequestsPerMinute, 1, u32::MAX.into())?
@@ -133,11 +137,12 @@ impl Config {
             connections_max: read
                 .number(Id::ConnectionsMax, 1, 1 << 20)?
                 .and_then(|number| NonZeroUsize::new(number as usize))
-                .unwrap_or(NonZeroUsize::MIN),
+                .expect("has a default"),
             request_timeout: read
                 .number(Id::RequestTimeoutSeconds, 1, 3600)?
                 .and_then(NonZeroU64::new)
-                .map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.get())),
+                .map(|seconds| Duration::from_secs(seconds.get()))
+                .expect("has a default"),
             log: read
                 .with(Id::Log, |text| match text.parse::<tracing_subscriber::EnvFilter>() {
                     Ok(_) => Ok(text.to_owned()),
@@ -251,6 +256,9 @@ impl Reader<'_> {
                     rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>\\".contains(&byte))
                 };
                 match rest {
+                    Some(_) if text.len() > PUBLIC_URL_BYTES_MAX => {
+                        Err(format!("has {} bytes, at most {PUBLIC_URL_BYTES_MAX} are allowed", text.len()))
+                    }
                     Some(rest) if !rest.is_empty() && !rest.starts_with(['/', ':']) && plain(rest) => {
                         Ok(text.to_owned())
                     }

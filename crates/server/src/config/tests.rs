@@ -99,7 +99,7 @@ fn variables_of_the_client_and_of_kubernetes_are_no_settings() {
 #[test]
 fn wrong_values_are_refused_with_their_source() {
     insta::assert_snapshot!(error("listen = \"nowhere\"", &[], &[]), @r#"listen = "nowhere" (from file DIR/certgate.toml): must be an address and a port, such as 127.0.0.1:8787 or [::1]:8787"#);
-    insta::assert_snapshot!(error("", &[("CERTGATE_VALIDITY_DAYS_MAX", "0")], &[]), @r#"validity_days_max = "0" (from environment CERTGATE_VALIDITY_DAYS_MAX): must be a whole number from 1 to 36500"#);
+    insta::assert_snapshot!(error("", &[("CERTGATE_VALIDITY_DAYS_MAX", "0")], &[]), @r#"validity_days_max = "0" (from environment CERTGATE_VALIDITY_DAYS_MAX): must be a whole number from 1 to 10950"#);
     insta::assert_snapshot!(error("", &[], &[("authority_algorithm", "dsa")]), @r#"authority_algorithm = "dsa" (from flag --authority-algorithm): unknown key algorithm "dsa": use one of P-256, P-384, RSA-2048, RSA-3072, RSA-4096, Ed25519"#);
     insta::assert_snapshot!(error("", &[], &[("log_format", "xml")]), @r#"log_format = "xml" (from flag --log-format): must be text or json"#);
     insta::assert_snapshot!(error("listen = [1]", &[], &[]), @"listen in DIR/certgate.toml must be a text, a number or true/false");
