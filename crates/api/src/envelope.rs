@@ -11,8 +11,8 @@ use crate::error::{ApiError, ErrorItem};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Bytes to begin an answer's buffer with; a certificate of a P-256 key takes 2.3 kB.
-const ONE_BYTES: usize = 4 * 1024;
+/// Bytes to begin an answer's buffer with: a certificate of a P-256 key takes 2.3 kB.
+const ONE_BYTES: usize = 2560;
 
 #[derive(Serialize)]
 struct Success<'a, T> {

@@ -151,6 +151,7 @@ impl Authority {
         let token = self.store.token(id).await?.filter(|token| token.user == scope.user().id);
         let token = token.ok_or(TokenError::NotFound)?;
         may_grant_all(scope, &token.policies)?;
+        within_own_limits(scope, &token.allowed_addresses, &token.refused_addresses, token.expires_on)?;
         Ok(token)
     }
 
@@ -214,13 +215,23 @@ impl Authority {
             return invalid("/expires_on", format!("{end} is not after not_before, {from}"));
         }
         may_grant_all(scope, &draft.policies)?;
-        let TokenDraft { allowed_addresses, refused_addresses, expires_on, .. } = &draft;
-        if !scope.principal().may_pass_limits_on(allowed_addresses, refused_addresses, *expires_on) {
-            let own = "the addresses and the end of its own validity must hold for it too";
-            return Err(TokenError::ExceedsOwn(own.to_owned()));
-        }
+        within_own_limits(scope, &draft.allowed_addresses, &draft.refused_addresses, draft.expires_on)?;
         Ok(draft)
     }
+}
+
+fn within_own_limits(
+    scope: &UserScope<ManageTokens>,
+    allowed: &[AddressBlock],
+    refused: &[AddressBlock],
+    expires_on: Option<Timestamp>,
+) -> Result<(), TokenError> {
+    if scope.principal().may_pass_limits_on(allowed, refused, expires_on) {
+        return Ok(());
+    }
+    Err(TokenError::ExceedsOwn(
+        "its own addresses and the end of its own validity must hold there too".to_owned(),
+    ))
 }
 
 fn may_grant_all(scope: &UserScope<ManageTokens>, policies: &[Policy]) -> Result<(), TokenError> {

@@ -1,6 +1,6 @@
 //! The data directory: the database, the master key, and the client's profile.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -26,16 +26,40 @@ const MASTER_KEY_FILE_BYTES_MAX: u64 = 1024;
 pub struct DataDir {
     path: PathBuf,
     store: Arc<SqliteStore>,
+    /// The directory itself, locked: files in it can be tidied away by somebody who does not know what they are for.
+    _lock: File,
 }
 
 impl DataDir {
     /// Opens the directory; makes it, for its owner alone, if there is none.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
         DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
-            format!("cannot make the data directory {}: give another with --data-dir", path.display())
+            format!("cannot make the data directory {shown}: give another with --data-dir")
         })?;
+        // A new database here would be a second installation, whose token would replace the first one's.
+        if !Self::has_database(path) && path.join(profile::FILE).exists() {
+            bail!(
+                "{shown} has the {} of an installation but not its database {DATABASE}: restore the database (is a volume \
+                 not mounted?), or move {} away to begin anew; nothing was changed",
+                profile::FILE,
+                profile::FILE
+            );
+        }
         let store = SqliteStore::open(&path.join(DATABASE), SqliteOptions::default())?;
-        Ok(Self { path: path.to_owned(), store: Arc::new(store) })
+        let lock = File::open(path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                bail!(
+                    "{shown} is in use by another process: stop the other certgate, or name another directory"
+                )
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock the data directory {shown}"));
+            }
+        }
+        Ok(Self { path: path.to_owned(), store: Arc::new(store), _lock: lock })
     }
 
     /// Whether there is a database, of whatever kind, in the directory.

@@ -267,6 +267,7 @@ async fn damaged_rows_are_reported_and_found_by_the_check() {
         let corrupt =
             outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::Corrupt(_)))).count();
         assert_eq!(corrupt, 1, "{statement}: {outcomes:?}");
+        assert_ne!(store.check().await.unwrap(), Vec::<String>::new(), "{statement}");
     }
 
     store.damage("UPDATE blocks SET active = active + 1").await.unwrap();

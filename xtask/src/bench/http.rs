@@ -1,5 +1,6 @@
 //! An HTTP/1.1 client with as little work of its own as possible: it shares the processors with the server.
 
+use std::borrow::Borrow;
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -129,10 +130,10 @@ impl Load {
     }
 
     /// `request` makes the request of each number. Any answer but 200 ends the measurement with an error.
-    pub async fn run(
+    pub async fn run<R: Borrow<Request>>(
         self,
         address: SocketAddr,
-        request: impl Fn(u64) -> Request,
+        request: impl Fn(u64) -> R,
     ) -> anyhow::Result<Measured> {
         let mut connections = Vec::new();
         for _ in 0..self.connections {
@@ -146,7 +147,7 @@ impl Load {
                 let mut latency = Samples::default();
                 while begun.elapsed() < self.duration && numbers.get() < self.requests_max {
                     let request = request(numbers.replace(numbers.get() + 1));
-                    latency.push(connection.timed(&request).await?);
+                    latency.push(connection.timed(request.borrow()).await?);
                 }
                 Ok::<_, anyhow::Error>(latency)
             }

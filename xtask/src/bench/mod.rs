@@ -8,6 +8,7 @@ mod http;
 mod server;
 mod statistics;
 
+use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -152,11 +153,19 @@ impl Bench {
         Request::get(&self.installation, &format!("client_certificates?{query}"))
     }
 
-    async fn load(&self, connections: usize, request: impl Fn(u64) -> Request) -> anyhow::Result<Measured> {
+    async fn load<R: Borrow<Request>>(
+        &self,
+        connections: usize,
+        request: impl Fn(u64) -> R,
+    ) -> anyhow::Result<Measured> {
         self.run(Load::new(connections, self.duration), request).await
     }
 
-    async fn run(&self, load: Load, request: impl Fn(u64) -> Request) -> anyhow::Result<Measured> {
+    async fn run<R: Borrow<Request>>(
+        &self,
+        load: Load,
+        request: impl Fn(u64) -> R,
+    ) -> anyhow::Result<Measured> {
         let before = self.server.processor_seconds()?;
         let measured = load.run(self.server.address(), request).await?;
         let processor_seconds = self.server.processor_seconds()? - before;
@@ -193,6 +202,8 @@ impl Bench {
     }
 
     async fn throughput_of_lists(&mut self) -> anyhow::Result<()> {
+        // Into the system's page cache: what is measured is the server, not the disk of this machine.
+        std::io::copy(&mut std::fs::File::open(self.installation.database())?, &mut std::io::sink())?;
         eprintln!("list, {CONNECTIONS} clients …");
         let pages = self.certificates / 20;
         let random = self
@@ -221,12 +232,13 @@ impl Bench {
 
     async fn issue(&mut self) -> anyhow::Result<()> {
         eprintln!("issue …");
-        let body = |csr: &String| serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
-        let bodies: Vec<_> = csrs(CSRS)?.iter().map(body).collect();
-        let issue = |round: u64| {
-            let body = &bodies[round as usize % bodies.len()];
-            Request::post(&self.installation, "client_certificates", body)
+        // Made beforehand: the client shares the processors with the server.
+        let request = |csr: &String| {
+            let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
+            Request::post(&self.installation, "client_certificates", &body)
         };
+        let requests: Vec<_> = csrs(CSRS)?.iter().map(request).collect();
+        let issue = |round: u64| &requests[round as usize % requests.len()];
         // Before and after: the machine's speed drifts.
         let mut crypto = crypto::verify_and_sign_per_second(self.duration / 2);
         let issued = self.load(ISSUE_CONNECTIONS, issue).await?;

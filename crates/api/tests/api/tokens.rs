@@ -266,6 +266,10 @@ async fn a_tokens_own_limits_hold_for_those_it_makes() {
         let own = format!("/user/tokens/{}", made["id"].as_str().unwrap());
         assert_eq!(app.put(&own, body).token(limited).await.error().code, 1004);
     }
+    let unlimited =
+        app.post("/user/tokens", draft(json!([policy(TOKENS_WRITE, json!({ &user: "*" }))]))).await.result();
+    let value = format!("/user/tokens/{}/value", unlimited["id"].as_str().unwrap());
+    assert_eq!(app.put(&value, json!({})).token(limited).await.error().code, 1004);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use self::line::{Start, Trouble, Work};
 use super::files;
 use super::journal::{self, Journal};
 use super::key::Password;
-use super::output::{Screen, grouped};
+use super::output::{Screen, grouped, shortened};
 use super::rows::{self, BadRow, Row};
 use super::session::Session;
 use crate::cli::IssueArgs;
@@ -96,7 +96,8 @@ fn directory_of(list: &Path) -> PathBuf {
 }
 
 fn bad_row(row: &Row, failure: &Failure) -> BadRow {
-    BadRow { line: row.line, common_name: row.wanted.common_name.clone(), message: failure.to_string() }
+    let common_name = shortened(&row.wanted.common_name).into_owned();
+    BadRow { line: row.line, common_name, message: failure.to_string() }
 }
 
 /// Works off `todo` on `jobs` threads; what stopped it before its end, if anything did.

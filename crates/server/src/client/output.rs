@@ -1,5 +1,6 @@
 //! What the user sees: data on standard output, talk on standard error.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -101,7 +102,7 @@ impl Screen {
             table.set_header(header.iter().map(|name| name.to_uppercase()));
         }
         for row in rows {
-            table.add_row(row.iter().map(|text| self.cell(text)));
+            table.add_row(row.iter().map(|text| self.cell(&shortened(text))));
         }
         for column in table.column_iter_mut() {
             column.set_padding((0, COLUMN_GAP));
@@ -235,6 +236,17 @@ fn closed_or_failed(error: &io::Error) -> Failure {
     }
 }
 
+/// The widest cell of a table, in characters: one long name must not push every row apart.
+const CELL_CHARACTERS_MAX: usize = 256;
+
+/// The beginning of a text that is too long for a table or a line of talk.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(CELL_CHARACTERS_MAX) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,6 +268,15 @@ mod tests {
          b   x[31my
          name  n
         ");
+    }
+
+    #[test]
+    fn one_long_name_does_not_push_every_row_apart() {
+        let captured = Captured::new(Format::Table);
+        let rows = [vec!["a".to_owned(), "ü".repeat(10_000)], vec!["b".to_owned(), "x".to_owned()]];
+        captured.screen().table(&["id", "name"], rows).unwrap();
+        let out = captured.out();
+        assert!(out.contains("ü…") && out.lines().all(|line| line.chars().count() < 2 * CELL_CHARACTERS_MAX));
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::failure::Failure;
 /// Largest page of zones, accounts and tokens.
 const PAGE: u64 = 50;
 
+/// How many pages are gathered before the server is taken to be out of order.
+const PAGES_MAX: u64 = 1_000;
+
 /// Longest token file: a token has some forty characters.
 const TOKEN_BYTES_MAX: u64 = 4096;
 
@@ -103,19 +106,19 @@ impl Session {
         }
     }
 
-    /// Every item of a list, page by page until one is empty (a page past the end is empty by contract).
+    /// Every item of a list, page by page until one is not full.
     pub fn every(&self, path: &str) -> Result<Vec<Box<RawValue>>, Failure> {
         let mut items = Vec::new();
-        for page in 1.. {
+        for page in 1..=PAGES_MAX {
             let answer = self.api.get(&format!("{path}?page={page}&per_page={PAGE}"))?;
             let found: Vec<Box<RawValue>> = answer.parse()?;
             let last = (found.len() as u64) < PAGE || answer.info.total_pages <= page;
             items.extend(found);
             if last {
-                break;
+                return Ok(items);
             }
         }
-        Ok(items)
+        Err(Failure::failed(format!("the list at {path} does not end after {PAGES_MAX} pages of {PAGE}")))
     }
 
     fn by_name(&self, kind: &str, path: &str, name: &str) -> Result<String, Failure> {

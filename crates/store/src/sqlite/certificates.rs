@@ -317,6 +317,22 @@ fn records(
     Ok(items)
 }
 
+/// Rows that cannot be turned into records, at most `max` of them.
+pub(super) fn unreadable(connection: &Connection, max: usize) -> Result<Vec<String>, StoreError> {
+    let mut names = Names::new(connection);
+    let mut statement = connection.prepare(concat!("SELECT ", columns!(), " FROM certificates"))?;
+    let mut rows = statement.query(())?;
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next()?.filter(|_| lines.len() < max) {
+        // Which zone it is does not matter here.
+        if let Err(error) = names.record(ZoneId::from_bytes([0; 16]), row) {
+            let position: i64 = row.get(0)?;
+            lines.push(format!("the certificate at {position} cannot be read: {error}"));
+        }
+    }
+    Ok(lines)
+}
+
 /// Turns rows into records and remembers the authority last met: a page has one, rarely two. A join instead would read
 /// the whole row of every entry that OFFSET skips.
 struct Names<'c> {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use certgate_model::Status;
+use certgate_model::{AccountId, AuthorityId, Status, TokenId, ZoneId};
 use rusqlite::Connection;
 
 use super::counters::{self, Layout, Level, Position};
+use super::{authorities, certificates, tenants, tokens};
 use crate::StoreError;
 
 /// After so many faults nobody reads on.
@@ -38,6 +39,38 @@ pub(super) fn references(connection: &Connection) -> Result<Vec<String>, StoreEr
         }
     }
     Ok(lines)
+}
+
+/// Rows that cannot be turned into the records they stand for: what the server would answer with an error.
+pub(super) fn records(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    for id in ids(connection, "SELECT id FROM tokens")? {
+        note(&mut lines, "token", &id, tokens::token(connection, TokenId::from_bytes(id)));
+    }
+    for id in ids(connection, "SELECT id FROM accounts WHERE deleted_at IS NULL")? {
+        note(&mut lines, "account", &id, tenants::account(connection, AccountId::from_bytes(id)));
+    }
+    for id in ids(connection, "SELECT id FROM zones WHERE deleted_at IS NULL")? {
+        note(&mut lines, "zone", &id, tenants::zone(connection, ZoneId::from_bytes(id)));
+    }
+    for id in ids(connection, "SELECT id FROM authorities")? {
+        note(&mut lines, "authority", &id, authorities::authority(connection, AuthorityId::from_bytes(id)));
+    }
+    lines.extend(certificates::unreadable(connection, LINES_MAX)?);
+    lines.truncate(LINES_MAX);
+    Ok(lines)
+}
+
+fn ids(connection: &Connection, select: &str) -> Result<Vec<[u8; 16]>, StoreError> {
+    let mut statement = connection.prepare(select)?;
+    let ids = statement.query_map((), |row| row.get(0))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+fn note<T>(lines: &mut Vec<String>, kind: &str, id: &[u8; 16], read: Result<Option<T>, StoreError>) {
+    if let Err(error) = read {
+        lines.push(format!("the {kind} {} cannot be read: {error}", TokenId::from_bytes(*id)));
+    }
 }
 
 /// Counts every certificate and compares both levels of counters and the density of the sequence numbers. Goes through

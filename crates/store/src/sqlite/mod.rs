@@ -206,6 +206,7 @@ impl ReadStore for SqliteStore {
         let parts = [
             self.readers.read(check::integrity).await,
             self.readers.snapshot(check::references).await,
+            self.readers.snapshot(check::records).await,
             self.readers.snapshot(move |c| check::counts(c, layout)).await,
         ];
         let mut lines = Vec::new();

@@ -37,7 +37,7 @@ pub struct SqliteOptions {
     pub batch: usize,
     /// How many reads run at a time. Default 4.
     pub readers: usize,
-    /// Page cache of the writing connection in KiB. Default 32 MiB: changes of status are scattered all over.
+    /// Page cache of the writing connection in KiB. Default 16 MiB: changes of status are scattered all over.
     pub write_cache_kib: u32,
     /// Page cache of each reading connection in KiB. Default 4 MiB: the upper levels of the trees.
     pub read_cache_kib: u32,
@@ -45,7 +45,7 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { queue: 1_024, batch: 256, readers: 4, write_cache_kib: 32 << 10, read_cache_kib: 4 << 10 }
+        Self { queue: 1_024, batch: 256, readers: 4, write_cache_kib: 16 << 10, read_cache_kib: 4 << 10 }
     }
 }
 

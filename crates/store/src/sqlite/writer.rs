@@ -34,7 +34,7 @@ const RESTART_WAIT: Duration = Duration::from_millis(100);
 
 /// How long a transaction is held open for more operations while many are arriving. A commit costs as much for two rows
 /// as for twenty, so that waiting a little lets the same processors do more.
-const GATHER_TIME: Duration = Duration::from_millis(2);
+const GATHER_TIME: Duration = Duration::from_millis(5);
 /// From how many operations in a transaction on the next one waits for more than are there already. Below it a few
 /// callers take turns, and waiting would only slow them down.
 const GATHER_FROM: usize = 8;
