@@ -8,23 +8,10 @@ use crate::tlv::{self, tag};
 use crate::{AuthorityKey, SignError, Validity, oid};
 
 /// How a managed authority is named in certificates: `O=certgate, CN=Managed CA <32 hex digits of its id>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AuthorityNames {
-    /// Its id.
-    pub id: AuthorityId,
-}
-
-impl AuthorityNames {
-    /// The common name, the last attribute of the distinguished name.
-    pub fn common_name(&self) -> String {
-        format!("Managed CA {}", self.id.simple())
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        let common_name = self.common_name();
-        let utf8 = |kind, text| NewAttribute { kind, string_tag: tag::UTF8_STRING, text };
-        write_name(out, &[utf8(oid::ORGANIZATION, "certgate"), utf8(oid::COMMON_NAME, &common_name)]);
-    }
+fn write_authority_name(out: &mut Vec<u8>, id: AuthorityId) {
+    let common_name = format!("Managed CA {}", id.simple());
+    let utf8 = |kind, text| NewAttribute { kind, string_tag: tag::UTF8_STRING, text };
+    write_name(out, &[utf8(oid::ORGANIZATION, "certgate"), utf8(oid::COMMON_NAME, &common_name)]);
 }
 
 /// Makes a managed authority's own certificate. Both instants must be whole minutes.
@@ -40,15 +27,14 @@ pub fn self_sign(
     check_validity(Validity { not_before, not_after })?;
     let algorithm = algorithm_identifier(key.algorithm().signature());
     let key_identifier = key.key_identifier()?;
-    let names = AuthorityNames { id };
     let mut tbs = Vec::new();
     tlv::write_with(&mut tbs, tag::SEQUENCE, |out| {
         write_version(out);
         tlv::write(out, tag::INTEGER, serial.as_bytes());
         out.extend_from_slice(&algorithm);
-        names.write(out);
+        write_authority_name(out, id);
         write_validity(out, not_before, not_after);
-        names.write(out);
+        write_authority_name(out, id);
         out.extend_from_slice(key.public_key_spki());
         tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
             tlv::write_with(out, tag::SEQUENCE, |out| {

@@ -23,7 +23,7 @@ mod public_key;
 mod subject;
 mod tlv;
 
-pub use authority::{AuthorityNames, self_sign};
+pub use authority::self_sign;
 pub use certificate::SignError;
 pub use client::{ClientKey, ClientKeyAlgorithm, RequestError};
 pub use csr::{CSR_BYTES_MAX, CheckedCsr, read_csr};
@@ -31,4 +31,4 @@ pub use csr_error::CsrError;
 pub use issuer::{Issuer, IssuerError, Prepared, Profile, SignedCertificate, Validity, prepare, sign};
 pub use key::{AuthorityKey, KeyError, SigningKey};
 pub use lint::{LintError, URL_BYTES_MAX};
-pub use pem::{pem_lines, write_pem, write_pem_json};
+pub use pem::{pem_lines, write_pem};

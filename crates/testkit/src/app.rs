@@ -1,16 +1,19 @@
+use std::convert::Infallible;
 use std::future::{Future, IntoFuture};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use certgate_api::{Api, PeerAddress};
 use certgate_authority::{Authority, FirstInstallation, FirstNames, MasterKey, Settings};
-use certgate_model::{Clock, KeyAlgorithm};
+use certgate_model::KeyAlgorithm;
 use certgate_store::{SqliteOptions, SqliteStore, Store};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -45,6 +48,15 @@ impl TestApp {
 
     /// With changed settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::made(change, Duration::from_secs(30)).await
+    }
+
+    /// With another limit for the time of a request.
+    pub async fn with_time_limit(limit: Duration) -> Self {
+        Self::made(|_| (), limit).await
+    }
+
+    async fn made(change: impl FnOnce(&mut Settings), request_timeout: Duration) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let path = directory.path().join("certgate.db");
         let store = Arc::new(SqliteStore::open(&path, SqliteOptions::default()).expect("a new store opens"));
@@ -66,7 +78,7 @@ impl TestApp {
             clock: clock.clone(),
             random,
             metrics: Arc::new(|| "# no recorder in tests\n".to_owned()),
-            request_timeout: Duration::from_secs(30),
+            request_timeout,
         };
         Self {
             router: certgate_api::management(api),
@@ -95,6 +107,7 @@ impl TestApp {
             path,
             headers: HeaderMap::new(),
             body: Vec::new(),
+            endless: false,
             peer: IpAddr::from([127, 0, 0, 1]),
         };
         call.token(&self.token)
@@ -149,11 +162,6 @@ impl TestApp {
         made["value"].as_str().expect("a new token has a value").to_owned()
     }
 
-    /// The current instant of the clock, RFC 3339.
-    pub fn now(&self) -> String {
-        self.clock.now().to_string()
-    }
-
     /// Closes the store, so that every later write and read fails.
     pub async fn close_store(&self) {
         self.store.close().await;
@@ -167,6 +175,7 @@ pub struct Call<'a> {
     path: String,
     headers: HeaderMap,
     body: Vec<u8>,
+    endless: bool,
     peer: IpAddr,
 }
 
@@ -195,6 +204,12 @@ impl Call<'_> {
         self.header("content-type", "application/json")
     }
 
+    /// The body stays open behind what was given, as if more were to come.
+    pub fn without_an_end(mut self) -> Self {
+        self.endless = true;
+        self
+    }
+
     /// From another address.
     pub fn from_address(mut self, address: &str) -> Self {
         self.peer = address.parse().expect("an address");
@@ -204,7 +219,11 @@ impl Call<'_> {
     async fn send(self) -> Answer {
         let mut request = Request::builder().method(self.method).uri(&self.path);
         *request.headers_mut().expect("the path is a good one") = self.headers;
-        let request = request.extension(PeerAddress(self.peer)).body(Body::from(self.body));
+        let body = match self.endless {
+            true => Body::new(Endless(Some(self.body.into()))),
+            false => Body::from(self.body),
+        };
+        let request = request.extension(PeerAddress(self.peer)).body(body);
         let request = request.expect("the request is a good one");
         let response = match self.app.router.clone().oneshot(request).await {
             Ok(response) => response,
@@ -222,6 +241,24 @@ impl<'a> IntoFuture for Call<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())
+    }
+}
+
+/// A body of which only the beginning ever comes.
+struct Endless(Option<Bytes>);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None => Poll::Pending,
+        }
     }
 }
 

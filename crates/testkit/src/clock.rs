@@ -1,19 +1,27 @@
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use certgate_model::{Clock, Timestamp};
 
 /// A clock that stands still until it is moved.
-pub struct FakeClock(AtomicI64);
+pub struct FakeClock {
+    microseconds: AtomicI64,
+    broken: AtomicBool,
+}
 
 impl FakeClock {
     /// A clock that shows 2026-08-14T10:20:30Z.
     pub fn new() -> Self {
-        Self(AtomicI64::new(1_786_702_830_000_000))
+        Self { microseconds: AtomicI64::new(1_786_702_830_000_000), broken: AtomicBool::new(false) }
     }
 
     /// Moves the clock.
     pub fn advance_seconds(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+        self.microseconds.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+    }
+
+    /// Makes every reading of the clock panic, or ends that: a fault in the midst of a request.
+    pub fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, Ordering::Relaxed);
     }
 }
 
@@ -25,6 +33,7 @@ impl Default for FakeClock {
 
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix_microseconds(self.0.load(Ordering::Relaxed))
+        assert!(!self.broken.load(Ordering::Relaxed), "the clock is broken: sesame-7f3a");
+        Timestamp::from_unix_microseconds(self.microseconds.load(Ordering::Relaxed))
     }
 }

@@ -1,5 +1,7 @@
 //! What every answer has in common.
 
+use std::time::Duration;
+
 use certgate_testkit::TestApp;
 use serde_json::json;
 
@@ -49,4 +51,31 @@ async fn while_the_store_is_away_the_answer_is_503_and_when_to_try_again() {
         assert!(answer.headers.contains_key("retry-after"));
     }
     assert_eq!(app.get("/!healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_that_tells_nothing_and_ends_nothing() {
+    let app = TestApp::new().await;
+    app.clock.set_broken(true);
+    let answer = app.get("/zones").await;
+    let error = answer.error();
+    assert_eq!((error.status, error.code), (500, 10500));
+    assert!(!String::from_utf8_lossy(&answer.bytes).contains("sesame"));
+    assert!(answer.headers.contains_key("certgate-request-id"));
+    app.clock.set_broken(false);
+    app.get("/zones").await.result();
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_408_and_a_write_is_not_to_be_repeated() {
+    let app = TestApp::with_time_limit(Duration::from_millis(20)).await;
+    let path = "/zones/{zone}/client_certificates";
+    let answer = app.post(path, json!({})).without_an_end().await;
+    let error = answer.error();
+    assert_eq!((error.status, error.code), (408, 10408));
+    assert_eq!(answer.headers["x-should-retry"], "false");
+    assert_eq!(answer.headers["connection"], "close");
+    let read = app.get(path).body("{").without_an_end().await;
+    assert_eq!(read.status, 408);
+    assert!(!read.headers.contains_key("x-should-retry"));
 }
