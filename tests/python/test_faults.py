@@ -96,7 +96,7 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(on_disk: Serve
         else:
             refused = answer
     assert refused.status == 503 and int(refused.headers["retry-after"]) > 0, refused.text
-    assert "nothing was changed" in refused.error["message"]
+    assert "try again later" in refused.error["message"]
     assert api.revoke(before[0]["id"]).status == 503
     assert api.restore(before[0]["id"]).status in (200, 503), "restoring what is active writes nothing"
     assert "disk" in on_disk.log and "full" in on_disk.log
