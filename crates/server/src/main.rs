@@ -22,10 +22,6 @@ use crate::client::{Screen, commands};
 use crate::config::{Config, Environment, Flags, Layers};
 use crate::failure::Failure;
 
-/// A request makes a hundred small allocations; see `docs/performance.md` for what this saves.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
