@@ -1,4 +1,4 @@
-//! Identifiers. All but [`AuthorityId`] are 16 bytes written as 32 lower-case hex digits, as the API does.
+//! Identifiers. All but [`AuthorityId`] and [`MtlsCertificateId`] are 16 bytes written as 32 lower-case hex digits, as the API does.
 
 use std::fmt;
 use std::str::FromStr;
@@ -79,26 +79,61 @@ hex_id!(
     UserId
 );
 
-/// A certificate authority, written as a UUID of 36 characters.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AuthorityId([u8; 16]);
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// The id with these 16 bytes.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 16 bytes, as stored.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+
+            /// A new id in UUIDv7 layout (RFC 9562 §5.7).
+            pub fn time_ordered(now: Timestamp, random: &dyn Random) -> Self {
+                Self(uuid_v7(now, random))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_uuid(f, &self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                read_uuid(text).map(Self).ok_or(ParseIdError { expected: "a UUID of 36 characters" })
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// A managed certificate authority, written as a UUID of 36 characters.
+    AuthorityId
+);
+uuid_id!(
+    /// A certificate that an account brought itself (`mtls_certificates`), written as a UUID of 36 characters.
+    MtlsCertificateId
+);
 
 impl AuthorityId {
-    /// The id with these 16 bytes.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 16 bytes, as stored.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-
-    /// A new id in UUIDv7 layout (RFC 9562 §5.7).
-    pub fn time_ordered(now: Timestamp, random: &dyn Random) -> Self {
-        Self(uuid_v7(now, random))
-    }
-
     /// The 32 hex digits without hyphens, as they stand in the authority's common name.
     pub fn simple(&self) -> impl fmt::Display + '_ {
         struct Simple<'a>(&'a [u8; 16]);
@@ -111,39 +146,23 @@ impl AuthorityId {
     }
 }
 
-impl fmt::Display for AuthorityId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, part) in [&self.0[..4], &self.0[4..6], &self.0[6..8], &self.0[8..10], &self.0[10..]]
-            .into_iter()
-            .enumerate()
-        {
-            if index > 0 {
-                f.write_str("-")?;
-            }
-            write_hex(f, part)?;
+fn write_uuid(f: &mut fmt::Formatter<'_>, id: &[u8; 16]) -> fmt::Result {
+    for (index, part) in [&id[..4], &id[4..6], &id[6..8], &id[8..10], &id[10..]].into_iter().enumerate() {
+        if index > 0 {
+            f.write_str("-")?;
         }
-        Ok(())
+        write_hex(f, part)?;
     }
+    Ok(())
 }
 
-impl fmt::Debug for AuthorityId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AuthorityId({self})")
+fn read_uuid(text: &str) -> Option<[u8; 16]> {
+    let hyphens = text.len() == 36 && [8, 13, 18, 23].iter().all(|&at| text.as_bytes()[at] == b'-');
+    if !hyphens {
+        return None;
     }
-}
-
-impl FromStr for AuthorityId {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let error = ParseIdError { expected: "a UUID of 36 characters" };
-        let hyphens = text.len() == 36 && [8, 13, 18, 23].iter().all(|&at| text.as_bytes()[at] == b'-');
-        if !hyphens {
-            return Err(error);
-        }
-        let digits: String = text.split('-').collect();
-        read_hex(&digits).map(Self).ok_or(error)
-    }
+    let digits: String = text.split('-').collect();
+    read_hex(&digits)
 }
 
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> [u8; 16] {

@@ -14,7 +14,9 @@ mod token;
 
 pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownName};
 pub use certificate::{AuthorityRef, CertificateRecord, SerialNumber, SubjectFields, Totals};
-pub use id::{AccountId, AuthorityId, CertificateId, ParseIdError, TokenId, UserId, ZoneId};
+pub use id::{
+    AccountId, AuthorityId, CertificateId, MtlsCertificateId, ParseIdError, TokenId, UserId, ZoneId,
+};
 pub use page::{
     AccountFilter, CertificateQuery, Direction, Join, Page, Slice, TextMatch, Visible, ZoneFilter, ZoneOrder,
 };

@@ -44,6 +44,10 @@ pub enum PermissionGroup {
     AccountSettingsRead,
     /// Make and delete accounts.
     AccountSettingsWrite,
+    /// Read the certificates that an account brought itself.
+    AccountSslAndCertificatesRead,
+    /// Add and delete the certificates that an account brings itself.
+    AccountSslAndCertificatesWrite,
     /// Read API tokens.
     ApiTokensRead,
     /// Make, change and delete API tokens.
@@ -59,9 +63,11 @@ pub struct UnknownPermissionGroup;
 
 impl PermissionGroup {
     /// Every permission group.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::AccountSettingsRead,
         Self::AccountSettingsWrite,
+        Self::AccountSslAndCertificatesRead,
+        Self::AccountSslAndCertificatesWrite,
         Self::ApiTokensRead,
         Self::ApiTokensWrite,
         Self::SslAndCertificatesRead,
@@ -80,6 +86,8 @@ impl PermissionGroup {
             Self::ZoneWrite => "e6d2666161e84845a636613608cee8d5",
             Self::AccountSettingsRead => "c1fde68c7bcc44588cbb6ddbc16d6480",
             Self::AccountSettingsWrite => "1af1fa2adc104452b74a9a3364202f20",
+            Self::AccountSslAndCertificatesRead => "a7a233f9604845c787d4c8c39ac09c21",
+            Self::AccountSslAndCertificatesWrite => "db37e5f1cb1a4e1aabaef8deaea43575",
             Self::ApiTokensRead => "0cc3a61731504c89b99ec1be78b77aa0",
             Self::ApiTokensWrite => "686d18d5ac6c441c867cbf6771e58a0a",
             Self::UserDetailsRead => "8acbe5bb0d54464ab867149d7f7cf8ac",
@@ -95,6 +103,8 @@ impl PermissionGroup {
             Self::ZoneWrite => "Zone Write",
             Self::AccountSettingsRead => "Account Settings Read",
             Self::AccountSettingsWrite => "Account Settings Write",
+            Self::AccountSslAndCertificatesRead => "Account: SSL and Certificates Read",
+            Self::AccountSslAndCertificatesWrite => "Account: SSL and Certificates Write",
             Self::ApiTokensRead => "API Tokens Read",
             Self::ApiTokensWrite => "API Tokens Write",
             Self::UserDetailsRead => "User Details Read",
@@ -108,7 +118,10 @@ impl PermissionGroup {
             | Self::SslAndCertificatesWrite
             | Self::ZoneRead
             | Self::ZoneWrite => Scope::Zone,
-            Self::AccountSettingsRead | Self::AccountSettingsWrite => Scope::Account,
+            Self::AccountSettingsRead
+            | Self::AccountSettingsWrite
+            | Self::AccountSslAndCertificatesRead
+            | Self::AccountSslAndCertificatesWrite => Scope::Account,
             Self::ApiTokensRead | Self::ApiTokensWrite | Self::UserDetailsRead => Scope::User,
         }
     }
@@ -121,6 +134,7 @@ impl PermissionGroup {
                 (Self::SslAndCertificatesWrite, Self::SslAndCertificatesRead)
                     | (Self::ZoneWrite, Self::ZoneRead)
                     | (Self::AccountSettingsWrite, Self::AccountSettingsRead)
+                    | (Self::AccountSslAndCertificatesWrite, Self::AccountSslAndCertificatesRead)
                     | (Self::ApiTokensWrite, Self::ApiTokensRead)
             )
     }

@@ -40,9 +40,9 @@ async fn a_newer_version_is_refused_and_left_alone() {
     open(&directory).unwrap().close().await;
     pragma(&file(&directory), "PRAGMA user_version = 4711");
     let error = open(&directory).err().unwrap();
-    assert!(matches!(error, OpenError::NewerVersion { found: 4711, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerVersion { found: 4711, known: 2, .. }), "{error:?}");
     assert!(error.to_string().contains("start the newer certgate"), "{error}");
-    pragma(&file(&directory), "PRAGMA user_version = 1");
+    pragma(&file(&directory), "PRAGMA user_version = 2");
     open(&directory).unwrap().close().await;
 }
 

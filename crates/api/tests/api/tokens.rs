@@ -317,6 +317,20 @@ async fn permission_groups_are_listed_by_name_and_scope() {
         ]
       },
       {
+        "id": "a7a233f9604845c787d4c8c39ac09c21",
+        "name": "Account: SSL and Certificates Read",
+        "scopes": [
+          "com.cloudflare.api.account"
+        ]
+      },
+      {
+        "id": "db37e5f1cb1a4e1aabaef8deaea43575",
+        "name": "Account: SSL and Certificates Write",
+        "scopes": [
+          "com.cloudflare.api.account"
+        ]
+      },
+      {
         "id": "0cc3a61731504c89b99ec1be78b77aa0",
         "name": "API Tokens Read",
         "scopes": [

@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6367_6174;
 /// The version this program writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, SECOND];
 
 const FIRST: &str = "
 CREATE TABLE store (
@@ -137,6 +137,63 @@ CREATE TABLE upper_blocks (
 );
 ";
 
+/// Hostnames, certificates that accounts bring themselves, several authorities of an account one after another, API keys
+/// and the last use of tokens. The token that was made to do everything gets the permissions there were not before.
+const SECOND: &str = "
+ALTER TABLE authorities ADD COLUMN last_epoch INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX authorities_by_account ON authorities (account);
+-- Its certificates' highest epoch is not higher; to find it exactly would read them all.
+UPDATE authorities SET last_epoch = (SELECT last_epoch FROM store);
+
+ALTER TABLE users ADD COLUMN api_key_hash BLOB;
+ALTER TABLE tokens ADD COLUMN last_used_on INTEGER;
+UPDATE tokens SET policies = replace(
+    policies,
+    '[\"c1fde68c7bcc44588cbb6ddbc16d6480\",\"1af1fa2adc104452b74a9a3364202f20\",'
+    || '\"0cc3a61731504c89b99ec1be78b77aa0\",\"686d18d5ac6c441c867cbf6771e58a0a\",'
+    || '\"7b7216b327b04b8fbc8f524e1f9b7531\",\"c03055bc037c4ea9afb9a9f104b7b721\",'
+    || '\"8acbe5bb0d54464ab867149d7f7cf8ac\",\"c8fed203ed3043cba015a93ad1616f1f\",'
+    || '\"e6d2666161e84845a636613608cee8d5\"]',
+    '[\"c1fde68c7bcc44588cbb6ddbc16d6480\",\"1af1fa2adc104452b74a9a3364202f20\",'
+    || '\"a7a233f9604845c787d4c8c39ac09c21\",\"db37e5f1cb1a4e1aabaef8deaea43575\",'
+    || '\"0cc3a61731504c89b99ec1be78b77aa0\",\"686d18d5ac6c441c867cbf6771e58a0a\",'
+    || '\"7b7216b327b04b8fbc8f524e1f9b7531\",\"c03055bc037c4ea9afb9a9f104b7b721\",'
+    || '\"8acbe5bb0d54464ab867149d7f7cf8ac\",\"c8fed203ed3043cba015a93ad1616f1f\",'
+    || '\"e6d2666161e84845a636613608cee8d5\"]'
+);
+
+CREATE TABLE mtls_certificates (
+    id BLOB NOT NULL PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts (id),
+    name TEXT NOT NULL,
+    ca INTEGER NOT NULL CHECK (ca IN (0, 1)),
+    issuer TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    serial_number TEXT NOT NULL,
+    certificates TEXT NOT NULL,
+    fingerprint_sha256 BLOB NOT NULL,
+    sealed_key BLOB,
+    uploaded_on INTEGER NOT NULL,
+    expires_on INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX mtls_certificates_by_fingerprint ON mtls_certificates (account, fingerprint_sha256);
+
+-- One row a hostname. mtls_certificate is empty for the managed authority: a key column must not be null.
+-- deployment grows with every change of a list: the higher, the more recently deployed.
+CREATE TABLE hostname_associations (
+    zone INTEGER NOT NULL REFERENCES zones (number),
+    mtls_certificate BLOB NOT NULL,
+    place INTEGER NOT NULL,
+    hostname TEXT NOT NULL,
+    folded_hostname TEXT NOT NULL,
+    deployment INTEGER NOT NULL,
+    PRIMARY KEY (zone, mtls_certificate, place)
+);
+CREATE INDEX hostname_associations_by_hostname ON hostname_associations (folded_hostname, deployment);
+CREATE INDEX hostname_associations_by_mtls_certificate ON hostname_associations (mtls_certificate);
+ALTER TABLE store ADD COLUMN last_deployment INTEGER NOT NULL DEFAULT 0;
+";
+
 /// Brings the database from version `from` to [`VERSION`], one transaction a step, so that a crash leaves a version
 /// that exists. A new database gets `layout`.
 pub(super) fn migrate(connection: &mut Connection, from: i64, layout: Layout) -> rusqlite::Result<()> {
@@ -157,4 +214,63 @@ pub(super) fn migrate(connection: &mut Connection, from: i64, layout: Layout) ->
         transaction.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database as version 1 left it.
+    fn of_version_1() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(FIRST).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO store VALUES (1, 9, 18, 42, 0);
+                 INSERT INTO users VALUES (x'01', 'a@b', 0);
+                 INSERT INTO accounts VALUES (x'02', 'a', 'a', 'P-256', NULL, 0, NULL);
+                 INSERT INTO authorities VALUES (1, x'03', x'02', 'a', 'P-256', x'', x'', 'http://a', 0, 0);",
+            )
+            .unwrap();
+        connection
+    }
+
+    fn policies_after(policies: &str) -> String {
+        let mut connection = of_version_1();
+        connection
+            .execute(
+                "INSERT INTO tokens VALUES (x'04', x'01', 't', x'05', 'active', ?1, '[]', '[]', NULL, NULL, 0, 0)",
+                (policies,),
+            )
+            .unwrap();
+        migrate(&mut connection, 1, Layout::DEFAULT).unwrap();
+        connection.query_row("SELECT policies FROM tokens", (), |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn the_token_that_may_do_everything_still_does_after_an_upgrade() {
+        use certgate_model::PermissionGroup;
+        let is_new = |group: &PermissionGroup| group.name().starts_with("Account: SSL");
+        let ids = |groups: Vec<PermissionGroup>| {
+            let quoted: Vec<_> = groups.iter().map(|group| format!("\"{}\"", group.id())).collect();
+            format!(
+                r#"[{{"id":"","effect":"allow","permission_groups":[{}],"resources":[]}}]"#,
+                quoted.join(",")
+            )
+        };
+        let (new, old): (Vec<_>, Vec<_>) = PermissionGroup::ALL.into_iter().partition(is_new);
+        assert_eq!(new.len(), 2);
+        assert_eq!(policies_after(&ids(old.clone())), ids(PermissionGroup::ALL.to_vec()));
+        let less = ids(old[1..].to_vec());
+        assert_eq!(policies_after(&less), less, "a limited token stays limited");
+    }
+
+    #[test]
+    fn an_authority_of_version_1_has_an_epoch() {
+        let mut connection = of_version_1();
+        migrate(&mut connection, 1, Layout::DEFAULT).unwrap();
+        let epoch: i64 =
+            connection.query_row("SELECT last_epoch FROM authorities", (), |row| row.get(0)).unwrap();
+        assert_eq!(epoch, 42);
+    }
 }
