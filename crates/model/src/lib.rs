@@ -7,6 +7,7 @@ mod certificate;
 mod id;
 mod page;
 mod random;
+mod reason;
 mod status;
 mod tenant;
 mod time;
@@ -21,6 +22,7 @@ pub use page::{
     AccountFilter, CertificateQuery, Direction, Join, Page, Slice, TextMatch, Visible, ZoneFilter, ZoneOrder,
 };
 pub use random::Random;
+pub use reason::RevocationReason;
 pub use status::{Event, Status, Transition};
 pub use tenant::{AccountRecord, Installation, UserRecord, ZoneRecord};
 pub use time::{Clock, ParseTimestampError, SECONDS_PER_DAY, Timestamp};

@@ -155,12 +155,21 @@ pub(crate) fn write_validity(out: &mut Vec<u8>, not_before: Timestamp, not_after
 
 /// RFC 5280 §4.1.2.5: dates through the year 2049 MUST be UTCTime, dates in 2050 or later MUST be GeneralizedTime; both
 /// with seconds and `Z`.
-fn write_time(out: &mut Vec<u8>, at: Timestamp) {
+pub(crate) fn write_time(out: &mut Vec<u8>, at: Timestamp) {
+    let after_2049 = date_of(at).is_some_and(|date| date.year() >= 2050);
+    write_time_as(out, if after_2049 { tag::GENERALIZED_TIME } else { tag::UTC_TIME }, at);
+}
+
+/// GeneralizedTime with seconds and `Z`, whatever the year: OCSP's only form (RFC 6960 §4.2.1).
+pub(crate) fn write_generalized_time(out: &mut Vec<u8>, at: Timestamp) {
+    write_time_as(out, tag::GENERALIZED_TIME, at);
+}
+
+fn write_time_as(out: &mut Vec<u8>, time_tag: u8, at: Timestamp) {
     let Some(date) = date_of(at) else { return };
     let year = [date.year() / 1000, date.year() / 100 % 10, date.year() / 10 % 10, date.year() % 10];
     let year = year.map(|digit| b'0' + digit as u8);
-    let (time_tag, year) =
-        if date.year() < 2050 { (tag::UTC_TIME, &year[2..]) } else { (tag::GENERALIZED_TIME, &year[..]) };
+    let year = if time_tag == tag::UTC_TIME { &year[2..] } else { &year[..] };
     tlv::write_with(out, time_tag, |out| {
         out.extend_from_slice(year);
         for part in [date.month(), date.day(), date.hour(), date.minutes(), date.seconds()] {
@@ -215,21 +224,31 @@ pub(crate) fn sign_tbs(
     let mut der = Vec::with_capacity(length + 16);
     tlv::write_with(&mut der, tag::SEQUENCE, |out| {
         out.extend_from_slice(tbs);
-        out.extend_from_slice(algorithm);
-        tlv::write_with(out, tag::BIT_STRING, |out| {
-            out.push(0);
-            out.extend_from_slice(&signature);
-        });
+        write_signature(out, algorithm, &signature);
     });
 
     let signed = SignedParts::read(&der).map_err(|_| SignError::Reread("it is not a certificate"))?;
     if signed.tbs != tbs || signed.algorithm != algorithm {
         return Err(SignError::Reread("it does not have the content that was to be signed"));
     }
-    verifier
-        .verify_sig(signed.tbs, signed.signature)
-        .map_err(|_| SignError::Reread("its signature does not verify under the authority's key"))?;
+    verify(verifier, signed.tbs, signed.signature)?;
     Ok(der)
+}
+
+/// Appends what follows the signed part in certificates, CRLs and OCSP responses: signatureAlgorithm and signature.
+pub(crate) fn write_signature(out: &mut Vec<u8>, algorithm: &[u8], signature: &[u8]) {
+    out.extend_from_slice(algorithm);
+    tlv::write_with(out, tag::BIT_STRING, |out| {
+        out.push(0);
+        out.extend_from_slice(signature);
+    });
+}
+
+/// That a signature which was just made verifies.
+pub(crate) fn verify(verifier: &ParsedPublicKey, message: &[u8], signature: &[u8]) -> Result<(), SignError> {
+    verifier
+        .verify_sig(message, signature)
+        .map_err(|_| SignError::Reread("its signature does not verify under the authority's key"))
 }
 
 #[cfg(test)]

@@ -89,6 +89,29 @@ impl Issuer {
         self.expires_on
     }
 
+    /// Its name: the subject of its certificate, byte for byte.
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.parts.name
+    }
+
+    /// Its public key: a SubjectPublicKeyInfo in DER.
+    pub(crate) fn public_key_bits(&self) -> Result<&[u8], KeyError> {
+        self.key.public_bits()
+    }
+
+    /// Signs what is not a client certificate: CRLs, OCSP responses and certificates of responders.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.key.sign(message)
+    }
+
+    pub(crate) fn key(&self) -> &AuthorityKey {
+        &self.key
+    }
+
+    pub(crate) fn verifier(&self) -> &ParsedPublicKey {
+        &self.verifier
+    }
+
     /// How it signs.
     pub fn signature(&self) -> SignatureAlgorithm {
         self.key.algorithm().signature()
@@ -142,6 +165,11 @@ impl<'a> AuthorityRights<'a> {
 }
 
 impl IssuerParts {
+    /// The extension AuthorityKeyIdentifier.
+    pub fn authority_key_identifier(&self) -> &[u8] {
+        &self.authority_key_identifier
+    }
+
     fn new(signature: SignatureAlgorithm, name: Vec<u8>, key_identifier: Vec<u8>) -> Self {
         use Criticality::{Critical, NotCritical};
         let mut before_ski = Vec::new();

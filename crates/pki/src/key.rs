@@ -147,7 +147,8 @@ impl SigningKey {
         self.public_bits().map(key_identifier)
     }
 
-    fn public_bits(&self) -> Result<&[u8], KeyError> {
+    /// The content of the public key's BIT STRING.
+    pub(crate) fn public_bits(&self) -> Result<&[u8], KeyError> {
         fn read(spki: &[u8]) -> Result<&[u8], NotDer> {
             let mut content = Cursor::new(spki).inside(tag::SEQUENCE)?;
             content.expect(tag::SEQUENCE)?;

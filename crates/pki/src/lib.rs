@@ -12,11 +12,13 @@
 mod authority;
 mod certificate;
 mod client;
+mod crl;
 mod csr;
 mod csr_error;
 mod issuer;
 mod key;
 mod lint;
+mod ocsp;
 mod oid;
 mod pem;
 mod public_key;
@@ -26,9 +28,15 @@ mod tlv;
 pub use authority::self_sign;
 pub use certificate::SignError;
 pub use client::{ClientKey, ClientKeyAlgorithm, RequestError};
+pub use crl::{CRL_ENTRY_BYTES, CrlEntry, CrlHead, CrlScope, sign_crl};
 pub use csr::{CSR_BYTES_MAX, CheckedCsr, read_csr};
 pub use csr_error::CsrError;
 pub use issuer::{Issuer, IssuerError, Prepared, Profile, SignedCertificate, Validity, prepare, sign};
 pub use key::{AuthorityKey, KeyError, SigningKey};
 pub use lint::{LintError, URL_BYTES_MAX};
+pub use ocsp::{
+    CertId, CertStatus, IssuerNames, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspFailure,
+    OcspRequest, OcspRequestError, OcspResponder, RESPONDER_KEY, SingleResponse, ocsp_failure,
+    read_ocsp_request, responder_certificate,
+};
 pub use pem::{pem_lines, write_pem};

@@ -52,6 +52,19 @@ oids! {
     CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
     AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1";
     OCSP = "1.3.6.1.5.5.7.48.1";
+
+    // CRL and CRL entry extensions, RFC 5280 §5.2 and §5.3.
+    CRL_NUMBER = "2.5.29.20";
+    CRL_REASON = "2.5.29.21";
+    ISSUING_DISTRIBUTION_POINT = "2.5.29.28";
+
+    // OCSP: RFC 6960 §4.2.1, §4.2.2.2 and RFC 9654.
+    OCSP_BASIC = "1.3.6.1.5.5.7.48.1.1";
+    OCSP_NONCE = "1.3.6.1.5.5.7.48.1.2";
+    OCSP_NO_CHECK = "1.3.6.1.5.5.7.48.1.5";
+    OCSP_SIGNING = "1.3.6.1.5.5.7.3.9";
+    SHA1 = "1.3.14.3.2.26";
+    SHA256 = "2.16.840.1.101.3.4.2.1";
 }
 
 /// Dotted form of an object identifier from outside, with its name where the field knows it.

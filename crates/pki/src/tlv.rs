@@ -17,6 +17,7 @@ pub(crate) mod tag {
     pub const PRINTABLE_STRING: u8 = 0x13;
     pub const TELETEX_STRING: u8 = 0x14;
     pub const IA5_STRING: u8 = 0x16;
+    pub const ENUMERATED: u8 = 0x0a;
     pub const UTC_TIME: u8 = 0x17;
     pub const GENERALIZED_TIME: u8 = 0x18;
     pub const VISIBLE_STRING: u8 = 0x1a;
@@ -28,8 +29,16 @@ pub(crate) mod tag {
     pub const CONTEXT_0: u8 = 0x80;
     /// `[6]`, primitive: a URI in a GeneralName.
     pub const CONTEXT_6: u8 = 0x86;
+    /// `[1]`, primitive: onlyContainsUserCerts of a CRL.
+    pub const CONTEXT_1: u8 = 0x81;
+    /// `[2]`, primitive: onlyContainsCACerts of a CRL; "unknown" in an OCSP response.
+    pub const CONTEXT_2: u8 = 0x82;
     /// `[0]`, constructed.
     pub const CONTEXT_0_CONSTRUCTED: u8 = 0xa0;
+    /// `[1]`, constructed.
+    pub const CONTEXT_1_CONSTRUCTED: u8 = 0xa1;
+    /// `[2]`, constructed.
+    pub const CONTEXT_2_CONSTRUCTED: u8 = 0xa2;
     /// `[3]`, constructed: the extensions of a certificate.
     pub const CONTEXT_3_CONSTRUCTED: u8 = 0xa3;
 }
@@ -88,7 +97,8 @@ impl<'a> Cursor<'a> {
         let (&first, after_length) = after_tag.split_first().ok_or(NotDer)?;
         let (length, body) = match first {
             0..=0x7f => (usize::from(first), after_length),
-            0x81..=0x83 => {
+            // Four octets: the CRL of a million certificates has 53 MB.
+            0x81..=0x84 => {
                 let octets = usize::from(first & 0x7f);
                 let (number, body) = after_length.split_at_checked(octets).ok_or(NotDer)?;
                 let length = number.iter().fold(0, |sum, &octet| sum << 8 | usize::from(octet));
@@ -210,9 +220,7 @@ pub(crate) fn write_with(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<
 
 /// Appends tag, length and `content`.
 pub(crate) fn write(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
-    out.extend_from_slice(&[tag, 0]);
-    let start = out.len();
-    set_length(out, start, content.len());
+    write_header(out, tag, content.len());
     out.extend_from_slice(content);
 }
 
@@ -228,6 +236,25 @@ fn set_length(out: &mut Vec<u8>, start: usize, length: usize) {
     let octets = &octets[zeros..];
     out[start - 1] = 0x80 | octets.len() as u8;
     out.splice(start..start, octets.iter().copied());
+}
+
+/// Appends tag and length of a value whose content is elsewhere.
+pub(crate) fn write_header(out: &mut Vec<u8>, tag: u8, length: usize) {
+    out.extend_from_slice(&[tag, 0]);
+    let start = out.len();
+    set_length(out, start, length);
+}
+
+/// Appends an INTEGER from the octets of an unsigned number, most significant first.
+pub(crate) fn write_unsigned(out: &mut Vec<u8>, number: &[u8]) {
+    let zeros = number.iter().take_while(|&&octet| octet == 0).count();
+    write_with(out, tag::INTEGER, |out| {
+        // X.690 §8.3.3: the top bit is the sign; zero has one octet.
+        if number.get(zeros).is_none_or(|first| first & 0x80 != 0) {
+            out.push(0);
+        }
+        out.extend_from_slice(&number[zeros..]);
+    });
 }
 
 #[cfg(test)]
@@ -284,6 +311,21 @@ mod tests {
             assert_eq!(check_values(&inside), Err(NotDer), "{why}");
         }
         assert_eq!(check_values(&[0x02, 0x01, 0x80, 0x03, 0x02, 0x07, 0x80, 0x05, 0x00]), Ok(()));
+    }
+
+    #[test]
+    fn unsigned_numbers_are_positive_and_minimal() {
+        for (number, written) in [
+            (0_u64, &[0x02, 1, 0][..]),
+            (0x7f, &[0x02, 1, 0x7f]),
+            (0x80, &[0x02, 2, 0, 0x80]),
+            (0x1_0000, &[0x02, 3, 1, 0, 0]),
+            (u64::MAX, &[0x02, 9, 0, 255, 255, 255, 255, 255, 255, 255, 255]),
+        ] {
+            let mut out = vec![];
+            write_unsigned(&mut out, &number.to_be_bytes());
+            assert_eq!(out, written, "{number}");
+        }
     }
 
     #[test]

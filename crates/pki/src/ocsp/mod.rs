@@ -1,0 +1,13 @@
+//! OCSP (RFC 6960, and the lightweight profile of RFC 5019 and RFC 9654's nonces): reading requests, signing responses.
+
+mod request;
+mod response;
+
+pub use request::{
+    CertId, IssuerNames, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspRequest,
+    OcspRequestError, read_ocsp_request,
+};
+pub use response::{
+    CertStatus, OcspFailure, OcspResponder, RESPONDER_KEY, SingleResponse, ocsp_failure,
+    responder_certificate,
+};

@@ -1,0 +1,191 @@
+use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use certgate_model::SerialNumber;
+
+use crate::tlv::{self, Cursor, NotDer, tag};
+use crate::{Issuer, KeyError, oid};
+
+/// Longest request that is read: a hundred times what a client sends about one certificate.
+pub const OCSP_REQUEST_BYTES_MAX: usize = 16 * 1024;
+
+/// How many certificates one request may ask about. Each is looked up; clients ask about one.
+pub const OCSP_CERT_IDS_MAX: usize = 32;
+
+/// RFC 9654 §2.1: a nonce has 1 to 128 octets.
+pub const NONCE_BYTES_MAX: usize = 128;
+
+/// The request is not one that RFC 6960 §4.1.1 describes, or is beyond a limit: answered `malformedRequest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an OCSP request: {0}")]
+pub struct OcspRequestError(pub &'static str);
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OcspRequest {
+    /// The certificates it asks about, at least one.
+    pub cert_ids: Vec<CertId>,
+    /// To be echoed (RFC 9654 §2.1).
+    pub nonce: Option<Vec<u8>>,
+}
+
+/// Names a certificate by its issuer and serial number (RFC 6960 §4.1.1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CertId {
+    /// As it was sent, to be repeated in the response.
+    pub(crate) der: Vec<u8>,
+    hash: Option<IssuerHash>,
+    issuer_name_hash: Vec<u8>,
+    issuer_key_hash: Vec<u8>,
+    serial: Vec<u8>,
+}
+
+/// The digests that clients name issuers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum IssuerHash {
+    Sha1,
+    Sha256,
+}
+
+impl IssuerHash {
+    fn algorithm(self) -> &'static Algorithm {
+        match self {
+            Self::Sha1 => &SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => &SHA256,
+        }
+    }
+}
+
+impl CertId {
+    /// The serial number, if it has the form of those that certgate's authorities give.
+    pub fn serial(&self) -> Option<SerialNumber> {
+        self.serial.as_slice().try_into().ok().map(SerialNumber::from_bytes)
+    }
+
+    /// Its octets as they were sent: a response about it is the same for equal ones.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+}
+
+/// How requests name one authority.
+#[derive(Debug, Clone)]
+pub struct IssuerNames {
+    by_hash: [(IssuerHash, Vec<u8>, Vec<u8>); 2],
+}
+
+impl IssuerNames {
+    /// Of an authority that is ready to sign.
+    pub fn of(issuer: &Issuer) -> Result<Self, KeyError> {
+        let key = issuer.public_key_bits()?;
+        let name = issuer.name();
+        let hashes = |hash: IssuerHash| {
+            let hashed = |octets| digest(hash.algorithm(), octets).as_ref().to_vec();
+            (hash, hashed(name), hashed(key))
+        };
+        Ok(Self { by_hash: [hashes(IssuerHash::Sha1), hashes(IssuerHash::Sha256)] })
+    }
+
+    /// Whether `id` is about a certificate of this authority.
+    pub fn match_issuer_of(&self, id: &CertId) -> bool {
+        self.by_hash.iter().any(|(hash, name, key)| {
+            id.hash == Some(*hash) && id.issuer_name_hash == *name && id.issuer_key_hash == *key
+        })
+    }
+}
+
+/// Reads a request (RFC 6960 §4.1.1). Its optional signature is not looked at: anybody may ask.
+pub fn read_ocsp_request(der: &[u8]) -> Result<OcspRequest, OcspRequestError> {
+    if der.len() > OCSP_REQUEST_BYTES_MAX {
+        return Err(OcspRequestError("it is too long"));
+    }
+    read(der).map_err(|_| OcspRequestError("its structure is broken")).and_then(|request| {
+        let nonce_fits = |nonce: &Vec<u8>| (1..=NONCE_BYTES_MAX).contains(&nonce.len());
+        match &request {
+            _ if request.cert_ids.is_empty() => Err(OcspRequestError("it asks about no certificate")),
+            _ if request.cert_ids.len() > OCSP_CERT_IDS_MAX => {
+                Err(OcspRequestError("it asks about too many certificates"))
+            }
+            OcspRequest { nonce: Some(nonce), .. } if !nonce_fits(nonce) => {
+                Err(OcspRequestError("its nonce does not have 1 to 128 octets"))
+            }
+            _ => Ok(request),
+        }
+    })
+}
+
+fn read(der: &[u8]) -> Result<OcspRequest, NotDer> {
+    // OCSPRequest ::= SEQUENCE { tbsRequest, optionalSignature [0] EXPLICIT OPTIONAL }
+    let mut outer = Cursor::new(der);
+    let mut request = outer.inside(tag::SEQUENCE)?;
+    outer.end()?;
+    // TBSRequest ::= SEQUENCE { version [0] DEFAULT v1, requestorName [1] OPTIONAL, requestList,
+    //                           requestExtensions [2] OPTIONAL }
+    let mut tbs = request.inside(tag::SEQUENCE)?;
+    request.optional(tag::CONTEXT_0_CONSTRUCTED)?;
+    request.end()?;
+    if let Some(version) = tbs.optional(tag::CONTEXT_0_CONSTRUCTED)?
+        && version.content != [tag::INTEGER, 1, 0]
+    {
+        return Err(NotDer);
+    }
+    tbs.optional(tag::CONTEXT_1_CONSTRUCTED)?;
+    let mut list = tbs.inside(tag::SEQUENCE)?;
+    let mut cert_ids = Vec::new();
+    // One more than the limit is enough to see that it is passed.
+    while !list.is_empty() && cert_ids.len() <= OCSP_CERT_IDS_MAX {
+        // Request ::= SEQUENCE { reqCert CertID, singleRequestExtensions [0] OPTIONAL }
+        let mut one = list.inside(tag::SEQUENCE)?;
+        cert_ids.push(read_cert_id(one.expect(tag::SEQUENCE)?)?);
+        one.optional(tag::CONTEXT_0_CONSTRUCTED)?;
+        one.end()?;
+    }
+    let nonce = match tbs.optional(tag::CONTEXT_2_CONSTRUCTED)? {
+        Some(extensions) => read_nonce(Cursor::new(extensions.content))?,
+        None => None,
+    };
+    tbs.end()?;
+    Ok(OcspRequest { cert_ids, nonce })
+}
+
+/// CertID ::= SEQUENCE { hashAlgorithm, issuerNameHash, issuerKeyHash, serialNumber }
+fn read_cert_id(id: tlv::Tlv<'_>) -> Result<CertId, NotDer> {
+    tlv::check_values(id.raw)?;
+    let mut content = Cursor::new(id.content);
+    let mut algorithm = content.inside(tag::SEQUENCE)?;
+    let hash = match algorithm.oid()? {
+        oid::SHA1 => Some(IssuerHash::Sha1),
+        oid::SHA256 => Some(IssuerHash::Sha256),
+        // Names no issuer that could be recognised.
+        _ => None,
+    };
+    if !algorithm.is_empty() && !algorithm.is_null() && hash.is_some() {
+        return Err(NotDer);
+    }
+    let issuer_name_hash = content.expect(tag::OCTET_STRING)?.content.to_vec();
+    let issuer_key_hash = content.expect(tag::OCTET_STRING)?.content.to_vec();
+    let serial = content.expect(tag::INTEGER)?.content.to_vec();
+    content.end()?;
+    Ok(CertId { der: id.raw.to_vec(), hash, issuer_name_hash, issuer_key_hash, serial })
+}
+
+/// The nonce among the extensions, an OCTET STRING in the extension's value. Others are ignored, critical ones too: none
+/// that RFC 6960 §4.4 lets a client send changes what the answer has to be.
+fn read_nonce(mut outer: Cursor<'_>) -> Result<Option<Vec<u8>>, NotDer> {
+    let mut extensions = outer.inside(tag::SEQUENCE)?;
+    outer.end()?;
+    let mut nonce = None;
+    while !extensions.is_empty() {
+        let mut extension = extensions.inside(tag::SEQUENCE)?;
+        let kind = extension.oid()?;
+        extension.optional(tag::BOOLEAN)?;
+        let mut value = extension.inside(tag::OCTET_STRING)?;
+        extension.end()?;
+        if kind == oid::OCSP_NONCE {
+            let octets = value.expect(tag::OCTET_STRING)?.content.to_vec();
+            value.end()?;
+            if nonce.replace(octets).is_some() {
+                return Err(NotDer);
+            }
+        }
+    }
+    Ok(nonce)
+}
