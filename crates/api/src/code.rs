@@ -11,6 +11,7 @@ pub(crate) const ZONE_IN_USE: u32 = 1063;
 pub(crate) const ACCOUNT_IN_USE: u32 = 1064;
 pub(crate) const NAME_INVALID: u32 = 1065;
 pub(crate) const ALREADY_REVOKED: u32 = 1407;
+pub(crate) const REVOKED_FOR_GOOD: u32 = 1408;
 pub(crate) const CERTIFICATE_NOT_FOUND: u32 = 1415;
 pub(crate) const CSR_NO_PEM: u32 = 1420;
 pub(crate) const CSR_SEVERAL_PEM_BLOCKS: u32 = 1421;

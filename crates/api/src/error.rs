@@ -206,6 +206,11 @@ impl From<RevocationError> for ApiError {
                 code::ALREADY_REVOKED,
                 "The client certificate is revoked already; PATCH restores it",
             ),
+            RevocationError::Permanent => Self::bad_request(
+                code::REVOKED_FOR_GOOD,
+                "The client certificate was revoked for a reason that cannot be undone (RFC 5280 §5.3.1): issue another \
+                 one",
+            ),
             RevocationError::Fault(fault) => fault.into(),
         }
     }

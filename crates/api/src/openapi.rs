@@ -68,6 +68,15 @@ pub(crate) struct ReactivateClientCertificate {
     reactivate: Option<bool>,
 }
 
+/// Revocation.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct RevokeClientCertificate {
+    /// `certificateHold` (default), which can be undone, or `unspecified`, `keyCompromise`, `cACompromise`,
+    /// `affiliationChanged`, `superseded`, `cessationOfOperation` or `privilegeWithdrawn`, which cannot.
+    reason: Option<String>,
+}
+
 /// What zone to make.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read member by member")]

@@ -2,14 +2,14 @@
 
 use axum::Router;
 use axum::extract::OriginalUri;
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::StatusCode;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::routes::{accounts, client_certificates, operations, tokens, user, zones};
+use crate::routes::{accounts, client_certificates, operations, publication, tokens, user, zones};
 use crate::{Api, code, middleware};
 
 /// The management API.
@@ -28,6 +28,11 @@ pub fn management(api: Api) -> Router {
 /// The public responder. Clients without credentials reach it over plain HTTP.
 pub fn responder(api: Api) -> Router {
     let router = Router::new()
+        .route("/crl/{authority_id}/{file}", get(publication::crl))
+        .route("/ca/{file}", get(publication::authority_certificate))
+        .route("/ocsp", post(publication::ocsp_post))
+        .route("/ocsp/", post(publication::ocsp_post))
+        .route("/ocsp/{*request}", get(publication::ocsp_get))
         .route("/healthz", get(operations::healthz))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);

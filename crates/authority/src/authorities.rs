@@ -3,9 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, SerialNumber};
-use certgate_pki::{AuthorityKey, Issuer, self_sign};
+use certgate_pki::{AuthorityKey, Issuer, self_sign, sha256};
 use tokio::sync::oneshot;
 
 use crate::access::{AccountScope, ReadAccounts};
@@ -22,6 +21,18 @@ pub(crate) struct LoadedIssuer {
     pub(crate) issuer: Issuer,
 }
 
+impl LoadedIssuer {
+    /// Address of one of its CRL shards: the distribution point of a certificate and of the list, byte for byte.
+    pub(crate) fn crl_url(&self, shard: u8) -> String {
+        format!("{}/crl/{}/{shard}.crl", self.public_url, self.authority.id)
+    }
+
+    /// Address of its OCSP responder.
+    pub(crate) fn ocsp_url(&self) -> String {
+        format!("{}/ocsp", self.public_url)
+    }
+}
+
 /// A managed authority, as it may be shown.
 #[derive(Debug, Clone)]
 pub struct ManagedAuthority {
@@ -32,9 +43,7 @@ pub struct ManagedAuthority {
 impl ManagedAuthority {
     /// SHA-256 of the authority's certificate, DER.
     pub fn fingerprint_sha256(&self) -> [u8; 32] {
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(digest(&SHA256, &self.record.certificate_der).as_ref());
-        fingerprint
+        sha256(&self.record.certificate_der)
     }
 }
 
@@ -84,6 +93,27 @@ impl Authority {
         Ok(Some(loaded))
     }
 
+    /// An authority that exists, in force or not, ready to sign.
+    pub(crate) async fn issuer_by_id(&self, id: AuthorityId) -> Result<Arc<LoadedIssuer>, Fault> {
+        if let Some(loaded) = self.loaded_by_id(id) {
+            return Ok(loaded);
+        }
+        let _one_at_a_time = self.loading_issuer.lock().await;
+        if let Some(loaded_meanwhile) = self.loaded_by_id(id) {
+            return Ok(loaded_meanwhile);
+        }
+        let record = self.store.authority(id).await?;
+        let record = record.ok_or_else(|| Fault::Internal(format!("authority {id} is not stored")))?;
+        let master_key = self.master_key.clone();
+        let loaded = Arc::new(self.on_signer(move || load_issuer(&master_key, record)).await??);
+        self.issuers_by_id.lock().unwrap_or_else(PoisonError::into_inner).insert(id, loaded.clone());
+        Ok(loaded)
+    }
+
+    fn loaded_by_id(&self, id: AuthorityId) -> Option<Arc<LoadedIssuer>> {
+        self.issuers_by_id.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
     async fn make_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, Fault> {
         let Some(AccountRecord { name, authority_algorithm: algorithm, .. }) =
             self.store.account(account).await?
@@ -121,6 +151,8 @@ impl Authority {
             expires_on,
         };
         let recorded = self.store.record_managed_authority(record).await?;
+        // Its lists are to be published.
+        self.pending.notify_one();
         tracing::info!(
             authority = %id, %account, %algorithm, public_url,
             "managed authority made; its certificates name this address for good"

@@ -94,6 +94,9 @@ pub enum RevocationError {
     /// It is revoked already.
     #[error("the client certificate is revoked already")]
     AlreadyRevoked,
+    /// It was revoked for a reason that cannot be undone.
+    #[error("the client certificate was revoked for good")]
+    Permanent,
     /// Trouble.
     #[error(transparent)]
     Fault(#[from] Fault),

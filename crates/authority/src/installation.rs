@@ -10,6 +10,7 @@ use certgate_store::{FirstRecords, Store};
 use rayon_core::ThreadPoolBuilder;
 
 use crate::access::token_hash;
+use crate::serials::SerialCipher;
 use crate::tenants::{checked_account_name, checked_zone_name};
 use crate::tokens::{TokenValue, new_policy_id};
 use crate::{Authority, Fault, MasterKey, Settings, TenantError};
@@ -132,8 +133,14 @@ impl Authority {
         if !master_key.opens_check(&installation.master_key_check) {
             return Err(OpenError::WrongMasterKey);
         }
+        let sealed = master_key.seal_serial_key(&SerialCipher::generate_key(&*random), &*random);
+        let sealed = store.record_serial_key(sealed).await.map_err(Fault::from)?;
+        let serials = sealed
+            .and_then(|sealed| master_key.open_serial_key(&sealed).ok())
+            .and_then(|key| SerialCipher::new(&key))
+            .ok_or_else(|| Fault::Internal("the key of serial numbers cannot be opened".to_owned()))?;
         let signers = ThreadPoolBuilder::new().thread_name(|number| format!("signer-{number}")).build();
         let signers = signers.map_err(|error| Fault::Internal(format!("no threads to sign on: {error}")))?;
-        Ok(Self::assemble(signers, store, clock, random, master_key, settings))
+        Ok(Self::assemble(signers, store, clock, random, master_key, settings, serials))
     }
 }

@@ -1,6 +1,6 @@
 //! Issuing a client certificate.
 
-use certgate_model::{CertificateId, CertificateRecord, SECONDS_PER_DAY, SerialNumber, Status};
+use certgate_model::{CertificateId, CertificateRecord, SECONDS_PER_DAY, Status};
 use certgate_pki::{Profile, Validity, prepare, read_csr, sign};
 use certgate_store::CertificateRecorded;
 
@@ -63,18 +63,13 @@ impl Authority {
         // 2. Off the I/O threads: check the request and its proof of possession, build and lint what is to be signed.
         // 3. Sign.
         // 4. Re-read the output: it is what was prepared and verifies under the authority's key (in `sign`).
-        let mut octets = [0; 20];
-        self.random.fill(&mut octets);
-        let serial = SerialNumber::from_random(octets);
         let id = CertificateId::time_ordered(now, &*self.random);
+        let serial = self.serials.serial(id, &*self.random);
         let zone_id = zone.id;
         let signed = self.on_signer(move || {
             let checked = read_csr(&csr)?;
             let authority = loaded.authority.clone();
-            let profile = Profile {
-                crl_url: format!("{}/crl/{}/{}.crl", loaded.public_url, authority.id, serial.shard()),
-                ocsp_url: format!("{}/ocsp", loaded.public_url),
-            };
+            let profile = Profile { crl_url: loaded.crl_url(serial.shard()), ocsp_url: loaded.ocsp_url() };
             let validity = Validity { not_before, not_after };
             let prepared = prepare(&loaded.issuer, &checked, serial, validity, &profile).map_err(internal)?;
             let signed = sign(prepared).map_err(internal)?;
@@ -94,6 +89,7 @@ impl Authority {
                 der: signed.der,
                 csr,
                 revoked_on: None,
+                revocation_reason: None,
             })
         });
         let certificate = signed.await??;

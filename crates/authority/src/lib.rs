@@ -9,15 +9,18 @@ mod error;
 mod installation;
 mod issue;
 mod master_key;
+mod publication;
 mod rate;
+mod responder;
 mod revocation;
+mod serials;
 mod tenants;
 mod tokens;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use certgate_model::{AccountId, Clock, KeyAlgorithm, Random, TokenHash, ZoneId, ZoneRecord};
+use certgate_model::{AccountId, AuthorityId, Clock, KeyAlgorithm, Random, TokenHash, ZoneId, ZoneRecord};
 use certgate_store::{ReadStore, Store};
 use rayon_core::ThreadPool;
 use tokio::sync::{Mutex, Notify};
@@ -31,6 +34,8 @@ pub use error::{AccessError, Fault, IssueError, RevocationError, TenantError, To
 pub use installation::{FirstInstallation, FirstNames, Initialised, OpenError};
 pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
 pub use master_key::{MasterKey, MasterKeyError};
+pub use publication::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};
+pub use responder::{NoncePolicy, OCSP_VALIDITY_SECONDS, OcspAnswer};
 pub use tenants::{AccountDraft, ZoneDraft};
 pub use tokens::{TokenDraft, TokenValue};
 
@@ -38,6 +43,8 @@ use access::ValidToken;
 use authorities::LoadedIssuer;
 use cache::Cache;
 use rate::RateLimiter;
+use responder::OcspState;
+use serials::SerialCipher;
 
 /// What an operator can set about the rules.
 #[derive(Debug, Clone)]
@@ -79,12 +86,16 @@ pub struct Authority {
     zones: Cache<ZoneId, ZoneRecord>,
     /// The managed authorities that have been used since the start.
     issuers: std::sync::Mutex<HashMap<AccountId, Arc<LoadedIssuer>>>,
+    /// The authorities that have published or answered since the start.
+    issuers_by_id: std::sync::Mutex<HashMap<AuthorityId, Arc<LoadedIssuer>>>,
     /// Held while an account's authority is made or loaded.
     loading_issuer: Mutex<()>,
     /// As many threads as processors, for what takes computing rather than waiting.
     signers: ThreadPool,
     rate: Option<RateLimiter>,
     pending: Notify,
+    serials: SerialCipher,
+    ocsp: OcspState,
 }
 
 impl Authority {
@@ -95,15 +106,19 @@ impl Authority {
         random: Arc<dyn Random>,
         master_key: Arc<MasterKey>,
         settings: Settings,
+        serials: SerialCipher,
     ) -> Self {
         Self {
             tokens: Cache::new(clock.clone()),
             zones: Cache::new(clock.clone()),
             issuers: std::sync::Mutex::default(),
+            issuers_by_id: std::sync::Mutex::default(),
             loading_issuer: Mutex::new(()),
             signers,
             rate: settings.requests_per_minute.map(RateLimiter::new),
             pending: Notify::new(),
+            serials,
+            ocsp: OcspState::default(),
             store,
             clock,
             random,

@@ -12,6 +12,9 @@ const FORMAT: u8 = 1;
 /// What [`MasterKey::seal_check`] seals.
 const CHECK_TEXT: &[u8] = b"certgate master key check";
 
+/// What the key of serial numbers is sealed for.
+const SERIAL_KEY_CONTEXT: &[u8] = b"certgate serial number key";
+
 /// AES-256-GCM key that lives outside the database.
 pub struct MasterKey {
     key: LessSafeKey,
@@ -79,6 +82,16 @@ impl MasterKey {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
         self.open(&key_context(authority), sealed)
+    }
+
+    /// Seals the key that serial numbers are made with.
+    pub(crate) fn seal_serial_key(&self, key: &[u8], random: &dyn Random) -> Vec<u8> {
+        self.seal(SERIAL_KEY_CONTEXT, key, random)
+    }
+
+    /// Opens what [`MasterKey::seal_serial_key`] sealed.
+    pub(crate) fn open_serial_key(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
+        self.open(SERIAL_KEY_CONTEXT, sealed)
     }
 
     /// A sealed known text, to recognise a wrong key at start.

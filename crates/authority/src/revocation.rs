@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certgate_model::{CertificateId, CertificateRecord, Event};
+use certgate_model::{CertificateId, CertificateRecord, Event, RevocationReason};
 use certgate_store::{Settled, StatusChange};
 use tokio::sync::Notify;
 
@@ -16,14 +16,20 @@ const SETTLE_BATCH: u32 = 512;
 /// How long settling pauses after trouble with the store.
 const SETTLE_RETRY: Duration = Duration::from_secs(1);
 
+/// How often to look for lists that are old enough to be made again, when nothing else happens. They are made days before
+/// they run out.
+const RENEWAL_LOOK: Duration = Duration::from_secs(600);
+
 impl Authority {
-    /// Revokes a certificate; it is `pending_revocation` until the revocation has settled.
+    /// Revokes a certificate; it is `pending_revocation` until the revocation has settled. For any reason but
+    /// certificateHold that is for good.
     pub async fn revoke(
         &self,
         scope: &ZoneScope<WriteCertificates>,
         id: CertificateId,
+        reason: RevocationReason,
     ) -> Result<CertificateRecord, RevocationError> {
-        self.change_status(scope, id, Event::Revoke).await
+        self.change_status(scope, id, Event::Revoke(reason)).await
     }
 
     /// Restores a revoked certificate; it is `pending_reactivation` until that has settled.
@@ -47,6 +53,7 @@ impl Authority {
         let change = self.store.change_status(scope.zone().id, id, event, self.clock.now()).await?;
         match change.ok_or(RevocationError::NotFound)? {
             StatusChange::Unchanged(certificate) => Ok(certificate),
+            StatusChange::Refused if event == Event::Reactivate => Err(RevocationError::Permanent),
             StatusChange::Refused => Err(RevocationError::AlreadyRevoked),
             StatusChange::Changed(certificate) => {
                 metrics::counter!("certgate_status_changes_total", "to" => certificate.status.name())
@@ -60,7 +67,8 @@ impl Authority {
     pub async fn settle_forever(&self) {
         loop {
             match self.settle_all().await {
-                Ok(()) => self.pending.notified().await,
+                // Woken by the next change, or to see whether a list has to be made again.
+                Ok(()) => drop(tokio::time::timeout(RENEWAL_LOOK, self.pending.notified()).await),
                 Err(fault) => {
                     tracing::error!(error = %fault, "settling failed; it is tried again");
                     // Woken earlier by the next change, which is as good a moment to try.
@@ -70,10 +78,13 @@ impl Authority {
         }
     }
 
-    /// Settles what is pending now.
+    /// Publishes what has to be published, and then settles what was pending when that began.
     pub async fn settle_all(&self) -> Result<(), Fault> {
+        // What is published from here on holds every change up to this one.
+        let epoch = self.store.last_epoch().await?;
+        self.publish_due().await?;
         loop {
-            let Settled { reactivated, revoked } = self.store.settle_pending(SETTLE_BATCH).await?;
+            let Settled { reactivated, revoked } = self.store.settle_pending(epoch, SETTLE_BATCH).await?;
             metrics::counter!("certgate_status_changes_total", "to" => "active").increment(reactivated);
             metrics::counter!("certgate_status_changes_total", "to" => "revoked").increment(revoked);
             if reactivated + revoked < u64::from(SETTLE_BATCH) {

@@ -1,7 +1,10 @@
 use std::fmt;
 
 use crate::id::write_hex;
-use crate::{AuthorityId, CertificateId, SignatureAlgorithm, Status, Timestamp, ZoneId};
+use crate::{
+    AuthorityId, CertificateId, Event, RevocationReason, SignatureAlgorithm, Status, Timestamp, Transition,
+    ZoneId,
+};
 
 /// A serial number: exactly 20 octets, positive, top bit clear (RFC 5280 §4.1.2.2).
 ///
@@ -105,6 +108,19 @@ pub struct CertificateRecord {
     pub csr: String,
     /// When the last revocation was accepted; `None` while active or being reactivated.
     pub revoked_on: Option<Timestamp>,
+    /// Why it was accepted; `None` while active or being reactivated.
+    pub revocation_reason: Option<RevocationReason>,
+}
+
+impl CertificateRecord {
+    /// What an event does to the certificate: what its status says ([`Status::on`]), except that a revocation for good
+    /// is not undone.
+    pub fn on(&self, event: Event) -> Transition {
+        match (event, self.revocation_reason) {
+            (Event::Reactivate, Some(reason)) if reason.is_permanent() => Transition::Refused,
+            _ => self.status.on(event),
+        }
+    }
 }
 
 /// How many certificates of a zone are in each status.

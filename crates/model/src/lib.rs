@@ -4,6 +4,7 @@
 
 mod authority;
 mod certificate;
+mod crl;
 mod id;
 mod page;
 mod random;
@@ -15,6 +16,7 @@ mod token;
 
 pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownName};
 pub use certificate::{AuthorityRef, CertificateRecord, SerialNumber, SubjectFields, Totals};
+pub use crl::{CRL_SHARDS, CrlPart, CrlRecord, Revocation};
 pub use id::{
     AccountId, AuthorityId, CertificateId, MtlsCertificateId, ParseIdError, TokenId, UserId, ZoneId,
 };

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::RevocationReason;
+
 /// The life cycle of a certificate. `pending_*` is accepted and durable, but not yet in force everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
@@ -16,12 +18,17 @@ pub enum Status {
 /// What can happen to a certificate's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// Somebody revokes it (DELETE).
-    Revoke,
+    /// Somebody revokes it (DELETE), and says why.
+    Revoke(RevocationReason),
     /// Somebody restores it (PATCH).
     Reactivate,
     /// Every publication and enforcement point has acknowledged the last change.
     Settle,
+}
+
+impl Event {
+    /// A revocation that can be undone: what DELETE means unless it says otherwise.
+    pub const HOLD: Self = Self::Revoke(RevocationReason::CertificateHold);
 }
 
 /// What an event does to a status.
@@ -40,22 +47,22 @@ impl Status {
     pub const ALL: [Self; 4] =
         [Self::Active, Self::PendingReactivation, Self::PendingRevocation, Self::Revoked];
 
-    /// The whole status machine.
+    /// The whole status machine, but for one rule: see [`crate::CertificateRecord::on`].
     pub const fn on(self, event: Event) -> Transition {
         use Event::{Reactivate, Revoke, Settle};
         use Status::{Active, PendingReactivation, PendingRevocation, Revoked};
         use Transition::{Refused, To, Unchanged};
         match (self, event) {
-            (Active, Revoke) => To(PendingRevocation),
+            (Active, Revoke(_)) => To(PendingRevocation),
             (Active, Reactivate) => Unchanged,
             (Active, Settle) => Unchanged,
-            (PendingRevocation, Revoke) => Unchanged,
+            (PendingRevocation, Revoke(_)) => Unchanged,
             (PendingRevocation, Reactivate) => To(PendingReactivation),
             (PendingRevocation, Settle) => To(Revoked),
-            (Revoked, Revoke) => Refused,
+            (Revoked, Revoke(_)) => Refused,
             (Revoked, Reactivate) => To(PendingReactivation),
             (Revoked, Settle) => Unchanged,
-            (PendingReactivation, Revoke) => To(PendingRevocation),
+            (PendingReactivation, Revoke(_)) => To(PendingRevocation),
             (PendingReactivation, Reactivate) => Unchanged,
             (PendingReactivation, Settle) => To(Active),
         }
@@ -130,9 +137,9 @@ mod tests {
     #[test]
     fn only_revoking_what_is_revoked_is_refused() {
         for status in Status::ALL {
-            for event in [Event::Revoke, Event::Reactivate, Event::Settle] {
+            for event in [Event::HOLD, Event::Reactivate, Event::Settle] {
                 let refused = status.on(event) == Transition::Refused;
-                assert_eq!(refused, (status, event) == (Status::Revoked, Event::Revoke));
+                assert_eq!(refused, (status, event) == (Status::Revoked, Event::HOLD));
             }
         }
     }

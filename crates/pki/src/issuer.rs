@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest;
 use aws_lc_rs::signature::ParsedPublicKey;
 use certgate_model::{SerialNumber, SignatureAlgorithm, Timestamp};
 
@@ -12,7 +11,7 @@ use crate::certificate::{
 use crate::key::algorithm_identifier;
 use crate::lint::{LintError, check_request, lint};
 use crate::tlv::{self, NotDer, tag};
-use crate::{AuthorityKey, CheckedCsr, KeyError, SignError, oid};
+use crate::{AuthorityKey, CheckedCsr, KeyError, SignError, oid, sha256};
 
 /// Why an authority cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -324,7 +323,6 @@ pub struct SignedCertificate {
 pub fn sign(prepared: Prepared<'_>) -> Result<SignedCertificate, SignError> {
     let Prepared { issuer, tbs, ski } = prepared;
     let der = sign_tbs(&tbs, &issuer.parts.algorithm, &issuer.key, &issuer.verifier)?;
-    let fingerprint = digest::digest(&digest::SHA256, &der);
-    let fingerprint_sha256 = fingerprint.as_ref().try_into().expect("SHA-256 has 32 octets");
+    let fingerprint_sha256 = sha256(&der);
     Ok(SignedCertificate { der, fingerprint_sha256, ski, signature: issuer.signature() })
 }

@@ -149,13 +149,15 @@ impl SigningKey {
 
     /// The content of the public key's BIT STRING.
     pub(crate) fn public_bits(&self) -> Result<&[u8], KeyError> {
-        fn read(spki: &[u8]) -> Result<&[u8], NotDer> {
-            let mut content = Cursor::new(spki).inside(tag::SEQUENCE)?;
-            content.expect(tag::SEQUENCE)?;
-            content.bit_string()
-        }
-        read(&self.spki).map_err(|_| KeyError::Failed("write a public key"))
+        public_key_bits(&self.spki).map_err(|_| KeyError::Failed("write a public key"))
     }
+}
+
+/// The content of the BIT STRING in a SubjectPublicKeyInfo.
+pub(crate) fn public_key_bits(spki: &[u8]) -> Result<&[u8], NotDer> {
+    let mut content = Cursor::new(spki).inside(tag::SEQUENCE)?;
+    content.expect(tag::SEQUENCE)?;
+    content.bit_string()
 }
 
 impl fmt::Debug for SigningKey {

@@ -25,6 +25,8 @@ mod public_key;
 mod subject;
 mod tlv;
 
+use aws_lc_rs::digest;
+
 pub use authority::self_sign;
 pub use certificate::SignError;
 pub use client::{ClientKey, ClientKeyAlgorithm, RequestError};
@@ -35,8 +37,14 @@ pub use issuer::{Issuer, IssuerError, Prepared, Profile, SignedCertificate, Vali
 pub use key::{AuthorityKey, KeyError, SigningKey};
 pub use lint::{LintError, URL_BYTES_MAX};
 pub use ocsp::{
-    CertId, CertStatus, IssuerNames, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspFailure,
-    OcspRequest, OcspRequestError, OcspResponder, RESPONDER_KEY, SingleResponse, ocsp_failure,
-    read_ocsp_request, responder_certificate,
+    CertId, CertStatus, IssuerId, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspFailure,
+    OcspRequest, OcspRequestError, OcspResponder, RESPONDER_KEY, SingleResponse, issuer_ids, ocsp_failure,
+    read_ocsp_request, responder_certificate, write_ocsp_request,
 };
 pub use pem::{pem_lines, write_pem};
+
+/// SHA-256 of some octets: a certificate's fingerprint, an entity tag.
+pub fn sha256(octets: &[u8]) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, octets);
+    digest.as_ref().try_into().expect("SHA-256 has 32 octets")
+}

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, Event, Installation, Page, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    CertificateRecord, CrlPart, CrlRecord, Event, Installation, Page, Revocation, SerialNumber, Slice,
+    Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
 /// Trouble with the store, named by what the caller can do about it. The text is for the operator, not for the client.
@@ -65,6 +65,39 @@ pub struct Settled {
     pub reactivated: u64,
     /// How many certificates went from `pending_revocation` to `revoked`.
     pub revoked: u64,
+}
+
+/// What an authority says of a certificate that it issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Issued {
+    /// Its status.
+    pub status: Status,
+    /// The epoch of its last change; 0 if it has never changed.
+    pub epoch: u64,
+    /// Since when and why, while it is revoked.
+    pub revocation: Option<Revocation>,
+}
+
+/// Which list was published last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrlNumber {
+    /// Which of an authority's lists.
+    pub part: CrlPart,
+    /// Its number.
+    pub number: u64,
+    /// When it was made.
+    pub this_update: Timestamp,
+}
+
+/// What a revocation list is made of, of one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrlContent {
+    /// Every change up to this epoch is in it.
+    pub epoch: u64,
+    /// The number of the list before; 0 if there is none.
+    pub number_before: u64,
+    /// In the order in which they were issued.
+    pub revocations: Vec<Revocation>,
 }
 
 /// What became of a new zone.
@@ -156,6 +189,33 @@ pub trait ReadStore: Send + Sync {
     /// How many certificates a zone has in each status.
     async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError>;
 
+    /// What became of the certificate with this serial number, if this authority issued it. `id` is what the serial number
+    /// leads to; certificates from before that was so are found by the serial number alone.
+    async fn issued(
+        &self,
+        authority: AuthorityId,
+        serial: SerialNumber,
+        id: CertificateId,
+    ) -> Result<Option<Issued>, StoreError>;
+    /// Every authority, also of deleted accounts: they answer for their certificates as long as those live.
+    async fn authorities(&self) -> Result<Vec<AuthorityRecord>, StoreError>;
+
+    /// The epoch of the last accepted change of a status.
+    async fn last_epoch(&self) -> Result<u64, StoreError>;
+    /// The revocation lists that a change has made old, or that are to be made again by `at`.
+    async fn crls_due(&self, at: Timestamp) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError>;
+    /// What has to be on a list now; at most `limit` revocations and one more, which tells that there are too many.
+    async fn crl_content(
+        &self,
+        authority: AuthorityId,
+        part: CrlPart,
+        limit: u32,
+    ) -> Result<Option<CrlContent>, StoreError>;
+    /// The lists of an authority that have been published, as they were last, without the lists themselves.
+    async fn crl_numbers(&self, authority: AuthorityId) -> Result<Vec<CrlNumber>, StoreError>;
+    /// A list as it was published last.
+    async fn crl(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlRecord>, StoreError>;
+
     /// Whether the store answers and takes writes now.
     async fn ready(&self) -> Result<(), StoreError>;
     /// Reads everything and returns what is wrong with it, a line each: the database's own integrity check, and every
@@ -208,9 +268,15 @@ pub trait Store: ReadStore {
         event: Event,
         at: Timestamp,
     ) -> Result<Option<StatusChange>, StoreError>;
-    /// Settles the oldest pending certificates, at most `limit`, in one transaction. Less than `limit` in sum means that
-    /// none was left.
-    async fn settle_pending(&self, limit: u32) -> Result<Settled, StoreError>;
+    /// Stores a list, which is to be made again by `renew_on`; `false` if one with a number as high is there. Forgets
+    /// revocations of certificates that had expired when the list before was made.
+    async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError>;
+    /// Settles the oldest pending certificates whose change has an epoch up to `epoch`, at most `limit`, in one
+    /// transaction. Less than `limit` in sum means that none was left.
+    async fn settle_pending(&self, epoch: u64, limit: u32) -> Result<Settled, StoreError>;
+    /// Makes this the sealed key of serial numbers, unless there is one; the one in force afterwards (`None`: the store is
+    /// not initialised).
+    async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Lets the accepted writes finish and closes; later writes are refused as unavailable.
     async fn close(&self);

@@ -1,6 +1,6 @@
 //! The conformance suite on SQLite.
 
-use certgate_model::Event;
+use certgate_model::{Event, RevocationReason};
 use certgate_store::conformance::{self, History, Step};
 use certgate_store::{SqliteOptions, SqliteStore, Store};
 use proptest::prelude::*;
@@ -15,7 +15,12 @@ async fn every_verb_has_every_outcome() {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let event = prop_oneof![Just(Event::Revoke), Just(Event::Reactivate), Just(Event::Settle)];
+    let event = prop_oneof![
+        3 => Just(Event::HOLD),
+        1 => Just(Event::Revoke(RevocationReason::KeyCompromise)),
+        3 => Just(Event::Reactivate),
+        3 => Just(Event::Settle),
+    ];
     prop_oneof![
         3 => (any::<u32>(), 0..12_u8, any::<u8>(), proptest::option::of(0..60_u16))
             .prop_map(|(zone, count, status, quota)| Step::Issue { zone, count, status, quota }),
@@ -60,7 +65,7 @@ async fn the_real_blocks_have_no_seams() {
         let status = n as u8;
         history.play(Step::Issue { zone: n / 8, count: 200, status, quota: None }).await;
         for k in 0..15 {
-            let event = if k % 3 == 0 { Event::Reactivate } else { Event::Revoke };
+            let event = if k % 3 == 0 { Event::Reactivate } else { Event::HOLD };
             history.play(Step::Change { certificate: n * 7_919 + k * 104_729, event }).await;
         }
         history.play(Step::Settle { limit: 30 }).await;

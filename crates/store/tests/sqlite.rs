@@ -40,9 +40,9 @@ async fn a_newer_version_is_refused_and_left_alone() {
     open(&directory).unwrap().close().await;
     pragma(&file(&directory), "PRAGMA user_version = 4711");
     let error = open(&directory).err().unwrap();
-    assert!(matches!(error, OpenError::NewerVersion { found: 4711, known: 2, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerVersion { found: 4711, known: 3, .. }), "{error:?}");
     assert!(error.to_string().contains("start the newer certgate"), "{error}");
-    pragma(&file(&directory), "PRAGMA user_version = 2");
+    pragma(&file(&directory), "PRAGMA user_version = 3");
     open(&directory).unwrap().close().await;
 }
 
@@ -111,7 +111,7 @@ async fn everything_is_there_after_reopening_closed_or_not() {
         store.record_certificate(record, None).await.unwrap();
     }
     let id = certificate(3, zone, &authority, Status::Active).id;
-    store.change_status(zone, id, Event::Revoke, instant(5)).await.unwrap();
+    store.change_status(zone, id, Event::HOLD, instant(5)).await.unwrap();
     let before = store.certificates(zone, FIRST_PAGE).await.unwrap();
     assert_eq!((before.total, before.items.len()), (20, 20));
     drop(store);

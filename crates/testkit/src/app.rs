@@ -25,6 +25,8 @@ use crate::{FakeClock, SeededRandom};
 pub struct TestApp {
     /// The management API.
     pub router: Router,
+    /// The public responder.
+    pub responder: Router,
     /// What it writes through.
     pub authority: Arc<Authority>,
     /// The clock of everything.
@@ -81,7 +83,8 @@ impl TestApp {
             request_timeout,
         };
         Self {
-            router: certgate_api::management(api),
+            router: certgate_api::management(api.clone()),
+            responder: certgate_api::responder(api),
             authority,
             clock,
             store,
@@ -101,16 +104,12 @@ impl TestApp {
             None if path.starts_with("/client/") || path.starts_with("/certgate/") => path,
             None => format!("/client/v4{path}"),
         };
-        let call = Call {
-            app: self,
-            method,
-            path,
-            headers: HeaderMap::new(),
-            body: Vec::new(),
-            endless: false,
-            peer: IpAddr::from([127, 0, 0, 1]),
-        };
-        call.token(&self.token)
+        Call::new(&self.router, method, path).token(&self.token)
+    }
+
+    /// A request to the public responder, which wants no credentials.
+    pub fn public(&self, method: Method, path: &str) -> Call<'_> {
+        Call::new(&self.responder, method, path.to_owned())
     }
 
     /// See [`TestApp::call`].
@@ -170,7 +169,7 @@ impl TestApp {
 
 /// A request to make.
 pub struct Call<'a> {
-    app: &'a TestApp,
+    router: &'a Router,
     method: Method,
     path: String,
     headers: HeaderMap,
@@ -179,7 +178,19 @@ pub struct Call<'a> {
     peer: IpAddr,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    fn new(router: &'a Router, method: Method, path: String) -> Self {
+        Self {
+            router,
+            method,
+            path,
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+            endless: false,
+            peer: IpAddr::from([127, 0, 0, 1]),
+        }
+    }
+
     /// With another token.
     pub fn token(self, value: &str) -> Self {
         self.header("authorization", &format!("Bearer {value}"))
@@ -225,7 +236,7 @@ impl Call<'_> {
         };
         let request = request.extension(PeerAddress(self.peer)).body(body);
         let request = request.expect("the request is a good one");
-        let response = match self.app.router.clone().oneshot(request).await {
+        let response = match self.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };

@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod client_certificates;
 pub(crate) mod operations;
+pub(crate) mod publication;
 pub(crate) mod tokens;
 pub(crate) mod user;
 pub(crate) mod zones;

@@ -10,6 +10,7 @@ mod envelope;
 mod hostile;
 mod openapi;
 mod operations;
+mod publication;
 mod tokens;
 mod user;
 mod zones;

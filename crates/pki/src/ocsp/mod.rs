@@ -4,8 +4,8 @@ mod request;
 mod response;
 
 pub use request::{
-    CertId, IssuerNames, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspRequest,
-    OcspRequestError, read_ocsp_request,
+    CertId, IssuerId, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspRequest,
+    OcspRequestError, issuer_ids, read_ocsp_request, write_ocsp_request,
 };
 pub use response::{
     CertStatus, OcspFailure, OcspResponder, RESPONDER_KEY, SingleResponse, ocsp_failure,

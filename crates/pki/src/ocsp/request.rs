@@ -1,8 +1,10 @@
-use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use certgate_model::SerialNumber;
 
+use crate::certificate::{Criticality, SignedParts, TbsParts, write_extension};
+use crate::key::public_key_bits;
 use crate::tlv::{self, Cursor, NotDer, tag};
-use crate::{Issuer, KeyError, oid};
+use crate::{IssuerError, oid};
 
 /// Longest request that is read: a hundred times what a client sends about one certificate.
 pub const OCSP_REQUEST_BYTES_MAX: usize = 16 * 1024;
@@ -31,11 +33,17 @@ pub struct OcspRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CertId {
     /// As it was sent, to be repeated in the response.
-    pub(crate) der: Vec<u8>,
-    hash: Option<IssuerHash>,
-    issuer_name_hash: Vec<u8>,
-    issuer_key_hash: Vec<u8>,
+    der: Vec<u8>,
+    issuer: Option<IssuerId>,
     serial: Vec<u8>,
+}
+
+/// How a request names an authority: by digests of its name and of its key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IssuerId {
+    hash: IssuerHash,
+    name_hash: Vec<u8>,
+    key_hash: Vec<u8>,
 }
 
 /// The digests that clients name issuers with.
@@ -45,16 +53,12 @@ enum IssuerHash {
     Sha256,
 }
 
-impl IssuerHash {
-    fn algorithm(self) -> &'static Algorithm {
-        match self {
-            Self::Sha1 => &SHA1_FOR_LEGACY_USE_ONLY,
-            Self::Sha256 => &SHA256,
-        }
-    }
-}
-
 impl CertId {
+    /// Its issuer; `None` if it is named by a digest that is not known here.
+    pub fn issuer(&self) -> Option<&IssuerId> {
+        self.issuer.as_ref()
+    }
+
     /// The serial number, if it has the form of those that certgate's authorities give.
     pub fn serial(&self) -> Option<SerialNumber> {
         self.serial.as_slice().try_into().ok().map(SerialNumber::from_bytes)
@@ -66,30 +70,17 @@ impl CertId {
     }
 }
 
-/// How requests name one authority.
-#[derive(Debug, Clone)]
-pub struct IssuerNames {
-    by_hash: [(IssuerHash, Vec<u8>, Vec<u8>); 2],
-}
-
-impl IssuerNames {
-    /// Of an authority that is ready to sign.
-    pub fn of(issuer: &Issuer) -> Result<Self, KeyError> {
-        let key = issuer.public_key_bits()?;
-        let name = issuer.name();
-        let hashes = |hash: IssuerHash| {
-            let hashed = |octets| digest(hash.algorithm(), octets).as_ref().to_vec();
-            (hash, hashed(name), hashed(key))
-        };
-        Ok(Self { by_hash: [hashes(IssuerHash::Sha1), hashes(IssuerHash::Sha256)] })
-    }
-
-    /// Whether `id` is about a certificate of this authority.
-    pub fn match_issuer_of(&self, id: &CertId) -> bool {
-        self.by_hash.iter().any(|(hash, name, key)| {
-            id.hash == Some(*hash) && id.issuer_name_hash == *name && id.issuer_key_hash == *key
-        })
-    }
+/// The ways to name the authority with this certificate.
+pub fn issuer_ids(certificate_der: &[u8]) -> Result<[IssuerId; 2], IssuerError> {
+    let signed = SignedParts::read(certificate_der).map_err(|_| IssuerError::Malformed)?;
+    let tbs = TbsParts::read(signed.tbs).map_err(|_| IssuerError::Malformed)?;
+    let key = public_key_bits(tbs.spki).map_err(|_| IssuerError::Malformed)?;
+    Ok([(IssuerHash::Sha1, &SHA1_FOR_LEGACY_USE_ONLY), (IssuerHash::Sha256, &SHA256)].map(
+        |(hash, algorithm)| {
+            let digest = |octets| digest(algorithm, octets).as_ref().to_vec();
+            IssuerId { hash, name_hash: digest(tbs.subject), key_hash: digest(key) }
+        },
+    ))
 }
 
 /// Reads a request (RFC 6960 §4.1.1). Its optional signature is not looked at: anybody may ask.
@@ -160,11 +151,12 @@ fn read_cert_id(id: tlv::Tlv<'_>) -> Result<CertId, NotDer> {
     if !algorithm.is_empty() && !algorithm.is_null() && hash.is_some() {
         return Err(NotDer);
     }
-    let issuer_name_hash = content.expect(tag::OCTET_STRING)?.content.to_vec();
-    let issuer_key_hash = content.expect(tag::OCTET_STRING)?.content.to_vec();
+    let name_hash = content.expect(tag::OCTET_STRING)?.content.to_vec();
+    let key_hash = content.expect(tag::OCTET_STRING)?.content.to_vec();
+    let issuer = hash.map(|hash| IssuerId { hash, name_hash, key_hash });
     let serial = content.expect(tag::INTEGER)?.content.to_vec();
     content.end()?;
-    Ok(CertId { der: id.raw.to_vec(), hash, issuer_name_hash, issuer_key_hash, serial })
+    Ok(CertId { der: id.raw.to_vec(), issuer, serial })
 }
 
 /// The nonce among the extensions, an OCTET STRING in the extension's value. Others are ignored, critical ones too: none
@@ -188,4 +180,45 @@ fn read_nonce(mut outer: Cursor<'_>) -> Result<Option<Vec<u8>>, NotDer> {
         }
     }
     Ok(nonce)
+}
+
+/// Writes a request about certificates of the authority with this certificate, named by SHA-1, as most clients do.
+pub fn write_ocsp_request(
+    authority_der: &[u8],
+    serials: &[SerialNumber],
+    nonce: Option<&[u8]>,
+) -> Result<Vec<u8>, IssuerError> {
+    let [by_sha1, _] = issuer_ids(authority_der)?;
+    let mut out = Vec::new();
+    tlv::write_with(&mut out, tag::SEQUENCE, |out| {
+        tlv::write_with(out, tag::SEQUENCE, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                serials.iter().for_each(|serial| write_single_request(out, &by_sha1, serial));
+            });
+            if let Some(nonce) = nonce {
+                tlv::write_with(out, tag::CONTEXT_2_CONSTRUCTED, |out| {
+                    tlv::write_with(out, tag::SEQUENCE, |out| {
+                        write_extension(out, oid::OCSP_NONCE, Criticality::NotCritical, |out| {
+                            tlv::write(out, tag::OCTET_STRING, nonce);
+                        });
+                    });
+                });
+            }
+        });
+    });
+    Ok(out)
+}
+
+fn write_single_request(out: &mut Vec<u8>, issuer: &IssuerId, serial: &SerialNumber) {
+    tlv::write_with(out, tag::SEQUENCE, |out| {
+        tlv::write_with(out, tag::SEQUENCE, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                tlv::write(out, tag::OID, oid::SHA1);
+                tlv::write(out, tag::NULL, &[]);
+            });
+            tlv::write(out, tag::OCTET_STRING, &issuer.name_hash);
+            tlv::write(out, tag::OCTET_STRING, &issuer.key_hash);
+            tlv::write(out, tag::INTEGER, serial.as_bytes());
+        });
+    });
 }

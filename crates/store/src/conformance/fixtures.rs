@@ -2,9 +2,9 @@
 
 use certgate_model::{
     AccountId, AccountRecord, AddressBlock, AuthorityId, AuthorityRecord, AuthorityRef, CertificateId,
-    CertificateRecord, Effect, Installation, KeyAlgorithm, PermissionGroup, Policy, Resource, SerialNumber,
-    SignatureAlgorithm, Status, SubjectFields, Timestamp, TokenHash, TokenId, TokenRecord, TokenState,
-    UserId, UserRecord, ZoneId, ZoneRecord,
+    CertificateRecord, Effect, Installation, KeyAlgorithm, PermissionGroup, Policy, Resource,
+    RevocationReason, SerialNumber, SignatureAlgorithm, Status, SubjectFields, Timestamp, TokenHash, TokenId,
+    TokenRecord, TokenState, UserId, UserRecord, ZoneId, ZoneRecord,
 };
 
 use crate::FirstRecords;
@@ -120,6 +120,7 @@ pub fn first_records() -> FirstRecords {
 /// Certificate number `n` of a zone, about 1.4 kB. The serial numbers are as scattered as random ones.
 pub fn certificate(n: u32, zone: ZoneId, authority: &AuthorityRecord, status: Status) -> CertificateRecord {
     let issued_on = instant(n / 1000).cut_to_minute();
+    let revoked = matches!(status, Status::PendingRevocation | Status::Revoked);
     CertificateRecord {
         id: CertificateId::from_bytes(octets(6, n)),
         zone,
@@ -142,7 +143,8 @@ pub fn certificate(n: u32, zone: ZoneId, authority: &AuthorityRecord, status: St
         ski: [n as u8; 20],
         der: vec![n as u8; 680],
         csr: format!("-----BEGIN CERTIFICATE REQUEST-----\r\n{n}{}\n\n", "A".repeat(460)),
-        revoked_on: (status == Status::PendingRevocation || status == Status::Revoked).then(|| instant(n)),
+        revoked_on: revoked.then(|| instant(n)),
+        revocation_reason: revoked.then_some(RevocationReason::CertificateHold),
     }
 }
 

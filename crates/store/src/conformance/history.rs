@@ -1,8 +1,8 @@
 //! Random histories against a model that is a list.
 
 use certgate_model::{
-    AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, Event, Slice, Status, Totals,
-    Transition, ZoneId,
+    AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, CrlPart, Event, Slice, Status,
+    Totals, Transition, ZoneId,
 };
 
 use super::fixtures;
@@ -56,6 +56,8 @@ pub struct History<'s> {
     zones: Vec<Zone>,
     /// Positions in `zones` of pending certificates, in the order of their last accepted change.
     pending: Vec<(ZoneId, CertificateId)>,
+    /// What was revoked in zones that are deleted: it stays on the lists.
+    gone: Vec<CertificateRecord>,
     issued: u32,
     made: u32,
     /// Draws pages to look at.
@@ -83,6 +85,7 @@ impl<'s> History<'s> {
             authority,
             zones: vec![Zone { id: records.zone.id, certificates: Vec::new() }],
             pending: Vec::new(),
+            gone: Vec::new(),
             issued: 0,
             made: 1,
             draw: seed | 1,
@@ -113,7 +116,7 @@ impl<'s> History<'s> {
                 let at = (zone % ZONES) as usize;
                 let before: usize = self.zones[..at].iter().map(|zone| zone.certificates.len()).sum();
                 for index in 0..self.zones[at].certificates.len() {
-                    self.change(before + index, Event::Revoke).await;
+                    self.change(before + index, Event::HOLD).await;
                 }
                 self.settle(u32::MAX).await;
                 self.replace(zone).await;
@@ -155,7 +158,7 @@ impl<'s> History<'s> {
         let certificate = &mut zone.certificates[index];
         let at = fixtures::instant(self.issued);
         let changed = self.store.change_status(zone.id, certificate.id, event, at).await.expect("change");
-        let expected = match certificate.status.on(event) {
+        let expected = match certificate.on(event) {
             Transition::Refused => StatusChange::Refused,
             Transition::Unchanged => StatusChange::Unchanged(certificate.clone()),
             Transition::To(next) => {
@@ -163,8 +166,14 @@ impl<'s> History<'s> {
                 let key = (zone.id, certificate.id);
                 self.pending.retain(|pending| *pending != key);
                 match event {
-                    Event::Revoke => certificate.revoked_on = Some(at),
-                    Event::Reactivate => certificate.revoked_on = None,
+                    Event::Revoke(reason) => {
+                        certificate.revoked_on = Some(at);
+                        certificate.revocation_reason = Some(reason);
+                    }
+                    Event::Reactivate => {
+                        certificate.revoked_on = None;
+                        certificate.revocation_reason = None;
+                    }
                     Event::Settle => {}
                 }
                 if next.is_pending() {
@@ -177,7 +186,7 @@ impl<'s> History<'s> {
     }
 
     async fn settle(&mut self, limit: u32) {
-        let settled = self.store.settle_pending(limit).await.expect("settle");
+        let settled = self.store.settle_pending(u64::MAX, limit).await.expect("settle");
         let mut expected = Settled::default();
         let count = self.pending.len().min(limit as usize);
         for (zone, id) in self.pending.drain(..count) {
@@ -213,7 +222,8 @@ impl<'s> History<'s> {
         if let Some(certificate) = self.zones[at].certificates.first() {
             assert_eq!(self.store.certificate(id, certificate.id).await.expect("certificate"), None);
         }
-        self.zones[at] = self.new_zone().await;
+        let zone = self.new_zone().await;
+        self.gone.append(&mut std::mem::replace(&mut self.zones[at], zone).certificates);
     }
 
     async fn new_zone(&mut self) -> Zone {
@@ -263,7 +273,39 @@ impl<'s> History<'s> {
                 }
             }
         }
+        self.compare_lists().await;
         assert_eq!(self.store.check().await.expect("check"), Vec::<String>::new());
+    }
+
+    /// Every list of the authority: what is on it is what is revoked, in force or not.
+    async fn compare_lists(&self) {
+        let certificates = self.zones.iter().flat_map(|zone| &zone.certificates).chain(&self.gone);
+        let revoked: Vec<_> = certificates.filter(|certificate| certificate.revoked_on.is_some()).collect();
+        for part in CrlPart::all() {
+            let belongs = |certificate: &CertificateRecord| match part {
+                CrlPart::Shard(shard) => certificate.serial.shard() == shard,
+                CrlPart::AuthorityCertificates => false,
+                CrlPart::Full => true,
+            };
+            let content = self.store.crl_content(self.authority.id, part, u32::MAX).await.expect("read");
+            let mut listed: Vec<_> = content
+                .expect("the authority exists")
+                .revocations
+                .iter()
+                .map(|listed| (*listed.serial.as_bytes(), listed.revoked_on, listed.reason.code()))
+                .collect();
+            let mut expected: Vec<_> = revoked
+                .iter()
+                .filter(|certificate| belongs(certificate))
+                .filter_map(|certificate| {
+                    let reason = certificate.revocation_reason?.code();
+                    Some((*certificate.serial.as_bytes(), certificate.revoked_on?, reason))
+                })
+                .collect();
+            listed.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(listed, expected, "{part:?}");
+        }
     }
 
     /// A number below `bound` (xorshift).

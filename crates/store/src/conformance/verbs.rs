@@ -2,11 +2,12 @@
 
 use certgate_model::{
     AccountFilter, AccountRecord, AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord,
-    Direction, Event, Join, Page, SerialNumber, Slice, Status, TextMatch, TokenHash, TokenRecord, Totals,
-    Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
+    Direction, Event, Join, Page, RevocationReason, SerialNumber, Slice, Status, TextMatch, Timestamp,
+    TokenHash, TokenRecord, Totals, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
 };
 
 use super::fixtures;
+use super::lists::lists;
 use crate::{
     AccountDeleted, AccountRecorded, CertificateRecorded, Settled, StatusChange, Store, StoreError,
     ZoneDeleted, ZoneRecorded,
@@ -27,6 +28,7 @@ pub async fn verbs(store: &dyn Store) {
     statuses(store, &authority).await;
     settling(store, &authority).await;
     deep_slices(store).await;
+    lists(store, &authority).await;
     deletions(store).await;
     store.ready().await.expect("ready");
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());
@@ -49,7 +51,7 @@ async fn empty(store: &dyn Store) {
     assert_eq!(store.zone(records.zone.id).await.expect("read"), None);
     assert_eq!(store.token(records.token.id).await.expect("read"), None);
     assert_eq!(store.managed_authority(records.account.id).await.expect("read"), None);
-    assert_eq!(store.settle_pending(100).await.expect("settle"), Settled::default());
+    assert_eq!(store.settle_pending(u64::MAX, 100).await.expect("settle"), Settled::default());
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());
 }
 
@@ -292,8 +294,9 @@ async fn statuses(store: &dyn Store, authority: &AuthorityRecord) {
     let id = fixtures::certificate(1, zone, authority, Status::Active).id;
     let at = fixtures::instant(1_000);
     let change = |event| store.change_status(zone, id, event, at);
-    let is = |status, revoked_on| CertificateRecord {
+    let is = |status, revoked_on: Option<Timestamp>| CertificateRecord {
         revoked_on,
+        revocation_reason: revoked_on.map(|_| RevocationReason::CertificateHold),
         ..fixtures::certificate(1, zone, authority, status)
     };
     let revoking = is(Status::PendingRevocation, Some(at));
@@ -303,14 +306,14 @@ async fn statuses(store: &dyn Store, authority: &AuthorityRecord) {
     let steps = [
         (Event::Reactivate, StatusChange::Unchanged(active.clone())),
         (Event::Settle, StatusChange::Unchanged(active.clone())),
-        (Event::Revoke, StatusChange::Changed(revoking.clone())),
-        (Event::Revoke, StatusChange::Unchanged(revoking.clone())),
+        (Event::HOLD, StatusChange::Changed(revoking.clone())),
+        (Event::HOLD, StatusChange::Unchanged(revoking.clone())),
         (Event::Reactivate, StatusChange::Changed(restoring.clone())),
         (Event::Reactivate, StatusChange::Unchanged(restoring.clone())),
-        (Event::Revoke, StatusChange::Changed(revoking)),
+        (Event::HOLD, StatusChange::Changed(revoking)),
         (Event::Settle, StatusChange::Changed(revoked.clone())),
         (Event::Settle, StatusChange::Unchanged(revoked)),
-        (Event::Revoke, StatusChange::Refused),
+        (Event::HOLD, StatusChange::Refused),
         (Event::Reactivate, StatusChange::Changed(restoring)),
         (Event::Settle, StatusChange::Changed(active.clone())),
     ];
@@ -319,9 +322,9 @@ async fn statuses(store: &dyn Store, authority: &AuthorityRecord) {
     }
     assert_eq!(store.certificate(zone, id).await.expect("read"), Some(active));
     let elsewhere = fixtures::zone(2, &fixtures::account(1)).id;
-    assert_eq!(store.change_status(elsewhere, id, Event::Revoke, at).await.expect("change"), None);
+    assert_eq!(store.change_status(elsewhere, id, Event::HOLD, at).await.expect("change"), None);
     let unknown = CertificateId::from_bytes([1; 16]);
-    assert_eq!(store.change_status(zone, unknown, Event::Revoke, at).await.expect("change"), None);
+    assert_eq!(store.change_status(zone, unknown, Event::HOLD, at).await.expect("change"), None);
 }
 
 async fn settling(store: &dyn Store, authority: &AuthorityRecord) {
@@ -335,14 +338,13 @@ async fn settling(store: &dyn Store, authority: &AuthorityRecord) {
     }
     let at = fixtures::instant(2_000);
     // Not in the order of issue: what was accepted first settles first.
-    for (index, event) in
-        [(5, Event::Reactivate), (2, Event::Revoke), (3, Event::Reactivate), (0, Event::Revoke)]
+    for (index, event) in [(5, Event::Reactivate), (2, Event::HOLD), (3, Event::Reactivate), (0, Event::HOLD)]
     {
         store.change_status(zone, ids[index], event, at).await.expect("change");
     }
-    let settled = store.settle_pending(0).await.expect("settle");
+    let settled = store.settle_pending(u64::MAX, 0).await.expect("settle");
     assert_eq!(settled, Settled::default());
-    let settled = store.settle_pending(2).await.expect("settle");
+    let settled = store.settle_pending(u64::MAX, 2).await.expect("settle");
     assert_eq!(settled, Settled { reactivated: 1, revoked: 1 });
     let mut statuses = Vec::new();
     for id in &ids {
@@ -351,9 +353,9 @@ async fn settling(store: &dyn Store, authority: &AuthorityRecord) {
     use Status::{Active, PendingReactivation, PendingRevocation, Revoked};
     assert_eq!(statuses, [PendingRevocation, Active, Revoked, PendingReactivation, Revoked, Active]);
     assert_eq!(store.totals(zone).await.expect("totals"), Totals::new([2, 1, 1, 2]));
-    let settled = store.settle_pending(u32::MAX).await.expect("settle");
+    let settled = store.settle_pending(u64::MAX, u32::MAX).await.expect("settle");
     assert_eq!(settled, Settled { reactivated: 1, revoked: 1 });
-    assert_eq!(store.settle_pending(10).await.expect("settle"), Settled::default());
+    assert_eq!(store.settle_pending(u64::MAX, 10).await.expect("settle"), Settled::default());
     assert_eq!(store.totals(zone).await.expect("totals"), Totals::new([3, 0, 0, 3]));
 }
 
@@ -389,11 +391,11 @@ async fn deletions(store: &dyn Store) {
     for zone in [first.id, second.id] {
         let query = CertificateQuery { status: Some(Status::Active), slice: EVERYTHING };
         for certificate in store.certificates(zone, query).await.expect("list").items {
-            store.change_status(zone, certificate.id, Event::Revoke, at).await.expect("revoke");
+            store.change_status(zone, certificate.id, Event::HOLD, at).await.expect("revoke");
         }
         assert!(matches!(store.delete_zone(zone, at).await.expect("delete"), ZoneDeleted::InUse(_)));
     }
-    store.settle_pending(u32::MAX).await.expect("settle");
+    store.settle_pending(u64::MAX, u32::MAX).await.expect("settle");
     let query = CertificateQuery { status: None, slice: EVERYTHING };
     let certificate = store.certificates(first.id, query).await.expect("list").items.remove(0);
     for zone in [first.id, second.id] {

@@ -3,7 +3,7 @@
 use certgate_model::{AccountId, AuthorityId, AuthorityRecord};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::row;
+use super::{revocations, row};
 use crate::StoreError;
 
 macro_rules! columns {
@@ -23,6 +23,18 @@ pub(super) fn authority(
         connection.prepare_cached(concat!("SELECT ", columns!(), " FROM authorities WHERE id = ?1"))?;
     let mut rows = statement.query((id.as_bytes(),))?;
     rows.next()?.map(authority_row).transpose()
+}
+
+/// Every authority, oldest first.
+pub(super) fn all(connection: &Connection) -> Result<Vec<AuthorityRecord>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(concat!("SELECT ", columns!(), " FROM authorities ORDER BY number"))?;
+    let mut rows = statement.query(())?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(authority_row(row)?);
+    }
+    Ok(all)
 }
 
 /// The managed authority of an account that is not deleted.
@@ -76,6 +88,7 @@ pub(super) fn record_managed(
              WHERE id = ?2 AND managed_authority IS NULL",
         )?
         .execute((authority.id.as_bytes(), authority.account.as_bytes()))?;
+    revocations::begin_lists(connection, authority.id)?;
     Ok(Some(authority.clone()))
 }
 

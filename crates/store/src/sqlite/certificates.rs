@@ -1,14 +1,14 @@
 //! Certificates: their rows, their pages and their changes of status.
 
 use certgate_model::{
-    AuthorityId, AuthorityRef, CertificateId, CertificateQuery, CertificateRecord, Event, Page, SerialNumber,
-    Slice, Status, SubjectFields, Timestamp, Totals, Transition, ZoneId,
+    AuthorityId, AuthorityRef, CertificateId, CertificateQuery, CertificateRecord, Event, Page,
+    RevocationReason, SerialNumber, Slice, Status, SubjectFields, Timestamp, Totals, Transition, ZoneId,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
 use super::counters::{self, Layout, Position};
 use super::error::corrupt;
-use super::{row, tenants};
+use super::{revocations, row, tenants};
 use crate::{CertificateRecorded, Settled, StatusChange, StoreError};
 
 /// No page is read into memory that is larger; the API's own limit is a thousand.
@@ -18,7 +18,7 @@ macro_rules! columns {
     () => {
         "position, id, authority, status, revoked_on, serial, common_name, country, state, location, \
          organization, organizational_unit, issued_on, expires_on, validity_days, signature, \
-         fingerprint_sha256, ski, der, csr"
+         fingerprint_sha256, ski, der, csr, reason"
     };
 }
 
@@ -154,17 +154,16 @@ pub(super) fn record(
     if position > Position::last_of(number) {
         return Err(StoreError::Unavailable("the zone has no number left for a certificate".into()));
     }
-    let Some(authority) = authority_number(connection, certificate.authority.id)? else {
-        return Err(StoreError::Conflict("the certificate's authority is not stored".into()));
-    };
-    let epoch = if certificate.status.is_pending() { Some(next_epoch(connection)?) } else { None };
+    let authority = existing_authority_number(connection, certificate.authority.id)?;
+    let epoch = if certificate.status == Status::Active { None } else { Some(next_epoch(connection)?) };
     let subject = &certificate.subject;
     connection
         .prepare_cached(
             "INSERT INTO certificates (position, id, authority, status, epoch, revoked_on, serial, common_name, \
              country, state, location, organization, organizational_unit, issued_on, expires_on, validity_days, \
-             signature, fingerprint_sha256, ski, der, csr) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+             signature, fingerprint_sha256, ski, der, csr, reason) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
+             ?22)",
         )?
         .execute(rusqlite::params![
             position.0,
@@ -188,7 +187,11 @@ pub(super) fn record(
             certificate.ski,
             certificate.der,
             certificate.csr,
+            certificate.revocation_reason.map(RevocationReason::code),
         ])?;
+    if let Some(epoch) = epoch {
+        revocations::change(connection, authority, position, certificate, epoch)?;
+    }
     counters::add(connection, layout, position, certificate.status)?;
     Ok(CertificateRecorded::Recorded)
 }
@@ -203,44 +206,63 @@ pub(super) fn change_status(
     at: Timestamp,
 ) -> Result<Option<StatusChange>, StoreError> {
     let Some((position, mut record)) = find(connection, zone, id)? else { return Ok(None) };
-    let next = match record.status.on(event) {
+    let before = record.status;
+    let next = match record.on(event) {
         Transition::To(next) => next,
         Transition::Unchanged => return Ok(Some(StatusChange::Unchanged(record))),
         Transition::Refused => return Ok(Some(StatusChange::Refused)),
     };
+    record.status = next;
     match event {
-        Event::Revoke => record.revoked_on = Some(at),
-        Event::Reactivate => record.revoked_on = None,
+        Event::Revoke(reason) => {
+            record.revoked_on = Some(at);
+            record.revocation_reason = Some(reason);
+        }
+        Event::Reactivate => {
+            record.revoked_on = None;
+            record.revocation_reason = None;
+        }
         Event::Settle => {}
     }
-    let changed = match event {
-        Event::Settle => set_settled(connection, position, record.status, next)?,
-        Event::Revoke | Event::Reactivate => connection
-            .prepare_cached(
-                "UPDATE certificates SET status = ?1, epoch = ?2, revoked_on = ?3 \
-                 WHERE position = ?4 AND status = ?5",
-            )?
-            .execute((
-                next.code(),
-                next_epoch(connection)?,
-                record.revoked_on.map(Timestamp::unix_microseconds),
-                position.0,
-                record.status.code(),
-            ))?,
-    };
-    expect_one(changed, position)?;
-    counters::shift(connection, layout, position, record.status, next)?;
-    record.status = next;
+    match event {
+        Event::Settle => expect_one(set_settled(connection, position, before, next)?, position)?,
+        Event::Revoke(_) | Event::Reactivate => {
+            let epoch = next_epoch(connection)?;
+            let changed = connection
+                .prepare_cached(
+                    "UPDATE certificates SET status = ?1, epoch = ?2, revoked_on = ?3, reason = ?4 \
+                     WHERE position = ?5 AND status = ?6",
+                )?
+                .execute((
+                    next.code(),
+                    epoch,
+                    record.revoked_on.map(Timestamp::unix_microseconds),
+                    record.revocation_reason.map(RevocationReason::code),
+                    position.0,
+                    before.code(),
+                ))?;
+            expect_one(changed, position)?;
+            let authority = existing_authority_number(connection, record.authority.id)?;
+            revocations::change(connection, authority, position, &record, epoch)?;
+        }
+    }
+    counters::shift(connection, layout, position, before, next)?;
     Ok(Some(StatusChange::Changed(record)))
 }
 
-/// Settles the certificates whose last change was accepted first.
-pub(super) fn settle(connection: &Connection, layout: Layout, limit: u32) -> Result<Settled, StoreError> {
+/// Settles the certificates whose last change was accepted first, up to that of `epoch`.
+pub(super) fn settle(
+    connection: &Connection,
+    layout: Layout,
+    epoch: u64,
+    limit: u32,
+) -> Result<Settled, StoreError> {
     let pending = {
         let mut statement = connection.prepare_cached(
-            "SELECT position, status FROM certificates WHERE status IN (1, 2) ORDER BY epoch LIMIT ?1",
+            "SELECT position, status FROM certificates WHERE status IN (1, 2) AND epoch <= ?1 ORDER BY epoch \
+             LIMIT ?2",
         )?;
-        let mut rows = statement.query((limit,))?;
+        let mut rows = statement.query((row::offset(epoch), limit))?;
         let mut pending = Vec::new();
         while let Some(row) = rows.next()? {
             pending.push((Position(row.get(0)?), row::status(row, 1)?));
@@ -296,7 +318,12 @@ fn next_epoch(connection: &Connection) -> Result<i64, StoreError> {
     Ok(epoch)
 }
 
-fn authority_number(connection: &Connection, id: AuthorityId) -> Result<Option<i64>, StoreError> {
+fn existing_authority_number(connection: &Connection, id: AuthorityId) -> Result<i64, StoreError> {
+    authority_number(connection, id)?
+        .ok_or_else(|| StoreError::Conflict("the certificate's authority is not stored".into()))
+}
+
+pub(super) fn authority_number(connection: &Connection, id: AuthorityId) -> Result<Option<i64>, StoreError> {
     Ok(connection
         .prepare_cached("SELECT number FROM authorities WHERE id = ?1")?
         .query_row((id.as_bytes(),), |row| row.get(0))
@@ -389,6 +416,7 @@ impl<'c> Names<'c> {
             ski: row.get(17)?,
             der: row.get(18)?,
             csr: row.get(19)?,
+            revocation_reason: row::optional_reason(row, 20)?,
         })
     }
 }

@@ -3,7 +3,7 @@
 //! - [`open`] decides whose file it is and how connections behave; [`schema`] has the tables.
 //! - [`writer`] is the one thread that writes: group commit and checkpoints. [`readers`] are a few connections that read.
 //! - [`counters`] says where a certificate stands and finds it at any depth; [`certificates`], [`tenants`],
-//!   [`authorities`] and [`tokens`] are the verbs as plain functions on a connection, inside a transaction that the
+//!   [`authorities`], [`tokens`] and [`revocations`] are the verbs as plain functions on a connection, inside a transaction that the
 //!   writer or the reader has begun.
 //! - [`check`] reads everything.
 //!
@@ -17,6 +17,7 @@ mod counters;
 mod error;
 mod open;
 mod readers;
+mod revocations;
 mod row;
 mod schema;
 mod tenants;
@@ -29,8 +30,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, Event, Installation, Page, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    CertificateRecord, CrlPart, CrlRecord, Event, Installation, Page, SerialNumber, Slice, Timestamp,
+    TokenHash, TokenId, TokenRecord, Totals, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
 use self::counters::Layout;
@@ -39,8 +40,8 @@ pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, ReadStore, Settled, StatusChange,
-    Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, CertificateRecorded, CrlContent, CrlNumber, FirstRecords, Issued,
+    ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The store in one SQLite file (with its log and its lock file beside it).
@@ -188,6 +189,44 @@ impl ReadStore for SqliteStore {
         self.readers.snapshot(move |c| certificates::totals(c, layout, zone)).await
     }
 
+    async fn issued(
+        &self,
+        authority: AuthorityId,
+        serial: SerialNumber,
+        id: CertificateId,
+    ) -> Result<Option<Issued>, StoreError> {
+        self.readers.snapshot(move |c| revocations::issued(c, authority, serial, id)).await
+    }
+
+    async fn authorities(&self) -> Result<Vec<AuthorityRecord>, StoreError> {
+        self.readers.read(authorities::all).await
+    }
+
+    async fn last_epoch(&self) -> Result<u64, StoreError> {
+        self.readers.read(revocations::last_epoch).await
+    }
+
+    async fn crls_due(&self, at: Timestamp) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+        self.readers.snapshot(move |c| revocations::due(c, at)).await
+    }
+
+    async fn crl_content(
+        &self,
+        authority: AuthorityId,
+        part: CrlPart,
+        limit: u32,
+    ) -> Result<Option<CrlContent>, StoreError> {
+        self.readers.snapshot(move |c| revocations::content(c, authority, part, limit)).await
+    }
+
+    async fn crl_numbers(&self, authority: AuthorityId) -> Result<Vec<CrlNumber>, StoreError> {
+        self.readers.snapshot(move |c| revocations::numbers(c, authority)).await
+    }
+
+    async fn crl(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlRecord>, StoreError> {
+        self.readers.snapshot(move |c| revocations::crl(c, authority, part)).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.readers
             .read(|c| Ok(c.prepare_cached("SELECT probes FROM store")?.query_row((), |_| Ok(()))?))
@@ -289,9 +328,17 @@ impl Store for SqliteStore {
         self.writer.write(move |c| certificates::change_status(c, layout, zone, id, event, at)).await
     }
 
-    async fn settle_pending(&self, limit: u32) -> Result<Settled, StoreError> {
+    async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError> {
+        self.writer.write(move |c| revocations::record(c, &crl, renew_on)).await
+    }
+
+    async fn settle_pending(&self, epoch: u64, limit: u32) -> Result<Settled, StoreError> {
         let layout = self.layout;
-        self.writer.write(move |c| certificates::settle(c, layout, limit)).await
+        self.writer.write(move |c| certificates::settle(c, layout, epoch, limit)).await
+    }
+
+    async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
+        self.writer.write(move |c| revocations::record_serial_key(c, &sealed)).await
     }
 
     async fn close(&self) {

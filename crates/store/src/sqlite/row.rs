@@ -1,6 +1,6 @@
 //! Values out of rows that SQL's types do not check.
 
-use certgate_model::{KeyAlgorithm, SignatureAlgorithm, Status, Timestamp};
+use certgate_model::{KeyAlgorithm, RevocationReason, SignatureAlgorithm, Status, Timestamp};
 use rusqlite::Row;
 
 use super::error::corrupt;
@@ -29,6 +29,27 @@ fn checked(microseconds: i64) -> Result<Timestamp, StoreError> {
 pub(super) fn status(row: &Row<'_>, column: usize) -> Result<Status, StoreError> {
     let code = row.get(column)?;
     Status::from_code(code).ok_or_else(|| corrupt(format!("no status has the code {code}")))
+}
+
+/// The reason of a revocation in a column that may be empty.
+pub(super) fn optional_reason(row: &Row<'_>, column: usize) -> Result<Option<RevocationReason>, StoreError> {
+    row.get::<_, Option<u8>>(column)?.map(known_reason).transpose()
+}
+
+/// The reason of a revocation in a column.
+pub(super) fn reason(row: &Row<'_>, column: usize) -> Result<RevocationReason, StoreError> {
+    known_reason(row.get(column)?)
+}
+
+fn known_reason(code: u8) -> Result<RevocationReason, StoreError> {
+    RevocationReason::from_code(code)
+        .ok_or_else(|| corrupt(format!("no reason of a revocation has the code {code}")))
+}
+
+/// A number that is never negative.
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| corrupt(format!("a number is negative: {number}")))
 }
 
 /// The signature algorithm in a column.

@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6367_6174;
 /// The version this program writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: &[&str] = &[FIRST, SECOND];
+const MIGRATIONS: &[&str] = &[FIRST, SECOND, THIRD];
 
 const FIRST: &str = "
 CREATE TABLE store (
@@ -194,6 +194,64 @@ CREATE INDEX hostname_associations_by_mtls_certificate ON hostname_associations 
 ALTER TABLE store ADD COLUMN last_deployment INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// What revocation lists are made of, and the lists. Certificates that were issued before have serial numbers that do not
+/// lead to them (see `Store::issued`), so those are indexed, once.
+const THIRD: &str = "
+ALTER TABLE installation ADD COLUMN sealed_serial_key BLOB;
+ALTER TABLE certificates ADD COLUMN reason INTEGER;
+UPDATE certificates SET reason = 6 WHERE status IN (2, 3);
+
+CREATE TABLE early_serials (
+    serial BLOB NOT NULL PRIMARY KEY,
+    id BLOB NOT NULL
+);
+INSERT INTO early_serials (serial, id) SELECT serial, id FROM certificates;
+
+-- One row for each certificate that is revoked, pending or not, until it has expired and been on a list once more.
+CREATE TABLE revocations (
+    authority INTEGER NOT NULL REFERENCES authorities (number),
+    shard INTEGER NOT NULL CHECK (shard BETWEEN 0 AND 127),
+    position INTEGER NOT NULL,
+    serial BLOB NOT NULL,
+    revoked_on INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
+    expires_on INTEGER NOT NULL,
+    PRIMARY KEY (authority, shard, position)
+) WITHOUT ROWID;
+INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on)
+SELECT authority,
+    ((instr('0123456789ABCDEF', substr(hex(serial), 39, 1)) - 1) % 8) * 16
+        + instr('0123456789ABCDEF', substr(hex(serial), 40, 1)) - 1,
+    position, serial, coalesce(revoked_on, 0), 6, expires_on
+FROM certificates WHERE status IN (2, 3);
+
+-- Each list of each authority. A change raises changed_epoch; a list that was made holds everything up to made_epoch.
+CREATE TABLE crl_states (
+    authority INTEGER NOT NULL REFERENCES authorities (number),
+    part INTEGER NOT NULL CHECK (part BETWEEN 0 AND 129),
+    changed_epoch INTEGER NOT NULL,
+    made_epoch INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    this_update INTEGER NOT NULL,
+    next_update INTEGER NOT NULL,
+    renew_on INTEGER NOT NULL,
+    PRIMARY KEY (authority, part)
+) WITHOUT ROWID;
+CREATE INDEX crl_states_changed ON crl_states (authority, part) WHERE changed_epoch > made_epoch;
+CREATE INDEX crl_states_by_renewal ON crl_states (renew_on);
+WITH RECURSIVE parts (part) AS (SELECT 0 UNION ALL SELECT part + 1 FROM parts WHERE part < 129)
+INSERT INTO crl_states (authority, part, changed_epoch, made_epoch, number, this_update, next_update, renew_on)
+SELECT authorities.number, parts.part, (SELECT last_epoch FROM store), -1, 0, 0, 0, 0 FROM authorities, parts;
+
+-- Beside their states, which change often and are small.
+CREATE TABLE crls (
+    authority INTEGER NOT NULL REFERENCES authorities (number),
+    part INTEGER NOT NULL,
+    der BLOB NOT NULL,
+    PRIMARY KEY (authority, part)
+);
+";
+
 /// Brings the database from version `from` to [`VERSION`], one transaction a step, so that a crash leaves a version
 /// that exists. A new database gets `layout`.
 pub(super) fn migrate(connection: &mut Connection, from: i64, layout: Layout) -> rusqlite::Result<()> {
@@ -263,6 +321,30 @@ mod tests {
         assert_eq!(policies_after(&ids(old.clone())), ids(PermissionGroup::ALL.to_vec()));
         let less = ids(old[1..].to_vec());
         assert_eq!(policies_after(&less), less, "a limited token stays limited");
+    }
+
+    #[test]
+    fn what_was_revoked_before_is_put_on_lists() {
+        let mut connection = of_version_1();
+        connection
+            .execute_batch(
+                "INSERT INTO certificates VALUES (7, x'06', 1, 3, 42, 1000, x'41000000000000000000000000000000000000fd', \
+                 '', '', '', '', '', '', 0, 9000, 1, 'PureEd25519', x'', x'', x'', '');
+                 INSERT INTO certificates VALUES (8, x'08', 1, 0, NULL, NULL, x'4100000000000000000000000000000000000001', \
+                 '', '', '', '', '', '', 0, 9000, 1, 'PureEd25519', x'', x'', x'', '');",
+            )
+            .unwrap();
+        migrate(&mut connection, 1, Layout::DEFAULT).unwrap();
+        let revoked: (i64, i64, i64, i64, i64) = connection
+            .query_row("SELECT shard, position, revoked_on, reason, expires_on FROM revocations", (), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            })
+            .unwrap();
+        assert_eq!(revoked, (0x7d, 7, 1000, 6, 9000));
+        let count =
+            |statement: &str| -> i64 { connection.query_row(statement, (), |row| row.get(0)).unwrap() };
+        assert_eq!(count("SELECT count(*) FROM early_serials"), 2);
+        assert_eq!(count("SELECT count(*) FROM crl_states WHERE changed_epoch > made_epoch"), 130);
     }
 
     #[test]

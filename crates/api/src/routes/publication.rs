@@ -1,0 +1,338 @@
+//! What the public responder publishes: revocation lists (RFC 5280 §5), OCSP (RFC 6960, RFC 5019) and the certificates of
+//! authorities. Nobody has to say who they are, and whatever is asked, the answer is no error of the server.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use base64ct::{Base64Unpadded, Encoding as _};
+use certgate_authority::NoncePolicy;
+use certgate_model::{AuthorityId, CRL_SHARDS, CrlPart, CrlRecord, Timestamp};
+use certgate_pki::{OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, sha256};
+use futures_util::stream;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt, Limited, StreamBody};
+
+use crate::error::ApiError;
+use crate::{Api, wire};
+
+/// How long a cache may serve a list without asking, in seconds. The list itself is good for days, but a revocation
+/// should not take days to be seen; asking again costs no transfer.
+const CRL_CACHE_SECONDS_MAX: i64 = 300;
+
+const CRL_TYPE: &str = "application/pkix-crl";
+const BUNDLE_TYPE: &str = "application/x-pem-file";
+const CERTIFICATE_TYPE: &str = "application/pkix-cert";
+const OCSP_TYPE: &str = "application/ocsp-response";
+
+/// One list: `ca.crl`, `full.crl`, or `0.crl` to `127.crl`; or the bundle of all but the full one as PEM.
+pub(crate) async fn crl(
+    State(api): State<Api>,
+    Path((authority, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, NotPublished> {
+    let authority: AuthorityId = authority.parse().map_err(|_| NotPublished::NoSuchFile)?;
+    if file == "bundle.pem" {
+        return bundle(api, authority, &headers).await;
+    }
+    let part = part_of(&file).ok_or(NotPublished::NoSuchFile)?;
+    let list = api.store.crl(authority, part).await?.ok_or(NotPublished::NoSuchFile)?;
+    let now = api.clock.now();
+    let kept = Kept {
+        tag: format!("\"{}\"", list.number),
+        since: list.this_update,
+        until: list.next_update.min(now.plus_seconds(CRL_CACHE_SECONDS_MAX)),
+        now,
+    };
+    if kept.is_current(&headers) {
+        return Ok(kept.not_modified());
+    }
+    let CrlRecord { der: Some(der), .. } = list else { return Err(NotPublished::TooLong) };
+    Ok(kept.answer(CRL_TYPE, Body::from(der)))
+}
+
+fn part_of(file: &str) -> Option<CrlPart> {
+    match file.strip_suffix(".crl")? {
+        "ca" => Some(CrlPart::AuthorityCertificates),
+        "full" => Some(CrlPart::Full),
+        shard => {
+            let number: u8 = shard.parse().ok()?;
+            // One address for each list: no sign, no zeros in front.
+            (number < CRL_SHARDS && number.to_string() == shard).then_some(CrlPart::Shard(number))
+        }
+    }
+}
+
+/// Every list but the full one, as PEM: what nginx, HAProxy and Envoy read. Sent list by list.
+async fn bundle(api: Api, authority: AuthorityId, headers: &HeaderMap) -> Result<Response, NotPublished> {
+    let states = api.store.crl_numbers(authority).await?;
+    let parts: Vec<_> = CrlPart::all().filter(|part| *part != CrlPart::Full).collect();
+    let published = |part: &CrlPart| states.iter().any(|state| state.part == *part);
+    // Without all of them proxies trust nobody: better to be asked again than to hand out a part.
+    if !parts.iter().all(published) {
+        return Err(NotPublished::NoSuchFile);
+    }
+    let numbers: Vec<u8> = states.iter().flat_map(|state| state.number.to_be_bytes()).collect();
+    let now = api.clock.now();
+    let kept = Kept {
+        tag: format!("\"{}\"", wire::hex(&sha256(&numbers)[..16])),
+        since: states.iter().map(|state| state.this_update).max().unwrap_or(now),
+        until: now.plus_seconds(CRL_CACHE_SECONDS_MAX),
+        now,
+    };
+    if kept.is_current(headers) {
+        return Ok(kept.not_modified());
+    }
+    let lists = stream::unfold((api, parts.into_iter()), move |(api, mut parts)| async move {
+        let part = parts.next()?;
+        let list = api.store.crl(authority, part).await;
+        let frame = match list {
+            Ok(Some(CrlRecord { der: Some(der), .. })) => {
+                let mut pem = pem_lines("X509 CRL", &der);
+                pem.push('\n');
+                Ok(Frame::data(Bytes::from(pem)))
+            }
+            // Cut off, which the client notices: half a bundle must not look like a whole one.
+            Ok(_) => Err(std::io::Error::other("a list is gone")),
+            Err(error) => Err(std::io::Error::other(error)),
+        };
+        Some((frame, (api, parts)))
+    });
+    Ok(kept.answer(BUNDLE_TYPE, Body::new(StreamBody::new(Box::pin(lists)))))
+}
+
+/// The certificate of an authority, DER.
+pub(crate) async fn authority_certificate(
+    State(api): State<Api>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, NotPublished> {
+    let id = file.strip_suffix(".crt").and_then(|id| id.parse::<AuthorityId>().ok());
+    let record = match id {
+        Some(id) => api.store.authority(id).await?,
+        None => None,
+    };
+    let record = record.ok_or(NotPublished::NoSuchFile)?;
+    let now = api.clock.now();
+    // It never changes.
+    let until = now.plus_days(1);
+    let kept = Kept { tag: format!("\"{}\"", record.id), since: record.created_on, until, now };
+    match kept.is_current(&headers) {
+        true => Ok(kept.not_modified()),
+        false => Ok(kept.answer(CERTIFICATE_TYPE, Body::from(record.certificate_der))),
+    }
+}
+
+/// OCSP by POST: the body is the request.
+pub(crate) async fn ocsp_post(State(api): State<Api>, request: Request) -> Response {
+    match Limited::new(request.into_body(), OCSP_REQUEST_BYTES_MAX).collect().await {
+        Ok(body) => ocsp(&api, &body.to_bytes(), NoncePolicy::Repeat).await,
+        Err(_) => ocsp_answer(ocsp_failure(OcspFailure::MalformedRequest)),
+    }
+}
+
+/// OCSP by GET: the request is in the path, in Base64 (RFC 6960 §A.1).
+pub(crate) async fn ocsp_get(State(api): State<Api>, request: Request) -> Response {
+    let path = request.uri().path();
+    let text = path.strip_prefix("/ocsp/").unwrap_or(path);
+    match decode(text) {
+        Some(der) => ocsp(&api, &der, NoncePolicy::Ignore).await,
+        None => ocsp_answer(ocsp_failure(OcspFailure::MalformedRequest)),
+    }
+}
+
+/// What clients and what stands between make of Base64 in a path: `/`, `+` and `=` percent-encoded or not, or left out at
+/// the end; a blank for a plus; slashes doubled or, by joining addresses, in front.
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let text = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
+    let text = text.trim_start_matches('/').trim_end_matches('=').replace(' ', "+");
+    let read = |text: &str| Base64Unpadded::decode_vec(text).ok().filter(|der| is_whole(der));
+    // Two slashes can belong there, or be one that was doubled on the way.
+    read(&text).or_else(|| read(&text.replace("//", "/")))
+}
+
+/// Whether the octets are one DER value from beginning to end, as far as its header says.
+fn is_whole(der: &[u8]) -> bool {
+    match der {
+        [0x30, length @ 0..=0x7f, rest @ ..] => rest.len() == usize::from(*length),
+        [0x30, 0x81, length, rest @ ..] => rest.len() == usize::from(*length),
+        [0x30, 0x82, high, low, rest @ ..] => rest.len() == usize::from(*high) << 8 | usize::from(*low),
+        _ => false,
+    }
+}
+
+async fn ocsp(api: &Api, request: &[u8], nonce: NoncePolicy) -> Response {
+    let answer = match api.authority.ocsp(request, nonce).await {
+        Ok(answer) => answer,
+        Err(fault) => {
+            tracing::error!(error = %fault, "an OCSP request was not answered");
+            let failure = match fault {
+                certgate_authority::Fault::Unavailable(_) => OcspFailure::TryLater,
+                certgate_authority::Fault::Internal(_) => OcspFailure::InternalError,
+            };
+            return ocsp_answer(ocsp_failure(failure));
+        }
+    };
+    let body = Body::from(Bytes::from_owner(answer.der.clone()));
+    match answer.keep {
+        // RFC 5019 §6.2.
+        Some((since, until)) if nonce == NoncePolicy::Ignore => {
+            let tag = format!("\"{}\"", wire::hex(&sha256(&answer.der)[..16]));
+            let kept = Kept { tag, since, until, now: api.clock.now() };
+            let mut response = kept.answer(OCSP_TYPE, body);
+            let cache = format!("max-age={}, public, no-transform, must-revalidate", kept.seconds_left());
+            set(&mut response, header::CACHE_CONTROL, &cache);
+            response
+        }
+        _ => {
+            let mut response = typed(OCSP_TYPE, body);
+            set(&mut response, header::CACHE_CONTROL, "no-cache");
+            response
+        }
+    }
+}
+
+/// A failure; RFC 6960 §A.2 wants 200, because the answer is in the body.
+fn ocsp_answer(der: Vec<u8>) -> Response {
+    let mut response = typed(OCSP_TYPE, Body::from(der));
+    set(&mut response, header::CACHE_CONTROL, "no-cache");
+    response
+}
+
+/// How long an answer may be kept, and how to tell whether it is still the same (RFC 9110 §8.8, RFC 9111 §5).
+struct Kept {
+    tag: String,
+    since: Timestamp,
+    until: Timestamp,
+    now: Timestamp,
+}
+
+impl Kept {
+    /// RFC 9110 §13.2.2: a tag is stronger than a date.
+    fn is_current(&self, headers: &HeaderMap) -> bool {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        if let Some(tags) = text(header::IF_NONE_MATCH) {
+            let same = |tag: &str| tag.trim().trim_start_matches("W/") == self.tag;
+            return tags.trim() == "*" || tags.split(',').any(same);
+        }
+        let since = text(header::IF_MODIFIED_SINCE).and_then(|text| httpdate::parse_http_date(text).ok());
+        since.is_some_and(|since| system_time(self.since) <= since)
+    }
+
+    fn seconds_left(&self) -> i64 {
+        (self.until.unix() - self.now.unix()).max(0)
+    }
+
+    fn answer(&self, kind: &'static str, body: Body) -> Response {
+        let mut response = typed(kind, body);
+        self.mark(&mut response);
+        response
+    }
+
+    fn not_modified(&self) -> Response {
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        self.mark(&mut response);
+        response
+    }
+
+    fn mark(&self, response: &mut Response) {
+        let date = |at| httpdate::fmt_http_date(system_time(at));
+        set(response, header::ETAG, &self.tag);
+        set(response, header::LAST_MODIFIED, &date(self.since));
+        set(response, header::EXPIRES, &date(self.until));
+        set(response, header::CACHE_CONTROL, &format!("public, max-age={}", self.seconds_left()));
+    }
+}
+
+fn system_time(at: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(at.unix().max(0).unsigned_abs())
+}
+
+fn typed(kind: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// Why there is nothing to hand out. The readers are programs and people with curl: the text is plain.
+pub(crate) enum NotPublished {
+    NoSuchFile,
+    TooLong,
+    Trouble(ApiError),
+}
+
+impl From<certgate_store::StoreError> for NotPublished {
+    fn from(error: certgate_store::StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl IntoResponse for NotPublished {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NoSuchFile => {
+                let text = "There is no such file. Lists: /crl/<authority id>/0.crl to 127.crl, ca.crl, full.crl, \
+                            bundle.pem; certificates: /ca/<authority id>.crt\n";
+                (StatusCode::NOT_FOUND, text).into_response()
+            }
+            Self::TooLong => {
+                let text = "Too many certificates are revoked for one list: use bundle.pem or the shards\n";
+                (StatusCode::NOT_FOUND, text).into_response()
+            }
+            Self::Trouble(error) => error.into_response(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64ct::Base64;
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_request_is_understood() {
+        // What becomes "/" and "+" in Base64.
+        let der = [&[0x30, 9][..], b"???>>>\xff\xef\xbe"].concat();
+        let text = Base64::encode_string(&der);
+        assert!(text.contains('/') && text.contains('+') && text.ends_with('='), "{text}");
+        let escaped = text.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
+        for spelling in [
+            text.clone(),
+            format!("//{text}"),
+            escaped,
+            text.replace('/', "%2f"),
+            text.replace('/', "//"),
+            text.replace('+', " "),
+            text.trim_end_matches('=').to_owned(),
+        ] {
+            assert_eq!(decode(&spelling).as_deref(), Some(&der[..]), "{spelling}");
+        }
+        let doubled = [&[0x30, 3][..], b"\xff\xff\xff", &[]].concat();
+        let text = Base64::encode_string(&doubled);
+        assert!(text.contains("//"), "{text}");
+        assert_eq!(decode(&text), Some(doubled), "two slashes that belong there");
+        for bad in ["", "!", "a", "%ff", "=====", "AAAA"] {
+            assert_eq!(decode(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_one_address() {
+        assert_eq!(part_of("0.crl"), Some(CrlPart::Shard(0)));
+        assert_eq!(part_of("127.crl"), Some(CrlPart::Shard(127)));
+        assert_eq!(part_of("ca.crl"), Some(CrlPart::AuthorityCertificates));
+        assert_eq!(part_of("full.crl"), Some(CrlPart::Full));
+        for bad in ["128.crl", "129.crl", "00.crl", "+1.crl", "-1.crl", "1", ".crl", "1.crl.crl", "256.crl"] {
+            assert_eq!(part_of(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The public responder: revocation lists, OCSP, certificates of authorities.
+
+use certgate_model::SerialNumber;
+use certgate_pki::write_ocsp_request;
+use certgate_testkit::{Answer, TestApp};
+use http::{Method, header};
+use serde_json::{Value, json};
+
+const DAY: i64 = 86_400;
+
+struct Setting {
+    app: TestApp,
+    /// Its id.
+    authority: String,
+    authority_der: Vec<u8>,
+}
+
+impl Setting {
+    async fn new() -> Self {
+        let app = TestApp::new().await;
+        let authority = app.get("/certgate/v1/accounts/{account}/managed_authority").await.result();
+        app.settle().await;
+        let authority = authority["id"].as_str().unwrap().to_owned();
+        let certificate = app.public(Method::GET, &format!("/ca/{authority}.crt")).await;
+        assert_eq!(certificate.status, 200);
+        assert_eq!(certificate.headers[header::CONTENT_TYPE], "application/pkix-cert");
+        Self { app, authority, authority_der: certificate.bytes }
+    }
+
+    async fn list(&self, file: &str) -> Answer {
+        self.app.public(Method::GET, &format!("/crl/{}/{file}", self.authority)).await
+    }
+
+    async fn issue(&self) -> Issued {
+        let certificate = self.app.issue("device").await;
+        let text = certificate["serial_number"].as_str().unwrap();
+        let octets: Vec<u8> =
+            (0..20).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect();
+        Issued {
+            path: format!("/zones/{{zone}}/client_certificates/{}", certificate["id"].as_str().unwrap()),
+            serial: SerialNumber::from_bytes(octets.try_into().unwrap()),
+        }
+    }
+
+    /// What OCSP says: good, revoked or unknown, by the tag in the answer.
+    async fn status(&self, serial: SerialNumber) -> &'static str {
+        let request = write_ocsp_request(&self.authority_der, &[serial], None).unwrap();
+        let answer = self.app.public(Method::POST, "/ocsp").body(request).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.headers[header::CONTENT_TYPE]),
+            (200, &"application/ocsp-response".parse().unwrap())
+        );
+        let at = find(&answer.bytes, serial.as_bytes()).expect("it is about the certificate") + 20;
+        match answer.bytes[at] {
+            0x80 => "good",
+            0xa1 => "revoked",
+            0x82 => "unknown",
+            other => panic!("{other:#x}"),
+        }
+    }
+}
+
+struct Issued {
+    path: String,
+    serial: SerialNumber,
+}
+
+impl Issued {
+    /// Which of the lists it would be on.
+    fn shard(&self) -> String {
+        format!("{}.crl", self.serial.shard())
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+#[tokio::test]
+async fn a_revocation_is_on_both_its_lists_when_it_has_settled_and_gone_when_it_is_restored() {
+    let setting = Setting::new().await;
+    let (certificate, other) = (setting.issue().await, setting.issue().await);
+    let on_lists = async || {
+        let mut found = Vec::new();
+        for file in [&certificate.shard(), "full.crl", "ca.crl"] {
+            let list = setting.list(file).await;
+            assert_eq!(list.headers[header::CONTENT_TYPE], "application/pkix-crl");
+            assert_eq!(find(&list.bytes, other.serial.as_bytes()), None);
+            found.push(find(&list.bytes, certificate.serial.as_bytes()).is_some());
+        }
+        found
+    };
+    let status = async || setting.app.get(&certificate.path).await.result()["status"].clone();
+    assert_eq!(on_lists().await, [false, false, false]);
+
+    setting.app.delete(&certificate.path).await.result();
+    assert_eq!((status().await, on_lists().await), (json!("pending_revocation"), vec![false, false, false]));
+    setting.app.settle().await;
+    assert_eq!((status().await, on_lists().await), (json!("revoked"), vec![true, true, false]));
+
+    setting.app.patch(&certificate.path).await.result();
+    assert_eq!((status().await, on_lists().await), (json!("pending_reactivation"), vec![true, true, false]));
+    setting.app.settle().await;
+    assert_eq!((status().await, on_lists().await), (json!("active"), vec![false, false, false]));
+}
+
+#[tokio::test]
+async fn ocsp_says_revoked_and_good_at_once() {
+    let setting = Setting::new().await;
+    let certificate = setting.issue().await;
+    assert_eq!(setting.status(certificate.serial).await, "good");
+    setting.app.delete(&certificate.path).await.result();
+    assert_eq!(setting.status(certificate.serial).await, "revoked");
+    setting.app.settle().await;
+    assert_eq!(setting.status(certificate.serial).await, "revoked");
+    setting.app.patch(&certificate.path).await.result();
+    assert_eq!(setting.status(certificate.serial).await, "good");
+    setting.app.settle().await;
+    assert_eq!(setting.status(certificate.serial).await, "good");
+    assert_eq!(setting.status(SerialNumber::from_random([7; 20])).await, "unknown");
+}
+
+#[tokio::test]
+async fn a_list_is_not_sent_again_while_it_is_the_same() {
+    let setting = Setting::new().await;
+    let certificate = setting.issue().await;
+    let first = setting.list("full.crl").await;
+    assert_eq!(first.headers[header::CACHE_CONTROL], "public, max-age=300");
+    assert!(first.headers.contains_key(header::EXPIRES));
+    let (tag, since) = (&first.headers[header::ETAG], &first.headers[header::LAST_MODIFIED]);
+    let again = async |name, value: &str| {
+        let path = format!("/crl/{}/full.crl", setting.authority);
+        setting.app.public(Method::GET, &path).header(name, value).await
+    };
+    for value in [tag.to_str().unwrap(), "*", &format!("\"x\", W/{}", tag.to_str().unwrap())] {
+        let answer = again("if-none-match", value).await;
+        assert_eq!((answer.status.as_u16(), answer.bytes.len()), (304, 0), "{value}");
+        assert_eq!(&answer.headers[header::ETAG], tag);
+    }
+    assert_eq!(again("if-none-match", "\"x\"").await.status, 200);
+    assert_eq!(again("if-modified-since", since.to_str().unwrap()).await.status, 304);
+    assert_eq!(again("if-modified-since", "Thu, 01 Jan 1970 00:00:00 GMT").await.status, 200);
+    assert_eq!(again("if-modified-since", "yesterday").await.status, 200);
+
+    setting.app.delete(&certificate.path).await.result();
+    setting.app.settle().await;
+    let changed = again("if-none-match", tag.to_str().unwrap()).await;
+    assert_eq!(changed.status, 200);
+    assert_ne!(&changed.headers[header::ETAG], tag);
+}
+
+#[tokio::test]
+async fn lists_are_made_again_before_they_run_out_and_only_those_that_have_to_be() {
+    let setting = Setting::new().await;
+    let certificate = setting.issue().await;
+    let tags = async || {
+        let mut tags = Vec::new();
+        for shard in 0..128 {
+            tags.push(setting.list(&format!("{shard}.crl")).await.headers[header::ETAG].clone());
+        }
+        tags
+    };
+    let before = tags().await;
+    setting.app.delete(&certificate.path).await.result();
+    setting.app.settle().await;
+    let after = tags().await;
+    let changed: Vec<_> = (0..128).filter(|shard| before[*shard] != after[*shard]).collect();
+    assert_eq!(changed, [usize::from(certificate.serial.shard())]);
+
+    setting.app.clock.advance_seconds(3 * DAY);
+    setting.app.settle().await;
+    assert_eq!(tags().await, after, "they have four days left");
+    setting.app.clock.advance_seconds(2 * DAY);
+    setting.app.settle().await;
+    let renewed = tags().await;
+    assert!((0..128).all(|shard| renewed[shard] != after[shard]));
+}
+
+#[tokio::test]
+async fn the_bundle_has_every_list_but_the_full_one() {
+    let setting = Setting::new().await;
+    let certificate = setting.issue().await;
+    setting.app.delete(&certificate.path).await.result();
+    setting.app.settle().await;
+    let bundle = setting.list("bundle.pem").await;
+    assert_eq!(bundle.status, 200);
+    let text = String::from_utf8(bundle.bytes).unwrap();
+    assert_eq!(text.matches("-----BEGIN X509 CRL-----\n").count(), 129);
+    assert_eq!(text.matches("-----END X509 CRL-----\n").count(), 129);
+    let tag = bundle.headers[header::ETAG].to_str().unwrap().to_owned();
+    let path = format!("/crl/{}/bundle.pem", setting.authority);
+    let again = async || setting.app.public(Method::GET, &path).header("if-none-match", &tag).await.status;
+    assert_eq!(again().await, 304);
+    setting.app.patch(&certificate.path).await.result();
+    setting.app.settle().await;
+    assert_eq!(again().await, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_published_is_not_found() {
+    let setting = Setting::new().await;
+    let nobody = "00000000-0000-7000-8000-000000000000";
+    for path in [
+        format!("/crl/{}/128.crl", setting.authority),
+        format!("/crl/{}/full.pem", setting.authority),
+        format!("/crl/{nobody}/0.crl"),
+        format!("/crl/{nobody}/bundle.pem"),
+        "/crl/x/0.crl".to_owned(),
+        format!("/ca/{nobody}.crt"),
+        format!("/ca/{}", setting.authority),
+        "/ca/%ff.crt".to_owned(),
+    ] {
+        let answer = setting.app.public(Method::GET, &path).await;
+        assert!(matches!(answer.status.as_u16(), 400 | 404), "{path}: {}", answer.status);
+    }
+    // The management API is not here.
+    let answer = setting.app.public(Method::GET, "/client/v4/zones").await;
+    assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn ocsp_by_get_is_cacheable_and_repeats_no_nonce() {
+    let setting = Setting::new().await;
+    let certificate = setting.issue().await;
+    let nonce = [0xee; 24];
+    let request = write_ocsp_request(&setting.authority_der, &[certificate.serial], Some(&nonce)).unwrap();
+    let text = pem_body(&request);
+    let path = format!("/ocsp/{}", text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D"));
+    let by_get = setting.app.public(Method::GET, &path).await;
+    assert_eq!(by_get.status, 200);
+    let cache = by_get.headers[header::CACHE_CONTROL].to_str().unwrap();
+    assert_eq!(cache, "max-age=3600, public, no-transform, must-revalidate");
+    for name in [header::ETAG, header::LAST_MODIFIED, header::EXPIRES] {
+        assert!(by_get.headers.contains_key(&name), "{name}");
+    }
+    assert!(find(&by_get.bytes, certificate.serial.as_bytes()).is_some());
+    assert_eq!(find(&by_get.bytes, &nonce), None);
+    let again = setting.app.public(Method::GET, &path).await;
+    assert_eq!(again.bytes, by_get.bytes, "signed once");
+
+    let by_post = setting.app.public(Method::POST, "/ocsp").body(request).await;
+    assert!(find(&by_post.bytes, &nonce).is_some());
+    assert_eq!(by_post.headers[header::CACHE_CONTROL], "no-cache");
+}
+
+/// Base64 without line ends.
+fn pem_body(der: &[u8]) -> String {
+    let pem = certgate_pki::pem_lines("X", der);
+    pem.lines().filter(|line| !line.starts_with('-')).collect()
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_malformed_and_other_authorities_are_unauthorized() {
+    let setting = Setting::new().await;
+    let failure = |answer: &Answer| {
+        assert_eq!(answer.status, 200);
+        let [0x30, 3, 0x0a, 1, code] = answer.bytes[..] else { panic!("{:x?}", answer.bytes) };
+        code
+    };
+    for body in [&b""[..], b"x", &[0x30, 0x80], &[0; 20_000]] {
+        let answer = setting.app.public(Method::POST, "/ocsp").body(body).await;
+        assert_eq!(failure(&answer), 1);
+    }
+    for path in ["/ocsp/x", "/ocsp/%ff", "/ocsp/MAA="] {
+        assert_eq!(failure(&setting.app.public(Method::GET, path).await), 1, "{path}");
+    }
+
+    // An authority of another installation.
+    let elsewhere = Setting::new().await;
+    let serial = SerialNumber::from_random([7; 20]);
+    let request = write_ocsp_request(&elsewhere.authority_der, &[serial], None).unwrap();
+    let answer = setting.app.public(Method::POST, "/ocsp").body(request).await;
+    assert_eq!(failure(&answer), 6);
+}
+
+#[tokio::test]
+async fn several_certificates_are_answered_at_once() {
+    let setting = Setting::new().await;
+    let (first, second) = (setting.issue().await, setting.issue().await);
+    setting.app.delete(&second.path).await.result();
+    let serials = [first.serial, second.serial];
+    let request = write_ocsp_request(&setting.authority_der, &serials, None).unwrap();
+    let answer = setting.app.public(Method::POST, "/ocsp").body(request).await;
+    let tags = serials.map(|serial| answer.bytes[find(&answer.bytes, serial.as_bytes()).unwrap() + 20]);
+    assert_eq!(tags, [0x80, 0xa1]);
+}
+
+#[tokio::test]
+async fn a_revocation_for_good_cannot_be_undone() {
+    let setting = Setting::new().await;
+    let certificate = setting.issue().await;
+    let revoke = |reason: Value| {
+        let body = json!({ "reason": reason }).to_string();
+        setting.app.delete(&certificate.path).body(body)
+    };
+    for (bad, pointer) in [(json!("stolen"), "/reason"), (json!(1), "/reason")] {
+        let error = revoke(bad).await.error();
+        assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 9207, Some(pointer)));
+    }
+    revoke(json!("keyCompromise")).await.result();
+    for _ in 0..2 {
+        let error = setting.app.patch(&certificate.path).await.error();
+        assert_eq!((error.status, error.code), (400, 1408), "{}", error.message);
+        setting.app.settle().await;
+    }
+    let list = setting.list("full.crl").await.bytes;
+    let at = find(&list, certificate.serial.as_bytes()).unwrap();
+    // The reason ends the entry: 20 octets of serial number, 15 of date, 11 of headers and name of the extension.
+    assert_eq!(list[at + 20 + 15 + 11..][..3], [0x0a, 1, 1]);
+
+    let held = setting.issue().await;
+    setting.app.delete(&held.path).body(json!({ "reason": "certificateHold" }).to_string()).await.result();
+    setting.app.patch(&held.path).await.result();
+}

@@ -1,0 +1,273 @@
+//! Answering OCSP requests (RFC 6960) from what is stored at that moment.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use certgate_model::{AuthorityId, SerialNumber, SignatureAlgorithm, Timestamp};
+use certgate_pki::{
+    CertId, CertStatus, IssuerId, OcspFailure, OcspRequest, OcspResponder, RESPONDER_KEY, SigningKey,
+    SingleResponse, Validity, issuer_ids, ocsp_failure, read_ocsp_request, responder_certificate,
+};
+
+use crate::authorities::{LoadedIssuer, internal};
+use crate::{Authority, Fault};
+
+/// How long an answer may be believed, in seconds. Whoever keeps one does not see a revocation before it runs out.
+pub const OCSP_VALIDITY_SECONDS: i64 = 3600;
+
+/// How long a signature is used again, in seconds: whoever gets it can keep the answer for the rest of its validity.
+const OCSP_REUSE_SECONDS: i64 = OCSP_VALIDITY_SECONDS / 4;
+
+/// How many signed answers are kept before they are forgotten all at once: about 16 MB.
+const OCSP_ANSWERS_MAX: usize = 16_384;
+
+/// Validity of a delegate's certificate, in days; it cannot be revoked.
+const RESPONDER_VALIDITY_DAYS: u32 = 30;
+
+/// A delegate's certificate is replaced when it has less than this left, in days.
+const RESPONDER_RENEWAL_DAYS: u32 = 7;
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OcspAnswer {
+    /// OCSPResponse, DER.
+    pub der: Arc<[u8]>,
+    /// Since when and until when it may be kept; `None` if it must not be: failures, and what repeats a nonce.
+    pub keep: Option<(Timestamp, Timestamp)>,
+}
+
+/// What the responder remembers. None of it has to survive.
+#[derive(Default)]
+pub(crate) struct OcspState {
+    answers: Mutex<HashMap<AnswerKey, (Timestamp, OcspAnswer)>>,
+    known: Mutex<Known>,
+    delegates: Mutex<HashMap<AuthorityId, Arc<Delegate>>>,
+}
+
+/// A certificate as it was asked about, and the epoch of its last change.
+type AnswerKey = (CertId, u64);
+
+/// The authorities by the ways to name them, as they were at some time.
+#[derive(Default)]
+struct Known {
+    read_at: Option<Timestamp>,
+    by_id: Arc<HashMap<IssuerId, AuthorityId>>,
+}
+
+struct Delegate {
+    responder: OcspResponder<'static>,
+    good_until: Timestamp,
+}
+
+impl Authority {
+    /// Answers a request. `nonce` says whether one in it is repeated: RFC 5019 lets answers to GET be kept, so they
+    /// repeat none.
+    pub async fn ocsp(&self, request: &[u8], nonce: NoncePolicy) -> Result<OcspAnswer, Fault> {
+        let request = match read_ocsp_request(request) {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::debug!(%error, "an OCSP request was refused");
+                return Ok(failure(OcspFailure::MalformedRequest));
+            }
+        };
+        // All must be of one authority: there is one signature.
+        let Some(authority) = self.issuer_of(&request).await? else {
+            return Ok(failure(OcspFailure::Unauthorized));
+        };
+        let now = self.clock.now();
+        let nonce = request.nonce.filter(|_| nonce == NoncePolicy::Repeat);
+        match (&request.cert_ids[..], &nonce) {
+            ([cert_id], None) => self.answer_kept(authority, cert_id, now).await,
+            _ => {
+                let mut statuses = Vec::new();
+                for cert_id in request.cert_ids {
+                    let (status, _) = self.certificate_status(authority, cert_id.serial()).await?;
+                    statuses.push((cert_id, status));
+                }
+                let der = self.sign_answer(authority, statuses, nonce, now).await?;
+                Ok(OcspAnswer { der, keep: None })
+            }
+        }
+    }
+
+    /// The answer about one certificate; signed once for as long as nothing changes.
+    async fn answer_kept(
+        &self,
+        authority: AuthorityId,
+        cert_id: &CertId,
+        now: Timestamp,
+    ) -> Result<OcspAnswer, Fault> {
+        // Asked every time: it says revoked from the moment the revocation was answered.
+        let (status, epoch) = self.certificate_status(authority, cert_id.serial()).await?;
+        let key = (cert_id.clone(), epoch);
+        // What was never issued has no epoch and no end of names: it is signed each time, and not remembered.
+        let remember = status != CertStatus::Unknown;
+        if remember
+            && let Some((until, answer)) = self.ocsp.answers().get(&key)
+            && now < *until
+        {
+            return Ok(answer.clone());
+        }
+        let der = self.sign_answer(authority, vec![(cert_id.clone(), status)], None, now).await?;
+        let keep = Some((now, now.plus_seconds(OCSP_VALIDITY_SECONDS)));
+        let answer = OcspAnswer { der, keep };
+        if remember {
+            let mut answers = self.ocsp.answers();
+            if answers.len() >= OCSP_ANSWERS_MAX {
+                answers.clear();
+            }
+            answers.insert(key, (now.plus_seconds(OCSP_REUSE_SECONDS), answer.clone()));
+        }
+        Ok(answer)
+    }
+
+    async fn certificate_status(
+        &self,
+        authority: AuthorityId,
+        serial: Option<SerialNumber>,
+    ) -> Result<(CertStatus, u64), Fault> {
+        let Some(serial) = serial else { return Ok((CertStatus::Unknown, 0)) };
+        let issued = self.store.issued(authority, serial, self.serials.id(serial)).await?;
+        Ok(match issued {
+            None => (CertStatus::Unknown, 0),
+            Some(issued) => match issued.revocation {
+                None => (CertStatus::Good, issued.epoch),
+                Some(revocation) => {
+                    let (at, reason) = (revocation.revoked_on, revocation.reason);
+                    (CertStatus::Revoked { at, reason }, issued.epoch)
+                }
+            },
+        })
+    }
+
+    /// The one authority that every certificate of the request names, if it is one of ours.
+    async fn issuer_of(&self, request: &OcspRequest) -> Result<Option<AuthorityId>, Fault> {
+        let mut named = request.cert_ids.iter().map(CertId::issuer);
+        let Some(Some(first)) = named.next() else { return Ok(None) };
+        let Some(authority) = self.authority_named(first).await? else { return Ok(None) };
+        for other in named {
+            let same = match other {
+                Some(other) if other == first => true,
+                // The same authority, named by another digest.
+                Some(other) => self.authority_named(other).await? == Some(authority),
+                None => false,
+            };
+            if !same {
+                return Ok(None);
+            }
+        }
+        Ok(Some(authority))
+    }
+
+    async fn authority_named(&self, id: &IssuerId) -> Result<Option<AuthorityId>, Fault> {
+        let now = self.clock.now();
+        {
+            let known = self.ocsp.known();
+            // What is not there may have come since, but nobody makes us look more than once a second.
+            let fresh = known.read_at.is_some_and(|at| (at..at.plus_seconds(1)).contains(&now));
+            match known.by_id.get(id) {
+                Some(authority) => return Ok(Some(*authority)),
+                None if fresh => return Ok(None),
+                None => {}
+            }
+        }
+        let mut by_id = HashMap::new();
+        for record in self.store.authorities().await? {
+            for name in issuer_ids(&record.certificate_der).map_err(internal)? {
+                by_id.insert(name, record.id);
+            }
+        }
+        let found = by_id.get(id).copied();
+        *self.ocsp.known() = Known { read_at: Some(now), by_id: Arc::new(by_id) };
+        Ok(found)
+    }
+
+    async fn sign_answer(
+        &self,
+        authority: AuthorityId,
+        statuses: Vec<(CertId, CertStatus)>,
+        nonce: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<Arc<[u8]>, Fault> {
+        let loaded = self.issuer_by_id(authority).await?;
+        let delegate = match loaded.issuer.signature() {
+            // Thirty times as slow to sign with as P-256.
+            SignatureAlgorithm::Sha256WithRsa => Some(self.delegate(&loaded, now).await?),
+            _ => None,
+        };
+        let signed = self.on_signer(move || {
+            let responses: Vec<_> = statuses
+                .iter()
+                .map(|(cert_id, status)| SingleResponse {
+                    cert_id,
+                    status: *status,
+                    this_update: now,
+                    next_update: now.plus_seconds(OCSP_VALIDITY_SECONDS),
+                })
+                .collect();
+            let nonce = nonce.as_deref();
+            match &delegate {
+                Some(delegate) => delegate.responder.respond(&responses, nonce, now),
+                None => OcspResponder::authority(&loaded.issuer)?.respond(&responses, nonce, now),
+            }
+        });
+        Ok(signed.await?.map_err(internal)?.into())
+    }
+
+    /// The key that answers for an authority whose own is slow. Made when it is needed, and never stored: another one is as
+    /// good.
+    async fn delegate(&self, loaded: &Arc<LoadedIssuer>, now: Timestamp) -> Result<Arc<Delegate>, Fault> {
+        let id = loaded.authority.id;
+        let current = self.ocsp.delegates().get(&id).cloned();
+        if let Some(current) = current.filter(|delegate| now < delegate.good_until) {
+            return Ok(current);
+        }
+        let mut octets = [0; 20];
+        self.random.fill(&mut octets);
+        let loaded = loaded.clone();
+        let made = self.on_signer(move || {
+            let not_before = now.cut_to_minute();
+            let not_after = not_before.plus_days(RESPONDER_VALIDITY_DAYS).min(loaded.issuer.expires_on());
+            let key = SigningKey::generate(RESPONDER_KEY).map_err(internal)?;
+            let serial = SerialNumber::from_random(octets);
+            let validity = Validity { not_before, not_after };
+            let certificate =
+                responder_certificate(&loaded.issuer, &key, serial, validity).map_err(internal)?;
+            let responder = OcspResponder::delegate(key, certificate).map_err(internal)?;
+            let good_until = not_before.plus_days(RESPONDER_VALIDITY_DAYS - RESPONDER_RENEWAL_DAYS);
+            Ok::<_, Fault>(Arc::new(Delegate { responder, good_until: good_until.min(not_after) }))
+        });
+        let made = made.await??;
+        self.ocsp.delegates().insert(id, made.clone());
+        Ok(made)
+    }
+}
+
+/// Whether a nonce in the request is repeated in the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoncePolicy {
+    /// The answer is for this request alone.
+    Repeat,
+    /// The answer is for everybody who asks the same.
+    Ignore,
+}
+
+fn failure(failure: OcspFailure) -> OcspAnswer {
+    OcspAnswer { der: ocsp_failure(failure).into(), keep: None }
+}
+
+impl OcspState {
+    // No code that can panic runs under these locks.
+
+    fn answers(&self) -> std::sync::MutexGuard<'_, HashMap<AnswerKey, (Timestamp, OcspAnswer)>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn delegates(&self) -> std::sync::MutexGuard<'_, HashMap<AuthorityId, Arc<Delegate>>> {
+        self.delegates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

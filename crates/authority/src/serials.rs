@@ -1,0 +1,98 @@
+//! Serial numbers that lead back to their certificate.
+//!
+//! An index on random serial numbers costs a tenth of an issue, because each row dirties another page of it. So the
+//! serial number is 4 random octets and the certificate's id, enciphered as one block of AES: to everybody else 20 random
+//! octets (158 bits that nobody can guess, RFC 5280 §4.1.2.2), to the owner of the key the id, which has an index that
+//! grows at its end.
+
+use std::fmt;
+
+use aws_lc_rs::cipher::{AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey};
+use certgate_model::{CertificateId, Random, SerialNumber};
+use zeroize::Zeroizing;
+
+/// Octets of the key.
+pub(crate) const SERIAL_KEY_BYTES: usize = 32;
+
+/// Random octets in front of the block; the top bits of the first are set by [`SerialNumber::from_random`].
+const RANDOM_BYTES: usize = 4;
+
+/// Makes serial numbers out of ids, and ids out of serial numbers.
+pub(crate) struct SerialCipher {
+    encrypting: EncryptingKey,
+    decrypting: DecryptingKey,
+}
+
+impl SerialCipher {
+    /// `None`: the key does not have the right length.
+    pub(crate) fn new(key: &[u8]) -> Option<Self> {
+        let unbound = || UnboundCipherKey::new(&AES_256, key).ok();
+        // One block under one key is a permutation: no mode is needed, so the one that adds nothing is used.
+        Some(Self {
+            encrypting: EncryptingKey::ecb(unbound()?).ok()?,
+            decrypting: DecryptingKey::ecb(unbound()?).ok()?,
+        })
+    }
+
+    pub(crate) fn generate_key(random: &dyn Random) -> Zeroizing<Vec<u8>> {
+        let mut key = Zeroizing::new(vec![0; SERIAL_KEY_BYTES]);
+        random.fill(&mut key);
+        key
+    }
+
+    /// The serial number for the certificate with this id.
+    pub(crate) fn serial(&self, id: CertificateId, random: &dyn Random) -> SerialNumber {
+        let mut octets = [0; 20];
+        random.fill(&mut octets[..RANDOM_BYTES]);
+        let block = &mut octets[RANDOM_BYTES..];
+        block.copy_from_slice(id.as_bytes());
+        self.encrypting.encrypt(block).expect("an id is one block of AES");
+        SerialNumber::from_random(octets)
+    }
+
+    /// The id that the serial number was made from, if it was made here.
+    pub(crate) fn id(&self, serial: SerialNumber) -> CertificateId {
+        let mut block = [0; 16];
+        block.copy_from_slice(&serial.as_bytes()[RANDOM_BYTES..]);
+        self.decrypting.decrypt(&mut block, DecryptionContext::None).expect("an id is one block of AES");
+        CertificateId::from_bytes(block)
+    }
+}
+
+impl fmt::Debug for SerialCipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SerialCipher(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting(std::sync::atomic::AtomicU8);
+    impl Random for Counting {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        }
+    }
+
+    #[test]
+    fn a_serial_number_leads_to_the_id_under_its_key_only() {
+        let random = Counting(std::sync::atomic::AtomicU8::new(0));
+        let cipher = |key: &[u8]| SerialCipher::new(key).unwrap();
+        let (ours, other) = (cipher(&[1; SERIAL_KEY_BYTES]), cipher(&[2; SERIAL_KEY_BYTES]));
+        let mut shards = std::collections::BTreeSet::new();
+        for number in 0..=255_u8 {
+            let mut octets = [0; 16];
+            octets[15] = number;
+            let id = CertificateId::from_bytes(octets);
+            let serial = ours.serial(id, &random);
+            assert_eq!(ours.id(serial), id);
+            assert_ne!(other.id(serial), id);
+            assert_eq!(serial.as_bytes()[0] & 0xc0, 0x40, "positive, and of 20 octets");
+            shards.insert(serial.shard());
+        }
+        assert!(shards.len() > 80, "ids in a row are spread over the shards: {}", shards.len());
+        assert!(SerialCipher::new(&[1; 31]).is_none());
+    }
+}

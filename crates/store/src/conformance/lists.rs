@@ -1,0 +1,113 @@
+//! The verbs of revocation lists.
+
+use certgate_model::{AuthorityRecord, CrlPart, CrlRecord, Event, Revocation, RevocationReason, Status};
+
+use super::fixtures;
+use crate::{CrlNumber, Issued, Settled, StatusChange, Store};
+
+/// Tries the verbs of revocation lists, in a zone where certificates 100 to 105 were issued and some revoked.
+pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
+    let zone = fixtures::zone(2, &fixtures::account(1)).id;
+    let far = fixtures::instant(0).plus_days(800);
+    // Every list of every authority is wanted from the start, none is there.
+    let wanted = |part| (authority.id, part);
+    let due = store.crls_due(fixtures::instant(0)).await.expect("due");
+    assert!(CrlPart::all().all(|part| due.contains(&wanted(part))));
+    assert_eq!(store.crl(authority.id, CrlPart::Full).await.expect("read"), None);
+
+    let made = |part, number, epoch| CrlRecord {
+        authority: authority.id,
+        part,
+        number,
+        epoch,
+        this_update: fixtures::instant(5_000),
+        next_update: fixtures::instant(9_000),
+        der: Some(vec![number as u8; 3]),
+    };
+    assert_eq!(store.crl_numbers(authority.id).await.expect("read"), []);
+    let renew_on = fixtures::instant(7_000);
+    for part in CrlPart::all() {
+        let content = store.crl_content(authority.id, part, 1_000).await.expect("read").expect("it exists");
+        assert_eq!((content.number_before, content.epoch), (0, store.last_epoch().await.expect("epoch")));
+        let list = made(part, 7, content.epoch);
+        assert!(store.record_crl(list.clone(), renew_on).await.expect("record"));
+        assert!(!store.record_crl(list.clone(), renew_on).await.expect("record"), "its number is not higher");
+        assert_eq!(store.crl(authority.id, part).await.expect("read"), Some(list));
+    }
+    let numbers = store.crl_numbers(authority.id).await.expect("read");
+    let expected = |part| CrlNumber { part, number: 7, this_update: fixtures::instant(5_000) };
+    assert_eq!(numbers, CrlPart::all().map(expected).collect::<Vec<_>>());
+    let of_this_one = |due: Vec<(_, CrlPart)>| -> Vec<CrlPart> {
+        due.into_iter().filter(|(id, _)| *id == authority.id).map(|(_, part)| part).collect()
+    };
+    let due_at = |at| async move { of_this_one(store.crls_due(at).await.expect("due")) };
+    assert_eq!(due_at(fixtures::instant(6_999)).await, []);
+    assert_eq!(due_at(renew_on).await.len(), 130, "they grow old");
+
+    // A revocation makes two lists old, and is on both at once.
+    let certificate = fixtures::certificate(101, zone, authority, Status::Active);
+    let current = store.certificate(zone, certificate.id).await.expect("read").expect("it exists");
+    let at = fixtures::instant(6_000);
+    let event = match current.status {
+        Status::Active => Event::Revoke(RevocationReason::KeyCompromise),
+        other => panic!("{other}"),
+    };
+    store.change_status(zone, certificate.id, event, at).await.expect("revoke");
+    let shard = CrlPart::Shard(certificate.serial.shard());
+    let mut changed = due_at(fixtures::instant(6_000)).await;
+    changed.sort();
+    assert_eq!(changed, [shard, CrlPart::Full]);
+    let revocation =
+        Revocation { serial: certificate.serial, revoked_on: at, reason: RevocationReason::KeyCompromise };
+    for part in [shard, CrlPart::Full] {
+        let content = store.crl_content(authority.id, part, 1_000).await.expect("read").expect("it exists");
+        assert!(content.revocations.contains(&revocation) && content.number_before == 7);
+        let few = store.crl_content(authority.id, part, 0).await.expect("read").expect("it exists");
+        assert_eq!(few.revocations.len(), 1, "one more than the limit");
+    }
+    let content = store.crl_content(authority.id, CrlPart::AuthorityCertificates, 9).await.expect("read");
+    assert_eq!(content.expect("it exists").revocations, []);
+
+    // What was revoked for good is not restored, and settles no earlier than its epoch allows.
+    let refused = store.change_status(zone, certificate.id, Event::Reactivate, at).await.expect("change");
+    assert_eq!(refused, Some(StatusChange::Refused));
+    let epoch = store.last_epoch().await.expect("epoch");
+    let settled = store.settle_pending(epoch - 1, 10).await.expect("settle");
+    assert_eq!(settled, Settled::default());
+    let issued = store.issued(authority.id, certificate.serial, certificate.id).await.expect("read");
+    let expected = Issued { status: Status::PendingRevocation, epoch, revocation: Some(revocation) };
+    assert_eq!(issued, Some(expected));
+    let settled = store.settle_pending(epoch, 10).await.expect("settle");
+    assert_eq!(settled, Settled { reactivated: 0, revoked: 1 });
+
+    // It leaves the lists after it has expired and been on each once more.
+    let after = certificate.expires_on.plus_seconds(1);
+    for (number, on_it) in [(8, true), (9, false)] {
+        for part in [shard, CrlPart::Full] {
+            let content =
+                store.crl_content(authority.id, part, 1_000).await.expect("read").expect("it exists");
+            assert_eq!(content.revocations.contains(&revocation), on_it, "{part:?} {number}");
+            let list = CrlRecord { this_update: after, next_update: far, ..made(part, number, epoch) };
+            assert!(store.record_crl(list, far).await.expect("record"));
+        }
+    }
+    assert_eq!(due_at(after).await.len(), 128, "all but these two grew old meanwhile");
+
+    // A list that would be too long is not there, and is not due.
+    let none = CrlRecord { der: None, ..made(CrlPart::Full, 10, epoch) };
+    assert!(store.record_crl(none.clone(), far).await.expect("record"));
+    assert_eq!(store.crl(authority.id, CrlPart::Full).await.expect("read"), Some(none));
+
+    let active = fixtures::certificate(105, zone, authority, Status::Active);
+    let issued = store.issued(authority.id, active.serial, active.id).await.expect("read").expect("issued");
+    assert_eq!((issued.status, issued.revocation), (Status::Active, None));
+    let nobodys = fixtures::authority(50, &fixtures::account(1)).id;
+    assert_eq!(store.issued(nobodys, active.serial, active.id).await.expect("read"), None);
+    let other_serial = fixtures::certificate(102, zone, authority, Status::Active).serial;
+    assert_eq!(store.issued(authority.id, other_serial, active.id).await.expect("read"), None);
+
+    let authorities = store.authorities().await.expect("list");
+    assert!(authorities.contains(authority));
+    assert_eq!(store.record_serial_key(vec![1]).await.expect("record"), Some(vec![1]));
+    assert_eq!(store.record_serial_key(vec![2]).await.expect("record"), Some(vec![1]));
+}

@@ -1,0 +1,305 @@
+//! Revocations and the lists that are published of them.
+
+use certgate_model::{
+    AuthorityId, CertificateId, CertificateRecord, CrlPart, CrlRecord, Revocation, SerialNumber, Status,
+    Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension, Row, Rows};
+
+use super::certificates::authority_number;
+use super::counters::Position;
+use super::error::corrupt;
+use super::row;
+use crate::{CrlContent, CrlNumber, Issued, StoreError};
+
+/// Puts a certificate on its authority's lists or takes it off, as its record says, and marks those lists as old.
+pub(super) fn change(
+    connection: &Connection,
+    authority: i64,
+    position: Position,
+    certificate: &CertificateRecord,
+    epoch: i64,
+) -> Result<(), StoreError> {
+    let shard = certificate.serial.shard();
+    match (certificate.revoked_on, certificate.revocation_reason) {
+        (Some(revoked_on), Some(reason)) => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+                     ON CONFLICT (authority, shard, position) DO UPDATE \
+                     SET revoked_on = excluded.revoked_on, reason = excluded.reason",
+                )?
+                .execute((
+                    authority,
+                    shard,
+                    position.0,
+                    certificate.serial.as_bytes(),
+                    revoked_on.unix_microseconds(),
+                    reason.code(),
+                    certificate.expires_on.unix_microseconds(),
+                ))?;
+        }
+        _ => {
+            connection
+                .prepare_cached(
+                    "DELETE FROM revocations WHERE authority = ?1 AND shard = ?2 AND position = ?3",
+                )?
+                .execute((authority, shard, position.0))?;
+        }
+    }
+    let mut mark = connection.prepare_cached(
+        "UPDATE crl_states SET changed_epoch = ?1 WHERE authority = ?2 AND part = ?3 AND changed_epoch < ?1",
+    )?;
+    for part in [CrlPart::Shard(shard), CrlPart::Full] {
+        mark.execute((epoch, authority, part.code()))?;
+    }
+    Ok(())
+}
+
+/// Makes the lists of a new authority wanted.
+pub(super) fn begin_lists(connection: &Connection, authority: AuthorityId) -> Result<(), StoreError> {
+    let number = authority_number(connection, authority)?
+        .ok_or_else(|| corrupt("an authority that was just stored is missing"))?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO crl_states (authority, part, changed_epoch, made_epoch, number, this_update, next_update, \
+         renew_on) VALUES (?1, ?2, 0, -1, 0, 0, 0, 0)",
+    )?;
+    for part in CrlPart::all() {
+        insert.execute((number, part.code()))?;
+    }
+    Ok(())
+}
+
+/// What became of a certificate, by its serial number and the id that it leads to.
+pub(super) fn issued(
+    connection: &Connection,
+    authority: AuthorityId,
+    serial: SerialNumber,
+    id: CertificateId,
+) -> Result<Option<Issued>, StoreError> {
+    let Some(number) = authority_number(connection, authority)? else { return Ok(None) };
+    if let Some(issued) = issued_as(connection, number, serial, id)? {
+        return Ok(Some(issued));
+    }
+    let early: Option<[u8; 16]> = connection
+        .prepare_cached("SELECT id FROM early_serials WHERE serial = ?1")?
+        .query_row((serial.as_bytes(),), |row| row.get(0))
+        .optional()?;
+    match early {
+        Some(id) => issued_as(connection, number, serial, CertificateId::from_bytes(id)),
+        None => Ok(None),
+    }
+}
+
+fn issued_as(
+    connection: &Connection,
+    authority: i64,
+    serial: SerialNumber,
+    id: CertificateId,
+) -> Result<Option<Issued>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT status, epoch, revoked_on, reason FROM certificates WHERE id = ?1 AND authority = ?2 AND serial = ?3",
+    )?;
+    let mut rows = statement.query((id.as_bytes(), authority, serial.as_bytes()))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let status = row::status(row, 0)?;
+    let revocation = match status {
+        Status::Active | Status::PendingReactivation => None,
+        Status::PendingRevocation | Status::Revoked => {
+            Some(Revocation { serial, revoked_on: row::timestamp(row, 2)?, reason: row::reason(row, 3)? })
+        }
+    };
+    let epoch = row.get::<_, Option<i64>>(1)?.unwrap_or(0).unsigned_abs();
+    Ok(Some(Issued { status, epoch, revocation }))
+}
+
+/// The epoch of the last change.
+pub(super) fn last_epoch(connection: &Connection) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT last_epoch FROM store WHERE only = 1")?;
+    let mut rows = statement.query(())?;
+    let row = rows.next()?.ok_or_else(|| corrupt("the store has no epoch"))?;
+    row::unsigned(row, 0)
+}
+
+/// The lists that a change has made old, or that are to be made again by `at`.
+pub(super) fn due(connection: &Connection, at: Timestamp) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+    // Two statements, each of which walks an index of nothing but what is due.
+    let changed = "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
+                   WHERE changed_epoch > made_epoch";
+    let aged = "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
+                WHERE renew_on <= ?1 AND changed_epoch <= made_epoch";
+    let mut due = parts(connection.prepare_cached(changed)?.query(())?)?;
+    due.extend(parts(connection.prepare_cached(aged)?.query((at.unix_microseconds(),))?)?);
+    Ok(due)
+}
+
+fn parts(mut rows: Rows<'_>) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+    let mut parts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let part = row.get(1)?;
+        let part =
+            CrlPart::from_code(part).ok_or_else(|| corrupt(format!("no list has the number {part}")))?;
+        parts.push((AuthorityId::from_bytes(row.get(0)?), part));
+    }
+    Ok(parts)
+}
+
+/// What has to be on a list. Certificates that had expired when the list before was made have been on one since
+/// (RFC 5280 §3.3), and are left out.
+pub(super) fn content(
+    connection: &Connection,
+    authority: AuthorityId,
+    part: CrlPart,
+    limit: u32,
+) -> Result<Option<CrlContent>, StoreError> {
+    let Some(number) = authority_number(connection, authority)? else { return Ok(None) };
+    let state: Option<(i64, i64)> = connection
+        .prepare_cached("SELECT number, this_update FROM crl_states WHERE authority = ?1 AND part = ?2")?
+        .query_row((number, part.code()), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((number_before, before)) = state else { return Ok(None) };
+    let shards = match part {
+        CrlPart::Shard(shard) => Some((shard, shard)),
+        CrlPart::Full => Some((0, u8::MAX)),
+        CrlPart::AuthorityCertificates => None,
+    };
+    let mut revocations = Vec::new();
+    if let Some((first, last)) = shards {
+        let mut statement = connection.prepare_cached(
+            "SELECT serial, revoked_on, reason FROM revocations \
+             WHERE authority = ?1 AND shard BETWEEN ?2 AND ?3 AND expires_on >= ?4 ORDER BY shard, position LIMIT ?5",
+        )?;
+        let mut rows = statement.query((number, first, last, before, i64::from(limit) + 1))?;
+        while let Some(row) = rows.next()? {
+            revocations.push(Revocation {
+                serial: SerialNumber::from_bytes(row.get(0)?),
+                revoked_on: row::timestamp(row, 1)?,
+                reason: row::reason(row, 2)?,
+            });
+        }
+    }
+    let epoch = last_epoch(connection)?;
+    Ok(Some(CrlContent { epoch, number_before: number_before.unsigned_abs(), revocations }))
+}
+
+/// Stores a list, unless one with a number as high is there.
+pub(super) fn record(
+    connection: &Connection,
+    crl: &CrlRecord,
+    renew_on: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(authority) = authority_number(connection, crl.authority)? else { return Ok(false) };
+    let part = crl.part.code();
+    let before: Option<i64> = connection
+        .prepare_cached(
+            "SELECT this_update FROM crl_states WHERE authority = ?1 AND part = ?2 AND number < ?3",
+        )?
+        .query_row((authority, part, row::offset(crl.number)), |row| row.get(0))
+        .optional()?;
+    let Some(before) = before else { return Ok(false) };
+    connection
+        .prepare_cached(
+            "UPDATE crl_states SET made_epoch = ?1, number = ?2, this_update = ?3, next_update = ?4, renew_on = ?5 \
+             WHERE authority = ?6 AND part = ?7",
+        )?
+        .execute((
+            row::offset(crl.epoch),
+            row::offset(crl.number),
+            crl.this_update.unix_microseconds(),
+            crl.next_update.unix_microseconds(),
+            renew_on.unix_microseconds(),
+            authority,
+            part,
+        ))?;
+    match &crl.der {
+        Some(der) => connection
+            .prepare_cached(
+                "INSERT INTO crls (authority, part, der) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (authority, part) DO UPDATE SET der = excluded.der",
+            )?
+            .execute((authority, part, der))?,
+        None => connection
+            .prepare_cached("DELETE FROM crls WHERE authority = ?1 AND part = ?2")?
+            .execute((authority, part))?,
+    };
+    if let CrlPart::Shard(shard) = crl.part {
+        // Expired when the lists before were made, so that it has been on each of them since, and on this one not.
+        connection
+            .prepare_cached(
+                "DELETE FROM revocations WHERE authority = ?1 AND shard = ?2 AND expires_on < ?3 AND expires_on < \
+                 (SELECT this_update FROM crl_states WHERE authority = ?1 AND part = ?4)",
+            )?
+            .execute((authority, shard, before, CrlPart::Full.code()))?;
+    }
+    Ok(true)
+}
+
+/// The numbers of the lists that were published last.
+pub(super) fn numbers(connection: &Connection, authority: AuthorityId) -> Result<Vec<CrlNumber>, StoreError> {
+    let Some(authority) = authority_number(connection, authority)? else { return Ok(Vec::new()) };
+    let mut statement = connection.prepare_cached(
+        "SELECT part, number, this_update FROM crl_states WHERE authority = ?1 AND made_epoch >= 0 ORDER BY part",
+    )?;
+    let mut rows = statement.query((authority,))?;
+    let mut numbers = Vec::new();
+    while let Some(row) = rows.next()? {
+        numbers.push(CrlNumber {
+            part: part(row, 0)?,
+            number: row::unsigned(row, 1)?,
+            this_update: row::timestamp(row, 2)?,
+        });
+    }
+    Ok(numbers)
+}
+
+fn part(row: &Row<'_>, column: usize) -> Result<CrlPart, StoreError> {
+    let code = row.get(column)?;
+    CrlPart::from_code(code).ok_or_else(|| corrupt(format!("no list has the number {code}")))
+}
+
+/// A list as it was published last.
+pub(super) fn crl(
+    connection: &Connection,
+    authority: AuthorityId,
+    part: CrlPart,
+) -> Result<Option<CrlRecord>, StoreError> {
+    let Some(number) = authority_number(connection, authority)? else { return Ok(None) };
+    let mut statement = connection.prepare_cached(
+        "SELECT crl_states.number, made_epoch, this_update, next_update, der FROM crl_states \
+         LEFT JOIN crls ON crls.authority = crl_states.authority AND crls.part = crl_states.part \
+         WHERE crl_states.authority = ?1 AND crl_states.part = ?2 AND made_epoch >= 0",
+    )?;
+    let mut rows = statement.query((number, part.code()))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(CrlRecord {
+        authority,
+        part,
+        number: row::unsigned(row, 0)?,
+        epoch: row::unsigned(row, 1)?,
+        this_update: row::timestamp(row, 2)?,
+        next_update: row::timestamp(row, 3)?,
+        der: row.get(4)?,
+    }))
+}
+
+/// Makes a sealed key that of serial numbers, unless there is one; the one in force.
+pub(super) fn record_serial_key(
+    connection: &Connection,
+    sealed: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let current: Option<Option<Vec<u8>>> = connection
+        .prepare_cached("SELECT sealed_serial_key FROM installation WHERE only = 1")?
+        .query_row((), |row| row.get(0))
+        .optional()?;
+    match current {
+        None => Ok(None),
+        Some(Some(current)) => Ok(Some(current)),
+        Some(None) => {
+            connection
+                .prepare_cached("UPDATE installation SET sealed_serial_key = ?1 WHERE only = 1")?
+                .execute((sealed,))?;
+            Ok(Some(sealed.to_vec()))
+        }
+    }
+}
