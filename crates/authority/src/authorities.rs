@@ -110,6 +110,12 @@ impl Authority {
         Ok(loaded)
     }
 
+    /// To be called when there is one more authority: its lists are to be published, and OCSP requests may name it.
+    fn authority_added(&self) {
+        self.ocsp.look_again();
+        self.pending.notify_one();
+    }
+
     fn loaded_by_id(&self, id: AuthorityId) -> Option<Arc<LoadedIssuer>> {
         self.issuers_by_id.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
@@ -151,8 +157,7 @@ impl Authority {
             expires_on,
         };
         let recorded = self.store.record_managed_authority(record).await?;
-        // Its lists are to be published.
-        self.pending.notify_one();
+        self.authority_added();
         tracing::info!(
             authority = %id, %account, %algorithm, public_url,
             "managed authority made; its certificates name this address for good"

@@ -257,6 +257,11 @@ fn failure(failure: OcspFailure) -> OcspAnswer {
 }
 
 impl OcspState {
+    /// There may be an authority that was not there when the authorities were last read.
+    pub(crate) fn look_again(&self) {
+        self.known().read_at = None;
+    }
+
     // No code that can panic runs under these locks.
 
     fn answers(&self) -> std::sync::MutexGuard<'_, HashMap<AnswerKey, (Timestamp, OcspAnswer)>> {

@@ -10,9 +10,11 @@ use super::tally::Tally;
 use super::{Outcome, Session, Workspace, lines};
 
 /// What the tests call beside the environments' Python packages.
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 6] = [
     Program { name: "openssl", probe: &["version"], package: "openssl" },
     Program { name: "curl", probe: &["--version"], package: "curl" },
+    Program { name: "nginx", probe: &["-v"], package: "nginx-light" },
+    Program { name: "haproxy", probe: &["-v"], package: "haproxy" },
     Program { name: "python3", probe: &["--version"], package: "python3" },
     Program { name: "python3", probe: &["-c", "import venv, ensurepip"], package: "python3-venv" },
 ];

@@ -38,7 +38,9 @@ pub(crate) async fn crl(
         return bundle(api, authority, &headers).await;
     }
     let part = part_of(&file).ok_or(NotPublished::NoSuchFile)?;
-    let list = api.store.crl(authority, part).await?.ok_or(NotPublished::NoSuchFile)?;
+    let Some(list) = api.store.crl(authority, part).await? else {
+        return Err(why_missing(&api, authority).await?);
+    };
     let now = api.clock.now();
     let kept = Kept {
         tag: format!("\"{}\"", list.number),
@@ -51,6 +53,14 @@ pub(crate) async fn crl(
     }
     let CrlRecord { der: Some(der), .. } = list else { return Err(NotPublished::TooLong) };
     Ok(kept.answer(CRL_TYPE, Body::from(der)))
+}
+
+/// The lists of an authority come moments after it.
+async fn why_missing(api: &Api, authority: AuthorityId) -> Result<NotPublished, NotPublished> {
+    Ok(match api.store.authority(authority).await? {
+        Some(_) => NotPublished::NotYet,
+        None => NotPublished::NoSuchFile,
+    })
 }
 
 fn part_of(file: &str) -> Option<CrlPart> {
@@ -72,7 +82,7 @@ async fn bundle(api: Api, authority: AuthorityId, headers: &HeaderMap) -> Result
     let published = |part: &CrlPart| states.iter().any(|state| state.part == *part);
     // Without all of them proxies trust nobody: better to be asked again than to hand out a part.
     if !parts.iter().all(published) {
-        return Err(NotPublished::NoSuchFile);
+        return Err(why_missing(&api, authority).await?);
     }
     let numbers: Vec<u8> = states.iter().flat_map(|state| state.number.to_be_bytes()).collect();
     let now = api.clock.now();
@@ -265,6 +275,7 @@ fn set(response: &mut Response, name: HeaderName, value: &str) {
 /// Why there is nothing to hand out. The readers are programs and people with curl: the text is plain.
 pub(crate) enum NotPublished {
     NoSuchFile,
+    NotYet,
     TooLong,
     Trouble(ApiError),
 }
@@ -282,6 +293,10 @@ impl IntoResponse for NotPublished {
                 let text = "There is no such file. Lists: /crl/<authority id>/0.crl to 127.crl, ca.crl, full.crl, \
                             bundle.pem; certificates: /ca/<authority id>.crt\n";
                 (StatusCode::NOT_FOUND, text).into_response()
+            }
+            Self::NotYet => {
+                let text = "The list is being made: ask again in a moment\n";
+                (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], text).into_response()
             }
             Self::TooLong => {
                 let text = "Too many certificates are revoked for one list: use bundle.pem or the shards\n";

@@ -197,6 +197,25 @@ async fn the_bundle_has_every_list_but_the_full_one() {
 }
 
 #[tokio::test]
+async fn the_lists_of_a_new_authority_are_asked_for_again() {
+    let app = TestApp::new().await;
+    let authority = app.get("/certgate/v1/accounts/{account}/managed_authority").await.result();
+    let path = |file| format!("/crl/{}/{file}", authority["id"].as_str().unwrap());
+    let files = ["0.crl", "ca.crl", "full.crl", "bundle.pem"];
+    for file in files {
+        let early = app.public(Method::GET, &path(file)).await;
+        assert_eq!(
+            (early.status.as_u16(), &early.headers[header::RETRY_AFTER]),
+            (503, &"1".parse().unwrap())
+        );
+    }
+    app.settle().await;
+    for file in files {
+        assert_eq!(app.public(Method::GET, &path(file)).await.status, 200, "{file}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_published_is_not_found() {
     let setting = Setting::new().await;
     let nobody = "00000000-0000-7000-8000-000000000000";

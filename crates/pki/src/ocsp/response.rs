@@ -184,7 +184,7 @@ const RESPONSE_BYTES: usize = 256;
 /// SingleResponse ::= SEQUENCE { certID, certStatus, thisUpdate, nextUpdate [0] OPTIONAL }
 fn write_single(out: &mut Vec<u8>, response: SingleResponse<'_>) {
     tlv::write_with(out, tag::SEQUENCE, |out| {
-        out.extend_from_slice(&response.cert_id.der());
+        out.extend_from_slice(response.cert_id.der());
         match response.status {
             CertStatus::Good => tlv::write(out, tag::CONTEXT_0, &[]),
             CertStatus::Unknown => tlv::write(out, tag::CONTEXT_2, &[]),
