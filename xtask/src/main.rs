@@ -1,6 +1,7 @@
-//! Development tasks: `cargo xtask test` and `cargo xtask bench`.
+//! Development tasks: `cargo xtask test`, `cargo xtask bench` and `cargo xtask docs`.
 
 mod bench;
+mod docs;
 mod test;
 
 use std::process::ExitCode;
@@ -16,6 +17,8 @@ enum Task {
     /// Installs what they need where it may. What cannot be run is said and counted as skipped; with
     /// CERTGATE_TEST_REQUIRE_ALL=1 as failed.
     Test,
+    /// Write the documents that come from the code: docs/errors.md
+    Docs,
     /// Measure the release build on this machine and print a table
     Bench(bench::Arguments),
 }
@@ -23,6 +26,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test => test::run(),
+        Task::Docs => docs::write(),
         Task::Bench(arguments) => bench::run(arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -1,51 +1,238 @@
-//! The numbers in `errors[].code`. Those below 1420 and from 6003 on are Cloudflare's where its documentation or recorded
-//! answers name one; 1420 to 1449 say what is wrong with a request for a certificate.
+//! The numbers in `errors[].code`: the one table, from which docs/errors.md is written.
+//!
+//! Those below 1420 and from 6003 on are Cloudflare's where its documentation or recorded answers name one; 1420 to 1449
+//! say what is wrong with a request for a certificate.
 
-pub(crate) const RATE_LIMITED: u32 = 971;
-pub(crate) const INVALID_API_TOKEN: u32 = 1000;
-pub(crate) const TOKEN_NOT_FOUND: u32 = 1003;
-pub(crate) const TOKEN_EXCEEDS_OWN: u32 = 1004;
-pub(crate) const ZONE_EXISTS: u32 = 1061;
-pub(crate) const ACCOUNT_EXISTS: u32 = 1062;
-pub(crate) const ZONE_IN_USE: u32 = 1063;
-pub(crate) const ACCOUNT_IN_USE: u32 = 1064;
-pub(crate) const NAME_INVALID: u32 = 1065;
-pub(crate) const ALREADY_REVOKED: u32 = 1407;
-pub(crate) const REVOKED_FOR_GOOD: u32 = 1408;
-pub(crate) const CERTIFICATE_NOT_FOUND: u32 = 1415;
-pub(crate) const CSR_NO_PEM: u32 = 1420;
-pub(crate) const CSR_SEVERAL_PEM_BLOCKS: u32 = 1421;
-pub(crate) const CSR_PRIVATE_KEY: u32 = 1422;
-pub(crate) const CSR_WRONG_LABEL: u32 = 1423;
-pub(crate) const CSR_BAD_BASE64: u32 = 1424;
-pub(crate) const CSR_MALFORMED: u32 = 1425;
-pub(crate) const CSR_TRAILING_BYTES: u32 = 1426;
-pub(crate) const CSR_SIGNATURE_INVALID: u32 = 1427;
-pub(crate) const CSR_SIGNATURE_ALGORITHM: u32 = 1428;
-pub(crate) const CSR_RSA_MODULUS: u32 = 1429;
-pub(crate) const CSR_RSA_EXPONENT: u32 = 1430;
-pub(crate) const CSR_CURVE: u32 = 1431;
-pub(crate) const CSR_KEY: u32 = 1432;
-pub(crate) const CSR_TOO_LARGE: u32 = 1433;
-pub(crate) const CSR_SUBJECT: u32 = 1434;
-pub(crate) const CSR_POINT_COMPRESSED: u32 = 1435;
-pub(crate) const CSR_KEY_INVALID: u32 = 1436;
-pub(crate) const VALIDITY: u32 = 1440;
-pub(crate) const OUTLIVES_AUTHORITY: u32 = 1441;
-pub(crate) const QUOTA_REACHED: u32 = 1445;
-pub(crate) const INVALID_HEADERS: u32 = 6003;
-pub(crate) const MALFORMED_JSON: u32 = 6007;
-pub(crate) const BODY_INCOMPLETE: u32 = 6008;
-pub(crate) const AUTHORIZATION_FORMAT: u32 = 6111;
-pub(crate) const NO_ROUTE: u32 = 7003;
-pub(crate) const MISSING_CREDENTIALS: u32 = 9106;
-pub(crate) const UNKNOWN_KEY: u32 = 9103;
-pub(crate) const ACCESS: u32 = 9109;
-pub(crate) const INVALID_MEMBER: u32 = 9207;
-pub(crate) const INVALID_PARAMETER: u32 = 9208;
-pub(crate) const TOKEN_VALID: u32 = 10000;
-pub(crate) const METHOD: u32 = 10405;
-pub(crate) const TIMEOUT: u32 = 10408;
-pub(crate) const BODY_TOO_LARGE: u32 = 10413;
-pub(crate) const INTERNAL: u32 = 10500;
-pub(crate) const UNAVAILABLE: u32 = 10503;
+/// A code as the error reference shows it.
+pub(crate) struct Entry {
+    pub(crate) number: u32,
+    /// The HTTP statuses that it comes with; no answer has it with another, which debug builds assert.
+    pub(crate) statuses: &'static [u16],
+    /// When it comes. Half a sentence in Markdown, as is the next.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the document"))]
+    pub(crate) when: &'static str,
+    /// What to do about it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the document"))]
+    pub(crate) remedy: &'static str,
+}
+
+/// Makes a constant and an [`Entry`] of each row: no code without its text.
+macro_rules! codes {
+    ($($name:ident = $number:literal [$($status:literal),+] $when:literal => $remedy:literal;)+) => {
+        $(#[doc = $when] pub(crate) const $name: u32 = $number;)+
+
+        /// Every code, in ascending order.
+        pub(crate) const ALL: &[Entry] = &[
+            $(Entry { number: $number, statuses: &[$($status),+], when: $when, remedy: $remedy },)+
+        ];
+    };
+}
+
+codes! {
+    RATE_LIMITED = 971 [429]
+        "more requests came with the token than the server allows it in a minute"
+        => "wait as many seconds as `retry-after` says";
+    INVALID_API_TOKEN = 1000 [401]
+        "`/user/tokens/verify` was asked with a token that is unknown, expired or disabled, or from an address that it does not allow"
+        => "use another token";
+    TOKEN_NOT_FOUND = 1003 [404]
+        "the caller has no token with this id"
+        => "list the tokens: `GET /user/tokens`";
+    TOKEN_EXCEEDS_OWN = 1004 [403]
+        "the token that is made, changed, rolled or deleted may do more than the one of the request"
+        => "use a token that may do at least as much";
+    ZONE_EXISTS = 1061 [400]
+        "a zone has this name already"
+        => "choose another name, or use the zone that is there: `GET /zones?name=…`";
+    ACCOUNT_EXISTS = 1062 [400]
+        "an account has this name already"
+        => "choose another name, or use the account that is there: `GET /accounts?name=…`";
+    ZONE_IN_USE = 1063 [400]
+        "the zone that is to be deleted has certificates that are not revoked"
+        => "revoke them first";
+    ACCOUNT_IN_USE = 1064 [400]
+        "the account that is to be deleted has zones"
+        => "delete them first";
+    NAME_INVALID = 1065 [400]
+        "the name of the zone or account is not a good one"
+        => "the message says which names are";
+    ALREADY_REVOKED = 1407 [400]
+        "the certificate that is to be revoked is revoked"
+        => "nothing; PATCH restores it";
+    REVOKED_FOR_GOOD = 1408 [400]
+        "the certificate that is to be restored was revoked for a reason that cannot be undone (RFC 5280 §5.3.1)"
+        => "issue another one";
+    CERTIFICATE_NOT_FOUND = 1415 [404]
+        "the zone has no client certificate with this id"
+        => "check the id and the zone";
+    CSR_NO_PEM = 1420 [400]
+        "`csr` has no PEM block"
+        => "send the whole text that `openssl req -new` writes";
+    CSR_SEVERAL_PEM_BLOCKS = 1421 [400]
+        "`csr` has more than one PEM block"
+        => "send one request per call";
+    CSR_PRIVATE_KEY = 1422 [400]
+        "`csr` is a private key"
+        => "keep the key, send the request that is made with it, and consider a new key";
+    CSR_WRONG_LABEL = 1423 [400]
+        "the PEM block is something other than a certificate request"
+        => "send the block that begins with `BEGIN CERTIFICATE REQUEST`";
+    CSR_BAD_BASE64 = 1424 [400]
+        "what is between the BEGIN and the END line is not base64"
+        => "send the file as it is, without changes to its lines";
+    CSR_MALFORMED = 1425 [400]
+        "the request is not well-formed DER (RFC 2986)"
+        => "make it again; the message says what could not be read";
+    CSR_TRAILING_BYTES = 1426 [400]
+        "something follows the request"
+        => "remove it";
+    CSR_SIGNATURE_INVALID = 1427 [400]
+        "the request's signature does not verify under its own key"
+        => "make the request again, with the key that it is for";
+    CSR_SIGNATURE_ALGORITHM = 1428 [400]
+        "the request is signed with an algorithm that is not accepted"
+        => "sign it with SHA-256 or better";
+    CSR_RSA_MODULUS = 1429 [400]
+        "the RSA key is shorter or longer than is accepted"
+        => "use 2048 to 8192 bits";
+    CSR_RSA_EXPONENT = 1430 [400]
+        "the public exponent of the RSA key is not a good one"
+        => "use 65537, as every tool does by default";
+    CSR_CURVE = 1431 [400]
+        "the key is on a curve that is not accepted"
+        => "use P-256, P-384 or P-521";
+    CSR_KEY = 1432 [400]
+        "the key is of a kind that is not accepted"
+        => "use RSA, ECDSA or Ed25519";
+    CSR_TOO_LARGE = 1433 [400]
+        "`csr` is larger than is accepted"
+        => "leave out what is not needed; 16 KiB is enough for any key";
+    CSR_SUBJECT = 1434 [400]
+        "the request's subject cannot be read"
+        => "make it again with a plain subject, such as `-subj /CN=device-1`";
+    CSR_POINT_COMPRESSED = 1435 [400]
+        "the public key is written as a compressed point"
+        => "write it uncompressed: `-pkeyopt ec_point_format:uncompressed` where your tool has it";
+    CSR_KEY_INVALID = 1436 [400]
+        "the public key is not a possible one, for example no point of its curve"
+        => "make a new key";
+    VALIDITY = 1440 [400]
+        "`validity_days` is below 1 or over the server's maximum"
+        => "choose a number within the bounds that the message names";
+    OUTLIVES_AUTHORITY = 1441 [400]
+        "the certificate would be valid longer than the authority that signs it"
+        => "choose a shorter validity";
+    QUOTA_REACHED = 1445 [403]
+        "the zone has as many certificates as the server's quota allows"
+        => "raise the quota in the server's configuration";
+    INVALID_HEADERS = 6003 [400]
+        "a header is malformed; `error_chain` says which"
+        => "see the code in `error_chain`";
+    MALFORMED_JSON = 6007 [400]
+        "the body is not JSON"
+        => "send JSON in UTF-8";
+    BODY_INCOMPLETE = 6008 [400]
+        "the connection ended before the body did"
+        => "send the request again";
+    AUTHORIZATION_FORMAT = 6111 [400]
+        "in `error_chain` of 6003: the Authorization header has not the form `Bearer <token>`"
+        => "send `Authorization: Bearer <token>`";
+    NO_ROUTE = 7003 [404]
+        "there is nothing at this path, or an id in it has not the form of one"
+        => "check the path; ids of zones and accounts are 32 hexadecimal digits";
+    UNKNOWN_KEY = 9103 [403]
+        "X-Auth-Email and X-Auth-Key are not known"
+        => "use an API token";
+    MISSING_CREDENTIALS = 9106 [400]
+        "the request has no credentials"
+        => "send `Authorization: Bearer <token>`";
+    ACCESS = 9109 [403]
+        "the token is unknown, expired, disabled, or does not allow this address; or it lacks the permission; or what the path names is not there: the answer is the same"
+        => "use a token whose policies name the permission and the zone or account";
+    INVALID_MEMBER = 9207 [400]
+        "a member of the body is missing, of the wrong type or out of bounds"
+        => "`source.pointer` says which, the message what it must be";
+    INVALID_PARAMETER = 9208 [400]
+        "a query parameter is out of bounds"
+        => "`source.pointer` says which, the message what it must be";
+    TOKEN_VALID = 10000 [200]
+        "no error: in `messages` of `/user/tokens/verify`, the token is valid"
+        => "nothing";
+    METHOD = 10405 [405]
+        "the path has no such method"
+        => "the `allow` header names those it has";
+    TIMEOUT = 10408 [408]
+        "the request took longer than the server gives it"
+        => "send it again";
+    BODY_TOO_LARGE = 10413 [413]
+        "the body is larger than is accepted"
+        => "send less; 64 KiB is enough for every request";
+    INTERNAL = 10500 [500]
+        "the server failed"
+        => "look for the answer's `certgate-request-id` in the server's log";
+    UNAVAILABLE = 10503 [503]
+        "the server cannot answer for the moment, for example because its disk is full or its queue is"
+        => "wait as many seconds as `retry-after` says; the server's log has the cause";
+}
+
+/// Whether an answer with this status may have this code.
+pub(crate) fn comes_with(code: u32, status: u16) -> bool {
+    ALL.iter().any(|entry| entry.number == code && entry.statuses.contains(&status))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+
+    const HEAD: &str = "\
+# Error codes
+
+Written from `crates/api/src/code.rs` by `cargo xtask docs`; a test fails where the two differ.
+
+A failed answer is `{\"success\":false,\"errors\":[{\"code\":…,\"message\":…}],\"messages\":[],\"result\":null}`. The message says what is
+wrong with which value. `source.pointer`, where there is one, names the input: a JSON pointer into the body, or a query
+parameter. The header `certgate-request-id` finds the request in the server's log.
+
+Clients that retry do so after 408, 429 and 5xx. All else would fail again in the same way.
+
+| code | status | when | what to do |
+|---|---|---|---|
+";
+
+    fn document() -> String {
+        let mut document = HEAD.to_owned();
+        for Entry { number, statuses, when, remedy } in ALL {
+            let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
+            let statuses = statuses.join(", ");
+            writeln!(document, "| {number} | {statuses} | {when} | {remedy} |").unwrap();
+        }
+        document
+    }
+
+    #[test]
+    fn the_error_reference_is_what_the_table_says() {
+        let wanted = document();
+        if std::env::var_os("CERTGATE_WRITE_DOCS").is_some_and(|value| value == "1") {
+            std::fs::write(DOCUMENT, &wanted).unwrap();
+        }
+        let found = std::fs::read_to_string(DOCUMENT).unwrap();
+        assert!(found == wanted, "docs/errors.md is not what code.rs says; write it with: cargo xtask docs");
+    }
+
+    #[test]
+    fn codes_ascend_and_have_their_texts() {
+        assert!(ALL.is_sorted_by(|one, next| one.number < next.number), "a code twice, or out of order");
+        for Entry { number, when, remedy, .. } in ALL {
+            for text in [when, remedy] {
+                assert!(
+                    !text.is_empty() && !text.contains(['|', '\n']),
+                    "{number}: {text:?} is no cell of a table"
+                );
+            }
+        }
+    }
+}

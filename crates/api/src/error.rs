@@ -133,6 +133,12 @@ pub(crate) struct InsideMessage(pub(crate) String);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        debug_assert!(
+            code::comes_with(self.code, self.status.as_u16()),
+            "{} with status {} is not in the table of codes",
+            self.code,
+            self.status
+        );
         let item = ErrorItem {
             code: self.code,
             message: &self.message,

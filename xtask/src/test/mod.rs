@@ -3,6 +3,7 @@
 mod programs;
 mod python;
 mod tally;
+mod typescript;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub fn run() -> Result<ExitCode> {
     // Without the program there is nothing to test from outside, and the failure is counted already.
     if built {
         python::suites(&workspace, &mut session)?;
+        typescript::suite(&workspace, &mut session)?;
     }
 
     println!("\n{}", session.tally);

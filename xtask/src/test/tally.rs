@@ -44,6 +44,18 @@ impl Tally {
         (tally != Self::default()).then_some(tally)
     }
 
+    /// From one of the last lines of `node --test` in the form of TAP: `# pass 3`, `# fail 1`, `# cancelled 0`, `# skipped 0`.
+    pub fn from_node(line: &str) -> Option<Self> {
+        let (what, number) = line.strip_prefix("# ")?.split_once(' ')?;
+        let number = number.parse().ok()?;
+        match what {
+            "pass" => Some(Self { passed: number, ..Self::default() }),
+            "fail" | "cancelled" => Some(Self { failed: number, ..Self::default() }),
+            "skipped" | "todo" => Some(Self { skipped: number, ..Self::default() }),
+            _ => None,
+        }
+    }
+
     fn from_counts<'a>(counts: impl Iterator<Item = &'a str>) -> Self {
         let mut tally = Self::default();
         for count in counts {
@@ -103,6 +115,19 @@ mod tests {
         assert_eq!(Tally::from_pytest("no tests ran in 0.01s"), None);
         assert_eq!(Tally::from_pytest("found 3 passed in the log"), None);
         assert_eq!(Tally::from_pytest(""), None);
+    }
+
+    #[test]
+    fn summaries_of_node_are_read() {
+        let mut sum = Tally::default();
+        for line in
+            ["# tests 9", "# suites 0", "# pass 5", "# fail 1", "# cancelled 1", "# skipped 2", "# todo 0"]
+        {
+            sum += Tally::from_node(line).unwrap_or_default();
+        }
+        assert_eq!(Some(sum), tally(5, 2, 2));
+        assert_eq!(Tally::from_node("# pass the salt"), None);
+        assert_eq!(Tally::from_node("ok 1 - # pass 3"), None);
     }
 
     #[test]

@@ -135,8 +135,6 @@ pub(crate) struct Account<'a> {
 #[derive(Serialize, ToSchema)]
 struct AccountSettings {
     enforce_twofactor: bool,
-    #[schema(value_type = Option<String>)]
-    abuse_contact_email: (),
 }
 
 impl<'a> From<&'a AccountRecord> for Account<'a> {
@@ -145,7 +143,7 @@ impl<'a> From<&'a AccountRecord> for Account<'a> {
             id: account.id.to_string(),
             name: &account.name,
             kind: "standard",
-            settings: AccountSettings { enforce_twofactor: false, abuse_contact_email: () },
+            settings: AccountSettings { enforce_twofactor: false },
             created_on: Instant(account.created_on),
             authority_algorithm: account.authority_algorithm.name(),
         }

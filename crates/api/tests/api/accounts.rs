@@ -17,7 +17,6 @@ async fn accounts_are_made_listed_read_and_deleted() {
       "id": "[id]",
       "name": "Second",
       "settings": {
-        "abuse_contact_email": null,
         "enforce_twofactor": false
       },
       "type": "standard"
