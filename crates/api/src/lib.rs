@@ -11,11 +11,13 @@ mod extract;
 mod middleware;
 mod openapi;
 mod query;
+mod request_metrics;
 mod router;
 mod routes;
 mod wire;
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,9 +33,27 @@ pub use router::{management, responder};
 #[derive(Debug, Clone, Copy)]
 pub struct PeerAddress(pub IpAddr);
 
-/// What the handlers work with.
+/// What the handlers work with. One reference to all of it, since every request copies it several times.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api(Arc<ApiParts>);
+
+impl Api {
+    /// From its parts.
+    pub fn new(parts: ApiParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Api {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0
+    }
+}
+
+/// What an [`Api`] is made of.
+pub struct ApiParts {
     /// Every write, and every decision on who may do what.
     pub authority: Arc<Authority>,
     /// The reading half of the store.

@@ -9,8 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
+use crate::middleware::Around;
 use crate::routes::{accounts, client_certificates, operations, publication, tokens, user, zones};
-use crate::{Api, code, middleware};
+use crate::{Api, code};
 
 /// The management API.
 pub fn management(api: Api) -> Router {
@@ -22,7 +23,7 @@ pub fn management(api: Api) -> Router {
         .route("/metrics", get(operations::metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
-    middleware::around(router, &api).with_state(api)
+    router.layer(Around::new(&api)).with_state(api)
 }
 
 /// The public responder. Clients without credentials reach it over plain HTTP.
@@ -36,7 +37,7 @@ pub fn responder(api: Api) -> Router {
         .route("/healthz", get(operations::healthz))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
-    middleware::around(router, &api).with_state(api)
+    router.layer(Around::new(&api)).with_state(api)
 }
 
 /// The OpenAPI document of the routes, without what they have in common.

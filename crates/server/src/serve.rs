@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use certgate_api::Api;
+use certgate_api::{Api, ApiParts};
 use certgate_authority::{FirstNames, Initialised};
 use certgate_store::Store;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -68,7 +68,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!("{error:#}; `certgate cert list` and the like need --api until this is mended");
     }
 
-    let api = Api {
+    let api = Api::new(ApiParts {
         authority: authority.clone(),
         store: authority.reads(),
         clock: Arc::new(SystemClock),
@@ -78,7 +78,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             move || metrics.render()
         }),
         request_timeout: config.request_timeout,
-    };
+    });
     let limits = Limits { connections: config.connections_max.get(), idle_timeout: config.request_timeout };
     let mut settling = tokio::spawn(async move { authority.settle_forever().await });
     let upkeep = tokio::spawn(async move {

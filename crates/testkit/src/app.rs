@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use certgate_api::{Api, PeerAddress};
+use certgate_api::{Api, ApiParts, PeerAddress};
 use certgate_authority::{Authority, FirstInstallation, FirstNames, MasterKey, Settings};
 use certgate_model::KeyAlgorithm;
 use certgate_store::{SqliteOptions, SqliteStore, Store};
@@ -74,14 +74,14 @@ impl TestApp {
         let open =
             Authority::open(store.clone(), clock.clone(), random.clone(), master_key.clone(), settings);
         let authority = Arc::new(open.await.expect("the installation opens"));
-        let api = Api {
+        let api = Api::new(ApiParts {
             authority: authority.clone(),
             store: authority.reads(),
             clock: clock.clone(),
             random,
             metrics: Arc::new(|| "# no recorder in tests\n".to_owned()),
             request_timeout,
-        };
+        });
         Self {
             router: certgate_api::management(api.clone()),
             responder: certgate_api::responder(api),

@@ -1,7 +1,7 @@
 //! The store in one SQLite file.
 //!
 //! - [`open`] decides whose file it is and how connections behave; [`schema`] has the tables.
-//! - [`writer`] is the one thread that writes: group commit and checkpoints. [`readers`] are a few connections that read.
+//! - [`writer`] is the one thread that writes: group commit and checkpoints; [`queue`] is what waits for it. [`readers`] are a few connections that read.
 //! - [`counters`] says where a certificate stands and finds it at any depth; [`certificates`], [`tenants`],
 //!   [`authorities`], [`tokens`] and [`revocations`] are the verbs as plain functions on a connection, inside a transaction that the
 //!   writer or the reader has begun.
@@ -16,6 +16,7 @@ mod check;
 mod counters;
 mod error;
 mod open;
+mod queue;
 mod readers;
 mod revocations;
 mod row;

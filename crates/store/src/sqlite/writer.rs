@@ -12,7 +12,6 @@
 //! [`RESTART_PAGES`] the thread therefore waits for them, which is short, since new readers then bypass the log.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -22,6 +21,7 @@ use rusqlite::{Connection, MAIN_DB};
 use tokio::sync::oneshot;
 
 use super::open::BUSY_TIMEOUT;
+use super::queue::{Queue, Worked};
 use crate::StoreError;
 
 /// Pages of write-ahead log after which it is copied into the database: 16 MiB. Read again in full by the
@@ -41,7 +41,7 @@ const GATHER_FROM: usize = 8;
 
 /// The sending side.
 pub(super) struct Writer {
-    queue: Mutex<Option<SyncSender<Box<dyn Operation>>>>,
+    queue: Arc<Queue<Box<dyn Operation>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     counts: Arc<Counts>,
 }
@@ -61,11 +61,11 @@ impl Writer {
             pages.store(length.unsigned_abs(), Ordering::Relaxed);
             Ok(())
         }))?;
-        let (sender, operations) = sync_channel(queue.max(1));
+        let queue = Arc::new(Queue::new(queue.max(1)));
         let counts = Arc::new(Counts::default());
         let worker = Worker {
             connection,
-            operations,
+            queue: Worked(Arc::clone(&queue)),
             batch_max: batch.max(1),
             expected: 1,
             counts: Arc::clone(&counts),
@@ -76,7 +76,7 @@ impl Writer {
             .name("store-writer".into())
             .spawn(move || worker.run())
             .map_err(|error| StoreError::Unavailable(format!("cannot start the writing thread: {error}")))?;
-        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), counts })
+        Ok(Self { queue, thread: Mutex::new(Some(thread)), counts })
     }
 
     /// Runs an operation in the next transaction and returns its result once that is durable.
@@ -86,27 +86,13 @@ impl Writer {
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.send(Box::new(Pending { apply, result: None, reply }))?;
+        self.queue.push(Box::new(Pending { apply, result: None, reply }))?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writing thread has ended".into())))
-    }
-
-    fn send(&self, operation: Box<dyn Operation>) -> Result<(), StoreError> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = match &*queue {
-            Some(queue) => queue.try_send(operation),
-            None => return Err(StoreError::Unavailable("it is closed".into())),
-        };
-        sent.map_err(|error| match error {
-            TrySendError::Full(_) => {
-                StoreError::Unavailable("the write queue is full; send fewer writes at a time".into())
-            }
-            TrySendError::Disconnected(_) => StoreError::Unavailable("the writing thread has ended".into()),
-        })
     }
 
     /// Accepts nothing more, lets what was accepted finish, and waits until the connection is closed.
     pub(super) async fn close(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
@@ -161,7 +147,7 @@ type Batch = Vec<Box<dyn Operation>>;
 
 struct Worker {
     connection: Connection,
-    operations: Receiver<Box<dyn Operation>>,
+    queue: Worked<Box<dyn Operation>>,
     batch_max: usize,
     /// How many operations the next transaction waits for.
     expected: usize,
@@ -185,8 +171,13 @@ impl Default for Log {
 
 impl Worker {
     fn run(mut self) {
-        while let Ok(first) = self.operations.recv() {
-            self.commit(first);
+        loop {
+            let mut batch = Vec::with_capacity(self.batch_max);
+            self.queue.0.take(&mut batch, self.batch_max, 1, None);
+            if batch.is_empty() {
+                break;
+            }
+            self.commit(batch);
             self.checkpoint();
         }
         if let Err(error) = self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE) {
@@ -194,10 +185,8 @@ impl Worker {
         }
     }
 
-    /// One transaction: `first` and what else waits or arrives while it runs.
-    fn commit(&mut self, first: Box<dyn Operation>) {
-        let mut batch = Vec::with_capacity(self.batch_max);
-        batch.push(first);
+    /// One transaction: `batch` and what else arrives while it runs.
+    fn commit(&mut self, mut batch: Batch) {
         match self.run_together(&mut batch) {
             Ok(()) => self.answer(batch),
             Err(StoreError::Unavailable(reason)) => refuse(batch, &reason),
@@ -211,11 +200,13 @@ impl Worker {
         let mut deadline = None;
         let mut applied = 0;
         while applied < batch.len() {
-            batch[applied].apply(&self.connection)?;
-            applied += 1;
-            if applied == batch.len() && applied < self.batch_max {
-                batch.extend(next(&self.operations, applied < self.expected, &mut deadline));
+            for operation in &mut batch[applied..] {
+                operation.apply(&self.connection)?;
             }
+            applied = batch.len();
+            let missing = self.expected.saturating_sub(applied);
+            let until = (missing > 0).then(|| *deadline.get_or_insert_with(gathered));
+            self.queue.0.take(batch, self.batch_max - applied, missing, until);
         }
         transaction.commit()?;
         // As many again and a few more, if so many came; as many as came, if waiting brought no more.
@@ -320,25 +311,13 @@ impl Worker {
     }
 }
 
-/// The next operation, if one waits, or arrives in the time that is left for gathering.
+/// When gathering that begins now ends.
 #[expect(
     clippy::disallowed_methods,
     reason = "bounds how long a commit waits for more; decides nothing that is stored"
 )]
-fn next(
-    operations: &Receiver<Box<dyn Operation>>,
-    gather: bool,
-    deadline: &mut Option<Instant>,
-) -> Option<Box<dyn Operation>> {
-    if let Ok(operation) = operations.try_recv() {
-        return Some(operation);
-    }
-    if !gather {
-        return None;
-    }
-    let now = Instant::now();
-    let deadline = *deadline.get_or_insert(now + GATHER_TIME);
-    operations.recv_timeout(deadline.saturating_duration_since(now)).ok()
+fn gathered() -> Instant {
+    Instant::now() + GATHER_TIME
 }
 
 fn refuse(batch: Batch, reason: &str) {

@@ -1,0 +1,176 @@
+//! What waits for the writing thread: bounded, first in, first out, and waking the thread only when as much waits as it
+//! asked for. A channel would wake it for every write that arrives while it gathers a transaction.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::StoreError;
+
+/// One queue, which many push to and one takes from.
+pub(super) struct Queue<T> {
+    waiting: Mutex<Waiting<T>>,
+    enough: Condvar,
+    length_max: usize,
+}
+
+struct Waiting<T> {
+    items: VecDeque<T>,
+    /// The length at which the taker wants to be woken; `None` while it is not waiting.
+    wake_at: Option<usize>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Nothing more is accepted; what waits will be taken.
+    Closed,
+    /// Nobody takes any more.
+    Abandoned,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(length_max: usize) -> Self {
+        let waiting = Waiting { items: VecDeque::new(), wake_at: None, state: State::Open };
+        Self { waiting: Mutex::new(waiting), enough: Condvar::new(), length_max }
+    }
+
+    /// Adds an item, unless the queue is full or closed.
+    pub(super) fn push(&self, item: T) -> Result<(), StoreError> {
+        let refused = |why: &str| Err(StoreError::Unavailable(why.into()));
+        let mut waiting = self.waiting();
+        match waiting.state {
+            State::Open => {}
+            State::Closed => return refused("it is closed"),
+            State::Abandoned => return refused("the writing thread has ended"),
+        }
+        if waiting.items.len() >= self.length_max {
+            return refused("the write queue is full; send fewer writes at a time");
+        }
+        waiting.items.push_back(item);
+        // The taker waits for a length that was not reached yet, so it is reached exactly once.
+        let wake = waiting.wake_at == Some(waiting.items.len());
+        drop(waiting);
+        if wake {
+            self.enough.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Moves what waits to the end of `batch`, at most `max` items. If there are fewer than `wanted`, waits for so many until
+    /// the deadline, or for ever; a queue that is closed has nothing to wait for.
+    pub(super) fn take(&self, batch: &mut Vec<T>, max: usize, wanted: usize, deadline: Option<Instant>) {
+        // More never wait at the same time.
+        let wanted = wanted.min(max).min(self.length_max);
+        let mut waiting = self.waiting();
+        while waiting.items.len() < wanted && waiting.state == State::Open {
+            waiting.wake_at = Some(wanted);
+            waiting = match deadline.map(time_left) {
+                None => self.enough.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => break,
+                Some(left) => {
+                    self.enough.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        waiting.wake_at = None;
+        let taken = waiting.items.len().min(max);
+        batch.extend(waiting.items.drain(..taken));
+    }
+
+    /// Accepts nothing more.
+    pub(super) fn close(&self) {
+        let mut waiting = self.waiting();
+        if waiting.state == State::Open {
+            waiting.state = State::Closed;
+        }
+        drop(waiting);
+        self.enough.notify_one();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting<T>> {
+        // No code that can panic runs under the lock, so a poisoned lock still guards a whole queue.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The taking side. When it is dropped, what waits is dropped with it, so that nobody waits for an answer for ever.
+pub(super) struct Worked<T>(pub(super) Arc<Queue<T>>);
+
+impl<T> Drop for Worked<T> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.waiting();
+        if waiting.state == State::Open {
+            waiting.state = State::Abandoned;
+        }
+        let left = std::mem::take(&mut waiting.items);
+        drop(waiting);
+        drop(left);
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bounds how long a commit waits; decides nothing that is stored"
+)]
+fn time_left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests of waiting look at the clock")]
+mod tests {
+    use super::*;
+
+    fn taken(queue: &Queue<u32>, max: usize, wanted: usize, wait: Duration) -> Vec<u32> {
+        let mut batch = Vec::new();
+        queue.take(&mut batch, max, wanted, Some(Instant::now() + wait));
+        batch
+    }
+
+    #[test]
+    fn takes_what_waits_in_order_and_no_more_than_asked() {
+        let queue = Queue::new(3);
+        for item in 1..=3 {
+            queue.push(item).unwrap();
+        }
+        assert!(queue.push(4).unwrap_err().to_string().contains("queue is full"));
+        assert_eq!(taken(&queue, 2, 0, Duration::ZERO), [1, 2]);
+        queue.push(5).unwrap();
+        assert_eq!(taken(&queue, 9, 2, Duration::from_secs(60)), [3, 5]);
+        assert_eq!(taken(&queue, 9, 0, Duration::ZERO), [0_u32; 0]);
+    }
+
+    #[test]
+    fn waits_for_as_many_as_wanted_or_the_deadline() {
+        let queue = Arc::new(Queue::new(8));
+        let pushing = queue.clone();
+        let pusher = std::thread::spawn(move || (1..=3).for_each(|item| pushing.push(item).unwrap()));
+        let mut batch = Vec::new();
+        queue.take(&mut batch, 8, 3, None);
+        assert_eq!(batch, [1, 2, 3]);
+        pusher.join().unwrap();
+        queue.push(4).unwrap();
+        assert_eq!(taken(&queue, 8, 2, Duration::from_millis(1)), [4], "the deadline ends the waiting");
+    }
+
+    #[test]
+    fn a_closed_queue_gives_out_what_it_has_and_an_abandoned_one_nothing() {
+        let queue = Arc::new(Queue::new(8));
+        queue.push(1).unwrap();
+        queue.close();
+        assert!(queue.push(2).unwrap_err().to_string().contains("closed"));
+        let mut batch = Vec::new();
+        queue.take(&mut batch, 8, 2, None);
+        queue.take(&mut batch, 8, 2, None);
+        assert_eq!(batch, [1]);
+
+        let queue = Arc::new(Queue::new(8));
+        let item = Arc::new(());
+        queue.push(item.clone()).unwrap();
+        drop(Worked(queue.clone()));
+        assert_eq!(Arc::strong_count(&item), 1, "what waited was dropped");
+        assert!(queue.push(item).unwrap_err().to_string().contains("has ended"));
+    }
+}
