@@ -35,9 +35,14 @@ pub(crate) const QUOTA_REACHED: u32 = 1445;
 pub(crate) const INVALID_HEADERS: u32 = 6003;
 pub(crate) const MALFORMED_JSON: u32 = 6007;
 pub(crate) const BODY_INCOMPLETE: u32 = 6008;
+/// In the chain of 6003: `X-Auth-Email` is no e-mail address. Send the address of the user, see `GET /user`.
+pub(crate) const EMAIL_FORMAT: u32 = 6102;
+/// In the chain of 6003: `X-Auth-Key` has not the form of an API key. Send the key itself; a token goes into `Authorization`.
+pub(crate) const KEY_FORMAT: u32 = 6103;
 pub(crate) const AUTHORIZATION_FORMAT: u32 = 6111;
 pub(crate) const NO_ROUTE: u32 = 7003;
 pub(crate) const MISSING_CREDENTIALS: u32 = 9106;
+/// No user has this `X-Auth-Key`, or its e-mail address is another. Make a key with `certgate token api-key create`, or use a token.
 pub(crate) const UNKNOWN_KEY: u32 = 9103;
 pub(crate) const ACCESS: u32 = 9109;
 pub(crate) const INVALID_MEMBER: u32 = 9207;

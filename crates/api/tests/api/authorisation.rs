@@ -53,6 +53,9 @@ const ROUTES: &[Route] = &[
     ("DELETE", "/client/v4/user/tokens/{token_id}", TOKENS_WRITE, TOKENS_READ, NONE, 200),
     ("PUT", "/client/v4/user/tokens/{token_id}/value", TOKENS_WRITE, TOKENS_READ, NONE, 200),
     ("GET", "/client/v4/user/tokens/permission_groups", TOKENS_READ, USER_READ, NONE, 200),
+    // A token that may do no more than this cannot make what may do everything.
+    ("PUT", "/certgate/v1/user/api_key", TOKENS_WRITE, TOKENS_READ, NONE, TOO_WEAK),
+    ("DELETE", "/certgate/v1/user/api_key", TOKENS_WRITE, TOKENS_READ, NONE, TOO_WEAK),
     ("GET", "/client/v4/user/tokens/verify", ANY, SSL_READ, NONE, 200),
 ];
 
@@ -64,7 +67,11 @@ const MALFORMED: &str = "400 6003 Invalid request headers";
 const INVALID: &str = "403 9109 Invalid access token";
 const REFUSED: &str = "403 9109 Unauthorized to access requested resource";
 const NOT_VERIFIED: &str = "401 1000 Invalid API Token";
+const UNKNOWN_KEY: &str = "403 9103 Unknown X-Auth-Key or X-Auth-Email";
 const GOOD: &str = "200";
+
+/// What a token is told that is of the right kind and may do too little for this one thing.
+const TOO_WEAK: u64 = 1004;
 
 /// An id that nothing has.
 const NOWHERE: &str = "0123456789abcdef0123456789abcdef";
@@ -146,9 +153,25 @@ async fn every_route_answers_every_credential_as_it_should() {
             );
         }
 
+        let (email, key) = setting.app.api_key().await;
+        let other_key = "0".repeat(key.len());
+        for (email, key) in [(email.as_str(), other_key.as_str()), ("other@certgate.invalid", &key)] {
+            assert_eq!(told(&here().key(email, key).await), UNKNOWN_KEY, "{method} {path}, {email}");
+        }
+
         // None of these has changed anything: the right one finds all as it was.
         let answer = here().token(&setting.token(&all, json!({})).await).await;
         assert_right(&answer, right, method, path);
+
+        // The key, which may do everything, on things that are as they were.
+        let setting = Setting::new().await;
+        let (email, key) = setting.app.api_key().await;
+        let answer = setting.call(method, path, body).key(&email, &key).await;
+        match right {
+            _ if any => assert_eq!(told(&answer), NOT_VERIFIED),
+            TOO_WEAK => assert_right(&answer, 200, method, path),
+            right => assert_right(&answer, right, method, path),
+        }
     }
 }
 
