@@ -134,6 +134,12 @@ codes! {
     BODY_INCOMPLETE = 6008 [400]
         "the connection ended before the body did"
         => "send the request again";
+    EMAIL_FORMAT = 6102 [400]
+        "in `error_chain` of 6003: `X-Auth-Email` is no e-mail address"
+        => "send the address of the user, see `GET /user`";
+    KEY_FORMAT = 6103 [400]
+        "in `error_chain` of 6003: `X-Auth-Key` has not the form of an API key"
+        => "send the key itself; a token goes into `Authorization`";
     AUTHORIZATION_FORMAT = 6111 [400]
         "in `error_chain` of 6003: the Authorization header has not the form `Bearer <token>`"
         => "send `Authorization: Bearer <token>`";
@@ -141,8 +147,8 @@ codes! {
         "there is nothing at this path, or an id in it has not the form of one"
         => "check the path; ids of zones and accounts are 32 hexadecimal digits";
     UNKNOWN_KEY = 9103 [403]
-        "X-Auth-Email and X-Auth-Key are not known"
-        => "use an API token";
+        "no user has this `X-Auth-Key`, or its e-mail address is another"
+        => "make a key with `certgate token api-key create`, or use a token";
     MISSING_CREDENTIALS = 9106 [400]
         "the request has no credentials"
         => "send `Authorization: Bearer <token>`";

@@ -89,10 +89,19 @@ impl ApiError {
     }
 
     pub(crate) fn malformed_authorization() -> Self {
-        let cause = ErrorCause {
-            code: code::AUTHORIZATION_FORMAT,
-            message: "Invalid format for Authorization header",
-        };
+        Self::malformed_header(code::AUTHORIZATION_FORMAT, "Invalid format for Authorization header")
+    }
+
+    pub(crate) fn malformed_email() -> Self {
+        Self::malformed_header(code::EMAIL_FORMAT, "Invalid format for X-Auth-Email header")
+    }
+
+    pub(crate) fn malformed_key() -> Self {
+        Self::malformed_header(code::KEY_FORMAT, "Invalid format for X-Auth-Key header")
+    }
+
+    fn malformed_header(code: u32, message: &'static str) -> Self {
+        let cause = ErrorCause { code, message };
         let error = Self::bad_request(code::INVALID_HEADERS, "Invalid request headers");
         Self { cause: Some(cause), ..error }
     }
@@ -177,9 +186,13 @@ impl From<AccessError> for ApiError {
             AccessError::InvalidToken => {
                 Self::new(StatusCode::FORBIDDEN, code::ACCESS, "Invalid access token")
             }
+            AccessError::UnknownApiKey => {
+                let message = "Unknown X-Auth-Key or X-Auth-Email";
+                Self::new(StatusCode::FORBIDDEN, code::UNKNOWN_KEY, message)
+            }
             AccessError::Refused => Self::refused(),
             AccessError::TooManyRequests { retry_after_seconds } => {
-                let message = "Too many requests with this token; wait as long as retry-after says";
+                let message = "Too many requests with this token or key; wait as long as retry-after says";
                 let error = Self::new(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, message);
                 Self { retry_after_seconds: Some(retry_after_seconds), ..error }
             }
@@ -228,6 +241,9 @@ impl From<TokenError> for ApiError {
             TokenError::Invalid { pointer, reason } => Self::member(pointer, reason),
             TokenError::ExceedsOwn(_) => {
                 Self::new(StatusCode::FORBIDDEN, code::TOKEN_EXCEEDS_OWN, error.to_string()).at("/policies")
+            }
+            TokenError::NotEverything => {
+                Self::new(StatusCode::FORBIDDEN, code::TOKEN_EXCEEDS_OWN, error.to_string())
             }
             TokenError::NotFound => {
                 Self::new(StatusCode::NOT_FOUND, code::TOKEN_NOT_FOUND, "API token not found")

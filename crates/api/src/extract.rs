@@ -1,44 +1,61 @@
 //! Extractors: what a handler's signature says has been proven.
 
+use std::ops::RangeInclusive;
+
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
-use certgate_authority::{AccountScope, Credential, Permission, Principal as Caller, UserScope, ZoneScope};
+use certgate_authority::{
+    AccountScope, Credential, Permission, Principal as Caller, Secret, UserScope, ZoneScope,
+};
 use certgate_model::{AccountId, CertificateId, TokenId, ZoneId};
 use http::request::Parts;
 use http::{HeaderMap, header};
 
 use crate::error::ApiError;
-use crate::{Api, PeerAddress, code};
+use crate::{Api, PeerAddress};
 
-/// A valid token.
+/// How many characters an e-mail address can have (RFC 5321 §4.5.3.1.3).
+const EMAIL_CHARACTERS_MAX: usize = 254;
+
+/// How many hexadecimal digits an API key can have: Cloudflare's have from 37 on, ours 64.
+const KEY_DIGITS: RangeInclusive<usize> = 37..=128;
+
+/// A valid token, or a user's API key.
 pub(crate) struct Principal(pub(crate) Caller);
 
 /// Who the request says it comes from, not looked up yet.
-pub(crate) fn credential(parts: &Parts) -> Result<Credential<'_>, ApiError> {
-    let token_value = token_value(&parts.headers)?;
+pub(crate) fn credential<'a>(parts: &'a Parts, api: &Api) -> Result<Credential<'a>, ApiError> {
+    let secret = secret(&parts.headers)?;
     let peer = parts.extensions.get::<PeerAddress>();
     let peer = peer.ok_or_else(|| ApiError::internal("the listener gave no address".to_owned()))?.0;
-    Ok(Credential { token_value, peer })
+    Ok(Credential { secret, from: api.trusted_proxies.client_of(peer, &parts.headers) })
 }
 
-fn token_value(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let text = |name: &str| -> Result<Option<&str>, ApiError> {
+/// A token decides, if there is one: e-mail and key beside it are not read.
+fn secret(headers: &HeaderMap) -> Result<Secret<'_>, ApiError> {
+    let text = |name: &str, malformed: fn() -> ApiError| -> Result<Option<&str>, ApiError> {
         let Some(value) = headers.get(name) else { return Ok(None) };
-        let text = value.to_str().map_err(|_| ApiError::malformed_authorization())?.trim();
+        let text = value.to_str().map_err(|_| malformed())?.trim();
         // SDKs send the headers of the credentials they do not have, empty.
         Ok(Some(text).filter(|text| !text.is_empty()))
     };
-    let Some(authorization) = text(header::AUTHORIZATION.as_str())? else {
-        // E-mail and key are both needed; no key is known to this server.
-        return Err(match (text("x-auth-key")?, text("x-auth-email")?) {
-            (Some(_), Some(_)) => ApiError::new(
-                http::StatusCode::FORBIDDEN,
-                code::UNKNOWN_KEY,
-                "Unknown X-Auth-Key or X-Auth-Email; use an API token: Authorization: Bearer <token>",
-            ),
-            _ => ApiError::missing_credentials(),
-        });
-    };
+    if let Some(authorization) = text(header::AUTHORIZATION.as_str(), ApiError::malformed_authorization)? {
+        return token_value(authorization).map(Secret::Token);
+    }
+    let key = text("x-auth-key", ApiError::malformed_key)?;
+    let email = text("x-auth-email", ApiError::malformed_email)?;
+    // Both are needed.
+    let (Some(key), Some(email)) = (key, email) else { return Err(ApiError::missing_credentials()) };
+    if !KEY_DIGITS.contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(ApiError::malformed_key());
+    }
+    if email.len() > EMAIL_CHARACTERS_MAX || !email.contains('@') {
+        return Err(ApiError::malformed_email());
+    }
+    Ok(Secret::ApiKey { email, key })
+}
+
+fn token_value(authorization: &str) -> Result<&str, ApiError> {
     let (scheme, value) = authorization.split_once(' ').ok_or_else(ApiError::malformed_authorization)?;
     // RFC 6750 §2.1: b64token. Other visible characters are looked up as well and found to be unknown.
     if !scheme.eq_ignore_ascii_case("bearer")
@@ -54,7 +71,7 @@ impl FromRequestParts<Api> for Principal {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        Ok(Self(api.authority.authenticate(credential(parts)?).await?))
+        Ok(Self(api.authority.authenticate(credential(parts, api)?).await?))
     }
 }
 

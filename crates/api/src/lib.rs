@@ -4,6 +4,7 @@
 //! out. This crate reads from the store and writes through the authority.
 
 mod body;
+mod client_address;
 mod code;
 mod envelope;
 mod error;
@@ -26,6 +27,7 @@ use certgate_model::{Clock, Random};
 use certgate_store::ReadStore;
 
 pub use body::BODY_BYTES_MAX;
+pub use client_address::TrustedProxies;
 pub use openapi::openapi_json;
 pub use router::{management, responder};
 
@@ -66,4 +68,6 @@ pub struct ApiParts {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// How long a request may take, its body included, before it is given up.
     pub request_timeout: Duration,
+    /// Who is believed about where a request comes from.
+    pub trusted_proxies: TrustedProxies,
 }

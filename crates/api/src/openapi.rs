@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Info, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -178,7 +178,15 @@ fn document() -> OpenApi {
     let mut nested = Vec::new();
     Failure::schemas(&mut nested);
     components.schemas.extend(nested);
-    document.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("api_token", [])]);
+    for (name, header) in [("api_email", "X-Auth-Email"), ("api_key", "X-Auth-Key")] {
+        let description =
+            "A user's e-mail address and API key, together; made by PUT /certgate/v1/user/api_key";
+        let value = ApiKeyValue::with_description(header, description);
+        components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(value)));
+    }
+    let requires = |name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []);
+    document.security =
+        Some(vec![requires("api_token"), requires("api_email").add::<_, [&str; 0], &str>("api_key", [])]);
 
     let operations =
         document.paths.paths.values_mut().flat_map(|path| {

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::middleware::Around;
-use crate::routes::{accounts, client_certificates, operations, publication, tokens, user, zones};
+use crate::routes::{accounts, api_key, client_certificates, operations, publication, tokens, user, zones};
 use crate::{Api, code};
 
 /// The management API.
@@ -60,6 +60,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(accounts::managed_authority))
         .routes(routes!(user::get))
         .routes(routes!(user::verify_token))
+        .routes(routes!(api_key::replace, api_key::delete))
         .routes(routes!(tokens::permission_groups))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::get, tokens::update, tokens::delete))

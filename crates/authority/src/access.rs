@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{
-    AccountId, AccountRecord, AddressBlock, Effect, PermissionGroup, Resource, Scope, Timestamp, TokenHash,
-    TokenRecord, TokenState, UserId, UserRecord, Visible, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, Timestamp,
+    TokenHash, TokenId, TokenRecord, TokenState, UserId, UserRecord, Visible, ZoneId, ZoneRecord,
 };
 use ipnet::IpNet;
 
-use crate::{AccessError, Authority};
+use crate::{AccessError, Authority, Fault};
 
 /// Longest token value that is looked up; ours have 40 characters.
 const TOKEN_VALUE_CHARACTERS_MAX: usize = 512;
@@ -23,7 +23,14 @@ pub(crate) struct ValidToken {
     refused: Vec<IpNet>,
 }
 
-/// A token that is known, switched on, within its dates and used from an address it may come from.
+/// An API key as the cache keeps it: whose it is, and what it may do, as a token that nobody has the value of.
+pub(crate) struct ApiKeyOwner {
+    email: String,
+    token: Arc<ValidToken>,
+}
+
+/// A token that is known, switched on, within its dates and used from an address it may come from; or the API key of a
+/// user, which stands for a token that may do everything.
 #[derive(Clone)]
 pub struct Principal {
     token: Arc<ValidToken>,
@@ -31,10 +38,24 @@ pub struct Principal {
 
 /// What a caller shows to say who it is.
 pub struct Credential<'a> {
-    /// The token's secret value.
-    pub token_value: &'a str,
-    /// The address it comes from.
-    pub peer: IpAddr,
+    /// What only it can know.
+    pub secret: Secret<'a>,
+    /// The address it comes from. [`None`]: nobody can tell, so that no token that is bound to addresses is good.
+    pub from: Option<IpAddr>,
+}
+
+/// The secret part of a credential.
+#[derive(Clone, Copy)]
+pub enum Secret<'a> {
+    /// The value of a token.
+    Token(&'a str),
+    /// A user's API key, with the e-mail address that must be the user's.
+    ApiKey {
+        /// E-mail address, in any letter case.
+        email: &'a str,
+        /// The key.
+        key: &'a str,
+    },
 }
 
 /// A permission, as a type: the scope that proves it can be asked for in a signature.
@@ -118,27 +139,53 @@ impl<P> UserScope<P> {
 }
 
 impl Authority {
-    /// The token of this value, if it is good now and from there. Counts the request against the token's limit.
+    /// The token of this value, or the user of this API key, if it is good now and from there. Counts the request against
+    /// its limit, and notes the token's use.
     pub async fn authenticate(&self, credential: Credential<'_>) -> Result<Principal, AccessError> {
-        if credential.token_value.len() > TOKEN_VALUE_CHARACTERS_MAX {
-            return Err(AccessError::InvalidToken);
-        }
-        // The value itself is never compared: its hash is looked up, so the time taken tells nothing about a value.
-        let hash = token_hash(credential.token_value);
-        let load = async { self.store.token_by_hash(hash).await.map(|found| found.map(ValidToken::new)) };
-        let token = self.tokens.get_or_load(hash, load).await?.ok_or(AccessError::InvalidToken)?;
         let now = self.clock.now();
-        let record = &token.record;
-        let in_time =
-            record.not_before.is_none_or(|from| from <= now) && record.expires_on.is_none_or(|end| now < end);
-        if record.state != TokenState::Active || !in_time || !token.may_come_from(credential.peer) {
-            return Err(AccessError::InvalidToken);
-        }
+        let token = match credential.secret {
+            Secret::Token(value) => {
+                let token = self.token_of(value).await?;
+                let record = &token.record;
+                let in_time = record.not_before.is_none_or(|from| from <= now)
+                    && record.expires_on.is_none_or(|end| now < end);
+                if record.state != TokenState::Active || !in_time || !token.may_come_from(credential.from) {
+                    return Err(AccessError::InvalidToken);
+                }
+                self.uses.note(record.id, record.last_used_on, now);
+                token
+            }
+            Secret::ApiKey { email, key } => self.token_of_api_key(email, key).await?,
+        };
         if let Some(rate) = &self.rate {
-            rate.count(record.id, now)
+            rate.count(token.record.id, now)
                 .map_err(|retry_after_seconds| AccessError::TooManyRequests { retry_after_seconds })?;
         }
         Ok(Principal { token })
+    }
+
+    async fn token_of(&self, value: &str) -> Result<Arc<ValidToken>, AccessError> {
+        if value.len() > TOKEN_VALUE_CHARACTERS_MAX {
+            return Err(AccessError::InvalidToken);
+        }
+        // The value itself is never compared: its hash is looked up, so the time taken tells nothing about a value.
+        let hash = token_hash(value);
+        let load = async { self.store.token_by_hash(hash).await.map(|found| found.map(ValidToken::new)) };
+        self.tokens.get_or_load(hash, load).await?.ok_or(AccessError::InvalidToken)
+    }
+
+    async fn token_of_api_key(&self, email: &str, key: &str) -> Result<Arc<ValidToken>, AccessError> {
+        let hash = token_hash(key);
+        let load = async {
+            let user = self.store.user_by_api_key(hash).await?;
+            Ok::<_, Fault>(user.map(|user| ApiKeyOwner {
+                token: Arc::new(ValidToken::new(everything_of(&user, hash))),
+                email: user.email,
+            }))
+        };
+        let owner = self.api_keys.get_or_load(hash, load).await?;
+        let owner = owner.filter(|owner| owner.email.eq_ignore_ascii_case(email));
+        Ok(owner.ok_or(AccessError::UnknownApiKey)?.token.clone())
     }
 
     /// Whether the caller has permission `P` in the zone.
@@ -189,6 +236,16 @@ impl Principal {
     /// The token's record.
     pub fn token(&self) -> &TokenRecord {
         &self.token.record
+    }
+
+    /// Whether the caller may do everything the user may, from anywhere and for ever.
+    pub(crate) fn may_do_everything(&self) -> bool {
+        let user = Resource::User(self.token.record.user);
+        let everywhere = |group: PermissionGroup| match group.scope() {
+            Scope::User => self.may_grant(group, user),
+            Scope::Account | Scope::Zone => self.may_grant(group, Resource::AllAccounts),
+        };
+        PermissionGroup::ALL.into_iter().all(everywhere) && self.may_pass_limits_on(&[], &[], None)
     }
 
     /// Whether the caller may make accounts.
@@ -355,13 +412,44 @@ impl ValidToken {
         }
     }
 
-    fn may_come_from(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
+    fn may_come_from(&self, address: Option<IpAddr>) -> bool {
+        let Some(peer) = address.map(|address| address.to_canonical()) else {
+            return self.record.allowed_addresses.is_empty() && self.record.refused_addresses.is_empty();
+        };
         // A list that was given but of which nothing could be read allows nothing.
         let anywhere = self.record.allowed_addresses.is_empty();
         (anywhere || self.allowed.iter().any(|block| block.contains(&peer)))
             && self.refused.len() == self.record.refused_addresses.len()
             && !self.refused.iter().any(|block| block.contains(&peer))
+    }
+}
+
+/// What an API key stands for. The id is the user's own, which no token has.
+fn everything_of(user: &UserRecord, hash: TokenHash) -> TokenRecord {
+    TokenRecord {
+        id: TokenId::from_bytes(*user.id.as_bytes()),
+        user: user.id,
+        name: "API key".to_owned(),
+        hash,
+        state: TokenState::Active,
+        policies: vec![everything(user.id, String::new())],
+        allowed_addresses: Vec::new(),
+        refused_addresses: Vec::new(),
+        not_before: None,
+        expires_on: None,
+        issued_on: user.created_on,
+        modified_on: user.created_on,
+        last_used_on: None,
+    }
+}
+
+/// The policy that grants a user every permission on everything.
+pub(crate) fn everything(user: UserId, id: String) -> Policy {
+    Policy {
+        id,
+        effect: Effect::Allow,
+        permission_groups: PermissionGroup::ALL.to_vec(),
+        resources: vec![Resource::AllAccounts, Resource::User(user)],
     }
 }
 

@@ -31,6 +31,9 @@ pub enum AccessError {
     /// The token is unknown, expired, not valid yet, disabled, or came from an address it must not come from.
     #[error("invalid access token")]
     InvalidToken,
+    /// No user has this API key, or its e-mail address is another.
+    #[error("unknown API key or e-mail address")]
+    UnknownApiKey,
     /// The token does not have the permission there, or there is no such thing: the two are not told apart.
     #[error("unauthorized to access requested resource")]
     Refused,
@@ -139,6 +142,12 @@ pub enum TokenError {
     /// It would grant more than the token that asks for it has.
     #[error("a token cannot grant what it does not have: {0}")]
     ExceedsOwn(String),
+    /// Only who may do everything can make, or switch off, what may do everything.
+    #[error(
+        "an API key may do everything: only a token that has every permission on everything, without limits of address \
+         and time, can make it or switch it off"
+    )]
+    NotEverything,
     /// There is no such token.
     #[error("API token not found")]
     NotFound,

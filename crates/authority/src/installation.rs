@@ -3,24 +3,29 @@
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AccountRecord, Clock, Effect, Installation, KeyAlgorithm, PermissionGroup, Policy, Random,
-    Resource, TokenId, TokenRecord, TokenState, UserId, UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, Clock, Installation, KeyAlgorithm, Random, TokenId, TokenRecord, TokenState,
+    UserId, UserRecord, ZoneId, ZoneRecord,
 };
 use certgate_store::{FirstRecords, Store};
 use rayon_core::ThreadPoolBuilder;
 
-use crate::access::token_hash;
+use crate::access::{everything, token_hash};
 use crate::serials::SerialCipher;
 use crate::tenants::{checked_account_name, checked_zone_name};
 use crate::tokens::{TokenValue, new_policy_id};
 use crate::{Authority, Fault, MasterKey, Settings, TenantError};
 
-/// The e-mail address of the first user; it names nobody.
-const FIRST_USER_EMAIL: &str = "admin@certgate.invalid";
+/// The e-mail address of the first user unless another is given; it names nobody.
+pub const EMAIL_DEFAULT: &str = "admin@certgate.invalid";
 
-/// What the first account and zone are called.
+/// Longest e-mail address, in octets: what fits a mailbox of SMTP (RFC 5321 §4.5.3.1.3).
+const EMAIL_BYTES_MAX: usize = 254;
+
+/// What the first user, account and zone are called.
 #[derive(Debug, Clone)]
 pub struct FirstNames {
+    /// The user's e-mail address, [`EMAIL_DEFAULT`] if it has none.
+    pub email: String,
     /// The account's name.
     pub account: String,
     /// The zone's domain name.
@@ -71,7 +76,7 @@ impl FirstInstallation {
         let now = clock.now();
         let user = UserRecord {
             id: UserId::time_ordered(now, random),
-            email: FIRST_USER_EMAIL.to_owned(),
+            email: checked_email(&names.email)?,
             created_on: now,
         };
         let account = AccountRecord {
@@ -95,18 +100,14 @@ impl FirstInstallation {
             name: "first token".to_owned(),
             hash: token_hash(value.expose()),
             state: TokenState::Active,
-            policies: vec![Policy {
-                id: new_policy_id(now, random),
-                effect: Effect::Allow,
-                permission_groups: PermissionGroup::ALL.to_vec(),
-                resources: vec![Resource::AllAccounts, Resource::User(user.id)],
-            }],
+            policies: vec![everything(user.id, new_policy_id(now, random))],
             allowed_addresses: Vec::new(),
             refused_addresses: Vec::new(),
             not_before: None,
             expires_on: None,
             issued_on: now,
             modified_on: now,
+            last_used_on: None,
         };
         let initialised = Initialised { account_id: account.id, zone_id: zone.id, token: value };
         let installation = Installation { master_key_check: master_key.seal_check(random), created_on: now };
@@ -117,6 +118,18 @@ impl FirstInstallation {
     pub async fn store(self, store: &dyn Store) -> Result<Option<Initialised>, Fault> {
         Ok(store.initialise(self.records).await?.then_some(self.initialised))
     }
+}
+
+/// Good enough to be sent in a header and compared; whether mail arrives there is nobody's concern here.
+fn checked_email(text: &str) -> Result<String, TenantError> {
+    let (mailbox, domain) = text.rsplit_once('@').unwrap_or_default();
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if visible && !mailbox.is_empty() && !domain.is_empty() && text.len() <= EMAIL_BYTES_MAX {
+        return Ok(text.to_owned());
+    }
+    Err(TenantError::Name(format!(
+        "{text:?} is no e-mail address: use one such as admin@example.com, of at most {EMAIL_BYTES_MAX} octets"
+    )))
 }
 
 impl Authority {

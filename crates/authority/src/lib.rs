@@ -3,11 +3,13 @@
 //! Every write passes here. Nothing here knows HTTP or SQL.
 
 mod access;
+mod api_key;
 mod authorities;
 mod cache;
 mod error;
 mod installation;
 mod issue;
+mod last_use;
 mod master_key;
 mod publication;
 mod rate;
@@ -27,11 +29,12 @@ use tokio::sync::{Mutex, Notify};
 
 pub use access::{
     AccountScope, Credential, ManageAccounts, ManageTokens, ManageZones, Permission, Principal, ReadAccounts,
-    ReadCertificates, ReadTokens, ReadUser, ReadZones, UserScope, WriteCertificates, ZoneScope,
+    ReadCertificates, ReadTokens, ReadUser, ReadZones, Secret, UserScope, WriteCertificates, ZoneScope,
 };
+pub use api_key::ApiKey;
 pub use authorities::{AUTHORITY_VALIDITY_DAYS, ManagedAuthority};
 pub use error::{AccessError, Fault, IssueError, RevocationError, TenantError, TokenError};
-pub use installation::{FirstInstallation, FirstNames, Initialised, OpenError};
+pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, OpenError};
 pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use publication::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};
@@ -39,9 +42,10 @@ pub use responder::{NoncePolicy, OCSP_VALIDITY_SECONDS, OcspAnswer};
 pub use tenants::{AccountDraft, ZoneDraft};
 pub use tokens::{TokenDraft, TokenValue};
 
-use access::ValidToken;
+use access::{ApiKeyOwner, ValidToken};
 use authorities::LoadedIssuer;
 use cache::Cache;
+use last_use::LastUses;
 use rate::RateLimiter;
 use responder::OcspState;
 use serials::SerialCipher;
@@ -83,6 +87,7 @@ pub struct Authority {
     master_key: Arc<MasterKey>,
     settings: Settings,
     tokens: Cache<TokenHash, ValidToken>,
+    api_keys: Cache<TokenHash, ApiKeyOwner>,
     zones: Cache<ZoneId, ZoneRecord>,
     /// The managed authorities that have been used since the start.
     issuers: std::sync::Mutex<HashMap<AccountId, Arc<LoadedIssuer>>>,
@@ -93,6 +98,7 @@ pub struct Authority {
     /// As many threads as processors, for what takes computing rather than waiting.
     signers: ThreadPool,
     rate: Option<RateLimiter>,
+    uses: LastUses,
     pending: Notify,
     serials: SerialCipher,
     ocsp: OcspState,
@@ -110,12 +116,14 @@ impl Authority {
     ) -> Self {
         Self {
             tokens: Cache::new(clock.clone()),
+            api_keys: Cache::new(clock.clone()),
             zones: Cache::new(clock.clone()),
             issuers: std::sync::Mutex::default(),
             issuers_by_id: std::sync::Mutex::default(),
             loading_issuer: Mutex::new(()),
             signers,
             rate: settings.requests_per_minute.map(RateLimiter::new),
+            uses: LastUses::default(),
             pending: Notify::new(),
             serials,
             ocsp: OcspState::default(),

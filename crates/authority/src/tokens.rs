@@ -88,6 +88,7 @@ impl Authority {
             expires_on: draft.expires_on,
             issued_on: now,
             modified_on: now,
+            last_used_on: None,
         };
         self.store.record_token(record.clone()).await?;
         tracing::info!(token = %record.id, by = %scope.principal().token().id, "API token made");

@@ -284,6 +284,8 @@ pub struct TokenRecord {
     pub issued_on: Timestamp,
     /// When it was last changed.
     pub modified_on: Timestamp,
+    /// When it was last used, to the minute or so; recorded by itself, not by changes of the token.
+    pub last_used_on: Option<Timestamp>,
 }
 
 #[cfg(test)]

@@ -122,6 +122,9 @@ pub enum Command {
 /// What `certgate init` makes.
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
+    /// E-mail address of the user, which clients send that have an API key instead of a token
+    #[arg(long, value_name = "ADDRESS", default_value = certgate_authority::EMAIL_DEFAULT)]
+    pub email: String,
     /// Name of the first account
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub account: String,
@@ -354,6 +357,21 @@ pub enum TokenCommand {
     },
     /// Ask the server whether the token in use works
     Verify,
+    /// Make the user's API key, for clients that know X-Auth-Email and X-Auth-Key only, or switch it off
+    ApiKey {
+        /// What to do.
+        #[command(subcommand)]
+        command: ApiKeyCommand,
+    },
+}
+
+/// `certgate token api-key …`
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum ApiKeyCommand {
+    /// Create the key and print it, once; the one before it stops working. It may do everything
+    Create,
+    /// Delete the key: it stops working at once
+    Delete,
 }
 
 /// `certgate token create`

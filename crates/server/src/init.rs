@@ -22,7 +22,7 @@ pub fn run(config: &Config, arguments: InitArgs) -> anyhow::Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let data_dir = DataDir::open(&config.data_dir)?;
-    let names = FirstNames { account: arguments.account, zone: arguments.zone };
+    let names = FirstNames { email: arguments.email, account: arguments.account, zone: arguments.zone };
     let made = runtime.block_on(data_dir.initialise(config, &names, &config.api_url(config.listen)));
     runtime.block_on(data_dir.store().close());
     let Some(made) = made? else {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use certgate_api::{Api, ApiParts};
-use certgate_authority::{FirstNames, Initialised};
+use certgate_authority::{EMAIL_DEFAULT, FirstNames, Initialised};
 use certgate_store::Store;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -61,7 +61,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (public, public_address) = bind(config.public_listen, "--public-listen").await?;
 
     let api_url = config.api_url(management_address);
-    let names = FirstNames { account: FIRST_ACCOUNT.to_owned(), zone: FIRST_ZONE.to_owned() };
+    let names = FirstNames {
+        email: EMAIL_DEFAULT.to_owned(),
+        account: FIRST_ACCOUNT.to_owned(),
+        zone: FIRST_ZONE.to_owned(),
+    };
     let made = data_dir.initialise(&config, &names, &api_url).await?;
     let authority = Arc::new(data_dir.authority(&config, config.public_url(public_address)).await?);
     if let Err(error) = data_dir.update_profile(&api_url) {
@@ -78,9 +82,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             move || metrics.render()
         }),
         request_timeout: config.request_timeout,
+        trusted_proxies: config.trusted_proxies.clone(),
     });
     let limits = Limits { connections: config.connections_max.get(), idle_timeout: config.request_timeout };
-    let mut settling = tokio::spawn(async move { authority.settle_forever().await });
+    let mut settling = tokio::spawn({
+        let authority = authority.clone();
+        async move { authority.settle_forever().await }
+    });
+    let recording = tokio::spawn({
+        let authority = authority.clone();
+        async move { authority.record_uses_forever().await }
+    });
     let upkeep = tokio::spawn(async move {
         let mut ticks = tokio::time::interval(METRICS_UPKEEP);
         loop {
@@ -105,7 +117,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!("stopping: requests in flight finish");
     tokio::join!(management.stop(config.request_timeout), public.stop(config.request_timeout));
     settling.abort();
+    recording.abort();
     upkeep.abort();
+    if let Err(error) = authority.record_all_uses().await {
+        tracing::warn!(%error, "the last use of tokens was not recorded");
+    }
     store.close().await;
     ended
 }

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
     CertificateRecord, CrlPart, CrlRecord, Event, Installation, Page, Revocation, SerialNumber, Slice,
-    Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId,
+    ZoneRecord,
 };
 
 /// Trouble with the store, named by what the caller can do about it. The text is for the operator, not for the client.
@@ -149,6 +150,8 @@ pub trait ReadStore: Send + Sync {
     async fn installation(&self) -> Result<Option<Installation>, StoreError>;
     /// The user of the installation.
     async fn user(&self) -> Result<Option<UserRecord>, StoreError>;
+    /// The user whose API key has this hash.
+    async fn user_by_api_key(&self, hash: TokenHash) -> Result<Option<UserRecord>, StoreError>;
 
     /// One account.
     async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>, StoreError>;
@@ -241,10 +244,16 @@ pub trait Store: ReadStore {
 
     /// Stores a new token.
     async fn record_token(&self, token: TokenRecord) -> Result<(), StoreError>;
-    /// Replaces a token's record, value hash included, if it still is `old`; `false` if it is not, or is gone.
+    /// Replaces a token's record, value hash included, if it still is `old`; `false` if it is not, or is gone. The last
+    /// use is neither compared nor replaced.
     async fn replace_token(&self, old: TokenRecord, new: TokenRecord) -> Result<bool, StoreError>;
     /// Deletes a token; `false` if there is no such token.
     async fn delete_token(&self, id: TokenId) -> Result<bool, StoreError>;
+    /// Dates the last use of tokens, in one transaction; never back, and without a word about those that are gone.
+    async fn record_token_uses(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError>;
+
+    /// Gives a user the API key with this hash, in place of any other, or none; `false` if there is no such user.
+    async fn replace_api_key(&self, user: UserId, hash: Option<TokenHash>) -> Result<bool, StoreError>;
 
     /// Makes this authority the account's managed one, unless it has one already; the one that is in force afterwards
     /// (`None`: no such account).

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use certgate_api::{Api, ApiParts, PeerAddress};
-use certgate_authority::{Authority, FirstInstallation, FirstNames, MasterKey, Settings};
+use certgate_api::{Api, ApiParts, PeerAddress, TrustedProxies};
+use certgate_authority::{Authority, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, Settings};
 use certgate_model::KeyAlgorithm;
 use certgate_store::{SqliteOptions, SqliteStore, Store};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
@@ -50,22 +50,32 @@ impl TestApp {
 
     /// With changed settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::made(change, Duration::from_secs(30)).await
+        Self::made(change, |_| ()).await
+    }
+
+    /// Behind proxies that are believed.
+    pub async fn behind(trusted_proxies: &str) -> Self {
+        let trusted_proxies = trusted_proxies.parse().expect("a list of addresses");
+        Self::made(|_| (), |api| api.trusted_proxies = trusted_proxies).await
     }
 
     /// With another limit for the time of a request.
     pub async fn with_time_limit(limit: Duration) -> Self {
-        Self::made(|_| (), limit).await
+        Self::made(|_| (), |api| api.request_timeout = limit).await
     }
 
-    async fn made(change: impl FnOnce(&mut Settings), request_timeout: Duration) -> Self {
+    async fn made(change: impl FnOnce(&mut Settings), change_api: impl FnOnce(&mut ApiParts)) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let path = directory.path().join("certgate.db");
         let store = Arc::new(SqliteStore::open(&path, SqliteOptions::default()).expect("a new store opens"));
         let clock = Arc::new(FakeClock::new());
         let random = Arc::new(SeededRandom::new(1));
         let master_key = Arc::new(MasterKey::generate(&*random));
-        let names = FirstNames { account: "default".to_owned(), zone: "example.com".to_owned() };
+        let names = FirstNames {
+            email: EMAIL_DEFAULT.to_owned(),
+            account: "default".to_owned(),
+            zone: "example.com".to_owned(),
+        };
         let first = FirstInstallation::new(&*clock, &*random, &master_key, &names, KeyAlgorithm::P256);
         let first = first.expect("the names are good").store(&*store).await.expect("the store takes writes");
         let first = first.expect("the store is new");
@@ -74,14 +84,17 @@ impl TestApp {
         let open =
             Authority::open(store.clone(), clock.clone(), random.clone(), master_key.clone(), settings);
         let authority = Arc::new(open.await.expect("the installation opens"));
-        let api = Api::new(ApiParts {
+        let mut parts = ApiParts {
             authority: authority.clone(),
             store: authority.reads(),
             clock: clock.clone(),
             random,
             metrics: Arc::new(|| "# no recorder in tests\n".to_owned()),
-            request_timeout,
-        });
+            request_timeout: Duration::from_secs(30),
+            trusted_proxies: TrustedProxies::default(),
+        };
+        change_api(&mut parts);
+        let api = Api::new(parts);
         Self {
             router: certgate_api::management(api.clone()),
             responder: certgate_api::responder(api),
@@ -148,6 +161,18 @@ impl TestApp {
         self.authority.settle_all().await.expect("the store takes writes");
     }
 
+    /// Does what the background task does: records the uses of tokens that are due.
+    pub async fn record_due_uses(&self) {
+        self.authority.record_due_uses().await.expect("the store takes writes");
+    }
+
+    /// Makes the user's API key; e-mail address and key.
+    pub async fn api_key(&self) -> (String, String) {
+        let made = self.call(Method::PUT, "/certgate/v1/user/api_key").await.result();
+        let text = |name: &str| made[name].as_str().expect("a new key has both").to_owned();
+        (text("email"), text("api_key"))
+    }
+
     /// Makes a token with one policy that allows `groups` (ids) on `resources`; its value.
     pub async fn token_for(&self, groups: &[&str], resources: &[&str]) -> String {
         let groups: Vec<_> = groups.iter().map(|id| serde_json::json!({ "id": id })).collect();
@@ -199,6 +224,18 @@ impl<'a> Call<'a> {
     /// Without credentials.
     pub fn anonymous(mut self) -> Self {
         self.headers.remove(header::AUTHORIZATION);
+        self
+    }
+
+    /// With e-mail address and API key instead of a token.
+    pub fn key(self, email: &str, key: &str) -> Self {
+        self.anonymous().header("x-auth-email", email).header("x-auth-key", key)
+    }
+
+    /// With one more line of a header.
+    pub fn line(mut self, name: &'static str, value: &str) -> Self {
+        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header's value");
+        self.headers.append(HeaderName::from_static(name), value);
         self
     }
 

@@ -1,6 +1,7 @@
 //! The handlers, a module for each resource.
 
 pub(crate) mod accounts;
+pub(crate) mod api_key;
 pub(crate) mod client_certificates;
 pub(crate) mod operations;
 pub(crate) mod publication;

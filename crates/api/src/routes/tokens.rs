@@ -188,6 +188,11 @@ fn draft(body: &Object<'_>) -> Result<TokenDraft, ApiError> {
             if let Some(addresses) = condition.optional_object(name)? {
                 only_members(&addresses, &["in", "not_in"])?;
                 allowed_addresses = address_blocks(&addresses, "in")?;
+                // Nowhere would be of no use, and anywhere is not what somebody meant who made a list of addresses.
+                if allowed_addresses.is_empty() && addresses.value("in").is_some() {
+                    let message = "in is empty: name at least one address, or leave it out for any address";
+                    return Err(ApiError::member(addresses.pointer("in"), message.to_owned()));
+                }
                 refused_addresses = address_blocks(&addresses, "not_in")?;
             }
         }
@@ -309,7 +314,8 @@ fn address_block(text: &str) -> Option<AddressBlock> {
     if prefix_length > full {
         return None;
     }
-    // Addresses are compared as IPv4 where they are IPv4-mapped (RFC 4291 §2.5.5.2), so blocks are as well.
+    // Addresses are compared as IPv4 where they are IPv4-mapped (RFC 4291 §2.5.5.2), so blocks are as well. A block of IPv6
+    // that is larger than all of IPv4 matches no IPv4 client.
     let (address, prefix_length) = match address.to_canonical() {
         mapped if mapped != address && prefix_length >= 96 => (mapped, prefix_length - 96),
         _ => (address, prefix_length),

@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use certgate_authority::{AccessError, ReadUser, UserScope};
+use certgate_authority::{AccessError, ReadUser, Secret, UserScope};
 use http::StatusCode;
 
 use crate::error::ApiError;
@@ -25,7 +25,7 @@ pub(crate) async fn get(ScopeOf(scope): ScopeOf<UserScope<ReadUser>>) -> Result<
 
 /// Verify the token of the request
 ///
-/// Any token may verify itself. One that is not valid is answered 401, code 1000.
+/// Any token may verify itself. One that is not valid, or an API key, which is none, is answered 401, code 1000.
 #[utoipa::path(
     get,
     path = "/client/v4/user/tokens/verify",
@@ -38,12 +38,16 @@ pub(crate) async fn get(ScopeOf(scope): ScopeOf<UserScope<ReadUser>>) -> Result<
 )]
 pub(crate) async fn verify_token(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
-    let caller = api.authority.authenticate(credential(&parts)?).await.map_err(|error| match error {
-        AccessError::InvalidToken => {
-            ApiError::new(StatusCode::UNAUTHORIZED, code::INVALID_API_TOKEN, "Invalid API Token")
-        }
+    let no_token = || ApiError::new(StatusCode::UNAUTHORIZED, code::INVALID_API_TOKEN, "Invalid API Token");
+    let credential = credential(&parts, &api)?;
+    let is_token = matches!(credential.secret, Secret::Token(_));
+    let caller = api.authority.authenticate(credential).await.map_err(|error| match error {
+        AccessError::InvalidToken => no_token(),
         other => other.into(),
     })?;
+    if !is_token {
+        return Err(no_token());
+    }
     let verification = TokenVerification::at(api.clock.now(), caller.token());
     let message = envelope::Message {
         code: code::TOKEN_VALID,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) use certificate::ClientCertificate;
-pub(crate) use tenant::{Account, ManagedAuthority, User, Zone};
+pub(crate) use tenant::{Account, ManagedAuthority, User, UserApiKey, Zone};
 pub(crate) use token::{PermissionGroupEntry, Token, TokenVerification};
 
 /// RFC 3339 in UTC with `Z`.

@@ -230,3 +230,12 @@ impl<'a> From<&'a UserRecord> for User<'a> {
         }
     }
 }
+
+/// The user's API key, for `X-Auth-Email` and `X-Auth-Key`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UserApiKey<'a> {
+    pub(crate) email: &'a str,
+    /// 64 lower-case hex digits; in the answer that makes the key and nowhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api_key: Option<&'a str>,
+}

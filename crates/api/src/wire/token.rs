@@ -20,6 +20,10 @@ pub(crate) struct Token<'a> {
     issued_on: Instant,
     #[schema(value_type = String, format = DateTime)]
     modified_on: Instant,
+    /// Recorded at most once a minute; absent for a token that was never used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_on: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     not_before: Option<Instant>,
@@ -88,6 +92,7 @@ impl<'a> Token<'a> {
             status: token_status(now, token),
             issued_on: Instant(token.issued_on),
             modified_on: Instant(token.modified_on),
+            last_used_on: token.last_used_on.map(Instant),
             not_before: token.not_before.map(Instant),
             expires_on: token.expires_on.map(Instant),
             policies: token.policies.iter().map(TokenPolicy::from).collect(),

@@ -235,10 +235,111 @@ async fn a_deleted_rolled_or_disabled_token_stops_at_once() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_says_to_use_a_token() {
+async fn who_is_refused_is_not_counted_and_a_key_is() {
+    let app = TestApp::with(|settings| settings.requests_per_minute = Some(2)).await;
+    let elsewhere = json!({ "request.ip": { "in": ["192.0.2.1"] } });
+    let policies = app.get("/user/tokens").await.result()[0]["policies"].clone();
+    let body = json!({ "name": "t", "policies": policies, "condition": elsewhere });
+    let bound = app.post("/user/tokens", body).await.result()["value"].as_str().unwrap().to_owned();
+    // The token's own requests are used up; the next minute begins.
+    assert_eq!(app.get(PATH).await.error().code, 971);
+    app.clock.advance_seconds(30);
+    let (email, key) = app.api_key().await;
+    for _ in 0..5 {
+        assert_eq!(app.get(PATH).token("unknown").await.error().code, 9109);
+        assert_eq!(app.get(PATH).token(&bound).await.error().code, 9109);
+        assert_eq!(app.get(PATH).key("other@example.com", &key).await.error().code, 9103);
+    }
+    for _ in 0..2 {
+        app.get(PATH).token(&bound).from_address("192.0.2.1").await.result();
+        app.get(PATH).key(&email, &key).await.result();
+    }
+    for call in [
+        app.get(PATH).token(&bound).from_address("192.0.2.1"),
+        app.get(PATH).key(&email, &key),
+        // What needs no permission counts as well.
+        app.get("/user/tokens/verify").token(&bound).from_address("192.0.2.1"),
+    ] {
+        let answer = call.await;
+        let error = answer.error();
+        assert_eq!((error.status, error.code), (429, 971));
+        assert_eq!(answer.headers["retry-after"], "60");
+    }
+    // Each has its own count.
+    app.get(PATH).await.result();
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_the_address_is_the_one_it_was_called_from() {
+    let app = TestApp::behind("10.0.0.0/8, 2001:db8:1::/48").await;
+    let with = async |condition: serde_json::Value| {
+        let policies = app.get("/user/tokens").await.result()[0]["policies"].clone();
+        let body = json!({ "name": "t", "policies": policies, "condition": { "request.ip": condition } });
+        app.post("/user/tokens", body).await.result()["value"].as_str().unwrap().to_owned()
+    };
+    let bound = with(json!({ "in": ["192.0.2.0/24", "2001:db8:2::/48"] })).await;
+    let barred = with(json!({ "not_in": ["192.0.2.7"] })).await;
+    let through = |token: &str, peer: &str, lines: &[&str]| {
+        let call = app.get(PATH).token(token).from_address(peer);
+        lines.iter().fold(call, |call, line| call.line("x-forwarded-for", line))
+    };
+    for (peer, lines) in [
+        ("192.0.2.1", &[][..]),
+        ("10.0.0.1", &["192.0.2.1"]),
+        ("::ffff:10.0.0.1", &["192.0.2.1:4711"]),
+        ("2001:db8:1::1", &["[2001:db8:2::1]:4711"]),
+        ("10.0.0.1", &["203.0.113.1", "::ffff:192.0.2.1, 10.0.0.2"]),
+        // A peer that is no proxy cannot say that it is somebody else.
+        ("192.0.2.1", &["203.0.113.1"]),
+    ] {
+        assert_eq!(through(&bound, peer, lines).await.status, 200, "{peer} {lines:?}");
+        assert_eq!(through(&barred, peer, lines).await.status, 200, "{peer} {lines:?}");
+    }
+    for (token, peer, lines) in [
+        (&bound, "10.0.0.1", &[][..]),
+        (&bound, "203.0.113.1", &["192.0.2.1"]),
+        (&bound, "10.0.0.1", &["192.0.2.1, 203.0.113.1"]),
+        (&bound, "10.0.0.1", &["192.0.2.1", "203.0.113.1"]),
+        (&bound, "10.0.0.1", &["192.0.2.1, unknown"]),
+        (&bound, "10.0.0.1", &["192.0.2.1, \u{e9}"]),
+        (&barred, "10.0.0.1", &["192.0.2.7"]),
+        (&barred, "10.0.0.1", &["unknown"]),
+    ] {
+        let error = through(token, peer, lines).await.error();
+        assert_eq!((error.status, error.code), (403, 9109), "{peer} {lines:?}");
+    }
+    // A token that is good from anywhere is good from nobody knows where.
+    assert_eq!(through(&app.token, "10.0.0.1", &["unknown"]).await.status, 200);
+}
+
+#[tokio::test]
+async fn blocks_of_ipv6_match_ipv4_where_they_are_mapped_and_no_larger_than_ipv4() {
     let app = TestApp::new().await;
-    let call = app.get(PATH).anonymous().header("x-auth-key", "k").header("x-auth-email", "a@example.com");
-    let error = call.await.error();
-    assert_eq!((error.status, error.code), (403, 9103));
-    assert!(error.message.contains("Bearer"), "{}", error.message);
+    let policies = app.get("/user/tokens").await.result()[0]["policies"].clone();
+    for (condition, good, refused) in [
+        (json!({ "in": ["::ffff:192.0.2.0/120"] }), "192.0.2.1", "192.0.3.1"),
+        (json!({ "in": ["::ffff:0:0/96"] }), "::ffff:192.0.2.1", "2001:db8::1"),
+        (json!({ "in": ["::/0"] }), "2001:db8::1", "192.0.2.1"),
+        (json!({ "in": ["::ffff:0:0/95"] }), "::fffe:0:1", "192.0.2.1"),
+        (json!({ "in": ["0.0.0.0/0"] }), "::ffff:192.0.2.1", "2001:db8::1"),
+        (json!({ "not_in": ["::/0"] }), "192.0.2.1", "2001:db8::1"),
+    ] {
+        let body = json!({ "name": "t", "policies": policies, "condition": { "request.ip": condition } });
+        let made = app.post("/user/tokens", body).await.result();
+        let token = made["value"].as_str().unwrap();
+        app.get(PATH).token(token).from_address(good).await.result();
+        let error = app.get(PATH).token(token).from_address(refused).await.error();
+        assert_eq!((error.status, error.code), (403, 9109), "{condition}");
+    }
+    for name in ["request.ip", "request_ip"] {
+        let condition = json!({ name: { "in": [], "not_in": ["192.0.2.1"] } });
+        let body = json!({ "name": "t", "policies": policies, "condition": condition });
+        let error = app.post("/user/tokens", body).await.error();
+        assert_eq!((error.status, error.code), (400, 9207));
+        assert_eq!(error.pointer.unwrap(), format!("/condition/{name}/in"));
+        let condition = json!({ name: { "in": null, "not_in": [] } });
+        app.post("/user/tokens", json!({ "name": "t", "policies": policies, "condition": condition }))
+            .await
+            .result();
+    }
 }

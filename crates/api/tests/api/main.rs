@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod accounts;
+mod api_key;
 mod authentication;
 mod authorisation;
 mod client_certificates;
 mod envelope;
 mod hostile;
+mod last_use;
 mod openapi;
 mod operations;
 mod publication;

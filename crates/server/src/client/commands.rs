@@ -3,7 +3,7 @@
 use super::output::Screen;
 use super::session::Session;
 use super::{ca, cert, issue, token, zone};
-use crate::cli::{CaCommand, CertCommand, ClientArgs, TokenCommand, ZoneCommand};
+use crate::cli::{ApiKeyCommand, CaCommand, CertCommand, ClientArgs, TokenCommand, ZoneCommand};
 use crate::config::Environment;
 use crate::failure::Failure;
 
@@ -53,6 +53,12 @@ pub fn token(client: &ClientArgs, environment: &Environment, command: TokenComma
         TokenCommand::List => token::list(&session, &mut screen),
         TokenCommand::Revoke { id } => token::revoke(&session, &id, &mut screen),
         TokenCommand::Verify => token::verify(&session, &mut screen),
+        TokenCommand::ApiKey { command: ApiKeyCommand::Create } => {
+            token::create_api_key(&session, &mut screen)
+        }
+        TokenCommand::ApiKey { command: ApiKeyCommand::Delete } => {
+            token::delete_api_key(&session, &mut screen)
+        }
     }
 }
 

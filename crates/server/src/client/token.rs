@@ -1,4 +1,4 @@
-//! `certgate token create|list|revoke|verify`.
+//! `certgate token create|list|revoke|verify` and `certgate token api-key create|delete`.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::output::{Screen, minutes};
+use super::output::{Screen, minutes, printable};
 use super::session::Session;
 use crate::cli::TokenCreateArgs;
 use crate::failure::Failure;
 
 const PATH: &str = "/client/v4/user/tokens";
+const API_KEY_PATH: &str = "/certgate/v1/user/api_key";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -22,6 +23,7 @@ struct Token {
     status: String,
     issued_on: String,
     expires_on: Option<String>,
+    last_used_on: Option<String>,
     policies: Vec<Policy>,
     value: Option<String>,
 }
@@ -122,10 +124,11 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
     let tokens = items.iter().map(|item| token(item)).collect::<Result<Vec<_>, _>>()?;
     let rows = tokens.into_iter().map(|token| {
         let permissions = permissions(&token.policies);
-        let expires = token.expires_on.as_deref().map_or_else(|| "never".to_owned(), minutes);
-        vec![token.id, token.name, token.status, minutes(&token.issued_on), expires, permissions]
+        let instant = |instant: Option<String>| instant.as_deref().map_or("never".to_owned(), minutes);
+        let (expires, used) = (instant(token.expires_on), instant(token.last_used_on));
+        vec![token.id, token.name, token.status, minutes(&token.issued_on), expires, used, permissions]
     });
-    screen.table(&["id", "name", "status", "issued", "expires", "permissions"], rows)
+    screen.table(&["id", "name", "status", "issued", "expires", "last used", "permissions"], rows)
 }
 
 /// The permissions of a token, without the readings that its writings include.
@@ -174,6 +177,36 @@ pub fn verify(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
     for message in &answer.messages {
         screen.say(message);
     }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct ApiKey {
+    email: String,
+    api_key: Option<String>,
+}
+
+/// `certgate token api-key create`
+pub fn create_api_key(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
+    let answer = session.api.put(API_KEY_PATH, &json!({}))?;
+    if screen.is_json() {
+        return screen.json(&answer.result);
+    }
+    let made: ApiKey = answer.parse()?;
+    let key =
+        made.api_key.ok_or_else(|| Failure::failed("the server made an API key but did not tell it"))?;
+    screen.say(&format!("the API key of {}, shown this once; it may do everything:", printable(&made.email)));
+    screen.data(&format!("{key}\n"))
+}
+
+/// `certgate token api-key delete`
+pub fn delete_api_key(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
+    let answer = session.api.delete(API_KEY_PATH)?;
+    if screen.is_json() {
+        return screen.json(&answer.result);
+    }
+    let of: ApiKey = answer.parse()?;
+    screen.say(&format!("{} has no API key any more", printable(&of.email)));
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use certgate_api::TrustedProxies;
 use certgate_authority::MasterKey;
 use certgate_model::KeyAlgorithm;
 
@@ -72,6 +73,8 @@ pub struct Config {
     pub connections_max: NonZeroUsize,
     /// How long a request may take, its body included.
     pub request_timeout: Duration,
+    /// Who is believed about where a request comes from.
+    pub trusted_proxies: TrustedProxies,
     /// What to log, as a `tracing` filter.
     pub log: String,
     /// How to log.
@@ -143,6 +146,7 @@ impl Config {
                 .and_then(NonZeroU64::new)
                 .map(|seconds| Duration::from_secs(seconds.get()))
                 .expect("has a default"),
+            trusted_proxies: read.with(Id::TrustedProxies, str::parse)?.unwrap_or_default(),
             log: read
                 .with(Id::Log, |text| match text.parse::<tracing_subscriber::EnvFilter>() {
                     Ok(_) => Ok(text.to_owned()),

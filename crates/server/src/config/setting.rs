@@ -19,6 +19,7 @@ pub enum Id {
     RequestsPerMinute,
     ConnectionsMax,
     RequestTimeoutSeconds,
+    TrustedProxies,
     Log,
     LogFormat,
 }
@@ -227,6 +228,16 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("30"),
         init: false,
         help: "How long a request may take, its body included",
+    },
+    Setting {
+        key: Id::TrustedProxies,
+        name: "trusted_proxies",
+        shape: Shape::Value("ADDRESSES"),
+        given: Given::Anywhere,
+        default: None,
+        init: false,
+        help: "Addresses and CIDR blocks, separated by commas, of the proxies whose X-Forwarded-For is believed \
+               [default: none]",
     },
     Setting {
         key: Id::Log,

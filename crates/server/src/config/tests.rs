@@ -71,6 +71,7 @@ fn defaults_are_as_documented() {
     assert_eq!((config.validity_days_max, config.zone_certificates_max), (5475, None));
     assert_eq!((config.requests_per_minute, config.connections_max.get()), (None, 1024));
     assert_eq!(config.request_timeout, Duration::from_secs(30));
+    assert_eq!(config.trusted_proxies, TrustedProxies::default());
     assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
     let MasterKeySource::File(path) = config.master_key else { panic!("the master key comes from a file") };
     assert_eq!(path, Path::new("./certgate-data/master.key"));
@@ -166,6 +167,14 @@ fn a_named_file_must_exist() {
     let flags = Flags { given: Vec::new(), file: Some("/nonexistent/certgate.toml".into()) };
     let error = Layers::gather(&flags, &Environment::default(), Path::new(".")).err().unwrap();
     assert!(error.to_string().contains("/nonexistent/certgate.toml"), "{error}");
+}
+
+#[test]
+fn trusted_proxies_are_a_list_of_addresses_and_blocks() {
+    let config = parse("trusted_proxies = \"10.0.0.0/8, ::1\"\n", &[], &[]).unwrap();
+    assert_eq!(config.trusted_proxies, "::ffff:10.0.0.0/104,::1/128".parse().unwrap());
+    let told = error("", &[("CERTGATE_TRUSTED_PROXIES", "10.0.0.1, proxy.example")], &[]);
+    insta::assert_snapshot!(told, @r#"trusted_proxies = "10.0.0.1, proxy.example" (from environment CERTGATE_TRUSTED_PROXIES): "proxy.example" is no address and no block of addresses such as 10.0.0.0/8 or fd00::/8"#);
 }
 
 #[test]

@@ -91,6 +91,7 @@ pub fn token(n: u32, of: &UserRecord) -> TokenRecord {
         expires_on: n.is_multiple_of(3).then(|| Timestamp::from_unix_microseconds(1_890_000_000_123_456)),
         issued_on: instant(n),
         modified_on: instant(n + 5),
+        last_used_on: n.is_multiple_of(2).then(|| instant(n + 7)),
     }
 }
 

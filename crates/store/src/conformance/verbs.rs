@@ -3,7 +3,7 @@
 use certgate_model::{
     AccountFilter, AccountRecord, AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord,
     Direction, Event, Join, Page, RevocationReason, SerialNumber, Slice, Status, TextMatch, Timestamp,
-    TokenHash, TokenRecord, Totals, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
+    TokenHash, TokenRecord, Totals, UserId, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
 };
 
 use super::fixtures;
@@ -23,6 +23,7 @@ pub async fn verbs(store: &dyn Store) {
     zones(store).await;
     zone_filters(store).await;
     tokens(store).await;
+    api_keys(store).await;
     let authority = authorities(store).await;
     certificates(store, &authority).await;
     statuses(store, &authority).await;
@@ -234,9 +235,52 @@ async fn tokens(store: &dyn Store) {
     assert!(matches!(store.replace_token(rolled.clone(), same_hash).await, Err(StoreError::Conflict(_))));
     let unknown = fixtures::token(9, &user);
     assert!(!store.replace_token(unknown.clone(), unknown).await.expect("replace"));
+    token_uses(store, rolled.clone()).await;
     assert!(store.delete_token(rolled.id).await.expect("delete"));
     assert!(!store.delete_token(rolled.id).await.expect("delete"));
     assert_eq!(store.token(rolled.id).await.expect("read"), None);
+}
+
+async fn token_uses(store: &dyn Store, token: TokenRecord) {
+    let other = fixtures::token(2, &fixtures::first_records().user);
+    let unknown = fixtures::token(9, &fixtures::first_records().user).id;
+    let (used, later) = (fixtures::instant(1_000), fixtures::instant(1_001));
+    for uses in [
+        vec![(token.id, used), (unknown, used), (other.id, later)],
+        // A use that is told late is not the last one.
+        vec![(token.id, fixtures::instant(999)), (other.id, used)],
+        Vec::new(),
+    ] {
+        store.record_token_uses(uses).await.expect("record uses");
+        for (token, at) in [(&token, used), (&other, later)] {
+            let expected = TokenRecord { last_used_on: Some(at), ..token.clone() };
+            assert_eq!(store.token(token.id).await.expect("read"), Some(expected));
+        }
+    }
+    assert_eq!(store.token(unknown).await.expect("read"), None);
+    // Whoever read the token before it was used can replace it, and does not undo the use.
+    let renamed = TokenRecord { name: "renamed".into(), ..token.clone() };
+    assert!(store.replace_token(token, renamed.clone()).await.expect("replace"));
+    let expected = TokenRecord { last_used_on: Some(used), ..renamed };
+    assert_eq!(store.token(expected.id).await.expect("read"), Some(expected));
+}
+
+async fn api_keys(store: &dyn Store) {
+    let user = fixtures::first_records().user;
+    let (one, two) = (fixtures::hash(101), fixtures::hash(102));
+    assert_eq!(store.user_by_api_key(one).await.expect("read"), None);
+    for (key, known, unknown) in [(one, one, two), (two, two, one)] {
+        assert!(store.replace_api_key(user.id, Some(key)).await.expect("replace"));
+        assert_eq!(store.user_by_api_key(known).await.expect("read"), Some(user.clone()));
+        assert_eq!(store.user_by_api_key(unknown).await.expect("read"), None);
+    }
+    assert_eq!(store.user().await.expect("read"), Some(user.clone()));
+    let nobody = UserId::from_bytes([9; 16]);
+    assert!(!store.replace_api_key(nobody, Some(one)).await.expect("replace"));
+    for _ in 0..2 {
+        assert!(store.replace_api_key(user.id, None).await.expect("replace"));
+        assert_eq!(store.user_by_api_key(two).await.expect("read"), None);
+    }
 }
 
 async fn authorities(store: &dyn Store) -> AuthorityRecord {

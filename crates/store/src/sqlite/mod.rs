@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
     CertificateRecord, CrlPart, CrlRecord, Event, Installation, Page, SerialNumber, Slice, Timestamp,
-    TokenHash, TokenId, TokenRecord, Totals, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
 use self::counters::Layout;
@@ -124,6 +124,10 @@ impl ReadStore for SqliteStore {
 
     async fn user(&self) -> Result<Option<UserRecord>, StoreError> {
         self.readers.read(tenants::user).await
+    }
+
+    async fn user_by_api_key(&self, hash: TokenHash) -> Result<Option<UserRecord>, StoreError> {
+        self.readers.read(move |c| tenants::user_by_api_key(c, hash)).await
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>, StoreError> {
@@ -300,6 +304,14 @@ impl Store for SqliteStore {
 
     async fn delete_token(&self, id: TokenId) -> Result<bool, StoreError> {
         self.writer.write(move |c| tokens::delete(c, id)).await
+    }
+
+    async fn record_token_uses(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError> {
+        self.writer.write(move |c| tokens::record_uses(c, &uses)).await
+    }
+
+    async fn replace_api_key(&self, user: UserId, hash: Option<TokenHash>) -> Result<bool, StoreError> {
+        self.writer.write(move |c| tenants::replace_api_key(c, user, hash)).await
     }
 
     async fn record_managed_authority(

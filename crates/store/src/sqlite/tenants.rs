@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, Direction, Installation, Join, Page, Slice, Status, TextMatch,
-    Timestamp, UserId, UserRecord, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
+    Timestamp, TokenHash, UserId, UserRecord, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
@@ -34,12 +34,36 @@ pub(super) fn user(connection: &Connection) -> Result<Option<UserRecord>, StoreE
     let mut statement = connection
         .prepare_cached("SELECT id, email, created_on FROM users ORDER BY created_on, id LIMIT 1")?;
     let mut rows = statement.query(())?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(UserRecord {
+    rows.next()?.map(user_row).transpose()
+}
+
+/// The user whose API key has this hash. No index: an installation has one user.
+pub(super) fn user_by_api_key(
+    connection: &Connection,
+    hash: TokenHash,
+) -> Result<Option<UserRecord>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, email, created_on FROM users WHERE api_key_hash = ?1")?;
+    let mut rows = statement.query((hash.0,))?;
+    rows.next()?.map(user_row).transpose()
+}
+
+/// Gives a user another API key, or none; `false` if there is no such user.
+pub(super) fn replace_api_key(
+    connection: &Connection,
+    user: UserId,
+    hash: Option<TokenHash>,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached("UPDATE users SET api_key_hash = ?2 WHERE id = ?1")?;
+    Ok(statement.execute((user.as_bytes(), hash.map(|hash| hash.0)))? == 1)
+}
+
+fn user_row(row: &Row<'_>) -> Result<UserRecord, StoreError> {
+    Ok(UserRecord {
         id: UserId::from_bytes(row.get(0)?),
         email: row.get(1)?,
         created_on: row::timestamp(row, 2)?,
-    }))
+    })
 }
 
 /// Writes the records of a new installation, unless there is one.

@@ -17,7 +17,7 @@ use crate::StoreError;
 macro_rules! columns {
     () => {
         "id, user, name, hash, state, policies, allowed_addresses, refused_addresses, not_before, expires_on, \
-         issued_on, modified_on"
+         issued_on, modified_on, last_used_on"
     };
 }
 
@@ -62,16 +62,21 @@ pub(super) fn record(connection: &Connection, token: &TokenRecord) -> Result<(),
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         token,
     )?;
-    Ok(())
+    match token.last_used_on {
+        Some(at) => record_uses(connection, &[(token.id, at)]),
+        None => Ok(()),
+    }
 }
 
-/// Replaces a token's record; `false` if there is none.
+/// Replaces a token's record but for its last use; `false` if it is not `old`, or there is none.
 pub(super) fn replace(
     connection: &Connection,
     old: &TokenRecord,
     new: &TokenRecord,
 ) -> Result<bool, StoreError> {
-    if token(connection, old.id)?.as_ref() != Some(old) {
+    let Some(found) = token(connection, old.id)? else { return Ok(false) };
+    // Somebody who uses the token must not keep its owner from changing it.
+    if (TokenRecord { last_used_on: old.last_used_on, ..found }) != *old {
         return Ok(false);
     }
     let changed = write(
@@ -87,6 +92,17 @@ pub(super) fn replace(
 /// Deletes a token; `false` if there is none.
 pub(super) fn delete(connection: &Connection, id: TokenId) -> Result<bool, StoreError> {
     Ok(connection.prepare_cached("DELETE FROM tokens WHERE id = ?1")?.execute((id.as_bytes(),))? == 1)
+}
+
+/// Dates the last use of tokens.
+pub(super) fn record_uses(connection: &Connection, uses: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE tokens SET last_used_on = ?2 WHERE id = ?1 AND coalesce(last_used_on < ?2, 1)",
+    )?;
+    for (id, at) in uses {
+        statement.execute((id.as_bytes(), at.unix_microseconds()))?;
+    }
+    Ok(())
 }
 
 fn write(connection: &Connection, statement: &str, token: &TokenRecord) -> Result<usize, StoreError> {
@@ -123,6 +139,7 @@ fn token_row(row: &Row<'_>) -> Result<TokenRecord, StoreError> {
         expires_on: row::optional_timestamp(row, 9)?,
         issued_on: row::timestamp(row, 10)?,
         modified_on: row::timestamp(row, 11)?,
+        last_used_on: row::optional_timestamp(row, 12)?,
     })
 }
 

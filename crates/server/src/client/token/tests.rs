@@ -7,12 +7,14 @@ fn server() -> Server {
         ("POST", _) => {
             ok(json!({"id": "1".repeat(32), "name": "ci", "status": "active", "value": "new-secret"}))
         }
+        ("PUT", API_KEY_PATH) => ok(json!({"email": "a@example.com", "api_key": "new-key"})),
+        ("DELETE", API_KEY_PATH) => ok(json!({"email": "a@example.com"})),
         (_, "/client/v4/user") => ok(json!({"id": "2".repeat(32)})),
         (_, "/client/v4/user/tokens/verify") => ok(json!({"id": "1".repeat(32), "status": "active"})),
         ("DELETE", _) => ok(json!({"id": "1".repeat(32)})),
         _ => page(
             &[
-                json!({"id": "1".repeat(32), "name": "ci", "status": "active", "issued_on": "2026-01-02T03:04:05Z",
+                json!({"id": "1".repeat(32), "name": "ci", "status": "active", "issued_on": "2026-01-02T03:04:05Z", "last_used_on": "2026-02-03T04:05:06Z",
                 "policies": [{"effect": "allow", "permission_groups": [{"id": PermissionGroup::ZoneRead.id()}, {"id": PermissionGroup::ZoneWrite.id()}, {"id": "f", "name": "Other"}]}]}),
             ],
             seen,
@@ -98,8 +100,8 @@ fn tokens_are_listed_revoked_and_verified() {
     let captured = Captured::new(Format::Table);
     list(&server.session(), &mut captured.screen()).unwrap();
     insta::assert_snapshot!(captured.out(), @"
-     ID                                NAME  STATUS  ISSUED            EXPIRES  PERMISSIONS
-     11111111111111111111111111111111  ci    active  2026-01-02 03:04  never    Zone Write, Other
+     ID                                NAME  STATUS  ISSUED            EXPIRES  LAST USED         PERMISSIONS
+     11111111111111111111111111111111  ci    active  2026-01-02 03:04  never    2026-02-03 04:05  Zone Write, Other
     ");
     verify(&server.session(), &mut captured.screen()).unwrap();
     assert!(captured.out().contains("active"));
@@ -111,4 +113,19 @@ fn tokens_are_listed_revoked_and_verified() {
             .any(|seen| seen.method == "DELETE" && seen.path == format!("{PATH}/{}", "1".repeat(32)))
     );
     assert!(revoke(&server.session(), "ci", &mut captured.screen()).is_err());
+}
+
+#[test]
+fn the_api_key_alone_goes_to_standard_output() {
+    let server = server();
+    let captured = Captured::new(Format::Table);
+    create_api_key(&server.session(), &mut captured.screen()).unwrap();
+    assert_eq!(captured.out(), "new-key\n");
+    let told = captured.err();
+    assert!(told.contains("a@example.com") && told.contains("shown this once"), "{told}");
+    delete_api_key(&server.session(), &mut captured.screen()).unwrap();
+    assert_eq!(captured.out(), "");
+    assert!(captured.err().contains("no API key any more"));
+    let methods: Vec<_> = server.seen().into_iter().map(|seen| seen.method).collect();
+    assert_eq!(methods, ["PUT", "DELETE"]);
 }
