@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 
 import type { Wire } from './harness.js';
 
@@ -69,11 +68,16 @@ export function declarationsAccept(name: string, wire: Wire): void {
     const array = count === 'many' ? '[]' : '';
     lines.push(`(${JSON.stringify(body.result)}) satisfies ${whole}${array};`);
   }
-  const file = join(process.cwd(), `built/answers-${name}.ts`);
+  const file = `built/answers-${name}.ts`;
   writeFileSync(file, lines.join('\n') + '\n');
-  const compiler = join(process.cwd(), 'node_modules/typescript/bin/tsc');
-  const strict = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--skipLibCheck'];
-  const modules = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
-  const done = spawnSync(process.execPath, [compiler, ...strict, ...modules, file], { encoding: 'utf8' });
-  assert.equal(done.status, 0, `the declarations do not accept what was answered:\n${done.stdout}${done.stderr}`);
+  compile(file, '--noEmit');
+}
+
+/** Compiles a file below the working directory, strictly. */
+export function compile(file: string, ...options: string[]): void {
+  const compiler = 'node_modules/typescript/bin/tsc';
+  const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', '--ignoreConfig'];
+  const modules = ['--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
+  const done = spawnSync(process.execPath, [compiler, ...strict, ...modules, ...options, file], { encoding: 'utf8' });
+  assert.equal(done.status, 0, `the compiler does not accept ${file}:\n${done.stdout}${done.stderr}`);
 }

@@ -93,6 +93,7 @@ fn run(workspace: &Workspace, place: &Path) -> Result<Outcome> {
         .args(["--test-reporter=spec", "--test-reporter-destination=stderr"])
         .args(["--test-reporter=tap", "--test-reporter-destination=stdout"])
         .args(test_files(place)?)
+        .env("CERTGATE_TEST_RECIPES", workspace.root.join("docs/recipes.md"))
         .env("CERTGATE_TEST_BINARY", workspace.target.join("debug/certgate"));
     let mut tally = Tally::default();
     let succeeded = lines(&mut command, |line| tally += Tally::from_node(line).unwrap_or_default())?;
