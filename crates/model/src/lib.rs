@@ -4,6 +4,7 @@
 
 mod authority;
 mod certificate;
+mod enforcement;
 mod id;
 mod page;
 mod random;
@@ -14,6 +15,7 @@ mod token;
 
 pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownName};
 pub use certificate::{AuthorityRef, CertificateRecord, SerialNumber, SubjectFields, Totals};
+pub use enforcement::{EnforcedAuthority, Enforcement};
 pub use id::{
     AccountId, AuthorityId, CertificateId, MtlsCertificateId, ParseIdError, TokenId, UserId, ZoneId,
 };

@@ -5,6 +5,7 @@
 
 mod fixtures;
 mod history;
+mod hostnames;
 mod verbs;
 
 pub use fixtures::{account, authority, certificate, first_records, instant, token, zone};

@@ -7,6 +7,7 @@ use certgate_model::{
 };
 
 use super::fixtures;
+use super::hostnames::hostnames;
 use crate::{
     AccountDeleted, AccountRecorded, CertificateRecorded, Settled, StatusChange, Store, StoreError,
     ZoneDeleted, ZoneRecorded,
@@ -27,6 +28,7 @@ pub async fn verbs(store: &dyn Store) {
     statuses(store, &authority).await;
     settling(store, &authority).await;
     deep_slices(store).await;
+    hostnames(store, &authority).await;
     deletions(store).await;
     store.ready().await.expect("ready");
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());

@@ -157,7 +157,7 @@ pub(super) fn record(
     let Some(authority) = authority_number(connection, certificate.authority.id)? else {
         return Err(StoreError::Conflict("the certificate's authority is not stored".into()));
     };
-    let epoch = if certificate.status.is_pending() { Some(next_epoch(connection)?) } else { None };
+    let epoch = if certificate.status.is_pending() { Some(next_epoch(connection, authority)?) } else { None };
     let subject = &certificate.subject;
     connection
         .prepare_cached(
@@ -215,18 +215,23 @@ pub(super) fn change_status(
     }
     let changed = match event {
         Event::Settle => set_settled(connection, position, record.status, next)?,
-        Event::Revoke | Event::Reactivate => connection
-            .prepare_cached(
-                "UPDATE certificates SET status = ?1, epoch = ?2, revoked_on = ?3 \
-                 WHERE position = ?4 AND status = ?5",
-            )?
-            .execute((
-                next.code(),
-                next_epoch(connection)?,
-                record.revoked_on.map(Timestamp::unix_microseconds),
-                position.0,
-                record.status.code(),
-            ))?,
+        Event::Revoke | Event::Reactivate => {
+            let authority = authority_number(connection, record.authority.id)?.ok_or_else(|| {
+                corrupt(format!("the authority of the certificate at {} is missing", position.0))
+            })?;
+            connection
+                .prepare_cached(
+                    "UPDATE certificates SET status = ?1, epoch = ?2, revoked_on = ?3 \
+                     WHERE position = ?4 AND status = ?5",
+                )?
+                .execute((
+                    next.code(),
+                    next_epoch(connection, authority)?,
+                    record.revoked_on.map(Timestamp::unix_microseconds),
+                    position.0,
+                    record.status.code(),
+                ))?
+        }
     };
     expect_one(changed, position)?;
     counters::shift(connection, layout, position, record.status, next)?;
@@ -288,11 +293,15 @@ fn expect_one(changed: usize, position: Position) -> Result<(), StoreError> {
     }
 }
 
-/// The number of the next accepted change of a status, in the order of commits.
-fn next_epoch(connection: &Connection) -> Result<i64, StoreError> {
+/// The number of the next accepted change of a status, in the order of commits; the last one of the certificate's
+/// authority too.
+fn next_epoch(connection: &Connection, authority: i64) -> Result<i64, StoreError> {
     let epoch = connection
         .prepare_cached("UPDATE store SET last_epoch = last_epoch + 1 WHERE only = 1 RETURNING last_epoch")?
-        .query_row((), |row| row.get(0))?;
+        .query_row((), |row| row.get::<_, i64>(0))?;
+    connection
+        .prepare_cached("UPDATE authorities SET last_epoch = ?1 WHERE number = ?2")?
+        .execute((epoch, authority))?;
     Ok(epoch)
 }
 

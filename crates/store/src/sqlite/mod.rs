@@ -3,7 +3,7 @@
 //! - [`open`] decides whose file it is and how connections behave; [`schema`] has the tables.
 //! - [`writer`] is the one thread that writes: group commit and checkpoints. [`readers`] are a few connections that read.
 //! - [`counters`] says where a certificate stands and finds it at any depth; [`certificates`], [`tenants`],
-//!   [`authorities`] and [`tokens`] are the verbs as plain functions on a connection, inside a transaction that the
+//!   [`authorities`], [`hostnames`] and [`tokens`] are the verbs as plain functions on a connection, inside a transaction that the
 //!   writer or the reader has begun.
 //! - [`check`] reads everything.
 //!
@@ -15,6 +15,7 @@ mod certificates;
 mod check;
 mod counters;
 mod error;
+mod hostnames;
 mod open;
 mod readers;
 mod row;
@@ -29,8 +30,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, Event, Installation, Page, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    CertificateRecord, Enforcement, Event, Installation, MtlsCertificateId, Page, Slice, Timestamp,
+    TokenHash, TokenId, TokenRecord, Totals, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
 use self::counters::Layout;
@@ -39,8 +40,8 @@ pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, ReadStore, Settled, StatusChange,
-    Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, HostnamesReplaced, ReadStore,
+    Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The store in one SQLite file (with its log and its lock file beside it).
@@ -188,6 +189,19 @@ impl ReadStore for SqliteStore {
         self.readers.snapshot(move |c| certificates::totals(c, layout, zone)).await
     }
 
+    async fn hostname_associations(
+        &self,
+        zone: ZoneId,
+        authority: Option<MtlsCertificateId>,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        self.readers.snapshot(move |c| hostnames::list(c, zone, authority)).await
+    }
+
+    async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, StoreError> {
+        let hostname = hostname.to_owned();
+        self.readers.snapshot(move |c| hostnames::enforcement(c, &hostname)).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.readers
             .read(|c| Ok(c.prepare_cached("SELECT probes FROM store")?.query_row((), |_| Ok(()))?))
@@ -208,6 +222,8 @@ impl ReadStore for SqliteStore {
             self.readers.snapshot(check::references).await,
             self.readers.snapshot(check::records).await,
             self.readers.snapshot(move |c| check::counts(c, layout)).await,
+            self.readers.snapshot(check::epochs).await,
+            self.readers.snapshot(check::hostnames).await,
         ];
         let mut lines = Vec::new();
         for part in parts {
@@ -292,6 +308,15 @@ impl Store for SqliteStore {
     async fn settle_pending(&self, limit: u32) -> Result<Settled, StoreError> {
         let layout = self.layout;
         self.writer.write(move |c| certificates::settle(c, layout, limit)).await
+    }
+
+    async fn replace_hostname_associations(
+        &self,
+        zone: ZoneId,
+        authority: Option<MtlsCertificateId>,
+        hostnames: Vec<String>,
+    ) -> Result<HostnamesReplaced, StoreError> {
+        self.writer.write(move |c| hostnames::replace(c, zone, authority, &hostnames)).await
     }
 
     async fn close(&self) {
