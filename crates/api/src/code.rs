@@ -1,5 +1,6 @@
 //! The numbers in `errors[].code`. Those below 1420 and from 6003 on are Cloudflare's where its documentation or recorded
-//! answers name one; 1420 to 1449 say what is wrong with a request for a certificate.
+//! answers name one; 1420 to 1449 say what is wrong with a request for a certificate, 1450 to 1456 with a list of
+//! hostnames.
 
 pub(crate) const RATE_LIMITED: u32 = 971;
 pub(crate) const INVALID_API_TOKEN: u32 = 1000;
@@ -32,6 +33,22 @@ pub(crate) const CSR_KEY_INVALID: u32 = 1436;
 pub(crate) const VALIDITY: u32 = 1440;
 pub(crate) const OUTLIVES_AUTHORITY: u32 = 1441;
 pub(crate) const QUOTA_REACHED: u32 = 1445;
+/// The hostname is not a DNS name; the message says what is wrong with it.
+pub(crate) const HOSTNAME_INVALID: u32 = 1450;
+/// The hostname has a wildcard: list each hostname.
+pub(crate) const HOSTNAME_WILDCARD: u32 = 1451;
+/// The hostname is not in the zone: list the zone's name or names below it.
+pub(crate) const HOSTNAME_OUTSIDE_ZONE: u32 = 1452;
+/// The hostname is in the list twice, letter case aside: leave one out.
+pub(crate) const HOSTNAME_REPEATED: u32 = 1453;
+/// Another zone lists the hostname: take it out of that list first.
+pub(crate) const HOSTNAME_LISTED_ELSEWHERE: u32 = 1454;
+/// The list has too many hostnames: split it over several authorities or zones.
+pub(crate) const HOSTNAMES_TOO_MANY: u32 = 1455;
+/// Hostnames were to be listed for an mTLS certificate whose `ca` is false: name one whose `ca` is true.
+pub(crate) const NOT_AN_AUTHORITY: u32 = 1456;
+/// The account has no mTLS certificate of this id: GET mtls_certificates of the account lists them.
+pub(crate) const MTLS_CERTIFICATE_NOT_FOUND: u32 = 1472;
 pub(crate) const INVALID_HEADERS: u32 = 6003;
 pub(crate) const MALFORMED_JSON: u32 = 6007;
 pub(crate) const BODY_INCOMPLETE: u32 = 6008;

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::routes::{accounts, client_certificates, operations, tokens, user, zones};
+use crate::routes::{accounts, client_certificates, hostname_associations, operations, tokens, user, zones};
 use crate::{Api, code, middleware};
 
 /// The management API.
@@ -47,6 +47,7 @@ fn documented() -> OpenApiRouter<Api> {
             client_certificates::reactivate,
             client_certificates::revoke
         ))
+        .routes(routes!(hostname_associations::list, hostname_associations::replace))
         .routes(routes!(zones::list, zones::create))
         .routes(routes!(zones::get, zones::delete))
         .routes(routes!(accounts::list, accounts::create))

@@ -6,6 +6,7 @@ mod access;
 mod authorities;
 mod cache;
 mod error;
+mod hostnames;
 mod installation;
 mod issue;
 mod master_key;
@@ -27,7 +28,9 @@ pub use access::{
     ReadCertificates, ReadTokens, ReadUser, ReadZones, UserScope, WriteCertificates, ZoneScope,
 };
 pub use authorities::{AUTHORITY_VALIDITY_DAYS, ManagedAuthority};
-pub use error::{AccessError, Fault, IssueError, RevocationError, TenantError, TokenError};
+pub use error::{
+    AccessError, Fault, HostnameFault, HostnamesError, IssueError, RevocationError, TenantError, TokenError,
+};
 pub use installation::{FirstInstallation, FirstNames, Initialised, OpenError};
 pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
 pub use master_key::{MasterKey, MasterKeyError};

@@ -15,12 +15,14 @@ const TOKENS_WRITE: &str = "686d18d5ac6c441c867cbf6771e58a0a";
 const USER_READ: &str = "8acbe5bb0d54464ab867149d7f7cf8ac";
 
 /// The permission a route needs, and one that does not suffice: for a route that writes, the reading one.
-const ROUTES: [(&str, &str, &str, &str); 23] = [
+const ROUTES: [(&str, &str, &str, &str); 25] = [
     ("GET", "/client/v4/zones/{zone_id}/client_certificates", SSL_READ, ZONE_WRITE),
     ("POST", "/client/v4/zones/{zone_id}/client_certificates", SSL_WRITE, SSL_READ),
     ("GET", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_READ, ZONE_WRITE),
     ("PATCH", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_WRITE, SSL_READ),
     ("DELETE", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_WRITE, SSL_READ),
+    ("GET", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_READ, ZONE_WRITE),
+    ("PUT", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_WRITE, SSL_READ),
     ("GET", "/client/v4/zones", ZONE_READ, SSL_WRITE),
     ("POST", "/client/v4/zones", ZONE_WRITE, ZONE_READ),
     ("GET", "/client/v4/zones/{zone_id}", ZONE_READ, SSL_WRITE),

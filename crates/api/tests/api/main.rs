@@ -8,6 +8,7 @@ mod authorisation;
 mod client_certificates;
 mod envelope;
 mod hostile;
+mod hostname_associations;
 mod openapi;
 mod operations;
 mod tokens;
