@@ -229,6 +229,11 @@ impl Api {
         self.request(Method::PATCH, path, Some(body))
     }
 
+    /// PUT.
+    pub fn put(&self, path: &str, body: &serde_json::Value) -> Result<Answer, Refusal> {
+        self.request(Method::PUT, path, Some(body))
+    }
+
     /// POST.
     pub fn post(&self, path: &str, body: &serde_json::Value) -> Result<Answer, Refusal> {
         self.request(Method::POST, path, Some(body))
