@@ -126,6 +126,17 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The strings in an array; none if it is absent.
+    pub(crate) fn strings(&self, name: &str) -> Result<Vec<String>, ApiError> {
+        let read = |(index, value): (usize, &Value)| {
+            value.as_str().map(str::to_owned).ok_or_else(|| {
+                let message = format!("this is {}: send a string", kind(value));
+                ApiError::member(format!("{}/{index}", self.pointer(name)), message)
+            })
+        };
+        self.array(name)?.iter().enumerate().map(read).collect()
+    }
+
     /// The objects in an array; none if it is absent.
     pub(crate) fn objects(&self, name: &str) -> Result<Vec<Object<'a>>, ApiError> {
         let at = |index: usize| format!("{}/{index}", self.pointer(name));

@@ -1,7 +1,7 @@
 //! The numbers in `errors[].code`: the one table, from which docs/errors.md is written.
 //!
 //! Those below 1420 and from 6003 on are Cloudflare's where its documentation or recorded answers name one; 1420 to 1449
-//! say what is wrong with a request for a certificate.
+//! say what is wrong with a request for a certificate, 1480 to 1486 with a list of hostnames.
 
 /// A code as the error reference shows it.
 pub(crate) struct Entry {
@@ -125,6 +125,30 @@ codes! {
     QUOTA_REACHED = 1445 [403]
         "the zone has as many certificates as the server's quota allows"
         => "raise the quota in the server's configuration";
+    MTLS_CERTIFICATE_NOT_FOUND = 1472 [404]
+        "the account has no mTLS certificate with this id"
+        => "list them: `GET /accounts/{account_id}/mtls_certificates`";
+    HOSTNAME_INVALID = 1480 [400]
+        "a hostname in the list is not a DNS name; the message says what is wrong with it"
+        => "correct it";
+    HOSTNAME_WILDCARD = 1481 [400]
+        "a hostname in the list has a wildcard"
+        => "list each hostname";
+    HOSTNAME_OUTSIDE_ZONE = 1482 [400]
+        "a hostname in the list is not in the zone"
+        => "list the zone's name or names below it";
+    HOSTNAME_REPEATED = 1483 [400]
+        "a hostname is in the list twice, letter case aside"
+        => "leave one out";
+    HOSTNAME_LISTED_ELSEWHERE = 1484 [400]
+        "another zone lists the hostname"
+        => "take it out of that list first";
+    HOSTNAMES_TOO_MANY = 1485 [400]
+        "the list has too many hostnames"
+        => "split it over several authorities or zones";
+    NOT_AN_AUTHORITY = 1486 [400]
+        "hostnames were to be listed for an mTLS certificate whose `ca` is false"
+        => "name one whose `ca` is true";
     INVALID_HEADERS = 6003 [400]
         "a header is malformed; `error_chain` says which"
         => "see the code in `error_chain`";

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
-use certgate_authority::{AccessError, Fault, IssueError, RevocationError, TenantError, TokenError};
+use certgate_authority::{
+    AccessError, Fault, HostnameFault, HostnamesError, IssueError, RevocationError, TenantError, TokenError,
+};
 use certgate_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -123,6 +125,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, code::CERTIFICATE_NOT_FOUND, message)
     }
 
+    pub(crate) fn mtls_certificate_not_found() -> Self {
+        let message = "The account has no mTLS certificate of this id";
+        Self::new(StatusCode::NOT_FOUND, code::MTLS_CERTIFICATE_NOT_FOUND, message)
+    }
+
     pub(crate) fn internal(inside: String) -> Self {
         let message = "Internal error; the server's log has the details under the request id";
         let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message);
@@ -232,6 +239,36 @@ impl From<RevocationError> for ApiError {
             ),
             RevocationError::Fault(fault) => fault.into(),
         }
+    }
+}
+
+impl From<HostnamesError> for ApiError {
+    fn from(error: HostnamesError) -> Self {
+        let message = error.to_string();
+        match error {
+            HostnamesError::TooMany { .. } => {
+                Self::bad_request(code::HOSTNAMES_TOO_MANY, message).at("/hostnames")
+            }
+            HostnamesError::Hostname { index, fault, .. } => {
+                Self::bad_request(hostname_code(&fault), message).at(format!("/hostnames/{index}"))
+            }
+            HostnamesError::NoCertificate => Self::mtls_certificate_not_found().at("/mtls_certificate_id"),
+            HostnamesError::NotAnAuthority => {
+                Self::bad_request(code::NOT_AN_AUTHORITY, message).at("/mtls_certificate_id")
+            }
+            HostnamesError::NoZone => Self::refused(),
+            HostnamesError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+fn hostname_code(fault: &HostnameFault) -> u32 {
+    match fault {
+        HostnameFault::Invalid(_) => code::HOSTNAME_INVALID,
+        HostnameFault::Wildcard => code::HOSTNAME_WILDCARD,
+        HostnameFault::OutsideZone(_) => code::HOSTNAME_OUTSIDE_ZONE,
+        HostnameFault::Repeated { .. } => code::HOSTNAME_REPEATED,
+        HostnameFault::ListedElsewhere => code::HOSTNAME_LISTED_ELSEWHERE,
     }
 }
 

@@ -77,6 +77,17 @@ pub(crate) struct RevokeClientCertificate {
     reason: Option<String>,
 }
 
+/// The list of hostnames of one authority.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct ReplaceHostnameAssociations {
+    /// DNS names in the zone; absent: none.
+    #[schema(max_items = 1000)]
+    hostnames: Option<Vec<String>>,
+    /// UUID of an authority that the account brought; absent, null or empty: the managed one.
+    mtls_certificate_id: Option<String>,
+}
+
 /// What zone to make.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read member by member")]

@@ -10,7 +10,10 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::middleware::Around;
-use crate::routes::{accounts, api_key, client_certificates, operations, publication, tokens, user, zones};
+use crate::routes::{
+    accounts, api_key, client_certificates, hostname_associations, operations, publication, tokens, user,
+    zones,
+};
 use crate::{Api, code};
 
 /// The management API.
@@ -53,6 +56,7 @@ fn documented() -> OpenApiRouter<Api> {
             client_certificates::reactivate,
             client_certificates::revoke
         ))
+        .routes(routes!(hostname_associations::list, hostname_associations::replace))
         .routes(routes!(zones::list, zones::create))
         .routes(routes!(zones::get, zones::delete))
         .routes(routes!(accounts::list, accounts::create))

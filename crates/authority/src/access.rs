@@ -74,9 +74,9 @@ macro_rules! permissions {
     )+};
 }
 permissions! {
-    /// List and get client certificates.
+    /// List and get client certificates, and the hostnames that ask for them.
     ReadCertificates = SslAndCertificatesRead;
-    /// Issue, revoke and reactivate client certificates.
+    /// Issue, revoke and reactivate client certificates, and list hostnames that ask for them.
     WriteCertificates = SslAndCertificatesWrite;
     /// List and get zones.
     ReadZones = ZoneRead;

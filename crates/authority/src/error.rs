@@ -105,6 +105,69 @@ pub enum RevocationError {
     Fault(#[from] Fault),
 }
 
+/// Why a list of hostnames was not replaced. The list is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum HostnamesError {
+    /// There are too many.
+    #[error("there are {given} hostnames: a list has at most {max}")]
+    TooMany {
+        /// How many there are.
+        given: usize,
+        /// The most there can be.
+        max: usize,
+    },
+    /// One of them is not a good one.
+    #[error("{hostname:?} {fault}")]
+    Hostname {
+        /// Which one, from 0.
+        index: usize,
+        /// Its beginning.
+        hostname: String,
+        /// What is wrong with it.
+        fault: HostnameFault,
+    },
+    /// The zone's account has no such certificate.
+    #[error("the zone's account has no mTLS certificate of this id")]
+    NoCertificate,
+    /// The certificate is not one of an authority.
+    #[error(
+        "the mTLS certificate is not one of an authority (its ca is false), so no client certificate could \
+         be signed by it: name one whose ca is true"
+    )]
+    NotAnAuthority,
+    /// The zone was deleted meanwhile.
+    #[error("the zone does not exist any more")]
+    NoZone,
+    /// Trouble.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// What is wrong with a hostname; reads on from the hostname itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostnameFault {
+    /// It has a wildcard.
+    #[error(
+        "has a wildcard, which would ask for certificates at hostnames that nobody listed: list each hostname"
+    )]
+    Wildcard,
+    /// It is not a DNS name.
+    #[error("is not a hostname such as api.example.com: {0}")]
+    Invalid(String),
+    /// It is not in the zone of this name.
+    #[error("is not in the zone {0}: list {0} itself or names below it")]
+    OutsideZone(String),
+    /// It is in the list already, but for letter case.
+    #[error("is in the list already, at place {first} counted from 0: leave one of the two out")]
+    Repeated {
+        /// Where it is first, from 0.
+        first: usize,
+    },
+    /// Another zone lists it.
+    #[error("is listed by another zone, and one zone decides: take it out of that list first")]
+    ListedElsewhere,
+}
+
 /// Why an account or zone was not made or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum TenantError {
@@ -165,4 +228,4 @@ macro_rules! from_store_error {
         }
     )+};
 }
-from_store_error!(AccessError, IssueError, RevocationError, TenantError, TokenError);
+from_store_error!(AccessError, HostnamesError, IssueError, RevocationError, TenantError, TokenError);

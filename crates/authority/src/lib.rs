@@ -7,6 +7,7 @@ mod api_key;
 mod authorities;
 mod cache;
 mod error;
+mod hostnames;
 mod installation;
 mod issue;
 mod last_use;
@@ -33,7 +34,9 @@ pub use access::{
 };
 pub use api_key::ApiKey;
 pub use authorities::{AUTHORITY_VALIDITY_DAYS, ManagedAuthority};
-pub use error::{AccessError, Fault, IssueError, RevocationError, TenantError, TokenError};
+pub use error::{
+    AccessError, Fault, HostnameFault, HostnamesError, IssueError, RevocationError, TenantError, TokenError,
+};
 pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, OpenError};
 pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
 pub use master_key::{MasterKey, MasterKeyError};

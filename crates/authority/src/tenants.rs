@@ -136,24 +136,32 @@ pub(crate) fn checked_zone_name(name: &str) -> Result<String, TenantError> {
         Err(TenantError::Name(format!("{shown:?} is not a domain name such as example.com: {reason}")))
     };
     let name = name.trim().trim_end_matches('.').to_ascii_lowercase();
-    if name.len() > DOMAIN_OCTETS_MAX {
-        return refuse(&format!("it has {} octets, the most is {DOMAIN_OCTETS_MAX}", name.len()));
+    if let Some(fault) = domain_name_fault(&name) {
+        return refuse(&fault);
     }
     if !name.contains('.') {
         return refuse("it needs at least two labels");
     }
+    Ok(name)
+}
+
+/// What keeps a text from being a DNS name without a dot at the end (RFC 1123 §2.1), in any letter case.
+pub(crate) fn domain_name_fault(name: &str) -> Option<String> {
+    if name.len() > DOMAIN_OCTETS_MAX {
+        return Some(format!("it has {} octets, the most is {DOMAIN_OCTETS_MAX}", name.len()));
+    }
     for label in name.split('.') {
         if label.is_empty() || label.len() > LABEL_OCTETS_MAX {
-            return refuse(&format!("each label has 1 to {LABEL_OCTETS_MAX} octets"));
+            return Some(format!("each label has 1 to {LABEL_OCTETS_MAX} octets"));
         }
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if !label.bytes().all(allowed) || label.starts_with('-') || label.ends_with('-') {
-            return refuse(
-                "labels have letters, digits and inner hyphens; write other scripts in Punycode (xn--…)",
-            );
+            let reason =
+                "labels have letters, digits and inner hyphens; write other scripts in Punycode (xn--…)";
+            return Some(reason.to_owned());
         }
     }
-    Ok(name)
+    None
 }
 
 #[cfg(test)]

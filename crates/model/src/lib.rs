@@ -5,6 +5,7 @@
 mod authority;
 mod certificate;
 mod crl;
+mod enforcement;
 mod id;
 mod page;
 mod random;
@@ -17,6 +18,7 @@ mod token;
 pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownName};
 pub use certificate::{AuthorityRef, CertificateRecord, SerialNumber, SubjectFields, Totals};
 pub use crl::{CRL_SHARDS, CrlPart, CrlRecord, Revocation};
+pub use enforcement::{EnforcedAuthority, Enforcement};
 pub use id::{
     AccountId, AuthorityId, CertificateId, MtlsCertificateId, ParseIdError, TokenId, UserId, ZoneId,
 };

@@ -81,6 +81,22 @@ pub enum Command {
         #[command(subcommand)]
         command: CertCommand,
     },
+    /// List and change the hostnames at which client certificates are asked for
+    #[command(after_help = EXIT_CODES)]
+    Host {
+        /// How to reach the server.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Zone by name or id [default: CERTGATE_ZONE, the first zone of the local data directory, or the only one there is]
+        #[arg(long, short, global = true, value_name = "NAME|ID", display_order = BEHIND)]
+        zone: Option<String>,
+        /// Authority that the account brought, whose certificates are asked for [default: the managed one]
+        #[arg(long, global = true, value_name = "ID", display_order = BEHIND)]
+        ca: Option<String>,
+        /// What to do.
+        #[command(subcommand)]
+        command: HostCommand,
+    },
     /// List, create and delete zones
     #[command(after_help = EXIT_CODES)]
     Zone {
@@ -322,6 +338,34 @@ pub enum KeyName {
     Ed25519,
 }
 
+/// `certgate host …`
+#[derive(Debug, Subcommand)]
+pub enum HostCommand {
+    /// List the hostnames
+    List,
+    /// Replace the whole list
+    Set {
+        /// The hostnames
+        #[arg(required_unless_present = "none", conflicts_with = "none", value_name = "HOSTNAME")]
+        hostnames: Vec<String>,
+        /// No hostnames: certificates of the authority are asked for nowhere in the zone
+        #[arg(long)]
+        none: bool,
+    },
+    /// Add hostnames at the end of the list
+    Add {
+        /// The hostnames
+        #[arg(required = true, value_name = "HOSTNAME")]
+        hostnames: Vec<String>,
+    },
+    /// Take hostnames out of the list
+    Remove {
+        /// The hostnames
+        #[arg(required = true, value_name = "HOSTNAME")]
+        hostnames: Vec<String>,
+    },
+}
+
 /// `certgate zone …`
 #[derive(Debug, Subcommand)]
 pub enum ZoneCommand {
@@ -459,6 +503,16 @@ mod tests {
         assert!(parse("certgate cert issue --csr a --p12").is_err());
         assert!(parse("certgate cert issue --from a --org b").is_err());
         assert!(parse("certgate cert issue --cn a --jobs 2").is_err());
+    }
+
+    #[test]
+    fn a_list_of_hostnames_is_not_emptied_by_leaving_them_out() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("certgate host set a.example.com b.example.com --ca x").is_ok());
+        assert!(parse("certgate host set --none").is_ok());
+        for bad in ["set", "set --none a.example.com", "add", "remove"] {
+            assert!(parse(&format!("certgate host {bad}")).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -48,6 +48,9 @@ fn run(command: Command) -> Result<(), Failure> {
             Screen::of_process(output).settings(&config::show(&layers, &config))
         }
         Command::Cert { client, zone, command } => commands::cert(&client, &environment, zone, command),
+        Command::Host { client, zone, ca, command } => {
+            commands::host(&client, &environment, zone.as_deref(), ca.as_deref(), command)
+        }
         Command::Zone { client, command } => commands::zone(&client, &environment, command),
         Command::Token { client, command } => commands::token(&client, &environment, command),
         Command::Ca { client, command } => commands::ca(&client, &environment, command),

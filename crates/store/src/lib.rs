@@ -10,6 +10,7 @@ mod verbs;
 
 pub use sqlite::{OpenError, SqliteOptions, SqliteStatistics, SqliteStore};
 pub use verbs::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, CrlContent, CrlNumber, FirstRecords, Issued,
-    ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, CertificateRecorded, CrlContent, CrlNumber, FirstRecords,
+    HostnamesReplaced, Issued, ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted,
+    ZoneRecorded,
 };

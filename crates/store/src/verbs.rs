@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, CrlPart, CrlRecord, Event, Installation, Page, Revocation, SerialNumber, Slice,
-    Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId,
-    ZoneRecord,
+    CertificateRecord, CrlPart, CrlRecord, Enforcement, Event, Installation, MtlsCertificateId, Page,
+    Revocation, SerialNumber, Slice, Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId,
+    UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
 /// Trouble with the store, named by what the caller can do about it. The text is for the operator, not for the client.
@@ -143,6 +143,25 @@ pub enum AccountDeleted {
     HasZones(u64),
 }
 
+/// What became of a list of hostnames to put in the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostnamesReplaced {
+    /// It is the list from now on.
+    Replaced,
+    /// The zone does not exist any more.
+    NoZone,
+    /// The zone's account has no such certificate.
+    NoCertificate,
+    /// The certificate is not one of an authority.
+    NotAnAuthority,
+    /// Another zone lists one of the hostnames: a hostname is enforced by one zone only, so that no zone lets
+    /// its own certificates in where another one decides.
+    ListedElsewhere {
+        /// Which of the hostnames, from 0.
+        index: usize,
+    },
+}
+
 /// The reading half.
 #[async_trait]
 pub trait ReadStore: Send + Sync {
@@ -218,6 +237,15 @@ pub trait ReadStore: Send + Sync {
     async fn crl_numbers(&self, authority: AuthorityId) -> Result<Vec<CrlNumber>, StoreError>;
     /// A list as it was published last.
     async fn crl(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlRecord>, StoreError>;
+    /// The hostnames of a zone for which certificates of one authority are asked (`None`: the managed one), in the order
+    /// and spelling in which they came; `None` if there is no such zone, or its account has no such certificate.
+    async fn hostname_associations(
+        &self,
+        zone: ZoneId,
+        authority: Option<MtlsCertificateId>,
+    ) -> Result<Option<Vec<String>>, StoreError>;
+    /// The authorities that apply to a hostname (in any letter case), all of one instant; `None` if no zone lists it.
+    async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, StoreError>;
 
     /// Whether the store answers and takes writes now.
     async fn ready(&self) -> Result<(), StoreError>;
@@ -239,7 +267,7 @@ pub trait Store: ReadStore {
 
     /// Stores a new zone (`account_name` is ignored).
     async fn record_zone(&self, zone: ZoneRecord) -> Result<ZoneRecorded, StoreError>;
-    /// Deletes a zone that has no certificate but revoked ones.
+    /// Deletes a zone that has no certificate but revoked ones, and its lists of hostnames.
     async fn delete_zone(&self, id: ZoneId, at: Timestamp) -> Result<ZoneDeleted, StoreError>;
 
     /// Stores a new token.
@@ -286,6 +314,15 @@ pub trait Store: ReadStore {
     /// Makes this the sealed key of serial numbers, unless there is one; the one in force afterwards (`None`: the store is
     /// not initialised).
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Replaces the hostnames of a zone for one authority. A hostname that was in the list, in any letter case, stays
+    /// deployed when it was; one that was not is deployed now. No two may be equal but for letter case.
+    async fn replace_hostname_associations(
+        &self,
+        zone: ZoneId,
+        authority: Option<MtlsCertificateId>,
+        hostnames: Vec<String>,
+    ) -> Result<HostnamesReplaced, StoreError>;
 
     /// Lets the accepted writes finish and closes; later writes are refused as unavailable.
     async fn close(&self);

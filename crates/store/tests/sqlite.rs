@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use certgate_model::{AuthorityRecord, CertificateQuery, Event, Slice, Status, Totals, ZoneId};
+use certgate_model::{
+    AuthorityRecord, CertificateQuery, EnforcedAuthority, Event, MtlsCertificateId, Slice, Status, Totals,
+    ZoneId,
+};
 use certgate_store::conformance::{authority, certificate, first_records, instant, zone};
 use certgate_store::{
-    CertificateRecorded, OpenError, ReadStore, SqliteOptions, SqliteStore, Store, StoreError, ZoneRecorded,
+    CertificateRecorded, HostnamesReplaced, OpenError, ReadStore, SqliteOptions, SqliteStore, Store,
+    StoreError, ZoneRecorded,
 };
 use tempfile::TempDir;
 
@@ -318,4 +322,111 @@ async fn certificates_of_a_deleted_zone_cannot_reach_another() {
     assert_eq!(store.certificates(next.id, FIRST_PAGE).await.unwrap().total, 0);
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     store.close().await;
+}
+
+/// Three certificates that account 0 brought: the authorities 1 and 2, and 3, which is none.
+const BROUGHT: &str = "
+    INSERT INTO mtls_certificates SELECT x'01010101010101010101010101010101', id, '', 1, '', '', '', 'PEM 1', x'01', NULL, 0, 0
+    FROM accounts WHERE name = 'Account 0';
+    INSERT INTO mtls_certificates SELECT x'02020202020202020202020202020202', id, '', 1, '', '', '', 'PEM 2', x'02', NULL, 0, 0
+    FROM accounts WHERE name = 'Account 0';
+    INSERT INTO mtls_certificates SELECT x'03030303030303030303030303030303', id, '', 0, '', '', '', 'PEM 3', x'03', NULL, 0, 0
+    FROM accounts WHERE name = 'Account 0';";
+
+fn brought(n: u8) -> Option<MtlsCertificateId> {
+    Some(MtlsCertificateId::from_bytes([n; 16]))
+}
+
+/// The authorities that apply, as people tell them apart.
+async fn enforced(store: &SqliteStore, hostname: &str) -> Vec<String> {
+    let found = store.enforcement(hostname).await.unwrap().unwrap();
+    let name = |authority| match authority {
+        EnforcedAuthority::Managed { id, .. } => format!("managed {id}"),
+        EnforcedAuthority::Brought { certificates, .. } => certificates,
+    };
+    found.authorities.into_iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn authorities_apply_in_the_order_of_their_deployment() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+    store.damage(BROUGHT).await.unwrap();
+    let replace = async |authority, hostnames: &[&str]| {
+        let hostnames = hostnames.iter().map(|name| (*name).to_owned()).collect();
+        store.replace_hostname_associations(zone, authority, hostnames).await.unwrap()
+    };
+    let managed = format!("managed {}", authority.id);
+    assert_eq!(replace(brought(3), &["a.example"]).await, HostnamesReplaced::NotAnAuthority);
+    assert_eq!(replace(brought(4), &["a.example"]).await, HostnamesReplaced::NoCertificate);
+    for authority in [brought(1), None, brought(2)] {
+        assert_eq!(replace(authority, &["a.example"]).await, HostnamesReplaced::Replaced);
+    }
+    assert_eq!(enforced(&store, "a.example").await, ["PEM 2", &managed, "PEM 1"]);
+
+    // What stays in a list stays deployed when it was, whatever happens around it; what comes back is deployed anew.
+    assert_eq!(replace(brought(1), &["b.example", "A.example"]).await, HostnamesReplaced::Replaced);
+    assert_eq!(enforced(&store, "a.example").await, ["PEM 2", &managed, "PEM 1"]);
+    assert_eq!(enforced(&store, "b.example").await, ["PEM 1"]);
+    for list in [&[][..], &["a.example"]] {
+        assert_eq!(replace(brought(1), list).await, HostnamesReplaced::Replaced);
+    }
+    assert_eq!(enforced(&store, "a.example").await, ["PEM 1", "PEM 2", &managed]);
+    assert_eq!(store.enforcement("b.example").await.unwrap(), None);
+
+    // An account's managed authority is replaced: both apply where the first one did, the newer one first.
+    store
+        .damage(
+            "INSERT INTO authorities (id, account, name, algorithm, certificate_der, sealed_key, public_url, created_on, \
+             expires_on) SELECT x'77777777777777777777777777777777', account, name, algorithm, certificate_der, sealed_key, \
+             public_url, created_on, expires_on FROM authorities;
+             UPDATE accounts SET managed_authority = 2 WHERE managed_authority = 1;",
+        )
+        .await
+        .unwrap();
+    let newer = "managed 77777777-7777-7777-7777-777777777777";
+    assert_eq!(enforced(&store, "a.example").await, ["PEM 1", "PEM 2", newer, &managed]);
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn damaged_lists_and_epochs_are_found_by_the_check() {
+    for (statement, finding) in [
+        ("UPDATE hostname_associations SET folded_hostname = 'b.example' WHERE place = 0", "is looked up as"),
+        ("UPDATE zones SET deleted_at = 0", "in a zone that is deleted"),
+        ("DELETE FROM mtls_certificates", "that its zone's account does not have"),
+        ("UPDATE mtls_certificates SET ca = 0", "that its zone's account does not have"),
+        (
+            "UPDATE hostname_associations SET mtls_certificate = x'01'",
+            "that its zone's account does not have",
+        ),
+        ("UPDATE hostname_associations SET deployment = 2", "but the last one is 1"),
+        (
+            "UPDATE hostname_associations SET hostname = 'c.example', folded_hostname = 'c.example'",
+            "listed twice",
+        ),
+        (
+            "INSERT INTO zones (number, id, name, folded_name, account, created_on, modified_on)
+             SELECT 2, x'22', 'z', 'z', account, 0, 0 FROM zones;
+             INSERT INTO hostname_associations SELECT 2, x'', 0, hostname, folded_hostname, 1
+             FROM hostname_associations WHERE place = 0",
+            "listed in two zones",
+        ),
+        ("UPDATE authorities SET last_epoch = 0", "has the last epoch 0, but its certificates' highest is 1"),
+        ("UPDATE authorities SET last_epoch = 9", "has the last epoch 9"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+        store.damage(BROUGHT).await.unwrap();
+        let record = certificate(0, zone, &authority, Status::PendingRevocation);
+        store.record_certificate(record, None).await.unwrap();
+        let hostnames = vec!["A.example".to_owned(), "b.example".to_owned()];
+        store.replace_hostname_associations(zone, brought(1), hostnames).await.unwrap();
+        assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+        store.damage(statement).await.unwrap();
+        let lines = store.check().await.unwrap();
+        assert!(lines.iter().any(|line| line.contains(finding)), "{statement}: {lines:?}");
+        store.close().await;
+    }
 }

@@ -1,6 +1,7 @@
 //! What the records look like in JSON. Only this module knows.
 
 mod certificate;
+mod hostnames;
 mod tenant;
 mod token;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) use certificate::ClientCertificate;
+pub(crate) use hostnames::HostnameAssociations;
 pub(crate) use tenant::{Account, ManagedAuthority, User, UserApiKey, Zone};
 pub(crate) use token::{PermissionGroupEntry, Token, TokenVerification};
 

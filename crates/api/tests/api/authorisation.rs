@@ -35,6 +35,8 @@ const ROUTES: &[Route] = &[
     ("GET", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_READ, ZONE_WRITE, NONE, 200),
     ("PATCH", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_WRITE, SSL_READ, NONE, 200),
     ("DELETE", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_WRITE, SSL_READ, NONE, 200),
+    ("GET", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_READ, ZONE_WRITE, NONE, 200),
+    ("PUT", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_WRITE, SSL_READ, r#"{"hostnames":["a.example.com"]}"#, 200),
     ("GET", "/client/v4/zones", ZONE_READ, SSL_WRITE, NONE, 200),
     ("POST", "/client/v4/zones", ZONE_WRITE, ZONE_READ, NEW_ZONE, 200),
     ("GET", "/client/v4/zones/{zone_id}", ZONE_READ, SSL_WRITE, NONE, 200),

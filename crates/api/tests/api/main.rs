@@ -9,6 +9,7 @@ mod authorisation;
 mod client_certificates;
 mod envelope;
 mod hostile;
+mod hostname_associations;
 mod last_use;
 mod openapi;
 mod operations;

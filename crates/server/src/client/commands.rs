@@ -2,8 +2,8 @@
 
 use super::output::Screen;
 use super::session::Session;
-use super::{ca, cert, issue, token, zone};
-use crate::cli::{ApiKeyCommand, CaCommand, CertCommand, ClientArgs, TokenCommand, ZoneCommand};
+use super::{ca, cert, host, issue, token, zone};
+use crate::cli::{ApiKeyCommand, CaCommand, CertCommand, ClientArgs, HostCommand, TokenCommand, ZoneCommand};
 use crate::config::Environment;
 use crate::failure::Failure;
 
@@ -28,6 +28,26 @@ pub fn cert(
         CertCommand::Export { id, out, chain } => {
             cert::export(&session, &zone, &id, out.as_deref(), chain, &mut screen)
         }
+    }
+}
+
+/// `certgate host …`
+pub fn host(
+    client: &ClientArgs,
+    environment: &Environment,
+    zone: Option<&str>,
+    ca: Option<&str>,
+    command: HostCommand,
+) -> Result<(), Failure> {
+    let mut screen = Screen::of_process(client.output);
+    let authority = host::authority(ca)?;
+    let session = Session::open(client, environment, &mut screen)?;
+    let list = host::List { zone: session.zone(zone)?, authority };
+    match command {
+        HostCommand::List => host::list(&session, &list, &mut screen),
+        HostCommand::Set { hostnames, .. } => host::set(&session, &list, hostnames, &mut screen),
+        HostCommand::Add { hostnames } => host::add(&session, &list, &hostnames, &mut screen),
+        HostCommand::Remove { hostnames } => host::remove(&session, &list, &hostnames, &mut screen),
     }
 }
 

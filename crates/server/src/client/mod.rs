@@ -5,6 +5,7 @@ mod ca;
 mod cert;
 pub mod commands;
 mod files;
+mod host;
 mod http;
 mod issue;
 mod journal;

@@ -5,6 +5,7 @@
 
 mod fixtures;
 mod history;
+mod hostnames;
 mod lists;
 mod verbs;
 

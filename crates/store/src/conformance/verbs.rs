@@ -7,6 +7,7 @@ use certgate_model::{
 };
 
 use super::fixtures;
+use super::hostnames::hostnames;
 use super::lists::lists;
 use crate::{
     AccountDeleted, AccountRecorded, CertificateRecorded, Settled, StatusChange, Store, StoreError,
@@ -30,6 +31,7 @@ pub async fn verbs(store: &dyn Store) {
     settling(store, &authority).await;
     deep_slices(store).await;
     lists(store, &authority).await;
+    hostnames(store, &authority).await;
     deletions(store).await;
     store.ready().await.expect("ready");
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());

@@ -155,7 +155,8 @@ pub(super) fn record(
         return Err(StoreError::Unavailable("the zone has no number left for a certificate".into()));
     }
     let authority = existing_authority_number(connection, certificate.authority.id)?;
-    let epoch = if certificate.status == Status::Active { None } else { Some(next_epoch(connection)?) };
+    let epoch =
+        if certificate.status == Status::Active { None } else { Some(next_epoch(connection, authority)?) };
     let subject = &certificate.subject;
     connection
         .prepare_cached(
@@ -227,7 +228,8 @@ pub(super) fn change_status(
     match event {
         Event::Settle => expect_one(set_settled(connection, position, before, next)?, position)?,
         Event::Revoke(_) | Event::Reactivate => {
-            let epoch = next_epoch(connection)?;
+            let authority = existing_authority_number(connection, record.authority.id)?;
+            let epoch = next_epoch(connection, authority)?;
             let changed = connection
                 .prepare_cached(
                     "UPDATE certificates SET status = ?1, epoch = ?2, revoked_on = ?3, reason = ?4 \
@@ -242,7 +244,6 @@ pub(super) fn change_status(
                     before.code(),
                 ))?;
             expect_one(changed, position)?;
-            let authority = existing_authority_number(connection, record.authority.id)?;
             revocations::change(connection, authority, position, &record, epoch)?;
         }
     }
@@ -310,11 +311,15 @@ fn expect_one(changed: usize, position: Position) -> Result<(), StoreError> {
     }
 }
 
-/// The number of the next accepted change of a status, in the order of commits.
-fn next_epoch(connection: &Connection) -> Result<i64, StoreError> {
+/// The number of the next accepted change of a status, in the order of commits; the last one of the certificate's
+/// authority too.
+fn next_epoch(connection: &Connection, authority: i64) -> Result<i64, StoreError> {
     let epoch = connection
         .prepare_cached("UPDATE store SET last_epoch = last_epoch + 1 WHERE only = 1 RETURNING last_epoch")?
-        .query_row((), |row| row.get(0))?;
+        .query_row((), |row| row.get::<_, i64>(0))?;
+    connection
+        .prepare_cached("UPDATE authorities SET last_epoch = ?1 WHERE number = ?2")?
+        .execute((epoch, authority))?;
     Ok(epoch)
 }
 

@@ -6,6 +6,7 @@ use certgate_model::{AccountId, AuthorityId, Status, TokenId, ZoneId};
 use rusqlite::Connection;
 
 use super::counters::{self, Layout, Level, Position};
+use super::tenants::folded;
 use super::{authorities, certificates, tenants, tokens};
 use crate::StoreError;
 
@@ -142,4 +143,80 @@ fn zone_numbers(connection: &Connection) -> Result<BTreeSet<i64>, StoreError> {
     let mut statement = connection.prepare("SELECT number FROM zones")?;
     let numbers = statement.query_map((), |row| row.get(0))?;
     Ok(numbers.collect::<Result<_, _>>()?)
+}
+
+/// An authority's last epoch is that of a change of one of its certificates or, after an upgrade, a later one.
+pub(super) fn epochs(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let newest: i64 = connection.query_row("SELECT last_epoch FROM store", (), |row| row.get(0))?;
+    let mut highest = BTreeMap::<i64, i64>::new();
+    let mut statement =
+        connection.prepare("SELECT authority, epoch FROM certificates WHERE epoch IS NOT NULL")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let (authority, epoch) = (row.get(0)?, row.get(1)?);
+        let highest = highest.entry(authority).or_insert(epoch);
+        *highest = epoch.max(*highest);
+    }
+    let mut lines = Vec::new();
+    let mut statement = connection.prepare("SELECT number, last_epoch FROM authorities")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()?.filter(|_| lines.len() < LINES_MAX) {
+        let (number, last): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let least = highest.get(&number).copied().unwrap_or(0);
+        if !(least..=newest).contains(&last) {
+            lines.push(format!(
+                "authority number {number} has the last epoch {last}, but its certificates' highest is {least}, \
+                 the store's {newest}"
+            ));
+        }
+    }
+    Ok(lines)
+}
+
+/// What the keys of the lists of hostnames cannot say: whose certificate they name, that the zone exists, that a hostname is
+/// in one zone and once in a list, and that no deployment is later than the last.
+pub(super) fn hostnames(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let last: i64 = connection.query_row("SELECT last_deployment FROM store", (), |row| row.get(0))?;
+    let mut statement = connection.prepare(
+        "SELECT hostname_associations.hostname, hostname_associations.folded_hostname, \
+         hostname_associations.zone, hostname_associations.mtls_certificate, hostname_associations.deployment, \
+         zones.deleted_at IS NULL, length(hostname_associations.mtls_certificate) = 0 \
+         OR mtls_certificates.ca = 1 AND mtls_certificates.account = zones.account \
+         FROM hostname_associations JOIN zones ON zones.number = hostname_associations.zone \
+         LEFT JOIN mtls_certificates ON mtls_certificates.id = hostname_associations.mtls_certificate \
+         ORDER BY hostname_associations.folded_hostname",
+    )?;
+    let mut lines = Vec::new();
+    let mut before: Option<(String, i64)> = None;
+    let mut authorities = BTreeSet::<Vec<u8>>::new();
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()?.filter(|_| lines.len() < LINES_MAX) {
+        let (hostname, key): (String, String) = (row.get(0)?, row.get(1)?);
+        let (zone, authority, deployment): (i64, Vec<u8>, i64) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        let (zone_exists, authority_exists): (bool, Option<bool>) = (row.get(5)?, row.get(6)?);
+        let mut note = |what: &str| lines.push(format!("the hostname {hostname:?} {what}"));
+        if key != folded(&hostname) {
+            note(&format!("is looked up as {key:?}"));
+        }
+        if !zone_exists {
+            note("is listed in a zone that is deleted");
+        }
+        if authority_exists != Some(true) {
+            note("is listed for an authority that its zone's account does not have");
+        }
+        if !(1..=last).contains(&deployment) {
+            note(&format!("has deployment {deployment}, but the last one is {last}"));
+        }
+        match before.replace((key, zone)) {
+            Some((name, other)) if before.as_ref().is_some_and(|(key, _)| *key == name) => {
+                if other != zone {
+                    note("is listed in two zones");
+                } else if !authorities.insert(authority) {
+                    note("is listed twice for one authority");
+                }
+            }
+            _ => authorities = BTreeSet::from([authority]),
+        }
+    }
+    Ok(lines)
 }

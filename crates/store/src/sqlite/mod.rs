@@ -3,7 +3,8 @@
 //! - [`open`] decides whose file it is and how connections behave; [`schema`] has the tables.
 //! - [`writer`] is the one thread that writes: group commit and checkpoints; [`queue`] is what waits for it. [`readers`] are a few connections that read.
 //! - [`counters`] says where a certificate stands and finds it at any depth; [`certificates`], [`tenants`],
-//!   [`authorities`], [`tokens`] and [`revocations`] are the verbs as plain functions on a connection, inside a transaction that the
+//!   [`authorities`], [`hostnames`], [`tokens`] and [`revocations`] are the verbs as plain functions on a connection, inside a
+//!   transaction that the
 //!   writer or the reader has begun.
 //! - [`check`] reads everything.
 //!
@@ -15,6 +16,7 @@ mod certificates;
 mod check;
 mod counters;
 mod error;
+mod hostnames;
 mod open;
 mod queue;
 mod readers;
@@ -31,8 +33,9 @@ use std::path::Path;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, CrlPart, CrlRecord, Event, Installation, Page, SerialNumber, Slice, Timestamp,
-    TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    CertificateRecord, CrlPart, CrlRecord, Enforcement, Event, Installation, MtlsCertificateId, Page,
+    SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter,
+    ZoneId, ZoneRecord,
 };
 
 use self::counters::Layout;
@@ -41,8 +44,9 @@ pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, CrlContent, CrlNumber, FirstRecords, Issued,
-    ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, CertificateRecorded, CrlContent, CrlNumber, FirstRecords,
+    HostnamesReplaced, Issued, ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted,
+    ZoneRecorded,
 };
 
 /// The store in one SQLite file (with its log and its lock file beside it).
@@ -232,6 +236,19 @@ impl ReadStore for SqliteStore {
         self.readers.snapshot(move |c| revocations::crl(c, authority, part)).await
     }
 
+    async fn hostname_associations(
+        &self,
+        zone: ZoneId,
+        authority: Option<MtlsCertificateId>,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        self.readers.snapshot(move |c| hostnames::list(c, zone, authority)).await
+    }
+
+    async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, StoreError> {
+        let hostname = hostname.to_owned();
+        self.readers.snapshot(move |c| hostnames::enforcement(c, &hostname)).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.readers
             .read(|c| Ok(c.prepare_cached("SELECT probes FROM store")?.query_row((), |_| Ok(()))?))
@@ -252,6 +269,8 @@ impl ReadStore for SqliteStore {
             self.readers.snapshot(check::references).await,
             self.readers.snapshot(check::records).await,
             self.readers.snapshot(move |c| check::counts(c, layout)).await,
+            self.readers.snapshot(check::epochs).await,
+            self.readers.snapshot(check::hostnames).await,
         ];
         let mut lines = Vec::new();
         for part in parts {
@@ -352,6 +371,15 @@ impl Store for SqliteStore {
 
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
         self.writer.write(move |c| revocations::record_serial_key(c, &sealed)).await
+    }
+
+    async fn replace_hostname_associations(
+        &self,
+        zone: ZoneId,
+        authority: Option<MtlsCertificateId>,
+        hostnames: Vec<String>,
+    ) -> Result<HostnamesReplaced, StoreError> {
+        self.writer.write(move |c| hostnames::replace(c, zone, authority, &hostnames)).await
     }
 
     async fn close(&self) {

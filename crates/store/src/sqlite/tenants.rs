@@ -14,7 +14,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::counters::{self, Layout};
-use super::{row, tokens};
+use super::{hostnames, row, tokens};
 use crate::{AccountDeleted, AccountRecorded, FirstRecords, StoreError, ZoneDeleted, ZoneRecorded};
 
 /// A pattern of more octets matches no name; SQLite refuses those of more than 50,000 as an error.
@@ -296,7 +296,7 @@ fn insert_zone(connection: &Connection, zone: &ZoneRecord) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Deletes a zone that has no certificate but revoked ones.
+/// Deletes a zone that has no certificate but revoked ones, and its lists of hostnames.
 pub(super) fn delete_zone(
     connection: &Connection,
     layout: Layout,
@@ -308,13 +308,15 @@ pub(super) fn delete_zone(
     if totals.all() > totals.of(Status::Revoked) {
         return Ok(ZoneDeleted::InUse(totals));
     }
+    hostnames::delete_of_zone(connection, number)?;
     connection
         .prepare_cached("UPDATE zones SET deleted_at = ?1 WHERE number = ?2 AND deleted_at IS NULL")?
         .execute((at.unix_microseconds(), number))?;
     Ok(ZoneDeleted::Deleted)
 }
 
-fn folded(name: &str) -> String {
+/// The form in which names are compared.
+pub(super) fn folded(name: &str) -> String {
     name.to_lowercase()
 }
 
