@@ -10,10 +10,14 @@
 //! that by value.
 
 mod authority;
+mod brought;
+mod bundle;
+mod bundle_error;
 mod certificate;
 mod client;
 mod csr;
 mod csr_error;
+mod distinguished_name;
 mod issuer;
 mod key;
 mod lint;
@@ -25,6 +29,8 @@ mod subject;
 mod tlv;
 
 pub use authority::self_sign;
+pub use bundle::{BUNDLE_BYTES_MAX, BUNDLE_CERTIFICATES_MAX, Bundle, Purpose, read_bundle};
+pub use bundle_error::BundleError;
 pub use certificate::SignError;
 pub use client::{ClientKey, ClientKeyAlgorithm, RequestError};
 pub use csr::{CSR_BYTES_MAX, CheckedCsr, read_csr};

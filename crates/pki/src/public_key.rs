@@ -88,6 +88,16 @@ impl<'a> PublicKey<'a> {
         key_identifier(self.bits)
     }
 
+    /// What kind of key it is, such as `RSA` or `P-256`.
+    pub fn kind_name(&self) -> &'static str {
+        self.kind.name()
+    }
+
+    /// The content of subjectPublicKey.
+    pub fn bits(&self) -> &'a [u8] {
+        self.bits
+    }
+
     /// Verifies a signature of `message`. `algorithm` is the content of an AlgorithmIdentifier.
     pub fn verify(&self, algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CsrError> {
         let algorithm = self.verification(algorithm)?;

@@ -26,6 +26,10 @@ pub(crate) mod tag {
     pub const SET: u8 = 0x31;
     /// `[0]`, primitive: a key identifier.
     pub const CONTEXT_0: u8 = 0x80;
+    /// `[1]`, primitive: the unique identifier of a certificate's issuer.
+    pub const CONTEXT_1: u8 = 0x81;
+    /// `[2]`, primitive: the unique identifier of a certificate's subject.
+    pub const CONTEXT_2: u8 = 0x82;
     /// `[6]`, primitive: a URI in a GeneralName.
     pub const CONTEXT_6: u8 = 0x86;
     /// `[0]`, constructed.
