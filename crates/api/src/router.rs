@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::routes::{accounts, client_certificates, operations, tokens, user, zones};
+use crate::routes::{accounts, client_certificates, mtls_certificates, operations, tokens, user, zones};
 use crate::{Api, code, middleware};
 
 /// The management API.
@@ -52,6 +52,9 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::get, accounts::delete))
         .routes(routes!(accounts::managed_authority))
+        .routes(routes!(mtls_certificates::list, mtls_certificates::create))
+        .routes(routes!(mtls_certificates::get, mtls_certificates::delete))
+        .routes(routes!(mtls_certificates::associations))
         .routes(routes!(user::get))
         .routes(routes!(user::verify_token))
         .routes(routes!(tokens::permission_groups))

@@ -9,6 +9,7 @@ mod error;
 mod installation;
 mod issue;
 mod master_key;
+mod mtls_certificates;
 mod rate;
 mod revocation;
 mod tenants;
@@ -24,13 +25,17 @@ use tokio::sync::{Mutex, Notify};
 
 pub use access::{
     AccountScope, Credential, ManageAccounts, ManageTokens, ManageZones, Permission, Principal, ReadAccounts,
-    ReadCertificates, ReadTokens, ReadUser, ReadZones, UserScope, WriteCertificates, ZoneScope,
+    ReadCertificates, ReadMtlsCertificates, ReadTokens, ReadUser, ReadZones, UserScope, WriteCertificates,
+    WriteMtlsCertificates, ZoneScope,
 };
 pub use authorities::{AUTHORITY_VALIDITY_DAYS, ManagedAuthority};
-pub use error::{AccessError, Fault, IssueError, RevocationError, TenantError, TokenError};
+pub use error::{
+    AccessError, Fault, IssueError, MtlsCertificateError, RevocationError, TenantError, TokenError,
+};
 pub use installation::{FirstInstallation, FirstNames, Initialised, OpenError};
 pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
 pub use master_key::{MasterKey, MasterKeyError};
+pub use mtls_certificates::MtlsCertificateUpload;
 pub use tenants::{AccountDraft, ZoneDraft};
 pub use tokens::{TokenDraft, TokenValue};
 
@@ -49,6 +54,8 @@ pub struct Settings {
     pub validity_days_max: u32,
     /// How many certificates, of any status, a zone can have. Default: no quota.
     pub zone_certificates_max: Option<u64>,
+    /// How many certificates an account can bring itself. Default: no quota.
+    pub account_mtls_certificates_max: Option<u64>,
     /// How many requests one token can make in a minute. Default: no limit.
     pub requests_per_minute: Option<u32>,
     /// The kind of key of the managed authority of an account made without naming one. Default P-256.
@@ -62,6 +69,7 @@ impl Settings {
             public_url,
             validity_days_max: VALIDITY_DAYS_MAX_DEFAULT,
             zone_certificates_max: None,
+            account_mtls_certificates_max: None,
             requests_per_minute: None,
             authority_algorithm: KeyAlgorithm::default(),
         }

@@ -58,7 +58,7 @@ impl Authority {
         }
     }
 
-    /// Deletes an account that has no zones.
+    /// Deletes an account that has no zones and no certificates that it brought itself.
     pub async fn delete_account(
         &self,
         scope: &AccountScope<ManageAccounts>,
@@ -71,6 +71,7 @@ impl Authority {
             }
             AccountDeleted::NotFound => Err(TenantError::NotFound),
             AccountDeleted::HasZones(zones) => Err(TenantError::HasZones(zones)),
+            AccountDeleted::HasMtlsCertificates(count) => Err(TenantError::HasMtlsCertificates(count)),
         }
     }
 

@@ -5,6 +5,7 @@
 mod authority;
 mod certificate;
 mod id;
+mod mtls_certificate;
 mod page;
 mod random;
 mod status;
@@ -17,6 +18,7 @@ pub use certificate::{AuthorityRef, CertificateRecord, SerialNumber, SubjectFiel
 pub use id::{
     AccountId, AuthorityId, CertificateId, MtlsCertificateId, ParseIdError, TokenId, UserId, ZoneId,
 };
+pub use mtls_certificate::MtlsCertificateRecord;
 pub use page::{
     AccountFilter, CertificateQuery, Direction, Join, Page, Slice, TextMatch, Visible, ZoneFilter, ZoneOrder,
 };

@@ -10,6 +10,7 @@ mod verbs;
 
 pub use sqlite::{OpenError, SqliteOptions, SqliteStatistics, SqliteStore};
 pub use verbs::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, ReadStore, Settled, StatusChange,
-    Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, MTLS_HOSTNAMES_NAMED_MAX,
+    MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, Settled, StatusChange, Store, StoreError,
+    ZoneDeleted, ZoneRecorded,
 };

@@ -1,6 +1,7 @@
 //! What the records look like in JSON. Only this module knows.
 
 mod certificate;
+mod mtls_certificate;
 mod tenant;
 mod token;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) use certificate::ClientCertificate;
+pub(crate) use mtls_certificate::{MtlsCertificate, MtlsCertificateAssociation, NewMtlsCertificate};
 pub(crate) use tenant::{Account, ManagedAuthority, User, Zone};
 pub(crate) use token::{PermissionGroupEntry, Token, TokenVerification};
 

@@ -10,12 +10,14 @@ const ZONE_READ: &str = "c8fed203ed3043cba015a93ad1616f1f";
 const ZONE_WRITE: &str = "e6d2666161e84845a636613608cee8d5";
 const ACCOUNT_READ: &str = "c1fde68c7bcc44588cbb6ddbc16d6480";
 const ACCOUNT_WRITE: &str = "1af1fa2adc104452b74a9a3364202f20";
+const MTLS_READ: &str = "a7a233f9604845c787d4c8c39ac09c21";
+const MTLS_WRITE: &str = "db37e5f1cb1a4e1aabaef8deaea43575";
 const TOKENS_READ: &str = "0cc3a61731504c89b99ec1be78b77aa0";
 const TOKENS_WRITE: &str = "686d18d5ac6c441c867cbf6771e58a0a";
 const USER_READ: &str = "8acbe5bb0d54464ab867149d7f7cf8ac";
 
 /// The permission a route needs, and one that does not suffice: for a route that writes, the reading one.
-const ROUTES: [(&str, &str, &str, &str); 23] = [
+const ROUTES: [(&str, &str, &str, &str); 28] = [
     ("GET", "/client/v4/zones/{zone_id}/client_certificates", SSL_READ, ZONE_WRITE),
     ("POST", "/client/v4/zones/{zone_id}/client_certificates", SSL_WRITE, SSL_READ),
     ("GET", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_READ, ZONE_WRITE),
@@ -30,6 +32,21 @@ const ROUTES: [(&str, &str, &str, &str); 23] = [
     ("GET", "/client/v4/accounts/{account_id}", ACCOUNT_READ, ZONE_WRITE),
     ("DELETE", "/client/v4/accounts/{account_id}", ACCOUNT_WRITE, ACCOUNT_READ),
     ("GET", "/certgate/v1/accounts/{account_id}/managed_authority", ACCOUNT_READ, ZONE_WRITE),
+    ("GET", "/client/v4/accounts/{account_id}/mtls_certificates", MTLS_READ, SSL_WRITE),
+    ("POST", "/client/v4/accounts/{account_id}/mtls_certificates", MTLS_WRITE, MTLS_READ),
+    ("GET", "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}", MTLS_READ, SSL_WRITE),
+    (
+        "DELETE",
+        "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}",
+        MTLS_WRITE,
+        MTLS_READ,
+    ),
+    (
+        "GET",
+        "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}/associations",
+        MTLS_READ,
+        SSL_WRITE,
+    ),
     ("GET", "/client/v4/user", USER_READ, TOKENS_WRITE),
     ("GET", "/client/v4/user/tokens", TOKENS_READ, USER_READ),
     ("POST", "/client/v4/user/tokens", TOKENS_WRITE, TOKENS_READ),
@@ -79,6 +96,7 @@ impl Setting {
             .replace("{zone_id}", &self.app.zone_id)
             .replace("{account_id}", &self.app.account_id)
             .replace("{client_certificate_id}", &self.certificate)
+            .replace("{mtls_certificate_id}", "0123abcd-0123-4abc-8abc-0123456789ab")
             .replace("{token_id}", &self.token);
         let call = self.app.call(Method::from_bytes(method.as_bytes()).unwrap(), &path);
         match method {

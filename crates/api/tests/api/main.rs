@@ -8,6 +8,7 @@ mod authorisation;
 mod client_certificates;
 mod envelope;
 mod hostile;
+mod mtls_certificates;
 mod openapi;
 mod operations;
 mod tokens;

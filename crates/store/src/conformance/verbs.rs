@@ -7,6 +7,7 @@ use certgate_model::{
 };
 
 use super::fixtures;
+use super::mtls_certificates::mtls_certificates;
 use crate::{
     AccountDeleted, AccountRecorded, CertificateRecorded, Settled, StatusChange, Store, StoreError,
     ZoneDeleted, ZoneRecorded,
@@ -23,6 +24,7 @@ pub async fn verbs(store: &dyn Store) {
     zone_filters(store).await;
     tokens(store).await;
     let authority = authorities(store).await;
+    mtls_certificates(store).await;
     certificates(store, &authority).await;
     statuses(store, &authority).await;
     settling(store, &authority).await;

@@ -15,6 +15,7 @@ mod certificates;
 mod check;
 mod counters;
 mod error;
+mod mtls_certificates;
 mod open;
 mod readers;
 mod row;
@@ -29,8 +30,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, Event, Installation, Page, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    CertificateRecord, Event, Installation, MtlsCertificateId, MtlsCertificateRecord, Page, Slice, Timestamp,
+    TokenHash, TokenId, TokenRecord, Totals, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
 use self::counters::Layout;
@@ -39,8 +40,8 @@ pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, ReadStore, Settled, StatusChange,
-    Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, MtlsCertificateDeleted,
+    MtlsCertificateRecorded, ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The store in one SQLite file (with its log and its lock file beside it).
@@ -166,6 +167,26 @@ impl ReadStore for SqliteStore {
         self.readers.read(move |c| authorities::managed(c, account)).await
     }
 
+    async fn mtls_certificate(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<Option<MtlsCertificateRecord>, StoreError> {
+        self.readers.read(move |c| mtls_certificates::mtls_certificate(c, account, id)).await
+    }
+
+    async fn mtls_certificates(&self, account: AccountId) -> Result<Vec<MtlsCertificateRecord>, StoreError> {
+        self.readers.read(move |c| mtls_certificates::all(c, account)).await
+    }
+
+    async fn mtls_certificate_used_by(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<Option<u64>, StoreError> {
+        self.readers.snapshot(move |c| mtls_certificates::used_by(c, account, id)).await
+    }
+
     async fn certificate(
         &self,
         zone: ZoneId,
@@ -267,6 +288,22 @@ impl Store for SqliteStore {
         authority: AuthorityRecord,
     ) -> Result<Option<AuthorityRecord>, StoreError> {
         self.writer.write(move |c| authorities::record_managed(c, &authority)).await
+    }
+
+    async fn record_mtls_certificate(
+        &self,
+        certificate: MtlsCertificateRecord,
+        quota: Option<u64>,
+    ) -> Result<MtlsCertificateRecorded, StoreError> {
+        self.writer.write(move |c| mtls_certificates::record(c, &certificate, quota)).await
+    }
+
+    async fn delete_mtls_certificate(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<MtlsCertificateDeleted, StoreError> {
+        self.writer.write(move |c| mtls_certificates::delete(c, account, id)).await
     }
 
     async fn record_certificate(
