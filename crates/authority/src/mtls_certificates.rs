@@ -7,10 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::access::{AccountScope, WriteMtlsCertificates};
 use crate::authorities::internal;
+use crate::tenants::NAME_CHARACTERS_MAX;
 use crate::{Authority, Fault, MtlsCertificateError};
-
-/// Longest name, in characters.
-const NAME_CHARACTERS_MAX: usize = 100;
 
 /// What an account brings. No `Debug`: it holds a private key.
 pub struct MtlsCertificateUpload {

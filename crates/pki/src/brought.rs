@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use certgate_model::Timestamp;
 
 use crate::certificate::{Extensions, SignedParts, read_time};
-use crate::public_key::PublicKey;
+use crate::public_key::{Kind, PublicKey};
 use crate::tlv::{self, Cursor, NotDer, tag};
 use crate::{BundleError, CsrError, oid};
 
@@ -278,23 +278,23 @@ impl Signature {
     /// How to verify it under a key; `None` where a key of this kind does not make such signatures. (The library has no
     /// SHA-1 for P-384.)
     fn verification(self, key: &PublicKey<'_>) -> Option<&'static dyn VerificationAlgorithm> {
-        Some(match (key.kind_name(), self) {
-            ("RSA", Self::Rsa(Digest::Sha1)) => &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-            ("RSA", Self::Rsa(Digest::Sha256)) => &signature::RSA_PKCS1_2048_8192_SHA256,
-            ("RSA", Self::Rsa(Digest::Sha384)) => &signature::RSA_PKCS1_2048_8192_SHA384,
-            ("RSA", Self::Rsa(Digest::Sha512)) => &signature::RSA_PKCS1_2048_8192_SHA512,
-            ("P-256", Self::Ecdsa(Digest::Sha1)) => &signature::ECDSA_P256_SHA1_ASN1,
-            ("P-256", Self::Ecdsa(Digest::Sha256)) => &signature::ECDSA_P256_SHA256_ASN1,
-            ("P-256", Self::Ecdsa(Digest::Sha384)) => &signature::ECDSA_P256_SHA384_ASN1,
-            ("P-256", Self::Ecdsa(Digest::Sha512)) => &signature::ECDSA_P256_SHA512_ASN1,
-            ("P-384", Self::Ecdsa(Digest::Sha256)) => &signature::ECDSA_P384_SHA256_ASN1,
-            ("P-384", Self::Ecdsa(Digest::Sha384)) => &signature::ECDSA_P384_SHA384_ASN1,
-            ("P-384", Self::Ecdsa(Digest::Sha512)) => &signature::ECDSA_P384_SHA512_ASN1,
-            ("P-521", Self::Ecdsa(Digest::Sha1)) => &signature::ECDSA_P521_SHA1_ASN1,
-            ("P-521", Self::Ecdsa(Digest::Sha256)) => &signature::ECDSA_P521_SHA256_ASN1,
-            ("P-521", Self::Ecdsa(Digest::Sha384)) => &signature::ECDSA_P521_SHA384_ASN1,
-            ("P-521", Self::Ecdsa(Digest::Sha512)) => &signature::ECDSA_P521_SHA512_ASN1,
-            ("Ed25519", Self::Ed25519) => &signature::ED25519,
+        Some(match (key.kind(), self) {
+            (Kind::Rsa, Self::Rsa(Digest::Sha1)) => &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            (Kind::Rsa, Self::Rsa(Digest::Sha256)) => &signature::RSA_PKCS1_2048_8192_SHA256,
+            (Kind::Rsa, Self::Rsa(Digest::Sha384)) => &signature::RSA_PKCS1_2048_8192_SHA384,
+            (Kind::Rsa, Self::Rsa(Digest::Sha512)) => &signature::RSA_PKCS1_2048_8192_SHA512,
+            (Kind::P256, Self::Ecdsa(Digest::Sha1)) => &signature::ECDSA_P256_SHA1_ASN1,
+            (Kind::P256, Self::Ecdsa(Digest::Sha256)) => &signature::ECDSA_P256_SHA256_ASN1,
+            (Kind::P256, Self::Ecdsa(Digest::Sha384)) => &signature::ECDSA_P256_SHA384_ASN1,
+            (Kind::P256, Self::Ecdsa(Digest::Sha512)) => &signature::ECDSA_P256_SHA512_ASN1,
+            (Kind::P384, Self::Ecdsa(Digest::Sha256)) => &signature::ECDSA_P384_SHA256_ASN1,
+            (Kind::P384, Self::Ecdsa(Digest::Sha384)) => &signature::ECDSA_P384_SHA384_ASN1,
+            (Kind::P384, Self::Ecdsa(Digest::Sha512)) => &signature::ECDSA_P384_SHA512_ASN1,
+            (Kind::P521, Self::Ecdsa(Digest::Sha1)) => &signature::ECDSA_P521_SHA1_ASN1,
+            (Kind::P521, Self::Ecdsa(Digest::Sha256)) => &signature::ECDSA_P521_SHA256_ASN1,
+            (Kind::P521, Self::Ecdsa(Digest::Sha384)) => &signature::ECDSA_P521_SHA384_ASN1,
+            (Kind::P521, Self::Ecdsa(Digest::Sha512)) => &signature::ECDSA_P521_SHA512_ASN1,
+            (Kind::Ed25519, Self::Ed25519) => &signature::ED25519,
             _ => return None,
         })
     }

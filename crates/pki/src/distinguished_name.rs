@@ -91,7 +91,10 @@ mod tests {
     use super::*;
     use crate::tlv;
 
-    fn name(attributes: &[&[(&[u8], u8, &[u8])]]) -> String {
+    /// Type, tag of the string type, and content.
+    type Attribute<'a> = (&'a [u8], u8, &'a [u8]);
+
+    fn name(attributes: &[&[Attribute<'_>]]) -> String {
         let mut content = Vec::new();
         for rdn in attributes {
             tlv::write_with(&mut content, tag::SET, |out| {
@@ -110,7 +113,7 @@ mod tests {
     fn the_last_comes_first_and_what_has_a_meaning_is_escaped() {
         let utf8 = tag::UTF8_STRING;
         assert_eq!(name(&[]), "");
-        let plain: &[&[(&[u8], u8, &[u8])]] = &[
+        let plain: &[&[Attribute<'_>]] = &[
             &[(oid::COUNTRY, tag::PRINTABLE_STRING, b"US")],
             &[(oid::ORGANIZATION, utf8, b"Sue, Grabbit and Runn")],
             &[(oid::ORGANIZATIONAL_UNIT, utf8, b"Sales"), (oid::COMMON_NAME, utf8, b"J. Smith")],

@@ -17,7 +17,7 @@ const RSA_EXPONENT_BITS_MAX: usize = 33;
 
 /// The kinds of key that a client may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Rsa,
     P256,
     P384,
@@ -88,9 +88,9 @@ impl<'a> PublicKey<'a> {
         key_identifier(self.bits)
     }
 
-    /// What kind of key it is, such as `RSA` or `P-256`.
-    pub fn kind_name(&self) -> &'static str {
-        self.kind.name()
+    /// What kind of key it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The content of subjectPublicKey.

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use certgate_model::Timestamp;
-use certgate_pki::{BundleError, PrivateKeyError, Purpose, read_bundle, read_private_key};
+use certgate_pki::{BundleError, PrivateKeyError, Purpose, pem_lines, read_bundle, read_private_key};
+use proptest::prelude::*;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/brought")
@@ -214,4 +217,51 @@ fn keys_are_read_in_each_of_their_forms() {
         assert_eq!(for_authority.is_ok(), !matches!(kind, "rsa_3000" | "p521"), "{kind}: {for_authority:?}");
     }
     read_private_key(&fixture("good_ec_parameters.key")).unwrap();
+}
+
+/// The certificates of a chain of two, by another decoder than the one under test.
+fn chain() -> [Vec<u8>; 2] {
+    let text = fixture("good_middle_and_root.certs");
+    let mut octets = CertificateDer::pem_slice_iter(text.as_bytes()).map(|der| der.unwrap().to_vec());
+    [octets.next().unwrap(), octets.next().unwrap()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_octets_are_refused(octets in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(read_bundle(&pem_lines("CERTIFICATE", &octets), Purpose::Leaf, now()).is_err());
+        for label in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"] {
+            prop_assert!(read_private_key(&pem_lines(label, &octets)).is_err());
+        }
+    }
+
+    /// One changed octet of a certificate breaks the signature of the next one, if nothing before it.
+    #[test]
+    fn one_changed_octet_is_refused(at in any::<prop::sample::Index>(), change in 1_u8..) {
+        let [mut middle, root] = chain();
+        let at = at.index(middle.len());
+        middle[at] ^= change;
+        let text = format!("{}\n{}", pem_lines("CERTIFICATE", &middle), pem_lines("CERTIFICATE", &root));
+        let result = read_bundle(&text, Purpose::Authority, now());
+        prop_assert!(result.is_err(), "octet {at} changed by {change:#04x}");
+    }
+
+    #[test]
+    fn changed_text_does_not_panic(
+        name in prop::sample::select(vec!["good_middle_and_root.certs", "good_root.key", "good_p521_traditional.key"]),
+        at in any::<prop::sample::Index>(),
+        inserted in "[-\\\\nrA-Za-z =é\u{0}\r\n]{1,12}",
+    ) {
+        let mut text = fixture(name);
+        let at = at.index(text.len());
+        text.insert_str(at, &inserted);
+        if let Err(error) = read_bundle(&text, Purpose::Authority, now()) {
+            prop_assert!(error.to_string().len() < 500);
+        }
+        if let Err(error) = read_private_key(&text) {
+            prop_assert!(error.to_string().len() < 500);
+        }
+    }
 }
