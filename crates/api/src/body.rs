@@ -7,6 +7,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::error::ApiError;
 use crate::{Api, code};
@@ -62,6 +63,16 @@ impl JsonBody {
     /// The members as an object at the root of the body.
     pub(crate) fn object(&self) -> Object<'_> {
         Object { members: &self.members, pointer: String::new() }
+    }
+
+    /// Takes a secret out of the body, so that it is wiped when it has been used; an empty text is none. (The octets that
+    /// came over the connection are the HTTP library's.)
+    pub(crate) fn take_secret(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, ApiError> {
+        self.object().optional_string(name)?;
+        Ok(match self.members.remove(name) {
+            Some(Value::String(secret)) => Some(Zeroizing::new(secret)).filter(|secret| !secret.is_empty()),
+            _ => None,
+        })
     }
 }
 

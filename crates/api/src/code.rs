@@ -1,7 +1,7 @@
 //! The numbers in `errors[].code`: the one table, from which docs/errors.md is written.
 //!
 //! Those below 1420 and from 6003 on are Cloudflare's where its documentation or recorded answers name one; 1420 to 1449
-//! say what is wrong with a request for a certificate, 1480 to 1486 with a list of hostnames.
+//! say what is wrong with a request for a certificate, 1450 to 1469 with one that an account brings, 1480 to 1486 with a list of hostnames.
 
 /// A code as the error reference shows it.
 pub(crate) struct Entry {
@@ -125,9 +125,75 @@ codes! {
     QUOTA_REACHED = 1445 [403]
         "the zone has as many certificates as the server's quota allows"
         => "raise the quota in the server's configuration";
+    BUNDLE_MALFORMED = 1450 [400]
+        "the certificates have a PEM problem: no block, damaged Base64 or structure, too long"
+        => "send the PEM file unchanged";
+    BUNDLE_NOT_PEM = 1451 [400]
+        "the certificates are a DER or PKCS #12 file"
+        => "convert them to PEM";
+    BUNDLE_PRIVATE_KEY = 1452 [400]
+        "a private key is among the certificates"
+        => "send it in `private_key`";
+    BUNDLE_PUBLIC_KEY = 1453 [400]
+        "a public key is among the certificates"
+        => "send the certificate";
+    BUNDLE_REQUEST = 1454 [400]
+        "a certificate signing request is among the certificates"
+        => "send the certificate that was made of it";
+    BUNDLE_WRONG_LABEL = 1455 [400]
+        "a PEM block of another kind is among the certificates"
+        => "send only CERTIFICATE blocks";
+    BUNDLE_TEXT_AFTER_END = 1456 [400]
+        "there is text behind the last certificate"
+        => "remove it";
+    BUNDLE_TOO_MANY = 1457 [400]
+        "there are more than ten certificates"
+        => "send one chain";
+    BUNDLE_SIGNATURE_ALGORITHM = 1458 [400]
+        "a certificate's signature algorithm is not supported"
+        => "use RSA or ECDSA with SHA-2, or Ed25519";
+    BUNDLE_KEY = 1459 [400]
+        "a certificate's public key is not accepted"
+        => "use RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
+    BUNDLE_NOT_AUTHORITY = 1460 [400]
+        "a certificate that must be an authority's is not"
+        => "send the authority's, or `ca: false` with the key";
+    BUNDLE_CHAIN = 1461 [400]
+        "the chain is out of order, or a certificate is there twice"
+        => "each must be signed by the next";
+    BUNDLE_SIGNATURE_INVALID = 1462 [400]
+        "a certificate's signature does not verify"
+        => "get the certificate again";
+    BUNDLE_EXPIRED = 1463 [400]
+        "a certificate has expired"
+        => "send one that is valid";
+    PRIVATE_KEY_MALFORMED = 1464 [400]
+        "the private key is no PEM, damaged, too long, or something else"
+        => "send one private key in PEM";
+    PRIVATE_KEY_ENCRYPTED = 1465 [400]
+        "the private key is encrypted"
+        => "decrypt it first";
+    PRIVATE_KEY_SEVERAL = 1466 [400]
+        "there are several private keys"
+        => "send that of the first certificate";
+    PRIVATE_KEY_UNSUPPORTED = 1467 [400]
+        "the private key is of a kind or size that is not supported"
+        => "use RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
+    PRIVATE_KEY_MISMATCH = 1468 [400]
+        "the private key does not belong to the first certificate"
+        => "send the one that does";
+    PRIVATE_KEY_MISSING = 1469 [400]
+        "a leaf certificate came without its private key"
+        => "send `private_key`, or `ca: true` for an authority";
+    MTLS_CERTIFICATE_EXISTS = 1471 [400]
+        "the account has the certificate already"
+        => "the message names its id";
     MTLS_CERTIFICATE_NOT_FOUND = 1472 [404]
         "the account has no mTLS certificate with this id"
         => "list them: `GET /accounts/{account_id}/mtls_certificates`";
+    MTLS_CERTIFICATE_IN_USE = 1473 [400]
+        "hostnames use the mTLS certificate"
+        => "take it off them first";
     HOSTNAME_INVALID = 1480 [400]
         "a hostname in the list is not a DNS name; the message says what is wrong with it"
         => "correct it";
@@ -149,6 +215,9 @@ codes! {
     NOT_AN_AUTHORITY = 1486 [400]
         "hostnames were to be listed for an mTLS certificate whose `ca` is false"
         => "name one whose `ca` is true";
+    MTLS_QUOTA_REACHED = 1489 [403]
+        "the account has as many mTLS certificates as its quota allows"
+        => "delete one, or raise `account_mtls_certificates_max`";
     INVALID_HEADERS = 6003 [400]
         "a header is malformed; `error_chain` says which"
         => "see the code in `error_chain`";

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use certgate_authority::{
-    AccessError, Fault, HostnameFault, HostnamesError, IssueError, RevocationError, TenantError, TokenError,
+    AccessError, Fault, HostnameFault, HostnamesError, IssueError, MtlsCertificateError, RevocationError,
+    TenantError, TokenError,
 };
 use certgate_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
@@ -126,7 +127,7 @@ impl ApiError {
     }
 
     pub(crate) fn mtls_certificate_not_found() -> Self {
-        let message = "The account has no mTLS certificate of this id";
+        let message = "The mTLS certificate was not found in this account";
         Self::new(StatusCode::NOT_FOUND, code::MTLS_CERTIFICATE_NOT_FOUND, message)
     }
 
@@ -262,6 +263,37 @@ impl From<HostnamesError> for ApiError {
     }
 }
 
+impl From<MtlsCertificateError> for ApiError {
+    fn from(error: MtlsCertificateError) -> Self {
+        let message = error.to_string();
+        match error {
+            MtlsCertificateError::Bundle(error) => {
+                Self::bad_request(bundle_code(&error), message).at("/certificates")
+            }
+            MtlsCertificateError::PrivateKey(error) => {
+                Self::bad_request(private_key_code(&error), message).at("/private_key")
+            }
+            MtlsCertificateError::KeyMismatch => {
+                Self::bad_request(code::PRIVATE_KEY_MISMATCH, message).at("/private_key")
+            }
+            MtlsCertificateError::LeafWithoutKey => {
+                Self::bad_request(code::PRIVATE_KEY_MISSING, message).at("/private_key")
+            }
+            MtlsCertificateError::Name(_) => Self::bad_request(code::NAME_INVALID, message).at("/name"),
+            MtlsCertificateError::Exists(_) => {
+                Self::bad_request(code::MTLS_CERTIFICATE_EXISTS, message).at("/certificates")
+            }
+            MtlsCertificateError::QuotaReached { .. } => {
+                Self::new(StatusCode::FORBIDDEN, code::MTLS_QUOTA_REACHED, message)
+            }
+            MtlsCertificateError::InUse { .. } => Self::bad_request(code::MTLS_CERTIFICATE_IN_USE, message),
+            MtlsCertificateError::NotFound => Self::mtls_certificate_not_found(),
+            MtlsCertificateError::NoAccount => Self::refused(),
+            MtlsCertificateError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
 fn hostname_code(fault: &HostnameFault) -> u32 {
     match fault {
         HostnameFault::Invalid(_) => code::HOSTNAME_INVALID,
@@ -306,8 +338,49 @@ fn tenant_error(error: TenantError, exists: u32) -> ApiError {
         TenantError::NameTaken(_) => ApiError::bad_request(exists, message).at("/name"),
         TenantError::NotFound => ApiError::refused(),
         TenantError::HasCertificates(_) => ApiError::bad_request(code::ZONE_IN_USE, message),
-        TenantError::HasZones(_) => ApiError::bad_request(code::ACCOUNT_IN_USE, message),
+        TenantError::HasZones(_) | TenantError::HasMtlsCertificates(_) => {
+            ApiError::bad_request(code::ACCOUNT_IN_USE, message)
+        }
         TenantError::Fault(fault) => fault.into(),
+    }
+}
+
+fn bundle_code(error: &certgate_pki::BundleError) -> u32 {
+    use certgate_pki::BundleError;
+    match error {
+        BundleError::TooLarge { .. }
+        | BundleError::NoPem
+        | BundleError::Malformed { .. }
+        | BundleError::Version { .. } => code::BUNDLE_MALFORMED,
+        BundleError::Der | BundleError::Pkcs12 => code::BUNDLE_NOT_PEM,
+        BundleError::PrivateKey => code::BUNDLE_PRIVATE_KEY,
+        BundleError::PublicKey => code::BUNDLE_PUBLIC_KEY,
+        BundleError::CertificateRequest => code::BUNDLE_REQUEST,
+        BundleError::WrongPemLabel { .. } => code::BUNDLE_WRONG_LABEL,
+        BundleError::TextAfterEnd => code::BUNDLE_TEXT_AFTER_END,
+        BundleError::TooMany { .. } => code::BUNDLE_TOO_MANY,
+        BundleError::SignatureAlgorithmUnsupported { .. } => code::BUNDLE_SIGNATURE_ALGORITHM,
+        BundleError::Key { .. } => code::BUNDLE_KEY,
+        BundleError::NotAuthority { .. } => code::BUNDLE_NOT_AUTHORITY,
+        BundleError::ChainOrder { .. } | BundleError::Repeated { .. } => code::BUNDLE_CHAIN,
+        BundleError::SignatureInvalid { .. } => code::BUNDLE_SIGNATURE_INVALID,
+        BundleError::Expired { .. } => code::BUNDLE_EXPIRED,
+    }
+}
+
+fn private_key_code(error: &certgate_pki::PrivateKeyError) -> u32 {
+    use certgate_pki::PrivateKeyError;
+    match error {
+        PrivateKeyError::TooLarge { .. }
+        | PrivateKeyError::NoPem
+        | PrivateKeyError::WrongPemLabel { .. }
+        | PrivateKeyError::Malformed { .. }
+        | PrivateKeyError::Invalid { .. } => code::PRIVATE_KEY_MALFORMED,
+        PrivateKeyError::Encrypted => code::PRIVATE_KEY_ENCRYPTED,
+        PrivateKeyError::Several => code::PRIVATE_KEY_SEVERAL,
+        PrivateKeyError::Unsupported { .. }
+        | PrivateKeyError::RsaModulusSize { .. }
+        | PrivateKeyError::NotForAuthority { .. } => code::PRIVATE_KEY_UNSUPPORTED,
     }
 }
 

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use certgate_authority::{
     AccountScope, Credential, Permission, Principal as Caller, Secret, UserScope, ZoneScope,
 };
-use certgate_model::{AccountId, CertificateId, TokenId, ZoneId};
+use certgate_model::{AccountId, CertificateId, MtlsCertificateId, TokenId, ZoneId};
 use http::request::Parts;
 use http::{HeaderMap, header};
 
@@ -117,6 +117,19 @@ impl FromRequestParts<Api> for CertificatePath {
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
         let text = path_parameter(parts, "client_certificate_id").await?;
         text.parse().map(Self).map_err(|_| ApiError::certificate_not_found())
+    }
+}
+
+/// The brought certificate the path names; one that cannot be an id is one that does not exist. Comes after the scope, like
+/// [`CertificatePath`].
+pub(crate) struct MtlsCertificatePath(pub(crate) MtlsCertificateId);
+
+impl FromRequestParts<Api> for MtlsCertificatePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, "mtls_certificate_id").await?;
+        text.parse().map(Self).map_err(|_| ApiError::mtls_certificate_not_found())
     }
 }
 

@@ -88,6 +88,20 @@ pub(crate) struct ReplaceHostnameAssociations {
     mtls_certificate_id: Option<String>,
 }
 
+/// What certificate to take in.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct CreateMtlsCertificate {
+    /// One to ten certificates in PEM, each signed by the next, at most 32 KiB.
+    certificates: String,
+    /// Whether the first one is an authority; `false` needs `private_key`.
+    ca: bool,
+    /// At most 100 characters.
+    name: Option<String>,
+    /// Private key of the first certificate: PKCS #8, SEC 1 or PKCS #1 in PEM, not encrypted, at most 16 KiB.
+    private_key: Option<String>,
+}
+
 /// What zone to make.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read member by member")]

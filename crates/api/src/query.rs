@@ -25,6 +25,13 @@ pub(crate) struct Query<'a> {
     parameters: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
+/// What is asked of a list of brought certificates.
+pub(crate) struct MtlsCertificateQuery {
+    pub(crate) page: u64,
+    /// Whether those that accounts bring themselves are asked for: there are no others.
+    pub(crate) custom: bool,
+}
+
 impl<'a> Query<'a> {
     pub(crate) fn parse(raw: Option<&'a str>) -> Result<Self, ApiError> {
         let parameters: Vec<_> =
@@ -129,6 +136,26 @@ impl<'a> Query<'a> {
             }
             _ => Some(filter),
         })
+    }
+
+    /// `type` and `page` of a list of brought certificates.
+    pub(crate) fn mtls_certificates(&self) -> Result<MtlsCertificateQuery, ApiError> {
+        let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
+        let types = self.parameters.iter().filter(|(key, _)| key == "type");
+        let mut types = types.flat_map(|(_, value)| value.split(',')).peekable();
+        let mut custom = types.peek().is_none();
+        for name in types {
+            match name {
+                "custom" => custom = true,
+                "gateway_managed" | "access_managed" => {}
+                _ => {
+                    let allowed = "custom, gateway_managed, access_managed";
+                    let message = format!("type is {}: use one of {allowed}", shown(name));
+                    return Err(ApiError::parameter("type", message));
+                }
+            }
+        }
+        Ok(MtlsCertificateQuery { page, custom })
     }
 
     fn join(&self) -> Result<Join, ApiError> {

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::middleware::Around;
 use crate::routes::{
-    accounts, api_key, client_certificates, hostname_associations, operations, publication, tokens, user,
-    zones,
+    accounts, api_key, client_certificates, hostname_associations, mtls_certificates, operations,
+    publication, tokens, user, zones,
 };
 use crate::{Api, code};
 
@@ -62,6 +62,9 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::get, accounts::delete))
         .routes(routes!(accounts::managed_authority))
+        .routes(routes!(mtls_certificates::list, mtls_certificates::create))
+        .routes(routes!(mtls_certificates::get, mtls_certificates::delete))
+        .routes(routes!(mtls_certificates::associations))
         .routes(routes!(user::get))
         .routes(routes!(user::verify_token))
         .routes(routes!(api_key::replace, api_key::delete))

@@ -86,6 +86,10 @@ permissions! {
     ReadAccounts = AccountSettingsRead;
     /// Make and delete accounts.
     ManageAccounts = AccountSettingsWrite;
+    /// List and get the certificates that an account brought itself.
+    ReadMtlsCertificates = AccountSslAndCertificatesRead;
+    /// Bring and delete them.
+    WriteMtlsCertificates = AccountSslAndCertificatesWrite;
     /// List and get tokens.
     ReadTokens = ApiTokensRead;
     /// Make, change and delete tokens.

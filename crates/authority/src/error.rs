@@ -1,7 +1,7 @@
 //! What can go wrong, named by what the receiver can do about it.
 
-use certgate_model::Totals;
-use certgate_pki::CsrError;
+use certgate_model::{MtlsCertificateId, Totals};
+use certgate_pki::{BundleError, CsrError, PrivateKeyError};
 use certgate_store::StoreError;
 
 /// Trouble that is not the caller's fault.
@@ -186,6 +186,61 @@ pub enum TenantError {
     /// An account has zones.
     #[error("the account has {0} zones: delete them first")]
     HasZones(u64),
+    /// An account has certificates that it brought itself.
+    #[error(
+        "the account has {0} mTLS certificates: delete them first, GET /accounts/<id>/mtls_certificates lists them"
+    )]
+    HasMtlsCertificates(u64),
+    /// Trouble.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Why a certificate that an account brings itself was not taken in or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum MtlsCertificateError {
+    /// The certificates are not good ones.
+    #[error("{0}")]
+    Bundle(#[from] BundleError),
+    /// The private key is not a good one.
+    #[error("{0}")]
+    PrivateKey(#[from] PrivateKeyError),
+    /// The private key is another certificate's.
+    #[error(
+        "the private key does not belong to the first certificate: send the key it was made for, and that certificate first"
+    )]
+    KeyMismatch,
+    /// A leaf certificate came without its private key.
+    #[error(
+        "a leaf certificate (ca: false) needs its private_key; for an authority without its key send ca: true"
+    )]
+    LeafWithoutKey,
+    /// The name is not a good one.
+    #[error("{0}")]
+    Name(String),
+    /// The account has it already.
+    #[error("the account has this certificate already, its id is {0}: use that one, or delete it first")]
+    Exists(MtlsCertificateId),
+    /// The account is full.
+    #[error("the account has reached its quota of {quota} mTLS certificates: delete one that is not used")]
+    QuotaReached {
+        /// The quota in force.
+        quota: u64,
+    },
+    /// Hostnames use it.
+    #[error("{count} hostnames use the certificate, {}{}: take it off them first", .hostnames.join(", "), if (.hostnames.len() as u64) < *.count { ", …" } else { "" })]
+    InUse {
+        /// Some of them.
+        hostnames: Vec<String>,
+        /// How many there are.
+        count: u64,
+    },
+    /// The account has no such certificate.
+    #[error("mTLS certificate not found")]
+    NotFound,
+    /// The account was deleted meanwhile.
+    #[error("the account does not exist any more")]
+    NoAccount,
     /// Trouble.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -228,4 +283,12 @@ macro_rules! from_store_error {
         }
     )+};
 }
-from_store_error!(AccessError, HostnamesError, IssueError, RevocationError, TenantError, TokenError);
+from_store_error!(
+    AccessError,
+    HostnamesError,
+    IssueError,
+    MtlsCertificateError,
+    RevocationError,
+    TenantError,
+    TokenError
+);

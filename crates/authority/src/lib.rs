@@ -12,6 +12,7 @@ mod installation;
 mod issue;
 mod last_use;
 mod master_key;
+mod mtls_certificates;
 mod publication;
 mod rate;
 mod responder;
@@ -30,16 +31,19 @@ use tokio::sync::{Mutex, Notify};
 
 pub use access::{
     AccountScope, Credential, ManageAccounts, ManageTokens, ManageZones, Permission, Principal, ReadAccounts,
-    ReadCertificates, ReadTokens, ReadUser, ReadZones, Secret, UserScope, WriteCertificates, ZoneScope,
+    ReadCertificates, ReadMtlsCertificates, ReadTokens, ReadUser, ReadZones, Secret, UserScope,
+    WriteCertificates, WriteMtlsCertificates, ZoneScope,
 };
 pub use api_key::ApiKey;
 pub use authorities::{AUTHORITY_VALIDITY_DAYS, ManagedAuthority};
 pub use error::{
-    AccessError, Fault, HostnameFault, HostnamesError, IssueError, RevocationError, TenantError, TokenError,
+    AccessError, Fault, HostnameFault, HostnamesError, IssueError, MtlsCertificateError, RevocationError,
+    TenantError, TokenError,
 };
 pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, OpenError};
 pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
 pub use master_key::{MasterKey, MasterKeyError};
+pub use mtls_certificates::MtlsCertificateUpload;
 pub use publication::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};
 pub use responder::{NoncePolicy, OCSP_VALIDITY_SECONDS, OcspAnswer};
 pub use tenants::{AccountDraft, ZoneDraft};
@@ -63,6 +67,8 @@ pub struct Settings {
     pub validity_days_max: u32,
     /// How many certificates, of any status, a zone can have. Default: no quota.
     pub zone_certificates_max: Option<u64>,
+    /// How many certificates an account can bring itself. Default: no quota.
+    pub account_mtls_certificates_max: Option<u64>,
     /// How many requests one token can make in a minute. Default: no limit.
     pub requests_per_minute: Option<u32>,
     /// The kind of key of the managed authority of an account made without naming one. Default P-256.
@@ -76,6 +82,7 @@ impl Settings {
             public_url,
             validity_days_max: VALIDITY_DAYS_MAX_DEFAULT,
             zone_certificates_max: None,
+            account_mtls_certificates_max: None,
             requests_per_minute: None,
             authority_algorithm: KeyAlgorithm::default(),
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use certgate_model::{AuthorityId, Random};
+use certgate_model::{AuthorityId, MtlsCertificateId, Random};
 use zeroize::Zeroizing;
 
 /// First byte of the sealed form; another byte means another form.
@@ -70,18 +70,18 @@ impl MasterKey {
         Self { key: LessSafeKey::new(key), text }
     }
 
-    /// Seals an authority's private key; the form opens for this authority only.
-    pub(crate) fn seal_key(&self, authority: AuthorityId, key: &[u8], random: &dyn Random) -> Vec<u8> {
-        self.seal(&key_context(authority), key, random)
+    /// Seals a private key; the form opens for this owner only.
+    pub(crate) fn seal_key(&self, owner: impl Into<KeyOwner>, key: &[u8], random: &dyn Random) -> Vec<u8> {
+        self.seal(&owner.into().context(), key, random)
     }
 
-    /// Opens what [`MasterKey::seal_key`] sealed for this authority.
+    /// Opens what [`MasterKey::seal_key`] sealed for this owner.
     pub(crate) fn open_key(
         &self,
-        authority: AuthorityId,
+        owner: impl Into<KeyOwner>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
-        self.open(&key_context(authority), sealed)
+        self.open(&owner.into().context(), sealed)
     }
 
     /// Seals the key that serial numbers are made with.
@@ -133,8 +133,34 @@ impl MasterKey {
     }
 }
 
-fn key_context(authority: AuthorityId) -> Vec<u8> {
-    [&b"certgate authority key "[..], authority.as_bytes()].concat()
+/// Whose private key is sealed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyOwner {
+    /// A managed authority.
+    Authority(AuthorityId),
+    /// A certificate that an account brought itself.
+    MtlsCertificate(MtlsCertificateId),
+}
+
+impl KeyOwner {
+    fn context(self) -> Vec<u8> {
+        match self {
+            Self::Authority(id) => [&b"certgate authority key "[..], id.as_bytes()].concat(),
+            Self::MtlsCertificate(id) => [&b"certgate mtls certificate key "[..], id.as_bytes()].concat(),
+        }
+    }
+}
+
+impl From<AuthorityId> for KeyOwner {
+    fn from(id: AuthorityId) -> Self {
+        Self::Authority(id)
+    }
+}
+
+impl From<MtlsCertificateId> for KeyOwner {
+    fn from(id: MtlsCertificateId) -> Self {
+        Self::MtlsCertificate(id)
+    }
 }
 
 impl fmt::Debug for MasterKey {
@@ -167,6 +193,11 @@ mod tests {
         assert!(!sealed.windows(6).any(|window| window == b"secret"));
         assert_eq!(**master.open_key(a, &sealed).unwrap(), *b"secret");
         assert_eq!(master.open_key(b, &sealed), Err(MasterKeyError::WrongKey));
+        let same_id = MtlsCertificateId::from_bytes([1; 16]);
+        assert_eq!(master.open_key(same_id, &sealed), Err(MasterKeyError::WrongKey));
+        let brought = master.seal_key(same_id, b"secret", &random);
+        assert_eq!(**master.open_key(same_id, &brought).unwrap(), *b"secret");
+        assert_eq!(master.open_key(a, &brought), Err(MasterKeyError::WrongKey));
         assert_eq!(MasterKey::generate(&random).open_key(a, &sealed), Err(MasterKeyError::WrongKey));
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();

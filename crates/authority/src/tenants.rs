@@ -6,8 +6,8 @@ use certgate_store::{AccountDeleted, AccountRecorded, ZoneDeleted, ZoneRecorded}
 use crate::access::{AccountScope, ManageAccounts, ManageZones, Principal, ZoneScope};
 use crate::{AccessError, Authority, TenantError};
 
-/// Longest name of an account or token, in characters.
-const NAME_CHARACTERS_MAX: usize = 100;
+/// Longest name of an account, token or brought certificate, in characters.
+pub(crate) const NAME_CHARACTERS_MAX: usize = 100;
 
 /// Longest domain name, in octets (RFC 1035 §2.3.4, without the root label).
 const DOMAIN_OCTETS_MAX: usize = 253;
@@ -58,7 +58,7 @@ impl Authority {
         }
     }
 
-    /// Deletes an account that has no zones.
+    /// Deletes an account that has no zones and no certificates that it brought itself.
     pub async fn delete_account(
         &self,
         scope: &AccountScope<ManageAccounts>,
@@ -71,6 +71,7 @@ impl Authority {
             }
             AccountDeleted::NotFound => Err(TenantError::NotFound),
             AccountDeleted::HasZones(zones) => Err(TenantError::HasZones(zones)),
+            AccountDeleted::HasMtlsCertificates(count) => Err(TenantError::HasMtlsCertificates(count)),
         }
     }
 

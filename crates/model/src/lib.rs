@@ -7,6 +7,7 @@ mod certificate;
 mod crl;
 mod enforcement;
 mod id;
+mod mtls_certificate;
 mod page;
 mod random;
 mod reason;
@@ -22,6 +23,7 @@ pub use enforcement::{EnforcedAuthority, Enforcement};
 pub use id::{
     AccountId, AuthorityId, CertificateId, MtlsCertificateId, ParseIdError, TokenId, UserId, ZoneId,
 };
+pub use mtls_certificate::MtlsCertificateRecord;
 pub use page::{
     AccountFilter, CertificateQuery, Direction, Join, Page, Slice, TextMatch, Visible, ZoneFilter, ZoneOrder,
 };

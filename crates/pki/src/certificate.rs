@@ -103,6 +103,11 @@ pub(crate) struct Extension<'a> {
 pub(crate) struct Extensions<'a>(Cursor<'a>);
 
 impl<'a> Extensions<'a> {
+    /// Over the content of the sequence of extensions; an empty one has none.
+    pub fn over(content: Cursor<'a>) -> Self {
+        Self(content)
+    }
+
     /// The next one; `None` at the end.
     pub fn next(&mut self) -> Result<Option<Extension<'a>>, NotDer> {
         if self.0.is_empty() {
@@ -183,7 +188,7 @@ fn date_of(at: Timestamp) -> Option<DateTime> {
     DateTime::from_unix_duration(Duration::from_secs(at.unix().try_into().ok()?)).ok()
 }
 
-fn read_time(validity: &mut Cursor<'_>) -> Result<Timestamp, NotDer> {
+pub(crate) fn read_time(validity: &mut Cursor<'_>) -> Result<Timestamp, NotDer> {
     let time = validity.any()?;
     let (century_known, digits) = match (time.tag, time.content) {
         (tag::UTC_TIME, [digits @ .., b'Z']) if digits.len() == 12 => (false, digits),

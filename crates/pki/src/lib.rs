@@ -10,17 +10,22 @@
 //! that by value.
 
 mod authority;
+mod brought;
+mod bundle;
+mod bundle_error;
 mod certificate;
 mod client;
 mod crl;
 mod csr;
 mod csr_error;
+mod distinguished_name;
 mod issuer;
 mod key;
 mod lint;
 mod ocsp;
 mod oid;
 mod pem;
+mod private_key;
 mod public_key;
 mod subject;
 mod tlv;
@@ -28,6 +33,8 @@ mod tlv;
 use aws_lc_rs::digest;
 
 pub use authority::self_sign;
+pub use bundle::{BUNDLE_BYTES_MAX, BUNDLE_CERTIFICATES_MAX, Bundle, Purpose, read_bundle};
+pub use bundle_error::BundleError;
 pub use certificate::SignError;
 pub use client::{ClientKey, ClientKeyAlgorithm, RequestError};
 pub use crl::{CRL_ENTRY_BYTES, CrlEntry, CrlHead, CrlScope, sign_crl};
@@ -42,6 +49,7 @@ pub use ocsp::{
     read_ocsp_request, responder_certificate, write_ocsp_request,
 };
 pub use pem::{pem_lines, write_pem};
+pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};
 
 /// SHA-256 of some octets: a certificate's fingerprint, an entity tag.
 pub fn sha256(octets: &[u8]) -> [u8; 32] {

@@ -22,6 +22,10 @@ oids! {
     STATE = "2.5.4.8";
     ORGANIZATION = "2.5.4.10";
     ORGANIZATIONAL_UNIT = "2.5.4.11";
+    STREET = "2.5.4.9";
+    // RFC 4519 §2.4 and §2.39.
+    DOMAIN_COMPONENT = "0.9.2342.19200300.100.1.25";
+    USER_ID = "0.9.2342.19200300.100.1.1";
 
     // Public keys: RFC 3279 §2.3, RFC 5480 §2.1.1, RFC 8410 §3.
     RSA_ENCRYPTION = "1.2.840.113549.1.1.1";
@@ -31,7 +35,9 @@ oids! {
     P521 = "1.3.132.0.35";
     ED25519 = "1.3.101.112";
 
-    // Signatures: RFC 4055 §5, RFC 5758 §3.2.
+    // Signatures: RFC 3279 §2.2, RFC 4055 §5, RFC 5758 §3.2.
+    SHA1_WITH_RSA = "1.2.840.113549.1.1.5";
+    ECDSA_WITH_SHA1 = "1.2.840.10045.4.1";
     SHA256_WITH_RSA = "1.2.840.113549.1.1.11";
     SHA384_WITH_RSA = "1.2.840.113549.1.1.12";
     SHA512_WITH_RSA = "1.2.840.113549.1.1.13";

@@ -9,15 +9,15 @@ use crate::tlv::{Cursor, NotDer, tag};
 
 /// Accepted lengths of an RSA modulus. 2048 bits is the least that NIST SP 800-131A allows; 8192 is what the
 /// cryptographic library verifies, and bounds the work that one request can cause.
-const RSA_BITS_MIN: usize = 2048;
-const RSA_BITS_MAX: usize = 8192;
+pub(crate) const RSA_BITS_MIN: usize = 2048;
+pub(crate) const RSA_BITS_MAX: usize = 8192;
 
 /// Longest public exponent that the cryptographic library takes: a long one makes verifying as slow as signing.
 const RSA_EXPONENT_BITS_MAX: usize = 33;
 
 /// The kinds of key that a client may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Rsa,
     P256,
     P384,
@@ -86,6 +86,16 @@ impl<'a> PublicKey<'a> {
     /// The subject key identifier: SHA-1 of the public key bits (RFC 5280 §4.2.1.2, method 1).
     pub fn key_identifier(&self) -> [u8; 20] {
         key_identifier(self.bits)
+    }
+
+    /// What kind of key it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The content of subjectPublicKey.
+    pub fn bits(&self) -> &'a [u8] {
+        self.bits
     }
 
     /// Verifies a signature of `message`. `algorithm` is the content of an AlgorithmIdentifier.
@@ -164,7 +174,7 @@ fn check_rsa(bits: &[u8]) -> Result<(), CsrError> {
 }
 
 /// Bits of a magnitude without leading zero octets.
-fn bit_length(magnitude: &[u8]) -> usize {
+pub(crate) fn bit_length(magnitude: &[u8]) -> usize {
     magnitude.first().map_or(0, |first| magnitude.len() * 8 - first.leading_zeros() as usize)
 }
 

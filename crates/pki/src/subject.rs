@@ -37,7 +37,7 @@ pub(crate) fn read_name(name: &[u8]) -> Result<SubjectFields, CsrError> {
 }
 
 /// AttributeTypeAndValue ::= SEQUENCE { type OBJECT IDENTIFIER, value ANY }
-fn read_attribute<'a>(rdn: &mut Cursor<'a>) -> Result<(&'a [u8], Tlv<'a>), NotDer> {
+pub(crate) fn read_attribute<'a>(rdn: &mut Cursor<'a>) -> Result<(&'a [u8], Tlv<'a>), NotDer> {
     let mut attribute = rdn.inside(tag::SEQUENCE)?;
     let kind = attribute.oid()?;
     let value = attribute.any()?;
@@ -60,7 +60,7 @@ fn field_of<'a>(fields: &'a mut SubjectFields, kind: &[u8]) -> Option<(&'static 
 
 /// The text of a DirectoryString or IA5String; `None` if it is none. PrintableString is taken for ASCII: characters
 /// such as `*` and `@` are outside of its set, but common in it.
-fn read_text(value: Tlv<'_>) -> Option<Cow<'_, str>> {
+pub(crate) fn read_text(value: Tlv<'_>) -> Option<Cow<'_, str>> {
     let content = value.content;
     match value.tag {
         tag::UTF8_STRING => std::str::from_utf8(content).ok().map(Cow::Borrowed),

@@ -27,12 +27,12 @@ pub(crate) mod tag {
     pub const SET: u8 = 0x31;
     /// `[0]`, primitive: a key identifier.
     pub const CONTEXT_0: u8 = 0x80;
+    /// `[1]`, primitive: onlyContainsUserCerts of a CRL, the unique identifier of a certificate's issuer.
+    pub const CONTEXT_1: u8 = 0x81;
+    /// `[2]`, primitive: onlyContainsCACerts of a CRL, "unknown" in OCSP, the unique identifier of a certificate's subject.
+    pub const CONTEXT_2: u8 = 0x82;
     /// `[6]`, primitive: a URI in a GeneralName.
     pub const CONTEXT_6: u8 = 0x86;
-    /// `[1]`, primitive: onlyContainsUserCerts of a CRL.
-    pub const CONTEXT_1: u8 = 0x81;
-    /// `[2]`, primitive: onlyContainsCACerts of a CRL; "unknown" in an OCSP response.
-    pub const CONTEXT_2: u8 = 0x82;
     /// `[0]`, constructed.
     pub const CONTEXT_0_CONSTRUCTED: u8 = 0xa0;
     /// `[1]`, constructed.

@@ -117,6 +117,7 @@ impl DataDir {
             public_url,
             validity_days_max: config.validity_days_max,
             zone_certificates_max: config.zone_certificates_max,
+            account_mtls_certificates_max: config.account_mtls_certificates_max,
             requests_per_minute: config.requests_per_minute.map(u32::from),
             authority_algorithm: config.authority_algorithm,
         };

@@ -11,6 +11,6 @@ mod verbs;
 pub use sqlite::{OpenError, SqliteOptions, SqliteStatistics, SqliteStore};
 pub use verbs::{
     AccountDeleted, AccountRecorded, CertificateRecorded, CrlContent, CrlNumber, FirstRecords,
-    HostnamesReplaced, Issued, ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted,
-    ZoneRecorded,
+    HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded,
+    ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, CrlPart, CrlRecord, Enforcement, Event, Installation, MtlsCertificateId, Page,
-    Revocation, SerialNumber, Slice, Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId,
-    UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    CertificateRecord, CrlPart, CrlRecord, Enforcement, Event, Installation, MtlsCertificateId,
+    MtlsCertificateRecord, Page, Revocation, SerialNumber, Slice, Status, Timestamp, TokenHash, TokenId,
+    TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
 /// Trouble with the store, named by what the caller can do about it. The text is for the operator, not for the client.
@@ -141,6 +141,40 @@ pub enum AccountDeleted {
     NotFound,
     /// It owns this many zones: delete them first.
     HasZones(u64),
+    /// It has this many certificates that it brought itself: delete them first.
+    HasMtlsCertificates(u64),
+}
+
+/// How many hostnames [`MtlsCertificateDeleted::InUse`] names: enough to see which they are, few enough for a message.
+pub const MTLS_HOSTNAMES_NAMED_MAX: u32 = 10;
+
+/// What became of a certificate that an account brought itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MtlsCertificateRecorded {
+    /// It is stored.
+    Recorded,
+    /// Its account does not exist.
+    NoAccount,
+    /// The account has it already, under this id.
+    Exists(MtlsCertificateId),
+    /// The account has as many as the quota allows.
+    QuotaReached,
+}
+
+/// What became of a brought certificate to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MtlsCertificateDeleted {
+    /// It is gone; what it was.
+    Deleted(MtlsCertificateRecord),
+    /// The account has no such certificate.
+    NotFound,
+    /// Hostnames use it: take it off them first.
+    InUse {
+        /// The first [`MTLS_HOSTNAMES_NAMED_MAX`] of them.
+        hostnames: Vec<String>,
+        /// How many there are.
+        count: u64,
+    },
 }
 
 /// What became of a list of hostnames to put in the place of another.
@@ -194,6 +228,21 @@ pub trait ReadStore: Send + Sync {
     async fn authority(&self, id: AuthorityId) -> Result<Option<AuthorityRecord>, StoreError>;
     /// The managed authority of an account, if it has been made.
     async fn managed_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, StoreError>;
+
+    /// One certificate that an account brought itself.
+    async fn mtls_certificate(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<Option<MtlsCertificateRecord>, StoreError>;
+    /// Every certificate that an account brought itself, newest first.
+    async fn mtls_certificates(&self, account: AccountId) -> Result<Vec<MtlsCertificateRecord>, StoreError>;
+    /// How many hostnames use a certificate that an account brought itself; `None` if it has no such certificate.
+    async fn mtls_certificate_used_by(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<Option<u64>, StoreError>;
 
     /// One certificate of a zone.
     async fn certificate(
@@ -262,7 +311,7 @@ pub trait Store: ReadStore {
 
     /// Stores a new account.
     async fn record_account(&self, account: AccountRecord) -> Result<AccountRecorded, StoreError>;
-    /// Deletes an account that owns no zone.
+    /// Deletes an account that owns no zone and no certificate that it brought itself.
     async fn delete_account(&self, id: AccountId, at: Timestamp) -> Result<AccountDeleted, StoreError>;
 
     /// Stores a new zone (`account_name` is ignored).
@@ -289,6 +338,19 @@ pub trait Store: ReadStore {
         &self,
         authority: AuthorityRecord,
     ) -> Result<Option<AuthorityRecord>, StoreError>;
+
+    /// Stores a certificate that an account brought itself, unless the account has it already or has `quota` of them.
+    async fn record_mtls_certificate(
+        &self,
+        certificate: MtlsCertificateRecord,
+        quota: Option<u64>,
+    ) -> Result<MtlsCertificateRecorded, StoreError>;
+    /// Deletes a certificate that an account brought itself and that no hostname uses.
+    async fn delete_mtls_certificate(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<MtlsCertificateDeleted, StoreError>;
 
     /// Stores a new certificate, its status included, unless the zone has `quota` certificates.
     async fn record_certificate(

@@ -7,7 +7,7 @@ use certgate_model::{
     AuthorityRecord, CertificateQuery, EnforcedAuthority, Event, MtlsCertificateId, Slice, Status, Totals,
     ZoneId,
 };
-use certgate_store::conformance::{authority, certificate, first_records, instant, zone};
+use certgate_store::conformance::{authority, certificate, first_records, instant, mtls_certificate, zone};
 use certgate_store::{
     CertificateRecorded, HostnamesReplaced, OpenError, ReadStore, SqliteOptions, SqliteStore, Store,
     StoreError, ZoneRecorded,
@@ -429,4 +429,17 @@ async fn damaged_lists_and_epochs_are_found_by_the_check() {
         assert!(lines.iter().any(|line| line.contains(finding)), "{statement}: {lines:?}");
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_damaged_brought_certificate_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _, _) = begun(&directory, SqliteOptions::default()).await;
+    let account = first_records().account;
+    store.record_mtls_certificate(mtls_certificate(1, &account), None).await.unwrap();
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    store.damage("UPDATE mtls_certificates SET expires_on = -9223372036854775807").await.unwrap();
+    assert!(matches!(store.mtls_certificates(account.id).await, Err(StoreError::Corrupt(_))));
+    let lines = store.check().await.unwrap();
+    assert!(lines.iter().any(|line| line.contains("brought certificates")), "{lines:?}");
 }

@@ -14,6 +14,13 @@ pub fn csr_with_subject(subject: &SubjectFields) -> String {
     key.request(subject).expect("the subject fits a request")
 }
 
+/// Certificates (`NAME.certs`) or a private key (`NAME.key`) kept as a file, named by its defect.
+pub fn brought(name: &str) -> String {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pki/tests/fixtures/brought");
+    let path = directory.join(format!("{name}.pem"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// A request kept as a file, named by its defect.
 pub fn fixture(name: &str) -> String {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pki/tests/fixtures");

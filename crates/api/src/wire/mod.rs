@@ -2,6 +2,7 @@
 
 mod certificate;
 mod hostnames;
+mod mtls_certificate;
 mod tenant;
 mod token;
 
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 
 pub(crate) use certificate::ClientCertificate;
 pub(crate) use hostnames::HostnameAssociations;
+pub(crate) use mtls_certificate::{MtlsCertificate, MtlsCertificateAssociation, NewMtlsCertificate};
 pub(crate) use tenant::{Account, ManagedAuthority, User, UserApiKey, Zone};
 pub(crate) use token::{PermissionGroupEntry, Token, TokenVerification};
 

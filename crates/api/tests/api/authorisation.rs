@@ -1,7 +1,7 @@
 //! Every route of the OpenAPI document, with every kind of credential. A route that is missing from the table fails.
 
 use certgate_model::{PermissionGroup, Scope};
-use certgate_testkit::{Answer, Call, TestApp, csr};
+use certgate_testkit::{Answer, Call, TestApp, brought, csr};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -11,6 +11,8 @@ const ZONE_READ: &str = "c8fed203ed3043cba015a93ad1616f1f";
 const ZONE_WRITE: &str = "e6d2666161e84845a636613608cee8d5";
 const ACCOUNT_READ: &str = "c1fde68c7bcc44588cbb6ddbc16d6480";
 const ACCOUNT_WRITE: &str = "1af1fa2adc104452b74a9a3364202f20";
+const MTLS_READ: &str = "a7a233f9604845c787d4c8c39ac09c21";
+const MTLS_WRITE: &str = "db37e5f1cb1a4e1aabaef8deaea43575";
 const TOKENS_READ: &str = "0cc3a61731504c89b99ec1be78b77aa0";
 const TOKENS_WRITE: &str = "686d18d5ac6c441c867cbf6771e58a0a";
 const USER_READ: &str = "8acbe5bb0d54464ab867149d7f7cf8ac";
@@ -47,6 +49,11 @@ const ROUTES: &[Route] = &[
     ("GET", "/client/v4/accounts/{account_id}", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
     ("DELETE", "/client/v4/accounts/{account_id}", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 1064),
     ("GET", "/certgate/v1/accounts/{account_id}/managed_authority", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
+    ("GET", "/client/v4/accounts/{account_id}/mtls_certificates", MTLS_READ, SSL_WRITE, NONE, 200),
+    ("POST", "/client/v4/accounts/{account_id}/mtls_certificates", MTLS_WRITE, MTLS_READ, r#"{"certificates":{new_authority},"ca":true}"#, 200),
+    ("GET", "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}", MTLS_READ, SSL_WRITE, NONE, 200),
+    ("DELETE", "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}", MTLS_WRITE, MTLS_READ, NONE, 200),
+    ("GET", "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}/associations", MTLS_READ, SSL_WRITE, NONE, 200),
     ("GET", "/client/v4/user", USER_READ, TOKENS_WRITE, NONE, 200),
     ("GET", "/client/v4/user/tokens", TOKENS_READ, USER_READ, NONE, 200),
     ("POST", "/client/v4/user/tokens", TOKENS_WRITE, TOKENS_READ, TOKEN, 200),
@@ -202,18 +209,22 @@ async fn what_is_not_yours_and_what_is_not_there_are_the_same_answer() {
                 .replace("{zone_id}", zone)
                 .replace("{account_id}", account)
                 .replace("{client_certificate_id}", certificate)
+                .replace("{mtls_certificate_id}", certificate)
                 .replace("{token_id}", token_id);
             apart_from_the_request_id(setting.call(method, &path, body).token(&token).await)
         };
-        let theirs =
-            at(&setting.other_zone, &setting.other_account, &setting.other_certificate, &setting.token).await;
+        let other_certificate = match path.contains("{mtls_certificate_id}") {
+            true => &setting.other_mtls_certificate,
+            false => &setting.other_certificate,
+        };
+        let theirs = at(&setting.other_zone, &setting.other_account, other_certificate, &setting.token).await;
         assert_eq!(told(&theirs), REFUSED, "{method} {path}");
         let missing = at(NOWHERE, NOWHERE, NOWHERE, NOWHERE).await;
         assert_eq!(theirs.headers, missing.headers, "{method} {path}");
         assert_eq!((theirs.status, theirs.bytes), (missing.status, missing.bytes), "{method} {path}");
-        if path.contains("{client_certificate_id}") {
+        if path.contains("certificate_id}") {
             let (zone, account) = (&setting.app.zone_id, &setting.app.account_id);
-            let theirs = at(zone, account, &setting.other_certificate, NOWHERE).await;
+            let theirs = at(zone, account, other_certificate, NOWHERE).await;
             assert_eq!(theirs.status, 404, "{method} {path}");
             for certificate in [NOWHERE, "no-id"] {
                 let missing = at(zone, account, certificate, NOWHERE).await;
@@ -242,6 +253,8 @@ struct Setting {
     other_account: String,
     other_zone: String,
     other_certificate: String,
+    mtls_certificate: String,
+    other_mtls_certificate: String,
 }
 
 impl Setting {
@@ -255,10 +268,27 @@ impl Setting {
         let path = format!("/zones/{other_zone}/client_certificates");
         let body = json!({ "csr": csr("other"), "validity_days": 1 });
         let other_certificate = id(&app.post(&path, body).await.result());
+        let mut mtls_certificates = Vec::new();
+        for account in [&app.account_id, &other_account] {
+            let path = format!("/accounts/{account}/mtls_certificates");
+            let body = json!({ "certificates": brought("good_root.certs"), "ca": true });
+            mtls_certificates.push(id(&app.post(&path, body).await.result()));
+        }
+        let [mtls_certificate, other_mtls_certificate] = mtls_certificates.try_into().unwrap();
         let user = id(&app.get("/user").await.result());
         let token = TOKEN.replace("{user_id}", &user);
         let token = id(&app.post("/user/tokens", serde_json::from_str(&token).unwrap()).await.result());
-        Self { app, user, certificate, token, other_account, other_zone, other_certificate }
+        Self {
+            app,
+            user,
+            certificate,
+            token,
+            other_account,
+            other_zone,
+            other_certificate,
+            mtls_certificate,
+            other_mtls_certificate,
+        }
     }
 
     /// The text with what stands in braces put in.
@@ -268,6 +298,8 @@ impl Setting {
             .replace("{client_certificate_id}", &self.certificate)
             .replace("{token_id}", &self.token)
             .replace("{user_id}", &self.user)
+            .replace("{mtls_certificate_id}", &self.mtls_certificate)
+            .replace("{new_authority}", &Value::from(brought("good_p384.certs")).to_string())
             .replace("{csr}", &Value::from(csr("new")).to_string())
     }
 

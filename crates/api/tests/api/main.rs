@@ -11,6 +11,7 @@ mod envelope;
 mod hostile;
 mod hostname_associations;
 mod last_use;
+mod mtls_certificates;
 mod openapi;
 mod operations;
 mod publication;

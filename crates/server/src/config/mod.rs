@@ -67,6 +67,8 @@ pub struct Config {
     pub validity_days_max: u32,
     /// How many certificates a zone can hold; [`None`] is any number.
     pub zone_certificates_max: Option<u64>,
+    /// How many certificates an account can bring itself; [`None`] is any number.
+    pub account_mtls_certificates_max: Option<u64>,
     /// How many requests a token may make in a minute; [`None`] is any number.
     pub requests_per_minute: Option<NonZeroU32>,
     /// How many connections a listener holds open at once.
@@ -134,6 +136,7 @@ impl Config {
                 .map(|days| days as u32)
                 .expect("has a default"),
             zone_certificates_max: read.number(Id::ZoneCertificatesMax, 0, i64::MAX as u64)?,
+            account_mtls_certificates_max: read.number(Id::AccountMtlsCertificatesMax, 0, i64::MAX as u64)?,
             requests_per_minute: read
                 .number(Id::RequestsPerMinute, 1, u32::MAX.into())?
                 .and_then(|number| NonZeroU32::new(number as u32)),

@@ -16,6 +16,7 @@ pub enum Id {
     AuthorityAlgorithm,
     ValidityDaysMax,
     ZoneCertificatesMax,
+    AccountMtlsCertificatesMax,
     RequestsPerMinute,
     ConnectionsMax,
     RequestTimeoutSeconds,
@@ -201,6 +202,15 @@ pub const SETTINGS: &[Setting] = &[
         default: None,
         init: false,
         help: "Quota: how many certificates a zone can hold [default: no limit]",
+    },
+    Setting {
+        key: Id::AccountMtlsCertificatesMax,
+        name: "account_mtls_certificates_max",
+        shape: Shape::Value("NUMBER"),
+        given: Given::Anywhere,
+        default: None,
+        init: false,
+        help: "Quota: how many certificates an account can bring itself [default: no limit]",
     },
     Setting {
         key: Id::RequestsPerMinute,

@@ -69,6 +69,7 @@ fn defaults_are_as_documented() {
     assert_eq!(config.management, Management::Cleartext);
     assert_eq!(config.authority_algorithm, KeyAlgorithm::P256);
     assert_eq!((config.validity_days_max, config.zone_certificates_max), (5475, None));
+    assert_eq!(config.account_mtls_certificates_max, None);
     assert_eq!((config.requests_per_minute, config.connections_max.get()), (None, 1024));
     assert_eq!(config.request_timeout, Duration::from_secs(30));
     assert_eq!(config.trusted_proxies, TrustedProxies::default());

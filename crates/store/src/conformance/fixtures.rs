@@ -2,9 +2,10 @@
 
 use certgate_model::{
     AccountId, AccountRecord, AddressBlock, AuthorityId, AuthorityRecord, AuthorityRef, CertificateId,
-    CertificateRecord, Effect, Installation, KeyAlgorithm, PermissionGroup, Policy, Resource,
-    RevocationReason, SerialNumber, SignatureAlgorithm, Status, SubjectFields, Timestamp, TokenHash, TokenId,
-    TokenRecord, TokenState, UserId, UserRecord, ZoneId, ZoneRecord,
+    CertificateRecord, Effect, Installation, KeyAlgorithm, MtlsCertificateId, MtlsCertificateRecord,
+    PermissionGroup, Policy, Resource, RevocationReason, SerialNumber, SignatureAlgorithm, Status,
+    SubjectFields, Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserId, UserRecord, ZoneId,
+    ZoneRecord,
 };
 
 use crate::FirstRecords;
@@ -47,6 +48,24 @@ pub fn authority(n: u32, of: &AccountRecord) -> AuthorityRecord {
         sealed_key: vec![0x5e; 200],
         public_url: "http://pki.example".into(),
         created_on: instant(0),
+        expires_on: instant(0).plus_days(7_300),
+    }
+}
+
+/// Certificate number `n` that an account brought itself; those of an even number have a key.
+pub fn mtls_certificate(n: u32, of: &AccountRecord) -> MtlsCertificateRecord {
+    MtlsCertificateRecord {
+        id: MtlsCertificateId::from_bytes(octets(7, n)),
+        account: of.id,
+        name: if n == 1 { String::new() } else { format!("Brought {n}") },
+        ca: !n.is_multiple_of(2),
+        issuer: format!("CN=Root {n},O=Example\\, Ltd"),
+        signature: "SHA1WithRSA".into(),
+        serial_number: format!("{n}00000000000000000000000000000000000000000000000"),
+        certificates: format!("-----BEGIN CERTIFICATE-----\n{}\n", "A".repeat(64)),
+        fingerprint_sha256: [n as u8; 32],
+        sealed_key: n.is_multiple_of(2).then(|| vec![0x5e; 200]),
+        uploaded_on: Timestamp::from_unix_microseconds(instant(n).unix_microseconds() + 120),
         expires_on: instant(0).plus_days(7_300),
     }
 }

@@ -7,8 +7,9 @@ mod fixtures;
 mod history;
 mod hostnames;
 mod lists;
+mod mtls_certificates;
 mod verbs;
 
-pub use fixtures::{account, authority, certificate, first_records, instant, token, zone};
+pub use fixtures::{account, authority, certificate, first_records, instant, mtls_certificate, token, zone};
 pub use history::{History, Step};
 pub use verbs::{closed, verbs};

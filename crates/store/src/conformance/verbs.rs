@@ -9,6 +9,7 @@ use certgate_model::{
 use super::fixtures;
 use super::hostnames::hostnames;
 use super::lists::lists;
+use super::mtls_certificates::mtls_certificates;
 use crate::{
     AccountDeleted, AccountRecorded, CertificateRecorded, Settled, StatusChange, Store, StoreError,
     ZoneDeleted, ZoneRecorded,
@@ -26,6 +27,7 @@ pub async fn verbs(store: &dyn Store) {
     tokens(store).await;
     api_keys(store).await;
     let authority = authorities(store).await;
+    mtls_certificates(store).await;
     certificates(store, &authority).await;
     statuses(store, &authority).await;
     settling(store, &authority).await;

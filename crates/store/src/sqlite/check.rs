@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::counters::{self, Layout, Level, Position};
 use super::tenants::folded;
-use super::{authorities, certificates, tenants, tokens};
+use super::{authorities, certificates, mtls_certificates, tenants, tokens};
 use crate::StoreError;
 
 /// After so many faults nobody reads on.
@@ -50,6 +50,8 @@ pub(super) fn records(connection: &Connection) -> Result<Vec<String>, StoreError
     }
     for id in ids(connection, "SELECT id FROM accounts WHERE deleted_at IS NULL")? {
         note(&mut lines, "account", &id, tenants::account(connection, AccountId::from_bytes(id)));
+        let brought = mtls_certificates::all(connection, AccountId::from_bytes(id)).map(Some);
+        note(&mut lines, "account with brought certificates", &id, brought);
     }
     for id in ids(connection, "SELECT id FROM zones WHERE deleted_at IS NULL")? {
         note(&mut lines, "zone", &id, tenants::zone(connection, ZoneId::from_bytes(id)));

@@ -17,6 +17,7 @@ mod check;
 mod counters;
 mod error;
 mod hostnames;
+mod mtls_certificates;
 mod open;
 mod queue;
 mod readers;
@@ -33,9 +34,9 @@ use std::path::Path;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, CrlPart, CrlRecord, Enforcement, Event, Installation, MtlsCertificateId, Page,
-    SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter,
-    ZoneId, ZoneRecord,
+    CertificateRecord, CrlPart, CrlRecord, Enforcement, Event, Installation, MtlsCertificateId,
+    MtlsCertificateRecord, Page, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
+    UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
 use self::counters::Layout;
@@ -45,8 +46,8 @@ use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
     AccountDeleted, AccountRecorded, CertificateRecorded, CrlContent, CrlNumber, FirstRecords,
-    HostnamesReplaced, Issued, ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted,
-    ZoneRecorded,
+    HostnamesReplaced, Issued, MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, Settled,
+    StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The store in one SQLite file (with its log and its lock file beside it).
@@ -174,6 +175,26 @@ impl ReadStore for SqliteStore {
 
     async fn managed_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, StoreError> {
         self.readers.read(move |c| authorities::managed(c, account)).await
+    }
+
+    async fn mtls_certificate(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<Option<MtlsCertificateRecord>, StoreError> {
+        self.readers.read(move |c| mtls_certificates::mtls_certificate(c, account, id)).await
+    }
+
+    async fn mtls_certificates(&self, account: AccountId) -> Result<Vec<MtlsCertificateRecord>, StoreError> {
+        self.readers.read(move |c| mtls_certificates::all(c, account)).await
+    }
+
+    async fn mtls_certificate_used_by(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<Option<u64>, StoreError> {
+        self.readers.snapshot(move |c| mtls_certificates::used_by(c, account, id)).await
     }
 
     async fn certificate(
@@ -338,6 +359,22 @@ impl Store for SqliteStore {
         authority: AuthorityRecord,
     ) -> Result<Option<AuthorityRecord>, StoreError> {
         self.writer.write(move |c| authorities::record_managed(c, &authority)).await
+    }
+
+    async fn record_mtls_certificate(
+        &self,
+        certificate: MtlsCertificateRecord,
+        quota: Option<u64>,
+    ) -> Result<MtlsCertificateRecorded, StoreError> {
+        self.writer.write(move |c| mtls_certificates::record(c, &certificate, quota)).await
+    }
+
+    async fn delete_mtls_certificate(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<MtlsCertificateDeleted, StoreError> {
+        self.writer.write(move |c| mtls_certificates::delete(c, account, id)).await
     }
 
     async fn record_certificate(

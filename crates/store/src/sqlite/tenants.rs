@@ -14,7 +14,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::counters::{self, Layout};
-use super::{hostnames, row, tokens};
+use super::{hostnames, mtls_certificates, row, tokens};
 use crate::{AccountDeleted, AccountRecorded, FirstRecords, StoreError, ZoneDeleted, ZoneRecorded};
 
 /// A pattern of more octets matches no name; SQLite refuses those of more than 50,000 as an error.
@@ -171,7 +171,7 @@ fn insert_account(connection: &Connection, account: &AccountRecord) -> Result<()
     Ok(())
 }
 
-/// Deletes an account without zones.
+/// Deletes an account without zones and without certificates that it brought itself.
 pub(super) fn delete_account(
     connection: &Connection,
     id: AccountId,
@@ -185,6 +185,10 @@ pub(super) fn delete_account(
         .query_row((id.as_bytes(),), |row| row.get(0))?;
     if zones > 0 {
         return Ok(AccountDeleted::HasZones(zones));
+    }
+    let brought = mtls_certificates::count(connection, id)?;
+    if brought > 0 {
+        return Ok(AccountDeleted::HasMtlsCertificates(brought));
     }
     connection
         .prepare_cached("UPDATE accounts SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL")?

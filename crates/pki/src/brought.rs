@@ -1,0 +1,301 @@
+//! One certificate that somebody else made: its parts, and whether it may sign others.
+
+use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
+use certgate_model::Timestamp;
+
+use crate::certificate::{Extensions, SignedParts, read_time};
+use crate::public_key::{Kind, PublicKey};
+use crate::tlv::{self, Cursor, NotDer, tag};
+use crate::{BundleError, CsrError, oid};
+
+/// Longest serial number, in octets of its encoding: 20 (RFC 5280 §4.1.2.2), and one for those that took 20 random
+/// octets and had to put a zero in front.
+const SERIAL_OCTETS_MAX: usize = 21;
+
+/// A certificate of version 3, taken apart.
+pub(crate) struct BroughtCertificate<'a> {
+    signed: SignedParts<'a>,
+    /// Content octets of the serial number, which is not negative.
+    pub serial: &'a [u8],
+    /// Content of the issuer's Name.
+    pub issuer: &'a [u8],
+    /// Content of the subject's Name.
+    pub subject: &'a [u8],
+    pub not_after: Timestamp,
+    /// SubjectPublicKeyInfo.
+    pub spki: &'a [u8],
+    key: PublicKey<'a>,
+    signature: Signature,
+    rights: Rights,
+}
+
+impl<'a> BroughtCertificate<'a> {
+    /// Reads certificate `number` of a bundle.
+    pub fn read(number: usize, der: &'a [u8]) -> Result<Self, BundleError> {
+        let malformed = |what| move |_: NotDer| BundleError::Malformed { number, what };
+        tlv::check_values(der).map_err(malformed("its content is not DER"))?;
+        let signed = SignedParts::read(der).map_err(malformed("its content is not a certificate"))?;
+
+        let version = version(signed.tbs).map_err(malformed("its content is not a certificate"))?;
+        if version != 3 {
+            return Err(BundleError::Version { number, version });
+        }
+        let tbs =
+            Tbs::read(signed.tbs).map_err(malformed("its content is not a certificate of version 3"))?;
+        // RFC 5280 §4.1.1.2: this field MUST contain the same algorithm identifier as the signature field.
+        if tbs.algorithm != signed.algorithm {
+            return Err(BundleError::Malformed {
+                number,
+                what: "it names two different signature algorithms",
+            });
+        }
+        if tbs.serial.first().is_none_or(|first| first & 0x80 != 0) || tbs.serial.len() > SERIAL_OCTETS_MAX {
+            return Err(BundleError::Malformed {
+                number,
+                what: "its serial number is negative or has more than 20 octets",
+            });
+        }
+        let signature = Signature::read(number, signed.algorithm)?;
+        let spki = Cursor::new(tbs.spki).expect(tag::SEQUENCE).map_err(malformed("it has no public key"))?;
+        let key = PublicKey::read(spki.content).map_err(|error| key_error(number, &error))?;
+        let rights =
+            Rights::read(tbs.extensions).map_err(malformed("one of its extensions is not well-formed"))?;
+        Ok(Self {
+            signed,
+            serial: tbs.serial,
+            issuer: tbs.issuer,
+            subject: tbs.subject,
+            not_after: tbs.not_after,
+            spki: tbs.spki,
+            key,
+            signature,
+            rights,
+        })
+    }
+
+    /// What an authority must have and this certificate lacks.
+    pub fn lacks_as_authority(&self) -> Option<&'static str> {
+        if !self.rights.is_authority {
+            Some("it has no basic constraints with CA:TRUE")
+        } else if !self.rights.may_sign_certificates {
+            Some("its key usage does not include keyCertSign")
+        } else if self.subject.is_empty() {
+            Some("it has an empty subject")
+        } else {
+            None
+        }
+    }
+
+    /// Whether it names itself as its issuer.
+    pub fn is_self_issued(&self) -> bool {
+        self.issuer == self.subject
+    }
+
+    /// Whether `issuer` has the name that this certificate names as its issuer's.
+    pub fn names_as_issuer(&self, issuer: &Self) -> bool {
+        self.issuer == issuer.subject
+    }
+
+    /// Whether the signature verifies under the key of `issuer`.
+    pub fn is_signed_by(&self, issuer: &Self) -> bool {
+        let Some(algorithm) = self.signature.verification(&issuer.key) else { return false };
+        ParsedPublicKey::new(algorithm, issuer.key.bits())
+            .and_then(|key| Ok(key.verify_sig(self.signed.tbs, self.signed.signature)?))
+            .is_ok()
+    }
+
+    /// The API's word for the way it is signed.
+    pub fn signature_name(&self) -> &'static str {
+        self.signature.name()
+    }
+}
+
+/// What is not accepted about the key. The advice of a request's error is about requests.
+fn key_error(number: usize, error: &CsrError) -> BundleError {
+    let reason = match error {
+        CsrError::KeyUnsupported { oid } => {
+            format!("{oid} is not supported; RSA, P-256, P-384, P-521 and Ed25519 are")
+        }
+        CsrError::RsaModulusSize { bits } => {
+            format!("the RSA modulus has {bits} bits, 2048 to 8192 are accepted")
+        }
+        CsrError::RsaExponent => "the RSA exponent is not an odd number from 3 to 33 bits long".to_owned(),
+        CsrError::CurveUnsupported { oid } => {
+            format!("the elliptic curve {oid} is not supported; P-256, P-384 and P-521 are")
+        }
+        CsrError::PointCompressed => "it is a compressed point; write it uncompressed".to_owned(),
+        _ => "it is damaged".to_owned(),
+    };
+    BundleError::Key { number, reason }
+}
+
+/// The version, from 1.
+fn version(tbs: &[u8]) -> Result<u8, NotDer> {
+    let mut tbs = Cursor::new(tbs).inside(tag::SEQUENCE)?;
+    // version [0] EXPLICIT Version DEFAULT v1
+    let Some(version) = tbs.optional(tag::CONTEXT_0_CONSTRUCTED)? else { return Ok(1) };
+    match Cursor::new(version.content).expect(tag::INTEGER)?.content {
+        [number @ 0..=2] => Ok(number + 1),
+        _ => Err(NotDer),
+    }
+}
+
+/// A TBSCertificate of version 3, with or without the parts that are optional.
+struct Tbs<'a> {
+    serial: &'a [u8],
+    algorithm: &'a [u8],
+    issuer: &'a [u8],
+    subject: &'a [u8],
+    not_after: Timestamp,
+    spki: &'a [u8],
+    extensions: Extensions<'a>,
+}
+
+impl<'a> Tbs<'a> {
+    fn read(der: &'a [u8]) -> Result<Self, NotDer> {
+        let mut tbs = Cursor::new(der).inside(tag::SEQUENCE)?;
+        tbs.expect(tag::CONTEXT_0_CONSTRUCTED)?;
+        let serial = tbs.expect(tag::INTEGER)?.content;
+        let algorithm = tbs.expect(tag::SEQUENCE)?.raw;
+        let issuer = tbs.expect(tag::SEQUENCE)?.content;
+        let mut validity = tbs.inside(tag::SEQUENCE)?;
+        let (_not_before, not_after) = (read_time(&mut validity)?, read_time(&mut validity)?);
+        validity.end()?;
+        let subject = tbs.expect(tag::SEQUENCE)?.content;
+        let spki = tbs.expect(tag::SEQUENCE)?.raw;
+        for unique_id in [tag::CONTEXT_1, tag::CONTEXT_2] {
+            tbs.optional(unique_id)?;
+        }
+        let extensions = match tbs.optional(tag::CONTEXT_3_CONSTRUCTED)? {
+            None => Cursor::new(&[]),
+            Some(wrapper) => {
+                let mut wrapper = Cursor::new(wrapper.content);
+                let extensions = wrapper.inside(tag::SEQUENCE)?;
+                wrapper.end()?;
+                extensions
+            }
+        };
+        tbs.end()?;
+        Ok(Self {
+            serial,
+            algorithm,
+            issuer,
+            subject,
+            not_after,
+            spki,
+            extensions: Extensions::over(extensions),
+        })
+    }
+}
+
+/// What the extensions allow.
+struct Rights {
+    is_authority: bool,
+    may_sign_certificates: bool,
+}
+
+impl Rights {
+    fn read(mut extensions: Extensions<'_>) -> Result<Self, NotDer> {
+        // RFC 5280 §4.2.1.3 restricts the key only where the extension is present.
+        let mut rights = Self { is_authority: false, may_sign_certificates: true };
+        while let Some(extension) = extensions.next()? {
+            let mut value = Cursor::new(extension.value);
+            match extension.kind {
+                oid::BASIC_CONSTRAINTS => {
+                    let mut constraints = value.inside(tag::SEQUENCE)?;
+                    let is_authority = constraints.optional(tag::BOOLEAN)?;
+                    rights.is_authority = is_authority.is_some_and(|value| value.content == [0xff]);
+                }
+                oid::KEY_USAGE => {
+                    // BIT STRING; keyCertSign is bit 5 of the first octet.
+                    let bits = value.expect(tag::BIT_STRING)?.content;
+                    rights.may_sign_certificates = bits.get(1).is_some_and(|bits| bits & 0x04 != 0);
+                }
+                _ => {}
+            }
+        }
+        Ok(rights)
+    }
+}
+
+/// How a certificate is signed. SHA-1 is accepted because authorities of ten years ago are still in use: whoever is
+/// trusted by being uploaded is not trusted for its signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signature {
+    Rsa(Digest),
+    Ecdsa(Digest),
+    Ed25519,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Digest {
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Signature {
+    /// Reads an AlgorithmIdentifier.
+    fn read(number: usize, algorithm: &[u8]) -> Result<Self, BundleError> {
+        let malformed = || BundleError::Malformed {
+            number,
+            what: "its signature algorithm is not an AlgorithmIdentifier",
+        };
+        let mut cursor = Cursor::new(algorithm).inside(tag::SEQUENCE).map_err(|_| malformed())?;
+        let id = cursor.oid().map_err(|_| malformed())?;
+        Ok(match id {
+            oid::SHA1_WITH_RSA => Self::Rsa(Digest::Sha1),
+            oid::SHA256_WITH_RSA => Self::Rsa(Digest::Sha256),
+            oid::SHA384_WITH_RSA => Self::Rsa(Digest::Sha384),
+            oid::SHA512_WITH_RSA => Self::Rsa(Digest::Sha512),
+            oid::ECDSA_WITH_SHA1 => Self::Ecdsa(Digest::Sha1),
+            oid::ECDSA_WITH_SHA256 => Self::Ecdsa(Digest::Sha256),
+            oid::ECDSA_WITH_SHA384 => Self::Ecdsa(Digest::Sha384),
+            oid::ECDSA_WITH_SHA512 => Self::Ecdsa(Digest::Sha512),
+            oid::ED25519 => Self::Ed25519,
+            other => {
+                return Err(BundleError::SignatureAlgorithmUnsupported { number, oid: oid::shown(other) });
+            }
+        })
+    }
+
+    /// The API's word.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Rsa(Digest::Sha1) => "SHA1WithRSA",
+            Self::Rsa(Digest::Sha256) => "SHA256WithRSA",
+            Self::Rsa(Digest::Sha384) => "SHA384WithRSA",
+            Self::Rsa(Digest::Sha512) => "SHA512WithRSA",
+            Self::Ecdsa(Digest::Sha1) => "ECDSAWithSHA1",
+            Self::Ecdsa(Digest::Sha256) => "ECDSAWithSHA256",
+            Self::Ecdsa(Digest::Sha384) => "ECDSAWithSHA384",
+            Self::Ecdsa(Digest::Sha512) => "ECDSAWithSHA512",
+            Self::Ed25519 => "PureEd25519",
+        }
+    }
+
+    /// How to verify it under a key; `None` where a key of this kind does not make such signatures. (The library has no
+    /// SHA-1 for P-384.)
+    fn verification(self, key: &PublicKey<'_>) -> Option<&'static dyn VerificationAlgorithm> {
+        Some(match (key.kind(), self) {
+            (Kind::Rsa, Self::Rsa(Digest::Sha1)) => &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            (Kind::Rsa, Self::Rsa(Digest::Sha256)) => &signature::RSA_PKCS1_2048_8192_SHA256,
+            (Kind::Rsa, Self::Rsa(Digest::Sha384)) => &signature::RSA_PKCS1_2048_8192_SHA384,
+            (Kind::Rsa, Self::Rsa(Digest::Sha512)) => &signature::RSA_PKCS1_2048_8192_SHA512,
+            (Kind::P256, Self::Ecdsa(Digest::Sha1)) => &signature::ECDSA_P256_SHA1_ASN1,
+            (Kind::P256, Self::Ecdsa(Digest::Sha256)) => &signature::ECDSA_P256_SHA256_ASN1,
+            (Kind::P256, Self::Ecdsa(Digest::Sha384)) => &signature::ECDSA_P256_SHA384_ASN1,
+            (Kind::P256, Self::Ecdsa(Digest::Sha512)) => &signature::ECDSA_P256_SHA512_ASN1,
+            (Kind::P384, Self::Ecdsa(Digest::Sha256)) => &signature::ECDSA_P384_SHA256_ASN1,
+            (Kind::P384, Self::Ecdsa(Digest::Sha384)) => &signature::ECDSA_P384_SHA384_ASN1,
+            (Kind::P384, Self::Ecdsa(Digest::Sha512)) => &signature::ECDSA_P384_SHA512_ASN1,
+            (Kind::P521, Self::Ecdsa(Digest::Sha1)) => &signature::ECDSA_P521_SHA1_ASN1,
+            (Kind::P521, Self::Ecdsa(Digest::Sha256)) => &signature::ECDSA_P521_SHA256_ASN1,
+            (Kind::P521, Self::Ecdsa(Digest::Sha384)) => &signature::ECDSA_P521_SHA384_ASN1,
+            (Kind::P521, Self::Ecdsa(Digest::Sha512)) => &signature::ECDSA_P521_SHA512_ASN1,
+            (Kind::Ed25519, Self::Ed25519) => &signature::ED25519,
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! The text form of distinguished names: RFC 2253, as the API shows issuers.
+
+use std::fmt::Write as _;
+
+use der::oid::ObjectIdentifier;
+
+use crate::oid;
+use crate::subject::{read_attribute, read_text};
+use crate::tlv::{Cursor, NotDer, Tlv, tag};
+
+/// The text of a Name, of which `content` is the content: last RDN first, `,` without a blank.
+pub(crate) fn rfc_2253(content: &[u8]) -> Result<String, NotDer> {
+    let mut rdns = Vec::new();
+    let mut cursor = Cursor::new(content);
+    while !cursor.is_empty() {
+        let mut rdn = cursor.inside(tag::SET)?;
+        let mut attributes = Vec::new();
+        while !rdn.is_empty() {
+            let (kind, value) = read_attribute(&mut rdn)?;
+            attributes.push(attribute(kind, value));
+        }
+        // RelativeDistinguishedName ::= SET SIZE (1..MAX) OF AttributeTypeAndValue
+        if attributes.is_empty() {
+            return Err(NotDer);
+        }
+        rdns.push(attributes.join("+"));
+    }
+    rdns.reverse();
+    Ok(rdns.join(","))
+}
+
+/// RFC 2253 §2.3 and §2.4: a type of the table has its keyword and a string; others, and values that are no strings,
+/// are written as `#` and the octets of their encoding.
+fn attribute(kind: &[u8], value: Tlv<'_>) -> String {
+    let keyword = match kind {
+        oid::COMMON_NAME => "CN",
+        oid::LOCALITY => "L",
+        oid::STATE => "ST",
+        oid::ORGANIZATION => "O",
+        oid::ORGANIZATIONAL_UNIT => "OU",
+        oid::COUNTRY => "C",
+        oid::STREET => "STREET",
+        oid::DOMAIN_COMPONENT => "DC",
+        oid::USER_ID => "UID",
+        other => {
+            let dotted = ObjectIdentifier::<39>::from_bytes(other).map(|id| id.to_string());
+            // An identifier of more than 39 octets names nothing that is in use.
+            return format!("{}={}", dotted.as_deref().unwrap_or("0.0"), hex_string(value.raw));
+        }
+    };
+    match read_text(value) {
+        Some(text) => format!("{keyword}={}", escaped(&text)),
+        None => format!("{keyword}={}", hex_string(value.raw)),
+    }
+}
+
+fn hex_string(raw: &[u8]) -> String {
+    let mut text = "#".to_owned();
+    for octet in raw {
+        write!(text, "{octet:02x}").expect("writing to a String cannot fail");
+    }
+    text
+}
+
+/// RFC 2253 §2.4: a blank or `#` at the beginning, a blank at the end, and `,+"\<>;` have a backslash in front. Control
+/// characters are written as their octets, which the section allows for any character.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let last = text.chars().count().saturating_sub(1);
+    for (place, character) in text.chars().enumerate() {
+        match character {
+            ' ' if place == 0 || place == last => out.push_str("\\ "),
+            '#' if place == 0 => out.push_str("\\#"),
+            ',' | '+' | '"' | '\\' | '<' | '>' | ';' => {
+                out.push('\\');
+                out.push(character);
+            }
+            control if control.is_control() => {
+                for octet in control.encode_utf8(&mut [0; 4]).bytes() {
+                    write!(out, "\\{octet:02X}").expect("writing to a String cannot fail");
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tlv;
+
+    /// Type, tag of the string type, and content.
+    type Attribute<'a> = (&'a [u8], u8, &'a [u8]);
+
+    fn name(attributes: &[&[Attribute<'_>]]) -> String {
+        let mut content = Vec::new();
+        for rdn in attributes {
+            tlv::write_with(&mut content, tag::SET, |out| {
+                for (kind, string_tag, text) in *rdn {
+                    tlv::write_with(out, tag::SEQUENCE, |out| {
+                        tlv::write(out, tag::OID, kind);
+                        tlv::write(out, *string_tag, text);
+                    });
+                }
+            });
+        }
+        rfc_2253(&content).unwrap()
+    }
+
+    #[test]
+    fn the_last_comes_first_and_what_has_a_meaning_is_escaped() {
+        let utf8 = tag::UTF8_STRING;
+        assert_eq!(name(&[]), "");
+        let plain: &[&[Attribute<'_>]] = &[
+            &[(oid::COUNTRY, tag::PRINTABLE_STRING, b"US")],
+            &[(oid::ORGANIZATION, utf8, b"Sue, Grabbit and Runn")],
+            &[(oid::ORGANIZATIONAL_UNIT, utf8, b"Sales"), (oid::COMMON_NAME, utf8, b"J. Smith")],
+        ];
+        assert_eq!(name(plain), "OU=Sales+CN=J. Smith,O=Sue\\, Grabbit and Runn,C=US");
+        for (text, shown) in [
+            ("", ""),
+            (" ", "\\ "),
+            (" a b ", "\\ a b\\ "),
+            ("#a#", "\\#a#"),
+            ("a+\"\\<>;=", "a\\+\\\"\\\\\\<\\>\\;="),
+            ("K\u{f6}ln", "K\u{f6}ln"),
+            ("a\rb\u{0}", "a\\0Db\\00"),
+        ] {
+            assert_eq!(name(&[&[(oid::COMMON_NAME, utf8, text.as_bytes())]]), format!("CN={shown}"));
+        }
+        // RFC 2253 §5: an attribute without a keyword.
+        let example: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x8b, 0x3a, 0x00];
+        assert_eq!(name(&[&[(example, 4, b"Hi")]]), "1.3.6.1.4.1.1466.0=#04024869");
+        assert_eq!(name(&[&[(oid::COMMON_NAME, tag::INTEGER, &[5])]]), "CN=#020105");
+        assert!(rfc_2253(&[tag::SET, 0]).is_err());
+    }
+}

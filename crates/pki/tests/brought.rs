@@ -1,0 +1,267 @@
+//! Reading certificates and private keys that somebody else made: every fixture is named by its defect.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+
+use certgate_model::Timestamp;
+use certgate_pki::{BundleError, PrivateKeyError, Purpose, pem_lines, read_bundle, read_private_key};
+use proptest::prelude::*;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/brought")
+}
+
+fn fixture(name: &str) -> String {
+    let path = directory().join(format!("{name}.pem"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn now() -> Timestamp {
+    "2026-08-14T10:20:30Z".parse().unwrap()
+}
+
+/// Which defect gets which error when an authority is asked for, and a part of the remedy that its message must name.
+fn bundles() -> Vec<(&'static str, BundleError, &'static str)> {
+    use BundleError::*;
+    let malformed = |what| Malformed { number: 1, what };
+    let not_authority = |reason| NotAuthority { number: 1, reason };
+    let expired = |number| Expired { number, expired_on: "2024-05-06T00:00:00Z".into() };
+    vec![
+        ("garbage", NoPem, "-----BEGIN CERTIFICATE-----"),
+        ("der", Der, "openssl x509 -inform DER"),
+        ("pkcs12", Pkcs12, "openssl pkcs12"),
+        ("public_key", PublicKey, "send the certificate"),
+        ("private_key", PrivateKey, "in private_key"),
+        ("private_key_beside", PrivateKey, "in private_key"),
+        ("request", CertificateRequest, "authority made of it"),
+        ("pkcs7", WrongPemLabel { label: "PKCS7".into() }, "only CERTIFICATE blocks"),
+        ("text_after_end", TextAfterEnd, "end it at"),
+        ("no_end_line", malformed("it has no line -----END CERTIFICATE-----"), "openssl x509"),
+        ("base64_broken", malformed("the text between its BEGIN and END line is not Base64"), "openssl x509"),
+        ("der_garbage", malformed("its content is not DER"), "openssl x509"),
+        ("der_cut_off", malformed("its content is not DER"), "openssl x509"),
+        ("der_trailing_bytes", malformed("its content is not DER"), "openssl x509"),
+        ("too_many", TooMany { count: 11 }, "send one chain"),
+        ("too_large", TooLarge { bytes: fixture("too_large.certs").len() }, "only the CERTIFICATE blocks"),
+        ("repeated", Repeated { number: 2 }, "send each once"),
+        ("chain_backwards", ChainOrder { number: 1 }, "the root last"),
+        ("chain_without_middle", not_authority("it has no basic constraints with CA:TRUE"), "ca: false"),
+        ("chain_signed_by_another_key", SignatureInvalid { number: 1 }, "again"),
+        ("self_signature_flipped", SignatureInvalid { number: 1 }, "again"),
+        ("chain_signature_flipped", SignatureInvalid { number: 1 }, "again"),
+        ("expired", expired(1), "send one that is valid"),
+        ("chain_root_expired", expired(2), "send one that is valid"),
+        ("not_authority", not_authority("it has no basic constraints with CA:TRUE"), "ca: false"),
+        ("no_basic_constraints", not_authority("it has no basic constraints with CA:TRUE"), "ca: false"),
+        ("no_cert_sign", not_authority("its key usage does not include keyCertSign"), "ca: false"),
+        ("version_1", Version { number: 1, version: 1 }, "version 3"),
+        (
+            "rsa_1024",
+            Key { number: 1, reason: "the RSA modulus has 1024 bits, 2048 to 8192 are accepted".into() },
+            "2048",
+        ),
+        (
+            "curve_secp256k1",
+            Key {
+                number: 1,
+                reason:
+                    "the elliptic curve 1.3.132.0.10 (secp256k1) is not supported; P-256, P-384 and P-521 are"
+                        .into(),
+            },
+            "P-256",
+        ),
+        (
+            "signed_with_dsa",
+            SignatureAlgorithmUnsupported {
+                number: 1,
+                oid: "2.16.840.1.101.3.4.3.2 (dsa-with-SHA256)".into(),
+            },
+            "Ed25519",
+        ),
+    ]
+}
+
+fn keys() -> Vec<(&'static str, PrivateKeyError)> {
+    use PrivateKeyError::*;
+    let label = |label: &str| WrongPemLabel { label: label.into() };
+    let kind = |kind: &str| Unsupported { kind: kind.into() };
+    vec![
+        ("certificate", label("CERTIFICATE")),
+        ("public_key", label("PUBLIC KEY")),
+        ("garbage", NoPem),
+        ("several", Several),
+        ("encrypted", Encrypted),
+        ("encrypted_traditional", Encrypted),
+        ("curve_secp256k1", kind("elliptic curve 1.3.132.0.10 (secp256k1)")),
+        ("dsa", kind("1.2.840.10040.4.1 (DSA)")),
+        ("rsa_1024", RsaModulusSize { bits: 1024 }),
+        ("der_garbage", Malformed { what: "its content is not PKCS #8" }),
+        ("point_of_another_key", Invalid { kind: "P-256".into() }),
+    ]
+}
+
+fn is_printable(message: &str) -> bool {
+    message.len() < 500 && message.is_ascii() && !message.contains('\n') && !message.contains("MIG")
+}
+
+#[test]
+fn every_defect_of_certificates_gets_its_own_error_and_a_remedy() {
+    for (name, error, remedy) in bundles() {
+        let found = read_bundle(&fixture(&format!("{name}.certs")), Purpose::Authority, now()).map(drop);
+        assert_eq!(found, Err(error.clone()), "{name}");
+        let message = error.to_string();
+        assert!(message.contains(remedy) && is_printable(&message), "{name}: {message}");
+    }
+    let as_leaf = read_bundle(&fixture("chain_without_middle.certs"), Purpose::Leaf, now());
+    assert_eq!(as_leaf, Err(BundleError::ChainOrder { number: 1 }));
+}
+
+#[test]
+fn every_defect_of_private_keys_gets_its_own_error() {
+    for (name, error) in keys() {
+        let found = read_private_key(&fixture(&format!("{name}.key"))).map(drop);
+        assert_eq!(found, Err(error.clone()), "{name}");
+        assert!(is_printable(&error.to_string()), "{name}: {error}");
+    }
+    let root = read_bundle(&fixture("good_root.certs"), Purpose::Authority, now()).unwrap();
+    assert!(root.is_certificate_of(&read_private_key(&fixture("good_root.key")).unwrap()));
+    assert!(!root.is_certificate_of(&read_private_key(&fixture("another.key")).unwrap()));
+}
+
+#[test]
+fn every_fixture_is_judged() {
+    let bundles: BTreeSet<_> = bundles().into_iter().map(|(name, ..)| name).collect();
+    let keys: BTreeSet<_> = keys().into_iter().map(|(name, _)| name).chain(["another"]).collect();
+    let mut count = 0;
+    for entry in std::fs::read_dir(directory()).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        let Some(name) = file.strip_suffix(".pem") else { continue };
+        count += 1;
+        if let Some(name) = name.strip_suffix(".certs") {
+            let purpose = if name.contains("leaf") { Purpose::Leaf } else { Purpose::Authority };
+            let read = read_bundle(&fixture(&format!("{name}.certs")), purpose, now());
+            assert_eq!(read.is_ok(), name.starts_with("good_"), "{name}: {read:?}");
+            assert!(read.is_ok() || bundles.contains(name), "{name} is in no table");
+        } else if let Some(name) = name.strip_suffix(".key") {
+            let read = read_private_key(&fixture(&format!("{name}.key")));
+            assert!(read.is_ok() == name.starts_with("good_") || name == "another", "{name}: {read:?}");
+            assert!(name.starts_with("good_") || keys.contains(name), "{name} is in no table");
+        }
+    }
+    assert!(count > bundles.len() + keys.len());
+}
+
+/// The text form of issuer, serial number and end are openssl's.
+#[test]
+fn openssl_reads_the_same_out_of_the_first_certificate() {
+    for (name, signature) in [
+        ("good_root", "ECDSAWithSHA256"),
+        ("good_p256_sha1", "ECDSAWithSHA1"),
+        ("good_p256_sha384", "ECDSAWithSHA384"),
+        ("good_p256_sha512", "ECDSAWithSHA512"),
+        ("good_rsa_2048", "SHA256WithRSA"),
+        ("good_rsa_2048_sha1", "SHA1WithRSA"),
+        ("good_rsa_2048_sha384", "SHA384WithRSA"),
+        ("good_rsa_2048_sha512", "SHA512WithRSA"),
+        ("good_ed25519", "PureEd25519"),
+        ("good_middle_and_root", "ECDSAWithSHA256"),
+    ] {
+        let bundle = read_bundle(&fixture(&format!("{name}.certs")), Purpose::Authority, now()).unwrap();
+        assert_eq!(bundle.signature, signature, "{name}");
+        let path = directory().join(format!("{name}.certs.pem"));
+        let said = Command::new("openssl")
+            .args(["x509", "-noout", "-issuer", "-nameopt", "RFC2253", "-in"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        assert_eq!(said.trim_end(), format!("issuer={}", bundle.issuer), "{name}");
+        assert_eq!(bundle.to_pem(), fixture(&format!("{name}.certs")), "{name}");
+    }
+}
+
+#[test]
+fn a_chain_is_described_by_its_first_certificate() {
+    let chain = fixture("good_middle_and_root.certs");
+    let bundle = read_bundle(&chain, Purpose::Authority, now()).unwrap();
+    assert_eq!(bundle.certificates().len(), 2);
+    assert_eq!(bundle.issuer, "CN=Root,O=Example\\, Ltd,C=DE");
+    assert_eq!(bundle.serial_number, "7");
+    assert_eq!(bundle.expires_on.to_string(), "2050-06-07T08:09:10Z");
+    // However it was sent, it is the same.
+    let (escaped, crlf) = (chain.replace('\n', "\\n"), chain.replace('\n', "\r\n"));
+    for sent in [escaped.as_str(), &crlf, chain.trim_end(), &format!("Root of all\n{chain}\n\n")] {
+        assert_eq!(read_bundle(sent, Purpose::Authority, now()).as_ref(), Ok(&bundle), "{sent}");
+    }
+    let root = read_bundle(&fixture("good_root.certs"), Purpose::Authority, now()).unwrap();
+    // 0x1234567890abcdef1234567890abcdef12345678
+    assert_eq!(root.serial_number, "103929005307927756724354605802047639613112342136");
+}
+
+#[test]
+fn keys_are_read_in_each_of_their_forms() {
+    for kind in ["rsa_2048", "rsa_3000", "p384", "p521", "ed25519"] {
+        let bundle = read_bundle(&fixture(&format!("good_{kind}.certs")), Purpose::Authority, now()).unwrap();
+        let key = read_private_key(&fixture(&format!("good_{kind}.key"))).unwrap();
+        assert!(bundle.is_certificate_of(&key), "{kind}");
+        if kind != "ed25519" {
+            let same = read_private_key(&fixture(&format!("good_{kind}_traditional.key"))).unwrap();
+            assert_eq!(same.pkcs8(), key.pkcs8(), "{kind}");
+        }
+        let for_authority = key.into_authority_key().map(drop);
+        assert_eq!(for_authority.is_ok(), !matches!(kind, "rsa_3000" | "p521"), "{kind}: {for_authority:?}");
+    }
+    read_private_key(&fixture("good_ec_parameters.key")).unwrap();
+}
+
+/// The certificates of a chain of two, by another decoder than the one under test.
+fn chain() -> [Vec<u8>; 2] {
+    let text = fixture("good_middle_and_root.certs");
+    let mut octets = CertificateDer::pem_slice_iter(text.as_bytes()).map(|der| der.unwrap().to_vec());
+    [octets.next().unwrap(), octets.next().unwrap()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_octets_are_refused(octets in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(read_bundle(&pem_lines("CERTIFICATE", &octets), Purpose::Leaf, now()).is_err());
+        for label in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"] {
+            prop_assert!(read_private_key(&pem_lines(label, &octets)).is_err());
+        }
+    }
+
+    /// One changed octet of a certificate breaks the signature of the next one, if nothing before it.
+    #[test]
+    fn one_changed_octet_is_refused(at in any::<prop::sample::Index>(), change in 1_u8..) {
+        let [mut middle, root] = chain();
+        let at = at.index(middle.len());
+        middle[at] ^= change;
+        let text = format!("{}\n{}", pem_lines("CERTIFICATE", &middle), pem_lines("CERTIFICATE", &root));
+        let result = read_bundle(&text, Purpose::Authority, now());
+        prop_assert!(result.is_err(), "octet {at} changed by {change:#04x}");
+    }
+
+    #[test]
+    fn changed_text_does_not_panic(
+        name in prop::sample::select(vec!["good_middle_and_root.certs", "good_root.key", "good_p521_traditional.key"]),
+        at in any::<prop::sample::Index>(),
+        inserted in "[-\\\\nrA-Za-z =é\u{0}\r\n]{1,12}",
+    ) {
+        let mut text = fixture(name);
+        let at = at.index(text.len());
+        text.insert_str(at, &inserted);
+        if let Err(error) = read_bundle(&text, Purpose::Authority, now()) {
+            prop_assert!(error.to_string().len() < 500);
+        }
+        if let Err(error) = read_private_key(&text) {
+            prop_assert!(error.to_string().len() < 500);
+        }
+    }
+}
