@@ -138,6 +138,21 @@ fn zones_and_tokens_are_made_used_and_taken_away() {
 }
 
 #[test]
+fn hostnames_are_listed_added_and_removed() {
+    let server = Server::start();
+    server.ok("host add api.example.com WWW.example.com");
+    server.ok("host remove www.example.com");
+    assert_eq!(server.json("host list"), serde_json::json!({ "hostnames": ["api.example.com"] }));
+    let (code, told) = server.fails("host add *.example.com");
+    assert!(code == 1 && told.contains("code 1451") && told.contains("list each hostname"), "{told}");
+    assert_eq!(server.fails("host list --ca x").0, 2);
+    let unknown = "host list --ca 04040404-0404-0404-0404-040404040404";
+    assert!(server.fails(unknown).1.contains("code 1472"));
+    server.ok("host set --none");
+    assert_eq!(server.ok("host list"), "");
+}
+
+#[test]
 fn exit_codes_are_as_the_help_says() {
     let mut server = Server::start();
     assert_eq!(server.fails(&format!("cert show {}", "f".repeat(32))).0, 1);

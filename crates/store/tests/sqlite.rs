@@ -339,7 +339,7 @@ fn brought(n: u8) -> Option<MtlsCertificateId> {
 
 /// The authorities that apply, as people tell them apart.
 async fn enforced(store: &SqliteStore, hostname: &str) -> Vec<String> {
-    let found = store.enforcement(hostname).await.unwrap().unwrap();
+    let found = store.enforcement(hostname).await.expect("read").expect("it is listed");
     let name = |authority| match authority {
         EnforcedAuthority::Managed { id, .. } => format!("managed {id}"),
         EnforcedAuthority::Brought { certificates, .. } => certificates,
