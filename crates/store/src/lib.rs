@@ -10,6 +10,6 @@ mod verbs;
 
 pub use sqlite::{OpenError, SqliteOptions, SqliteStatistics, SqliteStore};
 pub use verbs::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, ReadStore, Settled, StatusChange,
-    Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, FirstRecords, ReadStore,
+    Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };

@@ -154,9 +154,13 @@ pub(super) fn record(
     if position > Position::last_of(number) {
         return Err(StoreError::Unavailable("the zone has no number left for a certificate".into()));
     }
-    let Some(authority) = authority_number(connection, certificate.authority.id)? else {
-        return Err(StoreError::Conflict("the certificate's authority is not stored".into()));
+    let (authority, in_force) = match authority_number(connection, number, certificate.authority.id)? {
+        Some(found) => found,
+        None => return Err(StoreError::Conflict("the certificate's authority is not stored".into())),
     };
+    if !in_force {
+        return Ok(CertificateRecorded::AuthorityNotInForce);
+    }
     let epoch = if certificate.status.is_pending() { Some(next_epoch(connection)?) } else { None };
     let subject = &certificate.subject;
     connection
@@ -296,10 +300,19 @@ fn next_epoch(connection: &Connection) -> Result<i64, StoreError> {
     Ok(epoch)
 }
 
-fn authority_number(connection: &Connection, id: AuthorityId) -> Result<Option<i64>, StoreError> {
+/// An authority's number, and whether it is the one in force in the account of a zone.
+fn authority_number(
+    connection: &Connection,
+    zone: i64,
+    id: AuthorityId,
+) -> Result<Option<(i64, bool)>, StoreError> {
     Ok(connection
-        .prepare_cached("SELECT number FROM authorities WHERE id = ?1")?
-        .query_row((id.as_bytes(),), |row| row.get(0))
+        .prepare_cached(
+            "SELECT authorities.number, ifnull(authorities.number = accounts.managed_authority, 0) \
+             FROM authorities, zones JOIN accounts ON accounts.id = zones.account \
+             WHERE authorities.id = ?1 AND zones.number = ?2",
+        )?
+        .query_row((id.as_bytes(), zone), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?)
 }
 

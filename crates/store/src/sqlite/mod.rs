@@ -39,8 +39,8 @@ pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, FirstRecords, ReadStore, Settled, StatusChange,
-    Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, FirstRecords, ReadStore,
+    Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The store in one SQLite file (with its log and its lock file beside it).
@@ -166,6 +166,10 @@ impl ReadStore for SqliteStore {
         self.readers.read(move |c| authorities::managed(c, account)).await
     }
 
+    async fn managed_authorities(&self, account: AccountId) -> Result<Vec<AuthorityRecord>, StoreError> {
+        self.readers.read(move |c| authorities::managed_all(c, account)).await
+    }
+
     async fn certificate(
         &self,
         zone: ZoneId,
@@ -267,6 +271,14 @@ impl Store for SqliteStore {
         authority: AuthorityRecord,
     ) -> Result<Option<AuthorityRecord>, StoreError> {
         self.writer.write(move |c| authorities::record_managed(c, &authority)).await
+    }
+
+    async fn replace_managed_authority(
+        &self,
+        expected: Option<AuthorityId>,
+        authority: AuthorityRecord,
+    ) -> Result<AuthorityReplaced, StoreError> {
+        self.writer.write(move |c| authorities::replace_managed(c, expected, &authority)).await
     }
 
     async fn record_certificate(
