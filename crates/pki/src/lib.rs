@@ -19,6 +19,7 @@ mod key;
 mod lint;
 mod oid;
 mod pem;
+mod private_key;
 mod public_key;
 mod subject;
 mod tlv;
@@ -32,3 +33,4 @@ pub use issuer::{Issuer, IssuerError, Prepared, Profile, SignedCertificate, Vali
 pub use key::{AuthorityKey, KeyError, SigningKey};
 pub use lint::{LintError, URL_BYTES_MAX};
 pub use pem::{pem_lines, write_pem};
+pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};

@@ -53,17 +53,55 @@ impl<'a> Block<'a> {
         if others.0 > 0 {
             return Err(PemError::Several);
         }
-        let (label, rest) = block.split_once(DASHES).ok_or(PemError::BeginCutOff)?;
+        let (block, after) = Self::read(block)?;
+        if Characters(after.as_bytes()).next().is_some() {
+            return Err(PemError::TextAfterEnd);
+        }
+        Ok(block)
+    }
+
+    /// Every block in `text`, private keys included, in order. There may be other text in front of each, none behind the
+    /// last.
+    pub fn all(text: &'a str) -> Result<Vec<Self>, PemError> {
+        let mut blocks = Vec::new();
+        let mut rest = text;
+        while let Some((_, begun)) = rest.split_once(BEGIN) {
+            let (block, after) = Self::read(begun)?;
+            if block.body.contains(BEGIN) {
+                return Err(PemError::NoEnd);
+            }
+            blocks.push(block);
+            rest = after;
+        }
+        if blocks.is_empty() {
+            return Err(PemError::None);
+        }
+        match Characters(rest.as_bytes()).next() {
+            Some(_) => Err(PemError::TextAfterEnd),
+            None => Ok(blocks),
+        }
+    }
+
+    /// The block that goes on behind `-----BEGIN `, and the text behind it.
+    fn read(begun: &'a str) -> Result<(Self, &'a str), PemError> {
+        let (label, rest) = begun.split_once(DASHES).ok_or(PemError::BeginCutOff)?;
         if label.len() > LABEL_CHARS_MAX || label.contains(['\n', '\r', '\\']) {
             return Err(PemError::BeginCutOff);
         }
         let (body, end) = rest.split_once("-----END ").ok_or(PemError::NoEnd)?;
         let after =
             end.strip_prefix(label).and_then(|after| after.strip_prefix(DASHES)).ok_or(PemError::NoEnd)?;
-        if Characters(after.as_bytes()).next().is_some() {
-            return Err(PemError::TextAfterEnd);
-        }
-        Ok(Self { label, body })
+        Ok((Self { label, body }, after))
+    }
+
+    /// Whether it is a private key, in whatever form.
+    pub fn is_private_key(&self) -> bool {
+        self.label.ends_with("PRIVATE KEY")
+    }
+
+    /// Whether a passphrase protects it: PKCS #8 says so in its label, the older forms in a header (RFC 1421 §4.6.1.1).
+    pub fn is_encrypted(&self) -> bool {
+        self.label.starts_with("ENCRYPTED") || self.body.contains("Proc-Type:")
     }
 
     /// The octets, `None` if the body is not Base64.
@@ -164,6 +202,25 @@ mod tests {
         for body in ["AAE", "A?==", "é", "AAEC\\t", "AAEC===="] {
             let text = format!("-----BEGIN THING-----\n{body}\n-----END THING-----");
             assert_eq!(Block::find(&text).unwrap().decode(), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn reads_every_block_in_order() {
+        let key =
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAEC\n-----END EC PRIVATE KEY-----";
+        let text = format!("before\n{BLOCK}between\n{key}\n\n");
+        let blocks = Block::all(&text).unwrap();
+        assert_eq!(blocks.iter().map(|block| block.label).collect::<Vec<_>>(), ["THING", "EC PRIVATE KEY"]);
+        assert!(!blocks[0].is_private_key() && !blocks[0].is_encrypted());
+        assert!(blocks[1].is_private_key() && blocks[1].is_encrypted());
+        for (text, error) in [
+            ("x", PemError::None),
+            (&format!("{BLOCK}x"), PemError::TextAfterEnd),
+            (&format!("{BLOCK}-----BEGIN THING-----"), PemError::NoEnd),
+            (&format!("-----BEGIN THING-----\nAAEC\n{BLOCK}"), PemError::NoEnd),
+        ] {
+            assert_eq!(Block::all(text), Err(error), "{text}");
         }
     }
 

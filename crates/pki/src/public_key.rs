@@ -9,8 +9,8 @@ use crate::tlv::{Cursor, NotDer, tag};
 
 /// Accepted lengths of an RSA modulus. 2048 bits is the least that NIST SP 800-131A allows; 8192 is what the
 /// cryptographic library verifies, and bounds the work that one request can cause.
-const RSA_BITS_MIN: usize = 2048;
-const RSA_BITS_MAX: usize = 8192;
+pub(crate) const RSA_BITS_MIN: usize = 2048;
+pub(crate) const RSA_BITS_MAX: usize = 8192;
 
 /// Longest public exponent that the cryptographic library takes: a long one makes verifying as slow as signing.
 const RSA_EXPONENT_BITS_MAX: usize = 33;
@@ -164,7 +164,7 @@ fn check_rsa(bits: &[u8]) -> Result<(), CsrError> {
 }
 
 /// Bits of a magnitude without leading zero octets.
-fn bit_length(magnitude: &[u8]) -> usize {
+pub(crate) fn bit_length(magnitude: &[u8]) -> usize {
     magnitude.first().map_or(0, |first| magnitude.len() * 8 - first.leading_zeros() as usize)
 }
 
