@@ -7,6 +7,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::error::ApiError;
 use crate::{Api, code};
@@ -62,6 +63,15 @@ impl JsonBody {
     /// The members as an object at the root of the body.
     pub(crate) fn object(&self) -> Object<'_> {
         Object { members: &self.members, pointer: String::new() }
+    }
+
+    /// Takes a secret text out of the body, to be wiped when it is dropped.
+    pub(crate) fn take_secret(&mut self, name: &str) -> Result<Zeroizing<String>, ApiError> {
+        self.object().string(name)?;
+        match self.members.remove(name) {
+            Some(Value::String(text)) => Ok(Zeroizing::new(text)),
+            _ => Err(self.object().missing(name, "a string")),
+        }
     }
 }
 

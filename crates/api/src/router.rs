@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::routes::{accounts, client_certificates, operations, tokens, user, zones};
+use crate::routes::{accounts, client_certificates, managed_authorities, operations, tokens, user, zones};
 use crate::{Api, code, middleware};
 
 /// The management API.
@@ -51,7 +51,9 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(zones::get, zones::delete))
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::get, accounts::delete))
-        .routes(routes!(accounts::managed_authority))
+        .routes(routes!(managed_authorities::get))
+        .routes(routes!(managed_authorities::list, managed_authorities::import))
+        .routes(routes!(managed_authorities::rotate))
         .routes(routes!(user::get))
         .routes(routes!(user::verify_token))
         .routes(routes!(tokens::permission_groups))

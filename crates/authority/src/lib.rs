@@ -11,6 +11,7 @@ mod issue;
 mod master_key;
 mod rate;
 mod revocation;
+mod rotation;
 mod tenants;
 mod tokens;
 
@@ -27,10 +28,11 @@ pub use access::{
     ReadCertificates, ReadTokens, ReadUser, ReadZones, UserScope, WriteCertificates, ZoneScope,
 };
 pub use authorities::{AUTHORITY_VALIDITY_DAYS, ManagedAuthority};
-pub use error::{AccessError, Fault, IssueError, RevocationError, TenantError, TokenError};
+pub use error::{AccessError, AuthorityError, Fault, IssueError, RevocationError, TenantError, TokenError};
 pub use installation::{FirstInstallation, FirstNames, Initialised, OpenError};
 pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
 pub use master_key::{MasterKey, MasterKeyError};
+pub use rotation::{AuthorityImport, MANAGED_AUTHORITIES_MAX};
 pub use tenants::{AccountDraft, ZoneDraft};
 pub use tokens::{TokenDraft, TokenValue};
 
@@ -77,9 +79,10 @@ pub struct Authority {
     settings: Settings,
     tokens: Cache<TokenHash, ValidToken>,
     zones: Cache<ZoneId, ZoneRecord>,
-    /// The managed authorities that have been used since the start.
+    /// The managed authorities that were in force when they were last used. Another process may have replaced one since:
+    /// the store then refuses what it signs.
     issuers: std::sync::Mutex<HashMap<AccountId, Arc<LoadedIssuer>>>,
-    /// Held while an account's authority is made or loaded.
+    /// Held while an account's authority is made, loaded or replaced.
     loading_issuer: Mutex<()>,
     /// As many threads as processors, for what takes computing rather than waiting.
     signers: ThreadPool,

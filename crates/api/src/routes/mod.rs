@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod client_certificates;
+pub(crate) mod managed_authorities;
 pub(crate) mod operations;
 pub(crate) mod tokens;
 pub(crate) mod user;

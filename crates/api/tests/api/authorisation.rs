@@ -15,7 +15,7 @@ const TOKENS_WRITE: &str = "686d18d5ac6c441c867cbf6771e58a0a";
 const USER_READ: &str = "8acbe5bb0d54464ab867149d7f7cf8ac";
 
 /// The permission a route needs, and one that does not suffice: for a route that writes, the reading one.
-const ROUTES: [(&str, &str, &str, &str); 23] = [
+const ROUTES: [(&str, &str, &str, &str); 26] = [
     ("GET", "/client/v4/zones/{zone_id}/client_certificates", SSL_READ, ZONE_WRITE),
     ("POST", "/client/v4/zones/{zone_id}/client_certificates", SSL_WRITE, SSL_READ),
     ("GET", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_READ, ZONE_WRITE),
@@ -30,6 +30,9 @@ const ROUTES: [(&str, &str, &str, &str); 23] = [
     ("GET", "/client/v4/accounts/{account_id}", ACCOUNT_READ, ZONE_WRITE),
     ("DELETE", "/client/v4/accounts/{account_id}", ACCOUNT_WRITE, ACCOUNT_READ),
     ("GET", "/certgate/v1/accounts/{account_id}/managed_authority", ACCOUNT_READ, ZONE_WRITE),
+    ("GET", "/certgate/v1/accounts/{account_id}/managed_authorities", ACCOUNT_READ, ZONE_WRITE),
+    ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities", ACCOUNT_WRITE, ACCOUNT_READ),
+    ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities/rotate", ACCOUNT_WRITE, ACCOUNT_READ),
     ("GET", "/client/v4/user", USER_READ, TOKENS_WRITE),
     ("GET", "/client/v4/user/tokens", TOKENS_READ, USER_READ),
     ("POST", "/client/v4/user/tokens", TOKENS_WRITE, TOKENS_READ),
