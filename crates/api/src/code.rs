@@ -1,7 +1,8 @@
 //! The numbers in `errors[].code`: the one table, from which docs/errors.md is written.
 //!
 //! Those below 1420 and from 6003 on are Cloudflare's where its documentation or recorded answers name one; 1420 to 1449
-//! say what is wrong with a request for a certificate, 1450 to 1469 with one that an account brings, 1480 to 1486 with a list of hostnames.
+//! say what is wrong with a request for a certificate, 1450 to 1469 with one that an account brings, 1480 to
+//! 1486 with a list of hostnames, 1500 to 1511 with an authority to import.
 
 /// A code as the error reference shows it.
 pub(crate) struct Entry {
@@ -218,6 +219,45 @@ codes! {
     MTLS_QUOTA_REACHED = 1489 [403]
         "the account has as many mTLS certificates as its quota allows"
         => "delete one, or raise `account_mtls_certificates_max`";
+    AUTHORITY_NO_PEM = 1500 [400]
+        "the authority's certificate is not PEM"
+        => "send a CERTIFICATE block";
+    AUTHORITY_SEVERAL_PEM_BLOCKS = 1501 [400]
+        "the authority's certificate has several PEM blocks"
+        => "send its own certificate alone";
+    AUTHORITY_PRIVATE_KEY = 1502 [400]
+        "a private key stands in the certificate's place"
+        => "send it in `private_key`";
+    AUTHORITY_WRONG_LABEL = 1503 [400]
+        "the PEM block is no certificate"
+        => "send the authority's certificate";
+    AUTHORITY_MALFORMED = 1504 [400]
+        "the authority's certificate is damaged or does not verify"
+        => "send the file unchanged";
+    AUTHORITY_TOO_LARGE = 1505 [400]
+        "the authority's certificate is over 16 KiB"
+        => "send it alone";
+    NOT_AUTHORITY = 1506 [400]
+        "the certificate may not sign others (CA:TRUE, keyCertSign, a subject)"
+        => "send the one that the key signs with";
+    AUTHORITY_NO_CRL_SIGN = 1507 [400]
+        "the certificate may not sign revocation lists"
+        => "renew it with cRLSign";
+    AUTHORITY_NOT_FOR_CLIENTS = 1508 [400]
+        "the certificate may not vouch for clients"
+        => "renew it without extended key usage";
+    AUTHORITY_EXPIRED = 1509 [400]
+        "the authority's certificate has expired"
+        => "renew it with the same key, or rotate";
+    AUTHORITY_NOT_YET_VALID = 1510 [400]
+        "the authority's certificate is not valid yet"
+        => "import it then, or set the clock right";
+    AUTHORITY_KNOWN = 1511 [400]
+        "the account has that very authority already"
+        => "nothing was changed";
+    AUTHORITIES_MAX = 1512 [403]
+        "the account has had as many managed authorities as there can be"
+        => "make another account";
     INVALID_HEADERS = 6003 [400]
         "a header is malformed; `error_chain` says which"
         => "see the code in `error_chain`";

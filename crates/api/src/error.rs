@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use certgate_authority::{
-    AccessError, Fault, HostnameFault, HostnamesError, IssueError, MtlsCertificateError, RevocationError,
-    TenantError, TokenError,
+    AccessError, AuthorityError, Fault, HostnameFault, HostnamesError, IssueError, MtlsCertificateError,
+    RevocationError, TenantError, TokenError,
 };
+use certgate_pki::ImportError;
 use certgate_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -225,6 +226,28 @@ impl From<IssueError> for ApiError {
     }
 }
 
+impl From<AuthorityError> for ApiError {
+    fn from(error: AuthorityError) -> Self {
+        let message = error.to_string();
+        match error {
+            AuthorityError::Import(ImportError::Failed(error)) => Self::internal(error.to_string()),
+            AuthorityError::Import(error) => {
+                let of_key = matches!(error, ImportError::Key(_) | ImportError::KeyMismatch);
+                let pointer = if of_key { "/private_key" } else { "/certificate" };
+                Self::bad_request(import_code(&error), message).at(pointer)
+            }
+            AuthorityError::Known { .. } => {
+                Self::bad_request(code::AUTHORITY_KNOWN, message).at("/certificate")
+            }
+            AuthorityError::TooMany { .. } => {
+                Self::new(StatusCode::FORBIDDEN, code::AUTHORITIES_MAX, message)
+            }
+            AuthorityError::NoAccount => Self::refused(),
+            AuthorityError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
 impl From<RevocationError> for ApiError {
     fn from(error: RevocationError) -> Self {
         match error {
@@ -404,5 +427,24 @@ fn csr_code(error: &certgate_pki::CsrError) -> u32 {
         CsrError::SubjectUnreadable { .. } => code::CSR_SUBJECT,
         CsrError::PointCompressed => code::CSR_POINT_COMPRESSED,
         CsrError::KeyInvalid { .. } => code::CSR_KEY_INVALID,
+    }
+}
+
+fn import_code(error: &ImportError) -> u32 {
+    match error {
+        ImportError::TooLarge { .. } => code::AUTHORITY_TOO_LARGE,
+        ImportError::NoPem => code::AUTHORITY_NO_PEM,
+        ImportError::Several => code::AUTHORITY_SEVERAL_PEM_BLOCKS,
+        ImportError::PrivateKeyInCertificate => code::AUTHORITY_PRIVATE_KEY,
+        ImportError::WrongPemLabel { .. } => code::AUTHORITY_WRONG_LABEL,
+        ImportError::Malformed { .. } => code::AUTHORITY_MALFORMED,
+        ImportError::NotAuthority(_) => code::NOT_AUTHORITY,
+        ImportError::NoCrlSign => code::AUTHORITY_NO_CRL_SIGN,
+        ImportError::NotForClients => code::AUTHORITY_NOT_FOR_CLIENTS,
+        ImportError::Expired { .. } => code::AUTHORITY_EXPIRED,
+        ImportError::NotYetValid { .. } => code::AUTHORITY_NOT_YET_VALID,
+        ImportError::Key(error) => private_key_code(error),
+        ImportError::KeyMismatch => code::PRIVATE_KEY_MISMATCH,
+        ImportError::Failed(_) => code::INTERNAL,
     }
 }

@@ -129,6 +129,24 @@ pub(crate) struct CreateAccount {
     authority_algorithm: Option<String>,
 }
 
+/// What authority to import.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct ImportAuthority {
+    /// Its certificate, PEM, at most 16 KiB.
+    certificate: String,
+    /// Its private key, PEM, not encrypted: PKCS #8, SEC 1 or PKCS #1, at most 16 KiB.
+    private_key: String,
+}
+
+/// What authority to make.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct RotateAuthority {
+    /// `P-256`, `P-384`, `RSA-2048`, `RSA-3072`, `RSA-4096` or `Ed25519`; default: the account's `authority_algorithm`.
+    algorithm: Option<String>,
+}
+
 /// What token to make.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read member by member")]

@@ -82,9 +82,9 @@ permissions! {
     ReadZones = ZoneRead;
     /// Make and delete zones.
     ManageZones = ZoneWrite;
-    /// List and get accounts, and their authority.
+    /// List and get accounts, and their authorities.
     ReadAccounts = AccountSettingsRead;
-    /// Make and delete accounts.
+    /// Make and delete accounts, and replace their authority.
     ManageAccounts = AccountSettingsWrite;
     /// List and get the certificates that an account brought itself.
     ReadMtlsCertificates = AccountSslAndCertificatesRead;

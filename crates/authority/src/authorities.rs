@@ -1,9 +1,12 @@
-//! The managed authority of an account: made on first use, its key sealed, its issuer kept ready.
+//! The managed authorities of an account: the first made on first use, their keys sealed, the issuer of the one in force
+//! kept ready.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
-use certgate_model::{AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, SerialNumber};
+use certgate_model::{
+    AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, KeyAlgorithm, SerialNumber,
+};
 use certgate_pki::{AuthorityKey, Issuer, self_sign, sha256};
 use tokio::sync::oneshot;
 
@@ -38,6 +41,8 @@ impl LoadedIssuer {
 pub struct ManagedAuthority {
     /// Its record; the key in it is sealed.
     pub record: AuthorityRecord,
+    /// Whether new certificates come from it.
+    pub in_force: bool,
 }
 
 impl ManagedAuthority {
@@ -57,7 +62,19 @@ impl Authority {
         if self.issuer(account).await?.is_none() {
             return Ok(None);
         }
-        Ok(self.store.managed_authority(account).await?.map(|record| ManagedAuthority { record }))
+        let record = self.store.managed_authority(account).await?;
+        Ok(record.map(|record| ManagedAuthority { record, in_force: true }))
+    }
+
+    /// Every managed authority that the account has or had: the one in force first, then the latest of the others. Makes
+    /// none.
+    pub async fn managed_authorities(
+        &self,
+        scope: &AccountScope<ReadAccounts>,
+    ) -> Result<Vec<ManagedAuthority>, Fault> {
+        let records = self.store.managed_authorities(scope.account().id).await?;
+        let shown = |(index, record)| ManagedAuthority { record, in_force: index == 0 };
+        Ok(records.into_iter().enumerate().map(shown).collect())
     }
 
     /// The issuer of the account if it is loaded already.
@@ -67,6 +84,26 @@ impl Authority {
 
     pub(crate) fn forget_issuer(&self, account: AccountId) {
         self.issuers.lock().unwrap_or_else(PoisonError::into_inner).remove(&account);
+    }
+
+    pub(crate) fn keep_issuer(&self, account: AccountId, loaded: Arc<LoadedIssuer>) {
+        self.issuers.lock().unwrap_or_else(PoisonError::into_inner).insert(account, loaded);
+    }
+
+    /// The account's authority, when `stale` was found not to be in force any more: another process, or a request that
+    /// went away before it was answered, has replaced it.
+    pub(crate) async fn issuer_after(
+        &self,
+        account: AccountId,
+        stale: AuthorityId,
+    ) -> Result<Option<Arc<LoadedIssuer>>, Fault> {
+        {
+            let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+            if issuers.get(&account).is_some_and(|loaded| loaded.authority.id == stale) {
+                issuers.remove(&account);
+            }
+        }
+        self.issuer(account).await
     }
 
     /// The account's authority, ready to sign; made now if this is its first use. `None`: the account is gone.
@@ -88,8 +125,8 @@ impl Authority {
         };
         let master_key = self.master_key.clone();
         let loaded = Arc::new(self.on_signer(move || load_issuer(&master_key, record)).await??);
-        // Kept for good: a record of an authority never changes.
-        self.issuers.lock().unwrap_or_else(PoisonError::into_inner).insert(account, loaded.clone());
+        // Kept until it is replaced: a record of an authority never changes.
+        self.keep_issuer(account, loaded.clone());
         Ok(Some(loaded))
     }
 
@@ -111,7 +148,7 @@ impl Authority {
     }
 
     /// To be called when there is one more authority: its lists are to be published, and OCSP requests may name it.
-    fn authority_added(&self) {
+    pub(crate) fn authority_added(&self) {
         self.ocsp.look_again();
         self.pending.notify_one();
     }
@@ -121,11 +158,25 @@ impl Authority {
     }
 
     async fn make_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, Fault> {
-        let Some(AccountRecord { name, authority_algorithm: algorithm, .. }) =
-            self.store.account(account).await?
-        else {
-            return Ok(None);
-        };
+        let Some(account) = self.store.account(account).await? else { return Ok(None) };
+        let (made, _) = self.new_authority(&account, account.authority_algorithm).await?;
+        let (id, algorithm) = (made.id, made.algorithm);
+        let recorded = self.store.record_managed_authority(made).await?;
+        self.authority_added();
+        let public_url = &self.settings.public_url;
+        tracing::info!(
+            authority = %id, account = %account.id, %algorithm, public_url,
+            "managed authority made; its certificates name this address for good"
+        );
+        Ok(recorded)
+    }
+
+    /// Makes a key and a certificate for an authority of the account; stores nothing.
+    pub(crate) async fn new_authority(
+        &self,
+        account: &AccountRecord,
+        algorithm: KeyAlgorithm,
+    ) -> Result<(AuthorityRecord, Issuer), Fault> {
         let now = self.clock.now();
         let id = AuthorityId::time_ordered(now, &*self.random);
         let mut octets = [0; 20];
@@ -140,29 +191,24 @@ impl Authority {
                 let key = AuthorityKey::generate(algorithm).map_err(internal)?;
                 let certificate_der =
                     self_sign(&key, id, serial, created_on, expires_on).map_err(internal)?;
-                Ok::<_, Fault>((key.to_pkcs8().map_err(internal)?, certificate_der))
+                let private_key = key.to_pkcs8().map_err(internal)?;
+                let issuer = Issuer::new(&certificate_der, key).map_err(internal)?;
+                Ok::<_, Fault>((private_key, certificate_der, issuer))
             })
             .await?;
-        let (private_key, certificate_der) = made?;
-        let public_url = self.settings.public_url.clone();
+        let (private_key, certificate_der, issuer) = made?;
         let record = AuthorityRecord {
             id,
-            account,
-            name: format!("certgate managed authority of {name}"),
+            account: account.id,
+            name: format!("certgate managed authority of {}", account.name),
             algorithm,
             certificate_der,
             sealed_key: self.master_key.seal_key(id, &private_key, &*self.random),
-            public_url: public_url.clone(),
+            public_url: self.settings.public_url.clone(),
             created_on,
             expires_on,
         };
-        let recorded = self.store.record_managed_authority(record).await?;
-        self.authority_added();
-        tracing::info!(
-            authority = %id, %account, %algorithm, public_url,
-            "managed authority made; its certificates name this address for good"
-        );
-        Ok(recorded)
+        Ok((record, issuer))
     }
 
     /// Runs `work` off the I/O threads, on no more threads than there are processors. Work that nobody waits for any more is

@@ -1,7 +1,7 @@
 //! What can go wrong, named by what the receiver can do about it.
 
-use certgate_model::{MtlsCertificateId, Totals};
-use certgate_pki::{BundleError, CsrError, PrivateKeyError};
+use certgate_model::{AuthorityId, MtlsCertificateId, Totals};
+use certgate_pki::{BundleError, CsrError, ImportError, PrivateKeyError};
 use certgate_store::StoreError;
 
 /// Trouble that is not the caller's fault.
@@ -43,6 +43,38 @@ pub enum AccessError {
         /// When to try again.
         retry_after_seconds: u32,
     },
+    /// Trouble.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Why no authority was put in force. Nothing is stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// The authority to import is not a good one.
+    #[error("{0}")]
+    Import(#[from] ImportError),
+    /// The account has an authority with that very certificate.
+    #[error(
+        "the account has this authority already, {id}: nothing was changed; an authority that was replaced cannot be put \
+         in force again, renew its certificate with the same key and import that"
+    )]
+    Known {
+        /// Its id.
+        id: AuthorityId,
+    },
+    /// The account has had as many authorities as there may be.
+    #[error(
+        "the account has had {max} managed authorities, the most there can be, since the revocation lists of each are \
+         kept up for good: make another account for a new one"
+    )]
+    TooMany {
+        /// How many that are.
+        max: usize,
+    },
+    /// The account was deleted meanwhile.
+    #[error("the account does not exist any more")]
+    NoAccount,
     /// Trouble.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -285,6 +317,7 @@ macro_rules! from_store_error {
 }
 from_store_error!(
     AccessError,
+    AuthorityError,
     HostnamesError,
     IssueError,
     MtlsCertificateError,

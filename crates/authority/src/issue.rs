@@ -11,6 +11,10 @@ use crate::{Authority, Fault, IssueError};
 /// The longest validity unless the operator says otherwise, in days: 15 years.
 pub const VALIDITY_DAYS_MAX_DEFAULT: u32 = 5_475;
 
+/// How often a certificate is signed because the authority was replaced between signing and recording. Whoever replaces it
+/// more often meanwhile has to stop first.
+const SIGNINGS_MAX: usize = 4;
+
 /// What a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueRequest {
@@ -28,7 +32,7 @@ impl Authority {
         request: IssueRequest,
     ) -> Result<CertificateRecord, IssueError> {
         let zone = scope.zone();
-        let IssueRequest { csr, validity_days } = request;
+        let IssueRequest { mut csr, validity_days } = request;
 
         // 1. Refuse what can be refused before any work is done.
         let days = self.checked_days(validity_days)?;
@@ -38,7 +42,7 @@ impl Authority {
         {
             return Err(IssueError::QuotaReached { quota });
         }
-        let loaded = match self.loaded_issuer(zone.account) {
+        let mut loaded = match self.loaded_issuer(zone.account) {
             Some(loaded) => loaded,
             // The first request of an account makes its authority, so it must be a good one.
             None => {
@@ -50,67 +54,87 @@ impl Authority {
         let now = self.clock.now();
         let not_before = now.cut_to_minute();
         let not_after = not_before.plus_days(days);
-        let authority_expires_on = loaded.issuer.expires_on();
-        if not_after > authority_expires_on {
-            let left = authority_expires_on.unix() - not_before.unix();
-            return Err(IssueError::OutlivesAuthority {
-                given: validity_days,
-                max: left.div_euclid(SECONDS_PER_DAY).max(0),
-                authority_expires_on: authority_expires_on.to_string(),
-            });
-        }
-
-        // 2. Off the I/O threads: check the request and its proof of possession, build and lint what is to be signed.
-        // 3. Sign.
-        // 4. Re-read the output: it is what was prepared and verifies under the authority's key (in `sign`).
         let id = CertificateId::time_ordered(now, &*self.random);
-        let serial = self.serials.serial(id, &*self.random);
         let zone_id = zone.id;
-        let signed = self.on_signer(move || {
-            let checked = read_csr(&csr)?;
-            let authority = loaded.authority.clone();
-            let profile = Profile { crl_url: loaded.crl_url(serial.shard()), ocsp_url: loaded.ocsp_url() };
-            let validity = Validity { not_before, not_after };
-            let prepared = prepare(&loaded.issuer, &checked, serial, validity, &profile).map_err(internal)?;
-            let signed = sign(prepared).map_err(internal)?;
-            Ok::<_, IssueError>(CertificateRecord {
-                id,
-                zone: zone_id,
-                authority,
-                status: Status::Active,
-                serial,
-                subject: checked.subject().clone(),
-                issued_on: not_before,
-                expires_on: not_after,
-                validity_days: days,
-                signature: signed.signature,
-                fingerprint_sha256: signed.fingerprint_sha256,
-                ski: signed.ski,
-                der: signed.der,
-                csr,
-                revoked_on: None,
-                revocation_reason: None,
-            })
-        });
-        let certificate = signed.await??;
+        for _ in 0..SIGNINGS_MAX {
+            let authority_id = loaded.authority.id;
+            let authority_expires_on = loaded.issuer.expires_on();
+            if not_after > authority_expires_on {
+                // Nothing is refused for the sake of an authority that another process has replaced.
+                let in_force = self.store.managed_authority(zone.account).await?.ok_or(IssueError::NoZone)?;
+                if in_force.id != authority_id {
+                    loaded =
+                        self.issuer_after(zone.account, authority_id).await?.ok_or(IssueError::NoZone)?;
+                    continue;
+                }
+                let left = authority_expires_on.unix() - not_before.unix();
+                return Err(IssueError::OutlivesAuthority {
+                    given: validity_days,
+                    max: left.div_euclid(SECONDS_PER_DAY).max(0),
+                    authority_expires_on: authority_expires_on.to_string(),
+                });
+            }
 
-        // 5. Record. A crash before this leaves nothing: the signature has not left the process.
-        match self.store.record_certificate(certificate.clone(), quota).await? {
-            CertificateRecorded::Recorded => {}
-            CertificateRecorded::NoZone => {
-                self.zones.clear();
-                return Err(IssueError::NoZone);
+            // 2. Off the I/O threads: check the request and its proof of possession, build and lint what is to be signed.
+            // 3. Sign.
+            // 4. Re-read the output: it is what was prepared and verifies under the authority's key (in `sign`).
+            let serial = self.serials.serial(id, &*self.random);
+            let signed = self.on_signer(move || {
+                let checked = read_csr(&csr)?;
+                let authority = loaded.authority.clone();
+                let profile =
+                    Profile { crl_url: loaded.crl_url(serial.shard()), ocsp_url: loaded.ocsp_url() };
+                let validity = Validity { not_before, not_after };
+                let prepared =
+                    prepare(&loaded.issuer, &checked, serial, validity, &profile).map_err(internal)?;
+                let signed = sign(prepared).map_err(internal)?;
+                Ok::<_, IssueError>(CertificateRecord {
+                    id,
+                    zone: zone_id,
+                    authority,
+                    status: Status::Active,
+                    serial,
+                    subject: checked.subject().clone(),
+                    issued_on: not_before,
+                    expires_on: not_after,
+                    validity_days: days,
+                    signature: signed.signature,
+                    fingerprint_sha256: signed.fingerprint_sha256,
+                    ski: signed.ski,
+                    der: signed.der,
+                    csr,
+                    revoked_on: None,
+                    revocation_reason: None,
+                })
+            });
+            let certificate = signed.await??;
+
+            // 5. Record. A crash before this leaves nothing: the signature has not left the process.
+            match self.store.record_certificate(certificate.clone(), quota).await? {
+                CertificateRecorded::Recorded => {}
+                CertificateRecorded::NoZone => {
+                    self.zones.clear();
+                    return Err(IssueError::NoZone);
+                }
+                CertificateRecorded::QuotaReached => {
+                    let quota =
+                        quota.ok_or_else(|| Fault::Internal("a quota was reached that is not set".into()))?;
+                    return Err(IssueError::QuotaReached { quota });
+                }
+                // Again from 2, with the one that is in force now: this signature is thrown away.
+                CertificateRecorded::AuthorityNotInForce => {
+                    csr = certificate.csr;
+                    loaded =
+                        self.issuer_after(zone.account, authority_id).await?.ok_or(IssueError::NoZone)?;
+                    continue;
+                }
             }
-            CertificateRecorded::QuotaReached => {
-                let quota =
-                    quota.ok_or_else(|| Fault::Internal("a quota was reached that is not set".into()))?;
-                return Err(IssueError::QuotaReached { quota });
-            }
+
+            // 6. Answer.
+            metrics::counter!("certgate_certificates_issued_total").increment(1);
+            return Ok(certificate);
         }
-
-        // 6. Answer.
-        metrics::counter!("certgate_certificates_issued_total").increment(1);
-        Ok(certificate)
+        Err(Fault::Unavailable("the account's authority is being replaced again and again".to_owned()).into())
     }
 
     fn checked_days(&self, given: i64) -> Result<u32, IssueError> {

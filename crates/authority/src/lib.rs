@@ -17,6 +17,7 @@ mod publication;
 mod rate;
 mod responder;
 mod revocation;
+mod rotation;
 mod serials;
 mod tenants;
 mod tokens;
@@ -37,8 +38,8 @@ pub use access::{
 pub use api_key::ApiKey;
 pub use authorities::{AUTHORITY_VALIDITY_DAYS, ManagedAuthority};
 pub use error::{
-    AccessError, Fault, HostnameFault, HostnamesError, IssueError, MtlsCertificateError, RevocationError,
-    TenantError, TokenError,
+    AccessError, AuthorityError, Fault, HostnameFault, HostnamesError, IssueError, MtlsCertificateError,
+    RevocationError, TenantError, TokenError,
 };
 pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, OpenError};
 pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
@@ -46,6 +47,7 @@ pub use master_key::{MasterKey, MasterKeyError};
 pub use mtls_certificates::MtlsCertificateUpload;
 pub use publication::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};
 pub use responder::{NoncePolicy, OCSP_VALIDITY_SECONDS, OcspAnswer};
+pub use rotation::{AuthorityImport, MANAGED_AUTHORITIES_MAX};
 pub use tenants::{AccountDraft, ZoneDraft};
 pub use tokens::{TokenDraft, TokenValue};
 
@@ -99,11 +101,12 @@ pub struct Authority {
     tokens: Cache<TokenHash, ValidToken>,
     api_keys: Cache<TokenHash, ApiKeyOwner>,
     zones: Cache<ZoneId, ZoneRecord>,
-    /// The managed authorities that have been used since the start.
+    /// The managed authorities that were in force when they were last used. Another process may have replaced one since:
+    /// the store then refuses what it signs.
     issuers: std::sync::Mutex<HashMap<AccountId, Arc<LoadedIssuer>>>,
     /// The authorities that have published or answered since the start.
     issuers_by_id: std::sync::Mutex<HashMap<AuthorityId, Arc<LoadedIssuer>>>,
-    /// Held while an account's authority is made or loaded.
+    /// Held while an account's authority is made, loaded or replaced.
     loading_issuer: Mutex<()>,
     /// As many threads as processors, for what takes computing rather than waiting.
     signers: ThreadPool,

@@ -21,6 +21,9 @@ const OCSP_REUSE_SECONDS: i64 = OCSP_VALIDITY_SECONDS / 4;
 /// How many signed answers are kept before they are forgotten all at once: about 16 MB.
 const OCSP_ANSWERS_MAX: usize = 16_384;
 
+/// How long the list of authorities is used, in seconds: another process may add one under a name and key that is known.
+const KNOWN_SECONDS_MAX: i64 = 60;
+
 /// Validity of a delegate's certificate, in days; it cannot be revoked.
 const RESPONDER_VALIDITY_DAYS: u32 = 30;
 
@@ -47,11 +50,12 @@ pub(crate) struct OcspState {
 /// A certificate as it was asked about, and the epoch of its last change.
 type AnswerKey = (CertId, u64);
 
-/// The authorities by the ways to name them, as they were at some time.
+/// The authorities by the ways to name them, as they were at some time. An authority whose certificate was renewed, or that
+/// two accounts have imported, is there more than once under the same name and key.
 #[derive(Default)]
 struct Known {
     read_at: Option<Timestamp>,
-    by_id: Arc<HashMap<IssuerId, AuthorityId>>,
+    by_id: HashMap<IssuerId, Arc<[AuthorityId]>>,
 }
 
 struct Delegate {
@@ -70,21 +74,21 @@ impl Authority {
                 return Ok(failure(OcspFailure::MalformedRequest));
             }
         };
-        // All must be of one authority: there is one signature.
-        let Some(authority) = self.issuer_of(&request).await? else {
+        // All must be of one name and key: there is one signature.
+        let Some(authorities) = self.issuers_of(&request).await? else {
             return Ok(failure(OcspFailure::Unauthorized));
         };
         let now = self.clock.now();
         let nonce = request.nonce.filter(|_| nonce == NoncePolicy::Repeat);
         match (&request.cert_ids[..], &nonce) {
-            ([cert_id], None) => self.answer_kept(authority, cert_id, now).await,
+            ([cert_id], None) => self.answer_kept(&authorities, cert_id, now).await,
             _ => {
                 let mut statuses = Vec::new();
                 for cert_id in request.cert_ids {
-                    let (status, _) = self.certificate_status(authority, cert_id.serial()).await?;
+                    let (status, _) = self.certificate_status(&authorities, cert_id.serial()).await?;
                     statuses.push((cert_id, status));
                 }
-                let der = self.sign_answer(authority, statuses, nonce, now).await?;
+                let der = self.sign_answer(&authorities, statuses, nonce, now).await?;
                 Ok(OcspAnswer { der, keep: None })
             }
         }
@@ -93,12 +97,12 @@ impl Authority {
     /// The answer about one certificate; signed once for as long as nothing changes.
     async fn answer_kept(
         &self,
-        authority: AuthorityId,
+        authorities: &[AuthorityId],
         cert_id: &CertId,
         now: Timestamp,
     ) -> Result<OcspAnswer, Fault> {
         // Asked every time: it says revoked from the moment the revocation was answered.
-        let (status, epoch) = self.certificate_status(authority, cert_id.serial()).await?;
+        let (status, epoch) = self.certificate_status(authorities, cert_id.serial()).await?;
         let key = (cert_id.clone(), epoch);
         // What was never issued has no epoch and no end of names: it is signed each time, and not remembered.
         let remember = status != CertStatus::Unknown;
@@ -108,7 +112,7 @@ impl Authority {
         {
             return Ok(answer.clone());
         }
-        let der = self.sign_answer(authority, vec![(cert_id.clone(), status)], None, now).await?;
+        let der = self.sign_answer(authorities, vec![(cert_id.clone(), status)], None, now).await?;
         let keep = Some((now, now.plus_seconds(OCSP_VALIDITY_SECONDS)));
         let answer = OcspAnswer { der, keep };
         if remember {
@@ -123,73 +127,78 @@ impl Authority {
 
     async fn certificate_status(
         &self,
-        authority: AuthorityId,
+        authorities: &[AuthorityId],
         serial: Option<SerialNumber>,
     ) -> Result<(CertStatus, u64), Fault> {
         let Some(serial) = serial else { return Ok((CertStatus::Unknown, 0)) };
-        let issued = self.store.issued(authority, serial, self.serials.id(serial)).await?;
-        Ok(match issued {
-            None => (CertStatus::Unknown, 0),
-            Some(issued) => match issued.revocation {
-                None => (CertStatus::Good, issued.epoch),
+        let id = self.serials.id(serial);
+        for authority in authorities {
+            let Some(issued) = self.store.issued(*authority, serial, id).await? else { continue };
+            let status = match issued.revocation {
+                None => CertStatus::Good,
                 Some(revocation) => {
-                    let (at, reason) = (revocation.revoked_on, revocation.reason);
-                    (CertStatus::Revoked { at, reason }, issued.epoch)
+                    CertStatus::Revoked { at: revocation.revoked_on, reason: revocation.reason }
                 }
-            },
-        })
+            };
+            return Ok((status, issued.epoch));
+        }
+        Ok((CertStatus::Unknown, 0))
     }
 
-    /// The one authority that every certificate of the request names, if it is one of ours.
-    async fn issuer_of(&self, request: &OcspRequest) -> Result<Option<AuthorityId>, Fault> {
+    /// The authorities of the one name and key that every certificate of the request names, if they are ours.
+    async fn issuers_of(&self, request: &OcspRequest) -> Result<Option<Arc<[AuthorityId]>>, Fault> {
         let mut named = request.cert_ids.iter().map(CertId::issuer);
         let Some(Some(first)) = named.next() else { return Ok(None) };
-        let Some(authority) = self.authority_named(first).await? else { return Ok(None) };
+        let Some(authorities) = self.authorities_named(first).await? else { return Ok(None) };
         for other in named {
             let same = match other {
                 Some(other) if other == first => true,
-                // The same authority, named by another digest.
-                Some(other) => self.authority_named(other).await? == Some(authority),
+                // The same one, named by another digest.
+                Some(other) => self.authorities_named(other).await?.as_ref() == Some(&authorities),
                 None => false,
             };
             if !same {
                 return Ok(None);
             }
         }
-        Ok(Some(authority))
+        Ok(Some(authorities))
     }
 
-    async fn authority_named(&self, id: &IssuerId) -> Result<Option<AuthorityId>, Fault> {
+    async fn authorities_named(&self, id: &IssuerId) -> Result<Option<Arc<[AuthorityId]>>, Fault> {
         let now = self.clock.now();
         {
             let known = self.ocsp.known();
-            // What is not there may have come since, but nobody makes us look more than once a second.
-            let fresh = known.read_at.is_some_and(|at| (at..at.plus_seconds(1)).contains(&now));
+            let read_within =
+                |seconds| known.read_at.is_some_and(|at| (at..at.plus_seconds(seconds)).contains(&now));
             match known.by_id.get(id) {
-                Some(authority) => return Ok(Some(*authority)),
-                None if fresh => return Ok(None),
-                None => {}
+                Some(authorities) if read_within(KNOWN_SECONDS_MAX) => return Ok(Some(authorities.clone())),
+                // What is not there may have come since, but nobody makes us look more than once a second.
+                None if read_within(1) => return Ok(None),
+                _ => {}
             }
         }
-        let mut by_id = HashMap::new();
+        let mut by_id: HashMap<IssuerId, Vec<AuthorityId>> = HashMap::new();
         for record in self.store.authorities().await? {
             for name in issuer_ids(&record.certificate_der).map_err(internal)? {
-                by_id.insert(name, record.id);
+                by_id.entry(name).or_default().push(record.id);
             }
         }
-        let found = by_id.get(id).copied();
-        *self.ocsp.known() = Known { read_at: Some(now), by_id: Arc::new(by_id) };
+        let by_id: HashMap<_, Arc<[_]>> = by_id.into_iter().map(|(name, ids)| (name, ids.into())).collect();
+        let found = by_id.get(id).cloned();
+        *self.ocsp.known() = Known { read_at: Some(now), by_id };
         Ok(found)
     }
 
     async fn sign_answer(
         &self,
-        authority: AuthorityId,
+        authorities: &[AuthorityId],
         statuses: Vec<(CertId, CertStatus)>,
         nonce: Option<Vec<u8>>,
         now: Timestamp,
     ) -> Result<Arc<[u8]>, Fault> {
-        let loaded = self.issuer_by_id(authority).await?;
+        // Whichever: name and key are the same. Where a certificate was renewed, the last one lives longest.
+        let authority = authorities.last().ok_or_else(|| internal("an issuer without an authority"))?;
+        let loaded = self.issuer_by_id(*authority).await?;
         let delegate = match loaded.issuer.signature() {
             // Thirty times as slow to sign with as P-256.
             SignatureAlgorithm::Sha256WithRsa => Some(self.delegate(&loaded, now).await?),

@@ -129,16 +129,25 @@ impl fmt::Debug for Issuer {
 const EMPTY_SEQUENCE: &[u8] = &[tag::SEQUENCE, 0];
 
 /// What the extensions of an authority's certificate allow.
-struct AuthorityRights<'a> {
+pub(crate) struct AuthorityRights<'a> {
     is_authority: bool,
     may_sign_certificates: bool,
+    pub may_sign_crls: bool,
+    /// Whether those that it signs may be certificates for clients, as far as its extended key usage says.
+    pub may_vouch_for_clients: bool,
     key_identifier: Option<&'a [u8]>,
 }
 
 impl<'a> AuthorityRights<'a> {
-    fn read(tbs: &TbsParts<'a>) -> Result<Self, NotDer> {
-        // RFC 5280 §4.2.1.3 restricts the key only where the extension is present.
-        let mut rights = Self { is_authority: false, may_sign_certificates: true, key_identifier: None };
+    pub fn read(tbs: &TbsParts<'a>) -> Result<Self, NotDer> {
+        // RFC 5280 §4.2.1.3 and §4.2.1.12 restrict the key only where the extension is present.
+        let mut rights = Self {
+            is_authority: false,
+            may_sign_certificates: true,
+            may_sign_crls: true,
+            may_vouch_for_clients: true,
+            key_identifier: None,
+        };
         let mut extensions = tbs.extensions;
         while let Some(extension) = extensions.next()? {
             let mut value = tlv::Cursor::new(extension.value);
@@ -149,9 +158,18 @@ impl<'a> AuthorityRights<'a> {
                     rights.is_authority = is_authority.is_some_and(|value| value.content == [0xff]);
                 }
                 oid::KEY_USAGE => {
-                    // BIT STRING; keyCertSign is bit 5 of the first octet.
+                    // BIT STRING; keyCertSign is bit 5 of the first octet, cRLSign bit 6.
                     let bits = value.expect(tag::BIT_STRING)?.content;
                     rights.may_sign_certificates = bits.get(1).is_some_and(|bits| bits & 0x04 != 0);
+                    rights.may_sign_crls = bits.get(1).is_some_and(|bits| bits & 0x02 != 0);
+                }
+                oid::EXTENDED_KEY_USAGE => {
+                    let mut purposes = value.inside(tag::SEQUENCE)?;
+                    rights.may_vouch_for_clients = false;
+                    while !purposes.is_empty() {
+                        rights.may_vouch_for_clients |=
+                            matches!(purposes.oid()?, oid::CLIENT_AUTH | oid::ANY_EXTENDED_KEY_USAGE);
+                    }
                 }
                 oid::SUBJECT_KEY_IDENTIFIER => {
                     rights.key_identifier = Some(value.expect(tag::OCTET_STRING)?.content);

@@ -117,7 +117,7 @@ pub enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
-    /// Show the authority that signs the certificates
+    /// List, show, import and rotate the authorities that sign the certificates; add and remove those you bring
     #[command(after_help = EXIT_CODES)]
     Ca {
         /// How to reach the server.
@@ -440,12 +440,78 @@ pub struct TokenCreateArgs {
 /// `certgate ca …`
 #[derive(Debug, Subcommand)]
 pub enum CaCommand {
-    /// Show the managed authority of an account
-    Show {
+    /// List the authorities of an account: managed, and brought
+    List {
         /// Account by name or id [default: the local data directory's, or the only one there is]
         #[arg(long, value_name = "NAME|ID")]
         account: Option<String>,
     },
+    /// Show the managed authority that signs new certificates, or another one
+    Show {
+        /// Its id [default: the one that signs new certificates]
+        id: Option<String>,
+        /// Account by name or id [default: the local data directory's, or the only one there is]
+        #[arg(long, value_name = "NAME|ID")]
+        account: Option<String>,
+    },
+    /// Add an authority of your own, whose client certificates are to be accepted; or a leaf with --leaf
+    Add(CaAddArgs),
+    /// Remove what was added
+    Remove {
+        /// Its id
+        id: String,
+        /// Account by name or id [default: the local data directory's, or the only one there is]
+        #[arg(long, value_name = "NAME|ID")]
+        account: Option<String>,
+    },
+    /// Let an existing authority sign new certificates: moves a fleet over. What was issued here before stays valid
+    Import(CaImportArgs),
+    /// Let a new authority sign new certificates. What was issued before stays valid and revocable
+    Rotate {
+        /// Kind of key to make [default: the account's]
+        #[arg(long, value_enum, value_name = "NAME")]
+        algorithm: Option<KeyName>,
+        /// Account by name or id [default: the local data directory's, or the only one there is]
+        #[arg(long, value_name = "NAME|ID")]
+        account: Option<String>,
+    },
+}
+
+/// `certgate ca add`
+#[derive(Debug, Args)]
+pub struct CaAddArgs {
+    /// PEM file with the certificate, or a chain of them; - is standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// PEM file with the private key of the first certificate, not encrypted
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: Option<PathBuf>,
+    /// What to call it
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// It is an authority (the default)
+    #[arg(long, conflicts_with = "leaf")]
+    pub ca: bool,
+    /// It is the certificate of a client, not of an authority
+    #[arg(long)]
+    pub leaf: bool,
+    /// Account by name or id [default: the local data directory's, or the only one there is]
+    #[arg(long, value_name = "NAME|ID")]
+    pub account: Option<String>,
+}
+
+/// `certgate ca import`
+#[derive(Debug, Args)]
+pub struct CaImportArgs {
+    /// PEM file with the authority's certificate
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub certificate: PathBuf,
+    /// PEM file with its private key, not encrypted (PKCS#8, SEC1 or PKCS#1); - is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: PathBuf,
+    /// Account by name or id [default: the local data directory's, or the only one there is]
+    #[arg(long, value_name = "NAME|ID")]
+    pub account: Option<String>,
 }
 
 fn parse_status(text: &str) -> Result<Status, String> {

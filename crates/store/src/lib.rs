@@ -10,7 +10,7 @@ mod verbs;
 
 pub use sqlite::{OpenError, SqliteOptions, SqliteStatistics, SqliteStore};
 pub use verbs::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, CrlContent, CrlNumber, FirstRecords,
-    HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded,
-    ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, CrlContent, CrlNumber,
+    FirstRecords, HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
+    MtlsCertificateRecorded, ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };

@@ -46,6 +46,19 @@ pub enum CertificateRecorded {
     NoZone,
     /// The zone has as many certificates (of any status) as the quota allows.
     QuotaReached,
+    /// The authority that signed it is not the one in force in the zone's account (any more).
+    AuthorityNotInForce,
+}
+
+/// What became of an authority that was to take the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorityReplaced {
+    /// It is stored and in force.
+    Replaced,
+    /// Its account does not exist.
+    NoAccount,
+    /// Another authority is in force than the one it was to replace.
+    NotExpected,
 }
 
 /// What became of a change of status.
@@ -226,8 +239,10 @@ pub trait ReadStore: Send + Sync {
 
     /// One authority.
     async fn authority(&self, id: AuthorityId) -> Result<Option<AuthorityRecord>, StoreError>;
-    /// The managed authority of an account, if it has been made.
+    /// The managed authority of an account that is in force, if there is one.
     async fn managed_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, StoreError>;
+    /// Every authority that is or was in force in an account: the one that is first, then the latest of the others.
+    async fn managed_authorities(&self, account: AccountId) -> Result<Vec<AuthorityRecord>, StoreError>;
 
     /// One certificate that an account brought itself.
     async fn mtls_certificate(
@@ -352,7 +367,16 @@ pub trait Store: ReadStore {
         id: MtlsCertificateId,
     ) -> Result<MtlsCertificateDeleted, StoreError>;
 
-    /// Stores a new certificate, its status included, unless the zone has `quota` certificates.
+    /// Stores an authority and puts it in force in its account, if the one that is in force (`None`: none) is still
+    /// `expected`, which stays stored.
+    async fn replace_managed_authority(
+        &self,
+        expected: Option<AuthorityId>,
+        authority: AuthorityRecord,
+    ) -> Result<AuthorityReplaced, StoreError>;
+
+    /// Stores a new certificate, its status included, unless the zone has `quota` certificates or another authority than
+    /// the certificate's is in force.
     async fn record_certificate(
         &self,
         certificate: CertificateRecord,

@@ -10,7 +10,7 @@ use crate::error::{ApiError, account_error};
 use crate::extract::{Principal, ScopeOf};
 use crate::openapi::{Answer, CreateAccount, PageAnswer};
 use crate::query::Query;
-use crate::wire::{Account, Deleted, ManagedAuthority};
+use crate::wire::{Account, Deleted};
 use crate::{Api, envelope};
 
 /// List accounts
@@ -97,23 +97,4 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let id = api.authority.delete_account(&scope).await.map_err(account_error)?;
     envelope::one(Deleted { id: id.to_string() })
-}
-
-/// Get the managed authority of an account
-///
-/// Not part of Cloudflare's API. Made now if this is its first use.
-#[utoipa::path(
-    get,
-    path = "/certgate/v1/accounts/{account_id}/managed_authority",
-    tag = "Authorities",
-    operation_id = "managed-authority-get",
-    params(("account_id" = String, Path, description = "32 hex digits")),
-    responses((status = 200, description = "The authority", body = Answer<ManagedAuthority>)),
-)]
-pub(crate) async fn managed_authority(
-    State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
-) -> Result<Response, ApiError> {
-    let authority = api.authority.managed_authority(&scope).await?.ok_or_else(ApiError::refused)?;
-    envelope::one(ManagedAuthority::from(authority))
 }

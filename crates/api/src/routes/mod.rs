@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod api_key;
 pub(crate) mod client_certificates;
 pub(crate) mod hostname_associations;
+pub(crate) mod managed_authorities;
 pub(crate) mod mtls_certificates;
 pub(crate) mod operations;
 pub(crate) mod publication;

@@ -150,7 +150,7 @@ impl<'a> From<&'a AccountRecord> for Account<'a> {
     }
 }
 
-/// The managed authority of an account.
+/// A managed authority of an account.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ManagedAuthority {
     /// UUID of 36 characters.
@@ -164,6 +164,8 @@ pub(crate) struct ManagedAuthority {
     fingerprint_sha256: String,
     /// Base address of the CRLs and the OCSP responder that its certificates name.
     public_url: String,
+    /// Whether new certificates come from it. Those of one that was replaced stay valid and revocable.
+    in_force: bool,
     #[schema(value_type = String, format = DateTime)]
     created_on: Instant,
     #[schema(value_type = String, format = DateTime)]
@@ -181,6 +183,7 @@ impl From<certgate_authority::ManagedAuthority> for ManagedAuthority {
             certificate: pem_lines("CERTIFICATE", &record.certificate_der),
             fingerprint_sha256,
             public_url: record.public_url,
+            in_force: authority.in_force,
             created_on: Instant(record.created_on),
             expires_on: Instant(record.expires_on),
         }

@@ -1,7 +1,9 @@
-use std::future::{Future, IntoFuture};
+use std::future::IntoFuture;
 
 use certgate_testkit::{TestApp, csr};
 use serde_json::json;
+
+use crate::together::together;
 
 #[tokio::test]
 async fn accounts_are_made_listed_read_and_deleted() {
@@ -86,6 +88,7 @@ async fn the_managed_authority_is_made_once_and_signs() {
       "expires_on": "2056-08-06T10:20:00Z",
       "fingerprint_sha256": "[hex]",
       "id": "[uuid]",
+      "in_force": true,
       "name": "certgate managed authority of default",
       "public_url": "http://pki.example.com"
     }
@@ -103,27 +106,8 @@ async fn many_first_requests_make_one_authority() {
         app.post("/zones/{zone}/client_certificates", body).into_future()
     });
     let mut authorities = std::collections::HashSet::new();
-    for answer in futures(requests).await {
+    for answer in together(requests).await {
         authorities.insert(answer.result()["certificate_authority"]["id"].as_str().unwrap().to_owned());
     }
     assert_eq!(authorities.len(), 1);
-}
-
-async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        for (future, output) in &mut pending {
-            if output.is_none()
-                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
-            {
-                *output = Some(ready);
-            }
-        }
-        match pending.iter().all(|(_, output)| output.is_some()) {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    pending.into_iter().filter_map(|(_, output)| output).collect()
 }

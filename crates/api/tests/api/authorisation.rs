@@ -54,6 +54,10 @@ const ROUTES: &[Route] = &[
     ("GET", "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}", MTLS_READ, SSL_WRITE, NONE, 200),
     ("DELETE", "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}", MTLS_WRITE, MTLS_READ, NONE, 200),
     ("GET", "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}/associations", MTLS_READ, SSL_WRITE, NONE, 200),
+    ("GET", "/certgate/v1/accounts/{account_id}/managed_authorities", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
+    // An empty certificate.
+    ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities", ACCOUNT_WRITE, ACCOUNT_READ, r#"{"certificate":"","private_key":"x"}"#, 1500),
+    ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities/rotate", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 200),
     ("GET", "/client/v4/user", USER_READ, TOKENS_WRITE, NONE, 200),
     ("GET", "/client/v4/user/tokens", TOKENS_READ, USER_READ, NONE, 200),
     ("POST", "/client/v4/user/tokens", TOKENS_WRITE, TOKENS_READ, TOKEN, 200),

@@ -10,7 +10,7 @@ mod line;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, mpsc};
+use std::sync::{Mutex, PoisonError, mpsc};
 
 use certgate_model::ZoneId;
 use serde::Serialize;
@@ -73,12 +73,13 @@ pub fn run(
         password,
         directory: &directory,
         journal: Mutex::new(journal),
-        authority: OnceLock::new(),
+        authorities: Mutex::default(),
     };
     let stopped = issue_all(&work, todo, arguments.jobs, &mut summary, screen);
     // 5. How it went.
     summary.failed.sort_by_key(|row| row.line);
-    if let Some(Err(told)) = work.authority.get() {
+    let authorities = work.authorities.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(told) = authorities.values().find_map(|authority| authority.as_ref().err()) {
         screen.say(&format!("note: the PKCS#12 files are without the authority's certificate: {told}"));
     }
     report(&summary, screen)?;

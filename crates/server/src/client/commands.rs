@@ -87,6 +87,13 @@ pub fn ca(client: &ClientArgs, environment: &Environment, command: CaCommand) ->
     let mut screen = Screen::of_process(client.output);
     let session = Session::open(client, environment, &mut screen)?;
     match command {
-        CaCommand::Show { account } => ca::show(&session, account.as_deref(), &mut screen),
+        CaCommand::List { account } => ca::list(&session, account.as_deref(), &mut screen),
+        CaCommand::Show { id, account } => ca::show(&session, account.as_deref(), id.as_deref(), &mut screen),
+        CaCommand::Add(arguments) => ca::add(&session, &arguments, &mut screen),
+        CaCommand::Remove { id, account } => ca::remove(&session, account.as_deref(), &id, &mut screen),
+        CaCommand::Import(arguments) => ca::import(&session, &arguments, &mut screen),
+        CaCommand::Rotate { algorithm, account } => {
+            ca::rotate(&session, account.as_deref(), algorithm, &mut screen)
+        }
     }
 }

@@ -2,12 +2,13 @@
 //! replace another.
 
 use std::fs::{File, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -110,6 +111,50 @@ pub fn remove_partial(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Longest file with a certificate or a key that is read; the server accepts 16 KiB of each and says so itself.
+const PEM_BYTES_MAX: u64 = 1 << 20;
+
+/// What is to be sent of a file with certificates (- is standard input). Whoever mistook the file with the key for it must
+/// not send that away.
+pub fn read_public(path: &Path) -> Result<String, Failure> {
+    let text = read_secret(path)?;
+    if text.contains("PRIVATE KEY-----") {
+        return Err(Failure::usage(format!("{} holds a private key: nothing was sent", path.display()))
+            .hint("name the file with the certificate alone, and the key's with --key"));
+    }
+    Ok(text.as_str().to_owned())
+}
+
+/// What is to be sent of a file with a private key (- is standard input); wiped from memory when dropped.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    let read = match path.to_str() {
+        Some("-") => io::stdin().take(PEM_BYTES_MAX).read_to_string(&mut text),
+        _ => File::open(path).and_then(|file| file.take(PEM_BYTES_MAX).read_to_string(&mut text)),
+    };
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err(Failure::usage(format!("{} is not a PEM file", path.display()))
+                .hint("convert it with openssl x509 -inform DER, or openssl pkey -inform DER"))
+        }
+        Err(error) => Err(Failure::usage(format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+/// The certificates in PEM from the server with a line feed at their end, when they are that and nothing else.
+pub fn chain_pem(text: &str) -> Result<String, Failure> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let mut chain = String::new();
+    for part in text.trim().split_inclusive(END) {
+        chain.push_str(&certificate_pem(part.trim_start())?);
+    }
+    match chain.is_empty() {
+        true => Err(Failure::failed("the server's answer is not understood: it has no certificate")),
+        false => Ok(chain),
+    }
+}
+
 /// The PEM from the server with a line feed at its end, when it is one certificate and nothing else.
 pub fn certificate_pem(text: &str) -> Result<String, Failure> {
     certificate_der(text)?;
@@ -210,5 +255,23 @@ mod tests {
         ] {
             assert!(certificate_pem(bad).is_err(), "{bad:?}");
         }
+        assert_eq!(chain_pem(&twice).unwrap(), format!("{good}\n{good}\n"));
+        for bad in ["", &*format!("{good}x"), &*format!("{good}{}", good.replace("AAAA", "\u{1b}[2J"))] {
+            assert!(chain_pem(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_not_taken_for_a_certificate() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("ca.pem");
+        let key = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
+        std::fs::write(&file, key).unwrap();
+        let refused = read_public(&file).unwrap_err().to_string();
+        assert!(refused.contains("holds a private key") && !refused.contains("AAAA"), "{refused}");
+        assert_eq!(read_secret(&file).unwrap().as_str(), key);
+        std::fs::write(&file, b"\x30\x82\xff").unwrap();
+        assert!(read_public(&file).unwrap_err().to_string().contains("not a PEM file"));
+        assert!(read_public(&directory.path().join("none")).is_err());
     }
 }

@@ -50,6 +50,9 @@ const CODE_INVALID_HEADERS: i64 = 6003;
 /// The API's code for revoking what is revoked.
 const CODE_REVOKED_ALREADY: i64 = 1407;
 
+/// The API's code for a brought certificate that is not there.
+const CODE_NO_MTLS_CERTIFICATE: i64 = 1472;
+
 /// An API token; wiped from memory when dropped, never printed.
 #[derive(Clone)]
 pub struct Token(Zeroizing<String>);
@@ -323,6 +326,9 @@ impl Api {
         }
         if code == Some(CODE_REVOKED_ALREADY) {
             failure = failure.hint("`certgate cert restore` restores it");
+        }
+        if code == Some(CODE_NO_MTLS_CERTIFICATE) {
+            failure = failure.hint("`certgate ca list` shows the ids");
         }
         // 408 is the server's answer to a request that it gave up, which may have been carried out all the same.
         let unsure = status == StatusCode::REQUEST_TIMEOUT

@@ -33,17 +33,22 @@ pub struct Made {
 
 /// Makes a key and a request.
 pub fn make(algorithm: KeyName, subject: &SubjectFields) -> Result<Made, Failure> {
-    let algorithm = match algorithm {
+    let key =
+        ClientKey::generate(key_algorithm(algorithm)).map_err(|error| Failure::failed(error.to_string()))?;
+    let csr = key.request(subject).map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(Made { key: key.to_pkcs8_pem(), csr })
+}
+
+/// What the name on the command line means.
+pub fn key_algorithm(name: KeyName) -> KeyAlgorithm {
+    match name {
         KeyName::P256 => KeyAlgorithm::P256,
         KeyName::P384 => KeyAlgorithm::P384,
         KeyName::Rsa2048 => KeyAlgorithm::Rsa2048,
         KeyName::Rsa3072 => KeyAlgorithm::Rsa3072,
         KeyName::Rsa4096 => KeyAlgorithm::Rsa4096,
         KeyName::Ed25519 => KeyAlgorithm::Ed25519,
-    };
-    let key = ClientKey::generate(algorithm).map_err(|error| Failure::failed(error.to_string()))?;
-    let csr = key.request(subject).map_err(|error| Failure::usage(error.to_string()))?;
-    Ok(Made { key: key.to_pkcs8_pem(), csr })
+    }
 }
 
 /// The password of PKCS#12 files; wiped from memory when dropped.

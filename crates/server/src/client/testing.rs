@@ -255,9 +255,8 @@ impl Issuing {
                     }
                 }
                 (_, "client_certificates") => page(&list.lock().unwrap(), seen, 20),
-                (_, "managed_authority") => {
-                    ok(json!({ "id": authority.id.to_string(), "certificate": pem(&authority.certificate) }))
-                }
+                (_, "managed_authority") => ok(authority.object()),
+                (_, "managed_authorities") => ok(json!([authority.object()])),
                 (_, ZONE) => ok(json!({ "id": ZONE, "name": "example.com", "account": { "id": ACCOUNT } })),
                 (_, id) => match list.lock().unwrap().iter().find(|certificate| certificate["id"] == id) {
                     Some(certificate) => ok(certificate.clone()),
@@ -289,6 +288,10 @@ impl Authority {
         let certificate = self_sign(&key, id, serial, now, now.plus_days(10_000)).unwrap();
         let issuer = Issuer::new(&certificate, key).unwrap();
         Self { id, certificate, issuer }
+    }
+
+    fn object(&self) -> Value {
+        json!({ "id": self.id.to_string(), "certificate": pem(&self.certificate) })
     }
 
     fn issue(&self, number: u64, request: &Value) -> Value {

@@ -11,8 +11,8 @@ use super::hostnames::hostnames;
 use super::lists::lists;
 use super::mtls_certificates::mtls_certificates;
 use crate::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, Settled, StatusChange, Store, StoreError,
-    ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, Settled, StatusChange, Store,
+    StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 const EVERYTHING: Slice = Slice { first: 0, size: 1_000 };
@@ -31,6 +31,7 @@ pub async fn verbs(store: &dyn Store) {
     certificates(store, &authority).await;
     statuses(store, &authority).await;
     settling(store, &authority).await;
+    replaced_authorities(store).await;
     deep_slices(store).await;
     lists(store, &authority).await;
     hostnames(store, &authority).await;
@@ -407,6 +408,55 @@ async fn settling(store: &dyn Store, authority: &AuthorityRecord) {
     assert_eq!(store.totals(zone).await.expect("totals"), Totals::new([3, 0, 0, 3]));
 }
 
+async fn replaced_authorities(store: &dyn Store) {
+    let account = fixtures::account(2);
+    let zone = fixtures::zone(3, &account).id;
+    let [first, second, third] = [21, 22, 23].map(|n| fixtures::authority(n, &account));
+    let replace = |expected: Option<&AuthorityRecord>, new: &AuthorityRecord| {
+        store.replace_managed_authority(expected.map(|expected| expected.id), new.clone())
+    };
+    assert_eq!(store.managed_authorities(account.id).await.expect("read"), Vec::new());
+    let replaced = replace(Some(&first), &second).await.expect("replace");
+    assert_eq!(replaced, AuthorityReplaced::NotExpected, "there is none yet");
+    assert_eq!(store.authority(second.id).await.expect("read"), None);
+    assert_eq!(replace(None, &first).await.expect("replace"), AuthorityReplaced::Replaced);
+    assert_eq!(replace(None, &second).await.expect("replace"), AuthorityReplaced::NotExpected);
+    let old = fixtures::certificate(200, zone, &first, Status::Active);
+    let recorded = store.record_certificate(old.clone(), None).await.expect("record");
+    assert_eq!(recorded, CertificateRecorded::Recorded);
+
+    assert_eq!(replace(Some(&first), &second).await.expect("replace"), AuthorityReplaced::Replaced);
+    // Who still thinks that the first one is in force undoes nothing.
+    assert_eq!(replace(Some(&first), &third).await.expect("replace"), AuthorityReplaced::NotExpected);
+    assert!(matches!(replace(Some(&second), &first).await, Err(StoreError::Conflict(_))), "it is stored");
+    assert_eq!(store.managed_authority(account.id).await.expect("read"), Some(second.clone()));
+    assert_eq!(replace(Some(&second), &third).await.expect("replace"), AuthorityReplaced::Replaced);
+    let all = store.managed_authorities(account.id).await.expect("read");
+    assert_eq!(all, [third.clone(), second.clone(), first.clone()]);
+    assert_eq!(store.record_managed_authority(first.clone()).await.expect("record"), Some(third.clone()));
+
+    // Nothing of an authority that was replaced is stored any more; what was stored before stays and changes.
+    for authority in [&first, &second, &fixtures::authority(1, &fixtures::account(1))] {
+        let late = fixtures::certificate(201, zone, authority, Status::Active);
+        let recorded = store.record_certificate(late, None).await.expect("record");
+        assert_eq!(recorded, CertificateRecorded::AuthorityNotInForce);
+    }
+    let new = fixtures::certificate(202, zone, &third, Status::Active);
+    let recorded = store.record_certificate(new.clone(), None).await.expect("record");
+    assert_eq!(recorded, CertificateRecorded::Recorded);
+    let query = CertificateQuery { status: None, slice: EVERYTHING };
+    let page = store.certificates(zone, query).await.expect("list");
+    assert_eq!(page.items, [new, old.clone()]);
+    let at = fixtures::instant(2_500);
+    let changed = store.change_status(zone, old.id, Event::HOLD, at).await.expect("change");
+    assert!(matches!(changed, Some(StatusChange::Changed(_))), "{changed:?}");
+    store.settle_pending(u64::MAX, u32::MAX).await.expect("settle");
+
+    let nobodys = fixtures::authority(24, &fixtures::account(77));
+    assert_eq!(replace(None, &nobodys).await.expect("replace"), AuthorityReplaced::NoAccount);
+    assert_eq!(store.managed_authorities(nobodys.account).await.expect("read"), Vec::new());
+}
+
 async fn deep_slices(store: &dyn Store) {
     let zone = fixtures::zone(2, &fixtures::account(1)).id;
     for first in [7, 1 << 31, 1 << 36, 1 << 62, (1 << 63) - 1, 1 << 63, u64::MAX] {
@@ -472,6 +522,7 @@ async fn deletions(store: &dyn Store) {
     assert_eq!(store.delete_account(account.id, at).await.expect("delete"), AccountDeleted::NotFound);
     assert_eq!(store.account(account.id).await.expect("read"), None);
     assert_eq!(store.managed_authority(account.id).await.expect("read"), None);
+    assert_eq!(store.managed_authorities(account.id).await.expect("read"), Vec::new());
     assert_eq!(store.record_managed_authority(authority.clone()).await.expect("record"), None);
     assert_eq!(store.authority(authority.id).await.expect("read"), Some(authority));
     let renamed = AccountRecord { name: account.name, ..fixtures::account(12) };

@@ -4,7 +4,7 @@ use certgate_model::{AccountId, AuthorityId, AuthorityRecord};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{revocations, row};
-use crate::StoreError;
+use crate::{AuthorityReplaced, StoreError};
 
 macro_rules! columns {
     () => {
@@ -52,19 +52,56 @@ pub(super) fn managed(
     rows.next()?.map(authority_row).transpose()
 }
 
+/// Every authority that is or was in force in an account that is not deleted: the one that is first, then the latest of
+/// the others.
+pub(super) fn managed_all(
+    connection: &Connection,
+    account: AccountId,
+) -> Result<Vec<AuthorityRecord>, StoreError> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM accounts JOIN authorities ON authorities.account = accounts.id \
+         WHERE accounts.id = ?1 AND accounts.deleted_at IS NULL \
+         ORDER BY authorities.number = accounts.managed_authority DESC, authorities.number DESC"
+    ))?;
+    let mut rows = statement.query((account.as_bytes(),))?;
+    let mut authorities = Vec::new();
+    while let Some(row) = rows.next()? {
+        authorities.push(authority_row(row)?);
+    }
+    Ok(authorities)
+}
+
 /// Makes an authority the managed one of its account, unless that has one; the one in force afterwards.
 pub(super) fn record_managed(
     connection: &Connection,
     authority: &AuthorityRecord,
 ) -> Result<Option<AuthorityRecord>, StoreError> {
-    let current: Option<Option<i64>> = connection
-        .prepare_cached("SELECT managed_authority FROM accounts WHERE id = ?1 AND deleted_at IS NULL")?
+    match replace_managed(connection, None, authority)? {
+        AuthorityReplaced::Replaced => Ok(Some(authority.clone())),
+        AuthorityReplaced::NoAccount => Ok(None),
+        AuthorityReplaced::NotExpected => managed(connection, authority.account),
+    }
+}
+
+/// Stores an authority and puts it in force, if the one that is in force is `expected`.
+pub(super) fn replace_managed(
+    connection: &Connection,
+    expected: Option<AuthorityId>,
+    authority: &AuthorityRecord,
+) -> Result<AuthorityReplaced, StoreError> {
+    let current: Option<Option<[u8; 16]>> = connection
+        .prepare_cached(
+            "SELECT authorities.id FROM accounts \
+             LEFT JOIN authorities ON authorities.number = accounts.managed_authority \
+             WHERE accounts.id = ?1 AND accounts.deleted_at IS NULL",
+        )?
         .query_row((authority.account.as_bytes(),), |row| row.get(0))
         .optional()?;
-    match current {
-        None => return Ok(None),
-        Some(Some(_)) => return managed(connection, authority.account),
-        Some(None) => {}
+    let Some(current) = current else { return Ok(AuthorityReplaced::NoAccount) };
+    if current.map(AuthorityId::from_bytes) != expected {
+        return Ok(AuthorityReplaced::NotExpected);
     }
     connection
         .prepare_cached(
@@ -84,12 +121,11 @@ pub(super) fn record_managed(
         ))?;
     connection
         .prepare_cached(
-            "UPDATE accounts SET managed_authority = (SELECT number FROM authorities WHERE id = ?1) \
-             WHERE id = ?2 AND managed_authority IS NULL",
+            "UPDATE accounts SET managed_authority = (SELECT number FROM authorities WHERE id = ?1) WHERE id = ?2",
         )?
         .execute((authority.id.as_bytes(), authority.account.as_bytes()))?;
     revocations::begin_lists(connection, authority.id)?;
-    Ok(Some(authority.clone()))
+    Ok(AuthorityReplaced::Replaced)
 }
 
 fn authority_row(row: &Row<'_>) -> Result<AuthorityRecord, StoreError> {

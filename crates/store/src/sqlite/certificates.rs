@@ -154,7 +154,13 @@ pub(super) fn record(
     if position > Position::last_of(number) {
         return Err(StoreError::Unavailable("the zone has no number left for a certificate".into()));
     }
-    let authority = existing_authority_number(connection, certificate.authority.id)?;
+    let (authority, in_force) = match authority_in_zone(connection, number, certificate.authority.id)? {
+        Some(found) => found,
+        None => return Err(StoreError::Conflict("the certificate's authority is not stored".into())),
+    };
+    if !in_force {
+        return Ok(CertificateRecorded::AuthorityNotInForce);
+    }
     let epoch =
         if certificate.status == Status::Active { None } else { Some(next_epoch(connection, authority)?) };
     let subject = &certificate.subject;
@@ -332,6 +338,22 @@ pub(super) fn authority_number(connection: &Connection, id: AuthorityId) -> Resu
     Ok(connection
         .prepare_cached("SELECT number FROM authorities WHERE id = ?1")?
         .query_row((id.as_bytes(),), |row| row.get(0))
+        .optional()?)
+}
+
+/// An authority's number, and whether it is the one in force in the account of a zone.
+fn authority_in_zone(
+    connection: &Connection,
+    zone: i64,
+    id: AuthorityId,
+) -> Result<Option<(i64, bool)>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT authorities.number, ifnull(authorities.number = accounts.managed_authority, 0) \
+             FROM authorities, zones JOIN accounts ON accounts.id = zones.account \
+             WHERE authorities.id = ?1 AND zones.number = ?2",
+        )?
+        .query_row((id.as_bytes(), zone), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?)
 }
 

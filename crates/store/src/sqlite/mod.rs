@@ -45,9 +45,9 @@ pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, CrlContent, CrlNumber, FirstRecords,
-    HostnamesReplaced, Issued, MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, Settled,
-    StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, CrlContent, CrlNumber,
+    FirstRecords, HostnamesReplaced, Issued, MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore,
+    Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The store in one SQLite file (with its log and its lock file beside it).
@@ -195,6 +195,10 @@ impl ReadStore for SqliteStore {
         id: MtlsCertificateId,
     ) -> Result<Option<u64>, StoreError> {
         self.readers.snapshot(move |c| mtls_certificates::used_by(c, account, id)).await
+    }
+
+    async fn managed_authorities(&self, account: AccountId) -> Result<Vec<AuthorityRecord>, StoreError> {
+        self.readers.read(move |c| authorities::managed_all(c, account)).await
     }
 
     async fn certificate(
@@ -375,6 +379,14 @@ impl Store for SqliteStore {
         id: MtlsCertificateId,
     ) -> Result<MtlsCertificateDeleted, StoreError> {
         self.writer.write(move |c| mtls_certificates::delete(c, account, id)).await
+    }
+
+    async fn replace_managed_authority(
+        &self,
+        expected: Option<AuthorityId>,
+        authority: AuthorityRecord,
+    ) -> Result<AuthorityReplaced, StoreError> {
+        self.writer.write(move |c| authorities::replace_managed(c, expected, &authority)).await
     }
 
     async fn record_certificate(

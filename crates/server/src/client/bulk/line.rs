@@ -1,7 +1,8 @@
 //! One line of the list.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, PoisonError};
 
 use certgate_model::ZoneId;
 use serde::{Deserialize, Serialize};
@@ -26,8 +27,9 @@ pub struct Work<'a> {
     pub password: Option<&'a Password>,
     pub directory: &'a Path,
     pub journal: Mutex<Journal>,
-    /// The authority's certificate for PKCS#12 files, asked for once; or why there is none.
-    pub authority: OnceLock<Result<String, String>>,
+    /// The certificates of authorities (by id) for PKCS#12 files, each asked for once; or why there is none. There are
+    /// several where the authority is replaced meanwhile.
+    pub authorities: Mutex<HashMap<String, Result<String, String>>>,
 }
 
 /// How far a line came in earlier runs.
@@ -194,11 +196,15 @@ fn write_p12(
     let key = std::fs::read_to_string(&key)
         .map(Zeroizing::new)
         .map_err(|error| Trouble::Line(Failure::io(format!("cannot read {}", key.display()), &error)))?;
-    let authority = work.authority.get_or_init(|| {
-        ca::chain_of(work.session, work.zone, certificate).map_err(|failure| failure.to_string())
-    });
-    let authority = authority.as_ref().ok().map(String::as_str);
-    let file = key::p12(&row.wanted.common_name, &key, pem, authority, password).map_err(Trouble::Line)?;
+    let authority = {
+        let mut authorities = work.authorities.lock().unwrap_or_else(PoisonError::into_inner);
+        let ask =
+            || ca::chain_of(work.session, work.zone, certificate).map_err(|failure| failure.to_string());
+        let signer = certificate.certificate_authority.id.clone();
+        authorities.entry(signer).or_insert_with(ask).clone().ok()
+    };
+    let file = key::p12(&row.wanted.common_name, &key, pem, authority.as_deref(), password)
+        .map_err(Trouble::Line)?;
     files::write_new(&target, &file, Secrecy::Private).map_err(Trouble::Everything)
 }
 

@@ -167,10 +167,13 @@ fn a_typing_error_revokes_nothing() {
 fn exporting_writes_pem_with_the_authority_behind_it() {
     let server = Server::start(|seen: &Seen| match seen.path.as_str() {
         path if path.contains("client_certificates") => ok(certificate(1, "active")),
-        path if path.contains("managed_authority") => ok(json!({
-            "id": "01890000-0000-7000-8000-000000000000",
-            "certificate": "-----BEGIN CERTIFICATE-----\nMAE=\n-----END CERTIFICATE-----\n",
-        })),
+        path if path.contains("managed_authorities") => ok(json!([
+            { "id": "01890000-0000-7000-8000-000000000001", "certificate": "the one in force", "in_force": true },
+            {
+                "id": "01890000-0000-7000-8000-000000000000",
+                "certificate": "-----BEGIN CERTIFICATE-----\nMAE=\n-----END CERTIFICATE-----\n",
+            },
+        ])),
         _ => ok(
             json!({"id": ZONE, "name": "example.com", "account": {"id": "a".repeat(32), "name": "default"}}),
         ),
@@ -182,7 +185,10 @@ fn exporting_writes_pem_with_the_authority_behind_it() {
     assert!(
         pem.contains("-----END CERTIFICATE-----\n-----BEGIN") && pem.ends_with("-----END CERTIFICATE-----\n")
     );
-    assert_eq!(server.seen()[2].path, format!("/certgate/v1/accounts/{}/managed_authority", "a".repeat(32)));
+    assert_eq!(
+        server.seen()[2].path,
+        format!("/certgate/v1/accounts/{}/managed_authorities", "a".repeat(32))
+    );
 
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("c.pem");
