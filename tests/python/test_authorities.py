@@ -106,7 +106,7 @@ def test_an_encrypted_key_is_refused_with_what_helps(fleet: Fleet) -> None:
     openssl("pkey", "-in", fleet.key, "-aes256", "-passout", "pass:secret", "-out", locked)
     files = ["--certificate", fleet.certificate, "--key"]
     output, told = fleet.run("ca", "import", *files, locked, code=1)
-    assert output == "" and "code 1463" in told and "openssl pkey -in" in told
+    assert output == "" and "code 1513" in told and "openssl pkey -in" in told
     unlocked = fleet.directory / "unlocked.key"
     openssl("pkey", "-in", locked, "-passin", "pass:secret", "-out", unlocked)
     fleet.run("ca", "import", *files, unlocked)

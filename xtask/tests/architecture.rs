@@ -22,7 +22,7 @@ const USES: [(&str, &[&str]); 7] = [
 ];
 
 /// What `api` may use of `pki`: writing PEM, and naming the errors whose codes it assigns.
-const API_USES_OF_PKI: [&str; 2] = ["CsrError", "pem_lines"];
+const API_USES_OF_PKI: [&str; 4] = ["CsrError", "ImportError", "PrivateKeyError", "pem_lines"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")

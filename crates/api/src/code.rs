@@ -1,5 +1,5 @@
 //! The numbers in `errors[].code`. Those below 1420 and from 6003 on are Cloudflare's where its documentation or recorded
-//! answers name one; 1420 to 1449 say what is wrong with a request for a certificate, 1450 to 1469 with an authority to
+//! answers name one; 1420 to 1449 say what is wrong with a request for a certificate, 1500 to 1517 with an authority to
 //! import.
 
 pub(crate) const RATE_LIMITED: u32 = 971;
@@ -34,41 +34,41 @@ pub(crate) const VALIDITY: u32 = 1440;
 pub(crate) const OUTLIVES_AUTHORITY: u32 = 1441;
 pub(crate) const QUOTA_REACHED: u32 = 1445;
 /// The authority's certificate is not PEM: send a CERTIFICATE block.
-pub(crate) const AUTHORITY_NO_PEM: u32 = 1450;
+pub(crate) const AUTHORITY_NO_PEM: u32 = 1500;
 /// The authority's certificate has several PEM blocks: send its own certificate alone.
-pub(crate) const AUTHORITY_SEVERAL_PEM_BLOCKS: u32 = 1451;
+pub(crate) const AUTHORITY_SEVERAL_PEM_BLOCKS: u32 = 1501;
 /// A private key stands in the certificate's place: send it in `private_key`.
-pub(crate) const AUTHORITY_PRIVATE_KEY: u32 = 1452;
+pub(crate) const AUTHORITY_PRIVATE_KEY: u32 = 1502;
 /// The PEM block is no certificate: send the authority's certificate.
-pub(crate) const AUTHORITY_WRONG_LABEL: u32 = 1453;
+pub(crate) const AUTHORITY_WRONG_LABEL: u32 = 1503;
 /// The authority's certificate is damaged or does not verify: send the file unchanged.
-pub(crate) const AUTHORITY_MALFORMED: u32 = 1454;
+pub(crate) const AUTHORITY_MALFORMED: u32 = 1504;
 /// The authority's certificate is over 16 KiB: send it alone.
-pub(crate) const AUTHORITY_TOO_LARGE: u32 = 1455;
+pub(crate) const AUTHORITY_TOO_LARGE: u32 = 1505;
 /// The certificate may not sign others (CA:TRUE, keyCertSign, a subject): send the one that the key signs with.
-pub(crate) const NOT_AUTHORITY: u32 = 1456;
+pub(crate) const NOT_AUTHORITY: u32 = 1506;
 /// The certificate may not sign revocation lists: renew it with cRLSign.
-pub(crate) const AUTHORITY_NO_CRL_SIGN: u32 = 1457;
+pub(crate) const AUTHORITY_NO_CRL_SIGN: u32 = 1507;
 /// The certificate may not vouch for clients: renew it without extended key usage.
-pub(crate) const AUTHORITY_NOT_FOR_CLIENTS: u32 = 1458;
+pub(crate) const AUTHORITY_NOT_FOR_CLIENTS: u32 = 1508;
 /// The authority's certificate has expired: renew it with the same key, or rotate.
-pub(crate) const AUTHORITY_EXPIRED: u32 = 1459;
+pub(crate) const AUTHORITY_EXPIRED: u32 = 1509;
 /// The authority's certificate is not valid yet: import it then, or set the clock right.
-pub(crate) const AUTHORITY_NOT_YET_VALID: u32 = 1460;
+pub(crate) const AUTHORITY_NOT_YET_VALID: u32 = 1510;
 /// The private key belongs to another certificate: send the two that belong together.
-pub(crate) const AUTHORITY_KEY_MISMATCH: u32 = 1461;
+pub(crate) const AUTHORITY_KEY_MISMATCH: u32 = 1511;
 /// The authority's private key is not exactly one PEM block with a private key: send it alone.
-pub(crate) const AUTHORITY_KEY_PEM: u32 = 1462;
+pub(crate) const AUTHORITY_KEY_PEM: u32 = 1512;
 /// The authority's private key is encrypted: decrypt it first.
-pub(crate) const AUTHORITY_KEY_ENCRYPTED: u32 = 1463;
+pub(crate) const AUTHORITY_KEY_ENCRYPTED: u32 = 1513;
 /// The authority's private key is damaged: send the file unchanged.
-pub(crate) const AUTHORITY_KEY_MALFORMED: u32 = 1464;
+pub(crate) const AUTHORITY_KEY_MALFORMED: u32 = 1514;
 /// An authority cannot have a key of this kind: use P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519.
-pub(crate) const AUTHORITY_KEY_KIND: u32 = 1465;
+pub(crate) const AUTHORITY_KEY_KIND: u32 = 1515;
 /// The account has that very authority already: nothing was changed.
-pub(crate) const AUTHORITY_KNOWN: u32 = 1466;
+pub(crate) const AUTHORITY_KNOWN: u32 = 1516;
 /// The account has had as many managed authorities as there can be: make another account.
-pub(crate) const AUTHORITIES_MAX: u32 = 1467;
+pub(crate) const AUTHORITIES_MAX: u32 = 1517;
 pub(crate) const INVALID_HEADERS: u32 = 6003;
 pub(crate) const MALFORMED_JSON: u32 = 6007;
 pub(crate) const BODY_INCOMPLETE: u32 = 6008;

@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Response};
 use certgate_authority::{
     AccessError, AuthorityError, Fault, IssueError, RevocationError, TenantError, TokenError,
 };
-use certgate_pki::{ImportError, PrivateKeyError};
 use certgate_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -203,6 +202,7 @@ impl From<IssueError> for ApiError {
 
 impl From<AuthorityError> for ApiError {
     fn from(error: AuthorityError) -> Self {
+        use certgate_pki::ImportError;
         let message = error.to_string();
         match error {
             AuthorityError::Import(ImportError::Failed(error)) => Self::internal(error.to_string()),
@@ -295,7 +295,8 @@ fn csr_code(error: &certgate_pki::CsrError) -> u32 {
     }
 }
 
-fn import_code(error: &ImportError) -> u32 {
+fn import_code(error: &certgate_pki::ImportError) -> u32 {
+    use certgate_pki::ImportError;
     match error {
         ImportError::TooLarge { .. } => code::AUTHORITY_TOO_LARGE,
         ImportError::NoPem => code::AUTHORITY_NO_PEM,
@@ -314,7 +315,8 @@ fn import_code(error: &ImportError) -> u32 {
     }
 }
 
-fn key_code(error: &PrivateKeyError) -> u32 {
+fn key_code(error: &certgate_pki::PrivateKeyError) -> u32 {
+    use certgate_pki::PrivateKeyError;
     match error {
         PrivateKeyError::TooLarge { .. }
         | PrivateKeyError::NoPem

@@ -97,11 +97,11 @@ async fn an_authority_made_elsewhere_is_put_in_force() {
     }
 
     let again = app.post(PATH, import("good.crt", "good.pkcs8.key")).await.error();
-    assert_eq!((again.status, again.code, again.pointer.as_deref()), (400, 1466, Some("/certificate")));
+    assert_eq!((again.status, again.code, again.pointer.as_deref()), (400, 1516, Some("/certificate")));
     assert!(again.message.contains(imported["id"].as_str().unwrap()), "{}", again.message);
     // Nor when it is not in force any more.
     app.post(ROTATE, json!({})).await.result();
-    assert_eq!(app.post(PATH, import("good.crt", "good.pkcs8.key")).await.error().code, 1466);
+    assert_eq!(app.post(PATH, import("good.crt", "good.pkcs8.key")).await.error().code, 1516);
     // A renewed certificate of the same key is another authority.
     let renewed = app.post(PATH, import("good_no_common_name.crt", "good.pkcs8.key")).await.result();
     assert_eq!(renewed["name"], "imported authority of default");
@@ -126,30 +126,30 @@ async fn each_bad_import_is_told_why_and_changes_nothing() {
         (json!({}), 9207, "/certificate"),
         (json!({ "certificate": good }), 9207, "/private_key"),
         (json!({ "certificate": good, "private_key": 1 }), 9207, "/private_key"),
-        (with("x", &key), 1450, "/certificate"),
-        (with(&format!("{good}{good}"), &key), 1451, "/certificate"),
-        (with(&key, &key), 1452, "/certificate"),
-        (with(&good.replace("CERTIFICATE", "X509 CRL"), &key), 1453, "/certificate"),
-        (import("der_garbage.crt", "good.pkcs8.key"), 1454, "/certificate"),
-        (import("signature_flipped.crt", "good.pkcs8.key"), 1454, "/certificate"),
-        (with(&" ".repeat(16_385), &key), 1455, "/certificate"),
-        (import("not_ca.crt", "good.pkcs8.key"), 1456, "/certificate"),
-        (import("no_basic_constraints.crt", "good.pkcs8.key"), 1456, "/certificate"),
-        (import("no_key_cert_sign.crt", "good.pkcs8.key"), 1456, "/certificate"),
-        (import("empty_subject.crt", "good.pkcs8.key"), 1456, "/certificate"),
-        (import("no_crl_sign.crt", "good.pkcs8.key"), 1457, "/certificate"),
-        (import("servers_only.crt", "good.pkcs8.key"), 1458, "/certificate"),
-        (import("expired.crt", "good.pkcs8.key"), 1459, "/certificate"),
-        (import("not_yet_valid.crt", "good.pkcs8.key"), 1460, "/certificate"),
-        (import("good.crt", "another.key"), 1461, "/private_key"),
-        (with(&good, "x"), 1462, "/private_key"),
-        (with(&good, &format!("{key}{key}")), 1462, "/private_key"),
-        (with(&good, &good), 1462, "/private_key"),
-        (import("good.crt", "encrypted.key"), 1463, "/private_key"),
-        (import("good.crt", "encrypted_sec1.key"), 1463, "/private_key"),
-        (import("good.crt", "damaged.key"), 1464, "/private_key"),
-        (import("good.crt", "p521.key"), 1465, "/private_key"),
-        (import("good.crt", "rsa_1024.key"), 1465, "/private_key"),
+        (with("x", &key), 1500, "/certificate"),
+        (with(&format!("{good}{good}"), &key), 1501, "/certificate"),
+        (with(&key, &key), 1502, "/certificate"),
+        (with(&good.replace("CERTIFICATE", "X509 CRL"), &key), 1503, "/certificate"),
+        (import("der_garbage.crt", "good.pkcs8.key"), 1504, "/certificate"),
+        (import("signature_flipped.crt", "good.pkcs8.key"), 1504, "/certificate"),
+        (with(&" ".repeat(16_385), &key), 1505, "/certificate"),
+        (import("not_ca.crt", "good.pkcs8.key"), 1506, "/certificate"),
+        (import("no_basic_constraints.crt", "good.pkcs8.key"), 1506, "/certificate"),
+        (import("no_key_cert_sign.crt", "good.pkcs8.key"), 1506, "/certificate"),
+        (import("empty_subject.crt", "good.pkcs8.key"), 1506, "/certificate"),
+        (import("no_crl_sign.crt", "good.pkcs8.key"), 1507, "/certificate"),
+        (import("servers_only.crt", "good.pkcs8.key"), 1508, "/certificate"),
+        (import("expired.crt", "good.pkcs8.key"), 1509, "/certificate"),
+        (import("not_yet_valid.crt", "good.pkcs8.key"), 1510, "/certificate"),
+        (import("good.crt", "another.key"), 1511, "/private_key"),
+        (with(&good, "x"), 1512, "/private_key"),
+        (with(&good, &format!("{key}{key}")), 1512, "/private_key"),
+        (with(&good, &good), 1512, "/private_key"),
+        (import("good.crt", "encrypted.key"), 1513, "/private_key"),
+        (import("good.crt", "encrypted_sec1.key"), 1513, "/private_key"),
+        (import("good.crt", "damaged.key"), 1514, "/private_key"),
+        (import("good.crt", "p521.key"), 1515, "/private_key"),
+        (import("good.crt", "rsa_1024.key"), 1515, "/private_key"),
     ] {
         let error = app.post(PATH, body).await.error();
         assert_eq!((error.code, error.pointer.as_deref()), (code, Some(pointer)), "{}", error.message);
@@ -247,7 +247,7 @@ async fn an_account_has_so_many_authorities_and_no_more() {
     }
     for call in [app.post(ROTATE, json!({})), app.post(PATH, import("good.crt", "good.pkcs8.key"))] {
         let error = call.await.error();
-        assert_eq!((error.status, error.code), (403, 1467));
+        assert_eq!((error.status, error.code), (403, 1517));
         assert!(error.message.contains("100 managed authorities"), "{}", error.message);
     }
 }
