@@ -6,7 +6,7 @@ use certgate_model::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
-use super::counters::{self, Layout, Position};
+use super::counters::{self, Layout, Position, SEQUENCE_BITS};
 use super::error::corrupt;
 use super::{revocations, row, tenants};
 use crate::{CertificateRecorded, Settled, StatusChange, StoreError};
@@ -133,7 +133,11 @@ fn size(connection: &Connection, number: i64) -> Result<u64, StoreError> {
         )?
         .query_row((Position::first_of(number).0, Position::last_of(number).0), |row| row.get(0))
         .optional()?;
-    Ok(last.map_or(0, |last| Position(last).sequence().unsigned_abs() + 1))
+    Ok(size_after(last))
+}
+
+fn size_after(last: Option<i64>) -> u64 {
+    last.map_or(0, |last| Position(last).sequence().unsigned_abs() + 1)
 }
 
 /// Stores a new certificate at the end of its zone.
@@ -143,10 +147,9 @@ pub(super) fn record(
     certificate: &CertificateRecord,
     quota: Option<u64>,
 ) -> Result<CertificateRecorded, StoreError> {
-    let Some(number) = tenants::zone_number(connection, certificate.zone)? else {
+    let Some(End { zone: number, size, authority, in_force }) = end_of_zone(connection, certificate)? else {
         return Ok(CertificateRecorded::NoZone);
     };
-    let size = size(connection, number)?;
     if quota.is_some_and(|quota| size >= quota) {
         return Ok(CertificateRecorded::QuotaReached);
     }
@@ -154,11 +157,10 @@ pub(super) fn record(
     if position > Position::last_of(number) {
         return Err(StoreError::Unavailable("the zone has no number left for a certificate".into()));
     }
-    let (authority, in_force) = match authority_in_zone(connection, number, certificate.authority.id)? {
-        Some(found) => found,
-        None => return Err(StoreError::Conflict("the certificate's authority is not stored".into())),
+    let Some(authority) = authority else {
+        return Err(StoreError::Conflict("the certificate's authority is not stored".into()));
     };
-    if !in_force {
+    if in_force != Some(authority) {
         return Ok(CertificateRecorded::AuthorityNotInForce);
     }
     let epoch =
@@ -341,20 +343,39 @@ pub(super) fn authority_number(connection: &Connection, id: AuthorityId) -> Resu
         .optional()?)
 }
 
-/// An authority's number, and whether it is the one in force in the account of a zone.
-fn authority_in_zone(
-    connection: &Connection,
+/// Where a new certificate of a zone goes.
+struct End {
     zone: i64,
-    id: AuthorityId,
-) -> Result<Option<(i64, bool)>, StoreError> {
-    Ok(connection
+    /// How many certificates the zone has.
+    size: u64,
+    /// The number of the certificate's authority, if that is stored.
+    authority: Option<i64>,
+    /// The number of the authority that is in force in the zone's account.
+    in_force: Option<i64>,
+}
+
+/// All in one statement, which costs half of what three do: a tenth of recording. `None`: there is no such zone.
+fn end_of_zone(connection: &Connection, certificate: &CertificateRecord) -> Result<Option<End>, StoreError> {
+    let end = connection
         .prepare_cached(
-            "SELECT authorities.number, ifnull(authorities.number = accounts.managed_authority, 0) \
-             FROM authorities, zones JOIN accounts ON accounts.id = zones.account \
-             WHERE authorities.id = ?1 AND zones.number = ?2",
+            "SELECT zones.number, \
+             (SELECT position FROM certificates \
+              WHERE position >= zones.number << ?3 AND position < zones.number + 1 << ?3 \
+              ORDER BY position DESC LIMIT 1), \
+             (SELECT number FROM authorities WHERE id = ?2), accounts.managed_authority \
+             FROM zones JOIN accounts ON accounts.id = zones.account \
+             WHERE zones.id = ?1 AND zones.deleted_at IS NULL",
         )?
-        .query_row((id.as_bytes(), zone), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?)
+        .query_row((certificate.zone.as_bytes(), certificate.authority.id.as_bytes(), SEQUENCE_BITS), |row| {
+            Ok(End {
+                zone: row.get(0)?,
+                size: size_after(row.get(1)?),
+                authority: row.get(2)?,
+                in_force: row.get(3)?,
+            })
+        })
+        .optional()?;
+    Ok(end)
 }
 
 fn records(

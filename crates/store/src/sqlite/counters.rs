@@ -19,7 +19,7 @@ use super::error::corrupt;
 use crate::StoreError;
 
 /// A zone has room for 2^36 certificates (68 thousand million), the store for 2^27 zones; together 63 bits.
-const SEQUENCE_BITS: u32 = 36;
+pub(super) const SEQUENCE_BITS: u32 = 36;
 
 /// How many positions one counter of each level counts. Fixed when the database is made and read from it afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
