@@ -217,19 +217,30 @@ impl Authority {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Fault> {
-        let (sender, receiver) = oneshot::channel();
+        self.begun_on_signer(move |answer| {
+            // Whoever asked may have gone away meanwhile.
+            let _ = answer.send(work());
+        })
+        .await
+    }
+
+    /// Like [`Authority::on_signer`], for work that goes on elsewhere: it takes along where the answer is to be sent.
+    pub(crate) async fn begun_on_signer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(oneshot::Sender<T>) + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (answer, answered) = oneshot::channel();
         self.signers.spawn(move || {
             // Whoever asked went away, and with it the place on a connection that bounds how many wait.
-            if sender.is_closed() {
+            if answer.is_closed() {
                 return;
             }
-            // A panic in here would end the process: it becomes the caller's fault instead.
-            let result = catch_unwind(AssertUnwindSafe(work));
-            // It may have gone away meanwhile.
-            let _ = sender.send(result);
+            // A panic in here would end the process: it leaves the caller without an answer instead.
+            let _ = catch_unwind(AssertUnwindSafe(|| work(answer)));
         });
-        let result = receiver.await.map_err(internal)?;
-        result.map_err(|_| Fault::Internal("the work on a certificate panicked".to_owned()))
+        answered.await.map_err(|_| {
+            Fault::Internal("the work on a certificate panicked, or the store ended first".to_owned())
+        })
     }
 }
 

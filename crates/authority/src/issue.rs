@@ -1,8 +1,11 @@
 //! Issuing a client certificate.
 
+use std::sync::Arc;
+
 use certgate_model::{CertificateId, CertificateRecord, SECONDS_PER_DAY, Status};
 use certgate_pki::{Profile, Validity, prepare, read_csr, sign};
 use certgate_store::CertificateRecorded;
+use tokio::sync::oneshot;
 
 use crate::access::{WriteCertificates, ZoneScope};
 use crate::authorities::internal;
@@ -30,7 +33,7 @@ impl Authority {
         &self,
         scope: &ZoneScope<WriteCertificates>,
         request: IssueRequest,
-    ) -> Result<CertificateRecord, IssueError> {
+    ) -> Result<Arc<CertificateRecord>, IssueError> {
         let zone = scope.zone();
         let IssueRequest { mut csr, validity_days } = request;
 
@@ -79,7 +82,7 @@ impl Authority {
             // 3. Sign.
             // 4. Re-read the output: it is what was prepared and verifies under the authority's key (in `sign`).
             let serial = self.serials.serial(id, &*self.random);
-            let signed = self.on_signer(move || {
+            let sign = move || {
                 let checked = read_csr(&csr)?;
                 let authority = loaded.authority.clone();
                 let profile =
@@ -106,11 +109,22 @@ impl Authority {
                     revoked_on: None,
                     revocation_reason: None,
                 })
-            });
-            let certificate = signed.await??;
+            };
 
-            // 5. Record. A crash before this leaves nothing: the signature has not left the process.
-            match self.store.record_certificate(certificate.clone(), quota).await? {
+            // 5. Record, handed over where it was signed: an I/O thread is woken once, by the answer. A crash before it is
+            // durable leaves nothing: the signature has not left the process.
+            let store = self.store.clone();
+            let work = move |answer: oneshot::Sender<_>| {
+                let certificate = match sign() {
+                    Ok(certificate) => Arc::new(certificate),
+                    Err(error) => return drop(answer.send(Err(error))),
+                };
+                let recorded = certificate.clone();
+                let report = move |outcome| drop(answer.send(Ok((recorded, outcome))));
+                store.hand_over_certificate(certificate, quota, Box::new(report));
+            };
+            let (certificate, outcome) = self.begun_on_signer(work).await??;
+            match outcome? {
                 CertificateRecorded::Recorded => {}
                 CertificateRecorded::NoZone => {
                     self.zones.clear();
@@ -123,7 +137,7 @@ impl Authority {
                 }
                 // Again from 2, with the one that is in force now: this signature is thrown away.
                 CertificateRecorded::AuthorityNotInForce => {
-                    csr = certificate.csr;
+                    csr = certificate.csr.clone();
                     loaded =
                         self.issuer_after(zone.account, authority_id).await?.ok_or(IssueError::NoZone)?;
                     continue;

@@ -12,5 +12,6 @@ pub use sqlite::{OpenError, SqliteOptions, SqliteStatistics, SqliteStore};
 pub use verbs::{
     AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, CrlContent, CrlNumber,
     FirstRecords, HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
-    MtlsCertificateRecorded, ReadStore, Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
+    MtlsCertificateRecorded, ReadStore, RecordedAnswer, Settled, StatusChange, Store, StoreError,
+    ZoneDeleted, ZoneRecorded,
 };

@@ -1,5 +1,7 @@
 //! The verbs. A missing row is an `Option`, a refused change is an outcome, an `Err` is trouble.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
@@ -7,6 +9,7 @@ use certgate_model::{
     MtlsCertificateRecord, Page, Revocation, SerialNumber, Slice, Status, Timestamp, TokenHash, TokenId,
     TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
+use tokio::sync::oneshot;
 
 /// Trouble with the store, named by what the caller can do about it. The text is for the operator, not for the client.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,9 @@ pub enum AuthorityReplaced {
     /// Another authority is in force than the one it was to replace.
     NotExpected,
 }
+
+/// Takes the news of what became of a new certificate.
+pub type RecordedAnswer = Box<dyn FnOnce(Result<CertificateRecorded, StoreError>) + Send>;
 
 /// What became of a change of status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -381,7 +387,26 @@ pub trait Store: ReadStore {
         &self,
         certificate: CertificateRecord,
         quota: Option<u64>,
-    ) -> Result<CertificateRecorded, StoreError>;
+    ) -> Result<CertificateRecorded, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        self.hand_over_certificate(
+            Arc::new(certificate),
+            quota,
+            Box::new(|recorded| {
+                // Whoever asked may have gone away.
+                let _ = sender.send(recorded);
+            }),
+        );
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("it has ended".into())))
+    }
+    /// Like [`Store::record_certificate`], for a thread that has no time to wait: returns at once, and `answer` is called
+    /// when the certificate is durable, or will not be. It must not block. If the store ends first, it is dropped uncalled.
+    fn hand_over_certificate(
+        &self,
+        certificate: Arc<CertificateRecord>,
+        quota: Option<u64>,
+        answer: RecordedAnswer,
+    );
     /// Applies an event to a certificate's status; `None` if the zone has no such certificate. A revocation is dated
     /// `at`; a reactivation clears the date.
     async fn change_status(

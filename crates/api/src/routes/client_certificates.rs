@@ -67,7 +67,7 @@ pub(crate) async fn create(
         IssueRequest { csr: body.string("csr")?.to_owned(), validity_days: body.integer("validity_days")? };
     // Boxed: the future is large, and every layer around a handler moves it.
     let certificate = Box::pin(api.authority.issue(&scope, request)).await?;
-    envelope::one(ClientCertificate::from(&certificate))
+    envelope::one(ClientCertificate::from(&*certificate))
 }
 
 /// Get a client certificate

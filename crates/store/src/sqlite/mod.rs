@@ -30,6 +30,7 @@ mod writer;
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use certgate_model::{
@@ -45,8 +46,8 @@ pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
-    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, CrlContent, CrlNumber,
-    FirstRecords, HostnamesReplaced, Issued, MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore,
+    AccountDeleted, AccountRecorded, AuthorityReplaced, CrlContent, CrlNumber, FirstRecords,
+    HostnamesReplaced, Issued, MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, RecordedAnswer,
     Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
@@ -389,13 +390,14 @@ impl Store for SqliteStore {
         self.writer.write(move |c| authorities::replace_managed(c, expected, &authority)).await
     }
 
-    async fn record_certificate(
+    fn hand_over_certificate(
         &self,
-        certificate: CertificateRecord,
+        certificate: Arc<CertificateRecord>,
         quota: Option<u64>,
-    ) -> Result<CertificateRecorded, StoreError> {
+        answer: RecordedAnswer,
+    ) {
         let layout = self.layout;
-        self.writer.write(move |c| certificates::record(c, layout, &certificate, quota)).await
+        self.writer.hand_over(move |c| certificates::record(c, layout, &certificate, quota), answer);
     }
 
     async fn change_status(

@@ -36,17 +36,19 @@ impl<T> Queue<T> {
         Self { waiting: Mutex::new(waiting), enough: Condvar::new(), length_max }
     }
 
-    /// Adds an item, unless the queue is full or closed.
-    pub(super) fn push(&self, item: T) -> Result<(), StoreError> {
-        let refused = |why: &str| Err(StoreError::Unavailable(why.into()));
+    /// Adds an item; gives it back if the queue is full or closed.
+    pub(super) fn push(&self, item: T) -> Result<(), (T, StoreError)> {
         let mut waiting = self.waiting();
-        match waiting.state {
-            State::Open => {}
-            State::Closed => return refused("it is closed"),
-            State::Abandoned => return refused("the writing thread has ended"),
-        }
-        if waiting.items.len() >= self.length_max {
-            return refused("the write queue is full; send fewer writes at a time");
+        let refused = match waiting.state {
+            State::Closed => Some("it is closed"),
+            State::Abandoned => Some("the writing thread has ended"),
+            State::Open if waiting.items.len() >= self.length_max => {
+                Some("the write queue is full; send fewer writes at a time")
+            }
+            State::Open => None,
+        };
+        if let Some(why) = refused {
+            return Err((item, StoreError::Unavailable(why.into())));
         }
         waiting.items.push_back(item);
         // The taker waits for a length that was not reached yet, so it is reached exactly once.
@@ -135,7 +137,7 @@ mod tests {
         for item in 1..=3 {
             queue.push(item).unwrap();
         }
-        assert!(queue.push(4).unwrap_err().to_string().contains("queue is full"));
+        assert!(queue.push(4).unwrap_err().1.to_string().contains("queue is full"));
         assert_eq!(taken(&queue, 2, 0, Duration::ZERO), [1, 2]);
         queue.push(5).unwrap();
         assert_eq!(taken(&queue, 9, 2, Duration::from_secs(60)), [3, 5]);
@@ -160,7 +162,7 @@ mod tests {
         let queue = Arc::new(Queue::new(8));
         queue.push(1).unwrap();
         queue.close();
-        assert!(queue.push(2).unwrap_err().to_string().contains("closed"));
+        assert!(queue.push(2).unwrap_err().1.to_string().contains("closed"));
         let mut batch = Vec::new();
         queue.take(&mut batch, 8, 2, None);
         queue.take(&mut batch, 8, 2, None);
@@ -171,6 +173,6 @@ mod tests {
         queue.push(item.clone()).unwrap();
         drop(Worked(queue.clone()));
         assert_eq!(Arc::strong_count(&item), 1, "what waited was dropped");
-        assert!(queue.push(item).unwrap_err().to_string().contains("has ended"));
+        assert!(queue.push(item).unwrap_err().1.to_string().contains("has ended"));
     }
 }

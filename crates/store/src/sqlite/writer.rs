@@ -85,9 +85,25 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        self.queue.push(Box::new(Pending { apply, result: None, reply }))?;
+        let (sender, answer) = oneshot::channel();
+        self.hand_over(apply, |outcome| {
+            // Whoever asked may have gone away; the write is done all the same.
+            let _ = sender.send(outcome);
+        });
         answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writing thread has ended".into())))
+    }
+
+    /// Has an operation run in the next transaction; `answer` gets its result once that is durable.
+    pub(super) fn hand_over<T, F, A>(&self, apply: F, answer: A)
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+        A: FnOnce(Result<T, StoreError>) + Send + 'static,
+    {
+        if let Err((operation, refused)) = self.queue.push(Box::new(Pending { apply, result: None, answer }))
+        {
+            operation.answer(Some(refused));
+        }
     }
 
     /// Accepts nothing more, lets what was accepted finish, and waits until the connection is closed.
@@ -116,16 +132,17 @@ trait Operation: Send {
     fn answer(self: Box<Self>, failure: Option<StoreError>);
 }
 
-struct Pending<T, F> {
+struct Pending<T, F, A> {
     apply: F,
     result: Option<T>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
+    answer: A,
 }
 
-impl<T, F> Operation for Pending<T, F>
+impl<T, F, A> Operation for Pending<T, F, A>
 where
     T: Send,
     F: Fn(&Connection) -> Result<T, StoreError> + Send,
+    A: FnOnce(Result<T, StoreError>) + Send,
 {
     fn apply(&mut self, connection: &Connection) -> Result<(), StoreError> {
         self.result = Some((self.apply)(connection)?);
@@ -138,8 +155,7 @@ where
             (None, Some(result)) => Ok(result),
             (None, None) => Err(StoreError::Unavailable("the operation was not run".into())),
         };
-        // Whoever asked may have gone away; the write is done all the same.
-        let _ = self.reply.send(outcome);
+        (self.answer)(outcome);
     }
 }
 
