@@ -60,3 +60,69 @@ impl Metrics {
         self.seconds.record(took.as_secs_f64());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use metrics::{Gauge, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_local_recorder};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counters(Mutex<HashMap<Key, Arc<AtomicU64>>>);
+
+    impl Recorder for Counters {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(self.0.lock().unwrap().entry(key.clone()).or_default().clone())
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn every_method_route_and_status_is_counted_for_itself() {
+        let recorder = Counters::default();
+        with_local_recorder(&recorder, || {
+            let metrics = RequestMetrics::default();
+            for (method, route, status) in [
+                ("GET", "/a", StatusCode::OK),
+                ("GET", "/a", StatusCode::OK),
+                ("GET", "/a", StatusCode::NOT_FOUND),
+                ("POST", "/a", StatusCode::OK),
+                ("GET", "/b", StatusCode::OK),
+            ] {
+                metrics.count(method, route, status, Duration::from_millis(1));
+            }
+        });
+        let counters = recorder.0.into_inner().unwrap();
+        let mut counted: Vec<_> = counters
+            .iter()
+            .map(|(key, count)| {
+                let labels: Vec<_> = key.labels().map(|label| label.value()).collect();
+                format!("{} {}: {}", key.name(), labels.join(" "), count.load(Ordering::Relaxed))
+            })
+            .collect();
+        counted.sort();
+        assert_eq!(
+            counted,
+            [
+                "certgate_http_requests_total GET /a 200: 2",
+                "certgate_http_requests_total GET /a 404: 1",
+                "certgate_http_requests_total GET /b 200: 1",
+                "certgate_http_requests_total POST /a 200: 1",
+            ]
+        );
+    }
+}

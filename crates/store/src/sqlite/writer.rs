@@ -124,6 +124,13 @@ impl Writer {
     }
 }
 
+/// Without it the thread would wait for more for ever.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
 /// A write that waits for its transaction.
 trait Operation: Send {
     /// Runs it and keeps the result.
