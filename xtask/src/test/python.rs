@@ -34,7 +34,11 @@ const SUITES: [Suite; 3] = [
         packages: "sdk5",
         tests: &[".", "--ignore=test_openapi.py"],
     },
-    Suite { name: "tests with Python SDK 4", packages: "sdk4", tests: &["test_sdk.py"] },
+    Suite {
+        name: "tests with Python SDK 4",
+        packages: "sdk4",
+        tests: &["test_sdk.py", "test_sdk_authorities.py"],
+    },
     Suite { name: "tests from the OpenAPI document", packages: "schemathesis", tests: &["test_openapi.py"] },
 ];
 
