@@ -326,11 +326,11 @@ async fn certificates_of_a_deleted_zone_cannot_reach_another() {
 
 /// Three certificates that account 0 brought: the authorities 1 and 2, and 3, which is none.
 const BROUGHT: &str = "
-    INSERT INTO mtls_certificates SELECT x'01010101010101010101010101010101', id, '', 1, '', '', '', 'PEM 1', x'01', NULL, 0, 0
+    INSERT INTO mtls_certificates SELECT x'01010101010101010101010101010101', id, '', 1, '', '', '', 'PEM 1', x'0101010101010101010101010101010101010101010101010101010101010101', NULL, 0, 0
     FROM accounts WHERE name = 'Account 0';
-    INSERT INTO mtls_certificates SELECT x'02020202020202020202020202020202', id, '', 1, '', '', '', 'PEM 2', x'02', NULL, 0, 0
+    INSERT INTO mtls_certificates SELECT x'02020202020202020202020202020202', id, '', 1, '', '', '', 'PEM 2', x'0202020202020202020202020202020202020202020202020202020202020202', NULL, 0, 0
     FROM accounts WHERE name = 'Account 0';
-    INSERT INTO mtls_certificates SELECT x'03030303030303030303030303030303', id, '', 0, '', '', '', 'PEM 3', x'03', NULL, 0, 0
+    INSERT INTO mtls_certificates SELECT x'03030303030303030303030303030303', id, '', 0, '', '', '', 'PEM 3', x'0303030303030303030303030303030303030303030303030303030303030303', NULL, 0, 0
     FROM accounts WHERE name = 'Account 0';";
 
 fn brought(n: u8) -> Option<MtlsCertificateId> {

@@ -22,7 +22,7 @@ pub(super) async fn hostnames(store: &dyn Store, authority: &AuthorityRecord) {
 
     let certificate = |n| fixtures::certificate(n, first.id, authority, Status::Active).id;
     let at = fixtures::instant(2_500);
-    for n in [200, 201] {
+    for n in [300, 301] {
         store.change_status(first.id, certificate(n), Event::HOLD, at).await.expect("revoke");
     }
     store.settle_pending(u64::MAX, u32::MAX).await.expect("settle");
@@ -94,12 +94,12 @@ async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
         assert_eq!(recorded, CertificateRecorded::Recorded);
     };
     let at = fixtures::instant(2_400);
-    let id = fixtures::certificate(200, zone, authority, Status::Active).id;
+    let id = fixtures::certificate(300, zone, authority, Status::Active).id;
     let change = async |event| store.change_status(zone, id, event, at).await.expect("change").is_some();
     let mut last = last_epoch(store, "b.example").await;
     assert!(last > 0, "certificates of the authority were revoked");
 
-    record(fixtures::certificate(200, zone, authority, Status::Active)).await;
+    record(fixtures::certificate(300, zone, authority, Status::Active)).await;
     assert_eq!(last_epoch(store, "b.example").await, last);
     for (event, raises) in [
         (Event::Reactivate, false),
@@ -119,7 +119,7 @@ async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
     }
     store.settle_pending(u64::MAX, u32::MAX).await.expect("settle");
     assert_eq!(last_epoch(store, "b.example").await, last);
-    record(fixtures::certificate(201, zone, authority, Status::PendingReactivation)).await;
+    record(fixtures::certificate(301, zone, authority, Status::PendingReactivation)).await;
     assert!(last_epoch(store, "b.example").await > last);
 
     assert_eq!(last_epoch(store, "early.example").await, 0, "another authority's epoch is its own");
