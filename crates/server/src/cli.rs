@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use certgate_model::{Status, Timestamp};
+use certgate_model::{RevocationReason, Status, Timestamp};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::{InitFlags, ServeFlags};
@@ -220,6 +220,9 @@ pub enum CertCommand {
         /// Their ids
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
+        /// Why, as in RFC 5280: after any reason but certificateHold they cannot be restored [default: certificateHold]
+        #[arg(long, value_name = "REASON", value_parser = parse_reason)]
+        reason: Option<RevocationReason>,
     },
     /// Restore revoked certificates
     Restore {
@@ -517,6 +520,13 @@ pub struct CaImportArgs {
 fn parse_status(text: &str) -> Result<Status, String> {
     Status::from_name(text).ok_or_else(|| {
         let names: Vec<_> = Status::ALL.into_iter().map(Status::name).collect();
+        format!("must be one of {}", names.join(", "))
+    })
+}
+
+fn parse_reason(text: &str) -> Result<RevocationReason, String> {
+    RevocationReason::from_name(text).ok_or_else(|| {
+        let names: Vec<_> = RevocationReason::ALL.into_iter().map(RevocationReason::name).collect();
         format!("must be one of {}", names.join(", "))
     })
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use aws_lc_rs::rand;
 use certgate_model::{
-    CertificateId, CertificateQuery, CertificateRecord, Random, SerialNumber, Slice, Status, Timestamp,
-    ZoneId,
+    CertificateId, CertificateQuery, CertificateRecord, Random, RevocationReason, SerialNumber, Slice,
+    Status, Timestamp, ZoneId,
 };
 use certgate_store::{ReadStore, SqliteOptions, SqliteStore, Store};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -24,8 +24,13 @@ const TASKS: u64 = 256;
 /// How many of the ids are written down, for the measurements that need some.
 const IDS: u64 = 1_000;
 
-/// An installation whose zone has this many certificates, one in ten of them revoked.
-pub async fn filled(binary: &Path, directory: &Path, certificates: u64) -> anyhow::Result<Installation> {
+/// An installation whose zone has this many certificates, one in `revoked_one_in` of them revoked.
+pub async fn filled(
+    binary: &Path,
+    directory: &Path,
+    certificates: u64,
+    revoked_one_in: u64,
+) -> anyhow::Result<Installation> {
     let installation = Installation::open_or_make(binary, directory)?;
     let model = issued_by_server(binary, &installation).await?;
     let store = Arc::new(SqliteStore::open(&installation.database(), SqliteOptions::default())?);
@@ -33,7 +38,7 @@ pub async fn filled(binary: &Path, directory: &Path, certificates: u64) -> anyho
     let have = store.totals(zone).await?.all();
     if have < certificates {
         eprintln!("filling the zone with {certificates} certificates …");
-        fill(&store, &installation, zone, &model, have..certificates).await?;
+        fill(&store, &installation, zone, &model, have..certificates, revoked_one_in).await?;
     }
     store.close().await;
     Ok(installation)
@@ -58,6 +63,7 @@ async fn fill(
     zone: ZoneId,
     model: &str,
     numbers: std::ops::Range<u64>,
+    revoked_one_in: u64,
 ) -> anyhow::Result<()> {
     let model =
         store.certificate(zone, model.parse()?).await?.context("the issued certificate is not there")?;
@@ -68,7 +74,9 @@ async fn fill(
         let (model, progress, numbers) = (&model, &progress, numbers.clone());
         async move {
             for number in numbers.skip(task as usize).step_by(TASKS as usize) {
-                store.record_certificate(copy(model, number), None).await?;
+                store
+                    .record_certificate(copy(model, number, number.is_multiple_of(revoked_one_in)), None)
+                    .await?;
                 progress.inc(1);
             }
             Ok::<_, anyhow::Error>(())
@@ -90,12 +98,11 @@ async fn fill(
     Ok(())
 }
 
-fn copy(model: &CertificateRecord, number: u64) -> CertificateRecord {
+fn copy(model: &CertificateRecord, number: u64, revoked: bool) -> CertificateRecord {
     let mut octets = [0; 20];
     Generator.fill(&mut octets);
     let mut fingerprint_sha256 = [0; 32];
     Generator.fill(&mut fingerprint_sha256);
-    let revoked = number.is_multiple_of(10);
     let issued =
         Timestamp::from_unix_microseconds(model.issued_on.unix_microseconds() + number as i64 * 1000);
     CertificateRecord {
@@ -104,6 +111,7 @@ fn copy(model: &CertificateRecord, number: u64) -> CertificateRecord {
         fingerprint_sha256,
         status: if revoked { Status::Revoked } else { Status::Active },
         revoked_on: revoked.then_some(issued),
+        revocation_reason: revoked.then_some(RevocationReason::CertificateHold),
         ..model.clone()
     }
 }

@@ -29,6 +29,21 @@ impl Request {
         Self::new("POST", installation, path, body)
     }
 
+    /// To the public responder.
+    pub fn public(path: &str) -> Self {
+        Self(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes())
+    }
+
+    /// To the OCSP responder.
+    pub fn ocsp(der: &[u8]) -> Self {
+        let head = format!(
+            "POST /ocsp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/ocsp-request\r\n\
+             content-length: {}\r\n\r\n",
+            der.len()
+        );
+        Self([head.as_bytes(), der].concat())
+    }
+
     fn new(method: &str, installation: &Installation, path: &str, body: &str) -> Self {
         let Installation { zone_id, token, .. } = installation;
         let length = body.len();

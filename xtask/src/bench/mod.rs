@@ -5,10 +5,12 @@
 mod crypto;
 mod fill;
 mod http;
+mod revocation;
 mod server;
 mod statistics;
 
 use std::borrow::Borrow;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -54,6 +56,9 @@ pub struct Arguments {
     /// Measure this part only
     #[arg(long, value_enum)]
     only: Option<Part>,
+    /// One certificate in so many is revoked
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    revoked_one_in: u64,
     /// Set by the task itself once it runs as a release build
     #[arg(long, hide = true)]
     inner: bool,
@@ -66,6 +71,9 @@ enum Part {
     Get,
     Issue,
     Revoke,
+    Settle,
+    Ocsp,
+    LongList,
 }
 
 /// Builds everything for release and measures.
@@ -98,12 +106,17 @@ fn run_as_release() -> anyhow::Result<()> {
 async fn measure(arguments: &Arguments, binary: &Path, directory: &Path) -> anyhow::Result<()> {
     let n = arguments.certificates;
     let empty = Installation::open_or_make(binary, &directory.join("empty"))?;
-    let full = fill::filled(binary, &directory.join(n.to_string()), n).await?;
+    let place = match arguments.revoked_one_in {
+        10 => n.to_string(),
+        other => format!("{n}-one-in-{other}-revoked"),
+    };
+    let full = fill::filled(binary, &directory.join(place), n, arguments.revoked_one_in).await?;
     let start_empty = start_time(binary, &empty)?;
     let start_full = start_time(binary, &full)?;
 
     let mut table = Table::default();
-    table.row("certificates in the zone", &thousands(n as f64), "");
+    let revoked = format!("{} revoked", thousands((n / arguments.revoked_one_in) as f64));
+    table.row("certificates in the zone", &thousands(n as f64), &revoked);
     table.row("start, empty store", &milliseconds(start_empty), "");
     let ratio = format!("{:.2} × empty", start_full / start_empty);
     table.row("start, full store", &milliseconds(start_full), &ratio);
@@ -128,6 +141,15 @@ async fn measure(arguments: &Arguments, binary: &Path, directory: &Path) -> anyh
     }
     if wanted(Part::Revoke) {
         bench.revoke().await?;
+    }
+    if wanted(Part::Settle) {
+        bench.settle().await?;
+    }
+    if wanted(Part::Ocsp) {
+        bench.ocsp().await?;
+    }
+    if wanted(Part::LongList) {
+        bench.long_list()?;
     }
     let memory = format!("{:.0} MB", bench.server.peak_memory_mb()?);
     bench.table.row("peak memory of the server after all this", &memory, "");
@@ -166,8 +188,17 @@ impl Bench {
         load: Load,
         request: impl Fn(u64) -> R,
     ) -> anyhow::Result<Measured> {
+        self.run_at(self.server.address(), load, request).await
+    }
+
+    async fn run_at<R: Borrow<Request>>(
+        &self,
+        address: SocketAddr,
+        load: Load,
+        request: impl Fn(u64) -> R,
+    ) -> anyhow::Result<Measured> {
         let before = self.server.processor_seconds()?;
-        let measured = load.run(self.server.address(), request).await?;
+        let measured = load.run(address, request).await?;
         let processor_seconds = self.server.processor_seconds()? - before;
         Ok(Measured { processor_seconds, ..measured })
     }

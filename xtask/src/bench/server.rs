@@ -72,6 +72,7 @@ impl Installation {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    public_address: SocketAddr,
 }
 
 impl Server {
@@ -87,13 +88,17 @@ impl Server {
         let out = child.stdout.take().context("no standard output")?;
         let mut lines = BufReader::new(out).lines();
         let first = lines.next().context("the server ended")??;
-        lines.next().context("the server ended")??;
-        let address = first.rsplit('/').next().context("no address")?.parse()?;
-        Ok(Self { child, address })
+        let second = lines.next().context("the server ended")??;
+        let address = |line: &str| anyhow::Ok(line.rsplit('/').next().context("no address")?.parse()?);
+        Ok(Self { child, address: address(&first)?, public_address: address(&second)? })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub fn public_address(&self) -> SocketAddr {
+        self.public_address
     }
 
     pub fn peak_memory_mb(&self) -> anyhow::Result<f64> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use certgate_model::{CertificateId, Status, ZoneId};
+use certgate_model::{CertificateId, RevocationReason, Status, ZoneId};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -60,8 +60,8 @@ pub struct Authority {
 /// What to do to a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// DELETE.
-    Revoke,
+    /// DELETE, perhaps with a reason.
+    Revoke(Option<RevocationReason>),
     /// PATCH.
     Restore,
 }
@@ -237,7 +237,7 @@ pub fn change(
     // A typing error in the last id must not be found after the first ones were revoked.
     let paths = ids.iter().map(|id| path_of(zone, id)).collect::<Result<Vec<_>, _>>()?;
     let (doing, verb) = match change {
-        Change::Revoke => ("revoking", "revoke"),
+        Change::Revoke(_) => ("revoking", "revoke"),
         Change::Restore => ("restoring", "restore"),
     };
     let bar = screen.progress(paths.len() as u64, doing);
@@ -245,7 +245,10 @@ pub fn change(
     let mut failed = 0;
     for (path, id) in paths.iter().zip(ids) {
         let answer = match change {
-            Change::Revoke => session.api.delete(path),
+            Change::Revoke(None) => session.api.delete(path),
+            Change::Revoke(Some(reason)) => {
+                session.api.delete_with(path, &json!({ "reason": reason.name() }))
+            }
             Change::Restore => session.api.patch(path, &json!({ "reactivate": true })),
         };
         bar.inc(1);

@@ -21,7 +21,9 @@ pub fn cert(
         CertCommand::List(arguments) => cert::list(&session, &zone, &arguments, &mut screen),
         CertCommand::Show { id } => cert::show(&session, &zone, &id, &mut screen),
         CertCommand::Issue(arguments) => issue::run(&session, &zone, &arguments, environment, &mut screen),
-        CertCommand::Revoke { ids } => cert::change(&session, &zone, &ids, cert::Change::Revoke, &mut screen),
+        CertCommand::Revoke { ids, reason } => {
+            cert::change(&session, &zone, &ids, cert::Change::Revoke(reason), &mut screen)
+        }
         CertCommand::Restore { ids } => {
             cert::change(&session, &zone, &ids, cert::Change::Restore, &mut screen)
         }

@@ -227,6 +227,11 @@ impl Api {
         self.request(Method::DELETE, path, None)
     }
 
+    /// DELETE with a body.
+    pub fn delete_with(&self, path: &str, body: &serde_json::Value) -> Result<Answer, Refusal> {
+        self.request(Method::DELETE, path, Some(body))
+    }
+
     /// PATCH.
     pub fn patch(&self, path: &str, body: &serde_json::Value) -> Result<Answer, Refusal> {
         self.request(Method::PATCH, path, Some(body))

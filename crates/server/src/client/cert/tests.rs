@@ -130,7 +130,7 @@ fn revoking_several_tries_all_and_says_which_failed() {
     let captured = Captured::new(Format::Table);
     let ids: Vec<_> = [1, 2, 3].map(|number| format!("{number:032x}")).into();
     let failure =
-        change(&server.session(), &zone(), &ids, Change::Revoke, &mut captured.screen()).unwrap_err();
+        change(&server.session(), &zone(), &ids, Change::Revoke(None), &mut captured.screen()).unwrap_err();
     assert_eq!(failure.to_string(), "1 of 3 could not be revoked");
     assert_eq!(
         captured.err(),
@@ -141,6 +141,16 @@ fn revoking_several_tries_all_and_says_which_failed() {
     );
     assert_eq!(captured.out().lines().count(), 3);
     assert!(server.seen().iter().all(|seen| seen.method == "DELETE" && seen.body.is_empty()));
+}
+
+#[test]
+fn a_reason_goes_along() {
+    let server = revoking();
+    let captured = Captured::new(Format::Json);
+    let revoke = Change::Revoke(Some(RevocationReason::KeyCompromise));
+    change(&server.session(), &zone(), &[format!("{:032x}", 1)], revoke, &mut captured.screen()).unwrap();
+    let seen = server.seen();
+    assert_eq!((seen[0].method.as_str(), seen[0].json()), ("DELETE", json!({"reason": "keyCompromise"})));
 }
 
 #[test]
@@ -159,7 +169,7 @@ fn a_typing_error_revokes_nothing() {
     let server = revoking();
     let ids = [format!("{:032x}", 1), "../../user".to_owned()];
     let captured = Captured::new(Format::Table);
-    assert!(change(&server.session(), &zone(), &ids, Change::Revoke, &mut captured.screen()).is_err());
+    assert!(change(&server.session(), &zone(), &ids, Change::Revoke(None), &mut captured.screen()).is_err());
     assert_eq!(server.seen().len(), 0);
 }
 
