@@ -18,6 +18,8 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// A body that is a JSON object, or none.
 pub(crate) struct JsonBody {
     members: Map<String, Value>,
+    /// Whether there was any.
+    given: bool,
 }
 
 impl FromRequest<Api> for JsonBody {
@@ -38,10 +40,10 @@ impl FromRequest<Api> for JsonBody {
             }
         };
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self { members: Map::new() });
+            return Ok(Self { members: Map::new(), given: false });
         }
         match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(members)) => Ok(Self { members }),
+            Ok(Value::Object(members)) => Ok(Self { members, given: true }),
             Ok(other) => {
                 let message = format!("The body is {}: send a JSON object", kind(&other));
                 Err(ApiError::member("", message))
@@ -60,6 +62,14 @@ fn too_large() -> ApiError {
 }
 
 impl JsonBody {
+    /// The body, where none at all must not be taken for an empty object.
+    pub(crate) fn given(self) -> Result<Self, ApiError> {
+        match self.given {
+            true => Ok(self),
+            false => Err(ApiError::member("", "The body is missing: send a JSON object".to_owned())),
+        }
+    }
+
     /// The members as an object at the root of the body.
     pub(crate) fn object(&self) -> Object<'_> {
         Object { members: &self.members, pointer: String::new() }

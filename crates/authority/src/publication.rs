@@ -3,6 +3,7 @@
 use certgate_model::{AuthorityId, CrlPart, CrlRecord, Timestamp};
 use certgate_pki::{CrlEntry, CrlHead, CrlScope, sign_crl};
 use certgate_store::CrlContent;
+use futures_util::future::join_all;
 
 use crate::authorities::{LoadedIssuer, internal};
 use crate::{Authority, Fault};
@@ -21,14 +22,21 @@ const CRL_BACKDATE_SECONDS: i64 = 600;
 /// it would be made anew with every change.
 pub const FULL_CRL_ENTRIES_MAX: u32 = 65_536;
 
+/// How many lists are made at a time: they share transactions, and all of them are in memory until they are stored.
+const PUBLISHED_TOGETHER: usize = 32;
+
 impl Authority {
     /// Publishes every list that is due. All are tried; the first trouble is returned.
     pub(crate) async fn publish_due(&self) -> Result<(), Fault> {
         let mut trouble = None;
-        for (authority, part) in self.store.crls_due(self.clock.now()).await? {
-            if let Err(fault) = self.publish(authority, part).await {
-                tracing::error!(%authority, ?part, error = %fault, "a revocation list was not published");
-                trouble.get_or_insert(fault);
+        for some in self.store.crls_due(self.clock.now()).await?.chunks(PUBLISHED_TOGETHER) {
+            let published =
+                join_all(some.iter().map(|(authority, part)| self.publish(*authority, *part))).await;
+            for ((authority, part), published) in some.iter().zip(published) {
+                if let Err(fault) = published {
+                    tracing::error!(%authority, ?part, error = %fault, "a revocation list was not published");
+                    trouble.get_or_insert(fault);
+                }
             }
         }
         trouble.map_or(Ok(()), Err)

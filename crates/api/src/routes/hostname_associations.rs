@@ -65,6 +65,8 @@ pub(crate) async fn replace(
     ScopeOf(scope): ScopeOf<ZoneScope<WriteCertificates>>,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
+    // Otherwise a client that loses its body would empty the list.
+    let body = body.given()?;
     let body = body.object();
     let authority = authority(body.optional_string(AUTHORITY)?)
         .map_err(|message| ApiError::member(body.pointer(AUTHORITY), message))?;

@@ -218,3 +218,13 @@ async fn an_enforcement_point_reads_which_authorities_apply_and_when_one_revoked
         assert_eq!(read(unlisted).await, None, "{unlisted}");
     }
 }
+
+#[tokio::test]
+async fn a_body_that_was_lost_does_not_empty_the_list() {
+    let app = TestApp::new().await;
+    app.put(PATH, json!({ "hostnames": ["a.example.com"] })).await.result();
+    let error = app.call(Method::PUT, PATH).await.error();
+    assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 9207, Some("")));
+    assert_eq!(app.get(PATH).await.result(), json!({ "hostnames": ["a.example.com"] }));
+    assert_eq!(app.put(PATH, json!({})).await.result(), json!({ "hostnames": [] }));
+}
