@@ -185,7 +185,7 @@ fn sql_ends_at_the_store() {
 }
 
 #[test]
-fn the_api_uses_pki_for_pem_and_error_names_only() {
+fn the_api_uses_of_pki_what_is_listed() {
     let mut found = Vec::new();
     for (place, code) in lines("api") {
         for (at, name) in code.match_indices("certgate_pki::") {
@@ -203,7 +203,7 @@ fn the_api_uses_pki_for_pem_and_error_names_only() {
     }
     assert!(
         found.is_empty(),
-        "api uses pki only to write PEM and to give errors their codes:\n{}",
+        "api uses something of pki that is not listed in API_USES_OF_PKI:\n{}",
         found.join("\n")
     );
 }

@@ -1,8 +1,8 @@
 //! The numbers in `errors[].code`: the one table, from which docs/errors.md is written.
 //!
-//! Those below 1420 and from 6003 on are Cloudflare's where its documentation or recorded answers name one; 1420 to 1449
-//! say what is wrong with a request for a certificate, 1450 to 1469 with one that an account brings, 1480 to
-//! 1486 with a list of hostnames, 1500 to 1511 with an authority to import.
+//! Those below 1420, 1471, 1472, 1489 and those from 6003 on are Cloudflare's where its documentation or recorded answers
+//! name one. 1420 to 1449 say what is wrong with a request for a certificate, 1450 to 1469 with a certificate that an account
+//! brings, 1480 to 1486 with a list of hostnames, 1500 to 1512 with an authority to import.
 
 /// A code as the error reference shows it.
 pub(crate) struct Entry {
@@ -52,14 +52,14 @@ codes! {
         "the zone that is to be deleted has certificates that are not revoked"
         => "revoke them first";
     ACCOUNT_IN_USE = 1064 [400]
-        "the account that is to be deleted has zones"
+        "the account that is to be deleted has zones or mTLS certificates"
         => "delete them first";
     NAME_INVALID = 1065 [400]
         "the name of the zone or account is not a good one"
         => "the message says which names are";
     ALREADY_REVOKED = 1407 [400]
         "the certificate that is to be revoked is revoked"
-        => "nothing; PATCH restores it";
+        => "nothing; PATCH restores it if it is on hold";
     REVOKED_FOR_GOOD = 1408 [400]
         "the certificate that is to be restored was revoked for a reason that cannot be undone (RFC 5280 §5.3.1)"
         => "issue another one";
@@ -127,8 +127,8 @@ codes! {
         "the zone has as many certificates as the server's quota allows"
         => "raise the quota in the server's configuration";
     BUNDLE_MALFORMED = 1450 [400]
-        "the certificates have a PEM problem: no block, damaged Base64 or structure, too long"
-        => "send the PEM file unchanged";
+        "the certificates have a PEM problem: no block, damaged Base64 or structure, too long; or one is not of X.509 version 3"
+        => "send the PEM file unchanged; make certificates of version 3";
     BUNDLE_NOT_PEM = 1451 [400]
         "the certificates are a DER or PKCS #12 file"
         => "convert them to PEM";
@@ -176,12 +176,12 @@ codes! {
         => "decrypt it first";
     PRIVATE_KEY_SEVERAL = 1466 [400]
         "there are several private keys"
-        => "send that of the first certificate";
+        => "send the one that belongs to the certificate, the first one of a chain";
     PRIVATE_KEY_UNSUPPORTED = 1467 [400]
         "the private key is of a kind or size that is not supported"
-        => "use RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
+        => "use RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519; for an authority to import P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519";
     PRIVATE_KEY_MISMATCH = 1468 [400]
-        "the private key does not belong to the first certificate"
+        "the private key does not belong to the certificate, the first one of a chain"
         => "send the one that does";
     PRIVATE_KEY_MISSING = 1469 [400]
         "a leaf certificate came without its private key"
@@ -237,7 +237,7 @@ codes! {
     AUTHORITY_TOO_LARGE = 1505 [400]
         "the authority's certificate is over 16 KiB"
         => "send it alone";
-    NOT_AUTHORITY = 1506 [400]
+    AUTHORITY_NOT_ONE = 1506 [400]
         "the certificate may not sign others (CA:TRUE, keyCertSign, a subject)"
         => "send the one that the key signs with";
     AUTHORITY_NO_CRL_SIGN = 1507 [400]

@@ -254,7 +254,7 @@ impl From<RevocationError> for ApiError {
             RevocationError::NotFound => Self::certificate_not_found(),
             RevocationError::AlreadyRevoked => Self::bad_request(
                 code::ALREADY_REVOKED,
-                "The client certificate is revoked already; PATCH restores it",
+                "The client certificate is revoked already; PATCH restores it if it is on hold",
             ),
             RevocationError::Permanent => Self::bad_request(
                 code::REVOKED_FOR_GOOD,
@@ -438,7 +438,7 @@ fn import_code(error: &ImportError) -> u32 {
         ImportError::PrivateKeyInCertificate => code::AUTHORITY_PRIVATE_KEY,
         ImportError::WrongPemLabel { .. } => code::AUTHORITY_WRONG_LABEL,
         ImportError::Malformed { .. } => code::AUTHORITY_MALFORMED,
-        ImportError::NotAuthority(_) => code::NOT_AUTHORITY,
+        ImportError::NotAuthority(_) => code::AUTHORITY_NOT_ONE,
         ImportError::NoCrlSign => code::AUTHORITY_NO_CRL_SIGN,
         ImportError::NotForClients => code::AUTHORITY_NOT_FOR_CLIENTS,
         ImportError::Expired { .. } => code::AUTHORITY_EXPIRED,

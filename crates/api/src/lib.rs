@@ -9,6 +9,7 @@ mod code;
 mod envelope;
 mod error;
 mod extract;
+mod list_cache;
 mod middleware;
 mod openapi;
 mod query;
@@ -26,6 +27,8 @@ use certgate_authority::Authority;
 use certgate_model::{Clock, Random};
 use certgate_store::ReadStore;
 
+use list_cache::ListCache;
+
 pub use body::BODY_BYTES_MAX;
 pub use client_address::TrustedProxies;
 pub use openapi::openapi_json;
@@ -37,12 +40,21 @@ pub struct PeerAddress(pub IpAddr);
 
 /// What the handlers work with. One reference to all of it, since every request copies it several times.
 #[derive(Clone)]
-pub struct Api(Arc<ApiParts>);
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    parts: ApiParts,
+    lists: ListCache,
+}
 
 impl Api {
     /// From its parts.
     pub fn new(parts: ApiParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Inner { parts, lists: ListCache::default() }))
+    }
+
+    pub(crate) fn lists(&self) -> &ListCache {
+        &self.0.lists
     }
 }
 
@@ -50,7 +62,7 @@ impl Deref for Api {
     type Target = ApiParts;
 
     fn deref(&self) -> &ApiParts {
-        &self.0
+        &self.0.parts
     }
 }
 

@@ -147,12 +147,6 @@ impl Authority {
         Ok(loaded)
     }
 
-    /// To be called when there is one more authority: its lists are to be published, and OCSP requests may name it.
-    pub(crate) fn authority_added(&self) {
-        self.ocsp.look_again();
-        self.pending.notify_one();
-    }
-
     fn loaded_by_id(&self, id: AuthorityId) -> Option<Arc<LoadedIssuer>> {
         self.issuers_by_id.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
@@ -161,8 +155,9 @@ impl Authority {
         let Some(account) = self.store.account(account).await? else { return Ok(None) };
         let (made, _) = self.new_authority(&account, account.authority_algorithm).await?;
         let (id, algorithm) = (made.id, made.algorithm);
+        let added = AuthorityAdded(self);
         let recorded = self.store.record_managed_authority(made).await?;
-        self.authority_added();
+        drop(added);
         let public_url = &self.settings.public_url;
         tracing::info!(
             authority = %id, account = %account.id, %algorithm, public_url,
@@ -241,6 +236,17 @@ impl Authority {
         answered.await.map_err(|_| {
             Fault::Internal("the work on a certificate panicked, or the store ended first".to_owned())
         })
+    }
+}
+
+/// To be dropped when there is, or may be, one more authority: its lists are to be published, and OCSP requests may name it.
+/// Also if whoever asked for it goes away before the store has answered.
+pub(crate) struct AuthorityAdded<'a>(pub(crate) &'a Authority);
+
+impl Drop for AuthorityAdded<'_> {
+    fn drop(&mut self) {
+        self.0.ocsp.look_again();
+        self.0.pending.notify_one();
     }
 }
 

@@ -1,8 +1,8 @@
 //! Publishing revocation lists. A list is made again when a change has made it old, and well before it runs out.
 
-use certgate_model::{AuthorityId, CrlPart, CrlRecord, Timestamp};
-use certgate_pki::{CrlEntry, CrlHead, CrlScope, sign_crl};
-use certgate_store::CrlContent;
+use certgate_model::{AuthorityId, CrlPart, CrlRecord, SECONDS_PER_DAY, Timestamp};
+use certgate_pki::{CrlEntry, CrlHead, CrlScope, issuer_ids, sign_crl};
+use certgate_store::{CrlContent, CrlState};
 use futures_util::future::join_all;
 
 use crate::authorities::{LoadedIssuer, internal};
@@ -25,37 +25,126 @@ pub const FULL_CRL_ENTRIES_MAX: u32 = 65_536;
 /// How many lists are made at a time: they share transactions, and all of them are in memory until they are stored.
 const PUBLISHED_TOGETHER: usize = 32;
 
+/// No list is to be made again later than this, in days; an hour is for clocks that are corrected.
+const RENEWED_WITHIN_SECONDS: i64 = (CRL_VALIDITY_DAYS as i64 - CRL_RENEWAL_DAYS) * SECONDS_PER_DAY + 3600;
+
+/// After a full list turned out too long, it is looked at again after this time, in seconds: looking reads all that it would
+/// hold.
+const TOO_LONG_SECONDS: i64 = 3600;
+
 impl Authority {
-    /// Publishes every list that is due. All are tried; the first trouble is returned.
-    pub(crate) async fn publish_due(&self) -> Result<(), Fault> {
-        let mut trouble = None;
-        for some in self.store.crls_due(self.clock.now()).await?.chunks(PUBLISHED_TOGETHER) {
-            let published =
-                join_all(some.iter().map(|(authority, part)| self.publish(*authority, *part))).await;
-            for ((authority, part), published) in some.iter().zip(published) {
-                if let Err(fault) = published {
-                    tracing::error!(%authority, ?part, error = %fault, "a revocation list was not published");
-                    trouble.get_or_insert(fault);
-                }
+    /// Publishes every list that a change has made old; the authorities some of whose lists could not be made.
+    pub(crate) async fn publish_changed(&self) -> Result<Vec<AuthorityId>, Fault> {
+        let mut failed = Vec::new();
+        for some in self.store.crls_changed().await?.chunks(PUBLISHED_TOGETHER) {
+            self.publish_all(some, &mut failed).await;
+        }
+        Ok(failed)
+    }
+
+    /// Publishes some of the lists that are old by themselves; whether there were any that could be made.
+    pub(crate) async fn publish_aged(&self) -> Result<bool, Fault> {
+        let now = self.clock.now();
+        let latest = now.plus_seconds(RENEWED_WITHIN_SECONDS);
+        let some = self.store.crls_aged(now, latest, PUBLISHED_TOGETHER as u32).await?;
+        let mut failed = Vec::new();
+        self.publish_all(&some, &mut failed).await;
+        Ok(some.iter().any(|(authority, _)| !failed.contains(authority)))
+    }
+
+    async fn publish_all(&self, lists: &[(AuthorityId, CrlPart)], failed: &mut Vec<AuthorityId>) {
+        let published = join_all(lists.iter().map(|(authority, part)| self.publish(*authority, *part))).await;
+        for ((authority, part), published) in lists.iter().zip(published) {
+            // One line for each authority: what is wrong with its key is wrong with all of its lists.
+            if let Err(fault) = published
+                && !failed.contains(authority)
+            {
+                tracing::error!(%authority, ?part, error = %fault, "revocation lists were not published");
+                failed.push(*authority);
             }
         }
-        trouble.map_or(Ok(()), Err)
     }
 
     async fn publish(&self, authority: AuthorityId, part: CrlPart) -> Result<(), Fault> {
-        let limit = if part == CrlPart::Full { FULL_CRL_ENTRIES_MAX } else { u32::MAX };
-        let Some(content) = self.store.crl_content(authority, part, limit).await? else { return Ok(()) };
-        let loaded = self.issuer_by_id(authority).await?;
+        if part == CrlPart::Full {
+            return self.publish_full(authority).await;
+        }
         let now = self.clock.now();
-        let too_long = content.revocations.len() > limit as usize;
+        let content = self.store.crl_content(authority, part, now, u32::MAX).await?;
+        let Some(content) = content else { return Ok(()) };
+        self.sign_and_store(authority, vec![authority], part, content).await
+    }
+
+    /// The full list has no scope, so that one is believed about every certificate of its issuer's name and key: it holds
+    /// what all authorities of that name and key have revoked, and is the list of each.
+    async fn publish_full(&self, authority: AuthorityId) -> Result<(), Fault> {
+        // Read anew: one that is missing here would have a list that does not hold what it has revoked.
+        let certificates = self.store.authority_certificates().await?;
+        let Some((_, own)) = certificates.iter().find(|(id, _)| *id == authority) else { return Ok(()) };
+        let [name, _] = issuer_ids(own).map_err(internal)?;
+        let mut same = Vec::new();
+        for (id, certificate) in &certificates {
+            if issuer_ids(certificate).map_err(internal)?[0] == name {
+                same.push(*id);
+            }
+        }
+        let now = self.clock.now();
+        if let Some(state) = self.store.crl_state(authority, CrlPart::Full).await?
+            && !state.is_made
+            && (state.this_update..state.this_update.plus_seconds(TOO_LONG_SECONDS)).contains(&now)
+        {
+            return self.leave_out(same, state).await;
+        }
+        let mut all: Option<CrlContent> = None;
+        for id in &same {
+            let content = self.store.crl_content(*id, CrlPart::Full, now, FULL_CRL_ENTRIES_MAX).await?;
+            let Some(content) = content else { continue };
+            all = Some(match all {
+                None => content,
+                Some(mut all) => {
+                    all.epoch = all.epoch.min(content.epoch);
+                    all.number_before = all.number_before.max(content.number_before);
+                    all.revocations.extend(content.revocations);
+                    all
+                }
+            });
+        }
+        let Some(content) = all else { return Ok(()) };
+        self.sign_and_store(authority, same, CrlPart::Full, content).await
+    }
+
+    /// Notes that a full list is still too long, with the changes that have come since.
+    async fn leave_out(&self, owners: Vec<AuthorityId>, state: CrlState) -> Result<(), Fault> {
+        let epoch = self.store.last_epoch().await?;
+        let CrlState { part, number, this_update, next_update, .. } = state;
+        for authority in owners {
+            let crl =
+                CrlRecord { authority, part, number: number + 1, epoch, this_update, next_update, der: None };
+            self.store.record_crl(crl, this_update.plus_seconds(TOO_LONG_SECONDS)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a list with the key of `signer` and stores it as the list of each of `owners`.
+    async fn sign_and_store(
+        &self,
+        signer: AuthorityId,
+        owners: Vec<AuthorityId>,
+        part: CrlPart,
+        content: CrlContent,
+    ) -> Result<(), Fault> {
+        let loaded = self.issuer_by_id(signer).await?;
+        let now = self.clock.now();
+        let too_long = part == CrlPart::Full && content.revocations.len() > FULL_CRL_ENTRIES_MAX as usize;
         let crl = match too_long {
-            true => self.on_signer(move || Ok(record(&loaded, part, &content, now, None))).await?,
-            false => self.on_signer(move || make(&loaded, part, &content, now)).await?,
+            true => record(&loaded, part, &content, now, None),
+            false => self.on_signer(move || make(&loaded, part, &content, now)).await??,
         };
-        let crl = crl?;
-        let renew_on = crl.next_update.plus_seconds(-CRL_RENEWAL_DAYS * certgate_model::SECONDS_PER_DAY);
-        // Somebody else may have been faster.
-        self.store.record_crl(crl, renew_on).await?;
+        let renew_on = crl.next_update.plus_seconds(-CRL_RENEWAL_DAYS * SECONDS_PER_DAY);
+        for authority in owners {
+            // Somebody else may have been faster.
+            self.store.record_crl(CrlRecord { authority, ..crl.clone() }, renew_on).await?;
+        }
         metrics::counter!("certgate_crls_published_total").increment(1);
         Ok(())
     }

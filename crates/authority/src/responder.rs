@@ -1,6 +1,7 @@
 //! Answering OCSP requests (RFC 6960) from what is stored at that moment.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use certgate_model::{AuthorityId, SerialNumber, SignatureAlgorithm, Timestamp};
@@ -45,6 +46,8 @@ pub(crate) struct OcspState {
     answers: Mutex<HashMap<AnswerKey, (Timestamp, OcspAnswer)>>,
     known: Mutex<Known>,
     delegates: Mutex<HashMap<AuthorityId, Arc<Delegate>>>,
+    /// Held while authorities are read, or a delegate is made.
+    loading: tokio::sync::Mutex<()>,
 }
 
 /// A certificate as it was asked about, and the epoch of its last change.
@@ -56,11 +59,27 @@ type AnswerKey = (CertId, u64);
 struct Known {
     read_at: Option<Timestamp>,
     by_id: HashMap<IssuerId, Arc<[AuthorityId]>>,
+    /// Counts the authorities that came.
+    generation: u64,
+}
+
+impl Known {
+    /// The authorities of that name and key, if that is known well enough: what is not there may have come since, but nobody
+    /// makes us look more than once a second.
+    fn find(&self, id: &IssuerId, now: Timestamp) -> Option<Option<Arc<[AuthorityId]>>> {
+        let read_within =
+            |seconds| self.read_at.is_some_and(|at| (at..at.plus_seconds(seconds)).contains(&now));
+        match self.by_id.get(id) {
+            Some(authorities) if read_within(KNOWN_SECONDS_MAX) => Some(Some(authorities.clone())),
+            None if read_within(1) => Some(None),
+            _ => None,
+        }
+    }
 }
 
 struct Delegate {
     responder: OcspResponder<'static>,
-    good_until: Timestamp,
+    good: Range<Timestamp>,
 }
 
 impl Authority {
@@ -79,6 +98,12 @@ impl Authority {
             return Ok(failure(OcspFailure::Unauthorized));
         };
         let now = self.clock.now();
+        // One that has expired vouches for nothing any more, and cannot have a delegate.
+        let Some(signer) = authorities.last() else { return Ok(failure(OcspFailure::Unauthorized)) };
+        let expires_on = self.issuer_by_id(*signer).await?.issuer.expires_on();
+        if expires_on.cut_to_minute() <= now.plus_seconds(60) {
+            return Ok(failure(OcspFailure::Unauthorized));
+        }
         let nonce = request.nonce.filter(|_| nonce == NoncePolicy::Repeat);
         match (&request.cert_ids[..], &nonce) {
             ([cert_id], None) => self.answer_kept(&authorities, cert_id, now).await,
@@ -108,7 +133,7 @@ impl Authority {
         let remember = status != CertStatus::Unknown;
         if remember
             && let Some((until, answer)) = self.ocsp.answers().get(&key)
-            && now < *until
+            && answer.keep.is_some_and(|(since, _)| since <= now && now < *until)
         {
             return Ok(answer.clone());
         }
@@ -165,27 +190,31 @@ impl Authority {
     }
 
     async fn authorities_named(&self, id: &IssuerId) -> Result<Option<Arc<[AuthorityId]>>, Fault> {
-        let now = self.clock.now();
-        {
-            let known = self.ocsp.known();
-            let read_within =
-                |seconds| known.read_at.is_some_and(|at| (at..at.plus_seconds(seconds)).contains(&now));
-            match known.by_id.get(id) {
-                Some(authorities) if read_within(KNOWN_SECONDS_MAX) => return Ok(Some(authorities.clone())),
-                // What is not there may have come since, but nobody makes us look more than once a second.
-                None if read_within(1) => return Ok(None),
-                _ => {}
-            }
+        if let Some(found) = self.ocsp.known().find(id, self.clock.now()) {
+            return Ok(found);
         }
+        // One reads for all who wait.
+        let _one_at_a_time = self.ocsp.loading.lock().await;
+        let now = self.clock.now();
+        let generation = {
+            let known = self.ocsp.known();
+            if let Some(found) = known.find(id, now) {
+                return Ok(found);
+            }
+            known.generation
+        };
         let mut by_id: HashMap<IssuerId, Vec<AuthorityId>> = HashMap::new();
-        for record in self.store.authorities().await? {
-            for name in issuer_ids(&record.certificate_der).map_err(internal)? {
-                by_id.entry(name).or_default().push(record.id);
+        for (authority, certificate) in self.store.authority_certificates().await? {
+            for name in issuer_ids(&certificate).map_err(internal)? {
+                by_id.entry(name).or_default().push(authority);
             }
         }
         let by_id: HashMap<_, Arc<[_]>> = by_id.into_iter().map(|(name, ids)| (name, ids.into())).collect();
         let found = by_id.get(id).cloned();
-        *self.ocsp.known() = Known { read_at: Some(now), by_id };
+        let mut known = self.ocsp.known();
+        // What was read before an authority came must not be kept after it.
+        let read_at = (known.generation == generation).then_some(now);
+        *known = Known { read_at, by_id, generation: known.generation };
         Ok(found)
     }
 
@@ -227,16 +256,22 @@ impl Authority {
     /// good.
     async fn delegate(&self, loaded: &Arc<LoadedIssuer>, now: Timestamp) -> Result<Arc<Delegate>, Fault> {
         let id = loaded.authority.id;
-        let current = self.ocsp.delegates().get(&id).cloned();
-        if let Some(current) = current.filter(|delegate| now < delegate.good_until) {
+        let current =
+            || self.ocsp.delegates().get(&id).filter(|current| current.good.contains(&now)).cloned();
+        if let Some(current) = current() {
             return Ok(current);
+        }
+        let _one_at_a_time = self.ocsp.loading.lock().await;
+        if let Some(made_meanwhile) = current() {
+            return Ok(made_meanwhile);
         }
         let mut octets = [0; 20];
         self.random.fill(&mut octets);
         let loaded = loaded.clone();
         let made = self.on_signer(move || {
             let not_before = now.cut_to_minute();
-            let not_after = not_before.plus_days(RESPONDER_VALIDITY_DAYS).min(loaded.issuer.expires_on());
+            let not_after = not_before.plus_days(RESPONDER_VALIDITY_DAYS);
+            let not_after = not_after.min(loaded.issuer.expires_on().cut_to_minute());
             let key = SigningKey::generate(RESPONDER_KEY).map_err(internal)?;
             let serial = SerialNumber::from_random(octets);
             let validity = Validity { not_before, not_after };
@@ -244,7 +279,7 @@ impl Authority {
                 responder_certificate(&loaded.issuer, &key, serial, validity).map_err(internal)?;
             let responder = OcspResponder::delegate(key, certificate).map_err(internal)?;
             let good_until = not_before.plus_days(RESPONDER_VALIDITY_DAYS - RESPONDER_RENEWAL_DAYS);
-            Ok::<_, Fault>(Arc::new(Delegate { responder, good_until: good_until.min(not_after) }))
+            Ok::<_, Fault>(Arc::new(Delegate { responder, good: not_before..good_until.min(not_after) }))
         });
         let made = made.await??;
         self.ocsp.delegates().insert(id, made.clone());
@@ -268,7 +303,9 @@ fn failure(failure: OcspFailure) -> OcspAnswer {
 impl OcspState {
     /// There may be an authority that was not there when the authorities were last read.
     pub(crate) fn look_again(&self) {
-        self.known().read_at = None;
+        let mut known = self.known();
+        known.read_at = None;
+        known.generation += 1;
     }
 
     // No code that can panic runs under these locks.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certgate_model::{CertificateId, CertificateRecord, Event, RevocationReason};
+use certgate_model::{AuthorityId, CertificateId, CertificateRecord, Event, RevocationReason};
 use certgate_store::{Settled, StatusChange};
 use tokio::sync::Notify;
 
@@ -13,8 +13,9 @@ use crate::{Authority, Fault, RevocationError};
 /// for milliseconds only.
 const SETTLE_BATCH: u32 = 512;
 
-/// How long settling pauses after trouble with the store.
+/// How long settling pauses after trouble; twice as long each time, up to the second figure.
 const SETTLE_RETRY: Duration = Duration::from_secs(1);
+const SETTLE_RETRY_MAX: Duration = Duration::from_secs(64);
 
 /// How often to look for lists that are old enough to be made again, when nothing else happens. They are made days before
 /// they run out.
@@ -65,26 +66,44 @@ impl Authority {
 
     /// Settles what is pending now, and then whatever becomes pending, until it is dropped: a background task.
     pub async fn settle_forever(&self) {
+        let mut pause = SETTLE_RETRY;
         loop {
+            let woken = self.pending.notified();
             match self.settle_all().await {
-                // Woken by the next change, or to see whether a list has to be made again.
-                Ok(()) => drop(tokio::time::timeout(RENEWAL_LOOK, self.pending.notified()).await),
-                Err(fault) => {
-                    tracing::error!(error = %fault, "settling failed; it is tried again");
-                    // Woken earlier by the next change, which is as good a moment to try.
-                    let _ = tokio::time::timeout(SETTLE_RETRY, self.pending.notified()).await;
+                Ok(true) => {
+                    pause = SETTLE_RETRY;
+                    // Woken by the next change, or to see whether a list has to be made again.
+                    let _ = tokio::time::timeout(RENEWAL_LOOK, woken).await;
+                    continue;
                 }
+                Ok(false) => {}
+                Err(fault) => tracing::error!(error = %fault, "settling failed; it is tried again"),
+            }
+            // Woken earlier by the next change, which is as good a moment to try.
+            let _ = tokio::time::timeout(pause, woken).await;
+            pause = (pause * 2).min(SETTLE_RETRY_MAX);
+        }
+    }
+
+    /// Publishes what has to be published and settles what was pending when that began, until there is nothing left to do;
+    /// whether nothing was left undone.
+    pub async fn settle_all(&self) -> Result<bool, Fault> {
+        loop {
+            // What is published from here on holds every change up to this one.
+            let epoch = self.store.last_epoch().await?;
+            let failed = self.publish_changed().await?;
+            self.settle_up_to(epoch, &failed).await?;
+            // A few at a time: a revocation that comes meanwhile does not wait for all of them.
+            if !self.publish_aged().await? {
+                return Ok(failed.is_empty());
             }
         }
     }
 
-    /// Publishes what has to be published, and then settles what was pending when that began.
-    pub async fn settle_all(&self) -> Result<(), Fault> {
-        // What is published from here on holds every change up to this one.
-        let epoch = self.store.last_epoch().await?;
-        self.publish_due().await?;
+    async fn settle_up_to(&self, epoch: u64, except: &[AuthorityId]) -> Result<(), Fault> {
         loop {
-            let Settled { reactivated, revoked } = self.store.settle_pending(epoch, SETTLE_BATCH).await?;
+            let settled = self.store.settle_pending(epoch, except, SETTLE_BATCH).await?;
+            let Settled { reactivated, revoked } = settled;
             metrics::counter!("certgate_status_changes_total", "to" => "active").increment(reactivated);
             metrics::counter!("certgate_status_changes_total", "to" => "revoked").increment(revoked);
             if reactivated + revoked < u64::from(SETTLE_BATCH) {

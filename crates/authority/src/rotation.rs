@@ -12,7 +12,7 @@ use certgate_store::AuthorityReplaced;
 use zeroize::Zeroizing;
 
 use crate::access::{AccountScope, ManageAccounts};
-use crate::authorities::LoadedIssuer;
+use crate::authorities::{AuthorityAdded, LoadedIssuer};
 use crate::tenants::checked_name;
 use crate::{Authority, AuthorityError, Fault, ManagedAuthority};
 
@@ -102,6 +102,7 @@ impl Authority {
                 return Err(AuthorityError::Known { id: same.id });
             }
             let replaced = known.first().map(|first| first.id);
+            let added = AuthorityAdded(self);
             match self.store.replace_managed_authority(replaced, record.clone()).await? {
                 AuthorityReplaced::NotExpected => continue,
                 AuthorityReplaced::NoAccount => return Err(AuthorityError::NoAccount),
@@ -114,7 +115,7 @@ impl Authority {
                 replaced = replaced.map(tracing::field::display),
                 "managed authority put in force; its certificates name this address for good"
             );
-            self.authority_added();
+            drop(added);
             self.keep_issuer(account, Arc::new(LoadedIssuer { authority, public_url, issuer }));
             return Ok(ManagedAuthority { record, in_force: true });
         }

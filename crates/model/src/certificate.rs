@@ -113,11 +113,14 @@ pub struct CertificateRecord {
 }
 
 impl CertificateRecord {
-    /// What an event does to the certificate: what its status says ([`Status::on`]), except that a revocation for good
-    /// is not undone.
+    /// What an event does to the certificate: what its status says ([`Status::on`]), except that a revocation for good is
+    /// not undone, and that a hold can become one.
     pub fn on(&self, event: Event) -> Transition {
         match (event, self.revocation_reason) {
             (Event::Reactivate, Some(reason)) if reason.is_permanent() => Transition::Refused,
+            (Event::Revoke(reason), Some(before)) if reason.is_permanent() && !before.is_permanent() => {
+                Transition::To(Status::PendingRevocation)
+            }
             _ => self.status.on(event),
         }
     }

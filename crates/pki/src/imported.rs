@@ -3,14 +3,14 @@
 use certgate_model::{KeyAlgorithm, Timestamp};
 use zeroize::Zeroizing;
 
+use crate::brought::BroughtCertificate;
 use crate::certificate::{SignedParts, TbsParts};
 use crate::csr_error::quoted;
 use crate::issuer::AuthorityRights;
 use crate::pem::{Block, PemError};
-use crate::public_key::PublicKey;
 use crate::subject::read_name;
 use crate::tlv::{Cursor, NotDer, tag};
-use crate::{CsrError, Issuer, IssuerError, PrivateKeyError, read_private_key};
+use crate::{BundleError, Issuer, IssuerError, PrivateKeyError, read_private_key};
 
 /// Longest accepted certificate of an authority, in bytes of PEM: four times what one with an RSA-8192 key needs.
 pub const AUTHORITY_CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
@@ -141,7 +141,12 @@ pub fn read_authority(
     let rights = AuthorityRights::read(&tbs).map_err(|_| malformed("an extension cannot be read"))?;
     let subject = content(tbs.subject).map_err(|_| malformed("it has no subject"))?;
     let fields = read_name(subject).map_err(|_| malformed("its subject cannot be read"))?;
-    if tbs.subject == tbs.issuer && !verifies(&signed, &tbs) {
+    // As strictly as any certificate that comes from outside.
+    let own = BroughtCertificate::read(1, &certificate_der).map_err(|error| match error {
+        BundleError::Malformed { what, .. } => malformed(what),
+        _ => malformed("its key or its signature is of a kind that is not supported"),
+    })?;
+    if own.is_self_issued() && !own.is_signed_by(&own) {
         return Err(malformed("its signature does not verify under its own key"));
     }
 
@@ -194,17 +199,6 @@ fn read_pem(text: &str) -> Result<Vec<u8>, ImportError> {
         return Err(ImportError::WrongPemLabel { label: quoted(block.label) });
     }
     block.decode().ok_or_else(|| malformed("the text between BEGIN and END is not Base64"))
-}
-
-/// Whether a self-signed certificate verifies. One that is signed in a way that is not read here, such as with SHA-1, is
-/// taken as it is: what is done with its signature is up to whoever trusts it.
-fn verifies(signed: &SignedParts<'_>, tbs: &TbsParts<'_>) -> bool {
-    let verify = || {
-        let read = |raw| content(raw).map_err(|_| CsrError::SignatureInvalid);
-        let key = PublicKey::read(read(tbs.spki)?)?;
-        key.verify(read(signed.algorithm)?, signed.tbs, signed.signature)
-    };
-    !matches!(verify(), Err(CsrError::SignatureInvalid))
 }
 
 /// What is inside of an encoded SEQUENCE.

@@ -10,7 +10,7 @@ mod verbs;
 
 pub use sqlite::{OpenError, SqliteOptions, SqliteStatistics, SqliteStore};
 pub use verbs::{
-    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, CrlContent, CrlNumber,
+    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, CrlContent, CrlState,
     FirstRecords, HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
     MtlsCertificateRecorded, ReadStore, RecordedAnswer, Settled, StatusChange, Store, StoreError,
     ZoneDeleted, ZoneRecorded,

@@ -98,15 +98,19 @@ pub struct Issued {
     pub revocation: Option<Revocation>,
 }
 
-/// Which list was published last.
+/// A list that was published, without the list itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CrlNumber {
+pub struct CrlState {
     /// Which of an authority's lists.
     pub part: CrlPart,
     /// Its number.
     pub number: u64,
     /// When it was made.
     pub this_update: Timestamp,
+    /// When the next one is there at the latest.
+    pub next_update: Timestamp,
+    /// Whether there is a list: a full one that would be too long is not made.
+    pub is_made: bool,
 }
 
 /// What a revocation list is made of, of one instant.
@@ -116,7 +120,7 @@ pub struct CrlContent {
     pub epoch: u64,
     /// The number of the list before; 0 if there is none.
     pub number_before: u64,
-    /// In the order in which they were issued.
+    /// What has expired is left out once it has been on a list since.
     pub revocations: Vec<Revocation>,
 }
 
@@ -289,22 +293,33 @@ pub trait ReadStore: Send + Sync {
         serial: SerialNumber,
         id: CertificateId,
     ) -> Result<Option<Issued>, StoreError>;
-    /// Every authority, also of deleted accounts: they answer for their certificates as long as those live.
-    async fn authorities(&self) -> Result<Vec<AuthorityRecord>, StoreError>;
+    /// The certificates (DER) of every authority, also of deleted accounts: they answer for theirs as long as those live.
+    async fn authority_certificates(&self) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError>;
 
     /// The epoch of the last accepted change of a status.
     async fn last_epoch(&self) -> Result<u64, StoreError>;
-    /// The revocation lists that a change has made old, or that are to be made again by `at`.
-    async fn crls_due(&self, at: Timestamp) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError>;
-    /// What has to be on a list now; at most `limit` revocations and one more, which tells that there are too many.
+    /// The revocation lists that a change has made old.
+    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError>;
+    /// Lists that are to be made again by `at`, or not until after `latest`, which only a clock that was wrong can have said;
+    /// at most `limit`.
+    async fn crls_aged(
+        &self,
+        at: Timestamp,
+        latest: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError>;
+    /// What has to be on a list at `at`; at most `limit` revocations and one more, which tells that there are too many.
     async fn crl_content(
         &self,
         authority: AuthorityId,
         part: CrlPart,
+        at: Timestamp,
         limit: u32,
     ) -> Result<Option<CrlContent>, StoreError>;
     /// The lists of an authority that have been published, as they were last, without the lists themselves.
-    async fn crl_numbers(&self, authority: AuthorityId) -> Result<Vec<CrlNumber>, StoreError>;
+    async fn crl_states(&self, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError>;
+    /// One of them.
+    async fn crl_state(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlState>, StoreError>;
     /// A list as it was published last.
     async fn crl(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlRecord>, StoreError>;
     /// The hostnames of a zone for which certificates of one authority are asked (`None`: the managed one), in the order
@@ -416,12 +431,16 @@ pub trait Store: ReadStore {
         event: Event,
         at: Timestamp,
     ) -> Result<Option<StatusChange>, StoreError>;
-    /// Stores a list, which is to be made again by `renew_on`; `false` if one with a number as high is there. Forgets
-    /// revocations of certificates that had expired when the list before was made.
+    /// Stores a list, which is to be made again by `renew_on`; `false` if one with a number as high is there.
     async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError>;
-    /// Settles the oldest pending certificates whose change has an epoch up to `epoch`, at most `limit`, in one
-    /// transaction. Less than `limit` in sum means that none was left.
-    async fn settle_pending(&self, epoch: u64, limit: u32) -> Result<Settled, StoreError>;
+    /// Settles the oldest pending certificates whose change has an epoch up to `epoch`, but none of the authorities
+    /// `except`, at most `limit`, in one transaction. Less than `limit` in sum means that none was left.
+    async fn settle_pending(
+        &self,
+        epoch: u64,
+        except: &[AuthorityId],
+        limit: u32,
+    ) -> Result<Settled, StoreError>;
     /// Makes this the sealed key of serial numbers, unless there is one; the one in force afterwards (`None`: the store is
     /// not initialised).
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError>;

@@ -158,7 +158,7 @@ impl TestApp {
 
     /// Does what the background task does: settles whatever is pending.
     pub async fn settle(&self) {
-        self.authority.settle_all().await.expect("the store takes writes");
+        assert!(self.authority.settle_all().await.expect("the store takes writes"), "every list can be made");
     }
 
     /// Does what the background task does: records the uses of tokens that are due.

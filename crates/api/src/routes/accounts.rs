@@ -82,7 +82,7 @@ pub(crate) async fn get(ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>) -> 
 
 /// Delete an account
 ///
-/// Refused while it has zones.
+/// Refused while it has zones or mTLS certificates.
 #[utoipa::path(
     delete,
     path = "/client/v4/accounts/{account_id}",

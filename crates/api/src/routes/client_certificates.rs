@@ -128,7 +128,7 @@ pub(crate) async fn reactivate(
 ///
 /// `pending_revocation`, then `revoked`. Once it is revoked, revoking it again is error 1407. The body may be absent, or
 /// give a `reason` (RFC 5280 §5.3.1), an addition to Cloudflare's API: with any but `certificateHold`, the default, the
-/// certificate cannot be restored.
+/// certificate cannot be restored. A certificate on hold can be revoked once more, for such a reason.
 #[utoipa::path(
     delete,
     path = "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}",

@@ -8,7 +8,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use base64ct::{Base64Unpadded, Encoding as _};
 use certgate_authority::NoncePolicy;
-use certgate_model::{AuthorityId, CRL_SHARDS, CrlPart, CrlRecord, Timestamp};
+use certgate_model::{AuthorityId, CRL_SHARDS, CrlPart, Timestamp};
 use certgate_pki::{OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, sha256};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -38,21 +38,20 @@ pub(crate) async fn crl(
         return bundle(api, authority, &headers).await;
     }
     let part = part_of(&file).ok_or(NotPublished::NoSuchFile)?;
-    let Some(list) = api.store.crl(authority, part).await? else {
+    let Some(state) = api.store.crl_state(authority, part).await? else {
         return Err(why_missing(&api, authority).await?);
     };
-    let now = api.clock.now();
-    let kept = Kept {
-        tag: format!("\"{}\"", list.number),
-        since: list.this_update,
-        until: list.next_update.min(now.plus_seconds(CRL_CACHE_SECONDS_MAX)),
-        now,
-    };
-    if kept.is_current(&headers) {
+    if !state.is_made {
+        return Err(NotPublished::TooLong);
+    }
+    let kept = Kept::list(state.number, state.this_update, state.next_update, api.clock.now());
+    if kept.has_tag(&headers) {
         return Ok(kept.not_modified());
     }
-    let CrlRecord { der: Some(der), .. } = list else { return Err(NotPublished::TooLong) };
-    Ok(kept.answer(CRL_TYPE, Body::from(der)))
+    let list = api.lists().list(&*api.store, authority, state).await?;
+    let list = list.ok_or(NotPublished::NotYet)?;
+    let kept = Kept::list(list.number, list.this_update, list.next_update, api.clock.now());
+    Ok(kept.answer(CRL_TYPE, Body::from(list.der.clone())))
 }
 
 /// The lists of an authority come moments after it.
@@ -77,11 +76,10 @@ fn part_of(file: &str) -> Option<CrlPart> {
 
 /// Every list but the full one, as PEM: what nginx, HAProxy and Envoy read. Sent list by list.
 async fn bundle(api: Api, authority: AuthorityId, headers: &HeaderMap) -> Result<Response, NotPublished> {
-    let states = api.store.crl_numbers(authority).await?;
-    let parts: Vec<_> = CrlPart::all().filter(|part| *part != CrlPart::Full).collect();
-    let published = |part: &CrlPart| states.iter().any(|state| state.part == *part);
+    let mut states = api.store.crl_states(authority).await?;
+    states.retain(|state| state.part != CrlPart::Full);
     // Without all of them proxies trust nobody: better to be asked again than to hand out a part.
-    if !parts.iter().all(published) {
+    if states.len() != CrlPart::all().count() - 1 {
         return Err(why_missing(&api, authority).await?);
     }
     let numbers: Vec<u8> = states.iter().flat_map(|state| state.number.to_be_bytes()).collect();
@@ -92,23 +90,22 @@ async fn bundle(api: Api, authority: AuthorityId, headers: &HeaderMap) -> Result
         until: now.plus_seconds(CRL_CACHE_SECONDS_MAX),
         now,
     };
-    if kept.is_current(headers) {
+    if kept.has_tag(headers) {
         return Ok(kept.not_modified());
     }
-    let lists = stream::unfold((api, parts.into_iter()), move |(api, mut parts)| async move {
-        let part = parts.next()?;
-        let list = api.store.crl(authority, part).await;
-        let frame = match list {
-            Ok(Some(CrlRecord { der: Some(der), .. })) => {
-                let mut pem = pem_lines("X509 CRL", &der);
+    let lists = stream::unfold((api, states.into_iter()), move |(api, mut states)| async move {
+        let state = states.next()?;
+        let frame = match api.lists().list(&*api.store, authority, state).await {
+            Ok(Some(list)) => {
+                let mut pem = pem_lines("X509 CRL", &list.der);
                 pem.push('\n');
                 Ok(Frame::data(Bytes::from(pem)))
             }
             // Cut off, which the client notices: half a bundle must not look like a whole one.
-            Ok(_) => Err(std::io::Error::other("a list is gone")),
+            Ok(None) => Err(std::io::Error::other("a list is gone")),
             Err(error) => Err(std::io::Error::other(error)),
         };
-        Some((frame, (api, parts)))
+        Some((frame, (api, states)))
     });
     Ok(kept.answer(BUNDLE_TYPE, Body::new(StreamBody::new(Box::pin(lists)))))
 }
@@ -129,7 +126,7 @@ pub(crate) async fn authority_certificate(
     // It never changes.
     let until = now.plus_days(1);
     let kept = Kept { tag: format!("\"{}\"", record.id), since: record.created_on, until, now };
-    match kept.is_current(&headers) {
+    match kept.has_tag(&headers) {
         true => Ok(kept.not_modified()),
         false => Ok(kept.answer(CERTIFICATE_TYPE, Body::from(record.certificate_der))),
     }
@@ -220,19 +217,25 @@ struct Kept {
 }
 
 impl Kept {
-    /// RFC 9110 §13.2.2: a tag is stronger than a date.
-    fn is_current(&self, headers: &HeaderMap) -> bool {
-        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        if let Some(tags) = text(header::IF_NONE_MATCH) {
-            let same = |tag: &str| tag.trim().trim_start_matches("W/") == self.tag;
-            return tags.trim() == "*" || tags.split(',').any(same);
-        }
-        let since = text(header::IF_MODIFIED_SINCE).and_then(|text| httpdate::parse_http_date(text).ok());
-        since.is_some_and(|since| system_time(self.since) <= since)
+    /// Of a list. Caches ask again soon, whatever the list says of itself.
+    fn list(number: u64, this_update: Timestamp, next_update: Timestamp, now: Timestamp) -> Self {
+        let until = next_update.min(now.plus_seconds(CRL_CACHE_SECONDS_MAX));
+        Self { tag: format!("\"{number}\""), since: this_update, until, now }
     }
 
+    /// Whether the client has this very answer (RFC 9110 §13.1.2). If-Modified-Since, which RFC 9110 §13.1.3 lets a server
+    /// ignore, says too little: two lists can be of the same second.
+    fn has_tag(&self, headers: &HeaderMap) -> bool {
+        let tags = headers.get(header::IF_NONE_MATCH).and_then(|value: &HeaderValue| value.to_str().ok());
+        tags.is_some_and(|tags| {
+            let same = |tag: &str| tag.trim().trim_start_matches("W/") == self.tag;
+            tags.trim() == "*" || tags.split(',').any(same)
+        })
+    }
+
+    /// No longer than the answer was to be good for when it was made: the clock may have been set since.
     fn seconds_left(&self) -> i64 {
-        (self.until.unix() - self.now.unix()).max(0)
+        (self.until.unix() - self.now.unix()).clamp(0, self.until.unix() - self.since.unix())
     }
 
     fn answer(&self, kind: &'static str, body: Body) -> Response {

@@ -215,7 +215,7 @@ pub fn import(session: &Session, arguments: &CaImportArgs, screen: &mut Screen) 
     put_in_force(&answer, before.as_ref(), screen)?;
     screen.say(&format!(
         "certificates that {} signed elsewhere stay valid wherever it is trusted; they are not in certgate's lists and \
-         cannot be revoked here",
+         cannot be revoked here; while they live, give proxies the full list (full.crl) instead of the bundle",
         imported.name
     ));
     Ok(())

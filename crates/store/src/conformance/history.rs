@@ -186,7 +186,7 @@ impl<'s> History<'s> {
     }
 
     async fn settle(&mut self, limit: u32) {
-        let settled = self.store.settle_pending(u64::MAX, limit).await.expect("settle");
+        let settled = self.store.settle_pending(u64::MAX, &[], limit).await.expect("settle");
         let mut expected = Settled::default();
         let count = self.pending.len().min(limit as usize);
         for (zone, id) in self.pending.drain(..count) {
@@ -287,7 +287,11 @@ impl<'s> History<'s> {
                 CrlPart::AuthorityCertificates => false,
                 CrlPart::Full => true,
             };
-            let content = self.store.crl_content(self.authority.id, part, u32::MAX).await.expect("read");
+            let content = self
+                .store
+                .crl_content(self.authority.id, part, fixtures::instant(0), u32::MAX)
+                .await
+                .expect("read");
             let mut listed: Vec<_> = content
                 .expect("the authority exists")
                 .revocations

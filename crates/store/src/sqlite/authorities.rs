@@ -25,14 +25,14 @@ pub(super) fn authority(
     rows.next()?.map(authority_row).transpose()
 }
 
-/// Every authority, oldest first.
-pub(super) fn all(connection: &Connection) -> Result<Vec<AuthorityRecord>, StoreError> {
+/// The certificates of every authority, oldest first.
+pub(super) fn certificates(connection: &Connection) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
     let mut statement =
-        connection.prepare_cached(concat!("SELECT ", columns!(), " FROM authorities ORDER BY number"))?;
+        connection.prepare_cached("SELECT id, certificate_der FROM authorities ORDER BY number")?;
     let mut rows = statement.query(())?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        all.push(authority_row(row)?);
+        all.push((AuthorityId::from_bytes(row.get(0)?), row.get(1)?));
     }
     Ok(all)
 }

@@ -259,22 +259,31 @@ pub(super) fn change_status(
     Ok(Some(StatusChange::Changed(record)))
 }
 
-/// Settles the certificates whose last change was accepted first, up to that of `epoch`.
+/// Settles the certificates whose last change was accepted first, up to that of `epoch`, but none of the authorities `except`.
 pub(super) fn settle(
     connection: &Connection,
     layout: Layout,
     epoch: u64,
+    except: &[AuthorityId],
     limit: u32,
 ) -> Result<Settled, StoreError> {
+    let mut numbers = Vec::new();
+    for authority in except {
+        numbers.extend(authority_number(connection, *authority)?);
+    }
     let pending = {
+        // Named, because the planner would rather sort everything that has one of the two statuses.
         let mut statement = connection.prepare_cached(
-            "SELECT position, status FROM certificates WHERE status IN (1, 2) AND epoch <= ?1 ORDER BY epoch \
-             LIMIT ?2",
+            "SELECT position, status, authority FROM certificates INDEXED BY certificates_pending \
+             WHERE status IN (1, 2) AND epoch <= ?1 ORDER BY epoch",
         )?;
-        let mut rows = statement.query((row::offset(epoch), limit))?;
+        let mut rows = statement.query((row::offset(epoch),))?;
         let mut pending = Vec::new();
-        while let Some(row) = rows.next()? {
-            pending.push((Position(row.get(0)?), row::status(row, 1)?));
+        while pending.len() < limit as usize {
+            let Some(row) = rows.next()? else { break };
+            if !numbers.contains(&row.get(2)?) {
+                pending.push((Position(row.get(0)?), row::status(row, 1)?));
+            }
         }
         pending
     };

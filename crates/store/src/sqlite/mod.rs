@@ -46,7 +46,7 @@ pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
-    AccountDeleted, AccountRecorded, AuthorityReplaced, CrlContent, CrlNumber, FirstRecords,
+    AccountDeleted, AccountRecorded, AuthorityReplaced, CrlContent, CrlState, FirstRecords,
     HostnamesReplaced, Issued, MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, RecordedAnswer,
     Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
@@ -233,29 +233,43 @@ impl ReadStore for SqliteStore {
         self.readers.snapshot(move |c| revocations::issued(c, authority, serial, id)).await
     }
 
-    async fn authorities(&self) -> Result<Vec<AuthorityRecord>, StoreError> {
-        self.readers.read(authorities::all).await
+    async fn authority_certificates(&self) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
+        self.readers.read(authorities::certificates).await
     }
 
     async fn last_epoch(&self) -> Result<u64, StoreError> {
         self.readers.read(revocations::last_epoch).await
     }
 
-    async fn crls_due(&self, at: Timestamp) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
-        self.readers.snapshot(move |c| revocations::due(c, at)).await
+    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+        self.readers.read(revocations::changed).await
+    }
+
+    async fn crls_aged(
+        &self,
+        at: Timestamp,
+        latest: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+        self.readers.read(move |c| revocations::aged(c, at, latest, limit)).await
     }
 
     async fn crl_content(
         &self,
         authority: AuthorityId,
         part: CrlPart,
+        at: Timestamp,
         limit: u32,
     ) -> Result<Option<CrlContent>, StoreError> {
-        self.readers.snapshot(move |c| revocations::content(c, authority, part, limit)).await
+        self.readers.snapshot(move |c| revocations::content(c, authority, part, at, limit)).await
     }
 
-    async fn crl_numbers(&self, authority: AuthorityId) -> Result<Vec<CrlNumber>, StoreError> {
-        self.readers.snapshot(move |c| revocations::numbers(c, authority)).await
+    async fn crl_states(&self, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError> {
+        self.readers.snapshot(move |c| revocations::states(c, authority)).await
+    }
+
+    async fn crl_state(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlState>, StoreError> {
+        self.readers.snapshot(move |c| revocations::state(c, authority, part)).await
     }
 
     async fn crl(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlRecord>, StoreError> {
@@ -415,9 +429,14 @@ impl Store for SqliteStore {
         self.writer.write(move |c| revocations::record(c, &crl, renew_on)).await
     }
 
-    async fn settle_pending(&self, epoch: u64, limit: u32) -> Result<Settled, StoreError> {
-        let layout = self.layout;
-        self.writer.write(move |c| certificates::settle(c, layout, epoch, limit)).await
+    async fn settle_pending(
+        &self,
+        epoch: u64,
+        except: &[AuthorityId],
+        limit: u32,
+    ) -> Result<Settled, StoreError> {
+        let (layout, except) = (self.layout, except.to_vec());
+        self.writer.write(move |c| certificates::settle(c, layout, epoch, &except, limit)).await
     }
 
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {

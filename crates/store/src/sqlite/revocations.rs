@@ -1,8 +1,8 @@
 //! Revocations and the lists that are published of them.
 
 use certgate_model::{
-    AuthorityId, CertificateId, CertificateRecord, CrlPart, CrlRecord, Revocation, SerialNumber, Status,
-    Timestamp,
+    AuthorityId, CRL_SHARDS, CertificateId, CertificateRecord, CrlPart, CrlRecord, Revocation, SerialNumber,
+    Status, Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
@@ -10,7 +10,7 @@ use super::certificates::authority_number;
 use super::counters::Position;
 use super::error::corrupt;
 use super::row;
-use crate::{CrlContent, CrlNumber, Issued, StoreError};
+use crate::{CrlContent, CrlState, Issued, StoreError};
 
 /// Puts a certificate on its authority's lists or takes it off, as its record says, and marks those lists as old.
 pub(super) fn change(
@@ -27,7 +27,7 @@ pub(super) fn change(
                 .prepare_cached(
                     "INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on) \
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
-                     ON CONFLICT (authority, shard, position) DO UPDATE \
+                     ON CONFLICT (authority, shard, expires_on, position) DO UPDATE \
                      SET revoked_on = excluded.revoked_on, reason = excluded.reason",
                 )?
                 .execute((
@@ -43,9 +43,10 @@ pub(super) fn change(
         _ => {
             connection
                 .prepare_cached(
-                    "DELETE FROM revocations WHERE authority = ?1 AND shard = ?2 AND position = ?3",
+                    "DELETE FROM revocations \
+                     WHERE authority = ?1 AND shard = ?2 AND expires_on = ?3 AND position = ?4",
                 )?
-                .execute((authority, shard, position.0))?;
+                .execute((authority, shard, certificate.expires_on.unix_microseconds(), position.0))?;
         }
     }
     let mut mark = connection.prepare_cached(
@@ -122,16 +123,28 @@ pub(super) fn last_epoch(connection: &Connection) -> Result<u64, StoreError> {
     row::unsigned(row, 0)
 }
 
-/// The lists that a change has made old, or that are to be made again by `at`.
-pub(super) fn due(connection: &Connection, at: Timestamp) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
-    // Two statements, each of which walks an index of nothing but what is due.
-    let changed = "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
-                   WHERE changed_epoch > made_epoch";
-    let aged = "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
-                WHERE renew_on <= ?1 AND changed_epoch <= made_epoch";
-    let mut due = parts(connection.prepare_cached(changed)?.query(())?)?;
-    due.extend(parts(connection.prepare_cached(aged)?.query((at.unix_microseconds(),))?)?);
-    Ok(due)
+/// The lists that a change has made old.
+pub(super) fn changed(connection: &Connection) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
+         WHERE changed_epoch > made_epoch",
+    )?;
+    parts(statement.query(())?)
+}
+
+/// The lists that are to be made again by `at`, or not until after `latest`.
+pub(super) fn aged(
+    connection: &Connection,
+    at: Timestamp,
+    latest: Timestamp,
+    limit: u32,
+) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+    // Both ends of one index.
+    let mut statement = connection.prepare_cached(
+        "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
+         WHERE renew_on <= ?1 OR renew_on > ?2 LIMIT ?3",
+    )?;
+    parts(statement.query((at.unix_microseconds(), latest.unix_microseconds(), limit))?)
 }
 
 fn parts(mut rows: Rows<'_>) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
@@ -146,11 +159,12 @@ fn parts(mut rows: Rows<'_>) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> 
 }
 
 /// What has to be on a list. Certificates that had expired when the list before was made have been on one since
-/// (RFC 5280 §3.3), and are left out.
+/// (RFC 5280 §3.3), and are left out; one from the future says nothing about that.
 pub(super) fn content(
     connection: &Connection,
     authority: AuthorityId,
     part: CrlPart,
+    at: Timestamp,
     limit: u32,
 ) -> Result<Option<CrlContent>, StoreError> {
     let Some(number) = authority_number(connection, authority)? else { return Ok(None) };
@@ -159,24 +173,30 @@ pub(super) fn content(
         .query_row((number, part.code()), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((number_before, before)) = state else { return Ok(None) };
+    let live_from = before.min(at.unix_microseconds());
     let shards = match part {
-        CrlPart::Shard(shard) => Some((shard, shard)),
-        CrlPart::Full => Some((0, u8::MAX)),
-        CrlPart::AuthorityCertificates => None,
+        CrlPart::Shard(shard) => shard..shard + 1,
+        CrlPart::Full => 0..CRL_SHARDS,
+        CrlPart::AuthorityCertificates => 0..0,
     };
+    let mut statement = connection.prepare_cached(
+        "SELECT serial, revoked_on, reason FROM revocations \
+         WHERE authority = ?1 AND shard = ?2 AND expires_on >= ?3 ORDER BY expires_on, position LIMIT ?4",
+    )?;
     let mut revocations = Vec::new();
-    if let Some((first, last)) = shards {
-        let mut statement = connection.prepare_cached(
-            "SELECT serial, revoked_on, reason FROM revocations \
-             WHERE authority = ?1 AND shard BETWEEN ?2 AND ?3 AND expires_on >= ?4 ORDER BY shard, position LIMIT ?5",
-        )?;
-        let mut rows = statement.query((number, first, last, before, i64::from(limit) + 1))?;
+    let most = limit as usize + 1;
+    for shard in shards {
+        let left = row::offset((most - revocations.len()) as u64);
+        let mut rows = statement.query((number, shard, live_from, left))?;
         while let Some(row) = rows.next()? {
             revocations.push(Revocation {
                 serial: SerialNumber::from_bytes(row.get(0)?),
                 revoked_on: row::timestamp(row, 1)?,
                 reason: row::reason(row, 2)?,
             });
+        }
+        if revocations.len() == most {
+            break;
         }
     }
     let epoch = last_epoch(connection)?;
@@ -191,17 +211,10 @@ pub(super) fn record(
 ) -> Result<bool, StoreError> {
     let Some(authority) = authority_number(connection, crl.authority)? else { return Ok(false) };
     let part = crl.part.code();
-    let before: Option<i64> = connection
-        .prepare_cached(
-            "SELECT this_update FROM crl_states WHERE authority = ?1 AND part = ?2 AND number < ?3",
-        )?
-        .query_row((authority, part, row::offset(crl.number)), |row| row.get(0))
-        .optional()?;
-    let Some(before) = before else { return Ok(false) };
-    connection
+    let stored = connection
         .prepare_cached(
             "UPDATE crl_states SET made_epoch = ?1, number = ?2, this_update = ?3, next_update = ?4, renew_on = ?5 \
-             WHERE authority = ?6 AND part = ?7",
+             WHERE authority = ?6 AND part = ?7 AND number < ?2 AND made_epoch <= ?1",
         )?
         .execute((
             row::offset(crl.epoch),
@@ -212,6 +225,9 @@ pub(super) fn record(
             authority,
             part,
         ))?;
+    if stored == 0 {
+        return Ok(false);
+    }
     match &crl.der {
         Some(der) => connection
             .prepare_cached(
@@ -223,34 +239,49 @@ pub(super) fn record(
             .prepare_cached("DELETE FROM crls WHERE authority = ?1 AND part = ?2")?
             .execute((authority, part))?,
     };
-    if let CrlPart::Shard(shard) = crl.part {
-        // Expired when the lists before were made, so that it has been on each of them since, and on this one not.
-        connection
-            .prepare_cached(
-                "DELETE FROM revocations WHERE authority = ?1 AND shard = ?2 AND expires_on < ?3 AND expires_on < \
-                 (SELECT this_update FROM crl_states WHERE authority = ?1 AND part = ?4)",
-            )?
-            .execute((authority, shard, before, CrlPart::Full.code()))?;
-    }
     Ok(true)
 }
 
-/// The numbers of the lists that were published last.
-pub(super) fn numbers(connection: &Connection, authority: AuthorityId) -> Result<Vec<CrlNumber>, StoreError> {
+macro_rules! states {
+    () => {
+        "SELECT crl_states.part, number, this_update, next_update, crls.part IS NOT NULL FROM crl_states \
+         LEFT JOIN crls ON crls.authority = crl_states.authority AND crls.part = crl_states.part \
+         WHERE crl_states.authority = ?1 AND made_epoch >= 0"
+    };
+}
+
+/// The lists of an authority that were published.
+pub(super) fn states(connection: &Connection, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError> {
     let Some(authority) = authority_number(connection, authority)? else { return Ok(Vec::new()) };
-    let mut statement = connection.prepare_cached(
-        "SELECT part, number, this_update FROM crl_states WHERE authority = ?1 AND made_epoch >= 0 ORDER BY part",
-    )?;
+    let mut statement = connection.prepare_cached(concat!(states!(), " ORDER BY crl_states.part"))?;
     let mut rows = statement.query((authority,))?;
-    let mut numbers = Vec::new();
+    let mut states = Vec::new();
     while let Some(row) = rows.next()? {
-        numbers.push(CrlNumber {
-            part: part(row, 0)?,
-            number: row::unsigned(row, 1)?,
-            this_update: row::timestamp(row, 2)?,
-        });
+        states.push(state_row(row)?);
     }
-    Ok(numbers)
+    Ok(states)
+}
+
+/// One of them.
+pub(super) fn state(
+    connection: &Connection,
+    authority: AuthorityId,
+    part: CrlPart,
+) -> Result<Option<CrlState>, StoreError> {
+    let Some(authority) = authority_number(connection, authority)? else { return Ok(None) };
+    let mut statement = connection.prepare_cached(concat!(states!(), " AND crl_states.part = ?2"))?;
+    let mut rows = statement.query((authority, part.code()))?;
+    rows.next()?.map(state_row).transpose()
+}
+
+fn state_row(row: &Row<'_>) -> Result<CrlState, StoreError> {
+    Ok(CrlState {
+        part: part(row, 0)?,
+        number: row::unsigned(row, 1)?,
+        this_update: row::timestamp(row, 2)?,
+        next_update: row::timestamp(row, 3)?,
+        is_made: row.get(4)?,
+    })
 }
 
 fn part(row: &Row<'_>, column: usize) -> Result<CrlPart, StoreError> {

@@ -207,7 +207,8 @@ CREATE TABLE early_serials (
 );
 INSERT INTO early_serials (serial, id) SELECT serial, id FROM certificates;
 
--- One row for each certificate that is revoked, pending or not, until it has expired and been on a list once more.
+-- One row for each certificate that is revoked, pending or not. Lists leave out what has expired, and read no row of it: rows
+-- stay, so that a clock which was wrong for a while takes nothing off the lists for good.
 CREATE TABLE revocations (
     authority INTEGER NOT NULL REFERENCES authorities (number),
     shard INTEGER NOT NULL CHECK (shard BETWEEN 0 AND 127),
@@ -216,7 +217,7 @@ CREATE TABLE revocations (
     revoked_on INTEGER NOT NULL,
     reason INTEGER NOT NULL,
     expires_on INTEGER NOT NULL,
-    PRIMARY KEY (authority, shard, position)
+    PRIMARY KEY (authority, shard, expires_on, position)
 ) WITHOUT ROWID;
 INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on)
 SELECT authority,

@@ -125,7 +125,7 @@ fn importing_sends_certificate_and_key_and_says_what_happened() {
     new certificates are signed by newest (2458ce5a-0c35-4c7f-82c7-8e9487d3ff60) from now on
     trust it wherever client certificates are checked: `certgate ca show` prints its certificate
     certificates of new (01890000-0000-7000-8000-000000000002) stay valid, listed and revocable: keep trusting it until the last of them has expired
-    certificates that newest signed elsewhere stay valid wherever it is trusted; they are not in certgate's lists and cannot be revoked here
+    certificates that newest signed elsewhere stay valid wherever it is trusted; they are not in certgate's lists and cannot be revoked here; while they live, give proxies the full list (full.crl) instead of the bundle
     ");
     assert!(captured.out().contains(OURS) && !captured.out().contains("sesame") && !told.contains("sesame"));
     let sent = server.seen().pop().unwrap();
