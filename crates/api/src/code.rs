@@ -2,7 +2,8 @@
 //!
 //! Those below 1420, 1471, 1472, 1489 and those from 6003 on are Cloudflare's where its documentation or recorded answers
 //! name one. 1420 to 1449 say what is wrong with a request for a certificate, 1450 to 1469 with a certificate that an account
-//! brings, 1480 to 1486 with a list of hostnames, 1500 to 1512 with an authority to import.
+//! brings, 1480 to 1486 with a list of hostnames, 1500 to 1512 with an authority to import, 1520 to
+//! 1522 with an enforcement point.
 
 /// A code as the error reference shows it.
 pub(crate) struct Entry {
@@ -258,6 +259,15 @@ codes! {
     AUTHORITIES_MAX = 1512 [403]
         "the account has had as many managed authorities as there can be"
         => "make another account";
+    ENFORCEMENT_POINT_NOT_FOUND = 1520 [404]
+        "the account has no enforcement point with this id"
+        => "register it again";
+    EPOCH_AHEAD = 1521 [400]
+        "an enforcement point acknowledges what has not happened yet, as after a database was restored from a backup"
+        => "read everything that is revoked again, and acknowledge its epoch";
+    ENFORCEMENT_POINTS_MAX = 1522 [403]
+        "the account has as many enforcement points as there can be"
+        => "delete those that are gone";
     INVALID_HEADERS = 6003 [400]
         "a header is malformed; `error_chain` says which"
         => "see the code in `error_chain`";

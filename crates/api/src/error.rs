@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use certgate_authority::{
-    AccessError, AuthorityError, Fault, HostnameFault, HostnamesError, IssueError, MtlsCertificateError,
-    RevocationError, TenantError, TokenError,
+    AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError, IssueError,
+    MtlsCertificateError, RevocationError, TenantError, TokenError,
 };
 use certgate_pki::ImportError;
 use certgate_store::StoreError;
@@ -244,6 +244,25 @@ impl From<AuthorityError> for ApiError {
             }
             AuthorityError::NoAccount => Self::refused(),
             AuthorityError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<EnforcementPointError> for ApiError {
+    fn from(error: EnforcementPointError) -> Self {
+        let message = error.to_string();
+        match error {
+            EnforcementPointError::Name(_) => Self::bad_request(code::NAME_INVALID, message).at("/name"),
+            EnforcementPointError::Lease { .. } => Self::member("/lease_seconds", message),
+            EnforcementPointError::NegativeEpoch { .. } => Self::member("/epoch", message),
+            EnforcementPointError::Ahead { .. } => Self::bad_request(code::EPOCH_AHEAD, message).at("/epoch"),
+            EnforcementPointError::TooMany { .. } => {
+                Self::new(StatusCode::FORBIDDEN, code::ENFORCEMENT_POINTS_MAX, message)
+            }
+            EnforcementPointError::NotFound => {
+                Self::new(StatusCode::NOT_FOUND, code::ENFORCEMENT_POINT_NOT_FOUND, message)
+            }
+            EnforcementPointError::Fault(fault) => fault.into(),
         }
     }
 }

@@ -5,9 +5,10 @@ use std::ops::RangeInclusive;
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use certgate_authority::{
-    AccountScope, Credential, Permission, Principal as Caller, Secret, UserScope, ZoneScope,
+    AccountScope, Credential, EnforcementPointError, Permission, Principal as Caller, Secret, UserScope,
+    ZoneScope,
 };
-use certgate_model::{AccountId, CertificateId, MtlsCertificateId, TokenId, ZoneId};
+use certgate_model::{AccountId, CertificateId, EnforcementPointId, MtlsCertificateId, TokenId, ZoneId};
 use http::request::Parts;
 use http::{HeaderMap, header};
 
@@ -130,6 +131,18 @@ impl FromRequestParts<Api> for MtlsCertificatePath {
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
         let text = path_parameter(parts, "mtls_certificate_id").await?;
         text.parse().map(Self).map_err(|_| ApiError::mtls_certificate_not_found())
+    }
+}
+
+/// The enforcement point the path names; one that cannot be an id is one that does not exist.
+pub(crate) struct EnforcementPointPath(pub(crate) EnforcementPointId);
+
+impl FromRequestParts<Api> for EnforcementPointPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
+        let text = path_parameter(parts, "enforcement_point_id").await?;
+        text.parse().map(Self).map_err(|_| EnforcementPointError::NotFound.into())
     }
 }
 

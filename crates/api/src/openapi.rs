@@ -102,6 +102,26 @@ pub(crate) struct CreateMtlsCertificate {
     private_key: Option<String>,
 }
 
+/// What enforcement point to register.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct RegisterEnforcementPoint {
+    /// At most 100 characters; unique in the account.
+    name: String,
+    /// How long it may be silent before nobody waits for it; default 60.
+    #[schema(minimum = 5, maximum = 3600)]
+    lease_seconds: Option<i64>,
+}
+
+/// What is in force at an enforcement point.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the body, which is read member by member")]
+pub(crate) struct AcknowledgeEpoch {
+    /// Every change up to this epoch.
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
+    epoch: i64,
+}
+
 /// What zone to make.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents the body, which is read member by member")]

@@ -17,6 +17,9 @@ const PER_PAGE_DEFAULT: u64 = 20;
 const PER_PAGE: (u64, u64) = (5, 50);
 const LIMIT: (u64, u64) = (1, 1000);
 
+/// How long a request can wait for a change: less than what stands between usually allows.
+const WAIT_SECONDS: (u64, u64) = (0, 20);
+
 /// How many query parameters are read; more are an attack, not a question.
 const PARAMETERS_MAX: usize = 100;
 
@@ -103,6 +106,13 @@ impl<'a> Query<'a> {
         let status = self.choice("status", &statuses.collect::<Vec<_>>())?.flatten();
         let asked = page_request(page, size, offset);
         Ok((asked, CertificateQuery { status, slice: asked.slice }))
+    }
+
+    /// `after` and `wait_seconds` of a question for changes.
+    pub(crate) fn revocation_changes(&self) -> Result<(u64, u64), ApiError> {
+        let after = self.number("after", (0, NUMBER_MAX))?.unwrap_or(0);
+        let wait_seconds = self.number("wait_seconds", WAIT_SECONDS)?.unwrap_or(0);
+        Ok((after, wait_seconds))
     }
 
     /// The conditions and the order of a list of zones; `None` if none can match.

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::middleware::Around;
 use crate::routes::{
-    accounts, api_key, client_certificates, hostname_associations, managed_authorities, mtls_certificates,
-    operations, publication, tokens, user, zones,
+    accounts, api_key, client_certificates, enforcement_points, hostname_associations, managed_authorities,
+    mtls_certificates, operations, publication, tokens, user, zones,
 };
 use crate::{Api, code};
 
@@ -64,6 +64,11 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(managed_authorities::get))
         .routes(routes!(managed_authorities::list, managed_authorities::import))
         .routes(routes!(managed_authorities::rotate))
+        .routes(routes!(enforcement_points::list, enforcement_points::register))
+        .routes(routes!(enforcement_points::delete))
+        .routes(routes!(enforcement_points::acknowledge))
+        .routes(routes!(enforcement_points::changes))
+        .routes(routes!(enforcement_points::revoked))
         .routes(routes!(mtls_certificates::list, mtls_certificates::create))
         .routes(routes!(mtls_certificates::get, mtls_certificates::delete))
         .routes(routes!(mtls_certificates::associations))

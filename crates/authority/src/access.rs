@@ -94,6 +94,10 @@ permissions! {
     ReadTokens = ApiTokensRead;
     /// Make, change and delete tokens.
     ManageTokens = ApiTokensWrite;
+    /// Read what is revoked, and the enforcement points.
+    FollowRevocations = EnforcementPointsRead;
+    /// Register and delete enforcement points, and acknowledge changes for them.
+    ManageEnforcementPoints = EnforcementPointsWrite;
     /// Get the user.
     ReadUser = UserDetailsRead;
 }

@@ -278,6 +278,50 @@ pub enum MtlsCertificateError {
     Fault(#[from] Fault),
 }
 
+/// Why nothing was done with an enforcement point.
+#[derive(Debug, thiserror::Error)]
+pub enum EnforcementPointError {
+    /// The name is not a good one.
+    #[error("{0}")]
+    Name(String),
+    /// The lease is too short or too long.
+    #[error("lease_seconds is {given}: use a whole number from {min} to {max}")]
+    Lease {
+        /// What was asked for.
+        given: i64,
+        /// The shortest.
+        min: u32,
+        /// The longest.
+        max: u32,
+    },
+    /// The account has as many as there may be.
+    #[error("the account has {max} enforcement points, the most there can be: delete those that are gone")]
+    TooMany {
+        /// The most.
+        max: u64,
+    },
+    /// No epoch is negative.
+    #[error("epoch is {given}: epochs begin at 0")]
+    NegativeEpoch {
+        /// What was acknowledged.
+        given: i64,
+    },
+    /// What was acknowledged has not happened yet.
+    #[error("epoch is {given}, but the last change has the epoch {last}: acknowledge what was received")]
+    Ahead {
+        /// What was acknowledged.
+        given: u64,
+        /// The last there is.
+        last: u64,
+    },
+    /// The account has no such enforcement point.
+    #[error("the account has no such enforcement point: register it again")]
+    NotFound,
+    /// Trouble.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
 /// Why a token was not made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
@@ -318,6 +362,7 @@ macro_rules! from_store_error {
 from_store_error!(
     AccessError,
     AuthorityError,
+    EnforcementPointError,
     HostnamesError,
     IssueError,
     MtlsCertificateError,

@@ -6,6 +6,7 @@ mod access;
 mod api_key;
 mod authorities;
 mod cache;
+mod enforcement_points;
 mod error;
 mod hostnames;
 mod installation;
@@ -22,24 +23,30 @@ mod serials;
 mod tenants;
 mod tokens;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use certgate_model::{AccountId, AuthorityId, Clock, KeyAlgorithm, Random, TokenHash, ZoneId, ZoneRecord};
+use certgate_model::{
+    AccountId, AuthorityId, Clock, EnforcementPointId, KeyAlgorithm, Random, TokenHash, ZoneId, ZoneRecord,
+};
 use certgate_store::{ReadStore, Store};
 use rayon_core::ThreadPool;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, watch};
 
 pub use access::{
-    AccountScope, Credential, ManageAccounts, ManageTokens, ManageZones, Permission, Principal, ReadAccounts,
-    ReadCertificates, ReadMtlsCertificates, ReadTokens, ReadUser, ReadZones, Secret, UserScope,
-    WriteCertificates, WriteMtlsCertificates, ZoneScope,
+    AccountScope, Credential, FollowRevocations, ManageAccounts, ManageEnforcementPoints, ManageTokens,
+    ManageZones, Permission, Principal, ReadAccounts, ReadCertificates, ReadMtlsCertificates, ReadTokens,
+    ReadUser, ReadZones, Secret, UserScope, WriteCertificates, WriteMtlsCertificates, ZoneScope,
 };
 pub use api_key::ApiKey;
 pub use authorities::{AUTHORITY_VALIDITY_DAYS, ManagedAuthority};
+pub use enforcement_points::{
+    CHANGES_MAX, ENFORCEMENT_POINTS_MAX, LEASE_SECONDS, LEASE_SECONDS_DEFAULT, RevocationChanges,
+    RevokedCursor,
+};
 pub use error::{
-    AccessError, AuthorityError, Fault, HostnameFault, HostnamesError, IssueError, MtlsCertificateError,
-    RevocationError, TenantError, TokenError,
+    AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError, IssueError,
+    MtlsCertificateError, RevocationError, TenantError, TokenError,
 };
 pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, OpenError};
 pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
@@ -113,6 +120,10 @@ pub struct Authority {
     rate: Option<RateLimiter>,
     uses: LastUses,
     pending: Notify,
+    /// Counts the changes that this process accepted, for those who wait for one.
+    changed: watch::Sender<u64>,
+    /// The enforcement points whose silence was told.
+    silent_points: std::sync::Mutex<HashSet<EnforcementPointId>>,
     serials: SerialCipher,
     ocsp: OcspState,
 }
@@ -138,6 +149,8 @@ impl Authority {
             rate: settings.requests_per_minute.map(RateLimiter::new),
             uses: LastUses::default(),
             pending: Notify::new(),
+            changed: watch::Sender::new(0),
+            silent_points: std::sync::Mutex::default(),
             serials,
             ocsp: OcspState::default(),
             store,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use certgate_model::{AuthorityId, CertificateId, CertificateRecord, Event, RevocationReason};
 use certgate_store::{Settled, StatusChange};
-use tokio::sync::Notify;
 
 use crate::access::{WriteCertificates, ZoneScope};
 use crate::{Authority, Fault, RevocationError};
@@ -50,7 +49,7 @@ impl Authority {
     ) -> Result<CertificateRecord, RevocationError> {
         // Also if the caller goes away before the store has answered: the change may be durable all the same. What the
         // woken task asks of the store is queued behind it.
-        let _wake = WakeOnDrop(&self.pending);
+        let _wake = WakeOnDrop(self);
         let change = self.store.change_status(scope.zone().id, id, event, self.clock.now()).await?;
         match change.ok_or(RevocationError::NotFound)? {
             StatusChange::Unchanged(certificate) => Ok(certificate),
@@ -72,8 +71,13 @@ impl Authority {
             match self.settle_all().await {
                 Ok(true) => {
                     pause = SETTLE_RETRY;
-                    // Woken by the next change, or to see whether a list has to be made again.
-                    let _ = tokio::time::timeout(RENEWAL_LOOK, woken).await;
+                    // Woken by the next change or acknowledgement, when somebody's lease ends, or to see whether a list has to be
+                    // made again.
+                    let look = self
+                        .until_next_lease_ends()
+                        .await
+                        .map_or(RENEWAL_LOOK, |lease| lease.min(RENEWAL_LOOK));
+                    let _ = tokio::time::timeout(look, woken).await;
                     continue;
                 }
                 Ok(false) => {}
@@ -82,6 +86,19 @@ impl Authority {
             // Woken earlier by the next change, which is as good a moment to try.
             let _ = tokio::time::timeout(pause, woken).await;
             pause = (pause * 2).min(SETTLE_RETRY_MAX);
+        }
+    }
+
+    async fn until_next_lease_ends(&self) -> Option<Duration> {
+        match self.look_at_leases().await {
+            Ok(end) => {
+                let left = end?.unix_microseconds() - self.clock.now().unix_microseconds();
+                Some(Duration::from_micros(left.max(0).unsigned_abs()))
+            }
+            Err(fault) => {
+                tracing::error!(error = %fault, "the leases of enforcement points could not be read");
+                Some(SETTLE_RETRY)
+            }
         }
     }
 
@@ -102,7 +119,7 @@ impl Authority {
 
     async fn settle_up_to(&self, epoch: u64, except: &[AuthorityId]) -> Result<(), Fault> {
         loop {
-            let settled = self.store.settle_pending(epoch, except, SETTLE_BATCH).await?;
+            let settled = self.store.settle_pending(epoch, self.clock.now(), except, SETTLE_BATCH).await?;
             let Settled { reactivated, revoked } = settled;
             metrics::counter!("certgate_status_changes_total", "to" => "active").increment(reactivated);
             metrics::counter!("certgate_status_changes_total", "to" => "revoked").increment(revoked);
@@ -113,11 +130,12 @@ impl Authority {
     }
 }
 
-/// Wakes the settling task when it is dropped.
-struct WakeOnDrop<'a>(&'a Notify);
+/// Wakes the settling task, and those who wait for changes, when it is dropped.
+struct WakeOnDrop<'a>(&'a Authority);
 
 impl Drop for WakeOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.notify_one();
+        self.0.changed.send_modify(|count| *count = count.wrapping_add(1));
+        self.0.pending.notify_one();
     }
 }

@@ -75,6 +75,10 @@ hex_id!(
     TokenId
 );
 hex_id!(
+    /// An enforcement point.
+    EnforcementPointId
+);
+hex_id!(
     /// A user: owns API tokens.
     UserId
 );

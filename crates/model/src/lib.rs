@@ -6,6 +6,7 @@ mod authority;
 mod certificate;
 mod crl;
 mod enforcement;
+mod enforcement_point;
 mod id;
 mod mtls_certificate;
 mod page;
@@ -20,8 +21,10 @@ pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownNa
 pub use certificate::{AuthorityRef, CertificateRecord, SerialNumber, SubjectFields, Totals};
 pub use crl::{CRL_SHARDS, CrlPart, CrlRecord, Revocation};
 pub use enforcement::{EnforcedAuthority, Enforcement};
+pub use enforcement_point::{EnforcedCertificate, EnforcementPointRecord, RevocationChange};
 pub use id::{
-    AccountId, AuthorityId, CertificateId, MtlsCertificateId, ParseIdError, TokenId, UserId, ZoneId,
+    AccountId, AuthorityId, CertificateId, EnforcementPointId, MtlsCertificateId, ParseIdError, TokenId,
+    UserId, ZoneId,
 };
 pub use mtls_certificate::MtlsCertificateRecord;
 pub use page::{

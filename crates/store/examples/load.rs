@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(store);
     mixed(&store, zone, &authority, &path).await?;
     let begun = Instant::now();
-    store.settle_pending(u64::MAX, &[], 100).await?;
+    store.settle_pending(u64::MAX, certgate_model::Timestamp::from_unix(0), &[], 100).await?;
     println!("settle nothing: {:.0} µs", begun.elapsed().as_secs_f64() * 1e6);
     print!("{}", std::fs::read_to_string("/proc/self/status").map(|text| memory(&text)).unwrap_or_default());
     store.close().await;

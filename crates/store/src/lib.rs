@@ -10,8 +10,8 @@ mod verbs;
 
 pub use sqlite::{OpenError, SqliteOptions, SqliteStatistics, SqliteStore};
 pub use verbs::{
-    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, CrlContent, CrlState,
-    FirstRecords, HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
-    MtlsCertificateRecorded, ReadStore, RecordedAnswer, Settled, StatusChange, Store, StoreError,
-    ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CertificateRecorded, CrlContent,
+    CrlState, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX,
+    MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, RecordedAnswer, RevokedPosition, Settled,
+    StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, CrlPart, CrlRecord, Enforcement, Event, Installation, MtlsCertificateId,
-    MtlsCertificateRecord, Page, Revocation, SerialNumber, Slice, Status, Timestamp, TokenHash, TokenId,
-    TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    CertificateRecord, CrlPart, CrlRecord, EnforcedCertificate, Enforcement, EnforcementPointId,
+    EnforcementPointRecord, Event, Installation, MtlsCertificateId, MtlsCertificateRecord, Page, Revocation,
+    RevocationChange, SerialNumber, Slice, Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
+    UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -96,6 +97,36 @@ pub struct Issued {
     pub epoch: u64,
     /// Since when and why, while it is revoked.
     pub revocation: Option<Revocation>,
+}
+
+/// What became of an enforcement point to register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnforcementPointRegistered {
+    /// As it is now.
+    Registered(EnforcementPointRecord),
+    /// There is no such account.
+    NoAccount,
+    /// The account has as many as it may.
+    TooMany,
+}
+
+/// What became of an acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// The enforcement point as it is now.
+    Acknowledged(EnforcementPointRecord),
+    /// There has been no such epoch yet; the last one is this.
+    Ahead(u64),
+    /// The account has no such enforcement point.
+    NotFound,
+}
+
+/// Where a revoked certificate stands among those of its authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokedPosition {
+    pub(crate) shard: u8,
+    pub(crate) expires_on: i64,
+    pub(crate) position: i64,
 }
 
 /// A list that was published, without the list itself.
@@ -332,6 +363,29 @@ pub trait ReadStore: Send + Sync {
     /// The authorities that apply to a hostname (in any letter case), all of one instant; `None` if no zone lists it.
     async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, StoreError>;
 
+    /// The enforcement points of an account, by name.
+    async fn enforcement_points(&self, account: AccountId)
+    -> Result<Vec<EnforcementPointRecord>, StoreError>;
+    /// Every enforcement point that has not acknowledged the last change there was anywhere.
+    async fn lagging_enforcement_points(&self) -> Result<Vec<EnforcementPointRecord>, StoreError>;
+    /// Certificates of one authority that are revoked and have not expired at `at`, in a fixed order, after `after` (a position
+    /// that an earlier page ended with), at most `limit`.
+    async fn revoked_certificates(
+        &self,
+        authority: AuthorityId,
+        at: Timestamp,
+        after: Option<RevokedPosition>,
+        limit: u32,
+    ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError>;
+    /// The certificates of an account whose last change came after `after`, in the order of those changes, at most `limit`.
+    /// Whoever knew everything up to `after` knows everything up to the last one's epoch then.
+    async fn revocation_changes(
+        &self,
+        account: AccountId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<RevocationChange>, StoreError>;
+
     /// Whether the store answers and takes writes now.
     async fn ready(&self) -> Result<(), StoreError>;
     /// Reads everything and returns what is wrong with it, a line each: the database's own integrity check, and every
@@ -434,13 +488,36 @@ pub trait Store: ReadStore {
     /// Stores a list, which is to be made again by `renew_on`; `false` if one with a number as high is there.
     async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError>;
     /// Settles the oldest pending certificates whose change has an epoch up to `epoch`, but none of the authorities
-    /// `except`, at most `limit`, in one transaction. Less than `limit` in sum means that none was left.
+    /// `except` and none for which an enforcement point of its account is waited for at `at`, at most `limit`, in one transaction. Less than `limit` in sum means that none was left.
     async fn settle_pending(
         &self,
         epoch: u64,
+        at: Timestamp,
         except: &[AuthorityId],
         limit: u32,
     ) -> Result<Settled, StoreError>;
+
+    /// Registers an enforcement point under its name, or renews the lease and its length of the one that has it, which
+    /// keeps its id and what it has acknowledged. A new one is refused if the account has `max`.
+    async fn register_enforcement_point(
+        &self,
+        point: EnforcementPointRecord,
+        max: u64,
+    ) -> Result<EnforcementPointRegistered, StoreError>;
+    /// Notes that changes up to `epoch` are in force at an enforcement point, and renews its lease.
+    async fn acknowledge(
+        &self,
+        account: AccountId,
+        id: EnforcementPointId,
+        epoch: u64,
+        at: Timestamp,
+    ) -> Result<Acknowledged, StoreError>;
+    /// Deletes an enforcement point; `false` if the account has no such one.
+    async fn delete_enforcement_point(
+        &self,
+        account: AccountId,
+        id: EnforcementPointId,
+    ) -> Result<bool, StoreError>;
     /// Makes this the sealed key of serial numbers, unless there is one; the one in force afterwards (`None`: the store is
     /// not initialised).
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError>;

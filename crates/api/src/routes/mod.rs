@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod api_key;
 pub(crate) mod client_certificates;
+pub(crate) mod enforcement_points;
 pub(crate) mod hostname_associations;
 pub(crate) mod managed_authorities;
 pub(crate) mod mtls_certificates;

@@ -1,6 +1,7 @@
 //! What the records look like in JSON. Only this module knows.
 
 mod certificate;
+mod enforcement_point;
 mod hostnames;
 mod mtls_certificate;
 mod tenant;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) use certificate::ClientCertificate;
+pub(crate) use enforcement_point::{EnforcementPoint, RevocationChanges, RevokedCertificate};
 pub(crate) use hostnames::HostnameAssociations;
 pub(crate) use mtls_certificate::{MtlsCertificate, MtlsCertificateAssociation, NewMtlsCertificate};
 pub(crate) use tenant::{Account, ManagedAuthority, User, UserApiKey, Zone};

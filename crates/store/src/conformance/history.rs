@@ -186,7 +186,8 @@ impl<'s> History<'s> {
     }
 
     async fn settle(&mut self, limit: u32) {
-        let settled = self.store.settle_pending(u64::MAX, &[], limit).await.expect("settle");
+        let settled =
+            self.store.settle_pending(u64::MAX, fixtures::instant(0), &[], limit).await.expect("settle");
         let mut expected = Settled::default();
         let count = self.pending.len().min(limit as usize);
         for (zone, id) in self.pending.drain(..count) {

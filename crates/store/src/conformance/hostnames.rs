@@ -25,7 +25,7 @@ pub(super) async fn hostnames(store: &dyn Store, authority: &AuthorityRecord) {
     for n in [300, 301] {
         store.change_status(first.id, certificate(n), Event::HOLD, at).await.expect("revoke");
     }
-    store.settle_pending(u64::MAX, &[], u32::MAX).await.expect("settle");
+    store.settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX).await.expect("settle");
     for zone in [&first, &second] {
         assert_eq!(store.delete_zone(zone.id, at).await.expect("delete"), ZoneDeleted::Deleted);
         assert_eq!(store.hostname_associations(zone.id, None).await.expect("read"), None);
@@ -117,7 +117,7 @@ async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
         assert!(now >= last);
         last = now;
     }
-    store.settle_pending(u64::MAX, &[], u32::MAX).await.expect("settle");
+    store.settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX).await.expect("settle");
     assert_eq!(last_epoch(store, "b.example").await, last);
     record(fixtures::certificate(301, zone, authority, Status::PendingReactivation)).await;
     assert!(last_epoch(store, "b.example").await > last);

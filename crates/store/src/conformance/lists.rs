@@ -86,14 +86,15 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     let refused = store.change_status(zone, certificate.id, Event::Reactivate, at).await.expect("change");
     assert_eq!(refused, Some(StatusChange::Refused));
     let epoch = store.last_epoch().await.expect("epoch");
-    let settled = store.settle_pending(epoch - 1, &[], 10).await.expect("settle");
+    let settled = store.settle_pending(epoch - 1, fixtures::instant(0), &[], 10).await.expect("settle");
     assert_eq!(settled, Settled::default());
     let issued = store.issued(authority.id, certificate.serial, certificate.id).await.expect("read");
     let expected = Issued { status: Status::PendingRevocation, epoch, revocation: Some(revocation) };
     assert_eq!(issued, Some(expected));
-    let settled = store.settle_pending(epoch, &[authority.id], 10).await.expect("settle");
+    let settled =
+        store.settle_pending(epoch, fixtures::instant(0), &[authority.id], 10).await.expect("settle");
     assert_eq!(settled, Settled::default(), "its authority is left out");
-    let settled = store.settle_pending(epoch, &[], 10).await.expect("settle");
+    let settled = store.settle_pending(epoch, fixtures::instant(0), &[], 10).await.expect("settle");
     assert_eq!(settled, Settled { reactivated: 0, revoked: 1 });
 
     // It leaves the lists after it has expired and been on each once more.

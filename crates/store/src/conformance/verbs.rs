@@ -57,7 +57,10 @@ async fn empty(store: &dyn Store) {
     assert_eq!(store.zone(records.zone.id).await.expect("read"), None);
     assert_eq!(store.token(records.token.id).await.expect("read"), None);
     assert_eq!(store.managed_authority(records.account.id).await.expect("read"), None);
-    assert_eq!(store.settle_pending(u64::MAX, &[], 100).await.expect("settle"), Settled::default());
+    assert_eq!(
+        store.settle_pending(u64::MAX, fixtures::instant(0), &[], 100).await.expect("settle"),
+        Settled::default()
+    );
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());
 }
 
@@ -391,9 +394,9 @@ async fn settling(store: &dyn Store, authority: &AuthorityRecord) {
     {
         store.change_status(zone, ids[index], event, at).await.expect("change");
     }
-    let settled = store.settle_pending(u64::MAX, &[], 0).await.expect("settle");
+    let settled = store.settle_pending(u64::MAX, fixtures::instant(0), &[], 0).await.expect("settle");
     assert_eq!(settled, Settled::default());
-    let settled = store.settle_pending(u64::MAX, &[], 2).await.expect("settle");
+    let settled = store.settle_pending(u64::MAX, fixtures::instant(0), &[], 2).await.expect("settle");
     assert_eq!(settled, Settled { reactivated: 1, revoked: 1 });
     let mut statuses = Vec::new();
     for id in &ids {
@@ -402,9 +405,12 @@ async fn settling(store: &dyn Store, authority: &AuthorityRecord) {
     use Status::{Active, PendingReactivation, PendingRevocation, Revoked};
     assert_eq!(statuses, [PendingRevocation, Active, Revoked, PendingReactivation, Revoked, Active]);
     assert_eq!(store.totals(zone).await.expect("totals"), Totals::new([2, 1, 1, 2]));
-    let settled = store.settle_pending(u64::MAX, &[], u32::MAX).await.expect("settle");
+    let settled = store.settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX).await.expect("settle");
     assert_eq!(settled, Settled { reactivated: 1, revoked: 1 });
-    assert_eq!(store.settle_pending(u64::MAX, &[], 10).await.expect("settle"), Settled::default());
+    assert_eq!(
+        store.settle_pending(u64::MAX, fixtures::instant(0), &[], 10).await.expect("settle"),
+        Settled::default()
+    );
     assert_eq!(store.totals(zone).await.expect("totals"), Totals::new([3, 0, 0, 3]));
 }
 
@@ -450,7 +456,7 @@ async fn replaced_authorities(store: &dyn Store) {
     let at = fixtures::instant(2_500);
     let changed = store.change_status(zone, old.id, Event::HOLD, at).await.expect("change");
     assert!(matches!(changed, Some(StatusChange::Changed(_))), "{changed:?}");
-    store.settle_pending(u64::MAX, &[], u32::MAX).await.expect("settle");
+    store.settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX).await.expect("settle");
 
     let nobodys = fixtures::authority(24, &fixtures::account(77));
     assert_eq!(replace(None, &nobodys).await.expect("replace"), AuthorityReplaced::NoAccount);
@@ -493,7 +499,7 @@ async fn deletions(store: &dyn Store) {
         }
         assert!(matches!(store.delete_zone(zone, at).await.expect("delete"), ZoneDeleted::InUse(_)));
     }
-    store.settle_pending(u64::MAX, &[], u32::MAX).await.expect("settle");
+    store.settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX).await.expect("settle");
     let query = CertificateQuery { status: None, slice: EVERYTHING };
     let certificate = store.certificates(first.id, query).await.expect("list").items.remove(0);
     for zone in [first.id, second.id] {

@@ -259,11 +259,13 @@ pub(super) fn change_status(
     Ok(Some(StatusChange::Changed(record)))
 }
 
-/// Settles the certificates whose last change was accepted first, up to that of `epoch`, but none of the authorities `except`.
+/// Settles the certificates whose last change was accepted first, up to that of `epoch`, but none of the authorities `except`
+/// and none for which an enforcement point is waited for.
 pub(super) fn settle(
     connection: &Connection,
     layout: Layout,
     epoch: u64,
+    at: Timestamp,
     except: &[AuthorityId],
     limit: u32,
 ) -> Result<Settled, StoreError> {
@@ -275,9 +277,13 @@ pub(super) fn settle(
         // Named, because the planner would rather sort everything that has one of the two statuses.
         let mut statement = connection.prepare_cached(
             "SELECT position, status, authority FROM certificates INDEXED BY certificates_pending \
-             WHERE status IN (1, 2) AND epoch <= ?1 ORDER BY epoch",
+             WHERE status IN (1, 2) AND epoch <= ?1 AND NOT EXISTS \
+             (SELECT 1 FROM authorities JOIN enforcement_points ON enforcement_points.account = authorities.account \
+              WHERE authorities.number = certificates.authority AND live_until > ?2 \
+              AND acknowledged_epoch < certificates.epoch) \
+             ORDER BY epoch",
         )?;
-        let mut rows = statement.query((row::offset(epoch),))?;
+        let mut rows = statement.query((row::offset(epoch), at.unix_microseconds()))?;
         let mut pending = Vec::new();
         while pending.len() < limit as usize {
             let Some(row) = rows.next()? else { break };

@@ -15,6 +15,7 @@ mod authorities;
 mod certificates;
 mod check;
 mod counters;
+mod enforcement_points;
 mod error;
 mod hostnames;
 mod mtls_certificates;
@@ -35,9 +36,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, CrlPart, CrlRecord, Enforcement, Event, Installation, MtlsCertificateId,
-    MtlsCertificateRecord, Page, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    CertificateRecord, CrlPart, CrlRecord, EnforcedCertificate, Enforcement, EnforcementPointId,
+    EnforcementPointRecord, Event, Installation, MtlsCertificateId, MtlsCertificateRecord, Page,
+    RevocationChange, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId,
+    UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
 use self::counters::Layout;
@@ -46,9 +48,10 @@ pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
-    AccountDeleted, AccountRecorded, AuthorityReplaced, CrlContent, CrlState, FirstRecords,
-    HostnamesReplaced, Issued, MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, RecordedAnswer,
-    Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CrlContent, CrlState,
+    EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, MtlsCertificateDeleted,
+    MtlsCertificateRecorded, ReadStore, RecordedAnswer, RevokedPosition, Settled, StatusChange, Store,
+    StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The store in one SQLite file (with its log and its lock file beside it).
@@ -289,6 +292,36 @@ impl ReadStore for SqliteStore {
         self.readers.snapshot(move |c| hostnames::enforcement(c, &hostname)).await
     }
 
+    async fn enforcement_points(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<EnforcementPointRecord>, StoreError> {
+        self.readers.read(move |c| enforcement_points::all(c, account)).await
+    }
+
+    async fn lagging_enforcement_points(&self) -> Result<Vec<EnforcementPointRecord>, StoreError> {
+        self.readers.read(enforcement_points::lagging).await
+    }
+
+    async fn revoked_certificates(
+        &self,
+        authority: AuthorityId,
+        at: Timestamp,
+        after: Option<RevokedPosition>,
+        limit: u32,
+    ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError> {
+        self.readers.snapshot(move |c| enforcement_points::revoked(c, authority, at, after, limit)).await
+    }
+
+    async fn revocation_changes(
+        &self,
+        account: AccountId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<RevocationChange>, StoreError> {
+        self.readers.read(move |c| enforcement_points::changes(c, account, after, limit)).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.readers
             .read(|c| Ok(c.prepare_cached("SELECT probes FROM store")?.query_row((), |_| Ok(()))?))
@@ -432,11 +465,38 @@ impl Store for SqliteStore {
     async fn settle_pending(
         &self,
         epoch: u64,
+        at: Timestamp,
         except: &[AuthorityId],
         limit: u32,
     ) -> Result<Settled, StoreError> {
         let (layout, except) = (self.layout, except.to_vec());
-        self.writer.write(move |c| certificates::settle(c, layout, epoch, &except, limit)).await
+        self.writer.write(move |c| certificates::settle(c, layout, epoch, at, &except, limit)).await
+    }
+
+    async fn register_enforcement_point(
+        &self,
+        point: EnforcementPointRecord,
+        max: u64,
+    ) -> Result<EnforcementPointRegistered, StoreError> {
+        self.writer.write(move |c| enforcement_points::register(c, &point, max)).await
+    }
+
+    async fn acknowledge(
+        &self,
+        account: AccountId,
+        id: EnforcementPointId,
+        epoch: u64,
+        at: Timestamp,
+    ) -> Result<Acknowledged, StoreError> {
+        self.writer.write(move |c| enforcement_points::acknowledge(c, account, id, epoch, at)).await
+    }
+
+    async fn delete_enforcement_point(
+        &self,
+        account: AccountId,
+        id: EnforcementPointId,
+    ) -> Result<bool, StoreError> {
+        self.writer.write(move |c| enforcement_points::delete(c, account, id)).await
     }
 
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {

@@ -244,6 +244,32 @@ WITH RECURSIVE parts (part) AS (SELECT 0 UNION ALL SELECT part + 1 FROM parts WH
 INSERT INTO crl_states (authority, part, changed_epoch, made_epoch, number, this_update, next_update, renew_on)
 SELECT authorities.number, parts.part, (SELECT last_epoch FROM store), -1, 0, 0, 0, 0 FROM authorities, parts;
 
+-- live_until is when the lease of an enforcement point ends; until then a change waits for its acknowledgement.
+CREATE TABLE enforcement_points (
+    id BLOB NOT NULL PRIMARY KEY,
+    account BLOB NOT NULL REFERENCES accounts (id),
+    name TEXT NOT NULL,
+    lease_seconds INTEGER NOT NULL,
+    acknowledged_epoch INTEGER NOT NULL,
+    seen_on INTEGER NOT NULL,
+    live_until INTEGER NOT NULL,
+    registered_on INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX enforcement_points_by_name ON enforcement_points (account, name);
+CREATE INDEX enforcement_points_by_lease ON enforcement_points (live_until);
+CREATE INDEX certificates_by_epoch ON certificates (epoch) WHERE epoch IS NOT NULL;
+
+UPDATE tokens SET policies = replace(
+    policies,
+    '\"a7a233f9604845c787d4c8c39ac09c21\",\"db37e5f1cb1a4e1aabaef8deaea43575\",'
+    || '\"0cc3a61731504c89b99ec1be78b77aa0\",\"686d18d5ac6c441c867cbf6771e58a0a\",'
+    || '\"7b7216b327b04b8fbc8f524e1f9b7531\",',
+    '\"a7a233f9604845c787d4c8c39ac09c21\",\"db37e5f1cb1a4e1aabaef8deaea43575\",'
+    || '\"0cc3a61731504c89b99ec1be78b77aa0\",\"686d18d5ac6c441c867cbf6771e58a0a\",'
+    || '\"bd4322d121c9edaee5b1d7a660678da4\",\"f48df003baa6a710aff2442069eee2b8\",'
+    || '\"7b7216b327b04b8fbc8f524e1f9b7531\",'
+);
+
 -- Beside their states, which change often and are small.
 CREATE TABLE crls (
     authority INTEGER NOT NULL REFERENCES authorities (number),
@@ -309,7 +335,9 @@ mod tests {
     #[test]
     fn the_token_that_may_do_everything_still_does_after_an_upgrade() {
         use certgate_model::PermissionGroup;
-        let is_new = |group: &PermissionGroup| group.name().starts_with("Account: SSL");
+        let is_new = |group: &PermissionGroup| {
+            ["Account: SSL", "Enforcement"].iter().any(|new| group.name().starts_with(new))
+        };
         let ids = |groups: Vec<PermissionGroup>| {
             let quoted: Vec<_> = groups.iter().map(|group| format!("\"{}\"", group.id())).collect();
             format!(
@@ -318,7 +346,7 @@ mod tests {
             )
         };
         let (new, old): (Vec<_>, Vec<_>) = PermissionGroup::ALL.into_iter().partition(is_new);
-        assert_eq!(new.len(), 2);
+        assert_eq!(new.len(), 4);
         assert_eq!(policies_after(&ids(old.clone())), ids(PermissionGroup::ALL.to_vec()));
         let less = ids(old[1..].to_vec());
         assert_eq!(policies_after(&less), less, "a limited token stays limited");

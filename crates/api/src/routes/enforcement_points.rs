@@ -1,0 +1,206 @@
+//! `/certgate/v1/accounts/{account_id}/enforcement_points`, and what they follow
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use certgate_authority::{AccountScope, CHANGES_MAX, FollowRevocations, ManageEnforcementPoints};
+use certgate_model::EnforcedCertificate;
+use futures_util::stream;
+use http::{HeaderValue, header};
+use http_body::Frame;
+use http_body_util::StreamBody;
+
+use crate::body::JsonBody;
+use crate::error::ApiError;
+use crate::extract::{EnforcementPointPath, ScopeOf};
+use crate::openapi::{AcknowledgeEpoch, Answer, RegisterEnforcementPoint};
+use crate::query::Query;
+use crate::wire::{Deleted, EnforcementPoint, RevocationChanges, RevokedCertificate};
+use crate::{Api, envelope};
+
+/// List enforcement points
+///
+/// With what each has acknowledged, and whether it lags. Not part of Cloudflare's API.
+#[utoipa::path(
+    get,
+    path = "/certgate/v1/accounts/{account_id}/enforcement_points",
+    tag = "Enforcement points",
+    operation_id = "enforcement-points-list",
+    params(("account_id" = String, Path, description = "32 hex digits")),
+    responses((status = 200, description = "All of them, by name", body = Answer<Vec<EnforcementPoint>>)),
+)]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<AccountScope<FollowRevocations>>,
+) -> Result<Response, ApiError> {
+    let last = api.store.last_epoch().await?;
+    let points = api.store.enforcement_points(scope.account().id).await?;
+    let now = api.clock.now();
+    let points: Vec<_> = points.into_iter().map(|point| EnforcementPoint::at(now, last, point)).collect();
+    envelope::one(points)
+}
+
+/// Register an enforcement point
+///
+/// From now on a change of the account's certificates settles only when this enforcement point has acknowledged it, or was
+/// silent for longer than its lease. Registering a name again renews the lease. Not part of Cloudflare's API.
+#[utoipa::path(
+    post,
+    path = "/certgate/v1/accounts/{account_id}/enforcement_points",
+    tag = "Enforcement points",
+    operation_id = "enforcement-points-register",
+    params(("account_id" = String, Path, description = "32 hex digits")),
+    request_body = RegisterEnforcementPoint,
+    responses((status = 200, description = "The enforcement point", body = Answer<EnforcementPoint>)),
+)]
+pub(crate) async fn register(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<AccountScope<ManageEnforcementPoints>>,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let body = body.object();
+    let lease = body.value("lease_seconds").map(|_| body.integer("lease_seconds")).transpose()?;
+    let point = api.authority.register_enforcement_point(&scope, body.string("name")?, lease).await?;
+    let last = api.store.last_epoch().await?;
+    envelope::one(EnforcementPoint::at(api.clock.now(), last, point))
+}
+
+/// Delete an enforcement point
+///
+/// Nobody waits for it any more. Not part of Cloudflare's API.
+#[utoipa::path(
+    delete,
+    path = "/certgate/v1/accounts/{account_id}/enforcement_points/{enforcement_point_id}",
+    tag = "Enforcement points",
+    operation_id = "enforcement-points-delete",
+    params(
+        ("account_id" = String, Path, description = "32 hex digits"),
+        ("enforcement_point_id" = String, Path, description = "32 hex digits"),
+    ),
+    responses((status = 200, description = "The id of the deleted enforcement point", body = Answer<Deleted>)),
+)]
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<AccountScope<ManageEnforcementPoints>>,
+    EnforcementPointPath(id): EnforcementPointPath,
+) -> Result<Response, ApiError> {
+    api.authority.delete_enforcement_point(&scope, id).await?;
+    envelope::one(Deleted { id: id.to_string() })
+}
+
+/// Acknowledge changes
+///
+/// Everything up to `epoch` is in force at the enforcement point. Renews its lease, also where nothing is new: to be called
+/// before the lease ends. Not part of Cloudflare's API.
+#[utoipa::path(
+    put,
+    path = "/certgate/v1/accounts/{account_id}/enforcement_points/{enforcement_point_id}/acknowledgement",
+    tag = "Enforcement points",
+    operation_id = "enforcement-points-acknowledge",
+    params(
+        ("account_id" = String, Path, description = "32 hex digits"),
+        ("enforcement_point_id" = String, Path, description = "32 hex digits"),
+    ),
+    request_body = AcknowledgeEpoch,
+    responses((status = 200, description = "The enforcement point", body = Answer<EnforcementPoint>)),
+)]
+pub(crate) async fn acknowledge(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<AccountScope<ManageEnforcementPoints>>,
+    EnforcementPointPath(id): EnforcementPointPath,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let epoch = body.object().integer("epoch")?;
+    let point = api.authority.acknowledge(&scope, id, epoch).await?;
+    let last = api.store.last_epoch().await?;
+    envelope::one(EnforcementPoint::at(api.clock.now(), last, point))
+}
+
+/// Changes after an epoch
+///
+/// For each certificate that was revoked or restored since, its state, in the order of the changes: at most 1,000, the same
+/// call with the answer's `epoch` brings the next. With `wait_seconds`, an answer without changes comes only after that
+/// time. Not part of Cloudflare's API.
+#[utoipa::path(
+    get,
+    path = "/certgate/v1/accounts/{account_id}/revocation_changes",
+    tag = "Enforcement points",
+    operation_id = "revocation-changes-list",
+    params(
+        ("account_id" = String, Path, description = "32 hex digits"),
+        ("after" = Option<u64>, Query, description = "Epoch up to which everything is known; default 0", minimum = 0, maximum = 9_007_199_254_740_991_u64),
+        ("wait_seconds" = Option<u64>, Query, description = "How long to wait for a change; default 0", minimum = 0, maximum = 20),
+    ),
+    responses((status = 200, description = "The changes", body = Answer<RevocationChanges>)),
+)]
+pub(crate) async fn changes(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<AccountScope<FollowRevocations>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let (after, wait_seconds) = Query::parse(query.as_deref())?.revocation_changes()?;
+    // An answer must come before the request is given up.
+    let wait = Duration::from_secs(wait_seconds).min(api.request_timeout / 2);
+    let found = Box::pin(api.authority.revocation_changes(&scope, after, CHANGES_MAX, wait)).await?;
+    envelope::one(RevocationChanges::from(found))
+}
+
+/// Everything that is revoked
+///
+/// One JSON object a line (`application/x-ndjson`): first `{"epoch"}`, then each revoked certificate of the account that has
+/// not expired, at last `{"count"}`, without which the list is not whole. Changes after the epoch complete it. Not part of
+/// Cloudflare's API.
+#[utoipa::path(
+    get,
+    path = "/certgate/v1/accounts/{account_id}/revocations",
+    tag = "Enforcement points",
+    operation_id = "revocations-list",
+    params(("account_id" = String, Path, description = "32 hex digits")),
+    responses((status = 200, description = "The revoked certificates, a line each", body = String, content_type = "application/x-ndjson")),
+)]
+pub(crate) async fn revoked(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<AccountScope<FollowRevocations>>,
+) -> Result<Response, ApiError> {
+    let epoch = api.authority.revoked_epoch(&scope).await?;
+    let first = Bytes::from(format!("{{\"epoch\":{epoch}}}\n"));
+    let now = api.clock.now();
+    let state = Some((None, 0_u64));
+    let lines =
+        stream::unfold((api, scope, state, Some(first)), move |(api, scope, state, first)| async move {
+            if let Some(first) = first {
+                return Some((Ok(Frame::data(first)), (api, scope, state, None)));
+            }
+            let (cursor, count) = state?;
+            let part = api.authority.revoked_certificates(&scope, now, cursor).await;
+            let (frame, state) = match part {
+                // Cut off without the last line, which tells the reader.
+                Err(fault) => (Err(std::io::Error::other(fault)), None),
+                Ok((certificates, next)) => {
+                    let count = count + certificates.len() as u64;
+                    let mut text = lines_of(&certificates);
+                    if next.is_none() {
+                        text.push_str(&format!("{{\"count\":{count}}}\n"));
+                    }
+                    (Ok(Frame::data(Bytes::from(text))), next.map(|next| (Some(next), count)))
+                }
+            };
+            Some((frame, (api, scope, state, None)))
+        });
+    let mut response = Response::new(Body::new(StreamBody::new(Box::pin(lines))));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    Ok(response)
+}
+
+fn lines_of(certificates: &[EnforcedCertificate]) -> String {
+    const LINE_BYTES: usize = 220;
+    let mut text = String::with_capacity(certificates.len() * LINE_BYTES);
+    for certificate in certificates {
+        let line = serde_json::to_string(&RevokedCertificate::from(*certificate));
+        text.push_str(&line.expect("strings always serialise"));
+        text.push('\n');
+    }
+    text
+}

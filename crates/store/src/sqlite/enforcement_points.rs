@@ -1,0 +1,212 @@
+//! Enforcement points, and what they follow: the revoked certificates and the changes since.
+
+use certgate_model::{
+    AccountId, AuthorityId, CRL_SHARDS, EnforcedCertificate, EnforcementPointId, EnforcementPointRecord,
+    RevocationChange, SerialNumber, Status, Timestamp,
+};
+use rusqlite::{Connection, Row};
+
+use super::certificates::authority_number;
+use super::{revocations, row, tenants};
+use crate::{Acknowledged, EnforcementPointRegistered, RevokedPosition, StoreError};
+
+macro_rules! columns {
+    () => {
+        "id, account, name, lease_seconds, acknowledged_epoch, seen_on, registered_on"
+    };
+}
+
+/// The enforcement points of an account.
+pub(super) fn all(
+    connection: &Connection,
+    account: AccountId,
+) -> Result<Vec<EnforcementPointRecord>, StoreError> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM enforcement_points WHERE account = ?1 ORDER BY name"
+    ))?;
+    let mut rows = statement.query((account.as_bytes(),))?;
+    let mut points = Vec::new();
+    while let Some(row) = rows.next()? {
+        points.push(point_row(row)?);
+    }
+    Ok(points)
+}
+
+/// Those that have not acknowledged everything.
+pub(super) fn lagging(connection: &Connection) -> Result<Vec<EnforcementPointRecord>, StoreError> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM enforcement_points WHERE acknowledged_epoch < (SELECT last_epoch FROM store WHERE only = 1)"
+    ))?;
+    let mut rows = statement.query(())?;
+    let mut points = Vec::new();
+    while let Some(row) = rows.next()? {
+        points.push(point_row(row)?);
+    }
+    Ok(points)
+}
+
+/// Registers an enforcement point, or renews the one of that name.
+pub(super) fn register(
+    connection: &Connection,
+    point: &EnforcementPointRecord,
+    max: u64,
+) -> Result<EnforcementPointRegistered, StoreError> {
+    if tenants::account(connection, point.account)?.is_none() {
+        return Ok(EnforcementPointRegistered::NoAccount);
+    }
+    let points = all(connection, point.account)?;
+    let known = points.iter().find(|known| known.name == point.name);
+    let now = match known {
+        None if points.len() as u64 >= max => return Ok(EnforcementPointRegistered::TooMany),
+        None => point.clone(),
+        Some(known) => EnforcementPointRecord {
+            lease_seconds: point.lease_seconds,
+            seen_on: point.seen_on,
+            ..known.clone()
+        },
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO enforcement_points (id, account, name, lease_seconds, acknowledged_epoch, seen_on, \
+             live_until, registered_on) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+             ON CONFLICT (id) DO UPDATE SET lease_seconds = excluded.lease_seconds, seen_on = excluded.seen_on, \
+             live_until = excluded.live_until",
+        )?
+        .execute((
+            now.id.as_bytes(),
+            now.account.as_bytes(),
+            &now.name,
+            now.lease_seconds,
+            row::offset(now.acknowledged_epoch),
+            now.seen_on.unix_microseconds(),
+            now.lease_until().unix_microseconds(),
+            now.registered_on.unix_microseconds(),
+        ))?;
+    Ok(EnforcementPointRegistered::Registered(now))
+}
+
+/// Notes an acknowledgement. One of an earlier epoch renews the lease and changes nothing else.
+pub(super) fn acknowledge(
+    connection: &Connection,
+    account: AccountId,
+    id: EnforcementPointId,
+    epoch: u64,
+    at: Timestamp,
+) -> Result<Acknowledged, StoreError> {
+    let known = all(connection, account)?.into_iter().find(|point| point.id == id);
+    let Some(known) = known else { return Ok(Acknowledged::NotFound) };
+    let last = revocations::last_epoch(connection)?;
+    if epoch > last {
+        return Ok(Acknowledged::Ahead(last));
+    }
+    let now = EnforcementPointRecord {
+        acknowledged_epoch: known.acknowledged_epoch.max(epoch),
+        seen_on: at,
+        ..known
+    };
+    connection
+        .prepare_cached(
+            "UPDATE enforcement_points SET acknowledged_epoch = ?1, seen_on = ?2, live_until = ?3 WHERE id = ?4",
+        )?
+        .execute((
+            row::offset(now.acknowledged_epoch),
+            at.unix_microseconds(),
+            now.lease_until().unix_microseconds(),
+            id.as_bytes(),
+        ))?;
+    Ok(Acknowledged::Acknowledged(now))
+}
+
+/// Deletes an enforcement point; `false` if there is none.
+pub(super) fn delete(
+    connection: &Connection,
+    account: AccountId,
+    id: EnforcementPointId,
+) -> Result<bool, StoreError> {
+    let deleted = connection
+        .prepare_cached("DELETE FROM enforcement_points WHERE id = ?1 AND account = ?2")?
+        .execute((id.as_bytes(), account.as_bytes()))?;
+    Ok(deleted == 1)
+}
+
+/// A part of what is revoked of one authority and has not expired.
+pub(super) fn revoked(
+    connection: &Connection,
+    authority: AuthorityId,
+    at: Timestamp,
+    after: Option<RevokedPosition>,
+    limit: u32,
+) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError> {
+    let Some(number) = authority_number(connection, authority)? else { return Ok(Vec::new()) };
+    let mut statement = connection.prepare_cached(
+        "SELECT revocations.expires_on, revocations.position, revocations.serial, fingerprint_sha256 \
+         FROM revocations JOIN certificates ON certificates.position = revocations.position \
+         WHERE revocations.authority = ?1 AND shard = ?2 AND (revocations.expires_on, revocations.position) > (?3, ?4) \
+         ORDER BY revocations.expires_on, revocations.position LIMIT ?5",
+    )?;
+    let live_from = at.unix_microseconds();
+    let mut revoked = Vec::new();
+    let first = after.map_or(0, |after| after.shard);
+    for shard in first..CRL_SHARDS {
+        let (expires_on, position) = match after {
+            Some(after) if after.shard == shard => (after.expires_on.max(live_from), after.position),
+            _ => (live_from, -1),
+        };
+        let left = row::offset(u64::from(limit) - revoked.len() as u64);
+        let mut rows = statement.query((number, shard, expires_on, position, left))?;
+        while let Some(row) = rows.next()? {
+            let place = RevokedPosition { shard, expires_on: row.get(0)?, position: row.get(1)? };
+            let serial = SerialNumber::from_bytes(row.get(2)?);
+            revoked.push((place, EnforcedCertificate { authority, serial, fingerprint_sha256: row.get(3)? }));
+        }
+        if revoked.len() >= limit as usize {
+            break;
+        }
+    }
+    Ok(revoked)
+}
+
+/// The certificates whose last change came after an epoch. Walks the changes of all accounts from there in their order, and
+/// stops when it has enough of this one's.
+pub(super) fn changes(
+    connection: &Connection,
+    account: AccountId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<RevocationChange>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT epoch, authorities.id, serial, fingerprint_sha256, status FROM certificates \
+         JOIN authorities ON authorities.number = certificates.authority \
+         WHERE epoch > ?1 AND epoch IS NOT NULL AND authorities.account = ?2 ORDER BY epoch LIMIT ?3",
+    )?;
+    let mut rows = statement.query((row::offset(after), account.as_bytes(), limit))?;
+    let mut changes = Vec::new();
+    while let Some(row) = rows.next()? {
+        changes.push(RevocationChange {
+            epoch: row::unsigned(row, 0)?,
+            certificate: EnforcedCertificate {
+                authority: AuthorityId::from_bytes(row.get(1)?),
+                serial: SerialNumber::from_bytes(row.get(2)?),
+                fingerprint_sha256: row.get(3)?,
+            },
+            revoked: matches!(row::status(row, 4)?, Status::PendingRevocation | Status::Revoked),
+        });
+    }
+    Ok(changes)
+}
+
+fn point_row(row: &Row<'_>) -> Result<EnforcementPointRecord, StoreError> {
+    Ok(EnforcementPointRecord {
+        id: EnforcementPointId::from_bytes(row.get(0)?),
+        account: AccountId::from_bytes(row.get(1)?),
+        name: row.get(2)?,
+        lease_seconds: row.get(3)?,
+        acknowledged_epoch: row::unsigned(row, 4)?,
+        seen_on: row::timestamp(row, 5)?,
+        registered_on: row::timestamp(row, 6)?,
+    })
+}
