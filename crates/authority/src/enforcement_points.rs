@@ -7,6 +7,8 @@ use certgate_model::{
 };
 use certgate_store::{Acknowledged, EnforcementPointRegistered, RevokedPosition};
 
+use tokio::time::Instant;
+
 use crate::access::{AccountScope, FollowRevocations, ManageEnforcementPoints};
 use crate::tenants::checked_name;
 use crate::{Authority, EnforcementPointError, Fault};
@@ -123,33 +125,23 @@ impl Authority {
         limit: u32,
         wait: Duration,
     ) -> Result<RevocationChanges, Fault> {
-        let account = scope.account().id;
+        let until = Instant::now() + wait;
         let mut seen = self.changed.subscribe();
-        let waiting = async {
-            loop {
-                seen.mark_unchanged();
-                // Before the changes: what comes between the two is reported again, never left out.
-                let epoch = self.store.last_epoch().await?;
-                let changes = self.store.revocation_changes(account, after, limit).await?;
+        loop {
+            seen.mark_unchanged();
+            // Before the changes: what comes between the two is reported again, never left out.
+            let known = self.store.last_epoch().await?;
+            let changes = self.store.revocation_changes(scope.account().id, after, limit).await?;
+            let left = until.saturating_duration_since(Instant::now());
+            if !changes.is_empty() || left.is_zero() {
                 let epoch = match changes.last() {
                     Some(last) if changes.len() >= limit as usize => last.epoch,
-                    Some(last) => last.epoch.max(epoch),
-                    None => epoch,
+                    Some(last) => last.epoch.max(known),
+                    None => known,
                 };
-                if !changes.is_empty() || wait.is_zero() {
-                    return Ok(RevocationChanges { epoch, changes });
-                }
-                let _ = tokio::time::timeout(CHANGES_LOOK, seen.changed()).await;
+                return Ok(RevocationChanges { epoch, changes });
             }
-        };
-        match tokio::time::timeout(wait.max(CHANGES_LOOK), waiting).await {
-            Ok(found) => found,
-            Err(_) => {
-                let epoch = self.store.last_epoch().await?;
-                let changes = self.store.revocation_changes(account, after, limit).await?;
-                let epoch = changes.last().map_or(epoch, |last| last.epoch);
-                Ok(RevocationChanges { epoch, changes })
-            }
+            let _ = tokio::time::timeout(left.min(CHANGES_LOOK), seen.changed()).await;
         }
     }
 

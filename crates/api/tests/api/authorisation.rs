@@ -15,6 +15,8 @@ const MTLS_READ: &str = "a7a233f9604845c787d4c8c39ac09c21";
 const MTLS_WRITE: &str = "db37e5f1cb1a4e1aabaef8deaea43575";
 const TOKENS_READ: &str = "0cc3a61731504c89b99ec1be78b77aa0";
 const TOKENS_WRITE: &str = "686d18d5ac6c441c867cbf6771e58a0a";
+const POINTS_READ: &str = "bd4322d121c9edaee5b1d7a660678da4";
+const POINTS_WRITE: &str = "f48df003baa6a710aff2442069eee2b8";
 const USER_READ: &str = "8acbe5bb0d54464ab867149d7f7cf8ac";
 /// Any credential that is good may do it.
 const ANY: &str = "";
@@ -58,6 +60,12 @@ const ROUTES: &[Route] = &[
     // An empty certificate.
     ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities", ACCOUNT_WRITE, ACCOUNT_READ, r#"{"certificate":"","private_key":"x"}"#, 1500),
     ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities/rotate", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 200),
+    ("GET", "/certgate/v1/accounts/{account_id}/enforcement_points", POINTS_READ, SSL_WRITE, NONE, 200),
+    ("POST", "/certgate/v1/accounts/{account_id}/enforcement_points", POINTS_WRITE, POINTS_READ, r#"{"name":"new"}"#, 200),
+    ("DELETE", "/certgate/v1/accounts/{account_id}/enforcement_points/{enforcement_point_id}", POINTS_WRITE, POINTS_READ, NONE, 200),
+    ("PUT", "/certgate/v1/accounts/{account_id}/enforcement_points/{enforcement_point_id}/acknowledgement", POINTS_WRITE, POINTS_READ, r#"{"epoch":0}"#, 200),
+    ("GET", "/certgate/v1/accounts/{account_id}/revocation_changes", POINTS_READ, SSL_WRITE, NONE, 200),
+    ("GET", "/certgate/v1/accounts/{account_id}/revocations", POINTS_READ, SSL_WRITE, NONE, 200),
     ("GET", "/client/v4/user", USER_READ, TOKENS_WRITE, NONE, 200),
     ("GET", "/client/v4/user/tokens", TOKENS_READ, USER_READ, NONE, 200),
     ("POST", "/client/v4/user/tokens", TOKENS_WRITE, TOKENS_READ, TOKEN, 200),
@@ -214,19 +222,21 @@ async fn what_is_not_yours_and_what_is_not_there_are_the_same_answer() {
                 .replace("{account_id}", account)
                 .replace("{client_certificate_id}", certificate)
                 .replace("{mtls_certificate_id}", certificate)
+                .replace("{enforcement_point_id}", certificate)
                 .replace("{token_id}", token_id);
             apart_from_the_request_id(setting.call(method, &path, body).token(&token).await)
         };
-        let other_certificate = match path.contains("{mtls_certificate_id}") {
-            true => &setting.other_mtls_certificate,
-            false => &setting.other_certificate,
+        let other_certificate = match path {
+            _ if path.contains("{mtls_certificate_id}") => &setting.other_mtls_certificate,
+            _ if path.contains("{enforcement_point_id}") => &setting.other_enforcement_point,
+            _ => &setting.other_certificate,
         };
         let theirs = at(&setting.other_zone, &setting.other_account, other_certificate, &setting.token).await;
         assert_eq!(told(&theirs), REFUSED, "{method} {path}");
         let missing = at(NOWHERE, NOWHERE, NOWHERE, NOWHERE).await;
         assert_eq!(theirs.headers, missing.headers, "{method} {path}");
         assert_eq!((theirs.status, theirs.bytes), (missing.status, missing.bytes), "{method} {path}");
-        if path.contains("certificate_id}") {
+        if path.contains("certificate_id}") || path.contains("point_id}") {
             let (zone, account) = (&setting.app.zone_id, &setting.app.account_id);
             let theirs = at(zone, account, other_certificate, NOWHERE).await;
             assert_eq!(theirs.status, 404, "{method} {path}");
@@ -259,6 +269,8 @@ struct Setting {
     other_certificate: String,
     mtls_certificate: String,
     other_mtls_certificate: String,
+    enforcement_point: String,
+    other_enforcement_point: String,
 }
 
 impl Setting {
@@ -273,11 +285,15 @@ impl Setting {
         let body = json!({ "csr": csr("other"), "validity_days": 1 });
         let other_certificate = id(&app.post(&path, body).await.result());
         let mut mtls_certificates = Vec::new();
+        let mut enforcement_points = Vec::new();
         for account in [&app.account_id, &other_account] {
             let path = format!("/accounts/{account}/mtls_certificates");
             let body = json!({ "certificates": brought("good_root.certs"), "ca": true });
             mtls_certificates.push(id(&app.post(&path, body).await.result()));
+            let path = format!("/certgate/v1/accounts/{account}/enforcement_points");
+            enforcement_points.push(id(&app.post(&path, json!({ "name": "edge" })).await.result()));
         }
+        let [enforcement_point, other_enforcement_point] = enforcement_points.try_into().unwrap();
         let [mtls_certificate, other_mtls_certificate] = mtls_certificates.try_into().unwrap();
         let user = id(&app.get("/user").await.result());
         let token = TOKEN.replace("{user_id}", &user);
@@ -292,6 +308,8 @@ impl Setting {
             other_certificate,
             mtls_certificate,
             other_mtls_certificate,
+            enforcement_point,
+            other_enforcement_point,
         }
     }
 
@@ -303,6 +321,7 @@ impl Setting {
             .replace("{token_id}", &self.token)
             .replace("{user_id}", &self.user)
             .replace("{mtls_certificate_id}", &self.mtls_certificate)
+            .replace("{enforcement_point_id}", &self.enforcement_point)
             .replace("{new_authority}", &Value::from(brought("good_p384.certs")).to_string())
             .replace("{csr}", &Value::from(csr("new")).to_string())
     }
@@ -356,7 +375,9 @@ fn assert_right(answer: &Answer, right: u64, method: &str, path: &str) {
 /// Status, code and message of a failure; the status of a success.
 fn told(answer: &Answer) -> String {
     if answer.status == 200 {
-        answer.result();
+        if answer.headers["content-type"] == "application/json" {
+            answer.result();
+        }
         return GOOD.to_owned();
     }
     let error = answer.error();

@@ -7,6 +7,7 @@ mod api_key;
 mod authentication;
 mod authorisation;
 mod client_certificates;
+mod enforcement_points;
 mod envelope;
 mod hostile;
 mod hostname_associations;

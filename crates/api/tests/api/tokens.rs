@@ -345,6 +345,20 @@ async fn permission_groups_are_listed_by_name_and_scope() {
         ]
       },
       {
+        "id": "bd4322d121c9edaee5b1d7a660678da4",
+        "name": "Enforcement Points Read",
+        "scopes": [
+          "com.cloudflare.api.account"
+        ]
+      },
+      {
+        "id": "f48df003baa6a710aff2442069eee2b8",
+        "name": "Enforcement Points Write",
+        "scopes": [
+          "com.cloudflare.api.account"
+        ]
+      },
+      {
         "id": "7b7216b327b04b8fbc8f524e1f9b7531",
         "name": "SSL and Certificates Read",
         "scopes": [

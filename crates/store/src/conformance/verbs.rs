@@ -6,6 +6,7 @@ use certgate_model::{
     TokenHash, TokenRecord, Totals, UserId, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
 };
 
+use super::enforcement_points::enforcement_points;
 use super::fixtures;
 use super::hostnames::hostnames;
 use super::lists::lists;
@@ -34,6 +35,7 @@ pub async fn verbs(store: &dyn Store) {
     replaced_authorities(store).await;
     deep_slices(store).await;
     lists(store, &authority).await;
+    enforcement_points(store, &authority).await;
     hostnames(store, &authority).await;
     deletions(store).await;
     store.ready().await.expect("ready");

@@ -178,9 +178,10 @@ pub(super) fn changes(
     after: u64,
     limit: u32,
 ) -> Result<Vec<RevocationChange>, StoreError> {
+    // Named, because another index would have to sort every change there ever was.
     let mut statement = connection.prepare_cached(
-        "SELECT epoch, authorities.id, serial, fingerprint_sha256, status FROM certificates \
-         JOIN authorities ON authorities.number = certificates.authority \
+        "SELECT epoch, authorities.id, serial, fingerprint_sha256, status \
+         FROM certificates INDEXED BY certificates_by_epoch CROSS JOIN authorities ON authorities.number = certificates.authority \
          WHERE epoch > ?1 AND epoch IS NOT NULL AND authorities.account = ?2 ORDER BY epoch LIMIT ?3",
     )?;
     let mut rows = statement.query((row::offset(after), account.as_bytes(), limit))?;

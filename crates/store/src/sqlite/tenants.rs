@@ -191,6 +191,9 @@ pub(super) fn delete_account(
         return Ok(AccountDeleted::HasMtlsCertificates(brought));
     }
     connection
+        .prepare_cached("DELETE FROM enforcement_points WHERE account = ?1")?
+        .execute((id.as_bytes(),))?;
+    connection
         .prepare_cached("UPDATE accounts SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL")?
         .execute((id.as_bytes(), at.unix_microseconds()))?;
     Ok(AccountDeleted::Deleted)

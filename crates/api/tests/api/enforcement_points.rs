@@ -1,0 +1,203 @@
+//! Enforcement points: they follow what is revoked, and changes settle when they have it.
+
+use std::time::Duration;
+
+use certgate_testkit::TestApp;
+use serde_json::{Value, json};
+
+const POINTS: &str = "/certgate/v1/accounts/{account}/enforcement_points";
+const CHANGES: &str = "/certgate/v1/accounts/{account}/revocation_changes";
+const REVOCATIONS: &str = "/certgate/v1/accounts/{account}/revocations";
+
+async fn register(app: &TestApp, name: &str) -> String {
+    let point = app.post(POINTS, json!({ "name": name })).await.result();
+    point["id"].as_str().unwrap().to_owned()
+}
+
+async fn acknowledge(app: &TestApp, point: &str, epoch: &Value) -> Value {
+    app.put(&format!("{POINTS}/{point}/acknowledgement"), json!({ "epoch": epoch })).await.result()
+}
+
+async fn changes(app: &TestApp, after: &Value) -> Value {
+    app.get(&format!("{CHANGES}?after={after}")).await.result()
+}
+
+fn path(certificate: &Value) -> String {
+    format!("/zones/{{zone}}/client_certificates/{}", certificate["id"].as_str().unwrap())
+}
+
+/// Its status after everything that can settle has settled.
+async fn settled(app: &TestApp, certificate: &Value) -> Value {
+    app.settle().await;
+    app.get(&path(certificate)).await.result()["status"].clone()
+}
+
+/// The lines of everything that is revoked: the epoch, the certificates, their count.
+async fn revocations(app: &TestApp) -> (Value, Vec<Value>, Value) {
+    let answer = app.get(REVOCATIONS).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.headers["content-type"]),
+        (200, &"application/x-ndjson".parse().unwrap())
+    );
+    let text = String::from_utf8(answer.bytes).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (first, last) = (lines.remove(0), lines.pop().unwrap());
+    (first["epoch"].clone(), lines, last["count"].clone())
+}
+
+#[tokio::test]
+async fn a_change_settles_when_every_enforcement_point_has_it() {
+    let app = TestApp::new().await;
+    let certificate = app.issue("device").await;
+    let points = [register(&app, "edge-1").await, register(&app, "edge-2").await];
+    let start = changes(&app, &json!(0)).await["epoch"].clone();
+
+    app.delete(&path(&certificate)).await.result();
+    assert_eq!(settled(&app, &certificate).await, "pending_revocation");
+    let told = changes(&app, &start).await;
+    let [change] = &told["changes"].as_array().unwrap()[..] else { panic!("{told}") };
+    assert_eq!(
+        (&change["fingerprint_sha256"], &change["serial_number"], &change["revoked"], &change["epoch"]),
+        (
+            &certificate["fingerprint_sha256"],
+            &json!(certificate["serial_number"]),
+            &json!(true),
+            &told["epoch"]
+        )
+    );
+    assert_eq!(change["certificate_authority_id"], certificate["certificate_authority"]["id"]);
+    assert_eq!(acknowledge(&app, &points[0], &told["epoch"]).await["status"], "current");
+    assert_eq!(settled(&app, &certificate).await, "pending_revocation");
+    let listed = app.get(POINTS).await.result();
+    let statuses: Vec<_> =
+        listed.as_array().unwrap().iter().map(|point| (&point["name"], &point["status"])).collect();
+    assert_eq!(statuses, [(&json!("edge-1"), &json!("current")), (&json!("edge-2"), &json!("lagging"))]);
+    acknowledge(&app, &points[1], &told["epoch"]).await;
+    assert_eq!(settled(&app, &certificate).await, "revoked");
+
+    app.patch(&path(&certificate)).await.result();
+    assert_eq!(settled(&app, &certificate).await, "pending_reactivation");
+    let told = changes(&app, &told["epoch"]).await;
+    assert_eq!(
+        (&told["changes"][0]["revoked"], told["changes"].as_array().unwrap().len()),
+        (&json!(false), 1)
+    );
+    acknowledge(&app, &points[0], &told["epoch"]).await;
+    // Who is deleted is waited for no longer.
+    app.delete(&format!("{POINTS}/{}", points[1])).await.result();
+    assert_eq!(settled(&app, &certificate).await, "active");
+}
+
+#[tokio::test]
+async fn a_silent_enforcement_point_holds_nothing_back_after_its_lease() {
+    let app = TestApp::new().await;
+    let certificate = app.issue("device").await;
+    let body = json!({ "name": "edge", "lease_seconds": 120 });
+    let point = app.post(POINTS, body.clone()).await.result();
+    app.delete(&path(&certificate)).await.result();
+    app.clock.advance_seconds(119);
+    assert_eq!(settled(&app, &certificate).await, "pending_revocation");
+    app.clock.advance_seconds(1);
+    assert_eq!(settled(&app, &certificate).await, "revoked");
+    assert_eq!(app.get(POINTS).await.result()[0]["status"], "silent");
+
+    // It comes back under its name, and is waited for again.
+    let again = app.post(POINTS, body).await.result();
+    assert_eq!((&again["id"], &again["status"]), (&point["id"], &json!("lagging")));
+    app.patch(&path(&certificate)).await.result();
+    assert_eq!(settled(&app, &certificate).await, "pending_reactivation");
+    // An acknowledgement of what it knew before renews the lease.
+    app.clock.advance_seconds(119);
+    acknowledge(&app, point["id"].as_str().unwrap(), &json!(0)).await;
+    app.clock.advance_seconds(119);
+    assert_eq!(settled(&app, &certificate).await, "pending_reactivation");
+}
+
+#[tokio::test]
+async fn the_enforcement_points_of_another_account_are_not_waited_for_and_see_nothing() {
+    let app = TestApp::new().await;
+    let other = app.post("/accounts", json!({ "name": "other" })).await.result()["id"].clone();
+    let of_other = |path: &str| path.replace("{account}", other.as_str().unwrap());
+    app.post(&of_other(POINTS), json!({ "name": "edge" })).await.result();
+    let certificate = app.issue("device").await;
+    app.delete(&path(&certificate)).await.result();
+    assert_eq!(settled(&app, &certificate).await, "revoked");
+    assert_eq!(app.get(&of_other(CHANGES)).await.result()["changes"], json!([]));
+    let text = String::from_utf8(app.get(&of_other(REVOCATIONS)).await.bytes).unwrap();
+    assert!(text.ends_with("{\"count\":0}\n"), "{text}");
+    // They go with their account.
+    app.delete(&format!("/accounts/{}", other.as_str().unwrap())).await.result();
+}
+
+#[tokio::test]
+async fn a_waiting_enforcement_point_is_told_at_once() {
+    let app = TestApp::new().await;
+    let certificate = app.issue("device").await;
+    let start = changes(&app, &json!(0)).await["epoch"].clone();
+    let waiting = async { app.get(&format!("{CHANGES}?after={start}&wait_seconds=20")).await.result() };
+    let revoking = async { app.delete(&path(&certificate)).await.result() };
+    let (told, _) = tokio::join!(waiting, revoking);
+    assert_eq!(told["changes"][0]["serial_number"], certificate["serial_number"]);
+    // Nothing more: the answer comes before the request is given up, and has the same epoch.
+    let app = TestApp::with_time_limit(Duration::from_millis(100)).await;
+    let told = app.get(&format!("{CHANGES}?wait_seconds=20")).await.result();
+    assert_eq!(told["changes"], json!([]));
+}
+
+#[tokio::test]
+async fn everything_that_is_revoked_is_read_at_once() {
+    let app = TestApp::new().await;
+    assert_eq!(revocations(&app).await, (changes(&app, &json!(0)).await["epoch"].clone(), vec![], json!(0)));
+    let mut revoked = Vec::new();
+    for name in ["a", "b", "c"] {
+        let certificate = app.issue(name).await;
+        app.delete(&path(&certificate)).await.result();
+        revoked.push(certificate);
+        // The last of them by another authority.
+        if name == "b" {
+            app.call(http::Method::POST, "/certgate/v1/accounts/{account}/managed_authorities/rotate")
+                .await
+                .result();
+        }
+    }
+    app.settle().await;
+    app.patch(&path(&revoked.remove(0))).await.result();
+    let (epoch, lines, count) = revocations(&app).await;
+    assert_eq!(count, 2);
+    let mut expected: Vec<_> =
+        revoked.iter().map(|one| one["fingerprint_sha256"].as_str().unwrap()).collect();
+    let mut found: Vec<_> = lines.iter().map(|one| one["fingerprint_sha256"].as_str().unwrap()).collect();
+    expected.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!(changes(&app, &epoch).await["changes"], json!([]), "nothing has changed since");
+    app.clock.advance_seconds(366 * 86_400);
+    assert_eq!(revocations(&app).await.2, 0, "they have expired");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said() {
+    let app = TestApp::new().await;
+    for (body, pointer) in [
+        (json!({}), "/name"),
+        (json!({ "name": "" }), "/name"),
+        (json!({ "name": 1 }), "/name"),
+        (json!({ "name": "x", "lease_seconds": 4 }), "/lease_seconds"),
+        (json!({ "name": "x", "lease_seconds": 3_601 }), "/lease_seconds"),
+        (json!({ "name": "x", "lease_seconds": "60" }), "/lease_seconds"),
+    ] {
+        let error = app.post(POINTS, body.clone()).await.error();
+        assert_eq!((error.status, error.pointer.as_deref()), (400, Some(pointer)), "{body}");
+    }
+    let point = register(&app, "edge").await;
+    let path = format!("{POINTS}/{point}/acknowledgement");
+    for (epoch, code) in [(json!(-1), 9207), (json!("1"), 9207), (json!(1_000_000), 1521)] {
+        let error = app.put(&path, json!({ "epoch": epoch })).await.error();
+        assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, code, Some("/epoch")));
+    }
+    for query in ["after=-1", "after=x", "wait_seconds=21", "after=9007199254740992"] {
+        assert_eq!(app.get(&format!("{CHANGES}?{query}")).await.error().status, 400, "{query}");
+    }
+    let missing = app.delete(&format!("{POINTS}/{}", "0".repeat(32))).await.error();
+    assert_eq!((missing.status, missing.code), (404, 1520));
+}
