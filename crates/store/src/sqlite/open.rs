@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::counters::Layout;
@@ -212,8 +213,7 @@ fn configure_writer(connection: &Connection, options: &SqliteOptions) -> rusqlit
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_MAX, |_| Ok(()))?;
     connection.pragma_update(None, "cache_size", -i64::from(options.write_cache_kib))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    Ok(())
+    keep_statements(connection)
 }
 
 fn open_reader(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection> {
@@ -221,8 +221,16 @@ fn open_reader(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connect
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", -i64::from(options.read_cache_kib))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_statements(&connection)?;
     Ok(connection)
+}
+
+/// Every statement is prepared once. Without the guarantee of a stable plan, the planner looks at the values that are bound,
+/// to see whether a partial index applies, and prepares the statement again whenever one of them is another.
+fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Takes the lock that keeps a second server away. SQLite's own locks let several processes take turns, which two
