@@ -25,6 +25,7 @@ impl Bench {
     /// From the DELETE to the first GET that says `revoked`, one at a time.
     pub(super) async fn settle(&mut self) -> anyhow::Result<()> {
         eprintln!("settle …");
+        self.prepare(SETTLED as u64).await?;
         let active = self.installation.active_ids(self.server.address(), SETTLED).await?;
         let mut connection = Connection::open(self.server.address()).await?;
         let mut samples = Samples::default();
@@ -50,10 +51,7 @@ impl Bench {
     /// OCSP about certificates that the server issued: each once, then some of them again and again.
     pub(super) async fn ocsp(&mut self) -> anyhow::Result<()> {
         eprintln!("OCSP …");
-        let csr = csrs(1)?.swap_remove(0);
-        let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
-        let issue = Request::post(&self.installation, "client_certificates", &body);
-        self.run(Load::new(ISSUE_CONNECTIONS, self.duration).at_most(ASKED), |_| &issue).await?;
+        self.prepare(ASKED).await?;
         let (authority, serials) = self.newest().await?;
         let requests: Vec<_> = serials
             .iter()
@@ -67,6 +65,15 @@ impl Bench {
         let kept = self.run_at(public, again, |round| &requests[(scatter(round) % count) as usize]).await?;
         self.table.row("OCSP, signed for each", &per_second(signed.per_second), &signed.notes());
         self.table.row("OCSP, asked again", &per_second(kept.per_second), &kept.notes());
+        Ok(())
+    }
+
+    /// Issues certificates, so many at most, that others are about.
+    async fn prepare(&mut self, count: u64) -> anyhow::Result<()> {
+        let csr = csrs(1)?.swap_remove(0);
+        let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
+        let issue = Request::post(&self.installation, "client_certificates", &body);
+        self.run(Load::new(ISSUE_CONNECTIONS, self.duration).at_most(count), |_| &issue).await?;
         Ok(())
     }
 
