@@ -487,8 +487,9 @@ pub trait Store: ReadStore {
     ) -> Result<Option<StatusChange>, StoreError>;
     /// Stores a list, which is to be made again by `renew_on`; `false` if one with a number as high is there.
     async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError>;
-    /// Settles the oldest pending certificates whose change has an epoch up to `epoch`, but none of the authorities
-    /// `except` and none for which an enforcement point of its account is waited for at `at`, at most `limit`, in one transaction. Less than `limit` in sum means that none was left.
+    /// Settles pending certificates whose change has an epoch up to `epoch`, of each authority the oldest changes first, but
+    /// none of the authorities `except` and none for which an enforcement point of its account is waited for at `at`; at
+    /// most `limit`, in one transaction. Less than `limit` in sum means that none was left.
     async fn settle_pending(
         &self,
         epoch: u64,

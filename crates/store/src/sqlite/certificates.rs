@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
 use super::counters::{self, Layout, Position, SEQUENCE_BITS};
 use super::error::corrupt;
-use super::{revocations, row, tenants};
+use super::{enforcement_points, revocations, row, tenants};
 use crate::{CertificateRecorded, Settled, StatusChange, StoreError};
 
 /// No page is read into memory that is larger; the API's own limit is a thousand.
@@ -259,8 +259,9 @@ pub(super) fn change_status(
     Ok(Some(StatusChange::Changed(record)))
 }
 
-/// Settles the certificates whose last change was accepted first, up to that of `epoch`, but none of the authorities `except`
-/// and none for which an enforcement point is waited for.
+/// Settles certificates, authority by authority those whose last change was accepted first: up to that of `epoch`, or the
+/// last one that every enforcement point knows that is waited for. None of the authorities `except`. What has to wait is not
+/// read, however much it is.
 pub(super) fn settle(
     connection: &Connection,
     layout: Layout,
@@ -273,26 +274,28 @@ pub(super) fn settle(
     for authority in except {
         numbers.extend(authority_number(connection, *authority)?);
     }
-    let pending = {
-        // Named, because the planner would rather sort everything that has one of the two statuses.
-        let mut statement = connection.prepare_cached(
-            "SELECT position, status, authority FROM certificates INDEXED BY certificates_pending \
-             WHERE status IN (1, 2) AND epoch <= ?1 AND NOT EXISTS \
-             (SELECT 1 FROM authorities JOIN enforcement_points ON enforcement_points.account = authorities.account \
-              WHERE authorities.number = certificates.authority AND live_until > ?2 \
-              AND acknowledged_epoch < certificates.epoch) \
-             ORDER BY epoch",
-        )?;
-        let mut rows = statement.query((row::offset(epoch), at.unix_microseconds()))?;
-        let mut pending = Vec::new();
-        while pending.len() < limit as usize {
-            let Some(row) = rows.next()? else { break };
-            if !numbers.contains(&row.get(2)?) {
-                pending.push((Position(row.get(0)?), row::status(row, 1)?));
-            }
+    let mut pending = Vec::new();
+    let mut before = -1;
+    while let Some(authority) = next_with_pending(connection, before)? {
+        before = authority;
+        let left = (limit as usize).saturating_sub(pending.len());
+        if left == 0 {
+            break;
         }
-        pending
-    };
+        if numbers.contains(&authority) {
+            continue;
+        }
+        let known = enforcement_points::known_to_all(connection, authority, at)?;
+        let up_to = row::offset(known.map_or(epoch, |known| known.min(epoch)));
+        let mut statement = connection.prepare_cached(
+            "SELECT position, status FROM certificates INDEXED BY certificates_pending \
+             WHERE status IN (1, 2) AND authority = ?1 AND epoch <= ?2 ORDER BY epoch LIMIT ?3",
+        )?;
+        let mut rows = statement.query((authority, up_to, row::offset(left as u64)))?;
+        while let Some(row) = rows.next()? {
+            pending.push((Position(row.get(0)?), row::status(row, 1)?));
+        }
+    }
     let mut settled = Settled::default();
     for (position, status) in pending {
         let Transition::To(next) = status.on(Event::Settle) else {
@@ -309,6 +312,17 @@ pub(super) fn settle(
         }
     }
     Ok(settled)
+}
+
+/// The first authority after number `before` of which a certificate is pending.
+fn next_with_pending(connection: &Connection, before: i64) -> Result<Option<i64>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT authority FROM certificates INDEXED BY certificates_pending \
+             WHERE status IN (1, 2) AND authority > ?1 ORDER BY authority LIMIT 1",
+        )?
+        .query_row((before,), |row| row.get(0))
+        .optional()?)
 }
 
 /// Settling accepts nothing new, so the epoch stays that of the change which is now in force.

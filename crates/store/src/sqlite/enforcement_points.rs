@@ -7,6 +7,7 @@ use certgate_model::{
 use rusqlite::{Connection, Row};
 
 use super::certificates::authority_number;
+use super::error::corrupt;
 use super::{revocations, row, tenants};
 use crate::{Acknowledged, EnforcementPointRegistered, RevokedPosition, StoreError};
 
@@ -47,6 +48,22 @@ pub(super) fn lagging(connection: &Connection) -> Result<Vec<EnforcementPointRec
         points.push(point_row(row)?);
     }
     Ok(points)
+}
+
+/// The epoch up to which every enforcement point of an authority's account knows the changes, of those that are waited for at
+/// `at`; `None` if none is.
+pub(super) fn known_to_all(
+    connection: &Connection,
+    authority: i64,
+    at: Timestamp,
+) -> Result<Option<u64>, StoreError> {
+    let known: Option<i64> = connection
+        .prepare_cached(
+            "SELECT min(acknowledged_epoch) FROM enforcement_points \
+             WHERE account = (SELECT account FROM authorities WHERE number = ?1) AND live_until > ?2",
+        )?
+        .query_row((authority, at.unix_microseconds()), |row| row.get(0))?;
+    known.map(|known| u64::try_from(known).map_err(|_| corrupt("an epoch is negative"))).transpose()
 }
 
 /// Registers an enforcement point, or renews the one of that name.
