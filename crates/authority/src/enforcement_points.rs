@@ -1,5 +1,6 @@
 //! Enforcement points: what follows the revocations of an account, and is waited for.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use certgate_model::{
@@ -48,8 +49,8 @@ pub struct RevokedCursor {
 }
 
 impl Authority {
-    /// Registers an enforcement point, or renews the one of that name. It knows nothing yet: `acknowledged_epoch` is 0 until
-    /// it says something else.
+    /// Registers an enforcement point, which knows nothing yet, or renews the lease of the one of that name, which keeps what it
+    /// has acknowledged.
     pub async fn register_enforcement_point(
         &self,
         scope: &AccountScope<ManageEnforcementPoints>,
@@ -72,7 +73,11 @@ impl Authority {
             registered_on: now,
         };
         match self.store.register_enforcement_point(point, ENFORCEMENT_POINTS_MAX).await? {
-            EnforcementPointRegistered::Registered(point) => Ok(point),
+            EnforcementPointRegistered::Registered(point) => {
+                // Its lease may end earlier than before.
+                self.pending.notify_one();
+                Ok(point)
+            }
             EnforcementPointRegistered::NoAccount => Err(EnforcementPointError::NotFound),
             EnforcementPointRegistered::TooMany => {
                 Err(EnforcementPointError::TooMany { max: ENFORCEMENT_POINTS_MAX })
@@ -121,16 +126,19 @@ impl Authority {
     pub async fn revocation_changes(
         &self,
         scope: &AccountScope<FollowRevocations>,
-        after: u64,
+        mut after: u64,
         limit: u32,
         wait: Duration,
-    ) -> Result<RevocationChanges, Fault> {
+    ) -> Result<RevocationChanges, EnforcementPointError> {
         let until = Instant::now() + wait;
         let mut seen = self.changed.subscribe();
         loop {
             seen.mark_unchanged();
             // Before the changes: what comes between the two is reported again, never left out.
             let known = self.store.last_epoch().await?;
+            if after > known {
+                return Err(EnforcementPointError::Ahead { given: after, last: known });
+            }
             let changes = self.store.revocation_changes(scope.account().id, after, limit).await?;
             let left = until.saturating_duration_since(Instant::now());
             if !changes.is_empty() || left.is_zero() {
@@ -141,6 +149,8 @@ impl Authority {
                 };
                 return Ok(RevocationChanges { epoch, changes });
             }
+            // What was looked through is not looked through again.
+            after = known;
             let _ = tokio::time::timeout(left.min(CHANGES_LOOK), seen.changed()).await;
         }
     }
@@ -160,6 +170,11 @@ impl Authority {
         let authorities = self.store.managed_authorities(scope.account().id).await?;
         let RevokedCursor { authority, after } =
             cursor.unwrap_or(RevokedCursor { authority: 0, after: None });
+        if cursor.is_some() && authority >= authorities.len() {
+            return Err(Fault::Unavailable(
+                "the account was deleted while its revocations were read".to_owned(),
+            ));
+        }
         // Oldest first: one that comes while this is read has nothing that its changes do not tell.
         let Some(record) = authorities.iter().rev().nth(authority) else { return Ok((Vec::new(), None)) };
         let part = self.store.revoked_certificates(record.id, at, after, REVOKED_AT_A_TIME).await?;
@@ -173,11 +188,11 @@ impl Authority {
         Ok((part.into_iter().map(|(_, certificate)| certificate).collect(), next))
     }
 
-    /// Those that are waited for no longer although they lag, told once each; when the next lease of one that lags ends.
-    pub(crate) async fn look_at_leases(&self) -> Result<Option<Timestamp>, Fault> {
-        let now = self.clock.now();
+    /// Those that are waited for no longer at `now` although they lag, told once each; when the next lease of one that lags
+    /// ends.
+    pub(crate) async fn look_at_leases(&self, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
         let lagging = self.store.lagging_enforcement_points().await?;
-        let (live, silent): (Vec<_>, Vec<_>) = lagging.iter().partition(|point| point.lease_until() > now);
+        let (live, silent): (Vec<_>, Vec<_>) = lagging.iter().partition(|point| point.is_waited_for(now));
         metrics::gauge!("certgate_enforcement_points_lagging", "lease" => "live").set(live.len() as f64);
         metrics::gauge!("certgate_enforcement_points_lagging", "lease" => "ended").set(silent.len() as f64);
         let mut told = self.silent_points.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -190,7 +205,8 @@ impl Authority {
                 );
             }
         }
-        told.retain(|id| silent.iter().any(|point| point.id == *id));
+        let silent: HashSet<_> = silent.iter().map(|point| point.id).collect();
+        told.retain(|id| silent.contains(id));
         Ok(live.iter().map(|point| point.lease_until()).min())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certgate_model::{AuthorityId, CertificateId, CertificateRecord, Event, RevocationReason};
+use certgate_model::{AuthorityId, CertificateId, CertificateRecord, Event, RevocationReason, Timestamp};
 use certgate_store::{Settled, StatusChange};
 
 use crate::access::{WriteCertificates, ZoneScope};
@@ -15,6 +15,9 @@ const SETTLE_BATCH: u32 = 512;
 /// How long settling pauses after trouble; twice as long each time, up to the second figure.
 const SETTLE_RETRY: Duration = Duration::from_secs(1);
 const SETTLE_RETRY_MAX: Duration = Duration::from_secs(64);
+
+/// However many leases end, they are looked at no more often.
+const LEASE_LOOK: Duration = Duration::from_millis(100);
 
 /// How often to look for lists that are old enough to be made again, when nothing else happens. They are made days before
 /// they run out.
@@ -68,13 +71,15 @@ impl Authority {
         let mut pause = SETTLE_RETRY;
         loop {
             let woken = self.pending.notified();
+            // Before settling: a lease that ends while this is done must still be seen to end.
+            let begun = self.clock.now();
             match self.settle_all().await {
                 Ok(true) => {
                     pause = SETTLE_RETRY;
                     // Woken by the next change or acknowledgement, when somebody's lease ends, or to see whether a list has to be
                     // made again.
                     let look = self
-                        .until_next_lease_ends()
+                        .until_next_lease_ends(begun)
                         .await
                         .map_or(RENEWAL_LOOK, |lease| lease.min(RENEWAL_LOOK));
                     let _ = tokio::time::timeout(look, woken).await;
@@ -89,11 +94,11 @@ impl Authority {
         }
     }
 
-    async fn until_next_lease_ends(&self) -> Option<Duration> {
-        match self.look_at_leases().await {
+    async fn until_next_lease_ends(&self, begun: Timestamp) -> Option<Duration> {
+        match self.look_at_leases(begun).await {
             Ok(end) => {
                 let left = end?.unix_microseconds() - self.clock.now().unix_microseconds();
-                Some(Duration::from_micros(left.max(0).unsigned_abs()))
+                Some(Duration::from_micros(left.max(0).unsigned_abs()).max(LEASE_LOOK))
             }
             Err(fault) => {
                 tracing::error!(error = %fault, "the leases of enforcement points could not be read");

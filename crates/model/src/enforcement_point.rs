@@ -20,9 +20,18 @@ pub struct EnforcementPointRecord {
 }
 
 impl EnforcementPointRecord {
+    /// How far the clock may have gone back since it was heard of.
+    pub const CLOCK_SLACK_SECONDS: i64 = 60;
+
     /// Until when others wait for it.
     pub fn lease_until(&self) -> Timestamp {
         self.seen_on.plus_seconds(i64::from(self.lease_seconds))
+    }
+
+    /// Whether others wait for it at `now`. Not if it was heard of in the future: a clock that was wrong once must not make a
+    /// lease last.
+    pub fn is_waited_for(&self, now: Timestamp) -> bool {
+        self.lease_until() > now && self.seen_on <= now.plus_seconds(Self::CLOCK_SLACK_SECONDS)
     }
 }
 

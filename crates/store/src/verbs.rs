@@ -366,7 +366,9 @@ pub trait ReadStore: Send + Sync {
     /// The enforcement points of an account, by name.
     async fn enforcement_points(&self, account: AccountId)
     -> Result<Vec<EnforcementPointRecord>, StoreError>;
-    /// Every enforcement point that has not acknowledged the last change there was anywhere.
+    /// The epoch of the last change of an account's certificates; 0 before there is one.
+    async fn account_epoch(&self, account: AccountId) -> Result<u64, StoreError>;
+    /// Every enforcement point that has not acknowledged the last change of its account's certificates.
     async fn lagging_enforcement_points(&self) -> Result<Vec<EnforcementPointRecord>, StoreError>;
     /// Certificates of one authority that are revoked and have not expired at `at`, in a fixed order, after `after` (a position
     /// that an earlier page ended with), at most `limit`.

@@ -35,7 +35,7 @@ pub(crate) async fn list(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<AccountScope<FollowRevocations>>,
 ) -> Result<Response, ApiError> {
-    let last = api.store.last_epoch().await?;
+    let last = api.store.account_epoch(scope.account().id).await?;
     let points = api.store.enforcement_points(scope.account().id).await?;
     let now = api.clock.now();
     let points: Vec<_> = points.into_iter().map(|point| EnforcementPoint::at(now, last, point)).collect();
@@ -63,7 +63,7 @@ pub(crate) async fn register(
     let body = body.object();
     let lease = body.value("lease_seconds").map(|_| body.integer("lease_seconds")).transpose()?;
     let point = api.authority.register_enforcement_point(&scope, body.string("name")?, lease).await?;
-    let last = api.store.last_epoch().await?;
+    let last = api.store.account_epoch(scope.account().id).await?;
     envelope::one(EnforcementPoint::at(api.clock.now(), last, point))
 }
 
@@ -114,7 +114,7 @@ pub(crate) async fn acknowledge(
 ) -> Result<Response, ApiError> {
     let epoch = body.object().integer("epoch")?;
     let point = api.authority.acknowledge(&scope, id, epoch).await?;
-    let last = api.store.last_epoch().await?;
+    let last = api.store.account_epoch(scope.account().id).await?;
     envelope::one(EnforcementPoint::at(api.clock.now(), last, point))
 }
 

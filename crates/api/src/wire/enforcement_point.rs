@@ -16,9 +16,9 @@ pub(crate) struct EnforcementPoint {
     lease_seconds: u32,
     /// Every change up to this epoch is in force there.
     acknowledged_epoch: u64,
-    /// The epoch of the last change there was anywhere.
+    /// The epoch of the last change of the account's certificates.
     last_epoch: u64,
-    /// `current`; `lagging`: changes wait for it; `silent`: it lags, and its lease has ended.
+    /// `silent`: its lease has ended, and nothing waits for it; `lagging`: changes wait for it; `current`.
     status: &'static str,
     #[schema(value_type = String, format = DateTime)]
     seen_on: Instant,
@@ -28,10 +28,10 @@ pub(crate) struct EnforcementPoint {
 
 impl EnforcementPoint {
     pub(crate) fn at(now: Timestamp, last_epoch: u64, point: EnforcementPointRecord) -> Self {
-        let status = match (point.acknowledged_epoch >= last_epoch, point.lease_until() > now) {
-            (true, _) => "current",
+        let status = match (point.acknowledged_epoch >= last_epoch, point.is_waited_for(now)) {
+            (_, false) => "silent",
+            (true, true) => "current",
             (false, true) => "lagging",
-            (false, false) => "silent",
         };
         Self {
             id: point.id.to_string(),

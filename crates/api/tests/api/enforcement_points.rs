@@ -198,6 +198,9 @@ async fn what_is_wrong_is_said() {
     for query in ["after=-1", "after=x", "wait_seconds=21", "after=9007199254740992"] {
         assert_eq!(app.get(&format!("{CHANGES}?{query}")).await.error().status, 400, "{query}");
     }
+    // What has not happened was told by a store that has been replaced by a backup of it.
+    let ahead = app.get(&format!("{CHANGES}?after=1000000&wait_seconds=20")).await.error();
+    assert_eq!((ahead.status, ahead.code), (400, 1521));
     let missing = app.delete(&format!("{POINTS}/{}", "0".repeat(32))).await.error();
     assert_eq!((missing.status, missing.code), (404, 1520));
 }

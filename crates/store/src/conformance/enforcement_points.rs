@@ -113,15 +113,29 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     let after_its_end = read(second.expires_on.plus_seconds(1), 1_000).await;
     assert!(!after_its_end.contains(&enforced(second)));
 
-    // Who is deleted is waited for no longer.
+    // Who was heard of in the future, by a clock that was wrong, is not waited for.
+    let heard = async |at| {
+        for id in [edge.id, other.id] {
+            let heard = store.acknowledge(account.id, id, 0, at).await.expect("acknowledge");
+            assert!(matches!(heard, Acknowledged::Acknowledged(_)));
+        }
+    };
     store.change_status(zone, first.id, Event::HOLD, at).await.expect("change");
+    assert_eq!(store.account_epoch(account.id).await.expect("epoch"), last + 1);
+    assert_eq!(store.account_epoch(fixtures::account(77).id).await.expect("epoch"), 0);
+    heard(at.plus_seconds(60)).await;
     assert_eq!(settle(at).await, Settled::default());
+    heard(at.plus_days(365)).await;
+    assert_eq!(settle(at).await, Settled { reactivated: 0, revoked: 1 });
+    heard(at).await;
+    store.change_status(zone, first.id, Event::Reactivate, at).await.expect("change");
+    assert_eq!(settle(at).await, Settled::default());
+
+    // Who is deleted is waited for no longer.
     for id in [edge.id, other.id] {
         assert!(!store.delete_enforcement_point(fixtures::account(2).id, id).await.expect("delete"));
         assert!(store.delete_enforcement_point(account.id, id).await.expect("delete"));
         assert!(!store.delete_enforcement_point(account.id, id).await.expect("delete"));
     }
-    assert_eq!(settle(at).await, Settled { reactivated: 0, revoked: 1 });
-    store.change_status(zone, first.id, Event::Reactivate, at).await.expect("change");
     assert_eq!(settle(at).await, Settled { reactivated: 1, revoked: 0 });
 }

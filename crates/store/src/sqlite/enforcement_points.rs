@@ -35,12 +35,20 @@ pub(super) fn all(
     Ok(points)
 }
 
-/// Those that have not acknowledged everything.
+/// The epoch of the last change of an account's certificates; 0 before there is one.
+pub(super) fn account_epoch(connection: &Connection, account: AccountId) -> Result<u64, StoreError> {
+    connection
+        .prepare_cached("SELECT coalesce(max(last_epoch), 0) FROM authorities WHERE account = ?1")?
+        .query_row((account.as_bytes(),), |row| Ok(row::unsigned(row, 0)))?
+}
+
+/// Those that have not acknowledged every change of their account.
 pub(super) fn lagging(connection: &Connection) -> Result<Vec<EnforcementPointRecord>, StoreError> {
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         columns!(),
-        " FROM enforcement_points WHERE acknowledged_epoch < (SELECT last_epoch FROM store WHERE only = 1)"
+        " FROM enforcement_points WHERE acknowledged_epoch < \
+         (SELECT max(last_epoch) FROM authorities WHERE authorities.account = enforcement_points.account)"
     ))?;
     let mut rows = statement.query(())?;
     let mut points = Vec::new();
@@ -60,9 +68,16 @@ pub(super) fn known_to_all(
     let known: Option<i64> = connection
         .prepare_cached(
             "SELECT min(acknowledged_epoch) FROM enforcement_points \
-             WHERE account = (SELECT account FROM authorities WHERE number = ?1) AND live_until > ?2",
+             WHERE account = (SELECT account FROM authorities WHERE number = ?1) AND live_until > ?2 AND seen_on <= ?3",
         )?
-        .query_row((authority, at.unix_microseconds()), |row| row.get(0))?;
+        .query_row(
+            (
+                authority,
+                at.unix_microseconds(),
+                at.plus_seconds(EnforcementPointRecord::CLOCK_SLACK_SECONDS).unix_microseconds(),
+            ),
+            |row| row.get(0),
+        )?;
     known.map(|known| u64::try_from(known).map_err(|_| corrupt("an epoch is negative"))).transpose()
 }
 
@@ -195,6 +210,9 @@ pub(super) fn changes(
     after: u64,
     limit: u32,
 ) -> Result<Vec<RevocationChange>, StoreError> {
+    if account_epoch(connection, account)? <= after {
+        return Ok(Vec::new());
+    }
     // Named, because another index would have to sort every change there ever was.
     let mut statement = connection.prepare_cached(
         "SELECT epoch, authorities.id, serial, fingerprint_sha256, status \

@@ -299,6 +299,10 @@ impl ReadStore for SqliteStore {
         self.readers.read(move |c| enforcement_points::all(c, account)).await
     }
 
+    async fn account_epoch(&self, account: AccountId) -> Result<u64, StoreError> {
+        self.readers.read(move |c| enforcement_points::account_epoch(c, account)).await
+    }
+
     async fn lagging_enforcement_points(&self) -> Result<Vec<EnforcementPointRecord>, StoreError> {
         self.readers.read(enforcement_points::lagging).await
     }
