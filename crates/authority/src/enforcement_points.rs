@@ -4,11 +4,9 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use certgate_model::{
-    EnforcedCertificate, EnforcementPointId, EnforcementPointRecord, RevocationChange, Timestamp,
+    AccountId, EnforcedCertificate, EnforcementPointId, EnforcementPointRecord, RevocationChange, Timestamp,
 };
 use certgate_store::{Acknowledged, EnforcementPointRegistered, RevokedPosition};
-
-use tokio::time::Instant;
 
 use crate::access::{AccountScope, FollowRevocations, ManageEnforcementPoints};
 use crate::tenants::checked_name;
@@ -126,33 +124,46 @@ impl Authority {
     pub async fn revocation_changes(
         &self,
         scope: &AccountScope<FollowRevocations>,
-        mut after: u64,
+        after: u64,
         limit: u32,
         wait: Duration,
     ) -> Result<RevocationChanges, EnforcementPointError> {
-        let until = Instant::now() + wait;
+        let account = scope.account().id;
         let mut seen = self.changed.subscribe();
-        loop {
-            seen.mark_unchanged();
-            // Before the changes: what comes between the two is reported again, never left out.
-            let known = self.store.last_epoch().await?;
-            if after > known {
-                return Err(EnforcementPointError::Ahead { given: after, last: known });
+        let mut found = self.changes_now(account, after, limit).await?;
+        let waiting = async {
+            while found.changes.is_empty() {
+                let _ = tokio::time::timeout(CHANGES_LOOK, seen.changed()).await;
+                // What was looked through is not looked through again.
+                found = self.changes_now(account, found.epoch, limit).await?;
             }
-            let changes = self.store.revocation_changes(scope.account().id, after, limit).await?;
-            let left = until.saturating_duration_since(Instant::now());
-            if !changes.is_empty() || left.is_zero() {
-                let epoch = match changes.last() {
-                    Some(last) if changes.len() >= limit as usize => last.epoch,
-                    Some(last) => last.epoch.max(known),
-                    None => known,
-                };
-                return Ok(RevocationChanges { epoch, changes });
-            }
-            // What was looked through is not looked through again.
-            after = known;
-            let _ = tokio::time::timeout(left.min(CHANGES_LOOK), seen.changed()).await;
+            Ok::<_, EnforcementPointError>(())
+        };
+        // Where a look is cut off, its changes are those of the next question.
+        if let Ok(ended) = tokio::time::timeout(wait, waiting).await {
+            ended?;
         }
+        Ok(found)
+    }
+
+    async fn changes_now(
+        &self,
+        account: AccountId,
+        after: u64,
+        limit: u32,
+    ) -> Result<RevocationChanges, EnforcementPointError> {
+        // Before the changes: what comes between the two is reported again, never left out.
+        let known = self.store.last_epoch().await?;
+        if after > known {
+            return Err(EnforcementPointError::Ahead { given: after, last: known });
+        }
+        let changes = self.store.revocation_changes(account, after, limit).await?;
+        let epoch = match changes.last() {
+            Some(last) if changes.len() >= limit as usize => last.epoch,
+            Some(last) => last.epoch.max(known),
+            None => known,
+        };
+        Ok(RevocationChanges { epoch, changes })
     }
 
     /// The epoch that a reading of everything that is revoked begins with: changes after it complete what was read.
