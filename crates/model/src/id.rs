@@ -12,8 +12,8 @@ pub struct ParseIdError {
     expected: &'static str,
 }
 
-macro_rules! hex_id {
-    ($(#[$doc:meta])* $name:ident) => {
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $write:ident, $read:ident, $expected:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name([u8; 16]);
@@ -38,7 +38,7 @@ macro_rules! hex_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(f, &self.0)
+                $write(f, &self.0)
             }
         }
 
@@ -52,9 +52,21 @@ macro_rules! hex_id {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                read_hex(text).map(Self).ok_or(ParseIdError { expected: "32 hexadecimal digits" })
+                $read(text).map(Self).ok_or(ParseIdError { expected: $expected })
             }
         }
+    };
+}
+
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        id!($(#[$doc])* $name, write_hex, read_hex, "32 hexadecimal digits");
+    };
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        id!($(#[$doc])* $name, write_uuid, read_uuid, "a UUID of 36 characters");
     };
 }
 
@@ -82,51 +94,6 @@ hex_id!(
     /// A user: owns API tokens.
     UserId
 );
-
-macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name([u8; 16]);
-
-        impl $name {
-            /// The id with these 16 bytes.
-            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-                Self(bytes)
-            }
-
-            /// The 16 bytes, as stored.
-            pub const fn as_bytes(&self) -> &[u8; 16] {
-                &self.0
-            }
-
-            /// A new id in UUIDv7 layout (RFC 9562 §5.7).
-            pub fn time_ordered(now: Timestamp, random: &dyn Random) -> Self {
-                Self(uuid_v7(now, random))
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_uuid(f, &self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({})"), self)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ParseIdError;
-
-            fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                read_uuid(text).map(Self).ok_or(ParseIdError { expected: "a UUID of 36 characters" })
-            }
-        }
-    };
-}
 
 uuid_id!(
     /// A managed certificate authority, written as a UUID of 36 characters.

@@ -4,6 +4,7 @@ use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use certgate_model::Timestamp;
 
 use crate::certificate::{Extensions, SignedParts, read_time};
+use crate::issuer::AuthorityRights;
 use crate::public_key::{Kind, PublicKey};
 use crate::tlv::{self, Cursor, NotDer, tag};
 use crate::{BundleError, CsrError, oid};
@@ -26,7 +27,7 @@ pub(crate) struct BroughtCertificate<'a> {
     pub spki: &'a [u8],
     key: PublicKey<'a>,
     signature: Signature,
-    rights: Rights,
+    rights: AuthorityRights<'a>,
 }
 
 impl<'a> BroughtCertificate<'a> {
@@ -58,8 +59,8 @@ impl<'a> BroughtCertificate<'a> {
         let signature = Signature::read(number, signed.algorithm)?;
         let spki = Cursor::new(tbs.spki).expect(tag::SEQUENCE).map_err(malformed("it has no public key"))?;
         let key = PublicKey::read(spki.content).map_err(|error| key_error(number, &error))?;
-        let rights =
-            Rights::read(tbs.extensions).map_err(malformed("one of its extensions is not well-formed"))?;
+        let rights = AuthorityRights::read(tbs.extensions)
+            .map_err(malformed("one of its extensions is not well-formed"))?;
         Ok(Self {
             signed,
             serial: tbs.serial,
@@ -185,36 +186,6 @@ impl<'a> Tbs<'a> {
             spki,
             extensions: Extensions::over(extensions),
         })
-    }
-}
-
-/// What the extensions allow.
-struct Rights {
-    is_authority: bool,
-    may_sign_certificates: bool,
-}
-
-impl Rights {
-    fn read(mut extensions: Extensions<'_>) -> Result<Self, NotDer> {
-        // RFC 5280 §4.2.1.3 restricts the key only where the extension is present.
-        let mut rights = Self { is_authority: false, may_sign_certificates: true };
-        while let Some(extension) = extensions.next()? {
-            let mut value = Cursor::new(extension.value);
-            match extension.kind {
-                oid::BASIC_CONSTRAINTS => {
-                    let mut constraints = value.inside(tag::SEQUENCE)?;
-                    let is_authority = constraints.optional(tag::BOOLEAN)?;
-                    rights.is_authority = is_authority.is_some_and(|value| value.content == [0xff]);
-                }
-                oid::KEY_USAGE => {
-                    // BIT STRING; keyCertSign is bit 5 of the first octet.
-                    let bits = value.expect(tag::BIT_STRING)?.content;
-                    rights.may_sign_certificates = bits.get(1).is_some_and(|bits| bits & 0x04 != 0);
-                }
-                _ => {}
-            }
-        }
-        Ok(rights)
     }
 }
 

@@ -138,7 +138,8 @@ pub fn read_authority(
         SignedParts::read(&certificate_der).map_err(|_| malformed("its content is not a certificate"))?;
     let tbs = TbsParts::read(signed.tbs)
         .map_err(|_| malformed("its content is not a certificate of X.509 version 3 with extensions"))?;
-    let rights = AuthorityRights::read(&tbs).map_err(|_| malformed("an extension cannot be read"))?;
+    let rights =
+        AuthorityRights::read(tbs.extensions).map_err(|_| malformed("an extension cannot be read"))?;
     let subject = content(tbs.subject).map_err(|_| malformed("it has no subject"))?;
     let fields = read_name(subject).map_err(|_| malformed("its subject cannot be read"))?;
     // As strictly as any certificate that comes from outside.

@@ -6,7 +6,7 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use certgate_model::{SerialNumber, SignatureAlgorithm, Timestamp};
 
 use crate::certificate::{
-    Criticality, SignedParts, TbsParts, sign_tbs, write_extension, write_validity, write_version,
+    Criticality, Extensions, SignedParts, TbsParts, sign_tbs, write_extension, write_validity, write_version,
 };
 use crate::key::algorithm_identifier;
 use crate::lint::{LintError, check_request, lint};
@@ -60,7 +60,7 @@ impl Issuer {
     pub fn new(certificate_der: &[u8], key: AuthorityKey) -> Result<Self, IssuerError> {
         let signed = SignedParts::read(certificate_der).map_err(|_| IssuerError::Malformed)?;
         let tbs = TbsParts::read(signed.tbs).map_err(|_| IssuerError::Malformed)?;
-        let rights = AuthorityRights::read(&tbs).map_err(|_| IssuerError::Malformed)?;
+        let rights = AuthorityRights::read(tbs.extensions).map_err(|_| IssuerError::Malformed)?;
         // RFC 5280 §4.2.1.9: without BasicConstraints with cA the key MUST NOT be used to verify certificates.
         if !rights.is_authority {
             return Err(IssuerError::NotAuthority("it has no basic constraints with CA:TRUE"));
@@ -128,10 +128,10 @@ impl fmt::Debug for Issuer {
 
 const EMPTY_SEQUENCE: &[u8] = &[tag::SEQUENCE, 0];
 
-/// What the extensions of an authority's certificate allow.
+/// What the extensions of a certificate allow it as an authority.
 pub(crate) struct AuthorityRights<'a> {
-    is_authority: bool,
-    may_sign_certificates: bool,
+    pub is_authority: bool,
+    pub may_sign_certificates: bool,
     pub may_sign_crls: bool,
     /// Whether those that it signs may be certificates for clients, as far as its extended key usage says.
     pub may_vouch_for_clients: bool,
@@ -139,7 +139,7 @@ pub(crate) struct AuthorityRights<'a> {
 }
 
 impl<'a> AuthorityRights<'a> {
-    pub fn read(tbs: &TbsParts<'a>) -> Result<Self, NotDer> {
+    pub fn read(mut extensions: Extensions<'a>) -> Result<Self, NotDer> {
         // RFC 5280 §4.2.1.3 and §4.2.1.12 restrict the key only where the extension is present.
         let mut rights = Self {
             is_authority: false,
@@ -148,7 +148,6 @@ impl<'a> AuthorityRights<'a> {
             may_vouch_for_clients: true,
             key_identifier: None,
         };
-        let mut extensions = tbs.extensions;
         while let Some(extension) = extensions.next()? {
             let mut value = tlv::Cursor::new(extension.value);
             match extension.kind {

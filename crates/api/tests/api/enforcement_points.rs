@@ -171,6 +171,16 @@ async fn everything_that_is_revoked_is_read_at_once() {
     found.sort_unstable();
     assert_eq!(found, expected);
     assert_eq!(changes(&app, &epoch).await["changes"], json!([]), "nothing has changed since");
+    // Both authorities' changes in one order: the restored one was the last.
+    let told = changes(&app, &json!(0)).await;
+    let told: Vec<_> = told["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["epoch"].as_u64().unwrap(), &one["revoked"]))
+        .collect();
+    assert!(told.is_sorted_by_key(|one| one.0));
+    assert_eq!(told.iter().map(|one| one.1).collect::<Vec<_>>(), [&json!(true), &json!(true), &json!(false)]);
     app.clock.advance_seconds(366 * 86_400);
     assert_eq!(revocations(&app).await.2, 0, "they have expired");
 }

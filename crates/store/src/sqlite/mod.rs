@@ -323,7 +323,7 @@ impl ReadStore for SqliteStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<RevocationChange>, StoreError> {
-        self.readers.read(move |c| enforcement_points::changes(c, account, after, limit)).await
+        self.readers.snapshot(move |c| enforcement_points::changes(c, account, after, limit)).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

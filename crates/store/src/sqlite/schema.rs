@@ -260,7 +260,7 @@ CREATE INDEX enforcement_points_by_lease ON enforcement_points (live_until);
 -- By authority, so that those which have to wait are skipped at once.
 DROP INDEX certificates_pending;
 CREATE INDEX certificates_pending ON certificates (authority, epoch) WHERE status IN (1, 2);
-CREATE INDEX certificates_by_epoch ON certificates (epoch) WHERE epoch IS NOT NULL;
+CREATE INDEX certificates_by_epoch ON certificates (authority, epoch) WHERE epoch IS NOT NULL;
 
 UPDATE tokens SET policies = replace(
     policies,
