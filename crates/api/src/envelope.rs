@@ -14,6 +14,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Bytes to begin an answer's buffer with: a certificate of a P-256 key takes 2.3 kB.
 const ONE_BYTES: usize = 2560;
 
+/// The same for a small record.
+const ENTRY_BYTES: usize = 1024;
+
 #[derive(Serialize)]
 struct Success<'a, T> {
     success: bool,
@@ -21,7 +24,14 @@ struct Success<'a, T> {
     messages: &'a [Message],
     result: T,
     #[serde(skip_serializing_if = "Option::is_none")]
-    result_info: Option<ResultInfo>,
+    result_info: Option<Info>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Info {
+    Page(ResultInfo),
+    Cursor(CursorInfo),
 }
 
 #[derive(Serialize)]
@@ -56,6 +66,29 @@ pub(crate) struct ResultInfo {
     total_pages: u64,
 }
 
+/// Where a list goes on that is read part by part.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CursorInfo {
+    /// How many records this answer has.
+    pub(crate) count: usize,
+    /// The `cursor` of the next part; empty with the last one.
+    pub(crate) cursor: String,
+    pub(crate) cursors: Cursors,
+}
+
+/// The same once more, where other clients look for it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Cursors {
+    after: String,
+}
+
+impl CursorInfo {
+    pub(crate) fn new(count: usize, cursor: Option<String>) -> Self {
+        let cursor = cursor.unwrap_or_default();
+        Self { count, cursors: Cursors { after: cursor.clone() }, cursor }
+    }
+}
+
 /// A page as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PageRequest {
@@ -88,7 +121,19 @@ pub(crate) fn list<'a, R, W: Serialize>(
     };
     let result = Items(&page.items, wire);
     let bytes = (page.items.len() + 1) * ONE_BYTES;
-    success(bytes, &Success { success: true, errors: [], messages: &[], result, result_info: Some(info) })
+    success(
+        bytes,
+        &Success { success: true, errors: [], messages: &[], result, result_info: Some(Info::Page(info)) },
+    )
+}
+
+/// A part of a list.
+pub(crate) fn part<T: Serialize>(result: Vec<T>, info: CursorInfo) -> Result<Response, ApiError> {
+    let bytes = (result.len() + 1) * ENTRY_BYTES;
+    success(
+        bytes,
+        &Success { success: true, errors: [], messages: &[], result, result_info: Some(Info::Cursor(info)) },
+    )
 }
 
 pub(crate) fn failure(status: StatusCode, error: ErrorItem<'_>) -> Response {

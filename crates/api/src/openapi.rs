@@ -7,7 +7,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{ContentBuilder, Info, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::envelope::{Message, ResultInfo};
+use crate::envelope::{CursorInfo, Message, ResultInfo};
 use crate::error::ErrorItem;
 use crate::router;
 
@@ -34,6 +34,19 @@ pub(crate) struct PageAnswer<T: ToSchema> {
     messages: Vec<Message>,
     result: Vec<T>,
     result_info: ResultInfo,
+}
+
+/// A part of a list.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents the envelope")]
+pub(crate) struct PartAnswer<T: ToSchema> {
+    /// Always `true`.
+    success: bool,
+    #[schema(value_type = Vec<ErrorItem<'static>>)]
+    errors: [(); 0],
+    messages: Vec<Message>,
+    result: Vec<T>,
+    result_info: CursorInfo,
 }
 
 /// A failed answer.

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use certgate_model::{
-    CertificateQuery, Direction, Join, Slice, Status, TextMatch, Visible, ZoneFilter, ZoneOrder,
+    Actor, AuditQuery, CertificateQuery, Direction, Join, Slice, Status, TextMatch, Timestamp, UserId,
+    Visible, ZoneFilter, ZoneOrder,
 };
 
 use crate::envelope::PageRequest;
@@ -16,6 +17,37 @@ const NUMBER_MAX: u64 = (1 << 53) - 1;
 const PER_PAGE_DEFAULT: u64 = 20;
 const PER_PAGE: (u64, u64) = (5, 50);
 const LIMIT: (u64, u64) = (1, 1000);
+
+/// How many entries of an audit log an answer has unless `limit` says so.
+const AUDIT_LIMIT_DEFAULT: u64 = 100;
+
+/// Conditions that Cloudflare's audit logs know and ours do not: ignored, they would let more through than was asked for.
+const AUDIT_CONDITIONS: [&str; 23] = [
+    "id",
+    "account_name",
+    "action_result",
+    "action_type",
+    "actor_email",
+    "actor_id",
+    "actor_ip_address",
+    "actor_token_name",
+    "audit_log_id",
+    "product_category",
+    "raw_cf_ray_id",
+    "raw_method",
+    "raw_status_code",
+    "raw_uri",
+    "resource_id",
+    "resource_product",
+    "resource_scope",
+    "resource_type",
+    "zone_id",
+    "zone_name",
+    // Ours know these, but not what is not to match.
+    "actor_context.not",
+    "actor_token_id.not",
+    "actor_type.not",
+];
 
 /// How long a request can wait for a change: less than what stands between usually allows.
 const WAIT_SECONDS: (u64, u64) = (0, 20);
@@ -115,6 +147,75 @@ impl<'a> Query<'a> {
         Ok((after, wait_seconds))
     }
 
+    /// The conditions and the order of an audit log. `user` is whose API key is meant where an API key is asked for.
+    pub(crate) fn audit(&self, user: UserId) -> Result<AuditQuery, ApiError> {
+        let unknown = self.parameters.iter().map(|(key, _)| &**key).find(|key| {
+            let condition = key.strip_suffix(".not").unwrap_or(key);
+            AUDIT_CONDITIONS.contains(key) || AUDIT_CONDITIONS.contains(&condition)
+        });
+        if let Some(name) = unknown {
+            let message = format!(
+                "{name} is not a condition that is supported: use since, before, actor_token_id, actor_context or \
+                 actor_type, and look through what they find"
+            );
+            return Err(ApiError::parameter("", message));
+        }
+        let limit = self.number("limit", LIMIT)?.unwrap_or(AUDIT_LIMIT_DEFAULT);
+        let directions = [("asc", Direction::Ascending), ("desc", Direction::Descending)];
+        let after = match self.one("cursor")? {
+            None | Some("") => None,
+            Some(text) => Some(audit_cursor(text).ok_or_else(|| {
+                let message = format!(
+                    "cursor is {}: use the one of the answer before, or none to begin anew",
+                    shown(text)
+                );
+                ApiError::parameter("cursor", message)
+            })?),
+        };
+        Ok(AuditQuery {
+            since: self.instant("since")?.unwrap_or(Timestamp::EARLIEST),
+            before: self.instant("before")?.unwrap_or(Timestamp::LATEST),
+            actor: self.actor(user)?,
+            direction: self.choice("direction", &directions)?.unwrap_or(Direction::Descending),
+            after,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        })
+    }
+
+    fn actor(&self, user: UserId) -> Result<Option<Actor>, ApiError> {
+        let token = match self.one("actor_token_id")? {
+            None => None,
+            Some(text) => Some(Actor::Token(text.parse().map_err(|_| {
+                let message =
+                    format!("actor_token_id is {}: use the token's 32 hexadecimal digits", shown(text));
+                ApiError::parameter("actor_token_id", message)
+            })?)),
+        };
+        let context = self.choice("actor_context", &[("api_key", Actor::ApiKey(user))])?;
+        let kind = self.choice("actor_type", &[("system", Actor::System)])?;
+        let mut given = token.into_iter().chain(context).chain(kind);
+        let first = given.next();
+        if given.next().is_some() {
+            let message =
+                "more than one actor is given: use one of actor_token_id, actor_context and actor_type";
+            return Err(ApiError::parameter("actor_token_id", message.to_owned()));
+        }
+        Ok(first)
+    }
+
+    /// An instant, or a date, which is its first instant in UTC.
+    fn instant(&self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        let instant = text.parse().or_else(|_| format!("{text}T00:00:00Z").parse());
+        instant.map(Some).map_err(|_| {
+            let message = format!(
+                "{name} is {}: use a date or a time in RFC 3339, such as 2026-11-24 or 2026-11-24T12:00:00Z",
+                shown(text)
+            );
+            ApiError::parameter(name, message)
+        })
+    }
+
     /// The conditions and the order of a list of zones; `None` if none can match.
     pub(crate) fn zones(&self, visible: Visible) -> Result<Option<ZoneFilter>, ApiError> {
         let join = self.join()?;
@@ -192,6 +293,19 @@ impl<'a> Query<'a> {
     pub(crate) fn text_match(&self, name: &'static str) -> Result<Option<TextMatch>, ApiError> {
         Ok(self.one(name)?.map(text_match))
     }
+}
+
+/// Where the next part of an audit log begins, as [`audit_cursor_text`] wrote it.
+fn audit_cursor(text: &str) -> Option<(Timestamp, u64)> {
+    let (at, number) = text.split_once('.')?;
+    let at = Timestamp::from_unix_microseconds(at.parse().ok()?);
+    let is_instant = (Timestamp::EARLIEST..=Timestamp::LATEST).contains(&at);
+    Some((at, number.parse().ok().filter(|_| is_instant)?))
+}
+
+/// Where the part of an audit log that ends with an entry of this time and number goes on.
+pub(crate) fn audit_cursor_text(at: Timestamp, number: u64) -> String {
+    format!("{}.{number}", at.unix_microseconds())
 }
 
 fn page_request(page: u64, size: u64, offset: u64) -> PageRequest {

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::middleware::Around;
 use crate::routes::{
-    accounts, api_key, client_certificates, enforcement_points, hostname_associations, managed_authorities,
-    mtls_certificates, operations, publication, tokens, user, zones,
+    accounts, api_key, audit, client_certificates, enforcement_points, hostname_associations,
+    managed_authorities, mtls_certificates, operations, publication, tokens, user, zones,
 };
 use crate::{Api, code};
 
@@ -61,6 +61,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(zones::get, zones::delete))
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::get, accounts::delete))
+        .routes(routes!(audit::of_account))
+        .routes(routes!(audit::of_user))
         .routes(routes!(managed_authorities::get))
         .routes(routes!(managed_authorities::list, managed_authorities::import))
         .routes(routes!(managed_authorities::rotate))

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{
-    AccountId, AccountRecord, AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, Timestamp,
-    TokenHash, TokenId, TokenRecord, TokenState, UserId, UserRecord, Visible, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, Actor, AddressBlock, By, Effect, PermissionGroup, Policy, Resource, Scope,
+    Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserId, UserRecord, Visible, ZoneId, ZoneRecord,
 };
 use ipnet::IpNet;
 
@@ -34,6 +34,14 @@ pub(crate) struct ApiKeyOwner {
 #[derive(Clone)]
 pub struct Principal {
     token: Arc<ValidToken>,
+    caller: Caller,
+}
+
+/// Who calls, for the log of what was done.
+#[derive(Clone, Copy)]
+struct Caller {
+    actor: Actor,
+    address: Option<IpAddr>,
 }
 
 /// What a caller shows to say who it is.
@@ -105,6 +113,7 @@ permissions! {
 /// Proof that the caller has permission `P` in this zone, which exists. Made only by [`Authority::zone_scope`].
 pub struct ZoneScope<P> {
     zone: Arc<ZoneRecord>,
+    caller: Caller,
     permission: PhantomData<P>,
 }
 
@@ -113,11 +122,16 @@ impl<P> ZoneScope<P> {
     pub fn zone(&self) -> &ZoneRecord {
         &self.zone
     }
+
+    pub(crate) fn by(&self, at: Timestamp) -> By {
+        self.caller.by(at)
+    }
 }
 
 /// Proof that the caller has permission `P` on this account, which exists. Made only by [`Authority::account_scope`].
 pub struct AccountScope<P> {
     account: AccountRecord,
+    caller: Caller,
     permission: PhantomData<P>,
 }
 
@@ -125,6 +139,10 @@ impl<P> AccountScope<P> {
     /// The account.
     pub fn account(&self) -> &AccountRecord {
         &self.account
+    }
+
+    pub(crate) fn by(&self, at: Timestamp) -> By {
+        self.caller.by(at)
     }
 }
 
@@ -144,6 +162,16 @@ impl<P> UserScope<P> {
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
     }
+
+    pub(crate) fn by(&self, at: Timestamp) -> By {
+        self.principal.by(at)
+    }
+}
+
+impl Caller {
+    fn by(self, at: Timestamp) -> By {
+        By { actor: self.actor, address: self.address, at }
+    }
 }
 
 impl Authority {
@@ -151,7 +179,7 @@ impl Authority {
     /// its limit, and notes the token's use.
     pub async fn authenticate(&self, credential: Credential<'_>) -> Result<Principal, AccessError> {
         let now = self.clock.now();
-        let token = match credential.secret {
+        let (token, actor) = match credential.secret {
             Secret::Token(value) => {
                 let token = self.token_of(value).await?;
                 let record = &token.record;
@@ -161,15 +189,21 @@ impl Authority {
                     return Err(AccessError::InvalidToken);
                 }
                 self.uses.note(record.id, record.last_used_on, now);
-                token
+                let actor = Actor::Token(record.id);
+                (token, actor)
             }
-            Secret::ApiKey { email, key } => self.token_of_api_key(email, key).await?,
+            Secret::ApiKey { email, key } => {
+                let token = self.token_of_api_key(email, key).await?;
+                let actor = Actor::ApiKey(token.record.user);
+                (token, actor)
+            }
         };
         if let Some(rate) = &self.rate {
             rate.count(token.record.id, now)
                 .map_err(|retry_after_seconds| AccessError::TooManyRequests { retry_after_seconds })?;
         }
-        Ok(Principal { token })
+        let address = credential.from.map(|address| address.to_canonical());
+        Ok(Principal { token, caller: Caller { actor, address } })
     }
 
     async fn token_of(&self, value: &str) -> Result<Arc<ValidToken>, AccessError> {
@@ -206,7 +240,7 @@ impl Authority {
         if !principal.may(P::GROUP, Place::Zone(zone.id, Some(zone.account))) {
             return Err(AccessError::Refused);
         }
-        Ok(ZoneScope { zone, permission: PhantomData })
+        Ok(ZoneScope { zone, caller: principal.caller, permission: PhantomData })
     }
 
     /// Whether the caller has permission `P` on the account; for a zone permission, on every zone of the account.
@@ -223,7 +257,7 @@ impl Authority {
         if !principal.may(P::GROUP, place) {
             return Err(AccessError::Refused);
         }
-        Ok(AccountScope { account, permission: PhantomData })
+        Ok(AccountScope { account, caller: principal.caller, permission: PhantomData })
     }
 
     /// Whether the caller has permission `P` on the user its token belongs to.
@@ -244,6 +278,10 @@ impl Principal {
     /// The token's record.
     pub fn token(&self) -> &TokenRecord {
         &self.token.record
+    }
+
+    pub(crate) fn by(&self, at: Timestamp) -> By {
+        self.caller.by(at)
     }
 
     /// Whether the caller may do everything the user may, from anywhere and for ever.

@@ -41,7 +41,10 @@ impl Authority {
             return Err(TokenError::NotEverything);
         }
         let key = ApiKey::generate(&*self.random);
-        let replaced = self.store.replace_api_key(scope.user().id, Some(token_hash(key.expose()))).await;
+        let replaced = self
+            .store
+            .replace_api_key(scope.user().id, Some(token_hash(key.expose())), scope.by(self.clock.now()))
+            .await;
         self.api_keys.clear();
         if !replaced? {
             return Err(Fault::Internal("the user is gone".to_owned()).into());
@@ -55,7 +58,7 @@ impl Authority {
         if !scope.principal().may_do_everything() {
             return Err(TokenError::NotEverything);
         }
-        let deleted = self.store.replace_api_key(scope.user().id, None).await;
+        let deleted = self.store.replace_api_key(scope.user().id, None, scope.by(self.clock.now())).await;
         self.api_keys.clear();
         if !deleted? {
             return Err(Fault::Internal("the user is gone".to_owned()).into());

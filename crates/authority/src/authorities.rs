@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
 use certgate_model::{
-    AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, KeyAlgorithm, SerialNumber,
+    AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm, SerialNumber,
 };
 use certgate_pki::{AuthorityKey, Issuer, self_sign, sha256};
 use tokio::sync::oneshot;
@@ -156,7 +156,7 @@ impl Authority {
         let (made, _) = self.new_authority(&account, account.authority_algorithm).await?;
         let (id, algorithm) = (made.id, made.algorithm);
         let added = AuthorityAdded(self);
-        let recorded = self.store.record_managed_authority(made).await?;
+        let recorded = self.store.record_managed_authority(made, By::system(self.clock.now())).await?;
         drop(added);
         let public_url = &self.settings.public_url;
         tracing::info!(

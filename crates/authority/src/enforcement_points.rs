@@ -70,7 +70,7 @@ impl Authority {
             seen_on: now,
             registered_on: now,
         };
-        match self.store.register_enforcement_point(point, ENFORCEMENT_POINTS_MAX).await? {
+        match self.store.register_enforcement_point(point, ENFORCEMENT_POINTS_MAX, scope.by(now)).await? {
             EnforcementPointRegistered::Registered(point) => {
                 // Its lease may end earlier than before.
                 self.pending.notify_one();
@@ -110,7 +110,7 @@ impl Authority {
         scope: &AccountScope<ManageEnforcementPoints>,
         id: EnforcementPointId,
     ) -> Result<(), EnforcementPointError> {
-        match self.store.delete_enforcement_point(scope.account().id, id).await? {
+        match self.store.delete_enforcement_point(scope.account().id, id, scope.by(self.clock.now())).await? {
             true => {
                 self.pending.notify_one();
                 Ok(())

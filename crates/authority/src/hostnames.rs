@@ -26,7 +26,10 @@ impl Authority {
     ) -> Result<Vec<String>, HostnamesError> {
         check(&scope.zone().name, &hostnames)?;
         let zone = scope.zone().id;
-        let replaced = self.store.replace_hostname_associations(zone, authority, hostnames.clone()).await?;
+        let replaced = self
+            .store
+            .replace_hostname_associations(zone, authority, hostnames.clone(), scope.by(self.clock.now()))
+            .await?;
         match replaced {
             HostnamesReplaced::Replaced => Ok(hostnames),
             HostnamesReplaced::NoZone => Err(HostnamesError::NoZone),

@@ -59,6 +59,7 @@ impl Authority {
         let not_after = not_before.plus_days(days);
         let id = CertificateId::time_ordered(now, &*self.random);
         let zone_id = zone.id;
+        let by = scope.by(now);
         for _ in 0..SIGNINGS_MAX {
             let authority_id = loaded.authority.id;
             let authority_expires_on = loaded.issuer.expires_on();
@@ -121,7 +122,7 @@ impl Authority {
                 };
                 let recorded = certificate.clone();
                 let report = move |outcome| drop(answer.send(Ok((recorded, outcome))));
-                store.hand_over_certificate(certificate, quota, Box::new(report));
+                store.hand_over_certificate(certificate, quota, by, Box::new(report));
             };
             let (certificate, outcome) = self.begun_on_signer(work).await??;
             match outcome? {

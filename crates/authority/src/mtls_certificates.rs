@@ -64,7 +64,7 @@ impl Authority {
             expires_on: bundle.expires_on,
         };
         let quota = self.settings.account_mtls_certificates_max;
-        match self.store.record_mtls_certificate(record.clone(), quota).await? {
+        match self.store.record_mtls_certificate(record.clone(), quota, scope.by(now)).await? {
             MtlsCertificateRecorded::Recorded => Ok(record),
             MtlsCertificateRecorded::NoAccount => Err(MtlsCertificateError::NoAccount),
             MtlsCertificateRecorded::Exists(id) => Err(MtlsCertificateError::Exists(id)),
@@ -81,7 +81,8 @@ impl Authority {
         scope: &AccountScope<WriteMtlsCertificates>,
         id: MtlsCertificateId,
     ) -> Result<MtlsCertificateRecord, MtlsCertificateError> {
-        match self.store.delete_mtls_certificate(scope.account().id, id).await.map_err(Fault::from)? {
+        let by = scope.by(self.clock.now());
+        match self.store.delete_mtls_certificate(scope.account().id, id, by).await.map_err(Fault::from)? {
             MtlsCertificateDeleted::Deleted(record) => Ok(record),
             MtlsCertificateDeleted::NotFound => Err(MtlsCertificateError::NotFound),
             MtlsCertificateDeleted::InUse { hostnames, count } => {

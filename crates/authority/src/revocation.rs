@@ -53,7 +53,8 @@ impl Authority {
         // Also if the caller goes away before the store has answered: the change may be durable all the same. What the
         // woken task asks of the store is queued behind it.
         let _wake = WakeOnDrop(self);
-        let change = self.store.change_status(scope.zone().id, id, event, self.clock.now()).await?;
+        let by = scope.by(self.clock.now());
+        let change = self.store.change_status(scope.zone().id, id, event, by).await?;
         match change.ok_or(RevocationError::NotFound)? {
             StatusChange::Unchanged(certificate) => Ok(certificate),
             StatusChange::Refused if event == Event::Reactivate => Err(RevocationError::Permanent),

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use certgate_model::{AuthorityId, AuthorityRecord, AuthorityRef, KeyAlgorithm};
+use certgate_model::{AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm};
 use certgate_pki::{Issuer, read_authority};
 use certgate_store::AuthorityReplaced;
 use zeroize::Zeroizing;
@@ -49,7 +49,7 @@ impl Authority {
         self.refuse_too_many(scope).await?;
         let algorithm = algorithm.unwrap_or(account.authority_algorithm);
         let (record, issuer) = self.new_authority(account, algorithm).await?;
-        self.put_in_force(record, issuer).await
+        self.put_in_force(record, issuer, scope.by(self.clock.now())).await
     }
 
     /// Puts an authority in force that was made elsewhere.
@@ -78,7 +78,7 @@ impl Authority {
             created_on: imported.not_before,
             expires_on: imported.not_after,
         };
-        self.put_in_force(record, imported.issuer).await
+        self.put_in_force(record, imported.issuer, scope.by(now)).await
     }
 
     /// Before a key is made or read: the store is asked again when the authority is put in force.
@@ -90,6 +90,7 @@ impl Authority {
         &self,
         record: AuthorityRecord,
         issuer: Issuer,
+        by: By,
     ) -> Result<ManagedAuthority, AuthorityError> {
         let account = record.account;
         // An issuer that is being loaded now must not be kept in the place of this one.
@@ -103,7 +104,7 @@ impl Authority {
             }
             let replaced = known.first().map(|first| first.id);
             let added = AuthorityAdded(self);
-            match self.store.replace_managed_authority(replaced, record.clone()).await? {
+            match self.store.replace_managed_authority(replaced, record.clone(), by).await? {
                 AuthorityReplaced::NotExpected => continue,
                 AuthorityReplaced::NoAccount => return Err(AuthorityError::NoAccount),
                 AuthorityReplaced::Replaced => {}

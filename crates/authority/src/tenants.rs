@@ -1,6 +1,6 @@
 //! Accounts and zones.
 
-use certgate_model::{AccountId, AccountRecord, KeyAlgorithm, ZoneId, ZoneRecord};
+use certgate_model::{AccountId, AccountRecord, By, KeyAlgorithm, ZoneId, ZoneRecord};
 use certgate_store::{AccountDeleted, AccountRecorded, ZoneDeleted, ZoneRecorded};
 
 use crate::access::{AccountScope, ManageAccounts, ManageZones, Principal, ZoneScope};
@@ -41,18 +41,18 @@ impl Authority {
         if !principal.may_make_accounts() {
             return Err(AccessError::Refused);
         }
-        Ok(self.record_account(draft).await)
+        Ok(self.record_account(draft, principal.by(self.clock.now())).await)
     }
 
-    async fn record_account(&self, draft: AccountDraft) -> Result<AccountRecord, TenantError> {
-        let now = self.clock.now();
+    async fn record_account(&self, draft: AccountDraft, by: By) -> Result<AccountRecord, TenantError> {
+        let now = by.at;
         let account = AccountRecord {
             id: AccountId::time_ordered(now, &*self.random),
             name: checked_account_name(&draft.name)?,
             authority_algorithm: draft.authority_algorithm.unwrap_or(self.settings.authority_algorithm),
             created_on: now,
         };
-        match self.store.record_account(account.clone()).await? {
+        match self.store.record_account(account.clone(), by).await? {
             AccountRecorded::Recorded => Ok(account),
             AccountRecorded::NameTaken => Err(TenantError::NameTaken(account.name)),
         }
@@ -64,7 +64,7 @@ impl Authority {
         scope: &AccountScope<ManageAccounts>,
     ) -> Result<AccountId, TenantError> {
         let id = scope.account().id;
-        match self.store.delete_account(id, self.clock.now()).await? {
+        match self.store.delete_account(id, scope.by(self.clock.now())).await? {
             AccountDeleted::Deleted => {
                 self.forget_issuer(id);
                 Ok(id)
@@ -90,7 +90,7 @@ impl Authority {
             created_on: now,
             modified_on: now,
         };
-        match self.store.record_zone(zone.clone()).await? {
+        match self.store.record_zone(zone.clone(), scope.by(now)).await? {
             ZoneRecorded::Recorded => Ok(zone),
             ZoneRecorded::NoAccount => Err(TenantError::NotFound),
             ZoneRecorded::NameTaken => Err(TenantError::NameTaken(zone.name)),
@@ -100,7 +100,7 @@ impl Authority {
     /// Deletes a zone all of whose certificates are revoked.
     pub async fn delete_zone(&self, scope: &ZoneScope<ManageZones>) -> Result<ZoneId, TenantError> {
         let id = scope.zone().id;
-        let deleted = self.store.delete_zone(id, self.clock.now()).await?;
+        let deleted = self.store.delete_zone(id, scope.by(self.clock.now())).await?;
         self.zones.clear();
         match deleted {
             ZoneDeleted::Deleted => Ok(id),

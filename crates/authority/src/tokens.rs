@@ -90,7 +90,7 @@ impl Authority {
             modified_on: now,
             last_used_on: None,
         };
-        self.store.record_token(record.clone()).await?;
+        self.store.record_token(record.clone(), scope.by(now)).await?;
         tracing::info!(token = %record.id, by = %scope.principal().token().id, "API token made");
         Ok((record, value))
     }
@@ -133,7 +133,7 @@ impl Authority {
     /// Deletes a token; it stops working at once.
     pub async fn delete_token(&self, scope: &UserScope<ManageTokens>, id: TokenId) -> Result<(), TokenError> {
         let record = self.weaker_token(scope, id).await?;
-        let deleted = self.store.delete_token(record.id).await?;
+        let deleted = self.store.delete_token(record.id, scope.by(self.clock.now())).await?;
         self.tokens.clear();
         if !deleted {
             return Err(TokenError::NotFound);
@@ -166,7 +166,7 @@ impl Authority {
         loop {
             let old = self.weaker_token(scope, id).await?;
             let new = change(old.clone());
-            let replaced = self.store.replace_token(old, new.clone()).await?;
+            let replaced = self.store.replace_token(old, new.clone(), scope.by(self.clock.now())).await?;
             self.tokens.clear();
             if replaced {
                 return Ok(new);

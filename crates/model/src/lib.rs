@@ -2,6 +2,7 @@
 //!
 //! Nothing here performs I/O, reads a clock or draws a random number.
 
+mod audit;
 mod authority;
 mod certificate;
 mod crl;
@@ -17,6 +18,7 @@ mod tenant;
 mod time;
 mod token;
 
+pub use audit::{Actor, AuditAction, AuditEntry, AuditOwner, AuditQuery, By, ResourceType};
 pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownName};
 pub use certificate::{AuthorityRef, CertificateRecord, SerialNumber, SubjectFields, Totals};
 pub use crl::{CRL_SHARDS, CrlPart, CrlRecord, Revocation};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use certgate_model::{AuthorityRecord, CertificateQuery, Slice, Status, ZoneId};
-use certgate_store::conformance::{authority, certificate, first_records};
+use certgate_store::conformance::{authority, by, certificate, first_records};
 use certgate_store::{ReadStore, SqliteOptions, SqliteStore, Store};
 
 const TASKS: u32 = 256;
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if !path.exists() {
         let store = Arc::new(SqliteStore::open(&path, SqliteOptions::default())?);
         store.initialise(records).await?;
-        store.record_managed_authority(authority.clone()).await?;
+        store.record_managed_authority(authority.clone(), by()).await?;
         fill(&store, zone, &authority, certificates).await?;
         store.close().await;
     }
@@ -67,7 +67,7 @@ async fn fill(
                 for n in (task..certificates).step_by(TASKS as usize) {
                     let status = if n % 3 == 0 { Status::Revoked } else { Status::Active };
                     let record = certificate(n, zone, &authority, status);
-                    store.record_certificate(record, None).await?;
+                    store.record_certificate(record, None, by()).await?;
                 }
                 Ok::<_, certgate_store::StoreError>(())
             })
@@ -146,7 +146,7 @@ async fn mixed(
                     let next = numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
                     let Some(n) = next else { return Ok::<_, certgate_store::StoreError>(()) };
                     let record = certificate(n, zone, &authority, Status::Active);
-                    store.record_certificate(record, None).await?;
+                    store.record_certificate(record, None, by()).await?;
                 }
             })
         })

@@ -3,11 +3,13 @@
 //! One verb is one transaction. What a verb returned is durable: it survives power loss. Changes of state are
 //! compare-and-set. No verb does work that grows with the number of certificates, except [`ReadStore::check`].
 
+mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod sqlite;
 mod verbs;
 
+pub use audit::AuditVerdict;
 pub use sqlite::{OpenError, SqliteOptions, SqliteStatistics, SqliteStore};
 pub use verbs::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CertificateRecorded, CrlContent,

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use certgate_model::{
-    AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, CrlPart, CrlRecord, EnforcedCertificate, Enforcement, EnforcementPointId,
-    EnforcementPointRecord, Event, Installation, MtlsCertificateId, MtlsCertificateRecord, Page, Revocation,
-    RevocationChange, SerialNumber, Slice, Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
+    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlPart, CrlRecord,
+    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event, Installation,
+    MtlsCertificateId, MtlsCertificateRecord, Page, Revocation, RevocationChange, SerialNumber, Slice,
+    Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId,
+    ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -388,6 +389,13 @@ pub trait ReadStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<RevocationChange>, StoreError>;
 
+    /// Some entries of a log of what was done.
+    async fn audit_entries(
+        &self,
+        owner: AuditOwner,
+        query: AuditQuery,
+    ) -> Result<Vec<AuditEntry>, StoreError>;
+
     /// Whether the store answers and takes writes now.
     async fn ready(&self) -> Result<(), StoreError>;
     /// Reads everything and returns what is wrong with it, a line each: the database's own integrity check, and every
@@ -395,40 +403,47 @@ pub trait ReadStore: Send + Sync {
     async fn check(&self) -> Result<Vec<String>, StoreError>;
 }
 
-/// The whole store.
+/// The whole store. What changes something takes by whom that is done: the same transaction puts it in the log of the account
+/// or user, if anything is changed.
 #[async_trait]
 pub trait Store: ReadStore {
     /// Writes the records of a new installation; `false` if there is one already, which stays as it is.
     async fn initialise(&self, records: FirstRecords) -> Result<bool, StoreError>;
 
     /// Stores a new account.
-    async fn record_account(&self, account: AccountRecord) -> Result<AccountRecorded, StoreError>;
+    async fn record_account(&self, account: AccountRecord, by: By) -> Result<AccountRecorded, StoreError>;
     /// Deletes an account that owns no zone and no certificate that it brought itself.
-    async fn delete_account(&self, id: AccountId, at: Timestamp) -> Result<AccountDeleted, StoreError>;
+    async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError>;
 
     /// Stores a new zone (`account_name` is ignored).
-    async fn record_zone(&self, zone: ZoneRecord) -> Result<ZoneRecorded, StoreError>;
+    async fn record_zone(&self, zone: ZoneRecord, by: By) -> Result<ZoneRecorded, StoreError>;
     /// Deletes a zone that has no certificate but revoked ones, and its lists of hostnames.
-    async fn delete_zone(&self, id: ZoneId, at: Timestamp) -> Result<ZoneDeleted, StoreError>;
+    async fn delete_zone(&self, id: ZoneId, by: By) -> Result<ZoneDeleted, StoreError>;
 
     /// Stores a new token.
-    async fn record_token(&self, token: TokenRecord) -> Result<(), StoreError>;
+    async fn record_token(&self, token: TokenRecord, by: By) -> Result<(), StoreError>;
     /// Replaces a token's record, value hash included, if it still is `old`; `false` if it is not, or is gone. The last
     /// use is neither compared nor replaced.
-    async fn replace_token(&self, old: TokenRecord, new: TokenRecord) -> Result<bool, StoreError>;
+    async fn replace_token(&self, old: TokenRecord, new: TokenRecord, by: By) -> Result<bool, StoreError>;
     /// Deletes a token; `false` if there is no such token.
-    async fn delete_token(&self, id: TokenId) -> Result<bool, StoreError>;
+    async fn delete_token(&self, id: TokenId, by: By) -> Result<bool, StoreError>;
     /// Dates the last use of tokens, in one transaction; never back, and without a word about those that are gone.
     async fn record_token_uses(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError>;
 
     /// Gives a user the API key with this hash, in place of any other, or none; `false` if there is no such user.
-    async fn replace_api_key(&self, user: UserId, hash: Option<TokenHash>) -> Result<bool, StoreError>;
+    async fn replace_api_key(
+        &self,
+        user: UserId,
+        hash: Option<TokenHash>,
+        by: By,
+    ) -> Result<bool, StoreError>;
 
     /// Makes this authority the account's managed one, unless it has one already; the one that is in force afterwards
     /// (`None`: no such account).
     async fn record_managed_authority(
         &self,
         authority: AuthorityRecord,
+        by: By,
     ) -> Result<Option<AuthorityRecord>, StoreError>;
 
     /// Stores a certificate that an account brought itself, unless the account has it already or has `quota` of them.
@@ -436,12 +451,14 @@ pub trait Store: ReadStore {
         &self,
         certificate: MtlsCertificateRecord,
         quota: Option<u64>,
+        by: By,
     ) -> Result<MtlsCertificateRecorded, StoreError>;
     /// Deletes a certificate that an account brought itself and that no hostname uses.
     async fn delete_mtls_certificate(
         &self,
         account: AccountId,
         id: MtlsCertificateId,
+        by: By,
     ) -> Result<MtlsCertificateDeleted, StoreError>;
 
     /// Stores an authority and puts it in force in its account, if the one that is in force (`None`: none) is still
@@ -450,6 +467,7 @@ pub trait Store: ReadStore {
         &self,
         expected: Option<AuthorityId>,
         authority: AuthorityRecord,
+        by: By,
     ) -> Result<AuthorityReplaced, StoreError>;
 
     /// Stores a new certificate, its status included, unless the zone has `quota` certificates or another authority than
@@ -458,11 +476,13 @@ pub trait Store: ReadStore {
         &self,
         certificate: CertificateRecord,
         quota: Option<u64>,
+        by: By,
     ) -> Result<CertificateRecorded, StoreError> {
         let (sender, answer) = oneshot::channel();
         self.hand_over_certificate(
             Arc::new(certificate),
             quota,
+            by,
             Box::new(|recorded| {
                 // Whoever asked may have gone away.
                 let _ = sender.send(recorded);
@@ -476,16 +496,17 @@ pub trait Store: ReadStore {
         &self,
         certificate: Arc<CertificateRecord>,
         quota: Option<u64>,
+        by: By,
         answer: RecordedAnswer,
     );
     /// Applies an event to a certificate's status; `None` if the zone has no such certificate. A revocation is dated
-    /// `at`; a reactivation clears the date.
+    /// `by.at`; a reactivation clears the date.
     async fn change_status(
         &self,
         zone: ZoneId,
         id: CertificateId,
         event: Event,
-        at: Timestamp,
+        by: By,
     ) -> Result<Option<StatusChange>, StoreError>;
     /// Stores a list, which is to be made again by `renew_on`; `false` if one with a number as high is there.
     async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError>;
@@ -506,6 +527,7 @@ pub trait Store: ReadStore {
         &self,
         point: EnforcementPointRecord,
         max: u64,
+        by: By,
     ) -> Result<EnforcementPointRegistered, StoreError>;
     /// Notes that changes up to `epoch` are in force at an enforcement point, and renews its lease.
     async fn acknowledge(
@@ -520,6 +542,7 @@ pub trait Store: ReadStore {
         &self,
         account: AccountId,
         id: EnforcementPointId,
+        by: By,
     ) -> Result<bool, StoreError>;
     /// Makes this the sealed key of serial numbers, unless there is one; the one in force afterwards (`None`: the store is
     /// not initialised).
@@ -532,6 +555,7 @@ pub trait Store: ReadStore {
         zone: ZoneId,
         authority: Option<MtlsCertificateId>,
         hostnames: Vec<String>,
+        by: By,
     ) -> Result<HostnamesReplaced, StoreError>;
 
     /// Lets the accepted writes finish and closes; later writes are refused as unavailable.

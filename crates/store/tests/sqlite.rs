@@ -7,7 +7,9 @@ use certgate_model::{
     AuthorityRecord, CertificateQuery, EnforcedAuthority, Event, MtlsCertificateId, Slice, Status, Totals,
     ZoneId,
 };
-use certgate_store::conformance::{authority, certificate, first_records, instant, mtls_certificate, zone};
+use certgate_store::conformance::{
+    authority, by, by_at, certificate, first_records, instant, mtls_certificate, zone,
+};
 use certgate_store::{
     CertificateRecorded, HostnamesReplaced, OpenError, ReadStore, SqliteOptions, SqliteStore, Store,
     StoreError, ZoneRecorded,
@@ -30,7 +32,7 @@ async fn begun(directory: &TempDir, options: SqliteOptions) -> (Arc<SqliteStore>
     let records = first_records();
     let authority = authority(0, &records.account);
     store.initialise(records.clone()).await.expect("initialise");
-    store.record_managed_authority(authority.clone()).await.expect("record");
+    store.record_managed_authority(authority.clone(), by()).await.expect("record");
     (Arc::new(store), records.zone.id, authority)
 }
 
@@ -44,9 +46,9 @@ async fn a_newer_version_is_refused_and_left_alone() {
     open(&directory).unwrap().close().await;
     pragma(&file(&directory), "PRAGMA user_version = 4711");
     let error = open(&directory).err().unwrap();
-    assert!(matches!(error, OpenError::NewerVersion { found: 4711, known: 3, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerVersion { found: 4711, known: 4, .. }), "{error:?}");
     assert!(error.to_string().contains("start the newer certgate"), "{error}");
-    pragma(&file(&directory), "PRAGMA user_version = 3");
+    pragma(&file(&directory), "PRAGMA user_version = 4");
     open(&directory).unwrap().close().await;
 }
 
@@ -112,10 +114,10 @@ async fn everything_is_there_after_reopening_closed_or_not() {
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
     for n in 0..20 {
         let record = certificate(n, zone, &authority, Status::Active);
-        store.record_certificate(record, None).await.unwrap();
+        store.record_certificate(record, None, by()).await.unwrap();
     }
     let id = certificate(3, zone, &authority, Status::Active).id;
-    store.change_status(zone, id, Event::HOLD, instant(5)).await.unwrap();
+    store.change_status(zone, id, Event::HOLD, by_at(instant(5))).await.unwrap();
     let before = store.certificates(zone, FIRST_PAGE).await.unwrap();
     assert_eq!((before.total, before.items.len()), (20, 20));
     drop(store);
@@ -142,7 +144,7 @@ async fn concurrent_writers_share_commits_and_each_has_its_own_outcome() {
             let store = Arc::clone(&store);
             // Every tenth repeats the one before it.
             let record = certificate(n - u32::from(n % 10 == 9), zone, &authority, Status::Active);
-            tokio::spawn(async move { store.record_certificate(record, None).await })
+            tokio::spawn(async move { store.record_certificate(record, None, by()).await })
         })
         .collect();
     let (mut recorded, mut refused) = (0, 0);
@@ -174,7 +176,7 @@ async fn a_full_queue_refuses_and_what_it_accepted_is_done() {
         .map(|n| {
             let store = Arc::clone(&store);
             let record = certificate(n, zone, &authority, Status::Active);
-            tokio::spawn(async move { store.record_certificate(record, None).await })
+            tokio::spawn(async move { store.record_certificate(record, None, by()).await })
         })
         .collect();
     // The tasks run when this one waits; a read needs no lock.
@@ -210,7 +212,7 @@ async fn a_full_disk_refuses_loses_nothing_and_is_got_over() {
         .map(|n| {
             let store = Arc::clone(&store);
             let record = certificate(n, zone, &authority, Status::Active);
-            tokio::spawn(async move { (n, store.record_certificate(record, None).await) })
+            tokio::spawn(async move { (n, store.record_certificate(record, None, by()).await) })
         })
         .collect();
     let (mut recorded, mut refused) = (Vec::new(), Vec::new());
@@ -231,7 +233,7 @@ async fn a_full_disk_refuses_loses_nothing_and_is_got_over() {
     store.limit_growth(None).await.unwrap();
     for n in refused {
         let record = certificate(n, zone, &authority, Status::Active);
-        let outcome = store.record_certificate(record, None).await.unwrap();
+        let outcome = store.record_certificate(record, None, by()).await.unwrap();
         assert_eq!(outcome, CertificateRecorded::Recorded);
     }
     assert_eq!(store.totals(zone).await.unwrap().all(), 400);
@@ -245,7 +247,7 @@ async fn damaged_rows_are_reported_and_found_by_the_check() {
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
     for n in 0..5 {
         let record = certificate(n, zone, &authority, Status::Active);
-        store.record_certificate(record, None).await.unwrap();
+        store.record_certificate(record, None, by()).await.unwrap();
     }
     let token = first_records().token;
     for statement in [
@@ -260,7 +262,7 @@ async fn damaged_rows_are_reported_and_found_by_the_check() {
         let directory = tempfile::tempdir().unwrap();
         let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
         let record = certificate(0, zone, &authority, Status::Active);
-        store.record_certificate(record, None).await.unwrap();
+        store.record_certificate(record, None, by()).await.unwrap();
         store.damage(statement).await.unwrap();
         let active = CertificateQuery { status: Some(Status::Active), ..FIRST_PAGE };
         let outcomes = [
@@ -287,7 +289,7 @@ async fn a_page_that_cannot_be_read_is_a_finding_of_the_check() {
     let directory = tempfile::tempdir().unwrap();
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
     for n in 0..50 {
-        store.record_certificate(certificate(n, zone, &authority, Status::Active), None).await.unwrap();
+        store.record_certificate(certificate(n, zone, &authority, Status::Active), None, by()).await.unwrap();
     }
     store.close().await;
     drop(store);
@@ -314,11 +316,11 @@ async fn certificates_of_a_deleted_zone_cannot_reach_another() {
     let (store, first, authority) = begun(&directory, SqliteOptions::default()).await;
     for n in 0..3 {
         let record = certificate(n, first, &authority, Status::Revoked);
-        store.record_certificate(record, None).await.unwrap();
+        store.record_certificate(record, None, by()).await.unwrap();
     }
-    store.delete_zone(first, instant(9)).await.unwrap();
+    store.delete_zone(first, by_at(instant(9))).await.unwrap();
     let next = zone(1, &first_records().account);
-    assert_eq!(store.record_zone(next.clone()).await.unwrap(), ZoneRecorded::Recorded);
+    assert_eq!(store.record_zone(next.clone(), by()).await.unwrap(), ZoneRecorded::Recorded);
     assert_eq!(store.certificates(next.id, FIRST_PAGE).await.unwrap().total, 0);
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     store.close().await;
@@ -354,7 +356,7 @@ async fn authorities_apply_in_the_order_of_their_deployment() {
     store.damage(BROUGHT).await.unwrap();
     let replace = async |authority, hostnames: &[&str]| {
         let hostnames = hostnames.iter().map(|name| (*name).to_owned()).collect();
-        store.replace_hostname_associations(zone, authority, hostnames).await.unwrap()
+        store.replace_hostname_associations(zone, authority, hostnames, by()).await.unwrap()
     };
     let managed = format!("managed {}", authority.id);
     assert_eq!(replace(brought(3), &["a.example"]).await, HostnamesReplaced::NotAnAuthority);
@@ -420,9 +422,9 @@ async fn damaged_lists_and_epochs_are_found_by_the_check() {
         let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
         store.damage(BROUGHT).await.unwrap();
         let record = certificate(0, zone, &authority, Status::PendingRevocation);
-        store.record_certificate(record, None).await.unwrap();
+        store.record_certificate(record, None, by()).await.unwrap();
         let hostnames = vec!["A.example".to_owned(), "b.example".to_owned()];
-        store.replace_hostname_associations(zone, brought(1), hostnames).await.unwrap();
+        store.replace_hostname_associations(zone, brought(1), hostnames, by()).await.unwrap();
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
         store.damage(statement).await.unwrap();
         let lines = store.check().await.unwrap();
@@ -436,10 +438,51 @@ async fn a_damaged_brought_certificate_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _, _) = begun(&directory, SqliteOptions::default()).await;
     let account = first_records().account;
-    store.record_mtls_certificate(mtls_certificate(1, &account), None).await.unwrap();
+    store.record_mtls_certificate(mtls_certificate(1, &account), None, by()).await.unwrap();
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     store.damage("UPDATE mtls_certificates SET expires_on = -9223372036854775807").await.unwrap();
     assert!(matches!(store.mtls_certificates(account.id).await, Err(StoreError::Corrupt(_))));
     let lines = store.check().await.unwrap();
     assert!(lines.iter().any(|line| line.contains("brought certificates")), "{lines:?}");
+}
+
+/// The log of the first account, and what changes it without a trace.
+async fn logged(tampering: &'static str) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
+    for n in 0..5 {
+        let record = certificate(n, zone, &authority, Status::Active);
+        store.record_certificate(record, None, by_at(instant(n))).await.unwrap();
+    }
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    store.damage(tampering).await.unwrap();
+    store.check().await.unwrap()
+}
+
+#[tokio::test]
+async fn tampering_with_the_log_is_found() {
+    // Account, zone and authority come first.
+    let cases = [
+        (
+            "UPDATE audit_entries SET address = '192.0.2.2' WHERE number = 5 AND detail = ''",
+            "entry 5 is not what",
+        ),
+        ("DELETE FROM audit_entries WHERE number = 5 AND detail = ''", "entry 5 is missing"),
+        ("DELETE FROM audit_entries WHERE number = 8", "ends with entry 7, but 8 were recorded"),
+        (
+            "UPDATE audit_entries SET number = 1000 - number WHERE number IN (5, 6) AND detail = '';
+             UPDATE audit_entries SET number = CASE number WHEN 995 THEN 6 ELSE 5 END WHERE number > 900",
+            "entry 5 is not what",
+        ),
+        (
+            "DELETE FROM audit_entries WHERE number = 8; UPDATE audit_chains SET entries = 7 WHERE entries = 8",
+            "entry 7, the last one, is not what",
+        ),
+        ("UPDATE audit_entries SET action = 99 WHERE number = 5 AND detail = ''", "entry 5 cannot be read"),
+        ("DELETE FROM audit_chains WHERE entries = 8", "belong to no log"),
+    ];
+    for (tampering, expected) in cases {
+        let lines = logged(tampering).await;
+        assert!(lines.first().is_some_and(|line| line.contains(expected)), "{tampering}: {lines:?}");
+    }
 }

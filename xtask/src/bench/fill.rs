@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use aws_lc_rs::rand;
 use certgate_model::{
-    CertificateId, CertificateQuery, CertificateRecord, Random, RevocationReason, SerialNumber, Slice,
+    By, CertificateId, CertificateQuery, CertificateRecord, Random, RevocationReason, SerialNumber, Slice,
     Status, Timestamp, ZoneId,
 };
 use certgate_store::{ReadStore, SqliteOptions, SqliteStore, Store};
@@ -74,9 +74,9 @@ async fn fill(
         let (model, progress, numbers) = (&model, &progress, numbers.clone());
         async move {
             for number in numbers.skip(task as usize).step_by(TASKS as usize) {
-                store
-                    .record_certificate(copy(model, number, number.is_multiple_of(revoked_one_in)), None)
-                    .await?;
+                let certificate = copy(model, number, number.is_multiple_of(revoked_one_in));
+                let by = By::system(certificate.issued_on);
+                store.record_certificate(certificate, None, by).await?;
                 progress.inc(1);
             }
             Ok::<_, anyhow::Error>(())

@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod api_key;
+pub(crate) mod audit;
 pub(crate) mod client_certificates;
 pub(crate) mod enforcement_points;
 pub(crate) mod hostname_associations;

@@ -1,5 +1,6 @@
 //! What the records look like in JSON. Only this module knows.
 
+mod audit;
 mod certificate;
 mod enforcement_point;
 mod hostnames;
@@ -11,6 +12,7 @@ use certgate_model::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(crate) use audit::{AuditLog, AuditNames};
 pub(crate) use certificate::ClientCertificate;
 pub(crate) use enforcement_point::{EnforcementPoint, RevocationChanges, RevokedCertificate};
 pub(crate) use hostnames::HostnameAssociations;

@@ -66,6 +66,8 @@ const ROUTES: &[Route] = &[
     ("PUT", "/certgate/v1/accounts/{account_id}/enforcement_points/{enforcement_point_id}/acknowledgement", POINTS_WRITE, POINTS_READ, r#"{"epoch":0}"#, 200),
     ("GET", "/certgate/v1/accounts/{account_id}/revocation_changes", POINTS_READ, SSL_WRITE, NONE, 200),
     ("GET", "/certgate/v1/accounts/{account_id}/revocations", POINTS_READ, SSL_WRITE, NONE, 200),
+    ("GET", "/client/v4/accounts/{account_id}/logs/audit", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
+    ("GET", "/certgate/v1/user/logs/audit", USER_READ, TOKENS_WRITE, NONE, 200),
     ("GET", "/client/v4/user", USER_READ, TOKENS_WRITE, NONE, 200),
     ("GET", "/client/v4/user/tokens", TOKENS_READ, USER_READ, NONE, 200),
     ("POST", "/client/v4/user/tokens", TOKENS_WRITE, TOKENS_READ, TOKEN, 200),

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod api_key;
+mod audit;
 mod authentication;
 mod authorisation;
 mod client_certificates;

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use certgate_authority::MANAGED_AUTHORITIES_MAX;
-use certgate_model::{AuthorityId, AuthorityRecord};
+use certgate_model::{AuthorityId, AuthorityRecord, By, Clock};
 use certgate_store::{AuthorityReplaced, ReadStore, Store};
 use certgate_testkit::{TestApp, csr};
 use http::Method;
@@ -219,7 +219,11 @@ async fn nothing_is_issued_from_an_authority_that_another_process_replaced() {
     let old = app.store.managed_authority(app.account_id.parse().unwrap()).await.unwrap().unwrap();
     // What another process that shares the store would do; the key is sealed for another id and cannot be opened.
     let stranger = AuthorityRecord { id: AuthorityId::from_bytes([9; 16]), ..old.clone() };
-    let replaced = app.store.replace_managed_authority(Some(old.id), stranger.clone()).await.unwrap();
+    let replaced = app
+        .store
+        .replace_managed_authority(Some(old.id), stranger.clone(), By::system(app.clock.now()))
+        .await
+        .unwrap();
     assert_eq!(replaced, AuthorityReplaced::Replaced);
     // This process has the old one at hand and notices all the same.
     let body = json!({ "csr": csr("after"), "validity_days": 1 });
@@ -242,7 +246,10 @@ async fn an_account_has_so_many_authorities_and_no_more() {
     for number in 2..=MANAGED_AUTHORITIES_MAX {
         let current = record.id;
         record.id = AuthorityId::from_bytes([u8::try_from(number).unwrap(); 16]);
-        let replaced = store.replace_managed_authority(Some(current), record.clone()).await.unwrap();
+        let replaced = store
+            .replace_managed_authority(Some(current), record.clone(), By::system(record.created_on))
+            .await
+            .unwrap();
         assert_eq!(replaced, AuthorityReplaced::Replaced);
     }
     for call in [app.post(ROTATE, json!({})), app.post(PATH, import("good.crt", "good.pkcs8.key"))] {

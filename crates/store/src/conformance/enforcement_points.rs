@@ -5,6 +5,7 @@ use certgate_model::{
 };
 
 use super::fixtures;
+use super::fixtures::{by, by_at};
 use crate::{Acknowledged, EnforcementPointRegistered, Settled, StatusChange, Store};
 
 /// Tries the verbs of enforcement points, in a zone where certificates were issued and nothing is pending.
@@ -22,7 +23,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     };
     let (edge, other) = (point(1, "edge"), point(2, "other"));
     let register = async |point: &EnforcementPointRecord, max| {
-        store.register_enforcement_point(point.clone(), max).await.expect("register")
+        store.register_enforcement_point(point.clone(), max, by()).await.expect("register")
     };
     let registered = |point: &EnforcementPointRecord| EnforcementPointRegistered::Registered(point.clone());
     assert_eq!(store.enforcement_points(account.id).await.expect("list"), []);
@@ -57,7 +58,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         (second, Event::Revoke(RevocationReason::KeyCompromise)),
         (first, Event::Reactivate),
     ] {
-        let changed = store.change_status(zone, certificate.id, event, at).await.expect("change");
+        let changed = store.change_status(zone, certificate.id, event, by_at(at)).await.expect("change");
         assert!(matches!(changed, Some(StatusChange::Changed(_))), "{changed:?}");
     }
     let enforced = |certificate: &certgate_model::CertificateRecord| EnforcedCertificate {
@@ -120,7 +121,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
             assert!(matches!(heard, Acknowledged::Acknowledged(_)));
         }
     };
-    store.change_status(zone, first.id, Event::HOLD, at).await.expect("change");
+    store.change_status(zone, first.id, Event::HOLD, by_at(at)).await.expect("change");
     assert_eq!(store.account_epoch(account.id).await.expect("epoch"), last + 1);
     assert_eq!(store.account_epoch(fixtures::account(77).id).await.expect("epoch"), 0);
     heard(at.plus_seconds(60)).await;
@@ -128,14 +129,14 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     heard(at.plus_days(365)).await;
     assert_eq!(settle(at).await, Settled { reactivated: 0, revoked: 1 });
     heard(at).await;
-    store.change_status(zone, first.id, Event::Reactivate, at).await.expect("change");
+    store.change_status(zone, first.id, Event::Reactivate, by_at(at)).await.expect("change");
     assert_eq!(settle(at).await, Settled::default());
 
     // Who is deleted is waited for no longer.
     for id in [edge.id, other.id] {
-        assert!(!store.delete_enforcement_point(fixtures::account(2).id, id).await.expect("delete"));
-        assert!(store.delete_enforcement_point(account.id, id).await.expect("delete"));
-        assert!(!store.delete_enforcement_point(account.id, id).await.expect("delete"));
+        assert!(!store.delete_enforcement_point(fixtures::account(2).id, id, by()).await.expect("delete"));
+        assert!(store.delete_enforcement_point(account.id, id, by()).await.expect("delete"));
+        assert!(!store.delete_enforcement_point(account.id, id, by()).await.expect("delete"));
     }
     assert_eq!(settle(at).await, Settled { reactivated: 1, revoked: 0 });
 }

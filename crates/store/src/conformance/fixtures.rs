@@ -1,11 +1,11 @@
 //! Records that differ by a number and are otherwise as full as real ones.
 
 use certgate_model::{
-    AccountId, AccountRecord, AddressBlock, AuthorityId, AuthorityRecord, AuthorityRef, CertificateId,
-    CertificateRecord, Effect, Installation, KeyAlgorithm, MtlsCertificateId, MtlsCertificateRecord,
-    PermissionGroup, Policy, Resource, RevocationReason, SerialNumber, SignatureAlgorithm, Status,
-    SubjectFields, Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserId, UserRecord, ZoneId,
-    ZoneRecord,
+    AccountId, AccountRecord, Actor, AddressBlock, AuthorityId, AuthorityRecord, AuthorityRef, By,
+    CertificateId, CertificateRecord, Effect, Installation, KeyAlgorithm, MtlsCertificateId,
+    MtlsCertificateRecord, PermissionGroup, Policy, Resource, RevocationReason, SerialNumber,
+    SignatureAlgorithm, Status, SubjectFields, Timestamp, TokenHash, TokenId, TokenRecord, TokenState,
+    UserId, UserRecord, ZoneId, ZoneRecord,
 };
 
 use crate::FirstRecords;
@@ -13,6 +13,17 @@ use crate::FirstRecords;
 /// An instant, `seconds` after a fixed one.
 pub fn instant(seconds: u32) -> Timestamp {
     Timestamp::from_unix(1_790_000_040 + i64::from(seconds))
+}
+
+/// By token 0, from somewhere, at [`instant`] 0.
+pub fn by() -> By {
+    by_at(instant(0))
+}
+
+/// By token 0, from somewhere, at this instant.
+pub fn by_at(at: Timestamp) -> By {
+    let address = "192.0.2.1".parse().expect("a literal address");
+    By { actor: Actor::Token(TokenId::from_bytes(octets(4, 0))), address: Some(address), at }
 }
 
 /// Account number `n`.

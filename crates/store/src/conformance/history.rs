@@ -6,6 +6,7 @@ use certgate_model::{
 };
 
 use super::fixtures;
+use super::fixtures::{by, by_at};
 use crate::{CertificateRecorded, Settled, StatusChange, Store, ZoneDeleted, ZoneRecorded};
 
 /// How many zones a history plays with at a time.
@@ -76,7 +77,7 @@ impl<'s> History<'s> {
         let records = fixtures::first_records();
         assert!(store.initialise(records.clone()).await.expect("initialise"), "the store is not empty");
         let authority = store
-            .record_managed_authority(fixtures::authority(0, &records.account))
+            .record_managed_authority(fixtures::authority(0, &records.account), by())
             .await
             .expect("record an authority")
             .expect("the account exists");
@@ -134,7 +135,8 @@ impl<'s> History<'s> {
         let zone = &mut self.zones[(zone % ZONES) as usize];
         for _ in 0..count {
             let certificate = fixtures::certificate(self.issued, zone.id, &self.authority, status);
-            let recorded = self.store.record_certificate(certificate.clone(), quota).await.expect("record");
+            let recorded =
+                self.store.record_certificate(certificate.clone(), quota, by()).await.expect("record");
             if quota.is_some_and(|quota| zone.certificates.len() as u64 >= quota) {
                 assert_eq!(recorded, CertificateRecorded::QuotaReached);
                 continue;
@@ -157,7 +159,8 @@ impl<'s> History<'s> {
         let zone = &mut self.zones[zone];
         let certificate = &mut zone.certificates[index];
         let at = fixtures::instant(self.issued);
-        let changed = self.store.change_status(zone.id, certificate.id, event, at).await.expect("change");
+        let changed =
+            self.store.change_status(zone.id, certificate.id, event, by_at(at)).await.expect("change");
         let expected = match certificate.on(event) {
             Transition::Refused => StatusChange::Refused,
             Transition::Unchanged => StatusChange::Unchanged(certificate.clone()),
@@ -213,7 +216,8 @@ impl<'s> History<'s> {
         let at = (zone % ZONES) as usize;
         let totals = self.zones[at].totals();
         let id = self.zones[at].id;
-        let deleted = self.store.delete_zone(id, fixtures::instant(self.issued)).await.expect("delete");
+        let deleted =
+            self.store.delete_zone(id, by_at(fixtures::instant(self.issued))).await.expect("delete");
         if totals.all() > totals.of(Status::Revoked) {
             assert_eq!(deleted, ZoneDeleted::InUse(totals));
             return;
@@ -230,7 +234,7 @@ impl<'s> History<'s> {
     async fn new_zone(&mut self) -> Zone {
         let zone = fixtures::zone(self.made, &fixtures::account(0));
         self.made += 1;
-        let recorded = self.store.record_zone(zone.clone()).await.expect("record a zone");
+        let recorded = self.store.record_zone(zone.clone(), by()).await.expect("record a zone");
         assert_eq!(recorded, ZoneRecorded::Recorded);
         Zone { id: zone.id, certificates: Vec::new() }
     }

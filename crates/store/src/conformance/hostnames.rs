@@ -7,6 +7,7 @@ use certgate_model::{
 };
 
 use super::fixtures;
+use super::fixtures::{by, by_at};
 use crate::{CertificateRecorded, HostnamesReplaced, Store, ZoneDeleted, ZoneRecorded};
 
 /// Makes two zones and deletes them at the end. `authority` is the managed one of account 1.
@@ -14,7 +15,7 @@ pub(super) async fn hostnames(store: &dyn Store, authority: &AuthorityRecord) {
     let (first, second) =
         (fixtures::zone(20, &fixtures::account(1)), fixtures::zone(21, &fixtures::account(1)));
     for zone in [&first, &second] {
-        assert_eq!(store.record_zone(zone.clone()).await.expect("record"), ZoneRecorded::Recorded);
+        assert_eq!(store.record_zone(zone.clone(), by()).await.expect("record"), ZoneRecorded::Recorded);
     }
     lists(store, first.id, second.id).await;
     enforcement(store, first.id, authority).await;
@@ -23,11 +24,11 @@ pub(super) async fn hostnames(store: &dyn Store, authority: &AuthorityRecord) {
     let certificate = |n| fixtures::certificate(n, first.id, authority, Status::Active).id;
     let at = fixtures::instant(2_500);
     for n in [300, 301] {
-        store.change_status(first.id, certificate(n), Event::HOLD, at).await.expect("revoke");
+        store.change_status(first.id, certificate(n), Event::HOLD, by_at(at)).await.expect("revoke");
     }
     store.settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX).await.expect("settle");
     for zone in [&first, &second] {
-        assert_eq!(store.delete_zone(zone.id, at).await.expect("delete"), ZoneDeleted::Deleted);
+        assert_eq!(store.delete_zone(zone.id, by_at(at)).await.expect("delete"), ZoneDeleted::Deleted);
         assert_eq!(store.hostname_associations(zone.id, None).await.expect("read"), None);
         assert_eq!(replace(store, zone.id, &["x.example"]).await, HostnamesReplaced::NoZone);
     }
@@ -57,7 +58,7 @@ async fn lists(store: &dyn Store, zone: ZoneId, other: ZoneId) {
 
     let unknown = Some(MtlsCertificateId::from_bytes([9; 16]));
     assert_eq!(store.hostname_associations(zone, unknown).await.expect("read"), None);
-    let replaced = store.replace_hostname_associations(zone, unknown, Vec::new()).await;
+    let replaced = store.replace_hostname_associations(zone, unknown, Vec::new(), by()).await;
     assert_eq!(replaced.expect("replace"), HostnamesReplaced::NoCertificate);
     let nowhere = ZoneId::from_bytes([9; 16]);
     assert_eq!(store.hostname_associations(nowhere, None).await.expect("read"), None);
@@ -82,7 +83,7 @@ async fn enforcement(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecor
     let found = store.enforcement("early.example").await.expect("read");
     let nobody = Enforcement { zone: zone.id, account: account.id, authorities: Vec::new() };
     assert_eq!(found, Some(nobody));
-    let made = store.record_managed_authority(fixtures::authority(20, &account)).await;
+    let made = store.record_managed_authority(fixtures::authority(20, &account), by()).await;
     assert!(made.expect("record").is_some());
     assert_eq!(last_epoch(store, "early.example").await, 0);
 }
@@ -90,12 +91,13 @@ async fn enforcement(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecor
 /// Every accepted change of a status, and nothing else, raises the epoch of the certificate's authority.
 async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
     let record = async |certificate: CertificateRecord| {
-        let recorded = store.record_certificate(certificate, None).await.expect("record");
+        let recorded = store.record_certificate(certificate, None, by()).await.expect("record");
         assert_eq!(recorded, CertificateRecorded::Recorded);
     };
     let at = fixtures::instant(2_400);
     let id = fixtures::certificate(300, zone, authority, Status::Active).id;
-    let change = async |event| store.change_status(zone, id, event, at).await.expect("change").is_some();
+    let change =
+        async |event| store.change_status(zone, id, event, by_at(at)).await.expect("change").is_some();
     let mut last = last_epoch(store, "b.example").await;
     assert!(last > 0, "certificates of the authority were revoked");
 
@@ -130,7 +132,7 @@ async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
 
 async fn replace(store: &dyn Store, zone: ZoneId, hostnames: &[&str]) -> HostnamesReplaced {
     let hostnames = hostnames.iter().map(|name| (*name).to_owned()).collect();
-    store.replace_hostname_associations(zone, None, hostnames).await.expect("replace")
+    store.replace_hostname_associations(zone, None, hostnames, by()).await.expect("replace")
 }
 
 async fn listed(store: &dyn Store, zone: ZoneId) -> Vec<String> {

@@ -3,6 +3,7 @@
 use certgate_model::{AuthorityRecord, CrlPart, CrlRecord, Event, Revocation, RevocationReason, Status};
 
 use super::fixtures;
+use super::fixtures::by_at;
 use crate::{CrlState, Issued, Settled, StatusChange, Store};
 
 /// Tries the verbs of revocation lists, in a zone where certificates 100 to 105 were issued and some revoked.
@@ -65,7 +66,7 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         Status::Active => Event::Revoke(RevocationReason::KeyCompromise),
         other => panic!("{other}"),
     };
-    store.change_status(zone, certificate.id, event, at).await.expect("revoke");
+    store.change_status(zone, certificate.id, event, by_at(at)).await.expect("revoke");
     let shard = CrlPart::Shard(certificate.serial.shard());
     let mut old = changed().await;
     old.sort();
@@ -83,7 +84,8 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     assert_eq!(content.expect("it exists").revocations, []);
 
     // What was revoked for good is not restored, and settles no earlier than its epoch allows.
-    let refused = store.change_status(zone, certificate.id, Event::Reactivate, at).await.expect("change");
+    let refused =
+        store.change_status(zone, certificate.id, Event::Reactivate, by_at(at)).await.expect("change");
     assert_eq!(refused, Some(StatusChange::Refused));
     let epoch = store.last_epoch().await.expect("epoch");
     let settled = store.settle_pending(epoch - 1, fixtures::instant(0), &[], 10).await.expect("settle");

@@ -3,6 +3,7 @@
 //! [`verbs`] tries each verb and each outcome on an empty store; [`History`] plays any sequence of changes on a store
 //! and on a plain model in memory, and compares totals and pages after each step. All of it panics with the difference.
 
+mod audit;
 mod enforcement_points;
 mod fixtures;
 mod history;
@@ -11,6 +12,8 @@ mod lists;
 mod mtls_certificates;
 mod verbs;
 
-pub use fixtures::{account, authority, certificate, first_records, instant, mtls_certificate, token, zone};
+pub use fixtures::{
+    account, authority, by, by_at, certificate, first_records, instant, mtls_certificate, token, zone,
+};
 pub use history::{History, Step};
 pub use verbs::{closed, verbs};

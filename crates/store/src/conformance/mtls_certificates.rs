@@ -3,6 +3,7 @@
 use certgate_model::MtlsCertificateRecord;
 
 use super::fixtures;
+use super::fixtures::{by, by_at};
 use crate::{AccountDeleted, AccountRecorded, MtlsCertificateDeleted, MtlsCertificateRecorded, Store};
 
 /// On a store that has an installation. Makes accounts 60 and 61, and leaves neither.
@@ -10,12 +11,15 @@ pub(super) async fn mtls_certificates(store: &dyn Store) {
     use MtlsCertificateRecorded::{Exists, NoAccount, QuotaReached, Recorded};
     let (account, other) = (fixtures::account(60), fixtures::account(61));
     for account in [&account, &other] {
-        assert_eq!(store.record_account(account.clone()).await.expect("record"), AccountRecorded::Recorded);
+        assert_eq!(
+            store.record_account(account.clone(), by()).await.expect("record"),
+            AccountRecorded::Recorded
+        );
     }
     assert!(store.mtls_certificates(account.id).await.expect("list").is_empty());
 
     let record = async |certificate: &MtlsCertificateRecord, quota| {
-        store.record_mtls_certificate(certificate.clone(), quota).await.expect("record")
+        store.record_mtls_certificate(certificate.clone(), quota, by()).await.expect("record")
     };
     let [first, second, third] = [1, 2, 3].map(|n| fixtures::mtls_certificate(n, &account));
     assert_eq!(record(&first, Some(1)).await, Recorded);
@@ -39,9 +43,9 @@ pub(super) async fn mtls_certificates(store: &dyn Store) {
     assert_eq!(store.mtls_certificate(other.id, first.id).await.expect("read"), None);
     assert_eq!(store.mtls_certificate_used_by(other.id, first.id).await.expect("read"), None);
 
-    let in_use = store.delete_account(account.id, fixtures::instant(9)).await.expect("delete");
+    let in_use = store.delete_account(account.id, by_at(fixtures::instant(9))).await.expect("delete");
     assert_eq!(in_use, AccountDeleted::HasMtlsCertificates(3));
-    let delete = async |of, id| store.delete_mtls_certificate(of, id).await.expect("delete");
+    let delete = async |of, id| store.delete_mtls_certificate(of, id, by()).await.expect("delete");
     assert_eq!(delete(other.id, first.id).await, MtlsCertificateDeleted::NotFound);
     for certificate in newest_first {
         let (of, id) = (certificate.account, certificate.id);
@@ -51,7 +55,7 @@ pub(super) async fn mtls_certificates(store: &dyn Store) {
     }
     assert_eq!(delete(other.id, elsewhere.id).await, MtlsCertificateDeleted::Deleted(elsewhere.clone()));
     for account in [account, other] {
-        let gone = store.delete_account(account.id, fixtures::instant(9)).await.expect("delete");
+        let gone = store.delete_account(account.id, by_at(fixtures::instant(9))).await.expect("delete");
         assert_eq!(gone, AccountDeleted::Deleted);
     }
 }

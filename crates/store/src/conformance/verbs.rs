@@ -6,8 +6,10 @@ use certgate_model::{
     TokenHash, TokenRecord, Totals, UserId, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
 };
 
+use super::audit::audit;
 use super::enforcement_points::enforcement_points;
 use super::fixtures;
+use super::fixtures::{by, by_at};
 use super::hostnames::hostnames;
 use super::lists::lists;
 use super::mtls_certificates::mtls_certificates;
@@ -38,6 +40,7 @@ pub async fn verbs(store: &dyn Store) {
     enforcement_points(store, &authority).await;
     hostnames(store, &authority).await;
     deletions(store).await;
+    audit(store).await;
     store.ready().await.expect("ready");
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());
 }
@@ -46,7 +49,7 @@ pub async fn verbs(store: &dyn Store) {
 pub async fn closed(store: &dyn Store) {
     store.close().await;
     store.close().await;
-    let refused = store.record_account(fixtures::account(90)).await;
+    let refused = store.record_account(fixtures::account(90), by()).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(matches!(store.ready().await, Err(StoreError::Unavailable(_))));
 }
@@ -83,13 +86,13 @@ async fn installation(store: &dyn Store) {
 
 async fn accounts(store: &dyn Store) {
     for n in [1, 2] {
-        let recorded = store.record_account(fixtures::account(n)).await.expect("record");
+        let recorded = store.record_account(fixtures::account(n), by()).await.expect("record");
         assert_eq!(recorded, AccountRecorded::Recorded);
     }
     let same_name = AccountRecord { name: "ACCOUNT 2".into(), ..fixtures::account(3) };
-    assert_eq!(store.record_account(same_name).await.expect("record"), AccountRecorded::NameTaken);
+    assert_eq!(store.record_account(same_name, by()).await.expect("record"), AccountRecorded::NameTaken);
     let same_id = AccountRecord { name: "Another".into(), ..fixtures::account(2) };
-    assert!(matches!(store.record_account(same_id).await, Err(StoreError::Conflict(_))));
+    assert!(matches!(store.record_account(same_id, by()).await, Err(StoreError::Conflict(_))));
 
     let list = |visible, name, direction| AccountFilter { visible, name, direction };
     let named = |page: Page<AccountRecord>| {
@@ -123,20 +126,20 @@ async fn zones(store: &dyn Store) {
     // Zone 0 of account 0 is there; 1 and 2 belong to account 1, 3 to account 2.
     for (n, account) in [(1, 1), (2, 1), (3, 2)] {
         let zone = fixtures::zone(n, &fixtures::account(account));
-        assert_eq!(store.record_zone(zone.clone()).await.expect("record"), ZoneRecorded::Recorded);
+        assert_eq!(store.record_zone(zone.clone(), by()).await.expect("record"), ZoneRecorded::Recorded);
         assert_eq!(store.zone(zone.id).await.expect("read"), Some(zone));
     }
     let nobodys = fixtures::zone(4, &fixtures::account(77));
-    assert_eq!(store.record_zone(nobodys).await.expect("record"), ZoneRecorded::NoAccount);
+    assert_eq!(store.record_zone(nobodys, by()).await.expect("record"), ZoneRecorded::NoAccount);
     let taken = ZoneRecord { name: "zone-3.example".into(), ..fixtures::zone(4, &fixtures::account(1)) };
-    assert_eq!(store.record_zone(taken).await.expect("record"), ZoneRecorded::NameTaken);
+    assert_eq!(store.record_zone(taken, by()).await.expect("record"), ZoneRecorded::NameTaken);
     let same_id = ZoneRecord { name: "new.example".into(), ..fixtures::zone(3, &fixtures::account(1)) };
-    assert!(matches!(store.record_zone(same_id).await, Err(StoreError::Conflict(_))));
+    assert!(matches!(store.record_zone(same_id, by()).await, Err(StoreError::Conflict(_))));
 }
 
 async fn zone_filters(store: &dyn Store) {
     let odd = ZoneRecord { name: "100%_a\\b.example".into(), ..fixtures::zone(5, &fixtures::account(2)) };
-    assert_eq!(store.record_zone(odd).await.expect("record"), ZoneRecorded::Recorded);
+    assert_eq!(store.record_zone(odd, by()).await.expect("record"), ZoneRecorded::Recorded);
     let all = ZoneFilter {
         visible: everything(),
         name: None,
@@ -217,7 +220,7 @@ async fn zone_filters(store: &dyn Store) {
 async fn tokens(store: &dyn Store) {
     let user = fixtures::first_records().user;
     for n in 1..=4 {
-        store.record_token(fixtures::token(n, &user)).await.expect("record");
+        store.record_token(fixtures::token(n, &user), by()).await.expect("record");
     }
     for n in 0..=4 {
         let token = fixtures::token(n, &user);
@@ -230,24 +233,27 @@ async fn tokens(store: &dyn Store) {
 
     let mut same_hash = fixtures::token(9, &user);
     same_hash.hash = fixtures::token(1, &user).hash;
-    assert!(matches!(store.record_token(same_hash).await, Err(StoreError::Conflict(_))));
+    assert!(matches!(store.record_token(same_hash, by()).await, Err(StoreError::Conflict(_))));
     let old = fixtures::token(1, &user);
     let mut rolled = old.clone();
     rolled.hash = fixtures::token(8, &user).hash;
     rolled.name = "rolled".into();
     rolled.policies.pop();
-    assert!(store.replace_token(old.clone(), rolled.clone()).await.expect("replace"));
+    assert!(store.replace_token(old.clone(), rolled.clone(), by()).await.expect("replace"));
     // Somebody who read the token before that does not undo it.
-    assert!(!store.replace_token(old.clone(), old).await.expect("replace"));
+    assert!(!store.replace_token(old.clone(), old, by()).await.expect("replace"));
     assert_eq!(store.token_by_hash(fixtures::token(1, &user).hash).await.expect("read"), None);
     assert_eq!(store.token_by_hash(rolled.hash).await.expect("read"), Some(rolled.clone()));
     let same_hash = TokenRecord { hash: fixtures::token(2, &user).hash, ..rolled.clone() };
-    assert!(matches!(store.replace_token(rolled.clone(), same_hash).await, Err(StoreError::Conflict(_))));
+    assert!(matches!(
+        store.replace_token(rolled.clone(), same_hash, by()).await,
+        Err(StoreError::Conflict(_))
+    ));
     let unknown = fixtures::token(9, &user);
-    assert!(!store.replace_token(unknown.clone(), unknown).await.expect("replace"));
+    assert!(!store.replace_token(unknown.clone(), unknown, by()).await.expect("replace"));
     token_uses(store, rolled.clone()).await;
-    assert!(store.delete_token(rolled.id).await.expect("delete"));
-    assert!(!store.delete_token(rolled.id).await.expect("delete"));
+    assert!(store.delete_token(rolled.id, by()).await.expect("delete"));
+    assert!(!store.delete_token(rolled.id, by()).await.expect("delete"));
     assert_eq!(store.token(rolled.id).await.expect("read"), None);
 }
 
@@ -270,7 +276,7 @@ async fn token_uses(store: &dyn Store, token: TokenRecord) {
     assert_eq!(store.token(unknown).await.expect("read"), None);
     // Whoever read the token before it was used can replace it, and does not undo the use.
     let renamed = TokenRecord { name: "renamed".into(), ..token.clone() };
-    assert!(store.replace_token(token, renamed.clone()).await.expect("replace"));
+    assert!(store.replace_token(token, renamed.clone(), by()).await.expect("replace"));
     let expected = TokenRecord { last_used_on: Some(used), ..renamed };
     assert_eq!(store.token(expected.id).await.expect("read"), Some(expected));
 }
@@ -280,15 +286,15 @@ async fn api_keys(store: &dyn Store) {
     let (one, two) = (fixtures::hash(101), fixtures::hash(102));
     assert_eq!(store.user_by_api_key(one).await.expect("read"), None);
     for (key, known, unknown) in [(one, one, two), (two, two, one)] {
-        assert!(store.replace_api_key(user.id, Some(key)).await.expect("replace"));
+        assert!(store.replace_api_key(user.id, Some(key), by()).await.expect("replace"));
         assert_eq!(store.user_by_api_key(known).await.expect("read"), Some(user.clone()));
         assert_eq!(store.user_by_api_key(unknown).await.expect("read"), None);
     }
     assert_eq!(store.user().await.expect("read"), Some(user.clone()));
     let nobody = UserId::from_bytes([9; 16]);
-    assert!(!store.replace_api_key(nobody, Some(one)).await.expect("replace"));
+    assert!(!store.replace_api_key(nobody, Some(one), by()).await.expect("replace"));
     for _ in 0..2 {
-        assert!(store.replace_api_key(user.id, None).await.expect("replace"));
+        assert!(store.replace_api_key(user.id, None, by()).await.expect("replace"));
         assert_eq!(store.user_by_api_key(two).await.expect("read"), None);
     }
 }
@@ -298,11 +304,11 @@ async fn authorities(store: &dyn Store) -> AuthorityRecord {
         (fixtures::authority(1, &fixtures::account(1)), fixtures::authority(2, &fixtures::account(1)));
     assert_eq!(store.managed_authority(first.account).await.expect("read"), None);
     for candidate in [first.clone(), second.clone(), first.clone()] {
-        let managed = store.record_managed_authority(candidate).await.expect("record");
+        let managed = store.record_managed_authority(candidate, by()).await.expect("record");
         assert_eq!(managed, Some(first.clone()), "the first one stays");
     }
     let nobodys = fixtures::authority(3, &fixtures::account(77));
-    assert_eq!(store.record_managed_authority(nobodys).await.expect("record"), None);
+    assert_eq!(store.record_managed_authority(nobodys, by()).await.expect("record"), None);
     assert_eq!(store.managed_authority(first.account).await.expect("read"), Some(first.clone()));
     assert_eq!(store.authority(first.id).await.expect("read"), Some(first.clone()));
     assert_eq!(store.authority(second.id).await.expect("read"), None);
@@ -313,23 +319,23 @@ async fn certificates(store: &dyn Store, authority: &AuthorityRecord) {
     let zone = fixtures::zone(1, &fixtures::account(1)).id;
     let make = |n| fixtures::certificate(n, zone, authority, Status::Active);
     let first = make(1);
-    let recorded = store.record_certificate(first.clone(), Some(1)).await.expect("record");
+    let recorded = store.record_certificate(first.clone(), Some(1), by()).await.expect("record");
     assert_eq!(recorded, CertificateRecorded::Recorded);
-    let recorded = store.record_certificate(make(2), Some(1)).await.expect("record");
+    let recorded = store.record_certificate(make(2), Some(1), by()).await.expect("record");
     assert_eq!(recorded, CertificateRecorded::QuotaReached);
     let elsewhere = CertificateRecord { zone: ZoneId::from_bytes([0; 16]), ..make(2) };
-    let recorded = store.record_certificate(elsewhere, None).await.expect("record");
+    let recorded = store.record_certificate(elsewhere, None, by()).await.expect("record");
     assert_eq!(recorded, CertificateRecorded::NoZone);
 
     let same_id = CertificateRecord { id: first.id, ..make(2) };
     let mut no_authority = make(2);
     no_authority.authority.id = fixtures::authority(50, &fixtures::account(1)).id;
     for contradiction in [same_id, no_authority] {
-        let refused = store.record_certificate(contradiction, None).await;
+        let refused = store.record_certificate(contradiction, None, by()).await;
         assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     }
     let smallest = CertificateRecord { serial: SerialNumber::from_bytes([0; 20]), ..make(3) };
-    store.record_certificate(smallest.clone(), None).await.expect("record");
+    store.record_certificate(smallest.clone(), None, by()).await.expect("record");
 
     assert_eq!(store.certificate(zone, first.id).await.expect("read"), Some(first.clone()));
     let other_zone = fixtures::zone(2, &fixtures::account(1)).id;
@@ -347,7 +353,7 @@ async fn statuses(store: &dyn Store, authority: &AuthorityRecord) {
     let zone = fixtures::zone(1, &fixtures::account(1)).id;
     let id = fixtures::certificate(1, zone, authority, Status::Active).id;
     let at = fixtures::instant(1_000);
-    let change = |event| store.change_status(zone, id, event, at);
+    let change = |event| store.change_status(zone, id, event, by_at(at));
     let is = |status, revoked_on: Option<Timestamp>| CertificateRecord {
         revoked_on,
         revocation_reason: revoked_on.map(|_| RevocationReason::CertificateHold),
@@ -376,9 +382,9 @@ async fn statuses(store: &dyn Store, authority: &AuthorityRecord) {
     }
     assert_eq!(store.certificate(zone, id).await.expect("read"), Some(active));
     let elsewhere = fixtures::zone(2, &fixtures::account(1)).id;
-    assert_eq!(store.change_status(elsewhere, id, Event::HOLD, at).await.expect("change"), None);
+    assert_eq!(store.change_status(elsewhere, id, Event::HOLD, by_at(at)).await.expect("change"), None);
     let unknown = CertificateId::from_bytes([1; 16]);
-    assert_eq!(store.change_status(zone, unknown, Event::HOLD, at).await.expect("change"), None);
+    assert_eq!(store.change_status(zone, unknown, Event::HOLD, by_at(at)).await.expect("change"), None);
 }
 
 async fn settling(store: &dyn Store, authority: &AuthorityRecord) {
@@ -388,13 +394,13 @@ async fn settling(store: &dyn Store, authority: &AuthorityRecord) {
     for n in 100..106 {
         let status = if n < 103 { Status::Active } else { Status::Revoked };
         let record = fixtures::certificate(n, zone, authority, status);
-        store.record_certificate(record, None).await.expect("record");
+        store.record_certificate(record, None, by()).await.expect("record");
     }
     let at = fixtures::instant(2_000);
     // Not in the order of issue: what was accepted first settles first.
     for (index, event) in [(5, Event::Reactivate), (2, Event::HOLD), (3, Event::Reactivate), (0, Event::HOLD)]
     {
-        store.change_status(zone, ids[index], event, at).await.expect("change");
+        store.change_status(zone, ids[index], event, by_at(at)).await.expect("change");
     }
     let settled = store.settle_pending(u64::MAX, fixtures::instant(0), &[], 0).await.expect("settle");
     assert_eq!(settled, Settled::default());
@@ -421,7 +427,7 @@ async fn replaced_authorities(store: &dyn Store) {
     let zone = fixtures::zone(3, &account).id;
     let [first, second, third] = [21, 22, 23].map(|n| fixtures::authority(n, &account));
     let replace = |expected: Option<&AuthorityRecord>, new: &AuthorityRecord| {
-        store.replace_managed_authority(expected.map(|expected| expected.id), new.clone())
+        store.replace_managed_authority(expected.map(|expected| expected.id), new.clone(), by())
     };
     assert_eq!(store.managed_authorities(account.id).await.expect("read"), Vec::new());
     let replaced = replace(Some(&first), &second).await.expect("replace");
@@ -430,7 +436,7 @@ async fn replaced_authorities(store: &dyn Store) {
     assert_eq!(replace(None, &first).await.expect("replace"), AuthorityReplaced::Replaced);
     assert_eq!(replace(None, &second).await.expect("replace"), AuthorityReplaced::NotExpected);
     let old = fixtures::certificate(200, zone, &first, Status::Active);
-    let recorded = store.record_certificate(old.clone(), None).await.expect("record");
+    let recorded = store.record_certificate(old.clone(), None, by()).await.expect("record");
     assert_eq!(recorded, CertificateRecorded::Recorded);
 
     assert_eq!(replace(Some(&first), &second).await.expect("replace"), AuthorityReplaced::Replaced);
@@ -441,22 +447,25 @@ async fn replaced_authorities(store: &dyn Store) {
     assert_eq!(replace(Some(&second), &third).await.expect("replace"), AuthorityReplaced::Replaced);
     let all = store.managed_authorities(account.id).await.expect("read");
     assert_eq!(all, [third.clone(), second.clone(), first.clone()]);
-    assert_eq!(store.record_managed_authority(first.clone()).await.expect("record"), Some(third.clone()));
+    assert_eq!(
+        store.record_managed_authority(first.clone(), by()).await.expect("record"),
+        Some(third.clone())
+    );
 
     // Nothing of an authority that was replaced is stored any more; what was stored before stays and changes.
     for authority in [&first, &second, &fixtures::authority(1, &fixtures::account(1))] {
         let late = fixtures::certificate(201, zone, authority, Status::Active);
-        let recorded = store.record_certificate(late, None).await.expect("record");
+        let recorded = store.record_certificate(late, None, by()).await.expect("record");
         assert_eq!(recorded, CertificateRecorded::AuthorityNotInForce);
     }
     let new = fixtures::certificate(202, zone, &third, Status::Active);
-    let recorded = store.record_certificate(new.clone(), None).await.expect("record");
+    let recorded = store.record_certificate(new.clone(), None, by()).await.expect("record");
     assert_eq!(recorded, CertificateRecorded::Recorded);
     let query = CertificateQuery { status: None, slice: EVERYTHING };
     let page = store.certificates(zone, query).await.expect("list");
     assert_eq!(page.items, [new, old.clone()]);
     let at = fixtures::instant(2_500);
-    let changed = store.change_status(zone, old.id, Event::HOLD, at).await.expect("change");
+    let changed = store.change_status(zone, old.id, Event::HOLD, by_at(at)).await.expect("change");
     assert!(matches!(changed, Some(StatusChange::Changed(_))), "{changed:?}");
     store.settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX).await.expect("settle");
 
@@ -491,48 +500,51 @@ async fn deletions(store: &dyn Store) {
     let at = fixtures::instant(3_000);
     let account = fixtures::account(1);
     let (first, second) = (fixtures::zone(1, &account), fixtures::zone(2, &account));
-    assert_eq!(store.delete_account(account.id, at).await.expect("delete"), AccountDeleted::HasZones(2));
+    assert_eq!(
+        store.delete_account(account.id, by_at(at)).await.expect("delete"),
+        AccountDeleted::HasZones(2)
+    );
     let totals = store.totals(second.id).await.expect("totals");
-    assert_eq!(store.delete_zone(second.id, at).await.expect("delete"), ZoneDeleted::InUse(totals));
+    assert_eq!(store.delete_zone(second.id, by_at(at)).await.expect("delete"), ZoneDeleted::InUse(totals));
     for zone in [first.id, second.id] {
         let query = CertificateQuery { status: Some(Status::Active), slice: EVERYTHING };
         for certificate in store.certificates(zone, query).await.expect("list").items {
-            store.change_status(zone, certificate.id, Event::HOLD, at).await.expect("revoke");
+            store.change_status(zone, certificate.id, Event::HOLD, by_at(at)).await.expect("revoke");
         }
-        assert!(matches!(store.delete_zone(zone, at).await.expect("delete"), ZoneDeleted::InUse(_)));
+        assert!(matches!(store.delete_zone(zone, by_at(at)).await.expect("delete"), ZoneDeleted::InUse(_)));
     }
     store.settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX).await.expect("settle");
     let query = CertificateQuery { status: None, slice: EVERYTHING };
     let certificate = store.certificates(first.id, query).await.expect("list").items.remove(0);
     for zone in [first.id, second.id] {
-        assert_eq!(store.delete_zone(zone, at).await.expect("delete"), ZoneDeleted::Deleted);
-        assert_eq!(store.delete_zone(zone, at).await.expect("delete"), ZoneDeleted::NotFound);
+        assert_eq!(store.delete_zone(zone, by_at(at)).await.expect("delete"), ZoneDeleted::Deleted);
+        assert_eq!(store.delete_zone(zone, by_at(at)).await.expect("delete"), ZoneDeleted::NotFound);
         assert_eq!(store.zone(zone).await.expect("read"), None);
         assert_eq!(store.certificates(zone, query).await.expect("list").total, 0);
         assert_eq!(store.totals(zone).await.expect("totals"), Totals::default());
     }
     assert_eq!(store.certificate(first.id, certificate.id).await.expect("read"), None);
-    let changed = store.change_status(first.id, certificate.id, Event::Reactivate, at).await;
+    let changed = store.change_status(first.id, certificate.id, Event::Reactivate, by_at(at)).await;
     assert_eq!(changed.expect("change"), None);
-    let recorded = store.record_certificate(certificate.clone(), None).await.expect("record");
+    let recorded = store.record_certificate(certificate.clone(), None, by()).await.expect("record");
     assert_eq!(recorded, CertificateRecorded::NoZone);
 
     // The name is free again, the old certificates stay in the old zone.
     let again = ZoneRecord { name: first.name, ..fixtures::zone(11, &account) };
-    assert_eq!(store.record_zone(again.clone()).await.expect("record"), ZoneRecorded::Recorded);
+    assert_eq!(store.record_zone(again.clone(), by()).await.expect("record"), ZoneRecorded::Recorded);
     assert_eq!(store.totals(again.id).await.expect("totals"), Totals::default());
     let reused = CertificateRecord { zone: again.id, ..certificate };
-    assert!(matches!(store.record_certificate(reused, None).await, Err(StoreError::Conflict(_))));
-    assert_eq!(store.delete_zone(again.id, at).await.expect("delete"), ZoneDeleted::Deleted);
+    assert!(matches!(store.record_certificate(reused, None, by()).await, Err(StoreError::Conflict(_))));
+    assert_eq!(store.delete_zone(again.id, by_at(at)).await.expect("delete"), ZoneDeleted::Deleted);
 
     let authority = store.managed_authority(account.id).await.expect("read").expect("it has one");
-    assert_eq!(store.delete_account(account.id, at).await.expect("delete"), AccountDeleted::Deleted);
-    assert_eq!(store.delete_account(account.id, at).await.expect("delete"), AccountDeleted::NotFound);
+    assert_eq!(store.delete_account(account.id, by_at(at)).await.expect("delete"), AccountDeleted::Deleted);
+    assert_eq!(store.delete_account(account.id, by_at(at)).await.expect("delete"), AccountDeleted::NotFound);
     assert_eq!(store.account(account.id).await.expect("read"), None);
     assert_eq!(store.managed_authority(account.id).await.expect("read"), None);
     assert_eq!(store.managed_authorities(account.id).await.expect("read"), Vec::new());
-    assert_eq!(store.record_managed_authority(authority.clone()).await.expect("record"), None);
+    assert_eq!(store.record_managed_authority(authority.clone(), by()).await.expect("record"), None);
     assert_eq!(store.authority(authority.id).await.expect("read"), Some(authority));
     let renamed = AccountRecord { name: account.name, ..fixtures::account(12) };
-    assert_eq!(store.record_account(renamed).await.expect("record"), AccountRecorded::Recorded);
+    assert_eq!(store.record_account(renamed, by()).await.expect("record"), AccountRecorded::Recorded);
 }

@@ -1,8 +1,9 @@
 //! Authorities. Their private keys arrive and stay sealed.
 
-use certgate_model::{AccountId, AuthorityId, AuthorityRecord};
+use certgate_model::{AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRecord, By, ResourceType};
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::audit::{self, Deed};
 use super::{revocations, row};
 use crate::{AuthorityReplaced, StoreError};
 
@@ -77,8 +78,9 @@ pub(super) fn managed_all(
 pub(super) fn record_managed(
     connection: &Connection,
     authority: &AuthorityRecord,
+    by: &By,
 ) -> Result<Option<AuthorityRecord>, StoreError> {
-    match replace_managed(connection, None, authority)? {
+    match replace_managed(connection, None, authority, by)? {
         AuthorityReplaced::Replaced => Ok(Some(authority.clone())),
         AuthorityReplaced::NoAccount => Ok(None),
         AuthorityReplaced::NotExpected => managed(connection, authority.account),
@@ -90,6 +92,7 @@ pub(super) fn replace_managed(
     connection: &Connection,
     expected: Option<AuthorityId>,
     authority: &AuthorityRecord,
+    by: &By,
 ) -> Result<AuthorityReplaced, StoreError> {
     let current: Option<Option<[u8; 16]>> = connection
         .prepare_cached(
@@ -125,6 +128,13 @@ pub(super) fn replace_managed(
         )?
         .execute((authority.id.as_bytes(), authority.account.as_bytes()))?;
     revocations::begin_lists(connection, authority.id)?;
+    let mut detail = format!("algorithm={}", authority.algorithm);
+    if let Some(replaced) = expected {
+        detail.push_str(&format!(" replaced={replaced}"));
+    }
+    let deed =
+        Deed::new(AuditAction::Create, ResourceType::ManagedAuthority, authority.id.as_bytes(), detail);
+    audit::record(connection, AuditOwner::Account(authority.account), by, deed)?;
     Ok(AuthorityReplaced::Replaced)
 }
 

@@ -1,11 +1,13 @@
 //! Certificates: their rows, their pages and their changes of status.
 
 use certgate_model::{
-    AuthorityId, AuthorityRef, CertificateId, CertificateQuery, CertificateRecord, Event, Page,
-    RevocationReason, SerialNumber, Slice, Status, SubjectFields, Timestamp, Totals, Transition, ZoneId,
+    AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRef, By, CertificateId, CertificateQuery,
+    CertificateRecord, Event, Page, ResourceType, RevocationReason, SerialNumber, Slice, Status,
+    SubjectFields, Timestamp, Totals, Transition, ZoneId,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
+use super::audit::{self, Deed};
 use super::counters::{self, Layout, Position, SEQUENCE_BITS};
 use super::error::corrupt;
 use super::{enforcement_points, revocations, row, tenants};
@@ -146,8 +148,11 @@ pub(super) fn record(
     layout: Layout,
     certificate: &CertificateRecord,
     quota: Option<u64>,
+    by: &By,
 ) -> Result<CertificateRecorded, StoreError> {
-    let Some(End { zone: number, size, authority, in_force }) = end_of_zone(connection, certificate)? else {
+    let Some(End { zone: number, account, size, authority, in_force }) =
+        end_of_zone(connection, certificate)?
+    else {
         return Ok(CertificateRecorded::NoZone);
     };
     if quota.is_some_and(|quota| size >= quota) {
@@ -202,7 +207,22 @@ pub(super) fn record(
         revocations::change(connection, authority, position, certificate, epoch)?;
     }
     counters::add(connection, layout, position, certificate.status)?;
+    log(connection, account, AuditAction::Issue, certificate, String::new(), by)?;
     Ok(CertificateRecorded::Recorded)
+}
+
+fn log(
+    connection: &Connection,
+    account: AccountId,
+    action: AuditAction,
+    certificate: &CertificateRecord,
+    detail: String,
+    by: &By,
+) -> Result<(), StoreError> {
+    let deed = Deed::new(action, ResourceType::ClientCertificate, certificate.id.as_bytes(), detail)
+        .in_zone(certificate.zone)
+        .of_certificate(certificate.fingerprint_sha256);
+    audit::record(connection, AuditOwner::Account(account), by, deed)
 }
 
 /// Applies an event to a certificate's status.
@@ -212,7 +232,7 @@ pub(super) fn change_status(
     zone: ZoneId,
     id: CertificateId,
     event: Event,
-    at: Timestamp,
+    by: &By,
 ) -> Result<Option<StatusChange>, StoreError> {
     let Some((position, mut record)) = find(connection, zone, id)? else { return Ok(None) };
     let before = record.status;
@@ -224,7 +244,7 @@ pub(super) fn change_status(
     record.status = next;
     match event {
         Event::Revoke(reason) => {
-            record.revoked_on = Some(at);
+            record.revoked_on = Some(by.at);
             record.revocation_reason = Some(reason);
         }
         Event::Reactivate => {
@@ -236,7 +256,7 @@ pub(super) fn change_status(
     match event {
         Event::Settle => expect_one(set_settled(connection, position, before, next)?, position)?,
         Event::Revoke(_) | Event::Reactivate => {
-            let authority = existing_authority_number(connection, record.authority.id)?;
+            let (authority, account) = existing_authority(connection, record.authority.id)?;
             let epoch = next_epoch(connection, authority)?;
             let changed = connection
                 .prepare_cached(
@@ -253,6 +273,11 @@ pub(super) fn change_status(
                 ))?;
             expect_one(changed, position)?;
             revocations::change(connection, authority, position, &record, epoch)?;
+            let (action, reason) = match event {
+                Event::Revoke(reason) => (AuditAction::Revoke, format!("reason={} ", reason.name())),
+                _ => (AuditAction::Reactivate, String::new()),
+            };
+            log(connection, account, action, &record, format!("{reason}epoch={epoch}"), by)?;
         }
     }
     counters::shift(connection, layout, position, before, next)?;
@@ -360,8 +385,11 @@ fn next_epoch(connection: &Connection, authority: i64) -> Result<i64, StoreError
     Ok(epoch)
 }
 
-fn existing_authority_number(connection: &Connection, id: AuthorityId) -> Result<i64, StoreError> {
-    authority_number(connection, id)?
+fn existing_authority(connection: &Connection, id: AuthorityId) -> Result<(i64, AccountId), StoreError> {
+    connection
+        .prepare_cached("SELECT number, account FROM authorities WHERE id = ?1")?
+        .query_row((id.as_bytes(),), |row| Ok((row.get(0)?, AccountId::from_bytes(row.get(1)?))))
+        .optional()?
         .ok_or_else(|| StoreError::Conflict("the certificate's authority is not stored".into()))
 }
 
@@ -375,6 +403,7 @@ pub(super) fn authority_number(connection: &Connection, id: AuthorityId) -> Resu
 /// Where a new certificate of a zone goes.
 struct End {
     zone: i64,
+    account: AccountId,
     /// How many certificates the zone has.
     size: u64,
     /// The number of the certificate's authority, if that is stored.
@@ -391,7 +420,7 @@ fn end_of_zone(connection: &Connection, certificate: &CertificateRecord) -> Resu
              (SELECT position FROM certificates \
               WHERE position >= zones.number << ?3 AND position < zones.number + 1 << ?3 \
               ORDER BY position DESC LIMIT 1), \
-             (SELECT number FROM authorities WHERE id = ?2), accounts.managed_authority \
+             (SELECT number FROM authorities WHERE id = ?2), accounts.managed_authority, accounts.id \
              FROM zones JOIN accounts ON accounts.id = zones.account \
              WHERE zones.id = ?1 AND zones.deleted_at IS NULL",
         )?
@@ -401,6 +430,7 @@ fn end_of_zone(connection: &Connection, certificate: &CertificateRecord) -> Resu
                 size: size_after(row.get(1)?),
                 authority: row.get(2)?,
                 in_force: row.get(3)?,
+                account: AccountId::from_bytes(row.get(4)?),
             })
         })
         .optional()?;

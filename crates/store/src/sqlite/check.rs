@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::counters::{self, Layout, Level, Position};
 use super::tenants::folded;
-use super::{authorities, certificates, mtls_certificates, tenants, tokens};
+use super::{audit, authorities, certificates, mtls_certificates, tenants, tokens};
 use crate::StoreError;
 
 /// After so many faults nobody reads on.
@@ -220,5 +220,17 @@ pub(super) fn hostnames(connection: &Connection) -> Result<Vec<String>, StoreErr
             _ => authorities = BTreeSet::from([authority]),
         }
     }
+    Ok(lines)
+}
+
+/// What is wrong with the logs of what was done.
+pub(super) fn audit(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    let strays = audit::strays(connection)?;
+    if strays > 0 {
+        lines.push(format!("{strays} audit entries belong to no log"));
+    }
+    lines.extend(audit::verify(connection)?.into_iter().flat_map(|verdict| verdict.faults));
+    lines.truncate(LINES_MAX);
     Ok(lines)
 }

@@ -1,11 +1,12 @@
 //! Enforcement points, and what they follow: the revoked certificates and the changes since.
 
 use certgate_model::{
-    AccountId, AuthorityId, CRL_SHARDS, EnforcedCertificate, EnforcementPointId, EnforcementPointRecord,
-    RevocationChange, SerialNumber, Status, Timestamp,
+    AccountId, AuditAction, AuditOwner, AuthorityId, By, CRL_SHARDS, EnforcedCertificate, EnforcementPointId,
+    EnforcementPointRecord, ResourceType, RevocationChange, SerialNumber, Status, Timestamp,
 };
 use rusqlite::{Connection, Row};
 
+use super::audit::{self, Deed};
 use super::certificates::authority_number;
 use super::error::corrupt;
 use super::{revocations, row, tenants};
@@ -86,6 +87,7 @@ pub(super) fn register(
     connection: &Connection,
     point: &EnforcementPointRecord,
     max: u64,
+    by: &By,
 ) -> Result<EnforcementPointRegistered, StoreError> {
     if tenants::account(connection, point.account)?.is_none() {
         return Ok(EnforcementPointRegistered::NoAccount);
@@ -118,6 +120,14 @@ pub(super) fn register(
             now.lease_until().unix_microseconds(),
             now.registered_on.unix_microseconds(),
         ))?;
+    // Renewing a lease is done all the time, and changes what is waited for only if its length is another.
+    let action = match known {
+        None => Some(AuditAction::Create),
+        Some(known) => (known.lease_seconds != now.lease_seconds).then_some(AuditAction::Update),
+    };
+    if let Some(action) = action {
+        log(connection, action, &now, by)?;
+    }
     Ok(EnforcementPointRegistered::Registered(now))
 }
 
@@ -158,11 +168,26 @@ pub(super) fn delete(
     connection: &Connection,
     account: AccountId,
     id: EnforcementPointId,
+    by: &By,
 ) -> Result<bool, StoreError> {
-    let deleted = connection
+    let found = all(connection, account)?.into_iter().find(|point| point.id == id);
+    let Some(point) = found else { return Ok(false) };
+    connection
         .prepare_cached("DELETE FROM enforcement_points WHERE id = ?1 AND account = ?2")?
         .execute((id.as_bytes(), account.as_bytes()))?;
-    Ok(deleted == 1)
+    log(connection, AuditAction::Delete, &point, by)?;
+    Ok(true)
+}
+
+fn log(
+    connection: &Connection,
+    action: AuditAction,
+    point: &EnforcementPointRecord,
+    by: &By,
+) -> Result<(), StoreError> {
+    let detail = format!("lease_seconds={} name={}", point.lease_seconds, point.name);
+    let deed = Deed::new(action, ResourceType::EnforcementPoint, point.id.as_bytes(), detail);
+    audit::record(connection, AuditOwner::Account(point.account), by, deed)
 }
 
 /// A part of what is revoked of one authority and has not expired.

@@ -6,9 +6,13 @@
 
 use std::collections::HashMap;
 
-use certgate_model::{AccountId, AuthorityId, EnforcedAuthority, Enforcement, MtlsCertificateId, ZoneId};
+use certgate_model::{
+    AccountId, AuditAction, AuditOwner, AuthorityId, By, EnforcedAuthority, Enforcement, MtlsCertificateId,
+    ResourceType, ZoneId,
+};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::audit::{self, Deed};
 use super::error::corrupt;
 use super::tenants::{self, folded};
 use crate::{HostnamesReplaced, StoreError};
@@ -35,6 +39,7 @@ pub(super) fn replace(
     zone: ZoneId,
     authority: Option<MtlsCertificateId>,
     hostnames: &[String],
+    by: &By,
 ) -> Result<HostnamesReplaced, StoreError> {
     let Some(number) = tenants::zone_number(connection, zone)? else { return Ok(HostnamesReplaced::NoZone) };
     if let Some(id) = authority {
@@ -76,6 +81,13 @@ pub(super) fn replace(
         let deployment = deployed.get(&folded).copied().unwrap_or(next);
         insert.execute((number, key(&authority), place, hostname, folded, deployment))?;
     }
+    let Some(record) = tenants::zone(connection, zone)? else {
+        return Err(corrupt("a zone whose hostnames were just replaced is missing"));
+    };
+    let mut detail = authority.map_or_else(String::new, |id| format!("mtls_certificate_id={id} "));
+    detail.push_str(&format!("count={} hostnames={}", hostnames.len(), hostnames.join(",")));
+    let deed = Deed::new(AuditAction::Update, ResourceType::HostnameAssociations, zone.as_bytes(), detail);
+    audit::record(connection, AuditOwner::Account(record.account), by, deed.in_zone(zone))?;
     Ok(HostnamesReplaced::Replaced)
 }
 

@@ -11,6 +11,7 @@
 //! What a maintainer has to keep: an operation of the writer reads before it writes and can be run twice; a read that
 //! needs more than one statement is a snapshot; nothing but [`check`] does work that grows with the certificates.
 
+mod audit;
 mod authorities;
 mod certificates;
 mod check;
@@ -35,11 +36,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use certgate_model::{
-    AccountFilter, AccountId, AccountRecord, AuthorityId, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, CrlPart, CrlRecord, EnforcedCertificate, Enforcement, EnforcementPointId,
-    EnforcementPointRecord, Event, Installation, MtlsCertificateId, MtlsCertificateRecord, Page,
-    RevocationChange, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId,
-    UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
+    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlPart, CrlRecord,
+    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event, Installation,
+    MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber, Slice, Timestamp,
+    TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
 use self::counters::Layout;
@@ -326,6 +327,14 @@ impl ReadStore for SqliteStore {
         self.readers.snapshot(move |c| enforcement_points::changes(c, account, after, limit)).await
     }
 
+    async fn audit_entries(
+        &self,
+        owner: AuditOwner,
+        query: AuditQuery,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.readers.snapshot(move |c| audit::entries(c, owner, &query)).await
+    }
+
     async fn ready(&self) -> Result<(), StoreError> {
         self.readers
             .read(|c| Ok(c.prepare_cached("SELECT probes FROM store")?.query_row((), |_| Ok(()))?))
@@ -348,6 +357,7 @@ impl ReadStore for SqliteStore {
             self.readers.snapshot(move |c| check::counts(c, layout)).await,
             self.readers.snapshot(check::epochs).await,
             self.readers.snapshot(check::hostnames).await,
+            self.readers.snapshot(check::audit).await,
         ];
         let mut lines = Vec::new();
         for part in parts {
@@ -373,82 +383,92 @@ impl Store for SqliteStore {
         self.writer.write(move |c| tenants::initialise(c, &records)).await
     }
 
-    async fn record_account(&self, account: AccountRecord) -> Result<AccountRecorded, StoreError> {
-        self.writer.write(move |c| tenants::record_account(c, &account)).await
+    async fn record_account(&self, account: AccountRecord, by: By) -> Result<AccountRecorded, StoreError> {
+        self.writer.write(move |c| tenants::record_account(c, &account, &by)).await
     }
 
-    async fn delete_account(&self, id: AccountId, at: Timestamp) -> Result<AccountDeleted, StoreError> {
-        self.writer.write(move |c| tenants::delete_account(c, id, at)).await
+    async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError> {
+        self.writer.write(move |c| tenants::delete_account(c, id, &by)).await
     }
 
-    async fn record_zone(&self, zone: ZoneRecord) -> Result<ZoneRecorded, StoreError> {
-        self.writer.write(move |c| tenants::record_zone(c, &zone)).await
+    async fn record_zone(&self, zone: ZoneRecord, by: By) -> Result<ZoneRecorded, StoreError> {
+        self.writer.write(move |c| tenants::record_zone(c, &zone, &by)).await
     }
 
-    async fn delete_zone(&self, id: ZoneId, at: Timestamp) -> Result<ZoneDeleted, StoreError> {
+    async fn delete_zone(&self, id: ZoneId, by: By) -> Result<ZoneDeleted, StoreError> {
         let layout = self.layout;
-        self.writer.write(move |c| tenants::delete_zone(c, layout, id, at)).await
+        self.writer.write(move |c| tenants::delete_zone(c, layout, id, &by)).await
     }
 
-    async fn record_token(&self, token: TokenRecord) -> Result<(), StoreError> {
-        self.writer.write(move |c| tokens::record(c, &token)).await
+    async fn record_token(&self, token: TokenRecord, by: By) -> Result<(), StoreError> {
+        self.writer.write(move |c| tokens::record(c, &token, &by)).await
     }
 
-    async fn replace_token(&self, old: TokenRecord, new: TokenRecord) -> Result<bool, StoreError> {
-        self.writer.write(move |c| tokens::replace(c, &old, &new)).await
+    async fn replace_token(&self, old: TokenRecord, new: TokenRecord, by: By) -> Result<bool, StoreError> {
+        self.writer.write(move |c| tokens::replace(c, &old, &new, &by)).await
     }
 
-    async fn delete_token(&self, id: TokenId) -> Result<bool, StoreError> {
-        self.writer.write(move |c| tokens::delete(c, id)).await
+    async fn delete_token(&self, id: TokenId, by: By) -> Result<bool, StoreError> {
+        self.writer.write(move |c| tokens::delete(c, id, &by)).await
     }
 
     async fn record_token_uses(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError> {
         self.writer.write(move |c| tokens::record_uses(c, &uses)).await
     }
 
-    async fn replace_api_key(&self, user: UserId, hash: Option<TokenHash>) -> Result<bool, StoreError> {
-        self.writer.write(move |c| tenants::replace_api_key(c, user, hash)).await
+    async fn replace_api_key(
+        &self,
+        user: UserId,
+        hash: Option<TokenHash>,
+        by: By,
+    ) -> Result<bool, StoreError> {
+        self.writer.write(move |c| tenants::replace_api_key(c, user, hash, &by)).await
     }
 
     async fn record_managed_authority(
         &self,
         authority: AuthorityRecord,
+        by: By,
     ) -> Result<Option<AuthorityRecord>, StoreError> {
-        self.writer.write(move |c| authorities::record_managed(c, &authority)).await
+        self.writer.write(move |c| authorities::record_managed(c, &authority, &by)).await
     }
 
     async fn record_mtls_certificate(
         &self,
         certificate: MtlsCertificateRecord,
         quota: Option<u64>,
+        by: By,
     ) -> Result<MtlsCertificateRecorded, StoreError> {
-        self.writer.write(move |c| mtls_certificates::record(c, &certificate, quota)).await
+        self.writer.write(move |c| mtls_certificates::record(c, &certificate, quota, &by)).await
     }
 
     async fn delete_mtls_certificate(
         &self,
         account: AccountId,
         id: MtlsCertificateId,
+        by: By,
     ) -> Result<MtlsCertificateDeleted, StoreError> {
-        self.writer.write(move |c| mtls_certificates::delete(c, account, id)).await
+        self.writer.write(move |c| mtls_certificates::delete(c, account, id, &by)).await
     }
 
     async fn replace_managed_authority(
         &self,
         expected: Option<AuthorityId>,
         authority: AuthorityRecord,
+        by: By,
     ) -> Result<AuthorityReplaced, StoreError> {
-        self.writer.write(move |c| authorities::replace_managed(c, expected, &authority)).await
+        self.writer.write(move |c| authorities::replace_managed(c, expected, &authority, &by)).await
     }
 
     fn hand_over_certificate(
         &self,
         certificate: Arc<CertificateRecord>,
         quota: Option<u64>,
+        by: By,
         answer: RecordedAnswer,
     ) {
         let layout = self.layout;
-        self.writer.hand_over(move |c| certificates::record(c, layout, &certificate, quota), answer);
+        self.writer.hand_over(move |c| certificates::record(c, layout, &certificate, quota, &by), answer);
     }
 
     async fn change_status(
@@ -456,10 +476,10 @@ impl Store for SqliteStore {
         zone: ZoneId,
         id: CertificateId,
         event: Event,
-        at: Timestamp,
+        by: By,
     ) -> Result<Option<StatusChange>, StoreError> {
         let layout = self.layout;
-        self.writer.write(move |c| certificates::change_status(c, layout, zone, id, event, at)).await
+        self.writer.write(move |c| certificates::change_status(c, layout, zone, id, event, &by)).await
     }
 
     async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError> {
@@ -481,8 +501,9 @@ impl Store for SqliteStore {
         &self,
         point: EnforcementPointRecord,
         max: u64,
+        by: By,
     ) -> Result<EnforcementPointRegistered, StoreError> {
-        self.writer.write(move |c| enforcement_points::register(c, &point, max)).await
+        self.writer.write(move |c| enforcement_points::register(c, &point, max, &by)).await
     }
 
     async fn acknowledge(
@@ -499,8 +520,9 @@ impl Store for SqliteStore {
         &self,
         account: AccountId,
         id: EnforcementPointId,
+        by: By,
     ) -> Result<bool, StoreError> {
-        self.writer.write(move |c| enforcement_points::delete(c, account, id)).await
+        self.writer.write(move |c| enforcement_points::delete(c, account, id, &by)).await
     }
 
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
@@ -512,8 +534,9 @@ impl Store for SqliteStore {
         zone: ZoneId,
         authority: Option<MtlsCertificateId>,
         hostnames: Vec<String>,
+        by: By,
     ) -> Result<HostnamesReplaced, StoreError> {
-        self.writer.write(move |c| hostnames::replace(c, zone, authority, &hostnames)).await
+        self.writer.write(move |c| hostnames::replace(c, zone, authority, &hostnames, &by)).await
     }
 
     async fn close(&self) {

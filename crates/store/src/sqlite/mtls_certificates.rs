@@ -1,8 +1,11 @@
 //! Certificates that accounts bring themselves. Their private keys arrive and stay sealed.
 
-use certgate_model::{AccountId, MtlsCertificateId, MtlsCertificateRecord};
+use certgate_model::{
+    AccountId, AuditAction, AuditOwner, By, MtlsCertificateId, MtlsCertificateRecord, ResourceType,
+};
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::audit::{self, Deed};
 use super::{row, tenants};
 use crate::{MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, StoreError};
 
@@ -58,6 +61,7 @@ pub(super) fn record(
     connection: &Connection,
     certificate: &MtlsCertificateRecord,
     quota: Option<u64>,
+    by: &By,
 ) -> Result<MtlsCertificateRecorded, StoreError> {
     if tenants::account(connection, certificate.account)?.is_none() {
         return Ok(MtlsCertificateRecorded::NoAccount);
@@ -94,7 +98,20 @@ pub(super) fn record(
             certificate.uploaded_on.unix_microseconds(),
             certificate.expires_on.unix_microseconds(),
         ))?;
+    log(connection, AuditAction::Create, certificate, by)?;
     Ok(MtlsCertificateRecorded::Recorded)
+}
+
+fn log(
+    connection: &Connection,
+    action: AuditAction,
+    certificate: &MtlsCertificateRecord,
+    by: &By,
+) -> Result<(), StoreError> {
+    let detail = format!("name={}", certificate.name);
+    let deed = Deed::new(action, ResourceType::MtlsCertificate, certificate.id.as_bytes(), detail)
+        .of_certificate(certificate.fingerprint_sha256);
+    audit::record(connection, AuditOwner::Account(certificate.account), by, deed)
 }
 
 /// Deletes a certificate that no hostname uses; its sealed key goes with it.
@@ -102,6 +119,7 @@ pub(super) fn delete(
     connection: &Connection,
     account: AccountId,
     id: MtlsCertificateId,
+    by: &By,
 ) -> Result<MtlsCertificateDeleted, StoreError> {
     let Some(record) = mtls_certificate(connection, account, id)? else {
         return Ok(MtlsCertificateDeleted::NotFound);
@@ -120,6 +138,7 @@ pub(super) fn delete(
     connection
         .prepare_cached("DELETE FROM mtls_certificates WHERE id = ?1 AND account = ?2")?
         .execute((id.as_bytes(), account.as_bytes()))?;
+    log(connection, AuditAction::Delete, &record, by)?;
     Ok(MtlsCertificateDeleted::Deleted(record))
 }
 

@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i32 = 0x6367_6174;
 /// The version this program writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: &[&str] = &[FIRST, SECOND, THIRD];
+const MIGRATIONS: &[&str] = &[FIRST, SECOND, THIRD, FOURTH];
 
 const FIRST: &str = "
 CREATE TABLE store (
@@ -280,6 +280,35 @@ CREATE TABLE crls (
     der BLOB NOT NULL,
     PRIMARY KEY (authority, part)
 );
+";
+
+/// Who did what, when, to what: entries that nobody changes or deletes, in a chain for each account and user. In the order of
+/// time, which is what they are read by; the numbers of a chain have no gaps.
+const FOURTH: &str = "
+CREATE TABLE audit_chains (
+    number INTEGER PRIMARY KEY,
+    owner BLOB NOT NULL UNIQUE,
+    is_user INTEGER NOT NULL CHECK (is_user IN (0, 1)),
+    entries INTEGER NOT NULL,
+    head BLOB NOT NULL
+);
+CREATE TABLE audit_entries (
+    chain INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    actor_kind INTEGER NOT NULL,
+    actor BLOB,
+    address TEXT,
+    action INTEGER NOT NULL,
+    resource_type INTEGER NOT NULL,
+    resource BLOB NOT NULL,
+    zone BLOB,
+    fingerprint_sha256 BLOB,
+    detail TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (chain, at, number)
+) WITHOUT ROWID;
+CREATE INDEX audit_entries_by_actor ON audit_entries (chain, actor, actor_kind, at, number);
 ";
 
 /// Brings the database from version `from` to [`VERSION`], one transaction a step, so that a crash leaves a version

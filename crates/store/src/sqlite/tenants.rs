@@ -7,12 +7,14 @@
 use std::fmt::Write as _;
 
 use certgate_model::{
-    AccountFilter, AccountId, AccountRecord, Direction, Installation, Join, Page, Slice, Status, TextMatch,
-    Timestamp, TokenHash, UserId, UserRecord, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
+    AccountFilter, AccountId, AccountRecord, AuditAction, AuditOwner, By, Direction, Installation, Join,
+    Page, ResourceType, Slice, Status, TextMatch, TokenHash, UserId, UserRecord, Visible, ZoneFilter, ZoneId,
+    ZoneOrder, ZoneRecord,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
+use super::audit::{self, Deed};
 use super::counters::{self, Layout};
 use super::{hostnames, mtls_certificates, row, tokens};
 use crate::{AccountDeleted, AccountRecorded, FirstRecords, StoreError, ZoneDeleted, ZoneRecorded};
@@ -53,9 +55,16 @@ pub(super) fn replace_api_key(
     connection: &Connection,
     user: UserId,
     hash: Option<TokenHash>,
+    by: &By,
 ) -> Result<bool, StoreError> {
     let mut statement = connection.prepare_cached("UPDATE users SET api_key_hash = ?2 WHERE id = ?1")?;
-    Ok(statement.execute((user.as_bytes(), hash.map(|hash| hash.0)))? == 1)
+    if statement.execute((user.as_bytes(), hash.map(|hash| hash.0)))? == 0 {
+        return Ok(false);
+    }
+    let action = if hash.is_some() { AuditAction::Create } else { AuditAction::Delete };
+    let deed = Deed::new(action, ResourceType::ApiKey, user.as_bytes(), String::new());
+    audit::record(connection, AuditOwner::User(user), by, deed)?;
+    Ok(true)
 }
 
 fn user_row(row: &Row<'_>) -> Result<UserRecord, StoreError> {
@@ -80,9 +89,10 @@ pub(super) fn initialise(connection: &Connection, records: &FirstRecords) -> Res
         "INSERT INTO users (id, email, created_on) VALUES (?1, ?2, ?3)",
         (user.id.as_bytes(), &user.email, user.created_on.unix_microseconds()),
     )?;
-    insert_account(connection, account)?;
-    insert_zone(connection, zone)?;
-    tokens::record(connection, token)?;
+    let by = By::system(installation.created_on);
+    insert_account(connection, account, &by)?;
+    insert_zone(connection, zone, &by)?;
+    tokens::record(connection, token, &by)?;
     Ok(true)
 }
 
@@ -144,6 +154,7 @@ fn zone_ids(ids: &[ZoneId]) -> impl Iterator<Item = Value> + '_ {
 pub(super) fn record_account(
     connection: &Connection,
     account: &AccountRecord,
+    by: &By,
 ) -> Result<AccountRecorded, StoreError> {
     let taken = connection
         .prepare_cached("SELECT 1 FROM accounts WHERE folded_name = ?1 AND deleted_at IS NULL")?
@@ -151,11 +162,11 @@ pub(super) fn record_account(
     if taken {
         return Ok(AccountRecorded::NameTaken);
     }
-    insert_account(connection, account)?;
+    insert_account(connection, account, by)?;
     Ok(AccountRecorded::Recorded)
 }
 
-fn insert_account(connection: &Connection, account: &AccountRecord) -> Result<(), StoreError> {
+fn insert_account(connection: &Connection, account: &AccountRecord, by: &By) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO accounts (id, name, folded_name, authority_algorithm, created_on) \
@@ -168,18 +179,27 @@ fn insert_account(connection: &Connection, account: &AccountRecord) -> Result<()
             account.authority_algorithm.name(),
             account.created_on.unix_microseconds(),
         ))?;
-    Ok(())
+    log_account(connection, AuditAction::Create, account, by)
+}
+
+fn log_account(
+    connection: &Connection,
+    action: AuditAction,
+    account: &AccountRecord,
+    by: &By,
+) -> Result<(), StoreError> {
+    let detail = format!("name={}", account.name);
+    let deed = Deed::new(action, ResourceType::Account, account.id.as_bytes(), detail);
+    audit::record(connection, AuditOwner::Account(account.id), by, deed)
 }
 
 /// Deletes an account without zones and without certificates that it brought itself.
 pub(super) fn delete_account(
     connection: &Connection,
     id: AccountId,
-    at: Timestamp,
+    by: &By,
 ) -> Result<AccountDeleted, StoreError> {
-    if account(connection, id)?.is_none() {
-        return Ok(AccountDeleted::NotFound);
-    }
+    let Some(account) = account(connection, id)? else { return Ok(AccountDeleted::NotFound) };
     let zones: u64 = connection
         .prepare_cached("SELECT count(*) FROM zones WHERE account = ?1 AND deleted_at IS NULL")?
         .query_row((id.as_bytes(),), |row| row.get(0))?;
@@ -195,7 +215,8 @@ pub(super) fn delete_account(
         .execute((id.as_bytes(),))?;
     connection
         .prepare_cached("UPDATE accounts SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL")?
-        .execute((id.as_bytes(), at.unix_microseconds()))?;
+        .execute((id.as_bytes(), by.at.unix_microseconds()))?;
+    log_account(connection, AuditAction::Delete, &account, by)?;
     Ok(AccountDeleted::Deleted)
 }
 
@@ -272,7 +293,11 @@ pub(super) fn zones(
 }
 
 /// Stores a new zone.
-pub(super) fn record_zone(connection: &Connection, zone: &ZoneRecord) -> Result<ZoneRecorded, StoreError> {
+pub(super) fn record_zone(
+    connection: &Connection,
+    zone: &ZoneRecord,
+    by: &By,
+) -> Result<ZoneRecorded, StoreError> {
     if account(connection, zone.account)?.is_none() {
         return Ok(ZoneRecorded::NoAccount);
     }
@@ -282,11 +307,11 @@ pub(super) fn record_zone(connection: &Connection, zone: &ZoneRecord) -> Result<
     if taken {
         return Ok(ZoneRecorded::NameTaken);
     }
-    insert_zone(connection, zone)?;
+    insert_zone(connection, zone, by)?;
     Ok(ZoneRecorded::Recorded)
 }
 
-fn insert_zone(connection: &Connection, zone: &ZoneRecord) -> Result<(), StoreError> {
+fn insert_zone(connection: &Connection, zone: &ZoneRecord, by: &By) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO zones (id, name, folded_name, account, created_on, modified_on) \
@@ -300,7 +325,18 @@ fn insert_zone(connection: &Connection, zone: &ZoneRecord) -> Result<(), StoreEr
             zone.created_on.unix_microseconds(),
             zone.modified_on.unix_microseconds(),
         ))?;
-    Ok(())
+    log_zone(connection, AuditAction::Create, zone, by)
+}
+
+fn log_zone(
+    connection: &Connection,
+    action: AuditAction,
+    zone: &ZoneRecord,
+    by: &By,
+) -> Result<(), StoreError> {
+    let detail = format!("name={}", zone.name);
+    let deed = Deed::new(action, ResourceType::Zone, zone.id.as_bytes(), detail).in_zone(zone.id);
+    audit::record(connection, AuditOwner::Account(zone.account), by, deed)
 }
 
 /// Deletes a zone that has no certificate but revoked ones, and its lists of hostnames.
@@ -308,8 +344,9 @@ pub(super) fn delete_zone(
     connection: &Connection,
     layout: Layout,
     id: ZoneId,
-    at: Timestamp,
+    by: &By,
 ) -> Result<ZoneDeleted, StoreError> {
+    let Some(zone) = zone(connection, id)? else { return Ok(ZoneDeleted::NotFound) };
     let Some(number) = zone_number(connection, id)? else { return Ok(ZoneDeleted::NotFound) };
     let totals = counters::totals(connection, layout, number)?;
     if totals.all() > totals.of(Status::Revoked) {
@@ -318,7 +355,8 @@ pub(super) fn delete_zone(
     hostnames::delete_of_zone(connection, number)?;
     connection
         .prepare_cached("UPDATE zones SET deleted_at = ?1 WHERE number = ?2 AND deleted_at IS NULL")?
-        .execute((at.unix_microseconds(), number))?;
+        .execute((by.at.unix_microseconds(), number))?;
+    log_zone(connection, AuditAction::Delete, &zone, by)?;
     Ok(ZoneDeleted::Deleted)
 }
 

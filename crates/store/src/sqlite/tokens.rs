@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use certgate_model::{
-    AddressBlock, Effect, Page, PermissionGroup, Policy, Resource, Slice, Timestamp, TokenHash, TokenId,
-    TokenRecord, TokenState, UserId,
+    AddressBlock, AuditAction, AuditOwner, By, Effect, Page, PermissionGroup, Policy, Resource, ResourceType,
+    Slice, Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserId,
 };
 use rusqlite::{Connection, Row};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::audit::{self, Deed};
 use super::error::corrupt;
 use super::row;
 use crate::StoreError;
@@ -54,7 +55,7 @@ pub(super) fn page(connection: &Connection, slice: Slice) -> Result<Page<TokenRe
 }
 
 /// Stores a new token.
-pub(super) fn record(connection: &Connection, token: &TokenRecord) -> Result<(), StoreError> {
+pub(super) fn record(connection: &Connection, token: &TokenRecord, by: &By) -> Result<(), StoreError> {
     write(
         connection,
         "INSERT INTO tokens (id, user, name, hash, state, policies, allowed_addresses, refused_addresses, \
@@ -62,6 +63,7 @@ pub(super) fn record(connection: &Connection, token: &TokenRecord) -> Result<(),
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         token,
     )?;
+    log(connection, AuditAction::Create, token, by)?;
     match token.last_used_on {
         Some(at) => record_uses(connection, &[(token.id, at)]),
         None => Ok(()),
@@ -73,6 +75,7 @@ pub(super) fn replace(
     connection: &Connection,
     old: &TokenRecord,
     new: &TokenRecord,
+    by: &By,
 ) -> Result<bool, StoreError> {
     let Some(found) = token(connection, old.id)? else { return Ok(false) };
     // Somebody who uses the token must not keep its owner from changing it.
@@ -86,12 +89,22 @@ pub(super) fn replace(
          WHERE id = ?1",
         new,
     )?;
+    log(connection, AuditAction::Update, new, by)?;
     Ok(changed == 1)
 }
 
 /// Deletes a token; `false` if there is none.
-pub(super) fn delete(connection: &Connection, id: TokenId) -> Result<bool, StoreError> {
-    Ok(connection.prepare_cached("DELETE FROM tokens WHERE id = ?1")?.execute((id.as_bytes(),))? == 1)
+pub(super) fn delete(connection: &Connection, id: TokenId, by: &By) -> Result<bool, StoreError> {
+    let Some(found) = token(connection, id)? else { return Ok(false) };
+    connection.prepare_cached("DELETE FROM tokens WHERE id = ?1")?.execute((id.as_bytes(),))?;
+    log(connection, AuditAction::Delete, &found, by)?;
+    Ok(true)
+}
+
+fn log(connection: &Connection, action: AuditAction, token: &TokenRecord, by: &By) -> Result<(), StoreError> {
+    let detail = format!("name={}", token.name);
+    let deed = Deed::new(action, ResourceType::Token, token.id.as_bytes(), detail);
+    audit::record(connection, AuditOwner::User(token.user), by, deed)
 }
 
 /// Dates the last use of tokens.

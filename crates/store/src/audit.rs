@@ -1,0 +1,177 @@
+//! The chain of hashes over what was done, whatever it is stored in.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use certgate_model::{AuditEntry, AuditOwner};
+
+/// The hash of an entry that follows one with the hash `previous`.
+pub(crate) fn hash(previous: &[u8; 32], entry: &AuditEntry) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    context.update(previous);
+    context.update(entry.hashed_text().as_bytes());
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}
+
+/// What reading a whole log found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditVerdict {
+    /// Whose log.
+    pub owner: AuditOwner,
+    /// How many entries it has.
+    pub entries: u64,
+    /// The hash of the last one: noted elsewhere, it proves later that nothing before it was changed.
+    pub head: [u8; 32],
+    /// What is wrong with it, a line each.
+    pub faults: Vec<String>,
+}
+
+/// After so many faults of one log nobody reads on.
+const FAULTS_MAX: usize = 20;
+
+/// Reads a log in the order of its numbers and finds what was changed, taken away, added or put in another order.
+pub(crate) struct ChainCheck {
+    owner: AuditOwner,
+    entries: u64,
+    last: [u8; 32],
+    faults: Vec<String>,
+}
+
+impl ChainCheck {
+    pub(crate) fn new(owner: AuditOwner) -> Self {
+        Self { owner, entries: 0, last: AuditEntry::FIRST_PREVIOUS, faults: Vec::new() }
+    }
+
+    /// Whether reading on tells anybody anything.
+    pub(crate) fn is_enough(&self) -> bool {
+        self.faults.len() >= FAULTS_MAX
+    }
+
+    /// Takes the next entry in the order of numbers.
+    pub(crate) fn next(&mut self, entry: &AuditEntry) {
+        let expected = self.entries + 1;
+        let number = entry.number;
+        if number == expected + 1 {
+            self.fault(format!("entry {expected} is missing"));
+        } else if number > expected {
+            self.fault(format!("entries {expected} to {} are missing", number - 1));
+        } else if number < expected {
+            self.fault(format!("there are several entries {number}"));
+        }
+        // What came before a gap is not known, so that this one cannot be judged: the next one can.
+        let follows = number == expected;
+        if follows && hash(&self.last, entry) != entry.hash {
+            self.fault(format!("entry {number} is not what was recorded, or was put in another place"));
+        }
+        self.entries = number;
+        self.last = entry.hash;
+    }
+
+    /// What cannot be read as an entry.
+    pub(crate) fn fault(&mut self, text: String) {
+        self.faults.push(format!("{}: {text}", self.owner));
+    }
+
+    /// Compares with what the end is said to be.
+    pub(crate) fn end(mut self, entries: u64, head: [u8; 32]) -> AuditVerdict {
+        if !self.is_enough() {
+            if self.entries < entries {
+                self.fault(format!(
+                    "the log ends with entry {}, but {entries} were recorded: the last ones are missing",
+                    self.entries
+                ));
+            } else if self.entries > entries {
+                self.fault(format!("entry {entries} is recorded as the last one, but there are later ones"));
+            } else if self.last != head {
+                self.fault(format!("entry {entries}, the last one, is not what was recorded"));
+            }
+        }
+        AuditVerdict { owner: self.owner, entries: self.entries, head: self.last, faults: self.faults }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use certgate_model::{Actor, AuditAction, By, ResourceType, Timestamp, TokenId, UserId};
+
+    use super::*;
+
+    fn log(count: u64) -> Vec<AuditEntry> {
+        let mut previous = AuditEntry::FIRST_PREVIOUS;
+        let entry = |number| AuditEntry {
+            owner: AuditOwner::User(UserId::from_bytes([9; 16])),
+            number,
+            by: By {
+                actor: Actor::Token(TokenId::from_bytes([1; 16])),
+                address: None,
+                at: Timestamp::from_unix(number as i64),
+            },
+            action: AuditAction::Create,
+            resource_type: ResourceType::Token,
+            resource: [number as u8; 16],
+            zone: None,
+            fingerprint_sha256: None,
+            detail: format!("name=token {number}"),
+            hash: [0; 32],
+        };
+        let chained = |number| {
+            let mut entry = entry(number);
+            entry.hash = hash(&previous, &entry);
+            previous = entry.hash;
+            entry
+        };
+        (1..=count).map(chained).collect()
+    }
+
+    fn faults(entries: &[AuditEntry]) -> Vec<String> {
+        let whole = log(6);
+        let mut check = ChainCheck::new(whole[0].owner);
+        entries.iter().for_each(|entry| check.next(entry));
+        let verdict = check.end(6, whole[5].hash);
+        verdict.faults.into_iter().map(|line| line.split_once(": ").unwrap().1.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_log_that_is_whole_has_no_faults() {
+        assert_eq!(faults(&log(6)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_kind_of_tampering_is_found() {
+        let mut changed = log(6);
+        changed[2].detail.push('!');
+        assert_eq!(faults(&changed), ["entry 3 is not what was recorded, or was put in another place"]);
+
+        let mut missing = log(6);
+        missing.remove(2);
+        assert_eq!(faults(&missing), ["entry 3 is missing"]);
+        assert_eq!(faults(&log(6)[3..]), ["entries 1 to 3 are missing"]);
+
+        let mut swapped = log(6);
+        swapped.swap(1, 2);
+        (swapped[1].number, swapped[2].number) = (2, 3);
+        assert!(
+            faults(&swapped)[0].starts_with("entry 2 is not what was recorded"),
+            "{:?}",
+            faults(&swapped)
+        );
+
+        let truncated = faults(&log(6)[..5]);
+        assert_eq!(truncated, ["the log ends with entry 5, but 6 were recorded: the last ones are missing"]);
+
+        let mut last = log(6);
+        last[5].by.at = Timestamp::from_unix(99);
+        assert_eq!(faults(&last), ["entry 6 is not what was recorded, or was put in another place"]);
+
+        let mut rehashed = log(6);
+        rehashed[5].by.at = Timestamp::from_unix(99);
+        rehashed[5].hash = hash(&rehashed[4].hash.clone(), &rehashed[5]);
+        assert_eq!(faults(&rehashed), ["entry 6, the last one, is not what was recorded"]);
+
+        let added = log(7);
+        assert_eq!(faults(&added), ["entry 6 is recorded as the last one, but there are later ones"]);
+        let mut twice = log(6);
+        twice.insert(3, twice[2].clone());
+        assert_eq!(faults(&twice)[0], "there are several entries 3");
+    }
+}
