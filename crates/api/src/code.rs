@@ -263,7 +263,7 @@ codes! {
         "the account has no enforcement point with this id"
         => "register it again";
     EPOCH_AHEAD = 1521 [400]
-        "an enforcement point names an epoch that has not happened yet, as after a database was restored from a backup"
+        "an enforcement point names an epoch that has not happened yet, or one from before the database was restored from a backup"
         => "read everything that is revoked again, and acknowledge its epoch";
     ENFORCEMENT_POINTS_MAX = 1522 [403]
         "the account has as many enforcement points as there can be"

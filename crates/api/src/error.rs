@@ -255,7 +255,9 @@ impl From<EnforcementPointError> for ApiError {
             EnforcementPointError::Name(_) => Self::bad_request(code::NAME_INVALID, message).at("/name"),
             EnforcementPointError::Lease { .. } => Self::member("/lease_seconds", message),
             EnforcementPointError::NegativeEpoch { .. } => Self::member("/epoch", message),
-            EnforcementPointError::Ahead { .. } => Self::bad_request(code::EPOCH_AHEAD, message).at("/epoch"),
+            EnforcementPointError::Ahead { .. } | EnforcementPointError::Skipped { .. } => {
+                Self::bad_request(code::EPOCH_AHEAD, message).at("/epoch")
+            }
             EnforcementPointError::TooMany { .. } => {
                 Self::new(StatusCode::FORBIDDEN, code::ENFORCEMENT_POINTS_MAX, message)
             }

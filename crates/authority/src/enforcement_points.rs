@@ -157,6 +157,9 @@ impl Authority {
         if after > known {
             return Err(EnforcementPointError::Ahead { given: after, last: known });
         }
+        if self.store.is_skipped_epoch(after).await? {
+            return Err(EnforcementPointError::Skipped { given: after });
+        }
         let changes = self.store.revocation_changes(account, after, limit).await?;
         let epoch = match changes.last() {
             Some(last) if changes.len() >= limit as usize => last.epoch,

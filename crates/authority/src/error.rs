@@ -314,6 +314,14 @@ pub enum EnforcementPointError {
         /// The last there is.
         last: u64,
     },
+    /// It was given to a change that is not known any more.
+    #[error(
+        "epoch is {given}, which is from before the database was restored from a backup: read everything that is revoked again"
+    )]
+    Skipped {
+        /// What was said to be known.
+        given: u64,
+    },
     /// The account has no such enforcement point.
     #[error("the account has no such enforcement point: register it again")]
     NotFound,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use certgate_model::{RevocationReason, Status, Timestamp};
+use certgate_model::{AccountId, RevocationReason, Status, Timestamp, TokenId};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::{InitFlags, ServeFlags};
@@ -48,12 +48,42 @@ pub enum Command {
         #[command(flatten)]
         settings: InitFlags,
     },
-    /// Read everything in the data directory of a stopped server and report what is wrong with it
+    /// Read everything in the database of a running or stopped server and report what is wrong with it
     #[command(after_help = EXIT_CODES)]
     Check {
         /// Settings.
         #[command(flatten)]
         settings: InitFlags,
+    },
+    /// Copy the database of a running or stopped server into one file. The master key is not in it
+    #[command(after_help = EXIT_CODES)]
+    Backup {
+        /// File to write, which must not exist
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Settings.
+        #[command(flatten)]
+        settings: InitFlags,
+    },
+    /// Put a backup in the place of a stopped server's database. What was revoked afterwards is done again from the journal
+    #[command(after_help = EXIT_CODES)]
+    Restore {
+        /// File that `certgate backup` wrote
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Move the database that is there aside
+        #[arg(long)]
+        replace: bool,
+        /// Settings.
+        #[command(flatten)]
+        settings: InitFlags,
+    },
+    /// List what was done by whom, and verify that nobody changed the record of it
+    #[command(after_help = EXIT_CODES)]
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Show the configuration in force and where each value came from
     #[command(after_help = EXIT_CODES)]
@@ -133,6 +163,73 @@ pub enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+/// `certgate audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// List what was done, newest first
+    List {
+        /// How to reach the server.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// What to list.
+        #[command(flatten)]
+        arguments: AuditListArgs,
+    },
+    /// Read every log in the database of a running or stopped server, or in a backup, and find changed, missing or reordered entries
+    #[command(after_help = EXIT_CODES)]
+    Verify {
+        /// Database file, such as a backup [default: the data directory's]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        database: Option<PathBuf>,
+        /// Head that was printed earlier and kept elsewhere: the log must still hold that entry; may be repeated
+        #[arg(long, value_name = "ID:NUMBER:HASH", value_parser = parse_head)]
+        expect: Vec<AuditHead>,
+        /// How to print
+        #[arg(long, short, value_enum, value_name = "FORMAT", default_value = "table")]
+        output: Format,
+        /// Settings.
+        #[command(flatten)]
+        settings: InitFlags,
+    },
+}
+
+/// `certgate audit list`
+#[derive(Debug, Args)]
+pub struct AuditListArgs {
+    /// Account by name or id [default: the local data directory's, or the only one there is]
+    #[arg(long, value_name = "NAME|ID", conflicts_with = "user")]
+    pub account: Option<String>,
+    /// What was done to the user's tokens and API key instead
+    #[arg(long)]
+    pub user: bool,
+    /// Not before this date or time, such as 2026-01-31 or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub since: Option<Timestamp>,
+    /// Before this date or time
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub before: Option<Timestamp>,
+    /// Only what was done with this token
+    #[arg(long, value_name = "ID")]
+    pub token_id: Option<TokenId>,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000), conflicts_with = "all")]
+    pub limit: u64,
+    /// Every one
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// One entry of a log, and its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditHead {
+    /// The account's or the user's id.
+    pub owner: [u8; 16],
+    /// The entry's number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: [u8; 32],
 }
 
 /// What `certgate init` makes.
@@ -528,6 +625,24 @@ fn parse_reason(text: &str) -> Result<RevocationReason, String> {
     RevocationReason::from_name(text).ok_or_else(|| {
         let names: Vec<_> = RevocationReason::ALL.into_iter().map(RevocationReason::name).collect();
         format!("must be one of {}", names.join(", "))
+    })
+}
+
+fn parse_head(text: &str) -> Result<AuditHead, String> {
+    let parse = || -> Option<AuditHead> {
+        let [owner, number, digits] = text.split(':').collect::<Vec<_>>()[..] else { return None };
+        let mut hash = [0; 32];
+        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (octet, at) in hash.iter_mut().zip((0..64).step_by(2)) {
+            *octet = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
+        }
+        let owner = *owner.parse::<AccountId>().ok()?.as_bytes();
+        Some(AuditHead { owner, number: number.parse().ok().filter(|number| *number > 0)?, hash })
+    };
+    parse().ok_or_else(|| {
+        "must be what `certgate audit verify` printed: id, number and hash, with a colon between".to_owned()
     })
 }
 

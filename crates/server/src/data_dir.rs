@@ -10,7 +10,8 @@ use anyhow::{Context, bail};
 use certgate_authority::{
     Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings,
 };
-use certgate_store::{ReadStore, SqliteOptions, SqliteStore};
+use certgate_model::Clock;
+use certgate_store::{JournalBegun, ReadStore, Replayed, SqliteOptions, SqliteStore};
 
 use crate::client::profile::{self, LocalProfile};
 use crate::config::{Config, MasterKeySource};
@@ -18,6 +19,9 @@ use crate::system::{SystemClock, SystemRandom};
 
 /// The database's name in the data directory.
 const DATABASE: &str = "certgate.db";
+
+/// The name of the journal of revocations in the data directory.
+const JOURNAL: &str = "certgate.revocations";
 
 /// Longest master key file that is read, in bytes.
 const MASTER_KEY_FILE_BYTES_MAX: u64 = 1024;
@@ -64,7 +68,47 @@ impl DataDir {
 
     /// Whether there is a database, of whatever kind, in the directory.
     pub fn has_database(path: &Path) -> bool {
-        path.join(DATABASE).exists()
+        Self::database(path).exists()
+    }
+
+    /// The database in the directory.
+    pub fn database(path: &Path) -> PathBuf {
+        path.join(DATABASE)
+    }
+
+    /// The journal of revocations in the directory.
+    pub fn journal(path: &Path) -> PathBuf {
+        path.join(JOURNAL)
+    }
+
+    /// Begins to write the journal of revocations, and tells what was done again because the database comes from a backup.
+    pub async fn begin_journal(&self) -> anyhow::Result<()> {
+        let path = Self::journal(&self.path);
+        let begun = self.store.begin_journal(&path, SystemClock.now()).await;
+        let shown = path.display();
+        match begun.with_context(|| format!("cannot begin the journal of revocations {shown}"))? {
+            JournalBegun::Follows => {}
+            JournalBegun::Made { after } => {
+                tracing::info!(journal = %shown, after_epoch = after, "journal of revocations made");
+            }
+            JournalBegun::Replayed(done) => {
+                let Replayed { from_epoch, to_epoch, revoked, restored, lost, without_authority } = done;
+                tracing::warn!(
+                    journal = %shown, from_epoch, to_epoch, revoked, restored, lost, without_authority,
+                    "the database is older than the journal of revocations, as after a restore: certificates were revoked and \
+                     restored again; those that are lost are in no list of the API, but stay revoked; changes of authorities \
+                     that the backup does not have could not be done"
+                );
+            }
+            JournalBegun::Skipped { after, until } => {
+                tracing::warn!(
+                    journal = %shown, after_epoch = after, until_epoch = until,
+                    "the database was restored, and no journal of revocations tells what came after the backup: certificates \
+                     that were revoked since are not, and enforcement points have to read everything again"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The store.

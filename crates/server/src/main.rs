@@ -1,5 +1,7 @@
 //! The certgate executable.
 
+mod audit;
+mod backup;
 mod check;
 mod cli;
 mod client;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command, Format};
+use crate::cli::{AuditCommand, Cli, Command, Format};
 use crate::client::{Screen, commands};
 use crate::config::{Config, Environment, Flags, Layers};
 use crate::failure::Failure;
@@ -40,6 +42,16 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve { settings } => Ok(serve::run(configured(&settings.0)?.1)?),
         Command::Init { arguments, settings } => Ok(init::run(&configured(&settings.0)?.1, arguments)?),
         Command::Check { settings } => check::run(&configured(&settings.0)?.1),
+        Command::Backup { file, settings } => backup::back_up(&configured(&settings.0)?.1, &file),
+        Command::Restore { file, replace, settings } => {
+            backup::restore(&configured(&settings.0)?.1, &file, replace)
+        }
+        Command::Audit { command: AuditCommand::List { client, arguments } } => {
+            commands::audit(&client, &environment, &arguments)
+        }
+        Command::Audit { command: AuditCommand::Verify { database, expect, output, settings } } => {
+            audit::verify(&configured(&settings.0)?.1, database, &expect, Screen::of_process(output))
+        }
         Command::Config { reference: true, .. } => {
             Screen::of_process(Format::Table).data(&config::reference())
         }

@@ -10,7 +10,10 @@ mod sqlite;
 mod verbs;
 
 pub use audit::AuditVerdict;
-pub use sqlite::{OpenError, SqliteOptions, SqliteStatistics, SqliteStore};
+pub use sqlite::{
+    Copied, JournalBegun, OpenError, Replayed, SqliteInspector, SqliteOptions, SqliteStatistics, SqliteStore,
+    prepare_restored,
+};
 pub use verbs::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CertificateRecorded, CrlContent,
     CrlState, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX,

@@ -328,6 +328,8 @@ pub trait ReadStore: Send + Sync {
     /// The certificates (DER) of every authority, also of deleted accounts: they answer for theirs as long as those live.
     async fn authority_certificates(&self) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError>;
 
+    /// Whether an epoch was skipped after a restore: whoever knows of it knows something that the store does not.
+    async fn is_skipped_epoch(&self, epoch: u64) -> Result<bool, StoreError>;
     /// The epoch of the last accepted change of a status.
     async fn last_epoch(&self) -> Result<u64, StoreError>;
     /// The revocation lists that a change has made old.

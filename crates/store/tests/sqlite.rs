@@ -448,15 +448,15 @@ async fn a_damaged_brought_certificate_is_found() {
 
 /// The log of the first account, and what changes it without a trace.
 async fn logged(tampering: &'static str) -> Vec<String> {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
     for n in 0..5 {
         let record = certificate(n, zone, &authority, Status::Active);
-        store.record_certificate(record, None, by_at(instant(n))).await.unwrap();
+        store.record_certificate(record, None, by_at(instant(n))).await.expect("it can be read and written");
     }
-    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
-    store.damage(tampering).await.unwrap();
-    store.check().await.unwrap()
+    assert_eq!(store.check().await.expect("it can be read and written"), Vec::<String>::new());
+    store.damage(tampering).await.expect("it can be read and written");
+    store.check().await.expect("it can be read and written")
 }
 
 #[tokio::test]

@@ -2,10 +2,23 @@
 
 use super::output::Screen;
 use super::session::Session;
-use super::{ca, cert, host, issue, token, zone};
-use crate::cli::{ApiKeyCommand, CaCommand, CertCommand, ClientArgs, HostCommand, TokenCommand, ZoneCommand};
+use super::{audit, ca, cert, host, issue, token, zone};
+use crate::cli::{
+    ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, HostCommand, TokenCommand, ZoneCommand,
+};
 use crate::config::Environment;
 use crate::failure::Failure;
+
+/// `certgate audit list`
+pub fn audit(
+    client: &ClientArgs,
+    environment: &Environment,
+    arguments: &AuditListArgs,
+) -> Result<(), Failure> {
+    let mut screen = Screen::of_process(client.output);
+    let session = Session::open(client, environment, &mut screen)?;
+    audit::list(&session, arguments, &mut screen)
+}
 
 /// `certgate cert …`
 pub fn cert(

@@ -85,7 +85,7 @@ pub struct Api {
 }
 
 /// What a list answer says about itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ResultInfo {
     /// Which page.
@@ -98,6 +98,8 @@ pub struct ResultInfo {
     pub total_count: u64,
     /// How many pages.
     pub total_pages: u64,
+    /// Where a list that is read part by part goes on; empty with its end.
+    pub cursor: String,
 }
 
 /// A successful answer.

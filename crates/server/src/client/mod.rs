@@ -1,5 +1,6 @@
 //! The client for people: every command but `serve`, `init` and `config`.
 
+mod audit;
 mod bulk;
 mod ca;
 mod cert;

@@ -72,7 +72,8 @@ pub(super) fn append(
 ) -> Result<(), StoreError> {
     let Deed { action, resource_type, resource, zone, fingerprint_sha256, mut detail } = deed;
     if detail.len() > DETAIL_BYTES_MAX {
-        detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
+        let end = (0..=DETAIL_BYTES_MAX).rev().find(|end| detail.is_char_boundary(*end)).unwrap_or(0);
+        detail.truncate(end);
         detail.push('…');
     }
     let mut entry = AuditEntry {
@@ -242,6 +243,21 @@ pub(super) fn verify(connection: &Connection) -> Result<Vec<AuditVerdict>, Store
         verdicts.push(check.end(row::unsigned(row, 3)?, row.get(4)?));
     }
     Ok(verdicts)
+}
+
+/// The hash of an entry. Reads the whole log: only its order of time has an index.
+pub(super) fn hash_of(
+    connection: &Connection,
+    owner: [u8; 16],
+    number: u64,
+) -> Result<Option<[u8; 32]>, StoreError> {
+    let hash = connection
+        .prepare(
+            "SELECT hash FROM audit_entries WHERE chain = (SELECT number FROM audit_chains WHERE owner = ?1) AND number = ?2",
+        )?
+        .query_row((owner, row::offset(number)), |row| row.get(0))
+        .optional()?;
+    Ok(hash)
 }
 
 /// How many entries are in no chain that there is.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Rows};
 use super::audit::{self, Deed};
 use super::counters::{self, Layout, Position, SEQUENCE_BITS};
 use super::error::corrupt;
-use super::{enforcement_points, revocations, row, tenants};
+use super::{enforcement_points, replay, revocations, row, tenants};
 use crate::{CertificateRecorded, Settled, StatusChange, StoreError};
 
 /// No page is read into memory that is larger; the API's own limit is a thousand.
@@ -204,7 +204,7 @@ pub(super) fn record(
             certificate.revocation_reason.map(RevocationReason::code),
         ])?;
     if let Some(epoch) = epoch {
-        revocations::change(connection, authority, position, certificate, epoch)?;
+        revocations::change(connection, authority, position, &certificate.into(), epoch)?;
     }
     counters::add(connection, layout, position, certificate.status)?;
     log(connection, account, AuditAction::Issue, certificate, String::new(), by)?;
@@ -272,9 +272,9 @@ pub(super) fn change_status(
                     before.code(),
                 ))?;
             expect_one(changed, position)?;
-            revocations::change(connection, authority, position, &record, epoch)?;
+            revocations::change(connection, authority, position, &(&record).into(), epoch)?;
             let (action, reason) = match event {
-                Event::Revoke(reason) => (AuditAction::Revoke, format!("reason={} ", reason.name())),
+                Event::Revoke(reason) => (AuditAction::Revoke, replay::reason_text(reason)),
                 _ => (AuditAction::Reactivate, String::new()),
             };
             log(connection, account, action, &record, format!("{reason}epoch={epoch}"), by)?;

@@ -13,8 +13,36 @@ use crate::StoreError;
 /// After so many faults nobody reads on.
 const LINES_MAX: usize = 100;
 
+/// Everything that is wrong.
+pub(super) fn all(connection: &Connection, layout: Layout) -> Result<Vec<String>, StoreError> {
+    let parts = [
+        integrity(connection),
+        references(connection),
+        records(connection),
+        counts(connection, layout),
+        epochs(connection),
+        hostnames(connection),
+        audit(connection),
+    ];
+    let mut lines = Vec::new();
+    for part in parts {
+        match part {
+            Ok(found) => lines.extend(found),
+            // Damage that stops the reading is what was looked for; the other parts may tell more.
+            Err(StoreError::Corrupt(text)) => {
+                let line = format!("not everything could be read: {text}");
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(lines)
+}
+
 /// What the database itself finds wrong.
-pub(super) fn integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {
+fn integrity(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
     let mut rows = statement.query(())?;
@@ -28,7 +56,7 @@ pub(super) fn integrity(connection: &Connection) -> Result<Vec<String>, StoreErr
 }
 
 /// Rows that refer to rows that are not there.
-pub(super) fn references(connection: &Connection) -> Result<Vec<String>, StoreError> {
+fn references(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     let mut rows = statement.query(())?;
@@ -43,7 +71,7 @@ pub(super) fn references(connection: &Connection) -> Result<Vec<String>, StoreEr
 }
 
 /// Rows that cannot be turned into the records they stand for: what the server would answer with an error.
-pub(super) fn records(connection: &Connection) -> Result<Vec<String>, StoreError> {
+fn records(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     for id in ids(connection, "SELECT id FROM tokens")? {
         note(&mut lines, "token", &id, tokens::token(connection, TokenId::from_bytes(id)));
@@ -78,7 +106,7 @@ fn note<T>(lines: &mut Vec<String>, kind: &str, id: &[u8; 16], read: Result<Opti
 
 /// Counts every certificate and compares both levels of counters and the density of the sequence numbers. Goes through
 /// an index in its order, so that the memory needed is that of the counters.
-pub(super) fn counts(connection: &Connection, layout: Layout) -> Result<Vec<String>, StoreError> {
+fn counts(connection: &Connection, layout: Layout) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     let mut counted = [BTreeMap::<i64, [u64; 4]>::new(), BTreeMap::new()];
     let mut zones = BTreeMap::<i64, (i64, i64)>::new();
@@ -148,7 +176,7 @@ fn zone_numbers(connection: &Connection) -> Result<BTreeSet<i64>, StoreError> {
 }
 
 /// An authority's last epoch is that of a change of one of its certificates or, after an upgrade, a later one.
-pub(super) fn epochs(connection: &Connection) -> Result<Vec<String>, StoreError> {
+fn epochs(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let newest: i64 = connection.query_row("SELECT last_epoch FROM store", (), |row| row.get(0))?;
     let mut highest = BTreeMap::<i64, i64>::new();
     let mut statement =
@@ -177,7 +205,7 @@ pub(super) fn epochs(connection: &Connection) -> Result<Vec<String>, StoreError>
 
 /// What the keys of the lists of hostnames cannot say: whose certificate they name, that the zone exists, that a hostname is
 /// in one zone and once in a list, and that no deployment is later than the last.
-pub(super) fn hostnames(connection: &Connection) -> Result<Vec<String>, StoreError> {
+fn hostnames(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let last: i64 = connection.query_row("SELECT last_deployment FROM store", (), |row| row.get(0))?;
     let mut statement = connection.prepare(
         "SELECT hostname_associations.hostname, hostname_associations.folded_hostname, \
@@ -224,7 +252,7 @@ pub(super) fn hostnames(connection: &Connection) -> Result<Vec<String>, StoreErr
 }
 
 /// What is wrong with the logs of what was done.
-pub(super) fn audit(connection: &Connection) -> Result<Vec<String>, StoreError> {
+fn audit(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     let strays = audit::strays(connection)?;
     if strays > 0 {

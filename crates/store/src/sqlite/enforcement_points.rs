@@ -200,8 +200,10 @@ pub(super) fn revoked(
 ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError> {
     let Some(number) = authority_number(connection, authority)? else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(
-        "SELECT revocations.expires_on, revocations.position, revocations.serial, fingerprint_sha256 \
-         FROM revocations JOIN certificates ON certificates.position = revocations.position \
+        "SELECT revocations.expires_on, revocations.position, revocations.serial, \
+         coalesce(certificates.fingerprint_sha256, lost_certificates.fingerprint_sha256) \
+         FROM revocations LEFT JOIN certificates ON certificates.position = revocations.position \
+         LEFT JOIN lost_certificates ON lost_certificates.position = revocations.position \
          WHERE revocations.authority = ?1 AND shard = ?2 AND (revocations.expires_on, revocations.position) > (?3, ?4) \
          ORDER BY revocations.expires_on, revocations.position LIMIT ?5",
     )?;
@@ -211,7 +213,7 @@ pub(super) fn revoked(
     for shard in first..CRL_SHARDS {
         let (expires_on, position) = match after {
             Some(after) if after.shard == shard => (after.expires_on.max(live_from), after.position),
-            _ => (live_from, -1),
+            _ => (live_from, i64::MIN),
         };
         let left = row::offset(u64::from(limit) - revoked.len() as u64);
         let mut rows = statement.query((number, shard, expires_on, position, left))?;
@@ -242,22 +244,29 @@ pub(super) fn changes(
         "SELECT epoch, serial, fingerprint_sha256, status FROM certificates INDEXED BY certificates_by_epoch \
          WHERE authority = ?1 AND epoch IS NOT NULL AND epoch > ?2 ORDER BY epoch LIMIT ?3",
     )?;
+    // The code of `revoked`: none of them is restored.
+    let mut lost = connection.prepare_cached(
+        "SELECT epoch, serial, fingerprint_sha256, 3 FROM lost_certificates INDEXED BY lost_certificates_by_epoch \
+         WHERE authority = ?1 AND epoch > ?2 ORDER BY epoch LIMIT ?3",
+    )?;
     let mut changes = Vec::new();
     let mut of_account = authorities.query((account.as_bytes(), row::offset(after)))?;
     while let Some(authority) = of_account.next()? {
         let number: i64 = authority.get(0)?;
         let authority = AuthorityId::from_bytes(authority.get(1)?);
-        let mut rows = changed.query((number, row::offset(after), limit))?;
-        while let Some(row) = rows.next()? {
-            changes.push(RevocationChange {
-                epoch: row::unsigned(row, 0)?,
-                certificate: EnforcedCertificate {
-                    authority,
-                    serial: SerialNumber::from_bytes(row.get(1)?),
-                    fingerprint_sha256: row.get(2)?,
-                },
-                revoked: matches!(row::status(row, 3)?, Status::PendingRevocation | Status::Revoked),
-            });
+        for statement in [&mut changed, &mut lost] {
+            let mut rows = statement.query((number, row::offset(after), limit))?;
+            while let Some(row) = rows.next()? {
+                changes.push(RevocationChange {
+                    epoch: row::unsigned(row, 0)?,
+                    certificate: EnforcedCertificate {
+                        authority,
+                        serial: SerialNumber::from_bytes(row.get(1)?),
+                        fingerprint_sha256: row.get(2)?,
+                    },
+                    revoked: matches!(row::status(row, 3)?, Status::PendingRevocation | Status::Revoked),
+                });
+            }
         }
     }
     changes.sort_unstable_by_key(|change| change.epoch);

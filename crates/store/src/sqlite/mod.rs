@@ -19,10 +19,13 @@ mod counters;
 mod enforcement_points;
 mod error;
 mod hostnames;
+mod inspector;
+mod journal;
 mod mtls_certificates;
 mod open;
 mod queue;
 mod readers;
+mod replay;
 mod revocations;
 mod row;
 mod schema;
@@ -43,10 +46,15 @@ use certgate_model::{
     TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
+use rusqlite::Connection;
+
 use self::counters::Layout;
+pub use self::inspector::{Copied, SqliteInspector, prepare_restored};
+use self::journal::Journal;
 use self::open::Opened;
 pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
+pub use self::replay::Replayed;
 use self::writer::Writer;
 use crate::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CrlContent, CrlState,
@@ -62,6 +70,35 @@ pub struct SqliteStore {
     layout: Layout,
     /// Held, not read: see [`open`].
     _lock: File,
+}
+
+/// How a journal begins to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalBegun {
+    /// It knows what the database knows.
+    Follows,
+    /// There was none; what was changed up to this epoch is not in it.
+    Made {
+        /// The database's last epoch.
+        after: u64,
+    },
+    /// It knew more than the database, which was restored: that was done again.
+    Replayed(Replayed),
+    /// The database was restored, and nobody knows what came after the backup: the epochs that may have been given are skipped.
+    Skipped {
+        /// The epoch of the backup.
+        after: u64,
+        /// The last one that is not given again.
+        until: u64,
+    },
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unavailable("the work on the journal did not finish".into())))
 }
 
 /// What the writing thread has done since the start.
@@ -98,6 +135,68 @@ impl SqliteStore {
         let writer = Writer::start(writer, options.queue, options.batch)
             .map_err(|error| OpenError::Io { path: path.to_owned(), detail: error.to_string() })?;
         Ok(Self { writer, readers: Readers::new(readers), layout, _lock: lock })
+    }
+
+    /// Begins to write every change of a certificate's status into the journal at `path` before it is answered. What the journal
+    /// knows and the database does not, because that was restored from a backup, is done again first.
+    pub async fn begin_journal(&self, path: &Path, at: Timestamp) -> Result<JournalBegun, StoreError> {
+        let (installation, known, restored) = self
+            .readers
+            .snapshot(|c| {
+                let installation = tenants::installation(c)?;
+                let installation = installation
+                    .ok_or_else(|| StoreError::Conflict("the store holds no installation".into()))?;
+                Ok((
+                    journal::installation_name(&installation),
+                    revocations::last_epoch(c)?,
+                    replay::is_restored(c)?,
+                ))
+            })
+            .await?;
+        let (path, layout) = (path.to_owned(), self.layout);
+        let opened = blocking({
+            let (path, installation) = (path.clone(), installation.clone());
+            move || {
+                let Some(mut journal) = Journal::open(&path, &installation, known)? else { return Ok(None) };
+                let changes =
+                    if journal.epoch() > known { journal.changes_after(known)? } else { Vec::new() };
+                Ok(Some((journal, changes)))
+            }
+        })
+        .await?;
+        let (journal, begun) = match opened {
+            Some((journal, changes)) if journal.epoch() > known => {
+                let last = journal.epoch();
+                let again = move |c: &Connection| replay::replay(c, layout, &changes, known, last, at);
+                (journal, JournalBegun::Replayed(self.writer.write(again).await?))
+            }
+            // It ends before the backup: what came after that is not in it.
+            Some((journal, _)) if restored && journal.epoch() < known => {
+                let (after, until) = self.writer.write(replay::skip_epochs).await?;
+                (journal, JournalBegun::Skipped { after, until })
+            }
+            Some((journal, _)) => {
+                if restored {
+                    self.writer.write(|c| replay::mark_restored(c, false)).await?;
+                }
+                (journal, JournalBegun::Follows)
+            }
+            None => {
+                let begun = match restored {
+                    true => {
+                        let (after, until) = self.writer.write(replay::skip_epochs).await?;
+                        JournalBegun::Skipped { after, until }
+                    }
+                    false => JournalBegun::Made { after: known },
+                };
+                let after = if let JournalBegun::Skipped { until, .. } = begun { until } else { known };
+                (blocking(move || Journal::create(&path, &installation, after)).await?, begun)
+            }
+        };
+        self.writer.keep_journal(journal);
+        // What it has missed is written after the next commit: this one.
+        self.ready().await?;
+        Ok(begun)
     }
 
     /// What the writing thread has done.
@@ -241,6 +340,10 @@ impl ReadStore for SqliteStore {
         self.readers.read(authorities::certificates).await
     }
 
+    async fn is_skipped_epoch(&self, epoch: u64) -> Result<bool, StoreError> {
+        self.readers.read(move |c| replay::is_skipped(c, epoch)).await
+    }
+
     async fn last_epoch(&self) -> Result<u64, StoreError> {
         self.readers.read(revocations::last_epoch).await
     }
@@ -350,30 +453,7 @@ impl ReadStore for SqliteStore {
 
     async fn check(&self) -> Result<Vec<String>, StoreError> {
         let layout = self.layout;
-        let parts = [
-            self.readers.read(check::integrity).await,
-            self.readers.snapshot(check::references).await,
-            self.readers.snapshot(check::records).await,
-            self.readers.snapshot(move |c| check::counts(c, layout)).await,
-            self.readers.snapshot(check::epochs).await,
-            self.readers.snapshot(check::hostnames).await,
-            self.readers.snapshot(check::audit).await,
-        ];
-        let mut lines = Vec::new();
-        for part in parts {
-            match part {
-                Ok(found) => lines.extend(found),
-                // Damage that stops the reading is what was looked for; the other parts may tell more.
-                Err(StoreError::Corrupt(text)) => {
-                    let line = format!("not everything could be read: {text}");
-                    if !lines.contains(&line) {
-                        lines.push(line);
-                    }
-                }
-                Err(other) => return Err(other),
-            }
-        }
-        Ok(lines)
+        self.readers.snapshot(move |c| check::all(c, layout)).await
     }
 }
 

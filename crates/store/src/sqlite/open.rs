@@ -66,6 +66,19 @@ pub enum OpenError {
         /// The latest version this program knows.
         known: i64,
     },
+    /// An earlier version has written it, and it is only to be looked at.
+    #[error(
+        "the database {} has schema version {found}, this certgate looks into version {known} only: start the server once, \
+         which brings it there", path.display()
+    )]
+    OlderVersion {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The version this program writes.
+        known: i64,
+    },
     /// Something else is in that place.
     #[error(
         "{} is not a certgate database: name another path, or move that file away ({detail}); if it was one, it is \
@@ -116,7 +129,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    fn from_io(path: &Path, error: &io::Error) -> Self {
+    pub(super) fn from_io(path: &Path, error: &io::Error) -> Self {
         let (path, detail) = (path.to_owned(), error.to_string());
         match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -126,7 +139,7 @@ impl OpenError {
         }
     }
 
-    fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+    pub(super) fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         let (path, detail) = (path.to_owned(), error.to_string());
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotOurs { path, detail },
@@ -140,7 +153,7 @@ impl OpenError {
         }
     }
 
-    fn from_store(path: &Path, error: StoreError) -> Self {
+    pub(super) fn from_store(path: &Path, error: StoreError) -> Self {
         let path = path.to_owned();
         match error {
             StoreError::Corrupt(detail) => Self::Damaged { path, detail },
@@ -181,7 +194,7 @@ pub(super) fn open(path: &Path, options: &SqliteOptions, layout: Layout) -> Resu
 }
 
 /// The schema version of a database that is certgate's; 0 for an empty file.
-fn version(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
+pub(super) fn version(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     let integer = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(failed);
     let application = integer("PRAGMA application_id")?;
@@ -276,19 +289,19 @@ fn make_private_file(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
     options.mode(0o600)
 }
 
 #[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
 /// A new file survives power loss only with its directory entry.
 #[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
         _ => File::open(".")?.sync_all(),
@@ -296,6 +309,6 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn sync_directory(_path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
 }

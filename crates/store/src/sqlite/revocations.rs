@@ -1,8 +1,8 @@
 //! Revocations and the lists that are published of them.
 
 use certgate_model::{
-    AuthorityId, CRL_SHARDS, CertificateId, CertificateRecord, CrlPart, CrlRecord, Revocation, SerialNumber,
-    Status, Timestamp,
+    AuthorityId, CRL_SHARDS, CertificateId, CertificateRecord, CrlPart, CrlRecord, Revocation,
+    RevocationReason, SerialNumber, Status, Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
@@ -12,17 +12,32 @@ use super::error::corrupt;
 use super::row;
 use crate::{CrlContent, CrlState, Issued, StoreError};
 
-/// Puts a certificate on its authority's lists or takes it off, as its record says, and marks those lists as old.
+/// What the lists of an authority have to know of a certificate.
+pub(super) struct Listed {
+    pub(super) serial: SerialNumber,
+    pub(super) expires_on: Timestamp,
+    /// When and why it was revoked, if it is.
+    pub(super) revoked: Option<(Timestamp, RevocationReason)>,
+}
+
+impl From<&CertificateRecord> for Listed {
+    fn from(certificate: &CertificateRecord) -> Self {
+        let CertificateRecord { serial, expires_on, revoked_on, revocation_reason, .. } = *certificate;
+        Self { serial, expires_on, revoked: revoked_on.zip(revocation_reason) }
+    }
+}
+
+/// Puts a certificate on its authority's lists or takes it off, and marks those lists as old.
 pub(super) fn change(
     connection: &Connection,
     authority: i64,
     position: Position,
-    certificate: &CertificateRecord,
+    certificate: &Listed,
     epoch: i64,
 ) -> Result<(), StoreError> {
     let shard = certificate.serial.shard();
-    match (certificate.revoked_on, certificate.revocation_reason) {
-        (Some(revoked_on), Some(reason)) => {
+    match certificate.revoked {
+        Some((revoked_on, reason)) => {
             connection
                 .prepare_cached(
                     "INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on) \
@@ -40,7 +55,7 @@ pub(super) fn change(
                     certificate.expires_on.unix_microseconds(),
                 ))?;
         }
-        _ => {
+        None => {
             connection
                 .prepare_cached(
                     "DELETE FROM revocations \
@@ -89,8 +104,19 @@ pub(super) fn issued(
         .optional()?;
     match early {
         Some(id) => issued_as(connection, number, serial, CertificateId::from_bytes(id)),
-        None => Ok(None),
+        None => lost(connection, number, serial),
     }
+}
+
+/// One that only the journal knew after a restore.
+fn lost(connection: &Connection, authority: i64, serial: SerialNumber) -> Result<Option<Issued>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT epoch, revoked_on, reason FROM lost_certificates WHERE serial = ?1 AND authority = ?2",
+    )?;
+    let mut rows = statement.query((serial.as_bytes(), authority))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let revocation = Revocation { serial, revoked_on: row::timestamp(row, 1)?, reason: row::reason(row, 2)? };
+    Ok(Some(Issued { status: Status::Revoked, epoch: row::unsigned(row, 0)?, revocation: Some(revocation) }))
 }
 
 fn issued_as(

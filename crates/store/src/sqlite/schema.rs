@@ -309,6 +309,28 @@ CREATE TABLE audit_entries (
     PRIMARY KEY (chain, at, number)
 ) WITHOUT ROWID;
 CREATE INDEX audit_entries_by_actor ON audit_entries (chain, actor, actor_kind, at, number);
+
+-- What is to be written to the journal, and what was found only there after a restore: certificates that were issued after the
+-- backup, and revoked. Their positions are negative, so that they are in no zone.
+CREATE INDEX authorities_by_last_epoch ON authorities (last_epoch);
+ALTER TABLE store ADD COLUMN restored INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE lost_certificates (
+    position INTEGER PRIMARY KEY CHECK (position < 0),
+    id BLOB NOT NULL,
+    authority INTEGER NOT NULL REFERENCES authorities (number),
+    serial BLOB NOT NULL UNIQUE,
+    fingerprint_sha256 BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    revoked_on INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
+    expires_on INTEGER NOT NULL
+);
+CREATE INDEX lost_certificates_by_epoch ON lost_certificates (authority, epoch);
+-- Epochs that were given before a restore to changes that are not known any more.
+CREATE TABLE epoch_gaps (
+    after INTEGER PRIMARY KEY,
+    until INTEGER NOT NULL
+);
 ";
 
 /// Brings the database from version `from` to [`VERSION`], one transaction a step, so that a crash leaves a version

@@ -20,6 +20,7 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, MAIN_DB};
 use tokio::sync::oneshot;
 
+use super::journal::Journal;
 use super::open::BUSY_TIMEOUT;
 use super::queue::{Queue, Worked};
 use crate::StoreError;
@@ -44,7 +45,11 @@ pub(super) struct Writer {
     queue: Arc<Queue<Box<dyn Operation>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     counts: Arc<Counts>,
+    journal: SharedJournal,
 }
+
+/// Where the changes are written beside the database, once that has begun.
+type SharedJournal = Arc<Mutex<Option<Journal>>>;
 
 #[derive(Default)]
 struct Counts {
@@ -63,6 +68,7 @@ impl Writer {
         }))?;
         let queue = Arc::new(Queue::new(queue.max(1)));
         let counts = Arc::new(Counts::default());
+        let journal = SharedJournal::default();
         let worker = Worker {
             connection,
             queue: Worked(Arc::clone(&queue)),
@@ -71,12 +77,13 @@ impl Writer {
             counts: Arc::clone(&counts),
             log_pages,
             log: Log::default(),
+            journal: Arc::clone(&journal),
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || worker.run())
             .map_err(|error| StoreError::Unavailable(format!("cannot start the writing thread: {error}")))?;
-        Ok(Self { queue, thread: Mutex::new(Some(thread)), counts })
+        Ok(Self { queue, thread: Mutex::new(Some(thread)), counts, journal })
     }
 
     /// Runs an operation in the next transaction and returns its result once that is durable.
@@ -104,6 +111,11 @@ impl Writer {
         {
             operation.answer(Some(refused));
         }
+    }
+
+    /// From the next commit on every change is in the journal before it is answered.
+    pub(super) fn keep_journal(&self, journal: Journal) {
+        *self.journal.lock().unwrap_or_else(PoisonError::into_inner) = Some(journal);
     }
 
     /// Accepts nothing more, lets what was accepted finish, and waits until the connection is closed.
@@ -177,6 +189,7 @@ struct Worker {
     counts: Arc<Counts>,
     log_pages: Arc<AtomicU32>,
     log: Log,
+    journal: SharedJournal,
 }
 
 /// The write-ahead log since it last started again: its length after the last commit, and when to act.
@@ -293,6 +306,9 @@ impl Worker {
     }
 
     fn answer(&self, batch: Batch) {
+        if let Some(journal) = &mut *self.journal.lock().unwrap_or_else(PoisonError::into_inner) {
+            journal.follow(&self.connection);
+        }
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
         self.counts.operations.fetch_add(batch.len() as u64, Ordering::Relaxed);
         for operation in batch {

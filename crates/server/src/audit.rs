@@ -1,0 +1,70 @@
+//! `certgate audit verify`: reads every log of what was done.
+
+use std::path::PathBuf;
+
+use certgate_store::{AuditVerdict, SqliteInspector};
+use serde::Serialize;
+
+use crate::cli::AuditHead;
+use crate::client::Screen;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+
+/// A log, as it is printed.
+#[derive(Serialize)]
+struct Log {
+    log: String,
+    entries: u64,
+    /// What `--expect` takes.
+    head: String,
+    faults: Vec<String>,
+}
+
+impl From<AuditVerdict> for Log {
+    fn from(verdict: AuditVerdict) -> Self {
+        let owner = verdict.owner.to_string();
+        let id = owner.split_once(':').map_or(owner.as_str(), |(_, id)| id);
+        let hash: String = verdict.head.iter().map(|octet| format!("{octet:02x}")).collect();
+        let entries = verdict.entries;
+        Self { head: format!("{id}:{entries}:{hash}"), log: owner, entries, faults: verdict.faults }
+    }
+}
+
+/// Prints each log with its head; fails if anything is wrong with one.
+pub fn verify(
+    config: &Config,
+    database: Option<PathBuf>,
+    expected: &[AuditHead],
+    mut screen: Screen,
+) -> Result<(), Failure> {
+    let database = database.unwrap_or_else(|| DataDir::database(&config.data_dir));
+    let failed = |error: certgate_store::StoreError| Failure::failed(error.to_string());
+    let inspector = SqliteInspector::open(&database).map_err(|error| Failure::failed(error.to_string()))?;
+    let logs: Vec<_> = inspector.verify_audit().map_err(failed)?.into_iter().map(Log::from).collect();
+    let mut faults: Vec<_> = logs.iter().flat_map(|log| log.faults.clone()).collect();
+    for head in expected {
+        let number = head.number;
+        let found = inspector.audit_hash(head.owner, number).map_err(failed)?;
+        if found != Some(head.hash) {
+            let what = if found.is_some() { "is another one" } else { "is not there" };
+            let id: String = head.owner.iter().map(|octet| format!("{octet:02x}")).collect();
+            faults.push(format!(
+                "{id}: entry {number}, which was expected, {what}: the log was rewritten or cut"
+            ));
+        }
+    }
+    if screen.is_json() {
+        screen.json_of(&logs)?;
+    } else {
+        let row = |log: &Log| vec![log.log.clone(), log.entries.to_string(), log.head.clone()];
+        screen.table(&["log", "entries", "head"], logs.iter().map(row))?;
+    }
+    if faults.is_empty() {
+        screen.say("every log is whole; a head that is kept elsewhere proves it later, with --expect");
+        return Ok(());
+    }
+    screen.say(&faults.join("\n"));
+    Err(Failure::failed(format!("{} faults in the logs of {}", faults.len(), database.display()))
+        .hint("compare with a backup: certgate audit verify --database FILE"))
+}

@@ -1,0 +1,177 @@
+//! `certgate backup` and `certgate restore`.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use certgate_model::Clock;
+use certgate_store::{SqliteInspector, prepare_restored};
+use tempfile::NamedTempFile;
+
+use crate::cli::Format;
+use crate::client::Screen;
+use crate::config::{Config, MasterKeySource};
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+use crate::system::SystemClock;
+
+/// What SQLite keeps beside a database; the database itself first, so that its log is never taken from it alone.
+const DATABASE_FILES: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Copies the database into a file.
+pub fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
+    let screen = &mut Screen::of_process(Format::Table);
+    let database = existing_database(config)?;
+    if file.exists() {
+        return Err(Failure::failed(format!("{} exists: name another file", file.display())));
+    }
+    let written = |error: io::Error| Failure::io(format!("cannot write {}", file.display()), &error);
+    let inspector = SqliteInspector::open(&database).map_err(|error| Failure::failed(error.to_string()))?;
+    // Beside the file, and only under its name once it is whole.
+    let copy = NamedTempFile::new_in(directory_of(file)).map_err(written)?;
+    let progress = screen.progress_beside_data(0, "copied");
+    let copied = inspector.copy_to(copy.path(), |state| {
+        progress.set_length(state.of_bytes);
+        progress.set_position(state.bytes);
+    });
+    progress.finish_and_clear();
+    copied.map_err(|error| Failure::failed(error.to_string()))?;
+    let epoch = inspector.last_epoch().map_err(|error| Failure::failed(error.to_string()))?;
+    let kept = copy.persist_noclobber(file).map_err(|error| written(error.error))?;
+    let bytes = kept.metadata().map_err(written)?.len();
+    File::open(directory_of(file)).and_then(|directory| directory.sync_all()).map_err(written)?;
+    let master_key = match &config.master_key {
+        MasterKeySource::Environment(_) => "the master key in CERTGATE_MASTER_KEY".to_owned(),
+        MasterKeySource::File(path) => format!("the master key {}", path.display()),
+    };
+    screen.say(&format!(
+        "{}: {:.1} MB, with every change up to epoch {epoch}\n\
+         Not in it, and without it of no use: {master_key}. Keep a copy of it in another place.",
+        file.display(),
+        bytes as f64 / 1e6
+    ));
+    Ok(())
+}
+
+/// Puts a backup in the place of the database.
+pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failure> {
+    let screen = &mut Screen::of_process(Format::Table);
+    let directory = &config.data_dir;
+    let shown = directory.display();
+    let written = |error: io::Error| Failure::io(format!("cannot write in {shown}"), &error);
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(written)?;
+
+    // 1. Nobody else is there, and nothing is lost that nobody wanted to lose.
+    let lock = File::open(directory).map_err(written)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(Failure::failed(format!("{shown} is in use by another process"))
+                .hint("stop the server, then restore"));
+        }
+        Err(TryLockError::Error(error)) => return Err(written(error)),
+    }
+    let database = DataDir::database(directory);
+    if database.exists() && !replace {
+        return Err(Failure::failed(format!("{shown} has a database; nothing was changed"))
+            .hint("with --replace it is moved aside, not deleted"));
+    }
+
+    // 2. A copy that is whole, and of this version.
+    let copy = NamedTempFile::new_in(directory).map_err(written)?;
+    fs::copy(file, copy.path())
+        .map_err(|error| Failure::io(format!("cannot copy {} into {shown}", file.display()), &error))?;
+    // The copy has the name that is told, and is gone afterwards.
+    let unusable = |error: certgate_store::OpenError| {
+        Failure::failed(
+            error.to_string().replace(&copy.path().display().to_string(), &file.display().to_string()),
+        )
+    };
+    if fs::metadata(file).is_ok_and(|found| found.len() == 0) {
+        return Err(Failure::failed(format!("{} is empty: name another backup", file.display())));
+    }
+    prepare_restored(copy.path()).map_err(unusable)?;
+    let inspector = SqliteInspector::open(copy.path()).map_err(unusable)?;
+    let failed = |error: certgate_store::StoreError| Failure::failed(error.to_string());
+    let faults = inspector.check().map_err(failed)?;
+    if !faults.is_empty() {
+        screen.say(&faults.join("\n"));
+        let what = format!("{} things are wrong in {}; nothing was changed", faults.len(), file.display());
+        return Err(Failure::failed(what).hint("restore another backup"));
+    }
+    let epoch = inspector.last_epoch().map_err(failed)?;
+    let journal = DataDir::journal(directory);
+    let journal_epoch = inspector.journal_epoch(&journal).map_err(failed)?;
+    drop(inspector);
+
+    // 3. Aside with the old one, and the new one in its place.
+    let aside = move_aside(&database).map_err(written)?;
+    copy.persist(&database).map_err(|error| written(error.error))?;
+    lock.sync_all().map_err(written)?;
+
+    screen.say(&format!("{shown}: restored from {}, with every change up to epoch {epoch}", file.display()));
+    if let Some(aside) = aside {
+        screen.say(&format!("The database that was there is {}", aside.display()));
+    }
+    screen.say(&told_of_journal(&journal, epoch, journal_epoch));
+    if let MasterKeySource::File(path) = &config.master_key
+        && !path.exists()
+    {
+        screen.say(&format!(
+            "The master key {} is missing: put it there before the next start",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+fn told_of_journal(journal: &Path, epoch: u64, journal_epoch: Option<u64>) -> String {
+    let shown = journal.display();
+    match journal_epoch {
+        Some(last) if last > epoch => {
+            let changes = last - epoch;
+            format!("{changes} later changes are in {shown}: the next start does them again")
+        }
+        Some(last) if last == epoch => format!("Nothing was revoked or restored since, says {shown}"),
+        _ => format!(
+            "What was revoked or restored after the backup is not known here: if you have the journal of revocations, put it at \
+             {shown} before the next start. Without it those certificates are as they were in the backup, and enforcement \
+             points have to read everything again"
+        ),
+    }
+}
+
+/// Moves a database and its log aside; where to, if there was one.
+fn move_aside(database: &Path) -> io::Result<Option<PathBuf>> {
+    let now = SystemClock.now().unix();
+    let beside = |path: &Path, suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let aside = beside(database, &format!(".replaced-{now}"));
+    let mut moved = None;
+    for suffix in DATABASE_FILES {
+        let (from, to) = (beside(database, suffix), beside(&aside, suffix));
+        match fs::rename(&from, &to) {
+            Ok(()) if suffix.is_empty() => moved = Some(to),
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(moved)
+}
+
+fn existing_database(config: &Config) -> Result<PathBuf, Failure> {
+    let database = DataDir::database(&config.data_dir);
+    match database.exists() {
+        true => Ok(database),
+        false => Err(Failure::failed(format!("{} holds no certgate database", config.data_dir.display()))),
+    }
+}
+
+fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

@@ -1,0 +1,427 @@
+//! The journal of revocations: a file beside the database that only grows, one line for each change, so that a restore of the
+//! database does not undo what was revoked after the backup.
+//!
+//! The first line says whose it is. A line has, with a tab between them: the epoch; `revoked` or `restored`; the reason; when, in
+//! microseconds since the Unix epoch; the authority; the certificate; its serial number; the SHA-256 of its DER form; when it
+//! expires, in microseconds; and the first 8 hex digits of the SHA-256 of all that, which tell a line that was not written to
+//! its end. `-` stands for what a restored certificate does not have.
+//!
+//! A line is written after its transaction was committed and before anybody is answered. What is missing after a crash in
+//! between is in the database, and is written by the next start.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use certgate_model::{AuthorityId, CertificateId, Installation, RevocationReason, SerialNumber, Timestamp};
+use rusqlite::Connection;
+
+use super::{open, row};
+use crate::StoreError;
+
+const FIRST_LINE: &str = "certgate revocations 1";
+
+/// Longest line, in octets: those that are written have about 250.
+const LINE_BYTES_MAX: u64 = 512;
+
+/// How much of the end of the file is looked at when it is opened: more than one transaction writes.
+const TAIL_BYTES: u64 = 1 << 18;
+
+/// The last change of a certificate, as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) epoch: u64,
+    /// When and why it was revoked; `None`: it was restored.
+    pub(super) revoked: Option<(Timestamp, RevocationReason)>,
+    pub(super) authority: AuthorityId,
+    pub(super) certificate: CertificateId,
+    pub(super) serial: SerialNumber,
+    pub(super) fingerprint_sha256: [u8; 32],
+    pub(super) expires_on: Timestamp,
+}
+
+/// The open file.
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    /// Where its first change stands.
+    begins: u64,
+    /// How much of the file is whole lines.
+    length: u64,
+    /// The epoch of the last one.
+    epoch: u64,
+    failed: bool,
+}
+
+impl Journal {
+    /// Opens the journal of an installation; `None` if there is no file. Reads its beginning and its end. `known` is the epoch up
+    /// to which the database has the changes.
+    pub(super) fn open(path: &Path, installation: &str, known: u64) -> Result<Option<Self>, StoreError> {
+        let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unavailable(path, &error)),
+        };
+        let mut lines = Lines::new(&mut file, 0).map_err(|error| unavailable(path, &error))?;
+        let first = lines.next().map_err(|error| unavailable(path, &error))?;
+        let begins = lines.offset;
+        let after = first.as_deref().and_then(|line| {
+            let rest = line.strip_prefix(&format!("{FIRST_LINE} {installation} after "))?;
+            rest.strip_suffix('\n')?.parse().ok()
+        });
+        let Some(after) = after else {
+            return Err(StoreError::Corrupt(format!(
+                "{} is not the journal of revocations of this installation: move it away if it came here by mistake; what \
+                 was revoked after the last backup is then known to nobody",
+                path.display()
+            )));
+        };
+        let mut journal =
+            Self { path: path.to_owned(), file, begins, length: begins, epoch: after, failed: false };
+        journal.find_end(known)?;
+        Ok(Some(journal))
+    }
+
+    /// Finds the last whole line. What comes behind one that is not whole was being written when the power went; the
+    /// database has it then, and it is written again.
+    fn find_end(&mut self, known: u64) -> Result<(), StoreError> {
+        let io_failed = |error: io::Error| unavailable(&self.path, &error);
+        let size = self.file.metadata().map_err(io_failed)?.len();
+        let mut from = size.saturating_sub(TAIL_BYTES).max(self.begins);
+        if from > self.begins {
+            let mut lines = Lines::new(&mut self.file, from).map_err(io_failed)?;
+            lines.next().map_err(io_failed)?;
+            from = lines.offset;
+        }
+        let mut lines = Lines::new(&mut self.file, from).map_err(io_failed)?;
+        let (mut epoch, mut length, mut is_damaged) = (self.epoch, from, false);
+        while lines.offset < size {
+            let change = lines.next().map_err(io_failed)?.as_deref().and_then(Change::from_line);
+            match change {
+                Some(change) if is_damaged && change.epoch > known => return Err(self.damaged(epoch)),
+                Some(change) if !is_damaged => (epoch, length) = (change.epoch, lines.offset),
+                Some(_) => {}
+                None => is_damaged = true,
+            }
+        }
+        if length == from && from > self.begins {
+            return Err(self.damaged(epoch));
+        }
+        (self.epoch, self.length) = (epoch, length);
+        Ok(())
+    }
+
+    /// Makes the journal of an installation, which begins after `epoch`.
+    pub(super) fn create(path: &Path, installation: &str, epoch: u64) -> Result<Self, StoreError> {
+        let make = || -> io::Result<(File, u64)> {
+            let mut options = OpenOptions::new();
+            let mut file = open::private(options.create_new(true).read(true).write(true)).open(path)?;
+            let line = format!("{FIRST_LINE} {installation} after {epoch}\n");
+            file.write_all(line.as_bytes())?;
+            file.sync_all()?;
+            open::sync_directory(path)?;
+            Ok((file, line.len() as u64))
+        };
+        let (file, length) = make().map_err(|error| unavailable(path, &error))?;
+        Ok(Self { path: path.to_owned(), file, begins: length, length, epoch, failed: false })
+    }
+
+    /// The epoch up to which it has the changes.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The last change of each certificate that was changed after `epoch`, in the order of those changes. Reads the whole file.
+    pub(super) fn changes_after(&mut self, epoch: u64) -> Result<Vec<Change>, StoreError> {
+        let io_failed = |error: io::Error| unavailable(&self.path, &error);
+        let mut lines = Lines::new(&mut self.file, self.begins).map_err(io_failed)?;
+        let mut last = 0;
+        let mut changes = HashMap::new();
+        while lines.offset < self.length {
+            let change = lines.next().map_err(io_failed)?.as_deref().and_then(Change::from_line);
+            let Some(change) = change.filter(|change| change.epoch > last) else {
+                return Err(self.damaged(last));
+            };
+            last = change.epoch;
+            if change.epoch > epoch {
+                changes.insert(change.serial, change);
+            }
+        }
+        let mut changes: Vec<_> = changes.into_values().collect();
+        changes.sort_unstable_by_key(|change| change.epoch);
+        Ok(changes)
+    }
+
+    fn damaged(&self, epoch: u64) -> StoreError {
+        StoreError::Corrupt(format!(
+            "the journal of revocations {} is damaged after epoch {epoch}: restore the file, or move it away; what was revoked \
+             after the last backup is then known to nobody",
+            self.path.display()
+        ))
+    }
+
+    /// Writes what was changed since. What cannot be written now is written with the next change: whoever revoked is answered, since
+    /// the database has it.
+    pub(super) fn follow(&mut self, connection: &Connection) {
+        match self.write_changes(connection) {
+            Ok(()) if self.failed => {
+                self.failed = false;
+                tracing::info!(path = %self.path.display(), "the journal of revocations is written again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                if !self.failed {
+                    tracing::error!(
+                        %error, path = %self.path.display(),
+                        "the journal of revocations cannot be written: a restore would undo what is revoked now"
+                    );
+                }
+                self.failed = true;
+            }
+        }
+    }
+
+    fn write_changes(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let last: i64 = connection
+            .prepare_cached("SELECT last_epoch FROM store WHERE only = 1")?
+            .query_row((), |row| row.get(0))?;
+        let last = last.unsigned_abs();
+        if last <= self.epoch {
+            return Ok(());
+        }
+        let changes = changes_after(connection, self.epoch)?;
+        let text: String = changes.iter().map(Change::to_line).collect();
+        let write = |file: &mut File| -> io::Result<()> {
+            file.set_len(self.length)?;
+            file.seek(SeekFrom::Start(self.length))?;
+            file.write_all(text.as_bytes())?;
+            file.sync_data()
+        };
+        write(&mut self.file).map_err(|error| unavailable(&self.path, &error))?;
+        self.length += text.len() as u64;
+        self.epoch = last;
+        Ok(())
+    }
+}
+
+/// Reads lines and counts their octets.
+struct Lines<'a> {
+    reader: BufReader<&'a mut File>,
+    offset: u64,
+}
+
+impl<'a> Lines<'a> {
+    fn new(file: &'a mut File, offset: u64) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Self { reader: BufReader::new(file), offset })
+    }
+
+    /// The next line, if it is text; a longer one than there can be is cut.
+    fn next(&mut self) -> io::Result<Option<String>> {
+        let mut line = Vec::new();
+        self.offset += self.reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? as u64;
+        Ok(String::from_utf8(line).ok())
+    }
+}
+
+/// The certificates whose last change came after `epoch`, in the order of the changes.
+fn changes_after(connection: &Connection, epoch: u64) -> Result<Vec<Change>, StoreError> {
+    let mut authorities =
+        connection.prepare_cached("SELECT number, id FROM authorities WHERE last_epoch > ?1")?;
+    let mut changed = connection.prepare_cached(
+        "SELECT epoch, revoked_on, reason, id, serial, fingerprint_sha256, expires_on \
+         FROM certificates INDEXED BY certificates_by_epoch \
+         WHERE authority = ?1 AND epoch IS NOT NULL AND epoch > ?2",
+    )?;
+    let mut changes = Vec::new();
+    let mut rows = authorities.query((row::offset(epoch),))?;
+    while let Some(authority) = rows.next()? {
+        let (number, id): (i64, _) = (authority.get(0)?, AuthorityId::from_bytes(authority.get(1)?));
+        let mut rows = changed.query((number, row::offset(epoch)))?;
+        while let Some(row) = rows.next()? {
+            let revoked_on = row::optional_timestamp(row, 1)?;
+            let reason = row::optional_reason(row, 2)?;
+            changes.push(Change {
+                epoch: row::unsigned(row, 0)?,
+                revoked: revoked_on.zip(reason),
+                authority: id,
+                certificate: CertificateId::from_bytes(row.get(3)?),
+                serial: SerialNumber::from_bytes(row.get(4)?),
+                fingerprint_sha256: row.get(5)?,
+                expires_on: row::timestamp(row, 6)?,
+            });
+        }
+    }
+    changes.sort_unstable_by_key(|change| change.epoch);
+    Ok(changes)
+}
+
+impl Change {
+    fn to_line(&self) -> String {
+        let Self { epoch, authority, certificate, serial, .. } = self;
+        let what = match self.revoked {
+            Some((at, reason)) => format!("revoked\t{}\t{}", reason.name(), at.unix_microseconds()),
+            None => "restored\t-\t-".to_owned(),
+        };
+        let fingerprint = hex(&self.fingerprint_sha256);
+        let expires_on = self.expires_on.unix_microseconds();
+        let text =
+            format!("{epoch}\t{what}\t{authority}\t{certificate}\t{serial}\t{fingerprint}\t{expires_on}\t");
+        format!("{text}{}\n", check_digits(&text))
+    }
+
+    fn from_line(line: &str) -> Option<Self> {
+        let line = line.strip_suffix('\n')?;
+        let end = line.rfind('\t')? + 1;
+        if line[end..] != check_digits(&line[..end]) {
+            return None;
+        }
+        let fields: Vec<_> = line.split('\t').collect();
+        let [epoch, what, reason, at, authority, certificate, serial, fingerprint, expires_on, _] =
+            fields[..]
+        else {
+            return None;
+        };
+        let revoked = match what {
+            "revoked" => Some((timestamp(at)?, RevocationReason::from_name(reason)?)),
+            "restored" => None,
+            _ => return None,
+        };
+        Some(Self {
+            epoch: epoch.parse().ok()?,
+            revoked,
+            authority: authority.parse().ok()?,
+            certificate: certificate.parse().ok()?,
+            serial: SerialNumber::from_bytes(octets(serial)?),
+            fingerprint_sha256: octets(fingerprint)?,
+            expires_on: timestamp(expires_on)?,
+        })
+    }
+}
+
+/// What a journal calls its installation: a digest of what no other one has.
+pub(super) fn installation_name(installation: &Installation) -> String {
+    hex(&digest(&SHA256, &installation.master_key_check).as_ref()[..16])
+}
+
+fn timestamp(text: &str) -> Option<Timestamp> {
+    text.parse().ok().map(Timestamp::from_unix_microseconds)
+}
+
+fn check_digits(text: &str) -> String {
+    hex(&digest(&SHA256, text.as_bytes()).as_ref()[..4])
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn octets<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut octets = [0; N];
+    for (octet, digits) in octets.iter_mut().zip(0..) {
+        *octet = u8::from_str_radix(&text[2 * digits..2 * digits + 2], 16).ok()?;
+    }
+    Some(octets)
+}
+
+fn unavailable(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Unavailable(format!("the journal of revocations {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(epoch: u64, revoked: bool) -> Change {
+        Change {
+            epoch,
+            revoked: revoked.then(|| (Timestamp::from_unix(1_790_000_000), RevocationReason::KeyCompromise)),
+            authority: AuthorityId::from_bytes([1; 16]),
+            certificate: CertificateId::from_bytes([2; 16]),
+            serial: SerialNumber::from_bytes([0x43; 20]),
+            fingerprint_sha256: [4; 32],
+            expires_on: Timestamp::from_unix(1_800_000_000),
+        }
+    }
+
+    fn written(directory: &Path, lines: &str) -> PathBuf {
+        let path = directory.join("a.revocations");
+        std::fs::write(&path, format!("{FIRST_LINE} me after 5\n{lines}")).unwrap();
+        path
+    }
+
+    fn open(path: &Path, known: u64) -> Journal {
+        Journal::open(path, "me", known).unwrap().unwrap()
+    }
+
+    fn refused<T>(outcome: Result<T, StoreError>) -> String {
+        match outcome {
+            Err(StoreError::Corrupt(text)) => text,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it is taken"),
+        }
+    }
+
+    #[test]
+    fn lines_are_read_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let changes = [change(6, true), change(9, false)];
+        let lines: String = changes.iter().map(Change::to_line).collect();
+        let mut journal = open(&written(directory.path(), &lines), 6);
+        assert_eq!(journal.epoch(), 9);
+        assert_eq!(journal.changes_after(5).unwrap(), [change(9, false)], "one certificate, its last change");
+        assert_eq!(journal.changes_after(9).unwrap(), []);
+        assert!(lines.lines().all(|line| (line.len() as u64) < LINE_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_long_file_is_opened_by_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let lines: String = (6..6_000).map(|epoch| change(epoch, epoch % 2 == 0).to_line()).collect();
+        assert!(lines.len() as u64 > 2 * TAIL_BYTES);
+        let path = written(directory.path(), &lines);
+        let mut journal = open(&path, 10);
+        assert_eq!((journal.epoch(), journal.length), (5_999, std::fs::metadata(&path).unwrap().len()));
+        assert_eq!(journal.changes_after(10).unwrap(), [change(5_999, false)]);
+    }
+
+    #[test]
+    fn a_last_line_that_was_not_written_to_its_end_is_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let (whole, last) = (change(6, true).to_line(), change(7, true).to_line());
+        for end in [1, 20, last.len() - 1] {
+            let path = written(directory.path(), &format!("{whole}{}", &last[..end]));
+            let mut journal = open(&path, 6);
+            assert_eq!(journal.changes_after(0).unwrap(), [change(6, true)]);
+            assert_eq!(
+                (journal.epoch(), journal.length),
+                (6, std::fs::metadata(&path).unwrap().len() - end as u64)
+            );
+        }
+        // Of a long write the end can be on the disk and the beginning not: the database has it all.
+        let later: String = [change(8, true), change(9, true)].iter().map(Change::to_line).collect();
+        let path = written(directory.path(), &format!("{whole}{}{later}", "\0".repeat(300)));
+        assert_eq!(open(&path, 9).epoch(), 6);
+        assert!(refused(Journal::open(&path, "me", 7)).contains("damaged after epoch 6"), "it was restored");
+    }
+
+    #[test]
+    fn damage_and_strangers_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let (first, last) = (change(6, true).to_line(), change(7, true).to_line());
+        let damaged = first.replace("keyCompromise", "superseded");
+        let path = written(directory.path(), &format!("{damaged}{last}"));
+        assert!(refused(Journal::open(&path, "me", 0)).contains("damaged after epoch 5"));
+        let path = written(directory.path(), &format!("{last}{first}{last}"));
+        assert!(refused(open(&path, 7).changes_after(0)).contains("damaged after epoch 7"), "epochs grow");
+        assert!(refused(Journal::open(&path, "you", 0)).contains("not the journal"));
+        std::fs::write(&path, "").unwrap();
+        assert!(refused(Journal::open(&path, "me", 0)).contains("not the journal"));
+        assert!(Journal::open(&directory.path().join("none"), "me", 0).unwrap().is_none());
+    }
+}

@@ -1,0 +1,279 @@
+//! The journal of revocations, and what a restore does with it.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::path::{Path, PathBuf};
+
+use certgate_model::{
+    AuditOwner, AuthorityRecord, CertificateId, CrlPart, Event, RevocationReason, Status, ZoneId,
+};
+use certgate_store::conformance::{account, authority, by, by_at, certificate, first_records, instant};
+use certgate_store::{
+    JournalBegun, ReadStore, Replayed, SqliteInspector, SqliteOptions, SqliteStore, Store, StoreError,
+    prepare_restored,
+};
+use tempfile::TempDir;
+
+/// A store with an authority and ten certificates, whose journal has begun.
+struct Place {
+    directory: TempDir,
+    store: SqliteStore,
+    zone: ZoneId,
+    authority: AuthorityRecord,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
+        let records = first_records();
+        let zone = records.zone.id;
+        store.initialise(records).await.unwrap();
+        let authority = authority(1, &account(0));
+        store.record_managed_authority(authority.clone(), by()).await.unwrap();
+        let place = Self { directory, store, zone, authority };
+        for n in 0..10 {
+            place.issue(n).await;
+        }
+        assert_eq!(place.begin().await, JournalBegun::Made { after: 0 });
+        place
+    }
+
+    async fn issue(&self, n: u32) {
+        let record = certificate(n, self.zone, &self.authority, Status::Active);
+        self.store.record_certificate(record, None, by()).await.unwrap();
+    }
+
+    fn id(&self, n: u32) -> CertificateId {
+        certificate(n, self.zone, &self.authority, Status::Active).id
+    }
+
+    async fn revoke(&self, n: u32) {
+        let event = Event::Revoke(RevocationReason::KeyCompromise);
+        self.store.change_status(self.zone, self.id(n), event, by_at(instant(n))).await.unwrap().unwrap();
+    }
+
+    async fn hold(&self, n: u32) {
+        self.store
+            .change_status(self.zone, self.id(n), Event::HOLD, by_at(instant(n)))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    async fn restore(&self, n: u32) {
+        self.store.change_status(self.zone, self.id(n), Event::Reactivate, by()).await.unwrap().unwrap();
+    }
+
+    async fn settle(&self) {
+        self.store.settle_pending(u64::MAX, instant(50), &[], u32::MAX).await.unwrap();
+    }
+
+    async fn status(&self, n: u32) -> Option<Status> {
+        self.store.certificate(self.zone, self.id(n)).await.unwrap().map(|record| record.status)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path("store.revocations")).unwrap();
+        text.lines().skip(1).map(str::to_owned).collect()
+    }
+
+    async fn begin(&self) -> JournalBegun {
+        self.store.begin_journal(&self.path("store.revocations"), instant(60)).await.unwrap()
+    }
+
+    fn back_up(&self) -> PathBuf {
+        let copy = self.path("backup.db");
+        std::fs::write(&copy, "").unwrap();
+        let inspector = SqliteInspector::open(&self.path("store.db")).unwrap();
+        inspector.copy_to(&copy, |_| ()).unwrap();
+        assert!(!self.path("backup.db-wal").exists());
+        copy
+    }
+
+    /// Puts the backup in the place of the database.
+    async fn replaced_by(self, backup: &Path) -> Self {
+        self.store.close().await;
+        let Self { directory, store, zone, authority } = self;
+        drop(store);
+        let path = directory.path().join("store.db");
+        prepare_restored(backup).unwrap();
+        std::fs::rename(backup, &path).unwrap();
+        let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+        Self { directory, store, zone, authority }
+    }
+
+    async fn is_whole(&self) {
+        assert_eq!(self.store.check().await.unwrap(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn every_change_is_in_the_journal_before_it_is_answered() {
+    let place = Place::new().await;
+    place.revoke(1).await;
+    assert_eq!(place.lines().len(), 1);
+    place.hold(2).await;
+    place.restore(2).await;
+    place.settle().await;
+    let words: Vec<_> =
+        place.lines().iter().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(words, ["revoked", "revoked", "restored"]);
+    // Nothing is missing after a start, and nothing is there twice.
+    let lines = place.lines();
+    assert_eq!(place.begin().await, JournalBegun::Follows);
+    assert_eq!(place.lines(), lines);
+}
+
+#[tokio::test]
+async fn what_the_journal_has_missed_is_written_by_the_next_start() {
+    let place = Place::new().await;
+    place.revoke(1).await;
+    let path = place.path("store.revocations");
+    let one = std::fs::read(&path).unwrap();
+    place.revoke(2).await;
+    place.revoke(3).await;
+    let three = std::fs::read(&path).unwrap();
+    // As after a crash between the commit and the journal, and in the midst of writing it.
+    for cut in [one.len(), one.len() + 20, three.len() - 1] {
+        std::fs::write(&path, &three[..cut]).unwrap();
+        assert_eq!(place.begin().await, JournalBegun::Follows);
+        assert_eq!(std::fs::read(&path).unwrap(), three);
+    }
+}
+
+#[tokio::test]
+async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
+    let place = Place::new().await;
+    place.hold(1).await;
+    place.hold(2).await;
+    place.settle().await;
+    let backup = place.back_up();
+    place.revoke(3).await;
+    place.restore(2).await;
+    place.hold(4).await;
+    place.restore(4).await;
+    place.issue(10).await;
+    place.revoke(10).await;
+    let epoch = place.store.last_epoch().await.unwrap();
+    let lists_before = place.store.crls_changed().await.unwrap();
+
+    let place = place.replaced_by(&backup).await;
+    assert_eq!(place.status(3).await, Some(Status::Active), "as in the backup");
+    let begun = place.begin().await;
+    let expected =
+        Replayed { from_epoch: 2, to_epoch: epoch, revoked: 1, restored: 2, lost: 1, without_authority: 0 };
+    assert_eq!(begun, JournalBegun::Replayed(expected));
+    assert_eq!(place.status(1).await, Some(Status::Revoked));
+    assert_eq!(place.status(2).await, Some(Status::PendingReactivation));
+    assert_eq!(place.status(3).await, Some(Status::PendingRevocation));
+    assert_eq!(place.status(4).await, Some(Status::PendingReactivation));
+    assert_eq!(place.status(10).await, None);
+    assert_eq!(place.store.last_epoch().await.unwrap(), epoch, "epochs are those that were given");
+    assert_eq!(place.store.crls_changed().await.unwrap(), lists_before);
+
+    // The one that the backup does not have is in the lists, in OCSP and told to enforcement points.
+    let lost = certificate(10, place.zone, &place.authority, Status::Active);
+    let issued = place.store.issued(place.authority.id, lost.serial, lost.id).await.unwrap().unwrap();
+    assert_eq!((issued.status, issued.epoch), (Status::Revoked, epoch));
+    let content = place.store.crl_content(place.authority.id, CrlPart::Full, instant(60), 100).await.unwrap();
+    let listed: Vec<_> = content.unwrap().revocations.iter().map(|revocation| revocation.serial).collect();
+    assert!(listed.contains(&lost.serial) && listed.len() == 3, "{listed:?}");
+    let changes = place.store.revocation_changes(account(0).id, 2, 100).await.unwrap();
+    let told: Vec<_> = changes.iter().map(|change| (change.epoch, change.revoked)).collect();
+    assert_eq!(told, [(3, true), (4, false), (6, false), (7, true)]);
+    assert_eq!(changes[3].certificate.fingerprint_sha256, lost.fingerprint_sha256);
+    let all = place.store.revoked_certificates(place.authority.id, instant(60), None, 100).await.unwrap();
+    assert!(all.iter().any(|(_, certificate)| certificate.serial == lost.serial) && all.len() == 3);
+
+    // The log says that it was done again.
+    let query = certgate_model::AuditQuery {
+        since: instant(60),
+        before: instant(61),
+        actor: Some(certgate_model::Actor::System),
+        direction: certgate_model::Direction::Ascending,
+        after: None,
+        limit: 10,
+    };
+    let entries = place.store.audit_entries(AuditOwner::Account(account(0).id), query).await.unwrap();
+    let details: Vec<_> = entries.iter().map(|entry| entry.detail.as_str()).collect();
+    assert_eq!(details.len(), 4);
+    assert_eq!(details[0], "reason=keyCompromise epoch=3 again after a restore");
+
+    place.settle().await;
+    place.is_whole().await;
+    assert_eq!(place.begin().await, JournalBegun::Follows);
+    place.revoke(5).await;
+    assert_eq!(place.lines().len(), 8, "it goes on where it ended");
+}
+
+#[tokio::test]
+async fn the_same_backup_can_be_restored_again() {
+    let place = Place::new().await;
+    let backup = place.back_up();
+    let again = place.path("again.db");
+    std::fs::copy(&backup, &again).unwrap();
+    place.issue(10).await;
+    place.hold(10).await;
+    place.revoke(1).await;
+    let mut place = place.replaced_by(&backup).await;
+    assert!(matches!(place.begin().await, JournalBegun::Replayed(Replayed { revoked: 1, lost: 1, .. })));
+    place.revoke(2).await;
+    place = place.replaced_by(&again).await;
+    assert!(matches!(place.begin().await, JournalBegun::Replayed(Replayed { revoked: 2, lost: 1, .. })));
+    place.is_whole().await;
+}
+
+#[tokio::test]
+async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
+    let place = Place::new().await;
+    place.revoke(1).await;
+    let backup = place.back_up();
+    place.revoke(2).await;
+    place.revoke(3).await;
+    let path = place.path("store.revocations");
+    let early = {
+        let whole = std::fs::read_to_string(&path).unwrap();
+        whole.lines().take(1).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let place = place.replaced_by(&backup).await;
+    // The journal that is there is older than the backup: as good as none.
+    std::fs::write(&path, early).unwrap();
+    let begun = place.begin().await;
+    let JournalBegun::Skipped { after: 1, until } = begun else { panic!("{begun:?}") };
+    assert_eq!(place.store.last_epoch().await.unwrap(), until);
+    for (epoch, is_skipped) in
+        [(0, false), (1, false), (2, true), (3, true), (until - 1, true), (until, false)]
+    {
+        assert_eq!(place.store.is_skipped_epoch(epoch).await.unwrap(), is_skipped, "{epoch}");
+    }
+    place.revoke(4).await;
+    assert_eq!(place.store.last_epoch().await.unwrap(), until + 1);
+    assert_eq!(place.begin().await, JournalBegun::Follows);
+    place.is_whole().await;
+
+    let backup = place.back_up();
+    let place = place.replaced_by(&backup).await;
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(place.begin().await, JournalBegun::Skipped { after, .. } if after == until + 1));
+}
+
+#[tokio::test]
+async fn a_damaged_journal_is_not_believed() {
+    let place = Place::new().await;
+    let backup = place.back_up();
+    for n in 1..4 {
+        place.revoke(n).await;
+    }
+    let path = place.path("store.revocations");
+    let damaged = std::fs::read_to_string(&path).unwrap().replacen("keyCompromise", "superseded", 1);
+    std::fs::write(&path, damaged).unwrap();
+    let place = place.replaced_by(&backup).await;
+    let refused = place.store.begin_journal(&path, instant(60)).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
+    assert_eq!(place.status(1).await, Some(Status::Active), "nothing was done by halves");
+}
