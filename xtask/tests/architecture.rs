@@ -210,9 +210,14 @@ fn the_api_uses_of_pki_what_is_listed() {
 
 #[test]
 fn certificates_are_never_counted_by_reading_them() {
-    let counting = |(place, code): &(String, String)| {
-        place.contains("sqlite/certificates.rs") && code.to_lowercase().contains("count(")
+    // As a word: `account(` is none.
+    let counts = |code: &str| {
+        let code = code.to_lowercase();
+        code.match_indices("count(")
+            .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
     };
+    let counting =
+        |(place, code): &(String, String)| place.contains("sqlite/certificates.rs") && counts(code);
     let found: Vec<_> = lines("store").into_iter().filter(counting).map(|(place, _)| place).collect();
     assert!(
         found.is_empty(),

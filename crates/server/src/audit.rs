@@ -65,6 +65,6 @@ pub fn verify(
         return Ok(());
     }
     screen.say(&faults.join("\n"));
-    Err(Failure::failed(format!("{} faults in the logs of {}", faults.len(), database.display()))
+    Err(Failure::failed(format!("the logs of {} are not whole", database.display()))
         .hint("compare with a backup: certgate audit verify --database FILE"))
 }

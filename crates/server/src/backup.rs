@@ -130,8 +130,11 @@ fn told_of_journal(journal: &Path, epoch: u64, journal_epoch: Option<u64>) -> St
     let shown = journal.display();
     match journal_epoch {
         Some(last) if last > epoch => {
-            let changes = last - epoch;
-            format!("{changes} later changes are in {shown}: the next start does them again")
+            let changes = match last - epoch {
+                1 => "1 later change is".to_owned(),
+                several => format!("{several} later changes are"),
+            };
+            format!("{changes} in {shown}: the next start does again what was revoked and restored since")
         }
         Some(last) if last == epoch => format!("Nothing was revoked or restored since, says {shown}"),
         _ => format!(
