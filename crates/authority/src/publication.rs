@@ -39,28 +39,31 @@ impl Authority {
         for some in self.store.crls_changed().await?.chunks(PUBLISHED_TOGETHER) {
             self.publish_all(some, &mut failed).await;
         }
-        Ok(failed)
+        Ok(failed.into_iter().map(|(authority, _)| authority).collect())
     }
 
-    /// Publishes some of the lists that are old by themselves; whether there were any that could be made.
-    pub(crate) async fn publish_aged(&self) -> Result<bool, Fault> {
+    /// Publishes some of the lists that are old by themselves; whether there were any. Those that `failed` before are left
+    /// alone, and those that fail now are added to them.
+    pub(crate) async fn publish_aged(&self, failed: &mut Vec<(AuthorityId, CrlPart)>) -> Result<bool, Fault> {
         let now = self.clock.now();
         let latest = now.plus_seconds(RENEWED_WITHIN_SECONDS);
-        let some = self.store.crls_aged(now, latest, PUBLISHED_TOGETHER as u32).await?;
-        let mut failed = Vec::new();
-        self.publish_all(&some, &mut failed).await;
-        Ok(some.iter().any(|(authority, _)| !failed.contains(authority)))
+        // They are still old: without room for them, they would be all that is ever found.
+        let limit = u32::try_from(PUBLISHED_TOGETHER + failed.len()).unwrap_or(u32::MAX);
+        let mut some = self.store.crls_aged(now, latest, limit).await?;
+        some.retain(|list| !failed.contains(list));
+        self.publish_all(&some, failed).await;
+        Ok(!some.is_empty())
     }
 
-    async fn publish_all(&self, lists: &[(AuthorityId, CrlPart)], failed: &mut Vec<AuthorityId>) {
+    async fn publish_all(&self, lists: &[(AuthorityId, CrlPart)], failed: &mut Vec<(AuthorityId, CrlPart)>) {
         let published = join_all(lists.iter().map(|(authority, part)| self.publish(*authority, *part))).await;
         for ((authority, part), published) in lists.iter().zip(published) {
-            // One line for each authority: what is wrong with its key is wrong with all of its lists.
-            if let Err(fault) = published
-                && !failed.contains(authority)
-            {
-                tracing::error!(%authority, ?part, error = %fault, "revocation lists were not published");
-                failed.push(*authority);
+            if let Err(fault) = published {
+                // One line for each authority: what is wrong with its key is wrong with all of its lists.
+                if failed.iter().all(|(known, _)| known != authority) {
+                    tracing::error!(%authority, ?part, error = %fault, "revocation lists were not published");
+                }
+                failed.push((*authority, *part));
             }
         }
     }

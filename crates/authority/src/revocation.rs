@@ -111,13 +111,14 @@ impl Authority {
     /// Publishes what has to be published and settles what was pending when that began, until there is nothing left to do;
     /// whether nothing was left undone.
     pub async fn settle_all(&self) -> Result<bool, Fault> {
+        let mut failed_aged = Vec::new();
         loop {
             // What is published from here on holds every change up to this one.
             let epoch = self.store.last_epoch().await?;
             let failed = self.publish_changed().await?;
             self.settle_up_to(epoch, &failed).await?;
             // A few at a time: a revocation that comes meanwhile does not wait for all of them.
-            if !self.publish_aged().await? {
+            if !self.publish_aged(&mut failed_aged).await? {
                 return Ok(failed.is_empty());
             }
         }

@@ -39,7 +39,47 @@ pub struct TestApp {
     pub zone_id: String,
     /// A token that may do everything.
     pub token: String,
-    _directory: TempDir,
+    installed: Installed,
+}
+
+/// What outlives a start. The random numbers go on: a new start must not make the ids of the last one again.
+struct Installed {
+    clock: Arc<FakeClock>,
+    random: Arc<SeededRandom>,
+    master_key: Arc<MasterKey>,
+    settings: Settings,
+    directory: TempDir,
+}
+
+impl Installed {
+    /// The management API, the public responder, and what they write through.
+    async fn start(
+        &self,
+        store: Arc<SqliteStore>,
+        change_api: impl FnOnce(&mut ApiParts),
+    ) -> (Router, Router, Arc<Authority>) {
+        let Self { clock, random, master_key, settings, .. } = self;
+        let open =
+            Authority::open(store, clock.clone(), random.clone(), master_key.clone(), settings.clone());
+        let authority = Arc::new(open.await.expect("the installation opens"));
+        let mut parts = ApiParts {
+            authority: authority.clone(),
+            store: authority.reads(),
+            clock: clock.clone(),
+            random: random.clone(),
+            metrics: Arc::new(|| "# no recorder in tests\n".to_owned()),
+            request_timeout: Duration::from_secs(30),
+            trusted_proxies: TrustedProxies::default(),
+        };
+        change_api(&mut parts);
+        let api = Api::new(parts);
+        (certgate_api::management(api.clone()), certgate_api::responder(api), authority)
+    }
+}
+
+fn open_store(directory: &TempDir) -> Arc<SqliteStore> {
+    let path = directory.path().join("certgate.db");
+    Arc::new(SqliteStore::open(&path, SqliteOptions::default()).expect("the store opens"))
 }
 
 impl TestApp {
@@ -66,8 +106,7 @@ impl TestApp {
 
     async fn made(change: impl FnOnce(&mut Settings), change_api: impl FnOnce(&mut ApiParts)) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let path = directory.path().join("certgate.db");
-        let store = Arc::new(SqliteStore::open(&path, SqliteOptions::default()).expect("a new store opens"));
+        let store = open_store(&directory);
         let clock = Arc::new(FakeClock::new());
         let random = Arc::new(SeededRandom::new(1));
         let master_key = Arc::new(MasterKey::generate(&*random));
@@ -81,31 +120,30 @@ impl TestApp {
         let first = first.expect("the store is new");
         let mut settings = Settings::new("http://pki.example.com".to_owned());
         change(&mut settings);
-        let open =
-            Authority::open(store.clone(), clock.clone(), random.clone(), master_key.clone(), settings);
-        let authority = Arc::new(open.await.expect("the installation opens"));
-        let mut parts = ApiParts {
-            authority: authority.clone(),
-            store: authority.reads(),
-            clock: clock.clone(),
-            random,
-            metrics: Arc::new(|| "# no recorder in tests\n".to_owned()),
-            request_timeout: Duration::from_secs(30),
-            trusted_proxies: TrustedProxies::default(),
-        };
-        change_api(&mut parts);
-        let api = Api::new(parts);
+        let installed = Installed { clock, random, master_key, settings, directory };
+        let (router, responder, authority) = installed.start(store.clone(), change_api).await;
         Self {
-            router: certgate_api::management(api.clone()),
-            responder: certgate_api::responder(api),
+            router,
+            responder,
             authority,
-            clock,
+            clock: installed.clock.clone(),
             store,
             account_id: first.account_id.to_string(),
             zone_id: first.zone_id.to_string(),
             token: first.token.expose().to_owned(),
-            _directory: directory,
+            installed,
         }
+    }
+
+    /// Stops it and starts it again on what it has stored, with the API's default settings.
+    pub async fn restart(self) -> Self {
+        let Self { router, responder, authority, store, .. } = self;
+        store.close().await;
+        // The lock of the database goes with the last of them.
+        drop((router, responder, authority, store));
+        let store = open_store(&self.installed.directory);
+        let (router, responder, authority) = self.installed.start(store.clone(), |_| ()).await;
+        Self { router, responder, authority, store, ..self }
     }
 
     /// A request with the token that may do everything. `{zone}` and `{account}` in the path stand for the first ones; a

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod accounts;
+mod agreement;
 mod api_key;
 mod audit;
 mod authentication;

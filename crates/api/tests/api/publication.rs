@@ -435,6 +435,32 @@ async fn an_authority_whose_lists_cannot_be_made_holds_nobody_else_back() {
 }
 
 #[tokio::test]
+async fn lists_that_cannot_be_made_again_keep_no_other_list_from_it() {
+    let setting = Setting::new().await;
+    let app = &setting.app;
+    let account = app.post("/accounts", json!({ "name": "other" })).await.result();
+    let path = format!("/certgate/v1/accounts/{}/managed_authority", account["id"].as_str().unwrap());
+    let whole = app.get(&path).await.result();
+    app.settle().await;
+    let tags = async || {
+        let mut tags = Vec::new();
+        for authority in [&setting.authority, whole["id"].as_str().unwrap()] {
+            let list = app.public(Method::GET, &format!("/crl/{authority}/127.crl")).await;
+            tags.push(list.headers[header::ETAG].clone());
+        }
+        tags
+    };
+    let before = tags().await;
+    let obstruction = "CREATE TRIGGER obstruction BEFORE UPDATE ON crl_states WHEN NEW.authority = 1 \
+                       BEGIN SELECT raise(ABORT, 'obstructed'); END";
+    app.store.damage(obstruction).await.unwrap();
+    app.clock.advance_seconds(5 * DAY);
+    app.authority.settle_all().await.unwrap();
+    let after = tags().await;
+    assert_eq!((after[0] == before[0], after[1] == before[1]), (true, false));
+}
+
+#[tokio::test]
 async fn an_authority_that_has_expired_answers_for_nothing() {
     for algorithm in ["P-256", "RSA-2048"] {
         let mut setting = Setting::new().await;
