@@ -202,12 +202,12 @@ class Server:
         addresses = ["--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0"]
         return [str(CERTGATE), "serve", "--data-dir", str(self.directory), *addresses, *self.flags]
 
-    def start(self) -> Server:
-        """Returns when both listeners accept, which their lines on standard output say."""
+    def start(self, **more: str) -> Server:
+        """Returns when both listeners accept, which their lines on standard output say. `more` goes into its environment."""
         assert self.process is None, "it runs"
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdout=subprocess.PIPE, stderr=log, env=environment(), bufsize=0
+                self.command(), stdout=subprocess.PIPE, stderr=log, env=environment(**more), bufsize=0
             )
         lines = self._lines(2)
         ports = [
@@ -252,6 +252,12 @@ class Server:
     def stop(self) -> None:
         self.terminate()
         self.ended()
+
+    def aborted(self) -> None:
+        """Waits for the end that a fault point makes."""
+        assert self.process
+        assert self.process.wait(PATIENCE_SECONDS) == -signal.SIGABRT, self.log
+        self._forget()
 
     def kill(self) -> None:
         """kill -9, if it runs."""

@@ -2,7 +2,7 @@
 
 use certgate_model::{AuthorityId, CrlPart, CrlRecord, SECONDS_PER_DAY, Timestamp};
 use certgate_pki::{CrlEntry, CrlHead, CrlScope, issuer_ids, sign_crl};
-use certgate_store::{CrlContent, CrlState};
+use certgate_store::{CrlContent, CrlState, FaultPoint, fault_point};
 use futures_util::future::join_all;
 
 use crate::authorities::{LoadedIssuer, internal};
@@ -75,6 +75,7 @@ impl Authority {
         let now = self.clock.now();
         let content = self.store.crl_content(authority, part, now, u32::MAX).await?;
         let Some(content) = content else { return Ok(()) };
+        fault_point(FaultPoint::ListRead);
         self.sign_and_store(authority, vec![authority], part, content).await
     }
 
@@ -143,11 +144,13 @@ impl Authority {
             true => record(&loaded, part, &content, now, None),
             false => self.on_signer(move || make(&loaded, part, &content, now)).await??,
         };
+        fault_point(FaultPoint::ListSigned);
         let renew_on = crl.next_update.plus_seconds(-CRL_RENEWAL_DAYS * SECONDS_PER_DAY);
         for authority in owners {
             // Somebody else may have been faster.
             self.store.record_crl(CrlRecord { authority, ..crl.clone() }, renew_on).await?;
         }
+        fault_point(FaultPoint::ListStored);
         metrics::counter!("certgate_crls_published_total").increment(1);
         Ok(())
     }

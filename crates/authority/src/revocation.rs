@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certgate_model::{AuthorityId, CertificateId, CertificateRecord, Event, RevocationReason, Timestamp};
-use certgate_store::{Settled, StatusChange};
+use certgate_store::{FaultPoint, Settled, StatusChange, fault_point};
 
 use crate::access::{WriteCertificates, ZoneScope};
 use crate::{Authority, Fault, RevocationError};
@@ -115,7 +115,9 @@ impl Authority {
         loop {
             // What is published from here on holds every change up to this one.
             let epoch = self.store.last_epoch().await?;
+            fault_point(FaultPoint::SettlingBegun);
             let failed = self.publish_changed().await?;
+            fault_point(FaultPoint::ListsPublished);
             self.settle_up_to(epoch, &failed).await?;
             // A few at a time: a revocation that comes meanwhile does not wait for all of them.
             if !self.publish_aged(&mut failed_aged).await? {
@@ -127,6 +129,7 @@ impl Authority {
     async fn settle_up_to(&self, epoch: u64, except: &[AuthorityId]) -> Result<(), Fault> {
         loop {
             let settled = self.store.settle_pending(epoch, self.clock.now(), except, SETTLE_BATCH).await?;
+            fault_point(FaultPoint::Settled);
             let Settled { reactivated, revoked } = settled;
             metrics::counter!("certgate_status_changes_total", "to" => "active").increment(reactivated);
             metrics::counter!("certgate_status_changes_total", "to" => "revoked").increment(revoked);

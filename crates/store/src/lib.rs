@@ -6,10 +6,12 @@
 mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod fault;
 mod sqlite;
 mod verbs;
 
 pub use audit::AuditVerdict;
+pub use fault::{FaultPoint, fault_point};
 pub use sqlite::{
     Copied, JournalBegun, OpenError, Replayed, SqliteInspector, SqliteOptions, SqliteStatistics, SqliteStore,
     prepare_restored,

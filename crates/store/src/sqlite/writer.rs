@@ -24,6 +24,7 @@ use super::journal::Journal;
 use super::open::BUSY_TIMEOUT;
 use super::queue::{Queue, Worked};
 use crate::StoreError;
+use crate::fault::{FaultPoint, fault_point};
 
 /// Pages of write-ahead log after which it is copied into the database: 16 MiB. Read again in full by the
 /// start after a crash, so it also bounds the start-up time.
@@ -244,7 +245,9 @@ impl Worker {
             let until = (missing > 0).then(|| *deadline.get_or_insert_with(gathered));
             self.queue.0.take(batch, self.batch_max - applied, missing, until);
         }
+        fault_point(FaultPoint::BeforeCommit);
         transaction.commit()?;
+        fault_point(FaultPoint::Committed);
         // As many again and a few more, if so many came; as many as came, if waiting brought no more.
         let came = batch.len();
         self.expected = if came < GATHER_FROM {
@@ -309,11 +312,13 @@ impl Worker {
         if let Some(journal) = &mut *self.journal.lock().unwrap_or_else(PoisonError::into_inner) {
             journal.follow(&self.connection);
         }
+        fault_point(FaultPoint::Journalled);
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
         self.counts.operations.fetch_add(batch.len() as u64, Ordering::Relaxed);
         for operation in batch {
             operation.answer(None);
         }
+        fault_point(FaultPoint::Answered);
     }
 
     fn checkpoint(&mut self) {
