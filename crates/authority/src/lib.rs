@@ -27,9 +27,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AuthorityId, Clock, EnforcementPointId, KeyAlgorithm, Random, TokenHash, ZoneId, ZoneRecord,
+    AccountId, AuthorityId, Clock, EnforcementPointId, KeyAlgorithm, Random, Timestamp, TokenHash, ZoneId,
+    ZoneRecord,
 };
-use certgate_store::{ReadStore, Store};
+use certgate_store::{Holder, ReadStore, Store};
 use rayon_core::ThreadPool;
 use tokio::sync::{Mutex, Notify, watch};
 
@@ -54,6 +55,7 @@ pub use master_key::{MasterKey, MasterKeyError};
 pub use mtls_certificates::MtlsCertificateUpload;
 pub use publication::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};
 pub use responder::{NoncePolicy, OCSP_VALIDITY_SECONDS, OcspAnswer};
+pub use revocation::Settling;
 pub use rotation::{AuthorityImport, MANAGED_AUTHORITIES_MAX};
 pub use tenants::{AccountDraft, ZoneDraft};
 pub use tokens::{TokenDraft, TokenValue};
@@ -120,6 +122,9 @@ pub struct Authority {
     rate: Option<RateLimiter>,
     uses: LastUses,
     pending: Notify,
+    /// What this process calls itself where only one of several may do something, and until when it is the one that settles.
+    holder: Holder,
+    settling_until: std::sync::Mutex<Option<Timestamp>>,
     /// Counts the changes that this process accepted, for those who wait for one.
     changed: watch::Sender<u64>,
     /// The enforcement points whose silence was told.
@@ -138,7 +143,11 @@ impl Authority {
         settings: Settings,
         serials: SerialCipher,
     ) -> Self {
+        let mut holder = Holder::default();
+        random.fill(&mut holder);
         Self {
+            holder,
+            settling_until: std::sync::Mutex::default(),
             tokens: Cache::new(clock.clone()),
             api_keys: Cache::new(clock.clone()),
             zones: Cache::new(clock.clone()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certgate_model::{AuthorityId, CertificateId, CertificateRecord, Event, RevocationReason, Timestamp};
-use certgate_store::{FaultPoint, Settled, StatusChange, fault_point};
+use certgate_store::{Duty, FaultPoint, Settled, StatusChange, fault_point};
 
 use crate::access::{WriteCertificates, ZoneScope};
 use crate::{Authority, Fault, RevocationError};
@@ -18,6 +18,13 @@ const SETTLE_RETRY_MAX: Duration = Duration::from_secs(64);
 
 /// However many leases end, they are looked at no more often.
 const LEASE_LOOK: Duration = Duration::from_millis(100);
+
+/// For how long a process has the duty to settle, in seconds: another one goes on that long after it was killed. Kept when half of
+/// it is over.
+const DUTY_SECONDS: i64 = 20;
+
+/// How often a process that does not settle looks whether it has to.
+const DUTY_LOOK: Duration = Duration::from_secs(5);
 
 /// How often to look for lists that are old enough to be made again, when nothing else happens. They are made days before
 /// they run out.
@@ -75,7 +82,11 @@ impl Authority {
             // Before settling: a lease that ends while this is done must still be seen to end.
             let begun = self.clock.now();
             match self.settle_all().await {
-                Ok(true) => {
+                Ok(Settling::LeftToOthers) => {
+                    let _ = tokio::time::timeout(DUTY_LOOK, woken).await;
+                    continue;
+                }
+                Ok(Settling::Done) => {
                     pause = SETTLE_RETRY;
                     // Woken by the next change or acknowledgement, when somebody's lease ends, or to see whether a list has to be
                     // made again.
@@ -86,7 +97,7 @@ impl Authority {
                     let _ = tokio::time::timeout(look, woken).await;
                     continue;
                 }
-                Ok(false) => {}
+                Ok(Settling::ListsMissing) => {}
                 Err(fault) => tracing::error!(error = %fault, "settling failed; it is tried again"),
             }
             // Woken earlier by the next change, which is as good a moment to try.
@@ -108,11 +119,13 @@ impl Authority {
         }
     }
 
-    /// Publishes what has to be published and settles what was pending when that began, until there is nothing left to do;
-    /// whether nothing was left undone.
-    pub async fn settle_all(&self) -> Result<bool, Fault> {
+    /// Publishes what has to be published and settles what was pending when that began, until there is nothing left to do.
+    pub async fn settle_all(&self) -> Result<Settling, Fault> {
         let mut failed_aged = Vec::new();
         loop {
+            if !self.keep_settling_duty().await? {
+                return Ok(Settling::LeftToOthers);
+            }
             // What is published from here on holds every change up to this one.
             let epoch = self.store.last_epoch().await?;
             fault_point(FaultPoint::SettlingBegun);
@@ -121,9 +134,32 @@ impl Authority {
             self.settle_up_to(epoch, &failed).await?;
             // A few at a time: a revocation that comes meanwhile does not wait for all of them.
             if !self.publish_aged(&mut failed_aged).await? {
-                return Ok(failed.is_empty());
+                // Lists that only had to be made again are still good for days.
+                return Ok(if failed.is_empty() { Settling::Done } else { Settling::ListsMissing });
             }
         }
+    }
+
+    /// Whether this process is the one that settles. What two did at once would be done right all the same, but twice.
+    async fn keep_settling_duty(&self) -> Result<bool, Fault> {
+        let now = self.clock.now();
+        let (half, whole) = (now.plus_seconds(DUTY_SECONDS / 2), now.plus_seconds(DUTY_SECONDS));
+        if self.settling_until().is_some_and(|until| (half..=whole).contains(&until)) {
+            return Ok(true);
+        }
+        let is_ours = self.store.hold_duty(Duty::Settling, self.holder, now, whole).await?;
+        *self.settling_until() = is_ours.then_some(whole);
+        Ok(is_ours)
+    }
+
+    /// Leaves settling to other processes, which then need not wait for the end of a lease.
+    pub async fn leave_duties(&self) -> Result<(), Fault> {
+        *self.settling_until() = None;
+        Ok(self.store.leave_duty(Duty::Settling, self.holder).await?)
+    }
+
+    fn settling_until(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
+        self.settling_until.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     async fn settle_up_to(&self, epoch: u64, except: &[AuthorityId]) -> Result<(), Fault> {
@@ -138,6 +174,17 @@ impl Authority {
             }
         }
     }
+}
+
+/// How settling ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settling {
+    /// There is nothing left to do.
+    Done,
+    /// Lists could not be made, and what they have to hold waits.
+    ListsMissing,
+    /// Another process does it.
+    LeftToOthers,
 }
 
 /// Wakes the settling task, and those who wait for changes, when it is dropped.

@@ -123,6 +123,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if let Err(error) = authority.record_all_uses().await {
         tracing::warn!(%error, "the last use of tokens was not recorded");
     }
+    if let Err(error) = authority.leave_duties().await {
+        tracing::warn!(%error, "settling was not left to others, which wait for the end of a lease");
+    }
     store.close().await;
     ended
 }

@@ -18,7 +18,7 @@ pub use sqlite::{
 };
 pub use verbs::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CertificateRecorded, CrlContent,
-    CrlState, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX,
-    MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, RecordedAnswer, RevokedPosition, Settled,
-    StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
+    CrlState, Duty, EnforcementPointRegistered, FirstRecords, Holder, HostnamesReplaced, Issued,
+    MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, RecordedAnswer,
+    RevokedPosition, Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };

@@ -251,6 +251,25 @@ pub enum HostnamesReplaced {
     },
 }
 
+/// What only one of several processes does at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duty {
+    /// Publishing lists and settling what is pending.
+    Settling,
+}
+
+impl Duty {
+    /// Its name, as stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Settling => "settling",
+        }
+    }
+}
+
+/// A process, as long as it runs.
+pub type Holder = [u8; 16];
+
 /// The reading half.
 #[async_trait]
 pub trait ReadStore: Send + Sync {
@@ -522,6 +541,18 @@ pub trait Store: ReadStore {
         except: &[AuthorityId],
         limit: u32,
     ) -> Result<Settled, StoreError>;
+
+    /// Takes a duty from `at` to `until`, or keeps it until then; `false` while another process has it. One that is said to have
+    /// it for more than twice as long from `at` on has a clock that is, or was, wrong, and loses it.
+    async fn hold_duty(
+        &self,
+        duty: Duty,
+        holder: Holder,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Leaves a duty to others, if this process has it.
+    async fn leave_duty(&self, duty: Duty, holder: Holder) -> Result<(), StoreError>;
 
     /// Registers an enforcement point under its name, or renews the lease and its length of the one that has it, which
     /// keeps its id and what it has acknowledged. A new one is refused if the account has `max`.

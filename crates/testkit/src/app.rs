@@ -9,7 +9,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use certgate_api::{Api, ApiParts, PeerAddress, TrustedProxies};
-use certgate_authority::{Authority, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, Settings};
+use certgate_authority::{
+    Authority, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, Settings, Settling,
+};
 use certgate_model::KeyAlgorithm;
 use certgate_store::{SqliteOptions, SqliteStore, Store};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
@@ -196,7 +198,8 @@ impl TestApp {
 
     /// Does what the background task does: settles whatever is pending.
     pub async fn settle(&self) {
-        assert!(self.authority.settle_all().await.expect("the store takes writes"), "every list can be made");
+        let settling = self.authority.settle_all().await.expect("the store takes writes");
+        assert_eq!(settling, Settling::Done, "every list can be made");
     }
 
     /// Does what the background task does: records the uses of tokens that are due.

@@ -1,7 +1,9 @@
 //! The public responder: revocation lists, OCSP, certificates of authorities.
 
-use certgate_model::SerialNumber;
+use certgate_authority::Settling;
+use certgate_model::{Clock, SerialNumber};
 use certgate_pki::write_ocsp_request;
+use certgate_store::{Duty, Store};
 use certgate_testkit::{Answer, TestApp};
 use http::{Method, header};
 use serde_json::{Value, json};
@@ -429,7 +431,7 @@ async fn an_authority_whose_lists_cannot_be_made_holds_nobody_else_back() {
     for path in [&broken, &whole.path] {
         assert_eq!(app.delete(path).await.result()["status"], "pending_revocation");
     }
-    assert!(!app.authority.settle_all().await.unwrap(), "something is left to do");
+    assert_eq!(app.authority.settle_all().await.unwrap(), Settling::ListsMissing);
     assert_eq!(app.get(&whole.path).await.result()["status"], "revoked");
     assert_eq!(app.get(&broken).await.result()["status"], "pending_revocation");
 }
@@ -476,4 +478,26 @@ async fn an_authority_that_has_expired_answers_for_nothing() {
         let answer = setting.app.public(Method::POST, "/ocsp").body(request).await;
         assert_eq!(answer.bytes, [0x30, 3, 0x0a, 1, 6], "{algorithm}");
     }
+}
+
+#[tokio::test]
+async fn of_several_processes_one_settles() {
+    let app = TestApp::new().await;
+    let certificate = app.issue("device").await;
+    let path = format!("/zones/{{zone}}/client_certificates/{}", certificate["id"].as_str().unwrap());
+    let (now, other) = (app.clock.now(), [0x77; 16]);
+    assert!(app.store.hold_duty(Duty::Settling, other, now, now.plus_seconds(20)).await.unwrap());
+    app.delete(&path).await.result();
+    assert_eq!(app.authority.settle_all().await.unwrap(), Settling::LeftToOthers);
+    assert_eq!(app.get(&path).await.result()["status"], "pending_revocation");
+
+    // The other one was killed.
+    app.clock.advance_seconds(20);
+    app.settle().await;
+    assert_eq!(app.get(&path).await.result()["status"], "revoked");
+    let now = app.clock.now();
+    assert!(!app.store.hold_duty(Duty::Settling, other, now, now.plus_seconds(20)).await.unwrap());
+    app.authority.leave_duties().await.unwrap();
+    assert!(app.store.hold_duty(Duty::Settling, other, now, now.plus_seconds(20)).await.unwrap());
+    assert_eq!(app.authority.settle_all().await.unwrap(), Settling::LeftToOthers);
 }

@@ -14,8 +14,8 @@ use super::hostnames::hostnames;
 use super::lists::lists;
 use super::mtls_certificates::mtls_certificates;
 use crate::{
-    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, Settled, StatusChange, Store,
-    StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, Duty, Settled, StatusChange,
+    Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 const EVERYTHING: Slice = Slice { first: 0, size: 1_000 };
@@ -41,6 +41,7 @@ pub async fn verbs(store: &dyn Store) {
     hostnames(store, &authority).await;
     deletions(store).await;
     audit(store).await;
+    duties(store).await;
     store.ready().await.expect("ready");
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());
 }
@@ -494,6 +495,25 @@ async fn deep_slices(store: &dyn Store) {
         let page = store.certificates(zone, query).await.expect("list");
         assert_eq!(page.items.len() as u64, page.total - 1);
     }
+}
+
+async fn duties(store: &dyn Store) {
+    let hold = async |holder: u8, from, until| {
+        let (from, until) = (fixtures::instant(from), fixtures::instant(until));
+        store.hold_duty(Duty::Settling, [holder; 16], from, until).await.expect("hold")
+    };
+    assert!(hold(1, 100, 130).await);
+    assert!(!hold(2, 129, 159).await, "it is the first one's");
+    assert!(hold(1, 110, 140).await, "who has it keeps it");
+    assert!(!hold(2, 139, 169).await);
+    assert!(hold(2, 140, 170).await, "its time has ended");
+    assert!(!hold(1, 141, 171).await);
+    store.leave_duty(Duty::Settling, [1; 16]).await.expect("leave");
+    assert!(!hold(1, 141, 171).await, "only who has it can leave it");
+    store.leave_duty(Duty::Settling, [2; 16]).await.expect("leave");
+    assert!(hold(1, 141, 171).await);
+    assert!(hold(1, 9_000, 9_030).await);
+    assert!(hold(2, 150, 180).await, "nobody has it for hours: a clock was wrong");
 }
 
 async fn deletions(store: &dyn Store) {

@@ -16,6 +16,7 @@ mod authorities;
 mod certificates;
 mod check;
 mod counters;
+mod duties;
 mod enforcement_points;
 mod error;
 mod hostnames;
@@ -57,8 +58,8 @@ use self::readers::Readers;
 pub use self::replay::Replayed;
 use self::writer::Writer;
 use crate::{
-    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CrlContent, CrlState,
-    EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, MtlsCertificateDeleted,
+    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CrlContent, CrlState, Duty,
+    EnforcementPointRegistered, FirstRecords, Holder, HostnamesReplaced, Issued, MtlsCertificateDeleted,
     MtlsCertificateRecorded, ReadStore, RecordedAnswer, RevokedPosition, Settled, StatusChange, Store,
     StoreError, ZoneDeleted, ZoneRecorded,
 };
@@ -575,6 +576,20 @@ impl Store for SqliteStore {
     ) -> Result<Settled, StoreError> {
         let (layout, except) = (self.layout, except.to_vec());
         self.writer.write(move |c| certificates::settle(c, layout, epoch, at, &except, limit)).await
+    }
+
+    async fn hold_duty(
+        &self,
+        duty: Duty,
+        holder: Holder,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.writer.write(move |c| duties::hold(c, duty, holder, at, until)).await
+    }
+
+    async fn leave_duty(&self, duty: Duty, holder: Holder) -> Result<(), StoreError> {
+        self.writer.write(move |c| duties::leave(c, duty, holder)).await
     }
 
     async fn register_enforcement_point(

@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::counters::Layout;
-use super::schema;
+use super::{duties, schema};
 use crate::StoreError;
 
 /// How long a connection waits for a lock. Within one process nobody competes for the write lock; a backup or a
@@ -185,6 +185,7 @@ pub(super) fn open(path: &Path, options: &SqliteOptions, layout: Layout) -> Resu
     let layout = Layout::load(&writer).map_err(|error| OpenError::from_store(path, error))?;
     // A database that can only be read would be noticed by the first write, long after the start.
     writer.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(failed)?;
+    duties::forget_all(&writer).map_err(failed)?;
 
     let readers = (0..options.readers.max(1))
         .map(|_| open_reader(path, options))

@@ -326,6 +326,12 @@ CREATE TABLE lost_certificates (
     expires_on INTEGER NOT NULL
 );
 CREATE INDEX lost_certificates_by_epoch ON lost_certificates (authority, epoch);
+-- What only one process does at a time.
+CREATE TABLE duties (
+    duty TEXT NOT NULL PRIMARY KEY,
+    holder BLOB NOT NULL,
+    until INTEGER NOT NULL
+);
 -- Epochs that were given before a restore to changes that are not known any more.
 CREATE TABLE epoch_gaps (
     after INTEGER PRIMARY KEY,
