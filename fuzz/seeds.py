@@ -17,6 +17,9 @@ CORPUS = HERE / "corpus"
 # Larger ones slow every execution down and have nothing but length.
 SEED_BYTES_MAX = 4096
 
+# What comparisons of slices do not tell libFuzzer: object identifiers, and the marks of PEM.
+DICTIONARY = HERE / "dictionary.txt"
+
 
 def write(target, name, octets):
     if len(octets) <= SEED_BYTES_MAX:
@@ -108,9 +111,35 @@ with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["openssl", "ocsp", digest, *more, "-issuer", issuer, *arguments, "-reqout", out],
                        check=True, capture_output=True)
         write("ocsp_request", name, out.read_bytes())
+    for name in ["one", "three_nonce", "signed"]:
+        question = base64.b64encode((CORPUS / f"ocsp_request/seed_{name}").read_bytes())
+        write("ocsp_path", name, question)
+        write("ocsp_path", f"{name}_escaped", b"/" + question.replace(b"/", b"%2F").replace(b"+", b"%2b").replace(b"=", b"%3D"))
     identifier = first_inside((CORPUS / "ocsp_request/seed_one").read_bytes(), [0, 0, 0, 0])
     extension = tlv(0x30, bytes.fromhex("06092b0601050507300104") + tlv(0x04, tlv(0x30, bytes.fromhex("06092b0601050507300101"))))
     one = tlv(0x30, identifier + tlv(0xA0, tlv(0x30, extension)))
     every = [tlv(0xA0, b"\x02\x01\x00"), tlv(0xA1, tlv(0xA4, tlv(0x30, b""))), tlv(0x30, one), tlv(0xA2, tlv(0x30, extension))]
     write("ocsp_request", "every_optional_part", tlv(0x30, tlv(0x30, b"".join(every))))
     write("ocsp_request", "no_id", tlv(0x30, tlv(0x30, tlv(0x30, b""))))
+
+# --- Words ---
+
+
+def oid(dotted):
+    first, second, *rest = map(int, dotted.split("."))
+    content = b""
+    for arc in [40 * first + second, *rest]:
+        octets = bytes([arc & 127])
+        while arc := arc >> 7:
+            octets = bytes([128 | arc & 127]) + octets
+        content += octets
+    return tlv(0x06, content)
+
+
+OIDS = re.findall(r'([A-Z0-9_]+) = "([0-9.]+)"', (HERE.parent / "crates/pki/src/oid.rs").read_text())
+LABELS = ["CERTIFICATE", "CERTIFICATE REQUEST", "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "EC PARAMETERS"]
+MARKS = [f"-----{side} {label}-----" for label in LABELS for side in ("BEGIN", "END")] + ["Proc-Type:", "\\n", "%2F"]
+lines = ["# Made by seeds.py."]
+lines += [f'{name.lower()}="{"".join(f"{chr(92)}x{octet:02x}" for octet in oid(dotted))}"' for name, dotted in OIDS]
+lines += ['"{}"'.format(mark.replace(chr(92), chr(92) * 2)) for mark in MARKS]
+DICTIONARY.write_text("\n".join(lines) + "\n")

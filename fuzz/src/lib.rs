@@ -15,15 +15,16 @@ mod subject;
 pub use authority::authority;
 pub use bundle::bundle;
 pub use csr::csr;
-pub use ocsp::ocsp_request;
+pub use ocsp::{ocsp_path, ocsp_request};
 pub use private_key::private_key;
 pub use subject::subject;
 
 /// Every target: the name of its program and of its folder in `corpus/`, and what it runs.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, fn(&[u8])); 7] = [
     ("authority", authority),
     ("bundle", bundle),
     ("csr", csr),
+    ("ocsp_path", ocsp_path),
     ("ocsp_request", ocsp_request),
     ("private_key", private_key),
     ("subject", subject),

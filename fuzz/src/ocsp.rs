@@ -1,7 +1,8 @@
+use base64ct::{Base64, Encoding as _};
 use certgate_model::RevocationReason;
 use certgate_pki::{
     CertStatus, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OcspRequest, OcspResponder, SingleResponse,
-    read_ocsp_request,
+    read_ocsp_path, read_ocsp_request,
 };
 
 use super::given::{ISSUER, NOW, contains, tlv};
@@ -56,4 +57,14 @@ fn respond(request: &OcspRequest) {
     let response = responder.respond(&responses, request.nonce.as_deref(), NOW).expect("the key signs");
     assert!(request.cert_ids.iter().all(|id| contains(&response, id.der())));
     assert!(request.nonce.iter().all(|nonce| contains(&response, nonce)));
+}
+
+/// A request in the path of a GET.
+pub fn ocsp_path(input: &[u8]) {
+    let Some(der) = std::str::from_utf8(input).ok().and_then(read_ocsp_path) else { return };
+    assert!(der.len() <= input.len(), "Base64 is longer than what it says");
+    // RFC 6960 §A.1: url-encoding of Base64, as a client writes it.
+    let escaped = Base64::encode_string(&der).replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
+    assert_eq!(read_ocsp_path(&escaped), Some(der.clone()), "what was understood has a spelling");
+    ocsp_request(&der);
 }

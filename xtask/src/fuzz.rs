@@ -10,11 +10,12 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 
 /// The targets, and how long their inputs get. The readers take up to 32 KiB, but what is longer than this is only slower.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "authority", input_bytes_max: 4 * 1024 },
     // Chains of several certificates.
     Target { name: "bundle", input_bytes_max: 8 * 1024 },
     Target { name: "csr", input_bytes_max: 4 * 1024 },
+    Target { name: "ocsp_path", input_bytes_max: 4 * 1024 },
     Target { name: "ocsp_request", input_bytes_max: 4 * 1024 },
     // An RSA-8192 key, and its Base64.
     Target { name: "private_key", input_bytes_max: 8 * 1024 },
@@ -134,6 +135,7 @@ impl Fuzzing {
                 format!("-rss_limit_mb={MEMORY_MB_MAX}"),
                 // Ends with a separator: the names of files come directly behind it.
                 format!("-artifact_prefix={}/", findings.display()),
+                format!("-dict={}", self.folder.join("dictionary.txt").display()),
                 "-print_final_stats=1".to_owned(),
             ])
             // libFuzzer writes to the first and reads them all.
