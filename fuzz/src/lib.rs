@@ -19,8 +19,11 @@ pub use ocsp::{ocsp_path, ocsp_request};
 pub use private_key::private_key;
 pub use subject::subject;
 
-/// Every target: the name of its program and of its folder in `corpus/`, and what it runs.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+/// The name of a target's program and of its folder in `corpus/`, and what it runs.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 7] = [
     ("authority", authority),
     ("bundle", bundle),
     ("csr", csr),
