@@ -68,6 +68,10 @@ for name in REQUESTS:
     write("csr", name, der(FIXTURES / f"{name}.csr.pem"))
 for name in ["good_p256_sha256", "good_odd_subject", "good_empty_subject", "subject_not_utf8", "subject_no_sets"]:
     write("subject", name, first_inside(der(FIXTURES / f"{name}.csr.pem"), [0, 1]))
+# The form that the target makes a Name of: type, string tag, length, octets.
+attributes = [(6, 0x13, b"DE"), (10, 0x0C, "Zoë".encode()), (3, 0x1E, b"\0Z\0o"), (11, 0x14, b"Zo\xeb"), (8, 0x1C, b"\0\0\0Z")]
+write("subject", "by_attribute", b"".join(bytes([kind, tag, len(text)]) + text for kind, tag, text in attributes))
+write("subject", "by_attribute_one_set", b"".join(bytes([kind, tag, 0x80 | len(text)]) + text for kind, tag, text in attributes))
 
 # --- Certificates and keys ---
 
