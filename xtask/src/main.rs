@@ -1,7 +1,8 @@
-//! Development tasks: `cargo xtask test`, `cargo xtask bench` and `cargo xtask docs`.
+//! Development tasks: `cargo xtask test`, `cargo xtask fuzz`, `cargo xtask bench` and `cargo xtask docs`.
 
 mod bench;
 mod docs;
+mod fuzz;
 mod test;
 
 use std::process::ExitCode;
@@ -17,6 +18,10 @@ enum Task {
     /// Installs what they need where it may. What cannot be run is said and counted as skipped; with
     /// CERTGATE_TEST_REQUIRE_ALL=1 as failed.
     Test,
+    /// Fuzz what reads bytes from outside, from the kept corpus on
+    ///
+    /// An input for which something does not hold is left in fuzz/findings/, and how to run it again is said.
+    Fuzz(fuzz::Arguments),
     /// Write the documents that come from the code: docs/errors.md
     Docs,
     /// Measure the release build on this machine and print a table
@@ -26,6 +31,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test => test::run(),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Docs => docs::write(),
         Task::Bench(arguments) => bench::run(arguments).map(|()| ExitCode::SUCCESS),
     };

@@ -48,7 +48,7 @@ pub use lint::{LintError, URL_BYTES_MAX};
 pub use ocsp::{
     CertId, CertStatus, IssuerId, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspFailure,
     OcspRequest, OcspRequestError, OcspResponder, RESPONDER_KEY, SingleResponse, issuer_ids, ocsp_failure,
-    read_ocsp_request, responder_certificate, write_ocsp_request,
+    read_ocsp_path, read_ocsp_request, responder_certificate, write_ocsp_request,
 };
 pub use pem::{pem_lines, write_pem};
 pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};

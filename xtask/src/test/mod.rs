@@ -13,6 +13,10 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use self::tally::Tally;
+use crate::fuzz;
+
+/// Seconds for each fuzz target: from the kept corpus on, a few hundred thousand executions.
+const FUZZ_SECONDS: u32 = 10;
 
 /// Runs everything. The last line on standard output is `N passed, N failed`, and `, N skipped` if anything was.
 pub fn run() -> Result<ExitCode> {
@@ -26,6 +30,7 @@ pub fn run() -> Result<ExitCode> {
         workspace.component("clippy", &arguments)
     })?;
     session.step("Rust tests", |_| workspace.rust_tests())?;
+    session.step("fuzzing", fuzzing)?;
     let built = session.step("certgate for the tests from outside", |_| {
         let build = ["build", "--quiet", "--package", "certgate", "--features", "fault-points"];
         let built = workspace.cargo(&build).status()?.success();
@@ -39,6 +44,25 @@ pub fn run() -> Result<ExitCode> {
 
     println!("\n{}", session.tally);
     Ok(if session.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A finding fails, and so does what does not build; each target counts.
+fn fuzzing(programs: &mut programs::Installer) -> Result<Outcome> {
+    // libFuzzer is built from its sources.
+    let compiler = programs::Program { name: "c++", probe: &["--version"], package: "g++" };
+    if let Err(why) = programs.provide(&compiler) {
+        return Ok(Outcome::Skipped(why));
+    }
+    let held = fuzz::each(&fuzz::Arguments { seconds: FUZZ_SECONDS, target: None, keep: false });
+    let mut tally = Tally::default();
+    match held {
+        Ok(held) => held.into_iter().for_each(|held| tally += Tally::of(held)),
+        Err(error) => {
+            println!("{error:#}");
+            tally += Tally::of(false);
+        }
+    }
+    Ok(Outcome::Ran(tally))
 }
 
 /// What a step has to tell.

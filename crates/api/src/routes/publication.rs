@@ -6,10 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use base64ct::{Base64Unpadded, Encoding as _};
 use certgate_authority::NoncePolicy;
 use certgate_model::{AuthorityId, CRL_SHARDS, CrlPart, Timestamp};
-use certgate_pki::{OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, sha256};
+use certgate_pki::{OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, read_ocsp_path, sha256};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
@@ -144,29 +143,9 @@ pub(crate) async fn ocsp_post(State(api): State<Api>, request: Request) -> Respo
 pub(crate) async fn ocsp_get(State(api): State<Api>, request: Request) -> Response {
     let path = request.uri().path();
     let text = path.strip_prefix("/ocsp/").unwrap_or(path);
-    match decode(text) {
+    match read_ocsp_path(text) {
         Some(der) => ocsp(&api, &der, NoncePolicy::Ignore).await,
         None => ocsp_answer(ocsp_failure(OcspFailure::MalformedRequest)),
-    }
-}
-
-/// What clients and what stands between make of Base64 in a path: `/`, `+` and `=` percent-encoded or not, or left out at
-/// the end; a blank for a plus; slashes doubled or, by joining addresses, in front.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let text = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
-    let text = text.trim_start_matches('/').trim_end_matches('=').replace(' ', "+");
-    let read = |text: &str| Base64Unpadded::decode_vec(text).ok().filter(|der| is_whole(der));
-    // Two slashes can belong there, or be one that was doubled on the way.
-    read(&text).or_else(|| read(&text.replace("//", "/")))
-}
-
-/// Whether the octets are one DER value from beginning to end, as far as its header says.
-fn is_whole(der: &[u8]) -> bool {
-    match der {
-        [0x30, length @ 0..=0x7f, rest @ ..] => rest.len() == usize::from(*length),
-        [0x30, 0x81, length, rest @ ..] => rest.len() == usize::from(*length),
-        [0x30, 0x82, high, low, rest @ ..] => rest.len() == usize::from(*high) << 8 | usize::from(*low),
-        _ => false,
     }
 }
 
@@ -312,36 +291,7 @@ impl IntoResponse for NotPublished {
 
 #[cfg(test)]
 mod tests {
-    use base64ct::Base64;
-
     use super::*;
-
-    #[test]
-    fn every_spelling_of_a_request_is_understood() {
-        // What becomes "/" and "+" in Base64.
-        let der = [&[0x30, 9][..], b"???>>>\xff\xef\xbe"].concat();
-        let text = Base64::encode_string(&der);
-        assert!(text.contains('/') && text.contains('+') && text.ends_with('='), "{text}");
-        let escaped = text.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
-        for spelling in [
-            text.clone(),
-            format!("//{text}"),
-            escaped,
-            text.replace('/', "%2f"),
-            text.replace('/', "//"),
-            text.replace('+', " "),
-            text.trim_end_matches('=').to_owned(),
-        ] {
-            assert_eq!(decode(&spelling).as_deref(), Some(&der[..]), "{spelling}");
-        }
-        let doubled = [&[0x30, 3][..], b"\xff\xff\xff", &[]].concat();
-        let text = Base64::encode_string(&doubled);
-        assert!(text.contains("//"), "{text}");
-        assert_eq!(decode(&text), Some(doubled), "two slashes that belong there");
-        for bad in ["", "!", "a", "%ff", "=====", "AAAA"] {
-            assert_eq!(decode(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn a_list_has_one_address() {

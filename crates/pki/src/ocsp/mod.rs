@@ -1,8 +1,10 @@
 //! OCSP (RFC 6960, and the lightweight profile of RFC 5019 and RFC 9654's nonces): reading requests, signing responses.
 
+mod path;
 mod request;
 mod response;
 
+pub use path::read_ocsp_path;
 pub use request::{
     CertId, IssuerId, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspRequest,
     OcspRequestError, issuer_ids, read_ocsp_request, write_ocsp_request,

@@ -1,0 +1,35 @@
+//! Every input that fuzzing kept, through the functions that libFuzzer calls: what was found once is found without it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::{Path, PathBuf};
+
+#[path = "../../../fuzz/src/lib.rs"]
+mod fuzz;
+
+/// Kept small: it is read by every run of the tests, and lies in the repository in every version it ever had.
+const CORPUS_BYTES_MAX: usize = 1024 * 1024;
+
+fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn every_kept_input_holds() {
+    for (target, run) in fuzz::TARGETS {
+        for (path, input) in corpus(target) {
+            let held = std::panic::catch_unwind(|| run(&input));
+            assert!(held.is_ok(), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_corpus_is_small() {
+    let bytes = |(target, _)| corpus(target).iter().map(|(_, input)| input.len()).sum::<usize>();
+    let total: usize = fuzz::TARGETS.into_iter().map(bytes).sum();
+    assert!((1..=CORPUS_BYTES_MAX).contains(&total), "{total} bytes");
+}

@@ -1,0 +1,48 @@
+use std::borrow::Cow;
+
+use certgate_pki::{BUNDLE_BYTES_MAX, BUNDLE_CERTIFICATES_MAX, Purpose, pem_lines, read_bundle};
+
+use super::given::{self, NOW};
+use super::message;
+
+/// Certificates that an account brings, PEM or, one after the other, DER.
+pub fn bundle(input: &[u8]) {
+    let several =
+        || given::values(input).into_iter().map(|der| pem_lines("CERTIFICATE", der) + "\n").collect();
+    let text = match input {
+        [0x30, ..] => Cow::Owned(several()),
+        _ => match std::str::from_utf8(input) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => return,
+        },
+    };
+    let as_leaf = match read_bundle(&text, Purpose::Leaf, NOW) {
+        Ok(bundle) => bundle,
+        Err(error) => {
+            message::check(&text, &error);
+            let as_authority = read_bundle(&text, Purpose::Authority, NOW);
+            return message::check(
+                &text,
+                &as_authority.expect_err("an authority must have more than a leaf"),
+            );
+        }
+    };
+    assert!((1..=BUNDLE_CERTIFICATES_MAX).contains(&as_leaf.certificates().len()));
+    assert!(as_leaf.expires_on >= NOW);
+    // At most each octet as a backslash and two digits.
+    assert!(as_leaf.issuer.len() <= 3 * text.len());
+    assert!(as_leaf.serial_number.bytes().all(|byte| byte.is_ascii_digit()));
+
+    let pem = as_leaf.to_pem();
+    if pem.len() <= BUNDLE_BYTES_MAX {
+        assert_eq!(
+            read_bundle(&pem, Purpose::Leaf, NOW).as_ref(),
+            Ok(&as_leaf),
+            "what is shown is what was sent"
+        );
+    }
+    match read_bundle(&text, Purpose::Authority, NOW) {
+        Ok(bundle) => assert_eq!(bundle, as_leaf),
+        Err(error) => message::check(&text, &error),
+    }
+}

@@ -1,0 +1,307 @@
+//! `cargo xtask fuzz`: what reads bytes from outside, under libFuzzer, for a bounded time.
+//!
+//! Works with the stable compiler and without cargo-fuzz: the flags below are cargo-fuzz's, but for the address
+//! sanitizer, which stable does not have and which code without `unsafe` needs least.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+
+/// The targets, and how long their inputs get. The readers take up to 32 KiB, but what is longer than this is only slower.
+pub const TARGETS: [Target; 7] = [
+    Target { name: "authority", input_bytes_max: 4 * 1024 },
+    // Chains of several certificates.
+    Target { name: "bundle", input_bytes_max: 8 * 1024 },
+    Target { name: "csr", input_bytes_max: 4 * 1024 },
+    Target { name: "ocsp_path", input_bytes_max: 4 * 1024 },
+    Target { name: "ocsp_request", input_bytes_max: 4 * 1024 },
+    // An RSA-8192 key, and its Base64.
+    Target { name: "private_key", input_bytes_max: 8 * 1024 },
+    Target { name: "subject", input_bytes_max: 4 * 1024 },
+];
+
+/// Coverage that libFuzzer steers by: counters of edges, where they are, and what is compared with what.
+const COVERAGE: [&str; 5] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
+
+/// Longest time for one input. Most take microseconds, an RSA-8192 key a tenth of a second.
+const INPUT_SECONDS_MAX: u32 = 5;
+
+/// Most memory: thirty times what the targets need.
+const MEMORY_MB_MAX: u32 = 1024;
+
+/// Letters of the names that libFuzzer gives: SHA-1. Other files of the corpus were put there by a person.
+const HASHED_NAME_LETTERS: usize = 40;
+
+/// A fuzz target.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Its program in fuzz/src/bin and its folder in fuzz/corpus.
+    pub name: &'static str,
+    input_bytes_max: u32,
+}
+
+/// What to fuzz.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Seconds for each target
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub seconds: u32,
+    /// Run this target only
+    #[arg(long, value_name = "NAME", value_parser = TARGETS.map(|target| target.name))]
+    pub target: Option<String>,
+    /// Add the inputs that reached something new to fuzz/corpus, and drop from it what reaches nothing of its own
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Runs the targets; fails if one has a finding.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let held = each(arguments)?;
+    Ok(if held.iter().all(|held| *held) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the targets; whether each ran without a finding.
+pub fn each(arguments: &Arguments) -> Result<Vec<bool>> {
+    let fuzzing = Fuzzing::build()?;
+    let chosen = |target: &Target| arguments.target.as_deref().is_none_or(|name| name == target.name);
+    let mut held = Vec::new();
+    for target in TARGETS.into_iter().filter(chosen) {
+        held.push(fuzzing.fuzz(target, arguments.seconds)?);
+        if arguments.keep {
+            fuzzing.keep(target)?;
+        }
+    }
+    Ok(held)
+}
+
+/// The targets, built.
+struct Fuzzing {
+    /// fuzz/ of the workspace.
+    folder: PathBuf,
+    /// What is not for git: the programs, their logs, new inputs.
+    output: PathBuf,
+    programs: PathBuf,
+}
+
+impl Fuzzing {
+    fn build() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+        let target = root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
+        let (folder, output) = (root.join("fuzz"), target.join("fuzz"));
+        // Named, so that build scripts and procedural macros, which run on the host, are not instrumented.
+        let host = host()?;
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command
+            .current_dir(&folder)
+            .args(["build", "--quiet", "--locked", "--release", "--bins", "--target", &host])
+            .env("CARGO_TARGET_DIR", &output)
+            // Comes before every other place that flags can come from.
+            .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"));
+        let built = command.status().with_context(|| format!("cannot run {command:?}"))?.success();
+        ensure!(
+            built,
+            "the fuzz targets do not build; where a dependency changed: cargo update --workspace --manifest-path \
+             fuzz/Cargo.toml"
+        );
+        let programs = output.join(host).join("release");
+        Ok(Self { folder, output, programs })
+    }
+
+    /// Runs a target from the kept corpus on; whether there was no finding.
+    fn fuzz(&self, target: Target, seconds: u32) -> Result<bool> {
+        let Target { name, input_bytes_max } = target;
+        let (corpus, new) = (self.corpus(target), self.new_inputs(target));
+        let findings = self.folder.join("findings").join(name);
+        for folder in [&new, &findings] {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        let log = self.output.join(format!("{name}.log"));
+        let program = self.programs.join(name);
+        let mut command = Command::new(&program);
+        command
+            .args([
+                format!("-max_total_time={seconds}"),
+                format!("-max_len={input_bytes_max}"),
+                format!("-timeout={INPUT_SECONDS_MAX}"),
+                format!("-rss_limit_mb={MEMORY_MB_MAX}"),
+                // Ends with a separator: the names of files come directly behind it.
+                format!("-artifact_prefix={}/", findings.display()),
+                format!("-dict={}", self.folder.join("dictionary.txt").display()),
+                "-print_final_stats=1".to_owned(),
+            ])
+            // libFuzzer writes to the first and reads them all.
+            .args([&new, &corpus])
+            .stderr(File::create(&log).with_context(|| format!("cannot make {}", log.display()))?);
+        let held = command.status().with_context(|| format!("cannot run {command:?}"))?.success();
+        let said = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+        let said = Report::read(&String::from_utf8_lossy(&said));
+        match held {
+            true => {
+                let (start, end) =
+                    said.coverage.context("libFuzzer tells no coverage: is the code instrumented?")?;
+                println!(
+                    "{name}: {} executions in {seconds} s, {start} edges at the start, {end} at the end, no finding",
+                    said.executions,
+                );
+            }
+            false => {
+                println!("{name}: A FINDING\n{}", said.reason);
+                match said.input {
+                    Some(input) => println!(
+                        "the input is kept in {input}\nrun it again with: {program} {input}\nonce it is understood, \
+                         move it to {corpus} under a name that tells its defect: the tests read it there",
+                        program = program.display(),
+                        corpus = corpus.display(),
+                    ),
+                    None => println!("libFuzzer left no input; all that it said is in {}", log.display()),
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    /// Makes the corpus anew: what a person put there, and of the rest what reaches code that nothing before it does.
+    fn keep(&self, target: Target) -> Result<()> {
+        let (corpus, new) = (self.corpus(target), self.new_inputs(target));
+        let kept = self.output.join("kept").join(target.name);
+        if kept.exists() {
+            fs::remove_dir_all(&kept)?;
+        }
+        fs::create_dir_all(&kept)?;
+        for file in files(&corpus)? {
+            let name = file.file_name().context("a file has a name")?;
+            let is_hash = |name: &str| {
+                name.len() == HASHED_NAME_LETTERS && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+            };
+            if !name.to_str().is_some_and(is_hash) {
+                fs::copy(&file, kept.join(name))?;
+            }
+        }
+        let mut command = Command::new(self.programs.join(target.name));
+        command
+            // How often an edge is passed makes three times the inputs, and finds no other code.
+            .args(["-merge=1", "-use_counters=0"])
+            .arg(format!("-max_len={}", target.input_bytes_max))
+            .args([&kept, &corpus, &new])
+            .stderr(File::create(self.output.join(format!("{}.merge.log", target.name)))?);
+        let merged = command.status().with_context(|| format!("cannot run {command:?}"))?.success();
+        ensure!(merged, "the corpus of {} cannot be merged: {command:?}", target.name);
+        for file in files(&corpus)? {
+            fs::remove_file(file)?;
+        }
+        let files = files(&kept)?;
+        for file in &files {
+            fs::copy(file, corpus.join(file.file_name().context("a file has a name")?))?;
+        }
+        println!("{}: {} inputs kept", target.name, files.len());
+        Ok(())
+    }
+
+    fn corpus(&self, target: Target) -> PathBuf {
+        self.folder.join("corpus").join(target.name)
+    }
+
+    fn new_inputs(&self, target: Target) -> PathBuf {
+        self.output.join("new").join(target.name)
+    }
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}
+
+/// The platform that the compiler runs on.
+fn host() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("-vV").output().context("cannot run rustc")?;
+    let said = String::from_utf8(output.stdout).context("rustc says UTF-8")?;
+    let host =
+        said.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names its host")?;
+    Ok(host.to_owned())
+}
+
+/// What libFuzzer wrote, as far as it is told again.
+#[derive(Debug, PartialEq, Eq)]
+struct Report {
+    /// Edges reached by the corpus, and in the end.
+    coverage: Option<(u64, u64)>,
+    executions: u64,
+    /// Why it stopped.
+    reason: String,
+    /// Where it left the input that it stopped at.
+    input: Option<String>,
+}
+
+impl Report {
+    fn read(said: &str) -> Self {
+        let number = |text: &str| text.split_whitespace().next().and_then(|word| word.parse().ok());
+        let edges = |line: &str| line.split_once(" cov: ").and_then(|(_, rest)| number(rest));
+        let of = |event: &str| said.lines().rfind(|line| line.contains(event)).and_then(edges);
+        let behind =
+            |mark: &str| said.lines().find_map(|line| line.split_once(mark)).map(|(_, rest)| rest.trim());
+        let reasons = ["panicked at", "ERROR: libFuzzer", "ALARM:", "SUMMARY:"];
+        let mut reason = Vec::new();
+        let mut lines = said.lines();
+        while let Some(line) = lines.next() {
+            if reasons.iter().any(|mark| line.contains(mark)) {
+                reason.push(line.trim());
+                // The message of a panic has a line of its own.
+                reason.extend(line.contains("panicked at").then(|| lines.next()).flatten());
+            }
+        }
+        Self {
+            coverage: of("INITED").zip(of("DONE")),
+            executions: behind("stat::number_of_executed_units:").and_then(number).unwrap_or_default(),
+            reason: reason.join("\n"),
+            input: behind("Test unit written to ").map(str::to_owned),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_has_a_corpus_and_is_run() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+        let names = |folder: PathBuf| {
+            let mut names: Vec<_> = files(&folder).unwrap();
+            names.sort();
+            names
+                .iter()
+                .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let targets = TARGETS.map(|target| target.name);
+        assert_eq!(names(folder.join("src/bin")), targets);
+        assert_eq!(names(folder.join("corpus")), targets);
+    }
+
+    #[test]
+    fn what_libfuzzer_says_is_read() {
+        let said = "#24\tINITED cov: 890 ft: 1271 corp: 23/10298b exec/s: 0 rss: 29Mb\n\
+                    #513938\tDONE   cov: 1178 ft: 2119 corp: 413/146Kb lim: 3047 exec/s: 57104 rss: 30Mb\n\
+                    stat::number_of_executed_units: 513938\n";
+        let report = Report::read(said);
+        assert_eq!((report.coverage, report.executions, report.input), (Some((890, 1178)), 513_938, None));
+
+        let said = "#24\tINITED cov: 890 ft: 1271 corp: 23/10298b exec/s: 0 rss: 29Mb\n\
+                    thread '<unnamed>' (7) panicked at src/private_key.rs:27:5:\nit is too long\n\
+                    ==7== ERROR: libFuzzer: deadly signal\n\
+                    artifact_prefix='findings/'; Test unit written to findings/crash-e3b7\n";
+        let report = Report::read(said);
+        assert_eq!(report.input.as_deref(), Some("findings/crash-e3b7"));
+        assert!(report.coverage.is_none() && report.reason.contains("it is too long"), "{}", report.reason);
+    }
+}
