@@ -50,7 +50,7 @@ def test_no_answer_is_outside_the_document(shared: Server, csr: str, tmp_path: P
     config = tmp_path / "schemathesis.toml"
     parameters = "".join(f'"path.{name}" = "{value}"\n' for name, value in ids.items())
     # Nobody is to wait for a change.
-    config.write_text(f'[parameters]\n{parameters}"query.wait_seconds" = 0\n')
+    config.write_text(f'[parameters]\n{parameters}"query.wait_seconds" = 0\n"query.for_seconds" = 0\n')
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", f"{shared.url}/openapi.json"),
         *("--header", f"Authorization: Bearer {shared.token}"),

@@ -118,3 +118,31 @@ def test_a_second_start_changes_nothing_and_tells_no_secret(make_server: MakeSer
     assert api.get(made["id"]).result == made and api.total() == 1
     api.close()
     assert (server.directory / "master.key").read_bytes() == key
+
+
+def test_who_waits_for_changes_is_answered(server: Server) -> None:
+    answers: list[tuple[int, bytes]] = []
+    begun = threading.Semaphore(0)
+
+    def follow(path: str) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+        path = f"/certgate/v1/accounts/{server.made['account_id']}/{path}"
+        connection.request("GET", path, headers={"Authorization": f"Bearer {server.token}"})
+        begun.release()
+        response = connection.getresponse()
+        answers.append((response.status, response.read()))
+        connection.close()
+
+    paths = ["revocation_changes?wait_seconds=20", "revocation_stream"]
+    threads = [threading.Thread(target=follow, args=[path]) for path in paths]
+    for thread in threads:
+        thread.start()
+        begun.acquire()
+    # Both requests are there: what is asked behind them on a connection of its own is answered.
+    assert server.api().call("GET", "/client/v4/user").status == 200
+    server.terminate()
+    server.ended()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+    assert [status for status, _ in answers] == [200, 200]
+    assert "cut off" not in server.log

@@ -52,6 +52,10 @@ const AUDIT_CONDITIONS: [&str; 23] = [
 /// How long a request can wait for a change: less than what stands between usually allows.
 const WAIT_SECONDS: (u64, u64) = (0, 20);
 
+/// For how long an answer with changes can go on: an hour, after which whoever follows asks again.
+const STREAM_SECONDS: (u64, u64) = (0, 3_600);
+const STREAM_SECONDS_DEFAULT: u64 = 300;
+
 /// How many query parameters are read; more are an attack, not a question.
 const PARAMETERS_MAX: usize = 100;
 
@@ -145,6 +149,13 @@ impl<'a> Query<'a> {
         let after = self.number("after", (0, NUMBER_MAX))?.unwrap_or(0);
         let wait_seconds = self.number("wait_seconds", WAIT_SECONDS)?.unwrap_or(0);
         Ok((after, wait_seconds))
+    }
+
+    /// `after` and `for_seconds` of an answer that goes on with changes.
+    pub(crate) fn revocation_stream(&self) -> Result<(u64, u64), ApiError> {
+        let after = self.number("after", (0, NUMBER_MAX))?.unwrap_or(0);
+        let seconds = self.number("for_seconds", STREAM_SECONDS)?.unwrap_or(STREAM_SECONDS_DEFAULT);
+        Ok((after, seconds))
     }
 
     /// The conditions and the order of an audit log. `user` is whose API key is meant where an API key is asked for.

@@ -70,6 +70,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(enforcement_points::delete))
         .routes(routes!(enforcement_points::acknowledge))
         .routes(routes!(enforcement_points::changes))
+        .routes(routes!(enforcement_points::stream))
         .routes(routes!(enforcement_points::revoked))
         .routes(routes!(mtls_certificates::list, mtls_certificates::create))
         .routes(routes!(mtls_certificates::get, mtls_certificates::delete))

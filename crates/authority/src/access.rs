@@ -131,7 +131,7 @@ impl<P> ZoneScope<P> {
 /// Proof that the caller has permission `P` on this account, which exists. Made only by [`Authority::account_scope`].
 pub struct AccountScope<P> {
     account: AccountRecord,
-    caller: Caller,
+    principal: Principal,
     permission: PhantomData<P>,
 }
 
@@ -141,8 +141,13 @@ impl<P> AccountScope<P> {
         &self.account
     }
 
+    /// Who has it.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     pub(crate) fn by(&self, at: Timestamp) -> By {
-        self.caller.by(at)
+        self.principal.by(at)
     }
 }
 
@@ -181,13 +186,12 @@ impl Authority {
         let now = self.clock.now();
         let (token, actor) = match credential.secret {
             Secret::Token(value) => {
-                let token = self.token_of(value).await?;
-                let record = &token.record;
-                let in_time = record.not_before.is_none_or(|from| from <= now)
-                    && record.expires_on.is_none_or(|end| now < end);
-                if record.state != TokenState::Active || !in_time || !token.may_come_from(credential.from) {
+                if value.len() > TOKEN_VALUE_CHARACTERS_MAX {
                     return Err(AccessError::InvalidToken);
                 }
+                // The value itself is never compared: its hash is looked up, so the time taken tells nothing about a value.
+                let token = self.good_token(token_hash(value), credential.from).await?;
+                let record = &token.record;
                 self.uses.note(record.id, record.last_used_on, now);
                 let actor = Actor::Token(record.id);
                 (token, actor)
@@ -206,18 +210,40 @@ impl Authority {
         Ok(Principal { token, caller: Caller { actor, address } })
     }
 
-    async fn token_of(&self, value: &str) -> Result<Arc<ValidToken>, AccessError> {
-        if value.len() > TOKEN_VALUE_CHARACTERS_MAX {
+    /// The same caller, if what it showed is still good: for an answer that goes on for long.
+    pub async fn authenticate_again(&self, principal: &Principal) -> Result<Principal, AccessError> {
+        let Principal { token, caller } = principal;
+        let hash = token.record.hash;
+        let token = match caller.actor {
+            Actor::Token(_) => self.good_token(hash, caller.address).await?,
+            _ => self.owner_of_api_key(hash).await?.ok_or(AccessError::UnknownApiKey)?.token.clone(),
+        };
+        Ok(Principal { token, caller: *caller })
+    }
+
+    async fn good_token(
+        &self,
+        hash: TokenHash,
+        from: Option<IpAddr>,
+    ) -> Result<Arc<ValidToken>, AccessError> {
+        let load = async { self.store.token_by_hash(hash).await.map(|found| found.map(ValidToken::new)) };
+        let token = self.tokens.get_or_load(hash, load).await?.ok_or(AccessError::InvalidToken)?;
+        let (now, record) = (self.clock.now(), &token.record);
+        let in_time =
+            record.not_before.is_none_or(|from| from <= now) && record.expires_on.is_none_or(|end| now < end);
+        if record.state != TokenState::Active || !in_time || !token.may_come_from(from) {
             return Err(AccessError::InvalidToken);
         }
-        // The value itself is never compared: its hash is looked up, so the time taken tells nothing about a value.
-        let hash = token_hash(value);
-        let load = async { self.store.token_by_hash(hash).await.map(|found| found.map(ValidToken::new)) };
-        self.tokens.get_or_load(hash, load).await?.ok_or(AccessError::InvalidToken)
+        Ok(token)
     }
 
     async fn token_of_api_key(&self, email: &str, key: &str) -> Result<Arc<ValidToken>, AccessError> {
-        let hash = token_hash(key);
+        let owner = self.owner_of_api_key(token_hash(key)).await?;
+        let owner = owner.filter(|owner| owner.email.eq_ignore_ascii_case(email));
+        Ok(owner.ok_or(AccessError::UnknownApiKey)?.token.clone())
+    }
+
+    async fn owner_of_api_key(&self, hash: TokenHash) -> Result<Option<Arc<ApiKeyOwner>>, AccessError> {
         let load = async {
             let user = self.store.user_by_api_key(hash).await?;
             Ok::<_, Fault>(user.map(|user| ApiKeyOwner {
@@ -225,9 +251,7 @@ impl Authority {
                 email: user.email,
             }))
         };
-        let owner = self.api_keys.get_or_load(hash, load).await?;
-        let owner = owner.filter(|owner| owner.email.eq_ignore_ascii_case(email));
-        Ok(owner.ok_or(AccessError::UnknownApiKey)?.token.clone())
+        Ok(self.api_keys.get_or_load(hash, load).await?)
     }
 
     /// Whether the caller has permission `P` in the zone.
@@ -257,7 +281,7 @@ impl Authority {
         if !principal.may(P::GROUP, place) {
             return Err(AccessError::Refused);
         }
-        Ok(AccountScope { account, caller: principal.caller, permission: PhantomData })
+        Ok(AccountScope { account, principal: principal.clone(), permission: PhantomData })
     }
 
     /// Whether the caller has permission `P` on the user its token belongs to.

@@ -139,8 +139,13 @@ impl Authority {
             }
             Ok::<_, EnforcementPointError>(())
         };
+        let mut ending = self.ending.subscribe();
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(wait, waiting) => ended,
+            _ = ending.wait_for(|ending| *ending) => Ok(Ok(())),
+        };
         // Where a look is cut off, its changes are those of the next question.
-        if let Ok(ended) = tokio::time::timeout(wait, waiting).await {
+        if let Ok(ended) = ended {
             ended?;
         }
         Ok(found)

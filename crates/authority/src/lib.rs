@@ -127,6 +127,8 @@ pub struct Authority {
     settling_until: std::sync::Mutex<Option<Timestamp>>,
     /// Counts the changes that this process accepted, for those who wait for one.
     changed: watch::Sender<u64>,
+    /// Whether nobody is to wait any more, because the process ends.
+    ending: watch::Sender<bool>,
     /// The enforcement points whose silence was told.
     silent_points: std::sync::Mutex<HashSet<EnforcementPointId>>,
     serials: SerialCipher,
@@ -159,6 +161,7 @@ impl Authority {
             uses: LastUses::default(),
             pending: Notify::new(),
             changed: watch::Sender::new(0),
+            ending: watch::Sender::new(false),
             silent_points: std::sync::Mutex::default(),
             serials,
             ocsp: OcspState::default(),
@@ -168,6 +171,16 @@ impl Authority {
             master_key,
             settings,
         }
+    }
+
+    /// Lets nobody wait for a change any more, so that requests which do are answered before the process ends.
+    pub fn end_waiting(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// Whether nobody is to wait any more.
+    pub fn is_ending(&self) -> bool {
+        *self.ending.borrow()
     }
 
     /// The reading half of the store.

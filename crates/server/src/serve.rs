@@ -116,6 +116,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         ended = &mut settling => Err(anyhow::anyhow!("the task that settles revocations ended: {ended:?}")),
     };
     tracing::info!("stopping: requests in flight finish");
+    authority.end_waiting();
     tokio::join!(management.stop(config.request_timeout), public.stop(config.request_timeout));
     settling.abort();
     recording.abort();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{AccountScope, CHANGES_MAX, FollowRevocations, ManageEnforcementPoints};
-use certgate_model::EnforcedCertificate;
+use certgate_authority::{AccountScope, CHANGES_MAX, FollowRevocations, ManageEnforcementPoints, Principal};
+use certgate_model::{AccountId, EnforcedCertificate, Timestamp};
 use futures_util::stream;
 use http::{HeaderValue, header};
 use http_body::Frame;
@@ -19,6 +19,9 @@ use crate::openapi::{AcknowledgeEpoch, Answer, RegisterEnforcementPoint};
 use crate::query::Query;
 use crate::wire::{Deleted, EnforcementPoint, RevocationChanges, RevokedCertificate};
 use crate::{Api, envelope};
+
+/// After how long without a change a follower is told that there was none, and its token is looked at again.
+const STREAM_PAUSE: Duration = Duration::from_secs(10);
 
 /// List enforcement points
 ///
@@ -147,6 +150,73 @@ pub(crate) async fn changes(
     envelope::one(RevocationChanges::from(found))
 }
 
+/// Changes after an epoch, as they come
+///
+/// One JSON object a line (`application/x-ndjson`), each as the list of changes answers: first with what there is, then with
+/// what comes; one without changes after ten seconds in which nothing came. Ends after `for_seconds`, when the token is not
+/// good any more, and when certgate stops: go on with the last line's `epoch`. Not part of Cloudflare's API.
+#[utoipa::path(
+    get,
+    path = "/certgate/v1/accounts/{account_id}/revocation_stream",
+    tag = "Enforcement points",
+    operation_id = "revocation-changes-stream",
+    params(
+        ("account_id" = String, Path, description = "32 hex digits"),
+        ("after" = Option<u64>, Query, description = "Epoch up to which everything is known; default 0", minimum = 0, maximum = 9_007_199_254_740_991_u64),
+        ("for_seconds" = Option<u64>, Query, description = "How long the answer goes on; default 300", minimum = 0, maximum = 3600),
+    ),
+    responses((status = 200, description = "The changes, a line each time", body = String, content_type = "application/x-ndjson")),
+)]
+pub(crate) async fn stream(
+    State(api): State<Api>,
+    ScopeOf(scope): ScopeOf<AccountScope<FollowRevocations>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let (after, seconds) = Query::parse(query.as_deref())?.revocation_stream()?;
+    // The first line is read before the head is sent: an epoch that is not known is refused.
+    let found =
+        Box::pin(api.authority.revocation_changes(&scope, after, CHANGES_MAX, Duration::ZERO)).await?;
+    let end = api.clock.now().plus_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let follower = Follower { api, caller: scope.principal().clone(), account: scope.account().id, end };
+    let lines = stream::unfold((follower, Some(found), after), |(follower, first, epoch)| async move {
+        let found = match first {
+            Some(first) => first,
+            None => Box::pin(follower.next(epoch)).await?,
+        };
+        let epoch = found.epoch;
+        let line = serde_json::to_string(&RevocationChanges::from(found)).map(|line| line + "\n");
+        let frame = line.map(|line| Frame::data(Bytes::from(line))).map_err(std::io::Error::other);
+        Some((frame, (follower, None, epoch)))
+    });
+    Ok(ndjson(Body::new(StreamBody::new(Box::pin(lines)))))
+}
+
+/// Whoever reads changes as they come.
+struct Follower {
+    api: Api,
+    caller: Principal,
+    account: AccountId,
+    end: Timestamp,
+}
+
+impl Follower {
+    /// The changes after `epoch`, or that there were none for a while; `None`: that is the end.
+    async fn next(&self, epoch: u64) -> Option<certgate_authority::RevocationChanges> {
+        let authority = &self.api.authority;
+        let left = self.end.unix_microseconds() - self.api.clock.now().unix_microseconds();
+        if left <= 0 || authority.is_ending() {
+            return None;
+        }
+        let wait = Duration::from_micros(left.unsigned_abs()).min(STREAM_PAUSE);
+        let caller = authority.authenticate_again(&self.caller).await.ok()?;
+        let scope = authority.account_scope(&caller, self.account).await.ok()?;
+        let found = authority.revocation_changes(&scope, epoch, CHANGES_MAX, wait).await.ok()?;
+        // It may have been taken away while nothing came.
+        authority.authenticate_again(&caller).await.ok()?;
+        Some(found)
+    }
+}
+
 /// Everything that is revoked
 ///
 /// One JSON object a line (`application/x-ndjson`): first `{"epoch"}`, then each revoked certificate of the account that has
@@ -189,9 +259,13 @@ pub(crate) async fn revoked(
             };
             Some((frame, (api, scope, state, None)))
         });
-    let mut response = Response::new(Body::new(StreamBody::new(Box::pin(lines))));
+    Ok(ndjson(Body::new(StreamBody::new(Box::pin(lines)))))
+}
+
+fn ndjson(body: Body) -> Response {
+    let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    Ok(response)
+    response
 }
 
 fn lines_of(certificates: &[EnforcedCertificate]) -> String {

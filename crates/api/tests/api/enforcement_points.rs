@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use certgate_testkit::TestApp;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 const POINTS: &str = "/certgate/v1/accounts/{account}/enforcement_points";
 const CHANGES: &str = "/certgate/v1/accounts/{account}/revocation_changes";
@@ -213,4 +215,80 @@ async fn what_is_wrong_is_said() {
     assert_eq!((ahead.status, ahead.code), (400, 1521));
     let missing = app.delete(&format!("{POINTS}/{}", "0".repeat(32))).await.error();
     assert_eq!((missing.status, missing.code), (404, 1520));
+}
+
+/// Reads lines of an answer that goes on.
+struct Lines(axum::body::Body);
+
+impl Lines {
+    async fn of(app: &TestApp, token: &str, query: &str) -> Self {
+        let path = format!("/certgate/v1/accounts/{}/revocation_stream?{query}", app.account_id);
+        let request = http::Request::get(path)
+            .header("authorization", format!("Bearer {token}"))
+            .extension(certgate_api::PeerAddress([127, 0, 0, 1].into()));
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        let response = app.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (200, &http::HeaderValue::from_static("application/x-ndjson"))
+        );
+        Self(response.into_body())
+    }
+
+    async fn next(&mut self) -> Option<Value> {
+        let frame = self.0.frame().await?.unwrap().into_data().unwrap();
+        Some(serde_json::from_slice(&frame).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn changes_are_told_as_they_come() {
+    let app = TestApp::new().await;
+    let certificate = app.issue("device").await;
+    let mut lines = Lines::of(&app, &app.token, "").await;
+    assert_eq!(lines.next().await, Some(json!({ "epoch": 0, "changes": [] })));
+    for (epoch, revoked) in [(1, true), (2, false)] {
+        let change = async {
+            let method = if revoked { http::Method::DELETE } else { http::Method::PATCH };
+            app.call(method, &path(&certificate)).await.result();
+        };
+        let (told, ()) = tokio::join!(lines.next(), change);
+        let told = told.unwrap();
+        assert_eq!((&told["epoch"], &told["changes"][0]["revoked"]), (&json!(epoch), &json!(revoked)));
+    }
+    // Somebody who begins later gets what there is at once, and nothing twice.
+    let told = Lines::of(&app, &app.token, "after=1").await.next().await.unwrap();
+    assert_eq!((&told["epoch"], told["changes"].as_array().unwrap().len()), (&json!(2), 1));
+    // When the process ends, the answer ends.
+    let (told, ()) = tokio::join!(lines.next(), async { app.authority.end_waiting() });
+    assert_eq!(told, Some(json!({ "epoch": 2, "changes": [] })));
+    assert_eq!(lines.next().await, None);
+}
+
+#[tokio::test]
+async fn an_answer_that_goes_on_ends_with_its_time_and_its_token() {
+    let app = TestApp::new().await;
+    let certificate = app.issue("device").await;
+    let mut lines = Lines::of(&app, &app.token, "for_seconds=60").await;
+    lines.next().await.unwrap();
+    app.clock.advance_seconds(60);
+    assert_eq!(lines.next().await, None);
+
+    let account = format!("com.cloudflare.api.account.{}", app.account_id);
+    let token = app.token_for(&["bd4322d121c9edaee5b1d7a660678da4"], &[&account]).await;
+    let mut lines = Lines::of(&app, &token, "").await;
+    lines.next().await.unwrap();
+    let tokens = app.get("/user/tokens").await.result();
+    let made = tokens.as_array().unwrap().iter().find(|token| token["name"] == "limited").unwrap();
+    let (told, ()) = tokio::join!(lines.next(), async {
+        app.delete(&format!("/user/tokens/{}", made["id"].as_str().unwrap())).await.result();
+        app.delete(&path(&certificate)).await.result();
+    });
+    assert_eq!(told, None, "what came after the token was deleted is not told");
+
+    for query in ["after=-1", "for_seconds=3601", "after=1000"] {
+        let error =
+            app.get(&format!("/certgate/v1/accounts/{{account}}/revocation_stream?{query}")).await.error();
+        assert_eq!(error.status, 400, "{query}");
+    }
 }
