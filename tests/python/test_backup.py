@@ -28,10 +28,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from conftest import MakeServer
-from harness import Api, Server, certgate, eventually
+from harness import CERTGATE, Api, Server, certgate, environment, eventually
 from test_crash import REVOKED, Certificate, Client, verify
 from test_enforcement_points import Points
-from test_faults import Disk, Mount, disk, mount
+from test_faults import Disk, Mount, disk, mount, on_disk
 
 # How often a server is killed while it revokes, and the longest that it revokes before.
 KILLS = 20
@@ -42,7 +42,7 @@ SEED = int(os.environ.get("CERTGATE_TEST_SEED") or random.SystemRandom().getrand
 # How many backups are made of a busy server.
 BACKUPS = 4
 
-__all__ = ["disk", "mount"]
+__all__ = ["disk", "mount", "on_disk"]
 
 AGAIN = "the database is older than the journal of revocations"
 UNKNOWN = "no journal of revocations tells what came after the backup"
@@ -403,6 +403,44 @@ def test_what_is_no_whole_backup_is_refused_and_nothing_changed(stopped: Stopped
     server.start()
     with talking(server) as api:
         assert api.total() == 4
+
+
+def test_a_kill_in_the_middle_of_a_restore_leaves_what_a_restore_mends(stopped: Stopped) -> None:
+    server = stopped.server
+    chance = random.Random(SEED)
+    command = [CERTGATE, "restore", "--data-dir", server.directory, stopped.backup, "--replace"]
+    killed = 0
+    for _ in range(15):
+        process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        threading.Event().wait(chance.uniform(0, 0.06))
+        process.kill()
+        killed += process.wait() == -9
+        if server.database.exists():
+            server.is_whole()
+        else:
+            assert "restore the database" in server.refuses_to_start()
+    assert killed, "every kill came too late"
+    restore(server, stopped.backup, "--replace")
+    server.start()
+    with talking(server) as api:
+        assert (api.total(), api.total("revoked")) == (3, 1)
+
+
+def test_a_restore_onto_a_full_disk_changes_nothing(on_disk: Server, disk: Disk, csr: str) -> None:
+    with talking(on_disk) as api:
+        issued = [api.issue(csr).result["id"] for _ in range(3)]
+    backup = on_disk.log_path.with_name("backup.db")
+    assert certgate("backup", "--data-dir", on_disk.directory, backup).returncode == 0
+    on_disk.stop()
+    before = names(on_disk.directory)
+    disk.fill()
+    told = restore(on_disk, backup, "--replace", code=1)
+    assert str(on_disk.directory) in told and ("full" in told or "space" in told), told
+    assert names(on_disk.directory) == before
+    disk.free()
+    on_disk.start()
+    with talking(on_disk) as api:
+        assert [made["id"] for made in api.every()] == issued[::-1]
 
 
 def test_a_backup_goes_into_an_empty_directory(stopped: Stopped, make_server: MakeServer) -> None:
@@ -823,11 +861,11 @@ def test_the_journal_of_another_installation_is_refused(
     path = revocations(server)
     own, strange = path.read_bytes(), revocations(other).read_bytes()
     before = server.database.read_bytes()
-    for content in (strange, b"", b"something else\n", own[:10], b"\0" * 1000):
-        path.write_bytes(content)
+    for wrong in (strange, b"something else\n", b"\0" * 1000):
+        path.write_bytes(wrong)
         message = server.refuses_to_start()
         assert str(path) in message and "not the journal of revocations of this installation" in message, message
-        assert path.read_bytes() == content and server.database.read_bytes() == before
+        assert path.read_bytes() == wrong and server.database.read_bytes() == before
         told = restore(server, stopped.backup, "--replace", code=1)
         assert str(path) in told and server.database.read_bytes() == before
     path.unlink()
