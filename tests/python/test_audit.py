@@ -190,7 +190,13 @@ def test_a_condition_that_is_not_supported_is_refused_and_not_ignored(worked: Wo
         conditions += ("raw_cf_rayid", "raw_method", "raw_status_code", "raw_uri", "resource_id", "resource_product")
         conditions += ("resource_scope", "resource_type", "zone_id", "zone_name")
         refused: list[Entry] = [{name: {"not": ["something"]}} for name in conditions]
-        refused += [{"product_category": ["a"]}, {"cursor": "no cursor"}, {"limit": 0}, {"limit": 1001}, {"direction": "up"}]
+        refused += [
+            {"product_category": ["a"]},
+            {"cursor": "no cursor"},
+            {"limit": 0},
+            {"limit": 1001},
+            {"direction": "up"},
+        ]
         for condition in refused:
             with pytest.raises(cloudflare.BadRequestError):
                 audit.list(account_id=account_id, since="2020-01-01", before="2120-01-01", **condition)
@@ -362,7 +368,10 @@ def test_an_entry_that_cannot_be_read_is_named(copied: Copied, column: str) -> N
 
 # What is done, and what the first fault names.
 TAMPERING = {
-    "a middle one is deleted": (["DELETE FROM audit_entries WHERE chain = {chain} AND number = 6"], "entry 6 is missing"),
+    "a middle one is deleted": (
+        ["DELETE FROM audit_entries WHERE chain = {chain} AND number = 6"],
+        "entry 6 is missing",
+    ),
     "three are deleted": (
         ["DELETE FROM audit_entries WHERE chain = {chain} AND number BETWEEN 6 AND 8"],
         "entries 6 to 8 are missing",
@@ -386,8 +395,9 @@ TAMPERING = {
     ),
     "one is there twice": (
         [
-            "INSERT INTO audit_entries SELECT chain, at + 1, number, actor_kind, actor, address, action, resource_type, "
-            "resource, zone, fingerprint_sha256, detail, hash FROM audit_entries WHERE chain = {chain} AND number = 6"
+            "INSERT INTO audit_entries SELECT chain, at + 1, number, actor_kind, actor, address, action, "
+            "resource_type, resource, zone, fingerprint_sha256, detail, hash FROM audit_entries "
+            "WHERE chain = {chain} AND number = 6"
         ],
         "there are several entries 6",
     ),
@@ -419,8 +429,9 @@ TAMPERING = {
     "one of another log is put here": (
         [
             "UPDATE audit_entries SET chain = -1 WHERE chain = {chain} AND number = 6",
-            "INSERT INTO audit_entries SELECT {chain}, at, 6, actor_kind, actor, address, action, resource_type, resource, "
-            "zone, fingerprint_sha256, detail, hash FROM audit_entries WHERE chain <> {chain} AND number = 1 LIMIT 1",
+            "INSERT INTO audit_entries SELECT {chain}, at, 6, actor_kind, actor, address, action, resource_type, "
+            "resource, zone, fingerprint_sha256, detail, hash FROM audit_entries "
+            "WHERE chain <> {chain} AND number = 1 LIMIT 1",
             "DELETE FROM audit_entries WHERE chain = -1",
         ],
         "entry 6 is not what was recorded",
@@ -436,7 +447,7 @@ def test_tampering_is_found_and_the_entry_named(copied: Copied, what: str) -> No
 
 
 def rewrite(copied: Copied, first: int, last: int, **changes: Any) -> None:
-    """Changes an entry and makes the whole chain follow from it, as whoever knows the program can; cuts it after `last`."""
+    """Changes an entry, cuts the log after `last`, and makes the chain follow, as whoever knows the program can."""
     names = {0: "issue", 1: "revoke", 2: "reactivate", 3: "create", 4: "update", 5: "delete"}
     kinds = ["client_certificate", "managed_authority", "mtls_certificate", "hostname_associations", "zone", "account"]
 
@@ -454,7 +465,10 @@ def rewrite(copied: Copied, first: int, last: int, **changes: Any) -> None:
             row |= changes if row["number"] == first else {}
             who = ("token:", "api_key:", "system")[row["actor_kind"]] + (row["actor"] or b"").hex()
             lines = [copied.owner, row["number"], row["at"], who, row["address"] or "-", names[row["action"]]]
-            lines += [kinds[row["resource_type"]], *(text_of(row[n]) for n in ("resource", "zone", "fingerprint_sha256"))]
+            lines += [
+                kinds[row["resource_type"]],
+                *(text_of(row[n]) for n in ("resource", "zone", "fingerprint_sha256")),
+            ]
             previous = hashlib.sha256(previous + "\n".join(map(str, [*lines, row["detail"]])).encode()).digest()
             set_row = "UPDATE audit_entries SET hash = ?, address = ?, detail = ? WHERE chain = ? AND number = ?"
             database.execute(set_row, (previous, row["address"], row["detail"], chain, row["number"]))
@@ -494,9 +508,19 @@ def test_a_log_that_is_not_there_at_all_was_expected(copied: Copied) -> None:
 
 @pytest.mark.parametrize(
     "garbage",
-    ["", "x", ":::", f"{'0' * 32}:1", f"{'0' * 32}:1:{'0' * 63}", f"{'0' * 32}:one:{'0' * 64}", f"{'0' * 31}:1:{'0' * 64}",
-     f"{'0' * 32}:-1:{'0' * 64}", f"{'0' * 32}:1:{'0' * 64}:", f"{'g' * 32}:1:{'0' * 64}"],
-)  # fmt: skip
+    [
+        "",
+        "x",
+        ":::",
+        f"{'0' * 32}:1",
+        f"{'0' * 32}:1:{'0' * 63}",
+        f"{'0' * 32}:one:{'0' * 64}",
+        f"{'0' * 31}:1:{'0' * 64}",
+        f"{'0' * 32}:-1:{'0' * 64}",
+        f"{'0' * 32}:1:{'0' * 64}:",
+        f"{'g' * 32}:1:{'0' * 64}",
+    ],
+)
 def test_what_is_no_head_is_a_wrong_command_line(copied: Copied, garbage: str) -> None:
     done = copied.verify(f"--expect={garbage}")
     assert (done.returncode, done.stdout) == (2, "") and "--expect" in done.stderr
@@ -617,13 +641,23 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
 
     pem, private_key = authority_made_by_openssl(tmp_path, "brought")
     brought = does(
-        "create", "mtls_certificate", "POST", f"{account}/mtls_certificates", {"certificates": pem, "ca": True, "name": "b"}
+        "create",
+        "mtls_certificate",
+        "POST",
+        f"{account}/mtls_certificates",
+        {"certificates": pem, "ca": True, "name": "b"},
     )
     does_nothing("POST", f"{account}/mtls_certificates", {"certificates": "no certificate", "ca": True}, 400)
     does("delete", "mtls_certificate", "DELETE", f"{account}/mtls_certificates/{brought['id']}")
     pem, private_key = authority_made_by_openssl(tmp_path, "imported")
     secrets.append("".join(private_key.splitlines()[1:-1]))
-    does("create", "managed_authority", "POST", f"{v1}/managed_authorities", {"certificate": pem, "private_key": private_key})
+    does(
+        "create",
+        "managed_authority",
+        "POST",
+        f"{v1}/managed_authorities",
+        {"certificate": pem, "private_key": private_key},
+    )
     does_nothing("POST", f"{v1}/managed_authorities", {"certificate": pem, "private_key": "none"}, 400)
     does("create", "managed_authority", "POST", f"{v1}/managed_authorities/rotate")
 
