@@ -95,6 +95,7 @@ class Api:
 
     def __init__(self, port: int, token: str, zone_id: str) -> None:
         self.port, self.token, self.zone_id = port, token, zone_id
+        self.credentials = {"Authorization": f"Bearer {token}"}
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
 
     @property
@@ -102,7 +103,7 @@ class Api:
         return f"/client/v4/zones/{self.zone_id}/client_certificates"
 
     def call(self, method: str, path: str, body: Any = None) -> Answer:
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = dict(self.credentials)
         if body is not None:
             headers["Content-Type"] = "application/json"
         self.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
