@@ -93,6 +93,9 @@ impl Authority {
         let now = self.clock.now();
         let wanted =
             u64::try_from(epoch).map_err(|_| EnforcementPointError::NegativeEpoch { given: epoch })?;
+        if self.store.is_skipped_epoch(wanted).await? {
+            return Err(EnforcementPointError::Skipped { given: wanted });
+        }
         match self.store.acknowledge(scope.account().id, id, wanted, now).await? {
             Acknowledged::Acknowledged(point) => {
                 // Something may have waited for this.

@@ -43,6 +43,10 @@ pub fn verify(
     let inspector = SqliteInspector::open(&database).map_err(|error| Failure::failed(error.to_string()))?;
     let logs: Vec<_> = inspector.verify_audit().map_err(failed)?.into_iter().map(Log::from).collect();
     let mut faults: Vec<_> = logs.iter().flat_map(|log| log.faults.clone()).collect();
+    let strays = inspector.stray_audit_entries().map_err(failed)?;
+    if strays > 0 {
+        faults.push(format!("{strays} entries belong to no log: one was taken away"));
+    }
     for head in expected {
         let number = head.number;
         let found = inspector.audit_hash(head.owner, number).map_err(failed)?;

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use certgate_model::Clock;
-use certgate_store::{SqliteInspector, prepare_restored};
+use certgate_store::{JournalTells, SqliteInspector, StoreError, prepare_restored};
 use tempfile::NamedTempFile;
 
 use crate::cli::Format;
@@ -18,6 +18,9 @@ use crate::system::SystemClock;
 
 /// What SQLite keeps beside a database; the database itself first, so that its log is never taken from it alone.
 const DATABASE_FILES: [&str; 3] = ["", "-wal", "-shm"];
+
+/// What the name of a copy begins with that is not in its place yet.
+const UNFINISHED: &str = ".restoring-";
 
 /// Copies the database into a file.
 pub fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
@@ -79,30 +82,39 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     }
 
     // 2. A copy that is whole, and of this version.
-    let copy = NamedTempFile::new_in(directory).map_err(written)?;
-    fs::copy(file, copy.path())
-        .map_err(|error| Failure::io(format!("cannot copy {} into {shown}", file.display()), &error))?;
+    remove_unfinished(directory).map_err(written)?;
+    let copy = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory).map_err(written)?;
     // The copy has the name that is told, and is gone afterwards.
-    let unusable = |error: certgate_store::OpenError| {
-        Failure::failed(
-            error.to_string().replace(&copy.path().display().to_string(), &file.display().to_string()),
-        )
+    let refused = |error: String| {
+        let text = error.replace(&copy.path().display().to_string(), &file.display().to_string());
+        Failure::failed(format!("{text}; nothing was changed"))
     };
-    if fs::metadata(file).is_ok_and(|found| found.len() == 0) {
-        return Err(Failure::failed(format!("{} is empty: name another backup", file.display())));
-    }
-    prepare_restored(copy.path()).map_err(unusable)?;
-    let inspector = SqliteInspector::open(copy.path()).map_err(unusable)?;
-    let failed = |error: certgate_store::StoreError| Failure::failed(error.to_string());
-    let faults = inspector.check().map_err(failed)?;
+    let source = SqliteInspector::open_to_copy(file).map_err(|error| refused(error.to_string()))?;
+    // With the log beside it, if there is one: what was moved aside may have been in use to its last moment.
+    let copied = source.copy_to(copy.path(), |_| ());
+    copied.map_err(|error| refused(format!("cannot copy {} into {shown}: {error}", file.display())))?;
+    drop(source);
+    prepare_restored(copy.path()).map_err(|error| refused(error.to_string()))?;
+    let inspector = SqliteInspector::open(copy.path()).map_err(|error| refused(error.to_string()))?;
+    let failed = |error: certgate_store::StoreError| refused(error.to_string());
+    let faults = inspector.check_all_but_audit().map_err(failed)?;
     if !faults.is_empty() {
-        screen.say(&faults.join("\n"));
-        let what = format!("{} things are wrong in {}; nothing was changed", faults.len(), file.display());
-        return Err(Failure::failed(what).hint("restore another backup"));
+        let what = format!("{} is damaged: {}", file.display(), faults.join("; "));
+        return Err(refused(what).hint("restore another backup"));
+    }
+    // That would make every later backup useless; whoever is concerned is told.
+    let logs = inspector.verify_audit().map_err(failed)?;
+    for fault in logs.iter().flat_map(|log| &log.faults) {
+        screen.say(&format!("note: the audit log in {} is not whole: {fault}", file.display()));
     }
     let epoch = inspector.last_epoch().map_err(failed)?;
     let journal = DataDir::journal(directory);
-    let journal_epoch = inspector.journal_epoch(&journal).map_err(failed)?;
+    let told = inspector.journal_tells(&journal).map_err(|error| match error {
+        // Not the database, but the file beside it.
+        StoreError::Corrupt(text) | StoreError::Unavailable(text) | StoreError::Conflict(text) => {
+            refused(text)
+        }
+    })?;
     drop(inspector);
 
     // 3. Aside with the old one, and the new one in its place.
@@ -114,7 +126,8 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     if let Some(aside) = aside {
         screen.say(&format!("The database that was there is {}", aside.display()));
     }
-    screen.say(&told_of_journal(&journal, epoch, journal_epoch));
+    screen.say(&told_of_journal(&journal, epoch, told));
+    screen.say("Tokens that were deleted after the backup are back: look through `certgate token list --output json`");
     if let MasterKeySource::File(path) = &config.master_key
         && !path.exists()
     {
@@ -126,34 +139,48 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     Ok(())
 }
 
-fn told_of_journal(journal: &Path, epoch: u64, journal_epoch: Option<u64>) -> String {
+fn told_of_journal(journal: &Path, epoch: u64, told: JournalTells) -> String {
     let shown = journal.display();
-    match journal_epoch {
-        Some(last) if last > epoch => {
-            let changes = match last - epoch {
-                1 => "1 later change is".to_owned(),
-                several => format!("{several} later changes are"),
-            };
-            format!("{changes} in {shown}: the next start does again what was revoked and restored since")
-        }
-        Some(last) if last == epoch => format!("Nothing was revoked or restored since, says {shown}"),
-        _ => format!(
-            "What was revoked or restored after the backup is not known here: if you have the journal of revocations, put it at \
+    let mut text = match told.to_epoch - epoch {
+        0 => format!("Nothing that came after the backup is in {shown}"),
+        1 => format!("1 later change is in {shown}: the next start does it again"),
+        several => format!("{several} later changes are in {shown}: the next start does them again"),
+    };
+    if !told.is_all {
+        text.push_str(&format!(
+            "\nWhat else was revoked or restored after the backup is not known here: if you have the journal of revocations, put it at \
              {shown} before the next start. Without it those certificates are as they were in the backup, and enforcement \
              points have to read everything again"
-        ),
+        ));
     }
+    text
+}
+
+/// What a restore that was killed has left.
+fn remove_unfinished(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Moves a database and its log aside; where to, if there was one.
 fn move_aside(database: &Path) -> io::Result<Option<PathBuf>> {
-    let now = SystemClock.now().unix();
     let beside = |path: &Path, suffix: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     };
-    let aside = beside(database, &format!(".replaced-{now}"));
+    // No two restores may take the same name.
+    let mut number = SystemClock.now().unix();
+    let mut aside = beside(database, &format!(".replaced-{number}"));
+    while DATABASE_FILES.iter().any(|suffix| beside(&aside, suffix).exists()) {
+        number += 1;
+        aside = beside(database, &format!(".replaced-{number}"));
+    }
     let mut moved = None;
     for suffix in DATABASE_FILES {
         let (from, to) = (beside(database, suffix), beside(&aside, suffix));

@@ -11,7 +11,7 @@ use certgate_authority::{
     Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings,
 };
 use certgate_model::Clock;
-use certgate_store::{JournalBegun, ReadStore, Replayed, SqliteOptions, SqliteStore};
+use certgate_store::{JournalBegun, ReadStore, Restored, SqliteOptions, SqliteStore, StoreError};
 
 use crate::client::profile::{self, LocalProfile};
 use crate::config::{Config, MasterKeySource};
@@ -81,34 +81,48 @@ impl DataDir {
         path.join(JOURNAL)
     }
 
-    /// Begins to write the journal of revocations, and tells what was done again because the database comes from a backup.
-    pub async fn begin_journal(&self) -> anyhow::Result<()> {
+    /// Begins to write the journal of revocations; whether the database was restored from a backup, in which case what was done
+    /// about it is told.
+    pub async fn begin_journal(&self) -> anyhow::Result<bool> {
         let path = Self::journal(&self.path);
-        let begun = self.store.begin_journal(&path, SystemClock.now()).await;
+        let begun =
+            self.store.begin_journal(&path, SystemClock.now()).await.map_err(|error| match error {
+                // Not the store, but a file beside it; the text says which.
+                StoreError::Corrupt(text) | StoreError::Unavailable(text) | StoreError::Conflict(text) => {
+                    anyhow::Error::msg(text)
+                }
+            })?;
         let shown = path.display();
-        match begun.with_context(|| format!("cannot begin the journal of revocations {shown}"))? {
-            JournalBegun::Follows => {}
+        let done = match begun {
+            JournalBegun::Follows => return Ok(false),
             JournalBegun::Made { after } => {
                 tracing::info!(journal = %shown, after_epoch = after, "journal of revocations made");
+                return Ok(false);
             }
-            JournalBegun::Replayed(done) => {
-                let Replayed { from_epoch, to_epoch, revoked, restored, lost, without_authority } = done;
-                tracing::warn!(
-                    journal = %shown, from_epoch, to_epoch, revoked, restored, lost, without_authority,
-                    "the database is older than the journal of revocations, as after a restore: certificates were revoked and \
-                     restored again; those that are lost are in no list of the API, but stay revoked; changes of authorities \
-                     that the backup does not have could not be done"
-                );
-            }
-            JournalBegun::Skipped { after, until } => {
-                tracing::warn!(
-                    journal = %shown, after_epoch = after, until_epoch = until,
-                    "the database was restored, and no journal of revocations tells what came after the backup: certificates \
-                     that were revoked since are not, and enforcement points have to read everything again"
-                );
-            }
+            JournalBegun::Restored(done) => done,
+        };
+        let Restored { from_epoch, to_epoch, revoked, restored, lost, without_authority, skipped_until } =
+            done;
+        if to_epoch > from_epoch {
+            tracing::warn!(
+                journal = %shown, from_epoch, to_epoch, revoked, restored, lost, without_authority,
+                "the database is older than the journal of revocations, as after a restore: what it tells was done again; lost \
+                 certificates are in no list of the API, but stay revoked"
+            );
+        } else if skipped_until.is_none() {
+            tracing::info!(
+                journal = %shown, epoch = from_epoch,
+                "the database was restored from a backup; nothing was revoked or restored since"
+            );
         }
-        Ok(())
+        if let Some(until_epoch) = skipped_until {
+            tracing::warn!(
+                journal = %shown, after_epoch = from_epoch, until_epoch,
+                "no journal of revocations tells what came after the backup, or not all of it: certificates that were revoked \
+                 since may not be, and enforcement points have to read everything again"
+            );
+        }
+        Ok(true)
     }
 
     /// The store.

@@ -68,7 +68,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let made = data_dir.initialise(&config, &names, &api_url).await?;
     let authority = Arc::new(data_dir.authority(&config, config.public_url(public_address)).await?);
-    data_dir.begin_journal().await?;
+    if data_dir.begin_journal().await? {
+        // Nobody is served a list from before the backup.
+        authority.settle_all().await?;
+    }
     if let Err(error) = data_dir.update_profile(&api_url) {
         tracing::warn!("{error:#}; `certgate cert list` and the like need --api until this is mended");
     }

@@ -13,8 +13,8 @@ mod verbs;
 pub use audit::AuditVerdict;
 pub use fault::{FaultPoint, fault_point};
 pub use sqlite::{
-    Copied, JournalBegun, OpenError, Replayed, SqliteInspector, SqliteOptions, SqliteStatistics, SqliteStore,
-    prepare_restored,
+    Copied, JournalBegun, JournalTells, OpenError, Restored, SqliteInspector, SqliteOptions,
+    SqliteStatistics, SqliteStore, prepare_restored,
 };
 pub use verbs::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CertificateRecorded, CrlContent,

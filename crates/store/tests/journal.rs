@@ -9,7 +9,7 @@ use certgate_model::{
 };
 use certgate_store::conformance::{account, authority, by, by_at, certificate, first_records, instant};
 use certgate_store::{
-    JournalBegun, ReadStore, Replayed, SqliteInspector, SqliteOptions, SqliteStore, Store, StoreError,
+    JournalBegun, ReadStore, Restored, SqliteInspector, SqliteOptions, SqliteStore, Store, StoreError,
     prepare_restored,
 };
 use tempfile::TempDir;
@@ -160,21 +160,20 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
     place.issue(10).await;
     place.revoke(10).await;
     let epoch = place.store.last_epoch().await.unwrap();
-    let lists_before = place.store.crls_changed().await.unwrap();
 
     let place = place.replaced_by(&backup).await;
     assert_eq!(place.status(3).await, Some(Status::Active), "as in the backup");
     let begun = place.begin().await;
     let expected =
-        Replayed { from_epoch: 2, to_epoch: epoch, revoked: 1, restored: 2, lost: 1, without_authority: 0 };
-    assert_eq!(begun, JournalBegun::Replayed(expected));
+        Restored { from_epoch: 2, to_epoch: epoch, revoked: 1, restored: 2, lost: 1, ..Restored::default() };
+    assert_eq!(begun, JournalBegun::Restored(expected));
     assert_eq!(place.status(1).await, Some(Status::Revoked));
     assert_eq!(place.status(2).await, Some(Status::PendingReactivation));
     assert_eq!(place.status(3).await, Some(Status::PendingRevocation));
     assert_eq!(place.status(4).await, Some(Status::PendingReactivation));
     assert_eq!(place.status(10).await, None);
     assert_eq!(place.store.last_epoch().await.unwrap(), epoch, "epochs are those that were given");
-    assert_eq!(place.store.crls_changed().await.unwrap(), lists_before);
+    assert_eq!(place.store.crls_changed().await.unwrap().len(), 130, "none that was made before is served");
 
     // The one that the backup does not have is in the lists, in OCSP and told to enforcement points.
     let lost = certificate(10, place.zone, &place.authority, Status::Active);
@@ -201,8 +200,9 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
     };
     let entries = place.store.audit_entries(AuditOwner::Account(account(0).id), query).await.unwrap();
     let details: Vec<_> = entries.iter().map(|entry| entry.detail.as_str()).collect();
-    assert_eq!(details.len(), 4);
-    assert_eq!(details[0], "reason=keyCompromise epoch=3 again after a restore");
+    assert_eq!(details.len(), 5);
+    assert_eq!(details[0], "database restored from a backup epoch=2");
+    assert_eq!(details[1], "reason=keyCompromise epoch=3 again after a restore");
 
     place.settle().await;
     place.is_whole().await;
@@ -221,10 +221,10 @@ async fn the_same_backup_can_be_restored_again() {
     place.hold(10).await;
     place.revoke(1).await;
     let mut place = place.replaced_by(&backup).await;
-    assert!(matches!(place.begin().await, JournalBegun::Replayed(Replayed { revoked: 1, lost: 1, .. })));
+    assert!(matches!(place.begin().await, JournalBegun::Restored(Restored { revoked: 1, lost: 1, .. })));
     place.revoke(2).await;
     place = place.replaced_by(&again).await;
-    assert!(matches!(place.begin().await, JournalBegun::Replayed(Replayed { revoked: 2, lost: 1, .. })));
+    assert!(matches!(place.begin().await, JournalBegun::Restored(Restored { revoked: 2, lost: 1, .. })));
     place.is_whole().await;
 }
 
@@ -244,7 +244,9 @@ async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
     // The journal that is there is older than the backup: as good as none.
     std::fs::write(&path, early).unwrap();
     let begun = place.begin().await;
-    let JournalBegun::Skipped { after: 1, until } = begun else { panic!("{begun:?}") };
+    let JournalBegun::Restored(Restored { from_epoch: 1, skipped_until: Some(until), .. }) = begun else {
+        panic!("{begun:?}")
+    };
     assert_eq!(place.store.last_epoch().await.unwrap(), until);
     for (epoch, is_skipped) in
         [(0, false), (1, false), (2, true), (3, true), (until - 1, true), (until, false)]
@@ -259,7 +261,12 @@ async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
     let backup = place.back_up();
     let place = place.replaced_by(&backup).await;
     std::fs::remove_file(&path).unwrap();
-    assert!(matches!(place.begin().await, JournalBegun::Skipped { after, .. } if after == until + 1));
+    let begun = place.begin().await;
+    let JournalBegun::Restored(Restored { from_epoch, skipped_until: Some(again), .. }) = begun else {
+        panic!("{begun:?}")
+    };
+    assert_eq!(from_epoch, until + 1);
+    assert!(place.store.is_skipped_epoch(until + 2).await.unwrap() && again > until + 2);
 }
 
 #[tokio::test]
@@ -276,4 +283,55 @@ async fn a_damaged_journal_is_not_believed() {
     let refused = place.store.begin_journal(&path, instant(60)).await;
     assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
     assert_eq!(place.status(1).await, Some(Status::Active), "nothing was done by halves");
+}
+
+#[tokio::test]
+async fn a_journal_that_begins_after_the_backup_does_not_tell_all() {
+    let place = Place::new().await;
+    let backup = place.back_up();
+    let again = place.path("again.db");
+    std::fs::copy(&backup, &again).unwrap();
+    place.revoke(1).await;
+    // As if there had been none until now.
+    std::fs::remove_file(place.path("store.revocations")).unwrap();
+    assert_eq!(place.begin().await, JournalBegun::Made { after: 1 });
+    place.revoke(2).await;
+
+    let mut place = place.replaced_by(&backup).await;
+    for (backup, revoked) in [(None, 1), (Some(again), 2)] {
+        if let Some(backup) = backup {
+            place.revoke(3).await;
+            place = place.replaced_by(&backup).await;
+        }
+        let begun = place.begin().await;
+        let JournalBegun::Restored(done) = begun else { panic!("{begun:?}") };
+        assert_eq!((done.from_epoch, done.revoked), (0, revoked));
+        assert!(done.skipped_until.is_some(), "the same holds for the same backup again");
+        assert!(
+            place.store.is_skipped_epoch(1).await.unwrap() && place.store.is_skipped_epoch(2).await.unwrap()
+        );
+        assert_eq!(place.status(1).await, Some(Status::Active), "nobody knows");
+        assert_eq!(place.status(2).await, Some(Status::PendingRevocation));
+    }
+    place.is_whole().await;
+}
+
+#[tokio::test]
+async fn what_was_lost_is_written_again_too() {
+    let place = Place::new().await;
+    let backup = place.back_up();
+    let again = place.path("again.db");
+    std::fs::copy(&backup, &again).unwrap();
+    place.issue(10).await;
+    place.revoke(10).await;
+    let place = place.replaced_by(&backup).await;
+    place.begin().await;
+    let path = place.path("store.revocations");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+    place.begin().await;
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
+    // An empty file is none.
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(place.begin().await, JournalBegun::Made { after: 1 });
 }

@@ -19,6 +19,11 @@ const EVERYTHING: AuditQuery = AuditQuery {
     limit: 10_000,
 };
 
+/// Further apart than requests overtake each other.
+fn minute(n: u32) -> Timestamp {
+    instant(60 * n)
+}
+
 /// Tries the log in an account of its own, and looks through the others'.
 pub(super) async fn audit(store: &dyn Store) {
     let account = fixtures::account(40);
@@ -29,22 +34,29 @@ pub(super) async fn audit(store: &dyn Store) {
     let zone = fixtures::zone(40, &account);
     let authority = fixtures::authority(40, &account);
     let certificate = fixtures::certificate(40_000, zone.id, &authority, Status::Active);
-    let other = By { actor: Actor::Token(TokenId::from_bytes([0x77; 16])), address: None, at: instant(30) };
-    store.record_account(account.clone(), by_at(instant(10))).await.expect("record");
-    store.record_zone(zone.clone(), by_at(instant(20))).await.expect("record");
-    store.record_managed_authority(authority.clone(), By::system(instant(30))).await.expect("record");
+    let other = By { actor: Actor::Token(TokenId::from_bytes([0x77; 16])), address: None, at: minute(30) };
+    store.record_account(account.clone(), by_at(minute(10))).await.expect("record");
+    store.record_zone(zone.clone(), by_at(minute(20))).await.expect("record");
+    store.record_managed_authority(authority.clone(), By::system(minute(30))).await.expect("record");
     let recorded = store.record_certificate(certificate.clone(), None, other).await.expect("record");
     assert_eq!(recorded, CertificateRecorded::Recorded);
     let change =
         async |event, by| store.change_status(zone.id, certificate.id, event, by).await.expect("change");
-    change(Event::HOLD, by_at(instant(40))).await;
+    change(Event::HOLD, by_at(minute(40))).await;
     let revoked = store.last_epoch().await.expect("epoch");
     // The clock was put back meanwhile.
-    change(Event::Reactivate, by_at(instant(25))).await;
+    change(Event::Reactivate, by_at(minute(25))).await;
+
+    // A request that was overtaken: its entry is not earlier than the one before.
+    let overtaken = fixtures::zone(41, &account);
+    store
+        .record_zone(overtaken.clone(), by_at(Timestamp::from_unix(minute(25).unix() - 1)))
+        .await
+        .expect("record");
 
     // What changes nothing is not in the log.
     change(Event::Reactivate, by()).await;
-    store.settle_pending(u64::MAX, instant(50), &[], 1_000).await.expect("settle");
+    store.settle_pending(u64::MAX, minute(50), &[], 1_000).await.expect("settle");
     store.record_zone(fixtures::zone(40, &account), by()).await.expect("refused");
     let refused = store.record_certificate(certificate.clone(), Some(0), by()).await.expect("refused");
     assert_eq!(refused, CertificateRecorded::QuotaReached);
@@ -54,6 +66,7 @@ pub(super) async fn audit(store: &dyn Store) {
         (1, 10, AuditAction::Create, ResourceType::Account, "name=Account 40".to_owned()),
         (2, 20, AuditAction::Create, ResourceType::Zone, format!("name={}", zone.name)),
         (6, 25, AuditAction::Reactivate, ResourceType::ClientCertificate, format!("epoch={}", revoked + 1)),
+        (7, 25, AuditAction::Create, ResourceType::Zone, format!("name={}", overtaken.name)),
         (
             3,
             30,
@@ -75,9 +88,9 @@ pub(super) async fn audit(store: &dyn Store) {
         all.iter().map(|e| (e.number, e.by.at, e.action, e.resource_type, e.detail.clone())).collect();
     let expected = expected
         .into_iter()
-        .map(|(number, at, action, kind, detail)| (number, instant(at), action, kind, detail));
+        .map(|(number, at, action, kind, detail)| (number, minute(at), action, kind, detail));
     assert_eq!(told, expected.collect::<Vec<_>>());
-    let issue = &all[4];
+    let issue = &all[5];
     assert_eq!((issue.by, issue.resource), (other, *certificate.id.as_bytes()));
     assert_eq!((issue.zone, issue.fingerprint_sha256), (Some(zone.id), Some(certificate.fingerprint_sha256)));
 
@@ -104,10 +117,10 @@ where
 {
     let numbers = async |query| entries(query).await.iter().map(|entry| entry.number).collect::<Vec<_>>();
     let backwards = AuditQuery { direction: Direction::Descending, ..EVERYTHING };
-    assert_eq!(numbers(backwards).await, [5, 4, 3, 6, 2, 1]);
-    let some = AuditQuery { since: instant(20), before: instant(30), ..EVERYTHING };
-    assert_eq!(numbers(some).await, [2, 6], "from the first instant to before the second");
-    for (actor, expected) in [(actor, vec![4]), (Actor::System, vec![3]), (by().actor, vec![1, 2, 6, 5])] {
+    assert_eq!(numbers(backwards).await, [5, 4, 3, 7, 6, 2, 1]);
+    let some = AuditQuery { since: minute(20), before: minute(30), ..EVERYTHING };
+    assert_eq!(numbers(some).await, [2, 6, 7], "from the first instant to before the second");
+    for (actor, expected) in [(actor, vec![4]), (Actor::System, vec![3]), (by().actor, vec![1, 2, 6, 7, 5])] {
         assert_eq!(numbers(AuditQuery { actor: Some(actor), ..EVERYTHING }).await, expected);
         let mut reversed = expected;
         reversed.reverse();

@@ -1,8 +1,8 @@
 //! What was done by whom: a chain of entries for each account and user, written by the transaction that does it.
 
 use certgate_model::{
-    AccountId, Actor, AuditAction, AuditEntry, AuditOwner, AuditQuery, By, Direction, ResourceType, UserId,
-    ZoneId,
+    AccountId, Actor, AuditAction, AuditEntry, AuditOwner, AuditQuery, By, Direction, ResourceType,
+    Timestamp, UserId, ZoneId,
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -18,8 +18,13 @@ const DETAIL_BYTES_MAX: usize = 2_000;
 pub(super) struct ChainEnd {
     pub(super) chain: i64,
     pub(super) entries: u64,
+    last_at: Timestamp,
     pub(super) hash: [u8; 32],
 }
+
+/// How much earlier than the entry before it an entry may say to be and is not believed, in seconds: requests overtake each other. What is
+/// earlier still was written after the clock was put back.
+const OVERTAKEN_SECONDS: i64 = 60;
 
 /// What was done to what.
 pub(super) struct Deed {
@@ -76,10 +81,13 @@ pub(super) fn append(
         detail.truncate(end);
         detail.push('…');
     }
+    // Whoever reads on from the last entry misses none that way.
+    let overtaken = by.at..=by.at.plus_seconds(OVERTAKEN_SECONDS);
+    let at = if overtaken.contains(&end.last_at) { end.last_at } else { by.at };
     let mut entry = AuditEntry {
         owner,
         number: end.entries + 1,
-        by: *by,
+        by: By { at, ..*by },
         action,
         resource_type,
         resource,
@@ -98,7 +106,7 @@ pub(super) fn append(
         )?
         .execute((
             end.chain,
-            by.at.unix_microseconds(),
+            at.unix_microseconds(),
             row::offset(entry.number),
             actor_kind,
             actor,
@@ -112,8 +120,8 @@ pub(super) fn append(
             &entry.hash,
         ))?;
     connection
-        .prepare_cached("UPDATE audit_chains SET entries = ?2, head = ?3 WHERE number = ?1")?
-        .execute((end.chain, row::offset(entry.number), &entry.hash))?;
+        .prepare_cached("UPDATE audit_chains SET entries = ?2, last_at = ?3, head = ?4 WHERE number = ?1")?
+        .execute((end.chain, row::offset(entry.number), at.unix_microseconds(), &entry.hash))?;
     Ok(())
 }
 
@@ -123,19 +131,29 @@ fn end_of_chain(connection: &Connection, owner: AuditOwner) -> Result<ChainEnd, 
     }
     let is_user = matches!(owner, AuditOwner::User(_));
     connection
-        .prepare_cached("INSERT INTO audit_chains (owner, is_user, entries, head) VALUES (?1, ?2, 0, ?3)")?
-        .execute((owner.as_bytes(), is_user, AuditEntry::FIRST_PREVIOUS))?;
+        .prepare_cached(
+            "INSERT INTO audit_chains (owner, is_user, entries, last_at, head) VALUES (?1, ?2, 0, ?3, ?4)",
+        )?
+        .execute((
+            owner.as_bytes(),
+            is_user,
+            Timestamp::EARLIEST.unix_microseconds(),
+            AuditEntry::FIRST_PREVIOUS,
+        ))?;
     find_end(connection, owner)?.ok_or_else(|| corrupt("a chain that was just stored is missing"))
 }
 
 fn find_end(connection: &Connection, owner: AuditOwner) -> Result<Option<ChainEnd>, StoreError> {
-    let end = connection
-        .prepare_cached("SELECT number, entries, head FROM audit_chains WHERE owner = ?1")?
-        .query_row((owner.as_bytes(),), |row| {
-            Ok(ChainEnd { chain: row.get(0)?, entries: row.get(1)?, hash: row.get(2)? })
-        })
-        .optional()?;
-    Ok(end)
+    let mut statement = connection
+        .prepare_cached("SELECT number, entries, last_at, head FROM audit_chains WHERE owner = ?1")?;
+    let mut rows = statement.query((owner.as_bytes(),))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(ChainEnd {
+        chain: row.get(0)?,
+        entries: row::unsigned(row, 1)?,
+        last_at: row::timestamp(row, 2)?,
+        hash: row.get(3)?,
+    }))
 }
 
 macro_rules! columns {
@@ -258,6 +276,18 @@ pub(super) fn hash_of(
         .query_row((owner, row::offset(number)), |row| row.get(0))
         .optional()?;
     Ok(hash)
+}
+
+/// Notes in the log of every account that the database was restored: what came after the backup is missing there.
+pub(super) fn note_restore(connection: &Connection, epoch: u64, at: Timestamp) -> Result<(), StoreError> {
+    let mut select = connection.prepare("SELECT owner FROM audit_chains WHERE is_user = 0")?;
+    let owners: Vec<[u8; 16]> = select.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for owner in owners {
+        let detail = format!("database restored from a backup epoch={epoch}");
+        let deed = Deed::new(AuditAction::Update, ResourceType::Account, &owner, detail);
+        record(connection, AuditOwner::Account(AccountId::from_bytes(owner)), &By::system(at), deed)?;
+    }
+    Ok(())
 }
 
 /// How many entries are in no chain that there is.

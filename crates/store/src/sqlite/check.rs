@@ -15,15 +15,24 @@ const LINES_MAX: usize = 100;
 
 /// Everything that is wrong.
 pub(super) fn all(connection: &Connection, layout: Layout) -> Result<Vec<String>, StoreError> {
-    let parts = [
+    let mut lines = all_but_audit(connection, layout)?;
+    lines.extend(found([audit(connection)])?);
+    Ok(lines)
+}
+
+/// The same but for the logs of what was done.
+pub(super) fn all_but_audit(connection: &Connection, layout: Layout) -> Result<Vec<String>, StoreError> {
+    found([
         integrity(connection),
         references(connection),
         records(connection),
         counts(connection, layout),
         epochs(connection),
         hostnames(connection),
-        audit(connection),
-    ];
+    ])
+}
+
+fn found<const N: usize>(parts: [Result<Vec<String>, StoreError>; N]) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     for part in parts {
         match part {

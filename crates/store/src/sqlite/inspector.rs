@@ -30,9 +30,31 @@ pub struct Copied {
     pub of_bytes: u64,
 }
 
+/// What a journal tells of the time after a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalTells {
+    /// The epoch of the last change that it tells of; that of the backup if there is none.
+    pub to_epoch: u64,
+    /// Whether that is all that was.
+    pub is_all: bool,
+}
+
 impl SqliteInspector {
     /// Opens a database that this version has written.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let (inspector, found) = Self::open_any(path)?;
+        match found {
+            schema::VERSION => Ok(inspector),
+            _ => Err(OpenError::OlderVersion { path: path.to_owned(), found, known: schema::VERSION }),
+        }
+    }
+
+    /// Opens a database to copy it, of whatever version up to this one.
+    pub fn open_to_copy(path: &Path) -> Result<Self, OpenError> {
+        Ok(Self::open_any(path)?.0)
+    }
+
+    fn open_any(path: &Path) -> Result<(Self, i64), OpenError> {
         let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
         if !path.exists() {
             let detail = "there is no such file".to_owned();
@@ -42,13 +64,14 @@ impl SqliteInspector {
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         let found = open::version(path, &connection)?;
-        if found != schema::VERSION {
-            return Err(OpenError::OlderVersion { path: path.to_owned(), found, known: schema::VERSION });
+        if found == 0 {
+            let detail = "there is nothing in it".to_owned();
+            return Err(OpenError::NotOurs { path: path.to_owned(), detail });
         }
         // One instant: SQLite begins it with the first read.
         connection.execute_batch("BEGIN; SELECT last_epoch FROM store").map_err(failed)?;
         let layout = Layout::load(&connection).map_err(|error| OpenError::from_store(path, error))?;
-        Ok(Self { connection, layout })
+        Ok((Self { connection, layout }, found))
     }
 
     /// See [`ReadStore::check`](crate::ReadStore::check).
@@ -56,9 +79,19 @@ impl SqliteInspector {
         check::all(&self.connection, self.layout)
     }
 
+    /// The same but for the logs of what was done.
+    pub fn check_all_but_audit(&self) -> Result<Vec<String>, StoreError> {
+        check::all_but_audit(&self.connection, self.layout)
+    }
+
     /// Reads every log of what was done and tells what is wrong with it.
     pub fn verify_audit(&self) -> Result<Vec<AuditVerdict>, StoreError> {
         audit::verify(&self.connection)
+    }
+
+    /// How many entries are in no log that there is: somebody took the log away.
+    pub fn stray_audit_entries(&self) -> Result<u64, StoreError> {
+        audit::strays(&self.connection)
     }
 
     /// The hash of one entry of a log, for comparison with one that was noted elsewhere; `None` if there is no such entry.
@@ -71,13 +104,14 @@ impl SqliteInspector {
         super::revocations::last_epoch(&self.connection)
     }
 
-    /// The epoch up to which a journal of revocations of the same installation has the changes; `None` if there is none.
-    pub fn journal_epoch(&self, path: &Path) -> Result<Option<u64>, StoreError> {
+    /// What a journal of revocations of the same installation tells of the time after this database.
+    pub fn journal_tells(&self, path: &Path) -> Result<JournalTells, StoreError> {
         let installation = tenants::installation(&self.connection)?;
         let installation =
             installation.ok_or_else(|| StoreError::Conflict("the database holds no installation".into()))?;
-        let journal = Journal::open(path, &journal::installation_name(&installation), self.last_epoch()?)?;
-        Ok(journal.map(|journal| journal.epoch()))
+        let name = journal::installation_name(&installation);
+        let (_, told) = Journal::read(path, &name, self.last_epoch()?)?;
+        Ok(JournalTells { to_epoch: told.to_epoch, is_all: told.is_all })
     }
 
     /// Copies everything into a new database at `path`, whose file is there and empty, and makes it durable.
@@ -104,15 +138,22 @@ impl SqliteInspector {
 /// Makes a copy ready to be started with: brings it to this version and notes that it comes from a backup. The file is whole
 /// when this returns, and nothing lies beside it.
 pub fn prepare_restored(path: &Path) -> Result<(), OpenError> {
+    let prepared = prepare(path);
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    let removed = match std::fs::remove_file(lock) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::File::open(path).and_then(|file| file.sync_all()),
+    };
+    prepared.and(removed.map_err(|error| OpenError::from_io(path, &error)))
+}
+
+fn prepare(path: &Path) -> Result<(), OpenError> {
     let opened = open::open(path, &super::SqliteOptions::default(), Layout::DEFAULT)?;
     let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     drop(opened.readers);
-    let marked = replay::mark_restored(&opened.writer, true);
+    let marked = replay::mark_restored(&opened.writer);
     marked.map_err(|error| OpenError::from_store(path, error))?;
     opened.writer.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(failed)?;
-    opened.writer.close().map_err(|(_, error)| failed(error))?;
-    let mut lock = path.as_os_str().to_owned();
-    lock.push(".lock");
-    let removed = std::fs::remove_file(lock).and_then(|()| std::fs::File::open(path)?.sync_all());
-    removed.map_err(|error| OpenError::from_io(path, &error))
+    opened.writer.close().map_err(|(_, error)| failed(error))
 }

@@ -18,6 +18,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{AuthorityId, CertificateId, Installation, RevocationReason, SerialNumber, Timestamp};
 use rusqlite::Connection;
 
+use super::replay::Told;
 use super::{open, row};
 use crate::StoreError;
 
@@ -48,6 +49,8 @@ pub(super) struct Journal {
     file: File,
     /// Where its first change stands.
     begins: u64,
+    /// What was changed up to this epoch is not in it.
+    after: u64,
     /// How much of the file is whole lines.
     length: u64,
     /// The epoch of the last one.
@@ -64,6 +67,11 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unavailable(path, &error)),
         };
+        // What was to be a file when the power went: nothing was in it.
+        if file.metadata().map_err(|error| unavailable(path, &error))?.len() == 0 {
+            std::fs::remove_file(path).map_err(|error| unavailable(path, &error))?;
+            return Ok(None);
+        }
         let mut lines = Lines::new(&mut file, 0).map_err(|error| unavailable(path, &error))?;
         let first = lines.next().map_err(|error| unavailable(path, &error))?;
         let begins = lines.offset;
@@ -79,7 +87,7 @@ impl Journal {
             )));
         };
         let mut journal =
-            Self { path: path.to_owned(), file, begins, length: begins, epoch: after, failed: false };
+            Self { path: path.to_owned(), file, begins, after, length: begins, epoch: after, failed: false };
         journal.find_end(known)?;
         Ok(Some(journal))
     }
@@ -116,21 +124,49 @@ impl Journal {
     /// Makes the journal of an installation, which begins after `epoch`.
     pub(super) fn create(path: &Path, installation: &str, epoch: u64) -> Result<Self, StoreError> {
         let make = || -> io::Result<(File, u64)> {
+            // Under its name only when its first line is there.
+            let mut new = path.as_os_str().to_owned();
+            new.push(".new");
             let mut options = OpenOptions::new();
-            let mut file = open::private(options.create_new(true).read(true).write(true)).open(path)?;
+            let mut file =
+                open::private(options.create(true).truncate(true).read(true).write(true)).open(&new)?;
             let line = format!("{FIRST_LINE} {installation} after {epoch}\n");
             file.write_all(line.as_bytes())?;
             file.sync_all()?;
+            std::fs::rename(&new, path)?;
             open::sync_directory(path)?;
             Ok((file, line.len() as u64))
         };
         let (file, length) = make().map_err(|error| unavailable(path, &error))?;
-        Ok(Self { path: path.to_owned(), file, begins: length, length, epoch, failed: false })
+        Ok(Self { path: path.to_owned(), file, begins: length, after: epoch, length, epoch, failed: false })
+    }
+
+    /// Opens the journal of an installation, if there is one, and reads what it tells of the time after `known`, the epoch of the
+    /// database.
+    pub(super) fn read(
+        path: &Path,
+        installation: &str,
+        known: u64,
+    ) -> Result<(Option<Self>, Told), StoreError> {
+        let Some(mut journal) = Self::open(path, installation, known)? else {
+            return Ok((None, Told { changes: Vec::new(), to_epoch: known, is_all: false }));
+        };
+        let changes = if journal.epoch > known { journal.changes_after(known)? } else { Vec::new() };
+        let is_all = (journal.after..=journal.epoch).contains(&known);
+        let to_epoch = journal.epoch.max(known);
+        Ok((Some(journal), Told { changes, to_epoch, is_all }))
     }
 
     /// The epoch up to which it has the changes.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Moves it out of the way of a new one.
+    pub(super) fn move_aside(self, at: Timestamp) -> Result<(), StoreError> {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(format!(".replaced-{}", at.unix_microseconds()));
+        std::fs::rename(&self.path, name).map_err(|error| unavailable(&self.path, &error))
     }
 
     /// The last change of each certificate that was changed after `epoch`, in the order of those changes. Reads the whole file.
@@ -235,23 +271,29 @@ fn changes_after(connection: &Connection, epoch: u64) -> Result<Vec<Change>, Sto
          FROM certificates INDEXED BY certificates_by_epoch \
          WHERE authority = ?1 AND epoch IS NOT NULL AND epoch > ?2",
     )?;
+    let mut lost = connection.prepare_cached(
+        "SELECT epoch, revoked_on, reason, id, serial, fingerprint_sha256, expires_on \
+         FROM lost_certificates INDEXED BY lost_certificates_by_epoch WHERE authority = ?1 AND epoch > ?2",
+    )?;
     let mut changes = Vec::new();
     let mut rows = authorities.query((row::offset(epoch),))?;
     while let Some(authority) = rows.next()? {
         let (number, id): (i64, _) = (authority.get(0)?, AuthorityId::from_bytes(authority.get(1)?));
-        let mut rows = changed.query((number, row::offset(epoch)))?;
-        while let Some(row) = rows.next()? {
-            let revoked_on = row::optional_timestamp(row, 1)?;
-            let reason = row::optional_reason(row, 2)?;
-            changes.push(Change {
-                epoch: row::unsigned(row, 0)?,
-                revoked: revoked_on.zip(reason),
-                authority: id,
-                certificate: CertificateId::from_bytes(row.get(3)?),
-                serial: SerialNumber::from_bytes(row.get(4)?),
-                fingerprint_sha256: row.get(5)?,
-                expires_on: row::timestamp(row, 6)?,
-            });
+        for statement in [&mut changed, &mut lost] {
+            let mut rows = statement.query((number, row::offset(epoch)))?;
+            while let Some(row) = rows.next()? {
+                let revoked_on = row::optional_timestamp(row, 1)?;
+                let reason = row::optional_reason(row, 2)?;
+                changes.push(Change {
+                    epoch: row::unsigned(row, 0)?,
+                    revoked: revoked_on.zip(reason),
+                    authority: id,
+                    certificate: CertificateId::from_bytes(row.get(3)?),
+                    serial: SerialNumber::from_bytes(row.get(4)?),
+                    fingerprint_sha256: row.get(5)?,
+                    expires_on: row::timestamp(row, 6)?,
+                });
+            }
         }
     }
     changes.sort_unstable_by_key(|change| change.epoch);
@@ -420,7 +462,7 @@ mod tests {
         let path = written(directory.path(), &format!("{last}{first}{last}"));
         assert!(refused(open(&path, 7).changes_after(0)).contains("damaged after epoch 7"), "epochs grow");
         assert!(refused(Journal::open(&path, "you", 0)).contains("not the journal"));
-        std::fs::write(&path, "").unwrap();
+        std::fs::write(&path, "\n").unwrap();
         assert!(refused(Journal::open(&path, "me", 0)).contains("not the journal"));
         assert!(Journal::open(&directory.path().join("none"), "me", 0).unwrap().is_none());
     }

@@ -47,15 +47,13 @@ use certgate_model::{
     TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
-use rusqlite::Connection;
-
 use self::counters::Layout;
-pub use self::inspector::{Copied, SqliteInspector, prepare_restored};
+pub use self::inspector::{Copied, JournalTells, SqliteInspector, prepare_restored};
 use self::journal::Journal;
 use self::open::Opened;
 pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
-pub use self::replay::Replayed;
+pub use self::replay::Restored;
 use self::writer::Writer;
 use crate::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CrlContent, CrlState, Duty,
@@ -83,15 +81,8 @@ pub enum JournalBegun {
         /// The database's last epoch.
         after: u64,
     },
-    /// It knew more than the database, which was restored: that was done again.
-    Replayed(Replayed),
-    /// The database was restored, and nobody knows what came after the backup: the epochs that may have been given are skipped.
-    Skipped {
-        /// The epoch of the backup.
-        after: u64,
-        /// The last one that is not given again.
-        until: u64,
-    },
+    /// The database was restored from a backup: what is known of the time after that was done again.
+    Restored(Restored),
 }
 
 async fn blocking<T: Send + 'static>(
@@ -155,43 +146,33 @@ impl SqliteStore {
             })
             .await?;
         let (path, layout) = (path.to_owned(), self.layout);
-        let opened = blocking({
+        let (journal, told) = blocking({
             let (path, installation) = (path.clone(), installation.clone());
-            move || {
-                let Some(mut journal) = Journal::open(&path, &installation, known)? else { return Ok(None) };
-                let changes =
-                    if journal.epoch() > known { journal.changes_after(known)? } else { Vec::new() };
-                Ok(Some((journal, changes)))
-            }
+            move || Journal::read(&path, &installation, known)
         })
         .await?;
-        let (journal, begun) = match opened {
-            Some((journal, changes)) if journal.epoch() > known => {
-                let last = journal.epoch();
-                let again = move |c: &Connection| replay::replay(c, layout, &changes, known, last, at);
-                (journal, JournalBegun::Replayed(self.writer.write(again).await?))
+        let is_behind = restored || told.to_epoch > known;
+        let (journal, begun) = match journal {
+            Some(journal) if !is_behind => (journal, JournalBegun::Follows),
+            None if !is_behind => {
+                let made = blocking(move || Journal::create(&path, &installation, known)).await?;
+                (made, JournalBegun::Made { after: known })
             }
-            // It ends before the backup: what came after that is not in it.
-            Some((journal, _)) if restored && journal.epoch() < known => {
-                let (after, until) = self.writer.write(replay::skip_epochs).await?;
-                (journal, JournalBegun::Skipped { after, until })
-            }
-            Some((journal, _)) => {
-                if restored {
-                    self.writer.write(|c| replay::mark_restored(c, false)).await?;
-                }
-                (journal, JournalBegun::Follows)
-            }
-            None => {
-                let begun = match restored {
-                    true => {
-                        let (after, until) = self.writer.write(replay::skip_epochs).await?;
-                        JournalBegun::Skipped { after, until }
+            journal => {
+                let done = self.writer.write(move |c| replay::replay(c, layout, &told, at)).await?;
+                let journal = match (journal, done.skipped_until) {
+                    // It goes on where it ended, and still says where it began.
+                    (Some(journal), _) if journal.epoch() >= known => journal,
+                    (old, until) => {
+                        let after = until.unwrap_or(done.to_epoch);
+                        blocking(move || {
+                            old.map_or(Ok(()), |old| old.move_aside(at))?;
+                            Journal::create(&path, &installation, after)
+                        })
+                        .await?
                     }
-                    false => JournalBegun::Made { after: known },
                 };
-                let after = if let JournalBegun::Skipped { until, .. } = begun { until } else { known };
-                (blocking(move || Journal::create(&path, &installation, after)).await?, begun)
+                (journal, JournalBegun::Restored(done))
             }
         };
         self.writer.keep_journal(journal);

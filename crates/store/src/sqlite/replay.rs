@@ -15,12 +15,12 @@ use crate::StoreError;
 /// How many epochs are skipped when nobody knows how many there were after the backup: more than there can have been.
 const GAP_EPOCHS: i64 = 1 << 32;
 
-/// What was done again after a restore.
+/// What was done after a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Replayed {
+pub struct Restored {
     /// The epoch of the backup.
     pub from_epoch: u64,
-    /// The epoch of the last change.
+    /// The epoch of the last change that is known.
     pub to_epoch: u64,
     /// How many certificates are revoked again.
     pub revoked: u64,
@@ -30,6 +30,19 @@ pub struct Replayed {
     pub lost: u64,
     /// How many changes were of authorities that the backup does not have: without their keys nothing can be published.
     pub without_authority: u64,
+    /// The journal does not tell everything that came after the backup: up to this epoch none is given again, and whoever knows
+    /// one of them is told.
+    pub skipped_until: Option<u64>,
+}
+
+/// What the journal tells of the time after a backup.
+pub(super) struct Told {
+    /// The last change of each certificate, in the order of those changes.
+    pub(super) changes: Vec<Change>,
+    /// The epoch of the last one; that of the backup if there is none.
+    pub(super) to_epoch: u64,
+    /// Whether that is all.
+    pub(super) is_all: bool,
 }
 
 /// Whether the database comes from a backup and nobody has seen to its epochs since.
@@ -38,20 +51,9 @@ pub(super) fn is_restored(connection: &Connection) -> Result<bool, StoreError> {
 }
 
 /// Notes that the database comes from a backup.
-pub(super) fn mark_restored(connection: &Connection, restored: bool) -> Result<(), StoreError> {
-    connection.execute("UPDATE store SET restored = ?1 WHERE only = 1", (restored,))?;
+pub(super) fn mark_restored(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute("UPDATE store SET restored = 1 WHERE only = 1", ())?;
     Ok(())
-}
-
-/// Skips the epochs that may have been given after the backup; the epochs that are skipped begin after the first and end with
-/// the second.
-pub(super) fn skip_epochs(connection: &Connection) -> Result<(u64, u64), StoreError> {
-    let after: i64 =
-        connection.query_row("SELECT last_epoch FROM store WHERE only = 1", (), |row| row.get(0))?;
-    let until = after + GAP_EPOCHS;
-    connection.execute("INSERT INTO epoch_gaps (after, until) VALUES (?1, ?2)", (after, until))?;
-    connection.execute("UPDATE store SET last_epoch = ?1, restored = 0 WHERE only = 1", (until,))?;
-    Ok((after.unsigned_abs(), until.unsigned_abs()))
 }
 
 /// Whether an epoch is one that was skipped.
@@ -61,48 +63,62 @@ pub(super) fn is_skipped(connection: &Connection, epoch: u64) -> Result<bool, St
     Ok(statement.query_row((row::offset(epoch),), |row| row.get(0)).optional()?.unwrap_or(false))
 }
 
-/// Does the changes again that came after the backup, which ended with `from_epoch`; they keep their epochs.
+/// Does the changes again that came after the backup; they keep their epochs.
 pub(super) fn replay(
     connection: &Connection,
     layout: Layout,
-    changes: &[Change],
-    from_epoch: u64,
-    to_epoch: u64,
+    told: &Told,
     at: Timestamp,
-) -> Result<Replayed, StoreError> {
-    let mut done = Replayed { from_epoch, to_epoch, ..Replayed::default() };
-    for change in changes {
-        let authority: Option<(i64, [u8; 16])> = connection
-            .prepare_cached("SELECT number, account FROM authorities WHERE id = ?1")?
-            .query_row((change.authority.as_bytes(),), |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let Some((authority, account)) = authority else {
-            done.without_authority += 1;
-            continue;
-        };
-        let zone = match (replay_stored(connection, layout, authority, change)?, change.revoked) {
-            (Some(zone), Some(_)) => {
-                done.revoked += 1;
-                Some(zone)
-            }
-            (Some(zone), None) => {
-                done.restored += 1;
-                Some(zone)
-            }
-            (None, revoked) => {
-                replay_lost(connection, authority, change)?;
-                done.lost += u64::from(revoked.is_some());
-                None
-            }
-        };
-        connection
-            .prepare_cached("UPDATE authorities SET last_epoch = max(last_epoch, ?1) WHERE number = ?2")?
-            .execute((row::offset(change.epoch), authority))?;
-        log(connection, AccountId::from_bytes(account), zone, change, at)?;
+) -> Result<Restored, StoreError> {
+    let from_epoch = revocations::last_epoch(connection)?;
+    let mut done = Restored { from_epoch, to_epoch: told.to_epoch, ..Restored::default() };
+    audit::note_restore(connection, from_epoch, at)?;
+    for change in &told.changes {
+        replay_one(connection, layout, change, at, &mut done)?;
+    }
+    // Lists may have been made since that have higher numbers and know more.
+    connection.execute("UPDATE crl_states SET made_epoch = -1", ())?;
+    let mut last = row::offset(told.to_epoch);
+    if !told.is_all {
+        last += GAP_EPOCHS;
+        connection.execute(
+            "INSERT INTO epoch_gaps (after, until) VALUES (?1, ?2)",
+            (row::offset(from_epoch), last),
+        )?;
+        done.skipped_until = Some(last.unsigned_abs());
+    }
+    connection.execute("UPDATE store SET last_epoch = ?1, restored = 0 WHERE only = 1", (last,))?;
+    Ok(done)
+}
+
+fn replay_one(
+    connection: &Connection,
+    layout: Layout,
+    change: &Change,
+    at: Timestamp,
+    done: &mut Restored,
+) -> Result<(), StoreError> {
+    let authority: Option<(i64, [u8; 16])> = connection
+        .prepare_cached("SELECT number, account FROM authorities WHERE id = ?1")?
+        .query_row((change.authority.as_bytes(),), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((authority, account)) = authority else {
+        done.without_authority += 1;
+        return Ok(());
+    };
+    let zone = replay_stored(connection, layout, authority, change)?;
+    match (zone, change.revoked) {
+        (Some(_), Some(_)) => done.revoked += 1,
+        (Some(_), None) => done.restored += 1,
+        (None, revoked) => {
+            replay_lost(connection, authority, change)?;
+            done.lost += u64::from(revoked.is_some());
+        }
     }
     connection
-        .execute("UPDATE store SET last_epoch = ?1, restored = 0 WHERE only = 1", (row::offset(to_epoch),))?;
-    Ok(done)
+        .prepare_cached("UPDATE authorities SET last_epoch = max(last_epoch, ?1) WHERE number = ?2")?
+        .execute((row::offset(change.epoch), authority))?;
+    log(connection, AccountId::from_bytes(account), zone, change, at)
 }
 
 /// Does a change of a certificate again that is in the database; its zone.

@@ -290,6 +290,7 @@ CREATE TABLE audit_chains (
     owner BLOB NOT NULL UNIQUE,
     is_user INTEGER NOT NULL CHECK (is_user IN (0, 1)),
     entries INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
     head BLOB NOT NULL
 );
 CREATE TABLE audit_entries (
