@@ -15,6 +15,9 @@ use utoipa::ToSchema;
 
 use crate::{code, envelope};
 
+/// When to ask again for an answer that goes on, in seconds.
+const STREAM_RETRY_SECONDS: u32 = 60;
+
 /// A failed answer. `SDKs` retry 408, 409, 429 and 5xx: nothing that would fail again in the same way has such a status.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -108,6 +111,14 @@ impl ApiError {
         let cause = ErrorCause { code, message };
         let error = Self::bad_request(code::INVALID_HEADERS, "Invalid request headers");
         Self { cause: Some(cause), ..error }
+    }
+
+    /// As many answers go on with changes as can.
+    pub(crate) fn too_many_streams(max: usize) -> Self {
+        let message =
+            format!("{max} streams of changes are open, the most there can be: ask for revocation_changes");
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, message);
+        Self { retry_after_seconds: Some(STREAM_RETRY_SECONDS), ..error }
     }
 
     pub(crate) fn refused() -> Self {

@@ -28,6 +28,7 @@ use certgate_model::{Clock, Random};
 use certgate_store::ReadStore;
 
 use list_cache::ListCache;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use body::BODY_BYTES_MAX;
 pub use client_address::TrustedProxies;
@@ -45,12 +46,23 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     parts: ApiParts,
     lists: ListCache,
+    streams: Arc<Semaphore>,
 }
+
+/// How many answers can go on with changes at once: each holds a connection, of which there are 1,024 unless configured
+/// otherwise.
+pub(crate) const STREAMS_MAX: usize = 128;
 
 impl Api {
     /// From its parts.
     pub fn new(parts: ApiParts) -> Self {
-        Self(Arc::new(Inner { parts, lists: ListCache::default() }))
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        Self(Arc::new(Inner { parts, lists: ListCache::default(), streams }))
+    }
+
+    /// A place for one more answer that goes on; `None`: there are as many as there can be.
+    pub(crate) fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.streams.clone().try_acquire_owned().ok()
     }
 
     pub(crate) fn lists(&self) -> &ListCache {

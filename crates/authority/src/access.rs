@@ -216,7 +216,11 @@ impl Authority {
         let hash = token.record.hash;
         let token = match caller.actor {
             Actor::Token(_) => self.good_token(hash, caller.address).await?,
-            _ => self.owner_of_api_key(hash).await?.ok_or(AccessError::UnknownApiKey)?.token.clone(),
+            Actor::ApiKey(_) => {
+                let owner = self.owner_of_api_key(hash).await?;
+                owner.ok_or(AccessError::UnknownApiKey)?.token.clone()
+            }
+            Actor::System => return Err(AccessError::Refused),
         };
         Ok(Principal { token, caller: *caller })
     }

@@ -140,6 +140,8 @@ named_codes!(
         Token = 7, "api_token";
         /// The API key of a user; the id is the user's.
         ApiKey = 8, "api_key";
+        /// A user.
+        User = 9, "user";
     }
 );
 

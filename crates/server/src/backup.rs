@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use certgate_model::Clock;
-use certgate_store::{JournalTells, SqliteInspector, StoreError, prepare_restored};
+use certgate_store::{JournalTells, SqliteInspector, StoreError, lock_database, prepare_restored};
 use tempfile::NamedTempFile;
 
 use crate::cli::Format;
@@ -30,7 +30,9 @@ pub fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
         return Err(Failure::failed(format!("{} exists: name another file", file.display())));
     }
     let written = |error: io::Error| Failure::io(format!("cannot write {}", file.display()), &error);
-    let inspector = SqliteInspector::open(&database).map_err(|error| Failure::failed(error.to_string()))?;
+    // Of an earlier version too: before an upgrade is when everybody makes one.
+    let inspector =
+        SqliteInspector::open_to_copy(&database).map_err(|error| Failure::failed(error.to_string()))?;
     // Beside the file, and only under its name once it is whole.
     let copy = NamedTempFile::new_in(directory_of(file)).map_err(written)?;
     let progress = screen.progress_beside_data(0, "copied");
@@ -76,6 +78,8 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
         Err(TryLockError::Error(error)) => return Err(written(error)),
     }
     let database = DataDir::database(directory);
+    // A server that is about to start has this one first.
+    let _database_lock = lock_database(&database).map_err(|error| Failure::failed(error.to_string()))?;
     if database.exists() && !replace {
         return Err(Failure::failed(format!("{shown} has a database; nothing was changed"))
             .hint("with --replace it is moved aside, not deleted"));
@@ -126,8 +130,8 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     if let Some(aside) = aside {
         screen.say(&format!("The database that was there is {}", aside.display()));
     }
-    screen.say(&told_of_journal(&journal, epoch, told));
-    screen.say("Tokens that were deleted after the backup are back: look through `certgate token list --output json`");
+    screen.say(&told_of_journal(&journal, told));
+    screen.say("Tokens are those of the backup: what was deleted or rolled since works again, so look through `certgate token list`");
     if let MasterKeySource::File(path) = &config.master_key
         && !path.exists()
     {
@@ -139,13 +143,20 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     Ok(())
 }
 
-fn told_of_journal(journal: &Path, epoch: u64, told: JournalTells) -> String {
+fn told_of_journal(journal: &Path, told: JournalTells) -> String {
     let shown = journal.display();
-    let mut text = match told.to_epoch - epoch {
-        0 => format!("Nothing that came after the backup is in {shown}"),
-        1 => format!("1 later change is in {shown}: the next start does it again"),
-        several => format!("{several} later changes are in {shown}: the next start does them again"),
+    let mut text = match told.changes {
+        0 => format!("No certificate was revoked or restored after the backup, says {shown}"),
+        1 => format!(
+            "1 certificate was revoked or restored after the backup, says {shown}: the next start does it again"
+        ),
+        several => format!(
+            "{several} certificates were revoked or restored after the backup, says {shown}: the next start does it again"
+        ),
     };
+    if !journal.exists() {
+        text = format!("There is no {shown}");
+    }
     if !told.is_all {
         text.push_str(&format!(
             "\nWhat else was revoked or restored after the backup is not known here: if you have the journal of revocations, put it at \

@@ -101,23 +101,22 @@ impl DataDir {
             }
             JournalBegun::Restored(done) => done,
         };
-        let Restored { from_epoch, to_epoch, revoked, restored, lost, without_authority, skipped_until } =
-            done;
+        let Restored { from_epoch, to_epoch, revoked, restored, lost, without_authority, is_all } = done;
         if to_epoch > from_epoch {
             tracing::warn!(
                 journal = %shown, from_epoch, to_epoch, revoked, restored, lost, without_authority,
                 "the database is older than the journal of revocations, as after a restore: what it tells was done again; lost \
                  certificates are in no list of the API, but stay revoked"
             );
-        } else if skipped_until.is_none() {
+        } else if is_all {
             tracing::info!(
                 journal = %shown, epoch = from_epoch,
                 "the database was restored from a backup; nothing was revoked or restored since"
             );
         }
-        if let Some(until_epoch) = skipped_until {
+        if !is_all {
             tracing::warn!(
-                journal = %shown, after_epoch = from_epoch, until_epoch,
+                journal = %shown, after_epoch = from_epoch,
                 "no journal of revocations tells what came after the backup, or not all of it: certificates that were revoked \
                  since may not be, and enforcement points have to read everything again"
             );

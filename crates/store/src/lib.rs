@@ -14,7 +14,7 @@ pub use audit::AuditVerdict;
 pub use fault::{FaultPoint, fault_point};
 pub use sqlite::{
     Copied, JournalBegun, JournalTells, OpenError, Restored, SqliteInspector, SqliteOptions,
-    SqliteStatistics, SqliteStore, prepare_restored,
+    SqliteStatistics, SqliteStore, lock_database, prepare_restored,
 };
 pub use verbs::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CertificateRecorded, CrlContent,

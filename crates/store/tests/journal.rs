@@ -164,15 +164,26 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
     let place = place.replaced_by(&backup).await;
     assert_eq!(place.status(3).await, Some(Status::Active), "as in the backup");
     let begun = place.begin().await;
-    let expected =
-        Restored { from_epoch: 2, to_epoch: epoch, revoked: 1, restored: 2, lost: 1, ..Restored::default() };
+    let expected = Restored {
+        from_epoch: 2,
+        to_epoch: epoch,
+        revoked: 1,
+        restored: 2,
+        lost: 1,
+        is_all: true,
+        ..Restored::default()
+    };
     assert_eq!(begun, JournalBegun::Restored(expected));
     assert_eq!(place.status(1).await, Some(Status::Revoked));
     assert_eq!(place.status(2).await, Some(Status::PendingReactivation));
     assert_eq!(place.status(3).await, Some(Status::PendingRevocation));
     assert_eq!(place.status(4).await, Some(Status::PendingReactivation));
     assert_eq!(place.status(10).await, None);
-    assert_eq!(place.store.last_epoch().await.unwrap(), epoch, "epochs are those that were given");
+    let last = place.store.last_epoch().await.unwrap();
+    assert!(last > epoch, "nobody knows whether the journal's end is the end");
+    for (known, is_skipped) in [(epoch, false), (epoch + 1, true), (last - 1, true), (last, false)] {
+        assert_eq!(place.store.is_skipped_epoch(known).await.unwrap(), is_skipped, "{known}");
+    }
     assert_eq!(place.store.crls_changed().await.unwrap().len(), 130, "none that was made before is served");
 
     // The one that the backup does not have is in the lists, in OCSP and told to enforcement points.
@@ -208,7 +219,7 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
     place.is_whole().await;
     assert_eq!(place.begin().await, JournalBegun::Follows);
     place.revoke(5).await;
-    assert_eq!(place.lines().len(), 8, "it goes on where it ended");
+    assert_eq!(place.lines().len(), 9, "it goes on where it ended");
 }
 
 #[tokio::test]
@@ -244,10 +255,11 @@ async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
     // The journal that is there is older than the backup: as good as none.
     std::fs::write(&path, early).unwrap();
     let begun = place.begin().await;
-    let JournalBegun::Restored(Restored { from_epoch: 1, skipped_until: Some(until), .. }) = begun else {
-        panic!("{begun:?}")
-    };
-    assert_eq!(place.store.last_epoch().await.unwrap(), until);
+    assert!(
+        matches!(begun, JournalBegun::Restored(Restored { from_epoch: 1, is_all: false, .. })),
+        "{begun:?}"
+    );
+    let until = place.store.last_epoch().await.unwrap();
     for (epoch, is_skipped) in
         [(0, false), (1, false), (2, true), (3, true), (until - 1, true), (until, false)]
     {
@@ -262,11 +274,11 @@ async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
     let place = place.replaced_by(&backup).await;
     std::fs::remove_file(&path).unwrap();
     let begun = place.begin().await;
-    let JournalBegun::Restored(Restored { from_epoch, skipped_until: Some(again), .. }) = begun else {
+    let JournalBegun::Restored(Restored { from_epoch, is_all: false, .. }) = begun else {
         panic!("{begun:?}")
     };
     assert_eq!(from_epoch, until + 1);
-    assert!(place.store.is_skipped_epoch(until + 2).await.unwrap() && again > until + 2);
+    assert!(place.store.is_skipped_epoch(until + 2).await.unwrap());
 }
 
 #[tokio::test]
@@ -306,7 +318,7 @@ async fn a_journal_that_begins_after_the_backup_does_not_tell_all() {
         let begun = place.begin().await;
         let JournalBegun::Restored(done) = begun else { panic!("{begun:?}") };
         assert_eq!((done.from_epoch, done.revoked), (0, revoked));
-        assert!(done.skipped_until.is_some(), "the same holds for the same backup again");
+        assert!(!done.is_all, "the same holds for the same backup again");
         assert!(
             place.store.is_skipped_epoch(1).await.unwrap() && place.store.is_skipped_epoch(2).await.unwrap()
         );
@@ -333,5 +345,100 @@ async fn what_was_lost_is_written_again_too() {
     assert_eq!(std::fs::read(&path).unwrap(), whole);
     // An empty file is none.
     std::fs::write(&path, "").unwrap();
-    assert_eq!(place.begin().await, JournalBegun::Made { after: 1 });
+    let after = place.store.last_epoch().await.unwrap();
+    assert_eq!(place.begin().await, JournalBegun::Made { after });
 }
+
+#[tokio::test]
+async fn a_journal_that_lags_gives_no_epoch_out_twice() {
+    let place = Place::new().await;
+    place.revoke(1).await;
+    let backup = place.back_up();
+    place.revoke(2).await;
+    let path = place.path("store.revocations");
+    let copied = std::fs::read(&path).unwrap();
+    place.revoke(3).await;
+    place.revoke(4).await;
+    let place = place.replaced_by(&backup).await;
+    std::fs::write(&path, copied).unwrap();
+    assert!(matches!(
+        place.begin().await,
+        JournalBegun::Restored(Restored { to_epoch: 2, is_all: true, .. })
+    ));
+    place.revoke(5).await;
+    place.revoke(6).await;
+    // Somebody who follows knew epoch 4.
+    assert!(place.store.is_skipped_epoch(4).await.unwrap());
+    assert!(!place.store.is_skipped_epoch(2).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_wrong_backup_and_then_the_right_one_do_not_mix_histories() {
+    let place = Place::new().await;
+    place.revoke(1).await;
+    let wrong = place.back_up();
+    std::fs::rename(&wrong, place.path("wrong.db")).unwrap();
+    place.revoke(2).await;
+    let right = place.back_up();
+    place.store.close().await;
+    std::fs::remove_file(place.path("store.revocations")).unwrap();
+    let wrong = place.path("wrong.db");
+    let place = place.replaced_by(&wrong).await;
+    place.begin().await;
+    place.revoke(5).await;
+    let known_there = place.store.last_epoch().await.unwrap();
+    let place = place.replaced_by(&right).await;
+    assert!(matches!(
+        place.begin().await,
+        JournalBegun::Restored(Restored { revoked: 1, is_all: false, .. })
+    ));
+    assert!(place.store.is_skipped_epoch(known_there).await.unwrap());
+    // With everything known it is restored again without a fuss, and what was skipped stays skipped.
+    let backup = place.back_up();
+    place.revoke(6).await;
+    let place = place.replaced_by(&backup).await;
+    assert!(matches!(place.begin().await, JournalBegun::Restored(Restored { revoked: 1, is_all: true, .. })));
+    assert!(place.store.is_skipped_epoch(known_there).await.unwrap());
+    place.is_whole().await;
+}
+
+#[tokio::test]
+async fn much_that_was_missed_is_written_part_by_part() {
+    let place = Place::new().await;
+    for n in 10..1_300 {
+        place.issue(n).await;
+    }
+    let path = place.path("store.revocations");
+    let empty = std::fs::read(&path).unwrap();
+    for n in 10..1_300 {
+        place.revoke(n).await;
+    }
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, empty).unwrap();
+    assert_eq!(place.begin().await, JournalBegun::Follows);
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
+}
+
+#[tokio::test]
+async fn what_lists_are_made_of_is_checked() {
+    let place = Place::new().await;
+    place.revoke(1).await;
+    place.hold(2).await;
+    for tampering in [
+        "DELETE FROM revocations WHERE reason = 6",
+        "UPDATE revocations SET reason = 4",
+        "INSERT INTO revocations SELECT authority, shard, position + 1000, serial, 0, 6, expires_on FROM revocations",
+    ] {
+        place.is_whole().await;
+        place.store.damage(tampering).await.unwrap();
+        let lines = place.store.check().await.unwrap();
+        assert!(lines.iter().any(|line| line.contains("on lists")), "{tampering}: {lines:?}");
+        place.store.damage(UNDO).await.unwrap();
+    }
+}
+
+/// Makes the rows anew from the certificates.
+const UNDO: &str = "
+    DELETE FROM revocations;
+    INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on)
+    SELECT authority, 0, position, serial, revoked_on, reason, expires_on FROM certificates WHERE status IN (2, 3);";

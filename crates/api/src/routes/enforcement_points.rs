@@ -11,6 +11,7 @@ use futures_util::stream;
 use http::{HeaderValue, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::body::JsonBody;
 use crate::error::ApiError;
@@ -18,7 +19,7 @@ use crate::extract::{EnforcementPointPath, ScopeOf};
 use crate::openapi::{AcknowledgeEpoch, Answer, RegisterEnforcementPoint};
 use crate::query::Query;
 use crate::wire::{Deleted, EnforcementPoint, RevocationChanges, RevokedCertificate};
-use crate::{Api, envelope};
+use crate::{Api, STREAMS_MAX, envelope};
 
 /// After how long without a change a follower is told that there was none, and its token is looked at again.
 const STREAM_PAUSE: Duration = Duration::from_secs(10);
@@ -173,11 +174,13 @@ pub(crate) async fn stream(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let (after, seconds) = Query::parse(query.as_deref())?.revocation_stream()?;
+    let place = api.stream_place().ok_or_else(|| ApiError::too_many_streams(STREAMS_MAX))?;
     // The first line is read before the head is sent: an epoch that is not known is refused.
     let found =
         Box::pin(api.authority.revocation_changes(&scope, after, CHANGES_MAX, Duration::ZERO)).await?;
     let end = api.clock.now().plus_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
-    let follower = Follower { api, caller: scope.principal().clone(), account: scope.account().id, end };
+    let caller = scope.principal().clone();
+    let follower = Follower { api, caller, account: scope.account().id, end, _place: place };
     let lines = stream::unfold((follower, Some(found), after), |(follower, first, epoch)| async move {
         let found = match first {
             Some(first) => first,
@@ -197,23 +200,39 @@ struct Follower {
     caller: Principal,
     account: AccountId,
     end: Timestamp,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Follower {
     /// The changes after `epoch`, or that there were none for a while; `None`: that is the end.
     async fn next(&self, epoch: u64) -> Option<certgate_authority::RevocationChanges> {
-        let authority = &self.api.authority;
         let left = self.end.unix_microseconds() - self.api.clock.now().unix_microseconds();
-        if left <= 0 || authority.is_ending() {
+        if left <= 0 || self.api.authority.is_ending() {
             return None;
         }
         let wait = Duration::from_micros(left.unsigned_abs()).min(STREAM_PAUSE);
-        let caller = authority.authenticate_again(&self.caller).await.ok()?;
-        let scope = authority.account_scope(&caller, self.account).await.ok()?;
-        let found = authority.revocation_changes(&scope, epoch, CHANGES_MAX, wait).await.ok()?;
+        let found = self.changes(epoch, wait).await;
+        if let Err(error) = &found {
+            tracing::debug!(error = %error.message, "a stream of changes ended");
+        }
+        found.ok()
+    }
+
+    async fn changes(
+        &self,
+        epoch: u64,
+        wait: Duration,
+    ) -> Result<certgate_authority::RevocationChanges, ApiError> {
+        let scope = self.scope().await?;
+        let found = self.api.authority.revocation_changes(&scope, epoch, CHANGES_MAX, wait).await?;
         // It may have been taken away while nothing came.
-        authority.authenticate_again(&caller).await.ok()?;
-        Some(found)
+        self.scope().await?;
+        Ok(found)
+    }
+
+    async fn scope(&self) -> Result<AccountScope<FollowRevocations>, ApiError> {
+        let caller = self.api.authority.authenticate_again(&self.caller).await?;
+        Ok(self.api.authority.account_scope(&caller, self.account).await?)
     }
 }
 

@@ -286,6 +286,17 @@ async fn an_answer_that_goes_on_ends_with_its_time_and_its_token() {
     });
     assert_eq!(told, None, "what came after the token was deleted is not told");
 
+    // Places are given back, and there are not more of them.
+    let mut open = Vec::new();
+    for _ in 0..128 {
+        open.push(Lines::of(&app, &app.token, "").await);
+    }
+    let stream = "/certgate/v1/accounts/{account}/revocation_stream?for_seconds=0";
+    let error = app.get(stream).await.error();
+    assert_eq!((error.status, error.code), (429, 971));
+    open.pop();
+    assert_eq!(app.get(stream).await.status.as_u16(), 200);
+
     for query in ["after=-1", "for_seconds=3601", "after=1000"] {
         let error =
             app.get(&format!("/certgate/v1/accounts/{{account}}/revocation_stream?{query}")).await.error();

@@ -15,11 +15,11 @@ use crate::{AuditVerdict, StoreError};
 const DETAIL_BYTES_MAX: usize = 2_000;
 
 /// Where a chain ends.
-pub(super) struct ChainEnd {
-    pub(super) chain: i64,
-    pub(super) entries: u64,
+struct ChainEnd {
+    chain: i64,
+    entries: u64,
     last_at: Timestamp,
-    pub(super) hash: [u8; 32],
+    hash: [u8; 32],
 }
 
 /// How much earlier than the entry before it an entry may say to be and is not believed, in seconds: requests overtake each other. What is
@@ -64,17 +64,6 @@ pub(super) fn record(
     deed: Deed,
 ) -> Result<(), StoreError> {
     let end = end_of_chain(connection, owner)?;
-    append(connection, owner, end, by, deed)
-}
-
-/// Appends an entry to a chain whose end is known.
-pub(super) fn append(
-    connection: &Connection,
-    owner: AuditOwner,
-    end: ChainEnd,
-    by: &By,
-    deed: Deed,
-) -> Result<(), StoreError> {
     let Deed { action, resource_type, resource, zone, fingerprint_sha256, mut detail } = deed;
     if detail.len() > DETAIL_BYTES_MAX {
         let end = (0..=DETAIL_BYTES_MAX).rev().find(|end| detail.is_char_boundary(*end)).unwrap_or(0);
@@ -162,22 +151,25 @@ macro_rules! columns {
     };
 }
 
+// One bound at each end: of two at the same end SQLite takes one for the index and reads through to the other.
 macro_rules! select {
-    ($index:literal, $actor:literal, $after:literal, $order:literal) => {
+    ($index:literal, $actor:literal, $end:literal, $after:literal, $order:literal) => {
         concat!(
             "SELECT ",
             columns!(),
             " FROM audit_entries ",
             $index,
-            " WHERE chain = ?1 AND at >= ?2 AND at < ?3 AND (at, number) ",
+            " WHERE chain = ?1 AND at ",
+            $end,
+            " ?2 AND (at, number) ",
             $after,
-            " (?4, ?5)",
+            " (?3, ?4)",
             $actor,
             " ORDER BY at ",
             $order,
             ", number ",
             $order,
-            " LIMIT ?6"
+            " LIMIT ?5"
         )
     };
 }
@@ -188,29 +180,21 @@ pub(super) fn entries(
     owner: AuditOwner,
     query: &AuditQuery,
 ) -> Result<Vec<AuditEntry>, StoreError> {
-    let Some(end) = find_end(connection, owner)? else { return Ok(Vec::new()) };
-    let statement = match (query.direction, query.actor) {
-        (Direction::Descending, None) => select!("", "", "<", "DESC"),
-        (Direction::Ascending, None) => select!("", "", ">", "ASC"),
-        (Direction::Descending, Some(_)) => {
-            select!("INDEXED BY audit_entries_by_actor", " AND actor_kind = ?7 AND actor IS ?8", "<", "DESC")
-        }
-        (Direction::Ascending, Some(_)) => {
-            select!("INDEXED BY audit_entries_by_actor", " AND actor_kind = ?7 AND actor IS ?8", ">", "ASC")
-        }
-    };
-    let (after_at, after_number) = match (query.after, query.direction) {
-        (Some((at, number)), _) => (at.unix_microseconds(), row::offset(number)),
-        (None, Direction::Descending) => (i64::MAX, i64::MAX),
-        (None, Direction::Ascending) => (i64::MIN, i64::MIN),
+    let Some(ChainEnd { chain, .. }) = find_end(connection, owner)? else { return Ok(Vec::new()) };
+    let statement = statement(query);
+    let (since, before) = (query.since.unix_microseconds(), query.before.unix_microseconds());
+    let after = query.after.map(|(at, number)| (at.unix_microseconds(), row::offset(number)));
+    // Numbers begin at 1, so that 0 is before all of an instant.
+    let (end, (after_at, after_number)) = match query.direction {
+        Direction::Descending => (since, after.unwrap_or((i64::MAX, 0)).min((before, 0))),
+        Direction::Ascending => (before, after.unwrap_or((i64::MIN, 0)).max((since, 0))),
     };
     let mut statement = connection.prepare_cached(statement)?;
-    let (since, before) = (query.since.unix_microseconds(), query.before.unix_microseconds());
     let mut rows = match &query.actor {
-        None => statement.query((end.chain, since, before, after_at, after_number, query.limit))?,
+        None => statement.query((chain, end, after_at, after_number, query.limit))?,
         Some(actor) => {
             let (kind, id) = actor.code();
-            statement.query((end.chain, since, before, after_at, after_number, query.limit, kind, id))?
+            statement.query((chain, end, after_at, after_number, query.limit, kind, id))?
         }
     };
     let mut entries = Vec::new();
@@ -218,6 +202,31 @@ pub(super) fn entries(
         entries.push(entry(owner, row)?);
     }
     Ok(entries)
+}
+
+fn statement(query: &AuditQuery) -> &'static str {
+    match (query.direction, query.actor) {
+        (Direction::Descending, None) => select!("", "", ">=", "<", "DESC"),
+        (Direction::Ascending, None) => select!("", "", "<", ">", "ASC"),
+        (Direction::Descending, Some(_)) => {
+            select!(
+                "INDEXED BY audit_entries_by_actor",
+                " AND actor_kind = ?6 AND actor IS ?7",
+                ">=",
+                "<",
+                "DESC"
+            )
+        }
+        (Direction::Ascending, Some(_)) => {
+            select!(
+                "INDEXED BY audit_entries_by_actor",
+                " AND actor_kind = ?6 AND actor IS ?7",
+                "<",
+                ">",
+                "ASC"
+            )
+        }
+    }
 }
 
 fn entry(owner: AuditOwner, row: &Row<'_>) -> Result<AuditEntry, StoreError> {
@@ -278,14 +287,18 @@ pub(super) fn hash_of(
     Ok(hash)
 }
 
-/// Notes in the log of every account that the database was restored: what came after the backup is missing there.
+/// Notes in every log that the database was restored: what came after the backup is missing there.
 pub(super) fn note_restore(connection: &Connection, epoch: u64, at: Timestamp) -> Result<(), StoreError> {
-    let mut select = connection.prepare("SELECT owner FROM audit_chains WHERE is_user = 0")?;
-    let owners: Vec<[u8; 16]> = select.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for owner in owners {
+    let mut select = connection.prepare("SELECT owner, is_user FROM audit_chains")?;
+    let owners: Vec<([u8; 16], bool)> =
+        select.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    for (id, is_user) in owners {
         let detail = format!("database restored from a backup epoch={epoch}");
-        let deed = Deed::new(AuditAction::Update, ResourceType::Account, &owner, detail);
-        record(connection, AuditOwner::Account(AccountId::from_bytes(owner)), &By::system(at), deed)?;
+        let (owner, what) = match is_user {
+            true => (AuditOwner::User(UserId::from_bytes(id)), ResourceType::User),
+            false => (AuditOwner::Account(AccountId::from_bytes(id)), ResourceType::Account),
+        };
+        record(connection, owner, &By::system(at), Deed::new(AuditAction::Update, what, &id, detail))?;
     }
     Ok(())
 }

@@ -29,6 +29,7 @@ pub(super) fn all_but_audit(connection: &Connection, layout: Layout) -> Result<V
         counts(connection, layout),
         epochs(connection),
         hostnames(connection),
+        revocations(connection),
     ])
 }
 
@@ -188,8 +189,10 @@ fn zone_numbers(connection: &Connection) -> Result<BTreeSet<i64>, StoreError> {
 fn epochs(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let newest: i64 = connection.query_row("SELECT last_epoch FROM store", (), |row| row.get(0))?;
     let mut highest = BTreeMap::<i64, i64>::new();
-    let mut statement =
-        connection.prepare("SELECT authority, epoch FROM certificates WHERE epoch IS NOT NULL")?;
+    let mut statement = connection.prepare(
+        "SELECT authority, epoch FROM certificates WHERE epoch IS NOT NULL \
+             UNION ALL SELECT authority, epoch FROM lost_certificates",
+    )?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let (authority, epoch) = (row.get(0)?, row.get(1)?);
@@ -256,6 +259,45 @@ fn hostnames(connection: &Connection) -> Result<Vec<String>, StoreError> {
             }
             _ => authorities = BTreeSet::from([authority]),
         }
+    }
+    Ok(lines)
+}
+
+/// What lists are made of, against the certificates: each that is revoked is there once, as it is, and nothing else.
+fn revocations(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let count = |select: &str| connection.query_row(select, (), |row| row.get::<_, i64>(0));
+    let mut lines = Vec::new();
+    for (revoked, listed, of) in [
+        (
+            "SELECT count(*) FROM certificates WHERE status IN (2, 3)",
+            "SELECT count(*) FROM revocations JOIN certificates ON certificates.position = revocations.position \
+             WHERE certificates.status IN (2, 3) AND certificates.authority = revocations.authority \
+             AND certificates.serial = revocations.serial AND certificates.revoked_on IS revocations.revoked_on \
+             AND certificates.reason = revocations.reason AND certificates.expires_on = revocations.expires_on",
+            "certificates",
+        ),
+        (
+            "SELECT count(*) FROM lost_certificates",
+            "SELECT count(*) FROM revocations JOIN lost_certificates AS lost ON lost.position = revocations.position \
+             WHERE lost.authority = revocations.authority AND lost.serial = revocations.serial \
+             AND lost.revoked_on = revocations.revoked_on AND lost.reason = revocations.reason \
+             AND lost.expires_on = revocations.expires_on",
+            "lost certificates",
+        ),
+    ] {
+        let (revoked, listed) = (count(revoked)?, count(listed)?);
+        if revoked != listed {
+            lines.push(format!("{revoked} {of} are revoked, but {listed} of them are on lists as they are"));
+        }
+    }
+    let (known, all) = (
+        count(
+            "SELECT (SELECT count(*) FROM certificates WHERE status IN (2, 3)) + (SELECT count(*) FROM lost_certificates)",
+        )?,
+        count("SELECT count(*) FROM revocations")?,
+    );
+    if known != all {
+        lines.push(format!("{all} revocations are on lists, but {known} certificates are revoked"));
     }
     Ok(lines)
 }

@@ -1,5 +1,6 @@
 //! A database that is only looked at, also while a server has it open: checking, verifying, backing up.
 
+use std::fs::File;
 use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -33,8 +34,8 @@ pub struct Copied {
 /// What a journal tells of the time after a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalTells {
-    /// The epoch of the last change that it tells of; that of the backup if there is none.
-    pub to_epoch: u64,
+    /// How many certificates were revoked or restored.
+    pub changes: u64,
     /// Whether that is all that was.
     pub is_all: bool,
 }
@@ -111,7 +112,7 @@ impl SqliteInspector {
             installation.ok_or_else(|| StoreError::Conflict("the database holds no installation".into()))?;
         let name = journal::installation_name(&installation);
         let (_, told) = Journal::read(path, &name, self.last_epoch()?)?;
-        Ok(JournalTells { to_epoch: told.to_epoch, is_all: told.is_all })
+        Ok(JournalTells { changes: told.changes.len() as u64, is_all: told.is_all })
     }
 
     /// Copies everything into a new database at `path`, whose file is there and empty, and makes it durable.
@@ -130,9 +131,14 @@ impl SqliteInspector {
         // One file that can be copied and read anywhere, without a log beside it.
         copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
         copy.close().map_err(|(_, error)| StoreError::from(error))?;
-        let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
+        let synced = File::open(path).and_then(|file| file.sync_all());
         synced.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
+}
+
+/// Keeps every server away from a database, whether it is there or not, until what this returns is dropped.
+pub fn lock_database(path: &Path) -> Result<File, OpenError> {
+    open::lock(path)
 }
 
 /// Makes a copy ready to be started with: brings it to this version and notes that it comes from a backup. The file is whole
@@ -143,7 +149,7 @@ pub fn prepare_restored(path: &Path) -> Result<(), OpenError> {
     lock.push(".lock");
     let removed = match std::fs::remove_file(lock) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => std::fs::File::open(path).and_then(|file| file.sync_all()),
+        _ => File::open(path).and_then(|file| file.sync_all()),
     };
     prepared.and(removed.map_err(|error| OpenError::from_io(path, &error)))
 }

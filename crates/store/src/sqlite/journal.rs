@@ -6,11 +6,14 @@
 //! expires, in microseconds; and the first 8 hex digits of the SHA-256 of all that, which tell a line that was not written to
 //! its end. `-` stands for what a restored certificate does not have.
 //!
+//! After a restore there is a line that says which epochs are skipped: the last of them; `skipped`; `told` or, if not everything that
+//! came after the backup is known, `unknown`; and the epoch after which they begin.
+//!
 //! A line is written after its transaction was committed and before anybody is answered. What is missing after a crash in
 //! between is in the database, and is written by the next start.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +33,12 @@ const LINE_BYTES_MAX: u64 = 512;
 /// How much of the end of the file is looked at when it is opened: more than one transaction writes.
 const TAIL_BYTES: u64 = 1 << 18;
 
+/// How many changes of each authority are written at a time, so that a part of it that is torn is seen as a whole.
+const WRITTEN_TOGETHER: u32 = 500;
+
+/// No epoch is larger: JSON carries whole numbers up to here exactly (RFC 8259 §6).
+const EPOCH_MAX: u64 = (1 << 53) - 1;
+
 /// The last change of a certificate, as the journal has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
@@ -41,6 +50,23 @@ pub(super) struct Change {
     pub(super) serial: SerialNumber,
     pub(super) fingerprint_sha256: [u8; 32],
     pub(super) expires_on: Timestamp,
+}
+
+/// Epochs that are given to no change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Skipped {
+    /// They begin behind this one.
+    pub(super) after: u64,
+    /// The last of them.
+    pub(super) until: u64,
+    /// Whether everything was known then that came after the backup.
+    pub(super) is_all: bool,
+}
+
+/// A line behind the first.
+enum Line {
+    Change(Change),
+    Skipped(Skipped),
 }
 
 /// The open file.
@@ -106,10 +132,10 @@ impl Journal {
         let mut lines = Lines::new(&mut self.file, from).map_err(io_failed)?;
         let (mut epoch, mut length, mut is_damaged) = (self.epoch, from, false);
         while lines.offset < size {
-            let change = lines.next().map_err(io_failed)?.as_deref().and_then(Change::from_line);
-            match change {
-                Some(change) if is_damaged && change.epoch > known => return Err(self.damaged(epoch)),
-                Some(change) if !is_damaged => (epoch, length) = (change.epoch, lines.offset),
+            let line = lines.next().map_err(io_failed)?.as_deref().and_then(Line::read);
+            match line {
+                Some(line) if is_damaged && line.epoch() > known => return Err(self.damaged(epoch)),
+                Some(line) if !is_damaged => (epoch, length) = (line.epoch(), lines.offset),
                 Some(_) => {}
                 None => is_damaged = true,
             }
@@ -149,12 +175,21 @@ impl Journal {
         known: u64,
     ) -> Result<(Option<Self>, Told), StoreError> {
         let Some(mut journal) = Self::open(path, installation, known)? else {
-            return Ok((None, Told { changes: Vec::new(), to_epoch: known, is_all: false }));
+            return Ok((
+                None,
+                Told { changes: Vec::new(), skipped: Vec::new(), to_epoch: known, is_all: false },
+            ));
         };
-        let changes = if journal.epoch > known { journal.changes_after(known)? } else { Vec::new() };
-        let is_all = (journal.after..=journal.epoch).contains(&known);
+        let (changes, skipped) =
+            if journal.epoch > known { journal.changes_after(known)? } else { (Vec::new(), Vec::new()) };
+        let is_all = (journal.after..=journal.epoch).contains(&known) && skipped.iter().all(|one| one.is_all);
         let to_epoch = journal.epoch.max(known);
-        Ok((Some(journal), Told { changes, to_epoch, is_all }))
+        Ok((Some(journal), Told { changes, skipped, to_epoch, is_all }))
+    }
+
+    /// Notes which epochs are skipped.
+    pub(super) fn skip(&mut self, skipped: Skipped) -> Result<(), StoreError> {
+        self.append(&skipped.to_line(), skipped.until)
     }
 
     /// The epoch up to which it has the changes.
@@ -169,25 +204,26 @@ impl Journal {
         std::fs::rename(&self.path, name).map_err(|error| unavailable(&self.path, &error))
     }
 
-    /// The last change of each certificate that was changed after `epoch`, in the order of those changes. Reads the whole file.
-    pub(super) fn changes_after(&mut self, epoch: u64) -> Result<Vec<Change>, StoreError> {
+    /// The last change of each certificate that was changed after `epoch`, in the order of those changes, and the epochs that were
+    /// skipped. Reads the whole file.
+    fn changes_after(&mut self, epoch: u64) -> Result<(Vec<Change>, Vec<Skipped>), StoreError> {
         let io_failed = |error: io::Error| unavailable(&self.path, &error);
         let mut lines = Lines::new(&mut self.file, self.begins).map_err(io_failed)?;
         let mut last = 0;
-        let mut changes = HashMap::new();
+        let (mut changes, mut skipped) = (HashMap::new(), Vec::new());
         while lines.offset < self.length {
-            let change = lines.next().map_err(io_failed)?.as_deref().and_then(Change::from_line);
-            let Some(change) = change.filter(|change| change.epoch > last) else {
-                return Err(self.damaged(last));
-            };
-            last = change.epoch;
-            if change.epoch > epoch {
-                changes.insert(change.serial, change);
+            let line = lines.next().map_err(io_failed)?.as_deref().and_then(Line::read);
+            let Some(line) = line.filter(|line| line.epoch() > last) else { return Err(self.damaged(last)) };
+            last = line.epoch();
+            match line {
+                Line::Change(change) if change.epoch > epoch => drop(changes.insert(change.serial, change)),
+                Line::Skipped(one) if one.until > epoch => skipped.push(one),
+                Line::Change(_) | Line::Skipped(_) => {}
             }
         }
         let mut changes: Vec<_> = changes.into_values().collect();
         changes.sort_unstable_by_key(|change| change.epoch);
-        Ok(changes)
+        Ok((changes, skipped))
     }
 
     fn damaged(&self, epoch: u64) -> StoreError {
@@ -227,17 +263,34 @@ impl Journal {
         if last <= self.epoch {
             return Ok(());
         }
-        let changes = changes_after(connection, self.epoch)?;
-        let text: String = changes.iter().map(Change::to_line).collect();
-        let write = |file: &mut File| -> io::Result<()> {
+        loop {
+            let lines = lines_after(connection, self.epoch)?;
+            let Some(newest) = lines.last() else { break };
+            let text: String = lines.iter().map(Line::write).collect();
+            self.append(&text, newest.epoch())?;
+        }
+        self.epoch = last;
+        Ok(())
+    }
+
+    fn append(&mut self, text: &str, epoch: u64) -> Result<(), StoreError> {
+        let write = || -> io::Result<()> {
+            // Into a file that is not there any more anybody can write.
+            let (there, open) = (std::fs::metadata(&self.path)?, self.file.metadata()?);
+            if !is_same_file(&there, &open) {
+                return Err(io::Error::other(
+                    "another file is in its place: it was moved while the server runs",
+                ));
+            }
+            let mut file = &self.file;
             file.set_len(self.length)?;
             file.seek(SeekFrom::Start(self.length))?;
             file.write_all(text.as_bytes())?;
             file.sync_data()
         };
-        write(&mut self.file).map_err(|error| unavailable(&self.path, &error))?;
+        write().map_err(|error| unavailable(&self.path, &error))?;
         self.length += text.len() as u64;
-        self.epoch = last;
+        self.epoch = epoch;
         Ok(())
     }
 }
@@ -262,25 +315,53 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The certificates whose last change came after `epoch`, in the order of the changes.
+#[cfg(unix)]
+fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
+    true
+}
+
+/// What the next lines behind `epoch` are, as the database knows it; none: there are none.
+fn lines_after(connection: &Connection, epoch: u64) -> Result<Vec<Line>, StoreError> {
+    let mut gaps = connection
+        .prepare_cached("SELECT after, until, is_all FROM epoch_gaps WHERE until > ?1 ORDER BY after")?;
+    let mut lines: Vec<_> = changes_after(connection, epoch)?.into_iter().map(Line::Change).collect();
+    let mut rows = gaps.query((row::offset(epoch),))?;
+    while let Some(row) = rows.next()? {
+        let (after, until) = (row::unsigned(row, 0)?, row::unsigned(row, 1)?);
+        lines.push(Line::Skipped(Skipped { after, until, is_all: row.get(2)? }));
+    }
+    lines.sort_unstable_by_key(Line::epoch);
+    // Behind the last of these there may be more than were read.
+    lines.truncate(WRITTEN_TOGETHER as usize);
+    Ok(lines)
+}
+
+/// The first certificates whose last change came after `epoch`.
 fn changes_after(connection: &Connection, epoch: u64) -> Result<Vec<Change>, StoreError> {
     let mut authorities =
         connection.prepare_cached("SELECT number, id FROM authorities WHERE last_epoch > ?1")?;
     let mut changed = connection.prepare_cached(
         "SELECT epoch, revoked_on, reason, id, serial, fingerprint_sha256, expires_on \
          FROM certificates INDEXED BY certificates_by_epoch \
-         WHERE authority = ?1 AND epoch IS NOT NULL AND epoch > ?2",
+         WHERE authority = ?1 AND epoch IS NOT NULL AND epoch > ?2 ORDER BY epoch LIMIT ?3",
     )?;
     let mut lost = connection.prepare_cached(
         "SELECT epoch, revoked_on, reason, id, serial, fingerprint_sha256, expires_on \
-         FROM lost_certificates INDEXED BY lost_certificates_by_epoch WHERE authority = ?1 AND epoch > ?2",
+         FROM lost_certificates INDEXED BY lost_certificates_by_epoch WHERE authority = ?1 AND epoch > ?2 \
+         ORDER BY epoch LIMIT ?3",
     )?;
     let mut changes = Vec::new();
     let mut rows = authorities.query((row::offset(epoch),))?;
     while let Some(authority) = rows.next()? {
         let (number, id): (i64, _) = (authority.get(0)?, AuthorityId::from_bytes(authority.get(1)?));
         for statement in [&mut changed, &mut lost] {
-            let mut rows = statement.query((number, row::offset(epoch)))?;
+            let mut rows = statement.query((number, row::offset(epoch), WRITTEN_TOGETHER))?;
             while let Some(row) = rows.next()? {
                 let revoked_on = row::optional_timestamp(row, 1)?;
                 let reason = row::optional_reason(row, 2)?;
@@ -296,8 +377,53 @@ fn changes_after(connection: &Connection, epoch: u64) -> Result<Vec<Change>, Sto
             }
         }
     }
-    changes.sort_unstable_by_key(|change| change.epoch);
     Ok(changes)
+}
+
+impl Line {
+    fn epoch(&self) -> u64 {
+        match self {
+            Self::Change(change) => change.epoch,
+            Self::Skipped(skipped) => skipped.until,
+        }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Change(change) => change.to_line(),
+            Self::Skipped(skipped) => skipped.to_line(),
+        }
+    }
+
+    fn read(line: &str) -> Option<Self> {
+        let line = line.strip_suffix('\n')?;
+        let end = line.rfind('\t')? + 1;
+        if line[end..] != check_digits(&line[..end]) {
+            return None;
+        }
+        let fields: Vec<_> = line[..end - 1].split('\t').collect();
+        let line = match fields[..] {
+            [until, "skipped", told, after] => Self::Skipped(Skipped {
+                after: after.parse().ok()?,
+                until: until.parse().ok()?,
+                is_all: match told {
+                    "told" => true,
+                    "unknown" => false,
+                    _ => return None,
+                },
+            }),
+            _ => Self::Change(Change::from_fields(&fields)?),
+        };
+        Some(line).filter(|line| line.epoch() <= EPOCH_MAX)
+    }
+}
+
+impl Skipped {
+    fn to_line(self) -> String {
+        let told = if self.is_all { "told" } else { "unknown" };
+        let text = format!("{}\tskipped\t{told}\t{}\t", self.until, self.after);
+        format!("{text}{}\n", check_digits(&text))
+    }
 }
 
 impl Change {
@@ -314,15 +440,8 @@ impl Change {
         format!("{text}{}\n", check_digits(&text))
     }
 
-    fn from_line(line: &str) -> Option<Self> {
-        let line = line.strip_suffix('\n')?;
-        let end = line.rfind('\t')? + 1;
-        if line[end..] != check_digits(&line[..end]) {
-            return None;
-        }
-        let fields: Vec<_> = line.split('\t').collect();
-        let [epoch, what, reason, at, authority, certificate, serial, fingerprint, expires_on, _] =
-            fields[..]
+    fn from_fields(fields: &[&str]) -> Option<Self> {
+        let [epoch, what, reason, at, authority, certificate, serial, fingerprint, expires_on] = fields[..]
         else {
             return None;
         };
@@ -416,9 +535,38 @@ mod tests {
         let lines: String = changes.iter().map(Change::to_line).collect();
         let mut journal = open(&written(directory.path(), &lines), 6);
         assert_eq!(journal.epoch(), 9);
-        assert_eq!(journal.changes_after(5).unwrap(), [change(9, false)], "one certificate, its last change");
-        assert_eq!(journal.changes_after(9).unwrap(), []);
+        assert_eq!(
+            journal.changes_after(5).unwrap().0,
+            [change(9, false)],
+            "one certificate, its last change"
+        );
+        assert_eq!(journal.changes_after(9).unwrap().0, []);
         assert!(lines.lines().all(|line| (line.len() as u64) < LINE_BYTES_MAX));
+    }
+
+    #[test]
+    fn skipped_epochs_are_read_back_and_say_whether_all_was_known() {
+        let directory = tempfile::tempdir().unwrap();
+        let skipped = |after, until, is_all| Skipped { after, until, is_all };
+        for (is_all, known, expected) in [(true, 5, true), (false, 5, false), (false, 30, true)] {
+            let lines = format!("{}{}", change(6, true).to_line(), skipped(6, 20, is_all).to_line());
+            let path = written(directory.path(), &format!("{lines}{}", change(31, true).to_line()));
+            let (journal, told) = Journal::read(&path, "me", known).unwrap();
+            assert_eq!((told.is_all, told.to_epoch), (expected, 31));
+            assert_eq!(told.skipped.len(), usize::from(known < 20));
+            assert_eq!(journal.unwrap().epoch(), 31);
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_moved_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(directory.path(), "");
+        let mut journal = open(&path, 5);
+        std::fs::rename(&path, directory.path().join("moved")).unwrap();
+        assert!(journal.append("line", 6).is_err());
+        written(directory.path(), "");
+        assert!(journal.append("line", 6).unwrap_err().to_string().contains("another file"));
     }
 
     #[test]
@@ -429,7 +577,7 @@ mod tests {
         let path = written(directory.path(), &lines);
         let mut journal = open(&path, 10);
         assert_eq!((journal.epoch(), journal.length), (5_999, std::fs::metadata(&path).unwrap().len()));
-        assert_eq!(journal.changes_after(10).unwrap(), [change(5_999, false)]);
+        assert_eq!(journal.changes_after(10).unwrap().0, [change(5_999, false)]);
     }
 
     #[test]
@@ -439,7 +587,7 @@ mod tests {
         for end in [1, 20, last.len() - 1] {
             let path = written(directory.path(), &format!("{whole}{}", &last[..end]));
             let mut journal = open(&path, 6);
-            assert_eq!(journal.changes_after(0).unwrap(), [change(6, true)]);
+            assert_eq!(journal.changes_after(0).unwrap().0, [change(6, true)]);
             assert_eq!(
                 (journal.epoch(), journal.length),
                 (6, std::fs::metadata(&path).unwrap().len() - end as u64)

@@ -48,7 +48,7 @@ use certgate_model::{
 };
 
 use self::counters::Layout;
-pub use self::inspector::{Copied, JournalTells, SqliteInspector, prepare_restored};
+pub use self::inspector::{Copied, JournalTells, SqliteInspector, lock_database, prepare_restored};
 use self::journal::Journal;
 use self::open::Opened;
 pub use self::open::{OpenError, SqliteOptions};
@@ -159,18 +159,21 @@ impl SqliteStore {
                 (made, JournalBegun::Made { after: known })
             }
             journal => {
-                let done = self.writer.write(move |c| replay::replay(c, layout, &told, at)).await?;
-                let journal = match (journal, done.skipped_until) {
-                    // It goes on where it ended, and still says where it began.
-                    (Some(journal), _) if journal.epoch() >= known => journal,
-                    (old, until) => {
-                        let after = until.unwrap_or(done.to_epoch);
-                        blocking(move || {
-                            old.map_or(Ok(()), |old| old.move_aside(at))?;
-                            Journal::create(&path, &installation, after)
-                        })
-                        .await?
+                let (now, name, place) = (told.to_skip(known), installation.clone(), path.clone());
+                // Before it is done, so that a start which is cut off in between does the same again. One that ends before the
+                // backup does not go on: it would seem to tell all later.
+                let kept = blocking(move || match journal {
+                    Some(mut journal) if journal.epoch() >= known => {
+                        journal.skip(now).map(|()| Some(journal))
                     }
+                    Some(journal) => journal.move_aside(at).map(|()| None),
+                    None => Ok(None),
+                })
+                .await?;
+                let done = self.writer.write(move |c| replay::replay(c, layout, &told, at)).await?;
+                let journal = match kept {
+                    Some(journal) => journal,
+                    None => blocking(move || Journal::create(&place, &name, now.until)).await?,
                 };
                 (journal, JournalBegun::Restored(done))
             }

@@ -249,7 +249,7 @@ fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Takes the lock that keeps a second server away. SQLite's own locks let several processes take turns, which two
 /// servers with their background tasks must not. The system lifts it when the process ends, however it ends.
-fn lock(path: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock = private(OpenOptions::new().create(true).truncate(false).write(true))

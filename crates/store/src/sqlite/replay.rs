@@ -7,13 +7,13 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::audit::{self, Deed};
 use super::counters::{self, Layout, Position};
-use super::journal::Change;
+use super::journal::{Change, Skipped};
 use super::revocations::{self, Listed};
 use super::row;
 use crate::StoreError;
 
-/// How many epochs are skipped when nobody knows how many there were after the backup: more than there can have been.
-const GAP_EPOCHS: i64 = 1 << 32;
+/// How many epochs are skipped, because nobody knows how many there were after the last one that is known: more than there can have been.
+const GAP_EPOCHS: u64 = 1 << 32;
 
 /// What was done after a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,19 +30,30 @@ pub struct Restored {
     pub lost: u64,
     /// How many changes were of authorities that the backup does not have: without their keys nothing can be published.
     pub without_authority: u64,
-    /// The journal does not tell everything that came after the backup: up to this epoch none is given again, and whoever knows
-    /// one of them is told.
-    pub skipped_until: Option<u64>,
+    /// Whether the journal tells everything that came after the backup, as far as can be known. If not, whoever knows a later epoch
+    /// than the backup's is told so.
+    pub is_all: bool,
 }
 
 /// What the journal tells of the time after a backup.
 pub(super) struct Told {
     /// The last change of each certificate, in the order of those changes.
     pub(super) changes: Vec<Change>,
+    /// The epochs that were skipped by restores after it.
+    pub(super) skipped: Vec<Skipped>,
     /// The epoch of the last one; that of the backup if there is none.
     pub(super) to_epoch: u64,
     /// Whether that is all.
     pub(super) is_all: bool,
+}
+
+impl Told {
+    /// The epochs to skip now. A journal cannot prove that its end is the end: who knows a later epoch than it does is to be told, and
+    /// if it does not tell all, so is everybody who knows more than the backup.
+    pub(super) fn to_skip(&self, from_epoch: u64) -> Skipped {
+        let after = if self.is_all { self.to_epoch } else { from_epoch };
+        Skipped { after, until: self.to_epoch + GAP_EPOCHS, is_all: self.is_all }
+    }
 }
 
 /// Whether the database comes from a backup and nobody has seen to its epochs since.
@@ -78,16 +89,20 @@ pub(super) fn replay(
     }
     // Lists may have been made since that have higher numbers and know more.
     connection.execute("UPDATE crl_states SET made_epoch = -1", ())?;
-    let mut last = row::offset(told.to_epoch);
-    if !told.is_all {
-        last += GAP_EPOCHS;
+    let now = told.to_skip(from_epoch);
+    // Where not all is known the new ones begin before the earlier ones.
+    let before = if told.is_all { &told.skipped[..] } else { &[] };
+    for skipped in before.iter().chain([&now]) {
         connection.execute(
-            "INSERT INTO epoch_gaps (after, until) VALUES (?1, ?2)",
-            (row::offset(from_epoch), last),
+            "INSERT INTO epoch_gaps (after, until, is_all) VALUES (?1, ?2, ?3)",
+            (row::offset(skipped.after), row::offset(skipped.until), skipped.is_all),
         )?;
-        done.skipped_until = Some(last.unsigned_abs());
     }
-    connection.execute("UPDATE store SET last_epoch = ?1, restored = 0 WHERE only = 1", (last,))?;
+    done.is_all = told.is_all;
+    connection.execute(
+        "UPDATE store SET last_epoch = ?1, restored = 0 WHERE only = 1",
+        (row::offset(now.until),),
+    )?;
     Ok(done)
 }
 

@@ -336,7 +336,8 @@ CREATE TABLE duties (
 -- Epochs that were given before a restore to changes that are not known any more.
 CREATE TABLE epoch_gaps (
     after INTEGER PRIMARY KEY,
-    until INTEGER NOT NULL
+    until INTEGER NOT NULL,
+    is_all INTEGER NOT NULL CHECK (is_all IN (0, 1))
 );
 ";
 

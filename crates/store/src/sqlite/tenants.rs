@@ -346,8 +346,9 @@ pub(super) fn delete_zone(
     id: ZoneId,
     by: &By,
 ) -> Result<ZoneDeleted, StoreError> {
-    let Some(zone) = zone(connection, id)? else { return Ok(ZoneDeleted::NotFound) };
-    let Some(number) = zone_number(connection, id)? else { return Ok(ZoneDeleted::NotFound) };
+    let (Some(zone), Some(number)) = (zone(connection, id)?, zone_number(connection, id)?) else {
+        return Ok(ZoneDeleted::NotFound);
+    };
     let totals = counters::totals(connection, layout, number)?;
     if totals.all() > totals.of(Status::Revoked) {
         return Ok(ZoneDeleted::InUse(totals));
