@@ -329,3 +329,40 @@ fn verify_chain(connection: &Connection, owner: AuditOwner, chain: i64) -> Resul
     }
     Ok(check)
 }
+
+#[cfg(test)]
+mod tests {
+    use certgate_model::TokenId;
+
+    use super::*;
+    use crate::sqlite::counters::Layout;
+    use crate::sqlite::schema;
+
+    /// Of a deep page no more is read than the page: both ends are bounds of the index.
+    #[test]
+    fn a_part_of_a_log_begins_where_it_begins() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, 0, Layout::DEFAULT).unwrap();
+        for direction in [Direction::Ascending, Direction::Descending] {
+            for actor in [None, Some(Actor::Token(TokenId::from_bytes([1; 16])))] {
+                let query = AuditQuery {
+                    since: Timestamp::EARLIEST,
+                    before: Timestamp::LATEST,
+                    actor,
+                    direction,
+                    after: None,
+                    limit: 1,
+                };
+                let explain = format!("EXPLAIN QUERY PLAN {}", statement(&query));
+                let mut explain = connection.prepare(&explain).unwrap();
+                let count = explain.parameter_count();
+                let nothing = rusqlite::params_from_iter(std::iter::repeat_n(rusqlite::types::Null, count));
+                let plan: Vec<String> =
+                    explain.query_map(nothing, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+                let [plan] = &plan[..] else { panic!("{plan:?}") };
+                let cursor = if direction == Direction::Ascending { "(at,number)>" } else { "(at,number)<" };
+                assert!(plan.contains("chain=? AND") && plan.contains(cursor), "{plan}");
+            }
+        }
+    }
+}

@@ -2,14 +2,14 @@
 //!
 //! - [`open`] decides whose file it is and how connections behave; [`schema`] has the tables.
 //! - [`writer`] is the one thread that writes: group commit and checkpoints; [`queue`] is what waits for it. [`readers`] are a few connections that read.
-//! - [`counters`] says where a certificate stands and finds it at any depth; [`certificates`], [`tenants`],
-//!   [`authorities`], [`hostnames`], [`tokens`] and [`revocations`] are the verbs as plain functions on a connection, inside a
-//!   transaction that the
-//!   writer or the reader has begun.
-//! - [`check`] reads everything.
+//! - [`counters`] says where a certificate stands and finds it at any depth; [`certificates`], [`tenants`], [`authorities`],
+//!   [`mtls_certificates`], [`hostnames`], [`tokens`], [`revocations`], [`enforcement_points`], [`audit`] and [`duties`] are the
+//!   verbs as plain functions on a connection, inside a transaction that the writer or the reader has begun.
+//! - [`journal`] is the file beside the database, [`replay`] what is done with it after a restore.
+//! - [`inspector`] looks into a database that a server has open; [`check`] reads everything.
 //!
 //! What a maintainer has to keep: an operation of the writer reads before it writes and can be run twice; a read that
-//! needs more than one statement is a snapshot; nothing but [`check`] does work that grows with the certificates.
+//! needs more than one statement is a snapshot; no verb but `check` does work that grows with the certificates.
 
 mod audit;
 mod authorities;
