@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Info, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::envelope::{CursorInfo, Message, ResultInfo};
 use crate::error::ErrorItem;
@@ -133,6 +133,30 @@ pub(crate) struct AcknowledgeEpoch {
     /// Every change up to this epoch.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     epoch: i64,
+}
+
+/// What is asked of an audit log.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents the query, which is read parameter by parameter")]
+pub(crate) struct AuditLogConditions {
+    /// Date or RFC 3339 time, inclusive; default: the beginning
+    since: Option<String>,
+    /// Date or RFC 3339 time, exclusive; default: the end
+    before: Option<String>,
+    /// Only what was done with this token, 32 hex digits
+    actor_token_id: Option<String>,
+    /// `api_key`: only what was done with the API key
+    actor_context: Option<String>,
+    /// `system`: only what certgate did itself
+    actor_type: Option<String>,
+    /// `desc` (default) or `asc`
+    direction: Option<String>,
+    /// How many; default 100
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u64>,
+    /// Where to go on: from the answer before
+    cursor: Option<String>,
 }
 
 /// What zone to make.

@@ -11,7 +11,7 @@ use certgate_model::{AccountRecord, Actor, AuditEntry, AuditOwner, AuditQuery, U
 use crate::envelope::CursorInfo;
 use crate::error::ApiError;
 use crate::extract::ScopeOf;
-use crate::openapi::PartAnswer;
+use crate::openapi::{AuditLogConditions, PartAnswer};
 use crate::query::{Query, audit_cursor_text};
 use crate::wire::{AuditLog, AuditNames};
 use crate::{Api, envelope};
@@ -26,14 +26,7 @@ use crate::{Api, envelope};
     operation_id = "audit-logs-v2-get-account-audit-logs",
     params(
         ("account_id" = String, Path, description = "32 hex digits"),
-        ("since" = Option<String>, Query, description = "Date or RFC 3339 time, inclusive; default: the beginning"),
-        ("before" = Option<String>, Query, description = "Date or RFC 3339 time, exclusive; default: the end"),
-        ("actor_token_id" = Option<String>, Query, description = "Only what was done with this token, 32 hex digits"),
-        ("actor_context" = Option<String>, Query, description = "`api_key`: only what was done with the API key"),
-        ("actor_type" = Option<String>, Query, description = "`system`: only what certgate did itself"),
-        ("direction" = Option<String>, Query, description = "`desc` (default) or `asc`"),
-        ("limit" = Option<u64>, Query, description = "How many; default 100", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "Where to go on: from the answer before"),
+        AuditLogConditions,
     ),
     responses((status = 200, description = "A part of the log", body = PartAnswer<AuditLog>)),
 )]
@@ -56,16 +49,7 @@ pub(crate) async fn of_account(
     path = "/certgate/v1/user/logs/audit",
     tag = "Audit logs",
     operation_id = "user-audit-logs-list",
-    params(
-        ("since" = Option<String>, Query, description = "Date or RFC 3339 time, inclusive; default: the beginning"),
-        ("before" = Option<String>, Query, description = "Date or RFC 3339 time, exclusive; default: the end"),
-        ("actor_token_id" = Option<String>, Query, description = "Only what was done with this token, 32 hex digits"),
-        ("actor_context" = Option<String>, Query, description = "`api_key`: only what was done with the API key"),
-        ("actor_type" = Option<String>, Query, description = "`system`: only what certgate did itself"),
-        ("direction" = Option<String>, Query, description = "`desc` (default) or `asc`"),
-        ("limit" = Option<u64>, Query, description = "How many; default 100", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "Where to go on: from the answer before"),
-    ),
+    params(AuditLogConditions),
     responses((status = 200, description = "A part of the log", body = PartAnswer<AuditLog>)),
 )]
 pub(crate) async fn of_user(
