@@ -1,7 +1,7 @@
 //! The chain of hashes over what was done, whatever it is stored in.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use certgate_model::{AuditEntry, AuditOwner};
+use certgate_model::{AuditAction, AuditEntry, AuditOwner, By, ResourceType, RevocationReason, ZoneId};
 
 /// The hash of an entry that follows one with the hash `previous`.
 pub(crate) fn hash(previous: &[u8; 32], entry: &AuditEntry) -> [u8; 32] {
@@ -11,6 +11,75 @@ pub(crate) fn hash(previous: &[u8; 32], entry: &AuditEntry) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
     hash
+}
+
+/// Longest detail of an entry, in octets: what is longer, such as a list of many hostnames, is cut.
+const DETAIL_BYTES_MAX: usize = 2_000;
+
+/// Where a chain ends.
+pub(crate) struct ChainEnd {
+    pub(crate) chain: i64,
+    pub(crate) entries: u64,
+    pub(crate) hash: [u8; 32],
+}
+
+/// What was done to what.
+pub(crate) struct Deed {
+    pub(crate) action: AuditAction,
+    pub(crate) resource_type: ResourceType,
+    pub(crate) resource: [u8; 16],
+    pub(crate) zone: Option<ZoneId>,
+    pub(crate) fingerprint_sha256: Option<[u8; 32]>,
+    pub(crate) detail: String,
+}
+
+impl Deed {
+    /// Something that is no certificate and not in a zone.
+    pub(crate) fn new(
+        action: AuditAction,
+        resource_type: ResourceType,
+        resource: &[u8; 16],
+        detail: String,
+    ) -> Self {
+        Self { action, resource_type, resource: *resource, zone: None, fingerprint_sha256: None, detail }
+    }
+
+    pub(crate) fn in_zone(self, zone: ZoneId) -> Self {
+        Self { zone: Some(zone), ..self }
+    }
+
+    pub(crate) fn of_certificate(self, fingerprint_sha256: [u8; 32]) -> Self {
+        Self { fingerprint_sha256: Some(fingerprint_sha256), ..self }
+    }
+
+    /// The entry that it makes of a log whose last entry, the one before `number`, has the hash `previous`.
+    pub(crate) fn entry(self, owner: AuditOwner, number: u64, previous: &[u8; 32], by: &By) -> AuditEntry {
+        let Self { action, resource_type, resource, zone, fingerprint_sha256, mut detail } = self;
+        if detail.len() > DETAIL_BYTES_MAX {
+            let end = (0..=DETAIL_BYTES_MAX).rev().find(|end| detail.is_char_boundary(*end)).unwrap_or(0);
+            detail.truncate(end);
+            detail.push('…');
+        }
+        let mut entry = AuditEntry {
+            owner,
+            number,
+            by: *by,
+            action,
+            resource_type,
+            resource,
+            zone,
+            fingerprint_sha256,
+            detail,
+            hash: [0; 32],
+        };
+        entry.hash = hash(previous, &entry);
+        entry
+    }
+}
+
+/// How the detail of a deed names the reason of a revocation.
+pub(crate) fn reason_text(reason: RevocationReason) -> String {
+    format!("reason={} ", reason.name())
 }
 
 /// What reading a whole log found.
