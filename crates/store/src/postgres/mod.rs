@@ -189,22 +189,58 @@ impl PostgresStore {
     }
 }
 
+/// How often a read is tried: connections that ended while nobody used them, as after a restart of the server, are noticed by the
+/// first who does.
+const READS_MAX: u32 = 3;
+
+/// One statement, or several that need not agree.
+macro_rules! one {
+    ($store:ident, |$db:ident| $read:expr) => {{
+        let mut reads = 1;
+        loop {
+            let $db = $store.readers.one().await?;
+            match $read.await {
+                Err(_) if $db.is_passing() && reads < READS_MAX => reads += 1,
+                read => break read,
+            }
+        }
+    }};
+}
+
+/// Several statements that see the same instant.
+macro_rules! snapshot {
+    ($store:ident, |$db:ident| $read:expr) => {{
+        let mut reads = 1;
+        loop {
+            let $db = $store.readers.snapshot().await?;
+            let read = match $db.begin().await {
+                Ok(()) => $read.await,
+                Err(error) => Err(error),
+            };
+            match read {
+                Err(_) if $db.is_passing() && reads < READS_MAX => reads += 1,
+                read => break $db.end(read).await,
+            }
+        }
+    }};
+}
+
 #[async_trait]
 impl ReadStore for PostgresStore {
     async fn installation(&self) -> Result<Option<Installation>, StoreError> {
-        tenants::installation(&self.readers.one().await?).await
+        one!(self, |db| tenants::installation(&db))
     }
 
     async fn user(&self) -> Result<Option<UserRecord>, StoreError> {
-        tenants::user(&self.readers.one().await?).await
+        one!(self, |db| tenants::user(&db))
     }
 
     async fn user_by_api_key(&self, hash: TokenHash) -> Result<Option<UserRecord>, StoreError> {
-        tenants::user_by_api_key(&self.readers.one().await?, hash).await
+        one!(self, |db| tenants::user_by_api_key(&db, hash))
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>, StoreError> {
-        tenants::account(&self.readers.one().await?, id).await
+        one!(self, |db| tenants::account(&db, id))
     }
 
     async fn accounts(
@@ -212,41 +248,35 @@ impl ReadStore for PostgresStore {
         filter: &AccountFilter,
         slice: Slice,
     ) -> Result<Page<AccountRecord>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = tenants::accounts(&snapshot, filter, slice).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| tenants::accounts(&db, filter, slice))
     }
 
     async fn zone(&self, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError> {
-        tenants::zone(&self.readers.one().await?, id).await
+        one!(self, |db| tenants::zone(&db, id))
     }
 
     async fn zones(&self, filter: &ZoneFilter, slice: Slice) -> Result<Page<ZoneRecord>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = tenants::zones(&snapshot, filter, slice).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| tenants::zones(&db, filter, slice))
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<TokenRecord>, StoreError> {
-        tokens::token(&self.readers.one().await?, id).await
+        one!(self, |db| tokens::token(&db, id))
     }
 
     async fn token_by_hash(&self, hash: TokenHash) -> Result<Option<TokenRecord>, StoreError> {
-        tokens::by_hash(&self.readers.one().await?, hash).await
+        one!(self, |db| tokens::by_hash(&db, hash))
     }
 
     async fn tokens(&self, slice: Slice) -> Result<Page<TokenRecord>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = tokens::page(&snapshot, slice).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| tokens::page(&db, slice))
     }
 
     async fn authority(&self, id: AuthorityId) -> Result<Option<AuthorityRecord>, StoreError> {
-        authorities::authority(&self.readers.one().await?, id).await
+        one!(self, |db| authorities::authority(&db, id))
     }
 
     async fn managed_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, StoreError> {
-        authorities::managed(&self.readers.one().await?, account).await
+        one!(self, |db| authorities::managed(&db, account))
     }
 
     async fn mtls_certificate(
@@ -254,11 +284,11 @@ impl ReadStore for PostgresStore {
         account: AccountId,
         id: MtlsCertificateId,
     ) -> Result<Option<MtlsCertificateRecord>, StoreError> {
-        mtls_certificates::mtls_certificate(&self.readers.one().await?, account, id).await
+        one!(self, |db| mtls_certificates::mtls_certificate(&db, account, id))
     }
 
     async fn mtls_certificates(&self, account: AccountId) -> Result<Vec<MtlsCertificateRecord>, StoreError> {
-        mtls_certificates::all(&self.readers.one().await?, account).await
+        one!(self, |db| mtls_certificates::all(&db, account))
     }
 
     async fn mtls_certificate_used_by(
@@ -266,13 +296,11 @@ impl ReadStore for PostgresStore {
         account: AccountId,
         id: MtlsCertificateId,
     ) -> Result<Option<u64>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = mtls_certificates::used_by(&snapshot, account, id).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| mtls_certificates::used_by(&db, account, id))
     }
 
     async fn managed_authorities(&self, account: AccountId) -> Result<Vec<AuthorityRecord>, StoreError> {
-        authorities::managed_all(&self.readers.one().await?, account).await
+        one!(self, |db| authorities::managed_all(&db, account))
     }
 
     async fn certificate(
@@ -280,9 +308,7 @@ impl ReadStore for PostgresStore {
         zone: ZoneId,
         id: CertificateId,
     ) -> Result<Option<CertificateRecord>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = certificates::certificate(&snapshot, zone, id).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| certificates::certificate(&db, zone, id))
     }
 
     async fn certificates(
@@ -290,15 +316,11 @@ impl ReadStore for PostgresStore {
         zone: ZoneId,
         query: CertificateQuery,
     ) -> Result<Page<CertificateRecord>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = certificates::page(&snapshot, self.layout, zone, query).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| certificates::page(&db, self.layout, zone, query))
     }
 
     async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = certificates::totals(&snapshot, self.layout, zone).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| certificates::totals(&db, self.layout, zone))
     }
 
     async fn issued(
@@ -307,25 +329,23 @@ impl ReadStore for PostgresStore {
         serial: SerialNumber,
         id: CertificateId,
     ) -> Result<Option<Issued>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = revocations::issued(&snapshot, authority, serial, id).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| revocations::issued(&db, authority, serial, id))
     }
 
     async fn authority_certificates(&self) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
-        authorities::certificates(&self.readers.one().await?).await
+        one!(self, |db| authorities::certificates(&db))
     }
 
     async fn is_skipped_epoch(&self, epoch: u64) -> Result<bool, StoreError> {
-        revocations::is_skipped_epoch(&self.readers.one().await?, epoch).await
+        one!(self, |db| revocations::is_skipped_epoch(&db, epoch))
     }
 
     async fn last_epoch(&self) -> Result<u64, StoreError> {
-        revocations::last_epoch(&self.readers.one().await?).await
+        one!(self, |db| revocations::last_epoch(&db))
     }
 
     async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
-        revocations::changed(&self.readers.one().await?).await
+        one!(self, |db| revocations::changed(&db))
     }
 
     async fn crls_aged(
@@ -334,7 +354,7 @@ impl ReadStore for PostgresStore {
         latest: Timestamp,
         limit: u32,
     ) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
-        revocations::aged(&self.readers.one().await?, at, latest, limit).await
+        one!(self, |db| revocations::aged(&db, at, latest, limit))
     }
 
     async fn crl_content(
@@ -344,27 +364,19 @@ impl ReadStore for PostgresStore {
         at: Timestamp,
         limit: u32,
     ) -> Result<Option<CrlContent>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = revocations::content(&snapshot, authority, part, at, limit).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| revocations::content(&db, authority, part, at, limit))
     }
 
     async fn crl_states(&self, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = revocations::states(&snapshot, authority).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| revocations::states(&db, authority))
     }
 
     async fn crl_state(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlState>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = revocations::state(&snapshot, authority, part).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| revocations::state(&db, authority, part))
     }
 
     async fn crl(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlRecord>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = revocations::crl(&snapshot, authority, part).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| revocations::crl(&db, authority, part))
     }
 
     async fn hostname_associations(
@@ -372,30 +384,26 @@ impl ReadStore for PostgresStore {
         zone: ZoneId,
         authority: Option<MtlsCertificateId>,
     ) -> Result<Option<Vec<String>>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = hostnames::list(&snapshot, zone, authority).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| hostnames::list(&db, zone, authority))
     }
 
     async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = hostnames::enforcement(&snapshot, hostname).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| hostnames::enforcement(&db, hostname))
     }
 
     async fn enforcement_points(
         &self,
         account: AccountId,
     ) -> Result<Vec<EnforcementPointRecord>, StoreError> {
-        enforcement_points::all(&self.readers.one().await?, account).await
+        one!(self, |db| enforcement_points::all(&db, account))
     }
 
     async fn account_epoch(&self, account: AccountId) -> Result<u64, StoreError> {
-        enforcement_points::account_epoch(&self.readers.one().await?, account).await
+        one!(self, |db| enforcement_points::account_epoch(&db, account))
     }
 
     async fn lagging_enforcement_points(&self) -> Result<Vec<EnforcementPointRecord>, StoreError> {
-        enforcement_points::lagging(&self.readers.one().await?).await
+        one!(self, |db| enforcement_points::lagging(&db))
     }
 
     async fn revoked_certificates(
@@ -405,9 +413,7 @@ impl ReadStore for PostgresStore {
         after: Option<RevokedPosition>,
         limit: u32,
     ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = enforcement_points::revoked(&snapshot, authority, at, after, limit).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| enforcement_points::revoked(&db, authority, at, after, limit))
     }
 
     async fn revocation_changes(
@@ -416,9 +422,7 @@ impl ReadStore for PostgresStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<RevocationChange>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = enforcement_points::changes(&snapshot, account, after, limit).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| enforcement_points::changes(&db, account, after, limit))
     }
 
     async fn audit_entries(
@@ -426,15 +430,11 @@ impl ReadStore for PostgresStore {
         owner: AuditOwner,
         query: AuditQuery,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = audit::entries(&snapshot, owner, &query).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| audit::entries(&db, owner, &query))
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        let db = self.readers.one().await?;
-        db.one("SELECT probes FROM store WHERE \"only\" = 1", values![]).await?;
-        drop(db);
+        one!(self, |db| db.one("SELECT probes FROM store WHERE \"only\" = 1", values![]))?;
         // A real write: only that shows a full disk, or a server that has become one of reading only.
         self.writer
             .write(async |db: &Db| {
@@ -445,9 +445,7 @@ impl ReadStore for PostgresStore {
     }
 
     async fn check(&self) -> Result<Vec<String>, StoreError> {
-        let snapshot = self.readers.snapshot().await?;
-        let read = check::all(&snapshot, self.layout).await;
-        snapshot.end(read).await
+        snapshot!(self, |db| check::all(&db, self.layout))
     }
 }
 

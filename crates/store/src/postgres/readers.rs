@@ -21,11 +21,9 @@ impl Readers {
         Ok(Db::shared(self.0.get().await.map_err(from_pool)?))
     }
 
-    /// A connection on which every statement sees the same instant, until [`Snapshot::end`].
+    /// A connection on which every statement sees the same instant, from [`Snapshot::begin`] to [`Snapshot::end`].
     pub(super) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let snapshot = Snapshot { db: self.one().await?, is_ended: false };
-        snapshot.db.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        Ok(snapshot)
+        Ok(Snapshot { db: self.one().await?, is_ended: false })
     }
 
     /// Refuses what comes, and closes what is idle; reads that run end by themselves.
@@ -41,6 +39,10 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
+    pub(super) async fn begin(&self) -> Result<(), StoreError> {
+        self.db.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    }
+
     /// Ends the transaction and passes on what was read in it.
     pub(super) async fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
         self.is_ended = self.db.go_back("ROLLBACK").await.is_ok();
