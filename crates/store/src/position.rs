@@ -44,7 +44,7 @@ impl Layout {
 }
 
 /// One of the two levels of counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     Lower,
     Upper,

@@ -75,9 +75,10 @@ async fn begun(server: &Server) -> (PostgresStore, String, certgate_model::Autho
     let url = server.database();
     let store = open(&url).await;
     let records = conformance::first_records();
-    assert!(store.initialise(records.clone()).await.unwrap());
+    assert!(store.initialise(records.clone()).await.expect("initialise"));
     let authority = conformance::authority(0, &records.account);
-    store.record_managed_authority(authority.clone(), conformance::by()).await.unwrap().unwrap();
+    let recorded = store.record_managed_authority(authority.clone(), conformance::by()).await;
+    assert_eq!(recorded.expect("record an authority").as_ref(), Some(&authority));
     (store, url, authority)
 }
 
@@ -144,7 +145,7 @@ async fn processes_that_write_at_once_leave_no_gap() {
                 let id = certificate.id;
                 let recorded = store.record_certificate(certificate, None, conformance::by()).await.unwrap();
                 assert_eq!(recorded, CertificateRecorded::Recorded);
-                if number % 3 == 0 {
+                if number.is_multiple_of(3) {
                     store.change_status(zone, id, Event::HOLD, conformance::by()).await.unwrap().unwrap();
                 }
             }));

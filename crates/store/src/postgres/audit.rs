@@ -15,39 +15,53 @@ use crate::{AuditVerdict, StoreError};
 
 /// Appends an entry to an owner's chain, which begins with it if there is none.
 pub(super) async fn record(db: &Db, owner: AuditOwner, by: &By, deed: Deed) -> Result<(), StoreError> {
-    let end = end_of_chain(db, owner).await?;
-    let entry = deed.entry(owner, end.entries + 1, &end.hash, by);
-    let (actor_kind, actor) = by.actor.code();
+    record_all(db, owner, [(by, deed)]).await
+}
+
+/// Appends entries in their order, in as many round trips as one.
+pub(super) async fn record_all<'b>(
+    db: &Db,
+    owner: AuditOwner,
+    deeds: impl IntoIterator<Item = (&'b By, Deed)>,
+) -> Result<(), StoreError> {
+    let ChainEnd { chain, entries: mut last, hash: mut head } = end_of_chain(db, owner).await?;
+    let mut entries = Vec::new();
+    for (by, deed) in deeds {
+        let entry = deed.entry(owner, last + 1, &head, by);
+        (last, head) = (entry.number, entry.hash);
+        entries.push(entry);
+    }
     db.execute(
         "INSERT INTO audit_entries (chain, at, number, actor_kind, actor, address, action, resource_type, \
          resource, zone, fingerprint_sha256, detail, hash) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         SELECT $1::BIGINT, entry.* FROM UNNEST($2::BIGINT[], $3::BIGINT[], $4::SMALLINT[], $5::BYTEA[], $6::TEXT[], \
+         $7::SMALLINT[], $8::SMALLINT[], $9::BYTEA[], $10::BYTEA[], $11::BYTEA[], $12::TEXT[], $13::BYTEA[]) AS entry",
         values![
-            end.chain,
-            by.at.unix_microseconds(),
-            row::offset(entry.number),
-            actor_kind,
-            actor,
-            by.address.map(|address| address.to_string()),
-            entry.action.code(),
-            entry.resource_type.code(),
-            &entry.resource,
-            entry.zone.as_ref().map(ZoneId::as_bytes),
-            entry.fingerprint_sha256.as_ref(),
-            &entry.detail,
-            &entry.hash,
+            chain,
+            Value::list(entries.iter().map(|entry| entry.by.at.unix_microseconds())),
+            Value::list(entries.iter().map(|entry| row::offset(entry.number))),
+            Value::list(entries.iter().map(|entry| entry.by.actor.code().0)),
+            Value::list(entries.iter().map(|entry| entry.by.actor.code().1)),
+            Value::list(entries.iter().map(|entry| entry.by.address.map(|address| address.to_string()))),
+            Value::list(entries.iter().map(|entry| entry.action.code())),
+            Value::list(entries.iter().map(|entry| entry.resource_type.code())),
+            Value::list(entries.iter().map(|entry| &entry.resource)),
+            Value::list(entries.iter().map(|entry| entry.zone.as_ref().map(ZoneId::as_bytes))),
+            Value::list(entries.iter().map(|entry| entry.fingerprint_sha256.as_ref())),
+            Value::list(entries.iter().map(|entry| &entry.detail)),
+            Value::list(entries.iter().map(|entry| &entry.hash)),
         ],
     )
     .await?;
     db.execute(
         "UPDATE audit_chains SET entries = $2, head = $3 WHERE number = $1",
-        values![end.chain, row::offset(entry.number), &entry.hash],
+        values![chain, row::offset(last), &head],
     )
     .await?;
     Ok(())
 }
 
-pub(super) async fn end_of_chain(db: &Db, owner: AuditOwner) -> Result<ChainEnd, StoreError> {
+async fn end_of_chain(db: &Db, owner: AuditOwner) -> Result<ChainEnd, StoreError> {
     if let Some(end) = find_end(db, owner).await? {
         return Ok(end);
     }

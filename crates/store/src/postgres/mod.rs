@@ -3,7 +3,7 @@
 //! - [`connect`] reads the URL and says how connections behave; [`schema`] has the tables; [`db`] is one connection.
 //! - [`writer`] is the one thread of this process that writes, and says how processes take turns; [`readers`] are a few connections
 //!   that read.
-//! - [`counters`], [`certificates`], [`statuses`], [`tenants`], [`authorities`], [`hostnames`], [`tokens`], [`revocations`] and the
+//! - [`counters`], [`certificates`], [`issue`], [`statuses`], [`tenants`], [`authorities`], [`hostnames`], [`tokens`], [`revocations`] and the
 //!   others are the verbs as plain functions on a connection, inside a transaction that the writer or the reader has begun.
 //! - [`check`] reads everything.
 //!
@@ -27,6 +27,7 @@ mod duties;
 mod enforcement_points;
 mod error;
 mod hostnames;
+mod issue;
 mod mtls_certificates;
 mod readers;
 mod revocations;
@@ -52,6 +53,7 @@ use certgate_model::{
 use self::connect::Address;
 use self::counters::Layout;
 use self::db::Db;
+use self::issue::New;
 use self::readers::Readers;
 use self::value::values;
 use self::writer::Writer;
@@ -178,7 +180,7 @@ impl PostgresStore {
         schema::migrate(&db, layout).await.map_err(|error| error.at(&address))?;
         let layout = schema::layout(&db).await?;
         drop(db);
-        let writer = Writer::start(address, options.queue, options.batch)?;
+        let writer = Writer::start(address, layout, options.queue, options.batch)?;
         Ok(Self { writer, readers, layout })
     }
 
@@ -543,11 +545,7 @@ impl Store for PostgresStore {
         by: By,
         answer: RecordedAnswer,
     ) {
-        let layout = self.layout;
-        self.writer.hand_over(
-            async move |db: &Db| statuses::record(db, layout, &certificate, quota, &by).await,
-            answer,
-        );
+        self.writer.hand_over_certificate(New { certificate, quota, by }, answer);
     }
 
     async fn change_status(

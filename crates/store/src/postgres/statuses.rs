@@ -1,4 +1,4 @@
-//! What changes certificates: new ones, events, and settling.
+//! What changes certificates: events, and settling.
 
 use certgate_model::{
     AccountId, AuditAction, AuditOwner, AuthorityId, By, CertificateId, CertificateRecord, Event,
@@ -6,88 +6,15 @@ use certgate_model::{
 };
 
 use super::audit::{self, Deed};
-use super::counters::{self, Layout, Level, Position};
+use super::counters::{self, Layout, Position};
 use super::db::Db;
 use super::error::corrupt;
 use super::value::values;
 use super::{authorities, certificates, enforcement_points, revocations, row};
 use crate::audit::reason_text;
-use crate::{CertificateRecorded, Settled, StatusChange, StoreError};
+use crate::{Settled, StatusChange, StoreError};
 
-/// Stores a new certificate at the end of its zone.
-pub(super) async fn record(
-    db: &Db,
-    layout: Layout,
-    certificate: &CertificateRecord,
-    quota: Option<u64>,
-    by: &By,
-) -> Result<CertificateRecorded, StoreError> {
-    let Some(End { zone: number, account, authority, in_force }) = end_of_zone(db, certificate).await? else {
-        return Ok(CertificateRecorded::NoZone);
-    };
-    let size = certificates::size(db, number).await?;
-    if quota.is_some_and(|quota| size >= quota) {
-        return Ok(CertificateRecorded::QuotaReached);
-    }
-    let position = Position(Position::first_of(number).0 + row::offset(size));
-    if position > Position::last_of(number) {
-        return Err(StoreError::Unavailable("the zone has no number left for a certificate".into()));
-    }
-    let Some(authority) = authority else {
-        return Err(StoreError::Conflict("the certificate's authority is not stored".into()));
-    };
-    if in_force != Some(authority) {
-        return Ok(CertificateRecorded::AuthorityNotInForce);
-    }
-    let epoch = match certificate.status {
-        Status::Active => None,
-        _ => Some(next_epoch(db, authority).await?),
-    };
-    let subject = &certificate.subject;
-    db.execute(
-        "INSERT INTO certificates (position, id, authority, status, epoch, revoked_on, serial, common_name, \
-         country, state, location, organization, organizational_unit, issued_on, expires_on, validity_days, \
-         signature, fingerprint_sha256, ski, der, csr, reason) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
-         $22)",
-        values![
-            position.0,
-            certificate.id.as_bytes(),
-            authority,
-            certificate.status.code(),
-            epoch,
-            certificate.revoked_on.map(Timestamp::unix_microseconds),
-            certificate.serial.as_bytes(),
-            &subject.common_name,
-            &subject.country,
-            &subject.state,
-            &subject.location,
-            &subject.organization,
-            &subject.organizational_unit,
-            certificate.issued_on.unix_microseconds(),
-            certificate.expires_on.unix_microseconds(),
-            certificate.validity_days,
-            certificate.signature.name(),
-            &certificate.fingerprint_sha256,
-            &certificate.ski,
-            &certificate.der,
-            &certificate.csr,
-            certificate.revocation_reason.map(RevocationReason::code),
-        ],
-    )
-    .await?;
-    if let Some(epoch) = epoch {
-        revocations::change(db, authority, position, certificate, epoch).await?;
-    }
-    let mut change = [0; 4];
-    change[usize::from(certificate.status.code())] = 1;
-    for level in Level::BOTH {
-        counters::count(db, level, position.block(layout, level), change).await?;
-    }
-    log(db, account, AuditAction::Issue, certificate, String::new(), by).await?;
-    Ok(CertificateRecorded::Recorded)
-}
-
+/// Appends an entry about a certificate to the log of its account.
 async fn log(
     db: &Db,
     account: AccountId,
@@ -240,7 +167,7 @@ fn expect_one(changed: u64, position: Position) -> Result<(), StoreError> {
 
 /// The number of the next accepted change of a status, in the order of commits; the last one of the certificate's
 /// authority too.
-async fn next_epoch(db: &Db, authority: i64) -> Result<i64, StoreError> {
+pub(super) async fn next_epoch(db: &Db, authority: i64) -> Result<i64, StoreError> {
     let next = "UPDATE store SET last_epoch = last_epoch + 1 WHERE \"only\" = 1 RETURNING last_epoch";
     let epoch: i64 = db.one(next, values![]).await?.get(0)?;
     let update = "UPDATE authorities SET last_epoch = $1 WHERE number = $2";
@@ -253,35 +180,4 @@ async fn existing_authority(db: &Db, id: AuthorityId) -> Result<(i64, AccountId)
     let row = db.optional(select, values![id.as_bytes()]).await?;
     let row = row.ok_or_else(|| StoreError::Conflict("the certificate's authority is not stored".into()))?;
     Ok((row.get(0)?, AccountId::from_bytes(row.get(1)?)))
-}
-
-/// Where a new certificate of a zone goes.
-struct End {
-    zone: i64,
-    account: AccountId,
-    /// The number of the certificate's authority, if that is stored.
-    authority: Option<i64>,
-    /// The number of the authority that is in force in the zone's account.
-    in_force: Option<i64>,
-}
-
-/// `None`: there is no such zone.
-async fn end_of_zone(db: &Db, certificate: &CertificateRecord) -> Result<Option<End>, StoreError> {
-    let row = db
-        .optional(
-            "SELECT zones.number, (SELECT number FROM authorities WHERE id = $2), accounts.managed_authority, \
-             accounts.id FROM zones JOIN accounts ON accounts.id = zones.account \
-             WHERE zones.id = $1 AND zones.deleted_at IS NULL",
-            values![certificate.zone.as_bytes(), certificate.authority.id.as_bytes()],
-        )
-        .await?;
-    row.map(|row| {
-        Ok(End {
-            zone: row.get(0)?,
-            authority: row.get(1)?,
-            in_force: row.get(2)?,
-            account: AccountId::from_bytes(row.get(3)?),
-        })
-    })
-    .transpose()
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::error::Error;
 
 use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
 /// One value.
 #[derive(Debug, Clone)]
@@ -17,6 +17,15 @@ pub(super) enum Value<'v> {
     Flag(bool),
     Text(Cow<'v, str>),
     Octets(Cow<'v, [u8]>),
+    /// A column of several rows.
+    List(Vec<Value<'v>>),
+}
+
+impl<'v> Value<'v> {
+    /// What a column has in several rows.
+    pub(super) fn list<T: Into<Value<'v>>>(values: impl IntoIterator<Item = T>) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
 }
 
 /// The values of a statement in the order of their numbers.
@@ -35,6 +44,7 @@ impl ToSql for Value<'_> {
             (Self::Flag(flag), &Type::BOOL) => flag.to_sql(column, out),
             (Self::Text(text), &Type::TEXT) => escaped(text).to_sql(column, out),
             (Self::Octets(octets), &Type::BYTEA) => octets.as_ref().to_sql(column, out),
+            (Self::List(values), _) if matches!(column.kind(), Kind::Array(_)) => values.to_sql(column, out),
             _ => Err(format!("a value does not fit into a column of type {column}").into()),
         }
     }

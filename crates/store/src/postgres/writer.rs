@@ -34,12 +34,14 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::connect::Address;
+use super::counters::Layout;
 use super::db::{Committed, Db};
 use super::error::Trouble;
+use super::issue::{self, New};
 use super::value::values;
-use crate::StoreError;
 use crate::fault::{FaultPoint, fault_point};
 use crate::queue::{Queue, Worked};
+use crate::{CertificateRecorded, RecordedAnswer, StoreError};
 
 /// How often a batch is run: a deadlock or a lost connection is an accident, a third one in a row is a state.
 const ATTEMPTS_MAX: u32 = 3;
@@ -54,19 +56,25 @@ const BEGIN: &str =
 
 /// The sending side.
 pub(super) struct Writer {
-    queue: Arc<Queue<Box<dyn Operation>>>,
+    queue: Arc<Queue<Write>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
     /// Starts the thread, which connects when there is something to write.
-    pub(super) fn start(address: Address, queue: usize, batch: usize) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        address: Address,
+        layout: Layout,
+        queue: usize,
+        batch: usize,
+    ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::new(queue.max(1)));
         let failed = |error: std::io::Error| {
             StoreError::Unavailable(format!("cannot start the writing thread: {error}"))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let worker = Worker { address, queue: Worked(Arc::clone(&queue)), batch_max: batch.max(1), db: None };
+        let worker =
+            Worker { address, layout, queue: Worked(Arc::clone(&queue)), batch_max: batch.max(1), db: None };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || runtime.block_on(worker.run()))
@@ -95,9 +103,17 @@ impl Writer {
         F: AsyncFn(&Db) -> Result<T, StoreError> + Send + 'static,
         A: FnOnce(Result<T, StoreError>) + Send + 'static,
     {
-        if let Err((operation, refused)) = self.queue.push(Box::new(Pending { apply, result: None, answer }))
-        {
-            operation.answer(Some(refused));
+        self.push(Write::Other(Box::new(Pending { apply, result: None, answer })));
+    }
+
+    /// Has a certificate recorded together with the others that wait.
+    pub(super) fn hand_over_certificate(&self, new: New, answer: RecordedAnswer) {
+        self.push(Write::Certificate { new, recorded: None, answer });
+    }
+
+    fn push(&self, write: Write) {
+        if let Err((write, refused)) = self.queue.push(write) {
+            write.answer(Some(refused));
         }
     }
 
@@ -160,9 +176,28 @@ where
     }
 }
 
-/// An operation and what it alone failed of.
+/// What waits.
+enum Write {
+    Certificate { new: New, recorded: Option<CertificateRecorded>, answer: RecordedAnswer },
+    Other(Box<dyn Operation>),
+}
+
+impl Write {
+    fn answer(self, failure: Option<StoreError>) {
+        match self {
+            Self::Other(operation) => operation.answer(failure),
+            Self::Certificate { recorded, answer, .. } => answer(match (failure, recorded) {
+                (Some(failure), _) => Err(failure),
+                (None, Some(recorded)) => Ok(recorded),
+                (None, None) => Err(StoreError::Unavailable("the certificate was not recorded".into())),
+            }),
+        }
+    }
+}
+
+/// A write and what it alone failed of.
 struct Member {
-    operation: Box<dyn Operation>,
+    write: Write,
     failure: Option<StoreError>,
 }
 
@@ -179,7 +214,8 @@ enum Outcome {
 
 struct Worker {
     address: Address,
-    queue: Worked<Box<dyn Operation>>,
+    layout: Layout,
+    queue: Worked<Write>,
     batch_max: usize,
     /// `None` before the first transaction and after trouble.
     db: Option<Db>,
@@ -194,7 +230,7 @@ impl Worker {
             if batch.is_empty() {
                 break;
             }
-            let batch = batch.into_iter().map(|operation| Member { operation, failure: None }).collect();
+            let batch = batch.into_iter().map(|write| Member { write, failure: None }).collect();
             self.commit(batch).await;
         }
     }
@@ -215,8 +251,8 @@ impl Worker {
                 }
             }
         }
-        for Member { operation, failure } in batch {
-            operation.answer(failure);
+        for Member { write, failure } in batch {
+            write.answer(failure);
         }
         fault_point(FaultPoint::Answered);
     }
@@ -230,7 +266,7 @@ impl Worker {
                 Err(error) => return Outcome::Refused(reason(error)),
             },
         };
-        let run = timeout(BATCH_TIMEOUT, run(&db, batch, apart)).await;
+        let run = timeout(BATCH_TIMEOUT, run(&db, self.layout, batch, apart)).await;
         let outcome = match run {
             Err(_) => return Outcome::Refused("the database is too slow".into()),
             Ok(Ok(())) => {
@@ -257,28 +293,51 @@ impl Worker {
     }
 }
 
-/// Runs a batch in a transaction that it begins. With `apart`, what an operation fails of by its own fault is kept with it.
-async fn run(db: &Db, batch: &mut [Member], apart: bool) -> Result<(), StoreError> {
+/// Runs a batch in a transaction that it begins. With `apart`, what a write fails of by its own fault is kept with it.
+async fn run(db: &Db, layout: Layout, batch: &mut [Member], apart: bool) -> Result<(), StoreError> {
     db.begin(BEGIN).await?;
-    for Member { operation, failure } in batch {
-        *failure = None;
-        if !apart {
-            operation.apply(db).await?;
-            continue;
-        }
-        db.run("SAVEPOINT operation").await?;
-        match operation.apply(db).await {
-            Ok(()) => {}
+    if !apart {
+        return apply(db, layout, batch).await;
+    }
+    for member in batch {
+        db.run("SAVEPOINT write").await?;
+        match apply(db, layout, std::slice::from_mut(member)).await {
+            Ok(()) => member.failure = None,
             Err(error) if db.is_passing() => return Err(error),
             Err(StoreError::Unavailable(text)) if db.has_failed() => {
                 return Err(StoreError::Unavailable(text));
             }
             Err(error) => {
-                *failure = Some(error);
-                db.go_back("ROLLBACK TO SAVEPOINT operation").await?;
+                member.failure = Some(error);
+                db.go_back("ROLLBACK TO SAVEPOINT write").await?;
             }
         }
-        db.run("RELEASE SAVEPOINT operation").await?;
+        db.run("RELEASE SAVEPOINT write").await?;
+    }
+    Ok(())
+}
+
+/// Applies writes in their order; certificates that follow each other in one stroke.
+async fn apply(db: &Db, layout: Layout, batch: &mut [Member]) -> Result<(), StoreError> {
+    let is_certificate = |member: &Member| matches!(member.write, Write::Certificate { .. });
+    for stretch in batch.chunk_by_mut(|one, next| is_certificate(one) && is_certificate(next)) {
+        if let [Member { write: Write::Other(operation), .. }] = stretch {
+            operation.apply(db).await?;
+            continue;
+        }
+        let news: Vec<_> = stretch
+            .iter()
+            .filter_map(|member| match &member.write {
+                Write::Certificate { new, .. } => Some(new),
+                Write::Other(_) => None,
+            })
+            .collect();
+        let outcomes = issue::record(db, layout, &news).await?;
+        for (member, outcome) in stretch.iter_mut().zip(outcomes) {
+            if let Write::Certificate { recorded, .. } = &mut member.write {
+                *recorded = Some(outcome);
+            }
+        }
     }
     Ok(())
 }
@@ -301,7 +360,7 @@ fn reason(error: StoreError) -> String {
 
 fn refuse(batch: Vec<Member>, reason: &str) {
     tracing::warn!(operations = batch.len(), reason, "the store refused a batch of writes");
-    for Member { operation, .. } in batch {
-        operation.answer(Some(StoreError::Unavailable(reason.to_owned())));
+    for Member { write, .. } in batch {
+        write.answer(Some(StoreError::Unavailable(reason.to_owned())));
     }
 }
