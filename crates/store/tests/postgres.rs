@@ -1,6 +1,7 @@
 //! The conformance suite on PostgreSQL, and what only a database that others share can do.
 #![cfg(unix)]
 
+mod postgres_proxy;
 mod postgres_server;
 mod steps;
 
@@ -12,6 +13,7 @@ use certgate_store::conformance::{self, History, Step};
 use certgate_store::{
     CertificateRecorded, PostgresError, PostgresOptions, PostgresStore, ReadStore, Store, StoreError,
 };
+use postgres_proxy::{Cut, Proxy};
 use postgres_server::{Server, server};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -259,4 +261,65 @@ async fn tls_is_verified_and_never_left_out() {
         "nobody trusts it"
     );
     assert!(open(format!("{named}?sslmode=disable")).await.is_ok(), "asked for by name");
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_before_the_commit_is_nobodys_trouble_and_one_that_ends_during_it_is_told() {
+    let Some(server) = server() else { return };
+    let (direct, url, authority) = begun(&server).await;
+    let zone = conformance::first_records().zone.id;
+    let proxy = Proxy::start(server.port()).await;
+    let name = url.rsplit('/').next().unwrap();
+    let store = open(&format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", proxy.port)).await;
+    let record = async |n| {
+        let certificate = conformance::certificate(n, zone, &authority, Status::Active);
+        store.record_certificate(certificate, None, conformance::by()).await
+    };
+
+    assert_eq!(record(0).await.unwrap(), CertificateRecorded::Recorded);
+    for (n, text) in [(1, "BEGIN"), (2, "UPDATE audit_chains"), (3, "device-00000003")] {
+        proxy.cut(Cut::Before(text));
+        // Statements are sent by name once they are prepared: what is cut is the first connection's, or the next one's.
+        assert_eq!(record(n).await.unwrap(), CertificateRecorded::Recorded, "{text}");
+    }
+    assert!(proxy.has_cut());
+    let stored = direct.totals(zone).await.unwrap().all();
+    assert_eq!(stored, 4, "each of them once");
+
+    proxy.cut(Cut::Before("COMMIT\0"));
+    let refused = record(4).await.unwrap_err().to_string();
+    assert!(refused.contains("the change may have been made"), "{refused}");
+    assert_eq!(direct.totals(zone).await.unwrap().all(), 4, "it was not");
+    proxy.cut(Cut::After("COMMIT\0"));
+    let refused = record(5).await.unwrap_err().to_string();
+    assert!(refused.contains("the change may have been made"), "{refused}");
+    assert_eq!(direct.totals(zone).await.unwrap().all(), 5, "it was");
+
+    // A read is done again on another connection.
+    store.totals(zone).await.unwrap();
+    proxy.cut(Cut::Before("BEGIN"));
+    assert_eq!(store.totals(zone).await.unwrap().all(), 5);
+    assert!(proxy.has_cut());
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_process_that_stops_in_the_middle_of_a_transaction_keeps_the_others_waiting_for_seconds_only() {
+    let Some(server) = server() else { return };
+    let (store, url, _) = begun(&server).await;
+    let other = open(&url).await;
+    // It locks the row and then does nothing for longer than anybody waits.
+    let stopped = tokio::spawn(async move { other.damage("SELECT pg_sleep(9)").await });
+    let held =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    while server.sql(&url, held) != "1" {
+        tokio::task::yield_now().await;
+    }
+    let write = store.record_account(conformance::account(7), conformance::by());
+    let refused = tokio::time::timeout(Duration::from_secs(8), write).await.expect("an answer in time");
+    let text = refused.expect_err("refused").to_string();
+    assert!(text.contains("lock timeout"), "{text}");
+    assert!(store.installation().await.unwrap().is_some(), "reads wait for nobody");
+    stopped.await.unwrap().unwrap();
+    store.ready().await.unwrap();
 }

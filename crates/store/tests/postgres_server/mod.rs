@@ -124,6 +124,11 @@ impl Server {
         format!("postgres://postgres@{socket}:{}/{name}", self.port)
     }
 
+    /// Where it listens on the local host.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The database of a URL over TCP.
     pub fn over_tcp(&self, url: &str, host: &str) -> String {
         let name = url.rsplit('/').next().expect("there is one");
