@@ -16,7 +16,7 @@ mod verbs;
 
 pub use audit::AuditVerdict;
 pub use fault::{FaultPoint, fault_point};
-pub use postgres::{PostgresError, PostgresOptions, PostgresStore};
+pub use postgres::{PostgresError, PostgresOptions, PostgresStore, PostgresUrl};
 pub use sqlite::{
     Copied, JournalBegun, OpenError, Replayed, SqliteInspector, SqliteOptions, SqliteStatistics, SqliteStore,
     prepare_restored,

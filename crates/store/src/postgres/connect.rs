@@ -32,7 +32,48 @@ const IDLE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// When the system begins to ask whether the server is still there, and how long it waits for octets to be acknowledged.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// Where a database is, out of a URL. It never shows the password.
+/// The URL of a database, read but not tried. No text that is made of it has the password.
+#[derive(Clone)]
+pub struct PostgresUrl {
+    text: String,
+    config: Config,
+}
+
+impl PostgresUrl {
+    /// Reads a URL as [`PostgresStore::open`](crate::PostgresStore::open) understands it.
+    pub fn parse(url: &str) -> Result<Self, PostgresError> {
+        Ok(Self { text: url.to_owned(), config: read(url)?.0 })
+    }
+
+    /// The URL as it was given.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it has a password.
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({self})")
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://")?;
+        if let Some(user) = self.config.get_user() {
+            write!(f, "{user}{}@", if self.has_password() { ":********" } else { "" })?;
+        }
+        let hosts: Vec<_> = self.config.get_hosts().iter().map(host_name).collect();
+        write!(f, "{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
+    }
+}
+
+/// Where a database is, and how to get there. It never shows the password.
 #[derive(Clone)]
 pub(super) struct Address {
     config: Config,
@@ -68,39 +109,7 @@ impl Address {
     /// certificate is always verified, its name included, whichever of the others it is: against the certificates in the PEM file
     /// `sslrootcert`, or those that the system trusts. `prefer` goes on in clear text with a server that has no TLS.
     pub(super) fn parse(url: &str) -> Result<Self, PostgresError> {
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
-            return Err(PostgresError::Url("it does not begin with postgres://"));
-        }
-        let (mut mode, mut roots, mut others) = (None, None, Vec::new());
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=') {
-                Some(("sslmode", value)) => mode = Some(value),
-                Some(("sslrootcert", value)) => {
-                    let path = percent_decode_str(value).decode_utf8();
-                    roots = Some(path.map_err(|_| PostgresError::Url("sslrootcert is not UTF-8"))?);
-                }
-                _ => others.push(pair),
-            }
-        }
-        let rest = if others.is_empty() { base.to_owned() } else { format!("{base}?{}", others.join("&")) };
-        // Not with the driver's words: where it stumbles may be in the middle of the password.
-        let mut config: Config = rest.parse().map_err(|_| {
-            PostgresError::Url("it is not of the form postgres://user:password@host:5432/name?option=value, or has an unknown option")
-        })?;
-        let is_local = !config.get_hosts().is_empty()
-            && config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
-        config.ssl_mode(match mode {
-            _ if is_local => SslMode::Disable,
-            Some("disable") => SslMode::Disable,
-            Some("prefer") => SslMode::Prefer,
-            None | Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
-            Some(_) => {
-                return Err(PostgresError::Url(
-                    "sslmode is none of disable, prefer, require, verify-ca and verify-full",
-                ));
-            }
-        });
+        let (mut config, roots) = read(url)?;
         behave(&mut config);
         let tls = tls(if config.get_ssl_mode() == SslMode::Disable { None } else { Some(roots.as_deref()) })?;
         Ok(Self { config, tls })
@@ -143,6 +152,44 @@ impl Address {
         });
         Ok(Db::own(ClientWrapper::new(client, task)))
     }
+}
+
+/// What the driver has to know, and the file of certificates that is named.
+fn read(url: &str) -> Result<(Config, Option<String>), PostgresError> {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
+        return Err(PostgresError::Url("it does not begin with postgres://"));
+    }
+    let (mut mode, mut roots, mut others) = (None, None, Vec::new());
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("sslmode", value)) => mode = Some(value),
+            Some(("sslrootcert", value)) => {
+                let path = percent_decode_str(value).decode_utf8().map(String::from);
+                roots = Some(path.map_err(|_| PostgresError::Url("sslrootcert is not UTF-8"))?);
+            }
+            _ => others.push(pair),
+        }
+    }
+    let rest = if others.is_empty() { base.to_owned() } else { format!("{base}?{}", others.join("&")) };
+    // Not with the driver's words: where it stumbles may be in the middle of the password.
+    let mut config: Config = rest.parse().map_err(|_| {
+        PostgresError::Url("it is not of the form postgres://user:password@host:5432/name?option=value, or has an unknown option")
+    })?;
+    let is_local =
+        !config.get_hosts().is_empty() && config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
+    config.ssl_mode(match mode {
+        _ if is_local => SslMode::Disable,
+        Some("disable") => SslMode::Disable,
+        Some("prefer") => SslMode::Prefer,
+        None | Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
+        Some(_) => {
+            return Err(PostgresError::Url(
+                "sslmode is none of disable, prefer, require, verify-ca and verify-full",
+            ));
+        }
+    });
+    Ok((config, roots))
 }
 
 fn behave(config: &mut Config) {
@@ -224,6 +271,14 @@ mod tests {
     fn no_text_has_the_password() {
         let address = Address::parse("postgres://u:s3cret@db.example/name?sslmode=disable").unwrap();
         assert_eq!(format!("{address:?} {address}"), "Address(name on db.example) name on db.example");
+        let url = PostgresUrl::parse("postgres://u:s3cret@db.example/name?password=s3cret").unwrap();
+        assert_eq!(
+            format!("{url:?} {url}"),
+            "PostgresUrl(postgres://u:********@db.example/name) postgres://u:********@db.example/name"
+        );
+        assert!(
+            url.has_password() && !PostgresUrl::parse("postgres://u@db.example/name").unwrap().has_password()
+        );
         for url in [
             "postgres://u:s3cret@db.example:port/name",
             "postgres://u:a?s3cret@db.example/name",

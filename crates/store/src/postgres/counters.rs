@@ -60,17 +60,17 @@ pub(super) async fn shift(
     from: Status,
     to: Status,
 ) -> Result<(), StoreError> {
-    let mut change = [0; 4];
-    change[usize::from(from.code())] -= 1;
-    change[usize::from(to.code())] += 1;
+    let mut by = [0; 4];
+    by[usize::from(from.code())] -= 1;
+    by[usize::from(to.code())] += 1;
     for level in Level::BOTH {
-        count(db, level, at.block(layout, level), change).await?;
+        change(db, level, at.block(layout, level), by).await?;
     }
     Ok(())
 }
 
 /// Changes the counts of a block.
-pub(super) async fn count(db: &Db, level: Level, block: i64, change: [i64; 4]) -> Result<(), StoreError> {
+pub(super) async fn change(db: &Db, level: Level, block: i64, change: [i64; 4]) -> Result<(), StoreError> {
     let values = values![block, change[0], change[1], change[2], change[3]];
     if db.execute(add_to(level), values).await? == 0 {
         db.execute(insert(level), values).await?;

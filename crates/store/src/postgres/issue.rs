@@ -78,7 +78,7 @@ pub(super) async fn record(
         }
     }
     for ((level, block), change) in changes {
-        counters::count(db, level, block, change).await?;
+        counters::change(db, level, block, change).await?;
     }
     // 5. The log of each account.
     let mut deeds = BTreeMap::<[u8; 16], (AccountId, Vec<(&By, Deed)>)>::new();

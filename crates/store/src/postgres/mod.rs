@@ -51,6 +51,7 @@ use certgate_model::{
 };
 
 use self::connect::Address;
+pub use self::connect::PostgresUrl;
 use self::counters::Layout;
 use self::db::Db;
 use self::issue::New;
