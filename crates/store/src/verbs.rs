@@ -274,6 +274,11 @@ pub type Holder = [u8; 16];
 /// The reading half.
 #[async_trait]
 pub trait ReadStore: Send + Sync {
+    /// Whether other processes may change what is stored. Of what they do nobody here is told.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// The installation, if the store has been initialised.
     async fn installation(&self) -> Result<Option<Installation>, StoreError>;
     /// The user of the installation.

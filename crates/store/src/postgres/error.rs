@@ -41,7 +41,7 @@ impl Trouble {
         };
         let text = text(error);
         let code = failure.code();
-        match &code.code()[..2] {
+        match code.code().get(..2).unwrap_or_default() {
             _ if *code == SqlState::UNIQUE_VIOLATION || *code == SqlState::FOREIGN_KEY_VIOLATION => {
                 Self::Lasting(StoreError::Conflict(text))
             }

@@ -230,6 +230,10 @@ macro_rules! snapshot {
 
 #[async_trait]
 impl ReadStore for PostgresStore {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn installation(&self) -> Result<Option<Installation>, StoreError> {
         one!(self, |db| tenants::installation(&db))
     }
