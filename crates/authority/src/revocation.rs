@@ -26,6 +26,9 @@ const DUTY_SECONDS: i64 = 20;
 /// How often a process that does not settle looks whether it has to.
 const DUTY_LOOK: Duration = Duration::from_secs(5);
 
+/// How often the process that settles looks for changes that others have accepted: of those nobody wakes it.
+const SHARED_LOOK: Duration = Duration::from_secs(1);
+
 /// How often to look for lists that are old enough to be made again, when nothing else happens. They are made days before
 /// they run out.
 const RENEWAL_LOOK: Duration = Duration::from_secs(600);
@@ -90,10 +93,9 @@ impl Authority {
                     pause = SETTLE_RETRY;
                     // Woken by the next change or acknowledgement, when somebody's lease ends, or to see whether a list has to be
                     // made again.
-                    let look = self
-                        .until_next_lease_ends(begun)
-                        .await
-                        .map_or(RENEWAL_LOOK, |lease| lease.min(RENEWAL_LOOK));
+                    let longest = if self.store.is_shared() { SHARED_LOOK } else { RENEWAL_LOOK };
+                    let look =
+                        self.until_next_lease_ends(begun).await.map_or(longest, |lease| lease.min(longest));
                     let _ = tokio::time::timeout(look, woken).await;
                     continue;
                 }

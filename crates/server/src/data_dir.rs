@@ -11,7 +11,9 @@ use certgate_authority::{
     Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings,
 };
 use certgate_model::Clock;
-use certgate_store::{JournalBegun, ReadStore, Restored, SqliteOptions, SqliteStore, StoreError};
+use certgate_store::{
+    JournalBegun, PostgresOptions, PostgresStore, Restored, SqliteOptions, SqliteStore, Store, StoreError,
+};
 
 use crate::client::profile::{self, LocalProfile};
 use crate::config::{Config, MasterKeySource};
@@ -26,31 +28,34 @@ const JOURNAL: &str = "certgate.revocations";
 /// Longest master key file that is read, in bytes.
 const MASTER_KEY_FILE_BYTES_MAX: u64 = 1024;
 
-/// An open data directory. The store holds a lock: no other process has it open.
+/// An open data directory. It is locked: no other process has it open.
 pub struct DataDir {
     path: PathBuf,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
+    /// The same, if it is the embedded one: only that has a journal.
+    embedded: Option<Arc<SqliteStore>>,
     /// The directory itself, locked: files in it can be tidied away by somebody who does not know what they are for.
     _lock: File,
 }
 
 impl DataDir {
-    /// Opens the directory; makes it, for its owner alone, if there is none.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
+    /// Opens the directory, and the database in it or the one that the configuration names; makes the directory, for its owner
+    /// alone, if there is none.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let path = &config.data_dir;
         let shown = path.display();
         DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
             format!("cannot make the data directory {shown}: give another with --data-dir")
         })?;
-        // A new database here would be a second installation, whose token would replace the first one's.
-        if !Self::has_database(path) && path.join(profile::FILE).exists() {
-            bail!(
-                "{shown} has the {} of an installation but not its database {DATABASE}: restore the database (is a volume \
-                 not mounted?), or move {} away to begin anew; nothing was changed",
-                profile::FILE,
-                profile::FILE
-            );
-        }
-        let store = SqliteStore::open(&path.join(DATABASE), SqliteOptions::default())?;
+        let (store, embedded): (Arc<dyn Store>, _) = match &config.database_url {
+            Some(url) => {
+                (Arc::new(PostgresStore::open(url.expose(), PostgresOptions::default()).await?), None)
+            }
+            None => {
+                let store = Self::open_embedded(path)?;
+                (store.clone(), Some(store))
+            }
+        };
         let lock = File::open(path)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -63,7 +68,21 @@ impl DataDir {
                 return Err(error).with_context(|| format!("cannot lock the data directory {shown}"));
             }
         }
-        Ok(Self { path: path.to_owned(), store: Arc::new(store), _lock: lock })
+        Ok(Self { path: path.to_owned(), store, embedded, _lock: lock })
+    }
+
+    fn open_embedded(path: &Path) -> anyhow::Result<Arc<SqliteStore>> {
+        // A new database here would be a second installation, whose token would replace the first one's.
+        if !Self::has_database(path) && path.join(profile::FILE).exists() {
+            bail!(
+                "{} has the {} of an installation but not its database {DATABASE}: restore the database (is a volume \
+                 not mounted?), or move {} away to begin anew; nothing was changed",
+                path.display(),
+                profile::FILE,
+                profile::FILE
+            );
+        }
+        Ok(Arc::new(SqliteStore::open(&path.join(DATABASE), SqliteOptions::default())?))
     }
 
     /// Whether there is a database, of whatever kind, in the directory.
@@ -82,16 +101,16 @@ impl DataDir {
     }
 
     /// Begins to write the journal of revocations; whether the database was restored from a backup, in which case what was done
-    /// about it is told.
+    /// about it is told. PostgreSQL has its own log.
     pub async fn begin_journal(&self) -> anyhow::Result<bool> {
+        let Some(store) = &self.embedded else { return Ok(false) };
         let path = Self::journal(&self.path);
-        let begun =
-            self.store.begin_journal(&path, SystemClock.now()).await.map_err(|error| match error {
-                // Not the store, but a file beside it; the text says which.
-                StoreError::Corrupt(text) | StoreError::Unavailable(text) | StoreError::Conflict(text) => {
-                    anyhow::Error::msg(text)
-                }
-            })?;
+        let begun = store.begin_journal(&path, SystemClock.now()).await.map_err(|error| match error {
+            // Not the store, but a file beside it; the text says which.
+            StoreError::Corrupt(text) | StoreError::Unavailable(text) | StoreError::Conflict(text) => {
+                anyhow::Error::msg(text)
+            }
+        })?;
         let shown = path.display();
         let done = match begun {
             JournalBegun::Follows => return Ok(false),
@@ -125,7 +144,7 @@ impl DataDir {
     }
 
     /// The store.
-    pub fn store(&self) -> Arc<SqliteStore> {
+    pub fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
     }
 
@@ -141,6 +160,15 @@ impl DataDir {
     ) -> anyhow::Result<Option<Initialised>> {
         if self.store.installation().await?.is_some() {
             return Ok(None);
+        }
+        if self.embedded.is_none() && self.path.join(profile::FILE).exists() {
+            bail!(
+                "{} has the {} of an installation, but the database is empty: name the right database, or move {} away to begin \
+                 anew; nothing was changed",
+                self.path.display(),
+                profile::FILE,
+                profile::FILE
+            );
         }
         let master_key = match &config.master_key {
             MasterKeySource::Environment(key) => key.clone(),

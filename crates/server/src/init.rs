@@ -4,7 +4,6 @@ use std::io::Write;
 
 use anyhow::bail;
 use certgate_authority::FirstNames;
-use certgate_store::Store;
 use serde_json::json;
 
 use crate::cli::InitArgs;
@@ -21,7 +20,7 @@ pub fn run(config: &Config, arguments: InitArgs) -> anyhow::Result<()> {
         bail!("{shown} exists and is not empty: name a new directory with --data-dir; nothing was changed");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let data_dir = DataDir::open(&config.data_dir)?;
+    let data_dir = runtime.block_on(DataDir::open(config))?;
     let names = FirstNames { email: arguments.email, account: arguments.account, zone: arguments.zone };
     let made = runtime.block_on(data_dir.initialise(config, &names, &config.api_url(config.listen)));
     runtime.block_on(data_dir.store().close());

@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::Context;
 use certgate_api::{Api, ApiParts};
 use certgate_authority::{EMAIL_DEFAULT, FirstNames, Initialised};
-use certgate_store::Store;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,7 +53,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Management::Cleartext => None,
         Management::Tls { certificate, key } => Some(tls::acceptor(certificate, key)?),
     };
-    let data_dir = DataDir::open(&config.data_dir)?;
+    let data_dir = DataDir::open(&config).await?;
     let store = data_dir.store();
     let metrics = start_metrics()?;
     let (management, management_address) = bind(config.listen, "--listen").await?;

@@ -1,7 +1,9 @@
 //! The chain of hashes over what was done, whatever it is stored in.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use certgate_model::{AuditEntry, AuditOwner};
+use certgate_model::{
+    AuditAction, AuditEntry, AuditOwner, By, ResourceType, RevocationReason, Timestamp, ZoneId,
+};
 
 /// The hash of an entry that follows one with the hash `previous`.
 pub(crate) fn hash(previous: &[u8; 32], entry: &AuditEntry) -> [u8; 32] {
@@ -11,6 +13,96 @@ pub(crate) fn hash(previous: &[u8; 32], entry: &AuditEntry) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
     hash
+}
+
+/// Longest detail of an entry, in octets: what is longer, such as a list of many hostnames, is cut.
+const DETAIL_BYTES_MAX: usize = 2_000;
+
+/// Where a chain ends.
+pub(crate) struct ChainEnd {
+    pub(crate) chain: i64,
+    pub(crate) entries: u64,
+    /// When the last entry says to be made.
+    pub(crate) last_at: Timestamp,
+    pub(crate) hash: [u8; 32],
+}
+
+impl ChainEnd {
+    /// The end of a chain without entries.
+    pub(crate) fn empty(chain: i64) -> Self {
+        Self { chain, entries: 0, last_at: Timestamp::EARLIEST, hash: AuditEntry::FIRST_PREVIOUS }
+    }
+
+    /// The end after this entry was appended.
+    pub(crate) fn after(&self, entry: &AuditEntry) -> Self {
+        Self { chain: self.chain, entries: entry.number, last_at: entry.by.at, hash: entry.hash }
+    }
+}
+
+/// How much earlier than the entry before it an entry may say to be and is not believed, in seconds: requests overtake each other. What is
+/// earlier still was written after the clock was put back.
+const OVERTAKEN_SECONDS: i64 = 60;
+
+/// What was done to what.
+pub(crate) struct Deed {
+    pub(crate) action: AuditAction,
+    pub(crate) resource_type: ResourceType,
+    pub(crate) resource: [u8; 16],
+    pub(crate) zone: Option<ZoneId>,
+    pub(crate) fingerprint_sha256: Option<[u8; 32]>,
+    pub(crate) detail: String,
+}
+
+impl Deed {
+    /// Something that is no certificate and not in a zone.
+    pub(crate) fn new(
+        action: AuditAction,
+        resource_type: ResourceType,
+        resource: &[u8; 16],
+        detail: String,
+    ) -> Self {
+        Self { action, resource_type, resource: *resource, zone: None, fingerprint_sha256: None, detail }
+    }
+
+    pub(crate) fn in_zone(self, zone: ZoneId) -> Self {
+        Self { zone: Some(zone), ..self }
+    }
+
+    pub(crate) fn of_certificate(self, fingerprint_sha256: [u8; 32]) -> Self {
+        Self { fingerprint_sha256: Some(fingerprint_sha256), ..self }
+    }
+
+    /// The entry that it makes at the end of a chain.
+    pub(crate) fn entry(self, owner: AuditOwner, end: &ChainEnd, by: &By) -> AuditEntry {
+        let Self { action, resource_type, resource, zone, fingerprint_sha256, mut detail } = self;
+        if detail.len() > DETAIL_BYTES_MAX {
+            let cut = (0..=DETAIL_BYTES_MAX).rev().find(|cut| detail.is_char_boundary(*cut)).unwrap_or(0);
+            detail.truncate(cut);
+            detail.push('…');
+        }
+        // Whoever reads on from the last entry misses none that way.
+        let overtaken = by.at..=by.at.plus_seconds(OVERTAKEN_SECONDS);
+        let at = if overtaken.contains(&end.last_at) { end.last_at } else { by.at };
+        let mut entry = AuditEntry {
+            owner,
+            number: end.entries + 1,
+            by: By { at, ..*by },
+            action,
+            resource_type,
+            resource,
+            zone,
+            fingerprint_sha256,
+            detail,
+            hash: [0; 32],
+        };
+        entry.hash = hash(&end.hash, &entry);
+        entry
+    }
+}
+
+/// How the detail of a deed names the reason of a revocation.
+pub(crate) fn reason_text(reason: RevocationReason) -> String {
+    format!("reason={} ", reason.name())
 }
 
 /// What reading a whole log found.

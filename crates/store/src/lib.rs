@@ -1,4 +1,4 @@
-//! What certgate remembers: the verbs of the store and their SQLite implementation.
+//! What certgate remembers: the verbs of the store and their two implementations, SQLite and PostgreSQL.
 //!
 //! One verb is one transaction. What a verb returned is durable: it survives power loss. Changes of state are
 //! compare-and-set. No verb does work that grows with the number of certificates, except [`ReadStore::check`].
@@ -7,11 +7,16 @@ mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod fault;
+mod position;
+mod postgres;
+mod queue;
 mod sqlite;
+mod token_columns;
 mod verbs;
 
 pub use audit::AuditVerdict;
 pub use fault::{FaultPoint, fault_point};
+pub use postgres::{PostgresError, PostgresOptions, PostgresStore, PostgresUrl};
 pub use sqlite::{
     Copied, JournalBegun, JournalTells, OpenError, Restored, SqliteInspector, SqliteOptions,
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,

@@ -19,7 +19,8 @@ pub enum StoreError {
     /// The change contradicts what is stored, such as a second token with the same hash.
     #[error("the store refused the change: {0}")]
     Conflict(String),
-    /// Not now: full queue, full disk, database away. Nothing was changed; trying again later can help.
+    /// Not now: full queue, full disk, database away. Trying again later can help. Nothing was changed, but for one case, which the
+    /// text tells: the connection to a database ended during the commit.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// What is stored is damaged or was not written by this version.
@@ -273,6 +274,11 @@ pub type Holder = [u8; 16];
 /// The reading half.
 #[async_trait]
 pub trait ReadStore: Send + Sync {
+    /// Whether other processes may change what is stored. Of what they do nobody here is told.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// The installation, if the store has been initialised.
     async fn installation(&self) -> Result<Option<Installation>, StoreError>;
     /// The user of the installation.

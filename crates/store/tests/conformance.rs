@@ -1,10 +1,13 @@
 //! The conformance suite on SQLite.
 
-use certgate_model::{Event, RevocationReason};
+mod steps;
+
+use certgate_model::Event;
 use certgate_store::conformance::{self, History, Step};
 use certgate_store::{SqliteOptions, SqliteStore, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
+use steps::step;
 
 #[tokio::test]
 async fn every_verb_has_every_outcome() {
@@ -12,23 +15,6 @@ async fn every_verb_has_every_outcome() {
     let store = SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
     conformance::verbs(&store).await;
     conformance::closed(&store).await;
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let event = prop_oneof![
-        3 => Just(Event::HOLD),
-        1 => Just(Event::Revoke(RevocationReason::KeyCompromise)),
-        3 => Just(Event::Reactivate),
-        3 => Just(Event::Settle),
-    ];
-    prop_oneof![
-        3 => (any::<u32>(), 0..12_u8, any::<u8>(), proptest::option::of(0..60_u16))
-            .prop_map(|(zone, count, status, quota)| Step::Issue { zone, count, status, quota }),
-        12 => (any::<u32>(), event).prop_map(|(certificate, event)| Step::Change { certificate, event }),
-        2 => (0..20_u8).prop_map(|limit| Step::Settle { limit }),
-        1 => any::<u32>().prop_map(|zone| Step::Replace { zone }),
-        1 => any::<u32>().prop_map(|zone| Step::Empty { zone }),
-    ]
 }
 
 /// Thousands of commits, none of which has to survive: in memory where the system has such a place.

@@ -14,12 +14,14 @@ use std::time::Duration;
 use certgate_api::TrustedProxies;
 use certgate_authority::MasterKey;
 use certgate_model::KeyAlgorithm;
+use certgate_store::PostgresUrl;
 
 pub use flags::{InitFlags, ServeFlags};
 pub use layers::{Environment, Flags, Layers};
 pub use setting::{DATA_DIR_DEFAULT, Id, Setting};
 pub use show::{Shown, reference, show};
 
+use self::layers::Source;
 use crate::failure::Failure;
 
 /// Longest `validity_days_max`: no certificate outlives its authority.
@@ -50,6 +52,8 @@ impl From<ConfigError> for Failure {
 pub struct Config {
     /// Directory of the database, the master key and `client.toml`.
     pub data_dir: PathBuf,
+    /// The PostgreSQL database; [`None`] is the embedded one in the data directory.
+    pub database_url: Option<PostgresUrl>,
     /// Address of the management API. Port 0 means any.
     pub listen: SocketAddr,
     /// How the management API is protected on its way.
@@ -123,6 +127,7 @@ impl Config {
         let listen = read.address(Id::Listen)?;
         let public_listen = read.address(Id::PublicListen)?;
         let config = Self {
+            database_url: read.database_url()?,
             management: read.management(listen)?,
             public_url: read.public_url(public_listen)?,
             master_key: read.master_key(&data_dir)?,
@@ -210,7 +215,7 @@ impl Reader<'_> {
     fn error(&self, key: Id, complaint: &str) -> ConfigError {
         let setting = Setting::of(key);
         let value = match self.0.text(key) {
-            Some(text) if !setting.is_secret() => format!(" = {text:?}"),
+            Some(text) if !setting.has_secret() => format!(" = {text:?}"),
             _ => String::new(),
         };
         ConfigError::new(format!("{}{value} (from {}): {complaint}", setting.name, self.0.source(key)))
@@ -233,6 +238,18 @@ impl Reader<'_> {
             Ok(number) if (least..=most).contains(&number) => Ok(number),
             _ => Err(format!("must be a whole number from {least} to {most}")),
         })
+    }
+
+    fn database_url(&self) -> Result<Option<PostgresUrl>, ConfigError> {
+        let url =
+            self.with(Id::DatabaseUrl, |text| PostgresUrl::parse(text).map_err(|error| error.to_string()))?;
+        match (&url, self.0.source(Id::DatabaseUrl)) {
+            (Some(url), Source::Flag(_)) if url.has_password() => Err(self.error(
+                Id::DatabaseUrl,
+                "has a password, and others can see the arguments of a program: use the environment or the file",
+            )),
+            _ => Ok(url),
+        }
     }
 
     fn management(&self, listen: SocketAddr) -> Result<Management, ConfigError> {

@@ -5,6 +5,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Id {
     DataDir,
+    DatabaseUrl,
     Listen,
     PublicListen,
     PublicUrl,
@@ -80,6 +81,11 @@ impl Setting {
         format!("{ENVIRONMENT_PREFIX}{}", self.name.to_uppercase())
     }
 
+    /// Whether its value must not be repeated as it was given: it is secret, or a part of it is.
+    pub fn has_secret(&self) -> bool {
+        self.is_secret() || self.key == Id::DatabaseUrl
+    }
+
     /// Whether its value must not be shown.
     pub fn is_secret(&self) -> bool {
         self.given == Given::EnvironmentOnly
@@ -102,6 +108,16 @@ pub const SETTINGS: &[Setting] = &[
         default: Some(DATA_DIR_DEFAULT),
         init: true,
         help: "Directory of the database, the master key and client.toml",
+    },
+    Setting {
+        key: Id::DatabaseUrl,
+        name: "database_url",
+        shape: Shape::Value("URL"),
+        given: Given::Anywhere,
+        default: None,
+        init: true,
+        help: "PostgreSQL database, which several processes may share: postgres://user:password@host/name; with a password not \
+               as a flag [default: the database in the data directory]",
     },
     Setting {
         key: Id::Listen,

@@ -28,7 +28,10 @@ pub fn show(layers: &Layers, config: &Config) -> Vec<Shown> {
     };
     let shown = SETTINGS.iter().map(|setting| {
         let value = match layers.text(setting.key) {
-            Some(_) if setting.is_secret() => Some(MASK.to_owned()),
+            Some(_) if setting.key == Id::DatabaseUrl => {
+                config.database_url.as_ref().map(ToString::to_string)
+            }
+            Some(_) if setting.has_secret() => Some(MASK.to_owned()),
             Some(text) => Some(text.to_owned()),
             None => derived(setting.key),
         };

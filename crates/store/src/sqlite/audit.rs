@@ -8,53 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::error::corrupt;
 use super::row;
-use crate::audit::{ChainCheck, hash};
+use crate::audit::ChainCheck;
+pub(super) use crate::audit::{ChainEnd, Deed};
 use crate::{AuditVerdict, StoreError};
-
-/// Longest detail of an entry, in octets: what is longer, such as a list of many hostnames, is cut.
-const DETAIL_BYTES_MAX: usize = 2_000;
-
-/// Where a chain ends.
-struct ChainEnd {
-    chain: i64,
-    entries: u64,
-    last_at: Timestamp,
-    hash: [u8; 32],
-}
-
-/// How much earlier than the entry before it an entry may say to be and is not believed, in seconds: requests overtake each other. What is
-/// earlier still was written after the clock was put back.
-const OVERTAKEN_SECONDS: i64 = 60;
-
-/// What was done to what.
-pub(super) struct Deed {
-    pub(super) action: AuditAction,
-    pub(super) resource_type: ResourceType,
-    pub(super) resource: [u8; 16],
-    pub(super) zone: Option<ZoneId>,
-    pub(super) fingerprint_sha256: Option<[u8; 32]>,
-    pub(super) detail: String,
-}
-
-impl Deed {
-    /// Something that is no certificate and not in a zone.
-    pub(super) fn new(
-        action: AuditAction,
-        resource_type: ResourceType,
-        resource: &[u8; 16],
-        detail: String,
-    ) -> Self {
-        Self { action, resource_type, resource: *resource, zone: None, fingerprint_sha256: None, detail }
-    }
-
-    pub(super) fn in_zone(self, zone: ZoneId) -> Self {
-        Self { zone: Some(zone), ..self }
-    }
-
-    pub(super) fn of_certificate(self, fingerprint_sha256: [u8; 32]) -> Self {
-        Self { fingerprint_sha256: Some(fingerprint_sha256), ..self }
-    }
-}
 
 /// Appends an entry to an owner's chain, which begins with it if there is none.
 pub(super) fn record(
@@ -64,28 +20,8 @@ pub(super) fn record(
     deed: Deed,
 ) -> Result<(), StoreError> {
     let end = end_of_chain(connection, owner)?;
-    let Deed { action, resource_type, resource, zone, fingerprint_sha256, mut detail } = deed;
-    if detail.len() > DETAIL_BYTES_MAX {
-        let end = (0..=DETAIL_BYTES_MAX).rev().find(|end| detail.is_char_boundary(*end)).unwrap_or(0);
-        detail.truncate(end);
-        detail.push('…');
-    }
-    // Whoever reads on from the last entry misses none that way.
-    let overtaken = by.at..=by.at.plus_seconds(OVERTAKEN_SECONDS);
-    let at = if overtaken.contains(&end.last_at) { end.last_at } else { by.at };
-    let mut entry = AuditEntry {
-        owner,
-        number: end.entries + 1,
-        by: By { at, ..*by },
-        action,
-        resource_type,
-        resource,
-        zone,
-        fingerprint_sha256,
-        detail,
-        hash: [0; 32],
-    };
-    entry.hash = hash(&end.hash, &entry);
+    let entry = deed.entry(owner, &end, by);
+    let at = entry.by.at;
     let (actor_kind, actor) = by.actor.code();
     connection
         .prepare_cached(
@@ -100,10 +36,10 @@ pub(super) fn record(
             actor_kind,
             actor,
             by.address.map(|address| address.to_string()),
-            action.code(),
-            resource_type.code(),
-            &resource,
-            zone.as_ref().map(ZoneId::as_bytes),
+            entry.action.code(),
+            entry.resource_type.code(),
+            &entry.resource,
+            entry.zone.as_ref().map(ZoneId::as_bytes),
             &entry.fingerprint_sha256,
             &entry.detail,
             &entry.hash,

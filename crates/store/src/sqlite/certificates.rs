@@ -10,7 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Row, Rows};
 use super::audit::{self, Deed};
 use super::counters::{self, Layout, Position, SEQUENCE_BITS};
 use super::error::corrupt;
-use super::{enforcement_points, replay, revocations, row, tenants};
+use super::{enforcement_points, revocations, row, tenants};
+use crate::audit::reason_text;
 use crate::{CertificateRecorded, Settled, StatusChange, StoreError};
 
 /// No page is read into memory that is larger; the API's own limit is a thousand.
@@ -274,7 +275,7 @@ pub(super) fn change_status(
             expect_one(changed, position)?;
             revocations::change(connection, authority, position, &(&record).into(), epoch)?;
             let (action, reason) = match event {
-                Event::Revoke(reason) => (AuditAction::Revoke, replay::reason_text(reason)),
+                Event::Revoke(reason) => (AuditAction::Revoke, reason_text(reason)),
                 _ => (AuditAction::Reactivate, String::new()),
             };
             log(connection, account, action, &record, format!("{reason}epoch={epoch}"), by)?;

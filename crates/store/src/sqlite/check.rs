@@ -162,7 +162,7 @@ fn compare(
     lines: &mut Vec<String>,
 ) -> Result<(), StoreError> {
     let mut stored = BTreeMap::new();
-    let mut statement = connection.prepare(level.everything())?;
+    let mut statement = connection.prepare(counters::everything(level))?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let (block, counts) = counters::block_row(row)?;

@@ -17,148 +17,56 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::error::corrupt;
 use crate::StoreError;
+pub(super) use crate::position::{Layout, Level, Place, Position, SEQUENCE_BITS};
 
-/// A zone has room for 2^36 certificates (68 thousand million), the store for 2^27 zones; together 63 bits.
-pub(super) const SEQUENCE_BITS: u32 = 36;
-
-/// How many positions one counter of each level counts. Fixed when the database is made and read from it afterwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Layout {
-    block_bits: u32,
-    upper_block_bits: u32,
+/// The layout that the database was made with.
+pub(super) fn load(connection: &Connection) -> Result<Layout, StoreError> {
+    let (block_bits, upper_block_bits) = connection
+        .query_row("SELECT block_bits, upper_block_bits FROM store WHERE only = 1", (), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?
+        .ok_or_else(|| corrupt("the table \"store\" has no row"))?;
+    Layout::new(block_bits, upper_block_bits)
+        .ok_or_else(|| corrupt(format!("impossible block sizes: {block_bits}, {upper_block_bits} bits")))
 }
 
-impl Layout {
-    /// 512 positions a block: skipping 511 index entries costs about as much as reading the page itself. 2^18 an upper
-    /// block: ten million certificates have 39 of them, each of which has 512 blocks.
-    pub(super) const DEFAULT: Self = Self { block_bits: 9, upper_block_bits: 18 };
-
-    /// The layout with these bits, unless they make none.
-    pub(super) fn new(block_bits: u32, upper_block_bits: u32) -> Option<Self> {
-        (block_bits >= 1 && block_bits < upper_block_bits && upper_block_bits <= SEQUENCE_BITS)
-            .then_some(Self { block_bits, upper_block_bits })
-    }
-
-    pub(super) fn block_bits(self) -> u32 {
-        self.block_bits
-    }
-
-    pub(super) fn upper_block_bits(self) -> u32 {
-        self.upper_block_bits
-    }
-
-    /// The layout that the database was made with.
-    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
-        let (block_bits, upper_block_bits) = connection
-            .query_row("SELECT block_bits, upper_block_bits FROM store WHERE only = 1", (), |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?
-            .ok_or_else(|| corrupt("the table \"store\" has no row"))?;
-        Self::new(block_bits, upper_block_bits)
-            .ok_or_else(|| corrupt(format!("impossible block sizes: {block_bits}, {upper_block_bits} bits")))
-    }
-
-    /// The first and the last position that a block counts.
-    fn range(self, level: Level, block: i64) -> (Position, Position) {
-        let first = block << self.of(level);
-        (Position(first), Position(first + ((1 << self.of(level)) - 1)))
-    }
-
-    fn of(self, level: Level) -> u32 {
-        match level {
-            Level::Lower => self.block_bits,
-            Level::Upper => self.upper_block_bits,
+fn update(level: Level) -> &'static str {
+    match level {
+        Level::Lower => {
+            "UPDATE blocks SET active = active + ?2, pending_reactivation = pending_reactivation + ?3, \
+             pending_revocation = pending_revocation + ?4, revoked = revoked + ?5 WHERE block = ?1"
+        }
+        Level::Upper => {
+            "UPDATE upper_blocks SET active = active + ?2, pending_reactivation = pending_reactivation + ?3, \
+             pending_revocation = pending_revocation + ?4, revoked = revoked + ?5 WHERE block = ?1"
         }
     }
 }
 
-/// One of the two levels of counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
-    Lower,
-    Upper,
-}
-
-impl Level {
-    pub(super) const BOTH: [Self; 2] = [Self::Lower, Self::Upper];
-
-    fn update(self) -> &'static str {
-        match self {
-            Self::Lower => {
-                "UPDATE blocks SET active = active + ?2, pending_reactivation = pending_reactivation + ?3, \
-                 pending_revocation = pending_revocation + ?4, revoked = revoked + ?5 WHERE block = ?1"
-            }
-            Self::Upper => {
-                "UPDATE upper_blocks SET active = active + ?2, pending_reactivation = pending_reactivation + ?3, \
-                 pending_revocation = pending_revocation + ?4, revoked = revoked + ?5 WHERE block = ?1"
-            }
+fn insert(level: Level) -> &'static str {
+    match level {
+        Level::Lower => {
+            "INSERT INTO blocks (block, active, pending_reactivation, pending_revocation, revoked) \
+             VALUES (?1, ?2, ?3, ?4, ?5)"
         }
-    }
-
-    fn insert(self) -> &'static str {
-        match self {
-            Self::Lower => {
-                "INSERT INTO blocks (block, active, pending_reactivation, pending_revocation, revoked) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)"
-            }
-            Self::Upper => {
-                "INSERT INTO upper_blocks (block, active, pending_reactivation, pending_revocation, revoked) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)"
-            }
-        }
-    }
-
-    /// Every counter of the level: block, then the counts in the order of the status codes.
-    pub(super) fn everything(self) -> &'static str {
-        match self {
-            Self::Lower => {
-                "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM blocks ORDER BY block"
-            }
-            Self::Upper => {
-                "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM upper_blocks \
-                 ORDER BY block"
-            }
-        }
-    }
-
-    /// The table's name.
-    pub(super) fn table(self) -> &'static str {
-        match self {
-            Self::Lower => "blocks",
-            Self::Upper => "upper_blocks",
+        Level::Upper => {
+            "INSERT INTO upper_blocks (block, active, pending_reactivation, pending_revocation, revoked) \
+             VALUES (?1, ?2, ?3, ?4, ?5)"
         }
     }
 }
 
-/// The position of a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position(pub(super) i64);
-
-impl Position {
-    /// The first position of a zone.
-    pub(super) fn first_of(zone: i64) -> Self {
-        Self(zone << SEQUENCE_BITS)
-    }
-
-    /// The last position of a zone.
-    pub(super) fn last_of(zone: i64) -> Self {
-        Self((zone << SEQUENCE_BITS) + ((1 << SEQUENCE_BITS) - 1))
-    }
-
-    /// The zone's number.
-    pub(super) fn zone(self) -> i64 {
-        self.0 >> SEQUENCE_BITS
-    }
-
-    /// The number within the zone, from 0.
-    pub(super) fn sequence(self) -> i64 {
-        self.0 - Self::first_of(self.zone()).0
-    }
-
-    /// The block it is counted in.
-    pub(super) fn block(self, layout: Layout, level: Level) -> i64 {
-        self.0 >> layout.of(level)
+/// Every counter of the level: block, then the counts in the order of the status codes.
+pub(super) fn everything(level: Level) -> &'static str {
+    match level {
+        Level::Lower => {
+            "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM blocks ORDER BY block"
+        }
+        Level::Upper => {
+            "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM upper_blocks \
+             ORDER BY block"
+        }
     }
 }
 
@@ -196,8 +104,8 @@ pub(super) fn shift(
 
 fn count(connection: &Connection, level: Level, block: i64, change: [i64; 4]) -> Result<(), StoreError> {
     let parameters = (block, change[0], change[1], change[2], change[3]);
-    if connection.prepare_cached(level.update())?.execute(parameters)? == 0 {
-        connection.prepare_cached(level.insert())?.execute(parameters)?;
+    if connection.prepare_cached(update(level))?.execute(parameters)? == 0 {
+        connection.prepare_cached(insert(level))?.execute(parameters)?;
     }
     Ok(())
 }
@@ -219,15 +127,6 @@ pub(super) fn totals(connection: &Connection, layout: Layout, zone: i64) -> Resu
         }
     }
     Ok(Totals::new(sums))
-}
-
-/// Where the n-th newest certificate of a status is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Nothing newer than this is to be looked at.
-    pub(super) newest: Position,
-    /// How many of the status to skip from there; less than a block has.
-    pub(super) skip: u64,
 }
 
 /// The place of the certificate of a zone that has `first` newer ones in `status`, if there are so many, and how many

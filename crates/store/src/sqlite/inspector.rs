@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::counters::Layout;
+use super::counters::{self, Layout};
 use super::journal::{self, Journal};
 use super::open::{self, BUSY_TIMEOUT};
 use super::{audit, check, replay, schema, tenants};
@@ -71,7 +71,7 @@ impl SqliteInspector {
         }
         // One instant: SQLite begins it with the first read.
         connection.execute_batch("BEGIN; SELECT last_epoch FROM store").map_err(failed)?;
-        let layout = Layout::load(&connection).map_err(|error| OpenError::from_store(path, error))?;
+        let layout = counters::load(&connection).map_err(|error| OpenError::from_store(path, error))?;
         Ok((Self { connection, layout }, found))
     }
 

@@ -1,7 +1,7 @@
 //! The store in one SQLite file.
 //!
 //! - [`open`] decides whose file it is and how connections behave; [`schema`] has the tables.
-//! - [`writer`] is the one thread that writes: group commit and checkpoints; [`queue`] is what waits for it. [`readers`] are a few connections that read.
+//! - [`writer`] is the one thread that writes: group commit and checkpoints; [`queue`](crate::queue) is what waits for it. [`readers`] are a few connections that read.
 //! - [`counters`] says where a certificate stands and finds it at any depth; [`certificates`], [`tenants`], [`authorities`],
 //!   [`mtls_certificates`], [`hostnames`], [`tokens`], [`revocations`], [`enforcement_points`], [`audit`] and [`duties`] are the
 //!   verbs as plain functions on a connection, inside a transaction that the writer or the reader has begun.
@@ -24,7 +24,6 @@ mod inspector;
 mod journal;
 mod mtls_certificates;
 mod open;
-mod queue;
 mod readers;
 mod replay;
 mod revocations;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::counters::Layout;
+use super::counters::{self, Layout};
 use super::{duties, schema};
 use crate::StoreError;
 
@@ -182,7 +182,7 @@ pub(super) fn open(path: &Path, options: &SqliteOptions, layout: Layout) -> Resu
     let version = version(path, &writer)?;
     configure_writer(&writer, options).map_err(failed)?;
     schema::migrate(&mut writer, version, layout).map_err(failed)?;
-    let layout = Layout::load(&writer).map_err(|error| OpenError::from_store(path, error))?;
+    let layout = counters::load(&writer).map_err(|error| OpenError::from_store(path, error))?;
     // A database that can only be read would be noticed by the first write, long after the start.
     writer.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(failed)?;
     duties::forget_all(&writer).map_err(failed)?;

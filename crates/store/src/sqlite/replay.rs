@@ -1,8 +1,6 @@
 //! After a restore: what the journal knows and the database does not.
 
-use certgate_model::{
-    AccountId, AuditAction, AuditOwner, By, ResourceType, RevocationReason, Status, Timestamp, ZoneId,
-};
+use certgate_model::{AccountId, AuditAction, AuditOwner, By, ResourceType, Status, Timestamp, ZoneId};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::audit::{self, Deed};
@@ -11,6 +9,7 @@ use super::journal::{Change, Skipped};
 use super::revocations::{self, Listed};
 use super::row;
 use crate::StoreError;
+use crate::audit::reason_text;
 
 /// How many epochs are skipped, because nobody knows how many there were after the last one that is known: more than there can have been.
 const GAP_EPOCHS: u64 = 1 << 32;
@@ -228,9 +227,4 @@ fn log(
         .of_certificate(change.fingerprint_sha256);
     deed.zone = zone;
     audit::record(connection, AuditOwner::Account(account), &By::system(at), deed)
-}
-
-/// How a reason stands in the log.
-pub(super) fn reason_text(reason: RevocationReason) -> String {
-    format!("reason={} ", reason.name())
 }

@@ -1,19 +1,15 @@
 //! API tokens. Policies and address blocks are read and written as a whole, so they are JSON in a column each.
 
-use std::net::IpAddr;
-
 use certgate_model::{
-    AddressBlock, AuditAction, AuditOwner, By, Effect, Page, PermissionGroup, Policy, Resource, ResourceType,
-    Slice, Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserId,
+    AuditAction, AuditOwner, By, Page, ResourceType, Slice, Timestamp, TokenHash, TokenId, TokenRecord,
+    UserId,
 };
 use rusqlite::{Connection, Row};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::audit::{self, Deed};
 use super::error::corrupt;
 use super::row;
-use crate::StoreError;
+use crate::{StoreError, token_columns};
 
 macro_rules! columns {
     () => {
@@ -119,16 +115,15 @@ pub(super) fn record_uses(connection: &Connection, uses: &[(TokenId, Timestamp)]
 }
 
 fn write(connection: &Connection, statement: &str, token: &TokenRecord) -> Result<usize, StoreError> {
-    let policies: Vec<_> = token.policies.iter().map(PolicyRow::from).collect();
     let changed = connection.prepare_cached(statement)?.execute((
         token.id.as_bytes(),
         token.user.as_bytes(),
         &token.name,
         token.hash.0,
-        state_name(token.state),
-        to_json(&policies)?,
-        to_json(&blocks(&token.allowed_addresses))?,
-        to_json(&blocks(&token.refused_addresses))?,
+        token_columns::state_name(token.state),
+        token_columns::policies_text(&token.policies)?,
+        token_columns::address_blocks_text(&token.allowed_addresses)?,
+        token_columns::address_blocks_text(&token.refused_addresses)?,
         token.not_before.map(Timestamp::unix_microseconds),
         token.expires_on.map(Timestamp::unix_microseconds),
         token.issued_on.unix_microseconds(),
@@ -138,16 +133,15 @@ fn write(connection: &Connection, statement: &str, token: &TokenRecord) -> Resul
 }
 
 fn token_row(row: &Row<'_>) -> Result<TokenRecord, StoreError> {
-    let policies: Vec<PolicyRow> = from_json(row, 5)?;
     Ok(TokenRecord {
         id: TokenId::from_bytes(row.get(0)?),
         user: UserId::from_bytes(row.get(1)?),
         name: row.get(2)?,
         hash: TokenHash(row.get(3)?),
-        state: state(row.get_ref(4)?.as_str().map_err(|error| corrupt(error.to_string()))?)?,
-        policies: policies.into_iter().map(Policy::try_from).collect::<Result<_, _>>()?,
-        allowed_addresses: address_blocks(row, 6)?,
-        refused_addresses: address_blocks(row, 7)?,
+        state: token_columns::state(text(row, 4)?)?,
+        policies: token_columns::policies(text(row, 5)?)?,
+        allowed_addresses: token_columns::address_blocks(text(row, 6)?)?,
+        refused_addresses: token_columns::address_blocks(text(row, 7)?)?,
         not_before: row::optional_timestamp(row, 8)?,
         expires_on: row::optional_timestamp(row, 9)?,
         issued_on: row::timestamp(row, 10)?,
@@ -156,142 +150,6 @@ fn token_row(row: &Row<'_>) -> Result<TokenRecord, StoreError> {
     })
 }
 
-fn state_name(state: TokenState) -> &'static str {
-    match state {
-        TokenState::Active => "active",
-        TokenState::Disabled => "disabled",
-    }
-}
-
-fn state(name: &str) -> Result<TokenState, StoreError> {
-    match name {
-        "active" => Ok(TokenState::Active),
-        "disabled" => Ok(TokenState::Disabled),
-        other => Err(corrupt(format!("no token is {other:?}"))),
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct PolicyRow {
-    id: String,
-    effect: EffectRow,
-    permission_groups: Vec<String>,
-    resources: Vec<ResourceRow>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum EffectRow {
-    Allow,
-    Deny,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ResourceRow {
-    User(String),
-    AllAccounts,
-    Account(String),
-    AllZones,
-    Zone(String),
-    ZonesOfAccount(String),
-}
-
-#[derive(Serialize, Deserialize)]
-struct AddressBlockRow {
-    text: String,
-    address: IpAddr,
-    prefix_length: u8,
-}
-
-impl From<&Policy> for PolicyRow {
-    fn from(policy: &Policy) -> Self {
-        Self {
-            id: policy.id.clone(),
-            effect: match policy.effect {
-                Effect::Allow => EffectRow::Allow,
-                Effect::Deny => EffectRow::Deny,
-            },
-            permission_groups: policy.permission_groups.iter().map(|group| group.id().to_owned()).collect(),
-            resources: policy.resources.iter().map(ResourceRow::from).collect(),
-        }
-    }
-}
-
-impl TryFrom<PolicyRow> for Policy {
-    type Error = StoreError;
-
-    fn try_from(row: PolicyRow) -> Result<Self, StoreError> {
-        let group = |id: String| {
-            id.parse::<PermissionGroup>().map_err(|_| corrupt(format!("unknown permission group {id:?}")))
-        };
-        Ok(Self {
-            id: row.id,
-            effect: match row.effect {
-                EffectRow::Allow => Effect::Allow,
-                EffectRow::Deny => Effect::Deny,
-            },
-            permission_groups: row.permission_groups.into_iter().map(group).collect::<Result<_, _>>()?,
-            resources: row.resources.into_iter().map(Resource::try_from).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl From<&Resource> for ResourceRow {
-    fn from(resource: &Resource) -> Self {
-        match resource {
-            Resource::User(id) => Self::User(id.to_string()),
-            Resource::AllAccounts => Self::AllAccounts,
-            Resource::Account(id) => Self::Account(id.to_string()),
-            Resource::AllZones => Self::AllZones,
-            Resource::Zone(id) => Self::Zone(id.to_string()),
-            Resource::ZonesOfAccount(id) => Self::ZonesOfAccount(id.to_string()),
-        }
-    }
-}
-
-impl TryFrom<ResourceRow> for Resource {
-    type Error = StoreError;
-
-    fn try_from(row: ResourceRow) -> Result<Self, StoreError> {
-        let resource = match row {
-            ResourceRow::User(id) => id.parse().map(Self::User),
-            ResourceRow::AllAccounts => Ok(Self::AllAccounts),
-            ResourceRow::Account(id) => id.parse().map(Self::Account),
-            ResourceRow::AllZones => Ok(Self::AllZones),
-            ResourceRow::Zone(id) => id.parse().map(Self::Zone),
-            ResourceRow::ZonesOfAccount(id) => id.parse().map(Self::ZonesOfAccount),
-        };
-        resource.map_err(|error| corrupt(format!("the resource of a policy is {error}")))
-    }
-}
-
-fn blocks(addresses: &[AddressBlock]) -> Vec<AddressBlockRow> {
-    let row = |block: &AddressBlock| AddressBlockRow {
-        text: block.text.clone(),
-        address: block.address,
-        prefix_length: block.prefix_length,
-    };
-    addresses.iter().map(row).collect()
-}
-
-fn address_blocks(row: &Row<'_>, column: usize) -> Result<Vec<AddressBlock>, StoreError> {
-    let rows: Vec<AddressBlockRow> = from_json(row, column)?;
-    rows.into_iter()
-        .map(|AddressBlockRow { text, address, prefix_length }| {
-            if prefix_length > if address.is_ipv4() { 32 } else { 128 } {
-                return Err(corrupt(format!("no address has a prefix of {prefix_length} bits")));
-            }
-            Ok(AddressBlock { text, address, prefix_length })
-        })
-        .collect()
-}
-
-fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Conflict(error.to_string()))
-}
-
-fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, StoreError> {
-    let text = row.get_ref(column)?.as_str().map_err(|error| corrupt(error.to_string()))?;
-    serde_json::from_str(text).map_err(|error| corrupt(format!("a column of a token is damaged: {error}")))
+fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, StoreError> {
+    row.get_ref(column)?.as_str().map_err(|error| corrupt(error.to_string()))
 }

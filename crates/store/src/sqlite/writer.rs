@@ -22,9 +22,9 @@ use tokio::sync::oneshot;
 
 use super::journal::Journal;
 use super::open::BUSY_TIMEOUT;
-use super::queue::{Queue, Worked};
 use crate::StoreError;
 use crate::fault::{FaultPoint, fault_point};
+use crate::queue::{Queue, Worked};
 
 /// Pages of write-ahead log after which it is copied into the database: 16 MiB. Read again in full by the
 /// start after a crash, so it also bounds the start-up time.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::StoreError;
 
 /// One queue, which many push to and one takes from.
-pub(super) struct Queue<T> {
+pub(crate) struct Queue<T> {
     waiting: Mutex<Waiting<T>>,
     enough: Condvar,
     length_max: usize,
@@ -31,13 +31,13 @@ enum State {
 }
 
 impl<T> Queue<T> {
-    pub(super) fn new(length_max: usize) -> Self {
+    pub(crate) fn new(length_max: usize) -> Self {
         let waiting = Waiting { items: VecDeque::new(), wake_at: None, state: State::Open };
         Self { waiting: Mutex::new(waiting), enough: Condvar::new(), length_max }
     }
 
     /// Adds an item; gives it back if the queue is full or closed.
-    pub(super) fn push(&self, item: T) -> Result<(), (T, StoreError)> {
+    pub(crate) fn push(&self, item: T) -> Result<(), (T, StoreError)> {
         let mut waiting = self.waiting();
         let refused = match waiting.state {
             State::Closed => Some("it is closed"),
@@ -62,7 +62,7 @@ impl<T> Queue<T> {
 
     /// Moves what waits to the end of `batch`, at most `max` items. If there are fewer than `wanted`, waits for so many until
     /// the deadline, or for ever; a queue that is closed has nothing to wait for.
-    pub(super) fn take(&self, batch: &mut Vec<T>, max: usize, wanted: usize, deadline: Option<Instant>) {
+    pub(crate) fn take(&self, batch: &mut Vec<T>, max: usize, wanted: usize, deadline: Option<Instant>) {
         // More never wait at the same time.
         let wanted = wanted.min(max).min(self.length_max);
         let mut waiting = self.waiting();
@@ -82,7 +82,7 @@ impl<T> Queue<T> {
     }
 
     /// Accepts nothing more.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut waiting = self.waiting();
         if waiting.state == State::Open {
             waiting.state = State::Closed;
@@ -98,7 +98,7 @@ impl<T> Queue<T> {
 }
 
 /// The taking side. When it is dropped, what waits is dropped with it, so that nobody waits for an answer for ever.
-pub(super) struct Worked<T>(pub(super) Arc<Queue<T>>);
+pub(crate) struct Worked<T>(pub(crate) Arc<Queue<T>>);
 
 impl<T> Drop for Worked<T> {
     fn drop(&mut self) {

@@ -1,0 +1,208 @@
+//! Certificates: their rows and their pages.
+
+use certgate_model::{
+    AuthorityId, AuthorityRef, CertificateId, CertificateQuery, CertificateRecord, Page, SerialNumber, Slice,
+    Status, SubjectFields, Totals, ZoneId,
+};
+
+use super::counters::{self, Layout, Position};
+use super::db::Db;
+use super::error::corrupt;
+use super::row::{self, Row};
+use super::tenants;
+use super::value::values;
+use crate::StoreError;
+
+/// No page is read into memory that is larger; the API's own limit is a thousand.
+const PAGE_MAX: u32 = 10_000;
+
+macro_rules! columns {
+    () => {
+        "position, id, authority, status, revoked_on, serial, common_name, country, state, location, \
+         organization, organizational_unit, issued_on, expires_on, validity_days, signature, \
+         fingerprint_sha256, ski, der, csr, reason"
+    };
+}
+
+/// One certificate of a zone that exists.
+pub(super) async fn certificate(
+    db: &Db,
+    zone: ZoneId,
+    id: CertificateId,
+) -> Result<Option<CertificateRecord>, StoreError> {
+    Ok(find(db, zone, id).await?.map(|(_, record)| record))
+}
+
+/// A certificate of a zone that exists, and where it stands.
+pub(super) async fn find(
+    db: &Db,
+    zone: ZoneId,
+    id: CertificateId,
+) -> Result<Option<(Position, CertificateRecord)>, StoreError> {
+    let Some(number) = tenants::zone_number(db, zone).await? else { return Ok(None) };
+    let select = concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1");
+    let Some(row) = db.optional(select, values![id.as_bytes()]).await? else { return Ok(None) };
+    let position = Position(row.get(0)?);
+    if position.zone() != number {
+        return Ok(None);
+    }
+    Ok(Some((position, Names::new(db).record(zone, &row).await?)))
+}
+
+/// A page of a zone's certificates, newest first, and how many match.
+pub(super) async fn page(
+    db: &Db,
+    layout: Layout,
+    zone: ZoneId,
+    query: CertificateQuery,
+) -> Result<Page<CertificateRecord>, StoreError> {
+    let Some(number) = tenants::zone_number(db, zone).await? else {
+        return Ok(Page { items: Vec::new(), total: 0 });
+    };
+    let slice = Slice { first: query.slice.first, size: query.slice.size.min(PAGE_MAX) };
+    match query.status {
+        None => page_of_all(db, zone, number, slice).await,
+        Some(status) => page_of_status(db, layout, zone, number, status, slice).await,
+    }
+}
+
+async fn page_of_all(
+    db: &Db,
+    zone: ZoneId,
+    number: i64,
+    slice: Slice,
+) -> Result<Page<CertificateRecord>, StoreError> {
+    let total = size(db, number).await?;
+    let remaining = total.saturating_sub(slice.first);
+    if remaining == 0 || slice.size == 0 {
+        return Ok(Page { items: Vec::new(), total });
+    }
+    let end = Position::first_of(number).0 + row::offset(remaining);
+    let start = Position::first_of(number).0 + row::offset(remaining.saturating_sub(u64::from(slice.size)));
+    let select = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM certificates WHERE position >= $1 AND position < $2 ORDER BY position DESC"
+    );
+    let rows = db.rows(select, values![start, end]).await?;
+    Ok(Page { items: records(db, zone, &rows).await?, total })
+}
+
+async fn page_of_status(
+    db: &Db,
+    layout: Layout,
+    zone: ZoneId,
+    number: i64,
+    status: Status,
+    slice: Slice,
+) -> Result<Page<CertificateRecord>, StoreError> {
+    let (place, total) = counters::locate(db, layout, number, status, slice.first).await?;
+    let Some(place) = place.filter(|_| slice.size > 0) else {
+        return Ok(Page { items: Vec::new(), total });
+    };
+    let select = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM certificates WHERE status = $1 AND position >= $2 AND position <= $3 \
+         ORDER BY position DESC LIMIT $4 OFFSET $5"
+    );
+    let oldest = Position::first_of(number).0;
+    let values = values![status.code(), oldest, place.newest.0, slice.size, row::offset(place.skip)];
+    let rows = db.rows(select, values).await?;
+    Ok(Page { items: records(db, zone, &rows).await?, total })
+}
+
+/// How many certificates a zone has in each status.
+pub(super) async fn totals(db: &Db, layout: Layout, zone: ZoneId) -> Result<Totals, StoreError> {
+    match tenants::zone_number(db, zone).await? {
+        Some(number) => counters::totals(db, layout, number).await,
+        None => Ok(Totals::default()),
+    }
+}
+
+/// How many certificates a zone has: its sequence numbers are dense, so one more than the last.
+pub(super) async fn size(db: &Db, number: i64) -> Result<u64, StoreError> {
+    let select = "SELECT position FROM certificates WHERE position >= $1 AND position <= $2 \
+                  ORDER BY position DESC LIMIT 1";
+    let values = values![Position::first_of(number).0, Position::last_of(number).0];
+    let Some(row) = db.optional(select, values).await? else { return Ok(0) };
+    Ok(Position(row.get(0)?).sequence().unsigned_abs() + 1)
+}
+
+async fn records(db: &Db, zone: ZoneId, rows: &[Row]) -> Result<Vec<CertificateRecord>, StoreError> {
+    let mut names = Names::new(db);
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        items.push(names.record(zone, row).await?);
+    }
+    Ok(items)
+}
+
+/// How many certificates are read at a time when all of them are.
+const STRETCH: u32 = 1_000;
+
+/// The next certificates in the order of positions, after `after`: for reading all of them. None at the end.
+pub(super) async fn stretch(db: &Db, after: i64) -> Result<Vec<Row>, StoreError> {
+    let select = concat!(
+        "SELECT ",
+        columns!(),
+        ", epoch FROM certificates WHERE position > $1 ORDER BY position LIMIT $2"
+    );
+    db.rows(select, values![after, STRETCH]).await
+}
+
+/// Turns rows into records and remembers the authority last met: a page has one, rarely two. A join instead would read
+/// the whole row of every entry that OFFSET skips.
+pub(super) struct Names<'d> {
+    db: &'d Db,
+    last: Option<(i64, AuthorityRef)>,
+}
+
+impl<'d> Names<'d> {
+    pub(super) fn new(db: &'d Db) -> Self {
+        Self { db, last: None }
+    }
+
+    async fn authority(&mut self, number: i64) -> Result<AuthorityRef, StoreError> {
+        if let Some((last, authority)) = &self.last
+            && *last == number
+        {
+            return Ok(authority.clone());
+        }
+        let row =
+            self.db.optional("SELECT id, name FROM authorities WHERE number = $1", values![number]).await?;
+        let row =
+            row.ok_or_else(|| corrupt(format!("a certificate names authority {number}, which is missing")))?;
+        let authority = AuthorityRef { id: AuthorityId::from_bytes(row.get(0)?), name: row.get(1)? };
+        self.last = Some((number, authority.clone()));
+        Ok(authority)
+    }
+
+    pub(super) async fn record(&mut self, zone: ZoneId, row: &Row) -> Result<CertificateRecord, StoreError> {
+        Ok(CertificateRecord {
+            id: CertificateId::from_bytes(row.get(1)?),
+            zone,
+            authority: self.authority(row.get(2)?).await?,
+            status: row::status(row, 3)?,
+            revoked_on: row::optional_timestamp(row, 4)?,
+            serial: SerialNumber::from_bytes(row.get(5)?),
+            subject: SubjectFields {
+                common_name: row.get(6)?,
+                country: row.get(7)?,
+                state: row.get(8)?,
+                location: row.get(9)?,
+                organization: row.get(10)?,
+                organizational_unit: row.get(11)?,
+            },
+            issued_on: row::timestamp(row, 12)?,
+            expires_on: row::timestamp(row, 13)?,
+            validity_days: row.get(14)?,
+            signature: row::signature(row, 15)?,
+            fingerprint_sha256: row.get(16)?,
+            ski: row.get(17)?,
+            der: row.get(18)?,
+            csr: row.get(19)?,
+            revocation_reason: row::optional_reason(row, 20)?,
+        })
+    }
+}

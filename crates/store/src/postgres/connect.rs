@@ -1,0 +1,297 @@
+//! Where the database is, and how connections to it behave.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use percent_encoding::percent_decode_str;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::PostgresError;
+use super::db::Db;
+use super::error::text;
+use crate::StoreError;
+
+/// How long making a connection may take, to each of the hosts that the URL names.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a read waits for one of the connections.
+const POOL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the server lets a statement run. Every one of this crate takes milliseconds.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a statement waits for a lock: for the transactions of other processes, which take milliseconds too.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// After this time the server ends a transaction of a process that has stopped in the middle of it, and keeps the others
+/// from writing.
+const IDLE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// When the system begins to ask whether the server is still there, and how long it waits for octets to be acknowledged.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// The URL of a database, read but not tried. No text that is made of it has the password.
+#[derive(Clone)]
+pub struct PostgresUrl {
+    text: String,
+    config: Config,
+}
+
+impl PostgresUrl {
+    /// Reads a URL as [`PostgresStore::open`](crate::PostgresStore::open) understands it.
+    pub fn parse(url: &str) -> Result<Self, PostgresError> {
+        Ok(Self { text: url.to_owned(), config: read(url)?.0 })
+    }
+
+    /// The URL as it was given.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it has a password.
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({self})")
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://")?;
+        if let Some(user) = self.config.get_user() {
+            write!(f, "{user}{}@", if self.has_password() { ":********" } else { "" })?;
+        }
+        let hosts: Vec<_> = self.config.get_hosts().iter().map(host_name).collect();
+        write!(f, "{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
+    }
+}
+
+/// Where a database is, and how to get there. It never shows the password.
+#[derive(Clone)]
+pub(super) struct Address {
+    config: Config,
+    tls: MakeRustlsConnect,
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<_> = self.config.get_hosts().iter().map(host_name).collect();
+        write!(f, "{} on {}", self.config.get_dbname().unwrap_or("(no name)"), hosts.join(", "))
+    }
+}
+
+fn host_name(host: &Host) -> String {
+    match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.display().to_string(),
+    }
+}
+
+impl Address {
+    /// Reads `postgres://user:password@host:port/name?option=value`, with the options of libpq that the driver knows.
+    ///
+    /// `sslmode` is `disable`, `prefer`, `require`, `verify-ca` or `verify-full`. Whoever says nothing has said `require`, except
+    /// on a Unix socket, where there is no TLS. What is not `disable` or `prefer` never goes on in clear text, and the server's
+    /// certificate is always verified, its name included, whichever of the others it is: against the certificates in the PEM file
+    /// `sslrootcert`, or those that the system trusts. `prefer` goes on in clear text with a server that has no TLS.
+    pub(super) fn parse(url: &str) -> Result<Self, PostgresError> {
+        let (mut config, roots) = read(url)?;
+        behave(&mut config);
+        let tls = tls(if config.get_ssl_mode() == SslMode::Disable { None } else { Some(roots.as_deref()) })?;
+        Ok(Self { config, tls })
+    }
+
+    /// A pool of connections for reading.
+    pub(super) fn pool(&self, size: usize) -> Result<Pool, PostgresError> {
+        // The driver closes a connection that has ended by itself; asking each time would cost a round trip.
+        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let timeouts = Timeouts {
+            wait: Some(POOL_TIMEOUT),
+            create: Some(CONNECT_TIMEOUT * 2),
+            recycle: Some(POOL_TIMEOUT),
+        };
+        Pool::builder(Manager::from_config(self.config.clone(), self.tls.clone(), manager))
+            .max_size(size.max(1))
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| PostgresError::Unavailable {
+                address: self.to_string(),
+                detail: error.to_string(),
+            })
+    }
+
+    /// One connection that nobody shares.
+    pub(super) async fn connect(&self) -> Result<Db, StoreError> {
+        let unavailable = |detail: String| {
+            StoreError::Unavailable(format!("cannot connect to the database {self}: {detail}"))
+        };
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT * 2, self.config.connect(self.tls.clone()));
+        let (client, connection) = connecting
+            .await
+            .map_err(|_| unavailable("it does not answer".into()))?
+            .map_err(|error| unavailable(text(&error)))?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = text(&error), "a connection to the database has ended");
+            }
+        });
+        Ok(Db::own(ClientWrapper::new(client, task)))
+    }
+}
+
+/// What the driver has to know, and the file of certificates that is named.
+fn read(url: &str) -> Result<(Config, Option<String>), PostgresError> {
+    // As the driver reads it: user and password end with the first @, and may have a question mark.
+    let behind_user = url.find('@').unwrap_or(0);
+    let (base, query) = match url[behind_user..].find('?') {
+        Some(at) => (&url[..behind_user + at], &url[behind_user + at + 1..]),
+        None => (url, ""),
+    };
+    if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
+        return Err(PostgresError::Url("it does not begin with postgres://"));
+    }
+    let (mut mode, mut roots, mut others) = (None, None, Vec::new());
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("sslmode", value)) => mode = Some(value),
+            Some(("sslrootcert", value)) => {
+                let path = percent_decode_str(value).decode_utf8().map(String::from);
+                roots = Some(path.map_err(|_| PostgresError::Url("sslrootcert is not UTF-8"))?);
+            }
+            _ => others.push(pair),
+        }
+    }
+    let rest = if others.is_empty() { base.to_owned() } else { format!("{base}?{}", others.join("&")) };
+    // Not with the driver's words: where it stumbles may be in the middle of the password.
+    let mut config: Config = rest.parse().map_err(|_| {
+        PostgresError::Url("it is not of the form postgres://user:password@host:5432/name?option=value, or has an unknown option")
+    })?;
+    let is_local =
+        !config.get_hosts().is_empty() && config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
+    config.ssl_mode(match mode {
+        _ if is_local => SslMode::Disable,
+        Some("disable") => SslMode::Disable,
+        Some("prefer") => SslMode::Prefer,
+        None | Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
+        Some(_) => {
+            return Err(PostgresError::Url(
+                "sslmode is none of disable, prefer, require, verify-ca and verify-full",
+            ));
+        }
+    });
+    Ok((config, roots))
+}
+
+fn behave(config: &mut Config) {
+    let named = config.get_options().unwrap_or_default();
+    let options = format!(
+        "{named} -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+        STATEMENT_TIMEOUT.as_millis(),
+        LOCK_TIMEOUT.as_millis(),
+        IDLE_TRANSACTION_TIMEOUT.as_millis(),
+    );
+    config.options(options.trim_start());
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("certgate");
+    }
+    config.keepalives(true).keepalives_idle(KEEPALIVE).tcp_user_timeout(KEEPALIVE);
+}
+
+/// `None`: there will be no TLS, so that no certificates are needed. `Some(None)`: those that the system trusts.
+fn tls(roots: Option<Option<&str>>) -> Result<MakeRustlsConnect, PostgresError> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        None => {}
+        Some(None) => {
+            let found = rustls_native_certs::load_native_certs();
+            let (added, _) = store.add_parsable_certificates(found.certs);
+            if added == 0 {
+                return Err(PostgresError::Roots {
+                    path: "the certificates of the system".into(),
+                    detail: found.errors.first().map_or("there are none".into(), ToString::to_string),
+                });
+            }
+        }
+        Some(Some(path)) => {
+            let failed = |detail: String| PostgresError::Roots { path: path.to_owned(), detail };
+            let certificates =
+                CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
+            for certificate in certificates {
+                let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+                store.add(certificate).map_err(|error| failed(error.to_string()))?;
+            }
+            if store.is_empty() {
+                return Err(failed("it has no certificate".into()));
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| PostgresError::Roots { path: "TLS".into(), detail: error.to_string() })?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(url: &str) -> SslMode {
+        Address::parse(url).unwrap().config.get_ssl_mode()
+    }
+
+    #[test]
+    fn clear_text_has_to_be_asked_for() {
+        assert_eq!(mode("postgres://u@db.example/name?sslmode=disable"), SslMode::Disable);
+        assert_eq!(mode("postgres://u@%2Frun%2Fpostgresql/name?sslmode=require"), SslMode::Disable);
+        assert!(matches!(
+            Address::parse("postgres://u@db.example/name?sslmode=allow"),
+            Err(PostgresError::Url(_))
+        ));
+        let missing = Address::parse("postgres://u@db.example/name?sslrootcert=/nowhere.pem");
+        assert!(matches!(missing, Err(PostgresError::Roots { .. })), "TLS is the default: {missing:?}");
+    }
+
+    #[test]
+    fn no_text_has_the_password() {
+        let address = Address::parse("postgres://u:s3cret@db.example/name?sslmode=disable").unwrap();
+        assert_eq!(format!("{address:?} {address}"), "Address(name on db.example) name on db.example");
+        let url = PostgresUrl::parse("postgres://u:s3cret@db.example/name?password=s3cret").unwrap();
+        assert_eq!(
+            format!("{url:?} {url}"),
+            "PostgresUrl(postgres://u:********@db.example/name) postgres://u:********@db.example/name"
+        );
+        assert!(
+            url.has_password() && !PostgresUrl::parse("postgres://u@db.example/name").unwrap().has_password()
+        );
+        for url in [
+            "postgres://u:s3cret@db.example:port/name",
+            "mysql://u:s3cret@db.example/name",
+            "postgres://u:s3cret@db.example/name?sslmode=s3cret",
+            "postgres://u:x@db.example/name?s3cret=1",
+        ] {
+            let error = Address::parse(url).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+    }
+}

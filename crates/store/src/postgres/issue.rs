@@ -1,0 +1,209 @@
+//! New certificates, as many in one stroke as wait to be recorded.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use certgate_model::{
+    AccountId, AuditAction, AuditOwner, AuthorityId, By, CertificateRecord, ResourceType, RevocationReason,
+    Status, Timestamp, ZoneId,
+};
+
+use super::audit::{self, Deed};
+use super::counters::{self, Layout, Level, Position};
+use super::db::Db;
+use super::value::{Value, values};
+use super::{certificates, revocations, row, statuses};
+use crate::{CertificateRecorded, StoreError};
+
+/// A certificate to record.
+pub(super) struct New {
+    pub(super) certificate: Arc<CertificateRecord>,
+    pub(super) quota: Option<u64>,
+    pub(super) by: By,
+}
+
+/// One that is recorded.
+struct Placed<'n> {
+    new: &'n New,
+    account: AccountId,
+    /// The number of its authority.
+    authority: i64,
+    position: Position,
+    /// If it is not active from the start.
+    epoch: Option<i64>,
+}
+
+/// Stores new certificates at the ends of their zones, in their order. The number of round trips is that of the zones, accounts and
+/// blocks that they have, not that of the certificates. An error is that of one of them, nobody knows of which.
+pub(super) async fn record(
+    db: &Db,
+    layout: Layout,
+    news: &[&New],
+) -> Result<Vec<CertificateRecorded>, StoreError> {
+    // 1. Decide, and give numbers.
+    let mut ends = Ends { db, ends: BTreeMap::new() };
+    let (mut outcomes, mut placed) = (Vec::with_capacity(news.len()), Vec::with_capacity(news.len()));
+    for new in news {
+        outcomes.push(match ends.place(new).await? {
+            Ok(place) => {
+                placed.push(place);
+                CertificateRecorded::Recorded
+            }
+            Err(refused) => refused,
+        });
+    }
+    if placed.is_empty() {
+        return Ok(outcomes);
+    }
+    // 2. Those that are not active take an epoch each. Only what copies a store records such.
+    for place in &mut placed {
+        if place.new.certificate.status != Status::Active {
+            place.epoch = Some(statuses::next_epoch(db, place.authority).await?);
+        }
+    }
+    // 3. The rows.
+    insert(db, &placed).await?;
+    for place in &placed {
+        if let Some(epoch) = place.epoch {
+            revocations::change(db, place.authority, place.position, &place.new.certificate, epoch).await?;
+        }
+    }
+    // 4. The counters.
+    let mut changes = BTreeMap::<(Level, i64), [i64; 4]>::new();
+    for Placed { new, position, .. } in &placed {
+        for level in Level::BOTH {
+            let change = changes.entry((level, position.block(layout, level))).or_default();
+            change[usize::from(new.certificate.status.code())] += 1;
+        }
+    }
+    for ((level, block), change) in changes {
+        counters::change(db, level, block, change).await?;
+    }
+    // 5. The log of each account.
+    let mut deeds = BTreeMap::<[u8; 16], (AccountId, Vec<(&By, Deed)>)>::new();
+    for Placed { new, account, .. } in &placed {
+        let New { certificate, by, .. } = new;
+        let id = certificate.id.as_bytes();
+        let deed = Deed::new(AuditAction::Issue, ResourceType::ClientCertificate, id, String::new())
+            .in_zone(certificate.zone)
+            .of_certificate(certificate.fingerprint_sha256);
+        deeds.entry(*account.as_bytes()).or_insert_with(|| (*account, Vec::new())).1.push((by, deed));
+    }
+    for (account, deeds) in deeds.into_values() {
+        audit::record_all(db, AuditOwner::Account(account), deeds).await?;
+    }
+    Ok(outcomes)
+}
+
+async fn insert(db: &Db, placed: &[Placed<'_>]) -> Result<(), StoreError> {
+    fn column<'p, T: Into<Value<'p>>>(
+        placed: &'p [Placed<'_>],
+        value: impl Fn(&'p CertificateRecord) -> T,
+    ) -> Value<'p> {
+        Value::list(placed.iter().map(|place| value(&place.new.certificate)))
+    }
+    let inserted = db
+        .execute(
+            "INSERT INTO certificates (position, id, authority, status, epoch, revoked_on, serial, common_name, \
+             country, state, location, organization, organizational_unit, issued_on, expires_on, validity_days, \
+             signature, fingerprint_sha256, ski, der, csr, reason) \
+             SELECT * FROM UNNEST($1::BIGINT[], $2::BYTEA[], $3::BIGINT[], $4::SMALLINT[], $5::BIGINT[], $6::BIGINT[], \
+             $7::BYTEA[], $8::TEXT[], $9::TEXT[], $10::TEXT[], $11::TEXT[], $12::TEXT[], $13::TEXT[], $14::BIGINT[], \
+             $15::BIGINT[], $16::BIGINT[], $17::TEXT[], $18::BYTEA[], $19::BYTEA[], $20::BYTEA[], $21::TEXT[], \
+             $22::SMALLINT[])",
+            values![
+                Value::list(placed.iter().map(|place| place.position.0)),
+                column(placed, |certificate| certificate.id.as_bytes()),
+                Value::list(placed.iter().map(|place| place.authority)),
+                column(placed, |certificate| certificate.status.code()),
+                Value::list(placed.iter().map(|place| place.epoch)),
+                column(placed, |certificate| certificate.revoked_on.map(Timestamp::unix_microseconds)),
+                column(placed, |certificate| certificate.serial.as_bytes()),
+                column(placed, |certificate| &certificate.subject.common_name),
+                column(placed, |certificate| &certificate.subject.country),
+                column(placed, |certificate| &certificate.subject.state),
+                column(placed, |certificate| &certificate.subject.location),
+                column(placed, |certificate| &certificate.subject.organization),
+                column(placed, |certificate| &certificate.subject.organizational_unit),
+                column(placed, |certificate| certificate.issued_on.unix_microseconds()),
+                column(placed, |certificate| certificate.expires_on.unix_microseconds()),
+                column(placed, |certificate| certificate.validity_days),
+                column(placed, |certificate| certificate.signature.name()),
+                column(placed, |certificate| &certificate.fingerprint_sha256),
+                column(placed, |certificate| &certificate.ski),
+                column(placed, |certificate| &certificate.der),
+                column(placed, |certificate| &certificate.csr),
+                column(placed, |certificate| certificate.revocation_reason.map(RevocationReason::code)),
+            ],
+        )
+        .await?;
+    if inserted != placed.len() as u64 {
+        return Err(super::error::corrupt("a certificate that was to be stored was not"));
+    }
+    Ok(())
+}
+
+/// The ends of the zones that are written to, as they grow.
+struct Ends<'d> {
+    db: &'d Db,
+    ends: BTreeMap<[u8; 16], Option<End>>,
+}
+
+/// Where a new certificate of a zone goes.
+struct End {
+    zone: i64,
+    account: AccountId,
+    /// How many certificates the zone has.
+    size: u64,
+    /// The number and the id of the authority that is in force in the zone's account.
+    in_force: Option<(i64, AuthorityId)>,
+}
+
+impl Ends<'_> {
+    async fn place<'n>(
+        &mut self,
+        new: &'n New,
+    ) -> Result<Result<Placed<'n>, CertificateRecorded>, StoreError> {
+        let certificate = &new.certificate;
+        let end = match self.ends.entry(*certificate.zone.as_bytes()) {
+            Entry::Occupied(end) => end.into_mut(),
+            Entry::Vacant(place) => place.insert(end_of_zone(self.db, certificate.zone).await?),
+        };
+        let Some(end) = end else { return Ok(Err(CertificateRecorded::NoZone)) };
+        if new.quota.is_some_and(|quota| end.size >= quota) {
+            return Ok(Err(CertificateRecorded::QuotaReached));
+        }
+        let position = Position(Position::first_of(end.zone).0 + row::offset(end.size));
+        if position > Position::last_of(end.zone) {
+            return Err(StoreError::Unavailable("the zone has no number left for a certificate".into()));
+        }
+        let authority = match end.in_force {
+            Some((number, id)) if id == certificate.authority.id => number,
+            _ => match super::authorities::number(self.db, certificate.authority.id).await? {
+                Some(_) => return Ok(Err(CertificateRecorded::AuthorityNotInForce)),
+                None => return Err(StoreError::Conflict("the certificate's authority is not stored".into())),
+            },
+        };
+        end.size += 1;
+        Ok(Ok(Placed { new, account: end.account, authority, position, epoch: None }))
+    }
+}
+
+/// `None`: there is no such zone.
+async fn end_of_zone(db: &Db, zone: ZoneId) -> Result<Option<End>, StoreError> {
+    let row = db
+        .optional(
+            "SELECT zones.number, accounts.id, authorities.number, authorities.id \
+             FROM zones JOIN accounts ON accounts.id = zones.account \
+             LEFT JOIN authorities ON authorities.number = accounts.managed_authority \
+             WHERE zones.id = $1 AND zones.deleted_at IS NULL",
+            values![zone.as_bytes()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (zone, account) = (row.get(0)?, AccountId::from_bytes(row.get(1)?));
+    let in_force = row.get::<Option<i64>>(2)?.zip(row.get::<Option<_>>(3)?.map(AuthorityId::from_bytes));
+    let size = certificates::size(db, zone).await?;
+    Ok(Some(End { zone, account, size, in_force }))
+}

@@ -1,0 +1,68 @@
+//! The connections that read: a few, shared, each used by one read at a time.
+
+use std::ops::Deref;
+
+use deadpool_postgres::Pool;
+
+use super::db::Db;
+use super::error::from_pool;
+use crate::StoreError;
+
+/// The pool.
+pub(super) struct Readers(Pool);
+
+impl Readers {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self(pool)
+    }
+
+    /// A connection for one statement, or several that need not agree.
+    pub(super) async fn one(&self) -> Result<Db, StoreError> {
+        Ok(Db::shared(self.0.get().await.map_err(from_pool)?))
+    }
+
+    /// A connection on which every statement sees the same instant, from [`Snapshot::begin`] to [`Snapshot::end`].
+    pub(super) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot { db: self.one().await?, is_ended: false })
+    }
+
+    /// Refuses what comes, and closes what is idle; reads that run end by themselves.
+    pub(super) fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// A read transaction.
+pub(super) struct Snapshot {
+    db: Db,
+    is_ended: bool,
+}
+
+impl Snapshot {
+    pub(super) async fn begin(&self) -> Result<(), StoreError> {
+        self.db.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    }
+
+    /// Ends the transaction and passes on what was read in it.
+    pub(super) async fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.is_ended = self.db.go_back("ROLLBACK").await.is_ok();
+        read
+    }
+}
+
+impl Deref for Snapshot {
+    type Target = Db;
+
+    fn deref(&self) -> &Db {
+        &self.db
+    }
+}
+
+/// Whoever asked has gone away in the middle: the connection is still in the transaction.
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if !self.is_ended {
+            self.db.abandon();
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Columns of a token that are read and written as a whole: JSON, whatever database it is in.
+
+use std::net::IpAddr;
+
+use certgate_model::{AddressBlock, Effect, PermissionGroup, Policy, Resource, TokenState};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+
+/// The name of a state, as stored.
+pub(crate) fn state_name(state: TokenState) -> &'static str {
+    match state {
+        TokenState::Active => "active",
+        TokenState::Disabled => "disabled",
+    }
+}
+
+/// The state of that name.
+pub(crate) fn state(name: &str) -> Result<TokenState, StoreError> {
+    match name {
+        "active" => Ok(TokenState::Active),
+        "disabled" => Ok(TokenState::Disabled),
+        other => Err(corrupt(format!("no token is {other:?}"))),
+    }
+}
+
+/// What goes into the column of policies.
+pub(crate) fn policies_text(policies: &[Policy]) -> Result<String, StoreError> {
+    to_json(&policies.iter().map(PolicyRow::from).collect::<Vec<_>>())
+}
+
+/// Policies out of their column.
+pub(crate) fn policies(text: &str) -> Result<Vec<Policy>, StoreError> {
+    let rows: Vec<PolicyRow> = from_json(text)?;
+    rows.into_iter().map(Policy::try_from).collect()
+}
+
+/// What goes into a column of blocks of addresses.
+pub(crate) fn address_blocks_text(addresses: &[AddressBlock]) -> Result<String, StoreError> {
+    to_json(&blocks(addresses))
+}
+
+#[derive(Serialize, Deserialize)]
+struct PolicyRow {
+    id: String,
+    effect: EffectRow,
+    permission_groups: Vec<String>,
+    resources: Vec<ResourceRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EffectRow {
+    Allow,
+    Deny,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ResourceRow {
+    User(String),
+    AllAccounts,
+    Account(String),
+    AllZones,
+    Zone(String),
+    ZonesOfAccount(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct AddressBlockRow {
+    text: String,
+    address: IpAddr,
+    prefix_length: u8,
+}
+
+impl From<&Policy> for PolicyRow {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            id: policy.id.clone(),
+            effect: match policy.effect {
+                Effect::Allow => EffectRow::Allow,
+                Effect::Deny => EffectRow::Deny,
+            },
+            permission_groups: policy.permission_groups.iter().map(|group| group.id().to_owned()).collect(),
+            resources: policy.resources.iter().map(ResourceRow::from).collect(),
+        }
+    }
+}
+
+impl TryFrom<PolicyRow> for Policy {
+    type Error = StoreError;
+
+    fn try_from(row: PolicyRow) -> Result<Self, StoreError> {
+        let group = |id: String| {
+            id.parse::<PermissionGroup>().map_err(|_| corrupt(format!("unknown permission group {id:?}")))
+        };
+        Ok(Self {
+            id: row.id,
+            effect: match row.effect {
+                EffectRow::Allow => Effect::Allow,
+                EffectRow::Deny => Effect::Deny,
+            },
+            permission_groups: row.permission_groups.into_iter().map(group).collect::<Result<_, _>>()?,
+            resources: row.resources.into_iter().map(Resource::try_from).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<&Resource> for ResourceRow {
+    fn from(resource: &Resource) -> Self {
+        match resource {
+            Resource::User(id) => Self::User(id.to_string()),
+            Resource::AllAccounts => Self::AllAccounts,
+            Resource::Account(id) => Self::Account(id.to_string()),
+            Resource::AllZones => Self::AllZones,
+            Resource::Zone(id) => Self::Zone(id.to_string()),
+            Resource::ZonesOfAccount(id) => Self::ZonesOfAccount(id.to_string()),
+        }
+    }
+}
+
+impl TryFrom<ResourceRow> for Resource {
+    type Error = StoreError;
+
+    fn try_from(row: ResourceRow) -> Result<Self, StoreError> {
+        let resource = match row {
+            ResourceRow::User(id) => id.parse().map(Self::User),
+            ResourceRow::AllAccounts => Ok(Self::AllAccounts),
+            ResourceRow::Account(id) => id.parse().map(Self::Account),
+            ResourceRow::AllZones => Ok(Self::AllZones),
+            ResourceRow::Zone(id) => id.parse().map(Self::Zone),
+            ResourceRow::ZonesOfAccount(id) => id.parse().map(Self::ZonesOfAccount),
+        };
+        resource.map_err(|error| corrupt(format!("the resource of a policy is {error}")))
+    }
+}
+
+fn blocks(addresses: &[AddressBlock]) -> Vec<AddressBlockRow> {
+    let row = |block: &AddressBlock| AddressBlockRow {
+        text: block.text.clone(),
+        address: block.address,
+        prefix_length: block.prefix_length,
+    };
+    addresses.iter().map(row).collect()
+}
+
+/// Blocks of addresses out of their column.
+pub(crate) fn address_blocks(text: &str) -> Result<Vec<AddressBlock>, StoreError> {
+    let rows: Vec<AddressBlockRow> = from_json(text)?;
+    rows.into_iter()
+        .map(|AddressBlockRow { text, address, prefix_length }| {
+            if prefix_length > if address.is_ipv4() { 32 } else { 128 } {
+                return Err(corrupt(format!("no address has a prefix of {prefix_length} bits")));
+            }
+            Ok(AddressBlock { text, address, prefix_length })
+        })
+        .collect()
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Conflict(error.to_string()))
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| corrupt(format!("a column of a token is damaged: {error}")))
+}
+
+fn corrupt(what: impl Into<String>) -> StoreError {
+    StoreError::Corrupt(what.into())
+}

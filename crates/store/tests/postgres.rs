@@ -1,0 +1,325 @@
+//! The conformance suite on PostgreSQL, and what only a database that others share can do.
+#![cfg(unix)]
+
+mod postgres_proxy;
+mod postgres_server;
+mod steps;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use certgate_model::{CertificateQuery, Event, Slice, Status};
+use certgate_store::conformance::{self, History, Step};
+use certgate_store::{
+    CertificateRecorded, PostgresError, PostgresOptions, PostgresStore, ReadStore, Store, StoreError,
+};
+use postgres_proxy::{Cut, Proxy};
+use postgres_server::{Server, server};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+use steps::step;
+
+async fn open(url: &str) -> PostgresStore {
+    PostgresStore::open(url, PostgresOptions::default()).await.expect("open")
+}
+
+#[tokio::test]
+async fn every_verb_has_every_outcome() {
+    let Some(server) = server() else { return };
+    let store = open(&server.database()).await;
+    conformance::verbs(&store).await;
+    conformance::closed(&store).await;
+}
+
+proptest! {
+    // Blocks of 4 and 16 positions, so that hundreds of certificates cross many borders of both levels.
+    #![proptest_config(Config { cases: 8, rng_seed: RngSeed::Fixed(2), failure_persistence: None, ..Config::default() })]
+    #[test]
+    fn random_histories_equal_a_model(steps in prop::collection::vec(step(), 100..200), seed in any::<u64>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let Some(server) = server() else { return Ok(()) };
+        runtime.block_on(async {
+            let store =
+                PostgresStore::open_with_blocks(&server.database(), PostgresOptions::default(), 2, 4).await.unwrap();
+            let mut history = History::begin(&store, seed).await;
+            for step in steps {
+                history.play(step).await;
+            }
+            history.compare_everything(7).await;
+            store.close().await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn the_real_blocks_have_no_seams() {
+    let Some(server) = server() else { return };
+    let store = open(&server.database()).await;
+    let mut history = History::begin(&store, 3).await;
+    for n in 0..12_u32 {
+        let status = n as u8;
+        history.play(Step::Issue { zone: n / 8, count: 200, status, quota: None }).await;
+        for k in 0..15 {
+            let event = if k % 3 == 0 { Event::Reactivate } else { Event::HOLD };
+            history.play(Step::Change { certificate: n * 7_919 + k * 104_729, event }).await;
+        }
+        history.play(Step::Settle { limit: 30 }).await;
+    }
+    assert!(history.issued() > 4 * 512);
+    history.compare_everything(50).await;
+    store.close().await;
+}
+
+const EVERYTHING: Slice = Slice { first: 0, size: 10_000 };
+
+/// A store with an installation and its authority, and the URL of its database.
+async fn begun(server: &Server) -> (PostgresStore, String, certgate_model::AuthorityRecord) {
+    let url = server.database();
+    let store = open(&url).await;
+    let records = conformance::first_records();
+    assert!(store.initialise(records.clone()).await.expect("initialise"));
+    let authority = conformance::authority(0, &records.account);
+    let recorded = store.record_managed_authority(authority.clone(), conformance::by()).await;
+    assert_eq!(recorded.expect("record an authority").as_ref(), Some(&authority));
+    (store, url, authority)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_processes_may_make_the_tables_at_once() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    let opening = (0..8).map(|_| {
+        let url = url.clone();
+        tokio::spawn(async move { open(&url).await.close().await })
+    });
+    for opened in opening.collect::<Vec<_>>() {
+        opened.await.unwrap();
+    }
+    assert_eq!(server.sql(&url, "SELECT version FROM schema_versions"), "4");
+    assert_eq!(server.sql(&url, "SELECT count(*) FROM store"), "1");
+    server.sql(&url, "INSERT INTO schema_versions (version) VALUES (99)");
+    let newer = PostgresStore::open(&url, PostgresOptions::default()).await;
+    assert!(matches!(newer.err(), Some(PostgresError::NewerVersion { found: 99, .. })));
+}
+
+/// Three stores stand for three processes: they have nothing in common but the database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_write_at_once_leave_no_gap() {
+    const WRITERS: u32 = 3;
+    const EACH: u32 = 120;
+    let Some(server) = server() else { return };
+    let (store, url, authority) = begun(&server).await;
+    let zone = conformance::first_records().zone.id;
+    let account = conformance::account(0).id;
+
+    // Whoever reads while the others write sees numbers without gaps, and epochs never behind those it has seen.
+    let reading = tokio::spawn({
+        let reader = open(&url).await;
+        async move {
+            let (mut seen, mut epoch) = (0, 0);
+            while seen < u64::from(WRITERS * EACH) {
+                let page = reader
+                    .certificates(zone, CertificateQuery { status: None, slice: EVERYTHING })
+                    .await
+                    .unwrap();
+                assert_eq!(page.items.len() as u64, page.total);
+                assert!(page.total >= seen);
+                seen = page.total;
+                let changes = reader.revocation_changes(account, epoch, 10_000).await.unwrap();
+                for change in changes {
+                    assert_eq!(change.epoch, epoch + 1, "an epoch was skipped that came later");
+                    epoch = change.epoch;
+                }
+            }
+            // Each certificate is revoked once, so that no epoch is taken over by a later one.
+            let last = reader.last_epoch().await.unwrap();
+            (epoch, last)
+        }
+    });
+    let mut writing = Vec::new();
+    for writer in 0..WRITERS {
+        let (store, authority) = (Arc::new(open(&url).await), authority.clone());
+        for n in 0..EACH {
+            let (store, authority) = (store.clone(), authority.clone());
+            writing.push(tokio::spawn(async move {
+                let number = writer * EACH + n;
+                let certificate = conformance::certificate(number, zone, &authority, Status::Active);
+                let id = certificate.id;
+                let recorded = store.record_certificate(certificate, None, conformance::by()).await.unwrap();
+                assert_eq!(recorded, CertificateRecorded::Recorded);
+                if number.is_multiple_of(3) {
+                    store.change_status(zone, id, Event::HOLD, conformance::by()).await.unwrap().unwrap();
+                }
+            }));
+        }
+    }
+    for write in writing {
+        write.await.unwrap();
+    }
+    reading.await.unwrap();
+    assert_eq!(store.last_epoch().await.unwrap(), u64::from(WRITERS * EACH / 3));
+    assert_eq!(store.revocation_changes(account, 0, 10_000).await.unwrap().len(), 120);
+    assert_eq!(store.totals(zone).await.unwrap().of(Status::PendingRevocation), 120);
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn only_the_guilty_one_of_a_batch_is_refused() {
+    let Some(server) = server() else { return };
+    let (store, _, authority) = begun(&server).await;
+    let zone = conformance::first_records().zone.id;
+    let certificate = |n: u32| conformance::certificate(n, zone, &authority, Status::Active);
+    // All of them wait at once: with the first in flight, the others share a transaction.
+    let writes = (0..40_u32).map(|n| store.record_certificate(certificate(n % 36), None, conformance::by()));
+    let mut outcomes = Vec::new();
+    for outcome in futures_util::future::join_all(writes).await {
+        outcomes.push(match outcome {
+            Ok(CertificateRecorded::Recorded) => "recorded",
+            Err(StoreError::Conflict(_)) => "conflict",
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(outcomes, [["recorded"; 36].as_slice(), &["conflict"; 4]].concat());
+    assert_eq!(store.totals(zone).await.unwrap().all(), 36);
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_said_to_be_and_comes_back() {
+    let Some(server) = Server::start() else { return };
+    let (store, _, authority) = begun(&server).await;
+    let zone = conformance::first_records().zone.id;
+    server.stop();
+    for n in 0..2 {
+        let certificate = conformance::certificate(n, zone, &authority, Status::Active);
+        let write = store.record_certificate(certificate, None, conformance::by());
+        let refused = tokio::time::timeout(Duration::from_secs(20), write).await.expect("an answer in time");
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        assert!(matches!(store.last_epoch().await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.ready().await, Err(StoreError::Unavailable(_))));
+    }
+    server.resume();
+    store.ready().await.unwrap();
+    let certificate = conformance::certificate(0, zone, &authority, Status::Active);
+    assert_eq!(
+        store.record_certificate(certificate, None, conformance::by()).await.unwrap(),
+        CertificateRecorded::Recorded
+    );
+    // Connections that end while nobody uses them are nobody's trouble, the writer's included.
+    server.sql(
+        "postgres",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'certgate'",
+    );
+    store.ready().await.unwrap();
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn damage_is_found() {
+    let Some(server) = server() else { return };
+    let (store, url, authority) = begun(&server).await;
+    let zone = conformance::first_records().zone.id;
+    for n in 0..3 {
+        let certificate = conformance::certificate(n, zone, &authority, Status::Revoked);
+        store.record_certificate(certificate, None, conformance::by()).await.unwrap();
+    }
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    server.sql(
+        &url,
+        "UPDATE blocks SET active = 1; UPDATE certificates SET ski = '\\x00' WHERE epoch = 2; \
+         UPDATE audit_entries SET detail = 'nothing' WHERE number = 2; UPDATE authorities SET last_epoch = 1",
+    );
+    let found = store.check().await.unwrap().join("\n");
+    for part in ["blocks", "cannot be read", "entry 2 is not what was recorded", "has the last epoch 1"] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    let page = store.certificates(zone, CertificateQuery { status: None, slice: EVERYTHING }).await;
+    assert!(matches!(page, Err(StoreError::Corrupt(_))), "{page:?}");
+}
+
+#[tokio::test]
+async fn tls_is_verified_and_never_left_out() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    let open = |url: String| async move { PostgresStore::open(&url, PostgresOptions::default()).await };
+    let roots = server.certificate().display().to_string();
+    let named = server.over_tcp(&url, "localhost");
+    for mode in ["", "&sslmode=require", "&sslmode=verify-full", "&sslmode=prefer"] {
+        let store = open(format!("{named}?sslrootcert={roots}{mode}")).await.unwrap();
+        store.ready().await.unwrap();
+        store.close().await;
+    }
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND datname = current_database()";
+    let store = open(format!("{named}?sslrootcert={roots}")).await.unwrap();
+    store.ready().await.unwrap();
+    assert_eq!(server.sql(&url, encrypted), "2", "the writer's and a reader's");
+    let refused = |result: Result<PostgresStore, PostgresError>| result.err().expect("refused").to_string();
+    let other_name = format!("{}?sslrootcert={roots}", server.over_tcp(&url, "127.0.0.1"));
+    assert!(refused(open(other_name).await).contains("certificate"), "the name is another");
+    assert!(
+        refused(open(format!("{named}?sslmode=require")).await).contains("certificate"),
+        "nobody trusts it"
+    );
+    assert!(open(format!("{named}?sslmode=disable")).await.is_ok(), "asked for by name");
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_before_the_commit_is_nobodys_trouble_and_one_that_ends_during_it_is_told() {
+    let Some(server) = server() else { return };
+    let (direct, url, authority) = begun(&server).await;
+    let zone = conformance::first_records().zone.id;
+    let proxy = Proxy::start(server.port()).await;
+    let name = url.rsplit('/').next().unwrap();
+    let store = open(&format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", proxy.port)).await;
+    let record = async |n| {
+        let certificate = conformance::certificate(n, zone, &authority, Status::Active);
+        store.record_certificate(certificate, None, conformance::by()).await
+    };
+
+    assert_eq!(record(0).await.unwrap(), CertificateRecorded::Recorded);
+    for (n, text) in [(1, "BEGIN"), (2, "UPDATE audit_chains"), (3, "device-00000003")] {
+        proxy.cut(Cut::Before(text));
+        // Statements are sent by name once they are prepared: what is cut is the first connection's, or the next one's.
+        assert_eq!(record(n).await.unwrap(), CertificateRecorded::Recorded, "{text}");
+    }
+    assert!(proxy.has_cut());
+    let stored = direct.totals(zone).await.unwrap().all();
+    assert_eq!(stored, 4, "each of them once");
+
+    proxy.cut(Cut::Before("COMMIT\0"));
+    let refused = record(4).await.unwrap_err().to_string();
+    assert!(refused.contains("the change may have been made"), "{refused}");
+    assert_eq!(direct.totals(zone).await.unwrap().all(), 4, "it was not");
+    proxy.cut(Cut::After("COMMIT\0"));
+    let refused = record(5).await.unwrap_err().to_string();
+    assert!(refused.contains("the change may have been made"), "{refused}");
+    assert_eq!(direct.totals(zone).await.unwrap().all(), 5, "it was");
+
+    // A read is done again on another connection.
+    store.totals(zone).await.unwrap();
+    proxy.cut(Cut::Before("BEGIN"));
+    assert_eq!(store.totals(zone).await.unwrap().all(), 5);
+    assert!(proxy.has_cut());
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_process_that_stops_in_the_middle_of_a_transaction_keeps_the_others_waiting_for_seconds_only() {
+    let Some(server) = server() else { return };
+    let (store, url, _) = begun(&server).await;
+    let other = open(&url).await;
+    // It locks the row and then does nothing for longer than anybody waits.
+    let stopped = tokio::spawn(async move { other.damage("SELECT pg_sleep(9)").await });
+    let held =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    while server.sql(&url, held) != "1" {
+        tokio::task::yield_now().await;
+    }
+    let write = store.record_account(conformance::account(7), conformance::by());
+    let refused = tokio::time::timeout(Duration::from_secs(8), write).await.expect("an answer in time");
+    let text = refused.expect_err("refused").to_string();
+    assert!(text.contains("lock timeout"), "{text}");
+    assert!(store.installation().await.unwrap().is_some(), "reads wait for nobody");
+    stopped.await.unwrap().unwrap();
+    store.ready().await.unwrap();
+}
