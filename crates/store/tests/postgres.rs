@@ -323,3 +323,17 @@ async fn a_process_that_stops_in_the_middle_of_a_transaction_keeps_the_others_wa
     stopped.await.unwrap().unwrap();
     store.ready().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_database_of_another_encoding_is_refused() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    server.sql(
+        "postgres",
+        "CREATE DATABASE of_octets ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+    );
+    let other = format!("{}/of_octets", url.rsplit_once('/').unwrap().0);
+    let refused = PostgresStore::open(&other, PostgresOptions::default()).await;
+    assert!(matches!(refused.err(), Some(PostgresError::Encoding(_))));
+    assert_eq!(server.sql(&other, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
+}

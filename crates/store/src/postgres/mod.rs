@@ -115,6 +115,9 @@ pub enum PostgresError {
         /// What was said.
         detail: String,
     },
+    /// It was made with another encoding of text, in which not every name can be stored.
+    #[error("the database has the encoding {0}: make one with UTF8")]
+    Encoding(String),
     /// A later version of certgate has written it.
     #[error(
         "the database has schema version {found}, but this certgate knows only versions up to {known}: start the newer certgate"
@@ -178,6 +181,11 @@ impl PostgresStore {
         let address = Address::parse(url)?;
         let readers = Readers::new(address.pool(options.readers)?);
         let db = address.connect().await.map_err(|error| PostgresError::from(error).at(&address))?;
+        let encoding =
+            db.one("SELECT current_setting('server_encoding')", values![]).await?.get::<String>(0)?;
+        if encoding != "UTF8" {
+            return Err(PostgresError::Encoding(encoding));
+        }
         schema::migrate(&db, layout).await.map_err(|error| error.at(&address))?;
         let layout = schema::layout(&db).await?;
         drop(db);
