@@ -301,8 +301,10 @@ pub(super) async fn migrate(db: &Db, layout: Layout) -> Result<(), PostgresError
     let mut attempts = 0;
     while let Err(error) = db.run(BEFORE_ALL).await {
         attempts += 1;
-        // 23505 of the catalogue, or what PostgreSQL says of a table that has come into being meanwhile.
-        let is_race = matches!(error, StoreError::Conflict(_)) || error.to_string().contains("(42P07)");
+        // 23505 of the catalogue, or what PostgreSQL says of a table, or of its type, that has come into being meanwhile.
+        let text = error.to_string();
+        let is_race =
+            matches!(error, StoreError::Conflict(_)) || text.contains("(42P07)") || text.contains("(42710)");
         if !is_race || attempts == ATTEMPTS_MAX {
             return Err(error.into());
         }
