@@ -124,9 +124,24 @@ impl Authority {
         for authority in owners {
             let crl =
                 CrlRecord { authority, part, number: number + 1, epoch, this_update, next_update, der: None };
-            self.store.record_crl(crl, this_update.plus_seconds(TOO_LONG_SECONDS)).await?;
+            self.store_list(crl, this_update.plus_seconds(TOO_LONG_SECONDS)).await?;
         }
         Ok(())
+    }
+
+    /// Stores a list, unless another process has stored one that knows as much. If one is there that knows less, nothing of what is
+    /// in this one may settle before it is made again.
+    async fn store_list(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<(), Fault> {
+        let CrlRecord { authority, part, epoch, .. } = crl;
+        if self.store.record_crl(crl, renew_on).await? {
+            return Ok(());
+        }
+        match self.store.crl(authority, part).await? {
+            Some(there) if there.epoch < epoch => {
+                Err(Fault::Unavailable("another process stored a list that knows less".to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes a list with the key of `signer` and stores it as the list of each of `owners`.
@@ -147,8 +162,7 @@ impl Authority {
         fault_point(FaultPoint::ListSigned);
         let renew_on = crl.next_update.plus_seconds(-CRL_RENEWAL_DAYS * SECONDS_PER_DAY);
         for authority in owners {
-            // Somebody else may have been faster.
-            self.store.record_crl(CrlRecord { authority, ..crl.clone() }, renew_on).await?;
+            self.store_list(CrlRecord { authority, ..crl.clone() }, renew_on).await?;
         }
         fault_point(FaultPoint::ListStored);
         metrics::counter!("certgate_crls_published_total").increment(1);

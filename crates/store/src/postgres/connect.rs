@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::PostgresError;
@@ -24,8 +24,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server lets a statement run. Every one of this crate takes milliseconds.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a statement waits for a lock: for the transactions of other processes, which take milliseconds too.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement waits for a lock: for the transactions of other processes, which take milliseconds too. Longer than
+/// [`IDLE_TRANSACTION_TIMEOUT`], after which one that has stopped in the middle lets go.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(7);
 /// After this time the server ends a transaction of a process that has stopped in the middle of it, and keeps the others
 /// from writing.
 const IDLE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -206,6 +207,8 @@ fn behave(config: &mut Config) {
         IDLE_TRANSACTION_TIMEOUT.as_millis(),
     );
     config.options(options.trim_start());
+    // Of several hosts only the one that writes: what is read on a standby may be old.
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }

@@ -181,7 +181,9 @@ impl Db {
             }
             Err(error) => return Committed::No(Trouble::Lasting(error)),
         };
-        match timeout(ANSWER_TIMEOUT, client.batch_execute("COMMIT")).await {
+        // Without the server's own limit: a commit that waits for a standby would be called done when that is over.
+        let commit = client.batch_execute("SET LOCAL statement_timeout = 0; COMMIT");
+        match timeout(ANSWER_TIMEOUT, commit).await {
             Ok(Ok(())) => Committed::Yes,
             Ok(Err(error)) if Trouble::leaves_commit_open(&error) => {
                 self.lost.store(true, Ordering::Relaxed);

@@ -239,7 +239,13 @@ impl Worker {
         let (mut apart, mut attempts) = (false, 0);
         loop {
             attempts += 1;
-            match self.transaction(&mut batch, apart).await {
+            let outcome = self.transaction(&mut batch, apart).await;
+            if self.db.is_none() {
+                // The connection's task is told to end, and with it what it holds locked: it has to be run for that.
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
+            match outcome {
                 Outcome::Committed => break,
                 Outcome::SomebodysFault if !apart => apart = true,
                 Outcome::Again(reason) if attempts < ATTEMPTS_MAX => {
@@ -286,7 +292,9 @@ impl Worker {
             Ok(Err(StoreError::Unavailable(text))) if db.has_failed() => Outcome::Refused(text),
             Ok(Err(_)) => Outcome::SomebodysFault,
         };
-        if matches!(outcome, Outcome::Committed) || db.go_back("ROLLBACK").await.is_ok() {
+        let is_usable =
+            matches!(outcome, Outcome::Committed) || !db.is_lost() && db.go_back("ROLLBACK").await.is_ok();
+        if is_usable {
             self.db = Some(db);
         }
         outcome
