@@ -172,7 +172,6 @@ impl<'a> Query<'a> {
             return Err(ApiError::parameter("", message));
         }
         let limit = self.number("limit", LIMIT)?.unwrap_or(AUDIT_LIMIT_DEFAULT);
-        let directions = [("asc", Direction::Ascending), ("desc", Direction::Descending)];
         let after = match self.one("cursor")? {
             None | Some("") => None,
             Some(text) => Some(audit_cursor(text).ok_or_else(|| {
@@ -187,7 +186,7 @@ impl<'a> Query<'a> {
             since: self.instant("since")?.unwrap_or(Timestamp::EARLIEST),
             before: self.instant("before")?.unwrap_or(Timestamp::LATEST),
             actor: self.actor(user)?,
-            direction: self.choice("direction", &directions)?.unwrap_or(Direction::Descending),
+            direction: self.direction_or(Direction::Descending)?,
             after,
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
         })
@@ -217,8 +216,7 @@ impl<'a> Query<'a> {
     /// An instant, or a date, which is its first instant in UTC.
     fn instant(&self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
         let Some(text) = self.one(name)? else { return Ok(None) };
-        let instant = text.parse().or_else(|_| format!("{text}T00:00:00Z").parse());
-        instant.map(Some).map_err(|_| {
+        Timestamp::from_date_or_time(text).map(Some).map_err(|_| {
             let message = format!(
                 "{name} is {}: use a date or a time in RFC 3339, such as 2026-11-24 or 2026-11-24T12:00:00Z",
                 shown(text)
@@ -296,8 +294,12 @@ impl<'a> Query<'a> {
     }
 
     pub(crate) fn direction(&self) -> Result<Direction, ApiError> {
+        self.direction_or(Direction::default())
+    }
+
+    fn direction_or(&self, default: Direction) -> Result<Direction, ApiError> {
         let directions = [("asc", Direction::Ascending), ("desc", Direction::Descending)];
-        Ok(self.choice("direction", &directions)?.unwrap_or_default())
+        Ok(self.choice("direction", &directions)?.unwrap_or(default))
     }
 
     /// A condition on a name.

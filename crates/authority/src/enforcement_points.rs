@@ -27,7 +27,8 @@ pub const CHANGES_MAX: u32 = 1_000;
 /// How many revoked certificates are read at a time.
 const REVOKED_AT_A_TIME: u32 = 5_000;
 
-/// How often a waiting request looks for changes that another process made.
+/// How often a waiting request looks for changes that nobody here is told of: those of another process, and those whose caller went
+/// away before they were committed.
 const CHANGES_LOOK: Duration = Duration::from_secs(1);
 
 /// Changes after an epoch.

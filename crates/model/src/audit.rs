@@ -1,7 +1,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::{AccountId, Timestamp, TokenId, UserId, ZoneId};
+use crate::{AccountId, Hex, Timestamp, TokenId, UserId, ZoneId};
 
 /// Who does something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,28 +220,19 @@ impl AuditEntry {
             Some(address) => writeln!(text, "{address}")?,
             None => text.push_str("-\n"),
         }
-        writeln!(text, "{}\n{}", self.action.name(), self.resource_type.name())?;
-        write_hex(text, &self.resource)?;
+        let resource = Hex(&self.resource);
+        writeln!(text, "{}\n{}\n{resource}", self.action.name(), self.resource_type.name())?;
         match self.zone {
             Some(zone) => writeln!(text, "{zone}")?,
             None => text.push_str("-\n"),
         }
         match &self.fingerprint_sha256 {
-            Some(fingerprint) => write_hex(text, fingerprint)?,
+            Some(fingerprint) => writeln!(text, "{}", Hex(fingerprint))?,
             None => text.push_str("-\n"),
         }
         text.push_str(&self.detail);
         Ok(())
     }
-}
-
-fn write_hex(text: &mut String, octets: &[u8]) -> fmt::Result {
-    use fmt::Write as _;
-    for octet in octets {
-        write!(text, "{octet:02x}")?;
-    }
-    text.push('\n');
-    Ok(())
 }
 
 /// Which entries of a log are wanted.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::id::write_hex;
+use crate::hex::write_hex;
 use crate::{
     AuthorityId, CertificateId, Event, RevocationReason, SignatureAlgorithm, Status, Timestamp, Transition,
     ZoneId,

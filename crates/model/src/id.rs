@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::hex::{read_hex, write_hex};
 use crate::{Random, Timestamp};
 
 /// The text is not an identifier of the expected form.
@@ -144,33 +145,6 @@ fn uuid_v7(now: Timestamp, random: &dyn Random) -> [u8; 16] {
     bytes[6] = bytes[6] & 0x0f | 0x70; // version 7
     bytes[8] = bytes[8] & 0x3f | 0x80; // variant
     bytes
-}
-
-pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [0; 64];
-    for chunk in bytes.chunks(32) {
-        for (pair, byte) in text.chunks_exact_mut(2).zip(chunk) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        let written = &text[..chunk.len() * 2];
-        f.write_str(std::str::from_utf8(written).expect("hex digits are ASCII"))?;
-    }
-    Ok(())
-}
-
-fn read_hex(text: &str) -> Option<[u8; 16]> {
-    let text = text.as_bytes();
-    if text.len() != 32 {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let mut bytes = [0; 16];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

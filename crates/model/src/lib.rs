@@ -8,6 +8,7 @@ mod certificate;
 mod crl;
 mod enforcement;
 mod enforcement_point;
+mod hex;
 mod id;
 mod mtls_certificate;
 mod page;
@@ -24,6 +25,7 @@ pub use certificate::{AuthorityRef, CertificateRecord, SerialNumber, SubjectFiel
 pub use crl::{CRL_SHARDS, CrlPart, CrlRecord, Revocation};
 pub use enforcement::{EnforcedAuthority, Enforcement};
 pub use enforcement_point::{EnforcedCertificate, EnforcementPointRecord, RevocationChange};
+pub use hex::{Hex, read_hex};
 pub use id::{
     AccountId, AuthorityId, CertificateId, EnforcementPointId, MtlsCertificateId, ParseIdError, TokenId,
     UserId, ZoneId,

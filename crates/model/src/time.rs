@@ -28,6 +28,11 @@ impl Timestamp {
     /// The last microsecond of 9999-12-31, the latest.
     pub const LATEST: Self = Self(2_932_897 * SECONDS_PER_DAY * 1_000_000 - 1);
 
+    /// From RFC 3339, or from a date alone, which is its first instant in UTC.
+    pub fn from_date_or_time(text: &str) -> Result<Self, ParseTimestampError> {
+        text.parse().or_else(|_| format!("{text}T00:00:00Z").parse())
+    }
+
     /// From whole seconds since the Unix epoch.
     pub const fn from_unix(seconds: i64) -> Self {
         Self(seconds * 1_000_000)

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use certgate_model::Hex;
 use certgate_store::{AuditVerdict, SqliteInspector};
 use serde::Serialize;
 
@@ -25,7 +26,7 @@ impl From<AuditVerdict> for Log {
     fn from(verdict: AuditVerdict) -> Self {
         let owner = verdict.owner.to_string();
         let id = owner.split_once(':').map_or(owner.as_str(), |(_, id)| id);
-        let hash: String = verdict.head.iter().map(|octet| format!("{octet:02x}")).collect();
+        let hash = Hex(&verdict.head);
         let entries = verdict.entries;
         Self { head: format!("{id}:{entries}:{hash}"), log: owner, entries, faults: verdict.faults }
     }
@@ -52,7 +53,7 @@ pub fn verify(
         let found = inspector.audit_hash(head.owner, number).map_err(failed)?;
         if found != Some(head.hash) {
             let what = if found.is_some() { "is another one" } else { "is not there" };
-            let id: String = head.owner.iter().map(|octet| format!("{octet:02x}")).collect();
+            let id = Hex(&head.owner);
             faults.push(format!(
                 "{id}: entry {number}, which was expected, {what}: the log was rewritten or cut"
             ));

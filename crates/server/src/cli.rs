@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use certgate_model::{AccountId, RevocationReason, Status, Timestamp, TokenId};
+use certgate_model::{AccountId, RevocationReason, Status, Timestamp, TokenId, read_hex};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::{InitFlags, ServeFlags};
@@ -631,15 +631,12 @@ fn parse_reason(text: &str) -> Result<RevocationReason, String> {
 fn parse_head(text: &str) -> Result<AuditHead, String> {
     let parse = || -> Option<AuditHead> {
         let [owner, number, digits] = text.split(':').collect::<Vec<_>>()[..] else { return None };
-        let mut hash = [0; 32];
-        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        for (octet, at) in hash.iter_mut().zip((0..64).step_by(2)) {
-            *octet = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
-        }
         let owner = *owner.parse::<AccountId>().ok()?.as_bytes();
-        Some(AuditHead { owner, number: number.parse().ok().filter(|number| *number > 0)?, hash })
+        Some(AuditHead {
+            owner,
+            number: number.parse().ok().filter(|number| *number > 0)?,
+            hash: read_hex(digits)?,
+        })
     };
     parse().ok_or_else(|| {
         "must be what `certgate audit verify` printed: id, number and hash, with a colon between".to_owned()
@@ -648,9 +645,7 @@ fn parse_head(text: &str) -> Result<AuditHead, String> {
 
 /// A date alone is its first instant in UTC.
 fn parse_instant(text: &str) -> Result<Timestamp, String> {
-    let midnight = format!("{text}T00:00:00Z");
-    text.parse()
-        .or_else(|_| midnight.parse())
+    Timestamp::from_date_or_time(text)
         .map_err(|_| "must be a date or a time, such as 2027-01-31 or 2027-01-31T12:00:00Z".to_owned())
 }
 

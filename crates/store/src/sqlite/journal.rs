@@ -18,7 +18,9 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use certgate_model::{AuthorityId, CertificateId, Installation, RevocationReason, SerialNumber, Timestamp};
+use certgate_model::{
+    AuthorityId, CertificateId, Hex, Installation, RevocationReason, SerialNumber, Timestamp, read_hex,
+};
 use rusqlite::Connection;
 
 use super::replay::Told;
@@ -433,7 +435,7 @@ impl Change {
             Some((at, reason)) => format!("revoked\t{}\t{}", reason.name(), at.unix_microseconds()),
             None => "restored\t-\t-".to_owned(),
         };
-        let fingerprint = hex(&self.fingerprint_sha256);
+        let fingerprint = Hex(&self.fingerprint_sha256);
         let expires_on = self.expires_on.unix_microseconds();
         let text =
             format!("{epoch}\t{what}\t{authority}\t{certificate}\t{serial}\t{fingerprint}\t{expires_on}\t");
@@ -455,8 +457,8 @@ impl Change {
             revoked,
             authority: authority.parse().ok()?,
             certificate: certificate.parse().ok()?,
-            serial: SerialNumber::from_bytes(octets(serial)?),
-            fingerprint_sha256: octets(fingerprint)?,
+            serial: SerialNumber::from_bytes(read_hex(serial)?),
+            fingerprint_sha256: read_hex(fingerprint)?,
             expires_on: timestamp(expires_on)?,
         })
     }
@@ -464,7 +466,7 @@ impl Change {
 
 /// What a journal calls its installation: a digest of what no other one has.
 pub(super) fn installation_name(installation: &Installation) -> String {
-    hex(&digest(&SHA256, &installation.master_key_check).as_ref()[..16])
+    Hex(&digest(&SHA256, &installation.master_key_check).as_ref()[..16]).to_string()
 }
 
 fn timestamp(text: &str) -> Option<Timestamp> {
@@ -472,22 +474,7 @@ fn timestamp(text: &str) -> Option<Timestamp> {
 }
 
 fn check_digits(text: &str) -> String {
-    hex(&digest(&SHA256, text.as_bytes()).as_ref()[..4])
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn octets<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut octets = [0; N];
-    for (octet, digits) in octets.iter_mut().zip(0..) {
-        *octet = u8::from_str_radix(&text[2 * digits..2 * digits + 2], 16).ok()?;
-    }
-    Some(octets)
+    Hex(&digest(&SHA256, text.as_bytes()).as_ref()[..4]).to_string()
 }
 
 fn unavailable(path: &Path, error: &io::Error) -> StoreError {
