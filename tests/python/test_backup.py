@@ -297,6 +297,12 @@ def test_a_restore_onto_a_full_disk_changes_nothing(on_disk: Server, disk: Disk,
         assert [made["id"] for made in api.every()] == issued[::-1]
 
 
+def test_a_backup_that_is_not_there_leaves_no_directory(make_server: MakeServer, tmp_path: Path) -> None:
+    other = make_server(name="other", init=None, start=False)
+    assert "nothing was changed" in restore(other, tmp_path / "absent.db", code=1)
+    assert not other.directory.exists()
+
+
 def test_a_backup_goes_into_an_empty_directory(stopped: Stopped, make_server: MakeServer) -> None:
     other = make_server(name="other", init=None, start=False)
     told = restore(other, stopped.backup)

@@ -65,6 +65,9 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     let directory = &config.data_dir;
     let shown = directory.display();
     let written = |error: io::Error| Failure::io(format!("cannot write in {shown}"), &error);
+    // Before anything is made for it.
+    let source = SqliteInspector::open_to_copy(file)
+        .map_err(|error| Failure::failed(format!("{error}; nothing was changed")))?;
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(written)?;
 
     // 1. Nobody else is there, and nothing is lost that nobody wanted to lose.
@@ -93,7 +96,6 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
         let text = error.replace(&copy.path().display().to_string(), &file.display().to_string());
         Failure::failed(format!("{text}; nothing was changed"))
     };
-    let source = SqliteInspector::open_to_copy(file).map_err(|error| refused(error.to_string()))?;
     // With the log beside it, if there is one: what was moved aside may have been in use to its last moment.
     let copied = source.copy_to(copy.path(), |_| ());
     copied.map_err(|error| refused(format!("cannot copy {} into {shown}: {error}", file.display())))?;

@@ -114,6 +114,8 @@ impl DataDir {
         let shown = path.display();
         let done = match begun {
             JournalBegun::Follows => return Ok(false),
+            // A new installation has nothing to tell.
+            JournalBegun::Made { after: 0 } => return Ok(false),
             JournalBegun::Made { after } => {
                 tracing::info!(journal = %shown, after_epoch = after, "journal of revocations made");
                 return Ok(false);
