@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import Api, Server, make_csr
+from postgres import make_node, postgres  # noqa: F401  fixtures
 
 MakeServer = Callable[..., Server]
 
