@@ -1,7 +1,7 @@
 //! The numbers in `errors[].code`: the one table, from which docs/errors.md is written.
 //!
-//! Those below 1420, 1471, 1472, 1489 and those from 6003 on are Cloudflare's where its documentation or recorded answers
-//! name one. 1420 to 1449 say what is wrong with a request for a certificate, 1450 to 1469 with a certificate that an account
+//! Those below 1419, 1471, 1472, 1489 and those from 6003 on are Cloudflare's where its documentation or recorded answers
+//! name one. 1419 is about repeating a request, 1420 to 1449 say what is wrong with a request for a certificate, 1450 to 1469 with a certificate that an account
 //! brings, 1480 to 1486 with a list of hostnames, 1500 to 1512 with an authority to import, 1520 to
 //! 1522 with an enforcement point.
 
@@ -67,6 +67,9 @@ codes! {
     CERTIFICATE_NOT_FOUND = 1415 [404]
         "the zone has no client certificate with this id"
         => "check the id and the zone";
+    IDEMPOTENCY_KEY_REUSED = 1419 [400]
+        "the `Idempotency-Key` came before with another `csr` or `validity_days`"
+        => "use a new key for each certificate, and the same one only to repeat its request";
     CSR_NO_PEM = 1420 [400]
         "`csr` has no PEM block"
         => "send the whole text that `openssl req -new` writes";
@@ -286,6 +289,9 @@ codes! {
     AUTHORIZATION_FORMAT = 6111 [400]
         "in `error_chain` of 6003: the Authorization header has not the form `Bearer <token>`"
         => "send `Authorization: Bearer <token>`";
+    IDEMPOTENCY_KEY_FORMAT = 6121 [400]
+        "in `error_chain` of 6003: there are several `Idempotency-Key` headers, or one that is not 1 to 255 visible ASCII characters"
+        => "send one, such as a UUID";
     NO_ROUTE = 7003 [404]
         "there is nothing at this path, or an id in it has not the form of one"
         => "check the path; ids of zones and accounts are 32 hexadecimal digits";
@@ -322,6 +328,9 @@ codes! {
     UNAVAILABLE = 10503 [503]
         "the server cannot answer for the moment, for example because its disk is full or its queue is"
         => "wait as many seconds as `retry-after` says; the server's log has the cause";
+    IN_DOUBT = 10504 [503]
+        "the database was lost while it made the change, and it is not known whether it did; `x-should-retry: false` keeps SDKs from asking again by themselves"
+        => "look whether the change was made (the message of an issue names the certificate), then ask again; with an `Idempotency-Key` nobody needs to look";
 }
 
 /// Whether an answer with this status may have this code.

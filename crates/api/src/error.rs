@@ -27,6 +27,8 @@ pub(crate) struct ApiError {
     pointer: Option<Cow<'static, str>>,
     cause: Option<ErrorCause>,
     retry_after_seconds: Option<u32>,
+    /// Asking again may do it twice, so that SDKs must not do that by themselves.
+    must_not_retry: bool,
     /// The text for the log; the client does not see it.
     inside: Option<String>,
 }
@@ -65,6 +67,7 @@ impl ApiError {
             pointer: None,
             cause: None,
             retry_after_seconds: None,
+            must_not_retry: false,
             inside: None,
         }
     }
@@ -149,10 +152,23 @@ impl ApiError {
         Self { inside: Some(inside), ..error }
     }
 
+    /// Nobody knows whether it was done.
+    pub(crate) fn in_doubt(message: impl Into<Cow<'static, str>>, inside: String) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code::IN_DOUBT, message);
+        Self { must_not_retry: true, ..error.later(inside) }
+    }
+
+    fn later(self, inside: String) -> Self {
+        Self { inside: Some(inside), retry_after_seconds: Some(UNAVAILABLE_RETRY_SECONDS), ..self }
+    }
+
+    pub(crate) fn malformed_idempotency_key() -> Self {
+        Self::malformed_header(code::IDEMPOTENCY_KEY_FORMAT, "Invalid format for Idempotency-Key header")
+    }
+
     pub(crate) fn unavailable(inside: String) -> Self {
         let message = "The service is temporarily unavailable, try again later";
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message);
-        Self { inside: Some(inside), retry_after_seconds: Some(UNAVAILABLE_RETRY_SECONDS), ..error }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message).later(inside)
     }
 }
 
@@ -178,6 +194,9 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.must_not_retry {
+            response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
+        }
         if let Some(inside) = self.inside {
             response.extensions_mut().insert(InsideMessage(inside));
         }
@@ -189,6 +208,11 @@ impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Unavailable(inside) => Self::unavailable(inside),
+            Fault::InDoubt(inside) => {
+                let message = "The database was lost while it made the change, and it is not known whether it did: look before \
+                               you ask again";
+                Self::in_doubt(message, inside)
+            }
             Fault::Internal(inside) => Self::internal(inside),
         }
     }
@@ -232,6 +256,8 @@ impl From<IssueError> for ApiError {
             }
             IssueError::QuotaReached { .. } => Self::new(StatusCode::FORBIDDEN, code::QUOTA_REACHED, message),
             IssueError::NoZone => Self::refused(),
+            IssueError::KeyReused(_) => Self::bad_request(code::IDEMPOTENCY_KEY_REUSED, message),
+            IssueError::InDoubt(_, inside) => Self::in_doubt(message, inside),
             IssueError::Fault(fault) => fault.into(),
         }
     }
@@ -293,6 +319,8 @@ impl From<RevocationError> for ApiError {
                 "The client certificate was revoked for a reason that cannot be undone (RFC 5280 §5.3.1): issue another \
                  one",
             ),
+            // Whoever asks again gets the same, done once or twice.
+            RevocationError::Fault(Fault::InDoubt(inside)) => Self::unavailable(inside),
             RevocationError::Fault(fault) => fault.into(),
         }
     }

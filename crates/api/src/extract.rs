@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use certgate_authority::{
-    AccountScope, Credential, EnforcementPointError, Permission, Principal as Caller, Secret, UserScope,
-    ZoneScope,
+    AccountScope, Credential, EnforcementPointError, IdempotencyKey, Permission, Principal as Caller, Secret,
+    UserScope, ZoneScope,
 };
 use certgate_model::{AccountId, CertificateId, EnforcementPointId, MtlsCertificateId, TokenId, ZoneId};
 use http::request::Parts;
@@ -102,6 +102,24 @@ impl<P: Permission> FromRequestParts<Api> for ScopeOf<UserScope<P>> {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let Principal(caller) = Principal::from_request_parts(parts, api).await?;
         Ok(Self(api.authority.user_scope(&caller).await?))
+    }
+}
+
+/// What the client calls its request, if it says so (draft-ietf-httpapi-idempotency-key-header). Whatever is sent is the key, quotation
+/// marks included.
+pub(crate) struct RequestKey(pub(crate) Option<IdempotencyKey>);
+
+impl FromRequestParts<Api> for RequestKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
+        let mut values = parts.headers.get_all("idempotency-key").into_iter();
+        let Some(value) = values.next() else { return Ok(Self(None)) };
+        let key = value.to_str().ok().and_then(|text| IdempotencyKey::new(text.trim()));
+        match key.filter(|_| values.next().is_none()) {
+            Some(key) => Ok(Self(Some(key))),
+            None => Err(ApiError::malformed_idempotency_key()),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong, named by what the receiver can do about it.
 
-use certgate_model::{AuthorityId, MtlsCertificateId, Totals};
+use certgate_model::{AuthorityId, CertificateId, MtlsCertificateId, Totals};
 use certgate_pki::{BundleError, CsrError, ImportError, PrivateKeyError};
 use certgate_store::StoreError;
 
@@ -10,6 +10,9 @@ pub enum Fault {
     /// Try again later: the store is busy, full or away.
     #[error("{0}")]
     Unavailable(String),
+    /// The store was lost while it made the change, and nobody knows whether it did.
+    #[error("{0}")]
+    InDoubt(String),
     /// Something that must not happen did; the text is for the log only.
     #[error("{0}")]
     Internal(String),
@@ -20,6 +23,7 @@ impl From<StoreError> for Fault {
         match error {
             // A damaged database is replaced by the operator while clients wait: to them it is a service that is away.
             StoreError::Unavailable(_) | StoreError::Corrupt(_) => Self::Unavailable(error.to_string()),
+            StoreError::InDoubt(_) => Self::InDoubt(error.to_string()),
             StoreError::Conflict(_) => Self::Internal(error.to_string()),
         }
     }
@@ -115,6 +119,18 @@ pub enum IssueError {
     /// The zone was deleted meanwhile.
     #[error("the zone does not exist any more")]
     NoZone,
+    /// The idempotency key came with another request before.
+    #[error(
+        "the idempotency key was used for another request, which made the certificate {0}: use a new key for each \
+         certificate, and the same one only to repeat its request"
+    )]
+    KeyReused(CertificateId),
+    /// The store was lost while the certificate was recorded, under this id or not at all.
+    #[error(
+        "the database was lost while the certificate {0} was recorded, and it is not known whether it was: ask for that \
+         certificate before you ask for another one. A request with an Idempotency-Key can be repeated"
+    )]
+    InDoubt(CertificateId, String),
     /// Trouble.
     #[error(transparent)]
     Fault(#[from] Fault),

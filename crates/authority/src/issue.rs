@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use certgate_model::{CertificateId, CertificateRecord, SECONDS_PER_DAY, Status};
+use aws_lc_rs::digest::{Context, SHA256};
+use certgate_model::{Actor, CertificateId, CertificateRecord, SECONDS_PER_DAY, Status, ZoneId};
 use certgate_pki::{Profile, Validity, prepare, read_csr, sign};
 use certgate_store::CertificateRecorded;
 use tokio::sync::oneshot;
@@ -25,20 +26,68 @@ pub struct IssueRequest {
     pub csr: String,
     /// The validity, as sent; bounds are checked here.
     pub validity_days: i64,
+    /// By which a request that is repeated is recognised.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// What a client calls a request, so that repeating it makes nothing new.
+///
+/// The certificate's id is made from it. So nothing has to be kept or forgotten, and two requests that come at once, to
+/// whichever processes, cannot both be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+/// The longest idempotency key, in characters.
+pub const IDEMPOTENCY_KEY_CHARACTERS_MAX: usize = 255;
+
+impl IdempotencyKey {
+    /// 1 to [`IDEMPOTENCY_KEY_CHARACTERS_MAX`] visible characters of ASCII.
+    pub fn new(text: &str) -> Option<Self> {
+        let is_good = (1..=IDEMPOTENCY_KEY_CHARACTERS_MAX).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_good.then(|| Self(text.to_owned()))
+    }
+
+    /// The id of the certificate that this caller asks for in this zone (UUIDv8 layout, RFC 9562 §5.8).
+    fn certificate(&self, zone: ZoneId, actor: &Actor) -> CertificateId {
+        let (kind, id) = actor.code();
+        let mut context = Context::new(&SHA256);
+        context.update(zone.as_bytes());
+        context.update(&[kind]);
+        // Of one length: nothing that follows can be taken for a part of it.
+        context.update(id.unwrap_or(&[0; 16]));
+        context.update(self.0.as_bytes());
+        let mut octets = [0; 16];
+        octets.copy_from_slice(&context.finish().as_ref()[..16]);
+        octets[6] = 0x80 | octets[6] & 0x0f;
+        octets[8] = 0x80 | octets[8] & 0x3f;
+        CertificateId::from_bytes(octets)
+    }
 }
 
 impl Authority {
-    /// Issues a certificate. When this returns it, it is durable; when it does not, nothing is left of it.
+    /// Issues a certificate. When this returns it, it is durable; when it does not, nothing is left of it, unless it says that
+    /// nobody knows. With an idempotency key that came before, this is the certificate that was issued then.
     pub async fn issue(
         &self,
         scope: &ZoneScope<WriteCertificates>,
         request: IssueRequest,
     ) -> Result<Arc<CertificateRecord>, IssueError> {
         let zone = scope.zone();
-        let IssueRequest { mut csr, validity_days } = request;
+        let IssueRequest { mut csr, validity_days, idempotency_key } = request;
 
         // 1. Refuse what can be refused before any work is done.
         let days = self.checked_days(validity_days)?;
+        let now = self.clock.now();
+        let by = scope.by(now);
+        let is_repeatable = idempotency_key.is_some();
+        let id = match &idempotency_key {
+            None => CertificateId::time_ordered(now, &*self.random),
+            Some(key) => key.certificate(zone.id, &by.actor),
+        };
+        if is_repeatable && let Some(found) = self.store.certificate(zone.id, id).await? {
+            return of_same_request(found, &csr, days);
+        }
         let quota = self.settings.zone_certificates_max;
         if let Some(quota) = quota
             && self.store.totals(zone.id).await?.all() >= quota
@@ -54,12 +103,9 @@ impl Authority {
                 self.issuer(zone.account).await?.ok_or(IssueError::NoZone)?
             }
         };
-        let now = self.clock.now();
         let not_before = now.cut_to_minute();
         let not_after = not_before.plus_days(days);
-        let id = CertificateId::time_ordered(now, &*self.random);
         let zone_id = zone.id;
-        let by = scope.by(now);
         for _ in 0..SIGNINGS_MAX {
             let authority_id = loaded.authority.id;
             let authority_expires_on = loaded.issuer.expires_on();
@@ -125,6 +171,12 @@ impl Authority {
                 store.hand_over_certificate(certificate, quota, by, Box::new(report));
             };
             let (certificate, outcome) = self.begun_on_signer(work).await??;
+            let outcome = outcome.map_err(|error| match Fault::from(error) {
+                // Whoever asks again is told.
+                Fault::InDoubt(text) if is_repeatable => Fault::Unavailable(text).into(),
+                Fault::InDoubt(text) => IssueError::InDoubt(id, text),
+                fault => fault.into(),
+            });
             match outcome? {
                 CertificateRecorded::Recorded => {}
                 CertificateRecorded::NoZone => {
@@ -135,6 +187,14 @@ impl Authority {
                     let quota =
                         quota.ok_or_else(|| Fault::Internal("a quota was reached that is not set".into()))?;
                     return Err(IssueError::QuotaReached { quota });
+                }
+                // The same request, at the same time.
+                CertificateRecorded::Exists if is_repeatable => {
+                    let found = self.store.certificate(zone.id, id).await?.ok_or(IssueError::NoZone)?;
+                    return of_same_request(found, &certificate.csr, days);
+                }
+                CertificateRecorded::Exists => {
+                    return Err(Fault::Internal(format!("a random id was given out before: {id}")).into());
                 }
                 // Again from 2, with the one that is in force now: this signature is thrown away.
                 CertificateRecorded::AuthorityNotInForce => {
@@ -158,5 +218,17 @@ impl Authority {
             .ok()
             .filter(|days| (1..=max).contains(days))
             .ok_or(IssueError::Validity { given, max })
+    }
+}
+
+/// The certificate that an idempotency key has made, if the request with it is the one that made it.
+fn of_same_request(
+    found: CertificateRecord,
+    csr: &str,
+    days: u32,
+) -> Result<Arc<CertificateRecord>, IssueError> {
+    match found.csr == csr && found.validity_days == days {
+        true => Ok(Arc::new(found)),
+        false => Err(IssueError::KeyReused(found.id)),
     }
 }

@@ -50,7 +50,7 @@ pub use error::{
     MtlsCertificateError, RevocationError, TenantError, TokenError,
 };
 pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, OpenError};
-pub use issue::{IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
+pub use issue::{IDEMPOTENCY_KEY_CHARACTERS_MAX, IdempotencyKey, IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mtls_certificates::MtlsCertificateUpload;
 pub use publication::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use certgate_model::Clock;
-use certgate_store::{JournalTells, SqliteInspector, StoreError, lock_database, prepare_restored};
+use certgate_store::{JournalTells, SqliteInspector, lock_database, prepare_restored};
 use tempfile::NamedTempFile;
 
 use crate::cli::Format;
@@ -115,12 +115,8 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     }
     let epoch = inspector.last_epoch().map_err(failed)?;
     let journal = DataDir::journal(directory);
-    let told = inspector.journal_tells(&journal).map_err(|error| match error {
-        // Not the database, but the file beside it.
-        StoreError::Corrupt(text) | StoreError::Unavailable(text) | StoreError::Conflict(text) => {
-            refused(text)
-        }
-    })?;
+    // Not of the database, but of the file beside it.
+    let told = inspector.journal_tells(&journal).map_err(|error| refused(error.into_detail()))?;
     drop(inspector);
 
     // 3. Aside with the old one, and the new one in its place.

@@ -12,7 +12,7 @@ use certgate_authority::{
 };
 use certgate_model::Clock;
 use certgate_store::{
-    JournalBegun, PostgresOptions, PostgresStore, Restored, SqliteOptions, SqliteStore, Store, StoreError,
+    JournalBegun, PostgresOptions, PostgresStore, Restored, SqliteOptions, SqliteStore, Store,
 };
 
 use crate::client::profile::{self, LocalProfile};
@@ -105,12 +105,9 @@ impl DataDir {
     pub async fn begin_journal(&self) -> anyhow::Result<bool> {
         let Some(store) = &self.embedded else { return Ok(false) };
         let path = Self::journal(&self.path);
-        let begun = store.begin_journal(&path, SystemClock.now()).await.map_err(|error| match error {
-            // Not the store, but a file beside it; the text says which.
-            StoreError::Corrupt(text) | StoreError::Unavailable(text) | StoreError::Conflict(text) => {
-                anyhow::Error::msg(text)
-            }
-        })?;
+        // Not of the store, but of a file beside it; the text says which.
+        let begun = store.begin_journal(&path, SystemClock.now()).await;
+        let begun = begun.map_err(|error| anyhow::Error::msg(error.into_detail()))?;
         let shown = path.display();
         let done = match begun {
             JournalBegun::Follows => return Ok(false),

@@ -19,13 +19,26 @@ pub enum StoreError {
     /// The change contradicts what is stored, such as a second token with the same hash.
     #[error("the store refused the change: {0}")]
     Conflict(String),
-    /// Not now: full queue, full disk, database away. Trying again later can help. Nothing was changed, but for one case, which the
-    /// text tells: the connection to a database ended during the commit.
+    /// Not now: full queue, full disk, database away. Nothing was changed, and trying again later can help.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The connection to the database ended during the commit, and there is no way to it: the change may have been made.
+    #[error("the change may have been made: {0}")]
+    InDoubt(String),
     /// What is stored is damaged or was not written by this version.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
+}
+
+impl StoreError {
+    /// The text alone.
+    pub fn into_detail(self) -> String {
+        match self {
+            Self::Conflict(text) | Self::Unavailable(text) | Self::InDoubt(text) | Self::Corrupt(text) => {
+                text
+            }
+        }
+    }
 }
 
 /// The records of a new installation, written in one transaction.
@@ -54,6 +67,8 @@ pub enum CertificateRecorded {
     QuotaReached,
     /// The authority that signed it is not the one in force in the zone's account (any more).
     AuthorityNotInForce,
+    /// A certificate has its id already.
+    Exists,
 }
 
 /// What became of an authority that was to take the place of another.

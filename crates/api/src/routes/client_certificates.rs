@@ -8,7 +8,7 @@ use certgate_model::RevocationReason;
 
 use crate::body::JsonBody;
 use crate::error::ApiError;
-use crate::extract::{CertificatePath, ScopeOf};
+use crate::extract::{CertificatePath, RequestKey, ScopeOf};
 use crate::openapi::{
     Answer, CreateClientCertificate, PageAnswer, ReactivateClientCertificate, RevokeClientCertificate,
 };
@@ -47,24 +47,32 @@ pub(crate) async fn list(
 
 /// Issue a client certificate
 ///
-/// Signed by the account's managed authority; durable before the answer.
+/// Signed by the account's managed authority; durable before the answer. A request that is repeated with the same
+/// `Idempotency-Key`, by the same token, in the same zone, is answered with the certificate that the first one made, as it is by then.
 #[utoipa::path(
     post,
     path = "/client/v4/zones/{zone_id}/client_certificates",
     tag = "Client certificates",
     operation_id = "client-certificate-for-a-zone-create-client-certificate",
-    params(("zone_id" = String, Path, description = "32 hex digits")),
+    params(
+        ("zone_id" = String, Path, description = "32 hex digits"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, such as a UUID"),
+    ),
     request_body = CreateClientCertificate,
     responses((status = 200, description = "The new certificate", body = Answer<ClientCertificate<'static>>)),
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<ZoneScope<WriteCertificates>>,
+    RequestKey(idempotency_key): RequestKey,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let body = body.object();
-    let request =
-        IssueRequest { csr: body.string("csr")?.to_owned(), validity_days: body.integer("validity_days")? };
+    let request = IssueRequest {
+        csr: body.string("csr")?.to_owned(),
+        validity_days: body.integer("validity_days")?,
+        idempotency_key,
+    };
     // Boxed: the future is large, and every layer around a handler moves it.
     let certificate = Box::pin(api.authority.issue(&scope, request)).await?;
     envelope::one(ClientCertificate::from(&*certificate))

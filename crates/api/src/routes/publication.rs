@@ -156,7 +156,9 @@ async fn ocsp(api: &Api, request: &[u8], nonce: NoncePolicy) -> Response {
             tracing::error!(error = %fault, "an OCSP request was not answered");
             let failure = match fault {
                 certgate_authority::Fault::Unavailable(_) => OcspFailure::TryLater,
-                certgate_authority::Fault::Internal(_) => OcspFailure::InternalError,
+                certgate_authority::Fault::InDoubt(_) | certgate_authority::Fault::Internal(_) => {
+                    OcspFailure::InternalError
+                }
             };
             return ocsp_answer(ocsp_failure(failure));
         }

@@ -50,6 +50,9 @@ const CODE_INVALID_HEADERS: i64 = 6003;
 /// The API's code for revoking what is revoked.
 const CODE_REVOKED_ALREADY: i64 = 1407;
 
+/// The API's code for a change of which nobody knows whether it was made.
+const CODE_IN_DOUBT: i64 = 10504;
+
 /// The API's code for a brought certificate that is not there.
 const CODE_NO_MTLS_CERTIFICATE: i64 = 1472;
 
@@ -221,32 +224,37 @@ impl Api {
 
     /// GET of a path such as `/client/v4/zones`.
     pub fn get(&self, path: &str) -> Result<Answer, Refusal> {
-        self.request(Method::GET, path, None)
+        self.request(Method::GET, path, None, None)
     }
 
     /// DELETE.
     pub fn delete(&self, path: &str) -> Result<Answer, Refusal> {
-        self.request(Method::DELETE, path, None)
+        self.request(Method::DELETE, path, None, None)
     }
 
     /// DELETE with a body.
     pub fn delete_with(&self, path: &str, body: &serde_json::Value) -> Result<Answer, Refusal> {
-        self.request(Method::DELETE, path, Some(body))
+        self.request(Method::DELETE, path, Some(body), None)
     }
 
     /// PATCH.
     pub fn patch(&self, path: &str, body: &serde_json::Value) -> Result<Answer, Refusal> {
-        self.request(Method::PATCH, path, Some(body))
+        self.request(Method::PATCH, path, Some(body), None)
     }
 
     /// PUT.
     pub fn put(&self, path: &str, body: &serde_json::Value) -> Result<Answer, Refusal> {
-        self.request(Method::PUT, path, Some(body))
+        self.request(Method::PUT, path, Some(body), None)
     }
 
     /// POST.
     pub fn post(&self, path: &str, body: &serde_json::Value) -> Result<Answer, Refusal> {
-        self.request(Method::POST, path, Some(body))
+        self.request(Method::POST, path, Some(body), None)
+    }
+
+    /// POST of a request that makes nothing new if it is made again with the same `Idempotency-Key`.
+    pub fn post_once(&self, path: &str, body: &serde_json::Value, key: &str) -> Result<Answer, Refusal> {
+        self.request(Method::POST, path, Some(body), Some(key))
     }
 
     /// Makes the request, again where the server put it off. One that may have been done is made again only where doing
@@ -256,25 +264,38 @@ impl Api {
         method: Method,
         path: &str,
         body: Option<&serde_json::Value>,
+        idempotency_key: Option<&str>,
     ) -> Result<Answer, Refusal> {
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let mut attempt = 1;
+        let is_repeatable = method != Method::POST || idempotency_key.is_some();
+        let (mut attempt, mut may_be_done) = (1, false);
         loop {
-            let again = match self.send(&method, path, &body) {
-                Ok(answer) => match put_off(&answer, &method, attempt) {
-                    Some(delay) if attempt < ATTEMPTS_MAX => delay,
-                    _ => return self.understand(&method, answer),
+            let again = match self.send(&method, path, &body, idempotency_key) {
+                Ok(answer) => match put_off(&answer, is_repeatable, attempt) {
+                    Some(delay) if attempt < ATTEMPTS_MAX => {
+                        may_be_done |= !answer.headers().contains_key(header::RETRY_AFTER);
+                        delay
+                    }
+                    _ => {
+                        return self.understand(&method, answer).map_err(|refusal| match refusal {
+                            Refusal::Refused { failure, .. } if may_be_done && method == Method::POST => {
+                                Refusal::Unknown(failure)
+                            }
+                            other => other,
+                        });
+                    }
                 },
                 Err(error) => {
                     let unsent = was_not_sent(&error);
-                    if unsent || method == Method::POST || attempt > 1 {
+                    if unsent || !is_repeatable || attempt > 1 {
                         let failure = self.unreachable(&error);
-                        return Err(match unsent || method == Method::GET {
+                        return Err(match unsent && !may_be_done || method == Method::GET {
                             true => Refusal::NotSent(failure),
                             false => Refusal::Unknown(failure),
                         });
                     }
                     // An idle connection that the server closed meanwhile looks like this.
+                    may_be_done = true;
                     Duration::ZERO
                 }
             };
@@ -283,13 +304,22 @@ impl Api {
         }
     }
 
-    fn send(&self, method: &Method, path: &str, body: &str) -> Result<Response<Body>, ureq::Error> {
+    fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &str,
+        idempotency_key: Option<&str>,
+    ) -> Result<Response<Body>, ureq::Error> {
         let uri = format!("{}{path}", self.base);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(uri)
             .header(header::AUTHORIZATION, format!("Bearer {}", *self.token.0))
             .header(header::ACCEPT, "application/json");
+        if let Some(key) = idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
         if body.is_empty() {
             return self.agent.run(request.body(())?);
         }
@@ -339,6 +369,7 @@ impl Api {
         }
         // 408 is the server's answer to a request that it gave up, which may have been carried out all the same.
         let unsure = status == StatusCode::REQUEST_TIMEOUT
+            || code == Some(CODE_IN_DOUBT)
             || status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
         match unsure && method == Method::POST {
             true => Err(Refusal::Unknown(failure)),
@@ -391,12 +422,15 @@ fn told(item: &Item) -> String {
 
 /// How long to wait before the request is made again; [`None`]: the answer is final. A 503 without `retry-after` may come
 /// from a gateway, which does not know whether the request behind it was done.
-fn put_off(answer: &Response<Body>, method: &Method, attempt: u32) -> Option<Duration> {
+fn put_off(answer: &Response<Body>, is_repeatable: bool, attempt: u32) -> Option<Duration> {
+    if answer.headers().get("x-should-retry").is_some_and(|value| value == "false") {
+        return None;
+    }
     let asked =
         answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     match answer.status() {
         StatusCode::TOO_MANY_REQUESTS => {}
-        StatusCode::SERVICE_UNAVAILABLE if asked.is_some() || method != Method::POST => {}
+        StatusCode::SERVICE_UNAVAILABLE if asked.is_some() || is_repeatable => {}
         _ => return None,
     }
     let delay = asked.map_or(BACKOFF * 2u32.saturating_pow(attempt - 1), Duration::from_secs);

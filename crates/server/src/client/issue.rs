@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use certgate_model::{SubjectFields, ZoneId};
+use certgate_model::{Hex, Random, SubjectFields, ZoneId};
 use serde_json::json;
 
 use super::cert::{self, Certificate};
@@ -16,6 +16,7 @@ use super::{bulk, ca};
 use crate::cli::IssueArgs;
 use crate::config::Environment;
 use crate::failure::Failure;
+use crate::system::SystemRandom;
 
 /// Longest request file that is read; the server accepts 16 KiB and says so itself.
 const CSR_BYTES_MAX: u64 = 1 << 20;
@@ -40,9 +41,28 @@ pub fn run(
     }
 }
 
-/// POST of a request.
-pub fn post(session: &Session, zone: &ZoneId, csr: &str, days: u32) -> Result<Answer, Refusal> {
-    session.api.post(&cert::path(zone), &json!({ "csr": csr, "validity_days": days }))
+/// Asks for a certificate. Asking again with the same key makes no other one.
+pub fn post(
+    session: &Session,
+    zone: &ZoneId,
+    csr: &str,
+    days: u32,
+    idempotency_key: &str,
+) -> Result<Answer, Refusal> {
+    let body = json!({ "csr": csr, "validity_days": days });
+    session.api.post_once(&cert::path(zone), &body, idempotency_key)
+}
+
+/// The idempotency key of a request that is made for one certificate only: the same whichever run sends it.
+pub fn key_of(csr: &str, days: u32) -> String {
+    Hex(&certgate_pki::sha256(format!("{days} {csr}").as_bytes())).to_string()
+}
+
+/// The idempotency key of a request from which several certificates may be made.
+fn random_key() -> String {
+    let mut octets = [0; 16];
+    SystemRandom.fill(&mut octets);
+    Hex(&octets).to_string()
 }
 
 fn from_request(
@@ -53,7 +73,8 @@ fn from_request(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let csr = read_request(path)?;
-    let answer = post(session, zone, &csr, arguments.days).map_err(|refusal| unsure(refusal, None))?;
+    let answer =
+        post(session, zone, &csr, arguments.days, &random_key()).map_err(|refusal| unsure(refusal, None))?;
     let certificate: Certificate = answer.parse()?;
     let pem = files::certificate_pem(&certificate.certificate)?;
     if let Some(out) = &arguments.out {
@@ -118,14 +139,16 @@ fn from_name(
     let made = key::make(arguments.key_algorithm, &subject(name, arguments))?;
     files::write_new(&key_path, made.key.as_bytes(), Secrecy::Private)?;
     // 3. The certificate.
-    let answer = post(session, zone, &made.csr, arguments.days).map_err(|refusal| match refusal {
-        Refusal::Unknown(_) => unsure(refusal, Some(&key_path)),
-        // A key that was certified by nobody, and never will be, is of no use to anybody.
-        Refusal::Refused { .. } | Refusal::NotSent(_) => match std::fs::remove_file(&key_path) {
-            Ok(()) => refusal.into_failure(),
-            Err(_) => refusal.into_failure().hint(format!("the key is left in {}", key_path.display())),
+    let answer = post(session, zone, &made.csr, arguments.days, &key_of(&made.csr, arguments.days)).map_err(
+        |refusal| match refusal {
+            Refusal::Unknown(_) => unsure(refusal, Some(&key_path)),
+            // A key that was certified by nobody, and never will be, is of no use to anybody.
+            Refusal::Refused { .. } | Refusal::NotSent(_) => match std::fs::remove_file(&key_path) {
+                Ok(()) => refusal.into_failure(),
+                Err(_) => refusal.into_failure().hint(format!("the key is left in {}", key_path.display())),
+            },
         },
-    })?;
+    )?;
     let certificate: Certificate = answer.parse()?;
     let pem = files::certificate_pem(&certificate.certificate)?;
     files::write_new(&crt_path, pem.as_bytes(), Secrecy::Public)

@@ -1,6 +1,7 @@
 //! A screen that is captured, and a small HTTP server that answers as the API document says.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
@@ -66,6 +67,7 @@ pub struct Seen {
     pub path: String,
     pub query: String,
     pub authorization: String,
+    pub idempotency_key: String,
     pub body: String,
 }
 
@@ -186,7 +188,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let mut length = 0;
-    let mut authorization = String::new();
+    let (mut authorization, mut idempotency_key) = (String::new(), String::new());
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
@@ -194,13 +196,15 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
         match name.to_lowercase().as_str() {
             "content-length" => length = value.trim().parse().ok()?,
             "authorization" => authorization = value.trim().to_owned(),
+            "idempotency-key" => idempotency_key = value.trim().to_owned(),
             _ => {}
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let (path, query) = (path.to_owned(), query.to_owned());
-    Some(Seen { method, path, query, authorization, body: String::from_utf8(body).ok()? })
+    let body = String::from_utf8(body).ok()?;
+    Some(Seen { method, path, query, authorization, idempotency_key, body })
 }
 
 /// A certificate object as the API document shows it.
@@ -239,6 +243,7 @@ impl Issuing {
         let issued: Arc<Mutex<Vec<Value>>> = Arc::default();
         let authority = Authority::new();
         let list = issued.clone();
+        let keys = Mutex::new(HashMap::new());
         let server = Server::start(move |seen: &Seen| {
             let instead = verdict(seen);
             if let Verdict::Instead(reply) = instead {
@@ -246,9 +251,18 @@ impl Issuing {
             }
             match (seen.method.as_str(), seen.path.split('/').next_back().unwrap()) {
                 ("POST", _) => {
-                    let mut list = list.lock().unwrap();
-                    let certificate = authority.issue(list.len() as u64 + 1, &seen.json());
-                    list.insert(0, certificate.clone());
+                    let mut keys = keys.lock().unwrap();
+                    if seen.idempotency_key.is_empty() {
+                        keys.remove("");
+                    }
+                    let known = keys.entry(seen.idempotency_key.clone());
+                    let certificate = known.or_insert_with(|| {
+                        let mut list = list.lock().unwrap();
+                        let certificate = authority.issue(list.len() as u64 + 1, &seen.json());
+                        list.insert(0, certificate.clone());
+                        certificate
+                    });
+                    let certificate = certificate.clone();
                     match instead {
                         Verdict::LoseAnswer => Reply::Hang,
                         _ => ok(certificate),

@@ -30,23 +30,20 @@ pub(super) async fn certificate(
     zone: ZoneId,
     id: CertificateId,
 ) -> Result<Option<CertificateRecord>, StoreError> {
-    Ok(find(db, zone, id).await?.map(|(_, record)| record))
-}
-
-/// A certificate of a zone that exists, and where it stands.
-pub(super) async fn find(
-    db: &Db,
-    zone: ZoneId,
-    id: CertificateId,
-) -> Result<Option<(Position, CertificateRecord)>, StoreError> {
     let Some(number) = tenants::zone_number(db, zone).await? else { return Ok(None) };
-    let select = concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1");
-    let Some(row) = db.optional(select, values![id.as_bytes()]).await? else { return Ok(None) };
-    let position = Position(row.get(0)?);
+    let Some((position, authority, row)) = row_of(db, id).await? else { return Ok(None) };
     if position.zone() != number {
         return Ok(None);
     }
-    Ok(Some((position, Names::new(db).record(zone, &row).await?)))
+    let authority = Names::new(db).authority(authority).await?;
+    Ok(Some(record(zone, authority, &row)?))
+}
+
+/// Where a certificate stands, the number of its authority, and its row for [`record`].
+pub(super) async fn row_of(db: &Db, id: CertificateId) -> Result<Option<(Position, i64, Row)>, StoreError> {
+    let select = concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1");
+    let Some(row) = db.optional(select, values![id.as_bytes()]).await? else { return Ok(None) };
+    Ok(Some((Position(row.get(0)?), row.get(2)?, row)))
 }
 
 /// A page of a zone's certificates, newest first, and how many match.
@@ -181,30 +178,39 @@ impl<'d> Names<'d> {
     }
 
     pub(super) async fn record(&mut self, zone: ZoneId, row: &Row) -> Result<CertificateRecord, StoreError> {
-        Ok(CertificateRecord {
-            id: CertificateId::from_bytes(row.get(1)?),
-            zone,
-            authority: self.authority(row.get(2)?).await?,
-            status: row::status(row, 3)?,
-            revoked_on: row::optional_timestamp(row, 4)?,
-            serial: SerialNumber::from_bytes(row.get(5)?),
-            subject: SubjectFields {
-                common_name: row.get(6)?,
-                country: row.get(7)?,
-                state: row.get(8)?,
-                location: row.get(9)?,
-                organization: row.get(10)?,
-                organizational_unit: row.get(11)?,
-            },
-            issued_on: row::timestamp(row, 12)?,
-            expires_on: row::timestamp(row, 13)?,
-            validity_days: row.get(14)?,
-            signature: row::signature(row, 15)?,
-            fingerprint_sha256: row.get(16)?,
-            ski: row.get(17)?,
-            der: row.get(18)?,
-            csr: row.get(19)?,
-            revocation_reason: row::optional_reason(row, 20)?,
-        })
+        record(zone, self.authority(row.get(2)?).await?, row)
     }
+}
+
+/// The record in a row of all columns.
+pub(super) fn record(
+    zone: ZoneId,
+    authority: AuthorityRef,
+    row: &Row,
+) -> Result<CertificateRecord, StoreError> {
+    Ok(CertificateRecord {
+        id: CertificateId::from_bytes(row.get(1)?),
+        zone,
+        authority,
+        status: row::status(row, 3)?,
+        revoked_on: row::optional_timestamp(row, 4)?,
+        serial: SerialNumber::from_bytes(row.get(5)?),
+        subject: SubjectFields {
+            common_name: row.get(6)?,
+            country: row.get(7)?,
+            state: row.get(8)?,
+            location: row.get(9)?,
+            organization: row.get(10)?,
+            organizational_unit: row.get(11)?,
+        },
+        issued_on: row::timestamp(row, 12)?,
+        expires_on: row::timestamp(row, 13)?,
+        validity_days: row.get(14)?,
+        signature: row::signature(row, 15)?,
+        fingerprint_sha256: row.get(16)?,
+        ski: row.get(17)?,
+        der: row.get(18)?,
+        csr: row.get(19)?,
+        revocation_reason: row::optional_reason(row, 20)?,
+    })
 }

@@ -3,7 +3,10 @@
 //!
 //! Here the answers come over a wire, so that a level is read in one answer of at most 512 rows rather than row by row.
 
+use std::collections::BTreeMap;
+
 use certgate_model::{Status, Totals};
+use futures_util::future::try_join_all;
 
 use super::db::Db;
 use super::error::corrupt;
@@ -52,25 +55,39 @@ pub(super) fn everything(level: Level) -> &'static str {
     }
 }
 
-/// Counts a certificate in another status than before.
-pub(super) async fn shift(
-    db: &Db,
-    layout: Layout,
-    at: Position,
-    from: Status,
-    to: Status,
-) -> Result<(), StoreError> {
-    let mut by = [0; 4];
-    by[usize::from(from.code())] -= 1;
-    by[usize::from(to.code())] += 1;
-    for level in Level::BOTH {
-        change(db, level, at.block(layout, level), by).await?;
+/// Changes of counts that are made at once.
+#[derive(Default)]
+pub(super) struct Shifts(BTreeMap<(Level, i64), [i64; 4]>);
+
+impl Shifts {
+    /// Counts a new certificate.
+    pub(super) fn add(&mut self, layout: Layout, at: Position, status: Status) {
+        self.count(layout, at, status, 1);
     }
-    Ok(())
+
+    /// Counts a certificate in another status than before.
+    pub(super) fn shift(&mut self, layout: Layout, at: Position, from: Status, to: Status) {
+        self.count(layout, at, from, -1);
+        self.count(layout, at, to, 1);
+    }
+
+    fn count(&mut self, layout: Layout, at: Position, status: Status, by: i64) {
+        for level in Level::BOTH {
+            let counts = self.0.entry((level, at.block(layout, level))).or_default();
+            counts[usize::from(status.code())] += by;
+        }
+    }
+
+    /// Makes the changes.
+    pub(super) async fn make(self, db: &Db) -> Result<(), StoreError> {
+        let changes = self.0.into_iter().filter(|(_, by)| *by != [0; 4]);
+        try_join_all(changes.map(|((level, block), by)| change(db, level, block, by))).await?;
+        Ok(())
+    }
 }
 
 /// Changes the counts of a block.
-pub(super) async fn change(db: &Db, level: Level, block: i64, change: [i64; 4]) -> Result<(), StoreError> {
+async fn change(db: &Db, level: Level, block: i64, change: [i64; 4]) -> Result<(), StoreError> {
     let values = values![block, change[0], change[1], change[2], change[3]];
     if db.execute(add_to(level), values).await? == 0 {
         db.execute(insert(level), values).await?;

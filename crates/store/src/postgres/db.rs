@@ -173,7 +173,9 @@ impl Db {
     }
 
     /// Commits, unless a statement has failed: PostgreSQL would roll back and call that a success.
-    pub(super) async fn commit(&self) -> Committed {
+    ///
+    /// `note` is a statement that is part of the transaction.
+    pub(super) async fn commit(&self, note: &str) -> Committed {
         let client = match self.client() {
             Ok(client) if !self.failed.load(Ordering::Relaxed) => client,
             Ok(_) => {
@@ -182,7 +184,8 @@ impl Db {
             Err(error) => return Committed::No(Trouble::Lasting(error)),
         };
         // Without the server's own limit: a commit that waits for a standby would be called done when that is over.
-        let commit = client.batch_execute("SET LOCAL statement_timeout = 0; COMMIT");
+        let statements = format!("{note}; SET LOCAL statement_timeout = 0; COMMIT");
+        let commit = client.batch_execute(&statements);
         match timeout(ANSWER_TIMEOUT, commit).await {
             Ok(Ok(())) => Committed::Yes,
             Ok(Err(error)) if Trouble::leaves_commit_open(&error) => {
@@ -225,8 +228,10 @@ impl Db {
     }
 
     fn note(&self, trouble: Trouble) -> Trouble {
-        self.failed.store(true, Ordering::Relaxed);
-        self.passing.store(matches!(trouble, Trouble::Passing(_)), Ordering::Relaxed);
+        // Statements that follow the one that failed are refused for that reason: only the first one tells something.
+        if !self.failed.swap(true, Ordering::Relaxed) {
+            self.passing.store(matches!(trouble, Trouble::Passing(_)), Ordering::Relaxed);
+        }
         trouble
     }
 

@@ -5,15 +5,16 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AuditAction, AuditOwner, AuthorityId, By, CertificateRecord, ResourceType, RevocationReason,
-    Status, Timestamp, ZoneId,
+    AccountId, AuditAction, AuthorityId, By, CertificateRecord, RevocationReason, Status, Timestamp, ZoneId,
 };
+use futures_util::future::{try_join_all, try_join5};
 
-use super::audit::{self, Deed};
-use super::counters::{self, Layout, Level, Position};
+use super::changes::{Epochs, Logs};
+use super::counters::{Layout, Position, Shifts};
 use super::db::Db;
+use super::revocations::{self, Aged};
 use super::value::{Value, values};
-use super::{certificates, revocations, row, statuses};
+use super::{certificates, row};
 use crate::{CertificateRecorded, StoreError};
 
 /// A certificate to record.
@@ -56,43 +57,38 @@ pub(super) async fn record(
     if placed.is_empty() {
         return Ok(outcomes);
     }
+    // An id that is there already makes the stroke fail; each is then recorded by itself.
+    if let ([_], [only]) = (news, placed.as_slice())
+        && certificates::row_of(db, only.new.certificate.id).await?.is_some()
+    {
+        return Ok(vec![CertificateRecorded::Exists]);
+    }
     // 2. Those that are not active take an epoch each. Only what copies a store records such.
+    let mut epochs = Epochs::default();
+    for place in placed.iter().filter(|place| place.new.certificate.status != Status::Active) {
+        epochs.want(place.authority);
+    }
+    let mut epochs = epochs.take(db).await?;
+    let (mut aged, mut shifts, mut lists) = (Aged::default(), Shifts::default(), Vec::new());
     for place in &mut placed {
-        if place.new.certificate.status != Status::Active {
-            place.epoch = Some(statuses::next_epoch(db, place.authority).await?);
+        let certificate = &place.new.certificate;
+        shifts.add(layout, place.position, certificate.status);
+        if certificate.status != Status::Active {
+            let epoch = epochs.next().unwrap_or_default();
+            place.epoch = Some(epoch);
+            aged.add(place.authority, certificate.serial, epoch);
+            lists.push(revocations::change(db, place.authority, place.position, certificate));
         }
     }
-    // 3. The rows.
-    insert(db, &placed).await?;
-    for place in &placed {
-        if let Some(epoch) = place.epoch {
-            revocations::change(db, place.authority, place.position, &place.new.certificate, epoch).await?;
-        }
-    }
-    // 4. The counters.
-    let mut changes = BTreeMap::<(Level, i64), [i64; 4]>::new();
-    for Placed { new, position, .. } in &placed {
-        for level in Level::BOTH {
-            let change = changes.entry((level, position.block(layout, level))).or_default();
-            change[usize::from(new.certificate.status.code())] += 1;
-        }
-    }
-    for ((level, block), change) in changes {
-        counters::change(db, level, block, change).await?;
-    }
-    // 5. The log of each account.
-    let mut deeds = BTreeMap::<[u8; 16], (AccountId, Vec<(&By, Deed)>)>::new();
+    // 3. The log of each account.
+    let mut logs = Logs::default();
     for Placed { new, account, .. } in &placed {
         let New { certificate, by, .. } = new;
-        let id = certificate.id.as_bytes();
-        let deed = Deed::new(AuditAction::Issue, ResourceType::ClientCertificate, id, String::new())
-            .in_zone(certificate.zone)
-            .of_certificate(certificate.fingerprint_sha256);
-        deeds.entry(*account.as_bytes()).or_insert_with(|| (*account, Vec::new())).1.push((by, deed));
+        logs.add(*account, by, AuditAction::Issue, certificate, String::new());
     }
-    for (account, deeds) in deeds.into_values() {
-        audit::record_all(db, AuditOwner::Account(account), deeds).await?;
-    }
+    // 4. All of it, without waiting for one after another.
+    try_join5(insert(db, &placed), try_join_all(lists), aged.mark(db), shifts.make(db), logs.write(db))
+        .await?;
     Ok(outcomes)
 }
 

@@ -18,6 +18,7 @@
 mod audit;
 mod authorities;
 mod certificates;
+mod changes;
 mod check;
 mod condition;
 mod connect;
@@ -38,6 +39,7 @@ mod tenants;
 mod tokens;
 mod value;
 mod writer;
+mod writes;
 
 use std::sync::Arc;
 
@@ -50,6 +52,7 @@ use certgate_model::{
     TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 
+use self::changes::Change;
 use self::connect::Address;
 pub use self::connect::PostgresUrl;
 use self::counters::Layout;
@@ -138,8 +141,8 @@ pub enum PostgresError {
 impl From<StoreError> for PostgresError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(detail) => Self::Unavailable { address: "of the URL".into(), detail },
             StoreError::Conflict(detail) | StoreError::Corrupt(detail) => Self::Damaged(detail),
+            other => Self::Unavailable { address: "of the URL".into(), detail: other.into_detail() },
         }
     }
 }
@@ -568,8 +571,7 @@ impl Store for PostgresStore {
         event: Event,
         by: By,
     ) -> Result<Option<StatusChange>, StoreError> {
-        let layout = self.layout;
-        self.writer.write(async move |db: &Db| statuses::change(db, layout, zone, id, event, &by).await).await
+        self.writer.change(Change { zone, id, event, by }).await
     }
 
     async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError> {

@@ -1,9 +1,13 @@
 //! Revocations and the lists that are published of them.
 
+use std::collections::BTreeMap;
+
 use certgate_model::{
     AuthorityId, CRL_SHARDS, CertificateId, CertificateRecord, CrlPart, CrlRecord, Revocation, SerialNumber,
     Status, Timestamp,
 };
+
+use futures_util::future::try_join_all;
 
 use super::authorities;
 use super::counters::Position;
@@ -13,13 +17,12 @@ use super::row::{self, Row};
 use super::value::values;
 use crate::{CrlContent, CrlState, Issued, StoreError};
 
-/// Puts a certificate on its authority's lists or takes it off, and marks those lists as old.
+/// Puts a certificate on its authority's lists, or takes it off.
 pub(super) async fn change(
     db: &Db,
     authority: i64,
     position: Position,
     certificate: &CertificateRecord,
-    epoch: i64,
 ) -> Result<(), StoreError> {
     let shard = certificate.serial.shard();
     let expires_on = certificate.expires_on.unix_microseconds();
@@ -51,12 +54,29 @@ pub(super) async fn change(
             .await?;
         }
     }
-    db.execute(
-        "UPDATE crl_states SET changed_epoch = $1 WHERE authority = $2 AND part IN ($3, $4) AND changed_epoch < $1",
-        values![epoch, authority, CrlPart::Shard(shard).code(), CrlPart::Full.code()],
-    )
-    .await?;
     Ok(())
+}
+
+/// The lists that changes make old, each with the last epoch of them.
+#[derive(Default)]
+pub(super) struct Aged(BTreeMap<(i64, u8), i64>);
+
+impl Aged {
+    /// Epochs come in ascending order.
+    pub(super) fn add(&mut self, authority: i64, serial: SerialNumber, epoch: i64) {
+        for part in [CrlPart::Shard(serial.shard()), CrlPart::Full] {
+            self.0.insert((authority, part.code()), epoch);
+        }
+    }
+
+    /// Marks them as old.
+    pub(super) async fn mark(self, db: &Db) -> Result<(), StoreError> {
+        let update = "UPDATE crl_states SET changed_epoch = $1 WHERE authority = $2 AND part = $3 AND changed_epoch < $1";
+        let mark =
+            async |((authority, part), epoch)| db.execute(update, values![epoch, authority, part]).await;
+        try_join_all(self.0.into_iter().map(mark)).await?;
+        Ok(())
+    }
 }
 
 /// Makes the lists of a new authority wanted.

@@ -14,9 +14,21 @@ use crate::StoreError;
 use crate::position::Layout;
 
 /// The version this program writes.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
-const MIGRATIONS: &[(i64, &str)] = &[(4, FOURTH)];
+/// One step from the version before to the next.
+struct Migration {
+    version: i64,
+    /// The oldest version that a program has to know to go on with the database after this step: those that run beside the
+    /// one that takes it, and go on, or start again, until they are replaced.
+    oldest: i64,
+    statements: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 4, oldest: 4, statements: FOURTH },
+    Migration { version: 5, oldest: 4, statements: FIFTH },
+];
 
 /// How often making the first two tables is tried: of several processes that make a table at the same instant, PostgreSQL refuses
 /// all but one, also with IF NOT EXISTS.
@@ -296,6 +308,18 @@ CREATE TABLE epoch_gaps (
 );
 ";
 
+// Version 5 is PostgreSQL's alone. Its tables take nothing from programs that know only version 4.
+const FIFTH: &str = "
+-- The last batch of each process that writes: who gets no answer to a COMMIT looks here.
+CREATE TABLE writers (
+    id TEXT COLLATE \"C\" NOT NULL PRIMARY KEY,
+    batch BIGINT NOT NULL,
+    at TIMESTAMPTZ NOT NULL
+);
+-- What a program has to know to go on with this version; NULL: the version itself.
+ALTER TABLE schema_versions ADD COLUMN oldest BIGINT;
+";
+
 /// Makes the tables or brings them to [`VERSION`]; a new database gets `layout`.
 pub(super) async fn migrate(db: &Db, layout: Layout) -> Result<(), PostgresError> {
     let mut attempts = 0;
@@ -324,9 +348,9 @@ async fn migrate_locked(db: &Db, layout: Layout) -> Result<(), PostgresError> {
     let row = db.one("SELECT coalesce(max(version), 0) FROM schema_versions", values![]).await?;
     let found: i64 = row.get(0)?;
     if found > VERSION {
-        return Err(PostgresError::NewerVersion { found, known: VERSION });
+        return allow_newer(db, found).await;
     }
-    for (version, statements) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
+    for Migration { version, oldest, statements } in MIGRATIONS.iter().filter(|step| step.version > found) {
         db.run_for_long(statements).await?;
         if *version == 4 {
             db.execute(
@@ -337,12 +361,32 @@ async fn migrate_locked(db: &Db, layout: Layout) -> Result<(), PostgresError> {
             .await?;
         }
         db.execute("INSERT INTO schema_versions (version) VALUES ($1)", values![*version]).await?;
+        if *version >= 5 {
+            let note = "UPDATE schema_versions SET oldest = $2 WHERE version = $1";
+            db.execute(note, values![*version, *oldest]).await?;
+        }
     }
-    match db.commit().await {
+    match db.commit("").await {
         Committed::Yes => Ok(()),
         Committed::No(trouble) => Err(StoreError::from(trouble).into()),
         Committed::Unknown(text) => Err(StoreError::Unavailable(text).into()),
     }
+}
+
+/// A newer program has been here: this one goes on if every step that it does not know lets it.
+async fn allow_newer(db: &Db, found: i64) -> Result<(), PostgresError> {
+    let needed = "SELECT coalesce(max(coalesce(oldest, version)), 0) FROM schema_versions WHERE version > $1";
+    let needed: i64 = db.one(needed, values![VERSION]).await?.get(0)?;
+    db.go_back("ROLLBACK").await?;
+    if needed > VERSION {
+        return Err(PostgresError::NewerVersion { found, known: VERSION });
+    }
+    tracing::info!(
+        found,
+        known = VERSION,
+        "a newer certgate has migrated the database, which this one can use"
+    );
+    Ok(())
 }
 
 /// The layout that the database was made with.

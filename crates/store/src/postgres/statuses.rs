@@ -1,93 +1,14 @@
-//! What changes certificates: events, and settling.
+//! Settling: what was accepted comes into force.
 
-use certgate_model::{
-    AccountId, AuditAction, AuditOwner, AuthorityId, By, CertificateId, CertificateRecord, Event,
-    ResourceType, RevocationReason, Status, Timestamp, Transition, ZoneId,
-};
+use certgate_model::{AuthorityId, Event, Status, Timestamp, Transition};
+use futures_util::future::{try_join, try_join_all};
 
-use super::audit::{self, Deed};
-use super::counters::{self, Layout, Position};
+use super::counters::{Layout, Position, Shifts};
 use super::db::Db;
 use super::error::corrupt;
 use super::value::values;
-use super::{authorities, certificates, enforcement_points, revocations, row};
-use crate::audit::reason_text;
-use crate::{Settled, StatusChange, StoreError};
-
-/// Appends an entry about a certificate to the log of its account.
-async fn log(
-    db: &Db,
-    account: AccountId,
-    action: AuditAction,
-    certificate: &CertificateRecord,
-    detail: String,
-    by: &By,
-) -> Result<(), StoreError> {
-    let deed = Deed::new(action, ResourceType::ClientCertificate, certificate.id.as_bytes(), detail)
-        .in_zone(certificate.zone)
-        .of_certificate(certificate.fingerprint_sha256);
-    audit::record(db, AuditOwner::Account(account), by, deed).await
-}
-
-/// Applies an event to a certificate's status.
-pub(super) async fn change(
-    db: &Db,
-    layout: Layout,
-    zone: ZoneId,
-    id: CertificateId,
-    event: Event,
-    by: &By,
-) -> Result<Option<StatusChange>, StoreError> {
-    let Some((position, mut record)) = certificates::find(db, zone, id).await? else { return Ok(None) };
-    let before = record.status;
-    let next = match record.on(event) {
-        Transition::To(next) => next,
-        Transition::Unchanged => return Ok(Some(StatusChange::Unchanged(record))),
-        Transition::Refused => return Ok(Some(StatusChange::Refused)),
-    };
-    record.status = next;
-    match event {
-        Event::Revoke(reason) => {
-            record.revoked_on = Some(by.at);
-            record.revocation_reason = Some(reason);
-        }
-        Event::Reactivate => {
-            record.revoked_on = None;
-            record.revocation_reason = None;
-        }
-        Event::Settle => {}
-    }
-    match event {
-        Event::Settle => set_settled(db, position, before, next).await?,
-        Event::Revoke(_) | Event::Reactivate => {
-            let (authority, account) = existing_authority(db, record.authority.id).await?;
-            let epoch = next_epoch(db, authority).await?;
-            let changed = db
-                .execute(
-                    "UPDATE certificates SET status = $1, epoch = $2, revoked_on = $3, reason = $4 \
-                     WHERE position = $5 AND status = $6",
-                    values![
-                        next.code(),
-                        epoch,
-                        record.revoked_on.map(Timestamp::unix_microseconds),
-                        record.revocation_reason.map(RevocationReason::code),
-                        position.0,
-                        before.code(),
-                    ],
-                )
-                .await?;
-            expect_one(changed, position)?;
-            revocations::change(db, authority, position, &record, epoch).await?;
-            let (action, reason) = match event {
-                Event::Revoke(reason) => (AuditAction::Revoke, reason_text(reason)),
-                _ => (AuditAction::Reactivate, String::new()),
-            };
-            log(db, account, action, &record, format!("{reason}epoch={epoch}"), by).await?;
-        }
-    }
-    counters::shift(db, layout, position, before, next).await?;
-    Ok(Some(StatusChange::Changed(record)))
-}
+use super::{authorities, enforcement_points, row};
+use crate::{Settled, StoreError};
 
 /// Settles certificates, authority by authority those whose last change was accepted first: up to that of `epoch`, or the
 /// last one that every enforcement point knows that is waited for. None of the authorities `except`. What has to wait is not
@@ -123,13 +44,14 @@ pub(super) async fn settle(
             pending.push((Position(row.get(0)?), row::status(&row, 1)?));
         }
     }
-    let mut settled = Settled::default();
+    let (mut settled, mut shifts) = (Settled::default(), Shifts::default());
+    let mut updates = Vec::with_capacity(pending.len());
     for (position, status) in pending {
         let Transition::To(next) = status.on(Event::Settle) else {
             return Err(corrupt("a certificate that is not pending is in the index of the pending ones"));
         };
-        set_settled(db, position, status, next).await?;
-        counters::shift(db, layout, position, status, next).await?;
+        updates.push(set_settled(db, position, status, next));
+        shifts.shift(layout, position, status, next);
         match next {
             Status::Revoked => settled.revoked += 1,
             Status::Active => settled.reactivated += 1,
@@ -138,6 +60,7 @@ pub(super) async fn settle(
             }
         }
     }
+    try_join(try_join_all(updates), shifts.make(db)).await?;
     Ok(settled)
 }
 
@@ -155,7 +78,7 @@ async fn set_settled(db: &Db, position: Position, from: Status, to: Status) -> R
 }
 
 /// Compare-and-set on a row read in the same transaction: nobody else can have changed it.
-fn expect_one(changed: u64, position: Position) -> Result<(), StoreError> {
+pub(super) fn expect_one(changed: u64, position: Position) -> Result<(), StoreError> {
     match changed {
         1 => Ok(()),
         _ => Err(corrupt(format!(
@@ -163,21 +86,4 @@ fn expect_one(changed: u64, position: Position) -> Result<(), StoreError> {
             position.0
         ))),
     }
-}
-
-/// The number of the next accepted change of a status, in the order of commits; the last one of the certificate's
-/// authority too.
-pub(super) async fn next_epoch(db: &Db, authority: i64) -> Result<i64, StoreError> {
-    let next = "UPDATE store SET last_epoch = last_epoch + 1 WHERE \"only\" = 1 RETURNING last_epoch";
-    let epoch: i64 = db.one(next, values![]).await?.get(0)?;
-    let update = "UPDATE authorities SET last_epoch = $1 WHERE number = $2";
-    db.execute(update, values![epoch, authority]).await?;
-    Ok(epoch)
-}
-
-async fn existing_authority(db: &Db, id: AuthorityId) -> Result<(i64, AccountId), StoreError> {
-    let select = "SELECT number, account FROM authorities WHERE id = $1";
-    let row = db.optional(select, values![id.as_bytes()]).await?;
-    let row = row.ok_or_else(|| StoreError::Conflict("the certificate's authority is not stored".into()))?;
-    Ok((row.get(0)?, AccountId::from_bytes(row.get(1)?)))
 }

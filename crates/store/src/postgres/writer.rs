@@ -21,35 +21,41 @@
 //! An operation may be run more than once. If one fails by its own fault, the batch is rolled back and run again with a
 //! savepoint around each, so that only the guilty one is refused. If somebody else was in the way, or the connection
 //! ended before COMMIT was sent, nothing has happened, and all of it is run again, [`ATTEMPTS_MAX`] times at the most. If the
-//! connection ends after that, nobody knows whether the batch was committed: it is answered `Unavailable`, with
-//! [`MAY_HAVE_BEEN_MADE`]. Nobody is answered before the commit has returned.
+//! connection ends after that, the batch may have been committed. Each process leaves the number of its last batch in the table
+//! `writers`, by the transaction itself; whoever has no answer takes the lock again, which comes after the end of that transaction, and
+//! reads there what became of it. Only if the database cannot be asked for [`DOUBT_MAX`], the batch is answered
+//! [`StoreError::InDoubt`]. Nobody is answered before the commit has returned.
+//!
+//! If there is no way to the database, everything that waits is refused at once: it would otherwise wait for one
+//! attempt after another.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::changes::Change;
 use super::connect::Address;
 use super::counters::Layout;
 use super::db::{Committed, Db};
 use super::error::Trouble;
-use super::issue::{self, New};
+use super::issue::New;
 use super::value::values;
+use super::writes::{self, Asked, Member, Write};
 use crate::fault::{FaultPoint, fault_point};
 use crate::queue::{Queue, Worked};
-use crate::{CertificateRecorded, RecordedAnswer, StoreError};
+use crate::{RecordedAnswer, StatusChange, StoreError};
 
 /// How often a batch is run: a deadlock or a lost connection is an accident, a third one in a row is a state.
 const ATTEMPTS_MAX: u32 = 3;
 /// How long a batch may take until its commit. It takes milliseconds; whoever is slower keeps every process from writing.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
-/// What is said when the connection ended after COMMIT was sent.
-const MAY_HAVE_BEEN_MADE: &str =
-    "the connection to the database ended during the commit; the change may have been made";
+/// How long the database is asked what became of a commit whose answer did not come.
+const DOUBT_MAX: Duration = Duration::from_secs(10);
+/// How often it is asked at the most.
+const DOUBT_INTERVAL: Duration = Duration::from_millis(200);
 
 const BEGIN: &str =
     "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT last_epoch FROM store WHERE \"only\" = 1 FOR UPDATE";
@@ -73,8 +79,15 @@ impl Writer {
             StoreError::Unavailable(format!("cannot start the writing thread: {error}"))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let worker =
-            Worker { address, layout, queue: Worked(Arc::clone(&queue)), batch_max: batch.max(1), db: None };
+        let worker = Worker {
+            address,
+            layout,
+            queue: Worked(Arc::clone(&queue)),
+            batch_max: batch.max(1),
+            db: None,
+            id: None,
+            batch: 0,
+        };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || runtime.block_on(worker.run()))
@@ -88,27 +101,29 @@ impl Writer {
         T: Send + 'static,
         F: AsyncFn(&Db) -> Result<T, StoreError> + Send + 'static,
     {
+        self.answered(|answer| Write::Other(Box::new(Asked::new(apply, answer)))).await
+    }
+
+    /// Has a certificate recorded together with the others that wait; `answer` gets what became of it once that is durable.
+    pub(super) fn hand_over_certificate(&self, new: New, answer: RecordedAnswer) {
+        self.push(Write::Certificate(Asked::new(new, answer)));
+    }
+
+    /// Has a status changed together with the others that wait.
+    pub(super) async fn change(&self, change: Change) -> Result<Option<StatusChange>, StoreError> {
+        self.answered(|answer| Write::Change(Box::new(Asked::new(change, answer)))).await
+    }
+
+    async fn answered<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(writes::Answer<T>) -> Write,
+    ) -> Result<T, StoreError> {
         let (sender, answer) = oneshot::channel();
-        self.hand_over(apply, |outcome| {
+        self.push(write(Box::new(|outcome| {
             // Whoever asked may have gone away; the write is done all the same.
             let _ = sender.send(outcome);
-        });
+        })));
         answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writing thread has ended".into())))
-    }
-
-    /// Has an operation run in the next transaction; `answer` gets its result once that is durable.
-    pub(super) fn hand_over<T, F, A>(&self, apply: F, answer: A)
-    where
-        T: Send + 'static,
-        F: AsyncFn(&Db) -> Result<T, StoreError> + Send + 'static,
-        A: FnOnce(Result<T, StoreError>) + Send + 'static,
-    {
-        self.push(Write::Other(Box::new(Pending { apply, result: None, answer })));
-    }
-
-    /// Has a certificate recorded together with the others that wait.
-    pub(super) fn hand_over_certificate(&self, new: New, answer: RecordedAnswer) {
-        self.push(Write::Certificate { new, recorded: None, answer });
     }
 
     fn push(&self, write: Write) {
@@ -137,70 +152,6 @@ impl Drop for Writer {
     }
 }
 
-type Applying<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'a>>;
-
-/// A write that waits for its transaction.
-trait Operation: Send {
-    /// Runs it and keeps the result.
-    fn apply<'a>(&'a mut self, db: &'a Db) -> Applying<'a>;
-    /// Answers with the kept result, or with what it, or the whole batch, failed of.
-    fn answer(self: Box<Self>, failure: Option<StoreError>);
-}
-
-struct Pending<T, F, A> {
-    apply: F,
-    result: Option<T>,
-    answer: A,
-}
-
-impl<T, F, A> Operation for Pending<T, F, A>
-where
-    T: Send,
-    F: AsyncFn(&Db) -> Result<T, StoreError> + Send,
-    A: FnOnce(Result<T, StoreError>) + Send,
-{
-    fn apply<'a>(&'a mut self, db: &'a Db) -> Applying<'a> {
-        Box::pin(async move {
-            self.result = Some((self.apply)(db).await?);
-            Ok(())
-        })
-    }
-
-    fn answer(self: Box<Self>, failure: Option<StoreError>) {
-        let outcome = match (failure, self.result) {
-            (Some(failure), _) => Err(failure),
-            (None, Some(result)) => Ok(result),
-            (None, None) => Err(StoreError::Unavailable("the operation was not run".into())),
-        };
-        (self.answer)(outcome);
-    }
-}
-
-/// What waits.
-enum Write {
-    Certificate { new: New, recorded: Option<CertificateRecorded>, answer: RecordedAnswer },
-    Other(Box<dyn Operation>),
-}
-
-impl Write {
-    fn answer(self, failure: Option<StoreError>) {
-        match self {
-            Self::Other(operation) => operation.answer(failure),
-            Self::Certificate { recorded, answer, .. } => answer(match (failure, recorded) {
-                (Some(failure), _) => Err(failure),
-                (None, Some(recorded)) => Ok(recorded),
-                (None, None) => Err(StoreError::Unavailable("the certificate was not recorded".into())),
-            }),
-        }
-    }
-}
-
-/// A write and what it alone failed of.
-struct Member {
-    write: Write,
-    failure: Option<StoreError>,
-}
-
 /// How a transaction went.
 enum Outcome {
     Committed,
@@ -208,8 +159,12 @@ enum Outcome {
     Again(String),
     /// One of the operations is at fault.
     SomebodysFault,
-    /// Nothing has happened, and it would not go well, or nobody knows what has happened.
+    /// Nothing has happened, and it would not go well.
     Refused(String),
+    /// Nothing has happened, and there is no way to the database.
+    Away(String),
+    /// Nobody knows what has happened.
+    InDoubt(String),
 }
 
 struct Worker {
@@ -219,6 +174,10 @@ struct Worker {
     batch_max: usize,
     /// `None` before the first transaction and after trouble.
     db: Option<Db>,
+    /// What this process is called in the table `writers`.
+    id: Option<String>,
+    /// The number of the last batch, from 1.
+    batch: i64,
 }
 
 impl Worker {
@@ -230,16 +189,23 @@ impl Worker {
             if batch.is_empty() {
                 break;
             }
-            let batch = batch.into_iter().map(|write| Member { write, failure: None }).collect();
-            self.commit(batch).await;
+            self.commit(batch.into_iter().map(Member::new).collect()).await;
+        }
+        if let (Some(db), Some(id)) = (&self.db, &self.id) {
+            // Somebody else removes it otherwise.
+            let _ = db.execute("DELETE FROM writers WHERE id = $1", values![id]).await;
         }
     }
 
     async fn commit(&mut self, mut batch: Vec<Member>) {
         let (mut apart, mut attempts) = (false, 0);
+        self.batch += 1;
         loop {
             attempts += 1;
-            let outcome = self.transaction(&mut batch, apart).await;
+            let outcome = match self.transaction(&mut batch, apart).await {
+                Outcome::InDoubt(text) => self.find_out(text).await,
+                outcome => outcome,
+            };
             if self.db.is_none() {
                 // The connection's task is told to end, and with it what it holds locked: it has to be run for that.
                 tokio::task::yield_now().await;
@@ -251,9 +217,19 @@ impl Worker {
                 Outcome::Again(reason) if attempts < ATTEMPTS_MAX => {
                     tracing::debug!(reason, "the store runs a batch of writes again");
                 }
-                Outcome::Again(reason) | Outcome::Refused(reason) => return refuse(batch, &reason),
+                Outcome::Again(reason) | Outcome::Refused(reason) => {
+                    return refuse(batch, || StoreError::Unavailable(reason.clone()));
+                }
+                Outcome::InDoubt(reason) => return refuse(batch, || StoreError::InDoubt(reason.clone())),
+                Outcome::Away(reason) => {
+                    let mut waiting = Vec::new();
+                    self.queue.0.take(&mut waiting, usize::MAX, 0, None);
+                    batch.extend(waiting.into_iter().map(Member::new));
+                    return refuse(batch, || StoreError::Unavailable(reason.clone()));
+                }
                 Outcome::SomebodysFault => {
-                    return refuse(batch, "a batch of writes could not be taken apart");
+                    let reason = "a batch of writes could not be taken apart";
+                    return refuse(batch, || StoreError::Unavailable(reason.into()));
                 }
             }
         }
@@ -265,29 +241,26 @@ impl Worker {
 
     /// One transaction; `apart` with a savepoint around each operation.
     async fn transaction(&mut self, batch: &mut [Member], apart: bool) -> Outcome {
-        let db = match self.db.take().filter(|db| !db.is_lost()) {
-            Some(db) => db,
-            None => match connect(&self.address).await {
-                Ok(db) => db,
-                Err(error) => return Outcome::Refused(reason(error)),
-            },
+        let db = match self.connection().await {
+            Ok(db) => db,
+            Err(error) => return Outcome::Away(error.into_detail()),
         };
-        let run = timeout(BATCH_TIMEOUT, run(&db, self.layout, batch, apart)).await;
+        let run = timeout(BATCH_TIMEOUT, writes::run(&db, BEGIN, self.layout, batch, apart)).await;
         let outcome = match run {
             Err(_) => return Outcome::Refused("the database is too slow".into()),
             Ok(Ok(())) => {
                 fault_point(FaultPoint::BeforeCommit);
-                match db.commit().await {
+                match db.commit(&self.note()).await {
                     Committed::Yes => {
                         fault_point(FaultPoint::Committed);
                         Outcome::Committed
                     }
-                    Committed::Unknown(text) => Outcome::Refused(format!("{MAY_HAVE_BEEN_MADE} ({text})")),
+                    Committed::Unknown(text) => Outcome::InDoubt(text),
                     Committed::No(Trouble::Passing(text)) => Outcome::Again(text),
-                    Committed::No(trouble) => Outcome::Refused(reason(trouble.into())),
+                    Committed::No(trouble) => Outcome::Refused(StoreError::from(trouble).into_detail()),
                 }
             }
-            Ok(Err(error)) if db.is_passing() => Outcome::Again(reason(error)),
+            Ok(Err(error)) if db.is_passing() => Outcome::Again(error.into_detail()),
             // A verb that says so by itself says it of its own case.
             Ok(Err(StoreError::Unavailable(text))) if db.has_failed() => Outcome::Refused(text),
             Ok(Err(_)) => Outcome::SomebodysFault,
@@ -299,76 +272,79 @@ impl Worker {
         }
         outcome
     }
-}
 
-/// Runs a batch in a transaction that it begins. With `apart`, what a write fails of by its own fault is kept with it.
-async fn run(db: &Db, layout: Layout, batch: &mut [Member], apart: bool) -> Result<(), StoreError> {
-    db.begin(BEGIN).await?;
-    if !apart {
-        return apply(db, layout, batch).await;
+    /// The statement by which a transaction notes that it is this batch.
+    fn note(&self) -> String {
+        // Both are of our own making: a UUID that `connection` has looked at, and a number.
+        let (id, batch) = (self.id.as_deref().unwrap_or_default(), self.batch);
+        format!(
+            "INSERT INTO writers (id, batch, at) VALUES ('{id}', {batch}, now()) \
+             ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at"
+        )
     }
-    for member in batch {
-        db.run("SAVEPOINT write").await?;
-        match apply(db, layout, std::slice::from_mut(member)).await {
-            Ok(()) => member.failure = None,
-            Err(error) if db.is_passing() => return Err(error),
-            Err(StoreError::Unavailable(text)) if db.has_failed() => {
-                return Err(StoreError::Unavailable(text));
-            }
-            Err(error) => {
-                member.failure = Some(error);
-                db.go_back("ROLLBACK TO SAVEPOINT write").await?;
-            }
-        }
-        db.run("RELEASE SAVEPOINT write").await?;
-    }
-    Ok(())
-}
 
-/// Applies writes in their order; certificates that follow each other in one stroke.
-async fn apply(db: &Db, layout: Layout, batch: &mut [Member]) -> Result<(), StoreError> {
-    let is_certificate = |member: &Member| matches!(member.write, Write::Certificate { .. });
-    for stretch in batch.chunk_by_mut(|one, next| is_certificate(one) && is_certificate(next)) {
-        if let [Member { write: Write::Other(operation), .. }] = stretch {
-            operation.apply(db).await?;
-            continue;
-        }
-        let news: Vec<_> = stretch
-            .iter()
-            .filter_map(|member| match &member.write {
-                Write::Certificate { new, .. } => Some(new),
-                Write::Other(_) => None,
-            })
-            .collect();
-        let outcomes = issue::record(db, layout, &news).await?;
-        for (member, outcome) in stretch.iter_mut().zip(outcomes) {
-            if let Write::Certificate { recorded, .. } = &mut member.write {
-                *recorded = Some(outcome);
+    /// What became of a transaction whose COMMIT was not answered.
+    async fn find_out(&mut self, text: String) -> Outcome {
+        tracing::warn!(reason = text, "a commit was not answered; the database is asked what became of it");
+        let mut attempts = interval(DOUBT_INTERVAL);
+        attempts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let found = timeout(DOUBT_MAX, async {
+            loop {
+                attempts.tick().await;
+                match self.last_batch().await {
+                    Ok(found) => break found,
+                    Err(error) => {
+                        tracing::debug!(error = error.into_detail(), "the database cannot be asked yet")
+                    }
+                }
+            }
+        });
+        match found.await {
+            Ok(found) if found == Some(self.batch) => Outcome::Committed,
+            Ok(_) => Outcome::Again(text),
+            Err(_) => {
+                Outcome::InDoubt(format!("the database did not answer COMMIT and cannot be asked: {text}"))
             }
         }
     }
-    Ok(())
-}
 
-/// A connection for writing. What it commits is durable, whatever the server's default is.
-async fn connect(address: &Address) -> Result<Db, StoreError> {
-    let db = address.connect().await?;
-    let row = db.one("SELECT current_setting('synchronous_commit')", values![]).await?;
-    if row.get::<String>(0)? == "off" {
-        db.run("SET synchronous_commit = on").await?;
+    /// The last batch of this process that was committed, once none of its transactions is open any more.
+    async fn last_batch(&mut self) -> Result<Option<i64>, StoreError> {
+        let db = self.connection().await?;
+        db.begin(BEGIN).await?;
+        let row = db.optional("SELECT batch FROM writers WHERE id = $1", values![self.id.as_deref()]).await?;
+        db.go_back("ROLLBACK").await?;
+        self.db = Some(db);
+        row.map(|row| row.get(0)).transpose()
     }
-    Ok(db)
-}
 
-fn reason(error: StoreError) -> String {
-    match error {
-        StoreError::Unavailable(text) | StoreError::Conflict(text) | StoreError::Corrupt(text) => text,
+    /// The connection, which is made if there is none. It is given back by storing it.
+    async fn connection(&mut self) -> Result<Db, StoreError> {
+        if let Some(db) = self.db.take().filter(|db| !db.is_lost()) {
+            return Ok(db);
+        }
+        let db = self.address.connect().await?;
+        // What is committed is durable, whatever the server's default is.
+        let row = db.one("SELECT current_setting('synchronous_commit')", values![]).await?;
+        if row.get::<String>(0)? == "off" {
+            db.run("SET synchronous_commit = on").await?;
+        }
+        if self.id.is_none() {
+            db.run("DELETE FROM writers WHERE at < now() - INTERVAL '1 day'").await?;
+            let id: String = db.one("SELECT CAST(gen_random_uuid() AS TEXT)", values![]).await?.get(0)?;
+            if !id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+                return Err(super::error::corrupt("the database's UUID is none"));
+            }
+            self.id = Some(id);
+        }
+        Ok(db)
     }
 }
 
-fn refuse(batch: Vec<Member>, reason: &str) {
-    tracing::warn!(operations = batch.len(), reason, "the store refused a batch of writes");
+fn refuse(batch: Vec<Member>, failure: impl Fn() -> StoreError) {
+    let reason = failure();
+    tracing::warn!(operations = batch.len(), %reason, "the store refused a batch of writes");
     for Member { write, .. } in batch {
-        write.answer(Some(StoreError::Unavailable(reason.to_owned())));
+        write.answer(Some(failure()));
     }
 }

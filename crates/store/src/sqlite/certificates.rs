@@ -169,6 +169,10 @@ pub(super) fn record(
     if in_force != Some(authority) {
         return Ok(CertificateRecorded::AuthorityNotInForce);
     }
+    let exists = "SELECT 1 FROM certificates WHERE id = ?1";
+    if connection.prepare_cached(exists)?.exists([certificate.id.as_bytes()])? {
+        return Ok(CertificateRecorded::Exists);
+    }
     let epoch =
         if certificate.status == Status::Active { None } else { Some(next_epoch(connection, authority)?) };
     let subject = &certificate.subject;

@@ -157,7 +157,7 @@ impl OpenError {
         let path = path.to_owned();
         match error {
             StoreError::Corrupt(detail) => Self::Damaged { path, detail },
-            StoreError::Conflict(detail) | StoreError::Unavailable(detail) => Self::Io { path, detail },
+            other => Self::Io { path, detail: other.into_detail() },
         }
     }
 }

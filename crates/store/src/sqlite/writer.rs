@@ -226,9 +226,9 @@ impl Worker {
     fn commit(&mut self, mut batch: Batch) {
         match self.run_together(&mut batch) {
             Ok(()) => self.answer(batch),
-            Err(StoreError::Unavailable(reason)) => refuse(batch, &reason),
             // Somebody's own fault, though not everybody's.
             Err(StoreError::Conflict(_) | StoreError::Corrupt(_)) => self.run_apart(batch),
+            Err(unavailable) => refuse(batch, &unavailable.into_detail()),
         }
     }
 
@@ -269,11 +269,7 @@ impl Worker {
         }
         match outcome {
             Ok(()) => self.answer(accepted),
-            Err(
-                StoreError::Unavailable(reason) | StoreError::Conflict(reason) | StoreError::Corrupt(reason),
-            ) => {
-                refuse(accepted, &reason);
-            }
+            Err(error) => refuse(accepted, &error.into_detail()),
         }
     }
 

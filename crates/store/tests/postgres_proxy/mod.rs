@@ -1,5 +1,6 @@
 //! A way to a PostgreSQL that can be cut at a message of the client's.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +20,7 @@ pub struct Proxy {
     /// Where it listens.
     pub port: u16,
     cut: Arc<Mutex<Option<Cut>>>,
+    is_closed: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -28,17 +30,28 @@ impl Proxy {
         let port = listener.local_addr().expect("it is bound").port();
         let cut = Arc::new(Mutex::new(None));
         let shared = Arc::clone(&cut);
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let is_closed_after_cut = Arc::clone(&is_closed);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(forward(client, server, Arc::clone(&shared)));
+                let is_cut = shared.lock().expect("nobody panicked").is_none();
+                if !(is_cut && is_closed_after_cut.load(Ordering::SeqCst)) {
+                    tokio::spawn(forward(client, server, Arc::clone(&shared)));
+                }
             }
         });
-        Self { port, cut }
+        Self { port, cut, is_closed }
     }
 
     /// Cuts once, at the next message with this text.
     pub fn cut(&self, cut: Cut) {
         *self.cut.lock().expect("nobody panicked") = Some(cut);
+    }
+
+    /// Cuts once and lets nobody through afterwards.
+    pub fn cut_for_ever(&self, cut: Cut) {
+        self.cut(cut);
+        self.is_closed.store(true, Ordering::SeqCst);
     }
 
     /// Whether it has been cut.

@@ -4,3 +4,4 @@ mod bad_input;
 mod create;
 mod life_cycle;
 mod list;
+mod repeated;

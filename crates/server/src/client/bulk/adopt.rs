@@ -1,5 +1,6 @@
 //! Requests that an earlier run sent without learning what became of them: the API echoes every request byte for byte, so
-//! a certificate that was issued for one is recognised, and none is issued twice.
+//! a certificate that was issued for one is recognised, whatever token and validity it was asked for with. (One that is
+//! recorded only now is not in the list yet; the request's idempotency key keeps it from being issued twice.)
 
 use std::collections::HashMap;
 

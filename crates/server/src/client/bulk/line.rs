@@ -139,7 +139,7 @@ pub fn issue(work: &Work<'_>, row: &Row, start: Start) -> Result<(), Trouble> {
     let (certificate, journaled) = match &start {
         Start::Requested { csr } => {
             let days = row.wanted.validity_days.unwrap_or(work.arguments.days);
-            match issue::post(work.session, work.zone, csr, days) {
+            match issue::post(work.session, work.zone, csr, days, &issue::key_of(csr, days)) {
                 Ok(answer) => (answer.parse::<Certificate>().map_err(Trouble::Everything)?, false),
                 Err(refusal) => {
                     // A request that an earlier run sent may have a certificate, so its key stays.

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use std::os::unix::fs::PermissionsExt;
 
 use clap::Parser;
@@ -86,10 +88,19 @@ fn a_refusal_leaves_nothing_and_a_lost_answer_leaves_the_key() {
     let refusing = Issuing::start(|_| Verdict::Instead(refused(400, 1, "no")));
     assert!(place.issue(&refusing, &arguments).is_err());
     assert_eq!(place.files(), [""; 0]);
+    // Lost once, it is asked for again: the server knows it by its key.
+    let lost = AtomicBool::new(false);
+    let losing_once = Issuing::start(move |_| match lost.swap(true, Ordering::Relaxed) {
+        false => Verdict::LoseAnswer,
+        true => Verdict::Answer,
+    });
+    place.issue(&losing_once, &["--cn", "y", "--out", place.path("y").to_str().unwrap()]).unwrap();
+    assert_eq!((place.files().len(), losing_once.issued().len()), (2, 1));
     let losing = Issuing::start(|_| Verdict::LoseAnswer);
     let failure = place.issue(&losing, &arguments).unwrap_err();
     assert!(failure.to_string().contains("may have been issued"), "{failure}");
-    assert_eq!((place.files(), losing.issued().len()), (vec!["x.key".to_owned()], 1));
+    assert_eq!(place.files(), ["x.key", "y.crt", "y.key"]);
+    assert_eq!(losing.issued().len(), 1);
 }
 
 #[test]
