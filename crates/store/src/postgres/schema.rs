@@ -9,12 +9,12 @@
 
 use super::db::{Committed, Db};
 use super::value::values;
-use super::{PostgresError, error};
+use super::{PostgresError, destination, error};
 use crate::StoreError;
 use crate::position::Layout;
 
 /// The version this program writes.
-const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 4;
 
 const MIGRATIONS: &[(i64, &str)] = &[(4, FOURTH)];
 
@@ -296,8 +296,20 @@ CREATE TABLE epoch_gaps (
 );
 ";
 
-/// Makes the tables or brings them to [`VERSION`]; a new database gets `layout`.
+/// Makes the tables or brings them to [`VERSION`]; a new database gets `layout`. One that an embedded database is being moved to is
+/// left alone.
 pub(super) async fn migrate(db: &Db, layout: Layout) -> Result<(), PostgresError> {
+    make_lock(db).await?;
+    let outcome = migrate_locked(db, layout).await;
+    if outcome.is_err() {
+        // The first error tells more.
+        let _ = db.go_back("ROLLBACK").await;
+    }
+    outcome
+}
+
+/// Makes what [`lock`] locks.
+pub(super) async fn make_lock(db: &Db) -> Result<(), PostgresError> {
     let mut attempts = 0;
     while let Err(error) = db.run(BEFORE_ALL).await {
         attempts += 1;
@@ -309,20 +321,37 @@ pub(super) async fn migrate(db: &Db, layout: Layout) -> Result<(), PostgresError
             return Err(error.into());
         }
     }
-    let outcome = migrate_locked(db, layout).await;
-    if outcome.is_err() {
-        // The first error tells more.
-        let _ = db.go_back("ROLLBACK").await;
-    }
-    outcome
+    Ok(())
 }
 
 async fn migrate_locked(db: &Db, layout: Layout) -> Result<(), PostgresError> {
+    lock(db).await?;
+    if destination::is_unfinished(db).await? {
+        return Err(PostgresError::Unfinished);
+    }
+    make_tables(db, layout).await?;
+    match db.commit().await {
+        Committed::Yes => Ok(()),
+        Committed::No(trouble) => Err(StoreError::from(trouble).into()),
+        Committed::Unknown(text) => Err(StoreError::Unavailable(text).into()),
+    }
+}
+
+/// Begins a transaction in which nobody else changes the tables.
+pub(super) async fn lock(db: &Db) -> Result<(), StoreError> {
     // Another process may be at a long migration.
     db.begin("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").await?;
-    db.run_for_long("SELECT \"only\" FROM schema_lock WHERE \"only\" = 1 FOR UPDATE").await?;
-    let row = db.one("SELECT coalesce(max(version), 0) FROM schema_versions", values![]).await?;
-    let found: i64 = row.get(0)?;
+    db.run_for_long("SELECT \"only\" FROM schema_lock WHERE \"only\" = 1 FOR UPDATE").await
+}
+
+/// The version that the tables have; 0: there are none.
+pub(super) async fn version(db: &Db) -> Result<i64, StoreError> {
+    db.one("SELECT coalesce(max(version), 0) FROM schema_versions", values![]).await?.get(0)
+}
+
+/// Makes what is missing, in the transaction that [`lock`] has begun.
+pub(super) async fn make_tables(db: &Db, layout: Layout) -> Result<(), PostgresError> {
+    let found = version(db).await?;
     if found > VERSION {
         return Err(PostgresError::NewerVersion { found, known: VERSION });
     }
@@ -338,11 +367,7 @@ async fn migrate_locked(db: &Db, layout: Layout) -> Result<(), PostgresError> {
         }
         db.execute("INSERT INTO schema_versions (version) VALUES ($1)", values![*version]).await?;
     }
-    match db.commit().await {
-        Committed::Yes => Ok(()),
-        Committed::No(trouble) => Err(StoreError::from(trouble).into()),
-        Committed::Unknown(text) => Err(StoreError::Unavailable(text).into()),
-    }
+    Ok(())
 }
 
 /// The layout that the database was made with.
