@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from backups import SEED, Verifier, changes_now, content, fetch, talking
-from harness import CERTGATE, Api, Server, certgate, environment, eventually, openssl
+from harness import CERTGATE, KEYS, Api, Server, certgate, environment, eventually, openssl
 from postgres import Postgres
 from test_audit import USER_LOG, log
 from test_enforcement_points import Points
@@ -29,9 +29,9 @@ MARKER = "certgate.moved"
 STATUSES = ("all", "active", "revoked", "pending_revocation", "pending_reactivation")
 
 
-def migrate(server: Server, *more: str, code: int = 0, **variables: str) -> str:
+def migrate(server: Server, *more: str, code: int = 0, variable: str = "") -> str:
     """Moves a stopped server's database; what was said about it, the table of what was compared included."""
-    done = certgate("migrate", "--from", server.directory, *more, **variables)
+    done = certgate("migrate", "--from", server.directory, *more, CERTGATE_DATABASE_URL=variable)
     assert done.returncode == code and "panicked" not in done.stderr, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -73,8 +73,8 @@ class Estate:
 
             key, root = directory / "root.key", directory / "root.crt"
             usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-            openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90",
-                    "-subj", "/CN=Brought", *usage, "-keyout", key, "-out", root)
+            made = ["req", "-x509", *KEYS["P-256"], "-nodes", "-days", "90", "-subj", "/CN=Brought", *usage]
+            openssl(*made, "-keyout", key, "-out", root)
             body = {"certificates": root.read_text(), "ca": True, "name": "brought"}
             self.brought = api.call("POST", f"{account}/mtls_certificates", body).result["id"]
             for hostnames in (
@@ -98,9 +98,9 @@ class Estate:
             api.revoke(self.id("held"))
             assert api.restore(self.id("freed")).status == 200
             self.edge = edge
-            first = self.verifiers[0]
-            eventually("the lists are made", lambda: first.listed(self.certificates["held"]) == [True, True]
-                       and first.listed(self.certificates["freed"]) == [False, False])
+            held, freed = self.certificates["held"], self.certificates["freed"]
+            listed = self.verifiers[0].listed
+            eventually("the lists are made", lambda: [*listed(held), *listed(freed)] == [True, True, False, False])
 
     def run(self, *arguments: str) -> str:
         done = certgate(*arguments, "--api", self.server.url, CERTGATE_TOKEN=self.server.token)
@@ -120,10 +120,9 @@ class Estate:
             tokens = api.call("GET", "/client/v4/user/tokens").result
             # The one that asks is being used.
             said["tokens"] = [{**token, "last_used_on": None} for token in tokens]
-            for path in (
-                "/client/v4/accounts", "/client/v4/zones", self.hostnames(server.zone_id),
-                f"{self.hostnames(server.zone_id)}?mtls_certificate_id={self.brought}",
-            ):
+            hostnames = self.hostnames(server.zone_id)
+            brought = f"{hostnames}?mtls_certificate_id={self.brought}"
+            for path in ("/client/v4/accounts", "/client/v4/zones", hostnames, brought):
                 said[path] = api.call("GET", path).result
             said["user log"] = log(api, USER_LOG)
             for account in self.accounts:
@@ -159,11 +158,19 @@ def test_everything_is_as_before(postgres: Postgres, server: Server, csr: str, t
     estate = Estate(server, csr, tmp_path)
     said = estate.said(server)
     assert said["ocsp"] == {
-        "active": "good", "revoked": "certificateHold", "dead": "keyCompromise", "freed": "good",
-        "held": "certificateHold", "new": "good",
+        "active": "good",
+        "revoked": "certificateHold",
+        "dead": "keyCompromise",
+        "freed": "good",
+        "held": "certificateHold",
+        "new": "good",
     }
     assert {status: said[server.zone_id][status][0] for status in STATUSES} == {
-        "all": 6, "active": 2, "revoked": 2, "pending_revocation": 1, "pending_reactivation": 1,
+        "all": 6,
+        "active": 2,
+        "revoked": 2,
+        "pending_revocation": 1,
+        "pending_reactivation": 1,
     }
     assert said["of the reader"] == [2, 403]
     url = postgres.url(postgres.database())
@@ -175,15 +182,19 @@ def test_everything_is_as_before(postgres: Postgres, server: Server, csr: str, t
     told = migrate(server, "--to", url)
     assert re.search(r"^certificates +10 +[0-9a-f]{64} +the same *$", told, re.MULTILINE), told
     assert f"master key: {server.directory}/master.key" in told and MARKER in told, told
+    assert f"--database-url '{url}'" in told, told
     after = content(server.directory)
-    assert after.pop(MARKER).decode().startswith("the database test_") and after == before
+    assert after.pop(MARKER).decode().startswith("postgres://postgres@127.0.0.1/test_") and after == before
     assert sorted(path.name for path in server.directory.iterdir()) == sorted([*before, MARKER])
 
     # The old one is not started by accident; what is in the new one is told again.
     refused = server.refuses_to_start()
-    assert "was moved to the database test_" in refused and MARKER in refused, refused
+    assert "was moved to postgres://postgres@127.0.0.1/test_" in refused and MARKER in refused, refused
     again = migrate(server, "--to", url)
     assert "was moved to the database" in again and "the same" in again, again
+    elsewhere = postgres.database()
+    twice = migrate(server, "--to", postgres.url(elsewhere), code=1)
+    assert "already; nothing was changed" in twice and postgres.sql("\\dt", elsewhere) == "", twice
 
     new = next_server(server, url).start()
     try:
@@ -223,7 +234,9 @@ def fill(server: Server) -> list[str]:
         return ["|".join(map(str, row)) for row in database.execute(select)]
 
 
-def test_it_may_be_killed_at_any_instant(postgres: Postgres, server: Server, api: Api, csr: str, tmp_path: Path) -> None:
+def test_it_may_be_killed_at_any_instant(
+    postgres: Postgres, server: Server, api: Api, csr: str, tmp_path: Path
+) -> None:
     generator = random.Random(SEED)
     print(f"CERTGATE_TEST_SEED={SEED}")
     api.issue(csr)
@@ -235,7 +248,9 @@ def test_it_may_be_killed_at_any_instant(postgres: Postgres, server: Server, api
     command = [str(CERTGATE), "migrate", "--from", str(server.directory), "--to", url]
     kills: list[str] = []
     for _ in range(KILLS_MAX):
-        process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
         assert process.stderr
         # A line is told after each tenth of what is to be copied, and then of what is compared. Of the first it is not known
         # whether the run before had come so far.
@@ -264,7 +279,9 @@ def test_it_may_be_killed_at_any_instant(postgres: Postgres, server: Server, api
     after = content(server.directory)
     after.pop(MARKER)
     assert after == before
-    select = "SELECT position, upper(encode(id, 'hex')), upper(encode(der, 'hex')), csr FROM certificates ORDER BY position"
+    select = (
+        "SELECT position, upper(encode(id, 'hex')), upper(encode(der, 'hex')), csr FROM certificates ORDER BY position"
+    )
     stored = postgres.sql(f"COPY ({select}) TO STDOUT WITH (DELIMITER '|', FORMAT text)", name)
     assert stored.replace("\\n", "\n").strip() == "\n".join(rows).strip()
 
@@ -302,13 +319,17 @@ def test_where_to_is_said_as_for_serve(postgres: Postgres, server: Server, tmp_p
     postgres.sql("CREATE TABLE things (thing TEXT)", taken)
     refused = migrate(server, "--to", postgres.url(taken), code=1)
     assert "has tables already (things)" in refused and "s3cret" not in refused, refused
-    nowhere = migrate(server, CERTGATE_DATABASE_URL="postgres://u:s3cret@127.0.0.1:1/name?sslmode=disable", code=1)
+    nowhere = migrate(server, variable="postgres://u:s3cret@127.0.0.1:1/name?sslmode=disable", code=1)
     assert "cannot use the database name on 127.0.0.1" in nowhere and "goes on where it stopped" in nowhere, nowhere
 
-    told = migrate(server, CERTGATE_DATABASE_URL=secret)
-    assert "********" in told and "with the password" in told
+    told = migrate(server, variable=secret)
+    assert "with CERTGATE_DATABASE_URL or database_url as it is here" in told, told
     for text in (refused, nowhere, told, (server.directory / MARKER).read_text()):
         assert "s3cret" not in text
+    # The directory itself can be the data directory of a server on the new database.
+    server.flags += ["--database-url", postgres.url(name)]
+    server.start()
+    assert certgate("cert", "list", "--data-dir", server.directory).returncode == 0
 
 
 @pytest.mark.parametrize("what", ["nothing", "of another kind"])

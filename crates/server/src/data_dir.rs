@@ -80,16 +80,12 @@ impl DataDir {
     }
 
     fn open_embedded(path: &Path) -> anyhow::Result<Arc<SqliteStore>> {
-        let moved = Self::moved(path);
-        if let Ok(file) = File::open(&moved) {
-            let mut whereto = String::new();
-            file.take(MOVED_BYTES_MAX).read_to_string(&mut whereto)?;
+        if let Some(whereto) = Self::moved_to(path)? {
             bail!(
-                "the database in {} was moved to {}: name that one with --database-url or CERTGATE_DATABASE_URL; to go back to what \
-                 is in the directory, without anything that was done since, remove {}",
+                "the database in {} was moved to {whereto}: name that one with --database-url or CERTGATE_DATABASE_URL; to go back to \
+                 what is in the directory, without anything that was done since, remove {}",
                 path.display(),
-                whereto.trim(),
-                moved.display()
+                Self::moved(path).display()
             );
         }
         // A new database here would be a second installation, whose token would replace the first one's.
@@ -123,6 +119,18 @@ impl DataDir {
     /// What is in the directory once its database was moved elsewhere.
     pub fn moved(path: &Path) -> PathBuf {
         path.join(MOVED)
+    }
+
+    /// Where that was, and when.
+    pub fn moved_to(path: &Path) -> io::Result<Option<String>> {
+        let file = match File::open(Self::moved(path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut whereto = String::new();
+        file.take(MOVED_BYTES_MAX).read_to_string(&mut whereto)?;
+        Ok(Some(whereto.trim().to_owned()))
     }
 
     /// Keeps servers from the database in the directory, which was moved to `whereto`. It is durable when this returns.

@@ -1,8 +1,10 @@
 //! `certgate migrate`: moves the database of a data directory to PostgreSQL.
 
+use std::path::Path;
+
 use certgate_model::{Clock, Random, Timestamp};
 use certgate_store::{
-    Begun, Migration, MigrationError, MigrationProgress, PostgresError, PostgresUrl, TableCompared,
+    Migration, MigrationBegun, MigrationError, MigrationProgress, PostgresError, PostgresUrl, TableCompared,
     TableDigest,
 };
 use indicatif::ProgressBar;
@@ -28,9 +30,24 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         return Err(Failure::failed(format!("{} holds no certgate database", directory.display())));
     }
     let _stopped = Stopped::lock(directory, "migrate")?;
+    refuse_a_second_destination(directory, url)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io("cannot begin", &error))?;
     runtime.block_on(migrate(config, url, &mut Screen::of_process(Format::Table)))
+}
+
+/// What servers have done on the first one would not be on the second, and both would give the same epochs out.
+fn refuse_a_second_destination(directory: &Path, url: &PostgresUrl) -> Result<(), Failure> {
+    let (shown, moved) = (directory.display(), DataDir::moved(directory));
+    let whereto = DataDir::moved_to(directory);
+    let whereto = whereto.map_err(|error| Failure::io(format!("cannot read {}", moved.display()), &error))?;
+    match whereto {
+        Some(whereto) if !whereto.starts_with(&format!("{url} at ")) => {
+            Err(Failure::failed(format!("{shown} was moved to {whereto} already; nothing was changed"))
+                .hint(format!("to move it once more, as it was then, remove {}", moved.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn migrate(config: &Config, url: &PostgresUrl, screen: &mut Screen) -> Result<(), Failure> {
@@ -44,17 +61,17 @@ async fn migrate(config: &Config, url: &PostgresUrl, screen: &mut Screen) -> Res
     let migration = begun.map_err(failure)?;
     let to = migration.destination();
     screen.say(&match migration.begun() {
-        Begun::Anew => format!("moving {} to the database {to}", directory.display()),
-        Begun::Again => format!("going on to move {} to the database {to}", directory.display()),
-        Begun::Finished => format!("{} was moved to the database {to} already", directory.display()),
+        MigrationBegun::Anew => format!("moving {} to the database {to}", directory.display()),
+        MigrationBegun::Again => format!("going on to move {} to the database {to}", directory.display()),
+        MigrationBegun::Finished => format!("{} was moved to the database {to} already", directory.display()),
     });
-    let mut progress = Progress::new(screen, "copied");
+    let mut progress = Progress::new(screen, "copied", migration.rows());
     let copied = migration.copy(|state| progress.tell(state)).await;
     progress.finish();
     copied.map_err(failure)?;
 
     // 2. Compare everything.
-    let mut progress = Progress::new(screen, "compared");
+    let mut progress = Progress::new(screen, "compared", migration.rows());
     let compared = migration.compare(|state| progress.tell(state)).await;
     progress.finish();
     let compared = compared.map_err(failure)?;
@@ -67,7 +84,7 @@ async fn migrate(config: &Config, url: &PostgresUrl, screen: &mut Screen) -> Res
 
     // 3. The old database is served no more before the new one can be.
     let at = Timestamp::from_unix(SystemClock.now().unix());
-    let marked = DataDir::mark_moved(directory, &format!("the database {to} at {at}"));
+    let marked = DataDir::mark_moved(directory, &format!("{url} at {at}"));
     let moved = DataDir::moved(directory);
     marked.map_err(|error| Failure::io(format!("cannot write {}", moved.display()), &error))?;
     migration.finish().await.map_err(failure)?;
@@ -81,14 +98,14 @@ fn row(table: &TableCompared) -> Vec<String> {
     vec![table.table.to_owned(), table.source.rows.to_string(), table.source.sha256.clone(), there]
 }
 
-fn differs(tables: &[&str], to: &str, begun: Begun) -> Failure {
+fn differs(tables: &[&str], to: &str, begun: MigrationBegun) -> Failure {
     let tables = tables.join(", ");
     match begun {
-        Begun::Finished => Failure::failed(format!(
+        MigrationBegun::Finished => Failure::failed(format!(
             "the database {to} is not what the data directory is any more, in {tables}"
         ))
         .hint("that is so as soon as a server has run on one of them; nothing was changed"),
-        Begun::Anew | Begun::Again => Failure::failed(format!(
+        MigrationBegun::Anew | MigrationBegun::Again => Failure::failed(format!(
             "the database {to} has other rows than the data directory, in {tables}: no server starts on it"
         ))
         .hint(
@@ -118,13 +135,16 @@ fn next_steps(config: &Config, url: &PostgresUrl, to: &str) -> String {
             )
         }
     };
-    let password = if url.has_password() { ", with the password" } else { "" };
+    let place = match url.has_password() {
+        true => "with CERTGATE_DATABASE_URL or database_url as it is here".to_owned(),
+        false => format!("with --database-url '{}'", url.expose()),
+    };
     format!(
         "\n\
          Everything is in the database {to}. Next:\n\n\
          \x20 1. Give every server {master_key}.\n\
          \x20    Nothing else of {directory} is needed; client.toml is for the command line.\n\
-         \x20 2. Start each with CERTGATE_DATABASE_URL={url}{password},\n\
+         \x20 2. Start each {place},\n\
          \x20    and with the settings that the old one had, public_url among them.\n\
          \x20 3. Keep {directory} until a backup of the new database exists. certgate does not serve what is in it any more;\n\
          \x20    to go back to it, without anything that is done from now on, remove {}.",
@@ -141,15 +161,13 @@ struct Progress<'s> {
 }
 
 impl<'s> Progress<'s> {
-    fn new(screen: &'s mut Screen, done: &'static str) -> Self {
-        // The length is known once the first row is.
-        let bar = screen.progress(u64::MAX, done);
+    fn new(screen: &'s mut Screen, done: &'static str, rows: u64) -> Self {
+        let bar = screen.progress(rows, done);
         Self { screen, done, bar, parts: 0 }
     }
 
     fn tell(&mut self, state: MigrationProgress) {
         let MigrationProgress { table, rows, of_rows, .. } = state;
-        self.bar.set_length(of_rows);
         self.bar.set_position(rows);
         let parts = rows * PARTS / of_rows.max(1);
         if self.bar.is_hidden() && parts > self.parts {

@@ -20,7 +20,7 @@ pub use fault::{FaultPoint, fault_point};
 pub use migration::{Migration, MigrationError, MigrationProgress, TableCompared, TableDigest};
 #[cfg(feature = "conformance")]
 pub use migration::{columns_moved, is_never_moved};
-pub use postgres::{Begun, PostgresError, PostgresOptions, PostgresStore, PostgresUrl};
+pub use postgres::{MigrationBegun, PostgresError, PostgresOptions, PostgresStore, PostgresUrl};
 pub use sqlite::{
     Copied, JournalBegun, JournalTells, OpenError, Restored, SqliteInspector, SqliteOptions,
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,

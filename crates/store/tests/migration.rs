@@ -19,8 +19,8 @@ use certgate_store::conformance::{
     account, authority, by, by_at, certificate, first_records, instant, mtls_certificate, token, zone,
 };
 use certgate_store::{
-    Begun, Migration, MigrationError, OpenError, PostgresError, PostgresOptions, PostgresStore, ReadStore,
-    SqliteOptions, SqliteStore, Store, TableCompared, columns_moved, is_never_moved,
+    Migration, MigrationBegun, MigrationError, OpenError, PostgresError, PostgresOptions, PostgresStore,
+    ReadStore, SqliteOptions, SqliteStore, Store, TableCompared, columns_moved, is_never_moved,
 };
 use futures_util::future::try_join_all;
 use postgres_server::{Server, server};
@@ -258,7 +258,7 @@ async fn everything_arrives_and_the_source_is_left_as_it_was() {
     let before = place.files();
 
     let migration = place.begin(&url, 1).await.unwrap();
-    assert_eq!(migration.begun(), Begun::Anew);
+    assert_eq!(migration.begun(), MigrationBegun::Anew);
     let mut last = None;
     migration.copy(|progress| last = Some(progress)).await.unwrap();
     let last = last.unwrap();
@@ -309,7 +309,7 @@ async fn a_migration_that_is_cut_off_anywhere_goes_on() {
     let mut runs = 0;
     loop {
         let migration = place.begin(&url, runs).await.unwrap();
-        assert_eq!(migration.begun(), if runs == 0 { Begun::Anew } else { Begun::Again });
+        assert_eq!(migration.begun(), if runs == 0 { MigrationBegun::Anew } else { MigrationBegun::Again });
         if copy_one_batch(&migration).await {
             break;
         }
@@ -331,7 +331,7 @@ async fn a_finished_one_is_compared_again_and_left_alone() {
     place.moved(&url).await;
     let before = dump(&server, &url);
     let again = place.begin(&url, 2).await.unwrap();
-    assert_eq!(again.begun(), Begun::Finished);
+    assert_eq!(again.begun(), MigrationBegun::Finished);
     again.copy(|_| ()).await.unwrap();
     assert_eq!(different(&again.compare(|_| ()).await.unwrap()), NOTHING);
     again.finish().await.unwrap();

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::tables::TableDigest;
 pub(crate) use self::tables::{Cell, Digester, Kind, Row, TABLES, Table};
-use crate::postgres::{Begun, Destination, PostgresError};
+use crate::postgres::{Destination, MigrationBegun, PostgresError};
 use crate::sqlite::{OpenError, Source};
 use crate::{Holder, StoreError};
 
@@ -139,7 +139,7 @@ impl TableCompared {
 pub struct Migration {
     source: Arc<Mutex<Source>>,
     destination: Destination,
-    begun: Begun,
+    begun: MigrationBegun,
     /// How many rows each of [`TABLES`] has.
     counts: Vec<u64>,
 }
@@ -167,7 +167,7 @@ impl Migration {
     }
 
     /// How far another run has come.
-    pub fn begun(&self) -> Begun {
+    pub fn begun(&self) -> MigrationBegun {
         self.begun
     }
 
@@ -176,9 +176,14 @@ impl Migration {
         self.destination.name()
     }
 
+    /// How many rows there are to move.
+    pub fn rows(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
     /// Copies what is not there yet.
     pub async fn copy(&self, mut progress: impl FnMut(MigrationProgress)) -> Result<(), MigrationError> {
-        if self.begun == Begun::Finished {
+        if self.begun == MigrationBegun::Finished {
             return Ok(());
         }
         for (n, table) in TABLES.iter().enumerate() {
@@ -222,7 +227,7 @@ impl Migration {
 
     /// Lets servers start on the new database. To be called when [`Migration::compare`] has found no difference.
     pub async fn finish(&self) -> Result<(), MigrationError> {
-        if self.begun == Begun::Finished {
+        if self.begun == MigrationBegun::Finished {
             return Ok(());
         }
         self.destination.analyze().await?;
@@ -235,7 +240,7 @@ impl Migration {
             table_rows,
             of_table_rows: self.counts[table],
             rows: self.counts[..table].iter().sum::<u64>() + table_rows,
-            of_rows: self.counts.iter().sum(),
+            of_rows: self.rows(),
         }
     }
 

@@ -38,7 +38,7 @@ DELETE FROM store;
 
 /// How far another run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begun {
+pub enum MigrationBegun {
     /// The database was empty.
     Anew,
     /// Where it stopped.
@@ -79,10 +79,14 @@ impl Destination {
     }
 
     /// Makes the tables if it is empty, or takes over from whoever has begun with the same installation in the same state.
-    pub(crate) async fn begin(&self, from: &Installation, state: &str) -> Result<Begun, MigrationError> {
+    pub(crate) async fn begin(
+        &self,
+        from: &Installation,
+        state: &str,
+    ) -> Result<MigrationBegun, MigrationError> {
         // Without a lock, because what is refused is left as it is.
         let seen = self.look(from).await?;
-        if seen == Begun::Finished {
+        if seen == MigrationBegun::Finished {
             return Ok(seen);
         }
         schema::make_lock(&self.db).await?;
@@ -100,13 +104,13 @@ impl Destination {
     }
 
     /// What is there.
-    async fn look(&self, from: &Installation) -> Result<Begun, MigrationError> {
+    async fn look(&self, from: &Installation) -> Result<MigrationBegun, MigrationError> {
         let tables = tables(&self.db).await?;
         let has = |name: &str| tables.iter().any(|table| table == name);
         if tables.iter().all(|table| FIRST_TABLES.contains(&table.as_str())) {
             let version = if has("schema_versions") { schema::version(&self.db).await? } else { 0 };
             if version == 0 {
-                return Ok(Begun::Anew);
+                return Ok(MigrationBegun::Anew);
             }
         }
         if !has("schema_versions") || !has("installation") {
@@ -115,13 +119,13 @@ impl Destination {
         let found = schema::version(&self.db).await?;
         if has(UNFINISHED) {
             return match found {
-                schema::VERSION => Ok(Begun::Again),
+                schema::VERSION => Ok(MigrationBegun::Again),
                 _ => Err(MigrationError::OtherVersion { database: self.name() }),
             };
         }
         match tenants::installation(&self.db).await? {
             Some(there) if there != *from => Err(MigrationError::OtherInstallation { database: self.name() }),
-            Some(_) if found == schema::VERSION => Ok(Begun::Finished),
+            Some(_) if found == schema::VERSION => Ok(MigrationBegun::Finished),
             Some(_) => Err(MigrationError::OtherVersion { database: self.name() }),
             None => Err(self.not_empty(&tables)),
         }
@@ -134,12 +138,12 @@ impl Destination {
         MigrationError::NotEmpty { database: self.name(), tables: shown + more }
     }
 
-    async fn begin_locked(&self, from: &Installation, state: &str) -> Result<Begun, MigrationError> {
+    async fn begin_locked(&self, from: &Installation, state: &str) -> Result<MigrationBegun, MigrationError> {
         schema::lock(&self.db).await?;
         // Again: another process may have been faster.
         let begun = self.look(from).await?;
         match begun {
-            Begun::Anew => {
+            MigrationBegun::Anew => {
                 schema::make_tables(&self.db, Layout::DEFAULT).await?;
                 self.db.run(WITHOUT_CYCLE).await?;
                 self.db.run(BEGUN).await?;
@@ -150,7 +154,7 @@ impl Destination {
                     )
                     .await?;
             }
-            Begun::Again => {
+            MigrationBegun::Again => {
                 let select =
                     "SELECT master_key_check, state FROM unfinished_migration WHERE \"only\" = 1 FOR UPDATE";
                 let row = self.db.one(select, values![]).await?;
@@ -164,7 +168,7 @@ impl Destination {
                 let take = "UPDATE unfinished_migration SET holder = $1 WHERE \"only\" = 1";
                 self.db.execute(take, values![self.holder]).await?;
             }
-            Begun::Finished => {}
+            MigrationBegun::Finished => {}
         }
         committed(self.db.commit().await)?;
         Ok(begun)
