@@ -19,6 +19,9 @@ use crate::system::{SystemClock, SystemRandom};
 /// Where no progress bar can be seen, a line is told after each of so many equal parts.
 const PARTS: u64 = 10;
 
+/// How many digits of a digest are shown: all 64 would be broken over lines. All of them are compared.
+const DIGITS_SHOWN: usize = 16;
+
 /// Moves the database.
 pub fn run(config: &Config) -> Result<(), Failure> {
     let Some(url) = &config.database_url else {
@@ -93,9 +96,13 @@ async fn migrate(config: &Config, url: &PostgresUrl, screen: &mut Screen) -> Res
 }
 
 fn row(table: &TableCompared) -> Vec<String> {
-    let TableDigest { rows, sha256 } = &table.destination;
-    let there = if table.is_equal() { "the same".to_owned() } else { format!("{rows} rows, {sha256}") };
-    vec![table.table.to_owned(), table.source.rows.to_string(), table.source.sha256.clone(), there]
+    let begin = |digest: &TableDigest| digest.sha256.chars().take(DIGITS_SHOWN).collect::<String>();
+    let TableCompared { table: name, source, destination } = table;
+    let there = match table.is_equal() {
+        true => "the same".to_owned(),
+        false => format!("{} rows, {}", destination.rows, begin(destination)),
+    };
+    vec![(*name).to_owned(), source.rows.to_string(), begin(source), there]
 }
 
 fn differs(tables: &[&str], to: &str, begun: MigrationBegun) -> Failure {
