@@ -1,18 +1,18 @@
 //! `certgate backup` and `certgate restore`.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use certgate_model::Clock;
-use certgate_store::{JournalTells, SqliteInspector, lock_database, prepare_restored};
+use certgate_store::{JournalTells, SqliteInspector, prepare_restored};
 use tempfile::NamedTempFile;
 
 use crate::cli::Format;
 use crate::client::Screen;
 use crate::config::{Config, MasterKeySource};
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, Stopped};
 use crate::failure::Failure;
 use crate::system::SystemClock;
 
@@ -71,18 +71,8 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(written)?;
 
     // 1. Nobody else is there, and nothing is lost that nobody wanted to lose.
-    let lock = File::open(directory).map_err(written)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(Failure::failed(format!("{shown} is in use by another process"))
-                .hint("stop the server, then restore"));
-        }
-        Err(TryLockError::Error(error)) => return Err(written(error)),
-    }
+    let stopped = Stopped::lock(directory, "restore")?;
     let database = DataDir::database(directory);
-    // A server that is about to start has this one first.
-    let _database_lock = lock_database(&database).map_err(|error| Failure::failed(error.to_string()))?;
     if database.exists() && !replace {
         return Err(Failure::failed(format!("{shown} has a database; nothing was changed"))
             .hint("with --replace it is moved aside, not deleted"));
@@ -122,7 +112,7 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     // 3. Aside with the old one, and the new one in its place.
     let aside = move_aside(&database).map_err(written)?;
     copy.persist(&database).map_err(|error| written(error.error))?;
-    lock.sync_all().map_err(written)?;
+    stopped.sync().map_err(written)?;
 
     screen.say(&format!("{shown}: restored from {}, with every change up to epoch {epoch}", file.display()));
     if let Some(aside) = aside {

@@ -10,7 +10,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use self::values::AuditHead;
 use self::values::{parse_head, parse_instant, parse_network, parse_reason, parse_status};
-use crate::config::{InitFlags, ServeFlags};
+use crate::config::{Flags, InitFlags, ServeFlags};
 use crate::failure::EXIT_CODES;
 
 /// Validity of a certificate when nobody says how long, in days.
@@ -81,6 +81,9 @@ pub enum Command {
         #[command(flatten)]
         settings: InitFlags,
     },
+    /// Move a stopped server's database to an empty PostgreSQL database. Run again, it goes on where it stopped
+    #[command(after_help = EXIT_CODES)]
+    Migrate(MigrateArgs),
     /// List what was done by whom, and verify that nobody changed the record of it
     #[command(after_help = EXIT_CODES)]
     Audit {
@@ -222,6 +225,31 @@ pub struct AuditListArgs {
     /// Every one
     #[arg(long)]
     pub all: bool,
+}
+
+/// `certgate migrate`: two settings under other names.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Data directory of the stopped server; it is left as it is [default: the setting data_dir]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    from: Option<String>,
+    /// PostgreSQL database: postgres://user:password@host/name; with a password not as a flag [default: the setting database_url]
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Configuration file [default: ./certgate.toml if there is one]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+}
+
+impl From<MigrateArgs> for Flags {
+    fn from(arguments: MigrateArgs) -> Self {
+        let given = [("data_dir", arguments.from), ("database_url", arguments.to)];
+        Self {
+            given: given.into_iter().filter_map(|(name, text)| Some((name, text?))).collect(),
+            file: arguments.config,
+            renamed: &[("data_dir", "from"), ("database_url", "to")],
+        }
+    }
 }
 
 /// What `certgate init` makes.

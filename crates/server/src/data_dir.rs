@@ -12,11 +12,12 @@ use certgate_authority::{
 };
 use certgate_model::Clock;
 use certgate_store::{
-    JournalBegun, PostgresOptions, PostgresStore, Restored, SqliteOptions, SqliteStore, Store,
+    JournalBegun, PostgresOptions, PostgresStore, Restored, SqliteOptions, SqliteStore, Store, lock_database,
 };
 
 use crate::client::profile::{self, LocalProfile};
 use crate::config::{Config, MasterKeySource};
+use crate::failure::Failure;
 use crate::system::{SystemClock, SystemRandom};
 
 /// The database's name in the data directory.
@@ -24,6 +25,12 @@ const DATABASE: &str = "certgate.db";
 
 /// The name of the journal of revocations in the data directory.
 const JOURNAL: &str = "certgate.revocations";
+
+/// What tells in a data directory that its database was moved elsewhere.
+const MOVED: &str = "certgate.moved";
+
+/// Longest [`MOVED`] that is shown, in bytes.
+const MOVED_BYTES_MAX: u64 = 1024;
 
 /// Longest master key file that is read, in bytes.
 const MASTER_KEY_FILE_BYTES_MAX: u64 = 1024;
@@ -72,6 +79,14 @@ impl DataDir {
     }
 
     fn open_embedded(path: &Path) -> anyhow::Result<Arc<SqliteStore>> {
+        if let Some(whereto) = Self::moved_to(path)? {
+            bail!(
+                "the database in {} was moved to {whereto}: name that one with --database-url or CERTGATE_DATABASE_URL; to go back to \
+                 what is in the directory, without anything that was done since, remove {}",
+                path.display(),
+                Self::moved(path).display()
+            );
+        }
         // A new database here would be a second installation, whose token would replace the first one's.
         if !Self::has_database(path) && path.join(profile::FILE).exists() {
             bail!(
@@ -98,6 +113,32 @@ impl DataDir {
     /// The journal of revocations in the directory.
     pub fn journal(path: &Path) -> PathBuf {
         path.join(JOURNAL)
+    }
+
+    /// What is in the directory once its database was moved elsewhere.
+    pub fn moved(path: &Path) -> PathBuf {
+        path.join(MOVED)
+    }
+
+    /// Where that was, and when.
+    pub fn moved_to(path: &Path) -> io::Result<Option<String>> {
+        let file = match File::open(Self::moved(path)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut whereto = String::new();
+        file.take(MOVED_BYTES_MAX).read_to_string(&mut whereto)?;
+        Ok(Some(whereto.trim().to_owned()))
+    }
+
+    /// Keeps servers from the database in the directory, which was moved to `whereto`. It is durable when this returns.
+    pub fn mark_moved(path: &Path, whereto: &str) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(path)?;
+        writeln!(file, "{whereto}")?;
+        file.as_file().sync_all()?;
+        file.persist(Self::moved(path)).map_err(|error| error.error)?;
+        File::open(path)?.sync_all()
     }
 
     /// Begins to write the journal of revocations; whether the database was restored from a backup, in which case what was done
@@ -233,6 +274,38 @@ impl DataDir {
             profile::write(&self.path, &updated).context("cannot write the client's profile")?;
         }
         Ok(())
+    }
+}
+
+/// A data directory that no server has open, and none can as long as this lives.
+pub struct Stopped {
+    directory: File,
+    _database: File,
+}
+
+impl Stopped {
+    /// Takes the locks of a server. `then` is what to do once it is stopped.
+    pub fn lock(path: &Path, then: &str) -> Result<Self, Failure> {
+        let shown = path.display();
+        let failed = |error: io::Error| Failure::io(format!("cannot lock {shown}"), &error);
+        let directory = File::open(path).map_err(failed)?;
+        match directory.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::failed(format!("{shown} is in use by another process"))
+                    .hint(format!("stop the server, then {then}")));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        // A server that is about to start has this one first.
+        let database = lock_database(&DataDir::database(path));
+        let database = database.map_err(|error| Failure::failed(error.to_string()))?;
+        Ok(Self { directory, _database: database })
+    }
+
+    /// Makes what was renamed in it durable.
+    pub fn sync(&self) -> io::Result<()> {
+        self.directory.sync_all()
     }
 }
 

@@ -10,6 +10,7 @@ mod data_dir;
 mod failure;
 mod init;
 mod listener;
+mod migrate;
 mod serve;
 mod system;
 mod tls;
@@ -46,6 +47,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Restore { file, replace, settings } => {
             backup::restore(&configured(&settings.0)?.1, &file, replace)
         }
+        Command::Migrate(arguments) => migrate::run(&configured(&arguments.into())?.1),
         Command::Audit { command: AuditCommand::List { client, arguments } } => {
             commands::audit(&client, &environment, &arguments)
         }

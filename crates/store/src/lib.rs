@@ -7,6 +7,7 @@ mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod fault;
+mod migration;
 mod position;
 mod postgres;
 mod queue;
@@ -16,7 +17,10 @@ mod verbs;
 
 pub use audit::AuditVerdict;
 pub use fault::{FaultPoint, fault_point};
-pub use postgres::{PostgresError, PostgresOptions, PostgresStore, PostgresUrl};
+pub use migration::{Migration, MigrationError, MigrationProgress, TableCompared, TableDigest};
+#[cfg(feature = "conformance")]
+pub use migration::{columns_moved, is_never_moved};
+pub use postgres::{MigrationBegun, PostgresError, PostgresOptions, PostgresStore, PostgresUrl};
 pub use sqlite::{
     Copied, JournalBegun, JournalTells, OpenError, Restored, SqliteInspector, SqliteOptions,
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,

@@ -181,7 +181,7 @@ impl Local {
         let directory = match &arguments.data_dir {
             Some(directory) => directory.clone(),
             None => {
-                let flags = Flags { given: Vec::new(), file: arguments.config.clone() };
+                let flags = Flags { file: arguments.config.clone(), ..Flags::default() };
                 config::data_dir(&Layers::gather(&flags, environment, Path::new(""))?)
             }
         };

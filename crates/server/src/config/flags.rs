@@ -99,5 +99,5 @@ fn given(matches: &ArgMatches, wanted: impl Fn(&Setting) -> bool) -> Flags {
     let given = wanted
         .filter_map(|setting| Some((setting.name, matches.get_one::<String>(setting.name)?.clone())))
         .collect();
-    Flags { given, file: matches.get_one::<PathBuf>(FILE).cloned() }
+    Flags { given, file: matches.get_one::<PathBuf>(FILE).cloned(), renamed: &[] }
 }

@@ -85,6 +85,8 @@ pub struct Flags {
     pub given: Vec<(&'static str, String)>,
     /// `--config FILE`.
     pub file: Option<PathBuf>,
+    /// Settings whose flag has another name than they have, and that name.
+    pub renamed: &'static [(&'static str, &'static str)],
 }
 
 /// The text of every setting and where it came from.
@@ -109,7 +111,9 @@ impl Layers {
         for (name, text) in &flags.given {
             let setting = SETTINGS.iter().find(|setting| setting.name == *name);
             let setting = setting.expect("the flags are made from the table");
-            layers.put(setting, text.clone(), Source::Flag(setting.flag()));
+            let other = flags.renamed.iter().find(|(setting, _)| setting == name);
+            let flag = other.map_or_else(|| setting.flag(), |(_, flag)| (*flag).to_owned());
+            layers.put(setting, text.clone(), Source::Flag(flag));
         }
         Ok(layers)
     }

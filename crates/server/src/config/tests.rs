@@ -16,7 +16,7 @@ fn gather(
     let path = directory.path().join("certgate.toml");
     std::fs::write(&path, file).unwrap();
     let given = flags.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
-    Layers::gather(&Flags { given, file: None }, &environment(variables), directory.path())
+    Layers::gather(&Flags { given, ..Flags::default() }, &environment(variables), directory.path())
 }
 
 fn parse(
@@ -165,7 +165,7 @@ fn the_master_key_is_read_in_hex_and_never_shown() {
 
 #[test]
 fn a_named_file_must_exist() {
-    let flags = Flags { given: Vec::new(), file: Some("/nonexistent/certgate.toml".into()) };
+    let flags = Flags { file: Some("/nonexistent/certgate.toml".into()), ..Flags::default() };
     let error = Layers::gather(&flags, &Environment::default(), Path::new(".")).err().unwrap();
     assert!(error.to_string().contains("/nonexistent/certgate.toml"), "{error}");
 }

@@ -173,9 +173,12 @@ impl Db {
     }
 
     /// Commits, unless a statement has failed: PostgreSQL would roll back and call that a success.
-    ///
-    /// `note` is a statement that is part of the transaction.
-    pub(super) async fn commit(&self, note: &str) -> Committed {
+    pub(super) async fn commit(&self) -> Committed {
+        self.commit_after("").await
+    }
+
+    /// The same with a last statement of the transaction, in the same round trip.
+    pub(super) async fn commit_after(&self, last: &str) -> Committed {
         let client = match self.client() {
             Ok(client) if !self.failed.load(Ordering::Relaxed) => client,
             Ok(_) => {
@@ -184,7 +187,7 @@ impl Db {
             Err(error) => return Committed::No(Trouble::Lasting(error)),
         };
         // Without the server's own limit: a commit that waits for a standby would be called done when that is over.
-        let statements = format!("{note}; SET LOCAL statement_timeout = 0; COMMIT");
+        let statements = format!("{last}; SET LOCAL statement_timeout = 0; COMMIT");
         let commit = client.batch_execute(&statements);
         match timeout(ANSWER_TIMEOUT, commit).await {
             Ok(Ok(())) => Committed::Yes,

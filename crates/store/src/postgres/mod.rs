@@ -5,7 +5,7 @@
 //!   that read.
 //! - [`counters`], [`certificates`], [`issue`], [`statuses`], [`tenants`], [`authorities`], [`hostnames`], [`tokens`], [`revocations`] and the
 //!   others are the verbs as plain functions on a connection, inside a transaction that the writer or the reader has begun.
-//! - [`check`] reads everything.
+//! - [`check`] reads everything; [`destination`] takes in an embedded database that is moved here.
 //!
 //! What a maintainer has to keep: an operation of the writer reads before it writes and can be run twice; a read that
 //! needs more than one statement is a snapshot; nothing but [`check`] does work that grows with the certificates; nothing here is
@@ -24,6 +24,7 @@ mod condition;
 mod connect;
 mod counters;
 mod db;
+mod destination;
 mod duties;
 mod enforcement_points;
 mod error;
@@ -57,6 +58,8 @@ use self::connect::Address;
 pub use self::connect::PostgresUrl;
 use self::counters::Layout;
 use self::db::Db;
+pub(crate) use self::destination::Destination;
+pub use self::destination::MigrationBegun;
 use self::issue::New;
 use self::readers::Readers;
 use self::value::values;
@@ -131,6 +134,12 @@ pub enum PostgresError {
         /// The latest version this program knows.
         known: i64,
     },
+    /// An embedded database is being moved there.
+    #[error(
+        "the database holds the unfinished migration of a data directory: run the same `certgate migrate` again, which goes on \
+         where it stopped; nothing was changed"
+    )]
+    Unfinished,
     /// It has other tables than certgate's, or is damaged.
     #[error(
         "the database is damaged or is not one of certgate ({0}): name an empty one, or restore a backup"
@@ -153,6 +162,16 @@ impl PostgresError {
             Self::Unavailable { detail, .. } => Self::Unavailable { address: database.to_string(), detail },
             other => other,
         }
+    }
+}
+
+/// Connects to a database in which every text can be stored.
+async fn connect_checked(address: &Address) -> Result<Db, PostgresError> {
+    let db = address.connect().await.map_err(|error| PostgresError::from(error).at(address))?;
+    let encoding = db.one("SELECT current_setting('server_encoding')", values![]).await?.get::<String>(0)?;
+    match encoding.as_str() {
+        "UTF8" => Ok(db),
+        _ => Err(PostgresError::Encoding(encoding)),
     }
 }
 
@@ -183,12 +202,7 @@ impl PostgresStore {
     async fn open_with(url: &str, options: &PostgresOptions, layout: Layout) -> Result<Self, PostgresError> {
         let address = Address::parse(url)?;
         let readers = Readers::new(address.pool(options.readers)?);
-        let db = address.connect().await.map_err(|error| PostgresError::from(error).at(&address))?;
-        let encoding =
-            db.one("SELECT current_setting('server_encoding')", values![]).await?.get::<String>(0)?;
-        if encoding != "UTF8" {
-            return Err(PostgresError::Encoding(encoding));
-        }
+        let db = connect_checked(&address).await?;
         schema::migrate(&db, layout).await.map_err(|error| error.at(&address))?;
         let layout = schema::layout(&db).await?;
         drop(db);

@@ -9,12 +9,12 @@
 
 use super::db::{Committed, Db};
 use super::value::values;
-use super::{PostgresError, error};
+use super::{PostgresError, destination, error};
 use crate::StoreError;
 use crate::position::Layout;
 
 /// The version this program writes.
-const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 5;
 
 /// One step from the version before to the next.
 struct Migration {
@@ -320,8 +320,20 @@ CREATE TABLE writers (
 ALTER TABLE schema_versions ADD COLUMN oldest BIGINT;
 ";
 
-/// Makes the tables or brings them to [`VERSION`]; a new database gets `layout`.
+/// Makes the tables or brings them to [`VERSION`]; a new database gets `layout`. One that an embedded database is being moved to is
+/// left alone.
 pub(super) async fn migrate(db: &Db, layout: Layout) -> Result<(), PostgresError> {
+    make_lock(db).await?;
+    let outcome = migrate_locked(db, layout).await;
+    if outcome.is_err() {
+        // The first error tells more.
+        let _ = db.go_back("ROLLBACK").await;
+    }
+    outcome
+}
+
+/// Makes what [`lock`] locks.
+pub(super) async fn make_lock(db: &Db) -> Result<(), PostgresError> {
     let mut attempts = 0;
     while let Err(error) = db.run(BEFORE_ALL).await {
         attempts += 1;
@@ -333,20 +345,37 @@ pub(super) async fn migrate(db: &Db, layout: Layout) -> Result<(), PostgresError
             return Err(error.into());
         }
     }
-    let outcome = migrate_locked(db, layout).await;
-    if outcome.is_err() {
-        // The first error tells more.
-        let _ = db.go_back("ROLLBACK").await;
-    }
-    outcome
+    Ok(())
 }
 
 async fn migrate_locked(db: &Db, layout: Layout) -> Result<(), PostgresError> {
+    lock(db).await?;
+    if destination::is_unfinished(db).await? {
+        return Err(PostgresError::Unfinished);
+    }
+    make_tables(db, layout).await?;
+    match db.commit().await {
+        Committed::Yes => Ok(()),
+        Committed::No(trouble) => Err(StoreError::from(trouble).into()),
+        Committed::Unknown(text) => Err(StoreError::Unavailable(text).into()),
+    }
+}
+
+/// Begins a transaction in which nobody else changes the tables.
+pub(super) async fn lock(db: &Db) -> Result<(), StoreError> {
     // Another process may be at a long migration.
     db.begin("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").await?;
-    db.run_for_long("SELECT \"only\" FROM schema_lock WHERE \"only\" = 1 FOR UPDATE").await?;
-    let row = db.one("SELECT coalesce(max(version), 0) FROM schema_versions", values![]).await?;
-    let found: i64 = row.get(0)?;
+    db.run_for_long("SELECT \"only\" FROM schema_lock WHERE \"only\" = 1 FOR UPDATE").await
+}
+
+/// The version that the tables have; 0: there are none.
+pub(super) async fn version(db: &Db) -> Result<i64, StoreError> {
+    db.one("SELECT coalesce(max(version), 0) FROM schema_versions", values![]).await?.get(0)
+}
+
+/// Makes what is missing, in the transaction that [`lock`] has begun.
+pub(super) async fn make_tables(db: &Db, layout: Layout) -> Result<(), PostgresError> {
+    let found = version(db).await?;
     if found > VERSION {
         return allow_newer(db, found).await;
     }
@@ -366,18 +395,13 @@ async fn migrate_locked(db: &Db, layout: Layout) -> Result<(), PostgresError> {
             db.execute(note, values![*version, *oldest]).await?;
         }
     }
-    match db.commit("").await {
-        Committed::Yes => Ok(()),
-        Committed::No(trouble) => Err(StoreError::from(trouble).into()),
-        Committed::Unknown(text) => Err(StoreError::Unavailable(text).into()),
-    }
+    Ok(())
 }
 
 /// A newer program has been here: this one goes on if every step that it does not know lets it.
 async fn allow_newer(db: &Db, found: i64) -> Result<(), PostgresError> {
     let needed = "SELECT coalesce(max(coalesce(oldest, version)), 0) FROM schema_versions WHERE version > $1";
     let needed: i64 = db.one(needed, values![VERSION]).await?.get(0)?;
-    db.go_back("ROLLBACK").await?;
     if needed > VERSION {
         return Err(PostgresError::NewerVersion { found, known: VERSION });
     }

@@ -250,7 +250,7 @@ impl Worker {
             Err(_) => return Outcome::Refused("the database is too slow".into()),
             Ok(Ok(())) => {
                 fault_point(FaultPoint::BeforeCommit);
-                match db.commit(&self.note()).await {
+                match db.commit_after(&self.note()).await {
                     Committed::Yes => {
                         fault_point(FaultPoint::Committed);
                         Outcome::Committed

@@ -6,7 +6,7 @@
 //!   [`mtls_certificates`], [`hostnames`], [`tokens`], [`revocations`], [`enforcement_points`], [`audit`] and [`duties`] are the
 //!   verbs as plain functions on a connection, inside a transaction that the writer or the reader has begun.
 //! - [`journal`] is the file beside the database, [`replay`] what is done with it after a restore.
-//! - [`inspector`] looks into a database that a server has open; [`check`] reads everything.
+//! - [`inspector`] looks into a database that a server has open; [`check`] reads everything; [`source`] reads it to move it elsewhere.
 //!
 //! What a maintainer has to keep: an operation of the writer reads before it writes and can be run twice; a read that
 //! needs more than one statement is a snapshot; no verb but `check` does work that grows with the certificates.
@@ -29,6 +29,7 @@ mod replay;
 mod revocations;
 mod row;
 mod schema;
+mod source;
 mod tenants;
 mod tokens;
 mod writer;
@@ -53,6 +54,7 @@ use self::open::Opened;
 pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
 pub use self::replay::Restored;
+pub(crate) use self::source::Source;
 use self::writer::Writer;
 use crate::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CrlContent, CrlState, Duty,
