@@ -10,7 +10,7 @@ use certgate_store::{Acknowledged, EnforcementPointRegistered, RevokedPosition};
 
 use crate::access::{AccountScope, FollowRevocations, ManageEnforcementPoints};
 use crate::tenants::checked_name;
-use crate::{Authority, EnforcementPointError, Fault};
+use crate::{Authority, EnforcementPointError, Fault, measures};
 
 /// How many enforcement points an account can have: each is looked at when a change settles.
 pub const ENFORCEMENT_POINTS_MAX: u64 = 1_000;
@@ -216,8 +216,7 @@ impl Authority {
     pub(crate) async fn look_at_leases(&self, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
         let lagging = self.store.lagging_enforcement_points().await?;
         let (live, silent): (Vec<_>, Vec<_>) = lagging.iter().partition(|point| point.is_waited_for(now));
-        metrics::gauge!("certgate_enforcement_points_lagging", "lease" => "live").set(live.len() as f64);
-        metrics::gauge!("certgate_enforcement_points_lagging", "lease" => "ended").set(silent.len() as f64);
+        measures::lagging(live.len(), silent.len());
         let mut told = self.silent_points.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for point in &silent {
             if told.insert(point.id) {

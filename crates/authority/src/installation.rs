@@ -13,7 +13,7 @@ use crate::access::{everything, token_hash};
 use crate::serials::SerialCipher;
 use crate::tenants::{checked_account_name, checked_zone_name};
 use crate::tokens::{TokenValue, new_policy_id};
-use crate::{Authority, Fault, MasterKey, Settings, TenantError};
+use crate::{Authority, Fault, MasterKey, Settings, TenantError, measures};
 
 /// The e-mail address of the first user unless another is given; it names nobody.
 pub const EMAIL_DEFAULT: &str = "admin@certgate.invalid";
@@ -154,6 +154,7 @@ impl Authority {
             .ok_or_else(|| Fault::Internal("the key of serial numbers cannot be opened".to_owned()))?;
         let signers = ThreadPoolBuilder::new().thread_name(|number| format!("signer-{number}")).build();
         let signers = signers.map_err(|error| Fault::Internal(format!("no threads to sign on: {error}")))?;
+        measures::begin();
         Ok(Self::assemble(signers, store, clock, random, master_key, settings, serials))
     }
 }

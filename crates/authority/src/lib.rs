@@ -13,6 +13,7 @@ mod installation;
 mod issue;
 mod last_use;
 mod master_key;
+mod measures;
 mod mtls_certificates;
 mod publication;
 mod rate;

@@ -318,6 +318,10 @@ fn source_of(source: &MasterKeySource) -> String {
 
 /// The master key in the file, made and written if there is no file.
 fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
+    // Where one is kept, nothing need be writable.
+    if path.exists() {
+        return read_master_key(path);
+    }
     let key = MasterKey::generate(&SystemRandom);
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
@@ -347,8 +351,10 @@ fn read_master_key(path: &Path) -> anyhow::Result<MasterKey> {
              name its place with --master-key-file"
         )
     })?;
-    let mode = file.metadata()?.mode();
-    if mode & 0o077 != 0 {
+    let (mode, owner) = (file.metadata()?.mode(), file.metadata()?.uid());
+    // systemd and Kubernetes hand files over that are root's, and let the group, or whom an ACL names, read them.
+    let others = if owner == 0 { 0o037 } else { 0o077 };
+    if mode & others != 0 {
         bail!("others may read the master key file {shown} (mode {:o}): chmod 600 {shown}", mode & 0o777);
     }
     let mut text = zeroize::Zeroizing::new(String::new());

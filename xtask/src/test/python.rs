@@ -9,7 +9,7 @@ use super::programs::{Installer, Program};
 use super::tally::Tally;
 use super::{Outcome, Session, Workspace, lines};
 
-/// What the tests call beside the environments' Python packages.
+/// What the tests of every suite call beside the environments' Python packages.
 const PROGRAMS: [Program; 6] = [
     Program { name: "openssl", probe: &["version"], package: "openssl" },
     Program { name: "curl", probe: &["--version"], package: "curl" },
@@ -19,6 +19,12 @@ const PROGRAMS: [Program; 6] = [
     Program { name: "python3", probe: &["-c", "import venv, ensurepip"], package: "python3-venv" },
 ];
 
+/// What judges the files in deploy/.
+const DEPLOY_PROGRAMS: [Program; 2] = [
+    Program { name: "systemd-analyze", probe: &["--version"], package: "systemd" },
+    Program { name: "promtool", probe: &["--version"], package: "prometheus" },
+];
+
 /// A set of packages, and the tests that run with it.
 struct Suite {
     name: &'static str,
@@ -26,20 +32,35 @@ struct Suite {
     packages: &'static str,
     /// Arguments of pytest.
     tests: &'static [&'static str],
+    /// What these tests call beside [`PROGRAMS`].
+    programs: &'static [Program],
 }
 
-const SUITES: [Suite; 3] = [
+const SUITES: [Suite; 4] = [
     Suite {
         name: "tests from outside, Python SDK 5",
         packages: "sdk5",
-        tests: &[".", "--ignore=test_openapi.py"],
+        tests: &[".", "--ignore=test_openapi.py", "--ignore=test_deploy.py", "--ignore=test_operations.py"],
+        programs: &[],
     },
     Suite {
         name: "tests with Python SDK 4",
         packages: "sdk4",
         tests: &["test_sdk.py", "test_sdk_authorities.py"],
+        programs: &[],
     },
-    Suite { name: "tests from the OpenAPI document", packages: "schemathesis", tests: &["test_openapi.py"] },
+    Suite {
+        name: "tests from the OpenAPI document",
+        packages: "schemathesis",
+        tests: &["test_openapi.py"],
+        programs: &[],
+    },
+    Suite {
+        name: "files to run certgate with",
+        packages: "deploy",
+        tests: &["test_deploy.py", "test_operations.py"],
+        programs: &DEPLOY_PROGRAMS,
+    },
 ];
 
 /// Runs every suite.
@@ -60,7 +81,7 @@ fn environment(
     suite: &Suite,
     installer: &mut Installer,
 ) -> Result<Result<PathBuf, String>> {
-    for program in &PROGRAMS {
+    for program in PROGRAMS.iter().chain(suite.programs) {
         if let Err(why) = installer.provide(program) {
             return Ok(Err(why));
         }
