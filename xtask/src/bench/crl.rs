@@ -130,9 +130,5 @@ fn head(scope: CrlScope<'_>, now: Timestamp) -> CrlHead<'_> {
 }
 
 fn entry(revocation: &Revocation) -> CrlEntry {
-    CrlEntry {
-        serial: revocation.serial,
-        revoked_on: revocation.revoked_on,
-        reason: revocation.reason,
-    }
+    CrlEntry { serial: revocation.serial, revoked_on: revocation.revoked_on, reason: revocation.reason }
 }

@@ -8,8 +8,8 @@ use anyhow::Context;
 
 use super::figures::{Database, Figure, Figures, What};
 use super::machine::Machine;
-use super::units::{cell, thousands};
 use super::plot;
+use super::units::{cell, thousands};
 
 const BEGIN: &str = "<!-- Begin of what `cargo xtask bench --plot` writes. -->";
 const END: &str = "<!-- End of what `cargo xtask bench --plot` writes. -->";
@@ -38,7 +38,8 @@ pub fn write(figures: &Figures) -> anyhow::Result<()> {
 fn runs(machines: &[Machine]) -> String {
     let mut text = String::new();
     for machine in machines {
-        let Machine { at, commit, rust, processors, memory_bytes, system, postgres, sqlite, seconds } = machine;
+        let Machine { at, commit, rust, processors, memory_bytes, system, postgres, sqlite, seconds } =
+            machine;
         let memory = memory_bytes >> 30;
         let _ = write!(
             text,
@@ -74,7 +75,8 @@ pub fn table(figures: &Figures) -> String {
         let has_ratio = listed.iter().filter(of_row).any(|figure| figure.ratio.is_some());
         let _ = write!(text, "| {label}{separator}{} | {} |", row.1, if has_ratio { ratio_to } else { "" });
         for column in &columns {
-            let found = listed.iter().filter(of_row).find(|figure| (figure.certificates, figure.database) == *column);
+            let found =
+                listed.iter().filter(of_row).find(|figure| (figure.certificates, figure.database) == *column);
             let cell = found.map(|figure| cell(figure, unit).replace("; ", "<br>"));
             let _ = write!(text, " {} |", cell.unwrap_or_default());
         }

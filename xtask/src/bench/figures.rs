@@ -229,7 +229,8 @@ pub struct Figures {
 
 impl Figures {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         #[derive(Deserialize)]
         struct Run {
             run: Machine,

@@ -13,7 +13,7 @@ use certgate_model::{
     Status, Timestamp,
 };
 use certgate_store::{
-    CertificateRecorded, PostgresOptions, PostgresStore, ReadStore, SqliteOptions, SqliteStore, Store,
+    CertificateRecorded, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 

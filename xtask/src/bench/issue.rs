@@ -10,7 +10,7 @@ use certgate_store::{StatusChange, Store};
 use super::figures::{Report, What};
 use super::http::Request;
 use super::server::Installation;
-use super::{Bench, csrs, crypto, fill, machine};
+use super::{Bench, crypto, csrs, fill, machine};
 
 /// How many wait for an answer at a time.
 const CLIENTS: [usize; 4] = [1, 16, 64, 256];
@@ -99,7 +99,8 @@ pub async fn change(
     for (rate, batch) in rates.iter_mut().zip([None, Some(1)]) {
         let store = installation.store(batch).await?;
         let slice = Slice { first: 0, size: CHANGES };
-        let active = store.certificates(zone, CertificateQuery { status: Some(Status::Active), slice }).await?;
+        let active =
+            store.certificates(zone, CertificateQuery { status: Some(Status::Active), slice }).await?;
         let at = machine::now()?;
         *rate = at_once(count, duration, active.items.len() as u64, async |number| {
             let id = active.items[number as usize].id;

@@ -8,11 +8,15 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::Context;
 
-/// Each line is the list of the processes that run; the last one is in force when the standard input ends. SIGINT makes a certgate
-/// finish and PostgreSQL close its connections and write what it has. At most two minutes for each.
+/// Each line is the list of the processes that run; the last one is in force when the standard input ends. PostgreSQL has its own
+/// list, which may be an old one. SIGINT makes a certgate finish, and PostgreSQL close its connections and write what it has. At
+/// most two minutes for each.
 const SCRIPT: &str = r#"
+cluster=$1; shift
 begun=""
 while read -r line; do begun=$line; done
+postmaster=$(head -n 1 "$cluster/postmaster.pid" 2>/dev/null)
+if [ -n "$postmaster" ] && [ "/proc/$postmaster/cwd" -ef "$cluster" ]; then begun="$begun $postmaster"; fi
 for process in $begun; do kill -INT "$process" 2>/dev/null; done
 for process in $begun; do timeout 120 tail --pid="$process" -s 0.1 -f /dev/null; done
 rm -rf "$@"
@@ -26,10 +30,11 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// One that removes these directories in the end.
-    pub fn start(directories: &[&Path]) -> anyhow::Result<Self> {
+    /// One that ends the PostgreSQL of a cluster, if one runs, and removes these directories.
+    pub fn start(cluster: &Path, directories: &[&Path]) -> anyhow::Result<Self> {
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "sh"])
+            .arg(cluster)
             .args(directories)
             .stdin(Stdio::piped())
             .process_group(0)
@@ -41,7 +46,7 @@ impl Keeper {
 
     /// Has a process ended with the benchmark.
     pub fn begun(&self, process: u32) -> anyhow::Result<()> {
-        self.begun.borrow_mut().insert(0, process);
+        self.begun.borrow_mut().push(process);
         self.tell()
     }
 

@@ -1,6 +1,6 @@
 //! Lists: the store against SQL with OFFSET and COUNT in this process, and page 1 against the deepest over HTTP.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -16,13 +16,17 @@ use super::{CONNECTIONS, scatter};
 
 const SIZE: u32 = 20;
 
-/// How often a page is read in a comparison: a deep OFFSET takes seconds.
-const ROUNDS: std::ops::RangeInclusive<usize> = 5..=500;
+/// How often a page is read in each half of a comparison: a deep OFFSET takes seconds.
+const ROUNDS: std::ops::RangeInclusive<usize> = 3..=500;
+
+/// One after the other, so that neither side has the better time.
+const HALVES: u32 = 2;
 
 /// Requests of each kind in a comparison of latencies, in turn.
 const LATENCY_PAIRS: u64 = 2_000;
 
-/// A call of the store and the two statements that would do instead, in turn, at page 1, 10, 100 … to the last.
+/// Calls of the store and the two statements that would do instead, at page 1, 10, 100 … to the last. The store's pages in turn,
+/// so that what slows the machine slows them alike; a deep OFFSET, which would slow what comes after it, by itself.
 pub async fn against_sql(
     installation: &Installation,
     report: &mut Report,
@@ -37,42 +41,54 @@ pub async fn against_sql(
         (None, What::StorePage, What::SqlPage),
         (Some(Status::Revoked), What::StoreRevokedPage, What::SqlRevokedPage),
     ] {
-        let query = |page: u64| CertificateQuery {
-            status,
-            slice: Slice { first: (page - 1) * u64::from(SIZE), size: SIZE },
-        };
+        let query = |page: u64| CertificateQuery { status, slice: slice(page) };
         let last = store.certificates(zone, query(1)).await?.total / u64::from(SIZE);
         if last < 2 {
             continue;
         }
-        let mut depths: BTreeSet<_> = (0..).map(|power| 10_u64.pow(power)).take_while(|page| *page < last).collect();
-        depths.extend([last.div_ceil(2), last]);
-        let mut first = None;
-        for page in depths {
-            let CertificateQuery { slice, .. } = query(page);
-            let (mut ours, mut theirs) = (Samples::default(), Samples::default());
+        let powers = (0..).map(|power| 10_u64.pow(power)).take_while(|page| *page < last);
+        let mut pages: BTreeMap<u64, [Samples; 2]> = powers.map(|page| (page, Default::default())).collect();
+        for page in [last.div_ceil(2), last] {
+            pages.entry(page).or_default();
+        }
+        for _ in 0..HALVES {
             let begun = Instant::now();
-            // The first round is not counted.
-            while theirs.len() <= *ROUNDS.start() || begun.elapsed() < duration && theirs.len() < *ROUNDS.end() {
-                let before = Instant::now();
-                let found = store.certificates(zone, query(page)).await?;
-                let between = Instant::now();
-                let page = sql.page(status, slice.first, slice.size).await?;
-                theirs.push(between.elapsed().as_secs_f64());
-                ours.push((between - before).as_secs_f64());
-                ensure!(
-                    page.rows == found.items.len() && page.total == found.total,
-                    "SQL finds {page:?}, the store {} of {}", found.items.len(), found.total
-                );
+            for round in 0..*ROUNDS.end() {
+                for (page, [ours, _]) in &mut pages {
+                    let before = Instant::now();
+                    let found = store.certificates(zone, query(*page)).await?;
+                    ours.push(before.elapsed().as_secs_f64());
+                    ensure!(found.items.len() == SIZE as usize, "page {page} is not full");
+                }
+                if round >= *ROUNDS.start() && begun.elapsed() > duration / 2 {
+                    break;
+                }
             }
-            let (ours, theirs) = (ours.without_first(), theirs.without_first());
+            let total = store.certificates(zone, query(1)).await?.total;
+            for (page, [_, theirs]) in &mut pages {
+                let begun = Instant::now();
+                for round in 0..*ROUNDS.end() {
+                    let before = Instant::now();
+                    let found = sql.page(status, slice(*page).first, SIZE).await?;
+                    theirs.push(before.elapsed().as_secs_f64());
+                    ensure!(
+                        found.rows == SIZE as usize && found.total == total,
+                        "SQL finds {found:?}, the store {SIZE} of {total}"
+                    );
+                    if round >= *ROUNDS.start() && begun.elapsed() > duration / 2 {
+                        break;
+                    }
+                }
+            }
+        }
+        let first = pages[&1][0].median();
+        for (page, [ours, theirs]) in pages {
             let place = |figure: Figure| match page {
                 1 => figure.which("page 1"),
                 page if page == last => figure.which("last page"),
                 page if page == last.div_ceil(2) => figure.which("middle page"),
                 _ => figure.unlisted(),
             };
-            let first = *first.get_or_insert(ours.median());
             report.add(place(report.median(of_store, &ours).at(page).ratio(first)))?;
             report.add(place(report.median(of_sql, &theirs).at(page).ratio(ours.median())))?;
         }
@@ -80,6 +96,10 @@ pub async fn against_sql(
     sql.close().await?;
     store.close().await;
     Ok(())
+}
+
+fn slice(page: u64) -> Slice {
+    Slice { first: (page - 1) * u64::from(SIZE), size: SIZE }
 }
 
 impl Bench<'_> {

@@ -16,6 +16,7 @@ mod ocsp;
 mod plot;
 mod postgres;
 mod revocation;
+mod served;
 mod server;
 mod size;
 mod sql;
@@ -23,9 +24,7 @@ mod statistics;
 mod svg;
 mod units;
 
-use std::borrow::Borrow;
 use std::fs::File;
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -37,15 +36,18 @@ use anyhow::{Context, bail, ensure};
 use certgate_model::SubjectFields;
 use certgate_pki::{ClientKey, ClientKeyAlgorithm};
 
-use self::figures::{Database, Figures, Report, What};
-use self::http::{Connection, Load, Measured, Request};
+use self::figures::{Database, Figures, Report};
 use self::keeper::Keeper;
 use self::machine::Machine;
 use self::postgres::Postgres;
-use self::server::{Installation, Server};
+use self::served::Bench;
+use self::server::Installation;
 
 /// Connections of the client while it measures throughput.
 const CONNECTIONS: usize = 64;
+
+/// Where PostgreSQL has its files.
+const CLUSTER: &str = "postgres";
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -134,10 +136,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let temporary = directory_in(&parent)?;
     // Not below `parent`: the address of a socket has room for a hundred characters.
     let sockets = directory_in(&std::env::temp_dir())?;
+    let directory = std::path::absolute(arguments.keep.as_ref().unwrap_or(&temporary))?;
     let run = Run {
         binary: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/release/certgate"),
-        directory: std::path::absolute(arguments.keep.as_ref().unwrap_or(&temporary))?,
-        keeper: Rc::new(Keeper::start(&[&temporary, &sockets])?),
+        keeper: Rc::new(Keeper::start(&directory.join(CLUSTER), &[&temporary, &sockets])?),
+        directory,
         arguments,
     };
     // One thread for the client: it shares the processors with the server.
@@ -177,8 +180,8 @@ struct Run {
 impl Run {
     async fn all(&self, programs: Option<PathBuf>, sockets: &Path) -> anyhow::Result<()> {
         let Arguments { seconds, results, certificates, .. } = &self.arguments;
-        let data = self.directory.join("postgres");
-        let start = |programs| Postgres::start(programs, &data, sockets, &self.keeper);
+        let data = self.directory.join(CLUSTER);
+        let start = |programs| Postgres::start(programs, &data, sockets);
         let postgres = programs.map(start).transpose()?;
         let machine = Machine::describe(*seconds, postgres.as_ref())?;
         eprintln!("{} on {}", machine.commit, machine.processors);
@@ -195,7 +198,10 @@ impl Run {
             }
         }
         println!("{}", document::table(&Figures::read(results)?));
-        eprintln!("The figures are in {0}; cargo xtask bench --plot {0} puts them into the documents.", results.display());
+        eprintln!(
+            "The figures are in {0}; cargo xtask bench --plot {0} puts them into the documents.",
+            results.display()
+        );
         Ok(())
     }
 
@@ -246,120 +252,6 @@ impl Run {
             issue::change(&full, &mut report, duration, revoked_per_second).await?;
         }
         Ok(())
-    }
-
-    /// What a server does with a full zone; how many revocations it answers in a second.
-    async fn served(
-        &self,
-        report: Report,
-        installation: &Installation,
-        postgres: Option<&Postgres>,
-        memory_empty: Option<f64>,
-    ) -> anyhow::Result<(Report, Option<f64>)> {
-        let mut bench = Bench {
-            server: Server::start(&self.binary, installation, &self.keeper)?,
-            postgres,
-            installation: installation.clone(),
-            duration: Duration::from_secs(self.arguments.seconds),
-            report,
-            bare_http: f64::NAN,
-            revoked_per_second: None,
-        };
-        bench.quiet().await?;
-        bench.bare_http().await?;
-        if self.wanted(Part::List) {
-            bench.latency_of_lists().await?;
-            bench.throughput_of_lists().await?;
-        }
-        if self.wanted(Part::Get) {
-            bench.get().await?;
-        }
-        if self.wanted(Part::Revoke) {
-            bench.revoke().await?;
-        }
-        if self.wanted(Part::Settle) {
-            bench.settle().await?;
-        }
-        if self.wanted(Part::Ocsp) {
-            bench.ocsp().await?;
-        }
-        if self.wanted(Part::Crl) {
-            bench.serve_lists().await?;
-        }
-        if self.wanted(Part::Issue) {
-            bench.issue().await?;
-        }
-        if let Some(memory_empty) = memory_empty {
-            let peak = bench.report.figure(What::Memory, bench.server.peak_memory_bytes()?);
-            bench.report.add(peak.ratio(memory_empty).which("after all this"))?;
-        }
-        bench.server.stop()?;
-        Ok((bench.report, bench.revoked_per_second))
-    }
-}
-
-/// A running server with a full zone, and what was measured of it.
-struct Bench<'p> {
-    server: Server,
-    /// What it stores in, if that is not embedded.
-    postgres: Option<&'p Postgres>,
-    installation: Installation,
-    duration: Duration,
-    report: Report,
-    /// Answers of nothing in a second: what every other throughput over HTTP is compared with.
-    bare_http: f64,
-    revoked_per_second: Option<f64>,
-}
-
-impl Bench<'_> {
-    async fn load<R: Borrow<Request>>(
-        &self,
-        connections: usize,
-        request: impl Fn(u64) -> R,
-    ) -> anyhow::Result<Measured> {
-        self.run(Load::new(connections, self.duration), request).await
-    }
-
-    async fn run<R: Borrow<Request>>(
-        &self,
-        load: Load,
-        request: impl Fn(u64) -> R,
-    ) -> anyhow::Result<Measured> {
-        self.run_at(self.server.address(), load, request).await
-    }
-
-    async fn run_at<R: Borrow<Request>>(
-        &self,
-        address: SocketAddr,
-        load: Load,
-        request: impl Fn(u64) -> R,
-    ) -> anyhow::Result<Measured> {
-        let database = || self.postgres.map(Postgres::processor_seconds).transpose();
-        let (before, database_before) = (self.server.processor_seconds()?, database()?);
-        let measured = load.run(address, request).await?;
-        let processor_seconds = Some(self.server.processor_seconds()? - before);
-        let database_seconds = database()?.zip(database_before).map(|(after, before)| after - before);
-        Ok(Measured { processor_seconds, database_seconds, ..measured })
-    }
-
-    async fn bare_http(&mut self) -> anyhow::Result<()> {
-        eprintln!("an empty answer …");
-        let health = Request::public("/healthz");
-        let bare = self.load(CONNECTIONS, |_| &health).await?;
-        self.bare_http = bare.per_second;
-        self.report.add(self.report.rate(What::BareHttp, &bare))
-    }
-
-    async fn get(&mut self) -> anyhow::Result<()> {
-        eprintln!("get …");
-        let ids = self.installation.some_ids()?;
-        let get = |round: u64| {
-            let id = &ids[scatter(round) as usize % ids.len()];
-            Request::get(&self.installation, &format!("client_certificates/{id}"))
-        };
-        let got = self.load(CONNECTIONS, get).await?;
-        let figure = self.report.rate(What::Get, &got).ratio(self.bare_http);
-        self.report.add(figure)
     }
 }
 

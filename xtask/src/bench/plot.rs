@@ -10,7 +10,11 @@ pub fn all(figures: &Figures) -> Vec<(&'static str, &'static str, String)> {
         ("pages.svg", "Time of a page against its depth", pages(figures)),
         ("issuing.svg", "Certificates issued in a second against clients", issuing(figures)),
         ("sizes.svg", "Time of a page against the size of the zone", sizes(figures)),
-        ("revocation.svg", "OCSP answers and lists served in a second against the size of the zone", served(figures)),
+        (
+            "revocation.svg",
+            "OCSP answers and lists served in a second against the size of the zone",
+            served(figures),
+        ),
     ];
     charts.into_iter().filter_map(|(file, words, chart)| Some((file, words, chart?.svg()?))).collect()
 }
@@ -19,6 +23,17 @@ const DATABASES: [(Database, &str); 2] = [(Database::Sqlite, COLOURS[0]), (Datab
 
 fn whole(value: f64) -> String {
     thousands(value)
+}
+
+/// A time on an axis, without zeros behind the point.
+fn time(value: f64) -> String {
+    match seconds(value).split_once(' ') {
+        Some((_, _)) if value == 0.0 => "0".to_owned(),
+        Some((digits, unit)) if digits.contains('.') => {
+            format!("{} {unit}", digits.trim_end_matches('0').trim_end_matches('.'))
+        }
+        _ => seconds(value),
+    }
 }
 
 fn points(
@@ -53,9 +68,13 @@ fn pages(figures: &Figures) -> Option<Chart> {
         }
     }
     Some(Chart {
-        title: format!("A page of 20 and the total, of {} certificates", thousands(largest as f64)),
-        x: Axis { name: "page", scale: Scale::Logarithmic, text: whole },
-        y: Axis { name: "median time", scale: Scale::Logarithmic, text: seconds },
+        title: format!(
+            "Median time of a page of 20 and the total, of {} certificates",
+            thousands(largest as f64)
+        ),
+        below: "page",
+        x: Axis { scale: Scale::Logarithmic, text: whole },
+        y: Axis { scale: Scale::Logarithmic, text: time },
         lines,
     })
 }
@@ -80,8 +99,9 @@ fn issuing(figures: &Figures) -> Option<Chart> {
     marks.dedup();
     Some(Chart {
         title: "Durable certificates in a second".to_owned(),
-        x: Axis { name: "clients that wait at a time", scale: Scale::Marked(marks), text: whole },
-        y: Axis { name: "in a second", scale: Scale::Linear, text: whole },
+        below: "clients that wait at a time",
+        x: Axis { scale: Scale::Marked(marks), text: whole },
+        y: Axis { scale: Scale::Linear, text: whole },
         lines,
     })
 }
@@ -99,9 +119,10 @@ fn sizes(figures: &Figures) -> Option<Chart> {
         }
     }
     Some(Chart {
-        title: "A page of 20 over HTTP, one client".to_owned(),
-        x: Axis { name: "certificates in the zone", scale: Scale::Logarithmic, text: whole },
-        y: Axis { name: "median time", scale: Scale::Linear, text: seconds },
+        title: "Median time of a page of 20 over HTTP, one client".to_owned(),
+        below: "certificates in the zone",
+        x: Axis { scale: Scale::Logarithmic, text: whole },
+        y: Axis { scale: Scale::Linear, text: time },
         lines,
     })
 }
@@ -125,8 +146,9 @@ fn served(figures: &Figures) -> Option<Chart> {
     }
     Some(Chart {
         title: "Revocation: answers in a second, 64 clients".to_owned(),
-        x: Axis { name: "certificates in the zone", scale: Scale::Logarithmic, text: whole },
-        y: Axis { name: "in a second", scale: Scale::Linear, text: whole },
+        below: "certificates in the zone",
+        x: Axis { scale: Scale::Logarithmic, text: whole },
+        y: Axis { scale: Scale::Linear, text: whole },
         lines,
     })
 }

@@ -5,11 +5,9 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::rc::Rc;
 
 use anyhow::{Context, ensure};
 
-use super::keeper::Keeper;
 use super::server::ticks;
 
 /// Whom the server runs as if we are root: it refuses to as root.
@@ -40,7 +38,7 @@ pub fn programs() -> Option<PathBuf> {
 
 impl Postgres {
     /// Starts one on the cluster at `data`, which is made if there is none, with its socket in the empty directory `sockets`.
-    pub fn start(programs: PathBuf, data: &Path, sockets: &Path, keeper: &Rc<Keeper>) -> anyhow::Result<Self> {
+    pub fn start(programs: PathBuf, data: &Path, sockets: &Path) -> anyhow::Result<Self> {
         let is_root = fs::metadata("/proc/self")?.uid() == 0;
         let mut postgres = Self {
             programs,
@@ -64,20 +62,25 @@ impl Postgres {
         }
         let mut start = postgres.command("pg_ctl");
         // Into a file: a pipe would stay open as long as the server.
-        start.arg("-D").arg(data).args(["-s", "-w", "-l"]).arg(data.join("log")).args(["-o", &options, "start"]);
+        start
+            .arg("-D")
+            .arg(data)
+            .args(["-s", "-w", "-l"])
+            .arg(data.join("log"))
+            .args(["-o", &options, "start"]);
         if let Err(error) = postgres.run(&mut start) {
             let log = fs::read_to_string(data.join("log")).unwrap_or_default();
             return Err(error.context(log));
         }
         let process = fs::read_to_string(data.join("postmaster.pid"))?;
         postgres.process = process.lines().next().context("postmaster.pid is empty")?.parse()?;
-        keeper.begun(postgres.process)?;
         Ok(postgres)
     }
 
     /// Makes a database, unless there is one of that name; its URL.
     pub async fn database(&self, name: &str) -> anyhow::Result<String> {
-        let (client, connection) = tokio_postgres::connect(&self.url("postgres"), tokio_postgres::NoTls).await?;
+        let (client, connection) =
+            tokio_postgres::connect(&self.url("postgres"), tokio_postgres::NoTls).await?;
         let connection = tokio::spawn(connection);
         if client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await?.is_none() {
             client.batch_execute(&format!("CREATE DATABASE {name}")).await?;
@@ -97,7 +100,9 @@ impl Postgres {
         // Those that have ended are counted by their parent, those that run by themselves.
         let mut sum = ticks(self.process, true)?;
         for entry in fs::read_dir("/proc")? {
-            let Some(process) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Some(process) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
             // It may have ended since it was listed.
             let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else { continue };
             let parent = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(1));
@@ -138,7 +143,7 @@ impl Postgres {
 
 /// What a database of a few million certificates would be given; what is durable is the default, and said all the same.
 fn settings() -> anyhow::Result<Vec<(&'static str, String)>> {
-    let eighth = super::machine::memory_bytes()? / 8 >> 20;
+    let eighth = super::machine::memory_bytes()? / (8 << 20);
     Ok(vec![
         ("fsync", "on".to_owned()),
         ("synchronous_commit", "on".to_owned()),

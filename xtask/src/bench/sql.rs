@@ -132,9 +132,8 @@ fn sqlite_page(
             connection.prepare_cached("SELECT count(*) FROM certificates")?,
         ),
         Some(_) => (
-            connection.prepare_cached(page!(
-                "WHERE status = ?3 ORDER BY position DESC LIMIT ?1 OFFSET ?2"
-            ))?,
+            connection
+                .prepare_cached(page!("WHERE status = ?3 ORDER BY position DESC LIMIT ?1 OFFSET ?2"))?,
             connection.prepare_cached("SELECT count(*) FROM certificates WHERE status = ?1")?,
         ),
     };
@@ -165,7 +164,9 @@ async fn postgres_page(
 ) -> anyhow::Result<Page> {
     let Prepared { client, of_all, of_status, .. } = prepared;
     let (rows, total) = match status.map(|status| i16::from(status.code())) {
-        None => (client.query(&of_all[0], &[&size, &offset]).await?, client.query_one(&of_all[1], &[]).await?),
+        None => {
+            (client.query(&of_all[0], &[&size, &offset]).await?, client.query_one(&of_all[1], &[]).await?)
+        }
         Some(code) => (
             client.query(&of_status[0], &[&size, &offset, &code]).await?,
             client.query_one(&of_status[1], &[&code]).await?,

@@ -28,7 +28,6 @@ pub enum Scale {
 }
 
 pub struct Axis {
-    pub name: &'static str,
     pub scale: Scale,
     pub text: fn(f64) -> String,
 }
@@ -41,7 +40,10 @@ pub struct Line {
 }
 
 pub struct Chart {
+    /// Says what the y axis has.
     pub title: String,
+    /// What the x axis has.
+    pub below: &'static str,
     pub x: Axis,
     pub y: Axis,
     pub lines: Vec<Line>,
@@ -85,7 +87,10 @@ impl<'a> Laid<'a> {
         match &self.axis.scale {
             Scale::Linear => {
                 let step = step(self.to);
-                (0..).map(|count| f64::from(count) * step).take_while(|mark| *mark <= self.to * 1.001).collect()
+                (0..)
+                    .map(|count| f64::from(count) * step)
+                    .take_while(|mark| *mark <= self.to * 1.001)
+                    .collect()
             }
             Scale::Logarithmic => (-12..12)
                 .map(|power| 10_f64.powi(power))
@@ -133,8 +138,7 @@ impl Chart {
             rule(&mut svg, (at, TOP), (at, bottom));
             text(&mut svg, at, bottom + 20.0, "middle", &format!(">{}", (self.x.text)(mark)));
         }
-        text(&mut svg, f64::midpoint(LEFT, right), HEIGHT - 10.0, "middle", &format!(">{}", self.x.name));
-        text(&mut svg, right + 14.0, TOP - 8.0, "start", &format!(">{}", self.y.name));
+        text(&mut svg, f64::midpoint(LEFT, right), HEIGHT - 10.0, "middle", &format!(">{}", self.below));
 
         // Each name beside the end of its line, moved down as far as the one above it needs.
         let mut named: Vec<_> =
