@@ -14,14 +14,18 @@ use super::units::{cell, thousands};
 const BEGIN: &str = "<!-- Begin of what `cargo xtask bench --plot` writes. -->";
 const END: &str = "<!-- End of what `cargo xtask bench --plot` writes. -->";
 
-/// Puts the figures into docs/performance.md, and the plots and the figures themselves beside it.
-pub fn write(figures: &Figures) -> anyhow::Result<()> {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+/// Puts the figures of a file into docs/performance.md, and the plots and the file itself beside it.
+pub fn write(path: &Path) -> anyhow::Result<()> {
+    let figures = Figures::read(path)?;
+    let docs = super::root().join("docs");
     let directory = docs.join("performance");
     std::fs::create_dir_all(&directory)?;
+    // Read before: it may be the same file.
+    let lines = std::fs::read(path)?;
+    std::fs::write(directory.join("figures.jsonl"), lines)?;
     let mut written = runs(&figures.machines);
-    write!(written, "\n{}", table(figures))?;
-    for (file, words, svg) in plot::all(figures) {
+    write!(written, "\n{}", table(&figures))?;
+    for (file, words, svg) in plot::all(&figures) {
         std::fs::write(directory.join(file), svg)?;
         write!(written, "\n![{words}](performance/{file})\n")?;
     }
@@ -30,7 +34,7 @@ pub fn write(figures: &Figures) -> anyhow::Result<()> {
     let (before, rest) = text.split_once(BEGIN).with_context(|| format!("no line {BEGIN:?}"))?;
     let (_, after) = rest.split_once(END).with_context(|| format!("no line {END:?}"))?;
     std::fs::write(&page, format!("{before}{BEGIN}\n\n{written}\n{END}{after}"))?;
-    eprintln!("written: {}", page.display());
+    eprintln!("written: {} and {}", page.display(), directory.display());
     Ok(())
 }
 
@@ -87,4 +91,42 @@ pub fn table(figures: &Figures) -> String {
 
 fn row_of(figure: &Figure) -> (What, &str) {
     (figure.what, figure.which.as_deref().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::figures;
+
+    #[test]
+    fn of_each_figure_the_last_one_is_in_the_table() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("figures.jsonl");
+        let machine = Machine {
+            at: "2026-11-25T18:00:00Z".to_owned(),
+            commit: "first".to_owned(),
+            rust: "rustc".to_owned(),
+            processors: "2 × some".to_owned(),
+            memory_bytes: 24 << 30,
+            system: "Linux".to_owned(),
+            postgres: None,
+            sqlite: "SQLite".to_owned(),
+            seconds: 5,
+        };
+        for (commit, page, ratio) in [("first", 3e-4, 2.0), ("second", 2.5e-4, 1.25)] {
+            let file =
+                figures::begin(&path, &Machine { commit: commit.to_owned(), ..machine.clone() }).unwrap();
+            let mut report = figures::Report::new(&file, Database::Postgres, 10_000).unwrap();
+            let figure = report.figure(What::HttpPage, page).ratio(page / ratio).which("last pages");
+            report.add(figure.at(500)).unwrap();
+            report.add(report.figure(What::SqlPage, 1.0).unlisted().at(10)).unwrap();
+        }
+        let read = Figures::read(&path).unwrap();
+        assert_eq!(
+            table(&read),
+            "| what | ratio to | PostgreSQL, 10,000 |\n|---|---|---|\n\
+             | page of 20 over HTTP, one client: last pages | page 1 | 250 µs<br>1.25 × |\n"
+        );
+        assert!(runs(&read.machines).contains("second") && !runs(&read.machines).contains("first"));
+    }
 }

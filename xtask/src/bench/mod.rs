@@ -73,9 +73,9 @@ pub struct Arguments {
     /// Where the temporary directory is made [default: that of the system]
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// The figures are added to this file
-    #[arg(long, value_name = "FILE", default_value = "target/bench.jsonl")]
-    results: PathBuf,
+    /// The figures are added to this file, as JSON lines [default: target/bench.jsonl]
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
     /// Measure nothing: write the table and the plots of docs/performance.md from the figures in this file
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
@@ -116,7 +116,7 @@ enum Part {
 /// Builds everything for release and measures; or draws what was measured.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.plot {
-        return document::write(&Figures::read(path)?);
+        return document::write(path);
     }
     if !arguments.inner {
         return run_as_release();
@@ -138,7 +138,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let sockets = directory_in(&std::env::temp_dir())?;
     let directory = std::path::absolute(arguments.keep.as_ref().unwrap_or(&temporary))?;
     let run = Run {
-        binary: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/release/certgate"),
+        binary: root().join("target/release/certgate"),
         keeper: Rc::new(Keeper::start(&directory.join(CLUSTER), &[&temporary, &sockets])?),
         directory,
         arguments,
@@ -146,6 +146,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     // One thread for the client: it shares the processors with the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run.all(programs, &sockets))
+}
+
+/// The workspace.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }
 
 /// A new directory. The keeper removes it, not this process, which may be ended.
@@ -180,6 +185,7 @@ struct Run {
 impl Run {
     async fn all(&self, programs: Option<PathBuf>, sockets: &Path) -> anyhow::Result<()> {
         let Arguments { seconds, results, certificates, .. } = &self.arguments;
+        let results = results.clone().unwrap_or_else(|| root().join("target/bench.jsonl"));
         let data = self.directory.join(CLUSTER);
         let start = |programs| Postgres::start(programs, &data, sockets);
         let postgres = programs.map(start).transpose()?;
@@ -188,7 +194,7 @@ impl Run {
         if let Some(postgres) = &machine.postgres {
             eprintln!("{postgres}");
         }
-        let file = figures::begin(results, &machine)?;
+        let file = figures::begin(&results, &machine)?;
         for certificates in certificates {
             if self.arguments.database != Some(Databases::Postgres) {
                 self.one(&file, *certificates, None).await?;
@@ -197,7 +203,7 @@ impl Run {
                 self.one(&file, *certificates, Some(postgres)).await?;
             }
         }
-        println!("{}", document::table(&Figures::read(results)?));
+        println!("{}", document::table(&Figures::read(&results)?));
         eprintln!(
             "The figures are in {0}; cargo xtask bench --plot {0} puts them into the documents.",
             results.display()
