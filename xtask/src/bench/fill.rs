@@ -2,51 +2,76 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use aws_lc_rs::rand;
 use certgate_model::{
     By, CertificateId, CertificateQuery, CertificateRecord, Random, RevocationReason, SerialNumber, Slice,
-    Status, Timestamp, ZoneId,
+    Status, Timestamp,
 };
-use certgate_store::{ReadStore, SqliteOptions, SqliteStore, Store};
+use certgate_store::{
+    CertificateRecorded, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::figures::{Report, What};
 use super::http::{Connection, Request};
+use super::keeper::Keeper;
 use super::server::{Installation, Server};
 use super::{check_status, csrs, scatter};
 
-/// Certificates recorded at a time: as many as share a transaction.
-const TASKS: u64 = 256;
+/// How many wait to be recorded, and how many share a transaction: two of these, so that the next is there when one ends.
+const IN_FLIGHT: u64 = 1_024;
+const BATCH: usize = 512;
 
 /// How many of the ids are written down, for the measurements that need some.
 const IDS: u64 = 1_000;
 
-/// An installation whose zone has this many certificates, one in `revoked_one_in` of them revoked.
-pub async fn filled(
+/// Fills the zone of an installation up to so many certificates, one in `revoked_one_in` of them revoked.
+pub async fn fill(
     binary: &Path,
-    directory: &Path,
-    certificates: u64,
+    installation: &Installation,
+    keeper: &Rc<Keeper>,
     revoked_one_in: u64,
-) -> anyhow::Result<Installation> {
-    let installation = Installation::open_or_make(binary, directory)?;
-    let model = issued_by_server(binary, &installation).await?;
-    let store = Arc::new(SqliteStore::open(&installation.database(), SqliteOptions::default())?);
-    let zone: ZoneId = installation.zone_id.parse()?;
-    let have = store.totals(zone).await?.all();
-    if have < certificates {
-        eprintln!("filling the zone with {certificates} certificates …");
-        fill(&store, &installation, zone, &model, have..certificates, revoked_one_in).await?;
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let model = issued_by_server(binary, installation, keeper).await?;
+    let store: Arc<dyn Store> = match &installation.database_url {
+        None => {
+            let options = SqliteOptions { batch: BATCH, ..SqliteOptions::default() };
+            Arc::new(SqliteStore::open(&installation.database(), options)?)
+        }
+        Some(url) => {
+            let options = PostgresOptions { batch: BATCH, ..PostgresOptions::default() };
+            Arc::new(PostgresStore::open(url, options).await?)
+        }
+    };
+    let zone = installation.zone()?;
+    let (have, wanted) = (store.totals(zone).await?.all(), report.certificates);
+    if have < wanted {
+        eprintln!("filling the zone with {wanted} certificates …");
+        let model = store.certificate(zone, model.parse()?).await?;
+        let model = model.context("the issued certificate is not there")?;
+        let begun = Instant::now();
+        record(&*store, &model, have..wanted, revoked_one_in).await?;
+        let rate = (wanted - have) as f64 / begun.elapsed().as_secs_f64();
+        write_ids(&*store, installation).await?;
+        report.add(report.figure(What::Fill, rate))?;
     }
     store.close().await;
-    Ok(installation)
+    Ok(())
 }
 
 /// Makes the authority, and shows what a certificate of it looks like.
-async fn issued_by_server(binary: &Path, installation: &Installation) -> anyhow::Result<String> {
-    let server = Server::start(binary, installation)?;
+async fn issued_by_server(
+    binary: &Path,
+    installation: &Installation,
+    keeper: &Rc<Keeper>,
+) -> anyhow::Result<String> {
+    let server = Server::start(binary, installation, keeper)?;
     let csr = csrs(1)?.swap_remove(0);
     let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
     let request = Request::post(installation, "client_certificates", &body);
@@ -57,26 +82,20 @@ async fn issued_by_server(binary: &Path, installation: &Installation) -> anyhow:
     Ok(id)
 }
 
-async fn fill(
-    store: &Arc<SqliteStore>,
-    installation: &Installation,
-    zone: ZoneId,
-    model: &str,
+async fn record(
+    store: &dyn Store,
+    model: &CertificateRecord,
     numbers: std::ops::Range<u64>,
     revoked_one_in: u64,
 ) -> anyhow::Result<()> {
-    let model =
-        store.certificate(zone, model.parse()?).await?.context("the issued certificate is not there")?;
     let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {per_sec} {eta}")?;
     let progress = ProgressBar::new(numbers.end - numbers.start).with_style(style);
     progress.enable_steady_tick(Duration::from_millis(500));
-    let tasks = (0..TASKS).map(|task| {
-        let (model, progress, numbers) = (&model, &progress, numbers.clone());
+    let tasks = (0..IN_FLIGHT).map(|task| {
+        let (progress, numbers) = (&progress, numbers.clone());
         async move {
-            for number in numbers.skip(task as usize).step_by(TASKS as usize) {
-                let certificate = copy(model, number, number.is_multiple_of(revoked_one_in));
-                let by = By::system(certificate.issued_on);
-                store.record_certificate(certificate, None, by).await?;
+            for number in numbers.skip(task as usize).step_by(IN_FLIGHT as usize) {
+                record_copy(store, model, number, number.is_multiple_of(revoked_one_in)).await?;
                 progress.inc(1);
             }
             Ok::<_, anyhow::Error>(())
@@ -86,8 +105,12 @@ async fn fill(
         filled?;
     }
     progress.finish_and_clear();
+    Ok(())
+}
 
+async fn write_ids(store: &dyn Store, installation: &Installation) -> anyhow::Result<()> {
     let mut ids = std::fs::File::create(installation.directory.join("ids.txt"))?;
+    let zone = installation.zone()?;
     let total = store.totals(zone).await?.all();
     for number in 0..IDS.min(total) {
         let slice = Slice { first: scatter(number) % total, size: 1 };
@@ -95,6 +118,20 @@ async fn fill(
         ensure!(page.items.len() == 1, "a page inside the list is empty");
         writeln!(ids, "{}", page.items[0].id)?;
     }
+    Ok(())
+}
+
+/// Records a copy of a certificate, issued so many milliseconds later.
+pub async fn record_copy(
+    store: &dyn Store,
+    model: &CertificateRecord,
+    number: u64,
+    revoked: bool,
+) -> anyhow::Result<()> {
+    let certificate = copy(model, number, revoked);
+    let by = By::system(certificate.issued_on);
+    let recorded = store.record_certificate(certificate, None, by).await?;
+    ensure!(recorded == CertificateRecorded::Recorded, "a copy was not recorded: {recorded:?}");
     Ok(())
 }
 

@@ -121,18 +121,9 @@ pub struct Measured {
     pub per_second: f64,
     pub latency: Samples,
     /// What the server's processors worked meanwhile.
-    pub processor_seconds: f64,
-}
-
-impl Measured {
-    pub fn notes(&self) -> String {
-        format!(
-            "median {:.1} ms, 99 % {:.1} ms; {:.0} µs of processor each in the server",
-            self.latency.median() * 1e3,
-            self.latency.percentile(99) * 1e3,
-            self.processor_seconds / self.latency.len() as f64 * 1e6
-        )
-    }
+    pub processor_seconds: Option<f64>,
+    /// What those of a database's server worked.
+    pub database_seconds: Option<f64>,
 }
 
 impl Load {
@@ -173,6 +164,7 @@ impl Load {
         for one in all {
             latency.extend(&one?);
         }
-        Ok(Measured { per_second: latency.len() as f64 / seconds, latency, processor_seconds: 0.0 })
+        let per_second = latency.len() as f64 / seconds;
+        Ok(Measured { per_second, latency, processor_seconds: None, database_seconds: None })
     }
 }

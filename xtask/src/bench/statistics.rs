@@ -11,6 +11,12 @@ impl Samples {
         self.0.extend_from_slice(&others.0);
     }
 
+    /// All but the first, which has warmed something up.
+    pub fn without_first(mut self) -> Self {
+        self.0.drain(..1);
+        self
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

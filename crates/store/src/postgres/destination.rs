@@ -205,7 +205,7 @@ impl Destination {
         };
         let columns: Vec<_> = table.columns.iter().enumerate().map(column).collect();
         self.db.execute(&insert, &columns).await.map_err(|error| match error {
-            StoreError::Unavailable(_) => MigrationError::from(error),
+            StoreError::Unavailable(_) | StoreError::InDoubt(_) => MigrationError::from(error),
             StoreError::Conflict(detail) | StoreError::Corrupt(detail) => {
                 MigrationError::Row { table: table.name, detail }
             }

@@ -1,0 +1,134 @@
+//! Revocation lists: making them, what a very long one costs, serving them.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use certgate_model::{
+    AuthorityId, CertificateQuery, CrlPart, KeyAlgorithm, Revocation, RevocationReason, SerialNumber, Slice,
+    Timestamp,
+};
+use certgate_pki::{AuthorityKey, CrlEntry, CrlHead, CrlScope, Issuer, self_sign, sign_crl};
+
+use super::figures::{Report, What};
+use super::http::{Connection, Load, Request};
+use super::server::Installation;
+use super::statistics::Samples;
+use super::{Bench, CONNECTIONS, machine};
+
+/// Entries of the long list.
+const ENTRIES: u32 = 1_000_000;
+
+/// How many revocations a full list has at most; the server makes none that is longer.
+const FULL_ENTRIES_MAX: u32 = 65_536;
+
+const ROUNDS: std::ops::RangeInclusive<usize> = 5..=200;
+
+/// Reading the entries from the store, encoding and signing: one shard, and the full list if there is one.
+pub async fn make(
+    installation: &Installation,
+    report: &mut Report,
+    duration: Duration,
+) -> anyhow::Result<()> {
+    eprintln!("make revocation lists …");
+    let store = installation.store(None).await?;
+    let query = CertificateQuery { status: None, slice: Slice { first: 0, size: 1 } };
+    let newest = store.certificates(installation.zone()?, query).await?.items.into_iter().next();
+    let authority = newest.context("the zone is empty")?.authority.id;
+    let issuer = issuer()?;
+    let now = machine::now()?;
+    for (name, part) in [("one of 128 shards", CrlPart::Shard(0)), ("full", CrlPart::Full)] {
+        let (mut whole, mut signing) = (Samples::default(), Samples::default());
+        let mut entries = 0;
+        let begun = Instant::now();
+        while whole.len() < *ROUNDS.start() || begun.elapsed() < duration && whole.len() < *ROUNDS.end() {
+            let before = Instant::now();
+            let content = store.crl_content(authority, part, now, FULL_ENTRIES_MAX).await?;
+            let revocations = content.context("the authority is unknown")?.revocations;
+            let between = Instant::now();
+            entries = revocations.len();
+            if entries > FULL_ENTRIES_MAX as usize {
+                break;
+            }
+            let scope = match part {
+                CrlPart::Shard(_) => CrlScope::Shard { url: "http://localhost/crl/0.crl" },
+                _ => CrlScope::Full,
+            };
+            sign_crl(&issuer, head(scope, now), revocations.iter().map(entry))?;
+            whole.push(before.elapsed().as_secs_f64());
+            signing.push(between.elapsed().as_secs_f64());
+        }
+        if whole.len() > 0 {
+            let figure = report.median(What::MakeCrl, &whole).ratio(signing.median());
+            report.add(figure.which(name).at(entries as u64))?;
+        }
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// What the encoding and signing of a long list costs, without the store.
+pub fn long(report: &mut Report) -> anyhow::Result<()> {
+    eprintln!("a list of {ENTRIES} …");
+    let now = Timestamp::from_unix(1_800_000_000);
+    let issuer = issuer()?;
+    let entry = |number| {
+        entry(&Revocation {
+            serial: serial(number),
+            revoked_on: now,
+            reason: RevocationReason::CertificateHold,
+        })
+    };
+    let mut samples = Samples::default();
+    let mut bytes = 0;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        bytes = sign_crl(&issuer, head(CrlScope::Full, now), (0..ENTRIES).map(entry))?.len();
+        samples.push(begun.elapsed().as_secs_f64());
+    }
+    let which = format!("{:.0} MB", bytes as f64 / 1e6);
+    report.add(report.figure(What::LongCrl, samples.median()).which(which))
+}
+
+impl Bench<'_> {
+    /// What the responder serves of the lists that the server has made.
+    pub(super) async fn serve_lists(&mut self) -> anyhow::Result<()> {
+        eprintln!("serve revocation lists …");
+        self.quiet().await?;
+        let (authority, _) = self.newest(1).await?;
+        let public = self.server.public_address();
+        for (name, file) in [("one of 128 shards", "0.crl"), ("full", "full.crl")] {
+            let request = Request::public(&format!("/crl/{authority}/{file}"));
+            let (status, body) = Connection::open(public).await?.exchange(&request).await?;
+            if file == "full.crl" && status == 404 {
+                eprintln!("  the full list is too long to be made: {}", String::from_utf8_lossy(&body));
+                continue;
+            }
+            super::check_status(status, &body)?;
+            let served = self.run_at(public, Load::new(CONNECTIONS, self.duration), |_| &request).await?;
+            let figure = self.report.rate(What::ServeCrl, &served).ratio(self.bare_http);
+            self.report.add(figure.which(name).at(body.len() as u64))?;
+        }
+        Ok(())
+    }
+}
+
+fn issuer() -> anyhow::Result<Issuer> {
+    let now = Timestamp::from_unix(1_800_000_000);
+    let key = AuthorityKey::generate(KeyAlgorithm::P256)?;
+    let id = AuthorityId::from_bytes([7; 16]);
+    Ok(Issuer::new(&self_sign(&key, id, serial(0), now, now.plus_days(365))?, key)?)
+}
+
+fn serial(number: u32) -> SerialNumber {
+    let mut octets = [0x5a; 20];
+    octets[16..].copy_from_slice(&number.to_be_bytes());
+    SerialNumber::from_random(octets)
+}
+
+fn head(scope: CrlScope<'_>, now: Timestamp) -> CrlHead<'_> {
+    CrlHead { scope, number: 1, this_update: now, next_update: now.plus_days(7) }
+}
+
+fn entry(revocation: &Revocation) -> CrlEntry {
+    CrlEntry { serial: revocation.serial, revoked_on: revocation.revoked_on, reason: revocation.reason }
+}

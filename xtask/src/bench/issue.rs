@@ -1,0 +1,154 @@
+//! Issuing, against bare cryptography; recording, with commits shared and one for each.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use certgate_model::{By, CertificateQuery, CertificateRecord, Event, Slice, Status};
+use certgate_store::{StatusChange, Store};
+
+use super::figures::{Report, What};
+use super::http::Request;
+use super::server::Installation;
+use super::{Bench, crypto, csrs, fill, machine};
+
+/// How many wait for an answer at a time.
+const CLIENTS: [usize; 4] = [1, 16, 64, 256];
+
+/// Different requests to issue from, used in turn: enough to defeat a cache that does not exist.
+const CSRS: usize = 4_096;
+
+/// Certificates whose status is changed, each once.
+const CHANGES: u32 = 10_000;
+
+fn clients(count: usize) -> String {
+    if count == 1 { "1 client".to_owned() } else { format!("{count} clients") }
+}
+
+impl Bench<'_> {
+    pub(super) async fn issue(&mut self) -> anyhow::Result<()> {
+        eprintln!("issue …");
+        // Made beforehand: the client shares the processors with the server.
+        let request = |csr: &String| {
+            let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
+            Request::post(&self.installation, "client_certificates", &body)
+        };
+        let requests: Vec<_> = csrs(CSRS)?.iter().map(request).collect();
+        let issue = |round: u64| &requests[round as usize % requests.len()];
+        let mut all = Vec::new();
+        // Before and after: the machine's speed drifts.
+        let mut before = crypto::verify_and_sign_per_second(self.duration / 4);
+        for count in CLIENTS {
+            let issued = self.load(count, issue).await?;
+            let after = crypto::verify_and_sign_per_second(self.duration / 4);
+            all.push((count, issued, f64::midpoint(before, after)));
+            before = after;
+        }
+        let report = &mut self.report;
+        for (count, issued, crypto) in all {
+            let figure = report.rate(What::Issue, &issued).ratio(crypto);
+            report.add(figure.which(clients(count)).at(count as u64))?;
+            if Some(&count) == CLIENTS.last() {
+                report.add(report.figure(What::Crypto, crypto))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Recording in this process: as the server does it, and with a commit for each.
+pub async fn record(
+    installation: &Installation,
+    report: &mut Report,
+    duration: Duration,
+) -> anyhow::Result<()> {
+    eprintln!("record, commits shared and one for each …");
+    let model = newest(&*installation.store(None).await?, installation, report).await?;
+    let mut one_client = None;
+    for count in CLIENTS {
+        let mut rates = [0.0; 2];
+        for (rate, batch) in rates.iter_mut().zip([None, Some(1)]) {
+            let store = installation.store(batch).await?;
+            let number = Cell::new(0);
+            *rate = at_once(count, duration, u64::MAX, async |_| {
+                number.set(number.get() + 1);
+                fill::record_copy(&*store, &model, number.get(), false).await
+            })
+            .await?;
+            store.close().await;
+        }
+        let first = *one_client.get_or_insert(rates[0]);
+        let (which, at) = (clients(count), count as u64);
+        report.add(report.figure(What::Record, rates[0]).ratio(first).which(&which).at(at))?;
+        report.add(report.figure(What::RecordAlone, rates[1]).ratio(rates[0]).which(&which).at(at))?;
+    }
+    Ok(())
+}
+
+/// Revoking in this process, in both ways.
+pub async fn change(
+    installation: &Installation,
+    report: &mut Report,
+    duration: Duration,
+    over_http: Option<f64>,
+) -> anyhow::Result<()> {
+    eprintln!("change a status, commits shared and one for each …");
+    let count = CLIENTS[CLIENTS.len() - 1];
+    let zone = installation.zone()?;
+    let mut rates = [0.0; 2];
+    for (rate, batch) in rates.iter_mut().zip([None, Some(1)]) {
+        let store = installation.store(batch).await?;
+        let slice = Slice { first: 0, size: CHANGES };
+        let active =
+            store.certificates(zone, CertificateQuery { status: Some(Status::Active), slice }).await?;
+        let at = machine::now()?;
+        *rate = at_once(count, duration, active.items.len() as u64, async |number| {
+            let id = active.items[number as usize].id;
+            let changed = store.change_status(zone, id, Event::HOLD, By::system(at)).await?;
+            anyhow::ensure!(matches!(changed, Some(StatusChange::Changed(_))), "{id} was not revoked");
+            Ok(())
+        })
+        .await?;
+        store.close().await;
+    }
+    let shared = report.figure(What::Change, rates[0]).which(clients(count));
+    report.add(match over_http {
+        Some(over_http) => shared.ratio(over_http),
+        None => shared,
+    })?;
+    report.add(report.figure(What::ChangeAlone, rates[1]).ratio(rates[0]).which(clients(count)))
+}
+
+/// The certificate that the server issued last, or was copied last.
+async fn newest(
+    store: &dyn Store,
+    installation: &Installation,
+    report: &Report,
+) -> anyhow::Result<CertificateRecord> {
+    let query = CertificateQuery { status: Some(Status::Active), slice: Slice { first: 0, size: 1 } };
+    let page = store.certificates(installation.zone()?, query).await?;
+    store.close().await;
+    page.items.into_iter().next().with_context(|| format!("no active certificate of {}", report.certificates))
+}
+
+/// How many calls end in a second, so many at a time; each gets its number.
+async fn at_once(
+    count: usize,
+    duration: Duration,
+    calls_max: u64,
+    call: impl AsyncFn(u64) -> anyhow::Result<()>,
+) -> anyhow::Result<f64> {
+    let (number, done) = (Cell::new(0), Cell::new(0_u32));
+    let begun = Instant::now();
+    let tasks = (0..count).map(|_| async {
+        while begun.elapsed() < duration && number.get() < calls_max {
+            call(number.replace(number.get() + 1)).await?;
+            done.set(done.get() + 1);
+        }
+        Ok::<_, anyhow::Error>(())
+    });
+    for ended in futures_util::future::join_all(tasks).await {
+        ended?;
+    }
+    Ok(f64::from(done.get()) / begun.elapsed().as_secs_f64())
+}

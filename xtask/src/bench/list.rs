@@ -1,0 +1,163 @@
+//! Lists: the store against SQL with OFFSET and COUNT in this process, and page 1 against the deepest over HTTP.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use certgate_model::{CertificateQuery, Slice, Status};
+
+use super::Bench;
+use super::figures::{Figure, Report, What};
+use super::http::{Connection, Request};
+use super::server::Installation;
+use super::sql::Sql;
+use super::statistics::Samples;
+use super::{CONNECTIONS, scatter};
+
+const SIZE: u32 = 20;
+
+/// How often a page is read in each half of a comparison: a deep OFFSET takes seconds.
+const ROUNDS: std::ops::RangeInclusive<usize> = 2..=500;
+
+/// One after the other, so that neither side has the better time.
+const HALVES: u32 = 2;
+
+/// Requests of each kind in a comparison of latencies, in turn.
+const LATENCY_PAIRS: u64 = 2_000;
+
+/// Calls of the store and the two statements that would do instead, at page 1, 10, 100 … to the last. The store's pages in turn,
+/// so that what slows the machine slows them alike; a deep OFFSET, which would slow what comes after it, by itself.
+pub async fn against_sql(
+    installation: &Installation,
+    report: &mut Report,
+    duration: Duration,
+) -> anyhow::Result<()> {
+    eprintln!("list, the store against OFFSET and COUNT …");
+    let store = installation.store(None).await?;
+    let sql = Sql::open(installation).await?;
+    sql.warm_up(installation).await?;
+    let zone = installation.zone()?;
+    for (status, of_store, of_sql) in [
+        (None, What::StorePage, What::SqlPage),
+        (Some(Status::Revoked), What::StoreRevokedPage, What::SqlRevokedPage),
+    ] {
+        let query = |page: u64| CertificateQuery { status, slice: slice(page) };
+        let last = store.certificates(zone, query(1)).await?.total / u64::from(SIZE);
+        if last < 2 {
+            continue;
+        }
+        let powers = (0..).map(|power| 10_u64.pow(power)).take_while(|page| *page < last);
+        let mut pages: BTreeMap<u64, [Samples; 2]> = powers.map(|page| (page, Default::default())).collect();
+        for page in [last.div_ceil(2), last] {
+            pages.entry(page).or_default();
+        }
+        for _ in 0..HALVES {
+            let begun = Instant::now();
+            for round in 0..*ROUNDS.end() {
+                for (page, [ours, _]) in &mut pages {
+                    let before = Instant::now();
+                    let found = store.certificates(zone, query(*page)).await?;
+                    ours.push(before.elapsed().as_secs_f64());
+                    ensure!(found.items.len() == SIZE as usize, "page {page} is not full");
+                }
+                if round >= *ROUNDS.start() && begun.elapsed() > duration / 2 {
+                    break;
+                }
+            }
+            let total = store.certificates(zone, query(1)).await?.total;
+            for (page, [_, theirs]) in &mut pages {
+                let begun = Instant::now();
+                for round in 0..*ROUNDS.end() {
+                    let before = Instant::now();
+                    let found = sql.page(status, slice(*page).first, SIZE).await?;
+                    theirs.push(before.elapsed().as_secs_f64());
+                    ensure!(
+                        found.rows == SIZE as usize && found.total == total,
+                        "SQL finds {found:?}, the store {SIZE} of {total}"
+                    );
+                    if round >= *ROUNDS.start() && begun.elapsed() > duration / 2 {
+                        break;
+                    }
+                }
+            }
+        }
+        let first = pages[&1][0].median();
+        for (page, [ours, theirs]) in pages {
+            let place = |figure: Figure| match page {
+                1 => figure.which("page 1"),
+                page if page == last => figure.which("last page"),
+                page if page == last.div_ceil(2) => figure.which("middle page"),
+                _ => figure.unlisted(),
+            };
+            report.add(place(report.median(of_store, &ours).at(page).ratio(first)))?;
+            report.add(place(report.median(of_sql, &theirs).at(page).ratio(ours.median())))?;
+        }
+    }
+    sql.close().await?;
+    store.close().await;
+    Ok(())
+}
+
+fn slice(page: u64) -> Slice {
+    Slice { first: (page - 1) * u64::from(SIZE), size: SIZE }
+}
+
+impl Bench<'_> {
+    fn list(&self, query: &str) -> Request {
+        Request::get(&self.installation, &format!("client_certificates?{query}"))
+    }
+
+    /// One client, the kinds of page in turn, so that what slows the machine slows them alike.
+    pub(super) async fn latency_of_lists(&mut self) -> anyhow::Result<()> {
+        eprintln!("list over HTTP, one client …");
+        let mut connection = Connection::open(self.server.address()).await?;
+        let mut last = [0; 2];
+        for (last, query) in last.iter_mut().zip(["", "&status=revoked"]) {
+            let request = self.list(&format!("per_page=20{query}"));
+            let (status, body) = connection.exchange(&request).await?;
+            super::check_status(status, &body)?;
+            let total = super::json(&body)?["result_info"]["total_count"].as_u64().unwrap_or(0);
+            // Without the last, which is not full.
+            *last = (total / u64::from(SIZE)).max(1);
+        }
+        let mut samples: [Samples; 4] = Default::default();
+        for round in 0..LATENCY_PAIRS {
+            // Pages of the last tenth, and at most a hundred of them.
+            let deep = last.map(|last| last - round % (last / 10).clamp(1, 100));
+            let pages = [
+                self.list("per_page=20&page=1"),
+                self.list(&format!("per_page=20&page={}", deep[0])),
+                self.list("status=revoked&per_page=20&page=1"),
+                self.list(&format!("status=revoked&per_page=20&page={}", deep[1])),
+            ];
+            for (samples, page) in samples.iter_mut().zip(&pages) {
+                samples.push(connection.timed(page).await?);
+            }
+        }
+        let [first, deep, first_revoked, deep_revoked] = samples;
+        let report = &mut self.report;
+        for (what, first, deep, last) in [
+            (What::HttpPage, first, deep, last[0]),
+            (What::HttpRevokedPage, first_revoked, deep_revoked, last[1]),
+        ] {
+            report.add(report.median(what, &first).which("page 1").at(1))?;
+            let figure = report.median(what, &deep).ratio(first.median());
+            report.add(figure.which("last pages").at(last))?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn throughput_of_lists(&mut self) -> anyhow::Result<()> {
+        eprintln!("list over HTTP, {CONNECTIONS} clients …");
+        let pages = (self.report.certificates / u64::from(SIZE)).max(1);
+        let first = self.load(CONNECTIONS, |_| self.list("page=1")).await?;
+        let page = |round| self.list(&format!("page={}", 1 + scatter(round) % pages));
+        let random = self.load(CONNECTIONS, page).await?;
+        for (which, measured) in [("page 1 again and again", first), ("at random depth", random)] {
+            let figure = self.report.rate(What::Page, &measured).which(which);
+            let figure = figure.ratio(self.bare_http);
+            self.report.add(figure)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! The list as everybody would write it, on the same data, with the same drivers: LIMIT and OFFSET for the page, COUNT for the
+//! total. Not in one transaction, so that the two need not agree.
+//!
+//! There is one zone, so that no condition on it is needed, and each query has the index that suits it best.
+
+use certgate_model::Status;
+use rusqlite::OpenFlags;
+use tokio::task::JoinHandle;
+
+use super::server::Installation;
+
+macro_rules! page {
+    ($rest:literal) => {
+        concat!(
+            "SELECT position, id, authority, status, revoked_on, serial, common_name, country, state, location, \
+             organization, organizational_unit, issued_on, expires_on, validity_days, signature, fingerprint_sha256, \
+             ski, der, csr, reason FROM certificates ",
+            $rest
+        )
+    };
+}
+
+/// A connection to the database of an installation.
+pub enum Sql {
+    Sqlite(rusqlite::Connection),
+    Postgres(Box<Prepared>),
+}
+
+pub struct Prepared {
+    client: tokio_postgres::Client,
+    connection: JoinHandle<Result<(), tokio_postgres::Error>>,
+    /// The page and the total, of all and of a status.
+    of_all: [tokio_postgres::Statement; 2],
+    of_status: [tokio_postgres::Statement; 2],
+}
+
+/// What a page had.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    pub rows: usize,
+    pub total: u64,
+}
+
+impl Sql {
+    pub async fn open(installation: &Installation) -> anyhow::Result<Self> {
+        match &installation.database_url {
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let connection = rusqlite::Connection::open_with_flags(installation.database(), flags)?;
+                // As the store's connections have it.
+                connection.pragma_update(None, "cache_size", -(4 << 10))?;
+                Ok(Self::Sqlite(connection))
+            }
+            Some(url) => {
+                let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+                let connection = tokio::spawn(connection);
+                let of_all = [
+                    client.prepare(page!("ORDER BY position DESC LIMIT $1 OFFSET $2")).await?,
+                    client.prepare("SELECT count(*) FROM certificates").await?,
+                ];
+                let of_status = page!("WHERE status = $3 ORDER BY position DESC LIMIT $1 OFFSET $2");
+                let of_status = [
+                    client.prepare(of_status).await?,
+                    client.prepare("SELECT count(*) FROM certificates WHERE status = $1").await?,
+                ];
+                Ok(Self::Postgres(Box::new(Prepared { client, connection, of_all, of_status })))
+            }
+        }
+    }
+
+    /// Brings what is stored into the system's page cache, and the statistics of PostgreSQL up to date.
+    pub async fn warm_up(&self, installation: &Installation) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(_) => {
+                let mut file = std::fs::File::open(installation.database())?;
+                std::io::copy(&mut file, &mut std::io::sink())?;
+            }
+            Self::Postgres(prepared) => {
+                prepared.client.batch_execute("VACUUM (ANALYZE)").await?;
+                let read = "SELECT count(der), sum(position) FROM certificates WHERE csr <> ''";
+                prepared.client.query(read, &[]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// So many certificates, newest first, without the first `offset`; all of them or those of a status.
+    pub async fn page(&self, status: Option<Status>, offset: u64, size: u32) -> anyhow::Result<Page> {
+        let (size, offset) = (i64::from(size), i64::try_from(offset)?);
+        match self {
+            Self::Sqlite(connection) => sqlite_page(connection, status, size, offset),
+            Self::Postgres(prepared) => postgres_page(prepared, status, size, offset).await,
+        }
+    }
+
+    /// The octets of each table of PostgreSQL with its indexes, or of the file.
+    pub async fn sizes(&self, installation: &Installation) -> anyhow::Result<Vec<(String, u64)>> {
+        match self {
+            Self::Sqlite(_) => Ok(vec![("file".to_owned(), installation.database().metadata()?.len())]),
+            Self::Postgres(prepared) => {
+                let select = "SELECT relname::text, pg_total_relation_size(oid) FROM pg_class \
+                              WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace \
+                              ORDER BY pg_total_relation_size(oid) DESC";
+                let rows = prepared.client.query(select, &[]).await?;
+                rows.iter()
+                    .map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?)?)))
+                    .collect()
+            }
+        }
+    }
+
+    pub async fn close(self) -> anyhow::Result<()> {
+        if let Self::Postgres(prepared) = self {
+            let Prepared { client, connection, .. } = *prepared;
+            drop(client);
+            connection.await??;
+        }
+        Ok(())
+    }
+}
+
+fn sqlite_page(
+    connection: &rusqlite::Connection,
+    status: Option<Status>,
+    size: i64,
+    offset: i64,
+) -> anyhow::Result<Page> {
+    // Ids grow with the time, and the index on them is much smaller than the table.
+    let (mut page, mut count) = match status {
+        None => (
+            connection.prepare_cached(page!("ORDER BY id DESC LIMIT ?1 OFFSET ?2"))?,
+            connection.prepare_cached("SELECT count(*) FROM certificates")?,
+        ),
+        Some(_) => (
+            connection
+                .prepare_cached(page!("WHERE status = ?3 ORDER BY position DESC LIMIT ?1 OFFSET ?2"))?,
+            connection.prepare_cached("SELECT count(*) FROM certificates WHERE status = ?1")?,
+        ),
+    };
+    let status = status.map(Status::code);
+    let mut rows = match status {
+        None => page.query((size, offset))?,
+        Some(code) => page.query((size, offset, code))?,
+    };
+    let mut found = 0;
+    while let Some(row) = rows.next()? {
+        for column in 0..21 {
+            row.get::<_, rusqlite::types::Value>(column)?;
+        }
+        found += 1;
+    }
+    let total = match status {
+        None => count.query_row((), |row| row.get(0))?,
+        Some(code) => count.query_row((code,), |row| row.get(0))?,
+    };
+    Ok(Page { rows: found, total })
+}
+
+async fn postgres_page(
+    prepared: &Prepared,
+    status: Option<Status>,
+    size: i64,
+    offset: i64,
+) -> anyhow::Result<Page> {
+    let Prepared { client, of_all, of_status, .. } = prepared;
+    let (rows, total) = match status.map(|status| i16::from(status.code())) {
+        None => {
+            (client.query(&of_all[0], &[&size, &offset]).await?, client.query_one(&of_all[1], &[]).await?)
+        }
+        Some(code) => (
+            client.query(&of_status[0], &[&size, &offset, &code]).await?,
+            client.query_one(&of_status[1], &[&code]).await?,
+        ),
+    };
+    Ok(Page { rows: rows.len(), total: u64::try_from(total.try_get::<_, i64>(0)?)? })
+}

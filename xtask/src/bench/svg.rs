@@ -1,0 +1,189 @@
+//! Line charts as SVG. Nothing is filled and every colour can be told from white and from black, so that a chart can stand on a
+//! page of either kind.
+
+use std::fmt::Write;
+
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 400.0;
+const LEFT: f64 = 78.0;
+/// The names of the lines stand in the space to the right.
+const RIGHT: f64 = 250.0;
+const TOP: f64 = 44.0;
+const BOTTOM: f64 = 54.0;
+/// Lines of text below each other.
+const LINE: f64 = 18.0;
+
+const TEXT: &str = "#7d8590";
+/// Of PostgreSQL and SQLite, and of what else there is.
+pub const COLOURS: [&str; 4] = ["#2f81f7", "#e5534b", "#39a05a", "#b083f0"];
+
+/// How values are laid out along an axis.
+pub enum Scale {
+    /// From zero.
+    Linear,
+    /// By powers of ten.
+    Logarithmic,
+    /// The same distance for each doubling, marked at these values.
+    Marked(Vec<f64>),
+}
+
+pub struct Axis {
+    pub scale: Scale,
+    pub text: fn(f64) -> String,
+}
+
+pub struct Line {
+    pub name: String,
+    pub colour: &'static str,
+    pub is_dashed: bool,
+    pub points: Vec<(f64, f64)>,
+}
+
+pub struct Chart {
+    /// Says what the y axis has.
+    pub title: String,
+    /// What the x axis has.
+    pub below: &'static str,
+    pub x: Axis,
+    pub y: Axis,
+    pub lines: Vec<Line>,
+}
+
+/// An axis with the values that it reaches from and to.
+struct Laid<'a> {
+    axis: &'a Axis,
+    from: f64,
+    to: f64,
+}
+
+impl<'a> Laid<'a> {
+    fn new(axis: &'a Axis, values: impl Iterator<Item = f64> + Clone) -> Self {
+        let least = values.clone().fold(f64::INFINITY, f64::min);
+        let most = values.fold(f64::NEG_INFINITY, f64::max);
+        let (from, to) = match &axis.scale {
+            Scale::Linear => (0.0, (most / step(most)).ceil() * step(most)),
+            // What lies close to a power of ten does not need another decade.
+            Scale::Logarithmic => (
+                10_f64.powf((least.log10() * 2.0 + 0.1).floor() / 2.0),
+                10_f64.powf((most.log10() * 2.0 - 0.1).ceil() / 2.0),
+            ),
+            Scale::Marked(_) => (least, most),
+        };
+        let to = if to > from { to } else { from * 2.0 };
+        Self { axis, from, to }
+    }
+
+    /// Where a value lies, from 0 to 1.
+    fn at(&self, value: f64) -> f64 {
+        match self.axis.scale {
+            Scale::Linear => (value - self.from) / (self.to - self.from),
+            Scale::Logarithmic | Scale::Marked(_) => {
+                (value.ln() - self.from.ln()) / (self.to.ln() - self.from.ln())
+            }
+        }
+    }
+
+    fn marks(&self) -> Vec<f64> {
+        match &self.axis.scale {
+            Scale::Linear => {
+                let step = step(self.to);
+                (0..)
+                    .map(|count| f64::from(count) * step)
+                    .take_while(|mark| *mark <= self.to * 1.001)
+                    .collect()
+            }
+            Scale::Logarithmic => (-12..12)
+                .map(|power| 10_f64.powi(power))
+                .filter(|mark| (self.from * 0.999..=self.to * 1.001).contains(mark))
+                .collect(),
+            Scale::Marked(marks) => marks.clone(),
+        }
+    }
+}
+
+/// Between the marks of an axis that goes to `most`: four to ten of them.
+fn step(most: f64) -> f64 {
+    let decade = 10_f64.powf(most.log10().floor());
+    match most / decade {
+        small if small < 2.0 => decade / 5.0,
+        middle if middle < 5.0 => decade / 2.0,
+        _ => decade,
+    }
+}
+
+impl Chart {
+    /// `None` without a line of two points.
+    pub fn svg(&self) -> Option<String> {
+        let lines: Vec<_> = self.lines.iter().filter(|line| line.points.len() > 1).collect();
+        let points = lines.iter().flat_map(|line| line.points.iter());
+        points.clone().next()?;
+        let x = Laid::new(&self.x, points.clone().map(|(x, _)| *x));
+        let y = Laid::new(&self.y, points.map(|(_, y)| *y));
+        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+        let place_x = |value: f64| LEFT + x.at(value) * (right - LEFT);
+        let place_y = |value: f64| bottom - y.at(value) * (bottom - TOP);
+
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
+             height=\"{HEIGHT}\" font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"{TEXT}\">\n"
+        );
+        text(&mut svg, LEFT, 22.0, "start", &format!("font-weight=\"600\" font-size=\"15\">{}", self.title));
+        for mark in y.marks() {
+            let at = place_y(mark);
+            rule(&mut svg, (LEFT, at), (right, at));
+            text(&mut svg, LEFT - 8.0, at + 4.5, "end", &format!(">{}", (self.y.text)(mark)));
+        }
+        for mark in x.marks() {
+            let at = place_x(mark);
+            rule(&mut svg, (at, TOP), (at, bottom));
+            text(&mut svg, at, bottom + 20.0, "middle", &format!(">{}", (self.x.text)(mark)));
+        }
+        text(&mut svg, f64::midpoint(LEFT, right), HEIGHT - 10.0, "middle", &format!(">{}", self.below));
+
+        // Each name beside the end of its line, moved down as far as the one above it needs.
+        let mut named: Vec<_> =
+            lines.iter().map(|line| (place_y(line.points[line.points.len() - 1].1), *line)).collect();
+        named.sort_by(|one, other| one.0.total_cmp(&other.0));
+        // Those at the bottom must have room as well.
+        let mut lowest = bottom + LINE - LINE * named.len() as f64;
+        let mut next = TOP + 8.0;
+        for (end, line) in named {
+            let Line { name, colour, is_dashed, points } = line;
+            let dashes = if *is_dashed { " stroke-dasharray=\"6 4\"" } else { "" };
+            let mut path = String::new();
+            for (x, y) in points {
+                let _ = write!(path, "{:.1},{:.1} ", place_x(*x), place_y(*y));
+            }
+            let _ = writeln!(
+                svg,
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2.5\" \
+                 stroke-linejoin=\"round\"{dashes}/>",
+                path.trim_end()
+            );
+            for (x, y) in points {
+                let (x, y) = (place_x(*x), place_y(*y));
+                let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>");
+            }
+            let at = end.max(next).min(lowest.max(next));
+            let name = format!("fill=\"{colour}\">{name}");
+            text(&mut svg, right + 14.0, at + 4.5, "start", &name);
+            (next, lowest) = (at + LINE, lowest + LINE);
+        }
+        svg.push_str("</svg>\n");
+        Some(svg)
+    }
+}
+
+fn rule(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
+    let _ = writeln!(
+        svg,
+        "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"#808080\" stroke-opacity=\"0.3\"/>",
+        from.0, from.1, to.0, to.1
+    );
+}
+
+/// `rest`: more attributes, a `>`, and the text.
+fn text(svg: &mut String, x: f64, y: f64, anchor: &str, rest: &str) {
+    let space = if rest.starts_with('>') { "" } else { " " };
+    let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{space}{rest}</text>");
+}
