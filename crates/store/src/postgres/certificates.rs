@@ -1,8 +1,8 @@
 //! Certificates: their rows and their pages.
 
 use certgate_model::{
-    AuthorityId, AuthorityRef, CertificateId, CertificateQuery, CertificateRecord, Page, SerialNumber, Slice,
-    Status, SubjectFields, Totals, ZoneId,
+    AuthorityId, AuthorityRef, CertificateId, CertificateRecord, Page, SerialNumber, Slice, Status,
+    SubjectFields, Totals, ZoneId,
 };
 
 use super::counters::{self, Layout, Position};
@@ -18,25 +18,44 @@ const PAGE_MAX: u32 = 10_000;
 
 macro_rules! columns {
     () => {
-        "position, id, authority, status, revoked_on, serial, common_name, country, state, location, \
-         organization, organizational_unit, issued_on, expires_on, validity_days, signature, \
+        "position, certificates.id, authority, status, revoked_on, serial, common_name, country, state, location, \
+         organization, organizational_unit, issued_on, certificates.expires_on, validity_days, signature, \
          fingerprint_sha256, ski, der, csr, reason"
     };
 }
 
-/// One certificate of a zone that exists.
+/// The first column behind those.
+const NEXT: usize = 21;
+
+/// One certificate of a zone that exists. One statement.
 pub(super) async fn certificate(
     db: &Db,
     zone: ZoneId,
     id: CertificateId,
 ) -> Result<Option<CertificateRecord>, StoreError> {
-    let Some(number) = tenants::zone_number(db, zone).await? else { return Ok(None) };
-    let Some((position, authority, row)) = row_of(db, id).await? else { return Ok(None) };
-    if position.zone() != number {
+    let select = concat!(
+        "SELECT ",
+        columns!(),
+        ", authorities.id, authorities.name, zones.number FROM certificates \
+         LEFT JOIN authorities ON authorities.number = certificates.authority \
+         JOIN zones ON zones.id = $2 AND zones.deleted_at IS NULL WHERE certificates.id = $1"
+    );
+    let Some(row) = db.optional(select, values![id.as_bytes(), zone.as_bytes()]).await? else {
+        return Ok(None);
+    };
+    if Position(row.get(0)?).zone() != row.get::<i64>(NEXT + 2)? {
         return Ok(None);
     }
-    let authority = Names::new(db).authority(authority).await?;
-    Ok(Some(record(zone, authority, &row)?))
+    Ok(Some(record(zone, joined_authority(&row)?, &row)?))
+}
+
+/// The authority that a row was joined with.
+fn joined_authority(row: &Row) -> Result<AuthorityRef, StoreError> {
+    let (Some(id), Some(name)) = (row.get::<Option<_>>(NEXT)?, row.get(NEXT + 1)?) else {
+        let number: i64 = row.get(2)?;
+        return Err(corrupt(format!("a certificate names authority {number}, which is missing")));
+    };
+    Ok(AuthorityRef { id: AuthorityId::from_bytes(id), name })
 }
 
 /// Where a certificate stands, the number of its authority, and its row for [`record`].
@@ -46,55 +65,50 @@ pub(super) async fn row_of(db: &Db, id: CertificateId) -> Result<Option<(Positio
     Ok(Some((Position(row.get(0)?), row.get(2)?, row)))
 }
 
-/// A page of a zone's certificates, newest first, and how many match.
-pub(super) async fn page(
+/// A page of a zone's certificates of any status, newest first, and how many there are. Two statements that need not see the same
+/// instant: certificates are only added, each at the end.
+pub(super) async fn page_of_all(
     db: &Db,
-    layout: Layout,
     zone: ZoneId,
-    query: CertificateQuery,
+    slice: Slice,
 ) -> Result<Page<CertificateRecord>, StoreError> {
     let Some(number) = tenants::zone_number(db, zone).await? else {
         return Ok(Page { items: Vec::new(), total: 0 });
     };
-    let slice = Slice { first: query.slice.first, size: query.slice.size.min(PAGE_MAX) };
-    match query.status {
-        None => page_of_all(db, zone, number, slice).await,
-        Some(status) => page_of_status(db, layout, zone, number, status, slice).await,
-    }
-}
-
-async fn page_of_all(
-    db: &Db,
-    zone: ZoneId,
-    number: i64,
-    slice: Slice,
-) -> Result<Page<CertificateRecord>, StoreError> {
     let total = size(db, number).await?;
     let remaining = total.saturating_sub(slice.first);
-    if remaining == 0 || slice.size == 0 {
+    let size = u64::from(slice.size.min(PAGE_MAX));
+    if remaining == 0 || size == 0 {
         return Ok(Page { items: Vec::new(), total });
     }
     let end = Position::first_of(number).0 + row::offset(remaining);
-    let start = Position::first_of(number).0 + row::offset(remaining.saturating_sub(u64::from(slice.size)));
+    let start = Position::first_of(number).0 + row::offset(remaining.saturating_sub(size));
     let select = concat!(
         "SELECT ",
         columns!(),
-        " FROM certificates WHERE position >= $1 AND position < $2 ORDER BY position DESC"
+        ", authorities.id, authorities.name FROM certificates \
+         LEFT JOIN authorities ON authorities.number = certificates.authority \
+         WHERE position >= $1 AND position < $2 ORDER BY position DESC"
     );
     let rows = db.rows(select, values![start, end]).await?;
-    Ok(Page { items: records(db, zone, &rows).await?, total })
+    let items = rows.iter().map(|row| record(zone, joined_authority(row)?, row));
+    Ok(Page { items: items.collect::<Result<_, _>>()?, total })
 }
 
-async fn page_of_status(
+/// A page of a zone's certificates of one status, newest first, and how many have it. In a snapshot.
+pub(super) async fn page_of_status(
     db: &Db,
     layout: Layout,
     zone: ZoneId,
-    number: i64,
     status: Status,
     slice: Slice,
 ) -> Result<Page<CertificateRecord>, StoreError> {
+    let Some(number) = tenants::zone_number(db, zone).await? else {
+        return Ok(Page { items: Vec::new(), total: 0 });
+    };
+    let size = slice.size.min(PAGE_MAX);
     let (place, total) = counters::locate(db, layout, number, status, slice.first).await?;
-    let Some(place) = place.filter(|_| slice.size > 0) else {
+    let Some(place) = place.filter(|_| size > 0) else {
         return Ok(Page { items: Vec::new(), total });
     };
     let select = concat!(
@@ -104,11 +118,16 @@ async fn page_of_status(
          ORDER BY status DESC, position DESC LIMIT $4 OFFSET $5"
     );
     // Both columns in the order: for the position alone the planner would rather walk the primary key through whatever is there of other
-    // statuses.
+    // statuses. No join: it would read the whole row of every entry that is skipped.
     let oldest = Position::first_of(number).0;
-    let values = values![status.code(), oldest, place.newest.0, slice.size, row::offset(place.skip)];
+    let values = values![status.code(), oldest, place.newest.0, size, row::offset(place.skip)];
     let rows = db.rows(select, values).await?;
-    Ok(Page { items: records(db, zone, &rows).await?, total })
+    let mut names = Names::new(db);
+    let mut items = Vec::with_capacity(rows.len());
+    for row in &rows {
+        items.push(names.record(zone, row).await?);
+    }
+    Ok(Page { items, total })
 }
 
 /// How many certificates a zone has in each status.
@@ -126,15 +145,6 @@ pub(super) async fn size(db: &Db, number: i64) -> Result<u64, StoreError> {
     let values = values![Position::first_of(number).0, Position::last_of(number).0];
     let Some(row) = db.optional(select, values).await? else { return Ok(0) };
     Ok(Position(row.get(0)?).sequence().unsigned_abs() + 1)
-}
-
-async fn records(db: &Db, zone: ZoneId, rows: &[Row]) -> Result<Vec<CertificateRecord>, StoreError> {
-    let mut names = Names::new(db);
-    let mut items = Vec::with_capacity(rows.len());
-    for row in rows {
-        items.push(names.record(zone, row).await?);
-    }
-    Ok(items)
 }
 
 /// How many certificates are read at a time when all of them are.

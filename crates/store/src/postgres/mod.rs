@@ -241,13 +241,11 @@ macro_rules! snapshot {
         let mut reads = 1;
         loop {
             let $db = $store.readers.snapshot().await?;
-            let read = match $db.begin().await {
-                Ok(()) => $read.await,
-                Err(error) => Err(error),
-            };
-            match read {
+            // One after another on the wire, and what is read does not wait for the answer to BEGIN.
+            let (begun, read) = futures_util::future::join($db.begin(), $read).await;
+            match begun.and(read) {
                 Err(_) if $db.is_passing() && reads < READS_MAX => reads += 1,
-                read => break $db.end(read).await,
+                read => break $db.end(read),
             }
         }
     }};
@@ -340,7 +338,7 @@ impl ReadStore for PostgresStore {
         zone: ZoneId,
         id: CertificateId,
     ) -> Result<Option<CertificateRecord>, StoreError> {
-        snapshot!(self, |db| certificates::certificate(&db, zone, id))
+        one!(self, |db| certificates::certificate(&db, zone, id))
     }
 
     async fn certificates(
@@ -348,7 +346,18 @@ impl ReadStore for PostgresStore {
         zone: ZoneId,
         query: CertificateQuery,
     ) -> Result<Page<CertificateRecord>, StoreError> {
-        snapshot!(self, |db| certificates::page(&db, self.layout, zone, query))
+        match query.status {
+            None => one!(self, |db| certificates::page_of_all(&db, zone, query.slice)),
+            Some(status) => {
+                snapshot!(self, |db| certificates::page_of_status(
+                    &db,
+                    self.layout,
+                    zone,
+                    status,
+                    query.slice
+                ))
+            }
+        }
     }
 
     async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError> {
@@ -361,7 +370,7 @@ impl ReadStore for PostgresStore {
         serial: SerialNumber,
         id: CertificateId,
     ) -> Result<Option<Issued>, StoreError> {
-        snapshot!(self, |db| revocations::issued(&db, authority, serial, id))
+        one!(self, |db| revocations::issued(&db, authority, serial, id))
     }
 
     async fn authority_certificates(&self) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
@@ -400,15 +409,15 @@ impl ReadStore for PostgresStore {
     }
 
     async fn crl_states(&self, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError> {
-        snapshot!(self, |db| revocations::states(&db, authority))
+        one!(self, |db| revocations::states(&db, authority))
     }
 
     async fn crl_state(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlState>, StoreError> {
-        snapshot!(self, |db| revocations::state(&db, authority, part))
+        one!(self, |db| revocations::state(&db, authority, part))
     }
 
     async fn crl(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlRecord>, StoreError> {
-        snapshot!(self, |db| revocations::crl(&db, authority, part))
+        one!(self, |db| revocations::crl(&db, authority, part))
     }
 
     async fn hostname_associations(

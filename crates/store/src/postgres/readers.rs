@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use deadpool_postgres::Pool;
+use futures_util::FutureExt;
 
 use super::db::Db;
 use super::error::from_pool;
@@ -43,9 +44,10 @@ impl Snapshot {
         self.db.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
     }
 
-    /// Ends the transaction and passes on what was read in it.
-    pub(super) async fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.is_ended = self.db.go_back("ROLLBACK").await.is_ok();
+    /// Ends the transaction and passes on what was read in it. Nobody waits for the answer to ROLLBACK: whoever uses the connection next
+    /// comes after it on the wire.
+    pub(super) fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.is_ended = !matches!(self.db.go_back("ROLLBACK").now_or_never(), Some(Err(_)));
         read
     }
 }

@@ -99,22 +99,21 @@ pub(super) async fn issued(
     serial: SerialNumber,
     id: CertificateId,
 ) -> Result<Option<Issued>, StoreError> {
-    let Some(number) = authorities::number(db, authority).await? else { return Ok(None) };
-    if let Some(issued) = issued_as(db, number, serial, id).await? {
+    if let Some(issued) = issued_as(db, authority, serial, id).await? {
         return Ok(Some(issued));
     }
     let early = "SELECT id FROM early_serials WHERE serial = $1";
     match db.optional(early, values![serial.as_bytes()]).await? {
-        Some(row) => issued_as(db, number, serial, CertificateId::from_bytes(row.get(0)?)).await,
-        None => lost(db, number, serial).await,
+        Some(row) => issued_as(db, authority, serial, CertificateId::from_bytes(row.get(0)?)).await,
+        None => lost(db, authority, serial).await,
     }
 }
 
 /// One that only the journal knew after a restore.
-async fn lost(db: &Db, authority: i64, serial: SerialNumber) -> Result<Option<Issued>, StoreError> {
-    let select =
-        "SELECT epoch, revoked_on, reason FROM lost_certificates WHERE serial = $1 AND authority = $2";
-    let row = db.optional(select, values![serial.as_bytes(), authority]).await?;
+async fn lost(db: &Db, authority: AuthorityId, serial: SerialNumber) -> Result<Option<Issued>, StoreError> {
+    let select = "SELECT epoch, revoked_on, reason FROM lost_certificates \
+         WHERE serial = $1 AND authority = (SELECT number FROM authorities WHERE id = $2)";
+    let row = db.optional(select, values![serial.as_bytes(), authority.as_bytes()]).await?;
     let Some(row) = row else { return Ok(None) };
     let revocation =
         Revocation { serial, revoked_on: row::timestamp(&row, 1)?, reason: row::reason(&row, 2)? };
@@ -123,12 +122,13 @@ async fn lost(db: &Db, authority: i64, serial: SerialNumber) -> Result<Option<Is
 
 async fn issued_as(
     db: &Db,
-    authority: i64,
+    authority: AuthorityId,
     serial: SerialNumber,
     id: CertificateId,
 ) -> Result<Option<Issued>, StoreError> {
-    let select = "SELECT status, epoch, revoked_on, reason FROM certificates WHERE id = $1 AND authority = $2 AND serial = $3";
-    let row = db.optional(select, values![id.as_bytes(), authority, serial.as_bytes()]).await?;
+    let select = "SELECT status, epoch, revoked_on, reason FROM certificates \
+         WHERE id = $1 AND authority = (SELECT number FROM authorities WHERE id = $2) AND serial = $3";
+    let row = db.optional(select, values![id.as_bytes(), authority.as_bytes(), serial.as_bytes()]).await?;
     let Some(row) = row else { return Ok(None) };
     let status = row::status(&row, 0)?;
     let revocation = match status {
@@ -195,27 +195,29 @@ pub(super) async fn content(
     let Some(state) = db.optional(state, values![number, part.code()]).await? else { return Ok(None) };
     let (number_before, before): (u64, i64) = (state.get(0)?, state.get(1)?);
     let live_from = before.min(at.unix_microseconds());
-    let shards = match part {
-        CrlPart::Shard(shard) => shard..shard + 1,
-        CrlPart::Full => 0..CRL_SHARDS,
-        CrlPart::AuthorityCertificates => 0..0,
+    let select = match part {
+        CrlPart::Shard(_) => {
+            "SELECT serial, revoked_on, reason FROM revocations \
+             WHERE authority = $1 AND shard = $2 AND expires_on >= $3 ORDER BY expires_on, position LIMIT $4"
+        }
+        // In the order of the primary key.
+        _ => {
+            "SELECT serial, revoked_on, reason FROM revocations \
+             WHERE authority = $1 AND shard < $2 AND expires_on >= $3 ORDER BY shard, expires_on, position LIMIT $4"
+        }
     };
-    let select = "SELECT serial, revoked_on, reason FROM revocations \
-         WHERE authority = $1 AND shard = $2 AND expires_on >= $3 ORDER BY expires_on, position LIMIT $4";
+    let shards = match part {
+        CrlPart::Shard(shard) => shard,
+        CrlPart::Full => CRL_SHARDS,
+        CrlPart::AuthorityCertificates => 0,
+    };
     let mut revocations = Vec::new();
-    let most = limit as usize + 1;
-    for shard in shards {
-        let left = row::offset((most - revocations.len()) as u64);
-        for row in db.rows(select, values![number, shard, live_from, left]).await? {
-            revocations.push(Revocation {
-                serial: SerialNumber::from_bytes(row.get(0)?),
-                revoked_on: row::timestamp(&row, 1)?,
-                reason: row::reason(&row, 2)?,
-            });
-        }
-        if revocations.len() == most {
-            break;
-        }
+    for row in db.rows(select, values![number, shards, live_from, i64::from(limit) + 1]).await? {
+        revocations.push(Revocation {
+            serial: SerialNumber::from_bytes(row.get(0)?),
+            revoked_on: row::timestamp(&row, 1)?,
+            reason: row::reason(&row, 2)?,
+        });
     }
     let epoch = last_epoch(db).await?;
     Ok(Some(CrlContent { epoch, number_before, revocations }))
@@ -261,14 +263,14 @@ macro_rules! states {
     () => {
         "SELECT crl_states.part, number, this_update, next_update, crls.part IS NOT NULL FROM crl_states \
          LEFT JOIN crls ON crls.authority = crl_states.authority AND crls.part = crl_states.part \
-         WHERE crl_states.authority = $1 AND made_epoch >= 0"
+         WHERE crl_states.authority = (SELECT number FROM authorities WHERE id = $1) AND made_epoch >= 0"
     };
 }
 
 /// The lists of an authority that were published.
 pub(super) async fn states(db: &Db, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError> {
-    let Some(authority) = authorities::number(db, authority).await? else { return Ok(Vec::new()) };
-    let rows = db.rows(concat!(states!(), " ORDER BY crl_states.part"), values![authority]).await?;
+    let select = concat!(states!(), " ORDER BY crl_states.part");
+    let rows = db.rows(select, values![authority.as_bytes()]).await?;
     rows.iter().map(state_row).collect()
 }
 
@@ -278,9 +280,8 @@ pub(super) async fn state(
     authority: AuthorityId,
     part: CrlPart,
 ) -> Result<Option<CrlState>, StoreError> {
-    let Some(authority) = authorities::number(db, authority).await? else { return Ok(None) };
     let select = concat!(states!(), " AND crl_states.part = $2");
-    db.optional(select, values![authority, part.code()]).await?.as_ref().map(state_row).transpose()
+    db.optional(select, values![authority.as_bytes(), part.code()]).await?.as_ref().map(state_row).transpose()
 }
 
 fn state_row(row: &Row) -> Result<CrlState, StoreError> {
@@ -299,11 +300,13 @@ pub(super) async fn crl(
     authority: AuthorityId,
     part: CrlPart,
 ) -> Result<Option<CrlRecord>, StoreError> {
-    let Some(number) = authorities::number(db, authority).await? else { return Ok(None) };
     let select = "SELECT crl_states.number, made_epoch, this_update, next_update, der FROM crl_states \
          LEFT JOIN crls ON crls.authority = crl_states.authority AND crls.part = crl_states.part \
-         WHERE crl_states.authority = $1 AND crl_states.part = $2 AND made_epoch >= 0";
-    let Some(row) = db.optional(select, values![number, part.code()]).await? else { return Ok(None) };
+         WHERE crl_states.authority = (SELECT number FROM authorities WHERE id = $1) AND crl_states.part = $2 \
+         AND made_epoch >= 0";
+    let Some(row) = db.optional(select, values![authority.as_bytes(), part.code()]).await? else {
+        return Ok(None);
+    };
     Ok(Some(CrlRecord {
         authority,
         part,
