@@ -109,6 +109,40 @@ async fn several_processes_may_make_the_tables_at_once() {
     assert_eq!(server.sql(&url, "SELECT max(version) FROM schema_versions"), "99");
 }
 
+/// Nodes of the release before go on while the first of the next one migrates: what their statements use has to stay as it is, and
+/// what is new must not ask anything of them.
+#[tokio::test]
+async fn a_new_version_of_the_schema_leaves_the_nodes_of_the_one_before_alone() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    PostgresStore::make_earlier_tables(&url, 4).await.unwrap();
+    let lines =
+        |statement: &str| -> Vec<String> { server.sql(&url, statement).lines().map(str::to_owned).collect() };
+    let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
+    let columns = "SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default \
+                   FROM information_schema.columns WHERE table_schema = 'public'";
+    let rules = "SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint \
+                 WHERE connamespace = 'public'::regnamespace UNION ALL \
+                 SELECT indrelid::regclass, indexrelid::regclass::TEXT, pg_get_indexdef(indexrelid) FROM pg_index \
+                 JOIN pg_class ON pg_class.oid = indrelid WHERE relnamespace = 'public'::regnamespace";
+    let before = [lines(tables), lines(columns), lines(rules)];
+    open(&url).await.close().await;
+    let after = [lines(tables), lines(columns), lines(rules)];
+
+    for (before, after) in before.iter().zip(&after) {
+        let lost: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+    let is_old = |line: &str| before[0].iter().any(|table| line.starts_with(&format!("{table}|")));
+    let new = |what: usize| -> Vec<_> {
+        after[what].iter().filter(|line| !before[what].contains(line) && is_old(line)).collect()
+    };
+    // Old statements do not name a new column: it has to do without them. A new rule could refuse what they write.
+    assert!(!new(1).iter().any(|line| line.ends_with("|NO|")), "{:?}", new(1));
+    assert_eq!(new(2), [""; 0]);
+    assert_eq!(new(1), ["schema_versions|oldest|bigint||YES|"]);
+}
+
 /// Three stores stand for three processes: they have nothing in common but the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_write_at_once_leave_no_gap() {

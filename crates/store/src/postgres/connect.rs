@@ -201,7 +201,7 @@ fn read(url: &str) -> Result<(Config, Option<String>), PostgresError> {
 fn behave(config: &mut Config) {
     let named = config.get_options().unwrap_or_default();
     let options = format!(
-        "{named} -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+        "{named} -c client_min_messages=warning -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
         STATEMENT_TIMEOUT.as_millis(),
         LOCK_TIMEOUT.as_millis(),
         IDLE_TRANSACTION_TIMEOUT.as_millis(),

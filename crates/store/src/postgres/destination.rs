@@ -144,7 +144,7 @@ impl Destination {
         let begun = self.look(from).await?;
         match begun {
             MigrationBegun::Anew => {
-                schema::make_tables(&self.db, Layout::DEFAULT).await?;
+                schema::make_tables(&self.db, Layout::DEFAULT, schema::VERSION).await?;
                 self.db.run(WITHOUT_CYCLE).await?;
                 self.db.run(BEGUN).await?;
                 self.db

@@ -210,6 +210,13 @@ impl PostgresStore {
         Ok(Self { writer, readers, layout })
     }
 
+    /// Makes the tables as the release with this version of the schema did.
+    #[cfg(feature = "conformance")]
+    pub async fn make_earlier_tables(url: &str, version: i64) -> Result<(), PostgresError> {
+        let db = Address::parse(url)?.connect().await?;
+        schema::make_earlier(&db, version).await
+    }
+
     /// Runs a statement as if something else had damaged the database.
     #[cfg(feature = "conformance")]
     pub async fn damage(&self, statement: &'static str) -> Result<(), StoreError> {

@@ -353,7 +353,7 @@ async fn migrate_locked(db: &Db, layout: Layout) -> Result<(), PostgresError> {
     if destination::is_unfinished(db).await? {
         return Err(PostgresError::Unfinished);
     }
-    make_tables(db, layout).await?;
+    make_tables(db, layout, VERSION).await?;
     match db.commit().await {
         Committed::Yes => Ok(()),
         Committed::No(trouble) => Err(StoreError::from(trouble).into()),
@@ -373,13 +373,14 @@ pub(super) async fn version(db: &Db) -> Result<i64, StoreError> {
     db.one("SELECT coalesce(max(version), 0) FROM schema_versions", values![]).await?.get(0)
 }
 
-/// Makes what is missing, in the transaction that [`lock`] has begun.
-pub(super) async fn make_tables(db: &Db, layout: Layout) -> Result<(), PostgresError> {
+/// Makes what is missing up to a version, in the transaction that [`lock`] has begun.
+pub(super) async fn make_tables(db: &Db, layout: Layout, wanted: i64) -> Result<(), PostgresError> {
     let found = version(db).await?;
     if found > VERSION {
         return allow_newer(db, found).await;
     }
-    for Migration { version, oldest, statements } in MIGRATIONS.iter().filter(|step| step.version > found) {
+    let steps = MIGRATIONS.iter().filter(|step| step.version > found && step.version <= wanted);
+    for Migration { version, oldest, statements } in steps {
         db.run_for_long(statements).await?;
         if *version == 4 {
             db.execute(
@@ -396,6 +397,20 @@ pub(super) async fn make_tables(db: &Db, layout: Layout) -> Result<(), PostgresE
         }
     }
     Ok(())
+}
+
+/// The tables as an earlier release left them.
+#[cfg(feature = "conformance")]
+pub(super) async fn make_earlier(db: &Db, version: i64) -> Result<(), PostgresError> {
+    make_lock(db).await?;
+    lock(db).await?;
+    make_tables(db, Layout::DEFAULT, version).await?;
+    match db.commit().await {
+        Committed::Yes => Ok(()),
+        Committed::No(_) | Committed::Unknown(_) => {
+            Err(PostgresError::Damaged("tables could not be made".into()))
+        }
+    }
 }
 
 /// A newer program has been here: this one goes on if every step that it does not know lets it.
