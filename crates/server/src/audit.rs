@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use certgate_model::Hex;
-use certgate_store::{AuditVerdict, SqliteInspector};
+use certgate_store::AuditVerdict;
 use serde::Serialize;
 
 use crate::cli::AuditHead;
 use crate::client::Screen;
 use crate::config::Config;
-use crate::data_dir::DataDir;
 use crate::failure::Failure;
+use crate::inspector::Inspector;
 
 /// A log, as it is printed.
 #[derive(Serialize)]
@@ -39,9 +39,11 @@ pub fn verify(
     expected: &[AuditHead],
     mut screen: Screen,
 ) -> Result<(), Failure> {
-    let database = database.unwrap_or_else(|| DataDir::database(&config.data_dir));
+    let (inspector, shown) = match database {
+        Some(file) => (Inspector::file(&file)?, file.display().to_string()),
+        None => Inspector::configured(config)?,
+    };
     let failed = |error: certgate_store::StoreError| Failure::failed(error.to_string());
-    let inspector = SqliteInspector::open(&database).map_err(|error| Failure::failed(error.to_string()))?;
     let logs: Vec<_> = inspector.verify_audit().map_err(failed)?.into_iter().map(Log::from).collect();
     let mut faults: Vec<_> = logs.iter().flat_map(|log| log.faults.clone()).collect();
     let strays = inspector.stray_audit_entries().map_err(failed)?;
@@ -70,6 +72,6 @@ pub fn verify(
         return Ok(());
     }
     screen.say(&faults.join("\n"));
-    Err(Failure::failed(format!("the logs of {} are not whole", database.display()))
+    Err(Failure::failed(format!("the logs of {shown} are not whole"))
         .hint("compare with a backup: certgate audit verify --database FILE"))
 }

@@ -9,6 +9,7 @@ mod config;
 mod data_dir;
 mod failure;
 mod init;
+mod inspector;
 mod listener;
 mod migrate;
 mod serve;

@@ -20,7 +20,9 @@ pub use fault::{FaultPoint, fault_point};
 pub use migration::{Migration, MigrationError, MigrationProgress, TableCompared, TableDigest};
 #[cfg(feature = "conformance")]
 pub use migration::{columns_moved, is_never_moved};
-pub use postgres::{MigrationBegun, PostgresError, PostgresOptions, PostgresStore, PostgresUrl};
+pub use postgres::{
+    MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,
+};
 pub use sqlite::{
     Copied, JournalBegun, JournalTells, OpenError, Restored, SqliteInspector, SqliteOptions,
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,

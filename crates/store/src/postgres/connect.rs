@@ -116,6 +116,12 @@ impl Address {
         Ok(Self { config, tls })
     }
 
+    /// The same for somebody who only reads, and does not need the latest.
+    pub(super) fn also_a_standby(mut self) -> Self {
+        self.config.target_session_attrs(TargetSessionAttrs::Any);
+        self
+    }
+
     /// A pool of connections for reading.
     pub(super) fn pool(&self, size: usize) -> Result<Pool, PostgresError> {
         // The driver closes a connection that has ended by itself; asking each time would cost a round trip.

@@ -29,6 +29,7 @@ mod duties;
 mod enforcement_points;
 mod error;
 mod hostnames;
+mod inspector;
 mod issue;
 mod mtls_certificates;
 mod readers;
@@ -60,6 +61,7 @@ use self::counters::Layout;
 use self::db::Db;
 pub(crate) use self::destination::Destination;
 pub use self::destination::MigrationBegun;
+pub use self::inspector::PostgresInspector;
 use self::issue::New;
 use self::readers::Readers;
 use self::value::values;
@@ -140,6 +142,11 @@ pub enum PostgresError {
          where it stopped; nothing was changed"
     )]
     Unfinished,
+    /// There is nothing in it.
+    #[error(
+        "the database holds no installation of certgate: check the URL, or start `certgate serve` with it"
+    )]
+    Empty,
     /// It has other tables than certgate's, or is damaged.
     #[error(
         "the database is damaged or is not one of certgate ({0}): name an empty one, or restore a backup"

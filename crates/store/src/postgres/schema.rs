@@ -413,6 +413,16 @@ pub(super) async fn make_earlier(db: &Db, version: i64) -> Result<(), PostgresEr
     }
 }
 
+/// Whether this program can use the tables as they are, without making any.
+pub(super) async fn is_usable(db: &Db) -> Result<(), PostgresError> {
+    match version(db).await? {
+        0 => Err(PostgresError::Empty),
+        found if found > VERSION => allow_newer(db, found).await,
+        _ if destination::is_unfinished(db).await? => Err(PostgresError::Unfinished),
+        _ => Ok(()),
+    }
+}
+
 /// A newer program has been here: this one goes on if every step that it does not know lets it.
 async fn allow_newer(db: &Db, found: i64) -> Result<(), PostgresError> {
     let needed = "SELECT coalesce(max(coalesce(oldest, version)), 0) FROM schema_versions WHERE version > $1";

@@ -1,0 +1,76 @@
+//! The database that the settings name, for commands that look into it.
+
+use std::path::Path;
+
+use certgate_store::{AuditVerdict, PostgresInspector, SqliteInspector, StoreError};
+use tokio::runtime::Runtime;
+
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+
+/// One of the two kinds of databases, as it was when this was opened.
+pub enum Inspector {
+    Embedded(SqliteInspector),
+    Shared { inspector: PostgresInspector, runtime: Runtime },
+}
+
+impl Inspector {
+    /// The database that `serve` would use with these settings, and what to call it.
+    pub fn configured(config: &Config) -> Result<(Self, String), Failure> {
+        let Some(url) = &config.database_url else {
+            let shown = config.data_dir.display();
+            let database = DataDir::database(&config.data_dir);
+            if !database.exists() {
+                return Err(Failure::failed(format!("{shown} holds no certgate database")));
+            }
+            return Ok((Self::file(&database)?, shown.to_string()));
+        };
+        let failed = |error: String| Failure::failed(error);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| failed(error.to_string()))?;
+        let inspector = runtime
+            .block_on(PostgresInspector::open(url.expose()))
+            .map_err(|error| failed(error.to_string()))?;
+        Ok((Self::Shared { inspector, runtime }, url.to_string()))
+    }
+
+    /// A file.
+    pub fn file(path: &Path) -> Result<Self, Failure> {
+        SqliteInspector::open(path).map(Self::Embedded).map_err(|error| Failure::failed(error.to_string()))
+    }
+
+    /// Everything that is wrong, a line each.
+    pub fn check(&self) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Embedded(inspector) => inspector.check(),
+            Self::Shared { inspector, runtime } => runtime.block_on(inspector.check()),
+        }
+    }
+
+    /// What is wrong with each log of what was done.
+    pub fn verify_audit(&self) -> Result<Vec<AuditVerdict>, StoreError> {
+        match self {
+            Self::Embedded(inspector) => inspector.verify_audit(),
+            Self::Shared { inspector, runtime } => runtime.block_on(inspector.verify_audit()),
+        }
+    }
+
+    /// How many entries are in no log that there is.
+    pub fn stray_audit_entries(&self) -> Result<u64, StoreError> {
+        match self {
+            Self::Embedded(inspector) => inspector.stray_audit_entries(),
+            Self::Shared { inspector, runtime } => runtime.block_on(inspector.stray_audit_entries()),
+        }
+    }
+
+    /// The hash of one entry of a log.
+    pub fn audit_hash(&self, owner: [u8; 16], number: u64) -> Result<Option<[u8; 32]>, StoreError> {
+        match self {
+            Self::Embedded(inspector) => inspector.audit_hash(owner, number),
+            Self::Shared { inspector, runtime } => runtime.block_on(inspector.audit_hash(owner, number)),
+        }
+    }
+}
