@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import random
 import re
@@ -97,6 +98,8 @@ class Api:
         self.port, self.token, self.zone_id = port, token, zone_id
         self.credentials = {"Authorization": f"Bearer {token}"}
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        # When the last request was sent, if it was.
+        self.sent = math.inf
 
     @property
     def certificates(self) -> str:
@@ -106,7 +109,9 @@ class Api:
         headers = dict(self.credentials)
         if body is not None:
             headers["Content-Type"] = "application/json"
+        self.sent = math.inf
         self.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        self.sent = time.monotonic()
         response = self.connection.getresponse()
         return Answer(response, response.read())
 
@@ -162,6 +167,7 @@ class Server:
         self.log_path = directory.with_name(f"{directory.name}.log")
         self.process: subprocess.Popen[bytes] | None = None
         self.made: dict[str, str] = {}
+        self.variables: dict[str, str] = {}
         self.port = self.public_port = 0
         if init is not None:
             made = certgate("init", "--data-dir", directory, "--json", *init)
@@ -205,11 +211,24 @@ class Server:
 
     def start(self, **more: str) -> Server:
         """Returns when both listeners accept, which their lines on standard output say. `more` goes into its environment."""
+        self.launch(**more)
+        self.accepts()
+        return self
+
+    def launch(self, **more: str) -> None:
+        """Starts the process, and waits for nothing."""
         assert self.process is None, "it runs"
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdout=subprocess.PIPE, stderr=log, env=environment(**more), bufsize=0
+                self.command(),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment(**(self.variables | more)),
+                bufsize=0,
             )
+
+    def accepts(self) -> None:
+        """Waits until a process that was launched accepts connections."""
         lines = self._lines(2)
         ports = [
             re.fullmatch(rf"{name}://127\.0\.0\.1:(\d+)", line)
@@ -217,7 +236,6 @@ class Server:
         ]
         assert all(ports), lines
         self.port, self.public_port = (int(port[1]) for port in ports if port)
-        return self
 
     def _lines(self, count: int) -> list[str]:
         assert self.process and self.process.stdout
@@ -272,6 +290,9 @@ class Server:
         self.process.stdout.close()
         self.process = None
 
+    def outlive_duties(self) -> None:
+        """After a kill: nobody has to wait until what the process had to do may be done by others."""
+
     def secrets_are_kept(self) -> None:
         log = self.log
         master_key = (self.directory / "master.key").read_text().strip()
@@ -293,7 +314,7 @@ class Server:
         assert self.process is None
         done = subprocess.run(
             [*self.command(), *flags],
-            env=environment(**more),
+            env=environment(**(self.variables | more)),
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,

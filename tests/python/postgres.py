@@ -18,7 +18,8 @@ from urllib.parse import quote
 
 import pytest
 
-from harness import Server
+from harness import CERTGATE, Server, environment
+from wholeness import faults
 
 # Whom the database runs as: it refuses to run as root.
 NOBODY = 65534
@@ -204,13 +205,39 @@ class Node(Server):
         super().__init__(directory, *flags, init=None)
         self.database_url = url
         self.made = made or {}
+        self.variables = {
+            "CERTGATE_DATABASE_URL": url,
+            "CERTGATE_MASTER_KEY": MASTER_KEY,
+            "CERTGATE_PUBLIC_URL": "http://pki.example",
+        }
 
     def start(self, **more: str) -> Node:
-        settings = {"CERTGATE_DATABASE_URL": self.database_url, "CERTGATE_MASTER_KEY": MASTER_KEY}
-        super().start(**(settings | {"CERTGATE_PUBLIC_URL": "http://pki.example"} | more))
+        super().start(**more)
         if not self.made:
             self.adopt()
         return self
+
+    def sql(self, statements: str) -> str:
+        """Runs statements in the database; rows as lines, columns with | between them."""
+        psql = [str(programs() / "psql"), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.database_url]
+        done = subprocess.run([*psql, "-c", statements], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{statements}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def outlive_duties(self) -> None:
+        # As if its lease had ended.
+        self.sql("UPDATE duties SET until = 0")
+
+    def check(self) -> subprocess.CompletedProcess[str]:
+        command = [str(CERTGATE), "check", "--data-dir", str(self.directory)]
+        return subprocess.run(command, env=environment(**self.variables), capture_output=True, text=True, timeout=60)
+
+    def is_whole(self) -> None:
+        assert (found := faults(self.sql)) == [], found
+        checked = self.check()
+        if checked.stderr.endswith("holds no certgate database\n"):
+            return print("NOT TESTED: this certgate does not check a database of PostgreSQL")
+        assert checked.returncode == 0 and "everything is whole" in checked.stdout, checked.stdout + checked.stderr
 
     def secrets_are_kept(self) -> None:
         # The welcome of the node that makes the installation, which tells the token, has no times.

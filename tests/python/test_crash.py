@@ -5,15 +5,16 @@ from __future__ import annotations
 import http.client
 import os
 import random
-import subprocess
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from conftest import MakeServer
-from harness import Api, Server, environment, eventually
+from harness import Api, Server, eventually
 
 ROUNDS = 50
 
@@ -34,6 +35,19 @@ STATUSES = ("active", "pending_reactivation", "pending_revocation", "revoked")
 # The statuses of a certificate after its last change, before and after that has settled.
 REVOKED = {"pending_revocation", "revoked"}
 RESTORED = {"pending_reactivation", "active"}
+
+
+@pytest.fixture(params=["embedded", "postgresql"])
+def make_any(request: pytest.FixtureRequest) -> MakeServer:
+    """Makes servers on either store; on PostgreSQL each has a database of its own."""
+    if request.param == "embedded":
+        return request.getfixturevalue("make_server")
+    postgres, make_node = request.getfixturevalue("postgres"), request.getfixturevalue("make_node")
+
+    def make(name: str = "data", init: Any = None, start: bool = True) -> Server:
+        return make_node(postgres.url(postgres.database()), start=start)
+
+    return make
 
 
 @dataclass
@@ -114,10 +128,10 @@ def verify(server: Server, owned: list[list[Certificate]], unanswered_issues: in
     owned[0] += [Certificate(certificate, {certificate["status"]}) for certificate in found.values()]
 
 
-def test_fifty_kills_lose_nothing(make_server: MakeServer, csr: str) -> None:
+def test_fifty_kills_lose_nothing(make_any: MakeServer, csr: str) -> None:
     print(f"CERTGATE_TEST_SEED={SEED}")
     chance = random.Random(SEED)
-    server = make_server(start=False)
+    server = make_any(start=False)
     owned: list[list[Certificate]] = [[] for _ in range(CLIENTS)]
     answers: Counter[str] = Counter()
     cut_off = 0
@@ -137,9 +151,11 @@ def test_fifty_kills_lose_nothing(make_server: MakeServer, csr: str) -> None:
         # Every other time the server itself is the first to open what was left behind.
         if chance.random() < 0.5:
             server.is_whole()
+        server.outlive_duties()
         server.start()
         verify(server, owned, unanswered)
         server.kill()
+        server.outlive_duties()
         server.is_whole()
     server.secrets_are_kept()
     print(f"answered: {dict(answers)}, issues cut off: {cut_off}")
@@ -148,15 +164,16 @@ def test_fifty_kills_lose_nothing(make_server: MakeServer, csr: str) -> None:
     )
 
 
-def test_start_up_does_not_wait_for_what_is_pending(make_server: MakeServer, csr: str) -> None:
+def test_start_up_does_not_wait_for_what_is_pending(make_any: MakeServer, csr: str) -> None:
     """A change that was durable and not yet settled at the kill is settled by the next process."""
-    server = make_server()
+    server = make_any()
     api = server.api()
     ids = [api.issue(csr).result["id"] for _ in range(20)]
     for identity in ids:
         api.revoke(identity)
     api.close()
     server.kill()
+    server.outlive_duties()
     started = time.monotonic()
     server.start()
     assert time.monotonic() - started < 5
@@ -165,20 +182,18 @@ def test_start_up_does_not_wait_for_what_is_pending(make_server: MakeServer, csr
     api.close()
 
 
-def test_kills_during_the_first_start_leave_nothing_in_the_way_of_the_next(make_server: MakeServer, csr: str) -> None:
+def test_kills_during_the_first_start_leave_nothing_in_the_way_of_the_next(make_any: MakeServer, csr: str) -> None:
     print(f"CERTGATE_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     made_before_kill = 0
     begun = time.monotonic()
-    make_server(name="first-whole", init=None).kill()
+    make_any(name="first-whole", init=None).kill()
     whole = time.monotonic() - begun
     for number in range(FIRST_STARTS):
-        server = make_server(name=f"first-{number}", init=None, start=False)
-        with server.log_path.open("wb") as log:
-            process = subprocess.Popen(server.command(), stdout=log, stderr=log, env=environment())
+        server = make_any(name=f"first-{number}", init=None, start=False)
+        server.launch()
         threading.Event().wait(chance.uniform(0, whole))
-        process.kill()
-        process.wait()
+        server.kill()
         made_before_kill += (server.directory / "client.toml").exists()
         server.start()
         server.adopt()

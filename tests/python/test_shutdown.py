@@ -75,6 +75,56 @@ def test_what_was_answered_is_stored(make_server: MakeServer, csr: str, signal_n
         assert len(unknown) <= sum(thread.unanswered for thread in threads)
 
 
+class Asker(threading.Thread):
+    """Asks over one connection, or over a new one each time, until it is told that there will be no other answer."""
+
+    def __init__(self, server: Server, is_new: bool, answers: threading.Semaphore) -> None:
+        super().__init__()
+        self.server, self.is_new, self.answers = server, is_new, answers
+        # When the question was sent that got no answer.
+        self.lost: float | None = None
+        self.was_told = False
+
+    def run(self) -> None:
+        api = self.server.api()
+        try:
+            while not self.was_told:
+                if self.is_new:
+                    api.close()
+                answer = api.call("GET", "/client/v4/user/tokens/verify")
+                assert answer.status == 200, answer.text
+                self.was_told = answer.headers["connection"] == "close"
+                self.answers.release()
+        except (OSError, http.client.HTTPException):
+            self.lost = api.sent
+        finally:
+            api.close()
+
+
+@pytest.mark.parametrize("is_new", [False, True], ids=["one connection", "new connections"])
+def test_what_was_sent_before_is_answered(make_server: MakeServer, is_new: bool) -> None:
+    """Also if it has not been read yet, or the connection not accepted; the answer tells that it is the last one."""
+    server = make_server(start=False)
+    told = 0
+    for _ in range(10):
+        server.start()
+        answers = threading.Semaphore(0)
+        threads = [Asker(server, is_new, answers) for _ in range(IN_FLIGHT)]
+        for thread in threads:
+            thread.start()
+        for _ in range(ANSWERS_BEFORE):
+            assert answers.acquire(timeout=PATIENCE_SECONDS)
+        signalled = time.monotonic()
+        server.terminate()
+        for thread in threads:
+            thread.join()
+        server.ended()
+        lost = [signalled - thread.lost for thread in threads if thread.lost and thread.lost < signalled]
+        assert lost == [], "seconds before the signal"
+        told += sum(thread.was_told for thread in threads)
+    assert told > IN_FLIGHT, "too few were told to mean anything"
+
+
 def known(server: Server) -> dict[str, dict[str, Any]]:
     api = server.api()
     every = {made["id"]: made for made in api.every()}

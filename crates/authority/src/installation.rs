@@ -120,6 +120,11 @@ impl FirstInstallation {
     }
 }
 
+/// Whether the store has a token of this value.
+pub async fn is_token_of(store: &dyn Store, value: &str) -> Result<bool, Fault> {
+    Ok(store.token_by_hash(token_hash(value)).await?.is_some())
+}
+
 /// Good enough to be sent in a header and compared; whether mail arrives there is nobody's concern here.
 fn checked_email(text: &str) -> Result<String, TenantError> {
     let (mailbox, domain) = text.rsplit_once('@').unwrap_or_default();

@@ -50,7 +50,7 @@ pub use error::{
     AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError, IssueError,
     MtlsCertificateError, RevocationError, TenantError, TokenError,
 };
-pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, OpenError};
+pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, OpenError, is_token_of};
 pub use issue::{IDEMPOTENCY_KEY_CHARACTERS_MAX, IdempotencyKey, IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mtls_certificates::MtlsCertificateUpload;

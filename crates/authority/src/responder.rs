@@ -22,8 +22,12 @@ const OCSP_REUSE_SECONDS: i64 = OCSP_VALIDITY_SECONDS / 4;
 /// How many signed answers are kept before they are forgotten all at once: about 16 MB.
 const OCSP_ANSWERS_MAX: usize = 16_384;
 
-/// How long the list of authorities is used, in seconds: another process may add one under a name and key that is known.
+/// How long the list of authorities is used, in seconds.
 const KNOWN_SECONDS_MAX: i64 = 60;
+
+/// How long it is used where what is asked for is not found with it, in seconds: another process may have added an authority,
+/// also under a name and key that is known. Nobody makes us look more often.
+const NOT_KNOWN_SECONDS_MAX: i64 = 1;
 
 /// Validity of a delegate's certificate, in days; it cannot be revoked.
 const RESPONDER_VALIDITY_DAYS: u32 = 30;
@@ -64,16 +68,19 @@ struct Known {
 }
 
 impl Known {
-    /// The authorities of that name and key, if that is known well enough: what is not there may have come since, but nobody
-    /// makes us look more than once a second.
+    /// The authorities of that name and key, if that is known well enough.
     fn find(&self, id: &IssuerId, now: Timestamp) -> Option<Option<Arc<[AuthorityId]>>> {
-        let read_within =
-            |seconds| self.read_at.is_some_and(|at| (at..at.plus_seconds(seconds)).contains(&now));
         match self.by_id.get(id) {
-            Some(authorities) if read_within(KNOWN_SECONDS_MAX) => Some(Some(authorities.clone())),
-            None if read_within(1) => Some(None),
+            Some(authorities) if self.is_read_within(KNOWN_SECONDS_MAX, now) => {
+                Some(Some(authorities.clone()))
+            }
+            None if self.is_read_within(NOT_KNOWN_SECONDS_MAX, now) => Some(None),
             _ => None,
         }
+    }
+
+    fn is_read_within(&self, seconds: i64, now: Timestamp) -> bool {
+        self.read_at.is_some_and(|at| (at..at.plus_seconds(seconds)).contains(&now))
     }
 }
 
@@ -110,7 +117,7 @@ impl Authority {
             _ => {
                 let mut statuses = Vec::new();
                 for cert_id in request.cert_ids {
-                    let (status, _) = self.certificate_status(&authorities, cert_id.serial()).await?;
+                    let (status, _) = self.certificate_status(&authorities, &cert_id).await?;
                     statuses.push((cert_id, status));
                 }
                 let der = self.sign_answer(&authorities, statuses, nonce, now).await?;
@@ -122,12 +129,12 @@ impl Authority {
     /// The answer about one certificate; signed once for as long as nothing changes.
     async fn answer_kept(
         &self,
-        authorities: &[AuthorityId],
+        authorities: &Arc<[AuthorityId]>,
         cert_id: &CertId,
         now: Timestamp,
     ) -> Result<OcspAnswer, Fault> {
         // Asked every time: it says revoked from the moment the revocation was answered.
-        let (status, epoch) = self.certificate_status(authorities, cert_id.serial()).await?;
+        let (status, epoch) = self.certificate_status(authorities, cert_id).await?;
         let key = (cert_id.clone(), epoch);
         // What was never issued has no epoch and no end of names: it is signed each time, and not remembered.
         let remember = status != CertStatus::Unknown;
@@ -151,6 +158,22 @@ impl Authority {
     }
 
     async fn certificate_status(
+        &self,
+        authorities: &Arc<[AuthorityId]>,
+        cert_id: &CertId,
+    ) -> Result<(CertStatus, u64), Fault> {
+        let found = self.status_among(authorities, cert_id.serial()).await?;
+        let (CertStatus::Unknown, Some(issuer)) = (found.0, cert_id.issuer()) else { return Ok(found) };
+        self.ocsp.look_again_after(NOT_KNOWN_SECONDS_MAX, self.clock.now());
+        match self.authorities_named(issuer).await? {
+            Some(now_known) if now_known != *authorities => {
+                self.status_among(&now_known, cert_id.serial()).await
+            }
+            _ => Ok(found),
+        }
+    }
+
+    async fn status_among(
         &self,
         authorities: &[AuthorityId],
         serial: Option<SerialNumber>,
@@ -306,6 +329,14 @@ impl OcspState {
         let mut known = self.known();
         known.read_at = None;
         known.generation += 1;
+    }
+
+    /// The same, unless they were read within as many seconds.
+    fn look_again_after(&self, seconds: i64, now: Timestamp) {
+        let mut known = self.known();
+        if !known.is_read_within(seconds, now) {
+            known.read_at = None;
+        }
     }
 
     // No code that can panic runs under these locks.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use certgate_authority::{
-    Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings,
+    Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings, is_token_of,
 };
 use certgate_model::Clock;
 use certgate_store::{
@@ -190,8 +190,9 @@ impl DataDir {
 
     /// Makes the installation unless there is one; `Some` if it was made now.
     ///
-    /// The order survives a crash at any point: first the master key, then the profile with the token, then, in one
-    /// transaction, the installation. Before that the next start begins again; after it nothing is missing.
+    /// The order survives a crash at any point: first the master key, then the profile with the token under another name, then, in
+    /// one transaction, the installation, then the profile's own name. Before the transaction the next start begins again, also if
+    /// another process has made the installation meanwhile; after it nothing is missing.
     pub async fn initialise(
         &self,
         config: &Config,
@@ -199,6 +200,7 @@ impl DataDir {
         api_url: &str,
     ) -> anyhow::Result<Option<Initialised>> {
         if self.store.installation().await?.is_some() {
+            self.settle_profile().await?;
             return Ok(None);
         }
         if self.embedded.is_none() && self.path.join(profile::FILE).exists() {
@@ -228,8 +230,22 @@ impl DataDir {
             account_id: made.account_id.to_string(),
             zone_id: made.zone_id.to_string(),
         };
-        profile::write(&self.path, &local).context("cannot write the client's profile")?;
-        Ok(first.store(&*self.store).await?)
+        profile::write_new(&self.path, &local).context("cannot write the client's profile")?;
+        let made = first.store(&*self.store).await?;
+        self.settle_profile().await?;
+        Ok(made)
+    }
+
+    /// Keeps the profile that was written for a new installation if the store has that one, and drops it if it has another.
+    async fn settle_profile(&self) -> anyhow::Result<()> {
+        let Some(new) = profile::read_new(&self.path).context("cannot read the client's new profile")? else {
+            return Ok(());
+        };
+        match is_token_of(&*self.store, &new.token).await? {
+            true => profile::keep_new(&self.path).context("cannot write the client's profile"),
+            false => profile::drop_new(&self.path)
+                .context("cannot remove the profile of an installation that was not made"),
+        }
     }
 
     /// Opens the authority of the installation.

@@ -1,6 +1,8 @@
 //! A listening socket and the connections it accepted.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +11,10 @@ use axum::body::Body;
 use certgate_api::PeerAddress;
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -28,6 +30,10 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long to wait after `accept` failed, usually because the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a connection stays open for one more request after the listener was told to stop: as long as a request is on its
+/// way, which would be lost with the connection.
+const LAST_REQUEST: Duration = Duration::from_millis(250);
+
 /// What a listener allows.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -40,61 +46,78 @@ pub struct Limits {
 
 /// A running listener.
 pub struct Listener {
-    accepting: JoinHandle<GracefulShutdown>,
+    accepting: JoinHandle<()>,
+    /// Each connection has a receiver for as long as it is open.
     stop: watch::Sender<bool>,
 }
 
 impl Listener {
     /// Serves `router` on the socket.
     pub fn start(socket: TcpListener, tls: Option<TlsAcceptor>, router: Router, limits: Limits) -> Self {
-        let (stop, mut stopped) = watch::channel(false);
-        let accepting = tokio::spawn(async move {
-            let connections = GracefulShutdown::new();
-            tokio::select! {
-                () = accept(socket, tls, router, limits, &connections) => {}
-                _ = stopped.wait_for(|stopped| *stopped) => {}
-            }
-            connections
-        });
-        Self { accepting, stop }
+        let (stop, stopped) = watch::channel(false);
+        let places = Arc::new(Semaphore::new(limits.connections));
+        let acceptor = Acceptor { tls, router, limits, places, stopped };
+        Self { accepting: tokio::spawn(acceptor.run(socket)), stop }
     }
 
     /// Accepts no more connections and lets the requests in flight finish, for as long as `limit`.
     pub async fn stop(self, limit: Duration) {
         self.stop.send_replace(true);
-        let Ok(connections) = self.accepting.await else { return };
-        if tokio::time::timeout(limit, connections.shutdown()).await.is_err() {
+        if self.accepting.await.is_err() {
+            return;
+        }
+        if tokio::time::timeout(limit, self.stop.closed()).await.is_err() {
             tracing::warn!("some requests did not finish in {} seconds and were cut off", limit.as_secs());
         }
     }
 }
 
-async fn accept(
-    socket: TcpListener,
+struct Acceptor {
     tls: Option<TlsAcceptor>,
     router: Router,
     limits: Limits,
-    connections: &GracefulShutdown,
-) {
-    let places = Arc::new(Semaphore::new(limits.connections));
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let (stream, peer) = match socket.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                pause().await;
-                continue;
+    places: Arc<Semaphore>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Acceptor {
+    async fn run(self, socket: TcpListener) {
+        let mut stopped = self.stopped.clone();
+        tokio::select! {
+            () = self.accept(&socket) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+        // Whoever is in the system's queue takes itself for connected, and may have sent a request.
+        let Ok(queue) = socket.into_std() else { return };
+        while let Ok(place) = self.places.clone().try_acquire_owned()
+            && let Ok((stream, peer)) = queue.accept()
+        {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                self.begin(stream, peer.ip(), place);
             }
-        };
-        let connection = Connection {
-            router: router.clone(),
-            peer: peer.ip(),
-            limits,
-            watcher: connections.watcher(),
-            _place: place,
-        };
-        tokio::spawn(connection.serve(stream, tls.clone()));
+        }
+    }
+
+    async fn accept(&self, socket: &TcpListener) {
+        loop {
+            let Ok(place) = self.places.clone().acquire_owned().await else { return };
+            match socket.accept().await {
+                Ok((stream, peer)) => self.begin(stream, peer.ip(), place),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    pause().await;
+                }
+            }
+        }
+    }
+
+    fn begin(&self, stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit) {
+        let Self { router, limits, stopped, .. } = self;
+        let (router, stopped) = (router.clone(), stopped.clone());
+        let connection = Connection { router, peer, limits: *limits, stopped, _place: place };
+        tokio::spawn(connection.serve(stream, self.tls.clone()));
     }
 }
 
@@ -107,7 +130,7 @@ struct Connection {
     router: Router,
     peer: IpAddr,
     limits: Limits,
-    watcher: Watcher,
+    stopped: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -124,10 +147,19 @@ impl Connection {
     }
 
     async fn speak_http(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let Self { router, peer, limits, watcher, _place } = self;
+        let Self { router, peer, limits, mut stopped, _place } = self;
+        let is_last = stopped.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddress(peer));
-            router.clone().oneshot(request.map(Body::new))
+            let answer = router.clone().oneshot(request.map(Body::new));
+            let is_last = is_last.clone();
+            async move {
+                let mut answer = answer.await?;
+                if *is_last.borrow() {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         // Somebody who reads nothing must not hold an answer and a place for ever.
         let mut stream = TimeoutStream::new(stream);
@@ -138,8 +170,25 @@ impl Connection {
             .header_read_timeout(limits.idle_timeout)
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let mut ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            _ = stopped.wait_for(|stopped| *stopped) => None,
+        };
+        if ended.is_none() {
+            // A connection that is told to end while it has no request to answer closes at once, also if one has arrived that
+            // it has not read. So it is told by the answer, if there is one more.
+            ended = tokio::time::timeout(LAST_REQUEST, connection.as_mut()).await.ok();
+        }
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
         // How a connection ends, cut off or badly spoken, concerns its client alone.
-        if let Err(error) = watcher.watch(connection).await {
+        if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended badly");
         }
     }

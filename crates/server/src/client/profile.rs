@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The file's name in the data directory.
 pub const FILE: &str = "client.toml";
 
+/// Its name for as long as nobody knows whether the installation that it is of was made.
+const NEW_FILE: &str = "client.toml.new";
+
 /// What the client needs to reach the server of this data directory.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +36,15 @@ impl fmt::Debug for LocalProfile {
 /// Writes the profile, for its owner's eyes only (0600). It replaces an older one in a single step, and is on disk when
 /// this returns: the token in it exists nowhere else.
 pub fn write(directory: &Path, profile: &LocalProfile) -> io::Result<()> {
+    write_as(FILE, directory, profile)
+}
+
+/// Like [`write`], under another name: the profile of an installation that is to be made. [`keep_new`] or [`drop_new`] follows.
+pub fn write_new(directory: &Path, profile: &LocalProfile) -> io::Result<()> {
+    write_as(NEW_FILE, directory, profile)
+}
+
+fn write_as(name: &str, directory: &Path, profile: &LocalProfile) -> io::Result<()> {
     let text = toml::to_string(profile).map_err(io::Error::other)?;
     // A temporary file is made with mode 0600 and O_EXCL, so that the token is never readable by others, not even briefly.
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
@@ -41,13 +53,33 @@ pub fn write(directory: &Path, profile: &LocalProfile) -> io::Result<()> {
     )?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
-    file.persist(directory.join(FILE)).map_err(|error| error.error)?;
+    file.persist(directory.join(name)).map_err(|error| error.error)?;
     std::fs::File::open(directory)?.sync_all()
+}
+
+/// The installation was made: its profile gets its name.
+pub fn keep_new(directory: &Path) -> io::Result<()> {
+    std::fs::rename(directory.join(NEW_FILE), directory.join(FILE))?;
+    std::fs::File::open(directory)?.sync_all()
+}
+
+/// The installation was not made: nobody needs its profile.
+pub fn drop_new(directory: &Path) -> io::Result<()> {
+    std::fs::remove_file(directory.join(NEW_FILE))
 }
 
 /// The profile of a data directory, if it has one.
 pub fn read(directory: &Path) -> io::Result<Option<LocalProfile>> {
-    let text = match std::fs::read_to_string(directory.join(FILE)) {
+    read_as(FILE, directory)
+}
+
+/// The profile of an installation of which nobody knows whether it was made, if there is one.
+pub fn read_new(directory: &Path) -> io::Result<Option<LocalProfile>> {
+    read_as(NEW_FILE, directory)
+}
+
+fn read_as(name: &str, directory: &Path) -> io::Result<Option<LocalProfile>> {
+    let text = match std::fs::read_to_string(directory.join(name)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -85,6 +117,21 @@ mod tests {
         let mode = std::fs::metadata(directory.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_one_is_kept_or_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        write(directory, &profile("old")).unwrap();
+        for (end, left) in [(drop_new as fn(&Path) -> io::Result<()>, "old"), (keep_new, "new")] {
+            write_new(directory, &profile("new")).unwrap();
+            assert_eq!(read(directory).unwrap(), Some(profile("old")));
+            assert_eq!(read_new(directory).unwrap(), Some(profile("new")));
+            end(directory).unwrap();
+            assert_eq!(read(directory).unwrap(), Some(profile(left)));
+            assert_eq!(read_new(directory).unwrap(), None);
+        }
     }
 
     #[test]

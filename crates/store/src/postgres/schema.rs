@@ -34,7 +34,9 @@ const MIGRATIONS: &[Migration] = &[
 /// all but one, also with IF NOT EXISTS.
 const ATTEMPTS_MAX: u32 = 10;
 
+// Without the notice of what is there already, which would be in the log of every start.
 const BEFORE_ALL: &str = "
+SET client_min_messages = warning;
 CREATE TABLE IF NOT EXISTS schema_lock (\"only\" SMALLINT NOT NULL PRIMARY KEY CHECK (\"only\" = 1));
 CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY);
 INSERT INTO schema_lock (\"only\") VALUES (1) ON CONFLICT (\"only\") DO NOTHING;

@@ -1,0 +1,88 @@
+"""What must hold of the tables in PostgreSQL, by statements that share nothing with certgate's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+# The bits of a position that number the certificates of a zone.
+SEQUENCE_BITS = 36
+
+STATUSES = ("active", "pending_reactivation", "pending_revocation", "revoked")
+
+COUNTED = ", ".join(f"count(*) FILTER (WHERE status = {code}) AS {status}" for code, status in enumerate(STATUSES))
+
+EPOCHS = """
+SELECT chain, number, substring(detail FROM 'epoch=([0-9]+)')::BIGINT AS epoch
+FROM audit_entries WHERE detail ~ 'epoch='
+"""
+
+
+def blocks(table: str, bits: str) -> str:
+    """Counters that do not say what there is."""
+    counters = ", ".join(STATUSES)
+    return f"""
+    WITH counted AS (SELECT position >> {bits}::INT AS block, {COUNTED} FROM certificates, store GROUP BY 1)
+    SELECT * FROM (SELECT block, {counters} FROM counted EXCEPT SELECT block, {counters} FROM {table}) AS uncounted
+    UNION ALL SELECT block, {counters} FROM {table}
+    WHERE {" + ".join(STATUSES)} > 0 AND block NOT IN (SELECT block FROM counted)
+    """
+
+
+# What is wrong, and the statement that finds rows of it.
+FAULTS = {
+    "a zone whose positions have a gap or do not begin with the first": f"""
+        SELECT position >> {SEQUENCE_BITS}, count(*), min(position), max(position) FROM certificates GROUP BY 1
+        HAVING min(position) <> (position >> {SEQUENCE_BITS}) << {SEQUENCE_BITS}
+            OR max(position) - min(position) + 1 <> count(*)
+        """,
+    "a block that is counted wrong": blocks("blocks", "block_bits"),
+    "an upper block that is counted wrong": blocks("upper_blocks", "upper_block_bits"),
+    "a log whose numbers have a gap or do not begin with 1": """
+        SELECT audit_chains.number, entries, count(*), min(entry.number), max(entry.number)
+        FROM audit_chains JOIN audit_entries AS entry ON entry.chain = audit_chains.number GROUP BY 1, 2
+        HAVING count(*) <> entries OR min(entry.number) <> 1 OR max(entry.number) <> entries
+            OR count(DISTINCT entry.number) <> entries
+        """,
+    "a log that has no beginning": """
+        SELECT chain FROM audit_entries WHERE chain NOT IN (SELECT number FROM audit_chains)
+        """,
+    "epochs that have a gap, or were given twice": f"""
+        SELECT count(*), count(DISTINCT epoch), coalesce(max(epoch), 0), last_epoch
+        FROM ({EPOCHS}) AS given, store GROUP BY last_epoch
+        HAVING count(*) <> last_epoch OR count(DISTINCT epoch) <> last_epoch OR max(epoch) <> last_epoch
+        """,
+    "epochs that nothing tells of": f"""
+        SELECT last_epoch FROM store WHERE last_epoch > 0 AND NOT EXISTS ({EPOCHS})
+        """,
+    "a log in which a later entry has an earlier epoch": f"""
+        SELECT * FROM (SELECT chain, number, epoch, lag(epoch) OVER (PARTITION BY chain ORDER BY number) AS before
+                       FROM ({EPOCHS}) AS given) AS given
+        WHERE epoch <= before
+        """,
+    "an authority that does not know its last epoch": """
+        SELECT number, last_epoch, max(epoch) FROM authorities JOIN certificates ON authority = number
+        GROUP BY 1, 2 HAVING last_epoch < max(epoch)
+        """,
+    "a certificate that is not in the list of its authority, or is there and should not be": """
+        (SELECT authority, position FROM certificates WHERE status IN (2, 3)
+         EXCEPT SELECT authority, position FROM revocations)
+        UNION ALL
+        (SELECT authority, position FROM revocations EXCEPT SELECT authority, position FROM certificates WHERE status IN (2, 3))
+        """,
+    "a certificate that nobody is said to have issued": """
+        SELECT position FROM certificates WHERE NOT EXISTS (
+            SELECT FROM audit_entries WHERE resource = certificates.id
+            AND audit_entries.fingerprint_sha256 = certificates.fingerprint_sha256)
+        """,
+    "a table that has one row for the whole database, and has not": """
+        SELECT 'store', count(*) FROM store HAVING count(*) <> 1
+        UNION ALL SELECT 'installation', count(*) FROM installation HAVING count(*) <> 1
+        UNION ALL SELECT 'schema_lock', count(*) FROM schema_lock HAVING count(*) <> 1
+        """,
+}
+
+
+def faults(sql: Callable[[str], str]) -> list[str]:
+    """What is wrong in a database of certgate's, whether or not it is in use; `sql` runs a statement in it."""
+    parts = [f"SELECT '{what}: ' || found::TEXT FROM ({select}) AS found" for what, select in FAULTS.items()]
+    return sql(" UNION ALL ".join(parts)).splitlines()
