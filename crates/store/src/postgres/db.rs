@@ -5,13 +5,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Object};
+use deadpool::managed::Object;
+use deadpool_postgres::ClientWrapper;
 use futures_util::Stream;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, RowStream};
 
 use super::error::{Trouble, corrupt};
+use super::hosts::Hosts;
 use super::row::Row;
 use super::value::Value;
 use crate::StoreError;
@@ -33,7 +35,7 @@ pub(super) struct Db {
 
 enum Client {
     /// `None` once it was given back.
-    Shared(Option<Object>),
+    Shared(Option<Object<Hosts>>),
     Own(ClientWrapper),
 }
 
@@ -48,7 +50,7 @@ pub(super) enum Committed {
 
 impl Db {
     /// One that goes back to its pool.
-    pub(super) fn shared(object: Object) -> Self {
+    pub(super) fn shared(object: Object<Hosts>) -> Self {
         Self::new(Client::Shared(Some(object)))
     }
 

@@ -2,17 +2,18 @@
 
 use std::ops::Deref;
 
-use deadpool_postgres::Pool;
+use deadpool::managed::Pool;
 
 use super::db::Db;
 use super::error::from_pool;
+use super::hosts::Hosts;
 use crate::StoreError;
 
 /// The pool.
-pub(super) struct Readers(Pool);
+pub(super) struct Readers(Pool<Hosts>);
 
 impl Readers {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(pool: Pool<Hosts>) -> Self {
         Self(pool)
     }
 
@@ -45,7 +46,8 @@ impl Snapshot {
 
     /// Ends the transaction and passes on what was read in it.
     pub(super) async fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.is_ended = self.db.go_back("ROLLBACK").await.is_ok();
+        // One that is lost answers nothing any more, and would be waited for once more.
+        self.is_ended = !self.db.is_lost() && self.db.go_back("ROLLBACK").await.is_ok();
         read
     }
 }

@@ -342,8 +342,8 @@ impl Worker {
 }
 
 fn refuse(batch: Vec<Member>, failure: impl Fn() -> StoreError) {
-    let reason = failure();
-    tracing::warn!(operations = batch.len(), %reason, "the store refused a batch of writes");
+    // Whoever asked for them says so too, and as often as it has to be said.
+    tracing::debug!(operations = batch.len(), reason = %failure(), "the store refused a batch of writes");
     for Member { write, .. } in batch {
         write.answer(Some(failure()));
     }
