@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
@@ -188,3 +188,10 @@ def assert_whole(server: Postgres, database: str) -> None:
         "(SELECT count(DISTINCT substring(detail from 'epoch=(\\d+)')) FROM audit_entries WHERE detail ~ 'epoch=') FROM store"
     )
     assert len(set(server.sql(epochs, database).split("|"))) == 1, server.sql(epochs, database)
+
+
+def side_by_side(*works: Callable[[], None]) -> None:
+    """Runs what mostly waits at the same time."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()

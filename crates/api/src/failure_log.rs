@@ -34,7 +34,15 @@ struct Second {
 
 impl FailureLog {
     /// Writes the line, or counts that it was not written. The next one that is tells how many were not.
-    pub(crate) fn write(&self, inside: &Inside, now: Timestamp, id: &str, method: &str, route: &str, status: u16) {
+    pub(crate) fn write(
+        &self,
+        inside: &Inside,
+        now: Timestamp,
+        id: &str,
+        method: &str,
+        route: &str,
+        status: u16,
+    ) {
         let (second, error) = match inside {
             Inside::Unavailable(error) => (&self.unavailable, error),
             Inside::Internal(error) => (&self.internal, error),

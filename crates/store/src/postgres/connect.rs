@@ -120,8 +120,10 @@ impl Address {
         let (mut config, roots) = read(url)?;
         behave(&mut config);
         let tls = tls(if config.get_ssl_mode() == SslMode::Disable { None } else { Some(roots.as_deref()) })?;
+        // Addresses beside the names belong to them by their order.
+        let urls = if config.get_hostaddrs().is_empty() { each_host(url) } else { vec![url.to_owned()] };
         let mut hosts = Vec::new();
-        for url in each_host(url) {
+        for url in urls {
             let (mut config, _) = read(&url)?;
             behave(&mut config);
             hosts.push(config);
@@ -276,6 +278,23 @@ mod tests {
         ));
         let missing = Address::parse("postgres://u@db.example/name?sslrootcert=/nowhere.pem");
         assert!(matches!(missing, Err(PostgresError::Roots { .. })), "TLS is the default: {missing:?}");
+    }
+
+    #[test]
+    fn every_host_is_tried_with_all_else_that_the_url_says() {
+        assert_eq!(
+            each_host("postgres://u:p,w/?@a.example:1,b.example/name?sslmode=disable"),
+            [
+                "postgres://u:p,w/?@a.example:1/name?sslmode=disable",
+                "postgres://u:p,w/?@b.example/name?sslmode=disable"
+            ]
+        );
+        assert_eq!(each_host("postgres://a.example,%2Frun"), ["postgres://a.example", "postgres://%2Frun"]);
+        for url in ["postgres:///name?host=a.example,b.example", "postgres://u@a.example/name"] {
+            assert_eq!(each_host(url), [url]);
+        }
+        let address = Address::parse("postgres://u@a.example:1,b.example/name?sslmode=disable").unwrap();
+        assert_eq!(address.to_string(), "name on a.example:1,b.example");
     }
 
     #[test]

@@ -52,6 +52,8 @@ impl Hosts {
             let host = (first + step) % self.configs.len();
             let config = &self.configs[host];
             let limit = config.get_connect_timeout().copied().unwrap_or_default().max(HOST_TIMEOUT);
+            // More than one where the URL names hosts in another way than before the name of the database.
+            let limit = limit * u32::try_from(config.get_hosts().len()).unwrap_or(1).max(1);
             let failure = match timeout(limit, config.connect(self.tls.clone())).await {
                 Ok(Ok((client, connection))) => match self.keep(first, host, connection) {
                     Some(task) => return Ok(ClientWrapper::new(client, task)),
