@@ -15,22 +15,23 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Mount
 from harness import eventually
 from load import ALIVE, ALL, PUBLIC, READS, TRY_LATER, Clients, Load, Seen, assert_whole, side_by_side
 from postgres import MASTER_KEY, Node, Postgres, Standby
 from relay import Relay
-from test_faults import Disk, Mount, mount  # noqa: F401  a fixture
+from test_faults import Disk
 
 MakeNode = Callable[..., Node]
 
 PASSWORD = "not-for-the-log"
 
-# A refusal takes a connection that is refused, or five seconds of waiting for one of those for reading; the rest is for a busy
-# machine.
+# A refusal takes a connection that is refused, or five seconds of waiting for one of those for reading; the rest is for
+# a busy machine.
 REFUSED_SECONDS = 10.0
 
-# What does not answer is given up after 12 seconds, behind five of waiting for a connection; a change is looked up for about ten
-# more when its commit was not answered. Certgate gives a request 30.
+# What does not answer is given up after 12 seconds, behind five of waiting for a connection; a change is looked up for
+# about ten more when its commit was not answered. Certgate gives a request 30.
 SLOW_SECONDS = 26.0
 
 # Until nodes serve again.
@@ -211,6 +212,14 @@ def own_database(server: Postgres) -> tuple[str, str]:
     server.sql(f"ALTER DATABASE {database} OWNER TO app")
     server.sql("GRANT ALL ON SCHEMA public TO app", database)
     return database, f"postgres://app:{PASSWORD}@127.0.0.1:{server.port}/{database}?sslmode=disable"
+
+
+def test_the_most_detailed_log_has_no_secret(guarded: Postgres, make_node: MakeNode, csr: str, tmp_path: Path) -> None:
+    """Not even what the database driver says."""
+    node = make_node(own_database(guarded)[1], CERTGATE_LOG="trace")
+    Clients(node, csr, tmp_path)
+    node.stop()
+    assert "executing statement" in node.log and PASSWORD not in node.log
 
 
 def test_what_refuses_is_answered_with_503_and_passes(

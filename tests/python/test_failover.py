@@ -47,7 +47,8 @@ def make_pair() -> Iterator[Callable[[], Pair]]:
     def make() -> Pair:
         servers.append(primary := Postgres().start())
         database = primary.database()
-        servers.append(standby := Standby(primary).start())
+        servers.append(standby := Standby(primary))
+        standby.start()
         eventually("it streams", lambda: primary.sql("SELECT count(*) FROM pg_stat_replication") == "1")
         synchronous(primary, "standby")
         return Pair(primary, standby, database)

@@ -2,8 +2,7 @@
 //! fails of the same.
 
 use std::sync::{Mutex, PoisonError};
-
-use certgate_model::Timestamp;
+use std::time::{Duration, Instant};
 
 /// How many lines a second: enough to see every cause, too few to fill a disk.
 const LINES_PER_SECOND_MAX: u32 = 10;
@@ -27,7 +26,7 @@ pub(crate) struct FailureLog {
 /// The lines of one second.
 #[derive(Default)]
 struct Second {
-    unix: i64,
+    begun: Option<Instant>,
     lines: u32,
     not_logged: u64,
 }
@@ -37,7 +36,7 @@ impl FailureLog {
     pub(crate) fn write(
         &self,
         inside: &Inside,
-        now: Timestamp,
+        now: Instant,
         id: &str,
         method: &str,
         route: &str,
@@ -59,9 +58,9 @@ impl FailureLog {
 
 impl Second {
     /// `None` if there are enough; otherwise how many have been left out before this one.
-    fn line(&mut self, now: Timestamp) -> Option<u64> {
-        if self.unix != now.unix() {
-            (self.unix, self.lines) = (now.unix(), 0);
+    fn line(&mut self, now: Instant) -> Option<u64> {
+        if self.begun.is_none_or(|begun| now.saturating_duration_since(begun) >= Duration::from_secs(1)) {
+            (self.begun, self.lines) = (Some(now), 0);
         }
         if self.lines == LINES_PER_SECOND_MAX {
             self.not_logged += 1;
@@ -73,16 +72,18 @@ impl Second {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests of a rate look at the clock")]
 mod tests {
     use super::*;
 
     #[test]
     fn a_second_has_so_many_lines_and_the_next_tells_of_the_rest() {
         let mut second = Second::default();
-        let now = Timestamp::from_unix(1_700_000_000);
+        let now = Instant::now();
         let told: Vec<_> = (0..15).filter_map(|_| second.line(now)).collect();
         assert_eq!(told, [0; 10]);
-        assert_eq!(second.line(now.plus_seconds(1)), Some(5));
-        assert_eq!(second.line(now.plus_seconds(1)), Some(0));
+        let next = now + Duration::from_secs(1);
+        assert_eq!(second.line(next), Some(5));
+        assert_eq!(second.line(next), Some(0));
     }
 }

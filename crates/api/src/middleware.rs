@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
-use certgate_model::{Clock, Random};
+use certgate_model::Random;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
@@ -38,7 +38,6 @@ pub(crate) struct Around(Arc<Shared>);
 
 struct Shared {
     random: Arc<dyn Random>,
-    clock: Arc<dyn Clock>,
     request_timeout: Duration,
     metrics: RequestMetrics,
     failures: FailureLog,
@@ -48,7 +47,6 @@ impl Around {
     pub(crate) fn new(api: &Api) -> Self {
         Self(Arc::new(Shared {
             random: api.random.clone(),
-            clock: api.clock.clone(),
             request_timeout: api.request_timeout,
             metrics: RequestMetrics::default(),
             failures: FailureLog::default(),
@@ -126,9 +124,10 @@ impl Seen {
         // The route's pattern, never the path: its number of values is bounded.
         let route = route.as_ref().map_or("none", MatchedPath::as_str);
         let status = response.status();
-        shared.metrics.count(method, route, status, started.elapsed());
+        let took = started.elapsed();
+        shared.metrics.count(method, route, status, took);
         if let Some(inside) = response.extensions_mut().remove::<Inside>() {
-            shared.failures.write(&inside, shared.clock.now(), &id, method, route, status.as_u16());
+            shared.failures.write(&inside, started + took, &id, method, route, status.as_u16());
         } else {
             tracing::debug!(request_id = %id, method, route, status = status.as_u16(), "request answered");
         }
