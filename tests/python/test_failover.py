@@ -19,11 +19,15 @@ MakeNode = Callable[..., Node]
 # From the promotion until every node issues again.
 RECOVERED_SECONDS = 10.0
 
+# The code of a change of which nobody knows whether it was made.
+IN_DOUBT = 10504
+
 # The connections of nodes.
 OURS = "FROM pg_stat_activity WHERE application_name = 'certgate'"
 
-# For a commit that is not answered: 12 seconds for it, and about ten in which it is looked up.
-COMMIT_SECONDS = 28.0
+# For a commit that is not answered: 12 seconds for it, ten in which it is looked up, and seven for the lock that it holds
+# where somebody waited behind it. Two more for a busy machine: certgate itself gives a request 30.
+COMMIT_SECONDS = 31.0
 
 
 @dataclass
@@ -89,15 +93,18 @@ def issuing(nodes: list[Clients], since: float) -> list[float]:
     return [eventually("it issues", lambda node=node: look(node), RECOVERED_SECONDS) for node in nodes]
 
 
-def assert_nothing_lost(load: Load, node: Node, issued: set[str]) -> None:
+def assert_nothing_lost(load: Load) -> None:
     """What was answered is there, and nobody got what was not asked for."""
+    node = load.nodes[0].node
+    issued = set.union(*(clients.issued for clients in load.nodes))
     api = node.api()
     listed = {certificate["id"]: certificate for certificate in api.every()}
     assert issued <= listed.keys()
-    # A request that was refused may have been done, once; the SDK's retry is a request of its own.
-    refused = sum(one.request == "issue" and one.status != 200 for one in load.seen)
-    assert len(listed) - len(issued) <= refused, (len(listed), len(issued), refused)
-    print(f"{len(issued)} issued, {refused} refused, of which {len(listed) - len(issued)} are there")
+    refused = [one for one in load.seen if one.request == "issue" and one.status != 200]
+    in_doubt = [one for one in refused if one.code == IN_DOUBT]
+    print(f"{len(issued)} issued, {len(refused)} refused, {len(in_doubt)} of them in doubt")
+    # Only what is said to be in doubt may be there: everything else is asked for again.
+    assert len(listed) - len(issued) <= len(in_doubt), (len(listed), len(issued), len(in_doubt))
     for certificate, wanted in load.last_change.items():
         assert listed[certificate]["status"] in wanted, (certificate, listed[certificate], wanted)
     entries, before = [], None
@@ -132,8 +139,7 @@ def test_the_standby_takes_over_under_load_and_nothing_is_lost(
     print("after the promotion nodes issued in", [f"{seconds:.2f} s" for seconds in took])
     load.assert_honest(COMMIT_SECONDS)
     assert_whole(pair.standby, pair.database)
-    issued = {one.result["id"] for one in load.seen if one.request == "issue" and one.status == 200}
-    assert_nothing_lost(load, nodes[0].node, issued)
+    assert_nothing_lost(load)
     for node in nodes:
         assert node.ask("ready").status == 200
 
@@ -141,9 +147,9 @@ def test_the_standby_takes_over_under_load_and_nothing_is_lost(
 def commits_wait(pair: Pair, nodes: list[Clients]) -> None:
     """The standby goes, and is given up by the operator."""
     pair.standby.stop("immediate")
-    load = Load(nodes, ("issue",), clients=6)
+    load = Load(nodes, ("issue",), clients=len(nodes))
     with load:
-        eventually("everybody was answered", lambda: len(load.seen) >= 6)
+        eventually("everybody was answered", lambda: len(load.seen) >= len(nodes), COMMIT_SECONDS)
         # Nothing is promised that only one disk has.
         assert load.count("issue", 200) == 0
         assert all(node.ask(request).status == 200 for node in nodes for request in ("list", "ocsp", "alive"))
@@ -153,7 +159,7 @@ def commits_wait(pair: Pair, nodes: list[Clients]) -> None:
     print("after the standby was given up nodes issued in", [f"{seconds:.2f} s" for seconds in took])
     load.assert_honest(COMMIT_SECONDS)
     assert_whole(pair.primary, pair.database)
-    assert_nothing_lost(load, nodes[0].node, {one.result["id"] for one in load.seen if one.status == 200})
+    assert_nothing_lost(load)
 
 
 def primary_comes_back(pair: Pair, nodes: list[Clients], directory: Path) -> None:
