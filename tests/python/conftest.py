@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from harness import Api, Server, make_csr
 from postgres import make_node, postgres  # noqa: F401  fixtures
 
 MakeServer = Callable[..., Server]
+Mount = Callable[..., None]
 
 
 @pytest.fixture
@@ -60,3 +62,20 @@ def api(server: Server) -> Iterator[Api]:
 def csr(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A request for a P-256 key. A request may be used for many certificates."""
     return make_csr(tmp_path_factory.mktemp("csr"))
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Mounts, and unmounts at the end of the test. Needs root, and a system that lets root mount."""
+    mounted: list[Path] = []
+
+    def mount(*arguments: str, at: Path) -> None:
+        at.mkdir(exist_ok=True)
+        done = subprocess.run(["mount", *arguments, str(at)], capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"cannot mount here, so what a full or read-only disk does is NOT TESTED: {done.stderr}")
+        mounted.append(at)
+
+    yield mount
+    for path in reversed(mounted):
+        subprocess.run(["umount", "--lazy", str(path)], check=True)

@@ -7,12 +7,12 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import MakeServer
+from conftest import MakeServer, Mount
 from harness import CERTGATE, Api, Server, certgate, environment, eventually
 
 # Room for a new database and little more, so that a few hundred certificates fill it.
@@ -20,8 +20,6 @@ DISK_BYTES = 4 << 20
 
 # A user and a group without rights.
 NOBODY = 65534
-
-Mount = Callable[..., None]
 
 
 class Disk:
@@ -43,23 +41,6 @@ class Disk:
 
     def free(self) -> None:
         self.filler.unlink()
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mount]:
-    """Mounts, and unmounts at the end of the test. Needs root, and a system that lets root mount."""
-    mounted: list[Path] = []
-
-    def mount(*arguments: str, at: Path) -> None:
-        at.mkdir(exist_ok=True)
-        done = subprocess.run(["mount", *arguments, str(at)], capture_output=True, text=True)
-        if done.returncode != 0:
-            pytest.skip(f"cannot mount here, so what a full or read-only disk does is NOT TESTED: {done.stderr}")
-        mounted.append(at)
-
-    yield mount
-    for path in reversed(mounted):
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 @pytest.fixture

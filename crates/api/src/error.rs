@@ -13,6 +13,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::failure_log::Inside;
 use crate::{code, envelope};
 
 /// When to ask again for an answer that goes on, in seconds.
@@ -30,7 +31,7 @@ pub(crate) struct ApiError {
     /// Asking again may do it twice, so that SDKs must not do that by themselves.
     must_not_retry: bool,
     /// The text for the log; the client does not see it.
-    inside: Option<String>,
+    inside: Option<Inside>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -149,7 +150,7 @@ impl ApiError {
     pub(crate) fn internal(inside: String) -> Self {
         let message = "Internal error; the server's log has the details under the request id";
         let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message);
-        Self { inside: Some(inside), ..error }
+        Self { inside: Some(Inside::Internal(inside)), ..error }
     }
 
     /// Nobody knows whether it was done.
@@ -159,7 +160,8 @@ impl ApiError {
     }
 
     fn later(self, inside: String) -> Self {
-        Self { inside: Some(inside), retry_after_seconds: Some(UNAVAILABLE_RETRY_SECONDS), ..self }
+        let inside = Some(Inside::Unavailable(inside));
+        Self { inside, retry_after_seconds: Some(UNAVAILABLE_RETRY_SECONDS), ..self }
     }
 
     pub(crate) fn malformed_idempotency_key() -> Self {
@@ -171,10 +173,6 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message).later(inside)
     }
 }
-
-/// The text for the log, kept in the answer for the middleware that writes the line.
-#[derive(Clone)]
-pub(crate) struct InsideMessage(pub(crate) String);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
@@ -198,7 +196,7 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
         }
         if let Some(inside) = self.inside {
-            response.extensions_mut().insert(InsideMessage(inside));
+            response.extensions_mut().insert(inside);
         }
         response
     }

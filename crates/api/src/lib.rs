@@ -9,6 +9,7 @@ mod code;
 mod envelope;
 mod error;
 mod extract;
+mod failure_log;
 mod list_cache;
 mod middleware;
 mod openapi;

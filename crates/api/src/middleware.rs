@@ -21,7 +21,8 @@ use http_body_util::{BodyExt, Limited};
 use tower::{Layer, Service};
 
 use crate::body::BODY_BYTES_MAX;
-use crate::error::{ApiError, InsideMessage};
+use crate::error::ApiError;
+use crate::failure_log::{FailureLog, Inside};
 use crate::request_metrics::RequestMetrics;
 use crate::{Api, code, wire};
 
@@ -39,12 +40,17 @@ struct Shared {
     random: Arc<dyn Random>,
     request_timeout: Duration,
     metrics: RequestMetrics,
+    failures: FailureLog,
 }
 
 impl Around {
     pub(crate) fn new(api: &Api) -> Self {
-        let metrics = RequestMetrics::default();
-        Self(Arc::new(Shared { random: api.random.clone(), request_timeout: api.request_timeout, metrics }))
+        Self(Arc::new(Shared {
+            random: api.random.clone(),
+            request_timeout: api.request_timeout,
+            metrics: RequestMetrics::default(),
+            failures: FailureLog::default(),
+        }))
     }
 }
 
@@ -89,7 +95,7 @@ where
                 Ok(response) => response,
                 Err(_) => given_up(limit, reads),
             };
-            Ok(seen.answered(response, &shared.metrics))
+            Ok(seen.answered(response, &shared))
         })
     }
 }
@@ -113,15 +119,15 @@ impl Seen {
         Self { id: wire::hex(&id), method, route, started }
     }
 
-    fn answered(self, mut response: Response, metrics: &RequestMetrics) -> Response {
+    fn answered(self, mut response: Response, shared: &Shared) -> Response {
         let Self { id, method, route, started } = self;
         // The route's pattern, never the path: its number of values is bounded.
         let route = route.as_ref().map_or("none", MatchedPath::as_str);
         let status = response.status();
-        metrics.count(method, route, status, started.elapsed());
-        let inside = response.extensions_mut().remove::<InsideMessage>();
-        if let Some(InsideMessage(error)) = inside {
-            tracing::error!(request_id = %id, method, route, status = status.as_u16(), error, "request failed");
+        let took = started.elapsed();
+        shared.metrics.count(method, route, status, took);
+        if let Some(inside) = response.extensions_mut().remove::<Inside>() {
+            shared.failures.write(&inside, started + took, &id, method, route, status.as_u16());
         } else {
             tracing::debug!(request_id = %id, method, route, status = status.as_u16(), "request answered");
         }

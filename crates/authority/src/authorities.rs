@@ -112,7 +112,10 @@ impl Authority {
             return Ok(Some(loaded));
         }
         // Two first requests must not make two keys, nor many requests open the same key many times.
-        let _one_at_a_time = self.loading_issuer.lock().await;
+        self.loading_issuer.take(self.load_in_force(account)).await
+    }
+
+    async fn load_in_force(&self, account: AccountId) -> Result<Option<Arc<LoadedIssuer>>, Fault> {
         if let Some(loaded_meanwhile) = self.loaded_issuer(account) {
             return Ok(Some(loaded_meanwhile));
         }
@@ -135,7 +138,10 @@ impl Authority {
         if let Some(loaded) = self.loaded_by_id(id) {
             return Ok(loaded);
         }
-        let _one_at_a_time = self.loading_issuer.lock().await;
+        self.loading_issuer.take(self.load_by_id(id)).await
+    }
+
+    async fn load_by_id(&self, id: AuthorityId) -> Result<Arc<LoadedIssuer>, Fault> {
         if let Some(loaded_meanwhile) = self.loaded_by_id(id) {
             return Ok(loaded_meanwhile);
         }

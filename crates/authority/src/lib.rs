@@ -23,6 +23,7 @@ mod rotation;
 mod serials;
 mod tenants;
 mod tokens;
+mod turn;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use certgate_model::{
 };
 use certgate_store::{Holder, ReadStore, Store};
 use rayon_core::ThreadPool;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Notify, watch};
 
 pub use access::{
     AccountScope, Credential, FollowRevocations, ManageAccounts, ManageEnforcementPoints, ManageTokens,
@@ -68,6 +69,7 @@ use last_use::LastUses;
 use rate::RateLimiter;
 use responder::OcspState;
 use serials::SerialCipher;
+use turn::Turn;
 
 /// What an operator can set about the rules.
 #[derive(Debug, Clone)]
@@ -117,7 +119,7 @@ pub struct Authority {
     /// The authorities that have published or answered since the start.
     issuers_by_id: std::sync::Mutex<HashMap<AuthorityId, Arc<LoadedIssuer>>>,
     /// Held while an account's authority is made, loaded or replaced.
-    loading_issuer: Mutex<()>,
+    loading_issuer: Turn,
     /// As many threads as processors, for what takes computing rather than waiting.
     signers: ThreadPool,
     rate: Option<RateLimiter>,
@@ -156,7 +158,7 @@ impl Authority {
             zones: Cache::new(clock.clone()),
             issuers: std::sync::Mutex::default(),
             issuers_by_id: std::sync::Mutex::default(),
-            loading_issuer: Mutex::new(()),
+            loading_issuer: Turn::default(),
             signers,
             rate: settings.requests_per_minute.map(RateLimiter::new),
             uses: LastUses::default(),

@@ -11,6 +11,7 @@ use certgate_pki::{
 };
 
 use crate::authorities::{LoadedIssuer, internal};
+use crate::turn::Turn;
 use crate::{Authority, Fault};
 
 /// How long an answer may be believed, in seconds. Whoever keeps one does not see a revocation before it runs out.
@@ -50,8 +51,10 @@ pub(crate) struct OcspState {
     answers: Mutex<HashMap<AnswerKey, (Timestamp, OcspAnswer)>>,
     known: Mutex<Known>,
     delegates: Mutex<HashMap<AuthorityId, Arc<Delegate>>>,
-    /// Held while authorities are read, or a delegate is made.
-    loading: tokio::sync::Mutex<()>,
+    /// While authorities are read.
+    reading: Turn,
+    /// Held while a delegate is made.
+    making: tokio::sync::Mutex<()>,
 }
 
 /// A certificate as it was asked about, and the epoch of its last change.
@@ -217,7 +220,10 @@ impl Authority {
             return Ok(found);
         }
         // One reads for all who wait.
-        let _one_at_a_time = self.ocsp.loading.lock().await;
+        self.ocsp.reading.take(self.read_authorities_named(id)).await
+    }
+
+    async fn read_authorities_named(&self, id: &IssuerId) -> Result<Option<Arc<[AuthorityId]>>, Fault> {
         let now = self.clock.now();
         let generation = {
             let known = self.ocsp.known();
@@ -284,7 +290,7 @@ impl Authority {
         if let Some(current) = current() {
             return Ok(current);
         }
-        let _one_at_a_time = self.ocsp.loading.lock().await;
+        let _one_at_a_time = self.ocsp.making.lock().await;
         if let Some(made_meanwhile) = current() {
             return Ok(made_meanwhile);
         }

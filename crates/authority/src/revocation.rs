@@ -12,9 +12,11 @@ use crate::{Authority, Fault, RevocationError, measures};
 /// for milliseconds only.
 const SETTLE_BATCH: u32 = 512;
 
-/// How long settling pauses after trouble; twice as long each time, up to the second figure.
+/// How long settling pauses after trouble; twice as long each time, up to the next figure.
 const SETTLE_RETRY: Duration = Duration::from_secs(1);
 const SETTLE_RETRY_MAX: Duration = Duration::from_secs(64);
+/// The most on a shared store, where nobody wakes the task for what other processes have accepted.
+const SETTLE_RETRY_SHARED_MAX: Duration = Duration::from_secs(4);
 
 /// However many leases end, they are looked at no more often.
 const LEASE_LOOK: Duration = Duration::from_millis(100);
@@ -104,9 +106,11 @@ impl Authority {
                 Ok(Settling::ListsMissing) => {}
                 Err(fault) => tracing::error!(error = %fault, "settling failed; it is tried again"),
             }
-            // Woken earlier by the next change, which is as good a moment to try.
-            let _ = tokio::time::timeout(pause, woken).await;
-            pause = (pause * 2).min(SETTLE_RETRY_MAX);
+            // Woken earlier by the next change, which is as good a moment to try; but also by every one that is refused.
+            let _ = tokio::time::timeout(SETTLE_RETRY, std::future::pending::<()>()).await;
+            let _ = tokio::time::timeout(pause.saturating_sub(SETTLE_RETRY), woken).await;
+            let longest = if self.store.is_shared() { SETTLE_RETRY_SHARED_MAX } else { SETTLE_RETRY_MAX };
+            pause = (pause * 2).min(longest);
         }
     }
 

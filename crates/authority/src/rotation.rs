@@ -94,7 +94,7 @@ impl Authority {
     ) -> Result<ManagedAuthority, AuthorityError> {
         let account = record.account;
         // An issuer that is being loaded now must not be kept in the place of this one.
-        let _one_at_a_time = self.loading_issuer.lock().await;
+        let _one_at_a_time = self.loading_issuer.hold().await;
         for _ in 0..REPLACEMENTS_MAX {
             // Whatever is added changes what is in force, so that what is found here holds if the replacement does.
             let known = self.store.managed_authorities(account).await?;

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// One of the two kinds of databases, as it was when this was opened.
 pub enum Inspector {
     Embedded(SqliteInspector),
-    Shared { inspector: PostgresInspector, runtime: Runtime },
+    Shared { inspector: Box<PostgresInspector>, runtime: Runtime },
 }
 
 impl Inspector {
@@ -26,15 +26,11 @@ impl Inspector {
             }
             return Ok((Self::file(&database)?, shown.to_string()));
         };
-        let failed = |error: String| Failure::failed(error);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| failed(error.to_string()))?;
-        let inspector = runtime
-            .block_on(PostgresInspector::open(url.expose()))
-            .map_err(|error| failed(error.to_string()))?;
-        Ok((Self::Shared { inspector, runtime }, url.to_string()))
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::failed(error.to_string()))?;
+        let inspector = runtime.block_on(PostgresInspector::open(url.expose()));
+        let inspector = inspector.map_err(|error| Failure::failed(error.to_string()))?;
+        Ok((Self::Shared { inspector: Box::new(inspector), runtime }, url.to_string()))
     }
 
     /// A file.

@@ -23,6 +23,10 @@ use crate::tls;
 /// How often the metrics recorder folds what it has recorded into its histograms, which bounds its memory.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
+/// How long the last writes to a shared database may take: whoever ends this process waits half a minute at the most, most of
+/// which requests may have taken.
+const LAST_WRITES_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Bounds of the histogram buckets, in seconds.
 const SECONDS_BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -41,7 +45,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         .thread_name("http")
         .enable_all()
         .build()?;
-    runtime.block_on(serve(config))
+    let ended = runtime.block_on(serve(config));
+    // A thread that still waits for a database which does not answer is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
@@ -123,13 +130,23 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     settling.abort();
     recording.abort();
     upkeep.abort();
-    if let Err(error) = authority.record_all_uses().await {
-        tracing::warn!(%error, "the last use of tokens was not recorded");
+    let last_writes = async {
+        if let Err(error) = authority.record_all_uses().await {
+            tracing::warn!(%error, "the last use of tokens was not recorded");
+        }
+        if let Err(error) = authority.leave_duties().await {
+            tracing::warn!(%error, "settling was not left to others, which wait for the end of a lease");
+        }
+        store.close().await;
+    };
+    // Every request has its answer. The embedded database is on a disk, which is waited for.
+    if !authority.reads().is_shared() {
+        last_writes.await;
+    } else if tokio::time::timeout(LAST_WRITES_TIMEOUT, last_writes).await.is_err() {
+        tracing::warn!(
+            "the database does not answer: the last use of tokens may not be recorded, and others settle when a lease has ended"
+        );
     }
-    if let Err(error) = authority.leave_duties().await {
-        tracing::warn!(%error, "settling was not left to others, which wait for the end of a lease");
-    }
-    store.close().await;
     ended
 }
 

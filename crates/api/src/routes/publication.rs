@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use certgate_authority::NoncePolicy;
+use certgate_authority::{Fault, NoncePolicy};
 use certgate_model::{AuthorityId, CRL_SHARDS, CrlPart, Timestamp};
 use certgate_pki::{OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, read_ocsp_path, sha256};
 use futures_util::stream;
@@ -15,6 +15,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Limited, StreamBody};
 
 use crate::error::ApiError;
+use crate::failure_log::Inside;
 use crate::{Api, wire};
 
 /// How long a cache may serve a list without asking, in seconds. The list itself is good for days, but a revocation
@@ -153,14 +154,15 @@ async fn ocsp(api: &Api, request: &[u8], nonce: NoncePolicy) -> Response {
     let answer = match api.authority.ocsp(request, nonce).await {
         Ok(answer) => answer,
         Err(fault) => {
-            tracing::error!(error = %fault, "an OCSP request was not answered");
-            let failure = match fault {
-                certgate_authority::Fault::Unavailable(_) => OcspFailure::TryLater,
-                certgate_authority::Fault::InDoubt(_) | certgate_authority::Fault::Internal(_) => {
-                    OcspFailure::InternalError
+            let (failure, inside) = match fault {
+                Fault::Unavailable(text) => (OcspFailure::TryLater, Inside::Unavailable(text)),
+                Fault::InDoubt(text) | Fault::Internal(text) => {
+                    (OcspFailure::InternalError, Inside::Internal(text))
                 }
             };
-            return ocsp_answer(ocsp_failure(failure));
+            let mut response = ocsp_answer(ocsp_failure(failure));
+            response.extensions_mut().insert(inside);
+            return response;
         }
     };
     let body = Body::from(Bytes::from_owner(answer.der.clone()));

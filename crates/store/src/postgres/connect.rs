@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool::Runtime;
+use deadpool::managed::{Pool, Timeouts};
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -15,11 +16,13 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::PostgresError;
 use super::db::Db;
-use super::error::text;
+use super::hosts::Hosts;
 use crate::StoreError;
 
-/// How long making a connection may take, to each of the hosts that the URL names.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an address has for accepting a connection, unless the URL says otherwise: a host may have several.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The port of a host that is named without one.
+const PORT: u16 = 5432;
 /// How long a read waits for one of the connections.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server lets a statement run. Every one of this crate takes milliseconds.
@@ -69,16 +72,16 @@ impl fmt::Display for PostgresUrl {
         if let Some(user) = self.config.get_user() {
             write!(f, "{user}{}@", if self.has_password() { ":********" } else { "" })?;
         }
-        let hosts: Vec<_> = self.config.get_hosts().iter().map(host_name).collect();
-        write!(f, "{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
+        write!(f, "{}/{}", host_names(&self.config), self.config.get_dbname().unwrap_or_default())
     }
 }
 
 /// Where a database is, and how to get there. It never shows the password.
 #[derive(Clone)]
 pub(super) struct Address {
+    /// With every host.
     config: Config,
-    tls: MakeRustlsConnect,
+    hosts: Hosts,
 }
 
 impl fmt::Debug for Address {
@@ -89,17 +92,21 @@ impl fmt::Debug for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts: Vec<_> = self.config.get_hosts().iter().map(host_name).collect();
-        write!(f, "{} on {}", self.config.get_dbname().unwrap_or("(no name)"), hosts.join(", "))
+        write!(f, "{} on {}", self.config.get_dbname().unwrap_or("(no name)"), host_names(&self.config))
     }
 }
 
-fn host_name(host: &Host) -> String {
-    match host {
-        Host::Tcp(name) => name.clone(),
+/// The hosts, each with its port if that is not the usual one.
+pub(super) fn host_names(config: &Config) -> String {
+    let ports = config.get_ports();
+    let name = |(place, host): (usize, &Host)| match (host, ports.get(place).or(ports.first())) {
+        (Host::Tcp(name), None | Some(&PORT)) => name.clone(),
+        (Host::Tcp(name), Some(port)) => format!("{name}:{port}"),
         #[cfg(unix)]
-        Host::Unix(path) => path.display().to_string(),
-    }
+        (Host::Unix(path), _) => path.display().to_string(),
+    };
+    let names: Vec<_> = config.get_hosts().iter().enumerate().map(name).collect();
+    names.join(",")
 }
 
 impl Address {
@@ -110,28 +117,34 @@ impl Address {
     /// certificate is always verified, its name included, whichever of the others it is: against the certificates in the PEM file
     /// `sslrootcert`, or those that the system trusts. `prefer` goes on in clear text with a server that has no TLS.
     pub(super) fn parse(url: &str) -> Result<Self, PostgresError> {
-        let (mut config, roots) = read(url)?;
-        behave(&mut config);
-        let tls = tls(if config.get_ssl_mode() == SslMode::Disable { None } else { Some(roots.as_deref()) })?;
-        Ok(Self { config, tls })
+        // Of several hosts only the one that writes: what is read on a standby may be old.
+        Self::parse_for(url, TargetSessionAttrs::ReadWrite)
     }
 
     /// The same for somebody who only reads, and does not need the latest.
-    pub(super) fn also_a_standby(mut self) -> Self {
-        self.config.target_session_attrs(TargetSessionAttrs::Any);
-        self
+    pub(super) fn parse_for_reading(url: &str) -> Result<Self, PostgresError> {
+        Self::parse_for(url, TargetSessionAttrs::Any)
+    }
+
+    fn parse_for(url: &str, wanted: TargetSessionAttrs) -> Result<Self, PostgresError> {
+        let (config, roots) = read(url)?;
+        let tls = tls(if config.get_ssl_mode() == SslMode::Disable { None } else { Some(roots.as_deref()) })?;
+        // Addresses beside the names belong to them by their order.
+        let urls = if config.get_hostaddrs().is_empty() { each_host(url) } else { vec![url.to_owned()] };
+        let mut hosts = Vec::new();
+        for url in urls {
+            let (mut config, _) = read(&url)?;
+            behave(&mut config, wanted);
+            hosts.push(config);
+        }
+        Ok(Self { config, hosts: Hosts::new(hosts, tls) })
     }
 
     /// A pool of connections for reading.
-    pub(super) fn pool(&self, size: usize) -> Result<Pool, PostgresError> {
-        // The driver closes a connection that has ended by itself; asking each time would cost a round trip.
-        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let timeouts = Timeouts {
-            wait: Some(POOL_TIMEOUT),
-            create: Some(CONNECT_TIMEOUT * 2),
-            recycle: Some(POOL_TIMEOUT),
-        };
-        Pool::builder(Manager::from_config(self.config.clone(), self.tls.clone(), manager))
+    pub(super) fn pool(&self, size: usize) -> Result<Pool<Hosts>, PostgresError> {
+        // Connecting has its own limits.
+        let timeouts = Timeouts { wait: Some(POOL_TIMEOUT), ..Timeouts::default() };
+        Pool::builder(self.hosts.clone())
             .max_size(size.max(1))
             .timeouts(timeouts)
             .runtime(Runtime::Tokio1)
@@ -144,21 +157,16 @@ impl Address {
 
     /// One connection that nobody shares.
     pub(super) async fn connect(&self) -> Result<Db, StoreError> {
-        let unavailable = |detail: String| {
-            StoreError::Unavailable(format!("cannot connect to the database {self}: {detail}"))
-        };
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT * 2, self.config.connect(self.tls.clone()));
-        let (client, connection) = connecting
-            .await
-            .map_err(|_| unavailable("it does not answer".into()))?
-            .map_err(|error| unavailable(text(&error)))?;
-        let task = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = text(&error), "a connection to the database has ended");
-            }
-        });
-        Ok(Db::own(ClientWrapper::new(client, task)))
+        Ok(Db::own(self.hosts.connect().await?))
     }
+}
+
+/// The URL once for each host that stands before the name of the database.
+fn each_host(url: &str) -> Vec<String> {
+    // As the driver reads it: user and password end with the first @.
+    let begin = url.find('@').map(|at| at + 1).or_else(|| url.find("://").map(|at| at + 3)).unwrap_or(0);
+    let end = url[begin..].find(['/', '?']).map_or(url.len(), |length| begin + length);
+    url[begin..end].split(',').map(|host| format!("{}{host}{}", &url[..begin], &url[end..])).collect()
 }
 
 /// What the driver has to know, and the file of certificates that is named.
@@ -204,7 +212,7 @@ fn read(url: &str) -> Result<(Config, Option<String>), PostgresError> {
     Ok((config, roots))
 }
 
-fn behave(config: &mut Config) {
+fn behave(config: &mut Config, wanted: TargetSessionAttrs) {
     let named = config.get_options().unwrap_or_default();
     let options = format!(
         "{named} -c client_min_messages=warning -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
@@ -213,8 +221,7 @@ fn behave(config: &mut Config) {
         IDLE_TRANSACTION_TIMEOUT.as_millis(),
     );
     config.options(options.trim_start());
-    // Of several hosts only the one that writes: what is read on a standby may be old.
-    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    config.target_session_attrs(wanted);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }
@@ -279,6 +286,23 @@ mod tests {
         ));
         let missing = Address::parse("postgres://u@db.example/name?sslrootcert=/nowhere.pem");
         assert!(matches!(missing, Err(PostgresError::Roots { .. })), "TLS is the default: {missing:?}");
+    }
+
+    #[test]
+    fn every_host_is_tried_with_all_else_that_the_url_says() {
+        assert_eq!(
+            each_host("postgres://u:p,w/?@a.example:1,b.example/name?sslmode=disable"),
+            [
+                "postgres://u:p,w/?@a.example:1/name?sslmode=disable",
+                "postgres://u:p,w/?@b.example/name?sslmode=disable"
+            ]
+        );
+        assert_eq!(each_host("postgres://a.example,%2Frun"), ["postgres://a.example", "postgres://%2Frun"]);
+        for url in ["postgres:///name?host=a.example,b.example", "postgres://u@a.example/name"] {
+            assert_eq!(each_host(url), [url]);
+        }
+        let address = Address::parse("postgres://u@a.example:1,b.example/name?sslmode=disable").unwrap();
+        assert_eq!(address.to_string(), "name on a.example:1,b.example");
     }
 
     #[test]

@@ -5,13 +5,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Object};
+use deadpool::managed::Object;
+use deadpool_postgres::ClientWrapper;
 use futures_util::Stream;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, RowStream};
 
 use super::error::{Trouble, corrupt};
+use super::hosts::Hosts;
 use super::row::Row;
 use super::value::Value;
 use crate::StoreError;
@@ -27,13 +29,15 @@ pub(super) struct Db {
     failed: AtomicBool,
     /// It failed of something that passes.
     passing: AtomicBool,
+    /// It failed because the database was too slow.
+    slow: AtomicBool,
     /// Nobody may use the connection any more.
     lost: AtomicBool,
 }
 
 enum Client {
     /// `None` once it was given back.
-    Shared(Option<Object>),
+    Shared(Option<Object<Hosts>>),
     Own(ClientWrapper),
 }
 
@@ -48,7 +52,7 @@ pub(super) enum Committed {
 
 impl Db {
     /// One that goes back to its pool.
-    pub(super) fn shared(object: Object) -> Self {
+    pub(super) fn shared(object: Object<Hosts>) -> Self {
         Self::new(Client::Shared(Some(object)))
     }
 
@@ -62,6 +66,7 @@ impl Db {
             client,
             failed: AtomicBool::new(false),
             passing: AtomicBool::new(false),
+            slow: AtomicBool::new(false),
             lost: AtomicBool::new(false),
         }
     }
@@ -159,6 +164,7 @@ impl Db {
     pub(super) async fn begin(&self, statements: &str) -> Result<(), StoreError> {
         self.failed.store(false, Ordering::Relaxed);
         self.passing.store(false, Ordering::Relaxed);
+        self.slow.store(false, Ordering::Relaxed);
         self.run(statements).await
     }
 
@@ -208,6 +214,11 @@ impl Db {
         self.passing.load(Ordering::Relaxed)
     }
 
+    /// Whether what failed did so because the database was too slow: somebody has what is waited for, or it is busy.
+    pub(super) fn is_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed)
+    }
+
     /// Whether a statement has failed since the transaction or the savepoint began.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
@@ -234,6 +245,7 @@ impl Db {
         // Statements that follow the one that failed are refused for that reason: only the first one tells something.
         if !self.failed.swap(true, Ordering::Relaxed) {
             self.passing.store(matches!(trouble, Trouble::Passing(_)), Ordering::Relaxed);
+            self.slow.store(matches!(trouble, Trouble::Slow(_)), Ordering::Relaxed);
         }
         trouble
     }

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use deadpool_postgres::PoolError;
+use deadpool::managed::PoolError;
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
 
@@ -55,6 +55,8 @@ impl Trouble {
             _ if *code == SqlState::QUERY_CANCELED || *code == SqlState::LOCK_NOT_AVAILABLE => {
                 Self::Slow(text)
             }
+            // "too many clients already"
+            _ if *code == SqlState::TOO_MANY_CONNECTIONS => Self::Lasting(StoreError::Unavailable(text)),
             "53" => Self::Lasting(StoreError::Unavailable(format!("{text}; give the database more room"))),
             // 28: refused login; 3D: no such database; 57: an operator is at work; 58: the server's own input and output.
             "28" | "3D" | "57" | "58" => Self::Lasting(StoreError::Unavailable(text)),
@@ -96,14 +98,12 @@ pub(super) fn text(error: &Error) -> String {
 }
 
 /// What the pool of reading connections says.
-pub(super) fn from_pool(error: PoolError) -> StoreError {
+pub(super) fn from_pool(error: PoolError<StoreError>) -> StoreError {
     match error {
-        PoolError::Backend(error) => match Trouble::of(&error).into() {
-            // Nothing has been read yet.
-            StoreError::Corrupt(text) | StoreError::Conflict(text) => StoreError::Unavailable(text),
-            unavailable => unavailable,
-        },
-        PoolError::Timeout(_) => StoreError::Unavailable("the database did not answer in time".into()),
+        PoolError::Backend(error) => error,
+        PoolError::Timeout(_) => {
+            StoreError::Unavailable("every connection for reading was in use for too long".into())
+        }
         PoolError::Closed => StoreError::Unavailable("it is closed".into()),
         other => StoreError::Unavailable(other.to_string()),
     }

@@ -17,7 +17,7 @@ impl PostgresInspector {
     /// Connects to what [`PostgresStore::open`](super::PostgresStore::open) would. It must hold the tables of a version that this program
     /// can use.
     pub async fn open(url: &str) -> Result<Self, PostgresError> {
-        let address = Address::parse(url)?.also_a_standby();
+        let address = Address::parse_for_reading(url)?;
         Self::at(&address).await.map_err(|error| error.at(&address))
     }
 

@@ -1,6 +1,6 @@
 //! The store in a PostgreSQL database, which several processes may share.
 //!
-//! - [`connect`] reads the URL and says how connections behave; [`schema`] has the tables; [`db`] is one connection.
+//! - [`connect`] reads the URL and says how connections behave, [`hosts`] makes them; [`schema`] has the tables; [`db`] is one connection.
 //! - [`writer`] is the one thread of this process that writes, and says how processes take turns; [`readers`] are a few connections
 //!   that read.
 //! - [`counters`], [`certificates`], [`issue`], [`statuses`], [`tenants`], [`authorities`], [`hostnames`], [`tokens`], [`revocations`] and the
@@ -29,6 +29,7 @@ mod duties;
 mod enforcement_points;
 mod error;
 mod hostnames;
+mod hosts;
 mod inspector;
 mod issue;
 mod mtls_certificates;

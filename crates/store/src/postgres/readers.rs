@@ -2,18 +2,19 @@
 
 use std::ops::Deref;
 
-use deadpool_postgres::Pool;
+use deadpool::managed::Pool;
 use futures_util::FutureExt;
 
 use super::db::Db;
 use super::error::from_pool;
+use super::hosts::Hosts;
 use crate::StoreError;
 
 /// The pool.
-pub(super) struct Readers(Pool);
+pub(super) struct Readers(Pool<Hosts>);
 
 impl Readers {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(pool: Pool<Hosts>) -> Self {
         Self(pool)
     }
 
@@ -47,7 +48,8 @@ impl Snapshot {
     /// Ends the transaction and passes on what was read in it. Nobody waits for the answer to ROLLBACK: whoever uses the connection next
     /// comes after it on the wire.
     pub(super) fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.is_ended = !matches!(self.db.go_back("ROLLBACK").now_or_never(), Some(Err(_)));
+        self.is_ended =
+            !self.db.is_lost() && !matches!(self.db.go_back("ROLLBACK").now_or_never(), Some(Err(_)));
         read
     }
 }

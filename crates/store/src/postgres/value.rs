@@ -5,12 +5,13 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::fmt;
 
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
 /// One value.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Value<'v> {
     Null,
     Integer(i64),
@@ -19,6 +20,21 @@ pub(super) enum Value<'v> {
     Octets(Cow<'v, [u8]>),
     /// A column of several rows.
     List(Vec<Value<'v>>),
+}
+
+/// The driver logs the values of every statement for whoever asks for that much. Text and octets are requests, hashes of tokens
+/// and sealed keys: only how long they are is shown.
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("NULL"),
+            Self::Integer(number) => number.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+            Self::Text(text) => write!(f, "text of {} octets", text.len()),
+            Self::Octets(octets) => write!(f, "{} octets", octets.len()),
+            Self::List(values) => f.debug_list().entries(values).finish(),
+        }
+    }
 }
 
 impl<'v> Value<'v> {
@@ -163,6 +179,14 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_text_and_no_octets_are_shown() {
+        let values = values!["s3cret", b"s3cret", 7_i64, true, None::<i64>];
+        let shown = "[text of 6 octets, 6 octets, 7, true, NULL]";
+        assert_eq!(format!("{values:?}"), shown);
+        assert_eq!(format!("{:?}", Value::List(values.to_vec())), shown);
+    }
 
     #[test]
     fn every_text_is_read_back() {

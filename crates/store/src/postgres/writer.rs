@@ -26,8 +26,8 @@
 //! reads there what became of it. Only if the database cannot be asked for [`DOUBT_MAX`], the batch is answered
 //! [`StoreError::InDoubt`]. Nobody is answered before the commit has returned.
 //!
-//! If there is no way to the database, everything that waits is refused at once: it would otherwise wait for one
-//! attempt after another.
+//! If there is no way to the database, or it is too slow, everything that waits is refused with the batch: it would otherwise wait
+//! for one attempt after another.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -161,7 +161,7 @@ enum Outcome {
     SomebodysFault,
     /// Nothing has happened, and it would not go well.
     Refused(String),
-    /// Nothing has happened, and there is no way to the database.
+    /// Nothing has happened, and the database is out of reach or too slow: whoever else waits would wait as long again.
     Away(String),
     /// Nobody knows what has happened.
     InDoubt(String),
@@ -220,12 +220,13 @@ impl Worker {
                 Outcome::Again(reason) | Outcome::Refused(reason) => {
                     return refuse(batch, || StoreError::Unavailable(reason.clone()));
                 }
-                Outcome::InDoubt(reason) => return refuse(batch, || StoreError::InDoubt(reason.clone())),
+                Outcome::InDoubt(reason) => {
+                    refuse(batch, || StoreError::InDoubt(reason.clone()));
+                    return self.refuse_waiting(&reason);
+                }
                 Outcome::Away(reason) => {
-                    let mut waiting = Vec::new();
-                    self.queue.0.take(&mut waiting, usize::MAX, 0, None);
-                    batch.extend(waiting.into_iter().map(Member::new));
-                    return refuse(batch, || StoreError::Unavailable(reason.clone()));
+                    refuse(batch, || StoreError::Unavailable(reason.clone()));
+                    return self.refuse_waiting(&reason);
                 }
                 Outcome::SomebodysFault => {
                     let reason = "a batch of writes could not be taken apart";
@@ -239,6 +240,13 @@ impl Worker {
         fault_point(FaultPoint::Answered);
     }
 
+    /// Refuses what has waited while the database did not answer.
+    fn refuse_waiting(&self, reason: &str) {
+        let mut waiting = Vec::new();
+        self.queue.0.take(&mut waiting, usize::MAX, 0, None);
+        refuse(waiting.into_iter().map(Member::new).collect(), || StoreError::Unavailable(reason.to_owned()));
+    }
+
     /// One transaction; `apart` with a savepoint around each operation.
     async fn transaction(&mut self, batch: &mut [Member], apart: bool) -> Outcome {
         let db = match self.connection().await {
@@ -247,7 +255,7 @@ impl Worker {
         };
         let run = timeout(BATCH_TIMEOUT, writes::run(&db, BEGIN, self.layout, batch, apart)).await;
         let outcome = match run {
-            Err(_) => return Outcome::Refused("the database is too slow".into()),
+            Err(_) => return Outcome::Away("the database is too slow".into()),
             Ok(Ok(())) => {
                 fault_point(FaultPoint::BeforeCommit);
                 match db.commit_after(&self.note()).await {
@@ -261,6 +269,7 @@ impl Worker {
                 }
             }
             Ok(Err(error)) if db.is_passing() => Outcome::Again(error.into_detail()),
+            Ok(Err(error)) if db.is_slow() => Outcome::Away(error.into_detail()),
             // A verb that says so by itself says it of its own case.
             Ok(Err(StoreError::Unavailable(text))) if db.has_failed() => Outcome::Refused(text),
             Ok(Err(_)) => Outcome::SomebodysFault,
@@ -342,8 +351,8 @@ impl Worker {
 }
 
 fn refuse(batch: Vec<Member>, failure: impl Fn() -> StoreError) {
-    let reason = failure();
-    tracing::warn!(operations = batch.len(), %reason, "the store refused a batch of writes");
+    // Whoever asked for them says so too, and as often as it has to be said.
+    tracing::debug!(operations = batch.len(), reason = %failure(), "the store refused a batch of writes");
     for Member { write, .. } in batch {
         write.answer(Some(failure()));
     }

@@ -1,0 +1,117 @@
+//! The hosts of a database, one of which takes writes, and the connections to it.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use deadpool_postgres::ClientWrapper;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use tokio_postgres::Config;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::connect::host_names;
+use super::error::text;
+use crate::StoreError;
+
+/// How long a host has for becoming a connection that takes writes: one that accepts but never answers must not keep us from
+/// the next.
+const HOST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The hosts in the order of the URL. Whoever has a copy shares what is known of them.
+#[derive(Clone)]
+pub(super) struct Hosts {
+    configs: Arc<[Config]>,
+    tls: MakeRustlsConnect,
+    reached: Arc<Mutex<Reached>>,
+}
+
+/// Where the connections are.
+#[derive(Default)]
+struct Reached {
+    /// The host that was reached last, by its place: tried first, so that one which comes back after another has taken its place
+    /// is not turned to while that one is there.
+    host: usize,
+    /// The connections to it.
+    connections: Vec<AbortHandle>,
+}
+
+impl Hosts {
+    /// With a configuration for each.
+    pub(super) fn new(configs: Vec<Config>, tls: MakeRustlsConnect) -> Self {
+        Self { configs: configs.into(), tls, reached: Arc::default() }
+    }
+
+    /// A new connection to the host that was reached last, or to the next one that takes writes. Takes at most five seconds a
+    /// host.
+    pub(super) async fn connect(&self) -> Result<ClientWrapper, StoreError> {
+        let first = self.reached().host;
+        let mut failures = Vec::new();
+        for step in 0..self.configs.len() {
+            let host = (first + step) % self.configs.len();
+            let config = &self.configs[host];
+            let limit = config.get_connect_timeout().copied().unwrap_or_default().max(HOST_TIMEOUT);
+            // More than one where the URL names hosts in another way than before the name of the database.
+            let limit = limit * u32::try_from(config.get_hosts().len()).unwrap_or(1).max(1);
+            let failure = match timeout(limit, config.connect(self.tls.clone())).await {
+                Ok(Ok((client, connection))) => match self.keep(first, host, connection) {
+                    Some(task) => return Ok(ClientWrapper::new(client, task)),
+                    None => "another host has taken its place meanwhile".to_owned(),
+                },
+                Ok(Err(error)) => text(&error),
+                Err(_) => "it does not answer".to_owned(),
+            };
+            failures.push(format!("{}: {failure}", host_names(config)));
+        }
+        Err(StoreError::Unavailable(format!("cannot connect to the database on {}", failures.join("; "))))
+    }
+
+    /// Runs a connection that was made to `host`, unless other connections have moved since the search began at `first`. Those
+    /// to other hosts end: what is left of a primary that was replaced must not be read or written any more.
+    fn keep<C, E>(&self, first: usize, host: usize, connection: C) -> Option<tokio::task::JoinHandle<()>>
+    where
+        C: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        let mut reached = self.reached();
+        if reached.host != first && reached.host != host {
+            return None;
+        }
+        if reached.host != host {
+            tracing::warn!(host = host_names(&self.configs[host]), "the database is on another host now");
+            reached.host = host;
+            reached.connections.drain(..).for_each(|connection| connection.abort());
+        }
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the database has ended");
+            }
+        });
+        reached.connections.retain(|connection| !connection.is_finished());
+        reached.connections.push(task.abort_handle());
+        Some(task)
+    }
+
+    fn reached(&self) -> MutexGuard<'_, Reached> {
+        // No code that can panic runs under the lock.
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Manager for Hosts {
+    type Type = ClientWrapper;
+    type Error = StoreError;
+
+    async fn create(&self) -> Result<ClientWrapper, StoreError> {
+        self.connect().await
+    }
+
+    /// The driver closes a connection that has ended by itself; asking each time would cost a round trip.
+    async fn recycle(&self, client: &mut ClientWrapper, _: &Metrics) -> RecycleResult<StoreError> {
+        match client.is_closed() {
+            true => Err(RecycleError::message("it has ended")),
+            false => Ok(()),
+        }
+    }
+}

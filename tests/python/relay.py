@@ -1,0 +1,63 @@
+"""A way to a TCP server that can become a black hole, or be cut."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+
+
+class Relay:
+    """Forwards connections from a port of its own to another on this machine."""
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.flows = threading.Event()
+        self.flows.set()
+        self.sockets: list[socket.socket] = []
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def hold(self) -> None:
+        """Forwards nothing any more; what is sent is acknowledged by the system and goes nowhere."""
+        self.flows.clear()
+
+    def release(self) -> None:
+        """Forwards again, first what has waited."""
+        self.flows.set()
+
+    def cut(self) -> None:
+        """Ends every connection."""
+        sockets, self.sockets = self.sockets, []
+        for one in sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.listener.close()
+        self.cut()
+        self.flows.set()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                self.flows.wait()
+                try:
+                    server = socket.create_connection(("127.0.0.1", self.target))
+                except OSError:
+                    client.close()
+                    continue
+                self.sockets += [client, server]
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=self._forward, args=pair, daemon=True).start()
+
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self.flows.wait()
+                sink.sendall(data)
+        for one in (source, sink):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
