@@ -12,6 +12,7 @@ import httpx
 import pytest
 from cloudflare import Cloudflare
 
+from conftest import MakeServer
 from harness import Server, eventually
 
 # Above every page size in the tests, so that paging turns pages, and not a multiple of any.
@@ -241,6 +242,33 @@ def test_errors_have_the_class_that_callers_catch(shared: Server, sdk: Cloudflar
     stranger = connect(shared, wire, token="f" * 40)
     raises(cloudflare.PermissionDeniedError, 403, 9109, lambda: stranger.client_certificates.list(zone_id=zone))
     raises(cloudflare.AuthenticationError, 401, 1000, lambda: stranger.user.tokens.verify())
+
+
+class Losing(httpx.HTTPTransport):
+    """Loses the first answer: the request was carried out, and the SDK sees a connection that ended."""
+
+    lost = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        if self.lost == 0:
+            response.read()
+            self.lost += 1
+            raise httpx.RemoteProtocolError("the connection ended", request=request)
+        return response
+
+
+@pytest.mark.parametrize(("headers", "certificates"), [({}, 2), ({"Idempotency-Key": "order-4711"}, 1)])
+def test_a_request_that_the_sdk_repeats_by_itself_issues_once_with_a_key(
+    make_server: MakeServer, csr: str, headers: dict[str, str], certificates: int
+) -> None:
+    server = make_server()
+    with httpx.Client(transport=Losing()) as client:
+        sdk = Cloudflare(api_token=server.token, base_url=f"{server.url}/client/v4", http_client=client)
+        made = sdk.client_certificates.create(zone_id=server.zone_id, csr=csr, validity_days=30, extra_headers=headers)
+    api = server.api()
+    assert api.total() == certificates and api.every()[0]["id"] == made.id
+    api.close()
 
 
 def test_zones_and_accounts(sdk: Cloudflare, shared: Server, wire: Wire) -> None:
