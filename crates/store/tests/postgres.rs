@@ -265,10 +265,17 @@ async fn damage_is_found() {
     server.sql(
         &url,
         "UPDATE blocks SET active = 1; UPDATE certificates SET ski = '\\x00' WHERE epoch = 2; \
-         UPDATE audit_entries SET detail = 'nothing' WHERE number = 2; UPDATE authorities SET last_epoch = 1",
+         UPDATE audit_entries SET detail = 'nothing' WHERE number = 2; UPDATE authorities SET last_epoch = 1; \
+         UPDATE revocations SET reason = 1 WHERE position = (SELECT min(position) FROM revocations)",
     );
     let found = store.check().await.unwrap().join("\n");
-    for part in ["blocks", "cannot be read", "entry 2 is not what was recorded", "has the last epoch 1"] {
+    for part in [
+        "blocks",
+        "cannot be read",
+        "entry 2 is not what was recorded",
+        "has the last epoch 1",
+        "are on lists as they are",
+    ] {
         assert!(found.contains(part), "{part}: {found}");
     }
     let page = store.certificates(zone, CertificateQuery { status: None, slice: EVERYTHING }).await;

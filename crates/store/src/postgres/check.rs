@@ -36,7 +36,7 @@ const REFERENCES: [(&str, &str, &str, &str); 12] = [
 pub(super) async fn all(db: &Db, layout: Layout) -> Result<Vec<String>, StoreError> {
     db.run("SET LOCAL statement_timeout = 0").await?;
     let mut lines = Vec::new();
-    for part in [Part::References, Part::Records, Part::Certificates, Part::Hostnames, Part::Audit] {
+    for part in Part::ALL {
         // Damage that stops the reading is what was looked for; the other parts may tell more.
         db.run("SAVEPOINT part").await?;
         match part.read(db, layout).await {
@@ -58,16 +58,27 @@ enum Part {
     References,
     Records,
     Certificates,
+    Revocations,
     Hostnames,
     Audit,
 }
 
 impl Part {
+    const ALL: [Self; 6] = [
+        Self::References,
+        Self::Records,
+        Self::Certificates,
+        Self::Revocations,
+        Self::Hostnames,
+        Self::Audit,
+    ];
+
     async fn read(self, db: &Db, layout: Layout) -> Result<Vec<String>, StoreError> {
         let mut lines = match self {
             Self::References => references(db).await?,
             Self::Records => records(db).await?,
             Self::Certificates => all_certificates(db, layout).await?,
+            Self::Revocations => revocations(db).await?,
             Self::Hostnames => hostnames(db).await?,
             Self::Audit => audit(db).await?,
         };
@@ -175,6 +186,11 @@ async fn all_certificates(db: &Db, layout: Layout) -> Result<Vec<String>, StoreE
         compare(db, level, counted, &mut lines).await?;
     }
     density(db, &zones, &mut lines).await?;
+    for row in db.rows_unhurried("SELECT authority, epoch FROM lost_certificates", values![]).await? {
+        let (number, epoch): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let highest = highest.entry(number).or_insert(epoch);
+        *highest = epoch.max(*highest);
+    }
     epochs(db, &highest, &mut lines).await?;
     Ok(lines)
 }
@@ -284,6 +300,43 @@ async fn hostnames(db: &Db) -> Result<Vec<String>, StoreError> {
         if lines.len() >= LINES_MAX {
             break;
         }
+    }
+    Ok(lines)
+}
+
+/// What lists are made of, against the certificates: each that is revoked is there once, as it is, and nothing else.
+async fn revocations(db: &Db) -> Result<Vec<String>, StoreError> {
+    let count = async |select: &str| -> Result<i64, StoreError> {
+        db.rows_unhurried(select, values![]).await?.first().map_or(Ok(0), |row| row.get(0))
+    };
+    let mut lines = Vec::new();
+    for (revoked, listed, of) in [
+        (
+            "SELECT count(*) FROM certificates WHERE status IN (2, 3)",
+            "SELECT count(*) FROM revocations JOIN certificates ON certificates.position = revocations.position \
+             WHERE certificates.status IN (2, 3) AND certificates.authority = revocations.authority \
+             AND certificates.serial = revocations.serial AND certificates.revoked_on = revocations.revoked_on \
+             AND certificates.reason = revocations.reason AND certificates.expires_on = revocations.expires_on",
+            "certificates",
+        ),
+        (
+            "SELECT count(*) FROM lost_certificates",
+            "SELECT count(*) FROM revocations JOIN lost_certificates AS lost ON lost.position = revocations.position \
+             WHERE lost.authority = revocations.authority AND lost.serial = revocations.serial \
+             AND lost.revoked_on = revocations.revoked_on AND lost.reason = revocations.reason \
+             AND lost.expires_on = revocations.expires_on",
+            "lost certificates",
+        ),
+    ] {
+        let (revoked, listed) = (count(revoked).await?, count(listed).await?);
+        if revoked != listed {
+            lines.push(format!("{revoked} {of} are revoked, but {listed} of them are on lists as they are"));
+        }
+    }
+    let known = "SELECT (SELECT count(*) FROM certificates WHERE status IN (2, 3)) + (SELECT count(*) FROM lost_certificates)";
+    let (known, all) = (count(known).await?, count("SELECT count(*) FROM revocations").await?);
+    if known != all {
+        lines.push(format!("{all} revocations are on lists, but {known} certificates are revoked"));
     }
     Ok(lines)
 }
