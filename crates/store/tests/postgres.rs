@@ -309,6 +309,56 @@ async fn tls_is_verified_and_never_left_out() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_a_certificate_is_shown_one() {
+    let Some(server) = Server::start() else { return };
+    let url = server.database();
+    let directory = tempfile::tempdir().unwrap();
+    // One that the server trusts by itself, in the name of a user of the database.
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "3650",
+        ])
+        .args(["-subj", "/CN=shown", "-keyout", &file("key"), "-out", &file("pem")])
+        .output();
+    assert!(made.unwrap().status.success());
+    let trusted = format!("{}.trusted", server.certificate().display());
+    std::fs::copy(file("pem"), &trusted).unwrap();
+    let rules = server.sql(&url, "SHOW hba_file");
+    let rest = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(&rules, format!("hostssl all shown all cert\n{rest}")).unwrap();
+    server.sql(&url, "CREATE ROLE shown LOGIN SUPERUSER");
+    server.sql(&url, &format!("ALTER SYSTEM SET ssl_ca_file = '{trusted}'"));
+    server.sql(&url, "SELECT pg_reload_conf()");
+
+    let url = server.over_tcp(&url, "localhost").replace("postgres@", "shown@");
+    let roots = server.certificate().display().to_string();
+    let open = |shown: String| {
+        let url = format!("{url}?sslrootcert={roots}{shown}");
+        async move { PostgresStore::open(&url, PostgresOptions::default()).await }
+    };
+    let both = format!("&sslcert={}&sslkey={}", file("pem"), file("key"));
+    // The server reads its settings again a moment after it was told.
+    while server.sql("postgres", "SHOW ssl_ca_file").is_empty() {}
+    let store = open(both).await.unwrap();
+    store.ready().await.unwrap();
+    store.close().await;
+    let refused = |result: Result<PostgresStore, PostgresError>| result.err().expect("refused").to_string();
+    assert!(refused(open(String::new()).await).contains("certificate"));
+    assert!(refused(open(format!("&sslcert={}", file("pem"))).await).contains("only one"));
+    let other_key = format!("&sslcert={}&sslkey={}", file("pem"), file("none"));
+    assert!(refused(open(other_key).await).contains("cannot show a certificate"));
+}
+
+#[tokio::test]
 async fn a_connection_that_ends_is_nobodys_trouble() {
     let Some(server) = server() else { return };
     let (direct, url, authority) = begun(&server).await;

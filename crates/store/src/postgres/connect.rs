@@ -1,22 +1,18 @@
 //! Where the database is, and how connections to it behave.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Pool, Timeouts};
 use percent_encoding::percent_decode_str;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::PostgresError;
 use super::db::Db;
 use super::hosts::Hosts;
+use super::tls::{self, Files};
 use crate::StoreError;
 
 /// How long an address has for accepting a connection, unless the URL says otherwise: a host may have several.
@@ -115,7 +111,8 @@ impl Address {
     /// `sslmode` is `disable`, `prefer`, `require`, `verify-ca` or `verify-full`. Whoever says nothing has said `require`, except
     /// on a Unix socket, where there is no TLS. What is not `disable` or `prefer` never goes on in clear text, and the server's
     /// certificate is always verified, its name included, whichever of the others it is: against the certificates in the PEM file
-    /// `sslrootcert`, or those that the system trusts. `prefer` goes on in clear text with a server that has no TLS.
+    /// `sslrootcert`, or those that the system trusts. `prefer` goes on in clear text with a server that has no TLS. The PEM files
+    /// `sslcert` and `sslkey` have the certificate that is shown to the server, with its chain, and its key.
     pub(super) fn parse(url: &str) -> Result<Self, PostgresError> {
         // Of several hosts only the one that writes: what is read on a standby may be old.
         Self::parse_for(url, TargetSessionAttrs::ReadWrite)
@@ -127,8 +124,8 @@ impl Address {
     }
 
     fn parse_for(url: &str, wanted: TargetSessionAttrs) -> Result<Self, PostgresError> {
-        let (config, roots) = read(url)?;
-        let tls = tls(if config.get_ssl_mode() == SslMode::Disable { None } else { Some(roots.as_deref()) })?;
+        let (config, files) = read(url)?;
+        let tls = if config.get_ssl_mode() == SslMode::Disable { tls::none() } else { files.connector() }?;
         // Addresses beside the names belong to them by their order.
         let urls = if config.get_hostaddrs().is_empty() { each_host(url) } else { vec![url.to_owned()] };
         let mut hosts = Vec::new();
@@ -169,8 +166,8 @@ fn each_host(url: &str) -> Vec<String> {
     url[begin..end].split(',').map(|host| format!("{}{host}{}", &url[..begin], &url[end..])).collect()
 }
 
-/// What the driver has to know, and the file of certificates that is named.
-fn read(url: &str) -> Result<(Config, Option<String>), PostgresError> {
+/// What the driver has to know, and the files that are named.
+fn read(url: &str) -> Result<(Config, Files), PostgresError> {
     // As the driver reads it: user and password end with the first @, and may have a question mark.
     let behind_user = url.find('@').unwrap_or(0);
     let (base, query) = match url[behind_user..].find('?') {
@@ -180,14 +177,17 @@ fn read(url: &str) -> Result<(Config, Option<String>), PostgresError> {
     if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
         return Err(PostgresError::Url("it does not begin with postgres://"));
     }
-    let (mut mode, mut roots, mut others) = (None, None, Vec::new());
+    let (mut mode, mut files, mut others) = (None, Files::default(), Vec::new());
+    let path = |value: &str, refused| match percent_decode_str(value).decode_utf8() {
+        Ok(path) => Ok(Some(path.into_owned())),
+        Err(_) => Err(PostgresError::Url(refused)),
+    };
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
             Some(("sslmode", value)) => mode = Some(value),
-            Some(("sslrootcert", value)) => {
-                let path = percent_decode_str(value).decode_utf8().map(String::from);
-                roots = Some(path.map_err(|_| PostgresError::Url("sslrootcert is not UTF-8"))?);
-            }
+            Some(("sslrootcert", value)) => files.roots = path(value, "sslrootcert is not UTF-8")?,
+            Some(("sslcert", value)) => files.certificate = path(value, "sslcert is not UTF-8")?,
+            Some(("sslkey", value)) => files.key = path(value, "sslkey is not UTF-8")?,
             _ => others.push(pair),
         }
     }
@@ -209,7 +209,7 @@ fn read(url: &str) -> Result<(Config, Option<String>), PostgresError> {
             ));
         }
     });
-    Ok((config, roots))
+    Ok((config, files))
 }
 
 fn behave(config: &mut Config, wanted: TargetSessionAttrs) {
@@ -229,43 +229,6 @@ fn behave(config: &mut Config, wanted: TargetSessionAttrs) {
         config.application_name("certgate");
     }
     config.keepalives(true).keepalives_idle(KEEPALIVE).tcp_user_timeout(KEEPALIVE);
-}
-
-/// `None`: there will be no TLS, so that no certificates are needed. `Some(None)`: those that the system trusts.
-fn tls(roots: Option<Option<&str>>) -> Result<MakeRustlsConnect, PostgresError> {
-    let mut store = RootCertStore::empty();
-    match roots {
-        None => {}
-        Some(None) => {
-            let found = rustls_native_certs::load_native_certs();
-            let (added, _) = store.add_parsable_certificates(found.certs);
-            if added == 0 {
-                return Err(PostgresError::Roots {
-                    path: "the certificates of the system".into(),
-                    detail: found.errors.first().map_or("there are none".into(), ToString::to_string),
-                });
-            }
-        }
-        Some(Some(path)) => {
-            let failed = |detail: String| PostgresError::Roots { path: path.to_owned(), detail };
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-                store.add(certificate).map_err(|error| failed(error.to_string()))?;
-            }
-            if store.is_empty() {
-                return Err(failed("it has no certificate".into()));
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| PostgresError::Roots { path: "TLS".into(), detail: error.to_string() })?
-        .with_root_certificates(store)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ mod row;
 mod schema;
 mod statuses;
 mod tenants;
+mod tls;
 mod tokens;
 mod value;
 mod writer;
@@ -109,6 +110,17 @@ pub enum PostgresError {
         "cannot verify the certificate of the database with {path} ({detail}): name a file of PEM certificates as sslrootcert"
     )]
     Roots {
+        /// What was read.
+        path: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// There is nothing to show to the server, or it does not fit together.
+    #[error(
+        "cannot show a certificate to the database with {path} ({detail}): name PEM files of a certificate and its key as \
+         sslcert and sslkey"
+    )]
+    Identity {
         /// What was read.
         path: String,
         /// What is wrong with it.
