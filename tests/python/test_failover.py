@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -198,6 +199,38 @@ def primary_freezes(pair: Pair, nodes: list[Clients]) -> None:
         for _ in range(20):
             assert node.ask("get", certificate).status == 200, "a read from before the promotion"
     eventually("nobody is connected to it", lambda: pair.primary.sql(f"SELECT count(*) {OURS}") == "0")
+
+
+def test_what_no_standby_has_is_not_answered(
+    make_pair: Callable[[], Pair], make_node: MakeNode, csr: str
+) -> None:
+    """A primary that is restarted while a commit waits shows it as made, although the standby may be promoted without it."""
+    pair = make_pair()
+    node = make_node(pair.url)
+    api = node.api()
+    certificate = api.issue(csr).result["id"]
+    pair.standby.stop("immediate")
+    answers: list[int] = []
+
+    def revoke() -> None:
+        other = node.api()
+        answers.append(other.revoke(certificate).status)
+        other.close()
+
+    revoking = threading.Thread(target=revoke)
+    revoking.start()
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%writers%'"
+    eventually("the commit waits", lambda: pair.primary.sql(waits) != "0")
+    pair.primary.stop()
+    pair.primary.start()
+    revoking.join()
+    assert answers == [503]
+    pair.primary.kill()
+    pair.standby.start()
+    pair.standby.promote()
+    eventually("it is served again", lambda: api.get(certificate).status == 200)
+    assert api.get(certificate).result["status"] == "active"
+    api.close()
 
 
 def test_what_waits_for_a_server_that_is_gone(

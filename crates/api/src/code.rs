@@ -329,7 +329,7 @@ codes! {
         "the server cannot answer for the moment, for example because its disk is full or its queue is"
         => "wait as many seconds as `retry-after` says; the server's log has the cause";
     IN_DOUBT = 10504 [503]
-        "the database was lost while it made the change, and it is not known whether it did; `x-should-retry: false` keeps SDKs from asking again by themselves"
+        "the database was lost while it made the change, and it is not known whether it did; `x-should-retry` tells SDKs whether to ask again by themselves: not without an `Idempotency-Key`"
         => "look whether the change was made (the message of an issue names the certificate), then ask again; with an `Idempotency-Key` nobody needs to look";
 }
 

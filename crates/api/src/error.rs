@@ -28,8 +28,8 @@ pub(crate) struct ApiError {
     pointer: Option<Cow<'static, str>>,
     cause: Option<ErrorCause>,
     retry_after_seconds: Option<u32>,
-    /// Asking again may do it twice, so that SDKs must not do that by themselves.
-    must_not_retry: bool,
+    /// Whether SDKs may ask again by themselves (`x-should-retry`), where the status does not say that.
+    should_retry: Option<bool>,
     /// The text for the log; the client does not see it.
     inside: Option<Inside>,
 }
@@ -68,7 +68,7 @@ impl ApiError {
             pointer: None,
             cause: None,
             retry_after_seconds: None,
-            must_not_retry: false,
+            should_retry: None,
             inside: None,
         }
     }
@@ -153,10 +153,10 @@ impl ApiError {
         Self { inside: Some(Inside::Internal(inside)), ..error }
     }
 
-    /// Nobody knows whether it was done.
-    pub(crate) fn in_doubt(message: impl Into<Cow<'static, str>>, inside: String) -> Self {
+    /// Nobody knows whether it was done; asking again would do it twice, unless it is repeatable.
+    fn in_doubt(message: impl Into<Cow<'static, str>>, inside: String, is_repeatable: bool) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code::IN_DOUBT, message);
-        Self { must_not_retry: true, ..error.later(inside) }
+        Self { should_retry: Some(is_repeatable), ..error.later(inside) }
     }
 
     fn later(self, inside: String) -> Self {
@@ -192,8 +192,9 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.must_not_retry {
-            response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
+        if let Some(should_retry) = self.should_retry {
+            let value = HeaderValue::from_static(if should_retry { "true" } else { "false" });
+            response.headers_mut().insert("x-should-retry", value);
         }
         if let Some(inside) = self.inside {
             response.extensions_mut().insert(inside);
@@ -209,7 +210,7 @@ impl From<Fault> for ApiError {
             Fault::InDoubt(inside) => {
                 let message = "The database was lost while it made the change, and it is not known whether it did: look before \
                                you ask again";
-                Self::in_doubt(message, inside)
+                Self::in_doubt(message, inside, false)
             }
             Fault::Internal(inside) => Self::internal(inside),
         }
@@ -255,7 +256,7 @@ impl From<IssueError> for ApiError {
             IssueError::QuotaReached { .. } => Self::new(StatusCode::FORBIDDEN, code::QUOTA_REACHED, message),
             IssueError::NoZone => Self::refused(),
             IssueError::KeyReused(_) => Self::bad_request(code::IDEMPOTENCY_KEY_REUSED, message),
-            IssueError::InDoubt(_, inside) => Self::in_doubt(message, inside),
+            IssueError::InDoubt { is_repeatable, text, .. } => Self::in_doubt(message, text, is_repeatable),
             IssueError::Fault(fault) => fault.into(),
         }
     }

@@ -18,6 +18,16 @@ pub enum Fault {
     Internal(String),
 }
 
+impl Fault {
+    /// What it is to whoever asked for a certificate, if that was not signed yet.
+    pub(crate) fn nothing_issued(self) -> Self {
+        match self {
+            Self::InDoubt(text) => Self::Unavailable(text),
+            other => other,
+        }
+    }
+}
+
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
@@ -127,10 +137,19 @@ pub enum IssueError {
     KeyReused(CertificateId),
     /// The store was lost while the certificate was recorded, under this id or not at all.
     #[error(
-        "the database was lost while the certificate {0} was recorded, and it is not known whether it was: ask for that \
-         certificate before you ask for another one. A request with an Idempotency-Key can be repeated"
+        "the database was lost while the certificate {id} was recorded, and it is not known whether it was: {}",
+        if *.is_repeatable { "repeat the request with the same Idempotency-Key" } else {
+            "ask for that certificate before you ask for another one; a request with an Idempotency-Key can be repeated"
+        }
     )]
-    InDoubt(CertificateId, String),
+    InDoubt {
+        /// The id that it has if it was.
+        id: CertificateId,
+        /// Whether the request had an idempotency key.
+        is_repeatable: bool,
+        /// What happened, for the log.
+        text: String,
+    },
     /// Trouble.
     #[error(transparent)]
     Fault(#[from] Fault),

@@ -48,7 +48,7 @@ impl IdempotencyKey {
         is_good.then(|| Self(text.to_owned()))
     }
 
-    /// The id of the certificate that this caller asks for in this zone (UUIDv8 layout, RFC 9562 §5.8).
+    /// The id of the certificate that this caller asks for in this zone.
     fn certificate(&self, zone: ZoneId, actor: &Actor) -> CertificateId {
         let (kind, id) = actor.code();
         let mut context = Context::new(&SHA256);
@@ -59,9 +59,7 @@ impl IdempotencyKey {
         context.update(self.0.as_bytes());
         let mut octets = [0; 16];
         octets.copy_from_slice(&context.finish().as_ref()[..16]);
-        octets[6] = 0x80 | octets[6] & 0x0f;
-        octets[8] = 0x80 | octets[8] & 0x3f;
-        CertificateId::from_bytes(octets)
+        CertificateId::named(octets)
     }
 }
 
@@ -92,7 +90,11 @@ impl Authority {
         if let Some(quota) = quota
             && self.store.totals(zone.id).await?.all() >= quota
         {
-            return Err(IssueError::QuotaReached { quota });
+            // The same request may have been the last one that was let in.
+            return match self.store.certificate(zone.id, id).await? {
+                Some(found) if is_repeatable => of_same_request(found, &csr, days),
+                _ => Err(IssueError::QuotaReached { quota }),
+            };
         }
         let mut loaded = match self.loaded_issuer(zone.account) {
             Some(loaded) => loaded,
@@ -100,7 +102,7 @@ impl Authority {
             None => {
                 let first = csr.clone();
                 self.on_signer(move || read_csr(&first).map(drop)).await??;
-                self.issuer(zone.account).await?.ok_or(IssueError::NoZone)?
+                self.issuer(zone.account).await.map_err(Fault::nothing_issued)?.ok_or(IssueError::NoZone)?
             }
         };
         let not_before = now.cut_to_minute();
@@ -113,8 +115,11 @@ impl Authority {
                 // Nothing is refused for the sake of an authority that another process has replaced.
                 let in_force = self.store.managed_authority(zone.account).await?.ok_or(IssueError::NoZone)?;
                 if in_force.id != authority_id {
-                    loaded =
-                        self.issuer_after(zone.account, authority_id).await?.ok_or(IssueError::NoZone)?;
+                    loaded = self
+                        .issuer_after(zone.account, authority_id)
+                        .await
+                        .map_err(Fault::nothing_issued)?
+                        .ok_or(IssueError::NoZone)?;
                     continue;
                 }
                 let left = authority_expires_on.unix() - not_before.unix();
@@ -172,9 +177,7 @@ impl Authority {
             };
             let (certificate, outcome) = self.begun_on_signer(work).await??;
             let outcome = outcome.map_err(|error| match Fault::from(error) {
-                // Whoever asks again is told.
-                Fault::InDoubt(text) if is_repeatable => Fault::Unavailable(text).into(),
-                Fault::InDoubt(text) => IssueError::InDoubt(id, text),
+                Fault::InDoubt(text) => IssueError::InDoubt { id, is_repeatable, text },
                 fault => fault.into(),
             });
             match outcome? {
@@ -199,8 +202,11 @@ impl Authority {
                 // Again from 2, with the one that is in force now: this signature is thrown away.
                 CertificateRecorded::AuthorityNotInForce => {
                     csr = certificate.csr.clone();
-                    loaded =
-                        self.issuer_after(zone.account, authority_id).await?.ok_or(IssueError::NoZone)?;
+                    loaded = self
+                        .issuer_after(zone.account, authority_id)
+                        .await
+                        .map_err(Fault::nothing_issued)?
+                        .ok_or(IssueError::NoZone)?;
                     continue;
                 }
             }

@@ -137,6 +137,20 @@ fn read_uuid(text: &str) -> Option<[u8; 16]> {
     read_hex(&digits)
 }
 
+impl CertificateId {
+    /// An id that is made of a digest (UUIDv8 layout, RFC 9562 §5.8): whoever makes it again gets the same.
+    pub fn named(mut digest: [u8; 16]) -> Self {
+        digest[6] = digest[6] & 0x0f | 0x80; // version 8
+        digest[8] = digest[8] & 0x3f | 0x80; // variant
+        Self(digest)
+    }
+
+    /// Whether it was made by [`CertificateId::time_ordered`], of random octets, which nobody makes again.
+    pub fn is_time_ordered(&self) -> bool {
+        self.0[6] >> 4 == 7
+    }
+}
+
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> [u8; 16] {
     let mut bytes = [0; 16];
     random.fill(&mut bytes[6..]);
@@ -191,5 +205,11 @@ mod tests {
         let later = CertificateId::time_ordered(Timestamp::from_unix(1_700_000_001), &Sevens);
         assert!(earlier < later);
         assert_eq!(earlier.to_string(), "018bcfe568007777b777777777777777");
+        assert!(earlier.is_time_ordered());
+        let named = CertificateId::named([0x77; 16]);
+        assert_eq!(
+            (named.to_string().as_str(), named.is_time_ordered()),
+            ("7777777777778777b777777777777777", false)
+        );
     }
 }

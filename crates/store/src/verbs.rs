@@ -67,7 +67,7 @@ pub enum CertificateRecorded {
     QuotaReached,
     /// The authority that signed it is not the one in force in the zone's account (any more).
     AuthorityNotInForce,
-    /// A certificate has its id already.
+    /// A certificate has its id already. Not looked for if the id is time-ordered, which is as good as random.
     Exists,
 }
 

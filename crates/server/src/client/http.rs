@@ -271,9 +271,9 @@ impl Api {
         let (mut attempt, mut may_be_done) = (1, false);
         loop {
             let again = match self.send(&method, path, &body, idempotency_key) {
-                Ok(answer) => match put_off(&answer, is_repeatable, attempt) {
-                    Some(delay) if attempt < ATTEMPTS_MAX => {
-                        may_be_done |= !answer.headers().contains_key(header::RETRY_AFTER);
+                Ok(answer) => match (may_have_been_done(&answer), put_off(&answer, is_repeatable, attempt)) {
+                    (unsure, Some(delay)) if attempt < ATTEMPTS_MAX => {
+                        may_be_done |= unsure;
                         delay
                     }
                     _ => {
@@ -435,6 +435,14 @@ fn put_off(answer: &Response<Body>, is_repeatable: bool, attempt: u32) -> Option
     }
     let delay = asked.map_or(BACKOFF * 2u32.saturating_pow(attempt - 1), Duration::from_secs);
     (delay <= BACKOFF_MAX).then_some(delay)
+}
+
+/// Whether an answer leaves it open if the request was done: one of a gateway, which does not know, or of a server that lost its
+/// database meanwhile and says whether to ask again.
+fn may_have_been_done(answer: &Response<Body>) -> bool {
+    let headers = answer.headers();
+    answer.status() == StatusCode::SERVICE_UNAVAILABLE
+        && (!headers.contains_key(header::RETRY_AFTER) || headers.contains_key("x-should-retry"))
 }
 
 fn was_not_sent(error: &ureq::Error) -> bool {

@@ -1,11 +1,12 @@
 //! New certificates, as many in one stroke as wait to be recorded.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AuditAction, AuthorityId, By, CertificateRecord, RevocationReason, Status, Timestamp, ZoneId,
+    AccountId, AuditAction, AuthorityId, By, CertificateId, CertificateRecord, RevocationReason, Status,
+    Timestamp, ZoneId,
 };
 use futures_util::future::{try_join_all, try_join5};
 
@@ -43,7 +44,7 @@ pub(super) async fn record(
     news: &[&New],
 ) -> Result<Vec<CertificateRecorded>, StoreError> {
     // 1. Decide, and give numbers.
-    let mut ends = Ends { db, ends: BTreeMap::new() };
+    let mut ends = Ends { db, ends: BTreeMap::new(), taken: taken(db, news).await? };
     let (mut outcomes, mut placed) = (Vec::with_capacity(news.len()), Vec::with_capacity(news.len()));
     for new in news {
         outcomes.push(match ends.place(new).await? {
@@ -56,12 +57,6 @@ pub(super) async fn record(
     }
     if placed.is_empty() {
         return Ok(outcomes);
-    }
-    // An id that is there already makes the stroke fail; each is then recorded by itself.
-    if let ([_], [only]) = (news, placed.as_slice())
-        && certificates::row_of(db, only.new.certificate.id).await?.is_some()
-    {
-        return Ok(vec![CertificateRecorded::Exists]);
     }
     // 2. Those that are not active take an epoch each. Only what copies a store records such.
     let mut epochs = Epochs::default();
@@ -90,6 +85,15 @@ pub(super) async fn record(
     try_join5(insert(db, &placed), try_join_all(lists), aged.mark(db), shifts.make(db), logs.write(db))
         .await?;
     Ok(outcomes)
+}
+
+/// The ids that are there already. Of random ones there is none.
+async fn taken(db: &Db, news: &[&New]) -> Result<BTreeSet<[u8; 16]>, StoreError> {
+    let select = "SELECT id FROM certificates WHERE id = $1";
+    let named = news.iter().map(|new| new.certificate.id).filter(|id| !id.is_time_ordered());
+    let look = async |id: CertificateId| db.optional(select, values![id.as_bytes()]).await;
+    let rows = try_join_all(named.map(look)).await?;
+    rows.into_iter().flatten().map(|row| row.get(0)).collect()
 }
 
 async fn insert(db: &Db, placed: &[Placed<'_>]) -> Result<(), StoreError> {
@@ -144,6 +148,8 @@ async fn insert(db: &Db, placed: &[Placed<'_>]) -> Result<(), StoreError> {
 struct Ends<'d> {
     db: &'d Db,
     ends: BTreeMap<[u8; 16], Option<End>>,
+    /// Ids that a certificate has.
+    taken: BTreeSet<[u8; 16]>,
 }
 
 /// Where a new certificate of a zone goes.
@@ -167,6 +173,9 @@ impl Ends<'_> {
             Entry::Vacant(place) => place.insert(end_of_zone(self.db, certificate.zone).await?),
         };
         let Some(end) = end else { return Ok(Err(CertificateRecorded::NoZone)) };
+        if self.taken.contains(certificate.id.as_bytes()) {
+            return Ok(Err(CertificateRecorded::Exists));
+        }
         if new.quota.is_some_and(|quota| end.size >= quota) {
             return Ok(Err(CertificateRecorded::QuotaReached));
         }
@@ -182,6 +191,9 @@ impl Ends<'_> {
             },
         };
         end.size += 1;
+        if !certificate.id.is_time_ordered() {
+            self.taken.insert(*certificate.id.as_bytes());
+        }
         Ok(Ok(Placed { new, account: end.account, authority, position, epoch: None }))
     }
 }

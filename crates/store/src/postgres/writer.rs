@@ -23,7 +23,7 @@
 //! ended before COMMIT was sent, nothing has happened, and all of it is run again, [`ATTEMPTS_MAX`] times at the most. If the
 //! connection ends after that, the batch may have been committed. Each process leaves the number of its last batch in the table
 //! `writers`, by the transaction itself; whoever has no answer takes the lock again, which comes after the end of that transaction, and
-//! reads there what became of it. Only if the database cannot be asked for [`DOUBT_MAX`], the batch is answered
+//! reads there what became of it; if it is there, another commit behind it waits for what the first one has waited for. Only if the database cannot be asked for [`DOUBT_MAX`], the batch is answered
 //! [`StoreError::InDoubt`]. Nobody is answered before the commit has returned.
 //!
 //! If there is no way to the database, or it is too slow, everything that waits is refused with the batch: it would otherwise wait
@@ -300,7 +300,7 @@ impl Worker {
         let found = timeout(DOUBT_MAX, async {
             loop {
                 attempts.tick().await;
-                match self.last_batch().await {
+                match self.is_committed().await {
                     Ok(found) => break found,
                     Err(error) => {
                         tracing::debug!(error = error.into_detail(), "the database cannot be asked yet")
@@ -309,22 +309,33 @@ impl Worker {
             }
         });
         match found.await {
-            Ok(found) if found == Some(self.batch) => Outcome::Committed,
-            Ok(_) => Outcome::Again(text),
+            Ok(true) => Outcome::Committed,
+            Ok(false) => Outcome::Again(text),
             Err(_) => {
                 Outcome::InDoubt(format!("the database did not answer COMMIT and cannot be asked: {text}"))
             }
         }
     }
 
-    /// The last batch of this process that was committed, once none of its transactions is open any more.
-    async fn last_batch(&mut self) -> Result<Option<i64>, StoreError> {
+    /// Whether this batch was committed, and is as durable as the server makes a commit. Waits until no transaction of this process
+    /// is open any more.
+    async fn is_committed(&mut self) -> Result<bool, StoreError> {
         let db = self.connection().await?;
         db.begin(BEGIN).await?;
         let row = db.optional("SELECT batch FROM writers WHERE id = $1", values![self.id.as_deref()]).await?;
-        db.go_back("ROLLBACK").await?;
+        let is_there = row.map(|row| row.get::<i64>(0)).transpose()? == Some(self.batch);
+        if is_there {
+            // A server that was restarted shows it although no standby may have it yet. A commit behind it waits for one.
+            match db.commit_after(&self.note()).await {
+                Committed::Yes => {}
+                Committed::No(trouble) => return Err(trouble.into()),
+                Committed::Unknown(text) => return Err(StoreError::Unavailable(text)),
+            }
+        } else {
+            db.go_back("ROLLBACK").await?;
+        }
         self.db = Some(db);
-        row.map(|row| row.get(0)).transpose()
+        Ok(is_there)
     }
 
     /// The connection, which is made if there is none. It is given back by storing it.
@@ -339,7 +350,7 @@ impl Worker {
             db.run("SET synchronous_commit = on").await?;
         }
         if self.id.is_none() {
-            db.run("DELETE FROM writers WHERE at < now() - INTERVAL '1 day'").await?;
+            db.run("DELETE FROM writers WHERE at < now() - INTERVAL '30 days'").await?;
             let id: String = db.one("SELECT CAST(gen_random_uuid() AS TEXT)", values![]).await?.get(0)?;
             if !id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
                 return Err(super::error::corrupt("the database's UUID is none"));

@@ -156,6 +156,13 @@ pub(super) fn record(
     else {
         return Ok(CertificateRecorded::NoZone);
     };
+    // Random ones are never there.
+    let exists = "SELECT 1 FROM certificates WHERE id = ?1";
+    if !certificate.id.is_time_ordered()
+        && connection.prepare_cached(exists)?.exists([certificate.id.as_bytes()])?
+    {
+        return Ok(CertificateRecorded::Exists);
+    }
     if quota.is_some_and(|quota| size >= quota) {
         return Ok(CertificateRecorded::QuotaReached);
     }
@@ -168,10 +175,6 @@ pub(super) fn record(
     };
     if in_force != Some(authority) {
         return Ok(CertificateRecorded::AuthorityNotInForce);
-    }
-    let exists = "SELECT 1 FROM certificates WHERE id = ?1";
-    if connection.prepare_cached(exists)?.exists([certificate.id.as_bytes()])? {
-        return Ok(CertificateRecorded::Exists);
     }
     let epoch =
         if certificate.status == Status::Active { None } else { Some(next_epoch(connection, authority)?) };

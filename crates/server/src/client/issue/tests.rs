@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use clap::Parser;
 
-use super::super::testing::{Captured, Issuing, Reply, Verdict, ZONE, refused};
+use super::super::testing::{self, Captured, Issuing, Reply, Verdict, ZONE, refused};
 use super::*;
 use crate::cli::{CertCommand, Cli, Command, Format};
 
@@ -101,6 +101,24 @@ fn a_refusal_leaves_nothing_and_a_lost_answer_leaves_the_key() {
     assert!(failure.to_string().contains("may have been issued"), "{failure}");
     assert_eq!(place.files(), ["x.key", "y.crt", "y.key"]);
     assert_eq!(losing.issued().len(), 1);
+}
+
+#[test]
+fn a_key_is_kept_while_its_certificate_may_have_been_issued() {
+    // The server does not know, and then answers something else, or is gone.
+    for next in [|| Verdict::Instead(refused(403, 9109, "no")), || Verdict::LoseAnswer] {
+        let place = Place::new();
+        let asked = AtomicBool::new(false);
+        let in_doubt = || Reply::With(503, "x-should-retry: true", testing::failure(10504, "not known"));
+        let issuing = Issuing::start(move |_| match asked.swap(true, Ordering::Relaxed) {
+            false => Verdict::Instead(in_doubt()),
+            true => next(),
+        });
+        let out = place.path("x");
+        let failure = place.issue(&issuing, &["--cn", "x", "--out", out.to_str().unwrap()]).unwrap_err();
+        assert!(failure.to_string().contains("may have been issued"), "{failure}");
+        assert_eq!(place.files(), ["x.key"]);
+    }
 }
 
 #[test]
