@@ -20,7 +20,7 @@ from backups import (
 )
 from conftest import MakeServer
 from harness import CERTGATE, Api, Server, certgate, environment, eventually
-from test_faults import Disk, disk, mount, on_disk  # Fixtures too: they are found by name.
+from test_faults import Disk, disk, on_disk  # Fixtures too: they are found by name.
 
 class Busy(threading.Thread):
     """Issues certificates and revokes every third until it is told to end."""

@@ -16,10 +16,10 @@ from backups import (
     KILLS, LOAD_SECONDS_MAX, SEED, Stopped, Story, Verifier, content, journal, restore, revocations, settled,
     stopped, stored, story, talking, told_since,
 )
-from conftest import MakeServer
+from conftest import MakeServer, Mount
 from harness import Api, Server, eventually
 from test_crash import REVOKED, Certificate, Client, verify
-from test_faults import Disk, Mount, mount
+from test_faults import Disk
 
 @pytest.fixture
 def killed(server: Server, api: Api, csr: str) -> list[str]:

@@ -114,7 +114,7 @@ fn the_password_is_nowhere() {
     let url = "postgres://u:s3cret@127.0.0.1:1/name?sslmode=disable";
     let shown = certgate(directory.path(), url).arg("config").output().unwrap();
     let shown = text(&shown.stdout) + &text(&shown.stderr);
-    assert!(shown.contains("postgres://u:********@127.0.0.1/name"), "{shown}");
+    assert!(shown.contains("postgres://u:********@127.0.0.1:1/name"), "{shown}");
     let served = certgate(directory.path(), url).args(["serve", "--listen", "127.0.0.1:0"]).output().unwrap();
     assert!(!served.status.success());
     let said = text(&served.stderr);
