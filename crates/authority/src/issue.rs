@@ -91,10 +91,10 @@ impl Authority {
             && self.store.totals(zone.id).await?.all() >= quota
         {
             // The same request may have been the last one that was let in.
-            return match self.store.certificate(zone.id, id).await? {
-                Some(found) if is_repeatable => of_same_request(found, &csr, days),
-                _ => Err(IssueError::QuotaReached { quota }),
-            };
+            if is_repeatable && let Some(found) = self.store.certificate(zone.id, id).await? {
+                return of_same_request(found, &csr, days);
+            }
+            return Err(IssueError::QuotaReached { quota });
         }
         let mut loaded = match self.loaded_issuer(zone.account) {
             Some(loaded) => loaded,

@@ -119,10 +119,10 @@ fn key(change: &Change) -> Key {
 /// The certificates that are to be changed, of zones that exist.
 async fn subjects(db: &Db, changes: &[&Change]) -> Result<BTreeMap<Key, Subject>, StoreError> {
     let wanted: BTreeMap<_, _> = changes.iter().map(|change| (key(change), *change)).collect();
-    let mut zones: BTreeMap<_, _> =
+    let zones: BTreeMap<_, _> =
         wanted.values().map(|change| (*change.zone.as_bytes(), change.zone)).collect();
     let numbers = try_join_all(zones.values().map(|zone| tenants::zone_number(db, *zone))).await?;
-    let zones: BTreeMap<_, _> = std::mem::take(&mut zones).into_keys().zip(numbers).collect();
+    let zones: BTreeMap<_, _> = zones.into_keys().zip(numbers).collect();
     let rows = try_join_all(wanted.values().map(|change| certificates::row_of(db, change.id))).await?;
     let mut found = Vec::new();
     for ((key, change), row) in wanted.into_iter().zip(rows) {
