@@ -1,11 +1,12 @@
 //! The store in a PostgreSQL database, which several processes may share.
 //!
-//! - [`connect`] reads the URL and says how connections behave, [`hosts`] makes them; [`schema`] has the tables; [`db`] is one connection.
-//! - [`writer`] is the one thread of this process that writes, and says how processes take turns; [`readers`] are a few connections
-//!   that read.
-//! - [`counters`], [`certificates`], [`issue`], [`statuses`], [`tenants`], [`authorities`], [`hostnames`], [`tokens`], [`revocations`] and the
+//! - [`connect`] reads the URL and says how connections behave, [`hosts`] makes them, [`tls`] what is verified and shown; [`schema`]
+//!   has the tables; [`db`] is one connection; [`open_error`] says why a database cannot be used.
+//! - [`writer`] is the one thread of this process that writes, and says how processes take turns; [`writes`] is what waits for it; [`readers`]
+//!   are a few connections that read.
+//! - [`counters`], [`certificates`], [`issue`], [`changes`], [`statuses`], [`tenants`], [`authorities`], [`hostnames`], [`tokens`], [`revocations`] and the
 //!   others are the verbs as plain functions on a connection, inside a transaction that the writer or the reader has begun.
-//! - [`check`] reads everything; [`destination`] takes in an embedded database that is moved here.
+//! - [`check`] reads everything, for [`inspector`]s too; [`destination`] takes in an embedded database that is moved here.
 //!
 //! What a maintainer has to keep: an operation of the writer reads before it writes and can be run twice; a read that
 //! needs more than one statement is a snapshot; nothing but [`check`] does work that grows with the certificates; nothing here is
@@ -33,6 +34,7 @@ mod hosts;
 mod inspector;
 mod issue;
 mod mtls_certificates;
+mod open_error;
 mod readers;
 mod revocations;
 mod row;
@@ -65,6 +67,7 @@ pub(crate) use self::destination::Destination;
 pub use self::destination::MigrationBegun;
 pub use self::inspector::PostgresInspector;
 use self::issue::New;
+pub use self::open_error::PostgresError;
 use self::readers::Readers;
 use self::value::values;
 use self::writer::Writer;
@@ -96,92 +99,6 @@ pub struct PostgresOptions {
 impl Default for PostgresOptions {
     fn default() -> Self {
         Self { queue: 1_024, batch: 256, readers: 8 }
-    }
-}
-
-/// Why a database could not be opened, and what to do. No text has the password in it.
-#[derive(Debug, thiserror::Error)]
-pub enum PostgresError {
-    /// The URL cannot be used.
-    #[error("the URL of the database cannot be used: {0}")]
-    Url(&'static str),
-    /// There is nothing to verify the server's certificate with.
-    #[error(
-        "cannot verify the certificate of the database with {path} ({detail}): name a file of PEM certificates as sslrootcert"
-    )]
-    Roots {
-        /// What was read.
-        path: String,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// There is nothing to show to the server, or it does not fit together.
-    #[error(
-        "cannot show a certificate to the database with {path} ({detail}): name PEM files of a certificate and its key as \
-         sslcert and sslkey"
-    )]
-    Identity {
-        /// What was read.
-        path: String,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// It does not answer, or refuses this user.
-    #[error(
-        "cannot use the database {address} ({detail}): check that it runs, and what the user may do there"
-    )]
-    Unavailable {
-        /// The database, without the password.
-        address: String,
-        /// What was said.
-        detail: String,
-    },
-    /// It was made with another encoding of text, in which not every name can be stored.
-    #[error("the database has the encoding {0}: make one with UTF8")]
-    Encoding(String),
-    /// A later version of certgate has written it.
-    #[error(
-        "the database has schema version {found}, but this certgate knows only versions up to {known}: start the newer certgate"
-    )]
-    NewerVersion {
-        /// Its version.
-        found: i64,
-        /// The latest version this program knows.
-        known: i64,
-    },
-    /// An embedded database is being moved there.
-    #[error(
-        "the database holds the unfinished migration of a data directory: run the same `certgate migrate` again, which goes on \
-         where it stopped; nothing was changed"
-    )]
-    Unfinished,
-    /// There is nothing in it.
-    #[error(
-        "the database holds no installation of certgate: check the URL, or start `certgate serve` with it"
-    )]
-    Empty,
-    /// It has other tables than certgate's, or is damaged.
-    #[error(
-        "the database is damaged or is not one of certgate ({0}): name an empty one, or restore a backup"
-    )]
-    Damaged(String),
-}
-
-impl From<StoreError> for PostgresError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict(detail) | StoreError::Corrupt(detail) => Self::Damaged(detail),
-            other => Self::Unavailable { address: "of the URL".into(), detail: other.into_detail() },
-        }
-    }
-}
-
-impl PostgresError {
-    fn at(self, database: &Address) -> Self {
-        match self {
-            Self::Unavailable { detail, .. } => Self::Unavailable { address: database.to_string(), detail },
-            other => other,
-        }
     }
 }
 

@@ -1,0 +1,90 @@
+//! Why a database cannot be used, for whoever starts something on it.
+
+use super::connect::Address;
+use crate::StoreError;
+
+/// Why a database could not be opened, and what to do. No text has the password in it.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// The URL cannot be used.
+    #[error("the URL of the database cannot be used: {0}")]
+    Url(&'static str),
+    /// There is nothing to verify the server's certificate with.
+    #[error(
+        "cannot verify the certificate of the database with {path} ({detail}): name a file of PEM certificates as sslrootcert"
+    )]
+    Roots {
+        /// What was read.
+        path: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// There is nothing to show to the server, or it does not fit together.
+    #[error(
+        "cannot show a certificate to the database with {path} ({detail}): name PEM files of a certificate and its key as \
+         sslcert and sslkey"
+    )]
+    Identity {
+        /// What was read.
+        path: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// It does not answer, or refuses this user.
+    #[error(
+        "cannot use the database {address} ({detail}): check that it runs, and what the user may do there"
+    )]
+    Unavailable {
+        /// The database, without the password.
+        address: String,
+        /// What was said.
+        detail: String,
+    },
+    /// It was made with another encoding of text, in which not every name can be stored.
+    #[error("the database has the encoding {0}: make one with UTF8")]
+    Encoding(String),
+    /// A later version of certgate has written it.
+    #[error(
+        "the database has schema version {found}, but this certgate knows only versions up to {known}: start the newer certgate"
+    )]
+    NewerVersion {
+        /// Its version.
+        found: i64,
+        /// The latest version this program knows.
+        known: i64,
+    },
+    /// An embedded database is being moved there.
+    #[error(
+        "the database holds the unfinished migration of a data directory: run the same `certgate migrate` again, which goes on \
+         where it stopped; nothing was changed"
+    )]
+    Unfinished,
+    /// There is nothing in it.
+    #[error(
+        "the database holds no installation of certgate: check the URL, or start `certgate serve` with it"
+    )]
+    Empty,
+    /// It has other tables than certgate's, or is damaged.
+    #[error(
+        "the database is damaged or is not one of certgate ({0}): name an empty one, or restore a backup"
+    )]
+    Damaged(String),
+}
+
+impl From<StoreError> for PostgresError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(detail) | StoreError::Corrupt(detail) => Self::Damaged(detail),
+            other => Self::Unavailable { address: "of the URL".into(), detail: other.into_detail() },
+        }
+    }
+}
+
+impl PostgresError {
+    pub(super) fn at(self, database: &Address) -> Self {
+        match self {
+            Self::Unavailable { detail, .. } => Self::Unavailable { address: database.to_string(), detail },
+            other => other,
+        }
+    }
+}
