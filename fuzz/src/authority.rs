@@ -1,8 +1,8 @@
 use std::sync::LazyLock;
 
 use certgate_pki::{
-    AUTHORITY_CERTIFICATE_BYTES_MAX, AuthorityKey, CheckedCsr, OcspResponder, issuer_ids, pem_lines,
-    read_authority, read_csr, read_ocsp_request, write_ocsp_request,
+    AUTHORITY_CERTIFICATE_BYTES_MAX, AuthorityKey, CheckedCsr, OcspResponder, issuer_ids,
+    pem_lines, read_authority, read_csr, read_ocsp_request, write_ocsp_request,
 };
 
 use super::given::{self, NOW, SERIAL};
@@ -14,13 +14,17 @@ const BEGIN: &str = "-----BEGIN ";
 const KEY: &str = include_str!("../../crates/pki/tests/fixtures/authorities/good.pkcs8.key");
 
 static REQUEST: LazyLock<CheckedCsr> = LazyLock::new(|| {
-    read_csr(include_str!("../../crates/pki/tests/fixtures/good_ed25519.csr.pem"))
-        .expect("the fixture is good")
+    read_csr(include_str!(
+        "../../crates/pki/tests/fixtures/good_ed25519.csr.pem"
+    ))
+    .expect("the fixture is good")
 });
 
 /// An authority made elsewhere: its certificate, PEM or DER; behind one in PEM its key, if it is not the fixture's.
 pub fn authority(input: &[u8]) {
-    let Some(text) = given::text("CERTIFICATE", input) else { return };
+    let Some(text) = given::text("CERTIFICATE", input) else {
+        return;
+    };
     let key_at = text.rfind(BEGIN).filter(|&at| text[..at].contains(BEGIN));
     let (certificate, key) = key_at.map_or((&*text, KEY), |at| text.split_at(at));
     let (read, pkcs8) = match read_authority(certificate, key, NOW) {
@@ -30,7 +34,11 @@ pub fn authority(input: &[u8]) {
             return message::check(key, &error);
         }
     };
-    assert!(read.not_before <= NOW && NOW <= read.not_after && read.not_after == read.issuer.expires_on());
+    assert!(
+        read.not_before <= NOW
+            && NOW <= read.not_after
+            && read.not_after == read.issuer.expires_on()
+    );
 
     let shown = pem_lines("CERTIFICATE", &read.certificate_der);
     if shown.len() <= AUTHORITY_CERTIFICATE_BYTES_MAX {
@@ -42,13 +50,20 @@ pub fn authority(input: &[u8]) {
         );
         assert_eq!(key, pkcs8);
     }
-    AuthorityKey::from_pkcs8(read.algorithm, &pkcs8).expect("what is kept can be loaded at the next start");
+    AuthorityKey::from_pkcs8(read.algorithm, &pkcs8)
+        .expect("what is kept can be loaded at the next start");
 
     // It does all that a managed authority does.
     given::issue(&read.issuer, &REQUEST);
     OcspResponder::authority(&read.issuer).expect("an authority can answer");
-    let asked = write_ocsp_request(&read.certificate_der, &[SERIAL], None).expect("it can be asked about");
+    let asked =
+        write_ocsp_request(&read.certificate_der, &[SERIAL], None).expect("it can be asked about");
     let asked = read_ocsp_request(&asked).expect("our own request is good");
     let known = issuer_ids(&read.certificate_der).expect("it can be asked about");
-    assert!(asked.cert_ids.iter().all(|id| id.issuer() == Some(&known[0]) && id.serial() == Some(SERIAL)));
+    assert!(
+        asked
+            .cert_ids
+            .iter()
+            .all(|id| id.issuer() == Some(&known[0]) && id.serial() == Some(SERIAL))
+    );
 }

@@ -7,8 +7,12 @@ use super::message;
 
 /// Certificates that an account brings, PEM or, one after the other, DER.
 pub fn bundle(input: &[u8]) {
-    let several =
-        || given::values(input).into_iter().map(|der| pem_lines("CERTIFICATE", der) + "\n").collect();
+    let several = || {
+        given::values(input)
+            .into_iter()
+            .map(|der| pem_lines("CERTIFICATE", der) + "\n")
+            .collect()
+    };
     let text = match input {
         [0x30, ..] => Cow::Owned(several()),
         _ => match std::str::from_utf8(input) {
@@ -31,7 +35,12 @@ pub fn bundle(input: &[u8]) {
     assert!(as_leaf.expires_on >= NOW);
     // At most each octet as a backslash and two digits.
     assert!(as_leaf.issuer.len() <= 3 * text.len());
-    assert!(as_leaf.serial_number.bytes().all(|byte| byte.is_ascii_digit()));
+    assert!(
+        as_leaf
+            .serial_number
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+    );
 
     let pem = as_leaf.to_pem();
     if pem.len() <= BUNDLE_BYTES_MAX {

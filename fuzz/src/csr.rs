@@ -5,7 +5,9 @@ use super::message;
 
 /// A certificate signing request, PEM or DER.
 pub fn csr(input: &[u8]) {
-    let Some(text) = given::text("CERTIFICATE REQUEST", input) else { return };
+    let Some(text) = given::text("CERTIFICATE REQUEST", input) else {
+        return;
+    };
     let csr = match read_csr(&text) {
         Ok(csr) => csr,
         Err(error) => return message::check(&text, &error),

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, Timestamp};
 use certgate_pki::{
-    CheckedCsr, Issuer, Profile, SigningKey, Validity, pem_lines, prepare, read_private_key, self_sign, sign,
+    CheckedCsr, Issuer, Profile, SigningKey, Validity, pem_lines, prepare, read_private_key,
+    self_sign, sign,
 };
 
 /// 2026-08-01T00:00:00Z.
@@ -22,8 +23,12 @@ const SEQUENCE: u8 = 0x30;
 
 /// An authority.
 pub(crate) static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
-    let pkcs8 = read_private_key(ED25519_KEY).expect("the fixture is a key").pkcs8().clone();
-    let key = SigningKey::from_pkcs8(KeyAlgorithm::Ed25519, &pkcs8).expect("the fixture is an Ed25519 key");
+    let pkcs8 = read_private_key(ED25519_KEY)
+        .expect("the fixture is a key")
+        .pkcs8()
+        .clone();
+    let key = SigningKey::from_pkcs8(KeyAlgorithm::Ed25519, &pkcs8)
+        .expect("the fixture is an Ed25519 key");
     let id = AuthorityId::from_bytes([0xab; 16]);
     let der = self_sign(&key, id, SERIAL, NOW, NOW.plus_days(7300)).expect("the key signs");
     Issuer::new(&der, key).expect("what was just signed is an authority's")
@@ -50,12 +55,20 @@ pub(crate) fn issue(issuer: &Issuer, csr: &CheckedCsr) {
     if end <= NOW {
         return;
     }
-    let validity = Validity { not_before: NOW, not_after: end };
-    let prepared =
-        prepare(issuer, csr, SERIAL, validity, &PROFILE).expect("an accepted request passes the lint");
-    let certificate = sign(prepared).expect("a prepared certificate can be signed").der;
+    let validity = Validity {
+        not_before: NOW,
+        not_after: end,
+    };
+    let prepared = prepare(issuer, csr, SERIAL, validity, &PROFILE)
+        .expect("an accepted request passes the lint");
+    let certificate = sign(prepared)
+        .expect("a prepared certificate can be signed")
+        .der;
     for part in [csr.subject_der(), csr.spki_der()] {
-        assert!(contains(&certificate, part), "the certificate has another subject or key");
+        assert!(
+            contains(&certificate, part),
+            "the certificate has another subject or key"
+        );
     }
 }
 

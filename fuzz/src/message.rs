@@ -12,15 +12,24 @@ const SECRET_CHARS_MIN: usize = 32;
 /// The message is short, in what a person reads and in what a log could have, and repeats nothing of the text but labels.
 pub(crate) fn check(text: &str, error: &(impl Display + Debug)) {
     for message in [error.to_string(), format!("{error:?}")] {
-        assert!(message.len() <= MESSAGE_BYTES_MAX, "{} bytes: {message}", message.len());
+        assert!(
+            message.len() <= MESSAGE_BYTES_MAX,
+            "{} bytes: {message}",
+            message.len()
+        );
         for run in message.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c))) {
             let repeated = run.len() >= SECRET_CHARS_MIN && text.contains(run);
-            assert!(!repeated || labels(text).any(|label| label.contains(run)), "repeats {run}: {message}");
+            assert!(
+                !repeated || labels(text).any(|label| label.contains(run)),
+                "repeats {run}: {message}"
+            );
         }
     }
 }
 
 /// What stands behind each BEGIN: it names the kind of the block, and is quoted.
 fn labels(text: &str) -> impl Iterator<Item = &str> {
-    text.split("-----BEGIN ").skip(1).map(|begun| begun.split("-----").next().unwrap_or_default())
+    text.split("-----BEGIN ")
+        .skip(1)
+        .map(|begun| begun.split("-----").next().unwrap_or_default())
 }

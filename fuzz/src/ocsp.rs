@@ -18,18 +18,34 @@ pub fn ocsp_request(input: &[u8]) {
         Err(error) => return message::check("", &error),
     };
     assert!((1..=OCSP_CERT_IDS_MAX).contains(&request.cert_ids.len()));
-    assert!(request.nonce.iter().all(|nonce| (1..=NONCE_BYTES_MAX).contains(&nonce.len())));
+    assert!(
+        request
+            .nonce
+            .iter()
+            .all(|nonce| (1..=NONCE_BYTES_MAX).contains(&nonce.len()))
+    );
     for id in &request.cert_ids {
         assert!(contains(input, id.der()), "repeated byte for byte");
-        assert!(id.serial().is_none_or(|serial| contains(id.der(), serial.as_bytes())));
+        assert!(
+            id.serial()
+                .is_none_or(|serial| contains(id.der(), serial.as_bytes()))
+        );
     }
-    assert_eq!(read_ocsp_request(&written(&request)), Ok(request.clone()), "all that was read was used");
+    assert_eq!(
+        read_ocsp_request(&written(&request)),
+        Ok(request.clone()),
+        "all that was read was used"
+    );
     respond(&request);
 }
 
 /// The shortest request that asks the same (RFC 6960 §4.1.1).
 fn written(request: &OcspRequest) -> Vec<u8> {
-    let ids: Vec<u8> = request.cert_ids.iter().flat_map(|id| tlv(0x30, id.der())).collect();
+    let ids: Vec<u8> = request
+        .cert_ids
+        .iter()
+        .flat_map(|id| tlv(0x30, id.der()))
+        .collect();
     let mut tbs = tlv(0x30, &ids);
     if let Some(nonce) = &request.nonce {
         let value = tlv(0x04, &tlv(0x04, nonce));
@@ -41,11 +57,18 @@ fn written(request: &OcspRequest) -> Vec<u8> {
 
 /// Whatever was accepted can be answered, and the answer names what was asked.
 fn respond(request: &OcspRequest) {
-    let held = CertStatus::Revoked { at: NOW, reason: RevocationReason::CertificateHold };
+    let held = CertStatus::Revoked {
+        at: NOW,
+        reason: RevocationReason::CertificateHold,
+    };
     let responses: Vec<_> = request
         .cert_ids
         .iter()
-        .zip([CertStatus::Good, held, CertStatus::Unknown].into_iter().cycle())
+        .zip(
+            [CertStatus::Good, held, CertStatus::Unknown]
+                .into_iter()
+                .cycle(),
+        )
         .map(|(cert_id, status)| SingleResponse {
             cert_id,
             status,
@@ -54,17 +77,36 @@ fn respond(request: &OcspRequest) {
         })
         .collect();
     let responder = OcspResponder::authority(&ISSUER).expect("an authority can answer");
-    let response = responder.respond(&responses, request.nonce.as_deref(), NOW).expect("the key signs");
-    assert!(request.cert_ids.iter().all(|id| contains(&response, id.der())));
+    let response = responder
+        .respond(&responses, request.nonce.as_deref(), NOW)
+        .expect("the key signs");
+    assert!(
+        request
+            .cert_ids
+            .iter()
+            .all(|id| contains(&response, id.der()))
+    );
     assert!(request.nonce.iter().all(|nonce| contains(&response, nonce)));
 }
 
 /// A request in the path of a GET.
 pub fn ocsp_path(input: &[u8]) {
-    let Some(der) = std::str::from_utf8(input).ok().and_then(read_ocsp_path) else { return };
-    assert!(der.len() <= input.len(), "Base64 is longer than what it says");
+    let Some(der) = std::str::from_utf8(input).ok().and_then(read_ocsp_path) else {
+        return;
+    };
+    assert!(
+        der.len() <= input.len(),
+        "Base64 is longer than what it says"
+    );
     // RFC 6960 §A.1: url-encoding of Base64, as a client writes it.
-    let escaped = Base64::encode_string(&der).replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
-    assert_eq!(read_ocsp_path(&escaped), Some(der.clone()), "what was understood has a spelling");
+    let escaped = Base64::encode_string(&der)
+        .replace('/', "%2F")
+        .replace('+', "%2B")
+        .replace('=', "%3D");
+    assert_eq!(
+        read_ocsp_path(&escaped),
+        Some(der.clone()),
+        "what was understood has a spelling"
+    );
     ocsp_request(&der);
 }

@@ -24,10 +24,16 @@ fn read(text: &str) {
         Err(error) => return message::check(text, &error),
     };
     let shown = format!("{key:?}");
-    assert!(shown.starts_with("PrivateKey(") && shown.len() <= "PrivateKey(RSA-8192)".len(), "{shown}");
+    assert!(
+        shown.starts_with("PrivateKey(") && shown.len() <= "PrivateKey(RSA-8192)".len(),
+        "{shown}"
+    );
 
     let pem = pem_lines("PRIVATE KEY", key.pkcs8());
-    assert!(pem.len() <= PRIVATE_KEY_BYTES_MAX, "what is kept can be read again");
+    assert!(
+        pem.len() <= PRIVATE_KEY_BYTES_MAX,
+        "what is kept can be read again"
+    );
     let again = read_private_key(&pem).expect("what is kept is good");
     assert_eq!(again.pkcs8(), key.pkcs8());
     assert_eq!(again.public_key_spki(), key.public_key_spki());

@@ -1,7 +1,9 @@
 use std::sync::LazyLock;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
-use certgate_pki::{ClientKey, ClientKeyAlgorithm, PrivateKey, pem_lines, read_csr, read_private_key};
+use certgate_pki::{
+    ClientKey, ClientKeyAlgorithm, PrivateKey, pem_lines, read_csr, read_private_key,
+};
 
 use super::given::{self, ED25519_KEY, ISSUER, tlv};
 use super::message;
@@ -47,7 +49,12 @@ pub fn subject(input: &[u8]) {
     }
     // What our own client writes is read as what it was asked to write.
     if let Ok(request) = CLIENT.request(fields) {
-        assert_eq!(read_csr(&request).expect("our own request is good").subject(), fields);
+        assert_eq!(
+            read_csr(&request)
+                .expect("our own request is good")
+                .subject(),
+            fields
+        );
     }
 }
 
@@ -72,7 +79,10 @@ fn name(mut input: &[u8]) -> Vec<u8> {
 fn request(subject: &[u8]) -> Vec<u8> {
     let (key, pair) = &*KEY;
     let version = tlv(0x02, &[0]);
-    let info = tlv(0x30, &[&version, subject, key.public_key_spki(), &tlv(0xa0, &[])].concat());
+    let info = tlv(
+        0x30,
+        &[&version, subject, key.public_key_spki(), &tlv(0xa0, &[])].concat(),
+    );
     let signature = tlv(0x03, &[&[0], pair.sign(&info).as_ref()].concat());
     tlv(0x30, &[&info, ED25519, &signature].concat())
 }

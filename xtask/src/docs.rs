@@ -9,8 +9,23 @@ pub fn write() -> Result<ExitCode> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["test", "--quiet", "--package", "certgate-api", "--lib", "--all-features", "code::tests"])
+        .args([
+            "test",
+            "--quiet",
+            "--package",
+            "certgate-api",
+            "--lib",
+            "--all-features",
+            "code::tests",
+        ])
         .env("CERTGATE_WRITE_DOCS", "1");
-    let written = command.status().with_context(|| format!("cannot run {command:?}"))?.success();
-    Ok(if written { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let written = command
+        .status()
+        .with_context(|| format!("cannot run {command:?}"))?
+        .success();
+    Ok(if written {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

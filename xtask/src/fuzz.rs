@@ -11,15 +11,36 @@ use anyhow::{Context, Result, ensure};
 
 /// The targets, and how long their inputs get. The readers take up to 32 KiB, but what is longer than this is only slower.
 pub const TARGETS: [Target; 7] = [
-    Target { name: "authority", input_bytes_max: 4 * 1024 },
+    Target {
+        name: "authority",
+        input_bytes_max: 4 * 1024,
+    },
     // Chains of several certificates.
-    Target { name: "bundle", input_bytes_max: 8 * 1024 },
-    Target { name: "csr", input_bytes_max: 4 * 1024 },
-    Target { name: "ocsp_path", input_bytes_max: 4 * 1024 },
-    Target { name: "ocsp_request", input_bytes_max: 4 * 1024 },
+    Target {
+        name: "bundle",
+        input_bytes_max: 8 * 1024,
+    },
+    Target {
+        name: "csr",
+        input_bytes_max: 4 * 1024,
+    },
+    Target {
+        name: "ocsp_path",
+        input_bytes_max: 4 * 1024,
+    },
+    Target {
+        name: "ocsp_request",
+        input_bytes_max: 4 * 1024,
+    },
     // An RSA-8192 key, and its Base64.
-    Target { name: "private_key", input_bytes_max: 8 * 1024 },
-    Target { name: "subject", input_bytes_max: 4 * 1024 },
+    Target {
+        name: "private_key",
+        input_bytes_max: 8 * 1024,
+    },
+    Target {
+        name: "subject",
+        input_bytes_max: 4 * 1024,
+    },
 ];
 
 /// Coverage that libFuzzer steers by: counters of edges, where they are, and what is compared with what.
@@ -65,13 +86,22 @@ pub struct Arguments {
 /// Runs the targets; fails if one has a finding.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let held = each(arguments)?;
-    Ok(if held.iter().all(|held| *held) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if held.iter().all(|held| *held) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Runs the targets; whether each ran without a finding.
 pub fn each(arguments: &Arguments) -> Result<Vec<bool>> {
     let fuzzing = Fuzzing::build()?;
-    let chosen = |target: &Target| arguments.target.as_deref().is_none_or(|name| name == target.name);
+    let chosen = |target: &Target| {
+        arguments
+            .target
+            .as_deref()
+            .is_none_or(|name| name == target.name)
+    };
     let mut held = Vec::new();
     for target in TARGETS.into_iter().filter(chosen) {
         held.push(fuzzing.fuzz(target, arguments.seconds)?);
@@ -93,8 +123,11 @@ struct Fuzzing {
 
 impl Fuzzing {
     fn build() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
-        let target = root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("xtask lies in the workspace")?;
+        let target =
+            root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
         let (folder, output) = (root.join("fuzz"), target.join("fuzz"));
         // Named, so that build scripts and procedural macros, which run on the host, are not instrumented.
         let host = host()?;
@@ -102,27 +135,46 @@ impl Fuzzing {
         let mut command = Command::new(cargo);
         command
             .current_dir(&folder)
-            .args(["build", "--quiet", "--locked", "--release", "--bins", "--target", &host])
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--release",
+                "--bins",
+                "--target",
+                &host,
+            ])
             .env("CARGO_TARGET_DIR", &output)
             // Comes before every other place that flags can come from.
             .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"));
-        let built = command.status().with_context(|| format!("cannot run {command:?}"))?.success();
+        let built = command
+            .status()
+            .with_context(|| format!("cannot run {command:?}"))?
+            .success();
         ensure!(
             built,
             "the fuzz targets do not build; where a dependency changed: cargo update --workspace --manifest-path \
              fuzz/Cargo.toml"
         );
         let programs = output.join(host).join("release");
-        Ok(Self { folder, output, programs })
+        Ok(Self {
+            folder,
+            output,
+            programs,
+        })
     }
 
     /// Runs a target from the kept corpus on; whether there was no finding.
     fn fuzz(&self, target: Target, seconds: u32) -> Result<bool> {
-        let Target { name, input_bytes_max } = target;
+        let Target {
+            name,
+            input_bytes_max,
+        } = target;
         let (corpus, new) = (self.corpus(target), self.new_inputs(target));
         let findings = self.folder.join("findings").join(name);
         for folder in [&new, &findings] {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
         }
         let log = self.output.join(format!("{name}.log"));
         let program = self.programs.join(name);
@@ -141,13 +193,17 @@ impl Fuzzing {
             // libFuzzer writes to the first and reads them all.
             .args([&new, &corpus])
             .stderr(File::create(&log).with_context(|| format!("cannot make {}", log.display()))?);
-        let held = command.status().with_context(|| format!("cannot run {command:?}"))?.success();
+        let held = command
+            .status()
+            .with_context(|| format!("cannot run {command:?}"))?
+            .success();
         let said = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
         let said = Report::read(&String::from_utf8_lossy(&said));
         match held {
             true => {
-                let (start, end) =
-                    said.coverage.context("libFuzzer tells no coverage: is the code instrumented?")?;
+                let (start, end) = said
+                    .coverage
+                    .context("libFuzzer tells no coverage: is the code instrumented?")?;
                 println!(
                     "{name}: {} executions in {seconds} s, {start} edges at the start, {end} at the end, no finding",
                     said.executions,
@@ -162,7 +218,10 @@ impl Fuzzing {
                         program = program.display(),
                         corpus = corpus.display(),
                     ),
-                    None => println!("libFuzzer left no input; all that it said is in {}", log.display()),
+                    None => println!(
+                        "libFuzzer left no input; all that it said is in {}",
+                        log.display()
+                    ),
                 }
             }
         }
@@ -180,7 +239,8 @@ impl Fuzzing {
         for file in files(&corpus)? {
             let name = file.file_name().context("a file has a name")?;
             let is_hash = |name: &str| {
-                name.len() == HASHED_NAME_LETTERS && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+                name.len() == HASHED_NAME_LETTERS
+                    && name.bytes().all(|byte| byte.is_ascii_hexdigit())
             };
             if !name.to_str().is_some_and(is_hash) {
                 fs::copy(&file, kept.join(name))?;
@@ -192,15 +252,27 @@ impl Fuzzing {
             .args(["-merge=1", "-use_counters=0"])
             .arg(format!("-max_len={}", target.input_bytes_max))
             .args([&kept, &corpus, &new])
-            .stderr(File::create(self.output.join(format!("{}.merge.log", target.name)))?);
-        let merged = command.status().with_context(|| format!("cannot run {command:?}"))?.success();
-        ensure!(merged, "the corpus of {} cannot be merged: {command:?}", target.name);
+            .stderr(File::create(
+                self.output.join(format!("{}.merge.log", target.name)),
+            )?);
+        let merged = command
+            .status()
+            .with_context(|| format!("cannot run {command:?}"))?
+            .success();
+        ensure!(
+            merged,
+            "the corpus of {} cannot be merged: {command:?}",
+            target.name
+        );
         for file in files(&corpus)? {
             fs::remove_file(file)?;
         }
         let files = files(&kept)?;
         for file in &files {
-            fs::copy(file, corpus.join(file.file_name().context("a file has a name")?))?;
+            fs::copy(
+                file,
+                corpus.join(file.file_name().context("a file has a name")?),
+            )?;
         }
         println!("{}: {} inputs kept", target.name, files.len());
         Ok(())
@@ -216,17 +288,23 @@ impl Fuzzing {
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     entries.map(|entry| Ok(entry?.path())).collect()
 }
 
 /// The platform that the compiler runs on.
 fn host() -> Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).arg("-vV").output().context("cannot run rustc")?;
+    let output = Command::new(rustc)
+        .arg("-vV")
+        .output()
+        .context("cannot run rustc")?;
     let said = String::from_utf8(output.stdout).context("rustc says UTF-8")?;
-    let host =
-        said.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names its host")?;
+    let host = said
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .context("rustc -vV names its host")?;
     Ok(host.to_owned())
 }
 
@@ -244,11 +322,22 @@ struct Report {
 
 impl Report {
     fn read(said: &str) -> Self {
-        let number = |text: &str| text.split_whitespace().next().and_then(|word| word.parse().ok());
+        let number = |text: &str| {
+            text.split_whitespace()
+                .next()
+                .and_then(|word| word.parse().ok())
+        };
         let edges = |line: &str| line.split_once(" cov: ").and_then(|(_, rest)| number(rest));
-        let of = |event: &str| said.lines().rfind(|line| line.contains(event)).and_then(edges);
-        let behind =
-            |mark: &str| said.lines().find_map(|line| line.split_once(mark)).map(|(_, rest)| rest.trim());
+        let of = |event: &str| {
+            said.lines()
+                .rfind(|line| line.contains(event))
+                .and_then(edges)
+        };
+        let behind = |mark: &str| {
+            said.lines()
+                .find_map(|line| line.split_once(mark))
+                .map(|(_, rest)| rest.trim())
+        };
         let reasons = ["panicked at", "ERROR: libFuzzer", "ALARM:", "SUMMARY:"];
         let mut reason = Vec::new();
         let mut lines = said.lines();
@@ -261,7 +350,9 @@ impl Report {
         }
         Self {
             coverage: of("INITED").zip(of("DONE")),
-            executions: behind("stat::number_of_executed_units:").and_then(number).unwrap_or_default(),
+            executions: behind("stat::number_of_executed_units:")
+                .and_then(number)
+                .unwrap_or_default(),
             reason: reason.join("\n"),
             input: behind("Test unit written to ").map(str::to_owned),
         }
@@ -294,7 +385,10 @@ mod tests {
                     #513938\tDONE   cov: 1178 ft: 2119 corp: 413/146Kb lim: 3047 exec/s: 57104 rss: 30Mb\n\
                     stat::number_of_executed_units: 513938\n";
         let report = Report::read(said);
-        assert_eq!((report.coverage, report.executions, report.input), (Some((890, 1178)), 513_938, None));
+        assert_eq!(
+            (report.coverage, report.executions, report.input),
+            (Some((890, 1178)), 513_938, None)
+        );
 
         let said = "#24\tINITED cov: 890 ft: 1271 corp: 23/10298b exec/s: 0 rss: 29Mb\n\
                     thread '<unnamed>' (7) panicked at src/private_key.rs:27:5:\nit is too long\n\
@@ -302,6 +396,10 @@ mod tests {
                     artifact_prefix='findings/'; Test unit written to findings/crash-e3b7\n";
         let report = Report::read(said);
         assert_eq!(report.input.as_deref(), Some("findings/crash-e3b7"));
-        assert!(report.coverage.is_none() && report.reason.contains("it is too long"), "{}", report.reason);
+        assert!(
+            report.coverage.is_none() && report.reason.contains("it is too long"),
+            "{}",
+            report.reason
+        );
     }
 }

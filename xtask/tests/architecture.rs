@@ -12,13 +12,39 @@ const USES: [(&str, &[&str]); 7] = [
     ("certgate-model", &[]),
     ("certgate-pki", &["certgate-model"]),
     ("certgate-store", &["certgate-model"]),
-    ("certgate-authority", &["certgate-model", "certgate-pki", "certgate-store"]),
-    ("certgate-api", &["certgate-authority", "certgate-model", "certgate-pki", "certgate-store"]),
+    (
+        "certgate-authority",
+        &["certgate-model", "certgate-pki", "certgate-store"],
+    ),
+    (
+        "certgate-api",
+        &[
+            "certgate-authority",
+            "certgate-model",
+            "certgate-pki",
+            "certgate-store",
+        ],
+    ),
     (
         "certgate-testkit",
-        &["certgate-api", "certgate-authority", "certgate-model", "certgate-pki", "certgate-store"],
+        &[
+            "certgate-api",
+            "certgate-authority",
+            "certgate-model",
+            "certgate-pki",
+            "certgate-store",
+        ],
     ),
-    ("certgate", &["certgate-api", "certgate-authority", "certgate-model", "certgate-pki", "certgate-store"]),
+    (
+        "certgate",
+        &[
+            "certgate-api",
+            "certgate-authority",
+            "certgate-model",
+            "certgate-pki",
+            "certgate-store",
+        ],
+    ),
 ];
 
 /// What `api` may use of `pki`: writing PEM and entity tags, naming the errors whose codes it assigns, and refusing what is
@@ -37,30 +63,57 @@ const API_USES_OF_PKI: [&str; 10] = [
 ];
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
 }
 
 /// The direct dependencies of each package of the workspace, by kind ("normal", "dev", "build").
 fn dependencies() -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(root())
         .output()
         .expect("cargo runs: it runs this test");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value =
+        serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
     let mut packages = BTreeMap::new();
-    for package in metadata["packages"].as_array().expect("an array, says cargo's format") {
+    for package in metadata["packages"]
+        .as_array()
+        .expect("an array, says cargo's format")
+    {
         let mut kinds = BTreeMap::<_, BTreeSet<_>>::new();
-        for dependency in package["dependencies"].as_array().expect("an array, says cargo's format") {
+        for dependency in package["dependencies"]
+            .as_array()
+            .expect("an array, says cargo's format")
+        {
             let kind = dependency["kind"].as_str().unwrap_or("normal").to_owned();
-            kinds
-                .entry(kind)
-                .or_default()
-                .insert(dependency["name"].as_str().expect("a string, says cargo's format").to_owned());
+            kinds.entry(kind).or_default().insert(
+                dependency["name"]
+                    .as_str()
+                    .expect("a string, says cargo's format")
+                    .to_owned(),
+            );
         }
-        packages.insert(package["name"].as_str().expect("a string, says cargo's format").to_owned(), kinds);
+        packages.insert(
+            package["name"]
+                .as_str()
+                .expect("a string, says cargo's format")
+                .to_owned(),
+            kinds,
+        );
     }
     packages
 }
@@ -75,7 +128,10 @@ fn lines(folder: &str) -> Vec<(String, String)> {
         for (number, line) in (1..).zip(fs::read_to_string(&file).expect("a source file").lines()) {
             let code = line.split("//").next().unwrap_or_default();
             let place = file.strip_prefix(root()).expect("below the root").display();
-            lines.push((format!("{place}:{number}: {}", line.trim()), code.to_owned()));
+            lines.push((
+                format!("{place}:{number}: {}", line.trim()),
+                code.to_owned(),
+            ));
         }
     }
     lines
@@ -106,7 +162,11 @@ fn absent(folders: &[&str], words: &[&str], rule: &str) {
 #[test]
 fn edges_between_crates_are_those_that_are_allowed() {
     let packages = dependencies();
-    let ours: BTreeSet<_> = packages.keys().filter(|name| *name != "xtask").map(String::as_str).collect();
+    let ours: BTreeSet<_> = packages
+        .keys()
+        .filter(|name| *name != "xtask")
+        .map(String::as_str)
+        .collect();
     let listed: BTreeSet<_> = USES.iter().map(|(name, _)| *name).collect();
     assert_eq!(ours, listed, "every crate has its line in USES");
     for (name, allowed) in USES {
@@ -127,7 +187,9 @@ fn edges_between_crates_are_those_that_are_allowed() {
 fn the_test_kit_is_in_no_product() {
     for (name, kinds) in dependencies() {
         for kind in ["normal", "build"] {
-            let used = kinds.get(kind).is_some_and(|names| names.contains("certgate-testkit"));
+            let used = kinds
+                .get(kind)
+                .is_some_and(|names| names.contains("certgate-testkit"));
             assert!(
                 !used,
                 "{name} has certgate-testkit as a {kind} dependency: it is for dev-dependencies only"
@@ -141,9 +203,14 @@ fn each_library_has_one_place() {
     let packages = dependencies();
     let users = |library: &str| -> Vec<&str> {
         let uses = |kinds: &BTreeMap<String, BTreeSet<String>>| {
-            kinds.get("normal").is_some_and(|names| names.contains(library))
+            kinds
+                .get("normal")
+                .is_some_and(|names| names.contains(library))
         };
-        USES.iter().map(|(name, _)| *name).filter(|name| uses(&packages[*name])).collect()
+        USES.iter()
+            .map(|(name, _)| *name)
+            .filter(|name| uses(&packages[*name]))
+            .collect()
     };
     assert_eq!(
         users("anyhow"),
@@ -151,43 +218,84 @@ fn each_library_has_one_place() {
         "errors below the server are types that the receiver can match"
     );
     for driver in ["rusqlite", "tokio-postgres", "deadpool-postgres"] {
-        assert_eq!(users(driver), ["certgate-store"], "only the store knows its database");
+        assert_eq!(
+            users(driver),
+            ["certgate-store"],
+            "only the store knows its database"
+        );
     }
-    assert_eq!(users("axum"), ["certgate-api", "certgate-testkit", "certgate"], "HTTP begins at the api");
+    assert_eq!(
+        users("axum"),
+        ["certgate-api", "certgate-testkit", "certgate"],
+        "HTTP begins at the api"
+    );
     assert_eq!(
         users("rustls"),
         ["certgate-store", "certgate"],
         "TLS is the server's, and of the store on its way to a database"
     );
-    let pki = packages["certgate-pki"].get("normal").cloned().unwrap_or_default();
+    let pki = packages["certgate-pki"]
+        .get("normal")
+        .cloned()
+        .unwrap_or_default();
     for library in ["tokio", "tracing", "async-trait"] {
-        assert!(!pki.contains(library), "pki is bytes in, bytes out: no {library}");
+        assert!(
+            !pki.contains(library),
+            "pki is bytes in, bytes out: no {library}"
+        );
     }
 }
 
 #[test]
 fn pki_performs_no_input_or_output_and_reads_no_clock() {
-    let words =
-        ["tokio", "SystemTime", "Instant", "std::fs", "std::net", "std::io", "std::env", "std::process"];
-    absent(&["pki"], &words, "pki is bytes in, bytes out; serials and instants are arguments");
+    let words = [
+        "tokio",
+        "SystemTime",
+        "Instant",
+        "std::fs",
+        "std::net",
+        "std::io",
+        "std::env",
+        "std::process",
+    ];
+    absent(
+        &["pki"],
+        &words,
+        "pki is bytes in, bytes out; serials and instants are arguments",
+    );
 }
 
 #[test]
 fn model_and_authority_read_no_clock() {
     let rule = "time is an argument: take a certgate_model::Clock";
-    absent(&["model", "authority"], &["SystemTime::now", "Instant::now"], rule);
+    absent(
+        &["model", "authority"],
+        &["SystemTime::now", "Instant::now"],
+        rule,
+    );
 }
 
 #[test]
 fn http_begins_at_the_api() {
     let words = ["StatusCode", "http::", "axum", "hyper"];
-    absent(&["model", "pki", "store", "authority"], &words, "nothing below api knows HTTP");
+    absent(
+        &["model", "pki", "store", "authority"],
+        &words,
+        "nothing below api knows HTTP",
+    );
 }
 
 #[test]
 fn sql_ends_at_the_store() {
-    let words =
-        ["SELECT ", "INSERT INTO ", "DELETE FROM ", "PRAGMA ", "CREATE TABLE ", "rusqlite", "tokio_postgres"];
+    let words = [
+        "SELECT ",
+        "INSERT INTO ",
+        "DELETE FROM ",
+        "PRAGMA ",
+        "CREATE TABLE ",
+        "rusqlite",
+        "tokio_postgres",
+    ];
     let folders = ["model", "pki", "authority", "api", "server", "testkit"];
     absent(&folders, &words, "only the store contains SQL");
 }
@@ -204,7 +312,10 @@ fn the_api_uses_of_pki_what_is_listed() {
                 Some(several) => several.split_once('}').map_or("{", |(names, _)| names),
                 None => rest.split(end).next().unwrap_or_default(),
             };
-            if !used.split(',').all(|name| API_USES_OF_PKI.contains(&name.trim())) {
+            if !used
+                .split(',')
+                .all(|name| API_USES_OF_PKI.contains(&name.trim()))
+            {
                 found.push(place.clone());
             }
         }
@@ -224,11 +335,20 @@ fn certificates_are_never_counted_by_reading_them() {
         code.match_indices("count(")
             .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
     };
-    let files =
-        ["sqlite/certificates.rs", "postgres/certificates.rs", "postgres/statuses.rs", "postgres/issue.rs"];
-    let counting =
-        |(place, code): &(String, String)| files.iter().any(|file| place.contains(file)) && counts(code);
-    let found: Vec<_> = lines("store").into_iter().filter(counting).map(|(place, _)| place).collect();
+    let files = [
+        "sqlite/certificates.rs",
+        "postgres/certificates.rs",
+        "postgres/statuses.rs",
+        "postgres/issue.rs",
+    ];
+    let counting = |(place, code): &(String, String)| {
+        files.iter().any(|file| place.contains(file)) && counts(code)
+    };
+    let found: Vec<_> = lines("store")
+        .into_iter()
+        .filter(counting)
+        .map(|(place, _)| place)
+        .collect();
     assert!(
         found.is_empty(),
         "totals come from the counters, at the same cost at any size:\n{}",

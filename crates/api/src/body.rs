@@ -40,10 +40,16 @@ impl FromRequest<Api> for JsonBody {
             }
         };
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self { members: Map::new(), given: false });
+            return Ok(Self {
+                members: Map::new(),
+                given: false,
+            });
         }
         match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(members)) => Ok(Self { members, given: true }),
+            Ok(Value::Object(members)) => Ok(Self {
+                members,
+                given: true,
+            }),
             Ok(other) => {
                 let message = format!("The body is {}: send a JSON object", kind(&other));
                 Err(ApiError::member("", message))
@@ -66,21 +72,32 @@ impl JsonBody {
     pub(crate) fn given(self) -> Result<Self, ApiError> {
         match self.given {
             true => Ok(self),
-            false => Err(ApiError::member("", "The body is missing: send a JSON object".to_owned())),
+            false => Err(ApiError::member(
+                "",
+                "The body is missing: send a JSON object".to_owned(),
+            )),
         }
     }
 
     /// The members as an object at the root of the body.
     pub(crate) fn object(&self) -> Object<'_> {
-        Object { members: &self.members, pointer: String::new() }
+        Object {
+            members: &self.members,
+            pointer: String::new(),
+        }
     }
 
     /// Takes a secret out of the body, so that it is wiped when it has been used; an empty text is none. (The octets that
     /// came over the connection are the HTTP library's.)
-    pub(crate) fn take_secret(&mut self, name: &str) -> Result<Option<Zeroizing<String>>, ApiError> {
+    pub(crate) fn take_secret(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<Zeroizing<String>>, ApiError> {
         self.object().optional_string(name)?;
         Ok(match self.members.remove(name) {
-            Some(Value::String(secret)) => Some(Zeroizing::new(secret)).filter(|secret| !secret.is_empty()),
+            Some(Value::String(secret)) => {
+                Some(Zeroizing::new(secret)).filter(|secret| !secret.is_empty())
+            }
             _ => None,
         })
     }
@@ -95,7 +112,11 @@ pub(crate) struct Object<'a> {
 impl<'a> Object<'a> {
     /// JSON pointer (RFC 6901) to a member.
     pub(crate) fn pointer(&self, name: &str) -> String {
-        format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"))
+        format!(
+            "{}/{}",
+            self.pointer,
+            name.replace('~', "~0").replace('/', "~1")
+        )
     }
 
     /// The member, unless it is absent or null.
@@ -108,19 +129,26 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn string(&self, name: &str) -> Result<&'a str, ApiError> {
-        self.optional_string(name)?.ok_or_else(|| self.missing(name, "a string"))
+        self.optional_string(name)?
+            .ok_or_else(|| self.missing(name, "a string"))
     }
 
     pub(crate) fn optional_string(&self, name: &str) -> Result<Option<&'a str>, ApiError> {
         self.value(name)
-            .map(|value| value.as_str().ok_or_else(|| self.wrong(name, "a string", value)))
+            .map(|value| {
+                value
+                    .as_str()
+                    .ok_or_else(|| self.wrong(name, "a string", value))
+            })
             .transpose()
     }
 
     /// A whole number; `1.0` is one too. One too large for 64 bits becomes the largest, which every rule refuses.
     pub(crate) fn integer(&self, name: &str) -> Result<i64, ApiError> {
         let expected = "a whole number";
-        let value = self.value(name).ok_or_else(|| self.missing(name, expected))?;
+        let value = self
+            .value(name)
+            .ok_or_else(|| self.missing(name, expected))?;
         let whole = |number: f64| (number.fract() == 0.0).then_some(number as i64);
         value
             .as_i64()
@@ -130,12 +158,18 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn optional_boolean(&self, name: &str) -> Result<Option<bool>, ApiError> {
-        let read = |value: &Value| value.as_bool().ok_or_else(|| self.wrong(name, "true or false", value));
+        let read = |value: &Value| {
+            value
+                .as_bool()
+                .ok_or_else(|| self.wrong(name, "true or false", value))
+        };
         self.value(name).map(read).transpose()
     }
 
     pub(crate) fn optional_object(&self, name: &str) -> Result<Option<Object<'a>>, ApiError> {
-        self.value(name).map(|value| object_at(self.pointer(name), value)).transpose()
+        self.value(name)
+            .map(|value| object_at(self.pointer(name), value))
+            .transpose()
     }
 
     /// The items of an array; none if it is absent.
@@ -161,7 +195,11 @@ impl<'a> Object<'a> {
     /// The objects in an array; none if it is absent.
     pub(crate) fn objects(&self, name: &str) -> Result<Vec<Object<'a>>, ApiError> {
         let at = |index: usize| format!("{}/{index}", self.pointer(name));
-        self.array(name)?.iter().enumerate().map(|(index, value)| object_at(at(index), value)).collect()
+        self.array(name)?
+            .iter()
+            .enumerate()
+            .map(|(index, value)| object_at(at(index), value))
+            .collect()
     }
 
     pub(crate) fn missing(&self, name: &str, expected: &str) -> ApiError {

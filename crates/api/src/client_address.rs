@@ -34,7 +34,10 @@ impl FromStr for TrustedProxies {
         });
         let blocks = blocks.collect::<Result<Arc<[IpNet]>, String>>()?;
         if blocks.len() > BLOCKS_MAX {
-            return Err(format!("names {} blocks, at most {BLOCKS_MAX} are allowed", blocks.len()));
+            return Err(format!(
+                "names {} blocks, at most {BLOCKS_MAX} are allowed",
+                blocks.len()
+            ));
         }
         Ok(Self(blocks))
     }
@@ -44,7 +47,9 @@ impl FromStr for TrustedProxies {
 fn canonical(block: IpNet) -> IpNet {
     let address = block.addr().to_canonical();
     let mapped = address != block.addr() && block.prefix_len() >= 96;
-    let ipv4 = mapped.then(|| IpNet::new(address, block.prefix_len() - 96).ok()).flatten();
+    let ipv4 = mapped
+        .then(|| IpNet::new(address, block.prefix_len() - 96).ok())
+        .flatten();
     ipv4.unwrap_or(block)
 }
 
@@ -60,7 +65,11 @@ impl TrustedProxies {
         // address that is not a proxy's: what stands before it, the client may have made up.
         let mut hops = 0;
         for line in headers.get_all(FORWARDED_FOR).iter().rev() {
-            for element in line.as_bytes().rsplit(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            for element in line
+                .as_bytes()
+                .rsplit(|byte| *byte == b',')
+                .map(<[u8]>::trim_ascii)
+            {
                 hops += 1;
                 if hops > HOPS_MAX {
                     return None;
@@ -87,9 +96,21 @@ impl TrustedProxies {
 /// An address, with or without the port that some proxies add.
 fn address(element: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(element).ok()?;
-    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<std::net::Ipv6Addr>().ok();
-    let address = text.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
-    Some(address.or_else(|| bracketed().map(IpAddr::V6))?.to_canonical())
+    let bracketed = || {
+        text.strip_prefix('[')?
+            .strip_suffix(']')?
+            .parse::<std::net::Ipv6Addr>()
+            .ok()
+    };
+    let address = text
+        .parse()
+        .ok()
+        .or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
+    Some(
+        address
+            .or_else(|| bracketed().map(IpAddr::V6))?
+            .to_canonical(),
+    )
 }
 
 #[cfg(test)]
@@ -99,10 +120,15 @@ mod tests {
     use super::*;
 
     fn client(lines: &[&str]) -> String {
-        let proxies: TrustedProxies = "10.0.0.0/8, 2001:db8:1::/48,::ffff:192.0.2.1".parse().unwrap();
+        let proxies: TrustedProxies = "10.0.0.0/8, 2001:db8:1::/48,::ffff:192.0.2.1"
+            .parse()
+            .unwrap();
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            headers.append(
+                FORWARDED_FOR,
+                HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+            );
         }
         let client = proxies.client_of("::ffff:10.1.1.1".parse().unwrap(), &headers);
         client.map_or("nobody knows".to_owned(), |address| address.to_string())
@@ -113,13 +139,22 @@ mod tests {
         for (lines, expected) in [
             (&["198.51.100.7"][..], "198.51.100.7"),
             (&["203.0.113.9, 198.51.100.7"], "198.51.100.7"),
-            (&["203.0.113.9,198.51.100.7 ,10.2.2.2\t, 192.0.2.1,2001:db8:1::5"], "198.51.100.7"),
-            (&["203.0.113.9", "198.51.100.7, 10.2.2.2", "10.3.3.3"], "198.51.100.7"),
+            (
+                &["203.0.113.9,198.51.100.7 ,10.2.2.2\t, 192.0.2.1,2001:db8:1::5"],
+                "198.51.100.7",
+            ),
+            (
+                &["203.0.113.9", "198.51.100.7, 10.2.2.2", "10.3.3.3"],
+                "198.51.100.7",
+            ),
             (&["198.51.100.7:4711"], "198.51.100.7"),
             (&["::ffff:198.51.100.7"], "198.51.100.7"),
             (&["2001:db8:2::7"], "2001:db8:2::7"),
             (&["[2001:db8:2::7]"], "2001:db8:2::7"),
-            (&["[2001:db8:2::7]:4711, [2001:db8:1::1]:80"], "2001:db8:2::7"),
+            (
+                &["[2001:db8:2::7]:4711, [2001:db8:1::1]:80"],
+                "2001:db8:2::7",
+            ),
             (&["198.51.100.7, , 10.2.2.2,"], "198.51.100.7"),
             // A client's own nonsense stands before what the proxy added, and is not read.
             (&["nonsense, 198.51.100.7"], "198.51.100.7"),
@@ -160,20 +195,28 @@ mod tests {
         let list = |count| format!("198.51.100.7,{}", proxies(count));
         assert_eq!(client(&[&list(HOPS_MAX - 1)]), "198.51.100.7");
         assert_eq!(client(&[&list(HOPS_MAX)]), "nobody knows");
-        assert_eq!(client(&["198.51.100.7", &",".repeat(HOPS_MAX)]), "nobody knows");
+        assert_eq!(
+            client(&["198.51.100.7", &",".repeat(HOPS_MAX)]),
+            "nobody knows"
+        );
     }
 
     #[test]
     fn who_is_not_trusted_is_not_believed() {
         let mut headers = HeaderMap::new();
         headers.insert(FORWARDED_FOR, HeaderValue::from_static("198.51.100.7"));
-        for (proxies, peer) in
-            [("10.0.0.0/8", "11.0.0.1"), ("::/0", "10.0.0.1"), ("10.0.0.0/8", "2001:db8::1")]
-        {
+        for (proxies, peer) in [
+            ("10.0.0.0/8", "11.0.0.1"),
+            ("::/0", "10.0.0.1"),
+            ("10.0.0.0/8", "2001:db8::1"),
+        ] {
             let proxies: TrustedProxies = proxies.parse().unwrap();
             let peer: IpAddr = peer.parse().unwrap();
             assert_eq!(proxies.client_of(peer, &headers), Some(peer));
-            assert_eq!(TrustedProxies::default().client_of(peer, &headers), Some(peer));
+            assert_eq!(
+                TrustedProxies::default().client_of(peer, &headers),
+                Some(peer)
+            );
         }
     }
 
@@ -187,9 +230,16 @@ mod tests {
             ("*", "*"),
         ] {
             let told = text.parse::<TrustedProxies>().unwrap_err();
-            assert!(told.contains(part) && told.contains("such as 10.0.0.0/8"), "{told}");
+            assert!(
+                told.contains(part) && told.contains("such as 10.0.0.0/8"),
+                "{told}"
+            );
         }
         let many = vec!["10.0.0.1"; BLOCKS_MAX + 1].join(",");
-        assert!(many.parse::<TrustedProxies>().unwrap_err().contains("257 blocks"));
+        assert!(
+            many.parse::<TrustedProxies>()
+                .unwrap_err()
+                .contains("257 blocks")
+        );
     }
 }

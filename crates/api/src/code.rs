@@ -335,7 +335,8 @@ codes! {
 
 /// Whether an answer with this status may have this code.
 pub(crate) fn comes_with(code: u32, status: u16) -> bool {
-    ALL.iter().any(|entry| entry.number == code && entry.statuses.contains(&status))
+    ALL.iter()
+        .any(|entry| entry.number == code && entry.statuses.contains(&status))
 }
 
 #[cfg(test)]
@@ -363,7 +364,13 @@ Clients that retry do so after 408, 429 and 5xx. All else would fail again in th
 
     fn document() -> String {
         let mut document = HEAD.to_owned();
-        for Entry { number, statuses, when, remedy } in ALL {
+        for Entry {
+            number,
+            statuses,
+            when,
+            remedy,
+        } in ALL
+        {
             let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
             let statuses = statuses.join(", ");
             writeln!(document, "| {number} | {statuses} | {when} | {remedy} |").unwrap();
@@ -378,13 +385,25 @@ Clients that retry do so after 408, 429 and 5xx. All else would fail again in th
             std::fs::write(DOCUMENT, &wanted).unwrap();
         }
         let found = std::fs::read_to_string(DOCUMENT).unwrap();
-        assert!(found == wanted, "docs/errors.md is not what code.rs says; write it with: cargo xtask docs");
+        assert!(
+            found == wanted,
+            "docs/errors.md is not what code.rs says; write it with: cargo xtask docs"
+        );
     }
 
     #[test]
     fn codes_ascend_and_have_their_texts() {
-        assert!(ALL.is_sorted_by(|one, next| one.number < next.number), "a code twice, or out of order");
-        for Entry { number, when, remedy, .. } in ALL {
+        assert!(
+            ALL.is_sorted_by(|one, next| one.number < next.number),
+            "a code twice, or out of order"
+        );
+        for Entry {
+            number,
+            when,
+            remedy,
+            ..
+        } in ALL
+        {
             for text in [when, remedy] {
                 assert!(
                     !text.is_empty() && !text.contains(['|', '\n']),

@@ -85,7 +85,13 @@ pub(crate) struct Cursors {
 impl CursorInfo {
     pub(crate) fn new(count: usize, cursor: Option<String>) -> Self {
         let cursor = cursor.unwrap_or_default();
-        Self { count, cursors: Cursors { after: cursor.clone() }, cursor }
+        Self {
+            count,
+            cursors: Cursors {
+                after: cursor.clone(),
+            },
+            cursor,
+        }
     }
 }
 
@@ -97,12 +103,33 @@ pub(crate) struct PageRequest {
 }
 
 pub(crate) fn one<T: Serialize>(result: T) -> Result<Response, ApiError> {
-    success(ONE_BYTES, &Success { success: true, errors: [], messages: &[], result, result_info: None })
+    success(
+        ONE_BYTES,
+        &Success {
+            success: true,
+            errors: [],
+            messages: &[],
+            result,
+            result_info: None,
+        },
+    )
 }
 
-pub(crate) fn one_with_message<T: Serialize>(result: T, message: Message) -> Result<Response, ApiError> {
+pub(crate) fn one_with_message<T: Serialize>(
+    result: T,
+    message: Message,
+) -> Result<Response, ApiError> {
     let messages = &[message];
-    success(ONE_BYTES, &Success { success: true, errors: [], messages, result, result_info: None })
+    success(
+        ONE_BYTES,
+        &Success {
+            success: true,
+            errors: [],
+            messages,
+            result,
+            result_info: None,
+        },
+    )
 }
 
 /// A page of records, each written as `wire` says, straight into the answer's buffer.
@@ -123,7 +150,13 @@ pub(crate) fn list<'a, R, W: Serialize>(
     let bytes = (page.items.len() + 1) * ONE_BYTES;
     success(
         bytes,
-        &Success { success: true, errors: [], messages: &[], result, result_info: Some(Info::Page(info)) },
+        &Success {
+            success: true,
+            errors: [],
+            messages: &[],
+            result,
+            result_info: Some(Info::Page(info)),
+        },
     )
 }
 
@@ -132,12 +165,23 @@ pub(crate) fn part<T: Serialize>(result: Vec<T>, info: CursorInfo) -> Result<Res
     let bytes = (result.len() + 1) * ENTRY_BYTES;
     success(
         bytes,
-        &Success { success: true, errors: [], messages: &[], result, result_info: Some(Info::Cursor(info)) },
+        &Success {
+            success: true,
+            errors: [],
+            messages: &[],
+            result,
+            result_info: Some(Info::Cursor(info)),
+        },
     )
 }
 
 pub(crate) fn failure(status: StatusCode, error: ErrorItem<'_>) -> Response {
-    let failure = Failure { success: false, errors: [error], messages: [], result: () };
+    let failure = Failure {
+        success: false,
+        errors: [error],
+        messages: [],
+        result: (),
+    };
     let bytes = serde_json::to_vec(&failure).expect("strings and numbers always serialise");
     respond(status, bytes)
 }
@@ -152,7 +196,8 @@ impl<'a, R, W: Serialize, F: Fn(&'a R) -> W> Serialize for Items<'a, R, F> {
 
 fn success<T: Serialize>(bytes: usize, answer: &Success<'_, T>) -> Result<Response, ApiError> {
     let mut buffer = Vec::with_capacity(bytes);
-    serde_json::to_writer(&mut buffer, answer).map_err(|error| ApiError::internal(error.to_string()))?;
+    serde_json::to_writer(&mut buffer, answer)
+        .map_err(|error| ApiError::internal(error.to_string()))?;
     Ok(respond(StatusCode::OK, buffer))
 }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use certgate_authority::{
-    AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError, IssueError,
-    MtlsCertificateError, RevocationError, TenantError, TokenError,
+    AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError,
+    IssueError, MtlsCertificateError, RevocationError, TenantError, TokenError,
 };
 use certgate_pki::ImportError;
 use certgate_store::StoreError;
@@ -60,7 +60,11 @@ pub(crate) struct ErrorCause {
 const UNAVAILABLE_RETRY_SECONDS: u32 = 2;
 
 impl ApiError {
-    pub(crate) fn new(status: StatusCode, code: u32, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: u32,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             status,
             code,
@@ -100,7 +104,10 @@ impl ApiError {
     }
 
     pub(crate) fn malformed_authorization() -> Self {
-        Self::malformed_header(code::AUTHORIZATION_FORMAT, "Invalid format for Authorization header")
+        Self::malformed_header(
+            code::AUTHORIZATION_FORMAT,
+            "Invalid format for Authorization header",
+        )
     }
 
     pub(crate) fn malformed_email() -> Self {
@@ -114,15 +121,22 @@ impl ApiError {
     fn malformed_header(code: u32, message: &'static str) -> Self {
         let cause = ErrorCause { code, message };
         let error = Self::bad_request(code::INVALID_HEADERS, "Invalid request headers");
-        Self { cause: Some(cause), ..error }
+        Self {
+            cause: Some(cause),
+            ..error
+        }
     }
 
     /// As many answers go on with changes as can.
     pub(crate) fn too_many_streams(max: usize) -> Self {
-        let message =
-            format!("{max} streams of changes are open, the most there can be: ask for revocation_changes");
+        let message = format!(
+            "{max} streams of changes are open, the most there can be: ask for revocation_changes"
+        );
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, message);
-        Self { retry_after_seconds: Some(STREAM_RETRY_SECONDS), ..error }
+        Self {
+            retry_after_seconds: Some(STREAM_RETRY_SECONDS),
+            ..error
+        }
     }
 
     pub(crate) fn refused() -> Self {
@@ -133,7 +147,8 @@ impl ApiError {
     pub(crate) fn no_route(path: &str) -> Self {
         const SHOWN_CHARACTERS_MAX: usize = 200;
         let shown: String = path.chars().take(SHOWN_CHARACTERS_MAX).collect();
-        let message = format!("Could not route to {shown}, perhaps your object identifier is invalid?");
+        let message =
+            format!("Could not route to {shown}, perhaps your object identifier is invalid?");
         Self::new(StatusCode::NOT_FOUND, code::NO_ROUTE, message)
     }
 
@@ -144,28 +159,49 @@ impl ApiError {
 
     pub(crate) fn mtls_certificate_not_found() -> Self {
         let message = "The mTLS certificate was not found in this account";
-        Self::new(StatusCode::NOT_FOUND, code::MTLS_CERTIFICATE_NOT_FOUND, message)
+        Self::new(
+            StatusCode::NOT_FOUND,
+            code::MTLS_CERTIFICATE_NOT_FOUND,
+            message,
+        )
     }
 
     pub(crate) fn internal(inside: String) -> Self {
         let message = "Internal error; the server's log has the details under the request id";
         let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message);
-        Self { inside: Some(Inside::Internal(inside)), ..error }
+        Self {
+            inside: Some(Inside::Internal(inside)),
+            ..error
+        }
     }
 
     /// Nobody knows whether it was done; asking again would do it twice, unless it is repeatable.
-    fn in_doubt(message: impl Into<Cow<'static, str>>, inside: String, is_repeatable: bool) -> Self {
+    fn in_doubt(
+        message: impl Into<Cow<'static, str>>,
+        inside: String,
+        is_repeatable: bool,
+    ) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code::IN_DOUBT, message);
-        Self { should_retry: Some(is_repeatable), ..error.later(inside) }
+        Self {
+            should_retry: Some(is_repeatable),
+            ..error.later(inside)
+        }
     }
 
     fn later(self, inside: String) -> Self {
         let inside = Some(Inside::Unavailable(inside));
-        Self { inside, retry_after_seconds: Some(UNAVAILABLE_RETRY_SECONDS), ..self }
+        Self {
+            inside,
+            retry_after_seconds: Some(UNAVAILABLE_RETRY_SECONDS),
+            ..self
+        }
     }
 
     pub(crate) fn malformed_idempotency_key() -> Self {
-        Self::malformed_header(code::IDEMPOTENCY_KEY_FORMAT, "Invalid format for Idempotency-Key header")
+        Self::malformed_header(
+            code::IDEMPOTENCY_KEY_FORMAT,
+            "Invalid format for Idempotency-Key header",
+        )
     }
 
     pub(crate) fn unavailable(inside: String) -> Self {
@@ -185,12 +221,17 @@ impl IntoResponse for ApiError {
         let item = ErrorItem {
             code: self.code,
             message: &self.message,
-            source: self.pointer.as_deref().map(|pointer| ErrorSource { pointer }),
+            source: self
+                .pointer
+                .as_deref()
+                .map(|pointer| ErrorSource { pointer }),
             error_chain: self.cause.map(|cause| [cause]),
         };
         let mut response = envelope::failure(self.status, item);
         if let Some(seconds) = self.retry_after_seconds {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(should_retry) = self.should_retry {
             let value = HeaderValue::from_static(if should_retry { "true" } else { "false" });
@@ -234,10 +275,16 @@ impl From<AccessError> for ApiError {
                 Self::new(StatusCode::FORBIDDEN, code::UNKNOWN_KEY, message)
             }
             AccessError::Refused => Self::refused(),
-            AccessError::TooManyRequests { retry_after_seconds } => {
-                let message = "Too many requests with this token or key; wait as long as retry-after says";
+            AccessError::TooManyRequests {
+                retry_after_seconds,
+            } => {
+                let message =
+                    "Too many requests with this token or key; wait as long as retry-after says";
                 let error = Self::new(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, message);
-                Self { retry_after_seconds: Some(retry_after_seconds), ..error }
+                Self {
+                    retry_after_seconds: Some(retry_after_seconds),
+                    ..error
+                }
             }
             AccessError::Fault(fault) => fault.into(),
         }
@@ -249,14 +296,22 @@ impl From<IssueError> for ApiError {
         let message = error.to_string();
         match error {
             IssueError::Csr(error) => Self::bad_request(csr_code(&error), message).at("/csr"),
-            IssueError::Validity { .. } => Self::bad_request(code::VALIDITY, message).at("/validity_days"),
+            IssueError::Validity { .. } => {
+                Self::bad_request(code::VALIDITY, message).at("/validity_days")
+            }
             IssueError::OutlivesAuthority { .. } => {
                 Self::bad_request(code::OUTLIVES_AUTHORITY, message).at("/validity_days")
             }
-            IssueError::QuotaReached { .. } => Self::new(StatusCode::FORBIDDEN, code::QUOTA_REACHED, message),
+            IssueError::QuotaReached { .. } => {
+                Self::new(StatusCode::FORBIDDEN, code::QUOTA_REACHED, message)
+            }
             IssueError::NoZone => Self::refused(),
             IssueError::KeyReused(_) => Self::bad_request(code::IDEMPOTENCY_KEY_REUSED, message),
-            IssueError::InDoubt { is_repeatable, text, .. } => Self::in_doubt(message, text, is_repeatable),
+            IssueError::InDoubt {
+                is_repeatable,
+                text,
+                ..
+            } => Self::in_doubt(message, text, is_repeatable),
             IssueError::Fault(fault) => fault.into(),
         }
     }
@@ -269,7 +324,11 @@ impl From<AuthorityError> for ApiError {
             AuthorityError::Import(ImportError::Failed(error)) => Self::internal(error.to_string()),
             AuthorityError::Import(error) => {
                 let of_key = matches!(error, ImportError::Key(_) | ImportError::KeyMismatch);
-                let pointer = if of_key { "/private_key" } else { "/certificate" };
+                let pointer = if of_key {
+                    "/private_key"
+                } else {
+                    "/certificate"
+                };
                 Self::bad_request(import_code(&error), message).at(pointer)
             }
             AuthorityError::Known { .. } => {
@@ -288,7 +347,9 @@ impl From<EnforcementPointError> for ApiError {
     fn from(error: EnforcementPointError) -> Self {
         let message = error.to_string();
         match error {
-            EnforcementPointError::Name(_) => Self::bad_request(code::NAME_INVALID, message).at("/name"),
+            EnforcementPointError::Name(_) => {
+                Self::bad_request(code::NAME_INVALID, message).at("/name")
+            }
             EnforcementPointError::Lease { .. } => Self::member("/lease_seconds", message),
             EnforcementPointError::NegativeEpoch { .. } => Self::member("/epoch", message),
             EnforcementPointError::Ahead { .. } | EnforcementPointError::Skipped { .. } => {
@@ -297,9 +358,11 @@ impl From<EnforcementPointError> for ApiError {
             EnforcementPointError::TooMany { .. } => {
                 Self::new(StatusCode::FORBIDDEN, code::ENFORCEMENT_POINTS_MAX, message)
             }
-            EnforcementPointError::NotFound => {
-                Self::new(StatusCode::NOT_FOUND, code::ENFORCEMENT_POINT_NOT_FOUND, message)
-            }
+            EnforcementPointError::NotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                code::ENFORCEMENT_POINT_NOT_FOUND,
+                message,
+            ),
             EnforcementPointError::Fault(fault) => fault.into(),
         }
     }
@@ -335,7 +398,9 @@ impl From<HostnamesError> for ApiError {
             HostnamesError::Hostname { index, fault, .. } => {
                 Self::bad_request(hostname_code(&fault), message).at(format!("/hostnames/{index}"))
             }
-            HostnamesError::NoCertificate => Self::mtls_certificate_not_found().at("/mtls_certificate_id"),
+            HostnamesError::NoCertificate => {
+                Self::mtls_certificate_not_found().at("/mtls_certificate_id")
+            }
             HostnamesError::NotAnAuthority => {
                 Self::bad_request(code::NOT_AN_AUTHORITY, message).at("/mtls_certificate_id")
             }
@@ -361,14 +426,18 @@ impl From<MtlsCertificateError> for ApiError {
             MtlsCertificateError::LeafWithoutKey => {
                 Self::bad_request(code::PRIVATE_KEY_MISSING, message).at("/private_key")
             }
-            MtlsCertificateError::Name(_) => Self::bad_request(code::NAME_INVALID, message).at("/name"),
+            MtlsCertificateError::Name(_) => {
+                Self::bad_request(code::NAME_INVALID, message).at("/name")
+            }
             MtlsCertificateError::Exists(_) => {
                 Self::bad_request(code::MTLS_CERTIFICATE_EXISTS, message).at("/certificates")
             }
             MtlsCertificateError::QuotaReached { .. } => {
                 Self::new(StatusCode::FORBIDDEN, code::MTLS_QUOTA_REACHED, message)
             }
-            MtlsCertificateError::InUse { .. } => Self::bad_request(code::MTLS_CERTIFICATE_IN_USE, message),
+            MtlsCertificateError::InUse { .. } => {
+                Self::bad_request(code::MTLS_CERTIFICATE_IN_USE, message)
+            }
             MtlsCertificateError::NotFound => Self::mtls_certificate_not_found(),
             MtlsCertificateError::NoAccount => Self::refused(),
             MtlsCertificateError::Fault(fault) => fault.into(),
@@ -390,15 +459,22 @@ impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::Invalid { pointer, reason } => Self::member(pointer, reason),
-            TokenError::ExceedsOwn(_) => {
-                Self::new(StatusCode::FORBIDDEN, code::TOKEN_EXCEEDS_OWN, error.to_string()).at("/policies")
-            }
-            TokenError::NotEverything => {
-                Self::new(StatusCode::FORBIDDEN, code::TOKEN_EXCEEDS_OWN, error.to_string())
-            }
-            TokenError::NotFound => {
-                Self::new(StatusCode::NOT_FOUND, code::TOKEN_NOT_FOUND, "API token not found")
-            }
+            TokenError::ExceedsOwn(_) => Self::new(
+                StatusCode::FORBIDDEN,
+                code::TOKEN_EXCEEDS_OWN,
+                error.to_string(),
+            )
+            .at("/policies"),
+            TokenError::NotEverything => Self::new(
+                StatusCode::FORBIDDEN,
+                code::TOKEN_EXCEEDS_OWN,
+                error.to_string(),
+            ),
+            TokenError::NotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                code::TOKEN_NOT_FOUND,
+                "API token not found",
+            ),
             TokenError::Fault(fault) => fault.into(),
         }
     }

@@ -5,10 +5,12 @@ use std::ops::RangeInclusive;
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use certgate_authority::{
-    AccountScope, Credential, EnforcementPointError, IdempotencyKey, Permission, Principal as Caller, Secret,
-    UserScope, ZoneScope,
+    AccountScope, Credential, EnforcementPointError, IdempotencyKey, Permission,
+    Principal as Caller, Secret, UserScope, ZoneScope,
 };
-use certgate_model::{AccountId, CertificateId, EnforcementPointId, MtlsCertificateId, TokenId, ZoneId};
+use certgate_model::{
+    AccountId, CertificateId, EnforcementPointId, MtlsCertificateId, TokenId, ZoneId,
+};
 use http::request::Parts;
 use http::{HeaderMap, header};
 
@@ -28,25 +30,37 @@ pub(crate) struct Principal(pub(crate) Caller);
 pub(crate) fn credential<'a>(parts: &'a Parts, api: &Api) -> Result<Credential<'a>, ApiError> {
     let secret = secret(&parts.headers)?;
     let peer = parts.extensions.get::<PeerAddress>();
-    let peer = peer.ok_or_else(|| ApiError::internal("the listener gave no address".to_owned()))?.0;
-    Ok(Credential { secret, from: api.trusted_proxies.client_of(peer, &parts.headers) })
+    let peer = peer
+        .ok_or_else(|| ApiError::internal("the listener gave no address".to_owned()))?
+        .0;
+    Ok(Credential {
+        secret,
+        from: api.trusted_proxies.client_of(peer, &parts.headers),
+    })
 }
 
 /// A token decides, if there is one: e-mail and key beside it are not read.
 fn secret(headers: &HeaderMap) -> Result<Secret<'_>, ApiError> {
     let text = |name: &str, malformed: fn() -> ApiError| -> Result<Option<&str>, ApiError> {
-        let Some(value) = headers.get(name) else { return Ok(None) };
+        let Some(value) = headers.get(name) else {
+            return Ok(None);
+        };
         let text = value.to_str().map_err(|_| malformed())?.trim();
         // SDKs send the headers of the credentials they do not have, empty.
         Ok(Some(text).filter(|text| !text.is_empty()))
     };
-    if let Some(authorization) = text(header::AUTHORIZATION.as_str(), ApiError::malformed_authorization)? {
+    if let Some(authorization) = text(
+        header::AUTHORIZATION.as_str(),
+        ApiError::malformed_authorization,
+    )? {
         return token_value(authorization).map(Secret::Token);
     }
     let key = text("x-auth-key", ApiError::malformed_key)?;
     let email = text("x-auth-email", ApiError::malformed_email)?;
     // Both are needed.
-    let (Some(key), Some(email)) = (key, email) else { return Err(ApiError::missing_credentials()) };
+    let (Some(key), Some(email)) = (key, email) else {
+        return Err(ApiError::missing_credentials());
+    };
     if !KEY_DIGITS.contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(ApiError::malformed_key());
     }
@@ -57,7 +71,9 @@ fn secret(headers: &HeaderMap) -> Result<Secret<'_>, ApiError> {
 }
 
 fn token_value(authorization: &str) -> Result<&str, ApiError> {
-    let (scheme, value) = authorization.split_once(' ').ok_or_else(ApiError::malformed_authorization)?;
+    let (scheme, value) = authorization
+        .split_once(' ')
+        .ok_or_else(ApiError::malformed_authorization)?;
     // RFC 6750 §2.1: b64token. Other visible characters are looked up as well and found to be unknown.
     if !scheme.eq_ignore_ascii_case("bearer")
         || value.is_empty()
@@ -72,7 +88,9 @@ impl FromRequestParts<Api> for Principal {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        Ok(Self(api.authority.authenticate(credential(parts, api)?).await?))
+        Ok(Self(
+            api.authority.authenticate(credential(parts, api)?).await?,
+        ))
     }
 }
 
@@ -114,8 +132,13 @@ impl FromRequestParts<Api> for RequestKey {
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
         let mut values = parts.headers.get_all("idempotency-key").into_iter();
-        let Some(value) = values.next() else { return Ok(Self(None)) };
-        let key = value.to_str().ok().and_then(|text| IdempotencyKey::new(text.trim()));
+        let Some(value) = values.next() else {
+            return Ok(Self(None));
+        };
+        let key = value
+            .to_str()
+            .ok()
+            .and_then(|text| IdempotencyKey::new(text.trim()));
         match key.filter(|_| values.next().is_none()) {
             Some(key) => Ok(Self(Some(key))),
             None => Err(ApiError::malformed_idempotency_key()),
@@ -135,7 +158,9 @@ impl FromRequestParts<Api> for CertificatePath {
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
         let text = path_parameter(parts, "client_certificate_id").await?;
-        text.parse().map(Self).map_err(|_| ApiError::certificate_not_found())
+        text.parse()
+            .map(Self)
+            .map_err(|_| ApiError::certificate_not_found())
     }
 }
 
@@ -148,7 +173,9 @@ impl FromRequestParts<Api> for MtlsCertificatePath {
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
         let text = path_parameter(parts, "mtls_certificate_id").await?;
-        text.parse().map(Self).map_err(|_| ApiError::mtls_certificate_not_found())
+        text.parse()
+            .map(Self)
+            .map_err(|_| ApiError::mtls_certificate_not_found())
     }
 }
 
@@ -160,7 +187,9 @@ impl FromRequestParts<Api> for EnforcementPointPath {
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
         let text = path_parameter(parts, "enforcement_point_id").await?;
-        text.parse().map(Self).map_err(|_| EnforcementPointError::NotFound.into())
+        text.parse()
+            .map(Self)
+            .map_err(|_| EnforcementPointError::NotFound.into())
     }
 }
 
@@ -183,10 +212,14 @@ async fn path_id<T: std::str::FromStr>(parts: &mut Parts, name: &str) -> Result<
 }
 
 async fn path_parameter(parts: &mut Parts, name: &str) -> Result<String, ApiError> {
-    let found = parts.extract::<RawPathParams>().await.ok().and_then(|parameters| {
-        let found = parameters.iter().find(|(key, _)| *key == name);
-        found.map(|(_, value)| value.to_owned())
-    });
+    let found = parts
+        .extract::<RawPathParams>()
+        .await
+        .ok()
+        .and_then(|parameters| {
+            let found = parameters.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| value.to_owned())
+        });
     match found {
         Some(value) => Ok(value),
         // Not UTF-8 after percent-decoding.

@@ -46,12 +46,20 @@ impl FailureLog {
             Inside::Unavailable(error) => (&self.unavailable, error),
             Inside::Internal(error) => (&self.internal, error),
         };
-        match second.lock().unwrap_or_else(PoisonError::into_inner).line(now) {
-            Some(0) => tracing::error!(request_id = %id, method, route, status, error, "request failed"),
+        match second
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .line(now)
+        {
+            Some(0) => {
+                tracing::error!(request_id = %id, method, route, status, error, "request failed")
+            }
             Some(not_logged) => {
                 tracing::error!(request_id = %id, method, route, status, error, not_logged, "request failed");
             }
-            None => tracing::debug!(request_id = %id, method, route, status, error, "request failed"),
+            None => {
+                tracing::debug!(request_id = %id, method, route, status, error, "request failed")
+            }
         }
     }
 }
@@ -59,7 +67,10 @@ impl FailureLog {
 impl Second {
     /// `None` if there are enough; otherwise how many have been left out before this one.
     fn line(&mut self, now: Instant) -> Option<u64> {
-        if self.begun.is_none_or(|begun| now.saturating_duration_since(begun) >= Duration::from_secs(1)) {
+        if self
+            .begun
+            .is_none_or(|begun| now.saturating_duration_since(begun) >= Duration::from_secs(1))
+        {
             (self.begun, self.lines) = (Some(now), 0);
         }
         if self.lines == LINES_PER_SECOND_MAX {
@@ -72,7 +83,10 @@ impl Second {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests of a rate look at the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests of a rate look at the clock"
+)]
 mod tests {
     use super::*;
 

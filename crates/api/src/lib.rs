@@ -58,7 +58,11 @@ impl Api {
     /// From its parts.
     pub fn new(parts: ApiParts) -> Self {
         let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-        Self(Arc::new(Inner { parts, lists: ListCache::default(), streams }))
+        Self(Arc::new(Inner {
+            parts,
+            lists: ListCache::default(),
+            streams,
+        }))
     }
 
     /// A place for one more answer that goes on; `None`: there are as many as there can be.

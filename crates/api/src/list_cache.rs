@@ -47,8 +47,12 @@ impl ListCache {
         if let Some(loaded_meanwhile) = self.kept(authority, state) {
             return Ok(Some(loaded_meanwhile));
         }
-        let Some(record) = store.crl(authority, state.part).await? else { return Ok(None) };
-        let Some(der) = record.der else { return Ok(None) };
+        let Some(record) = store.crl(authority, state.part).await? else {
+            return Ok(None);
+        };
+        let Some(der) = record.der else {
+            return Ok(None);
+        };
         let list = Arc::new(PublishedList {
             number: record.number,
             this_update: record.this_update,

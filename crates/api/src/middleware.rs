@@ -58,7 +58,10 @@ impl<S> Layer<S> for Around {
     type Service = Surrounded<S>;
 
     fn layer(&self, route: S) -> Surrounded<S> {
-        Surrounded { shared: self.0.clone(), route }
+        Surrounded {
+            shared: self.0.clone(),
+            route,
+        }
     }
 }
 
@@ -109,25 +112,40 @@ struct Seen {
 }
 
 impl Seen {
-    #[expect(clippy::disallowed_methods, reason = "measures the duration of a request for its metric")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "measures the duration of a request for its metric"
+    )]
     fn of(request: &Request, random: &dyn Random) -> Self {
         let started = Instant::now();
         let mut id = [0; 16];
         random.fill(&mut id);
         let method = method_label(request.method());
         let route = request.extensions().get::<MatchedPath>().cloned();
-        Self { id: wire::hex(&id), method, route, started }
+        Self {
+            id: wire::hex(&id),
+            method,
+            route,
+            started,
+        }
     }
 
     fn answered(self, mut response: Response, shared: &Shared) -> Response {
-        let Self { id, method, route, started } = self;
+        let Self {
+            id,
+            method,
+            route,
+            started,
+        } = self;
         // The route's pattern, never the path: its number of values is bounded.
         let route = route.as_ref().map_or("none", MatchedPath::as_str);
         let status = response.status();
         let took = started.elapsed();
         shared.metrics.count(method, route, status, took);
         if let Some(inside) = response.extensions_mut().remove::<Inside>() {
-            shared.failures.write(&inside, started + took, &id, method, route, status.as_u16());
+            shared
+                .failures
+                .write(&inside, started + took, &id, method, route, status.as_u16());
         } else {
             tracing::debug!(request_id = %id, method, route, status = status.as_u16(), "request answered");
         }
@@ -139,14 +157,22 @@ impl Seen {
 }
 
 fn given_up(limit: Duration, reads: bool) -> Response {
-    let message = format!("The request took longer than {} seconds and was given up", limit.as_secs());
-    let mut response = ApiError::new(StatusCode::REQUEST_TIMEOUT, code::TIMEOUT, message).into_response();
+    let message = format!(
+        "The request took longer than {} seconds and was given up",
+        limit.as_secs()
+    );
+    let mut response =
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, code::TIMEOUT, message).into_response();
     // What was given up may have been done: repeating it is for the caller to decide.
     if !reads {
-        response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        response
+            .headers_mut()
+            .insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     // The rest of a body that comes too slowly is not waited for.
-    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -175,7 +201,15 @@ fn lend(request: Request) -> (Request, Option<Rest>) {
     }
     let rest = Rest::default();
     let returned_to = rest.clone();
-    (request.map(|body| Body::new(Lent { body, rest: returned_to })), Some(rest))
+    (
+        request.map(|body| {
+            Body::new(Lent {
+                body,
+                rest: returned_to,
+            })
+        }),
+        Some(rest),
+    )
 }
 
 /// Reads and forgets what the route left of the body: all of it where the token was refused, or where a client sends one
@@ -221,14 +255,17 @@ impl http_body::Body for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if !self.body.is_end_stream() {
-            *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::mem::take(&mut self.body));
+            *self.rest.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(std::mem::take(&mut self.body));
         }
     }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    let text = text
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
     ApiError::internal(format!("panic: {text}")).into_response()
 }
 

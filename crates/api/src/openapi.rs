@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Info, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement};
+use utoipa::openapi::{
+    ContentBuilder, Info, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement,
+};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::envelope::{CursorInfo, Message, ResultInfo};
@@ -64,7 +66,10 @@ pub(crate) struct Failure {
 
 /// What to issue.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct CreateClientCertificate {
     /// Certificate signing request (PKCS #10, RFC 2986), PEM, at most 16 KiB.
     csr: String,
@@ -75,7 +80,10 @@ pub(crate) struct CreateClientCertificate {
 
 /// Reactivation.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct ReactivateClientCertificate {
     /// `true` or absent.
     reactivate: Option<bool>,
@@ -83,7 +91,10 @@ pub(crate) struct ReactivateClientCertificate {
 
 /// Revocation.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct RevokeClientCertificate {
     /// `certificateHold` (default), which can be undone, or `unspecified`, `keyCompromise`, `cACompromise`,
     /// `affiliationChanged`, `superseded`, `cessationOfOperation` or `privilegeWithdrawn`, which cannot.
@@ -92,7 +103,10 @@ pub(crate) struct RevokeClientCertificate {
 
 /// The list of hostnames of one authority.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct ReplaceHostnameAssociations {
     /// DNS names in the zone; absent: none.
     #[schema(max_items = 1000)]
@@ -103,7 +117,10 @@ pub(crate) struct ReplaceHostnameAssociations {
 
 /// What certificate to take in.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct CreateMtlsCertificate {
     /// One to ten certificates in PEM, each signed by the next, at most 32 KiB.
     certificates: String,
@@ -117,7 +134,10 @@ pub(crate) struct CreateMtlsCertificate {
 
 /// What enforcement point to register.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct RegisterEnforcementPoint {
     /// At most 100 characters; unique in the account.
     name: String,
@@ -128,7 +148,10 @@ pub(crate) struct RegisterEnforcementPoint {
 
 /// What is in force at an enforcement point.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct AcknowledgeEpoch {
     /// Every change up to this epoch.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
@@ -138,7 +161,10 @@ pub(crate) struct AcknowledgeEpoch {
 /// What is asked of an audit log.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents the query, which is read parameter by parameter")]
+#[expect(
+    dead_code,
+    reason = "documents the query, which is read parameter by parameter"
+)]
 pub(crate) struct AuditLogConditions {
     /// Date or RFC 3339 time, inclusive; default: the beginning
     since: Option<String>,
@@ -161,7 +187,10 @@ pub(crate) struct AuditLogConditions {
 
 /// What zone to make.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct CreateZone {
     /// A domain name, at most 253 octets.
     name: String,
@@ -170,7 +199,10 @@ pub(crate) struct CreateZone {
 
 /// An account by its id.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct AccountReference {
     /// 32 hex digits.
     id: String,
@@ -178,7 +210,10 @@ pub(crate) struct AccountReference {
 
 /// What account to make.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct CreateAccount {
     /// At most 100 characters.
     name: String,
@@ -188,7 +223,10 @@ pub(crate) struct CreateAccount {
 
 /// What authority to import.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct ImportAuthority {
     /// Its certificate, PEM, at most 16 KiB.
     certificate: String,
@@ -198,7 +236,10 @@ pub(crate) struct ImportAuthority {
 
 /// What authority to make.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct RotateAuthority {
     /// `P-256`, `P-384`, `RSA-2048`, `RSA-3072`, `RSA-4096` or `Ed25519`; default: the account's `authority_algorithm`.
     algorithm: Option<String>,
@@ -206,7 +247,10 @@ pub(crate) struct RotateAuthority {
 
 /// What token to make.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct CreateToken {
     /// At most 100 characters.
     name: String,
@@ -223,7 +267,10 @@ pub(crate) struct CreateToken {
 
 /// A policy of a token.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct CreatePolicy {
     /// `allow` or `deny`.
     effect: String,
@@ -235,7 +282,10 @@ pub(crate) struct CreatePolicy {
 
 /// A permission group by its id.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the body, which is read member by member")]
+#[expect(
+    dead_code,
+    reason = "documents the body, which is read member by member"
+)]
 pub(crate) struct PermissionGroupReference {
     /// 32 hex digits.
     id: String,
@@ -243,8 +293,14 @@ pub(crate) struct PermissionGroupReference {
 
 /// The statuses that any route can answer with, and when.
 const FAILURES: [(&str, &str); 9] = [
-    ("400", "The request is not a good one, or has no credentials"),
-    ("403", "The token is not valid, may not do this here, or a quota is reached"),
+    (
+        "400",
+        "The request is not a good one, or has no credentials",
+    ),
+    (
+        "403",
+        "The token is not valid, may not do this here, or a quota is reached",
+    ),
     ("404", "There is no such route or object"),
     ("405", "The route does not have this method"),
     ("408", "The request took too long to arrive"),
@@ -255,7 +311,9 @@ const FAILURES: [(&str, &str); 9] = [
 ];
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-    let mut text = document().to_pretty_json().expect("the document is made of strings and numbers");
+    let mut text = document()
+        .to_pretty_json()
+        .expect("the document is made of strings and numbers");
     text.push('\n');
     text
 });
@@ -268,13 +326,20 @@ pub fn openapi_json() -> &'static str {
 fn document() -> OpenApi {
     let mut document = router::document();
     document.info = Info::new("certgate", "1");
-    document.info.description =
-        Some("Client certificates by Cloudflare's API, self-hosted. Answers are JSON in UTF-8.".to_owned());
+    document.info.description = Some(
+        "Client certificates by Cloudflare's API, self-hosted. Answers are JSON in UTF-8."
+            .to_owned(),
+    );
 
     let components = document.components.get_or_insert_with(Default::default);
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API token")).build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API token"))
+        .build();
     components.add_security_scheme("api_token", SecurityScheme::Http(bearer));
-    components.schemas.insert(Failure::name().into_owned(), Failure::schema());
+    components
+        .schemas
+        .insert(Failure::name().into_owned(), Failure::schema());
     let mut nested = Vec::new();
     Failure::schemas(&mut nested);
     components.schemas.extend(nested);
@@ -285,13 +350,20 @@ fn document() -> OpenApi {
         components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(value)));
     }
     let requires = |name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []);
-    document.security =
-        Some(vec![requires("api_token"), requires("api_email").add::<_, [&str; 0], &str>("api_key", [])]);
+    document.security = Some(vec![
+        requires("api_token"),
+        requires("api_email").add::<_, [&str; 0], &str>("api_key", []),
+    ]);
 
-    let operations =
-        document.paths.paths.values_mut().flat_map(|path| {
-            [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete]
-        });
+    let operations = document.paths.paths.values_mut().flat_map(|path| {
+        [
+            &mut path.get,
+            &mut path.post,
+            &mut path.put,
+            &mut path.patch,
+            &mut path.delete,
+        ]
+    });
     operations.flatten().for_each(add_failures);
     document
 }
@@ -300,8 +372,12 @@ fn add_failures(operation: &mut Operation) {
     for (status, description) in FAILURES {
         let schema = Ref::from_schema_name(Failure::name());
         let content = ContentBuilder::new().schema(Some(schema)).build();
-        let response = ResponseBuilder::new().description(description).content("application/json", content);
+        let response = ResponseBuilder::new()
+            .description(description)
+            .content("application/json", content);
         let responses = &mut operation.responses.responses;
-        responses.entry(status.to_owned()).or_insert(RefOr::T(response.build()));
+        responses
+            .entry(status.to_owned())
+            .or_insert(RefOr::T(response.build()));
     }
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use certgate_model::{
-    Actor, AuditQuery, CertificateQuery, Direction, Join, Slice, Status, TextMatch, Timestamp, UserId,
-    Visible, ZoneFilter, ZoneOrder,
+    Actor, AuditQuery, CertificateQuery, Direction, Join, Slice, Status, TextMatch, Timestamp,
+    UserId, Visible, ZoneFilter, ZoneOrder,
 };
 
 use crate::envelope::PageRequest;
@@ -73,8 +73,9 @@ pub(crate) struct MtlsCertificateQuery {
 
 impl<'a> Query<'a> {
     pub(crate) fn parse(raw: Option<&'a str>) -> Result<Self, ApiError> {
-        let parameters: Vec<_> =
-            form_urlencoded::parse(raw.unwrap_or("").as_bytes()).take(PARAMETERS_MAX + 1).collect();
+        let parameters: Vec<_> = form_urlencoded::parse(raw.unwrap_or("").as_bytes())
+            .take(PARAMETERS_MAX + 1)
+            .collect();
         if parameters.len() > PARAMETERS_MAX {
             let message = format!("There are more than {PARAMETERS_MAX} query parameters");
             return Err(ApiError::parameter("", message));
@@ -83,7 +84,11 @@ impl<'a> Query<'a> {
     }
 
     pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
-        let mut values = self.parameters.iter().filter(|(key, _)| key == name).map(|(_, value)| &**value);
+        let mut values = self
+            .parameters
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| &**value);
         let first = values.next();
         if values.any(|value| Some(value) != first) {
             let message = format!("{name} is given more than once, with different values");
@@ -94,9 +99,13 @@ impl<'a> Query<'a> {
 
     /// A whole number between two bounds; `1.0` is one too.
     fn number(&self, name: &'static str, (min, max): (u64, u64)) -> Result<Option<u64>, ApiError> {
-        let Some(text) = self.one(name)? else { return Ok(None) };
+        let Some(text) = self.one(name)? else {
+            return Ok(None);
+        };
         let whole = match text.split_once('.') {
-            Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => whole,
+            Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
+                whole
+            }
             Some(_) => "",
             None => text,
         };
@@ -105,18 +114,34 @@ impl<'a> Query<'a> {
         match number.filter(|number| (min..=max).contains(number)) {
             Some(number) => Ok(Some(number)),
             None => {
-                let message = format!("{name} is {}: use a whole number from {min} to {max}", shown(text));
+                let message = format!(
+                    "{name} is {}: use a whole number from {min} to {max}",
+                    shown(text)
+                );
                 Err(ApiError::parameter(name, message))
             }
         }
     }
 
-    fn choice<T: Copy>(&self, name: &'static str, choices: &[(&str, T)]) -> Result<Option<T>, ApiError> {
-        let Some(text) = self.one(name)? else { return Ok(None) };
-        match choices.iter().find(|(choice, _)| choice.eq_ignore_ascii_case(text)) {
+    fn choice<T: Copy>(
+        &self,
+        name: &'static str,
+        choices: &[(&str, T)],
+    ) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.one(name)? else {
+            return Ok(None);
+        };
+        match choices
+            .iter()
+            .find(|(choice, _)| choice.eq_ignore_ascii_case(text))
+        {
             Some((_, value)) => Ok(Some(*value)),
             None => {
-                let allowed = choices.iter().map(|(choice, _)| *choice).collect::<Vec<_>>().join(", ");
+                let allowed = choices
+                    .iter()
+                    .map(|(choice, _)| *choice)
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 let message = format!("{name} is {}: use one of {allowed}", shown(text));
                 Err(ApiError::parameter(name, message))
             }
@@ -126,22 +151,35 @@ impl<'a> Query<'a> {
     /// `page` and `per_page`.
     pub(crate) fn page(&self) -> Result<PageRequest, ApiError> {
         let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
-        let size = self.number("per_page", PER_PAGE)?.unwrap_or(PER_PAGE_DEFAULT);
+        let size = self
+            .number("per_page", PER_PAGE)?
+            .unwrap_or(PER_PAGE_DEFAULT);
         Ok(page_request(page, size, 0))
     }
 
     /// `status`, `page`, `per_page`, `limit` and `offset` of a list of certificates.
     pub(crate) fn certificates(&self) -> Result<(PageRequest, CertificateQuery), ApiError> {
         let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
-        let per_page = self.number("per_page", PER_PAGE)?.unwrap_or(PER_PAGE_DEFAULT);
+        let per_page = self
+            .number("per_page", PER_PAGE)?
+            .unwrap_or(PER_PAGE_DEFAULT);
         // SDKs leave limit and offset in the query while they raise page: the page counts in steps of limit.
         let size = self.number("limit", LIMIT)?.unwrap_or(per_page);
         let offset = self.number("offset", (0, NUMBER_MAX))?.unwrap_or(0);
-        let statuses =
-            [("all", None)].into_iter().chain(Status::ALL.map(|status| (status.name(), Some(status))));
-        let status = self.choice("status", &statuses.collect::<Vec<_>>())?.flatten();
+        let statuses = [("all", None)]
+            .into_iter()
+            .chain(Status::ALL.map(|status| (status.name(), Some(status))));
+        let status = self
+            .choice("status", &statuses.collect::<Vec<_>>())?
+            .flatten();
         let asked = page_request(page, size, offset);
-        Ok((asked, CertificateQuery { status, slice: asked.slice }))
+        Ok((
+            asked,
+            CertificateQuery {
+                status,
+                slice: asked.slice,
+            },
+        ))
     }
 
     /// `after` and `wait_seconds` of a question for changes.
@@ -154,7 +192,9 @@ impl<'a> Query<'a> {
     /// `after` and `for_seconds` of an answer that goes on with changes.
     pub(crate) fn revocation_stream(&self) -> Result<(u64, u64), ApiError> {
         let after = self.number("after", (0, NUMBER_MAX))?.unwrap_or(0);
-        let seconds = self.number("for_seconds", STREAM_SECONDS)?.unwrap_or(STREAM_SECONDS_DEFAULT);
+        let seconds = self
+            .number("for_seconds", STREAM_SECONDS)?
+            .unwrap_or(STREAM_SECONDS_DEFAULT);
         Ok((after, seconds))
     }
 
@@ -196,8 +236,10 @@ impl<'a> Query<'a> {
         let token = match self.one("actor_token_id")? {
             None => None,
             Some(text) => Some(Actor::Token(text.parse().map_err(|_| {
-                let message =
-                    format!("actor_token_id is {}: use the token's 32 hexadecimal digits", shown(text));
+                let message = format!(
+                    "actor_token_id is {}: use the token's 32 hexadecimal digits",
+                    shown(text)
+                );
                 ApiError::parameter("actor_token_id", message)
             })?)),
         };
@@ -206,8 +248,7 @@ impl<'a> Query<'a> {
         let mut given = token.into_iter().chain(context).chain(kind);
         let first = given.next();
         if given.next().is_some() {
-            let message =
-                "more than one actor is given: use one of actor_token_id, actor_context and actor_type";
+            let message = "more than one actor is given: use one of actor_token_id, actor_context and actor_type";
             return Err(ApiError::parameter("actor_token_id", message.to_owned()));
         }
         Ok(first)
@@ -215,7 +256,9 @@ impl<'a> Query<'a> {
 
     /// An instant, or a date, which is its first instant in UTC.
     fn instant(&self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
-        let Some(text) = self.one(name)? else { return Ok(None) };
+        let Some(text) = self.one(name)? else {
+            return Ok(None);
+        };
         Timestamp::from_date_or_time(text).map(Some).map_err(|_| {
             let message = format!(
                 "{name} is {}: use a date or a time in RFC 3339, such as 2026-11-24 or 2026-11-24T12:00:00Z",
@@ -228,12 +271,19 @@ impl<'a> Query<'a> {
     /// The conditions and the order of a list of zones; `None` if none can match.
     pub(crate) fn zones(&self, visible: Visible) -> Result<Option<ZoneFilter>, ApiError> {
         let join = self.join()?;
-        let statuses = [("active", true), ("initializing", false), ("pending", false), ("moved", false)];
+        let statuses = [
+            ("active", true),
+            ("initializing", false),
+            ("pending", false),
+            ("moved", false),
+        ];
         let account = match self.one("account.id")? {
             None => None,
             Some(text) => Some(text.parse().map_err(|_| {
-                let message =
-                    format!("account.id is {}: use the account's 32 hexadecimal digits", shown(text));
+                let message = format!(
+                    "account.id is {}: use the account's 32 hexadecimal digits",
+                    shown(text)
+                );
                 ApiError::parameter("account.id", message)
             })?),
         };
@@ -247,13 +297,17 @@ impl<'a> Query<'a> {
             direction: self.direction()?,
         };
         // Every zone here is active.
-        let conditions = filter.name.is_some() || filter.account.is_some() || filter.account_name.is_some();
+        let conditions =
+            filter.name.is_some() || filter.account.is_some() || filter.account_name.is_some();
         Ok(match (self.choice("status", &statuses)?, join) {
             (Some(false), Join::All) => None,
             (Some(false), Join::Any) if !conditions => None,
-            (Some(true), Join::Any) => {
-                Some(ZoneFilter { name: None, account: None, account_name: None, ..filter })
-            }
+            (Some(true), Join::Any) => Some(ZoneFilter {
+                name: None,
+                account: None,
+                account_name: None,
+                ..filter
+            }),
             _ => Some(filter),
         })
     }
@@ -279,7 +333,9 @@ impl<'a> Query<'a> {
     }
 
     fn join(&self) -> Result<Join, ApiError> {
-        Ok(self.choice("match", &[("all", Join::All), ("any", Join::Any)])?.unwrap_or_default())
+        Ok(self
+            .choice("match", &[("all", Join::All), ("any", Join::Any)])?
+            .unwrap_or_default())
     }
 
     fn zone_order(&self) -> Result<ZoneOrder, ApiError> {
@@ -298,7 +354,10 @@ impl<'a> Query<'a> {
     }
 
     fn direction_or(&self, default: Direction) -> Result<Direction, ApiError> {
-        let directions = [("asc", Direction::Ascending), ("desc", Direction::Descending)];
+        let directions = [
+            ("asc", Direction::Ascending),
+            ("desc", Direction::Descending),
+        ];
         Ok(self.choice("direction", &directions)?.unwrap_or(default))
     }
 
@@ -324,7 +383,13 @@ pub(crate) fn audit_cursor_text(at: Timestamp, number: u64) -> String {
 fn page_request(page: u64, size: u64, offset: u64) -> PageRequest {
     let size = u32::try_from(size).unwrap_or(u32::MAX);
     // Both are below 2^53 and the size is at most 1000, so the sum stays below 2^63.
-    PageRequest { page, slice: Slice { first: offset + (page - 1) * u64::from(size), size } }
+    PageRequest {
+        page,
+        slice: Slice {
+            first: offset + (page - 1) * u64::from(size),
+            size,
+        },
+    }
 }
 
 fn text_match(text: &str) -> TextMatch {
@@ -363,8 +428,14 @@ mod tests {
         assert_eq!(asked(""), (0, 20));
         assert_eq!(asked("page=3&per_page=50"), (100, 50));
         assert_eq!(asked("limit=2&offset=0&page=3"), (4, 2));
-        assert_eq!(asked("limit=1000&offset=7&page=2.0&per_page=5"), (1007, 1000));
-        assert_eq!(asked("page=9007199254740991&limit=1000&offset=9007199254740991").1, 1000);
+        assert_eq!(
+            asked("limit=1000&offset=7&page=2.0&per_page=5"),
+            (1007, 1000)
+        );
+        assert_eq!(
+            asked("page=9007199254740991&limit=1000&offset=9007199254740991").1,
+            1000
+        );
     }
 
     #[test]
@@ -389,16 +460,33 @@ mod tests {
             ("status=gone", "status"),
             ("status=", "status"),
         ] {
-            let error = Query::parse(Some(query)).unwrap().certificates().unwrap_err();
+            let error = Query::parse(Some(query))
+                .unwrap()
+                .certificates()
+                .unwrap_err();
             assert_eq!((error.status.as_u16(), error.code), (400, 9208), "{query}");
-            assert!(error.message.starts_with(name), "{query}: {}", error.message);
+            assert!(
+                error.message.starts_with(name),
+                "{query}: {}",
+                error.message
+            );
         }
     }
 
     #[test]
     fn a_status_is_read_in_any_letter_case() {
-        let status = |query| Query::parse(Some(query)).unwrap().certificates().unwrap().1.status;
-        assert_eq!(status("status=Pending_Revocation"), Some(Status::PendingRevocation));
+        let status = |query| {
+            Query::parse(Some(query))
+                .unwrap()
+                .certificates()
+                .unwrap()
+                .1
+                .status
+        };
+        assert_eq!(
+            status("status=Pending_Revocation"),
+            Some(Status::PendingRevocation)
+        );
         assert_eq!(status("status=ALL"), None);
         assert_eq!(status("unknown=1"), None);
     }

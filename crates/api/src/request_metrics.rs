@@ -21,15 +21,30 @@ struct Metrics {
 
 impl RequestMetrics {
     /// Counts one answered request.
-    pub(crate) fn count(&self, method: &'static str, route: &str, status: StatusCode, took: Duration) {
+    pub(crate) fn count(
+        &self,
+        method: &'static str,
+        route: &str,
+        status: StatusCode,
+        took: Duration,
+    ) {
         let matches = |metrics: &&Metrics| metrics.method == method && metrics.status == status;
         {
-            let of_routes = self.of_routes.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = of_routes.get(route).and_then(|of_route| of_route.iter().find(matches)) {
+            let of_routes = self
+                .of_routes
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = of_routes
+                .get(route)
+                .and_then(|of_route| of_route.iter().find(matches))
+            {
                 return known.count(took);
             }
         }
-        let mut of_routes = self.of_routes.write().unwrap_or_else(PoisonError::into_inner);
+        let mut of_routes = self
+            .of_routes
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let of_route = of_routes.entry(route.into()).or_default();
         let made_meanwhile = of_route.iter().position(|metrics| matches(&metrics));
         let at = made_meanwhile.unwrap_or_else(|| {
@@ -66,7 +81,9 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Arc, Mutex};
 
-    use metrics::{Gauge, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_local_recorder};
+    use metrics::{
+        Gauge, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_local_recorder,
+    };
 
     use super::*;
 
@@ -79,7 +96,14 @@ mod tests {
         fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
         fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-            Counter::from_arc(self.0.lock().unwrap().entry(key.clone()).or_default().clone())
+            Counter::from_arc(
+                self.0
+                    .lock()
+                    .unwrap()
+                    .entry(key.clone())
+                    .or_default()
+                    .clone(),
+            )
         }
 
         fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
@@ -111,7 +135,12 @@ mod tests {
             .iter()
             .map(|(key, count)| {
                 let labels: Vec<_> = key.labels().map(|label| label.value()).collect();
-                format!("{} {}: {}", key.name(), labels.join(" "), count.load(Ordering::Relaxed))
+                format!(
+                    "{} {}: {}",
+                    key.name(),
+                    labels.join(" "),
+                    count.load(Ordering::Relaxed)
+                )
             })
             .collect();
         counted.sort();

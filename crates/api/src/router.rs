@@ -50,13 +50,19 @@ pub(crate) fn document() -> OpenApi {
 
 fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .routes(routes!(client_certificates::list, client_certificates::create))
+        .routes(routes!(
+            client_certificates::list,
+            client_certificates::create
+        ))
         .routes(routes!(
             client_certificates::get,
             client_certificates::reactivate,
             client_certificates::revoke
         ))
-        .routes(routes!(hostname_associations::list, hostname_associations::replace))
+        .routes(routes!(
+            hostname_associations::list,
+            hostname_associations::replace
+        ))
         .routes(routes!(zones::list, zones::create))
         .routes(routes!(zones::get, zones::delete))
         .routes(routes!(accounts::list, accounts::create))
@@ -64,9 +70,15 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(audit::of_account))
         .routes(routes!(audit::of_user))
         .routes(routes!(managed_authorities::get))
-        .routes(routes!(managed_authorities::list, managed_authorities::import))
+        .routes(routes!(
+            managed_authorities::list,
+            managed_authorities::import
+        ))
         .routes(routes!(managed_authorities::rotate))
-        .routes(routes!(enforcement_points::list, enforcement_points::register))
+        .routes(routes!(
+            enforcement_points::list,
+            enforcement_points::register
+        ))
         .routes(routes!(enforcement_points::delete))
         .routes(routes!(enforcement_points::acknowledge))
         .routes(routes!(enforcement_points::changes))

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{
-    AccountId, AccountRecord, Actor, AddressBlock, By, Effect, PermissionGroup, Policy, Resource, Scope,
-    Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserId, UserRecord, Visible, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, Actor, AddressBlock, By, Effect, PermissionGroup, Policy, Resource,
+    Scope, Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserId, UserRecord, Visible,
+    ZoneId, ZoneRecord,
 };
 use ipnet::IpNet;
 
@@ -175,7 +176,11 @@ impl<P> UserScope<P> {
 
 impl Caller {
     fn by(self, at: Timestamp) -> By {
-        By { actor: self.actor, address: self.address, at }
+        By {
+            actor: self.actor,
+            address: self.address,
+            at,
+        }
     }
 }
 
@@ -204,14 +209,22 @@ impl Authority {
         };
         if let Some(rate) = &self.rate {
             rate.count(token.record.id, now)
-                .map_err(|retry_after_seconds| AccessError::TooManyRequests { retry_after_seconds })?;
+                .map_err(|retry_after_seconds| AccessError::TooManyRequests {
+                    retry_after_seconds,
+                })?;
         }
         let address = credential.from.map(|address| address.to_canonical());
-        Ok(Principal { token, caller: Caller { actor, address } })
+        Ok(Principal {
+            token,
+            caller: Caller { actor, address },
+        })
     }
 
     /// The same caller, if what it showed is still good: for an answer that goes on for long.
-    pub async fn authenticate_again(&self, principal: &Principal) -> Result<Principal, AccessError> {
+    pub async fn authenticate_again(
+        &self,
+        principal: &Principal,
+    ) -> Result<Principal, AccessError> {
         let Principal { token, caller } = principal;
         let hash = token.record.hash;
         let token = match caller.actor {
@@ -222,7 +235,10 @@ impl Authority {
             }
             Actor::System => return Err(AccessError::Refused),
         };
-        Ok(Principal { token, caller: *caller })
+        Ok(Principal {
+            token,
+            caller: *caller,
+        })
     }
 
     async fn good_token(
@@ -230,24 +246,40 @@ impl Authority {
         hash: TokenHash,
         from: Option<IpAddr>,
     ) -> Result<Arc<ValidToken>, AccessError> {
-        let load = async { self.store.token_by_hash(hash).await.map(|found| found.map(ValidToken::new)) };
-        let token = self.tokens.get_or_load(hash, load).await?.ok_or(AccessError::InvalidToken)?;
+        let load = async {
+            self.store
+                .token_by_hash(hash)
+                .await
+                .map(|found| found.map(ValidToken::new))
+        };
+        let token = self
+            .tokens
+            .get_or_load(hash, load)
+            .await?
+            .ok_or(AccessError::InvalidToken)?;
         let (now, record) = (self.clock.now(), &token.record);
-        let in_time =
-            record.not_before.is_none_or(|from| from <= now) && record.expires_on.is_none_or(|end| now < end);
+        let in_time = record.not_before.is_none_or(|from| from <= now)
+            && record.expires_on.is_none_or(|end| now < end);
         if record.state != TokenState::Active || !in_time || !token.may_come_from(from) {
             return Err(AccessError::InvalidToken);
         }
         Ok(token)
     }
 
-    async fn token_of_api_key(&self, email: &str, key: &str) -> Result<Arc<ValidToken>, AccessError> {
+    async fn token_of_api_key(
+        &self,
+        email: &str,
+        key: &str,
+    ) -> Result<Arc<ValidToken>, AccessError> {
         let owner = self.owner_of_api_key(token_hash(key)).await?;
         let owner = owner.filter(|owner| owner.email.eq_ignore_ascii_case(email));
         Ok(owner.ok_or(AccessError::UnknownApiKey)?.token.clone())
     }
 
-    async fn owner_of_api_key(&self, hash: TokenHash) -> Result<Option<Arc<ApiKeyOwner>>, AccessError> {
+    async fn owner_of_api_key(
+        &self,
+        hash: TokenHash,
+    ) -> Result<Option<Arc<ApiKeyOwner>>, AccessError> {
         let load = async {
             let user = self.store.user_by_api_key(hash).await?;
             Ok::<_, Fault>(user.map(|user| ApiKeyOwner {
@@ -264,11 +296,19 @@ impl Authority {
         principal: &Principal,
         zone: ZoneId,
     ) -> Result<ZoneScope<P>, AccessError> {
-        let zone = self.zones.get_or_load(zone, self.store.zone(zone)).await?.ok_or(AccessError::Refused)?;
+        let zone = self
+            .zones
+            .get_or_load(zone, self.store.zone(zone))
+            .await?
+            .ok_or(AccessError::Refused)?;
         if !principal.may(P::GROUP, Place::Zone(zone.id, Some(zone.account))) {
             return Err(AccessError::Refused);
         }
-        Ok(ZoneScope { zone, caller: principal.caller, permission: PhantomData })
+        Ok(ZoneScope {
+            zone,
+            caller: principal.caller,
+            permission: PhantomData,
+        })
     }
 
     /// Whether the caller has permission `P` on the account; for a zone permission, on every zone of the account.
@@ -277,7 +317,11 @@ impl Authority {
         principal: &Principal,
         account: AccountId,
     ) -> Result<AccountScope<P>, AccessError> {
-        let account = self.store.account(account).await?.ok_or(AccessError::Refused)?;
+        let account = self
+            .store
+            .account(account)
+            .await?
+            .ok_or(AccessError::Refused)?;
         let place = match P::GROUP.scope() {
             Scope::Zone => Place::ZonesOf(account.id),
             Scope::Account | Scope::User => Place::Account(account.id),
@@ -285,7 +329,11 @@ impl Authority {
         if !principal.may(P::GROUP, place) {
             return Err(AccessError::Refused);
         }
-        Ok(AccountScope { account, principal: principal.clone(), permission: PhantomData })
+        Ok(AccountScope {
+            account,
+            principal: principal.clone(),
+            permission: PhantomData,
+        })
     }
 
     /// Whether the caller has permission `P` on the user its token belongs to.
@@ -294,11 +342,20 @@ impl Authority {
         principal: &Principal,
     ) -> Result<UserScope<P>, AccessError> {
         let owner = principal.token.record.user;
-        let user = self.store.user().await?.filter(|user| user.id == owner).ok_or(AccessError::Refused)?;
+        let user = self
+            .store
+            .user()
+            .await?
+            .filter(|user| user.id == owner)
+            .ok_or(AccessError::Refused)?;
         if !principal.may(P::GROUP, Place::User(owner)) {
             return Err(AccessError::Refused);
         }
-        Ok(UserScope { user, principal: principal.clone(), permission: PhantomData })
+        Ok(UserScope {
+            user,
+            principal: principal.clone(),
+            permission: PhantomData,
+        })
     }
 }
 
@@ -334,7 +391,10 @@ impl Principal {
         let (mut except_accounts, mut except_zones) = (Vec::new(), Vec::new());
         for policy in &self.token.record.policies {
             let applies = match policy.effect {
-                Effect::Allow => policy.permission_groups.iter().any(|group| group.includes(P::GROUP)),
+                Effect::Allow => policy
+                    .permission_groups
+                    .iter()
+                    .any(|group| group.includes(P::GROUP)),
                 Effect::Deny => policy.permission_groups.contains(&P::GROUP),
             };
             if !applies {
@@ -364,7 +424,13 @@ impl Principal {
             }
         }
         let somewhere = all || !accounts.is_empty() || !zones.is_empty();
-        somewhere.then_some(Visible { all, accounts, zones, except_accounts, except_zones })
+        somewhere.then_some(Visible {
+            all,
+            accounts,
+            zones,
+            except_accounts,
+            except_zones,
+        })
     }
 
     /// Whether the caller may pass on `group` on `resource`: it must have it there itself.
@@ -373,7 +439,9 @@ impl Principal {
             (Scope::User, Resource::User(id)) => Place::User(id),
             (Scope::Account, Resource::Account(id)) => Place::Account(id),
             (Scope::Account, Resource::AllAccounts) => Place::EveryAccount,
-            (Scope::Zone, Resource::Account(id) | Resource::ZonesOfAccount(id)) => Place::ZonesOf(id),
+            (Scope::Zone, Resource::Account(id) | Resource::ZonesOfAccount(id)) => {
+                Place::ZonesOf(id)
+            }
             (Scope::Zone, Resource::AllAccounts | Resource::AllZones) => Place::EveryAccount,
             // The account is not looked up: passing on one zone needs the zone itself or everything.
             (Scope::Zone, Resource::Zone(id)) => Place::Zone(id, None),
@@ -396,11 +464,19 @@ impl Principal {
     ) -> bool {
         let own = &*self.token;
         let (allowed, refused) = (blocks(allowed), blocks(refused));
-        let in_time = own.record.expires_on.is_none_or(|end| expires_on.is_some_and(|theirs| theirs <= end));
+        let in_time = own
+            .record
+            .expires_on
+            .is_none_or(|end| expires_on.is_some_and(|theirs| theirs <= end));
         let from_there = own.record.allowed_addresses.is_empty()
             || !allowed.is_empty()
-                && allowed.iter().all(|block| own.allowed.iter().any(|mine| mine.contains(block)));
-        let not_from_there = own.refused.iter().all(|mine| refused.iter().any(|block| block.contains(mine)));
+                && allowed
+                    .iter()
+                    .all(|block| own.allowed.iter().any(|mine| mine.contains(block)));
+        let not_from_there = own
+            .refused
+            .iter()
+            .all(|mine| refused.iter().any(|block| block.contains(mine)));
         in_time && from_there && not_from_there
     }
 
@@ -411,12 +487,16 @@ impl Principal {
             match policy.effect {
                 Effect::Allow => {
                     allowed |= groups.iter().any(|group| group.includes(needed))
-                        && resources.iter().any(|resource| place.lies_in(*resource, needed.scope()));
+                        && resources
+                            .iter()
+                            .any(|resource| place.lies_in(*resource, needed.scope()));
                 }
                 // Refusing the whole is refusing every part, and refusing a part is refusing the whole.
                 Effect::Deny => {
                     if groups.contains(&needed)
-                        && resources.iter().any(|resource| place.touches(*resource, needed.scope()))
+                        && resources
+                            .iter()
+                            .any(|resource| place.touches(*resource, needed.scope()))
                     {
                         return false;
                     }
@@ -488,7 +568,8 @@ impl ValidToken {
 
     fn may_come_from(&self, address: Option<IpAddr>) -> bool {
         let Some(peer) = address.map(|address| address.to_canonical()) else {
-            return self.record.allowed_addresses.is_empty() && self.record.refused_addresses.is_empty();
+            return self.record.allowed_addresses.is_empty()
+                && self.record.refused_addresses.is_empty();
         };
         // A list that was given but of which nothing could be read allows nothing.
         let anywhere = self.record.allowed_addresses.is_empty();
@@ -528,7 +609,10 @@ pub(crate) fn everything(user: UserId, id: String) -> Policy {
 }
 
 fn blocks(blocks: &[AddressBlock]) -> Vec<IpNet> {
-    blocks.iter().filter_map(|block| IpNet::new(block.address, block.prefix_length).ok()).collect()
+    blocks
+        .iter()
+        .filter_map(|block| IpNet::new(block.address, block.prefix_length).ok())
+        .collect()
 }
 
 pub(crate) fn token_hash(value: &str) -> TokenHash {

@@ -36,14 +36,21 @@ impl fmt::Debug for ApiKey {
 
 impl Authority {
     /// Gives the user an API key; one it had before stops working at once.
-    pub async fn make_api_key(&self, scope: &UserScope<ManageTokens>) -> Result<ApiKey, TokenError> {
+    pub async fn make_api_key(
+        &self,
+        scope: &UserScope<ManageTokens>,
+    ) -> Result<ApiKey, TokenError> {
         if !scope.principal().may_do_everything() {
             return Err(TokenError::NotEverything);
         }
         let key = ApiKey::generate(&*self.random);
         let replaced = self
             .store
-            .replace_api_key(scope.user().id, Some(token_hash(key.expose())), scope.by(self.clock.now()))
+            .replace_api_key(
+                scope.user().id,
+                Some(token_hash(key.expose())),
+                scope.by(self.clock.now()),
+            )
             .await;
         self.api_keys.clear();
         if !replaced? {
@@ -58,7 +65,10 @@ impl Authority {
         if !scope.principal().may_do_everything() {
             return Err(TokenError::NotEverything);
         }
-        let deleted = self.store.replace_api_key(scope.user().id, None, scope.by(self.clock.now())).await;
+        let deleted = self
+            .store
+            .replace_api_key(scope.user().id, None, scope.by(self.clock.now()))
+            .await;
         self.api_keys.clear();
         if !deleted? {
             return Err(Fault::Internal("the user is gone".to_owned()).into());

@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
 use certgate_model::{
-    AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm, SerialNumber,
+    AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm,
+    SerialNumber,
 };
 use certgate_pki::{AuthorityKey, Issuer, self_sign, sha256};
 use tokio::sync::oneshot;
@@ -63,7 +64,10 @@ impl Authority {
             return Ok(None);
         }
         let record = self.store.managed_authority(account).await?;
-        Ok(record.map(|record| ManagedAuthority { record, in_force: true }))
+        Ok(record.map(|record| ManagedAuthority {
+            record,
+            in_force: true,
+        }))
     }
 
     /// Every managed authority that the account has or had: the one in force first, then the latest of the others. Makes
@@ -73,21 +77,34 @@ impl Authority {
         scope: &AccountScope<ReadAccounts>,
     ) -> Result<Vec<ManagedAuthority>, Fault> {
         let records = self.store.managed_authorities(scope.account().id).await?;
-        let shown = |(index, record)| ManagedAuthority { record, in_force: index == 0 };
+        let shown = |(index, record)| ManagedAuthority {
+            record,
+            in_force: index == 0,
+        };
         Ok(records.into_iter().enumerate().map(shown).collect())
     }
 
     /// The issuer of the account if it is loaded already.
     pub(crate) fn loaded_issuer(&self, account: AccountId) -> Option<Arc<LoadedIssuer>> {
-        self.issuers.lock().unwrap_or_else(PoisonError::into_inner).get(&account).cloned()
+        self.issuers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&account)
+            .cloned()
     }
 
     pub(crate) fn forget_issuer(&self, account: AccountId) {
-        self.issuers.lock().unwrap_or_else(PoisonError::into_inner).remove(&account);
+        self.issuers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&account);
     }
 
     pub(crate) fn keep_issuer(&self, account: AccountId, loaded: Arc<LoadedIssuer>) {
-        self.issuers.lock().unwrap_or_else(PoisonError::into_inner).insert(account, loaded);
+        self.issuers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(account, loaded);
     }
 
     /// The account's authority, when `stale` was found not to be in force any more: another process, or a request that
@@ -99,7 +116,10 @@ impl Authority {
     ) -> Result<Option<Arc<LoadedIssuer>>, Fault> {
         {
             let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
-            if issuers.get(&account).is_some_and(|loaded| loaded.authority.id == stale) {
+            if issuers
+                .get(&account)
+                .is_some_and(|loaded| loaded.authority.id == stale)
+            {
                 issuers.remove(&account);
             }
         }
@@ -107,7 +127,10 @@ impl Authority {
     }
 
     /// The account's authority, ready to sign; made now if this is its first use. `None`: the account is gone.
-    pub(crate) async fn issuer(&self, account: AccountId) -> Result<Option<Arc<LoadedIssuer>>, Fault> {
+    pub(crate) async fn issuer(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<Arc<LoadedIssuer>>, Fault> {
         if let Some(loaded) = self.loaded_issuer(account) {
             return Ok(Some(loaded));
         }
@@ -127,7 +150,10 @@ impl Authority {
             },
         };
         let master_key = self.master_key.clone();
-        let loaded = Arc::new(self.on_signer(move || load_issuer(&master_key, record)).await??);
+        let loaded = Arc::new(
+            self.on_signer(move || load_issuer(&master_key, record))
+                .await??,
+        );
         // Kept until it is replaced: a record of an authority never changes.
         self.keep_issuer(account, loaded.clone());
         Ok(Some(loaded))
@@ -146,23 +172,41 @@ impl Authority {
             return Ok(loaded_meanwhile);
         }
         let record = self.store.authority(id).await?;
-        let record = record.ok_or_else(|| Fault::Internal(format!("authority {id} is not stored")))?;
+        let record =
+            record.ok_or_else(|| Fault::Internal(format!("authority {id} is not stored")))?;
         let master_key = self.master_key.clone();
-        let loaded = Arc::new(self.on_signer(move || load_issuer(&master_key, record)).await??);
-        self.issuers_by_id.lock().unwrap_or_else(PoisonError::into_inner).insert(id, loaded.clone());
+        let loaded = Arc::new(
+            self.on_signer(move || load_issuer(&master_key, record))
+                .await??,
+        );
+        self.issuers_by_id
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, loaded.clone());
         Ok(loaded)
     }
 
     fn loaded_by_id(&self, id: AuthorityId) -> Option<Arc<LoadedIssuer>> {
-        self.issuers_by_id.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.issuers_by_id
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
     }
 
     async fn make_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, Fault> {
-        let Some(account) = self.store.account(account).await? else { return Ok(None) };
-        let (made, _) = self.new_authority(&account, account.authority_algorithm).await?;
+        let Some(account) = self.store.account(account).await? else {
+            return Ok(None);
+        };
+        let (made, _) = self
+            .new_authority(&account, account.authority_algorithm)
+            .await?;
         let (id, algorithm) = (made.id, made.algorithm);
         let added = AuthorityAdded(self);
-        let recorded = self.store.record_managed_authority(made, By::system(self.clock.now())).await?;
+        let recorded = self
+            .store
+            .record_managed_authority(made, By::system(self.clock.now()))
+            .await?;
         drop(added);
         let public_url = &self.settings.public_url;
         tracing::info!(
@@ -240,7 +284,9 @@ impl Authority {
             let _ = catch_unwind(AssertUnwindSafe(|| work(answer)));
         });
         answered.await.map_err(|_| {
-            Fault::Internal("the work on a certificate panicked, or the store ended first".to_owned())
+            Fault::Internal(
+                "the work on a certificate panicked, or the store ended first".to_owned(),
+            )
         })
     }
 }
@@ -257,11 +303,20 @@ impl Drop for AuthorityAdded<'_> {
 }
 
 fn load_issuer(master_key: &MasterKey, record: AuthorityRecord) -> Result<LoadedIssuer, Fault> {
-    let private_key = master_key.open_key(record.id, &record.sealed_key).map_err(internal)?;
+    let private_key = master_key
+        .open_key(record.id, &record.sealed_key)
+        .map_err(internal)?;
     let key = AuthorityKey::from_pkcs8(record.algorithm, &private_key).map_err(internal)?;
     let issuer = Issuer::new(&record.certificate_der, key).map_err(internal)?;
-    let authority = AuthorityRef { id: record.id, name: record.name };
-    Ok(LoadedIssuer { authority, public_url: record.public_url, issuer })
+    let authority = AuthorityRef {
+        id: record.id,
+        name: record.name,
+    };
+    Ok(LoadedIssuer {
+        authority,
+        public_url: record.public_url,
+        issuer,
+    })
 }
 
 pub(crate) fn internal(error: impl std::fmt::Display) -> Fault {

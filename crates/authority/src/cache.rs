@@ -25,7 +25,13 @@ struct State<K, V> {
 
 impl<K: Eq + Hash, V> Cache<K, V> {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::new(State { entries: HashMap::new(), generation: 0 }) }
+        Self {
+            clock,
+            state: Mutex::new(State {
+                entries: HashMap::new(),
+                generation: 0,
+            }),
+        }
     }
 
     /// The cached record, or what `load` finds. That there is none is not cached.
@@ -44,7 +50,9 @@ impl<K: Eq + Hash, V> Cache<K, V> {
             }
             state.generation
         };
-        let Some(value) = load.await?.map(Arc::new) else { return Ok(None) };
+        let Some(value) = load.await?.map(Arc::new) else {
+            return Ok(None);
+        };
         let mut state = self.state();
         if state.generation == generation {
             if state.entries.len() >= ENTRIES_MAX {

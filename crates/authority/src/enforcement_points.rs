@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use certgate_model::{
-    AccountId, EnforcedCertificate, EnforcementPointId, EnforcementPointRecord, RevocationChange, Timestamp,
+    AccountId, EnforcedCertificate, EnforcementPointId, EnforcementPointRecord, RevocationChange,
+    Timestamp,
 };
 use certgate_store::{Acknowledged, EnforcementPointRegistered, RevokedPosition};
 
@@ -59,8 +60,11 @@ impl Authority {
         let name = checked_name(name).map_err(EnforcementPointError::Name)?;
         let given = lease_seconds.unwrap_or(i64::from(LEASE_SECONDS_DEFAULT));
         let (min, max) = LEASE_SECONDS;
-        let lease_seconds = u32::try_from(given).ok().filter(|seconds| (min..=max).contains(seconds));
-        let lease_seconds = lease_seconds.ok_or(EnforcementPointError::Lease { given, min, max })?;
+        let lease_seconds = u32::try_from(given)
+            .ok()
+            .filter(|seconds| (min..=max).contains(seconds));
+        let lease_seconds =
+            lease_seconds.ok_or(EnforcementPointError::Lease { given, min, max })?;
         let now = self.clock.now();
         let point = EnforcementPointRecord {
             id: EnforcementPointId::time_ordered(now, &*self.random),
@@ -71,16 +75,20 @@ impl Authority {
             seen_on: now,
             registered_on: now,
         };
-        match self.store.register_enforcement_point(point, ENFORCEMENT_POINTS_MAX, scope.by(now)).await? {
+        match self
+            .store
+            .register_enforcement_point(point, ENFORCEMENT_POINTS_MAX, scope.by(now))
+            .await?
+        {
             EnforcementPointRegistered::Registered(point) => {
                 // Its lease may end earlier than before.
                 self.pending.notify_one();
                 Ok(point)
             }
             EnforcementPointRegistered::NoAccount => Err(EnforcementPointError::NotFound),
-            EnforcementPointRegistered::TooMany => {
-                Err(EnforcementPointError::TooMany { max: ENFORCEMENT_POINTS_MAX })
-            }
+            EnforcementPointRegistered::TooMany => Err(EnforcementPointError::TooMany {
+                max: ENFORCEMENT_POINTS_MAX,
+            }),
         }
     }
 
@@ -92,18 +100,25 @@ impl Authority {
         epoch: i64,
     ) -> Result<EnforcementPointRecord, EnforcementPointError> {
         let now = self.clock.now();
-        let wanted =
-            u64::try_from(epoch).map_err(|_| EnforcementPointError::NegativeEpoch { given: epoch })?;
+        let wanted = u64::try_from(epoch)
+            .map_err(|_| EnforcementPointError::NegativeEpoch { given: epoch })?;
         if self.store.is_skipped_epoch(wanted).await? {
             return Err(EnforcementPointError::Skipped { given: wanted });
         }
-        match self.store.acknowledge(scope.account().id, id, wanted, now).await? {
+        match self
+            .store
+            .acknowledge(scope.account().id, id, wanted, now)
+            .await?
+        {
             Acknowledged::Acknowledged(point) => {
                 // Something may have waited for this.
                 self.pending.notify_one();
                 Ok(point)
             }
-            Acknowledged::Ahead(last) => Err(EnforcementPointError::Ahead { given: wanted, last }),
+            Acknowledged::Ahead(last) => Err(EnforcementPointError::Ahead {
+                given: wanted,
+                last,
+            }),
             Acknowledged::NotFound => Err(EnforcementPointError::NotFound),
         }
     }
@@ -114,7 +129,11 @@ impl Authority {
         scope: &AccountScope<ManageEnforcementPoints>,
         id: EnforcementPointId,
     ) -> Result<(), EnforcementPointError> {
-        match self.store.delete_enforcement_point(scope.account().id, id, scope.by(self.clock.now())).await? {
+        match self
+            .store
+            .delete_enforcement_point(scope.account().id, id, scope.by(self.clock.now()))
+            .await?
+        {
             true => {
                 self.pending.notify_one();
                 Ok(())
@@ -164,7 +183,10 @@ impl Authority {
         // Before the changes: what comes between the two is reported again, never left out.
         let known = self.store.last_epoch().await?;
         if after > known {
-            return Err(EnforcementPointError::Ahead { given: after, last: known });
+            return Err(EnforcementPointError::Ahead {
+                given: after,
+                last: known,
+            });
         }
         if self.store.is_skipped_epoch(after).await? {
             return Err(EnforcementPointError::Skipped { given: after });
@@ -191,33 +213,52 @@ impl Authority {
         cursor: Option<RevokedCursor>,
     ) -> Result<(Vec<EnforcedCertificate>, Option<RevokedCursor>), Fault> {
         let authorities = self.store.managed_authorities(scope.account().id).await?;
-        let RevokedCursor { authority, after } =
-            cursor.unwrap_or(RevokedCursor { authority: 0, after: None });
+        let RevokedCursor { authority, after } = cursor.unwrap_or(RevokedCursor {
+            authority: 0,
+            after: None,
+        });
         if cursor.is_some() && authority >= authorities.len() {
             return Err(Fault::Unavailable(
                 "the account was deleted while its revocations were read".to_owned(),
             ));
         }
         // Oldest first: one that comes while this is read has nothing that its changes do not tell.
-        let Some(record) = authorities.iter().rev().nth(authority) else { return Ok((Vec::new(), None)) };
-        let part = self.store.revoked_certificates(record.id, at, after, REVOKED_AT_A_TIME).await?;
-        let next = match part.last() {
-            Some((place, _)) if part.len() >= REVOKED_AT_A_TIME as usize => {
-                Some(RevokedCursor { authority, after: Some(*place) })
-            }
-            _ => (authority + 1 < authorities.len())
-                .then_some(RevokedCursor { authority: authority + 1, after: None }),
+        let Some(record) = authorities.iter().rev().nth(authority) else {
+            return Ok((Vec::new(), None));
         };
-        Ok((part.into_iter().map(|(_, certificate)| certificate).collect(), next))
+        let part = self
+            .store
+            .revoked_certificates(record.id, at, after, REVOKED_AT_A_TIME)
+            .await?;
+        let next = match part.last() {
+            Some((place, _)) if part.len() >= REVOKED_AT_A_TIME as usize => Some(RevokedCursor {
+                authority,
+                after: Some(*place),
+            }),
+            _ => (authority + 1 < authorities.len()).then_some(RevokedCursor {
+                authority: authority + 1,
+                after: None,
+            }),
+        };
+        Ok((
+            part.into_iter()
+                .map(|(_, certificate)| certificate)
+                .collect(),
+            next,
+        ))
     }
 
     /// Those that are waited for no longer at `now` although they lag, told once each; when the next lease of one that lags
     /// ends.
     pub(crate) async fn look_at_leases(&self, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
         let lagging = self.store.lagging_enforcement_points().await?;
-        let (live, silent): (Vec<_>, Vec<_>) = lagging.iter().partition(|point| point.is_waited_for(now));
+        let (live, silent): (Vec<_>, Vec<_>) =
+            lagging.iter().partition(|point| point.is_waited_for(now));
         measures::lagging(live.len(), silent.len());
-        let mut told = self.silent_points.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut told = self
+            .silent_points
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         for point in &silent {
             if told.insert(point.id) {
                 tracing::warn!(

@@ -32,7 +32,9 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
             // A damaged database is replaced by the operator while clients wait: to them it is a service that is away.
-            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Self::Unavailable(error.to_string()),
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => {
+                Self::Unavailable(error.to_string())
+            }
             StoreError::InDoubt(_) => Self::InDoubt(error.to_string()),
             StoreError::Conflict(_) => Self::Internal(error.to_string()),
         }
@@ -286,10 +288,14 @@ pub enum MtlsCertificateError {
     #[error("{0}")]
     Name(String),
     /// The account has it already.
-    #[error("the account has this certificate already, its id is {0}: use that one, or delete it first")]
+    #[error(
+        "the account has this certificate already, its id is {0}: use that one, or delete it first"
+    )]
     Exists(MtlsCertificateId),
     /// The account is full.
-    #[error("the account has reached its quota of {quota} mTLS certificates: delete one that is not used")]
+    #[error(
+        "the account has reached its quota of {quota} mTLS certificates: delete one that is not used"
+    )]
     QuotaReached {
         /// The quota in force.
         quota: u64,
@@ -330,7 +336,9 @@ pub enum EnforcementPointError {
         max: u32,
     },
     /// The account has as many as there may be.
-    #[error("the account has {max} enforcement points, the most there can be: delete those that are gone")]
+    #[error(
+        "the account has {max} enforcement points, the most there can be: delete those that are gone"
+    )]
     TooMany {
         /// The most.
         max: u64,
@@ -342,7 +350,9 @@ pub enum EnforcementPointError {
         given: i64,
     },
     /// What was acknowledged has not happened yet.
-    #[error("epoch is {given}, but the last change has the epoch {last}: acknowledge what was received")]
+    #[error(
+        "epoch is {given}, but the last change has the epoch {last}: acknowledge what was received"
+    )]
     Ahead {
         /// What was acknowledged.
         given: u64,

@@ -28,7 +28,12 @@ impl Authority {
         let zone = scope.zone().id;
         let replaced = self
             .store
-            .replace_hostname_associations(zone, authority, hostnames.clone(), scope.by(self.clock.now()))
+            .replace_hostname_associations(
+                zone,
+                authority,
+                hostnames.clone(),
+                scope.by(self.clock.now()),
+            )
             .await?;
         match replaced {
             HostnamesReplaced::Replaced => Ok(hostnames),
@@ -55,7 +60,10 @@ impl Authority {
 
 fn check(zone: &str, hostnames: &[String]) -> Result<(), HostnamesError> {
     if hostnames.len() > HOSTNAMES_MAX {
-        return Err(HostnamesError::TooMany { given: hostnames.len(), max: HOSTNAMES_MAX });
+        return Err(HostnamesError::TooMany {
+            given: hostnames.len(),
+            max: HOSTNAMES_MAX,
+        });
     }
     let mut places = HashMap::new();
     for (index, hostname) in hostnames.iter().enumerate() {
@@ -76,12 +84,16 @@ fn fault(zone: &str, hostname: &str) -> Option<HostnameFault> {
     }
     // A name is compared with the one that clients send in TLS, which has no dot at its end (RFC 6066 §3).
     if hostname.ends_with('.') && !hostname.ends_with("..") && hostname.len() > 1 {
-        return Some(HostnameFault::Invalid("leave out the dot at its end".to_owned()));
+        return Some(HostnameFault::Invalid(
+            "leave out the dot at its end".to_owned(),
+        ));
     }
     if let Some(reason) = domain_name_fault(hostname) {
         return Some(HostnameFault::Invalid(reason));
     }
-    let inside = hostname.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let inside = hostname
+        .strip_suffix(zone)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     (!inside).then(|| HostnameFault::OutsideZone(zone.to_owned()))
 }
 
@@ -90,5 +102,9 @@ fn at(index: usize, hostname: &str, fault: HostnameFault) -> HostnamesError {
     if shown.len() < hostname.len() {
         shown.push('…');
     }
-    HostnamesError::Hostname { index, hostname: shown, fault }
+    HostnamesError::Hostname {
+        index,
+        hostname: shown,
+        fault,
+    }
 }

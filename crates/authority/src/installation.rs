@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AccountRecord, Clock, Installation, KeyAlgorithm, Random, TokenId, TokenRecord, TokenState,
-    UserId, UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, Clock, Installation, KeyAlgorithm, Random, TokenId, TokenRecord,
+    TokenState, UserId, UserRecord, ZoneId, ZoneRecord,
 };
 use certgate_store::{FirstRecords, Store};
 use rayon_core::ThreadPoolBuilder;
@@ -109,14 +109,33 @@ impl FirstInstallation {
             modified_on: now,
             last_used_on: None,
         };
-        let initialised = Initialised { account_id: account.id, zone_id: zone.id, token: value };
-        let installation = Installation { master_key_check: master_key.seal_check(random), created_on: now };
-        Ok(Self { records: FirstRecords { installation, user, account, zone, token }, initialised })
+        let initialised = Initialised {
+            account_id: account.id,
+            zone_id: zone.id,
+            token: value,
+        };
+        let installation = Installation {
+            master_key_check: master_key.seal_check(random),
+            created_on: now,
+        };
+        Ok(Self {
+            records: FirstRecords {
+                installation,
+                user,
+                account,
+                zone,
+                token,
+            },
+            initialised,
+        })
     }
 
     /// Stores the records; `None` if the store has an installation, which stays as it is.
     pub async fn store(self, store: &dyn Store) -> Result<Option<Initialised>, Fault> {
-        Ok(store.initialise(self.records).await?.then_some(self.initialised))
+        Ok(store
+            .initialise(self.records)
+            .await?
+            .then_some(self.initialised))
     }
 }
 
@@ -146,8 +165,11 @@ impl Authority {
         master_key: Arc<MasterKey>,
         settings: Settings,
     ) -> Result<Self, OpenError> {
-        let installation =
-            store.installation().await.map_err(Fault::from)?.ok_or(OpenError::NotInitialised)?;
+        let installation = store
+            .installation()
+            .await
+            .map_err(Fault::from)?
+            .ok_or(OpenError::NotInitialised)?;
         if !master_key.opens_check(&installation.master_key_check) {
             return Err(OpenError::WrongMasterKey);
         }
@@ -156,10 +178,17 @@ impl Authority {
         let serials = sealed
             .and_then(|sealed| master_key.open_serial_key(&sealed).ok())
             .and_then(|key| SerialCipher::new(&key))
-            .ok_or_else(|| Fault::Internal("the key of serial numbers cannot be opened".to_owned()))?;
-        let signers = ThreadPoolBuilder::new().thread_name(|number| format!("signer-{number}")).build();
-        let signers = signers.map_err(|error| Fault::Internal(format!("no threads to sign on: {error}")))?;
+            .ok_or_else(|| {
+                Fault::Internal("the key of serial numbers cannot be opened".to_owned())
+            })?;
+        let signers = ThreadPoolBuilder::new()
+            .thread_name(|number| format!("signer-{number}"))
+            .build();
+        let signers =
+            signers.map_err(|error| Fault::Internal(format!("no threads to sign on: {error}")))?;
         measures::begin();
-        Ok(Self::assemble(signers, store, clock, random, master_key, settings, serials))
+        Ok(Self::assemble(
+            signers, store, clock, random, master_key, settings, serials,
+        ))
     }
 }

@@ -72,7 +72,11 @@ impl Authority {
         request: IssueRequest,
     ) -> Result<Arc<CertificateRecord>, IssueError> {
         let zone = scope.zone();
-        let IssueRequest { mut csr, validity_days, idempotency_key } = request;
+        let IssueRequest {
+            mut csr,
+            validity_days,
+            idempotency_key,
+        } = request;
 
         // 1. Refuse what can be refused before any work is done.
         let days = self.checked_days(validity_days)?;
@@ -102,7 +106,10 @@ impl Authority {
             None => {
                 let first = csr.clone();
                 self.on_signer(move || read_csr(&first).map(drop)).await??;
-                self.issuer(zone.account).await.map_err(Fault::nothing_issued)?.ok_or(IssueError::NoZone)?
+                self.issuer(zone.account)
+                    .await
+                    .map_err(Fault::nothing_issued)?
+                    .ok_or(IssueError::NoZone)?
             }
         };
         let not_before = now.cut_to_minute();
@@ -113,7 +120,11 @@ impl Authority {
             let authority_expires_on = loaded.issuer.expires_on();
             if not_after > authority_expires_on {
                 // Nothing is refused for the sake of an authority that another process has replaced.
-                let in_force = self.store.managed_authority(zone.account).await?.ok_or(IssueError::NoZone)?;
+                let in_force = self
+                    .store
+                    .managed_authority(zone.account)
+                    .await?
+                    .ok_or(IssueError::NoZone)?;
                 if in_force.id != authority_id {
                     loaded = self
                         .issuer_after(zone.account, authority_id)
@@ -137,11 +148,16 @@ impl Authority {
             let sign = move || {
                 let checked = read_csr(&csr)?;
                 let authority = loaded.authority.clone();
-                let profile =
-                    Profile { crl_url: loaded.crl_url(serial.shard()), ocsp_url: loaded.ocsp_url() };
-                let validity = Validity { not_before, not_after };
-                let prepared =
-                    prepare(&loaded.issuer, &checked, serial, validity, &profile).map_err(internal)?;
+                let profile = Profile {
+                    crl_url: loaded.crl_url(serial.shard()),
+                    ocsp_url: loaded.ocsp_url(),
+                };
+                let validity = Validity {
+                    not_before,
+                    not_after,
+                };
+                let prepared = prepare(&loaded.issuer, &checked, serial, validity, &profile)
+                    .map_err(internal)?;
                 let signed = sign(prepared).map_err(internal)?;
                 Ok::<_, IssueError>(CertificateRecord {
                     id,
@@ -177,7 +193,11 @@ impl Authority {
             };
             let (certificate, outcome) = self.begun_on_signer(work).await??;
             let outcome = outcome.map_err(|error| match Fault::from(error) {
-                Fault::InDoubt(text) => IssueError::InDoubt { id, is_repeatable, text },
+                Fault::InDoubt(text) => IssueError::InDoubt {
+                    id,
+                    is_repeatable,
+                    text,
+                },
                 fault => fault.into(),
             });
             match outcome? {
@@ -187,17 +207,24 @@ impl Authority {
                     return Err(IssueError::NoZone);
                 }
                 CertificateRecorded::QuotaReached => {
-                    let quota =
-                        quota.ok_or_else(|| Fault::Internal("a quota was reached that is not set".into()))?;
+                    let quota = quota.ok_or_else(|| {
+                        Fault::Internal("a quota was reached that is not set".into())
+                    })?;
                     return Err(IssueError::QuotaReached { quota });
                 }
                 // The same request, at the same time.
                 CertificateRecorded::Exists if is_repeatable => {
-                    let found = self.store.certificate(zone.id, id).await?.ok_or(IssueError::NoZone)?;
+                    let found = self
+                        .store
+                        .certificate(zone.id, id)
+                        .await?
+                        .ok_or(IssueError::NoZone)?;
                     return of_same_request(found, &certificate.csr, days);
                 }
                 CertificateRecorded::Exists => {
-                    return Err(Fault::Internal(format!("a random id was given out before: {id}")).into());
+                    return Err(
+                        Fault::Internal(format!("a random id was given out before: {id}")).into(),
+                    );
                 }
                 // Again from 2, with the one that is in force now: this signature is thrown away.
                 CertificateRecorded::AuthorityNotInForce => {
@@ -215,7 +242,10 @@ impl Authority {
             metrics::counter!("certgate_certificates_issued_total").increment(1);
             return Ok(certificate);
         }
-        Err(Fault::Unavailable("the account's authority is being replaced again and again".to_owned()).into())
+        Err(Fault::Unavailable(
+            "the account's authority is being replaced again and again".to_owned(),
+        )
+        .into())
     }
 
     fn checked_days(&self, given: i64) -> Result<u32, IssueError> {

@@ -47,9 +47,15 @@ impl LastUses {
                 return;
             }
         }
-        let seen = state.uses.entry(token).or_insert(Use { seen: now, given: recorded });
+        let seen = state.uses.entry(token).or_insert(Use {
+            seen: now,
+            given: recorded,
+        });
         seen.seen = seen.seen.max(now);
-        if seen.given.is_none_or(|given| given.plus_seconds(INTERVAL_SECONDS) <= now) {
+        if seen
+            .given
+            .is_none_or(|given| given.plus_seconds(INTERVAL_SECONDS) <= now)
+        {
             seen.given = Some(now);
             state.due.insert(token);
             drop(state);
@@ -61,14 +67,20 @@ impl LastUses {
     fn take_due(&self) -> Vec<(TokenId, Timestamp)> {
         let mut state = self.state();
         let due = std::mem::take(&mut state.due);
-        due.into_iter().filter_map(|token| Some((token, state.uses.get(&token)?.seen))).collect()
+        due.into_iter()
+            .filter_map(|token| Some((token, state.uses.get(&token)?.seen)))
+            .collect()
     }
 
     /// Everything that is remembered, for the last time.
     fn take_all(&self) -> Vec<(TokenId, Timestamp)> {
         let mut state = self.state();
         state.due.clear();
-        state.uses.drain().map(|(token, of_token)| (token, of_token.seen)).collect()
+        state
+            .uses
+            .drain()
+            .map(|(token, of_token)| (token, of_token.seen))
+            .collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -126,7 +138,11 @@ mod tests {
         uses.note(token(1), None, NOW);
         uses.note(token(1), None, NOW.plus_seconds(1));
         uses.note(token(2), Some(NOW), NOW.plus_seconds(59));
-        assert_eq!(uses.take_due(), [(token(1), NOW.plus_seconds(1))], "with the latest that is known");
+        assert_eq!(
+            uses.take_due(),
+            [(token(1), NOW.plus_seconds(1))],
+            "with the latest that is known"
+        );
         uses.note(token(1), None, NOW.plus_seconds(59));
         assert_eq!(uses.take_due(), []);
         uses.note(token(1), None, NOW.plus_seconds(60));
@@ -135,7 +151,13 @@ mod tests {
         uses.note(token(1), None, NOW);
         let mut due = uses.take_due();
         due.sort();
-        assert_eq!(due, [(token(1), NOW.plus_seconds(60)), (token(2), NOW.plus_seconds(60))]);
+        assert_eq!(
+            due,
+            [
+                (token(1), NOW.plus_seconds(60)),
+                (token(2), NOW.plus_seconds(60))
+            ]
+        );
         uses.note(token(1), None, NOW.plus_seconds(61));
         assert_eq!(uses.take_due(), []);
         let all = uses.take_all();

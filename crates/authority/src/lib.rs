@@ -29,17 +29,18 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AuthorityId, Clock, EnforcementPointId, KeyAlgorithm, Random, Timestamp, TokenHash, ZoneId,
-    ZoneRecord,
+    AccountId, AuthorityId, Clock, EnforcementPointId, KeyAlgorithm, Random, Timestamp, TokenHash,
+    ZoneId, ZoneRecord,
 };
 use certgate_store::{Holder, ReadStore, Store};
 use rayon_core::ThreadPool;
 use tokio::sync::{Notify, watch};
 
 pub use access::{
-    AccountScope, Credential, FollowRevocations, ManageAccounts, ManageEnforcementPoints, ManageTokens,
-    ManageZones, Permission, Principal, ReadAccounts, ReadCertificates, ReadMtlsCertificates, ReadTokens,
-    ReadUser, ReadZones, Secret, UserScope, WriteCertificates, WriteMtlsCertificates, ZoneScope,
+    AccountScope, Credential, FollowRevocations, ManageAccounts, ManageEnforcementPoints,
+    ManageTokens, ManageZones, Permission, Principal, ReadAccounts, ReadCertificates,
+    ReadMtlsCertificates, ReadTokens, ReadUser, ReadZones, Secret, UserScope, WriteCertificates,
+    WriteMtlsCertificates, ZoneScope,
 };
 pub use api_key::ApiKey;
 pub use authorities::{AUTHORITY_VALIDITY_DAYS, ManagedAuthority};
@@ -48,11 +49,15 @@ pub use enforcement_points::{
     RevokedCursor,
 };
 pub use error::{
-    AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError, IssueError,
-    MtlsCertificateError, RevocationError, TenantError, TokenError,
+    AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError,
+    IssueError, MtlsCertificateError, RevocationError, TenantError, TokenError,
 };
-pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, OpenError, is_token_of};
-pub use issue::{IDEMPOTENCY_KEY_CHARACTERS_MAX, IdempotencyKey, IssueRequest, VALIDITY_DAYS_MAX_DEFAULT};
+pub use installation::{
+    EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, OpenError, is_token_of,
+};
+pub use issue::{
+    IDEMPOTENCY_KEY_CHARACTERS_MAX, IdempotencyKey, IssueRequest, VALIDITY_DAYS_MAX_DEFAULT,
+};
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mtls_certificates::MtlsCertificateUpload;
 pub use publication::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};

@@ -43,7 +43,11 @@ impl MasterKey {
     /// Reads the form that [`MasterKey::to_text`] writes; white space around it does not matter.
     pub fn from_text(text: &str) -> Result<Self, MasterKeyError> {
         let text = text.trim().as_bytes();
-        let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(MasterKeyError::Malformed);
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .ok_or(MasterKeyError::Malformed)
+        };
         if text.len() != 64 {
             return Err(MasterKeyError::Malformed);
         }
@@ -63,15 +67,25 @@ impl MasterKey {
         let mut text = Zeroizing::new(String::with_capacity(64));
         for byte in bytes {
             for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from_digit(u32::from(nibble), 16).expect("a nibble is a hex digit"));
+                text.push(
+                    char::from_digit(u32::from(nibble), 16).expect("a nibble is a hex digit"),
+                );
             }
         }
         let key = UnboundKey::new(&AES_256_GCM, bytes).expect("the key has the length of AES-256");
-        Self { key: LessSafeKey::new(key), text }
+        Self {
+            key: LessSafeKey::new(key),
+            text,
+        }
     }
 
     /// Seals a private key; the form opens for this owner only.
-    pub(crate) fn seal_key(&self, owner: impl Into<KeyOwner>, key: &[u8], random: &dyn Random) -> Vec<u8> {
+    pub(crate) fn seal_key(
+        &self,
+        owner: impl Into<KeyOwner>,
+        key: &[u8],
+        random: &dyn Random,
+    ) -> Vec<u8> {
         self.seal(&owner.into().context(), key, random)
     }
 
@@ -90,7 +104,10 @@ impl MasterKey {
     }
 
     /// Opens what [`MasterKey::seal_serial_key`] sealed.
-    pub(crate) fn open_serial_key(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
+    pub(crate) fn open_serial_key(
+        &self,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, MasterKeyError> {
         self.open(SERIAL_KEY_CONTEXT, sealed)
     }
 
@@ -101,7 +118,8 @@ impl MasterKey {
 
     /// Whether this is the key that [`MasterKey::seal_check`] was called on.
     pub(crate) fn opens_check(&self, sealed: &[u8]) -> bool {
-        self.open(CHECK_TEXT, sealed).is_ok_and(|text| *text == CHECK_TEXT)
+        self.open(CHECK_TEXT, sealed)
+            .is_ok_and(|text| *text == CHECK_TEXT)
     }
 
     /// Format byte, nonce, ciphertext with tag. A random nonce of 96 bits is safe for 2^32 seals under one key (NIST
@@ -112,7 +130,11 @@ impl MasterKey {
         let mut sealed = Zeroizing::new(plain.to_vec());
         let tag = self
             .key
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), &mut sealed)
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(context),
+                &mut sealed,
+            )
             .expect("AES-256-GCM seals anything shorter than 64 GiB");
         [&[FORMAT][..], &nonce, &sealed, tag.as_ref()].concat()
     }
@@ -125,7 +147,11 @@ impl MasterKey {
         let mut buffer = Zeroizing::new(ciphertext.to_vec());
         let length = self
             .key
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context), &mut buffer)
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(context),
+                &mut buffer,
+            )
             .map_err(|_| MasterKeyError::WrongKey)?
             .len();
         buffer.truncate(length);
@@ -146,7 +172,9 @@ impl KeyOwner {
     fn context(self) -> Vec<u8> {
         match self {
             Self::Authority(id) => [&b"certgate authority key "[..], id.as_bytes()].concat(),
-            Self::MtlsCertificate(id) => [&b"certgate mtls certificate key "[..], id.as_bytes()].concat(),
+            Self::MtlsCertificate(id) => {
+                [&b"certgate mtls certificate key "[..], id.as_bytes()].concat()
+            }
         }
     }
 }
@@ -188,22 +216,39 @@ mod tests {
     fn a_sealed_key_opens_for_its_authority_and_master_key_only() {
         let random = random();
         let master = MasterKey::generate(&random);
-        let (a, b) = (AuthorityId::from_bytes([1; 16]), AuthorityId::from_bytes([2; 16]));
+        let (a, b) = (
+            AuthorityId::from_bytes([1; 16]),
+            AuthorityId::from_bytes([2; 16]),
+        );
         let sealed = master.seal_key(a, b"secret", &random);
         assert!(!sealed.windows(6).any(|window| window == b"secret"));
         assert_eq!(**master.open_key(a, &sealed).unwrap(), *b"secret");
         assert_eq!(master.open_key(b, &sealed), Err(MasterKeyError::WrongKey));
         let same_id = MtlsCertificateId::from_bytes([1; 16]);
-        assert_eq!(master.open_key(same_id, &sealed), Err(MasterKeyError::WrongKey));
+        assert_eq!(
+            master.open_key(same_id, &sealed),
+            Err(MasterKeyError::WrongKey)
+        );
         let brought = master.seal_key(same_id, b"secret", &random);
         assert_eq!(**master.open_key(same_id, &brought).unwrap(), *b"secret");
         assert_eq!(master.open_key(a, &brought), Err(MasterKeyError::WrongKey));
-        assert_eq!(MasterKey::generate(&random).open_key(a, &sealed), Err(MasterKeyError::WrongKey));
+        assert_eq!(
+            MasterKey::generate(&random).open_key(a, &sealed),
+            Err(MasterKeyError::WrongKey)
+        );
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            assert_eq!(master.open_key(a, &changed), Err(MasterKeyError::WrongKey), "byte {at}");
-            assert_eq!(master.open_key(a, &sealed[..at]), Err(MasterKeyError::WrongKey), "cut at {at}");
+            assert_eq!(
+                master.open_key(a, &changed),
+                Err(MasterKeyError::WrongKey),
+                "byte {at}"
+            );
+            assert_eq!(
+                master.open_key(a, &sealed[..at]),
+                Err(MasterKeyError::WrongKey),
+                "cut at {at}"
+            );
         }
     }
 
@@ -213,11 +258,19 @@ mod tests {
         let master = MasterKey::generate(&random);
         let check = master.seal_check(&random);
         let text = master.to_text().to_string();
-        assert!(MasterKey::from_text(&format!(" {text}\n")).unwrap().opens_check(&check));
+        assert!(
+            MasterKey::from_text(&format!(" {text}\n"))
+                .unwrap()
+                .opens_check(&check)
+        );
         assert!(!MasterKey::generate(&random).opens_check(&check));
         assert!(!format!("{master:?}").contains(&text));
         for bad in ["", "00", &text[1..], &text.replace('0', "g")] {
-            assert_eq!(MasterKey::from_text(bad).map(drop), Err(MasterKeyError::Malformed), "{bad}");
+            assert_eq!(
+                MasterKey::from_text(bad).map(drop),
+                Err(MasterKeyError::Malformed),
+                "{bad}"
+            );
         }
     }
 }

@@ -29,18 +29,31 @@ impl Authority {
         scope: &AccountScope<WriteMtlsCertificates>,
         upload: MtlsCertificateUpload,
     ) -> Result<MtlsCertificateRecord, MtlsCertificateError> {
-        let MtlsCertificateUpload { certificates, ca, name, private_key } = upload;
+        let MtlsCertificateUpload {
+            certificates,
+            ca,
+            name,
+            private_key,
+        } = upload;
         check_name(&name)?;
         let now = self.clock.now();
-        let purpose = if ca { Purpose::Authority } else { Purpose::Leaf };
+        let purpose = if ca {
+            Purpose::Authority
+        } else {
+            Purpose::Leaf
+        };
 
         // Up to ten verifications and the check of a key: off the I/O threads.
         let read = self
             .on_signer(move || {
                 let bundle = read_bundle(&certificates, purpose, now)?;
-                let key = private_key.map(|text| read_private_key(&text)).transpose()?;
+                let key = private_key
+                    .map(|text| read_private_key(&text))
+                    .transpose()?;
                 match &key {
-                    Some(key) if !bundle.is_certificate_of(key) => Err(MtlsCertificateError::KeyMismatch),
+                    Some(key) if !bundle.is_certificate_of(key) => {
+                        Err(MtlsCertificateError::KeyMismatch)
+                    }
                     None if !ca => Err(MtlsCertificateError::LeafWithoutKey),
                     _ => Ok((bundle, key)),
                 }
@@ -64,7 +77,11 @@ impl Authority {
             expires_on: bundle.expires_on,
         };
         let quota = self.settings.account_mtls_certificates_max;
-        match self.store.record_mtls_certificate(record.clone(), quota, scope.by(now)).await? {
+        match self
+            .store
+            .record_mtls_certificate(record.clone(), quota, scope.by(now))
+            .await?
+        {
             MtlsCertificateRecorded::Recorded => Ok(record),
             MtlsCertificateRecorded::NoAccount => Err(MtlsCertificateError::NoAccount),
             MtlsCertificateRecorded::Exists(id) => Err(MtlsCertificateError::Exists(id)),
@@ -82,7 +99,12 @@ impl Authority {
         id: MtlsCertificateId,
     ) -> Result<MtlsCertificateRecord, MtlsCertificateError> {
         let by = scope.by(self.clock.now());
-        match self.store.delete_mtls_certificate(scope.account().id, id, by).await.map_err(Fault::from)? {
+        match self
+            .store
+            .delete_mtls_certificate(scope.account().id, id, by)
+            .await
+            .map_err(Fault::from)?
+        {
             MtlsCertificateDeleted::Deleted(record) => Ok(record),
             MtlsCertificateDeleted::NotFound => Err(MtlsCertificateError::NotFound),
             MtlsCertificateDeleted::InUse { hostnames, count } => {

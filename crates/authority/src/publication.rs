@@ -26,7 +26,8 @@ pub const FULL_CRL_ENTRIES_MAX: u32 = 65_536;
 const PUBLISHED_TOGETHER: usize = 32;
 
 /// No list is to be made again later than this, in days; an hour is for clocks that are corrected.
-const RENEWED_WITHIN_SECONDS: i64 = (CRL_VALIDITY_DAYS as i64 - CRL_RENEWAL_DAYS) * SECONDS_PER_DAY + 3600;
+const RENEWED_WITHIN_SECONDS: i64 =
+    (CRL_VALIDITY_DAYS as i64 - CRL_RENEWAL_DAYS) * SECONDS_PER_DAY + 3600;
 
 /// After a full list turned out too long, it is looked at again after this time, in seconds: looking reads all that it would
 /// hold.
@@ -44,7 +45,10 @@ impl Authority {
 
     /// Publishes some of the lists that are old by themselves; whether there were any. Those that `failed` before are left
     /// alone, and those that fail now are added to them.
-    pub(crate) async fn publish_aged(&self, failed: &mut Vec<(AuthorityId, CrlPart)>) -> Result<bool, Fault> {
+    pub(crate) async fn publish_aged(
+        &self,
+        failed: &mut Vec<(AuthorityId, CrlPart)>,
+    ) -> Result<bool, Fault> {
         let now = self.clock.now();
         let latest = now.plus_seconds(RENEWED_WITHIN_SECONDS);
         // They are still old: without room for them, they would be all that is ever found.
@@ -55,8 +59,17 @@ impl Authority {
         Ok(!some.is_empty())
     }
 
-    async fn publish_all(&self, lists: &[(AuthorityId, CrlPart)], failed: &mut Vec<(AuthorityId, CrlPart)>) {
-        let published = join_all(lists.iter().map(|(authority, part)| self.publish(*authority, *part))).await;
+    async fn publish_all(
+        &self,
+        lists: &[(AuthorityId, CrlPart)],
+        failed: &mut Vec<(AuthorityId, CrlPart)>,
+    ) {
+        let published = join_all(
+            lists
+                .iter()
+                .map(|(authority, part)| self.publish(*authority, *part)),
+        )
+        .await;
         for ((authority, part), published) in lists.iter().zip(published) {
             if let Err(fault) = published {
                 // One line for each authority: what is wrong with its key is wrong with all of its lists.
@@ -73,10 +86,16 @@ impl Authority {
             return self.publish_full(authority).await;
         }
         let now = self.clock.now();
-        let content = self.store.crl_content(authority, part, now, u32::MAX).await?;
-        let Some(content) = content else { return Ok(()) };
+        let content = self
+            .store
+            .crl_content(authority, part, now, u32::MAX)
+            .await?;
+        let Some(content) = content else {
+            return Ok(());
+        };
         fault_point(FaultPoint::ListRead);
-        self.sign_and_store(authority, vec![authority], part, content).await
+        self.sign_and_store(authority, vec![authority], part, content)
+            .await
     }
 
     /// The full list has no scope, so that one is believed about every certificate of its issuer's name and key: it holds
@@ -84,7 +103,9 @@ impl Authority {
     async fn publish_full(&self, authority: AuthorityId) -> Result<(), Fault> {
         // Read anew: one that is missing here would have a list that does not hold what it has revoked.
         let certificates = self.store.authority_certificates().await?;
-        let Some((_, own)) = certificates.iter().find(|(id, _)| *id == authority) else { return Ok(()) };
+        let Some((_, own)) = certificates.iter().find(|(id, _)| *id == authority) else {
+            return Ok(());
+        };
         let [name, _] = issuer_ids(own).map_err(internal)?;
         let mut same = Vec::new();
         for (id, certificate) in &certificates {
@@ -101,7 +122,10 @@ impl Authority {
         }
         let mut all: Option<CrlContent> = None;
         for id in &same {
-            let content = self.store.crl_content(*id, CrlPart::Full, now, FULL_CRL_ENTRIES_MAX).await?;
+            let content = self
+                .store
+                .crl_content(*id, CrlPart::Full, now, FULL_CRL_ENTRIES_MAX)
+                .await?;
             let Some(content) = content else { continue };
             all = Some(match all {
                 None => content,
@@ -114,17 +138,32 @@ impl Authority {
             });
         }
         let Some(content) = all else { return Ok(()) };
-        self.sign_and_store(authority, same, CrlPart::Full, content).await
+        self.sign_and_store(authority, same, CrlPart::Full, content)
+            .await
     }
 
     /// Notes that a full list is still too long, with the changes that have come since.
     async fn leave_out(&self, owners: Vec<AuthorityId>, state: CrlState) -> Result<(), Fault> {
         let epoch = self.store.last_epoch().await?;
-        let CrlState { part, number, this_update, next_update, .. } = state;
+        let CrlState {
+            part,
+            number,
+            this_update,
+            next_update,
+            ..
+        } = state;
         for authority in owners {
-            let crl =
-                CrlRecord { authority, part, number: number + 1, epoch, this_update, next_update, der: None };
-            self.store_list(crl, this_update.plus_seconds(TOO_LONG_SECONDS)).await?;
+            let crl = CrlRecord {
+                authority,
+                part,
+                number: number + 1,
+                epoch,
+                this_update,
+                next_update,
+                der: None,
+            };
+            self.store_list(crl, this_update.plus_seconds(TOO_LONG_SECONDS))
+                .await?;
         }
         Ok(())
     }
@@ -132,14 +171,19 @@ impl Authority {
     /// Stores a list, unless another process has stored one that knows as much. If one is there that knows less, nothing of what is
     /// in this one may settle before it is made again.
     async fn store_list(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<(), Fault> {
-        let CrlRecord { authority, part, epoch, .. } = crl;
+        let CrlRecord {
+            authority,
+            part,
+            epoch,
+            ..
+        } = crl;
         if self.store.record_crl(crl, renew_on).await? {
             return Ok(());
         }
         match self.store.crl(authority, part).await? {
-            Some(there) if there.epoch < epoch => {
-                Err(Fault::Unavailable("another process stored a list that knows less".to_owned()))
-            }
+            Some(there) if there.epoch < epoch => Err(Fault::Unavailable(
+                "another process stored a list that knows less".to_owned(),
+            )),
             _ => Ok(()),
         }
     }
@@ -154,15 +198,28 @@ impl Authority {
     ) -> Result<(), Fault> {
         let loaded = self.issuer_by_id(signer).await?;
         let now = self.clock.now();
-        let too_long = part == CrlPart::Full && content.revocations.len() > FULL_CRL_ENTRIES_MAX as usize;
+        let too_long =
+            part == CrlPart::Full && content.revocations.len() > FULL_CRL_ENTRIES_MAX as usize;
         let crl = match too_long {
             true => record(&loaded, part, &content, now, None),
-            false => self.on_signer(move || make(&loaded, part, &content, now)).await??,
+            false => {
+                self.on_signer(move || make(&loaded, part, &content, now))
+                    .await??
+            }
         };
         fault_point(FaultPoint::ListSigned);
-        let renew_on = crl.next_update.plus_seconds(-CRL_RENEWAL_DAYS * SECONDS_PER_DAY);
+        let renew_on = crl
+            .next_update
+            .plus_seconds(-CRL_RENEWAL_DAYS * SECONDS_PER_DAY);
         for authority in owners {
-            self.store_list(CrlRecord { authority, ..crl.clone() }, renew_on).await?;
+            self.store_list(
+                CrlRecord {
+                    authority,
+                    ..crl.clone()
+                },
+                renew_on,
+            )
+            .await?;
         }
         fault_point(FaultPoint::ListStored);
         metrics::counter!("certgate_crls_published_total").increment(1);
@@ -186,15 +243,22 @@ fn make(
         CrlPart::AuthorityCertificates => CrlScope::AuthorityCertificates,
         CrlPart::Full => CrlScope::Full,
     };
-    let head =
-        CrlHead { scope, number: crl.number, this_update: crl.this_update, next_update: crl.next_update };
+    let head = CrlHead {
+        scope,
+        number: crl.number,
+        this_update: crl.this_update,
+        next_update: crl.next_update,
+    };
     let entries = content.revocations.iter().map(|revocation| CrlEntry {
         serial: revocation.serial,
         revoked_on: revocation.revoked_on,
         reason: revocation.reason,
     });
     let der = sign_crl(&loaded.issuer, head, entries).map_err(internal)?;
-    Ok(CrlRecord { der: Some(der), ..crl })
+    Ok(CrlRecord {
+        der: Some(der),
+        ..crl
+    })
 }
 
 fn record(

@@ -11,7 +11,10 @@ pub(crate) struct RateLimiter {
 
 impl RateLimiter {
     pub(crate) fn new(per_minute: u32) -> Self {
-        Self { per_minute, minute: Mutex::new((Timestamp::from_unix(0), HashMap::new())) }
+        Self {
+            per_minute,
+            minute: Mutex::new((Timestamp::from_unix(0), HashMap::new())),
+        }
     }
 
     /// Counts one request; if it is one too many, the seconds until the next minute.

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use certgate_model::{AuthorityId, SerialNumber, SignatureAlgorithm, Timestamp};
 use certgate_pki::{
-    CertId, CertStatus, IssuerId, OcspFailure, OcspRequest, OcspResponder, RESPONDER_KEY, SigningKey,
-    SingleResponse, Validity, issuer_ids, ocsp_failure, read_ocsp_request, responder_certificate,
+    CertId, CertStatus, IssuerId, OcspFailure, OcspRequest, OcspResponder, RESPONDER_KEY,
+    SigningKey, SingleResponse, Validity, issuer_ids, ocsp_failure, read_ocsp_request,
+    responder_certificate,
 };
 
 use crate::authorities::{LoadedIssuer, internal};
@@ -83,7 +84,8 @@ impl Known {
     }
 
     fn is_read_within(&self, seconds: i64, now: Timestamp) -> bool {
-        self.read_at.is_some_and(|at| (at..at.plus_seconds(seconds)).contains(&now))
+        self.read_at
+            .is_some_and(|at| (at..at.plus_seconds(seconds)).contains(&now))
     }
 }
 
@@ -109,7 +111,9 @@ impl Authority {
         };
         let now = self.clock.now();
         // One that has expired vouches for nothing any more, and cannot have a delegate.
-        let Some(signer) = authorities.last() else { return Ok(failure(OcspFailure::Unauthorized)) };
+        let Some(signer) = authorities.last() else {
+            return Ok(failure(OcspFailure::Unauthorized));
+        };
         let expires_on = self.issuer_by_id(*signer).await?.issuer.expires_on();
         if expires_on.cut_to_minute() <= now.plus_seconds(60) {
             return Ok(failure(OcspFailure::Unauthorized));
@@ -143,11 +147,15 @@ impl Authority {
         let remember = status != CertStatus::Unknown;
         if remember
             && let Some((until, answer)) = self.ocsp.answers().get(&key)
-            && answer.keep.is_some_and(|(since, _)| since <= now && now < *until)
+            && answer
+                .keep
+                .is_some_and(|(since, _)| since <= now && now < *until)
         {
             return Ok(answer.clone());
         }
-        let der = self.sign_answer(authorities, vec![(cert_id.clone(), status)], None, now).await?;
+        let der = self
+            .sign_answer(authorities, vec![(cert_id.clone(), status)], None, now)
+            .await?;
         let keep = Some((now, now.plus_seconds(OCSP_VALIDITY_SECONDS)));
         let answer = OcspAnswer { der, keep };
         if remember {
@@ -166,8 +174,11 @@ impl Authority {
         cert_id: &CertId,
     ) -> Result<(CertStatus, u64), Fault> {
         let found = self.status_among(authorities, cert_id.serial()).await?;
-        let (CertStatus::Unknown, Some(issuer)) = (found.0, cert_id.issuer()) else { return Ok(found) };
-        self.ocsp.look_again_after(NOT_KNOWN_SECONDS_MAX, self.clock.now());
+        let (CertStatus::Unknown, Some(issuer)) = (found.0, cert_id.issuer()) else {
+            return Ok(found);
+        };
+        self.ocsp
+            .look_again_after(NOT_KNOWN_SECONDS_MAX, self.clock.now());
         match self.authorities_named(issuer).await? {
             Some(now_known) if now_known != *authorities => {
                 self.status_among(&now_known, cert_id.serial()).await
@@ -181,15 +192,20 @@ impl Authority {
         authorities: &[AuthorityId],
         serial: Option<SerialNumber>,
     ) -> Result<(CertStatus, u64), Fault> {
-        let Some(serial) = serial else { return Ok((CertStatus::Unknown, 0)) };
+        let Some(serial) = serial else {
+            return Ok((CertStatus::Unknown, 0));
+        };
         let id = self.serials.id(serial);
         for authority in authorities {
-            let Some(issued) = self.store.issued(*authority, serial, id).await? else { continue };
+            let Some(issued) = self.store.issued(*authority, serial, id).await? else {
+                continue;
+            };
             let status = match issued.revocation {
                 None => CertStatus::Good,
-                Some(revocation) => {
-                    CertStatus::Revoked { at: revocation.revoked_on, reason: revocation.reason }
-                }
+                Some(revocation) => CertStatus::Revoked {
+                    at: revocation.revoked_on,
+                    reason: revocation.reason,
+                },
             };
             return Ok((status, issued.epoch));
         }
@@ -199,8 +215,12 @@ impl Authority {
     /// The authorities of the one name and key that every certificate of the request names, if they are ours.
     async fn issuers_of(&self, request: &OcspRequest) -> Result<Option<Arc<[AuthorityId]>>, Fault> {
         let mut named = request.cert_ids.iter().map(CertId::issuer);
-        let Some(Some(first)) = named.next() else { return Ok(None) };
-        let Some(authorities) = self.authorities_named(first).await? else { return Ok(None) };
+        let Some(Some(first)) = named.next() else {
+            return Ok(None);
+        };
+        let Some(authorities) = self.authorities_named(first).await? else {
+            return Ok(None);
+        };
         for other in named {
             let same = match other {
                 Some(other) if other == first => true,
@@ -220,10 +240,16 @@ impl Authority {
             return Ok(found);
         }
         // One reads for all who wait.
-        self.ocsp.reading.take(self.read_authorities_named(id)).await
+        self.ocsp
+            .reading
+            .take(self.read_authorities_named(id))
+            .await
     }
 
-    async fn read_authorities_named(&self, id: &IssuerId) -> Result<Option<Arc<[AuthorityId]>>, Fault> {
+    async fn read_authorities_named(
+        &self,
+        id: &IssuerId,
+    ) -> Result<Option<Arc<[AuthorityId]>>, Fault> {
         let now = self.clock.now();
         let generation = {
             let known = self.ocsp.known();
@@ -238,12 +264,19 @@ impl Authority {
                 by_id.entry(name).or_default().push(authority);
             }
         }
-        let by_id: HashMap<_, Arc<[_]>> = by_id.into_iter().map(|(name, ids)| (name, ids.into())).collect();
+        let by_id: HashMap<_, Arc<[_]>> = by_id
+            .into_iter()
+            .map(|(name, ids)| (name, ids.into()))
+            .collect();
         let found = by_id.get(id).cloned();
         let mut known = self.ocsp.known();
         // What was read before an authority came must not be kept after it.
         let read_at = (known.generation == generation).then_some(now);
-        *known = Known { read_at, by_id, generation: known.generation };
+        *known = Known {
+            read_at,
+            by_id,
+            generation: known.generation,
+        };
         Ok(found)
     }
 
@@ -255,7 +288,9 @@ impl Authority {
         now: Timestamp,
     ) -> Result<Arc<[u8]>, Fault> {
         // Whichever: name and key are the same. Where a certificate was renewed, the last one lives longest.
-        let authority = authorities.last().ok_or_else(|| internal("an issuer without an authority"))?;
+        let authority = authorities
+            .last()
+            .ok_or_else(|| internal("an issuer without an authority"))?;
         let loaded = self.issuer_by_id(*authority).await?;
         let delegate = match loaded.issuer.signature() {
             // Thirty times as slow to sign with as P-256.
@@ -283,10 +318,19 @@ impl Authority {
 
     /// The key that answers for an authority whose own is slow. Made when it is needed, and never stored: another one is as
     /// good.
-    async fn delegate(&self, loaded: &Arc<LoadedIssuer>, now: Timestamp) -> Result<Arc<Delegate>, Fault> {
+    async fn delegate(
+        &self,
+        loaded: &Arc<LoadedIssuer>,
+        now: Timestamp,
+    ) -> Result<Arc<Delegate>, Fault> {
         let id = loaded.authority.id;
-        let current =
-            || self.ocsp.delegates().get(&id).filter(|current| current.good.contains(&now)).cloned();
+        let current = || {
+            self.ocsp
+                .delegates()
+                .get(&id)
+                .filter(|current| current.good.contains(&now))
+                .cloned()
+        };
         if let Some(current) = current() {
             return Ok(current);
         }
@@ -303,12 +347,18 @@ impl Authority {
             let not_after = not_after.min(loaded.issuer.expires_on().cut_to_minute());
             let key = SigningKey::generate(RESPONDER_KEY).map_err(internal)?;
             let serial = SerialNumber::from_random(octets);
-            let validity = Validity { not_before, not_after };
+            let validity = Validity {
+                not_before,
+                not_after,
+            };
             let certificate =
                 responder_certificate(&loaded.issuer, &key, serial, validity).map_err(internal)?;
             let responder = OcspResponder::delegate(key, certificate).map_err(internal)?;
             let good_until = not_before.plus_days(RESPONDER_VALIDITY_DAYS - RESPONDER_RENEWAL_DAYS);
-            Ok::<_, Fault>(Arc::new(Delegate { responder, good: not_before..good_until.min(not_after) }))
+            Ok::<_, Fault>(Arc::new(Delegate {
+                responder,
+                good: not_before..good_until.min(not_after),
+            }))
         });
         let made = made.await??;
         self.ocsp.delegates().insert(id, made.clone());
@@ -326,7 +376,10 @@ pub enum NoncePolicy {
 }
 
 fn failure(failure: OcspFailure) -> OcspAnswer {
-    OcspAnswer { der: ocsp_failure(failure).into(), keep: None }
+    OcspAnswer {
+        der: ocsp_failure(failure).into(),
+        keep: None,
+    }
 }
 
 impl OcspState {
@@ -356,6 +409,8 @@ impl OcspState {
     }
 
     fn delegates(&self) -> std::sync::MutexGuard<'_, HashMap<AuthorityId, Arc<Delegate>>> {
-        self.delegates.lock().unwrap_or_else(PoisonError::into_inner)
+        self.delegates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

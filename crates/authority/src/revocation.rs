@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use certgate_model::{AuthorityId, CertificateId, CertificateRecord, Event, RevocationReason, Timestamp};
+use certgate_model::{
+    AuthorityId, CertificateId, CertificateRecord, Event, RevocationReason, Timestamp,
+};
 use certgate_store::{Duty, FaultPoint, Settled, StatusChange, fault_point};
 
 use crate::access::{WriteCertificates, ZoneScope};
@@ -66,7 +68,10 @@ impl Authority {
         // woken task asks of the store is queued behind it.
         let _wake = WakeOnDrop(self);
         let by = scope.by(self.clock.now());
-        let change = self.store.change_status(scope.zone().id, id, event, by).await?;
+        let change = self
+            .store
+            .change_status(scope.zone().id, id, event, by)
+            .await?;
         match change.ok_or(RevocationError::NotFound)? {
             StatusChange::Unchanged(certificate) => Ok(certificate),
             StatusChange::Refused if event == Event::Reactivate => Err(RevocationError::Permanent),
@@ -97,9 +102,15 @@ impl Authority {
                     pause = SETTLE_RETRY;
                     // Woken by the next change or acknowledgement, when somebody's lease ends, or to see whether a list has to be
                     // made again.
-                    let longest = if self.store.is_shared() { SHARED_LOOK } else { RENEWAL_LOOK };
-                    let look =
-                        self.until_next_lease_ends(begun).await.map_or(longest, |lease| lease.min(longest));
+                    let longest = if self.store.is_shared() {
+                        SHARED_LOOK
+                    } else {
+                        RENEWAL_LOOK
+                    };
+                    let look = self
+                        .until_next_lease_ends(begun)
+                        .await
+                        .map_or(longest, |lease| lease.min(longest));
                     let _ = tokio::time::timeout(look, woken).await;
                     continue;
                 }
@@ -109,7 +120,11 @@ impl Authority {
             // Woken earlier by the next change, which is as good a moment to try; but also by every one that is refused.
             let _ = tokio::time::timeout(SETTLE_RETRY, std::future::pending::<()>()).await;
             let _ = tokio::time::timeout(pause.saturating_sub(SETTLE_RETRY), woken).await;
-            let longest = if self.store.is_shared() { SETTLE_RETRY_SHARED_MAX } else { SETTLE_RETRY_MAX };
+            let longest = if self.store.is_shared() {
+                SETTLE_RETRY_SHARED_MAX
+            } else {
+                SETTLE_RETRY_MAX
+            };
             pause = (pause * 2).min(longest);
         }
     }
@@ -143,7 +158,11 @@ impl Authority {
             // A few at a time: a revocation that comes meanwhile does not wait for all of them.
             if !self.publish_aged(&mut failed_aged).await? {
                 // Lists that only had to be made again are still good for days.
-                return Ok(if failed.is_empty() { Settling::Done } else { Settling::ListsMissing });
+                return Ok(if failed.is_empty() {
+                    Settling::Done
+                } else {
+                    Settling::ListsMissing
+                });
             }
         }
     }
@@ -151,11 +170,20 @@ impl Authority {
     /// Whether this process is the one that settles. What two did at once would be done right all the same, but twice.
     async fn keep_settling_duty(&self) -> Result<bool, Fault> {
         let now = self.clock.now();
-        let (half, whole) = (now.plus_seconds(DUTY_SECONDS / 2), now.plus_seconds(DUTY_SECONDS));
-        if self.settling_until().is_some_and(|until| (half..=whole).contains(&until)) {
+        let (half, whole) = (
+            now.plus_seconds(DUTY_SECONDS / 2),
+            now.plus_seconds(DUTY_SECONDS),
+        );
+        if self
+            .settling_until()
+            .is_some_and(|until| (half..=whole).contains(&until))
+        {
             return Ok(true);
         }
-        let is_ours = self.store.hold_duty(Duty::Settling, self.holder, now, whole).await?;
+        let is_ours = self
+            .store
+            .hold_duty(Duty::Settling, self.holder, now, whole)
+            .await?;
         *self.settling_until() = is_ours.then_some(whole);
         Ok(is_ours)
     }
@@ -167,16 +195,26 @@ impl Authority {
     }
 
     fn settling_until(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
-        self.settling_until.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.settling_until
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     async fn settle_up_to(&self, epoch: u64, except: &[AuthorityId]) -> Result<(), Fault> {
         loop {
-            let settled = self.store.settle_pending(epoch, self.clock.now(), except, SETTLE_BATCH).await?;
+            let settled = self
+                .store
+                .settle_pending(epoch, self.clock.now(), except, SETTLE_BATCH)
+                .await?;
             fault_point(FaultPoint::Settled);
-            let Settled { reactivated, revoked } = settled;
-            metrics::counter!("certgate_status_changes_total", "to" => "active").increment(reactivated);
-            metrics::counter!("certgate_status_changes_total", "to" => "revoked").increment(revoked);
+            let Settled {
+                reactivated,
+                revoked,
+            } = settled;
+            metrics::counter!("certgate_status_changes_total", "to" => "active")
+                .increment(reactivated);
+            metrics::counter!("certgate_status_changes_total", "to" => "revoked")
+                .increment(revoked);
             if reactivated + revoked < u64::from(SETTLE_BATCH) {
                 return Ok(());
             }
@@ -200,7 +238,9 @@ struct WakeOnDrop<'a>(&'a Authority);
 
 impl Drop for WakeOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.changed.send_modify(|count| *count = count.wrapping_add(1));
+        self.0
+            .changed
+            .send_modify(|count| *count = count.wrapping_add(1));
         self.0.pending.notify_one();
     }
 }

@@ -33,7 +33,9 @@ pub struct AuthorityImport {
 
 impl fmt::Debug for AuthorityImport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorityImport").field("certificate", &self.certificate).finish_non_exhaustive()
+        f.debug_struct("AuthorityImport")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +51,8 @@ impl Authority {
         self.refuse_too_many(scope).await?;
         let algorithm = algorithm.unwrap_or(account.authority_algorithm);
         let (record, issuer) = self.new_authority(account, algorithm).await?;
-        self.put_in_force(record, issuer, scope.by(self.clock.now())).await
+        self.put_in_force(record, issuer, scope.by(self.clock.now()))
+            .await
     }
 
     /// Puts an authority in force that was made elsewhere.
@@ -62,8 +65,9 @@ impl Authority {
         self.refuse_too_many(scope).await?;
         let now = self.clock.now();
         // To check an RSA key is as much work as to sign with it.
-        let read =
-            self.on_signer(move || read_authority(&import.certificate, &import.private_key, now)).await?;
+        let read = self
+            .on_signer(move || read_authority(&import.certificate, &import.private_key, now))
+            .await?;
         let (imported, private_key) = read?;
         let id = AuthorityId::time_ordered(now, &*self.random);
         let name = checked_name(&imported.common_name);
@@ -78,11 +82,15 @@ impl Authority {
             created_on: imported.not_before,
             expires_on: imported.not_after,
         };
-        self.put_in_force(record, imported.issuer, scope.by(now)).await
+        self.put_in_force(record, imported.issuer, scope.by(now))
+            .await
     }
 
     /// Before a key is made or read: the store is asked again when the authority is put in force.
-    async fn refuse_too_many(&self, scope: &AccountScope<ManageAccounts>) -> Result<(), AuthorityError> {
+    async fn refuse_too_many(
+        &self,
+        scope: &AccountScope<ManageAccounts>,
+    ) -> Result<(), AuthorityError> {
         refuse_too_many(&self.store.managed_authorities(scope.account().id).await?)
     }
 
@@ -99,17 +107,27 @@ impl Authority {
             // Whatever is added changes what is in force, so that what is found here holds if the replacement does.
             let known = self.store.managed_authorities(account).await?;
             refuse_too_many(&known)?;
-            if let Some(same) = known.iter().find(|known| known.certificate_der == record.certificate_der) {
+            if let Some(same) = known
+                .iter()
+                .find(|known| known.certificate_der == record.certificate_der)
+            {
                 return Err(AuthorityError::Known { id: same.id });
             }
             let replaced = known.first().map(|first| first.id);
             let added = AuthorityAdded(self);
-            match self.store.replace_managed_authority(replaced, record.clone(), by).await? {
+            match self
+                .store
+                .replace_managed_authority(replaced, record.clone(), by)
+                .await?
+            {
                 AuthorityReplaced::NotExpected => continue,
                 AuthorityReplaced::NoAccount => return Err(AuthorityError::NoAccount),
                 AuthorityReplaced::Replaced => {}
             }
-            let authority = AuthorityRef { id: record.id, name: record.name.clone() };
+            let authority = AuthorityRef {
+                id: record.id,
+                name: record.name.clone(),
+            };
             let public_url = record.public_url.clone();
             tracing::info!(
                 authority = %record.id, %account, algorithm = %record.algorithm, public_url,
@@ -117,16 +135,31 @@ impl Authority {
                 "managed authority put in force; its certificates name this address for good"
             );
             drop(added);
-            self.keep_issuer(account, Arc::new(LoadedIssuer { authority, public_url, issuer }));
-            return Ok(ManagedAuthority { record, in_force: true });
+            self.keep_issuer(
+                account,
+                Arc::new(LoadedIssuer {
+                    authority,
+                    public_url,
+                    issuer,
+                }),
+            );
+            return Ok(ManagedAuthority {
+                record,
+                in_force: true,
+            });
         }
-        Err(Fault::Unavailable("the account's authority is being replaced again and again".to_owned()).into())
+        Err(Fault::Unavailable(
+            "the account's authority is being replaced again and again".to_owned(),
+        )
+        .into())
     }
 }
 
 fn refuse_too_many(known: &[AuthorityRecord]) -> Result<(), AuthorityError> {
     match known.len() < MANAGED_AUTHORITIES_MAX {
         true => Ok(()),
-        false => Err(AuthorityError::TooMany { max: MANAGED_AUTHORITIES_MAX }),
+        false => Err(AuthorityError::TooMany {
+            max: MANAGED_AUTHORITIES_MAX,
+        }),
     }
 }

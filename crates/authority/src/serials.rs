@@ -7,7 +7,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::cipher::{AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey};
+use aws_lc_rs::cipher::{
+    AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
+};
 use certgate_model::{CertificateId, Random, SerialNumber};
 use zeroize::Zeroizing;
 
@@ -46,7 +48,9 @@ impl SerialCipher {
         random.fill(&mut octets[..RANDOM_BYTES]);
         let block = &mut octets[RANDOM_BYTES..];
         block.copy_from_slice(id.as_bytes());
-        self.encrypting.encrypt(block).expect("an id is one block of AES");
+        self.encrypting
+            .encrypt(block)
+            .expect("an id is one block of AES");
         SerialNumber::from_random(octets)
     }
 
@@ -54,7 +58,9 @@ impl SerialCipher {
     pub(crate) fn id(&self, serial: SerialNumber) -> CertificateId {
         let mut block = [0; 16];
         block.copy_from_slice(&serial.as_bytes()[RANDOM_BYTES..]);
-        self.decrypting.decrypt(&mut block, DecryptionContext::None).expect("an id is one block of AES");
+        self.decrypting
+            .decrypt(&mut block, DecryptionContext::None)
+            .expect("an id is one block of AES");
         CertificateId::from_bytes(block)
     }
 }
@@ -80,7 +86,10 @@ mod tests {
     fn a_serial_number_leads_to_the_id_under_its_key_only() {
         let random = Counting(std::sync::atomic::AtomicU8::new(0));
         let cipher = |key: &[u8]| SerialCipher::new(key).unwrap();
-        let (ours, other) = (cipher(&[1; SERIAL_KEY_BYTES]), cipher(&[2; SERIAL_KEY_BYTES]));
+        let (ours, other) = (
+            cipher(&[1; SERIAL_KEY_BYTES]),
+            cipher(&[2; SERIAL_KEY_BYTES]),
+        );
         let mut shards = std::collections::BTreeSet::new();
         for number in 0..=255_u8 {
             let mut octets = [0; 16];
@@ -89,10 +98,18 @@ mod tests {
             let serial = ours.serial(id, &random);
             assert_eq!(ours.id(serial), id);
             assert_ne!(other.id(serial), id);
-            assert_eq!(serial.as_bytes()[0] & 0xc0, 0x40, "positive, and of 20 octets");
+            assert_eq!(
+                serial.as_bytes()[0] & 0xc0,
+                0x40,
+                "positive, and of 20 octets"
+            );
             shards.insert(serial.shard());
         }
-        assert!(shards.len() > 80, "ids in a row are spread over the shards: {}", shards.len());
+        assert!(
+            shards.len() > 80,
+            "ids in a row are spread over the shards: {}",
+            shards.len()
+        );
         assert!(SerialCipher::new(&[1; 31]).is_none());
     }
 }

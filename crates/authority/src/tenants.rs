@@ -41,15 +41,23 @@ impl Authority {
         if !principal.may_make_accounts() {
             return Err(AccessError::Refused);
         }
-        Ok(self.record_account(draft, principal.by(self.clock.now())).await)
+        Ok(self
+            .record_account(draft, principal.by(self.clock.now()))
+            .await)
     }
 
-    async fn record_account(&self, draft: AccountDraft, by: By) -> Result<AccountRecord, TenantError> {
+    async fn record_account(
+        &self,
+        draft: AccountDraft,
+        by: By,
+    ) -> Result<AccountRecord, TenantError> {
         let now = by.at;
         let account = AccountRecord {
             id: AccountId::time_ordered(now, &*self.random),
             name: checked_account_name(&draft.name)?,
-            authority_algorithm: draft.authority_algorithm.unwrap_or(self.settings.authority_algorithm),
+            authority_algorithm: draft
+                .authority_algorithm
+                .unwrap_or(self.settings.authority_algorithm),
             created_on: now,
         };
         match self.store.record_account(account.clone(), by).await? {
@@ -64,14 +72,20 @@ impl Authority {
         scope: &AccountScope<ManageAccounts>,
     ) -> Result<AccountId, TenantError> {
         let id = scope.account().id;
-        match self.store.delete_account(id, scope.by(self.clock.now())).await? {
+        match self
+            .store
+            .delete_account(id, scope.by(self.clock.now()))
+            .await?
+        {
             AccountDeleted::Deleted => {
                 self.forget_issuer(id);
                 Ok(id)
             }
             AccountDeleted::NotFound => Err(TenantError::NotFound),
             AccountDeleted::HasZones(zones) => Err(TenantError::HasZones(zones)),
-            AccountDeleted::HasMtlsCertificates(count) => Err(TenantError::HasMtlsCertificates(count)),
+            AccountDeleted::HasMtlsCertificates(count) => {
+                Err(TenantError::HasMtlsCertificates(count))
+            }
         }
     }
 
@@ -100,7 +114,10 @@ impl Authority {
     /// Deletes a zone all of whose certificates are revoked.
     pub async fn delete_zone(&self, scope: &ZoneScope<ManageZones>) -> Result<ZoneId, TenantError> {
         let id = scope.zone().id;
-        let deleted = self.store.delete_zone(id, scope.by(self.clock.now())).await?;
+        let deleted = self
+            .store
+            .delete_zone(id, scope.by(self.clock.now()))
+            .await?;
         self.zones.clear();
         match deleted {
             ZoneDeleted::Deleted => Ok(id),
@@ -118,7 +135,9 @@ pub(crate) fn checked_name(name: &str) -> Result<String, String> {
         return Err("the name is empty".to_owned());
     }
     if length > NAME_CHARACTERS_MAX {
-        return Err(format!("the name has {length} characters: use at most {NAME_CHARACTERS_MAX}"));
+        return Err(format!(
+            "the name has {length} characters: use at most {NAME_CHARACTERS_MAX}"
+        ));
     }
     if name.chars().any(char::is_control) {
         return Err("the name has a control character: use printable characters".to_owned());
@@ -134,7 +153,9 @@ pub(crate) fn checked_account_name(name: &str) -> Result<String, TenantError> {
 pub(crate) fn checked_zone_name(name: &str) -> Result<String, TenantError> {
     let shown: String = name.chars().take(80).collect();
     let refuse = |reason: &str| {
-        Err(TenantError::Name(format!("{shown:?} is not a domain name such as example.com: {reason}")))
+        Err(TenantError::Name(format!(
+            "{shown:?} is not a domain name such as example.com: {reason}"
+        )))
     };
     let name = name.trim().trim_end_matches('.').to_ascii_lowercase();
     if let Some(fault) = domain_name_fault(&name) {
@@ -149,7 +170,10 @@ pub(crate) fn checked_zone_name(name: &str) -> Result<String, TenantError> {
 /// What keeps a text from being a DNS name without a dot at the end (RFC 1123 §2.1), in any letter case.
 pub(crate) fn domain_name_fault(name: &str) -> Option<String> {
     if name.len() > DOMAIN_OCTETS_MAX {
-        return Some(format!("it has {} octets, the most is {DOMAIN_OCTETS_MAX}", name.len()));
+        return Some(format!(
+            "it has {} octets, the most is {DOMAIN_OCTETS_MAX}",
+            name.len()
+        ));
     }
     for label in name.split('.') {
         if label.is_empty() || label.len() > LABEL_OCTETS_MAX {
@@ -157,8 +181,7 @@ pub(crate) fn domain_name_fault(name: &str) -> Option<String> {
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if !label.bytes().all(allowed) || label.starts_with('-') || label.ends_with('-') {
-            let reason =
-                "labels have letters, digits and inner hyphens; write other scripts in Punycode (xn--…)";
+            let reason = "labels have letters, digits and inner hyphens; write other scripts in Punycode (xn--…)";
             return Some(reason.to_owned());
         }
     }
@@ -172,7 +195,10 @@ mod tests {
     #[test]
     fn zone_names_are_domain_names() {
         assert_eq!(checked_zone_name("Example.COM.").unwrap(), "example.com");
-        assert_eq!(checked_zone_name("xn--bcher-kva.example").unwrap(), "xn--bcher-kva.example");
+        assert_eq!(
+            checked_zone_name("xn--bcher-kva.example").unwrap(),
+            "xn--bcher-kva.example"
+        );
         for bad in [
             "",
             "com",
@@ -186,14 +212,22 @@ mod tests {
             &"a.".repeat(140),
             &format!("{}.example", "a".repeat(64)),
         ] {
-            assert!(matches!(checked_zone_name(bad), Err(TenantError::Name(_))), "{bad}");
+            assert!(
+                matches!(checked_zone_name(bad), Err(TenantError::Name(_))),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn account_names_are_printable_and_bounded() {
         assert_eq!(checked_account_name(" Büro 1 ").unwrap(), "Büro 1");
-        for bad in ["", "  ", "a\u{1b}[2Jb", &"x".repeat(NAME_CHARACTERS_MAX + 1)] {
+        for bad in [
+            "",
+            "  ",
+            "a\u{1b}[2Jb",
+            &"x".repeat(NAME_CHARACTERS_MAX + 1),
+        ] {
             assert!(checked_account_name(bad).is_err(), "{bad:?}");
         }
     }

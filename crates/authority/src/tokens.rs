@@ -18,7 +18,8 @@ const POLICIES_MAX: usize = 100;
 const ADDRESS_BLOCKS_MAX: usize = 100;
 
 /// The characters of a token value: those of unpadded base64url (RFC 4648 §5), 6 random bits each.
-const VALUE_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const VALUE_ALPHABET: &[u8; 64] =
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Length of a token value, in characters: 240 random bits.
 const VALUE_CHARACTERS: usize = 40;
@@ -90,7 +91,9 @@ impl Authority {
             modified_on: now,
             last_used_on: None,
         };
-        self.store.record_token(record.clone(), scope.by(now)).await?;
+        self.store
+            .record_token(record.clone(), scope.by(now))
+            .await?;
         tracing::info!(token = %record.id, by = %scope.principal().token().id, "API token made");
         Ok((record, value))
     }
@@ -125,15 +128,26 @@ impl Authority {
     ) -> Result<TokenValue, TokenError> {
         let value = TokenValue::generate(&*self.random);
         let hash = token_hash(value.expose());
-        self.replace_token(scope, id, |old| TokenRecord { hash, modified_on: self.clock.now(), ..old })
-            .await?;
+        self.replace_token(scope, id, |old| TokenRecord {
+            hash,
+            modified_on: self.clock.now(),
+            ..old
+        })
+        .await?;
         Ok(value)
     }
 
     /// Deletes a token; it stops working at once.
-    pub async fn delete_token(&self, scope: &UserScope<ManageTokens>, id: TokenId) -> Result<(), TokenError> {
+    pub async fn delete_token(
+        &self,
+        scope: &UserScope<ManageTokens>,
+        id: TokenId,
+    ) -> Result<(), TokenError> {
         let record = self.weaker_token(scope, id).await?;
-        let deleted = self.store.delete_token(record.id, scope.by(self.clock.now())).await?;
+        let deleted = self
+            .store
+            .delete_token(record.id, scope.by(self.clock.now()))
+            .await?;
         self.tokens.clear();
         if !deleted {
             return Err(TokenError::NotFound);
@@ -149,10 +163,19 @@ impl Authority {
         scope: &UserScope<ManageTokens>,
         id: TokenId,
     ) -> Result<TokenRecord, TokenError> {
-        let token = self.store.token(id).await?.filter(|token| token.user == scope.user().id);
+        let token = self
+            .store
+            .token(id)
+            .await?
+            .filter(|token| token.user == scope.user().id);
         let token = token.ok_or(TokenError::NotFound)?;
         may_grant_all(scope, &token.policies)?;
-        within_own_limits(scope, &token.allowed_addresses, &token.refused_addresses, token.expires_on)?;
+        within_own_limits(
+            scope,
+            &token.allowed_addresses,
+            &token.refused_addresses,
+            token.expires_on,
+        )?;
         Ok(token)
     }
 
@@ -166,7 +189,10 @@ impl Authority {
         loop {
             let old = self.weaker_token(scope, id).await?;
             let new = change(old.clone());
-            let replaced = self.store.replace_token(old, new.clone(), scope.by(self.clock.now())).await?;
+            let replaced = self
+                .store
+                .replace_token(old, new.clone(), scope.by(self.clock.now()))
+                .await?;
             self.tokens.clear();
             if replaced {
                 return Ok(new);
@@ -179,8 +205,12 @@ impl Authority {
         scope: &UserScope<ManageTokens>,
         mut draft: TokenDraft,
     ) -> Result<TokenDraft, TokenError> {
-        let invalid =
-            |pointer: &str, reason: String| Err(TokenError::Invalid { pointer: pointer.to_owned(), reason });
+        let invalid = |pointer: &str, reason: String| {
+            Err(TokenError::Invalid {
+                pointer: pointer.to_owned(),
+                reason,
+            })
+        };
         draft.name = match checked_name(&draft.name) {
             Ok(name) => name,
             Err(reason) => return invalid("/name", reason),
@@ -192,9 +222,10 @@ impl Authority {
             return invalid("/policies", format!("use at most {POLICIES_MAX} policies"));
         }
         for (index, policy) in draft.policies.iter_mut().enumerate() {
-            for (member, count) in
-                [("permission_groups", policy.permission_groups.len()), ("resources", policy.resources.len())]
-            {
+            for (member, count) in [
+                ("permission_groups", policy.permission_groups.len()),
+                ("resources", policy.resources.len()),
+            ] {
                 if !(1..=POLICIES_MAX).contains(&count) {
                     let reason = format!("there are {count} {member}: use 1 to {POLICIES_MAX}");
                     return invalid(&format!("/policies/{index}/{member}"), reason);
@@ -204,7 +235,10 @@ impl Authority {
                 policy.id = new_policy_id(self.clock.now(), &*self.random);
             }
         }
-        for (member, blocks) in [("in", &draft.allowed_addresses), ("not_in", &draft.refused_addresses)] {
+        for (member, blocks) in [
+            ("in", &draft.allowed_addresses),
+            ("not_in", &draft.refused_addresses),
+        ] {
             if blocks.len() > ADDRESS_BLOCKS_MAX {
                 let reason = format!("use at most {ADDRESS_BLOCKS_MAX} address blocks");
                 return invalid(&format!("/condition/request.ip/{member}"), reason);
@@ -213,10 +247,18 @@ impl Authority {
         if let (Some(from), Some(end)) = (draft.not_before, draft.expires_on)
             && end <= from
         {
-            return invalid("/expires_on", format!("{end} is not after not_before, {from}"));
+            return invalid(
+                "/expires_on",
+                format!("{end} is not after not_before, {from}"),
+            );
         }
         may_grant_all(scope, &draft.policies)?;
-        within_own_limits(scope, &draft.allowed_addresses, &draft.refused_addresses, draft.expires_on)?;
+        within_own_limits(
+            scope,
+            &draft.allowed_addresses,
+            &draft.refused_addresses,
+            draft.expires_on,
+        )?;
         Ok(draft)
     }
 }
@@ -227,7 +269,10 @@ fn within_own_limits(
     refused: &[AddressBlock],
     expires_on: Option<Timestamp>,
 ) -> Result<(), TokenError> {
-    if scope.principal().may_pass_limits_on(allowed, refused, expires_on) {
+    if scope
+        .principal()
+        .may_pass_limits_on(allowed, refused, expires_on)
+    {
         return Ok(());
     }
     Err(TokenError::ExceedsOwn(
@@ -236,13 +281,22 @@ fn within_own_limits(
 }
 
 fn may_grant_all(scope: &UserScope<ManageTokens>, policies: &[Policy]) -> Result<(), TokenError> {
-    for policy in policies.iter().filter(|policy| policy.effect == Effect::Allow) {
+    for policy in policies
+        .iter()
+        .filter(|policy| policy.effect == Effect::Allow)
+    {
         for group in &policy.permission_groups {
             for resource in &policy.resources {
                 if !scope.principal().may_grant(*group, *resource) {
-                    let zones =
-                        if matches!(resource, Resource::ZonesOfAccount(_)) { " (its zones)" } else { "" };
-                    return Err(TokenError::ExceedsOwn(format!("{} on {resource}{zones}", group.name())));
+                    let zones = if matches!(resource, Resource::ZonesOfAccount(_)) {
+                        " (its zones)"
+                    } else {
+                        ""
+                    };
+                    return Err(TokenError::ExceedsOwn(format!(
+                        "{} on {resource}{zones}",
+                        group.name()
+                    )));
                 }
             }
         }

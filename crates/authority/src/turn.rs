@@ -18,7 +18,10 @@ pub(crate) struct Turn {
 impl Turn {
     /// Waits for the turn and works, or fails with whoever has failed meanwhile. `work` looks first whether it was done
     /// meanwhile.
-    pub(crate) async fn take<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    pub(crate) async fn take<T>(
+        &self,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
         // Counted under the lock, so that whoever sees a higher number behind it has waited for a failure.
         let before = self.failures.load(Ordering::Acquire);
         let mut failed = self.turn.lock().await;
@@ -60,6 +63,10 @@ mod tests {
             assert!(matches!(done, Err(Fault::Unavailable(text)) if text == "away"));
         }
         assert_eq!(tries.load(Ordering::Relaxed), 1);
-        assert!(turn.take(async { Ok(7) }).await.is_ok_and(|seven| seven == 7));
+        assert!(
+            turn.take(async { Ok(7) })
+                .await
+                .is_ok_and(|seven| seven == 7)
+        );
     }
 }

@@ -60,7 +60,11 @@ pub struct By {
 impl By {
     /// The program itself.
     pub const fn system(at: Timestamp) -> Self {
-        Self { actor: Actor::System, address: None, at }
+        Self {
+            actor: Actor::System,
+            address: None,
+            at,
+        }
     }
 }
 
@@ -208,20 +212,32 @@ impl AuditEntry {
     pub fn hashed_text(&self) -> String {
         const TEXT_BYTES: usize = 360;
         let mut text = String::with_capacity(TEXT_BYTES + self.detail.len());
-        self.write_hashed(&mut text).expect("a String takes everything");
+        self.write_hashed(&mut text)
+            .expect("a String takes everything");
         text
     }
 
     fn write_hashed(&self, text: &mut String) -> fmt::Result {
         use fmt::Write as _;
         let By { actor, address, at } = self.by;
-        writeln!(text, "{}\n{}\n{}\n{actor}", self.owner, self.number, at.unix_microseconds())?;
+        writeln!(
+            text,
+            "{}\n{}\n{}\n{actor}",
+            self.owner,
+            self.number,
+            at.unix_microseconds()
+        )?;
         match address {
             Some(address) => writeln!(text, "{address}")?,
             None => text.push_str("-\n"),
         }
         let resource = Hex(&self.resource);
-        writeln!(text, "{}\n{}\n{resource}", self.action.name(), self.resource_type.name())?;
+        writeln!(
+            text,
+            "{}\n{}\n{resource}",
+            self.action.name(),
+            self.resource_type.name()
+        )?;
         match self.zone {
             Some(zone) => writeln!(text, "{zone}")?,
             None => text.push_str("-\n"),

@@ -31,8 +31,14 @@ pub struct UnknownName {
 
 impl KeyAlgorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 6] =
-        [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::Ed25519];
+    pub const ALL: [Self; 6] = [
+        Self::P256,
+        Self::P384,
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::Ed25519,
+    ];
 
     /// The name used in the API, the configuration and the store.
     pub const fn name(self) -> &'static str {
@@ -48,13 +54,14 @@ impl KeyAlgorithm {
 
     /// The algorithm of that name, in any letter case.
     pub fn from_name(name: &str) -> Result<Self, UnknownName> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
-            UnknownName {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+            .ok_or_else(|| UnknownName {
                 kind: "key algorithm",
                 given: name.chars().take(40).collect(),
                 allowed: "P-256, P-384, RSA-2048, RSA-3072, RSA-4096, Ed25519",
-            }
-        })
+            })
     }
 
     /// How an authority with such a key signs.
@@ -89,8 +96,12 @@ pub enum SignatureAlgorithm {
 
 impl SignatureAlgorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 4] =
-        [Self::Sha256WithRsa, Self::EcdsaWithSha256, Self::EcdsaWithSha384, Self::PureEd25519];
+    pub const ALL: [Self; 4] = [
+        Self::Sha256WithRsa,
+        Self::EcdsaWithSha256,
+        Self::EcdsaWithSha384,
+        Self::PureEd25519,
+    ];
 
     /// The API's word.
     pub const fn name(self) -> &'static str {
@@ -104,7 +115,9 @@ impl SignatureAlgorithm {
 
     /// The algorithm the API's word names.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
     }
 }
 

@@ -2,8 +2,8 @@ use std::fmt;
 
 use crate::hex::write_hex;
 use crate::{
-    AuthorityId, CertificateId, Event, RevocationReason, SignatureAlgorithm, Status, Timestamp, Transition,
-    ZoneId,
+    AuthorityId, CertificateId, Event, RevocationReason, SignatureAlgorithm, Status, Timestamp,
+    Transition, ZoneId,
 };
 
 /// A serial number: exactly 20 octets, positive, top bit clear (RFC 5280 §4.1.2.2).
@@ -118,7 +118,9 @@ impl CertificateRecord {
     pub fn on(&self, event: Event) -> Transition {
         match (event, self.revocation_reason) {
             (Event::Reactivate, Some(reason)) if reason.is_permanent() => Transition::Refused,
-            (Event::Revoke(reason), Some(before)) if reason.is_permanent() && !before.is_permanent() => {
+            (Event::Revoke(reason), Some(before))
+                if reason.is_permanent() && !before.is_permanent() =>
+            {
                 Transition::To(Status::PendingRevocation)
             }
             _ => self.status.on(event),

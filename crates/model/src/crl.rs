@@ -20,7 +20,9 @@ pub enum CrlPart {
 impl CrlPart {
     /// Every list of an authority.
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..CRL_SHARDS).map(Self::Shard).chain([Self::AuthorityCertificates, Self::Full])
+        (0..CRL_SHARDS)
+            .map(Self::Shard)
+            .chain([Self::AuthorityCertificates, Self::Full])
     }
 
     /// The number it is stored as.

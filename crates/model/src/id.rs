@@ -119,7 +119,10 @@ impl AuthorityId {
 }
 
 fn write_uuid(f: &mut fmt::Formatter<'_>, id: &[u8; 16]) -> fmt::Result {
-    for (index, part) in [&id[..4], &id[4..6], &id[6..8], &id[8..10], &id[10..]].into_iter().enumerate() {
+    for (index, part) in [&id[..4], &id[4..6], &id[6..8], &id[8..10], &id[10..]]
+        .into_iter()
+        .enumerate()
+    {
         if index > 0 {
             f.write_str("-")?;
         }
@@ -129,7 +132,10 @@ fn write_uuid(f: &mut fmt::Formatter<'_>, id: &[u8; 16]) -> fmt::Result {
 }
 
 fn read_uuid(text: &str) -> Option<[u8; 16]> {
-    let hyphens = text.len() == 36 && [8, 13, 18, 23].iter().all(|&at| text.as_bytes()[at] == b'-');
+    let hyphens = text.len() == 36
+        && [8, 13, 18, 23]
+            .iter()
+            .all(|&at| text.as_bytes()[at] == b'-');
     if !hyphens {
         return None;
     }
@@ -194,9 +200,21 @@ mod tests {
         let id: AuthorityId = text.parse().unwrap();
         assert_eq!(id.to_string(), text);
         assert_eq!(id.simple().to_string(), "b213443625554acfbe5b26c48136575e");
-        assert!("b213443625554acfbe5b26c48136575e".parse::<AuthorityId>().is_err());
-        assert!("b2134436-2555-4acf-be5b+26c48136575e".parse::<AuthorityId>().is_err());
-        assert!("b2134436-2555-4acf-be5b-26c48136-75e".parse::<AuthorityId>().is_err());
+        assert!(
+            "b213443625554acfbe5b26c48136575e"
+                .parse::<AuthorityId>()
+                .is_err()
+        );
+        assert!(
+            "b2134436-2555-4acf-be5b+26c48136575e"
+                .parse::<AuthorityId>()
+                .is_err()
+        );
+        assert!(
+            "b2134436-2555-4acf-be5b-26c48136-75e"
+                .parse::<AuthorityId>()
+                .is_err()
+        );
     }
 
     #[test]

@@ -27,12 +27,13 @@ pub use enforcement::{EnforcedAuthority, Enforcement};
 pub use enforcement_point::{EnforcedCertificate, EnforcementPointRecord, RevocationChange};
 pub use hex::{Hex, read_hex};
 pub use id::{
-    AccountId, AuthorityId, CertificateId, EnforcementPointId, MtlsCertificateId, ParseIdError, TokenId,
-    UserId, ZoneId,
+    AccountId, AuthorityId, CertificateId, EnforcementPointId, MtlsCertificateId, ParseIdError,
+    TokenId, UserId, ZoneId,
 };
 pub use mtls_certificate::MtlsCertificateRecord;
 pub use page::{
-    AccountFilter, CertificateQuery, Direction, Join, Page, Slice, TextMatch, Visible, ZoneFilter, ZoneOrder,
+    AccountFilter, CertificateQuery, Direction, Join, Page, Slice, TextMatch, Visible, ZoneFilter,
+    ZoneOrder,
 };
 pub use random::Random;
 pub use reason::RevocationReason;
@@ -40,6 +41,6 @@ pub use status::{Event, Status, Transition};
 pub use tenant::{AccountRecord, Installation, UserRecord, ZoneRecord};
 pub use time::{Clock, ParseTimestampError, SECONDS_PER_DAY, Timestamp};
 pub use token::{
-    AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, TokenHash, TokenRecord, TokenState,
-    UnknownPermissionGroup, UnknownResource,
+    AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, TokenHash, TokenRecord,
+    TokenState, UnknownPermissionGroup, UnknownResource,
 };

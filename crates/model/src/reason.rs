@@ -70,7 +70,9 @@ impl RevocationReason {
 
     /// The reason of that name, in any letter case.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.name().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.name().eq_ignore_ascii_case(name))
     }
 
     /// Whether the certificate can never be restored (RFC 5280 §5.3.1: only certificateHold can be removed).
@@ -93,7 +95,10 @@ mod tests {
     fn reasons_read_back_and_only_the_hold_can_be_undone() {
         for reason in RevocationReason::ALL {
             assert_eq!(RevocationReason::from_code(reason.code()), Some(reason));
-            assert_eq!(RevocationReason::from_name(&reason.name().to_uppercase()), Some(reason));
+            assert_eq!(
+                RevocationReason::from_name(&reason.name().to_uppercase()),
+                Some(reason)
+            );
             assert_eq!(reason.is_permanent(), reason.code() != 6);
         }
         // 7 is not used, 8 is for delta CRLs, 10 for attribute authorities.

@@ -44,8 +44,12 @@ pub enum Transition {
 
 impl Status {
     /// Every status, in the order of [`Status::code`].
-    pub const ALL: [Self; 4] =
-        [Self::Active, Self::PendingReactivation, Self::PendingRevocation, Self::Revoked];
+    pub const ALL: [Self; 4] = [
+        Self::Active,
+        Self::PendingReactivation,
+        Self::PendingRevocation,
+        Self::Revoked,
+    ];
 
     /// The whole status machine, but for one rule: see [`crate::CertificateRecord::on`].
     pub const fn on(self, event: Event) -> Transition {
@@ -85,7 +89,9 @@ impl Status {
 
     /// The status the API's word names, in any letter case.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|status| status.name().eq_ignore_ascii_case(name))
     }
 
     /// The number it is stored as.
@@ -117,7 +123,10 @@ mod tests {
     #[test]
     fn names_and_codes_round_trip() {
         for status in Status::ALL {
-            assert_eq!(Status::from_name(&status.name().to_uppercase()), Some(status));
+            assert_eq!(
+                Status::from_name(&status.name().to_uppercase()),
+                Some(status)
+            );
             assert_eq!(Status::from_code(status.code()), Some(status));
         }
         assert_eq!(Status::from_name("all"), None);

@@ -30,7 +30,8 @@ impl Timestamp {
 
     /// From RFC 3339, or from a date alone, which is its first instant in UTC.
     pub fn from_date_or_time(text: &str) -> Result<Self, ParseTimestampError> {
-        text.parse().or_else(|_| format!("{text}T00:00:00Z").parse())
+        text.parse()
+            .or_else(|_| format!("{text}T00:00:00Z").parse())
     }
 
     /// From whole seconds since the Unix epoch.
@@ -75,7 +76,11 @@ impl fmt::Display for Timestamp {
         let moment = OffsetDateTime::from_unix_timestamp(self.unix()).map_err(|_| fmt::Error)?;
         let (year, month, day) = moment.to_calendar_date();
         let (hour, minute, second) = moment.to_hms();
-        write!(f, "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}", u8::from(month))?;
+        write!(
+            f,
+            "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}",
+            u8::from(month)
+        )?;
         let fraction = self.0.rem_euclid(1_000_000);
         if fraction > 0 {
             let digits = format!("{fraction:06}");
@@ -97,7 +102,9 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, ParseTimestampError> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| ParseTimestampError)?;
         let microseconds = moment.unix_timestamp_nanos().div_euclid(1000);
-        let instant = i64::try_from(microseconds).map(Self).map_err(|_| ParseTimestampError)?;
+        let instant = i64::try_from(microseconds)
+            .map(Self)
+            .map_err(|_| ParseTimestampError)?;
         // An offset can lead out of the years that can be written.
         if (Self::EARLIEST..=Self::LATEST).contains(&instant) {
             Ok(instant)
@@ -122,7 +129,10 @@ mod tests {
             assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
         }
         assert_eq!(
-            "2033-02-20T23:18:00+02:00".parse::<Timestamp>().unwrap().to_string(),
+            "2033-02-20T23:18:00+02:00"
+                .parse::<Timestamp>()
+                .unwrap()
+                .to_string(),
             "2033-02-20T21:18:00Z"
         );
         assert_eq!(Timestamp::EARLIEST.to_string(), "0001-01-01T00:00:00Z");
@@ -143,7 +153,13 @@ mod tests {
 
     #[test]
     fn minutes_are_cut_downwards_also_before_1970() {
-        assert_eq!(Timestamp::from_unix(119).cut_to_minute(), Timestamp::from_unix(60));
-        assert_eq!(Timestamp::from_unix(-1).cut_to_minute(), Timestamp::from_unix(-60));
+        assert_eq!(
+            Timestamp::from_unix(119).cut_to_minute(),
+            Timestamp::from_unix(60)
+        );
+        assert_eq!(
+            Timestamp::from_unix(-1).cut_to_minute(),
+            Timestamp::from_unix(-60)
+        );
     }
 }

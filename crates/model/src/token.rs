@@ -147,7 +147,10 @@ impl PermissionGroup {
                 (Self::SslAndCertificatesWrite, Self::SslAndCertificatesRead)
                     | (Self::ZoneWrite, Self::ZoneRead)
                     | (Self::AccountSettingsWrite, Self::AccountSettingsRead)
-                    | (Self::AccountSslAndCertificatesWrite, Self::AccountSslAndCertificatesRead)
+                    | (
+                        Self::AccountSslAndCertificatesWrite,
+                        Self::AccountSslAndCertificatesRead
+                    )
                     | (Self::EnforcementPointsWrite, Self::EnforcementPointsRead)
                     | (Self::ApiTokensWrite, Self::ApiTokensRead)
             )
@@ -158,7 +161,10 @@ impl FromStr for PermissionGroup {
     type Err = UnknownPermissionGroup;
 
     fn from_str(id: &str) -> Result<Self, UnknownPermissionGroup> {
-        Self::ALL.into_iter().find(|group| group.id().eq_ignore_ascii_case(id)).ok_or(UnknownPermissionGroup)
+        Self::ALL
+            .into_iter()
+            .find(|group| group.id().eq_ignore_ascii_case(id))
+            .ok_or(UnknownPermissionGroup)
     }
 }
 
@@ -191,7 +197,9 @@ impl FromStr for Resource {
     type Err = UnknownResource;
 
     fn from_str(text: &str) -> Result<Self, UnknownResource> {
-        let rest = text.strip_prefix("com.cloudflare.api.").ok_or(UnknownResource)?;
+        let rest = text
+            .strip_prefix("com.cloudflare.api.")
+            .ok_or(UnknownResource)?;
         let parsed = match rest.split('.').collect::<Vec<_>>()[..] {
             ["user", id] => id.parse().map(Self::User),
             ["account", "*"] => Ok(Self::AllAccounts),
@@ -210,7 +218,9 @@ impl fmt::Display for Resource {
         match self {
             Self::User(id) => write!(f, "com.cloudflare.api.user.{id}"),
             Self::AllAccounts => f.write_str("com.cloudflare.api.account.*"),
-            Self::Account(id) | Self::ZonesOfAccount(id) => write!(f, "com.cloudflare.api.account.{id}"),
+            Self::Account(id) | Self::ZonesOfAccount(id) => {
+                write!(f, "com.cloudflare.api.account.{id}")
+            }
             Self::AllZones => f.write_str("com.cloudflare.api.account.zone.*"),
             Self::Zone(id) => write!(f, "com.cloudflare.api.account.zone.{id}"),
         }

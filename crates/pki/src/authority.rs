@@ -10,8 +10,18 @@ use crate::{AuthorityKey, SignError, Validity, oid};
 /// How a managed authority is named in certificates: `O=certgate, CN=Managed CA <32 hex digits of its id>`.
 fn write_authority_name(out: &mut Vec<u8>, id: AuthorityId) {
     let common_name = format!("Managed CA {}", id.simple());
-    let utf8 = |kind, text| NewAttribute { kind, string_tag: tag::UTF8_STRING, text };
-    write_name(out, &[utf8(oid::ORGANIZATION, "certgate"), utf8(oid::COMMON_NAME, &common_name)]);
+    let utf8 = |kind, text| NewAttribute {
+        kind,
+        string_tag: tag::UTF8_STRING,
+        text,
+    };
+    write_name(
+        out,
+        &[
+            utf8(oid::ORGANIZATION, "certgate"),
+            utf8(oid::COMMON_NAME, &common_name),
+        ],
+    );
 }
 
 /// Makes a managed authority's own certificate. Both instants must be whole minutes.
@@ -24,7 +34,10 @@ pub fn self_sign(
 ) -> Result<Vec<u8>, SignError> {
     use Criticality::{Critical, NotCritical};
     check_serial(serial)?;
-    check_validity(Validity { not_before, not_after })?;
+    check_validity(Validity {
+        not_before,
+        not_after,
+    })?;
     let algorithm = algorithm_identifier(key.algorithm().signature());
     let key_identifier = key.key_identifier()?;
     let mut tbs = Vec::new();

@@ -35,14 +35,15 @@ impl<'a> BroughtCertificate<'a> {
     pub fn read(number: usize, der: &'a [u8]) -> Result<Self, BundleError> {
         let malformed = |what| move |_: NotDer| BundleError::Malformed { number, what };
         tlv::check_values(der).map_err(malformed("its content is not DER"))?;
-        let signed = SignedParts::read(der).map_err(malformed("its content is not a certificate"))?;
+        let signed =
+            SignedParts::read(der).map_err(malformed("its content is not a certificate"))?;
 
         let version = version(signed.tbs).map_err(malformed("its content is not a certificate"))?;
         if version != 3 {
             return Err(BundleError::Version { number, version });
         }
-        let tbs =
-            Tbs::read(signed.tbs).map_err(malformed("its content is not a certificate of version 3"))?;
+        let tbs = Tbs::read(signed.tbs)
+            .map_err(malformed("its content is not a certificate of version 3"))?;
         // RFC 5280 §4.1.1.2: this field MUST contain the same algorithm identifier as the signature field.
         if tbs.algorithm != signed.algorithm {
             return Err(BundleError::Malformed {
@@ -50,14 +51,18 @@ impl<'a> BroughtCertificate<'a> {
                 what: "it names two different signature algorithms",
             });
         }
-        if tbs.serial.first().is_none_or(|first| first & 0x80 != 0) || tbs.serial.len() > SERIAL_OCTETS_MAX {
+        if tbs.serial.first().is_none_or(|first| first & 0x80 != 0)
+            || tbs.serial.len() > SERIAL_OCTETS_MAX
+        {
             return Err(BundleError::Malformed {
                 number,
                 what: "its serial number is negative or has more than 20 octets",
             });
         }
         let signature = Signature::read(number, signed.algorithm)?;
-        let spki = Cursor::new(tbs.spki).expect(tag::SEQUENCE).map_err(malformed("it has no public key"))?;
+        let spki = Cursor::new(tbs.spki)
+            .expect(tag::SEQUENCE)
+            .map_err(malformed("it has no public key"))?;
         let key = PublicKey::read(spki.content).map_err(|error| key_error(number, &error))?;
         let rights = AuthorityRights::read(tbs.extensions)
             .map_err(malformed("one of its extensions is not well-formed"))?;
@@ -99,7 +104,9 @@ impl<'a> BroughtCertificate<'a> {
 
     /// Whether the signature verifies under the key of `issuer`.
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
-        let Some(algorithm) = self.signature.verification(&issuer.key) else { return false };
+        let Some(algorithm) = self.signature.verification(&issuer.key) else {
+            return false;
+        };
         ParsedPublicKey::new(algorithm, issuer.key.bits())
             .and_then(|key| Ok(key.verify_sig(self.signed.tbs, self.signed.signature)?))
             .is_ok()
@@ -120,7 +127,9 @@ fn key_error(number: usize, error: &CsrError) -> BundleError {
         CsrError::RsaModulusSize { bits } => {
             format!("the RSA modulus has {bits} bits, 2048 to 8192 are accepted")
         }
-        CsrError::RsaExponent => "the RSA exponent is not an odd number from 3 to 33 bits long".to_owned(),
+        CsrError::RsaExponent => {
+            "the RSA exponent is not an odd number from 3 to 33 bits long".to_owned()
+        }
         CsrError::CurveUnsupported { oid } => {
             format!("the elliptic curve {oid} is not supported; P-256, P-384 and P-521 are")
         }
@@ -134,7 +143,9 @@ fn key_error(number: usize, error: &CsrError) -> BundleError {
 fn version(tbs: &[u8]) -> Result<u8, NotDer> {
     let mut tbs = Cursor::new(tbs).inside(tag::SEQUENCE)?;
     // version [0] EXPLICIT Version DEFAULT v1
-    let Some(version) = tbs.optional(tag::CONTEXT_0_CONSTRUCTED)? else { return Ok(1) };
+    let Some(version) = tbs.optional(tag::CONTEXT_0_CONSTRUCTED)? else {
+        return Ok(1);
+    };
     match Cursor::new(version.content).expect(tag::INTEGER)?.content {
         [number @ 0..=2] => Ok(number + 1),
         _ => Err(NotDer),
@@ -213,7 +224,9 @@ impl Signature {
             number,
             what: "its signature algorithm is not an AlgorithmIdentifier",
         };
-        let mut cursor = Cursor::new(algorithm).inside(tag::SEQUENCE).map_err(|_| malformed())?;
+        let mut cursor = Cursor::new(algorithm)
+            .inside(tag::SEQUENCE)
+            .map_err(|_| malformed())?;
         let id = cursor.oid().map_err(|_| malformed())?;
         Ok(match id {
             oid::SHA1_WITH_RSA => Self::Rsa(Digest::Sha1),
@@ -226,7 +239,10 @@ impl Signature {
             oid::ECDSA_WITH_SHA512 => Self::Ecdsa(Digest::Sha512),
             oid::ED25519 => Self::Ed25519,
             other => {
-                return Err(BundleError::SignatureAlgorithmUnsupported { number, oid: oid::shown(other) });
+                return Err(BundleError::SignatureAlgorithmUnsupported {
+                    number,
+                    oid: oid::shown(other),
+                });
             }
         })
     }
@@ -250,7 +266,9 @@ impl Signature {
     /// SHA-1 for P-384.)
     fn verification(self, key: &PublicKey<'_>) -> Option<&'static dyn VerificationAlgorithm> {
         Some(match (key.kind(), self) {
-            (Kind::Rsa, Self::Rsa(Digest::Sha1)) => &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            (Kind::Rsa, Self::Rsa(Digest::Sha1)) => {
+                &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY
+            }
             (Kind::Rsa, Self::Rsa(Digest::Sha256)) => &signature::RSA_PKCS1_2048_8192_SHA256,
             (Kind::Rsa, Self::Rsa(Digest::Sha384)) => &signature::RSA_PKCS1_2048_8192_SHA384,
             (Kind::Rsa, Self::Rsa(Digest::Sha512)) => &signature::RSA_PKCS1_2048_8192_SHA512,

@@ -52,7 +52,10 @@ impl Bundle {
 
     /// The certificates in PEM, 64 columns, each with an LF at its end.
     pub fn to_pem(&self) -> String {
-        self.certificates.iter().map(|der| pem_lines("CERTIFICATE", der) + "\n").collect()
+        self.certificates
+            .iter()
+            .map(|der| pem_lines("CERTIFICATE", der) + "\n")
+            .collect()
     }
 
     /// Whether the private key belongs to the first certificate.
@@ -75,7 +78,11 @@ pub fn read_bundle(text: &str, purpose: Purpose, now: Timestamp) -> Result<Bundl
     let mut certificates = Vec::with_capacity(blocks.len());
     for (number, block) in (1..).zip(&blocks) {
         let what = "the text between its BEGIN and END line is not Base64";
-        certificates.push(block.decode().ok_or(BundleError::Malformed { number, what })?);
+        certificates.push(
+            block
+                .decode()
+                .ok_or(BundleError::Malformed { number, what })?,
+        );
     }
 
     // 2. Structure, key and signature algorithms of each.
@@ -94,13 +101,18 @@ pub fn read_bundle(text: &str, purpose: Purpose, now: Timestamp) -> Result<Bundl
             return Err(BundleError::NotAuthority { number, reason });
         }
         if certificate.not_after < now {
-            return Err(BundleError::Expired { number, expired_on: certificate.not_after.to_string() });
+            return Err(BundleError::Expired {
+                number,
+                expired_on: certificate.not_after.to_string(),
+            });
         }
     }
 
     // 4. The chain.
     for (number, pair) in (1..).zip(parsed.windows(2)) {
-        let [certificate, issuer] = pair else { continue };
+        let [certificate, issuer] = pair else {
+            continue;
+        };
         if !certificate.names_as_issuer(issuer) {
             return Err(BundleError::ChainOrder { number });
         }
@@ -113,7 +125,9 @@ pub fn read_bundle(text: &str, purpose: Purpose, now: Timestamp) -> Result<Bundl
         && last.is_self_issued()
         && !last.is_signed_by(last)
     {
-        return Err(BundleError::SignatureInvalid { number: parsed.len() });
+        return Err(BundleError::SignatureInvalid {
+            number: parsed.len(),
+        });
     }
 
     let first = parsed.first().ok_or(BundleError::NoPem)?;
@@ -146,8 +160,14 @@ fn read_blocks(text: &str) -> Result<Vec<Block<'_>>, BundleError> {
             "CERTIFICATE" | "X509 CERTIFICATE" => {}
             _ if block.is_private_key() => return Err(BundleError::PrivateKey),
             "PUBLIC KEY" | "RSA PUBLIC KEY" => return Err(BundleError::PublicKey),
-            "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => return Err(BundleError::CertificateRequest),
-            other => return Err(BundleError::WrongPemLabel { label: quoted(other) }),
+            "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => {
+                return Err(BundleError::CertificateRequest);
+            }
+            other => {
+                return Err(BundleError::WrongPemLabel {
+                    label: quoted(other),
+                });
+            }
         }
     }
     match blocks.len() {
@@ -162,9 +182,13 @@ fn read_blocks(text: &str) -> Result<Vec<Block<'_>>, BundleError> {
 /// What a text without a BEGIN line may be: binary files are sent in Base64, since JSON has no other way.
 fn not_pem(text: &str) -> BundleError {
     let plain: String = text.split_ascii_whitespace().collect();
-    let Ok(octets) = Base64::decode_vec(&plain) else { return BundleError::NoPem };
+    let Ok(octets) = Base64::decode_vec(&plain) else {
+        return BundleError::NoPem;
+    };
     let mut outer = Cursor::new(&octets);
-    let Ok(mut content) = outer.inside(tag::SEQUENCE) else { return BundleError::NoPem };
+    let Ok(mut content) = outer.inside(tag::SEQUENCE) else {
+        return BundleError::NoPem;
+    };
     match content.any() {
         // RFC 7292 §4: PFX ::= SEQUENCE { version INTEGER { v3(3) }, … }
         Ok(first) if first.tag == tag::INTEGER && first.content == [3] => BundleError::Pkcs12,
@@ -190,7 +214,9 @@ fn decimal(octets: &[u8]) -> String {
         }
     }
     let (highest, lower) = digits.split_last().expect("there is always one digit");
-    lower.iter().rev().fold(highest.to_string(), |text, digit| format!("{text}{digit:09}"))
+    lower.iter().rev().fold(highest.to_string(), |text, digit| {
+        format!("{text}{digit:09}")
+    })
 }
 
 #[cfg(test)]
@@ -205,13 +231,24 @@ mod tests {
             (&[0, 0xff], "255"),
             (&[0x3b, 0x9a, 0xca, 0x00], "1000000000"),
             (&[0x3b, 0x9a, 0xc9, 0xff], "999999999"),
-            (&[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "18446744073709551615"),
+            (
+                &[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+                "18446744073709551615",
+            ),
             (&[1, 0, 0, 0, 0, 0, 0, 0, 0], "18446744073709551616"),
-            (&[0x7f; 20], "727885129180488904360266563744972327436484050815"),
+            (
+                &[0x7f; 20],
+                "727885129180488904360266563744972327436484050815",
+            ),
         ] {
             assert_eq!(decimal(octets), text);
         }
-        for number in [1_u128 << 90, u128::MAX, 10_u128.pow(36), 10_u128.pow(27) + 5] {
+        for number in [
+            1_u128 << 90,
+            u128::MAX,
+            10_u128.pow(36),
+            10_u128.pow(27) + 5,
+        ] {
             assert_eq!(decimal(&number.to_be_bytes()), number.to_string());
         }
     }

@@ -17,7 +17,9 @@ pub enum BundleError {
     #[error("certificates is not PEM: it must have a line -----BEGIN CERTIFICATE-----")]
     NoPem,
     /// The text is a certificate in DER, written in Base64.
-    #[error("certificates is DER, not PEM: convert it with: openssl x509 -inform DER -in ca.der -out ca.pem")]
+    #[error(
+        "certificates is DER, not PEM: convert it with: openssl x509 -inform DER -in ca.der -out ca.pem"
+    )]
     Der,
     /// The text is a PKCS #12 file, written in Base64.
     #[error(
@@ -48,7 +50,9 @@ pub enum BundleError {
         label: String,
     },
     /// There is text behind the last END line.
-    #[error("there is text behind the last END line of certificates: end it at -----END CERTIFICATE-----")]
+    #[error(
+        "there is text behind the last END line of certificates: end it at -----END CERTIFICATE-----"
+    )]
     TextAfterEnd,
     /// There are more than [`BUNDLE_CERTIFICATES_MAX`].
     #[error(
@@ -59,7 +63,9 @@ pub enum BundleError {
         count: usize,
     },
     /// A certificate is not one of X.509 (RFC 5280) in DER.
-    #[error("certificate {number} is damaged, {what}; check it with: openssl x509 -in ca.pem -noout -text")]
+    #[error(
+        "certificate {number} is damaged, {what}; check it with: openssl x509 -in ca.pem -noout -text"
+    )]
     Malformed {
         /// Which one.
         number: usize,

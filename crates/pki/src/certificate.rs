@@ -79,7 +79,16 @@ impl<'a> TbsParts<'a> {
         let extensions = Extensions(wrapper.inside(tag::SEQUENCE)?);
         wrapper.end()?;
         tbs.end()?;
-        Ok(Self { serial, algorithm, issuer, not_before, not_after, subject, spki, extensions })
+        Ok(Self {
+            serial,
+            algorithm,
+            issuer,
+            not_before,
+            not_after,
+            subject,
+            spki,
+            extensions,
+        })
     }
 }
 
@@ -123,7 +132,11 @@ impl<'a> Extensions<'a> {
         };
         let value = extension.expect(tag::OCTET_STRING)?.content;
         extension.end()?;
-        Ok(Some(Extension { kind, critical, value }))
+        Ok(Some(Extension {
+            kind,
+            critical,
+            value,
+        }))
     }
 }
 
@@ -162,7 +175,15 @@ pub(crate) fn write_validity(out: &mut Vec<u8>, not_before: Timestamp, not_after
 /// with seconds and `Z`.
 pub(crate) fn write_time(out: &mut Vec<u8>, at: Timestamp) {
     let after_2049 = date_of(at).is_some_and(|date| date.year() >= 2050);
-    write_time_as(out, if after_2049 { tag::GENERALIZED_TIME } else { tag::UTC_TIME }, at);
+    write_time_as(
+        out,
+        if after_2049 {
+            tag::GENERALIZED_TIME
+        } else {
+            tag::UTC_TIME
+        },
+        at,
+    );
 }
 
 /// GeneralizedTime with seconds and `Z`, whatever the year: OCSP's only form (RFC 6960 §4.2.1).
@@ -172,12 +193,27 @@ pub(crate) fn write_generalized_time(out: &mut Vec<u8>, at: Timestamp) {
 
 fn write_time_as(out: &mut Vec<u8>, time_tag: u8, at: Timestamp) {
     let Some(date) = date_of(at) else { return };
-    let year = [date.year() / 1000, date.year() / 100 % 10, date.year() / 10 % 10, date.year() % 10];
+    let year = [
+        date.year() / 1000,
+        date.year() / 100 % 10,
+        date.year() / 10 % 10,
+        date.year() % 10,
+    ];
     let year = year.map(|digit| b'0' + digit as u8);
-    let year = if time_tag == tag::UTC_TIME { &year[2..] } else { &year[..] };
+    let year = if time_tag == tag::UTC_TIME {
+        &year[2..]
+    } else {
+        &year[..]
+    };
     tlv::write_with(out, time_tag, |out| {
         out.extend_from_slice(year);
-        for part in [date.month(), date.day(), date.hour(), date.minutes(), date.seconds()] {
+        for part in [
+            date.month(),
+            date.day(),
+            date.hour(),
+            date.minutes(),
+            date.seconds(),
+        ] {
             out.extend_from_slice(&[b'0' + part / 10, b'0' + part % 10]);
         }
         out.push(b'Z');
@@ -196,7 +232,10 @@ pub(crate) fn read_time(validity: &mut Cursor<'_>) -> Result<Timestamp, NotDer> 
         _ => return Err(NotDer),
     };
     let mut pairs = [0_u8; 7];
-    for (pair, octets) in pairs[usize::from(!century_known)..].iter_mut().zip(digits.chunks_exact(2)) {
+    for (pair, octets) in pairs[usize::from(!century_known)..]
+        .iter_mut()
+        .zip(digits.chunks_exact(2))
+    {
         if !octets.iter().all(u8::is_ascii_digit) {
             return Err(NotDer);
         }
@@ -209,8 +248,15 @@ pub(crate) fn read_time(validity: &mut Cursor<'_>) -> Result<Timestamp, NotDer> 
         (false, 50..) => 19,
         (false, _) => 20,
     };
-    let date = DateTime::new(u16::from(century) * 100 + u16::from(year), month, day, hour, minute, second)
-        .map_err(|_| NotDer)?;
+    let date = DateTime::new(
+        u16::from(century) * 100 + u16::from(year),
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    )
+    .map_err(|_| NotDer)?;
     let seconds = i64::try_from(date.unix_duration().as_secs()).map_err(|_| NotDer)?;
     Ok(Timestamp::from_unix(seconds))
 }
@@ -232,9 +278,12 @@ pub(crate) fn sign_tbs(
         write_signature(out, algorithm, &signature);
     });
 
-    let signed = SignedParts::read(&der).map_err(|_| SignError::Reread("it is not a certificate"))?;
+    let signed =
+        SignedParts::read(&der).map_err(|_| SignError::Reread("it is not a certificate"))?;
     if signed.tbs != tbs || signed.algorithm != algorithm {
-        return Err(SignError::Reread("it does not have the content that was to be signed"));
+        return Err(SignError::Reread(
+            "it does not have the content that was to be signed",
+        ));
     }
     verify(verifier, signed.tbs, signed.signature)?;
     Ok(der)
@@ -250,7 +299,11 @@ pub(crate) fn write_signature(out: &mut Vec<u8>, algorithm: &[u8], signature: &[
 }
 
 /// That a signature which was just made verifies.
-pub(crate) fn verify(verifier: &ParsedPublicKey, message: &[u8], signature: &[u8]) -> Result<(), SignError> {
+pub(crate) fn verify(
+    verifier: &ParsedPublicKey,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), SignError> {
     verifier
         .verify_sig(message, signature)
         .map_err(|_| SignError::Reread("its signature does not verify under the authority's key"))
@@ -282,7 +335,11 @@ mod tests {
             "\x18\x0d491231235959Z",
             "\x16\x0d491231235959Z",
         ] {
-            assert_eq!(read_time(&mut Cursor::new(bad.as_bytes())), Err(NotDer), "{bad}");
+            assert_eq!(
+                read_time(&mut Cursor::new(bad.as_bytes())),
+                Err(NotDer),
+                "{bad}"
+            );
         }
         let mut out = vec![];
         write_time(&mut out, Timestamp::from_unix(-1));
@@ -292,8 +349,10 @@ mod tests {
     #[test]
     fn a_signature_of_another_key_is_thrown_away() {
         let algorithm = certgate_model::KeyAlgorithm::P256;
-        let (key, other) =
-            (SigningKey::generate(algorithm).unwrap(), SigningKey::generate(algorithm).unwrap());
+        let (key, other) = (
+            SigningKey::generate(algorithm).unwrap(),
+            SigningKey::generate(algorithm).unwrap(),
+        );
         let identifier = crate::key::algorithm_identifier(algorithm.signature());
         let tbs = [tag::SEQUENCE, 0];
         assert!(sign_tbs(&tbs, &identifier, &key, &key.verifier().unwrap()).is_ok());

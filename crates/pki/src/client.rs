@@ -96,7 +96,9 @@ impl ClientKey {
 
 impl fmt::Debug for ClientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientKey").field("algorithm", &self.key.algorithm()).finish_non_exhaustive()
+        f.debug_struct("ClientKey")
+            .field("algorithm", &self.key.algorithm())
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,9 +111,27 @@ fn attributes_of(subject: &SubjectFields) -> Result<Vec<NewAttribute<'_>>, Reque
         (oid::COUNTRY, printable, "country", &subject.country, 2),
         (oid::STATE, utf8, "state", &subject.state, 128),
         (oid::LOCALITY, utf8, "location", &subject.location, 128),
-        (oid::ORGANIZATION, utf8, "organization", &subject.organization, 64),
-        (oid::ORGANIZATIONAL_UNIT, utf8, "organizational unit", &subject.organizational_unit, 64),
-        (oid::COMMON_NAME, utf8, "common name", &subject.common_name, 64),
+        (
+            oid::ORGANIZATION,
+            utf8,
+            "organization",
+            &subject.organization,
+            64,
+        ),
+        (
+            oid::ORGANIZATIONAL_UNIT,
+            utf8,
+            "organizational unit",
+            &subject.organizational_unit,
+            64,
+        ),
+        (
+            oid::COMMON_NAME,
+            utf8,
+            "common name",
+            &subject.common_name,
+            64,
+        ),
     ];
     let mut attributes = Vec::new();
     for (kind, string_tag, attribute, text, max) in all {
@@ -125,9 +145,17 @@ fn attributes_of(subject: &SubjectFields) -> Result<Vec<NewAttribute<'_>>, Reque
             return Err(RequestError::Country);
         }
         if characters > max {
-            return Err(RequestError::TooLong { attribute, characters, max });
+            return Err(RequestError::TooLong {
+                attribute,
+                characters,
+                max,
+            });
         }
-        attributes.push(NewAttribute { kind, string_tag, text });
+        attributes.push(NewAttribute {
+            kind,
+            string_tag,
+            text,
+        });
     }
     Ok(attributes)
 }
@@ -157,7 +185,10 @@ mod tests {
             assert!(pem.ends_with("\n-----END PRIVATE KEY-----\n"));
             let room = key.pkcs8.len() * 3 / 2 + PEM_FRAME_BYTES;
             assert!(pem.len() <= room, "{algorithm}: the buffer was outgrown");
-            assert_eq!(format!("{key:?}"), format!("ClientKey {{ algorithm: {algorithm:?}, .. }}"));
+            assert_eq!(
+                format!("{key:?}"),
+                format!("ClientKey {{ algorithm: {algorithm:?}, .. }}")
+            );
             let csr = read_csr(&key.request(&subject()).unwrap()).unwrap();
             assert_eq!(csr.subject(), &subject(), "{algorithm}");
             assert_eq!(csr.spki_der(), key.key.public_key_spki());
@@ -181,13 +212,32 @@ mod tests {
             change(&mut fields);
             key.request(&fields).err()
         };
-        let too_long = |attribute, max| Some(RequestError::TooLong { attribute, characters: max + 1, max });
+        let too_long = |attribute, max| {
+            Some(RequestError::TooLong {
+                attribute,
+                characters: max + 1,
+                max,
+            })
+        };
         assert_eq!(refused(|fields| fields.common_name = "ä".repeat(64)), None);
-        assert_eq!(refused(|fields| fields.common_name = "ä".repeat(65)), too_long("common name", 64));
-        assert_eq!(refused(|fields| fields.state = "s".repeat(129)), too_long("state", 128));
+        assert_eq!(
+            refused(|fields| fields.common_name = "ä".repeat(65)),
+            too_long("common name", 64)
+        );
+        assert_eq!(
+            refused(|fields| fields.state = "s".repeat(129)),
+            too_long("state", 128)
+        );
         for country in ["D", "Germany", "é", "1e"] {
-            let fields = SubjectFields { country: country.into(), ..subject() };
-            assert_eq!(key.request(&fields).err(), Some(RequestError::Country), "{country}");
+            let fields = SubjectFields {
+                country: country.into(),
+                ..subject()
+            };
+            assert_eq!(
+                key.request(&fields).err(),
+                Some(RequestError::Country),
+                "{country}"
+            );
         }
     }
 }

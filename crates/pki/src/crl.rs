@@ -63,7 +63,8 @@ pub fn sign_crl(
 ) -> Result<Vec<u8>, SignError> {
     let entries = entries.into_iter();
     let start = write_start(&issuer.parts, head);
-    let mut der = Vec::with_capacity(start.len() + entries.size_hint().0 * CRL_ENTRY_BYTES + REST_BYTES);
+    let mut der =
+        Vec::with_capacity(start.len() + entries.size_hint().0 * CRL_ENTRY_BYTES + REST_BYTES);
 
     // 1. The entries and what follows them, behind a gap for everything whose length depends on them.
     let gap = start.len() + 3 * HEADER_BYTES_MAX;

@@ -50,7 +50,9 @@ impl CheckedCsr {
 /// The subject alone.
 impl fmt::Debug for CheckedCsr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CheckedCsr").field("subject", &self.fields).finish_non_exhaustive()
+        f.debug_struct("CheckedCsr")
+            .field("subject", &self.fields)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,15 +74,21 @@ pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
         PemError::NoEnd => CsrError::malformed("it has no line -----END CERTIFICATE REQUEST-----"),
         PemError::TextAfterEnd => CsrError::TextAfterEnd,
     })?;
-    if !matches!(block.label, "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST") {
-        return Err(CsrError::WrongPemLabel { label: quoted(block.label) });
+    if !matches!(
+        block.label,
+        "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST"
+    ) {
+        return Err(CsrError::WrongPemLabel {
+            label: quoted(block.label),
+        });
     }
     let der = block.decode().ok_or(CsrError::BadBase64)?;
 
     // 2. Structure.
     let mut outer = Cursor::new(&der);
-    let request =
-        outer.inside(tag::SEQUENCE).map_err(|_| CsrError::malformed("its content is not a DER sequence"))?;
+    let request = outer
+        .inside(tag::SEQUENCE)
+        .map_err(|_| CsrError::malformed("its content is not a DER sequence"))?;
     outer.end().map_err(|_| CsrError::TrailingBytes)?;
     let request = SignedRequest::read(request)?;
     let info = RequestInfo::read(request.info_content)?;
@@ -99,7 +107,13 @@ pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
     };
     let (subject, spki) = (place(info.subject.raw), place(info.spki.raw));
     let key_identifier = key.key_identifier();
-    Ok(CheckedCsr { subject, spki, fields, key_identifier, der })
+    Ok(CheckedCsr {
+        subject,
+        spki,
+        fields,
+        key_identifier,
+        der,
+    })
 }
 
 /// CertificationRequest ::= SEQUENCE { certificationRequestInfo, signatureAlgorithm, signature BIT STRING }
@@ -112,15 +126,18 @@ struct SignedRequest<'a> {
 
 impl<'a> SignedRequest<'a> {
     fn read(mut request: Cursor<'a>) -> Result<Self, CsrError> {
-        let info = request
-            .expect(tag::SEQUENCE)
-            .map_err(|_| CsrError::malformed("it does not begin with a CertificationRequestInfo"))?;
+        let info = request.expect(tag::SEQUENCE).map_err(|_| {
+            CsrError::malformed("it does not begin with a CertificationRequestInfo")
+        })?;
         let algorithm = request
             .expect(tag::SEQUENCE)
             .map_err(|_| CsrError::malformed("it names no signature algorithm"))?;
-        let signature =
-            request.bit_string().map_err(|_| CsrError::malformed("its signature is not a bit string"))?;
-        request.end().map_err(|_| CsrError::malformed("something follows its signature"))?;
+        let signature = request
+            .bit_string()
+            .map_err(|_| CsrError::malformed("its signature is not a bit string"))?;
+        request
+            .end()
+            .map_err(|_| CsrError::malformed("something follows its signature"))?;
         Ok(Self {
             info_raw: info.raw,
             info_content: Cursor::new(info.content),
@@ -139,27 +156,38 @@ struct RequestInfo<'a> {
 
 impl<'a> RequestInfo<'a> {
     fn read(mut info: Cursor<'a>) -> Result<Self, CsrError> {
-        let version =
-            info.expect(tag::INTEGER).map_err(|_| CsrError::malformed("it has no version number"))?;
+        let version = info
+            .expect(tag::INTEGER)
+            .map_err(|_| CsrError::malformed("it has no version number"))?;
         // RFC 2986 §4.1: version shall be 0 for this version of the standard.
         if version.content != [0] {
             return Err(CsrError::malformed("its version is not 0 (v1)"));
         }
-        let subject = info.expect(tag::SEQUENCE).map_err(|_| CsrError::malformed("it has no subject"))?;
-        let spki = info.expect(tag::SEQUENCE).map_err(|_| CsrError::malformed("it has no public key"))?;
+        let subject = info
+            .expect(tag::SEQUENCE)
+            .map_err(|_| CsrError::malformed("it has no subject"))?;
+        let spki = info
+            .expect(tag::SEQUENCE)
+            .map_err(|_| CsrError::malformed("it has no public key"))?;
         let attributes = info
             .inside(tag::CONTEXT_0_CONSTRUCTED)
             .map_err(|_| CsrError::malformed("its attributes [0] are missing"))?;
-        info.end().map_err(|_| CsrError::malformed("something follows its attributes"))?;
-        Ok(Self { subject, spki, attributes })
+        info.end()
+            .map_err(|_| CsrError::malformed("something follows its attributes"))?;
+        Ok(Self {
+            subject,
+            spki,
+            attributes,
+        })
     }
 }
 
 /// Attributes are not used, but what is damaged there is better told than passed over: the sender may rely on them.
 fn check_attributes(mut attributes: Cursor<'_>) -> Result<(), CsrError> {
     while !attributes.is_empty() {
-        check_attribute(&mut attributes)
-            .map_err(|_| CsrError::malformed("one of its attributes or extensions is not well-formed"))?;
+        check_attribute(&mut attributes).map_err(|_| {
+            CsrError::malformed("one of its attributes or extensions is not well-formed")
+        })?;
     }
     Ok(())
 }

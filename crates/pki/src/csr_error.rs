@@ -38,13 +38,19 @@ pub enum CsrError {
         label: String,
     },
     /// There is text behind the END line.
-    #[error("there is text behind the END line of the CSR: end it at -----END CERTIFICATE REQUEST-----")]
+    #[error(
+        "there is text behind the END line of the CSR: end it at -----END CERTIFICATE REQUEST-----"
+    )]
     TextAfterEnd,
     /// What is between the BEGIN and the END line is not Base64.
-    #[error("the text between the BEGIN and the END line is not Base64: send the file unchanged; {HOW_TO}")]
+    #[error(
+        "the text between the BEGIN and the END line is not Base64: send the file unchanged; {HOW_TO}"
+    )]
     BadBase64,
     /// The content is not a PKCS #10 request (RFC 2986) in DER.
-    #[error("the CSR is damaged, {what}; check it with: openssl req -in client.csr -noout -verify; {HOW_TO}")]
+    #[error(
+        "the CSR is damaged, {what}; check it with: openssl req -in client.csr -noout -verify; {HOW_TO}"
+    )]
     Malformed {
         /// What is wrong with which part.
         what: &'static str,
@@ -135,5 +141,8 @@ const QUOTED_CHARS_MAX: usize = 40;
 
 /// The beginning of a text from outside, with everything that does not print escaped.
 pub(crate) fn quoted(text: &str) -> String {
-    text.chars().take(QUOTED_CHARS_MAX).flat_map(char::escape_default).collect()
+    text.chars()
+        .take(QUOTED_CHARS_MAX)
+        .flat_map(char::escape_default)
+        .collect()
 }

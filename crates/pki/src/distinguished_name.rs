@@ -45,7 +45,11 @@ fn attribute(kind: &[u8], value: Tlv<'_>) -> String {
         other => {
             let dotted = ObjectIdentifier::<39>::from_bytes(other).map(|id| id.to_string());
             // An identifier of more than 39 octets names nothing that is in use.
-            return format!("{}={}", dotted.as_deref().unwrap_or("0.0"), hex_string(value.raw));
+            return format!(
+                "{}={}",
+                dotted.as_deref().unwrap_or("0.0"),
+                hex_string(value.raw)
+            );
         }
     };
     match read_text(value) {
@@ -116,9 +120,15 @@ mod tests {
         let plain: &[&[Attribute<'_>]] = &[
             &[(oid::COUNTRY, tag::PRINTABLE_STRING, b"US")],
             &[(oid::ORGANIZATION, utf8, b"Sue, Grabbit and Runn")],
-            &[(oid::ORGANIZATIONAL_UNIT, utf8, b"Sales"), (oid::COMMON_NAME, utf8, b"J. Smith")],
+            &[
+                (oid::ORGANIZATIONAL_UNIT, utf8, b"Sales"),
+                (oid::COMMON_NAME, utf8, b"J. Smith"),
+            ],
         ];
-        assert_eq!(name(plain), "OU=Sales+CN=J. Smith,O=Sue\\, Grabbit and Runn,C=US");
+        assert_eq!(
+            name(plain),
+            "OU=Sales+CN=J. Smith,O=Sue\\, Grabbit and Runn,C=US"
+        );
         for (text, shown) in [
             ("", ""),
             (" ", "\\ "),
@@ -128,12 +138,21 @@ mod tests {
             ("K\u{f6}ln", "K\u{f6}ln"),
             ("a\rb\u{0}", "a\\0Db\\00"),
         ] {
-            assert_eq!(name(&[&[(oid::COMMON_NAME, utf8, text.as_bytes())]]), format!("CN={shown}"));
+            assert_eq!(
+                name(&[&[(oid::COMMON_NAME, utf8, text.as_bytes())]]),
+                format!("CN={shown}")
+            );
         }
         // RFC 2253 §5: an attribute without a keyword.
         let example: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x8b, 0x3a, 0x00];
-        assert_eq!(name(&[&[(example, 4, b"Hi")]]), "1.3.6.1.4.1.1466.0=#04024869");
-        assert_eq!(name(&[&[(oid::COMMON_NAME, tag::INTEGER, &[5])]]), "CN=#020105");
+        assert_eq!(
+            name(&[&[(example, 4, b"Hi")]]),
+            "1.3.6.1.4.1.1466.0=#04024869"
+        );
+        assert_eq!(
+            name(&[&[(oid::COMMON_NAME, tag::INTEGER, &[5])]]),
+            "CN=#020105"
+        );
         assert!(rfc_2253(&[tag::SET, 0]).is_err());
     }
 }

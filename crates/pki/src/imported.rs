@@ -46,13 +46,17 @@ pub enum ImportError {
     )]
     PrivateKeyInCertificate,
     /// The PEM block is something else, such as a request.
-    #[error("the PEM block is labelled \"{label}\", not CERTIFICATE: send the authority's certificate")]
+    #[error(
+        "the PEM block is labelled \"{label}\", not CERTIFICATE: send the authority's certificate"
+    )]
     WrongPemLabel {
         /// Its label, cut and escaped.
         label: String,
     },
     /// The text or the structure is damaged.
-    #[error("the certificate is damaged, {what}; check it with: openssl x509 -in ca.crt -noout -text")]
+    #[error(
+        "the certificate is damaged, {what}; check it with: openssl x509 -in ca.crt -noout -text"
+    )]
     Malformed {
         /// What is wrong with which part.
         what: &'static str,
@@ -134,12 +138,13 @@ pub fn read_authority(
     // 1. The certificate: PEM, structure, and whether it verifies where that can be told.
     let certificate_der = read_pem(certificate)?;
     let malformed = |what| ImportError::Malformed { what };
-    let signed =
-        SignedParts::read(&certificate_der).map_err(|_| malformed("its content is not a certificate"))?;
-    let tbs = TbsParts::read(signed.tbs)
-        .map_err(|_| malformed("its content is not a certificate of X.509 version 3 with extensions"))?;
-    let rights =
-        AuthorityRights::read(tbs.extensions).map_err(|_| malformed("an extension cannot be read"))?;
+    let signed = SignedParts::read(&certificate_der)
+        .map_err(|_| malformed("its content is not a certificate"))?;
+    let tbs = TbsParts::read(signed.tbs).map_err(|_| {
+        malformed("its content is not a certificate of X.509 version 3 with extensions")
+    })?;
+    let rights = AuthorityRights::read(tbs.extensions)
+        .map_err(|_| malformed("an extension cannot be read"))?;
     let subject = content(tbs.subject).map_err(|_| malformed("it has no subject"))?;
     let fields = read_name(subject).map_err(|_| malformed("its subject cannot be read"))?;
     // As strictly as any certificate that comes from outside.
@@ -172,15 +177,29 @@ pub fn read_authority(
     }
     let (not_before, not_after) = (tbs.not_before, tbs.not_after);
     if now < not_before {
-        return Err(ImportError::NotYetValid { valid_from: not_before });
+        return Err(ImportError::NotYetValid {
+            valid_from: not_before,
+        });
     }
     // RFC 5280 §4.1.2.5: notAfter itself belongs to the validity.
     if now > not_after {
-        return Err(ImportError::Expired { expired_on: not_after });
+        return Err(ImportError::Expired {
+            expired_on: not_after,
+        });
     }
 
     let common_name = fields.common_name;
-    Ok((ImportedAuthority { common_name, algorithm, not_before, not_after, issuer, certificate_der }, pkcs8))
+    Ok((
+        ImportedAuthority {
+            common_name,
+            algorithm,
+            not_before,
+            not_after,
+            issuer,
+            certificate_der,
+        },
+        pkcs8,
+    ))
 }
 
 fn read_pem(text: &str) -> Result<Vec<u8>, ImportError> {
@@ -197,12 +216,18 @@ fn read_pem(text: &str) -> Result<Vec<u8>, ImportError> {
         PemError::TextAfterEnd => malformed("there is text behind its END line"),
     })?;
     if block.label != "CERTIFICATE" {
-        return Err(ImportError::WrongPemLabel { label: quoted(block.label) });
+        return Err(ImportError::WrongPemLabel {
+            label: quoted(block.label),
+        });
     }
-    block.decode().ok_or_else(|| malformed("the text between BEGIN and END is not Base64"))
+    block
+        .decode()
+        .ok_or_else(|| malformed("the text between BEGIN and END is not Base64"))
 }
 
 /// What is inside of an encoded SEQUENCE.
 fn content(sequence: &[u8]) -> Result<&[u8], NotDer> {
-    Cursor::new(sequence).expect(tag::SEQUENCE).map(|value| value.content)
+    Cursor::new(sequence)
+        .expect(tag::SEQUENCE)
+        .map(|value| value.content)
 }

@@ -6,7 +6,8 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use certgate_model::{SerialNumber, SignatureAlgorithm, Timestamp};
 
 use crate::certificate::{
-    Criticality, Extensions, SignedParts, TbsParts, sign_tbs, write_extension, write_validity, write_version,
+    Criticality, Extensions, SignedParts, TbsParts, sign_tbs, write_extension, write_validity,
+    write_version,
 };
 use crate::key::algorithm_identifier;
 use crate::lint::{LintError, check_request, lint};
@@ -63,10 +64,14 @@ impl Issuer {
         let rights = AuthorityRights::read(tbs.extensions).map_err(|_| IssuerError::Malformed)?;
         // RFC 5280 §4.2.1.9: without BasicConstraints with cA the key MUST NOT be used to verify certificates.
         if !rights.is_authority {
-            return Err(IssuerError::NotAuthority("it has no basic constraints with CA:TRUE"));
+            return Err(IssuerError::NotAuthority(
+                "it has no basic constraints with CA:TRUE",
+            ));
         }
         if !rights.may_sign_certificates {
-            return Err(IssuerError::NotAuthority("its key usage does not include keyCertSign"));
+            return Err(IssuerError::NotAuthority(
+                "its key usage does not include keyCertSign",
+            ));
         }
         // RFC 5280 §4.1.2.4: the issuer field MUST contain a non-empty distinguished name.
         if tbs.subject == EMPTY_SEQUENCE {
@@ -79,8 +84,17 @@ impl Issuer {
             Some(identifier) => identifier.to_vec(),
             None => key.key_identifier()?.to_vec(),
         };
-        let parts = IssuerParts::new(key.algorithm().signature(), tbs.subject.to_vec(), key_identifier);
-        Ok(Self { verifier: key.verifier()?, expires_on: tbs.not_after, key, parts })
+        let parts = IssuerParts::new(
+            key.algorithm().signature(),
+            tbs.subject.to_vec(),
+            key_identifier,
+        );
+        Ok(Self {
+            verifier: key.verifier()?,
+            expires_on: tbs.not_after,
+            key,
+            parts,
+        })
     }
 
     /// `notAfter` of its certificate: nothing it issues may live longer.
@@ -166,8 +180,10 @@ impl<'a> AuthorityRights<'a> {
                     let mut purposes = value.inside(tag::SEQUENCE)?;
                     rights.may_vouch_for_clients = false;
                     while !purposes.is_empty() {
-                        rights.may_vouch_for_clients |=
-                            matches!(purposes.oid()?, oid::CLIENT_AUTH | oid::ANY_EXTENDED_KEY_USAGE);
+                        rights.may_vouch_for_clients |= matches!(
+                            purposes.oid()?,
+                            oid::CLIENT_AUTH | oid::ANY_EXTENDED_KEY_USAGE
+                        );
                     }
                 }
                 oid::SUBJECT_KEY_IDENTIFIER => {
@@ -189,24 +205,45 @@ impl IssuerParts {
     fn new(signature: SignatureAlgorithm, name: Vec<u8>, key_identifier: Vec<u8>) -> Self {
         use Criticality::{Critical, NotCritical};
         let mut before_ski = Vec::new();
-        write_extension(&mut before_ski, oid::EXTENDED_KEY_USAGE, NotCritical, |out| {
-            tlv::write_with(out, tag::SEQUENCE, |out| tlv::write(out, tag::OID, oid::CLIENT_AUTH));
-        });
+        write_extension(
+            &mut before_ski,
+            oid::EXTENDED_KEY_USAGE,
+            NotCritical,
+            |out| {
+                tlv::write_with(out, tag::SEQUENCE, |out| {
+                    tlv::write(out, tag::OID, oid::CLIENT_AUTH)
+                });
+            },
+        );
         // cA is FALSE by default, and DER does not encode defaults (X.690 §11.5).
         write_extension(&mut before_ski, oid::BASIC_CONSTRAINTS, Critical, |out| {
             out.extend_from_slice(EMPTY_SEQUENCE);
         });
         let mut authority_key_identifier = Vec::new();
-        write_extension(&mut authority_key_identifier, oid::AUTHORITY_KEY_IDENTIFIER, NotCritical, |out| {
-            tlv::write_with(out, tag::SEQUENCE, |out| tlv::write(out, tag::CONTEXT_0, &key_identifier));
-        });
+        write_extension(
+            &mut authority_key_identifier,
+            oid::AUTHORITY_KEY_IDENTIFIER,
+            NotCritical,
+            |out| {
+                tlv::write_with(out, tag::SEQUENCE, |out| {
+                    tlv::write(out, tag::CONTEXT_0, &key_identifier)
+                });
+            },
+        );
         let mut key_usage = Vec::new();
         write_extension(&mut key_usage, oid::KEY_USAGE, Critical, |out| {
             // Bit 0, digitalSignature, and seven unused ones: what TLS needs of a client (RFC 8446 §4.4.2.2).
             tlv::write(out, tag::BIT_STRING, &[7, 0x80]);
         });
         let algorithm = algorithm_identifier(signature);
-        Self { algorithm, name, key_identifier, before_ski, authority_key_identifier, key_usage }
+        Self {
+            algorithm,
+            name,
+            key_identifier,
+            before_ski,
+            authority_key_identifier,
+            key_usage,
+        }
     }
 }
 
@@ -240,7 +277,9 @@ pub struct Prepared<'a> {
 /// The serial number, subject and the like are in it, but nobody needs them in a log.
 impl fmt::Debug for Prepared<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").field("issuer", &self.issuer).finish_non_exhaustive()
+        f.debug_struct("Prepared")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -270,8 +309,10 @@ pub(crate) fn write_tbs(
     validity: Validity,
     profile: &Profile,
 ) -> Vec<u8> {
-    let variable =
-        csr.subject_der().len() + csr.spki_der().len() + profile.crl_url.len() + profile.ocsp_url.len();
+    let variable = csr.subject_der().len()
+        + csr.spki_der().len()
+        + profile.crl_url.len()
+        + profile.ocsp_url.len();
     let mut tbs = Vec::with_capacity(variable + issuer.name.len() + TBS_REST_BYTES);
     tlv::write_with(&mut tbs, tag::SEQUENCE, |out| {
         write_version(out);
@@ -282,7 +323,9 @@ pub(crate) fn write_tbs(
         out.extend_from_slice(csr.subject_der());
         out.extend_from_slice(csr.spki_der());
         tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
-            tlv::write_with(out, tag::SEQUENCE, |out| write_extensions(out, issuer, &csr.ski(), profile));
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                write_extensions(out, issuer, &csr.ski(), profile)
+            });
         });
     });
     tbs
@@ -341,5 +384,10 @@ pub fn sign(prepared: Prepared<'_>) -> Result<SignedCertificate, SignError> {
     let Prepared { issuer, tbs, ski } = prepared;
     let der = sign_tbs(&tbs, &issuer.parts.algorithm, &issuer.key, &issuer.verifier)?;
     let fingerprint_sha256 = sha256(&der);
-    Ok(SignedCertificate { der, fingerprint_sha256, ski, signature: issuer.signature() })
+    Ok(SignedCertificate {
+        der,
+        fingerprint_sha256,
+        ski,
+        signature: issuer.signature(),
+    })
 }

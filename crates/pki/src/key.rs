@@ -4,8 +4,8 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, ParsedPublicKey, RsaKeyPair,
-    VerificationAlgorithm,
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, ParsedPublicKey,
+    RsaKeyPair, VerificationAlgorithm,
 };
 use certgate_model::{KeyAlgorithm, SignatureAlgorithm};
 use zeroize::Zeroizing;
@@ -48,7 +48,11 @@ impl SigningKey {
     pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         let failed = |_| KeyError::Failed("generate a key");
         let rsa = |size| RsaKeyPair::generate(size).map(Pair::Rsa).map_err(failed);
-        let ecdsa = |curve| EcdsaKeyPair::generate(curve).map(Pair::Ecdsa).map_err(failed);
+        let ecdsa = |curve| {
+            EcdsaKeyPair::generate(curve)
+                .map(Pair::Ecdsa)
+                .map_err(failed)
+        };
         let pair = match algorithm {
             KeyAlgorithm::P256 => ecdsa(P256)?,
             KeyAlgorithm::P384 => ecdsa(P384)?,
@@ -67,14 +71,20 @@ impl SigningKey {
             Ok(pair) if pair.public_modulus_len() * 8 == bits => Ok(Pair::Rsa(pair)),
             _ => Err(KeyError::Rejected(algorithm)),
         };
-        let ecdsa = |curve| EcdsaKeyPair::from_pkcs8(curve, der).map(Pair::Ecdsa).map_err(rejected);
+        let ecdsa = |curve| {
+            EcdsaKeyPair::from_pkcs8(curve, der)
+                .map(Pair::Ecdsa)
+                .map_err(rejected)
+        };
         let pair = match algorithm {
             KeyAlgorithm::P256 => ecdsa(P256)?,
             KeyAlgorithm::P384 => ecdsa(P384)?,
             KeyAlgorithm::Rsa2048 => rsa(2048)?,
             KeyAlgorithm::Rsa3072 => rsa(3072)?,
             KeyAlgorithm::Rsa4096 => rsa(4096)?,
-            KeyAlgorithm::Ed25519 => Pair::Ed25519(Ed25519KeyPair::from_pkcs8(der).map_err(rejected)?),
+            KeyAlgorithm::Ed25519 => {
+                Pair::Ed25519(Ed25519KeyPair::from_pkcs8(der).map_err(rejected)?)
+            }
         };
         Self::new(algorithm, pair)
     }
@@ -86,7 +96,11 @@ impl SigningKey {
             Pair::Ed25519(pair) => pair.public_key().as_der(),
         };
         let spki = spki.map_err(|_| KeyError::Failed("write a public key"))?;
-        Ok(Self { algorithm, pair, spki: spki.as_ref().to_vec() })
+        Ok(Self {
+            algorithm,
+            pair,
+            spki: spki.as_ref().to_vec(),
+        })
     }
 
     /// The key in PKCS #8 (version 1, which every reader knows). The octets are secret and wiped when dropped.
@@ -118,13 +132,19 @@ impl SigningKey {
                 .map_err(failed),
             Pair::Rsa(pair) => {
                 let mut out = vec![0; pair.public_modulus_len()];
-                pair.sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut out)
-                    .map_err(failed)?;
+                pair.sign(
+                    &signature::RSA_PKCS1_SHA256,
+                    &SystemRandom::new(),
+                    message,
+                    &mut out,
+                )
+                .map_err(failed)?;
                 Ok(out)
             }
-            Pair::Ed25519(pair) => {
-                pair.try_sign(message).map(|signed| signed.as_ref().to_vec()).map_err(failed)
-            }
+            Pair::Ed25519(pair) => pair
+                .try_sign(message)
+                .map(|signed| signed.as_ref().to_vec())
+                .map_err(failed),
         }
     }
 
@@ -162,7 +182,9 @@ pub(crate) fn public_key_bits(spki: &[u8]) -> Result<&[u8], NotDer> {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
     }
 }
 
@@ -193,17 +215,30 @@ mod tests {
 
     #[test]
     fn keys_round_trip_and_are_not_taken_for_another_algorithm() {
-        let algorithms =
-            [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa2048, KeyAlgorithm::Ed25519];
+        let algorithms = [
+            KeyAlgorithm::P256,
+            KeyAlgorithm::P384,
+            KeyAlgorithm::Rsa2048,
+            KeyAlgorithm::Ed25519,
+        ];
         for algorithm in algorithms {
             let key = SigningKey::generate(algorithm).unwrap();
             let der = key.to_pkcs8().unwrap();
             let again = SigningKey::from_pkcs8(algorithm, &der).unwrap();
             assert_eq!(again.public_key_spki(), key.public_key_spki());
             let signature = again.sign(b"message").unwrap();
-            key.verifier().unwrap().verify_sig(b"message", &signature).unwrap();
-            for other in KeyAlgorithm::ALL.into_iter().filter(|&other| other != algorithm) {
-                assert_eq!(SigningKey::from_pkcs8(other, &der).err(), Some(KeyError::Rejected(other)));
+            key.verifier()
+                .unwrap()
+                .verify_sig(b"message", &signature)
+                .unwrap();
+            for other in KeyAlgorithm::ALL
+                .into_iter()
+                .filter(|&other| other != algorithm)
+            {
+                assert_eq!(
+                    SigningKey::from_pkcs8(other, &der).err(),
+                    Some(KeyError::Rejected(other))
+                );
             }
             assert!(SigningKey::from_pkcs8(algorithm, &der[..der.len() - 1]).is_err());
         }

@@ -41,14 +41,19 @@ pub use client::{ClientKey, ClientKeyAlgorithm, RequestError};
 pub use crl::{CRL_ENTRY_BYTES, CrlEntry, CrlHead, CrlScope, sign_crl};
 pub use csr::{CSR_BYTES_MAX, CheckedCsr, read_csr};
 pub use csr_error::CsrError;
-pub use imported::{AUTHORITY_CERTIFICATE_BYTES_MAX, ImportError, ImportedAuthority, read_authority};
-pub use issuer::{Issuer, IssuerError, Prepared, Profile, SignedCertificate, Validity, prepare, sign};
+pub use imported::{
+    AUTHORITY_CERTIFICATE_BYTES_MAX, ImportError, ImportedAuthority, read_authority,
+};
+pub use issuer::{
+    Issuer, IssuerError, Prepared, Profile, SignedCertificate, Validity, prepare, sign,
+};
 pub use key::{AuthorityKey, KeyError, SigningKey};
 pub use lint::{LintError, URL_BYTES_MAX};
 pub use ocsp::{
-    CertId, CertStatus, IssuerId, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspFailure,
-    OcspRequest, OcspRequestError, OcspResponder, RESPONDER_KEY, SingleResponse, issuer_ids, ocsp_failure,
-    read_ocsp_path, read_ocsp_request, responder_certificate, write_ocsp_request,
+    CertId, CertStatus, IssuerId, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX,
+    OcspFailure, OcspRequest, OcspRequestError, OcspResponder, RESPONDER_KEY, SingleResponse,
+    issuer_ids, ocsp_failure, read_ocsp_path, read_ocsp_request, responder_certificate,
+    write_ocsp_request,
 };
 pub use pem::{pem_lines, write_pem};
 pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};

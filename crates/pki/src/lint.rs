@@ -37,7 +37,9 @@ pub enum LintError {
     #[error("the validity does not lie in the years 1970 to 9999")]
     ValidityRange,
     /// The certificate would outlive its authority.
-    #[error("the certificate would end at {not_after}, after its authority, which ends at {expires_on}")]
+    #[error(
+        "the certificate would end at {not_after}, after its authority, which ends at {expires_on}"
+    )]
     OutlivesAuthority {
         /// End of the certificate.
         not_after: Timestamp,
@@ -72,17 +74,32 @@ pub(crate) fn check_request(
 }
 
 pub(crate) fn check_serial(serial: SerialNumber) -> Result<(), LintError> {
-    if matches!(serial.as_bytes()[0], 0x01..=0x7f) { Ok(()) } else { Err(LintError::Serial) }
+    if matches!(serial.as_bytes()[0], 0x01..=0x7f) {
+        Ok(())
+    } else {
+        Err(LintError::Serial)
+    }
 }
 
-pub(crate) fn check_validity(Validity { not_before, not_after }: Validity) -> Result<(), LintError> {
+pub(crate) fn check_validity(
+    Validity {
+        not_before,
+        not_after,
+    }: Validity,
+) -> Result<(), LintError> {
     if not_before >= not_after {
-        return Err(LintError::ValidityOrder { not_before, not_after });
+        return Err(LintError::ValidityOrder {
+            not_before,
+            not_after,
+        });
     }
     if not_before < Timestamp::from_unix(0) || not_after >= YEAR_10000 {
         return Err(LintError::ValidityRange);
     }
-    match [not_before, not_after].into_iter().find(|instant| instant.cut_to_minute() != *instant) {
+    match [not_before, not_after]
+        .into_iter()
+        .find(|instant| instant.cut_to_minute() != *instant)
+    {
         Some(instant) => Err(LintError::ValidityMinute(instant)),
         None => Ok(()),
     }
@@ -90,11 +107,18 @@ pub(crate) fn check_validity(Validity { not_before, not_after }: Validity) -> Re
 
 /// RFC 5280 §4.2.1.6: a URI is an IA5String, absolute, with scheme and host.
 fn check_url(which: &'static str, url: &str) -> Result<(), LintError> {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
     let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
-    let printable =
-        url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\'));
-    if has_host && printable && url.len() <= URL_BYTES_MAX { Ok(()) } else { Err(LintError::Url(which)) }
+    let printable = url
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\'));
+    if has_host && printable && url.len() <= URL_BYTES_MAX {
+        Ok(())
+    } else {
+        Err(LintError::Url(which))
+    }
 }
 
 /// Compares a TBSCertificate with what it was built from.
@@ -106,48 +130,89 @@ pub(crate) fn lint(
     validity: Validity,
     profile: &Profile,
 ) -> Result<(), LintError> {
-    let must = |holds: bool, what| if holds { Ok(()) } else { Err(LintError::Content(what)) };
+    let must = |holds: bool, what| {
+        if holds {
+            Ok(())
+        } else {
+            Err(LintError::Content(what))
+        }
+    };
     let parts = TbsParts::read(tbs).map_err(|_| LintError::Content("structure"))?;
     must(parts.serial == serial.as_bytes(), "serial number")?;
     must(parts.algorithm == issuer.algorithm, "signature algorithm")?;
     must(parts.issuer == issuer.name, "issuer")?;
-    let found = Validity { not_before: parts.not_before, not_after: parts.not_after };
+    let found = Validity {
+        not_before: parts.not_before,
+        not_after: parts.not_after,
+    };
     must(found == validity, "validity")?;
     must(parts.subject == csr.subject_der(), "subject")?;
     must(parts.spki == csr.spki_der(), "public key")?;
 
     let mut extensions = parts.extensions;
-    let mut next = |kind: &'static [u8], critical: bool, what, value_fits: &dyn Fn(&[u8]) -> bool| {
-        let fits = |found: &Extension<'_>| {
-            found.kind == kind && found.critical == critical && value_fits(found.value)
+    let mut next =
+        |kind: &'static [u8], critical: bool, what, value_fits: &dyn Fn(&[u8]) -> bool| {
+            let fits = |found: &Extension<'_>| {
+                found.kind == kind && found.critical == critical && value_fits(found.value)
+            };
+            match extensions.next() {
+                Ok(Some(extension)) if fits(&extension) => Ok(()),
+                _ => Err(LintError::Content(what)),
+            }
         };
-        match extensions.next() {
-            Ok(Some(extension)) if fits(&extension) => Ok(()),
-            _ => Err(LintError::Content(what)),
-        }
-    };
-    next(oid::EXTENDED_KEY_USAGE, false, "extended key usage", &|value| {
-        innermost(value, &[tag::SEQUENCE], tag::OID) == Ok(oid::CLIENT_AUTH)
-    })?;
-    next(oid::BASIC_CONSTRAINTS, true, "basic constraints", &|value| value == [tag::SEQUENCE, 0])?;
-    next(oid::SUBJECT_KEY_IDENTIFIER, false, "subject key identifier", &|value| {
-        Cursor::new(value).expect(tag::OCTET_STRING).is_ok_and(|id| id.content == csr.ski())
-    })?;
-    next(oid::AUTHORITY_KEY_IDENTIFIER, false, "authority key identifier", &|value| {
-        innermost(value, &[tag::SEQUENCE], tag::CONTEXT_0) == Ok(&issuer.key_identifier)
-    })?;
-    const POINT: &[u8] =
-        &[tag::SEQUENCE, tag::SEQUENCE, tag::CONTEXT_0_CONSTRUCTED, tag::CONTEXT_0_CONSTRUCTED];
-    next(oid::CRL_DISTRIBUTION_POINTS, false, "CRL distribution point", &|value| {
-        innermost(value, POINT, tag::CONTEXT_6) == Ok(profile.crl_url.as_bytes())
-    })?;
+    next(
+        oid::EXTENDED_KEY_USAGE,
+        false,
+        "extended key usage",
+        &|value| innermost(value, &[tag::SEQUENCE], tag::OID) == Ok(oid::CLIENT_AUTH),
+    )?;
+    next(
+        oid::BASIC_CONSTRAINTS,
+        true,
+        "basic constraints",
+        &|value| value == [tag::SEQUENCE, 0],
+    )?;
+    next(
+        oid::SUBJECT_KEY_IDENTIFIER,
+        false,
+        "subject key identifier",
+        &|value| {
+            Cursor::new(value)
+                .expect(tag::OCTET_STRING)
+                .is_ok_and(|id| id.content == csr.ski())
+        },
+    )?;
+    next(
+        oid::AUTHORITY_KEY_IDENTIFIER,
+        false,
+        "authority key identifier",
+        &|value| innermost(value, &[tag::SEQUENCE], tag::CONTEXT_0) == Ok(&issuer.key_identifier),
+    )?;
+    const POINT: &[u8] = &[
+        tag::SEQUENCE,
+        tag::SEQUENCE,
+        tag::CONTEXT_0_CONSTRUCTED,
+        tag::CONTEXT_0_CONSTRUCTED,
+    ];
+    next(
+        oid::CRL_DISTRIBUTION_POINTS,
+        false,
+        "CRL distribution point",
+        &|value| innermost(value, POINT, tag::CONTEXT_6) == Ok(profile.crl_url.as_bytes()),
+    )?;
     next(oid::KEY_USAGE, true, "key usage", &|value| {
         innermost(value, &[], tag::BIT_STRING) == Ok(&[7, 0x80])
     })?;
-    next(oid::AUTHORITY_INFO_ACCESS, false, "authority information access", &|value| {
-        read_ocsp_url(value) == Ok(profile.ocsp_url.as_bytes())
-    })?;
-    must(matches!(extensions.next(), Ok(None)), "extension behind the last one")
+    next(
+        oid::AUTHORITY_INFO_ACCESS,
+        false,
+        "authority information access",
+        &|value| read_ocsp_url(value) == Ok(profile.ocsp_url.as_bytes()),
+    )?;
+    must(
+        matches!(extensions.next(), Ok(None)),
+        "extension behind the last one",
+    )
 }
 
 /// The content of the one value inside of these nested values, each of which holds nothing else.
@@ -187,12 +252,24 @@ mod tests {
         let id = AuthorityId::from_bytes([0xab; 16]);
         let der = self_sign(&key, id, SERIAL, NOW, NOW.plus_days(10_000)).unwrap();
         let issuer = Issuer::new(&der, key).unwrap();
-        let subject = certgate_model::SubjectFields { common_name: "client".into(), ..Default::default() };
-        let request = ClientKey::generate(KeyAlgorithm::P384).unwrap().request(&subject).unwrap();
+        let subject = certgate_model::SubjectFields {
+            common_name: "client".into(),
+            ..Default::default()
+        };
+        let request = ClientKey::generate(KeyAlgorithm::P384)
+            .unwrap()
+            .request(&subject)
+            .unwrap();
         let csr = read_csr(&request).unwrap();
         // One end in UTCTime, one in GeneralizedTime.
-        let validity = Validity { not_before: NOW, not_after: NOW.plus_days(9_000) };
-        let profile = Profile { crl_url: "http://x/crl".into(), ocsp_url: "http://x/ocsp".into() };
+        let validity = Validity {
+            not_before: NOW,
+            not_after: NOW.plus_days(9_000),
+        };
+        let profile = Profile {
+            crl_url: "http://x/crl".into(),
+            ocsp_url: "http://x/ocsp".into(),
+        };
         let judge = |tbs: &[u8]| lint(tbs, &issuer.parts, &csr, SERIAL, validity, &profile);
 
         let tbs = write_tbs(&issuer.parts, &csr, SERIAL, validity, &profile);
@@ -201,11 +278,17 @@ mod tests {
             for change in [0x01, 0x20, 0x80, 0xff] {
                 let mut changed = tbs.clone();
                 changed[at] ^= change;
-                assert!(judge(&changed).is_err(), "octet {at} changed by {change:#04x}");
+                assert!(
+                    judge(&changed).is_err(),
+                    "octet {at} changed by {change:#04x}"
+                );
             }
             assert!(judge(&tbs[..at]).is_err(), "cut off at {at}");
         }
-        assert_eq!(judge(&[&tbs[..], &[0]].concat()), Err(LintError::Content("structure")));
+        assert_eq!(
+            judge(&[&tbs[..], &[0]].concat()),
+            Err(LintError::Content("structure"))
+        );
     }
 
     #[test]
@@ -216,28 +299,61 @@ mod tests {
         let issuer = Issuer::new(&der, key).unwrap();
         let client = ClientKey::generate(KeyAlgorithm::P256).unwrap();
         let named = |name: &str, key: &ClientKey| {
-            let subject = certgate_model::SubjectFields { common_name: name.into(), ..Default::default() };
+            let subject = certgate_model::SubjectFields {
+                common_name: name.into(),
+                ..Default::default()
+            };
             read_csr(&key.request(&subject).unwrap()).unwrap()
         };
         let csr = named("client", &client);
-        let validity = Validity { not_before: NOW, not_after: NOW.plus_days(365) };
-        let profile = Profile { crl_url: "http://x/crl".into(), ocsp_url: "http://x/ocsp".into() };
+        let validity = Validity {
+            not_before: NOW,
+            not_after: NOW.plus_days(365),
+        };
+        let profile = Profile {
+            crl_url: "http://x/crl".into(),
+            ocsp_url: "http://x/ocsp".into(),
+        };
         let tbs = write_tbs(&issuer.parts, &csr, SERIAL, validity, &profile);
 
         let refused = |csr: &CheckedCsr, serial, validity, profile: &Profile| {
             lint(&tbs, &issuer.parts, csr, serial, validity, profile).unwrap_err()
         };
         let other_serial = SerialNumber::from_random([1; 20]);
-        assert_eq!(refused(&csr, other_serial, validity, &profile), LintError::Content("serial number"));
-        let longer = Validity { not_after: NOW.plus_days(366), ..validity };
-        assert_eq!(refused(&csr, SERIAL, longer, &profile), LintError::Content("validity"));
+        assert_eq!(
+            refused(&csr, other_serial, validity, &profile),
+            LintError::Content("serial number")
+        );
+        let longer = Validity {
+            not_after: NOW.plus_days(366),
+            ..validity
+        };
+        assert_eq!(
+            refused(&csr, SERIAL, longer, &profile),
+            LintError::Content("validity")
+        );
         let other_name = named("somebody", &client);
-        assert_eq!(refused(&other_name, SERIAL, validity, &profile), LintError::Content("subject"));
+        assert_eq!(
+            refused(&other_name, SERIAL, validity, &profile),
+            LintError::Content("subject")
+        );
         let other_key = named("client", &ClientKey::generate(KeyAlgorithm::P256).unwrap());
-        assert_eq!(refused(&other_key, SERIAL, validity, &profile), LintError::Content("public key"));
-        let crl = Profile { crl_url: "http://y/crl".into(), ..profile.clone() };
-        assert_eq!(refused(&csr, SERIAL, validity, &crl), LintError::Content("CRL distribution point"));
-        let ocsp = Profile { ocsp_url: "http://y/ocsp".into(), ..profile.clone() };
+        assert_eq!(
+            refused(&other_key, SERIAL, validity, &profile),
+            LintError::Content("public key")
+        );
+        let crl = Profile {
+            crl_url: "http://y/crl".into(),
+            ..profile.clone()
+        };
+        assert_eq!(
+            refused(&csr, SERIAL, validity, &crl),
+            LintError::Content("CRL distribution point")
+        );
+        let ocsp = Profile {
+            ocsp_url: "http://y/ocsp".into(),
+            ..profile.clone()
+        };
         assert_eq!(
             refused(&csr, SERIAL, validity, &ocsp),
             LintError::Content("authority information access")

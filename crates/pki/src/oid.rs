@@ -119,7 +119,10 @@ mod tests {
     #[test]
     fn shows_the_dotted_form_and_a_name() {
         assert_eq!(shown(COMMON_NAME), "2.5.4.3");
-        assert_eq!(shown(&[0x2b, 0x81, 0x04, 0x00, 0x0a]), "1.3.132.0.10 (secp256k1)");
+        assert_eq!(
+            shown(&[0x2b, 0x81, 0x04, 0x00, 0x0a]),
+            "1.3.132.0.10 (secp256k1)"
+        );
         assert!(shown(&[0x2a; 200]).chars().count() <= SHOWN_CHARS_MAX);
         assert!(!shown(&[0x2a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]).is_empty());
     }

@@ -38,15 +38,18 @@ pub(crate) struct Block<'a> {
 impl<'a> Block<'a> {
     /// The one block in `text`, which may have other text in front.
     pub fn find(text: &'a str) -> Result<Self, PemError> {
-        let mut blocks = text.match_indices(BEGIN).map(|(at, _)| &text[at + BEGIN.len()..]);
+        let mut blocks = text
+            .match_indices(BEGIN)
+            .map(|(at, _)| &text[at + BEGIN.len()..]);
         let block = blocks.next().ok_or(PemError::None)?;
         let is_private = |block: &str| {
-            block
-                .split_once(DASHES)
-                .is_some_and(|(label, _)| label.len() <= LABEL_CHARS_MAX && label.ends_with("PRIVATE KEY"))
+            block.split_once(DASHES).is_some_and(|(label, _)| {
+                label.len() <= LABEL_CHARS_MAX && label.ends_with("PRIVATE KEY")
+            })
         };
-        let others =
-            blocks.fold((0, false), |(count, private), block| (count + 1, private || is_private(block)));
+        let others = blocks.fold((0, false), |(count, private), block| {
+            (count + 1, private || is_private(block))
+        });
         if is_private(block) || others.1 {
             return Err(PemError::PrivateKey);
         }
@@ -89,8 +92,10 @@ impl<'a> Block<'a> {
             return Err(PemError::BeginCutOff);
         }
         let (body, end) = rest.split_once("-----END ").ok_or(PemError::NoEnd)?;
-        let after =
-            end.strip_prefix(label).and_then(|after| after.strip_prefix(DASHES)).ok_or(PemError::NoEnd)?;
+        let after = end
+            .strip_prefix(label)
+            .and_then(|after| after.strip_prefix(DASHES))
+            .ok_or(PemError::NoEnd)?;
         Ok((Self { label, body }, after))
     }
 
@@ -124,7 +129,9 @@ impl Iterator for Characters<'_> {
     fn next(&mut self) -> Option<u8> {
         loop {
             match self.0 {
-                [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] | [b'\\', b'n' | b'r', rest @ ..] => self.0 = rest,
+                [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] | [b'\\', b'n' | b'r', rest @ ..] => {
+                    self.0 = rest
+                }
                 [character, rest @ ..] => {
                     self.0 = rest;
                     return Some(*character);
@@ -176,9 +183,20 @@ mod tests {
         let escaped_crlf = BLOCK.replace('\n', "\\r\\n");
         let no_line_ends = BLOCK.replace('\n', "");
         let text_before = format!("Subject: CN=x\n{BLOCK}");
-        for text in [BLOCK, &crlf, &escaped, &escaped_crlf, &no_line_ends, &text_before] {
+        for text in [
+            BLOCK,
+            &crlf,
+            &escaped,
+            &escaped_crlf,
+            &no_line_ends,
+            &text_before,
+        ] {
             let block = Block::find(text).unwrap();
-            assert_eq!((block.label, block.decode()), ("THING", Some(vec![0, 1, 2])), "{text}");
+            assert_eq!(
+                (block.label, block.decode()),
+                ("THING", Some(vec![0, 1, 2])),
+                "{text}"
+            );
         }
     }
 
@@ -188,14 +206,29 @@ mod tests {
             ("", PemError::None),
             ("AAEC", PemError::None),
             ("-----BEGIN THING", PemError::BeginCutOff),
-            ("-----BEGIN THI\nNG-----AAEC-----END THI\nNG-----", PemError::BeginCutOff),
+            (
+                "-----BEGIN THI\nNG-----AAEC-----END THI\nNG-----",
+                PemError::BeginCutOff,
+            ),
             ("-----BEGIN THING-----\nAAEC\n", PemError::NoEnd),
-            ("-----BEGIN THING-----\nAAEC\n-----END OTHER-----", PemError::NoEnd),
-            ("-----BEGIN THING-----\nAAEC\n-----END THING-", PemError::NoEnd),
-            ("-----BEGIN THING-----\nAAEC\n-----END THING-----\nx", PemError::TextAfterEnd),
+            (
+                "-----BEGIN THING-----\nAAEC\n-----END OTHER-----",
+                PemError::NoEnd,
+            ),
+            (
+                "-----BEGIN THING-----\nAAEC\n-----END THING-",
+                PemError::NoEnd,
+            ),
+            (
+                "-----BEGIN THING-----\nAAEC\n-----END THING-----\nx",
+                PemError::TextAfterEnd,
+            ),
             (&format!("{BLOCK}{BLOCK}"), PemError::Several),
             ("-----BEGIN EC PRIVATE KEY-----\n", PemError::PrivateKey),
-            (&format!("{BLOCK}-----BEGIN PRIVATE KEY-----\nAAEC\n"), PemError::PrivateKey),
+            (
+                &format!("{BLOCK}-----BEGIN PRIVATE KEY-----\nAAEC\n"),
+                PemError::PrivateKey,
+            ),
         ] {
             assert_eq!(Block::find(text), Err(error), "{text}");
         }
@@ -207,18 +240,23 @@ mod tests {
 
     #[test]
     fn reads_every_block_in_order() {
-        let key =
-            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAEC\n-----END EC PRIVATE KEY-----";
+        let key = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAEC\n-----END EC PRIVATE KEY-----";
         let text = format!("before\n{BLOCK}between\n{key}\n\n");
         let blocks = Block::all(&text).unwrap();
-        assert_eq!(blocks.iter().map(|block| block.label).collect::<Vec<_>>(), ["THING", "EC PRIVATE KEY"]);
+        assert_eq!(
+            blocks.iter().map(|block| block.label).collect::<Vec<_>>(),
+            ["THING", "EC PRIVATE KEY"]
+        );
         assert!(!blocks[0].is_private_key() && !blocks[0].is_encrypted());
         assert!(blocks[1].is_private_key() && blocks[1].is_encrypted());
         for (text, error) in [
             ("x", PemError::None),
             (&format!("{BLOCK}x"), PemError::TextAfterEnd),
             (&format!("{BLOCK}-----BEGIN THING-----"), PemError::NoEnd),
-            (&format!("-----BEGIN THING-----\nAAEC\n{BLOCK}"), PemError::NoEnd),
+            (
+                &format!("-----BEGIN THING-----\nAAEC\n{BLOCK}"),
+                PemError::NoEnd,
+            ),
         ] {
             assert_eq!(Block::all(text), Err(error), "{text}");
         }
@@ -231,7 +269,10 @@ mod tests {
             let text = pem_lines("THING", &octets);
             let lines: Vec<&str> = text.split('\n').collect();
             let (last, inner) = lines[1..lines.len() - 1].split_last().unwrap_or((&"", &[]));
-            assert!(inner.iter().all(|line| line.len() == 64) && last.len() <= 64, "{text}");
+            assert!(
+                inner.iter().all(|line| line.len() == 64) && last.len() <= 64,
+                "{text}"
+            );
             assert!(text.ends_with("-----END THING-----"));
             assert_eq!(Block::find(&text).unwrap().decode(), Some(octets));
         }

@@ -19,7 +19,8 @@ use crate::{SigningKey, oid};
 pub const PRIVATE_KEY_BYTES_MAX: usize = 16 * 1024;
 
 /// What to do about a key in a form that is not read.
-const CONVERT: &str = "write it as PKCS #8 with: openssl pkcs8 -topk8 -nocrypt -in old.key -out new.key";
+const CONVERT: &str =
+    "write it as PKCS #8 with: openssl pkcs8 -topk8 -nocrypt -in old.key -out new.key";
 
 /// Why a private key is refused. The text of each says what is wrong and what to do; it never repeats key material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +54,9 @@ pub enum PrivateKeyError {
         label: String,
     },
     /// The text or the structure is damaged.
-    #[error("the private key is damaged, {what}; check it with: openssl pkey -in private.key -noout -check")]
+    #[error(
+        "the private key is damaged, {what}; check it with: openssl pkey -in private.key -noout -check"
+    )]
     Malformed {
         /// What is wrong with which part.
         what: &'static str,
@@ -136,7 +139,9 @@ impl PrivateKey {
 
     /// The key as an authority's; refused if it is of a kind that an authority cannot have.
     pub fn into_authority_key(self) -> Result<SigningKey, PrivateKeyError> {
-        let not_for_authority = || PrivateKeyError::NotForAuthority { kind: self.kind.to_string() };
+        let not_for_authority = || PrivateKeyError::NotForAuthority {
+            kind: self.kind.to_string(),
+        };
         let algorithm = match self.kind {
             Kind::P256 => KeyAlgorithm::P256,
             Kind::P384 => KeyAlgorithm::P384,
@@ -175,14 +180,24 @@ pub fn read_private_key(text: &str) -> Result<PrivateKey, PrivateKeyError> {
     blocks.retain(|block| block.label != "EC PARAMETERS");
     let block = match blocks[..] {
         [block] => block,
-        [] => return Err(PrivateKeyError::WrongPemLabel { label: "EC PARAMETERS".to_owned() }),
+        [] => {
+            return Err(PrivateKeyError::WrongPemLabel {
+                label: "EC PARAMETERS".to_owned(),
+            });
+        }
         _ => match blocks.iter().find(|block| !block.is_private_key()) {
-            Some(other) => return Err(PrivateKeyError::WrongPemLabel { label: quoted(other.label) }),
+            Some(other) => {
+                return Err(PrivateKeyError::WrongPemLabel {
+                    label: quoted(other.label),
+                });
+            }
             None => return Err(PrivateKeyError::Several),
         },
     };
     if !block.is_private_key() {
-        return Err(PrivateKeyError::WrongPemLabel { label: quoted(block.label) });
+        return Err(PrivateKeyError::WrongPemLabel {
+            label: quoted(block.label),
+        });
     }
     if block.is_encrypted() {
         return Err(PrivateKeyError::Encrypted);
@@ -193,9 +208,15 @@ pub fn read_private_key(text: &str) -> Result<PrivateKey, PrivateKeyError> {
         "PRIVATE KEY" => Form::Pkcs8,
         "EC PRIVATE KEY" => Form::Sec1,
         "RSA PRIVATE KEY" => Form::Pkcs1,
-        other => return Err(PrivateKeyError::Unsupported { kind: quoted(other) }),
+        other => {
+            return Err(PrivateKeyError::Unsupported {
+                kind: quoted(other),
+            });
+        }
     };
-    let der = block.decode().ok_or_else(|| malformed("the text between BEGIN and END is not Base64"))?;
+    let der = block
+        .decode()
+        .ok_or_else(|| malformed("the text between BEGIN and END is not Base64"))?;
     let der = Zeroizing::new(der);
     let kind = form.kind_of(&der)?;
     if let Kind::Rsa { bits } = kind
@@ -205,7 +226,9 @@ pub fn read_private_key(text: &str) -> Result<PrivateKey, PrivateKeyError> {
     }
 
     // 3. Whether it is one: the library checks that its numbers fit together.
-    load(form, kind, &der).ok_or_else(|| PrivateKeyError::Invalid { kind: kind.to_string() })
+    load(form, kind, &der).ok_or_else(|| PrivateKeyError::Invalid {
+        kind: kind.to_string(),
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -221,11 +244,13 @@ impl Form {
         match self {
             Self::Pkcs8 => pkcs8_kind(der),
             Self::Sec1 => {
-                let curve = sec1_curve(der).map_err(malformed("its content is not an ECPrivateKey"))?;
+                let curve =
+                    sec1_curve(der).map_err(malformed("its content is not an ECPrivateKey"))?;
                 curve_kind(curve)
             }
             Self::Pkcs1 => {
-                let bits = rsa_bits(der).map_err(malformed("its content is not an RSAPrivateKey"))?;
+                let bits =
+                    rsa_bits(der).map_err(malformed("its content is not an RSAPrivateKey"))?;
                 Ok(Kind::Rsa { bits })
             }
         }
@@ -246,11 +271,18 @@ fn pkcs8_kind(der: &[u8]) -> Result<Kind, PrivateKeyError> {
         info.expect(tag::INTEGER)?;
         let mut parameters = info.inside(tag::SEQUENCE)?;
         let algorithm = parameters.oid()?;
-        Ok(Parts { algorithm, parameters, key: info.expect(tag::OCTET_STRING)?.content })
+        Ok(Parts {
+            algorithm,
+            parameters,
+            key: info.expect(tag::OCTET_STRING)?.content,
+        })
     }
     let malformed = |what| PrivateKeyError::Malformed { what };
-    let Parts { algorithm, mut parameters, key } =
-        read(der).map_err(|_| malformed("its content is not PKCS #8"))?;
+    let Parts {
+        algorithm,
+        mut parameters,
+        key,
+    } = read(der).map_err(|_| malformed("its content is not PKCS #8"))?;
     match algorithm {
         oid::RSA_ENCRYPTION => {
             let bits = rsa_bits(key).map_err(|_| malformed("it holds no RSAPrivateKey"))?;
@@ -258,7 +290,9 @@ fn pkcs8_kind(der: &[u8]) -> Result<Kind, PrivateKeyError> {
         }
         oid::EC_PUBLIC_KEY => curve_kind(parameters.oid().ok()),
         oid::ED25519 => Ok(Kind::Ed25519),
-        other => Err(PrivateKeyError::Unsupported { kind: oid::shown(other) }),
+        other => Err(PrivateKeyError::Unsupported {
+            kind: oid::shown(other),
+        }),
     }
 }
 
@@ -288,9 +322,9 @@ fn curve_kind(curve: Option<&[u8]>) -> Result<Kind, PrivateKeyError> {
         Some(oid::P256) => Ok(Kind::P256),
         Some(oid::P384) => Ok(Kind::P384),
         Some(oid::P521) => Ok(Kind::P521),
-        Some(other) => {
-            Err(PrivateKeyError::Unsupported { kind: format!("elliptic curve {}", oid::shown(other)) })
-        }
+        Some(other) => Err(PrivateKeyError::Unsupported {
+            kind: format!("elliptic curve {}", oid::shown(other)),
+        }),
         None => Err(PrivateKeyError::Unsupported {
             kind: "elliptic curve that is not named by its identifier".to_owned(),
         }),
@@ -305,7 +339,10 @@ fn load(form: Form, kind: Kind, der: &[u8]) -> Option<PrivateKey> {
         };
         let pair = pair.ok()?;
         let pkcs8 = pair.to_pkcs8v1().ok()?;
-        Some((Zeroizing::new(pkcs8.as_ref().to_vec()), pair.public_key().as_der().ok()?.as_ref().to_vec()))
+        Some((
+            Zeroizing::new(pkcs8.as_ref().to_vec()),
+            pair.public_key().as_der().ok()?.as_ref().to_vec(),
+        ))
     };
     let (pkcs8, spki) = match kind {
         Kind::P256 => ecdsa(&signature::ECDSA_P256_SHA256_ASN1_SIGNING)?,
@@ -318,12 +355,18 @@ fn load(form: Form, kind: Kind, der: &[u8]) -> Option<PrivateKey> {
             };
             let pair = pair.ok()?;
             let pkcs8 = pair.as_der().ok()?;
-            (Zeroizing::new(pkcs8.as_ref().to_vec()), pair.public_key().as_der().ok()?.as_ref().to_vec())
+            (
+                Zeroizing::new(pkcs8.as_ref().to_vec()),
+                pair.public_key().as_der().ok()?.as_ref().to_vec(),
+            )
         }
         Kind::Ed25519 => {
             let pair = Ed25519KeyPair::from_pkcs8(der).ok()?;
             let pkcs8 = pair.to_pkcs8v1().ok()?;
-            (Zeroizing::new(pkcs8.as_ref().to_vec()), pair.public_key().as_der().ok()?.as_ref().to_vec())
+            (
+                Zeroizing::new(pkcs8.as_ref().to_vec()),
+                pair.public_key().as_der().ok()?.as_ref().to_vec(),
+            )
         }
     };
     Some(PrivateKey { kind, pkcs8, spki })
@@ -336,9 +379,12 @@ mod tests {
 
     #[test]
     fn a_key_of_an_authority_reads_back() {
-        for algorithm in
-            [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa2048, KeyAlgorithm::Ed25519]
-        {
+        for algorithm in [
+            KeyAlgorithm::P256,
+            KeyAlgorithm::P384,
+            KeyAlgorithm::Rsa2048,
+            KeyAlgorithm::Ed25519,
+        ] {
             let key = SigningKey::generate(algorithm).unwrap();
             let text = pem_lines("PRIVATE KEY", &key.to_pkcs8().unwrap());
             let read = read_private_key(&format!("Bag attributes\n{text}\n")).unwrap();
@@ -346,7 +392,10 @@ mod tests {
             assert_eq!(read.public_key_spki(), key.public_key_spki());
             assert_eq!(read.pkcs8().as_slice(), key.to_pkcs8().unwrap().as_slice());
             let again = read.into_authority_key().unwrap();
-            assert_eq!((again.algorithm(), again.public_key_spki()), (algorithm, key.public_key_spki()));
+            assert_eq!(
+                (again.algorithm(), again.public_key_spki()),
+                (algorithm, key.public_key_spki())
+            );
         }
     }
 
@@ -355,41 +404,63 @@ mod tests {
         let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
         let text = pem_lines("PRIVATE KEY", &key.to_pkcs8().unwrap());
         let public = pem_lines("PUBLIC KEY", key.public_key_spki());
-        let label = |label: &str| PrivateKeyError::WrongPemLabel { label: label.to_owned() };
+        let label = |label: &str| PrivateKeyError::WrongPemLabel {
+            label: label.to_owned(),
+        };
         for (text, error) in [
             ("MIG...".to_owned(), PrivateKeyError::NoPem),
             (public.clone(), label("PUBLIC KEY")),
             (format!("{text}\n{public}"), label("PUBLIC KEY")),
             (pem_lines("CERTIFICATE", &[0x30, 0]), label("CERTIFICATE")),
-            (pem_lines("EC PARAMETERS", &[0x30, 0]), label("EC PARAMETERS")),
+            (
+                pem_lines("EC PARAMETERS", &[0x30, 0]),
+                label("EC PARAMETERS"),
+            ),
             (format!("{text}\n{text}"), PrivateKeyError::Several),
-            (pem_lines("ENCRYPTED PRIVATE KEY", &[0x30, 0]), PrivateKeyError::Encrypted),
+            (
+                pem_lines("ENCRYPTED PRIVATE KEY", &[0x30, 0]),
+                PrivateKeyError::Encrypted,
+            ),
             (
                 text.replace("KEY-----\nM", "KEY-----\nProc-Type: 4,ENCRYPTED\n\nM"),
                 PrivateKeyError::Encrypted,
             ),
             (
                 pem_lines("OPENSSH PRIVATE KEY", &[0x30, 0]),
-                PrivateKeyError::Unsupported { kind: "OPENSSH PRIVATE KEY".to_owned() },
+                PrivateKeyError::Unsupported {
+                    kind: "OPENSSH PRIVATE KEY".to_owned(),
+                },
             ),
             (
                 format!("{text}\nand so on"),
-                PrivateKeyError::Malformed { what: "there is text behind its END line" },
+                PrivateKeyError::Malformed {
+                    what: "there is text behind its END line",
+                },
             ),
             (
                 text.replace("-----END PRIVATE KEY-----", ""),
-                PrivateKeyError::Malformed { what: "it has no END line" },
+                PrivateKeyError::Malformed {
+                    what: "it has no END line",
+                },
             ),
             (
                 pem_lines("PRIVATE KEY", &[0x30, 0]),
-                PrivateKeyError::Malformed { what: "its content is not PKCS #8" },
+                PrivateKeyError::Malformed {
+                    what: "its content is not PKCS #8",
+                },
             ),
             (
                 " ".repeat(PRIVATE_KEY_BYTES_MAX + 1),
-                PrivateKeyError::TooLarge { bytes: PRIVATE_KEY_BYTES_MAX + 1 },
+                PrivateKeyError::TooLarge {
+                    bytes: PRIVATE_KEY_BYTES_MAX + 1,
+                },
             ),
         ] {
-            assert_eq!(read_private_key(&text).map(|_| ()), Err(error.clone()), "{text}");
+            assert_eq!(
+                read_private_key(&text).map(|_| ()),
+                Err(error.clone()),
+                "{text}"
+            );
             let message = error.to_string();
             assert!(message.len() < 500 && !message.contains("MIG"), "{message}");
         }

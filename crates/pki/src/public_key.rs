@@ -48,7 +48,8 @@ pub(crate) struct PublicKey<'a> {
 impl<'a> PublicKey<'a> {
     /// Reads the content of a SubjectPublicKeyInfo and applies the key policy.
     pub fn read(spki: &'a [u8]) -> Result<Self, CsrError> {
-        const MALFORMED: CsrError = CsrError::malformed("its public key is not a SubjectPublicKeyInfo");
+        const MALFORMED: CsrError =
+            CsrError::malformed("its public key is not a SubjectPublicKeyInfo");
         let mut spki = Cursor::new(spki);
         let mut algorithm = spki.inside(tag::SEQUENCE).map_err(|_| MALFORMED)?;
         let id = algorithm.oid().map_err(|_| MALFORMED)?;
@@ -58,7 +59,9 @@ impl<'a> PublicKey<'a> {
             oid::RSA_ENCRYPTION => {
                 // RFC 3279 §2.3.1: the parameters field MUST have ASN.1 type NULL.
                 if !algorithm.is_null() {
-                    return Err(CsrError::malformed("the parameters of its RSA key are not NULL"));
+                    return Err(CsrError::malformed(
+                        "the parameters of its RSA key are not NULL",
+                    ));
                 }
                 check_rsa(bits)?;
                 Kind::Rsa
@@ -74,11 +77,17 @@ impl<'a> PublicKey<'a> {
                     return Err(CsrError::malformed("its Ed25519 key has parameters"));
                 }
                 if bits.len() != signature::ED25519_PUBLIC_KEY_LEN {
-                    return Err(CsrError::malformed("its Ed25519 key does not have 32 bytes"));
+                    return Err(CsrError::malformed(
+                        "its Ed25519 key does not have 32 bytes",
+                    ));
                 }
                 Kind::Ed25519
             }
-            other => return Err(CsrError::KeyUnsupported { oid: oid::shown(other) }),
+            other => {
+                return Err(CsrError::KeyUnsupported {
+                    oid: oid::shown(other),
+                });
+            }
         };
         Ok(Self { kind, bits })
     }
@@ -99,14 +108,24 @@ impl<'a> PublicKey<'a> {
     }
 
     /// Verifies a signature of `message`. `algorithm` is the content of an AlgorithmIdentifier.
-    pub fn verify(&self, algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CsrError> {
+    pub fn verify(
+        &self,
+        algorithm: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CsrError> {
         let algorithm = self.verification(algorithm)?;
-        let key = ParsedPublicKey::new(algorithm, self.bits)
-            .map_err(|_| CsrError::KeyInvalid { kind: self.kind.name() })?;
-        key.verify_sig(message, signature).map_err(|_| CsrError::SignatureInvalid)
+        let key = ParsedPublicKey::new(algorithm, self.bits).map_err(|_| CsrError::KeyInvalid {
+            kind: self.kind.name(),
+        })?;
+        key.verify_sig(message, signature)
+            .map_err(|_| CsrError::SignatureInvalid)
     }
 
-    fn verification(&self, algorithm: &[u8]) -> Result<&'static dyn VerificationAlgorithm, CsrError> {
+    fn verification(
+        &self,
+        algorithm: &[u8],
+    ) -> Result<&'static dyn VerificationAlgorithm, CsrError> {
         const MALFORMED: CsrError =
             CsrError::malformed("its signature algorithm is not an AlgorithmIdentifier");
         let mut cursor = Cursor::new(algorithm);
@@ -118,10 +137,15 @@ impl<'a> PublicKey<'a> {
                 parameters.is_empty() || parameters.is_null()
             }
             // RFC 5758 §3.2 and RFC 8410 §3: parameters MUST be absent.
-            oid::ECDSA_WITH_SHA256 | oid::ECDSA_WITH_SHA384 | oid::ECDSA_WITH_SHA512 | oid::ED25519 => {
-                parameters.is_empty()
+            oid::ECDSA_WITH_SHA256
+            | oid::ECDSA_WITH_SHA384
+            | oid::ECDSA_WITH_SHA512
+            | oid::ED25519 => parameters.is_empty(),
+            other => {
+                return Err(CsrError::SignatureAlgorithmUnsupported {
+                    oid: oid::shown(other),
+                });
             }
-            other => return Err(CsrError::SignatureAlgorithmUnsupported { oid: oid::shown(other) }),
         };
         if !parameters_fit {
             return Err(MALFORMED);
@@ -160,8 +184,8 @@ fn check_rsa(bits: &[u8]) -> Result<(), CsrError> {
         let numbers = (key.positive_integer()?, key.positive_integer()?);
         key.end().and(outer.end()).map(|()| numbers)
     }
-    let (modulus, exponent) =
-        read(bits).map_err(|_| CsrError::malformed("its RSA key is not a modulus and an exponent"))?;
+    let (modulus, exponent) = read(bits)
+        .map_err(|_| CsrError::malformed("its RSA key is not a modulus and an exponent"))?;
     let modulus_bits = bit_length(modulus);
     if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&modulus_bits) {
         return Err(CsrError::RsaModulusSize { bits: modulus_bits });
@@ -175,7 +199,9 @@ fn check_rsa(bits: &[u8]) -> Result<(), CsrError> {
 
 /// Bits of a magnitude without leading zero octets.
 pub(crate) fn bit_length(magnitude: &[u8]) -> usize {
-    magnitude.first().map_or(0, |first| magnitude.len() * 8 - first.leading_zeros() as usize)
+    magnitude.first().map_or(0, |first| {
+        magnitude.len() * 8 - first.leading_zeros() as usize
+    })
 }
 
 /// ECParameters of RFC 5480 §2.1.1: namedCurve alone; implicitCurve and specifiedCurve MUST NOT be used.
@@ -187,8 +213,12 @@ fn read_curve(mut parameters: Cursor<'_>) -> Result<Kind, CsrError> {
         (tag::OID, oid::P256) => Ok(Kind::P256),
         (tag::OID, oid::P384) => Ok(Kind::P384),
         (tag::OID, oid::P521) => Ok(Kind::P521),
-        (tag::OID, other) => Err(CsrError::CurveUnsupported { oid: oid::shown(other) }),
-        (tag::SEQUENCE, _) => Err(CsrError::CurveUnsupported { oid: "with explicit parameters".to_owned() }),
+        (tag::OID, other) => Err(CsrError::CurveUnsupported {
+            oid: oid::shown(other),
+        }),
+        (tag::SEQUENCE, _) => Err(CsrError::CurveUnsupported {
+            oid: "with explicit parameters".to_owned(),
+        }),
         _ => Err(MALFORMED),
     }
 }

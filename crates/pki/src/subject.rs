@@ -26,7 +26,9 @@ pub(crate) fn read_name(name: &[u8]) -> Result<SubjectFields, CsrError> {
         }
         while !rdn.is_empty() {
             let (kind, value) = read_attribute(&mut rdn).map_err(|_| MALFORMED)?;
-            let Some((attribute, field)) = field_of(&mut fields, kind) else { continue };
+            let Some((attribute, field)) = field_of(&mut fields, kind) else {
+                continue;
+            };
             let text = read_text(value).ok_or(CsrError::SubjectUnreadable { attribute })?;
             if field.is_empty() {
                 *field = text.into_owned();
@@ -46,7 +48,10 @@ pub(crate) fn read_attribute<'a>(rdn: &mut Cursor<'a>) -> Result<(&'a [u8], Tlv<
     Ok((kind, value))
 }
 
-fn field_of<'a>(fields: &'a mut SubjectFields, kind: &[u8]) -> Option<(&'static str, &'a mut String)> {
+fn field_of<'a>(
+    fields: &'a mut SubjectFields,
+    kind: &[u8],
+) -> Option<(&'static str, &'a mut String)> {
     Some(match kind {
         oid::COMMON_NAME => ("common name (CN)", &mut fields.common_name),
         oid::COUNTRY => ("country (C)", &mut fields.country),
@@ -65,7 +70,10 @@ pub(crate) fn read_text(value: Tlv<'_>) -> Option<Cow<'_, str>> {
     match value.tag {
         tag::UTF8_STRING => std::str::from_utf8(content).ok().map(Cow::Borrowed),
         tag::PRINTABLE_STRING | tag::IA5_STRING | tag::NUMERIC_STRING | tag::VISIBLE_STRING => {
-            std::str::from_utf8(content).ok().filter(|text| text.is_ascii()).map(Cow::Borrowed)
+            std::str::from_utf8(content)
+                .ok()
+                .filter(|text| text.is_ascii())
+                .map(Cow::Borrowed)
         }
         // T.61 was never implemented as such: what is found in these strings is Latin-1.
         tag::TELETEX_STRING => Some(content.iter().copied().map(char::from).collect()),
@@ -77,9 +85,18 @@ pub(crate) fn read_text(value: Tlv<'_>) -> Option<Cow<'_, str>> {
 
 /// Characters of `WIDTH` octets each, most significant first; BMPString has no surrogate pairs.
 fn read_wide<const WIDTH: usize>(content: &[u8]) -> Option<Cow<'static, str>> {
-    let (characters, []) = content.as_chunks::<WIDTH>() else { return None };
-    let number = |octets: &[u8; WIDTH]| octets.iter().fold(0, |sum, &octet| sum << 8 | u32::from(octet));
-    characters.iter().map(|octets| char::from_u32(number(octets))).collect()
+    let (characters, []) = content.as_chunks::<WIDTH>() else {
+        return None;
+    };
+    let number = |octets: &[u8; WIDTH]| {
+        octets
+            .iter()
+            .fold(0, |sum, &octet| sum << 8 | u32::from(octet))
+    };
+    characters
+        .iter()
+        .map(|octets| char::from_u32(number(octets)))
+        .collect()
 }
 
 /// An attribute to be written.
@@ -127,12 +144,30 @@ mod tests {
             (tag::UTF8_STRING, "Zoë".as_bytes()),
             (tag::TELETEX_STRING, b"Zo\xeb"),
             (tag::BMP_STRING, &[0, b'Z', 0, b'o', 0, 0xeb]),
-            (tag::UNIVERSAL_STRING, &[0, 0, 0, b'Z', 0, 0, 0, b'o', 0, 0, 0, 0xeb]),
+            (
+                tag::UNIVERSAL_STRING,
+                &[0, 0, 0, b'Z', 0, 0, 0, b'o', 0, 0, 0, 0xeb],
+            ),
         ] {
-            assert_eq!(read_name(&common_name(string_tag, content)).unwrap().common_name, "Zoë");
+            assert_eq!(
+                read_name(&common_name(string_tag, content))
+                    .unwrap()
+                    .common_name,
+                "Zoë"
+            );
         }
-        for string_tag in [tag::PRINTABLE_STRING, tag::IA5_STRING, tag::NUMERIC_STRING, tag::VISIBLE_STRING] {
-            assert_eq!(read_name(&common_name(string_tag, b"*.x")).unwrap().common_name, "*.x");
+        for string_tag in [
+            tag::PRINTABLE_STRING,
+            tag::IA5_STRING,
+            tag::NUMERIC_STRING,
+            tag::VISIBLE_STRING,
+        ] {
+            assert_eq!(
+                read_name(&common_name(string_tag, b"*.x"))
+                    .unwrap()
+                    .common_name,
+                "*.x"
+            );
         }
     }
 
@@ -149,7 +184,9 @@ mod tests {
         ] {
             assert_eq!(
                 read_name(&common_name(string_tag, content)),
-                Err(CsrError::SubjectUnreadable { attribute: "common name (CN)" })
+                Err(CsrError::SubjectUnreadable {
+                    attribute: "common name (CN)"
+                })
             );
         }
     }
@@ -158,21 +195,28 @@ mod tests {
     fn anything_but_sets_of_attributes_is_refused() {
         for name in [
             &[0x31, 0x00][..],                                             // empty set
-            &[0x30, 0x00],                                                 // sequence in place of a set
-            &[0x31, 0x02, 0x30, 0x00],                                     // attribute without a type
-            &[0x31, 0x07, 0x30, 0x05, 0x06, 0x03, 0x55, 0x04, 0x03],       // without a value
-            &[0x31, 0x09, 0x30, 0x07, 0x06, 0x01, 0x55, 5, 0, 5, 0],       // with two values
+            &[0x30, 0x00],             // sequence in place of a set
+            &[0x31, 0x02, 0x30, 0x00], // attribute without a type
+            &[0x31, 0x07, 0x30, 0x05, 0x06, 0x03, 0x55, 0x04, 0x03], // without a value
+            &[0x31, 0x09, 0x30, 0x07, 0x06, 0x01, 0x55, 5, 0, 5, 0], // with two values
             &[0x31, 0x08, 0x30, 0x06, 0x06, 0x01, 0x55, 0x30, 0x01, 0x02], // with a value that is not DER
         ] {
             assert_eq!(read_name(name), Err(MALFORMED), "{name:02x?}");
         }
-        assert_eq!(read_name(&[]), Ok(SubjectFields::default()), "an empty subject is accepted");
+        assert_eq!(
+            read_name(&[]),
+            Ok(SubjectFields::default()),
+            "an empty subject is accepted"
+        );
     }
 
     #[test]
     fn the_first_value_of_a_kind_is_shown() {
-        let two =
-            [common_name(tag::UTF8_STRING, b"first"), common_name(tag::UTF8_STRING, b"second")].concat();
+        let two = [
+            common_name(tag::UTF8_STRING, b"first"),
+            common_name(tag::UTF8_STRING, b"second"),
+        ]
+        .concat();
         assert_eq!(read_name(&two).unwrap().common_name, "first");
     }
 }

@@ -101,7 +101,9 @@ impl<'a> Cursor<'a> {
             0x81..=0x84 => {
                 let octets = usize::from(first & 0x7f);
                 let (number, body) = after_length.split_at_checked(octets).ok_or(NotDer)?;
-                let length = number.iter().fold(0, |sum, &octet| sum << 8 | usize::from(octet));
+                let length = number
+                    .iter()
+                    .fold(0, |sum, &octet| sum << 8 | usize::from(octet));
                 // X.690 §10.1: the length is encoded in the minimum number of octets.
                 if length < 0x80 || number[0] == 0 {
                     return Err(NotDer);
@@ -119,12 +121,20 @@ impl<'a> Cursor<'a> {
     /// The next value, which must have this tag.
     pub fn expect(&mut self, tag: u8) -> Result<Tlv<'a>, NotDer> {
         let value = self.any()?;
-        if value.tag == tag { Ok(value) } else { Err(NotDer) }
+        if value.tag == tag {
+            Ok(value)
+        } else {
+            Err(NotDer)
+        }
     }
 
     /// The next value, if it has this tag.
     pub fn optional(&mut self, tag: u8) -> Result<Option<Tlv<'a>>, NotDer> {
-        if self.rest.first() == Some(&tag) { self.any().map(Some) } else { Ok(None) }
+        if self.rest.first() == Some(&tag) {
+            self.any().map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// A cursor over the content of the next value, which must have this tag.
@@ -143,7 +153,11 @@ impl<'a> Cursor<'a> {
     /// The content octets of the next value, an object identifier.
     pub fn oid(&mut self) -> Result<&'a [u8], NotDer> {
         let content = self.expect(tag::OID)?.content;
-        if is_oid(content) { Ok(content) } else { Err(NotDer) }
+        if is_oid(content) {
+            Ok(content)
+        } else {
+            Err(NotDer)
+        }
     }
 
     /// The magnitude of the next value, a positive INTEGER, without leading zeros.
@@ -275,7 +289,9 @@ mod tests {
             write(&mut at_once, tag::OCTET_STRING, &content);
             assert_eq!(&at_once[..head.len()], head);
             let mut by_body = vec![];
-            write_with(&mut by_body, tag::OCTET_STRING, |out| out.extend_from_slice(&content));
+            write_with(&mut by_body, tag::OCTET_STRING, |out| {
+                out.extend_from_slice(&content)
+            });
             assert_eq!(at_once, by_body);
             let mut cursor = Cursor::new(&at_once);
             assert_eq!(cursor.expect(tag::OCTET_STRING).unwrap().content, content);
@@ -310,7 +326,10 @@ mod tests {
             assert_eq!(check_values(bytes), Err(NotDer), "{why}");
             assert_eq!(check_values(&inside), Err(NotDer), "{why}");
         }
-        assert_eq!(check_values(&[0x02, 0x01, 0x80, 0x03, 0x02, 0x07, 0x80, 0x05, 0x00]), Ok(()));
+        assert_eq!(
+            check_values(&[0x02, 0x01, 0x80, 0x03, 0x02, 0x07, 0x80, 0x05, 0x00]),
+            Ok(())
+        );
     }
 
     #[test]
@@ -320,7 +339,10 @@ mod tests {
             (0x7f, &[0x02, 1, 0x7f]),
             (0x80, &[0x02, 2, 0, 0x80]),
             (0x1_0000, &[0x02, 3, 1, 0, 0]),
-            (u64::MAX, &[0x02, 9, 0, 255, 255, 255, 255, 255, 255, 255, 255]),
+            (
+                u64::MAX,
+                &[0x02, 9, 0, 255, 255, 255, 255, 255, 255, 255, 255],
+            ),
         ] {
             let mut out = vec![];
             write_unsigned(&mut out, &number.to_be_bytes());

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use certgate_model::Timestamp;
-use certgate_pki::{BundleError, PrivateKeyError, Purpose, pem_lines, read_bundle, read_private_key};
+use certgate_pki::{
+    BundleError, PrivateKeyError, Purpose, pem_lines, read_bundle, read_private_key,
+};
 use proptest::prelude::*;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -30,7 +32,10 @@ fn bundles() -> Vec<(&'static str, BundleError, &'static str)> {
     use BundleError::*;
     let malformed = |what| Malformed { number: 1, what };
     let not_authority = |reason| NotAuthority { number: 1, reason };
-    let expired = |number| Expired { number, expired_on: "2024-05-06T00:00:00Z".into() };
+    let expired = |number| Expired {
+        number,
+        expired_on: "2024-05-06T00:00:00Z".into(),
+    };
     vec![
         ("garbage", NoPem, "-----BEGIN CERTIFICATE-----"),
         ("der", Der, "openssl x509 -inform DER"),
@@ -88,7 +93,9 @@ fn bundles() -> Vec<(&'static str, BundleError, &'static str)> {
 
 fn keys() -> Vec<(&'static str, PrivateKeyError)> {
     use PrivateKeyError::*;
-    let label = |label: &str| WrongPemLabel { label: label.into() };
+    let label = |label: &str| WrongPemLabel {
+        label: label.into(),
+    };
     let kind = |kind: &str| Unsupported { kind: kind.into() };
     vec![
         ("certificate", label("CERTIFICATE")),
@@ -97,11 +104,24 @@ fn keys() -> Vec<(&'static str, PrivateKeyError)> {
         ("several", Several),
         ("encrypted", Encrypted),
         ("encrypted_traditional", Encrypted),
-        ("curve_secp256k1", kind("elliptic curve 1.3.132.0.10 (secp256k1)")),
+        (
+            "curve_secp256k1",
+            kind("elliptic curve 1.3.132.0.10 (secp256k1)"),
+        ),
         ("dsa", kind("1.2.840.10040.4.1 (DSA)")),
         ("rsa_1024", RsaModulusSize { bits: 1024 }),
-        ("der_garbage", Malformed { what: "its content is not PKCS #8" }),
-        ("point_of_another_key", Invalid { kind: "P-256".into() }),
+        (
+            "der_garbage",
+            Malformed {
+                what: "its content is not PKCS #8",
+            },
+        ),
+        (
+            "point_of_another_key",
+            Invalid {
+                kind: "P-256".into(),
+            },
+        ),
     ]
 }
 
@@ -112,10 +132,18 @@ fn is_printable(message: &str) -> bool {
 #[test]
 fn every_defect_of_certificates_gets_its_own_error_and_a_remedy() {
     for (name, error, remedy) in bundles() {
-        let found = read_bundle(&fixture(&format!("{name}.certs")), Purpose::Authority, now()).map(drop);
+        let found = read_bundle(
+            &fixture(&format!("{name}.certs")),
+            Purpose::Authority,
+            now(),
+        )
+        .map(drop);
         assert_eq!(found, Err(error.clone()), "{name}");
         let message = error.to_string();
-        assert!(message.contains(remedy) && is_printable(&message), "{name}: {message}");
+        assert!(
+            message.contains(remedy) && is_printable(&message),
+            "{name}: {message}"
+        );
     }
     let as_leaf = read_bundle(&fixture("chain_without_middle.certs"), Purpose::Leaf, now());
     assert_eq!(as_leaf, Err(BundleError::ChainOrder { number: 1 }));
@@ -136,21 +164,40 @@ fn every_defect_of_private_keys_gets_its_own_error() {
 #[test]
 fn every_fixture_is_judged() {
     let bundles: BTreeSet<_> = bundles().into_iter().map(|(name, ..)| name).collect();
-    let keys: BTreeSet<_> = keys().into_iter().map(|(name, _)| name).chain(["another"]).collect();
+    let keys: BTreeSet<_> = keys()
+        .into_iter()
+        .map(|(name, _)| name)
+        .chain(["another"])
+        .collect();
     let mut count = 0;
     for entry in std::fs::read_dir(directory()).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        let Some(name) = file.strip_suffix(".pem") else { continue };
+        let Some(name) = file.strip_suffix(".pem") else {
+            continue;
+        };
         count += 1;
         if let Some(name) = name.strip_suffix(".certs") {
-            let purpose = if name.contains("leaf") { Purpose::Leaf } else { Purpose::Authority };
+            let purpose = if name.contains("leaf") {
+                Purpose::Leaf
+            } else {
+                Purpose::Authority
+            };
             let read = read_bundle(&fixture(&format!("{name}.certs")), purpose, now());
             assert_eq!(read.is_ok(), name.starts_with("good_"), "{name}: {read:?}");
-            assert!(read.is_ok() || bundles.contains(name), "{name} is in no table");
+            assert!(
+                read.is_ok() || bundles.contains(name),
+                "{name} is in no table"
+            );
         } else if let Some(name) = name.strip_suffix(".key") {
             let read = read_private_key(&fixture(&format!("{name}.key")));
-            assert!(read.is_ok() == name.starts_with("good_") || name == "another", "{name}: {read:?}");
-            assert!(name.starts_with("good_") || keys.contains(name), "{name} is in no table");
+            assert!(
+                read.is_ok() == name.starts_with("good_") || name == "another",
+                "{name}: {read:?}"
+            );
+            assert!(
+                name.starts_with("good_") || keys.contains(name),
+                "{name} is in no table"
+            );
         }
     }
     assert!(count > bundles.len() + keys.len());
@@ -171,7 +218,12 @@ fn openssl_reads_the_same_out_of_the_first_certificate() {
         ("good_ed25519", "PureEd25519"),
         ("good_middle_and_root", "ECDSAWithSHA256"),
     ] {
-        let bundle = read_bundle(&fixture(&format!("{name}.certs")), Purpose::Authority, now()).unwrap();
+        let bundle = read_bundle(
+            &fixture(&format!("{name}.certs")),
+            Purpose::Authority,
+            now(),
+        )
+        .unwrap();
         assert_eq!(bundle.signature, signature, "{name}");
         let path = directory().join(format!("{name}.certs.pem"));
         let said = Command::new("openssl")
@@ -180,7 +232,11 @@ fn openssl_reads_the_same_out_of_the_first_certificate() {
             .output()
             .unwrap();
         let said = String::from_utf8(said.stdout).unwrap();
-        assert_eq!(said.trim_end(), format!("issuer={}", bundle.issuer), "{name}");
+        assert_eq!(
+            said.trim_end(),
+            format!("issuer={}", bundle.issuer),
+            "{name}"
+        );
         assert_eq!(bundle.to_pem(), fixture(&format!("{name}.certs")), "{name}");
     }
 }
@@ -195,18 +251,35 @@ fn a_chain_is_described_by_its_first_certificate() {
     assert_eq!(bundle.expires_on.to_string(), "2050-06-07T08:09:10Z");
     // However it was sent, it is the same.
     let (escaped, crlf) = (chain.replace('\n', "\\n"), chain.replace('\n', "\r\n"));
-    for sent in [escaped.as_str(), &crlf, chain.trim_end(), &format!("Root of all\n{chain}\n\n")] {
-        assert_eq!(read_bundle(sent, Purpose::Authority, now()).as_ref(), Ok(&bundle), "{sent}");
+    for sent in [
+        escaped.as_str(),
+        &crlf,
+        chain.trim_end(),
+        &format!("Root of all\n{chain}\n\n"),
+    ] {
+        assert_eq!(
+            read_bundle(sent, Purpose::Authority, now()).as_ref(),
+            Ok(&bundle),
+            "{sent}"
+        );
     }
     let root = read_bundle(&fixture("good_root.certs"), Purpose::Authority, now()).unwrap();
     // 0x1234567890abcdef1234567890abcdef12345678
-    assert_eq!(root.serial_number, "103929005307927756724354605802047639613112342136");
+    assert_eq!(
+        root.serial_number,
+        "103929005307927756724354605802047639613112342136"
+    );
 }
 
 #[test]
 fn keys_are_read_in_each_of_their_forms() {
     for kind in ["rsa_2048", "rsa_3000", "p384", "p521", "ed25519"] {
-        let bundle = read_bundle(&fixture(&format!("good_{kind}.certs")), Purpose::Authority, now()).unwrap();
+        let bundle = read_bundle(
+            &fixture(&format!("good_{kind}.certs")),
+            Purpose::Authority,
+            now(),
+        )
+        .unwrap();
         let key = read_private_key(&fixture(&format!("good_{kind}.key"))).unwrap();
         assert!(bundle.is_certificate_of(&key), "{kind}");
         if kind != "ed25519" {
@@ -214,7 +287,11 @@ fn keys_are_read_in_each_of_their_forms() {
             assert_eq!(same.pkcs8(), key.pkcs8(), "{kind}");
         }
         let for_authority = key.into_authority_key().map(drop);
-        assert_eq!(for_authority.is_ok(), !matches!(kind, "rsa_3000" | "p521"), "{kind}: {for_authority:?}");
+        assert_eq!(
+            for_authority.is_ok(),
+            !matches!(kind, "rsa_3000" | "p521"),
+            "{kind}: {for_authority:?}"
+        );
     }
     read_private_key(&fixture("good_ec_parameters.key")).unwrap();
 }
@@ -222,7 +299,8 @@ fn keys_are_read_in_each_of_their_forms() {
 /// The certificates of a chain of two, by another decoder than the one under test.
 fn chain() -> [Vec<u8>; 2] {
     let text = fixture("good_middle_and_root.certs");
-    let mut octets = CertificateDer::pem_slice_iter(text.as_bytes()).map(|der| der.unwrap().to_vec());
+    let mut octets =
+        CertificateDer::pem_slice_iter(text.as_bytes()).map(|der| der.unwrap().to_vec());
     [octets.next().unwrap(), octets.next().unwrap()]
 }
 

@@ -5,7 +5,9 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, SignatureAlgorithm, SubjectFields, Timestamp};
+use certgate_model::{
+    AuthorityId, KeyAlgorithm, SerialNumber, SignatureAlgorithm, SubjectFields, Timestamp,
+};
 use certgate_pki::{
     AuthorityKey, CheckedCsr, ClientKey, Issuer, IssuerError, LintError, Prepared, Profile,
     SignedCertificate, Validity, pem_lines, prepare, read_csr, self_sign, sign,
@@ -27,12 +29,25 @@ struct Authority {
 
 fn authority(algorithm: KeyAlgorithm) -> Authority {
     let key = AuthorityKey::generate(algorithm).unwrap();
-    let der = self_sign(&key, ID, SerialNumber::from_random([1; 20]), NOW, NOW.plus_days(7300)).unwrap();
-    Authority { issuer: Issuer::new(&der, key).unwrap(), der }
+    let der = self_sign(
+        &key,
+        ID,
+        SerialNumber::from_random([1; 20]),
+        NOW,
+        NOW.plus_days(7300),
+    )
+    .unwrap();
+    Authority {
+        issuer: Issuer::new(&der, key).unwrap(),
+        der,
+    }
 }
 
 fn request(name: &str) -> CheckedCsr {
-    let path = format!("{}/tests/fixtures/{name}.csr.pem", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/tests/fixtures/{name}.csr.pem",
+        env!("CARGO_MANIFEST_DIR")
+    );
     read_csr(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -44,7 +59,10 @@ fn profile() -> Profile {
 }
 
 fn validity() -> Validity {
-    Validity { not_before: NOW, not_after: NOW.plus_days(365) }
+    Validity {
+        not_before: NOW,
+        not_after: NOW.plus_days(365),
+    }
 }
 
 fn prepared<'a>(issuer: &'a Issuer, csr: &CheckedCsr) -> Prepared<'a> {
@@ -68,9 +86,14 @@ const REQUESTS: [&str; 8] = [
 
 /// webpki 0.103 verifies under a trust anchor for client authentication.
 fn webpki_judges(authority: &[u8], certificate: &[u8]) -> Result<(), webpki::Error> {
-    let (anchor_der, leaf_der) = (CertificateDer::from(authority), CertificateDer::from(certificate));
+    let (anchor_der, leaf_der) = (
+        CertificateDer::from(authority),
+        CertificateDer::from(certificate),
+    );
     let anchor = anchor_from_trusted_cert(&anchor_der)?;
-    let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(NOW.plus_days(1).unix() as u64));
+    let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+        NOW.plus_days(1).unix() as u64
+    ));
     EndEntityCert::try_from(&leaf_der)?.verify_for_usage(
         webpki::ALL_VERIFICATION_ALGS,
         &[anchor],
@@ -89,12 +112,19 @@ fn every_authority_and_every_key_verify_with_webpki() {
         let authority = authority(algorithm);
         for name in REQUESTS {
             let signed = issue(&authority, &request(name));
-            assert_eq!(webpki_judges(&authority.der, &signed.der), Ok(()), "{algorithm}, {name}");
+            assert_eq!(
+                webpki_judges(&authority.der, &signed.der),
+                Ok(()),
+                "{algorithm}, {name}"
+            );
             assert_eq!(signed.signature, algorithm.signature());
         }
         let mut signed = issue(&authority, &request("good_p256_sha256"));
         *signed.der.last_mut().unwrap() ^= 1;
-        assert!(webpki_judges(&authority.der, &signed.der).is_err(), "{algorithm}: the judge is asleep");
+        assert!(
+            webpki_judges(&authority.der, &signed.der).is_err(),
+            "{algorithm}: the judge is asleep"
+        );
     }
 }
 
@@ -120,7 +150,15 @@ fn every_authority_and_every_key_verify_with_openssl() {
     let authority_file = folder.path().join("authority.pem");
     let authority_file = authority_file.to_str().unwrap();
     let at = NOW.plus_days(1).unix().to_string();
-    let usual = ["verify", "-purpose", "sslclient", "-attime", &at, "-CAfile", authority_file];
+    let usual = [
+        "verify",
+        "-purpose",
+        "sslclient",
+        "-attime",
+        &at,
+        "-CAfile",
+        authority_file,
+    ];
     let strict = [&usual[..], &["-x509_strict"]].concat();
     for algorithm in KeyAlgorithm::ALL {
         let authority = authority(algorithm);
@@ -128,11 +166,15 @@ fn every_authority_and_every_key_verify_with_openssl() {
         for name in REQUESTS {
             let signed = issue(&authority, &request(name));
             let pem = pem_lines("CERTIFICATE", &signed.der);
-            let Some(output) = openssl(&usual, pem.as_bytes()) else { return };
+            let Some(output) = openssl(&usual, pem.as_bytes()) else {
+                return;
+            };
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{algorithm}, {name}: {said}");
 
-            let Some(output) = openssl(&strict, pem.as_bytes()) else { return };
+            let Some(output) = openssl(&strict, pem.as_bytes()) else {
+                return;
+            };
             let said = String::from_utf8_lossy(&output.stderr);
             // The known exception: an empty subject without a critical subjectAltName (RFC 5280 §4.1.2.6).
             if name == "good_empty_subject" {
@@ -152,17 +194,35 @@ fn openssl_reads_our_requests_and_keys() {
         organization: "Example".into(),
         ..SubjectFields::default()
     };
-    for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa2048, KeyAlgorithm::Ed25519] {
+    for algorithm in [
+        KeyAlgorithm::P256,
+        KeyAlgorithm::P384,
+        KeyAlgorithm::Rsa2048,
+        KeyAlgorithm::Ed25519,
+    ] {
         let key = ClientKey::generate(algorithm).unwrap();
         let text = key.request(&subject).unwrap();
-        let arguments = ["req", "-verify", "-noout", "-subject", "-nameopt", "RFC2253"];
-        let Some(output) = openssl(&arguments, text.as_bytes()) else { return };
+        let arguments = [
+            "req", "-verify", "-noout", "-subject", "-nameopt", "RFC2253",
+        ];
+        let Some(output) = openssl(&arguments, text.as_bytes()) else {
+            return;
+        };
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("CN=client,O=Example,C=DE"), "{algorithm}: {said}");
+        assert!(
+            output.status.success() && said.contains("CN=client,O=Example,C=DE"),
+            "{algorithm}: {said}"
+        );
 
         let arguments = ["pkey", "-pubout", "-outform", "DER"];
-        let Some(output) = openssl(&arguments, key.to_pkcs8_pem().as_bytes()) else { return };
-        assert_eq!(output.stdout, read_csr(&text).unwrap().spki_der(), "{algorithm}");
+        let Some(output) = openssl(&arguments, key.to_pkcs8_pem().as_bytes()) else {
+            return;
+        };
+        assert_eq!(
+            output.stdout,
+            read_csr(&text).unwrap().spki_der(),
+            "{algorithm}"
+        );
     }
 }
 
@@ -170,7 +230,9 @@ fn openssl_reads_our_requests_and_keys() {
 fn pem_is_what_openssl_writes() {
     let authority = authority(KeyAlgorithm::P256);
     let arguments = ["x509", "-inform", "DER", "-outform", "PEM"];
-    let Some(output) = openssl(&arguments, &authority.der) else { return };
+    let Some(output) = openssl(&arguments, &authority.der) else {
+        return;
+    };
     let written = String::from_utf8(output.stdout).unwrap();
     assert_eq!(written, pem_lines("CERTIFICATE", &authority.der) + "\n");
 }
@@ -183,13 +245,24 @@ fn the_certificate_has_the_profile_and_nothing_else() {
     let certificate = x509_cert::Certificate::from_der(&signed.der).unwrap();
     let tbs = certificate.tbs_certificate();
     assert_eq!(tbs.serial_number().as_bytes(), SERIAL.as_bytes());
-    assert_eq!(tbs.issuer().to_string(), "CN=Managed CA abababababababababababababababab,O=certgate");
-    assert_eq!(tbs.validity().not_before.to_unix_duration().as_secs() as i64, NOW.unix());
-    assert_eq!(tbs.validity().not_after.to_unix_duration().as_secs() as i64, NOW.plus_days(365).unix());
+    assert_eq!(
+        tbs.issuer().to_string(),
+        "CN=Managed CA abababababababababababababababab,O=certgate"
+    );
+    assert_eq!(
+        tbs.validity().not_before.to_unix_duration().as_secs() as i64,
+        NOW.unix()
+    );
+    assert_eq!(
+        tbs.validity().not_after.to_unix_duration().as_secs() as i64,
+        NOW.plus_days(365).unix()
+    );
 
     let extensions = tbs.extensions().unwrap();
-    let listed: Vec<(String, bool)> =
-        extensions.iter().map(|extension| (extension.extn_id.to_string(), extension.critical)).collect();
+    let listed: Vec<(String, bool)> = extensions
+        .iter()
+        .map(|extension| (extension.extn_id.to_string(), extension.critical))
+        .collect();
     let expected = [
         ("2.5.29.37", false),
         ("2.5.29.19", true),
@@ -199,21 +272,44 @@ fn the_certificate_has_the_profile_and_nothing_else() {
         ("2.5.29.15", true),
         ("1.3.6.1.5.5.7.1.1", false),
     ];
-    assert_eq!(listed, expected.map(|(id, critical)| (id.to_owned(), critical)));
+    assert_eq!(
+        listed,
+        expected.map(|(id, critical)| (id.to_owned(), critical))
+    );
     let value = |index: usize| extensions[index].extn_value.as_bytes();
     let usage = pkix::ExtendedKeyUsage::from_der(value(0)).unwrap();
-    assert_eq!(usage.0.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1.3.6.1.5.5.7.3.2"]);
+    assert_eq!(
+        usage.0.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["1.3.6.1.5.5.7.3.2"]
+    );
     let constraints = pkix::BasicConstraints::from_der(value(1)).unwrap();
-    assert_eq!((constraints.ca, constraints.path_len_constraint), (false, None));
+    assert_eq!(
+        (constraints.ca, constraints.path_len_constraint),
+        (false, None)
+    );
     let ski = pkix::SubjectKeyIdentifier::from_der(value(2)).unwrap();
     assert_eq!(ski.0.as_bytes(), signed.ski);
     let own = x509_cert::Certificate::from_der(&authority.der).unwrap();
-    let own_ski = own.tbs_certificate().extensions().unwrap().last().unwrap().extn_value.as_bytes();
+    let own_ski = own
+        .tbs_certificate()
+        .extensions()
+        .unwrap()
+        .last()
+        .unwrap()
+        .extn_value
+        .as_bytes();
     let own_ski = pkix::SubjectKeyIdentifier::from_der(own_ski).unwrap();
     let aki = pkix::AuthorityKeyIdentifier::from_der(value(3)).unwrap();
     assert_eq!(aki.key_identifier.unwrap(), own_ski.0);
-    let points = pkix::CrlDistributionPoints::from_der(value(4)).unwrap().to_der().unwrap();
-    assert!(points.windows(profile().crl_url.len()).any(|part| part == profile().crl_url.as_bytes()));
+    let points = pkix::CrlDistributionPoints::from_der(value(4))
+        .unwrap()
+        .to_der()
+        .unwrap();
+    assert!(
+        points
+            .windows(profile().crl_url.len())
+            .any(|part| part == profile().crl_url.as_bytes())
+    );
     let key_usage = pkix::KeyUsage::from_der(value(5)).unwrap();
     assert!(key_usage.digital_signature());
     assert_eq!(key_usage.0.bits().count_ones(), 1);
@@ -231,7 +327,10 @@ fn subject_and_key_are_carried_over_byte_for_byte() {
         let csr = request(name);
         let signed = issue(&authority, &csr);
         let both = [csr.subject_der(), csr.spki_der()].concat();
-        assert!(signed.der.windows(both.len()).any(|part| part == both), "{name}");
+        assert!(
+            signed.der.windows(both.len()).any(|part| part == both),
+            "{name}"
+        );
     }
 }
 
@@ -239,11 +338,18 @@ fn subject_and_key_are_carried_over_byte_for_byte() {
 fn validity_from_2050_on_still_verifies() {
     let key = AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
     let der = self_sign(&key, ID, SERIAL, NOW, NOW.plus_days(36_500)).unwrap();
-    let authority = Authority { issuer: Issuer::new(&der, key).unwrap(), der };
+    let authority = Authority {
+        issuer: Issuer::new(&der, key).unwrap(),
+        der,
+    };
     assert_eq!(authority.issuer.expires_on(), NOW.plus_days(36_500));
-    let validity = Validity { not_before: NOW, not_after: NOW.plus_days(36_500) };
+    let validity = Validity {
+        not_before: NOW,
+        not_after: NOW.plus_days(36_500),
+    };
     let csr = request("good_p256_sha256");
-    let signed = sign(prepare(&authority.issuer, &csr, SERIAL, validity, &profile()).unwrap()).unwrap();
+    let signed =
+        sign(prepare(&authority.issuer, &csr, SERIAL, validity, &profile()).unwrap()).unwrap();
     assert_eq!(webpki_judges(&authority.der, &signed.der), Ok(()));
 }
 
@@ -252,27 +358,68 @@ fn what_breaks_a_rule_is_not_prepared() {
     let authority = authority(KeyAlgorithm::P256);
     let csr = request("good_p256_sha256");
     let refuse = |serial, validity, profile: Profile| {
-        prepare(&authority.issuer, &csr, serial, validity, &profile).map(|_| ()).unwrap_err()
+        prepare(&authority.issuer, &csr, serial, validity, &profile)
+            .map(|_| ())
+            .unwrap_err()
     };
-    let Validity { not_before, not_after } = validity();
-    let with = |not_before, not_after| refuse(SERIAL, Validity { not_before, not_after }, profile());
+    let Validity {
+        not_before,
+        not_after,
+    } = validity();
+    let with = |not_before, not_after| {
+        refuse(
+            SERIAL,
+            Validity {
+                not_before,
+                not_after,
+            },
+            profile(),
+        )
+    };
     let end = authority.issuer.expires_on();
     let late = end.plus_seconds(60);
 
-    assert_eq!(refuse(SerialNumber::from_bytes([0x80; 20]), validity(), profile()), LintError::Serial);
-    assert_eq!(refuse(SerialNumber::from_bytes([0; 20]), validity(), profile()), LintError::Serial);
+    assert_eq!(
+        refuse(SerialNumber::from_bytes([0x80; 20]), validity(), profile()),
+        LintError::Serial
+    );
+    assert_eq!(
+        refuse(SerialNumber::from_bytes([0; 20]), validity(), profile()),
+        LintError::Serial
+    );
     assert_eq!(
         with(not_after, not_before),
-        LintError::ValidityOrder { not_before: not_after, not_after: not_before }
+        LintError::ValidityOrder {
+            not_before: not_after,
+            not_after: not_before
+        }
     );
-    assert_eq!(with(not_before, not_before), LintError::ValidityOrder { not_before, not_after: not_before });
+    assert_eq!(
+        with(not_before, not_before),
+        LintError::ValidityOrder {
+            not_before,
+            not_after: not_before
+        }
+    );
     let uneven = not_before.plus_seconds(1);
     assert_eq!(with(uneven, not_after), LintError::ValidityMinute(uneven));
     let finer = Timestamp::from_unix_microseconds(not_before.unix_microseconds() + 1);
     assert_eq!(with(finer, not_after), LintError::ValidityMinute(finer));
-    assert_eq!(with(Timestamp::from_unix(-60), not_after), LintError::ValidityRange);
-    assert_eq!(with(not_before, Timestamp::from_unix(253_402_300_800)), LintError::ValidityRange);
-    assert_eq!(with(not_before, late), LintError::OutlivesAuthority { not_after: late, expires_on: end });
+    assert_eq!(
+        with(Timestamp::from_unix(-60), not_after),
+        LintError::ValidityRange
+    );
+    assert_eq!(
+        with(not_before, Timestamp::from_unix(253_402_300_800)),
+        LintError::ValidityRange
+    );
+    assert_eq!(
+        with(not_before, late),
+        LintError::OutlivesAuthority {
+            not_after: late,
+            expires_on: end
+        }
+    );
     for bad in [
         "",
         "ftp://x/",
@@ -282,10 +429,24 @@ fn what_breaks_a_rule_is_not_prepared() {
         "http://é/",
         &format!("http://x/{}", "y".repeat(512)),
     ] {
-        let crl = Profile { crl_url: bad.into(), ..profile() };
-        assert_eq!(refuse(SERIAL, validity(), crl), LintError::Url("CRL"), "{bad}");
-        let ocsp = Profile { ocsp_url: bad.into(), ..profile() };
-        assert_eq!(refuse(SERIAL, validity(), ocsp), LintError::Url("OCSP"), "{bad}");
+        let crl = Profile {
+            crl_url: bad.into(),
+            ..profile()
+        };
+        assert_eq!(
+            refuse(SERIAL, validity(), crl),
+            LintError::Url("CRL"),
+            "{bad}"
+        );
+        let ocsp = Profile {
+            ocsp_url: bad.into(),
+            ..profile()
+        };
+        assert_eq!(
+            refuse(SERIAL, validity(), ocsp),
+            LintError::Url("OCSP"),
+            "{bad}"
+        );
     }
 }
 
@@ -293,18 +454,28 @@ fn what_breaks_a_rule_is_not_prepared() {
 fn an_issuer_needs_its_own_key_and_an_authority_certificate() {
     let authority = authority(KeyAlgorithm::P256);
     let key = || AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
-    assert_eq!(Issuer::new(&authority.der, key()).err(), Some(IssuerError::KeyMismatch));
+    assert_eq!(
+        Issuer::new(&authority.der, key()).err(),
+        Some(IssuerError::KeyMismatch)
+    );
     let wrong_kind = AuthorityKey::generate(KeyAlgorithm::Ed25519).unwrap();
-    assert_eq!(Issuer::new(&authority.der, wrong_kind).err(), Some(IssuerError::KeyMismatch));
+    assert_eq!(
+        Issuer::new(&authority.der, wrong_kind).err(),
+        Some(IssuerError::KeyMismatch)
+    );
     let leaf = issue(&authority, &request("good_p256_sha256"));
-    assert!(matches!(Issuer::new(&leaf.der, key()), Err(IssuerError::NotAuthority(_))));
+    assert!(matches!(
+        Issuer::new(&leaf.der, key()),
+        Err(IssuerError::NotAuthority(_))
+    ));
     for cut in 0..authority.der.len() {
         assert!(Issuer::new(&authority.der[..cut], key_of_nobody()).is_err());
     }
     fn key_of_nobody() -> AuthorityKey {
         const ONE: &[u8] = &[
-            0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-            1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22,
+            0x04, 0x20, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            1, 1, 1, 1, 1, 1, 1,
         ];
         AuthorityKey::from_pkcs8(KeyAlgorithm::Ed25519, ONE).unwrap()
     }

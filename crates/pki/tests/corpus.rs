@@ -11,10 +11,15 @@ mod fuzz;
 const CORPUS_BYTES_MAX: usize = 1024 * 1024;
 
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fuzz/corpus")
+        .join(target);
+    let entries =
+        std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let paths = entries.map(|entry| entry.unwrap().path());
-    paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    paths
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect()
 }
 
 #[test]
@@ -29,7 +34,12 @@ fn every_kept_input_holds() {
 
 #[test]
 fn the_corpus_is_small() {
-    let bytes = |(target, _)| corpus(target).iter().map(|(_, input)| input.len()).sum::<usize>();
+    let bytes = |(target, _)| {
+        corpus(target)
+            .iter()
+            .map(|(_, input)| input.len())
+            .sum::<usize>()
+    };
     let total: usize = fuzz::TARGETS.into_iter().map(bytes).sum();
     assert!((1..=CORPUS_BYTES_MAX).contains(&total), "{total} bytes");
 }

@@ -17,11 +17,20 @@ use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::{CrlNumber, CrlReason, IssuingDistributionPoint};
 
 fn head(scope: CrlScope<'_>) -> CrlHead<'_> {
-    CrlHead { scope, number: 300, this_update: NOW, next_update: NOW.plus_days(7) }
+    CrlHead {
+        scope,
+        number: 300,
+        this_update: NOW,
+        next_update: NOW.plus_days(7),
+    }
 }
 
 fn entry(number: u32) -> CrlEntry {
-    CrlEntry { serial: serial(number), revoked_on: NOW, reason: RevocationReason::CertificateHold }
+    CrlEntry {
+        serial: serial(number),
+        revoked_on: NOW,
+        reason: RevocationReason::CertificateHold,
+    }
 }
 
 const SHARD: CrlScope<'_> = CrlScope::Shard { url: PROFILE_URL };
@@ -39,7 +48,10 @@ fn a_list_reads_back_at_every_length_form() {
             assert_eq!(read.serial_number.as_bytes(), serial(number).as_bytes());
         }
         let rest = der.len() - count as usize * CRL_ENTRY_BYTES;
-        assert!((300..600).contains(&rest), "{count}: {rest} octets beside the entries");
+        assert!(
+            (300..600).contains(&rest),
+            "{count}: {rest} octets beside the entries"
+        );
     }
 }
 
@@ -52,7 +64,9 @@ fn what_the_list_says_of_itself_and_of_an_entry() {
     };
     for reason in RevocationReason::ALL {
         let list = read(CrlScope::Full, vec![CrlEntry { reason, ..entry(1) }]);
-        let extensions = list.revoked_certificates.unwrap()[0].crl_entry_extensions.clone();
+        let extensions = list.revoked_certificates.unwrap()[0]
+            .crl_entry_extensions
+            .clone();
         match extensions {
             None => assert_eq!(reason, RevocationReason::Unspecified),
             Some(extensions) => {
@@ -69,7 +83,13 @@ fn what_the_list_says_of_itself_and_of_an_entry() {
         Some(IssuingDistributionPoint::from_der(extension.extn_value.as_bytes()).unwrap())
     };
     let number = extensions(CrlScope::Full)[1].clone();
-    assert_eq!(CrlNumber::from_der(number.extn_value.as_bytes()).unwrap().0.as_bytes(), [1, 0x2c]);
+    assert_eq!(
+        CrlNumber::from_der(number.extn_value.as_bytes())
+            .unwrap()
+            .0
+            .as_bytes(),
+        [1, 0x2c]
+    );
     assert_eq!(point(CrlScope::Full), None);
     let shard = point(SHARD).unwrap();
     assert!(shard.only_contains_user_certs && !shard.only_contains_ca_certs);
@@ -79,7 +99,11 @@ fn what_the_list_says_of_itself_and_of_an_entry() {
     assert_eq!(authorities.distribution_point, None);
 }
 
-fn webpki_accepts(authority: &Authority, certificate: &[u8], crl: &[u8]) -> Result<(), webpki::Error> {
+fn webpki_accepts(
+    authority: &Authority,
+    certificate: &[u8],
+    crl: &[u8],
+) -> Result<(), webpki::Error> {
     let crl = CertRevocationList::from(BorrowedCertRevocationList::from_der(crl)?);
     let crls = [&crl];
     let options = RevocationOptionsBuilder::new(&crls)
@@ -90,7 +114,9 @@ fn webpki_accepts(authority: &Authority, certificate: &[u8], crl: &[u8]) -> Resu
         .build();
     let anchor_der = CertificateDer::from(authority.der.as_slice());
     let leaf_der = CertificateDer::from(certificate);
-    let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(NOW.plus_days(1).unix() as u64));
+    let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+        NOW.plus_days(1).unix() as u64
+    ));
     EndEntityCert::try_from(&leaf_der)?.verify_for_usage(
         webpki::ALL_VERIFICATION_ALGS,
         &[anchor_from_trusted_cert(&anchor_der)?],
@@ -110,15 +136,29 @@ fn webpki_refuses_the_revoked_and_accepts_the_others() {
         let (active, revoked) = (issue(&authority, serial(1)), issue(&authority, serial(2)));
         for scope in [CrlScope::Full, SHARD] {
             let crl = sign_crl(&authority.issuer, head(scope), [entry(2)]).unwrap();
-            assert_eq!(webpki_accepts(&authority, &active, &crl), Ok(()), "{algorithm}, {scope:?}");
+            assert_eq!(
+                webpki_accepts(&authority, &active, &crl),
+                Ok(()),
+                "{algorithm}, {scope:?}"
+            );
             let refused = webpki_accepts(&authority, &revoked, &crl);
-            assert_eq!(refused, Err(webpki::Error::CertRevoked), "{algorithm}, {scope:?}");
+            assert_eq!(
+                refused,
+                Err(webpki::Error::CertRevoked),
+                "{algorithm}, {scope:?}"
+            );
         }
         // The list of another shard says nothing about either.
-        let elsewhere = CrlScope::Shard { url: "http://pki.example.com/crl/another.crl" };
+        let elsewhere = CrlScope::Shard {
+            url: "http://pki.example.com/crl/another.crl",
+        };
         let crl = sign_crl(&authority.issuer, head(elsewhere), [entry(2)]).unwrap();
         let unknown = webpki_accepts(&authority, &active, &crl);
-        assert_eq!(unknown, Err(webpki::Error::UnknownRevocationStatus), "{algorithm}");
+        assert_eq!(
+            unknown,
+            Err(webpki::Error::UnknownRevocationStatus),
+            "{algorithm}"
+        );
     }
 }
 
@@ -150,9 +190,15 @@ fn openssl_refuses_the_revoked_and_accepts_the_others() {
                     &leaf,
                 ])
             };
-            let (Some(active), Some(revoked)) = (verify(1), verify(2)) else { return };
+            let (Some(active), Some(revoked)) = (verify(1), verify(2)) else {
+                return;
+            };
             assert!(active.0, "{algorithm}, {scope:?}: {}", active.1);
-            assert!(!revoked.0 && revoked.1.contains("certificate revoked"), "{scope:?}: {}", revoked.1);
+            assert!(
+                !revoked.0 && revoked.1.contains("certificate revoked"),
+                "{scope:?}: {}",
+                revoked.1
+            );
         }
     }
 }

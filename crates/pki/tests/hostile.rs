@@ -8,13 +8,18 @@ use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject as _;
 
 fn good(name: &str) -> String {
-    let path = format!("{}/tests/fixtures/{name}.csr.pem", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/tests/fixtures/{name}.csr.pem",
+        env!("CARGO_MANIFEST_DIR")
+    );
     std::fs::read_to_string(path).unwrap()
 }
 
 /// The octets of a request, by another decoder than the one under test.
 fn octets(name: &str) -> Vec<u8> {
-    CertificateSigningRequestDer::from_pem_slice(good(name).as_bytes()).unwrap().to_vec()
+    CertificateSigningRequestDer::from_pem_slice(good(name).as_bytes())
+        .unwrap()
+        .to_vec()
 }
 
 fn requests() -> impl Strategy<Value = &'static str> {
@@ -88,7 +93,13 @@ fn nested_lists_do_not_use_up_the_stack() {
     let mut nested = vec![];
     while nested.len() < 11_000 {
         let length = nested.len() as u32;
-        nested.splice(..0, [&[0x30, 0x83][..], &length.to_be_bytes()[1..]].concat());
+        nested.splice(
+            ..0,
+            [&[0x30, 0x83][..], &length.to_be_bytes()[1..]].concat(),
+        );
     }
-    assert!(matches!(read_csr(&pem_lines("CERTIFICATE REQUEST", &nested)), Err(CsrError::Malformed { .. })));
+    assert!(matches!(
+        read_csr(&pem_lines("CERTIFICATE REQUEST", &nested)),
+        Err(CsrError::Malformed { .. })
+    ));
 }

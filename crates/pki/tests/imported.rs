@@ -4,14 +4,18 @@
 
 use certgate_model::{KeyAlgorithm, Timestamp};
 use certgate_pki::{
-    AUTHORITY_CERTIFICATE_BYTES_MAX, AuthorityKey, ImportError, PrivateKeyError, pem_lines, read_authority,
+    AUTHORITY_CERTIFICATE_BYTES_MAX, AuthorityKey, ImportError, PrivateKeyError, pem_lines,
+    read_authority,
 };
 
 /// 2026-08-01T00:00:00Z.
 const NOW: Timestamp = Timestamp::from_unix(1_785_542_400);
 
 fn file(name: &str) -> String {
-    let path = format!("{}/tests/fixtures/authorities/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/tests/fixtures/authorities/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    );
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -21,13 +25,21 @@ fn refused(certificate: &str, key: &str) -> ImportError {
 
 #[test]
 fn good_ones_are_read_in_every_form() {
-    for certificate in ["good", "good_no_key_usage", "good_any_purpose", "good_no_common_name"] {
+    for certificate in [
+        "good",
+        "good_no_key_usage",
+        "good_any_purpose",
+        "good_no_common_name",
+    ] {
         for key in ["good.pkcs8.key", "good.sec1.key"] {
             let certificate = file(&format!("{certificate}.crt"));
             let (read, pkcs8) = read_authority(&certificate, &file(key), NOW).unwrap();
             assert_eq!(read.algorithm, KeyAlgorithm::P256);
             assert_eq!(read.issuer.expires_on(), read.not_after);
-            assert_eq!(pem_lines("CERTIFICATE", &read.certificate_der), certificate.trim_end());
+            assert_eq!(
+                pem_lines("CERTIFICATE", &read.certificate_der),
+                certificate.trim_end()
+            );
             assert!(AuthorityKey::from_pkcs8(read.algorithm, &pkcs8).is_ok());
             let named = !certificate.contains(&file("good_no_common_name.crt"));
             assert_eq!(read.common_name, if named { "Acme Device CA" } else { "" });
@@ -45,33 +57,71 @@ fn each_defect_of_the_certificate_is_named() {
         ("", ImportError::NoPem),
         (&*format!("{good}{good}"), ImportError::Several),
         (&*key, ImportError::PrivateKeyInCertificate),
-        (&*format!("{good}{key}"), ImportError::PrivateKeyInCertificate),
+        (
+            &*format!("{good}{key}"),
+            ImportError::PrivateKeyInCertificate,
+        ),
         (
             &*good.replace("CERTIFICATE", "CERTIFICATE REQUEST"),
-            ImportError::WrongPemLabel { label: "CERTIFICATE REQUEST".to_owned() },
+            ImportError::WrongPemLabel {
+                label: "CERTIFICATE REQUEST".to_owned(),
+            },
         ),
-        (&*format!("{good}x"), malformed("there is text behind its END line")),
+        (
+            &*format!("{good}x"),
+            malformed("there is text behind its END line"),
+        ),
         (
             &*good.replace("-----END CERTIFICATE-----", ""),
             malformed("it has no line -----END CERTIFICATE-----"),
         ),
-        (&*good.replace("MII", "M?I"), malformed("the text between BEGIN and END is not Base64")),
-        (&*file("der_garbage.crt"), malformed("its content is not a certificate")),
-        (&*file("signature_flipped.crt"), malformed("its signature does not verify under its own key")),
-        (&*file("not_ca.crt"), not_authority("it has no basic constraints with CA:TRUE")),
-        (&*file("no_basic_constraints.crt"), not_authority("it has no basic constraints with CA:TRUE")),
-        (&*file("no_key_cert_sign.crt"), not_authority("its key usage does not include keyCertSign")),
-        (&*file("empty_subject.crt"), not_authority("it has an empty subject")),
+        (
+            &*good.replace("MII", "M?I"),
+            malformed("the text between BEGIN and END is not Base64"),
+        ),
+        (
+            &*file("der_garbage.crt"),
+            malformed("its content is not a certificate"),
+        ),
+        (
+            &*file("signature_flipped.crt"),
+            malformed("its signature does not verify under its own key"),
+        ),
+        (
+            &*file("not_ca.crt"),
+            not_authority("it has no basic constraints with CA:TRUE"),
+        ),
+        (
+            &*file("no_basic_constraints.crt"),
+            not_authority("it has no basic constraints with CA:TRUE"),
+        ),
+        (
+            &*file("no_key_cert_sign.crt"),
+            not_authority("its key usage does not include keyCertSign"),
+        ),
+        (
+            &*file("empty_subject.crt"),
+            not_authority("it has an empty subject"),
+        ),
         (&*file("no_crl_sign.crt"), ImportError::NoCrlSign),
         (&*file("servers_only.crt"), ImportError::NotForClients),
-        (&*file("expired.crt"), ImportError::Expired { expired_on: "2025-01-01T00:00:00Z".parse().unwrap() }),
+        (
+            &*file("expired.crt"),
+            ImportError::Expired {
+                expired_on: "2025-01-01T00:00:00Z".parse().unwrap(),
+            },
+        ),
         (
             &*file("not_yet_valid.crt"),
-            ImportError::NotYetValid { valid_from: "2060-01-01T00:00:00Z".parse().unwrap() },
+            ImportError::NotYetValid {
+                valid_from: "2060-01-01T00:00:00Z".parse().unwrap(),
+            },
         ),
         (
             &*" ".repeat(AUTHORITY_CERTIFICATE_BYTES_MAX + 1),
-            ImportError::TooLarge { bytes: AUTHORITY_CERTIFICATE_BYTES_MAX + 1 },
+            ImportError::TooLarge {
+                bytes: AUTHORITY_CERTIFICATE_BYTES_MAX + 1,
+            },
         ),
     ] {
         assert_eq!(refused(certificate, &key), error);
@@ -90,14 +140,25 @@ fn the_last_instant_of_the_validity_belongs_to_it() {
 #[test]
 fn each_defect_of_the_key_is_named_and_no_message_shows_it() {
     let good = file("good.crt");
-    let kind = |kind: &str| PrivateKeyError::NotForAuthority { kind: kind.to_owned() };
+    let kind = |kind: &str| PrivateKeyError::NotForAuthority {
+        kind: kind.to_owned(),
+    };
     for (key, error) in [
         ("another.key", ImportError::KeyMismatch),
         ("encrypted.key", PrivateKeyError::Encrypted.into()),
         ("encrypted_sec1.key", PrivateKeyError::Encrypted.into()),
         ("p521.key", kind("P-521").into()),
-        ("rsa_1024.key", PrivateKeyError::RsaModulusSize { bits: 1024 }.into()),
-        ("good.crt", PrivateKeyError::WrongPemLabel { label: "CERTIFICATE".to_owned() }.into()),
+        (
+            "rsa_1024.key",
+            PrivateKeyError::RsaModulusSize { bits: 1024 }.into(),
+        ),
+        (
+            "good.crt",
+            PrivateKeyError::WrongPemLabel {
+                label: "CERTIFICATE".to_owned(),
+            }
+            .into(),
+        ),
     ] {
         let key = file(key);
         let found = refused(&good, &key);

@@ -6,14 +6,17 @@ mod judges;
 
 use certgate_model::{KeyAlgorithm, RevocationReason, SerialNumber};
 use certgate_pki::{
-    CertStatus, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspFailure, OcspRequest, OcspRequestError,
-    OcspResponder, RESPONDER_KEY, SigningKey, SingleResponse, Validity, issuer_ids, ocsp_failure,
-    read_ocsp_request, responder_certificate, write_ocsp_request,
+    CertStatus, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX, OcspFailure, OcspRequest,
+    OcspRequestError, OcspResponder, RESPONDER_KEY, SigningKey, SingleResponse, Validity,
+    issuer_ids, ocsp_failure, read_ocsp_request, responder_certificate, write_ocsp_request,
 };
 use judges::{Authority, NOW, authority, issue, openssl, serial, write_file, write_pem_file};
 use proptest::prelude::*;
 
-const HELD: CertStatus = CertStatus::Revoked { at: NOW, reason: RevocationReason::CertificateHold };
+const HELD: CertStatus = CertStatus::Revoked {
+    at: NOW,
+    reason: RevocationReason::CertificateHold,
+};
 
 /// The request that openssl makes about these certificates, with more arguments; `None` where there is no openssl.
 fn asked(
@@ -29,28 +32,44 @@ fn asked(
     let mut arguments = vec!["ocsp"];
     arguments.extend_from_slice(more);
     arguments.extend_from_slice(&["-issuer", &anchor, "-reqout", out]);
-    numbers.iter().for_each(|number| arguments.extend_from_slice(&["-serial", number]));
+    numbers
+        .iter()
+        .for_each(|number| arguments.extend_from_slice(&["-serial", number]));
     let (succeeded, said) = openssl(&arguments)?;
     assert!(succeeded, "{said}");
     Some(std::fs::read(out).unwrap())
 }
 
 fn respond(responder: &OcspResponder<'_>, request: &OcspRequest, status: CertStatus) -> Vec<u8> {
-    let single =
-        |cert_id| SingleResponse { cert_id, status, this_update: NOW, next_update: NOW.plus_days(1) };
+    let single = |cert_id| SingleResponse {
+        cert_id,
+        status,
+        this_update: NOW,
+        next_update: NOW.plus_days(1),
+    };
     let responses: Vec<_> = request.cert_ids.iter().map(single).collect();
-    responder.respond(&responses, request.nonce.as_deref(), NOW).unwrap()
+    responder
+        .respond(&responses, request.nonce.as_deref(), NOW)
+        .unwrap()
 }
 
 fn delegate(authority: &Authority) -> OcspResponder<'static> {
     let key = SigningKey::generate(RESPONDER_KEY).unwrap();
-    let validity = Validity { not_before: NOW, not_after: NOW.plus_days(30) };
+    let validity = Validity {
+        not_before: NOW,
+        not_after: NOW.plus_days(30),
+    };
     let certificate = responder_certificate(&authority.issuer, &key, serial(99), validity).unwrap();
     OcspResponder::delegate(key, certificate).unwrap()
 }
 
 /// What openssl makes of a response to the request in the folder.
-fn judged(folder: &tempfile::TempDir, digest: &str, response: &[u8], leaf: &[u8]) -> (bool, String) {
+fn judged(
+    folder: &tempfile::TempDir,
+    digest: &str,
+    response: &[u8],
+    leaf: &[u8],
+) -> (bool, String) {
     let response = write_file(folder, "response.der", response);
     let leaf = write_pem_file(folder, "leaf.pem", "CERTIFICATE", leaf);
     let anchor = folder.path().join("anchor.pem");
@@ -84,30 +103,61 @@ fn openssl_believes_what_every_kind_of_authority_says() {
         let authority = authority(algorithm);
         let leaf = issue(&authority, serial(7));
         for digest in ["-sha1", "-sha256"] {
-            let Some(request) = asked(&folder, &authority, &[serial(7)], &[digest]) else { return };
+            let Some(request) = asked(&folder, &authority, &[serial(7)], &[digest]) else {
+                return;
+            };
             let request = read_ocsp_request(&request).unwrap();
-            let [id] = &request.cert_ids[..] else { panic!("{request:?}") };
+            let [id] = &request.cert_ids[..] else {
+                panic!("{request:?}")
+            };
             assert_eq!(id.serial(), Some(serial(7)));
             assert!(
-                issuer_ids(&authority.der).unwrap().iter().any(|known| id.issuer() == Some(known)),
+                issuer_ids(&authority.der)
+                    .unwrap()
+                    .iter()
+                    .any(|known| id.issuer() == Some(known)),
                 "{algorithm} {digest}"
             );
-            for responder in [OcspResponder::authority(&authority.issuer).unwrap(), delegate(&authority)] {
-                for (status, said) in
-                    [(CertStatus::Good, "good"), (HELD, "revoked"), (CertStatus::Unknown, "unknown")]
-                {
-                    let (succeeded, text) =
-                        judged(&folder, digest, &respond(&responder, &request, status), &leaf);
-                    assert!(succeeded && text.contains("Response verify OK"), "{algorithm}: {text}");
-                    assert!(text.contains(&format!("leaf.pem: {said}")), "{algorithm}: {text}");
-                    assert_eq!(text.contains("Reason: certificateHold"), status == HELD, "{text}");
+            for responder in [
+                OcspResponder::authority(&authority.issuer).unwrap(),
+                delegate(&authority),
+            ] {
+                for (status, said) in [
+                    (CertStatus::Good, "good"),
+                    (HELD, "revoked"),
+                    (CertStatus::Unknown, "unknown"),
+                ] {
+                    let (succeeded, text) = judged(
+                        &folder,
+                        digest,
+                        &respond(&responder, &request, status),
+                        &leaf,
+                    );
+                    assert!(
+                        succeeded && text.contains("Response verify OK"),
+                        "{algorithm}: {text}"
+                    );
+                    assert!(
+                        text.contains(&format!("leaf.pem: {said}")),
+                        "{algorithm}: {text}"
+                    );
+                    assert_eq!(
+                        text.contains("Reason: certificateHold"),
+                        status == HELD,
+                        "{text}"
+                    );
                 }
                 let mut changed = respond(&responder, &request, CertStatus::Good);
                 // In the middle of the signed part.
-                let at = changed.windows(20).position(|octets| octets == serial(7).as_bytes()).unwrap();
+                let at = changed
+                    .windows(20)
+                    .position(|octets| octets == serial(7).as_bytes())
+                    .unwrap();
                 changed[at] ^= 1;
                 assert!(
-                    !judged(&folder, digest, &changed, &leaf).1.contains("verify OK"),
+                    !judged(&folder, digest, &changed, &leaf)
+                        .1
+                        .contains("verify OK"),
                     "the judge is asleep"
                 );
             }
@@ -119,9 +169,15 @@ fn openssl_believes_what_every_kind_of_authority_says() {
 fn an_authority_knows_its_own_certificates_only() {
     let folder = tempfile::tempdir().unwrap();
     let (ours, other) = (authority(KeyAlgorithm::P256), authority(KeyAlgorithm::P256));
-    let Some(request) = asked(&folder, &ours, &[serial(1)], &[]) else { return };
+    let Some(request) = asked(&folder, &ours, &[serial(1)], &[]) else {
+        return;
+    };
     let id = &read_ocsp_request(&request).unwrap().cert_ids[0];
-    let named = |authority: &Authority| issuer_ids(&authority.der).unwrap().contains(id.issuer().unwrap());
+    let named = |authority: &Authority| {
+        issuer_ids(&authority.der)
+            .unwrap()
+            .contains(id.issuer().unwrap())
+    };
     assert!(named(&ours));
     assert!(!named(&other), "same name, another key");
 }
@@ -131,20 +187,36 @@ fn several_certificates_and_a_nonce() {
     let folder = tempfile::tempdir().unwrap();
     let authority = authority(KeyAlgorithm::P256);
     let serials: Vec<_> = (0..3).map(serial).collect();
-    let Some(request) = asked(&folder, &authority, &serials, &["-nonce"]) else { return };
+    let Some(request) = asked(&folder, &authority, &serials, &["-nonce"]) else {
+        return;
+    };
     let request = read_ocsp_request(&request).unwrap();
-    let read: Vec<_> = request.cert_ids.iter().map(|id| id.serial().unwrap()).collect();
+    let read: Vec<_> = request
+        .cert_ids
+        .iter()
+        .map(|id| id.serial().unwrap())
+        .collect();
     assert_eq!(read, serials);
     let nonce = request.nonce.clone().unwrap();
     assert!((16..=32).contains(&nonce.len()));
-    let response = respond(&OcspResponder::authority(&authority.issuer).unwrap(), &request, CertStatus::Good);
+    let response = respond(
+        &OcspResponder::authority(&authority.issuer).unwrap(),
+        &request,
+        CertStatus::Good,
+    );
     assert!(response.windows(nonce.len()).any(|octets| octets == nonce));
 
     let many: Vec<_> = (0..OCSP_CERT_IDS_MAX as u32 + 1).map(serial).collect();
     let request = asked(&folder, &authority, &many, &[]).unwrap();
-    assert_eq!(read_ocsp_request(&request), Err(OcspRequestError("it asks about too many certificates")));
+    assert_eq!(
+        read_ocsp_request(&request),
+        Err(OcspRequestError("it asks about too many certificates"))
+    );
     let request = asked(&folder, &authority, &many[1..], &[]).unwrap();
-    assert_eq!(read_ocsp_request(&request).unwrap().cert_ids.len(), OCSP_CERT_IDS_MAX);
+    assert_eq!(
+        read_ocsp_request(&request).unwrap().cert_ids.len(),
+        OCSP_CERT_IDS_MAX
+    );
 }
 
 #[test]
@@ -152,21 +224,31 @@ fn a_request_is_written_as_openssl_writes_it() {
     let folder = tempfile::tempdir().unwrap();
     let authority = authority(KeyAlgorithm::P256);
     let serials = [serial(1), serial(2)];
-    let Some(theirs) = asked(&folder, &authority, &serials, &["-no_nonce"]) else { return };
-    assert_eq!(write_ocsp_request(&authority.der, &serials, None).unwrap(), theirs);
+    let Some(theirs) = asked(&folder, &authority, &serials, &["-no_nonce"]) else {
+        return;
+    };
+    assert_eq!(
+        write_ocsp_request(&authority.der, &serials, None).unwrap(),
+        theirs
+    );
 }
 
 #[test]
 fn a_nonce_has_1_to_128_octets() {
     let authority = authority(KeyAlgorithm::P256);
-    let with_nonce = |nonce: &[u8]| write_ocsp_request(&authority.der, &[serial(1)], Some(nonce)).unwrap();
+    let with_nonce =
+        |nonce: &[u8]| write_ocsp_request(&authority.der, &[serial(1)], Some(nonce)).unwrap();
     for length in [1, 32, 128] {
         let request = read_ocsp_request(&with_nonce(&vec![9; length])).unwrap();
         assert_eq!(request.nonce, Some(vec![9; length]));
     }
     for length in [0, 129, 4_000] {
         let refused = read_ocsp_request(&with_nonce(&vec![9; length]));
-        assert_eq!(refused, Err(OcspRequestError("its nonce does not have 1 to 128 octets")), "{length}");
+        assert_eq!(
+            refused,
+            Err(OcspRequestError("its nonce does not have 1 to 128 octets")),
+            "{length}"
+        );
     }
     let long = read_ocsp_request(&vec![0x30; OCSP_REQUEST_BYTES_MAX + 1]);
     assert_eq!(long, Err(OcspRequestError("it is too long")));
@@ -193,7 +275,10 @@ fn a_serial_number_of_another_length_is_none_of_ours() {
     assert_eq!(request[length - 21], 20);
     request[length - 21] = 18;
     request[length - 2..].copy_from_slice(&[0x05, 0]);
-    assert!(read_ocsp_request(&request).is_err(), "something follows the serial number");
+    assert!(
+        read_ocsp_request(&request).is_err(),
+        "something follows the serial number"
+    );
 }
 
 fn good_request() -> Vec<u8> {

@@ -8,7 +8,8 @@ use certgate_model::SubjectFields;
 use certgate_pki::{CSR_BYTES_MAX, CheckedCsr, CsrError, read_csr};
 
 fn fixture(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.csr.pem"));
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.csr.pem"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -22,68 +23,210 @@ fn defects() -> Vec<(&'static str, CsrError, &'static str)> {
         ("several_blocks", SeveralPemBlocks, "exactly one"),
         ("private_key", PrivateKey, "make a new one"),
         ("private_key_beside", PrivateKey, "make a new one"),
-        ("certificate", WrongPemLabel { label: oid("CERTIFICATE") }, "openssl req -new"),
-        ("public_key", WrongPemLabel { label: oid("PUBLIC KEY") }, "openssl req -new"),
-        ("no_end_line", malformed("it has no line -----END CERTIFICATE REQUEST-----"), "openssl req"),
-        ("text_after_end", TextAfterEnd, "-----END CERTIFICATE REQUEST-----"),
+        (
+            "certificate",
+            WrongPemLabel {
+                label: oid("CERTIFICATE"),
+            },
+            "openssl req -new",
+        ),
+        (
+            "public_key",
+            WrongPemLabel {
+                label: oid("PUBLIC KEY"),
+            },
+            "openssl req -new",
+        ),
+        (
+            "no_end_line",
+            malformed("it has no line -----END CERTIFICATE REQUEST-----"),
+            "openssl req",
+        ),
+        (
+            "text_after_end",
+            TextAfterEnd,
+            "-----END CERTIFICATE REQUEST-----",
+        ),
         ("base64_broken", BadBase64, "unchanged"),
-        ("too_large", TooLarge { bytes: fixture("too_large").len() }, "leave out"),
-        ("der_garbage", malformed("its content is not a DER sequence"), "-verify"),
-        ("der_cut_off", malformed("its content is not a DER sequence"), "-verify"),
-        ("der_indefinite_length", malformed("its content is not a DER sequence"), "-verify"),
+        (
+            "too_large",
+            TooLarge {
+                bytes: fixture("too_large").len(),
+            },
+            "leave out",
+        ),
+        (
+            "der_garbage",
+            malformed("its content is not a DER sequence"),
+            "-verify",
+        ),
+        (
+            "der_cut_off",
+            malformed("its content is not a DER sequence"),
+            "-verify",
+        ),
+        (
+            "der_indefinite_length",
+            malformed("its content is not a DER sequence"),
+            "-verify",
+        ),
         ("der_trailing_bytes", TrailingBytes, "openssl req -new"),
-        ("something_after_signature", malformed("something follows its signature"), "-verify"),
-        ("signature_unused_bits", malformed("its signature is not a bit string"), "-verify"),
-        ("version_1", malformed("its version is not 0 (v1)"), "openssl req"),
-        ("attributes_missing", malformed("its attributes [0] are missing"), "openssl req"),
-        ("subject_no_sets", malformed("its subject is not a distinguished name"), "openssl req"),
-        ("subject_not_utf8", SubjectUnreadable { attribute: "common name (CN)" }, "-utf8"),
+        (
+            "something_after_signature",
+            malformed("something follows its signature"),
+            "-verify",
+        ),
+        (
+            "signature_unused_bits",
+            malformed("its signature is not a bit string"),
+            "-verify",
+        ),
+        (
+            "version_1",
+            malformed("its version is not 0 (v1)"),
+            "openssl req",
+        ),
+        (
+            "attributes_missing",
+            malformed("its attributes [0] are missing"),
+            "openssl req",
+        ),
+        (
+            "subject_no_sets",
+            malformed("its subject is not a distinguished name"),
+            "openssl req",
+        ),
+        (
+            "subject_not_utf8",
+            SubjectUnreadable {
+                attribute: "common name (CN)",
+            },
+            "-utf8",
+        ),
         (
             "extension_broken",
             malformed("one of its attributes or extensions is not well-formed"),
             "openssl req",
         ),
-        ("rsa_1024", RsaModulusSize { bits: 1024 }, "rsa_keygen_bits:2048"),
-        ("rsa_2047", RsaModulusSize { bits: 2047 }, "rsa_keygen_bits:2048"),
-        ("rsa_8200", RsaModulusSize { bits: 8207 }, "rsa_keygen_bits:2048"),
-        ("rsa_modulus_even", KeyInvalid { kind: "RSA" }, "make a new one"),
-        ("rsa_modulus_negative", malformed("its RSA key is not a modulus and an exponent"), "openssl req"),
+        (
+            "rsa_1024",
+            RsaModulusSize { bits: 1024 },
+            "rsa_keygen_bits:2048",
+        ),
+        (
+            "rsa_2047",
+            RsaModulusSize { bits: 2047 },
+            "rsa_keygen_bits:2048",
+        ),
+        (
+            "rsa_8200",
+            RsaModulusSize { bits: 8207 },
+            "rsa_keygen_bits:2048",
+        ),
+        (
+            "rsa_modulus_even",
+            KeyInvalid { kind: "RSA" },
+            "make a new one",
+        ),
+        (
+            "rsa_modulus_negative",
+            malformed("its RSA key is not a modulus and an exponent"),
+            "openssl req",
+        ),
         ("rsa_exponent_even", RsaExponent, "65537"),
         ("rsa_exponent_1", RsaExponent, "65537"),
         ("rsa_exponent_40_bits", RsaExponent, "65537"),
-        ("rsa_parameters_absent", malformed("the parameters of its RSA key are not NULL"), "openssl req"),
+        (
+            "rsa_parameters_absent",
+            malformed("the parameters of its RSA key are not NULL"),
+            "openssl req",
+        ),
         (
             "curve_secp256k1",
-            CurveUnsupported { oid: oid("1.3.132.0.10 (secp256k1)") },
+            CurveUnsupported {
+                oid: oid("1.3.132.0.10 (secp256k1)"),
+            },
             "ec_paramgen_curve:P-256",
         ),
-        ("curve_p224", CurveUnsupported { oid: oid("1.3.132.0.33 (P-224)") }, "ec_paramgen_curve:P-256"),
-        ("curve_explicit", CurveUnsupported { oid: oid("with explicit parameters") }, "named_curve"),
+        (
+            "curve_p224",
+            CurveUnsupported {
+                oid: oid("1.3.132.0.33 (P-224)"),
+            },
+            "ec_paramgen_curve:P-256",
+        ),
+        (
+            "curve_explicit",
+            CurveUnsupported {
+                oid: oid("with explicit parameters"),
+            },
+            "named_curve",
+        ),
         ("point_compressed", PointCompressed, "-conv_form"),
-        ("point_off_curve", KeyInvalid { kind: "P-256" }, "make a new one"),
-        ("point_too_short", KeyInvalid { kind: "P-256" }, "make a new one"),
-        ("point_infinity", KeyInvalid { kind: "P-256" }, "make a new one"),
-        ("key_ed448", KeyUnsupported { oid: oid("1.3.101.113 (Ed448)") }, "openssl genpkey"),
-        ("ed25519_31_bytes", malformed("its Ed25519 key does not have 32 bytes"), "openssl req"),
+        (
+            "point_off_curve",
+            KeyInvalid { kind: "P-256" },
+            "make a new one",
+        ),
+        (
+            "point_too_short",
+            KeyInvalid { kind: "P-256" },
+            "make a new one",
+        ),
+        (
+            "point_infinity",
+            KeyInvalid { kind: "P-256" },
+            "make a new one",
+        ),
+        (
+            "key_ed448",
+            KeyUnsupported {
+                oid: oid("1.3.101.113 (Ed448)"),
+            },
+            "openssl genpkey",
+        ),
+        (
+            "ed25519_31_bytes",
+            malformed("its Ed25519 key does not have 32 bytes"),
+            "openssl req",
+        ),
         (
             "signed_with_sha1_rsa",
-            SignatureAlgorithmUnsupported { oid: oid("1.2.840.113549.1.1.5 (sha1WithRSAEncryption)") },
+            SignatureAlgorithmUnsupported {
+                oid: oid("1.2.840.113549.1.1.5 (sha1WithRSAEncryption)"),
+            },
             "-sha256",
         ),
         (
             "signed_with_sha1_ecdsa",
-            SignatureAlgorithmUnsupported { oid: oid("1.2.840.10045.4.1 (ecdsa-with-SHA1)") },
+            SignatureAlgorithmUnsupported {
+                oid: oid("1.2.840.10045.4.1 (ecdsa-with-SHA1)"),
+            },
             "-sha256",
         ),
         (
             "signed_with_pss",
-            SignatureAlgorithmUnsupported { oid: oid("1.2.840.113549.1.1.10 (RSASSA-PSS)") },
+            SignatureAlgorithmUnsupported {
+                oid: oid("1.2.840.113549.1.1.10 (RSASSA-PSS)"),
+            },
             "-sha256",
         ),
-        ("signature_flipped", SignatureInvalid, "openssl req -new -key"),
+        (
+            "signature_flipped",
+            SignatureInvalid,
+            "openssl req -new -key",
+        ),
         ("subject_changed", SignatureInvalid, "openssl req -new -key"),
-        ("signed_with_another_key", SignatureInvalid, "openssl req -new -key"),
-        ("algorithm_of_another_key", SignatureInvalid, "openssl req -new -key"),
+        (
+            "signed_with_another_key",
+            SignatureInvalid,
+            "openssl req -new -key",
+        ),
+        (
+            "algorithm_of_another_key",
+            SignatureInvalid,
+            "openssl req -new -key",
+        ),
     ]
 }
 
@@ -94,11 +237,17 @@ fn every_defect_gets_its_own_error_and_a_remedy() {
         assert_eq!(found, Err(error.clone()), "{name}");
         let message = error.to_string();
         assert!(message.contains(remedy), "{name}: {message}");
-        assert!(message.len() < 700 && message.is_ascii(), "{name}: {message}");
+        assert!(
+            message.len() < 700 && message.is_ascii(),
+            "{name}: {message}"
+        );
         if !matches!(error, CsrError::PrivateKey) {
             continue;
         }
-        assert!(!message.contains("MEECAQAwEwYH"), "the message repeats the key");
+        assert!(
+            !message.contains("MEECAQAwEwYH"),
+            "the message repeats the key"
+        );
     }
 }
 
@@ -106,9 +255,12 @@ fn every_defect_gets_its_own_error_and_a_remedy() {
 fn every_fixture_is_judged() {
     let judged: Vec<&str> = defects().into_iter().map(|(name, ..)| name).collect();
     let mut count = 0;
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).unwrap() {
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).unwrap()
+    {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        let Some(name) = file.strip_suffix(".csr.pem") else { continue };
+        let Some(name) = file.strip_suffix(".csr.pem") else {
+            continue;
+        };
         count += 1;
         if name.starts_with("good_") {
             read_csr(&fixture(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -132,14 +284,23 @@ fn a_request_is_the_same_however_it_was_sent() {
     let text = fixture("good_p256_sha256");
     let one_line = text.replace('\n', "");
     let without_last_line_end = text.trim_end().to_owned();
-    for sent in [fixture("good_crlf"), fixture("good_escaped_newlines"), one_line, without_last_line_end] {
+    for sent in [
+        fixture("good_crlf"),
+        fixture("good_escaped_newlines"),
+        one_line,
+        without_last_line_end,
+    ] {
         let csr = read_csr(&sent).unwrap();
         assert_eq!(csr.subject_der(), plain.subject_der());
         assert_eq!(csr.spki_der(), plain.spki_der());
         assert_eq!(csr.ski(), plain.ski());
     }
     for name in ["good_new_label", "good_text_before"] {
-        assert_eq!(read_csr(&fixture(name)).unwrap().subject(), &fields, "{name}");
+        assert_eq!(
+            read_csr(&fixture(name)).unwrap().subject(),
+            &fields,
+            "{name}"
+        );
     }
 }
 
@@ -157,7 +318,11 @@ fn an_odd_subject_is_read_and_kept_as_it_is() {
     };
     assert_eq!(csr.subject(), &expected);
     let set_out_of_order = b"\x0c\x08zz first\x30\x0f\x06\x03\x55\x04\x03\x0c\x08a second";
-    assert!(csr.subject_der().windows(set_out_of_order.len()).any(|part| part == set_out_of_order));
+    assert!(
+        csr.subject_der()
+            .windows(set_out_of_order.len())
+            .any(|part| part == set_out_of_order)
+    );
 }
 
 #[test]
@@ -174,7 +339,9 @@ fn the_size_limit_is_exact() {
     assert!(read_csr(&padded(CSR_BYTES_MAX)).is_ok());
     assert_eq!(
         read_csr(&padded(CSR_BYTES_MAX + 1)).err(),
-        Some(CsrError::TooLarge { bytes: CSR_BYTES_MAX + 1 })
+        Some(CsrError::TooLarge {
+            bytes: CSR_BYTES_MAX + 1
+        })
     );
 }
 
@@ -183,5 +350,8 @@ fn what_a_message_quotes_is_short_and_printable() {
     let label = "\u{1b}[31m\u{202e}é\"".repeat(5);
     let text = format!("-----BEGIN {label}-----\nAAEC\n-----END {label}-----\n");
     let message = read_csr(&text).unwrap_err().to_string();
-    assert!(message.is_ascii() && !message.contains('\u{1b}') && message.len() < 700, "{message}");
+    assert!(
+        message.is_ascii() && !message.contains('\u{1b}') && message.len() < 700,
+        "{message}"
+    );
 }

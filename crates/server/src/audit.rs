@@ -28,7 +28,12 @@ impl From<AuditVerdict> for Log {
         let id = owner.split_once(':').map_or(owner.as_str(), |(_, id)| id);
         let hash = Hex(&verdict.head);
         let entries = verdict.entries;
-        Self { head: format!("{id}:{entries}:{hash}"), log: owner, entries, faults: verdict.faults }
+        Self {
+            head: format!("{id}:{entries}:{hash}"),
+            log: owner,
+            entries,
+            faults: verdict.faults,
+        }
     }
 }
 
@@ -44,17 +49,28 @@ pub fn verify(
         None => Inspector::configured(config)?,
     };
     let failed = |error: certgate_store::StoreError| Failure::failed(error.to_string());
-    let logs: Vec<_> = inspector.verify_audit().map_err(failed)?.into_iter().map(Log::from).collect();
+    let logs: Vec<_> = inspector
+        .verify_audit()
+        .map_err(failed)?
+        .into_iter()
+        .map(Log::from)
+        .collect();
     let mut faults: Vec<_> = logs.iter().flat_map(|log| log.faults.clone()).collect();
     let strays = inspector.stray_audit_entries().map_err(failed)?;
     if strays > 0 {
-        faults.push(format!("{strays} entries belong to no log: one was taken away"));
+        faults.push(format!(
+            "{strays} entries belong to no log: one was taken away"
+        ));
     }
     for head in expected {
         let number = head.number;
         let found = inspector.audit_hash(head.owner, number).map_err(failed)?;
         if found != Some(head.hash) {
-            let what = if found.is_some() { "is another one" } else { "is not there" };
+            let what = if found.is_some() {
+                "is another one"
+            } else {
+                "is not there"
+            };
             let id = Hex(&head.owner);
             faults.push(format!(
                 "{id}: entry {number}, which was expected, {what}: the log was rewritten or cut"
@@ -68,10 +84,14 @@ pub fn verify(
         screen.table(&["log", "entries", "head"], logs.iter().map(row))?;
     }
     if faults.is_empty() {
-        screen.say("every log is whole; a head that is kept elsewhere proves it later, with --expect");
+        screen.say(
+            "every log is whole; a head that is kept elsewhere proves it later, with --expect",
+        );
         return Ok(());
     }
     screen.say(&faults.join("\n"));
-    Err(Failure::failed(format!("the logs of {shown} are not whole"))
-        .hint("compare with a backup: certgate audit verify --database FILE"))
+    Err(
+        Failure::failed(format!("the logs of {shown} are not whole"))
+            .hint("compare with a backup: certgate audit verify --database FILE"),
+    )
 }

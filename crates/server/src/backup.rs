@@ -27,12 +27,16 @@ pub fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     let screen = &mut Screen::of_process(Format::Table);
     let database = existing_database(config)?;
     if file.exists() {
-        return Err(Failure::failed(format!("{} exists: name another file", file.display())));
+        return Err(Failure::failed(format!(
+            "{} exists: name another file",
+            file.display()
+        )));
     }
-    let written = |error: io::Error| Failure::io(format!("cannot write {}", file.display()), &error);
+    let written =
+        |error: io::Error| Failure::io(format!("cannot write {}", file.display()), &error);
     // Of an earlier version too: before an upgrade is when everybody makes one.
-    let inspector =
-        SqliteInspector::open_to_copy(&database).map_err(|error| Failure::failed(error.to_string()))?;
+    let inspector = SqliteInspector::open_to_copy(&database)
+        .map_err(|error| Failure::failed(error.to_string()))?;
     // Beside the file, and only under its name once it is whole.
     let copy = NamedTempFile::new_in(directory_of(file)).map_err(written)?;
     let progress = screen.progress_beside_data(0, "copied");
@@ -42,10 +46,16 @@ pub fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     });
     progress.finish_and_clear();
     copied.map_err(|error| Failure::failed(error.to_string()))?;
-    let epoch = inspector.last_epoch().map_err(|error| Failure::failed(error.to_string()))?;
-    let kept = copy.persist_noclobber(file).map_err(|error| written(error.error))?;
+    let epoch = inspector
+        .last_epoch()
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let kept = copy
+        .persist_noclobber(file)
+        .map_err(|error| written(error.error))?;
     let bytes = kept.metadata().map_err(written)?.len();
-    File::open(directory_of(file)).and_then(|directory| directory.sync_all()).map_err(written)?;
+    File::open(directory_of(file))
+        .and_then(|directory| directory.sync_all())
+        .map_err(written)?;
     let master_key = match &config.master_key {
         MasterKeySource::Environment(_) => "the master key in CERTGATE_MASTER_KEY".to_owned(),
         MasterKeySource::File(path) => format!("the master key {}", path.display()),
@@ -68,30 +78,48 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     // Before anything is made for it.
     let source = SqliteInspector::open_to_copy(file)
         .map_err(|error| Failure::failed(format!("{error}; nothing was changed")))?;
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(written)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(written)?;
 
     // 1. Nobody else is there, and nothing is lost that nobody wanted to lose.
     let stopped = Stopped::lock(directory, "restore")?;
     let database = DataDir::database(directory);
     if database.exists() && !replace {
-        return Err(Failure::failed(format!("{shown} has a database; nothing was changed"))
-            .hint("with --replace it is moved aside, not deleted"));
+        return Err(
+            Failure::failed(format!("{shown} has a database; nothing was changed"))
+                .hint("with --replace it is moved aside, not deleted"),
+        );
     }
 
     // 2. A copy that is whole, and of this version.
     remove_unfinished(directory).map_err(written)?;
-    let copy = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory).map_err(written)?;
+    let copy = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempfile_in(directory)
+        .map_err(written)?;
     // The copy has the name that is told, and is gone afterwards.
     let refused = |error: String| {
-        let text = error.replace(&copy.path().display().to_string(), &file.display().to_string());
+        let text = error.replace(
+            &copy.path().display().to_string(),
+            &file.display().to_string(),
+        );
         Failure::failed(format!("{text}; nothing was changed"))
     };
     // With the log beside it, if there is one: what was moved aside may have been in use to its last moment.
     let copied = source.copy_to(copy.path(), |_| ());
-    copied.map_err(|error| refused(format!("cannot copy {} into {shown}: {error}", file.display())))?;
+    copied.map_err(|error| {
+        refused(format!(
+            "cannot copy {} into {shown}: {error}",
+            file.display()
+        ))
+    })?;
     drop(source);
     prepare_restored(copy.path()).map_err(|error| refused(error.to_string()))?;
-    let inspector = SqliteInspector::open(copy.path()).map_err(|error| refused(error.to_string()))?;
+    let inspector =
+        SqliteInspector::open(copy.path()).map_err(|error| refused(error.to_string()))?;
     let failed = |error: certgate_store::StoreError| refused(error.to_string());
     let faults = inspector.check_all_but_audit().map_err(failed)?;
     if !faults.is_empty() {
@@ -101,22 +129,34 @@ pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failur
     // That would make every later backup useless; whoever is concerned is told.
     let logs = inspector.verify_audit().map_err(failed)?;
     for fault in logs.iter().flat_map(|log| &log.faults) {
-        screen.say(&format!("note: the audit log in {} is not whole: {fault}", file.display()));
+        screen.say(&format!(
+            "note: the audit log in {} is not whole: {fault}",
+            file.display()
+        ));
     }
     let epoch = inspector.last_epoch().map_err(failed)?;
     let journal = DataDir::journal(directory);
     // Not of the database, but of the file beside it.
-    let told = inspector.journal_tells(&journal).map_err(|error| refused(error.into_detail()))?;
+    let told = inspector
+        .journal_tells(&journal)
+        .map_err(|error| refused(error.into_detail()))?;
     drop(inspector);
 
     // 3. Aside with the old one, and the new one in its place.
     let aside = move_aside(&database).map_err(written)?;
-    copy.persist(&database).map_err(|error| written(error.error))?;
+    copy.persist(&database)
+        .map_err(|error| written(error.error))?;
     stopped.sync().map_err(written)?;
 
-    screen.say(&format!("{shown}: restored from {}, with every change up to epoch {epoch}", file.display()));
+    screen.say(&format!(
+        "{shown}: restored from {}, with every change up to epoch {epoch}",
+        file.display()
+    ));
     if let Some(aside) = aside {
-        screen.say(&format!("The database that was there is {}", aside.display()));
+        screen.say(&format!(
+            "The database that was there is {}",
+            aside.display()
+        ));
     }
     screen.say(&told_of_journal(&journal, told));
     screen.say("Tokens are those of the backup: what was deleted or rolled since works again, so look through `certgate token list`");
@@ -176,7 +216,10 @@ fn move_aside(database: &Path) -> io::Result<Option<PathBuf>> {
     // No two restores may take the same name.
     let mut number = SystemClock.now().unix();
     let mut aside = beside(database, &format!(".replaced-{number}"));
-    while DATABASE_FILES.iter().any(|suffix| beside(&aside, suffix).exists()) {
+    while DATABASE_FILES
+        .iter()
+        .any(|suffix| beside(&aside, suffix).exists())
+    {
         number += 1;
         aside = beside(database, &format!(".replaced-{number}"));
     }
@@ -197,10 +240,15 @@ fn existing_database(config: &Config) -> Result<PathBuf, Failure> {
     let database = DataDir::database(&config.data_dir);
     match database.exists() {
         true => Ok(database),
-        false => Err(Failure::failed(format!("{} holds no certgate database", config.data_dir.display()))),
+        false => Err(Failure::failed(format!(
+            "{} holds no certgate database",
+            config.data_dir.display()
+        ))),
     }
 }
 
 fn directory_of(file: &Path) -> &Path {
-    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    file.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }

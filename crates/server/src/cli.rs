@@ -98,7 +98,13 @@ pub enum Command {
         #[arg(long)]
         reference: bool,
         /// How to print
-        #[arg(long, short, value_enum, value_name = "FORMAT", default_value = "table")]
+        #[arg(
+            long,
+            short,
+            value_enum,
+            value_name = "FORMAT",
+            default_value = "table"
+        )]
         output: Format,
         /// Settings.
         #[command(flatten)]
@@ -193,7 +199,13 @@ pub enum AuditCommand {
         #[arg(long, value_name = "ID:NUMBER:HASH", value_parser = parse_head)]
         expect: Vec<AuditHead>,
         /// How to print
-        #[arg(long, short, value_enum, value_name = "FORMAT", default_value = "table")]
+        #[arg(
+            long,
+            short,
+            value_enum,
+            value_name = "FORMAT",
+            default_value = "table"
+        )]
         output: Format,
         /// Settings.
         #[command(flatten)]
@@ -245,7 +257,10 @@ impl From<MigrateArgs> for Flags {
     fn from(arguments: MigrateArgs) -> Self {
         let given = [("data_dir", arguments.from), ("database_url", arguments.to)];
         Self {
-            given: given.into_iter().filter_map(|(name, text)| Some((name, text?))).collect(),
+            given: given
+                .into_iter()
+                .filter_map(|(name, text)| Some((name, text?)))
+                .collect(),
             file: arguments.config,
             renamed: &[("data_dir", "from"), ("database_url", "to")],
         }
@@ -466,7 +481,11 @@ pub enum HostCommand {
     /// Replace the whole list
     Set {
         /// The hostnames
-        #[arg(required_unless_present = "none", conflicts_with = "none", value_name = "HOSTNAME")]
+        #[arg(
+            required_unless_present = "none",
+            conflicts_with = "none",
+            value_name = "HOSTNAME"
+        )]
         hostnames: Vec<String>,
         /// No hostnames: certificates of the authority are asked for nowhere in the zone
         #[arg(long)]
@@ -650,7 +669,9 @@ mod tests {
         let parse = |line: &str| Cli::try_parse_from(line.split(' '));
         assert!(parse("certgate cert issue --cn a").is_ok());
         assert!(parse("certgate cert issue --csr - --days 9").is_ok());
-        assert!(parse("certgate cert issue --from n.csv --jobs 2 --p12 --p12-password-file f").is_ok());
+        assert!(
+            parse("certgate cert issue --from n.csv --jobs 2 --p12 --p12-password-file f").is_ok()
+        );
         assert!(parse("certgate cert issue").is_err());
         assert!(parse("certgate cert issue --cn a --csr b").is_err());
         assert!(parse("certgate cert issue --csr a --org b").is_err());
@@ -671,8 +692,13 @@ mod tests {
 
     #[test]
     fn connection_options_may_stand_anywhere_behind_the_noun() {
-        for line in ["certgate cert --api http://a list", "certgate cert list --api http://a"] {
-            let Command::Cert { client, .. } = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+        for line in [
+            "certgate cert --api http://a list",
+            "certgate cert list --api http://a",
+        ] {
+            let Command::Cert { client, .. } =
+                Cli::try_parse_from(line.split(' ')).unwrap().command
+            else {
                 panic!("{line}")
             };
             assert_eq!(client.api.as_deref(), Some("http://a"));

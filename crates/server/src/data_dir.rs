@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use certgate_authority::{
-    Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings, is_token_of,
+    Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings,
+    is_token_of,
 };
 use certgate_model::Clock;
 use certgate_store::{
-    JournalBegun, PostgresOptions, PostgresStore, Restored, SqliteOptions, SqliteStore, Store, lock_database,
+    JournalBegun, PostgresOptions, PostgresStore, Restored, SqliteOptions, SqliteStore, Store,
+    lock_database,
 };
 
 use crate::client::profile::{self, LocalProfile};
@@ -51,13 +53,18 @@ impl DataDir {
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let path = &config.data_dir;
         let shown = path.display();
-        DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
-            format!("cannot make the data directory {shown}: give another with --data-dir")
-        })?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| {
+                format!("cannot make the data directory {shown}: give another with --data-dir")
+            })?;
         let (store, embedded): (Arc<dyn Store>, _) = match &config.database_url {
-            Some(url) => {
-                (Arc::new(PostgresStore::open(url.expose(), PostgresOptions::default()).await?), None)
-            }
+            Some(url) => (
+                Arc::new(PostgresStore::open(url.expose(), PostgresOptions::default()).await?),
+                None,
+            ),
             None => {
                 let store = Self::open_embedded(path)?;
                 (store.clone(), Some(store))
@@ -72,10 +79,16 @@ impl DataDir {
                 )
             }
             Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock the data directory {shown}"));
+                return Err(error)
+                    .with_context(|| format!("cannot lock the data directory {shown}"));
             }
         }
-        Ok(Self { path: path.to_owned(), store, embedded, _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            store,
+            embedded,
+            _lock: lock,
+        })
     }
 
     fn open_embedded(path: &Path) -> anyhow::Result<Arc<SqliteStore>> {
@@ -97,7 +110,10 @@ impl DataDir {
                 profile::FILE
             );
         }
-        Ok(Arc::new(SqliteStore::open(&path.join(DATABASE), SqliteOptions::default())?))
+        Ok(Arc::new(SqliteStore::open(
+            &path.join(DATABASE),
+            SqliteOptions::default(),
+        )?))
     }
 
     /// Whether there is a database, of whatever kind, in the directory.
@@ -137,14 +153,17 @@ impl DataDir {
         let mut file = tempfile::NamedTempFile::new_in(path)?;
         writeln!(file, "{whereto}")?;
         file.as_file().sync_all()?;
-        file.persist(Self::moved(path)).map_err(|error| error.error)?;
+        file.persist(Self::moved(path))
+            .map_err(|error| error.error)?;
         File::open(path)?.sync_all()
     }
 
     /// Begins to write the journal of revocations; whether the database was restored from a backup, in which case what was done
     /// about it is told. PostgreSQL has its own log.
     pub async fn begin_journal(&self) -> anyhow::Result<bool> {
-        let Some(store) = &self.embedded else { return Ok(false) };
+        let Some(store) = &self.embedded else {
+            return Ok(false);
+        };
         let path = Self::journal(&self.path);
         // Not of the store, but of a file beside it; the text says which.
         let begun = store.begin_journal(&path, SystemClock.now()).await;
@@ -160,7 +179,15 @@ impl DataDir {
             }
             JournalBegun::Restored(done) => done,
         };
-        let Restored { from_epoch, to_epoch, revoked, restored, lost, without_authority, is_all } = done;
+        let Restored {
+            from_epoch,
+            to_epoch,
+            revoked,
+            restored,
+            lost,
+            without_authority,
+            is_all,
+        } = done;
         if to_epoch > from_epoch {
             tracing::warn!(
                 journal = %shown, from_epoch, to_epoch, revoked, restored, lost, without_authority,
@@ -238,7 +265,9 @@ impl DataDir {
 
     /// Keeps the profile that was written for a new installation if the store has that one, and drops it if it has another.
     async fn settle_profile(&self) -> anyhow::Result<()> {
-        let Some(new) = profile::read_new(&self.path).context("cannot read the client's new profile")? else {
+        let Some(new) =
+            profile::read_new(&self.path).context("cannot read the client's new profile")?
+        else {
             return Ok(());
         };
         match is_token_of(&*self.store, &new.token).await? {
@@ -249,7 +278,11 @@ impl DataDir {
     }
 
     /// Opens the authority of the installation.
-    pub async fn authority(&self, config: &Config, public_url: String) -> anyhow::Result<Authority> {
+    pub async fn authority(
+        &self,
+        config: &Config,
+        public_url: String,
+    ) -> anyhow::Result<Authority> {
         let master_key = match &config.master_key {
             MasterKeySource::Environment(key) => key.clone(),
             MasterKeySource::File(path) => Arc::new(read_master_key(path)?),
@@ -281,12 +314,16 @@ impl DataDir {
 
     /// Tells the client on this machine where the server is now.
     pub fn update_profile(&self, api_url: &str) -> anyhow::Result<()> {
-        let Some(local) = profile::read(&self.path).context("cannot read the client's profile")? else {
+        let Some(local) = profile::read(&self.path).context("cannot read the client's profile")?
+        else {
             // The operator took it away: the token is elsewhere.
             return Ok(());
         };
         if local.api != api_url {
-            let updated = LocalProfile { api: api_url.to_owned(), ..local };
+            let updated = LocalProfile {
+                api: api_url.to_owned(),
+                ..local
+            };
             profile::write(&self.path, &updated).context("cannot write the client's profile")?;
         }
         Ok(())
@@ -308,15 +345,20 @@ impl Stopped {
         match directory.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Failure::failed(format!("{shown} is in use by another process"))
-                    .hint(format!("stop the server, then {then}")));
+                return Err(
+                    Failure::failed(format!("{shown} is in use by another process"))
+                        .hint(format!("stop the server, then {then}")),
+                );
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         // A server that is about to start has this one first.
         let database = lock_database(&DataDir::database(path));
         let database = database.map_err(|error| Failure::failed(error.to_string()))?;
-        Ok(Self { directory, _database: database })
+        Ok(Self {
+            directory,
+            _database: database,
+        })
     }
 
     /// Makes what was renamed in it durable.
@@ -339,7 +381,10 @@ fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
         return read_master_key(path);
     }
     let key = MasterKey::generate(&SystemRandom);
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         // Never half there: a crash leaves a temporary file (0600) or the whole key. One that exists is kept.
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
@@ -352,9 +397,8 @@ fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
     match write() {
         Ok(()) => Ok(key),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_master_key(path),
-        Err(error) => {
-            Err(error).with_context(|| format!("cannot write the master key file {}", path.display()))
-        }
+        Err(error) => Err(error)
+            .with_context(|| format!("cannot write the master key file {}", path.display())),
     }
 }
 
@@ -371,9 +415,14 @@ fn read_master_key(path: &Path) -> anyhow::Result<MasterKey> {
     // systemd and Kubernetes hand files over that are root's, and let the group, or whom an ACL names, read them.
     let others = if owner == 0 { 0o037 } else { 0o077 };
     if mode & others != 0 {
-        bail!("others may read the master key file {shown} (mode {:o}): chmod 600 {shown}", mode & 0o777);
+        bail!(
+            "others may read the master key file {shown} (mode {:o}): chmod 600 {shown}",
+            mode & 0o777
+        );
     }
     let mut text = zeroize::Zeroizing::new(String::new());
-    file.take(MASTER_KEY_FILE_BYTES_MAX).read_to_string(&mut text)?;
-    MasterKey::from_text(&text).with_context(|| format!("the master key file {shown} cannot be used"))
+    file.take(MASTER_KEY_FILE_BYTES_MAX)
+        .read_to_string(&mut text)?;
+    MasterKey::from_text(&text)
+        .with_context(|| format!("the master key file {shown} cannot be used"))
 }

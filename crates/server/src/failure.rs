@@ -43,20 +43,34 @@ pub enum Failure {
 impl Failure {
     /// The operation failed.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::Told { exit: Exit::Failed, message: message.into(), hint: None }
+        Self::Told {
+            exit: Exit::Failed,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// The command line or the configuration is wrong.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::Told { exit: Exit::Usage, message: message.into(), hint: None }
+        Self::Told {
+            exit: Exit::Usage,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// The same failure with advice, unless it has some already.
     pub fn hint(self, advice: impl Into<String>) -> Self {
         match self {
-            Self::Told { exit, message, hint: None } => {
-                Self::Told { exit, message, hint: Some(advice.into()) }
-            }
+            Self::Told {
+                exit,
+                message,
+                hint: None,
+            } => Self::Told {
+                exit,
+                message,
+                hint: Some(advice.into()),
+            },
             other => other,
         }
     }
@@ -64,9 +78,15 @@ impl Failure {
     /// The same failure with more advice.
     pub fn advise(self, advice: impl fmt::Display) -> Self {
         match self {
-            Self::Told { exit, message, hint: Some(hint) } => {
-                Self::Told { exit, message, hint: Some(format!("{hint}; {advice}")) }
-            }
+            Self::Told {
+                exit,
+                message,
+                hint: Some(hint),
+            } => Self::Told {
+                exit,
+                message,
+                hint: Some(format!("{hint}; {advice}")),
+            },
             other => other.hint(advice.to_string()),
         }
     }
@@ -74,9 +94,15 @@ impl Failure {
     /// The same failure with more about it.
     pub fn and(self, more: impl fmt::Display) -> Self {
         match self {
-            Self::Told { exit, message, hint } => {
-                Self::Told { exit, message: format!("{message}; {more}"), hint }
-            }
+            Self::Told {
+                exit,
+                message,
+                hint,
+            } => Self::Told {
+                exit,
+                message: format!("{message}; {more}"),
+                hint,
+            },
             other => other,
         }
     }
@@ -91,7 +117,11 @@ impl Failure {
         match self {
             Self::OutputClosed => ExitCode::SUCCESS,
             Self::Reported => ExitCode::from(1),
-            Self::Told { exit, message, hint } => {
+            Self::Told {
+                exit,
+                message,
+                hint,
+            } => {
                 eprintln!("error: {message}");
                 if let Some(hint) = hint {
                     eprintln!("hint: {hint}");
@@ -110,8 +140,16 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Told { message, hint: None, .. } => f.write_str(message),
-            Self::Told { message, hint: Some(hint), .. } => write!(f, "{message} ({hint})"),
+            Self::Told {
+                message,
+                hint: None,
+                ..
+            } => f.write_str(message),
+            Self::Told {
+                message,
+                hint: Some(hint),
+                ..
+            } => write!(f, "{message} ({hint})"),
             Self::Reported => f.write_str("failed"),
             Self::OutputClosed => f.write_str("standard output was closed"),
         }

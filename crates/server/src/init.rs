@@ -17,12 +17,21 @@ pub fn run(config: &Config, arguments: InitArgs) -> anyhow::Result<()> {
         && entries.next().is_some()
         && !DataDir::has_database(&config.data_dir)
     {
-        bail!("{shown} exists and is not empty: name a new directory with --data-dir; nothing was changed");
+        bail!(
+            "{shown} exists and is not empty: name a new directory with --data-dir; nothing was changed"
+        );
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let data_dir = runtime.block_on(DataDir::open(config))?;
-    let names = FirstNames { email: arguments.email, account: arguments.account, zone: arguments.zone };
-    let made = runtime.block_on(data_dir.initialise(config, &names, &config.api_url(config.listen)));
+    let names = FirstNames {
+        email: arguments.email,
+        account: arguments.account,
+        zone: arguments.zone,
+    };
+    let made =
+        runtime.block_on(data_dir.initialise(config, &names, &config.api_url(config.listen)));
     runtime.block_on(data_dir.store().close());
     let Some(made) = made? else {
         bail!(

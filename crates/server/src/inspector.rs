@@ -12,7 +12,10 @@ use crate::failure::Failure;
 /// One of the two kinds of databases, as it was when this was opened.
 pub enum Inspector {
     Embedded(SqliteInspector),
-    Shared { inspector: Box<PostgresInspector>, runtime: Runtime },
+    Shared {
+        inspector: Box<PostgresInspector>,
+        runtime: Runtime,
+    },
 }
 
 impl Inspector {
@@ -22,20 +25,32 @@ impl Inspector {
             let shown = config.data_dir.display();
             let database = DataDir::database(&config.data_dir);
             if !database.exists() {
-                return Err(Failure::failed(format!("{shown} holds no certgate database")));
+                return Err(Failure::failed(format!(
+                    "{shown} holds no certgate database"
+                )));
             }
             return Ok((Self::file(&database)?, shown.to_string()));
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         let runtime = runtime.map_err(|error| Failure::failed(error.to_string()))?;
         let inspector = runtime.block_on(PostgresInspector::open(url.expose()));
         let inspector = inspector.map_err(|error| Failure::failed(error.to_string()))?;
-        Ok((Self::Shared { inspector: Box::new(inspector), runtime }, url.to_string()))
+        Ok((
+            Self::Shared {
+                inspector: Box::new(inspector),
+                runtime,
+            },
+            url.to_string(),
+        ))
     }
 
     /// A file.
     pub fn file(path: &Path) -> Result<Self, Failure> {
-        SqliteInspector::open(path).map(Self::Embedded).map_err(|error| Failure::failed(error.to_string()))
+        SqliteInspector::open(path)
+            .map(Self::Embedded)
+            .map_err(|error| Failure::failed(error.to_string()))
     }
 
     /// Everything that is wrong, a line each.
@@ -58,7 +73,9 @@ impl Inspector {
     pub fn stray_audit_entries(&self) -> Result<u64, StoreError> {
         match self {
             Self::Embedded(inspector) => inspector.stray_audit_entries(),
-            Self::Shared { inspector, runtime } => runtime.block_on(inspector.stray_audit_entries()),
+            Self::Shared { inspector, runtime } => {
+                runtime.block_on(inspector.stray_audit_entries())
+            }
         }
     }
 
@@ -66,7 +83,9 @@ impl Inspector {
     pub fn audit_hash(&self, owner: [u8; 16], number: u64) -> Result<Option<[u8; 32]>, StoreError> {
         match self {
             Self::Embedded(inspector) => inspector.audit_hash(owner, number),
-            Self::Shared { inspector, runtime } => runtime.block_on(inspector.audit_hash(owner, number)),
+            Self::Shared { inspector, runtime } => {
+                runtime.block_on(inspector.audit_hash(owner, number))
+            }
         }
     }
 }

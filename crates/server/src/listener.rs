@@ -53,11 +53,25 @@ pub struct Listener {
 
 impl Listener {
     /// Serves `router` on the socket.
-    pub fn start(socket: TcpListener, tls: Option<TlsAcceptor>, router: Router, limits: Limits) -> Self {
+    pub fn start(
+        socket: TcpListener,
+        tls: Option<TlsAcceptor>,
+        router: Router,
+        limits: Limits,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let places = Arc::new(Semaphore::new(limits.connections));
-        let acceptor = Acceptor { tls, router, limits, places, stopped };
-        Self { accepting: tokio::spawn(acceptor.run(socket)), stop }
+        let acceptor = Acceptor {
+            tls,
+            router,
+            limits,
+            places,
+            stopped,
+        };
+        Self {
+            accepting: tokio::spawn(acceptor.run(socket)),
+            stop,
+        }
     }
 
     /// Accepts no more connections and lets the requests in flight finish, for as long as `limit`.
@@ -66,8 +80,14 @@ impl Listener {
         if self.accepting.await.is_err() {
             return;
         }
-        if tokio::time::timeout(limit, self.stop.closed()).await.is_err() {
-            tracing::warn!("some requests did not finish in {} seconds and were cut off", limit.as_secs());
+        if tokio::time::timeout(limit, self.stop.closed())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "some requests did not finish in {} seconds and were cut off",
+                limit.as_secs()
+            );
         }
     }
 }
@@ -102,7 +122,9 @@ impl Acceptor {
 
     async fn accept(&self, socket: &TcpListener) {
         loop {
-            let Ok(place) = self.places.clone().acquire_owned().await else { return };
+            let Ok(place) = self.places.clone().acquire_owned().await else {
+                return;
+            };
             match socket.accept().await {
                 Ok((stream, peer)) => self.begin(stream, peer.ip(), place),
                 Err(error) => {
@@ -114,14 +136,28 @@ impl Acceptor {
     }
 
     fn begin(&self, stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit) {
-        let Self { router, limits, stopped, .. } = self;
+        let Self {
+            router,
+            limits,
+            stopped,
+            ..
+        } = self;
         let (router, stopped) = (router.clone(), stopped.clone());
-        let connection = Connection { router, peer, limits: *limits, stopped, _place: place };
+        let connection = Connection {
+            router,
+            peer,
+            limits: *limits,
+            stopped,
+            _place: place,
+        };
         tokio::spawn(connection.serve(stream, self.tls.clone()));
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "no event tells that a file descriptor is free again")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no event tells that a file descriptor is free again"
+)]
 async fn pause() {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
@@ -138,7 +174,9 @@ impl Connection {
     async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
         // An answer is written whole: nothing is won by waiting for more.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = tls else { return self.speak_http(stream).await };
+        let Some(tls) = tls else {
+            return self.speak_http(stream).await;
+        };
         match tokio::time::timeout(self.limits.idle_timeout, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.speak_http(stream).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
@@ -147,7 +185,13 @@ impl Connection {
     }
 
     async fn speak_http(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let Self { router, peer, limits, mut stopped, _place } = self;
+        let Self {
+            router,
+            peer,
+            limits,
+            mut stopped,
+            _place,
+        } = self;
         let is_last = stopped.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddress(peer));
@@ -156,7 +200,9 @@ impl Connection {
             async move {
                 let mut answer = answer.await?;
                 if *is_last.borrow() {
-                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    answer
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(answer)
             }
@@ -178,7 +224,9 @@ impl Connection {
         if ended.is_none() {
             // A connection that is told to end while it has no request to answer closes at once, also if one has arrived that
             // it has not read. So it is told by the answer, if there is one more.
-            ended = tokio::time::timeout(LAST_REQUEST, connection.as_mut()).await.ok();
+            ended = tokio::time::timeout(LAST_REQUEST, connection.as_mut())
+                .await
+                .ok();
         }
         let ended = match ended {
             Some(ended) => ended,

@@ -42,30 +42,61 @@ fn run(command: Command) -> Result<(), Failure> {
     };
     match command {
         Command::Serve { settings } => Ok(serve::run(configured(&settings.0)?.1)?),
-        Command::Init { arguments, settings } => Ok(init::run(&configured(&settings.0)?.1, arguments)?),
+        Command::Init {
+            arguments,
+            settings,
+        } => Ok(init::run(&configured(&settings.0)?.1, arguments)?),
         Command::Check { settings } => check::run(&configured(&settings.0)?.1),
         Command::Backup { file, settings } => backup::back_up(&configured(&settings.0)?.1, &file),
-        Command::Restore { file, replace, settings } => {
-            backup::restore(&configured(&settings.0)?.1, &file, replace)
-        }
+        Command::Restore {
+            file,
+            replace,
+            settings,
+        } => backup::restore(&configured(&settings.0)?.1, &file, replace),
         Command::Migrate(arguments) => migrate::run(&configured(&arguments.into())?.1),
-        Command::Audit { command: AuditCommand::List { client, arguments } } => {
-            commands::audit(&client, &environment, &arguments)
-        }
-        Command::Audit { command: AuditCommand::Verify { database, expect, output, settings } } => {
-            audit::verify(&configured(&settings.0)?.1, database, &expect, Screen::of_process(output))
-        }
-        Command::Config { reference: true, .. } => {
-            Screen::of_process(Format::Table).data(&config::reference())
-        }
-        Command::Config { output, settings, .. } => {
+        Command::Audit {
+            command: AuditCommand::List { client, arguments },
+        } => commands::audit(&client, &environment, &arguments),
+        Command::Audit {
+            command:
+                AuditCommand::Verify {
+                    database,
+                    expect,
+                    output,
+                    settings,
+                },
+        } => audit::verify(
+            &configured(&settings.0)?.1,
+            database,
+            &expect,
+            Screen::of_process(output),
+        ),
+        Command::Config {
+            reference: true, ..
+        } => Screen::of_process(Format::Table).data(&config::reference()),
+        Command::Config {
+            output, settings, ..
+        } => {
             let (layers, config) = configured(&settings.0)?;
             Screen::of_process(output).settings(&config::show(&layers, &config))
         }
-        Command::Cert { client, zone, command } => commands::cert(&client, &environment, zone, command),
-        Command::Host { client, zone, ca, command } => {
-            commands::host(&client, &environment, zone.as_deref(), ca.as_deref(), command)
-        }
+        Command::Cert {
+            client,
+            zone,
+            command,
+        } => commands::cert(&client, &environment, zone, command),
+        Command::Host {
+            client,
+            zone,
+            ca,
+            command,
+        } => commands::host(
+            &client,
+            &environment,
+            zone.as_deref(),
+            ca.as_deref(),
+            command,
+        ),
         Command::Zone { client, command } => commands::zone(&client, &environment, command),
         Command::Token { client, command } => commands::token(&client, &environment, command),
         Command::Ca { client, command } => commands::ca(&client, &environment, command),

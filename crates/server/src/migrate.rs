@@ -4,8 +4,8 @@ use std::path::Path;
 
 use certgate_model::{Clock, Random, Timestamp};
 use certgate_store::{
-    Migration, MigrationBegun, MigrationError, MigrationProgress, PostgresError, PostgresUrl, TableCompared,
-    TableDigest,
+    Migration, MigrationBegun, MigrationError, MigrationProgress, PostgresError, PostgresUrl,
+    TableCompared, TableDigest,
 };
 use indicatif::ProgressBar;
 
@@ -30,11 +30,16 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     };
     let directory = &config.data_dir;
     if !DataDir::has_database(directory) {
-        return Err(Failure::failed(format!("{} holds no certgate database", directory.display())));
+        return Err(Failure::failed(format!(
+            "{} holds no certgate database",
+            directory.display()
+        )));
     }
     let _stopped = Stopped::lock(directory, "migrate")?;
     refuse_a_second_destination(directory, url)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Failure::io("cannot begin", &error))?;
     runtime.block_on(migrate(config, url, &mut Screen::of_process(Format::Table)))
 }
@@ -43,12 +48,16 @@ pub fn run(config: &Config) -> Result<(), Failure> {
 fn refuse_a_second_destination(directory: &Path, url: &PostgresUrl) -> Result<(), Failure> {
     let (shown, moved) = (directory.display(), DataDir::moved(directory));
     let whereto = DataDir::moved_to(directory);
-    let whereto = whereto.map_err(|error| Failure::io(format!("cannot read {}", moved.display()), &error))?;
+    let whereto =
+        whereto.map_err(|error| Failure::io(format!("cannot read {}", moved.display()), &error))?;
     match whereto {
-        Some(whereto) if !whereto.starts_with(&format!("{url} at ")) => {
-            Err(Failure::failed(format!("{shown} was moved to {whereto} already; nothing was changed"))
-                .hint(format!("to move it once more, as it was then, remove {}", moved.display())))
-        }
+        Some(whereto) if !whereto.starts_with(&format!("{url} at ")) => Err(Failure::failed(
+            format!("{shown} was moved to {whereto} already; nothing was changed"),
+        )
+        .hint(format!(
+            "to move it once more, as it was then, remove {}",
+            moved.display()
+        ))),
         _ => Ok(()),
     }
 }
@@ -65,8 +74,18 @@ async fn migrate(config: &Config, url: &PostgresUrl, screen: &mut Screen) -> Res
     let to = migration.destination();
     screen.say(&match migration.begun() {
         MigrationBegun::Anew => format!("moving {} to the database {to}", directory.display()),
-        MigrationBegun::Again => format!("going on to move {} to the database {to}", directory.display()),
-        MigrationBegun::Finished => format!("{} was moved to the database {to} already", directory.display()),
+        MigrationBegun::Again => {
+            format!(
+                "going on to move {} to the database {to}",
+                directory.display()
+            )
+        }
+        MigrationBegun::Finished => {
+            format!(
+                "{} was moved to the database {to} already",
+                directory.display()
+            )
+        }
     });
     let mut progress = Progress::new(screen, "copied", migration.rows());
     let copied = migration.copy(|state| progress.tell(state)).await;
@@ -78,9 +97,15 @@ async fn migrate(config: &Config, url: &PostgresUrl, screen: &mut Screen) -> Res
     let compared = migration.compare(|state| progress.tell(state)).await;
     progress.finish();
     let compared = compared.map_err(failure)?;
-    screen.table(&["table", "rows", "sha-256", "postgresql"], compared.iter().map(row))?;
-    let different: Vec<_> =
-        compared.iter().filter(|table| !table.is_equal()).map(|table| table.table).collect();
+    screen.table(
+        &["table", "rows", "sha-256", "postgresql"],
+        compared.iter().map(row),
+    )?;
+    let different: Vec<_> = compared
+        .iter()
+        .filter(|table| !table.is_equal())
+        .map(|table| table.table)
+        .collect();
     if !different.is_empty() {
         return Err(differs(&different, &to, migration.begun()));
     }
@@ -97,12 +122,21 @@ async fn migrate(config: &Config, url: &PostgresUrl, screen: &mut Screen) -> Res
 
 fn row(table: &TableCompared) -> Vec<String> {
     let begin = |digest: &TableDigest| digest.sha256.chars().take(DIGITS_SHOWN).collect::<String>();
-    let TableCompared { table: name, source, destination } = table;
+    let TableCompared {
+        table: name,
+        source,
+        destination,
+    } = table;
     let there = match table.is_equal() {
         true => "the same".to_owned(),
         false => format!("{} rows, {}", destination.rows, begin(destination)),
     };
-    vec![(*name).to_owned(), source.rows.to_string(), begin(source), there]
+    vec![
+        (*name).to_owned(),
+        source.rows.to_string(),
+        begin(source),
+        there,
+    ]
 }
 
 fn differs(tables: &[&str], to: &str, begun: MigrationBegun) -> Failure {
@@ -170,16 +204,27 @@ struct Progress<'s> {
 impl<'s> Progress<'s> {
     fn new(screen: &'s mut Screen, done: &'static str, rows: u64) -> Self {
         let bar = screen.progress(rows, done);
-        Self { screen, done, bar, parts: 0 }
+        Self {
+            screen,
+            done,
+            bar,
+            parts: 0,
+        }
     }
 
     fn tell(&mut self, state: MigrationProgress) {
-        let MigrationProgress { table, rows, of_rows, .. } = state;
+        let MigrationProgress {
+            table,
+            rows,
+            of_rows,
+            ..
+        } = state;
         self.bar.set_position(rows);
         let parts = rows * PARTS / of_rows.max(1);
         if self.bar.is_hidden() && parts > self.parts {
             self.parts = parts;
-            self.screen.say(&format!("{} {rows} of {of_rows} rows, {table}", self.done));
+            self.screen
+                .say(&format!("{} {rows} of {of_rows} rows, {table}", self.done));
         }
     }
 

@@ -28,8 +28,9 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 const LAST_WRITES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bounds of the histogram buckets, in seconds.
-const SECONDS_BUCKETS: [f64; 12] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const SECONDS_BUCKETS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
 
 /// The names of the first account and zone when `serve` makes them; `init` can choose others.
 const FIRST_ACCOUNT: &str = "default";
@@ -73,13 +74,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         zone: FIRST_ZONE.to_owned(),
     };
     let made = data_dir.initialise(&config, &names, &api_url).await?;
-    let authority = Arc::new(data_dir.authority(&config, config.public_url(public_address)).await?);
+    let authority = Arc::new(
+        data_dir
+            .authority(&config, config.public_url(public_address))
+            .await?,
+    );
     if data_dir.begin_journal().await? {
         // Nobody is served a list from before the backup.
         authority.settle_all().await?;
     }
     if let Err(error) = data_dir.update_profile(&api_url) {
-        tracing::warn!("{error:#}; `certgate cert list` and the like need --api until this is mended");
+        tracing::warn!(
+            "{error:#}; `certgate cert list` and the like need --api until this is mended"
+        );
     }
 
     let api = Api::new(ApiParts {
@@ -94,7 +101,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         request_timeout: config.request_timeout,
         trusted_proxies: config.trusted_proxies.clone(),
     });
-    let limits = Limits { connections: config.connections_max.get(), idle_timeout: config.request_timeout };
+    let limits = Limits {
+        connections: config.connections_max.get(),
+        idle_timeout: config.request_timeout,
+    };
     let mut settling = tokio::spawn({
         let authority = authority.clone();
         async move { authority.settle_forever().await }
@@ -110,7 +120,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             metrics.run_upkeep();
         }
     });
-    let management = Listener::start(management, tls, certgate_api::management(api.clone()), limits);
+    let management = Listener::start(
+        management,
+        tls,
+        certgate_api::management(api.clone()),
+        limits,
+    );
     let public = Listener::start(public, None, certgate_api::responder(api), limits);
 
     announce(&api_url, public_address)?;
@@ -126,7 +141,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     tracing::info!("stopping: requests in flight finish");
     authority.end_waiting();
-    tokio::join!(management.stop(config.request_timeout), public.stop(config.request_timeout));
+    tokio::join!(
+        management.stop(config.request_timeout),
+        public.stop(config.request_timeout)
+    );
     settling.abort();
     recording.abort();
     upkeep.abort();
@@ -142,7 +160,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     // Every request has its answer. The embedded database is on a disk, which is waited for.
     if !authority.reads().is_shared() {
         last_writes.await;
-    } else if tokio::time::timeout(LAST_WRITES_TIMEOUT, last_writes).await.is_err() {
+    } else if tokio::time::timeout(LAST_WRITES_TIMEOUT, last_writes)
+        .await
+        .is_err()
+    {
         tracing::warn!(
             "the database does not answer: the last use of tokens may not be recorded, and others settle when a lease has ended"
         );
@@ -168,7 +189,9 @@ fn announce(api_url: &str, public: SocketAddr) -> anyhow::Result<()> {
 /// Says, once, what a new user needs next. On standard error, which is where talk goes.
 fn welcome(made: &Initialised, api_url: &str, config: &Config) {
     // As it was called: the next command is to be pasted, and the program need not be on the path.
-    let program = std::env::args().next().unwrap_or_else(|| "certgate".to_owned());
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "certgate".to_owned());
     let token = made.token.expose();
     let zone_id = made.zone_id;
     let data_dir = config.data_dir.display();
@@ -198,7 +221,9 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) {
 
 fn start_log(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = match config.log_format {
         LogFormat::Text => log.with_ansi(false).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
@@ -209,5 +234,7 @@ fn start_log(config: &Config) -> anyhow::Result<()> {
 fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
     let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS_BUCKETS)?;
-    builder.install_recorder().context("cannot start the metrics")
+    builder
+        .install_recorder()
+        .context("cannot start the metrics")
 }

@@ -8,10 +8,15 @@ use certgate_model::{Clock, Random, Timestamp};
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the clock"
+    )]
     fn now(&self) -> Timestamp {
         // A clock before 1970 is unset: certificates would be refused everywhere, but nothing here breaks.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_unix_microseconds(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 }
@@ -20,8 +25,12 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(clippy::disallowed_methods, reason = "the one place that draws random numbers")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that draws random numbers"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
-        aws_lc_rs::rand::fill(bytes).expect("the generator, once seeded by the system, does not fail");
+        aws_lc_rs::rand::fill(bytes)
+            .expect("the generator, once seeded by the system, does not fail");
     }
 }

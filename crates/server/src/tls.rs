@@ -22,7 +22,9 @@ pub fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, private_key)
-        .with_context(|| format!("the TLS certificate {shown} and its key cannot be used together"))?;
+        .with_context(|| {
+            format!("the TLS certificate {shown} and its key cannot be used together")
+        })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

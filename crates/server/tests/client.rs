@@ -21,18 +21,35 @@ impl Server {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut process = certgate(directory.path())
-            .args(["serve", "--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--public-listen",
+                "127.0.0.1:0",
+            ])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.as_mut().unwrap()).lines();
         let first = lines.next().unwrap().unwrap();
-        let api = first.strip_prefix("management API listening on ").unwrap().to_owned();
+        let api = first
+            .strip_prefix("management API listening on ")
+            .unwrap()
+            .to_owned();
         assert!(
-            lines.next().unwrap().unwrap().starts_with("public responder listening on http://127.0.0.1:")
+            lines
+                .next()
+                .unwrap()
+                .unwrap()
+                .starts_with("public responder listening on http://127.0.0.1:")
         );
-        Self { process, directory, api }
+        Self {
+            process,
+            directory,
+            api,
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -79,7 +96,8 @@ impl Drop for Server {
 /// The executable in `directory`, with nothing of this process's own configuration.
 fn certgate(directory: &Path) -> Command {
     let mut command = Command::new(CERTGATE);
-    let own = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CERTGATE_"));
+    let own =
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CERTGATE_"));
     own.for_each(|(name, _)| {
         command.env_remove(name);
     });
@@ -95,19 +113,46 @@ fn text(bytes: &[u8]) -> String {
 fn beside_a_fresh_server_everything_works_without_a_flag() {
     let server = Server::start();
     assert_eq!(text(&server.run("cert list").stderr), "no certificates\n");
-    let id = server.json("cert issue --cn laptop --org Acme --days 30")["id"].as_str().unwrap().to_owned();
+    let id = server.json("cert issue --cn laptop --org Acme --days 30")["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(server.path("laptop.key").exists() && server.path("laptop.crt").exists());
     let listed = server.ok("cert list");
-    assert!(listed.contains(&id) && listed.contains("laptop") && !listed.contains('\u{1b}'), "{listed}");
-    assert!(server.ok(&format!("cert revoke {id}")).contains("pending_revocation"));
-    assert!(server.ok(&format!("cert restore {id}")).contains("pending_reactivation"));
+    assert!(
+        listed.contains(&id) && listed.contains("laptop") && !listed.contains('\u{1b}'),
+        "{listed}"
+    );
+    assert!(
+        server
+            .ok(&format!("cert revoke {id}"))
+            .contains("pending_revocation")
+    );
+    assert!(
+        server
+            .ok(&format!("cert restore {id}"))
+            .contains("pending_reactivation")
+    );
     assert!(server.ok(&format!("cert show {id}")).contains("Acme"));
     let exported = server.ok(&format!("cert export {id} --chain"));
     assert_eq!(exported.matches("BEGIN CERTIFICATE").count(), 2);
-    assert!(exported.ends_with(&server.ok("ca show").split("\n\n").nth(1).unwrap().to_owned()));
+    assert!(
+        exported.ends_with(
+            &server
+                .ok("ca show")
+                .split("\n\n")
+                .nth(1)
+                .unwrap()
+                .to_owned()
+        )
+    );
     // Restoring settles when the lists without it are published.
     let list = || server.json("cert list --status active --per-page 1")[0]["common_name"].clone();
-    assert!(std::iter::repeat_with(list).take(1_000).any(|name| name == "laptop"));
+    assert!(
+        std::iter::repeat_with(list)
+            .take(1_000)
+            .any(|name| name == "laptop")
+    );
 }
 
 #[test]
@@ -115,7 +160,11 @@ fn zones_and_tokens_are_made_used_and_taken_away() {
     let server = Server::start();
     let zone = server.json("zone create example.org");
     assert_eq!(server.json("zone list").as_array().unwrap().len(), 2);
-    assert!(server.ok("cert issue --cn a --zone example.org").contains("active"));
+    assert!(
+        server
+            .ok("cert issue --cn a --zone example.org")
+            .contains("active")
+    );
     let mut create = server.command("token create ci --zone example.org --permission");
     let made = create.arg("SSL and Certificates Read").output().unwrap();
     let token = text(&made.stdout);
@@ -125,16 +174,31 @@ fn zones_and_tokens_are_made_used_and_taken_away() {
     let (code, told) = server.fails(&format!("cert list {as_ci} example.org"));
     assert!(code == 1 && told.contains("by its id"), "{told}");
     let id = zone["id"].as_str().unwrap();
-    assert_eq!(server.json(&format!("cert list {as_ci} {id} --all")).as_array().unwrap().len(), 1);
-    assert_eq!(server.json(&format!("cert list {as_ci} {id}"))[0]["common_name"], "a");
+    assert_eq!(
+        server
+            .json(&format!("cert list {as_ci} {id} --all"))
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        server.json(&format!("cert list {as_ci} {id}"))[0]["common_name"],
+        "a"
+    );
     let (code, told) = server.fails(&format!("cert issue --cn b {as_ci} {id}"));
     assert_eq!(code, 1);
     assert!(
-        told.contains("code 9109") && told.contains("--token-file token") && !told.contains(token.trim()),
+        told.contains("code 9109")
+            && told.contains("--token-file token")
+            && !told.contains(token.trim()),
         "{told}"
     );
     let verified = server.json("token verify --token-file token");
-    server.ok(&format!("token revoke {}", verified["id"].as_str().unwrap()));
+    server.ok(&format!(
+        "token revoke {}",
+        verified["id"].as_str().unwrap()
+    ));
     assert_eq!(server.fails("token verify --token-file token").0, 1);
     assert!(server.fails("zone delete example.org").1.contains("revoke"));
 }
@@ -144,9 +208,15 @@ fn hostnames_are_listed_added_and_removed() {
     let server = Server::start();
     server.ok("host add api.example.com WWW.example.com");
     server.ok("host remove www.example.com");
-    assert_eq!(server.json("host list"), serde_json::json!({ "hostnames": ["api.example.com"] }));
+    assert_eq!(
+        server.json("host list"),
+        serde_json::json!({ "hostnames": ["api.example.com"] })
+    );
     let (code, told) = server.fails("host add *.example.com");
-    assert!(code == 1 && told.contains("code 1481") && told.contains("list each hostname"), "{told}");
+    assert!(
+        code == 1 && told.contains("code 1481") && told.contains("list each hostname"),
+        "{told}"
+    );
     assert_eq!(server.fails("host list --ca x").0, 2);
     let unknown = "host list --ca 04040404-0404-0404-0404-040404040404";
     assert!(server.fails(unknown).1.contains("code 1472"));
@@ -166,11 +236,17 @@ fn exit_codes_are_as_the_help_says() {
     server.process.wait().unwrap();
     let (code, told) = server.fails("cert list");
     assert_eq!(code, 3);
-    assert!(told.contains(&format!("is `certgate serve` running at {}?", server.api)), "{told}");
+    assert!(
+        told.contains(&format!("is `certgate serve` running at {}?", server.api)),
+        "{told}"
+    );
     let help = server.ok("--help");
-    for line in
-        ["0  done", "1  the operation failed", "2  the command line", "3  the server cannot be reached"]
-    {
+    for line in [
+        "0  done",
+        "1  the operation failed",
+        "2  the command line",
+        "3  the server cannot be reached",
+    ] {
         assert!(help.contains(line), "{help}");
     }
 }
@@ -192,7 +268,11 @@ fn nothing_secret_is_in_help_and_errors() {
         "cert list --api http://127.0.0.1:1",
         "token create --help",
     ] {
-        let output = certgate(directory.path()).args(line.split(' ')).envs(secrets).output().unwrap();
+        let output = certgate(directory.path())
+            .args(line.split(' '))
+            .envs(secrets)
+            .output()
+            .unwrap();
         let printed = text(&output.stdout) + &text(&output.stderr);
         assert!(!printed.contains("sesame"), "{line}: {printed}");
     }
@@ -209,7 +289,12 @@ fn a_reader_that_goes_away_is_no_error() {
         .unwrap();
     drop(process.stdout.take());
     let mut told = String::new();
-    process.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    process
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut told)
+        .unwrap();
     assert!(process.wait().unwrap().success());
     assert_eq!(told, "");
 }
@@ -218,12 +303,19 @@ fn a_reader_that_goes_away_is_no_error() {
 fn a_list_that_is_killed_again_and_again_is_issued_exactly_once() {
     const NAMES: usize = 200;
     let server = Server::start();
-    let names: Vec<_> = (0..NAMES).map(|number| format!("device-{number}")).collect();
-    std::fs::write(server.path("names.csv"), format!("common_name\n{}\n", names.join("\n"))).unwrap();
+    let names: Vec<_> = (0..NAMES)
+        .map(|number| format!("device-{number}"))
+        .collect();
+    std::fs::write(
+        server.path("names.csv"),
+        format!("common_name\n{}\n", names.join("\n")),
+    )
+    .unwrap();
     let line = "cert issue --from names.csv --out out --jobs 4";
     let journal = server.path("out/issued.jsonl");
-    let finished =
-        || std::fs::read(&journal).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count());
+    let finished = || {
+        std::fs::read(&journal).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
+    };
     let mut killed = 0;
     for round in 1..=10 {
         let mut process = server.command(line).stderr(Stdio::null()).spawn().unwrap();
@@ -238,16 +330,23 @@ fn a_list_that_is_killed_again_and_again_is_issued_exactly_once() {
     }
     assert!(killed > 0, "a run that ended by itself is no test");
     server.ok(line);
-    assert!(text(&server.run(line).stderr).starts_with("nothing to do: all 200 were issued before"));
+    assert!(
+        text(&server.run(line).stderr).starts_with("nothing to do: all 200 were issued before")
+    );
     let issued = server.json("cert list --all");
     let issued = issued.as_array().unwrap();
     assert_eq!(issued.len(), NAMES);
     for name in names {
-        let certificate =
-            issued.iter().find(|certificate| certificate["common_name"] == name.as_str()).unwrap();
+        let certificate = issued
+            .iter()
+            .find(|certificate| certificate["common_name"] == name.as_str())
+            .unwrap();
         let file = std::fs::read_to_string(server.path(&format!("out/{name}.crt"))).unwrap();
         assert_eq!(certificate["certificate"], file.trim_end());
         assert!(server.path(&format!("out/{name}.key")).exists());
     }
-    assert_eq!(std::fs::read_dir(server.path("out")).unwrap().count(), 2 * NAMES + 1);
+    assert_eq!(
+        std::fs::read_dir(server.path("out")).unwrap().count(),
+        2 * NAMES + 1
+    );
 }

@@ -22,7 +22,13 @@ impl Node {
     fn start(url: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut process = certgate(directory.path(), url)
-            .args(["serve", "--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--public-listen",
+                "127.0.0.1:0",
+            ])
             .args(["--public-url", "http://pki.example"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -30,14 +36,22 @@ impl Node {
             .unwrap();
         let mut lines = BufReader::new(process.stdout.as_mut().unwrap()).lines();
         let first = lines.next().unwrap().unwrap();
-        let api = first.strip_prefix("management API listening on ").unwrap().to_owned();
-        Self { process, directory, api }
+        let api = first
+            .strip_prefix("management API listening on ")
+            .unwrap()
+            .to_owned();
+        Self {
+            process,
+            directory,
+            api,
+        }
     }
 
     /// A value of the client's profile that this server has written.
     fn profile(&self, key: &str) -> String {
         let profile =
-            std::fs::read_to_string(self.directory.path().join("certgate-data/client.toml")).unwrap();
+            std::fs::read_to_string(self.directory.path().join("certgate-data/client.toml"))
+                .unwrap();
         let line = profile.lines().find(|line| line.starts_with(key)).unwrap();
         line.split('"').nth(1).unwrap().to_owned()
     }
@@ -68,11 +82,14 @@ impl Drop for Node {
 
 fn certgate(directory: &Path, url: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_certgate"));
-    let own = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CERTGATE_"));
+    let own =
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CERTGATE_"));
     own.for_each(|(name, _)| {
         command.env_remove(name);
     });
-    command.env("CERTGATE_MASTER_KEY", MASTER_KEY).env("CERTGATE_DATABASE_URL", url);
+    command
+        .env("CERTGATE_MASTER_KEY", MASTER_KEY)
+        .env("CERTGATE_DATABASE_URL", url);
     command.current_dir(directory).stdin(Stdio::null());
     command
 }
@@ -83,11 +100,20 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn what_one_server_does_the_other_shows_and_goes_on_with() {
-    let Some(database) = postgres_server::server() else { return };
+    let Some(database) = postgres_server::server() else {
+        return;
+    };
     let url = database.database();
     let first = Node::start(&url);
     let second = Node::start(&url);
-    assert!(!second.directory.path().join("certgate-data/client.toml").exists(), "it made no installation");
+    assert!(
+        !second
+            .directory
+            .path()
+            .join("certgate-data/client.toml")
+            .exists(),
+        "it made no installation"
+    );
     let id = first.ok(&first, "cert issue --cn laptop --days 30 --output json");
     let id: serde_json::Value = serde_json::from_str(&id).unwrap();
     let id = id["id"].as_str().unwrap();
@@ -95,9 +121,21 @@ fn what_one_server_does_the_other_shows_and_goes_on_with() {
     assert!(second.ok(&first, "cert list").contains("laptop"));
     second.ok(&first, "cert issue --cn tablet --days 30");
     // The first has the duty to settle, as it began; it looks for what the other one has accepted.
-    assert!(second.ok(&first, &format!("cert revoke {id}")).contains("pending_revocation"));
-    let is_revoked = || second.ok(&first, "cert list --status revoked").contains("laptop");
-    assert!(std::iter::repeat_with(is_revoked).take(5_000).any(|revoked| revoked));
+    assert!(
+        second
+            .ok(&first, &format!("cert revoke {id}"))
+            .contains("pending_revocation")
+    );
+    let is_revoked = || {
+        second
+            .ok(&first, "cert list --status revoked")
+            .contains("laptop")
+    };
+    assert!(
+        std::iter::repeat_with(is_revoked)
+            .take(5_000)
+            .any(|revoked| revoked)
+    );
 
     // The first is gone without a word, and the second goes on.
     let mut first = first;
@@ -105,24 +143,50 @@ fn what_one_server_does_the_other_shows_and_goes_on_with() {
     first.process.wait().unwrap();
     second.ok(&first, "cert issue --cn phone --days 30");
     let listed = second.ok(&first, "cert list");
-    assert!(["laptop", "tablet", "phone"].iter().all(|name| listed.contains(name)), "{listed}");
+    assert!(
+        ["laptop", "tablet", "phone"]
+            .iter()
+            .all(|name| listed.contains(name)),
+        "{listed}"
+    );
 }
 
 #[test]
 fn the_password_is_nowhere() {
     let directory = tempfile::tempdir().unwrap();
     let url = "postgres://u:s3cret@127.0.0.1:1/name?sslmode=disable";
-    let shown = certgate(directory.path(), url).arg("config").output().unwrap();
+    let shown = certgate(directory.path(), url)
+        .arg("config")
+        .output()
+        .unwrap();
     let shown = text(&shown.stdout) + &text(&shown.stderr);
-    assert!(shown.contains("postgres://u:********@127.0.0.1:1/name"), "{shown}");
-    let served = certgate(directory.path(), url).args(["serve", "--listen", "127.0.0.1:0"]).output().unwrap();
+    assert!(
+        shown.contains("postgres://u:********@127.0.0.1:1/name"),
+        "{shown}"
+    );
+    let served = certgate(directory.path(), url)
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .output()
+        .unwrap();
     assert!(!served.status.success());
     let said = text(&served.stderr);
-    assert!(said.contains("cannot use the database name on 127.0.0.1"), "{said}");
-    let flag = certgate(directory.path(), "").args(["serve", "--database-url", url]).output().unwrap();
+    assert!(
+        said.contains("cannot use the database name on 127.0.0.1"),
+        "{said}"
+    );
+    let flag = certgate(directory.path(), "")
+        .args(["serve", "--database-url", url])
+        .output()
+        .unwrap();
     let refused = text(&flag.stderr);
-    assert!(refused.contains("others can see the arguments"), "{refused}");
-    let wrong = certgate(directory.path(), "postgres://u:s3cret@h:port/n").arg("config").output().unwrap();
+    assert!(
+        refused.contains("others can see the arguments"),
+        "{refused}"
+    );
+    let wrong = certgate(directory.path(), "postgres://u:s3cret@h:port/n")
+        .arg("config")
+        .output()
+        .unwrap();
     for output in [shown, said, refused, text(&wrong.stderr)] {
         assert!(!output.contains("s3cret"), "{output}");
     }

@@ -2,7 +2,10 @@
 //!
 //! Prints recordings per second with 256 tasks, the time of a page at several depths and filters, the time to open, and
 //! the memory of the process.
-#![allow(clippy::disallowed_methods, reason = "a benchmark measures elapsed time")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures elapsed time"
+)]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,16 +23,23 @@ const MIXED: u32 = 100_000;
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let certificates = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
+    let certificates = arguments
+        .next()
+        .map_or(Ok(1_000_000), |text| text.parse())?;
     let made = tempfile::tempdir()?;
-    let path = arguments.next().map_or(made.path().to_owned(), PathBuf::from).join("store.db");
+    let path = arguments
+        .next()
+        .map_or(made.path().to_owned(), PathBuf::from)
+        .join("store.db");
     let records = first_records();
     let (zone, authority) = (records.zone.id, authority(0, &records.account));
 
     if !path.exists() {
         let store = Arc::new(SqliteStore::open(&path, SqliteOptions::default())?);
         store.initialise(records).await?;
-        store.record_managed_authority(authority.clone(), by()).await?;
+        store
+            .record_managed_authority(authority.clone(), by())
+            .await?;
         fill(&store, zone, &authority, certificates).await?;
         store.close().await;
     }
@@ -46,9 +56,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(store);
     mixed(&store, zone, &authority, &path).await?;
     let begun = Instant::now();
-    store.settle_pending(u64::MAX, certgate_model::Timestamp::from_unix(0), &[], 100).await?;
-    println!("settle nothing: {:.0} µs", begun.elapsed().as_secs_f64() * 1e6);
-    print!("{}", std::fs::read_to_string("/proc/self/status").map(|text| memory(&text)).unwrap_or_default());
+    store
+        .settle_pending(u64::MAX, certgate_model::Timestamp::from_unix(0), &[], 100)
+        .await?;
+    println!(
+        "settle nothing: {:.0} µs",
+        begun.elapsed().as_secs_f64() * 1e6
+    );
+    print!(
+        "{}",
+        std::fs::read_to_string("/proc/self/status")
+            .map(|text| memory(&text))
+            .unwrap_or_default()
+    );
     store.close().await;
     Ok(())
 }
@@ -65,7 +85,11 @@ async fn fill(
             let (store, authority) = (Arc::clone(store), authority.clone());
             tokio::spawn(async move {
                 for n in (task..certificates).step_by(TASKS as usize) {
-                    let status = if n % 3 == 0 { Status::Revoked } else { Status::Active };
+                    let status = if n % 3 == 0 {
+                        Status::Revoked
+                    } else {
+                        Status::Active
+                    };
                     let record = certificate(n, zone, &authority, status);
                     store.record_certificate(record, None, by()).await?;
                 }
@@ -92,7 +116,10 @@ async fn pages(
     status: Option<Status>,
     percent: u64,
 ) -> Result<(), Box<dyn Error>> {
-    let query = |first| CertificateQuery { status, slice: Slice { first, size: 20 } };
+    let query = |first| CertificateQuery {
+        status,
+        slice: Slice { first, size: 20 },
+    };
     let total = store.certificates(zone, query(0)).await?.total;
     let mut microseconds = Vec::new();
     for round in 0..ROUNDS {
@@ -119,7 +146,10 @@ async fn mixed(
     authority: &AuthorityRecord,
     path: &Path,
 ) -> Result<(), Box<dyn Error>> {
-    let query = CertificateQuery { status: None, slice: Slice { first: 0, size: 20 } };
+    let query = CertificateQuery {
+        status: None,
+        slice: Slice { first: 0, size: 20 },
+    };
     let before = store.certificates(zone, query).await?.total;
     let begun = Instant::now();
     let readers: Vec<_> = (0..4)
@@ -140,11 +170,17 @@ async fn mixed(
     let numbers = Arc::new(std::sync::Mutex::new(numbers.take(MIXED as usize)));
     let writers: Vec<_> = (0..TASKS)
         .map(|_| {
-            let (store, authority, numbers) = (Arc::clone(store), authority.clone(), Arc::clone(&numbers));
+            let (store, authority, numbers) =
+                (Arc::clone(store), authority.clone(), Arc::clone(&numbers));
             tokio::spawn(async move {
                 loop {
-                    let next = numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-                    let Some(n) = next else { return Ok::<_, certgate_store::StoreError>(()) };
+                    let next = numbers
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .next();
+                    let Some(n) = next else {
+                        return Ok::<_, certgate_store::StoreError>(());
+                    };
                     let record = certificate(n, zone, &authority, Status::Active);
                     store.record_certificate(record, None, by()).await?;
                 }
@@ -169,7 +205,8 @@ async fn mixed(
 }
 
 fn size(path: &Path) -> f64 {
-    path.metadata().map_or(0.0, |metadata| metadata.len() as f64)
+    path.metadata()
+        .map_or(0.0, |metadata| metadata.len() as f64)
 }
 
 fn memory(status: &str) -> String {

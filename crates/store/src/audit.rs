@@ -30,12 +30,22 @@ pub(crate) struct ChainEnd {
 impl ChainEnd {
     /// The end of a chain without entries.
     pub(crate) fn empty(chain: i64) -> Self {
-        Self { chain, entries: 0, last_at: Timestamp::EARLIEST, hash: AuditEntry::FIRST_PREVIOUS }
+        Self {
+            chain,
+            entries: 0,
+            last_at: Timestamp::EARLIEST,
+            hash: AuditEntry::FIRST_PREVIOUS,
+        }
     }
 
     /// The end after this entry was appended.
     pub(crate) fn after(&self, entry: &AuditEntry) -> Self {
-        Self { chain: self.chain, entries: entry.number, last_at: entry.by.at, hash: entry.hash }
+        Self {
+            chain: self.chain,
+            entries: entry.number,
+            last_at: entry.by.at,
+            hash: entry.hash,
+        }
     }
 }
 
@@ -61,28 +71,55 @@ impl Deed {
         resource: &[u8; 16],
         detail: String,
     ) -> Self {
-        Self { action, resource_type, resource: *resource, zone: None, fingerprint_sha256: None, detail }
+        Self {
+            action,
+            resource_type,
+            resource: *resource,
+            zone: None,
+            fingerprint_sha256: None,
+            detail,
+        }
     }
 
     pub(crate) fn in_zone(self, zone: ZoneId) -> Self {
-        Self { zone: Some(zone), ..self }
+        Self {
+            zone: Some(zone),
+            ..self
+        }
     }
 
     pub(crate) fn of_certificate(self, fingerprint_sha256: [u8; 32]) -> Self {
-        Self { fingerprint_sha256: Some(fingerprint_sha256), ..self }
+        Self {
+            fingerprint_sha256: Some(fingerprint_sha256),
+            ..self
+        }
     }
 
     /// The entry that it makes at the end of a chain.
     pub(crate) fn entry(self, owner: AuditOwner, end: &ChainEnd, by: &By) -> AuditEntry {
-        let Self { action, resource_type, resource, zone, fingerprint_sha256, mut detail } = self;
+        let Self {
+            action,
+            resource_type,
+            resource,
+            zone,
+            fingerprint_sha256,
+            mut detail,
+        } = self;
         if detail.len() > DETAIL_BYTES_MAX {
-            let cut = (0..=DETAIL_BYTES_MAX).rev().find(|cut| detail.is_char_boundary(*cut)).unwrap_or(0);
+            let cut = (0..=DETAIL_BYTES_MAX)
+                .rev()
+                .find(|cut| detail.is_char_boundary(*cut))
+                .unwrap_or(0);
             detail.truncate(cut);
             detail.push('…');
         }
         // Whoever reads on from the last entry misses none that way.
         let overtaken = by.at..=by.at.plus_seconds(OVERTAKEN_SECONDS);
-        let at = if overtaken.contains(&end.last_at) { end.last_at } else { by.at };
+        let at = if overtaken.contains(&end.last_at) {
+            end.last_at
+        } else {
+            by.at
+        };
         let mut entry = AuditEntry {
             owner,
             number: end.entries + 1,
@@ -131,7 +168,12 @@ pub(crate) struct ChainCheck {
 
 impl ChainCheck {
     pub(crate) fn new(owner: AuditOwner) -> Self {
-        Self { owner, entries: 0, last: AuditEntry::FIRST_PREVIOUS, faults: Vec::new() }
+        Self {
+            owner,
+            entries: 0,
+            last: AuditEntry::FIRST_PREVIOUS,
+            faults: Vec::new(),
+        }
     }
 
     /// Whether reading on tells anybody anything.
@@ -153,7 +195,9 @@ impl ChainCheck {
         // What came before a gap is not known, so that this one cannot be judged: the next one can.
         let follows = number == expected;
         if follows && hash(&self.last, entry) != entry.hash {
-            self.fault(format!("entry {number} is not what was recorded, or was put in another place"));
+            self.fault(format!(
+                "entry {number} is not what was recorded, or was put in another place"
+            ));
         }
         self.entries = number;
         self.last = entry.hash;
@@ -173,12 +217,21 @@ impl ChainCheck {
                     self.entries
                 ));
             } else if self.entries > entries {
-                self.fault(format!("entry {entries} is recorded as the last one, but there are later ones"));
+                self.fault(format!(
+                    "entry {entries} is recorded as the last one, but there are later ones"
+                ));
             } else if self.last != head {
-                self.fault(format!("entry {entries}, the last one, is not what was recorded"));
+                self.fault(format!(
+                    "entry {entries}, the last one, is not what was recorded"
+                ));
             }
         }
-        AuditVerdict { owner: self.owner, entries: self.entries, head: self.last, faults: self.faults }
+        AuditVerdict {
+            owner: self.owner,
+            entries: self.entries,
+            head: self.last,
+            faults: self.faults,
+        }
     }
 }
 
@@ -220,7 +273,11 @@ mod tests {
         let mut check = ChainCheck::new(whole[0].owner);
         entries.iter().for_each(|entry| check.next(entry));
         let verdict = check.end(6, whole[5].hash);
-        verdict.faults.into_iter().map(|line| line.split_once(": ").unwrap().1.to_owned()).collect()
+        verdict
+            .faults
+            .into_iter()
+            .map(|line| line.split_once(": ").unwrap().1.to_owned())
+            .collect()
     }
 
     #[test]
@@ -232,7 +289,10 @@ mod tests {
     fn every_kind_of_tampering_is_found() {
         let mut changed = log(6);
         changed[2].detail.push('!');
-        assert_eq!(faults(&changed), ["entry 3 is not what was recorded, or was put in another place"]);
+        assert_eq!(
+            faults(&changed),
+            ["entry 3 is not what was recorded, or was put in another place"]
+        );
 
         let mut missing = log(6);
         missing.remove(2);
@@ -249,19 +309,31 @@ mod tests {
         );
 
         let truncated = faults(&log(6)[..5]);
-        assert_eq!(truncated, ["the log ends with entry 5, but 6 were recorded: the last ones are missing"]);
+        assert_eq!(
+            truncated,
+            ["the log ends with entry 5, but 6 were recorded: the last ones are missing"]
+        );
 
         let mut last = log(6);
         last[5].by.at = Timestamp::from_unix(99);
-        assert_eq!(faults(&last), ["entry 6 is not what was recorded, or was put in another place"]);
+        assert_eq!(
+            faults(&last),
+            ["entry 6 is not what was recorded, or was put in another place"]
+        );
 
         let mut rehashed = log(6);
         rehashed[5].by.at = Timestamp::from_unix(99);
         rehashed[5].hash = hash(&rehashed[4].hash.clone(), &rehashed[5]);
-        assert_eq!(faults(&rehashed), ["entry 6, the last one, is not what was recorded"]);
+        assert_eq!(
+            faults(&rehashed),
+            ["entry 6, the last one, is not what was recorded"]
+        );
 
         let added = log(7);
-        assert_eq!(faults(&added), ["entry 6 is recorded as the last one, but there are later ones"]);
+        assert_eq!(
+            faults(&added),
+            ["entry 6 is recorded as the last one, but there are later ones"]
+        );
         let mut twice = log(6);
         twice.insert(3, twice[2].clone());
         assert_eq!(faults(&twice)[0], "there are several entries 3");

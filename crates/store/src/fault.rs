@@ -50,13 +50,21 @@ pub fn fault_point(point: FaultPoint) {
     use std::sync::Mutex;
 
     static ARMED: Mutex<(String, u32)> = Mutex::new((String::new(), 0));
-    let Some(path) = std::env::var_os("FAULT_POINT_FILE") else { return };
-    let Ok(wanted) = std::fs::read_to_string(path) else { return };
-    let Some((name, times)) = wanted.trim().split_once(' ') else { return };
+    let Some(path) = std::env::var_os("FAULT_POINT_FILE") else {
+        return;
+    };
+    let Ok(wanted) = std::fs::read_to_string(path) else {
+        return;
+    };
+    let Some((name, times)) = wanted.trim().split_once(' ') else {
+        return;
+    };
     if name != format!("{point:?}") {
         return;
     }
-    let mut armed = ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut armed = ARMED
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     if armed.0 != wanted {
         *armed = (wanted.clone(), 0);
     }

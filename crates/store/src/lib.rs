@@ -28,8 +28,9 @@ pub use sqlite::{
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,
 };
 pub use verbs::{
-    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CertificateRecorded, CrlContent,
-    CrlState, Duty, EnforcementPointRegistered, FirstRecords, Holder, HostnamesReplaced, Issued,
-    MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, RecordedAnswer,
-    RevokedPosition, Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CertificateRecorded,
+    CrlContent, CrlState, Duty, EnforcementPointRegistered, FirstRecords, Holder,
+    HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
+    MtlsCertificateRecorded, ReadStore, RecordedAnswer, RevokedPosition, Settled, StatusChange,
+    Store, StoreError, ZoneDeleted, ZoneRecorded,
 };

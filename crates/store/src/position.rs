@@ -13,12 +13,18 @@ pub(crate) struct Layout {
 impl Layout {
     /// 512 positions a block: skipping 511 index entries costs about as much as reading the page itself. 2^18 an upper
     /// block: ten million certificates have 39 of them, each of which has 512 blocks.
-    pub(crate) const DEFAULT: Self = Self { block_bits: 9, upper_block_bits: 18 };
+    pub(crate) const DEFAULT: Self = Self {
+        block_bits: 9,
+        upper_block_bits: 18,
+    };
 
     /// The layout with these bits, unless they make none.
     pub(crate) fn new(block_bits: u32, upper_block_bits: u32) -> Option<Self> {
         (block_bits >= 1 && block_bits < upper_block_bits && upper_block_bits <= SEQUENCE_BITS)
-            .then_some(Self { block_bits, upper_block_bits })
+            .then_some(Self {
+                block_bits,
+                upper_block_bits,
+            })
     }
 
     pub(crate) fn block_bits(self) -> u32 {
@@ -32,7 +38,10 @@ impl Layout {
     /// The first and the last position that a block counts.
     pub(crate) fn range(self, level: Level, block: i64) -> (Position, Position) {
         let first = block << self.of(level);
-        (Position(first), Position(first + ((1 << self.of(level)) - 1)))
+        (
+            Position(first),
+            Position(first + ((1 << self.of(level)) - 1)),
+        )
     }
 
     fn of(self, level: Level) -> u32 {

@@ -32,8 +32,16 @@ enum State {
 
 impl<T> Queue<T> {
     pub(crate) fn new(length_max: usize) -> Self {
-        let waiting = Waiting { items: VecDeque::new(), wake_at: None, state: State::Open };
-        Self { waiting: Mutex::new(waiting), enough: Condvar::new(), length_max }
+        let waiting = Waiting {
+            items: VecDeque::new(),
+            wake_at: None,
+            state: State::Open,
+        };
+        Self {
+            waiting: Mutex::new(waiting),
+            enough: Condvar::new(),
+            length_max,
+        }
     }
 
     /// Adds an item; gives it back if the queue is full or closed.
@@ -62,17 +70,29 @@ impl<T> Queue<T> {
 
     /// Moves what waits to the end of `batch`, at most `max` items. If there are fewer than `wanted`, waits for so many until
     /// the deadline, or for ever; a queue that is closed has nothing to wait for.
-    pub(crate) fn take(&self, batch: &mut Vec<T>, max: usize, wanted: usize, deadline: Option<Instant>) {
+    pub(crate) fn take(
+        &self,
+        batch: &mut Vec<T>,
+        max: usize,
+        wanted: usize,
+        deadline: Option<Instant>,
+    ) {
         // More never wait at the same time.
         let wanted = wanted.min(max).min(self.length_max);
         let mut waiting = self.waiting();
         while waiting.items.len() < wanted && waiting.state == State::Open {
             waiting.wake_at = Some(wanted);
             waiting = match deadline.map(time_left) {
-                None => self.enough.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .enough
+                    .wait(waiting)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(Duration::ZERO) => break,
                 Some(left) => {
-                    self.enough.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
+                    self.enough
+                        .wait_timeout(waiting, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
                 }
             };
         }
@@ -121,7 +141,10 @@ fn time_left(deadline: Instant) -> Duration {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests of waiting look at the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests of waiting look at the clock"
+)]
 mod tests {
     use super::*;
 
@@ -137,7 +160,14 @@ mod tests {
         for item in 1..=3 {
             queue.push(item).unwrap();
         }
-        assert!(queue.push(4).unwrap_err().1.to_string().contains("queue is full"));
+        assert!(
+            queue
+                .push(4)
+                .unwrap_err()
+                .1
+                .to_string()
+                .contains("queue is full")
+        );
         assert_eq!(taken(&queue, 2, 0, Duration::ZERO), [1, 2]);
         queue.push(5).unwrap();
         assert_eq!(taken(&queue, 9, 2, Duration::from_secs(60)), [3, 5]);
@@ -148,13 +178,18 @@ mod tests {
     fn waits_for_as_many_as_wanted_or_the_deadline() {
         let queue = Arc::new(Queue::new(8));
         let pushing = queue.clone();
-        let pusher = std::thread::spawn(move || (1..=3).for_each(|item| pushing.push(item).unwrap()));
+        let pusher =
+            std::thread::spawn(move || (1..=3).for_each(|item| pushing.push(item).unwrap()));
         let mut batch = Vec::new();
         queue.take(&mut batch, 8, 3, None);
         assert_eq!(batch, [1, 2, 3]);
         pusher.join().unwrap();
         queue.push(4).unwrap();
-        assert_eq!(taken(&queue, 8, 2, Duration::from_millis(1)), [4], "the deadline ends the waiting");
+        assert_eq!(
+            taken(&queue, 8, 2, Duration::from_millis(1)),
+            [4],
+            "the deadline ends the waiting"
+        );
     }
 
     #[test]
@@ -173,6 +208,13 @@ mod tests {
         queue.push(item.clone()).unwrap();
         drop(Worked(queue.clone()));
         assert_eq!(Arc::strong_count(&item), 1, "what waited was dropped");
-        assert!(queue.push(item).unwrap_err().1.to_string().contains("has ended"));
+        assert!(
+            queue
+                .push(item)
+                .unwrap_err()
+                .1
+                .to_string()
+                .contains("has ended")
+        );
     }
 }

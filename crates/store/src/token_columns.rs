@@ -82,7 +82,11 @@ impl From<&Policy> for PolicyRow {
                 Effect::Allow => EffectRow::Allow,
                 Effect::Deny => EffectRow::Deny,
             },
-            permission_groups: policy.permission_groups.iter().map(|group| group.id().to_owned()).collect(),
+            permission_groups: policy
+                .permission_groups
+                .iter()
+                .map(|group| group.id().to_owned())
+                .collect(),
             resources: policy.resources.iter().map(ResourceRow::from).collect(),
         }
     }
@@ -93,7 +97,8 @@ impl TryFrom<PolicyRow> for Policy {
 
     fn try_from(row: PolicyRow) -> Result<Self, StoreError> {
         let group = |id: String| {
-            id.parse::<PermissionGroup>().map_err(|_| corrupt(format!("unknown permission group {id:?}")))
+            id.parse::<PermissionGroup>()
+                .map_err(|_| corrupt(format!("unknown permission group {id:?}")))
         };
         Ok(Self {
             id: row.id,
@@ -101,8 +106,16 @@ impl TryFrom<PolicyRow> for Policy {
                 EffectRow::Allow => Effect::Allow,
                 EffectRow::Deny => Effect::Deny,
             },
-            permission_groups: row.permission_groups.into_iter().map(group).collect::<Result<_, _>>()?,
-            resources: row.resources.into_iter().map(Resource::try_from).collect::<Result<_, _>>()?,
+            permission_groups: row
+                .permission_groups
+                .into_iter()
+                .map(group)
+                .collect::<Result<_, _>>()?,
+            resources: row
+                .resources
+                .into_iter()
+                .map(Resource::try_from)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -149,12 +162,24 @@ fn blocks(addresses: &[AddressBlock]) -> Vec<AddressBlockRow> {
 pub(crate) fn address_blocks(text: &str) -> Result<Vec<AddressBlock>, StoreError> {
     let rows: Vec<AddressBlockRow> = from_json(text)?;
     rows.into_iter()
-        .map(|AddressBlockRow { text, address, prefix_length }| {
-            if prefix_length > if address.is_ipv4() { 32 } else { 128 } {
-                return Err(corrupt(format!("no address has a prefix of {prefix_length} bits")));
-            }
-            Ok(AddressBlock { text, address, prefix_length })
-        })
+        .map(
+            |AddressBlockRow {
+                 text,
+                 address,
+                 prefix_length,
+             }| {
+                if prefix_length > if address.is_ipv4() { 32 } else { 128 } {
+                    return Err(corrupt(format!(
+                        "no address has a prefix of {prefix_length} bits"
+                    )));
+                }
+                Ok(AddressBlock {
+                    text,
+                    address,
+                    prefix_length,
+                })
+            },
+        )
         .collect()
 }
 
@@ -163,7 +188,8 @@ fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 }
 
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| corrupt(format!("a column of a token is damaged: {error}")))
+    serde_json::from_str(text)
+        .map_err(|error| corrupt(format!("a column of a token is damaged: {error}")))
 }
 
 fn corrupt(what: impl Into<String>) -> StoreError {

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
     AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlPart, CrlRecord,
-    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event, Installation,
-    MtlsCertificateId, MtlsCertificateRecord, Page, Revocation, RevocationChange, SerialNumber, Slice,
-    Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId,
-    ZoneRecord,
+    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
+    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, Revocation, RevocationChange,
+    SerialNumber, Slice, Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId,
+    UserRecord, ZoneFilter, ZoneId, ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -34,9 +34,10 @@ impl StoreError {
     /// The text alone.
     pub fn into_detail(self) -> String {
         match self {
-            Self::Conflict(text) | Self::Unavailable(text) | Self::InDoubt(text) | Self::Corrupt(text) => {
-                text
-            }
+            Self::Conflict(text)
+            | Self::Unavailable(text)
+            | Self::InDoubt(text)
+            | Self::Corrupt(text) => text,
         }
     }
 }
@@ -304,13 +305,20 @@ pub trait ReadStore: Send + Sync {
     /// One account.
     async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>, StoreError>;
     /// A page of accounts.
-    async fn accounts(&self, filter: &AccountFilter, slice: Slice)
-    -> Result<Page<AccountRecord>, StoreError>;
+    async fn accounts(
+        &self,
+        filter: &AccountFilter,
+        slice: Slice,
+    ) -> Result<Page<AccountRecord>, StoreError>;
 
     /// One zone.
     async fn zone(&self, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError>;
     /// A page of zones.
-    async fn zones(&self, filter: &ZoneFilter, slice: Slice) -> Result<Page<ZoneRecord>, StoreError>;
+    async fn zones(
+        &self,
+        filter: &ZoneFilter,
+        slice: Slice,
+    ) -> Result<Page<ZoneRecord>, StoreError>;
 
     /// One token.
     async fn token(&self, id: TokenId) -> Result<Option<TokenRecord>, StoreError>;
@@ -322,9 +330,15 @@ pub trait ReadStore: Send + Sync {
     /// One authority.
     async fn authority(&self, id: AuthorityId) -> Result<Option<AuthorityRecord>, StoreError>;
     /// The managed authority of an account that is in force, if there is one.
-    async fn managed_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, StoreError>;
+    async fn managed_authority(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<AuthorityRecord>, StoreError>;
     /// Every authority that is or was in force in an account: the one that is first, then the latest of the others.
-    async fn managed_authorities(&self, account: AccountId) -> Result<Vec<AuthorityRecord>, StoreError>;
+    async fn managed_authorities(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<AuthorityRecord>, StoreError>;
 
     /// One certificate that an account brought itself.
     async fn mtls_certificate(
@@ -333,7 +347,10 @@ pub trait ReadStore: Send + Sync {
         id: MtlsCertificateId,
     ) -> Result<Option<MtlsCertificateRecord>, StoreError>;
     /// Every certificate that an account brought itself, newest first.
-    async fn mtls_certificates(&self, account: AccountId) -> Result<Vec<MtlsCertificateRecord>, StoreError>;
+    async fn mtls_certificates(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<MtlsCertificateRecord>, StoreError>;
     /// How many hostnames use a certificate that an account brought itself; `None` if it has no such certificate.
     async fn mtls_certificate_used_by(
         &self,
@@ -393,9 +410,17 @@ pub trait ReadStore: Send + Sync {
     /// The lists of an authority that have been published, as they were last, without the lists themselves.
     async fn crl_states(&self, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError>;
     /// One of them.
-    async fn crl_state(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlState>, StoreError>;
+    async fn crl_state(
+        &self,
+        authority: AuthorityId,
+        part: CrlPart,
+    ) -> Result<Option<CrlState>, StoreError>;
     /// A list as it was published last.
-    async fn crl(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlRecord>, StoreError>;
+    async fn crl(
+        &self,
+        authority: AuthorityId,
+        part: CrlPart,
+    ) -> Result<Option<CrlRecord>, StoreError>;
     /// The hostnames of a zone for which certificates of one authority are asked (`None`: the managed one), in the order
     /// and spelling in which they came; `None` if there is no such zone, or its account has no such certificate.
     async fn hostname_associations(
@@ -407,8 +432,10 @@ pub trait ReadStore: Send + Sync {
     async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, StoreError>;
 
     /// The enforcement points of an account, by name.
-    async fn enforcement_points(&self, account: AccountId)
-    -> Result<Vec<EnforcementPointRecord>, StoreError>;
+    async fn enforcement_points(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<EnforcementPointRecord>, StoreError>;
     /// The epoch of the last change of an account's certificates; 0 before there is one.
     async fn account_epoch(&self, account: AccountId) -> Result<u64, StoreError>;
     /// Every enforcement point that has not acknowledged the last change of its account's certificates.
@@ -453,7 +480,11 @@ pub trait Store: ReadStore {
     async fn initialise(&self, records: FirstRecords) -> Result<bool, StoreError>;
 
     /// Stores a new account.
-    async fn record_account(&self, account: AccountRecord, by: By) -> Result<AccountRecorded, StoreError>;
+    async fn record_account(
+        &self,
+        account: AccountRecord,
+        by: By,
+    ) -> Result<AccountRecorded, StoreError>;
     /// Deletes an account that owns no zone and no certificate that it brought itself.
     async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError>;
 
@@ -466,7 +497,12 @@ pub trait Store: ReadStore {
     async fn record_token(&self, token: TokenRecord, by: By) -> Result<(), StoreError>;
     /// Replaces a token's record, value hash included, if it still is `old`; `false` if it is not, or is gone. The last
     /// use is neither compared nor replaced.
-    async fn replace_token(&self, old: TokenRecord, new: TokenRecord, by: By) -> Result<bool, StoreError>;
+    async fn replace_token(
+        &self,
+        old: TokenRecord,
+        new: TokenRecord,
+        by: By,
+    ) -> Result<bool, StoreError>;
     /// Deletes a token; `false` if there is no such token.
     async fn delete_token(&self, id: TokenId, by: By) -> Result<bool, StoreError>;
     /// Dates the last use of tokens, in one transaction; never back, and without a word about those that are gone.
@@ -530,7 +566,9 @@ pub trait Store: ReadStore {
                 let _ = sender.send(recorded);
             }),
         );
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("it has ended".into())))
+        answer
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("it has ended".into())))
     }
     /// Like [`Store::record_certificate`], for a thread that has no time to wait: returns at once, and `answer` is called
     /// when the certificate is durable, or will not be. It must not block. If the store ends first, it is dropped uncalled.

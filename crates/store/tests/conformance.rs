@@ -12,14 +12,17 @@ use steps::step;
 #[tokio::test]
 async fn every_verb_has_every_outcome() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
+    let store =
+        SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
     conformance::verbs(&store).await;
     conformance::closed(&store).await;
 }
 
 /// Thousands of commits, none of which has to survive: in memory where the system has such a place.
 fn directory_in_memory() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory")
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .expect("a temporary directory")
 }
 
 proptest! {
@@ -45,14 +48,31 @@ proptest! {
 #[tokio::test]
 async fn the_real_blocks_have_no_seams() {
     let directory = directory_in_memory();
-    let store = SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
+    let store =
+        SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
     let mut history = History::begin(&store, 3).await;
     for n in 0..12_u32 {
         let status = n as u8;
-        history.play(Step::Issue { zone: n / 8, count: 200, status, quota: None }).await;
+        history
+            .play(Step::Issue {
+                zone: n / 8,
+                count: 200,
+                status,
+                quota: None,
+            })
+            .await;
         for k in 0..15 {
-            let event = if k % 3 == 0 { Event::Reactivate } else { Event::HOLD };
-            history.play(Step::Change { certificate: n * 7_919 + k * 104_729, event }).await;
+            let event = if k % 3 == 0 {
+                Event::Reactivate
+            } else {
+                Event::HOLD
+            };
+            history
+                .play(Step::Change {
+                    certificate: n * 7_919 + k * 104_729,
+                    event,
+                })
+                .await;
         }
         history.play(Step::Settle { limit: 30 }).await;
     }

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use certgate_model::{
     AuditOwner, AuthorityRecord, CertificateId, CrlPart, Event, RevocationReason, Status, ZoneId,
 };
-use certgate_store::conformance::{account, authority, by, by_at, certificate, first_records, instant};
+use certgate_store::conformance::{
+    account, authority, by, by_at, certificate, first_records, instant,
+};
 use certgate_store::{
-    JournalBegun, ReadStore, Restored, SqliteInspector, SqliteOptions, SqliteStore, Store, StoreError,
-    prepare_restored,
+    JournalBegun, ReadStore, Restored, SqliteInspector, SqliteOptions, SqliteStore, Store,
+    StoreError, prepare_restored,
 };
 use tempfile::TempDir;
 
@@ -25,13 +27,22 @@ struct Place {
 impl Place {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
+        let store = SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default())
+            .unwrap();
         let records = first_records();
         let zone = records.zone.id;
         store.initialise(records).await.unwrap();
         let authority = authority(1, &account(0));
-        store.record_managed_authority(authority.clone(), by()).await.unwrap();
-        let place = Self { directory, store, zone, authority };
+        store
+            .record_managed_authority(authority.clone(), by())
+            .await
+            .unwrap();
+        let place = Self {
+            directory,
+            store,
+            zone,
+            authority,
+        };
         for n in 0..10 {
             place.issue(n).await;
         }
@@ -41,7 +52,10 @@ impl Place {
 
     async fn issue(&self, n: u32) {
         let record = certificate(n, self.zone, &self.authority, Status::Active);
-        self.store.record_certificate(record, None, by()).await.unwrap();
+        self.store
+            .record_certificate(record, None, by())
+            .await
+            .unwrap();
     }
 
     fn id(&self, n: u32) -> CertificateId {
@@ -50,7 +64,11 @@ impl Place {
 
     async fn revoke(&self, n: u32) {
         let event = Event::Revoke(RevocationReason::KeyCompromise);
-        self.store.change_status(self.zone, self.id(n), event, by_at(instant(n))).await.unwrap().unwrap();
+        self.store
+            .change_status(self.zone, self.id(n), event, by_at(instant(n)))
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     async fn hold(&self, n: u32) {
@@ -62,15 +80,26 @@ impl Place {
     }
 
     async fn restore(&self, n: u32) {
-        self.store.change_status(self.zone, self.id(n), Event::Reactivate, by()).await.unwrap().unwrap();
+        self.store
+            .change_status(self.zone, self.id(n), Event::Reactivate, by())
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     async fn settle(&self) {
-        self.store.settle_pending(u64::MAX, instant(50), &[], u32::MAX).await.unwrap();
+        self.store
+            .settle_pending(u64::MAX, instant(50), &[], u32::MAX)
+            .await
+            .unwrap();
     }
 
     async fn status(&self, n: u32) -> Option<Status> {
-        self.store.certificate(self.zone, self.id(n)).await.unwrap().map(|record| record.status)
+        self.store
+            .certificate(self.zone, self.id(n))
+            .await
+            .unwrap()
+            .map(|record| record.status)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -83,7 +112,10 @@ impl Place {
     }
 
     async fn begin(&self) -> JournalBegun {
-        self.store.begin_journal(&self.path("store.revocations"), instant(60)).await.unwrap()
+        self.store
+            .begin_journal(&self.path("store.revocations"), instant(60))
+            .await
+            .unwrap()
     }
 
     fn back_up(&self) -> PathBuf {
@@ -98,13 +130,23 @@ impl Place {
     /// Puts the backup in the place of the database.
     async fn replaced_by(self, backup: &Path) -> Self {
         self.store.close().await;
-        let Self { directory, store, zone, authority } = self;
+        let Self {
+            directory,
+            store,
+            zone,
+            authority,
+        } = self;
         drop(store);
         let path = directory.path().join("store.db");
         prepare_restored(backup).unwrap();
         std::fs::rename(backup, &path).unwrap();
         let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
-        Self { directory, store, zone, authority }
+        Self {
+            directory,
+            store,
+            zone,
+            authority,
+        }
     }
 
     async fn is_whole(&self) {
@@ -120,8 +162,11 @@ async fn every_change_is_in_the_journal_before_it_is_answered() {
     place.hold(2).await;
     place.restore(2).await;
     place.settle().await;
-    let words: Vec<_> =
-        place.lines().iter().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect();
+    let words: Vec<_> = place
+        .lines()
+        .iter()
+        .map(|line| line.split('\t').nth(1).unwrap().to_owned())
+        .collect();
     assert_eq!(words, ["revoked", "revoked", "restored"]);
     // Nothing is missing after a start, and nothing is there twice.
     let lines = place.lines();
@@ -162,7 +207,11 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
     let epoch = place.store.last_epoch().await.unwrap();
 
     let place = place.replaced_by(&backup).await;
-    assert_eq!(place.status(3).await, Some(Status::Active), "as in the backup");
+    assert_eq!(
+        place.status(3).await,
+        Some(Status::Active),
+        "as in the backup"
+    );
     let begun = place.begin().await;
     let expected = Restored {
         from_epoch: 2,
@@ -180,25 +229,76 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
     assert_eq!(place.status(4).await, Some(Status::PendingReactivation));
     assert_eq!(place.status(10).await, None);
     let last = place.store.last_epoch().await.unwrap();
-    assert!(last > epoch, "nobody knows whether the journal's end is the end");
-    for (known, is_skipped) in [(epoch, false), (epoch + 1, true), (last - 1, true), (last, false)] {
-        assert_eq!(place.store.is_skipped_epoch(known).await.unwrap(), is_skipped, "{known}");
+    assert!(
+        last > epoch,
+        "nobody knows whether the journal's end is the end"
+    );
+    for (known, is_skipped) in [
+        (epoch, false),
+        (epoch + 1, true),
+        (last - 1, true),
+        (last, false),
+    ] {
+        assert_eq!(
+            place.store.is_skipped_epoch(known).await.unwrap(),
+            is_skipped,
+            "{known}"
+        );
     }
-    assert_eq!(place.store.crls_changed().await.unwrap().len(), 130, "none that was made before is served");
+    assert_eq!(
+        place.store.crls_changed().await.unwrap().len(),
+        130,
+        "none that was made before is served"
+    );
 
     // The one that the backup does not have is in the lists, in OCSP and told to enforcement points.
     let lost = certificate(10, place.zone, &place.authority, Status::Active);
-    let issued = place.store.issued(place.authority.id, lost.serial, lost.id).await.unwrap().unwrap();
+    let issued = place
+        .store
+        .issued(place.authority.id, lost.serial, lost.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((issued.status, issued.epoch), (Status::Revoked, epoch));
-    let content = place.store.crl_content(place.authority.id, CrlPart::Full, instant(60), 100).await.unwrap();
-    let listed: Vec<_> = content.unwrap().revocations.iter().map(|revocation| revocation.serial).collect();
-    assert!(listed.contains(&lost.serial) && listed.len() == 3, "{listed:?}");
-    let changes = place.store.revocation_changes(account(0).id, 2, 100).await.unwrap();
-    let told: Vec<_> = changes.iter().map(|change| (change.epoch, change.revoked)).collect();
+    let content = place
+        .store
+        .crl_content(place.authority.id, CrlPart::Full, instant(60), 100)
+        .await
+        .unwrap();
+    let listed: Vec<_> = content
+        .unwrap()
+        .revocations
+        .iter()
+        .map(|revocation| revocation.serial)
+        .collect();
+    assert!(
+        listed.contains(&lost.serial) && listed.len() == 3,
+        "{listed:?}"
+    );
+    let changes = place
+        .store
+        .revocation_changes(account(0).id, 2, 100)
+        .await
+        .unwrap();
+    let told: Vec<_> = changes
+        .iter()
+        .map(|change| (change.epoch, change.revoked))
+        .collect();
     assert_eq!(told, [(3, true), (4, false), (6, false), (7, true)]);
-    assert_eq!(changes[3].certificate.fingerprint_sha256, lost.fingerprint_sha256);
-    let all = place.store.revoked_certificates(place.authority.id, instant(60), None, 100).await.unwrap();
-    assert!(all.iter().any(|(_, certificate)| certificate.serial == lost.serial) && all.len() == 3);
+    assert_eq!(
+        changes[3].certificate.fingerprint_sha256,
+        lost.fingerprint_sha256
+    );
+    let all = place
+        .store
+        .revoked_certificates(place.authority.id, instant(60), None, 100)
+        .await
+        .unwrap();
+    assert!(
+        all.iter()
+            .any(|(_, certificate)| certificate.serial == lost.serial)
+            && all.len() == 3
+    );
 
     // The log says that it was done again.
     let query = certgate_model::AuditQuery {
@@ -209,11 +309,18 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
         after: None,
         limit: 10,
     };
-    let entries = place.store.audit_entries(AuditOwner::Account(account(0).id), query).await.unwrap();
+    let entries = place
+        .store
+        .audit_entries(AuditOwner::Account(account(0).id), query)
+        .await
+        .unwrap();
     let details: Vec<_> = entries.iter().map(|entry| entry.detail.as_str()).collect();
     assert_eq!(details.len(), 5);
     assert_eq!(details[0], "database restored from a backup epoch=2");
-    assert_eq!(details[1], "reason=keyCompromise epoch=3 again after a restore");
+    assert_eq!(
+        details[1],
+        "reason=keyCompromise epoch=3 again after a restore"
+    );
 
     place.settle().await;
     place.is_whole().await;
@@ -232,10 +339,24 @@ async fn the_same_backup_can_be_restored_again() {
     place.hold(10).await;
     place.revoke(1).await;
     let mut place = place.replaced_by(&backup).await;
-    assert!(matches!(place.begin().await, JournalBegun::Restored(Restored { revoked: 1, lost: 1, .. })));
+    assert!(matches!(
+        place.begin().await,
+        JournalBegun::Restored(Restored {
+            revoked: 1,
+            lost: 1,
+            ..
+        })
+    ));
     place.revoke(2).await;
     place = place.replaced_by(&again).await;
-    assert!(matches!(place.begin().await, JournalBegun::Restored(Restored { revoked: 2, lost: 1, .. })));
+    assert!(matches!(
+        place.begin().await,
+        JournalBegun::Restored(Restored {
+            revoked: 2,
+            lost: 1,
+            ..
+        })
+    ));
     place.is_whole().await;
 }
 
@@ -249,21 +370,41 @@ async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
     let path = place.path("store.revocations");
     let early = {
         let whole = std::fs::read_to_string(&path).unwrap();
-        whole.lines().take(1).map(|line| format!("{line}\n")).collect::<String>()
+        whole
+            .lines()
+            .take(1)
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
     };
     let place = place.replaced_by(&backup).await;
     // The journal that is there is older than the backup: as good as none.
     std::fs::write(&path, early).unwrap();
     let begun = place.begin().await;
     assert!(
-        matches!(begun, JournalBegun::Restored(Restored { from_epoch: 1, is_all: false, .. })),
+        matches!(
+            begun,
+            JournalBegun::Restored(Restored {
+                from_epoch: 1,
+                is_all: false,
+                ..
+            })
+        ),
         "{begun:?}"
     );
     let until = place.store.last_epoch().await.unwrap();
-    for (epoch, is_skipped) in
-        [(0, false), (1, false), (2, true), (3, true), (until - 1, true), (until, false)]
-    {
-        assert_eq!(place.store.is_skipped_epoch(epoch).await.unwrap(), is_skipped, "{epoch}");
+    for (epoch, is_skipped) in [
+        (0, false),
+        (1, false),
+        (2, true),
+        (3, true),
+        (until - 1, true),
+        (until, false),
+    ] {
+        assert_eq!(
+            place.store.is_skipped_epoch(epoch).await.unwrap(),
+            is_skipped,
+            "{epoch}"
+        );
     }
     place.revoke(4).await;
     assert_eq!(place.store.last_epoch().await.unwrap(), until + 1);
@@ -274,7 +415,12 @@ async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
     let place = place.replaced_by(&backup).await;
     std::fs::remove_file(&path).unwrap();
     let begun = place.begin().await;
-    let JournalBegun::Restored(Restored { from_epoch, is_all: false, .. }) = begun else {
+    let JournalBegun::Restored(Restored {
+        from_epoch,
+        is_all: false,
+        ..
+    }) = begun
+    else {
         panic!("{begun:?}")
     };
     assert_eq!(from_epoch, until + 1);
@@ -289,12 +435,22 @@ async fn a_damaged_journal_is_not_believed() {
         place.revoke(n).await;
     }
     let path = place.path("store.revocations");
-    let damaged = std::fs::read_to_string(&path).unwrap().replacen("keyCompromise", "superseded", 1);
+    let damaged =
+        std::fs::read_to_string(&path)
+            .unwrap()
+            .replacen("keyCompromise", "superseded", 1);
     std::fs::write(&path, damaged).unwrap();
     let place = place.replaced_by(&backup).await;
     let refused = place.store.begin_journal(&path, instant(60)).await;
-    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
-    assert_eq!(place.status(1).await, Some(Status::Active), "nothing was done by halves");
+    assert!(
+        matches!(refused, Err(StoreError::Corrupt(_))),
+        "{refused:?}"
+    );
+    assert_eq!(
+        place.status(1).await,
+        Some(Status::Active),
+        "nothing was done by halves"
+    );
 }
 
 #[tokio::test]
@@ -316,11 +472,14 @@ async fn a_journal_that_begins_after_the_backup_does_not_tell_all() {
             place = place.replaced_by(&backup).await;
         }
         let begun = place.begin().await;
-        let JournalBegun::Restored(done) = begun else { panic!("{begun:?}") };
+        let JournalBegun::Restored(done) = begun else {
+            panic!("{begun:?}")
+        };
         assert_eq!((done.from_epoch, done.revoked), (0, revoked));
         assert!(!done.is_all, "the same holds for the same backup again");
         assert!(
-            place.store.is_skipped_epoch(1).await.unwrap() && place.store.is_skipped_epoch(2).await.unwrap()
+            place.store.is_skipped_epoch(1).await.unwrap()
+                && place.store.is_skipped_epoch(2).await.unwrap()
         );
         assert_eq!(place.status(1).await, Some(Status::Active), "nobody knows");
         assert_eq!(place.status(2).await, Some(Status::PendingRevocation));
@@ -363,7 +522,11 @@ async fn a_journal_that_lags_gives_no_epoch_out_twice() {
     std::fs::write(&path, copied).unwrap();
     assert!(matches!(
         place.begin().await,
-        JournalBegun::Restored(Restored { to_epoch: 2, is_all: true, .. })
+        JournalBegun::Restored(Restored {
+            to_epoch: 2,
+            is_all: true,
+            ..
+        })
     ));
     place.revoke(5).await;
     place.revoke(6).await;
@@ -390,14 +553,25 @@ async fn a_wrong_backup_and_then_the_right_one_do_not_mix_histories() {
     let place = place.replaced_by(&right).await;
     assert!(matches!(
         place.begin().await,
-        JournalBegun::Restored(Restored { revoked: 1, is_all: false, .. })
+        JournalBegun::Restored(Restored {
+            revoked: 1,
+            is_all: false,
+            ..
+        })
     ));
     assert!(place.store.is_skipped_epoch(known_there).await.unwrap());
     // With everything known it is restored again without a fuss, and what was skipped stays skipped.
     let backup = place.back_up();
     place.revoke(6).await;
     let place = place.replaced_by(&backup).await;
-    assert!(matches!(place.begin().await, JournalBegun::Restored(Restored { revoked: 1, is_all: true, .. })));
+    assert!(matches!(
+        place.begin().await,
+        JournalBegun::Restored(Restored {
+            revoked: 1,
+            is_all: true,
+            ..
+        })
+    ));
     assert!(place.store.is_skipped_epoch(known_there).await.unwrap());
     place.is_whole().await;
 }
@@ -432,7 +606,10 @@ async fn what_lists_are_made_of_is_checked() {
         place.is_whole().await;
         place.store.damage(tampering).await.unwrap();
         let lines = place.store.check().await.unwrap();
-        assert!(lines.iter().any(|line| line.contains("on lists")), "{tampering}: {lines:?}");
+        assert!(
+            lines.iter().any(|line| line.contains("on lists")),
+            "{tampering}: {lines:?}"
+        );
         place.store.damage(UNDO).await.unwrap();
     }
 }

@@ -16,11 +16,13 @@ use certgate_model::{
     RevocationReason, Slice, Status, TokenHash,
 };
 use certgate_store::conformance::{
-    account, authority, by, by_at, certificate, first_records, instant, mtls_certificate, token, zone,
+    account, authority, by, by_at, certificate, first_records, instant, mtls_certificate, token,
+    zone,
 };
 use certgate_store::{
-    Migration, MigrationBegun, MigrationError, OpenError, PostgresError, PostgresOptions, PostgresStore,
-    ReadStore, SqliteOptions, SqliteStore, Store, TableCompared, columns_moved, is_never_moved,
+    Migration, MigrationBegun, MigrationError, OpenError, PostgresError, PostgresOptions,
+    PostgresStore, ReadStore, SqliteOptions, SqliteStore, Store, TableCompared, columns_moved,
+    is_never_moved,
 };
 use futures_util::future::try_join_all;
 use postgres_server::{Server, server};
@@ -28,8 +30,13 @@ use tempfile::TempDir;
 
 /// More than two batches.
 const CERTIFICATES: u32 = 1_100;
-const EVERYTHING: CertificateQuery =
-    CertificateQuery { status: None, slice: Slice { first: 0, size: 10_000 } };
+const EVERYTHING: CertificateQuery = CertificateQuery {
+    status: None,
+    slice: Slice {
+        first: 0,
+        size: 10_000,
+    },
+};
 
 /// A database of a stopped server with something in every table.
 struct Place {
@@ -38,21 +45,40 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let place = Self { directory: tempfile::tempdir().unwrap() };
+        let place = Self {
+            directory: tempfile::tempdir().unwrap(),
+        };
         let store = place.store();
         let records = first_records();
         store.initialise(records.clone()).await.unwrap();
-        store.begin_journal(&place.journal(), instant(0)).await.unwrap();
+        store
+            .begin_journal(&place.journal(), instant(0))
+            .await
+            .unwrap();
         store.record_account(account(1), by()).await.unwrap();
         for (number, of) in [(0, account(0)), (1, account(1))] {
-            store.record_managed_authority(authority(number, &of), by()).await.unwrap();
+            store
+                .record_managed_authority(authority(number, &of), by())
+                .await
+                .unwrap();
         }
         let other = zone(1, &account(1));
         store.record_zone(other.clone(), by()).await.unwrap();
-        let zone_of = |n: u32| if n.is_multiple_of(5) { other.id } else { records.zone.id };
+        let zone_of = |n: u32| {
+            if n.is_multiple_of(5) {
+                other.id
+            } else {
+                records.zone.id
+            }
+        };
         let made = |n: u32| {
             let number = u32::from(n.is_multiple_of(5));
-            let mut record = certificate(n, zone_of(n), &authority(number, &account(number)), Status::Active);
+            let mut record = certificate(
+                n,
+                zone_of(n),
+                &authority(number, &account(number)),
+                Status::Active,
+            );
             if n == 7 {
                 record.subject.common_name = "a\0b\u{1}c\u{1}\u{2}".into();
             }
@@ -61,7 +87,9 @@ impl Place {
         // Many at a time, so that they share a commit.
         for first in (0..CERTIFICATES).step_by(500) {
             let numbers = first..CERTIFICATES.min(first + 500);
-            let recording = numbers.clone().map(|n| store.record_certificate(made(n), None, by()));
+            let recording = numbers
+                .clone()
+                .map(|n| store.record_certificate(made(n), None, by()));
             try_join_all(recording).await.unwrap();
             let event = Event::Revoke(RevocationReason::Superseded);
             let revoking = numbers
@@ -69,20 +97,36 @@ impl Place {
                 .map(|n| store.change_status(zone_of(n), made(n).id, event, by_at(instant(n))));
             try_join_all(revoking).await.unwrap();
         }
-        store.settle_pending(200, instant(9), &[], 1_000).await.unwrap();
+        store
+            .settle_pending(200, instant(9), &[], 1_000)
+            .await
+            .unwrap();
         for n in [3, 4] {
-            store.record_token(token(n, &records.user), by()).await.unwrap();
+            store
+                .record_token(token(n, &records.user), by())
+                .await
+                .unwrap();
         }
-        store.replace_api_key(records.user.id, Some(TokenHash([9; 32])), by()).await.unwrap();
+        store
+            .replace_api_key(records.user.id, Some(TokenHash([9; 32])), by())
+            .await
+            .unwrap();
         let brought = mtls_certificate(1, &account(0));
         for brought in [brought.clone(), mtls_certificate(2, &account(0))] {
-            store.record_mtls_certificate(brought, None, by()).await.unwrap();
+            store
+                .record_mtls_certificate(brought, None, by())
+                .await
+                .unwrap();
         }
-        for (of, names) in
-            [(None, ["a.example", "b.example"]), (Some(brought.id), ["c.example", "d.example"])]
-        {
+        for (of, names) in [
+            (None, ["a.example", "b.example"]),
+            (Some(brought.id), ["c.example", "d.example"]),
+        ] {
             let names = names.map(String::from).to_vec();
-            store.replace_hostname_associations(records.zone.id, of, names, by()).await.unwrap();
+            store
+                .replace_hostname_associations(records.zone.id, of, names, by())
+                .await
+                .unwrap();
         }
         let point = EnforcementPointRecord {
             id: EnforcementPointId::from_bytes([8; 16]),
@@ -93,7 +137,10 @@ impl Place {
             seen_on: instant(1),
             registered_on: instant(1),
         };
-        store.register_enforcement_point(point, 10, by()).await.unwrap();
+        store
+            .register_enforcement_point(point, 10, by())
+            .await
+            .unwrap();
         store.record_serial_key(vec![3; 60]).await.unwrap();
         let crl = CrlRecord {
             authority: authority(0, &account(0)).id,
@@ -121,7 +168,13 @@ impl Place {
         store
             .change_status(
                 records.zone.id,
-                certificate(1, records.zone.id, &authority(0, &account(0)), Status::Active).id,
+                certificate(
+                    1,
+                    records.zone.id,
+                    &authority(0, &account(0)),
+                    Status::Active,
+                )
+                .id,
                 Event::HOLD,
                 by(),
             )
@@ -151,13 +204,19 @@ impl Place {
     async fn moved(&self, url: &str) {
         let migration = self.begin(url, 1).await.unwrap();
         migration.copy(|_| ()).await.unwrap();
-        assert_eq!(different(&migration.compare(|_| ()).await.unwrap()), NOTHING);
+        assert_eq!(
+            different(&migration.compare(|_| ()).await.unwrap()),
+            NOTHING
+        );
         migration.finish().await.unwrap();
     }
 
     /// Runs statements as if something else had been at the database.
     fn tamper(&self, statements: &str) {
-        rusqlite::Connection::open(self.database()).unwrap().execute_batch(statements).unwrap();
+        rusqlite::Connection::open(self.database())
+            .unwrap()
+            .execute_batch(statements)
+            .unwrap();
     }
 
     fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -170,7 +229,11 @@ impl Place {
 const NOTHING: [&str; 0] = [];
 
 fn different(compared: &[TableCompared]) -> Vec<&'static str> {
-    compared.iter().filter(|table| !table.is_equal()).map(|table| table.table).collect()
+    compared
+        .iter()
+        .filter(|table| !table.is_equal())
+        .map(|table| table.table)
+        .collect()
 }
 
 async fn open(url: &str) -> Result<PostgresStore, PostgresError> {
@@ -211,43 +274,87 @@ async fn no_table_and_no_column_is_forgotten() {
     let (url, directory) = (server.database(), tempfile::tempdir().unwrap());
     open(&url).await.unwrap().close().await;
     let path = directory.path().join("store.db");
-    SqliteStore::open(&path, SqliteOptions::default()).unwrap().close().await;
+    SqliteStore::open(&path, SqliteOptions::default())
+        .unwrap()
+        .close()
+        .await;
 
     let lines = |text: String| text.lines().map(String::from).collect::<Vec<_>>();
     let moved = columns_moved();
-    let names: BTreeSet<_> = moved.iter().map(|(table, ..)| (*table).to_owned()).collect();
+    let names: BTreeSet<_> = moved
+        .iter()
+        .map(|(table, ..)| (*table).to_owned())
+        .collect();
     let must_be_moved = |tables: Vec<String>| {
-        tables.into_iter().filter(|table| !is_never_moved(table)).collect::<BTreeSet<_>>()
+        tables
+            .into_iter()
+            .filter(|table| !is_never_moved(table))
+            .collect::<BTreeSet<_>>()
     };
-    let in_postgres = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
-    assert_eq!(must_be_moved(lines(server.sql(&url, in_postgres))), names, "the tables of PostgreSQL");
+    let in_postgres =
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
+    assert_eq!(
+        must_be_moved(lines(server.sql(&url, in_postgres))),
+        names,
+        "the tables of PostgreSQL"
+    );
     let sqlite = rusqlite::Connection::open(&path).unwrap();
     let query = |select: &str| -> Vec<String> {
         let mut statement = sqlite.prepare(select).unwrap();
-        statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        statement
+            .query_map((), |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
     };
-    let in_sqlite = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-    assert_eq!(must_be_moved(query(in_sqlite)), names, "the tables of SQLite");
+    let in_sqlite =
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    assert_eq!(
+        must_be_moved(query(in_sqlite)),
+        names,
+        "the tables of SQLite"
+    );
 
     for (table, columns, key) in moved {
-        let typed: BTreeSet<_> = columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        let typed: BTreeSet<_> = columns
+            .iter()
+            .map(|(name, kind)| format!("{name} {kind}"))
+            .collect();
         let select = format!(
             "SELECT column_name || ' ' || data_type FROM information_schema.columns WHERE table_name = '{table}'"
         );
-        assert_eq!(lines(server.sql(&url, &select)).into_iter().collect::<BTreeSet<_>>(), typed, "{table}");
+        assert_eq!(
+            lines(server.sql(&url, &select))
+                .into_iter()
+                .collect::<BTreeSet<_>>(),
+            typed,
+            "{table}"
+        );
         let named: BTreeSet<_> = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
         let select = format!("SELECT name FROM pragma_table_info('{table}')");
-        assert_eq!(query(&select).into_iter().collect::<BTreeSet<_>>(), named, "{table}");
+        assert_eq!(
+            query(&select).into_iter().collect::<BTreeSet<_>>(),
+            named,
+            "{table}"
+        );
 
-        let key: Vec<_> = columns[..key].iter().map(|(name, _)| (*name).to_owned()).collect();
-        let select = format!("SELECT name FROM pragma_table_info('{table}') WHERE pk > 0 ORDER BY pk");
+        let key: Vec<_> = columns[..key]
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
+        let select =
+            format!("SELECT name FROM pragma_table_info('{table}') WHERE pk > 0 ORDER BY pk");
         assert_eq!(query(&select), key, "the primary key of {table} in SQLite");
         let select = format!(
             "SELECT a.attname FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (number, place) \
              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number \
              WHERE i.indisprimary AND i.indrelid = '\"{table}\"'::regclass ORDER BY k.place"
         );
-        assert_eq!(lines(server.sql(&url, &select)), key, "the primary key of {table} in PostgreSQL");
+        assert_eq!(
+            lines(server.sql(&url, &select)),
+            key,
+            "the primary key of {table} in PostgreSQL"
+        );
     }
 }
 
@@ -260,14 +367,26 @@ async fn everything_arrives_and_the_source_is_left_as_it_was() {
     let migration = place.begin(&url, 1).await.unwrap();
     assert_eq!(migration.begun(), MigrationBegun::Anew);
     let mut last = None;
-    migration.copy(|progress| last = Some(progress)).await.unwrap();
+    migration
+        .copy(|progress| last = Some(progress))
+        .await
+        .unwrap();
     let last = last.unwrap();
-    assert_eq!((last.rows, last.table_rows), (last.of_rows, last.of_table_rows));
+    assert_eq!(
+        (last.rows, last.table_rows),
+        (last.of_rows, last.of_table_rows)
+    );
     let compared = migration.compare(|_| ()).await.unwrap();
     assert_eq!(different(&compared), NOTHING);
-    assert_eq!(compared.iter().map(|table| table.source.rows).sum::<u64>(), last.of_rows);
-    let empty: Vec<_> =
-        compared.iter().filter(|table| table.source.rows == 0).map(|table| table.table).collect();
+    assert_eq!(
+        compared.iter().map(|table| table.source.rows).sum::<u64>(),
+        last.of_rows
+    );
+    let empty: Vec<_> = compared
+        .iter()
+        .filter(|table| table.source.rows == 0)
+        .map(|table| table.table)
+        .collect();
     assert_eq!(empty, NOTHING, "the test has a row of each table");
     migration.finish().await.unwrap();
     assert_eq!(place.files(), before);
@@ -285,18 +404,28 @@ async fn everything_arrives_and_the_source_is_left_as_it_was() {
     }
 
     let (old, new) = (place.store(), open(&url).await.unwrap());
-    assert_eq!(new.installation().await.unwrap(), old.installation().await.unwrap());
+    assert_eq!(
+        new.installation().await.unwrap(),
+        old.installation().await.unwrap()
+    );
     for zone in [zone(0, &account(0)).id, zone(1, &account(1)).id] {
         assert_eq!(
             new.certificates(zone, EVERYTHING).await.unwrap(),
             old.certificates(zone, EVERYTHING).await.unwrap()
         );
-        assert_eq!(new.totals(zone).await.unwrap(), old.totals(zone).await.unwrap());
+        assert_eq!(
+            new.totals(zone).await.unwrap(),
+            old.totals(zone).await.unwrap()
+        );
     }
     assert_eq!(new.check().await.unwrap(), old.check().await.unwrap());
     // And it goes on as one.
-    let record =
-        certificate(CERTIFICATES, zone(0, &account(0)).id, &authority(0, &account(0)), Status::Active);
+    let record = certificate(
+        CERTIFICATES,
+        zone(0, &account(0)).id,
+        &authority(0, &account(0)),
+        Status::Active,
+    );
     new.record_certificate(record, None, by()).await.unwrap();
     new.close().await;
 }
@@ -309,12 +438,22 @@ async fn a_migration_that_is_cut_off_anywhere_goes_on() {
     let mut runs = 0;
     loop {
         let migration = place.begin(&url, runs).await.unwrap();
-        assert_eq!(migration.begun(), if runs == 0 { MigrationBegun::Anew } else { MigrationBegun::Again });
+        assert_eq!(
+            migration.begun(),
+            if runs == 0 {
+                MigrationBegun::Anew
+            } else {
+                MigrationBegun::Again
+            }
+        );
         if copy_one_batch(&migration).await {
             break;
         }
         drop(migration);
-        assert!(matches!(open(&url).await.err(), Some(PostgresError::Unfinished)));
+        assert!(matches!(
+            open(&url).await.err(),
+            Some(PostgresError::Unfinished)
+        ));
         runs += 1;
     }
     // A batch at a time: those of every table, and several of the larger ones.
@@ -338,7 +477,10 @@ async fn a_finished_one_is_compared_again_and_left_alone() {
     assert_eq!(dump(&server, &url), before);
 
     let store = open(&url).await.unwrap();
-    store.record_token_uses(vec![(token(3, &first_records().user).id, instant(999))]).await.unwrap();
+    store
+        .record_token_uses(vec![(token(3, &first_records().user).id, instant(999))])
+        .await
+        .unwrap();
     store.close().await;
     let again = place.begin(&url, 3).await.unwrap();
     assert_eq!(different(&again.compare(|_| ()).await.unwrap()), ["tokens"]);
@@ -351,17 +493,29 @@ async fn every_kind_of_difference_is_found() {
     let migration = place.begin(&url, 1).await.unwrap();
     migration.copy(|_| ()).await.unwrap();
     for (table, change) in [
-        ("certificates", "UPDATE certificates SET csr = csr || ' ' WHERE position % 1000 = 40"),
+        (
+            "certificates",
+            "UPDATE certificates SET csr = csr || ' ' WHERE position % 1000 = 40",
+        ),
         ("users", "UPDATE users SET api_key_hash = NULL"),
         ("epoch_gaps", "UPDATE epoch_gaps SET is_all = true"),
-        ("early_serials", "DELETE FROM early_serials WHERE serial = '\\xff'"),
+        (
+            "early_serials",
+            "DELETE FROM early_serials WHERE serial = '\\xff'",
+        ),
         ("crls", "UPDATE crls SET der = der || '\\x00'"),
         ("blocks", "INSERT INTO blocks VALUES (99999999, 0, 0, 0, 0)"),
-        ("hostname_associations", "UPDATE hostname_associations SET place = place + 10"),
+        (
+            "hostname_associations",
+            "UPDATE hostname_associations SET place = place + 10",
+        ),
     ] {
         server.sql(&url, &format!("CREATE TABLE kept AS TABLE \"{table}\""));
         server.sql(&url, change);
-        assert_eq!(different(&migration.compare(|_| ()).await.unwrap()), [table]);
+        assert_eq!(
+            different(&migration.compare(|_| ()).await.unwrap()),
+            [table]
+        );
         // Without looking at what refers to the rows.
         let back = format!(
             "SET session_replication_role = replica; DELETE FROM \"{table}\"; INSERT INTO \"{table}\" SELECT * FROM kept; \
@@ -369,8 +523,14 @@ async fn every_kind_of_difference_is_found() {
         );
         server.sql(&url, &back);
     }
-    assert_eq!(different(&migration.compare(|_| ()).await.unwrap()), NOTHING);
-    assert!(matches!(open(&url).await.err(), Some(PostgresError::Unfinished)));
+    assert_eq!(
+        different(&migration.compare(|_| ()).await.unwrap()),
+        NOTHING
+    );
+    assert!(matches!(
+        open(&url).await.err(),
+        Some(PostgresError::Unfinished)
+    ));
 }
 
 #[tokio::test]
@@ -382,12 +542,21 @@ async fn a_second_one_takes_over_and_the_first_ends() {
         assert!(!copy_one_batch(&place.begin(&url, 1).await.unwrap()).await);
     }
     let second = place.begin(&url, 2).await.unwrap();
-    assert!(matches!(first.copy(|_| ()).await, Err(MigrationError::TakenOver { .. })));
-    assert!(matches!(first.finish().await, Err(MigrationError::TakenOver { .. })));
+    assert!(matches!(
+        first.copy(|_| ()).await,
+        Err(MigrationError::TakenOver { .. })
+    ));
+    assert!(matches!(
+        first.finish().await,
+        Err(MigrationError::TakenOver { .. })
+    ));
     second.copy(|_| ()).await.unwrap();
     assert_eq!(different(&second.compare(|_| ()).await.unwrap()), NOTHING);
     second.finish().await.unwrap();
-    assert!(matches!(first.finish().await, Err(MigrationError::TakenOver { .. })));
+    assert!(matches!(
+        first.finish().await,
+        Err(MigrationError::TakenOver { .. })
+    ));
     open(&url).await.unwrap().close().await;
 }
 
@@ -402,13 +571,22 @@ async fn another_database_is_refused_and_left_alone() {
         error
     };
     let others = server.database();
-    server.sql(&others, "CREATE TABLE things (thing TEXT); INSERT INTO things VALUES ('a')");
+    server.sql(
+        &others,
+        "CREATE TABLE things (thing TEXT); INSERT INTO things VALUES ('a')",
+    );
     let error = refused(&others).await;
-    assert!(matches!(&error, MigrationError::NotEmpty { tables, .. } if tables == "things"), "{error}");
+    assert!(
+        matches!(&error, MigrationError::NotEmpty { tables, .. } if tables == "things"),
+        "{error}"
+    );
 
     let tables_only = server.database();
     open(&tables_only).await.unwrap().close().await;
-    assert!(matches!(refused(&tables_only).await, MigrationError::NotEmpty { .. }));
+    assert!(matches!(
+        refused(&tables_only).await,
+        MigrationError::NotEmpty { .. }
+    ));
 
     let other = server.database();
     let store = open(&other).await.unwrap();
@@ -416,25 +594,43 @@ async fn another_database_is_refused_and_left_alone() {
     records.installation.master_key_check = vec![8; 48];
     store.initialise(records).await.unwrap();
     store.close().await;
-    assert!(matches!(refused(&other).await, MigrationError::OtherInstallation { .. }));
+    assert!(matches!(
+        refused(&other).await,
+        MigrationError::OtherInstallation { .. }
+    ));
 
     let newer = server.database();
     assert!(!copy_one_batch(&place.begin(&newer, 1).await.unwrap()).await);
     server.sql(&newer, "INSERT INTO schema_versions VALUES (99)");
-    assert!(matches!(refused(&newer).await, MigrationError::OtherVersion { .. }));
+    assert!(matches!(
+        refused(&newer).await,
+        MigrationError::OtherVersion { .. }
+    ));
 
     let unfinished = server.database();
     assert!(!copy_one_batch(&place.begin(&unfinished, 1).await.unwrap()).await);
-    server.sql(&unfinished, "UPDATE unfinished_migration SET master_key_check = '\\x00'");
-    assert!(matches!(refused(&unfinished).await, MigrationError::OtherInstallation { .. }));
+    server.sql(
+        &unfinished,
+        "UPDATE unfinished_migration SET master_key_check = '\\x00'",
+    );
+    assert!(matches!(
+        refused(&unfinished).await,
+        MigrationError::OtherInstallation { .. }
+    ));
 
     let changed = server.database();
     assert!(!copy_one_batch(&place.begin(&changed, 1).await.unwrap()).await);
     let store = place.store();
-    store.delete_token(token(3, &first_records().user).id, by()).await.unwrap();
+    store
+        .delete_token(token(3, &first_records().user).id, by())
+        .await
+        .unwrap();
     store.close().await;
     drop(store);
-    assert!(matches!(refused(&changed).await, MigrationError::Changed { .. }));
+    assert!(matches!(
+        refused(&changed).await,
+        MigrationError::Changed { .. }
+    ));
 }
 
 #[tokio::test]
@@ -455,10 +651,16 @@ async fn what_must_not_be_moved_yet_is_refused() {
     let place = Place::new().await;
     let old = std::fs::read(place.database()).unwrap();
     let store = place.store();
-    store.begin_journal(&place.journal(), instant(0)).await.unwrap();
+    store
+        .begin_journal(&place.journal(), instant(0))
+        .await
+        .unwrap();
     let zone = first_records().zone.id;
     let id = certificate(2, zone, &authority(0, &account(0)), Status::Active).id;
-    store.change_status(zone, id, Event::HOLD, by()).await.unwrap();
+    store
+        .change_status(zone, id, Event::HOLD, by())
+        .await
+        .unwrap();
     store.close().await;
     drop(store);
     std::fs::write(place.database(), old).unwrap();
@@ -466,28 +668,64 @@ async fn what_must_not_be_moved_yet_is_refused() {
 
     let place = Place::new().await;
     place.tamper("PRAGMA user_version = 3");
-    assert!(matches!(refused(&place).await, MigrationError::Open(OpenError::OlderVersion { found: 3, .. })));
+    assert!(matches!(
+        refused(&place).await,
+        MigrationError::Open(OpenError::OlderVersion { found: 3, .. })
+    ));
 
-    let place = Place { directory: tempfile::tempdir().unwrap() };
-    assert!(matches!(refused(&place).await, MigrationError::Open(OpenError::Io { .. })));
+    let place = Place {
+        directory: tempfile::tempdir().unwrap(),
+    };
+    assert!(matches!(
+        refused(&place).await,
+        MigrationError::Open(OpenError::Io { .. })
+    ));
     place.store().close().await;
-    assert!(matches!(refused(&place).await, MigrationError::NoInstallation));
+    assert!(matches!(
+        refused(&place).await,
+        MigrationError::NoInstallation
+    ));
 }
 
 #[tokio::test]
 async fn what_postgresql_cannot_hold_is_told() {
     let Some(server) = server() else { return };
     let (place, url) = (Place::new().await, server.database());
-    place.tamper("PRAGMA foreign_keys = off; UPDATE certificates SET authority = 77 WHERE rowid % 1000 = 40");
+    place.tamper(
+        "PRAGMA foreign_keys = off; UPDATE certificates SET authority = 77 WHERE rowid % 1000 = 40",
+    );
     let migration = place.begin(&url, 1).await.unwrap();
     let error = migration.copy(|_| ()).await.unwrap_err();
-    assert!(matches!(error, MigrationError::Row { table: "certificates", .. }), "{error}");
-    assert!(matches!(open(&url).await.err(), Some(PostgresError::Unfinished)));
+    assert!(
+        matches!(
+            error,
+            MigrationError::Row {
+                table: "certificates",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(matches!(
+        open(&url).await.err(),
+        Some(PostgresError::Unfinished)
+    ));
 
     let place = Place::new().await;
     place.tamper("UPDATE certificates SET serial = 5 WHERE rowid % 1000 = 40");
-    let error = place.begin(&server.database(), 1).await.unwrap().copy(|_| ()).await.unwrap_err();
-    assert!(error.to_string().contains("a row of \"certificates\" has a number as serial"), "{error}");
+    let error = place
+        .begin(&server.database(), 1)
+        .await
+        .unwrap()
+        .copy(|_| ())
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("a row of \"certificates\" has a number as serial"),
+        "{error}"
+    );
 }
 
 /// What a killed server has left in its log is moved too, and stays there.
@@ -496,20 +734,32 @@ async fn a_server_that_was_killed_has_left_a_log() {
     let Some(server) = server() else { return };
     let (place, url) = (Place::new().await, server.database());
     let store = place.store();
-    store.delete_token(token(3, &first_records().user).id, by()).await.unwrap();
+    store
+        .delete_token(token(3, &first_records().user).id, by())
+        .await
+        .unwrap();
     // As it is at this instant.
-    let copy = Place { directory: tempfile::tempdir().unwrap() };
+    let copy = Place {
+        directory: tempfile::tempdir().unwrap(),
+    };
     for entry in std::fs::read_dir(place.directory.path()).unwrap() {
         let path: PathBuf = entry.unwrap().path();
         let name = path.file_name().unwrap();
-        if Path::new(name).extension().is_none_or(|extension| extension != "db-shm") {
+        if Path::new(name)
+            .extension()
+            .is_none_or(|extension| extension != "db-shm")
+        {
             std::fs::copy(&path, copy.directory.path().join(name)).unwrap();
         }
     }
     store.close().await;
     drop(store);
     let before = copy.files();
-    assert!(before.iter().any(|(path, content)| path.ends_with("store.db-wal") && !content.is_empty()));
+    assert!(
+        before
+            .iter()
+            .any(|(path, content)| path.ends_with("store.db-wal") && !content.is_empty())
+    );
     copy.moved(&url).await;
     assert_eq!(server.sql(&url, "SELECT count(*) FROM tokens"), "2");
     let mut after = copy.files();

@@ -11,7 +11,8 @@ use std::time::Duration;
 use certgate_model::{CertificateQuery, Event, Slice, Status};
 use certgate_store::conformance::{self, History, Step};
 use certgate_store::{
-    CertificateRecorded, PostgresError, PostgresOptions, PostgresStore, ReadStore, Store, StoreError,
+    CertificateRecorded, PostgresError, PostgresOptions, PostgresStore, ReadStore, Store,
+    StoreError,
 };
 use postgres_proxy::{Cut, Proxy};
 use postgres_server::{Server, server};
@@ -20,7 +21,9 @@ use proptest::test_runner::{Config, RngSeed};
 use steps::step;
 
 async fn open(url: &str) -> PostgresStore {
-    PostgresStore::open(url, PostgresOptions::default()).await.expect("open")
+    PostgresStore::open(url, PostgresOptions::default())
+        .await
+        .expect("open")
 }
 
 #[tokio::test]
@@ -58,10 +61,26 @@ async fn the_real_blocks_have_no_seams() {
     let mut history = History::begin(&store, 3).await;
     for n in 0..12_u32 {
         let status = n as u8;
-        history.play(Step::Issue { zone: n / 8, count: 200, status, quota: None }).await;
+        history
+            .play(Step::Issue {
+                zone: n / 8,
+                count: 200,
+                status,
+                quota: None,
+            })
+            .await;
         for k in 0..15 {
-            let event = if k % 3 == 0 { Event::Reactivate } else { Event::HOLD };
-            history.play(Step::Change { certificate: n * 7_919 + k * 104_729, event }).await;
+            let event = if k % 3 == 0 {
+                Event::Reactivate
+            } else {
+                Event::HOLD
+            };
+            history
+                .play(Step::Change {
+                    certificate: n * 7_919 + k * 104_729,
+                    event,
+                })
+                .await;
         }
         history.play(Step::Settle { limit: 30 }).await;
     }
@@ -70,7 +89,10 @@ async fn the_real_blocks_have_no_seams() {
     store.close().await;
 }
 
-const EVERYTHING: Slice = Slice { first: 0, size: 10_000 };
+const EVERYTHING: Slice = Slice {
+    first: 0,
+    size: 10_000,
+};
 
 /// A store with an installation and its authority, and the URL of its database.
 async fn begun(server: &Server) -> (PostgresStore, String, certgate_model::AuthorityRecord) {
@@ -79,8 +101,13 @@ async fn begun(server: &Server) -> (PostgresStore, String, certgate_model::Autho
     let records = conformance::first_records();
     assert!(store.initialise(records.clone()).await.expect("initialise"));
     let authority = conformance::authority(0, &records.account);
-    let recorded = store.record_managed_authority(authority.clone(), conformance::by()).await;
-    assert_eq!(recorded.expect("record an authority").as_ref(), Some(&authority));
+    let recorded = store
+        .record_managed_authority(authority.clone(), conformance::by())
+        .await;
+    assert_eq!(
+        recorded.expect("record an authority").as_ref(),
+        Some(&authority)
+    );
     (store, url, authority)
 }
 
@@ -95,18 +122,39 @@ async fn several_processes_may_make_the_tables_at_once() {
     for opened in opening.collect::<Vec<_>>() {
         opened.await.unwrap();
     }
-    assert_eq!(server.sql(&url, "SELECT version FROM schema_versions ORDER BY version"), "4\n5");
+    assert_eq!(
+        server.sql(&url, "SELECT version FROM schema_versions ORDER BY version"),
+        "4\n5"
+    );
     assert_eq!(server.sql(&url, "SELECT count(*) FROM store"), "1");
     server.sql(&url, "INSERT INTO schema_versions (version) VALUES (99)");
     let newer = PostgresStore::open(&url, PostgresOptions::default()).await;
-    assert!(matches!(newer.err(), Some(PostgresError::NewerVersion { found: 99, known: 5 })));
-    server.sql(&url, "UPDATE schema_versions SET oldest = 6 WHERE version = 99");
+    assert!(matches!(
+        newer.err(),
+        Some(PostgresError::NewerVersion {
+            found: 99,
+            known: 5
+        })
+    ));
+    server.sql(
+        &url,
+        "UPDATE schema_versions SET oldest = 6 WHERE version = 99",
+    );
     let newer = PostgresStore::open(&url, PostgresOptions::default()).await;
-    assert!(matches!(newer.err(), Some(PostgresError::NewerVersion { .. })));
+    assert!(matches!(
+        newer.err(),
+        Some(PostgresError::NewerVersion { .. })
+    ));
     // One that says that it leaves programs of this version alone.
-    server.sql(&url, "UPDATE schema_versions SET oldest = 5 WHERE version = 99");
+    server.sql(
+        &url,
+        "UPDATE schema_versions SET oldest = 5 WHERE version = 99",
+    );
     open(&url).await.close().await;
-    assert_eq!(server.sql(&url, "SELECT max(version) FROM schema_versions"), "99");
+    assert_eq!(
+        server.sql(&url, "SELECT max(version) FROM schema_versions"),
+        "99"
+    );
 }
 
 /// Nodes of the release before go on while the first of the next one migrates: what their statements use has to stay as it is, and
@@ -116,8 +164,13 @@ async fn a_new_version_of_the_schema_leaves_the_nodes_of_the_one_before_alone() 
     let Some(server) = server() else { return };
     let url = server.database();
     PostgresStore::make_earlier_tables(&url, 4).await.unwrap();
-    let lines =
-        |statement: &str| -> Vec<String> { server.sql(&url, statement).lines().map(str::to_owned).collect() };
+    let lines = |statement: &str| -> Vec<String> {
+        server
+            .sql(&url, statement)
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    };
     let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
     let columns = "SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default \
                    FROM information_schema.columns WHERE table_schema = 'public'";
@@ -133,12 +186,23 @@ async fn a_new_version_of_the_schema_leaves_the_nodes_of_the_one_before_alone() 
         let lost: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
         assert!(lost.is_empty(), "{lost:?}");
     }
-    let is_old = |line: &str| before[0].iter().any(|table| line.starts_with(&format!("{table}|")));
+    let is_old = |line: &str| {
+        before[0]
+            .iter()
+            .any(|table| line.starts_with(&format!("{table}|")))
+    };
     let new = |what: usize| -> Vec<_> {
-        after[what].iter().filter(|line| !before[what].contains(line) && is_old(line)).collect()
+        after[what]
+            .iter()
+            .filter(|line| !before[what].contains(line) && is_old(line))
+            .collect()
     };
     // Old statements do not name a new column: it has to do without them. A new rule could refuse what they write.
-    assert!(!new(1).iter().any(|line| line.ends_with("|NO|")), "{:?}", new(1));
+    assert!(
+        !new(1).iter().any(|line| line.ends_with("|NO|")),
+        "{:?}",
+        new(1)
+    );
     assert_eq!(new(2), [""; 0]);
     assert_eq!(new(1), ["schema_versions|oldest|bigint||YES|"]);
 }
@@ -160,15 +224,28 @@ async fn processes_that_write_at_once_leave_no_gap() {
             let (mut seen, mut epoch) = (0, 0);
             while seen < u64::from(WRITERS * EACH) {
                 let page = reader
-                    .certificates(zone, CertificateQuery { status: None, slice: EVERYTHING })
+                    .certificates(
+                        zone,
+                        CertificateQuery {
+                            status: None,
+                            slice: EVERYTHING,
+                        },
+                    )
                     .await
                     .unwrap();
                 assert_eq!(page.items.len() as u64, page.total);
                 assert!(page.total >= seen);
                 seen = page.total;
-                let changes = reader.revocation_changes(account, epoch, 10_000).await.unwrap();
+                let changes = reader
+                    .revocation_changes(account, epoch, 10_000)
+                    .await
+                    .unwrap();
                 for change in changes {
-                    assert_eq!(change.epoch, epoch + 1, "an epoch was skipped that came later");
+                    assert_eq!(
+                        change.epoch,
+                        epoch + 1,
+                        "an epoch was skipped that came later"
+                    );
                     epoch = change.epoch;
                 }
             }
@@ -184,12 +261,20 @@ async fn processes_that_write_at_once_leave_no_gap() {
             let (store, authority) = (store.clone(), authority.clone());
             writing.push(tokio::spawn(async move {
                 let number = writer * EACH + n;
-                let certificate = conformance::certificate(number, zone, &authority, Status::Active);
+                let certificate =
+                    conformance::certificate(number, zone, &authority, Status::Active);
                 let id = certificate.id;
-                let recorded = store.record_certificate(certificate, None, conformance::by()).await.unwrap();
+                let recorded = store
+                    .record_certificate(certificate, None, conformance::by())
+                    .await
+                    .unwrap();
                 assert_eq!(recorded, CertificateRecorded::Recorded);
                 if number.is_multiple_of(3) {
-                    store.change_status(zone, id, Event::HOLD, conformance::by()).await.unwrap().unwrap();
+                    store
+                        .change_status(zone, id, Event::HOLD, conformance::by())
+                        .await
+                        .unwrap()
+                        .unwrap();
                 }
             }));
         }
@@ -198,9 +283,26 @@ async fn processes_that_write_at_once_leave_no_gap() {
         write.await.unwrap();
     }
     reading.await.unwrap();
-    assert_eq!(store.last_epoch().await.unwrap(), u64::from(WRITERS * EACH / 3));
-    assert_eq!(store.revocation_changes(account, 0, 10_000).await.unwrap().len(), 120);
-    assert_eq!(store.totals(zone).await.unwrap().of(Status::PendingRevocation), 120);
+    assert_eq!(
+        store.last_epoch().await.unwrap(),
+        u64::from(WRITERS * EACH / 3)
+    );
+    assert_eq!(
+        store
+            .revocation_changes(account, 0, 10_000)
+            .await
+            .unwrap()
+            .len(),
+        120
+    );
+    assert_eq!(
+        store
+            .totals(zone)
+            .await
+            .unwrap()
+            .of(Status::PendingRevocation),
+        120
+    );
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
 }
 
@@ -211,12 +313,20 @@ async fn only_the_guilty_one_of_a_batch_is_refused() {
     let zone = conformance::first_records().zone.id;
     let certificate = |n: u32| conformance::certificate(n, zone, &authority, Status::Active);
     // All of them wait at once: with the first in flight, the others share a transaction.
-    let writes = (0..40_u32).map(|n| store.record_certificate(certificate(n % 36), None, conformance::by()));
+    let writes =
+        (0..40_u32).map(|n| store.record_certificate(certificate(n % 36), None, conformance::by()));
     let guilty = store.damage("INSERT INTO store (\"only\") VALUES (2)");
-    let (outcomes, guilty) = futures_util::future::join(futures_util::future::join_all(writes), guilty).await;
-    let expected =
-        [[CertificateRecorded::Recorded; 36].as_slice(), &[CertificateRecorded::Exists; 4]].concat();
-    assert_eq!(outcomes.into_iter().collect::<Result<Vec<_>, _>>().unwrap(), expected);
+    let (outcomes, guilty) =
+        futures_util::future::join(futures_util::future::join_all(writes), guilty).await;
+    let expected = [
+        [CertificateRecorded::Recorded; 36].as_slice(),
+        &[CertificateRecorded::Exists; 4],
+    ]
+    .concat();
+    assert_eq!(
+        outcomes.into_iter().collect::<Result<Vec<_>, _>>().unwrap(),
+        expected
+    );
     assert!(matches!(guilty, Err(StoreError::Corrupt(_))), "{guilty:?}");
     assert_eq!(store.totals(zone).await.unwrap().all(), 36);
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
@@ -224,23 +334,39 @@ async fn only_the_guilty_one_of_a_batch_is_refused() {
 
 #[tokio::test]
 async fn a_database_that_is_away_is_said_to_be_and_comes_back() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Server::start() else {
+        return;
+    };
     let (store, _, authority) = begun(&server).await;
     let zone = conformance::first_records().zone.id;
     server.stop();
     for n in 0..2 {
         let certificate = conformance::certificate(n, zone, &authority, Status::Active);
         let write = store.record_certificate(certificate, None, conformance::by());
-        let refused = tokio::time::timeout(Duration::from_secs(20), write).await.expect("an answer in time");
-        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-        assert!(matches!(store.last_epoch().await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(store.ready().await, Err(StoreError::Unavailable(_))));
+        let refused = tokio::time::timeout(Duration::from_secs(20), write)
+            .await
+            .expect("an answer in time");
+        assert!(
+            matches!(refused, Err(StoreError::Unavailable(_))),
+            "{refused:?}"
+        );
+        assert!(matches!(
+            store.last_epoch().await,
+            Err(StoreError::Unavailable(_))
+        ));
+        assert!(matches!(
+            store.ready().await,
+            Err(StoreError::Unavailable(_))
+        ));
     }
     server.resume();
     store.ready().await.unwrap();
     let certificate = conformance::certificate(0, zone, &authority, Status::Active);
     assert_eq!(
-        store.record_certificate(certificate, None, conformance::by()).await.unwrap(),
+        store
+            .record_certificate(certificate, None, conformance::by())
+            .await
+            .unwrap(),
         CertificateRecorded::Recorded
     );
     // Connections that end while nobody uses them are nobody's trouble, the writer's included.
@@ -259,7 +385,10 @@ async fn damage_is_found() {
     let zone = conformance::first_records().zone.id;
     for n in 0..3 {
         let certificate = conformance::certificate(n, zone, &authority, Status::Revoked);
-        store.record_certificate(certificate, None, conformance::by()).await.unwrap();
+        store
+            .record_certificate(certificate, None, conformance::by())
+            .await
+            .unwrap();
     }
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     server.sql(
@@ -278,7 +407,15 @@ async fn damage_is_found() {
     ] {
         assert!(found.contains(part), "{part}: {found}");
     }
-    let page = store.certificates(zone, CertificateQuery { status: None, slice: EVERYTHING }).await;
+    let page = store
+        .certificates(
+            zone,
+            CertificateQuery {
+                status: None,
+                slice: EVERYTHING,
+            },
+        )
+        .await;
     assert!(matches!(page, Err(StoreError::Corrupt(_))), "{page:?}");
 }
 
@@ -286,31 +423,52 @@ async fn damage_is_found() {
 async fn tls_is_verified_and_never_left_out() {
     let Some(server) = server() else { return };
     let url = server.database();
-    let open = |url: String| async move { PostgresStore::open(&url, PostgresOptions::default()).await };
+    let open =
+        |url: String| async move { PostgresStore::open(&url, PostgresOptions::default()).await };
     let roots = server.certificate().display().to_string();
     let named = server.over_tcp(&url, "localhost");
-    for mode in ["", "&sslmode=require", "&sslmode=verify-full", "&sslmode=prefer"] {
-        let store = open(format!("{named}?sslrootcert={roots}{mode}")).await.unwrap();
+    for mode in [
+        "",
+        "&sslmode=require",
+        "&sslmode=verify-full",
+        "&sslmode=prefer",
+    ] {
+        let store = open(format!("{named}?sslrootcert={roots}{mode}"))
+            .await
+            .unwrap();
         store.ready().await.unwrap();
         store.close().await;
     }
     let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND datname = current_database()";
     let store = open(format!("{named}?sslrootcert={roots}")).await.unwrap();
     store.ready().await.unwrap();
-    assert_eq!(server.sql(&url, encrypted), "2", "the writer's and a reader's");
-    let refused = |result: Result<PostgresStore, PostgresError>| result.err().expect("refused").to_string();
+    assert_eq!(
+        server.sql(&url, encrypted),
+        "2",
+        "the writer's and a reader's"
+    );
+    let refused =
+        |result: Result<PostgresStore, PostgresError>| result.err().expect("refused").to_string();
     let other_name = format!("{}?sslrootcert={roots}", server.over_tcp(&url, "127.0.0.1"));
-    assert!(refused(open(other_name).await).contains("certificate"), "the name is another");
+    assert!(
+        refused(open(other_name).await).contains("certificate"),
+        "the name is another"
+    );
     assert!(
         refused(open(format!("{named}?sslmode=require")).await).contains("certificate"),
         "nobody trusts it"
     );
-    assert!(open(format!("{named}?sslmode=disable")).await.is_ok(), "asked for by name");
+    assert!(
+        open(format!("{named}?sslmode=disable")).await.is_ok(),
+        "asked for by name"
+    );
 }
 
 #[tokio::test]
 async fn a_server_that_wants_a_certificate_is_shown_one() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Server::start() else {
+        return;
+    };
     let url = server.database();
     let directory = tempfile::tempdir().unwrap();
     // One that the server trusts by itself, in the name of a user of the database.
@@ -327,7 +485,14 @@ async fn a_server_that_wants_a_certificate_is_shown_one() {
             "-days",
             "3650",
         ])
-        .args(["-subj", "/CN=shown", "-keyout", &file("key"), "-out", &file("pem")])
+        .args([
+            "-subj",
+            "/CN=shown",
+            "-keyout",
+            &file("key"),
+            "-out",
+            &file("pem"),
+        ])
         .output();
     assert!(made.unwrap().status.success());
     let trusted = format!("{}.trusted", server.certificate().display());
@@ -339,7 +504,9 @@ async fn a_server_that_wants_a_certificate_is_shown_one() {
     server.sql(&url, &format!("ALTER SYSTEM SET ssl_ca_file = '{trusted}'"));
     server.sql(&url, "SELECT pg_reload_conf()");
 
-    let url = server.over_tcp(&url, "localhost").replace("postgres@", "shown@");
+    let url = server
+        .over_tcp(&url, "localhost")
+        .replace("postgres@", "shown@");
     let roots = server.certificate().display().to_string();
     let open = |shown: String| {
         let url = format!("{url}?sslrootcert={roots}{shown}");
@@ -351,7 +518,8 @@ async fn a_server_that_wants_a_certificate_is_shown_one() {
     let store = open(both).await.unwrap();
     store.ready().await.unwrap();
     store.close().await;
-    let refused = |result: Result<PostgresStore, PostgresError>| result.err().expect("refused").to_string();
+    let refused =
+        |result: Result<PostgresStore, PostgresError>| result.err().expect("refused").to_string();
     assert!(refused(open(String::new()).await).contains("certificate"));
     assert!(refused(open(format!("&sslcert={}", file("pem"))).await).contains("only one"));
     let other_key = format!("&sslcert={}&sslkey={}", file("pem"), file("none"));
@@ -365,17 +533,31 @@ async fn a_connection_that_ends_is_nobodys_trouble() {
     let zone = conformance::first_records().zone.id;
     let proxy = Proxy::start(server.port()).await;
     let name = url.rsplit('/').next().unwrap();
-    let store = open(&format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", proxy.port)).await;
+    let store = open(&format!(
+        "postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable",
+        proxy.port
+    ))
+    .await;
     let record = async |n| {
         let certificate = conformance::certificate(n, zone, &authority, Status::Active);
-        store.record_certificate(certificate, None, conformance::by()).await
+        store
+            .record_certificate(certificate, None, conformance::by())
+            .await
     };
 
     assert_eq!(record(0).await.unwrap(), CertificateRecorded::Recorded);
-    for (n, text) in [(1, "BEGIN"), (2, "UPDATE audit_chains"), (3, "device-00000003")] {
+    for (n, text) in [
+        (1, "BEGIN"),
+        (2, "UPDATE audit_chains"),
+        (3, "device-00000003"),
+    ] {
         proxy.cut(Cut::Before(text));
         // Statements are sent by name once they are prepared: what is cut is the first connection's, or the next one's.
-        assert_eq!(record(n).await.unwrap(), CertificateRecorded::Recorded, "{text}");
+        assert_eq!(
+            record(n).await.unwrap(),
+            CertificateRecorded::Recorded,
+            "{text}"
+        );
     }
     assert!(proxy.has_cut());
     let stored = direct.totals(zone).await.unwrap().all();
@@ -386,7 +568,11 @@ async fn a_connection_that_ends_is_nobodys_trouble() {
         proxy.cut(cut);
         assert_eq!(record(n).await.unwrap(), CertificateRecorded::Recorded);
         assert!(proxy.has_cut());
-        assert_eq!(direct.totals(zone).await.unwrap().all(), u64::from(n) + 1, "once");
+        assert_eq!(
+            direct.totals(zone).await.unwrap().all(),
+            u64::from(n) + 1,
+            "once"
+        );
     }
     assert_eq!(server.sql(&url, "SELECT count(*) FROM writers"), "2");
 
@@ -407,30 +593,42 @@ async fn a_connection_that_ends_is_nobodys_trouble() {
     };
     let (first, second) = futures_util::future::join(record(6), meanwhile).await;
     assert!(matches!(first, Err(StoreError::InDoubt(_))), "{first:?}");
-    assert!(matches!(second, Err(StoreError::Unavailable(_))), "{second:?}");
+    assert!(
+        matches!(second, Err(StoreError::Unavailable(_))),
+        "{second:?}"
+    );
     assert_eq!(direct.totals(zone).await.unwrap().all(), 7, "it was made");
     store.close().await;
     direct.close().await;
-    assert_eq!(server.sql(&url, "SELECT count(*) FROM writers"), "1", "of the one that could not tidy up");
+    assert_eq!(
+        server.sql(&url, "SELECT count(*) FROM writers"),
+        "1",
+        "of the one that could not tidy up"
+    );
 }
 
 #[tokio::test]
-async fn a_process_that_stops_in_the_middle_of_a_transaction_keeps_the_others_waiting_for_seconds_only() {
+async fn a_process_that_stops_in_the_middle_of_a_transaction_keeps_the_others_waiting_for_seconds_only()
+ {
     let Some(server) = server() else { return };
     let (store, url, _) = begun(&server).await;
     let other = open(&url).await;
     // It locks the row and then does nothing for longer than anybody waits.
     let stopped = tokio::spawn(async move { other.damage("SELECT pg_sleep(9.8)").await });
-    let held =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
     while server.sql(&url, held) != "1" {
         tokio::task::yield_now().await;
     }
     let write = store.record_account(conformance::account(7), conformance::by());
-    let refused = tokio::time::timeout(Duration::from_secs(12), write).await.expect("an answer in time");
+    let refused = tokio::time::timeout(Duration::from_secs(12), write)
+        .await
+        .expect("an answer in time");
     let text = refused.expect_err("refused").to_string();
     assert!(text.contains("lock timeout"), "{text}");
-    assert!(store.installation().await.unwrap().is_some(), "reads wait for nobody");
+    assert!(
+        store.installation().await.unwrap().is_some(),
+        "reads wait for nobody"
+    );
     stopped.await.unwrap().unwrap();
     store.ready().await.unwrap();
 }
@@ -446,7 +644,13 @@ async fn a_database_of_another_encoding_is_refused() {
     let other = format!("{}/of_octets", url.rsplit_once('/').unwrap().0);
     let refused = PostgresStore::open(&other, PostgresOptions::default()).await;
     assert!(matches!(refused.err(), Some(PostgresError::Encoding(_))));
-    assert_eq!(server.sql(&other, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
+    assert_eq!(
+        server.sql(
+            &other,
+            "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        ),
+        "0"
+    );
 }
 
 /// A page of a status that begins above a long stretch of another one does not walk through that.
@@ -456,7 +660,11 @@ async fn a_page_of_a_status_is_found_by_its_index() {
     let (store, url, authority) = begun(&server).await;
     let zone = conformance::first_records().zone.id;
     for n in 0..3_000 {
-        let status = if (500..2_900).contains(&n) { Status::Revoked } else { Status::Active };
+        let status = if (500..2_900).contains(&n) {
+            Status::Revoked
+        } else {
+            Status::Active
+        };
         store
             .record_certificate(
                 conformance::certificate(n, zone, &authority, status),
@@ -472,11 +680,27 @@ async fn a_page_of_a_status_is_found_by_its_index() {
         "EXPLAIN SELECT id FROM certificates WHERE (status, position) >= (0, 68719476736) \
          AND (status, position) <= (0, 68719479735) ORDER BY status DESC, position DESC LIMIT 20 OFFSET 100",
     );
-    assert!(plan.contains("certificates_by_status") && !plan.contains("Filter"), "{plan}");
-    let query = CertificateQuery { status: Some(Status::Active), slice: Slice { first: 95, size: 10 } };
+    assert!(
+        plan.contains("certificates_by_status") && !plan.contains("Filter"),
+        "{plan}"
+    );
+    let query = CertificateQuery {
+        status: Some(Status::Active),
+        slice: Slice {
+            first: 95,
+            size: 10,
+        },
+    };
     let page = store.certificates(zone, query).await.unwrap();
-    let numbers: Vec<_> = page.items.iter().map(|record| record.subject.common_name.clone()).collect();
-    let expected: Vec<_> =
-        (2_900..2_905).rev().chain((495..500).rev()).map(|n| format!("device-{n:08}")).collect();
+    let numbers: Vec<_> = page
+        .items
+        .iter()
+        .map(|record| record.subject.common_name.clone())
+        .collect();
+    let expected: Vec<_> = (2_900..2_905)
+        .rev()
+        .chain((495..500).rev())
+        .map(|n| format!("device-{n:08}"))
+        .collect();
     assert_eq!((page.total, numbers), (600, expected));
 }

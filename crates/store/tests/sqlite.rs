@@ -4,19 +4,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use certgate_model::{
-    AuthorityRecord, CertificateQuery, EnforcedAuthority, Event, MtlsCertificateId, Slice, Status, Totals,
-    ZoneId,
+    AuthorityRecord, CertificateQuery, EnforcedAuthority, Event, MtlsCertificateId, Slice, Status,
+    Totals, ZoneId,
 };
 use certgate_store::conformance::{
     authority, by, by_at, certificate, first_records, instant, mtls_certificate, zone,
 };
 use certgate_store::{
-    CertificateRecorded, HostnamesReplaced, OpenError, ReadStore, SqliteOptions, SqliteStore, Store,
-    StoreError, ZoneRecorded,
+    CertificateRecorded, HostnamesReplaced, OpenError, ReadStore, SqliteOptions, SqliteStore,
+    Store, StoreError, ZoneRecorded,
 };
 use tempfile::TempDir;
 
-const FIRST_PAGE: CertificateQuery = CertificateQuery { status: None, slice: Slice { first: 0, size: 50 } };
+const FIRST_PAGE: CertificateQuery = CertificateQuery {
+    status: None,
+    slice: Slice { first: 0, size: 50 },
+};
 
 fn open(directory: &TempDir) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(&file(directory), SqliteOptions::default())
@@ -27,17 +30,26 @@ fn file(directory: &TempDir) -> std::path::PathBuf {
 }
 
 /// A store with a zone and an authority.
-async fn begun(directory: &TempDir, options: SqliteOptions) -> (Arc<SqliteStore>, ZoneId, AuthorityRecord) {
+async fn begun(
+    directory: &TempDir,
+    options: SqliteOptions,
+) -> (Arc<SqliteStore>, ZoneId, AuthorityRecord) {
     let store = SqliteStore::open(&file(directory), options).expect("an empty directory");
     let records = first_records();
     let authority = authority(0, &records.account);
     store.initialise(records.clone()).await.expect("initialise");
-    store.record_managed_authority(authority.clone(), by()).await.expect("record");
+    store
+        .record_managed_authority(authority.clone(), by())
+        .await
+        .expect("record");
     (Arc::new(store), records.zone.id, authority)
 }
 
 fn pragma(path: &Path, statement: &str) {
-    rusqlite::Connection::open(path).expect("a database").execute_batch(statement).expect("a good statement");
+    rusqlite::Connection::open(path)
+        .expect("a database")
+        .execute_batch(statement)
+        .expect("a good statement");
 }
 
 #[tokio::test]
@@ -46,8 +58,21 @@ async fn a_newer_version_is_refused_and_left_alone() {
     open(&directory).unwrap().close().await;
     pragma(&file(&directory), "PRAGMA user_version = 4711");
     let error = open(&directory).err().unwrap();
-    assert!(matches!(error, OpenError::NewerVersion { found: 4711, known: 4, .. }), "{error:?}");
-    assert!(error.to_string().contains("start the newer certgate"), "{error}");
+    assert!(
+        matches!(
+            error,
+            OpenError::NewerVersion {
+                found: 4711,
+                known: 4,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("start the newer certgate"),
+        "{error}"
+    );
     pragma(&file(&directory), "PRAGMA user_version = 4");
     open(&directory).unwrap().close().await;
 }
@@ -61,14 +86,19 @@ async fn what_is_not_a_certgate_database_is_refused() {
     assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
     assert_eq!(std::fs::read_to_string(file(&directory)).unwrap(), garbage);
 
-    for statements in ["CREATE TABLE other (a)", "CREATE TABLE other (a); PRAGMA application_id = 77"] {
+    for statements in [
+        "CREATE TABLE other (a)",
+        "CREATE TABLE other (a); PRAGMA application_id = 77",
+    ] {
         let directory = tempfile::tempdir().unwrap();
         pragma(&file(&directory), statements);
         let error = open(&directory).err().unwrap();
         assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
     }
     let nowhere = directory.path().join("missing").join("store.db");
-    let error = SqliteStore::open(&nowhere, SqliteOptions::default()).err().unwrap();
+    let error = SqliteStore::open(&nowhere, SqliteOptions::default())
+        .err()
+        .unwrap();
     assert!(matches!(error, OpenError::Io { .. }), "{error:?}");
 }
 
@@ -100,11 +130,18 @@ async fn its_files_are_private() {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{entry:?}"
+        );
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["store.db", "store.db-shm", "store.db-wal", "store.db.lock"]);
+    assert_eq!(
+        names,
+        ["store.db", "store.db-shm", "store.db-wal", "store.db.lock"]
+    );
     store.close().await;
 }
 
@@ -117,15 +154,24 @@ async fn everything_is_there_after_reopening_closed_or_not() {
         store.record_certificate(record, None, by()).await.unwrap();
     }
     let id = certificate(3, zone, &authority, Status::Active).id;
-    store.change_status(zone, id, Event::HOLD, by_at(instant(5))).await.unwrap();
+    store
+        .change_status(zone, id, Event::HOLD, by_at(instant(5)))
+        .await
+        .unwrap();
     let before = store.certificates(zone, FIRST_PAGE).await.unwrap();
     assert_eq!((before.total, before.items.len()), (20, 20));
     drop(store);
     for round in 0..3 {
         let store = open(&directory).unwrap();
         assert_eq!(store.certificates(zone, FIRST_PAGE).await.unwrap(), before);
-        assert_eq!(store.totals(zone).await.unwrap(), Totals::new([19, 0, 1, 0]));
-        assert_eq!(store.installation().await.unwrap(), Some(first_records().installation));
+        assert_eq!(
+            store.totals(zone).await.unwrap(),
+            Totals::new([19, 0, 1, 0])
+        );
+        assert_eq!(
+            store.installation().await.unwrap(),
+            Some(first_records().installation)
+        );
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
         store.close().await;
         // In the first round the store that was dropped may still be closing its connections.
@@ -167,7 +213,10 @@ async fn concurrent_writers_share_commits_and_each_has_its_own_outcome() {
 #[tokio::test]
 async fn a_full_queue_refuses_and_what_it_accepted_is_done() {
     let directory = tempfile::tempdir().unwrap();
-    let options = SqliteOptions { queue: 4, ..SqliteOptions::default() };
+    let options = SqliteOptions {
+        queue: 4,
+        ..SqliteOptions::default()
+    };
     let (store, zone, authority) = begun(&directory, options).await;
     // Somebody else holds the write lock, so nothing leaves the queue but what the thread already has.
     let blocker = rusqlite::Connection::open(file(&directory)).unwrap();
@@ -227,7 +276,10 @@ async fn a_full_disk_refuses_loses_nothing_and_is_got_over() {
         }
     }
     assert!(!refused.is_empty());
-    assert_eq!(store.totals(zone).await.unwrap().all(), recorded.len() as u64);
+    assert_eq!(
+        store.totals(zone).await.unwrap().all(),
+        recorded.len() as u64
+    );
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
 
     store.limit_growth(None).await.unwrap();
@@ -264,23 +316,41 @@ async fn damaged_rows_are_reported_and_found_by_the_check() {
         let record = certificate(0, zone, &authority, Status::Active);
         store.record_certificate(record, None, by()).await.unwrap();
         store.damage(statement).await.unwrap();
-        let active = CertificateQuery { status: Some(Status::Active), ..FIRST_PAGE };
+        let active = CertificateQuery {
+            status: Some(Status::Active),
+            ..FIRST_PAGE
+        };
         let outcomes = [
             store.certificates(zone, active).await.map(|_| ()),
             store.token(token.id).await.map(|_| ()),
             store.zone(zone).await.map(|_| ()),
         ];
-        let corrupt =
-            outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::Corrupt(_)))).count();
+        let corrupt = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Err(StoreError::Corrupt(_))))
+            .count();
         assert_eq!(corrupt, 1, "{statement}: {outcomes:?}");
-        assert_ne!(store.check().await.unwrap(), Vec::<String>::new(), "{statement}");
+        assert_ne!(
+            store.check().await.unwrap(),
+            Vec::<String>::new(),
+            "{statement}"
+        );
     }
 
-    store.damage("UPDATE blocks SET active = active + 1").await.unwrap();
-    store.damage("UPDATE upper_blocks SET revoked = 7").await.unwrap();
+    store
+        .damage("UPDATE blocks SET active = active + 1")
+        .await
+        .unwrap();
+    store
+        .damage("UPDATE upper_blocks SET revoked = 7")
+        .await
+        .unwrap();
     let lines = store.check().await.unwrap();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].starts_with("blocks ") && lines[1].starts_with("upper_blocks "), "{lines:?}");
+    assert!(
+        lines[0].starts_with("blocks ") && lines[1].starts_with("upper_blocks "),
+        "{lines:?}"
+    );
     store.close().await;
 }
 
@@ -289,13 +359,20 @@ async fn a_page_that_cannot_be_read_is_a_finding_of_the_check() {
     let directory = tempfile::tempdir().unwrap();
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
     for n in 0..50 {
-        store.record_certificate(certificate(n, zone, &authority, Status::Active), None, by()).await.unwrap();
+        store
+            .record_certificate(certificate(n, zone, &authority, Status::Active), None, by())
+            .await
+            .unwrap();
     }
     store.close().await;
     drop(store);
     let path = file(&directory);
     let database = rusqlite::Connection::open(&path).unwrap();
-    let number = |sql: &str| database.query_row(sql, (), |row| row.get::<_, u64>(0)).unwrap();
+    let number = |sql: &str| {
+        database
+            .query_row(sql, (), |row| row.get::<_, u64>(0))
+            .unwrap()
+    };
     let size = number("PRAGMA page_size");
     let index = number("SELECT rootpage FROM sqlite_schema WHERE name = 'certificates_by_status'");
     drop(database);
@@ -306,7 +383,10 @@ async fn a_page_that_cannot_be_read_is_a_finding_of_the_check() {
 
     let store = open(&directory).unwrap();
     let lines = store.check().await.unwrap();
-    assert_eq!(lines, ["not everything could be read: database disk image is malformed"]);
+    assert_eq!(
+        lines,
+        ["not everything could be read: database disk image is malformed"]
+    );
     store.close().await;
 }
 
@@ -320,8 +400,14 @@ async fn certificates_of_a_deleted_zone_cannot_reach_another() {
     }
     store.delete_zone(first, by_at(instant(9))).await.unwrap();
     let next = zone(1, &first_records().account);
-    assert_eq!(store.record_zone(next.clone(), by()).await.unwrap(), ZoneRecorded::Recorded);
-    assert_eq!(store.certificates(next.id, FIRST_PAGE).await.unwrap().total, 0);
+    assert_eq!(
+        store.record_zone(next.clone(), by()).await.unwrap(),
+        ZoneRecorded::Recorded
+    );
+    assert_eq!(
+        store.certificates(next.id, FIRST_PAGE).await.unwrap().total,
+        0
+    );
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     store.close().await;
 }
@@ -341,7 +427,11 @@ fn brought(n: u8) -> Option<MtlsCertificateId> {
 
 /// The authorities that apply, as people tell them apart.
 async fn enforced(store: &SqliteStore, hostname: &str) -> Vec<String> {
-    let found = store.enforcement(hostname).await.expect("read").expect("it is listed");
+    let found = store
+        .enforcement(hostname)
+        .await
+        .expect("read")
+        .expect("it is listed");
     let name = |authority| match authority {
         EnforcedAuthority::Managed { id, .. } => format!("managed {id}"),
         EnforcedAuthority::Brought { certificates, .. } => certificates,
@@ -356,24 +446,48 @@ async fn authorities_apply_in_the_order_of_their_deployment() {
     store.damage(BROUGHT).await.unwrap();
     let replace = async |authority, hostnames: &[&str]| {
         let hostnames = hostnames.iter().map(|name| (*name).to_owned()).collect();
-        store.replace_hostname_associations(zone, authority, hostnames, by()).await.unwrap()
+        store
+            .replace_hostname_associations(zone, authority, hostnames, by())
+            .await
+            .unwrap()
     };
     let managed = format!("managed {}", authority.id);
-    assert_eq!(replace(brought(3), &["a.example"]).await, HostnamesReplaced::NotAnAuthority);
-    assert_eq!(replace(brought(4), &["a.example"]).await, HostnamesReplaced::NoCertificate);
+    assert_eq!(
+        replace(brought(3), &["a.example"]).await,
+        HostnamesReplaced::NotAnAuthority
+    );
+    assert_eq!(
+        replace(brought(4), &["a.example"]).await,
+        HostnamesReplaced::NoCertificate
+    );
     for authority in [brought(1), None, brought(2)] {
-        assert_eq!(replace(authority, &["a.example"]).await, HostnamesReplaced::Replaced);
+        assert_eq!(
+            replace(authority, &["a.example"]).await,
+            HostnamesReplaced::Replaced
+        );
     }
-    assert_eq!(enforced(&store, "a.example").await, ["PEM 2", &managed, "PEM 1"]);
+    assert_eq!(
+        enforced(&store, "a.example").await,
+        ["PEM 2", &managed, "PEM 1"]
+    );
 
     // What stays in a list stays deployed when it was, whatever happens around it; what comes back is deployed anew.
-    assert_eq!(replace(brought(1), &["b.example", "A.example"]).await, HostnamesReplaced::Replaced);
-    assert_eq!(enforced(&store, "a.example").await, ["PEM 2", &managed, "PEM 1"]);
+    assert_eq!(
+        replace(brought(1), &["b.example", "A.example"]).await,
+        HostnamesReplaced::Replaced
+    );
+    assert_eq!(
+        enforced(&store, "a.example").await,
+        ["PEM 2", &managed, "PEM 1"]
+    );
     assert_eq!(enforced(&store, "b.example").await, ["PEM 1"]);
     for list in [&[][..], &["a.example"]] {
         assert_eq!(replace(brought(1), list).await, HostnamesReplaced::Replaced);
     }
-    assert_eq!(enforced(&store, "a.example").await, ["PEM 1", "PEM 2", &managed]);
+    assert_eq!(
+        enforced(&store, "a.example").await,
+        ["PEM 1", "PEM 2", &managed]
+    );
     assert_eq!(store.enforcement("b.example").await.unwrap(), None);
 
     // An account's managed authority is replaced: both apply where the first one did, the newer one first.
@@ -387,7 +501,10 @@ async fn authorities_apply_in_the_order_of_their_deployment() {
         .await
         .unwrap();
     let newer = "managed 77777777-7777-7777-7777-777777777777";
-    assert_eq!(enforced(&store, "a.example").await, ["PEM 1", "PEM 2", newer, &managed]);
+    assert_eq!(
+        enforced(&store, "a.example").await,
+        ["PEM 1", "PEM 2", newer, &managed]
+    );
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     store.close().await;
 }
@@ -395,15 +512,30 @@ async fn authorities_apply_in_the_order_of_their_deployment() {
 #[tokio::test]
 async fn damaged_lists_and_epochs_are_found_by_the_check() {
     for (statement, finding) in [
-        ("UPDATE hostname_associations SET folded_hostname = 'b.example' WHERE place = 0", "is looked up as"),
-        ("UPDATE zones SET deleted_at = 0", "in a zone that is deleted"),
-        ("DELETE FROM mtls_certificates", "that its zone's account does not have"),
-        ("UPDATE mtls_certificates SET ca = 0", "that its zone's account does not have"),
+        (
+            "UPDATE hostname_associations SET folded_hostname = 'b.example' WHERE place = 0",
+            "is looked up as",
+        ),
+        (
+            "UPDATE zones SET deleted_at = 0",
+            "in a zone that is deleted",
+        ),
+        (
+            "DELETE FROM mtls_certificates",
+            "that its zone's account does not have",
+        ),
+        (
+            "UPDATE mtls_certificates SET ca = 0",
+            "that its zone's account does not have",
+        ),
         (
             "UPDATE hostname_associations SET mtls_certificate = x'01'",
             "that its zone's account does not have",
         ),
-        ("UPDATE hostname_associations SET deployment = 2", "but the last one is 1"),
+        (
+            "UPDATE hostname_associations SET deployment = 2",
+            "but the last one is 1",
+        ),
         (
             "UPDATE hostname_associations SET hostname = 'c.example', folded_hostname = 'c.example'",
             "listed twice",
@@ -415,8 +547,14 @@ async fn damaged_lists_and_epochs_are_found_by_the_check() {
              FROM hostname_associations WHERE place = 0",
             "listed in two zones",
         ),
-        ("UPDATE authorities SET last_epoch = 0", "has the last epoch 0, but its certificates' highest is 1"),
-        ("UPDATE authorities SET last_epoch = 9", "has the last epoch 9"),
+        (
+            "UPDATE authorities SET last_epoch = 0",
+            "has the last epoch 0, but its certificates' highest is 1",
+        ),
+        (
+            "UPDATE authorities SET last_epoch = 9",
+            "has the last epoch 9",
+        ),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
@@ -424,11 +562,17 @@ async fn damaged_lists_and_epochs_are_found_by_the_check() {
         let record = certificate(0, zone, &authority, Status::PendingRevocation);
         store.record_certificate(record, None, by()).await.unwrap();
         let hostnames = vec!["A.example".to_owned(), "b.example".to_owned()];
-        store.replace_hostname_associations(zone, brought(1), hostnames, by()).await.unwrap();
+        store
+            .replace_hostname_associations(zone, brought(1), hostnames, by())
+            .await
+            .unwrap();
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
         store.damage(statement).await.unwrap();
         let lines = store.check().await.unwrap();
-        assert!(lines.iter().any(|line| line.contains(finding)), "{statement}: {lines:?}");
+        assert!(
+            lines.iter().any(|line| line.contains(finding)),
+            "{statement}: {lines:?}"
+        );
         store.close().await;
     }
 }
@@ -438,12 +582,26 @@ async fn a_damaged_brought_certificate_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _, _) = begun(&directory, SqliteOptions::default()).await;
     let account = first_records().account;
-    store.record_mtls_certificate(mtls_certificate(1, &account), None, by()).await.unwrap();
+    store
+        .record_mtls_certificate(mtls_certificate(1, &account), None, by())
+        .await
+        .unwrap();
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
-    store.damage("UPDATE mtls_certificates SET expires_on = -9223372036854775807").await.unwrap();
-    assert!(matches!(store.mtls_certificates(account.id).await, Err(StoreError::Corrupt(_))));
+    store
+        .damage("UPDATE mtls_certificates SET expires_on = -9223372036854775807")
+        .await
+        .unwrap();
+    assert!(matches!(
+        store.mtls_certificates(account.id).await,
+        Err(StoreError::Corrupt(_))
+    ));
     let lines = store.check().await.unwrap();
-    assert!(lines.iter().any(|line| line.contains("brought certificates")), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("brought certificates")),
+        "{lines:?}"
+    );
 }
 
 /// The log of the first account, and what changes it without a trace.
@@ -452,10 +610,19 @@ async fn logged(tampering: &'static str) -> Vec<String> {
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
     for n in 0..5 {
         let record = certificate(n, zone, &authority, Status::Active);
-        store.record_certificate(record, None, by_at(instant(n))).await.expect("it can be read and written");
+        store
+            .record_certificate(record, None, by_at(instant(n)))
+            .await
+            .expect("it can be read and written");
     }
-    assert_eq!(store.check().await.expect("it can be read and written"), Vec::<String>::new());
-    store.damage(tampering).await.expect("it can be read and written");
+    assert_eq!(
+        store.check().await.expect("it can be read and written"),
+        Vec::<String>::new()
+    );
+    store
+        .damage(tampering)
+        .await
+        .expect("it can be read and written");
     store.check().await.expect("it can be read and written")
 }
 
@@ -483,6 +650,9 @@ async fn tampering_with_the_log_is_found() {
     ];
     for (tampering, expected) in cases {
         let lines = logged(tampering).await;
-        assert!(lines.first().is_some_and(|line| line.contains(expected)), "{tampering}: {lines:?}");
+        assert!(
+            lines.first().is_some_and(|line| line.contains(expected)),
+            "{tampering}: {lines:?}"
+        );
     }
 }

@@ -60,9 +60,20 @@ impl Installed {
         store: Arc<SqliteStore>,
         change_api: impl FnOnce(&mut ApiParts),
     ) -> (Router, Router, Arc<Authority>) {
-        let Self { clock, random, master_key, settings, .. } = self;
-        let open =
-            Authority::open(store, clock.clone(), random.clone(), master_key.clone(), settings.clone());
+        let Self {
+            clock,
+            random,
+            master_key,
+            settings,
+            ..
+        } = self;
+        let open = Authority::open(
+            store,
+            clock.clone(),
+            random.clone(),
+            master_key.clone(),
+            settings.clone(),
+        );
         let authority = Arc::new(open.await.expect("the installation opens"));
         let mut parts = ApiParts {
             authority: authority.clone(),
@@ -75,7 +86,11 @@ impl Installed {
         };
         change_api(&mut parts);
         let api = Api::new(parts);
-        (certgate_api::management(api.clone()), certgate_api::responder(api), authority)
+        (
+            certgate_api::management(api.clone()),
+            certgate_api::responder(api),
+            authority,
+        )
     }
 }
 
@@ -106,7 +121,10 @@ impl TestApp {
         Self::made(|_| (), |api| api.request_timeout = limit).await
     }
 
-    async fn made(change: impl FnOnce(&mut Settings), change_api: impl FnOnce(&mut ApiParts)) -> Self {
+    async fn made(
+        change: impl FnOnce(&mut Settings),
+        change_api: impl FnOnce(&mut ApiParts),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let store = open_store(&directory);
         let clock = Arc::new(FakeClock::new());
@@ -117,12 +135,23 @@ impl TestApp {
             account: "default".to_owned(),
             zone: "example.com".to_owned(),
         };
-        let first = FirstInstallation::new(&*clock, &*random, &master_key, &names, KeyAlgorithm::P256);
-        let first = first.expect("the names are good").store(&*store).await.expect("the store takes writes");
+        let first =
+            FirstInstallation::new(&*clock, &*random, &master_key, &names, KeyAlgorithm::P256);
+        let first = first
+            .expect("the names are good")
+            .store(&*store)
+            .await
+            .expect("the store takes writes");
         let first = first.expect("the store is new");
         let mut settings = Settings::new("http://pki.example.com".to_owned());
         change(&mut settings);
-        let installed = Installed { clock, random, master_key, settings, directory };
+        let installed = Installed {
+            clock,
+            random,
+            master_key,
+            settings,
+            directory,
+        };
         let (router, responder, authority) = installed.start(store.clone(), change_api).await;
         Self {
             router,
@@ -139,19 +168,33 @@ impl TestApp {
 
     /// Stops it and starts it again on what it has stored, with the API's default settings.
     pub async fn restart(self) -> Self {
-        let Self { router, responder, authority, store, .. } = self;
+        let Self {
+            router,
+            responder,
+            authority,
+            store,
+            ..
+        } = self;
         store.close().await;
         // The lock of the database goes with the last of them.
         drop((router, responder, authority, store));
         let store = open_store(&self.installed.directory);
         let (router, responder, authority) = self.installed.start(store.clone(), |_| ()).await;
-        Self { router, responder, authority, store, ..self }
+        Self {
+            router,
+            responder,
+            authority,
+            store,
+            ..self
+        }
     }
 
     /// A request with the token that may do everything. `{zone}` and `{account}` in the path stand for the first ones; a
     /// path that does not begin with `/client/`, `/certgate/` or `/!` is one below `/client/v4`.
     pub fn call(&self, method: Method, path: &str) -> Call<'_> {
-        let path = path.replace("{zone}", &self.zone_id).replace("{account}", &self.account_id);
+        let path = path
+            .replace("{zone}", &self.zone_id)
+            .replace("{account}", &self.account_id);
         let path = match path.strip_prefix("/!") {
             Some(raw) => format!("/{raw}"),
             None if path.starts_with("/client/") || path.starts_with("/certgate/") => path,
@@ -193,38 +236,58 @@ impl TestApp {
     /// Issues a certificate in the first zone; its object.
     pub async fn issue(&self, common_name: &str) -> Value {
         let body = serde_json::json!({ "csr": crate::csr(common_name), "validity_days": 365 });
-        self.post("/zones/{zone}/client_certificates", body).await.result()
+        self.post("/zones/{zone}/client_certificates", body)
+            .await
+            .result()
     }
 
     /// Does what the background task does: settles whatever is pending.
     pub async fn settle(&self) {
-        let settling = self.authority.settle_all().await.expect("the store takes writes");
+        let settling = self
+            .authority
+            .settle_all()
+            .await
+            .expect("the store takes writes");
         assert_eq!(settling, Settling::Done, "every list can be made");
     }
 
     /// Does what the background task does: records the uses of tokens that are due.
     pub async fn record_due_uses(&self) {
-        self.authority.record_due_uses().await.expect("the store takes writes");
+        self.authority
+            .record_due_uses()
+            .await
+            .expect("the store takes writes");
     }
 
     /// Makes the user's API key; e-mail address and key.
     pub async fn api_key(&self) -> (String, String) {
-        let made = self.call(Method::PUT, "/certgate/v1/user/api_key").await.result();
+        let made = self
+            .call(Method::PUT, "/certgate/v1/user/api_key")
+            .await
+            .result();
         let text = |name: &str| made[name].as_str().expect("a new key has both").to_owned();
         (text("email"), text("api_key"))
     }
 
     /// Makes a token with one policy that allows `groups` (ids) on `resources`; its value.
     pub async fn token_for(&self, groups: &[&str], resources: &[&str]) -> String {
-        let groups: Vec<_> = groups.iter().map(|id| serde_json::json!({ "id": id })).collect();
-        let resources: serde_json::Map<_, _> =
-            resources.iter().map(|name| ((*name).to_owned(), Value::from("*"))).collect();
+        let groups: Vec<_> = groups
+            .iter()
+            .map(|id| serde_json::json!({ "id": id }))
+            .collect();
+        let resources: serde_json::Map<_, _> = resources
+            .iter()
+            .map(|name| ((*name).to_owned(), Value::from("*")))
+            .collect();
         let body = serde_json::json!({
             "name": "limited",
             "policies": [{ "effect": "allow", "permission_groups": groups, "resources": resources }],
         });
         let made = self.post("/user/tokens", body).await.result();
-        made["value"].as_str().expect("a new token has a value").to_owned()
+        made["value"]
+            .as_str()
+            .expect("a new token has a value")
+            .to_owned()
     }
 
     /// Closes the store, so that every later write and read fails.
@@ -270,7 +333,9 @@ impl<'a> Call<'a> {
 
     /// With e-mail address and API key instead of a token.
     pub fn key(self, email: &str, key: &str) -> Self {
-        self.anonymous().header("x-auth-email", email).header("x-auth-key", key)
+        self.anonymous()
+            .header("x-auth-email", email)
+            .header("x-auth-key", key)
     }
 
     /// With one more line of a header.
@@ -319,8 +384,17 @@ impl<'a> Call<'a> {
             Err(never) => match never {},
         };
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.expect("a body in memory is whole").to_bytes().to_vec();
-        Answer { status: parts.status, headers: parts.headers, bytes }
+        let bytes = body
+            .collect()
+            .await
+            .expect("a body in memory is whole")
+            .to_bytes()
+            .to_vec();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            bytes,
+        }
     }
 }
 
@@ -366,7 +440,9 @@ impl Answer {
     /// The body, which must be JSON and said to be.
     pub fn json(&self) -> Value {
         assert_eq!(
-            self.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes),
+            self.headers
+                .get(header::CONTENT_TYPE)
+                .map(HeaderValue::as_bytes),
             Some(&b"application/json"[..])
         );
         serde_json::from_slice(&self.bytes).expect("the body is JSON")
@@ -377,7 +453,10 @@ impl Answer {
     pub fn result(&self) -> Value {
         let json = self.json();
         assert_eq!(self.status, StatusCode::OK, "{json}");
-        assert_eq!((&json["success"], &json["errors"]), (&Value::Bool(true), &Value::Array(Vec::new())));
+        assert_eq!(
+            (&json["success"], &json["errors"]),
+            (&Value::Bool(true), &Value::Array(Vec::new()))
+        );
         json["result"].clone()
     }
 
@@ -386,7 +465,10 @@ impl Answer {
     pub fn error(&self) -> Failure {
         let json = self.json();
         assert_ne!(self.status, StatusCode::OK, "{json}");
-        assert_eq!((&json["success"], &json["result"]), (&Value::Bool(false), &Value::Null));
+        assert_eq!(
+            (&json["success"], &json["result"]),
+            (&Value::Bool(false), &Value::Null)
+        );
         assert_eq!(json["messages"], Value::Array(Vec::new()));
         let errors = json["errors"].as_array().expect("errors is an array");
         assert_eq!(errors.len(), 1);

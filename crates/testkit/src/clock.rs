@@ -11,12 +11,16 @@ pub struct FakeClock {
 impl FakeClock {
     /// A clock that shows 2026-08-14T10:20:30Z.
     pub fn new() -> Self {
-        Self { microseconds: AtomicI64::new(1_786_702_830_000_000), broken: AtomicBool::new(false) }
+        Self {
+            microseconds: AtomicI64::new(1_786_702_830_000_000),
+            broken: AtomicBool::new(false),
+        }
     }
 
     /// Moves the clock.
     pub fn advance_seconds(&self, seconds: i64) {
-        self.microseconds.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+        self.microseconds
+            .fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
 
     /// Makes every reading of the clock panic, or ends that: a fault in the midst of a request.
@@ -33,7 +37,10 @@ impl Default for FakeClock {
 
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
-        assert!(!self.broken.load(Ordering::Relaxed), "the clock is broken: sesame-7f3a");
+        assert!(
+            !self.broken.load(Ordering::Relaxed),
+            "the clock is broken: sesame-7f3a"
+        );
         Timestamp::from_unix_microseconds(self.microseconds.load(Ordering::Relaxed))
     }
 }

@@ -5,7 +5,10 @@ use certgate_pki::{ClientKey, ClientKeyAlgorithm};
 
 /// A good request with a fresh P-256 key.
 pub fn csr(common_name: &str) -> String {
-    csr_with_subject(&SubjectFields { common_name: common_name.to_owned(), ..SubjectFields::default() })
+    csr_with_subject(&SubjectFields {
+        common_name: common_name.to_owned(),
+        ..SubjectFields::default()
+    })
 }
 
 /// A good request with a fresh P-256 key and this subject.

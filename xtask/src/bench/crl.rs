@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use certgate_model::{
-    AuthorityId, CertificateQuery, CrlPart, KeyAlgorithm, Revocation, RevocationReason, SerialNumber, Slice,
-    Timestamp,
+    AuthorityId, CertificateQuery, CrlPart, KeyAlgorithm, Revocation, RevocationReason,
+    SerialNumber, Slice, Timestamp,
 };
 use certgate_pki::{AuthorityKey, CrlEntry, CrlHead, CrlScope, Issuer, self_sign, sign_crl};
 
@@ -31,18 +31,33 @@ pub async fn make(
 ) -> anyhow::Result<()> {
     eprintln!("make revocation lists …");
     let store = installation.store(None).await?;
-    let query = CertificateQuery { status: None, slice: Slice { first: 0, size: 1 } };
-    let newest = store.certificates(installation.zone()?, query).await?.items.into_iter().next();
+    let query = CertificateQuery {
+        status: None,
+        slice: Slice { first: 0, size: 1 },
+    };
+    let newest = store
+        .certificates(installation.zone()?, query)
+        .await?
+        .items
+        .into_iter()
+        .next();
     let authority = newest.context("the zone is empty")?.authority.id;
     let issuer = issuer()?;
     let now = machine::now()?;
-    for (name, part) in [("one of 128 shards", CrlPart::Shard(0)), ("full", CrlPart::Full)] {
+    for (name, part) in [
+        ("one of 128 shards", CrlPart::Shard(0)),
+        ("full", CrlPart::Full),
+    ] {
         let (mut whole, mut signing) = (Samples::default(), Samples::default());
         let mut entries = 0;
         let begun = Instant::now();
-        while whole.len() < *ROUNDS.start() || begun.elapsed() < duration && whole.len() < *ROUNDS.end() {
+        while whole.len() < *ROUNDS.start()
+            || begun.elapsed() < duration && whole.len() < *ROUNDS.end()
+        {
             let before = Instant::now();
-            let content = store.crl_content(authority, part, now, FULL_ENTRIES_MAX).await?;
+            let content = store
+                .crl_content(authority, part, now, FULL_ENTRIES_MAX)
+                .await?;
             let revocations = content.context("the authority is unknown")?.revocations;
             let between = Instant::now();
             entries = revocations.len();
@@ -50,7 +65,9 @@ pub async fn make(
                 break;
             }
             let scope = match part {
-                CrlPart::Shard(_) => CrlScope::Shard { url: "http://localhost/crl/0.crl" },
+                CrlPart::Shard(_) => CrlScope::Shard {
+                    url: "http://localhost/crl/0.crl",
+                },
                 _ => CrlScope::Full,
             };
             sign_crl(&issuer, head(scope, now), revocations.iter().map(entry))?;
@@ -100,12 +117,20 @@ impl Bench<'_> {
             let request = Request::public(&format!("/crl/{authority}/{file}"));
             let (status, body) = Connection::open(public).await?.exchange(&request).await?;
             if file == "full.crl" && status == 404 {
-                eprintln!("  the full list is too long to be made: {}", String::from_utf8_lossy(&body));
+                eprintln!(
+                    "  the full list is too long to be made: {}",
+                    String::from_utf8_lossy(&body)
+                );
                 continue;
             }
             super::check_status(status, &body)?;
-            let served = self.run_at(public, Load::new(CONNECTIONS, self.duration), |_| &request).await?;
-            let figure = self.report.rate(What::ServeCrl, &served).ratio(self.bare_http);
+            let served = self
+                .run_at(public, Load::new(CONNECTIONS, self.duration), |_| &request)
+                .await?;
+            let figure = self
+                .report
+                .rate(What::ServeCrl, &served)
+                .ratio(self.bare_http);
             self.report.add(figure.which(name).at(body.len() as u64))?;
         }
         Ok(())
@@ -116,7 +141,10 @@ fn issuer() -> anyhow::Result<Issuer> {
     let now = Timestamp::from_unix(1_800_000_000);
     let key = AuthorityKey::generate(KeyAlgorithm::P256)?;
     let id = AuthorityId::from_bytes([7; 16]);
-    Ok(Issuer::new(&self_sign(&key, id, serial(0), now, now.plus_days(365))?, key)?)
+    Ok(Issuer::new(
+        &self_sign(&key, id, serial(0), now, now.plus_days(365))?,
+        key,
+    )?)
 }
 
 fn serial(number: u32) -> SerialNumber {
@@ -126,9 +154,18 @@ fn serial(number: u32) -> SerialNumber {
 }
 
 fn head(scope: CrlScope<'_>, now: Timestamp) -> CrlHead<'_> {
-    CrlHead { scope, number: 1, this_update: now, next_update: now.plus_days(7) }
+    CrlHead {
+        scope,
+        number: 1,
+        this_update: now,
+        next_update: now.plus_days(7),
+    }
 }
 
 fn entry(revocation: &Revocation) -> CrlEntry {
-    CrlEntry { serial: revocation.serial, revoked_on: revocation.revoked_on, reason: revocation.reason }
+    CrlEntry {
+        serial: revocation.serial,
+        revoked_on: revocation.revoked_on,
+        reason: revocation.reason,
+    }
 }

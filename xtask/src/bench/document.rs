@@ -31,8 +31,12 @@ pub fn write(path: &Path) -> anyhow::Result<()> {
     }
     let page = docs.join("performance.md");
     let text = std::fs::read_to_string(&page)?;
-    let (before, rest) = text.split_once(BEGIN).with_context(|| format!("no line {BEGIN:?}"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("no line {END:?}"))?;
+    let (before, rest) = text
+        .split_once(BEGIN)
+        .with_context(|| format!("no line {BEGIN:?}"))?;
+    let (_, after) = rest
+        .split_once(END)
+        .with_context(|| format!("no line {END:?}"))?;
     std::fs::write(&page, format!("{before}{BEGIN}\n\n{written}\n{END}{after}"))?;
     eprintln!("written: {} and {}", page.display(), directory.display());
     Ok(())
@@ -42,14 +46,28 @@ pub fn write(path: &Path) -> anyhow::Result<()> {
 fn runs(machines: &[Machine]) -> String {
     let mut text = String::new();
     for machine in machines {
-        let Machine { at, commit, rust, processors, memory_bytes, system, postgres, sqlite, seconds } =
-            machine;
+        let Machine {
+            at,
+            commit,
+            rust,
+            processors,
+            memory_bytes,
+            system,
+            postgres,
+            sqlite,
+            seconds,
+        } = machine;
         let memory = memory_bytes >> 30;
         let _ = write!(
             text,
             "- {at}, commit {commit}, `--seconds {seconds}`: {processors}, {memory} GiB, {system}, {rust}, {sqlite}"
         );
-        text.push_str(&postgres.as_ref().map(|postgres| format!("; {postgres}")).unwrap_or_default());
+        text.push_str(
+            &postgres
+                .as_ref()
+                .map(|postgres| format!("; {postgres}"))
+                .unwrap_or_default(),
+        );
         text.push('\n');
     }
     text
@@ -57,9 +75,15 @@ fn runs(machines: &[Machine]) -> String {
 
 /// A row for each thing that was measured, a column for each database and size.
 pub fn table(figures: &Figures) -> String {
-    let listed: Vec<_> = figures.figures.iter().filter(|figure| figure.which.is_some()).collect();
-    let columns: BTreeSet<(u64, Database)> =
-        listed.iter().map(|figure| (figure.certificates, figure.database)).collect();
+    let listed: Vec<_> = figures
+        .figures
+        .iter()
+        .filter(|figure| figure.which.is_some())
+        .collect();
+    let columns: BTreeSet<(u64, Database)> = listed
+        .iter()
+        .map(|figure| (figure.certificates, figure.database))
+        .collect();
     let mut rows: Vec<(What, &str)> = Vec::new();
     for figure in &listed {
         let row = row_of(figure);
@@ -69,18 +93,33 @@ pub fn table(figures: &Figures) -> String {
     }
     let mut text = "| what | ratio to |".to_owned();
     for (certificates, database) in &columns {
-        let _ = write!(text, " {}, {} |", database.name(), thousands(*certificates as f64));
+        let _ = write!(
+            text,
+            " {}, {} |",
+            database.name(),
+            thousands(*certificates as f64)
+        );
     }
     text.push_str(&format!("\n|---|---|{}\n", "---|".repeat(columns.len())));
     for row in rows {
         let (label, unit, ratio_to) = row.0.describe();
         let separator = if row.1.is_empty() { "" } else { ": " };
         let of_row = |figure: &&&Figure| row_of(figure) == row;
-        let has_ratio = listed.iter().filter(of_row).any(|figure| figure.ratio.is_some());
-        let _ = write!(text, "| {label}{separator}{} | {} |", row.1, if has_ratio { ratio_to } else { "" });
+        let has_ratio = listed
+            .iter()
+            .filter(of_row)
+            .any(|figure| figure.ratio.is_some());
+        let _ = write!(
+            text,
+            "| {label}{separator}{} | {} |",
+            row.1,
+            if has_ratio { ratio_to } else { "" }
+        );
         for column in &columns {
-            let found =
-                listed.iter().filter(of_row).find(|figure| (figure.certificates, figure.database) == *column);
+            let found = listed
+                .iter()
+                .filter(of_row)
+                .find(|figure| (figure.certificates, figure.database) == *column);
             let cell = found.map(|figure| cell(figure, unit).replace("; ", "<br>"));
             let _ = write!(text, " {} |", cell.unwrap_or_default());
         }
@@ -114,12 +153,23 @@ mod tests {
             seconds: 5,
         };
         for (commit, page, ratio) in [("first", 3e-4, 2.0), ("second", 2.5e-4, 1.25)] {
-            let file =
-                figures::begin(&path, &Machine { commit: commit.to_owned(), ..machine.clone() }).unwrap();
+            let file = figures::begin(
+                &path,
+                &Machine {
+                    commit: commit.to_owned(),
+                    ..machine.clone()
+                },
+            )
+            .unwrap();
             let mut report = figures::Report::new(&file, Database::Postgres, 10_000).unwrap();
-            let figure = report.figure(What::HttpPage, page).ratio(page / ratio).which("last pages");
+            let figure = report
+                .figure(What::HttpPage, page)
+                .ratio(page / ratio)
+                .which("last pages");
             report.add(figure.at(500)).unwrap();
-            report.add(report.figure(What::SqlPage, 1.0).unlisted().at(10)).unwrap();
+            report
+                .add(report.figure(What::SqlPage, 1.0).unlisted().at(10))
+                .unwrap();
         }
         let read = Figures::read(&path).unwrap();
         assert_eq!(

@@ -78,10 +78,18 @@ impl What {
         match self {
             Self::Start => ("start", Seconds, "an empty store"),
             Self::HttpPage => ("page of 20 over HTTP, one client", Seconds, "page 1"),
-            Self::HttpRevokedPage => ("page of 20 revoked over HTTP, one client", Seconds, "page 1"),
+            Self::HttpRevokedPage => (
+                "page of 20 revoked over HTTP, one client",
+                Seconds,
+                "page 1",
+            ),
             Self::StorePage => ("page of 20 and total, from the store", Seconds, "page 1"),
             Self::SqlPage => ("the same with OFFSET and COUNT", Seconds, "the store"),
-            Self::StoreRevokedPage => ("page of 20 revoked and total, from the store", Seconds, "page 1"),
+            Self::StoreRevokedPage => (
+                "page of 20 revoked and total, from the store",
+                Seconds,
+                "page 1",
+            ),
             Self::SqlRevokedPage => ("the same with OFFSET and COUNT", Seconds, "the store"),
             Self::BareHttp => ("an empty answer over HTTP, 64 clients", PerSecond, ""),
             Self::Page => ("page of 20, 64 clients", PerSecond, "an empty answer"),
@@ -91,16 +99,32 @@ impl What {
             Self::Record => ("record only, commits shared", PerSecond, "one client"),
             Self::RecordAlone => ("record only, one commit each", PerSecond, "commits shared"),
             Self::Revoke => ("revoke, durable", PerSecond, "an empty answer"),
-            Self::Change => ("change a status only, commits shared", PerSecond, "revoke over HTTP"),
-            Self::ChangeAlone => ("change a status only, one commit each", PerSecond, "commits shared"),
+            Self::Change => (
+                "change a status only, commits shared",
+                PerSecond,
+                "revoke over HTTP",
+            ),
+            Self::ChangeAlone => (
+                "change a status only, one commit each",
+                PerSecond,
+                "commits shared",
+            ),
             Self::Settle => ("revoked, one after the other", Seconds, "DELETE answered"),
             Self::Signatures => ("bare P-256 sign, all processors", PerSecond, ""),
             Self::Ocsp => ("OCSP, 64 clients", PerSecond, "bare P-256 sign"),
             Self::MakeCrl => ("make a revocation list", Seconds, "encode and sign only"),
             Self::LongCrl => ("encode and sign a list of a million", Seconds, ""),
-            Self::ServeCrl => ("serve a revocation list, 64 clients", PerSecond, "an empty answer"),
+            Self::ServeCrl => (
+                "serve a revocation list, 64 clients",
+                PerSecond,
+                "an empty answer",
+            ),
             Self::Memory => ("peak memory of the server", Bytes, "an empty store"),
-            Self::Disk => ("database for each certificate", Bytes, "certificate + request"),
+            Self::Disk => (
+                "database for each certificate",
+                Bytes,
+                "certificate + request",
+            ),
             Self::Table => ("table and its indexes", Bytes, "all tables"),
             Self::Fill => ("fill through the store, 1,024 at a time", PerSecond, ""),
         }
@@ -149,14 +173,21 @@ pub fn begin(path: &Path, machine: &Machine) -> anyhow::Result<File> {
         std::fs::create_dir_all(directory)?;
     }
     let mut file = OpenOptions::new().create(true).append(true).open(path);
-    let file = file.as_mut().ok().with_context(|| format!("cannot write {}", path.display()))?;
+    let file = file
+        .as_mut()
+        .ok()
+        .with_context(|| format!("cannot write {}", path.display()))?;
     writeln!(file, "{}", json!({ "run": machine }))?;
     Ok(file.try_clone()?)
 }
 
 impl Report {
     pub fn new(file: &File, database: Database, certificates: u64) -> anyhow::Result<Self> {
-        Ok(Self { database, certificates, file: file.try_clone()? })
+        Ok(Self {
+            database,
+            certificates,
+            file: file.try_clone()?,
+        })
     }
 
     /// A figure of this database and size.
@@ -178,7 +209,10 @@ impl Report {
 
     /// The median of samples.
     pub fn median(&self, what: What, samples: &Samples) -> Figure {
-        Figure { percentile_99: Some(samples.percentile(99)), ..self.figure(what, samples.median()) }
+        Figure {
+            percentile_99: Some(samples.percentile(99)),
+            ..self.figure(what, samples.median())
+        }
     }
 
     /// A throughput with its latencies.
@@ -204,20 +238,32 @@ impl Report {
 
 impl Figure {
     pub fn which(self, which: impl Into<String>) -> Self {
-        Self { which: Some(which.into()), ..self }
+        Self {
+            which: Some(which.into()),
+            ..self
+        }
     }
 
     /// For a plot only.
     pub fn unlisted(self) -> Self {
-        Self { which: None, ..self }
+        Self {
+            which: None,
+            ..self
+        }
     }
 
     pub fn at(self, at: u64) -> Self {
-        Self { at: Some(at), ..self }
+        Self {
+            at: Some(at),
+            ..self
+        }
     }
 
     pub fn ratio(self, baseline: f64) -> Self {
-        Self { ratio: Some(self.value / baseline), ..self }
+        Self {
+            ratio: Some(self.value / baseline),
+            ..self
+        }
     }
 }
 
@@ -229,8 +275,8 @@ pub struct Figures {
 
 impl Figures {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         #[derive(Deserialize)]
         struct Run {
             run: Machine,
@@ -244,9 +290,20 @@ impl Figures {
                 continue;
             }
             let figure: Figure = serde_json::from_str(line).with_context(place)?;
-            let Figure { what, database, certificates, which, at, .. } = &figure;
+            let Figure {
+                what,
+                database,
+                certificates,
+                which,
+                at,
+                ..
+            } = &figure;
             // The page that is the last one is another in each run.
-            let at = if which.as_ref().is_none_or(String::is_empty) { *at } else { None };
+            let at = if which.as_ref().is_none_or(String::is_empty) {
+                *at
+            } else {
+                None
+            };
             let key = (*what, which.clone(), at, *database, *certificates);
             last.insert(key, (number, machines.len(), figure));
         }
@@ -260,6 +317,9 @@ impl Figures {
             run += 1;
             found.iter().any(|(_, of, _)| *of == run)
         });
-        Ok(Self { machines, figures: found.into_iter().map(|(_, _, figure)| figure).collect() })
+        Ok(Self {
+            machines,
+            figures: found.into_iter().map(|(_, _, figure)| figure).collect(),
+        })
     }
 }

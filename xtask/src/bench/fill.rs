@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use aws_lc_rs::rand;
 use certgate_model::{
-    By, CertificateId, CertificateQuery, CertificateRecord, Random, RevocationReason, SerialNumber, Slice,
-    Status, Timestamp,
+    By, CertificateId, CertificateQuery, CertificateRecord, Random, RevocationReason, SerialNumber,
+    Slice, Status, Timestamp,
 };
 use certgate_store::{
     CertificateRecorded, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store,
@@ -41,11 +41,17 @@ pub async fn fill(
     let model = issued_by_server(binary, installation, keeper).await?;
     let store: Arc<dyn Store> = match &installation.database_url {
         None => {
-            let options = SqliteOptions { batch: BATCH, ..SqliteOptions::default() };
+            let options = SqliteOptions {
+                batch: BATCH,
+                ..SqliteOptions::default()
+            };
             Arc::new(SqliteStore::open(&installation.database(), options)?)
         }
         Some(url) => {
-            let options = PostgresOptions { batch: BATCH, ..PostgresOptions::default() };
+            let options = PostgresOptions {
+                batch: BATCH,
+                ..PostgresOptions::default()
+            };
             Arc::new(PostgresStore::open(url, options).await?)
         }
     };
@@ -75,10 +81,16 @@ async fn issued_by_server(
     let csr = csrs(1)?.swap_remove(0);
     let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
     let request = Request::post(installation, "client_certificates", &body);
-    let (status, body) = Connection::open(server.address()).await?.exchange(&request).await?;
+    let (status, body) = Connection::open(server.address())
+        .await?
+        .exchange(&request)
+        .await?;
     check_status(status, &body)?;
     server.stop()?;
-    let id = super::json(&body)?["result"]["id"].as_str().context("no id")?.to_owned();
+    let id = super::json(&body)?["result"]["id"]
+        .as_str()
+        .context("no id")?
+        .to_owned();
     Ok(id)
 }
 
@@ -113,8 +125,19 @@ async fn write_ids(store: &dyn Store, installation: &Installation) -> anyhow::Re
     let zone = installation.zone()?;
     let total = store.totals(zone).await?.all();
     for number in 0..IDS.min(total) {
-        let slice = Slice { first: scatter(number) % total, size: 1 };
-        let page = store.certificates(zone, CertificateQuery { status: None, slice }).await?;
+        let slice = Slice {
+            first: scatter(number) % total,
+            size: 1,
+        };
+        let page = store
+            .certificates(
+                zone,
+                CertificateQuery {
+                    status: None,
+                    slice,
+                },
+            )
+            .await?;
         ensure!(page.items.len() == 1, "a page inside the list is empty");
         writeln!(ids, "{}", page.items[0].id)?;
     }
@@ -131,7 +154,10 @@ pub async fn record_copy(
     let certificate = copy(model, number, revoked);
     let by = By::system(certificate.issued_on);
     let recorded = store.record_certificate(certificate, None, by).await?;
-    ensure!(recorded == CertificateRecorded::Recorded, "a copy was not recorded: {recorded:?}");
+    ensure!(
+        recorded == CertificateRecorded::Recorded,
+        "a copy was not recorded: {recorded:?}"
+    );
     Ok(())
 }
 
@@ -140,13 +166,18 @@ fn copy(model: &CertificateRecord, number: u64, revoked: bool) -> CertificateRec
     Generator.fill(&mut octets);
     let mut fingerprint_sha256 = [0; 32];
     Generator.fill(&mut fingerprint_sha256);
-    let issued =
-        Timestamp::from_unix_microseconds(model.issued_on.unix_microseconds() + number as i64 * 1000);
+    let issued = Timestamp::from_unix_microseconds(
+        model.issued_on.unix_microseconds() + number as i64 * 1000,
+    );
     CertificateRecord {
         id: CertificateId::time_ordered(issued, &Generator),
         serial: SerialNumber::from_random(octets),
         fingerprint_sha256,
-        status: if revoked { Status::Revoked } else { Status::Active },
+        status: if revoked {
+            Status::Revoked
+        } else {
+            Status::Active
+        },
         revoked_on: revoked.then_some(issued),
         revocation_reason: revoked.then_some(RevocationReason::CertificateHold),
         ..model.clone()

@@ -66,7 +66,10 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(1 << 20) })
+        Ok(Self {
+            stream,
+            buffer: Vec::with_capacity(1 << 20),
+        })
     }
 
     /// Seconds that one exchange takes.
@@ -90,7 +93,11 @@ impl Connection {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 bail!("the server closed the connection");
             }
-            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            if let Some(at) = self
+                .buffer
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            {
                 break at + 4;
             }
         };
@@ -128,11 +135,18 @@ pub struct Measured {
 
 impl Load {
     pub fn new(connections: usize, duration: Duration) -> Self {
-        Self { connections, duration, requests_max: u64::MAX }
+        Self {
+            connections,
+            duration,
+            requests_max: u64::MAX,
+        }
     }
 
     pub fn at_most(self, requests_max: u64) -> Self {
-        Self { requests_max, ..self }
+        Self {
+            requests_max,
+            ..self
+        }
     }
 
     /// `request` makes the request of each number. Any answer but 200 ends the measurement with an error.
@@ -165,6 +179,11 @@ impl Load {
             latency.extend(&one?);
         }
         let per_second = latency.len() as f64 / seconds;
-        Ok(Measured { per_second, latency, processor_seconds: None, database_seconds: None })
+        Ok(Measured {
+            per_second,
+            latency,
+            processor_seconds: None,
+            database_seconds: None,
+        })
     }
 }

@@ -22,7 +22,11 @@ const CSRS: usize = 4_096;
 const CHANGES: u32 = 10_000;
 
 fn clients(count: usize) -> String {
-    if count == 1 { "1 client".to_owned() } else { format!("{count} clients") }
+    if count == 1 {
+        "1 client".to_owned()
+    } else {
+        format!("{count} clients")
+    }
 }
 
 impl Bench<'_> {
@@ -79,8 +83,20 @@ pub async fn record(
         }
         let first = *one_client.get_or_insert(rates[0]);
         let (which, at) = (clients(count), count as u64);
-        report.add(report.figure(What::Record, rates[0]).ratio(first).which(&which).at(at))?;
-        report.add(report.figure(What::RecordAlone, rates[1]).ratio(rates[0]).which(&which).at(at))?;
+        report.add(
+            report
+                .figure(What::Record, rates[0])
+                .ratio(first)
+                .which(&which)
+                .at(at),
+        )?;
+        report.add(
+            report
+                .figure(What::RecordAlone, rates[1])
+                .ratio(rates[0])
+                .which(&which)
+                .at(at),
+        )?;
     }
     Ok(())
 }
@@ -98,14 +114,29 @@ pub async fn change(
     let mut rates = [0.0; 2];
     for (rate, batch) in rates.iter_mut().zip([None, Some(1)]) {
         let store = installation.store(batch).await?;
-        let slice = Slice { first: 0, size: CHANGES };
-        let active =
-            store.certificates(zone, CertificateQuery { status: Some(Status::Active), slice }).await?;
+        let slice = Slice {
+            first: 0,
+            size: CHANGES,
+        };
+        let active = store
+            .certificates(
+                zone,
+                CertificateQuery {
+                    status: Some(Status::Active),
+                    slice,
+                },
+            )
+            .await?;
         let at = machine::now()?;
         *rate = at_once(count, duration, active.items.len() as u64, async |number| {
             let id = active.items[number as usize].id;
-            let changed = store.change_status(zone, id, Event::HOLD, By::system(at)).await?;
-            anyhow::ensure!(matches!(changed, Some(StatusChange::Changed(_))), "{id} was not revoked");
+            let changed = store
+                .change_status(zone, id, Event::HOLD, By::system(at))
+                .await?;
+            anyhow::ensure!(
+                matches!(changed, Some(StatusChange::Changed(_))),
+                "{id} was not revoked"
+            );
             Ok(())
         })
         .await?;
@@ -116,7 +147,12 @@ pub async fn change(
         Some(over_http) => shared.ratio(over_http),
         None => shared,
     })?;
-    report.add(report.figure(What::ChangeAlone, rates[1]).ratio(rates[0]).which(clients(count)))
+    report.add(
+        report
+            .figure(What::ChangeAlone, rates[1])
+            .ratio(rates[0])
+            .which(clients(count)),
+    )
 }
 
 /// The certificate that the server issued last, or was copied last.
@@ -125,10 +161,16 @@ async fn newest(
     installation: &Installation,
     report: &Report,
 ) -> anyhow::Result<CertificateRecord> {
-    let query = CertificateQuery { status: Some(Status::Active), slice: Slice { first: 0, size: 1 } };
+    let query = CertificateQuery {
+        status: Some(Status::Active),
+        slice: Slice { first: 0, size: 1 },
+    };
     let page = store.certificates(installation.zone()?, query).await?;
     store.close().await;
-    page.items.into_iter().next().with_context(|| format!("no active certificate of {}", report.certificates))
+    page.items
+        .into_iter()
+        .next()
+        .with_context(|| format!("no active certificate of {}", report.certificates))
 }
 
 /// How many calls end in a second, so many at a time; each gets its number.

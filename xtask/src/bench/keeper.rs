@@ -41,7 +41,11 @@ impl Keeper {
             .spawn()
             .context("cannot run sh")?;
         let input = shell.stdin.take();
-        Ok(Self { shell, input, begun: RefCell::default() })
+        Ok(Self {
+            shell,
+            input,
+            begun: RefCell::default(),
+        })
     }
 
     /// Has a process ended with the benchmark.

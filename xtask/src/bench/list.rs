@@ -39,15 +39,25 @@ pub async fn against_sql(
     let zone = installation.zone()?;
     for (status, of_store, of_sql) in [
         (None, What::StorePage, What::SqlPage),
-        (Some(Status::Revoked), What::StoreRevokedPage, What::SqlRevokedPage),
+        (
+            Some(Status::Revoked),
+            What::StoreRevokedPage,
+            What::SqlRevokedPage,
+        ),
     ] {
-        let query = |page: u64| CertificateQuery { status, slice: slice(page) };
+        let query = |page: u64| CertificateQuery {
+            status,
+            slice: slice(page),
+        };
         let last = store.certificates(zone, query(1)).await?.total / u64::from(SIZE);
         if last < 2 {
             continue;
         }
-        let powers = (0..).map(|power| 10_u64.pow(power)).take_while(|page| *page < last);
-        let mut pages: BTreeMap<u64, [Samples; 2]> = powers.map(|page| (page, Default::default())).collect();
+        let powers = (0..)
+            .map(|power| 10_u64.pow(power))
+            .take_while(|page| *page < last);
+        let mut pages: BTreeMap<u64, [Samples; 2]> =
+            powers.map(|page| (page, Default::default())).collect();
         for page in [last.div_ceil(2), last] {
             pages.entry(page).or_default();
         }
@@ -58,7 +68,10 @@ pub async fn against_sql(
                     let before = Instant::now();
                     let found = store.certificates(zone, query(*page)).await?;
                     ours.push(before.elapsed().as_secs_f64());
-                    ensure!(found.items.len() == SIZE as usize, "page {page} is not full");
+                    ensure!(
+                        found.items.len() == SIZE as usize,
+                        "page {page} is not full"
+                    );
                 }
                 if round >= *ROUNDS.start() && begun.elapsed() > duration / 2 {
                     break;
@@ -90,7 +103,9 @@ pub async fn against_sql(
                 _ => figure.unlisted(),
             };
             report.add(place(report.median(of_store, &ours).at(page).ratio(first)))?;
-            report.add(place(report.median(of_sql, &theirs).at(page).ratio(ours.median())))?;
+            report.add(place(
+                report.median(of_sql, &theirs).at(page).ratio(ours.median()),
+            ))?;
         }
     }
     sql.close().await?;
@@ -99,7 +114,10 @@ pub async fn against_sql(
 }
 
 fn slice(page: u64) -> Slice {
-    Slice { first: (page - 1) * u64::from(SIZE), size: SIZE }
+    Slice {
+        first: (page - 1) * u64::from(SIZE),
+        size: SIZE,
+    }
 }
 
 impl Bench<'_> {
@@ -116,7 +134,9 @@ impl Bench<'_> {
             let request = self.list(&format!("per_page=20{query}"));
             let (status, body) = connection.exchange(&request).await?;
             super::check_status(status, &body)?;
-            let total = super::json(&body)?["result_info"]["total_count"].as_u64().unwrap_or(0);
+            let total = super::json(&body)?["result_info"]["total_count"]
+                .as_u64()
+                .unwrap_or(0);
             // Without the last, which is not full.
             *last = (total / u64::from(SIZE)).max(1);
         }
@@ -153,7 +173,10 @@ impl Bench<'_> {
         let first = self.load(CONNECTIONS, |_| self.list("page=1")).await?;
         let page = |round| self.list(&format!("page={}", 1 + scatter(round) % pages));
         let random = self.load(CONNECTIONS, page).await?;
-        for (which, measured) in [("page 1 again and again", first), ("at random depth", random)] {
+        for (which, measured) in [
+            ("page 1 again and again", first),
+            ("at random depth", random),
+        ] {
             let figure = self.report.rate(What::Page, &measured).which(which);
             let figure = figure.ratio(self.bare_http);
             self.report.add(figure)?;

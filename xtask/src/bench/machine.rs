@@ -36,7 +36,11 @@ impl Machine {
     pub fn describe(seconds: u64, postgres: Option<&Postgres>) -> anyhow::Result<Self> {
         let processor = line_of("/proc/cpuinfo", "model name")?;
         let count = std::thread::available_parallelism().map_or(1, usize::from);
-        let changed = if said("git", &["status", "--porcelain"])?.is_empty() { "" } else { "+" };
+        let changed = if said("git", &["status", "--porcelain"])?.is_empty() {
+            ""
+        } else {
+            "+"
+        };
         Ok(Self {
             at: now()?.to_string(),
             commit: said("git", &["rev-parse", "--short", "HEAD"])? + changed,
@@ -57,15 +61,23 @@ pub fn now() -> anyhow::Result<Timestamp> {
 }
 
 pub fn memory_bytes() -> anyhow::Result<u64> {
-    let kib: u64 = line_of("/proc/meminfo", "MemTotal")?.trim_end_matches(" kB").parse()?;
+    let kib: u64 = line_of("/proc/meminfo", "MemTotal")?
+        .trim_end_matches(" kB")
+        .parse()?;
     Ok(kib << 10)
 }
 
 /// What stands behind the colon of the first line that begins so.
 pub fn line_of(path: &str, beginning: &str) -> anyhow::Result<String> {
     let text = fs::read_to_string(path)?;
-    let line = text.lines().find_map(|line| line.strip_prefix(beginning)?.split_once(':'));
-    Ok(line.with_context(|| format!("{path} has no {beginning}"))?.1.trim().to_owned())
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(beginning)?.split_once(':'));
+    Ok(line
+        .with_context(|| format!("{path} has no {beginning}"))?
+        .1
+        .trim()
+        .to_owned())
 }
 
 fn said(program: &str, arguments: &[&str]) -> anyhow::Result<String> {

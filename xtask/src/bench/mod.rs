@@ -1,6 +1,9 @@
 //! `cargo xtask bench`: figures of everything, each as a ratio to another of the same run; a table and plots of them.
 
-#![expect(clippy::disallowed_methods, reason = "a benchmark measures elapsed time")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures elapsed time"
+)]
 
 mod crl;
 mod crypto;
@@ -127,36 +130,52 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     match (arguments.database, &programs) {
         (Some(Databases::Postgres | Databases::Both), None) => {
-            bail!("PostgreSQL is not installed: install postgresql, or leave it out with --database sqlite")
+            bail!(
+                "PostgreSQL is not installed: install postgresql, or leave it out with --database sqlite"
+            )
         }
         (None, None) => eprintln!("PostgreSQL is not installed: SQLite alone is measured"),
         _ => {}
     }
-    let parent = arguments.directory.clone().unwrap_or_else(std::env::temp_dir);
+    let parent = arguments
+        .directory
+        .clone()
+        .unwrap_or_else(std::env::temp_dir);
     let temporary = directory_in(&parent)?;
     // Not below `parent`: the address of a socket has room for a hundred characters.
     let sockets = directory_in(&std::env::temp_dir())?;
     let directory = std::path::absolute(arguments.keep.as_ref().unwrap_or(&temporary))?;
     let run = Run {
         binary: root().join("target/release/certgate"),
-        keeper: Rc::new(Keeper::start(&directory.join(CLUSTER), &[&temporary, &sockets])?),
+        keeper: Rc::new(Keeper::start(
+            &directory.join(CLUSTER),
+            &[&temporary, &sockets],
+        )?),
         directory,
         arguments,
     };
     // One thread for the client: it shares the processors with the server.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(run.all(programs, &sockets))
 }
 
 /// The workspace.
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
 }
 
 /// A new directory. The keeper removes it, not this process, which may be ended.
 fn directory_in(parent: &Path) -> anyhow::Result<PathBuf> {
-    let made = tempfile::Builder::new().prefix("certgate-bench-").tempdir_in(parent);
-    let made = made.with_context(|| format!("cannot make a directory in {}", parent.display()))?.keep();
+    let made = tempfile::Builder::new()
+        .prefix("certgate-bench-")
+        .tempdir_in(parent);
+    let made = made
+        .with_context(|| format!("cannot make a directory in {}", parent.display()))?
+        .keep();
     // PostgreSQL runs as another user if we are root, and has its directory in it.
     std::fs::set_permissions(&made, PermissionsExt::from_mode(0o711))?;
     Ok(made)
@@ -165,11 +184,15 @@ fn directory_in(parent: &Path) -> anyhow::Result<PathBuf> {
 /// Becomes the release build, so that one process is to be ended if anybody wants to end it.
 fn run_as_release() -> anyhow::Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let build = Command::new(&cargo).args(["build", "--release", "--package", "certgate"]).status()?;
+    let build = Command::new(&cargo)
+        .args(["build", "--release", "--package", "certgate"])
+        .status()?;
     ensure!(build.success(), "the server does not build");
     let own = std::env::args_os().skip(1);
     let mut run = Command::new(&cargo);
-    run.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(own).arg("--inner");
+    run.args(["run", "--quiet", "--release", "--package", "xtask", "--"])
+        .args(own)
+        .arg("--inner");
     Err(run.exec()).context("cannot run cargo")
 }
 
@@ -184,8 +207,15 @@ struct Run {
 
 impl Run {
     async fn all(&self, programs: Option<PathBuf>, sockets: &Path) -> anyhow::Result<()> {
-        let Arguments { seconds, results, certificates, .. } = &self.arguments;
-        let results = results.clone().unwrap_or_else(|| root().join("target/bench.jsonl"));
+        let Arguments {
+            seconds,
+            results,
+            certificates,
+            ..
+        } = &self.arguments;
+        let results = results
+            .clone()
+            .unwrap_or_else(|| root().join("target/bench.jsonl"));
         let data = self.directory.join(CLUSTER);
         let start = |programs| Postgres::start(programs, &data, sockets);
         let postgres = programs.map(start).transpose()?;
@@ -215,10 +245,17 @@ impl Run {
         self.arguments.only.is_empty() || self.arguments.only.contains(&part)
     }
 
-    async fn installation(&self, name: &str, postgres: Option<&Postgres>) -> anyhow::Result<Installation> {
+    async fn installation(
+        &self,
+        name: &str,
+        postgres: Option<&Postgres>,
+    ) -> anyhow::Result<Installation> {
         let (name, url) = match postgres {
             None => (name.to_owned(), None),
-            Some(postgres) => (format!("postgres_{name}"), Some(postgres.database(name).await?)),
+            Some(postgres) => (
+                format!("postgres_{name}"),
+                Some(postgres.database(name).await?),
+            ),
         };
         std::fs::create_dir_all(&self.directory)?;
         Installation::open_or_make(&self.binary, &self.directory.join(name), url)
@@ -226,14 +263,35 @@ impl Run {
 
     /// One database with a zone of one size.
     async fn one(&self, file: &File, n: u64, postgres: Option<&Postgres>) -> anyhow::Result<()> {
-        let database = if postgres.is_some() { Database::Postgres } else { Database::Sqlite };
-        eprintln!("\n{}, {} certificates", database.name(), units::thousands(n as f64));
-        let Arguments { revoked_one_in, seconds, .. } = &self.arguments;
+        let database = if postgres.is_some() {
+            Database::Postgres
+        } else {
+            Database::Sqlite
+        };
+        eprintln!(
+            "\n{}, {} certificates",
+            database.name(),
+            units::thousands(n as f64)
+        );
+        let Arguments {
+            revoked_one_in,
+            seconds,
+            ..
+        } = &self.arguments;
         let mut report = Report::new(file, database, n)?;
         let duration = Duration::from_secs(*seconds);
         let empty = self.installation("empty", postgres).await?;
-        let full = self.installation(&format!("filled_{n}_{revoked_one_in}"), postgres).await?;
-        fill::fill(&self.binary, &full, &self.keeper, *revoked_one_in, &mut report).await?;
+        let full = self
+            .installation(&format!("filled_{n}_{revoked_one_in}"), postgres)
+            .await?;
+        fill::fill(
+            &self.binary,
+            &full,
+            &self.keeper,
+            *revoked_one_in,
+            &mut report,
+        )
+        .await?;
 
         // What reads comes first: what writes makes the zone larger.
         let mut memory_empty = None;
@@ -282,7 +340,10 @@ fn scatter(number: u64) -> u64 {
 
 fn check_status(status: u16, body: &[u8]) -> anyhow::Result<()> {
     if status != 200 {
-        bail!("answer {status}: {}", String::from_utf8_lossy(&body[..body.len().min(300)]));
+        bail!(
+            "answer {status}: {}",
+            String::from_utf8_lossy(&body[..body.len().min(300)])
+        );
     }
     Ok(())
 }

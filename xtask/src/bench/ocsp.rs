@@ -18,20 +18,37 @@ impl Bench<'_> {
         self.prepare(ASKED).await?;
         let (authority, serials) = self.newest(ASKED / 1000).await?;
         let der = self.authority_certificate(&authority).await?;
-        let request = |serial: &SerialNumber| Ok(Request::ocsp(&write_ocsp_request(&der, &[*serial], None)?));
+        let request =
+            |serial: &SerialNumber| Ok(Request::ocsp(&write_ocsp_request(&der, &[*serial], None)?));
         let requests: Vec<_> = serials.iter().map(request).collect::<anyhow::Result<_>>()?;
         let count = requests.len() as u64;
         let public = self.server.public_address();
         let mut bare = crypto::sign_per_second(self.duration / 4);
         let once = Load::new(CONNECTIONS, self.duration).at_most(count);
-        let signed = self.run_at(public, once, |round| &requests[(round % count) as usize]).await?;
+        let signed = self
+            .run_at(public, once, |round| &requests[(round % count) as usize])
+            .await?;
         bare = f64::midpoint(bare, crypto::sign_per_second(self.duration / 4));
         let again = Load::new(CONNECTIONS, self.duration);
-        let kept = self.run_at(public, again, |round| &requests[(scatter(round) % count) as usize]).await?;
+        let kept = self
+            .run_at(public, again, |round| {
+                &requests[(scatter(round) % count) as usize]
+            })
+            .await?;
         let report = &mut self.report;
         report.add(report.figure(What::Signatures, bare))?;
-        report.add(report.rate(What::Ocsp, &signed).ratio(bare).which("signed for each"))?;
-        report.add(report.rate(What::Ocsp, &kept).ratio(bare).which("asked again"))
+        report.add(
+            report
+                .rate(What::Ocsp, &signed)
+                .ratio(bare)
+                .which("signed for each"),
+        )?;
+        report.add(
+            report
+                .rate(What::Ocsp, &kept)
+                .ratio(bare)
+                .which("asked again"),
+        )
     }
 
     /// The id of the authority, and the serial numbers of the certificates issued last, a thousand a page.
@@ -40,13 +57,19 @@ impl Bench<'_> {
         let (mut serials, mut authority) = (Vec::new(), None);
         for page in 1..=pages {
             let path = format!("client_certificates?limit=1000&page={page}");
-            let (_, body) = connection.exchange(&Request::get(&self.installation, &path)).await?;
+            let (_, body) = connection
+                .exchange(&Request::get(&self.installation, &path))
+                .await?;
             let answer = super::json(&body)?;
             for item in answer["result"].as_array().context("no result")? {
                 let text = item["serial_number"].as_str().context("no serial number")?;
                 let octets = read_hex(text).with_context(|| format!("a serial number {text:?}"))?;
                 serials.push(SerialNumber::from_bytes(octets));
-                authority.get_or_insert(item["certificate_authority"]["id"].as_str().map(str::to_owned));
+                authority.get_or_insert(
+                    item["certificate_authority"]["id"]
+                        .as_str()
+                        .map(str::to_owned),
+                );
             }
         }
         Ok((authority.flatten().context("no authority")?, serials))
@@ -54,7 +77,9 @@ impl Bench<'_> {
 
     async fn authority_certificate(&self, authority: &str) -> anyhow::Result<Vec<u8>> {
         let mut connection = Connection::open(self.server.public_address()).await?;
-        let (status, der) = connection.exchange(&Request::public(&format!("/ca/{authority}.crt"))).await?;
+        let (status, der) = connection
+            .exchange(&Request::public(&format!("/ca/{authority}.crt")))
+            .await?;
         super::check_status(status, &der)?;
         Ok(der)
     }

@@ -7,19 +7,37 @@ use super::units::{seconds, thousands};
 /// File names, what they show in words, and the charts for which there are figures.
 pub fn all(figures: &Figures) -> Vec<(&'static str, &'static str, String)> {
     let charts = [
-        ("pages.svg", "Time of a page against its depth", pages(figures)),
-        ("issuing.svg", "Certificates issued in a second against clients", issuing(figures)),
-        ("sizes.svg", "Time of a page against the size of the zone", sizes(figures)),
+        (
+            "pages.svg",
+            "Time of a page against its depth",
+            pages(figures),
+        ),
+        (
+            "issuing.svg",
+            "Certificates issued in a second against clients",
+            issuing(figures),
+        ),
+        (
+            "sizes.svg",
+            "Time of a page against the size of the zone",
+            sizes(figures),
+        ),
         (
             "revocation.svg",
             "OCSP answers and lists served in a second against the size of the zone",
             served(figures),
         ),
     ];
-    charts.into_iter().filter_map(|(file, words, chart)| Some((file, words, chart?.svg()?))).collect()
+    charts
+        .into_iter()
+        .filter_map(|(file, words, chart)| Some((file, words, chart?.svg()?)))
+        .collect()
 }
 
-const DATABASES: [(Database, &str); 2] = [(Database::Sqlite, COLOURS[0]), (Database::Postgres, COLOURS[1])];
+const DATABASES: [(Database, &str); 2] = [
+    (Database::Sqlite, COLOURS[0]),
+    (Database::Postgres, COLOURS[1]),
+];
 
 fn whole(value: f64) -> String {
     thousands(value)
@@ -30,7 +48,10 @@ fn time(value: f64) -> String {
     match seconds(value).split_once(' ') {
         Some((_, _)) if value == 0.0 => "0".to_owned(),
         Some((digits, unit)) if digits.contains('.') => {
-            format!("{} {unit}", digits.trim_end_matches('0').trim_end_matches('.'))
+            format!(
+                "{} {unit}",
+                digits.trim_end_matches('0').trim_end_matches('.')
+            )
         }
         _ => seconds(value),
     }
@@ -42,7 +63,9 @@ fn points(
     x: impl Fn(&Figure) -> Option<u64>,
 ) -> Vec<(f64, f64)> {
     let found = figures.figures.iter().filter(|figure| wanted(figure));
-    let mut points: Vec<_> = found.filter_map(|figure| Some((x(figure)? as f64, figure.value))).collect();
+    let mut points: Vec<_> = found
+        .filter_map(|figure| Some((x(figure)? as f64, figure.value)))
+        .collect();
     points.sort_by(|one, other| one.0.total_cmp(&other.0));
     points
 }
@@ -57,14 +80,20 @@ fn pages(figures: &Figures) -> Option<Chart> {
     let largest = largest(figures, What::SqlPage)?;
     let mut lines = Vec::new();
     for (database, colour) in DATABASES {
-        for (what, name, is_dashed) in
-            [(What::StorePage, "certgate", false), (What::SqlPage, "OFFSET and COUNT", true)]
-        {
+        for (what, name, is_dashed) in [
+            (What::StorePage, "certgate", false),
+            (What::SqlPage, "OFFSET and COUNT", true),
+        ] {
             let wanted = |figure: &Figure| {
                 (figure.what, figure.database, figure.certificates) == (what, database, largest)
             };
             let points = points(figures, wanted, |figure| figure.at);
-            lines.push(Line { name: format!("{name}, {}", database.name()), colour, is_dashed, points });
+            lines.push(Line {
+                name: format!("{name}, {}", database.name()),
+                colour,
+                is_dashed,
+                points,
+            });
         }
     }
     Some(Chart {
@@ -73,8 +102,14 @@ fn pages(figures: &Figures) -> Option<Chart> {
             thousands(largest as f64)
         ),
         below: "page",
-        x: Axis { scale: Scale::Logarithmic, text: whole },
-        y: Axis { scale: Scale::Logarithmic, text: time },
+        x: Axis {
+            scale: Scale::Logarithmic,
+            text: whole,
+        },
+        y: Axis {
+            scale: Scale::Logarithmic,
+            text: time,
+        },
         lines,
     })
 }
@@ -83,25 +118,39 @@ fn issuing(figures: &Figures) -> Option<Chart> {
     let largest = largest(figures, What::Issue)?;
     let mut lines = Vec::new();
     for (database, colour) in DATABASES {
-        for (what, name, is_dashed) in
-            [(What::Issue, "issued", false), (What::RecordAlone, "one commit each", true)]
-        {
+        for (what, name, is_dashed) in [
+            (What::Issue, "issued", false),
+            (What::RecordAlone, "one commit each", true),
+        ] {
             let wanted = |figure: &Figure| {
                 (figure.what, figure.database, figure.certificates) == (what, database, largest)
             };
             let points = points(figures, wanted, |figure| figure.at);
-            lines.push(Line { name: format!("{name}, {}", database.name()), colour, is_dashed, points });
+            lines.push(Line {
+                name: format!("{name}, {}", database.name()),
+                colour,
+                is_dashed,
+                points,
+            });
         }
     }
-    let marks = lines.iter().flat_map(|line| line.points.iter().map(|(x, _)| *x));
+    let marks = lines
+        .iter()
+        .flat_map(|line| line.points.iter().map(|(x, _)| *x));
     let mut marks: Vec<_> = marks.collect();
     marks.sort_by(f64::total_cmp);
     marks.dedup();
     Some(Chart {
         title: "Durable certificates in a second".to_owned(),
         below: "clients that wait at a time",
-        x: Axis { scale: Scale::Marked(marks), text: whole },
-        y: Axis { scale: Scale::Linear, text: whole },
+        x: Axis {
+            scale: Scale::Marked(marks),
+            text: whole,
+        },
+        y: Axis {
+            scale: Scale::Linear,
+            text: whole,
+        },
         lines,
     })
 }
@@ -115,14 +164,25 @@ fn sizes(figures: &Figures) -> Option<Chart> {
                     && figure.which.as_deref() == Some(which)
             };
             let points = points(figures, wanted, |figure| Some(figure.certificates));
-            lines.push(Line { name: format!("{which}, {}", database.name()), colour, is_dashed, points });
+            lines.push(Line {
+                name: format!("{which}, {}", database.name()),
+                colour,
+                is_dashed,
+                points,
+            });
         }
     }
     Some(Chart {
         title: "Median time of a page of 20 over HTTP, one client".to_owned(),
         below: "certificates in the zone",
-        x: Axis { scale: Scale::Logarithmic, text: whole },
-        y: Axis { scale: Scale::Linear, text: time },
+        x: Axis {
+            scale: Scale::Logarithmic,
+            text: whole,
+        },
+        y: Axis {
+            scale: Scale::Linear,
+            text: time,
+        },
         lines,
     })
 }
@@ -134,21 +194,34 @@ fn served(figures: &Figures) -> Option<Chart> {
         (What::ServeCrl, "one of 128 shards", "list (shard)"),
     ];
     let mut lines = Vec::new();
-    for ((what, which, name), colour) in kinds.into_iter().zip([COLOURS[2], COLOURS[3], COLOURS[0]]) {
+    for ((what, which, name), colour) in kinds.into_iter().zip([COLOURS[2], COLOURS[3], COLOURS[0]])
+    {
         for (database, _) in DATABASES {
             let wanted = |figure: &Figure| {
-                (figure.what, figure.database) == (what, database) && figure.which.as_deref() == Some(which)
+                (figure.what, figure.database) == (what, database)
+                    && figure.which.as_deref() == Some(which)
             };
             let points = points(figures, wanted, |figure| Some(figure.certificates));
             let is_dashed = database == Database::Postgres;
-            lines.push(Line { name: format!("{name}, {}", database.name()), colour, is_dashed, points });
+            lines.push(Line {
+                name: format!("{name}, {}", database.name()),
+                colour,
+                is_dashed,
+                points,
+            });
         }
     }
     Some(Chart {
         title: "Revocation: answers in a second, 64 clients".to_owned(),
         below: "certificates in the zone",
-        x: Axis { scale: Scale::Logarithmic, text: whole },
-        y: Axis { scale: Scale::Linear, text: whole },
+        x: Axis {
+            scale: Scale::Logarithmic,
+            text: whole,
+        },
+        y: Axis {
+            scale: Scale::Linear,
+            text: whole,
+        },
         lines,
     })
 }

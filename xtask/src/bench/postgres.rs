@@ -28,12 +28,21 @@ pub struct Postgres {
 pub fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<_> = fs::read_dir("/usr/lib/postgresql")
-        .map(|versions| versions.filter_map(Result::ok).map(|version| version.path().join("bin")).collect())
+        .map(|versions| {
+            versions
+                .filter_map(Result::ok)
+                .map(|version| version.path().join("bin"))
+                .collect()
+        })
         .unwrap_or_default();
     debian.sort();
     std::env::split_paths(&path)
         .chain(debian.into_iter().rev())
-        .find(|directory| ["initdb", "pg_ctl", "postgres"].iter().all(|name| directory.join(name).exists()))
+        .find(|directory| {
+            ["initdb", "pg_ctl", "postgres"]
+                .iter()
+                .all(|name| directory.join(name).exists())
+        })
 }
 
 impl Postgres {
@@ -53,10 +62,22 @@ impl Postgres {
             chown(directory, postgres.user, postgres.user)?;
         }
         if !data.join("PG_VERSION").exists() {
-            let flags = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D"];
+            let flags = [
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "-D",
+            ];
             postgres.run(postgres.command("initdb").args(flags).arg(data))?;
         }
-        let mut options = format!("-c listen_addresses= -c unix_socket_directories={}", sockets.display());
+        let mut options = format!(
+            "-c listen_addresses= -c unix_socket_directories={}",
+            sockets.display()
+        );
         for (name, value) in &postgres.settings {
             options.push_str(&format!(" -c {name}={value}"));
         }
@@ -73,7 +94,11 @@ impl Postgres {
             return Err(error.context(log));
         }
         let process = fs::read_to_string(data.join("postmaster.pid"))?;
-        postgres.process = process.lines().next().context("postmaster.pid is empty")?.parse()?;
+        postgres.process = process
+            .lines()
+            .next()
+            .context("postmaster.pid is empty")?
+            .parse()?;
         Ok(postgres)
     }
 
@@ -82,8 +107,14 @@ impl Postgres {
         let (client, connection) =
             tokio_postgres::connect(&self.url("postgres"), tokio_postgres::NoTls).await?;
         let connection = tokio::spawn(connection);
-        if client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await?.is_none() {
-            client.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+        if client
+            .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name])
+            .await?
+            .is_none()
+        {
+            client
+                .batch_execute(&format!("CREATE DATABASE {name}"))
+                .await?;
         }
         drop(client);
         connection.await??;
@@ -100,12 +131,20 @@ impl Postgres {
         // Those that have ended are counted by their parent, those that run by themselves.
         let mut sum = ticks(self.process, true)?;
         for entry in fs::read_dir("/proc")? {
-            let Some(process) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            let Some(process) = entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok())
+            else {
                 continue;
             };
             // It may have ended since it was listed.
-            let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else { continue };
-            let parent = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(1));
+            let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else {
+                continue;
+            };
+            let parent = stat
+                .rsplit_once(") ")
+                .and_then(|(_, fields)| fields.split(' ').nth(1));
             if parent == Some(&self.process.to_string()) {
                 sum += ticks(process, false).unwrap_or(0.0);
             }
@@ -116,7 +155,11 @@ impl Postgres {
     /// What it was started with, and its version.
     pub fn description(&self) -> anyhow::Result<String> {
         let version = self.run(self.command("postgres").arg("--version"))?;
-        let settings: Vec<_> = self.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let settings: Vec<_> = self
+            .settings
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         Ok(format!("{}: {}", version.trim(), settings.join(", ")))
     }
 
@@ -125,16 +168,23 @@ impl Postgres {
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
-        command.current_dir(&self.sockets).env("HOME", &self.sockets);
+        command
+            .current_dir(&self.sockets)
+            .env("HOME", &self.sockets);
         command
     }
 
     /// What it prints. The output is a pipe only for programs that leave nothing running.
     fn run(&self, command: &mut Command) -> anyhow::Result<String> {
-        let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+        let output = command
+            .output()
+            .with_context(|| format!("cannot run {command:?}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
         let user = self.user.map_or(String::new(), |user| {
-            format!(" (as user {user}, who has to get to {})", self.data.display())
+            format!(
+                " (as user {user}, who has to get to {})",
+                self.data.display()
+            )
         });
         ensure!(output.status.success(), "{command:?}{user} failed: {said}");
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -29,7 +29,8 @@ impl Bench<'_> {
         connections: usize,
         request: impl Fn(u64) -> R,
     ) -> anyhow::Result<Measured> {
-        self.run(Load::new(connections, self.duration), request).await
+        self.run(Load::new(connections, self.duration), request)
+            .await
     }
 
     pub(super) async fn run<R: Borrow<Request>>(
@@ -50,8 +51,14 @@ impl Bench<'_> {
         let (before, database_before) = (self.server.processor_seconds()?, database()?);
         let measured = load.run(address, request).await?;
         let processor_seconds = Some(self.server.processor_seconds()? - before);
-        let database_seconds = database()?.zip(database_before).map(|(after, before)| after - before);
-        Ok(Measured { processor_seconds, database_seconds, ..measured })
+        let database_seconds = database()?
+            .zip(database_before)
+            .map(|(after, before)| after - before);
+        Ok(Measured {
+            processor_seconds,
+            database_seconds,
+            ..measured
+        })
     }
 
     pub(super) async fn bare_http(&mut self) -> anyhow::Result<()> {
@@ -118,8 +125,12 @@ impl Run {
             bench.issue().await?;
         }
         if let Some(memory_empty) = memory_empty {
-            let peak = bench.report.figure(What::Memory, bench.server.peak_memory_bytes()?);
-            bench.report.add(peak.ratio(memory_empty).which("after all this"))?;
+            let peak = bench
+                .report
+                .figure(What::Memory, bench.server.peak_memory_bytes()?);
+            bench
+                .report
+                .add(peak.ratio(memory_empty).which("after all this"))?;
         }
         bench.server.stop()?;
         Ok((bench.report, bench.revoked_per_second))

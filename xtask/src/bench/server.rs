@@ -41,9 +41,19 @@ impl Installation {
             std::fs::write(&saved, made.stdout)?;
         }
         let made = json(&std::fs::read(&saved)?)?;
-        let text = |name: &str| made[name].as_str().map(str::to_owned).context("init printed no ids");
+        let text = |name: &str| {
+            made[name]
+                .as_str()
+                .map(str::to_owned)
+                .context("init printed no ids")
+        };
         let (zone_id, token) = (text("zone_id")?, text("token")?);
-        Ok(Self { directory: directory.to_owned(), database_url, zone_id, token })
+        Ok(Self {
+            directory: directory.to_owned(),
+            database_url,
+            zone_id,
+            token,
+        })
     }
 
     pub fn zone(&self) -> anyhow::Result<ZoneId> {
@@ -60,12 +70,18 @@ impl Installation {
         Ok(match &self.database_url {
             None => {
                 let default = SqliteOptions::default();
-                let options = SqliteOptions { batch: batch.unwrap_or(default.batch), ..default };
+                let options = SqliteOptions {
+                    batch: batch.unwrap_or(default.batch),
+                    ..default
+                };
                 Arc::new(SqliteStore::open(&self.database(), options)?)
             }
             Some(url) => {
                 let default = PostgresOptions::default();
-                let options = PostgresOptions { batch: batch.unwrap_or(default.batch), ..default };
+                let options = PostgresOptions {
+                    batch: batch.unwrap_or(default.batch),
+                    ..default
+                };
                 Arc::new(PostgresStore::open(url, options).await?)
             }
         })
@@ -78,17 +94,27 @@ impl Installation {
     }
 
     /// Ids of active certificates, by listing.
-    pub async fn active_ids(&self, address: SocketAddr, count: usize) -> anyhow::Result<Vec<String>> {
+    pub async fn active_ids(
+        &self,
+        address: SocketAddr,
+        count: usize,
+    ) -> anyhow::Result<Vec<String>> {
         let mut connection = Connection::open(address).await?;
         let mut ids = Vec::new();
         for page in 1.. {
-            let request =
-                Request::get(self, &format!("client_certificates?status=active&limit=1000&page={page}"));
+            let request = Request::get(
+                self,
+                &format!("client_certificates?status=active&limit=1000&page={page}"),
+            );
             let (status, body) = connection.exchange(&request).await?;
             check_status(status, &body)?;
             let answer = json(&body)?;
             let found = answer["result"].as_array().context("no result")?;
-            ids.extend(found.iter().filter_map(|item| item["id"].as_str().map(str::to_owned)));
+            ids.extend(
+                found
+                    .iter()
+                    .filter_map(|item| item["id"].as_str().map(str::to_owned)),
+            );
             if found.is_empty() || ids.len() >= count {
                 break;
             }
@@ -116,10 +142,25 @@ pub struct Server {
 
 impl Server {
     /// Starts it; returns when it says that it accepts connections.
-    pub fn start(binary: &Path, installation: &Installation, keeper: &Rc<Keeper>) -> anyhow::Result<Self> {
-        let Installation { directory, database_url, .. } = installation;
+    pub fn start(
+        binary: &Path,
+        installation: &Installation,
+        keeper: &Rc<Keeper>,
+    ) -> anyhow::Result<Self> {
+        let Installation {
+            directory,
+            database_url,
+            ..
+        } = installation;
         let mut child = command(binary, "serve", directory, database_url.as_ref())
-            .args(["--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0", "--log", "warn"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--public-listen",
+                "127.0.0.1:0",
+                "--log",
+                "warn",
+            ])
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()?;
@@ -128,9 +169,15 @@ impl Server {
         let mut lines = BufReader::new(out).lines();
         let first = lines.next().context("the server ended")??;
         let second = lines.next().context("the server ended")??;
-        let address = |line: &str| anyhow::Ok(line.rsplit('/').next().context("no address")?.parse()?);
+        let address =
+            |line: &str| anyhow::Ok(line.rsplit('/').next().context("no address")?.parse()?);
         let (address, public_address) = (address(&first)?, address(&second)?);
-        Ok(Self { child, address, public_address, keeper: Rc::clone(keeper) })
+        Ok(Self {
+            child,
+            address,
+            public_address,
+            keeper: Rc::clone(keeper),
+        })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -154,7 +201,13 @@ impl Server {
 
     pub fn stop(mut self) -> anyhow::Result<()> {
         let id = self.child.id().to_string();
-        ensure!(Command::new("kill").args(["-TERM", &id]).status()?.success(), "cannot stop the server");
+        ensure!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()?
+                .success(),
+            "cannot stop the server"
+        );
         ensure!(self.child.wait()?.success(), "the server did not end well");
         Ok(())
     }
@@ -177,5 +230,10 @@ pub fn ticks(process: u32, with_children: bool) -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let (_, fields) = stat.rsplit_once(") ").context("no process name")?;
     let count = if with_children { 4 } else { 2 };
-    Ok(fields.split(' ').skip(11).take(count).map(str::parse::<f64>).sum::<Result<f64, _>>()?)
+    Ok(fields
+        .split(' ')
+        .skip(11)
+        .take(count)
+        .map(str::parse::<f64>)
+        .sum::<Result<f64, _>>()?)
 }

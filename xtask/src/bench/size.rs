@@ -43,15 +43,27 @@ pub fn start(
     }
     let (of_empty, of_full) = (of_empty.without_first(), of_full.without_first());
     report.add(report.median(What::Start, &of_empty).which("empty store"))?;
-    report.add(report.median(What::Start, &of_full).ratio(of_empty.median()).which("this zone"))?;
-    report.add(report.figure(What::Memory, memory).which("after a start on an empty store"))?;
+    report.add(
+        report
+            .median(What::Start, &of_full)
+            .ratio(of_empty.median())
+            .which("this zone"),
+    )?;
+    report.add(
+        report
+            .figure(What::Memory, memory)
+            .which("after a start on an empty store"),
+    )?;
     Ok(memory)
 }
 
 /// What a certificate takes on the disk, with all that belongs to it.
 pub async fn disk(installation: &Installation, report: &mut Report) -> anyhow::Result<()> {
     let store = installation.store(None).await?;
-    let query = CertificateQuery { status: None, slice: Slice { first: 0, size: 1 } };
+    let query = CertificateQuery {
+        status: None,
+        slice: Slice { first: 0, size: 1 },
+    };
     let page = store.certificates(installation.zone()?, query).await?;
     store.close().await;
     let newest = page.items.first().context("the zone is empty")?;
@@ -62,8 +74,16 @@ pub async fn disk(installation: &Installation, report: &mut Report) -> anyhow::R
     let all: u64 = sizes.iter().map(|(_, bytes)| bytes).sum();
     let each = report.figure(What::Disk, all as f64 / page.total as f64);
     report.add(each.ratio(raw as f64))?;
-    for (name, bytes) in sizes.iter().filter(|(_, bytes)| *bytes as f64 > TABLE_PART_MIN * all as f64) {
-        report.add(report.figure(What::Table, *bytes as f64).ratio(all as f64).which(name))?;
+    for (name, bytes) in sizes
+        .iter()
+        .filter(|(_, bytes)| *bytes as f64 > TABLE_PART_MIN * all as f64)
+    {
+        report.add(
+            report
+                .figure(What::Table, *bytes as f64)
+                .ratio(all as f64)
+                .which(name),
+        )?;
     }
     Ok(())
 }

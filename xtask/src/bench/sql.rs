@@ -46,24 +46,36 @@ impl Sql {
         match &installation.database_url {
             None => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = rusqlite::Connection::open_with_flags(installation.database(), flags)?;
+                let connection =
+                    rusqlite::Connection::open_with_flags(installation.database(), flags)?;
                 // As the store's connections have it.
                 connection.pragma_update(None, "cache_size", -(4 << 10))?;
                 Ok(Self::Sqlite(connection))
             }
             Some(url) => {
-                let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+                let (client, connection) =
+                    tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
                 let connection = tokio::spawn(connection);
                 let of_all = [
-                    client.prepare(page!("ORDER BY position DESC LIMIT $1 OFFSET $2")).await?,
+                    client
+                        .prepare(page!("ORDER BY position DESC LIMIT $1 OFFSET $2"))
+                        .await?,
                     client.prepare("SELECT count(*) FROM certificates").await?,
                 ];
-                let of_status = page!("WHERE status = $3 ORDER BY position DESC LIMIT $1 OFFSET $2");
+                let of_status =
+                    page!("WHERE status = $3 ORDER BY position DESC LIMIT $1 OFFSET $2");
                 let of_status = [
                     client.prepare(of_status).await?,
-                    client.prepare("SELECT count(*) FROM certificates WHERE status = $1").await?,
+                    client
+                        .prepare("SELECT count(*) FROM certificates WHERE status = $1")
+                        .await?,
                 ];
-                Ok(Self::Postgres(Box::new(Prepared { client, connection, of_all, of_status })))
+                Ok(Self::Postgres(Box::new(Prepared {
+                    client,
+                    connection,
+                    of_all,
+                    of_status,
+                })))
             }
         }
     }
@@ -85,7 +97,12 @@ impl Sql {
     }
 
     /// So many certificates, newest first, without the first `offset`; all of them or those of a status.
-    pub async fn page(&self, status: Option<Status>, offset: u64, size: u32) -> anyhow::Result<Page> {
+    pub async fn page(
+        &self,
+        status: Option<Status>,
+        offset: u64,
+        size: u32,
+    ) -> anyhow::Result<Page> {
         let (size, offset) = (i64::from(size), i64::try_from(offset)?);
         match self {
             Self::Sqlite(connection) => sqlite_page(connection, status, size, offset),
@@ -96,7 +113,10 @@ impl Sql {
     /// The octets of each table of PostgreSQL with its indexes, or of the file.
     pub async fn sizes(&self, installation: &Installation) -> anyhow::Result<Vec<(String, u64)>> {
         match self {
-            Self::Sqlite(_) => Ok(vec![("file".to_owned(), installation.database().metadata()?.len())]),
+            Self::Sqlite(_) => Ok(vec![(
+                "file".to_owned(),
+                installation.database().metadata()?.len(),
+            )]),
             Self::Postgres(prepared) => {
                 let select = "SELECT relname::text, pg_total_relation_size(oid) FROM pg_class \
                               WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace \
@@ -111,7 +131,9 @@ impl Sql {
 
     pub async fn close(self) -> anyhow::Result<()> {
         if let Self::Postgres(prepared) = self {
-            let Prepared { client, connection, .. } = *prepared;
+            let Prepared {
+                client, connection, ..
+            } = *prepared;
             drop(client);
             connection.await??;
         }
@@ -132,8 +154,9 @@ fn sqlite_page(
             connection.prepare_cached("SELECT count(*) FROM certificates")?,
         ),
         Some(_) => (
-            connection
-                .prepare_cached(page!("WHERE status = ?3 ORDER BY position DESC LIMIT ?1 OFFSET ?2"))?,
+            connection.prepare_cached(page!(
+                "WHERE status = ?3 ORDER BY position DESC LIMIT ?1 OFFSET ?2"
+            ))?,
             connection.prepare_cached("SELECT count(*) FROM certificates WHERE status = ?1")?,
         ),
     };
@@ -162,15 +185,26 @@ async fn postgres_page(
     size: i64,
     offset: i64,
 ) -> anyhow::Result<Page> {
-    let Prepared { client, of_all, of_status, .. } = prepared;
+    let Prepared {
+        client,
+        of_all,
+        of_status,
+        ..
+    } = prepared;
     let (rows, total) = match status.map(|status| i16::from(status.code())) {
-        None => {
-            (client.query(&of_all[0], &[&size, &offset]).await?, client.query_one(&of_all[1], &[]).await?)
-        }
+        None => (
+            client.query(&of_all[0], &[&size, &offset]).await?,
+            client.query_one(&of_all[1], &[]).await?,
+        ),
         Some(code) => (
-            client.query(&of_status[0], &[&size, &offset, &code]).await?,
+            client
+                .query(&of_status[0], &[&size, &offset, &code])
+                .await?,
             client.query_one(&of_status[1], &[&code]).await?,
         ),
     };
-    Ok(Page { rows: rows.len(), total: u64::try_from(total.try_get::<_, i64>(0)?)? })
+    Ok(Page {
+        rows: rows.len(),
+        total: u64::try_from(total.try_get::<_, i64>(0)?)?,
+    })
 }

@@ -28,6 +28,9 @@ impl Samples {
     pub fn percentile(&self, percent: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() * percent / 100).copied().unwrap_or(f64::NAN)
+        sorted
+            .get(sorted.len() * percent / 100)
+            .copied()
+            .unwrap_or(f64::NAN)
     }
 }

@@ -114,7 +114,11 @@ fn step(most: f64) -> f64 {
 impl Chart {
     /// `None` without a line of two points.
     pub fn svg(&self) -> Option<String> {
-        let lines: Vec<_> = self.lines.iter().filter(|line| line.points.len() > 1).collect();
+        let lines: Vec<_> = self
+            .lines
+            .iter()
+            .filter(|line| line.points.len() > 1)
+            .collect();
         let points = lines.iter().flat_map(|line| line.points.iter());
         points.clone().next()?;
         let x = Laid::new(&self.x, points.clone().map(|(x, _)| *x));
@@ -127,29 +131,64 @@ impl Chart {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
              height=\"{HEIGHT}\" font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"{TEXT}\">\n"
         );
-        text(&mut svg, LEFT, 22.0, "start", &format!("font-weight=\"600\" font-size=\"15\">{}", self.title));
+        text(
+            &mut svg,
+            LEFT,
+            22.0,
+            "start",
+            &format!("font-weight=\"600\" font-size=\"15\">{}", self.title),
+        );
         for mark in y.marks() {
             let at = place_y(mark);
             rule(&mut svg, (LEFT, at), (right, at));
-            text(&mut svg, LEFT - 8.0, at + 4.5, "end", &format!(">{}", (self.y.text)(mark)));
+            text(
+                &mut svg,
+                LEFT - 8.0,
+                at + 4.5,
+                "end",
+                &format!(">{}", (self.y.text)(mark)),
+            );
         }
         for mark in x.marks() {
             let at = place_x(mark);
             rule(&mut svg, (at, TOP), (at, bottom));
-            text(&mut svg, at, bottom + 20.0, "middle", &format!(">{}", (self.x.text)(mark)));
+            text(
+                &mut svg,
+                at,
+                bottom + 20.0,
+                "middle",
+                &format!(">{}", (self.x.text)(mark)),
+            );
         }
-        text(&mut svg, f64::midpoint(LEFT, right), HEIGHT - 10.0, "middle", &format!(">{}", self.below));
+        text(
+            &mut svg,
+            f64::midpoint(LEFT, right),
+            HEIGHT - 10.0,
+            "middle",
+            &format!(">{}", self.below),
+        );
 
         // Each name beside the end of its line, moved down as far as the one above it needs.
-        let mut named: Vec<_> =
-            lines.iter().map(|line| (place_y(line.points[line.points.len() - 1].1), *line)).collect();
+        let mut named: Vec<_> = lines
+            .iter()
+            .map(|line| (place_y(line.points[line.points.len() - 1].1), *line))
+            .collect();
         named.sort_by(|one, other| one.0.total_cmp(&other.0));
         // Those at the bottom must have room as well.
         let mut lowest = bottom + LINE - LINE * named.len() as f64;
         let mut next = TOP + 8.0;
         for (end, line) in named {
-            let Line { name, colour, is_dashed, points } = line;
-            let dashes = if *is_dashed { " stroke-dasharray=\"6 4\"" } else { "" };
+            let Line {
+                name,
+                colour,
+                is_dashed,
+                points,
+            } = line;
+            let dashes = if *is_dashed {
+                " stroke-dasharray=\"6 4\""
+            } else {
+                ""
+            };
             let mut path = String::new();
             for (x, y) in points {
                 let _ = write!(path, "{:.1},{:.1} ", place_x(*x), place_y(*y));
@@ -162,7 +201,10 @@ impl Chart {
             );
             for (x, y) in points {
                 let (x, y) = (place_x(*x), place_y(*y));
-                let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>");
+                let _ = writeln!(
+                    svg,
+                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>"
+                );
             }
             let at = end.max(next).min(lowest.max(next));
             let name = format!("fill=\"{colour}\">{name}");
@@ -185,5 +227,8 @@ fn rule(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
 /// `rest`: more attributes, a `>`, and the text.
 fn text(svg: &mut String, x: f64, y: f64, anchor: &str, rest: &str) {
     let space = if rest.starts_with('>') { "" } else { " " };
-    let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{space}{rest}</text>");
+    let _ = writeln!(
+        svg,
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{space}{rest}</text>"
+    );
 }

@@ -10,14 +10,20 @@ pub fn cell(figure: &Figure, unit: Unit) -> String {
         Unit::Bytes => bytes(figure.value),
     }];
     parts.extend(figure.ratio.map(ratio));
-    if let (Unit::PerSecond, Some(median), Some(percentile)) = (unit, figure.median, figure.percentile_99) {
+    if let (Unit::PerSecond, Some(median), Some(percentile)) =
+        (unit, figure.median, figure.percentile_99)
+    {
         parts.push(format!("{} / {}", seconds(median), seconds(percentile)));
     } else if let Some(percentile) = figure.percentile_99 {
         parts.push(format!("99 % {}", seconds(percentile)));
     }
     match (figure.server_processor, figure.database_processor) {
         (Some(server), Some(database)) => {
-            parts.push(format!("{} + {} of processor", seconds(server), seconds(database)));
+            parts.push(format!(
+                "{} + {} of processor",
+                seconds(server),
+                seconds(database)
+            ));
         }
         (Some(server), None) => parts.push(format!("{} of processor", seconds(server))),
         _ => {}

@@ -23,17 +23,30 @@ pub fn run() -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let mut session = Session::from_environment();
 
-    session.step("format", |_| workspace.component("rustfmt", &["fmt", "--all", "--check"]))?;
+    session.step("format", |_| {
+        workspace.component("rustfmt", &["fmt", "--all", "--check"])
+    })?;
     session.step("lints", |_| {
-        let arguments =
-            ["clippy", "--quiet", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+        let arguments = [
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ];
         workspace.component("clippy", &arguments)
     })?;
     session.step("Rust tests", |programs| {
         // Debian keeps its programs off the path. Where it cannot be had, the tests that need it say so.
         let postgresql = programs::Program {
             name: "sh",
-            probe: &["-c", "command -v pg_ctl || ls /usr/lib/postgresql/*/bin/pg_ctl"],
+            probe: &[
+                "-c",
+                "command -v pg_ctl || ls /usr/lib/postgresql/*/bin/pg_ctl",
+            ],
             package: "postgresql",
         };
         let _ = programs.provide(&postgresql);
@@ -41,7 +54,14 @@ pub fn run() -> Result<ExitCode> {
     })?;
     session.step("fuzzing", fuzzing)?;
     let built = session.step("certgate for the tests from outside", |_| {
-        let build = ["build", "--quiet", "--package", "certgate", "--features", "fault-points"];
+        let build = [
+            "build",
+            "--quiet",
+            "--package",
+            "certgate",
+            "--features",
+            "fault-points",
+        ];
         let built = workspace.cargo(&build).status()?.success();
         Ok(Outcome::Ran(Tally::of(built)))
     })?;
@@ -52,17 +72,29 @@ pub fn run() -> Result<ExitCode> {
     }
 
     println!("\n{}", session.tally);
-    Ok(if session.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if session.tally.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// A finding fails, and so does what does not build; each target counts.
 fn fuzzing(programs: &mut programs::Installer) -> Result<Outcome> {
     // libFuzzer is built from its sources.
-    let compiler = programs::Program { name: "c++", probe: &["--version"], package: "g++" };
+    let compiler = programs::Program {
+        name: "c++",
+        probe: &["--version"],
+        package: "g++",
+    };
     if let Err(why) = programs.provide(&compiler) {
         return Ok(Outcome::Skipped(why));
     }
-    let held = fuzz::each(&fuzz::Arguments { seconds: FUZZ_SECONDS, target: None, keep: false });
+    let held = fuzz::each(&fuzz::Arguments {
+        seconds: FUZZ_SECONDS,
+        target: None,
+        keep: false,
+    });
     let mut tally = Tally::default();
     match held {
         Ok(held) => held.into_iter().for_each(|held| tally += Tally::of(held)),
@@ -93,8 +125,13 @@ struct Session {
 
 impl Session {
     fn from_environment() -> Self {
-        let require_all = std::env::var_os("CERTGATE_TEST_REQUIRE_ALL").is_some_and(|value| value == "1");
-        Self { tally: Tally::default(), require_all, programs: programs::Installer::new() }
+        let require_all =
+            std::env::var_os("CERTGATE_TEST_REQUIRE_ALL").is_some_and(|value| value == "1");
+        Self {
+            tally: Tally::default(),
+            require_all,
+            programs: programs::Installer::new(),
+        }
     }
 
     /// Runs a step; whether it ran without a failure.
@@ -106,16 +143,24 @@ impl Session {
     ) -> Result<bool> {
         println!("\n==> {name}");
         let started = Instant::now();
-        let tally =
-            match run(&mut self.programs).with_context(|| format!("cannot run the step \"{name}\""))? {
-                Outcome::Ran(tally) => tally,
-                Outcome::Skipped(why) => {
-                    let verdict = if self.require_all { "FAILED" } else { "SKIPPED" };
-                    println!("{verdict}: {name} did not run: {why}");
-                    Tally::not_run(self.require_all)
-                }
-            };
-        println!("==> {name}: {tally} ({:.1} s)", started.elapsed().as_secs_f64());
+        let tally = match run(&mut self.programs)
+            .with_context(|| format!("cannot run the step \"{name}\""))?
+        {
+            Outcome::Ran(tally) => tally,
+            Outcome::Skipped(why) => {
+                let verdict = if self.require_all {
+                    "FAILED"
+                } else {
+                    "SKIPPED"
+                };
+                println!("{verdict}: {name} did not run: {why}");
+                Tally::not_run(self.require_all)
+            }
+        };
+        println!(
+            "==> {name}: {tally} ({:.1} s)",
+            started.elapsed().as_secs_f64()
+        );
         self.tally += tally;
         Ok(tally.failed == 0 && tally.skipped == 0)
     }
@@ -131,10 +176,18 @@ struct Workspace {
 impl Workspace {
     fn find() -> Result<Self> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest.parent().context("xtask lies in the workspace")?.to_owned();
+        let root = manifest
+            .parent()
+            .context("xtask lies in the workspace")?
+            .to_owned();
         let cargo = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
-        let target = root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
-        Ok(Self { root, target, cargo })
+        let target =
+            root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
+        Ok(Self {
+            root,
+            target,
+            cargo,
+        })
     }
 
     fn cargo(&self, arguments: &[&str]) -> Command {
@@ -148,17 +201,29 @@ impl Workspace {
         let command = arguments.first().context("a cargo command")?;
         if !programs::answers(self.cargo(&[command, "--version"])) {
             let mut rustup = Command::new("rustup");
-            rustup.current_dir(&self.root).args(["component", "add", component]);
+            rustup
+                .current_dir(&self.root)
+                .args(["component", "add", component]);
             if !rustup.status().is_ok_and(|status| status.success()) {
-                return Ok(Outcome::Skipped(format!("install it with: rustup component add {component}")));
+                return Ok(Outcome::Skipped(format!(
+                    "install it with: rustup component add {component}"
+                )));
             }
         }
-        Ok(Outcome::Ran(Tally::of(self.cargo(arguments).status()?.success())))
+        Ok(Outcome::Ran(Tally::of(
+            self.cargo(arguments).status()?.success(),
+        )))
     }
 
     fn rust_tests(&self) -> Result<Outcome> {
-        let mut command =
-            self.cargo(&["test", "--workspace", "--all-features", "--no-fail-fast", "--color", "never"]);
+        let mut command = self.cargo(&[
+            "test",
+            "--workspace",
+            "--all-features",
+            "--no-fail-fast",
+            "--color",
+            "never",
+        ]);
         // A snapshot that differs must fail, not be written anew.
         command.env("INSTA_UPDATE", "no");
         let mut tally = Tally::default();
@@ -176,8 +241,10 @@ impl Workspace {
 
 /// Runs a command and hands over each line of its standard output as it comes; whether it succeeded.
 fn lines(command: &mut Command, mut line: impl FnMut(&str)) -> Result<bool> {
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {command:?}"))?;
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {command:?}"))?;
     let output = child.stdout.take().context("standard output is piped")?;
     for text in BufReader::new(output).split(b'\n') {
         line(String::from_utf8_lossy(&text?).trim_end());

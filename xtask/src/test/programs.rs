@@ -22,17 +22,26 @@ pub struct Program {
 impl Installer {
     /// Nothing is installed yet.
     pub fn new() -> Self {
-        Self { allowed: is_root() && answers_to("apt-get", &["--version"]), updated: false }
+        Self {
+            allowed: is_root() && answers_to("apt-get", &["--version"]),
+            updated: false,
+        }
     }
 
     /// Whether the program is there, now or already; otherwise what the user can do.
     pub fn provide(&mut self, program: &Program) -> Result<(), String> {
-        let Program { name, probe, package } = program;
+        let Program {
+            name,
+            probe,
+            package,
+        } = program;
         if answers_to(name, probe) {
             return Ok(());
         }
         if !self.allowed {
-            return Err(format!("{name} is missing: install it, on Debian with: apt-get install {package}"));
+            return Err(format!(
+                "{name} is missing: install it, on Debian with: apt-get install {package}"
+            ));
         }
         println!("installing {package}");
         if !self.updated {
@@ -40,16 +49,23 @@ impl Installer {
             self.updated = true;
             let _ = apt_get(&["update"]);
         }
-        match apt_get(&["install", "--yes", "--no-install-recommends", package]) && answers_to(name, probe) {
+        match apt_get(&["install", "--yes", "--no-install-recommends", package])
+            && answers_to(name, probe)
+        {
             true => Ok(()),
-            false => Err(format!("{name} is missing, and apt-get install {package} failed")),
+            false => Err(format!(
+                "{name} is missing, and apt-get install {package} failed"
+            )),
         }
     }
 }
 
 /// Whether a command runs and succeeds; what it prints is thrown away.
 pub fn answers(mut command: Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
@@ -61,12 +77,18 @@ fn answers_to(name: &str, arguments: &[&str]) -> bool {
 
 fn apt_get(arguments: &[&str]) -> bool {
     let mut command = Command::new("apt-get");
-    command.arg("--quiet=2").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command
+        .arg("--quiet=2")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
 /// The owner of this process, as the system shows it.
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
-    Path::new("/proc/self").metadata().is_ok_and(|process| process.uid() == 0)
+    Path::new("/proc/self")
+        .metadata()
+        .is_ok_and(|process| process.uid() == 0)
 }

@@ -11,18 +11,50 @@ use super::{Outcome, Session, Workspace, lines};
 
 /// What the tests of every suite call beside the environments' Python packages.
 const PROGRAMS: [Program; 6] = [
-    Program { name: "openssl", probe: &["version"], package: "openssl" },
-    Program { name: "curl", probe: &["--version"], package: "curl" },
-    Program { name: "nginx", probe: &["-v"], package: "nginx-light" },
-    Program { name: "haproxy", probe: &["-v"], package: "haproxy" },
-    Program { name: "python3", probe: &["--version"], package: "python3" },
-    Program { name: "python3", probe: &["-c", "import venv, ensurepip"], package: "python3-venv" },
+    Program {
+        name: "openssl",
+        probe: &["version"],
+        package: "openssl",
+    },
+    Program {
+        name: "curl",
+        probe: &["--version"],
+        package: "curl",
+    },
+    Program {
+        name: "nginx",
+        probe: &["-v"],
+        package: "nginx-light",
+    },
+    Program {
+        name: "haproxy",
+        probe: &["-v"],
+        package: "haproxy",
+    },
+    Program {
+        name: "python3",
+        probe: &["--version"],
+        package: "python3",
+    },
+    Program {
+        name: "python3",
+        probe: &["-c", "import venv, ensurepip"],
+        package: "python3-venv",
+    },
 ];
 
 /// What judges the files in deploy/.
 const DEPLOY_PROGRAMS: [Program; 2] = [
-    Program { name: "systemd-analyze", probe: &["--version"], package: "systemd" },
-    Program { name: "promtool", probe: &["--version"], package: "prometheus" },
+    Program {
+        name: "systemd-analyze",
+        probe: &["--version"],
+        package: "systemd",
+    },
+    Program {
+        name: "promtool",
+        probe: &["--version"],
+        package: "prometheus",
+    },
 ];
 
 /// A set of packages, and the tests that run with it.
@@ -40,7 +72,12 @@ const SUITES: [Suite; 4] = [
     Suite {
         name: "tests from outside, Python SDK 5",
         packages: "sdk5",
-        tests: &[".", "--ignore=test_openapi.py", "--ignore=test_deploy.py", "--ignore=test_operations.py"],
+        tests: &[
+            ".",
+            "--ignore=test_openapi.py",
+            "--ignore=test_deploy.py",
+            "--ignore=test_operations.py",
+        ],
         programs: &[],
     },
     Suite {
@@ -66,9 +103,11 @@ const SUITES: [Suite; 4] = [
 /// Runs every suite.
 pub(super) fn suites(workspace: &Workspace, session: &mut Session) -> Result<()> {
     for suite in &SUITES {
-        session.step(suite.name, |installer| match environment(workspace, suite, installer)? {
-            Ok(python) => run(workspace, suite, &python),
-            Err(why) => Ok(Outcome::Skipped(why)),
+        session.step(suite.name, |installer| {
+            match environment(workspace, suite, installer)? {
+                Ok(python) => run(workspace, suite, &python),
+                Err(why) => Ok(Outcome::Skipped(why)),
+            }
         })?;
     }
     Ok(())
@@ -88,22 +127,44 @@ fn environment(
     }
     let place = workspace.target.join("python").join(suite.packages);
     let python = place.join("bin/python");
-    let requirements = workspace.root.join(format!("tests/python/requirements-{}.txt", suite.packages));
-    let wanted =
-        std::fs::read(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
+    let requirements = workspace
+        .root
+        .join(format!("tests/python/requirements-{}.txt", suite.packages));
+    let wanted = std::fs::read(&requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
     // Written last: an environment without it is unfinished.
     let stamp = place.join("installed.txt");
     if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) && python.exists() {
         return Ok(Ok(python));
     }
-    println!("installing the packages of {} into {}", requirements.display(), place.display());
-    let made = Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place).status()?.success();
+    println!(
+        "installing the packages of {} into {}",
+        requirements.display(),
+        place.display()
+    );
+    let made = Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(&place)
+        .status()?
+        .success();
     if !made {
         return Ok(Err(format!("python3 -m venv {} failed", place.display())));
     }
-    let install =
-        ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--requirement"];
-    if !Command::new(&python).args(install).arg(&requirements).status()?.success() {
+    let install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--requirement",
+    ];
+    if !Command::new(&python)
+        .args(install)
+        .arg(&requirements)
+        .status()?
+        .success()
+    {
         let why = "its Python packages could not be installed; is the package index within reach?";
         return Ok(Err(why.to_owned()));
     }
@@ -117,7 +178,10 @@ fn run(workspace: &Workspace, suite: &Suite, python: &Path) -> Result<Outcome> {
         .current_dir(workspace.root.join("tests/python"))
         .args(["-m", "pytest", "--color=no", "--durations=5", "--tb=short"])
         .args(suite.tests)
-        .env("CERTGATE_TEST_BINARY", workspace.target.join("debug/certgate"))
+        .env(
+            "CERTGATE_TEST_BINARY",
+            workspace.target.join("debug/certgate"),
+        )
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1");
     let mut tally = None;

@@ -17,17 +17,29 @@ pub struct Tally {
 impl Tally {
     /// One check.
     pub fn of(passed: bool) -> Self {
-        Self { passed: u64::from(passed), failed: u64::from(!passed), skipped: 0 }
+        Self {
+            passed: u64::from(passed),
+            failed: u64::from(!passed),
+            skipped: 0,
+        }
     }
 
     /// One suite that could not be run.
     pub fn not_run(is_failure: bool) -> Self {
-        Self { passed: 0, failed: u64::from(is_failure), skipped: u64::from(!is_failure) }
+        Self {
+            passed: 0,
+            failed: u64::from(is_failure),
+            skipped: u64::from(!is_failure),
+        }
     }
 
     /// The same, but never without a failure after an exit code that tells of one: what broke before a test could fail.
     pub fn with_exit(self, succeeded: bool) -> Self {
-        if succeeded || self.failed > 0 { self } else { Self { failed: 1, ..self } }
+        if succeeded || self.failed > 0 {
+            self
+        } else {
+            Self { failed: 1, ..self }
+        }
     }
 
     /// From the last line of a Rust test binary: `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
@@ -39,7 +51,9 @@ impl Tally {
     /// From the last line of pytest: `1 failed, 3 passed, 1 skipped in 0.12s`, with `=` around it or not.
     pub fn from_pytest(line: &str) -> Option<Self> {
         let (counts, duration) = line.trim_matches(['=', ' ']).rsplit_once(" in ")?;
-        duration.starts_with(|first: char| first.is_ascii_digit()).then_some(())?;
+        duration
+            .starts_with(|first: char| first.is_ascii_digit())
+            .then_some(())?;
         let tally = Self::from_counts(counts.split(", "));
         (tally != Self::default()).then_some(tally)
     }
@@ -49,9 +63,18 @@ impl Tally {
         let (what, number) = line.strip_prefix("# ")?.split_once(' ')?;
         let number = number.parse().ok()?;
         match what {
-            "pass" => Some(Self { passed: number, ..Self::default() }),
-            "fail" | "cancelled" => Some(Self { failed: number, ..Self::default() }),
-            "skipped" | "todo" => Some(Self { skipped: number, ..Self::default() }),
+            "pass" => Some(Self {
+                passed: number,
+                ..Self::default()
+            }),
+            "fail" | "cancelled" => Some(Self {
+                failed: number,
+                ..Self::default()
+            }),
+            "skipped" | "todo" => Some(Self {
+                skipped: number,
+                ..Self::default()
+            }),
             _ => None,
         }
     }
@@ -59,8 +82,12 @@ impl Tally {
     fn from_counts<'a>(counts: impl Iterator<Item = &'a str>) -> Self {
         let mut tally = Self::default();
         for count in counts {
-            let Some((number, what)) = count.split_once(' ') else { continue };
-            let Ok(number) = number.parse::<u64>() else { continue };
+            let Some((number, what)) = count.split_once(' ') else {
+                continue;
+            };
+            let Ok(number) = number.parse::<u64>() else {
+                continue;
+            };
             match what {
                 "passed" => tally.passed += number,
                 // A fixture of pytest's that fails is an error; either way something is broken.
@@ -96,7 +123,11 @@ mod tests {
     use super::*;
 
     fn tally(passed: u64, failed: u64, skipped: u64) -> Option<Tally> {
-        Some(Tally { passed, failed, skipped })
+        Some(Tally {
+            passed,
+            failed,
+            skipped,
+        })
     }
 
     #[test]
@@ -120,9 +151,15 @@ mod tests {
     #[test]
     fn summaries_of_node_are_read() {
         let mut sum = Tally::default();
-        for line in
-            ["# tests 9", "# suites 0", "# pass 5", "# fail 1", "# cancelled 1", "# skipped 2", "# todo 0"]
-        {
+        for line in [
+            "# tests 9",
+            "# suites 0",
+            "# pass 5",
+            "# fail 1",
+            "# cancelled 1",
+            "# skipped 2",
+            "# todo 0",
+        ] {
             sum += Tally::from_node(line).unwrap_or_default();
         }
         assert_eq!(Some(sum), tally(5, 2, 2));
@@ -139,7 +176,23 @@ mod tests {
 
     #[test]
     fn the_line_at_the_end_has_its_form() {
-        assert_eq!(Tally { passed: 3, failed: 0, skipped: 0 }.to_string(), "3 passed, 0 failed");
-        assert_eq!(Tally { passed: 3, failed: 1, skipped: 2 }.to_string(), "3 passed, 1 failed, 2 skipped");
+        assert_eq!(
+            Tally {
+                passed: 3,
+                failed: 0,
+                skipped: 0
+            }
+            .to_string(),
+            "3 passed, 0 failed"
+        );
+        assert_eq!(
+            Tally {
+                passed: 3,
+                failed: 1,
+                skipped: 2
+            }
+            .to_string(),
+            "3 passed, 1 failed, 2 skipped"
+        );
     }
 }

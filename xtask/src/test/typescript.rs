@@ -11,30 +11,45 @@ use super::tally::Tally;
 use super::{Outcome, Session, Workspace, lines};
 
 const PROGRAMS: [Program; 3] = [
-    Program { name: "openssl", probe: &["version"], package: "openssl" },
+    Program {
+        name: "openssl",
+        probe: &["version"],
+        package: "openssl",
+    },
     // 20 is the first whose test runner has reporters that are told where to write.
     Program {
         name: "node",
-        probe: &["-e", "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)"],
+        probe: &[
+            "-e",
+            "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)",
+        ],
         package: "nodejs",
     },
-    Program { name: "npm", probe: &["--version"], package: "npm" },
+    Program {
+        name: "npm",
+        probe: &["--version"],
+        package: "npm",
+    },
 ];
 
 /// Runs the suite.
 pub(super) fn suite(workspace: &Workspace, session: &mut Session) -> Result<()> {
-    session.step("tests from outside, TypeScript SDK 7", |installer| {
-        match environment(workspace, installer)? {
+    session.step(
+        "tests from outside, TypeScript SDK 7",
+        |installer| match environment(workspace, installer)? {
             Ok(place) => run(workspace, &place),
             Err(why) => Ok(Outcome::Skipped(why)),
-        }
-    })?;
+        },
+    )?;
     Ok(())
 }
 
 /// A directory with the tests and the packages of the lock file; otherwise why there is none. Packages are looked for
 /// above the file that imports them: the tests are copied, so that nothing is installed among the sources.
-fn environment(workspace: &Workspace, installer: &mut Installer) -> Result<Result<PathBuf, String>> {
+fn environment(
+    workspace: &Workspace,
+    installer: &mut Installer,
+) -> Result<Result<PathBuf, String>> {
     for program in &PROGRAMS {
         if let Err(why) = installer.provide(program) {
             return Ok(Err(why));
@@ -45,7 +60,9 @@ fn environment(workspace: &Workspace, installer: &mut Installer) -> Result<Resul
     fs::create_dir_all(&place)?;
     // What an earlier state of the tests left must not run.
     forget_tests(&place)?;
-    for entry in fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))? {
+    for entry in
+        fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))?
+    {
         let entry = entry?;
         fs::copy(entry.path(), place.join(entry.file_name()))?;
     }
@@ -55,11 +72,23 @@ fn environment(workspace: &Workspace, installer: &mut Installer) -> Result<Resul
     if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(Ok(place));
     }
-    println!("installing the packages of {} into {}", sources.display(), place.display());
+    println!(
+        "installing the packages of {} into {}",
+        sources.display(),
+        place.display()
+    );
     let mut npm = Command::new("npm");
-    npm.current_dir(&place).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    npm.current_dir(&place).args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]);
     if !npm.status()?.success() {
-        return Ok(Err("its packages could not be installed; is the package index within reach?".to_owned()));
+        return Ok(Err(
+            "its packages could not be installed; is the package index within reach?".to_owned(),
+        ));
     }
     fs::write(&stamp, wanted)?;
     Ok(Ok(place))
@@ -81,7 +110,9 @@ fn forget_tests(place: &Path) -> Result<()> {
 
 fn run(workspace: &Workspace, place: &Path) -> Result<Outcome> {
     let mut compiler = Command::new("node");
-    compiler.current_dir(place).arg("node_modules/typescript/bin/tsc");
+    compiler
+        .current_dir(place)
+        .arg("node_modules/typescript/bin/tsc");
     if !compiler.status()?.success() {
         return Ok(Outcome::Ran(Tally::of(false)));
     }
@@ -93,10 +124,18 @@ fn run(workspace: &Workspace, place: &Path) -> Result<Outcome> {
         .args(["--test-reporter=spec", "--test-reporter-destination=stderr"])
         .args(["--test-reporter=tap", "--test-reporter-destination=stdout"])
         .args(test_files(place)?)
-        .env("CERTGATE_TEST_RECIPES", workspace.root.join("docs/recipes.md"))
-        .env("CERTGATE_TEST_BINARY", workspace.target.join("debug/certgate"));
+        .env(
+            "CERTGATE_TEST_RECIPES",
+            workspace.root.join("docs/recipes.md"),
+        )
+        .env(
+            "CERTGATE_TEST_BINARY",
+            workspace.target.join("debug/certgate"),
+        );
     let mut tally = Tally::default();
-    let succeeded = lines(&mut command, |line| tally += Tally::from_node(line).unwrap_or_default())?;
+    let succeeded = lines(&mut command, |line| {
+        tally += Tally::from_node(line).unwrap_or_default()
+    })?;
     // A run that found no test tested nothing.
     let found = tally != Tally::default();
     Ok(Outcome::Ran(tally.with_exit(succeeded && found)))

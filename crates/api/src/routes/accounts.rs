@@ -34,10 +34,16 @@ pub(crate) async fn list(
     Principal(caller): Principal,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let visible = caller.visible::<ReadAccounts>().ok_or_else(ApiError::refused)?;
+    let visible = caller
+        .visible::<ReadAccounts>()
+        .ok_or_else(ApiError::refused)?;
     let query = Query::parse(query.as_deref())?;
     let asked = query.page()?;
-    let filter = AccountFilter { visible, name: query.text_match("name")?, direction: query.direction()? };
+    let filter = AccountFilter {
+        visible,
+        name: query.text_match("name")?,
+        direction: query.direction()?,
+    };
     let page = api.store.accounts(&filter, asked.slice).await?;
     envelope::list(asked, &page, Account::from)
 }
@@ -59,11 +65,21 @@ pub(crate) async fn create(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let body = body.object();
-    let algorithm = body.optional_string("authority_algorithm")?.map(KeyAlgorithm::from_name).transpose();
+    let algorithm = body
+        .optional_string("authority_algorithm")?
+        .map(KeyAlgorithm::from_name)
+        .transpose();
     let authority_algorithm =
         algorithm.map_err(|error| ApiError::member("/authority_algorithm", error.to_string()))?;
-    let draft = AccountDraft { name: body.string("name")?.to_owned(), authority_algorithm };
-    let account = api.authority.create_account(&caller, draft).await?.map_err(account_error)?;
+    let draft = AccountDraft {
+        name: body.string("name")?.to_owned(),
+        authority_algorithm,
+    };
+    let account = api
+        .authority
+        .create_account(&caller, draft)
+        .await?
+        .map_err(account_error)?;
     envelope::one(Account::from(&account))
 }
 
@@ -76,7 +92,9 @@ pub(crate) async fn create(
     params(("account_id" = String, Path, description = "32 hex digits")),
     responses((status = 200, description = "The account", body = Answer<Account<'static>>)),
 )]
-pub(crate) async fn get(ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>) -> Result<Response, ApiError> {
+pub(crate) async fn get(
+    ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
+) -> Result<Response, ApiError> {
     envelope::one(Account::from(scope.account()))
 }
 
@@ -95,6 +113,10 @@ pub(crate) async fn delete(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<AccountScope<ManageAccounts>>,
 ) -> Result<Response, ApiError> {
-    let id = api.authority.delete_account(&scope).await.map_err(account_error)?;
+    let id = api
+        .authority
+        .delete_account(&scope)
+        .await
+        .map_err(account_error)?;
     envelope::one(Deleted { id: id.to_string() })
 }

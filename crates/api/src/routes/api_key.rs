@@ -27,7 +27,10 @@ pub(crate) async fn replace(
     ScopeOf(scope): ScopeOf<UserScope<ManageTokens>>,
 ) -> Result<Response, ApiError> {
     let key = api.authority.make_api_key(&scope).await?;
-    envelope::one(UserApiKey { email: &scope.user().email, api_key: Some(key.expose()) })
+    envelope::one(UserApiKey {
+        email: &scope.user().email,
+        api_key: Some(key.expose()),
+    })
 }
 
 /// Switch the user's API key off
@@ -45,5 +48,8 @@ pub(crate) async fn delete(
     ScopeOf(scope): ScopeOf<UserScope<ManageTokens>>,
 ) -> Result<Response, ApiError> {
     api.authority.delete_api_key(&scope).await?;
-    envelope::one(UserApiKey { email: &scope.user().email, api_key: None })
+    envelope::one(UserApiKey {
+        email: &scope.user().email,
+        api_key: None,
+    })
 }

@@ -35,10 +35,21 @@ pub(crate) async fn of_account(
     ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let user = api.store.user().await?.ok_or_else(|| ApiError::internal("there is no user".to_owned()))?;
+    let user = api
+        .store
+        .user()
+        .await?
+        .ok_or_else(|| ApiError::internal("there is no user".to_owned()))?;
     let query = Query::parse(query.as_deref())?.audit(user.id)?;
     let account = scope.account();
-    answer(&api, AuditOwner::Account(account.id), query, Some(account.clone()), user).await
+    answer(
+        &api,
+        AuditOwner::Account(account.id),
+        query,
+        Some(account.clone()),
+        user,
+    )
+    .await
 }
 
 /// List what was done to the user's tokens and API key
@@ -70,14 +81,26 @@ async fn answer(
     user: UserRecord,
 ) -> Result<Response, ApiError> {
     // One more than asked for tells whether that is all.
-    let mut entries = api.store.audit_entries(owner, AuditQuery { limit: query.limit + 1, ..query }).await?;
+    let mut entries = api
+        .store
+        .audit_entries(
+            owner,
+            AuditQuery {
+                limit: query.limit + 1,
+                ..query
+            },
+        )
+        .await?;
     let is_last = entries.len() <= query.limit as usize;
     entries.truncate(query.limit as usize);
     let last = entries.last().filter(|_| !is_last);
     let cursor = last.map(|entry| audit_cursor_text(entry.by.at, entry.number));
     let names = names(api, &entries, account, user).await?;
     let info = CursorInfo::new(entries.len(), cursor);
-    envelope::part(entries.iter().map(|entry| names.entry(entry)).collect(), info)
+    envelope::part(
+        entries.iter().map(|entry| names.entry(entry)).collect(),
+        info,
+    )
 }
 
 /// Looks every token and zone up once; few did all of it.
@@ -101,9 +124,17 @@ async fn names(
         }
     }
     let (tokens, zones) = (still_there(tokens), still_there(zones));
-    Ok(AuditNames { account, user, tokens, zones })
+    Ok(AuditNames {
+        account,
+        user,
+        tokens,
+        zones,
+    })
 }
 
 fn still_there<K: Eq + Hash>(names: HashMap<K, Option<String>>) -> HashMap<K, String> {
-    names.into_iter().filter_map(|(id, name)| name.map(|name| (id, name))).collect()
+    names
+        .into_iter()
+        .filter_map(|(id, name)| name.map(|name| (id, name)))
+        .collect()
 }

@@ -10,7 +10,8 @@ use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::extract::{CertificatePath, RequestKey, ScopeOf};
 use crate::openapi::{
-    Answer, CreateClientCertificate, PageAnswer, ReactivateClientCertificate, RevokeClientCertificate,
+    Answer, CreateClientCertificate, PageAnswer, ReactivateClientCertificate,
+    RevokeClientCertificate,
 };
 use crate::query::Query;
 use crate::wire::ClientCertificate;
@@ -158,8 +159,14 @@ pub(crate) async fn revoke(
     let reason = match body.object().optional_string("reason")? {
         None => RevocationReason::default(),
         Some(name) => RevocationReason::from_name(name).ok_or_else(|| {
-            let names: Vec<_> = RevocationReason::ALL.into_iter().map(RevocationReason::name).collect();
-            ApiError::member("/reason", format!("reason is unknown: use one of {}", names.join(", ")))
+            let names: Vec<_> = RevocationReason::ALL
+                .into_iter()
+                .map(RevocationReason::name)
+                .collect();
+            ApiError::member(
+                "/reason",
+                format!("reason is unknown: use one of {}", names.join(", ")),
+            )
         })?,
     };
     let certificate = api.authority.revoke(&scope, id, reason).await?;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{AccountScope, CHANGES_MAX, FollowRevocations, ManageEnforcementPoints, Principal};
+use certgate_authority::{
+    AccountScope, CHANGES_MAX, FollowRevocations, ManageEnforcementPoints, Principal,
+};
 use certgate_model::{AccountId, EnforcedCertificate, Timestamp};
 use futures_util::stream;
 use http::{HeaderValue, header};
@@ -42,7 +44,10 @@ pub(crate) async fn list(
     let last = api.store.account_epoch(scope.account().id).await?;
     let points = api.store.enforcement_points(scope.account().id).await?;
     let now = api.clock.now();
-    let points: Vec<_> = points.into_iter().map(|point| EnforcementPoint::at(now, last, point)).collect();
+    let points: Vec<_> = points
+        .into_iter()
+        .map(|point| EnforcementPoint::at(now, last, point))
+        .collect();
     envelope::one(points)
 }
 
@@ -65,8 +70,14 @@ pub(crate) async fn register(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let body = body.object();
-    let lease = body.value("lease_seconds").map(|_| body.integer("lease_seconds")).transpose()?;
-    let point = api.authority.register_enforcement_point(&scope, body.string("name")?, lease).await?;
+    let lease = body
+        .value("lease_seconds")
+        .map(|_| body.integer("lease_seconds"))
+        .transpose()?;
+    let point = api
+        .authority
+        .register_enforcement_point(&scope, body.string("name")?, lease)
+        .await?;
     let last = api.store.account_epoch(scope.account().id).await?;
     envelope::one(EnforcementPoint::at(api.clock.now(), last, point))
 }
@@ -147,7 +158,11 @@ pub(crate) async fn changes(
     let (after, wait_seconds) = Query::parse(query.as_deref())?.revocation_changes()?;
     // An answer must come before the request is given up.
     let wait = Duration::from_secs(wait_seconds).min(api.request_timeout / 2);
-    let found = Box::pin(api.authority.revocation_changes(&scope, after, CHANGES_MAX, wait)).await?;
+    let found = Box::pin(
+        api.authority
+            .revocation_changes(&scope, after, CHANGES_MAX, wait),
+    )
+    .await?;
     envelope::one(RevocationChanges::from(found))
 }
 
@@ -174,23 +189,44 @@ pub(crate) async fn stream(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let (after, seconds) = Query::parse(query.as_deref())?.revocation_stream()?;
-    let place = api.stream_place().ok_or_else(|| ApiError::too_many_streams(STREAMS_MAX))?;
+    let place = api
+        .stream_place()
+        .ok_or_else(|| ApiError::too_many_streams(STREAMS_MAX))?;
     // The first line is read before the head is sent: an epoch that is not known is refused.
     let found =
-        Box::pin(api.authority.revocation_changes(&scope, after, CHANGES_MAX, Duration::ZERO)).await?;
-    let end = api.clock.now().plus_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
+        Box::pin(
+            api.authority
+                .revocation_changes(&scope, after, CHANGES_MAX, Duration::ZERO),
+        )
+        .await?;
+    let end = api
+        .clock
+        .now()
+        .plus_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
     let caller = scope.principal().clone();
-    let follower = Follower { api, caller, account: scope.account().id, end, _place: place };
-    let lines = stream::unfold((follower, Some(found), after), |(follower, first, epoch)| async move {
-        let found = match first {
-            Some(first) => first,
-            None => Box::pin(follower.next(epoch)).await?,
-        };
-        let epoch = found.epoch;
-        let line = serde_json::to_string(&RevocationChanges::from(found)).map(|line| line + "\n");
-        let frame = line.map(|line| Frame::data(Bytes::from(line))).map_err(std::io::Error::other);
-        Some((frame, (follower, None, epoch)))
-    });
+    let follower = Follower {
+        api,
+        caller,
+        account: scope.account().id,
+        end,
+        _place: place,
+    };
+    let lines = stream::unfold(
+        (follower, Some(found), after),
+        |(follower, first, epoch)| async move {
+            let found = match first {
+                Some(first) => first,
+                None => Box::pin(follower.next(epoch)).await?,
+            };
+            let epoch = found.epoch;
+            let line =
+                serde_json::to_string(&RevocationChanges::from(found)).map(|line| line + "\n");
+            let frame = line
+                .map(|line| Frame::data(Bytes::from(line)))
+                .map_err(std::io::Error::other);
+            Some((frame, (follower, None, epoch)))
+        },
+    );
     Ok(ndjson(Body::new(StreamBody::new(Box::pin(lines)))))
 }
 
@@ -224,7 +260,11 @@ impl Follower {
         wait: Duration,
     ) -> Result<certgate_authority::RevocationChanges, ApiError> {
         let scope = self.scope().await?;
-        let found = self.api.authority.revocation_changes(&scope, epoch, CHANGES_MAX, wait).await?;
+        let found = self
+            .api
+            .authority
+            .revocation_changes(&scope, epoch, CHANGES_MAX, wait)
+            .await?;
         // It may have been taken away while nothing came.
         self.scope().await?;
         Ok(found)
@@ -232,7 +272,11 @@ impl Follower {
 
     async fn scope(&self) -> Result<AccountScope<FollowRevocations>, ApiError> {
         let caller = self.api.authority.authenticate_again(&self.caller).await?;
-        Ok(self.api.authority.account_scope(&caller, self.account).await?)
+        Ok(self
+            .api
+            .authority
+            .account_scope(&caller, self.account)
+            .await?)
     }
 }
 
@@ -257,13 +301,17 @@ pub(crate) async fn revoked(
     let first = Bytes::from(format!("{{\"epoch\":{epoch}}}\n"));
     let now = api.clock.now();
     let state = Some((None, 0_u64));
-    let lines =
-        stream::unfold((api, scope, state, Some(first)), move |(api, scope, state, first)| async move {
+    let lines = stream::unfold(
+        (api, scope, state, Some(first)),
+        move |(api, scope, state, first)| async move {
             if let Some(first) = first {
                 return Some((Ok(Frame::data(first)), (api, scope, state, None)));
             }
             let (cursor, count) = state?;
-            let part = api.authority.revoked_certificates(&scope, now, cursor).await;
+            let part = api
+                .authority
+                .revoked_certificates(&scope, now, cursor)
+                .await;
             let (frame, state) = match part {
                 // Cut off without the last line, which tells the reader.
                 Err(fault) => (Err(std::io::Error::other(fault)), None),
@@ -273,17 +321,24 @@ pub(crate) async fn revoked(
                     if next.is_none() {
                         text.push_str(&format!("{{\"count\":{count}}}\n"));
                     }
-                    (Ok(Frame::data(Bytes::from(text))), next.map(|next| (Some(next), count)))
+                    (
+                        Ok(Frame::data(Bytes::from(text))),
+                        next.map(|next| (Some(next), count)),
+                    )
                 }
             };
             Some((frame, (api, scope, state, None)))
-        });
+        },
+    );
     Ok(ndjson(Body::new(StreamBody::new(Box::pin(lines)))))
 }
 
 fn ndjson(body: Body) -> Response {
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/x-ndjson"),
+    );
     response
 }
 

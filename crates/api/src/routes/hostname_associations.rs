@@ -36,10 +36,17 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = Query::parse(query.as_deref())?;
-    let authority =
-        authority(query.one(AUTHORITY)?).map_err(|message| ApiError::parameter(AUTHORITY, message))?;
-    match (api.store.hostname_associations(scope.zone().id, authority).await?, authority) {
-        (Some(hostnames), _) => envelope::one(HostnameAssociations { hostnames: &hostnames }),
+    let authority = authority(query.one(AUTHORITY)?)
+        .map_err(|message| ApiError::parameter(AUTHORITY, message))?;
+    match (
+        api.store
+            .hostname_associations(scope.zone().id, authority)
+            .await?,
+        authority,
+    ) {
+        (Some(hostnames), _) => envelope::one(HostnameAssociations {
+            hostnames: &hostnames,
+        }),
         (None, Some(_)) => Err(ApiError::mtls_certificate_not_found().at(AUTHORITY)),
         // The zone was deleted meanwhile.
         (None, None) => Err(ApiError::refused()),
@@ -71,8 +78,13 @@ pub(crate) async fn replace(
     let authority = authority(body.optional_string(AUTHORITY)?)
         .map_err(|message| ApiError::member(body.pointer(AUTHORITY), message))?;
     let hostnames = body.strings("hostnames")?;
-    let hostnames = api.authority.replace_hostnames(&scope, authority, hostnames).await?;
-    envelope::one(HostnameAssociations { hostnames: &hostnames })
+    let hostnames = api
+        .authority
+        .replace_hostnames(&scope, authority, hostnames)
+        .await?;
+    envelope::one(HostnameAssociations {
+        hostnames: &hostnames,
+    })
 }
 
 fn authority(text: Option<&str>) -> Result<Option<MtlsCertificateId>, String> {

@@ -27,7 +27,11 @@ pub(crate) async fn get(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
 ) -> Result<Response, ApiError> {
-    let authority = api.authority.managed_authority(&scope).await?.ok_or_else(ApiError::refused)?;
+    let authority = api
+        .authority
+        .managed_authority(&scope)
+        .await?
+        .ok_or_else(ApiError::refused)?;
     envelope::one(ManagedAuthority::from(authority))
 }
 
@@ -47,7 +51,12 @@ pub(crate) async fn list(
     ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
 ) -> Result<Response, ApiError> {
     let authorities = api.authority.managed_authorities(&scope).await?;
-    envelope::one(authorities.into_iter().map(ManagedAuthority::from).collect::<Vec<_>>())
+    envelope::one(
+        authorities
+            .into_iter()
+            .map(ManagedAuthority::from)
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Import a managed authority
@@ -71,8 +80,12 @@ pub(crate) async fn import(
     // Taken first, so that it is wiped whatever is wrong with the rest.
     let private_key = body.take_secret("private_key");
     let certificate = body.object().string("certificate")?.to_owned();
-    let private_key = private_key?.ok_or_else(|| body.object().missing("private_key", "a string"))?;
-    let import = AuthorityImport { certificate, private_key };
+    let private_key =
+        private_key?.ok_or_else(|| body.object().missing("private_key", "a string"))?;
+    let import = AuthorityImport {
+        certificate,
+        private_key,
+    };
     let authority = Box::pin(api.authority.import_authority(&scope, import)).await?;
     envelope::one(ManagedAuthority::from(authority))
 }
@@ -95,7 +108,11 @@ pub(crate) async fn rotate(
     ScopeOf(scope): ScopeOf<AccountScope<ManageAccounts>>,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let algorithm = body.object().optional_string("algorithm")?.map(KeyAlgorithm::from_name).transpose();
+    let algorithm = body
+        .object()
+        .optional_string("algorithm")?
+        .map(KeyAlgorithm::from_name)
+        .transpose();
     let algorithm = algorithm.map_err(|error| ApiError::member("/algorithm", error.to_string()))?;
     let authority = Box::pin(api.authority.rotate_authority(&scope, algorithm)).await?;
     envelope::one(ManagedAuthority::from(authority))

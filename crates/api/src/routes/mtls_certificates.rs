@@ -2,7 +2,9 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{AccountScope, MtlsCertificateUpload, ReadMtlsCertificates, WriteMtlsCertificates};
+use certgate_authority::{
+    AccountScope, MtlsCertificateUpload, ReadMtlsCertificates, WriteMtlsCertificates,
+};
 use certgate_model::{Page, Slice};
 
 use crate::body::JsonBody;
@@ -47,7 +49,10 @@ pub(crate) async fn list(
     if asked.page > 1 {
         items.clear();
     }
-    let page = PageRequest { page: asked.page, slice: Slice { first: 0, size } };
+    let page = PageRequest {
+        page: asked.page,
+        slice: Slice { first: 0, size },
+    };
     envelope::list(page, &Page { items, total }, MtlsCertificate::from)
 }
 
@@ -73,7 +78,9 @@ pub(crate) async fn create(
     let body = body.object();
     let upload = MtlsCertificateUpload {
         certificates: body.string("certificates")?.to_owned(),
-        ca: body.optional_boolean("ca")?.ok_or_else(|| body.missing("ca", "true or false"))?,
+        ca: body
+            .optional_boolean("ca")?
+            .ok_or_else(|| body.missing("ca", "true or false"))?,
         name: body.optional_string("name")?.unwrap_or_default().to_owned(),
         private_key,
     };
@@ -145,7 +152,10 @@ pub(crate) async fn associations(
     ScopeOf(scope): ScopeOf<AccountScope<ReadMtlsCertificates>>,
     MtlsCertificatePath(id): MtlsCertificatePath,
 ) -> Result<Response, ApiError> {
-    let hostnames = api.store.mtls_certificate_used_by(scope.account().id, id).await?;
+    let hostnames = api
+        .store
+        .mtls_certificate_used_by(scope.account().id, id)
+        .await?;
     let hostnames = hostnames.ok_or_else(ApiError::mtls_certificate_not_found)?;
     envelope::one(MtlsCertificateAssociation::of(hostnames))
 }

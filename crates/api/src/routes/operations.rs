@@ -20,10 +20,18 @@ pub(crate) async fn readyz(State(api): State<Api>) -> Result<&'static str, ApiEr
 
 /// Prometheus' text format.
 pub(crate) async fn metrics(State(api): State<Api>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (api.metrics)()).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        (api.metrics)(),
+    )
+        .into_response()
 }
 
 /// The OpenAPI document.
 pub(crate) async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], openapi::openapi_json()).into_response()
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        openapi::openapi_json(),
+    )
+        .into_response()
 }

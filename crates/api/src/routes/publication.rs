@@ -8,7 +8,9 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use certgate_authority::{Fault, NoncePolicy};
 use certgate_model::{AuthorityId, CRL_SHARDS, CrlPart, Timestamp};
-use certgate_pki::{OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, read_ocsp_path, sha256};
+use certgate_pki::{
+    OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, read_ocsp_path, sha256,
+};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
@@ -44,13 +46,23 @@ pub(crate) async fn crl(
     if !state.is_made {
         return Err(NotPublished::TooLong);
     }
-    let kept = Kept::list(state.number, state.this_update, state.next_update, api.clock.now());
+    let kept = Kept::list(
+        state.number,
+        state.this_update,
+        state.next_update,
+        api.clock.now(),
+    );
     if kept.has_tag(&headers) {
         return Ok(kept.not_modified());
     }
     let list = api.lists().list(&*api.store, authority, state).await?;
     let list = list.ok_or(NotPublished::NotYet)?;
-    let kept = Kept::list(list.number, list.this_update, list.next_update, api.clock.now());
+    let kept = Kept::list(
+        list.number,
+        list.this_update,
+        list.next_update,
+        api.clock.now(),
+    );
     Ok(kept.answer(CRL_TYPE, Body::from(list.der.clone())))
 }
 
@@ -75,38 +87,52 @@ fn part_of(file: &str) -> Option<CrlPart> {
 }
 
 /// Every list but the full one, as PEM: what nginx, HAProxy and Envoy read. Sent list by list.
-async fn bundle(api: Api, authority: AuthorityId, headers: &HeaderMap) -> Result<Response, NotPublished> {
+async fn bundle(
+    api: Api,
+    authority: AuthorityId,
+    headers: &HeaderMap,
+) -> Result<Response, NotPublished> {
     let mut states = api.store.crl_states(authority).await?;
     states.retain(|state| state.part != CrlPart::Full);
     // Without all of them proxies trust nobody: better to be asked again than to hand out a part.
     if states.len() != CrlPart::all().count() - 1 {
         return Err(why_missing(&api, authority).await?);
     }
-    let numbers: Vec<u8> = states.iter().flat_map(|state| state.number.to_be_bytes()).collect();
+    let numbers: Vec<u8> = states
+        .iter()
+        .flat_map(|state| state.number.to_be_bytes())
+        .collect();
     let now = api.clock.now();
     let kept = Kept {
         tag: format!("\"{}\"", wire::hex(&sha256(&numbers)[..16])),
-        since: states.iter().map(|state| state.this_update).max().unwrap_or(now),
+        since: states
+            .iter()
+            .map(|state| state.this_update)
+            .max()
+            .unwrap_or(now),
         until: now.plus_seconds(CRL_CACHE_SECONDS_MAX),
         now,
     };
     if kept.has_tag(headers) {
         return Ok(kept.not_modified());
     }
-    let lists = stream::unfold((api, states.into_iter()), move |(api, mut states)| async move {
-        let state = states.next()?;
-        let frame = match api.lists().list(&*api.store, authority, state).await {
-            Ok(Some(list)) => {
-                let mut pem = pem_lines("X509 CRL", &list.der);
-                pem.push('\n');
-                Ok(Frame::data(Bytes::from(pem)))
-            }
-            // Cut off, which the client notices: half a bundle must not look like a whole one.
-            Ok(None) => Err(std::io::Error::other("a list is gone")),
-            Err(error) => Err(std::io::Error::other(error)),
-        };
-        Some((frame, (api, states)))
-    });
+    let lists = stream::unfold(
+        (api, states.into_iter()),
+        move |(api, mut states)| async move {
+            let state = states.next()?;
+            let frame = match api.lists().list(&*api.store, authority, state).await {
+                Ok(Some(list)) => {
+                    let mut pem = pem_lines("X509 CRL", &list.der);
+                    pem.push('\n');
+                    Ok(Frame::data(Bytes::from(pem)))
+                }
+                // Cut off, which the client notices: half a bundle must not look like a whole one.
+                Ok(None) => Err(std::io::Error::other("a list is gone")),
+                Err(error) => Err(std::io::Error::other(error)),
+            };
+            Some((frame, (api, states)))
+        },
+    );
     Ok(kept.answer(BUNDLE_TYPE, Body::new(StreamBody::new(Box::pin(lists)))))
 }
 
@@ -116,7 +142,9 @@ pub(crate) async fn authority_certificate(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, NotPublished> {
-    let id = file.strip_suffix(".crt").and_then(|id| id.parse::<AuthorityId>().ok());
+    let id = file
+        .strip_suffix(".crt")
+        .and_then(|id| id.parse::<AuthorityId>().ok());
     let record = match id {
         Some(id) => api.store.authority(id).await?,
         None => None,
@@ -125,7 +153,12 @@ pub(crate) async fn authority_certificate(
     let now = api.clock.now();
     // It never changes.
     let until = now.plus_days(1);
-    let kept = Kept { tag: format!("\"{}\"", record.id), since: record.created_on, until, now };
+    let kept = Kept {
+        tag: format!("\"{}\"", record.id),
+        since: record.created_on,
+        until,
+        now,
+    };
     match kept.has_tag(&headers) {
         true => Ok(kept.not_modified()),
         false => Ok(kept.answer(CERTIFICATE_TYPE, Body::from(record.certificate_der))),
@@ -134,7 +167,10 @@ pub(crate) async fn authority_certificate(
 
 /// OCSP by POST: the body is the request.
 pub(crate) async fn ocsp_post(State(api): State<Api>, request: Request) -> Response {
-    match Limited::new(request.into_body(), OCSP_REQUEST_BYTES_MAX).collect().await {
+    match Limited::new(request.into_body(), OCSP_REQUEST_BYTES_MAX)
+        .collect()
+        .await
+    {
         Ok(body) => ocsp(&api, &body.to_bytes(), NoncePolicy::Repeat).await,
         Err(_) => ocsp_answer(ocsp_failure(OcspFailure::MalformedRequest)),
     }
@@ -170,9 +206,17 @@ async fn ocsp(api: &Api, request: &[u8], nonce: NoncePolicy) -> Response {
         // RFC 5019 §6.2.
         Some((since, until)) if nonce == NoncePolicy::Ignore => {
             let tag = format!("\"{}\"", wire::hex(&sha256(&answer.der)[..16]));
-            let kept = Kept { tag, since, until, now: api.clock.now() };
+            let kept = Kept {
+                tag,
+                since,
+                until,
+                now: api.clock.now(),
+            };
             let mut response = kept.answer(OCSP_TYPE, body);
-            let cache = format!("max-age={}, public, no-transform, must-revalidate", kept.seconds_left());
+            let cache = format!(
+                "max-age={}, public, no-transform, must-revalidate",
+                kept.seconds_left()
+            );
             set(&mut response, header::CACHE_CONTROL, &cache);
             response
         }
@@ -203,13 +247,20 @@ impl Kept {
     /// Of a list. Caches ask again soon, whatever the list says of itself.
     fn list(number: u64, this_update: Timestamp, next_update: Timestamp, now: Timestamp) -> Self {
         let until = next_update.min(now.plus_seconds(CRL_CACHE_SECONDS_MAX));
-        Self { tag: format!("\"{number}\""), since: this_update, until, now }
+        Self {
+            tag: format!("\"{number}\""),
+            since: this_update,
+            until,
+            now,
+        }
     }
 
     /// Whether the client has this very answer (RFC 9110 §13.1.2). If-Modified-Since, which RFC 9110 §13.1.3 lets a server
     /// ignore, says too little: two lists can be of the same second.
     fn has_tag(&self, headers: &HeaderMap) -> bool {
-        let tags = headers.get(header::IF_NONE_MATCH).and_then(|value: &HeaderValue| value.to_str().ok());
+        let tags = headers
+            .get(header::IF_NONE_MATCH)
+            .and_then(|value: &HeaderValue| value.to_str().ok());
         tags.is_some_and(|tags| {
             let same = |tag: &str| tag.trim().trim_start_matches("W/") == self.tag;
             tags.trim() == "*" || tags.split(',').any(same)
@@ -238,7 +289,11 @@ impl Kept {
         set(response, header::ETAG, &self.tag);
         set(response, header::LAST_MODIFIED, &date(self.since));
         set(response, header::EXPIRES, &date(self.until));
-        set(response, header::CACHE_CONTROL, &format!("public, max-age={}", self.seconds_left()));
+        set(
+            response,
+            header::CACHE_CONTROL,
+            &format!("public, max-age={}", self.seconds_left()),
+        );
     }
 }
 
@@ -248,7 +303,9 @@ fn system_time(at: Timestamp) -> SystemTime {
 
 fn typed(kind: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
@@ -282,7 +339,12 @@ impl IntoResponse for NotPublished {
             }
             Self::NotYet => {
                 let text = "The list is being made: ask again in a moment\n";
-                (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], text).into_response()
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    [(header::RETRY_AFTER, "1")],
+                    text,
+                )
+                    .into_response()
             }
             Self::TooLong => {
                 let text = "Too many certificates are revoked for one list: use bundle.pem or the shards\n";
@@ -303,7 +365,17 @@ mod tests {
         assert_eq!(part_of("127.crl"), Some(CrlPart::Shard(127)));
         assert_eq!(part_of("ca.crl"), Some(CrlPart::AuthorityCertificates));
         assert_eq!(part_of("full.crl"), Some(CrlPart::Full));
-        for bad in ["128.crl", "129.crl", "00.crl", "+1.crl", "-1.crl", "1", ".crl", "1.crl.crl", "256.crl"] {
+        for bad in [
+            "128.crl",
+            "129.crl",
+            "00.crl",
+            "+1.crl",
+            "-1.crl",
+            "1",
+            ".crl",
+            "1.crl.crl",
+            "256.crl",
+        ] {
             assert_eq!(part_of(bad), None, "{bad}");
         }
     }

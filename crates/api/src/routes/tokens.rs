@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use certgate_authority::{ManageTokens, ReadTokens, TokenDraft, UserScope};
-use certgate_model::{AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, Timestamp, TokenState};
+use certgate_model::{
+    AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, Timestamp, TokenState,
+};
 use serde_json::Value;
 
 use crate::body::{JsonBody, Object};
@@ -55,7 +57,10 @@ pub(crate) async fn create(
     ScopeOf(scope): ScopeOf<UserScope<ManageTokens>>,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let (token, value) = api.authority.create_token(&scope, draft(&body.object())?).await?;
+    let (token, value) = api
+        .authority
+        .create_token(&scope, draft(&body.object())?)
+        .await?;
     envelope::one(Token::at(api.clock.now(), &token).with_value(value.expose()))
 }
 
@@ -73,7 +78,11 @@ pub(crate) async fn get(
     ScopeOf(scope): ScopeOf<UserScope<ReadTokens>>,
     TokenPath(id): TokenPath,
 ) -> Result<Response, ApiError> {
-    let token = api.store.token(id).await?.filter(|token| token.user == scope.user().id);
+    let token = api
+        .store
+        .token(id)
+        .await?
+        .filter(|token| token.user == scope.user().id);
     let token = token.ok_or(certgate_authority::TokenError::NotFound)?;
     envelope::one(Token::at(api.clock.now(), &token))
 }
@@ -96,7 +105,10 @@ pub(crate) async fn update(
     TokenPath(id): TokenPath,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let token = api.authority.update_token(&scope, id, draft(&body.object())?).await?;
+    let token = api
+        .authority
+        .update_token(&scope, id, draft(&body.object())?)
+        .await?;
     envelope::one(Token::at(api.clock.now(), &token))
 }
 
@@ -162,8 +174,11 @@ pub(crate) async fn permission_groups(
         name.is_none_or(|name| group.name().eq_ignore_ascii_case(name))
             && scope.is_none_or(|scope| group.scope().name() == scope)
     };
-    let groups: Vec<_> =
-        PermissionGroup::ALL.into_iter().filter(matches).map(PermissionGroupEntry::from).collect();
+    let groups: Vec<_> = PermissionGroup::ALL
+        .into_iter()
+        .filter(matches)
+        .map(PermissionGroupEntry::from)
+        .collect();
     envelope::one(groups)
 }
 
@@ -172,7 +187,10 @@ fn draft(body: &Object<'_>) -> Result<TokenDraft, ApiError> {
         None | Some("active") => TokenState::Active,
         Some("disabled") => TokenState::Disabled,
         Some(_) => {
-            return Err(ApiError::member("/status", "status is unknown: use active or disabled".to_owned()));
+            return Err(ApiError::member(
+                "/status",
+                "status is unknown: use active or disabled".to_owned(),
+            ));
         }
     };
     let (mut allowed_addresses, mut refused_addresses) = (Vec::new(), Vec::new());
@@ -181,8 +199,12 @@ fn draft(body: &Object<'_>) -> Result<TokenDraft, ApiError> {
         // The reference says the one, the official SDKs the other; our answers have both, and come back with both.
         let [first, second] = REQUEST_IP.map(|name| condition.value(name));
         if first.is_some() && second.is_some() && first != second {
-            let message = "request.ip and request_ip are the same condition and differ: send one of them";
-            return Err(ApiError::member(condition.pointer(REQUEST_IP[1]), message.to_owned()));
+            let message =
+                "request.ip and request_ip are the same condition and differ: send one of them";
+            return Err(ApiError::member(
+                condition.pointer(REQUEST_IP[1]),
+                message.to_owned(),
+            ));
         }
         for name in REQUEST_IP {
             if let Some(addresses) = condition.optional_object(name)? {
@@ -190,8 +212,12 @@ fn draft(body: &Object<'_>) -> Result<TokenDraft, ApiError> {
                 allowed_addresses = address_blocks(&addresses, "in")?;
                 // Nowhere would be of no use, and anywhere is not what somebody meant who made a list of addresses.
                 if allowed_addresses.is_empty() && addresses.value("in").is_some() {
-                    let message = "in is empty: name at least one address, or leave it out for any address";
-                    return Err(ApiError::member(addresses.pointer("in"), message.to_owned()));
+                    let message =
+                        "in is empty: name at least one address, or leave it out for any address";
+                    return Err(ApiError::member(
+                        addresses.pointer("in"),
+                        message.to_owned(),
+                    ));
                 }
                 refused_addresses = address_blocks(&addresses, "not_in")?;
             }
@@ -200,7 +226,11 @@ fn draft(body: &Object<'_>) -> Result<TokenDraft, ApiError> {
     Ok(TokenDraft {
         name: body.string("name")?.to_owned(),
         state,
-        policies: body.objects("policies")?.iter().map(policy).collect::<Result<_, _>>()?,
+        policies: body
+            .objects("policies")?
+            .iter()
+            .map(policy)
+            .collect::<Result<_, _>>()?,
         allowed_addresses,
         refused_addresses,
         not_before: instant(body, "not_before")?,
@@ -213,7 +243,10 @@ const REQUEST_IP: [&str; 2] = ["request.ip", "request_ip"];
 
 /// Refuses any other member: a condition that is misspelt must not become no condition.
 fn only_members(object: &Object<'_>, known: &[&str]) -> Result<(), ApiError> {
-    match object.members().find(|(name, _)| !known.contains(&name.as_str())) {
+    match object
+        .members()
+        .find(|(name, _)| !known.contains(&name.as_str()))
+    {
         None => Ok(()),
         Some((name, _)) => {
             let message = format!("unknown condition: use {}", known.join(" or "));
@@ -233,25 +266,42 @@ fn policy(policy: &Object<'_>) -> Result<Policy, ApiError> {
     };
     let group = |group: &Object<'_>| -> Result<PermissionGroup, ApiError> {
         let id = group.string("id")?;
-        id.parse().map_err(|error| ApiError::member(group.pointer("id"), format!("{error}")))
+        id.parse()
+            .map_err(|error| ApiError::member(group.pointer("id"), format!("{error}")))
     };
-    let permission_groups =
-        policy.objects("permission_groups")?.iter().map(group).collect::<Result<Vec<_>, _>>()?;
+    let permission_groups = policy
+        .objects("permission_groups")?
+        .iter()
+        .map(group)
+        .collect::<Result<Vec<_>, _>>()?;
     let resources = match policy.optional_object("resources")? {
         Some(object) => resources(&object)?,
         None => return Err(policy.missing("resources", "an object of resource names")),
     };
     // A permission that meets no resource of its kind would grant nothing; that is never what was meant.
     for group in &permission_groups {
-        if !resources.iter().any(|resource| applies(group.scope(), *resource)) {
-            let message =
-                format!("{} applies to {}: name such a resource", group.name(), group.scope().name());
+        if !resources
+            .iter()
+            .any(|resource| applies(group.scope(), *resource))
+        {
+            let message = format!(
+                "{} applies to {}: name such a resource",
+                group.name(),
+                group.scope().name()
+            );
             return Err(ApiError::member(policy.pointer("resources"), message));
         }
     }
     // An id that was given by an earlier answer is kept, anything else is ignored.
-    let id = policy.optional_string("id")?.filter(|id| id.parse::<certgate_model::TokenId>().is_ok());
-    Ok(Policy { id: id.unwrap_or_default().to_owned(), effect, permission_groups, resources })
+    let id = policy
+        .optional_string("id")?
+        .filter(|id| id.parse::<certgate_model::TokenId>().is_ok());
+    Ok(Policy {
+        id: id.unwrap_or_default().to_owned(),
+        effect,
+        permission_groups,
+        resources,
+    })
 }
 
 fn applies(scope: Scope, resource: Resource) -> bool {
@@ -290,13 +340,20 @@ fn resources(object: &Object<'_>) -> Result<Vec<Resource>, ApiError> {
 }
 
 fn address_blocks(addresses: &Object<'_>, name: &str) -> Result<Vec<AddressBlock>, ApiError> {
-    let read = |(index, value): (usize, &Value)| {
-        value.as_str().and_then(address_block).ok_or_else(|| {
-            let message = "not an address or a block in CIDR notation such as 192.0.2.0/24 or 2001:db8::/32";
+    let read =
+        |(index, value): (usize, &Value)| {
+            value.as_str().and_then(address_block).ok_or_else(|| {
+            let message =
+                "not an address or a block in CIDR notation such as 192.0.2.0/24 or 2001:db8::/32";
             ApiError::member(format!("{}/{index}", addresses.pointer(name)), message.to_owned())
         })
-    };
-    addresses.array(name)?.iter().enumerate().map(read).collect()
+        };
+    addresses
+        .array(name)?
+        .iter()
+        .enumerate()
+        .map(read)
+        .collect()
 }
 
 fn address_block(text: &str) -> Option<AddressBlock> {
@@ -320,12 +377,17 @@ fn address_block(text: &str) -> Option<AddressBlock> {
         mapped if mapped != address && prefix_length >= 96 => (mapped, prefix_length - 96),
         _ => (address, prefix_length),
     };
-    Some(AddressBlock { text: text.to_owned(), address, prefix_length })
+    Some(AddressBlock {
+        text: text.to_owned(),
+        address,
+        prefix_length,
+    })
 }
 
 fn instant(body: &Object<'_>, name: &str) -> Result<Option<Timestamp>, ApiError> {
     let read = |text: &str| {
-        text.parse().map_err(|error| ApiError::member(body.pointer(name), format!("{name} is {error}")))
+        text.parse()
+            .map_err(|error| ApiError::member(body.pointer(name), format!("{name} is {error}")))
     };
     body.optional_string(name)?.map(read).transpose()
 }

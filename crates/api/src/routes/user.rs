@@ -19,7 +19,9 @@ use crate::{Api, code, envelope};
     operation_id = "user-user-details",
     responses((status = 200, description = "The user", body = Answer<User<'static>>)),
 )]
-pub(crate) async fn get(ScopeOf(scope): ScopeOf<UserScope<ReadUser>>) -> Result<Response, ApiError> {
+pub(crate) async fn get(
+    ScopeOf(scope): ScopeOf<UserScope<ReadUser>>,
+) -> Result<Response, ApiError> {
     envelope::one(User::from(scope.user()))
 }
 
@@ -36,15 +38,28 @@ pub(crate) async fn get(ScopeOf(scope): ScopeOf<UserScope<ReadUser>>) -> Result<
         (status = 401, description = "The token is not valid", body = crate::openapi::Failure),
     ),
 )]
-pub(crate) async fn verify_token(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn verify_token(
+    State(api): State<Api>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
-    let no_token = || ApiError::new(StatusCode::UNAUTHORIZED, code::INVALID_API_TOKEN, "Invalid API Token");
+    let no_token = || {
+        ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            code::INVALID_API_TOKEN,
+            "Invalid API Token",
+        )
+    };
     let credential = credential(&parts, &api)?;
     let is_token = matches!(credential.secret, Secret::Token(_));
-    let caller = api.authority.authenticate(credential).await.map_err(|error| match error {
-        AccessError::InvalidToken => no_token(),
-        other => other.into(),
-    })?;
+    let caller = api
+        .authority
+        .authenticate(credential)
+        .await
+        .map_err(|error| match error {
+            AccessError::InvalidToken => no_token(),
+            other => other.into(),
+        })?;
     if !is_token {
         return Err(no_token());
     }

@@ -39,12 +39,17 @@ pub(crate) async fn list(
     Principal(caller): Principal,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let visible = caller.visible::<ReadZones>().ok_or_else(ApiError::refused)?;
+    let visible = caller
+        .visible::<ReadZones>()
+        .ok_or_else(ApiError::refused)?;
     let query = Query::parse(query.as_deref())?;
     let asked = query.page()?;
     let page = match query.zones(visible)? {
         Some(filter) => api.store.zones(&filter, asked.slice).await?,
-        None => Page { items: Vec::new(), total: 0 },
+        None => Page {
+            items: Vec::new(),
+            total: 0,
+        },
     };
     envelope::list(asked, &page, Zone::from)
 }
@@ -64,16 +69,26 @@ pub(crate) async fn create(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let body = body.object();
-    let draft = ZoneDraft { name: body.string("name")?.to_owned() };
+    let draft = ZoneDraft {
+        name: body.string("name")?.to_owned(),
+    };
     let account = body.optional_object("account")?;
-    let account =
-        account.ok_or_else(|| body.missing("account", r#"an object such as {"id": "<account id>"}"#))?;
+    let account = account
+        .ok_or_else(|| body.missing("account", r#"an object such as {"id": "<account id>"}"#))?;
     let account: AccountId = account.string("id")?.parse().map_err(|_| {
-        let message = "the account id is not 32 hexadecimal digits; GET /accounts lists them".to_owned();
+        let message =
+            "the account id is not 32 hexadecimal digits; GET /accounts lists them".to_owned();
         ApiError::member("/account/id", message)
     })?;
-    let scope = api.authority.account_scope::<ManageZones>(&caller, account).await?;
-    let zone = api.authority.create_zone(&scope, draft).await.map_err(zone_error)?;
+    let scope = api
+        .authority
+        .account_scope::<ManageZones>(&caller, account)
+        .await?;
+    let zone = api
+        .authority
+        .create_zone(&scope, draft)
+        .await
+        .map_err(zone_error)?;
     envelope::one(Zone::from(&zone))
 }
 
@@ -86,7 +101,9 @@ pub(crate) async fn create(
     params(("zone_id" = String, Path, description = "32 hex digits")),
     responses((status = 200, description = "The zone", body = Answer<Zone<'static>>)),
 )]
-pub(crate) async fn get(ScopeOf(scope): ScopeOf<ZoneScope<ReadZones>>) -> Result<Response, ApiError> {
+pub(crate) async fn get(
+    ScopeOf(scope): ScopeOf<ZoneScope<ReadZones>>,
+) -> Result<Response, ApiError> {
     envelope::one(Zone::from(scope.zone()))
 }
 
@@ -105,6 +122,10 @@ pub(crate) async fn delete(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<ZoneScope<ManageZones>>,
 ) -> Result<Response, ApiError> {
-    let id = api.authority.delete_zone(&scope).await.map_err(zone_error)?;
+    let id = api
+        .authority
+        .delete_zone(&scope)
+        .await
+        .map_err(zone_error)?;
     envelope::one(Deleted { id: id.to_string() })
 }

@@ -121,10 +121,10 @@ impl AuditNames {
         let action = entry.action.name();
         AuditLog {
             id: hex(&entry.hash),
-            account: self
-                .account
-                .as_ref()
-                .map(|account| AuditAccount { id: account.id.to_string(), name: account.name.clone() }),
+            account: self.account.as_ref().map(|account| AuditAccount {
+                id: account.id.to_string(),
+                name: account.name.clone(),
+            }),
             action: AuditLogAction {
                 description: format!("{action} {kind} {resource}"),
                 result: "success",
@@ -132,14 +132,21 @@ impl AuditNames {
                 kind: action,
             },
             actor: self.actor(entry),
-            resource: AuditResource { id: resource, product: "certgate", kind },
-            zone: entry
-                .zone
-                .map(|zone| AuditZone { id: zone.to_string(), name: self.zones.get(&zone).cloned() }),
+            resource: AuditResource {
+                id: resource,
+                product: "certgate",
+                kind,
+            },
+            zone: entry.zone.map(|zone| AuditZone {
+                id: zone.to_string(),
+                name: self.zones.get(&zone).cloned(),
+            }),
             certgate: AuditChain {
                 number: entry.number,
                 hash: hex(&entry.hash),
-                fingerprint_sha256: entry.fingerprint_sha256.map(|fingerprint| hex(&fingerprint)),
+                fingerprint_sha256: entry
+                    .fingerprint_sha256
+                    .map(|fingerprint| hex(&fingerprint)),
                 detail: entry.detail.clone(),
             },
         }

@@ -52,7 +52,10 @@ pub(crate) struct CertificateAuthority<'a> {
 /// Where a certificate is in its life. `pending_*` is accepted and durable, but not yet in force everywhere.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "documents the words of certgate_model::Status; a test holds them together")]
+#[expect(
+    dead_code,
+    reason = "documents the words of certgate_model::Status; a test holds them together"
+)]
 pub(crate) enum StatusName {
     Active,
     PendingReactivation,
@@ -62,7 +65,10 @@ pub(crate) enum StatusName {
 
 /// How a certificate is signed.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "documents the words of certgate_model::SignatureAlgorithm")]
+#[expect(
+    dead_code,
+    reason = "documents the words of certgate_model::SignatureAlgorithm"
+)]
 pub(crate) enum SignatureName {
     #[schema(rename = "SHA256WithRSA")]
     Sha256WithRsa,

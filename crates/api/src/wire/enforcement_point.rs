@@ -28,7 +28,10 @@ pub(crate) struct EnforcementPoint {
 
 impl EnforcementPoint {
     pub(crate) fn at(now: Timestamp, last_epoch: u64, point: EnforcementPointRecord) -> Self {
-        let status = match (point.acknowledged_epoch >= last_epoch, point.is_waited_for(now)) {
+        let status = match (
+            point.acknowledged_epoch >= last_epoch,
+            point.is_waited_for(now),
+        ) {
             (_, false) => "silent",
             (true, true) => "current",
             (false, true) => "lagging",
@@ -92,6 +95,9 @@ impl From<certgate_authority::RevocationChanges> for RevocationChanges {
             revoked: change.revoked,
             certificate: change.certificate.into(),
         };
-        Self { epoch: found.epoch, changes: found.changes.into_iter().map(change).collect() }
+        Self {
+            epoch: found.epoch,
+            changes: found.changes.into_iter().map(change).collect(),
+        }
     }
 }

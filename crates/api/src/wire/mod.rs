@@ -16,7 +16,9 @@ pub(crate) use audit::{AuditLog, AuditNames};
 pub(crate) use certificate::ClientCertificate;
 pub(crate) use enforcement_point::{EnforcementPoint, RevocationChanges, RevokedCertificate};
 pub(crate) use hostnames::HostnameAssociations;
-pub(crate) use mtls_certificate::{MtlsCertificate, MtlsCertificateAssociation, NewMtlsCertificate};
+pub(crate) use mtls_certificate::{
+    MtlsCertificate, MtlsCertificateAssociation, NewMtlsCertificate,
+};
 pub(crate) use tenant::{Account, ManagedAuthority, User, UserApiKey, Zone};
 pub(crate) use token::{PermissionGroupEntry, Token, TokenVerification};
 

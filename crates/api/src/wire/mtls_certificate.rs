@@ -52,7 +52,14 @@ pub(crate) struct MtlsCertificateAssociation {
 impl MtlsCertificateAssociation {
     /// Of a certificate that this many hostnames use.
     pub(crate) fn of(hostnames: u64) -> Vec<Self> {
-        if hostnames == 0 { Vec::new() } else { vec![Self { service: "mtls", status: "active" }] }
+        if hostnames == 0 {
+            Vec::new()
+        } else {
+            vec![Self {
+                service: "mtls",
+                status: "active",
+            }]
+        }
     }
 }
 
@@ -75,6 +82,9 @@ impl<'a> From<&'a MtlsCertificateRecord> for MtlsCertificate<'a> {
 
 impl<'a> From<&'a MtlsCertificateRecord> for NewMtlsCertificate<'a> {
     fn from(record: &'a MtlsCertificateRecord) -> Self {
-        Self { certificate: record.into(), updated_at: Instant(record.uploaded_on) }
+        Self {
+            certificate: record.into(),
+            updated_at: Instant(record.uploaded_on),
+        }
     }
 }

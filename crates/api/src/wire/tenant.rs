@@ -98,8 +98,15 @@ impl<'a> From<&'a ZoneRecord> for Zone<'a> {
                 page_rule_quota: 0,
                 phishing_detected: false,
             },
-            owner: ZoneOwner { id: zone.account.to_string(), kind: "organization", name: &zone.account_name },
-            account: AccountName { id: zone.account.to_string(), name: &zone.account_name },
+            owner: ZoneOwner {
+                id: zone.account.to_string(),
+                kind: "organization",
+                name: &zone.account_name,
+            },
+            account: AccountName {
+                id: zone.account.to_string(),
+                name: &zone.account_name,
+            },
             permissions: ["#zone:read", "#ssl:edit"],
             plan: ZonePlan {
                 id: "00000000000000000000000000000000",
@@ -143,7 +150,9 @@ impl<'a> From<&'a AccountRecord> for Account<'a> {
             id: account.id.to_string(),
             name: &account.name,
             kind: "standard",
-            settings: AccountSettings { enforce_twofactor: false },
+            settings: AccountSettings {
+                enforce_twofactor: false,
+            },
             created_on: Instant(account.created_on),
             authority_algorithm: account.authority_algorithm.name(),
         }

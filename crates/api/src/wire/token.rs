@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use certgate_model::{AddressBlock, Effect, PermissionGroup, Resource, Timestamp, TokenRecord, TokenState};
+use certgate_model::{
+    AddressBlock, Effect, PermissionGroup, Resource, Timestamp, TokenRecord, TokenState,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -82,8 +84,13 @@ struct TokenAddresses<'a> {
 impl<'a> Token<'a> {
     /// The token as it is at `now`.
     pub(crate) fn at(now: Timestamp, token: &'a TokenRecord) -> Self {
-        let texts = |blocks: &'a [AddressBlock]| blocks.iter().map(|block| &*block.text).collect::<Vec<_>>();
-        let (allowed, refused) = (texts(&token.allowed_addresses), texts(&token.refused_addresses));
+        let texts = |blocks: &'a [AddressBlock]| {
+            blocks.iter().map(|block| &*block.text).collect::<Vec<_>>()
+        };
+        let (allowed, refused) = (
+            texts(&token.allowed_addresses),
+            texts(&token.refused_addresses),
+        );
         let anywhere = allowed.is_empty() && refused.is_empty();
         let addresses = TokenAddresses { allowed, refused };
         Self {
@@ -96,14 +103,19 @@ impl<'a> Token<'a> {
             not_before: token.not_before.map(Instant),
             expires_on: token.expires_on.map(Instant),
             policies: token.policies.iter().map(TokenPolicy::from).collect(),
-            condition: (!anywhere)
-                .then(|| TokenCondition { request_ip: addresses.clone(), request_ip_of_sdks: addresses }),
+            condition: (!anywhere).then(|| TokenCondition {
+                request_ip: addresses.clone(),
+                request_ip_of_sdks: addresses,
+            }),
             value: None,
         }
     }
 
     pub(crate) fn with_value(self, value: &'a str) -> Self {
-        Self { value: Some(value), ..self }
+        Self {
+            value: Some(value),
+            ..self
+        }
     }
 }
 
@@ -135,7 +147,10 @@ impl<'a> From<&'a certgate_model::Policy> for TokenPolicy<'a> {
             permission_groups: policy
                 .permission_groups
                 .iter()
-                .map(|group| PermissionGroupName { id: group.id(), name: group.name() })
+                .map(|group| PermissionGroupName {
+                    id: group.id(),
+                    name: group.name(),
+                })
                 .collect(),
             resources: policy.resources.iter().map(resource).collect(),
         }
@@ -176,6 +191,10 @@ pub(crate) struct PermissionGroupEntry {
 
 impl From<PermissionGroup> for PermissionGroupEntry {
     fn from(group: PermissionGroup) -> Self {
-        Self { id: group.id(), name: group.name(), scopes: [group.scope().name()] }
+        Self {
+            id: group.id(),
+            name: group.name(),
+            scopes: [group.scope().name()],
+        }
     }
 }

@@ -9,7 +9,10 @@ use crate::together::together;
 async fn accounts_are_made_listed_read_and_deleted() {
     let app = TestApp::new().await;
     app.clock.advance_seconds(1);
-    let made = app.post("/accounts", json!({ "name": "Second", "type": "standard" })).await.result();
+    let made = app
+        .post("/accounts", json!({ "name": "Second", "type": "standard" }))
+        .await
+        .result();
     let path = format!("/accounts/{}", made["id"].as_str().unwrap());
     assert_eq!(app.get(&path).await.result(), made);
     insta::assert_json_snapshot!(made, { ".id" => "[id]" }, @r#"
@@ -29,10 +32,19 @@ async fn accounts_are_made_listed_read_and_deleted() {
     assert_eq!(listed["result"][1], made);
     assert_eq!(listed["result_info"]["total_count"], 2);
     assert_eq!(app.get("/accounts?direction=desc").await.result()[0], made);
-    assert_eq!(app.get("/accounts?name=starts_with:sec").await.result(), json!([made]));
-    assert_eq!(app.get("/accounts?name=default").await.result()[0]["id"], app.account_id);
+    assert_eq!(
+        app.get("/accounts?name=starts_with:sec").await.result(),
+        json!([made])
+    );
+    assert_eq!(
+        app.get("/accounts?name=default").await.result()[0]["id"],
+        app.account_id
+    );
 
-    assert_eq!(app.delete(&path).await.result(), json!({ "id": made["id"] }));
+    assert_eq!(
+        app.delete(&path).await.result(),
+        json!({ "id": made["id"] })
+    );
     assert_eq!(app.get(&path).await.error().code, 9109);
 }
 
@@ -45,10 +57,17 @@ async fn a_bad_account_is_told_why() {
         (json!({ "name": " " }), 1065, "/name"),
         (json!({ "name": "x".repeat(101) }), 1065, "/name"),
         (json!({ "name": "default" }), 1062, "/name"),
-        (json!({ "name": "a", "authority_algorithm": "RSA-1024" }), 9207, "/authority_algorithm"),
+        (
+            json!({ "name": "a", "authority_algorithm": "RSA-1024" }),
+            9207,
+            "/authority_algorithm",
+        ),
     ] {
         let error = app.post("/accounts", body).await.error();
-        assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, code, Some(pointer)));
+        assert_eq!(
+            (error.status, error.code, error.pointer.as_deref()),
+            (400, code, Some(pointer))
+        );
     }
     let error = app.delete("/accounts/{account}").await.error();
     assert_eq!((error.status, error.code), (400, 1064));
@@ -58,16 +77,28 @@ async fn a_bad_account_is_told_why() {
 #[tokio::test]
 async fn a_token_sees_and_changes_its_accounts_only() {
     let app = TestApp::new().await;
-    let other = app.post("/accounts", json!({ "name": "other" })).await.result();
+    let other = app
+        .post("/accounts", json!({ "name": "other" }))
+        .await
+        .result();
     let mine = format!("com.cloudflare.api.account.{}", app.account_id);
-    let token = app.token_for(&["1af1fa2adc104452b74a9a3364202f20"], &[&mine]).await;
+    let token = app
+        .token_for(&["1af1fa2adc104452b74a9a3364202f20"], &[&mine])
+        .await;
     let listed = app.get("/accounts").token(&token).await.json();
     assert_eq!(listed["result_info"]["total_count"], 1);
     assert_eq!(listed["result"][0]["id"], app.account_id);
     let path = format!("/accounts/{}", other["id"].as_str().unwrap());
     assert_eq!(app.get(&path).token(&token).await.error().code, 9109);
     assert_eq!(app.delete(&path).token(&token).await.error().code, 9109);
-    assert_eq!(app.post("/accounts", json!({ "name": "x" })).token(&token).await.error().code, 9109);
+    assert_eq!(
+        app.post("/accounts", json!({ "name": "x" }))
+            .token(&token)
+            .await
+            .error()
+            .code,
+        9109
+    );
 }
 
 #[tokio::test]
@@ -94,7 +125,10 @@ async fn the_managed_authority_is_made_once_and_signs() {
     }
     "#);
     let body = json!({ "csr": csr("x"), "validity_days": 1 });
-    let issued = app.post("/zones/{zone}/client_certificates", body).await.result();
+    let issued = app
+        .post("/zones/{zone}/client_certificates", body)
+        .await
+        .result();
     assert_eq!(issued["certificate_authority"]["id"], authority["id"]);
 }
 
@@ -103,11 +137,17 @@ async fn many_first_requests_make_one_authority() {
     let app = TestApp::new().await;
     let requests = (0..16).map(|number| {
         let body = json!({ "csr": csr(&format!("c{number}")), "validity_days": 1 });
-        app.post("/zones/{zone}/client_certificates", body).into_future()
+        app.post("/zones/{zone}/client_certificates", body)
+            .into_future()
     });
     let mut authorities = std::collections::HashSet::new();
     for answer in together(requests).await {
-        authorities.insert(answer.result()["certificate_authority"]["id"].as_str().unwrap().to_owned());
+        authorities.insert(
+            answer.result()["certificate_authority"]["id"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
     }
     assert_eq!(authorities.len(), 1);
 }

@@ -32,21 +32,40 @@ async fn there_is_no_key_until_one_is_made_and_none_after_it_is_deleted() {
     }
     "#);
     let first = made["api_key"].as_str().unwrap().to_owned();
-    assert!(first.len() == 64 && first.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+    assert!(
+        first.len() == 64
+            && first
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    );
     app.get(PATH).key(EMAIL, &first).await.result();
-    app.get(PATH).key("Admin@CERTGATE.invalid", &first).await.result();
-    let error = app.get(PATH).key("other@certgate.invalid", &first).await.error();
+    app.get(PATH)
+        .key("Admin@CERTGATE.invalid", &first)
+        .await
+        .result();
+    let error = app
+        .get(PATH)
+        .key("other@certgate.invalid", &first)
+        .await
+        .error();
     assert_eq!((error.status, error.code), (403, 9103));
     assert!(!app.get("/user").await.json().to_string().contains(&first));
 
     // The key may do everything, and so replace itself.
-    let replaced = app.call(http::Method::PUT, ROUTE).key(EMAIL, &first).await.result();
+    let replaced = app
+        .call(http::Method::PUT, ROUTE)
+        .key(EMAIL, &first)
+        .await
+        .result();
     let second = replaced["api_key"].as_str().unwrap().to_owned();
     assert_ne!(first, second);
     unknown(&first).await;
     app.get(PATH).key(EMAIL, &second).await.result();
 
-    assert_eq!(app.delete(ROUTE).key(EMAIL, &second).await.result(), json!({ "email": EMAIL }));
+    assert_eq!(
+        app.delete(ROUTE).key(EMAIL, &second).await.result(),
+        json!({ "email": EMAIL })
+    );
     unknown(&second).await;
 }
 
@@ -71,21 +90,33 @@ async fn only_who_may_do_everything_from_anywhere_and_for_ever_makes_or_deletes_
         json!({ "name": "t", "policies": mine["policies"], "condition": { "request.ip": { "in": ["127.0.0.1"] } } }),
         json!({ "name": "t", "policies": mine["policies"], "condition": { "request.ip": { "not_in": ["10.0.0.1"] } } }),
     ] {
-        tokens.push(app.post("/user/tokens", body).await.result()["value"].as_str().unwrap().to_owned());
+        tokens.push(
+            app.post("/user/tokens", body).await.result()["value"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
     }
     for token in &tokens {
         app.get("/user/tokens").token(token).await.result();
         for method in [http::Method::PUT, http::Method::DELETE] {
             let error = app.call(method, ROUTE).token(token).await.error();
             assert_eq!((error.status, error.code), (403, 1004));
-            assert!(error.message.contains("every permission on everything"), "{}", error.message);
+            assert!(
+                error.message.contains("every permission on everything"),
+                "{}",
+                error.message
+            );
         }
     }
     app.get(PATH).key(EMAIL, &key).await.result();
     // Without its limits the same token can.
     let body = json!({ "name": "t", "policies": mine["policies"] });
     let made = app.post("/user/tokens", body).await.result();
-    app.delete(ROUTE).token(made["value"].as_str().unwrap()).await.result();
+    app.delete(ROUTE)
+        .token(made["value"].as_str().unwrap())
+        .await
+        .result();
     assert_eq!(app.get(PATH).key(EMAIL, &key).await.error().code, 9103);
 }
 
@@ -94,7 +125,14 @@ async fn a_malformed_key_or_email_is_6003_because_of_6103_or_6102() {
     let app = TestApp::new().await;
     let (email, key) = app.api_key().await;
     let long = "0".repeat(129);
-    for bad in ["k", &key[..36], &long, &format!("{}g", "0".repeat(63)), &app.token, "\u{e9}"] {
+    for bad in [
+        "k",
+        &key[..36],
+        &long,
+        &format!("{}g", "0".repeat(63)),
+        &app.token,
+        "\u{e9}",
+    ] {
         let answer = app.get(PATH).key(&email, bad).await;
         let error = answer.error();
         assert_eq!((error.status, error.code), (400, 6003), "{bad}");
@@ -102,9 +140,17 @@ async fn a_malformed_key_or_email_is_6003_because_of_6103_or_6102() {
         let chain = json!([{ "code": 6103, "message": "Invalid format for X-Auth-Key header" }]);
         assert_eq!(answer.json()["errors"][0]["error_chain"], chain);
     }
-    for bad in ["nobody", &format!("{}@x", "x".repeat(253)), "\u{e9}@example.com"] {
+    for bad in [
+        "nobody",
+        &format!("{}@x", "x".repeat(253)),
+        "\u{e9}@example.com",
+    ] {
         let answer = app.get(PATH).key(bad, &key).await;
-        assert_eq!((answer.error().status, answer.error().code), (400, 6003), "{bad}");
+        assert_eq!(
+            (answer.error().status, answer.error().code),
+            (400, 6003),
+            "{bad}"
+        );
         let chain = json!([{ "code": 6102, "message": "Invalid format for X-Auth-Email header" }]);
         assert_eq!(answer.json()["errors"][0]["error_chain"], chain);
     }
@@ -121,24 +167,51 @@ async fn a_malformed_key_or_email_is_6003_because_of_6103_or_6102() {
 async fn a_token_beside_email_and_key_decides() {
     let app = TestApp::new().await;
     let (email, key) = app.api_key().await;
-    let both =
-        |token: &str| app.get(PATH).header("x-auth-email", &email).header("x-auth-key", &key).token(token);
+    let both = |token: &str| {
+        app.get(PATH)
+            .header("x-auth-email", &email)
+            .header("x-auth-key", &key)
+            .token(token)
+    };
     both(&app.token).await.result();
     assert_eq!(both("unknown").await.error().code, 9109);
-    assert_eq!(app.get(PATH).header("x-auth-email", "k").header("x-auth-key", "k").await.status, 200);
+    assert_eq!(
+        app.get(PATH)
+            .header("x-auth-email", "k")
+            .header("x-auth-key", "k")
+            .await
+            .status,
+        200
+    );
     // An empty one decides nothing.
-    app.get(PATH).key(&email, &key).header("authorization", "").await.result();
+    app.get(PATH)
+        .key(&email, &key)
+        .header("authorization", "")
+        .await
+        .result();
 }
 
 #[tokio::test]
 async fn a_key_is_no_token_that_could_be_verified_listed_or_changed() {
     let app = TestApp::new().await;
     let (email, key) = app.api_key().await;
-    let error = app.get("/user/tokens/verify").key(&email, &key).await.error();
+    let error = app
+        .get("/user/tokens/verify")
+        .key(&email, &key)
+        .await
+        .error();
     assert_eq!((error.status, error.code), (401, 1000));
-    let error = app.get("/user/tokens/verify").key(&email, &"0".repeat(64)).await.error();
+    let error = app
+        .get("/user/tokens/verify")
+        .key(&email, &"0".repeat(64))
+        .await
+        .error();
     assert_eq!((error.status, error.code), (403, 9103));
-    assert_eq!(app.get(PATH).token(&key).await.error().code, 9109, "nor is it a token's value");
+    assert_eq!(
+        app.get(PATH).token(&key).await.error().code,
+        9109,
+        "nor is it a token's value"
+    );
     let tokens = app.get("/user/tokens").key(&email, &key).await.result();
     assert_eq!(tokens.as_array().unwrap().len(), 1);
     let user = app.get("/user").await.result();
@@ -146,5 +219,8 @@ async fn a_key_is_no_token_that_could_be_verified_listed_or_changed() {
     assert_eq!(app.delete(&path).key(&email, &key).await.error().code, 1003);
     // It makes tokens and lets others do so that may do all they pass on.
     let made = json!({ "name": "t", "policies": tokens[0]["policies"] });
-    app.post("/user/tokens", made).key(&email, &key).await.result();
+    app.post("/user/tokens", made)
+        .key(&email, &key)
+        .await
+        .result();
 }

@@ -9,7 +9,12 @@ const SSL_WRITE: &str = "c03055bc037c4ea9afb9a9f104b7b721";
 const USER_LOG: &str = "/certgate/v1/user/logs/audit";
 
 async fn log(app: &TestApp, query: &str) -> Vec<Value> {
-    app.get(&format!("{LOG}?{query}")).await.result().as_array().unwrap().clone()
+    app.get(&format!("{LOG}?{query}"))
+        .await
+        .result()
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 /// A token that may do one thing in the first account; its id and value.
@@ -17,7 +22,12 @@ async fn limited_token(app: &TestApp, group: &str) -> (String, String) {
     let account = format!("com.cloudflare.api.account.{}", app.account_id);
     let value = app.token_for(&[group], &[&account]).await;
     let tokens = app.get("/user/tokens").await.result();
-    let made = tokens.as_array().unwrap().iter().find(|token| token["name"] == "limited").unwrap();
+    let made = tokens
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|token| token["name"] == "limited")
+        .unwrap();
     (made["id"].as_str().unwrap().to_owned(), value)
 }
 
@@ -28,7 +38,11 @@ fn told(entries: &[Value]) -> Vec<String> {
         .iter()
         .map(|entry| {
             let number = &entry["certgate"]["number"];
-            format!("{number} {} {}", text(&entry["action"]["type"]), text(&entry["resource"]["type"]))
+            format!(
+                "{number} {} {}",
+                text(&entry["action"]["type"]),
+                text(&entry["resource"]["type"])
+            )
         })
         .collect()
 }
@@ -37,9 +51,15 @@ fn told(entries: &[Value]) -> Vec<String> {
 async fn the_log_tells_who_did_what_when_to_which_certificate() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
-    let path = format!("/zones/{{zone}}/client_certificates/{}", certificate["id"].as_str().unwrap());
+    let path = format!(
+        "/zones/{{zone}}/client_certificates/{}",
+        certificate["id"].as_str().unwrap()
+    );
     app.clock.advance_seconds(60);
-    app.delete(&path).body(r#"{"reason":"certificateHold"}"#).await.result();
+    app.delete(&path)
+        .body(r#"{"reason":"certificateHold"}"#)
+        .await
+        .result();
     app.call(http::Method::PATCH, &path).await.result();
 
     let entries = log(&app, "").await;
@@ -94,12 +114,25 @@ async fn the_log_tells_who_did_what_when_to_which_certificate() {
 async fn what_is_refused_is_not_in_the_log() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
-    let path = format!("/zones/{{zone}}/client_certificates/{}", certificate["id"].as_str().unwrap());
-    app.delete(&path).body(r#"{"reason":"keyCompromise"}"#).await.result();
+    let path = format!(
+        "/zones/{{zone}}/client_certificates/{}",
+        certificate["id"].as_str().unwrap()
+    );
+    app.delete(&path)
+        .body(r#"{"reason":"keyCompromise"}"#)
+        .await
+        .result();
     let before = log(&app, "").await;
-    assert_eq!(app.delete(&path).await.status.as_u16(), 200, "it is being revoked already");
+    assert_eq!(
+        app.delete(&path).await.status.as_u16(),
+        200,
+        "it is being revoked already"
+    );
     app.settle().await;
-    assert_eq!(app.call(http::Method::PATCH, &path).await.status.as_u16(), 400);
+    assert_eq!(
+        app.call(http::Method::PATCH, &path).await.status.as_u16(),
+        400
+    );
     assert_eq!(app.delete(&path).await.status.as_u16(), 400);
     let name = json!({ "name": "example.com", "account": { "id": app.account_id } });
     assert_eq!(app.post("/zones", name).await.status.as_u16(), 400);
@@ -114,7 +147,10 @@ async fn the_log_is_asked_by_time_and_actor() {
     let since = app.clock.now().to_string();
     let (token, value) = limited_token(&app, SSL_WRITE).await;
     let issue = |name| {
-        app.post("/zones/{zone}/client_certificates", json!({ "csr": csr(name), "validity_days": 30 }))
+        app.post(
+            "/zones/{zone}/client_certificates",
+            json!({ "csr": csr(name), "validity_days": 30 }),
+        )
     };
     issue("theirs").token(&value).await.result();
     let (email, key) = app.api_key().await;
@@ -122,14 +158,26 @@ async fn the_log_is_asked_by_time_and_actor() {
 
     let numbers = async |query: String| {
         let entries = log(&app, &query).await;
-        entries.iter().map(|entry| entry["certgate"]["number"].as_u64().unwrap()).collect::<Vec<_>>()
+        entries
+            .iter()
+            .map(|entry| entry["certgate"]["number"].as_u64().unwrap())
+            .collect::<Vec<_>>()
     };
     assert_eq!(numbers(format!("since={since}")).await, [6, 5]);
-    assert_eq!(numbers(format!("before={since}&direction=asc")).await, [1, 2, 3, 4]);
+    assert_eq!(
+        numbers(format!("before={since}&direction=asc")).await,
+        [1, 2, 3, 4]
+    );
     assert_eq!(numbers(format!("actor_token_id={}", token)).await, [5]);
     assert_eq!(numbers("actor_context=api_key".to_owned()).await, [6]);
-    assert_eq!(numbers("actor_type=system&direction=asc".to_owned()).await, [1, 2, 3]);
-    assert_eq!(numbers("actor_token_id=00000000000000000000000000000000".to_owned()).await, [0; 0]);
+    assert_eq!(
+        numbers("actor_type=system&direction=asc".to_owned()).await,
+        [1, 2, 3]
+    );
+    assert_eq!(
+        numbers("actor_token_id=00000000000000000000000000000000".to_owned()).await,
+        [0; 0]
+    );
     // A date is its first instant.
     let day = &since[..10];
     assert_eq!(numbers(format!("before={day}")).await, [4, 3, 2, 1]);
@@ -148,8 +196,12 @@ async fn the_log_is_read_part_by_part() {
         assert_eq!(whole.len(), 7);
         let (mut read, mut cursor) = (Vec::new(), String::new());
         loop {
-            let answer =
-                app.get(&format!("{LOG}?direction={direction}&limit=3&cursor={cursor}")).await.json();
+            let answer = app
+                .get(&format!(
+                    "{LOG}?direction={direction}&limit=3&cursor={cursor}"
+                ))
+                .await
+                .json();
             read.extend(answer["result"].as_array().unwrap().clone());
             let info = &answer["result_info"];
             assert_eq!(info["cursor"], info["cursors"]["after"]);
@@ -169,14 +221,28 @@ async fn the_users_log_has_tokens_and_keys() {
     let (token, value) = limited_token(&app, SSL_WRITE).await;
     app.delete(&format!("/user/tokens/{token}")).await.result();
     app.api_key().await;
-    let entries = app.get(&format!("{USER_LOG}?direction=asc")).await.result().as_array().unwrap().clone();
+    let entries = app
+        .get(&format!("{USER_LOG}?direction=asc"))
+        .await
+        .result()
+        .as_array()
+        .unwrap()
+        .clone();
     assert_eq!(
         told(&entries),
-        ["1 create api_token", "2 create api_token", "3 delete api_token", "4 create api_key"]
+        [
+            "1 create api_token",
+            "2 create api_token",
+            "3 delete api_token",
+            "4 create api_key"
+        ]
     );
     assert_eq!(entries[2]["resource"]["id"], token);
     assert_eq!(entries[2].get("account"), None);
-    assert!(!entries[1].to_string().contains(&value), "values are never told");
+    assert!(
+        !entries[1].to_string().contains(&value),
+        "values are never told"
+    );
 }
 
 #[tokio::test]
@@ -194,13 +260,20 @@ async fn bad_questions_are_refused_by_name() {
         ("actor_token_id=x", "actor_token_id"),
         ("actor_context=dash", "actor_context"),
         ("actor_type=user", "actor_type"),
-        ("actor_type=system&actor_context=api_key", "more than one actor"),
+        (
+            "actor_type=system&actor_context=api_key",
+            "more than one actor",
+        ),
         ("resource_id=x", "resource_id"),
         ("actor_token_id.not=x", "actor_token_id.not"),
         ("zone_name.not=x", "zone_name.not"),
     ] {
         let error = app.get(&format!("{LOG}?{query}")).await.error();
         assert_eq!((error.status, error.code), (400, 9208), "{query}");
-        assert!(error.message.starts_with(name), "{query}: {}", error.message);
+        assert!(
+            error.message.starts_with(name),
+            "{query}: {}",
+            error.message
+        );
     }
 }

@@ -10,26 +10,49 @@ const SSL_WRITE: &str = "c03055bc037c4ea9afb9a9f104b7b721";
 #[tokio::test]
 async fn no_credentials_is_9106_and_empty_headers_are_none() {
     let app = TestApp::new().await;
-    let expected = (400, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers".to_owned());
+    let expected = (
+        400,
+        9106,
+        "Missing X-Auth-Key, X-Auth-Email or Authorization headers".to_owned(),
+    );
     for call in [
         app.get(PATH).anonymous(),
         app.get(PATH).header("authorization", ""),
         app.get(PATH).header("authorization", "  "),
-        app.get(PATH).anonymous().header("x-auth-key", "").header("x-auth-email", ""),
-        app.get(PATH).anonymous().header("x-auth-email", "a@example.com"),
-        app.get(PATH).anonymous().header("x-auth-key", "k").header("x-auth-email", ""),
+        app.get(PATH)
+            .anonymous()
+            .header("x-auth-key", "")
+            .header("x-auth-email", ""),
+        app.get(PATH)
+            .anonymous()
+            .header("x-auth-email", "a@example.com"),
+        app.get(PATH)
+            .anonymous()
+            .header("x-auth-key", "k")
+            .header("x-auth-email", ""),
     ] {
         let error = call.await.error();
         assert_eq!((error.status, error.code, error.message), expected);
     }
     // Empty ones beside a good token do not matter.
-    app.get(PATH).header("x-auth-key", "").header("x-auth-email", "").await.result();
+    app.get(PATH)
+        .header("x-auth-key", "")
+        .header("x-auth-email", "")
+        .await
+        .result();
 }
 
 #[tokio::test]
 async fn a_malformed_authorization_header_is_6003_because_of_6111() {
     let app = TestApp::new().await;
-    for value in ["Bearer", "Basic dXNlcjpwYXNz", "token", "Bearer a b", "Bearer \u{e9}", "Bearer  x"] {
+    for value in [
+        "Bearer",
+        "Basic dXNlcjpwYXNz",
+        "token",
+        "Bearer a b",
+        "Bearer \u{e9}",
+        "Bearer  x",
+    ] {
         let answer = app.get(PATH).header("authorization", value).await;
         let error = answer.error();
         assert_eq!((error.status, error.code), (400, 6003), "{value}");
@@ -37,7 +60,10 @@ async fn a_malformed_authorization_header_is_6003_because_of_6111() {
         let chain = json!([{ "code": 6111, "message": "Invalid format for Authorization header" }]);
         assert_eq!(answer.json()["errors"][0]["error_chain"], chain);
     }
-    app.get(PATH).header("authorization", &format!("bearer {}", app.token)).await.result();
+    app.get(PATH)
+        .header("authorization", &format!("bearer {}", app.token))
+        .await
+        .result();
 }
 
 #[tokio::test]
@@ -52,7 +78,9 @@ async fn a_token_that_is_not_good_here_and_now_is_9109_invalid() {
                 "resources": { "com.cloudflare.api.account.zone.*": "*" },
             }],
         });
-        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
         let made = app.post("/user/tokens", body).await.result();
         made["value"].as_str().unwrap().to_owned()
     };
@@ -60,7 +88,12 @@ async fn a_token_that_is_not_good_here_and_now_is_9109_invalid() {
         let error = app.get(PATH).token(token).from_address(peer).await.error();
         assert_eq!((error.status, error.code), (403, 9109));
         assert_eq!(error.message, "Invalid access token");
-        let error = app.get("/user/tokens/verify").token(token).from_address(peer).await.error();
+        let error = app
+            .get("/user/tokens/verify")
+            .token(token)
+            .from_address(peer)
+            .await
+            .error();
         assert_eq!((error.status, error.code), (401, 1000));
         assert_eq!(error.message, "Invalid API Token");
     };
@@ -73,19 +106,31 @@ async fn a_token_that_is_not_good_here_and_now_is_9109_invalid() {
 
     // The clock shows 2026-08-14T10:20:30Z.
     let later =
-        make(json!({ "not_before": "2026-08-14T10:20:31Z", "expires_on": "2026-08-14T10:20:33Z" })).await;
+        make(json!({ "not_before": "2026-08-14T10:20:31Z", "expires_on": "2026-08-14T10:20:33Z" }))
+            .await;
     refused(&later, here).await;
     app.clock.advance_seconds(1);
     app.get(PATH).token(&later).await.result();
     app.clock.advance_seconds(2);
     refused(&later, here).await;
 
-    let addresses = json!({ "in": ["192.0.2.0/24", "2001:db8::/32"], "not_in": ["::ffff:192.0.2.7/128"] });
+    let addresses =
+        json!({ "in": ["192.0.2.0/24", "2001:db8::/32"], "not_in": ["::ffff:192.0.2.7/128"] });
     let bound = make(json!({ "condition": { "request.ip": addresses } })).await;
     for peer in ["192.0.2.8", "2001:db8::1", "::ffff:192.0.2.9"] {
-        app.get(PATH).token(&bound).from_address(peer).await.result();
+        app.get(PATH)
+            .token(&bound)
+            .from_address(peer)
+            .await
+            .result();
     }
-    for peer in ["192.0.2.7", "::ffff:192.0.2.7", "192.0.3.1", "2001:db9::1", here] {
+    for peer in [
+        "192.0.2.7",
+        "::ffff:192.0.2.7",
+        "192.0.3.1",
+        "2001:db9::1",
+        here,
+    ] {
         refused(&bound, peer).await;
     }
 }
@@ -94,22 +139,39 @@ async fn a_token_that_is_not_good_here_and_now_is_9109_invalid() {
 async fn what_is_not_yours_and_what_is_not_there_are_the_same_bytes() {
     let app = TestApp::new().await;
     let account = json!({ "id": app.account_id });
-    let other = app.post("/zones", json!({ "name": "other.example", "account": account })).await.result();
+    let other = app
+        .post(
+            "/zones",
+            json!({ "name": "other.example", "account": account }),
+        )
+        .await
+        .result();
     let other = other["id"].as_str().unwrap();
     let mine = format!("com.cloudflare.api.account.zone.{}", app.zone_id);
     let token = app.token_for(&[SSL_WRITE], &[&mine]).await;
     app.get(PATH).token(&token).await.result();
 
     let nowhere = "0123456789abcdef0123456789abcdef";
-    let theirs = app.get(&format!("/zones/{other}/client_certificates")).token(&token).await;
-    let missing = app.get(&format!("/zones/{nowhere}/client_certificates")).token(&token).await;
+    let theirs = app
+        .get(&format!("/zones/{other}/client_certificates"))
+        .token(&token)
+        .await;
+    let missing = app
+        .get(&format!("/zones/{nowhere}/client_certificates"))
+        .token(&token)
+        .await;
     let error = theirs.error();
     assert_eq!((error.status, error.code), (403, 9109));
     assert_eq!(error.message, "Unauthorized to access requested resource");
     assert_eq!(theirs.bytes, missing.bytes);
     assert_eq!(theirs.status, missing.status);
     // Somebody who may see everything learns no more than that.
-    assert_eq!(app.get(&format!("/zones/{nowhere}/client_certificates")).await.bytes, missing.bytes);
+    assert_eq!(
+        app.get(&format!("/zones/{nowhere}/client_certificates"))
+            .await
+            .bytes,
+        missing.bytes
+    );
 }
 
 #[tokio::test]
@@ -117,10 +179,16 @@ async fn reading_is_not_writing() {
     let app = TestApp::new().await;
     let issued = app.issue("x").await;
     let path = format!("{PATH}/{}", issued["id"].as_str().unwrap());
-    let token = app.token_for(&[SSL_READ], &["com.cloudflare.api.account.zone.*"]).await;
+    let token = app
+        .token_for(&[SSL_READ], &["com.cloudflare.api.account.zone.*"])
+        .await;
     app.get(PATH).token(&token).await.result();
     app.get(&path).token(&token).await.result();
-    for call in [app.delete(&path), app.patch(&path), app.post(PATH, json!({}))] {
+    for call in [
+        app.delete(&path),
+        app.patch(&path),
+        app.post(PATH, json!({})),
+    ] {
         let error = call.token(&token).await.error();
         assert_eq!((error.status, error.code), (403, 9109));
         assert_eq!(error.message, "Unauthorized to access requested resource");
@@ -132,11 +200,14 @@ async fn a_denial_wins_over_any_permission() {
     let app = TestApp::new().await;
     let policy = |effect: &str, group: &str, resource: &str| json!({ "effect": effect, "permission_groups": [{ "id": group }], "resources": { resource: "*" } });
     let zone = format!("com.cloudflare.api.account.zone.{}", app.zone_id);
-    let policies =
-        json!(
-            [policy("allow", SSL_WRITE, "com.cloudflare.api.account.*"), policy("deny", SSL_WRITE, &zone),]
-        );
-    let made = app.post("/user/tokens", json!({ "name": "t", "policies": policies })).await.result();
+    let policies = json!([
+        policy("allow", SSL_WRITE, "com.cloudflare.api.account.*"),
+        policy("deny", SSL_WRITE, &zone),
+    ]);
+    let made = app
+        .post("/user/tokens", json!({ "name": "t", "policies": policies }))
+        .await
+        .result();
     let token = made["value"].as_str().unwrap();
     app.get(PATH).token(token).await.result();
     let error = app.post(PATH, json!({})).token(token).await.error();
@@ -165,8 +236,16 @@ async fn a_route_that_is_not_there_is_7003_with_or_without_credentials() {
             }
             let error = answer.error();
             assert_eq!((error.status, error.code), (404, 7003), "{path}");
-            assert!(error.message.starts_with("Could not route to /"), "{}", error.message);
-            assert!(error.message.ends_with(", perhaps your object identifier is invalid?"));
+            assert!(
+                error.message.starts_with("Could not route to /"),
+                "{}",
+                error.message
+            );
+            assert!(
+                error
+                    .message
+                    .ends_with(", perhaps your object identifier is invalid?")
+            );
         }
     }
 }
@@ -213,12 +292,20 @@ async fn a_deleted_rolled_or_disabled_token_stops_at_once() {
             "permission_groups": [{ "id": SSL_READ }],
             "resources": { "com.cloudflare.api.account.zone.*": "*" },
         }]);
-        let made = app.post("/user/tokens", json!({ "name": "t", "policies": policies })).await.result();
+        let made = app
+            .post("/user/tokens", json!({ "name": "t", "policies": policies }))
+            .await
+            .result();
         let value = made["value"].as_str().unwrap().to_owned();
         app.get(PATH).token(&value).await.result();
-        (format!("/user/tokens/{}", made["id"].as_str().unwrap()), value, policies)
+        (
+            format!("/user/tokens/{}", made["id"].as_str().unwrap()),
+            value,
+            policies,
+        )
     };
-    let stopped = async |value: &str| assert_eq!(app.get(PATH).token(value).await.error().code, 9109);
+    let stopped =
+        async |value: &str| assert_eq!(app.get(PATH).token(value).await.error().code, 9109);
 
     let (path, value, _) = made().await;
     app.delete(&path).await.result();
@@ -230,7 +317,12 @@ async fn a_deleted_rolled_or_disabled_token_stops_at_once() {
     app.get(PATH).token(rolled.as_str().unwrap()).await.result();
 
     let (path, value, policies) = made().await;
-    app.put(&path, json!({ "name": "t", "status": "disabled", "policies": policies })).await.result();
+    app.put(
+        &path,
+        json!({ "name": "t", "status": "disabled", "policies": policies }),
+    )
+    .await
+    .result();
     stopped(&value).await;
 }
 
@@ -240,7 +332,10 @@ async fn who_is_refused_is_not_counted_and_a_key_is() {
     let elsewhere = json!({ "request.ip": { "in": ["192.0.2.1"] } });
     let policies = app.get("/user/tokens").await.result()[0]["policies"].clone();
     let body = json!({ "name": "t", "policies": policies, "condition": elsewhere });
-    let bound = app.post("/user/tokens", body).await.result()["value"].as_str().unwrap().to_owned();
+    let bound = app.post("/user/tokens", body).await.result()["value"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     // The token's own requests are used up; the next minute begins.
     assert_eq!(app.get(PATH).await.error().code, 971);
     app.clock.advance_seconds(30);
@@ -248,17 +343,30 @@ async fn who_is_refused_is_not_counted_and_a_key_is() {
     for _ in 0..5 {
         assert_eq!(app.get(PATH).token("unknown").await.error().code, 9109);
         assert_eq!(app.get(PATH).token(&bound).await.error().code, 9109);
-        assert_eq!(app.get(PATH).key("other@example.com", &key).await.error().code, 9103);
+        assert_eq!(
+            app.get(PATH)
+                .key("other@example.com", &key)
+                .await
+                .error()
+                .code,
+            9103
+        );
     }
     for _ in 0..2 {
-        app.get(PATH).token(&bound).from_address("192.0.2.1").await.result();
+        app.get(PATH)
+            .token(&bound)
+            .from_address("192.0.2.1")
+            .await
+            .result();
         app.get(PATH).key(&email, &key).await.result();
     }
     for call in [
         app.get(PATH).token(&bound).from_address("192.0.2.1"),
         app.get(PATH).key(&email, &key),
         // What needs no permission counts as well.
-        app.get("/user/tokens/verify").token(&bound).from_address("192.0.2.1"),
+        app.get("/user/tokens/verify")
+            .token(&bound)
+            .from_address("192.0.2.1"),
     ] {
         let answer = call.await;
         let error = answer.error();
@@ -274,14 +382,20 @@ async fn behind_a_trusted_proxy_the_address_is_the_one_it_was_called_from() {
     let app = TestApp::behind("10.0.0.0/8, 2001:db8:1::/48").await;
     let with = async |condition: serde_json::Value| {
         let policies = app.get("/user/tokens").await.result()[0]["policies"].clone();
-        let body = json!({ "name": "t", "policies": policies, "condition": { "request.ip": condition } });
-        app.post("/user/tokens", body).await.result()["value"].as_str().unwrap().to_owned()
+        let body =
+            json!({ "name": "t", "policies": policies, "condition": { "request.ip": condition } });
+        app.post("/user/tokens", body).await.result()["value"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     let bound = with(json!({ "in": ["192.0.2.0/24", "2001:db8:2::/48"] })).await;
     let barred = with(json!({ "not_in": ["192.0.2.7"] })).await;
     let through = |token: &str, peer: &str, lines: &[&str]| {
         let call = app.get(PATH).token(token).from_address(peer);
-        lines.iter().fold(call, |call, line| call.line("x-forwarded-for", line))
+        lines
+            .iter()
+            .fold(call, |call, line| call.line("x-forwarded-for", line))
     };
     for (peer, lines) in [
         ("192.0.2.1", &[][..]),
@@ -292,8 +406,16 @@ async fn behind_a_trusted_proxy_the_address_is_the_one_it_was_called_from() {
         // A peer that is no proxy cannot say that it is somebody else.
         ("192.0.2.1", &["203.0.113.1"]),
     ] {
-        assert_eq!(through(&bound, peer, lines).await.status, 200, "{peer} {lines:?}");
-        assert_eq!(through(&barred, peer, lines).await.status, 200, "{peer} {lines:?}");
+        assert_eq!(
+            through(&bound, peer, lines).await.status,
+            200,
+            "{peer} {lines:?}"
+        );
+        assert_eq!(
+            through(&barred, peer, lines).await.status,
+            200,
+            "{peer} {lines:?}"
+        );
     }
     for (token, peer, lines) in [
         (&bound, "10.0.0.1", &[][..]),
@@ -309,7 +431,10 @@ async fn behind_a_trusted_proxy_the_address_is_the_one_it_was_called_from() {
         assert_eq!((error.status, error.code), (403, 9109), "{peer} {lines:?}");
     }
     // A token that is good from anywhere is good from nobody knows where.
-    assert_eq!(through(&app.token, "10.0.0.1", &["unknown"]).await.status, 200);
+    assert_eq!(
+        through(&app.token, "10.0.0.1", &["unknown"]).await.status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -317,18 +442,40 @@ async fn blocks_of_ipv6_match_ipv4_where_they_are_mapped_and_no_larger_than_ipv4
     let app = TestApp::new().await;
     let policies = app.get("/user/tokens").await.result()[0]["policies"].clone();
     for (condition, good, refused) in [
-        (json!({ "in": ["::ffff:192.0.2.0/120"] }), "192.0.2.1", "192.0.3.1"),
-        (json!({ "in": ["::ffff:0:0/96"] }), "::ffff:192.0.2.1", "2001:db8::1"),
+        (
+            json!({ "in": ["::ffff:192.0.2.0/120"] }),
+            "192.0.2.1",
+            "192.0.3.1",
+        ),
+        (
+            json!({ "in": ["::ffff:0:0/96"] }),
+            "::ffff:192.0.2.1",
+            "2001:db8::1",
+        ),
         (json!({ "in": ["::/0"] }), "2001:db8::1", "192.0.2.1"),
-        (json!({ "in": ["::ffff:0:0/95"] }), "::fffe:0:1", "192.0.2.1"),
-        (json!({ "in": ["0.0.0.0/0"] }), "::ffff:192.0.2.1", "2001:db8::1"),
+        (
+            json!({ "in": ["::ffff:0:0/95"] }),
+            "::fffe:0:1",
+            "192.0.2.1",
+        ),
+        (
+            json!({ "in": ["0.0.0.0/0"] }),
+            "::ffff:192.0.2.1",
+            "2001:db8::1",
+        ),
         (json!({ "not_in": ["::/0"] }), "192.0.2.1", "2001:db8::1"),
     ] {
-        let body = json!({ "name": "t", "policies": policies, "condition": { "request.ip": condition } });
+        let body =
+            json!({ "name": "t", "policies": policies, "condition": { "request.ip": condition } });
         let made = app.post("/user/tokens", body).await.result();
         let token = made["value"].as_str().unwrap();
         app.get(PATH).token(token).from_address(good).await.result();
-        let error = app.get(PATH).token(token).from_address(refused).await.error();
+        let error = app
+            .get(PATH)
+            .token(token)
+            .from_address(refused)
+            .await
+            .error();
         assert_eq!((error.status, error.code), (403, 9109), "{condition}");
     }
     for name in ["request.ip", "request_ip"] {
@@ -338,8 +485,11 @@ async fn blocks_of_ipv6_match_ipv4_where_they_are_mapped_and_no_larger_than_ipv4
         assert_eq!((error.status, error.code), (400, 9207));
         assert_eq!(error.pointer.unwrap(), format!("/condition/{name}/in"));
         let condition = json!({ name: { "in": null, "not_in": [] } });
-        app.post("/user/tokens", json!({ "name": "t", "policies": policies, "condition": condition }))
-            .await
-            .result();
+        app.post(
+            "/user/tokens",
+            json!({ "name": "t", "policies": policies, "condition": condition }),
+        )
+        .await
+        .result();
     }
 }

@@ -30,7 +30,14 @@ const TOKEN: &str = r#"{"name":"t","policies":[{"effect":"allow","permission_gro
 /// Method and route; the permission it needs; one that does not suffice (for a route that writes, the reading one); a good
 /// body (see [`Setting::fill`] for what can stand in braces); and what the right credential is answered: 200, or the
 /// code of what this thing itself is refused for.
-type Route = (&'static str, &'static str, &'static str, &'static str, &'static str, u64);
+type Route = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    u64,
+);
 
 #[rustfmt::skip]
 const ROUTES: &[Route] = &[
@@ -110,8 +117,10 @@ fn the_table_has_every_route_of_the_document() {
         }
     }
     let route = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
-    let mut table: Vec<_> =
-        ROUTES.iter().map(|(method, path, ..)| format!("{method} {}", route(path))).collect();
+    let mut table: Vec<_> = ROUTES
+        .iter()
+        .map(|(method, path, ..)| format!("{method} {}", route(path)))
+        .collect();
     documented.sort();
     table.sort();
     assert_eq!(table, documented);
@@ -131,23 +140,40 @@ async fn every_route_answers_every_credential_as_it_should() {
 
         let cases = [
             ("no credential", here().anonymous(), MISSING),
-            ("malformed", here().header("authorization", "Basic eA=="), MALFORMED),
+            (
+                "malformed",
+                here().header("authorization", "Basic eA=="),
+                MALFORMED,
+            ),
             ("unknown", here().token("unknown"), invalid),
             (
                 "expired",
-                here().token(&setting.token(&all, json!({ "expires_on": "2026-08-14T10:20:30Z" })).await),
+                here().token(
+                    &setting
+                        .token(&all, json!({ "expires_on": "2026-08-14T10:20:30Z" }))
+                        .await,
+                ),
                 invalid,
             ),
             (
                 "not yet valid",
-                here().token(&setting.token(&all, json!({ "not_before": "2026-08-14T10:20:31Z" })).await),
+                here().token(
+                    &setting
+                        .token(&all, json!({ "not_before": "2026-08-14T10:20:31Z" }))
+                        .await,
+                ),
                 invalid,
             ),
-            ("disabled", here().token(&setting.token(&all, json!({ "status": "disabled" })).await), invalid),
+            (
+                "disabled",
+                here().token(&setting.token(&all, json!({ "status": "disabled" })).await),
+                invalid,
+            ),
             (
                 "wrong address",
                 {
-                    let condition = json!({ "condition": { "request.ip": { "in": ["192.0.2.1"] } } });
+                    let condition =
+                        json!({ "condition": { "request.ip": { "in": ["192.0.2.1"] } } });
                     here().token(&setting.token(&all, condition).await)
                 },
                 invalid,
@@ -165,13 +191,26 @@ async fn every_route_answers_every_credential_as_it_should() {
             assert_eq!(told(&call.await), expected, "{method} {path}, {credential}");
         }
 
-        for (place, resource) in [("other zone", zone.as_str()), ("other account", account.as_str())] {
+        for (place, resource) in [
+            ("other zone", zone.as_str()),
+            ("other account", account.as_str()),
+        ] {
             // The permission itself, where it can be had there; else one of the place that is of no use.
-            let group = if can_be_had(needed, resource) { needed } else { SSL_WRITE };
-            let token = setting.token(&[(group, resource.to_owned())], json!({})).await;
+            let group = if can_be_had(needed, resource) {
+                needed
+            } else {
+                SSL_WRITE
+            };
+            let token = setting
+                .token(&[(group, resource.to_owned())], json!({}))
+                .await;
             let answer = here().token(&token).await;
             let listed = method == "GET" && LISTS.contains(&path) && group == needed;
-            assert_eq!(told(&answer), if listed { GOOD } else { refused }, "{method} {path}, {place}");
+            assert_eq!(
+                told(&answer),
+                if listed { GOOD } else { refused },
+                "{method} {path}, {place}"
+            );
             let text = String::from_utf8(answer.bytes).unwrap();
             assert!(
                 !text.contains(&setting.app.zone_id) && !text.contains(&setting.app.account_id),
@@ -181,8 +220,15 @@ async fn every_route_answers_every_credential_as_it_should() {
 
         let (email, key) = setting.app.api_key().await;
         let other_key = "0".repeat(key.len());
-        for (email, key) in [(email.as_str(), other_key.as_str()), ("other@certgate.invalid", &key)] {
-            assert_eq!(told(&here().key(email, key).await), UNKNOWN_KEY, "{method} {path}, {email}");
+        for (email, key) in [
+            (email.as_str(), other_key.as_str()),
+            ("other@certgate.invalid", &key),
+        ] {
+            assert_eq!(
+                told(&here().key(email, key).await),
+                UNKNOWN_KEY,
+                "{method} {path}, {email}"
+            );
         }
 
         // None of these has changed anything: the right one finds all as it was.
@@ -219,7 +265,11 @@ async fn what_is_not_yours_and_what_is_not_there_are_the_same_answer() {
             _ => continue,
         };
         tried += 1;
-        let group = if can_be_had(needed, &resource) { needed } else { SSL_WRITE };
+        let group = if can_be_had(needed, &resource) {
+            needed
+        } else {
+            SSL_WRITE
+        };
         let token = setting.token(&[(group, resource)], json!({})).await;
         let at = async |zone: &str, account: &str, certificate: &str, token_id: &str| {
             let path = path
@@ -236,11 +286,21 @@ async fn what_is_not_yours_and_what_is_not_there_are_the_same_answer() {
             _ if path.contains("{enforcement_point_id}") => &setting.other_enforcement_point,
             _ => &setting.other_certificate,
         };
-        let theirs = at(&setting.other_zone, &setting.other_account, other_certificate, &setting.token).await;
+        let theirs = at(
+            &setting.other_zone,
+            &setting.other_account,
+            other_certificate,
+            &setting.token,
+        )
+        .await;
         assert_eq!(told(&theirs), REFUSED, "{method} {path}");
         let missing = at(NOWHERE, NOWHERE, NOWHERE, NOWHERE).await;
         assert_eq!(theirs.headers, missing.headers, "{method} {path}");
-        assert_eq!((theirs.status, theirs.bytes), (missing.status, missing.bytes), "{method} {path}");
+        assert_eq!(
+            (theirs.status, theirs.bytes),
+            (missing.status, missing.bytes),
+            "{method} {path}"
+        );
         if path.contains("certificate_id}") || path.contains("point_id}") {
             let (zone, account) = (&setting.app.zone_id, &setting.app.account_id);
             let theirs = at(zone, account, other_certificate, NOWHERE).await;
@@ -257,9 +317,14 @@ async fn what_is_not_yours_and_what_is_not_there_are_the_same_answer() {
         }
     }
     assert!(tried >= 14);
-    let unchanged =
-        format!("/zones/{}/client_certificates/{}", setting.other_zone, setting.other_certificate);
-    assert_eq!(setting.app.get(&unchanged).await.result()["status"], "active");
+    let unchanged = format!(
+        "/zones/{}/client_certificates/{}",
+        setting.other_zone, setting.other_certificate
+    );
+    assert_eq!(
+        setting.app.get(&unchanged).await.result()["status"],
+        "active"
+    );
 }
 
 /// A certgate with something in it for every route to be about, and a second account with a zone and a certificate.
@@ -283,7 +348,10 @@ impl Setting {
         let app = TestApp::new().await;
         let id = |object: &Value| object["id"].as_str().unwrap().to_owned();
         let certificate = id(&app.issue("x").await);
-        let other_account = id(&app.post("/accounts", json!({ "name": "other" })).await.result());
+        let other_account = id(&app
+            .post("/accounts", json!({ "name": "other" }))
+            .await
+            .result());
         let zone = json!({ "name": "other.example", "account": { "id": other_account } });
         let other_zone = id(&app.post("/zones", zone).await.result());
         let path = format!("/zones/{other_zone}/client_certificates");
@@ -296,13 +364,19 @@ impl Setting {
             let body = json!({ "certificates": brought("good_root.certs"), "ca": true });
             mtls_certificates.push(id(&app.post(&path, body).await.result()));
             let path = format!("/certgate/v1/accounts/{account}/enforcement_points");
-            enforcement_points.push(id(&app.post(&path, json!({ "name": "edge" })).await.result()));
+            enforcement_points.push(id(&app
+                .post(&path, json!({ "name": "edge" }))
+                .await
+                .result()));
         }
         let [enforcement_point, other_enforcement_point] = enforcement_points.try_into().unwrap();
         let [mtls_certificate, other_mtls_certificate] = mtls_certificates.try_into().unwrap();
         let user = id(&app.get("/user").await.result());
         let token = TOKEN.replace("{user_id}", &user);
-        let token = id(&app.post("/user/tokens", serde_json::from_str(&token).unwrap()).await.result());
+        let token = id(&app
+            .post("/user/tokens", serde_json::from_str(&token).unwrap())
+            .await
+            .result());
         Self {
             app,
             user,
@@ -327,13 +401,23 @@ impl Setting {
             .replace("{user_id}", &self.user)
             .replace("{mtls_certificate_id}", &self.mtls_certificate)
             .replace("{enforcement_point_id}", &self.enforcement_point)
-            .replace("{new_authority}", &Value::from(brought("good_p384.certs")).to_string())
+            .replace(
+                "{new_authority}",
+                &Value::from(brought("good_p384.certs")).to_string(),
+            )
             .replace("{csr}", &Value::from(csr("new")).to_string())
     }
 
     fn call(&self, method: &str, path: &str, body: &str) -> Call<'_> {
-        let call = self.app.call(Method::from_bytes(method.as_bytes()).unwrap(), &self.fill(path));
-        if body.is_empty() { call } else { call.body(self.fill(body)) }
+        let call = self.app.call(
+            Method::from_bytes(method.as_bytes()).unwrap(),
+            &self.fill(path),
+        );
+        if body.is_empty() {
+            call
+        } else {
+            call.body(self.fill(body))
+        }
     }
 
     /// The permission on everything it applies to.
@@ -350,7 +434,9 @@ impl Setting {
         let policy = |(group, resource): &(&str, String)| json!({ "effect": "allow", "permission_groups": [{ "id": group }], "resources": { resource: "*" } });
         let policies: Vec<_> = permissions.iter().map(policy).collect();
         let mut body = json!({ "name": "t", "policies": policies });
-        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
         let made = self.app.post("/user/tokens", body).await.result();
         made["value"].as_str().unwrap().to_owned()
     }

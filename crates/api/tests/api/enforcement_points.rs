@@ -17,7 +17,12 @@ async fn register(app: &TestApp, name: &str) -> String {
 }
 
 async fn acknowledge(app: &TestApp, point: &str, epoch: &Value) -> Value {
-    app.put(&format!("{POINTS}/{point}/acknowledgement"), json!({ "epoch": epoch })).await.result()
+    app.put(
+        &format!("{POINTS}/{point}/acknowledgement"),
+        json!({ "epoch": epoch }),
+    )
+    .await
+    .result()
 }
 
 async fn changes(app: &TestApp, after: &Value) -> Value {
@@ -25,7 +30,10 @@ async fn changes(app: &TestApp, after: &Value) -> Value {
 }
 
 fn path(certificate: &Value) -> String {
-    format!("/zones/{{zone}}/client_certificates/{}", certificate["id"].as_str().unwrap())
+    format!(
+        "/zones/{{zone}}/client_certificates/{}",
+        certificate["id"].as_str().unwrap()
+    )
 }
 
 /// Its status after everything that can settle has settled.
@@ -42,7 +50,10 @@ async fn revocations(app: &TestApp) -> (Value, Vec<Value>, Value) {
         (200, &"application/x-ndjson".parse().unwrap())
     );
     let text = String::from_utf8(answer.bytes).unwrap();
-    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let (first, last) = (lines.remove(0), lines.pop().unwrap());
     (first["epoch"].clone(), lines, last["count"].clone())
 }
@@ -51,15 +62,25 @@ async fn revocations(app: &TestApp) -> (Value, Vec<Value>, Value) {
 async fn a_change_settles_when_every_enforcement_point_has_it() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
-    let points = [register(&app, "edge-1").await, register(&app, "edge-2").await];
+    let points = [
+        register(&app, "edge-1").await,
+        register(&app, "edge-2").await,
+    ];
     let start = changes(&app, &json!(0)).await["epoch"].clone();
 
     app.delete(&path(&certificate)).await.result();
     assert_eq!(settled(&app, &certificate).await, "pending_revocation");
     let told = changes(&app, &start).await;
-    let [change] = &told["changes"].as_array().unwrap()[..] else { panic!("{told}") };
+    let [change] = &told["changes"].as_array().unwrap()[..] else {
+        panic!("{told}")
+    };
     assert_eq!(
-        (&change["fingerprint_sha256"], &change["serial_number"], &change["revoked"], &change["epoch"]),
+        (
+            &change["fingerprint_sha256"],
+            &change["serial_number"],
+            &change["revoked"],
+            &change["epoch"]
+        ),
         (
             &certificate["fingerprint_sha256"],
             &json!(certificate["serial_number"]),
@@ -67,13 +88,29 @@ async fn a_change_settles_when_every_enforcement_point_has_it() {
             &told["epoch"]
         )
     );
-    assert_eq!(change["certificate_authority_id"], certificate["certificate_authority"]["id"]);
-    assert_eq!(acknowledge(&app, &points[0], &told["epoch"]).await["status"], "current");
+    assert_eq!(
+        change["certificate_authority_id"],
+        certificate["certificate_authority"]["id"]
+    );
+    assert_eq!(
+        acknowledge(&app, &points[0], &told["epoch"]).await["status"],
+        "current"
+    );
     assert_eq!(settled(&app, &certificate).await, "pending_revocation");
     let listed = app.get(POINTS).await.result();
-    let statuses: Vec<_> =
-        listed.as_array().unwrap().iter().map(|point| (&point["name"], &point["status"])).collect();
-    assert_eq!(statuses, [(&json!("edge-1"), &json!("current")), (&json!("edge-2"), &json!("lagging"))]);
+    let statuses: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|point| (&point["name"], &point["status"]))
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            (&json!("edge-1"), &json!("current")),
+            (&json!("edge-2"), &json!("lagging"))
+        ]
+    );
     acknowledge(&app, &points[1], &told["epoch"]).await;
     assert_eq!(settled(&app, &certificate).await, "revoked");
 
@@ -81,12 +118,17 @@ async fn a_change_settles_when_every_enforcement_point_has_it() {
     assert_eq!(settled(&app, &certificate).await, "pending_reactivation");
     let told = changes(&app, &told["epoch"]).await;
     assert_eq!(
-        (&told["changes"][0]["revoked"], told["changes"].as_array().unwrap().len()),
+        (
+            &told["changes"][0]["revoked"],
+            told["changes"].as_array().unwrap().len()
+        ),
         (&json!(false), 1)
     );
     acknowledge(&app, &points[0], &told["epoch"]).await;
     // Who is deleted is waited for no longer.
-    app.delete(&format!("{POINTS}/{}", points[1])).await.result();
+    app.delete(&format!("{POINTS}/{}", points[1]))
+        .await
+        .result();
     assert_eq!(settled(&app, &certificate).await, "active");
 }
 
@@ -105,7 +147,10 @@ async fn a_silent_enforcement_point_holds_nothing_back_after_its_lease() {
 
     // It comes back under its name, and is waited for again.
     let again = app.post(POINTS, body).await.result();
-    assert_eq!((&again["id"], &again["status"]), (&point["id"], &json!("lagging")));
+    assert_eq!(
+        (&again["id"], &again["status"]),
+        (&point["id"], &json!("lagging"))
+    );
     app.patch(&path(&certificate)).await.result();
     assert_eq!(settled(&app, &certificate).await, "pending_reactivation");
     // An acknowledgement of what it knew before renews the lease.
@@ -118,17 +163,28 @@ async fn a_silent_enforcement_point_holds_nothing_back_after_its_lease() {
 #[tokio::test]
 async fn the_enforcement_points_of_another_account_are_not_waited_for_and_see_nothing() {
     let app = TestApp::new().await;
-    let other = app.post("/accounts", json!({ "name": "other" })).await.result()["id"].clone();
+    let other = app
+        .post("/accounts", json!({ "name": "other" }))
+        .await
+        .result()["id"]
+        .clone();
     let of_other = |path: &str| path.replace("{account}", other.as_str().unwrap());
-    app.post(&of_other(POINTS), json!({ "name": "edge" })).await.result();
+    app.post(&of_other(POINTS), json!({ "name": "edge" }))
+        .await
+        .result();
     let certificate = app.issue("device").await;
     app.delete(&path(&certificate)).await.result();
     assert_eq!(settled(&app, &certificate).await, "revoked");
-    assert_eq!(app.get(&of_other(CHANGES)).await.result()["changes"], json!([]));
+    assert_eq!(
+        app.get(&of_other(CHANGES)).await.result()["changes"],
+        json!([])
+    );
     let text = String::from_utf8(app.get(&of_other(REVOCATIONS)).await.bytes).unwrap();
     assert!(text.ends_with("{\"count\":0}\n"), "{text}");
     // They go with their account.
-    app.delete(&format!("/accounts/{}", other.as_str().unwrap())).await.result();
+    app.delete(&format!("/accounts/{}", other.as_str().unwrap()))
+        .await
+        .result();
 }
 
 #[tokio::test]
@@ -136,20 +192,37 @@ async fn a_waiting_enforcement_point_is_told_at_once() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let start = changes(&app, &json!(0)).await["epoch"].clone();
-    let waiting = async { app.get(&format!("{CHANGES}?after={start}&wait_seconds=20")).await.result() };
+    let waiting = async {
+        app.get(&format!("{CHANGES}?after={start}&wait_seconds=20"))
+            .await
+            .result()
+    };
     let revoking = async { app.delete(&path(&certificate)).await.result() };
     let (told, _) = tokio::join!(waiting, revoking);
-    assert_eq!(told["changes"][0]["serial_number"], certificate["serial_number"]);
+    assert_eq!(
+        told["changes"][0]["serial_number"],
+        certificate["serial_number"]
+    );
     // Nothing more: the answer comes before the request is given up, and has the same epoch.
     let app = TestApp::with_time_limit(Duration::from_millis(100)).await;
-    let told = app.get(&format!("{CHANGES}?wait_seconds=20")).await.result();
+    let told = app
+        .get(&format!("{CHANGES}?wait_seconds=20"))
+        .await
+        .result();
     assert_eq!(told["changes"], json!([]));
 }
 
 #[tokio::test]
 async fn everything_that_is_revoked_is_read_at_once() {
     let app = TestApp::new().await;
-    assert_eq!(revocations(&app).await, (changes(&app, &json!(0)).await["epoch"].clone(), vec![], json!(0)));
+    assert_eq!(
+        revocations(&app).await,
+        (
+            changes(&app, &json!(0)).await["epoch"].clone(),
+            vec![],
+            json!(0)
+        )
+    );
     let mut revoked = Vec::new();
     for name in ["a", "b", "c"] {
         let certificate = app.issue(name).await;
@@ -157,22 +230,34 @@ async fn everything_that_is_revoked_is_read_at_once() {
         revoked.push(certificate);
         // The last of them by another authority.
         if name == "b" {
-            app.call(http::Method::POST, "/certgate/v1/accounts/{account}/managed_authorities/rotate")
-                .await
-                .result();
+            app.call(
+                http::Method::POST,
+                "/certgate/v1/accounts/{account}/managed_authorities/rotate",
+            )
+            .await
+            .result();
         }
     }
     app.settle().await;
     app.patch(&path(&revoked.remove(0))).await.result();
     let (epoch, lines, count) = revocations(&app).await;
     assert_eq!(count, 2);
-    let mut expected: Vec<_> =
-        revoked.iter().map(|one| one["fingerprint_sha256"].as_str().unwrap()).collect();
-    let mut found: Vec<_> = lines.iter().map(|one| one["fingerprint_sha256"].as_str().unwrap()).collect();
+    let mut expected: Vec<_> = revoked
+        .iter()
+        .map(|one| one["fingerprint_sha256"].as_str().unwrap())
+        .collect();
+    let mut found: Vec<_> = lines
+        .iter()
+        .map(|one| one["fingerprint_sha256"].as_str().unwrap())
+        .collect();
     expected.sort_unstable();
     found.sort_unstable();
     assert_eq!(found, expected);
-    assert_eq!(changes(&app, &epoch).await["changes"], json!([]), "nothing has changed since");
+    assert_eq!(
+        changes(&app, &epoch).await["changes"],
+        json!([]),
+        "nothing has changed since"
+    );
     // Both authorities' changes in one order: the restored one was the last.
     let told = changes(&app, &json!(0)).await;
     let told: Vec<_> = told["changes"]
@@ -182,7 +267,10 @@ async fn everything_that_is_revoked_is_read_at_once() {
         .map(|one| (one["epoch"].as_u64().unwrap(), &one["revoked"]))
         .collect();
     assert!(told.is_sorted_by_key(|one| one.0));
-    assert_eq!(told.iter().map(|one| one.1).collect::<Vec<_>>(), [&json!(true), &json!(true), &json!(false)]);
+    assert_eq!(
+        told.iter().map(|one| one.1).collect::<Vec<_>>(),
+        [&json!(true), &json!(true), &json!(false)]
+    );
     app.clock.advance_seconds(366 * 86_400);
     assert_eq!(revocations(&app).await.2, 0, "they have expired");
 }
@@ -195,25 +283,57 @@ async fn what_is_wrong_is_said() {
         (json!({ "name": "" }), "/name"),
         (json!({ "name": 1 }), "/name"),
         (json!({ "name": "x", "lease_seconds": 4 }), "/lease_seconds"),
-        (json!({ "name": "x", "lease_seconds": 3_601 }), "/lease_seconds"),
-        (json!({ "name": "x", "lease_seconds": "60" }), "/lease_seconds"),
+        (
+            json!({ "name": "x", "lease_seconds": 3_601 }),
+            "/lease_seconds",
+        ),
+        (
+            json!({ "name": "x", "lease_seconds": "60" }),
+            "/lease_seconds",
+        ),
     ] {
         let error = app.post(POINTS, body.clone()).await.error();
-        assert_eq!((error.status, error.pointer.as_deref()), (400, Some(pointer)), "{body}");
+        assert_eq!(
+            (error.status, error.pointer.as_deref()),
+            (400, Some(pointer)),
+            "{body}"
+        );
     }
     let point = register(&app, "edge").await;
     let path = format!("{POINTS}/{point}/acknowledgement");
-    for (epoch, code) in [(json!(-1), 9207), (json!("1"), 9207), (json!(1_000_000), 1521)] {
+    for (epoch, code) in [
+        (json!(-1), 9207),
+        (json!("1"), 9207),
+        (json!(1_000_000), 1521),
+    ] {
         let error = app.put(&path, json!({ "epoch": epoch })).await.error();
-        assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, code, Some("/epoch")));
+        assert_eq!(
+            (error.status, error.code, error.pointer.as_deref()),
+            (400, code, Some("/epoch"))
+        );
     }
-    for query in ["after=-1", "after=x", "wait_seconds=21", "after=9007199254740992"] {
-        assert_eq!(app.get(&format!("{CHANGES}?{query}")).await.error().status, 400, "{query}");
+    for query in [
+        "after=-1",
+        "after=x",
+        "wait_seconds=21",
+        "after=9007199254740992",
+    ] {
+        assert_eq!(
+            app.get(&format!("{CHANGES}?{query}")).await.error().status,
+            400,
+            "{query}"
+        );
     }
     // What has not happened was told by a store that has been replaced by a backup of it.
-    let ahead = app.get(&format!("{CHANGES}?after=1000000&wait_seconds=20")).await.error();
+    let ahead = app
+        .get(&format!("{CHANGES}?after=1000000&wait_seconds=20"))
+        .await
+        .error();
     assert_eq!((ahead.status, ahead.code), (400, 1521));
-    let missing = app.delete(&format!("{POINTS}/{}", "0".repeat(32))).await.error();
+    let missing = app
+        .delete(&format!("{POINTS}/{}", "0".repeat(32)))
+        .await
+        .error();
     assert_eq!((missing.status, missing.code), (404, 1520));
 }
 
@@ -222,14 +342,20 @@ struct Lines(axum::body::Body);
 
 impl Lines {
     async fn of(app: &TestApp, token: &str, query: &str) -> Self {
-        let path = format!("/certgate/v1/accounts/{}/revocation_stream?{query}", app.account_id);
+        let path = format!(
+            "/certgate/v1/accounts/{}/revocation_stream?{query}",
+            app.account_id
+        );
         let request = http::Request::get(path)
             .header("authorization", format!("Bearer {token}"))
             .extension(certgate_api::PeerAddress([127, 0, 0, 1].into()));
         let request = request.body(axum::body::Body::empty()).unwrap();
         let response = app.router.clone().oneshot(request).await.unwrap();
         assert_eq!(
-            (response.status().as_u16(), &response.headers()["content-type"]),
+            (
+                response.status().as_u16(),
+                &response.headers()["content-type"]
+            ),
             (200, &http::HeaderValue::from_static("application/x-ndjson"))
         );
         Self(response.into_body())
@@ -246,19 +372,36 @@ async fn changes_are_told_as_they_come() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let mut lines = Lines::of(&app, &app.token, "").await;
-    assert_eq!(lines.next().await, Some(json!({ "epoch": 0, "changes": [] })));
+    assert_eq!(
+        lines.next().await,
+        Some(json!({ "epoch": 0, "changes": [] }))
+    );
     for (epoch, revoked) in [(1, true), (2, false)] {
         let change = async {
-            let method = if revoked { http::Method::DELETE } else { http::Method::PATCH };
+            let method = if revoked {
+                http::Method::DELETE
+            } else {
+                http::Method::PATCH
+            };
             app.call(method, &path(&certificate)).await.result();
         };
         let (told, ()) = tokio::join!(lines.next(), change);
         let told = told.unwrap();
-        assert_eq!((&told["epoch"], &told["changes"][0]["revoked"]), (&json!(epoch), &json!(revoked)));
+        assert_eq!(
+            (&told["epoch"], &told["changes"][0]["revoked"]),
+            (&json!(epoch), &json!(revoked))
+        );
     }
     // Somebody who begins later gets what there is at once, and nothing twice.
-    let told = Lines::of(&app, &app.token, "after=1").await.next().await.unwrap();
-    assert_eq!((&told["epoch"], told["changes"].as_array().unwrap().len()), (&json!(2), 1));
+    let told = Lines::of(&app, &app.token, "after=1")
+        .await
+        .next()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&told["epoch"], told["changes"].as_array().unwrap().len()),
+        (&json!(2), 1)
+    );
     // When the process ends, the answer ends.
     let (told, ()) = tokio::join!(lines.next(), async { app.authority.end_waiting() });
     assert_eq!(told, Some(json!({ "epoch": 2, "changes": [] })));
@@ -275,16 +418,28 @@ async fn an_answer_that_goes_on_ends_with_its_time_and_its_token() {
     assert_eq!(lines.next().await, None);
 
     let account = format!("com.cloudflare.api.account.{}", app.account_id);
-    let token = app.token_for(&["bd4322d121c9edaee5b1d7a660678da4"], &[&account]).await;
+    let token = app
+        .token_for(&["bd4322d121c9edaee5b1d7a660678da4"], &[&account])
+        .await;
     let mut lines = Lines::of(&app, &token, "").await;
     lines.next().await.unwrap();
     let tokens = app.get("/user/tokens").await.result();
-    let made = tokens.as_array().unwrap().iter().find(|token| token["name"] == "limited").unwrap();
+    let made = tokens
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|token| token["name"] == "limited")
+        .unwrap();
     let (told, ()) = tokio::join!(lines.next(), async {
-        app.delete(&format!("/user/tokens/{}", made["id"].as_str().unwrap())).await.result();
+        app.delete(&format!("/user/tokens/{}", made["id"].as_str().unwrap()))
+            .await
+            .result();
         app.delete(&path(&certificate)).await.result();
     });
-    assert_eq!(told, None, "what came after the token was deleted is not told");
+    assert_eq!(
+        told, None,
+        "what came after the token was deleted is not told"
+    );
 
     // Places are given back, and there are not more of them.
     let mut open = Vec::new();
@@ -298,8 +453,12 @@ async fn an_answer_that_goes_on_ends_with_its_time_and_its_token() {
     assert_eq!(app.get(stream).await.status.as_u16(), 200);
 
     for query in ["after=-1", "for_seconds=3601", "after=1000"] {
-        let error =
-            app.get(&format!("/certgate/v1/accounts/{{account}}/revocation_stream?{query}")).await.error();
+        let error = app
+            .get(&format!(
+                "/certgate/v1/accounts/{{account}}/revocation_stream?{query}"
+            ))
+            .await
+            .error();
         assert_eq!(error.status, 400, "{query}");
     }
 }

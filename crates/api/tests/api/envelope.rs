@@ -9,9 +9,17 @@ use serde_json::json;
 async fn every_answer_has_a_request_id_of_its_own() {
     let app = TestApp::new().await;
     let mut seen = std::collections::HashSet::new();
-    for call in [app.get("/user"), app.get("/user").anonymous(), app.get("/nothing"), app.patch("/user")] {
+    for call in [
+        app.get("/user"),
+        app.get("/user").anonymous(),
+        app.get("/nothing"),
+        app.patch("/user"),
+    ] {
         let answer = call.await;
-        let id = answer.headers["certgate-request-id"].to_str().unwrap().to_owned();
+        let id = answer.headers["certgate-request-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
         assert_eq!(id.len(), 32);
         assert!(seen.insert(id));
     }
@@ -21,8 +29,16 @@ async fn every_answer_has_a_request_id_of_its_own() {
 async fn a_success_and_a_failure_have_the_documented_members() {
     let app = TestApp::new().await;
     let success = app.get("/zones").await.json();
-    let members: Vec<_> = success.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(members, ["errors", "messages", "result", "result_info", "success"]);
+    let members: Vec<_> = success
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        members,
+        ["errors", "messages", "result", "result_info", "success"]
+    );
     let failure = app.get("/zones?page=x").await.json();
     let error = json!([{
         "code": 9208,
@@ -41,13 +57,20 @@ async fn while_the_store_is_away_the_answer_is_503_and_when_to_try_again() {
     let csr = certgate_testkit::csr("y");
     for call in [
         app.get("/zones/{zone}/client_certificates"),
-        app.post("/zones/{zone}/client_certificates", json!({ "csr": csr, "validity_days": 1 })),
+        app.post(
+            "/zones/{zone}/client_certificates",
+            json!({ "csr": csr, "validity_days": 1 }),
+        ),
         app.get("/!readyz"),
     ] {
         let answer = call.await;
         let error = answer.error();
         assert_eq!((error.status, error.code), (503, 10503));
-        assert!(!error.message.to_lowercase().contains("sql"), "{}", error.message);
+        assert!(
+            !error.message.to_lowercase().contains("sql"),
+            "{}",
+            error.message
+        );
         assert!(answer.headers.contains_key("retry-after"));
     }
     assert_eq!(app.get("/!healthz").await.status, 200);

@@ -18,7 +18,9 @@ fn put(app: &TestApp, body: Value) -> Call<'_> {
 
 async fn with_brought_certificates() -> TestApp {
     let app = TestApp::new().await;
-    app.post("/accounts", json!({ "name": "other" })).await.result();
+    app.post("/accounts", json!({ "name": "other" }))
+        .await
+        .result();
     let rows = "
         INSERT INTO mtls_certificates SELECT x'01010101010101010101010101010101', id, '', 1, '', '', '', 'PEM', x'01', NULL, 0, 0
         FROM accounts WHERE name = 'default';
@@ -35,7 +37,12 @@ async fn a_list_comes_back_in_its_order_and_spelling() {
     let app = TestApp::new().await;
     assert_eq!(app.get(PATH).await.result(), json!({ "hostnames": [] }));
     for hostnames in [
-        json!(["z.example.com", "API.Example.com", "example.com", "a.b.c-d.example.com"]),
+        json!([
+            "z.example.com",
+            "API.Example.com",
+            "example.com",
+            "a.b.c-d.example.com"
+        ]),
         json!(["a.b.c-d.example.com", "z.example.com"]),
         json!(["xn--bcher-kva.example.com"]),
     ] {
@@ -55,14 +62,27 @@ async fn what_is_absent_null_or_empty_means_the_managed_authority_and_no_hostnam
         json!({ "mtls_certificate_id": "" }),
         json!({ "mtls_certificate_id": null, "hostnames": [] }),
     ] {
-        put(&app, json!({ "hostnames": ["a.example.com"] })).await.result();
-        assert_eq!(put(&app, body.clone()).await.result(), json!({ "hostnames": [] }), "{body}");
-        assert_eq!(app.get(PATH).await.result(), json!({ "hostnames": [] }), "{body}");
+        put(&app, json!({ "hostnames": ["a.example.com"] }))
+            .await
+            .result();
+        assert_eq!(
+            put(&app, body.clone()).await.result(),
+            json!({ "hostnames": [] }),
+            "{body}"
+        );
+        assert_eq!(
+            app.get(PATH).await.result(),
+            json!({ "hostnames": [] }),
+            "{body}"
+        );
     }
     for authority in [Value::Null, "".into()] {
         let body = json!({ "hostnames": ["a.example.com"], "mtls_certificate_id": authority });
         put(&app, body).await.result();
-        let answer = app.get(&format!("{PATH}?mtls_certificate_id=")).await.result();
+        let answer = app
+            .get(&format!("{PATH}?mtls_certificate_id="))
+            .await
+            .result();
         assert_eq!(answer, json!({ "hostnames": ["a.example.com"] }));
         put(&app, json!({})).await.result();
     }
@@ -71,14 +91,31 @@ async fn what_is_absent_null_or_empty_means_the_managed_authority_and_no_hostnam
 #[tokio::test]
 async fn every_authority_has_its_own_list() {
     let app = with_brought_certificates().await;
-    put(&app, json!({ "hostnames": ["a.example.com", "b.example.com"] })).await.result();
+    put(
+        &app,
+        json!({ "hostnames": ["a.example.com", "b.example.com"] }),
+    )
+    .await
+    .result();
     let body = json!({ "hostnames": ["B.example.com"], "mtls_certificate_id": OURS });
-    assert_eq!(put(&app, body).await.result(), json!({ "hostnames": ["B.example.com"] }));
+    assert_eq!(
+        put(&app, body).await.result(),
+        json!({ "hostnames": ["B.example.com"] })
+    );
     let ours = format!("{PATH}?mtls_certificate_id={OURS}");
-    assert_eq!(app.get(&ours).await.result(), json!({ "hostnames": ["B.example.com"] }));
-    assert_eq!(app.get(PATH).await.result(), json!({ "hostnames": ["a.example.com", "b.example.com"] }));
+    assert_eq!(
+        app.get(&ours).await.result(),
+        json!({ "hostnames": ["B.example.com"] })
+    );
+    assert_eq!(
+        app.get(PATH).await.result(),
+        json!({ "hostnames": ["a.example.com", "b.example.com"] })
+    );
     put(&app, json!({})).await.result();
-    assert_eq!(app.get(&ours).await.result(), json!({ "hostnames": ["B.example.com"] }));
+    assert_eq!(
+        app.get(&ours).await.result(),
+        json!({ "hostnames": ["B.example.com"] })
+    );
 }
 
 #[tokio::test]
@@ -90,23 +127,34 @@ async fn an_authority_that_is_none_of_the_accounts_is_told_apart_from_one_that_i
         ("04040404-0404-0404-0404-040404040404", 404, (1472, 1472)),
         (THEIRS, 404, (1472, 1472)),
     ] {
-        let error = put(&app, json!({ "hostnames": [], "mtls_certificate_id": id })).await.error();
+        let error = put(&app, json!({ "hostnames": [], "mtls_certificate_id": id }))
+            .await
+            .error();
         assert_eq!((error.status, error.code), (status, code.0), "{id}");
         assert_eq!(error.pointer.as_deref(), Some("/mtls_certificate_id"));
-        let error = app.get(&format!("{PATH}?mtls_certificate_id={id}")).await.error();
+        let error = app
+            .get(&format!("{PATH}?mtls_certificate_id={id}"))
+            .await
+            .error();
         assert_eq!((error.status, error.code), (status, code.1), "{id}");
         assert_eq!(error.pointer.as_deref(), Some("mtls_certificate_id"));
     }
     let body = json!({ "hostnames": ["a.example.com"], "mtls_certificate_id": LEAF });
     let error = put(&app, body).await.error();
     assert_eq!((error.status, error.code), (400, 1486));
-    assert!(error.message.contains("whose ca is true"), "{}", error.message);
+    assert!(
+        error.message.contains("whose ca is true"),
+        "{}",
+        error.message
+    );
 }
 
 #[tokio::test]
 async fn a_bad_hostname_is_told_which_and_why() {
     let app = TestApp::new().await;
-    put(&app, json!({ "hostnames": ["kept.example.com"] })).await.result();
+    put(&app, json!({ "hostnames": ["kept.example.com"] }))
+        .await
+        .result();
     let long = format!("{}.example.com", "a".repeat(64));
     let longest = format!("{}example.com", "a.".repeat(122));
     for (hostname, code, word) in [
@@ -129,14 +177,32 @@ async fn a_bad_hostname_is_told_which_and_why() {
         ("com", 1482, "not in the zone example.com"),
         ("example.org", 1482, "not in the zone example.com"),
         ("badexample.com", 1482, "not in the zone example.com"),
-        ("example.com.example.org", 1482, "not in the zone example.com"),
+        (
+            "example.com.example.org",
+            1482,
+            "not in the zone example.com",
+        ),
         ("FIRST.example.com", 1483, "at place 0"),
     ] {
-        let hostnames = json!(["first.example.com", "ok.example.com", "example.com", hostname]);
+        let hostnames = json!([
+            "first.example.com",
+            "ok.example.com",
+            "example.com",
+            hostname
+        ]);
         let error = put(&app, json!({ "hostnames": hostnames })).await.error();
-        assert_eq!((error.status, error.code), (400, code), "{hostname}: {}", error.message);
+        assert_eq!(
+            (error.status, error.code),
+            (400, code),
+            "{hostname}: {}",
+            error.message
+        );
         assert_eq!(error.pointer.as_deref(), Some("/hostnames/3"), "{hostname}");
-        assert!(error.message.contains(word), "{hostname}: {}", error.message);
+        assert!(
+            error.message.contains(word),
+            "{hostname}: {}",
+            error.message
+        );
     }
     for (body, pointer) in [
         (json!({ "hostnames": "a.example.com" }), "/hostnames"),
@@ -148,49 +214,87 @@ async fn a_bad_hostname_is_told_which_and_why() {
         assert_eq!((error.status, error.code), (400, 9207), "{body}");
         assert_eq!(error.pointer.as_deref(), Some(pointer), "{body}");
     }
-    assert_eq!(app.get(PATH).await.result(), json!({ "hostnames": ["kept.example.com"] }));
+    assert_eq!(
+        app.get(PATH).await.result(),
+        json!({ "hostnames": ["kept.example.com"] })
+    );
 }
 
 #[tokio::test]
 async fn a_list_has_a_thousand_hostnames_and_no_more() {
     let app = TestApp::new().await;
-    let mut hostnames: Vec<_> = (0..1_000).map(|n| format!("device-{n}.example.com")).collect();
-    assert_eq!(put(&app, json!({ "hostnames": hostnames })).await.result()["hostnames"], json!(hostnames));
+    let mut hostnames: Vec<_> = (0..1_000)
+        .map(|n| format!("device-{n}.example.com"))
+        .collect();
+    assert_eq!(
+        put(&app, json!({ "hostnames": hostnames })).await.result()["hostnames"],
+        json!(hostnames)
+    );
     hostnames.push("one-more.example.com".to_owned());
     let error = put(&app, json!({ "hostnames": hostnames })).await.error();
-    assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 1485, Some("/hostnames")));
+    assert_eq!(
+        (error.status, error.code, error.pointer.as_deref()),
+        (400, 1485, Some("/hostnames"))
+    );
     assert!(error.message.contains("at most 1000"), "{}", error.message);
 }
 
 #[tokio::test]
 async fn a_hostname_is_listed_by_one_zone() {
     let app = TestApp::new().await;
-    put(&app, json!({ "hostnames": ["a.example.com"] })).await.result();
-    let other = app.post("/accounts", json!({ "name": "other" })).await.result();
+    put(&app, json!({ "hostnames": ["a.example.com"] }))
+        .await
+        .result();
+    let other = app
+        .post("/accounts", json!({ "name": "other" }))
+        .await
+        .result();
     let zone = json!({ "name": "a.example.com", "account": { "id": other["id"] } });
-    let zone = app.post("/zones", zone).await.result()["id"].as_str().unwrap().to_owned();
+    let zone = app.post("/zones", zone).await.result()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = PATH.replace("{zone}", &zone);
     let theirs = |hostname: &str| {
-        app.call(Method::PUT, &path).body(json!({ "hostnames": ["b.a.example.com", hostname] }).to_string())
+        app.call(Method::PUT, &path)
+            .body(json!({ "hostnames": ["b.a.example.com", hostname] }).to_string())
     };
     let error = theirs("A.example.com").await.error();
-    assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 1484, Some("/hostnames/1")));
-    assert!(error.message.contains("\"A.example.com\" is listed by another zone"), "{}", error.message);
+    assert_eq!(
+        (error.status, error.code, error.pointer.as_deref()),
+        (400, 1484, Some("/hostnames/1"))
+    );
+    assert!(
+        error
+            .message
+            .contains("\"A.example.com\" is listed by another zone"),
+        "{}",
+        error.message
+    );
     assert_eq!(app.get(&path).await.result(), json!({ "hostnames": [] }));
     put(&app, json!({})).await.result();
     theirs("A.example.com").await.result();
 
     // A zone that goes takes its lists along.
     app.delete(&format!("/zones/{zone}")).await.result();
-    put(&app, json!({ "hostnames": ["a.example.com"] })).await.result();
+    put(&app, json!({ "hostnames": ["a.example.com"] }))
+        .await
+        .result();
 }
 
 #[tokio::test]
 async fn an_enforcement_point_reads_which_authorities_apply_and_when_one_revoked() {
     let app = with_brought_certificates().await;
     let issued = app.issue("x").await;
-    put(&app, json!({ "hostnames": ["A.example.com"] })).await.result();
-    put(&app, json!({ "hostnames": ["a.example.com"], "mtls_certificate_id": OURS })).await.result();
+    put(&app, json!({ "hostnames": ["A.example.com"] }))
+        .await
+        .result();
+    put(
+        &app,
+        json!({ "hostnames": ["a.example.com"], "mtls_certificate_id": OURS }),
+    )
+    .await
+    .result();
     let read = async |hostname: &str| app.authority.enforcement(hostname).await.unwrap();
     let found = read("a.EXAMPLE.com.").await.unwrap();
     assert_eq!(
@@ -199,21 +303,46 @@ async fn an_enforcement_point_reads_which_authorities_apply_and_when_one_revoked
     );
     let [
         EnforcedAuthority::Brought { id, certificates },
-        EnforcedAuthority::Managed { id: managed, last_epoch, .. },
+        EnforcedAuthority::Managed {
+            id: managed,
+            last_epoch,
+            ..
+        },
     ] = &found.authorities[..]
     else {
         panic!("{found:?}")
     };
-    assert_eq!((id.to_string().as_str(), certificates.as_str()), (OURS, "PEM"));
+    assert_eq!(
+        (id.to_string().as_str(), certificates.as_str()),
+        (OURS, "PEM")
+    );
     assert_eq!(
         (managed.to_string(), *last_epoch),
-        (issued["certificate_authority"]["id"].as_str().unwrap().to_owned(), 0)
+        (
+            issued["certificate_authority"]["id"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+            0
+        )
     );
 
-    let certificate = format!("/zones/{{zone}}/client_certificates/{}", issued["id"].as_str().unwrap());
+    let certificate = format!(
+        "/zones/{{zone}}/client_certificates/{}",
+        issued["id"].as_str().unwrap()
+    );
     app.delete(&certificate).await.result();
     let after = read("a.example.com").await.unwrap();
-    assert!(matches!(after.authorities[1], EnforcedAuthority::Managed { last_epoch: 1.., .. }), "{after:?}");
+    assert!(
+        matches!(
+            after.authorities[1],
+            EnforcedAuthority::Managed {
+                last_epoch: 1..,
+                ..
+            }
+        ),
+        "{after:?}"
+    );
     for unlisted in ["example.com", "b.a.example.com", "a.example.com..", "", "."] {
         assert_eq!(read(unlisted).await, None, "{unlisted}");
     }
@@ -222,9 +351,20 @@ async fn an_enforcement_point_reads_which_authorities_apply_and_when_one_revoked
 #[tokio::test]
 async fn a_body_that_was_lost_does_not_empty_the_list() {
     let app = TestApp::new().await;
-    app.put(PATH, json!({ "hostnames": ["a.example.com"] })).await.result();
+    app.put(PATH, json!({ "hostnames": ["a.example.com"] }))
+        .await
+        .result();
     let error = app.call(Method::PUT, PATH).await.error();
-    assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 9207, Some("")));
-    assert_eq!(app.get(PATH).await.result(), json!({ "hostnames": ["a.example.com"] }));
-    assert_eq!(app.put(PATH, json!({})).await.result(), json!({ "hostnames": [] }));
+    assert_eq!(
+        (error.status, error.code, error.pointer.as_deref()),
+        (400, 9207, Some(""))
+    );
+    assert_eq!(
+        app.get(PATH).await.result(),
+        json!({ "hostnames": ["a.example.com"] })
+    );
+    assert_eq!(
+        app.put(PATH, json!({})).await.result(),
+        json!({ "hostnames": [] })
+    );
 }

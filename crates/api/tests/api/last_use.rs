@@ -20,9 +20,16 @@ impl Setting {
             "permission_groups": [{ "id": SSL_READ }],
             "resources": { "com.cloudflare.api.account.zone.*": "*" },
         }]);
-        let made = app.post("/user/tokens", json!({ "name": "t", "policies": policies })).await.result();
+        let made = app
+            .post("/user/tokens", json!({ "name": "t", "policies": policies }))
+            .await
+            .result();
         let path = format!("/user/tokens/{}", made["id"].as_str().unwrap());
-        Self { value: made["value"].as_str().unwrap().to_owned(), path, app }
+        Self {
+            value: made["value"].as_str().unwrap().to_owned(),
+            path,
+            app,
+        }
     }
 
     async fn object(&self) -> Value {
@@ -40,7 +47,11 @@ async fn the_last_use_is_recorded_once_a_minute_and_at_the_end() {
     let setting = Setting::new().await;
     let app = &setting.app;
     assert!(setting.object().await.get("last_used_on").is_none());
-    assert_eq!(setting.last_used_on().await, Value::Null, "to be made and looked at is no use");
+    assert_eq!(
+        setting.last_used_on().await,
+        Value::Null,
+        "to be made and looked at is no use"
+    );
     app.get(PATH).token(&setting.value).await.result();
     assert_eq!(setting.last_used_on().await, "2026-08-14T10:20:30Z");
 
@@ -55,7 +66,10 @@ async fn the_last_use_is_recorded_once_a_minute_and_at_the_end() {
     app.clock.advance_seconds(20);
     app.get(PATH).token(&setting.value).await.result();
     app.authority.record_all_uses().await.unwrap();
-    assert_eq!(setting.object().await["last_used_on"], "2026-08-14T10:21:50Z");
+    assert_eq!(
+        setting.object().await["last_used_on"],
+        "2026-08-14T10:21:50Z"
+    );
 }
 
 #[tokio::test]
@@ -67,7 +81,11 @@ async fn a_token_that_is_not_good_is_not_used() {
     app.put(&setting.path, body.clone()).await.result();
     assert_eq!(app.get(PATH).token(&setting.value).await.status, 403);
     assert_eq!(setting.last_used_on().await, Value::Null);
-    app.get(PATH).token(&setting.value).from_address("192.0.2.1").await.result();
+    app.get(PATH)
+        .token(&setting.value)
+        .from_address("192.0.2.1")
+        .await
+        .result();
     assert_eq!(setting.last_used_on().await, "2026-08-14T10:20:30Z");
 }
 
@@ -80,7 +98,10 @@ async fn changing_and_rolling_a_token_keep_its_last_use() {
     app.record_due_uses().await;
     body["name"] = json!("renamed");
     app.put(&setting.path, body).await.result();
-    let rolled = app.put(&format!("{}/value", setting.path), json!({})).await.result();
+    let rolled = app
+        .put(&format!("{}/value", setting.path), json!({}))
+        .await
+        .result();
     let object = setting.object().await;
     assert_eq!(
         (&object["name"], &object["last_used_on"]),
@@ -112,6 +133,8 @@ async fn the_background_task_records_without_anybody_waiting() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), recorded).await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), recorded)
+        .await
+        .unwrap();
     task.abort();
 }

@@ -27,12 +27,21 @@ fn import(certificate: &str, key: &str) -> Value {
 }
 
 async fn revoked_and_restored(app: &TestApp, certificate: &Value) {
-    let path = format!("/zones/{{zone}}/client_certificates/{}", certificate["id"].as_str().unwrap());
+    let path = format!(
+        "/zones/{{zone}}/client_certificates/{}",
+        certificate["id"].as_str().unwrap()
+    );
     assert_eq!(&app.get(&path).await.result(), certificate);
-    assert_eq!(app.delete(&path).await.result()["status"], "pending_revocation");
+    assert_eq!(
+        app.delete(&path).await.result()["status"],
+        "pending_revocation"
+    );
     app.settle().await;
     assert_eq!(app.get(&path).await.result()["status"], "revoked");
-    assert_eq!(app.patch(&path).await.result()["status"], "pending_reactivation");
+    assert_eq!(
+        app.patch(&path).await.result()["status"],
+        "pending_reactivation"
+    );
     app.settle().await;
     assert_eq!(&app.get(&path).await.result(), certificate);
 }
@@ -40,14 +49,32 @@ async fn revoked_and_restored(app: &TestApp, certificate: &Value) {
 #[tokio::test]
 async fn after_a_rotation_new_certificates_come_from_the_new_one_and_old_ones_live_on() {
     let app = TestApp::new().await;
-    assert_eq!(app.get(PATH).await.result(), json!([]), "to list them makes none");
+    assert_eq!(
+        app.get(PATH).await.result(),
+        json!([]),
+        "to list them makes none"
+    );
     let old_certificate = app.issue("old").await;
-    let old = app.get("/certgate/v1/accounts/{account}/managed_authority").await.result();
+    let old = app
+        .get("/certgate/v1/accounts/{account}/managed_authority")
+        .await
+        .result();
     app.clock.advance_seconds(60);
 
-    let new = app.post(ROTATE, json!({ "algorithm": "ed25519" })).await.result();
-    assert_eq!((&new["algorithm"], &new["in_force"]), (&json!("Ed25519"), &json!(true)));
-    assert_eq!(app.get("/certgate/v1/accounts/{account}/managed_authority").await.result(), new);
+    let new = app
+        .post(ROTATE, json!({ "algorithm": "ed25519" }))
+        .await
+        .result();
+    assert_eq!(
+        (&new["algorithm"], &new["in_force"]),
+        (&json!("Ed25519"), &json!(true))
+    );
+    assert_eq!(
+        app.get("/certgate/v1/accounts/{account}/managed_authority")
+            .await
+            .result(),
+        new
+    );
     let mut replaced = old.clone();
     replaced["in_force"] = false.into();
     assert_eq!(app.get(PATH).await.result(), json!([new, replaced]));
@@ -71,7 +98,10 @@ async fn after_a_rotation_new_certificates_come_from_the_new_one_and_old_ones_li
 async fn an_authority_made_elsewhere_is_put_in_force() {
     let app = TestApp::new().await;
     let old_certificate = app.issue("old").await;
-    let imported = app.post(PATH, import("good.crt", "good.sec1.key")).await.result();
+    let imported = app
+        .post(PATH, import("good.crt", "good.sec1.key"))
+        .await
+        .result();
     insta::assert_json_snapshot!(imported, {
         ".id" => "[uuid]",
         ".certificate" => "[pem]",
@@ -91,27 +121,55 @@ async fn an_authority_made_elsewhere_is_put_in_force() {
     "#);
     assert_eq!(imported["certificate"], file("good.crt").trim_end());
     let new = app.issue("new").await;
-    assert_eq!(new["certificate_authority"], json!({ "id": imported["id"], "name": "Acme Device CA" }));
+    assert_eq!(
+        new["certificate_authority"],
+        json!({ "id": imported["id"], "name": "Acme Device CA" })
+    );
     for certificate in [&old_certificate, &new] {
         revoked_and_restored(&app, certificate).await;
     }
 
-    let again = app.post(PATH, import("good.crt", "good.pkcs8.key")).await.error();
-    assert_eq!((again.status, again.code, again.pointer.as_deref()), (400, 1511, Some("/certificate")));
-    assert!(again.message.contains(imported["id"].as_str().unwrap()), "{}", again.message);
+    let again = app
+        .post(PATH, import("good.crt", "good.pkcs8.key"))
+        .await
+        .error();
+    assert_eq!(
+        (again.status, again.code, again.pointer.as_deref()),
+        (400, 1511, Some("/certificate"))
+    );
+    assert!(
+        again.message.contains(imported["id"].as_str().unwrap()),
+        "{}",
+        again.message
+    );
     // Nor when it is not in force any more.
     app.post(ROTATE, json!({})).await.result();
-    assert_eq!(app.post(PATH, import("good.crt", "good.pkcs8.key")).await.error().code, 1511);
+    assert_eq!(
+        app.post(PATH, import("good.crt", "good.pkcs8.key"))
+            .await
+            .error()
+            .code,
+        1511
+    );
     // A renewed certificate of the same key is another authority.
-    let renewed = app.post(PATH, import("good_no_common_name.crt", "good.pkcs8.key")).await.result();
+    let renewed = app
+        .post(PATH, import("good_no_common_name.crt", "good.pkcs8.key"))
+        .await
+        .result();
     assert_eq!(renewed["name"], "imported authority of default");
 }
 
 #[tokio::test]
 async fn an_import_can_be_the_first_authority_and_no_other_is_made() {
     let app = TestApp::new().await;
-    let imported = app.post(PATH, import("good.crt", "good.pkcs8.key")).await.result();
-    assert_eq!(app.issue("x").await["certificate_authority"]["id"], imported["id"]);
+    let imported = app
+        .post(PATH, import("good.crt", "good.pkcs8.key"))
+        .await
+        .result();
+    assert_eq!(
+        app.issue("x").await["certificate_authority"]["id"],
+        imported["id"]
+    );
     assert_eq!(app.get(PATH).await.result(), json!([imported]));
 }
 
@@ -121,44 +179,104 @@ async fn each_bad_import_is_told_why_and_changes_nothing() {
     let before = app.issue("before").await["certificate_authority"].clone();
     let good = file("good.crt");
     let key = file("good.pkcs8.key");
-    let with = |certificate: &str, key: &str| json!({ "certificate": certificate, "private_key": key });
+    let with =
+        |certificate: &str, key: &str| json!({ "certificate": certificate, "private_key": key });
     for (body, code, pointer) in [
         (json!({}), 9207, "/certificate"),
         (json!({ "certificate": good }), 9207, "/private_key"),
-        (json!({ "certificate": good, "private_key": 1 }), 9207, "/private_key"),
+        (
+            json!({ "certificate": good, "private_key": 1 }),
+            9207,
+            "/private_key",
+        ),
         (with("x", &key), 1500, "/certificate"),
         (with(&format!("{good}{good}"), &key), 1501, "/certificate"),
         (with(&key, &key), 1502, "/certificate"),
-        (with(&good.replace("CERTIFICATE", "X509 CRL"), &key), 1503, "/certificate"),
-        (import("der_garbage.crt", "good.pkcs8.key"), 1504, "/certificate"),
-        (import("signature_flipped.crt", "good.pkcs8.key"), 1504, "/certificate"),
+        (
+            with(&good.replace("CERTIFICATE", "X509 CRL"), &key),
+            1503,
+            "/certificate",
+        ),
+        (
+            import("der_garbage.crt", "good.pkcs8.key"),
+            1504,
+            "/certificate",
+        ),
+        (
+            import("signature_flipped.crt", "good.pkcs8.key"),
+            1504,
+            "/certificate",
+        ),
         (with(&" ".repeat(16_385), &key), 1505, "/certificate"),
         (import("not_ca.crt", "good.pkcs8.key"), 1506, "/certificate"),
-        (import("no_basic_constraints.crt", "good.pkcs8.key"), 1506, "/certificate"),
-        (import("no_key_cert_sign.crt", "good.pkcs8.key"), 1506, "/certificate"),
-        (import("empty_subject.crt", "good.pkcs8.key"), 1506, "/certificate"),
-        (import("no_crl_sign.crt", "good.pkcs8.key"), 1507, "/certificate"),
-        (import("servers_only.crt", "good.pkcs8.key"), 1508, "/certificate"),
-        (import("expired.crt", "good.pkcs8.key"), 1509, "/certificate"),
-        (import("not_yet_valid.crt", "good.pkcs8.key"), 1510, "/certificate"),
+        (
+            import("no_basic_constraints.crt", "good.pkcs8.key"),
+            1506,
+            "/certificate",
+        ),
+        (
+            import("no_key_cert_sign.crt", "good.pkcs8.key"),
+            1506,
+            "/certificate",
+        ),
+        (
+            import("empty_subject.crt", "good.pkcs8.key"),
+            1506,
+            "/certificate",
+        ),
+        (
+            import("no_crl_sign.crt", "good.pkcs8.key"),
+            1507,
+            "/certificate",
+        ),
+        (
+            import("servers_only.crt", "good.pkcs8.key"),
+            1508,
+            "/certificate",
+        ),
+        (
+            import("expired.crt", "good.pkcs8.key"),
+            1509,
+            "/certificate",
+        ),
+        (
+            import("not_yet_valid.crt", "good.pkcs8.key"),
+            1510,
+            "/certificate",
+        ),
         (import("good.crt", "another.key"), 1468, "/private_key"),
         (with(&good, "x"), 1464, "/private_key"),
         (with(&good, &format!("{key}{key}")), 1466, "/private_key"),
         (with(&good, &good), 1464, "/private_key"),
         (import("good.crt", "encrypted.key"), 1465, "/private_key"),
-        (import("good.crt", "encrypted_sec1.key"), 1465, "/private_key"),
+        (
+            import("good.crt", "encrypted_sec1.key"),
+            1465,
+            "/private_key",
+        ),
         (import("good.crt", "damaged.key"), 1464, "/private_key"),
         (import("good.crt", "p521.key"), 1467, "/private_key"),
         (import("good.crt", "rsa_1024.key"), 1467, "/private_key"),
     ] {
         let error = app.post(PATH, body).await.error();
-        assert_eq!((error.code, error.pointer.as_deref()), (code, Some(pointer)), "{}", error.message);
+        assert_eq!(
+            (error.code, error.pointer.as_deref()),
+            (code, Some(pointer)),
+            "{}",
+            error.message
+        );
         assert_eq!(error.status, 400, "{}", error.message);
         let secret = key.lines().nth(1).unwrap();
         assert!(!error.message.contains(secret), "{}", error.message);
     }
-    let error = app.post(ROTATE, json!({ "algorithm": "P-521" })).await.error();
-    assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 9207, Some("/algorithm")));
+    let error = app
+        .post(ROTATE, json!({ "algorithm": "P-521" }))
+        .await
+        .error();
+    assert_eq!(
+        (error.status, error.code, error.pointer.as_deref()),
+        (400, 9207, Some("/algorithm"))
+    );
     assert_eq!(app.issue("after").await["certificate_authority"], before);
     assert_eq!(app.get(PATH).await.result().as_array().unwrap().len(), 1);
 }
@@ -166,13 +284,22 @@ async fn each_bad_import_is_told_why_and_changes_nothing() {
 #[tokio::test]
 async fn a_certificate_cannot_outlive_an_imported_authority() {
     let app = TestApp::new().await;
-    app.post(PATH, import("good.crt", "good.pkcs8.key")).await.result();
+    app.post(PATH, import("good.crt", "good.pkcs8.key"))
+        .await
+        .result();
     // The authority ends on 2070-01-01.
     app.clock.advance_seconds(41 * 365 * 86_400);
     let body = |days| json!({ "csr": csr("x"), "validity_days": days });
-    let error = app.post("/zones/{zone}/client_certificates", body(5_475)).await.error();
+    let error = app
+        .post("/zones/{zone}/client_certificates", body(5_475))
+        .await
+        .error();
     assert_eq!((error.status, error.code), (400, 1441));
-    assert!(error.message.contains("2070-01-01T00:00:00Z"), "{}", error.message);
+    assert!(
+        error.message.contains("2070-01-01T00:00:00Z"),
+        "{}",
+        error.message
+    );
 }
 
 #[tokio::test]
@@ -180,22 +307,45 @@ async fn certificates_issued_during_rotations_verify_under_the_authority_they_na
     let app = TestApp::new().await;
     let issues = (0..24).map(|number| {
         let body = json!({ "csr": csr(&format!("c{number}")), "validity_days": 1 });
-        app.post("/zones/{zone}/client_certificates", body).into_future()
+        app.post("/zones/{zone}/client_certificates", body)
+            .into_future()
     });
-    let rotations = (0..3).map(|_| app.post(ROTATE, json!({ "algorithm": "P-256" })).into_future());
+    let rotations = (0..3).map(|_| {
+        app.post(ROTATE, json!({ "algorithm": "P-256" }))
+            .into_future()
+    });
     let calls = issues.chain(rotations);
-    let answers: Vec<_> = together(calls).await.iter().map(|answer| answer.result()).collect();
+    let answers: Vec<_> = together(calls)
+        .await
+        .iter()
+        .map(|answer| answer.result())
+        .collect();
     let authorities = app.get(PATH).await.result();
     let authorities = authorities.as_array().unwrap();
-    assert!((3..=4).contains(&authorities.len()), "the first may come from a rotation");
+    assert!(
+        (3..=4).contains(&authorities.len()),
+        "the first may come from a rotation"
+    );
     for certificate in &answers[..24] {
         let named = &certificate["certificate_authority"]["id"];
-        let authority = authorities.iter().find(|authority| authority["id"] == *named).unwrap();
+        let authority = authorities
+            .iter()
+            .find(|authority| authority["id"] == *named)
+            .unwrap();
         assert!(verifies(certificate, authority), "{certificate}");
-        let others = authorities.iter().filter(|authority| authority["id"] != *named);
-        assert!(others.into_iter().all(|other| !verifies(certificate, other)));
+        let others = authorities
+            .iter()
+            .filter(|authority| authority["id"] != *named);
+        assert!(
+            others
+                .into_iter()
+                .all(|other| !verifies(certificate, other))
+        );
     }
-    assert_eq!(app.issue("last").await["certificate_authority"]["id"], authorities[0]["id"]);
+    assert_eq!(
+        app.issue("last").await["certificate_authority"]["id"],
+        authorities[0]["id"]
+    );
 }
 
 /// Whether webpki takes the certificate for one of a client of the authority.
@@ -208,7 +358,8 @@ fn verifies(certificate: &Value, authority: &Value) -> bool {
     let certificate = EndEntityCert::try_from(&certificate).unwrap();
     let anchors = [anchor_from_trusted_cert(&authority).unwrap()];
     let (algorithms, usage) = (webpki::ALL_VERIFICATION_ALGS, KeyUsage::client_auth());
-    let verified = certificate.verify_for_usage(algorithms, &anchors, &[], issued_on, usage, None, None);
+    let verified =
+        certificate.verify_for_usage(algorithms, &anchors, &[], issued_on, usage, None, None);
     verified.is_ok()
 }
 
@@ -216,9 +367,17 @@ fn verifies(certificate: &Value, authority: &Value) -> bool {
 async fn nothing_is_issued_from_an_authority_that_another_process_replaced() {
     let app = TestApp::new().await;
     app.issue("before").await;
-    let old = app.store.managed_authority(app.account_id.parse().unwrap()).await.unwrap().unwrap();
+    let old = app
+        .store
+        .managed_authority(app.account_id.parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
     // What another process that shares the store would do; the key is sealed for another id and cannot be opened.
-    let stranger = AuthorityRecord { id: AuthorityId::from_bytes([9; 16]), ..old.clone() };
+    let stranger = AuthorityRecord {
+        id: AuthorityId::from_bytes([9; 16]),
+        ..old.clone()
+    };
     let replaced = app
         .store
         .replace_managed_authority(Some(old.id), stranger.clone(), By::system(app.clock.now()))
@@ -227,22 +386,40 @@ async fn nothing_is_issued_from_an_authority_that_another_process_replaced() {
     assert_eq!(replaced, AuthorityReplaced::Replaced);
     // This process has the old one at hand and notices all the same.
     let body = json!({ "csr": csr("after"), "validity_days": 1 });
-    let error = app.post("/zones/{zone}/client_certificates", body).await.error();
+    let error = app
+        .post("/zones/{zone}/client_certificates", body)
+        .await
+        .error();
     assert_eq!((error.status, error.code), (500, 10500));
     let listed = app.get("/zones/{zone}/client_certificates").await.json();
-    assert_eq!(listed["result_info"]["total_count"], 1, "nothing of the old one was stored");
-    assert_eq!(app.get(PATH).await.result()[0]["id"], stranger.id.to_string());
+    assert_eq!(
+        listed["result_info"]["total_count"], 1,
+        "nothing of the old one was stored"
+    );
+    assert_eq!(
+        app.get(PATH).await.result()[0]["id"],
+        stranger.id.to_string()
+    );
     // A rotation leads out of it.
     let new = app.post(ROTATE, json!({})).await.result();
-    assert_eq!(app.issue("again").await["certificate_authority"]["id"], new["id"]);
+    assert_eq!(
+        app.issue("again").await["certificate_authority"]["id"],
+        new["id"]
+    );
 }
 
 #[tokio::test]
 async fn an_account_has_so_many_authorities_and_no_more() {
     let app = TestApp::new().await;
     let store = &app.store;
-    app.get("/certgate/v1/accounts/{account}/managed_authority").await.result();
-    let mut record = store.managed_authority(app.account_id.parse().unwrap()).await.unwrap().unwrap();
+    app.get("/certgate/v1/accounts/{account}/managed_authority")
+        .await
+        .result();
+    let mut record = store
+        .managed_authority(app.account_id.parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
     for number in 2..=MANAGED_AUTHORITIES_MAX {
         let current = record.id;
         record.id = AuthorityId::from_bytes([u8::try_from(number).unwrap(); 16]);
@@ -252,9 +429,16 @@ async fn an_account_has_so_many_authorities_and_no_more() {
             .unwrap();
         assert_eq!(replaced, AuthorityReplaced::Replaced);
     }
-    for call in [app.post(ROTATE, json!({})), app.post(PATH, import("good.crt", "good.pkcs8.key"))] {
+    for call in [
+        app.post(ROTATE, json!({})),
+        app.post(PATH, import("good.crt", "good.pkcs8.key")),
+    ] {
         let error = call.await.error();
         assert_eq!((error.status, error.code), (403, 1512));
-        assert!(error.message.contains("100 managed authorities"), "{}", error.message);
+        assert!(
+            error.message.contains("100 managed authorities"),
+            "{}",
+            error.message
+        );
     }
 }

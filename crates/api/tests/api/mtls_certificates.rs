@@ -5,7 +5,12 @@ const PATH: &str = "/accounts/{account}/mtls_certificates";
 
 async fn upload(app: &TestApp, name: &str) -> Value {
     let certificates = brought(&format!("{name}.certs"));
-    app.post(PATH, json!({ "certificates": certificates, "ca": true, "name": name })).await.result()
+    app.post(
+        PATH,
+        json!({ "certificates": certificates, "ca": true, "name": name }),
+    )
+    .await
+    .result()
 }
 
 fn path_of(certificate: &Value) -> String {
@@ -41,25 +46,42 @@ async fn the_object_has_what_clients_of_the_public_api_read() {
     kept.as_object_mut().unwrap().remove("updated_at");
     assert_eq!(app.get(&path).await.result(), kept);
     assert_eq!(app.get(PATH).await.result(), json!([kept]));
-    assert_eq!(app.get(&format!("{path}/associations")).await.result(), json!([]));
+    assert_eq!(
+        app.get(&format!("{path}/associations")).await.result(),
+        json!([])
+    );
     assert_eq!(app.delete(&path).await.result(), kept);
-    for call in [app.get(&path), app.delete(&path), app.get(&format!("{path}/associations"))] {
+    for call in [
+        app.get(&path),
+        app.delete(&path),
+        app.get(&format!("{path}/associations")),
+    ] {
         let error = call.await.error();
         assert_eq!((error.status, error.code), (404, 1472));
     }
-    assert_eq!(upload(&app, "good_root").await["serial_number"], made["serial_number"], "may come again");
+    assert_eq!(
+        upload(&app, "good_root").await["serial_number"],
+        made["serial_number"],
+        "may come again"
+    );
 }
 
 #[tokio::test]
 async fn a_chain_and_a_leaf_come_with_their_keys_which_are_never_answered() {
     let app = TestApp::new().await;
     for (name, ca) in [("good_middle_and_root", true), ("good_leaf", false)] {
-        let (certificates, key) = (brought(&format!("{name}.certs")), brought(&format!("{name}.key")));
+        let (certificates, key) = (
+            brought(&format!("{name}.certs")),
+            brought(&format!("{name}.key")),
+        );
         let without_line_end = certificates.trim_end();
         let body = json!({ "certificates": without_line_end, "private_key": key, "ca": ca });
         let answer = app.post(PATH, body).await;
         let made = answer.result();
-        assert_eq!((&made["certificates"], &made["ca"]), (&certificates.into(), &ca.into()));
+        assert_eq!(
+            (&made["certificates"], &made["ca"]),
+            (&certificates.into(), &ca.into())
+        );
         assert_eq!(made["name"], "");
         let secret = key.lines().nth(2).unwrap();
         for shown in [answer, app.get(&path_of(&made)).await, app.get(PATH).await] {
@@ -68,7 +90,8 @@ async fn a_chain_and_a_leaf_come_with_their_keys_which_are_never_answered() {
     }
     // An empty key is none, and so is null.
     for key in [json!(""), json!(null)] {
-        let body = json!({ "certificates": brought("good_root.certs"), "private_key": key, "ca": true });
+        let body =
+            json!({ "certificates": brought("good_root.certs"), "private_key": key, "ca": true });
         let made = app.post(PATH, body).await.result();
         app.delete(&path_of(&made)).await.result();
     }
@@ -84,22 +107,40 @@ async fn the_list_is_one_answer_newest_first_and_filtered_by_type() {
     let names = async |query: &str| -> Vec<String> {
         let listed = app.get(&format!("{PATH}?{query}")).await.result();
         let listed = listed.as_array().unwrap().iter();
-        listed.map(|certificate| certificate["name"].as_str().unwrap().to_owned()).collect()
+        listed
+            .map(|certificate| certificate["name"].as_str().unwrap().to_owned())
+            .collect()
     };
     let all = ["good_ed25519", "good_rsa_2048", "good_root"];
-    for query in
-        ["", "type=custom", "type=access_managed,custom", "type=access_managed&type=custom", "page=1"]
-    {
+    for query in [
+        "",
+        "type=custom",
+        "type=access_managed,custom",
+        "type=access_managed&type=custom",
+        "page=1",
+    ] {
         assert_eq!(names(query).await, all, "{query}");
     }
-    for query in ["type=gateway_managed", "type=gateway_managed,access_managed", "page=2"] {
+    for query in [
+        "type=gateway_managed",
+        "type=gateway_managed,access_managed",
+        "page=2",
+    ] {
         assert_eq!(names(query).await, [""; 0], "{query}");
     }
     let info = json!({ "page": 1, "per_page": 50, "count": 3, "total_count": 3, "total_pages": 1 });
     assert_eq!(app.get(PATH).await.json()["result_info"], info);
-    for (query, name) in [("type=custom,other", "type"), ("type=", "type"), ("page=0", "page")] {
+    for (query, name) in [
+        ("type=custom,other", "type"),
+        ("type=", "type"),
+        ("page=0", "page"),
+    ] {
         let error = app.get(&format!("{PATH}?{query}")).await.error();
-        assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 9208, Some(name)), "{query}");
+        assert_eq!(
+            (error.status, error.code, error.pointer.as_deref()),
+            (400, 9208, Some(name)),
+            "{query}"
+        );
     }
 }
 
@@ -134,7 +175,12 @@ async fn what_is_no_good_certificate_is_told_why() {
     ] {
         let body = json!({ "certificates": brought(&format!("{name}.certs")), "ca": true });
         let error = app.post(PATH, body).await.error();
-        assert_eq!((error.status, error.code), (400, code), "{name}: {}", error.message);
+        assert_eq!(
+            (error.status, error.code),
+            (400, code),
+            "{name}: {}",
+            error.message
+        );
         assert_eq!(error.pointer.as_deref(), Some("/certificates"), "{name}");
     }
     assert_eq!(app.get(PATH).await.result(), json!([]));
@@ -158,15 +204,30 @@ async fn what_is_no_good_private_key_is_told_why() {
         ("another", 1468),
     ] {
         let key = brought(&format!("{name}.key"));
-        let body = json!({ "certificates": brought("good_root.certs"), "ca": true, "private_key": key });
+        let body =
+            json!({ "certificates": brought("good_root.certs"), "ca": true, "private_key": key });
         let error = app.post(PATH, body).await.error();
-        assert_eq!((error.status, error.code), (400, code), "{name}: {}", error.message);
+        assert_eq!(
+            (error.status, error.code),
+            (400, code),
+            "{name}: {}",
+            error.message
+        );
         assert_eq!(error.pointer.as_deref(), Some("/private_key"), "{name}");
-        assert!(key.lines().skip(1).all(|line| line.len() < 40 || !error.message.contains(line)), "{name}");
+        assert!(
+            key.lines()
+                .skip(1)
+                .all(|line| line.len() < 40 || !error.message.contains(line)),
+            "{name}"
+        );
     }
-    let leaf = json!({ "certificates": brought("good_leaf.certs"), "ca": false, "private_key": "" });
+    let leaf =
+        json!({ "certificates": brought("good_leaf.certs"), "ca": false, "private_key": "" });
     let error = app.post(PATH, leaf).await.error();
-    assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 1469, Some("/private_key")));
+    assert_eq!(
+        (error.status, error.code, error.pointer.as_deref()),
+        (400, 1469, Some("/private_key"))
+    );
 }
 
 #[tokio::test]
@@ -175,13 +236,33 @@ async fn a_member_that_is_missing_or_of_the_wrong_kind_is_named() {
     let root = brought("good_root.certs");
     for (body, code, pointer) in [
         (json!({ "ca": true }), 9207, "/certificates"),
-        (json!({ "certificates": [root], "ca": true }), 9207, "/certificates"),
+        (
+            json!({ "certificates": [root], "ca": true }),
+            9207,
+            "/certificates",
+        ),
         (json!({ "certificates": root }), 9207, "/ca"),
         (json!({ "certificates": root, "ca": "true" }), 9207, "/ca"),
-        (json!({ "certificates": root, "ca": true, "name": 1 }), 9207, "/name"),
-        (json!({ "certificates": root, "ca": true, "private_key": 1 }), 9207, "/private_key"),
-        (json!({ "certificates": root, "ca": true, "name": "a\u{1b}b" }), 1065, "/name"),
-        (json!({ "certificates": root, "ca": true, "name": "x".repeat(101) }), 1065, "/name"),
+        (
+            json!({ "certificates": root, "ca": true, "name": 1 }),
+            9207,
+            "/name",
+        ),
+        (
+            json!({ "certificates": root, "ca": true, "private_key": 1 }),
+            9207,
+            "/private_key",
+        ),
+        (
+            json!({ "certificates": root, "ca": true, "name": "a\u{1b}b" }),
+            1065,
+            "/name",
+        ),
+        (
+            json!({ "certificates": root, "ca": true, "name": "x".repeat(101) }),
+            1065,
+            "/name",
+        ),
     ] {
         let error = app.post(PATH, body.clone()).await.error();
         assert_eq!(
@@ -198,8 +279,15 @@ async fn the_same_certificate_again_is_1471_and_a_full_account_1489() {
     let made = upload(&app, "good_root").await;
     let body = json!({ "certificates": brought("good_root.certs"), "ca": true, "name": "other" });
     let error = app.post(PATH, body).await.error();
-    assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 1471, Some("/certificates")));
-    assert!(error.message.contains(made["id"].as_str().unwrap()), "{}", error.message);
+    assert_eq!(
+        (error.status, error.code, error.pointer.as_deref()),
+        (400, 1471, Some("/certificates"))
+    );
+    assert!(
+        error.message.contains(made["id"].as_str().unwrap()),
+        "{}",
+        error.message
+    );
     let body = json!({ "certificates": brought("good_ed25519.certs"), "ca": true });
     let error = app.post(PATH, body).await.error();
     assert_eq!((error.status, error.code), (403, 1489));
@@ -209,13 +297,24 @@ async fn the_same_certificate_again_is_1471_and_a_full_account_1489() {
 #[tokio::test]
 async fn an_unknown_or_malformed_id_is_1472() {
     let app = TestApp::new().await;
-    let elsewhere = app.post("/accounts", json!({ "name": "other" })).await.result();
-    let theirs = format!("/accounts/{}/mtls_certificates", elsewhere["id"].as_str().unwrap());
+    let elsewhere = app
+        .post("/accounts", json!({ "name": "other" }))
+        .await
+        .result();
+    let theirs = format!(
+        "/accounts/{}/mtls_certificates",
+        elsewhere["id"].as_str().unwrap()
+    );
     let body = json!({ "certificates": brought("good_root.certs"), "ca": true });
     let made = app.post(&theirs, body).await.result();
     let theirs = made["id"].as_str().unwrap();
-    for id in [theirs, "0123abcd-0123-4abc-8abc-0123456789ab", "0123456789abcdef0123456789abcdef", "1", "%00"]
-    {
+    for id in [
+        theirs,
+        "0123abcd-0123-4abc-8abc-0123456789ab",
+        "0123456789abcdef0123456789abcdef",
+        "1",
+        "%00",
+    ] {
         for call in [
             app.get(&format!("{PATH}/{id}")),
             app.get(&format!("{PATH}/{id}/associations")),
@@ -241,11 +340,16 @@ async fn what_hostnames_use_stays() {
         .await
         .unwrap();
     let associations = app.get(&format!("{path}/associations")).await.result();
-    assert_eq!(associations, json!([{ "service": "mtls", "status": "active" }]));
+    assert_eq!(
+        associations,
+        json!([{ "service": "mtls", "status": "active" }])
+    );
     let error = app.delete(&path).await.error();
     assert_eq!((error.status, error.code), (400, 1473));
     assert!(
-        error.message.starts_with("12 hostnames use the certificate, H00.example.com, H01"),
+        error
+            .message
+            .starts_with("12 hostnames use the certificate, H00.example.com, H01"),
         "{}",
         error.message
     );
@@ -254,7 +358,10 @@ async fn what_hostnames_use_stays() {
         "{}",
         error.message
     );
-    app.store.damage("DELETE FROM hostname_associations").await.unwrap();
+    app.store
+        .damage("DELETE FROM hostname_associations")
+        .await
+        .unwrap();
     app.delete(&path).await.result();
 }
 
@@ -265,7 +372,11 @@ async fn an_account_with_brought_certificates_stays() {
     let made = upload(&app, "good_root").await;
     let error = app.delete("/accounts/{account}").await.error();
     assert_eq!((error.status, error.code), (400, 1064));
-    assert!(error.message.contains("1 mTLS certificates"), "{}", error.message);
+    assert!(
+        error.message.contains("1 mTLS certificates"),
+        "{}",
+        error.message
+    );
     app.delete(&path_of(&made)).await.result();
     app.delete("/accounts/{account}").await.result();
 }

@@ -20,26 +20,44 @@ struct Setting {
 impl Setting {
     async fn new() -> Self {
         let app = TestApp::new().await;
-        let authority = app.get("/certgate/v1/accounts/{account}/managed_authority").await.result();
+        let authority = app
+            .get("/certgate/v1/accounts/{account}/managed_authority")
+            .await
+            .result();
         app.settle().await;
         let authority = authority["id"].as_str().unwrap().to_owned();
-        let certificate = app.public(Method::GET, &format!("/ca/{authority}.crt")).await;
+        let certificate = app
+            .public(Method::GET, &format!("/ca/{authority}.crt"))
+            .await;
         assert_eq!(certificate.status, 200);
-        assert_eq!(certificate.headers[header::CONTENT_TYPE], "application/pkix-cert");
-        Self { app, authority, authority_der: certificate.bytes }
+        assert_eq!(
+            certificate.headers[header::CONTENT_TYPE],
+            "application/pkix-cert"
+        );
+        Self {
+            app,
+            authority,
+            authority_der: certificate.bytes,
+        }
     }
 
     async fn list(&self, file: &str) -> Answer {
-        self.app.public(Method::GET, &format!("/crl/{}/{file}", self.authority)).await
+        self.app
+            .public(Method::GET, &format!("/crl/{}/{file}", self.authority))
+            .await
     }
 
     async fn issue(&self) -> Issued {
         let certificate = self.app.issue("device").await;
         let text = certificate["serial_number"].as_str().unwrap();
-        let octets: Vec<u8> =
-            (0..20).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect();
+        let octets: Vec<u8> = (0..20)
+            .map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap())
+            .collect();
         Issued {
-            path: format!("/zones/{{zone}}/client_certificates/{}", certificate["id"].as_str().unwrap()),
+            path: format!(
+                "/zones/{{zone}}/client_certificates/{}",
+                certificate["id"].as_str().unwrap()
+            ),
             serial: SerialNumber::from_bytes(octets.try_into().unwrap()),
         }
     }
@@ -49,7 +67,10 @@ impl Setting {
         let request = write_ocsp_request(&self.authority_der, &[serial], None).unwrap();
         let answer = self.app.public(Method::POST, "/ocsp").body(request).await;
         assert_eq!(
-            (answer.status.as_u16(), &answer.headers[header::CONTENT_TYPE]),
+            (
+                answer.status.as_u16(),
+                &answer.headers[header::CONTENT_TYPE]
+            ),
             (200, &"application/ocsp-response".parse().unwrap())
         );
         let at = find(&answer.bytes, serial.as_bytes()).expect("it is about the certificate") + 20;
@@ -75,7 +96,9 @@ impl Issued {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 #[tokio::test]
@@ -96,14 +119,26 @@ async fn a_revocation_is_on_both_its_lists_when_it_has_settled_and_gone_when_it_
     assert_eq!(on_lists().await, [false, false, false]);
 
     setting.app.delete(&certificate.path).await.result();
-    assert_eq!((status().await, on_lists().await), (json!("pending_revocation"), vec![false, false, false]));
+    assert_eq!(
+        (status().await, on_lists().await),
+        (json!("pending_revocation"), vec![false, false, false])
+    );
     setting.app.settle().await;
-    assert_eq!((status().await, on_lists().await), (json!("revoked"), vec![true, true, false]));
+    assert_eq!(
+        (status().await, on_lists().await),
+        (json!("revoked"), vec![true, true, false])
+    );
 
     setting.app.patch(&certificate.path).await.result();
-    assert_eq!((status().await, on_lists().await), (json!("pending_reactivation"), vec![true, true, false]));
+    assert_eq!(
+        (status().await, on_lists().await),
+        (json!("pending_reactivation"), vec![true, true, false])
+    );
     setting.app.settle().await;
-    assert_eq!((status().await, on_lists().await), (json!("active"), vec![false, false, false]));
+    assert_eq!(
+        (status().await, on_lists().await),
+        (json!("active"), vec![false, false, false])
+    );
 }
 
 #[tokio::test]
@@ -119,7 +154,10 @@ async fn ocsp_says_revoked_and_good_at_once() {
     assert_eq!(setting.status(certificate.serial).await, "good");
     setting.app.settle().await;
     assert_eq!(setting.status(certificate.serial).await, "good");
-    assert_eq!(setting.status(SerialNumber::from_random([7; 20])).await, "unknown");
+    assert_eq!(
+        setting.status(SerialNumber::from_random([7; 20])).await,
+        "unknown"
+    );
 }
 
 #[tokio::test]
@@ -129,19 +167,39 @@ async fn a_list_is_not_sent_again_while_it_is_the_same() {
     let first = setting.list("full.crl").await;
     assert_eq!(first.headers[header::CACHE_CONTROL], "public, max-age=300");
     assert!(first.headers.contains_key(header::EXPIRES));
-    let (tag, since) = (&first.headers[header::ETAG], &first.headers[header::LAST_MODIFIED]);
+    let (tag, since) = (
+        &first.headers[header::ETAG],
+        &first.headers[header::LAST_MODIFIED],
+    );
     // Two lists can be of the same second, so the date decides nothing.
     let again = async |name, value: &str| {
         let path = format!("/crl/{}/full.crl", setting.authority);
-        setting.app.public(Method::GET, &path).header(name, value).await
+        setting
+            .app
+            .public(Method::GET, &path)
+            .header(name, value)
+            .await
     };
-    for value in [tag.to_str().unwrap(), "*", &format!("\"x\", W/{}", tag.to_str().unwrap())] {
+    for value in [
+        tag.to_str().unwrap(),
+        "*",
+        &format!("\"x\", W/{}", tag.to_str().unwrap()),
+    ] {
         let answer = again("if-none-match", value).await;
-        assert_eq!((answer.status.as_u16(), answer.bytes.len()), (304, 0), "{value}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.bytes.len()),
+            (304, 0),
+            "{value}"
+        );
         assert_eq!(&answer.headers[header::ETAG], tag);
     }
     assert_eq!(again("if-none-match", "\"x\"").await.status, 200);
-    assert_eq!(again("if-modified-since", since.to_str().unwrap()).await.status, 200);
+    assert_eq!(
+        again("if-modified-since", since.to_str().unwrap())
+            .await
+            .status,
+        200
+    );
 
     setting.app.delete(&certificate.path).await.result();
     setting.app.settle().await;
@@ -165,7 +223,9 @@ async fn lists_are_made_again_before_they_run_out_and_only_those_that_have_to_be
     setting.app.delete(&certificate.path).await.result();
     setting.app.settle().await;
     let after = tags().await;
-    let changed: Vec<_> = (0..128).filter(|shard| before[*shard] != after[*shard]).collect();
+    let changed: Vec<_> = (0..128)
+        .filter(|shard| before[*shard] != after[*shard])
+        .collect();
     assert_eq!(changed, [usize::from(certificate.serial.shard())]);
 
     setting.app.clock.advance_seconds(3 * DAY);
@@ -190,7 +250,14 @@ async fn the_bundle_has_every_list_but_the_full_one() {
     assert_eq!(text.matches("-----END X509 CRL-----\n").count(), 129);
     let tag = bundle.headers[header::ETAG].to_str().unwrap().to_owned();
     let path = format!("/crl/{}/bundle.pem", setting.authority);
-    let again = async || setting.app.public(Method::GET, &path).header("if-none-match", &tag).await.status;
+    let again = async || {
+        setting
+            .app
+            .public(Method::GET, &path)
+            .header("if-none-match", &tag)
+            .await
+            .status
+    };
     assert_eq!(again().await, 304);
     setting.app.patch(&certificate.path).await.result();
     setting.app.settle().await;
@@ -200,7 +267,10 @@ async fn the_bundle_has_every_list_but_the_full_one() {
 #[tokio::test]
 async fn the_lists_of_a_new_authority_are_asked_for_again() {
     let app = TestApp::new().await;
-    let authority = app.get("/certgate/v1/accounts/{account}/managed_authority").await.result();
+    let authority = app
+        .get("/certgate/v1/accounts/{account}/managed_authority")
+        .await
+        .result();
     let path = |file| format!("/crl/{}/{file}", authority["id"].as_str().unwrap());
     let files = ["0.crl", "ca.crl", "full.crl", "bundle.pem"];
     for file in files {
@@ -212,7 +282,11 @@ async fn the_lists_of_a_new_authority_are_asked_for_again() {
     }
     app.settle().await;
     for file in files {
-        assert_eq!(app.public(Method::GET, &path(file)).await.status, 200, "{file}");
+        assert_eq!(
+            app.public(Method::GET, &path(file)).await.status,
+            200,
+            "{file}"
+        );
     }
 }
 
@@ -231,7 +305,11 @@ async fn what_is_not_published_is_not_found() {
         "/ca/%ff.crt".to_owned(),
     ] {
         let answer = setting.app.public(Method::GET, &path).await;
-        assert!(matches!(answer.status.as_u16(), 400 | 404), "{path}: {}", answer.status);
+        assert!(
+            matches!(answer.status.as_u16(), 400 | 404),
+            "{path}: {}",
+            answer.status
+        );
     }
     // The management API is not here.
     let answer = setting.app.public(Method::GET, "/client/v4/zones").await;
@@ -243,9 +321,15 @@ async fn ocsp_by_get_is_cacheable_and_repeats_no_nonce() {
     let setting = Setting::new().await;
     let certificate = setting.issue().await;
     let nonce = [0xee; 24];
-    let request = write_ocsp_request(&setting.authority_der, &[certificate.serial], Some(&nonce)).unwrap();
+    let request =
+        write_ocsp_request(&setting.authority_der, &[certificate.serial], Some(&nonce)).unwrap();
     let text = pem_body(&request);
-    let path = format!("/ocsp/{}", text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D"));
+    let path = format!(
+        "/ocsp/{}",
+        text.replace('+', "%2B")
+            .replace('/', "%2F")
+            .replace('=', "%3D")
+    );
     let by_get = setting.app.public(Method::GET, &path).await;
     assert_eq!(by_get.status, 200);
     let cache = by_get.headers[header::CACHE_CONTROL].to_str().unwrap();
@@ -258,7 +342,11 @@ async fn ocsp_by_get_is_cacheable_and_repeats_no_nonce() {
     let again = setting.app.public(Method::GET, &path).await;
     assert_eq!(again.bytes, by_get.bytes, "signed once");
 
-    let by_post = setting.app.public(Method::POST, "/ocsp").body(request).await;
+    let by_post = setting
+        .app
+        .public(Method::POST, "/ocsp")
+        .body(request)
+        .await;
     assert!(find(&by_post.bytes, &nonce).is_some());
     assert_eq!(by_post.headers[header::CACHE_CONTROL], "no-cache");
 }
@@ -274,7 +362,9 @@ async fn what_is_no_request_is_malformed_and_other_authorities_are_unauthorized(
     let setting = Setting::new().await;
     let failure = |answer: &Answer| {
         assert_eq!(answer.status, 200);
-        let [0x30, 3, 0x0a, 1, code] = answer.bytes[..] else { panic!("{:x?}", answer.bytes) };
+        let [0x30, 3, 0x0a, 1, code] = answer.bytes[..] else {
+            panic!("{:x?}", answer.bytes)
+        };
         code
     };
     for body in [&b""[..], b"x", &[0x30, 0x80], &[0; 20_000]] {
@@ -282,14 +372,22 @@ async fn what_is_no_request_is_malformed_and_other_authorities_are_unauthorized(
         assert_eq!(failure(&answer), 1);
     }
     for path in ["/ocsp/x", "/ocsp/%ff", "/ocsp/MAA="] {
-        assert_eq!(failure(&setting.app.public(Method::GET, path).await), 1, "{path}");
+        assert_eq!(
+            failure(&setting.app.public(Method::GET, path).await),
+            1,
+            "{path}"
+        );
     }
 
     // An authority of another installation.
     let elsewhere = Setting::new().await;
     let serial = SerialNumber::from_random([7; 20]);
     let request = write_ocsp_request(&elsewhere.authority_der, &[serial], None).unwrap();
-    let answer = setting.app.public(Method::POST, "/ocsp").body(request).await;
+    let answer = setting
+        .app
+        .public(Method::POST, "/ocsp")
+        .body(request)
+        .await;
     assert_eq!(failure(&answer), 6);
 }
 
@@ -300,8 +398,13 @@ async fn several_certificates_are_answered_at_once() {
     setting.app.delete(&second.path).await.result();
     let serials = [first.serial, second.serial];
     let request = write_ocsp_request(&setting.authority_der, &serials, None).unwrap();
-    let answer = setting.app.public(Method::POST, "/ocsp").body(request).await;
-    let tags = serials.map(|serial| answer.bytes[find(&answer.bytes, serial.as_bytes()).unwrap() + 20]);
+    let answer = setting
+        .app
+        .public(Method::POST, "/ocsp")
+        .body(request)
+        .await;
+    let tags =
+        serials.map(|serial| answer.bytes[find(&answer.bytes, serial.as_bytes()).unwrap() + 20]);
     assert_eq!(tags, [0x80, 0xa1]);
 }
 
@@ -315,7 +418,10 @@ async fn a_revocation_for_good_cannot_be_undone() {
     };
     for (bad, pointer) in [(json!("stolen"), "/reason"), (json!(1), "/reason")] {
         let error = revoke(bad).await.error();
-        assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 9207, Some(pointer)));
+        assert_eq!(
+            (error.status, error.code, error.pointer.as_deref()),
+            (400, 9207, Some(pointer))
+        );
     }
     revoke(json!("keyCompromise")).await.result();
     for _ in 0..2 {
@@ -329,7 +435,12 @@ async fn a_revocation_for_good_cannot_be_undone() {
     assert_eq!(list[at + 20 + 15 + 11..][..3], [0x0a, 1, 1]);
 
     let held = setting.issue().await;
-    setting.app.delete(&held.path).body(json!({ "reason": "certificateHold" }).to_string()).await.result();
+    setting
+        .app
+        .delete(&held.path)
+        .body(json!({ "reason": "certificateHold" }).to_string())
+        .await
+        .result();
     setting.app.patch(&held.path).await.result();
 }
 
@@ -343,12 +454,32 @@ async fn a_hold_can_become_a_revocation_for_good() {
         if settled {
             setting.app.settle().await;
         }
-        let answer = setting.app.delete(&certificate.path).body(compromised.clone()).await.result();
+        let answer = setting
+            .app
+            .delete(&certificate.path)
+            .body(compromised.clone())
+            .await
+            .result();
         assert_eq!(answer["status"], "pending_revocation", "settled: {settled}");
-        assert_eq!(setting.app.patch(&certificate.path).await.error().code, 1408);
+        assert_eq!(
+            setting.app.patch(&certificate.path).await.error().code,
+            1408
+        );
         setting.app.settle().await;
-        assert_eq!(setting.app.get(&certificate.path).await.result()["status"], "revoked");
-        assert_eq!(setting.app.delete(&certificate.path).body(compromised.clone()).await.error().code, 1407);
+        assert_eq!(
+            setting.app.get(&certificate.path).await.result()["status"],
+            "revoked"
+        );
+        assert_eq!(
+            setting
+                .app
+                .delete(&certificate.path)
+                .body(compromised.clone())
+                .await
+                .error()
+                .code,
+            1407
+        );
         let list = setting.list("full.crl").await.bytes;
         let at = find(&list, certificate.serial.as_bytes()).unwrap();
         assert_eq!(list[at + 20 + 15 + 11..][..3], [0x0a, 1, 1], "its reason");
@@ -359,14 +490,18 @@ async fn a_hold_can_become_a_revocation_for_good() {
 async fn authorities_of_one_name_and_key_have_one_full_list() {
     let mut setting = Setting::new().await;
     let fixture = |name: &str| {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../pki/tests/fixtures/authorities");
+        let directory = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../pki/tests/fixtures/authorities"
+        );
         std::fs::read_to_string(format!("{directory}/{name}")).unwrap()
     };
     // A certificate and one that was renewed with the same key.
     let mut authorities = Vec::new();
     let mut issued = Vec::new();
     for name in ["good.crt", "good_no_key_usage.crt"] {
-        let body = json!({ "certificate": fixture(name), "private_key": fixture("good.pkcs8.key") });
+        let body =
+            json!({ "certificate": fixture(name), "private_key": fixture("good.pkcs8.key") });
         let path = "/certgate/v1/accounts/{account}/managed_authorities";
         let authority = setting.app.post(path, body).await.result();
         authorities.push(authority["id"].as_str().unwrap().to_owned());
@@ -375,10 +510,16 @@ async fn authorities_of_one_name_and_key_have_one_full_list() {
     setting.app.delete(&issued[0].path).await.result();
     setting.app.settle().await;
     for authority in authorities {
-        setting.authority_der = setting.app.public(Method::GET, &format!("/ca/{authority}.crt")).await.bytes;
+        setting.authority_der = setting
+            .app
+            .public(Method::GET, &format!("/ca/{authority}.crt"))
+            .await
+            .bytes;
         setting.authority = authority;
         let list = setting.list("full.crl").await.bytes;
-        let listed = issued.iter().map(|one| find(&list, one.serial.as_bytes()).is_some());
+        let listed = issued
+            .iter()
+            .map(|one| find(&list, one.serial.as_bytes()).is_some());
         assert_eq!(listed.collect::<Vec<_>>(), [true, false]);
         assert_eq!(setting.status(issued[0].serial).await, "revoked");
         assert_eq!(setting.status(issued[1].serial).await, "good");
@@ -398,14 +539,23 @@ async fn a_clock_that_was_wrong_for_a_while_leaves_no_trace() {
         setting.app.clock.advance_seconds(5 * DAY);
     }
     setting.app.settle().await;
-    assert_eq!(find(&setting.list("full.crl").await.bytes, first.serial.as_bytes()), None);
+    assert_eq!(
+        find(
+            &setting.list("full.crl").await.bytes,
+            first.serial.as_bytes()
+        ),
+        None
+    );
     assert_eq!(setting.status(second.serial).await, "good");
 
     setting.app.clock.advance_seconds(-410 * DAY);
     setting.app.settle().await;
     for file in ["full.crl", &first.shard()] {
         let list = setting.list(file).await;
-        assert!(find(&list.bytes, first.serial.as_bytes()).is_some(), "{file}");
+        assert!(
+            find(&list.bytes, first.serial.as_bytes()).is_some(),
+            "{file}"
+        );
         assert_eq!(list.headers[header::CACHE_CONTROL], "public, max-age=300");
         // UTCTime of the clock that is right again: none of the lists is from the future.
         assert!(find(&list.bytes, b"\x17\x0d2608").is_some(), "{file}");
@@ -418,36 +568,62 @@ async fn a_clock_that_was_wrong_for_a_while_leaves_no_trace() {
 async fn an_authority_whose_lists_cannot_be_made_holds_nobody_else_back() {
     let setting = Setting::new().await;
     let app = &setting.app;
-    let account = app.post("/accounts", json!({ "name": "other" })).await.result();
+    let account = app
+        .post("/accounts", json!({ "name": "other" }))
+        .await
+        .result();
     let zone = json!({ "name": "other.example", "account": { "id": account["id"] } });
     let zone = app.post("/zones", zone).await.result();
-    let path = format!("/zones/{}/client_certificates", zone["id"].as_str().unwrap());
+    let path = format!(
+        "/zones/{}/client_certificates",
+        zone["id"].as_str().unwrap()
+    );
     let body = json!({ "csr": certgate_testkit::csr("other"), "validity_days": 1 });
     let broken = app.post(&path, body).await.result();
-    app.store.damage("UPDATE authorities SET sealed_key = x'00' WHERE number = 2").await.unwrap();
+    app.store
+        .damage("UPDATE authorities SET sealed_key = x'00' WHERE number = 2")
+        .await
+        .unwrap();
 
     let whole = setting.issue().await;
     let broken = format!("{path}/{}", broken["id"].as_str().unwrap());
     for path in [&broken, &whole.path] {
-        assert_eq!(app.delete(path).await.result()["status"], "pending_revocation");
+        assert_eq!(
+            app.delete(path).await.result()["status"],
+            "pending_revocation"
+        );
     }
-    assert_eq!(app.authority.settle_all().await.unwrap(), Settling::ListsMissing);
+    assert_eq!(
+        app.authority.settle_all().await.unwrap(),
+        Settling::ListsMissing
+    );
     assert_eq!(app.get(&whole.path).await.result()["status"], "revoked");
-    assert_eq!(app.get(&broken).await.result()["status"], "pending_revocation");
+    assert_eq!(
+        app.get(&broken).await.result()["status"],
+        "pending_revocation"
+    );
 }
 
 #[tokio::test]
 async fn lists_that_cannot_be_made_again_keep_no_other_list_from_it() {
     let setting = Setting::new().await;
     let app = &setting.app;
-    let account = app.post("/accounts", json!({ "name": "other" })).await.result();
-    let path = format!("/certgate/v1/accounts/{}/managed_authority", account["id"].as_str().unwrap());
+    let account = app
+        .post("/accounts", json!({ "name": "other" }))
+        .await
+        .result();
+    let path = format!(
+        "/certgate/v1/accounts/{}/managed_authority",
+        account["id"].as_str().unwrap()
+    );
     let whole = app.get(&path).await.result();
     app.settle().await;
     let tags = async || {
         let mut tags = Vec::new();
         for authority in [&setting.authority, whole["id"].as_str().unwrap()] {
-            let list = app.public(Method::GET, &format!("/crl/{authority}/127.crl")).await;
+            let list = app
+                .public(Method::GET, &format!("/crl/{authority}/127.crl"))
+                .await;
             tags.push(list.headers[header::ETAG].clone());
         }
         tags
@@ -459,7 +635,10 @@ async fn lists_that_cannot_be_made_again_keep_no_other_list_from_it() {
     app.clock.advance_seconds(5 * DAY);
     app.authority.settle_all().await.unwrap();
     let after = tags().await;
-    assert_eq!((after[0] == before[0], after[1] == before[1]), (true, false));
+    assert_eq!(
+        (after[0] == before[0], after[1] == before[1]),
+        (true, false)
+    );
 }
 
 #[tokio::test]
@@ -467,15 +646,28 @@ async fn an_authority_that_has_expired_answers_for_nothing() {
     for algorithm in ["P-256", "RSA-2048"] {
         let mut setting = Setting::new().await;
         let rotate = "/certgate/v1/accounts/{account}/managed_authorities/rotate";
-        let authority = setting.app.post(rotate, json!({ "algorithm": algorithm })).await.result();
+        let authority = setting
+            .app
+            .post(rotate, json!({ "algorithm": algorithm }))
+            .await
+            .result();
         let path = format!("/ca/{}.crt", authority["id"].as_str().unwrap());
         setting.authority_der = setting.app.public(Method::GET, &path).await.bytes;
         let certificate = setting.issue().await;
         setting.app.clock.advance_seconds((30 * 365 - 1) * DAY);
-        assert_eq!(setting.status(certificate.serial).await, "good", "{algorithm}");
+        assert_eq!(
+            setting.status(certificate.serial).await,
+            "good",
+            "{algorithm}"
+        );
         setting.app.clock.advance_seconds(DAY);
-        let request = write_ocsp_request(&setting.authority_der, &[certificate.serial], None).unwrap();
-        let answer = setting.app.public(Method::POST, "/ocsp").body(request).await;
+        let request =
+            write_ocsp_request(&setting.authority_der, &[certificate.serial], None).unwrap();
+        let answer = setting
+            .app
+            .public(Method::POST, "/ocsp")
+            .body(request)
+            .await;
         assert_eq!(answer.bytes, [0x30, 3, 0x0a, 1, 6], "{algorithm}");
     }
 }
@@ -484,20 +676,47 @@ async fn an_authority_that_has_expired_answers_for_nothing() {
 async fn of_several_processes_one_settles() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
-    let path = format!("/zones/{{zone}}/client_certificates/{}", certificate["id"].as_str().unwrap());
+    let path = format!(
+        "/zones/{{zone}}/client_certificates/{}",
+        certificate["id"].as_str().unwrap()
+    );
     let (now, other) = (app.clock.now(), [0x77; 16]);
-    assert!(app.store.hold_duty(Duty::Settling, other, now, now.plus_seconds(20)).await.unwrap());
+    assert!(
+        app.store
+            .hold_duty(Duty::Settling, other, now, now.plus_seconds(20))
+            .await
+            .unwrap()
+    );
     app.delete(&path).await.result();
-    assert_eq!(app.authority.settle_all().await.unwrap(), Settling::LeftToOthers);
-    assert_eq!(app.get(&path).await.result()["status"], "pending_revocation");
+    assert_eq!(
+        app.authority.settle_all().await.unwrap(),
+        Settling::LeftToOthers
+    );
+    assert_eq!(
+        app.get(&path).await.result()["status"],
+        "pending_revocation"
+    );
 
     // The other one was killed.
     app.clock.advance_seconds(20);
     app.settle().await;
     assert_eq!(app.get(&path).await.result()["status"], "revoked");
     let now = app.clock.now();
-    assert!(!app.store.hold_duty(Duty::Settling, other, now, now.plus_seconds(20)).await.unwrap());
+    assert!(
+        !app.store
+            .hold_duty(Duty::Settling, other, now, now.plus_seconds(20))
+            .await
+            .unwrap()
+    );
     app.authority.leave_duties().await.unwrap();
-    assert!(app.store.hold_duty(Duty::Settling, other, now, now.plus_seconds(20)).await.unwrap());
-    assert_eq!(app.authority.settle_all().await.unwrap(), Settling::LeftToOthers);
+    assert!(
+        app.store
+            .hold_duty(Duty::Settling, other, now, now.plus_seconds(20))
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        app.authority.settle_all().await.unwrap(),
+        Settling::LeftToOthers
+    );
 }

@@ -18,5 +18,8 @@ pub async fn together<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Out
         }
     })
     .await;
-    pending.into_iter().filter_map(|(_, output)| output).collect()
+    pending
+        .into_iter()
+        .filter_map(|(_, output)| output)
+        .collect()
 }

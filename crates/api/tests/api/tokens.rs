@@ -19,10 +19,14 @@ async fn a_token_is_made_read_replaced_rolled_and_deleted() {
     let app = TestApp::new().await;
     let account = format!("com.cloudflare.api.account.{}", app.account_id);
     let mut body = draft(json!([
-        policy(SSL_WRITE, json!({ &account: { "com.cloudflare.api.account.zone.*": "*" } })),
+        policy(
+            SSL_WRITE,
+            json!({ &account: { "com.cloudflare.api.account.zone.*": "*" } })
+        ),
         policy("1af1fa2adc104452b74a9a3364202f20", json!({ &account: "*" })),
     ]));
-    body["condition"] = json!({ "request.ip": { "in": ["127.0.0.0/8", "::1"], "not_in": ["127.0.0.9"] } });
+    body["condition"] =
+        json!({ "request.ip": { "in": ["127.0.0.0/8", "::1"], "not_in": ["127.0.0.9"] } });
     body["not_before"] = json!("2026-08-14T10:00:00Z");
     body["expires_on"] = json!("2027-08-14T10:00:00+02:00");
     let made = app.post("/user/tokens", body.clone()).await.result();
@@ -86,13 +90,23 @@ async fn a_token_is_made_read_replaced_rolled_and_deleted() {
       "value": "[value]"
     }
     "#);
-    assert_eq!(made["policies"][0]["resources"], body["policies"][0]["resources"]);
-    assert_eq!(made["policies"][1]["resources"], body["policies"][1]["resources"]);
+    assert_eq!(
+        made["policies"][0]["resources"],
+        body["policies"][0]["resources"]
+    );
+    assert_eq!(
+        made["policies"][1]["resources"],
+        body["policies"][1]["resources"]
+    );
 
     let path = format!("/user/tokens/{}", made["id"].as_str().unwrap());
     let mut shown = made.clone();
     shown.as_object_mut().unwrap().remove("value");
-    assert_eq!(app.get(&path).await.result(), shown, "the value is not shown again");
+    assert_eq!(
+        app.get(&path).await.result(),
+        shown,
+        "the value is not shown again"
+    );
     let listed = app.get("/user/tokens").await.json();
     assert!(listed["result"].as_array().unwrap().contains(&shown));
     assert_eq!(listed["result_info"]["total_count"], 2);
@@ -104,14 +118,20 @@ async fn a_token_is_made_read_replaced_rolled_and_deleted() {
     changed["status"] = json!("disabled");
     app.clock.advance_seconds(60);
     let updated = app.put(&path, changed).await.result();
-    assert_eq!((&updated["name"], &updated["status"]), (&json!("renamed"), &json!("disabled")));
+    assert_eq!(
+        (&updated["name"], &updated["status"]),
+        (&json!("renamed"), &json!("disabled"))
+    );
     assert_eq!(updated["policies"], shown["policies"]);
     assert_eq!(updated["condition"], shown["condition"]);
     assert_ne!(updated["modified_on"], shown["modified_on"]);
 
     let rolled = app.put(&format!("{path}/value"), json!({})).await.result();
     assert_ne!(rolled, value);
-    assert_eq!(app.delete(&path).await.result(), json!({ "id": made["id"] }));
+    assert_eq!(
+        app.delete(&path).await.result(),
+        json!({ "id": made["id"] })
+    );
     for call in [
         app.get(&path),
         app.delete(&path),
@@ -136,7 +156,10 @@ async fn a_bad_token_is_told_where() {
         (json!({ "name": "x", "policies": {} }), "/policies"),
         (json!({ "name": "x", "policies": [7] }), "/policies/0"),
         (draft(json!([{ "effect": "maybe" }])), "/policies/0/effect"),
-        (draft(json!([policy("0".repeat(32).as_str(), all())])), "/policies/0/permission_groups/0/id"),
+        (
+            draft(json!([policy("0".repeat(32).as_str(), all())])),
+            "/policies/0/permission_groups/0/id",
+        ),
         (
             draft(json!([{ "effect": "allow", "permission_groups": [], "resources": all() }])),
             "/policies/0/permission_groups",
@@ -145,15 +168,33 @@ async fn a_bad_token_is_told_where() {
             draft(json!([{ "effect": "allow", "permission_groups": [{ "id": SSL_WRITE }] }])),
             "/policies/0/resources",
         ),
-        (draft(json!([policy(SSL_WRITE, json!({}))])), "/policies/0/resources"),
-        (draft(json!([policy(SSL_WRITE, json!({ "a/b": "*" }))])), "/policies/0/resources/a~1b"),
         (
-            draft(json!([policy(SSL_WRITE, json!({ "com.cloudflare.api.account.zone.*": "read" }))])),
+            draft(json!([policy(SSL_WRITE, json!({}))])),
+            "/policies/0/resources",
+        ),
+        (
+            draft(json!([policy(SSL_WRITE, json!({ "a/b": "*" }))])),
+            "/policies/0/resources/a~1b",
+        ),
+        (
+            draft(json!([policy(
+                SSL_WRITE,
+                json!({ "com.cloudflare.api.account.zone.*": "read" })
+            )])),
             "/policies/0/resources/com.cloudflare.api.account.zone.*",
         ),
-        (draft(json!([policy(TOKENS_WRITE, all())])), "/policies/0/resources"),
-        (json!({ "name": "x", "policies": good(), "status": "off" }), "/status"),
-        (json!({ "name": "x", "policies": good(), "expires_on": "tomorrow" }), "/expires_on"),
+        (
+            draft(json!([policy(TOKENS_WRITE, all())])),
+            "/policies/0/resources",
+        ),
+        (
+            json!({ "name": "x", "policies": good(), "status": "off" }),
+            "/status",
+        ),
+        (
+            json!({ "name": "x", "policies": good(), "expires_on": "tomorrow" }),
+            "/expires_on",
+        ),
         (
             json!({ "name": "x", "policies": good(), "not_before": "2030-01-01T00:00:00Z", "expires_on": "2030-01-01T00:00:00Z" }),
             "/expires_on",
@@ -178,7 +219,10 @@ async fn a_bad_token_is_told_where() {
             json!({ "name": "x", "policies": good(), "condition": { "request.ip": { "in": ["::1"] }, "request_ip": {} } }),
             "/condition/request_ip",
         ),
-        (json!({ "name": "x", "policies": good(), "not_before": "0000-01-01T00:00:00Z" }), "/not_before"),
+        (
+            json!({ "name": "x", "policies": good(), "not_before": "0000-01-01T00:00:00Z" }),
+            "/not_before",
+        ),
         (
             json!({ "name": "x", "policies": good(), "expires_on": "9999-12-31T23:59:59-23:59" }),
             "/expires_on",
@@ -188,7 +232,10 @@ async fn a_bad_token_is_told_where() {
         assert_eq!((error.status, error.code), (400, 9207), "{body}");
         assert_eq!(error.pointer.as_deref(), Some(pointer), "{body}");
     }
-    assert_eq!(app.get("/user/tokens").await.json()["result_info"]["total_count"], 1);
+    assert_eq!(
+        app.get("/user/tokens").await.json()["result_info"]["total_count"],
+        1
+    );
 }
 
 #[tokio::test]
@@ -197,29 +244,59 @@ async fn a_token_cannot_grant_what_it_does_not_have() {
     let user = app.get("/user").await.result();
     let user = format!("com.cloudflare.api.user.{}", user["id"].as_str().unwrap());
     let zone = format!("com.cloudflare.api.account.zone.{}", app.zone_id);
-    let policies =
-        json!([policy(TOKENS_WRITE, json!({ &user: "*" })), policy(SSL_WRITE, json!({ &zone: "*" }))]);
+    let policies = json!([
+        policy(TOKENS_WRITE, json!({ &user: "*" })),
+        policy(SSL_WRITE, json!({ &zone: "*" }))
+    ]);
     let made = app.post("/user/tokens", draft(policies)).await.result();
     let limited = made["value"].as_str().unwrap();
 
-    app.post("/user/tokens", draft(json!([policy(SSL_WRITE, json!({ &zone: "*" }))])))
-        .token(limited)
-        .await
-        .result();
+    app.post(
+        "/user/tokens",
+        draft(json!([policy(SSL_WRITE, json!({ &zone: "*" }))])),
+    )
+    .token(limited)
+    .await
+    .result();
     for policies in [
-        json!([policy(SSL_WRITE, json!({ "com.cloudflare.api.account.zone.*": "*" }))]),
-        json!([policy(SSL_WRITE, json!({ "com.cloudflare.api.account.*": "*" }))]),
-        json!([policy("e6d2666161e84845a636613608cee8d5", json!({ &zone: "*" }))]),
-        json!([policy(SSL_WRITE, json!({ format!("com.cloudflare.api.account.{}", app.account_id): "*" }))]),
+        json!([policy(
+            SSL_WRITE,
+            json!({ "com.cloudflare.api.account.zone.*": "*" })
+        )]),
+        json!([policy(
+            SSL_WRITE,
+            json!({ "com.cloudflare.api.account.*": "*" })
+        )]),
+        json!([policy(
+            "e6d2666161e84845a636613608cee8d5",
+            json!({ &zone: "*" })
+        )]),
+        json!([policy(
+            SSL_WRITE,
+            json!({ format!("com.cloudflare.api.account.{}", app.account_id): "*" })
+        )]),
     ] {
-        let error = app.post("/user/tokens", draft(policies)).token(limited).await.error();
+        let error = app
+            .post("/user/tokens", draft(policies))
+            .token(limited)
+            .await
+            .error();
         assert_eq!((error.status, error.code), (403, 1004));
     }
     // Rolling a stronger token would hand out its value.
     let tokens = app.get("/user/tokens").await.result();
-    let first = tokens.as_array().unwrap().iter().find(|token| token["name"] == "first token").unwrap();
+    let first = tokens
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|token| token["name"] == "first token")
+        .unwrap();
     let first = first["id"].as_str().unwrap();
-    let error = app.put(&format!("/user/tokens/{first}/value"), json!({})).token(limited).await.error();
+    let error = app
+        .put(&format!("/user/tokens/{first}/value"), json!({}))
+        .token(limited)
+        .await
+        .error();
     assert_eq!((error.status, error.code), (403, 1004));
     for call in [
         app.delete(&format!("/user/tokens/{first}")),
@@ -244,9 +321,21 @@ async fn a_tokens_own_limits_hold_for_those_it_makes() {
         body["expires_on"] = json!(end);
         body
     };
-    let made = app.post("/user/tokens", limits("127.0.0.0/8", "2027-01-01T00:00:00Z")).await.result();
+    let made = app
+        .post(
+            "/user/tokens",
+            limits("127.0.0.0/8", "2027-01-01T00:00:00Z"),
+        )
+        .await
+        .result();
     let limited = made["value"].as_str().unwrap();
-    app.post("/user/tokens", limits("127.0.0.0/16", "2027-01-01T00:00:00Z")).token(limited).await.result();
+    app.post(
+        "/user/tokens",
+        limits("127.0.0.0/16", "2027-01-01T00:00:00Z"),
+    )
+    .token(limited)
+    .await
+    .result();
 
     let mut without_address = limits("127.0.0.0/8", "2027-01-01T00:00:00Z");
     without_address.as_object_mut().unwrap().remove("condition");
@@ -261,15 +350,27 @@ async fn a_tokens_own_limits_hold_for_those_it_makes() {
         without_denial,
         without_end,
     ] {
-        let error = app.post("/user/tokens", body.clone()).token(limited).await.error();
+        let error = app
+            .post("/user/tokens", body.clone())
+            .token(limited)
+            .await
+            .error();
         assert_eq!((error.status, error.code), (403, 1004), "{body}");
         let own = format!("/user/tokens/{}", made["id"].as_str().unwrap());
         assert_eq!(app.put(&own, body).token(limited).await.error().code, 1004);
     }
-    let unlimited =
-        app.post("/user/tokens", draft(json!([policy(TOKENS_WRITE, json!({ &user: "*" }))]))).await.result();
+    let unlimited = app
+        .post(
+            "/user/tokens",
+            draft(json!([policy(TOKENS_WRITE, json!({ &user: "*" }))])),
+        )
+        .await
+        .result();
     let value = format!("/user/tokens/{}/value", unlimited["id"].as_str().unwrap());
-    assert_eq!(app.put(&value, json!({})).token(limited).await.error().code, 1004);
+    assert_eq!(
+        app.put(&value, json!({})).token(limited).await.error().code,
+        1004
+    );
 }
 
 #[tokio::test]
@@ -279,7 +380,12 @@ async fn what_is_denied_in_an_account_is_not_passed_on_for_its_zones() {
     let user = format!("com.cloudflare.api.user.{}", user["id"].as_str().unwrap());
     let zone = format!("com.cloudflare.api.account.zone.{}", app.zone_id);
     let account = format!("com.cloudflare.api.account.{}", app.account_id);
-    for denied in ["com.cloudflare.api.account.*", "com.cloudflare.api.account.zone.*", &account, &zone] {
+    for denied in [
+        "com.cloudflare.api.account.*",
+        "com.cloudflare.api.account.zone.*",
+        &account,
+        &zone,
+    ] {
         let mut deny = policy(SSL_WRITE, json!({ denied: "*" }));
         deny["effect"] = json!("deny");
         let policies = json!([
@@ -290,9 +396,21 @@ async fn what_is_denied_in_an_account_is_not_passed_on_for_its_zones() {
         let made = app.post("/user/tokens", draft(policies)).await.result();
         let limited = made["value"].as_str().unwrap();
         let path = "/zones/{zone}/client_certificates";
-        assert_eq!(app.post(path, json!({})).token(limited).await.error().code, 9109, "{denied}");
+        assert_eq!(
+            app.post(path, json!({})).token(limited).await.error().code,
+            9109,
+            "{denied}"
+        );
         let child = draft(json!([policy(SSL_WRITE, json!({ &zone: "*" }))]));
-        assert_eq!(app.post("/user/tokens", child).token(limited).await.error().code, 1004, "{denied}");
+        assert_eq!(
+            app.post("/user/tokens", child)
+                .token(limited)
+                .await
+                .error()
+                .code,
+            1004,
+            "{denied}"
+        );
     }
 }
 
@@ -395,9 +513,14 @@ async fn permission_groups_are_listed_by_name_and_scope() {
       }
     ]
     "#);
-    let zones =
-        app.get("/user/tokens/permission_groups?scope=com.cloudflare.api.account.zone").await.result();
+    let zones = app
+        .get("/user/tokens/permission_groups?scope=com.cloudflare.api.account.zone")
+        .await
+        .result();
     assert_eq!(zones.as_array().unwrap().len(), 4);
-    let one = app.get("/user/tokens/permission_groups?name=SSL%20and%20Certificates%20Write").await.result();
+    let one = app
+        .get("/user/tokens/permission_groups?name=SSL%20and%20Certificates%20Write")
+        .await
+        .result();
     assert_eq!(one[0]["id"], SSL_WRITE);
 }

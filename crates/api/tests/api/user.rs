@@ -21,8 +21,12 @@ async fn the_user_has_what_clients_of_the_public_api_read() {
       "zipcode": null
     }
     "#);
-    let token =
-        app.token_for(&["c8fed203ed3043cba015a93ad1616f1f"], &["com.cloudflare.api.account.zone.*"]).await;
+    let token = app
+        .token_for(
+            &["c8fed203ed3043cba015a93ad1616f1f"],
+            &["com.cloudflare.api.account.zone.*"],
+        )
+        .await;
     assert_eq!(app.get("/user").token(&token).await.error().code, 9109);
 }
 
@@ -33,7 +37,8 @@ async fn any_good_token_verifies_itself() {
     assert_eq!(answer.status, 200);
     let json = answer.json();
     assert_eq!(json["result"]["status"], "active");
-    let message = json!([{ "code": 10000, "message": "This API Token is valid and active", "type": null }]);
+    let message =
+        json!([{ "code": 10000, "message": "This API Token is valid and active", "type": null }]);
     assert_eq!(json["messages"], message);
     let missing = app.get("/user/tokens/verify").anonymous().await.error();
     assert_eq!((missing.status, missing.code), (400, 9106));

@@ -2,12 +2,22 @@ use certgate_testkit::TestApp;
 use serde_json::{Value, json};
 
 async fn zone(app: &TestApp, name: &str) -> Value {
-    app.post("/zones", json!({ "name": name, "account": { "id": app.account_id } })).await.result()
+    app.post(
+        "/zones",
+        json!({ "name": name, "account": { "id": app.account_id } }),
+    )
+    .await
+    .result()
 }
 
 async fn names(app: &TestApp, query: &str) -> Vec<String> {
     let zones = app.get(&format!("/zones?{query}")).await.result();
-    zones.as_array().unwrap().iter().map(|zone| zone["name"].as_str().unwrap().to_owned()).collect()
+    zones
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|zone| zone["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -75,21 +85,52 @@ async fn the_list_is_filtered_ordered_and_paged() {
         app.clock.advance_seconds(1);
         zone(&app, name).await;
     }
-    assert_eq!(names(&app, "").await, ["example.com", "b.example.org", "a.example.org", "c.example.net"]);
+    assert_eq!(
+        names(&app, "").await,
+        [
+            "example.com",
+            "b.example.org",
+            "a.example.org",
+            "c.example.net"
+        ]
+    );
     assert_eq!(names(&app, "name=a.example.org").await, ["a.example.org"]);
-    assert_eq!(names(&app, "name=equal:A.example.org").await, ["a.example.org"]);
-    assert_eq!(names(&app, "name=ends_with:.org&order=name").await, ["a.example.org", "b.example.org"]);
-    assert_eq!(names(&app, "name=contains:example.n").await, ["c.example.net"]);
+    assert_eq!(
+        names(&app, "name=equal:A.example.org").await,
+        ["a.example.org"]
+    );
+    assert_eq!(
+        names(&app, "name=ends_with:.org&order=name").await,
+        ["a.example.org", "b.example.org"]
+    );
+    assert_eq!(
+        names(&app, "name=contains:example.n").await,
+        ["c.example.net"]
+    );
     assert_eq!(names(&app, "name=starts_with:c.").await, ["c.example.net"]);
-    assert_eq!(names(&app, "name=not_equal:example.com&order=name&direction=desc").await.len(), 3);
+    assert_eq!(
+        names(&app, "name=not_equal:example.com&order=name&direction=desc")
+            .await
+            .len(),
+        3
+    );
     assert_eq!(names(&app, "name=contains:%25").await, [""; 0]);
     assert_eq!(names(&app, "status=active").await.len(), 4);
     assert_eq!(names(&app, "status=pending").await, [""; 0]);
-    assert_eq!(names(&app, "status=pending&match=any&name=example.com").await, ["example.com"]);
+    assert_eq!(
+        names(&app, "status=pending&match=any&name=example.com").await,
+        ["example.com"]
+    );
     let account = app.account_id.clone();
     assert_eq!(names(&app, &format!("account.id={account}")).await.len(), 4);
-    assert_eq!(names(&app, "account.id=0123456789abcdef0123456789abcdef").await, [""; 0]);
-    assert_eq!(names(&app, "account.name=default&name=example.com").await, ["example.com"]);
+    assert_eq!(
+        names(&app, "account.id=0123456789abcdef0123456789abcdef").await,
+        [""; 0]
+    );
+    assert_eq!(
+        names(&app, "account.name=default&name=example.com").await,
+        ["example.com"]
+    );
 
     let page = app.get("/zones?per_page=5&page=2").await.json();
     let info = json!({ "page": 2, "per_page": 5, "count": 0, "total_count": 4, "total_pages": 1 });
@@ -104,7 +145,10 @@ async fn the_list_is_filtered_ordered_and_paged() {
         ("page=0", "page"),
     ] {
         let error = app.get(&format!("/zones?{query}")).await.error();
-        assert_eq!((error.status, error.code, error.pointer.as_deref()), (400, 9208, Some(name)));
+        assert_eq!(
+            (error.status, error.code, error.pointer.as_deref()),
+            (400, 9208, Some(name))
+        );
     }
 }
 
@@ -115,16 +159,55 @@ async fn a_bad_zone_is_told_why() {
     for (body, status, code, pointer) in [
         (json!({ "account": account }), 400, 9207, Some("/name")),
         (json!({ "name": "a.example" }), 400, 9207, Some("/account")),
-        (json!({ "name": "a.example", "account": {} }), 400, 9207, Some("/account/id")),
-        (json!({ "name": "a.example", "account": { "id": "1" } }), 400, 9207, Some("/account/id")),
-        (json!({ "name": "a.example", "account": "1" }), 400, 9207, Some("/account")),
-        (json!({ "name": "nodots", "account": account }), 400, 1065, Some("/name")),
-        (json!({ "name": "*.example.com", "account": account }), 400, 1065, Some("/name")),
-        (json!({ "name": "EXAMPLE.com", "account": account }), 400, 1061, Some("/name")),
-        (json!({ "name": "a.example", "account": { "id": "0".repeat(32) } }), 403, 9109, None),
+        (
+            json!({ "name": "a.example", "account": {} }),
+            400,
+            9207,
+            Some("/account/id"),
+        ),
+        (
+            json!({ "name": "a.example", "account": { "id": "1" } }),
+            400,
+            9207,
+            Some("/account/id"),
+        ),
+        (
+            json!({ "name": "a.example", "account": "1" }),
+            400,
+            9207,
+            Some("/account"),
+        ),
+        (
+            json!({ "name": "nodots", "account": account }),
+            400,
+            1065,
+            Some("/name"),
+        ),
+        (
+            json!({ "name": "*.example.com", "account": account }),
+            400,
+            1065,
+            Some("/name"),
+        ),
+        (
+            json!({ "name": "EXAMPLE.com", "account": account }),
+            400,
+            1061,
+            Some("/name"),
+        ),
+        (
+            json!({ "name": "a.example", "account": { "id": "0".repeat(32) } }),
+            403,
+            9109,
+            None,
+        ),
     ] {
         let error = app.post("/zones", body.clone()).await.error();
-        assert_eq!((error.status, error.code, error.pointer.as_deref()), (status, code, pointer), "{body}");
+        assert_eq!(
+            (error.status, error.code, error.pointer.as_deref()),
+            (status, code, pointer),
+            "{body}"
+        );
     }
 }
 
@@ -134,13 +217,29 @@ async fn a_zone_goes_when_its_certificates_are_revoked_and_its_name_is_free_agai
     let issued = app.issue("x").await;
     let error = app.delete("/zones/{zone}").await.error();
     assert_eq!((error.status, error.code), (400, 1063));
-    assert!(error.message.contains("1 client certificates that are not revoked"), "{}", error.message);
+    assert!(
+        error
+            .message
+            .contains("1 client certificates that are not revoked"),
+        "{}",
+        error.message
+    );
 
-    let certificate = format!("/zones/{{zone}}/client_certificates/{}", issued["id"].as_str().unwrap());
+    let certificate = format!(
+        "/zones/{{zone}}/client_certificates/{}",
+        issued["id"].as_str().unwrap()
+    );
     app.delete(&certificate).await.result();
     app.settle().await;
-    assert_eq!(app.delete("/zones/{zone}").await.result(), json!({ "id": app.zone_id }));
-    for call in [app.get("/zones/{zone}"), app.get(&certificate), app.delete("/zones/{zone}")] {
+    assert_eq!(
+        app.delete("/zones/{zone}").await.result(),
+        json!({ "id": app.zone_id })
+    );
+    for call in [
+        app.get("/zones/{zone}"),
+        app.get(&certificate),
+        app.delete("/zones/{zone}"),
+    ] {
         assert_eq!(call.await.error().code, 9109);
     }
     assert_ne!(zone(&app, "example.com").await["id"], app.zone_id);
@@ -152,11 +251,20 @@ async fn a_token_sees_its_zones_only() {
     zone(&app, "a.example").await;
     let b = zone(&app, "b.example").await;
     let read = "c8fed203ed3043cba015a93ad1616f1f";
-    let name = format!("com.cloudflare.api.account.zone.{}", b["id"].as_str().unwrap());
+    let name = format!(
+        "com.cloudflare.api.account.zone.{}",
+        b["id"].as_str().unwrap()
+    );
     let token = app.token_for(&[read], &[&name]).await;
     let listed = app.get("/zones").token(&token).await.json();
-    assert_eq!((&listed["result"], &listed["result_info"]["total_count"]), (&json!([b]), &json!(1)));
-    assert_eq!(app.get("/zones/{zone}").token(&token).await.error().code, 9109);
+    assert_eq!(
+        (&listed["result"], &listed["result_info"]["total_count"]),
+        (&json!([b]), &json!(1))
+    );
+    assert_eq!(
+        app.get("/zones/{zone}").token(&token).await.error().code,
+        9109
+    );
     assert_eq!(app.get("/accounts").token(&token).await.error().code, 9109);
 
     // Everything but one zone.
@@ -164,7 +272,14 @@ async fn a_token_sees_its_zones_only() {
         { "effect": "allow", "permission_groups": [{ "id": read }], "resources": { "com.cloudflare.api.account.zone.*": "*" } },
         { "effect": "deny", "permission_groups": [{ "id": read }], "resources": { name: "*" } },
     ]);
-    let made = app.post("/user/tokens", json!({ "name": "t", "policies": policies })).await.result();
-    let listed = app.get("/zones").token(made["value"].as_str().unwrap()).await.json();
+    let made = app
+        .post("/user/tokens", json!({ "name": "t", "policies": policies }))
+        .await
+        .result();
+    let listed = app
+        .get("/zones")
+        .token(made["value"].as_str().unwrap())
+        .await
+        .json();
     assert_eq!(listed["result_info"]["total_count"], 2);
 }

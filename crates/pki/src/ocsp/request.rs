@@ -61,7 +61,11 @@ impl CertId {
 
     /// The serial number, if it has the form of those that certgate's authorities give.
     pub fn serial(&self) -> Option<SerialNumber> {
-        self.serial.as_slice().try_into().ok().map(SerialNumber::from_bytes)
+        self.serial
+            .as_slice()
+            .try_into()
+            .ok()
+            .map(SerialNumber::from_bytes)
     }
 
     /// Its octets as they were sent: a response about it is the same for equal ones.
@@ -75,12 +79,18 @@ pub fn issuer_ids(certificate_der: &[u8]) -> Result<[IssuerId; 2], IssuerError> 
     let signed = SignedParts::read(certificate_der).map_err(|_| IssuerError::Malformed)?;
     let tbs = TbsParts::read(signed.tbs).map_err(|_| IssuerError::Malformed)?;
     let key = public_key_bits(tbs.spki).map_err(|_| IssuerError::Malformed)?;
-    Ok([(IssuerHash::Sha1, &SHA1_FOR_LEGACY_USE_ONLY), (IssuerHash::Sha256, &SHA256)].map(
-        |(hash, algorithm)| {
-            let digest = |octets| digest(algorithm, octets).as_ref().to_vec();
-            IssuerId { hash, name_hash: digest(tbs.subject), key_hash: digest(key) }
-        },
-    ))
+    Ok([
+        (IssuerHash::Sha1, &SHA1_FOR_LEGACY_USE_ONLY),
+        (IssuerHash::Sha256, &SHA256),
+    ]
+    .map(|(hash, algorithm)| {
+        let digest = |octets| digest(algorithm, octets).as_ref().to_vec();
+        IssuerId {
+            hash,
+            name_hash: digest(tbs.subject),
+            key_hash: digest(key),
+        }
+    }))
 }
 
 /// Reads a request (RFC 6960 §4.1.1). Its optional signature is not looked at: anybody may ask.
@@ -88,19 +98,25 @@ pub fn read_ocsp_request(der: &[u8]) -> Result<OcspRequest, OcspRequestError> {
     if der.len() > OCSP_REQUEST_BYTES_MAX {
         return Err(OcspRequestError("it is too long"));
     }
-    read(der).map_err(|_| OcspRequestError("its structure is broken")).and_then(|request| {
-        let nonce_fits = |nonce: &Vec<u8>| (1..=NONCE_BYTES_MAX).contains(&nonce.len());
-        match &request {
-            _ if request.cert_ids.is_empty() => Err(OcspRequestError("it asks about no certificate")),
-            _ if request.cert_ids.len() > OCSP_CERT_IDS_MAX => {
-                Err(OcspRequestError("it asks about too many certificates"))
+    read(der)
+        .map_err(|_| OcspRequestError("its structure is broken"))
+        .and_then(|request| {
+            let nonce_fits = |nonce: &Vec<u8>| (1..=NONCE_BYTES_MAX).contains(&nonce.len());
+            match &request {
+                _ if request.cert_ids.is_empty() => {
+                    Err(OcspRequestError("it asks about no certificate"))
+                }
+                _ if request.cert_ids.len() > OCSP_CERT_IDS_MAX => {
+                    Err(OcspRequestError("it asks about too many certificates"))
+                }
+                OcspRequest {
+                    nonce: Some(nonce), ..
+                } if !nonce_fits(nonce) => {
+                    Err(OcspRequestError("its nonce does not have 1 to 128 octets"))
+                }
+                _ => Ok(request),
             }
-            OcspRequest { nonce: Some(nonce), .. } if !nonce_fits(nonce) => {
-                Err(OcspRequestError("its nonce does not have 1 to 128 octets"))
-            }
-            _ => Ok(request),
-        }
-    })
+        })
 }
 
 fn read(der: &[u8]) -> Result<OcspRequest, NotDer> {
@@ -153,10 +169,18 @@ fn read_cert_id(id: tlv::Tlv<'_>) -> Result<CertId, NotDer> {
     }
     let name_hash = content.expect(tag::OCTET_STRING)?.content.to_vec();
     let key_hash = content.expect(tag::OCTET_STRING)?.content.to_vec();
-    let issuer = hash.map(|hash| IssuerId { hash, name_hash, key_hash });
+    let issuer = hash.map(|hash| IssuerId {
+        hash,
+        name_hash,
+        key_hash,
+    });
     let serial = content.expect(tag::INTEGER)?.content.to_vec();
     content.end()?;
-    Ok(CertId { der: id.raw.to_vec(), issuer, serial })
+    Ok(CertId {
+        der: id.raw.to_vec(),
+        issuer,
+        serial,
+    })
 }
 
 /// The nonce among the extensions, an OCTET STRING in the extension's value. Others are ignored, critical ones too: none
@@ -193,7 +217,9 @@ pub fn write_ocsp_request(
     tlv::write_with(&mut out, tag::SEQUENCE, |out| {
         tlv::write_with(out, tag::SEQUENCE, |out| {
             tlv::write_with(out, tag::SEQUENCE, |out| {
-                serials.iter().for_each(|serial| write_single_request(out, &by_sha1, serial));
+                serials
+                    .iter()
+                    .for_each(|serial| write_single_request(out, &by_sha1, serial));
             });
             if let Some(nonce) = nonce {
                 tlv::write_with(out, tag::CONTEXT_2_CONSTRUCTED, |out| {

@@ -4,8 +4,8 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use certgate_model::{KeyAlgorithm, RevocationReason, SerialNumber, Timestamp};
 
 use crate::certificate::{
-    Criticality, sign_tbs, verify, write_extension, write_generalized_time, write_signature, write_validity,
-    write_version,
+    Criticality, sign_tbs, verify, write_extension, write_generalized_time, write_signature,
+    write_validity, write_version,
 };
 use crate::key::algorithm_identifier;
 use crate::lint::{check_serial, check_validity};
@@ -66,7 +66,9 @@ pub fn ocsp_failure(failure: OcspFailure) -> Vec<u8> {
         OcspFailure::Unauthorized => 6,
     };
     let mut out = Vec::new();
-    tlv::write_with(&mut out, tag::SEQUENCE, |out| tlv::write(out, tag::ENUMERATED, &[code]));
+    tlv::write_with(&mut out, tag::SEQUENCE, |out| {
+        tlv::write(out, tag::ENUMERATED, &[code])
+    });
     out
 }
 
@@ -82,7 +84,11 @@ pub struct OcspResponder<'a> {
 
 enum Signer<'a> {
     Authority(&'a Issuer),
-    Delegate { key: SigningKey, verifier: ParsedPublicKey, certificate: Vec<u8> },
+    Delegate {
+        key: SigningKey,
+        verifier: ParsedPublicKey,
+        certificate: Vec<u8>,
+    },
 }
 
 impl fmt::Debug for OcspResponder<'_> {
@@ -96,7 +102,11 @@ impl<'a> OcspResponder<'a> {
     pub fn authority(issuer: &'a Issuer) -> Result<Self, SignError> {
         let key_hash = key_identifier(issuer.public_key_bits()?);
         let algorithm = issuer.parts.algorithm.clone();
-        Ok(Self { signer: Signer::Authority(issuer), algorithm, key_hash })
+        Ok(Self {
+            signer: Signer::Authority(issuer),
+            algorithm,
+            key_hash,
+        })
     }
 
     /// A delegate answers; `certificate` is its own, by [`responder_certificate`].
@@ -104,7 +114,15 @@ impl<'a> OcspResponder<'a> {
         let key_hash = key.key_identifier()?;
         let algorithm = algorithm_identifier(key.algorithm().signature());
         let verifier = key.verifier()?;
-        Ok(Self { signer: Signer::Delegate { key, verifier, certificate }, algorithm, key_hash })
+        Ok(Self {
+            signer: Signer::Delegate {
+                key,
+                verifier,
+                certificate,
+            },
+            algorithm,
+            key_hash,
+        })
     }
 
     /// Signs a response (RFC 6960 §4.2.1); verifies the signature before it is handed out.
@@ -123,7 +141,9 @@ impl<'a> OcspResponder<'a> {
             });
             write_generalized_time(out, produced_at);
             tlv::write_with(out, tag::SEQUENCE, |out| {
-                responses.iter().for_each(|response| write_single(out, *response));
+                responses
+                    .iter()
+                    .for_each(|response| write_single(out, *response));
             });
             if let Some(nonce) = nonce {
                 tlv::write_with(out, tag::CONTEXT_1_CONSTRUCTED, |out| {
@@ -227,13 +247,25 @@ pub fn responder_certificate(
         out.extend_from_slice(algorithm);
         out.extend_from_slice(issuer.name());
         write_validity(out, validity.not_before, validity.not_after);
-        let utf8 = |kind, text| NewAttribute { kind, string_tag: tag::UTF8_STRING, text };
-        write_name(out, &[utf8(oid::ORGANIZATION, "certgate"), utf8(oid::COMMON_NAME, "OCSP responder")]);
+        let utf8 = |kind, text| NewAttribute {
+            kind,
+            string_tag: tag::UTF8_STRING,
+            text,
+        };
+        write_name(
+            out,
+            &[
+                utf8(oid::ORGANIZATION, "certgate"),
+                utf8(oid::COMMON_NAME, "OCSP responder"),
+            ],
+        );
         out.extend_from_slice(key.public_key_spki());
         tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
             tlv::write_with(out, tag::SEQUENCE, |out| {
                 write_extension(out, oid::EXTENDED_KEY_USAGE, NotCritical, |out| {
-                    tlv::write_with(out, tag::SEQUENCE, |out| tlv::write(out, tag::OID, oid::OCSP_SIGNING));
+                    tlv::write_with(out, tag::SEQUENCE, |out| {
+                        tlv::write(out, tag::OID, oid::OCSP_SIGNING)
+                    });
                 });
                 write_extension(out, oid::SUBJECT_KEY_IDENTIFIER, NotCritical, |out| {
                     tlv::write(out, tag::OCTET_STRING, &key_identifier);
@@ -243,7 +275,9 @@ pub fn responder_certificate(
                     // Bit 0, digitalSignature.
                     tlv::write(out, tag::BIT_STRING, &[7, 0x80]);
                 });
-                write_extension(out, oid::OCSP_NO_CHECK, NotCritical, |out| tlv::write(out, tag::NULL, &[]));
+                write_extension(out, oid::OCSP_NO_CHECK, NotCritical, |out| {
+                    tlv::write(out, tag::NULL, &[])
+                });
             });
         });
     });

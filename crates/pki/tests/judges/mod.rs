@@ -6,15 +6,16 @@ use std::process::Command;
 
 use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, SubjectFields, Timestamp};
 use certgate_pki::{
-    AuthorityKey, ClientKey, ClientKeyAlgorithm, Issuer, Profile, Validity, pem_lines, prepare, read_csr,
-    self_sign, sign,
+    AuthorityKey, ClientKey, ClientKeyAlgorithm, Issuer, Profile, Validity, pem_lines, prepare,
+    read_csr, self_sign, sign,
 };
 
 /// 2026-08-01T00:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_unix(1_785_542_400);
 
 /// The distribution point of every certificate here.
-pub const PROFILE_URL: &str = "http://pki.example.com/crl/abababab-abab-abab-abab-abababababab/90.crl";
+pub const PROFILE_URL: &str =
+    "http://pki.example.com/crl/abababab-abab-abab-abab-abababababab/90.crl";
 
 pub struct Authority {
     pub der: Vec<u8>,
@@ -24,8 +25,18 @@ pub struct Authority {
 pub fn authority(algorithm: KeyAlgorithm) -> Authority {
     let key = AuthorityKey::generate(algorithm).unwrap();
     let id = AuthorityId::from_bytes([0xab; 16]);
-    let der = self_sign(&key, id, SerialNumber::from_random([1; 20]), NOW, NOW.plus_days(7300)).unwrap();
-    Authority { issuer: Issuer::new(&der, key).unwrap(), der }
+    let der = self_sign(
+        &key,
+        id,
+        SerialNumber::from_random([1; 20]),
+        NOW,
+        NOW.plus_days(7300),
+    )
+    .unwrap();
+    Authority {
+        issuer: Issuer::new(&der, key).unwrap(),
+        der,
+    }
 }
 
 pub fn serial(number: u32) -> SerialNumber {
@@ -36,12 +47,26 @@ pub fn serial(number: u32) -> SerialNumber {
 
 /// A certificate with that serial number, DER.
 pub fn issue(authority: &Authority, serial: SerialNumber) -> Vec<u8> {
-    let subject = SubjectFields { common_name: "client".to_owned(), ..SubjectFields::default() };
-    let request = ClientKey::generate(ClientKeyAlgorithm::P256).unwrap().request(&subject).unwrap();
+    let subject = SubjectFields {
+        common_name: "client".to_owned(),
+        ..SubjectFields::default()
+    };
+    let request = ClientKey::generate(ClientKeyAlgorithm::P256)
+        .unwrap()
+        .request(&subject)
+        .unwrap();
     let csr = read_csr(&request).unwrap();
-    let profile = Profile { crl_url: PROFILE_URL.into(), ocsp_url: "http://pki.example.com/ocsp".into() };
-    let validity = Validity { not_before: NOW, not_after: NOW.plus_days(365) };
-    sign(prepare(&authority.issuer, &csr, serial, validity, &profile).unwrap()).unwrap().der
+    let profile = Profile {
+        crl_url: PROFILE_URL.into(),
+        ocsp_url: "http://pki.example.com/ocsp".into(),
+    };
+    let validity = Validity {
+        not_before: NOW,
+        not_after: NOW.plus_days(365),
+    };
+    sign(prepare(&authority.issuer, &csr, serial, validity, &profile).unwrap())
+        .unwrap()
+        .der
 }
 
 /// Whether openssl succeeds, and all that it says; `None`, and a word on stderr, where there is no such program.
@@ -49,7 +74,10 @@ pub fn openssl(arguments: &[&str]) -> Option<(bool, String)> {
     match Command::new("openssl").args(arguments).output() {
         Ok(output) => {
             let said = [output.stdout, output.stderr].concat();
-            Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+            Some((
+                output.status.success(),
+                String::from_utf8_lossy(&said).into_owned(),
+            ))
         }
         Err(_) => {
             eprintln!("skipped: there is no openssl program on the PATH");
@@ -66,5 +94,9 @@ pub fn write_file(folder: &tempfile::TempDir, name: &str, content: &[u8]) -> Str
 }
 
 pub fn write_pem_file(folder: &tempfile::TempDir, name: &str, label: &str, der: &[u8]) -> String {
-    write_file(folder, name, format!("{}\n", pem_lines(label, der)).as_bytes())
+    write_file(
+        folder,
+        name,
+        format!("{}\n", pem_lines(label, der)).as_bytes(),
+    )
 }

@@ -24,14 +24,19 @@ pub(super) fn parse_status(text: &str) -> Result<Status, String> {
 
 pub(super) fn parse_reason(text: &str) -> Result<RevocationReason, String> {
     RevocationReason::from_name(text).ok_or_else(|| {
-        let names: Vec<_> = RevocationReason::ALL.into_iter().map(RevocationReason::name).collect();
+        let names: Vec<_> = RevocationReason::ALL
+            .into_iter()
+            .map(RevocationReason::name)
+            .collect();
         format!("must be one of {}", names.join(", "))
     })
 }
 
 pub(super) fn parse_head(text: &str) -> Result<AuditHead, String> {
     let parse = || -> Option<AuditHead> {
-        let [owner, number, digits] = text.split(':').collect::<Vec<_>>()[..] else { return None };
+        let [owner, number, digits] = text.split(':').collect::<Vec<_>>()[..] else {
+            return None;
+        };
         let owner = *owner.parse::<AccountId>().ok()?.as_bytes();
         Some(AuditHead {
             owner,
@@ -46,8 +51,9 @@ pub(super) fn parse_head(text: &str) -> Result<AuditHead, String> {
 
 /// A date alone is its first instant in UTC.
 pub(super) fn parse_instant(text: &str) -> Result<Timestamp, String> {
-    Timestamp::from_date_or_time(text)
-        .map_err(|_| "must be a date or a time, such as 2027-01-31 or 2027-01-31T12:00:00Z".to_owned())
+    Timestamp::from_date_or_time(text).map_err(|_| {
+        "must be a date or a time, such as 2027-01-31 or 2027-01-31T12:00:00Z".to_owned()
+    })
 }
 
 pub(super) fn parse_network(text: &str) -> Result<String, String> {
@@ -73,13 +79,28 @@ mod tests {
 
     #[test]
     fn instants_and_networks_are_checked_before_anything_is_sent() {
-        assert_eq!(parse_instant("2027-01-31").unwrap().to_string(), "2027-01-31T00:00:00Z");
-        assert_eq!(parse_instant("2027-01-31T01:00:00+01:00").unwrap().to_string(), "2027-01-31T00:00:00Z");
+        assert_eq!(
+            parse_instant("2027-01-31").unwrap().to_string(),
+            "2027-01-31T00:00:00Z"
+        );
+        assert_eq!(
+            parse_instant("2027-01-31T01:00:00+01:00")
+                .unwrap()
+                .to_string(),
+            "2027-01-31T00:00:00Z"
+        );
         assert!(parse_instant("tomorrow").is_err() && parse_instant("2027-02-30").is_err());
         for good in ["192.0.2.1", "192.0.2.0/24", "2001:db8::/32"] {
             assert_eq!(parse_network(good).unwrap(), good);
         }
-        for bad in ["", "host", "192.0.2.0/33", "2001:db8::/129", "1.2.3.4/", "1.2.3.4/x"] {
+        for bad in [
+            "",
+            "host",
+            "192.0.2.0/33",
+            "2001:db8::/129",
+            "1.2.3.4/",
+            "1.2.3.4/x",
+        ] {
             assert!(parse_network(bad).is_err(), "{bad}");
         }
     }

@@ -56,7 +56,11 @@ struct Chain {
 }
 
 /// `certgate audit list`
-pub fn list(session: &Session, arguments: &AuditListArgs, screen: &mut Screen) -> Result<(), Failure> {
+pub fn list(
+    session: &Session,
+    arguments: &AuditListArgs,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let path = match arguments.user {
         true => "/certgate/v1/user/logs/audit".to_owned(),
         false => {
@@ -77,7 +81,9 @@ pub fn list(session: &Session, arguments: &AuditListArgs, screen: &mut Screen) -
     let mut entries: Vec<Box<RawValue>> = Vec::new();
     let mut cursor = String::new();
     loop {
-        let answer = session.api.get(&format!("{question}&cursor={}", encoded(&cursor)))?;
+        let answer = session
+            .api
+            .get(&format!("{question}&cursor={}", encoded(&cursor)))?;
         entries.extend(answer.parse::<Vec<Box<RawValue>>>()?);
         cursor = answer.info.cursor;
         if cursor.is_empty() || !arguments.all {
@@ -91,18 +97,30 @@ pub fn list(session: &Session, arguments: &AuditListArgs, screen: &mut Screen) -
         screen.say("nothing was done that matches");
         return Ok(());
     }
-    let rows = entries.iter().map(|entry| row(entry)).collect::<Result<Vec<_>, _>>()?;
+    let rows = entries
+        .iter()
+        .map(|entry| row(entry))
+        .collect::<Result<Vec<_>, _>>()?;
     screen.table(&HEADER, rows)?;
     if !cursor.is_empty() {
-        screen.say(&format!("the latest {limit}; older ones with --all or --before"));
+        screen.say(&format!(
+            "the latest {limit}; older ones with --all or --before"
+        ));
     }
     Ok(())
 }
 
 fn row(item: &RawValue) -> Result<Vec<String>, Failure> {
-    let entry: Entry = serde_json::from_str(item.get())
-        .map_err(|error| Failure::failed(format!("the server's answer is not understood: {error}")))?;
-    let Actor { kind, context, ip_address, token_id, token_name } = entry.actor;
+    let entry: Entry = serde_json::from_str(item.get()).map_err(|error| {
+        Failure::failed(format!("the server's answer is not understood: {error}"))
+    })?;
+    let Actor {
+        kind,
+        context,
+        ip_address,
+        token_id,
+        token_name,
+    } = entry.actor;
     let who = token_name.or(token_id).or(context).unwrap_or(kind);
     Ok(vec![
         entry.action.time,

@@ -54,7 +54,11 @@ pub fn run(
     let journal = Journal::open(&directory)?;
     files::remove_partial(&directory)
         .map_err(|error| Failure::io(format!("cannot tidy up {}", directory.display()), &error))?;
-    let mut summary = Summary { directory: directory.clone(), failed: bad, ..Summary::default() };
+    let mut summary = Summary {
+        directory: directory.clone(),
+        failed: bad,
+        ..Summary::default()
+    };
     let mut todo = Vec::new();
     for row in rows {
         match line::start(&row, zone, &directory, &journal, password.is_some()) {
@@ -78,9 +82,17 @@ pub fn run(
     let stopped = issue_all(&work, todo, arguments.jobs, &mut summary, screen);
     // 5. How it went.
     summary.failed.sort_by_key(|row| row.line);
-    let authorities = work.authorities.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(told) = authorities.values().find_map(|authority| authority.as_ref().err()) {
-        screen.say(&format!("note: the PKCS#12 files are without the authority's certificate: {told}"));
+    let authorities = work
+        .authorities
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some(told) = authorities
+        .values()
+        .find_map(|authority| authority.as_ref().err())
+    {
+        screen.say(&format!(
+            "note: the PKCS#12 files are without the authority's certificate: {told}"
+        ));
     }
     report(&summary, screen)?;
     match stopped {
@@ -92,13 +104,20 @@ pub fn run(
 
 /// `names-certificates` for `lists/names.csv`.
 fn directory_of(list: &Path) -> PathBuf {
-    let stem = list.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = list
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
     PathBuf::from(format!("{}-certificates", files::safe_name(&stem)))
 }
 
 fn bad_row(row: &Row, failure: &Failure) -> BadRow {
     let common_name = shortened(&row.wanted.common_name).into_owned();
-    BadRow { line: row.line, common_name, message: failure.to_string() }
+    BadRow {
+        line: row.line,
+        common_name,
+        message: failure.to_string(),
+    }
 }
 
 /// Works off `todo` on `jobs` threads; what stopped it before its end, if anything did.
@@ -122,7 +141,10 @@ fn issue_all(
             let (send, queue, stop) = (send.clone(), &queue, &stop);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    let next = queue.lock().expect("no thread panics with the queue").next();
+                    let next = queue
+                        .lock()
+                        .expect("no thread panics with the queue")
+                        .next();
                     let Some((row, start)) = next else { break };
                     let outcome = line::issue(work, &row, start);
                     if matches!(outcome, Err(Trouble::Everything(_))) {
@@ -163,11 +185,18 @@ fn report(summary: &Summary, screen: &mut Screen) -> Result<(), Failure> {
         return screen.json_of(summary);
     }
     if summary.issued == 0 && summary.failed.is_empty() && summary.left == 0 {
-        screen.say(&format!("nothing to do: all {} were issued before", grouped(summary.already_issued)));
+        screen.say(&format!(
+            "nothing to do: all {} were issued before",
+            grouped(summary.already_issued)
+        ));
         return Ok(());
     }
     for row in &summary.failed {
-        let name = if row.common_name.is_empty() { String::new() } else { format!(", {}", row.common_name) };
+        let name = if row.common_name.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", row.common_name)
+        };
         screen.say(&format!("line {}{name}: {}", row.line, row.message));
     }
     let failed = summary.failed.len() as u64;
@@ -193,8 +222,15 @@ fn report(summary: &Summary, screen: &mut Screen) -> Result<(), Failure> {
 
 /// Whether a failure would meet every other line too.
 fn meets_everything(failure: &Failure, status: Option<u16>) -> bool {
-    let unreachable = matches!(failure, Failure::Told { exit: Exit::Unreachable, .. });
-    unreachable || status.is_some_and(|status| matches!(status, 401 | 403 | 404 | 429) || status >= 500)
+    let unreachable = matches!(
+        failure,
+        Failure::Told {
+            exit: Exit::Unreachable,
+            ..
+        }
+    );
+    unreachable
+        || status.is_some_and(|status| matches!(status, 401 | 403 | 404 | 429) || status >= 500)
 }
 
 #[cfg(test)]

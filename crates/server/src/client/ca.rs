@@ -62,11 +62,18 @@ pub fn list(session: &Session, account: Option<&str>, screen: &mut Screen) -> Re
     let managed = session.api.get(&managed_path(&account))?;
     let brought = session.every(&brought_path(&account))?;
     if screen.is_json() {
-        return screen.json_of(&All { managed: &managed.result, brought: &brought });
+        return screen.json_of(&All {
+            managed: &managed.result,
+            brought: &brought,
+        });
     }
     let mut rows = Vec::new();
     for authority in managed.parse::<Vec<ManagedAuthority>>()? {
-        let in_use = if authority.in_force { "signs new certificates" } else { "replaced" };
+        let in_use = if authority.in_force {
+            "signs new certificates"
+        } else {
+            "replaced"
+        };
         rows.push(vec![
             authority.id,
             "managed".to_owned(),
@@ -104,13 +111,20 @@ pub fn show(
 ) -> Result<(), Failure> {
     let account = session.account(account)?;
     let Some(id) = id else {
-        let answer = session.api.get(&format!("/certgate/v1/accounts/{account}/managed_authority"))?;
+        let answer = session.api.get(&format!(
+            "/certgate/v1/accounts/{account}/managed_authority"
+        ))?;
         return show_managed(&answer.result, screen);
     };
     let id = id_of(id)?;
     match managed(session, &account, &id.to_string())? {
         Some(item) => show_managed(&item, screen),
-        None => show_brought(&session.api.get(&format!("{}/{id}", brought_path(&account)))?, screen),
+        None => show_brought(
+            &session
+                .api
+                .get(&format!("{}/{id}", brought_path(&account)))?,
+            screen,
+        ),
     }
 }
 
@@ -135,7 +149,10 @@ fn show_managed(item: &RawValue, screen: &mut Screen) -> Result<(), Failure> {
         ("expires", authority.expires_on),
         ("fingerprint (SHA-256)", authority.fingerprint_sha256),
     ])?;
-    screen.data(&format!("\n{}", files::certificate_pem(&authority.certificate)?))
+    screen.data(&format!(
+        "\n{}",
+        files::certificate_pem(&authority.certificate)?
+    ))
 }
 
 fn show_brought(answer: &Answer, screen: &mut Screen) -> Result<(), Failure> {
@@ -152,7 +169,10 @@ fn brought_fields(brought: &Brought, screen: &mut Screen) -> Result<(), Failure>
         ("id", brought.id.clone()),
         ("kind", "brought".to_owned()),
         ("name", brought.name.clone()),
-        ("use", if brought.ca { "authority" } else { "leaf" }.to_owned()),
+        (
+            "use",
+            if brought.ca { "authority" } else { "leaf" }.to_owned(),
+        ),
         ("issuer", brought.issuer.clone()),
         ("serial number", brought.serial_number.clone()),
         ("signature", brought.signature.clone()),
@@ -164,7 +184,11 @@ fn brought_fields(brought: &Brought, screen: &mut Screen) -> Result<(), Failure>
 /// `certgate ca add`
 pub fn add(session: &Session, arguments: &CaAddArgs, screen: &mut Screen) -> Result<(), Failure> {
     let certificates = files::read_public(&arguments.file)?;
-    let private_key = arguments.key.as_deref().map(|key| read_key(session, key)).transpose()?;
+    let private_key = arguments
+        .key
+        .as_deref()
+        .map(|key| read_key(session, key))
+        .transpose()?;
     let account = session.account(arguments.account.as_deref())?;
     let mut body = json!({ "certificates": certificates, "ca": !arguments.leaf });
     if let Some(name) = &arguments.name {
@@ -195,7 +219,9 @@ pub fn remove(
         ))
         .hint("`certgate ca rotate` puts a new one in force"));
     }
-    let answer = session.api.delete(&format!("{}/{id}", brought_path(&account)))?;
+    let answer = session
+        .api
+        .delete(&format!("{}/{id}", brought_path(&account)))?;
     if screen.is_json() {
         return screen.json(&answer.result);
     }
@@ -204,7 +230,11 @@ pub fn remove(
 }
 
 /// `certgate ca import`
-pub fn import(session: &Session, arguments: &CaImportArgs, screen: &mut Screen) -> Result<(), Failure> {
+pub fn import(
+    session: &Session,
+    arguments: &CaImportArgs,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let certificate = files::read_public(&arguments.certificate)?;
     let private_key = read_key(session, &arguments.key)?;
     let account = session.account(arguments.account.as_deref())?;
@@ -234,7 +264,9 @@ pub fn rotate(
         Some(algorithm) => json!({ "algorithm": key_algorithm(algorithm).name() }),
         None => json!({}),
     };
-    let answer = session.api.post(&format!("{}/rotate", managed_path(&account)), &body)?;
+    let answer = session
+        .api
+        .post(&format!("{}/rotate", managed_path(&account)), &body)?;
     put_in_force(&answer, before.as_ref(), screen)
 }
 
@@ -245,7 +277,10 @@ fn put_in_force(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let now: ManagedAuthority = answer.parse()?;
-    screen.say(&format!("new certificates are signed by {} ({}) from now on", now.name, now.id));
+    screen.say(&format!(
+        "new certificates are signed by {} ({}) from now on",
+        now.name, now.id
+    ));
     screen
         .say("trust it wherever client certificates are checked: `certgate ca show` prints its certificate");
     if let Some(before) = before {
@@ -258,7 +293,11 @@ fn put_in_force(
 }
 
 /// The PEM of the authority that signed `certificate`, in force or replaced.
-pub fn chain_of(session: &Session, zone: &ZoneId, certificate: &Certificate) -> Result<String, Failure> {
+pub fn chain_of(
+    session: &Session,
+    zone: &ZoneId,
+    certificate: &Certificate,
+) -> Result<String, Failure> {
     #[derive(Deserialize)]
     struct Zone {
         account: Owner,
@@ -267,7 +306,10 @@ pub fn chain_of(session: &Session, zone: &ZoneId, certificate: &Certificate) -> 
     struct Owner {
         id: String,
     }
-    let zone: Zone = session.api.get(&format!("/client/v4/zones/{zone}"))?.parse()?;
+    let zone: Zone = session
+        .api
+        .get(&format!("/client/v4/zones/{zone}"))?
+        .parse()?;
     let account: AccountId = zone.account.id.parse().map_err(|_| {
         Failure::failed("the server's answer is not understood: the zone's account has no id")
     })?;
@@ -279,7 +321,11 @@ pub fn chain_of(session: &Session, zone: &ZoneId, certificate: &Certificate) -> 
 }
 
 /// The account's managed authority of that id.
-fn managed(session: &Session, account: &AccountId, id: &str) -> Result<Option<Box<RawValue>>, Failure> {
+fn managed(
+    session: &Session,
+    account: &AccountId,
+    id: &str,
+) -> Result<Option<Box<RawValue>>, Failure> {
     let items: Vec<Box<RawValue>> = session.api.get(&managed_path(account))?.parse()?;
     for item in items {
         if understood::<ManagedAuthority>(&item)?.id == id {
@@ -307,8 +353,10 @@ fn read_key(session: &Session, path: &Path) -> Result<Zeroizing<String>, Failure
 
 fn id_of(text: &str) -> Result<AuthorityId, Failure> {
     text.trim().parse().map_err(|_| {
-        Failure::usage(format!("{text:?} is no id of an authority: that is a UUID of 36 characters"))
-            .hint("`certgate ca list` shows the ids")
+        Failure::usage(format!(
+            "{text:?} is no id of an authority: that is a UUID of 36 characters"
+        ))
+        .hint("`certgate ca list` shows the ids")
     })
 }
 

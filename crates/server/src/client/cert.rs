@@ -73,8 +73,10 @@ pub fn path(zone: &ZoneId) -> String {
 
 fn path_of(zone: &ZoneId, id: &str) -> Result<String, Failure> {
     let id: CertificateId = id.trim().parse().map_err(|_| {
-        Failure::usage(format!("{id:?} is no certificate id: that is 32 hexadecimal digits"))
-            .hint("`certgate cert list` shows the ids")
+        Failure::usage(format!(
+            "{id:?} is no certificate id: that is 32 hexadecimal digits"
+        ))
+        .hint("`certgate cert list` shows the ids")
     })?;
     Ok(format!("{}/{id}", path(zone)))
 }
@@ -89,7 +91,12 @@ pub fn list(
     if arguments.all {
         return list_all(session, zone, arguments.status, screen);
     }
-    let answer = session.api.get(&page(zone, arguments.status, arguments.page, arguments.per_page))?;
+    let answer = session.api.get(&page(
+        zone,
+        arguments.status,
+        arguments.page,
+        arguments.per_page,
+    ))?;
     if screen.is_json() {
         return screen.json(&answer.result);
     }
@@ -97,7 +104,12 @@ pub fn list(
     if !certificates.is_empty() {
         screen.table(&HEADER, certificates.iter().map(row))?;
     }
-    screen.say(&footer(arguments.page, arguments.per_page, certificates.len() as u64, answer.info));
+    screen.say(&footer(
+        arguments.page,
+        arguments.per_page,
+        certificates.len() as u64,
+        answer.info,
+    ));
     Ok(())
 }
 
@@ -128,9 +140,17 @@ fn footer(page: u64, size: u64, count: u64, info: ResultInfo) -> String {
         (_, 0) => "no certificates".to_owned(),
         (0, _) => format!("none of {total} (page {} of {pages})", grouped(page)),
         _ => {
-            let first = page.saturating_sub(1).saturating_mul(size).saturating_add(1);
+            let first = page
+                .saturating_sub(1)
+                .saturating_mul(size)
+                .saturating_add(1);
             let last = first.saturating_add(count - 1);
-            format!("{}–{} of {total} (page {} of {pages})", grouped(first), grouped(last), grouped(page))
+            format!(
+                "{}–{} of {total} (page {} of {pages})",
+                grouped(first),
+                grouped(last),
+                grouped(page)
+            )
         }
     }
 }
@@ -174,7 +194,8 @@ fn list_all(
         if !screen.is_json() {
             screen.table(if number == 1 { &HEADER } else { &[] }, rows)?;
         }
-        let bar = bar.get_or_insert_with(|| screen.progress_beside_data(answer.info.total_count, "listing"));
+        let bar = bar
+            .get_or_insert_with(|| screen.progress_beside_data(answer.info.total_count, "listing"));
         bar.set_position(printed);
         if number >= answer.info.total_pages {
             break;
@@ -195,7 +216,12 @@ fn list_all(
 }
 
 /// `certgate cert show`
-pub fn show(session: &Session, zone: &ZoneId, id: &str, screen: &mut Screen) -> Result<(), Failure> {
+pub fn show(
+    session: &Session,
+    zone: &ZoneId,
+    id: &str,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let answer = session.api.get(&path_of(zone, id)?)?;
     match screen.is_json() {
         true => screen.json(&answer.result),
@@ -211,7 +237,10 @@ pub fn fields(certificate: &Certificate, screen: &mut Screen) -> Result<(), Fail
         ("status", certificate.status.clone()),
         ("common name", certificate.common_name.clone()),
         ("organization", certificate.organization.clone()),
-        ("organizational unit", certificate.organizational_unit.clone()),
+        (
+            "organizational unit",
+            certificate.organizational_unit.clone(),
+        ),
         ("location", certificate.location.clone()),
         ("state", certificate.state.clone()),
         ("country", certificate.country.clone()),
@@ -219,7 +248,10 @@ pub fn fields(certificate: &Certificate, screen: &mut Screen) -> Result<(), Fail
         ("expires", certificate.expires_on.clone()),
         ("validity", format!("{} days", certificate.validity_days)),
         ("serial number", certificate.serial_number.clone()),
-        ("fingerprint (SHA-256)", certificate.fingerprint_sha256.clone()),
+        (
+            "fingerprint (SHA-256)",
+            certificate.fingerprint_sha256.clone(),
+        ),
         ("subject key id", certificate.ski.clone()),
         ("signature", certificate.signature.clone()),
         ("authority", format!("{} {}", authority.id, authority.name)),
@@ -235,7 +267,10 @@ pub fn change(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     // A typing error in the last id must not be found after the first ones were revoked.
-    let paths = ids.iter().map(|id| path_of(zone, id)).collect::<Result<Vec<_>, _>>()?;
+    let paths = ids
+        .iter()
+        .map(|id| path_of(zone, id))
+        .collect::<Result<Vec<_>, _>>()?;
     let (doing, verb) = match change {
         Change::Revoke(_) => ("revoking", "revoke"),
         Change::Restore => ("restoring", "restore"),
@@ -246,9 +281,9 @@ pub fn change(
     for (path, id) in paths.iter().zip(ids) {
         let answer = match change {
             Change::Revoke(None) => session.api.delete(path),
-            Change::Revoke(Some(reason)) => {
-                session.api.delete_with(path, &json!({ "reason": reason.name() }))
-            }
+            Change::Revoke(Some(reason)) => session
+                .api
+                .delete_with(path, &json!({ "reason": reason.name() })),
             Change::Restore => session.api.patch(path, &json!({ "reactivate": true })),
         };
         bar.inc(1);
@@ -256,9 +291,18 @@ pub fn change(
             Ok(answer) if screen.is_json() => screen.json(&answer.result)?,
             Ok(answer) => {
                 let certificate: Certificate = answer.parse()?;
-                rows.push(vec![certificate.id, certificate.common_name, certificate.status]);
+                rows.push(vec![
+                    certificate.id,
+                    certificate.common_name,
+                    certificate.status,
+                ]);
             }
-            Err(failure @ Failure::Told { exit: Exit::Unreachable, .. }) => return Err(failure),
+            Err(
+                failure @ Failure::Told {
+                    exit: Exit::Unreachable,
+                    ..
+                },
+            ) => return Err(failure),
             Err(failure) if ids.len() == 1 => return Err(failure),
             Err(failure) => {
                 failed += 1;
@@ -272,7 +316,10 @@ pub fn change(
     }
     match failed {
         0 => Ok(()),
-        failed => Err(Failure::failed(format!("{failed} of {} could not be {verb}d", ids.len()))),
+        failed => Err(Failure::failed(format!(
+            "{failed} of {} could not be {verb}d",
+            ids.len()
+        ))),
     }
 }
 

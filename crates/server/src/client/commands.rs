@@ -4,7 +4,8 @@ use super::output::Screen;
 use super::session::Session;
 use super::{audit, ca, cert, host, issue, token, zone};
 use crate::cli::{
-    ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, HostCommand, TokenCommand, ZoneCommand,
+    ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, HostCommand, TokenCommand,
+    ZoneCommand,
 };
 use crate::config::Environment;
 use crate::failure::Failure;
@@ -33,10 +34,16 @@ pub fn cert(
     match command {
         CertCommand::List(arguments) => cert::list(&session, &zone, &arguments, &mut screen),
         CertCommand::Show { id } => cert::show(&session, &zone, &id, &mut screen),
-        CertCommand::Issue(arguments) => issue::run(&session, &zone, &arguments, environment, &mut screen),
-        CertCommand::Revoke { ids, reason } => {
-            cert::change(&session, &zone, &ids, cert::Change::Revoke(reason), &mut screen)
+        CertCommand::Issue(arguments) => {
+            issue::run(&session, &zone, &arguments, environment, &mut screen)
         }
+        CertCommand::Revoke { ids, reason } => cert::change(
+            &session,
+            &zone,
+            &ids,
+            cert::Change::Revoke(reason),
+            &mut screen,
+        ),
         CertCommand::Restore { ids } => {
             cert::change(&session, &zone, &ids, cert::Change::Restore, &mut screen)
         }
@@ -57,7 +64,10 @@ pub fn host(
     let mut screen = Screen::of_process(client.output);
     let authority = host::authority(ca)?;
     let session = Session::open(client, environment, &mut screen)?;
-    let list = host::List { zone: session.zone(zone)?, authority };
+    let list = host::List {
+        zone: session.zone(zone)?,
+        authority,
+    };
     match command {
         HostCommand::List => host::list(&session, &list, &mut screen),
         HostCommand::Set { hostnames, .. } => host::set(&session, &list, hostnames, &mut screen),
@@ -67,7 +77,11 @@ pub fn host(
 }
 
 /// `certgate zone …`
-pub fn zone(client: &ClientArgs, environment: &Environment, command: ZoneCommand) -> Result<(), Failure> {
+pub fn zone(
+    client: &ClientArgs,
+    environment: &Environment,
+    command: ZoneCommand,
+) -> Result<(), Failure> {
     let mut screen = Screen::of_process(client.output);
     let session = Session::open(client, environment, &mut screen)?;
     match command {
@@ -80,7 +94,11 @@ pub fn zone(client: &ClientArgs, environment: &Environment, command: ZoneCommand
 }
 
 /// `certgate token …`
-pub fn token(client: &ClientArgs, environment: &Environment, command: TokenCommand) -> Result<(), Failure> {
+pub fn token(
+    client: &ClientArgs,
+    environment: &Environment,
+    command: TokenCommand,
+) -> Result<(), Failure> {
     let mut screen = Screen::of_process(client.output);
     let session = Session::open(client, environment, &mut screen)?;
     match command {
@@ -88,24 +106,32 @@ pub fn token(client: &ClientArgs, environment: &Environment, command: TokenComma
         TokenCommand::List => token::list(&session, &mut screen),
         TokenCommand::Revoke { id } => token::revoke(&session, &id, &mut screen),
         TokenCommand::Verify => token::verify(&session, &mut screen),
-        TokenCommand::ApiKey { command: ApiKeyCommand::Create } => {
-            token::create_api_key(&session, &mut screen)
-        }
-        TokenCommand::ApiKey { command: ApiKeyCommand::Delete } => {
-            token::delete_api_key(&session, &mut screen)
-        }
+        TokenCommand::ApiKey {
+            command: ApiKeyCommand::Create,
+        } => token::create_api_key(&session, &mut screen),
+        TokenCommand::ApiKey {
+            command: ApiKeyCommand::Delete,
+        } => token::delete_api_key(&session, &mut screen),
     }
 }
 
 /// `certgate ca …`
-pub fn ca(client: &ClientArgs, environment: &Environment, command: CaCommand) -> Result<(), Failure> {
+pub fn ca(
+    client: &ClientArgs,
+    environment: &Environment,
+    command: CaCommand,
+) -> Result<(), Failure> {
     let mut screen = Screen::of_process(client.output);
     let session = Session::open(client, environment, &mut screen)?;
     match command {
         CaCommand::List { account } => ca::list(&session, account.as_deref(), &mut screen),
-        CaCommand::Show { id, account } => ca::show(&session, account.as_deref(), id.as_deref(), &mut screen),
+        CaCommand::Show { id, account } => {
+            ca::show(&session, account.as_deref(), id.as_deref(), &mut screen)
+        }
         CaCommand::Add(arguments) => ca::add(&session, &arguments, &mut screen),
-        CaCommand::Remove { id, account } => ca::remove(&session, account.as_deref(), &id, &mut screen),
+        CaCommand::Remove { id, account } => {
+            ca::remove(&session, account.as_deref(), &id, &mut screen)
+        }
         CaCommand::Import(arguments) => ca::import(&session, &arguments, &mut screen),
         CaCommand::Rotate { algorithm, account } => {
             ca::rotate(&session, account.as_deref(), algorithm, &mut screen)

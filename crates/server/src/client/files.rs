@@ -31,8 +31,11 @@ pub enum Secrecy {
 /// dot or hyphen (hidden files, and names that look like options).
 pub fn safe_name(common_name: &str) -> String {
     let kept = |letter: char| letter.is_alphanumeric() || ".-_@".contains(letter);
-    let mut name: String =
-        common_name.trim().chars().map(|letter| if kept(letter) { letter } else { '_' }).collect();
+    let mut name: String = common_name
+        .trim()
+        .chars()
+        .map(|letter| if kept(letter) { letter } else { '_' })
+        .collect();
     if name.starts_with(['.', '-']) {
         name.replace_range(..1, "_");
     }
@@ -41,13 +44,19 @@ pub fn safe_name(common_name: &str) -> String {
         end -= 1;
     }
     name.truncate(end);
-    if name.is_empty() { "certificate".to_owned() } else { name }
+    if name.is_empty() {
+        "certificate".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Where to write: in a directory under the certificate's own name, or under the name the user chose. A directory is
 /// what exists as one or has a slash at its end; it is made.
 pub fn stem(out: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
-    let Some(out) = out else { return Ok(PathBuf::from(name)) };
+    let Some(out) = out else {
+        return Ok(PathBuf::from(name));
+    };
     if out.is_dir() || out.as_os_str().as_encoded_bytes().ends_with(b"/") {
         make_directory(out)?;
         return Ok(out.join(name));
@@ -57,8 +66,12 @@ pub fn stem(out: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
 
 /// Makes a directory and those above it.
 pub fn make_directory(directory: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(directory)
-        .map_err(|error| Failure::io(format!("cannot make the directory {}", directory.display()), &error))
+    std::fs::create_dir_all(directory).map_err(|error| {
+        Failure::io(
+            format!("cannot make the directory {}", directory.display()),
+            &error,
+        )
+    })
 }
 
 /// The file with this ending. Unlike [`Path::with_extension`] it keeps what is behind a dot in `device.7`.
@@ -104,7 +117,11 @@ fn write_new_at(path: &Path, content: &[u8], secrecy: Secrecy) -> io::Result<()>
 pub fn remove_partial(directory: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(PARTIAL.as_bytes()) {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PARTIAL.as_bytes())
+        {
             std::fs::remove_file(entry.path())?;
         }
     }
@@ -119,8 +136,11 @@ const PEM_BYTES_MAX: u64 = 1 << 20;
 pub fn read_public(path: &Path) -> Result<String, Failure> {
     let text = read_secret(path)?;
     if text.contains("PRIVATE KEY-----") {
-        return Err(Failure::usage(format!("{} holds a private key: nothing was sent", path.display()))
-            .hint("name the file with the certificate alone, and the key's with --key"));
+        return Err(Failure::usage(format!(
+            "{} holds a private key: nothing was sent",
+            path.display()
+        ))
+        .hint("name the file with the certificate alone, and the key's with --key"));
     }
     Ok(text.as_str().to_owned())
 }
@@ -134,11 +154,15 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
     };
     match read {
         Ok(_) => Ok(text),
-        Err(error) if error.kind() == ErrorKind::InvalidData => {
-            Err(Failure::usage(format!("{} is not a PEM file", path.display()))
-                .hint("convert it with openssl x509 -inform DER, or openssl pkey -inform DER"))
-        }
-        Err(error) => Err(Failure::usage(format!("cannot read {}: {error}", path.display()))),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Err(Failure::usage(format!(
+            "{} is not a PEM file",
+            path.display()
+        ))
+        .hint("convert it with openssl x509 -inform DER, or openssl pkey -inform DER")),
+        Err(error) => Err(Failure::usage(format!(
+            "cannot read {}: {error}",
+            path.display()
+        ))),
     }
 }
 
@@ -150,7 +174,9 @@ pub fn chain_pem(text: &str) -> Result<String, Failure> {
         chain.push_str(&certificate_pem(part.trim_start())?);
     }
     match chain.is_empty() {
-        true => Err(Failure::failed("the server's answer is not understood: it has no certificate")),
+        true => Err(Failure::failed(
+            "the server's answer is not understood: it has no certificate",
+        )),
         false => Ok(chain),
     }
 }
@@ -163,12 +189,17 @@ pub fn certificate_pem(text: &str) -> Result<String, Failure> {
 
 /// The certificate in `text`, which is one certificate in PEM form and nothing else.
 pub fn certificate_der(text: &str) -> Result<CertificateDer<'static>, Failure> {
-    let broken =
-        || Failure::failed("the server's answer is not understood: its certificate is not one PEM block");
+    let broken = || {
+        Failure::failed(
+            "the server's answer is not understood: its certificate is not one PEM block",
+        )
+    };
     let plain = text.trim().starts_with("-----BEGIN CERTIFICATE-----")
         && text.trim().ends_with("-----END CERTIFICATE-----")
         && text.matches("-----BEGIN").count() == 1
-        && text.bytes().all(|byte| byte.is_ascii_graphic() || b" \r\n".contains(&byte));
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || b" \r\n".contains(&byte));
     if !plain {
         return Err(broken());
     }
@@ -225,8 +256,10 @@ mod tests {
         std::fs::write(directory.path().join(".certgate-partial-x1"), b"half").unwrap();
         std::fs::write(directory.path().join("alice.key"), b"whole").unwrap();
         remove_partial(directory.path()).unwrap();
-        let left: Vec<_> =
-            std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = std::fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(left, ["alice.key"]);
     }
 
@@ -234,10 +267,19 @@ mod tests {
     fn out_is_a_directory_or_a_beginning() {
         let directory = tempfile::tempdir().unwrap();
         let new = format!("{}/new/", directory.path().display());
-        assert_eq!(stem(Some(Path::new(&new)), "a").unwrap(), Path::new(&new).join("a"));
+        assert_eq!(
+            stem(Some(Path::new(&new)), "a").unwrap(),
+            Path::new(&new).join("a")
+        );
         assert!(Path::new(&new).is_dir());
-        assert_eq!(stem(Some(directory.path()), "a").unwrap(), directory.path().join("a"));
-        assert_eq!(stem(Some(Path::new("x/laptop")), "a").unwrap(), Path::new("x/laptop"));
+        assert_eq!(
+            stem(Some(directory.path()), "a").unwrap(),
+            directory.path().join("a")
+        );
+        assert_eq!(
+            stem(Some(Path::new("x/laptop")), "a").unwrap(),
+            Path::new("x/laptop")
+        );
         assert_eq!(stem(None, "a").unwrap(), Path::new("a"));
     }
 
@@ -256,7 +298,11 @@ mod tests {
             assert!(certificate_pem(bad).is_err(), "{bad:?}");
         }
         assert_eq!(chain_pem(&twice).unwrap(), format!("{good}\n{good}\n"));
-        for bad in ["", &*format!("{good}x"), &*format!("{good}{}", good.replace("AAAA", "\u{1b}[2J"))] {
+        for bad in [
+            "",
+            &*format!("{good}x"),
+            &*format!("{good}{}", good.replace("AAAA", "\u{1b}[2J")),
+        ] {
             assert!(chain_pem(bad).is_err(), "{bad:?}");
         }
     }
@@ -268,10 +314,18 @@ mod tests {
         let key = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
         std::fs::write(&file, key).unwrap();
         let refused = read_public(&file).unwrap_err().to_string();
-        assert!(refused.contains("holds a private key") && !refused.contains("AAAA"), "{refused}");
+        assert!(
+            refused.contains("holds a private key") && !refused.contains("AAAA"),
+            "{refused}"
+        );
         assert_eq!(read_secret(&file).unwrap().as_str(), key);
         std::fs::write(&file, b"\x30\x82\xff").unwrap();
-        assert!(read_public(&file).unwrap_err().to_string().contains("not a PEM file"));
+        assert!(
+            read_public(&file)
+                .unwrap_err()
+                .to_string()
+                .contains("not a PEM file")
+        );
         assert!(read_public(&directory.path().join("none")).is_err());
     }
 }

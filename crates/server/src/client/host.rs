@@ -18,7 +18,10 @@ pub struct List {
 
 impl List {
     fn path(&self) -> String {
-        format!("/client/v4/zones/{}/certificate_authorities/hostname_associations", self.zone)
+        format!(
+            "/client/v4/zones/{}/certificate_authorities/hostname_associations",
+            self.zone
+        )
     }
 
     fn read(&self, session: &Session) -> Result<(Answer, Vec<String>), Failure> {
@@ -31,7 +34,11 @@ impl List {
         Ok((answer, hostnames))
     }
 
-    fn write(&self, session: &Session, hostnames: &[String]) -> Result<(Answer, Vec<String>), Failure> {
+    fn write(
+        &self,
+        session: &Session,
+        hostnames: &[String],
+    ) -> Result<(Answer, Vec<String>), Failure> {
         let authority = self.authority.map(|id| id.to_string());
         let body = json!({ "hostnames": hostnames, "mtls_certificate_id": authority });
         let answer = session.api.put(&self.path(), &body)?;
@@ -68,10 +75,14 @@ pub fn list(session: &Session, list: &List, screen: &mut Screen) -> Result<(), F
         return screen.json(&answer.result);
     }
     if hostnames.is_empty() {
-        screen.say("no hostnames: certificates of this authority are asked for nowhere in the zone");
+        screen
+            .say("no hostnames: certificates of this authority are asked for nowhere in the zone");
         return Ok(());
     }
-    screen.table(&["hostname"], hostnames.into_iter().map(|hostname| vec![hostname]))
+    screen.table(
+        &["hostname"],
+        hostnames.into_iter().map(|hostname| vec![hostname]),
+    )
 }
 
 /// `certgate host set`
@@ -86,7 +97,12 @@ pub fn set(
 }
 
 /// `certgate host add`
-pub fn add(session: &Session, list: &List, added: &[String], screen: &mut Screen) -> Result<(), Failure> {
+pub fn add(
+    session: &Session,
+    list: &List,
+    added: &[String],
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let (answer, before) = list.read(session)?;
     let mut after = before.clone();
     for hostname in added {
@@ -114,10 +130,19 @@ pub fn remove(
     let (_, before) = list.read(session)?;
     let unlisted = difference(removed, &before);
     if !unlisted.is_empty() {
-        return Err(Failure::failed(format!("not listed: {}; nothing was changed", unlisted.join(", ")))
-            .hint("`certgate host list` shows the hostnames; those of a brought authority with --ca ID"));
+        return Err(Failure::failed(format!(
+            "not listed: {}; nothing was changed",
+            unlisted.join(", ")
+        ))
+        .hint(
+            "`certgate host list` shows the hostnames; those of a brought authority with --ca ID",
+        ));
     }
-    let after: Vec<_> = before.iter().filter(|hostname| !has(removed, hostname)).cloned().collect();
+    let after: Vec<_> = before
+        .iter()
+        .filter(|hostname| !has(removed, hostname))
+        .cloned()
+        .collect();
     change(session, list, &before, &after, screen)
 }
 
@@ -152,12 +177,17 @@ fn change(
 
 /// What the first list has and the second has not.
 fn difference<'a>(first: &'a [String], second: &[String]) -> Vec<&'a str> {
-    first.iter().map(String::as_str).filter(|hostname| !has(second, hostname)).collect()
+    first
+        .iter()
+        .map(String::as_str)
+        .filter(|hostname| !has(second, hostname))
+        .collect()
 }
 
 /// DNS names do not differ by letter case (RFC 4343).
 fn has(list: &[String], hostname: &str) -> bool {
-    list.iter().any(|listed| listed.eq_ignore_ascii_case(hostname))
+    list.iter()
+        .any(|listed| listed.eq_ignore_ascii_case(hostname))
 }
 
 #[cfg(test)]

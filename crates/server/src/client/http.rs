@@ -65,7 +65,9 @@ impl Token {
     pub fn new(text: &str) -> Result<Self, Failure> {
         let text = text.trim();
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Failure::usage("the token is empty or has characters that no token has"));
+            return Err(Failure::usage(
+                "the token is empty or has characters that no token has",
+            ));
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
@@ -119,8 +121,9 @@ pub struct Answer {
 impl Answer {
     /// `result` as a `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_str(self.result.get())
-            .map_err(|error| Failure::failed(format!("the server's answer is not understood: {error}")))
+        serde_json::from_str(self.result.get()).map_err(|error| {
+            Failure::failed(format!("the server's answer is not understood: {error}"))
+        })
     }
 }
 
@@ -144,7 +147,9 @@ impl Refusal {
     /// What to tell the user.
     pub fn into_failure(self) -> Failure {
         match self {
-            Self::Refused { failure, .. } | Self::NotSent(failure) | Self::Unknown(failure) => failure,
+            Self::Refused { failure, .. } | Self::NotSent(failure) | Self::Unknown(failure) => {
+                failure
+            }
         }
     }
 }
@@ -207,7 +212,13 @@ impl Api {
                 .build();
             config = config.tls_config(tls);
         }
-        Ok(Self { agent: config.build().new_agent(), base, token, token_source, pause })
+        Ok(Self {
+            agent: config.build().new_agent(),
+            base,
+            token,
+            token_source,
+            pause,
+        })
     }
 
     /// The same connection with other waiting: tests look at the times instead.
@@ -253,7 +264,12 @@ impl Api {
     }
 
     /// POST of a request that makes nothing new if it is made again with the same `Idempotency-Key`.
-    pub fn post_once(&self, path: &str, body: &serde_json::Value, key: &str) -> Result<Answer, Refusal> {
+    pub fn post_once(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        key: &str,
+    ) -> Result<Answer, Refusal> {
         self.request(Method::POST, path, Some(body), Some(key))
     }
 
@@ -271,20 +287,29 @@ impl Api {
         let (mut attempt, mut may_be_done) = (1, false);
         loop {
             let again = match self.send(&method, path, &body, idempotency_key) {
-                Ok(answer) => match (may_have_been_done(&answer), put_off(&answer, is_repeatable, attempt)) {
-                    (unsure, Some(delay)) if attempt < ATTEMPTS_MAX => {
-                        may_be_done |= unsure;
-                        delay
+                Ok(answer) => {
+                    match (
+                        may_have_been_done(&answer),
+                        put_off(&answer, is_repeatable, attempt),
+                    ) {
+                        (unsure, Some(delay)) if attempt < ATTEMPTS_MAX => {
+                            may_be_done |= unsure;
+                            delay
+                        }
+                        _ => {
+                            return self.understand(&method, answer).map_err(
+                                |refusal| match refusal {
+                                    Refusal::Refused { failure, .. }
+                                        if may_be_done && method == Method::POST =>
+                                    {
+                                        Refusal::Unknown(failure)
+                                    }
+                                    other => other,
+                                },
+                            );
+                        }
                     }
-                    _ => {
-                        return self.understand(&method, answer).map_err(|refusal| match refusal {
-                            Refusal::Refused { failure, .. } if may_be_done && method == Method::POST => {
-                                Refusal::Unknown(failure)
-                            }
-                            other => other,
-                        });
-                    }
-                },
+                }
                 Err(error) => {
                     let unsent = was_not_sent(&error);
                     if unsent || !is_repeatable || attempt > 1 {
@@ -323,32 +348,57 @@ impl Api {
         if body.is_empty() {
             return self.agent.run(request.body(())?);
         }
-        self.agent.run(request.header(header::CONTENT_TYPE, "application/json").body(body.to_owned())?)
+        self.agent.run(
+            request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.to_owned())?,
+        )
     }
 
     fn understand(&self, method: &Method, mut answer: Response<Body>) -> Result<Answer, Refusal> {
         let status = answer.status();
-        let read = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let read = answer
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_vec();
         let read = read.map_err(|error| Refusal::Unknown(self.unreachable(&error)))?;
         let foreign = |_| {
             let failure = Failure::Told {
                 // An error that is not in the API's words comes from a gateway that could not reach certgate either.
-                exit: if status.is_server_error() { Exit::Unreachable } else { Exit::Failed },
+                exit: if status.is_server_error() {
+                    Exit::Unreachable
+                } else {
+                    Exit::Failed
+                },
                 message: format!("{} answers {status}, but not as certgate does", self.base),
                 hint: Some(
-                    "does the address lead to certgate's management API, and is that running?".to_owned(),
+                    "does the address lead to certgate's management API, and is that running?"
+                        .to_owned(),
                 ),
             };
             // A gateway that gave up waiting does not know what happened behind it.
             match status.is_client_error() || method == Method::GET {
-                true => Refusal::Refused { status: status.as_u16(), failure },
+                true => Refusal::Refused {
+                    status: status.as_u16(),
+                    failure,
+                },
                 false => Refusal::Unknown(failure),
             }
         };
         let envelope: Envelope = serde_json::from_slice(&read).map_err(foreign)?;
-        if let (true, true, Some(result)) = (status.is_success(), envelope.success, envelope.result) {
-            let messages = envelope.messages.into_iter().map(|item| printable(&item.message)).collect();
-            return Ok(Answer { result, info: envelope.result_info.unwrap_or_default(), messages });
+        if let (true, true, Some(result)) = (status.is_success(), envelope.success, envelope.result)
+        {
+            let messages = envelope
+                .messages
+                .into_iter()
+                .map(|item| printable(&item.message))
+                .collect();
+            return Ok(Answer {
+                result,
+                info: envelope.result_info.unwrap_or_default(),
+                messages,
+            });
         }
         let code = envelope.errors.first().map(|item| item.code);
         let told: Vec<_> = envelope.errors.iter().map(told).collect();
@@ -359,7 +409,10 @@ impl Api {
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
             || code == Some(CODE_INVALID_HEADERS)
         {
-            failure = failure.hint(format!("the token used is the one from {}", self.token_source));
+            failure = failure.hint(format!(
+                "the token used is the one from {}",
+                self.token_source
+            ));
         }
         if code == Some(CODE_REVOKED_ALREADY) {
             failure = failure.hint("`certgate cert restore` restores it");
@@ -373,7 +426,10 @@ impl Api {
             || status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
         match unsure && method == Method::POST {
             true => Err(Refusal::Unknown(failure)),
-            false => Err(Refusal::Refused { status: status.as_u16(), failure }),
+            false => Err(Refusal::Refused {
+                status: status.as_u16(),
+                failure,
+            }),
         }
     }
 
@@ -405,35 +461,55 @@ impl Api {
             other => (other.to_string(), running),
         };
         let message = format!("cannot reach {base}: {}", printable(&what));
-        Failure::Told { exit: Exit::Unreachable, message, hint: Some(hint) }
+        Failure::Told {
+            exit: Exit::Unreachable,
+            message,
+            hint: Some(hint),
+        }
     }
 }
 
 /// What TLS says is wrong, where that is what went wrong.
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
 }
 
 fn told(item: &Item) -> String {
-    let pointer = item.source.as_ref().and_then(|source| source.pointer.as_deref());
-    let place = pointer.map(|pointer| format!(", {}", printable(pointer))).unwrap_or_default();
+    let pointer = item
+        .source
+        .as_ref()
+        .and_then(|source| source.pointer.as_deref());
+    let place = pointer
+        .map(|pointer| format!(", {}", printable(pointer)))
+        .unwrap_or_default();
     format!("{} (code {}{place})", printable(&item.message), item.code)
 }
 
 /// How long to wait before the request is made again; [`None`]: the answer is final. A 503 without `retry-after` may come
 /// from a gateway, which does not know whether the request behind it was done.
 fn put_off(answer: &Response<Body>, is_repeatable: bool, attempt: u32) -> Option<Duration> {
-    if answer.headers().get("x-should-retry").is_some_and(|value| value == "false") {
+    if answer
+        .headers()
+        .get("x-should-retry")
+        .is_some_and(|value| value == "false")
+    {
         return None;
     }
-    let asked =
-        answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let asked = answer
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
     match answer.status() {
         StatusCode::TOO_MANY_REQUESTS => {}
         StatusCode::SERVICE_UNAVAILABLE if asked.is_some() || is_repeatable => {}
         _ => return None,
     }
-    let delay = asked.map_or(BACKOFF * 2u32.saturating_pow(attempt - 1), Duration::from_secs);
+    let delay = asked.map_or(
+        BACKOFF * 2u32.saturating_pow(attempt - 1),
+        Duration::from_secs,
+    );
     (delay <= BACKOFF_MAX).then_some(delay)
 }
 
@@ -473,12 +549,22 @@ fn pause(delay: Duration) {
 /// `http://host:port` of an address as people write it.
 fn base_of(address: &str) -> Result<String, Failure> {
     let trimmed = address.trim().trim_end_matches('/');
-    let base = trimmed.strip_suffix("/client/v4").unwrap_or(trimmed).trim_end_matches('/');
-    let rest = base.strip_prefix("http://").or_else(|| base.strip_prefix("https://")).unwrap_or_default();
-    let plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>\\".contains(&byte));
+    let base = trimmed
+        .strip_suffix("/client/v4")
+        .unwrap_or(trimmed)
+        .trim_end_matches('/');
+    let rest = base
+        .strip_prefix("http://")
+        .or_else(|| base.strip_prefix("https://"))
+        .unwrap_or_default();
+    let plain = rest
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>\\".contains(&byte));
     if rest.is_empty() || rest.starts_with('/') || !plain {
         let shown = printable(address);
-        return Err(Failure::usage(format!("{shown:?} is no address such as http://127.0.0.1:8787")));
+        return Err(Failure::usage(format!(
+            "{shown:?} is no address such as http://127.0.0.1:8787"
+        )));
     }
     Ok(base.to_owned())
 }
@@ -486,17 +572,29 @@ fn base_of(address: &str) -> Result<String, Failure> {
 fn is_loopback(base: &str) -> bool {
     let host = base.split("://").nth(1).unwrap_or_default();
     let host = host.split('/').next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    let host = host
+        .rsplit_once(':')
+        .map_or(host, |(host, _)| host)
+        .trim_matches(['[', ']']);
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn trusted(named: Option<&Path>) -> Result<RootCerts, Failure> {
     let path = match named {
         Some(path) => path.to_owned(),
-        None => SYSTEM_AUTHORITIES.iter().map(PathBuf::from).find(|path| path.exists()).ok_or_else(|| {
-            Failure::usage("this system keeps its trusted authorities in no place certgate knows")
+        None => SYSTEM_AUTHORITIES
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| path.exists())
+            .ok_or_else(|| {
+                Failure::usage(
+                    "this system keeps its trusted authorities in no place certgate knows",
+                )
                 .hint("name a PEM file with --api-ca")
-        })?,
+            })?,
     };
     let pem = std::fs::read(&path)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
@@ -507,7 +605,10 @@ fn trusted(named: Option<&Path>) -> Result<RootCerts, Failure> {
         })
         .collect();
     if certificates.is_empty() {
-        return Err(Failure::usage(format!("{} holds no certificate in PEM form", path.display())));
+        return Err(Failure::usage(format!(
+            "{} holds no certificate in PEM form",
+            path.display()
+        )));
     }
     Ok(RootCerts::new_with_certs(&certificates))
 }

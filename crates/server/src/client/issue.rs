@@ -30,14 +30,21 @@ pub fn run(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let password = match arguments.p12 {
-        true => Some(Password::ask(arguments.p12_password_file.as_deref(), environment)?),
+        true => Some(Password::ask(
+            arguments.p12_password_file.as_deref(),
+            environment,
+        )?),
         false => None,
     };
     match (&arguments.from, &arguments.csr, &arguments.cn) {
         (Some(list), _, _) => bulk::run(session, zone, list, arguments, password.as_ref(), screen),
         (None, Some(path), _) => from_request(session, zone, path, arguments, screen),
-        (None, None, Some(name)) => from_name(session, zone, name, arguments, password.as_ref(), screen),
-        (None, None, None) => Err(Failure::usage("nothing to issue: give --cn, --csr or --from")),
+        (None, None, Some(name)) => {
+            from_name(session, zone, name, arguments, password.as_ref(), screen)
+        }
+        (None, None, None) => Err(Failure::usage(
+            "nothing to issue: give --cn, --csr or --from",
+        )),
     }
 }
 
@@ -50,7 +57,9 @@ pub fn post(
     idempotency_key: &str,
 ) -> Result<Answer, Refusal> {
     let body = json!({ "csr": csr, "validity_days": days });
-    session.api.post_once(&cert::path(zone), &body, idempotency_key)
+    session
+        .api
+        .post_once(&cert::path(zone), &body, idempotency_key)
 }
 
 /// The idempotency key of a request that is made for one certificate only: the same whichever run sends it.
@@ -73,8 +82,8 @@ fn from_request(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let csr = read_request(path)?;
-    let answer =
-        post(session, zone, &csr, arguments.days, &random_key()).map_err(|refusal| unsure(refusal, None))?;
+    let answer = post(session, zone, &csr, arguments.days, &random_key())
+        .map_err(|refusal| unsure(refusal, None))?;
     let certificate: Certificate = answer.parse()?;
     let pem = files::certificate_pem(&certificate.certificate)?;
     if let Some(out) = &arguments.out {
@@ -88,7 +97,10 @@ fn from_request(
         (true, _) => screen.json(&answer.result),
         (false, Some(_)) => cert::fields(&certificate, screen),
         (false, None) => {
-            screen.say(&format!("issued {} until {}", certificate.id, certificate.expires_on));
+            screen.say(&format!(
+                "issued {} until {}",
+                certificate.id, certificate.expires_on
+            ));
             screen.data(&pem)
         }
     }
@@ -97,11 +109,17 @@ fn from_request(
 fn read_request(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read = match path.to_str() {
-        Some("-") => std::io::stdin().take(CSR_BYTES_MAX).read_to_string(&mut text),
-        _ => std::fs::File::open(path).and_then(|file| file.take(CSR_BYTES_MAX).read_to_string(&mut text)),
+        Some("-") => std::io::stdin()
+            .take(CSR_BYTES_MAX)
+            .read_to_string(&mut text),
+        _ => std::fs::File::open(path)
+            .and_then(|file| file.take(CSR_BYTES_MAX).read_to_string(&mut text)),
     };
     read.map_err(|error| {
-        Failure::usage(format!("cannot read the request from {}: {error}", path.display()))
+        Failure::usage(format!(
+            "cannot read the request from {}: {error}",
+            path.display()
+        ))
     })?;
     // A request has no secret in it; whoever mistook the key's file for it must not send that away.
     if text.contains("PRIVATE KEY-----") {
@@ -128,10 +146,16 @@ fn from_name(
     let [key_path, crt_path, p12_path] =
         ["key", "crt", "p12"].map(|ending| files::with_ending(&stem, ending));
     let p12_wanted = password.map(|_| &p12_path);
-    for path in [Some(&key_path), Some(&crt_path), p12_wanted].into_iter().flatten() {
+    for path in [Some(&key_path), Some(&crt_path), p12_wanted]
+        .into_iter()
+        .flatten()
+    {
         if path.symlink_metadata().is_ok() {
-            return Err(Failure::failed(format!("{} exists already", path.display()))
-                .hint("certgate replaces no file: move it away, or choose another place with --out"));
+            return Err(
+                Failure::failed(format!("{} exists already", path.display())).hint(
+                    "certgate replaces no file: move it away, or choose another place with --out",
+                ),
+            );
         }
     }
     // 2. The key, on disk.
@@ -139,16 +163,23 @@ fn from_name(
     let made = key::make(arguments.key_algorithm, &subject(name, arguments))?;
     files::write_new(&key_path, made.key.as_bytes(), Secrecy::Private)?;
     // 3. The certificate.
-    let answer = post(session, zone, &made.csr, arguments.days, &key_of(&made.csr, arguments.days)).map_err(
-        |refusal| match refusal {
-            Refusal::Unknown(_) => unsure(refusal, Some(&key_path)),
-            // A key that was certified by nobody, and never will be, is of no use to anybody.
-            Refusal::Refused { .. } | Refusal::NotSent(_) => match std::fs::remove_file(&key_path) {
-                Ok(()) => refusal.into_failure(),
-                Err(_) => refusal.into_failure().hint(format!("the key is left in {}", key_path.display())),
-            },
+    let answer = post(
+        session,
+        zone,
+        &made.csr,
+        arguments.days,
+        &key_of(&made.csr, arguments.days),
+    )
+    .map_err(|refusal| match refusal {
+        Refusal::Unknown(_) => unsure(refusal, Some(&key_path)),
+        // A key that was certified by nobody, and never will be, is of no use to anybody.
+        Refusal::Refused { .. } | Refusal::NotSent(_) => match std::fs::remove_file(&key_path) {
+            Ok(()) => refusal.into_failure(),
+            Err(_) => refusal
+                .into_failure()
+                .hint(format!("the key is left in {}", key_path.display())),
         },
-    )?;
+    })?;
     let certificate: Certificate = answer.parse()?;
     let pem = files::certificate_pem(&certificate.certificate)?;
     files::write_new(&crt_path, pem.as_bytes(), Secrecy::Public)
@@ -179,7 +210,9 @@ pub fn authority_pem(
     match ca::chain_of(session, zone, certificate) {
         Ok(pem) => Some(pem),
         Err(failure) => {
-            screen.say(&format!("note: the PKCS#12 file is without the authority's certificate: {failure}"));
+            screen.say(&format!(
+                "note: the PKCS#12 file is without the authority's certificate: {failure}"
+            ));
             None
         }
     }
@@ -202,10 +235,17 @@ fn subject(name: &str, arguments: &IssueArgs) -> SubjectFields {
 fn unsure(refusal: Refusal, key: Option<&Path>) -> Failure {
     match refusal {
         Refusal::Unknown(Failure::Told { exit, message, .. }) => {
-            let kept = key.map(|path| format!("; its key is kept in {}", path.display())).unwrap_or_default();
-            let hint =
-                format!("the certificate may have been issued: look for it with `certgate cert list`{kept}");
-            Failure::Told { exit, message, hint: Some(hint) }
+            let kept = key
+                .map(|path| format!("; its key is kept in {}", path.display()))
+                .unwrap_or_default();
+            let hint = format!(
+                "the certificate may have been issued: look for it with `certgate cert list`{kept}"
+            );
+            Failure::Told {
+                exit,
+                message,
+                hint: Some(hint),
+            }
         }
         other => other.into_failure(),
     }
@@ -213,11 +253,17 @@ fn unsure(refusal: Refusal, key: Option<&Path>) -> Failure {
 
 fn issued_all_the_same(failure: Failure, certificate: &Certificate) -> Failure {
     let id = &certificate.id;
-    failure.and(format!("the certificate is issued all the same, `certgate cert export {id}` writes it"))
+    failure.and(format!(
+        "the certificate is issued all the same, `certgate cert export {id}` writes it"
+    ))
 }
 
 fn listed(paths: &[&PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]

@@ -60,16 +60,25 @@ impl Journal {
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed)?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         let mut entries = HashMap::new();
-        for (index, line) in text[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
-            let entry: Entry = serde_json::from_slice(line)
-                .map_err(|error| Failure::failed(format!("{shown}, line {}: {error}", index + 1)))?;
+        for (index, line) in text[..whole]
+            .split_inclusive(|byte| *byte == b'\n')
+            .enumerate()
+        {
+            let entry: Entry = serde_json::from_slice(line).map_err(|error| {
+                Failure::failed(format!("{shown}, line {}: {error}", index + 1))
+            })?;
             entries.insert(entry.name.clone(), entry);
         }
         file.set_len(whole as u64).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(failed)?;
         Ok(Self { file, entries })
     }
 
@@ -83,7 +92,10 @@ impl Journal {
         let failed = |error: io::Error| Failure::io(format!("cannot write {FILE}"), &error);
         let mut line = serde_json::to_vec(entry).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
-        self.file.write_all(&line).and_then(|()| self.file.sync_data()).map_err(failed)
+        self.file
+            .write_all(&line)
+            .and_then(|()| self.file.sync_data())
+            .map_err(failed)
     }
 }
 
@@ -104,7 +116,11 @@ mod tests {
             name: name.to_owned(),
             zone_id: "z".to_owned(),
             certificate_id: "c".to_owned(),
-            wanted: Wanted { common_name: name.to_owned(), validity_days: Some(3), ..Wanted::default() },
+            wanted: Wanted {
+                common_name: name.to_owned(),
+                validity_days: Some(3),
+                ..Wanted::default()
+            },
         }
     }
 

@@ -33,10 +33,15 @@ pub struct Made {
 
 /// Makes a key and a request.
 pub fn make(algorithm: KeyName, subject: &SubjectFields) -> Result<Made, Failure> {
-    let key =
-        ClientKey::generate(key_algorithm(algorithm)).map_err(|error| Failure::failed(error.to_string()))?;
-    let csr = key.request(subject).map_err(|error| Failure::usage(error.to_string()))?;
-    Ok(Made { key: key.to_pkcs8_pem(), csr })
+    let key = ClientKey::generate(key_algorithm(algorithm))
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let csr = key
+        .request(subject)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(Made {
+        key: key.to_pkcs8_pem(),
+        csr,
+    })
 }
 
 /// What the name on the command line means.
@@ -74,9 +79,14 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
     std::fs::File::open(path)
         .and_then(|file| file.take(PASSWORD_BYTES_MAX).read_to_string(&mut text))
         .map_err(|error| {
-            Failure::usage(format!("cannot read the password from {}: {error}", path.display()))
+            Failure::usage(format!(
+                "cannot read the password from {}: {error}",
+                path.display()
+            ))
         })?;
-    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+    Ok(Zeroizing::new(
+        text.lines().next().unwrap_or_default().to_owned(),
+    ))
 }
 
 fn prompt() -> Result<Zeroizing<String>, Failure> {
@@ -86,8 +96,12 @@ fn prompt() -> Result<Zeroizing<String>, Failure> {
             .hint("set CERTGATE_P12_PASSWORD, or name a file with --p12-password-file"));
     }
     let ask = |question: &str| {
-        let answer = terminal.write_str(question).and_then(|()| terminal.read_secure_line());
-        answer.map(Zeroizing::new).map_err(|error| Failure::io("cannot read the password", &error))
+        let answer = terminal
+            .write_str(question)
+            .and_then(|()| terminal.read_secure_line());
+        answer
+            .map(Zeroizing::new)
+            .map_err(|error| Failure::io("cannot read the password", &error))
     };
     let password = ask("Password of the PKCS#12 file: ")?;
     match password == ask("Again: ")? {
@@ -104,8 +118,9 @@ pub fn p12(
     authority_pem: Option<&str>,
     password: &Password,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let failed =
-        |error: p12_keystore::error::Error| Failure::failed(format!("cannot make the PKCS#12 file: {error}"));
+    let failed = |error: p12_keystore::error::Error| {
+        Failure::failed(format!("cannot make the PKCS#12 file: {error}"))
+    };
     let key = PrivatePkcs8KeyDer::from_pem_slice(key_pem.as_bytes())
         .map_err(|_| Failure::failed("the key file holds no PKCS#8 key in PEM form"))?;
     let mut chain = Vec::new();

@@ -41,7 +41,11 @@ impl Screen {
     /// The process's own.
     pub fn of_process(format: Format) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let colours = if refused { Colours::Refused } else { Colours::Shown };
+        let colours = if refused {
+            Colours::Refused
+        } else {
+            Colours::Shown
+        };
         Self {
             format,
             terminal: io::stdout().is_terminal().then_some(colours),
@@ -54,7 +58,13 @@ impl Screen {
     /// One that writes elsewhere, as no terminal.
     #[cfg(test)]
     pub fn into(format: Format, out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
-        Self { format, terminal: None, progress: false, out, err }
+        Self {
+            format,
+            terminal: None,
+            progress: false,
+            out,
+            err,
+        }
     }
 
     /// Whether results are printed for machines.
@@ -64,7 +74,10 @@ impl Screen {
 
     /// Prints data as it is.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.out.write_all(bytes).and_then(|()| self.out.flush()).map_err(|error| closed_or_failed(&error))
+        self.out
+            .write_all(bytes)
+            .and_then(|()| self.out.flush())
+            .map_err(|error| closed_or_failed(&error))
     }
 
     /// Prints a text from the server, control characters but line feeds taken out.
@@ -80,7 +93,8 @@ impl Screen {
 
     /// Prints `value` as JSON.
     pub fn json_of(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string(value).map_err(|error| Failure::failed(error.to_string()))?;
+        let text =
+            serde_json::to_string(value).map_err(|error| Failure::failed(error.to_string()))?;
         self.bytes(format!("{text}\n").as_bytes())
     }
 
@@ -121,8 +135,10 @@ impl Screen {
         if let Some(Colours::Shown) = self.terminal {
             table.enforce_styling();
         }
-        let mut text: String =
-            table.lines().flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()]).collect();
+        let mut text: String = table
+            .lines()
+            .flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()])
+            .collect();
         if text.trim().is_empty() {
             text.clear();
         }
@@ -132,7 +148,9 @@ impl Screen {
     /// Prints names and values.
     pub fn fields(&mut self, fields: &[(&str, String)]) -> Result<(), Failure> {
         let shown = fields.iter().filter(|(_, value)| !value.is_empty());
-        let rows: Vec<_> = shown.map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect();
+        let rows: Vec<_> = shown
+            .map(|(name, value)| vec![(*name).to_owned(), value.clone()])
+            .collect();
         self.table(&[], rows)
     }
 
@@ -176,7 +194,9 @@ impl Screen {
         };
         let bar = ProgressBar::with_draw_target(None, target).with_message(doing);
         let bar = bar.with_finish(ProgressFinish::AndClear);
-        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("the template is valid"));
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {msg}").expect("the template is valid"),
+        );
         bar.enable_steady_tick(TICK);
         bar
     }
@@ -194,7 +214,11 @@ impl Screen {
             "revoked" | "expired" | "disabled" => Color::DarkRed,
             _ => return cell,
         };
-        if self.terminal == Some(Colours::Shown) { cell.fg(colour) } else { cell }
+        if self.terminal == Some(Colours::Shown) {
+            cell.fg(colour)
+        } else {
+            cell
+        }
     }
 }
 
@@ -261,7 +285,9 @@ mod tests {
             vec!["b".to_owned(), "x\u{1b}[31m\u{202e}y".to_owned()],
         ];
         screen.table(&["id", "status"], rows).unwrap();
-        screen.fields(&[("name", "n".to_owned()), ("empty", String::new())]).unwrap();
+        screen
+            .fields(&[("name", "n".to_owned()), ("empty", String::new())])
+            .unwrap();
         insta::assert_snapshot!(captured.out(), @r"
          ID  STATUS
          a1  active
@@ -273,10 +299,18 @@ mod tests {
     #[test]
     fn one_long_name_does_not_push_every_row_apart() {
         let captured = Captured::new(Format::Table);
-        let rows = [vec!["a".to_owned(), "ü".repeat(10_000)], vec!["b".to_owned(), "x".to_owned()]];
+        let rows = [
+            vec!["a".to_owned(), "ü".repeat(10_000)],
+            vec!["b".to_owned(), "x".to_owned()],
+        ];
         captured.screen().table(&["id", "name"], rows).unwrap();
         let out = captured.out();
-        assert!(out.contains("ü…") && out.lines().all(|line| line.chars().count() < 2 * CELL_CHARACTERS_MAX));
+        assert!(
+            out.contains("ü…")
+                && out
+                    .lines()
+                    .all(|line| line.chars().count() < 2 * CELL_CHARACTERS_MAX)
+        );
     }
 
     #[test]
@@ -289,7 +323,12 @@ mod tests {
 
     #[test]
     fn numbers_and_times_are_readable() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(grouped(number), text);
         }
         assert_eq!(minutes("2033-02-20T23:18:00Z"), "2033-02-20 23:18");

@@ -29,7 +29,9 @@ pub struct LocalProfile {
 /// Without the token.
 impl fmt::Debug for LocalProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalProfile").field("api", &self.api).finish_non_exhaustive()
+        f.debug_struct("LocalProfile")
+            .field("api", &self.api)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,7 +55,8 @@ fn write_as(name: &str, directory: &Path, profile: &LocalProfile) -> io::Result<
     )?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
-    file.persist(directory.join(name)).map_err(|error| error.error)?;
+    file.persist(directory.join(name))
+        .map_err(|error| error.error)?;
     std::fs::File::open(directory)?.sync_all()
 }
 
@@ -114,7 +117,10 @@ mod tests {
             write(directory.path(), &profile(api)).unwrap();
             assert_eq!(read(directory.path()).unwrap(), Some(profile(api)));
         }
-        let mode = std::fs::metadata(directory.path().join(FILE)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(directory.path().join(FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
@@ -124,7 +130,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path();
         write(directory, &profile("old")).unwrap();
-        for (end, left) in [(drop_new as fn(&Path) -> io::Result<()>, "old"), (keep_new, "new")] {
+        for (end, left) in [
+            (drop_new as fn(&Path) -> io::Result<()>, "old"),
+            (keep_new, "new"),
+        ] {
             write_new(directory, &profile("new")).unwrap();
             assert_eq!(read(directory).unwrap(), Some(profile("old")));
             assert_eq!(read_new(directory).unwrap(), Some(profile("new")));
@@ -138,9 +147,16 @@ mod tests {
     fn the_token_is_in_no_message() {
         let directory = tempfile::tempdir().unwrap();
         assert!(!format!("{:?}", profile("x")).contains("sesame"));
-        for broken in ["token = \"sesame", "token = \"sesame\"\ntoken = \"sesame\"", "tokn = \"sesame\""] {
+        for broken in [
+            "token = \"sesame",
+            "token = \"sesame\"\ntoken = \"sesame\"",
+            "tokn = \"sesame\"",
+        ] {
             std::fs::write(directory.path().join(FILE), broken).unwrap();
-            assert!(!format!("{:?}", read(directory.path()).unwrap_err()).contains("sesame"), "{broken}");
+            assert!(
+                !format!("{:?}", read(directory.path()).unwrap_err()).contains("sesame"),
+                "{broken}"
+            );
         }
     }
 }

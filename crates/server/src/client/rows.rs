@@ -10,8 +10,15 @@ use super::files;
 use crate::failure::Failure;
 
 /// The columns that a list can have.
-const COLUMNS: [&str; 7] =
-    ["common_name", "organization", "organizational_unit", "country", "state", "location", "validity_days"];
+const COLUMNS: [&str; 7] = [
+    "common_name",
+    "organization",
+    "organizational_unit",
+    "country",
+    "state",
+    "location",
+    "validity_days",
+];
 
 /// What one line asks for, as it stands there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,9 +78,16 @@ pub struct BadRow {
 /// Reads the list. A line that is wrong does not keep the others from being issued; a header that is wrong does.
 pub fn read(mut list: impl Read) -> Result<(Vec<Row>, Vec<BadRow>), Failure> {
     let mut text = Vec::new();
-    list.read_to_end(&mut text).map_err(|error| Failure::io("cannot read the list", &error))?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(false).from_reader(&text[..]);
-    let header = reader.headers().map_err(|error| Failure::usage(format!("line 1: {error}")))?.clone();
+    list.read_to_end(&mut text)
+        .map_err(|error| Failure::io("cannot read the list", &error))?;
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .flexible(false)
+        .from_reader(&text[..]);
+    let header = reader
+        .headers()
+        .map_err(|error| Failure::usage(format!("line 1: {error}")))?
+        .clone();
     let columns = columns(&header)?;
     let mut rows = Vec::new();
     let mut bad = Vec::new();
@@ -84,9 +98,21 @@ pub fn read(mut list: impl Read) -> Result<(Vec<Row>, Vec<BadRow>), Failure> {
         let outcome = match reader.read_record(&mut record) {
             Ok(false) => return Ok((rows, bad)),
             Ok(true) => wanted(&columns, &record)
-                .map(|wanted| Row { line, name: free_name(&wanted.common_name, &mut taken), wanted })
-                .map_err(|(common_name, message)| BadRow { line, common_name, message }),
-            Err(error) => Err(BadRow { line, common_name: String::new(), message: complaint(&error) }),
+                .map(|wanted| Row {
+                    line,
+                    name: free_name(&wanted.common_name, &mut taken),
+                    wanted,
+                })
+                .map_err(|(common_name, message)| BadRow {
+                    line,
+                    common_name,
+                    message,
+                }),
+            Err(error) => Err(BadRow {
+                line,
+                common_name: String::new(),
+                message: complaint(&error),
+            }),
         };
         match outcome {
             Ok(row) => rows.push(row),
@@ -105,7 +131,9 @@ fn line_at(text: &[u8], start: &csv::Position) -> u64 {
 
 fn complaint(error: &csv::Error) -> String {
     match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => {
             format!("has {len} fields where the header has {expected_len}")
         }
         csv::ErrorKind::Utf8 { .. } => "is not UTF-8".to_owned(),
@@ -118,21 +146,32 @@ fn columns(header: &csv::StringRecord) -> Result<Vec<&'static str>, Failure> {
     let mut columns = Vec::new();
     for name in header {
         // Spreadsheets put a byte order mark in front.
-        let name = name.trim_start_matches('\u{feff}').trim_matches('"').to_lowercase();
+        let name = name
+            .trim_start_matches('\u{feff}')
+            .trim_matches('"')
+            .to_lowercase();
         let known = COLUMNS.into_iter().find(|column| *column == name);
         let column = known.ok_or_else(|| {
-            let nearest = COLUMNS.into_iter().min_by_key(|column| strsim::damerau_levenshtein(column, &name));
-            Failure::usage(format!("unknown column {name:?} in the first line"))
-                .hint(format!("the nearest known one is {}", nearest.expect("there are columns")))
+            let nearest = COLUMNS
+                .into_iter()
+                .min_by_key(|column| strsim::damerau_levenshtein(column, &name));
+            Failure::usage(format!("unknown column {name:?} in the first line")).hint(format!(
+                "the nearest known one is {}",
+                nearest.expect("there are columns")
+            ))
         })?;
         if columns.contains(&column) {
-            return Err(Failure::usage(format!("the column {column} is there twice")));
+            return Err(Failure::usage(format!(
+                "the column {column} is there twice"
+            )));
         }
         columns.push(column);
     }
     match columns.contains(&"common_name") {
         true => Ok(columns),
-        false => Err(Failure::usage("the first line must name the columns, common_name among them")),
+        false => Err(Failure::usage(
+            "the first line must name the columns, common_name among them",
+        )),
     }
 }
 
@@ -140,21 +179,28 @@ fn columns(header: &csv::StringRecord) -> Result<Vec<&'static str>, Failure> {
 fn wanted(columns: &[&str], record: &csv::StringRecord) -> Result<Wanted, (String, String)> {
     let field = |column: &str| {
         let at = columns.iter().position(|known| *known == column)?;
-        record.get(at).filter(|text| !text.is_empty()).map(str::to_owned)
+        record
+            .get(at)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
     };
     let text = |column| field(column).unwrap_or_default();
     let common_name = text("common_name");
     if common_name.is_empty() {
         return Err((common_name, "has no common_name".to_owned()));
     }
-    let validity_days = match field("validity_days").map(|days| days.parse::<u32>().map_err(|_| days)) {
-        None => None,
-        Some(Ok(days)) if days > 0 => Some(days),
-        Some(Ok(_)) => return Err((common_name, "validity_days is 0".to_owned())),
-        Some(Err(days)) => {
-            return Err((common_name, format!("validity_days is {days:?}, not a whole number")));
-        }
-    };
+    let validity_days =
+        match field("validity_days").map(|days| days.parse::<u32>().map_err(|_| days)) {
+            None => None,
+            Some(Ok(days)) if days > 0 => Some(days),
+            Some(Ok(_)) => return Err((common_name, "validity_days is 0".to_owned())),
+            Some(Err(days)) => {
+                return Err((
+                    common_name,
+                    format!("validity_days is {days:?}, not a whole number"),
+                ));
+            }
+        };
     Ok(Wanted {
         common_name,
         organization: text("organization"),
@@ -197,9 +243,19 @@ mod tests {
         );
         assert_eq!(bad, []);
         assert_eq!(rows.len(), 2);
-        assert_eq!((rows[0].line, rows[0].wanted.organization.as_str()), (2, "Acme, Inc"));
+        assert_eq!(
+            (rows[0].line, rows[0].wanted.organization.as_str()),
+            (2, "Acme, Inc")
+        );
         assert_eq!(rows[0].wanted.validity_days, Some(30));
-        assert_eq!((rows[1].line, rows[1].name.as_str(), rows[1].wanted.validity_days), (4, "bob", None));
+        assert_eq!(
+            (
+                rows[1].line,
+                rows[1].name.as_str(),
+                rows[1].wanted.validity_days
+            ),
+            (4, "bob", None)
+        );
     }
 
     #[test]
@@ -207,8 +263,10 @@ mod tests {
         let (rows, bad) = read_text("common_name,validity_days\na,1\n,5\nb,0\nc,x\nd\ne,2\n");
         let names: Vec<_> = rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["a", "e"]);
-        let told: Vec<_> =
-            bad.iter().map(|row| format!("{} {:?} {}", row.line, row.common_name, row.message)).collect();
+        let told: Vec<_> = bad
+            .iter()
+            .map(|row| format!("{} {:?} {}", row.line, row.common_name, row.message))
+            .collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
         3 "" has no common_name
         4 "b" validity_days is 0
@@ -219,9 +277,18 @@ mod tests {
 
     #[test]
     fn file_names_are_unique_and_stay_the_same_when_lines_are_added() {
-        let names = |text: &str| read_text(text).0.into_iter().map(|row| row.name).collect::<Vec<_>>();
+        let names = |text: &str| {
+            read_text(text)
+                .0
+                .into_iter()
+                .map(|row| row.name)
+                .collect::<Vec<_>>()
+        };
         let list = "common_name\nalice\nAlice\na/b\na_b\nalice-2\nalice\n";
-        assert_eq!(names(list), ["alice", "Alice-2", "a_b", "a_b-2", "alice-2-2", "alice-3"]);
+        assert_eq!(
+            names(list),
+            ["alice", "Alice-2", "a_b", "a_b-2", "alice-2-2", "alice-3"]
+        );
         assert_eq!(names(&format!("{list}zed\n"))[..6], names(list));
     }
 
@@ -230,7 +297,10 @@ mod tests {
         for (text, told) in [
             ("", "common_name among them"),
             ("alice\nbob\n", "unknown column \"alice\""),
-            ("common_name,organisation\n", "nearest known one is organization"),
+            (
+                "common_name,organisation\n",
+                "nearest known one is organization",
+            ),
             ("common_name,common_name\n", "is there twice"),
             ("organization\n", "common_name among them"),
         ] {

@@ -50,33 +50,53 @@ impl Session {
         screen: &mut Screen,
     ) -> Result<Self, Failure> {
         let local = Local::read(arguments, environment)?;
-        let named = arguments.api.as_deref().or_else(|| environment.variable("CERTGATE_API"));
+        let named = arguments
+            .api
+            .as_deref()
+            .or_else(|| environment.variable("CERTGATE_API"));
         // The profile's token goes to the profile's server and to no other.
         let profile = match named {
-            Some(address) => local
-                .profile
-                .filter(|profile| profile.api.trim_end_matches('/') == address.trim_end_matches('/')),
+            Some(address) => local.profile.filter(|profile| {
+                profile.api.trim_end_matches('/') == address.trim_end_matches('/')
+            }),
             None => local.profile,
         };
         let Some(address) = named.or(profile.as_ref().map(|profile| profile.api.as_str())) else {
             return Err(Failure::usage(format!("which server? {} has no {}", local.directory, profile::FILE))
                 .hint("start `certgate serve` here, name its data directory with --data-dir, or set CERTGATE_API and CERTGATE_TOKEN"));
         };
-        let (token, source) = token(arguments, environment, profile.as_ref(), &local.directory, address)?;
-        let authorities =
-            arguments.api_ca.as_deref().or_else(|| environment.variable("CERTGATE_API_CA").map(Path::new));
+        let (token, source) = token(
+            arguments,
+            environment,
+            profile.as_ref(),
+            &local.directory,
+            address,
+        )?;
+        let authorities = arguments
+            .api_ca
+            .as_deref()
+            .or_else(|| environment.variable("CERTGATE_API_CA").map(Path::new));
         let api = Api::new(address, authorities, token, source)?;
         if api.is_cleartext_to_others() {
-            screen.say("warning: the token crosses the network in clear text; use an https address");
+            screen
+                .say("warning: the token crosses the network in clear text; use an https address");
         }
         let zone_variable = environment.variable("CERTGATE_ZONE").map(str::to_owned);
-        Ok(Self { api, profile, zone_variable })
+        Ok(Self {
+            api,
+            profile,
+            zone_variable,
+        })
     }
 
     /// A connection without a local data directory.
     #[cfg(test)]
     pub fn over(api: Api) -> Self {
-        Self { api, profile: None, zone_variable: None }
+        Self {
+            api,
+            profile: None,
+            zone_variable: None,
+        }
     }
 
     /// The zone meant by `named`, or by nobody.
@@ -92,15 +112,16 @@ impl Session {
 
     /// The zone with this name or id.
     pub fn zone_named(&self, text: &str) -> Result<ZoneId, Failure> {
-        text.parse().or_else(|_| id_of(&self.by_name("zone", "/client/v4/zones", text)?))
+        text.parse()
+            .or_else(|_| id_of(&self.by_name("zone", "/client/v4/zones", text)?))
     }
 
     /// The account meant by `named`, or by nobody.
     pub fn account(&self, named: Option<&str>) -> Result<AccountId, Failure> {
         match (named, &self.profile) {
-            (Some(text), _) => {
-                text.parse().or_else(|_| id_of(&self.by_name("account", "/client/v4/accounts", text)?))
-            }
+            (Some(text), _) => text
+                .parse()
+                .or_else(|_| id_of(&self.by_name("account", "/client/v4/accounts", text)?)),
             (None, Some(profile)) => id_of(&profile.account_id),
             (None, None) => id_of(&self.only("account", "/client/v4/accounts", "--account")?),
         }
@@ -110,7 +131,9 @@ impl Session {
     pub fn every(&self, path: &str) -> Result<Vec<Box<RawValue>>, Failure> {
         let mut items = Vec::new();
         for page in 1..=PAGES_MAX {
-            let answer = self.api.get(&format!("{path}?page={page}&per_page={PAGE}"))?;
+            let answer = self
+                .api
+                .get(&format!("{path}?page={page}&per_page={PAGE}"))?;
             let found: Vec<Box<RawValue>> = answer.parse()?;
             let last = (found.len() as u64) < PAGE || answer.info.total_pages <= page;
             items.extend(found);
@@ -118,28 +141,43 @@ impl Session {
                 return Ok(items);
             }
         }
-        Err(Failure::failed(format!("the list at {path} does not end after {PAGES_MAX} pages of {PAGE}")))
+        Err(Failure::failed(format!(
+            "the list at {path} does not end after {PAGES_MAX} pages of {PAGE}"
+        )))
     }
 
     fn by_name(&self, kind: &str, path: &str, name: &str) -> Result<String, Failure> {
-        let answer = self.look_up(kind, &format!("{path}?name={}&per_page={PAGE}", encoded(name)))?;
+        let answer = self.look_up(
+            kind,
+            &format!("{path}?name={}&per_page={PAGE}", encoded(name)),
+        )?;
         let found: Vec<Named> = answer.parse()?;
-        let exact = found.iter().find(|item| item.name.eq_ignore_ascii_case(name));
+        let exact = found
+            .iter()
+            .find(|item| item.name.eq_ignore_ascii_case(name));
         exact.map(|item| item.id.clone()).ok_or_else(|| {
             Failure::failed(format!(
                 "there is no {kind} called {:?}, or the token may not see it",
                 printable(name)
             ))
-            .hint(format!("`certgate {kind} list` shows the names").replace("account list", "zone list"))
+            .hint(
+                format!("`certgate {kind} list` shows the names")
+                    .replace("account list", "zone list"),
+            )
         })
     }
 
     /// Whoever may use a zone may not necessarily look it up, which needs a permission of its own.
     fn look_up(&self, kind: &str, path: &str) -> Result<Answer, Failure> {
         self.api.get(path).map_err(|refusal| match refusal {
-            Refusal::Refused { status: 403, failure } => failure
+            Refusal::Refused {
+                status: 403,
+                failure,
+            } => failure
                 .and(format!("the {kind} could not be looked up"))
-                .advise(format!("name the {kind} by its id, which needs no permission to look it up")),
+                .advise(format!(
+                    "name the {kind} by its id, which needs no permission to look it up"
+                )),
             other => other.into_failure(),
         })
     }
@@ -152,8 +190,10 @@ impl Session {
             [] => Err(Failure::failed(format!("the token can see no {kind}"))),
             several => {
                 let names: Vec<_> = several.iter().map(|item| printable(&item.name)).collect();
-                Err(Failure::usage(format!("which {kind}? There are {}", names.join(", ")))
-                    .hint(format!("name one with {flag}")))
+                Err(
+                    Failure::usage(format!("which {kind}? There are {}", names.join(", ")))
+                        .hint(format!("name one with {flag}")),
+                )
             }
         }
     }
@@ -170,9 +210,15 @@ impl Local {
         // Whoever names the server and the token needs nothing from a directory that may belong to somebody else.
         let named = |flag: bool, variable| flag || environment.variable(variable).is_some();
         let complete = named(arguments.api.is_some(), "CERTGATE_API")
-            && named(arguments.token.is_some() || arguments.token_file.is_some(), "CERTGATE_TOKEN");
+            && named(
+                arguments.token.is_some() || arguments.token_file.is_some(),
+                "CERTGATE_TOKEN",
+            );
         match Self::of_directory(arguments, environment) {
-            Err(_) if complete => Ok(Self { directory: String::new(), profile: None }),
+            Err(_) if complete => Ok(Self {
+                directory: String::new(),
+                profile: None,
+            }),
             outcome => outcome,
         }
     }
@@ -181,7 +227,10 @@ impl Local {
         let directory = match &arguments.data_dir {
             Some(directory) => directory.clone(),
             None => {
-                let flags = Flags { file: arguments.config.clone(), ..Flags::default() };
+                let flags = Flags {
+                    file: arguments.config.clone(),
+                    ..Flags::default()
+                };
                 config::data_dir(&Layers::gather(&flags, environment, Path::new(""))?)
             }
         };
@@ -203,9 +252,15 @@ fn token(
 ) -> Result<(Token, String), Failure> {
     if let Some(path) = &arguments.token_file {
         let text = read_token(path).map_err(|error| {
-            Failure::usage(format!("cannot read the token from {}: {error}", path.display()))
+            Failure::usage(format!(
+                "cannot read the token from {}: {error}",
+                path.display()
+            ))
         })?;
-        return Ok((Token::new(&text)?, format!("--token-file {}", path.display())));
+        return Ok((
+            Token::new(&text)?,
+            format!("--token-file {}", path.display()),
+        ));
     }
     if let Some(Secret(token)) = &arguments.token {
         return Ok((Token::new(token)?, "--token".to_owned()));
@@ -214,25 +269,38 @@ fn token(
         return Ok((Token::new(token)?, "environment CERTGATE_TOKEN".to_owned()));
     }
     match profile {
-        Some(profile) => Ok((Token::new(&profile.token)?, format!("{directory}/{}", profile::FILE))),
-        None => Err(Failure::usage(format!("no token for {}", printable(address)))
-            .hint("give one with --token-file or CERTGATE_TOKEN")),
+        Some(profile) => Ok((
+            Token::new(&profile.token)?,
+            format!("{directory}/{}", profile::FILE),
+        )),
+        None => Err(
+            Failure::usage(format!("no token for {}", printable(address)))
+                .hint("give one with --token-file or CERTGATE_TOKEN"),
+        ),
     }
 }
 
 fn read_token(path: &Path) -> std::io::Result<zeroize::Zeroizing<String>> {
     let mut text = zeroize::Zeroizing::new(String::new());
     match path.to_str() {
-        Some("-") => std::io::stdin().take(TOKEN_BYTES_MAX).read_to_string(&mut text)?,
-        _ => std::fs::File::open(path)?.take(TOKEN_BYTES_MAX).read_to_string(&mut text)?,
+        Some("-") => std::io::stdin()
+            .take(TOKEN_BYTES_MAX)
+            .read_to_string(&mut text)?,
+        _ => std::fs::File::open(path)?
+            .take(TOKEN_BYTES_MAX)
+            .read_to_string(&mut text)?,
     };
     Ok(text)
 }
 
 /// An id from the server or the profile; it becomes part of a path, so it must be one.
 fn id_of<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
-    text.parse()
-        .map_err(|_| Failure::failed(format!("{:?} is no id of 32 hexadecimal digits", printable(text))))
+    text.parse().map_err(|_| {
+        Failure::failed(format!(
+            "{:?} is no id of 32 hexadecimal digits",
+            printable(text)
+        ))
+    })
 }
 
 /// Percent-encoded for a query (RFC 3986 §2.1).

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, Timestamp};
-use certgate_pki::{AuthorityKey, Issuer, Profile, Validity, pem_lines, prepare, read_csr, self_sign, sign};
+use certgate_pki::{
+    AuthorityKey, Issuer, Profile, Validity, pem_lines, prepare, read_csr, self_sign, sign,
+};
 use serde_json::{Value, json};
 
 use super::http::{Api, Token};
@@ -42,11 +44,19 @@ impl Write for Shared {
 
 impl Captured {
     pub fn new(format: Format) -> Self {
-        Self { format, out: Shared::default(), err: Shared::default() }
+        Self {
+            format,
+            out: Shared::default(),
+            err: Shared::default(),
+        }
     }
 
     pub fn screen(&self) -> Screen {
-        Screen::into(self.format, Box::new(self.out.clone()), Box::new(self.err.clone()))
+        Screen::into(
+            self.format,
+            Box::new(self.out.clone()),
+            Box::new(self.err.clone()),
+        )
     }
 
     /// Standard output since the last call.
@@ -77,7 +87,10 @@ impl Seen {
     }
 
     pub fn parameter(&self, name: &str) -> Option<u64> {
-        let found = self.query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+        let found = self
+            .query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix(&format!("{name}=")));
         found.and_then(|value| value.parse().ok())
     }
 }
@@ -94,14 +107,24 @@ pub enum Reply {
 
 /// `result` in a successful envelope.
 pub fn ok(result: Value) -> Reply {
-    Reply::Json(200, json!({ "success": true, "errors": [], "messages": [], "result": result }))
+    Reply::Json(
+        200,
+        json!({ "success": true, "errors": [], "messages": [], "result": result }),
+    )
 }
 
 /// A page of a list in a successful envelope.
 pub fn page(all: &[Value], seen: &Seen, size_default: u64) -> Reply {
-    let size = seen.parameter("limit").or(seen.parameter("per_page")).unwrap_or(size_default);
+    let size = seen
+        .parameter("limit")
+        .or(seen.parameter("per_page"))
+        .unwrap_or(size_default);
     let number = seen.parameter("page").unwrap_or(1);
-    let items: Vec<_> = all.iter().skip(((number - 1) * size) as usize).take(size as usize).collect();
+    let items: Vec<_> = all
+        .iter()
+        .skip(((number - 1) * size) as usize)
+        .take(size as usize)
+        .collect();
     let total = all.len() as u64;
     Reply::Json(
         200,
@@ -151,7 +174,9 @@ impl Server {
 
     pub fn api(&self) -> Api {
         let token = Token::new(TOKEN).unwrap();
-        Api::new(&self.address, None, token, "the test".to_owned()).unwrap().pausing(|_: Duration| {})
+        Api::new(&self.address, None, token, "the test".to_owned())
+            .unwrap()
+            .pausing(|_: Duration| {})
     }
 
     pub fn session(&self) -> Session {
@@ -159,7 +184,11 @@ impl Server {
     }
 }
 
-fn serve(stream: TcpStream, log: &Mutex<Vec<Seen>>, answer: &(dyn Fn(&Seen) -> Reply + Send + Sync)) {
+fn serve(
+    stream: TcpStream,
+    log: &Mutex<Vec<Seen>>,
+    answer: &(dyn Fn(&Seen) -> Reply + Send + Sync),
+) {
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
     while let Some(seen) = read_request(&mut reader) {
@@ -170,12 +199,19 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Seen>>, answer: &(dyn Fn(&Seen) -> R
             Reply::Raw(status, body) => (status, "", body.to_owned()),
             Reply::Hang => return,
         };
-        let extra = if extra.is_empty() { String::new() } else { format!("{extra}\r\n") };
+        let extra = if extra.is_empty() {
+            String::new()
+        } else {
+            format!("{extra}\r\n")
+        };
         let head = format!(
             "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{extra}content-length: {}\r\n\r\n",
             body.len()
         );
-        if writer.write_all(format!("{head}{body}").as_bytes()).is_err() {
+        if writer
+            .write_all(format!("{head}{body}").as_bytes())
+            .is_err()
+        {
             return;
         }
     }
@@ -192,7 +228,9 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
-        let Some((name, value)) = header.trim_end().split_once(':') else { break };
+        let Some((name, value)) = header.trim_end().split_once(':') else {
+            break;
+        };
         match name.to_lowercase().as_str() {
             "content-length" => length = value.trim().parse().ok()?,
             "authorization" => authorization = value.trim().to_owned(),
@@ -204,7 +242,14 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     reader.read_exact(&mut body).ok()?;
     let (path, query) = (path.to_owned(), query.to_owned());
     let body = String::from_utf8(body).ok()?;
-    Some(Seen { method, path, query, authorization, idempotency_key, body })
+    Some(Seen {
+        method,
+        path,
+        query,
+        authorization,
+        idempotency_key,
+        body,
+    })
 }
 
 /// A certificate object as the API document shows it.
@@ -249,7 +294,10 @@ impl Issuing {
             if let Verdict::Instead(reply) = instead {
                 return reply;
             }
-            match (seen.method.as_str(), seen.path.split('/').next_back().unwrap()) {
+            match (
+                seen.method.as_str(),
+                seen.path.split('/').next_back().unwrap(),
+            ) {
                 ("POST", _) => {
                     let mut keys = keys.lock().unwrap();
                     if seen.idempotency_key.is_empty() {
@@ -271,11 +319,20 @@ impl Issuing {
                 (_, "client_certificates") => page(&list.lock().unwrap(), seen, 20),
                 (_, "managed_authority") => ok(authority.object()),
                 (_, "managed_authorities") => ok(json!([authority.object()])),
-                (_, ZONE) => ok(json!({ "id": ZONE, "name": "example.com", "account": { "id": ACCOUNT } })),
-                (_, id) => match list.lock().unwrap().iter().find(|certificate| certificate["id"] == id) {
-                    Some(certificate) => ok(certificate.clone()),
-                    None => refused(404, 1415, "no such certificate"),
-                },
+                (_, ZONE) => {
+                    ok(json!({ "id": ZONE, "name": "example.com", "account": { "id": ACCOUNT } }))
+                }
+                (_, id) => {
+                    match list
+                        .lock()
+                        .unwrap()
+                        .iter()
+                        .find(|certificate| certificate["id"] == id)
+                    {
+                        Some(certificate) => ok(certificate.clone()),
+                        None => refused(404, 1415, "no such certificate"),
+                    }
+                }
             }
         });
         Self { server, issued }
@@ -301,7 +358,11 @@ impl Authority {
         let serial = SerialNumber::from_random([1; 20]);
         let certificate = self_sign(&key, id, serial, now, now.plus_days(10_000)).unwrap();
         let issuer = Issuer::new(&certificate, key).unwrap();
-        Self { id, certificate, issuer }
+        Self {
+            id,
+            certificate,
+            issuer,
+        }
     }
 
     fn object(&self) -> Value {
@@ -313,12 +374,19 @@ impl Authority {
         let checked = read_csr(csr).unwrap();
         let not_before = Timestamp::from_unix(1_700_000_040);
         let days = request["validity_days"].as_u64().unwrap() as u32;
-        let validity = Validity { not_before, not_after: not_before.plus_days(days) };
-        let profile = Profile { crl_url: "http://a/crl".to_owned(), ocsp_url: "http://a/ocsp".to_owned() };
+        let validity = Validity {
+            not_before,
+            not_after: not_before.plus_days(days),
+        };
+        let profile = Profile {
+            crl_url: "http://a/crl".to_owned(),
+            ocsp_url: "http://a/ocsp".to_owned(),
+        };
         let mut serial = [1; 20];
         serial[12..].copy_from_slice(&number.to_be_bytes());
         let serial = SerialNumber::from_random(serial);
-        let signed = sign(prepare(&self.issuer, &checked, serial, validity, &profile).unwrap()).unwrap();
+        let signed =
+            sign(prepare(&self.issuer, &checked, serial, validity, &profile).unwrap()).unwrap();
         let mut object = certificate(number, "active");
         object["certificate"] = pem(&signed.der).into();
         object["certificate_authority"]["id"] = self.id.to_string().into();

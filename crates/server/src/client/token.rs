@@ -48,10 +48,17 @@ fn token(item: &RawValue) -> Result<Token, Failure> {
 }
 
 /// `certgate token create`
-pub fn create(session: &Session, arguments: &TokenCreateArgs, screen: &mut Screen) -> Result<(), Failure> {
-    let groups = arguments.permissions.iter().map(|name| group(name)).collect::<Result<Vec<_>, _>>()?;
-    let mut body =
-        json!({ "name": arguments.name, "policies": policies(session, &groups, &arguments.zones)? });
+pub fn create(
+    session: &Session,
+    arguments: &TokenCreateArgs,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let groups = arguments
+        .permissions
+        .iter()
+        .map(|name| group(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut body = json!({ "name": arguments.name, "policies": policies(session, &groups, &arguments.zones)? });
     if let Some(instant) = arguments.expires {
         body["expires_on"] = Value::String(instant.to_string());
     }
@@ -63,46 +70,77 @@ pub fn create(session: &Session, arguments: &TokenCreateArgs, screen: &mut Scree
         return screen.json(&answer.result);
     }
     let made: Token = answer.parse()?;
-    let value =
-        made.value.ok_or_else(|| Failure::failed("the server made a token but did not tell its value"))?;
-    screen.say(&format!("token {} ({}), shown this once:", made.name, made.id));
+    let value = made
+        .value
+        .ok_or_else(|| Failure::failed("the server made a token but did not tell its value"))?;
+    screen.say(&format!(
+        "token {} ({}), shown this once:",
+        made.name, made.id
+    ));
     screen.data(&format!("{value}\n"))?;
     let is_for_zones = groups.iter().any(|group| group.scope() == Scope::Zone);
-    if is_for_zones && !groups.iter().any(|group| group.includes(PermissionGroup::ZoneRead)) {
-        screen.say("note: without the permission \"Zone Read\" it must name zones by id, not by name");
+    if is_for_zones
+        && !groups
+            .iter()
+            .any(|group| group.includes(PermissionGroup::ZoneRead))
+    {
+        screen.say(
+            "note: without the permission \"Zone Read\" it must name zones by id, not by name",
+        );
     }
     Ok(())
 }
 
 /// The permission of that name or id, in any letter case.
 fn group(name: &str) -> Result<PermissionGroup, Failure> {
-    let named = PermissionGroup::ALL.into_iter().find(|group| group.name().eq_ignore_ascii_case(name.trim()));
+    let named = PermissionGroup::ALL
+        .into_iter()
+        .find(|group| group.name().eq_ignore_ascii_case(name.trim()));
     named.or_else(|| name.trim().parse().ok()).ok_or_else(|| {
-        let names: Vec<_> = PermissionGroup::ALL.iter().map(|group| format!("{:?}", group.name())).collect();
+        let names: Vec<_> = PermissionGroup::ALL
+            .iter()
+            .map(|group| format!("{:?}", group.name()))
+            .collect();
         Failure::usage(format!("there is no permission {name:?}"))
             .hint(format!("use one of {}", names.join(", ")))
     })
 }
 
 /// One policy for each kind of thing that the permissions are about, because a permission counts only on its own kind.
-fn policies(session: &Session, groups: &[PermissionGroup], zones: &[String]) -> Result<Vec<Value>, Failure> {
+fn policies(
+    session: &Session,
+    groups: &[PermissionGroup],
+    zones: &[String],
+) -> Result<Vec<Value>, Failure> {
     let mut by_scope: BTreeMap<&'static str, (Scope, Vec<Value>)> = BTreeMap::new();
     for group in groups {
-        let of_scope = by_scope.entry(group.scope().name()).or_insert_with(|| (group.scope(), Vec::new()));
+        let of_scope = by_scope
+            .entry(group.scope().name())
+            .or_insert_with(|| (group.scope(), Vec::new()));
         of_scope.1.push(json!({ "id": group.id() }));
     }
     let mut policies = Vec::new();
     for (scope, groups) in by_scope.into_values() {
         let resources: Vec<String> = match scope {
             Scope::Zone if !zones.is_empty() => {
-                let ids = zones.iter().map(|zone| session.zone_named(zone)).collect::<Result<Vec<_>, _>>()?;
-                ids.iter().map(|id| format!("{}.{id}", scope.name())).collect()
+                let ids = zones
+                    .iter()
+                    .map(|zone| session.zone_named(zone))
+                    .collect::<Result<Vec<_>, _>>()?;
+                ids.iter()
+                    .map(|id| format!("{}.{id}", scope.name()))
+                    .collect()
             }
             Scope::Zone | Scope::Account => vec![format!("{}.*", scope.name())],
             Scope::User => vec![format!("{}.{}", scope.name(), user(session)?)],
         };
-        let resources: BTreeMap<_, _> = resources.into_iter().map(|resource| (resource, "*")).collect();
-        policies.push(json!({ "effect": "allow", "permission_groups": groups, "resources": resources }));
+        let resources: BTreeMap<_, _> = resources
+            .into_iter()
+            .map(|resource| (resource, "*"))
+            .collect();
+        policies.push(
+            json!({ "effect": "allow", "permission_groups": groups, "resources": resources }),
+        );
     }
     Ok(policies)
 }
@@ -121,27 +159,60 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
     if screen.is_json() {
         return screen.json_of(&items);
     }
-    let tokens = items.iter().map(|item| token(item)).collect::<Result<Vec<_>, _>>()?;
+    let tokens = items
+        .iter()
+        .map(|item| token(item))
+        .collect::<Result<Vec<_>, _>>()?;
     let rows = tokens.into_iter().map(|token| {
         let permissions = permissions(&token.policies);
-        let instant = |instant: Option<String>| instant.as_deref().map_or("never".to_owned(), minutes);
+        let instant =
+            |instant: Option<String>| instant.as_deref().map_or("never".to_owned(), minutes);
         let (expires, used) = (instant(token.expires_on), instant(token.last_used_on));
-        vec![token.id, token.name, token.status, minutes(&token.issued_on), expires, used, permissions]
+        vec![
+            token.id,
+            token.name,
+            token.status,
+            minutes(&token.issued_on),
+            expires,
+            used,
+            permissions,
+        ]
     });
-    screen.table(&["id", "name", "status", "issued", "expires", "last used", "permissions"], rows)
+    screen.table(
+        &[
+            "id",
+            "name",
+            "status",
+            "issued",
+            "expires",
+            "last used",
+            "permissions",
+        ],
+        rows,
+    )
 }
 
 /// The permissions of a token, without the readings that its writings include.
 fn permissions(policies: &[Policy]) -> String {
     let named = policies.iter().flat_map(|policy| {
         let prefix = if policy.effect == "deny" { "not " } else { "" };
-        let known: Vec<PermissionGroup> =
-            policy.permission_groups.iter().filter_map(|group| group.id.parse().ok()).collect();
+        let known: Vec<PermissionGroup> = policy
+            .permission_groups
+            .iter()
+            .filter_map(|group| group.id.parse().ok())
+            .collect();
         policy.permission_groups.iter().filter_map(move |group| {
             let this = group.id.parse::<PermissionGroup>().ok();
-            let included =
-                this.is_some_and(|this| known.iter().any(|known| *known != this && known.includes(this)));
-            let name = group.name.as_deref().or(this.map(PermissionGroup::name)).unwrap_or(&group.id);
+            let included = this.is_some_and(|this| {
+                known
+                    .iter()
+                    .any(|known| *known != this && known.includes(this))
+            });
+            let name = group
+                .name
+                .as_deref()
+                .or(this.map(PermissionGroup::name))
+                .unwrap_or(&group.id);
             (!included).then(|| format!("{prefix}{name}"))
         })
     });
@@ -172,7 +243,10 @@ pub fn verify(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
     screen.fields(&[
         ("id", verified.id),
         ("status", verified.status),
-        ("expires", verified.expires_on.unwrap_or_else(|| "never".to_owned())),
+        (
+            "expires",
+            verified.expires_on.unwrap_or_else(|| "never".to_owned()),
+        ),
     ])?;
     for message in &answer.messages {
         screen.say(message);
@@ -193,9 +267,13 @@ pub fn create_api_key(session: &Session, screen: &mut Screen) -> Result<(), Fail
         return screen.json(&answer.result);
     }
     let made: ApiKey = answer.parse()?;
-    let key =
-        made.api_key.ok_or_else(|| Failure::failed("the server made an API key but did not tell it"))?;
-    screen.say(&format!("the API key of {}, shown this once; it may do everything:", printable(&made.email)));
+    let key = made
+        .api_key
+        .ok_or_else(|| Failure::failed("the server made an API key but did not tell it"))?;
+    screen.say(&format!(
+        "the API key of {}, shown this once; it may do everything:",
+        printable(&made.email)
+    ));
     screen.data(&format!("{key}\n"))
 }
 

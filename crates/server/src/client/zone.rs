@@ -22,9 +22,16 @@ struct Zone {
 const HEADER: [&str; 5] = ["id", "name", "status", "account", "created"];
 
 fn row(item: &RawValue) -> Result<Vec<String>, Failure> {
-    let zone: Zone = serde_json::from_str(item.get())
-        .map_err(|error| Failure::failed(format!("the server's answer is not understood: {error}")))?;
-    Ok(vec![zone.id, zone.name, zone.status, zone.account.name, minutes(&zone.created_on)])
+    let zone: Zone = serde_json::from_str(item.get()).map_err(|error| {
+        Failure::failed(format!("the server's answer is not understood: {error}"))
+    })?;
+    Ok(vec![
+        zone.id,
+        zone.name,
+        zone.status,
+        zone.account.name,
+        minutes(&zone.created_on),
+    ])
 }
 
 /// `certgate zone list`
@@ -37,7 +44,10 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
         screen.say("no zones");
         return Ok(());
     }
-    let rows = items.iter().map(|item| row(item)).collect::<Result<Vec<_>, _>>()?;
+    let rows = items
+        .iter()
+        .map(|item| row(item))
+        .collect::<Result<Vec<_>, _>>()?;
     screen.table(&HEADER, rows)
 }
 

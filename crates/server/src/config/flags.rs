@@ -71,8 +71,13 @@ fn with_flags(command: Command, wanted: impl Fn(&Setting) -> bool) -> Command {
         .value_hint(ValueHint::FilePath)
         .value_parser(clap::value_parser!(PathBuf))
         .help("Configuration file [default: ./certgate.toml if there is one]");
-    let wanted = SETTINGS.iter().filter(|setting| has_flag(setting) && wanted(setting));
-    command.next_help_heading("Settings").arg(file).args(wanted.map(as_argument))
+    let wanted = SETTINGS
+        .iter()
+        .filter(|setting| has_flag(setting) && wanted(setting));
+    command
+        .next_help_heading("Settings")
+        .arg(file)
+        .args(wanted.map(as_argument))
 }
 
 fn as_argument(setting: &Setting) -> Arg {
@@ -95,9 +100,20 @@ fn as_argument(setting: &Setting) -> Arg {
 }
 
 fn given(matches: &ArgMatches, wanted: impl Fn(&Setting) -> bool) -> Flags {
-    let wanted = SETTINGS.iter().filter(|setting| has_flag(setting) && wanted(setting));
+    let wanted = SETTINGS
+        .iter()
+        .filter(|setting| has_flag(setting) && wanted(setting));
     let given = wanted
-        .filter_map(|setting| Some((setting.name, matches.get_one::<String>(setting.name)?.clone())))
+        .filter_map(|setting| {
+            Some((
+                setting.name,
+                matches.get_one::<String>(setting.name)?.clone(),
+            ))
+        })
         .collect();
-    Flags { given, file: matches.get_one::<PathBuf>(FILE).cloned(), renamed: &[] }
+    Flags {
+        given,
+        file: matches.get_one::<PathBuf>(FILE).cloned(),
+        renamed: &[],
+    }
 }

@@ -60,11 +60,15 @@ impl Environment {
     ) -> Result<Self, ConfigError> {
         let mut found = BTreeMap::new();
         for (name, value) in variables {
-            let Ok(name) = name.into_string() else { continue };
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
             if !name.starts_with(ENVIRONMENT_PREFIX) {
                 continue;
             }
-            let value = value.into_string().map_err(|_| ConfigError::new(format!("{name} is not UTF-8")))?;
+            let value = value
+                .into_string()
+                .map_err(|_| ConfigError::new(format!("{name} is not UTF-8")))?;
             if !value.is_empty() {
                 found.insert(name, value);
             }
@@ -98,12 +102,22 @@ pub struct Layers {
 
 impl Layers {
     /// Gathers the texts. `directory` is where `certgate.toml` is looked for when no file is named.
-    pub fn gather(flags: &Flags, environment: &Environment, directory: &Path) -> Result<Self, ConfigError> {
+    pub fn gather(
+        flags: &Flags,
+        environment: &Environment,
+        directory: &Path,
+    ) -> Result<Self, ConfigError> {
         let mut layers = Self {
-            values: SETTINGS.iter().map(|setting| setting.default.map(str::to_owned)).collect(),
+            values: SETTINGS
+                .iter()
+                .map(|setting| setting.default.map(str::to_owned))
+                .collect(),
             sources: vec![Source::Default; SETTINGS.len()],
         };
-        let named = flags.file.clone().or_else(|| environment.variable("CERTGATE_CONFIG").map(PathBuf::from));
+        let named = flags
+            .file
+            .clone()
+            .or_else(|| environment.variable("CERTGATE_CONFIG").map(PathBuf::from));
         if let Some((path, text)) = read_file(named, directory)? {
             layers.add_file(&path, &text)?;
         }
@@ -137,7 +151,9 @@ impl Layers {
         let shown = path.display();
         // The parser's own message quotes the line; a line of a configuration file may hold a secret by mistake.
         let table = toml::from_str::<toml::Table>(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            let line = error
+                .span()
+                .map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             ConfigError::new(format!("{shown}, line {line}: {}", error.message()))
         })?;
         for (name, value) in table {
@@ -174,7 +190,10 @@ impl Layers {
             if CLIENT_VARIABLES.contains(&variable.as_str()) || is_of_kubernetes(variable) {
                 continue;
             }
-            let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == *variable) else {
+            let Some(setting) = SETTINGS
+                .iter()
+                .find(|setting| setting.variable() == *variable)
+            else {
                 return Err(unknown(
                     &format!("environment variable {variable}"),
                     variable,
@@ -187,7 +206,10 @@ impl Layers {
     }
 }
 
-fn read_file(named: Option<PathBuf>, directory: &Path) -> Result<Option<(PathBuf, String)>, ConfigError> {
+fn read_file(
+    named: Option<PathBuf>,
+    directory: &Path,
+) -> Result<Option<(PathBuf, String)>, ConfigError> {
     let (path, must_exist) = match named {
         Some(path) => (path, true),
         None => (directory.join(FILE_DEFAULT), false),
@@ -195,16 +217,24 @@ fn read_file(named: Option<PathBuf>, directory: &Path) -> Result<Option<(PathBuf
     match read_limited(&path) {
         Ok(text) => Ok(Some((path, text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => Ok(None),
-        Err(error) => Err(ConfigError::new(format!("cannot read {}: {error}", path.display()))),
+        Err(error) => Err(ConfigError::new(format!(
+            "cannot read {}: {error}",
+            path.display()
+        ))),
     }
 }
 
 fn read_limited(path: &Path) -> io::Result<String> {
     use std::io::Read;
     let mut text = String::new();
-    let read = std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    let read = std::fs::File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
     if read as u64 > FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "larger than 1 MiB",
+        ));
     }
     Ok(text)
 }
@@ -212,7 +242,9 @@ fn read_limited(path: &Path) -> io::Result<String> {
 /// A Kubernetes service called `certgate` puts variables such as `CERTGATE_SERVICE_HOST` and `CERTGATE_PORT_8787_TCP`
 /// into every pod of its namespace; nobody meant them as settings.
 fn is_of_kubernetes(variable: &str) -> bool {
-    let rest = variable.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or_default();
+    let rest = variable
+        .strip_prefix(ENVIRONMENT_PREFIX)
+        .unwrap_or_default();
     rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")
 }
 
@@ -222,5 +254,7 @@ fn unknown(what: &str, given: &str, spelling: impl Fn(&Setting) -> String) -> Co
         .map(spelling)
         .min_by_key(|name| strsim::damerau_levenshtein(name, given))
         .expect("the table is not empty");
-    ConfigError::new(format!("unknown {what}; the nearest known one is `{nearest}`"))
+    ConfigError::new(format!(
+        "unknown {what}; the nearest known one is `{nearest}`"
+    ))
 }

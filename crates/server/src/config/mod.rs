@@ -141,7 +141,11 @@ impl Config {
                 .map(|days| days as u32)
                 .expect("has a default"),
             zone_certificates_max: read.number(Id::ZoneCertificatesMax, 0, i64::MAX as u64)?,
-            account_mtls_certificates_max: read.number(Id::AccountMtlsCertificatesMax, 0, i64::MAX as u64)?,
+            account_mtls_certificates_max: read.number(
+                Id::AccountMtlsCertificatesMax,
+                0,
+                i64::MAX as u64,
+            )?,
             requests_per_minute: read
                 .number(Id::RequestsPerMinute, 1, u32::MAX.into())?
                 .and_then(|number| NonZeroU32::new(number as u32)),
@@ -154,11 +158,15 @@ impl Config {
                 .and_then(NonZeroU64::new)
                 .map(|seconds| Duration::from_secs(seconds.get()))
                 .expect("has a default"),
-            trusted_proxies: read.with(Id::TrustedProxies, str::parse)?.unwrap_or_default(),
+            trusted_proxies: read
+                .with(Id::TrustedProxies, str::parse)?
+                .unwrap_or_default(),
             log: read
-                .with(Id::Log, |text| match text.parse::<tracing_subscriber::EnvFilter>() {
-                    Ok(_) => Ok(text.to_owned()),
-                    Err(error) => Err(format!("is no log filter: {error}")),
+                .with(Id::Log, |text| {
+                    match text.parse::<tracing_subscriber::EnvFilter>() {
+                        Ok(_) => Ok(text.to_owned()),
+                        Err(error) => Err(format!("is no log filter: {error}")),
+                    }
                 })?
                 .unwrap_or_default(),
             log_format: read
@@ -177,7 +185,9 @@ impl Config {
 
     /// Base address of the public responder when it is bound to `bound`.
     pub fn public_url(&self, bound: SocketAddr) -> String {
-        self.public_url.clone().unwrap_or_else(|| format!("http://{bound}"))
+        self.public_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{bound}"))
     }
 
     /// The base address by which a client on this machine reaches the management API bound to `bound`.
@@ -204,8 +214,14 @@ struct Reader<'a>(&'a Layers);
 
 impl Reader<'_> {
     /// What `parse` makes of the text, its complaint completed with the name, the value and the source.
-    fn with<T>(&self, key: Id, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, ConfigError> {
-        let Some(text) = self.0.text(key) else { return Ok(None) };
+    fn with<T>(
+        &self,
+        key: Id,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(text) = self.0.text(key) else {
+            return Ok(None);
+        };
         match parse(text) {
             Ok(value) => Ok(Some(value)),
             Err(complaint) => Err(self.error(key, &complaint)),
@@ -218,7 +234,11 @@ impl Reader<'_> {
             Some(text) if !setting.has_secret() => format!(" = {text:?}"),
             _ => String::new(),
         };
-        ConfigError::new(format!("{}{value} (from {}): {complaint}", setting.name, self.0.source(key)))
+        ConfigError::new(format!(
+            "{}{value} (from {}): {complaint}",
+            setting.name,
+            self.0.source(key)
+        ))
     }
 
     fn path(&self, key: Id) -> Option<PathBuf> {
@@ -227,8 +247,9 @@ impl Reader<'_> {
 
     fn address(&self, key: Id) -> Result<SocketAddr, ConfigError> {
         let parsed = self.with(key, |text| {
-            text.parse()
-                .map_err(|_| "must be an address and a port, such as 127.0.0.1:8787 or [::1]:8787".to_owned())
+            text.parse().map_err(|_| {
+                "must be an address and a port, such as 127.0.0.1:8787 or [::1]:8787".to_owned()
+            })
         })?;
         Ok(parsed.expect("has a default"))
     }
@@ -241,8 +262,9 @@ impl Reader<'_> {
     }
 
     fn database_url(&self) -> Result<Option<PostgresUrl>, ConfigError> {
-        let url =
-            self.with(Id::DatabaseUrl, |text| PostgresUrl::parse(text).map_err(|error| error.to_string()))?;
+        let url = self.with(Id::DatabaseUrl, |text| {
+            PostgresUrl::parse(text).map_err(|error| error.to_string())
+        })?;
         match (&url, self.0.source(Id::DatabaseUrl)) {
             (Some(url), Source::Flag(_)) if url.has_password() => Err(self.error(
                 Id::DatabaseUrl,
@@ -272,24 +294,29 @@ impl Reader<'_> {
     }
 
     fn public_url(&self, public_listen: SocketAddr) -> Result<Option<String>, ConfigError> {
-        let given =
-            self.with(Id::PublicUrl, |text| {
-                let text = text.trim_end_matches('/');
-                let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-                let plain = |rest: &str| {
-                    rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>\\".contains(&byte))
-                };
-                match rest {
-                    Some(_) if text.len() > PUBLIC_URL_BYTES_MAX => {
-                        Err(format!("has {} bytes, at most {PUBLIC_URL_BYTES_MAX} are allowed", text.len()))
-                    }
-                    Some(rest) if !rest.is_empty() && !rest.starts_with(['/', ':']) && plain(rest) => {
-                        Ok(text.to_owned())
-                    }
-                    _ => Err("must be an address such as http://certs.example.com, without user, ? and #"
-                        .to_owned()),
+        let given = self.with(Id::PublicUrl, |text| {
+            let text = text.trim_end_matches('/');
+            let rest = text
+                .strip_prefix("http://")
+                .or_else(|| text.strip_prefix("https://"));
+            let plain = |rest: &str| {
+                rest.bytes()
+                    .all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>\\".contains(&byte))
+            };
+            match rest {
+                Some(_) if text.len() > PUBLIC_URL_BYTES_MAX => Err(format!(
+                    "has {} bytes, at most {PUBLIC_URL_BYTES_MAX} are allowed",
+                    text.len()
+                )),
+                Some(rest) if !rest.is_empty() && !rest.starts_with(['/', ':']) && plain(rest) => {
+                    Ok(text.to_owned())
                 }
-            })?;
+                _ => Err(
+                    "must be an address such as http://certs.example.com, without user, ? and #"
+                        .to_owned(),
+                ),
+            }
+        })?;
         if given.is_none() && public_listen.ip().is_unspecified() {
             return Err(self.error(
                 Id::PublicListen,

@@ -293,7 +293,13 @@ mod tests {
     fn the_table_is_in_the_order_of_the_keys_and_names_are_unique() {
         for (index, setting) in SETTINGS.iter().enumerate() {
             assert_eq!(setting.key as usize, index, "{}", setting.name);
-            assert_eq!(SETTINGS.iter().filter(|other| other.name == setting.name).count(), 1);
+            assert_eq!(
+                SETTINGS
+                    .iter()
+                    .filter(|other| other.name == setting.name)
+                    .count(),
+                1
+            );
         }
         assert_eq!(SETTINGS.len(), Id::LogFormat as usize + 1);
     }
@@ -301,7 +307,10 @@ mod tests {
     #[test]
     fn secrets_have_no_default_and_no_flag() {
         for setting in SETTINGS.iter().filter(|setting| setting.is_secret()) {
-            assert_eq!((setting.default, setting.given), (None, Given::EnvironmentOnly));
+            assert_eq!(
+                (setting.default, setting.given),
+                (None, Given::EnvironmentOnly)
+            );
         }
         assert!(Setting::of(Id::MasterKey).is_secret());
     }

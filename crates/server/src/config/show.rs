@@ -35,18 +35,26 @@ pub fn show(layers: &Layers, config: &Config) -> Vec<Shown> {
             Some(text) => Some(text.to_owned()),
             None => derived(setting.key),
         };
-        Shown { name: setting.name, value, source: layers.source(setting.key).to_string() }
+        Shown {
+            name: setting.name,
+            value,
+            source: layers.source(setting.key).to_string(),
+        }
     });
     shown.collect()
 }
 
 /// The table of settings in Markdown.
 pub fn reference() -> String {
-    let mut text =
-        String::from("| key | flag | environment | default | what it does |\n|---|---|---|---|---|\n");
+    let mut text = String::from(
+        "| key | flag | environment | default | what it does |\n|---|---|---|---|---|\n",
+    );
     for setting in SETTINGS {
         let (key, flag) = match setting.given {
-            Given::Anywhere => (format!("`{}`", setting.name), format!("`--{}`", setting.flag())),
+            Given::Anywhere => (
+                format!("`{}`", setting.name),
+                format!("`--{}`", setting.flag()),
+            ),
             Given::EnvironmentOnly => ("–".to_owned(), "–".to_owned()),
         };
         let (help, stated) = match setting.help.split_once(" [default: ") {
@@ -57,7 +65,10 @@ pub fn reference() -> String {
             (Some(default), _) => format!("`{default}`"),
             (None, stated) => stated.unwrap_or("–").replace('<', "\\<"),
         };
-        text.push_str(&format!("| {key} | {flag} | `{}` | {default} | {help} |\n", setting.variable()));
+        text.push_str(&format!(
+            "| {key} | {flag} | `{}` | {default} | {help} |\n",
+            setting.variable()
+        ));
     }
     text
 }

@@ -4,7 +4,12 @@ use super::*;
 const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
-    Environment::from_variables(variables.iter().map(|(name, value)| (name.into(), value.into()))).unwrap()
+    Environment::from_variables(
+        variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into())),
+    )
+    .unwrap()
 }
 
 fn gather(
@@ -15,8 +20,18 @@ fn gather(
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("certgate.toml");
     std::fs::write(&path, file).unwrap();
-    let given = flags.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
-    Layers::gather(&Flags { given, ..Flags::default() }, &environment(variables), directory.path())
+    let given = flags
+        .iter()
+        .map(|(name, text)| (*name, (*text).to_owned()))
+        .collect();
+    Layers::gather(
+        &Flags {
+            given,
+            ..Flags::default()
+        },
+        &environment(variables),
+        directory.path(),
+    )
 }
 
 fn parse(
@@ -30,10 +45,18 @@ fn parse(
 fn error(file: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)]) -> String {
     let told = parse(file, variables, flags).unwrap_err().to_string();
     // The name of the temporary directory is different every time.
-    match (told.find("certgate.toml"), told.split_whitespace().find(|word| word.contains("certgate.toml"))) {
+    match (
+        told.find("certgate.toml"),
+        told.split_whitespace()
+            .find(|word| word.contains("certgate.toml")),
+    ) {
         (Some(at), Some(word)) => {
             let directory = &word[..word.find("certgate.toml").unwrap()];
-            format!("{}DIR/{}", told[..at].strip_suffix(directory).unwrap(), &told[at..])
+            format!(
+                "{}DIR/{}",
+                told[..at].strip_suffix(directory).unwrap(),
+                &told[at..]
+            )
         }
         _ => told,
     }
@@ -42,11 +65,17 @@ fn error(file: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)])
 #[test]
 fn flags_win_over_the_environment_over_the_file_over_defaults() {
     let file = "listen = \"127.0.0.1:1\"\nconnections_max = 10\nvalidity_days_max = 30\n";
-    let variables = [("CERTGATE_LISTEN", "127.0.0.1:2"), ("CERTGATE_CONNECTIONS_MAX", "20")];
+    let variables = [
+        ("CERTGATE_LISTEN", "127.0.0.1:2"),
+        ("CERTGATE_CONNECTIONS_MAX", "20"),
+    ];
     let layers = gather(file, &variables, &[("listen", "127.0.0.1:3")]).unwrap();
     let config = Config::parse(&layers).unwrap();
     assert_eq!(config.listen.port(), 3);
-    assert_eq!(*layers.source(Id::Listen), Source::Flag("listen".to_owned()));
+    assert_eq!(
+        *layers.source(Id::Listen),
+        Source::Flag("listen".to_owned())
+    );
     assert_eq!(config.connections_max.get(), 20);
     assert_eq!(
         *layers.source(Id::ConnectionsMax),
@@ -65,16 +94,30 @@ fn defaults_are_as_documented() {
     let config = parse("", &[], &[]).unwrap();
     assert_eq!(config.data_dir, Path::new("./certgate-data"));
     assert_eq!(config.listen, "127.0.0.1:8787".parse().unwrap());
-    assert_eq!(config.public_url("127.0.0.1:8788".parse().unwrap()), "http://127.0.0.1:8788");
+    assert_eq!(
+        config.public_url("127.0.0.1:8788".parse().unwrap()),
+        "http://127.0.0.1:8788"
+    );
     assert_eq!(config.management, Management::Cleartext);
     assert_eq!(config.authority_algorithm, KeyAlgorithm::P256);
-    assert_eq!((config.validity_days_max, config.zone_certificates_max), (5475, None));
+    assert_eq!(
+        (config.validity_days_max, config.zone_certificates_max),
+        (5475, None)
+    );
     assert_eq!(config.account_mtls_certificates_max, None);
-    assert_eq!((config.requests_per_minute, config.connections_max.get()), (None, 1024));
+    assert_eq!(
+        (config.requests_per_minute, config.connections_max.get()),
+        (None, 1024)
+    );
     assert_eq!(config.request_timeout, Duration::from_secs(30));
     assert_eq!(config.trusted_proxies, TrustedProxies::default());
-    assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
-    let MasterKeySource::File(path) = config.master_key else { panic!("the master key comes from a file") };
+    assert_eq!(
+        (config.log.as_str(), config.log_format),
+        ("info", LogFormat::Text)
+    );
+    let MasterKeySource::File(path) = config.master_key else {
+        panic!("the master key comes from a file")
+    };
     assert_eq!(path, Path::new("./certgate-data/master.key"));
 }
 
@@ -116,16 +159,31 @@ fn clear_text_on_a_public_address_must_be_allowed_by_name() {
     assert!(parse("allow_cleartext_management = true", &[], &[public]).is_ok());
     assert!(parse("allow_cleartext_management = false", &[], &[public]).is_err());
     let tls = parse("tls_certificate = \"c\"\ntls_key = \"k\"", &[], &[public]).unwrap();
-    assert_eq!(tls.management, Management::Tls { certificate: "c".into(), key: "k".into() });
-    assert_eq!(tls.api_url("0.0.0.0:8787".parse().unwrap()), "https://127.0.0.1:8787");
+    assert_eq!(
+        tls.management,
+        Management::Tls {
+            certificate: "c".into(),
+            key: "k".into()
+        }
+    );
+    assert_eq!(
+        tls.api_url("0.0.0.0:8787".parse().unwrap()),
+        "https://127.0.0.1:8787"
+    );
     assert!(parse("", &[], &[("listen", "[::1]:0")]).is_ok());
 }
 
 #[test]
 fn certificates_never_name_an_address_that_nobody_can_call() {
     insta::assert_snapshot!(error("", &[], &[("public_listen", "0.0.0.0:80")]), @r#"public_listen = "0.0.0.0:80" (from flag --public-listen): is no address that others can call, and certificates name one: set public_url"#);
-    let flags = [("public_listen", "0.0.0.0:80"), ("public_url", "http://certs.example.com/pki/")];
-    assert_eq!(parse("", &[], &flags).unwrap().public_url.as_deref(), Some("http://certs.example.com/pki"));
+    let flags = [
+        ("public_listen", "0.0.0.0:80"),
+        ("public_url", "http://certs.example.com/pki/"),
+    ];
+    assert_eq!(
+        parse("", &[], &flags).unwrap().public_url.as_deref(),
+        Some("http://certs.example.com/pki")
+    );
     for bad in [
         "certs.example.com",
         "ftp://x",
@@ -145,17 +203,29 @@ fn the_master_key_is_read_in_hex_and_never_shown() {
     for text in [HEX, &HEX.to_uppercase()] {
         let layers = gather("", &[("CERTGATE_MASTER_KEY", text)], &[]).unwrap();
         let config = Config::parse(&layers).unwrap();
-        let MasterKeySource::Environment(key) = &config.master_key else { panic!("the key is the variable") };
+        let MasterKeySource::Environment(key) = &config.master_key else {
+            panic!("the key is the variable")
+        };
         assert_eq!(key.to_text().as_str(), HEX);
         let everything = format!("{config:?}{:?}", show(&layers, &config));
         assert!(!everything.contains(text) && everything.contains("********"));
     }
     for bad in ["short", &HEX[2..], &"z".repeat(64)] {
         let told = error("", &[("CERTGATE_MASTER_KEY", bad)], &[]);
-        assert!(told.contains("64 hexadecimal digits") && !told.contains(bad), "{told}");
+        assert!(
+            told.contains("64 hexadecimal digits") && !told.contains(bad),
+            "{told}"
+        );
     }
-    let both = error("master_key_file = \"k\"", &[("CERTGATE_MASTER_KEY", HEX)], &[]);
-    assert!(both.contains("CERTGATE_MASTER_KEY is set as well"), "{both}");
+    let both = error(
+        "master_key_file = \"k\"",
+        &[("CERTGATE_MASTER_KEY", HEX)],
+        &[],
+    );
+    assert!(
+        both.contains("CERTGATE_MASTER_KEY is set as well"),
+        "{both}"
+    );
     let in_file = error(&format!("master_key = \"{HEX}\""), &[], &[]);
     assert!(
         in_file.contains("environment variable CERTGATE_MASTER_KEY") && !in_file.contains(HEX),
@@ -165,16 +235,31 @@ fn the_master_key_is_read_in_hex_and_never_shown() {
 
 #[test]
 fn a_named_file_must_exist() {
-    let flags = Flags { file: Some("/nonexistent/certgate.toml".into()), ..Flags::default() };
-    let error = Layers::gather(&flags, &Environment::default(), Path::new(".")).err().unwrap();
-    assert!(error.to_string().contains("/nonexistent/certgate.toml"), "{error}");
+    let flags = Flags {
+        file: Some("/nonexistent/certgate.toml".into()),
+        ..Flags::default()
+    };
+    let error = Layers::gather(&flags, &Environment::default(), Path::new("."))
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("/nonexistent/certgate.toml"),
+        "{error}"
+    );
 }
 
 #[test]
 fn trusted_proxies_are_a_list_of_addresses_and_blocks() {
     let config = parse("trusted_proxies = \"10.0.0.0/8, ::1\"\n", &[], &[]).unwrap();
-    assert_eq!(config.trusted_proxies, "::ffff:10.0.0.0/104,::1/128".parse().unwrap());
-    let told = error("", &[("CERTGATE_TRUSTED_PROXIES", "10.0.0.1, proxy.example")], &[]);
+    assert_eq!(
+        config.trusted_proxies,
+        "::ffff:10.0.0.0/104,::1/128".parse().unwrap()
+    );
+    let told = error(
+        "",
+        &[("CERTGATE_TRUSTED_PROXIES", "10.0.0.1, proxy.example")],
+        &[],
+    );
     insta::assert_snapshot!(told, @r#"trusted_proxies = "10.0.0.1, proxy.example" (from environment CERTGATE_TRUSTED_PROXIES): "proxy.example" is no address and no block of addresses such as 10.0.0.0/8 or fd00::/8"#);
 }
 

@@ -1,8 +1,8 @@
 //! The log of what was done.
 
 use certgate_model::{
-    Actor, AuditAction, AuditEntry, AuditOwner, AuditQuery, By, Direction, Event, ResourceType, Status,
-    Timestamp, TokenId,
+    Actor, AuditAction, AuditEntry, AuditOwner, AuditQuery, By, Direction, Event, ResourceType,
+    Status, Timestamp, TokenId,
 };
 
 use super::fixtures;
@@ -34,14 +34,34 @@ pub(super) async fn audit(store: &dyn Store) {
     let zone = fixtures::zone(40, &account);
     let authority = fixtures::authority(40, &account);
     let certificate = fixtures::certificate(40_000, zone.id, &authority, Status::Active);
-    let other = By { actor: Actor::Token(TokenId::from_bytes([0x77; 16])), address: None, at: minute(30) };
-    store.record_account(account.clone(), by_at(minute(10))).await.expect("record");
-    store.record_zone(zone.clone(), by_at(minute(20))).await.expect("record");
-    store.record_managed_authority(authority.clone(), By::system(minute(30))).await.expect("record");
-    let recorded = store.record_certificate(certificate.clone(), None, other).await.expect("record");
+    let other = By {
+        actor: Actor::Token(TokenId::from_bytes([0x77; 16])),
+        address: None,
+        at: minute(30),
+    };
+    store
+        .record_account(account.clone(), by_at(minute(10)))
+        .await
+        .expect("record");
+    store
+        .record_zone(zone.clone(), by_at(minute(20)))
+        .await
+        .expect("record");
+    store
+        .record_managed_authority(authority.clone(), By::system(minute(30)))
+        .await
+        .expect("record");
+    let recorded = store
+        .record_certificate(certificate.clone(), None, other)
+        .await
+        .expect("record");
     assert_eq!(recorded, CertificateRecorded::Recorded);
-    let change =
-        async |event, by| store.change_status(zone.id, certificate.id, event, by).await.expect("change");
+    let change = async |event, by| {
+        store
+            .change_status(zone.id, certificate.id, event, by)
+            .await
+            .expect("change")
+    };
     change(Event::HOLD, by_at(minute(40))).await;
     let revoked = store.last_epoch().await.expect("epoch");
     // The clock was put back meanwhile.
@@ -50,24 +70,60 @@ pub(super) async fn audit(store: &dyn Store) {
     // A request that was overtaken: its entry is not earlier than the one before.
     let overtaken = fixtures::zone(41, &account);
     store
-        .record_zone(overtaken.clone(), by_at(Timestamp::from_unix(minute(25).unix() - 1)))
+        .record_zone(
+            overtaken.clone(),
+            by_at(Timestamp::from_unix(minute(25).unix() - 1)),
+        )
         .await
         .expect("record");
 
     // What changes nothing is not in the log.
     change(Event::Reactivate, by()).await;
-    store.settle_pending(u64::MAX, minute(50), &[], 1_000).await.expect("settle");
-    store.record_zone(fixtures::zone(40, &account), by()).await.expect("refused");
+    store
+        .settle_pending(u64::MAX, minute(50), &[], 1_000)
+        .await
+        .expect("settle");
+    store
+        .record_zone(fixtures::zone(40, &account), by())
+        .await
+        .expect("refused");
     // One that is there is, whatever the quota.
-    let refused = store.record_certificate(certificate.clone(), Some(0), by()).await.expect("refused");
+    let refused = store
+        .record_certificate(certificate.clone(), Some(0), by())
+        .await
+        .expect("refused");
     assert_eq!(refused, CertificateRecorded::Exists);
     store.delete_zone(zone.id, by()).await.expect("refused");
 
     let expected = [
-        (1, 10, AuditAction::Create, ResourceType::Account, "name=Account 40".to_owned()),
-        (2, 20, AuditAction::Create, ResourceType::Zone, format!("name={}", zone.name)),
-        (6, 25, AuditAction::Reactivate, ResourceType::ClientCertificate, format!("epoch={}", revoked + 1)),
-        (7, 25, AuditAction::Create, ResourceType::Zone, format!("name={}", overtaken.name)),
+        (
+            1,
+            10,
+            AuditAction::Create,
+            ResourceType::Account,
+            "name=Account 40".to_owned(),
+        ),
+        (
+            2,
+            20,
+            AuditAction::Create,
+            ResourceType::Zone,
+            format!("name={}", zone.name),
+        ),
+        (
+            6,
+            25,
+            AuditAction::Reactivate,
+            ResourceType::ClientCertificate,
+            format!("epoch={}", revoked + 1),
+        ),
+        (
+            7,
+            25,
+            AuditAction::Create,
+            ResourceType::Zone,
+            format!("name={}", overtaken.name),
+        ),
         (
             3,
             30,
@@ -75,7 +131,13 @@ pub(super) async fn audit(store: &dyn Store) {
             ResourceType::ManagedAuthority,
             format!("algorithm={}", authority.algorithm),
         ),
-        (4, 30, AuditAction::Issue, ResourceType::ClientCertificate, String::new()),
+        (
+            4,
+            30,
+            AuditAction::Issue,
+            ResourceType::ClientCertificate,
+            String::new(),
+        ),
         (
             5,
             40,
@@ -85,15 +147,31 @@ pub(super) async fn audit(store: &dyn Store) {
         ),
     ];
     let all = entries(EVERYTHING).await;
-    let told: Vec<_> =
-        all.iter().map(|e| (e.number, e.by.at, e.action, e.resource_type, e.detail.clone())).collect();
+    let told: Vec<_> = all
+        .iter()
+        .map(|e| {
+            (
+                e.number,
+                e.by.at,
+                e.action,
+                e.resource_type,
+                e.detail.clone(),
+            )
+        })
+        .collect();
     let expected = expected
         .into_iter()
         .map(|(number, at, action, kind, detail)| (number, minute(at), action, kind, detail));
     assert_eq!(told, expected.collect::<Vec<_>>());
     let issue = &all[5];
-    assert_eq!((issue.by, issue.resource), (other, *certificate.id.as_bytes()));
-    assert_eq!((issue.zone, issue.fingerprint_sha256), (Some(zone.id), Some(certificate.fingerprint_sha256)));
+    assert_eq!(
+        (issue.by, issue.resource),
+        (other, *certificate.id.as_bytes())
+    );
+    assert_eq!(
+        (issue.zone, issue.fingerprint_sha256),
+        (Some(zone.id), Some(certificate.fingerprint_sha256))
+    );
 
     queries(&entries, &all, other.actor).await;
     for owner in [
@@ -106,7 +184,11 @@ pub(super) async fn audit(store: &dyn Store) {
         entries.sort_by_key(|entry| entry.number);
         let mut previous = AuditEntry::FIRST_PREVIOUS;
         for (number, entry) in (1..).zip(&entries) {
-            assert_eq!((entry.number, entry.hash), (number, hash(&previous, entry)), "{entry:?}");
+            assert_eq!(
+                (entry.number, entry.hash),
+                (number, hash(&previous, entry)),
+                "{entry:?}"
+            );
             previous = entry.hash;
         }
     }
@@ -116,22 +198,63 @@ async fn queries<F>(entries: &F, all: &[AuditEntry], actor: Actor)
 where
     F: AsyncFn(AuditQuery) -> Vec<AuditEntry>,
 {
-    let numbers = async |query| entries(query).await.iter().map(|entry| entry.number).collect::<Vec<_>>();
-    let backwards = AuditQuery { direction: Direction::Descending, ..EVERYTHING };
+    let numbers = async |query| {
+        entries(query)
+            .await
+            .iter()
+            .map(|entry| entry.number)
+            .collect::<Vec<_>>()
+    };
+    let backwards = AuditQuery {
+        direction: Direction::Descending,
+        ..EVERYTHING
+    };
     assert_eq!(numbers(backwards).await, [5, 4, 3, 7, 6, 2, 1]);
-    let some = AuditQuery { since: minute(20), before: minute(30), ..EVERYTHING };
-    assert_eq!(numbers(some).await, [2, 6, 7], "from the first instant to before the second");
-    for (actor, expected) in [(actor, vec![4]), (Actor::System, vec![3]), (by().actor, vec![1, 2, 6, 7, 5])] {
-        assert_eq!(numbers(AuditQuery { actor: Some(actor), ..EVERYTHING }).await, expected);
+    let some = AuditQuery {
+        since: minute(20),
+        before: minute(30),
+        ..EVERYTHING
+    };
+    assert_eq!(
+        numbers(some).await,
+        [2, 6, 7],
+        "from the first instant to before the second"
+    );
+    for (actor, expected) in [
+        (actor, vec![4]),
+        (Actor::System, vec![3]),
+        (by().actor, vec![1, 2, 6, 7, 5]),
+    ] {
+        assert_eq!(
+            numbers(AuditQuery {
+                actor: Some(actor),
+                ..EVERYTHING
+            })
+            .await,
+            expected
+        );
         let mut reversed = expected;
         reversed.reverse();
-        assert_eq!(numbers(AuditQuery { actor: Some(actor), ..backwards }).await, reversed);
+        assert_eq!(
+            numbers(AuditQuery {
+                actor: Some(actor),
+                ..backwards
+            })
+            .await,
+            reversed
+        );
     }
     for query in [EVERYTHING, backwards] {
         let whole = numbers(query).await;
         let mut read = Vec::new();
         let mut after = None;
-        while let [entry] = &entries(AuditQuery { after, limit: 1, ..query }).await[..] {
+        while let [entry] = &entries(AuditQuery {
+            after,
+            limit: 1,
+            ..query
+        })
+        .await[..]
+        {
             read.push(entry.number);
             after = Some((entry.by.at, entry.number));
         }

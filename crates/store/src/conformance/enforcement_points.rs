@@ -1,7 +1,8 @@
 //! The verbs of enforcement points.
 
 use certgate_model::{
-    AuthorityRecord, EnforcedCertificate, EnforcementPointId, EnforcementPointRecord, Event, RevocationReason,
+    AuthorityRecord, EnforcedCertificate, EnforcementPointId, EnforcementPointRecord, Event,
+    RevocationReason,
 };
 
 use super::fixtures;
@@ -23,34 +24,72 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     };
     let (edge, other) = (point(1, "edge"), point(2, "other"));
     let register = async |point: &EnforcementPointRecord, max| {
-        store.register_enforcement_point(point.clone(), max, by()).await.expect("register")
+        store
+            .register_enforcement_point(point.clone(), max, by())
+            .await
+            .expect("register")
     };
-    let registered = |point: &EnforcementPointRecord| EnforcementPointRegistered::Registered(point.clone());
-    assert_eq!(store.enforcement_points(account.id).await.expect("list"), []);
+    let registered =
+        |point: &EnforcementPointRecord| EnforcementPointRegistered::Registered(point.clone());
+    assert_eq!(
+        store.enforcement_points(account.id).await.expect("list"),
+        []
+    );
     assert_eq!(register(&edge, 2).await, registered(&edge));
-    assert_eq!(register(&other, 1).await, EnforcementPointRegistered::TooMany);
+    assert_eq!(
+        register(&other, 1).await,
+        EnforcementPointRegistered::TooMany
+    );
     assert_eq!(register(&other, 2).await, registered(&other));
-    let nobodys = EnforcementPointRecord { account: fixtures::account(77).id, ..point(3, "edge") };
-    assert_eq!(register(&nobodys, 2).await, EnforcementPointRegistered::NoAccount);
+    let nobodys = EnforcementPointRecord {
+        account: fixtures::account(77).id,
+        ..point(3, "edge")
+    };
+    assert_eq!(
+        register(&nobodys, 2).await,
+        EnforcementPointRegistered::NoAccount
+    );
     // The same name again: another lease, the same enforcement point.
-    let again = EnforcementPointRecord { lease_seconds: 30, seen_on: fixtures::instant(110), ..edge.clone() };
+    let again = EnforcementPointRecord {
+        lease_seconds: 30,
+        seen_on: fixtures::instant(110),
+        ..edge.clone()
+    };
     let with_other_id = EnforcementPointRecord {
         id: point(4, "").id,
         registered_on: fixtures::instant(110),
         ..again.clone()
     };
     assert_eq!(register(&with_other_id, 2).await, registered(&again));
-    assert_eq!(store.enforcement_points(account.id).await.expect("list"), [again.clone(), other.clone()]);
-    assert_eq!(store.enforcement_points(fixtures::account(2).id).await.expect("list"), []);
+    assert_eq!(
+        store.enforcement_points(account.id).await.expect("list"),
+        [again.clone(), other.clone()]
+    );
+    assert_eq!(
+        store
+            .enforcement_points(fixtures::account(2).id)
+            .await
+            .expect("list"),
+        []
+    );
 
     // Three changes, of which the last is that of the first certificate.
     let query = certgate_model::CertificateQuery {
         status: Some(certgate_model::Status::Active),
-        slice: certgate_model::Slice { first: 0, size: 1_000 },
+        slice: certgate_model::Slice {
+            first: 0,
+            size: 1_000,
+        },
     };
     let active = store.certificates(zone, query).await.expect("list").items;
-    let mine: Vec<_> = active.iter().filter(|one| one.authority.id == authority.id).take(2).collect();
-    let [first, second] = mine[..] else { panic!("two certificates of the authority are active") };
+    let mine: Vec<_> = active
+        .iter()
+        .filter(|one| one.authority.id == authority.id)
+        .take(2)
+        .collect();
+    let [first, second] = mine[..] else {
+        panic!("two certificates of the authority are active")
+    };
     let before = store.last_epoch().await.expect("epoch");
     let at = fixtures::instant(120);
     for (certificate, event) in [
@@ -58,8 +97,14 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         (second, Event::Revoke(RevocationReason::KeyCompromise)),
         (first, Event::Reactivate),
     ] {
-        let changed = store.change_status(zone, certificate.id, event, by_at(at)).await.expect("change");
-        assert!(matches!(changed, Some(StatusChange::Changed(_))), "{changed:?}");
+        let changed = store
+            .change_status(zone, certificate.id, event, by_at(at))
+            .await
+            .expect("change");
+        assert!(
+            matches!(changed, Some(StatusChange::Changed(_))),
+            "{changed:?}"
+        );
     }
     let enforced = |certificate: &certgate_model::CertificateRecord| EnforcedCertificate {
         authority: authority.id,
@@ -68,10 +113,19 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     };
     let last = store.last_epoch().await.expect("epoch");
     let changes = async |account, after, limit| {
-        let changes = store.revocation_changes(account, after, limit).await.expect("changes");
-        changes.into_iter().map(|one| (one.epoch, one.certificate, one.revoked)).collect::<Vec<_>>()
+        let changes = store
+            .revocation_changes(account, after, limit)
+            .await
+            .expect("changes");
+        changes
+            .into_iter()
+            .map(|one| (one.epoch, one.certificate, one.revoked))
+            .collect::<Vec<_>>()
     };
-    let both = [(last - 1, enforced(second), true), (last, enforced(first), false)];
+    let both = [
+        (last - 1, enforced(second), true),
+        (last, enforced(first), false),
+    ];
     assert_eq!(last, before + 3);
     assert_eq!(changes(account.id, before, 10).await, both);
     assert_eq!(changes(account.id, before, 1).await, both[..1]);
@@ -80,29 +134,79 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     assert_eq!(changes(fixtures::account(2).id, before, 10).await, []);
 
     // A change settles when all have acknowledged it, or are silent.
-    let acknowledge =
-        async |id, epoch| store.acknowledge(account.id, id, epoch, at).await.expect("acknowledge");
-    let settle = async |at| store.settle_pending(u64::MAX, at, &[], 10).await.expect("settle");
-    assert_eq!(acknowledge(edge.id, last + 1).await, Acknowledged::Ahead(last));
-    assert_eq!(acknowledge(point(9, "").id, last).await, Acknowledged::NotFound);
-    let lagging = async || store.lagging_enforcement_points().await.expect("lagging").len();
+    let acknowledge = async |id, epoch| {
+        store
+            .acknowledge(account.id, id, epoch, at)
+            .await
+            .expect("acknowledge")
+    };
+    let settle = async |at| {
+        store
+            .settle_pending(u64::MAX, at, &[], 10)
+            .await
+            .expect("settle")
+    };
+    assert_eq!(
+        acknowledge(edge.id, last + 1).await,
+        Acknowledged::Ahead(last)
+    );
+    assert_eq!(
+        acknowledge(point(9, "").id, last).await,
+        Acknowledged::NotFound
+    );
+    let lagging = async || {
+        store
+            .lagging_enforcement_points()
+            .await
+            .expect("lagging")
+            .len()
+    };
     assert_eq!((settle(at).await, lagging().await), (Settled::default(), 2));
-    let expected = |epoch| EnforcementPointRecord { acknowledged_epoch: epoch, seen_on: at, ..again.clone() };
-    assert_eq!(acknowledge(edge.id, last).await, Acknowledged::Acknowledged(expected(last)));
-    assert_eq!(acknowledge(edge.id, 0).await, Acknowledged::Acknowledged(expected(last)), "never backwards");
+    let expected = |epoch| EnforcementPointRecord {
+        acknowledged_epoch: epoch,
+        seen_on: at,
+        ..again.clone()
+    };
+    assert_eq!(
+        acknowledge(edge.id, last).await,
+        Acknowledged::Acknowledged(expected(last))
+    );
+    assert_eq!(
+        acknowledge(edge.id, 0).await,
+        Acknowledged::Acknowledged(expected(last)),
+        "never backwards"
+    );
     assert_eq!((settle(at).await, lagging().await), (Settled::default(), 1));
     acknowledge(other.id, last - 1).await;
-    assert_eq!(settle(at).await, Settled { reactivated: 0, revoked: 1 }, "only what both know");
+    assert_eq!(
+        settle(at).await,
+        Settled {
+            reactivated: 0,
+            revoked: 1
+        },
+        "only what both know"
+    );
     let in_lease = at.plus_seconds(59);
     assert_eq!(settle(in_lease).await, Settled::default());
-    assert_eq!(settle(at.plus_seconds(60)).await, Settled { reactivated: 1, revoked: 0 });
+    assert_eq!(
+        settle(at.plus_seconds(60)).await,
+        Settled {
+            reactivated: 1,
+            revoked: 0
+        }
+    );
 
     // Everything that is revoked, in parts of any size.
     let read = async |at, limit| {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let part = store.revoked_certificates(authority.id, at, after, limit).await.expect("read");
-            let Some((place, _)) = part.last() else { return all };
+            let part = store
+                .revoked_certificates(authority.id, at, after, limit)
+                .await
+                .expect("read");
+            let Some((place, _)) = part.last() else {
+                return all;
+            };
             after = Some(*place);
             assert!(part.len() <= limit as usize);
             all.extend(part.into_iter().map(|(_, certificate)| certificate));
@@ -117,26 +221,71 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     // Who was heard of in the future, by a clock that was wrong, is not waited for.
     let heard = async |at| {
         for id in [edge.id, other.id] {
-            let heard = store.acknowledge(account.id, id, 0, at).await.expect("acknowledge");
+            let heard = store
+                .acknowledge(account.id, id, 0, at)
+                .await
+                .expect("acknowledge");
             assert!(matches!(heard, Acknowledged::Acknowledged(_)));
         }
     };
-    store.change_status(zone, first.id, Event::HOLD, by_at(at)).await.expect("change");
-    assert_eq!(store.account_epoch(account.id).await.expect("epoch"), last + 1);
-    assert_eq!(store.account_epoch(fixtures::account(77).id).await.expect("epoch"), 0);
+    store
+        .change_status(zone, first.id, Event::HOLD, by_at(at))
+        .await
+        .expect("change");
+    assert_eq!(
+        store.account_epoch(account.id).await.expect("epoch"),
+        last + 1
+    );
+    assert_eq!(
+        store
+            .account_epoch(fixtures::account(77).id)
+            .await
+            .expect("epoch"),
+        0
+    );
     heard(at.plus_seconds(60)).await;
     assert_eq!(settle(at).await, Settled::default());
     heard(at.plus_days(365)).await;
-    assert_eq!(settle(at).await, Settled { reactivated: 0, revoked: 1 });
+    assert_eq!(
+        settle(at).await,
+        Settled {
+            reactivated: 0,
+            revoked: 1
+        }
+    );
     heard(at).await;
-    store.change_status(zone, first.id, Event::Reactivate, by_at(at)).await.expect("change");
+    store
+        .change_status(zone, first.id, Event::Reactivate, by_at(at))
+        .await
+        .expect("change");
     assert_eq!(settle(at).await, Settled::default());
 
     // Who is deleted is waited for no longer.
     for id in [edge.id, other.id] {
-        assert!(!store.delete_enforcement_point(fixtures::account(2).id, id, by()).await.expect("delete"));
-        assert!(store.delete_enforcement_point(account.id, id, by()).await.expect("delete"));
-        assert!(!store.delete_enforcement_point(account.id, id, by()).await.expect("delete"));
+        assert!(
+            !store
+                .delete_enforcement_point(fixtures::account(2).id, id, by())
+                .await
+                .expect("delete")
+        );
+        assert!(
+            store
+                .delete_enforcement_point(account.id, id, by())
+                .await
+                .expect("delete")
+        );
+        assert!(
+            !store
+                .delete_enforcement_point(account.id, id, by())
+                .await
+                .expect("delete")
+        );
     }
-    assert_eq!(settle(at).await, Settled { reactivated: 1, revoked: 0 });
+    assert_eq!(
+        settle(at).await,
+        Settled {
+            reactivated: 1,
+            revoked: 0
+        }
+    );
 }

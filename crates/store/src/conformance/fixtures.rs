@@ -4,8 +4,8 @@ use certgate_model::{
     AccountId, AccountRecord, Actor, AddressBlock, AuthorityId, AuthorityRecord, AuthorityRef, By,
     CertificateId, CertificateRecord, Effect, Installation, KeyAlgorithm, MtlsCertificateId,
     MtlsCertificateRecord, PermissionGroup, Policy, Resource, RevocationReason, SerialNumber,
-    SignatureAlgorithm, Status, SubjectFields, Timestamp, TokenHash, TokenId, TokenRecord, TokenState,
-    UserId, UserRecord, ZoneId, ZoneRecord,
+    SignatureAlgorithm, Status, SubjectFields, Timestamp, TokenHash, TokenId, TokenRecord,
+    TokenState, UserId, UserRecord, ZoneId, ZoneRecord,
 };
 
 use crate::FirstRecords;
@@ -23,7 +23,11 @@ pub fn by() -> By {
 /// By token 0, from somewhere, at this instant.
 pub fn by_at(at: Timestamp) -> By {
     let address = "192.0.2.1".parse().expect("a literal address");
-    By { actor: Actor::Token(TokenId::from_bytes(octets(4, 0))), address: Some(address), at }
+    By {
+        actor: Actor::Token(TokenId::from_bytes(octets(4, 0))),
+        address: Some(address),
+        at,
+    }
 }
 
 /// Account number `n`.
@@ -68,7 +72,11 @@ pub fn mtls_certificate(n: u32, of: &AccountRecord) -> MtlsCertificateRecord {
     MtlsCertificateRecord {
         id: MtlsCertificateId::from_bytes(octets(7, n)),
         account: of.id,
-        name: if n == 1 { String::new() } else { format!("Brought {n}") },
+        name: if n == 1 {
+            String::new()
+        } else {
+            format!("Brought {n}")
+        },
         ca: !n.is_multiple_of(2),
         issuer: format!("CN=Root {n},O=Example\\, Ltd"),
         signature: "SHA1WithRSA".into(),
@@ -93,7 +101,11 @@ pub fn token(n: u32, of: &UserRecord) -> TokenRecord {
         user: of.id,
         name: format!("Token {n}"),
         hash: hash(n),
-        state: if n.is_multiple_of(2) { TokenState::Active } else { TokenState::Disabled },
+        state: if n.is_multiple_of(2) {
+            TokenState::Active
+        } else {
+            TokenState::Disabled
+        },
         policies: vec![
             Policy {
                 id: format!("{n:032x}"),
@@ -118,7 +130,9 @@ pub fn token(n: u32, of: &UserRecord) -> TokenRecord {
         allowed_addresses: vec![block("192.0.2.0", 24), block("2001:db8::", 128)],
         refused_addresses: vec![block("198.51.100.7", 32)],
         not_before: (!n.is_multiple_of(3)).then(|| instant(n)),
-        expires_on: n.is_multiple_of(3).then(|| Timestamp::from_unix_microseconds(1_890_000_000_123_456)),
+        expires_on: n
+            .is_multiple_of(3)
+            .then(|| Timestamp::from_unix_microseconds(1_890_000_000_123_456)),
         issued_on: instant(n),
         modified_on: instant(n + 5),
         last_used_on: n.is_multiple_of(2).then(|| instant(n + 7)),
@@ -140,7 +154,10 @@ pub fn first_records() -> FirstRecords {
         created_on: instant(0),
     };
     FirstRecords {
-        installation: Installation { master_key_check: vec![7; 48], created_on: instant(0) },
+        installation: Installation {
+            master_key_check: vec![7; 48],
+            created_on: instant(0),
+        },
         account: account(0),
         zone: zone(0, &account(0)),
         token: token(0, &user),
@@ -149,13 +166,21 @@ pub fn first_records() -> FirstRecords {
 }
 
 /// Certificate number `n` of a zone, about 1.4 kB. The serial numbers are as scattered as random ones.
-pub fn certificate(n: u32, zone: ZoneId, authority: &AuthorityRecord, status: Status) -> CertificateRecord {
+pub fn certificate(
+    n: u32,
+    zone: ZoneId,
+    authority: &AuthorityRecord,
+    status: Status,
+) -> CertificateRecord {
     let issued_on = instant(n / 1000).cut_to_minute();
     let revoked = matches!(status, Status::PendingRevocation | Status::Revoked);
     CertificateRecord {
         id: CertificateId::from_bytes(octets(6, n)),
         zone,
-        authority: AuthorityRef { id: authority.id, name: authority.name.clone() },
+        authority: AuthorityRef {
+            id: authority.id,
+            name: authority.name.clone(),
+        },
         status,
         serial: SerialNumber::from_random(scattered(n)),
         subject: SubjectFields {
@@ -173,7 +198,10 @@ pub fn certificate(n: u32, zone: ZoneId, authority: &AuthorityRecord, status: St
         fingerprint_sha256: [n as u8; 32],
         ski: [n as u8; 20],
         der: vec![n as u8; 680],
-        csr: format!("-----BEGIN CERTIFICATE REQUEST-----\r\n{n}{}\n\n", "A".repeat(460)),
+        csr: format!(
+            "-----BEGIN CERTIFICATE REQUEST-----\r\n{n}{}\n\n",
+            "A".repeat(460)
+        ),
         revoked_on: revoked.then(|| instant(n)),
         revocation_reason: revoked.then_some(RevocationReason::CertificateHold),
     }

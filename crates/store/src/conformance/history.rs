@@ -1,8 +1,8 @@
 //! Random histories against a model that is a list.
 
 use certgate_model::{
-    AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, CrlPart, Event, Slice, Status,
-    Totals, Transition, ZoneId,
+    AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, CrlPart, Event, Slice,
+    Status, Totals, Transition, ZoneId,
 };
 
 use super::fixtures;
@@ -75,7 +75,10 @@ impl<'s> History<'s> {
     /// Initialises an empty store and begins. `seed` decides which pages are looked at.
     pub async fn begin(store: &'s dyn Store, seed: u64) -> Self {
         let records = fixtures::first_records();
-        assert!(store.initialise(records.clone()).await.expect("initialise"), "the store is not empty");
+        assert!(
+            store.initialise(records.clone()).await.expect("initialise"),
+            "the store is not empty"
+        );
         let authority = store
             .record_managed_authority(fixtures::authority(0, &records.account), by())
             .await
@@ -84,7 +87,10 @@ impl<'s> History<'s> {
         let mut history = Self {
             store,
             authority,
-            zones: vec![Zone { id: records.zone.id, certificates: Vec::new() }],
+            zones: vec![Zone {
+                id: records.zone.id,
+                certificates: Vec::new(),
+            }],
             pending: Vec::new(),
             gone: Vec::new(),
             issued: 0,
@@ -101,9 +107,15 @@ impl<'s> History<'s> {
     /// Plays one step on both and compares.
     pub async fn play(&mut self, step: Step) {
         match step {
-            Step::Issue { zone, count, status, quota } => {
+            Step::Issue {
+                zone,
+                count,
+                status,
+                quota,
+            } => {
                 let status = Status::ALL[usize::from(status) % Status::ALL.len()];
-                self.issue(zone, u32::from(count), status, quota.map(u64::from)).await;
+                self.issue(zone, u32::from(count), status, quota.map(u64::from))
+                    .await;
             }
             Step::Change { certificate, event } => {
                 let count: usize = self.zones.iter().map(|zone| zone.certificates.len()).sum();
@@ -115,7 +127,10 @@ impl<'s> History<'s> {
             Step::Replace { zone } => self.replace(zone).await,
             Step::Empty { zone } => {
                 let at = (zone % ZONES) as usize;
-                let before: usize = self.zones[..at].iter().map(|zone| zone.certificates.len()).sum();
+                let before: usize = self.zones[..at]
+                    .iter()
+                    .map(|zone| zone.certificates.len())
+                    .sum();
                 for index in 0..self.zones[at].certificates.len() {
                     self.change(before + index, Event::HOLD).await;
                 }
@@ -135,8 +150,11 @@ impl<'s> History<'s> {
         let zone = &mut self.zones[(zone % ZONES) as usize];
         for _ in 0..count {
             let certificate = fixtures::certificate(self.issued, zone.id, &self.authority, status);
-            let recorded =
-                self.store.record_certificate(certificate.clone(), quota, by()).await.expect("record");
+            let recorded = self
+                .store
+                .record_certificate(certificate.clone(), quota, by())
+                .await
+                .expect("record");
             if quota.is_some_and(|quota| zone.certificates.len() as u64 >= quota) {
                 assert_eq!(recorded, CertificateRecorded::QuotaReached);
                 continue;
@@ -159,8 +177,11 @@ impl<'s> History<'s> {
         let zone = &mut self.zones[zone];
         let certificate = &mut zone.certificates[index];
         let at = fixtures::instant(self.issued);
-        let changed =
-            self.store.change_status(zone.id, certificate.id, event, by_at(at)).await.expect("change");
+        let changed = self
+            .store
+            .change_status(zone.id, certificate.id, event, by_at(at))
+            .await
+            .expect("change");
         let expected = match certificate.on(event) {
             Transition::Refused => StatusChange::Refused,
             Transition::Unchanged => StatusChange::Unchanged(certificate.clone()),
@@ -189,8 +210,11 @@ impl<'s> History<'s> {
     }
 
     async fn settle(&mut self, limit: u32) {
-        let settled =
-            self.store.settle_pending(u64::MAX, fixtures::instant(0), &[], limit).await.expect("settle");
+        let settled = self
+            .store
+            .settle_pending(u64::MAX, fixtures::instant(0), &[], limit)
+            .await
+            .expect("settle");
         let mut expected = Settled::default();
         let count = self.pending.len().min(limit as usize);
         for (zone, id) in self.pending.drain(..count) {
@@ -198,7 +222,11 @@ impl<'s> History<'s> {
                 .zones
                 .iter_mut()
                 .find(|candidate| candidate.id == zone)
-                .and_then(|zone| zone.certificates.iter_mut().find(|certificate| certificate.id == id))
+                .and_then(|zone| {
+                    zone.certificates
+                        .iter_mut()
+                        .find(|certificate| certificate.id == id)
+                })
                 .expect("what is pending is in a zone that is not deleted");
             let Transition::To(next) = certificate.status.on(Event::Settle) else {
                 panic!("the model holds {} as pending", certificate.status)
@@ -216,54 +244,97 @@ impl<'s> History<'s> {
         let at = (zone % ZONES) as usize;
         let totals = self.zones[at].totals();
         let id = self.zones[at].id;
-        let deleted =
-            self.store.delete_zone(id, by_at(fixtures::instant(self.issued))).await.expect("delete");
+        let deleted = self
+            .store
+            .delete_zone(id, by_at(fixtures::instant(self.issued)))
+            .await
+            .expect("delete");
         if totals.all() > totals.of(Status::Revoked) {
             assert_eq!(deleted, ZoneDeleted::InUse(totals));
             return;
         }
         assert_eq!(deleted, ZoneDeleted::Deleted);
-        assert_eq!(self.store.totals(id).await.expect("totals"), Totals::default());
+        assert_eq!(
+            self.store.totals(id).await.expect("totals"),
+            Totals::default()
+        );
         if let Some(certificate) = self.zones[at].certificates.first() {
-            assert_eq!(self.store.certificate(id, certificate.id).await.expect("certificate"), None);
+            assert_eq!(
+                self.store
+                    .certificate(id, certificate.id)
+                    .await
+                    .expect("certificate"),
+                None
+            );
         }
         let zone = self.new_zone().await;
-        self.gone.append(&mut std::mem::replace(&mut self.zones[at], zone).certificates);
+        self.gone
+            .append(&mut std::mem::replace(&mut self.zones[at], zone).certificates);
     }
 
     async fn new_zone(&mut self) -> Zone {
         let zone = fixtures::zone(self.made, &fixtures::account(0));
         self.made += 1;
-        let recorded = self.store.record_zone(zone.clone(), by()).await.expect("record a zone");
+        let recorded = self
+            .store
+            .record_zone(zone.clone(), by())
+            .await
+            .expect("record a zone");
         assert_eq!(recorded, ZoneRecorded::Recorded);
-        Zone { id: zone.id, certificates: Vec::new() }
+        Zone {
+            id: zone.id,
+            certificates: Vec::new(),
+        }
     }
 
     /// Totals of every zone, and of one zone the first page, the last and two random ones for every filter.
     async fn compare(&mut self) {
         for zone in &self.zones {
-            assert_eq!(self.store.totals(zone.id).await.expect("totals"), zone.totals());
+            assert_eq!(
+                self.store.totals(zone.id).await.expect("totals"),
+                zone.totals()
+            );
         }
         let at = self.next(u64::from(ZONES)) as usize;
         for status in [None].into_iter().chain(Status::ALL.map(Some)) {
             let matching = self.zones[at].matching(status).count() as u64;
-            for first in [0, matching.saturating_sub(1), self.next(matching + 2), self.next(matching + 2)] {
+            for first in [
+                0,
+                matching.saturating_sub(1),
+                self.next(matching + 2),
+                self.next(matching + 2),
+            ] {
                 let size = self.next(40) as u32;
-                self.compare_page(at, CertificateQuery { status, slice: Slice { first, size } }).await;
+                self.compare_page(
+                    at,
+                    CertificateQuery {
+                        status,
+                        slice: Slice { first, size },
+                    },
+                )
+                .await;
             }
         }
     }
 
     async fn compare_page(&self, at: usize, query: CertificateQuery) {
         let zone = &self.zones[at];
-        let page = self.store.certificates(zone.id, query).await.expect("certificates");
+        let page = self
+            .store
+            .certificates(zone.id, query)
+            .await
+            .expect("certificates");
         let expected: Vec<_> = zone
             .matching(query.status)
             .skip(usize::try_from(query.slice.first).expect("a small number"))
             .take(query.slice.size as usize)
             .collect();
         assert_eq!(page.items.iter().collect::<Vec<_>>(), expected, "{query:?}");
-        assert_eq!(page.total, zone.matching(query.status).count() as u64, "{query:?}");
+        assert_eq!(
+            page.total,
+            zone.matching(query.status).count() as u64,
+            "{query:?}"
+        );
     }
 
     /// Every page of every zone and filter, with pages of `size`.
@@ -273,19 +344,35 @@ impl<'s> History<'s> {
                 let matching = zone.matching(status).count() as u64;
                 let mut first = 0;
                 while first <= matching {
-                    self.compare_page(at, CertificateQuery { status, slice: Slice { first, size } }).await;
+                    self.compare_page(
+                        at,
+                        CertificateQuery {
+                            status,
+                            slice: Slice { first, size },
+                        },
+                    )
+                    .await;
                     first += u64::from(size);
                 }
             }
         }
         self.compare_lists().await;
-        assert_eq!(self.store.check().await.expect("check"), Vec::<String>::new());
+        assert_eq!(
+            self.store.check().await.expect("check"),
+            Vec::<String>::new()
+        );
     }
 
     /// Every list of the authority: what is on it is what is revoked, in force or not.
     async fn compare_lists(&self) {
-        let certificates = self.zones.iter().flat_map(|zone| &zone.certificates).chain(&self.gone);
-        let revoked: Vec<_> = certificates.filter(|certificate| certificate.revoked_on.is_some()).collect();
+        let certificates = self
+            .zones
+            .iter()
+            .flat_map(|zone| &zone.certificates)
+            .chain(&self.gone);
+        let revoked: Vec<_> = certificates
+            .filter(|certificate| certificate.revoked_on.is_some())
+            .collect();
         for part in CrlPart::all() {
             let belongs = |certificate: &CertificateRecord| match part {
                 CrlPart::Shard(shard) => certificate.serial.shard() == shard,
@@ -301,14 +388,24 @@ impl<'s> History<'s> {
                 .expect("the authority exists")
                 .revocations
                 .iter()
-                .map(|listed| (*listed.serial.as_bytes(), listed.revoked_on, listed.reason.code()))
+                .map(|listed| {
+                    (
+                        *listed.serial.as_bytes(),
+                        listed.revoked_on,
+                        listed.reason.code(),
+                    )
+                })
                 .collect();
             let mut expected: Vec<_> = revoked
                 .iter()
                 .filter(|certificate| belongs(certificate))
                 .filter_map(|certificate| {
                     let reason = certificate.revocation_reason?.code();
-                    Some((*certificate.serial.as_bytes(), certificate.revoked_on?, reason))
+                    Some((
+                        *certificate.serial.as_bytes(),
+                        certificate.revoked_on?,
+                        reason,
+                    ))
                 })
                 .collect();
             listed.sort_unstable();

@@ -2,8 +2,8 @@
 //! what needs one is tested where there is one.
 
 use certgate_model::{
-    AuthorityRecord, CertificateRecord, EnforcedAuthority, Enforcement, Event, MtlsCertificateId, Status,
-    ZoneId,
+    AuthorityRecord, CertificateRecord, EnforcedAuthority, Enforcement, Event, MtlsCertificateId,
+    Status, ZoneId,
 };
 
 use super::fixtures;
@@ -12,10 +12,15 @@ use crate::{CertificateRecorded, HostnamesReplaced, Store, ZoneDeleted, ZoneReco
 
 /// Makes two zones and deletes them at the end. `authority` is the managed one of account 1.
 pub(super) async fn hostnames(store: &dyn Store, authority: &AuthorityRecord) {
-    let (first, second) =
-        (fixtures::zone(20, &fixtures::account(1)), fixtures::zone(21, &fixtures::account(1)));
+    let (first, second) = (
+        fixtures::zone(20, &fixtures::account(1)),
+        fixtures::zone(21, &fixtures::account(1)),
+    );
     for zone in [&first, &second] {
-        assert_eq!(store.record_zone(zone.clone(), by()).await.expect("record"), ZoneRecorded::Recorded);
+        assert_eq!(
+            store.record_zone(zone.clone(), by()).await.expect("record"),
+            ZoneRecorded::Recorded
+        );
     }
     lists(store, first.id, second.id).await;
     enforcement(store, first.id, authority).await;
@@ -24,19 +29,43 @@ pub(super) async fn hostnames(store: &dyn Store, authority: &AuthorityRecord) {
     let certificate = |n| fixtures::certificate(n, first.id, authority, Status::Active).id;
     let at = fixtures::instant(2_500);
     for n in [300, 301] {
-        store.change_status(first.id, certificate(n), Event::HOLD, by_at(at)).await.expect("revoke");
+        store
+            .change_status(first.id, certificate(n), Event::HOLD, by_at(at))
+            .await
+            .expect("revoke");
     }
-    store.settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX).await.expect("settle");
+    store
+        .settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX)
+        .await
+        .expect("settle");
     for zone in [&first, &second] {
-        assert_eq!(store.delete_zone(zone.id, by_at(at)).await.expect("delete"), ZoneDeleted::Deleted);
-        assert_eq!(store.hostname_associations(zone.id, None).await.expect("read"), None);
-        assert_eq!(replace(store, zone.id, &["x.example"]).await, HostnamesReplaced::NoZone);
+        assert_eq!(
+            store.delete_zone(zone.id, by_at(at)).await.expect("delete"),
+            ZoneDeleted::Deleted
+        );
+        assert_eq!(
+            store
+                .hostname_associations(zone.id, None)
+                .await
+                .expect("read"),
+            None
+        );
+        assert_eq!(
+            replace(store, zone.id, &["x.example"]).await,
+            HostnamesReplaced::NoZone
+        );
     }
     assert_eq!(store.enforcement("c.example").await.expect("read"), None);
     // What a zone that is gone listed is free.
     let elsewhere = fixtures::zone(0, &fixtures::account(0)).id;
-    assert_eq!(replace(store, elsewhere, &["c.example"]).await, HostnamesReplaced::Replaced);
-    assert_eq!(replace(store, elsewhere, &[]).await, HostnamesReplaced::Replaced);
+    assert_eq!(
+        replace(store, elsewhere, &["c.example"]).await,
+        HostnamesReplaced::Replaced
+    );
+    assert_eq!(
+        replace(store, elsewhere, &[]).await,
+        HostnamesReplaced::Replaced
+    );
 }
 
 async fn lists(store: &dyn Store, zone: ZoneId, other: ZoneId) {
@@ -48,42 +77,93 @@ async fn lists(store: &dyn Store, zone: ZoneId, other: ZoneId) {
         &[],
         &["b.example", "c.example"],
     ] {
-        assert_eq!(replace(store, zone, list).await, HostnamesReplaced::Replaced);
+        assert_eq!(
+            replace(store, zone, list).await,
+            HostnamesReplaced::Replaced
+        );
         assert_eq!(listed(store, zone).await, list);
         assert_eq!(listed(store, other).await, [""; 0]);
     }
     let refused = replace(store, other, &["x.example", "y.example", "C.example"]).await;
     assert_eq!(refused, HostnamesReplaced::ListedElsewhere { index: 2 });
-    assert_eq!(listed(store, other).await, [""; 0], "a refusal changes nothing");
+    assert_eq!(
+        listed(store, other).await,
+        [""; 0],
+        "a refusal changes nothing"
+    );
 
     let unknown = Some(MtlsCertificateId::from_bytes([9; 16]));
-    assert_eq!(store.hostname_associations(zone, unknown).await.expect("read"), None);
-    let replaced = store.replace_hostname_associations(zone, unknown, Vec::new(), by()).await;
+    assert_eq!(
+        store
+            .hostname_associations(zone, unknown)
+            .await
+            .expect("read"),
+        None
+    );
+    let replaced = store
+        .replace_hostname_associations(zone, unknown, Vec::new(), by())
+        .await;
     assert_eq!(replaced.expect("replace"), HostnamesReplaced::NoCertificate);
     let nowhere = ZoneId::from_bytes([9; 16]);
-    assert_eq!(store.hostname_associations(nowhere, None).await.expect("read"), None);
-    assert_eq!(replace(store, nowhere, &["x.example"]).await, HostnamesReplaced::NoZone);
+    assert_eq!(
+        store
+            .hostname_associations(nowhere, None)
+            .await
+            .expect("read"),
+        None
+    );
+    assert_eq!(
+        replace(store, nowhere, &["x.example"]).await,
+        HostnamesReplaced::NoZone
+    );
 }
 
 async fn enforcement(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
     for unlisted in ["", "example", "a.example", "x.b.example", "b.example."] {
-        assert_eq!(store.enforcement(unlisted).await.expect("read"), None, "{unlisted}");
+        assert_eq!(
+            store.enforcement(unlisted).await.expect("read"),
+            None,
+            "{unlisted}"
+        );
     }
-    let found = store.enforcement("B.EXAMPLE").await.expect("read").expect("it is listed");
+    let found = store
+        .enforcement("B.EXAMPLE")
+        .await
+        .expect("read")
+        .expect("it is listed");
     let managed = EnforcedAuthority::Managed {
         id: authority.id,
         certificate_der: authority.certificate_der.clone(),
         last_epoch: last_epoch(store, "b.example").await,
     };
-    assert_eq!(found, Enforcement { zone, account: authority.account, authorities: vec![managed] });
+    assert_eq!(
+        found,
+        Enforcement {
+            zone,
+            account: authority.account,
+            authorities: vec![managed]
+        }
+    );
 
     // Listed before the account's authority was made: nobody gets in.
-    let (zone, account) = (fixtures::zone(0, &fixtures::account(0)), fixtures::account(0));
-    assert_eq!(replace(store, zone.id, &["early.example"]).await, HostnamesReplaced::Replaced);
+    let (zone, account) = (
+        fixtures::zone(0, &fixtures::account(0)),
+        fixtures::account(0),
+    );
+    assert_eq!(
+        replace(store, zone.id, &["early.example"]).await,
+        HostnamesReplaced::Replaced
+    );
     let found = store.enforcement("early.example").await.expect("read");
-    let nobody = Enforcement { zone: zone.id, account: account.id, authorities: Vec::new() };
+    let nobody = Enforcement {
+        zone: zone.id,
+        account: account.id,
+        authorities: Vec::new(),
+    };
     assert_eq!(found, Some(nobody));
-    let made = store.record_managed_authority(fixtures::authority(20, &account), by()).await;
+    let made = store
+        .record_managed_authority(fixtures::authority(20, &account), by())
+        .await;
     assert!(made.expect("record").is_some());
     assert_eq!(last_epoch(store, "early.example").await, 0);
 }
@@ -91,13 +171,21 @@ async fn enforcement(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecor
 /// Every accepted change of a status, and nothing else, raises the epoch of the certificate's authority.
 async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
     let record = async |certificate: CertificateRecord| {
-        let recorded = store.record_certificate(certificate, None, by()).await.expect("record");
+        let recorded = store
+            .record_certificate(certificate, None, by())
+            .await
+            .expect("record");
         assert_eq!(recorded, CertificateRecorded::Recorded);
     };
     let at = fixtures::instant(2_400);
     let id = fixtures::certificate(300, zone, authority, Status::Active).id;
-    let change =
-        async |event| store.change_status(zone, id, event, by_at(at)).await.expect("change").is_some();
+    let change = async |event| {
+        store
+            .change_status(zone, id, event, by_at(at))
+            .await
+            .expect("change")
+            .is_some()
+    };
     let mut last = last_epoch(store, "b.example").await;
     assert!(last > 0, "certificates of the authority were revoked");
 
@@ -119,29 +207,59 @@ async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
         assert!(now >= last);
         last = now;
     }
-    store.settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX).await.expect("settle");
+    store
+        .settle_pending(u64::MAX, fixtures::instant(0), &[], u32::MAX)
+        .await
+        .expect("settle");
     assert_eq!(last_epoch(store, "b.example").await, last);
-    record(fixtures::certificate(301, zone, authority, Status::PendingReactivation)).await;
+    record(fixtures::certificate(
+        301,
+        zone,
+        authority,
+        Status::PendingReactivation,
+    ))
+    .await;
     assert!(last_epoch(store, "b.example").await > last);
 
-    assert_eq!(last_epoch(store, "early.example").await, 0, "another authority's epoch is its own");
+    assert_eq!(
+        last_epoch(store, "early.example").await,
+        0,
+        "another authority's epoch is its own"
+    );
     let elsewhere = fixtures::zone(0, &fixtures::account(0)).id;
-    assert_eq!(replace(store, elsewhere, &[]).await, HostnamesReplaced::Replaced);
-    assert_eq!(store.enforcement("early.example").await.expect("read"), None);
+    assert_eq!(
+        replace(store, elsewhere, &[]).await,
+        HostnamesReplaced::Replaced
+    );
+    assert_eq!(
+        store.enforcement("early.example").await.expect("read"),
+        None
+    );
 }
 
 async fn replace(store: &dyn Store, zone: ZoneId, hostnames: &[&str]) -> HostnamesReplaced {
     let hostnames = hostnames.iter().map(|name| (*name).to_owned()).collect();
-    store.replace_hostname_associations(zone, None, hostnames, by()).await.expect("replace")
+    store
+        .replace_hostname_associations(zone, None, hostnames, by())
+        .await
+        .expect("replace")
 }
 
 async fn listed(store: &dyn Store, zone: ZoneId) -> Vec<String> {
-    store.hostname_associations(zone, None).await.expect("read").expect("the zone exists")
+    store
+        .hostname_associations(zone, None)
+        .await
+        .expect("read")
+        .expect("the zone exists")
 }
 
 /// The epoch of the one managed authority that applies.
 async fn last_epoch(store: &dyn Store, hostname: &str) -> u64 {
-    let found = store.enforcement(hostname).await.expect("read").expect("it is listed");
+    let found = store
+        .enforcement(hostname)
+        .await
+        .expect("read")
+        .expect("it is listed");
     match found.authorities[..] {
         [EnforcedAuthority::Managed { last_epoch, .. }] => last_epoch,
         ref other => panic!("{other:?}"),

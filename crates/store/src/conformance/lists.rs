@@ -1,6 +1,8 @@
 //! The verbs of revocation lists.
 
-use certgate_model::{AuthorityRecord, CrlPart, CrlRecord, Event, Revocation, RevocationReason, Status};
+use certgate_model::{
+    AuthorityRecord, CrlPart, CrlRecord, Event, Revocation, RevocationReason, Status,
+};
 
 use super::fixtures;
 use super::fixtures::by_at;
@@ -15,7 +17,10 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     let wanted = |part| (authority.id, part);
     let due = store.crls_changed().await.expect("changed");
     assert!(CrlPart::all().all(|part| due.contains(&wanted(part))));
-    assert_eq!(store.crl(authority.id, CrlPart::Full).await.expect("read"), None);
+    assert_eq!(
+        store.crl(authority.id, CrlPart::Full).await.expect("read"),
+        None
+    );
 
     let made = |part, number, epoch| CrlRecord {
         authority: authority.id,
@@ -29,13 +34,33 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     assert_eq!(store.crl_states(authority.id).await.expect("read"), []);
     let renew_on = fixtures::instant(7_000);
     for part in CrlPart::all() {
-        let content =
-            store.crl_content(authority.id, part, at, 1_000).await.expect("read").expect("it exists");
-        assert_eq!((content.number_before, content.epoch), (0, store.last_epoch().await.expect("epoch")));
+        let content = store
+            .crl_content(authority.id, part, at, 1_000)
+            .await
+            .expect("read")
+            .expect("it exists");
+        assert_eq!(
+            (content.number_before, content.epoch),
+            (0, store.last_epoch().await.expect("epoch"))
+        );
         let list = made(part, 7, content.epoch);
-        assert!(store.record_crl(list.clone(), renew_on).await.expect("record"));
-        assert!(!store.record_crl(list.clone(), renew_on).await.expect("record"), "its number is not higher");
-        assert_eq!(store.crl(authority.id, part).await.expect("read"), Some(list));
+        assert!(
+            store
+                .record_crl(list.clone(), renew_on)
+                .await
+                .expect("record")
+        );
+        assert!(
+            !store
+                .record_crl(list.clone(), renew_on)
+                .await
+                .expect("record"),
+            "its number is not higher"
+        );
+        assert_eq!(
+            store.crl(authority.id, part).await.expect("read"),
+            Some(list)
+        );
     }
     let states = store.crl_states(authority.id).await.expect("read");
     let expected = |part| CrlState {
@@ -47,89 +72,189 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     };
     assert_eq!(states, CrlPart::all().map(expected).collect::<Vec<_>>());
     let of_this_one = |due: Vec<(_, CrlPart)>| -> Vec<CrlPart> {
-        due.into_iter().filter(|(id, _)| *id == authority.id).map(|(_, part)| part).collect()
+        due.into_iter()
+            .filter(|(id, _)| *id == authority.id)
+            .map(|(_, part)| part)
+            .collect()
     };
     let changed = async || of_this_one(store.crls_changed().await.expect("changed"));
-    let aged_at = |at| async move { of_this_one(store.crls_aged(at, far, 1_000).await.expect("aged")) };
+    let aged_at =
+        |at| async move { of_this_one(store.crls_aged(at, far, 1_000).await.expect("aged")) };
     assert_eq!(changed().await, []);
     assert_eq!(aged_at(fixtures::instant(6_999)).await, []);
     assert_eq!(aged_at(renew_on).await.len(), 130, "they grow old");
-    let too_far = store.crls_aged(fixtures::instant(0), fixtures::instant(6_999), 1_000).await.expect("aged");
+    let too_far = store
+        .crls_aged(fixtures::instant(0), fixtures::instant(6_999), 1_000)
+        .await
+        .expect("aged");
     assert_eq!(of_this_one(too_far).len(), 130, "a clock was wrong");
-    assert_eq!(store.crls_aged(renew_on, far, 7).await.expect("aged").len(), 7);
+    assert_eq!(
+        store.crls_aged(renew_on, far, 7).await.expect("aged").len(),
+        7
+    );
 
     // A revocation makes two lists old, and is on both at once.
     let certificate = fixtures::certificate(101, zone, authority, Status::Active);
-    let current = store.certificate(zone, certificate.id).await.expect("read").expect("it exists");
+    let current = store
+        .certificate(zone, certificate.id)
+        .await
+        .expect("read")
+        .expect("it exists");
     let at = fixtures::instant(6_000);
     let event = match current.status {
         Status::Active => Event::Revoke(RevocationReason::KeyCompromise),
         other => panic!("{other}"),
     };
-    store.change_status(zone, certificate.id, event, by_at(at)).await.expect("revoke");
+    store
+        .change_status(zone, certificate.id, event, by_at(at))
+        .await
+        .expect("revoke");
     let shard = CrlPart::Shard(certificate.serial.shard());
     let mut old = changed().await;
     old.sort();
     assert_eq!(old, [shard, CrlPart::Full]);
-    let revocation =
-        Revocation { serial: certificate.serial, revoked_on: at, reason: RevocationReason::KeyCompromise };
+    let revocation = Revocation {
+        serial: certificate.serial,
+        revoked_on: at,
+        reason: RevocationReason::KeyCompromise,
+    };
     for part in [shard, CrlPart::Full] {
-        let content =
-            store.crl_content(authority.id, part, at, 1_000).await.expect("read").expect("it exists");
+        let content = store
+            .crl_content(authority.id, part, at, 1_000)
+            .await
+            .expect("read")
+            .expect("it exists");
         assert!(content.revocations.contains(&revocation) && content.number_before == 7);
-        let few = store.crl_content(authority.id, part, at, 0).await.expect("read").expect("it exists");
+        let few = store
+            .crl_content(authority.id, part, at, 0)
+            .await
+            .expect("read")
+            .expect("it exists");
         assert_eq!(few.revocations.len(), 1, "one more than the limit");
     }
-    let content = store.crl_content(authority.id, CrlPart::AuthorityCertificates, at, 9).await.expect("read");
+    let content = store
+        .crl_content(authority.id, CrlPart::AuthorityCertificates, at, 9)
+        .await
+        .expect("read");
     assert_eq!(content.expect("it exists").revocations, []);
 
     // What was revoked for good is not restored, and settles no earlier than its epoch allows.
-    let refused =
-        store.change_status(zone, certificate.id, Event::Reactivate, by_at(at)).await.expect("change");
+    let refused = store
+        .change_status(zone, certificate.id, Event::Reactivate, by_at(at))
+        .await
+        .expect("change");
     assert_eq!(refused, Some(StatusChange::Refused));
     let epoch = store.last_epoch().await.expect("epoch");
-    let settled = store.settle_pending(epoch - 1, fixtures::instant(0), &[], 10).await.expect("settle");
+    let settled = store
+        .settle_pending(epoch - 1, fixtures::instant(0), &[], 10)
+        .await
+        .expect("settle");
     assert_eq!(settled, Settled::default());
-    let issued = store.issued(authority.id, certificate.serial, certificate.id).await.expect("read");
-    let expected = Issued { status: Status::PendingRevocation, epoch, revocation: Some(revocation) };
+    let issued = store
+        .issued(authority.id, certificate.serial, certificate.id)
+        .await
+        .expect("read");
+    let expected = Issued {
+        status: Status::PendingRevocation,
+        epoch,
+        revocation: Some(revocation),
+    };
     assert_eq!(issued, Some(expected));
-    let settled =
-        store.settle_pending(epoch, fixtures::instant(0), &[authority.id], 10).await.expect("settle");
+    let settled = store
+        .settle_pending(epoch, fixtures::instant(0), &[authority.id], 10)
+        .await
+        .expect("settle");
     assert_eq!(settled, Settled::default(), "its authority is left out");
-    let settled = store.settle_pending(epoch, fixtures::instant(0), &[], 10).await.expect("settle");
-    assert_eq!(settled, Settled { reactivated: 0, revoked: 1 });
+    let settled = store
+        .settle_pending(epoch, fixtures::instant(0), &[], 10)
+        .await
+        .expect("settle");
+    assert_eq!(
+        settled,
+        Settled {
+            reactivated: 0,
+            revoked: 1
+        }
+    );
 
     // It leaves the lists after it has expired and been on each once more.
     let after = certificate.expires_on.plus_seconds(1);
     for (number, on_it) in [(8, true), (9, false)] {
         for part in [shard, CrlPart::Full] {
-            let content =
-                store.crl_content(authority.id, part, after, 1_000).await.expect("read").expect("it exists");
-            assert_eq!(content.revocations.contains(&revocation), on_it, "{part:?} {number}");
-            let list = CrlRecord { this_update: after, next_update: far, ..made(part, number, epoch) };
+            let content = store
+                .crl_content(authority.id, part, after, 1_000)
+                .await
+                .expect("read")
+                .expect("it exists");
+            assert_eq!(
+                content.revocations.contains(&revocation),
+                on_it,
+                "{part:?} {number}"
+            );
+            let list = CrlRecord {
+                this_update: after,
+                next_update: far,
+                ..made(part, number, epoch)
+            };
             assert!(store.record_crl(list, far).await.expect("record"));
         }
     }
-    assert_eq!(aged_at(after).await.len(), 128, "all but these two grew old meanwhile");
+    assert_eq!(
+        aged_at(after).await.len(),
+        128,
+        "all but these two grew old meanwhile"
+    );
     // The clock goes back: it is on the list again, whatever lists from the future say.
-    let early = store.crl_content(authority.id, shard, at, 1_000).await.expect("read").expect("it exists");
+    let early = store
+        .crl_content(authority.id, shard, at, 1_000)
+        .await
+        .expect("read")
+        .expect("it exists");
     assert!(early.revocations.contains(&revocation));
 
     // A list that would be too long is not there, and is not due.
-    let none = CrlRecord { der: None, ..made(CrlPart::Full, 10, epoch) };
+    let none = CrlRecord {
+        der: None,
+        ..made(CrlPart::Full, 10, epoch)
+    };
     assert!(store.record_crl(none.clone(), far).await.expect("record"));
-    assert_eq!(store.crl(authority.id, CrlPart::Full).await.expect("read"), Some(none));
+    assert_eq!(
+        store.crl(authority.id, CrlPart::Full).await.expect("read"),
+        Some(none)
+    );
 
     let active = fixtures::certificate(105, zone, authority, Status::Active);
-    let issued = store.issued(authority.id, active.serial, active.id).await.expect("read").expect("issued");
+    let issued = store
+        .issued(authority.id, active.serial, active.id)
+        .await
+        .expect("read")
+        .expect("issued");
     assert_eq!((issued.status, issued.revocation), (Status::Active, None));
     let nobodys = fixtures::authority(50, &fixtures::account(1)).id;
-    assert_eq!(store.issued(nobodys, active.serial, active.id).await.expect("read"), None);
+    assert_eq!(
+        store
+            .issued(nobodys, active.serial, active.id)
+            .await
+            .expect("read"),
+        None
+    );
     let other_serial = fixtures::certificate(102, zone, authority, Status::Active).serial;
-    assert_eq!(store.issued(authority.id, other_serial, active.id).await.expect("read"), None);
+    assert_eq!(
+        store
+            .issued(authority.id, other_serial, active.id)
+            .await
+            .expect("read"),
+        None
+    );
 
     let authorities = store.authority_certificates().await.expect("list");
     assert!(authorities.contains(&(authority.id, authority.certificate_der.clone())));
-    assert_eq!(store.record_serial_key(vec![1]).await.expect("record"), Some(vec![1]));
-    assert_eq!(store.record_serial_key(vec![2]).await.expect("record"), Some(vec![1]));
+    assert_eq!(
+        store.record_serial_key(vec![1]).await.expect("record"),
+        Some(vec![1])
+    );
+    assert_eq!(
+        store.record_serial_key(vec![2]).await.expect("record"),
+        Some(vec![1])
+    );
 }

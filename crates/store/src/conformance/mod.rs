@@ -13,7 +13,8 @@ mod mtls_certificates;
 mod verbs;
 
 pub use fixtures::{
-    account, authority, by, by_at, certificate, first_records, instant, mtls_certificate, token, zone,
+    account, authority, by, by_at, certificate, first_records, instant, mtls_certificate, token,
+    zone,
 };
 pub use history::{History, Step};
 pub use verbs::{closed, verbs};

@@ -43,7 +43,9 @@ pub enum MigrationError {
     #[error(transparent)]
     Destination(#[from] PostgresError),
     /// It is somebody else's.
-    #[error("the database {database} has tables already ({tables}): name an empty one; nothing was changed")]
+    #[error(
+        "the database {database} has tables already ({tables}): name an empty one; nothing was changed"
+    )]
     NotEmpty {
         /// The database, without the password.
         database: String,
@@ -77,7 +79,9 @@ pub enum MigrationError {
         database: String,
     },
     /// Another process goes on, or has finished.
-    #[error("another `certgate migrate` has taken over the migration to {database}: let that one finish")]
+    #[error(
+        "another `certgate migrate` has taken over the migration to {database}: let that one finish"
+    )]
     TakenOver {
         /// The database, without the password.
         database: String,
@@ -157,13 +161,21 @@ impl Migration {
         let source = Arc::new(Mutex::new(Source::open(database, journal)?));
         let destination = Destination::connect(url, holder).await?;
         let (installation, state, counts) = read(&source, |source| {
-            let counts = TABLES.iter().map(|table| source.count(table)).collect::<Result<_, _>>()?;
+            let counts = TABLES
+                .iter()
+                .map(|table| source.count(table))
+                .collect::<Result<_, _>>()?;
             Ok((source.installation().clone(), source.state()?, counts))
         })
         .await?;
         // 2. And the other database takes it.
         let begun = destination.begin(&installation, &state).await?;
-        Ok(Self { source, destination, begun, counts })
+        Ok(Self {
+            source,
+            destination,
+            begun,
+            counts,
+        })
     }
 
     /// How far another run has come.
@@ -182,7 +194,10 @@ impl Migration {
     }
 
     /// Copies what is not there yet.
-    pub async fn copy(&self, mut progress: impl FnMut(MigrationProgress)) -> Result<(), MigrationError> {
+    pub async fn copy(
+        &self,
+        mut progress: impl FnMut(MigrationProgress),
+    ) -> Result<(), MigrationError> {
         if self.begun == MigrationBegun::Finished {
             return Ok(());
         }
@@ -190,7 +205,9 @@ impl Migration {
             let mut key = self.destination.greatest(table).await?;
             let mut done = match key.clone() {
                 None => 0,
-                Some(key) => read(&self.source, move |source| source.count_up_to(table, &key)).await?,
+                Some(key) => {
+                    read(&self.source, move |source| source.count_up_to(table, &key)).await?
+                }
             };
             progress(self.progress(n, done));
             let mut batch = self.rows_after(table, key.take()).await?;
@@ -217,10 +234,17 @@ impl Migration {
             let source = read(&self.source, move |source| source.digest(table));
             let destination = async {
                 let told = |rows| progress(self.progress(n, rows));
-                self.destination.digest(table, told).await.map_err(MigrationError::from)
+                self.destination
+                    .digest(table, told)
+                    .await
+                    .map_err(MigrationError::from)
             };
             let (source, destination) = tokio::try_join!(source, destination)?;
-            compared.push(TableCompared { table: table.name, source, destination });
+            compared.push(TableCompared {
+                table: table.name,
+                source,
+                destination,
+            });
         }
         Ok(compared)
     }
@@ -249,7 +273,10 @@ impl Migration {
         table: &'static Table,
         key: Option<Vec<Cell>>,
     ) -> Result<Vec<Row>, MigrationError> {
-        read(&self.source, move |source| source.rows_after(table, key.as_deref())).await
+        read(&self.source, move |source| {
+            source.rows_after(table, key.as_deref())
+        })
+        .await
     }
 }
 
@@ -258,10 +285,12 @@ async fn read<T: Send + 'static>(
     reading: impl FnOnce(&Source) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, MigrationError> {
     let source = Arc::clone(source);
-    let read =
-        tokio::task::spawn_blocking(move || reading(&source.lock().unwrap_or_else(PoisonError::into_inner)));
-    let read =
-        read.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the reading did not finish".into())));
+    let read = tokio::task::spawn_blocking(move || {
+        reading(&source.lock().unwrap_or_else(PoisonError::into_inner))
+    });
+    let read = read
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unavailable("the reading did not finish".into())));
     read.map_err(MigrationError::Source)
 }
 
@@ -272,9 +301,17 @@ pub type TableMoved = (&'static str, Vec<(&'static str, &'static str)>, usize);
 /// Every table that is moved.
 #[cfg(feature = "conformance")]
 pub fn columns_moved() -> Vec<TableMoved> {
-    let columns =
-        |table: &Table| table.columns.iter().map(|(name, kind)| (*name, kind.type_name())).collect();
-    TABLES.iter().map(|table| (table.name, columns(table), table.key)).collect()
+    let columns = |table: &Table| {
+        table
+            .columns
+            .iter()
+            .map(|(name, kind)| (*name, kind.type_name()))
+            .collect()
+    };
+    TABLES
+        .iter()
+        .map(|table| (table.name, columns(table), table.key))
+        .collect()
 }
 
 /// Whether a table is left out because it says nothing once no server runs.

@@ -55,7 +55,12 @@ pub(crate) const NOT_MOVED: [&str; 4] = ["duties", "schema_lock", "schema_versio
 pub(crate) const TABLES: &[Table] = &[
     Table {
         name: "users",
-        columns: &[("id", Octets), ("email", Text), ("created_on", Integer), ("api_key_hash", Octets)],
+        columns: &[
+            ("id", Octets),
+            ("email", Text),
+            ("created_on", Integer),
+            ("api_key_hash", Octets),
+        ],
         key: 1,
         rows_max: SMALL_ROWS_MAX,
     },
@@ -190,8 +195,18 @@ pub(crate) const TABLES: &[Table] = &[
         // 2 kB each as a rule, 100 kB at the most.
         rows_max: 500,
     },
-    Table { name: "blocks", columns: COUNTERS, key: 1, rows_max: SMALL_ROWS_MAX },
-    Table { name: "upper_blocks", columns: COUNTERS, key: 1, rows_max: SMALL_ROWS_MAX },
+    Table {
+        name: "blocks",
+        columns: COUNTERS,
+        key: 1,
+        rows_max: SMALL_ROWS_MAX,
+    },
+    Table {
+        name: "upper_blocks",
+        columns: COUNTERS,
+        key: 1,
+        rows_max: SMALL_ROWS_MAX,
+    },
     Table {
         name: "early_serials",
         columns: &[("serial", Octets), ("id", Octets)],
@@ -340,12 +355,20 @@ const COUNTERS: &[(&str, Kind)] = &[
 ];
 
 /// One of these has changed whenever a server has recorded anything.
-const TELLTALES: [&str; 5] = ["store", "audit_chains", "tokens", "crl_states", "enforcement_points"];
+const TELLTALES: [&str; 5] = [
+    "store",
+    "audit_chains",
+    "tokens",
+    "crl_states",
+    "enforcement_points",
+];
 
 impl Table {
     /// Those by which it is seen whether a server has been at work.
     pub(crate) fn telltales() -> impl Iterator<Item = &'static Self> {
-        TABLES.iter().filter(|table| TELLTALES.contains(&table.name))
+        TABLES
+            .iter()
+            .filter(|table| TELLTALES.contains(&table.name))
     }
 
     /// The names of its columns, quoted and separated by commas; both databases understand them.
@@ -360,7 +383,11 @@ impl Table {
 }
 
 fn quoted(columns: &[(&str, Kind)]) -> String {
-    columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+    columns
+        .iter()
+        .map(|(name, _)| format!("\"{name}\""))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// One value, whichever database it is from.
@@ -395,7 +422,10 @@ pub(crate) struct Digester {
 
 impl Digester {
     pub(crate) fn new() -> Self {
-        Self { rows: 0, context: Context::new(&SHA256) }
+        Self {
+            rows: 0,
+            context: Context::new(&SHA256),
+        }
     }
 
     pub(crate) fn add(&mut self, row: &[Cell]) {
@@ -420,7 +450,10 @@ impl Digester {
     }
 
     pub(crate) fn finish(self) -> TableDigest {
-        TableDigest { rows: self.rows, sha256: Hex(self.context.finish().as_ref()).to_string() }
+        TableDigest {
+            rows: self.rows,
+            sha256: Hex(self.context.finish().as_ref()).to_string(),
+        }
     }
 }
 
@@ -450,7 +483,10 @@ mod tests {
         ];
         let different = std::collections::BTreeSet::from_iter(&all);
         assert_eq!(different.len(), all.len());
-        assert_eq!(digest(&[]), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            digest(&[]),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
     }
 
     #[test]

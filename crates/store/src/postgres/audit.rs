@@ -14,7 +14,12 @@ pub(super) use crate::audit::{ChainEnd, Deed};
 use crate::{AuditVerdict, StoreError};
 
 /// Appends an entry to an owner's chain, which begins with it if there is none.
-pub(super) async fn record(db: &Db, owner: AuditOwner, by: &By, deed: Deed) -> Result<(), StoreError> {
+pub(super) async fn record(
+    db: &Db,
+    owner: AuditOwner,
+    by: &By,
+    deed: Deed,
+) -> Result<(), StoreError> {
     record_all(db, owner, [(by, deed)]).await
 }
 
@@ -55,7 +60,12 @@ pub(super) async fn record_all<'b>(
     .await?;
     db.execute(
         "UPDATE audit_chains SET entries = $2, last_at = $3, head = $4 WHERE number = $1",
-        values![end.chain, row::offset(end.entries), end.last_at.unix_microseconds(), &end.hash],
+        values![
+            end.chain,
+            row::offset(end.entries),
+            end.last_at.unix_microseconds(),
+            &end.hash
+        ],
     )
     .await?;
     Ok(())
@@ -132,7 +142,9 @@ pub(super) async fn entries(
     owner: AuditOwner,
     query: &AuditQuery,
 ) -> Result<Vec<AuditEntry>, StoreError> {
-    let Some(ChainEnd { chain, .. }) = find_end(db, owner).await? else { return Ok(Vec::new()) };
+    let Some(ChainEnd { chain, .. }) = find_end(db, owner).await? else {
+        return Ok(Vec::new());
+    };
     let actor = query.actor.as_ref().map(Actor::code);
     let statement = match (query.direction, actor) {
         (Direction::Descending, None) => select!("", ">=", "<", "DESC"),
@@ -143,11 +155,20 @@ pub(super) async fn entries(
         (Direction::Ascending, Some((_, None))) => {
             select!(" AND actor_kind = $6 AND actor IS NULL", "<", ">", "ASC")
         }
-        (Direction::Descending, Some(_)) => select!(" AND actor_kind = $6 AND actor = $7", ">=", "<", "DESC"),
-        (Direction::Ascending, Some(_)) => select!(" AND actor_kind = $6 AND actor = $7", "<", ">", "ASC"),
+        (Direction::Descending, Some(_)) => {
+            select!(" AND actor_kind = $6 AND actor = $7", ">=", "<", "DESC")
+        }
+        (Direction::Ascending, Some(_)) => {
+            select!(" AND actor_kind = $6 AND actor = $7", "<", ">", "ASC")
+        }
     };
-    let (since, before) = (query.since.unix_microseconds(), query.before.unix_microseconds());
-    let after = query.after.map(|(at, number)| (at.unix_microseconds(), row::offset(number)));
+    let (since, before) = (
+        query.since.unix_microseconds(),
+        query.before.unix_microseconds(),
+    );
+    let after = query
+        .after
+        .map(|(at, number)| (at.unix_microseconds(), row::offset(number)));
     // Numbers begin at 1, so that 0 is before all of an instant.
     let (end, (after_at, after_number)) = match query.direction {
         Direction::Descending => (since, after.unwrap_or((i64::MAX, 0)).min((before, 0))),
@@ -165,7 +186,10 @@ pub(super) async fn entries(
 
 fn entry(owner: AuditOwner, row: &Row) -> Result<AuditEntry, StoreError> {
     let (actor_kind, actor) = (row.get(2)?, row.get(3)?);
-    let address = row.get::<Option<String>>(4)?.map(|address| address.parse()).transpose();
+    let address = row
+        .get::<Option<String>>(4)?
+        .map(|address| address.parse())
+        .transpose();
     let (action, resource_type) = (row.get(5)?, row.get(6)?);
     Ok(AuditEntry {
         owner,
@@ -191,7 +215,8 @@ fn entry(owner: AuditOwner, row: &Row) -> Result<AuditEntry, StoreError> {
 /// Reads every entry of every chain and tells what is wrong with it.
 pub(super) async fn verify(db: &Db) -> Result<Vec<AuditVerdict>, StoreError> {
     let mut verdicts = Vec::new();
-    let chains = "SELECT number, owner, is_user, entries, head FROM audit_chains ORDER BY is_user, owner";
+    let chains =
+        "SELECT number, owner, is_user, entries, head FROM audit_chains ORDER BY is_user, owner";
     for row in db.rows(chains, values![]).await? {
         let owner = match row.get(2)? {
             true => AuditOwner::User(UserId::from_bytes(row.get(1)?)),
@@ -205,13 +230,21 @@ pub(super) async fn verify(db: &Db) -> Result<Vec<AuditVerdict>, StoreError> {
 
 /// How many entries are in no chain that there is.
 pub(super) async fn strays(db: &Db) -> Result<u64, StoreError> {
-    let select = "SELECT count(*) FROM audit_entries WHERE chain NOT IN (SELECT number FROM audit_chains)";
-    db.rows_unhurried(select, values![]).await?.first().map_or(Ok(0), |row| row.get(0))
+    let select =
+        "SELECT count(*) FROM audit_entries WHERE chain NOT IN (SELECT number FROM audit_chains)";
+    db.rows_unhurried(select, values![])
+        .await?
+        .first()
+        .map_or(Ok(0), |row| row.get(0))
 }
 
 async fn verify_chain(db: &Db, owner: AuditOwner, chain: i64) -> Result<ChainCheck, StoreError> {
     let mut check = ChainCheck::new(owner);
-    let statement = concat!("SELECT ", columns!(), " FROM audit_entries WHERE chain = $1 ORDER BY number");
+    let statement = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM audit_entries WHERE chain = $1 ORDER BY number"
+    );
     let mut rows = db.stream(statement, values![chain]).await?;
     while let Some(row) = rows.next().await? {
         if check.is_enough() {

@@ -1,6 +1,8 @@
 //! Authorities. Their private keys arrive and stay sealed.
 
-use certgate_model::{AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRecord, By, ResourceType};
+use certgate_model::{
+    AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRecord, By, ResourceType,
+};
 
 use super::audit::{self, Deed};
 use super::db::Db;
@@ -18,37 +20,64 @@ macro_rules! columns {
 }
 
 /// One authority, also one of a deleted account.
-pub(super) async fn authority(db: &Db, id: AuthorityId) -> Result<Option<AuthorityRecord>, StoreError> {
+pub(super) async fn authority(
+    db: &Db,
+    id: AuthorityId,
+) -> Result<Option<AuthorityRecord>, StoreError> {
     let select = concat!("SELECT ", columns!(), " FROM authorities WHERE id = $1");
-    db.optional(select, values![id.as_bytes()]).await?.as_ref().map(authority_row).transpose()
+    db.optional(select, values![id.as_bytes()])
+        .await?
+        .as_ref()
+        .map(authority_row)
+        .transpose()
 }
 
 /// The certificates of every authority, oldest first.
 pub(super) async fn certificates(db: &Db) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
-    let rows = db.rows("SELECT id, certificate_der FROM authorities ORDER BY number", values![]).await?;
-    rows.iter().map(|row| Ok((AuthorityId::from_bytes(row.get(0)?), row.get(1)?))).collect()
+    let rows = db
+        .rows(
+            "SELECT id, certificate_der FROM authorities ORDER BY number",
+            values![],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((AuthorityId::from_bytes(row.get(0)?), row.get(1)?)))
+        .collect()
 }
 
 /// The number of an authority.
 pub(super) async fn number(db: &Db, id: AuthorityId) -> Result<Option<i64>, StoreError> {
     let select = "SELECT number FROM authorities WHERE id = $1";
-    db.optional(select, values![id.as_bytes()]).await?.map(|row| row.get(0)).transpose()
+    db.optional(select, values![id.as_bytes()])
+        .await?
+        .map(|row| row.get(0))
+        .transpose()
 }
 
 /// The managed authority of an account that is not deleted.
-pub(super) async fn managed(db: &Db, account: AccountId) -> Result<Option<AuthorityRecord>, StoreError> {
+pub(super) async fn managed(
+    db: &Db,
+    account: AccountId,
+) -> Result<Option<AuthorityRecord>, StoreError> {
     let select = concat!(
         "SELECT ",
         columns!(),
         " FROM accounts JOIN authorities ON authorities.number = accounts.managed_authority \
          WHERE accounts.id = $1 AND accounts.deleted_at IS NULL"
     );
-    db.optional(select, values![account.as_bytes()]).await?.as_ref().map(authority_row).transpose()
+    db.optional(select, values![account.as_bytes()])
+        .await?
+        .as_ref()
+        .map(authority_row)
+        .transpose()
 }
 
 /// Every authority that is or was in force in an account that is not deleted: the one that is first, then the latest of
 /// the others.
-pub(super) async fn managed_all(db: &Db, account: AccountId) -> Result<Vec<AuthorityRecord>, StoreError> {
+pub(super) async fn managed_all(
+    db: &Db,
+    account: AccountId,
+) -> Result<Vec<AuthorityRecord>, StoreError> {
     let select = concat!(
         "SELECT ",
         columns!(),
@@ -88,8 +117,14 @@ pub(super) async fn replace_managed(
             values![authority.account.as_bytes()],
         )
         .await?;
-    let Some(current) = current else { return Ok(AuthorityReplaced::NoAccount) };
-    if current.get::<Option<[u8; 16]>>(0)?.map(AuthorityId::from_bytes) != expected {
+    let Some(current) = current else {
+        return Ok(AuthorityReplaced::NoAccount);
+    };
+    if current
+        .get::<Option<[u8; 16]>>(0)?
+        .map(AuthorityId::from_bytes)
+        != expected
+    {
         return Ok(AuthorityReplaced::NotExpected);
     }
     let inserted = db
@@ -122,8 +157,12 @@ pub(super) async fn replace_managed(
     if let Some(replaced) = expected {
         detail.push_str(&format!(" replaced={replaced}"));
     }
-    let deed =
-        Deed::new(AuditAction::Create, ResourceType::ManagedAuthority, authority.id.as_bytes(), detail);
+    let deed = Deed::new(
+        AuditAction::Create,
+        ResourceType::ManagedAuthority,
+        authority.id.as_bytes(),
+        detail,
+    );
     audit::record(db, AuditOwner::Account(authority.account), by, deed).await?;
     Ok(AuthorityReplaced::Replaced)
 }

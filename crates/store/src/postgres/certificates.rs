@@ -40,7 +40,10 @@ pub(super) async fn certificate(
          LEFT JOIN authorities ON authorities.number = certificates.authority \
          JOIN zones ON zones.id = $2 AND zones.deleted_at IS NULL WHERE certificates.id = $1"
     );
-    let Some(row) = db.optional(select, values![id.as_bytes(), zone.as_bytes()]).await? else {
+    let Some(row) = db
+        .optional(select, values![id.as_bytes(), zone.as_bytes()])
+        .await?
+    else {
         return Ok(None);
     };
     if Position(row.get(0)?).zone() != row.get::<i64>(NEXT + 2)? {
@@ -53,15 +56,25 @@ pub(super) async fn certificate(
 fn joined_authority(row: &Row) -> Result<AuthorityRef, StoreError> {
     let (Some(id), Some(name)) = (row.get::<Option<_>>(NEXT)?, row.get(NEXT + 1)?) else {
         let number: i64 = row.get(2)?;
-        return Err(corrupt(format!("a certificate names authority {number}, which is missing")));
+        return Err(corrupt(format!(
+            "a certificate names authority {number}, which is missing"
+        )));
     };
-    Ok(AuthorityRef { id: AuthorityId::from_bytes(id), name })
+    Ok(AuthorityRef {
+        id: AuthorityId::from_bytes(id),
+        name,
+    })
 }
 
 /// Where a certificate stands, the number of its authority, and its row for [`record`].
-pub(super) async fn row_of(db: &Db, id: CertificateId) -> Result<Option<(Position, i64, Row)>, StoreError> {
+pub(super) async fn row_of(
+    db: &Db,
+    id: CertificateId,
+) -> Result<Option<(Position, i64, Row)>, StoreError> {
     let select = concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1");
-    let Some(row) = db.optional(select, values![id.as_bytes()]).await? else { return Ok(None) };
+    let Some(row) = db.optional(select, values![id.as_bytes()]).await? else {
+        return Ok(None);
+    };
     Ok(Some((Position(row.get(0)?), row.get(2)?, row)))
 }
 
@@ -73,13 +86,19 @@ pub(super) async fn page_of_all(
     slice: Slice,
 ) -> Result<Page<CertificateRecord>, StoreError> {
     let Some(number) = tenants::zone_number(db, zone).await? else {
-        return Ok(Page { items: Vec::new(), total: 0 });
+        return Ok(Page {
+            items: Vec::new(),
+            total: 0,
+        });
     };
     let total = size(db, number).await?;
     let remaining = total.saturating_sub(slice.first);
     let size = u64::from(slice.size.min(PAGE_MAX));
     if remaining == 0 || size == 0 {
-        return Ok(Page { items: Vec::new(), total });
+        return Ok(Page {
+            items: Vec::new(),
+            total,
+        });
     }
     let end = Position::first_of(number).0 + row::offset(remaining);
     let start = Position::first_of(number).0 + row::offset(remaining.saturating_sub(size));
@@ -91,8 +110,13 @@ pub(super) async fn page_of_all(
          WHERE position >= $1 AND position < $2 ORDER BY position DESC"
     );
     let rows = db.rows(select, values![start, end]).await?;
-    let items = rows.iter().map(|row| record(zone, joined_authority(row)?, row));
-    Ok(Page { items: items.collect::<Result<_, _>>()?, total })
+    let items = rows
+        .iter()
+        .map(|row| record(zone, joined_authority(row)?, row));
+    Ok(Page {
+        items: items.collect::<Result<_, _>>()?,
+        total,
+    })
 }
 
 /// A page of a zone's certificates of one status, newest first, and how many have it. In a snapshot.
@@ -104,12 +128,18 @@ pub(super) async fn page_of_status(
     slice: Slice,
 ) -> Result<Page<CertificateRecord>, StoreError> {
     let Some(number) = tenants::zone_number(db, zone).await? else {
-        return Ok(Page { items: Vec::new(), total: 0 });
+        return Ok(Page {
+            items: Vec::new(),
+            total: 0,
+        });
     };
     let size = slice.size.min(PAGE_MAX);
     let (place, total) = counters::locate(db, layout, number, status, slice.first).await?;
     let Some(place) = place.filter(|_| size > 0) else {
-        return Ok(Page { items: Vec::new(), total });
+        return Ok(Page {
+            items: Vec::new(),
+            total,
+        });
     };
     let select = concat!(
         "SELECT ",
@@ -120,7 +150,13 @@ pub(super) async fn page_of_status(
     // Both columns in the order: for the position alone the planner would rather walk the primary key through whatever is there of other
     // statuses. No join: it would read the whole row of every entry that is skipped.
     let oldest = Position::first_of(number).0;
-    let values = values![status.code(), oldest, place.newest.0, size, row::offset(place.skip)];
+    let values = values![
+        status.code(),
+        oldest,
+        place.newest.0,
+        size,
+        row::offset(place.skip)
+    ];
     let rows = db.rows(select, values).await?;
     let mut names = Names::new(db);
     let mut items = Vec::with_capacity(rows.len());
@@ -143,7 +179,9 @@ pub(super) async fn size(db: &Db, number: i64) -> Result<u64, StoreError> {
     let select = "SELECT position FROM certificates WHERE position >= $1 AND position <= $2 \
                   ORDER BY position DESC LIMIT 1";
     let values = values![Position::first_of(number).0, Position::last_of(number).0];
-    let Some(row) = db.optional(select, values).await? else { return Ok(0) };
+    let Some(row) = db.optional(select, values).await? else {
+        return Ok(0);
+    };
     Ok(Position(row.get(0)?).sequence().unsigned_abs() + 1)
 }
 
@@ -178,16 +216,31 @@ impl<'d> Names<'d> {
         {
             return Ok(authority.clone());
         }
-        let row =
-            self.db.optional("SELECT id, name FROM authorities WHERE number = $1", values![number]).await?;
-        let row =
-            row.ok_or_else(|| corrupt(format!("a certificate names authority {number}, which is missing")))?;
-        let authority = AuthorityRef { id: AuthorityId::from_bytes(row.get(0)?), name: row.get(1)? };
+        let row = self
+            .db
+            .optional(
+                "SELECT id, name FROM authorities WHERE number = $1",
+                values![number],
+            )
+            .await?;
+        let row = row.ok_or_else(|| {
+            corrupt(format!(
+                "a certificate names authority {number}, which is missing"
+            ))
+        })?;
+        let authority = AuthorityRef {
+            id: AuthorityId::from_bytes(row.get(0)?),
+            name: row.get(1)?,
+        };
         self.last = Some((number, authority.clone()));
         Ok(authority)
     }
 
-    pub(super) async fn record(&mut self, zone: ZoneId, row: &Row) -> Result<CertificateRecord, StoreError> {
+    pub(super) async fn record(
+        &mut self,
+        zone: ZoneId,
+        row: &Row,
+    ) -> Result<CertificateRecord, StoreError> {
         record(zone, self.authority(row.get(2)?).await?, row)
     }
 }

@@ -8,8 +8,9 @@
 use std::collections::BTreeMap;
 
 use certgate_model::{
-    AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRef, By, CertificateId, CertificateRecord,
-    Event, ResourceType, RevocationReason, Status, Timestamp, Transition, ZoneId,
+    AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRef, By, CertificateId,
+    CertificateRecord, Event, ResourceType, RevocationReason, Status, Timestamp, Transition,
+    ZoneId,
 };
 use futures_util::future::{try_join_all, try_join5};
 
@@ -86,27 +87,51 @@ pub(super) async fn make(
     // 2. Each change that was accepted has an epoch, and an entry in the log of its account.
     let (mut aged, mut logs) = (Aged::default(), Logs::default());
     for (change, epoch) in accepted.into_iter().zip(epochs.take(db).await?) {
-        let Some(subject) = subjects.get_mut(&key(change)) else { continue };
+        let Some(subject) = subjects.get_mut(&key(change)) else {
+            continue;
+        };
         subject.epoch = Some(epoch);
         aged.add(subject.authority, subject.record.serial, epoch);
         let (action, reason) = match change.event {
             Event::Revoke(reason) => (AuditAction::Revoke, reason_text(reason)),
             _ => (AuditAction::Reactivate, String::new()),
         };
-        logs.add(subject.account, &change.by, action, &subject.record, format!("{reason}epoch={epoch}"));
+        logs.add(
+            subject.account,
+            &change.by,
+            action,
+            &subject.record,
+            format!("{reason}epoch={epoch}"),
+        );
     }
     // 3. What has come of it.
     let mut shifts = Shifts::default();
     let (mut rows, mut lists) = (Vec::new(), Vec::new());
     for subject in subjects.values().filter(|subject| subject.is_changed) {
-        shifts.shift(layout, subject.position, subject.stored, subject.record.status);
+        shifts.shift(
+            layout,
+            subject.position,
+            subject.stored,
+            subject.record.status,
+        );
         rows.push(update(db, subject));
         if subject.epoch.is_some() {
-            lists.push(revocations::change(db, subject.authority, subject.position, &subject.record));
+            lists.push(revocations::change(
+                db,
+                subject.authority,
+                subject.position,
+                &subject.record,
+            ));
         }
     }
-    try_join5(try_join_all(rows), try_join_all(lists), aged.mark(db), shifts.make(db), logs.write(db))
-        .await?;
+    try_join5(
+        try_join_all(rows),
+        try_join_all(lists),
+        aged.mark(db),
+        shifts.make(db),
+        logs.write(db),
+    )
+    .await?;
     Ok(outcomes)
 }
 
@@ -118,30 +143,54 @@ fn key(change: &Change) -> Key {
 
 /// The certificates that are to be changed, of zones that exist.
 async fn subjects(db: &Db, changes: &[&Change]) -> Result<BTreeMap<Key, Subject>, StoreError> {
-    let wanted: BTreeMap<_, _> = changes.iter().map(|change| (key(change), *change)).collect();
-    let zones: BTreeMap<_, _> =
-        wanted.values().map(|change| (*change.zone.as_bytes(), change.zone)).collect();
+    let wanted: BTreeMap<_, _> = changes
+        .iter()
+        .map(|change| (key(change), *change))
+        .collect();
+    let zones: BTreeMap<_, _> = wanted
+        .values()
+        .map(|change| (*change.zone.as_bytes(), change.zone))
+        .collect();
     let numbers = try_join_all(zones.values().map(|zone| tenants::zone_number(db, *zone))).await?;
     let zones: BTreeMap<_, _> = zones.into_keys().zip(numbers).collect();
-    let rows = try_join_all(wanted.values().map(|change| certificates::row_of(db, change.id))).await?;
+    let rows = try_join_all(
+        wanted
+            .values()
+            .map(|change| certificates::row_of(db, change.id)),
+    )
+    .await?;
     let mut found = Vec::new();
     for ((key, change), row) in wanted.into_iter().zip(rows) {
-        let Some((position, authority, row)) = row else { continue };
+        let Some((position, authority, row)) = row else {
+            continue;
+        };
         if zones.get(&key.0) == Some(&Some(position.zone())) {
             found.push((key, change.zone, position, authority, row));
         }
     }
-    let mut authorities: BTreeMap<_, _> = found.iter().map(|(.., authority, _)| (*authority, None)).collect();
+    let mut authorities: BTreeMap<_, _> = found
+        .iter()
+        .map(|(.., authority, _)| (*authority, None))
+        .collect();
     for (number, authority) in &mut authorities {
         *authority = Some(self::authority(db, *number).await?);
     }
     let mut subjects = BTreeMap::new();
     for (key, zone, position, authority, row) in found {
-        let Some(Some((account, reference))) = authorities.get(&authority) else { continue };
+        let Some(Some((account, reference))) = authorities.get(&authority) else {
+            continue;
+        };
         let record = certificates::record(zone, reference.clone(), &row)?;
         let (account, stored) = (*account, record.status);
-        let subject =
-            Subject { position, authority, account, stored, record, epoch: None, is_changed: false };
+        let subject = Subject {
+            position,
+            authority,
+            account,
+            stored,
+            record,
+            epoch: None,
+            is_changed: false,
+        };
         subjects.insert(key, subject);
     }
     Ok(subjects)
@@ -150,14 +199,29 @@ async fn subjects(db: &Db, changes: &[&Change]) -> Result<BTreeMap<Key, Subject>
 async fn authority(db: &Db, number: i64) -> Result<(AccountId, AuthorityRef), StoreError> {
     let select = "SELECT account, id, name FROM authorities WHERE number = $1";
     let row = db.optional(select, values![number]).await?;
-    let row =
-        row.ok_or_else(|| corrupt(format!("a certificate names authority {number}, which is missing")))?;
+    let row = row.ok_or_else(|| {
+        corrupt(format!(
+            "a certificate names authority {number}, which is missing"
+        ))
+    })?;
     let id = AuthorityId::from_bytes(row.get(1)?);
-    Ok((AccountId::from_bytes(row.get(0)?), AuthorityRef { id, name: row.get(2)? }))
+    Ok((
+        AccountId::from_bytes(row.get(0)?),
+        AuthorityRef {
+            id,
+            name: row.get(2)?,
+        },
+    ))
 }
 
 async fn update(db: &Db, subject: &Subject) -> Result<(), StoreError> {
-    let Subject { position, stored, record, epoch, .. } = subject;
+    let Subject {
+        position,
+        stored,
+        record,
+        epoch,
+        ..
+    } = subject;
     let changed = db
         .execute(
             "UPDATE certificates SET status = $1, epoch = coalesce($2, epoch), revoked_on = $3, reason = $4 \
@@ -192,7 +256,8 @@ impl Epochs {
         if count == 0 {
             return Ok(0..0);
         }
-        let next = "UPDATE store SET last_epoch = last_epoch + $1 WHERE \"only\" = 1 RETURNING last_epoch";
+        let next =
+            "UPDATE store SET last_epoch = last_epoch + $1 WHERE \"only\" = 1 RETURNING last_epoch";
         let last: i64 = db.one(next, values![count]).await?.get(0)?;
         let epochs = last - count + 1..last + 1;
         let last_of_each: BTreeMap<_, _> = authorities.into_iter().zip(epochs.clone()).collect();
@@ -218,10 +283,19 @@ impl<'b> Logs<'b> {
         certificate: &CertificateRecord,
         detail: String,
     ) {
-        let deed = Deed::new(action, ResourceType::ClientCertificate, certificate.id.as_bytes(), detail)
-            .in_zone(certificate.zone)
-            .of_certificate(certificate.fingerprint_sha256);
-        self.0.entry(*account.as_bytes()).or_insert_with(|| (account, Vec::new())).1.push((by, deed));
+        let deed = Deed::new(
+            action,
+            ResourceType::ClientCertificate,
+            certificate.id.as_bytes(),
+            detail,
+        )
+        .in_zone(certificate.zone)
+        .of_certificate(certificate.fingerprint_sha256);
+        self.0
+            .entry(*account.as_bytes())
+            .or_insert_with(|| (account, Vec::new()))
+            .1
+            .push((by, deed));
     }
 
     pub(super) async fn write(self, db: &Db) -> Result<(), StoreError> {

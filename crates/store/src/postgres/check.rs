@@ -98,7 +98,9 @@ async fn references(db: &Db) -> Result<Vec<String>, StoreError> {
         let rows = db.rows_unhurried(&count, values![]).await?;
         let missing: u64 = rows.first().map_or(Ok(0), |row| row.get(0))?;
         if missing > 0 {
-            lines.push(format!("{missing} rows of \"{table}\" refer to a missing row of \"{parent}\""));
+            lines.push(format!(
+                "{missing} rows of \"{table}\" refer to a missing row of \"{parent}\""
+            ));
         }
     }
     Ok(lines)
@@ -108,24 +110,55 @@ async fn references(db: &Db) -> Result<Vec<String>, StoreError> {
 async fn records(db: &Db) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     for id in ids(db, "SELECT id FROM tokens").await? {
-        note(&mut lines, "token", &id, tokens::token(db, TokenId::from_bytes(id)).await)?;
+        note(
+            &mut lines,
+            "token",
+            &id,
+            tokens::token(db, TokenId::from_bytes(id)).await,
+        )?;
     }
     for id in ids(db, "SELECT id FROM accounts WHERE deleted_at IS NULL").await? {
-        note(&mut lines, "account", &id, tenants::account(db, AccountId::from_bytes(id)).await)?;
-        let brought = mtls_certificates::all(db, AccountId::from_bytes(id)).await.map(Some);
-        note(&mut lines, "account with brought certificates", &id, brought)?;
+        note(
+            &mut lines,
+            "account",
+            &id,
+            tenants::account(db, AccountId::from_bytes(id)).await,
+        )?;
+        let brought = mtls_certificates::all(db, AccountId::from_bytes(id))
+            .await
+            .map(Some);
+        note(
+            &mut lines,
+            "account with brought certificates",
+            &id,
+            brought,
+        )?;
     }
     for id in ids(db, "SELECT id FROM zones WHERE deleted_at IS NULL").await? {
-        note(&mut lines, "zone", &id, tenants::zone(db, ZoneId::from_bytes(id)).await)?;
+        note(
+            &mut lines,
+            "zone",
+            &id,
+            tenants::zone(db, ZoneId::from_bytes(id)).await,
+        )?;
     }
     for id in ids(db, "SELECT id FROM authorities").await? {
-        note(&mut lines, "authority", &id, authorities::authority(db, AuthorityId::from_bytes(id)).await)?;
+        note(
+            &mut lines,
+            "authority",
+            &id,
+            authorities::authority(db, AuthorityId::from_bytes(id)).await,
+        )?;
     }
     Ok(lines)
 }
 
 async fn ids(db: &Db, select: &str) -> Result<Vec<[u8; 16]>, StoreError> {
-    db.rows_unhurried(select, values![]).await?.iter().map(|row| row.get(0)).collect()
+    db.rows_unhurried(select, values![])
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect()
 }
 
 fn note<T>(
@@ -138,7 +171,10 @@ fn note<T>(
         Ok(_) => Ok(()),
         Err(StoreError::Unavailable(text)) => Err(StoreError::Unavailable(text)),
         Err(error) => {
-            lines.push(format!("the {kind} {} cannot be read: {error}", TokenId::from_bytes(*id)));
+            lines.push(format!(
+                "the {kind} {} cannot be read: {error}",
+                TokenId::from_bytes(*id)
+            ));
             Ok(())
         }
     }
@@ -163,7 +199,10 @@ async fn all_certificates(db: &Db, layout: Layout) -> Result<Vec<String>, StoreE
             after = position.0;
             // Which zone it is does not matter here.
             if let Err(error) = names.record(ZoneId::from_bytes([0; 16]), &row).await {
-                lines.push(format!("the certificate at {} cannot be read: {error}", position.0));
+                lines.push(format!(
+                    "the certificate at {} cannot be read: {error}",
+                    position.0
+                ));
                 if lines.len() >= LINES_MAX {
                     return Ok(lines);
                 }
@@ -175,7 +214,9 @@ async fn all_certificates(db: &Db, layout: Layout) -> Result<Vec<String>, StoreE
             let (size, last) = zones.entry(position.zone()).or_default();
             *size += 1;
             *last = position.sequence().max(*last);
-            let Ok(status) = row::status(&row, 3) else { continue };
+            let Ok(status) = row::status(&row, 3) else {
+                continue;
+            };
             for (level, counted) in Level::BOTH.into_iter().zip(&mut counted) {
                 let counts = counted.entry(position.block(layout, level)).or_default();
                 counts[usize::from(status.code())] += 1;
@@ -186,7 +227,10 @@ async fn all_certificates(db: &Db, layout: Layout) -> Result<Vec<String>, StoreE
         compare(db, level, counted, &mut lines).await?;
     }
     density(db, &zones, &mut lines).await?;
-    for row in db.rows_unhurried("SELECT authority, epoch FROM lost_certificates", values![]).await? {
+    for row in db
+        .rows_unhurried("SELECT authority, epoch FROM lost_certificates", values![])
+        .await?
+    {
         let (number, epoch): (i64, i64) = (row.get(0)?, row.get(1)?);
         let highest = highest.entry(number).or_insert(epoch);
         *highest = epoch.max(*highest);
@@ -209,10 +253,15 @@ async fn compare(
     }
     let blocks: BTreeSet<_> = stored.keys().chain(counted.keys()).collect();
     for block in blocks {
-        let (stored, counted) =
-            (stored.get(block).copied().unwrap_or_default(), counted.get(block).copied().unwrap_or_default());
+        let (stored, counted) = (
+            stored.get(block).copied().unwrap_or_default(),
+            counted.get(block).copied().unwrap_or_default(),
+        );
         if stored != counted {
-            lines.push(format!("{} {block} says {stored:?}, counted were {counted:?}", level.table()));
+            lines.push(format!(
+                "{} {block} says {stored:?}, counted were {counted:?}",
+                level.table()
+            ));
         }
     }
     Ok(())
@@ -224,8 +273,13 @@ async fn density(
     zones: &BTreeMap<i64, (i64, i64)>,
     lines: &mut Vec<String>,
 ) -> Result<(), StoreError> {
-    let rows = db.rows_unhurried("SELECT number FROM zones", values![]).await?;
-    let known: BTreeSet<i64> = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+    let rows = db
+        .rows_unhurried("SELECT number FROM zones", values![])
+        .await?;
+    let known: BTreeSet<i64> = rows
+        .iter()
+        .map(|row| row.get(0))
+        .collect::<Result<_, _>>()?;
     for (zone, (size, last)) in zones {
         if *size != last + 1 {
             lines.push(format!(
@@ -233,16 +287,28 @@ async fn density(
             ));
         }
         if !known.contains(zone) {
-            lines.push(format!("zone number {zone} has certificates, but does not exist"));
+            lines.push(format!(
+                "zone number {zone} has certificates, but does not exist"
+            ));
         }
     }
     Ok(())
 }
 
 /// An authority's last epoch is that of a change of one of its certificates, or a later one.
-async fn epochs(db: &Db, highest: &BTreeMap<i64, i64>, lines: &mut Vec<String>) -> Result<(), StoreError> {
-    let newest: i64 = db.one("SELECT last_epoch FROM store", values![]).await?.get(0)?;
-    for row in db.rows("SELECT number, last_epoch FROM authorities", values![]).await? {
+async fn epochs(
+    db: &Db,
+    highest: &BTreeMap<i64, i64>,
+    lines: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let newest: i64 = db
+        .one("SELECT last_epoch FROM store", values![])
+        .await?
+        .get(0)?;
+    for row in db
+        .rows("SELECT number, last_epoch FROM authorities", values![])
+        .await?
+    {
         let (number, last): (i64, i64) = (row.get(0)?, row.get(1)?);
         let least = highest.get(&number).copied().unwrap_or(0);
         if !(least..=newest).contains(&last) {
@@ -258,7 +324,10 @@ async fn epochs(db: &Db, highest: &BTreeMap<i64, i64>, lines: &mut Vec<String>) 
 /// What the keys of the lists of hostnames cannot say: whose certificate they name, that the zone exists, that a hostname is
 /// in one zone and once in a list, and that no deployment is later than the last.
 async fn hostnames(db: &Db) -> Result<Vec<String>, StoreError> {
-    let last: i64 = db.one("SELECT last_deployment FROM store", values![]).await?.get(0)?;
+    let last: i64 = db
+        .one("SELECT last_deployment FROM store", values![])
+        .await?
+        .get(0)?;
     let select = "SELECT hostname_associations.hostname, hostname_associations.folded_hostname, \
          hostname_associations.zone, hostname_associations.mtls_certificate, hostname_associations.deployment, \
          zones.deleted_at IS NULL, length(hostname_associations.mtls_certificate) = 0 \
@@ -272,7 +341,8 @@ async fn hostnames(db: &Db) -> Result<Vec<String>, StoreError> {
     let mut rows = db.stream(select, values![]).await?;
     while let Some(row) = rows.next().await? {
         let (hostname, key): (String, String) = (row.get(0)?, row.get(1)?);
-        let (zone, authority, deployment): (i64, Vec<u8>, i64) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        let (zone, authority, deployment): (i64, Vec<u8>, i64) =
+            (row.get(2)?, row.get(3)?, row.get(4)?);
         let (zone_exists, authority_exists): (bool, Option<bool>) = (row.get(5)?, row.get(6)?);
         let mut note = |what: &str| lines.push(format!("the hostname {hostname:?} {what}"));
         if key != folded(&hostname) {
@@ -285,7 +355,9 @@ async fn hostnames(db: &Db) -> Result<Vec<String>, StoreError> {
             note("is listed for an authority that its zone's account does not have");
         }
         if !(1..=last).contains(&deployment) {
-            note(&format!("has deployment {deployment}, but the last one is {last}"));
+            note(&format!(
+                "has deployment {deployment}, but the last one is {last}"
+            ));
         }
         match before.replace((key, zone)) {
             Some((name, other)) if before.as_ref().is_some_and(|(key, _)| *key == name) => {
@@ -307,7 +379,10 @@ async fn hostnames(db: &Db) -> Result<Vec<String>, StoreError> {
 /// What lists are made of, against the certificates: each that is revoked is there once, as it is, and nothing else.
 async fn revocations(db: &Db) -> Result<Vec<String>, StoreError> {
     let count = async |select: &str| -> Result<i64, StoreError> {
-        db.rows_unhurried(select, values![]).await?.first().map_or(Ok(0), |row| row.get(0))
+        db.rows_unhurried(select, values![])
+            .await?
+            .first()
+            .map_or(Ok(0), |row| row.get(0))
     };
     let mut lines = Vec::new();
     for (revoked, listed, of) in [
@@ -330,13 +405,20 @@ async fn revocations(db: &Db) -> Result<Vec<String>, StoreError> {
     ] {
         let (revoked, listed) = (count(revoked).await?, count(listed).await?);
         if revoked != listed {
-            lines.push(format!("{revoked} {of} are revoked, but {listed} of them are on lists as they are"));
+            lines.push(format!(
+                "{revoked} {of} are revoked, but {listed} of them are on lists as they are"
+            ));
         }
     }
     let known = "SELECT (SELECT count(*) FROM certificates WHERE status IN (2, 3)) + (SELECT count(*) FROM lost_certificates)";
-    let (known, all) = (count(known).await?, count("SELECT count(*) FROM revocations").await?);
+    let (known, all) = (
+        count(known).await?,
+        count("SELECT count(*) FROM revocations").await?,
+    );
     if known != all {
-        lines.push(format!("{all} revocations are on lists, but {known} certificates are revoked"));
+        lines.push(format!(
+            "{all} revocations are on lists, but {known} certificates are revoked"
+        ));
     }
     Ok(lines)
 }
@@ -348,6 +430,11 @@ async fn audit(db: &Db) -> Result<Vec<String>, StoreError> {
     if strays > 0 {
         lines.push(format!("{strays} audit entries belong to no log"));
     }
-    lines.extend(audit::verify(db).await?.into_iter().flat_map(|verdict| verdict.faults));
+    lines.extend(
+        audit::verify(db)
+            .await?
+            .into_iter()
+            .flat_map(|verdict| verdict.faults),
+    );
     Ok(lines)
 }

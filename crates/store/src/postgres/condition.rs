@@ -32,7 +32,12 @@ pub(super) async fn page<T>(
     record: fn(&Row) -> Result<T, StoreError>,
 ) -> Result<Page<T>, StoreError> {
     let Condition { text, mut values } = condition;
-    let counted = db.rows_once(&format!("SELECT count(*) FROM {tables} WHERE {text}"), &values).await?;
+    let counted = db
+        .rows_once(
+            &format!("SELECT count(*) FROM {tables} WHERE {text}"),
+            &values,
+        )
+        .await?;
     let total = counted.first().map_or(Ok(0), |row| row.get(0))?;
     values.push(slice.size.into());
     values.push(row::offset(slice.first).into());
@@ -45,7 +50,10 @@ pub(super) async fn page<T>(
             &values,
         )
         .await?;
-    Ok(Page { items: rows.iter().map(record).collect::<Result<_, _>>()?, total })
+    Ok(Page {
+        items: rows.iter().map(record).collect::<Result<_, _>>()?,
+        total,
+    })
 }
 
 /// The text of a WHERE clause and its values, in step.
@@ -56,7 +64,10 @@ pub(super) struct Condition<'v> {
 
 impl<'v> Condition<'v> {
     pub(super) fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), values: Vec::new() }
+        Self {
+            text: text.to_owned(),
+            values: Vec::new(),
+        }
     }
 
     pub(super) fn push(&mut self, text: &str) {
@@ -81,12 +92,20 @@ impl<'v> Condition<'v> {
         if self.values.len() == before {
             return self.push("FALSE");
         }
-        let marks: Vec<_> = (before + 1..=self.values.len()).map(|number| format!("${number}")).collect();
-        write!(self.text, "{column} IN ({})", marks.join(", ")).expect("writing to a String cannot fail");
+        let marks: Vec<_> = (before + 1..=self.values.len())
+            .map(|number| format!("${number}"))
+            .collect();
+        write!(self.text, "{column} IN ({})", marks.join(", "))
+            .expect("writing to a String cannot fail");
     }
 
     pub(super) fn and_zone_filter(&mut self, filter: &'v ZoneFilter) {
-        let ZoneFilter { name, account, account_name, .. } = filter;
+        let ZoneFilter {
+            name,
+            account,
+            account_name,
+            ..
+        } = filter;
         if name.is_none() && account.is_none() && account_name.is_none() {
             return;
         }
@@ -123,8 +142,12 @@ impl<'v> Condition<'v> {
             return self.push("FALSE");
         }
         self.values.push(pattern.into());
-        write!(self.text, "{column} {operator} ${}{escape}", self.values.len())
-            .expect("writing to a String cannot fail");
+        write!(
+            self.text,
+            "{column} {operator} ${}{escape}",
+            self.values.len()
+        )
+        .expect("writing to a String cannot fail");
     }
 }
 

@@ -42,7 +42,10 @@ pub struct PostgresUrl {
 impl PostgresUrl {
     /// Reads a URL as [`PostgresStore::open`](crate::PostgresStore::open) understands it.
     pub fn parse(url: &str) -> Result<Self, PostgresError> {
-        Ok(Self { text: url.to_owned(), config: read(url)?.0 })
+        Ok(Self {
+            text: url.to_owned(),
+            config: read(url)?.0,
+        })
     }
 
     /// The URL as it was given.
@@ -66,9 +69,18 @@ impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("postgres://")?;
         if let Some(user) = self.config.get_user() {
-            write!(f, "{user}{}@", if self.has_password() { ":********" } else { "" })?;
+            write!(
+                f,
+                "{user}{}@",
+                if self.has_password() { ":********" } else { "" }
+            )?;
         }
-        write!(f, "{}/{}", host_names(&self.config), self.config.get_dbname().unwrap_or_default())
+        write!(
+            f,
+            "{}/{}",
+            host_names(&self.config),
+            self.config.get_dbname().unwrap_or_default()
+        )
     }
 }
 
@@ -88,7 +100,12 @@ impl fmt::Debug for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {}", self.config.get_dbname().unwrap_or("(no name)"), host_names(&self.config))
+        write!(
+            f,
+            "{} on {}",
+            self.config.get_dbname().unwrap_or("(no name)"),
+            host_names(&self.config)
+        )
     }
 }
 
@@ -125,22 +142,36 @@ impl Address {
 
     fn parse_for(url: &str, wanted: TargetSessionAttrs) -> Result<Self, PostgresError> {
         let (config, files) = read(url)?;
-        let tls = if config.get_ssl_mode() == SslMode::Disable { tls::none() } else { files.connector() }?;
+        let tls = if config.get_ssl_mode() == SslMode::Disable {
+            tls::none()
+        } else {
+            files.connector()
+        }?;
         // Addresses beside the names belong to them by their order.
-        let urls = if config.get_hostaddrs().is_empty() { each_host(url) } else { vec![url.to_owned()] };
+        let urls = if config.get_hostaddrs().is_empty() {
+            each_host(url)
+        } else {
+            vec![url.to_owned()]
+        };
         let mut hosts = Vec::new();
         for url in urls {
             let (mut config, _) = read(&url)?;
             behave(&mut config, wanted);
             hosts.push(config);
         }
-        Ok(Self { config, hosts: Hosts::new(hosts, tls) })
+        Ok(Self {
+            config,
+            hosts: Hosts::new(hosts, tls),
+        })
     }
 
     /// A pool of connections for reading.
     pub(super) fn pool(&self, size: usize) -> Result<Pool<Hosts>, PostgresError> {
         // Connecting has its own limits.
-        let timeouts = Timeouts { wait: Some(POOL_TIMEOUT), ..Timeouts::default() };
+        let timeouts = Timeouts {
+            wait: Some(POOL_TIMEOUT),
+            ..Timeouts::default()
+        };
         Pool::builder(self.hosts.clone())
             .max_size(size.max(1))
             .timeouts(timeouts)
@@ -161,9 +192,18 @@ impl Address {
 /// The URL once for each host that stands before the name of the database.
 fn each_host(url: &str) -> Vec<String> {
     // As the driver reads it: user and password end with the first @.
-    let begin = url.find('@').map(|at| at + 1).or_else(|| url.find("://").map(|at| at + 3)).unwrap_or(0);
-    let end = url[begin..].find(['/', '?']).map_or(url.len(), |length| begin + length);
-    url[begin..end].split(',').map(|host| format!("{}{host}{}", &url[..begin], &url[end..])).collect()
+    let begin = url
+        .find('@')
+        .map(|at| at + 1)
+        .or_else(|| url.find("://").map(|at| at + 3))
+        .unwrap_or(0);
+    let end = url[begin..]
+        .find(['/', '?'])
+        .map_or(url.len(), |length| begin + length);
+    url[begin..end]
+        .split(',')
+        .map(|host| format!("{}{host}{}", &url[..begin], &url[end..]))
+        .collect()
 }
 
 /// What the driver has to know, and the files that are named.
@@ -191,13 +231,20 @@ fn read(url: &str) -> Result<(Config, Files), PostgresError> {
             _ => others.push(pair),
         }
     }
-    let rest = if others.is_empty() { base.to_owned() } else { format!("{base}?{}", others.join("&")) };
+    let rest = if others.is_empty() {
+        base.to_owned()
+    } else {
+        format!("{base}?{}", others.join("&"))
+    };
     // Not with the driver's words: where it stumbles may be in the middle of the password.
     let mut config: Config = rest.parse().map_err(|_| {
         PostgresError::Url("it is not of the form postgres://user:password@host:5432/name?option=value, or has an unknown option")
     })?;
-    let is_local =
-        !config.get_hosts().is_empty() && config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
+    let is_local = !config.get_hosts().is_empty()
+        && config
+            .get_hosts()
+            .iter()
+            .all(|host| !matches!(host, Host::Tcp(_)));
     config.ssl_mode(match mode {
         _ if is_local => SslMode::Disable,
         Some("disable") => SslMode::Disable,
@@ -228,7 +275,10 @@ fn behave(config: &mut Config, wanted: TargetSessionAttrs) {
     if config.get_application_name().is_none() {
         config.application_name("certgate");
     }
-    config.keepalives(true).keepalives_idle(KEEPALIVE).tcp_user_timeout(KEEPALIVE);
+    config
+        .keepalives(true)
+        .keepalives_idle(KEEPALIVE)
+        .tcp_user_timeout(KEEPALIVE);
 }
 
 #[cfg(test)]
@@ -241,14 +291,23 @@ mod tests {
 
     #[test]
     fn clear_text_has_to_be_asked_for() {
-        assert_eq!(mode("postgres://u@db.example/name?sslmode=disable"), SslMode::Disable);
-        assert_eq!(mode("postgres://u@%2Frun%2Fpostgresql/name?sslmode=require"), SslMode::Disable);
+        assert_eq!(
+            mode("postgres://u@db.example/name?sslmode=disable"),
+            SslMode::Disable
+        );
+        assert_eq!(
+            mode("postgres://u@%2Frun%2Fpostgresql/name?sslmode=require"),
+            SslMode::Disable
+        );
         assert!(matches!(
             Address::parse("postgres://u@db.example/name?sslmode=allow"),
             Err(PostgresError::Url(_))
         ));
         let missing = Address::parse("postgres://u@db.example/name?sslrootcert=/nowhere.pem");
-        assert!(matches!(missing, Err(PostgresError::Roots { .. })), "TLS is the default: {missing:?}");
+        assert!(
+            matches!(missing, Err(PostgresError::Roots { .. })),
+            "TLS is the default: {missing:?}"
+        );
     }
 
     #[test]
@@ -260,25 +319,40 @@ mod tests {
                 "postgres://u:p,w/?@b.example/name?sslmode=disable"
             ]
         );
-        assert_eq!(each_host("postgres://a.example,%2Frun"), ["postgres://a.example", "postgres://%2Frun"]);
-        for url in ["postgres:///name?host=a.example,b.example", "postgres://u@a.example/name"] {
+        assert_eq!(
+            each_host("postgres://a.example,%2Frun"),
+            ["postgres://a.example", "postgres://%2Frun"]
+        );
+        for url in [
+            "postgres:///name?host=a.example,b.example",
+            "postgres://u@a.example/name",
+        ] {
             assert_eq!(each_host(url), [url]);
         }
-        let address = Address::parse("postgres://u@a.example:1,b.example/name?sslmode=disable").unwrap();
+        let address =
+            Address::parse("postgres://u@a.example:1,b.example/name?sslmode=disable").unwrap();
         assert_eq!(address.to_string(), "name on a.example:1,b.example");
     }
 
     #[test]
     fn no_text_has_the_password() {
-        let address = Address::parse("postgres://u:s3cret@db.example/name?sslmode=disable").unwrap();
-        assert_eq!(format!("{address:?} {address}"), "Address(name on db.example) name on db.example");
-        let url = PostgresUrl::parse("postgres://u:s3cret@db.example/name?password=s3cret").unwrap();
+        let address =
+            Address::parse("postgres://u:s3cret@db.example/name?sslmode=disable").unwrap();
+        assert_eq!(
+            format!("{address:?} {address}"),
+            "Address(name on db.example) name on db.example"
+        );
+        let url =
+            PostgresUrl::parse("postgres://u:s3cret@db.example/name?password=s3cret").unwrap();
         assert_eq!(
             format!("{url:?} {url}"),
             "PostgresUrl(postgres://u:********@db.example/name) postgres://u:********@db.example/name"
         );
         assert!(
-            url.has_password() && !PostgresUrl::parse("postgres://u@db.example/name").unwrap().has_password()
+            url.has_password()
+                && !PostgresUrl::parse("postgres://u@db.example/name")
+                    .unwrap()
+                    .has_password()
         );
         for url in [
             "postgres://u:s3cret@db.example:port/name",

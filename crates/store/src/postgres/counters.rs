@@ -132,15 +132,25 @@ pub(super) async fn locate(
         }
         total += count;
     }
-    let Some((upper_block, mut skip)) = upper else { return Ok((None, total)) };
+    let Some((upper_block, mut skip)) = upper else {
+        return Ok((None, total));
+    };
     let range = layout.range(Level::Upper, upper_block);
     for (block, count) in counts(db, layout, Level::Lower, status, range).await? {
         if skip < count {
-            return Ok((Some(Place { newest: layout.range(Level::Lower, block).1, skip }), total));
+            return Ok((
+                Some(Place {
+                    newest: layout.range(Level::Lower, block).1,
+                    skip,
+                }),
+                total,
+            ));
         }
         skip -= count;
     }
-    Err(corrupt(format!("the counters below upper block {upper_block} do not add up")))
+    Err(corrupt(format!(
+        "the counters below upper block {upper_block} do not add up"
+    )))
 }
 
 /// The counts that one level has of one status, from the newest block to the oldest.
@@ -156,7 +166,12 @@ async fn counts(
         "SELECT block, {status} FROM {} WHERE block BETWEEN $1 AND $2 AND {status} > 0 ORDER BY block DESC",
         level.table()
     );
-    let rows = db.rows(&select, values![oldest.block(layout, level), newest.block(layout, level)]).await?;
+    let rows = db
+        .rows(
+            &select,
+            values![oldest.block(layout, level), newest.block(layout, level)],
+        )
+        .await?;
     let count = |row: &Row| {
         let block = row.get(0)?;
         Ok((block, bounded(block, row.get(1)?)?))
@@ -177,7 +192,9 @@ pub(super) fn block_row(row: &Row) -> Result<(i64, [u64; 4]), StoreError> {
 /// A count that is not larger than a zone, so that sums of counts do not overflow.
 fn bounded(block: i64, count: u64) -> Result<u64, StoreError> {
     if count > 1 << SEQUENCE_BITS {
-        return Err(corrupt(format!("block {block} counts more certificates than a zone can have")));
+        return Err(corrupt(format!(
+            "block {block} counts more certificates than a zone can have"
+        )));
     }
     Ok(count)
 }

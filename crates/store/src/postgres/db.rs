@@ -75,12 +75,18 @@ impl Db {
         match &self.client {
             Client::Shared(Some(object)) => Ok(object),
             Client::Own(client) => Ok(client),
-            Client::Shared(None) => Err(StoreError::Unavailable("the connection was given back".into())),
+            Client::Shared(None) => Err(StoreError::Unavailable(
+                "the connection was given back".into(),
+            )),
         }
     }
 
     /// All rows.
-    pub(super) async fn rows(&self, statement: &str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn rows(
+        &self,
+        statement: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
         let client = self.client()?;
         let rows = self
             .answer(async {
@@ -98,7 +104,9 @@ impl Db {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, StoreError> {
         let client = self.client()?;
-        let rows = self.answer(client.query(statement, &parameters(values))).await?;
+        let rows = self
+            .answer(client.query(statement, &parameters(values)))
+            .await?;
         Ok(rows.into_iter().map(Row).collect())
     }
 
@@ -126,12 +134,22 @@ impl Db {
     }
 
     /// The row that there always is.
-    pub(super) async fn one(&self, statement: &str, values: &[Value<'_>]) -> Result<Row, StoreError> {
-        self.optional(statement, values).await?.ok_or_else(|| corrupt("a row is missing"))
+    pub(super) async fn one(
+        &self,
+        statement: &str,
+        values: &[Value<'_>],
+    ) -> Result<Row, StoreError> {
+        self.optional(statement, values)
+            .await?
+            .ok_or_else(|| corrupt("a row is missing"))
     }
 
     /// How many rows it changed.
-    pub(super) async fn execute(&self, statement: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+    pub(super) async fn execute(
+        &self,
+        statement: &str,
+        values: &[Value<'_>],
+    ) -> Result<u64, StoreError> {
         let client = self.client()?;
         self.answer(async {
             let statement = client.prepare_cached(statement).await?;
@@ -141,11 +159,18 @@ impl Db {
     }
 
     /// Rows one after another, for reading more than fits into memory. Takes as long as it takes.
-    pub(super) async fn stream(&self, statement: &str, values: &[Value<'_>]) -> Result<Rows<'_>, StoreError> {
+    pub(super) async fn stream(
+        &self,
+        statement: &str,
+        values: &[Value<'_>],
+    ) -> Result<Rows<'_>, StoreError> {
         let client = self.client()?;
         let stream = client.query_raw(statement, parameters(values)).await;
         let stream = stream.map_err(|error| self.note(Trouble::of(&error)))?;
-        Ok(Rows { db: self, stream: Box::pin(stream) })
+        Ok(Rows {
+            db: self,
+            stream: Box::pin(stream),
+        })
     }
 
     /// Statements without values.
@@ -157,7 +182,10 @@ impl Db {
     /// Statements without values that may take as long as the server lets them.
     pub(super) async fn run_for_long(&self, statements: &str) -> Result<(), StoreError> {
         let client = self.client()?;
-        client.batch_execute(statements).await.map_err(|error| self.note(Trouble::of(&error)).into())
+        client
+            .batch_execute(statements)
+            .await
+            .map_err(|error| self.note(Trouble::of(&error)).into())
     }
 
     /// Begins a transaction or a savepoint.
@@ -188,7 +216,9 @@ impl Db {
         let client = match self.client() {
             Ok(client) if !self.failed.load(Ordering::Relaxed) => client,
             Ok(_) => {
-                return Committed::No(Trouble::Lasting(corrupt("a statement of the transaction failed")));
+                return Committed::No(Trouble::Lasting(corrupt(
+                    "a statement of the transaction failed",
+                )));
             }
             Err(error) => return Committed::No(Trouble::Lasting(error)),
         };
@@ -229,14 +259,19 @@ impl Db {
         self.lost.load(Ordering::Relaxed) || self.client().map_or(true, |client| client.is_closed())
     }
 
-    async fn answer<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+    async fn answer<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, StoreError> {
         match timeout(ANSWER_TIMEOUT, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.note(Trouble::of(&error)).into()),
             Err(_) => {
                 // The answer may still come, to whoever asks next.
                 self.lost.store(true, Ordering::Relaxed);
-                Err(self.note(Trouble::Slow("the database does not answer".into())).into())
+                Err(self
+                    .note(Trouble::Slow("the database does not answer".into()))
+                    .into())
             }
         }
     }
@@ -244,8 +279,10 @@ impl Db {
     fn note(&self, trouble: Trouble) -> Trouble {
         // Statements that follow the one that failed are refused for that reason: only the first one tells something.
         if !self.failed.swap(true, Ordering::Relaxed) {
-            self.passing.store(matches!(trouble, Trouble::Passing(_)), Ordering::Relaxed);
-            self.slow.store(matches!(trouble, Trouble::Slow(_)), Ordering::Relaxed);
+            self.passing
+                .store(matches!(trouble, Trouble::Passing(_)), Ordering::Relaxed);
+            self.slow
+                .store(matches!(trouble, Trouble::Slow(_)), Ordering::Relaxed);
         }
         trouble
     }
@@ -270,7 +307,9 @@ impl Rows<'_> {
     /// The next one.
     pub(super) async fn next(&mut self) -> Result<Option<Row>, StoreError> {
         let next = poll_fn(|context| self.stream.as_mut().poll_next(context)).await;
-        let row = next.transpose().map_err(|error| self.db.note(Trouble::of(&error)))?;
+        let row = next
+            .transpose()
+            .map_err(|error| self.db.note(Trouble::of(&error)))?;
         Ok(row.map(Row))
     }
 }
@@ -284,5 +323,8 @@ impl Drop for Db {
 }
 
 fn parameters<'v>(values: &'v [Value<'_>]) -> Vec<&'v (dyn ToSql + Sync)> {
-    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+    values
+        .iter()
+        .map(|value| value as &(dyn ToSql + Sync))
+        .collect()
 }

@@ -62,7 +62,11 @@ pub(super) async fn is_unfinished(db: &Db) -> Result<bool, StoreError> {
 async fn tables(db: &Db) -> Result<Vec<String>, StoreError> {
     let select = "SELECT CAST(c.relname AS TEXT) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') ORDER BY 1";
-    db.rows(select, values![]).await?.iter().map(|row| row.get(0)).collect()
+    db.rows(select, values![])
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect()
 }
 
 impl Destination {
@@ -70,7 +74,11 @@ impl Destination {
     pub(crate) async fn connect(url: &str, holder: Holder) -> Result<Self, MigrationError> {
         let address = Address::parse(url)?;
         let db = super::connect_checked(&address).await?;
-        Ok(Self { db, address, holder })
+        Ok(Self {
+            db,
+            address,
+            holder,
+        })
     }
 
     /// The database, without the password.
@@ -107,8 +115,15 @@ impl Destination {
     async fn look(&self, from: &Installation) -> Result<MigrationBegun, MigrationError> {
         let tables = tables(&self.db).await?;
         let has = |name: &str| tables.iter().any(|table| table == name);
-        if tables.iter().all(|table| FIRST_TABLES.contains(&table.as_str())) {
-            let version = if has("schema_versions") { schema::version(&self.db).await? } else { 0 };
+        if tables
+            .iter()
+            .all(|table| FIRST_TABLES.contains(&table.as_str()))
+        {
+            let version = if has("schema_versions") {
+                schema::version(&self.db).await?
+            } else {
+                0
+            };
             if version == 0 {
                 return Ok(MigrationBegun::Anew);
             }
@@ -120,25 +135,47 @@ impl Destination {
         if has(UNFINISHED) {
             return match found {
                 schema::VERSION => Ok(MigrationBegun::Again),
-                _ => Err(MigrationError::OtherVersion { database: self.name() }),
+                _ => Err(MigrationError::OtherVersion {
+                    database: self.name(),
+                }),
             };
         }
         match tenants::installation(&self.db).await? {
-            Some(there) if there != *from => Err(MigrationError::OtherInstallation { database: self.name() }),
+            Some(there) if there != *from => Err(MigrationError::OtherInstallation {
+                database: self.name(),
+            }),
             Some(_) if found == schema::VERSION => Ok(MigrationBegun::Finished),
-            Some(_) => Err(MigrationError::OtherVersion { database: self.name() }),
+            Some(_) => Err(MigrationError::OtherVersion {
+                database: self.name(),
+            }),
             None => Err(self.not_empty(&tables)),
         }
     }
 
     fn not_empty(&self, tables: &[String]) -> MigrationError {
         const SHOWN_MAX: usize = 5;
-        let more = if tables.len() > SHOWN_MAX { ", …" } else { "" };
-        let shown = tables.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-        MigrationError::NotEmpty { database: self.name(), tables: shown + more }
+        let more = if tables.len() > SHOWN_MAX {
+            ", …"
+        } else {
+            ""
+        };
+        let shown = tables
+            .iter()
+            .take(SHOWN_MAX)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        MigrationError::NotEmpty {
+            database: self.name(),
+            tables: shown + more,
+        }
     }
 
-    async fn begin_locked(&self, from: &Installation, state: &str) -> Result<MigrationBegun, MigrationError> {
+    async fn begin_locked(
+        &self,
+        from: &Installation,
+        state: &str,
+    ) -> Result<MigrationBegun, MigrationError> {
         schema::lock(&self.db).await?;
         // Again: another process may have been faster.
         let begun = self.look(from).await?;
@@ -155,15 +192,18 @@ impl Destination {
                     .await?;
             }
             MigrationBegun::Again => {
-                let select =
-                    "SELECT master_key_check, state FROM unfinished_migration WHERE \"only\" = 1 FOR UPDATE";
+                let select = "SELECT master_key_check, state FROM unfinished_migration WHERE \"only\" = 1 FOR UPDATE";
                 let row = self.db.one(select, values![]).await?;
                 let (check, begun_with): (Vec<u8>, String) = (row.get(0)?, row.get(1)?);
                 if check != from.master_key_check {
-                    return Err(MigrationError::OtherInstallation { database: self.name() });
+                    return Err(MigrationError::OtherInstallation {
+                        database: self.name(),
+                    });
                 }
                 if begun_with != state {
-                    return Err(MigrationError::Changed { database: self.name() });
+                    return Err(MigrationError::Changed {
+                        database: self.name(),
+                    });
                 }
                 let take = "UPDATE unfinished_migration SET holder = $1 WHERE \"only\" = 1";
                 self.db.execute(take, values![self.holder]).await?;
@@ -178,9 +218,13 @@ impl Destination {
     pub(crate) async fn greatest(&self, table: &Table) -> Result<Option<Vec<Cell>>, StoreError> {
         let names = table.key_names();
         let backwards = names.replace(',', " DESC,");
-        let select = format!("SELECT {names} FROM \"{}\" ORDER BY {backwards} DESC LIMIT 1", table.name);
+        let select = format!(
+            "SELECT {names} FROM \"{}\" ORDER BY {backwards} DESC LIMIT 1",
+            table.name
+        );
         let row = self.db.optional(&select, values![]).await?;
-        row.map(|row| cells(&row, &table.columns[..table.key])).transpose()
+        row.map(|row| cells(&row, &table.columns[..table.key]))
+            .transpose()
     }
 
     /// Adds rows, all of them or none.
@@ -192,8 +236,10 @@ impl Destination {
     async fn insert_all(&self, table: &Table, rows: &[Row]) -> Result<(), MigrationError> {
         self.db.begin("BEGIN").await?;
         self.hold().await?;
-        let arrays: Vec<_> =
-            (1..).zip(table.columns).map(|(n, (_, kind))| format!("${n}::{}[]", kind.type_name())).collect();
+        let arrays: Vec<_> = (1..)
+            .zip(table.columns)
+            .map(|(n, (_, kind))| format!("${n}::{}[]", kind.type_name()))
+            .collect();
         let insert = format!(
             "INSERT INTO \"{}\" ({}) SELECT * FROM UNNEST({})",
             table.name,
@@ -204,23 +250,33 @@ impl Destination {
             Value::List(rows.iter().map(|row| value(&row[n], *kind)).collect())
         };
         let columns: Vec<_> = table.columns.iter().enumerate().map(column).collect();
-        self.db.execute(&insert, &columns).await.map_err(|error| match error {
-            StoreError::Unavailable(_) | StoreError::InDoubt(_) => MigrationError::from(error),
-            StoreError::Conflict(detail) | StoreError::Corrupt(detail) => {
-                MigrationError::Row { table: table.name, detail }
-            }
-        })?;
+        self.db
+            .execute(&insert, &columns)
+            .await
+            .map_err(|error| match error {
+                StoreError::Unavailable(_) | StoreError::InDoubt(_) => MigrationError::from(error),
+                StoreError::Conflict(detail) | StoreError::Corrupt(detail) => MigrationError::Row {
+                    table: table.name,
+                    detail,
+                },
+            })?;
         committed(self.db.commit().await)
     }
 
     /// Keeps everybody else from writing until the end of the transaction, unless somebody has taken over.
     async fn hold(&self) -> Result<(), MigrationError> {
         let select = "SELECT holder FROM unfinished_migration WHERE \"only\" = 1 FOR UPDATE";
-        let holder = self.db.one(select, values![]).await.and_then(|row| row.get::<Holder>(0));
+        let holder = self
+            .db
+            .one(select, values![])
+            .await
+            .and_then(|row| row.get::<Holder>(0));
         match holder {
             Ok(holder) if holder == self.holder => Ok(()),
             // Another one, or none any more.
-            Ok(_) | Err(StoreError::Corrupt(_)) => Err(MigrationError::TakenOver { database: self.name() }),
+            Ok(_) | Err(StoreError::Corrupt(_)) => Err(MigrationError::TakenOver {
+                database: self.name(),
+            }),
             Err(other) => Err(other.into()),
         }
     }
@@ -242,7 +298,11 @@ impl Destination {
         Ok(digester.finish())
     }
 
-    async fn rows_after(&self, table: &Table, key: Option<&[Cell]>) -> Result<Vec<Row>, StoreError> {
+    async fn rows_after(
+        &self,
+        table: &Table,
+        key: Option<&[Cell]>,
+    ) -> Result<Vec<Row>, StoreError> {
         let names = table.key_names();
         let after = match key {
             None => String::new(),
@@ -258,8 +318,12 @@ impl Destination {
             table.rows_max
         );
         let kinds = table.columns.iter().map(|(_, kind)| *kind);
-        let values: Vec<_> =
-            key.unwrap_or_default().iter().zip(kinds).map(|(cell, kind)| value(cell, kind)).collect();
+        let values: Vec<_> = key
+            .unwrap_or_default()
+            .iter()
+            .zip(kinds)
+            .map(|(cell, kind)| value(cell, kind))
+            .collect();
         let rows = self.db.rows(&select, &values).await?;
         rows.iter().map(|row| cells(row, table.columns)).collect()
     }
@@ -268,7 +332,9 @@ impl Destination {
     pub(crate) async fn analyze(&self) -> Result<(), StoreError> {
         self.db.run("SET statement_timeout = 0").await?;
         for table in TABLES {
-            self.db.run_for_long(&format!("ANALYZE \"{}\"", table.name)).await?;
+            self.db
+                .run_for_long(&format!("ANALYZE \"{}\"", table.name))
+                .await?;
         }
         Ok(())
     }
@@ -280,7 +346,9 @@ impl Destination {
     }
 
     async fn finish_held(&self) -> Result<(), MigrationError> {
-        self.db.begin("BEGIN; SET LOCAL statement_timeout = 0").await?;
+        self.db
+            .begin("BEGIN; SET LOCAL statement_timeout = 0")
+            .await?;
         self.hold().await?;
         self.db.run_for_long(WITH_CYCLE).await?;
         self.db.run("DROP TABLE unfinished_migration").await?;
@@ -310,8 +378,12 @@ fn cells(row: &Stored, columns: &[(&str, Kind)]) -> Result<Vec<Cell>, StoreError
     let cell = |(n, (_, kind)): (usize, &(&str, Kind))| {
         Ok(match kind {
             Kind::Integer => row.get::<Option<i64>>(n)?.map(Cell::Integer),
-            Kind::Small => row.get::<Option<i16>>(n)?.map(|number| Cell::Integer(number.into())),
-            Kind::Flag => row.get::<Option<bool>>(n)?.map(|flag| Cell::Integer(flag.into())),
+            Kind::Small => row
+                .get::<Option<i16>>(n)?
+                .map(|number| Cell::Integer(number.into())),
+            Kind::Flag => row
+                .get::<Option<bool>>(n)?
+                .map(|flag| Cell::Integer(flag.into())),
             Kind::Text => row.get::<Option<String>>(n)?.map(Cell::Text),
             Kind::Octets => row.get::<Option<Vec<u8>>>(n)?.map(Cell::Octets),
         }

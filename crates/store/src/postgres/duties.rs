@@ -15,7 +15,12 @@ pub(super) async fn hold(
     at: Timestamp,
     until: Timestamp,
 ) -> Result<bool, StoreError> {
-    let held = db.optional("SELECT holder, until FROM duties WHERE duty = $1", values![duty.name()]).await?;
+    let held = db
+        .optional(
+            "SELECT holder, until FROM duties WHERE duty = $1",
+            values![duty.name()],
+        )
+        .await?;
     let (now, end) = (at.unix_microseconds(), until.unix_microseconds());
     let longest = end + (end - now);
     if let Some(row) = held {
@@ -35,6 +40,10 @@ pub(super) async fn hold(
 
 /// Leaves a duty to others.
 pub(super) async fn leave(db: &Db, duty: Duty, holder: Holder) -> Result<(), StoreError> {
-    db.execute("DELETE FROM duties WHERE duty = $1 AND holder = $2", values![duty.name(), holder]).await?;
+    db.execute(
+        "DELETE FROM duties WHERE duty = $1 AND holder = $2",
+        values![duty.name(), holder],
+    )
+    .await?;
     Ok(())
 }

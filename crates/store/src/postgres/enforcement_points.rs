@@ -1,8 +1,9 @@
 //! Enforcement points, and what they follow: the revoked certificates and the changes since.
 
 use certgate_model::{
-    AccountId, AuditAction, AuditOwner, AuthorityId, By, CRL_SHARDS, EnforcedCertificate, EnforcementPointId,
-    EnforcementPointRecord, ResourceType, RevocationChange, SerialNumber, Status, Timestamp,
+    AccountId, AuditAction, AuditOwner, AuthorityId, By, CRL_SHARDS, EnforcedCertificate,
+    EnforcementPointId, EnforcementPointRecord, ResourceType, RevocationChange, SerialNumber,
+    Status, Timestamp,
 };
 
 use super::audit::{self, Deed};
@@ -19,9 +20,20 @@ macro_rules! columns {
 }
 
 /// The enforcement points of an account.
-pub(super) async fn all(db: &Db, account: AccountId) -> Result<Vec<EnforcementPointRecord>, StoreError> {
-    let select = concat!("SELECT ", columns!(), " FROM enforcement_points WHERE account = $1 ORDER BY name");
-    db.rows(select, values![account.as_bytes()]).await?.iter().map(point_row).collect()
+pub(super) async fn all(
+    db: &Db,
+    account: AccountId,
+) -> Result<Vec<EnforcementPointRecord>, StoreError> {
+    let select = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM enforcement_points WHERE account = $1 ORDER BY name"
+    );
+    db.rows(select, values![account.as_bytes()])
+        .await?
+        .iter()
+        .map(point_row)
+        .collect()
 }
 
 /// The epoch of the last change of an account's certificates; 0 before there is one.
@@ -38,16 +50,28 @@ pub(super) async fn lagging(db: &Db) -> Result<Vec<EnforcementPointRecord>, Stor
         " FROM enforcement_points WHERE acknowledged_epoch < \
          (SELECT max(last_epoch) FROM authorities WHERE authorities.account = enforcement_points.account)"
     );
-    db.rows(select, values![]).await?.iter().map(point_row).collect()
+    db.rows(select, values![])
+        .await?
+        .iter()
+        .map(point_row)
+        .collect()
 }
 
 /// The epoch up to which every enforcement point of an authority's account knows the changes, of those that are waited for at
 /// `at`; `None` if none is.
-pub(super) async fn known_to_all(db: &Db, authority: i64, at: Timestamp) -> Result<Option<u64>, StoreError> {
+pub(super) async fn known_to_all(
+    db: &Db,
+    authority: i64,
+    at: Timestamp,
+) -> Result<Option<u64>, StoreError> {
     let select = "SELECT min(acknowledged_epoch) FROM enforcement_points \
                   WHERE account = (SELECT account FROM authorities WHERE number = $1) AND live_until > $2 AND seen_on <= $3";
-    let latest = at.plus_seconds(EnforcementPointRecord::CLOCK_SLACK_SECONDS).unix_microseconds();
-    db.one(select, values![authority, at.unix_microseconds(), latest]).await?.get(0)
+    let latest = at
+        .plus_seconds(EnforcementPointRecord::CLOCK_SLACK_SECONDS)
+        .unix_microseconds();
+    db.one(select, values![authority, at.unix_microseconds(), latest])
+        .await?
+        .get(0)
 }
 
 /// Registers an enforcement point, or renews the one of that name.
@@ -107,8 +131,13 @@ pub(super) async fn acknowledge(
     epoch: u64,
     at: Timestamp,
 ) -> Result<Acknowledged, StoreError> {
-    let known = all(db, account).await?.into_iter().find(|point| point.id == id);
-    let Some(known) = known else { return Ok(Acknowledged::NotFound) };
+    let known = all(db, account)
+        .await?
+        .into_iter()
+        .find(|point| point.id == id);
+    let Some(known) = known else {
+        return Ok(Acknowledged::NotFound);
+    };
     let last = revocations::last_epoch(db).await?;
     if epoch > last {
         return Ok(Acknowledged::Ahead(last));
@@ -138,7 +167,10 @@ pub(super) async fn delete(
     id: EnforcementPointId,
     by: &By,
 ) -> Result<bool, StoreError> {
-    let found = all(db, account).await?.into_iter().find(|point| point.id == id);
+    let found = all(db, account)
+        .await?
+        .into_iter()
+        .find(|point| point.id == id);
     let Some(point) = found else { return Ok(false) };
     db.execute(
         "DELETE FROM enforcement_points WHERE id = $1 AND account = $2",
@@ -156,7 +188,12 @@ async fn log(
     by: &By,
 ) -> Result<(), StoreError> {
     let detail = format!("lease_seconds={} name={}", point.lease_seconds, point.name);
-    let deed = Deed::new(action, ResourceType::EnforcementPoint, point.id.as_bytes(), detail);
+    let deed = Deed::new(
+        action,
+        ResourceType::EnforcementPoint,
+        point.id.as_bytes(),
+        detail,
+    );
     audit::record(db, AuditOwner::Account(point.account), by, deed).await
 }
 
@@ -168,7 +205,9 @@ pub(super) async fn revoked(
     after: Option<RevokedPosition>,
     limit: u32,
 ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError> {
-    let Some(number) = authorities::number(db, authority).await? else { return Ok(Vec::new()) };
+    let Some(number) = authorities::number(db, authority).await? else {
+        return Ok(Vec::new());
+    };
     let select = "SELECT revocations.expires_on, revocations.position, revocations.serial, \
          coalesce(certificates.fingerprint_sha256, lost_certificates.fingerprint_sha256) \
          FROM revocations LEFT JOIN certificates ON certificates.position = revocations.position \
@@ -180,14 +219,30 @@ pub(super) async fn revoked(
     let first = after.map_or(0, |after| after.shard);
     for shard in first..CRL_SHARDS {
         let (expires_on, position) = match after {
-            Some(after) if after.shard == shard => (after.expires_on.max(live_from), after.position),
+            Some(after) if after.shard == shard => {
+                (after.expires_on.max(live_from), after.position)
+            }
             _ => (live_from, i64::MIN),
         };
         let left = row::offset(u64::from(limit) - revoked.len() as u64);
-        for row in db.rows(select, values![number, shard, expires_on, position, left]).await? {
-            let place = RevokedPosition { shard, expires_on: row.get(0)?, position: row.get(1)? };
+        for row in db
+            .rows(select, values![number, shard, expires_on, position, left])
+            .await?
+        {
+            let place = RevokedPosition {
+                shard,
+                expires_on: row.get(0)?,
+                position: row.get(1)?,
+            };
             let serial = SerialNumber::from_bytes(row.get(2)?);
-            revoked.push((place, EnforcedCertificate { authority, serial, fingerprint_sha256: row.get(3)? }));
+            revoked.push((
+                place,
+                EnforcedCertificate {
+                    authority,
+                    serial,
+                    fingerprint_sha256: row.get(3)?,
+                },
+            ));
         }
         if revoked.len() >= limit as usize {
             break;
@@ -211,11 +266,17 @@ pub(super) async fn changes(
          WHERE authority = $1 AND epoch > $2 ORDER BY epoch LIMIT $3";
     let of_account = "SELECT number, id FROM authorities WHERE account = $1 AND last_epoch > $2";
     let mut changes = Vec::new();
-    for authority in db.rows(of_account, values![account.as_bytes(), row::offset(after)]).await? {
+    for authority in db
+        .rows(of_account, values![account.as_bytes(), row::offset(after)])
+        .await?
+    {
         let number: i64 = authority.get(0)?;
         let authority = AuthorityId::from_bytes(authority.get(1)?);
         for statement in [changed, lost] {
-            for row in db.rows(statement, values![number, row::offset(after), limit]).await? {
+            for row in db
+                .rows(statement, values![number, row::offset(after), limit])
+                .await?
+            {
                 changes.push(RevocationChange {
                     epoch: row::unsigned(&row, 0)?,
                     certificate: EnforcedCertificate {
@@ -223,7 +284,10 @@ pub(super) async fn changes(
                         serial: SerialNumber::from_bytes(row.get(1)?),
                         fingerprint_sha256: row.get(2)?,
                     },
-                    revoked: matches!(row::status(&row, 3)?, Status::PendingRevocation | Status::Revoked),
+                    revoked: matches!(
+                        row::status(&row, 3)?,
+                        Status::PendingRevocation | Status::Revoked
+                    ),
                 });
             }
         }

@@ -42,26 +42,36 @@ impl Trouble {
         let text = text(error);
         let code = failure.code();
         match code.code().get(..2).unwrap_or_default() {
-            _ if *code == SqlState::UNIQUE_VIOLATION || *code == SqlState::FOREIGN_KEY_VIOLATION => {
+            _ if *code == SqlState::UNIQUE_VIOLATION
+                || *code == SqlState::FOREIGN_KEY_VIOLATION =>
+            {
                 Self::Lasting(StoreError::Conflict(text))
             }
             // serialization_failure, deadlock_detected: the others were let through.
             "40" => Self::Passing(text),
             // A connection that ends, a server that stops, starts or is a standby (read_only_sql_transaction).
             "08" => Self::Passing(text),
-            _ if is_ended(failure.parsed_severity()) || *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
+            _ if is_ended(failure.parsed_severity())
+                || *code == SqlState::READ_ONLY_SQL_TRANSACTION =>
+            {
                 Self::Passing(text)
             }
             _ if *code == SqlState::QUERY_CANCELED || *code == SqlState::LOCK_NOT_AVAILABLE => {
                 Self::Slow(text)
             }
             // "too many clients already"
-            _ if *code == SqlState::TOO_MANY_CONNECTIONS => Self::Lasting(StoreError::Unavailable(text)),
-            "53" => Self::Lasting(StoreError::Unavailable(format!("{text}; give the database more room"))),
+            _ if *code == SqlState::TOO_MANY_CONNECTIONS => {
+                Self::Lasting(StoreError::Unavailable(text))
+            }
+            "53" => Self::Lasting(StoreError::Unavailable(format!(
+                "{text}; give the database more room"
+            ))),
             // 28: refused login; 3D: no such database; 57: an operator is at work; 58: the server's own input and output.
             "28" | "3D" | "57" | "58" => Self::Lasting(StoreError::Unavailable(text)),
             // insufficient_privilege
-            _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => Self::Lasting(StoreError::Unavailable(text)),
+            _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+                Self::Lasting(StoreError::Unavailable(text))
+            }
             // A counter below zero, a status that does not exist, a column that is missing: only damage leads there.
             _ => Self::Lasting(StoreError::Corrupt(text)),
         }
@@ -89,8 +99,15 @@ fn is_ended(severity: Option<Severity>) -> bool {
 pub(super) fn text(error: &Error) -> String {
     match (error.as_db_error(), error.source()) {
         (Some(failure), _) => {
-            let constraint = failure.constraint().map(|name| format!(", {name}")).unwrap_or_default();
-            format!("{} ({}{constraint})", failure.message(), failure.code().code())
+            let constraint = failure
+                .constraint()
+                .map(|name| format!(", {name}"))
+                .unwrap_or_default();
+            format!(
+                "{} ({}{constraint})",
+                failure.message(),
+                failure.code().code()
+            )
         }
         (None, Some(source)) => format!("{error}: {source}"),
         (None, None) => error.to_string(),

@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use certgate_model::{
-    AccountId, AuditAction, AuditOwner, AuthorityId, By, EnforcedAuthority, Enforcement, MtlsCertificateId,
-    ResourceType, ZoneId,
+    AccountId, AuditAction, AuditOwner, AuthorityId, By, EnforcedAuthority, Enforcement,
+    MtlsCertificateId, ResourceType, ZoneId,
 };
 
 use super::audit::{self, Deed};
@@ -24,14 +24,18 @@ pub(super) async fn list(
     zone: ZoneId,
     authority: Option<MtlsCertificateId>,
 ) -> Result<Option<Vec<String>>, StoreError> {
-    let Some(number) = tenants::zone_number(db, zone).await? else { return Ok(None) };
+    let Some(number) = tenants::zone_number(db, zone).await? else {
+        return Ok(None);
+    };
     if let Some(id) = authority
         && is_authority(db, number, id).await?.is_none()
     {
         return Ok(None);
     }
     let listed = listed(db, number, authority).await?;
-    Ok(Some(listed.into_iter().map(|(hostname, _)| hostname).collect()))
+    Ok(Some(
+        listed.into_iter().map(|(hostname, _)| hostname).collect(),
+    ))
 }
 
 /// Puts a list in the place of another.
@@ -42,7 +46,9 @@ pub(super) async fn replace(
     hostnames: &[String],
     by: &By,
 ) -> Result<HostnamesReplaced, StoreError> {
-    let Some(number) = tenants::zone_number(db, zone).await? else { return Ok(HostnamesReplaced::NoZone) };
+    let Some(number) = tenants::zone_number(db, zone).await? else {
+        return Ok(HostnamesReplaced::NoZone);
+    };
     if let Some(id) = authority {
         match is_authority(db, number, id).await? {
             None => return Ok(HostnamesReplaced::NoCertificate),
@@ -53,7 +59,11 @@ pub(super) async fn replace(
     for (index, hostname) in hostnames.iter().enumerate() {
         let elsewhere =
             "SELECT 1 FROM hostname_associations WHERE folded_hostname = $1 AND zone <> $2 LIMIT 1";
-        if db.optional(elsewhere, values![folded(hostname), number]).await?.is_some() {
+        if db
+            .optional(elsewhere, values![folded(hostname), number])
+            .await?
+            .is_some()
+        {
             return Ok(HostnamesReplaced::ListedElsewhere { index });
         }
     }
@@ -61,8 +71,10 @@ pub(super) async fn replace(
     if old.iter().map(|(hostname, _)| hostname).eq(hostnames) {
         return Ok(HostnamesReplaced::Replaced);
     }
-    let deployed: HashMap<_, _> =
-        old.iter().map(|(hostname, deployment)| (folded(hostname), *deployment)).collect();
+    let deployed: HashMap<_, _> = old
+        .iter()
+        .map(|(hostname, deployment)| (folded(hostname), *deployment))
+        .collect();
 
     let next: i64 = db
         .one(
@@ -87,23 +99,47 @@ pub(super) async fn replace(
         .await?;
     }
     let Some(record) = tenants::zone(db, zone).await? else {
-        return Err(corrupt("a zone whose hostnames were just replaced is missing"));
+        return Err(corrupt(
+            "a zone whose hostnames were just replaced is missing",
+        ));
     };
     let mut detail = authority.map_or_else(String::new, |id| format!("mtls_certificate_id={id} "));
-    detail.push_str(&format!("count={} hostnames={}", hostnames.len(), hostnames.join(",")));
-    let deed = Deed::new(AuditAction::Update, ResourceType::HostnameAssociations, zone.as_bytes(), detail);
-    audit::record(db, AuditOwner::Account(record.account), by, deed.in_zone(zone)).await?;
+    detail.push_str(&format!(
+        "count={} hostnames={}",
+        hostnames.len(),
+        hostnames.join(",")
+    ));
+    let deed = Deed::new(
+        AuditAction::Update,
+        ResourceType::HostnameAssociations,
+        zone.as_bytes(),
+        detail,
+    );
+    audit::record(
+        db,
+        AuditOwner::Account(record.account),
+        by,
+        deed.in_zone(zone),
+    )
+    .await?;
     Ok(HostnamesReplaced::Replaced)
 }
 
 /// Deletes every list of a zone.
 pub(super) async fn delete_of_zone(db: &Db, zone: i64) -> Result<(), StoreError> {
-    db.execute("DELETE FROM hostname_associations WHERE zone = $1", values![zone]).await?;
+    db.execute(
+        "DELETE FROM hostname_associations WHERE zone = $1",
+        values![zone],
+    )
+    .await?;
     Ok(())
 }
 
 /// The authorities that apply to a hostname, the most recently deployed first.
-pub(super) async fn enforcement(db: &Db, hostname: &str) -> Result<Option<Enforcement>, StoreError> {
+pub(super) async fn enforcement(
+    db: &Db,
+    hostname: &str,
+) -> Result<Option<Enforcement>, StoreError> {
     let rows = db
         .rows(
             "SELECT zones.id, zones.account, hostname_associations.mtls_certificate \
@@ -115,8 +151,15 @@ pub(super) async fn enforcement(db: &Db, hostname: &str) -> Result<Option<Enforc
         .await?;
     let mut found: Option<Enforcement> = None;
     for row in rows {
-        let (zone, account) = (ZoneId::from_bytes(row.get(0)?), AccountId::from_bytes(row.get(1)?));
-        let enforcement = found.get_or_insert_with(|| Enforcement { zone, account, authorities: Vec::new() });
+        let (zone, account) = (
+            ZoneId::from_bytes(row.get(0)?),
+            AccountId::from_bytes(row.get(1)?),
+        );
+        let enforcement = found.get_or_insert_with(|| Enforcement {
+            zone,
+            account,
+            authorities: Vec::new(),
+        });
         if enforcement.zone != zone {
             return Err(corrupt(format!("two zones list the hostname {hostname:?}")));
         }
@@ -124,7 +167,9 @@ pub(super) async fn enforcement(db: &Db, hostname: &str) -> Result<Option<Enforc
             managed(db, account, &mut enforcement.authorities).await?;
         } else {
             let id = MtlsCertificateId::from_bytes(row.get(2)?);
-            enforcement.authorities.push(brought(db, account, id).await?);
+            enforcement
+                .authorities
+                .push(brought(db, account, id).await?);
         }
     }
     Ok(found)
@@ -136,8 +181,7 @@ async fn managed(
     account: AccountId,
     authorities: &mut Vec<EnforcedAuthority>,
 ) -> Result<(), StoreError> {
-    let select =
-        "SELECT id, certificate_der, last_epoch FROM authorities WHERE account = $1 ORDER BY number DESC";
+    let select = "SELECT id, certificate_der, last_epoch FROM authorities WHERE account = $1 ORDER BY number DESC";
     for row in db.rows(select, values![account.as_bytes()]).await? {
         authorities.push(EnforcedAuthority::Managed {
             id: AuthorityId::from_bytes(row.get(0)?),
@@ -154,18 +198,33 @@ async fn brought(
     id: MtlsCertificateId,
 ) -> Result<EnforcedAuthority, StoreError> {
     let select = "SELECT certificates FROM mtls_certificates WHERE id = $1 AND account = $2 AND ca";
-    let row = db.optional(select, values![id.as_bytes(), account.as_bytes()]).await?.ok_or_else(|| {
-        corrupt(format!("hostnames name the authority {id}, which their account does not have"))
-    })?;
-    Ok(EnforcedAuthority::Brought { id, certificates: row.get(0)? })
+    let row = db
+        .optional(select, values![id.as_bytes(), account.as_bytes()])
+        .await?
+        .ok_or_else(|| {
+            corrupt(format!(
+                "hostnames name the authority {id}, which their account does not have"
+            ))
+        })?;
+    Ok(EnforcedAuthority::Brought {
+        id,
+        certificates: row.get(0)?,
+    })
 }
 
 /// Whether a certificate that the zone's account brought is one of an authority; `None` if the account has no such
 /// certificate.
-async fn is_authority(db: &Db, zone: i64, id: MtlsCertificateId) -> Result<Option<bool>, StoreError> {
+async fn is_authority(
+    db: &Db,
+    zone: i64,
+    id: MtlsCertificateId,
+) -> Result<Option<bool>, StoreError> {
     let select = "SELECT ca FROM mtls_certificates \
                   WHERE id = $1 AND account = (SELECT account FROM zones WHERE number = $2)";
-    db.optional(select, values![id.as_bytes(), zone]).await?.map(|row| row.get(0)).transpose()
+    db.optional(select, values![id.as_bytes(), zone])
+        .await?
+        .map(|row| row.get(0))
+        .transpose()
 }
 
 /// The rows of a list in their order: spelling and deployment.
@@ -177,7 +236,9 @@ async fn listed(
     let select = "SELECT hostname, deployment FROM hostname_associations \
                   WHERE zone = $1 AND mtls_certificate = $2 ORDER BY place";
     let rows = db.rows(select, values![zone, key(&authority)]).await?;
-    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
+        .collect()
 }
 
 /// What stands for the authority in a key.

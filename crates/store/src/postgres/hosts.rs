@@ -40,7 +40,11 @@ struct Reached {
 impl Hosts {
     /// With a configuration for each.
     pub(super) fn new(configs: Vec<Config>, tls: MakeRustlsConnect) -> Self {
-        Self { configs: configs.into(), tls, reached: Arc::default() }
+        Self {
+            configs: configs.into(),
+            tls,
+            reached: Arc::default(),
+        }
     }
 
     /// A new connection to the host that was reached last, or to the next one that takes writes. Takes at most five seconds a
@@ -51,7 +55,11 @@ impl Hosts {
         for step in 0..self.configs.len() {
             let host = (first + step) % self.configs.len();
             let config = &self.configs[host];
-            let limit = config.get_connect_timeout().copied().unwrap_or_default().max(HOST_TIMEOUT);
+            let limit = config
+                .get_connect_timeout()
+                .copied()
+                .unwrap_or_default()
+                .max(HOST_TIMEOUT);
             // More than one where the URL names hosts in another way than before the name of the database.
             let limit = limit * u32::try_from(config.get_hosts().len()).unwrap_or(1).max(1);
             let failure = match timeout(limit, config.connect(self.tls.clone())).await {
@@ -64,12 +72,20 @@ impl Hosts {
             };
             failures.push(format!("{}: {failure}", host_names(config)));
         }
-        Err(StoreError::Unavailable(format!("cannot connect to the database on {}", failures.join("; "))))
+        Err(StoreError::Unavailable(format!(
+            "cannot connect to the database on {}",
+            failures.join("; ")
+        )))
     }
 
     /// Runs a connection that was made to `host`, unless other connections have moved since the search began at `first`. Those
     /// to other hosts end: what is left of a primary that was replaced must not be read or written any more.
-    fn keep<C, E>(&self, first: usize, host: usize, connection: C) -> Option<tokio::task::JoinHandle<()>>
+    fn keep<C, E>(
+        &self,
+        first: usize,
+        host: usize,
+        connection: C,
+    ) -> Option<tokio::task::JoinHandle<()>>
     where
         C: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
@@ -79,16 +95,24 @@ impl Hosts {
             return None;
         }
         if reached.host != host {
-            tracing::warn!(host = host_names(&self.configs[host]), "the database is on another host now");
+            tracing::warn!(
+                host = host_names(&self.configs[host]),
+                "the database is on another host now"
+            );
             reached.host = host;
-            reached.connections.drain(..).for_each(|connection| connection.abort());
+            reached
+                .connections
+                .drain(..)
+                .for_each(|connection| connection.abort());
         }
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to the database has ended");
             }
         });
-        reached.connections.retain(|connection| !connection.is_finished());
+        reached
+            .connections
+            .retain(|connection| !connection.is_finished());
         reached.connections.push(task.abort_handle());
         Some(task)
     }

@@ -51,10 +51,17 @@ impl PostgresInspector {
     }
 
     /// The hash of one entry of a log, for comparison with one that was noted elsewhere; `None` if there is no such entry.
-    pub async fn audit_hash(&self, owner: [u8; 16], number: u64) -> Result<Option<[u8; 32]>, StoreError> {
+    pub async fn audit_hash(
+        &self,
+        owner: [u8; 16],
+        number: u64,
+    ) -> Result<Option<[u8; 32]>, StoreError> {
         let select = "SELECT hash FROM audit_entries \
                       WHERE chain = (SELECT number FROM audit_chains WHERE owner = $1) AND number = $2";
-        let hash = self.db.optional(select, values![owner, row::offset(number)]).await?;
+        let hash = self
+            .db
+            .optional(select, values![owner, row::offset(number)])
+            .await?;
         hash.map(|row| row.get(0)).transpose()
     }
 }

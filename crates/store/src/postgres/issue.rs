@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AuditAction, AuthorityId, By, CertificateId, CertificateRecord, RevocationReason, Status,
-    Timestamp, ZoneId,
+    AccountId, AuditAction, AuthorityId, By, CertificateId, CertificateRecord, RevocationReason,
+    Status, Timestamp, ZoneId,
 };
 use futures_util::future::{try_join_all, try_join5};
 
@@ -44,8 +44,15 @@ pub(super) async fn record(
     news: &[&New],
 ) -> Result<Vec<CertificateRecorded>, StoreError> {
     // 1. Decide, and give numbers.
-    let mut ends = Ends { db, ends: BTreeMap::new(), taken: taken(db, news).await? };
-    let (mut outcomes, mut placed) = (Vec::with_capacity(news.len()), Vec::with_capacity(news.len()));
+    let mut ends = Ends {
+        db,
+        ends: BTreeMap::new(),
+        taken: taken(db, news).await?,
+    };
+    let (mut outcomes, mut placed) = (
+        Vec::with_capacity(news.len()),
+        Vec::with_capacity(news.len()),
+    );
     for new in news {
         outcomes.push(match ends.place(new).await? {
             Ok(place) => {
@@ -60,7 +67,10 @@ pub(super) async fn record(
     }
     // 2. Those that are not active take an epoch each. Only what copies a store records such.
     let mut epochs = Epochs::default();
-    for place in placed.iter().filter(|place| place.new.certificate.status != Status::Active) {
+    for place in placed
+        .iter()
+        .filter(|place| place.new.certificate.status != Status::Active)
+    {
         epochs.want(place.authority);
     }
     let mut epochs = epochs.take(db).await?;
@@ -72,25 +82,41 @@ pub(super) async fn record(
             let epoch = epochs.next().unwrap_or_default();
             place.epoch = Some(epoch);
             aged.add(place.authority, certificate.serial, epoch);
-            lists.push(revocations::change(db, place.authority, place.position, certificate));
+            lists.push(revocations::change(
+                db,
+                place.authority,
+                place.position,
+                certificate,
+            ));
         }
     }
     // 3. The log of each account.
     let mut logs = Logs::default();
     for Placed { new, account, .. } in &placed {
-        let New { certificate, by, .. } = new;
+        let New {
+            certificate, by, ..
+        } = new;
         logs.add(*account, by, AuditAction::Issue, certificate, String::new());
     }
     // 4. All of it, without waiting for one after another.
-    try_join5(insert(db, &placed), try_join_all(lists), aged.mark(db), shifts.make(db), logs.write(db))
-        .await?;
+    try_join5(
+        insert(db, &placed),
+        try_join_all(lists),
+        aged.mark(db),
+        shifts.make(db),
+        logs.write(db),
+    )
+    .await?;
     Ok(outcomes)
 }
 
 /// The ids that are there already. Of random ones there is none.
 async fn taken(db: &Db, news: &[&New]) -> Result<BTreeSet<[u8; 16]>, StoreError> {
     let select = "SELECT id FROM certificates WHERE id = $1";
-    let named = news.iter().map(|new| new.certificate.id).filter(|id| !id.is_time_ordered());
+    let named = news
+        .iter()
+        .map(|new| new.certificate.id)
+        .filter(|id| !id.is_time_ordered());
     let look = async |id: CertificateId| db.optional(select, values![id.as_bytes()]).await;
     let rows = try_join_all(named.map(look)).await?;
     rows.into_iter().flatten().map(|row| row.get(0)).collect()
@@ -139,7 +165,9 @@ async fn insert(db: &Db, placed: &[Placed<'_>]) -> Result<(), StoreError> {
         )
         .await?;
     if inserted != placed.len() as u64 {
-        return Err(super::error::corrupt("a certificate that was to be stored was not"));
+        return Err(super::error::corrupt(
+            "a certificate that was to be stored was not",
+        ));
     }
     Ok(())
 }
@@ -172,7 +200,9 @@ impl Ends<'_> {
             Entry::Occupied(end) => end.into_mut(),
             Entry::Vacant(place) => place.insert(end_of_zone(self.db, certificate.zone).await?),
         };
-        let Some(end) = end else { return Ok(Err(CertificateRecorded::NoZone)) };
+        let Some(end) = end else {
+            return Ok(Err(CertificateRecorded::NoZone));
+        };
         if self.taken.contains(certificate.id.as_bytes()) {
             return Ok(Err(CertificateRecorded::Exists));
         }
@@ -181,20 +211,32 @@ impl Ends<'_> {
         }
         let position = Position(Position::first_of(end.zone).0 + row::offset(end.size));
         if position > Position::last_of(end.zone) {
-            return Err(StoreError::Unavailable("the zone has no number left for a certificate".into()));
+            return Err(StoreError::Unavailable(
+                "the zone has no number left for a certificate".into(),
+            ));
         }
         let authority = match end.in_force {
             Some((number, id)) if id == certificate.authority.id => number,
             _ => match super::authorities::number(self.db, certificate.authority.id).await? {
                 Some(_) => return Ok(Err(CertificateRecorded::AuthorityNotInForce)),
-                None => return Err(StoreError::Conflict("the certificate's authority is not stored".into())),
+                None => {
+                    return Err(StoreError::Conflict(
+                        "the certificate's authority is not stored".into(),
+                    ));
+                }
             },
         };
         end.size += 1;
         if !certificate.id.is_time_ordered() {
             self.taken.insert(*certificate.id.as_bytes());
         }
-        Ok(Ok(Placed { new, account: end.account, authority, position, epoch: None }))
+        Ok(Ok(Placed {
+            new,
+            account: end.account,
+            authority,
+            position,
+            epoch: None,
+        }))
     }
 }
 
@@ -211,7 +253,14 @@ async fn end_of_zone(db: &Db, zone: ZoneId) -> Result<Option<End>, StoreError> {
         .await?;
     let Some(row) = row else { return Ok(None) };
     let (zone, account) = (row.get(0)?, AccountId::from_bytes(row.get(1)?));
-    let in_force = row.get::<Option<i64>>(2)?.zip(row.get::<Option<_>>(3)?.map(AuthorityId::from_bytes));
+    let in_force = row
+        .get::<Option<i64>>(2)?
+        .zip(row.get::<Option<_>>(3)?.map(AuthorityId::from_bytes));
     let size = certificates::size(db, zone).await?;
-    Ok(Some(End { zone, account, size, in_force }))
+    Ok(Some(End {
+        zone,
+        account,
+        size,
+        in_force,
+    }))
 }

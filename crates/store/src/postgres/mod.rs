@@ -53,9 +53,10 @@ use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
     AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlPart, CrlRecord,
-    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event, Installation,
-    MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber, Slice, Timestamp,
-    TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
+    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber,
+    Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter,
+    ZoneId, ZoneRecord,
 };
 
 use self::changes::Change;
@@ -73,9 +74,9 @@ use self::value::values;
 use self::writer::Writer;
 use crate::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CrlContent, CrlState, Duty,
-    EnforcementPointRegistered, FirstRecords, Holder, HostnamesReplaced, Issued, MtlsCertificateDeleted,
-    MtlsCertificateRecorded, ReadStore, RecordedAnswer, RevokedPosition, Settled, StatusChange, Store,
-    StoreError, ZoneDeleted, ZoneRecorded,
+    EnforcementPointRegistered, FirstRecords, Holder, HostnamesReplaced, Issued,
+    MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, RecordedAnswer, RevokedPosition,
+    Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The store in a PostgreSQL database.
@@ -98,14 +99,24 @@ pub struct PostgresOptions {
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { queue: 1_024, batch: 256, readers: 8 }
+        Self {
+            queue: 1_024,
+            batch: 256,
+            readers: 8,
+        }
     }
 }
 
 /// Connects to a database in which every text can be stored.
 async fn connect_checked(address: &Address) -> Result<Db, PostgresError> {
-    let db = address.connect().await.map_err(|error| PostgresError::from(error).at(address))?;
-    let encoding = db.one("SELECT current_setting('server_encoding')", values![]).await?.get::<String>(0)?;
+    let db = address
+        .connect()
+        .await
+        .map_err(|error| PostgresError::from(error).at(address))?;
+    let encoding = db
+        .one("SELECT current_setting('server_encoding')", values![])
+        .await?
+        .get::<String>(0)?;
     match encoding.as_str() {
         "UTF8" => Ok(db),
         _ => Err(PostgresError::Encoding(encoding)),
@@ -136,15 +147,25 @@ impl PostgresStore {
         Self::open_with(url, &options, layout).await
     }
 
-    async fn open_with(url: &str, options: &PostgresOptions, layout: Layout) -> Result<Self, PostgresError> {
+    async fn open_with(
+        url: &str,
+        options: &PostgresOptions,
+        layout: Layout,
+    ) -> Result<Self, PostgresError> {
         let address = Address::parse(url)?;
         let readers = Readers::new(address.pool(options.readers)?);
         let db = connect_checked(&address).await?;
-        schema::migrate(&db, layout).await.map_err(|error| error.at(&address))?;
+        schema::migrate(&db, layout)
+            .await
+            .map_err(|error| error.at(&address))?;
         let layout = schema::layout(&db).await?;
         drop(db);
         let writer = Writer::start(address, layout, options.queue, options.batch)?;
-        Ok(Self { writer, readers, layout })
+        Ok(Self {
+            writer,
+            readers,
+            layout,
+        })
     }
 
     /// Makes the tables as the release with this version of the schema did.
@@ -157,7 +178,9 @@ impl PostgresStore {
     /// Runs a statement as if something else had damaged the database.
     #[cfg(feature = "conformance")]
     pub async fn damage(&self, statement: &'static str) -> Result<(), StoreError> {
-        self.writer.write(async move |db: &Db| db.run(statement).await).await
+        self.writer
+            .write(async move |db: &Db| db.run(statement).await)
+            .await
     }
 }
 
@@ -229,7 +252,11 @@ impl ReadStore for PostgresStore {
         one!(self, |db| tenants::zone(&db, id))
     }
 
-    async fn zones(&self, filter: &ZoneFilter, slice: Slice) -> Result<Page<ZoneRecord>, StoreError> {
+    async fn zones(
+        &self,
+        filter: &ZoneFilter,
+        slice: Slice,
+    ) -> Result<Page<ZoneRecord>, StoreError> {
         snapshot!(self, |db| tenants::zones(&db, filter, slice))
     }
 
@@ -249,7 +276,10 @@ impl ReadStore for PostgresStore {
         one!(self, |db| authorities::authority(&db, id))
     }
 
-    async fn managed_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, StoreError> {
+    async fn managed_authority(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<AuthorityRecord>, StoreError> {
         one!(self, |db| authorities::managed(&db, account))
     }
 
@@ -258,10 +288,15 @@ impl ReadStore for PostgresStore {
         account: AccountId,
         id: MtlsCertificateId,
     ) -> Result<Option<MtlsCertificateRecord>, StoreError> {
-        one!(self, |db| mtls_certificates::mtls_certificate(&db, account, id))
+        one!(self, |db| mtls_certificates::mtls_certificate(
+            &db, account, id
+        ))
     }
 
-    async fn mtls_certificates(&self, account: AccountId) -> Result<Vec<MtlsCertificateRecord>, StoreError> {
+    async fn mtls_certificates(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<MtlsCertificateRecord>, StoreError> {
         one!(self, |db| mtls_certificates::all(&db, account))
     }
 
@@ -273,7 +308,10 @@ impl ReadStore for PostgresStore {
         snapshot!(self, |db| mtls_certificates::used_by(&db, account, id))
     }
 
-    async fn managed_authorities(&self, account: AccountId) -> Result<Vec<AuthorityRecord>, StoreError> {
+    async fn managed_authorities(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<AuthorityRecord>, StoreError> {
         one!(self, |db| authorities::managed_all(&db, account))
     }
 
@@ -349,18 +387,28 @@ impl ReadStore for PostgresStore {
         at: Timestamp,
         limit: u32,
     ) -> Result<Option<CrlContent>, StoreError> {
-        snapshot!(self, |db| revocations::content(&db, authority, part, at, limit))
+        snapshot!(self, |db| revocations::content(
+            &db, authority, part, at, limit
+        ))
     }
 
     async fn crl_states(&self, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError> {
         one!(self, |db| revocations::states(&db, authority))
     }
 
-    async fn crl_state(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlState>, StoreError> {
+    async fn crl_state(
+        &self,
+        authority: AuthorityId,
+        part: CrlPart,
+    ) -> Result<Option<CrlState>, StoreError> {
         one!(self, |db| revocations::state(&db, authority, part))
     }
 
-    async fn crl(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlRecord>, StoreError> {
+    async fn crl(
+        &self,
+        authority: AuthorityId,
+        part: CrlPart,
+    ) -> Result<Option<CrlRecord>, StoreError> {
         one!(self, |db| revocations::crl(&db, authority, part))
     }
 
@@ -398,7 +446,9 @@ impl ReadStore for PostgresStore {
         after: Option<RevokedPosition>,
         limit: u32,
     ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError> {
-        snapshot!(self, |db| enforcement_points::revoked(&db, authority, at, after, limit))
+        snapshot!(self, |db| enforcement_points::revoked(
+            &db, authority, at, after, limit
+        ))
     }
 
     async fn revocation_changes(
@@ -407,7 +457,9 @@ impl ReadStore for PostgresStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<RevocationChange>, StoreError> {
-        snapshot!(self, |db| enforcement_points::changes(&db, account, after, limit))
+        snapshot!(self, |db| enforcement_points::changes(
+            &db, account, after, limit
+        ))
     }
 
     async fn audit_entries(
@@ -419,11 +471,18 @@ impl ReadStore for PostgresStore {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        one!(self, |db| db.one("SELECT probes FROM store WHERE \"only\" = 1", values![]))?;
+        one!(self, |db| db.one(
+            "SELECT probes FROM store WHERE \"only\" = 1",
+            values![]
+        ))?;
         // A real write: only that shows a full disk, or a server that has become one of reading only.
         self.writer
             .write(async |db: &Db| {
-                db.execute("UPDATE store SET probes = probes + 1 WHERE \"only\" = 1", values![]).await?;
+                db.execute(
+                    "UPDATE store SET probes = probes + 1 WHERE \"only\" = 1",
+                    values![],
+                )
+                .await?;
                 Ok(())
             })
             .await
@@ -437,40 +496,67 @@ impl ReadStore for PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn initialise(&self, records: FirstRecords) -> Result<bool, StoreError> {
-        self.writer.write(async move |db: &Db| tenants::initialise(db, &records).await).await
+        self.writer
+            .write(async move |db: &Db| tenants::initialise(db, &records).await)
+            .await
     }
 
-    async fn record_account(&self, account: AccountRecord, by: By) -> Result<AccountRecorded, StoreError> {
-        self.writer.write(async move |db: &Db| tenants::record_account(db, &account, &by).await).await
+    async fn record_account(
+        &self,
+        account: AccountRecord,
+        by: By,
+    ) -> Result<AccountRecorded, StoreError> {
+        self.writer
+            .write(async move |db: &Db| tenants::record_account(db, &account, &by).await)
+            .await
     }
 
     async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError> {
-        self.writer.write(async move |db: &Db| tenants::delete_account(db, id, &by).await).await
+        self.writer
+            .write(async move |db: &Db| tenants::delete_account(db, id, &by).await)
+            .await
     }
 
     async fn record_zone(&self, zone: ZoneRecord, by: By) -> Result<ZoneRecorded, StoreError> {
-        self.writer.write(async move |db: &Db| tenants::record_zone(db, &zone, &by).await).await
+        self.writer
+            .write(async move |db: &Db| tenants::record_zone(db, &zone, &by).await)
+            .await
     }
 
     async fn delete_zone(&self, id: ZoneId, by: By) -> Result<ZoneDeleted, StoreError> {
         let layout = self.layout;
-        self.writer.write(async move |db: &Db| tenants::delete_zone(db, layout, id, &by).await).await
+        self.writer
+            .write(async move |db: &Db| tenants::delete_zone(db, layout, id, &by).await)
+            .await
     }
 
     async fn record_token(&self, token: TokenRecord, by: By) -> Result<(), StoreError> {
-        self.writer.write(async move |db: &Db| tokens::record(db, &token, &by).await).await
+        self.writer
+            .write(async move |db: &Db| tokens::record(db, &token, &by).await)
+            .await
     }
 
-    async fn replace_token(&self, old: TokenRecord, new: TokenRecord, by: By) -> Result<bool, StoreError> {
-        self.writer.write(async move |db: &Db| tokens::replace(db, &old, &new, &by).await).await
+    async fn replace_token(
+        &self,
+        old: TokenRecord,
+        new: TokenRecord,
+        by: By,
+    ) -> Result<bool, StoreError> {
+        self.writer
+            .write(async move |db: &Db| tokens::replace(db, &old, &new, &by).await)
+            .await
     }
 
     async fn delete_token(&self, id: TokenId, by: By) -> Result<bool, StoreError> {
-        self.writer.write(async move |db: &Db| tokens::delete(db, id, &by).await).await
+        self.writer
+            .write(async move |db: &Db| tokens::delete(db, id, &by).await)
+            .await
     }
 
     async fn record_token_uses(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError> {
-        self.writer.write(async move |db: &Db| tokens::record_uses(db, &uses).await).await
+        self.writer
+            .write(async move |db: &Db| tokens::record_uses(db, &uses).await)
+            .await
     }
 
     async fn replace_api_key(
@@ -479,7 +565,9 @@ impl Store for PostgresStore {
         hash: Option<TokenHash>,
         by: By,
     ) -> Result<bool, StoreError> {
-        self.writer.write(async move |db: &Db| tenants::replace_api_key(db, user, hash, &by).await).await
+        self.writer
+            .write(async move |db: &Db| tenants::replace_api_key(db, user, hash, &by).await)
+            .await
     }
 
     async fn record_managed_authority(
@@ -487,7 +575,9 @@ impl Store for PostgresStore {
         authority: AuthorityRecord,
         by: By,
     ) -> Result<Option<AuthorityRecord>, StoreError> {
-        self.writer.write(async move |db: &Db| authorities::record_managed(db, &authority, &by).await).await
+        self.writer
+            .write(async move |db: &Db| authorities::record_managed(db, &authority, &by).await)
+            .await
     }
 
     async fn record_mtls_certificate(
@@ -497,7 +587,9 @@ impl Store for PostgresStore {
         by: By,
     ) -> Result<MtlsCertificateRecorded, StoreError> {
         self.writer
-            .write(async move |db: &Db| mtls_certificates::record(db, &certificate, quota, &by).await)
+            .write(async move |db: &Db| {
+                mtls_certificates::record(db, &certificate, quota, &by).await
+            })
             .await
     }
 
@@ -507,7 +599,9 @@ impl Store for PostgresStore {
         id: MtlsCertificateId,
         by: By,
     ) -> Result<MtlsCertificateDeleted, StoreError> {
-        self.writer.write(async move |db: &Db| mtls_certificates::delete(db, account, id, &by).await).await
+        self.writer
+            .write(async move |db: &Db| mtls_certificates::delete(db, account, id, &by).await)
+            .await
     }
 
     async fn replace_managed_authority(
@@ -517,7 +611,9 @@ impl Store for PostgresStore {
         by: By,
     ) -> Result<AuthorityReplaced, StoreError> {
         self.writer
-            .write(async move |db: &Db| authorities::replace_managed(db, expected, &authority, &by).await)
+            .write(async move |db: &Db| {
+                authorities::replace_managed(db, expected, &authority, &by).await
+            })
             .await
     }
 
@@ -528,7 +624,14 @@ impl Store for PostgresStore {
         by: By,
         answer: RecordedAnswer,
     ) {
-        self.writer.hand_over_certificate(New { certificate, quota, by }, answer);
+        self.writer.hand_over_certificate(
+            New {
+                certificate,
+                quota,
+                by,
+            },
+            answer,
+        );
     }
 
     async fn change_status(
@@ -538,11 +641,20 @@ impl Store for PostgresStore {
         event: Event,
         by: By,
     ) -> Result<Option<StatusChange>, StoreError> {
-        self.writer.change(Change { zone, id, event, by }).await
+        self.writer
+            .change(Change {
+                zone,
+                id,
+                event,
+                by,
+            })
+            .await
     }
 
     async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError> {
-        self.writer.write(async move |db: &Db| revocations::record(db, &crl, renew_on).await).await
+        self.writer
+            .write(async move |db: &Db| revocations::record(db, &crl, renew_on).await)
+            .await
     }
 
     async fn settle_pending(
@@ -554,7 +666,9 @@ impl Store for PostgresStore {
     ) -> Result<Settled, StoreError> {
         let (layout, except) = (self.layout, except.to_vec());
         self.writer
-            .write(async move |db: &Db| statuses::settle(db, layout, epoch, at, &except, limit).await)
+            .write(async move |db: &Db| {
+                statuses::settle(db, layout, epoch, at, &except, limit).await
+            })
             .await
     }
 
@@ -565,11 +679,15 @@ impl Store for PostgresStore {
         at: Timestamp,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.writer.write(async move |db: &Db| duties::hold(db, duty, holder, at, until).await).await
+        self.writer
+            .write(async move |db: &Db| duties::hold(db, duty, holder, at, until).await)
+            .await
     }
 
     async fn leave_duty(&self, duty: Duty, holder: Holder) -> Result<(), StoreError> {
-        self.writer.write(async move |db: &Db| duties::leave(db, duty, holder).await).await
+        self.writer
+            .write(async move |db: &Db| duties::leave(db, duty, holder).await)
+            .await
     }
 
     async fn register_enforcement_point(
@@ -578,7 +696,9 @@ impl Store for PostgresStore {
         max: u64,
         by: By,
     ) -> Result<EnforcementPointRegistered, StoreError> {
-        self.writer.write(async move |db: &Db| enforcement_points::register(db, &point, max, &by).await).await
+        self.writer
+            .write(async move |db: &Db| enforcement_points::register(db, &point, max, &by).await)
+            .await
     }
 
     async fn acknowledge(
@@ -589,7 +709,9 @@ impl Store for PostgresStore {
         at: Timestamp,
     ) -> Result<Acknowledged, StoreError> {
         self.writer
-            .write(async move |db: &Db| enforcement_points::acknowledge(db, account, id, epoch, at).await)
+            .write(async move |db: &Db| {
+                enforcement_points::acknowledge(db, account, id, epoch, at).await
+            })
             .await
     }
 
@@ -599,11 +721,15 @@ impl Store for PostgresStore {
         id: EnforcementPointId,
         by: By,
     ) -> Result<bool, StoreError> {
-        self.writer.write(async move |db: &Db| enforcement_points::delete(db, account, id, &by).await).await
+        self.writer
+            .write(async move |db: &Db| enforcement_points::delete(db, account, id, &by).await)
+            .await
     }
 
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
-        self.writer.write(async move |db: &Db| revocations::record_serial_key(db, &sealed).await).await
+        self.writer
+            .write(async move |db: &Db| revocations::record_serial_key(db, &sealed).await)
+            .await
     }
 
     async fn replace_hostname_associations(
@@ -614,7 +740,9 @@ impl Store for PostgresStore {
         by: By,
     ) -> Result<HostnamesReplaced, StoreError> {
         self.writer
-            .write(async move |db: &Db| hostnames::replace(db, zone, authority, &hostnames, &by).await)
+            .write(async move |db: &Db| {
+                hostnames::replace(db, zone, authority, &hostnames, &by).await
+            })
             .await
     }
 

@@ -9,7 +9,9 @@ use super::db::Db;
 use super::row::{self, Row};
 use super::tenants;
 use super::value::values;
-use crate::{MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, StoreError};
+use crate::{
+    MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, StoreError,
+};
 
 macro_rules! columns {
     () => {
@@ -24,13 +26,22 @@ pub(super) async fn mtls_certificate(
     account: AccountId,
     id: MtlsCertificateId,
 ) -> Result<Option<MtlsCertificateRecord>, StoreError> {
-    let select = concat!("SELECT ", columns!(), " FROM mtls_certificates WHERE id = $1 AND account = $2");
-    let row = db.optional(select, values![id.as_bytes(), account.as_bytes()]).await?;
+    let select = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM mtls_certificates WHERE id = $1 AND account = $2"
+    );
+    let row = db
+        .optional(select, values![id.as_bytes(), account.as_bytes()])
+        .await?;
     row.as_ref().map(mtls_certificate_row).transpose()
 }
 
 /// Every certificate of an account, newest first.
-pub(super) async fn all(db: &Db, account: AccountId) -> Result<Vec<MtlsCertificateRecord>, StoreError> {
+pub(super) async fn all(
+    db: &Db,
+    account: AccountId,
+) -> Result<Vec<MtlsCertificateRecord>, StoreError> {
     let select = concat!(
         "SELECT ",
         columns!(),
@@ -57,10 +68,19 @@ pub(super) async fn record(
         return Ok(MtlsCertificateRecorded::NoAccount);
     }
     let same = "SELECT id FROM mtls_certificates WHERE account = $1 AND fingerprint_sha256 = $2";
-    let same =
-        db.optional(same, values![certificate.account.as_bytes(), &certificate.fingerprint_sha256]).await?;
+    let same = db
+        .optional(
+            same,
+            values![
+                certificate.account.as_bytes(),
+                &certificate.fingerprint_sha256
+            ],
+        )
+        .await?;
     if let Some(row) = same {
-        return Ok(MtlsCertificateRecorded::Exists(MtlsCertificateId::from_bytes(row.get(0)?)));
+        return Ok(MtlsCertificateRecorded::Exists(
+            MtlsCertificateId::from_bytes(row.get(0)?),
+        ));
     }
     if let Some(quota) = quota
         && count(db, certificate.account).await? >= quota
@@ -98,8 +118,13 @@ async fn log(
     by: &By,
 ) -> Result<(), StoreError> {
     let detail = format!("name={}", certificate.name);
-    let deed = Deed::new(action, ResourceType::MtlsCertificate, certificate.id.as_bytes(), detail)
-        .of_certificate(certificate.fingerprint_sha256);
+    let deed = Deed::new(
+        action,
+        ResourceType::MtlsCertificate,
+        certificate.id.as_bytes(),
+        detail,
+    )
+    .of_certificate(certificate.fingerprint_sha256);
     audit::record(db, AuditOwner::Account(certificate.account), by, deed).await
 }
 
@@ -117,9 +142,17 @@ pub(super) async fn delete(
     if used_by > 0 {
         let select = "SELECT hostname FROM hostname_associations WHERE mtls_certificate = $1 \
                       ORDER BY folded_hostname, zone, place LIMIT $2";
-        let rows = db.rows(select, values![id.as_bytes(), MTLS_HOSTNAMES_NAMED_MAX]).await?;
-        let hostnames = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
-        return Ok(MtlsCertificateDeleted::InUse { hostnames, count: used_by });
+        let rows = db
+            .rows(select, values![id.as_bytes(), MTLS_HOSTNAMES_NAMED_MAX])
+            .await?;
+        let hostnames = rows
+            .iter()
+            .map(|row| row.get(0))
+            .collect::<Result<_, _>>()?;
+        return Ok(MtlsCertificateDeleted::InUse {
+            hostnames,
+            count: used_by,
+        });
     }
     db.execute(
         "DELETE FROM mtls_certificates WHERE id = $1 AND account = $2",

@@ -75,7 +75,10 @@ impl From<StoreError> for PostgresError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict(detail) | StoreError::Corrupt(detail) => Self::Damaged(detail),
-            other => Self::Unavailable { address: "of the URL".into(), detail: other.into_detail() },
+            other => Self::Unavailable {
+                address: "of the URL".into(),
+                detail: other.into_detail(),
+            },
         }
     }
 }
@@ -83,7 +86,10 @@ impl From<StoreError> for PostgresError {
 impl PostgresError {
     pub(super) fn at(self, database: &Address) -> Self {
         match self {
-            Self::Unavailable { detail, .. } => Self::Unavailable { address: database.to_string(), detail },
+            Self::Unavailable { detail, .. } => Self::Unavailable {
+                address: database.to_string(),
+                detail,
+            },
             other => other,
         }
     }

@@ -25,7 +25,10 @@ impl Readers {
 
     /// A connection on which every statement sees the same instant, from [`Snapshot::begin`] to [`Snapshot::end`].
     pub(super) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot { db: self.one().await?, is_ended: false })
+        Ok(Snapshot {
+            db: self.one().await?,
+            is_ended: false,
+        })
     }
 
     /// Refuses what comes, and closes what is idle; reads that run end by themselves.
@@ -42,14 +45,16 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     pub(super) async fn begin(&self) -> Result<(), StoreError> {
-        self.db.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+        self.db
+            .begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await
     }
 
     /// Ends the transaction and passes on what was read in it. Nobody waits for the answer to ROLLBACK: whoever uses the connection next
     /// comes after it on the wire.
     pub(super) fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.is_ended =
-            !self.db.is_lost() && !matches!(self.db.go_back("ROLLBACK").now_or_never(), Some(Err(_)));
+        self.is_ended = !self.db.is_lost()
+            && !matches!(self.db.go_back("ROLLBACK").now_or_never(), Some(Err(_)));
         read
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use certgate_model::{
-    AuthorityId, CRL_SHARDS, CertificateId, CertificateRecord, CrlPart, CrlRecord, Revocation, SerialNumber,
-    Status, Timestamp,
+    AuthorityId, CRL_SHARDS, CertificateId, CertificateRecord, CrlPart, CrlRecord, Revocation,
+    SerialNumber, Status, Timestamp,
 };
 
 use futures_util::future::try_join_all;
@@ -72,8 +72,9 @@ impl Aged {
     /// Marks them as old.
     pub(super) async fn mark(self, db: &Db) -> Result<(), StoreError> {
         let update = "UPDATE crl_states SET changed_epoch = $1 WHERE authority = $2 AND part = $3 AND changed_epoch < $1";
-        let mark =
-            async |((authority, part), epoch)| db.execute(update, values![epoch, authority, part]).await;
+        let mark = async |((authority, part), epoch)| {
+            db.execute(update, values![epoch, authority, part]).await
+        };
         try_join_all(self.0.into_iter().map(mark)).await?;
         Ok(())
     }
@@ -104,20 +105,41 @@ pub(super) async fn issued(
     }
     let early = "SELECT id FROM early_serials WHERE serial = $1";
     match db.optional(early, values![serial.as_bytes()]).await? {
-        Some(row) => issued_as(db, authority, serial, CertificateId::from_bytes(row.get(0)?)).await,
+        Some(row) => {
+            issued_as(
+                db,
+                authority,
+                serial,
+                CertificateId::from_bytes(row.get(0)?),
+            )
+            .await
+        }
         None => lost(db, authority, serial).await,
     }
 }
 
 /// One that only the journal knew after a restore.
-async fn lost(db: &Db, authority: AuthorityId, serial: SerialNumber) -> Result<Option<Issued>, StoreError> {
+async fn lost(
+    db: &Db,
+    authority: AuthorityId,
+    serial: SerialNumber,
+) -> Result<Option<Issued>, StoreError> {
     let select = "SELECT epoch, revoked_on, reason FROM lost_certificates \
          WHERE serial = $1 AND authority = (SELECT number FROM authorities WHERE id = $2)";
-    let row = db.optional(select, values![serial.as_bytes(), authority.as_bytes()]).await?;
+    let row = db
+        .optional(select, values![serial.as_bytes(), authority.as_bytes()])
+        .await?;
     let Some(row) = row else { return Ok(None) };
-    let revocation =
-        Revocation { serial, revoked_on: row::timestamp(&row, 1)?, reason: row::reason(&row, 2)? };
-    Ok(Some(Issued { status: Status::Revoked, epoch: row::unsigned(&row, 0)?, revocation: Some(revocation) }))
+    let revocation = Revocation {
+        serial,
+        revoked_on: row::timestamp(&row, 1)?,
+        reason: row::reason(&row, 2)?,
+    };
+    Ok(Some(Issued {
+        status: Status::Revoked,
+        epoch: row::unsigned(&row, 0)?,
+        revocation: Some(revocation),
+    }))
 }
 
 async fn issued_as(
@@ -128,34 +150,53 @@ async fn issued_as(
 ) -> Result<Option<Issued>, StoreError> {
     let select = "SELECT status, epoch, revoked_on, reason FROM certificates \
          WHERE id = $1 AND authority = (SELECT number FROM authorities WHERE id = $2) AND serial = $3";
-    let row = db.optional(select, values![id.as_bytes(), authority.as_bytes(), serial.as_bytes()]).await?;
+    let row = db
+        .optional(
+            select,
+            values![id.as_bytes(), authority.as_bytes(), serial.as_bytes()],
+        )
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let status = row::status(&row, 0)?;
     let revocation = match status {
         Status::Active | Status::PendingReactivation => None,
-        Status::PendingRevocation | Status::Revoked => {
-            Some(Revocation { serial, revoked_on: row::timestamp(&row, 2)?, reason: row::reason(&row, 3)? })
-        }
+        Status::PendingRevocation | Status::Revoked => Some(Revocation {
+            serial,
+            revoked_on: row::timestamp(&row, 2)?,
+            reason: row::reason(&row, 3)?,
+        }),
     };
-    Ok(Some(Issued { status, epoch: row.get::<Option<u64>>(1)?.unwrap_or(0), revocation }))
+    Ok(Some(Issued {
+        status,
+        epoch: row.get::<Option<u64>>(1)?.unwrap_or(0),
+        revocation,
+    }))
 }
 
 /// The epoch of the last change.
 pub(super) async fn last_epoch(db: &Db) -> Result<u64, StoreError> {
-    db.one("SELECT last_epoch FROM store WHERE \"only\" = 1", values![]).await?.get(0)
+    db.one("SELECT last_epoch FROM store WHERE \"only\" = 1", values![])
+        .await?
+        .get(0)
 }
 
 /// Whether an epoch was skipped after a restore.
 pub(super) async fn is_skipped_epoch(db: &Db, epoch: u64) -> Result<bool, StoreError> {
     let select = "SELECT until > $1 FROM epoch_gaps WHERE after < $1 ORDER BY after DESC LIMIT 1";
-    db.optional(select, values![row::offset(epoch)]).await?.map_or(Ok(false), |row| row.get(0))
+    db.optional(select, values![row::offset(epoch)])
+        .await?
+        .map_or(Ok(false), |row| row.get(0))
 }
 
 /// The lists that a change has made old.
 pub(super) async fn changed(db: &Db) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
     let select = "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
                   WHERE changed_epoch > made_epoch";
-    db.rows(select, values![]).await?.iter().map(list_row).collect()
+    db.rows(select, values![])
+        .await?
+        .iter()
+        .map(list_row)
+        .collect()
 }
 
 /// The lists that are to be made again by `at`, or not until after `latest`.
@@ -168,7 +209,12 @@ pub(super) async fn aged(
     // Both ends of one index.
     let select = "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
                   WHERE renew_on <= $1 OR renew_on > $2 LIMIT $3";
-    let rows = db.rows(select, values![at.unix_microseconds(), latest.unix_microseconds(), limit]).await?;
+    let rows = db
+        .rows(
+            select,
+            values![at.unix_microseconds(), latest.unix_microseconds(), limit],
+        )
+        .await?;
     rows.iter().map(list_row).collect()
 }
 
@@ -190,9 +236,13 @@ pub(super) async fn content(
     at: Timestamp,
     limit: u32,
 ) -> Result<Option<CrlContent>, StoreError> {
-    let Some(number) = authorities::number(db, authority).await? else { return Ok(None) };
+    let Some(number) = authorities::number(db, authority).await? else {
+        return Ok(None);
+    };
     let state = "SELECT number, this_update FROM crl_states WHERE authority = $1 AND part = $2";
-    let Some(state) = db.optional(state, values![number, part.code()]).await? else { return Ok(None) };
+    let Some(state) = db.optional(state, values![number, part.code()]).await? else {
+        return Ok(None);
+    };
     let (number_before, before): (u64, i64) = (state.get(0)?, state.get(1)?);
     let live_from = before.min(at.unix_microseconds());
     let select = match part {
@@ -212,7 +262,13 @@ pub(super) async fn content(
         CrlPart::AuthorityCertificates => 0,
     };
     let mut revocations = Vec::new();
-    for row in db.rows(select, values![number, shards, live_from, i64::from(limit) + 1]).await? {
+    for row in db
+        .rows(
+            select,
+            values![number, shards, live_from, i64::from(limit) + 1],
+        )
+        .await?
+    {
         revocations.push(Revocation {
             serial: SerialNumber::from_bytes(row.get(0)?),
             revoked_on: row::timestamp(&row, 1)?,
@@ -220,12 +276,22 @@ pub(super) async fn content(
         });
     }
     let epoch = last_epoch(db).await?;
-    Ok(Some(CrlContent { epoch, number_before, revocations }))
+    Ok(Some(CrlContent {
+        epoch,
+        number_before,
+        revocations,
+    }))
 }
 
 /// Stores a list, unless one with a number as high is there.
-pub(super) async fn record(db: &Db, crl: &CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError> {
-    let Some(authority) = authorities::number(db, crl.authority).await? else { return Ok(false) };
+pub(super) async fn record(
+    db: &Db,
+    crl: &CrlRecord,
+    renew_on: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(authority) = authorities::number(db, crl.authority).await? else {
+        return Ok(false);
+    };
     let part = crl.part.code();
     let stored = db
         .execute(
@@ -281,7 +347,11 @@ pub(super) async fn state(
     part: CrlPart,
 ) -> Result<Option<CrlState>, StoreError> {
     let select = concat!(states!(), " AND crl_states.part = $2");
-    db.optional(select, values![authority.as_bytes(), part.code()]).await?.as_ref().map(state_row).transpose()
+    db.optional(select, values![authority.as_bytes(), part.code()])
+        .await?
+        .as_ref()
+        .map(state_row)
+        .transpose()
 }
 
 fn state_row(row: &Row) -> Result<CrlState, StoreError> {
@@ -304,7 +374,10 @@ pub(super) async fn crl(
          LEFT JOIN crls ON crls.authority = crl_states.authority AND crls.part = crl_states.part \
          WHERE crl_states.authority = (SELECT number FROM authorities WHERE id = $1) AND crl_states.part = $2 \
          AND made_epoch >= 0";
-    let Some(row) = db.optional(select, values![authority.as_bytes(), part.code()]).await? else {
+    let Some(row) = db
+        .optional(select, values![authority.as_bytes(), part.code()])
+        .await?
+    else {
         return Ok(None);
     };
     Ok(Some(CrlRecord {
@@ -319,9 +392,14 @@ pub(super) async fn crl(
 }
 
 /// Makes a sealed key that of serial numbers, unless there is one; the one in force.
-pub(super) async fn record_serial_key(db: &Db, sealed: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) async fn record_serial_key(
+    db: &Db,
+    sealed: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
     let select = "SELECT sealed_serial_key FROM installation WHERE \"only\" = 1";
-    let Some(row) = db.optional(select, values![]).await? else { return Ok(None) };
+    let Some(row) = db.optional(select, values![]).await? else {
+        return Ok(None);
+    };
     if let Some(current) = row.get(0)? {
         return Ok(Some(current));
     }

@@ -30,7 +30,16 @@ macro_rules! as_is {
         })*
     };
 }
-as_is!(i64, Option<i64>, i16, Option<i16>, bool, Option<bool>, Vec<u8>, Option<Vec<u8>>);
+as_is!(
+    i64,
+    Option<i64>,
+    i16,
+    Option<i16>,
+    bool,
+    Option<bool>,
+    Vec<u8>,
+    Option<Vec<u8>>
+);
 
 macro_rules! small {
     ($($type:ty: $stored:ty),*) => {
@@ -48,7 +57,8 @@ impl Column for Option<u8> {
     fn read(row: &tokio_postgres::Row, column: usize) -> Result<Self, StoreError> {
         Option::<i16>::read(row, column)?
             .map(|number| {
-                u8::try_from(number).map_err(|_| corrupt(format!("a number is out of range: {number}")))
+                u8::try_from(number)
+                    .map_err(|_| corrupt(format!("a number is out of range: {number}")))
             })
             .transpose()
     }
@@ -58,7 +68,8 @@ impl Column for Option<u64> {
     fn read(row: &tokio_postgres::Row, column: usize) -> Result<Self, StoreError> {
         Option::<i64>::read(row, column)?
             .map(|number| {
-                u64::try_from(number).map_err(|_| corrupt(format!("a number is negative: {number}")))
+                u64::try_from(number)
+                    .map_err(|_| corrupt(format!("a number is negative: {number}")))
             })
             .transpose()
     }
@@ -69,7 +80,8 @@ impl Column for Option<String> {
         let stored: Option<String> = row.try_get(column).map_err(|error| corrupt(text(&error)))?;
         stored
             .map(|text| {
-                unescaped(text).ok_or_else(|| corrupt("a text has a sequence that stands for nothing"))
+                unescaped(text)
+                    .ok_or_else(|| corrupt("a text has a sequence that stands for nothing"))
             })
             .transpose()
     }
@@ -85,7 +97,11 @@ impl<const N: usize> Column for Option<[u8; N]> {
     fn read(row: &tokio_postgres::Row, column: usize) -> Result<Self, StoreError> {
         let stored: Option<&[u8]> = row.try_get(column).map_err(|error| corrupt(text(&error)))?;
         stored
-            .map(|octets| octets.try_into().map_err(|_| corrupt(format!("{} octets, not {N}", octets.len()))))
+            .map(|octets| {
+                octets
+                    .try_into()
+                    .map_err(|_| corrupt(format!("{} octets, not {N}", octets.len())))
+            })
             .transpose()
     }
 }
@@ -102,7 +118,10 @@ pub(super) fn timestamp(row: &Row, column: usize) -> Result<Timestamp, StoreErro
 }
 
 /// The instant in a column that may be empty.
-pub(super) fn optional_timestamp(row: &Row, column: usize) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn optional_timestamp(
+    row: &Row,
+    column: usize,
+) -> Result<Option<Timestamp>, StoreError> {
     row.get::<Option<i64>>(column)?.map(checked).transpose()
 }
 
@@ -111,7 +130,9 @@ fn checked(microseconds: i64) -> Result<Timestamp, StoreError> {
     if (Timestamp::EARLIEST..=Timestamp::LATEST).contains(&instant) {
         Ok(instant)
     } else {
-        Err(corrupt(format!("an instant is outside the years 1 to 9999: {microseconds}")))
+        Err(corrupt(format!(
+            "an instant is outside the years 1 to 9999: {microseconds}"
+        )))
     }
 }
 
@@ -122,7 +143,10 @@ pub(super) fn status(row: &Row, column: usize) -> Result<Status, StoreError> {
 }
 
 /// The reason of a revocation in a column that may be empty.
-pub(super) fn optional_reason(row: &Row, column: usize) -> Result<Option<RevocationReason>, StoreError> {
+pub(super) fn optional_reason(
+    row: &Row,
+    column: usize,
+) -> Result<Option<RevocationReason>, StoreError> {
     row.get::<Option<u8>>(column)?.map(known_reason).transpose()
 }
 

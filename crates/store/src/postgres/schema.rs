@@ -26,8 +26,16 @@ struct Migration {
 }
 
 const MIGRATIONS: &[Migration] = &[
-    Migration { version: 4, oldest: 4, statements: FOURTH },
-    Migration { version: 5, oldest: 4, statements: FIFTH },
+    Migration {
+        version: 4,
+        oldest: 4,
+        statements: FOURTH,
+    },
+    Migration {
+        version: 5,
+        oldest: 4,
+        statements: FIFTH,
+    },
 ];
 
 /// How often making the first two tables is tried: of several processes that make a table at the same instant, PostgreSQL refuses
@@ -341,8 +349,9 @@ pub(super) async fn make_lock(db: &Db) -> Result<(), PostgresError> {
         attempts += 1;
         // 23505 of the catalogue, or what PostgreSQL says of a table, or of its type, that has come into being meanwhile.
         let text = error.to_string();
-        let is_race =
-            matches!(error, StoreError::Conflict(_)) || text.contains("(42P07)") || text.contains("(42710)");
+        let is_race = matches!(error, StoreError::Conflict(_))
+            || text.contains("(42P07)")
+            || text.contains("(42710)");
         if !is_race || attempts == ATTEMPTS_MAX {
             return Err(error.into());
         }
@@ -366,13 +375,20 @@ async fn migrate_locked(db: &Db, layout: Layout) -> Result<(), PostgresError> {
 /// Begins a transaction in which nobody else changes the tables.
 pub(super) async fn lock(db: &Db) -> Result<(), StoreError> {
     // Another process may be at a long migration.
-    db.begin("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").await?;
-    db.run_for_long("SELECT \"only\" FROM schema_lock WHERE \"only\" = 1 FOR UPDATE").await
+    db.begin("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        .await?;
+    db.run_for_long("SELECT \"only\" FROM schema_lock WHERE \"only\" = 1 FOR UPDATE")
+        .await
 }
 
 /// The version that the tables have; 0: there are none.
 pub(super) async fn version(db: &Db) -> Result<i64, StoreError> {
-    db.one("SELECT coalesce(max(version), 0) FROM schema_versions", values![]).await?.get(0)
+    db.one(
+        "SELECT coalesce(max(version), 0) FROM schema_versions",
+        values![],
+    )
+    .await?
+    .get(0)
 }
 
 /// Makes what is missing up to a version, in the transaction that [`lock`] has begun.
@@ -381,8 +397,15 @@ pub(super) async fn make_tables(db: &Db, layout: Layout, wanted: i64) -> Result<
     if found > VERSION {
         return allow_newer(db, found).await;
     }
-    let steps = MIGRATIONS.iter().filter(|step| step.version > found && step.version <= wanted);
-    for Migration { version, oldest, statements } in steps {
+    let steps = MIGRATIONS
+        .iter()
+        .filter(|step| step.version > found && step.version <= wanted);
+    for Migration {
+        version,
+        oldest,
+        statements,
+    } in steps
+    {
         db.run_for_long(statements).await?;
         if *version == 4 {
             db.execute(
@@ -392,7 +415,11 @@ pub(super) async fn make_tables(db: &Db, layout: Layout, wanted: i64) -> Result<
             )
             .await?;
         }
-        db.execute("INSERT INTO schema_versions (version) VALUES ($1)", values![*version]).await?;
+        db.execute(
+            "INSERT INTO schema_versions (version) VALUES ($1)",
+            values![*version],
+        )
+        .await?;
         if *version >= 5 {
             let note = "UPDATE schema_versions SET oldest = $2 WHERE version = $1";
             db.execute(note, values![*version, *oldest]).await?;
@@ -430,7 +457,10 @@ async fn allow_newer(db: &Db, found: i64) -> Result<(), PostgresError> {
     let needed = "SELECT coalesce(max(coalesce(oldest, version)), 0) FROM schema_versions WHERE version > $1";
     let needed: i64 = db.one(needed, values![VERSION]).await?.get(0)?;
     if needed > VERSION {
-        return Err(PostgresError::NewerVersion { found, known: VERSION });
+        return Err(PostgresError::NewerVersion {
+            found,
+            known: VERSION,
+        });
     }
     tracing::info!(
         found,
@@ -442,11 +472,17 @@ async fn allow_newer(db: &Db, found: i64) -> Result<(), PostgresError> {
 
 /// The layout that the database was made with.
 pub(super) async fn layout(db: &Db) -> Result<Layout, StoreError> {
-    let row =
-        db.optional("SELECT block_bits, upper_block_bits FROM store WHERE \"only\" = 1", values![]).await?;
+    let row = db
+        .optional(
+            "SELECT block_bits, upper_block_bits FROM store WHERE \"only\" = 1",
+            values![],
+        )
+        .await?;
     let row = row.ok_or_else(|| error::corrupt("the table \"store\" has no row"))?;
     let (block_bits, upper_block_bits) = (row.get(0)?, row.get(1)?);
     Layout::new(block_bits, upper_block_bits).ok_or_else(|| {
-        error::corrupt(format!("impossible block sizes: {block_bits}, {upper_block_bits} bits"))
+        error::corrupt(format!(
+            "impossible block sizes: {block_bits}, {upper_block_bits} bits"
+        ))
     })
 }

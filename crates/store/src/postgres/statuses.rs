@@ -40,7 +40,10 @@ pub(super) async fn settle(
         let up_to = row::offset(known.map_or(epoch, |known| known.min(epoch)));
         let select = "SELECT position, status FROM certificates \
              WHERE status IN (1, 2) AND authority = $1 AND epoch <= $2 ORDER BY epoch LIMIT $3";
-        for row in db.rows(select, values![authority, up_to, row::offset(left as u64)]).await? {
+        for row in db
+            .rows(select, values![authority, up_to, row::offset(left as u64)])
+            .await?
+        {
             pending.push((Position(row.get(0)?), row::status(&row, 1)?));
         }
     }
@@ -48,7 +51,9 @@ pub(super) async fn settle(
     let mut updates = Vec::with_capacity(pending.len());
     for (position, status) in pending {
         let Transition::To(next) = status.on(Event::Settle) else {
-            return Err(corrupt("a certificate that is not pending is in the index of the pending ones"));
+            return Err(corrupt(
+                "a certificate that is not pending is in the index of the pending ones",
+            ));
         };
         updates.push(set_settled(db, position, status, next));
         shifts.shift(layout, position, status, next);
@@ -68,13 +73,25 @@ pub(super) async fn settle(
 async fn next_with_pending(db: &Db, before: i64) -> Result<Option<i64>, StoreError> {
     let select = "SELECT authority FROM certificates \
          WHERE status IN (1, 2) AND authority > $1 ORDER BY authority LIMIT 1";
-    db.optional(select, values![before]).await?.map(|row| row.get(0)).transpose()
+    db.optional(select, values![before])
+        .await?
+        .map(|row| row.get(0))
+        .transpose()
 }
 
 /// Settling accepts nothing new, so the epoch stays that of the change which is now in force.
-async fn set_settled(db: &Db, position: Position, from: Status, to: Status) -> Result<(), StoreError> {
+async fn set_settled(
+    db: &Db,
+    position: Position,
+    from: Status,
+    to: Status,
+) -> Result<(), StoreError> {
     let update = "UPDATE certificates SET status = $1 WHERE position = $2 AND status = $3";
-    expect_one(db.execute(update, values![to.code(), position.0, from.code()]).await?, position)
+    expect_one(
+        db.execute(update, values![to.code(), position.0, from.code()])
+            .await?,
+        position,
+    )
 }
 
 /// Compare-and-set on a row read in the same transaction: nobody else can have changed it.

@@ -5,8 +5,9 @@
 //! their time, because certificates and authorities refer to them.
 
 use certgate_model::{
-    AccountFilter, AccountId, AccountRecord, AuditAction, AuditOwner, By, Installation, Page, ResourceType,
-    Slice, Status, TokenHash, UserId, UserRecord, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
+    AccountFilter, AccountId, AccountRecord, AuditAction, AuditOwner, By, Installation, Page,
+    ResourceType, Slice, Status, TokenHash, UserId, UserRecord, Visible, ZoneFilter, ZoneId,
+    ZoneOrder, ZoneRecord,
 };
 
 use super::audit::{self, Deed};
@@ -21,22 +22,41 @@ use crate::{AccountDeleted, AccountRecorded, FirstRecords, StoreError, ZoneDelet
 /// The installation, if there is one.
 pub(super) async fn installation(db: &Db) -> Result<Option<Installation>, StoreError> {
     let row = db
-        .optional("SELECT master_key_check, created_on FROM installation WHERE \"only\" = 1", values![])
+        .optional(
+            "SELECT master_key_check, created_on FROM installation WHERE \"only\" = 1",
+            values![],
+        )
         .await?;
-    row.map(|row| Ok(Installation { master_key_check: row.get(0)?, created_on: row::timestamp(&row, 1)? }))
-        .transpose()
+    row.map(|row| {
+        Ok(Installation {
+            master_key_check: row.get(0)?,
+            created_on: row::timestamp(&row, 1)?,
+        })
+    })
+    .transpose()
 }
 
 /// The first user.
 pub(super) async fn user(db: &Db) -> Result<Option<UserRecord>, StoreError> {
     let select = "SELECT id, email, created_on FROM users ORDER BY created_on, id LIMIT 1";
-    db.optional(select, values![]).await?.as_ref().map(user_row).transpose()
+    db.optional(select, values![])
+        .await?
+        .as_ref()
+        .map(user_row)
+        .transpose()
 }
 
 /// The user whose API key has this hash. No index: an installation has one user.
-pub(super) async fn user_by_api_key(db: &Db, hash: TokenHash) -> Result<Option<UserRecord>, StoreError> {
+pub(super) async fn user_by_api_key(
+    db: &Db,
+    hash: TokenHash,
+) -> Result<Option<UserRecord>, StoreError> {
     let select = "SELECT id, email, created_on FROM users WHERE api_key_hash = $1";
-    db.optional(select, values![hash.0]).await?.as_ref().map(user_row).transpose()
+    db.optional(select, values![hash.0])
+        .await?
+        .as_ref()
+        .map(user_row)
+        .transpose()
 }
 
 /// Gives a user another API key, or none; `false` if there is no such user.
@@ -47,10 +67,18 @@ pub(super) async fn replace_api_key(
     by: &By,
 ) -> Result<bool, StoreError> {
     let update = "UPDATE users SET api_key_hash = $2 WHERE id = $1";
-    if db.execute(update, values![user.as_bytes(), hash.map(|hash| hash.0)]).await? == 0 {
+    if db
+        .execute(update, values![user.as_bytes(), hash.map(|hash| hash.0)])
+        .await?
+        == 0
+    {
         return Ok(false);
     }
-    let action = if hash.is_some() { AuditAction::Create } else { AuditAction::Delete };
+    let action = if hash.is_some() {
+        AuditAction::Create
+    } else {
+        AuditAction::Delete
+    };
     let deed = Deed::new(action, ResourceType::ApiKey, user.as_bytes(), String::new());
     audit::record(db, AuditOwner::User(user), by, deed).await?;
     Ok(true)
@@ -69,15 +97,28 @@ pub(super) async fn initialise(db: &Db, records: &FirstRecords) -> Result<bool, 
     if self::installation(db).await?.is_some() {
         return Ok(false);
     }
-    let FirstRecords { installation, user, account, zone, token } = records;
+    let FirstRecords {
+        installation,
+        user,
+        account,
+        zone,
+        token,
+    } = records;
     db.execute(
         "INSERT INTO installation (\"only\", master_key_check, created_on) VALUES (1, $1, $2)",
-        values![&installation.master_key_check, installation.created_on.unix_microseconds()],
+        values![
+            &installation.master_key_check,
+            installation.created_on.unix_microseconds()
+        ],
     )
     .await?;
     db.execute(
         "INSERT INTO users (id, email, created_on) VALUES ($1, $2, $3)",
-        values![user.id.as_bytes(), &user.email, user.created_on.unix_microseconds()],
+        values![
+            user.id.as_bytes(),
+            &user.email,
+            user.created_on.unix_microseconds()
+        ],
     )
     .await?;
     let by = By::system(installation.created_on);
@@ -89,9 +130,12 @@ pub(super) async fn initialise(db: &Db, records: &FirstRecords) -> Result<bool, 
 
 /// One account that is not deleted.
 pub(super) async fn account(db: &Db, id: AccountId) -> Result<Option<AccountRecord>, StoreError> {
-    let select =
-        "SELECT id, name, authority_algorithm, created_on FROM accounts WHERE id = $1 AND deleted_at IS NULL";
-    db.optional(select, values![id.as_bytes()]).await?.as_ref().map(account_row).transpose()
+    let select = "SELECT id, name, authority_algorithm, created_on FROM accounts WHERE id = $1 AND deleted_at IS NULL";
+    db.optional(select, values![id.as_bytes()])
+        .await?
+        .as_ref()
+        .map(account_row)
+        .transpose()
 }
 
 fn account_row(row: &Row) -> Result<AccountRecord, StoreError> {
@@ -110,7 +154,12 @@ pub(super) async fn accounts(
     slice: Slice,
 ) -> Result<Page<AccountRecord>, StoreError> {
     let mut condition = Condition::new("deleted_at IS NULL");
-    let Visible { all, accounts, except_accounts, .. } = &filter.visible;
+    let Visible {
+        all,
+        accounts,
+        except_accounts,
+        ..
+    } = &filter.visible;
     if !all {
         condition.and_one_of("id", account_ids(accounts));
     }
@@ -147,7 +196,11 @@ pub(super) async fn record_account(
     by: &By,
 ) -> Result<AccountRecorded, StoreError> {
     let taken = "SELECT 1 FROM accounts WHERE folded_name = $1 AND deleted_at IS NULL";
-    if db.optional(taken, values![folded(&account.name)]).await?.is_some() {
+    if db
+        .optional(taken, values![folded(&account.name)])
+        .await?
+        .is_some()
+    {
         return Ok(AccountRecorded::NameTaken);
     }
     insert_account(db, account, by).await?;
@@ -182,8 +235,14 @@ async fn log_account(
 }
 
 /// Deletes an account without zones and without certificates that it brought itself.
-pub(super) async fn delete_account(db: &Db, id: AccountId, by: &By) -> Result<AccountDeleted, StoreError> {
-    let Some(account) = account(db, id).await? else { return Ok(AccountDeleted::NotFound) };
+pub(super) async fn delete_account(
+    db: &Db,
+    id: AccountId,
+    by: &By,
+) -> Result<AccountDeleted, StoreError> {
+    let Some(account) = account(db, id).await? else {
+        return Ok(AccountDeleted::NotFound);
+    };
     let count = "SELECT count(*) FROM zones WHERE account = $1 AND deleted_at IS NULL";
     let zones: u64 = db.one(count, values![id.as_bytes()]).await?.get(0)?;
     if zones > 0 {
@@ -193,7 +252,11 @@ pub(super) async fn delete_account(db: &Db, id: AccountId, by: &By) -> Result<Ac
     if brought > 0 {
         return Ok(AccountDeleted::HasMtlsCertificates(brought));
     }
-    db.execute("DELETE FROM enforcement_points WHERE account = $1", values![id.as_bytes()]).await?;
+    db.execute(
+        "DELETE FROM enforcement_points WHERE account = $1",
+        values![id.as_bytes()],
+    )
+    .await?;
     db.execute(
         "UPDATE accounts SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL",
         values![id.as_bytes(), by.at.unix_microseconds()],
@@ -216,7 +279,11 @@ pub(super) async fn zone(db: &Db, id: ZoneId) -> Result<Option<ZoneRecord>, Stor
         zone_columns!(),
         " FROM zones JOIN accounts ON accounts.id = zones.account WHERE zones.id = $1 AND zones.deleted_at IS NULL"
     );
-    db.optional(select, values![id.as_bytes()]).await?.as_ref().map(zone_row).transpose()
+    db.optional(select, values![id.as_bytes()])
+        .await?
+        .as_ref()
+        .map(zone_row)
+        .transpose()
 }
 
 fn zone_row(row: &Row) -> Result<ZoneRecord, StoreError> {
@@ -233,7 +300,10 @@ fn zone_row(row: &Row) -> Result<ZoneRecord, StoreError> {
 /// The small number that stands for a zone in positions, if the zone is not deleted.
 pub(super) async fn zone_number(db: &Db, id: ZoneId) -> Result<Option<i64>, StoreError> {
     let select = "SELECT number FROM zones WHERE id = $1 AND deleted_at IS NULL";
-    db.optional(select, values![id.as_bytes()]).await?.map(|row| row.get(0)).transpose()
+    db.optional(select, values![id.as_bytes()])
+        .await?
+        .map(|row| row.get(0))
+        .transpose()
 }
 
 /// A page of zones; ties by id.
@@ -243,7 +313,13 @@ pub(super) async fn zones(
     slice: Slice,
 ) -> Result<Page<ZoneRecord>, StoreError> {
     let mut condition = Condition::new("zones.deleted_at IS NULL");
-    let Visible { all, accounts, zones, except_accounts, except_zones } = &filter.visible;
+    let Visible {
+        all,
+        accounts,
+        zones,
+        except_accounts,
+        except_zones,
+    } = &filter.visible;
     if !all {
         condition.push(" AND (");
         condition.one_of("zones.account", account_ids(accounts));
@@ -274,12 +350,20 @@ pub(super) async fn zones(
 }
 
 /// Stores a new zone.
-pub(super) async fn record_zone(db: &Db, zone: &ZoneRecord, by: &By) -> Result<ZoneRecorded, StoreError> {
+pub(super) async fn record_zone(
+    db: &Db,
+    zone: &ZoneRecord,
+    by: &By,
+) -> Result<ZoneRecorded, StoreError> {
     if account(db, zone.account).await?.is_none() {
         return Ok(ZoneRecorded::NoAccount);
     }
     let taken = "SELECT 1 FROM zones WHERE folded_name = $1 AND deleted_at IS NULL";
-    if db.optional(taken, values![folded(&zone.name)]).await?.is_some() {
+    if db
+        .optional(taken, values![folded(&zone.name)])
+        .await?
+        .is_some()
+    {
         return Ok(ZoneRecorded::NameTaken);
     }
     insert_zone(db, zone, by).await?;
@@ -305,7 +389,12 @@ async fn insert_zone(db: &Db, zone: &ZoneRecord, by: &By) -> Result<(), StoreErr
     log_zone(db, AuditAction::Create, zone, by).await
 }
 
-async fn log_zone(db: &Db, action: AuditAction, zone: &ZoneRecord, by: &By) -> Result<(), StoreError> {
+async fn log_zone(
+    db: &Db,
+    action: AuditAction,
+    zone: &ZoneRecord,
+    by: &By,
+) -> Result<(), StoreError> {
     let detail = format!("name={}", zone.name);
     let deed = Deed::new(action, ResourceType::Zone, zone.id.as_bytes(), detail).in_zone(zone.id);
     audit::record(db, AuditOwner::Account(zone.account), by, deed).await
@@ -318,8 +407,12 @@ pub(super) async fn delete_zone(
     id: ZoneId,
     by: &By,
 ) -> Result<ZoneDeleted, StoreError> {
-    let Some(zone) = zone(db, id).await? else { return Ok(ZoneDeleted::NotFound) };
-    let Some(number) = zone_number(db, id).await? else { return Ok(ZoneDeleted::NotFound) };
+    let Some(zone) = zone(db, id).await? else {
+        return Ok(ZoneDeleted::NotFound);
+    };
+    let Some(number) = zone_number(db, id).await? else {
+        return Ok(ZoneDeleted::NotFound);
+    };
     let totals = counters::totals(db, layout, number).await?;
     if totals.all() > totals.of(Status::Revoked) {
         return Ok(ZoneDeleted::InUse(totals));

@@ -23,7 +23,9 @@ pub(super) struct Files {
 
 /// For connections without TLS.
 pub(super) fn none() -> Result<MakeRustlsConnect, PostgresError> {
-    Ok(MakeRustlsConnect::new(verifying(RootCertStore::empty())?.with_no_client_auth()))
+    Ok(MakeRustlsConnect::new(
+        verifying(RootCertStore::empty())?.with_no_client_auth(),
+    ))
 }
 
 impl Files {
@@ -33,11 +35,14 @@ impl Files {
         let config = match (&self.certificate, &self.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(certificate), Some(key)) => {
-                let failed =
-                    |path: &str, detail: String| PostgresError::Identity { path: path.to_owned(), detail };
-                let chain = certificates(certificate).map_err(|detail| failed(certificate, detail))?;
-                let private =
-                    PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, error.to_string()))?;
+                let failed = |path: &str, detail: String| PostgresError::Identity {
+                    path: path.to_owned(),
+                    detail,
+                };
+                let chain =
+                    certificates(certificate).map_err(|detail| failed(certificate, detail))?;
+                let private = PrivateKeyDer::from_pem_file(key)
+                    .map_err(|error| failed(key, error.to_string()))?;
                 builder
                     .with_client_auth_cert(chain, private)
                     .map_err(|error| failed(certificate, error.to_string()))?
@@ -55,14 +60,22 @@ impl Files {
             if added == 0 {
                 return Err(PostgresError::Roots {
                     path: "the certificates of the system".into(),
-                    detail: found.errors.first().map_or("there are none".into(), ToString::to_string),
+                    detail: found
+                        .errors
+                        .first()
+                        .map_or("there are none".into(), ToString::to_string),
                 });
             }
             return Ok(store);
         };
-        let failed = |detail: String| PostgresError::Roots { path: path.clone(), detail };
+        let failed = |detail: String| PostgresError::Roots {
+            path: path.clone(),
+            detail,
+        };
         for certificate in certificates(path).map_err(failed)? {
-            store.add(certificate).map_err(|error| failed(error.to_string()))?;
+            store
+                .add(certificate)
+                .map_err(|error| failed(error.to_string()))?;
         }
         Ok(store)
     }
@@ -71,17 +84,24 @@ impl Files {
 /// The certificates in a file, of which there is one at least.
 fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
-    let certificates: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let certificates: Vec<_> = read
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())?;
     match certificates.is_empty() {
         true => Err("it has no certificate".into()),
         false => Ok(certificates),
     }
 }
 
-fn verifying(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, PostgresError> {
+fn verifying(
+    roots: RootCertStore,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, PostgresError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| PostgresError::Roots { path: "TLS".into(), detail: error.to_string() })?;
+        .map_err(|error| PostgresError::Roots {
+            path: "TLS".into(),
+            detail: error.to_string(),
+        })?;
     Ok(builder.with_root_certificates(roots))
 }

@@ -1,8 +1,8 @@
 //! API tokens. Policies and address blocks are read and written as a whole, so they are JSON in a column each.
 
 use certgate_model::{
-    AuditAction, AuditOwner, By, Page, ResourceType, Slice, Timestamp, TokenHash, TokenId, TokenRecord,
-    UserId,
+    AuditAction, AuditOwner, By, Page, ResourceType, Slice, Timestamp, TokenHash, TokenId,
+    TokenRecord, UserId,
 };
 
 use super::audit::{self, Deed};
@@ -21,21 +21,41 @@ macro_rules! columns {
 /// One token.
 pub(super) async fn token(db: &Db, id: TokenId) -> Result<Option<TokenRecord>, StoreError> {
     let select = concat!("SELECT ", columns!(), " FROM tokens WHERE id = $1");
-    db.optional(select, values![id.as_bytes()]).await?.as_ref().map(token_row).transpose()
+    db.optional(select, values![id.as_bytes()])
+        .await?
+        .as_ref()
+        .map(token_row)
+        .transpose()
 }
 
 /// The token whose value has this hash.
 pub(super) async fn by_hash(db: &Db, hash: TokenHash) -> Result<Option<TokenRecord>, StoreError> {
     let select = concat!("SELECT ", columns!(), " FROM tokens WHERE hash = $1");
-    db.optional(select, values![hash.0]).await?.as_ref().map(token_row).transpose()
+    db.optional(select, values![hash.0])
+        .await?
+        .as_ref()
+        .map(token_row)
+        .transpose()
 }
 
 /// A page of tokens, oldest first.
 pub(super) async fn page(db: &Db, slice: Slice) -> Result<Page<TokenRecord>, StoreError> {
-    let total = db.one("SELECT count(*) FROM tokens", values![]).await?.get(0)?;
-    let select = concat!("SELECT ", columns!(), " FROM tokens ORDER BY issued_on, id LIMIT $1 OFFSET $2");
-    let rows = db.rows(select, values![slice.size, row::offset(slice.first)]).await?;
-    Ok(Page { items: rows.iter().map(token_row).collect::<Result<_, _>>()?, total })
+    let total = db
+        .one("SELECT count(*) FROM tokens", values![])
+        .await?
+        .get(0)?;
+    let select = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tokens ORDER BY issued_on, id LIMIT $1 OFFSET $2"
+    );
+    let rows = db
+        .rows(select, values![slice.size, row::offset(slice.first)])
+        .await?;
+    Ok(Page {
+        items: rows.iter().map(token_row).collect::<Result<_, _>>()?,
+        total,
+    })
 }
 
 /// Stores a new token.
@@ -62,9 +82,15 @@ pub(super) async fn replace(
     new: &TokenRecord,
     by: &By,
 ) -> Result<bool, StoreError> {
-    let Some(found) = token(db, old.id).await? else { return Ok(false) };
+    let Some(found) = token(db, old.id).await? else {
+        return Ok(false);
+    };
     // Somebody who uses the token must not keep its owner from changing it.
-    if (TokenRecord { last_used_on: old.last_used_on, ..found }) != *old {
+    if (TokenRecord {
+        last_used_on: old.last_used_on,
+        ..found
+    }) != *old
+    {
         return Ok(false);
     }
     let changed = write(
@@ -81,8 +107,11 @@ pub(super) async fn replace(
 
 /// Deletes a token; `false` if there is none.
 pub(super) async fn delete(db: &Db, id: TokenId, by: &By) -> Result<bool, StoreError> {
-    let Some(found) = token(db, id).await? else { return Ok(false) };
-    db.execute("DELETE FROM tokens WHERE id = $1", values![id.as_bytes()]).await?;
+    let Some(found) = token(db, id).await? else {
+        return Ok(false);
+    };
+    db.execute("DELETE FROM tokens WHERE id = $1", values![id.as_bytes()])
+        .await?;
     log(db, AuditAction::Delete, &found, by).await?;
     Ok(true)
 }

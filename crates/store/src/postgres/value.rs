@@ -51,7 +51,11 @@ macro_rules! values {
 pub(super) use values;
 
 impl ToSql for Value<'_> {
-    fn to_sql(&self, column: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+    fn to_sql(
+        &self,
+        column: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         match (self, column) {
             (Self::Null, _) => Ok(IsNull::Yes),
             (Self::Integer(number), &Type::INT8) => number.to_sql(column, out),
@@ -60,7 +64,9 @@ impl ToSql for Value<'_> {
             (Self::Flag(flag), &Type::BOOL) => flag.to_sql(column, out),
             (Self::Text(text), &Type::TEXT) => escaped(text).to_sql(column, out),
             (Self::Octets(octets), &Type::BYTEA) => octets.as_ref().to_sql(column, out),
-            (Self::List(values), _) if matches!(column.kind(), Kind::Array(_)) => values.to_sql(column, out),
+            (Self::List(values), _) if matches!(column.kind(), Kind::Array(_)) => {
+                values.to_sql(column, out)
+            }
             _ => Err(format!("a value does not fit into a column of type {column}").into()),
         }
     }
@@ -190,7 +196,14 @@ mod tests {
 
     #[test]
     fn every_text_is_read_back() {
-        for text in ["", "Köln", "a\0b", "\u{1}", "\u{1}\u{2}", "\0\0\u{1}\u{3}\u{2}"] {
+        for text in [
+            "",
+            "Köln",
+            "a\0b",
+            "\u{1}",
+            "\u{1}\u{2}",
+            "\0\0\u{1}\u{3}\u{2}",
+        ] {
             let escaped = escaped(text).into_owned();
             assert!(!escaped.contains('\0'), "{text:?}");
             assert_eq!(unescaped(escaped).as_deref(), Some(text));

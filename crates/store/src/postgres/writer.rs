@@ -57,8 +57,7 @@ const DOUBT_MAX: Duration = Duration::from_secs(10);
 /// How often it is asked at the most.
 const DOUBT_INTERVAL: Duration = Duration::from_millis(200);
 
-const BEGIN: &str =
-    "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT last_epoch FROM store WHERE \"only\" = 1 FOR UPDATE";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT last_epoch FROM store WHERE \"only\" = 1 FOR UPDATE";
 
 /// The sending side.
 pub(super) struct Writer {
@@ -78,7 +77,10 @@ impl Writer {
         let failed = |error: std::io::Error| {
             StoreError::Unavailable(format!("cannot start the writing thread: {error}"))
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
         let worker = Worker {
             address,
             layout,
@@ -92,7 +94,10 @@ impl Writer {
             .name("store-writer".into())
             .spawn(move || runtime.block_on(worker.run()))
             .map_err(failed)?;
-        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            queue,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Runs an operation in the next transaction and returns its result once that is durable.
@@ -101,7 +106,8 @@ impl Writer {
         T: Send + 'static,
         F: AsyncFn(&Db) -> Result<T, StoreError> + Send + 'static,
     {
-        self.answered(|answer| Write::Other(Box::new(Asked::new(apply, answer)))).await
+        self.answered(|answer| Write::Other(Box::new(Asked::new(apply, answer))))
+            .await
     }
 
     /// Has a certificate recorded together with the others that wait; `answer` gets what became of it once that is durable.
@@ -111,7 +117,8 @@ impl Writer {
 
     /// Has a status changed together with the others that wait.
     pub(super) async fn change(&self, change: Change) -> Result<Option<StatusChange>, StoreError> {
-        self.answered(|answer| Write::Change(Box::new(Asked::new(change, answer)))).await
+        self.answered(|answer| Write::Change(Box::new(Asked::new(change, answer))))
+            .await
     }
 
     async fn answered<T: Send + 'static>(
@@ -123,7 +130,11 @@ impl Writer {
             // Whoever asked may have gone away; the write is done all the same.
             let _ = sender.send(outcome);
         })));
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writing thread has ended".into())))
+        answer.await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(
+                "the writing thread has ended".into(),
+            ))
+        })
     }
 
     fn push(&self, write: Write) {
@@ -135,7 +146,11 @@ impl Writer {
     /// Accepts nothing more, lets what was accepted finish, and waits until the connection is closed.
     pub(super) async fn close(&self) {
         self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
@@ -189,11 +204,14 @@ impl Worker {
             if batch.is_empty() {
                 break;
             }
-            self.commit(batch.into_iter().map(Member::new).collect()).await;
+            self.commit(batch.into_iter().map(Member::new).collect())
+                .await;
         }
         if let (Some(db), Some(id)) = (&self.db, &self.id) {
             // Somebody else removes it otherwise.
-            let _ = db.execute("DELETE FROM writers WHERE id = $1", values![id]).await;
+            let _ = db
+                .execute("DELETE FROM writers WHERE id = $1", values![id])
+                .await;
         }
     }
 
@@ -244,7 +262,9 @@ impl Worker {
     fn refuse_waiting(&self, reason: &str) {
         let mut waiting = Vec::new();
         self.queue.0.take(&mut waiting, usize::MAX, 0, None);
-        refuse(waiting.into_iter().map(Member::new).collect(), || StoreError::Unavailable(reason.to_owned()));
+        refuse(waiting.into_iter().map(Member::new).collect(), || {
+            StoreError::Unavailable(reason.to_owned())
+        });
     }
 
     /// One transaction; `apart` with a savepoint around each operation.
@@ -253,7 +273,11 @@ impl Worker {
             Ok(db) => db,
             Err(error) => return Outcome::Away(error.into_detail()),
         };
-        let run = timeout(BATCH_TIMEOUT, writes::run(&db, BEGIN, self.layout, batch, apart)).await;
+        let run = timeout(
+            BATCH_TIMEOUT,
+            writes::run(&db, BEGIN, self.layout, batch, apart),
+        )
+        .await;
         let outcome = match run {
             Err(_) => return Outcome::Away("the database is too slow".into()),
             Ok(Ok(())) => {
@@ -265,7 +289,9 @@ impl Worker {
                     }
                     Committed::Unknown(text) => Outcome::InDoubt(text),
                     Committed::No(Trouble::Passing(text)) => Outcome::Again(text),
-                    Committed::No(trouble) => Outcome::Refused(StoreError::from(trouble).into_detail()),
+                    Committed::No(trouble) => {
+                        Outcome::Refused(StoreError::from(trouble).into_detail())
+                    }
                 }
             }
             Ok(Err(error)) if db.is_passing() => Outcome::Again(error.into_detail()),
@@ -274,8 +300,8 @@ impl Worker {
             Ok(Err(StoreError::Unavailable(text))) if db.has_failed() => Outcome::Refused(text),
             Ok(Err(_)) => Outcome::SomebodysFault,
         };
-        let is_usable =
-            matches!(outcome, Outcome::Committed) || !db.is_lost() && db.go_back("ROLLBACK").await.is_ok();
+        let is_usable = matches!(outcome, Outcome::Committed)
+            || !db.is_lost() && db.go_back("ROLLBACK").await.is_ok();
         if is_usable {
             self.db = Some(db);
         }
@@ -294,7 +320,10 @@ impl Worker {
 
     /// What became of a transaction whose COMMIT was not answered.
     async fn find_out(&mut self, text: String) -> Outcome {
-        tracing::warn!(reason = text, "a commit was not answered; the database is asked what became of it");
+        tracing::warn!(
+            reason = text,
+            "a commit was not answered; the database is asked what became of it"
+        );
         let mut attempts = interval(DOUBT_INTERVAL);
         attempts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let found = timeout(DOUBT_MAX, async {
@@ -303,7 +332,10 @@ impl Worker {
                 match self.is_committed().await {
                     Ok(found) => break found,
                     Err(error) => {
-                        tracing::debug!(error = error.into_detail(), "the database cannot be asked yet")
+                        tracing::debug!(
+                            error = error.into_detail(),
+                            "the database cannot be asked yet"
+                        )
                     }
                 }
             }
@@ -311,9 +343,9 @@ impl Worker {
         match found.await {
             Ok(true) => Outcome::Committed,
             Ok(false) => Outcome::Again(text),
-            Err(_) => {
-                Outcome::InDoubt(format!("the database did not answer COMMIT and cannot be asked: {text}"))
-            }
+            Err(_) => Outcome::InDoubt(format!(
+                "the database did not answer COMMIT and cannot be asked: {text}"
+            )),
         }
     }
 
@@ -322,7 +354,12 @@ impl Worker {
     async fn is_committed(&mut self) -> Result<bool, StoreError> {
         let db = self.connection().await?;
         db.begin(BEGIN).await?;
-        let row = db.optional("SELECT batch FROM writers WHERE id = $1", values![self.id.as_deref()]).await?;
+        let row = db
+            .optional(
+                "SELECT batch FROM writers WHERE id = $1",
+                values![self.id.as_deref()],
+            )
+            .await?;
         let is_there = row.map(|row| row.get::<i64>(0)).transpose()? == Some(self.batch);
         if is_there {
             // A server that was restarted shows it although no standby may have it yet. A commit behind it waits for one.
@@ -345,14 +382,23 @@ impl Worker {
         }
         let db = self.address.connect().await?;
         // What is committed is durable, whatever the server's default is.
-        let row = db.one("SELECT current_setting('synchronous_commit')", values![]).await?;
+        let row = db
+            .one("SELECT current_setting('synchronous_commit')", values![])
+            .await?;
         if row.get::<String>(0)? == "off" {
             db.run("SET synchronous_commit = on").await?;
         }
         if self.id.is_none() {
-            db.run("DELETE FROM writers WHERE at < now() - INTERVAL '30 days'").await?;
-            let id: String = db.one("SELECT CAST(gen_random_uuid() AS TEXT)", values![]).await?.get(0)?;
-            if !id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+            db.run("DELETE FROM writers WHERE at < now() - INTERVAL '30 days'")
+                .await?;
+            let id: String = db
+                .one("SELECT CAST(gen_random_uuid() AS TEXT)", values![])
+                .await?
+                .get(0)?;
+            if !id
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+            {
                 return Err(super::error::corrupt("the database's UUID is none"));
             }
             self.id = Some(id);

@@ -30,7 +30,11 @@ pub(super) struct Asked<W, T> {
 
 impl<W, T> Asked<W, T> {
     pub(super) fn new(wanted: W, answer: Answer<T>) -> Self {
-        Self { wanted, result: None, answer }
+        Self {
+            wanted,
+            result: None,
+            answer,
+        }
     }
 
     fn answer(self, failure: Option<StoreError>) {
@@ -85,7 +89,10 @@ pub(super) struct Member {
 
 impl Member {
     pub(super) fn new(write: Write) -> Self {
-        Self { write, failure: None }
+        Self {
+            write,
+            failure: None,
+        }
     }
 }
 
@@ -134,12 +141,17 @@ async fn apply(db: &Db, layout: Layout, batch: &mut [Member]) -> Result<(), Stor
     if !news.is_empty() {
         let wanted: Vec<_> = news.iter().map(|asked| &asked.wanted).collect();
         let results = issue::record(db, layout, &wanted).await?;
-        news.into_iter().zip(results).for_each(|(asked, result)| asked.result = Some(result));
+        news.into_iter()
+            .zip(results)
+            .for_each(|(asked, result)| asked.result = Some(result));
     }
     if !changes.is_empty() {
         let wanted: Vec<_> = changes.iter().map(|asked| &asked.wanted).collect();
         let results = changes::make(db, layout, &wanted).await?;
-        changes.into_iter().zip(results).for_each(|(asked, result)| asked.result = Some(result));
+        changes
+            .into_iter()
+            .zip(results)
+            .for_each(|(asked, result)| asked.result = Some(result));
     }
     for operation in others {
         operation.apply(db).await?;

@@ -45,8 +45,15 @@ pub(super) fn record(
             &entry.hash,
         ))?;
     connection
-        .prepare_cached("UPDATE audit_chains SET entries = ?2, last_at = ?3, head = ?4 WHERE number = ?1")?
-        .execute((end.chain, row::offset(entry.number), at.unix_microseconds(), &entry.hash))?;
+        .prepare_cached(
+            "UPDATE audit_chains SET entries = ?2, last_at = ?3, head = ?4 WHERE number = ?1",
+        )?
+        .execute((
+            end.chain,
+            row::offset(entry.number),
+            at.unix_microseconds(),
+            &entry.hash,
+        ))?;
     Ok(())
 }
 
@@ -69,10 +76,13 @@ fn end_of_chain(connection: &Connection, owner: AuditOwner) -> Result<ChainEnd, 
 }
 
 fn find_end(connection: &Connection, owner: AuditOwner) -> Result<Option<ChainEnd>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT number, entries, last_at, head FROM audit_chains WHERE owner = ?1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT number, entries, last_at, head FROM audit_chains WHERE owner = ?1",
+    )?;
     let mut rows = statement.query((owner.as_bytes(),))?;
-    let Some(row) = rows.next()? else { return Ok(None) };
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
     Ok(Some(ChainEnd {
         chain: row.get(0)?,
         entries: row::unsigned(row, 1)?,
@@ -116,10 +126,17 @@ pub(super) fn entries(
     owner: AuditOwner,
     query: &AuditQuery,
 ) -> Result<Vec<AuditEntry>, StoreError> {
-    let Some(ChainEnd { chain, .. }) = find_end(connection, owner)? else { return Ok(Vec::new()) };
+    let Some(ChainEnd { chain, .. }) = find_end(connection, owner)? else {
+        return Ok(Vec::new());
+    };
     let statement = statement(query);
-    let (since, before) = (query.since.unix_microseconds(), query.before.unix_microseconds());
-    let after = query.after.map(|(at, number)| (at.unix_microseconds(), row::offset(number)));
+    let (since, before) = (
+        query.since.unix_microseconds(),
+        query.before.unix_microseconds(),
+    );
+    let after = query
+        .after
+        .map(|(at, number)| (at.unix_microseconds(), row::offset(number)));
     // Numbers begin at 1, so that 0 is before all of an instant.
     let (end, (after_at, after_number)) = match query.direction {
         Direction::Descending => (since, after.unwrap_or((i64::MAX, 0)).min((before, 0))),
@@ -194,8 +211,9 @@ fn entry(owner: AuditOwner, row: &Row<'_>) -> Result<AuditEntry, StoreError> {
 /// Reads every entry of every chain and tells what is wrong with it.
 pub(super) fn verify(connection: &Connection) -> Result<Vec<AuditVerdict>, StoreError> {
     let mut verdicts = Vec::new();
-    let mut chains = connection
-        .prepare("SELECT number, owner, is_user, entries, head FROM audit_chains ORDER BY is_user, owner")?;
+    let mut chains = connection.prepare(
+        "SELECT number, owner, is_user, entries, head FROM audit_chains ORDER BY is_user, owner",
+    )?;
     let mut rows = chains.query(())?;
     while let Some(row) = rows.next()? {
         let owner = match row.get(2)? {
@@ -224,28 +242,46 @@ pub(super) fn hash_of(
 }
 
 /// Notes in every log that the database was restored: what came after the backup is missing there.
-pub(super) fn note_restore(connection: &Connection, epoch: u64, at: Timestamp) -> Result<(), StoreError> {
+pub(super) fn note_restore(
+    connection: &Connection,
+    epoch: u64,
+    at: Timestamp,
+) -> Result<(), StoreError> {
     let mut select = connection.prepare("SELECT owner, is_user FROM audit_chains")?;
-    let owners: Vec<([u8; 16], bool)> =
-        select.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let owners: Vec<([u8; 16], bool)> = select
+        .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
     for (id, is_user) in owners {
         let detail = format!("database restored from a backup epoch={epoch}");
         let (owner, what) = match is_user {
             true => (AuditOwner::User(UserId::from_bytes(id)), ResourceType::User),
-            false => (AuditOwner::Account(AccountId::from_bytes(id)), ResourceType::Account),
+            false => (
+                AuditOwner::Account(AccountId::from_bytes(id)),
+                ResourceType::Account,
+            ),
         };
-        record(connection, owner, &By::system(at), Deed::new(AuditAction::Update, what, &id, detail))?;
+        record(
+            connection,
+            owner,
+            &By::system(at),
+            Deed::new(AuditAction::Update, what, &id, detail),
+        )?;
     }
     Ok(())
 }
 
 /// How many entries are in no chain that there is.
 pub(super) fn strays(connection: &Connection) -> Result<u64, StoreError> {
-    let select = "SELECT count(*) FROM audit_entries WHERE chain NOT IN (SELECT number FROM audit_chains)";
+    let select =
+        "SELECT count(*) FROM audit_entries WHERE chain NOT IN (SELECT number FROM audit_chains)";
     Ok(connection.query_row(select, (), |row| row.get(0))?)
 }
 
-fn verify_chain(connection: &Connection, owner: AuditOwner, chain: i64) -> Result<ChainCheck, StoreError> {
+fn verify_chain(
+    connection: &Connection,
+    owner: AuditOwner,
+    chain: i64,
+) -> Result<ChainCheck, StoreError> {
     let mut check = ChainCheck::new(owner);
     let mut statement = connection.prepare(concat!(
         "SELECT ",
@@ -292,12 +328,25 @@ mod tests {
                 let explain = format!("EXPLAIN QUERY PLAN {}", statement(&query));
                 let mut explain = connection.prepare(&explain).unwrap();
                 let count = explain.parameter_count();
-                let nothing = rusqlite::params_from_iter(std::iter::repeat_n(rusqlite::types::Null, count));
-                let plan: Vec<String> =
-                    explain.query_map(nothing, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
-                let [plan] = &plan[..] else { panic!("{plan:?}") };
-                let cursor = if direction == Direction::Ascending { "(at,number)>" } else { "(at,number)<" };
-                assert!(plan.contains("chain=? AND") && plan.contains(cursor), "{plan}");
+                let nothing =
+                    rusqlite::params_from_iter(std::iter::repeat_n(rusqlite::types::Null, count));
+                let plan: Vec<String> = explain
+                    .query_map(nothing, |row| row.get(3))
+                    .unwrap()
+                    .map(Result::unwrap)
+                    .collect();
+                let [plan] = &plan[..] else {
+                    panic!("{plan:?}")
+                };
+                let cursor = if direction == Direction::Ascending {
+                    "(at,number)>"
+                } else {
+                    "(at,number)<"
+                };
+                assert!(
+                    plan.contains("chain=? AND") && plan.contains(cursor),
+                    "{plan}"
+                );
             }
         }
     }

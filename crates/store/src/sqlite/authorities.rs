@@ -1,6 +1,8 @@
 //! Authorities. Their private keys arrive and stay sealed.
 
-use certgate_model::{AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRecord, By, ResourceType};
+use certgate_model::{
+    AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRecord, By, ResourceType,
+};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::audit::{self, Deed};
@@ -20,14 +22,19 @@ pub(super) fn authority(
     connection: &Connection,
     id: AuthorityId,
 ) -> Result<Option<AuthorityRecord>, StoreError> {
-    let mut statement =
-        connection.prepare_cached(concat!("SELECT ", columns!(), " FROM authorities WHERE id = ?1"))?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM authorities WHERE id = ?1"
+    ))?;
     let mut rows = statement.query((id.as_bytes(),))?;
     rows.next()?.map(authority_row).transpose()
 }
 
 /// The certificates of every authority, oldest first.
-pub(super) fn certificates(connection: &Connection) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
+pub(super) fn certificates(
+    connection: &Connection,
+) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
     let mut statement =
         connection.prepare_cached("SELECT id, certificate_der FROM authorities ORDER BY number")?;
     let mut rows = statement.query(())?;
@@ -102,7 +109,9 @@ pub(super) fn replace_managed(
         )?
         .query_row((authority.account.as_bytes(),), |row| row.get(0))
         .optional()?;
-    let Some(current) = current else { return Ok(AuthorityReplaced::NoAccount) };
+    let Some(current) = current else {
+        return Ok(AuthorityReplaced::NoAccount);
+    };
     if current.map(AuthorityId::from_bytes) != expected {
         return Ok(AuthorityReplaced::NotExpected);
     }
@@ -132,8 +141,12 @@ pub(super) fn replace_managed(
     if let Some(replaced) = expected {
         detail.push_str(&format!(" replaced={replaced}"));
     }
-    let deed =
-        Deed::new(AuditAction::Create, ResourceType::ManagedAuthority, authority.id.as_bytes(), detail);
+    let deed = Deed::new(
+        AuditAction::Create,
+        ResourceType::ManagedAuthority,
+        authority.id.as_bytes(),
+        detail,
+    );
     audit::record(connection, AuditOwner::Account(authority.account), by, deed)?;
     Ok(AuthorityReplaced::Replaced)
 }

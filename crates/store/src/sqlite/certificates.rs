@@ -1,9 +1,9 @@
 //! Certificates: their rows, their pages and their changes of status.
 
 use certgate_model::{
-    AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRef, By, CertificateId, CertificateQuery,
-    CertificateRecord, Event, Page, ResourceType, RevocationReason, SerialNumber, Slice, Status,
-    SubjectFields, Timestamp, Totals, Transition, ZoneId,
+    AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRef, By, CertificateId,
+    CertificateQuery, CertificateRecord, Event, Page, ResourceType, RevocationReason, SerialNumber,
+    Slice, Status, SubjectFields, Timestamp, Totals, Transition, ZoneId,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
@@ -39,11 +39,18 @@ fn find(
     zone: ZoneId,
     id: CertificateId,
 ) -> Result<Option<(Position, CertificateRecord)>, StoreError> {
-    let Some(number) = tenants::zone_number(connection, zone)? else { return Ok(None) };
-    let mut statement =
-        connection.prepare_cached(concat!("SELECT ", columns!(), " FROM certificates WHERE id = ?1"))?;
+    let Some(number) = tenants::zone_number(connection, zone)? else {
+        return Ok(None);
+    };
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM certificates WHERE id = ?1"
+    ))?;
     let mut rows = statement.query((id.as_bytes(),))?;
-    let Some(row) = rows.next()? else { return Ok(None) };
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
     let position = Position(row.get(0)?);
     if position.zone() != number {
         return Ok(None);
@@ -59,9 +66,15 @@ pub(super) fn page(
     query: CertificateQuery,
 ) -> Result<Page<CertificateRecord>, StoreError> {
     let Some(number) = tenants::zone_number(connection, zone)? else {
-        return Ok(Page { items: Vec::new(), total: 0 });
+        return Ok(Page {
+            items: Vec::new(),
+            total: 0,
+        });
     };
-    let slice = Slice { first: query.slice.first, size: query.slice.size.min(PAGE_MAX) };
+    let slice = Slice {
+        first: query.slice.first,
+        size: query.slice.size.min(PAGE_MAX),
+    };
     match query.status {
         None => page_of_all(connection, zone, number, slice),
         Some(status) => page_of_status(connection, layout, zone, number, status, slice),
@@ -77,10 +90,14 @@ fn page_of_all(
     let total = size(connection, number)?;
     let remaining = total.saturating_sub(slice.first);
     if remaining == 0 || slice.size == 0 {
-        return Ok(Page { items: Vec::new(), total });
+        return Ok(Page {
+            items: Vec::new(),
+            total,
+        });
     }
     let end = Position::first_of(number).0 + row::offset(remaining);
-    let start = Position::first_of(number).0 + row::offset(remaining.saturating_sub(u64::from(slice.size)));
+    let start =
+        Position::first_of(number).0 + row::offset(remaining.saturating_sub(u64::from(slice.size)));
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         columns!(),
@@ -100,7 +117,10 @@ fn page_of_status(
 ) -> Result<Page<CertificateRecord>, StoreError> {
     let (place, total) = counters::locate(connection, layout, number, status, slice.first)?;
     let Some(place) = place.filter(|_| slice.size > 0) else {
-        return Ok(Page { items: Vec::new(), total });
+        return Ok(Page {
+            items: Vec::new(),
+            total,
+        });
     };
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
@@ -120,7 +140,11 @@ fn page_of_status(
 }
 
 /// How many certificates a zone has in each status.
-pub(super) fn totals(connection: &Connection, layout: Layout, zone: ZoneId) -> Result<Totals, StoreError> {
+pub(super) fn totals(
+    connection: &Connection,
+    layout: Layout,
+    zone: ZoneId,
+) -> Result<Totals, StoreError> {
     match tenants::zone_number(connection, zone)? {
         Some(number) => counters::totals(connection, layout, number),
         None => Ok(Totals::default()),
@@ -134,7 +158,10 @@ fn size(connection: &Connection, number: i64) -> Result<u64, StoreError> {
             "SELECT position FROM certificates WHERE position >= ?1 AND position <= ?2 \
              ORDER BY position DESC LIMIT 1",
         )?
-        .query_row((Position::first_of(number).0, Position::last_of(number).0), |row| row.get(0))
+        .query_row(
+            (Position::first_of(number).0, Position::last_of(number).0),
+            |row| row.get(0),
+        )
         .optional()?;
     Ok(size_after(last))
 }
@@ -151,15 +178,22 @@ pub(super) fn record(
     quota: Option<u64>,
     by: &By,
 ) -> Result<CertificateRecorded, StoreError> {
-    let Some(End { zone: number, account, size, authority, in_force }) =
-        end_of_zone(connection, certificate)?
+    let Some(End {
+        zone: number,
+        account,
+        size,
+        authority,
+        in_force,
+    }) = end_of_zone(connection, certificate)?
     else {
         return Ok(CertificateRecorded::NoZone);
     };
     // Random ones are never there.
     let exists = "SELECT 1 FROM certificates WHERE id = ?1";
     if !certificate.id.is_time_ordered()
-        && connection.prepare_cached(exists)?.exists([certificate.id.as_bytes()])?
+        && connection
+            .prepare_cached(exists)?
+            .exists([certificate.id.as_bytes()])?
     {
         return Ok(CertificateRecorded::Exists);
     }
@@ -168,16 +202,23 @@ pub(super) fn record(
     }
     let position = Position(Position::first_of(number).0 + row::offset(size));
     if position > Position::last_of(number) {
-        return Err(StoreError::Unavailable("the zone has no number left for a certificate".into()));
+        return Err(StoreError::Unavailable(
+            "the zone has no number left for a certificate".into(),
+        ));
     }
     let Some(authority) = authority else {
-        return Err(StoreError::Conflict("the certificate's authority is not stored".into()));
+        return Err(StoreError::Conflict(
+            "the certificate's authority is not stored".into(),
+        ));
     };
     if in_force != Some(authority) {
         return Ok(CertificateRecorded::AuthorityNotInForce);
     }
-    let epoch =
-        if certificate.status == Status::Active { None } else { Some(next_epoch(connection, authority)?) };
+    let epoch = if certificate.status == Status::Active {
+        None
+    } else {
+        Some(next_epoch(connection, authority)?)
+    };
     let subject = &certificate.subject;
     connection
         .prepare_cached(
@@ -215,7 +256,14 @@ pub(super) fn record(
         revocations::change(connection, authority, position, &certificate.into(), epoch)?;
     }
     counters::add(connection, layout, position, certificate.status)?;
-    log(connection, account, AuditAction::Issue, certificate, String::new(), by)?;
+    log(
+        connection,
+        account,
+        AuditAction::Issue,
+        certificate,
+        String::new(),
+        by,
+    )?;
     Ok(CertificateRecorded::Recorded)
 }
 
@@ -227,9 +275,14 @@ fn log(
     detail: String,
     by: &By,
 ) -> Result<(), StoreError> {
-    let deed = Deed::new(action, ResourceType::ClientCertificate, certificate.id.as_bytes(), detail)
-        .in_zone(certificate.zone)
-        .of_certificate(certificate.fingerprint_sha256);
+    let deed = Deed::new(
+        action,
+        ResourceType::ClientCertificate,
+        certificate.id.as_bytes(),
+        detail,
+    )
+    .in_zone(certificate.zone)
+    .of_certificate(certificate.fingerprint_sha256);
     audit::record(connection, AuditOwner::Account(account), by, deed)
 }
 
@@ -242,7 +295,9 @@ pub(super) fn change_status(
     event: Event,
     by: &By,
 ) -> Result<Option<StatusChange>, StoreError> {
-    let Some((position, mut record)) = find(connection, zone, id)? else { return Ok(None) };
+    let Some((position, mut record)) = find(connection, zone, id)? else {
+        return Ok(None);
+    };
     let before = record.status;
     let next = match record.on(event) {
         Transition::To(next) => next,
@@ -285,7 +340,14 @@ pub(super) fn change_status(
                 Event::Revoke(reason) => (AuditAction::Revoke, reason_text(reason)),
                 _ => (AuditAction::Reactivate, String::new()),
             };
-            log(connection, account, action, &record, format!("{reason}epoch={epoch}"), by)?;
+            log(
+                connection,
+                account,
+                action,
+                &record,
+                format!("{reason}epoch={epoch}"),
+                by,
+            )?;
         }
     }
     counters::shift(connection, layout, position, before, next)?;
@@ -332,7 +394,9 @@ pub(super) fn settle(
     let mut settled = Settled::default();
     for (position, status) in pending {
         let Transition::To(next) = status.on(Event::Settle) else {
-            return Err(corrupt("a certificate that is not pending is in the index of the pending ones"));
+            return Err(corrupt(
+                "a certificate that is not pending is in the index of the pending ones",
+            ));
         };
         expect_one(set_settled(connection, position, status, next)?, position)?;
         counters::shift(connection, layout, position, status, next)?;
@@ -385,7 +449,9 @@ fn expect_one(changed: usize, position: Position) -> Result<(), StoreError> {
 /// authority too.
 fn next_epoch(connection: &Connection, authority: i64) -> Result<i64, StoreError> {
     let epoch = connection
-        .prepare_cached("UPDATE store SET last_epoch = last_epoch + 1 WHERE only = 1 RETURNING last_epoch")?
+        .prepare_cached(
+            "UPDATE store SET last_epoch = last_epoch + 1 WHERE only = 1 RETURNING last_epoch",
+        )?
         .query_row((), |row| row.get::<_, i64>(0))?;
     connection
         .prepare_cached("UPDATE authorities SET last_epoch = ?1 WHERE number = ?2")?
@@ -393,15 +459,23 @@ fn next_epoch(connection: &Connection, authority: i64) -> Result<i64, StoreError
     Ok(epoch)
 }
 
-fn existing_authority(connection: &Connection, id: AuthorityId) -> Result<(i64, AccountId), StoreError> {
+fn existing_authority(
+    connection: &Connection,
+    id: AuthorityId,
+) -> Result<(i64, AccountId), StoreError> {
     connection
         .prepare_cached("SELECT number, account FROM authorities WHERE id = ?1")?
-        .query_row((id.as_bytes(),), |row| Ok((row.get(0)?, AccountId::from_bytes(row.get(1)?))))
+        .query_row((id.as_bytes(),), |row| {
+            Ok((row.get(0)?, AccountId::from_bytes(row.get(1)?)))
+        })
         .optional()?
         .ok_or_else(|| StoreError::Conflict("the certificate's authority is not stored".into()))
 }
 
-pub(super) fn authority_number(connection: &Connection, id: AuthorityId) -> Result<Option<i64>, StoreError> {
+pub(super) fn authority_number(
+    connection: &Connection,
+    id: AuthorityId,
+) -> Result<Option<i64>, StoreError> {
     Ok(connection
         .prepare_cached("SELECT number FROM authorities WHERE id = ?1")?
         .query_row((id.as_bytes(),), |row| row.get(0))
@@ -421,7 +495,10 @@ struct End {
 }
 
 /// All in one statement, which costs half of what three do: a tenth of recording. `None`: there is no such zone.
-fn end_of_zone(connection: &Connection, certificate: &CertificateRecord) -> Result<Option<End>, StoreError> {
+fn end_of_zone(
+    connection: &Connection,
+    certificate: &CertificateRecord,
+) -> Result<Option<End>, StoreError> {
     let end = connection
         .prepare_cached(
             "SELECT zones.number, \
@@ -469,7 +546,9 @@ pub(super) fn unreadable(connection: &Connection, max: usize) -> Result<Vec<Stri
         // Which zone it is does not matter here.
         if let Err(error) = names.record(ZoneId::from_bytes([0; 16]), row) {
             let position: i64 = row.get(0)?;
-            lines.push(format!("the certificate at {position} cannot be read: {error}"));
+            lines.push(format!(
+                "the certificate at {position} cannot be read: {error}"
+            ));
         }
     }
     Ok(lines)
@@ -484,7 +563,10 @@ struct Names<'c> {
 
 impl<'c> Names<'c> {
     fn new(connection: &'c Connection) -> Self {
-        Self { connection, last: None }
+        Self {
+            connection,
+            last: None,
+        }
     }
 
     fn authority(&mut self, number: i64) -> Result<AuthorityRef, StoreError> {
@@ -495,11 +577,16 @@ impl<'c> Names<'c> {
                     .connection
                     .prepare_cached("SELECT id, name FROM authorities WHERE number = ?1")?
                     .query_row((number,), |row| {
-                        Ok(AuthorityRef { id: AuthorityId::from_bytes(row.get(0)?), name: row.get(1)? })
+                        Ok(AuthorityRef {
+                            id: AuthorityId::from_bytes(row.get(0)?),
+                            name: row.get(1)?,
+                        })
                     })
                     .optional()?
                     .ok_or_else(|| {
-                        corrupt(format!("a certificate names authority {number}, which is missing"))
+                        corrupt(format!(
+                            "a certificate names authority {number}, which is missing"
+                        ))
                     })?;
                 self.last = Some((number, authority.clone()));
                 Ok(authority)

@@ -21,7 +21,10 @@ pub(super) fn all(connection: &Connection, layout: Layout) -> Result<Vec<String>
 }
 
 /// The same but for the logs of what was done.
-pub(super) fn all_but_audit(connection: &Connection, layout: Layout) -> Result<Vec<String>, StoreError> {
+pub(super) fn all_but_audit(
+    connection: &Connection,
+    layout: Layout,
+) -> Result<Vec<String>, StoreError> {
     found([
         integrity(connection),
         references(connection),
@@ -33,7 +36,9 @@ pub(super) fn all_but_audit(connection: &Connection, layout: Layout) -> Result<V
     ])
 }
 
-fn found<const N: usize>(parts: [Result<Vec<String>, StoreError>; N]) -> Result<Vec<String>, StoreError> {
+fn found<const N: usize>(
+    parts: [Result<Vec<String>, StoreError>; N],
+) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     for part in parts {
         match part {
@@ -72,7 +77,9 @@ fn references(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
-        lines.push(format!("a row of \"{table}\" refers to a missing row of \"{parent}\""));
+        lines.push(format!(
+            "a row of \"{table}\" refers to a missing row of \"{parent}\""
+        ));
         if lines.len() >= LINES_MAX {
             break;
         }
@@ -84,18 +91,46 @@ fn references(connection: &Connection) -> Result<Vec<String>, StoreError> {
 fn records(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     for id in ids(connection, "SELECT id FROM tokens")? {
-        note(&mut lines, "token", &id, tokens::token(connection, TokenId::from_bytes(id)));
+        note(
+            &mut lines,
+            "token",
+            &id,
+            tokens::token(connection, TokenId::from_bytes(id)),
+        );
     }
-    for id in ids(connection, "SELECT id FROM accounts WHERE deleted_at IS NULL")? {
-        note(&mut lines, "account", &id, tenants::account(connection, AccountId::from_bytes(id)));
+    for id in ids(
+        connection,
+        "SELECT id FROM accounts WHERE deleted_at IS NULL",
+    )? {
+        note(
+            &mut lines,
+            "account",
+            &id,
+            tenants::account(connection, AccountId::from_bytes(id)),
+        );
         let brought = mtls_certificates::all(connection, AccountId::from_bytes(id)).map(Some);
-        note(&mut lines, "account with brought certificates", &id, brought);
+        note(
+            &mut lines,
+            "account with brought certificates",
+            &id,
+            brought,
+        );
     }
     for id in ids(connection, "SELECT id FROM zones WHERE deleted_at IS NULL")? {
-        note(&mut lines, "zone", &id, tenants::zone(connection, ZoneId::from_bytes(id)));
+        note(
+            &mut lines,
+            "zone",
+            &id,
+            tenants::zone(connection, ZoneId::from_bytes(id)),
+        );
     }
     for id in ids(connection, "SELECT id FROM authorities")? {
-        note(&mut lines, "authority", &id, authorities::authority(connection, AuthorityId::from_bytes(id)));
+        note(
+            &mut lines,
+            "authority",
+            &id,
+            authorities::authority(connection, AuthorityId::from_bytes(id)),
+        );
     }
     lines.extend(certificates::unreadable(connection, LINES_MAX)?);
     lines.truncate(LINES_MAX);
@@ -108,9 +143,17 @@ fn ids(connection: &Connection, select: &str) -> Result<Vec<[u8; 16]>, StoreErro
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-fn note<T>(lines: &mut Vec<String>, kind: &str, id: &[u8; 16], read: Result<Option<T>, StoreError>) {
+fn note<T>(
+    lines: &mut Vec<String>,
+    kind: &str,
+    id: &[u8; 16],
+    read: Result<Option<T>, StoreError>,
+) {
     if let Err(error) = read {
-        lines.push(format!("the {kind} {} cannot be read: {error}", TokenId::from_bytes(*id)));
+        lines.push(format!(
+            "the {kind} {} cannot be read: {error}",
+            TokenId::from_bytes(*id)
+        ));
     }
 }
 
@@ -120,13 +163,16 @@ fn counts(connection: &Connection, layout: Layout) -> Result<Vec<String>, StoreE
     let mut lines = Vec::new();
     let mut counted = [BTreeMap::<i64, [u64; 4]>::new(), BTreeMap::new()];
     let mut zones = BTreeMap::<i64, (i64, i64)>::new();
-    let mut statement =
-        connection.prepare("SELECT position, status FROM certificates ORDER BY status, position")?;
+    let mut statement = connection
+        .prepare("SELECT position, status FROM certificates ORDER BY status, position")?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let (position, code) = (Position(row.get(0)?), row.get(1)?);
         let Some(status) = Status::from_code(code) else {
-            lines.push(format!("the certificate at {} has the unknown status {code}", position.0));
+            lines.push(format!(
+                "the certificate at {} has the unknown status {code}",
+                position.0
+            ));
             continue;
         };
         for (level, counted) in Level::BOTH.into_iter().zip(&mut counted) {
@@ -148,7 +194,9 @@ fn counts(connection: &Connection, layout: Layout) -> Result<Vec<String>, StoreE
             ));
         }
         if !known.contains(&zone) {
-            lines.push(format!("zone number {zone} has certificates, but does not exist"));
+            lines.push(format!(
+                "zone number {zone} has certificates, but does not exist"
+            ));
         }
     }
     lines.truncate(LINES_MAX);
@@ -170,10 +218,15 @@ fn compare(
     }
     let blocks: BTreeSet<_> = stored.keys().chain(counted.keys()).collect();
     for block in blocks {
-        let (stored, counted) =
-            (stored.get(block).copied().unwrap_or_default(), counted.get(block).copied().unwrap_or_default());
+        let (stored, counted) = (
+            stored.get(block).copied().unwrap_or_default(),
+            counted.get(block).copied().unwrap_or_default(),
+        );
         if stored != counted {
-            lines.push(format!("{} {block} says {stored:?}, counted were {counted:?}", level.table()));
+            lines.push(format!(
+                "{} {block} says {stored:?}, counted were {counted:?}",
+                level.table()
+            ));
         }
     }
     Ok(())
@@ -218,7 +271,8 @@ fn epochs(connection: &Connection) -> Result<Vec<String>, StoreError> {
 /// What the keys of the lists of hostnames cannot say: whose certificate they name, that the zone exists, that a hostname is
 /// in one zone and once in a list, and that no deployment is later than the last.
 fn hostnames(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let last: i64 = connection.query_row("SELECT last_deployment FROM store", (), |row| row.get(0))?;
+    let last: i64 =
+        connection.query_row("SELECT last_deployment FROM store", (), |row| row.get(0))?;
     let mut statement = connection.prepare(
         "SELECT hostname_associations.hostname, hostname_associations.folded_hostname, \
          hostname_associations.zone, hostname_associations.mtls_certificate, hostname_associations.deployment, \
@@ -234,7 +288,8 @@ fn hostnames(connection: &Connection) -> Result<Vec<String>, StoreError> {
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()?.filter(|_| lines.len() < LINES_MAX) {
         let (hostname, key): (String, String) = (row.get(0)?, row.get(1)?);
-        let (zone, authority, deployment): (i64, Vec<u8>, i64) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        let (zone, authority, deployment): (i64, Vec<u8>, i64) =
+            (row.get(2)?, row.get(3)?, row.get(4)?);
         let (zone_exists, authority_exists): (bool, Option<bool>) = (row.get(5)?, row.get(6)?);
         let mut note = |what: &str| lines.push(format!("the hostname {hostname:?} {what}"));
         if key != folded(&hostname) {
@@ -247,7 +302,9 @@ fn hostnames(connection: &Connection) -> Result<Vec<String>, StoreError> {
             note("is listed for an authority that its zone's account does not have");
         }
         if !(1..=last).contains(&deployment) {
-            note(&format!("has deployment {deployment}, but the last one is {last}"));
+            note(&format!(
+                "has deployment {deployment}, but the last one is {last}"
+            ));
         }
         match before.replace((key, zone)) {
             Some((name, other)) if before.as_ref().is_some_and(|(key, _)| *key == name) => {
@@ -287,7 +344,9 @@ fn revocations(connection: &Connection) -> Result<Vec<String>, StoreError> {
     ] {
         let (revoked, listed) = (count(revoked)?, count(listed)?);
         if revoked != listed {
-            lines.push(format!("{revoked} {of} are revoked, but {listed} of them are on lists as they are"));
+            lines.push(format!(
+                "{revoked} {of} are revoked, but {listed} of them are on lists as they are"
+            ));
         }
     }
     let (known, all) = (
@@ -297,7 +356,9 @@ fn revocations(connection: &Connection) -> Result<Vec<String>, StoreError> {
         count("SELECT count(*) FROM revocations")?,
     );
     if known != all {
-        lines.push(format!("{all} revocations are on lists, but {known} certificates are revoked"));
+        lines.push(format!(
+            "{all} revocations are on lists, but {known} certificates are revoked"
+        ));
     }
     Ok(lines)
 }
@@ -309,7 +370,11 @@ fn audit(connection: &Connection) -> Result<Vec<String>, StoreError> {
     if strays > 0 {
         lines.push(format!("{strays} audit entries belong to no log"));
     }
-    lines.extend(audit::verify(connection)?.into_iter().flat_map(|verdict| verdict.faults));
+    lines.extend(
+        audit::verify(connection)?
+            .into_iter()
+            .flat_map(|verdict| verdict.faults),
+    );
     lines.truncate(LINES_MAX);
     Ok(lines)
 }

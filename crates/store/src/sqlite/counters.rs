@@ -22,13 +22,18 @@ pub(super) use crate::position::{Layout, Level, Place, Position, SEQUENCE_BITS};
 /// The layout that the database was made with.
 pub(super) fn load(connection: &Connection) -> Result<Layout, StoreError> {
     let (block_bits, upper_block_bits) = connection
-        .query_row("SELECT block_bits, upper_block_bits FROM store WHERE only = 1", (), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .query_row(
+            "SELECT block_bits, upper_block_bits FROM store WHERE only = 1",
+            (),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .optional()?
         .ok_or_else(|| corrupt("the table \"store\" has no row"))?;
-    Layout::new(block_bits, upper_block_bits)
-        .ok_or_else(|| corrupt(format!("impossible block sizes: {block_bits}, {upper_block_bits} bits")))
+    Layout::new(block_bits, upper_block_bits).ok_or_else(|| {
+        corrupt(format!(
+            "impossible block sizes: {block_bits}, {upper_block_bits} bits"
+        ))
+    })
 }
 
 fn update(level: Level) -> &'static str {
@@ -102,23 +107,40 @@ pub(super) fn shift(
     Ok(())
 }
 
-fn count(connection: &Connection, level: Level, block: i64, change: [i64; 4]) -> Result<(), StoreError> {
+fn count(
+    connection: &Connection,
+    level: Level,
+    block: i64,
+    change: [i64; 4],
+) -> Result<(), StoreError> {
     let parameters = (block, change[0], change[1], change[2], change[3]);
-    if connection.prepare_cached(update(level))?.execute(parameters)? == 0 {
-        connection.prepare_cached(insert(level))?.execute(parameters)?;
+    if connection
+        .prepare_cached(update(level))?
+        .execute(parameters)?
+        == 0
+    {
+        connection
+            .prepare_cached(insert(level))?
+            .execute(parameters)?;
     }
     Ok(())
 }
 
 /// How many certificates a zone has in each status.
-pub(super) fn totals(connection: &Connection, layout: Layout, zone: i64) -> Result<Totals, StoreError> {
+pub(super) fn totals(
+    connection: &Connection,
+    layout: Layout,
+    zone: i64,
+) -> Result<Totals, StoreError> {
     let (oldest, newest) = (Position::first_of(zone), Position::last_of(zone));
     let mut statement = connection.prepare_cached(
         "SELECT block, active, pending_reactivation, pending_revocation, revoked FROM upper_blocks \
          WHERE block BETWEEN ?1 AND ?2",
     )?;
-    let mut rows =
-        statement.query((oldest.block(layout, Level::Upper), newest.block(layout, Level::Upper)))?;
+    let mut rows = statement.query((
+        oldest.block(layout, Level::Upper),
+        newest.block(layout, Level::Upper),
+    ))?;
     let mut sums = [0_u64; 4];
     while let Some(row) = rows.next()? {
         let (_, counts) = block_row(row)?;
@@ -140,7 +162,13 @@ pub(super) fn locate(
 ) -> Result<(Option<Place>, u64), StoreError> {
     let (mut total, mut upper) = (0, None);
     let whole_zone = (Position::first_of(zone), Position::last_of(zone));
-    let everything = Walk { layout, level: Level::Upper, status, range: whole_zone, from: End::Newest };
+    let everything = Walk {
+        layout,
+        level: Level::Upper,
+        status,
+        range: whole_zone,
+        from: End::Newest,
+    };
     everything.visit(connection, |block, count| {
         if upper.is_none() && first - total < count {
             upper = Some((block, first - total, count));
@@ -148,24 +176,53 @@ pub(super) fn locate(
         total += count;
         ControlFlow::Continue(())
     })?;
-    let Some((upper_block, newer, count)) = upper else { return Ok((None, total)) };
+    let Some((upper_block, newer, count)) = upper else {
+        return Ok((None, total));
+    };
 
     // From the end that is nearer: half the blocks at the most instead of all of them.
     let older = count - 1 - newer;
-    let (from, mut skip) = if newer <= older { (End::Newest, newer) } else { (End::Oldest, older) };
+    let (from, mut skip) = if newer <= older {
+        (End::Newest, newer)
+    } else {
+        (End::Oldest, older)
+    };
     let range = layout.range(Level::Upper, upper_block);
     let mut lower = None;
-    Walk { layout, level: Level::Lower, status, range, from }.visit(connection, |block, count| {
+    Walk {
+        layout,
+        level: Level::Lower,
+        status,
+        range,
+        from,
+    }
+    .visit(connection, |block, count| {
         if skip < count {
-            lower = Some((block, if from == End::Newest { skip } else { count - 1 - skip }));
+            lower = Some((
+                block,
+                if from == End::Newest {
+                    skip
+                } else {
+                    count - 1 - skip
+                },
+            ));
             return ControlFlow::Break(());
         }
         skip -= count;
         ControlFlow::Continue(())
     })?;
-    let (block, skip) = lower
-        .ok_or_else(|| corrupt(format!("the counters below upper block {upper_block} do not add up")))?;
-    Ok((Some(Place { newest: layout.range(Level::Lower, block).1, skip }), total))
+    let (block, skip) = lower.ok_or_else(|| {
+        corrupt(format!(
+            "the counters below upper block {upper_block} do not add up"
+        ))
+    })?;
+    Ok((
+        Some(Place {
+            newest: layout.range(Level::Lower, block).1,
+            skip,
+        }),
+        total,
+    ))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,7 +246,13 @@ impl Walk {
         connection: &Connection,
         mut visit: impl FnMut(i64, u64) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let Self { layout, level, status, range: (oldest, newest), from } = self;
+        let Self {
+            layout,
+            level,
+            status,
+            range: (oldest, newest),
+            from,
+        } = self;
         // The columns are named like the statuses.
         let sql = format!(
             "SELECT block, {status} FROM {} WHERE block BETWEEN ?1 AND ?2 ORDER BY block {}",
@@ -200,7 +263,8 @@ impl Walk {
             }
         );
         let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query((oldest.block(layout, level), newest.block(layout, level)))?;
+        let mut rows =
+            statement.query((oldest.block(layout, level), newest.block(layout, level)))?;
         while let Some(row) = rows.next()? {
             let block = row.get(0)?;
             if visit(block, bounded(block, row.get(1)?)?).is_break() {
@@ -224,7 +288,9 @@ pub(super) fn block_row(row: &Row<'_>) -> Result<(i64, [u64; 4]), StoreError> {
 /// A count that is not larger than a zone, so that sums of counts do not overflow.
 fn bounded(block: i64, count: u64) -> Result<u64, StoreError> {
     if count > 1 << SEQUENCE_BITS {
-        return Err(corrupt(format!("block {block} counts more certificates than a zone can have")));
+        return Err(corrupt(format!(
+            "block {block} counts more certificates than a zone can have"
+        )));
     }
     Ok(count)
 }

@@ -1,8 +1,9 @@
 //! Enforcement points, and what they follow: the revoked certificates and the changes since.
 
 use certgate_model::{
-    AccountId, AuditAction, AuditOwner, AuthorityId, By, CRL_SHARDS, EnforcedCertificate, EnforcementPointId,
-    EnforcementPointRecord, ResourceType, RevocationChange, SerialNumber, Status, Timestamp,
+    AccountId, AuditAction, AuditOwner, AuthorityId, By, CRL_SHARDS, EnforcedCertificate,
+    EnforcementPointId, EnforcementPointRecord, ResourceType, RevocationChange, SerialNumber,
+    Status, Timestamp,
 };
 use rusqlite::{Connection, Row};
 
@@ -37,7 +38,10 @@ pub(super) fn all(
 }
 
 /// The epoch of the last change of an account's certificates; 0 before there is one.
-pub(super) fn account_epoch(connection: &Connection, account: AccountId) -> Result<u64, StoreError> {
+pub(super) fn account_epoch(
+    connection: &Connection,
+    account: AccountId,
+) -> Result<u64, StoreError> {
     connection
         .prepare_cached("SELECT coalesce(max(last_epoch), 0) FROM authorities WHERE account = ?1")?
         .query_row((account.as_bytes(),), |row| Ok(row::unsigned(row, 0)))?
@@ -79,7 +83,9 @@ pub(super) fn known_to_all(
             ),
             |row| row.get(0),
         )?;
-    known.map(|known| u64::try_from(known).map_err(|_| corrupt("an epoch is negative"))).transpose()
+    known
+        .map(|known| u64::try_from(known).map_err(|_| corrupt("an epoch is negative")))
+        .transpose()
 }
 
 /// Registers an enforcement point, or renews the one of that name.
@@ -139,8 +145,12 @@ pub(super) fn acknowledge(
     epoch: u64,
     at: Timestamp,
 ) -> Result<Acknowledged, StoreError> {
-    let known = all(connection, account)?.into_iter().find(|point| point.id == id);
-    let Some(known) = known else { return Ok(Acknowledged::NotFound) };
+    let known = all(connection, account)?
+        .into_iter()
+        .find(|point| point.id == id);
+    let Some(known) = known else {
+        return Ok(Acknowledged::NotFound);
+    };
     let last = revocations::last_epoch(connection)?;
     if epoch > last {
         return Ok(Acknowledged::Ahead(last));
@@ -170,7 +180,9 @@ pub(super) fn delete(
     id: EnforcementPointId,
     by: &By,
 ) -> Result<bool, StoreError> {
-    let found = all(connection, account)?.into_iter().find(|point| point.id == id);
+    let found = all(connection, account)?
+        .into_iter()
+        .find(|point| point.id == id);
     let Some(point) = found else { return Ok(false) };
     connection
         .prepare_cached("DELETE FROM enforcement_points WHERE id = ?1 AND account = ?2")?
@@ -186,7 +198,12 @@ fn log(
     by: &By,
 ) -> Result<(), StoreError> {
     let detail = format!("lease_seconds={} name={}", point.lease_seconds, point.name);
-    let deed = Deed::new(action, ResourceType::EnforcementPoint, point.id.as_bytes(), detail);
+    let deed = Deed::new(
+        action,
+        ResourceType::EnforcementPoint,
+        point.id.as_bytes(),
+        detail,
+    );
     audit::record(connection, AuditOwner::Account(point.account), by, deed)
 }
 
@@ -198,7 +215,9 @@ pub(super) fn revoked(
     after: Option<RevokedPosition>,
     limit: u32,
 ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError> {
-    let Some(number) = authority_number(connection, authority)? else { return Ok(Vec::new()) };
+    let Some(number) = authority_number(connection, authority)? else {
+        return Ok(Vec::new());
+    };
     let mut statement = connection.prepare_cached(
         "SELECT revocations.expires_on, revocations.position, revocations.serial, \
          coalesce(certificates.fingerprint_sha256, lost_certificates.fingerprint_sha256) \
@@ -212,15 +231,28 @@ pub(super) fn revoked(
     let first = after.map_or(0, |after| after.shard);
     for shard in first..CRL_SHARDS {
         let (expires_on, position) = match after {
-            Some(after) if after.shard == shard => (after.expires_on.max(live_from), after.position),
+            Some(after) if after.shard == shard => {
+                (after.expires_on.max(live_from), after.position)
+            }
             _ => (live_from, i64::MIN),
         };
         let left = row::offset(u64::from(limit) - revoked.len() as u64);
         let mut rows = statement.query((number, shard, expires_on, position, left))?;
         while let Some(row) = rows.next()? {
-            let place = RevokedPosition { shard, expires_on: row.get(0)?, position: row.get(1)? };
+            let place = RevokedPosition {
+                shard,
+                expires_on: row.get(0)?,
+                position: row.get(1)?,
+            };
             let serial = SerialNumber::from_bytes(row.get(2)?);
-            revoked.push((place, EnforcedCertificate { authority, serial, fingerprint_sha256: row.get(3)? }));
+            revoked.push((
+                place,
+                EnforcedCertificate {
+                    authority,
+                    serial,
+                    fingerprint_sha256: row.get(3)?,
+                },
+            ));
         }
         if revoked.len() >= limit as usize {
             break;
@@ -237,8 +269,9 @@ pub(super) fn changes(
     after: u64,
     limit: u32,
 ) -> Result<Vec<RevocationChange>, StoreError> {
-    let mut authorities = connection
-        .prepare_cached("SELECT number, id FROM authorities WHERE account = ?1 AND last_epoch > ?2")?;
+    let mut authorities = connection.prepare_cached(
+        "SELECT number, id FROM authorities WHERE account = ?1 AND last_epoch > ?2",
+    )?;
     // Named, because the planner would rather sort everything that has one of the authorities.
     let mut changed = connection.prepare_cached(
         "SELECT epoch, serial, fingerprint_sha256, status FROM certificates INDEXED BY certificates_by_epoch \
@@ -264,7 +297,10 @@ pub(super) fn changes(
                         serial: SerialNumber::from_bytes(row.get(1)?),
                         fingerprint_sha256: row.get(2)?,
                     },
-                    revoked: matches!(row::status(row, 3)?, Status::PendingRevocation | Status::Revoked),
+                    revoked: matches!(
+                        row::status(row, 3)?,
+                        Status::PendingRevocation | Status::Revoked
+                    ),
                 });
             }
         }

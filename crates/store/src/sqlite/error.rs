@@ -22,7 +22,9 @@ impl From<Error> for StoreError {
             },
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt(text),
             ErrorCode::Unknown if failure.extended_code == ffi::SQLITE_ERROR => Self::Corrupt(text),
-            ErrorCode::DiskFull => Self::Unavailable(format!("{text}; free some space on the disk")),
+            ErrorCode::DiskFull => {
+                Self::Unavailable(format!("{text}; free some space on the disk"))
+            }
             _ => Self::Unavailable(text),
         }
     }

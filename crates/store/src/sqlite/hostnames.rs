@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use certgate_model::{
-    AccountId, AuditAction, AuditOwner, AuthorityId, By, EnforcedAuthority, Enforcement, MtlsCertificateId,
-    ResourceType, ZoneId,
+    AccountId, AuditAction, AuditOwner, AuthorityId, By, EnforcedAuthority, Enforcement,
+    MtlsCertificateId, ResourceType, ZoneId,
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -23,14 +23,18 @@ pub(super) fn list(
     zone: ZoneId,
     authority: Option<MtlsCertificateId>,
 ) -> Result<Option<Vec<String>>, StoreError> {
-    let Some(number) = tenants::zone_number(connection, zone)? else { return Ok(None) };
+    let Some(number) = tenants::zone_number(connection, zone)? else {
+        return Ok(None);
+    };
     if let Some(id) = authority
         && is_authority(connection, number, id)?.is_none()
     {
         return Ok(None);
     }
     let listed = listed(connection, number, authority)?;
-    Ok(Some(listed.into_iter().map(|(hostname, _)| hostname).collect()))
+    Ok(Some(
+        listed.into_iter().map(|(hostname, _)| hostname).collect(),
+    ))
 }
 
 /// Puts a list in the place of another.
@@ -41,7 +45,9 @@ pub(super) fn replace(
     hostnames: &[String],
     by: &By,
 ) -> Result<HostnamesReplaced, StoreError> {
-    let Some(number) = tenants::zone_number(connection, zone)? else { return Ok(HostnamesReplaced::NoZone) };
+    let Some(number) = tenants::zone_number(connection, zone)? else {
+        return Ok(HostnamesReplaced::NoZone);
+    };
     if let Some(id) = authority {
         match is_authority(connection, number, id)? {
             None => return Ok(HostnamesReplaced::NoCertificate),
@@ -51,7 +57,9 @@ pub(super) fn replace(
     }
     for (index, hostname) in hostnames.iter().enumerate() {
         let elsewhere = connection
-            .prepare_cached("SELECT 1 FROM hostname_associations WHERE folded_hostname = ?1 AND zone <> ?2")?
+            .prepare_cached(
+                "SELECT 1 FROM hostname_associations WHERE folded_hostname = ?1 AND zone <> ?2",
+            )?
             .exists((folded(hostname), number))?;
         if elsewhere {
             return Ok(HostnamesReplaced::ListedElsewhere { index });
@@ -61,8 +69,10 @@ pub(super) fn replace(
     if old.iter().map(|(hostname, _)| hostname).eq(hostnames) {
         return Ok(HostnamesReplaced::Replaced);
     }
-    let deployed: HashMap<_, _> =
-        old.iter().map(|(hostname, deployment)| (folded(hostname), *deployment)).collect();
+    let deployed: HashMap<_, _> = old
+        .iter()
+        .map(|(hostname, deployment)| (folded(hostname), *deployment))
+        .collect();
 
     let next = connection
         .prepare_cached(
@@ -70,7 +80,9 @@ pub(super) fn replace(
         )?
         .query_row((), |row| row.get::<_, i64>(0))?;
     connection
-        .prepare_cached("DELETE FROM hostname_associations WHERE zone = ?1 AND mtls_certificate = ?2")?
+        .prepare_cached(
+            "DELETE FROM hostname_associations WHERE zone = ?1 AND mtls_certificate = ?2",
+        )?
         .execute((number, key(&authority)))?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO hostname_associations (zone, mtls_certificate, place, hostname, folded_hostname, deployment) \
@@ -82,18 +94,36 @@ pub(super) fn replace(
         insert.execute((number, key(&authority), place, hostname, folded, deployment))?;
     }
     let Some(record) = tenants::zone(connection, zone)? else {
-        return Err(corrupt("a zone whose hostnames were just replaced is missing"));
+        return Err(corrupt(
+            "a zone whose hostnames were just replaced is missing",
+        ));
     };
     let mut detail = authority.map_or_else(String::new, |id| format!("mtls_certificate_id={id} "));
-    detail.push_str(&format!("count={} hostnames={}", hostnames.len(), hostnames.join(",")));
-    let deed = Deed::new(AuditAction::Update, ResourceType::HostnameAssociations, zone.as_bytes(), detail);
-    audit::record(connection, AuditOwner::Account(record.account), by, deed.in_zone(zone))?;
+    detail.push_str(&format!(
+        "count={} hostnames={}",
+        hostnames.len(),
+        hostnames.join(",")
+    ));
+    let deed = Deed::new(
+        AuditAction::Update,
+        ResourceType::HostnameAssociations,
+        zone.as_bytes(),
+        detail,
+    );
+    audit::record(
+        connection,
+        AuditOwner::Account(record.account),
+        by,
+        deed.in_zone(zone),
+    )?;
     Ok(HostnamesReplaced::Replaced)
 }
 
 /// Deletes every list of a zone.
 pub(super) fn delete_of_zone(connection: &Connection, zone: i64) -> Result<(), StoreError> {
-    connection.prepare_cached("DELETE FROM hostname_associations WHERE zone = ?1")?.execute((zone,))?;
+    connection
+        .prepare_cached("DELETE FROM hostname_associations WHERE zone = ?1")?
+        .execute((zone,))?;
     Ok(())
 }
 
@@ -111,16 +141,29 @@ pub(super) fn enforcement(
     let mut rows = statement.query((folded(hostname),))?;
     let mut found: Option<Enforcement> = None;
     while let Some(row) = rows.next()? {
-        let (zone, account) = (ZoneId::from_bytes(row.get(0)?), AccountId::from_bytes(row.get(1)?));
-        let enforcement = found.get_or_insert_with(|| Enforcement { zone, account, authorities: Vec::new() });
+        let (zone, account) = (
+            ZoneId::from_bytes(row.get(0)?),
+            AccountId::from_bytes(row.get(1)?),
+        );
+        let enforcement = found.get_or_insert_with(|| Enforcement {
+            zone,
+            account,
+            authorities: Vec::new(),
+        });
         if enforcement.zone != zone {
             return Err(corrupt(format!("two zones list the hostname {hostname:?}")));
         }
-        match row.get_ref(2)?.as_blob().map_err(|error| corrupt(error.to_string()))? {
+        match row
+            .get_ref(2)?
+            .as_blob()
+            .map_err(|error| corrupt(error.to_string()))?
+        {
             [] => managed(connection, account, &mut enforcement.authorities)?,
             _ => {
                 let id = MtlsCertificateId::from_bytes(row.get(2)?);
-                enforcement.authorities.push(brought(connection, account, id)?);
+                enforcement
+                    .authorities
+                    .push(brought(connection, account, id)?);
             }
         }
     }
@@ -160,7 +203,9 @@ fn brought(
         .optional()?
         .map(|certificates| EnforcedAuthority::Brought { id, certificates })
         .ok_or_else(|| {
-            corrupt(format!("hostnames name the authority {id}, which their account does not have"))
+            corrupt(format!(
+                "hostnames name the authority {id}, which their account does not have"
+            ))
         })
 }
 
@@ -190,7 +235,9 @@ fn listed(
         "SELECT hostname, deployment FROM hostname_associations \
          WHERE zone = ?1 AND mtls_certificate = ?2 ORDER BY place",
     )?;
-    let rows = statement.query_map((zone, key(&authority)), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = statement.query_map((zone, key(&authority)), |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -46,7 +46,11 @@ impl SqliteInspector {
         let (inspector, found) = Self::open_any(path)?;
         match found {
             schema::VERSION => Ok(inspector),
-            _ => Err(OpenError::OlderVersion { path: path.to_owned(), found, known: schema::VERSION }),
+            _ => Err(OpenError::OlderVersion {
+                path: path.to_owned(),
+                found,
+                known: schema::VERSION,
+            }),
         }
     }
 
@@ -59,7 +63,10 @@ impl SqliteInspector {
         let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
         if !path.exists() {
             let detail = "there is no such file".to_owned();
-            return Err(OpenError::Io { path: path.to_owned(), detail });
+            return Err(OpenError::Io {
+                path: path.to_owned(),
+                detail,
+            });
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -67,11 +74,17 @@ impl SqliteInspector {
         let found = open::version(path, &connection)?;
         if found == 0 {
             let detail = "there is nothing in it".to_owned();
-            return Err(OpenError::NotOurs { path: path.to_owned(), detail });
+            return Err(OpenError::NotOurs {
+                path: path.to_owned(),
+                detail,
+            });
         }
         // One instant: SQLite begins it with the first read.
-        connection.execute_batch("BEGIN; SELECT last_epoch FROM store").map_err(failed)?;
-        let layout = counters::load(&connection).map_err(|error| OpenError::from_store(path, error))?;
+        connection
+            .execute_batch("BEGIN; SELECT last_epoch FROM store")
+            .map_err(failed)?;
+        let layout =
+            counters::load(&connection).map_err(|error| OpenError::from_store(path, error))?;
         Ok((Self { connection, layout }, found))
     }
 
@@ -108,24 +121,32 @@ impl SqliteInspector {
     /// What a journal of revocations of the same installation tells of the time after this database.
     pub fn journal_tells(&self, path: &Path) -> Result<JournalTells, StoreError> {
         let installation = tenants::installation(&self.connection)?;
-        let installation =
-            installation.ok_or_else(|| StoreError::Conflict("the database holds no installation".into()))?;
+        let installation = installation
+            .ok_or_else(|| StoreError::Conflict("the database holds no installation".into()))?;
         let name = journal::installation_name(&installation);
         let (_, told) = Journal::read(path, &name, self.last_epoch()?)?;
-        Ok(JournalTells { changes: told.changes.len() as u64, is_all: told.is_all })
+        Ok(JournalTells {
+            changes: told.changes.len() as u64,
+            is_all: told.is_all,
+        })
     }
 
     /// Copies everything into a new database at `path`, whose file is there and empty, and makes it durable.
     pub fn copy_to(&self, path: &Path, mut progress: impl FnMut(Copied)) -> Result<(), StoreError> {
         let mut copy = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let page_bytes: u64 = self.connection.query_row("PRAGMA page_size", (), |row| row.get(0))?;
+        let page_bytes: u64 = self
+            .connection
+            .query_row("PRAGMA page_size", (), |row| row.get(0))?;
         let pages = |count: std::ffi::c_int| u64::from(count.unsigned_abs()) * page_bytes;
         {
             let backup = Backup::new(&self.connection, &mut copy)?;
             while backup.step(COPY_PAGES)? != StepResult::Done {
                 let state = backup.progress();
                 let of_bytes = pages(state.pagecount);
-                progress(Copied { bytes: of_bytes - pages(state.remaining), of_bytes });
+                progress(Copied {
+                    bytes: of_bytes - pages(state.remaining),
+                    of_bytes,
+                });
             }
         }
         // One file that can be copied and read anywhere, without a log beside it.
@@ -160,6 +181,9 @@ fn prepare(path: &Path) -> Result<(), OpenError> {
     drop(opened.readers);
     let marked = replay::mark_restored(&opened.writer);
     marked.map_err(|error| OpenError::from_store(path, error))?;
-    opened.writer.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(failed)?;
+    opened
+        .writer
+        .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
+        .map_err(failed)?;
     opened.writer.close().map_err(|(_, error)| failed(error))
 }

@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{
-    AuthorityId, CertificateId, Hex, Installation, RevocationReason, SerialNumber, Timestamp, read_hex,
+    AuthorityId, CertificateId, Hex, Installation, RevocationReason, SerialNumber, Timestamp,
+    read_hex,
 };
 use rusqlite::Connection;
 
@@ -89,14 +90,23 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens the journal of an installation; `None` if there is no file. Reads its beginning and its end. `known` is the epoch up
     /// to which the database has the changes.
-    pub(super) fn open(path: &Path, installation: &str, known: u64) -> Result<Option<Self>, StoreError> {
+    pub(super) fn open(
+        path: &Path,
+        installation: &str,
+        known: u64,
+    ) -> Result<Option<Self>, StoreError> {
         let mut file = match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unavailable(path, &error)),
         };
         // What was to be a file when the power went: nothing was in it.
-        if file.metadata().map_err(|error| unavailable(path, &error))?.len() == 0 {
+        if file
+            .metadata()
+            .map_err(|error| unavailable(path, &error))?
+            .len()
+            == 0
+        {
             std::fs::remove_file(path).map_err(|error| unavailable(path, &error))?;
             return Ok(None);
         }
@@ -114,8 +124,15 @@ impl Journal {
                 path.display()
             )));
         };
-        let mut journal =
-            Self { path: path.to_owned(), file, begins, after, length: begins, epoch: after, failed: false };
+        let mut journal = Self {
+            path: path.to_owned(),
+            file,
+            begins,
+            after,
+            length: begins,
+            epoch: after,
+            failed: false,
+        };
         journal.find_end(known)?;
         Ok(Some(journal))
     }
@@ -134,7 +151,11 @@ impl Journal {
         let mut lines = Lines::new(&mut self.file, from).map_err(io_failed)?;
         let (mut epoch, mut length, mut is_damaged) = (self.epoch, from, false);
         while lines.offset < size {
-            let line = lines.next().map_err(io_failed)?.as_deref().and_then(Line::read);
+            let line = lines
+                .next()
+                .map_err(io_failed)?
+                .as_deref()
+                .and_then(Line::read);
             match line {
                 Some(line) if is_damaged && line.epoch() > known => return Err(self.damaged(epoch)),
                 Some(line) if !is_damaged => (epoch, length) = (line.epoch(), lines.offset),
@@ -157,7 +178,8 @@ impl Journal {
             new.push(".new");
             let mut options = OpenOptions::new();
             let mut file =
-                open::private(options.create(true).truncate(true).read(true).write(true)).open(&new)?;
+                open::private(options.create(true).truncate(true).read(true).write(true))
+                    .open(&new)?;
             let line = format!("{FIRST_LINE} {installation} after {epoch}\n");
             file.write_all(line.as_bytes())?;
             file.sync_all()?;
@@ -166,7 +188,15 @@ impl Journal {
             Ok((file, line.len() as u64))
         };
         let (file, length) = make().map_err(|error| unavailable(path, &error))?;
-        Ok(Self { path: path.to_owned(), file, begins: length, after: epoch, length, epoch, failed: false })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            begins: length,
+            after: epoch,
+            length,
+            epoch,
+            failed: false,
+        })
     }
 
     /// Opens the journal of an installation, if there is one, and reads what it tells of the time after `known`, the epoch of the
@@ -179,14 +209,31 @@ impl Journal {
         let Some(mut journal) = Self::open(path, installation, known)? else {
             return Ok((
                 None,
-                Told { changes: Vec::new(), skipped: Vec::new(), to_epoch: known, is_all: false },
+                Told {
+                    changes: Vec::new(),
+                    skipped: Vec::new(),
+                    to_epoch: known,
+                    is_all: false,
+                },
             ));
         };
-        let (changes, skipped) =
-            if journal.epoch > known { journal.changes_after(known)? } else { (Vec::new(), Vec::new()) };
-        let is_all = (journal.after..=journal.epoch).contains(&known) && skipped.iter().all(|one| one.is_all);
+        let (changes, skipped) = if journal.epoch > known {
+            journal.changes_after(known)?
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        let is_all = (journal.after..=journal.epoch).contains(&known)
+            && skipped.iter().all(|one| one.is_all);
         let to_epoch = journal.epoch.max(known);
-        Ok((Some(journal), Told { changes, skipped, to_epoch, is_all }))
+        Ok((
+            Some(journal),
+            Told {
+                changes,
+                skipped,
+                to_epoch,
+                is_all,
+            },
+        ))
     }
 
     /// Notes which epochs are skipped.
@@ -214,11 +261,19 @@ impl Journal {
         let mut last = 0;
         let (mut changes, mut skipped) = (HashMap::new(), Vec::new());
         while lines.offset < self.length {
-            let line = lines.next().map_err(io_failed)?.as_deref().and_then(Line::read);
-            let Some(line) = line.filter(|line| line.epoch() > last) else { return Err(self.damaged(last)) };
+            let line = lines
+                .next()
+                .map_err(io_failed)?
+                .as_deref()
+                .and_then(Line::read);
+            let Some(line) = line.filter(|line| line.epoch() > last) else {
+                return Err(self.damaged(last));
+            };
             last = line.epoch();
             match line {
-                Line::Change(change) if change.epoch > epoch => drop(changes.insert(change.serial, change)),
+                Line::Change(change) if change.epoch > epoch => {
+                    drop(changes.insert(change.serial, change))
+                }
                 Line::Skipped(one) if one.until > epoch => skipped.push(one),
                 Line::Change(_) | Line::Skipped(_) => {}
             }
@@ -306,13 +361,20 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn new(file: &'a mut File, offset: u64) -> io::Result<Self> {
         file.seek(SeekFrom::Start(offset))?;
-        Ok(Self { reader: BufReader::new(file), offset })
+        Ok(Self {
+            reader: BufReader::new(file),
+            offset,
+        })
     }
 
     /// The next line, if it is text; a longer one than there can be is cut.
     fn next(&mut self) -> io::Result<Option<String>> {
         let mut line = Vec::new();
-        self.offset += self.reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? as u64;
+        self.offset += self
+            .reader
+            .by_ref()
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut line)? as u64;
         Ok(String::from_utf8(line).ok())
     }
 }
@@ -330,13 +392,21 @@ fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
 
 /// What the next lines behind `epoch` are, as the database knows it; none: there are none.
 fn lines_after(connection: &Connection, epoch: u64) -> Result<Vec<Line>, StoreError> {
-    let mut gaps = connection
-        .prepare_cached("SELECT after, until, is_all FROM epoch_gaps WHERE until > ?1 ORDER BY after")?;
-    let mut lines: Vec<_> = changes_after(connection, epoch)?.into_iter().map(Line::Change).collect();
+    let mut gaps = connection.prepare_cached(
+        "SELECT after, until, is_all FROM epoch_gaps WHERE until > ?1 ORDER BY after",
+    )?;
+    let mut lines: Vec<_> = changes_after(connection, epoch)?
+        .into_iter()
+        .map(Line::Change)
+        .collect();
     let mut rows = gaps.query((row::offset(epoch),))?;
     while let Some(row) = rows.next()? {
         let (after, until) = (row::unsigned(row, 0)?, row::unsigned(row, 1)?);
-        lines.push(Line::Skipped(Skipped { after, until, is_all: row.get(2)? }));
+        lines.push(Line::Skipped(Skipped {
+            after,
+            until,
+            is_all: row.get(2)?,
+        }));
     }
     lines.sort_unstable_by_key(Line::epoch);
     // Behind the last of these there may be more than were read.
@@ -361,7 +431,10 @@ fn changes_after(connection: &Connection, epoch: u64) -> Result<Vec<Change>, Sto
     let mut changes = Vec::new();
     let mut rows = authorities.query((row::offset(epoch),))?;
     while let Some(authority) = rows.next()? {
-        let (number, id): (i64, _) = (authority.get(0)?, AuthorityId::from_bytes(authority.get(1)?));
+        let (number, id): (i64, _) = (
+            authority.get(0)?,
+            AuthorityId::from_bytes(authority.get(1)?),
+        );
         for statement in [&mut changed, &mut lost] {
             let mut rows = statement.query((number, row::offset(epoch), WRITTEN_TOGETHER))?;
             while let Some(row) = rows.next()? {
@@ -430,20 +503,37 @@ impl Skipped {
 
 impl Change {
     fn to_line(&self) -> String {
-        let Self { epoch, authority, certificate, serial, .. } = self;
+        let Self {
+            epoch,
+            authority,
+            certificate,
+            serial,
+            ..
+        } = self;
         let what = match self.revoked {
             Some((at, reason)) => format!("revoked\t{}\t{}", reason.name(), at.unix_microseconds()),
             None => "restored\t-\t-".to_owned(),
         };
         let fingerprint = Hex(&self.fingerprint_sha256);
         let expires_on = self.expires_on.unix_microseconds();
-        let text =
-            format!("{epoch}\t{what}\t{authority}\t{certificate}\t{serial}\t{fingerprint}\t{expires_on}\t");
+        let text = format!(
+            "{epoch}\t{what}\t{authority}\t{certificate}\t{serial}\t{fingerprint}\t{expires_on}\t"
+        );
         format!("{text}{}\n", check_digits(&text))
     }
 
     fn from_fields(fields: &[&str]) -> Option<Self> {
-        let [epoch, what, reason, at, authority, certificate, serial, fingerprint, expires_on] = fields[..]
+        let [
+            epoch,
+            what,
+            reason,
+            at,
+            authority,
+            certificate,
+            serial,
+            fingerprint,
+            expires_on,
+        ] = fields[..]
         else {
             return None;
         };
@@ -478,7 +568,10 @@ fn check_digits(text: &str) -> String {
 }
 
 fn unavailable(path: &Path, error: &io::Error) -> StoreError {
-    StoreError::Unavailable(format!("the journal of revocations {}: {error}", path.display()))
+    StoreError::Unavailable(format!(
+        "the journal of revocations {}: {error}",
+        path.display()
+    ))
 }
 
 #[cfg(test)]
@@ -488,7 +581,12 @@ mod tests {
     fn change(epoch: u64, revoked: bool) -> Change {
         Change {
             epoch,
-            revoked: revoked.then(|| (Timestamp::from_unix(1_790_000_000), RevocationReason::KeyCompromise)),
+            revoked: revoked.then(|| {
+                (
+                    Timestamp::from_unix(1_790_000_000),
+                    RevocationReason::KeyCompromise,
+                )
+            }),
             authority: AuthorityId::from_bytes([1; 16]),
             certificate: CertificateId::from_bytes([2; 16]),
             serial: SerialNumber::from_bytes([0x43; 20]),
@@ -528,16 +626,31 @@ mod tests {
             "one certificate, its last change"
         );
         assert_eq!(journal.changes_after(9).unwrap().0, []);
-        assert!(lines.lines().all(|line| (line.len() as u64) < LINE_BYTES_MAX));
+        assert!(
+            lines
+                .lines()
+                .all(|line| (line.len() as u64) < LINE_BYTES_MAX)
+        );
     }
 
     #[test]
     fn skipped_epochs_are_read_back_and_say_whether_all_was_known() {
         let directory = tempfile::tempdir().unwrap();
-        let skipped = |after, until, is_all| Skipped { after, until, is_all };
+        let skipped = |after, until, is_all| Skipped {
+            after,
+            until,
+            is_all,
+        };
         for (is_all, known, expected) in [(true, 5, true), (false, 5, false), (false, 30, true)] {
-            let lines = format!("{}{}", change(6, true).to_line(), skipped(6, 20, is_all).to_line());
-            let path = written(directory.path(), &format!("{lines}{}", change(31, true).to_line()));
+            let lines = format!(
+                "{}{}",
+                change(6, true).to_line(),
+                skipped(6, 20, is_all).to_line()
+            );
+            let path = written(
+                directory.path(),
+                &format!("{lines}{}", change(31, true).to_line()),
+            );
             let (journal, told) = Journal::read(&path, "me", known).unwrap();
             assert_eq!((told.is_all, told.to_epoch), (expected, 31));
             assert_eq!(told.skipped.len(), usize::from(known < 20));
@@ -553,17 +666,28 @@ mod tests {
         std::fs::rename(&path, directory.path().join("moved")).unwrap();
         assert!(journal.append("line", 6).is_err());
         written(directory.path(), "");
-        assert!(journal.append("line", 6).unwrap_err().to_string().contains("another file"));
+        assert!(
+            journal
+                .append("line", 6)
+                .unwrap_err()
+                .to_string()
+                .contains("another file")
+        );
     }
 
     #[test]
     fn a_long_file_is_opened_by_its_end() {
         let directory = tempfile::tempdir().unwrap();
-        let lines: String = (6..6_000).map(|epoch| change(epoch, epoch % 2 == 0).to_line()).collect();
+        let lines: String = (6..6_000)
+            .map(|epoch| change(epoch, epoch % 2 == 0).to_line())
+            .collect();
         assert!(lines.len() as u64 > 2 * TAIL_BYTES);
         let path = written(directory.path(), &lines);
         let mut journal = open(&path, 10);
-        assert_eq!((journal.epoch(), journal.length), (5_999, std::fs::metadata(&path).unwrap().len()));
+        assert_eq!(
+            (journal.epoch(), journal.length),
+            (5_999, std::fs::metadata(&path).unwrap().len())
+        );
         assert_eq!(journal.changes_after(10).unwrap().0, [change(5_999, false)]);
     }
 
@@ -581,10 +705,19 @@ mod tests {
             );
         }
         // Of a long write the end can be on the disk and the beginning not: the database has it all.
-        let later: String = [change(8, true), change(9, true)].iter().map(Change::to_line).collect();
-        let path = written(directory.path(), &format!("{whole}{}{later}", "\0".repeat(300)));
+        let later: String = [change(8, true), change(9, true)]
+            .iter()
+            .map(Change::to_line)
+            .collect();
+        let path = written(
+            directory.path(),
+            &format!("{whole}{}{later}", "\0".repeat(300)),
+        );
         assert_eq!(open(&path, 9).epoch(), 6);
-        assert!(refused(Journal::open(&path, "me", 7)).contains("damaged after epoch 6"), "it was restored");
+        assert!(
+            refused(Journal::open(&path, "me", 7)).contains("damaged after epoch 6"),
+            "it was restored"
+        );
     }
 
     #[test]
@@ -595,10 +728,17 @@ mod tests {
         let path = written(directory.path(), &format!("{damaged}{last}"));
         assert!(refused(Journal::open(&path, "me", 0)).contains("damaged after epoch 5"));
         let path = written(directory.path(), &format!("{last}{first}{last}"));
-        assert!(refused(open(&path, 7).changes_after(0)).contains("damaged after epoch 7"), "epochs grow");
+        assert!(
+            refused(open(&path, 7).changes_after(0)).contains("damaged after epoch 7"),
+            "epochs grow"
+        );
         assert!(refused(Journal::open(&path, "you", 0)).contains("not the journal"));
         std::fs::write(&path, "\n").unwrap();
         assert!(refused(Journal::open(&path, "me", 0)).contains("not the journal"));
-        assert!(Journal::open(&directory.path().join("none"), "me", 0).unwrap().is_none());
+        assert!(
+            Journal::open(&directory.path().join("none"), "me", 0)
+                .unwrap()
+                .is_none()
+        );
     }
 }

@@ -42,9 +42,10 @@ use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
     AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlPart, CrlRecord,
-    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event, Installation,
-    MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber, Slice, Timestamp,
-    TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId, ZoneRecord,
+    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
+    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber,
+    Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter,
+    ZoneId, ZoneRecord,
 };
 
 use self::counters::Layout;
@@ -58,9 +59,9 @@ pub(crate) use self::source::Source;
 use self::writer::Writer;
 use crate::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CrlContent, CrlState, Duty,
-    EnforcementPointRegistered, FirstRecords, Holder, HostnamesReplaced, Issued, MtlsCertificateDeleted,
-    MtlsCertificateRecorded, ReadStore, RecordedAnswer, RevokedPosition, Settled, StatusChange, Store,
-    StoreError, ZoneDeleted, ZoneRecorded,
+    EnforcementPointRegistered, FirstRecords, Holder, HostnamesReplaced, Issued,
+    MtlsCertificateDeleted, MtlsCertificateRecorded, ReadStore, RecordedAnswer, RevokedPosition,
+    Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The store in one SQLite file (with its log and its lock file beside it).
@@ -89,9 +90,11 @@ pub enum JournalBegun {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(StoreError::Unavailable("the work on the journal did not finish".into())))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(StoreError::Unavailable(
+            "the work on the journal did not finish".into(),
+        ))
+    })
 }
 
 /// What the writing thread has done since the start.
@@ -124,21 +127,39 @@ impl SqliteStore {
     }
 
     fn open_with(path: &Path, options: &SqliteOptions, layout: Layout) -> Result<Self, OpenError> {
-        let Opened { writer, readers, layout, lock } = open::open(path, options, layout)?;
-        let writer = Writer::start(writer, options.queue, options.batch)
-            .map_err(|error| OpenError::Io { path: path.to_owned(), detail: error.to_string() })?;
-        Ok(Self { writer, readers: Readers::new(readers), layout, _lock: lock })
+        let Opened {
+            writer,
+            readers,
+            layout,
+            lock,
+        } = open::open(path, options, layout)?;
+        let writer =
+            Writer::start(writer, options.queue, options.batch).map_err(|error| OpenError::Io {
+                path: path.to_owned(),
+                detail: error.to_string(),
+            })?;
+        Ok(Self {
+            writer,
+            readers: Readers::new(readers),
+            layout,
+            _lock: lock,
+        })
     }
 
     /// Begins to write every change of a certificate's status into the journal at `path` before it is answered. What the journal
     /// knows and the database does not, because that was restored from a backup, is done again first.
-    pub async fn begin_journal(&self, path: &Path, at: Timestamp) -> Result<JournalBegun, StoreError> {
+    pub async fn begin_journal(
+        &self,
+        path: &Path,
+        at: Timestamp,
+    ) -> Result<JournalBegun, StoreError> {
         let (installation, known, restored) = self
             .readers
             .snapshot(|c| {
                 let installation = tenants::installation(c)?;
-                let installation = installation
-                    .ok_or_else(|| StoreError::Conflict("the store holds no installation".into()))?;
+                let installation = installation.ok_or_else(|| {
+                    StoreError::Conflict("the store holds no installation".into())
+                })?;
                 Ok((
                     journal::installation_name(&installation),
                     revocations::last_epoch(c)?,
@@ -171,7 +192,10 @@ impl SqliteStore {
                     None => Ok(None),
                 })
                 .await?;
-                let done = self.writer.write(move |c| replay::replay(c, layout, &told, at)).await?;
+                let done = self
+                    .writer
+                    .write(move |c| replay::replay(c, layout, &told, at))
+                    .await?;
                 let journal = match kept {
                     Some(journal) => journal,
                     None => blocking(move || Journal::create(&place, &name, now.until)).await?,
@@ -207,7 +231,9 @@ impl SqliteStore {
     /// Runs a statement as if something else had damaged the database.
     #[cfg(feature = "conformance")]
     pub async fn damage(&self, statement: &'static str) -> Result<(), StoreError> {
-        self.writer.write(move |connection| Ok(connection.execute_batch(statement)?)).await
+        self.writer
+            .write(move |connection| Ok(connection.execute_batch(statement)?))
+            .await
     }
 }
 
@@ -222,7 +248,9 @@ impl ReadStore for SqliteStore {
     }
 
     async fn user_by_api_key(&self, hash: TokenHash) -> Result<Option<UserRecord>, StoreError> {
-        self.readers.read(move |c| tenants::user_by_api_key(c, hash)).await
+        self.readers
+            .read(move |c| tenants::user_by_api_key(c, hash))
+            .await
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>, StoreError> {
@@ -235,16 +263,24 @@ impl ReadStore for SqliteStore {
         slice: Slice,
     ) -> Result<Page<AccountRecord>, StoreError> {
         let filter = filter.clone();
-        self.readers.snapshot(move |c| tenants::accounts(c, &filter, slice)).await
+        self.readers
+            .snapshot(move |c| tenants::accounts(c, &filter, slice))
+            .await
     }
 
     async fn zone(&self, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError> {
         self.readers.read(move |c| tenants::zone(c, id)).await
     }
 
-    async fn zones(&self, filter: &ZoneFilter, slice: Slice) -> Result<Page<ZoneRecord>, StoreError> {
+    async fn zones(
+        &self,
+        filter: &ZoneFilter,
+        slice: Slice,
+    ) -> Result<Page<ZoneRecord>, StoreError> {
         let filter = filter.clone();
-        self.readers.snapshot(move |c| tenants::zones(c, &filter, slice)).await
+        self.readers
+            .snapshot(move |c| tenants::zones(c, &filter, slice))
+            .await
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<TokenRecord>, StoreError> {
@@ -260,11 +296,18 @@ impl ReadStore for SqliteStore {
     }
 
     async fn authority(&self, id: AuthorityId) -> Result<Option<AuthorityRecord>, StoreError> {
-        self.readers.read(move |c| authorities::authority(c, id)).await
+        self.readers
+            .read(move |c| authorities::authority(c, id))
+            .await
     }
 
-    async fn managed_authority(&self, account: AccountId) -> Result<Option<AuthorityRecord>, StoreError> {
-        self.readers.read(move |c| authorities::managed(c, account)).await
+    async fn managed_authority(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<AuthorityRecord>, StoreError> {
+        self.readers
+            .read(move |c| authorities::managed(c, account))
+            .await
     }
 
     async fn mtls_certificate(
@@ -272,11 +315,18 @@ impl ReadStore for SqliteStore {
         account: AccountId,
         id: MtlsCertificateId,
     ) -> Result<Option<MtlsCertificateRecord>, StoreError> {
-        self.readers.read(move |c| mtls_certificates::mtls_certificate(c, account, id)).await
+        self.readers
+            .read(move |c| mtls_certificates::mtls_certificate(c, account, id))
+            .await
     }
 
-    async fn mtls_certificates(&self, account: AccountId) -> Result<Vec<MtlsCertificateRecord>, StoreError> {
-        self.readers.read(move |c| mtls_certificates::all(c, account)).await
+    async fn mtls_certificates(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<MtlsCertificateRecord>, StoreError> {
+        self.readers
+            .read(move |c| mtls_certificates::all(c, account))
+            .await
     }
 
     async fn mtls_certificate_used_by(
@@ -284,11 +334,18 @@ impl ReadStore for SqliteStore {
         account: AccountId,
         id: MtlsCertificateId,
     ) -> Result<Option<u64>, StoreError> {
-        self.readers.snapshot(move |c| mtls_certificates::used_by(c, account, id)).await
+        self.readers
+            .snapshot(move |c| mtls_certificates::used_by(c, account, id))
+            .await
     }
 
-    async fn managed_authorities(&self, account: AccountId) -> Result<Vec<AuthorityRecord>, StoreError> {
-        self.readers.read(move |c| authorities::managed_all(c, account)).await
+    async fn managed_authorities(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<AuthorityRecord>, StoreError> {
+        self.readers
+            .read(move |c| authorities::managed_all(c, account))
+            .await
     }
 
     async fn certificate(
@@ -296,7 +353,9 @@ impl ReadStore for SqliteStore {
         zone: ZoneId,
         id: CertificateId,
     ) -> Result<Option<CertificateRecord>, StoreError> {
-        self.readers.snapshot(move |c| certificates::certificate(c, zone, id)).await
+        self.readers
+            .snapshot(move |c| certificates::certificate(c, zone, id))
+            .await
     }
 
     async fn certificates(
@@ -305,12 +364,16 @@ impl ReadStore for SqliteStore {
         query: CertificateQuery,
     ) -> Result<Page<CertificateRecord>, StoreError> {
         let layout = self.layout;
-        self.readers.snapshot(move |c| certificates::page(c, layout, zone, query)).await
+        self.readers
+            .snapshot(move |c| certificates::page(c, layout, zone, query))
+            .await
     }
 
     async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError> {
         let layout = self.layout;
-        self.readers.snapshot(move |c| certificates::totals(c, layout, zone)).await
+        self.readers
+            .snapshot(move |c| certificates::totals(c, layout, zone))
+            .await
     }
 
     async fn issued(
@@ -319,7 +382,9 @@ impl ReadStore for SqliteStore {
         serial: SerialNumber,
         id: CertificateId,
     ) -> Result<Option<Issued>, StoreError> {
-        self.readers.snapshot(move |c| revocations::issued(c, authority, serial, id)).await
+        self.readers
+            .snapshot(move |c| revocations::issued(c, authority, serial, id))
+            .await
     }
 
     async fn authority_certificates(&self) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
@@ -327,7 +392,9 @@ impl ReadStore for SqliteStore {
     }
 
     async fn is_skipped_epoch(&self, epoch: u64) -> Result<bool, StoreError> {
-        self.readers.read(move |c| replay::is_skipped(c, epoch)).await
+        self.readers
+            .read(move |c| replay::is_skipped(c, epoch))
+            .await
     }
 
     async fn last_epoch(&self) -> Result<u64, StoreError> {
@@ -344,7 +411,9 @@ impl ReadStore for SqliteStore {
         latest: Timestamp,
         limit: u32,
     ) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
-        self.readers.read(move |c| revocations::aged(c, at, latest, limit)).await
+        self.readers
+            .read(move |c| revocations::aged(c, at, latest, limit))
+            .await
     }
 
     async fn crl_content(
@@ -354,19 +423,35 @@ impl ReadStore for SqliteStore {
         at: Timestamp,
         limit: u32,
     ) -> Result<Option<CrlContent>, StoreError> {
-        self.readers.snapshot(move |c| revocations::content(c, authority, part, at, limit)).await
+        self.readers
+            .snapshot(move |c| revocations::content(c, authority, part, at, limit))
+            .await
     }
 
     async fn crl_states(&self, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError> {
-        self.readers.snapshot(move |c| revocations::states(c, authority)).await
+        self.readers
+            .snapshot(move |c| revocations::states(c, authority))
+            .await
     }
 
-    async fn crl_state(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlState>, StoreError> {
-        self.readers.snapshot(move |c| revocations::state(c, authority, part)).await
+    async fn crl_state(
+        &self,
+        authority: AuthorityId,
+        part: CrlPart,
+    ) -> Result<Option<CrlState>, StoreError> {
+        self.readers
+            .snapshot(move |c| revocations::state(c, authority, part))
+            .await
     }
 
-    async fn crl(&self, authority: AuthorityId, part: CrlPart) -> Result<Option<CrlRecord>, StoreError> {
-        self.readers.snapshot(move |c| revocations::crl(c, authority, part)).await
+    async fn crl(
+        &self,
+        authority: AuthorityId,
+        part: CrlPart,
+    ) -> Result<Option<CrlRecord>, StoreError> {
+        self.readers
+            .snapshot(move |c| revocations::crl(c, authority, part))
+            .await
     }
 
     async fn hostname_associations(
@@ -374,23 +459,31 @@ impl ReadStore for SqliteStore {
         zone: ZoneId,
         authority: Option<MtlsCertificateId>,
     ) -> Result<Option<Vec<String>>, StoreError> {
-        self.readers.snapshot(move |c| hostnames::list(c, zone, authority)).await
+        self.readers
+            .snapshot(move |c| hostnames::list(c, zone, authority))
+            .await
     }
 
     async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, StoreError> {
         let hostname = hostname.to_owned();
-        self.readers.snapshot(move |c| hostnames::enforcement(c, &hostname)).await
+        self.readers
+            .snapshot(move |c| hostnames::enforcement(c, &hostname))
+            .await
     }
 
     async fn enforcement_points(
         &self,
         account: AccountId,
     ) -> Result<Vec<EnforcementPointRecord>, StoreError> {
-        self.readers.read(move |c| enforcement_points::all(c, account)).await
+        self.readers
+            .read(move |c| enforcement_points::all(c, account))
+            .await
     }
 
     async fn account_epoch(&self, account: AccountId) -> Result<u64, StoreError> {
-        self.readers.read(move |c| enforcement_points::account_epoch(c, account)).await
+        self.readers
+            .read(move |c| enforcement_points::account_epoch(c, account))
+            .await
     }
 
     async fn lagging_enforcement_points(&self) -> Result<Vec<EnforcementPointRecord>, StoreError> {
@@ -404,7 +497,9 @@ impl ReadStore for SqliteStore {
         after: Option<RevokedPosition>,
         limit: u32,
     ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError> {
-        self.readers.snapshot(move |c| enforcement_points::revoked(c, authority, at, after, limit)).await
+        self.readers
+            .snapshot(move |c| enforcement_points::revoked(c, authority, at, after, limit))
+            .await
     }
 
     async fn revocation_changes(
@@ -413,7 +508,9 @@ impl ReadStore for SqliteStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<RevocationChange>, StoreError> {
-        self.readers.snapshot(move |c| enforcement_points::changes(c, account, after, limit)).await
+        self.readers
+            .snapshot(move |c| enforcement_points::changes(c, account, after, limit))
+            .await
     }
 
     async fn audit_entries(
@@ -421,17 +518,23 @@ impl ReadStore for SqliteStore {
         owner: AuditOwner,
         query: AuditQuery,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.readers.snapshot(move |c| audit::entries(c, owner, &query)).await
+        self.readers
+            .snapshot(move |c| audit::entries(c, owner, &query))
+            .await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
         self.readers
-            .read(|c| Ok(c.prepare_cached("SELECT probes FROM store")?.query_row((), |_| Ok(()))?))
+            .read(|c| {
+                Ok(c.prepare_cached("SELECT probes FROM store")?
+                    .query_row((), |_| Ok(()))?)
+            })
             .await?;
         // A real write: only that shows a full disk.
         self.writer
             .write(|c| {
-                c.prepare_cached("UPDATE store SET probes = probes + 1 WHERE only = 1")?.execute(())?;
+                c.prepare_cached("UPDATE store SET probes = probes + 1 WHERE only = 1")?
+                    .execute(())?;
                 Ok(())
             })
             .await
@@ -446,32 +549,55 @@ impl ReadStore for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn initialise(&self, records: FirstRecords) -> Result<bool, StoreError> {
-        self.writer.write(move |c| tenants::initialise(c, &records)).await
+        self.writer
+            .write(move |c| tenants::initialise(c, &records))
+            .await
     }
 
-    async fn record_account(&self, account: AccountRecord, by: By) -> Result<AccountRecorded, StoreError> {
-        self.writer.write(move |c| tenants::record_account(c, &account, &by)).await
+    async fn record_account(
+        &self,
+        account: AccountRecord,
+        by: By,
+    ) -> Result<AccountRecorded, StoreError> {
+        self.writer
+            .write(move |c| tenants::record_account(c, &account, &by))
+            .await
     }
 
     async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError> {
-        self.writer.write(move |c| tenants::delete_account(c, id, &by)).await
+        self.writer
+            .write(move |c| tenants::delete_account(c, id, &by))
+            .await
     }
 
     async fn record_zone(&self, zone: ZoneRecord, by: By) -> Result<ZoneRecorded, StoreError> {
-        self.writer.write(move |c| tenants::record_zone(c, &zone, &by)).await
+        self.writer
+            .write(move |c| tenants::record_zone(c, &zone, &by))
+            .await
     }
 
     async fn delete_zone(&self, id: ZoneId, by: By) -> Result<ZoneDeleted, StoreError> {
         let layout = self.layout;
-        self.writer.write(move |c| tenants::delete_zone(c, layout, id, &by)).await
+        self.writer
+            .write(move |c| tenants::delete_zone(c, layout, id, &by))
+            .await
     }
 
     async fn record_token(&self, token: TokenRecord, by: By) -> Result<(), StoreError> {
-        self.writer.write(move |c| tokens::record(c, &token, &by)).await
+        self.writer
+            .write(move |c| tokens::record(c, &token, &by))
+            .await
     }
 
-    async fn replace_token(&self, old: TokenRecord, new: TokenRecord, by: By) -> Result<bool, StoreError> {
-        self.writer.write(move |c| tokens::replace(c, &old, &new, &by)).await
+    async fn replace_token(
+        &self,
+        old: TokenRecord,
+        new: TokenRecord,
+        by: By,
+    ) -> Result<bool, StoreError> {
+        self.writer
+            .write(move |c| tokens::replace(c, &old, &new, &by))
+            .await
     }
 
     async fn delete_token(&self, id: TokenId, by: By) -> Result<bool, StoreError> {
@@ -479,7 +605,9 @@ impl Store for SqliteStore {
     }
 
     async fn record_token_uses(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError> {
-        self.writer.write(move |c| tokens::record_uses(c, &uses)).await
+        self.writer
+            .write(move |c| tokens::record_uses(c, &uses))
+            .await
     }
 
     async fn replace_api_key(
@@ -488,7 +616,9 @@ impl Store for SqliteStore {
         hash: Option<TokenHash>,
         by: By,
     ) -> Result<bool, StoreError> {
-        self.writer.write(move |c| tenants::replace_api_key(c, user, hash, &by)).await
+        self.writer
+            .write(move |c| tenants::replace_api_key(c, user, hash, &by))
+            .await
     }
 
     async fn record_managed_authority(
@@ -496,7 +626,9 @@ impl Store for SqliteStore {
         authority: AuthorityRecord,
         by: By,
     ) -> Result<Option<AuthorityRecord>, StoreError> {
-        self.writer.write(move |c| authorities::record_managed(c, &authority, &by)).await
+        self.writer
+            .write(move |c| authorities::record_managed(c, &authority, &by))
+            .await
     }
 
     async fn record_mtls_certificate(
@@ -505,7 +637,9 @@ impl Store for SqliteStore {
         quota: Option<u64>,
         by: By,
     ) -> Result<MtlsCertificateRecorded, StoreError> {
-        self.writer.write(move |c| mtls_certificates::record(c, &certificate, quota, &by)).await
+        self.writer
+            .write(move |c| mtls_certificates::record(c, &certificate, quota, &by))
+            .await
     }
 
     async fn delete_mtls_certificate(
@@ -514,7 +648,9 @@ impl Store for SqliteStore {
         id: MtlsCertificateId,
         by: By,
     ) -> Result<MtlsCertificateDeleted, StoreError> {
-        self.writer.write(move |c| mtls_certificates::delete(c, account, id, &by)).await
+        self.writer
+            .write(move |c| mtls_certificates::delete(c, account, id, &by))
+            .await
     }
 
     async fn replace_managed_authority(
@@ -523,7 +659,9 @@ impl Store for SqliteStore {
         authority: AuthorityRecord,
         by: By,
     ) -> Result<AuthorityReplaced, StoreError> {
-        self.writer.write(move |c| authorities::replace_managed(c, expected, &authority, &by)).await
+        self.writer
+            .write(move |c| authorities::replace_managed(c, expected, &authority, &by))
+            .await
     }
 
     fn hand_over_certificate(
@@ -534,7 +672,10 @@ impl Store for SqliteStore {
         answer: RecordedAnswer,
     ) {
         let layout = self.layout;
-        self.writer.hand_over(move |c| certificates::record(c, layout, &certificate, quota, &by), answer);
+        self.writer.hand_over(
+            move |c| certificates::record(c, layout, &certificate, quota, &by),
+            answer,
+        );
     }
 
     async fn change_status(
@@ -545,11 +686,15 @@ impl Store for SqliteStore {
         by: By,
     ) -> Result<Option<StatusChange>, StoreError> {
         let layout = self.layout;
-        self.writer.write(move |c| certificates::change_status(c, layout, zone, id, event, &by)).await
+        self.writer
+            .write(move |c| certificates::change_status(c, layout, zone, id, event, &by))
+            .await
     }
 
     async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError> {
-        self.writer.write(move |c| revocations::record(c, &crl, renew_on)).await
+        self.writer
+            .write(move |c| revocations::record(c, &crl, renew_on))
+            .await
     }
 
     async fn settle_pending(
@@ -560,7 +705,9 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Settled, StoreError> {
         let (layout, except) = (self.layout, except.to_vec());
-        self.writer.write(move |c| certificates::settle(c, layout, epoch, at, &except, limit)).await
+        self.writer
+            .write(move |c| certificates::settle(c, layout, epoch, at, &except, limit))
+            .await
     }
 
     async fn hold_duty(
@@ -570,11 +717,15 @@ impl Store for SqliteStore {
         at: Timestamp,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.writer.write(move |c| duties::hold(c, duty, holder, at, until)).await
+        self.writer
+            .write(move |c| duties::hold(c, duty, holder, at, until))
+            .await
     }
 
     async fn leave_duty(&self, duty: Duty, holder: Holder) -> Result<(), StoreError> {
-        self.writer.write(move |c| duties::leave(c, duty, holder)).await
+        self.writer
+            .write(move |c| duties::leave(c, duty, holder))
+            .await
     }
 
     async fn register_enforcement_point(
@@ -583,7 +734,9 @@ impl Store for SqliteStore {
         max: u64,
         by: By,
     ) -> Result<EnforcementPointRegistered, StoreError> {
-        self.writer.write(move |c| enforcement_points::register(c, &point, max, &by)).await
+        self.writer
+            .write(move |c| enforcement_points::register(c, &point, max, &by))
+            .await
     }
 
     async fn acknowledge(
@@ -593,7 +746,9 @@ impl Store for SqliteStore {
         epoch: u64,
         at: Timestamp,
     ) -> Result<Acknowledged, StoreError> {
-        self.writer.write(move |c| enforcement_points::acknowledge(c, account, id, epoch, at)).await
+        self.writer
+            .write(move |c| enforcement_points::acknowledge(c, account, id, epoch, at))
+            .await
     }
 
     async fn delete_enforcement_point(
@@ -602,11 +757,15 @@ impl Store for SqliteStore {
         id: EnforcementPointId,
         by: By,
     ) -> Result<bool, StoreError> {
-        self.writer.write(move |c| enforcement_points::delete(c, account, id, &by)).await
+        self.writer
+            .write(move |c| enforcement_points::delete(c, account, id, &by))
+            .await
     }
 
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
-        self.writer.write(move |c| revocations::record_serial_key(c, &sealed)).await
+        self.writer
+            .write(move |c| revocations::record_serial_key(c, &sealed))
+            .await
     }
 
     async fn replace_hostname_associations(
@@ -616,7 +775,9 @@ impl Store for SqliteStore {
         hostnames: Vec<String>,
         by: By,
     ) -> Result<HostnamesReplaced, StoreError> {
-        self.writer.write(move |c| hostnames::replace(c, zone, authority, &hostnames, &by)).await
+        self.writer
+            .write(move |c| hostnames::replace(c, zone, authority, &hostnames, &by))
+            .await
     }
 
     async fn close(&self) {

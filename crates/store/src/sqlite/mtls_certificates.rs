@@ -7,7 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::audit::{self, Deed};
 use super::{row, tenants};
-use crate::{MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, StoreError};
+use crate::{
+    MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, StoreError,
+};
 
 macro_rules! columns {
     () => {
@@ -67,11 +69,21 @@ pub(super) fn record(
         return Ok(MtlsCertificateRecorded::NoAccount);
     }
     let same: Option<[u8; 16]> = connection
-        .prepare_cached("SELECT id FROM mtls_certificates WHERE account = ?1 AND fingerprint_sha256 = ?2")?
-        .query_row((certificate.account.as_bytes(), &certificate.fingerprint_sha256), |row| row.get(0))
+        .prepare_cached(
+            "SELECT id FROM mtls_certificates WHERE account = ?1 AND fingerprint_sha256 = ?2",
+        )?
+        .query_row(
+            (
+                certificate.account.as_bytes(),
+                &certificate.fingerprint_sha256,
+            ),
+            |row| row.get(0),
+        )
         .optional()?;
     if let Some(id) = same {
-        return Ok(MtlsCertificateRecorded::Exists(MtlsCertificateId::from_bytes(id)));
+        return Ok(MtlsCertificateRecorded::Exists(
+            MtlsCertificateId::from_bytes(id),
+        ));
     }
     if let Some(quota) = quota
         && count(connection, certificate.account)? >= quota
@@ -109,9 +121,19 @@ fn log(
     by: &By,
 ) -> Result<(), StoreError> {
     let detail = format!("name={}", certificate.name);
-    let deed = Deed::new(action, ResourceType::MtlsCertificate, certificate.id.as_bytes(), detail)
-        .of_certificate(certificate.fingerprint_sha256);
-    audit::record(connection, AuditOwner::Account(certificate.account), by, deed)
+    let deed = Deed::new(
+        action,
+        ResourceType::MtlsCertificate,
+        certificate.id.as_bytes(),
+        detail,
+    )
+    .of_certificate(certificate.fingerprint_sha256);
+    audit::record(
+        connection,
+        AuditOwner::Account(certificate.account),
+        by,
+        deed,
+    )
 }
 
 /// Deletes a certificate that no hostname uses; its sealed key goes with it.
@@ -133,7 +155,10 @@ pub(super) fn delete(
             )?
             .query_map((id.as_bytes(), MTLS_HOSTNAMES_NAMED_MAX), |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        return Ok(MtlsCertificateDeleted::InUse { hostnames, count: used_by });
+        return Ok(MtlsCertificateDeleted::InUse {
+            hostnames,
+            count: used_by,
+        });
     }
     connection
         .prepare_cached("DELETE FROM mtls_certificates WHERE id = ?1 AND account = ?2")?

@@ -46,7 +46,13 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { queue: 1_024, batch: 256, readers: 4, write_cache_kib: 16 << 10, read_cache_kib: 4 << 10 }
+        Self {
+            queue: 1_024,
+            batch: 256,
+            readers: 4,
+            write_cache_kib: 16 << 10,
+            read_cache_kib: 4 << 10,
+        }
     }
 }
 
@@ -143,7 +149,9 @@ impl OpenError {
         let (path, detail) = (path.to_owned(), error.to_string());
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotOurs { path, detail },
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) | None => Self::Damaged { path, detail },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) | None => {
+                Self::Damaged { path, detail }
+            }
             // The file is there by now; what cannot be opened is its log, in a directory that is not writable.
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::Permission { path, detail }
@@ -157,7 +165,10 @@ impl OpenError {
         let path = path.to_owned();
         match error {
             StoreError::Corrupt(detail) => Self::Damaged { path, detail },
-            other => Self::Io { path, detail: other.into_detail() },
+            other => Self::Io {
+                path,
+                detail: other.into_detail(),
+            },
         }
     }
 }
@@ -171,7 +182,11 @@ pub(super) struct Opened {
 }
 
 /// Opens the database, making or migrating it where necessary.
-pub(super) fn open(path: &Path, options: &SqliteOptions, layout: Layout) -> Result<Opened, OpenError> {
+pub(super) fn open(
+    path: &Path,
+    options: &SqliteOptions,
+    layout: Layout,
+) -> Result<Opened, OpenError> {
     let lock = lock(path)?;
     make_private_file(path).map_err(|error| OpenError::from_io(path, &error))?;
     let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
@@ -184,32 +199,48 @@ pub(super) fn open(path: &Path, options: &SqliteOptions, layout: Layout) -> Resu
     schema::migrate(&mut writer, version, layout).map_err(failed)?;
     let layout = counters::load(&writer).map_err(|error| OpenError::from_store(path, error))?;
     // A database that can only be read would be noticed by the first write, long after the start.
-    writer.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(failed)?;
+    writer
+        .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+        .map_err(failed)?;
     duties::forget_all(&writer).map_err(failed)?;
 
     let readers = (0..options.readers.max(1))
         .map(|_| open_reader(path, options))
         .collect::<Result<_, _>>()
         .map_err(failed)?;
-    Ok(Opened { writer, readers, layout, lock })
+    Ok(Opened {
+        writer,
+        readers,
+        layout,
+        lock,
+    })
 }
 
 /// The schema version of a database that is certgate's; 0 for an empty file.
 pub(super) fn version(path: &Path, connection: &Connection) -> Result<i64, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
-    let integer = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(failed);
+    let integer = |sql: &str| {
+        connection
+            .query_row(sql, (), |row| row.get::<_, i64>(0))
+            .map_err(failed)
+    };
     let application = integer("PRAGMA application_id")?;
     let version = integer("PRAGMA user_version")?;
     let objects = integer("SELECT count(*) FROM sqlite_schema")?;
-    let not_ours = |detail: &str| OpenError::NotOurs { path: path.to_owned(), detail: detail.to_owned() };
+    let not_ours = |detail: &str| OpenError::NotOurs {
+        path: path.to_owned(),
+        detail: detail.to_owned(),
+    };
     match application {
         0 if version == 0 && objects == 0 => Ok(0),
         0 => Err(not_ours("it is an SQLite database without certgate's mark")),
         mark if mark == i64::from(schema::APPLICATION_ID) => match version {
             1..=schema::VERSION => Ok(version),
-            found if found > schema::VERSION => {
-                Err(OpenError::NewerVersion { path: path.to_owned(), found, known: schema::VERSION })
-            }
+            found if found > schema::VERSION => Err(OpenError::NewerVersion {
+                path: path.to_owned(),
+                found,
+                known: schema::VERSION,
+            }),
             _ => Err(OpenError::Damaged {
                 path: path.to_owned(),
                 detail: format!("its schema version is {version}"),
@@ -221,7 +252,8 @@ pub(super) fn version(path: &Path, connection: &Connection) -> Result<i64, OpenE
 
 fn configure_writer(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+    connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     // FULL: the log is synced by each commit. With NORMAL the last commits would not survive a power loss.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -276,7 +308,9 @@ fn wait_for(lock: File, path: &Path) -> Result<File, OpenError> {
         .map_err(|error| OpenError::from_io(path, &error))?;
     match locked.recv_timeout(LOCK_WAIT) {
         Ok(outcome) => outcome.map_err(|error| OpenError::from_io(path, &error)),
-        Err(_) => Err(OpenError::Busy { path: path.to_owned() }),
+        Err(_) => Err(OpenError::Busy {
+            path: path.to_owned(),
+        }),
     }
 }
 

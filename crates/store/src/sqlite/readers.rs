@@ -61,7 +61,10 @@ impl Readers {
         let all = self.permits.acquire_many(self.size).await;
         self.permits.close();
         drop(all);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -70,7 +73,10 @@ struct Snapshot<'c>(&'c Connection);
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
-        let ended = self.0.prepare_cached("ROLLBACK").and_then(|mut statement| statement.execute(()));
+        let ended = self
+            .0
+            .prepare_cached("ROLLBACK")
+            .and_then(|mut statement| statement.execute(()));
         if let Err(error) = ended {
             tracing::error!(%error, "the store could not end a read");
         }
@@ -87,18 +93,27 @@ struct Lease {
 impl Lease {
     fn take(idle: Arc<Mutex<Vec<Connection>>>, permit: OwnedSemaphorePermit) -> Self {
         let connection = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Self { connection, idle, _permit: permit }
+        Self {
+            connection,
+            idle,
+            _permit: permit,
+        }
     }
 
     fn connection(&self) -> Result<&Connection, StoreError> {
-        self.connection.as_ref().ok_or_else(|| StoreError::Unavailable("it is closed".into()))
+        self.connection
+            .as_ref()
+            .ok_or_else(|| StoreError::Unavailable("it is closed".into()))
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
         }
     }
 }

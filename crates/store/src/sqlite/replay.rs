@@ -1,6 +1,8 @@
 //! After a restore: what the journal knows and the database does not.
 
-use certgate_model::{AccountId, AuditAction, AuditOwner, By, ResourceType, Status, Timestamp, ZoneId};
+use certgate_model::{
+    AccountId, AuditAction, AuditOwner, By, ResourceType, Status, Timestamp, ZoneId,
+};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::audit::{self, Deed};
@@ -50,14 +52,26 @@ impl Told {
     /// The epochs to skip now. A journal cannot prove that its end is the end: who knows a later epoch than it does is to be told, and
     /// if it does not tell all, so is everybody who knows more than the backup.
     pub(super) fn to_skip(&self, from_epoch: u64) -> Skipped {
-        let after = if self.is_all { self.to_epoch } else { from_epoch };
-        Skipped { after, until: self.to_epoch + GAP_EPOCHS, is_all: self.is_all }
+        let after = if self.is_all {
+            self.to_epoch
+        } else {
+            from_epoch
+        };
+        Skipped {
+            after,
+            until: self.to_epoch + GAP_EPOCHS,
+            is_all: self.is_all,
+        }
     }
 }
 
 /// Whether the database comes from a backup and nobody has seen to its epochs since.
 pub(super) fn is_restored(connection: &Connection) -> Result<bool, StoreError> {
-    Ok(connection.query_row("SELECT restored FROM store WHERE only = 1", (), |row| row.get(0))?)
+    Ok(
+        connection.query_row("SELECT restored FROM store WHERE only = 1", (), |row| {
+            row.get(0)
+        })?,
+    )
 }
 
 /// Notes that the database comes from a backup.
@@ -68,9 +82,13 @@ pub(super) fn mark_restored(connection: &Connection) -> Result<(), StoreError> {
 
 /// Whether an epoch is one that was skipped.
 pub(super) fn is_skipped(connection: &Connection, epoch: u64) -> Result<bool, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT until > ?1 FROM epoch_gaps WHERE after < ?1 ORDER BY after DESC LIMIT 1")?;
-    Ok(statement.query_row((row::offset(epoch),), |row| row.get(0)).optional()?.unwrap_or(false))
+    let mut statement = connection.prepare_cached(
+        "SELECT until > ?1 FROM epoch_gaps WHERE after < ?1 ORDER BY after DESC LIMIT 1",
+    )?;
+    Ok(statement
+        .query_row((row::offset(epoch),), |row| row.get(0))
+        .optional()?
+        .unwrap_or(false))
 }
 
 /// Does the changes again that came after the backup; they keep their epochs.
@@ -81,7 +99,11 @@ pub(super) fn replay(
     at: Timestamp,
 ) -> Result<Restored, StoreError> {
     let from_epoch = revocations::last_epoch(connection)?;
-    let mut done = Restored { from_epoch, to_epoch: told.to_epoch, ..Restored::default() };
+    let mut done = Restored {
+        from_epoch,
+        to_epoch: told.to_epoch,
+        ..Restored::default()
+    };
     audit::note_restore(connection, from_epoch, at)?;
     for change in &told.changes {
         replay_one(connection, layout, change, at, &mut done)?;
@@ -94,7 +116,11 @@ pub(super) fn replay(
     for skipped in before.iter().chain([&now]) {
         connection.execute(
             "INSERT INTO epoch_gaps (after, until, is_all) VALUES (?1, ?2, ?3)",
-            (row::offset(skipped.after), row::offset(skipped.until), skipped.is_all),
+            (
+                row::offset(skipped.after),
+                row::offset(skipped.until),
+                skipped.is_all,
+            ),
         )?;
     }
     done.is_all = told.is_all;
@@ -114,7 +140,9 @@ fn replay_one(
 ) -> Result<(), StoreError> {
     let authority: Option<(i64, [u8; 16])> = connection
         .prepare_cached("SELECT number, account FROM authorities WHERE id = ?1")?
-        .query_row((change.authority.as_bytes(),), |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row((change.authority.as_bytes(),), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
     let Some((authority, account)) = authority else {
         done.without_authority += 1;
@@ -130,7 +158,9 @@ fn replay_one(
         }
     }
     connection
-        .prepare_cached("UPDATE authorities SET last_epoch = max(last_epoch, ?1) WHERE number = ?2")?
+        .prepare_cached(
+            "UPDATE authorities SET last_epoch = max(last_epoch, ?1) WHERE number = ?2",
+        )?
         .execute((row::offset(change.epoch), authority))?;
     log(connection, AccountId::from_bytes(account), zone, change, at)
 }
@@ -145,11 +175,21 @@ fn replay_stored(
     let mut statement = connection.prepare_cached(
         "SELECT position, status FROM certificates WHERE id = ?1 AND authority = ?2 AND serial = ?3",
     )?;
-    let mut rows = statement.query((change.certificate.as_bytes(), authority, change.serial.as_bytes()))?;
-    let Some(found) = rows.next()? else { return Ok(None) };
+    let mut rows = statement.query((
+        change.certificate.as_bytes(),
+        authority,
+        change.serial.as_bytes(),
+    ))?;
+    let Some(found) = rows.next()? else {
+        return Ok(None);
+    };
     let (position, before) = (Position(found.get(0)?), row::status(found, 1)?);
     // Whatever was in force, nobody has been told of it yet.
-    let next = if change.revoked.is_some() { Status::PendingRevocation } else { Status::PendingReactivation };
+    let next = if change.revoked.is_some() {
+        Status::PendingRevocation
+    } else {
+        Status::PendingReactivation
+    };
     let epoch = row::offset(change.epoch);
     connection
         .prepare_cached(
@@ -180,13 +220,18 @@ fn replay_lost(connection: &Connection, authority: i64, change: &Change) -> Resu
         .optional()?;
     let epoch = row::offset(change.epoch);
     if let Some(position) = known {
-        let gone = Listed { revoked: None, ..listed(change) };
+        let gone = Listed {
+            revoked: None,
+            ..listed(change)
+        };
         revocations::change(connection, authority, Position(position), &gone, epoch)?;
         connection
             .prepare_cached("DELETE FROM lost_certificates WHERE position = ?1")?
             .execute((position,))?;
     }
-    let Some((revoked_on, reason)) = change.revoked else { return Ok(()) };
+    let Some((revoked_on, reason)) = change.revoked else {
+        return Ok(());
+    };
     connection
         .prepare_cached(
             "INSERT INTO lost_certificates (position, id, authority, serial, fingerprint_sha256, epoch, revoked_on, \
@@ -203,11 +248,21 @@ fn replay_lost(connection: &Connection, authority: i64, change: &Change) -> Resu
             reason.code(),
             change.expires_on.unix_microseconds(),
         ))?;
-    revocations::change(connection, authority, Position(-epoch), &listed(change), epoch)
+    revocations::change(
+        connection,
+        authority,
+        Position(-epoch),
+        &listed(change),
+        epoch,
+    )
 }
 
 fn listed(change: &Change) -> Listed {
-    Listed { serial: change.serial, expires_on: change.expires_on, revoked: change.revoked }
+    Listed {
+        serial: change.serial,
+        expires_on: change.expires_on,
+        revoked: change.revoked,
+    }
 }
 
 fn log(
@@ -226,5 +281,10 @@ fn log(
     let mut deed = Deed::new(action, ResourceType::ClientCertificate, certificate, detail)
         .of_certificate(change.fingerprint_sha256);
     deed.zone = zone;
-    audit::record(connection, AuditOwner::Account(account), &By::system(at), deed)
+    audit::record(
+        connection,
+        AuditOwner::Account(account),
+        &By::system(at),
+        deed,
+    )
 }

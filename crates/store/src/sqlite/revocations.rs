@@ -22,8 +22,18 @@ pub(super) struct Listed {
 
 impl From<&CertificateRecord> for Listed {
     fn from(certificate: &CertificateRecord) -> Self {
-        let CertificateRecord { serial, expires_on, revoked_on, revocation_reason, .. } = *certificate;
-        Self { serial, expires_on, revoked: revoked_on.zip(revocation_reason) }
+        let CertificateRecord {
+            serial,
+            expires_on,
+            revoked_on,
+            revocation_reason,
+            ..
+        } = *certificate;
+        Self {
+            serial,
+            expires_on,
+            revoked: revoked_on.zip(revocation_reason),
+        }
     }
 }
 
@@ -61,7 +71,12 @@ pub(super) fn change(
                     "DELETE FROM revocations \
                      WHERE authority = ?1 AND shard = ?2 AND expires_on = ?3 AND position = ?4",
                 )?
-                .execute((authority, shard, certificate.expires_on.unix_microseconds(), position.0))?;
+                .execute((
+                    authority,
+                    shard,
+                    certificate.expires_on.unix_microseconds(),
+                    position.0,
+                ))?;
         }
     }
     let mut mark = connection.prepare_cached(
@@ -74,7 +89,10 @@ pub(super) fn change(
 }
 
 /// Makes the lists of a new authority wanted.
-pub(super) fn begin_lists(connection: &Connection, authority: AuthorityId) -> Result<(), StoreError> {
+pub(super) fn begin_lists(
+    connection: &Connection,
+    authority: AuthorityId,
+) -> Result<(), StoreError> {
     let number = authority_number(connection, authority)?
         .ok_or_else(|| corrupt("an authority that was just stored is missing"))?;
     let mut insert = connection.prepare_cached(
@@ -94,7 +112,9 @@ pub(super) fn issued(
     serial: SerialNumber,
     id: CertificateId,
 ) -> Result<Option<Issued>, StoreError> {
-    let Some(number) = authority_number(connection, authority)? else { return Ok(None) };
+    let Some(number) = authority_number(connection, authority)? else {
+        return Ok(None);
+    };
     if let Some(issued) = issued_as(connection, number, serial, id)? {
         return Ok(Some(issued));
     }
@@ -109,14 +129,28 @@ pub(super) fn issued(
 }
 
 /// One that only the journal knew after a restore.
-fn lost(connection: &Connection, authority: i64, serial: SerialNumber) -> Result<Option<Issued>, StoreError> {
+fn lost(
+    connection: &Connection,
+    authority: i64,
+    serial: SerialNumber,
+) -> Result<Option<Issued>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT epoch, revoked_on, reason FROM lost_certificates WHERE serial = ?1 AND authority = ?2",
     )?;
     let mut rows = statement.query((serial.as_bytes(), authority))?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let revocation = Revocation { serial, revoked_on: row::timestamp(row, 1)?, reason: row::reason(row, 2)? };
-    Ok(Some(Issued { status: Status::Revoked, epoch: row::unsigned(row, 0)?, revocation: Some(revocation) }))
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let revocation = Revocation {
+        serial,
+        revoked_on: row::timestamp(row, 1)?,
+        reason: row::reason(row, 2)?,
+    };
+    Ok(Some(Issued {
+        status: Status::Revoked,
+        epoch: row::unsigned(row, 0)?,
+        revocation: Some(revocation),
+    }))
 }
 
 fn issued_as(
@@ -129,23 +163,33 @@ fn issued_as(
         "SELECT status, epoch, revoked_on, reason FROM certificates WHERE id = ?1 AND authority = ?2 AND serial = ?3",
     )?;
     let mut rows = statement.query((id.as_bytes(), authority, serial.as_bytes()))?;
-    let Some(row) = rows.next()? else { return Ok(None) };
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
     let status = row::status(row, 0)?;
     let revocation = match status {
         Status::Active | Status::PendingReactivation => None,
-        Status::PendingRevocation | Status::Revoked => {
-            Some(Revocation { serial, revoked_on: row::timestamp(row, 2)?, reason: row::reason(row, 3)? })
-        }
+        Status::PendingRevocation | Status::Revoked => Some(Revocation {
+            serial,
+            revoked_on: row::timestamp(row, 2)?,
+            reason: row::reason(row, 3)?,
+        }),
     };
     let epoch = row.get::<_, Option<i64>>(1)?.unwrap_or(0).unsigned_abs();
-    Ok(Some(Issued { status, epoch, revocation }))
+    Ok(Some(Issued {
+        status,
+        epoch,
+        revocation,
+    }))
 }
 
 /// The epoch of the last change.
 pub(super) fn last_epoch(connection: &Connection) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached("SELECT last_epoch FROM store WHERE only = 1")?;
     let mut rows = statement.query(())?;
-    let row = rows.next()?.ok_or_else(|| corrupt("the store has no epoch"))?;
+    let row = rows
+        .next()?
+        .ok_or_else(|| corrupt("the store has no epoch"))?;
     row::unsigned(row, 0)
 }
 
@@ -177,8 +221,8 @@ fn parts(mut rows: Rows<'_>) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> 
     let mut parts = Vec::new();
     while let Some(row) = rows.next()? {
         let part = row.get(1)?;
-        let part =
-            CrlPart::from_code(part).ok_or_else(|| corrupt(format!("no list has the number {part}")))?;
+        let part = CrlPart::from_code(part)
+            .ok_or_else(|| corrupt(format!("no list has the number {part}")))?;
         parts.push((AuthorityId::from_bytes(row.get(0)?), part));
     }
     Ok(parts)
@@ -193,12 +237,18 @@ pub(super) fn content(
     at: Timestamp,
     limit: u32,
 ) -> Result<Option<CrlContent>, StoreError> {
-    let Some(number) = authority_number(connection, authority)? else { return Ok(None) };
+    let Some(number) = authority_number(connection, authority)? else {
+        return Ok(None);
+    };
     let state: Option<(i64, i64)> = connection
-        .prepare_cached("SELECT number, this_update FROM crl_states WHERE authority = ?1 AND part = ?2")?
+        .prepare_cached(
+            "SELECT number, this_update FROM crl_states WHERE authority = ?1 AND part = ?2",
+        )?
         .query_row((number, part.code()), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((number_before, before)) = state else { return Ok(None) };
+    let Some((number_before, before)) = state else {
+        return Ok(None);
+    };
     let live_from = before.min(at.unix_microseconds());
     let shards = match part {
         CrlPart::Shard(shard) => shard..shard + 1,
@@ -226,7 +276,11 @@ pub(super) fn content(
         }
     }
     let epoch = last_epoch(connection)?;
-    Ok(Some(CrlContent { epoch, number_before: number_before.unsigned_abs(), revocations }))
+    Ok(Some(CrlContent {
+        epoch,
+        number_before: number_before.unsigned_abs(),
+        revocations,
+    }))
 }
 
 /// Stores a list, unless one with a number as high is there.
@@ -235,7 +289,9 @@ pub(super) fn record(
     crl: &CrlRecord,
     renew_on: Timestamp,
 ) -> Result<bool, StoreError> {
-    let Some(authority) = authority_number(connection, crl.authority)? else { return Ok(false) };
+    let Some(authority) = authority_number(connection, crl.authority)? else {
+        return Ok(false);
+    };
     let part = crl.part.code();
     let stored = connection
         .prepare_cached(
@@ -277,9 +333,15 @@ macro_rules! states {
 }
 
 /// The lists of an authority that were published.
-pub(super) fn states(connection: &Connection, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError> {
-    let Some(authority) = authority_number(connection, authority)? else { return Ok(Vec::new()) };
-    let mut statement = connection.prepare_cached(concat!(states!(), " ORDER BY crl_states.part"))?;
+pub(super) fn states(
+    connection: &Connection,
+    authority: AuthorityId,
+) -> Result<Vec<CrlState>, StoreError> {
+    let Some(authority) = authority_number(connection, authority)? else {
+        return Ok(Vec::new());
+    };
+    let mut statement =
+        connection.prepare_cached(concat!(states!(), " ORDER BY crl_states.part"))?;
     let mut rows = statement.query((authority,))?;
     let mut states = Vec::new();
     while let Some(row) = rows.next()? {
@@ -294,8 +356,11 @@ pub(super) fn state(
     authority: AuthorityId,
     part: CrlPart,
 ) -> Result<Option<CrlState>, StoreError> {
-    let Some(authority) = authority_number(connection, authority)? else { return Ok(None) };
-    let mut statement = connection.prepare_cached(concat!(states!(), " AND crl_states.part = ?2"))?;
+    let Some(authority) = authority_number(connection, authority)? else {
+        return Ok(None);
+    };
+    let mut statement =
+        connection.prepare_cached(concat!(states!(), " AND crl_states.part = ?2"))?;
     let mut rows = statement.query((authority, part.code()))?;
     rows.next()?.map(state_row).transpose()
 }
@@ -321,14 +386,18 @@ pub(super) fn crl(
     authority: AuthorityId,
     part: CrlPart,
 ) -> Result<Option<CrlRecord>, StoreError> {
-    let Some(number) = authority_number(connection, authority)? else { return Ok(None) };
+    let Some(number) = authority_number(connection, authority)? else {
+        return Ok(None);
+    };
     let mut statement = connection.prepare_cached(
         "SELECT crl_states.number, made_epoch, this_update, next_update, der FROM crl_states \
          LEFT JOIN crls ON crls.authority = crl_states.authority AND crls.part = crl_states.part \
          WHERE crl_states.authority = ?1 AND crl_states.part = ?2 AND made_epoch >= 0",
     )?;
     let mut rows = statement.query((number, part.code()))?;
-    let Some(row) = rows.next()? else { return Ok(None) };
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
     Ok(Some(CrlRecord {
         authority,
         part,

@@ -12,7 +12,10 @@ pub(super) fn timestamp(row: &Row<'_>, column: usize) -> Result<Timestamp, Store
 }
 
 /// The instant in a column that may be empty.
-pub(super) fn optional_timestamp(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn optional_timestamp(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<Option<Timestamp>, StoreError> {
     row.get::<_, Option<i64>>(column)?.map(checked).transpose()
 }
 
@@ -21,7 +24,9 @@ fn checked(microseconds: i64) -> Result<Timestamp, StoreError> {
     if (Timestamp::EARLIEST..=Timestamp::LATEST).contains(&instant) {
         Ok(instant)
     } else {
-        Err(corrupt(format!("an instant is outside the years 1 to 9999: {microseconds}")))
+        Err(corrupt(format!(
+            "an instant is outside the years 1 to 9999: {microseconds}"
+        )))
     }
 }
 
@@ -32,8 +37,13 @@ pub(super) fn status(row: &Row<'_>, column: usize) -> Result<Status, StoreError>
 }
 
 /// The reason of a revocation in a column that may be empty.
-pub(super) fn optional_reason(row: &Row<'_>, column: usize) -> Result<Option<RevocationReason>, StoreError> {
-    row.get::<_, Option<u8>>(column)?.map(known_reason).transpose()
+pub(super) fn optional_reason(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<Option<RevocationReason>, StoreError> {
+    row.get::<_, Option<u8>>(column)?
+        .map(known_reason)
+        .transpose()
 }
 
 /// The reason of a revocation in a column.
@@ -54,14 +64,20 @@ pub(super) fn unsigned(row: &Row<'_>, column: usize) -> Result<u64, StoreError> 
 
 /// The signature algorithm in a column.
 pub(super) fn signature(row: &Row<'_>, column: usize) -> Result<SignatureAlgorithm, StoreError> {
-    let name = row.get_ref(column)?.as_str().map_err(|error| corrupt(error.to_string()))?;
+    let name = row
+        .get_ref(column)?
+        .as_str()
+        .map_err(|error| corrupt(error.to_string()))?;
     SignatureAlgorithm::from_name(name)
         .ok_or_else(|| corrupt(format!("unknown signature algorithm {name:?}")))
 }
 
 /// The key algorithm in a column.
 pub(super) fn key_algorithm(row: &Row<'_>, column: usize) -> Result<KeyAlgorithm, StoreError> {
-    let name = row.get_ref(column)?.as_str().map_err(|error| corrupt(error.to_string()))?;
+    let name = row
+        .get_ref(column)?
+        .as_str()
+        .map_err(|error| corrupt(error.to_string()))?;
     KeyAlgorithm::from_name(name).map_err(|error| corrupt(error.to_string()))
 }
 

@@ -343,7 +343,11 @@ CREATE TABLE epoch_gaps (
 
 /// Brings the database from version `from` to [`VERSION`], one transaction a step, so that a crash leaves a version
 /// that exists. A new database gets `layout`.
-pub(super) fn migrate(connection: &mut Connection, from: i64, layout: Layout) -> rusqlite::Result<()> {
+pub(super) fn migrate(
+    connection: &mut Connection,
+    from: i64,
+    layout: Layout,
+) -> rusqlite::Result<()> {
     for (version, statements) in (1..).zip(MIGRATIONS) {
         if version <= from {
             continue;
@@ -391,17 +395,24 @@ mod tests {
             )
             .unwrap();
         migrate(&mut connection, 1, Layout::DEFAULT).unwrap();
-        connection.query_row("SELECT policies FROM tokens", (), |row| row.get(0)).unwrap()
+        connection
+            .query_row("SELECT policies FROM tokens", (), |row| row.get(0))
+            .unwrap()
     }
 
     #[test]
     fn the_token_that_may_do_everything_still_does_after_an_upgrade() {
         use certgate_model::PermissionGroup;
         let is_new = |group: &PermissionGroup| {
-            ["Account: SSL", "Enforcement"].iter().any(|new| group.name().starts_with(new))
+            ["Account: SSL", "Enforcement"]
+                .iter()
+                .any(|new| group.name().starts_with(new))
         };
         let ids = |groups: Vec<PermissionGroup>| {
-            let quoted: Vec<_> = groups.iter().map(|group| format!("\"{}\"", group.id())).collect();
+            let quoted: Vec<_> = groups
+                .iter()
+                .map(|group| format!("\"{}\"", group.id()))
+                .collect();
             format!(
                 r#"[{{"id":"","effect":"allow","permission_groups":[{}],"resources":[]}}]"#,
                 quoted.join(",")
@@ -409,7 +420,10 @@ mod tests {
         };
         let (new, old): (Vec<_>, Vec<_>) = PermissionGroup::ALL.into_iter().partition(is_new);
         assert_eq!(new.len(), 4);
-        assert_eq!(policies_after(&ids(old.clone())), ids(PermissionGroup::ALL.to_vec()));
+        assert_eq!(
+            policies_after(&ids(old.clone())),
+            ids(PermissionGroup::ALL.to_vec())
+        );
         let less = ids(old[1..].to_vec());
         assert_eq!(policies_after(&less), less, "a limited token stays limited");
     }
@@ -427,23 +441,40 @@ mod tests {
             .unwrap();
         migrate(&mut connection, 1, Layout::DEFAULT).unwrap();
         let revoked: (i64, i64, i64, i64, i64) = connection
-            .query_row("SELECT shard, position, revoked_on, reason, expires_on FROM revocations", (), |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-            })
+            .query_row(
+                "SELECT shard, position, revoked_on, reason, expires_on FROM revocations",
+                (),
+                |row| {
+                    Ok((
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get(2)?,
+                        row.get(3)?,
+                        row.get(4)?,
+                    ))
+                },
+            )
             .unwrap();
         assert_eq!(revoked, (0x7d, 7, 1000, 6, 9000));
-        let count =
-            |statement: &str| -> i64 { connection.query_row(statement, (), |row| row.get(0)).unwrap() };
+        let count = |statement: &str| -> i64 {
+            connection
+                .query_row(statement, (), |row| row.get(0))
+                .unwrap()
+        };
         assert_eq!(count("SELECT count(*) FROM early_serials"), 2);
-        assert_eq!(count("SELECT count(*) FROM crl_states WHERE changed_epoch > made_epoch"), 130);
+        assert_eq!(
+            count("SELECT count(*) FROM crl_states WHERE changed_epoch > made_epoch"),
+            130
+        );
     }
 
     #[test]
     fn an_authority_of_version_1_has_an_epoch() {
         let mut connection = of_version_1();
         migrate(&mut connection, 1, Layout::DEFAULT).unwrap();
-        let epoch: i64 =
-            connection.query_row("SELECT last_epoch FROM authorities", (), |row| row.get(0)).unwrap();
+        let epoch: i64 = connection
+            .query_row("SELECT last_epoch FROM authorities", (), |row| row.get(0))
+            .unwrap();
         assert_eq!(epoch, 42);
     }
 }

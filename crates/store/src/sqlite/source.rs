@@ -25,13 +25,19 @@ impl Source {
         let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
         if !path.exists() {
             let detail = "there is no such file".to_owned();
-            return Err(OpenError::Io { path: path.to_owned(), detail }.into());
+            return Err(OpenError::Io {
+                path: path.to_owned(),
+                detail,
+            }
+            .into());
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = match has_log(path) {
             true => Connection::open_with_flags(path, flags),
             // To read beside others SQLite would make a log and leave it there; nobody else is at it.
-            false => Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI),
+            false => {
+                Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI)
+            }
         };
         let connection = connection.map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
@@ -40,15 +46,23 @@ impl Source {
             return Err(MigrationError::NoInstallation);
         }
         if found != schema::VERSION {
-            return Err(
-                OpenError::OlderVersion { path: path.to_owned(), found, known: schema::VERSION }.into()
-            );
+            return Err(OpenError::OlderVersion {
+                path: path.to_owned(),
+                found,
+                known: schema::VERSION,
+            }
+            .into());
         }
         // One instant: SQLite begins it with the first read.
-        connection.execute_batch("BEGIN; SELECT last_epoch FROM store").map_err(failed)?;
+        connection
+            .execute_batch("BEGIN; SELECT last_epoch FROM store")
+            .map_err(failed)?;
         let installation = tenants::installation(&connection).map_err(MigrationError::Source)?;
         let installation = installation.ok_or(MigrationError::NoInstallation)?;
-        let source = Self { connection, installation };
+        let source = Self {
+            connection,
+            installation,
+        };
         if source.is_behind(journal).map_err(MigrationError::Source)? {
             return Err(MigrationError::Restored);
         }
@@ -86,8 +100,11 @@ impl Source {
     /// How many rows there are up to a primary key.
     pub(crate) fn count_up_to(&self, table: &Table, key: &[Cell]) -> Result<u64, StoreError> {
         let numbers = vec!["?"; key.len()].join(", ");
-        let select =
-            format!("SELECT count(*) FROM \"{}\" WHERE ({}) <= ({numbers})", table.name, table.key_names());
+        let select = format!(
+            "SELECT count(*) FROM \"{}\" WHERE ({}) <= ({numbers})",
+            table.name,
+            table.key_names()
+        );
         let key = params_from_iter(key.iter().map(value));
         Ok(self.connection.query_row(&select, key, |row| row.get(0))?)
     }
@@ -109,7 +126,11 @@ impl Source {
     }
 
     /// The next rows in the order of the primary key, behind this key; none: there are none.
-    pub(crate) fn rows_after(&self, table: &Table, key: Option<&[Cell]>) -> Result<Vec<Row>, StoreError> {
+    pub(crate) fn rows_after(
+        &self,
+        table: &Table,
+        key: Option<&[Cell]>,
+    ) -> Result<Vec<Row>, StoreError> {
         let names = table.key_names();
         let after = match key {
             None => String::new(),
@@ -122,12 +143,14 @@ impl Source {
             table.rows_max
         );
         let mut statement = self.connection.prepare_cached(&select)?;
-        let mut rows = statement.query(params_from_iter(key.unwrap_or_default().iter().map(value)))?;
+        let mut rows =
+            statement.query(params_from_iter(key.unwrap_or_default().iter().map(value)))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let cells = table.columns.iter().enumerate().map(|(n, (name, kind))| {
-                cell(row.get_ref(n)?, *kind)
-                    .map_err(|what| corrupt(format!("a row of \"{}\" has {what} as {name}", table.name)))
+                cell(row.get_ref(n)?, *kind).map_err(|what| {
+                    corrupt(format!("a row of \"{}\" has {what} as {name}", table.name))
+                })
             });
             found.push(cells.collect::<Result<_, _>>()?);
         }
@@ -146,7 +169,11 @@ fn has_log(path: &Path) -> bool {
 fn immutable(path: &Path) -> std::path::PathBuf {
     let path = path.as_os_str().as_encoded_bytes();
     // A relative path must not be taken for a host.
-    let mut name = String::from(if path.starts_with(b"/") { "file://" } else { "file:" });
+    let mut name = String::from(if path.starts_with(b"/") {
+        "file://"
+    } else {
+        "file:"
+    });
     for byte in path {
         match byte {
             b'/' | b'.' | b'-' | b'_' => name.push(char::from(*byte)),
@@ -176,7 +203,9 @@ fn cell(value: ValueRef<'_>, kind: Kind) -> Result<Cell, &'static str> {
         (ValueRef::Integer(number), Kind::Small) if i16::try_from(number).is_err() => {
             Err("too large a number")
         }
-        (ValueRef::Integer(number), Kind::Integer | Kind::Small | Kind::Flag) => Ok(Cell::Integer(number)),
+        (ValueRef::Integer(number), Kind::Integer | Kind::Small | Kind::Flag) => {
+            Ok(Cell::Integer(number))
+        }
         (ValueRef::Text(text), Kind::Text) => match std::str::from_utf8(text) {
             Ok(text) => Ok(Cell::Text(text.to_owned())),
             Err(_) => Err("text that is not UTF-8"),
@@ -196,16 +225,28 @@ mod tests {
     #[test]
     fn any_path_is_named_for_sqlite() {
         let name = |path: &str| immutable(Path::new(path)).display().to_string();
-        assert_eq!(name("/a b/c?d#e%f/ü.db"), "file:///a%20b/c%3Fd%23e%25f/%C3%BC.db?immutable=1");
+        assert_eq!(
+            name("/a b/c?d#e%f/ü.db"),
+            "file:///a%20b/c%3Fd%23e%25f/%C3%BC.db?immutable=1"
+        );
         assert_eq!(name("./data/a.db"), "file:./data/a.db?immutable=1");
         assert_eq!(name("//x/a.db"), "file:////x/a.db?immutable=1");
     }
 
     #[test]
     fn values_of_the_wrong_type_are_told() {
-        assert_eq!(cell(ValueRef::Integer(2), Kind::Flag), Err("a number that is no flag"));
-        assert_eq!(cell(ValueRef::Integer(40_000), Kind::Small), Err("too large a number"));
-        assert_eq!(cell(ValueRef::Text(b"\xff"), Kind::Text), Err("text that is not UTF-8"));
+        assert_eq!(
+            cell(ValueRef::Integer(2), Kind::Flag),
+            Err("a number that is no flag")
+        );
+        assert_eq!(
+            cell(ValueRef::Integer(40_000), Kind::Small),
+            Err("too large a number")
+        );
+        assert_eq!(
+            cell(ValueRef::Text(b"\xff"), Kind::Text),
+            Err("text that is not UTF-8")
+        );
         assert_eq!(cell(ValueRef::Text(b"a"), Kind::Octets), Err("text"));
         assert_eq!(cell(ValueRef::Null, Kind::Text), Ok(Cell::Null));
     }

@@ -7,9 +7,9 @@
 use std::fmt::Write as _;
 
 use certgate_model::{
-    AccountFilter, AccountId, AccountRecord, AuditAction, AuditOwner, By, Direction, Installation, Join,
-    Page, ResourceType, Slice, Status, TextMatch, TokenHash, UserId, UserRecord, Visible, ZoneFilter, ZoneId,
-    ZoneOrder, ZoneRecord,
+    AccountFilter, AccountId, AccountRecord, AuditAction, AuditOwner, By, Direction, Installation,
+    Join, Page, ResourceType, Slice, Status, TextMatch, TokenHash, UserId, UserRecord, Visible,
+    ZoneFilter, ZoneId, ZoneOrder, ZoneRecord,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
@@ -24,17 +24,23 @@ const PATTERN_MAX: usize = 8_192;
 
 /// The installation, if there is one.
 pub(super) fn installation(connection: &Connection) -> Result<Option<Installation>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT master_key_check, created_on FROM installation WHERE only = 1")?;
+    let mut statement = connection
+        .prepare_cached("SELECT master_key_check, created_on FROM installation WHERE only = 1")?;
     let mut rows = statement.query(())?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(Installation { master_key_check: row.get(0)?, created_on: row::timestamp(row, 1)? }))
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    Ok(Some(Installation {
+        master_key_check: row.get(0)?,
+        created_on: row::timestamp(row, 1)?,
+    }))
 }
 
 /// The first user.
 pub(super) fn user(connection: &Connection) -> Result<Option<UserRecord>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, email, created_on FROM users ORDER BY created_on, id LIMIT 1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, email, created_on FROM users ORDER BY created_on, id LIMIT 1",
+    )?;
     let mut rows = statement.query(())?;
     rows.next()?.map(user_row).transpose()
 }
@@ -44,8 +50,8 @@ pub(super) fn user_by_api_key(
     connection: &Connection,
     hash: TokenHash,
 ) -> Result<Option<UserRecord>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, email, created_on FROM users WHERE api_key_hash = ?1")?;
+    let mut statement = connection
+        .prepare_cached("SELECT id, email, created_on FROM users WHERE api_key_hash = ?1")?;
     let mut rows = statement.query((hash.0,))?;
     rows.next()?.map(user_row).transpose()
 }
@@ -57,11 +63,16 @@ pub(super) fn replace_api_key(
     hash: Option<TokenHash>,
     by: &By,
 ) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached("UPDATE users SET api_key_hash = ?2 WHERE id = ?1")?;
+    let mut statement =
+        connection.prepare_cached("UPDATE users SET api_key_hash = ?2 WHERE id = ?1")?;
     if statement.execute((user.as_bytes(), hash.map(|hash| hash.0)))? == 0 {
         return Ok(false);
     }
-    let action = if hash.is_some() { AuditAction::Create } else { AuditAction::Delete };
+    let action = if hash.is_some() {
+        AuditAction::Create
+    } else {
+        AuditAction::Delete
+    };
     let deed = Deed::new(action, ResourceType::ApiKey, user.as_bytes(), String::new());
     audit::record(connection, AuditOwner::User(user), by, deed)?;
     Ok(true)
@@ -76,18 +87,34 @@ fn user_row(row: &Row<'_>) -> Result<UserRecord, StoreError> {
 }
 
 /// Writes the records of a new installation, unless there is one.
-pub(super) fn initialise(connection: &Connection, records: &FirstRecords) -> Result<bool, StoreError> {
+pub(super) fn initialise(
+    connection: &Connection,
+    records: &FirstRecords,
+) -> Result<bool, StoreError> {
     if installation(connection)?.is_some() {
         return Ok(false);
     }
-    let FirstRecords { installation, user, account, zone, token } = records;
+    let FirstRecords {
+        installation,
+        user,
+        account,
+        zone,
+        token,
+    } = records;
     connection.execute(
         "INSERT INTO installation (only, master_key_check, created_on) VALUES (1, ?1, ?2)",
-        (&installation.master_key_check, installation.created_on.unix_microseconds()),
+        (
+            &installation.master_key_check,
+            installation.created_on.unix_microseconds(),
+        ),
     )?;
     connection.execute(
         "INSERT INTO users (id, email, created_on) VALUES (?1, ?2, ?3)",
-        (user.id.as_bytes(), &user.email, user.created_on.unix_microseconds()),
+        (
+            user.id.as_bytes(),
+            &user.email,
+            user.created_on.unix_microseconds(),
+        ),
     )?;
     let by = By::system(installation.created_on);
     insert_account(connection, account, &by)?;
@@ -97,7 +124,10 @@ pub(super) fn initialise(connection: &Connection, records: &FirstRecords) -> Res
 }
 
 /// One account that is not deleted.
-pub(super) fn account(connection: &Connection, id: AccountId) -> Result<Option<AccountRecord>, StoreError> {
+pub(super) fn account(
+    connection: &Connection,
+    id: AccountId,
+) -> Result<Option<AccountRecord>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, name, authority_algorithm, created_on FROM accounts WHERE id = ?1 AND deleted_at IS NULL",
     )?;
@@ -121,7 +151,12 @@ pub(super) fn accounts(
     slice: Slice,
 ) -> Result<Page<AccountRecord>, StoreError> {
     let mut condition = Condition::new("deleted_at IS NULL");
-    let Visible { all, accounts, except_accounts, .. } = &filter.visible;
+    let Visible {
+        all,
+        accounts,
+        except_accounts,
+        ..
+    } = &filter.visible;
     if !all {
         condition.and_one_of("id", account_ids(accounts));
     }
@@ -166,7 +201,11 @@ pub(super) fn record_account(
     Ok(AccountRecorded::Recorded)
 }
 
-fn insert_account(connection: &Connection, account: &AccountRecord, by: &By) -> Result<(), StoreError> {
+fn insert_account(
+    connection: &Connection,
+    account: &AccountRecord,
+    by: &By,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO accounts (id, name, folded_name, authority_algorithm, created_on) \
@@ -199,7 +238,9 @@ pub(super) fn delete_account(
     id: AccountId,
     by: &By,
 ) -> Result<AccountDeleted, StoreError> {
-    let Some(account) = account(connection, id)? else { return Ok(AccountDeleted::NotFound) };
+    let Some(account) = account(connection, id)? else {
+        return Ok(AccountDeleted::NotFound);
+    };
     let zones: u64 = connection
         .prepare_cached("SELECT count(*) FROM zones WHERE account = ?1 AND deleted_at IS NULL")?
         .query_row((id.as_bytes(),), |row| row.get(0))?;
@@ -263,7 +304,13 @@ pub(super) fn zones(
     slice: Slice,
 ) -> Result<Page<ZoneRecord>, StoreError> {
     let mut condition = Condition::new("zones.deleted_at IS NULL");
-    let Visible { all, accounts, zones, except_accounts, except_zones } = &filter.visible;
+    let Visible {
+        all,
+        accounts,
+        zones,
+        except_accounts,
+        except_zones,
+    } = &filter.visible;
     if !all {
         condition.text.push_str(" AND (");
         condition.one_of("zones.account", account_ids(accounts));
@@ -355,7 +402,9 @@ pub(super) fn delete_zone(
     }
     hostnames::delete_of_zone(connection, number)?;
     connection
-        .prepare_cached("UPDATE zones SET deleted_at = ?1 WHERE number = ?2 AND deleted_at IS NULL")?
+        .prepare_cached(
+            "UPDATE zones SET deleted_at = ?1 WHERE number = ?2 AND deleted_at IS NULL",
+        )?
         .execute((by.at.unix_microseconds(), number))?;
     log_zone(connection, AuditAction::Delete, &zone, by)?;
     Ok(ZoneDeleted::Deleted)
@@ -384,14 +433,18 @@ fn page<T>(
     slice: Slice,
     record: fn(&Row<'_>) -> Result<T, StoreError>,
 ) -> Result<Page<T>, StoreError> {
-    let Condition { text, mut parameters } = condition;
+    let Condition {
+        text,
+        mut parameters,
+    } = condition;
     let total = connection
         .prepare(&format!("SELECT count(*) FROM {tables} WHERE {text}"))?
         .query_row(params_from_iter(&parameters), |row| row.get(0))?;
     parameters.push(Value::Integer(i64::from(slice.size)));
     parameters.push(Value::Integer(row::offset(slice.first)));
-    let mut statement = connection
-        .prepare(&format!("SELECT {columns} FROM {tables} WHERE {text} ORDER BY {order} LIMIT ? OFFSET ?"))?;
+    let mut statement = connection.prepare(&format!(
+        "SELECT {columns} FROM {tables} WHERE {text} ORDER BY {order} LIMIT ? OFFSET ?"
+    ))?;
     let mut rows = statement.query(params_from_iter(&parameters))?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
@@ -408,7 +461,10 @@ struct Condition {
 
 impl Condition {
     fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), parameters: Vec::new() }
+        Self {
+            text: text.to_owned(),
+            parameters: Vec::new(),
+        }
     }
 
     fn and_one_of(&mut self, column: &str, values: impl Iterator<Item = Value>) {
@@ -430,13 +486,19 @@ impl Condition {
             0 => self.text.push_str("FALSE"),
             count => {
                 let marks = vec!["?"; count].join(", ");
-                write!(self.text, "{column} IN ({marks})").expect("writing to a String cannot fail");
+                write!(self.text, "{column} IN ({marks})")
+                    .expect("writing to a String cannot fail");
             }
         }
     }
 
     fn and_zone_filter(&mut self, filter: &ZoneFilter) {
-        let ZoneFilter { name, account, account_name, .. } = filter;
+        let ZoneFilter {
+            name,
+            account,
+            account_name,
+            ..
+        } = filter;
         if name.is_none() && account.is_none() && account_name.is_none() {
             return;
         }
@@ -452,7 +514,10 @@ impl Condition {
         }
         if let Some(account) = account {
             self.text.push_str(join);
-            self.one_of("zones.account", std::iter::once(account.as_bytes().to_vec().into()));
+            self.one_of(
+                "zones.account",
+                std::iter::once(account.as_bytes().to_vec().into()),
+            );
         }
         if let Some(name) = account_name {
             self.text.push_str(join);

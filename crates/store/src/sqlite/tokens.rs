@@ -1,8 +1,8 @@
 //! API tokens. Policies and address blocks are read and written as a whole, so they are JSON in a column each.
 
 use certgate_model::{
-    AuditAction, AuditOwner, By, Page, ResourceType, Slice, Timestamp, TokenHash, TokenId, TokenRecord,
-    UserId,
+    AuditAction, AuditOwner, By, Page, ResourceType, Slice, Timestamp, TokenHash, TokenId,
+    TokenRecord, UserId,
 };
 use rusqlite::{Connection, Row};
 
@@ -19,7 +19,10 @@ macro_rules! columns {
 }
 
 /// One token.
-pub(super) fn token(connection: &Connection, id: TokenId) -> Result<Option<TokenRecord>, StoreError> {
+pub(super) fn token(
+    connection: &Connection,
+    id: TokenId,
+) -> Result<Option<TokenRecord>, StoreError> {
     let mut statement =
         connection.prepare_cached(concat!("SELECT ", columns!(), " FROM tokens WHERE id = ?1"))?;
     let mut rows = statement.query((id.as_bytes(),))?;
@@ -27,16 +30,24 @@ pub(super) fn token(connection: &Connection, id: TokenId) -> Result<Option<Token
 }
 
 /// The token whose value has this hash.
-pub(super) fn by_hash(connection: &Connection, hash: TokenHash) -> Result<Option<TokenRecord>, StoreError> {
-    let mut statement =
-        connection.prepare_cached(concat!("SELECT ", columns!(), " FROM tokens WHERE hash = ?1"))?;
+pub(super) fn by_hash(
+    connection: &Connection,
+    hash: TokenHash,
+) -> Result<Option<TokenRecord>, StoreError> {
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tokens WHERE hash = ?1"
+    ))?;
     let mut rows = statement.query((hash.0,))?;
     rows.next()?.map(token_row).transpose()
 }
 
 /// A page of tokens, oldest first.
 pub(super) fn page(connection: &Connection, slice: Slice) -> Result<Page<TokenRecord>, StoreError> {
-    let total = connection.prepare_cached("SELECT count(*) FROM tokens")?.query_row((), |row| row.get(0))?;
+    let total = connection
+        .prepare_cached("SELECT count(*) FROM tokens")?
+        .query_row((), |row| row.get(0))?;
     let mut statement = connection.prepare_cached(concat!(
         "SELECT ",
         columns!(),
@@ -51,7 +62,11 @@ pub(super) fn page(connection: &Connection, slice: Slice) -> Result<Page<TokenRe
 }
 
 /// Stores a new token.
-pub(super) fn record(connection: &Connection, token: &TokenRecord, by: &By) -> Result<(), StoreError> {
+pub(super) fn record(
+    connection: &Connection,
+    token: &TokenRecord,
+    by: &By,
+) -> Result<(), StoreError> {
     write(
         connection,
         "INSERT INTO tokens (id, user, name, hash, state, policies, allowed_addresses, refused_addresses, \
@@ -73,9 +88,15 @@ pub(super) fn replace(
     new: &TokenRecord,
     by: &By,
 ) -> Result<bool, StoreError> {
-    let Some(found) = token(connection, old.id)? else { return Ok(false) };
+    let Some(found) = token(connection, old.id)? else {
+        return Ok(false);
+    };
     // Somebody who uses the token must not keep its owner from changing it.
-    if (TokenRecord { last_used_on: old.last_used_on, ..found }) != *old {
+    if (TokenRecord {
+        last_used_on: old.last_used_on,
+        ..found
+    }) != *old
+    {
         return Ok(false);
     }
     let changed = write(
@@ -91,20 +112,32 @@ pub(super) fn replace(
 
 /// Deletes a token; `false` if there is none.
 pub(super) fn delete(connection: &Connection, id: TokenId, by: &By) -> Result<bool, StoreError> {
-    let Some(found) = token(connection, id)? else { return Ok(false) };
-    connection.prepare_cached("DELETE FROM tokens WHERE id = ?1")?.execute((id.as_bytes(),))?;
+    let Some(found) = token(connection, id)? else {
+        return Ok(false);
+    };
+    connection
+        .prepare_cached("DELETE FROM tokens WHERE id = ?1")?
+        .execute((id.as_bytes(),))?;
     log(connection, AuditAction::Delete, &found, by)?;
     Ok(true)
 }
 
-fn log(connection: &Connection, action: AuditAction, token: &TokenRecord, by: &By) -> Result<(), StoreError> {
+fn log(
+    connection: &Connection,
+    action: AuditAction,
+    token: &TokenRecord,
+    by: &By,
+) -> Result<(), StoreError> {
     let detail = format!("name={}", token.name);
     let deed = Deed::new(action, ResourceType::Token, token.id.as_bytes(), detail);
     audit::record(connection, AuditOwner::User(token.user), by, deed)
 }
 
 /// Dates the last use of tokens.
-pub(super) fn record_uses(connection: &Connection, uses: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
+pub(super) fn record_uses(
+    connection: &Connection,
+    uses: &[(TokenId, Timestamp)],
+) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "UPDATE tokens SET last_used_on = ?2 WHERE id = ?1 AND coalesce(last_used_on < ?2, 1)",
     )?;
@@ -114,7 +147,11 @@ pub(super) fn record_uses(connection: &Connection, uses: &[(TokenId, Timestamp)]
     Ok(())
 }
 
-fn write(connection: &Connection, statement: &str, token: &TokenRecord) -> Result<usize, StoreError> {
+fn write(
+    connection: &Connection,
+    statement: &str,
+    token: &TokenRecord,
+) -> Result<usize, StoreError> {
     let changed = connection.prepare_cached(statement)?.execute((
         token.id.as_bytes(),
         token.user.as_bytes(),
@@ -151,5 +188,7 @@ fn token_row(row: &Row<'_>) -> Result<TokenRecord, StoreError> {
 }
 
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, StoreError> {
-    row.get_ref(column)?.as_str().map_err(|error| corrupt(error.to_string()))
+    row.get_ref(column)?
+        .as_str()
+        .map_err(|error| corrupt(error.to_string()))
 }

@@ -60,13 +60,19 @@ struct Counts {
 
 impl Writer {
     /// Starts the thread on a connection that is ready for use.
-    pub(super) fn start(mut connection: Connection, queue: usize, batch: usize) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        mut connection: Connection,
+        queue: usize,
+        batch: usize,
+    ) -> Result<Self, StoreError> {
         let log_pages = Arc::new(AtomicU32::new(0));
         let pages = Arc::clone(&log_pages);
-        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, length: std::ffi::c_int| {
-            pages.store(length.unsigned_abs(), Ordering::Relaxed);
-            Ok(())
-        }))?;
+        connection.wal_hook(Some(
+            move |_: &mut rusqlite::hooks::Wal, length: std::ffi::c_int| {
+                pages.store(length.unsigned_abs(), Ordering::Relaxed);
+                Ok(())
+            },
+        ))?;
         let queue = Arc::new(Queue::new(queue.max(1)));
         let counts = Arc::new(Counts::default());
         let journal = SharedJournal::default();
@@ -83,8 +89,15 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || worker.run())
-            .map_err(|error| StoreError::Unavailable(format!("cannot start the writing thread: {error}")))?;
-        Ok(Self { queue, thread: Mutex::new(Some(thread)), counts, journal })
+            .map_err(|error| {
+                StoreError::Unavailable(format!("cannot start the writing thread: {error}"))
+            })?;
+        Ok(Self {
+            queue,
+            thread: Mutex::new(Some(thread)),
+            counts,
+            journal,
+        })
     }
 
     /// Runs an operation in the next transaction and returns its result once that is durable.
@@ -98,7 +111,11 @@ impl Writer {
             // Whoever asked may have gone away; the write is done all the same.
             let _ = sender.send(outcome);
         });
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writing thread has ended".into())))
+        answer.await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(
+                "the writing thread has ended".into(),
+            ))
+        })
     }
 
     /// Has an operation run in the next transaction; `answer` gets its result once that is durable.
@@ -108,8 +125,11 @@ impl Writer {
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
         A: FnOnce(Result<T, StoreError>) + Send + 'static,
     {
-        if let Err((operation, refused)) = self.queue.push(Box::new(Pending { apply, result: None, answer }))
-        {
+        if let Err((operation, refused)) = self.queue.push(Box::new(Pending {
+            apply,
+            result: None,
+            answer,
+        })) {
             operation.answer(Some(refused));
         }
     }
@@ -122,7 +142,11 @@ impl Writer {
     /// Accepts nothing more, lets what was accepted finish, and waits until the connection is closed.
     pub(super) async fn close(&self) {
         self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
@@ -133,7 +157,10 @@ impl Writer {
 
     /// How many transactions were committed and how many operations they held.
     pub(super) fn counts(&self) -> (u64, u64) {
-        (self.counts.commits.load(Ordering::Relaxed), self.counts.operations.load(Ordering::Relaxed))
+        (
+            self.counts.commits.load(Ordering::Relaxed),
+            self.counts.operations.load(Ordering::Relaxed),
+        )
     }
 }
 
@@ -202,7 +229,11 @@ struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { pages: 0, checkpoint_at: CHECKPOINT_PAGES, restart_at: RESTART_PAGES }
+        Self {
+            pages: 0,
+            checkpoint_at: CHECKPOINT_PAGES,
+            restart_at: RESTART_PAGES,
+        }
     }
 }
 
@@ -217,7 +248,10 @@ impl Worker {
             self.commit(batch);
             self.checkpoint();
         }
-        if let Err(error) = self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE) {
+        if let Err(error) = self
+            .connection
+            .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
+        {
             tracing::warn!(%error, "the last checkpoint failed; the next start reads the log instead");
         }
     }
@@ -243,7 +277,9 @@ impl Worker {
             applied = batch.len();
             let missing = self.expected.saturating_sub(applied);
             let until = (missing > 0).then(|| *deadline.get_or_insert_with(gathered));
-            self.queue.0.take(batch, self.batch_max - applied, missing, until);
+            self.queue
+                .0
+                .take(batch, self.batch_max - applied, missing, until);
         }
         fault_point(FaultPoint::BeforeCommit);
         transaction.commit()?;
@@ -284,7 +320,9 @@ impl Worker {
         let outcome = (|| {
             let transaction = Transaction::begin(&self.connection)?;
             for mut operation in waiting.by_ref() {
-                self.connection.prepare_cached("SAVEPOINT operation")?.execute(())?;
+                self.connection
+                    .prepare_cached("SAVEPOINT operation")?
+                    .execute(())?;
                 match operation.apply(&self.connection) {
                     Ok(()) => accepted.push(operation),
                     Err(StoreError::Unavailable(reason)) => {
@@ -293,10 +331,14 @@ impl Worker {
                     }
                     Err(failure) => {
                         refused.push((operation, failure));
-                        self.connection.prepare_cached("ROLLBACK TO operation")?.execute(())?;
+                        self.connection
+                            .prepare_cached("ROLLBACK TO operation")?
+                            .execute(())?;
                     }
                 }
-                self.connection.prepare_cached("RELEASE operation")?.execute(())?;
+                self.connection
+                    .prepare_cached("RELEASE operation")?
+                    .execute(())?;
             }
             transaction.commit()
         })();
@@ -310,7 +352,9 @@ impl Worker {
         }
         fault_point(FaultPoint::Journalled);
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
-        self.counts.operations.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.counts
+            .operations
+            .fetch_add(batch.len() as u64, Ordering::Relaxed);
         for operation in batch {
             operation.answer(None);
         }
@@ -328,7 +372,8 @@ impl Worker {
         }
         self.log.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
         let outcome = if pages < self.log.restart_at {
-            self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
+            self.connection
+                .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
         } else {
             // If somebody reads for long, try again only after as many pages more.
             self.log.restart_at = pages.saturating_add(RESTART_PAGES);
@@ -337,15 +382,22 @@ impl Worker {
         match outcome {
             Ok(_) => {}
             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
-                tracing::debug!(pages, "a long read keeps the store's log from starting again");
+                tracing::debug!(
+                    pages,
+                    "a long read keeps the store's log from starting again"
+                );
             }
-            Err(error) => tracing::warn!(%error, pages, "the store's log could not be checkpointed"),
+            Err(error) => {
+                tracing::warn!(%error, pages, "the store's log could not be checkpointed")
+            }
         }
     }
 
     fn restart_log(&self) -> rusqlite::Result<(i32, i32)> {
         self.connection.busy_timeout(RESTART_WAIT)?;
-        let outcome = self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART);
+        let outcome = self
+            .connection
+            .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART);
         self.connection.busy_timeout(BUSY_TIMEOUT)?;
         outcome
     }
@@ -361,7 +413,11 @@ fn gathered() -> Instant {
 }
 
 fn refuse(batch: Batch, reason: &str) {
-    tracing::warn!(operations = batch.len(), reason, "the store refused a batch of writes");
+    tracing::warn!(
+        operations = batch.len(),
+        reason,
+        "the store refused a batch of writes"
+    );
     for operation in batch {
         operation.answer(Some(StoreError::Unavailable(reason.to_owned())));
     }

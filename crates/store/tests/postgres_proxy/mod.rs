@@ -40,7 +40,11 @@ impl Proxy {
                 }
             }
         });
-        Self { port, cut, is_closed }
+        Self {
+            port,
+            cut,
+            is_closed,
+        }
     }
 
     /// Cuts once, at the next message with this text.
@@ -61,7 +65,9 @@ impl Proxy {
 }
 
 async fn forward(mut client: TcpStream, server: u16, cut: Arc<Mutex<Option<Cut>>>) {
-    let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)).await else {
+        return;
+    };
     let (mut sent, mut received) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         tokio::select! {

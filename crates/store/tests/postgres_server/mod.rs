@@ -35,7 +35,9 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// The server of this program. `None`, and a line that says so, where PostgreSQL is not installed.
 pub fn server() -> Option<Arc<Server>> {
-    let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut shared = SHARED
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(server) = shared.upgrade() {
         return Some(server);
     }
@@ -48,39 +50,74 @@ pub fn server() -> Option<Arc<Server>> {
 fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<_> = fs::read_dir("/usr/lib/postgresql")
-        .map(|versions| versions.filter_map(Result::ok).map(|version| version.path().join("bin")).collect())
+        .map(|versions| {
+            versions
+                .filter_map(Result::ok)
+                .map(|version| version.path().join("bin"))
+                .collect()
+        })
         .unwrap_or_default();
     debian.sort();
     std::env::split_paths(&path)
         .chain(debian.into_iter().rev())
-        .find(|directory| ["initdb", "pg_ctl", "psql"].iter().all(|name| directory.join(name).exists()))
+        .find(|directory| {
+            ["initdb", "pg_ctl", "psql"]
+                .iter()
+                .all(|name| directory.join(name).exists())
+        })
 }
 
 impl Server {
     /// One that nobody shares, for tests that stop it.
     pub fn start() -> Option<Self> {
         let Some(programs) = programs() else {
-            assert!(std::env::var_os("CERTGATE_TEST_REQUIRE_ALL").is_none(), "PostgreSQL is not installed");
+            assert!(
+                std::env::var_os("CERTGATE_TEST_REQUIRE_ALL").is_none(),
+                "PostgreSQL is not installed"
+            );
             eprintln!("skipped: PostgreSQL is not installed");
             return None;
         };
-        let directory = tempfile::Builder::new().prefix("pg").tempdir().expect("a temporary directory");
+        let directory = tempfile::Builder::new()
+            .prefix("pg")
+            .tempdir()
+            .expect("a temporary directory");
         let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
         let user = is_root.then_some(65_534);
         chown(directory.path(), user, user).expect("change the owner of a directory of our own");
         // Free now; nobody else asks for it in the meantime, as a rule.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let port = port.expect("a free port").port();
-        let server = Self { programs, directory, user, port, keeper: Mutex::new(None) };
+        let server = Self {
+            programs,
+            directory,
+            user,
+            port,
+            keeper: Mutex::new(None),
+        };
         server.make_certificate();
         let data = server.directory.path().join("data");
         let made = server
             .command("initdb")
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+                "-D",
+            ])
             .arg(data)
             .output()
             .expect("initdb runs");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         server.resume();
         Some(server)
     }
@@ -95,7 +132,11 @@ impl Server {
             self.port
         );
         let mut command = Command::new("sh");
-        command.args(["-c", KEEPER, "sh"]).arg(&self.programs).arg(self.path()).arg(options);
+        command
+            .args(["-c", KEEPER, "sh"])
+            .arg(&self.programs)
+            .arg(self.path())
+            .arg(options);
         let mut keeper = self
             .as_user(&mut command)
             .stdin(Stdio::piped())
@@ -104,7 +145,12 @@ impl Server {
             .expect("the shell runs");
         let mut lines = BufReader::new(keeper.stdout.take().expect("it is piped")).lines();
         let first = lines.next().expect("a line").expect("text");
-        assert_eq!(first, "ready", "PostgreSQL did not start: {:?}", lines.collect::<Vec<_>>());
+        assert_eq!(
+            first,
+            "ready",
+            "PostgreSQL did not start: {:?}",
+            lines.collect::<Vec<_>>()
+        );
         *self.keeper.lock().expect("nobody panicked") = Some(keeper);
     }
 
@@ -145,13 +191,32 @@ impl Server {
         let name = database.rsplit('/').next().expect("there is one");
         let output = self
             .command("psql")
-            .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", name, "-h"])
+            .args([
+                "-X",
+                "-A",
+                "-t",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "postgres",
+                "-d",
+                name,
+                "-h",
+            ])
             .arg(self.path())
             .args(["-p", &self.port.to_string(), "-c", statement])
             .output()
             .expect("psql runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .expect("UTF-8")
+            .trim()
+            .to_owned()
     }
 
     fn path(&self) -> &Path {
@@ -161,14 +226,33 @@ impl Server {
     fn make_certificate(&self) {
         let mut command = Command::new("openssl");
         command
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
-            .args(["-subj", "/CN=test", "-days", "3650", "-addext", "subjectAltName=DNS:localhost"])
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+            ])
+            .args([
+                "-subj",
+                "/CN=test",
+                "-days",
+                "3650",
+                "-addext",
+                "subjectAltName=DNS:localhost",
+            ])
             .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
             .arg(self.path().join("server.key"))
             .arg("-out")
             .arg(self.certificate());
         let made = self.as_user(&mut command).output().expect("openssl runs");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
     }
 
     fn command(&self, program: &str) -> Command {

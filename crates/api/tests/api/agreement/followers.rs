@@ -51,36 +51,66 @@ impl Follower {
 
     /// Whether a change of its account that has this epoch has to wait for it.
     pub fn holds_back(&self, account: usize, epoch: u64, now: Timestamp) -> bool {
-        let waited_for = self.registered.as_ref().filter(|registered| registered.lease_until > now);
-        self.account == account && waited_for.is_some_and(|registered| registered.acknowledged < epoch)
+        let waited_for = self
+            .registered
+            .as_ref()
+            .filter(|registered| registered.lease_until > now);
+        self.account == account
+            && waited_for.is_some_and(|registered| registered.acknowledged < epoch)
     }
 
     pub async fn register(&mut self, app: &TestApp, lease_seconds: i64) {
         let body = json!({ "name": self.name, "lease_seconds": lease_seconds });
-        let point = app.post(&self.path("enforcement_points"), body).await.result();
+        let point = app
+            .post(&self.path("enforcement_points"), body)
+            .await
+            .result();
         let id = point["id"].as_str().unwrap().to_owned();
         let lease_until = app.clock.now().plus_seconds(lease_seconds);
-        let acknowledged = self.registered.as_ref().map_or(0, |before| before.acknowledged);
-        assert!(self.registered.as_ref().is_none_or(|before| before.id == id), "the name keeps its id");
-        self.registered = Some(Registered { id, lease_until, acknowledged });
+        let acknowledged = self
+            .registered
+            .as_ref()
+            .map_or(0, |before| before.acknowledged);
+        assert!(
+            self.registered
+                .as_ref()
+                .is_none_or(|before| before.id == id),
+            "the name keeps its id"
+        );
+        self.registered = Some(Registered {
+            id,
+            lease_until,
+            acknowledged,
+        });
     }
 
     /// Nothing happens if it is not registered, or knows nothing yet.
     pub async fn acknowledge(&mut self, app: &TestApp, behind: u64) {
-        let (Some(registered), Some((known, _))) = (&self.registered, &self.known) else { return };
+        let (Some(registered), Some((known, _))) = (&self.registered, &self.known) else {
+            return;
+        };
         let epoch = known.saturating_sub(behind);
-        let path = self.path(&format!("enforcement_points/{}/acknowledgement", registered.id));
+        let path = self.path(&format!(
+            "enforcement_points/{}/acknowledgement",
+            registered.id
+        ));
         let point = app.put(&path, json!({ "epoch": epoch })).await.result();
         let acknowledged = registered.acknowledged.max(epoch);
         assert_eq!(point["acknowledged_epoch"], acknowledged);
         let lease = point["lease_seconds"].as_i64().unwrap();
         let lease_until = app.clock.now().plus_seconds(lease);
-        self.registered = Some(Registered { id: registered.id.clone(), lease_until, acknowledged });
+        self.registered = Some(Registered {
+            id: registered.id.clone(),
+            lease_until,
+            acknowledged,
+        });
     }
 
     pub async fn delete(&mut self, app: &TestApp) {
         if let Some(registered) = self.registered.take() {
-            app.delete(&self.path(&format!("enforcement_points/{}", registered.id))).await.result();
+            app.delete(&self.path(&format!("enforcement_points/{}", registered.id)))
+                .await
+                .result();
         }
     }
 
@@ -88,13 +118,22 @@ impl Follower {
     pub async fn read_all(&mut self, app: &TestApp, model: &Model) {
         let answer = app.get(&self.path("revocations")).await;
         let text = String::from_utf8(answer.bytes).unwrap();
-        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         let epoch = lines.remove(0)["epoch"].as_u64().unwrap();
         let count = lines.pop().unwrap()["count"].clone();
         assert_eq!((epoch, &count), (model.epoch, &json!(lines.len())));
-        let told: BTreeSet<_> =
-            lines.iter().map(|line| line["fingerprint_sha256"].as_str().unwrap().to_owned()).collect();
-        assert_eq!(told, model.fingerprints(self.account, epoch, app.clock.now()), "all that is revoked");
+        let told: BTreeSet<_> = lines
+            .iter()
+            .map(|line| line["fingerprint_sha256"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(
+            told,
+            model.fingerprints(self.account, epoch, app.clock.now()),
+            "all that is revoked"
+        );
         self.known = Some((epoch, told));
     }
 
@@ -108,7 +147,11 @@ impl Follower {
             let (epoch, changes) = self.changes(app, known, page).await;
             let is_last = changes.len() < page as usize;
             for change in changes {
-                assert!(known < change.epoch, "a change at {} after one at {known}", change.epoch);
+                assert!(
+                    known < change.epoch,
+                    "a change at {} after one at {known}",
+                    change.epoch
+                );
                 known = change.epoch;
                 match change.revoked {
                     true => kept_out.insert(change.fingerprint),
@@ -121,13 +164,19 @@ impl Follower {
             }
             assert_eq!(epoch, known, "more may come after it");
         }
-        assert_eq!(self.known.as_ref().unwrap().0, model.epoch, "everything was told");
+        assert_eq!(
+            self.known.as_ref().unwrap().0,
+            model.epoch,
+            "everything was told"
+        );
         self.check(app.clock.now(), model);
     }
 
     /// What it keeps out is what was revoked at its epoch. Of those that have expired it may have heard or not.
     pub fn check(&self, now: Timestamp, model: &Model) {
-        let Some((epoch, kept_out)) = &self.known else { return };
+        let Some((epoch, kept_out)) = &self.known else {
+            return;
+        };
         let all = model.fingerprints(self.account, *epoch, Timestamp::EARLIEST);
         let live = model.fingerprints(self.account, *epoch, now);
         assert!(
@@ -144,23 +193,47 @@ impl Follower {
 
     async fn changes(&self, app: &TestApp, after: u64, page: u32) -> (u64, Vec<Change>) {
         if page == WHOLE_PAGE {
-            let told = app.get(&self.path(&format!("revocation_changes?after={after}"))).await.result();
-            let changes = told["changes"].as_array().unwrap().iter().map(|change| Change {
-                epoch: change["epoch"].as_u64().unwrap(),
-                fingerprint: change["fingerprint_sha256"].as_str().unwrap().to_owned(),
-                revoked: change["revoked"].as_bool().unwrap(),
-            });
+            let told = app
+                .get(&self.path(&format!("revocation_changes?after={after}")))
+                .await
+                .result();
+            let changes = told["changes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|change| Change {
+                    epoch: change["epoch"].as_u64().unwrap(),
+                    fingerprint: change["fingerprint_sha256"].as_str().unwrap().to_owned(),
+                    revoked: change["revoked"].as_bool().unwrap(),
+                });
             return (told["epoch"].as_u64().unwrap(), changes.collect());
         }
         // One layer below, because the API does not let its callers choose the size of a page.
-        let credential = Credential { secret: Secret::Token(&app.token), from: None };
+        let credential = Credential {
+            secret: Secret::Token(&app.token),
+            from: None,
+        };
         let principal = app.authority.authenticate(credential).await.ok().unwrap();
         let account = self.account_id.parse().unwrap();
-        let scope = app.authority.account_scope::<FollowRevocations>(&principal, account).await.ok().unwrap();
-        let told = app.authority.revocation_changes(&scope, after, page, Duration::ZERO).await.unwrap();
+        let scope = app
+            .authority
+            .account_scope::<FollowRevocations>(&principal, account)
+            .await
+            .ok()
+            .unwrap();
+        let told = app
+            .authority
+            .revocation_changes(&scope, after, page, Duration::ZERO)
+            .await
+            .unwrap();
         let changes = told.changes.into_iter().map(|change| Change {
             epoch: change.epoch,
-            fingerprint: change.certificate.fingerprint_sha256.iter().map(|b| format!("{b:02x}")).collect(),
+            fingerprint: change
+                .certificate
+                .fingerprint_sha256
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect(),
             revoked: change.revoked,
         });
         (told.epoch, changes.collect())

@@ -138,7 +138,11 @@ impl History {
     pub async fn begin() -> Self {
         let app = TestApp::new().await;
         let text = |value: Value| value["id"].as_str().unwrap().to_owned();
-        let other = text(app.post("/accounts", json!({ "name": "other" })).await.result());
+        let other = text(
+            app.post("/accounts", json!({ "name": "other" }))
+                .await
+                .result(),
+        );
         let zone = json!({ "name": "other.example", "account": { "id": other } });
         let other_zone = text(app.post("/zones", zone).await.result());
         let accounts = [app.account_id.clone(), other];
@@ -150,7 +154,15 @@ impl History {
         }
         let zones = [app.zone_id.clone(), other_zone];
         let (lists, model) = (Lists::default(), Model::default());
-        let mut history = Self { app, accounts, zones, authorities: Vec::new(), followers, lists, model };
+        let mut history = Self {
+            app,
+            accounts,
+            zones,
+            authorities: Vec::new(),
+            followers,
+            lists,
+            model,
+        };
         for account in 0..2 {
             history.issue(account, 365).await;
         }
@@ -161,16 +173,27 @@ impl History {
     pub async fn play(mut self, operation: Operation) -> Self {
         let mut settled = Settled::Nothing;
         match operation {
-            Operation::Issue { zone, validity_days } => {
-                self.issue(usize::from(zone) % 2, validity_days).await
-            }
+            Operation::Issue {
+                zone,
+                validity_days,
+            } => self.issue(usize::from(zone) % 2, validity_days).await,
             Operation::Hold { certificate } => {
-                self.revoke(certificate, RevocationReason::CertificateHold).await;
+                self.revoke(certificate, RevocationReason::CertificateHold)
+                    .await;
             }
-            Operation::RevokeForGood { certificate, reason } => {
-                let permanent: Vec<_> =
-                    RevocationReason::ALL.into_iter().filter(|reason| reason.is_permanent()).collect();
-                self.revoke(certificate, permanent[usize::from(reason) % permanent.len()]).await;
+            Operation::RevokeForGood {
+                certificate,
+                reason,
+            } => {
+                let permanent: Vec<_> = RevocationReason::ALL
+                    .into_iter()
+                    .filter(|reason| reason.is_permanent())
+                    .collect();
+                self.revoke(
+                    certificate,
+                    permanent[usize::from(reason) % permanent.len()],
+                )
+                .await;
             }
             Operation::Restore { certificate } => self.restore(certificate).await,
             Operation::Wait { seconds } => self.app.clock.advance_seconds(seconds),
@@ -184,7 +207,10 @@ impl History {
                 self.app.store.damage(Obstruction::END).await.unwrap();
                 settled = Settled::Some(obstruction);
             }
-            Operation::Register { point, lease_seconds } => {
+            Operation::Register {
+                point,
+                lease_seconds,
+            } => {
                 let (app, _, point) = self.follower(point);
                 point.register(app, lease_seconds).await;
             }
@@ -223,7 +249,10 @@ impl History {
         for (authority, _) in &self.authorities {
             self.lists.check_bundle(&self.app, *authority).await;
         }
-        assert!(self.model.certificates.iter().all(|one| !one.is_pending), "nobody lags");
+        assert!(
+            self.model.certificates.iter().all(|one| !one.is_pending),
+            "nobody lags"
+        );
         self.app.close_store().await;
     }
 
@@ -233,30 +262,50 @@ impl History {
     }
 
     fn path(&self, certificate: &Certificate) -> String {
-        format!("/zones/{}/client_certificates/{}", self.zones[certificate.account], certificate.id)
+        format!(
+            "/zones/{}/client_certificates/{}",
+            self.zones[certificate.account], certificate.id
+        )
     }
 
     async fn issue(&mut self, account: usize, validity_days: u32) {
         let path = format!("/zones/{}/client_certificates", self.zones[account]);
-        let issued =
-            self.app.post(&path, json!({ "csr": *CSR, "validity_days": validity_days })).await.result();
+        let issued = self
+            .app
+            .post(
+                &path,
+                json!({ "csr": *CSR, "validity_days": validity_days }),
+            )
+            .await
+            .result();
         let certificate = Certificate::new(account, &issued);
         self.learn(certificate.authority).await;
         self.model.certificates.push(certificate);
     }
 
     async fn learn(&mut self, authority: AuthorityId) {
-        if self.authorities.iter().all(|(known, _)| *known != authority) {
-            let certificate = self.app.public(Method::GET, &format!("/ca/{authority}.crt")).await;
+        if self
+            .authorities
+            .iter()
+            .all(|(known, _)| *known != authority)
+        {
+            let certificate = self
+                .app
+                .public(Method::GET, &format!("/ca/{authority}.crt"))
+                .await;
             self.authorities.push((authority, certificate.bytes));
         }
     }
 
     async fn rotate(&mut self, account: usize) {
         if self.authorities.len() < AUTHORITIES_MAX {
-            let path = format!("/certgate/v1/accounts/{}/managed_authorities/rotate", self.accounts[account]);
+            let path = format!(
+                "/certgate/v1/accounts/{}/managed_authorities/rotate",
+                self.accounts[account]
+            );
             let authority = self.app.call(Method::POST, &path).await.result();
-            self.learn(authority["id"].as_str().unwrap().parse().unwrap()).await;
+            self.learn(authority["id"].as_str().unwrap().parse().unwrap())
+                .await;
         }
     }
 
@@ -274,7 +323,10 @@ impl History {
             .await;
         if accepted {
             assert_eq!(answer.result()["status"], "pending_revocation");
-            let revoked = Revoked { at: self.app.clock.now().unix(), reason: reason.code() };
+            let revoked = Revoked {
+                at: self.app.clock.now().unix(),
+                reason: reason.code(),
+            };
             self.model.change(at, Some(revoked));
         } else if certificate.is_pending {
             assert_eq!(answer.result()["status"], "pending_revocation");
@@ -294,7 +346,11 @@ impl History {
                 self.model.change(at, None);
             }
             None => {
-                let expected = if certificate.is_pending { "pending_reactivation" } else { "active" };
+                let expected = if certificate.is_pending {
+                    "pending_reactivation"
+                } else {
+                    "active"
+                };
                 assert_eq!(answer.result()["status"], expected);
             }
         }
@@ -306,16 +362,30 @@ impl History {
             self.lists.look(&self.app, *authority, &self.model).await;
             match settled {
                 Settled::Nothing => {}
-                Settled::Everything => self.lists.check_published(*authority, &self.model, now, |_| false),
+                Settled::Everything => {
+                    self.lists
+                        .check_published(*authority, &self.model, now, |_| false)
+                }
                 Settled::Some(obstruction) => {
                     let obstructed = |part| obstruction.is_in_the_way_of(number, part);
-                    self.lists.check_published(*authority, &self.model, now, obstructed);
+                    self.lists
+                        .check_published(*authority, &self.model, now, obstructed);
                 }
             }
         }
         for certificate in &self.model.certificates {
-            let authority = self.authorities.iter().find(|(id, _)| *id == certificate.authority).unwrap();
-            ocsp::check(&self.app, &authority.1, certificate.serial, certificate.revoked()).await;
+            let authority = self
+                .authorities
+                .iter()
+                .find(|(id, _)| *id == certificate.authority)
+                .unwrap();
+            ocsp::check(
+                &self.app,
+                &authority.1,
+                certificate.serial,
+                certificate.revoked(),
+            )
+            .await;
         }
         self.compare_statuses(settled).await;
         for follower in &self.followers {
@@ -331,18 +401,34 @@ impl History {
         for certificate in &mut self.model.certificates {
             let status = &shown[&certificate.id][..];
             let is_revoked = matches!(status, "pending_revocation" | "revoked");
-            assert_eq!(is_revoked, certificate.revoked().is_some(), "{} is {status}", certificate.id);
+            assert_eq!(
+                is_revoked,
+                certificate.revoked().is_some(),
+                "{} is {status}",
+                certificate.id
+            );
             let is_pending = status.starts_with("pending_");
             let epoch = certificate.epoch();
-            let is_held_back =
-                self.followers.iter().any(|one| one.holds_back(certificate.account, epoch, now));
+            let is_held_back = self
+                .followers
+                .iter()
+                .any(|one| one.holds_back(certificate.account, epoch, now));
             match (certificate.is_pending, is_pending) {
                 (true, false) => {
-                    assert!(!matches!(settled, Settled::Nothing), "{status} though nothing has settled");
-                    assert!(!is_held_back, "{status} though an enforcement point lacks {epoch}");
+                    assert!(
+                        !matches!(settled, Settled::Nothing),
+                        "{status} though nothing has settled"
+                    );
+                    assert!(
+                        !is_held_back,
+                        "{status} though an enforcement point lacks {epoch}"
+                    );
                 }
                 (true, true) if matches!(settled, Settled::Everything) => {
-                    assert!(is_held_back, "{status} though {epoch} is in force everywhere");
+                    assert!(
+                        is_held_back,
+                        "{status} though {epoch} is in force everywhere"
+                    );
                 }
                 (before, after) => assert!(before || !after, "{status} without a change"),
             }
@@ -357,11 +443,18 @@ impl History {
     async fn statuses(&self) -> BTreeMap<String, String> {
         let mut statuses = BTreeMap::new();
         for zone in &self.zones {
-            let listed =
-                self.app.get(&format!("/zones/{zone}/client_certificates?per_page=50")).await.result();
+            let listed = self
+                .app
+                .get(&format!("/zones/{zone}/client_certificates?per_page=50"))
+                .await
+                .result();
             let text = |value: &Value| value.as_str().unwrap().to_owned();
             statuses.extend(
-                listed.as_array().unwrap().iter().map(|one| (text(&one["id"]), text(&one["status"]))),
+                listed
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|one| (text(&one["id"]), text(&one["status"]))),
             );
         }
         statuses

@@ -40,23 +40,42 @@ impl Lists {
         for state in app.store.crl_states(authority).await.unwrap() {
             let key = (authority, state.part);
             let before = self.0.get(&key);
-            if before.is_some_and(|list| list.read.number == state.number && list.read.entries.is_empty()) {
+            if before.is_some_and(|list| {
+                list.read.number == state.number && list.read.entries.is_empty()
+            }) {
                 continue;
             }
             let read = read(app, authority, state.part).await;
-            assert_eq!(read.number, state.number, "{key:?}: the one that was published last is handed out");
+            assert_eq!(
+                read.number, state.number,
+                "{key:?}: the one that was published last is handed out"
+            );
             if let Some(List { read: before, .. }) = before
                 && before.number == read.number
             {
-                assert!(before.der == read.der, "{key:?}: two lists have the number {}", read.number);
+                assert!(
+                    before.der == read.der,
+                    "{key:?}: two lists have the number {}",
+                    read.number
+                );
                 continue;
             }
-            let epoch = app.store.crl(authority, state.part).await.unwrap().unwrap().epoch;
+            let epoch = app
+                .store
+                .crl(authority, state.part)
+                .await
+                .unwrap()
+                .unwrap()
+                .epoch;
             // RFC 5280 §3.3: an entry stays until a list was made after the certificate had expired, which the one before was.
             let mut live_from = Timestamp::EARLIEST;
             if let Some(before) = before {
                 assert!(read.number > before.read.number, "{key:?}: numbers grow");
-                assert!(epoch >= before.epoch, "{key:?}: the epoch {} was claimed before", before.epoch);
+                assert!(
+                    epoch >= before.epoch,
+                    "{key:?}: the epoch {} was claimed before",
+                    before.epoch
+                );
                 live_from = before.read.this_update;
             }
             assert_eq!(
@@ -91,21 +110,43 @@ impl Lists {
         obstructed: impl Fn(CrlPart) -> bool,
     ) {
         for part in CrlPart::all().filter(|part| !obstructed(*part)) {
-            let list = self.0.get(&(authority, part)).unwrap_or_else(|| panic!("{authority} lacks {part:?}"));
+            let list = self
+                .0
+                .get(&(authority, part))
+                .unwrap_or_else(|| panic!("{authority} lacks {part:?}"));
             let left = now.plus_days(RENEWAL_DAYS)..;
-            assert!(left.contains(&list.read.next_update), "{authority} {part:?} is not made again");
-            let of_it = |one: &&Certificate| one.authority == authority && one.parts().contains(&part);
-            let changed = model.certificates.iter().filter(of_it).map(Certificate::epoch).max();
-            assert!(Some(list.epoch) >= changed, "{authority} {part:?} lacks a change");
+            assert!(
+                left.contains(&list.read.next_update),
+                "{authority} {part:?} is not made again"
+            );
+            let of_it =
+                |one: &&Certificate| one.authority == authority && one.parts().contains(&part);
+            let changed = model
+                .certificates
+                .iter()
+                .filter(of_it)
+                .map(Certificate::epoch)
+                .max();
+            assert!(
+                Some(list.epoch) >= changed,
+                "{authority} {part:?} lacks a change"
+            );
         }
     }
 
     /// Whether every list but the full one is in the bundle as it is by itself.
     pub async fn check_bundle(&self, app: &TestApp, authority: AuthorityId) {
-        let bundle = app.public(Method::GET, &format!("/crl/{authority}/bundle.pem")).await;
-        let lists = self.0.range((authority, CrlPart::Shard(0))..(authority, CrlPart::Full));
+        let bundle = app
+            .public(Method::GET, &format!("/crl/{authority}/bundle.pem"))
+            .await;
+        let lists = self
+            .0
+            .range((authority, CrlPart::Shard(0))..(authority, CrlPart::Full));
         let pem = lists.map(|(_, list)| certgate_pki::pem_lines("X509 CRL", &list.read.der) + "\n");
-        assert!(bundle.bytes == pem.collect::<String>().into_bytes(), "the bundle of {authority}");
+        assert!(
+            bundle.bytes == pem.collect::<String>().into_bytes(),
+            "the bundle of {authority}"
+        );
     }
 }
 
@@ -115,10 +156,19 @@ async fn read(app: &TestApp, authority: AuthorityId, part: CrlPart) -> Read {
         CrlPart::AuthorityCertificates => "ca".to_owned(),
         CrlPart::Full => "full".to_owned(),
     };
-    let answer = app.public(Method::GET, &format!("/crl/{authority}/{file}.crl")).await;
+    let answer = app
+        .public(Method::GET, &format!("/crl/{authority}/{file}.crl"))
+        .await;
     assert_eq!(answer.status, 200, "{authority}/{file}.crl");
-    let list = <CertificateList>::from_der(&answer.bytes).unwrap().tbs_cert_list;
-    let number = list.crl_extensions.iter().flatten().find(|one| one.extn_id == CrlNumber::OID).unwrap();
+    let list = <CertificateList>::from_der(&answer.bytes)
+        .unwrap()
+        .tbs_cert_list;
+    let number = list
+        .crl_extensions
+        .iter()
+        .flatten()
+        .find(|one| one.extn_id == CrlNumber::OID)
+        .unwrap();
     let number = CrlNumber::from_der(number.extn_value.as_bytes()).unwrap().0;
     let revoked = list.revoked_certificates.unwrap_or_default();
     let count = revoked.len();
@@ -127,15 +177,29 @@ async fn read(app: &TestApp, authority: AuthorityId, part: CrlPart) -> Read {
         .map(|entry| {
             // An entry has no other extension than its reason.
             let reason = entry.crl_entry_extensions.iter().flatten().next();
-            let reason =
-                reason.map_or(0, |reason| CrlReason::from_der(reason.extn_value.as_bytes()).unwrap() as u8);
+            let reason = reason.map_or(0, |reason| {
+                CrlReason::from_der(reason.extn_value.as_bytes()).unwrap() as u8
+            });
             let serial = entry.serial_number.as_bytes().try_into().unwrap();
-            (serial, Revoked { at: seconds(entry.revocation_date), reason })
+            (
+                serial,
+                Revoked {
+                    at: seconds(entry.revocation_date),
+                    reason,
+                },
+            )
         })
         .collect();
-    assert_eq!(entries.len(), count, "{authority}/{file}.crl holds nothing twice");
+    assert_eq!(
+        entries.len(),
+        count,
+        "{authority}/{file}.crl holds nothing twice"
+    );
     Read {
-        number: number.as_bytes().iter().fold(0, |number, octet| number << 8 | u64::from(*octet)),
+        number: number
+            .as_bytes()
+            .iter()
+            .fold(0, |number, octet| number << 8 | u64::from(*octet)),
         this_update: Timestamp::from_unix(seconds(list.this_update)),
         next_update: Timestamp::from_unix(seconds(list.next_update.unwrap())),
         entries,

@@ -52,22 +52,36 @@ fn operation() -> impl Strategy<Value = Operation> {
 #[test]
 fn lists_ocsp_followers_and_statuses_agree() {
     // The same histories each time, unless somebody asks for another number of them.
-    let config = Config { failure_persistence: None, max_shrink_iters: SHRINKS_MAX, ..Config::default() };
+    let config = Config {
+        failure_persistence: None,
+        max_shrink_iters: SHRINKS_MAX,
+        ..Config::default()
+    };
     let config = match std::env::var_os("PROPTEST_CASES") {
         Some(_) => config,
-        None => Config { cases: CASES, rng_seed: RngSeed::Fixed(1), ..config },
+        None => Config {
+            cases: CASES,
+            rng_seed: RngSeed::Fixed(1),
+            ..config
+        },
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result = TestRunner::new(config).run(&proptest::collection::vec(operation(), 30..40), |operations| {
-        runtime.block_on(async {
-            let mut history = History::begin().await;
-            for operation in operations {
-                history = history.play(operation).await;
-            }
-            history.end().await;
-        });
-        Ok(())
-    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let result = TestRunner::new(config).run(
+        &proptest::collection::vec(operation(), 30..40),
+        |operations| {
+            runtime.block_on(async {
+                let mut history = History::begin().await;
+                for operation in operations {
+                    history = history.play(operation).await;
+                }
+                history.end().await;
+            });
+            Ok(())
+        },
+    );
     if let Err(failure) = result {
         panic!("{failure}");
     }

@@ -39,12 +39,15 @@ impl Certificate {
     pub fn new(account: usize, issued: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let serial = text(&issued["serial_number"]);
-        let octets: Vec<_> =
-            (0..20).map(|at| u8::from_str_radix(&serial[2 * at..2 * at + 2], 16).unwrap()).collect();
+        let octets: Vec<_> = (0..20)
+            .map(|at| u8::from_str_radix(&serial[2 * at..2 * at + 2], 16).unwrap())
+            .collect();
         Self {
             account,
             id: text(&issued["id"]),
-            authority: text(&issued["certificate_authority"]["id"]).parse().unwrap(),
+            authority: text(&issued["certificate_authority"]["id"])
+                .parse()
+                .unwrap(),
             serial: SerialNumber::from_bytes(octets.try_into().unwrap()),
             fingerprint: text(&issued["fingerprint_sha256"]),
             expires_on: text(&issued["expires_on"]).parse().unwrap(),
@@ -63,7 +66,11 @@ impl Certificate {
     }
 
     fn revoked_at(&self, epoch: u64) -> Option<Revoked> {
-        let known = self.changes.iter().rev().find(|(changed, _)| *changed <= epoch);
+        let known = self
+            .changes
+            .iter()
+            .rev()
+            .find(|(changed, _)| *changed <= epoch);
         known.and_then(|(_, revoked)| *revoked)
     }
 
@@ -99,14 +106,21 @@ impl Model {
         self.certificates
             .iter()
             .filter(|one| {
-                one.authority == authority && one.parts().contains(&part) && one.expires_on >= live_from
+                one.authority == authority
+                    && one.parts().contains(&part)
+                    && one.expires_on >= live_from
             })
             .filter_map(|one| Some((*one.serial.as_bytes(), one.revoked_at(epoch)?)))
             .collect()
     }
 
     /// The fingerprints of what is revoked of an account at `epoch`, without those that expired before `live_from`.
-    pub fn fingerprints(&self, account: usize, epoch: u64, live_from: Timestamp) -> BTreeSet<String> {
+    pub fn fingerprints(
+        &self,
+        account: usize,
+        epoch: u64,
+        live_from: Timestamp,
+    ) -> BTreeSet<String> {
         self.certificates
             .iter()
             .filter(|one| one.account == account && one.expires_on >= live_from)

@@ -8,9 +8,13 @@ const PATH: &str = "/zones/{zone}/client_certificates";
 #[tokio::test]
 async fn an_unknown_or_malformed_certificate_id_is_1415() {
     let app = TestApp::new().await;
-    for id in
-        ["0123456789abcdef0123456789abcdef", "1", "%00", "..%2f..%2fetc", "0123456789abcdef0123456789abcdeg"]
-    {
+    for id in [
+        "0123456789abcdef0123456789abcdef",
+        "1",
+        "%00",
+        "..%2f..%2fetc",
+        "0123456789abcdef0123456789abcdeg",
+    ] {
         for answer in [
             app.get(&format!("{PATH}/{id}")).await,
             app.delete(&format!("{PATH}/{id}")).await,
@@ -28,10 +32,18 @@ async fn a_full_zone_is_1445() {
     let first = app.issue("a").await;
     app.issue("b").await;
     // Revoked ones count: the quota bounds what has to be kept.
-    app.delete(&format!("{PATH}/{}", first["id"].as_str().unwrap())).await.result();
-    let error = app.post(PATH, json!({ "csr": csr("c"), "validity_days": 1 })).await.error();
+    app.delete(&format!("{PATH}/{}", first["id"].as_str().unwrap()))
+        .await
+        .result();
+    let error = app
+        .post(PATH, json!({ "csr": csr("c"), "validity_days": 1 }))
+        .await
+        .error();
     assert_eq!((error.status, error.code), (403, 1445));
-    assert_eq!(error.message, "the zone has reached its quota of 2 client certificates");
+    assert_eq!(
+        error.message,
+        "the zone has reached its quota of 2 client certificates"
+    );
     assert_eq!(app.get(PATH).await.json()["result_info"]["total_count"], 2);
 }
 
@@ -48,20 +60,43 @@ async fn a_body_that_is_not_one_is_told_where() {
         ("null".to_owned(), 9207, "", "null"),
         ("7".to_owned(), 9207, "", "the number 7"),
         ("{}".to_owned(), 9207, "/csr", "missing"),
-        (r#"{"csr":7,"validity_days":1}"#.to_owned(), 9207, "/csr", "a string"),
-        (r#"{"csr":null,"validity_days":1}"#.to_owned(), 9207, "/csr", "missing"),
-        (json!({ "csr": csr }).to_string(), 9207, "/validity_days", "missing"),
+        (
+            r#"{"csr":7,"validity_days":1}"#.to_owned(),
+            9207,
+            "/csr",
+            "a string",
+        ),
+        (
+            r#"{"csr":null,"validity_days":1}"#.to_owned(),
+            9207,
+            "/csr",
+            "missing",
+        ),
+        (
+            json!({ "csr": csr }).to_string(),
+            9207,
+            "/validity_days",
+            "missing",
+        ),
         (with("\"365\""), 9207, "/validity_days", "whole number"),
         (with("1.5"), 9207, "/validity_days", "whole number"),
         (with("true"), 9207, "/validity_days", "whole number"),
         (with("[]"), 9207, "/validity_days", "whole number"),
     ] {
-        let error = app.call(http::Method::POST, PATH).body(body.clone()).await.error();
+        let error = app
+            .call(http::Method::POST, PATH)
+            .body(body.clone())
+            .await
+            .error();
         assert_eq!((error.status, error.code), (400, code), "{body}");
         assert_eq!(error.pointer.as_deref(), Some(pointer), "{body}");
         assert!(error.message.contains(word), "{body}: {}", error.message);
     }
-    for body in [b"\xff\xfe{}".to_vec(), "[".repeat(60_000).into_bytes(), vec![0; 1000]] {
+    for body in [
+        b"\xff\xfe{}".to_vec(),
+        "[".repeat(60_000).into_bytes(),
+        vec![0; 1000],
+    ] {
         let error = app.call(http::Method::POST, PATH).body(body).await.error();
         assert_eq!((error.status, error.code), (400, 6007));
     }
@@ -71,7 +106,11 @@ async fn a_body_that_is_not_one_is_told_where() {
 async fn a_body_over_64_kib_is_413() {
     let app = TestApp::new().await;
     let limit = certgate_api::BODY_BYTES_MAX;
-    let error = app.call(http::Method::POST, PATH).body(vec![b' '; limit + 1]).await.error();
+    let error = app
+        .call(http::Method::POST, PATH)
+        .body(vec![b' '; limit + 1])
+        .await
+        .error();
     assert_eq!((error.status, error.code), (413, 10413));
     let mut body = json!({ "csr": csr("x"), "validity_days": 1 }).to_string();
     body.push_str(&" ".repeat(limit - body.len()));
@@ -112,7 +151,9 @@ async fn every_bad_request_has_its_own_code_and_says_what_to_do() {
         (fixture("point_compressed"), 1435, "uncompressed"),
         (fixture("point_off_curve"), 1436, "make a new one"),
     ] {
-        let answer = app.post(PATH, json!({ "csr": csr, "validity_days": 30 })).await;
+        let answer = app
+            .post(PATH, json!({ "csr": csr, "validity_days": 30 }))
+            .await;
         let error = answer.error();
         assert_eq!((error.status, error.code), (400, code), "{}", error.message);
         assert_eq!(error.pointer.as_deref(), Some("/csr"));
@@ -124,12 +165,24 @@ async fn every_bad_request_has_its_own_code_and_says_what_to_do() {
 #[tokio::test]
 async fn a_validity_out_of_bounds_is_told_the_bounds() {
     let app = TestApp::with(|settings| settings.validity_days_max = 1000).await;
-    for days in ["0", "-1", "1001", "9223372036854775807", "18446744073709551615", "1e300", "-1e300"] {
+    for days in [
+        "0",
+        "-1",
+        "1001",
+        "9223372036854775807",
+        "18446744073709551615",
+        "1e300",
+        "-1e300",
+    ] {
         let body = format!(r#"{{"csr":{},"validity_days":{days}}}"#, json!(csr("x")));
         let error = app.call(http::Method::POST, PATH).body(body).await.error();
         assert_eq!((error.status, error.code), (400, 1440), "{days}");
         assert_eq!(error.pointer.as_deref(), Some("/validity_days"));
-        assert!(error.message.contains("from 1 to 1000"), "{}", error.message);
+        assert!(
+            error.message.contains("from 1 to 1000"),
+            "{}",
+            error.message
+        );
     }
     // A whole number is one however it is written.
     for days in ["1", "1000.0", "1e3"] {
@@ -144,8 +197,17 @@ async fn a_certificate_does_not_outlive_its_authority() {
     app.issue("makes the authority").await;
     // The authority is made for 30 years of 365 days; 20 days are left.
     app.clock.advance_seconds((30 * 365 - 20) * 86_400);
-    let error = app.post(PATH, json!({ "csr": csr("x"), "validity_days": 21 })).await.error();
+    let error = app
+        .post(PATH, json!({ "csr": csr("x"), "validity_days": 21 }))
+        .await
+        .error();
     assert_eq!((error.status, error.code), (400, 1441));
-    assert!(error.message.contains("use at most 20"), "{}", error.message);
-    app.post(PATH, json!({ "csr": csr("x"), "validity_days": 20 })).await.result();
+    assert!(
+        error.message.contains("use at most 20"),
+        "{}",
+        error.message
+    );
+    app.post(PATH, json!({ "csr": csr("x"), "validity_days": 20 }))
+        .await
+        .result();
 }

@@ -16,7 +16,9 @@ async fn the_object_has_every_member_in_the_order_of_the_public_example() {
         organizational_unit: "Organizational Unit".into(),
     };
     let csr = csr_with_subject(&subject);
-    let answer = app.post(PATH, json!({ "csr": csr, "validity_days": 3650 })).await;
+    let answer = app
+        .post(PATH, json!({ "csr": csr, "validity_days": 3650 }))
+        .await;
     let result = answer.result();
     assert_eq!(result["csr"], csr, "the request is echoed byte for byte");
 
@@ -32,7 +34,10 @@ async fn the_object_has_every_member_in_the_order_of_the_public_example() {
     hex(&result["serial_number"], 40);
     hex(&result["ski"], 40);
     let pem = result["certificate"].as_str().unwrap();
-    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----\n") && pem.ends_with("\n-----END CERTIFICATE-----"));
+    assert!(
+        pem.starts_with("-----BEGIN CERTIFICATE-----\n")
+            && pem.ends_with("\n-----END CERTIFICATE-----")
+    );
     assert!(pem.lines().all(|line| line.len() <= 64));
     let authority = &result["certificate_authority"];
     assert_eq!(authority["id"].as_str().unwrap().len(), 36);
@@ -101,20 +106,42 @@ async fn the_object_has_every_member_in_the_order_of_the_public_example() {
             } else {
                 text.find("-----END CERTIFICATE-----").unwrap()
             };
-            let start = if *name == "certificate" { text.find("\"id\"").unwrap() } else { start };
-            start + text[start..].find(&format!("\"{name}\":")).unwrap_or_else(|| panic!("{name}"))
+            let start = if *name == "certificate" {
+                text.find("\"id\"").unwrap()
+            } else {
+                start
+            };
+            start
+                + text[start..]
+                    .find(&format!("\"{name}\":"))
+                    .unwrap_or_else(|| panic!("{name}"))
         })
         .collect();
     assert!(places.is_sorted(), "{places:?}");
-    assert!(text.starts_with(r#"{"success":true,"errors":[],"messages":[],"result":{"id":"#), "{text}");
+    assert!(
+        text.starts_with(r#"{"success":true,"errors":[],"messages":[],"result":{"id":"#),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_subject_without_attributes_shows_empty_strings() {
     let app = TestApp::new().await;
-    let result =
-        app.post(PATH, json!({ "csr": fixture("good_empty_subject"), "validity_days": 1 })).await.result();
-    for name in ["common_name", "country", "state", "location", "organization", "organizational_unit"] {
+    let result = app
+        .post(
+            PATH,
+            json!({ "csr": fixture("good_empty_subject"), "validity_days": 1 }),
+        )
+        .await
+        .result();
+    for name in [
+        "common_name",
+        "country",
+        "state",
+        "location",
+        "organization",
+        "organizational_unit",
+    ] {
         assert_eq!(result[name], "", "{name}");
     }
 }
@@ -128,11 +155,21 @@ async fn every_kind_of_good_request_is_accepted_and_echoed_as_it_was_sent() {
     let label = csr("label").replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST");
     let mut good = vec![crlf, escaped, before, label];
     good.extend(
-        ["ed25519", "p384_sha256", "p521_sha512", "rsa_2048_sha256", "odd_subject", "extensions"]
-            .map(|name| fixture(&format!("good_{name}"))),
+        [
+            "ed25519",
+            "p384_sha256",
+            "p521_sha512",
+            "rsa_2048_sha256",
+            "odd_subject",
+            "extensions",
+        ]
+        .map(|name| fixture(&format!("good_{name}"))),
     );
     for csr in good {
-        let result = app.post(PATH, json!({ "csr": csr, "validity_days": 30 })).await.result();
+        let result = app
+            .post(PATH, json!({ "csr": csr, "validity_days": 30 }))
+            .await
+            .result();
         assert_eq!(result["csr"], csr);
         let id = result["id"].as_str().unwrap();
         assert_eq!(app.get(&format!("{PATH}/{id}")).await.result(), result);
@@ -143,10 +180,15 @@ async fn every_kind_of_good_request_is_accepted_and_echoed_as_it_was_sent() {
 async fn validity_counts_whole_minutes_and_exact_days() {
     let app = TestApp::new().await;
     // The clock shows 10:20:30.
-    for (days, end) in
-        [(1, "2026-08-15T10:20:00Z"), (365, "2027-08-14T10:20:00Z"), (5475, "2041-08-10T10:20:00Z")]
-    {
-        let result = app.post(PATH, json!({ "csr": csr("x"), "validity_days": days })).await.result();
+    for (days, end) in [
+        (1, "2026-08-15T10:20:00Z"),
+        (365, "2027-08-14T10:20:00Z"),
+        (5475, "2041-08-10T10:20:00Z"),
+    ] {
+        let result = app
+            .post(PATH, json!({ "csr": csr("x"), "validity_days": days }))
+            .await
+            .result();
         assert_eq!(result["issued_on"], "2026-08-14T10:20:00Z");
         assert_eq!(result["expires_on"], end);
         assert_eq!(result["validity_days"], days);
@@ -156,18 +198,37 @@ async fn validity_counts_whole_minutes_and_exact_days() {
 #[tokio::test]
 async fn the_authority_of_the_account_signs_with_the_key_the_account_was_made_with() {
     let app = TestApp::new().await;
-    for (algorithm, signature) in
-        [("P-384", "ECDSAWithSHA384"), ("RSA-2048", "SHA256WithRSA"), ("ed25519", "PureEd25519")]
-    {
+    for (algorithm, signature) in [
+        ("P-384", "ECDSAWithSHA384"),
+        ("RSA-2048", "SHA256WithRSA"),
+        ("ed25519", "PureEd25519"),
+    ] {
         let body = json!({ "name": algorithm, "authority_algorithm": algorithm });
         let account = app.post("/accounts", body).await.result();
         let name = format!("{}.example", algorithm.to_lowercase());
-        let zone =
-            app.post("/zones", json!({ "name": name, "account": { "id": account["id"] } })).await.result();
-        let path = format!("/zones/{}/client_certificates", zone["id"].as_str().unwrap());
-        let first = app.post(&path, json!({ "csr": csr("a"), "validity_days": 7 })).await.result();
-        let second = app.post(&path, json!({ "csr": csr("b"), "validity_days": 7 })).await.result();
+        let zone = app
+            .post(
+                "/zones",
+                json!({ "name": name, "account": { "id": account["id"] } }),
+            )
+            .await
+            .result();
+        let path = format!(
+            "/zones/{}/client_certificates",
+            zone["id"].as_str().unwrap()
+        );
+        let first = app
+            .post(&path, json!({ "csr": csr("a"), "validity_days": 7 }))
+            .await
+            .result();
+        let second = app
+            .post(&path, json!({ "csr": csr("b"), "validity_days": 7 }))
+            .await
+            .result();
         assert_eq!(first["signature"], signature);
-        assert_eq!(first["certificate_authority"], second["certificate_authority"]);
+        assert_eq!(
+            first["certificate_authority"],
+            second["certificate_authority"]
+        );
     }
 }

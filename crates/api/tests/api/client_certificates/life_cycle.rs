@@ -3,7 +3,10 @@ use serde_json::Value;
 
 async fn issued(app: &TestApp) -> String {
     let issued = app.issue("x").await;
-    format!("/zones/{{zone}}/client_certificates/{}", issued["id"].as_str().unwrap())
+    format!(
+        "/zones/{{zone}}/client_certificates/{}",
+        issued["id"].as_str().unwrap()
+    )
 }
 
 async fn status(app: &TestApp, path: &str) -> Value {
@@ -15,11 +18,17 @@ async fn revoked_and_restored_with_every_state_on_the_way() {
     let app = TestApp::new().await;
     let path = issued(&app).await;
     assert_eq!(status(&app, &path).await, "active");
-    assert_eq!(app.delete(&path).await.result()["status"], "pending_revocation");
+    assert_eq!(
+        app.delete(&path).await.result()["status"],
+        "pending_revocation"
+    );
     assert_eq!(status(&app, &path).await, "pending_revocation");
     app.settle().await;
     assert_eq!(status(&app, &path).await, "revoked");
-    assert_eq!(app.patch(&path).await.result()["status"], "pending_reactivation");
+    assert_eq!(
+        app.patch(&path).await.result()["status"],
+        "pending_reactivation"
+    );
     assert_eq!(status(&app, &path).await, "pending_reactivation");
     app.settle().await;
     assert_eq!(status(&app, &path).await, "active");
@@ -30,8 +39,14 @@ async fn a_pending_change_can_be_turned_round() {
     let app = TestApp::new().await;
     let path = issued(&app).await;
     app.delete(&path).await.result();
-    assert_eq!(app.patch(&path).await.result()["status"], "pending_reactivation");
-    assert_eq!(app.delete(&path).await.result()["status"], "pending_revocation");
+    assert_eq!(
+        app.patch(&path).await.result()["status"],
+        "pending_reactivation"
+    );
+    assert_eq!(
+        app.delete(&path).await.result()["status"],
+        "pending_revocation"
+    );
     app.settle().await;
     assert_eq!(status(&app, &path).await, "revoked");
 }
@@ -65,7 +80,10 @@ async fn an_expired_certificate_can_be_revoked_and_is_still_there() {
     let app = TestApp::new().await;
     let path = issued(&app).await;
     app.clock.advance_seconds(400 * 86_400);
-    assert_eq!(app.delete(&path).await.result()["status"], "pending_revocation");
+    assert_eq!(
+        app.delete(&path).await.result()["status"],
+        "pending_revocation"
+    );
     app.settle().await;
     assert_eq!(status(&app, &path).await, "revoked");
 }
@@ -74,7 +92,13 @@ async fn an_expired_certificate_can_be_revoked_and_is_still_there() {
 async fn the_body_of_patch_says_true_or_nothing() {
     let app = TestApp::new().await;
     let path = issued(&app).await;
-    for body in ["", " \n", "{}", r#"{"reactivate":true}"#, r#"{"reactivate":null,"other":[1]}"#] {
+    for body in [
+        "",
+        " \n",
+        "{}",
+        r#"{"reactivate":true}"#,
+        r#"{"reactivate":null,"other":[1]}"#,
+    ] {
         app.patch(&path).body(body).await.result();
     }
     for (body, pointer) in [
@@ -85,7 +109,11 @@ async fn the_body_of_patch_says_true_or_nothing() {
         ("{", ""),
     ] {
         let error = app.patch(&path).body(body).await.error();
-        assert_eq!((error.status, error.pointer.as_deref()), (400, Some(pointer)), "{body}");
+        assert_eq!(
+            (error.status, error.pointer.as_deref()),
+            (400, Some(pointer)),
+            "{body}"
+        );
     }
     // A body where none belongs is no error either.
     app.get(&path).body(r#"{"a":1}"#).await.result();

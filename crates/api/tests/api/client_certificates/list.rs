@@ -4,7 +4,12 @@ use serde_json::{Value, json};
 const PATH: &str = "/zones/{zone}/client_certificates";
 
 fn names(answer: &Value) -> Vec<&str> {
-    answer["result"].as_array().unwrap().iter().map(|item| item["common_name"].as_str().unwrap()).collect()
+    answer["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["common_name"].as_str().unwrap())
+        .collect()
 }
 
 async fn list(app: &TestApp, query: &str) -> Value {
@@ -30,7 +35,8 @@ async fn pages_are_newest_first_and_end_with_an_empty_one() {
     }
     let first = list(&app, "").await;
     assert_eq!(names(&first)[..2], ["c22", "c21"]);
-    let info = json!({ "page": 1, "per_page": 20, "count": 20, "total_count": 23, "total_pages": 2 });
+    let info =
+        json!({ "page": 1, "per_page": 20, "count": 20, "total_count": 23, "total_pages": 2 });
     assert_eq!(first["result_info"], info);
     assert_eq!(names(&list(&app, "?page=2").await), ["c2", "c1", "c0"]);
 
@@ -49,23 +55,42 @@ async fn limit_and_offset_stay_while_the_page_rises() {
     for number in 0..7 {
         app.issue(&format!("c{number}")).await;
     }
-    assert_eq!(names(&list(&app, "?limit=2&offset=0&page=1").await), ["c6", "c5"]);
+    assert_eq!(
+        names(&list(&app, "?limit=2&offset=0&page=1").await),
+        ["c6", "c5"]
+    );
     let third = list(&app, "?limit=2&offset=0&page=3").await;
     assert_eq!(names(&third), ["c2", "c1"]);
     let info = json!({ "page": 3, "per_page": 2, "count": 2, "total_count": 7, "total_pages": 4 });
     assert_eq!(third["result_info"], info);
-    assert_eq!(names(&list(&app, "?limit=2&offset=3&page=2").await), ["c1", "c0"]);
-    assert_eq!(names(&list(&app, "?limit=2&offset=3&page=3").await), Vec::<&str>::new());
+    assert_eq!(
+        names(&list(&app, "?limit=2&offset=3&page=2").await),
+        ["c1", "c0"]
+    );
+    assert_eq!(
+        names(&list(&app, "?limit=2&offset=3&page=3").await),
+        Vec::<&str>::new()
+    );
     assert_eq!(names(&list(&app, "?offset=6").await), ["c0"]);
     // The total does not depend on the offset.
-    assert_eq!(list(&app, "?offset=6").await["result_info"]["total_count"], 7);
-    assert_eq!(names(&list(&app, "?limit=2&per_page=5&page=1.0").await), ["c6", "c5"]);
+    assert_eq!(
+        list(&app, "?offset=6").await["result_info"]["total_count"],
+        7
+    );
+    assert_eq!(
+        names(&list(&app, "?limit=2&per_page=5&page=1.0").await),
+        ["c6", "c5"]
+    );
 }
 
 #[tokio::test]
 async fn a_list_right_after_a_write_shows_it() {
     let app = TestApp::new().await;
-    let counts = async |query: &str| list(&app, query).await["result_info"]["total_count"].as_u64().unwrap();
+    let counts = async |query: &str| {
+        list(&app, query).await["result_info"]["total_count"]
+            .as_u64()
+            .unwrap()
+    };
     for round in 0..5 {
         let issued = app.issue("x").await;
         assert_eq!(list(&app, "").await["result"][0], issued);
@@ -73,7 +98,10 @@ async fn a_list_right_after_a_write_shows_it() {
         let path = format!("{PATH}/{}", issued["id"].as_str().unwrap());
         app.delete(&path).await.result();
         assert_eq!(counts("?status=active").await, 0);
-        assert_eq!(list(&app, "?status=Pending_Revocation").await["result"][0]["id"], issued["id"]);
+        assert_eq!(
+            list(&app, "?status=Pending_Revocation").await["result"][0]["id"],
+            issued["id"]
+        );
         app.settle().await;
         assert_eq!(counts("?status=revoked").await, round + 1);
         assert_eq!(counts("?status=pending_revocation").await, 0);
@@ -85,18 +113,35 @@ async fn a_list_right_after_a_write_shows_it() {
 async fn zones_do_not_see_each_others_certificates() {
     let app = TestApp::new().await;
     let account = json!({ "id": app.account_id });
-    let other = app.post("/zones", json!({ "name": "other.example", "account": account })).await.result();
+    let other = app
+        .post(
+            "/zones",
+            json!({ "name": "other.example", "account": account }),
+        )
+        .await
+        .result();
     let other = other["id"].as_str().unwrap();
     let issued = app.issue("mine").await;
     let id = issued["id"].as_str().unwrap();
-    assert_eq!(app.get(&format!("/zones/{other}/client_certificates")).await.result(), json!([]));
+    assert_eq!(
+        app.get(&format!("/zones/{other}/client_certificates"))
+            .await
+            .result(),
+        json!([])
+    );
     for answer in [
-        app.get(&format!("/zones/{other}/client_certificates/{id}")).await,
-        app.delete(&format!("/zones/{other}/client_certificates/{id}")).await,
-        app.patch(&format!("/zones/{other}/client_certificates/{id}")).await,
+        app.get(&format!("/zones/{other}/client_certificates/{id}"))
+            .await,
+        app.delete(&format!("/zones/{other}/client_certificates/{id}"))
+            .await,
+        app.patch(&format!("/zones/{other}/client_certificates/{id}"))
+            .await,
     ] {
         let error = answer.error();
         assert_eq!((error.status, error.code), (404, 1415));
     }
-    assert_eq!(app.get(&format!("{PATH}/{id}")).await.result()["status"], "active");
+    assert_eq!(
+        app.get(&format!("{PATH}/{id}")).await.result()["status"],
+        "active"
+    );
 }

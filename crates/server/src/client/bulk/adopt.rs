@@ -35,14 +35,20 @@ pub fn adopt(session: &Session, zone: &ZoneId, todo: &mut [(Row, Start)]) -> Res
         if open.is_empty() {
             break;
         }
-        let path = format!("{}?status=all&page={page}&limit={PAGE_MAX}", cert::path(zone));
+        let path = format!(
+            "{}?status=all&page={page}&limit={PAGE_MAX}",
+            cert::path(zone)
+        );
         let issued: Vec<Issued> = session.api.get(&path)?.parse()?;
         if issued.is_empty() {
             break;
         }
         for certificate in issued {
             if let Some(start) = open.remove(&certificate.csr) {
-                *start = Start::Issued { certificate_id: certificate.id, journaled: false };
+                *start = Start::Issued {
+                    certificate_id: certificate.id,
+                    journaled: false,
+                };
             }
         }
     }

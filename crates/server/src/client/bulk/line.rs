@@ -81,8 +81,11 @@ pub fn start(
     let [pending, key, crt, p12] =
         ["pending", "key", "crt", "p12"].map(|ending| path(directory, row, ending));
     let other_data = |file: &Path| {
-        Failure::failed(format!("{} is from a run with other data for this line", file.display()))
-            .hint("move the files of that name away, or choose another directory with --out")
+        Failure::failed(format!(
+            "{} is from a run with other data for this line",
+            file.display()
+        ))
+        .hint("move the files of that name away, or choose another directory with --out")
     };
     if let Some(entry) = journal.entry(&row.name) {
         if entry.wanted != row.wanted || entry.zone_id != zone.to_string() {
@@ -91,7 +94,10 @@ pub fn start(
         // After the end the files are the user's, who may have moved them where they belong.
         let p12_missing = p12_wanted && key.exists() && crt.exists() && !p12.exists();
         return Ok(match pending.exists() || p12_missing {
-            true => Start::Issued { certificate_id: entry.certificate_id.clone(), journaled: true },
+            true => Start::Issued {
+                certificate_id: entry.certificate_id.clone(),
+                journaled: true,
+            },
             false => Start::Done,
         });
     }
@@ -106,10 +112,11 @@ pub fn start(
             Ok(Start::Fresh)
         }
         (None, _) => match [key, crt, p12].iter().find(|file| file.exists()) {
-            Some(file) => {
-                Err(Failure::failed(format!("{} exists already and is not from this list", file.display()))
-                    .hint("move it away, or choose another directory with --out"))
-            }
+            Some(file) => Err(Failure::failed(format!(
+                "{} exists already and is not from this list",
+                file.display()
+            ))
+            .hint("move it away, or choose another directory with --out")),
             None => Ok(Start::Fresh),
         },
     }
@@ -123,14 +130,18 @@ pub fn issue(work: &Work<'_>, row: &Row, start: Start) -> Result<(), Trouble> {
     let (start, fresh) = match start {
         Start::Done => return Ok(()),
         Start::Fresh => {
-            let made =
-                key::make(work.arguments.key_algorithm, &row.wanted.subject()).map_err(Trouble::Line)?;
-            let content =
-                Pending { zone_id: work.zone.to_string(), wanted: row.wanted.clone(), csr: made.csr.clone() };
+            let made = key::make(work.arguments.key_algorithm, &row.wanted.subject())
+                .map_err(Trouble::Line)?;
+            let content = Pending {
+                zone_id: work.zone.to_string(),
+                wanted: row.wanted.clone(),
+                csr: made.csr.clone(),
+            };
             let content = serde_json::to_vec(&content)
                 .map_err(|error| Trouble::Everything(Failure::failed(error.to_string())))?;
             files::write_new(&pending, &content, Secrecy::Public).map_err(Trouble::Everything)?;
-            files::write_new(&key, made.key.as_bytes(), Secrecy::Private).map_err(Trouble::Everything)?;
+            files::write_new(&key, made.key.as_bytes(), Secrecy::Private)
+                .map_err(Trouble::Everything)?;
             (Start::Requested { csr: made.csr }, true)
         }
         other => (other, false),
@@ -139,21 +150,38 @@ pub fn issue(work: &Work<'_>, row: &Row, start: Start) -> Result<(), Trouble> {
     let (certificate, journaled) = match &start {
         Start::Requested { csr } => {
             let days = row.wanted.validity_days.unwrap_or(work.arguments.days);
-            match issue::post(work.session, work.zone, csr, days, &issue::key_of(csr, days)) {
-                Ok(answer) => (answer.parse::<Certificate>().map_err(Trouble::Everything)?, false),
+            match issue::post(
+                work.session,
+                work.zone,
+                csr,
+                days,
+                &issue::key_of(csr, days),
+            ) {
+                Ok(answer) => (
+                    answer.parse::<Certificate>().map_err(Trouble::Everything)?,
+                    false,
+                ),
                 Err(refusal) => {
                     // A request that an earlier run sent may have a certificate, so its key stays.
                     if fresh && !matches!(refusal, Refusal::Unknown(_)) {
-                        remove(&key).and_then(|()| remove(&pending)).map_err(Trouble::Everything)?;
+                        remove(&key)
+                            .and_then(|()| remove(&pending))
+                            .map_err(Trouble::Everything)?;
                     }
                     return Err(trouble(refusal));
                 }
             }
         }
-        Start::Issued { certificate_id, journaled } => {
+        Start::Issued {
+            certificate_id,
+            journaled,
+        } => {
             let path = format!("{}/{certificate_id}", cert::path(work.zone));
             let answer = work.session.api.get(&path).map_err(trouble)?;
-            (answer.parse::<Certificate>().map_err(Trouble::Everything)?, *journaled)
+            (
+                answer.parse::<Certificate>().map_err(Trouble::Everything)?,
+                *journaled,
+            )
         }
         Start::Done | Start::Fresh => return Ok(()),
     };
@@ -165,7 +193,10 @@ pub fn issue(work: &Work<'_>, row: &Row, start: Start) -> Result<(), Trouble> {
             certificate_id: certificate.id.clone(),
             wanted: row.wanted.clone(),
         };
-        let mut journal = work.journal.lock().expect("no thread panics with the journal");
+        let mut journal = work
+            .journal
+            .lock()
+            .expect("no thread panics with the journal");
         journal.append(&entry).map_err(Trouble::Everything)?;
     }
     // 4. The files.
@@ -195,16 +226,32 @@ fn write_p12(
     let key = path(work.directory, row, "key");
     let key = std::fs::read_to_string(&key)
         .map(Zeroizing::new)
-        .map_err(|error| Trouble::Line(Failure::io(format!("cannot read {}", key.display()), &error)))?;
+        .map_err(|error| {
+            Trouble::Line(Failure::io(
+                format!("cannot read {}", key.display()),
+                &error,
+            ))
+        })?;
     let authority = {
-        let mut authorities = work.authorities.lock().unwrap_or_else(PoisonError::into_inner);
-        let ask =
-            || ca::chain_of(work.session, work.zone, certificate).map_err(|failure| failure.to_string());
+        let mut authorities = work
+            .authorities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let ask = || {
+            ca::chain_of(work.session, work.zone, certificate)
+                .map_err(|failure| failure.to_string())
+        };
         let signer = certificate.certificate_authority.id.clone();
         authorities.entry(signer).or_insert_with(ask).clone().ok()
     };
-    let file = key::p12(&row.wanted.common_name, &key, pem, authority.as_deref(), password)
-        .map_err(Trouble::Line)?;
+    let file = key::p12(
+        &row.wanted.common_name,
+        &key,
+        pem,
+        authority.as_deref(),
+        password,
+    )
+    .map_err(Trouble::Line)?;
     files::write_new(&target, &file, Secrecy::Private).map_err(Trouble::Everything)
 }
 
@@ -230,15 +277,19 @@ fn read_pending(path: &Path) -> Result<Option<Pending>, Failure> {
             .map(Some)
             .map_err(|_| Failure::failed(format!("{} is not from certgate", path.display()))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::io(format!("cannot read {}", path.display()), &error)),
+        Err(error) => Err(Failure::io(
+            format!("cannot read {}", path.display()),
+            &error,
+        )),
     }
 }
 
 fn remove(path: &Path) -> Result<(), Failure> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::io(format!("cannot remove {}", path.display()), &error))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::io(
+            format!("cannot remove {}", path.display()),
+            &error,
+        )),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,8 @@
 use serde_json::Value;
 
-use super::super::testing::{ACCOUNT, CERTIFICATE, Captured, Seen, Server, ZONE, ok, page, refused};
+use super::super::testing::{
+    ACCOUNT, CERTIFICATE, Captured, Seen, Server, ZONE, ok, page, refused,
+};
 use super::*;
 use crate::cli::Format;
 use crate::client::http::{Api, Token};
@@ -29,8 +31,14 @@ fn brought_object() -> Value {
 /// A server with two managed authorities and one that was brought.
 fn server() -> Server {
     Server::start(|seen: &Seen| {
-        let both = json!([managed_object(NEW, "new", true), managed_object(OLD, "old", false)]);
-        match (seen.method.as_str(), seen.path.split('/').next_back().unwrap()) {
+        let both = json!([
+            managed_object(NEW, "new", true),
+            managed_object(OLD, "old", false)
+        ]);
+        match (
+            seen.method.as_str(),
+            seen.path.split('/').next_back().unwrap(),
+        ) {
             ("GET", "managed_authority") => ok(managed_object(NEW, "new", true)),
             ("GET", "managed_authorities") => ok(both),
             ("POST", "managed_authorities" | "rotate") => ok(managed_object(OURS, "newest", true)),
@@ -68,13 +76,21 @@ fn managed_and_brought_ones_are_one_table() {
     assert_eq!(both["managed"][0], managed_object(NEW, "new", true));
     assert_eq!(both["brought"], json!([brought_object()]));
 
-    let none = Server::start(|seen: &Seen| match seen.path.ends_with("managed_authorities") {
-        true => ok(json!([])),
-        false => page(&[], seen, 50),
-    });
+    let none = Server::start(
+        |seen: &Seen| match seen.path.ends_with("managed_authorities") {
+            true => ok(json!([])),
+            false => page(&[], seen, 50),
+        },
+    );
     let captured = Captured::new(Format::Table);
     list(&none.session(), Some(ACCOUNT), &mut captured.screen()).unwrap();
-    assert_eq!((captured.out().as_str(), captured.err().contains("made on first use")), ("", true));
+    assert_eq!(
+        (
+            captured.out().as_str(),
+            captured.err().contains("made on first use")
+        ),
+        ("", true)
+    );
 }
 
 #[test]
@@ -101,12 +117,25 @@ fn one_is_shown_whatever_it_is() {
     ");
     assert!(shown(None).unwrap().contains(NEW));
     let brought = shown(Some(OURS)).unwrap();
-    assert!(brought.contains("partner") && brought.contains("CN=Partner CA"), "{brought}");
+    assert!(
+        brought.contains("partner") && brought.contains("CN=Partner CA"),
+        "{brought}"
+    );
     assert_eq!(brought.matches("-----BEGIN CERTIFICATE-----\n").count(), 2);
-    let unknown = shown(Some(&OURS.replace('2', "3"))).unwrap_err().to_string();
-    assert!(unknown.contains("code 1472") && unknown.contains("ca list"), "{unknown}");
+    let unknown = shown(Some(&OURS.replace('2', "3")))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        unknown.contains("code 1472") && unknown.contains("ca list"),
+        "{unknown}"
+    );
     server.seen();
-    assert!(shown(Some("../../user")).unwrap_err().to_string().contains("no id of an authority"));
+    assert!(
+        shown(Some("../../user"))
+            .unwrap_err()
+            .to_string()
+            .contains("no id of an authority")
+    );
     assert_eq!(server.seen().len(), 0);
 }
 
@@ -127,14 +156,32 @@ fn importing_sends_certificate_and_key_and_says_what_happened() {
     certificates of new (01890000-0000-7000-8000-000000000002) stay valid, listed and revocable: keep trusting it until the last of them has expired
     certificates that newest signed elsewhere stay valid wherever it is trusted; they are not in certgate's lists and cannot be revoked here; while they live, give proxies the full list (full.crl) instead of the bundle
     ");
-    assert!(captured.out().contains(OURS) && !captured.out().contains("sesame") && !told.contains("sesame"));
+    assert!(
+        captured.out().contains(OURS)
+            && !captured.out().contains("sesame")
+            && !told.contains("sesame")
+    );
     let sent = server.seen().pop().unwrap();
-    assert_eq!(sent.path, format!("/certgate/v1/accounts/{ACCOUNT}/managed_authorities"));
-    assert_eq!(sent.json(), json!({ "certificate": CERTIFICATE, "private_key": KEY }));
+    assert_eq!(
+        sent.path,
+        format!("/certgate/v1/accounts/{ACCOUNT}/managed_authorities")
+    );
+    assert_eq!(
+        sent.json(),
+        json!({ "certificate": CERTIFICATE, "private_key": KEY })
+    );
 
-    let exchanged = CaImportArgs { certificate: arguments.key.clone(), ..arguments };
-    let failure = import(&server.session(), &exchanged, &mut captured.screen()).unwrap_err().to_string();
-    assert!(failure.contains("holds a private key: nothing was sent"), "{failure}");
+    let exchanged = CaImportArgs {
+        certificate: arguments.key.clone(),
+        ..arguments
+    };
+    let failure = import(&server.session(), &exchanged, &mut captured.screen())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        failure.contains("holds a private key: nothing was sent"),
+        "{failure}"
+    );
     assert_eq!(server.seen().len(), 0);
 }
 
@@ -150,7 +197,12 @@ fn a_private_key_is_not_sent_in_clear_text_to_others() {
         account: Some(ACCOUNT.to_owned()),
     };
     let failure = import(&Session::over(api), &arguments, &mut captured.screen()).unwrap_err();
-    assert!(failure.to_string().contains("in clear text: nothing was sent"), "{failure}");
+    assert!(
+        failure
+            .to_string()
+            .contains("in clear text: nothing was sent"),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -158,13 +210,22 @@ fn rotating_says_what_happened() {
     let server = server();
     let captured = Captured::new(Format::Json);
     let account = Some(ACCOUNT);
-    rotate(&server.session(), account, Some(KeyName::Rsa3072), &mut captured.screen()).unwrap();
+    rotate(
+        &server.session(),
+        account,
+        Some(KeyName::Rsa3072),
+        &mut captured.screen(),
+    )
+    .unwrap();
     let told = captured.err();
     assert!(told.contains(OURS) && told.contains(NEW), "{told}");
     let result: Value = serde_json::from_str(&captured.out()).unwrap();
     assert_eq!(result, managed_object(OURS, "newest", true));
     let sent = server.seen().pop().unwrap();
-    assert_eq!(sent.path, format!("/certgate/v1/accounts/{ACCOUNT}/managed_authorities/rotate"));
+    assert_eq!(
+        sent.path,
+        format!("/certgate/v1/accounts/{ACCOUNT}/managed_authorities/rotate")
+    );
     assert_eq!(sent.json(), json!({ "algorithm": "RSA-3072" }));
     rotate(&server.session(), account, None, &mut captured.screen()).unwrap();
     assert_eq!(server.seen().pop().unwrap().json(), json!({}));
@@ -184,13 +245,24 @@ fn a_brought_one_is_added_as_what_it_is() {
     };
     add(&server.session(), &plain(false), &mut captured.screen()).unwrap();
     let sent = server.seen().pop().unwrap();
-    assert_eq!(sent.path, format!("/client/v4/accounts/{ACCOUNT}/mtls_certificates"));
-    assert_eq!(sent.json(), json!({ "certificates": CERTIFICATE, "ca": true }));
+    assert_eq!(
+        sent.path,
+        format!("/client/v4/accounts/{ACCOUNT}/mtls_certificates")
+    );
+    assert_eq!(
+        sent.json(),
+        json!({ "certificates": CERTIFICATE, "ca": true })
+    );
     assert!(captured.out().contains("partner"));
     let key = Some(file(&directory, "ca.key", KEY));
-    let full = CaAddArgs { key, name: Some("n".to_owned()), ..plain(true) };
+    let full = CaAddArgs {
+        key,
+        name: Some("n".to_owned()),
+        ..plain(true)
+    };
     add(&server.session(), &full, &mut captured.screen()).unwrap();
-    let expected = json!({ "certificates": CERTIFICATE, "ca": false, "name": "n", "private_key": KEY });
+    let expected =
+        json!({ "certificates": CERTIFICATE, "ca": false, "name": "n", "private_key": KEY });
     assert_eq!(server.seen().pop().unwrap().json(), expected);
 }
 
@@ -202,10 +274,16 @@ fn only_what_was_brought_is_removed() {
     remove(OURS).unwrap();
     assert_eq!(captured.err(), format!("removed {OURS}\n"));
     let sent = server.seen().pop().unwrap();
-    assert_eq!((sent.method.as_str(), sent.path.ends_with(OURS)), ("DELETE", true));
+    assert_eq!(
+        (sent.method.as_str(), sent.path.ends_with(OURS)),
+        ("DELETE", true)
+    );
     let failure = remove(OLD).unwrap_err().to_string();
     assert!(failure.contains("is a managed authority"), "{failure}");
-    assert!(server.seen().iter().all(|seen| seen.method == "GET"), "nothing was deleted");
+    assert!(
+        server.seen().iter().all(|seen| seen.method == "GET"),
+        "nothing was deleted"
+    );
 }
 
 #[test]
@@ -216,6 +294,11 @@ fn a_chain_ends_in_the_authority_that_signed() {
     let pem = chain_of(&server().session(), &zone, &certificate).unwrap();
     assert_eq!(pem, format!("{CERTIFICATE}\n"));
     certificate.certificate_authority.id = OURS.to_owned();
-    let failure = chain_of(&server().session(), &zone, &certificate).unwrap_err().to_string();
-    assert!(failure.contains("an authority that the account does not have"), "{failure}");
+    let failure = chain_of(&server().session(), &zone, &certificate)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        failure.contains("an authority that the account does not have"),
+        "{failure}"
+    );
 }

@@ -21,7 +21,10 @@ fn listing(hostnames: &[&str]) -> Server {
 }
 
 fn managed() -> List {
-    List { zone: ZONE.parse().unwrap(), authority: None }
+    List {
+        zone: ZONE.parse().unwrap(),
+        authority: None,
+    }
 }
 
 fn names(hostnames: &[&str]) -> Vec<String> {
@@ -30,7 +33,12 @@ fn names(hostnames: &[&str]) -> Vec<String> {
 
 /// The bodies of the changes that the server was asked for.
 fn written(server: &Server) -> Vec<Value> {
-    server.seen().iter().filter(|seen| seen.method == "PUT").map(Seen::json).collect()
+    server
+        .seen()
+        .iter()
+        .filter(|seen| seen.method == "PUT")
+        .map(Seen::json)
+        .collect()
 }
 
 #[test]
@@ -61,15 +69,38 @@ fn a_list_is_a_table_and_says_when_it_is_empty() {
 fn adding_goes_behind_what_is_listed_and_skips_what_is() {
     let captured = Captured::new(Format::Table);
     let server = listing(&["b.example.com"]);
-    let added = names(&["c.example.com", "B.EXAMPLE.com", "a.example.com", "C.example.com"]);
-    add(&server.session(), &managed(), &added, &mut captured.screen()).unwrap();
+    let added = names(&[
+        "c.example.com",
+        "B.EXAMPLE.com",
+        "a.example.com",
+        "C.example.com",
+    ]);
+    add(
+        &server.session(),
+        &managed(),
+        &added,
+        &mut captured.screen(),
+    )
+    .unwrap();
     let expected = json!({ "hostnames": ["b.example.com", "c.example.com", "a.example.com"], "mtls_certificate_id": null });
     assert_eq!(written(&server), [expected]);
-    assert_eq!(captured.err(), "added c.example.com, a.example.com\n3 hostnames are listed\n");
+    assert_eq!(
+        captured.err(),
+        "added c.example.com, a.example.com\n3 hostnames are listed\n"
+    );
 
-    add(&server.session(), &managed(), &added, &mut captured.screen()).unwrap();
+    add(
+        &server.session(),
+        &managed(),
+        &added,
+        &mut captured.screen(),
+    )
+    .unwrap();
     assert_eq!(written(&server), [Value::Null; 0]);
-    assert_eq!(captured.err(), "nothing to do: every one of them is listed\n");
+    assert_eq!(
+        captured.err(),
+        "nothing to do: every one of them is listed\n"
+    );
 }
 
 #[test]
@@ -77,14 +108,40 @@ fn removing_what_is_not_listed_changes_nothing() {
     let captured = Captured::new(Format::Table);
     let server = listing(&["a.example.com", "b.example.com"]);
     let removed = names(&["a.example.com", "x.example.com"]);
-    let failure = remove(&server.session(), &managed(), &removed, &mut captured.screen()).unwrap_err();
-    assert!(failure.to_string().contains("not listed: x.example.com; nothing was changed"), "{failure}");
+    let failure = remove(
+        &server.session(),
+        &managed(),
+        &removed,
+        &mut captured.screen(),
+    )
+    .unwrap_err();
+    assert!(
+        failure
+            .to_string()
+            .contains("not listed: x.example.com; nothing was changed"),
+        "{failure}"
+    );
     assert_eq!(written(&server), [Value::Null; 0]);
 
-    remove(&server.session(), &managed(), &names(&["A.example.com"]), &mut captured.screen()).unwrap();
+    remove(
+        &server.session(),
+        &managed(),
+        &names(&["A.example.com"]),
+        &mut captured.screen(),
+    )
+    .unwrap();
     assert_eq!(written(&server)[0]["hostnames"], json!(["b.example.com"]));
-    assert_eq!(captured.err(), "removed a.example.com\n1 hostname is listed\n");
-    remove(&server.session(), &managed(), &names(&["b.example.com"]), &mut captured.screen()).unwrap();
+    assert_eq!(
+        captured.err(),
+        "removed a.example.com\n1 hostname is listed\n"
+    );
+    remove(
+        &server.session(),
+        &managed(),
+        &names(&["b.example.com"]),
+        &mut captured.screen(),
+    )
+    .unwrap();
     assert!(captured.err().contains("no hostname is listed now"));
 }
 
@@ -92,28 +149,68 @@ fn removing_what_is_not_listed_changes_nothing() {
 fn setting_tells_what_came_and_what_went() {
     let captured = Captured::new(Format::Table);
     let server = listing(&["a.example.com", "b.example.com"]);
-    set(&server.session(), &managed(), names(&["c.example.com", "a.example.com"]), &mut captured.screen())
-        .unwrap();
-    assert_eq!(written(&server)[0]["hostnames"], json!(["c.example.com", "a.example.com"]));
-    assert_eq!(captured.err(), "added c.example.com\nremoved b.example.com\n2 hostnames are listed\n");
-    set(&server.session(), &managed(), names(&["a.example.com", "c.example.com"]), &mut captured.screen())
-        .unwrap();
-    assert_eq!(captured.err(), "the same hostnames as before\n2 hostnames are listed\n");
+    set(
+        &server.session(),
+        &managed(),
+        names(&["c.example.com", "a.example.com"]),
+        &mut captured.screen(),
+    )
+    .unwrap();
+    assert_eq!(
+        written(&server)[0]["hostnames"],
+        json!(["c.example.com", "a.example.com"])
+    );
+    assert_eq!(
+        captured.err(),
+        "added c.example.com\nremoved b.example.com\n2 hostnames are listed\n"
+    );
+    set(
+        &server.session(),
+        &managed(),
+        names(&["a.example.com", "c.example.com"]),
+        &mut captured.screen(),
+    )
+    .unwrap();
+    assert_eq!(
+        captured.err(),
+        "the same hostnames as before\n2 hostnames are listed\n"
+    );
 }
 
 #[test]
 fn a_brought_authority_is_named_by_its_id_and_json_is_the_result_as_it_came() {
     let captured = Captured::new(Format::Json);
     let server = listing(&["a.example.com"]);
-    let list = List { authority: authority(Some(CA)).unwrap(), ..managed() };
+    let list = List {
+        authority: authority(Some(CA)).unwrap(),
+        ..managed()
+    };
     super::list(&server.session(), &list, &mut captured.screen()).unwrap();
     assert_eq!(captured.out(), "{\"hostnames\":[\"a.example.com\"]}\n");
     assert_eq!(server.seen()[0].query, format!("mtls_certificate_id={CA}"));
-    add(&server.session(), &list, &names(&["b.example.com"]), &mut captured.screen()).unwrap();
-    assert_eq!(captured.out(), "{\"hostnames\":[\"a.example.com\",\"b.example.com\"]}\n");
+    add(
+        &server.session(),
+        &list,
+        &names(&["b.example.com"]),
+        &mut captured.screen(),
+    )
+    .unwrap();
+    assert_eq!(
+        captured.out(),
+        "{\"hostnames\":[\"a.example.com\",\"b.example.com\"]}\n"
+    );
     assert_eq!(written(&server)[0]["mtls_certificate_id"], CA);
-    add(&server.session(), &list, &names(&["b.example.com"]), &mut captured.screen()).unwrap();
-    assert_eq!(captured.out(), "{\"hostnames\":[\"a.example.com\",\"b.example.com\"]}\n");
+    add(
+        &server.session(),
+        &list,
+        &names(&["b.example.com"]),
+        &mut captured.screen(),
+    )
+    .unwrap();
+    assert_eq!(
+        captured.out(),
+        "{\"hostnames\":[\"a.example.com\",\"b.example.com\"]}\n"
+    );
     assert_eq!(captured.err(), "");
     assert!(authority(Some("managed")).is_err());
 }
@@ -125,8 +222,13 @@ fn what_the_server_refuses_is_told_in_its_words() {
         _ => ok(json!({ "hostnames": [] })),
     });
     let captured = Captured::new(Format::Table);
-    let failure =
-        add(&server.session(), &managed(), &names(&["*.example.com"]), &mut captured.screen()).unwrap_err();
+    let failure = add(
+        &server.session(),
+        &managed(),
+        &names(&["*.example.com"]),
+        &mut captured.screen(),
+    )
+    .unwrap_err();
     assert!(failure.to_string().contains("has a wildcard"), "{failure}");
     assert_eq!(captured.err(), "");
 }

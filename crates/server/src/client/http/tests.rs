@@ -38,7 +38,10 @@ fn a_success_is_the_result_as_it_came() {
     assert_eq!(answer.result.get(), r#"{"b":1.0, "a":"\u0041"}"#);
     assert_eq!(answer.messages, ["hi"]);
     let seen = server.seen();
-    assert_eq!((seen[0].method.as_str(), seen[0].path.as_str()), ("GET", "/client/v4/user"));
+    assert_eq!(
+        (seen[0].method.as_str(), seen[0].path.as_str()),
+        ("GET", "/client/v4/user")
+    );
     assert_eq!(seen[0].authorization, format!("Bearer {TOKEN}"));
 }
 
@@ -63,8 +66,20 @@ fn an_error_is_told_with_its_code_and_the_place_it_points_at() {
 
 #[test]
 fn what_the_server_puts_off_is_made_again_a_bounded_number_of_times() {
-    let server = answers(vec![busy, || Reply::Json(429, failure(971, "slow down")), || ok(json!(1))]);
-    assert_eq!(server.api().post("/x", &json!({"a": 1})).unwrap().result.get(), "1");
+    let server = answers(vec![
+        busy,
+        || Reply::Json(429, failure(971, "slow down")),
+        || ok(json!(1)),
+    ]);
+    assert_eq!(
+        server
+            .api()
+            .post("/x", &json!({"a": 1}))
+            .unwrap()
+            .result
+            .get(),
+        "1"
+    );
     let seen = server.seen();
     assert_eq!(seen.len(), 3);
     assert!(seen.iter().all(|seen| seen.json() == json!({"a": 1})));
@@ -73,14 +88,20 @@ fn what_the_server_puts_off_is_made_again_a_bounded_number_of_times() {
     assert!(told(&server.api().get("/x").unwrap_err()).contains("busy (code 10503)"));
     assert_eq!(server.seen().len(), ATTEMPTS_MAX as usize);
 
-    let server = answers(vec![|| Reply::With(429, "retry-after: 3600", failure(971, "slow down"))]);
+    let server = answers(vec![|| {
+        Reply::With(429, "retry-after: 3600", failure(971, "slow down"))
+    }]);
     assert!(server.api().get("/x").is_err());
     assert_eq!(server.seen().len(), 1);
 }
 
 #[test]
 fn a_post_that_may_have_been_done_is_never_made_again() {
-    for reply in [|| Reply::Hang, || Reply::Raw(503, "<html>gateway"), || refused(500, 10000, "broken")] {
+    for reply in [
+        || Reply::Hang,
+        || Reply::Raw(503, "<html>gateway"),
+        || refused(500, 10000, "broken"),
+    ] {
         let server = answers(vec![reply]);
         let refusal = server.api().post("/x", &json!({})).unwrap_err();
         assert!(matches!(refusal, Refusal::Unknown(_)), "{}", told(&refusal));
@@ -94,13 +115,23 @@ fn a_read_survives_a_closed_connection_once() {
     assert!(server.api().get("/x").is_ok());
     let server = answers(vec![|| Reply::Hang]);
     let refusal = server.api().delete("/x").unwrap_err();
-    assert!(matches!(refusal, Refusal::Unknown(Failure::Told { exit: Exit::Unreachable, .. })));
+    assert!(matches!(
+        refusal,
+        Refusal::Unknown(Failure::Told {
+            exit: Exit::Unreachable,
+            ..
+        })
+    ));
     assert_eq!(server.seen().len(), 2);
 }
 
 #[test]
 fn a_server_that_is_not_there_is_unreachable() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let address = format!("http://127.0.0.1:{port}/client/v4/");
     let api = Api::new(&address, None, Token::new("t").unwrap(), String::new()).unwrap();
     let refusal = api.post("/x", &json!({})).unwrap_err();
@@ -108,7 +139,13 @@ fn a_server_that_is_not_there_is_unreachable() {
         told(&refusal).replace(&port.to_string(), "PORT"),
         "not sent: cannot reach http://127.0.0.1:PORT: nothing listens there (is `certgate serve` running at http://127.0.0.1:PORT?)"
     );
-    assert!(matches!(refusal, Refusal::NotSent(Failure::Told { exit: Exit::Unreachable, .. })));
+    assert!(matches!(
+        refusal,
+        Refusal::NotSent(Failure::Told {
+            exit: Exit::Unreachable,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -118,15 +155,36 @@ fn clear_text_and_tls_mixed_up_are_told_as_such() {
     let authorities = directory.path().join("ca.pem");
     let api = |authorities: &Path| {
         let address = server.address.replace("http://", "https://");
-        Api::new(&address, Some(authorities), Token::new(TOKEN).unwrap(), String::new())
+        Api::new(
+            &address,
+            Some(authorities),
+            Token::new(TOKEN).unwrap(),
+            String::new(),
+        )
     };
     std::fs::write(&authorities, "no certificate").unwrap();
-    assert!(api(&authorities).unwrap_err().to_string().contains("holds no certificate in PEM form"));
-    assert!(api(&directory.path().join("nowhere")).unwrap_err().to_string().contains("cannot read"));
+    assert!(
+        api(&authorities)
+            .unwrap_err()
+            .to_string()
+            .contains("holds no certificate in PEM form")
+    );
+    assert!(
+        api(&directory.path().join("nowhere"))
+            .unwrap_err()
+            .to_string()
+            .contains("cannot read")
+    );
     std::fs::write(&authorities, super::super::testing::CERTIFICATE).unwrap();
     let refusal = api(&authorities).unwrap().get("/x").unwrap_err();
     assert!(
-        matches!(refusal, Refusal::NotSent(Failure::Told { exit: Exit::Unreachable, .. })),
+        matches!(
+            refusal,
+            Refusal::NotSent(Failure::Told {
+                exit: Exit::Unreachable,
+                ..
+            })
+        ),
         "{}",
         told(&refusal)
     );
@@ -150,7 +208,11 @@ fn what_is_not_this_api_is_told_as_such() {
     let server = answers(vec![|| Reply::Raw(200, "<html>"), || Reply::Raw(302, "{}")]);
     for _ in 0..2 {
         let refusal = server.api().get("/x").unwrap_err();
-        assert!(told(&refusal).contains("not as certgate does"), "{}", told(&refusal));
+        assert!(
+            told(&refusal).contains("not as certgate does"),
+            "{}",
+            told(&refusal)
+        );
     }
 }
 
@@ -158,18 +220,33 @@ fn what_is_not_this_api_is_told_as_such() {
 fn addresses_are_read_as_people_write_them() {
     for (address, base) in [
         ("http://127.0.0.1:8787", "http://127.0.0.1:8787"),
-        (" https://pki.example.com/client/v4/ ", "https://pki.example.com"),
-        ("https://example.com/pki/client/v4", "https://example.com/pki"),
+        (
+            " https://pki.example.com/client/v4/ ",
+            "https://pki.example.com",
+        ),
+        (
+            "https://example.com/pki/client/v4",
+            "https://example.com/pki",
+        ),
     ] {
         assert_eq!(base_of(address).unwrap(), base);
     }
-    for bad in
-        ["", "127.0.0.1:8787", "ftp://a", "http://", "http:///a", "http://u:p@a", "http://a?b", "http://a b"]
-    {
+    for bad in [
+        "",
+        "127.0.0.1:8787",
+        "ftp://a",
+        "http://",
+        "http:///a",
+        "http://u:p@a",
+        "http://a?b",
+        "http://a b",
+    ] {
         assert!(base_of(bad).is_err(), "{bad}");
     }
     assert!(
-        is_loopback("http://localhost:1") && is_loopback("http://[::1]:1") && is_loopback("http://127.9.9.9")
+        is_loopback("http://localhost:1")
+            && is_loopback("http://[::1]:1")
+            && is_loopback("http://127.9.9.9")
     );
     assert!(!is_loopback("http://10.0.0.1:1") && !is_loopback("http://127.0.0.1.example.com"));
 }

@@ -3,24 +3,28 @@ use super::*;
 use crate::cli::Format;
 
 fn server() -> Server {
-    Server::start(|seen: &Seen| match (seen.method.as_str(), seen.path.as_str()) {
-        ("POST", _) => {
-            ok(json!({"id": "1".repeat(32), "name": "ci", "status": "active", "value": "new-secret"}))
-        }
-        ("PUT", API_KEY_PATH) => ok(json!({"email": "a@example.com", "api_key": "new-key"})),
-        ("DELETE", API_KEY_PATH) => ok(json!({"email": "a@example.com"})),
-        (_, "/client/v4/user") => ok(json!({"id": "2".repeat(32)})),
-        (_, "/client/v4/user/tokens/verify") => ok(json!({"id": "1".repeat(32), "status": "active"})),
-        ("DELETE", _) => ok(json!({"id": "1".repeat(32)})),
-        _ => page(
-            &[
-                json!({"id": "1".repeat(32), "name": "ci", "status": "active", "issued_on": "2026-01-02T03:04:05Z", "last_used_on": "2026-02-03T04:05:06Z",
+    Server::start(
+        |seen: &Seen| match (seen.method.as_str(), seen.path.as_str()) {
+            ("POST", _) => ok(
+                json!({"id": "1".repeat(32), "name": "ci", "status": "active", "value": "new-secret"}),
+            ),
+            ("PUT", API_KEY_PATH) => ok(json!({"email": "a@example.com", "api_key": "new-key"})),
+            ("DELETE", API_KEY_PATH) => ok(json!({"email": "a@example.com"})),
+            (_, "/client/v4/user") => ok(json!({"id": "2".repeat(32)})),
+            (_, "/client/v4/user/tokens/verify") => {
+                ok(json!({"id": "1".repeat(32), "status": "active"}))
+            }
+            ("DELETE", _) => ok(json!({"id": "1".repeat(32)})),
+            _ => page(
+                &[
+                    json!({"id": "1".repeat(32), "name": "ci", "status": "active", "issued_on": "2026-01-02T03:04:05Z", "last_used_on": "2026-02-03T04:05:06Z",
                 "policies": [{"effect": "allow", "permission_groups": [{"id": PermissionGroup::ZoneRead.id()}, {"id": PermissionGroup::ZoneWrite.id()}, {"id": "f", "name": "Other"}]}]}),
-            ],
-            seen,
-            20,
-        ),
-    })
+                ],
+                seen,
+                20,
+            ),
+        },
+    )
 }
 
 fn arguments(permissions: &[&str], zones: &[&str]) -> TokenCreateArgs {
@@ -37,11 +41,23 @@ fn arguments(permissions: &[&str], zones: &[&str]) -> TokenCreateArgs {
 fn a_token_is_asked_for_with_a_policy_for_each_kind_of_thing() {
     let server = server();
     let captured = Captured::new(Format::Table);
-    let arguments = arguments(&["ssl and certificates READ", "Zone Read", "User Details Read"], &[ZONE]);
+    let arguments = arguments(
+        &[
+            "ssl and certificates READ",
+            "Zone Read",
+            "User Details Read",
+        ],
+        &[ZONE],
+    );
     create(&server.session(), &arguments, &mut captured.screen()).unwrap();
     assert_eq!(captured.out(), "new-secret\n");
     assert!(captured.err().contains("shown this once"));
-    let body = server.seen().into_iter().find(|seen| seen.method == "POST").unwrap().json();
+    let body = server
+        .seen()
+        .into_iter()
+        .find(|seen| seen.method == "POST")
+        .unwrap()
+        .json();
     insta::assert_json_snapshot!(body, @r#"
     {
       "condition": {
@@ -88,9 +104,18 @@ fn a_token_is_asked_for_with_a_policy_for_each_kind_of_thing() {
 fn an_unknown_permission_is_refused_before_anything_is_sent() {
     let server = server();
     let captured = Captured::new(Format::Table);
-    let failure =
-        create(&server.session(), &arguments(&["Read everything"], &[]), &mut captured.screen()).unwrap_err();
-    assert!(failure.to_string().contains("\"SSL and Certificates Read\""), "{failure}");
+    let failure = create(
+        &server.session(),
+        &arguments(&["Read everything"], &[]),
+        &mut captured.screen(),
+    )
+    .unwrap_err();
+    assert!(
+        failure
+            .to_string()
+            .contains("\"SSL and Certificates Read\""),
+        "{failure}"
+    );
     assert_eq!(server.seen().len(), 0);
 }
 
@@ -107,10 +132,9 @@ fn tokens_are_listed_revoked_and_verified() {
     assert!(captured.out().contains("active"));
     revoke(&server.session(), &"1".repeat(32), &mut captured.screen()).unwrap();
     assert!(
-        server
-            .seen()
-            .iter()
-            .any(|seen| seen.method == "DELETE" && seen.path == format!("{PATH}/{}", "1".repeat(32)))
+        server.seen().iter().any(
+            |seen| seen.method == "DELETE" && seen.path == format!("{PATH}/{}", "1".repeat(32))
+        )
     );
     assert!(revoke(&server.session(), "ci", &mut captured.screen()).is_err());
 }
@@ -122,7 +146,10 @@ fn the_api_key_alone_goes_to_standard_output() {
     create_api_key(&server.session(), &mut captured.screen()).unwrap();
     assert_eq!(captured.out(), "new-key\n");
     let told = captured.err();
-    assert!(told.contains("a@example.com") && told.contains("shown this once"), "{told}");
+    assert!(
+        told.contains("a@example.com") && told.contains("shown this once"),
+        "{told}"
+    );
     delete_api_key(&server.session(), &mut captured.screen()).unwrap();
     assert_eq!(captured.out(), "");
     assert!(captured.err().contains("no API key any more"));
