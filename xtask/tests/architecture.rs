@@ -13,13 +13,13 @@ const USES: [(&str, &[&str]); 7] = [
     ("certgate-pki", &["certgate-model"]),
     ("certgate-store", &["certgate-model"]),
     (
-        "certgate-authority",
+        "certgate-service",
         &["certgate-model", "certgate-pki", "certgate-store"],
     ),
     (
         "certgate-api",
         &[
-            "certgate-authority",
+            "certgate-service",
             "certgate-model",
             "certgate-pki",
             "certgate-store",
@@ -29,7 +29,7 @@ const USES: [(&str, &[&str]); 7] = [
         "certgate-testkit",
         &[
             "certgate-api",
-            "certgate-authority",
+            "certgate-service",
             "certgate-model",
             "certgate-pki",
             "certgate-store",
@@ -39,7 +39,7 @@ const USES: [(&str, &[&str]); 7] = [
         "certgate",
         &[
             "certgate-api",
-            "certgate-authority",
+            "certgate-service",
             "certgate-model",
             "certgate-pki",
             "certgate-store",
@@ -269,7 +269,7 @@ fn pki_performs_no_input_or_output_and_reads_no_clock() {
 fn model_and_authority_read_no_clock() {
     let rule = "time is an argument: take a certgate_model::Clock";
     absent(
-        &["model", "authority"],
+        &["model", "service"],
         &["SystemTime::now", "Instant::now"],
         rule,
     );
@@ -279,7 +279,7 @@ fn model_and_authority_read_no_clock() {
 fn http_begins_at_the_api() {
     let words = ["StatusCode", "http::", "axum", "hyper"];
     absent(
-        &["model", "pki", "store", "authority"],
+        &["model", "pki", "store", "service"],
         &words,
         "nothing below api knows HTTP",
     );
@@ -296,7 +296,7 @@ fn sql_ends_at_the_store() {
         "rusqlite",
         "tokio_postgres",
     ];
-    let folders = ["model", "pki", "authority", "api", "server", "testkit"];
+    let folders = ["model", "pki", "service", "api", "server", "testkit"];
     absent(&folders, &words, "only the store contains SQL");
 }
 

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
-use certgate_authority::{
+use certgate_pki::ImportError;
+use certgate_service::{
     AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError,
     IssueError, MtlsCertificateError, RevocationError, TenantError, TokenError,
 };
-use certgate_pki::ImportError;
 use certgate_store::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;

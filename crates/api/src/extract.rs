@@ -4,12 +4,12 @@ use std::ops::RangeInclusive;
 
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
-use certgate_authority::{
-    AccountScope, Credential, EnforcementPointError, IdempotencyKey, Permission,
-    Principal as Caller, Secret, UserScope, ZoneScope,
-};
 use certgate_model::{
     AccountId, CertificateId, EnforcementPointId, MtlsCertificateId, TokenId, ZoneId,
+};
+use certgate_service::{
+    AccountScope, Credential, EnforcementPointError, IdempotencyKey, Permission,
+    Principal as Caller, Secret, UserScope, ZoneScope,
 };
 use http::request::Parts;
 use http::{HeaderMap, header};

@@ -24,8 +24,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use certgate_authority::Authority;
 use certgate_model::{Clock, Random};
+use certgate_service::Authority;
 use certgate_store::ReadStore;
 
 use list_cache::ListCache;

@@ -271,7 +271,7 @@ impl From<MigrateArgs> for Flags {
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
     /// E-mail address of the user, which clients send that have an API key instead of a token
-    #[arg(long, value_name = "ADDRESS", default_value = certgate_authority::EMAIL_DEFAULT)]
+    #[arg(long, value_name = "ADDRESS", default_value = certgate_service::EMAIL_DEFAULT)]
     pub email: String,
     /// Name of the first account
     #[arg(long, value_name = "NAME", default_value = "default")]

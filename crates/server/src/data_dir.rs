@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use certgate_authority::{
+use certgate_model::Clock;
+use certgate_service::{
     Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings,
     is_token_of,
 };
-use certgate_model::Clock;
 use certgate_store::{
     JournalBegun, PostgresOptions, PostgresStore, Restored, SqliteOptions, SqliteStore, Store,
     lock_database,

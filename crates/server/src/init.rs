@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::bail;
-use certgate_authority::FirstNames;
+use certgate_service::FirstNames;
 use serde_json::json;
 
 use crate::cli::InitArgs;

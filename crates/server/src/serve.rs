@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use certgate_api::{Api, ApiParts};
-use certgate_authority::{EMAIL_DEFAULT, FirstNames, Initialised};
+use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};

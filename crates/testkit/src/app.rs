@@ -9,10 +9,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use certgate_api::{Api, ApiParts, PeerAddress, TrustedProxies};
-use certgate_authority::{
+use certgate_model::KeyAlgorithm;
+use certgate_service::{
     Authority, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, Settings, Settling,
 };
-use certgate_model::KeyAlgorithm;
 use certgate_store::{SqliteOptions, SqliteStore, Store};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body::Frame;

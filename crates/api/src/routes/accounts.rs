@@ -2,8 +2,8 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{AccountDraft, AccountScope, ManageAccounts, ReadAccounts};
 use certgate_model::{AccountFilter, KeyAlgorithm};
+use certgate_service::{AccountDraft, AccountScope, ManageAccounts, ReadAccounts};
 
 use crate::body::JsonBody;
 use crate::error::{ApiError, account_error};

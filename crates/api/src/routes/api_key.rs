@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use certgate_authority::{ManageTokens, UserScope};
+use certgate_service::{ManageTokens, UserScope};
 
 use crate::error::ApiError;
 use crate::extract::ScopeOf;

@@ -5,8 +5,8 @@ use std::hash::Hash;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{AccountScope, ReadAccounts, ReadUser, UserScope};
 use certgate_model::{AccountRecord, Actor, AuditEntry, AuditOwner, AuditQuery, UserRecord};
+use certgate_service::{AccountScope, ReadAccounts, ReadUser, UserScope};
 
 use crate::envelope::CursorInfo;
 use crate::error::ApiError;

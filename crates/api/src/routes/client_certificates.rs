@@ -2,7 +2,7 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{IssueRequest, ReadCertificates, WriteCertificates, ZoneScope};
+use certgate_service::{IssueRequest, ReadCertificates, WriteCertificates, ZoneScope};
 
 use certgate_model::RevocationReason;
 

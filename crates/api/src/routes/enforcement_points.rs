@@ -5,10 +5,10 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{
+use certgate_model::{AccountId, EnforcedCertificate, Timestamp};
+use certgate_service::{
     AccountScope, CHANGES_MAX, FollowRevocations, ManageEnforcementPoints, Principal,
 };
-use certgate_model::{AccountId, EnforcedCertificate, Timestamp};
 use futures_util::stream;
 use http::{HeaderValue, header};
 use http_body::Frame;
@@ -241,7 +241,7 @@ struct Follower {
 
 impl Follower {
     /// The changes after `epoch`, or that there were none for a while; `None`: that is the end.
-    async fn next(&self, epoch: u64) -> Option<certgate_authority::RevocationChanges> {
+    async fn next(&self, epoch: u64) -> Option<certgate_service::RevocationChanges> {
         let left = self.end.unix_microseconds() - self.api.clock.now().unix_microseconds();
         if left <= 0 || self.api.authority.is_ending() {
             return None;
@@ -258,7 +258,7 @@ impl Follower {
         &self,
         epoch: u64,
         wait: Duration,
-    ) -> Result<certgate_authority::RevocationChanges, ApiError> {
+    ) -> Result<certgate_service::RevocationChanges, ApiError> {
         let scope = self.scope().await?;
         let found = self
             .api

@@ -2,8 +2,8 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{ReadCertificates, WriteCertificates, ZoneScope};
 use certgate_model::MtlsCertificateId;
+use certgate_service::{ReadCertificates, WriteCertificates, ZoneScope};
 
 use crate::body::JsonBody;
 use crate::error::ApiError;

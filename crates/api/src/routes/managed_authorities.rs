@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use certgate_authority::{AccountScope, AuthorityImport, ManageAccounts, ReadAccounts};
 use certgate_model::KeyAlgorithm;
+use certgate_service::{AccountScope, AuthorityImport, ManageAccounts, ReadAccounts};
 
 use crate::body::JsonBody;
 use crate::error::ApiError;

@@ -2,10 +2,10 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{
+use certgate_model::{Page, Slice};
+use certgate_service::{
     AccountScope, MtlsCertificateUpload, ReadMtlsCertificates, WriteMtlsCertificates,
 };
-use certgate_model::{Page, Slice};
 
 use crate::body::JsonBody;
 use crate::envelope::PageRequest;

@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use certgate_authority::{Fault, NoncePolicy};
 use certgate_model::{AuthorityId, CRL_SHARDS, CrlPart, Timestamp};
 use certgate_pki::{
     OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, read_ocsp_path, sha256,
 };
+use certgate_service::{Fault, NoncePolicy};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;

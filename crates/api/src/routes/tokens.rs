@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{ManageTokens, ReadTokens, TokenDraft, UserScope};
 use certgate_model::{
     AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, Timestamp, TokenState,
 };
+use certgate_service::{ManageTokens, ReadTokens, TokenDraft, UserScope};
 use serde_json::Value;
 
 use crate::body::{JsonBody, Object};
@@ -83,7 +83,7 @@ pub(crate) async fn get(
         .token(id)
         .await?
         .filter(|token| token.user == scope.user().id);
-    let token = token.ok_or(certgate_authority::TokenError::NotFound)?;
+    let token = token.ok_or(certgate_service::TokenError::NotFound)?;
     envelope::one(Token::at(api.clock.now(), &token))
 }
 

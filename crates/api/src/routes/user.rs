@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use certgate_authority::{AccessError, ReadUser, Secret, UserScope};
+use certgate_service::{AccessError, ReadUser, Secret, UserScope};
 use http::StatusCode;
 
 use crate::error::ApiError;

@@ -2,8 +2,8 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_authority::{ManageZones, ReadZones, ZoneDraft, ZoneScope};
 use certgate_model::{AccountId, Page};
+use certgate_service::{ManageZones, ReadZones, ZoneDraft, ZoneScope};
 
 use crate::body::JsonBody;
 use crate::error::{ApiError, zone_error};

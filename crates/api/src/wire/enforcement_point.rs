@@ -88,8 +88,8 @@ pub(crate) struct RevocationChange {
     certificate: RevokedCertificate,
 }
 
-impl From<certgate_authority::RevocationChanges> for RevocationChanges {
-    fn from(found: certgate_authority::RevocationChanges) -> Self {
+impl From<certgate_service::RevocationChanges> for RevocationChanges {
+    fn from(found: certgate_service::RevocationChanges) -> Self {
         let change = |change: certgate_model::RevocationChange| RevocationChange {
             epoch: change.epoch,
             revoked: change.revoked,

@@ -181,8 +181,8 @@ pub(crate) struct ManagedAuthority {
     expires_on: Instant,
 }
 
-impl From<certgate_authority::ManagedAuthority> for ManagedAuthority {
-    fn from(authority: certgate_authority::ManagedAuthority) -> Self {
+impl From<certgate_service::ManagedAuthority> for ManagedAuthority {
+    fn from(authority: certgate_service::ManagedAuthority) -> Self {
         let fingerprint_sha256 = hex(&authority.fingerprint_sha256());
         let record = authority.record;
         Self {

@@ -2,8 +2,8 @@ use std::future::IntoFuture;
 use std::path::Path;
 use std::time::Duration;
 
-use certgate_authority::MANAGED_AUTHORITIES_MAX;
 use certgate_model::{AuthorityId, AuthorityRecord, By, Clock};
+use certgate_service::MANAGED_AUTHORITIES_MAX;
 use certgate_store::{AuthorityReplaced, ReadStore, Store};
 use certgate_testkit::{TestApp, csr};
 use http::Method;

@@ -1,8 +1,8 @@
 //! The public responder: revocation lists, OCSP, certificates of authorities.
 
-use certgate_authority::Settling;
 use certgate_model::{Clock, SerialNumber};
 use certgate_pki::write_ocsp_request;
+use certgate_service::Settling;
 use certgate_store::{Duty, Store};
 use certgate_testkit::{Answer, TestApp};
 use http::{Method, header};

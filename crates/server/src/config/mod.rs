@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certgate_api::TrustedProxies;
-use certgate_authority::MasterKey;
 use certgate_model::KeyAlgorithm;
+use certgate_service::MasterKey;
 use certgate_store::PostgresUrl;
 
 pub use flags::{InitFlags, ServeFlags};
@@ -25,7 +25,7 @@ use self::layers::Source;
 use crate::failure::Failure;
 
 /// Longest `validity_days_max`: no certificate outlives its authority.
-const VALIDITY_DAYS_CEILING: u32 = certgate_authority::AUTHORITY_VALIDITY_DAYS;
+const VALIDITY_DAYS_CEILING: u32 = certgate_service::AUTHORITY_VALIDITY_DAYS;
 
 /// Longest `public_url`: with a CRL's path behind it, it still fits a certificate's extension.
 const PUBLIC_URL_BYTES_MAX: usize = 256;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use certgate_authority::{Credential, FollowRevocations, Secret};
+use certgate_service::{Credential, FollowRevocations, Secret};
 use certgate_testkit::TestApp;
 use serde_json::{Value, json};
 
