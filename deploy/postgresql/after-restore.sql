@@ -2,8 +2,9 @@
 --
 --   psql -v ON_ERROR_STOP=1 -f after-restore.sql "$DATABASE_URL"
 --
--- Epochs go on far behind all that were given, so that an enforcement point which knows of changes that are lost is refused with
--- code 1521 and reads everything again. Every revocation list is made anew by the first node.
+-- Raises the next epoch far above every epoch that was ever given out: an enforcement point that
+-- knows lost changes then gets error 1521 and reads everything again. Makes the first node sign
+-- every revocation list again.
 BEGIN;
 
 INSERT INTO epoch_gaps (after, until, is_all)
