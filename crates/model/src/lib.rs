@@ -10,6 +10,7 @@ mod enforcement;
 mod enforcement_point;
 mod hex;
 mod id;
+mod lock;
 mod mtls_certificate;
 mod page;
 mod random;
@@ -30,6 +31,7 @@ pub use id::{
     AccountId, AuthorityId, CertificateId, EnforcementPointId, MtlsCertificateId, ParseIdError,
     TokenId, UserId, ZoneId,
 };
+pub use lock::lock;
 pub use mtls_certificate::MtlsCertificateRecord;
 pub use page::{
     AccountFilter, CertificateQuery, Direction, Join, Page, Slice, TextMatch, Visible, ZoneFilter,
