@@ -76,16 +76,16 @@ write("subject", "by_attribute_one_set", b"".join(bytes([kind, tag, 0x80 | len(t
 # --- Certificates and keys ---
 
 for name in ["good_leaf_chain", "private_key_beside", "text_after_end", "pkcs12", "der", "pkcs7", "repeated"]:
-    write("bundle", name, (FIXTURES / f"brought/{name}.certs.pem").read_bytes())
+    write("chain", name, (FIXTURES / f"uploaded/{name}.certs.pem").read_bytes())
 for name in ["good_leaf_chain", "good_root", "good_middle_and_root", "good_ed25519", "good_p384", "good_p521", "good_rsa_2048",
              "good_p256_sha1", "signed_with_dsa", "version_1", "der_trailing_bytes"]:
-    write("bundle", name + "_der", der(FIXTURES / f"brought/{name}.certs.pem"))
+    write("chain", name + "_der", der(FIXTURES / f"uploaded/{name}.certs.pem"))
 
 for name in ["good_ec_parameters", "encrypted", "encrypted_traditional", "several", "public_key"]:
-    write("private_key", name, (FIXTURES / f"brought/{name}.key.pem").read_bytes())
+    write("private_key", name, (FIXTURES / f"uploaded/{name}.key.pem").read_bytes())
 for name in ["good_leaf", "good_p384", "good_p521", "good_ed25519", "good_rsa_2048", "good_p384_traditional",
              "good_p521_traditional", "good_rsa_2048_traditional", "dsa", "curve_secp256k1", "point_of_another_key"]:
-    write("private_key", name + "_der", der(FIXTURES / f"brought/{name}.key.pem"))
+    write("private_key", name + "_der", der(FIXTURES / f"uploaded/{name}.key.pem"))
 
 for path in sorted((FIXTURES / "authorities").glob("*.crt")):
     write("authority", path.stem, der(path))
@@ -93,8 +93,8 @@ good = (FIXTURES / "authorities/good.crt").read_bytes()
 for name in ["good.sec1", "encrypted", "another", "rsa_1024"]:
     write("authority", f"with_{name}", good + (FIXTURES / f"authorities/{name}.key").read_bytes())
 for name in ["good_root", "good_middle_and_root", "good_ed25519", "good_rsa_2048"]:
-    certificate = der(FIXTURES / f"brought/{name}.certs.pem")
-    write("authority", f"brought_{name}", certificate)
+    certificate = der(FIXTURES / f"uploaded/{name}.certs.pem")
+    write("authority", f"uploaded_{name}", certificate)
 
 # --- Questions to the OCSP responder ---
 

@@ -16,7 +16,7 @@ pub(crate) const SERIAL: SerialNumber = SerialNumber::from_random([0x5a; 20]);
 
 /// Always the same and signing always alike, so that the same input takes the same way.
 pub(crate) const ED25519_KEY: &str =
-    include_str!("../../crates/pki/tests/fixtures/brought/good_ed25519.key.pem");
+    include_str!("../../crates/pki/tests/fixtures/uploaded/good_ed25519.key.pem");
 
 /// The first octet of everything that is fuzzed in DER: a SEQUENCE.
 const SEQUENCE: u8 = 0x30;

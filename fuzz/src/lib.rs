@@ -4,7 +4,7 @@
 //! of the kept corpus (`crates/pki/tests/corpus.rs`, which takes this file in as a module). What does not hold panics.
 
 mod authority;
-mod bundle;
+mod chain;
 mod csr;
 mod given;
 mod message;
@@ -13,7 +13,7 @@ mod private_key;
 mod subject;
 
 pub use authority::authority;
-pub use bundle::bundle;
+pub use chain::chain;
 pub use csr::csr;
 pub use ocsp::{ocsp_path, ocsp_request};
 pub use private_key::private_key;
@@ -25,7 +25,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: [Target; 7] = [
     ("authority", authority),
-    ("bundle", bundle),
+    ("chain", chain),
     ("csr", csr),
     ("ocsp_path", ocsp_path),
     ("ocsp_request", ocsp_request),

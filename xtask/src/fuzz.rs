@@ -17,7 +17,7 @@ pub const TARGETS: [Target; 7] = [
     },
     // Chains of several certificates.
     Target {
-        name: "bundle",
+        name: "chain",
         input_bytes_max: 8 * 1024,
     },
     Target {

@@ -50,7 +50,7 @@ const USES: [(&str, &[&str]); 7] = [
 /// What `api` may use of `pki`: writing PEM and entity tags, naming the errors whose codes it assigns, and refusing what is
 /// no OCSP request before it gets further.
 const API_USES_OF_PKI: [&str; 10] = [
-    "BundleError",
+    "ChainError",
     "CsrError",
     "ImportError",
     "OCSP_REQUEST_BYTES_MAX",

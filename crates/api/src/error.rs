@@ -414,8 +414,8 @@ impl From<MtlsCertificateError> for ApiError {
     fn from(error: MtlsCertificateError) -> Self {
         let message = error.to_string();
         match error {
-            MtlsCertificateError::Bundle(error) => {
-                Self::bad_request(bundle_code(&error), message).at("/certificates")
+            MtlsCertificateError::Chain(error) => {
+                Self::bad_request(chain_code(&error), message).at("/certificates")
             }
             MtlsCertificateError::PrivateKey(error) => {
                 Self::bad_request(private_key_code(&error), message).at("/private_key")
@@ -503,26 +503,26 @@ fn tenant_error(error: TenantError, exists: u32) -> ApiError {
     }
 }
 
-fn bundle_code(error: &certgate_pki::BundleError) -> u32 {
-    use certgate_pki::BundleError;
+fn chain_code(error: &certgate_pki::ChainError) -> u32 {
+    use certgate_pki::ChainError;
     match error {
-        BundleError::TooLarge { .. }
-        | BundleError::NoPem
-        | BundleError::Malformed { .. }
-        | BundleError::Version { .. } => code::BUNDLE_MALFORMED,
-        BundleError::Der | BundleError::Pkcs12 => code::BUNDLE_NOT_PEM,
-        BundleError::PrivateKey => code::BUNDLE_PRIVATE_KEY,
-        BundleError::PublicKey => code::BUNDLE_PUBLIC_KEY,
-        BundleError::CertificateRequest => code::BUNDLE_REQUEST,
-        BundleError::WrongPemLabel { .. } => code::BUNDLE_WRONG_LABEL,
-        BundleError::TextAfterEnd => code::BUNDLE_TEXT_AFTER_END,
-        BundleError::TooMany { .. } => code::BUNDLE_TOO_MANY,
-        BundleError::SignatureAlgorithmUnsupported { .. } => code::BUNDLE_SIGNATURE_ALGORITHM,
-        BundleError::Key { .. } => code::BUNDLE_KEY,
-        BundleError::NotAuthority { .. } => code::BUNDLE_NOT_AUTHORITY,
-        BundleError::ChainOrder { .. } | BundleError::Repeated { .. } => code::BUNDLE_CHAIN,
-        BundleError::SignatureInvalid { .. } => code::BUNDLE_SIGNATURE_INVALID,
-        BundleError::Expired { .. } => code::BUNDLE_EXPIRED,
+        ChainError::TooLarge { .. }
+        | ChainError::NoPem
+        | ChainError::Malformed { .. }
+        | ChainError::Version { .. } => code::BUNDLE_MALFORMED,
+        ChainError::Der | ChainError::Pkcs12 => code::BUNDLE_NOT_PEM,
+        ChainError::PrivateKey => code::BUNDLE_PRIVATE_KEY,
+        ChainError::PublicKey => code::BUNDLE_PUBLIC_KEY,
+        ChainError::CertificateRequest => code::BUNDLE_REQUEST,
+        ChainError::WrongPemLabel { .. } => code::BUNDLE_WRONG_LABEL,
+        ChainError::TextAfterEnd => code::BUNDLE_TEXT_AFTER_END,
+        ChainError::TooMany { .. } => code::BUNDLE_TOO_MANY,
+        ChainError::SignatureAlgorithmUnsupported { .. } => code::BUNDLE_SIGNATURE_ALGORITHM,
+        ChainError::Key { .. } => code::BUNDLE_KEY,
+        ChainError::NotAuthority { .. } => code::BUNDLE_NOT_AUTHORITY,
+        ChainError::ChainOrder { .. } | ChainError::Repeated { .. } => code::BUNDLE_CHAIN,
+        ChainError::SignatureInvalid { .. } => code::BUNDLE_SIGNATURE_INVALID,
+        ChainError::Expired { .. } => code::BUNDLE_EXPIRED,
     }
 }
 

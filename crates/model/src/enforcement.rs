@@ -25,7 +25,7 @@ pub enum EnforcedAuthority {
         last_epoch: u64,
     },
     /// One that the account brought itself. What it revokes is not known here.
-    Brought {
+    Uploaded {
         /// Its id.
         id: MtlsCertificateId,
         /// Its certificates as they were uploaded, PEM.

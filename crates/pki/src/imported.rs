@@ -3,14 +3,14 @@
 use certgate_model::{KeyAlgorithm, Timestamp};
 use zeroize::Zeroizing;
 
-use crate::brought::BroughtCertificate;
+use crate::uploaded::UploadedCertificate;
 use crate::certificate::{SignedParts, TbsParts};
 use crate::csr_error::quoted;
 use crate::issuer::AuthorityRights;
 use crate::pem::{Block, PemError};
 use crate::subject::read_name;
 use crate::tlv::{Cursor, NotDer, tag};
-use crate::{BundleError, Issuer, IssuerError, PrivateKeyError, read_private_key};
+use crate::{ChainError, Issuer, IssuerError, PrivateKeyError, read_private_key};
 
 /// Longest accepted certificate of an authority, in bytes of PEM: four times what one with an RSA-8192 key needs.
 pub const AUTHORITY_CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
@@ -148,8 +148,8 @@ pub fn read_authority(
     let subject = content(tbs.subject).map_err(|_| malformed("it has no subject"))?;
     let fields = read_name(subject).map_err(|_| malformed("its subject cannot be read"))?;
     // As strictly as any certificate that comes from outside.
-    let own = BroughtCertificate::read(1, &certificate_der).map_err(|error| match error {
-        BundleError::Malformed { what, .. } => malformed(what),
+    let own = UploadedCertificate::read(1, &certificate_der).map_err(|error| match error {
+        ChainError::Malformed { what, .. } => malformed(what),
         _ => malformed("its key or its signature is of a kind that is not supported"),
     })?;
     if own.is_self_issued() && !own.is_signed_by(&own) {

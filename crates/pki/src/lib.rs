@@ -10,9 +10,8 @@
 //! that by value.
 
 mod authority;
-mod brought;
-mod bundle;
-mod bundle_error;
+mod chain;
+mod chain_error;
 mod certificate;
 mod client;
 mod crl;
@@ -30,12 +29,13 @@ mod private_key;
 mod public_key;
 mod subject;
 mod tlv;
+mod uploaded;
 
 use aws_lc_rs::digest;
 
 pub use authority::self_sign;
-pub use bundle::{BUNDLE_BYTES_MAX, BUNDLE_CERTIFICATES_MAX, Bundle, Purpose, read_bundle};
-pub use bundle_error::BundleError;
+pub use chain::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, Chain, Purpose, read_chain};
+pub use chain_error::ChainError;
 pub use certificate::SignError;
 pub use client::{ClientKey, ClientKeyAlgorithm, RequestError};
 pub use crl::{CRL_ENTRY_BYTES, CrlEntry, CrlHead, CrlScope, sign_crl};

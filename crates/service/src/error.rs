@@ -1,7 +1,7 @@
 //! What can go wrong, named by what the receiver can do about it.
 
 use certgate_model::{AuthorityId, CertificateId, MtlsCertificateId, Totals};
-use certgate_pki::{BundleError, CsrError, ImportError, PrivateKeyError};
+use certgate_pki::{ChainError, CsrError, ImportError, PrivateKeyError};
 use certgate_store::StoreError;
 
 /// Trouble that is not the caller's fault.
@@ -270,7 +270,7 @@ pub enum TenantError {
 pub enum MtlsCertificateError {
     /// The certificates are not good ones.
     #[error("{0}")]
-    Bundle(#[from] BundleError),
+    Chain(#[from] ChainError),
     /// The private key is not a good one.
     #[error("{0}")]
     PrivateKey(#[from] PrivateKeyError),

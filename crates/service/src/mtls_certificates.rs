@@ -1,7 +1,7 @@
 //! Certificates that an account brings itself (`mtls_certificates`).
 
 use certgate_model::{MtlsCertificateId, MtlsCertificateRecord};
-use certgate_pki::{Purpose, read_bundle, read_private_key};
+use certgate_pki::{Purpose, read_chain, read_private_key};
 use certgate_store::{MtlsCertificateDeleted, MtlsCertificateRecorded};
 use zeroize::Zeroizing;
 
@@ -46,20 +46,20 @@ impl Authority {
         // Up to ten verifications and the check of a key: off the I/O threads.
         let read = self
             .on_signer(move || {
-                let bundle = read_bundle(&certificates, purpose, now)?;
+                let chain = read_chain(&certificates, purpose, now)?;
                 let key = private_key
                     .map(|text| read_private_key(&text))
                     .transpose()?;
                 match &key {
-                    Some(key) if !bundle.is_certificate_of(key) => {
+                    Some(key) if !chain.is_certificate_of(key) => {
                         Err(MtlsCertificateError::KeyMismatch)
                     }
                     None if !ca => Err(MtlsCertificateError::LeafWithoutKey),
-                    _ => Ok((bundle, key)),
+                    _ => Ok((chain, key)),
                 }
             })
             .await?;
-        let (bundle, key) = read?;
+        let (chain, key) = read?;
 
         let id = MtlsCertificateId::time_ordered(now, &*self.random);
         let record = MtlsCertificateRecord {
@@ -67,14 +67,14 @@ impl Authority {
             account: scope.account().id,
             name,
             ca,
-            certificates: bundle.to_pem(),
+            certificates: chain.to_pem(),
             sealed_key: key.map(|key| self.master_key.seal_key(id, key.pkcs8(), &*self.random)),
-            issuer: bundle.issuer,
-            signature: bundle.signature.to_owned(),
-            serial_number: bundle.serial_number,
-            fingerprint_sha256: bundle.fingerprint_sha256,
+            issuer: chain.issuer,
+            signature: chain.signature.to_owned(),
+            serial_number: chain.serial_number,
+            fingerprint_sha256: chain.fingerprint_sha256,
             uploaded_on: now,
-            expires_on: bundle.expires_on,
+            expires_on: chain.expires_on,
         };
         let quota = self.settings.account_mtls_certificates_max;
         match self

@@ -434,7 +434,7 @@ async fn enforced(store: &SqliteStore, hostname: &str) -> Vec<String> {
         .expect("it is listed");
     let name = |authority| match authority {
         EnforcedAuthority::Managed { id, .. } => format!("managed {id}"),
-        EnforcedAuthority::Brought { certificates, .. } => certificates,
+        EnforcedAuthority::Uploaded { certificates, .. } => certificates,
     };
     found.authorities.into_iter().map(name).collect()
 }

@@ -18,8 +18,8 @@ pub fn csr_with_subject(subject: &SubjectFields) -> String {
 }
 
 /// Certificates (`NAME.certs`) or a private key (`NAME.key`) kept as a file, named by its defect.
-pub fn brought(name: &str) -> String {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pki/tests/fixtures/brought");
+pub fn uploaded(name: &str) -> String {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pki/tests/fixtures/uploaded");
     let path = directory.join(format!("{name}.pem"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

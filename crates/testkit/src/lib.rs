@@ -7,5 +7,5 @@ mod random;
 
 pub use app::{Answer, Call, Failure, TestApp};
 pub use clock::FakeClock;
-pub use csr::{brought, csr, csr_with_subject, fixture};
+pub use csr::{csr, csr_with_subject, fixture, uploaded};
 pub use random::SeededRandom;

@@ -1,7 +1,7 @@
 //! Every route of the OpenAPI document, with every kind of credential. A route that is missing from the table fails.
 
 use certgate_model::{PermissionGroup, Scope};
-use certgate_testkit::{Answer, Call, TestApp, brought, csr};
+use certgate_testkit::{Answer, Call, TestApp, csr, uploaded};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -361,7 +361,7 @@ impl Setting {
         let mut enforcement_points = Vec::new();
         for account in [&app.account_id, &other_account] {
             let path = format!("/accounts/{account}/mtls_certificates");
-            let body = json!({ "certificates": brought("good_root.certs"), "ca": true });
+            let body = json!({ "certificates": uploaded("good_root.certs"), "ca": true });
             mtls_certificates.push(id(&app.post(&path, body).await.result()));
             let path = format!("/certgate/v1/accounts/{account}/enforcement_points");
             enforcement_points.push(id(&app
@@ -403,7 +403,7 @@ impl Setting {
             .replace("{enforcement_point_id}", &self.enforcement_point)
             .replace(
                 "{new_authority}",
-                &Value::from(brought("good_p384.certs")).to_string(),
+                &Value::from(uploaded("good_p384.certs")).to_string(),
             )
             .replace("{csr}", &Value::from(csr("new")).to_string())
     }

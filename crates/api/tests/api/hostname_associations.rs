@@ -302,7 +302,7 @@ async fn an_enforcement_point_reads_which_authorities_apply_and_when_one_revoked
         (app.zone_id.clone(), app.account_id.clone())
     );
     let [
-        EnforcedAuthority::Brought { id, certificates },
+        EnforcedAuthority::Uploaded { id, certificates },
         EnforcedAuthority::Managed {
             id: managed,
             last_epoch,

@@ -254,7 +254,7 @@ async fn each_bad_import_is_told_why_and_changes_nothing() {
             1465,
             "/private_key",
         ),
-        (import("good.crt", "damaged.key"), 1464, "/private_key"),
+        (import("good.crt", "malformed.key"), 1464, "/private_key"),
         (import("good.crt", "p521.key"), 1467, "/private_key"),
         (import("good.crt", "rsa_1024.key"), 1467, "/private_key"),
     ] {

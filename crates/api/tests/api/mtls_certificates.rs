@@ -1,10 +1,10 @@
-use certgate_testkit::{TestApp, brought};
+use certgate_testkit::{TestApp, uploaded};
 use serde_json::{Value, json};
 
 const PATH: &str = "/accounts/{account}/mtls_certificates";
 
 async fn upload(app: &TestApp, name: &str) -> Value {
-    let certificates = brought(&format!("{name}.certs"));
+    let certificates = uploaded(&format!("{name}.certs"));
     app.post(
         PATH,
         json!({ "certificates": certificates, "ca": true, "name": name }),
@@ -40,7 +40,7 @@ async fn the_object_has_what_clients_of_the_public_api_read() {
     }
     "#);
     assert_eq!(made["id"].as_str().unwrap().len(), 36);
-    assert_eq!(made["certificates"], brought("good_root.certs"));
+    assert_eq!(made["certificates"], uploaded("good_root.certs"));
 
     let mut kept = made.clone();
     kept.as_object_mut().unwrap().remove("updated_at");
@@ -71,8 +71,8 @@ async fn a_chain_and_a_leaf_come_with_their_keys_which_are_never_answered() {
     let app = TestApp::new().await;
     for (name, ca) in [("good_middle_and_root", true), ("good_leaf", false)] {
         let (certificates, key) = (
-            brought(&format!("{name}.certs")),
-            brought(&format!("{name}.key")),
+            uploaded(&format!("{name}.certs")),
+            uploaded(&format!("{name}.key")),
         );
         let without_line_end = certificates.trim_end();
         let body = json!({ "certificates": without_line_end, "private_key": key, "ca": ca });
@@ -91,7 +91,7 @@ async fn a_chain_and_a_leaf_come_with_their_keys_which_are_never_answered() {
     // An empty key is none, and so is null.
     for key in [json!(""), json!(null)] {
         let body =
-            json!({ "certificates": brought("good_root.certs"), "private_key": key, "ca": true });
+            json!({ "certificates": uploaded("good_root.certs"), "private_key": key, "ca": true });
         let made = app.post(PATH, body).await.result();
         app.delete(&path_of(&made)).await.result();
     }
@@ -173,7 +173,7 @@ async fn what_is_no_good_certificate_is_told_why() {
         ("chain_signature_flipped", 1462),
         ("expired", 1463),
     ] {
-        let body = json!({ "certificates": brought(&format!("{name}.certs")), "ca": true });
+        let body = json!({ "certificates": uploaded(&format!("{name}.certs")), "ca": true });
         let error = app.post(PATH, body).await.error();
         assert_eq!(
             (error.status, error.code),
@@ -203,9 +203,9 @@ async fn what_is_no_good_private_key_is_told_why() {
         ("rsa_1024", 1467),
         ("another", 1468),
     ] {
-        let key = brought(&format!("{name}.key"));
+        let key = uploaded(&format!("{name}.key"));
         let body =
-            json!({ "certificates": brought("good_root.certs"), "ca": true, "private_key": key });
+            json!({ "certificates": uploaded("good_root.certs"), "ca": true, "private_key": key });
         let error = app.post(PATH, body).await.error();
         assert_eq!(
             (error.status, error.code),
@@ -222,7 +222,7 @@ async fn what_is_no_good_private_key_is_told_why() {
         );
     }
     let leaf =
-        json!({ "certificates": brought("good_leaf.certs"), "ca": false, "private_key": "" });
+        json!({ "certificates": uploaded("good_leaf.certs"), "ca": false, "private_key": "" });
     let error = app.post(PATH, leaf).await.error();
     assert_eq!(
         (error.status, error.code, error.pointer.as_deref()),
@@ -233,7 +233,7 @@ async fn what_is_no_good_private_key_is_told_why() {
 #[tokio::test]
 async fn a_member_that_is_missing_or_of_the_wrong_kind_is_named() {
     let app = TestApp::new().await;
-    let root = brought("good_root.certs");
+    let root = uploaded("good_root.certs");
     for (body, code, pointer) in [
         (json!({ "ca": true }), 9207, "/certificates"),
         (
@@ -277,7 +277,7 @@ async fn a_member_that_is_missing_or_of_the_wrong_kind_is_named() {
 async fn the_same_certificate_again_is_1471_and_a_full_account_1489() {
     let app = TestApp::with(|settings| settings.account_mtls_certificates_max = Some(1)).await;
     let made = upload(&app, "good_root").await;
-    let body = json!({ "certificates": brought("good_root.certs"), "ca": true, "name": "other" });
+    let body = json!({ "certificates": uploaded("good_root.certs"), "ca": true, "name": "other" });
     let error = app.post(PATH, body).await.error();
     assert_eq!(
         (error.status, error.code, error.pointer.as_deref()),
@@ -288,7 +288,7 @@ async fn the_same_certificate_again_is_1471_and_a_full_account_1489() {
         "{}",
         error.message
     );
-    let body = json!({ "certificates": brought("good_ed25519.certs"), "ca": true });
+    let body = json!({ "certificates": uploaded("good_ed25519.certs"), "ca": true });
     let error = app.post(PATH, body).await.error();
     assert_eq!((error.status, error.code), (403, 1489));
     assert!(error.message.contains("quota of 1 "), "{}", error.message);
@@ -305,7 +305,7 @@ async fn an_unknown_or_malformed_id_is_1472() {
         "/accounts/{}/mtls_certificates",
         elsewhere["id"].as_str().unwrap()
     );
-    let body = json!({ "certificates": brought("good_root.certs"), "ca": true });
+    let body = json!({ "certificates": uploaded("good_root.certs"), "ca": true });
     let made = app.post(&theirs, body).await.result();
     let theirs = made["id"].as_str().unwrap();
     for id in [

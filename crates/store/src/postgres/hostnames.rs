@@ -206,7 +206,7 @@ async fn brought(
                 "hostnames name the authority {id}, which their account does not have"
             ))
         })?;
-    Ok(EnforcedAuthority::Brought {
+    Ok(EnforcedAuthority::Uploaded {
         id,
         certificates: row.get(0)?,
     })

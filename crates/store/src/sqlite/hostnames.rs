@@ -201,7 +201,7 @@ fn brought(
         )?
         .query_row((id.as_bytes(), account.as_bytes()), |row| row.get(0))
         .optional()?
-        .map(|certificates| EnforcedAuthority::Brought { id, certificates })
+        .map(|certificates| EnforcedAuthority::Uploaded { id, certificates })
         .ok_or_else(|| {
             corrupt(format!(
                 "hostnames name the authority {id}, which their account does not have"

@@ -1,12 +1,12 @@
 use std::borrow::Cow;
 
-use certgate_pki::{BUNDLE_BYTES_MAX, BUNDLE_CERTIFICATES_MAX, Purpose, pem_lines, read_bundle};
+use certgate_pki::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, Purpose, pem_lines, read_chain};
 
 use super::given::{self, NOW};
 use super::message;
 
 /// Certificates that an account brings, PEM or, one after the other, DER.
-pub fn bundle(input: &[u8]) {
+pub fn chain(input: &[u8]) {
     let several = || {
         given::values(input)
             .into_iter()
@@ -20,18 +20,18 @@ pub fn bundle(input: &[u8]) {
             Err(_) => return,
         },
     };
-    let as_leaf = match read_bundle(&text, Purpose::Leaf, NOW) {
-        Ok(bundle) => bundle,
+    let as_leaf = match read_chain(&text, Purpose::Leaf, NOW) {
+        Ok(chain) => chain,
         Err(error) => {
             message::check(&text, &error);
-            let as_authority = read_bundle(&text, Purpose::Authority, NOW);
+            let as_authority = read_chain(&text, Purpose::Authority, NOW);
             return message::check(
                 &text,
                 &as_authority.expect_err("an authority must have more than a leaf"),
             );
         }
     };
-    assert!((1..=BUNDLE_CERTIFICATES_MAX).contains(&as_leaf.certificates().len()));
+    assert!((1..=CHAIN_CERTIFICATES_MAX).contains(&as_leaf.certificates().len()));
     assert!(as_leaf.expires_on >= NOW);
     // At most each octet as a backslash and two digits.
     assert!(as_leaf.issuer.len() <= 3 * text.len());
@@ -43,15 +43,15 @@ pub fn bundle(input: &[u8]) {
     );
 
     let pem = as_leaf.to_pem();
-    if pem.len() <= BUNDLE_BYTES_MAX {
+    if pem.len() <= CHAIN_BYTES_MAX {
         assert_eq!(
-            read_bundle(&pem, Purpose::Leaf, NOW).as_ref(),
+            read_chain(&pem, Purpose::Leaf, NOW).as_ref(),
             Ok(&as_leaf),
             "what is shown is what was sent"
         );
     }
-    match read_bundle(&text, Purpose::Authority, NOW) {
-        Ok(bundle) => assert_eq!(bundle, as_leaf),
+    match read_chain(&text, Purpose::Authority, NOW) {
+        Ok(chain) => assert_eq!(chain, as_leaf),
         Err(error) => message::check(&text, &error),
     }
 }

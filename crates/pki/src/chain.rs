@@ -4,21 +4,21 @@ use aws_lc_rs::digest;
 use base64ct::{Base64, Encoding as _};
 use certgate_model::Timestamp;
 
-use crate::brought::BroughtCertificate;
+use crate::uploaded::UploadedCertificate;
 use crate::csr_error::quoted;
 use crate::distinguished_name::rfc_2253;
 use crate::pem::{Block, PemError};
 use crate::tlv::{Cursor, tag};
-use crate::{BundleError, PrivateKey, pem_lines};
+use crate::{ChainError, PrivateKey, pem_lines};
 
 /// Longest accepted text, in bytes: a chain of ten RSA-4096 certificates has 20 KiB, and the key still fits the body.
-pub const BUNDLE_BYTES_MAX: usize = 32 * 1024;
+pub const CHAIN_BYTES_MAX: usize = 32 * 1024;
 
 /// How many certificates one chain may have. OpenSSL's `verify_depth` is 100, but real chains have two or three; every
 /// one costs a verification.
-pub const BUNDLE_CERTIFICATES_MAX: usize = 10;
+pub const CHAIN_CERTIFICATES_MAX: usize = 10;
 
-/// What the first certificate of a bundle is to be used as.
+/// What the first certificate of a chain is to be used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// An authority: it must say that it may sign certificates.
@@ -27,9 +27,9 @@ pub enum Purpose {
     Leaf,
 }
 
-/// A chain that was parsed and checked: each certificate is signed by the next. Only [`read_bundle`] makes one.
+/// A chain that was parsed and checked: each certificate is signed by the next. Only [`read_chain`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bundle {
+pub struct Chain {
     certificates: Vec<Vec<u8>>,
     spki: Vec<u8>,
     /// The issuer of the first certificate, in the text form of RFC 2253.
@@ -44,7 +44,7 @@ pub struct Bundle {
     pub fingerprint_sha256: [u8; 32],
 }
 
-impl Bundle {
+impl Chain {
     /// The certificates in DER, in the order in which they were sent; never empty.
     pub fn certificates(&self) -> &[Vec<u8>] {
         &self.certificates
@@ -68,9 +68,9 @@ impl Bundle {
 ///
 /// Accepted beyond RFC 7468: any line ends, also the two characters `\` and `n`; text in front of each certificate. A
 /// certificate that is not valid yet is accepted: authorities are distributed before they are used.
-pub fn read_bundle(text: &str, purpose: Purpose, now: Timestamp) -> Result<Bundle, BundleError> {
-    if text.len() > BUNDLE_BYTES_MAX {
-        return Err(BundleError::TooLarge { bytes: text.len() });
+pub fn read_chain(text: &str, purpose: Purpose, now: Timestamp) -> Result<Chain, ChainError> {
+    if text.len() > CHAIN_BYTES_MAX {
+        return Err(ChainError::TooLarge { bytes: text.len() });
     }
 
     // 1. PEM.
@@ -81,7 +81,7 @@ pub fn read_bundle(text: &str, purpose: Purpose, now: Timestamp) -> Result<Bundl
         certificates.push(
             block
                 .decode()
-                .ok_or(BundleError::Malformed { number, what })?,
+                .ok_or(ChainError::Malformed { number, what })?,
         );
     }
 
@@ -89,19 +89,19 @@ pub fn read_bundle(text: &str, purpose: Purpose, now: Timestamp) -> Result<Bundl
     let mut parsed = Vec::with_capacity(certificates.len());
     for (number, der) in (1..).zip(&certificates) {
         if certificates[..number - 1].contains(der) {
-            return Err(BundleError::Repeated { number });
+            return Err(ChainError::Repeated { number });
         }
-        parsed.push(BroughtCertificate::read(number, der)?);
+        parsed.push(UploadedCertificate::read(number, der)?);
     }
 
     // 3. What each is allowed to do, and when. All but the first have signed another.
     for (number, certificate) in (1..).zip(&parsed) {
         let signs_others = number > 1 || purpose == Purpose::Authority;
         if signs_others && let Some(reason) = certificate.lacks_as_authority() {
-            return Err(BundleError::NotAuthority { number, reason });
+            return Err(ChainError::NotAuthority { number, reason });
         }
         if certificate.not_after < now {
-            return Err(BundleError::Expired {
+            return Err(ChainError::Expired {
                 number,
                 expired_on: certificate.not_after.to_string(),
             });
@@ -114,10 +114,10 @@ pub fn read_bundle(text: &str, purpose: Purpose, now: Timestamp) -> Result<Bundl
             continue;
         };
         if !certificate.names_as_issuer(issuer) {
-            return Err(BundleError::ChainOrder { number });
+            return Err(ChainError::ChainOrder { number });
         }
         if !certificate.is_signed_by(issuer) {
-            return Err(BundleError::SignatureInvalid { number });
+            return Err(ChainError::SignatureInvalid { number });
         }
     }
     // An issuer of the same name with another key is possible, and is not here to ask.
@@ -125,17 +125,17 @@ pub fn read_bundle(text: &str, purpose: Purpose, now: Timestamp) -> Result<Bundl
         && last.is_self_issued()
         && !last.is_signed_by(last)
     {
-        return Err(BundleError::SignatureInvalid {
+        return Err(ChainError::SignatureInvalid {
             number: parsed.len(),
         });
     }
 
-    let first = parsed.first().ok_or(BundleError::NoPem)?;
+    let first = parsed.first().ok_or(ChainError::NoPem)?;
     let what = "its issuer is not a distinguished name";
-    let issuer = rfc_2253(first.issuer).map_err(|_| BundleError::Malformed { number: 1, what })?;
+    let issuer = rfc_2253(first.issuer).map_err(|_| ChainError::Malformed { number: 1, what })?;
     let mut fingerprint_sha256 = [0; 32];
     fingerprint_sha256.copy_from_slice(digest::digest(&digest::SHA256, &certificates[0]).as_ref());
-    Ok(Bundle {
+    Ok(Chain {
         spki: first.spki.to_vec(),
         issuer,
         serial_number: decimal(first.serial),
@@ -146,54 +146,54 @@ pub fn read_bundle(text: &str, purpose: Purpose, now: Timestamp) -> Result<Bundl
     })
 }
 
-fn read_blocks(text: &str) -> Result<Vec<Block<'_>>, BundleError> {
-    // A bundle is a chain, so that a BEGIN line which does not end is that of its first certificate as far as one knows.
-    let malformed = |what| BundleError::Malformed { number: 1, what };
+fn read_blocks(text: &str) -> Result<Vec<Block<'_>>, ChainError> {
+    // A chain is a chain, so that a BEGIN line which does not end is that of its first certificate as far as one knows.
+    let malformed = |what| ChainError::Malformed { number: 1, what };
     let blocks = Block::all(text).map_err(|error| match error {
         PemError::None => not_pem(text),
-        PemError::TextAfterEnd => BundleError::TextAfterEnd,
+        PemError::TextAfterEnd => ChainError::TextAfterEnd,
         PemError::BeginCutOff => malformed("its BEGIN line is cut off"),
         _ => malformed("it has no line -----END CERTIFICATE-----"),
     })?;
     for block in &blocks {
         match block.label {
             "CERTIFICATE" | "X509 CERTIFICATE" => {}
-            _ if block.is_private_key() => return Err(BundleError::PrivateKey),
-            "PUBLIC KEY" | "RSA PUBLIC KEY" => return Err(BundleError::PublicKey),
+            _ if block.is_private_key() => return Err(ChainError::PrivateKey),
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => return Err(ChainError::PublicKey),
             "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => {
-                return Err(BundleError::CertificateRequest);
+                return Err(ChainError::CertificateRequest);
             }
             other => {
-                return Err(BundleError::WrongPemLabel {
+                return Err(ChainError::WrongPemLabel {
                     label: quoted(other),
                 });
             }
         }
     }
     match blocks.len() {
-        count @ ..=BUNDLE_CERTIFICATES_MAX => {
+        count @ ..=CHAIN_CERTIFICATES_MAX => {
             debug_assert!(count > 0);
             Ok(blocks)
         }
-        count => Err(BundleError::TooMany { count }),
+        count => Err(ChainError::TooMany { count }),
     }
 }
 
 /// What a text without a BEGIN line may be: binary files are sent in Base64, since JSON has no other way.
-fn not_pem(text: &str) -> BundleError {
+fn not_pem(text: &str) -> ChainError {
     let plain: String = text.split_ascii_whitespace().collect();
     let Ok(octets) = Base64::decode_vec(&plain) else {
-        return BundleError::NoPem;
+        return ChainError::NoPem;
     };
     let mut outer = Cursor::new(&octets);
     let Ok(mut content) = outer.inside(tag::SEQUENCE) else {
-        return BundleError::NoPem;
+        return ChainError::NoPem;
     };
     match content.any() {
         // RFC 7292 §4: PFX ::= SEQUENCE { version INTEGER { v3(3) }, … }
-        Ok(first) if first.tag == tag::INTEGER && first.content == [3] => BundleError::Pkcs12,
-        Ok(first) if first.tag == tag::SEQUENCE => BundleError::Der,
-        _ => BundleError::NoPem,
+        Ok(first) if first.tag == tag::INTEGER && first.content == [3] => ChainError::Pkcs12,
+        Ok(first) if first.tag == tag::SEQUENCE => ChainError::Der,
+        _ => ChainError::NoPem,
     }
 }
 
@@ -256,11 +256,11 @@ mod tests {
     #[test]
     fn a_text_without_a_begin_line_is_named() {
         for (text, error) in [
-            ("", BundleError::NoPem),
-            ("hello", BundleError::NoPem),
-            ("MAMCAQM=", BundleError::Pkcs12),
-            ("MAIw\nAA==", BundleError::Der),
-            ("MAMCAQQ=", BundleError::NoPem),
+            ("", ChainError::NoPem),
+            ("hello", ChainError::NoPem),
+            ("MAMCAQM=", ChainError::Pkcs12),
+            ("MAIw\nAA==", ChainError::Der),
+            ("MAMCAQQ=", ChainError::NoPem),
         ] {
             assert_eq!(not_pem(text), error, "{text}");
         }

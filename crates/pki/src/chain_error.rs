@@ -1,12 +1,12 @@
-use crate::bundle::{BUNDLE_BYTES_MAX, BUNDLE_CERTIFICATES_MAX};
+use crate::chain::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX};
 
 /// Why uploaded certificates are refused. Certificates are counted from 1 in the order in which they were sent. The text
 /// of each says what is wrong, with which value, and what to do; it never repeats key material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BundleError {
-    /// The text is longer than [`BUNDLE_BYTES_MAX`].
+pub enum ChainError {
+    /// The text is longer than [`CHAIN_BYTES_MAX`].
     #[error(
-        "certificates has {bytes} bytes, at most {BUNDLE_BYTES_MAX} are accepted: send only the CERTIFICATE blocks that are \
+        "certificates has {bytes} bytes, at most {CHAIN_BYTES_MAX} are accepted: send only the CERTIFICATE blocks that are \
          needed"
     )]
     TooLarge {
@@ -54,9 +54,9 @@ pub enum BundleError {
         "there is text behind the last END line of certificates: end it at -----END CERTIFICATE-----"
     )]
     TextAfterEnd,
-    /// There are more than [`BUNDLE_CERTIFICATES_MAX`].
+    /// There are more than [`CHAIN_CERTIFICATES_MAX`].
     #[error(
-        "certificates has {count} certificates, at most {BUNDLE_CERTIFICATES_MAX} are accepted: send one chain"
+        "certificates has {count} certificates, at most {CHAIN_CERTIFICATES_MAX} are accepted: send one chain"
     )]
     TooMany {
         /// How many there are.

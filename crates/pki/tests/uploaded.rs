@@ -8,14 +8,14 @@ use std::process::Command;
 
 use certgate_model::Timestamp;
 use certgate_pki::{
-    BundleError, PrivateKeyError, Purpose, pem_lines, read_bundle, read_private_key,
+    ChainError, PrivateKeyError, Purpose, pem_lines, read_chain, read_private_key,
 };
 use proptest::prelude::*;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 fn directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/brought")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/uploaded")
 }
 
 fn fixture(name: &str) -> String {
@@ -28,8 +28,8 @@ fn now() -> Timestamp {
 }
 
 /// Which defect gets which error when an authority is asked for, and a part of the remedy that its message must name.
-fn bundles() -> Vec<(&'static str, BundleError, &'static str)> {
-    use BundleError::*;
+fn chains() -> Vec<(&'static str, ChainError, &'static str)> {
+    use ChainError::*;
     let malformed = |what| Malformed { number: 1, what };
     let not_authority = |reason| NotAuthority { number: 1, reason };
     let expired = |number| Expired {
@@ -131,8 +131,8 @@ fn is_printable(message: &str) -> bool {
 
 #[test]
 fn every_defect_of_certificates_gets_its_own_error_and_a_remedy() {
-    for (name, error, remedy) in bundles() {
-        let found = read_bundle(
+    for (name, error, remedy) in chains() {
+        let found = read_chain(
             &fixture(&format!("{name}.certs")),
             Purpose::Authority,
             now(),
@@ -145,8 +145,8 @@ fn every_defect_of_certificates_gets_its_own_error_and_a_remedy() {
             "{name}: {message}"
         );
     }
-    let as_leaf = read_bundle(&fixture("chain_without_middle.certs"), Purpose::Leaf, now());
-    assert_eq!(as_leaf, Err(BundleError::ChainOrder { number: 1 }));
+    let as_leaf = read_chain(&fixture("chain_without_middle.certs"), Purpose::Leaf, now());
+    assert_eq!(as_leaf, Err(ChainError::ChainOrder { number: 1 }));
 }
 
 #[test]
@@ -156,14 +156,14 @@ fn every_defect_of_private_keys_gets_its_own_error() {
         assert_eq!(found, Err(error.clone()), "{name}");
         assert!(is_printable(&error.to_string()), "{name}: {error}");
     }
-    let root = read_bundle(&fixture("good_root.certs"), Purpose::Authority, now()).unwrap();
+    let root = read_chain(&fixture("good_root.certs"), Purpose::Authority, now()).unwrap();
     assert!(root.is_certificate_of(&read_private_key(&fixture("good_root.key")).unwrap()));
     assert!(!root.is_certificate_of(&read_private_key(&fixture("another.key")).unwrap()));
 }
 
 #[test]
 fn every_fixture_is_judged() {
-    let bundles: BTreeSet<_> = bundles().into_iter().map(|(name, ..)| name).collect();
+    let chains: BTreeSet<_> = chains().into_iter().map(|(name, ..)| name).collect();
     let keys: BTreeSet<_> = keys()
         .into_iter()
         .map(|(name, _)| name)
@@ -182,10 +182,10 @@ fn every_fixture_is_judged() {
             } else {
                 Purpose::Authority
             };
-            let read = read_bundle(&fixture(&format!("{name}.certs")), purpose, now());
+            let read = read_chain(&fixture(&format!("{name}.certs")), purpose, now());
             assert_eq!(read.is_ok(), name.starts_with("good_"), "{name}: {read:?}");
             assert!(
-                read.is_ok() || bundles.contains(name),
+                read.is_ok() || chains.contains(name),
                 "{name} is in no table"
             );
         } else if let Some(name) = name.strip_suffix(".key") {
@@ -200,7 +200,7 @@ fn every_fixture_is_judged() {
             );
         }
     }
-    assert!(count > bundles.len() + keys.len());
+    assert!(count > chains.len() + keys.len());
 }
 
 /// The text form of issuer, serial number and end are openssl's.
@@ -218,13 +218,13 @@ fn openssl_reads_the_same_out_of_the_first_certificate() {
         ("good_ed25519", "PureEd25519"),
         ("good_middle_and_root", "ECDSAWithSHA256"),
     ] {
-        let bundle = read_bundle(
+        let chain = read_chain(
             &fixture(&format!("{name}.certs")),
             Purpose::Authority,
             now(),
         )
         .unwrap();
-        assert_eq!(bundle.signature, signature, "{name}");
+        assert_eq!(chain.signature, signature, "{name}");
         let path = directory().join(format!("{name}.certs.pem"));
         let said = Command::new("openssl")
             .args(["x509", "-noout", "-issuer", "-nameopt", "RFC2253", "-in"])
@@ -234,21 +234,21 @@ fn openssl_reads_the_same_out_of_the_first_certificate() {
         let said = String::from_utf8(said.stdout).unwrap();
         assert_eq!(
             said.trim_end(),
-            format!("issuer={}", bundle.issuer),
+            format!("issuer={}", chain.issuer),
             "{name}"
         );
-        assert_eq!(bundle.to_pem(), fixture(&format!("{name}.certs")), "{name}");
+        assert_eq!(chain.to_pem(), fixture(&format!("{name}.certs")), "{name}");
     }
 }
 
 #[test]
 fn a_chain_is_described_by_its_first_certificate() {
     let chain = fixture("good_middle_and_root.certs");
-    let bundle = read_bundle(&chain, Purpose::Authority, now()).unwrap();
-    assert_eq!(bundle.certificates().len(), 2);
-    assert_eq!(bundle.issuer, "CN=Root,O=Example\\, Ltd,C=DE");
-    assert_eq!(bundle.serial_number, "7");
-    assert_eq!(bundle.expires_on.to_string(), "2050-06-07T08:09:10Z");
+    let chain = read_chain(&chain, Purpose::Authority, now()).unwrap();
+    assert_eq!(chain.certificates().len(), 2);
+    assert_eq!(chain.issuer, "CN=Root,O=Example\\, Ltd,C=DE");
+    assert_eq!(chain.serial_number, "7");
+    assert_eq!(chain.expires_on.to_string(), "2050-06-07T08:09:10Z");
     // However it was sent, it is the same.
     let (escaped, crlf) = (chain.replace('\n', "\\n"), chain.replace('\n', "\r\n"));
     for sent in [
@@ -258,12 +258,12 @@ fn a_chain_is_described_by_its_first_certificate() {
         &format!("Root of all\n{chain}\n\n"),
     ] {
         assert_eq!(
-            read_bundle(sent, Purpose::Authority, now()).as_ref(),
-            Ok(&bundle),
+            read_chain(sent, Purpose::Authority, now()).as_ref(),
+            Ok(&chain),
             "{sent}"
         );
     }
-    let root = read_bundle(&fixture("good_root.certs"), Purpose::Authority, now()).unwrap();
+    let root = read_chain(&fixture("good_root.certs"), Purpose::Authority, now()).unwrap();
     // 0x1234567890abcdef1234567890abcdef12345678
     assert_eq!(
         root.serial_number,
@@ -274,14 +274,14 @@ fn a_chain_is_described_by_its_first_certificate() {
 #[test]
 fn keys_are_read_in_each_of_their_forms() {
     for kind in ["rsa_2048", "rsa_3000", "p384", "p521", "ed25519"] {
-        let bundle = read_bundle(
+        let chain = read_chain(
             &fixture(&format!("good_{kind}.certs")),
             Purpose::Authority,
             now(),
         )
         .unwrap();
         let key = read_private_key(&fixture(&format!("good_{kind}.key"))).unwrap();
-        assert!(bundle.is_certificate_of(&key), "{kind}");
+        assert!(chain.is_certificate_of(&key), "{kind}");
         if kind != "ed25519" {
             let same = read_private_key(&fixture(&format!("good_{kind}_traditional.key"))).unwrap();
             assert_eq!(same.pkcs8(), key.pkcs8(), "{kind}");
@@ -309,7 +309,7 @@ proptest! {
 
     #[test]
     fn random_octets_are_refused(octets in prop::collection::vec(any::<u8>(), 0..400)) {
-        prop_assert!(read_bundle(&pem_lines("CERTIFICATE", &octets), Purpose::Leaf, now()).is_err());
+        prop_assert!(read_chain(&pem_lines("CERTIFICATE", &octets), Purpose::Leaf, now()).is_err());
         for label in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"] {
             prop_assert!(read_private_key(&pem_lines(label, &octets)).is_err());
         }
@@ -322,7 +322,7 @@ proptest! {
         let at = at.index(middle.len());
         middle[at] ^= change;
         let text = format!("{}\n{}", pem_lines("CERTIFICATE", &middle), pem_lines("CERTIFICATE", &root));
-        let result = read_bundle(&text, Purpose::Authority, now());
+        let result = read_chain(&text, Purpose::Authority, now());
         prop_assert!(result.is_err(), "octet {at} changed by {change:#04x}");
     }
 
@@ -335,7 +335,7 @@ proptest! {
         let mut text = fixture(name);
         let at = at.index(text.len());
         text.insert_str(at, &inserted);
-        if let Err(error) = read_bundle(&text, Purpose::Authority, now()) {
+        if let Err(error) = read_chain(&text, Purpose::Authority, now()) {
             prop_assert!(error.to_string().len() < 500);
         }
         if let Err(error) = read_private_key(&text) {

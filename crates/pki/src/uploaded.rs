@@ -7,14 +7,14 @@ use crate::certificate::{Extensions, SignedParts, read_time};
 use crate::issuer::AuthorityRights;
 use crate::public_key::{Kind, PublicKey};
 use crate::tlv::{self, Cursor, NotDer, tag};
-use crate::{BundleError, CsrError, oid};
+use crate::{ChainError, CsrError, oid};
 
 /// Longest serial number, in octets of its encoding: 20 (RFC 5280 §4.1.2.2), and one for those that took 20 random
 /// octets and had to put a zero in front.
 const SERIAL_OCTETS_MAX: usize = 21;
 
 /// A certificate of version 3, taken apart.
-pub(crate) struct BroughtCertificate<'a> {
+pub(crate) struct UploadedCertificate<'a> {
     signed: SignedParts<'a>,
     /// Content octets of the serial number, which is not negative.
     pub serial: &'a [u8],
@@ -30,23 +30,23 @@ pub(crate) struct BroughtCertificate<'a> {
     rights: AuthorityRights<'a>,
 }
 
-impl<'a> BroughtCertificate<'a> {
-    /// Reads certificate `number` of a bundle.
-    pub fn read(number: usize, der: &'a [u8]) -> Result<Self, BundleError> {
-        let malformed = |what| move |_: NotDer| BundleError::Malformed { number, what };
+impl<'a> UploadedCertificate<'a> {
+    /// Reads certificate `number` of a chain.
+    pub fn read(number: usize, der: &'a [u8]) -> Result<Self, ChainError> {
+        let malformed = |what| move |_: NotDer| ChainError::Malformed { number, what };
         tlv::check_values(der).map_err(malformed("its content is not DER"))?;
         let signed =
             SignedParts::read(der).map_err(malformed("its content is not a certificate"))?;
 
         let version = version(signed.tbs).map_err(malformed("its content is not a certificate"))?;
         if version != 3 {
-            return Err(BundleError::Version { number, version });
+            return Err(ChainError::Version { number, version });
         }
         let tbs = Tbs::read(signed.tbs)
             .map_err(malformed("its content is not a certificate of version 3"))?;
         // RFC 5280 §4.1.1.2: this field MUST contain the same algorithm identifier as the signature field.
         if tbs.algorithm != signed.algorithm {
-            return Err(BundleError::Malformed {
+            return Err(ChainError::Malformed {
                 number,
                 what: "it names two different signature algorithms",
             });
@@ -54,7 +54,7 @@ impl<'a> BroughtCertificate<'a> {
         if tbs.serial.first().is_none_or(|first| first & 0x80 != 0)
             || tbs.serial.len() > SERIAL_OCTETS_MAX
         {
-            return Err(BundleError::Malformed {
+            return Err(ChainError::Malformed {
                 number,
                 what: "its serial number is negative or has more than 20 octets",
             });
@@ -119,7 +119,7 @@ impl<'a> BroughtCertificate<'a> {
 }
 
 /// What is not accepted about the key. The advice of a request's error is about requests.
-fn key_error(number: usize, error: &CsrError) -> BundleError {
+fn key_error(number: usize, error: &CsrError) -> ChainError {
     let reason = match error {
         CsrError::KeyUnsupported { oid } => {
             format!("{oid} is not supported; RSA, P-256, P-384, P-521 and Ed25519 are")
@@ -136,7 +136,7 @@ fn key_error(number: usize, error: &CsrError) -> BundleError {
         CsrError::PointCompressed => "it is a compressed point; write it uncompressed".to_owned(),
         _ => "it is damaged".to_owned(),
     };
-    BundleError::Key { number, reason }
+    ChainError::Key { number, reason }
 }
 
 /// The version, from 1.
@@ -219,8 +219,8 @@ enum Digest {
 
 impl Signature {
     /// Reads an AlgorithmIdentifier.
-    fn read(number: usize, algorithm: &[u8]) -> Result<Self, BundleError> {
-        let malformed = || BundleError::Malformed {
+    fn read(number: usize, algorithm: &[u8]) -> Result<Self, ChainError> {
+        let malformed = || ChainError::Malformed {
             number,
             what: "its signature algorithm is not an AlgorithmIdentifier",
         };
@@ -239,7 +239,7 @@ impl Signature {
             oid::ECDSA_WITH_SHA512 => Self::Ecdsa(Digest::Sha512),
             oid::ED25519 => Self::Ed25519,
             other => {
-                return Err(BundleError::SignatureAlgorithmUnsupported {
+                return Err(ChainError::SignatureAlgorithmUnsupported {
                     number,
                     oid: oid::shown(other),
                 });

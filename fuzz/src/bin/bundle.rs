@@ -1,4 +1,0 @@
-//! The target `bundle` as a program of libFuzzer's.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| certgate_fuzz::bundle(input));
