@@ -1,8 +1,8 @@
 use std::sync::LazyLock;
 
 use certgate_pki::{
-    AUTHORITY_CERTIFICATE_BYTES_MAX, AuthorityKey, CheckedCsr, OcspResponder, issuer_ids,
-    pem_lines, read_authority, read_csr, read_ocsp_request, write_ocsp_request,
+    AUTHORITY_CERTIFICATE_BYTES_MAX, CheckedCsr, OcspResponder, SigningKey, issuer_ids, pem_lines,
+    read_authority, read_csr, read_ocsp_request, write_ocsp_request,
 };
 
 use super::given::{self, NOW, SERIAL};
@@ -50,7 +50,7 @@ pub fn authority(input: &[u8]) {
         );
         assert_eq!(key, pkcs8);
     }
-    AuthorityKey::from_pkcs8(read.algorithm, &pkcs8)
+    SigningKey::from_pkcs8(read.algorithm, &pkcs8)
         .expect("what is kept can be loaded at the next start");
 
     // It does all that a managed authority does.

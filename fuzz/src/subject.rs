@@ -1,9 +1,8 @@
 use std::sync::LazyLock;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
-use certgate_pki::{
-    ClientKey, ClientKeyAlgorithm, PrivateKey, pem_lines, read_csr, read_private_key,
-};
+use certgate_model::KeyAlgorithm;
+use certgate_pki::{ClientKey, PrivateKey, pem_lines, read_csr, read_private_key};
 
 use super::given::{self, ED25519_KEY, ISSUER, tlv};
 use super::message;
@@ -18,7 +17,7 @@ static KEY: LazyLock<(PrivateKey, Ed25519KeyPair)> = LazyLock::new(|| {
 });
 
 static CLIENT: LazyLock<ClientKey> =
-    LazyLock::new(|| ClientKey::generate(ClientKeyAlgorithm::Ed25519).expect("a key can be made"));
+    LazyLock::new(|| ClientKey::generate(KeyAlgorithm::Ed25519).expect("a key can be made"));
 
 /// A subject in a request that is signed here: past the signature mutations get no other way. It is DER, or what
 /// [`name`] makes into DER: where every length has to fit, few mutations are accepted.

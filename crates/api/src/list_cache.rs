@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
-use certgate_model::{AuthorityId, CrlPart, Timestamp};
+use certgate_model::{AuthorityId, CrlKind, Timestamp};
 use certgate_store::{CrlState, ReadStore, StoreError};
 
 /// How much is kept, in bytes, before all of it is forgotten: the lists of many small authorities, or of a few large ones.
@@ -28,7 +28,7 @@ pub(crate) struct ListCache {
 
 #[derive(Default)]
 struct Lists {
-    by_name: HashMap<(AuthorityId, CrlPart), Arc<PublishedList>>,
+    by_name: HashMap<(AuthorityId, CrlKind), Arc<PublishedList>>,
     bytes: usize,
 }
 
@@ -47,7 +47,7 @@ impl ListCache {
         if let Some(loaded_meanwhile) = self.kept(authority, state) {
             return Ok(Some(loaded_meanwhile));
         }
-        let Some(record) = store.crl(authority, state.part).await? else {
+        let Some(record) = store.crl(authority, state.kind).await? else {
             return Ok(None);
         };
         let Some(der) = record.der else {
@@ -63,7 +63,7 @@ impl ListCache {
         if lists.bytes + list.der.len() > BYTES_MAX {
             *lists = Lists::default();
         }
-        let before = lists.by_name.insert((authority, state.part), list.clone());
+        let before = lists.by_name.insert((authority, state.kind), list.clone());
         lists.bytes += list.der.len();
         lists.bytes -= before.map_or(0, |before| before.der.len());
         Ok(Some(list))
@@ -71,7 +71,7 @@ impl ListCache {
 
     fn kept(&self, authority: AuthorityId, state: CrlState) -> Option<Arc<PublishedList>> {
         let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        let list = lists.by_name.get(&(authority, state.part))?;
+        let list = lists.by_name.get(&(authority, state.kind))?;
         (list.number >= state.number).then(|| list.clone())
     }
 }

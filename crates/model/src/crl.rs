@@ -8,7 +8,7 @@ const FULL: u8 = CRL_SHARDS + 1;
 
 /// One of the lists that an authority publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CrlPart {
+pub enum CrlKind {
     /// Client certificates whose serial number has these low 7 bits.
     Shard(u8),
     /// Certificates of authorities: always empty, but without it programs that check whole chains trust nobody.
@@ -17,7 +17,7 @@ pub enum CrlPart {
     Full,
 }
 
-impl CrlPart {
+impl CrlKind {
     /// Every list of an authority.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..CRL_SHARDS)
@@ -62,8 +62,8 @@ pub struct CrlRecord {
     /// Whose list it is.
     pub authority: AuthorityId,
     /// Which of its lists.
-    pub part: CrlPart,
-    /// Its number; greater than those of all earlier lists of the same authority and part (RFC 5280 §5.2.3).
+    pub kind: CrlKind,
+    /// Its number; greater than those of all earlier lists of the same CA and kind (RFC 5280 §5.2.3).
     pub number: u64,
     /// Every change of a status up to this epoch is in it.
     pub epoch: u64,
@@ -80,12 +80,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_have_numbers() {
-        let codes: Vec<_> = CrlPart::all().map(CrlPart::code).collect();
+    fn kinds_have_numbers() {
+        let codes: Vec<_> = CrlKind::all().map(CrlKind::code).collect();
         assert_eq!(codes, (0..130).collect::<Vec<_>>());
-        for part in CrlPart::all() {
-            assert_eq!(CrlPart::from_code(part.code()), Some(part));
+        for kind in CrlKind::all() {
+            assert_eq!(CrlKind::from_code(kind.code()), Some(kind));
         }
-        assert_eq!(CrlPart::from_code(130), None);
+        assert_eq!(CrlKind::from_code(130), None);
     }
 }

@@ -5,7 +5,7 @@ use crate::key::algorithm_identifier;
 use crate::lint::{check_serial, check_validity};
 use crate::subject::{NewAttribute, write_name};
 use crate::tlv::{self, tag};
-use crate::{AuthorityKey, SignError, Validity, oid};
+use crate::{SignError, SigningKey, Validity, oid};
 
 /// How a managed authority is named in certificates: `O=certgate, CN=Managed CA <32 hex digits of its id>`.
 fn write_authority_name(out: &mut Vec<u8>, id: AuthorityId) {
@@ -26,7 +26,7 @@ fn write_authority_name(out: &mut Vec<u8>, id: AuthorityId) {
 
 /// Makes a managed authority's own certificate. Both instants must be whole minutes.
 pub fn self_sign(
-    key: &AuthorityKey,
+    key: &SigningKey,
     id: AuthorityId,
     serial: SerialNumber,
     not_before: Timestamp,

@@ -4,11 +4,11 @@ use aws_lc_rs::digest;
 use base64ct::{Base64, Encoding as _};
 use certgate_model::Timestamp;
 
-use crate::uploaded::UploadedCertificate;
 use crate::csr_error::quoted;
 use crate::distinguished_name::rfc_2253;
 use crate::pem::{Block, PemError};
 use crate::tlv::{Cursor, tag};
+use crate::uploaded::UploadedCertificate;
 use crate::{ChainError, PrivateKey, pem_lines};
 
 /// Longest accepted text, in bytes: a chain of ten RSA-4096 certificates has 20 KiB, and the key still fits the body.

@@ -9,9 +9,6 @@ use crate::subject::{NewAttribute, write_name};
 use crate::tlv::{self, tag};
 use crate::{KeyError, SigningKey, oid, pem_lines};
 
-/// The kinds of key that the client makes: the same as an authority can have.
-pub type ClientKeyAlgorithm = KeyAlgorithm;
-
 /// Why there is no request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
@@ -47,7 +44,7 @@ pub struct ClientKey {
 
 impl ClientKey {
     /// Makes a new key.
-    pub fn generate(algorithm: ClientKeyAlgorithm) -> Result<Self, KeyError> {
+    pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         let key = SigningKey::generate(algorithm)?;
         let pkcs8 = key.to_pkcs8()?;
         Ok(Self { key, pkcs8 })
@@ -178,7 +175,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_key_makes_requests_that_are_accepted_and_a_key_file() {
-        for algorithm in ClientKeyAlgorithm::ALL {
+        for algorithm in KeyAlgorithm::ALL {
             let key = ClientKey::generate(algorithm).unwrap();
             let pem = key.to_pkcs8_pem();
             assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));

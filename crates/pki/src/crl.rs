@@ -1,7 +1,7 @@
 //! Certificate revocation lists (RFC 5280 §5). Encoded into one buffer that is hardly larger than the list: a million
 //! entries take 53 MB and nothing beside.
 
-use certgate_model::{RevocationReason, SerialNumber, Timestamp};
+use certgate_model::{Revocation, RevocationReason, Timestamp};
 
 use crate::certificate::{Criticality, verify, write_extension, write_signature, write_time};
 use crate::issuer::IssuerParts;
@@ -38,17 +38,6 @@ pub struct CrlHead<'a> {
     pub next_update: Timestamp,
 }
 
-/// A revoked certificate in a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CrlEntry {
-    /// Its serial number.
-    pub serial: SerialNumber,
-    /// Since when it is revoked.
-    pub revoked_on: Timestamp,
-    /// Why.
-    pub reason: RevocationReason,
-}
-
 /// Octets of an entry with a reason, and a date before 2050.
 pub const CRL_ENTRY_BYTES: usize = 53;
 
@@ -59,7 +48,7 @@ const HEADER_BYTES_MAX: usize = 6;
 pub fn sign_crl(
     issuer: &Issuer,
     head: CrlHead<'_>,
-    entries: impl IntoIterator<Item = CrlEntry>,
+    entries: impl IntoIterator<Item = Revocation>,
 ) -> Result<Vec<u8>, SignError> {
     let entries = entries.into_iter();
     let start = write_start(&issuer.parts, head);
@@ -115,7 +104,7 @@ fn write_start(issuer: &IssuerParts, head: CrlHead<'_>) -> Vec<u8> {
 }
 
 /// SEQUENCE { userCertificate, revocationDate, crlEntryExtensions OPTIONAL }
-fn write_entry(out: &mut Vec<u8>, entry: CrlEntry) {
+fn write_entry(out: &mut Vec<u8>, entry: Revocation) {
     tlv::write_with(out, tag::SEQUENCE, |out| {
         tlv::write(out, tag::INTEGER, entry.serial.as_bytes());
         write_time(out, entry.revoked_on);

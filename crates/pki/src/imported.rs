@@ -3,13 +3,13 @@
 use certgate_model::{KeyAlgorithm, Timestamp};
 use zeroize::Zeroizing;
 
-use crate::uploaded::UploadedCertificate;
 use crate::certificate::{SignedParts, TbsParts};
 use crate::csr_error::quoted;
 use crate::issuer::AuthorityRights;
 use crate::pem::{Block, PemError};
 use crate::subject::read_name;
 use crate::tlv::{Cursor, NotDer, tag};
+use crate::uploaded::UploadedCertificate;
 use crate::{ChainError, Issuer, IssuerError, PrivateKeyError, read_private_key};
 
 /// Longest accepted certificate of an authority, in bytes of PEM: four times what one with an RSA-8192 key needs.

@@ -12,7 +12,7 @@ use crate::certificate::{
 use crate::key::algorithm_identifier;
 use crate::lint::{LintError, check_request, lint};
 use crate::tlv::{self, NotDer, tag};
-use crate::{AuthorityKey, CheckedCsr, KeyError, SignError, oid, sha256};
+use crate::{CheckedCsr, KeyError, SignError, SigningKey, oid, sha256};
 
 /// Why an authority cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum IssuerError {
 /// An authority, ready to issue: its certificate was read and checked once, and everything that is the same in every
 /// certificate it issues is encoded.
 pub struct Issuer {
-    key: AuthorityKey,
+    key: SigningKey,
     verifier: ParsedPublicKey,
     expires_on: Timestamp,
     pub(crate) parts: IssuerParts,
@@ -58,7 +58,7 @@ pub(crate) struct IssuerParts {
 
 impl Issuer {
     /// Reads and checks the authority's certificate. Refuses a key that does not belong to it.
-    pub fn new(certificate_der: &[u8], key: AuthorityKey) -> Result<Self, IssuerError> {
+    pub fn new(certificate_der: &[u8], key: SigningKey) -> Result<Self, IssuerError> {
         let signed = SignedParts::read(certificate_der).map_err(|_| IssuerError::Malformed)?;
         let tbs = TbsParts::read(signed.tbs).map_err(|_| IssuerError::Malformed)?;
         let rights = AuthorityRights::read(tbs.extensions).map_err(|_| IssuerError::Malformed)?;
@@ -117,7 +117,7 @@ impl Issuer {
         self.key.sign(message)
     }
 
-    pub(crate) fn key(&self) -> &AuthorityKey {
+    pub(crate) fn key(&self) -> &SigningKey {
         &self.key
     }
 

@@ -34,9 +34,6 @@ pub struct SigningKey {
     spki: Vec<u8>,
 }
 
-/// An authority's private key.
-pub type AuthorityKey = SigningKey;
-
 enum Pair {
     Ecdsa(EcdsaKeyPair),
     Rsa(RsaKeyPair),

@@ -10,9 +10,9 @@
 //! that by value.
 
 mod authority;
+mod certificate;
 mod chain;
 mod chain_error;
-mod certificate;
 mod client;
 mod crl;
 mod csr;
@@ -34,11 +34,11 @@ mod uploaded;
 use aws_lc_rs::digest;
 
 pub use authority::self_sign;
+pub use certificate::SignError;
 pub use chain::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, Chain, Purpose, read_chain};
 pub use chain_error::ChainError;
-pub use certificate::SignError;
-pub use client::{ClientKey, ClientKeyAlgorithm, RequestError};
-pub use crl::{CRL_ENTRY_BYTES, CrlEntry, CrlHead, CrlScope, sign_crl};
+pub use client::{ClientKey, RequestError};
+pub use crl::{CRL_ENTRY_BYTES, CrlHead, CrlScope, sign_crl};
 pub use csr::{CSR_BYTES_MAX, CheckedCsr, read_csr};
 pub use csr_error::CsrError;
 pub use imported::{
@@ -47,7 +47,7 @@ pub use imported::{
 pub use issuer::{
     Issuer, IssuerError, Prepared, Profile, SignedCertificate, Validity, prepare, sign,
 };
-pub use key::{AuthorityKey, KeyError, SigningKey};
+pub use key::{KeyError, SigningKey};
 pub use lint::{LintError, URL_BYTES_MAX};
 pub use ocsp::{
     CertId, CertStatus, IssuerId, NONCE_BYTES_MAX, OCSP_CERT_IDS_MAX, OCSP_REQUEST_BYTES_MAX,

@@ -241,14 +241,14 @@ mod tests {
 
     use super::*;
     use crate::issuer::write_tbs;
-    use crate::{AuthorityKey, ClientKey, Issuer, read_csr, self_sign};
+    use crate::{ClientKey, Issuer, SigningKey, read_csr, self_sign};
 
     const NOW: Timestamp = Timestamp::from_unix(1_785_542_400);
     const SERIAL: SerialNumber = SerialNumber::from_random([0x5a; 20]);
 
     #[test]
     fn no_octet_can_change_unseen() {
-        let key = AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
+        let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
         let id = AuthorityId::from_bytes([0xab; 16]);
         let der = self_sign(&key, id, SERIAL, NOW, NOW.plus_days(10_000)).unwrap();
         let issuer = Issuer::new(&der, key).unwrap();
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_certificate_for_somebody_else_is_refused_field_by_field() {
-        let key = AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
+        let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
         let id = AuthorityId::from_bytes([0xab; 16]);
         let der = self_sign(&key, id, SERIAL, NOW, NOW.plus_days(10_000)).unwrap();
         let issuer = Issuer::new(&der, key).unwrap();

@@ -9,8 +9,8 @@ use certgate_model::{
     AuthorityId, KeyAlgorithm, SerialNumber, SignatureAlgorithm, SubjectFields, Timestamp,
 };
 use certgate_pki::{
-    AuthorityKey, CheckedCsr, ClientKey, Issuer, IssuerError, LintError, Prepared, Profile,
-    SignedCertificate, Validity, pem_lines, prepare, read_csr, self_sign, sign,
+    CheckedCsr, ClientKey, Issuer, IssuerError, LintError, Prepared, Profile, SignedCertificate,
+    SigningKey, Validity, pem_lines, prepare, read_csr, self_sign, sign,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
@@ -28,7 +28,7 @@ struct Authority {
 }
 
 fn authority(algorithm: KeyAlgorithm) -> Authority {
-    let key = AuthorityKey::generate(algorithm).unwrap();
+    let key = SigningKey::generate(algorithm).unwrap();
     let der = self_sign(
         &key,
         ID,
@@ -336,7 +336,7 @@ fn subject_and_key_are_carried_over_byte_for_byte() {
 
 #[test]
 fn validity_from_2050_on_still_verifies() {
-    let key = AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
+    let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
     let der = self_sign(&key, ID, SERIAL, NOW, NOW.plus_days(36_500)).unwrap();
     let authority = Authority {
         issuer: Issuer::new(&der, key).unwrap(),
@@ -453,12 +453,12 @@ fn what_breaks_a_rule_is_not_prepared() {
 #[test]
 fn an_issuer_needs_its_own_key_and_an_authority_certificate() {
     let authority = authority(KeyAlgorithm::P256);
-    let key = || AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
+    let key = || SigningKey::generate(KeyAlgorithm::P256).unwrap();
     assert_eq!(
         Issuer::new(&authority.der, key()).err(),
         Some(IssuerError::KeyMismatch)
     );
-    let wrong_kind = AuthorityKey::generate(KeyAlgorithm::Ed25519).unwrap();
+    let wrong_kind = SigningKey::generate(KeyAlgorithm::Ed25519).unwrap();
     assert_eq!(
         Issuer::new(&authority.der, wrong_kind).err(),
         Some(IssuerError::KeyMismatch)
@@ -471,13 +471,13 @@ fn an_issuer_needs_its_own_key_and_an_authority_certificate() {
     for cut in 0..authority.der.len() {
         assert!(Issuer::new(&authority.der[..cut], key_of_nobody()).is_err());
     }
-    fn key_of_nobody() -> AuthorityKey {
+    fn key_of_nobody() -> SigningKey {
         const ONE: &[u8] = &[
             0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22,
             0x04, 0x20, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
             1, 1, 1, 1, 1, 1, 1,
         ];
-        AuthorityKey::from_pkcs8(KeyAlgorithm::Ed25519, ONE).unwrap()
+        SigningKey::from_pkcs8(KeyAlgorithm::Ed25519, ONE).unwrap()
     }
 }
 

@@ -4,8 +4,8 @@
 
 mod judges;
 
-use certgate_model::{KeyAlgorithm, RevocationReason};
-use certgate_pki::{CRL_ENTRY_BYTES, CrlEntry, CrlHead, CrlScope, sign_crl};
+use certgate_model::{KeyAlgorithm, Revocation, RevocationReason};
+use certgate_pki::{CRL_ENTRY_BYTES, CrlHead, CrlScope, sign_crl};
 use judges::{Authority, NOW, PROFILE_URL, authority, issue, openssl, serial, write_pem_file};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{
@@ -25,8 +25,8 @@ fn head(scope: CrlScope<'_>) -> CrlHead<'_> {
     }
 }
 
-fn entry(number: u32) -> CrlEntry {
-    CrlEntry {
+fn entry(number: u32) -> Revocation {
+    Revocation {
         serial: serial(number),
         revoked_on: NOW,
         reason: RevocationReason::CertificateHold,
@@ -58,12 +58,12 @@ fn a_list_reads_back_at_every_length_form() {
 #[test]
 fn what_the_list_says_of_itself_and_of_an_entry() {
     let authority = authority(KeyAlgorithm::P256);
-    let read = |scope, entries: Vec<CrlEntry>| {
+    let read = |scope, entries: Vec<Revocation>| {
         let der = sign_crl(&authority.issuer, head(scope), entries).unwrap();
         <CertificateList>::from_der(&der).unwrap().tbs_cert_list
     };
     for reason in RevocationReason::ALL {
-        let list = read(CrlScope::Full, vec![CrlEntry { reason, ..entry(1) }]);
+        let list = read(CrlScope::Full, vec![Revocation { reason, ..entry(1) }]);
         let extensions = list.revoked_certificates.unwrap()[0]
             .crl_entry_extensions
             .clone();

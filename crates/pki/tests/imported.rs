@@ -4,7 +4,7 @@
 
 use certgate_model::{KeyAlgorithm, Timestamp};
 use certgate_pki::{
-    AUTHORITY_CERTIFICATE_BYTES_MAX, AuthorityKey, ImportError, PrivateKeyError, pem_lines,
+    AUTHORITY_CERTIFICATE_BYTES_MAX, ImportError, PrivateKeyError, SigningKey, pem_lines,
     read_authority,
 };
 
@@ -40,7 +40,7 @@ fn good_ones_are_read_in_every_form() {
                 pem_lines("CERTIFICATE", &read.certificate_der),
                 certificate.trim_end()
             );
-            assert!(AuthorityKey::from_pkcs8(read.algorithm, &pkcs8).is_ok());
+            assert!(SigningKey::from_pkcs8(read.algorithm, &pkcs8).is_ok());
             let named = !certificate.contains(&file("good_no_common_name.crt"));
             assert_eq!(read.common_name, if named { "Acme Device CA" } else { "" });
         }

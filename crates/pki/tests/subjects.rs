@@ -8,8 +8,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, Timestamp};
 use certgate_pki::{
-    AuthorityKey, CsrError, Issuer, Profile, Validity, pem_lines, prepare, read_csr, self_sign,
-    sign,
+    CsrError, Issuer, Profile, SigningKey, Validity, pem_lines, prepare, read_csr, self_sign, sign,
 };
 use proptest::prelude::*;
 use x509_cert::der::{Decode as _, Reader as _, SliceReader};
@@ -92,7 +91,7 @@ fn subject_of(certificate: &[u8]) -> Vec<u8> {
 
 #[test]
 fn any_well_formed_subject_is_carried_over() {
-    let authority = AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
+    let authority = SigningKey::generate(KeyAlgorithm::P256).unwrap();
     let serial = SerialNumber::from_random([0x5a; 20]);
     let id = AuthorityId::from_bytes([0xab; 16]);
     let der = self_sign(&authority, id, serial, NOW, NOW.plus_days(7300)).unwrap();

@@ -7,9 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use certgate_model::Timestamp;
-use certgate_pki::{
-    ChainError, PrivateKeyError, Purpose, pem_lines, read_chain, read_private_key,
-};
+use certgate_pki::{ChainError, PrivateKeyError, Purpose, pem_lines, read_chain, read_private_key};
 use proptest::prelude::*;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -243,19 +241,19 @@ fn openssl_reads_the_same_out_of_the_first_certificate() {
 
 #[test]
 fn a_chain_is_described_by_its_first_certificate() {
-    let chain = fixture("good_middle_and_root.certs");
-    let chain = read_chain(&chain, Purpose::Authority, now()).unwrap();
+    let text = fixture("good_middle_and_root.certs");
+    let chain = read_chain(&text, Purpose::Authority, now()).unwrap();
     assert_eq!(chain.certificates().len(), 2);
     assert_eq!(chain.issuer, "CN=Root,O=Example\\, Ltd,C=DE");
     assert_eq!(chain.serial_number, "7");
     assert_eq!(chain.expires_on.to_string(), "2050-06-07T08:09:10Z");
     // However it was sent, it is the same.
-    let (escaped, crlf) = (chain.replace('\n', "\\n"), chain.replace('\n', "\r\n"));
+    let (escaped, crlf) = (text.replace('\n', "\\n"), text.replace('\n', "\r\n"));
     for sent in [
         escaped.as_str(),
         &crlf,
-        chain.trim_end(),
-        &format!("Root of all\n{chain}\n\n"),
+        text.trim_end(),
+        &format!("Root of all\n{text}\n\n"),
     ] {
         assert_eq!(
             read_chain(sent, Purpose::Authority, now()).as_ref(),

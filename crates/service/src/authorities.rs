@@ -8,7 +8,7 @@ use certgate_model::{
     AccountId, AccountRecord, AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm,
     SerialNumber,
 };
-use certgate_pki::{AuthorityKey, Issuer, self_sign, sha256};
+use certgate_pki::{Issuer, SigningKey, self_sign, sha256};
 use tokio::sync::oneshot;
 
 use crate::access::{AccountScope, ReadAccounts};
@@ -233,7 +233,7 @@ impl Authority {
         // An RSA key of 4096 bits takes seconds to make.
         let made = self
             .on_signer(move || {
-                let key = AuthorityKey::generate(algorithm).map_err(internal)?;
+                let key = SigningKey::generate(algorithm).map_err(internal)?;
                 let certificate_der =
                     self_sign(&key, id, serial, created_on, expires_on).map_err(internal)?;
                 let private_key = key.to_pkcs8().map_err(internal)?;
@@ -306,7 +306,7 @@ fn load_issuer(master_key: &MasterKey, record: AuthorityRecord) -> Result<Loaded
     let private_key = master_key
         .open_key(record.id, &record.sealed_key)
         .map_err(internal)?;
-    let key = AuthorityKey::from_pkcs8(record.algorithm, &private_key).map_err(internal)?;
+    let key = SigningKey::from_pkcs8(record.algorithm, &private_key).map_err(internal)?;
     let issuer = Issuer::new(&record.certificate_der, key).map_err(internal)?;
     let authority = AuthorityRef {
         id: record.id,

@@ -1,7 +1,7 @@
 //! Publishing revocation lists. A list is made again when a change has made it old, and well before it runs out.
 
-use certgate_model::{AuthorityId, CrlPart, CrlRecord, SECONDS_PER_DAY, Timestamp};
-use certgate_pki::{CrlEntry, CrlHead, CrlScope, issuer_ids, sign_crl};
+use certgate_model::{AuthorityId, CrlKind, CrlRecord, SECONDS_PER_DAY, Timestamp};
+use certgate_pki::{CrlHead, CrlScope, issuer_ids, sign_crl};
 use certgate_store::{CrlContent, CrlState, FaultPoint, fault_point};
 use futures_util::future::join_all;
 
@@ -47,7 +47,7 @@ impl Authority {
     /// alone, and those that fail now are added to them.
     pub(crate) async fn publish_aged(
         &self,
-        failed: &mut Vec<(AuthorityId, CrlPart)>,
+        failed: &mut Vec<(AuthorityId, CrlKind)>,
     ) -> Result<bool, Fault> {
         let now = self.clock.now();
         let latest = now.plus_seconds(RENEWED_WITHIN_SECONDS);
@@ -61,40 +61,40 @@ impl Authority {
 
     async fn publish_all(
         &self,
-        lists: &[(AuthorityId, CrlPart)],
-        failed: &mut Vec<(AuthorityId, CrlPart)>,
+        lists: &[(AuthorityId, CrlKind)],
+        failed: &mut Vec<(AuthorityId, CrlKind)>,
     ) {
         let published = join_all(
             lists
                 .iter()
-                .map(|(authority, part)| self.publish(*authority, *part)),
+                .map(|(authority, kind)| self.publish(*authority, *kind)),
         )
         .await;
-        for ((authority, part), published) in lists.iter().zip(published) {
+        for ((authority, kind), published) in lists.iter().zip(published) {
             if let Err(fault) = published {
                 // One line for each authority: what is wrong with its key is wrong with all of its lists.
                 if failed.iter().all(|(known, _)| known != authority) {
-                    tracing::error!(%authority, ?part, error = %fault, "revocation lists were not published");
+                    tracing::error!(%authority, ?kind, error = %fault, "revocation lists were not published");
                 }
-                failed.push((*authority, *part));
+                failed.push((*authority, *kind));
             }
         }
     }
 
-    async fn publish(&self, authority: AuthorityId, part: CrlPart) -> Result<(), Fault> {
-        if part == CrlPart::Full {
+    async fn publish(&self, authority: AuthorityId, kind: CrlKind) -> Result<(), Fault> {
+        if kind == CrlKind::Full {
             return self.publish_full(authority).await;
         }
         let now = self.clock.now();
         let content = self
             .store
-            .crl_content(authority, part, now, u32::MAX)
+            .crl_content(authority, kind, now, u32::MAX)
             .await?;
         let Some(content) = content else {
             return Ok(());
         };
         fault_point(FaultPoint::ListRead);
-        self.sign_and_store(authority, vec![authority], part, content)
+        self.sign_and_store(authority, vec![authority], kind, content)
             .await
     }
 
@@ -114,7 +114,7 @@ impl Authority {
             }
         }
         let now = self.clock.now();
-        if let Some(state) = self.store.crl_state(authority, CrlPart::Full).await?
+        if let Some(state) = self.store.crl_state(authority, CrlKind::Full).await?
             && !state.is_made
             && (state.this_update..state.this_update.plus_seconds(TOO_LONG_SECONDS)).contains(&now)
         {
@@ -124,7 +124,7 @@ impl Authority {
         for id in &same {
             let content = self
                 .store
-                .crl_content(*id, CrlPart::Full, now, FULL_CRL_ENTRIES_MAX)
+                .crl_content(*id, CrlKind::Full, now, FULL_CRL_ENTRIES_MAX)
                 .await?;
             let Some(content) = content else { continue };
             all = Some(match all {
@@ -138,7 +138,7 @@ impl Authority {
             });
         }
         let Some(content) = all else { return Ok(()) };
-        self.sign_and_store(authority, same, CrlPart::Full, content)
+        self.sign_and_store(authority, same, CrlKind::Full, content)
             .await
     }
 
@@ -146,7 +146,7 @@ impl Authority {
     async fn leave_out(&self, owners: Vec<AuthorityId>, state: CrlState) -> Result<(), Fault> {
         let epoch = self.store.last_epoch().await?;
         let CrlState {
-            part,
+            kind,
             number,
             this_update,
             next_update,
@@ -155,7 +155,7 @@ impl Authority {
         for authority in owners {
             let crl = CrlRecord {
                 authority,
-                part,
+                kind,
                 number: number + 1,
                 epoch,
                 this_update,
@@ -173,14 +173,14 @@ impl Authority {
     async fn store_list(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<(), Fault> {
         let CrlRecord {
             authority,
-            part,
+            kind,
             epoch,
             ..
         } = crl;
         if self.store.record_crl(crl, renew_on).await? {
             return Ok(());
         }
-        match self.store.crl(authority, part).await? {
+        match self.store.crl(authority, kind).await? {
             Some(there) if there.epoch < epoch => Err(Fault::Unavailable(
                 "another process stored a list that knows less".to_owned(),
             )),
@@ -193,17 +193,17 @@ impl Authority {
         &self,
         signer: AuthorityId,
         owners: Vec<AuthorityId>,
-        part: CrlPart,
+        kind: CrlKind,
         content: CrlContent,
     ) -> Result<(), Fault> {
         let loaded = self.issuer_by_id(signer).await?;
         let now = self.clock.now();
         let too_long =
-            part == CrlPart::Full && content.revocations.len() > FULL_CRL_ENTRIES_MAX as usize;
+            kind == CrlKind::Full && content.revocations.len() > FULL_CRL_ENTRIES_MAX as usize;
         let crl = match too_long {
-            true => record(&loaded, part, &content, now, None),
+            true => record(&loaded, kind, &content, now, None),
             false => {
-                self.on_signer(move || make(&loaded, part, &content, now))
+                self.on_signer(move || make(&loaded, kind, &content, now))
                     .await??
             }
         };
@@ -229,19 +229,19 @@ impl Authority {
 
 fn make(
     loaded: &LoadedIssuer,
-    part: CrlPart,
+    kind: CrlKind,
     content: &CrlContent,
     now: Timestamp,
 ) -> Result<CrlRecord, Fault> {
-    let crl = record(loaded, part, content, now, None);
-    let url = match part {
-        CrlPart::Shard(shard) => loaded.crl_url(shard),
-        CrlPart::AuthorityCertificates | CrlPart::Full => String::new(),
+    let crl = record(loaded, kind, content, now, None);
+    let url = match kind {
+        CrlKind::Shard(shard) => loaded.crl_url(shard),
+        CrlKind::AuthorityCertificates | CrlKind::Full => String::new(),
     };
-    let scope = match part {
-        CrlPart::Shard(_) => CrlScope::Shard { url: &url },
-        CrlPart::AuthorityCertificates => CrlScope::AuthorityCertificates,
-        CrlPart::Full => CrlScope::Full,
+    let scope = match kind {
+        CrlKind::Shard(_) => CrlScope::Shard { url: &url },
+        CrlKind::AuthorityCertificates => CrlScope::AuthorityCertificates,
+        CrlKind::Full => CrlScope::Full,
     };
     let head = CrlHead {
         scope,
@@ -249,12 +249,8 @@ fn make(
         this_update: crl.this_update,
         next_update: crl.next_update,
     };
-    let entries = content.revocations.iter().map(|revocation| CrlEntry {
-        serial: revocation.serial,
-        revoked_on: revocation.revoked_on,
-        reason: revocation.reason,
-    });
-    let der = sign_crl(&loaded.issuer, head, entries).map_err(internal)?;
+    let revocations = content.revocations.iter().copied();
+    let der = sign_crl(&loaded.issuer, head, revocations).map_err(internal)?;
     Ok(CrlRecord {
         der: Some(der),
         ..crl
@@ -263,7 +259,7 @@ fn make(
 
 fn record(
     loaded: &LoadedIssuer,
-    part: CrlPart,
+    kind: CrlKind,
     content: &CrlContent,
     now: Timestamp,
     der: Option<Vec<u8>>,
@@ -272,7 +268,7 @@ fn record(
     let milliseconds = u64::try_from(now.unix_microseconds() / 1000).unwrap_or(0);
     CrlRecord {
         authority: loaded.authority.id,
-        part,
+        kind,
         number: milliseconds.max(content.number_before + 1),
         epoch: content.epoch,
         this_update: now.plus_seconds(-CRL_BACKDATE_SECONDS),

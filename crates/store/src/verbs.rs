@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
-    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlPart, CrlRecord,
+    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlKind, CrlRecord,
     EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
     Installation, MtlsCertificateId, MtlsCertificateRecord, Page, Revocation, RevocationChange,
     SerialNumber, Slice, Status, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId,
@@ -151,7 +151,7 @@ pub struct RevokedPosition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CrlState {
     /// Which of an authority's lists.
-    pub part: CrlPart,
+    pub kind: CrlKind,
     /// Its number.
     pub number: u64,
     /// When it was made.
@@ -390,7 +390,7 @@ pub trait ReadStore: Send + Sync {
     /// The epoch of the last accepted change of a status.
     async fn last_epoch(&self) -> Result<u64, StoreError>;
     /// The revocation lists that a change has made old.
-    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError>;
+    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError>;
     /// Lists that are to be made again by `at`, or not until after `latest`, which only a clock that was wrong can have said;
     /// at most `limit`.
     async fn crls_aged(
@@ -398,12 +398,12 @@ pub trait ReadStore: Send + Sync {
         at: Timestamp,
         latest: Timestamp,
         limit: u32,
-    ) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError>;
+    ) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError>;
     /// What has to be on a list at `at`; at most `limit` revocations and one more, which tells that there are too many.
     async fn crl_content(
         &self,
         authority: AuthorityId,
-        part: CrlPart,
+        kind: CrlKind,
         at: Timestamp,
         limit: u32,
     ) -> Result<Option<CrlContent>, StoreError>;
@@ -413,13 +413,13 @@ pub trait ReadStore: Send + Sync {
     async fn crl_state(
         &self,
         authority: AuthorityId,
-        part: CrlPart,
+        kind: CrlKind,
     ) -> Result<Option<CrlState>, StoreError>;
     /// A list as it was published last.
     async fn crl(
         &self,
         authority: AuthorityId,
-        part: CrlPart,
+        kind: CrlKind,
     ) -> Result<Option<CrlRecord>, StoreError>;
     /// The hostnames of a zone for which certificates of one authority are asked (`None`: the managed one), in the order
     /// and spelling in which they came; `None` if there is no such zone, or its account has no such certificate.

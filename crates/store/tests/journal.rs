@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use certgate_model::{
-    AuditOwner, AuthorityRecord, CertificateId, CrlPart, Event, RevocationReason, Status, ZoneId,
+    AuditOwner, AuthorityRecord, CertificateId, CrlKind, Event, RevocationReason, Status, ZoneId,
 };
 use certgate_store::conformance::{
     account, authority, by, by_at, certificate, first_records, instant,
@@ -262,7 +262,7 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
     assert_eq!((issued.status, issued.epoch), (Status::Revoked, epoch));
     let content = place
         .store
-        .crl_content(place.authority.id, CrlPart::Full, instant(60), 100)
+        .crl_content(place.authority.id, CrlKind::Full, instant(60), 100)
         .await
         .unwrap();
     let listed: Vec<_> = content

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use certgate_model::{
-    CertificateQuery, CrlPart, CrlRecord, EnforcementPointId, EnforcementPointRecord, Event,
+    CertificateQuery, CrlKind, CrlRecord, EnforcementPointId, EnforcementPointRecord, Event,
     RevocationReason, Slice, Status, TokenHash,
 };
 use certgate_store::conformance::{
@@ -144,7 +144,7 @@ impl Place {
         store.record_serial_key(vec![3; 60]).await.unwrap();
         let crl = CrlRecord {
             authority: authority(0, &account(0)).id,
-            part: CrlPart::Shard(5),
+            kind: CrlKind::Shard(5),
             number: 1,
             epoch: 1,
             this_update: instant(1),

@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use certgate_model::SubjectFields;
-use certgate_pki::{ClientKey, ClientKeyAlgorithm};
+use certgate_model::{KeyAlgorithm, SubjectFields};
+use certgate_pki::ClientKey;
 
 /// A good request with a fresh P-256 key.
 pub fn csr(common_name: &str) -> String {
@@ -13,7 +13,7 @@ pub fn csr(common_name: &str) -> String {
 
 /// A good request with a fresh P-256 key and this subject.
 pub fn csr_with_subject(subject: &SubjectFields) -> String {
-    let key = ClientKey::generate(ClientKeyAlgorithm::P256).expect("a P-256 key can be made");
+    let key = ClientKey::generate(KeyAlgorithm::P256).expect("a P-256 key can be made");
     key.request(subject).expect("the subject fits a request")
 }
 

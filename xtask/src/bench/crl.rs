@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use certgate_model::{
-    AuthorityId, CertificateQuery, CrlPart, KeyAlgorithm, Revocation, RevocationReason,
+    AuthorityId, CertificateQuery, CrlKind, KeyAlgorithm, Revocation, RevocationReason,
     SerialNumber, Slice, Timestamp,
 };
-use certgate_pki::{AuthorityKey, CrlEntry, CrlHead, CrlScope, Issuer, self_sign, sign_crl};
+use certgate_pki::{CrlHead, CrlScope, Issuer, SigningKey, self_sign, sign_crl};
 
 use super::figures::{Report, What};
 use super::http::{Connection, Load, Request};
@@ -44,9 +44,9 @@ pub async fn make(
     let authority = newest.context("the zone is empty")?.authority.id;
     let issuer = issuer()?;
     let now = machine::now()?;
-    for (name, part) in [
-        ("one of 128 shards", CrlPart::Shard(0)),
-        ("full", CrlPart::Full),
+    for (name, kind) in [
+        ("one of 128 shards", CrlKind::Shard(0)),
+        ("full", CrlKind::Full),
     ] {
         let (mut whole, mut signing) = (Samples::default(), Samples::default());
         let mut entries = 0;
@@ -56,7 +56,7 @@ pub async fn make(
         {
             let before = Instant::now();
             let content = store
-                .crl_content(authority, part, now, FULL_ENTRIES_MAX)
+                .crl_content(authority, kind, now, FULL_ENTRIES_MAX)
                 .await?;
             let revocations = content.context("the authority is unknown")?.revocations;
             let between = Instant::now();
@@ -64,13 +64,13 @@ pub async fn make(
             if entries > FULL_ENTRIES_MAX as usize {
                 break;
             }
-            let scope = match part {
-                CrlPart::Shard(_) => CrlScope::Shard {
+            let scope = match kind {
+                CrlKind::Shard(_) => CrlScope::Shard {
                     url: "http://localhost/crl/0.crl",
                 },
                 _ => CrlScope::Full,
             };
-            sign_crl(&issuer, head(scope, now), revocations.iter().map(entry))?;
+            sign_crl(&issuer, head(scope, now), revocations.iter().copied())?;
             whole.push(before.elapsed().as_secs_f64());
             signing.push(between.elapsed().as_secs_f64());
         }
@@ -88,12 +88,10 @@ pub fn long(report: &mut Report) -> anyhow::Result<()> {
     eprintln!("a list of {ENTRIES} …");
     let now = Timestamp::from_unix(1_800_000_000);
     let issuer = issuer()?;
-    let entry = |number| {
-        entry(&Revocation {
-            serial: serial(number),
-            revoked_on: now,
-            reason: RevocationReason::CertificateHold,
-        })
+    let entry = |number| Revocation {
+        serial: serial(number),
+        revoked_on: now,
+        reason: RevocationReason::CertificateHold,
     };
     let mut samples = Samples::default();
     let mut bytes = 0;
@@ -139,7 +137,7 @@ impl Bench<'_> {
 
 fn issuer() -> anyhow::Result<Issuer> {
     let now = Timestamp::from_unix(1_800_000_000);
-    let key = AuthorityKey::generate(KeyAlgorithm::P256)?;
+    let key = SigningKey::generate(KeyAlgorithm::P256)?;
     let id = AuthorityId::from_bytes([7; 16]);
     Ok(Issuer::new(
         &self_sign(&key, id, serial(0), now, now.plus_days(365))?,
@@ -159,13 +157,5 @@ fn head(scope: CrlScope<'_>, now: Timestamp) -> CrlHead<'_> {
         number: 1,
         this_update: now,
         next_update: now.plus_days(7),
-    }
-}
-
-fn entry(revocation: &Revocation) -> CrlEntry {
-    CrlEntry {
-        serial: revocation.serial,
-        revoked_on: revocation.revoked_on,
-        reason: revocation.reason,
     }
 }

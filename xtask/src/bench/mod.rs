@@ -36,8 +36,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use certgate_model::SubjectFields;
-use certgate_pki::{ClientKey, ClientKeyAlgorithm};
+use certgate_model::{KeyAlgorithm, SubjectFields};
+use certgate_pki::ClientKey;
 
 use self::figures::{Database, Figures, Report};
 use self::keeper::Keeper;
@@ -326,7 +326,7 @@ fn csrs(count: usize) -> anyhow::Result<Vec<String>> {
             organization: "Example".to_owned(),
             ..SubjectFields::default()
         };
-        Ok(ClientKey::generate(ClientKeyAlgorithm::P256)?.request(&subject)?)
+        Ok(ClientKey::generate(KeyAlgorithm::P256)?.request(&subject)?)
     };
     (0..count).map(csr).collect()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use certgate_model::{AuthorityId, CRL_SHARDS, CrlPart, Timestamp};
+use certgate_model::{AuthorityId, CRL_SHARDS, CrlKind, Timestamp};
 use certgate_pki::{
     OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, read_ocsp_path, sha256,
 };
@@ -39,8 +39,8 @@ pub(crate) async fn crl(
     if file == "bundle.pem" {
         return bundle(api, authority, &headers).await;
     }
-    let part = part_of(&file).ok_or(NotPublished::NoSuchFile)?;
-    let Some(state) = api.store.crl_state(authority, part).await? else {
+    let kind = kind_of(&file).ok_or(NotPublished::NoSuchFile)?;
+    let Some(state) = api.store.crl_state(authority, kind).await? else {
         return Err(why_missing(&api, authority).await?);
     };
     if !state.is_made {
@@ -74,14 +74,14 @@ async fn why_missing(api: &Api, authority: AuthorityId) -> Result<NotPublished, 
     })
 }
 
-fn part_of(file: &str) -> Option<CrlPart> {
+fn kind_of(file: &str) -> Option<CrlKind> {
     match file.strip_suffix(".crl")? {
-        "ca" => Some(CrlPart::AuthorityCertificates),
-        "full" => Some(CrlPart::Full),
+        "ca" => Some(CrlKind::AuthorityCertificates),
+        "full" => Some(CrlKind::Full),
         shard => {
             let number: u8 = shard.parse().ok()?;
             // One address for each list: no sign, no zeros in front.
-            (number < CRL_SHARDS && number.to_string() == shard).then_some(CrlPart::Shard(number))
+            (number < CRL_SHARDS && number.to_string() == shard).then_some(CrlKind::Shard(number))
         }
     }
 }
@@ -93,9 +93,9 @@ async fn bundle(
     headers: &HeaderMap,
 ) -> Result<Response, NotPublished> {
     let mut states = api.store.crl_states(authority).await?;
-    states.retain(|state| state.part != CrlPart::Full);
+    states.retain(|state| state.kind != CrlKind::Full);
     // Without all of them proxies trust nobody: better to be asked again than to hand out a part.
-    if states.len() != CrlPart::all().count() - 1 {
+    if states.len() != CrlKind::all().count() - 1 {
         return Err(why_missing(&api, authority).await?);
     }
     let numbers: Vec<u8> = states
@@ -361,10 +361,10 @@ mod tests {
 
     #[test]
     fn a_list_has_one_address() {
-        assert_eq!(part_of("0.crl"), Some(CrlPart::Shard(0)));
-        assert_eq!(part_of("127.crl"), Some(CrlPart::Shard(127)));
-        assert_eq!(part_of("ca.crl"), Some(CrlPart::AuthorityCertificates));
-        assert_eq!(part_of("full.crl"), Some(CrlPart::Full));
+        assert_eq!(kind_of("0.crl"), Some(CrlKind::Shard(0)));
+        assert_eq!(kind_of("127.crl"), Some(CrlKind::Shard(127)));
+        assert_eq!(kind_of("ca.crl"), Some(CrlKind::AuthorityCertificates));
+        assert_eq!(kind_of("full.crl"), Some(CrlKind::Full));
         for bad in [
             "128.crl",
             "129.crl",
@@ -376,7 +376,7 @@ mod tests {
             "1.crl.crl",
             "256.crl",
         ] {
-            assert_eq!(part_of(bad), None, "{bad}");
+            assert_eq!(kind_of(bad), None, "{bad}");
         }
     }
 }

@@ -6,8 +6,7 @@ use std::process::Command;
 
 use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, SubjectFields, Timestamp};
 use certgate_pki::{
-    AuthorityKey, ClientKey, ClientKeyAlgorithm, Issuer, Profile, Validity, pem_lines, prepare,
-    read_csr, self_sign, sign,
+    ClientKey, Issuer, Profile, SigningKey, Validity, pem_lines, prepare, read_csr, self_sign, sign,
 };
 
 /// 2026-08-01T00:00:00Z.
@@ -23,7 +22,7 @@ pub struct Authority {
 }
 
 pub fn authority(algorithm: KeyAlgorithm) -> Authority {
-    let key = AuthorityKey::generate(algorithm).unwrap();
+    let key = SigningKey::generate(algorithm).unwrap();
     let id = AuthorityId::from_bytes([0xab; 16]);
     let der = self_sign(
         &key,
@@ -51,7 +50,7 @@ pub fn issue(authority: &Authority, serial: SerialNumber) -> Vec<u8> {
         common_name: "client".to_owned(),
         ..SubjectFields::default()
     };
-    let request = ClientKey::generate(ClientKeyAlgorithm::P256)
+    let request = ClientKey::generate(KeyAlgorithm::P256)
         .unwrap()
         .request(&subject)
         .unwrap();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, Timestamp};
 use certgate_pki::{
-    AuthorityKey, Issuer, Profile, Validity, pem_lines, prepare, read_csr, self_sign, sign,
+    Issuer, Profile, SigningKey, Validity, pem_lines, prepare, read_csr, self_sign, sign,
 };
 use serde_json::{Value, json};
 
@@ -352,7 +352,7 @@ struct Authority {
 
 impl Authority {
     fn new() -> Self {
-        let key = AuthorityKey::generate(KeyAlgorithm::P256).unwrap();
+        let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
         let id = AuthorityId::from_bytes([7; 16]);
         let now = Timestamp::from_unix(1_700_000_040);
         let serial = SerialNumber::from_random([1; 20]);

@@ -1,7 +1,7 @@
 //! Random histories against a model that is a list.
 
 use certgate_model::{
-    AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, CrlPart, Event, Slice,
+    AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, CrlKind, Event, Slice,
     Status, Totals, Transition, ZoneId,
 };
 
@@ -373,15 +373,15 @@ impl<'s> History<'s> {
         let revoked: Vec<_> = certificates
             .filter(|certificate| certificate.revoked_on.is_some())
             .collect();
-        for part in CrlPart::all() {
-            let belongs = |certificate: &CertificateRecord| match part {
-                CrlPart::Shard(shard) => certificate.serial.shard() == shard,
-                CrlPart::AuthorityCertificates => false,
-                CrlPart::Full => true,
+        for kind in CrlKind::all() {
+            let belongs = |certificate: &CertificateRecord| match kind {
+                CrlKind::Shard(shard) => certificate.serial.shard() == shard,
+                CrlKind::AuthorityCertificates => false,
+                CrlKind::Full => true,
             };
             let content = self
                 .store
-                .crl_content(self.authority.id, part, fixtures::instant(0), u32::MAX)
+                .crl_content(self.authority.id, kind, fixtures::instant(0), u32::MAX)
                 .await
                 .expect("read");
             let mut listed: Vec<_> = content
@@ -410,7 +410,7 @@ impl<'s> History<'s> {
                 .collect();
             listed.sort_unstable();
             expected.sort_unstable();
-            assert_eq!(listed, expected, "{part:?}");
+            assert_eq!(listed, expected, "{kind:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The verbs of revocation lists.
 
 use certgate_model::{
-    AuthorityRecord, CrlPart, CrlRecord, Event, Revocation, RevocationReason, Status,
+    AuthorityRecord, CrlKind, CrlRecord, Event, Revocation, RevocationReason, Status,
 };
 
 use super::fixtures;
@@ -14,17 +14,17 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     let far = fixtures::instant(0).plus_days(800);
     let at = fixtures::instant(4_000);
     // Every list of every authority is wanted from the start, none is there.
-    let wanted = |part| (authority.id, part);
+    let wanted = |kind| (authority.id, kind);
     let due = store.crls_changed().await.expect("changed");
-    assert!(CrlPart::all().all(|part| due.contains(&wanted(part))));
+    assert!(CrlKind::all().all(|kind| due.contains(&wanted(kind))));
     assert_eq!(
-        store.crl(authority.id, CrlPart::Full).await.expect("read"),
+        store.crl(authority.id, CrlKind::Full).await.expect("read"),
         None
     );
 
-    let made = |part, number, epoch| CrlRecord {
+    let made = |kind, number, epoch| CrlRecord {
         authority: authority.id,
-        part,
+        kind,
         number,
         epoch,
         this_update: fixtures::instant(5_000),
@@ -33,9 +33,9 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     };
     assert_eq!(store.crl_states(authority.id).await.expect("read"), []);
     let renew_on = fixtures::instant(7_000);
-    for part in CrlPart::all() {
+    for kind in CrlKind::all() {
         let content = store
-            .crl_content(authority.id, part, at, 1_000)
+            .crl_content(authority.id, kind, at, 1_000)
             .await
             .expect("read")
             .expect("it exists");
@@ -43,7 +43,7 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
             (content.number_before, content.epoch),
             (0, store.last_epoch().await.expect("epoch"))
         );
-        let list = made(part, 7, content.epoch);
+        let list = made(kind, 7, content.epoch);
         assert!(
             store
                 .record_crl(list.clone(), renew_on)
@@ -58,23 +58,23 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
             "its number is not higher"
         );
         assert_eq!(
-            store.crl(authority.id, part).await.expect("read"),
+            store.crl(authority.id, kind).await.expect("read"),
             Some(list)
         );
     }
     let states = store.crl_states(authority.id).await.expect("read");
-    let expected = |part| CrlState {
-        part,
+    let expected = |kind| CrlState {
+        kind,
         number: 7,
         this_update: fixtures::instant(5_000),
         next_update: fixtures::instant(9_000),
         is_made: true,
     };
-    assert_eq!(states, CrlPart::all().map(expected).collect::<Vec<_>>());
-    let of_this_one = |due: Vec<(_, CrlPart)>| -> Vec<CrlPart> {
+    assert_eq!(states, CrlKind::all().map(expected).collect::<Vec<_>>());
+    let of_this_one = |due: Vec<(_, CrlKind)>| -> Vec<CrlKind> {
         due.into_iter()
             .filter(|(id, _)| *id == authority.id)
-            .map(|(_, part)| part)
+            .map(|(_, kind)| kind)
             .collect()
     };
     let changed = async || of_this_one(store.crls_changed().await.expect("changed"));
@@ -109,31 +109,31 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         .change_status(zone, certificate.id, event, by_at(at))
         .await
         .expect("revoke");
-    let shard = CrlPart::Shard(certificate.serial.shard());
+    let shard = CrlKind::Shard(certificate.serial.shard());
     let mut old = changed().await;
     old.sort();
-    assert_eq!(old, [shard, CrlPart::Full]);
+    assert_eq!(old, [shard, CrlKind::Full]);
     let revocation = Revocation {
         serial: certificate.serial,
         revoked_on: at,
         reason: RevocationReason::KeyCompromise,
     };
-    for part in [shard, CrlPart::Full] {
+    for kind in [shard, CrlKind::Full] {
         let content = store
-            .crl_content(authority.id, part, at, 1_000)
+            .crl_content(authority.id, kind, at, 1_000)
             .await
             .expect("read")
             .expect("it exists");
         assert!(content.revocations.contains(&revocation) && content.number_before == 7);
         let few = store
-            .crl_content(authority.id, part, at, 0)
+            .crl_content(authority.id, kind, at, 0)
             .await
             .expect("read")
             .expect("it exists");
         assert_eq!(few.revocations.len(), 1, "one more than the limit");
     }
     let content = store
-        .crl_content(authority.id, CrlPart::AuthorityCertificates, at, 9)
+        .crl_content(authority.id, CrlKind::AuthorityCertificates, at, 9)
         .await
         .expect("read");
     assert_eq!(content.expect("it exists").revocations, []);
@@ -180,21 +180,21 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     // It leaves the lists after it has expired and been on each once more.
     let after = certificate.expires_on.plus_seconds(1);
     for (number, on_it) in [(8, true), (9, false)] {
-        for part in [shard, CrlPart::Full] {
+        for kind in [shard, CrlKind::Full] {
             let content = store
-                .crl_content(authority.id, part, after, 1_000)
+                .crl_content(authority.id, kind, after, 1_000)
                 .await
                 .expect("read")
                 .expect("it exists");
             assert_eq!(
                 content.revocations.contains(&revocation),
                 on_it,
-                "{part:?} {number}"
+                "{kind:?} {number}"
             );
             let list = CrlRecord {
                 this_update: after,
                 next_update: far,
-                ..made(part, number, epoch)
+                ..made(kind, number, epoch)
             };
             assert!(store.record_crl(list, far).await.expect("record"));
         }
@@ -215,11 +215,11 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     // A list that would be too long is not there, and is not due.
     let none = CrlRecord {
         der: None,
-        ..made(CrlPart::Full, 10, epoch)
+        ..made(CrlKind::Full, 10, epoch)
     };
     assert!(store.record_crl(none.clone(), far).await.expect("record"));
     assert_eq!(
-        store.crl(authority.id, CrlPart::Full).await.expect("read"),
+        store.crl(authority.id, CrlKind::Full).await.expect("read"),
         Some(none)
     );
 

@@ -52,7 +52,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
-    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlPart, CrlRecord,
+    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlKind, CrlRecord,
     EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
     Installation, MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber,
     Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter,
@@ -367,7 +367,7 @@ impl ReadStore for PostgresStore {
         one!(self, |db| revocations::last_epoch(&db))
     }
 
-    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
         one!(self, |db| revocations::changed(&db))
     }
 
@@ -376,14 +376,14 @@ impl ReadStore for PostgresStore {
         at: Timestamp,
         latest: Timestamp,
         limit: u32,
-    ) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+    ) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
         one!(self, |db| revocations::aged(&db, at, latest, limit))
     }
 
     async fn crl_content(
         &self,
         authority: AuthorityId,
-        part: CrlPart,
+        part: CrlKind,
         at: Timestamp,
         limit: u32,
     ) -> Result<Option<CrlContent>, StoreError> {
@@ -399,7 +399,7 @@ impl ReadStore for PostgresStore {
     async fn crl_state(
         &self,
         authority: AuthorityId,
-        part: CrlPart,
+        part: CrlKind,
     ) -> Result<Option<CrlState>, StoreError> {
         one!(self, |db| revocations::state(&db, authority, part))
     }
@@ -407,7 +407,7 @@ impl ReadStore for PostgresStore {
     async fn crl(
         &self,
         authority: AuthorityId,
-        part: CrlPart,
+        part: CrlKind,
     ) -> Result<Option<CrlRecord>, StoreError> {
         one!(self, |db| revocations::crl(&db, authority, part))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use certgate_model::{
-    AuthorityId, CRL_SHARDS, CertificateId, CertificateRecord, CrlPart, CrlRecord, Revocation,
+    AuthorityId, CRL_SHARDS, CertificateId, CertificateRecord, CrlKind, CrlRecord, Revocation,
     SerialNumber, Status, Timestamp,
 };
 
@@ -64,7 +64,7 @@ pub(super) struct Aged(BTreeMap<(i64, u8), i64>);
 impl Aged {
     /// Epochs come in ascending order.
     pub(super) fn add(&mut self, authority: i64, serial: SerialNumber, epoch: i64) {
-        for part in [CrlPart::Shard(serial.shard()), CrlPart::Full] {
+        for part in [CrlKind::Shard(serial.shard()), CrlKind::Full] {
             self.0.insert((authority, part.code()), epoch);
         }
     }
@@ -82,7 +82,7 @@ impl Aged {
 
 /// Makes the lists of a new authority wanted.
 pub(super) async fn begin_lists(db: &Db, authority: i64) -> Result<(), StoreError> {
-    for part in CrlPart::all() {
+    for part in CrlKind::all() {
         db.execute(
             "INSERT INTO crl_states (authority, part, changed_epoch, made_epoch, number, this_update, next_update, \
              renew_on) VALUES ($1, $2, 0, -1, 0, 0, 0, 0)",
@@ -189,7 +189,7 @@ pub(super) async fn is_skipped_epoch(db: &Db, epoch: u64) -> Result<bool, StoreE
 }
 
 /// The lists that a change has made old.
-pub(super) async fn changed(db: &Db) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+pub(super) async fn changed(db: &Db) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
     let select = "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
                   WHERE changed_epoch > made_epoch";
     db.rows(select, values![])
@@ -205,7 +205,7 @@ pub(super) async fn aged(
     at: Timestamp,
     latest: Timestamp,
     limit: u32,
-) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
     // Both ends of one index.
     let select = "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
                   WHERE renew_on <= $1 OR renew_on > $2 LIMIT $3";
@@ -218,13 +218,13 @@ pub(super) async fn aged(
     rows.iter().map(list_row).collect()
 }
 
-fn list_row(row: &Row) -> Result<(AuthorityId, CrlPart), StoreError> {
+fn list_row(row: &Row) -> Result<(AuthorityId, CrlKind), StoreError> {
     Ok((AuthorityId::from_bytes(row.get(0)?), part(row, 1)?))
 }
 
-fn part(row: &Row, column: usize) -> Result<CrlPart, StoreError> {
+fn part(row: &Row, column: usize) -> Result<CrlKind, StoreError> {
     let code = row.get(column)?;
-    CrlPart::from_code(code).ok_or_else(|| corrupt(format!("no list has the number {code}")))
+    CrlKind::from_code(code).ok_or_else(|| corrupt(format!("no list has the number {code}")))
 }
 
 /// What has to be on a list. Certificates that had expired when the list before was made have been on one since
@@ -232,7 +232,7 @@ fn part(row: &Row, column: usize) -> Result<CrlPart, StoreError> {
 pub(super) async fn content(
     db: &Db,
     authority: AuthorityId,
-    part: CrlPart,
+    part: CrlKind,
     at: Timestamp,
     limit: u32,
 ) -> Result<Option<CrlContent>, StoreError> {
@@ -246,7 +246,7 @@ pub(super) async fn content(
     let (number_before, before): (u64, i64) = (state.get(0)?, state.get(1)?);
     let live_from = before.min(at.unix_microseconds());
     let select = match part {
-        CrlPart::Shard(_) => {
+        CrlKind::Shard(_) => {
             "SELECT serial, revoked_on, reason FROM revocations \
              WHERE authority = $1 AND shard = $2 AND expires_on >= $3 ORDER BY expires_on, position LIMIT $4"
         }
@@ -257,9 +257,9 @@ pub(super) async fn content(
         }
     };
     let shards = match part {
-        CrlPart::Shard(shard) => shard,
-        CrlPart::Full => CRL_SHARDS,
-        CrlPart::AuthorityCertificates => 0,
+        CrlKind::Shard(shard) => shard,
+        CrlKind::Full => CRL_SHARDS,
+        CrlKind::AuthorityCertificates => 0,
     };
     let mut revocations = Vec::new();
     for row in db
@@ -292,7 +292,7 @@ pub(super) async fn record(
     let Some(authority) = authorities::number(db, crl.authority).await? else {
         return Ok(false);
     };
-    let part = crl.part.code();
+    let part = crl.kind.code();
     let stored = db
         .execute(
             "UPDATE crl_states SET made_epoch = $1, number = $2, this_update = $3, next_update = $4, renew_on = $5 \
@@ -344,7 +344,7 @@ pub(super) async fn states(db: &Db, authority: AuthorityId) -> Result<Vec<CrlSta
 pub(super) async fn state(
     db: &Db,
     authority: AuthorityId,
-    part: CrlPart,
+    part: CrlKind,
 ) -> Result<Option<CrlState>, StoreError> {
     let select = concat!(states!(), " AND crl_states.part = $2");
     db.optional(select, values![authority.as_bytes(), part.code()])
@@ -356,7 +356,7 @@ pub(super) async fn state(
 
 fn state_row(row: &Row) -> Result<CrlState, StoreError> {
     Ok(CrlState {
-        part: part(row, 0)?,
+        kind: part(row, 0)?,
         number: row::unsigned(row, 1)?,
         this_update: row::timestamp(row, 2)?,
         next_update: row::timestamp(row, 3)?,
@@ -368,7 +368,7 @@ fn state_row(row: &Row) -> Result<CrlState, StoreError> {
 pub(super) async fn crl(
     db: &Db,
     authority: AuthorityId,
-    part: CrlPart,
+    part: CrlKind,
 ) -> Result<Option<CrlRecord>, StoreError> {
     let select = "SELECT crl_states.number, made_epoch, this_update, next_update, der FROM crl_states \
          LEFT JOIN crls ON crls.authority = crl_states.authority AND crls.part = crl_states.part \
@@ -382,7 +382,7 @@ pub(super) async fn crl(
     };
     Ok(Some(CrlRecord {
         authority,
-        part,
+        kind: part,
         number: row::unsigned(&row, 0)?,
         epoch: row::unsigned(&row, 1)?,
         this_update: row::timestamp(&row, 2)?,

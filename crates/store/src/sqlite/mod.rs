@@ -41,7 +41,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
-    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlPart, CrlRecord,
+    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlKind, CrlRecord,
     EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
     Installation, MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber,
     Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter,
@@ -401,7 +401,7 @@ impl ReadStore for SqliteStore {
         self.readers.read(revocations::last_epoch).await
     }
 
-    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
         self.readers.read(revocations::changed).await
     }
 
@@ -410,7 +410,7 @@ impl ReadStore for SqliteStore {
         at: Timestamp,
         latest: Timestamp,
         limit: u32,
-    ) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+    ) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
         self.readers
             .read(move |c| revocations::aged(c, at, latest, limit))
             .await
@@ -419,7 +419,7 @@ impl ReadStore for SqliteStore {
     async fn crl_content(
         &self,
         authority: AuthorityId,
-        part: CrlPart,
+        part: CrlKind,
         at: Timestamp,
         limit: u32,
     ) -> Result<Option<CrlContent>, StoreError> {
@@ -437,7 +437,7 @@ impl ReadStore for SqliteStore {
     async fn crl_state(
         &self,
         authority: AuthorityId,
-        part: CrlPart,
+        part: CrlKind,
     ) -> Result<Option<CrlState>, StoreError> {
         self.readers
             .snapshot(move |c| revocations::state(c, authority, part))
@@ -447,7 +447,7 @@ impl ReadStore for SqliteStore {
     async fn crl(
         &self,
         authority: AuthorityId,
-        part: CrlPart,
+        part: CrlKind,
     ) -> Result<Option<CrlRecord>, StoreError> {
         self.readers
             .snapshot(move |c| revocations::crl(c, authority, part))

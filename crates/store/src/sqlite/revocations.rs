@@ -1,7 +1,7 @@
 //! Revocations and the lists that are published of them.
 
 use certgate_model::{
-    AuthorityId, CRL_SHARDS, CertificateId, CertificateRecord, CrlPart, CrlRecord, Revocation,
+    AuthorityId, CRL_SHARDS, CertificateId, CertificateRecord, CrlKind, CrlRecord, Revocation,
     RevocationReason, SerialNumber, Status, Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Rows};
@@ -82,7 +82,7 @@ pub(super) fn change(
     let mut mark = connection.prepare_cached(
         "UPDATE crl_states SET changed_epoch = ?1 WHERE authority = ?2 AND part = ?3 AND changed_epoch < ?1",
     )?;
-    for part in [CrlPart::Shard(shard), CrlPart::Full] {
+    for part in [CrlKind::Shard(shard), CrlKind::Full] {
         mark.execute((epoch, authority, part.code()))?;
     }
     Ok(())
@@ -99,7 +99,7 @@ pub(super) fn begin_lists(
         "INSERT INTO crl_states (authority, part, changed_epoch, made_epoch, number, this_update, next_update, \
          renew_on) VALUES (?1, ?2, 0, -1, 0, 0, 0, 0)",
     )?;
-    for part in CrlPart::all() {
+    for part in CrlKind::all() {
         insert.execute((number, part.code()))?;
     }
     Ok(())
@@ -194,7 +194,7 @@ pub(super) fn last_epoch(connection: &Connection) -> Result<u64, StoreError> {
 }
 
 /// The lists that a change has made old.
-pub(super) fn changed(connection: &Connection) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+pub(super) fn changed(connection: &Connection) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
          WHERE changed_epoch > made_epoch",
@@ -208,7 +208,7 @@ pub(super) fn aged(
     at: Timestamp,
     latest: Timestamp,
     limit: u32,
-) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
     // Both ends of one index.
     let mut statement = connection.prepare_cached(
         "SELECT authorities.id, part FROM crl_states JOIN authorities ON authorities.number = authority \
@@ -217,11 +217,11 @@ pub(super) fn aged(
     parts(statement.query((at.unix_microseconds(), latest.unix_microseconds(), limit))?)
 }
 
-fn parts(mut rows: Rows<'_>) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> {
+fn parts(mut rows: Rows<'_>) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
     let mut parts = Vec::new();
     while let Some(row) = rows.next()? {
         let part = row.get(1)?;
-        let part = CrlPart::from_code(part)
+        let part = CrlKind::from_code(part)
             .ok_or_else(|| corrupt(format!("no list has the number {part}")))?;
         parts.push((AuthorityId::from_bytes(row.get(0)?), part));
     }
@@ -233,7 +233,7 @@ fn parts(mut rows: Rows<'_>) -> Result<Vec<(AuthorityId, CrlPart)>, StoreError> 
 pub(super) fn content(
     connection: &Connection,
     authority: AuthorityId,
-    part: CrlPart,
+    part: CrlKind,
     at: Timestamp,
     limit: u32,
 ) -> Result<Option<CrlContent>, StoreError> {
@@ -251,9 +251,9 @@ pub(super) fn content(
     };
     let live_from = before.min(at.unix_microseconds());
     let shards = match part {
-        CrlPart::Shard(shard) => shard..shard + 1,
-        CrlPart::Full => 0..CRL_SHARDS,
-        CrlPart::AuthorityCertificates => 0..0,
+        CrlKind::Shard(shard) => shard..shard + 1,
+        CrlKind::Full => 0..CRL_SHARDS,
+        CrlKind::AuthorityCertificates => 0..0,
     };
     let mut statement = connection.prepare_cached(
         "SELECT serial, revoked_on, reason FROM revocations \
@@ -292,7 +292,7 @@ pub(super) fn record(
     let Some(authority) = authority_number(connection, crl.authority)? else {
         return Ok(false);
     };
-    let part = crl.part.code();
+    let part = crl.kind.code();
     let stored = connection
         .prepare_cached(
             "UPDATE crl_states SET made_epoch = ?1, number = ?2, this_update = ?3, next_update = ?4, renew_on = ?5 \
@@ -354,7 +354,7 @@ pub(super) fn states(
 pub(super) fn state(
     connection: &Connection,
     authority: AuthorityId,
-    part: CrlPart,
+    part: CrlKind,
 ) -> Result<Option<CrlState>, StoreError> {
     let Some(authority) = authority_number(connection, authority)? else {
         return Ok(None);
@@ -367,7 +367,7 @@ pub(super) fn state(
 
 fn state_row(row: &Row<'_>) -> Result<CrlState, StoreError> {
     Ok(CrlState {
-        part: part(row, 0)?,
+        kind: part(row, 0)?,
         number: row::unsigned(row, 1)?,
         this_update: row::timestamp(row, 2)?,
         next_update: row::timestamp(row, 3)?,
@@ -375,16 +375,16 @@ fn state_row(row: &Row<'_>) -> Result<CrlState, StoreError> {
     })
 }
 
-fn part(row: &Row<'_>, column: usize) -> Result<CrlPart, StoreError> {
+fn part(row: &Row<'_>, column: usize) -> Result<CrlKind, StoreError> {
     let code = row.get(column)?;
-    CrlPart::from_code(code).ok_or_else(|| corrupt(format!("no list has the number {code}")))
+    CrlKind::from_code(code).ok_or_else(|| corrupt(format!("no list has the number {code}")))
 }
 
 /// A list as it was published last.
 pub(super) fn crl(
     connection: &Connection,
     authority: AuthorityId,
-    part: CrlPart,
+    part: CrlKind,
 ) -> Result<Option<CrlRecord>, StoreError> {
     let Some(number) = authority_number(connection, authority)? else {
         return Ok(None);
@@ -400,7 +400,7 @@ pub(super) fn crl(
     };
     Ok(Some(CrlRecord {
         authority,
-        part,
+        kind: part,
         number: row::unsigned(row, 0)?,
         epoch: row::unsigned(row, 1)?,
         this_update: row::timestamp(row, 2)?,

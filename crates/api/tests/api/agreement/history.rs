@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use certgate_model::{AuthorityId, Clock, CrlPart, RevocationReason};
+use certgate_model::{AuthorityId, Clock, CrlKind, RevocationReason};
 use certgate_testkit::TestApp;
 use http::Method;
 use serde_json::{Value, json};
@@ -103,10 +103,10 @@ impl Obstruction {
 
     const END: &'static str = "DROP TRIGGER obstruction";
 
-    fn is_in_the_way_of(self, authority_number: usize, part: CrlPart) -> bool {
+    fn is_in_the_way_of(self, authority_number: usize, kind: CrlKind) -> bool {
         match self {
-            Self::FullLists => part == CrlPart::Full,
-            Self::LowerShards => matches!(part, CrlPart::Shard(0..64)),
+            Self::FullLists => kind == CrlKind::Full,
+            Self::LowerShards => matches!(kind, CrlKind::Shard(0..64)),
             Self::OddAuthorities => !authority_number.is_multiple_of(2),
             Self::EvenAuthorities => authority_number.is_multiple_of(2),
         }
@@ -367,7 +367,7 @@ impl History {
                         .check_published(*authority, &self.model, now, |_| false)
                 }
                 Settled::Some(obstruction) => {
-                    let obstructed = |part| obstruction.is_in_the_way_of(number, part);
+                    let obstructed = |kind| obstruction.is_in_the_way_of(number, kind);
                     self.lists
                         .check_published(*authority, &self.model, now, obstructed);
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use certgate_model::{AuthorityId, CrlPart, Timestamp};
+use certgate_model::{AuthorityId, CrlKind, Timestamp};
 use certgate_store::ReadStore;
 use certgate_testkit::TestApp;
 use http::Method;
@@ -17,7 +17,7 @@ use super::model::{Certificate, Entries, Model, Revoked};
 const RENEWAL_DAYS: u32 = 3;
 
 #[derive(Default)]
-pub struct Lists(BTreeMap<(AuthorityId, CrlPart), List>);
+pub struct Lists(BTreeMap<(AuthorityId, CrlKind), List>);
 
 struct List {
     /// What it claims to hold the changes up to.
@@ -38,14 +38,14 @@ impl Lists {
     /// at the epoch that it claims.
     pub async fn look(&mut self, app: &TestApp, authority: AuthorityId, model: &Model) {
         for state in app.store.crl_states(authority).await.unwrap() {
-            let key = (authority, state.part);
+            let key = (authority, state.kind);
             let before = self.0.get(&key);
             if before.is_some_and(|list| {
                 list.read.number == state.number && list.read.entries.is_empty()
             }) {
                 continue;
             }
-            let read = read(app, authority, state.part).await;
+            let read = read(app, authority, state.kind).await;
             assert_eq!(
                 read.number, state.number,
                 "{key:?}: the one that was published last is handed out"
@@ -62,7 +62,7 @@ impl Lists {
             }
             let epoch = app
                 .store
-                .crl(authority, state.part)
+                .crl(authority, state.kind)
                 .await
                 .unwrap()
                 .unwrap()
@@ -80,7 +80,7 @@ impl Lists {
             }
             assert_eq!(
                 read.entries,
-                model.entries(authority, state.part, epoch, live_from),
+                model.entries(authority, state.kind, epoch, live_from),
                 "{key:?} at {epoch}"
             );
             self.0.insert(key, List { epoch, read });
@@ -90,8 +90,8 @@ impl Lists {
     /// Whether the lists allow what the API shows of a certificate whose last change has settled: all of them hold it if it is
     /// revoked and has not expired, none does otherwise.
     pub fn allow(&self, certificate: &Certificate, now: Timestamp) -> bool {
-        certificate.parts().into_iter().all(|part| {
-            let list = self.0.get(&(certificate.authority, part));
+        certificate.kinds().into_iter().all(|kind| {
+            let list = self.0.get(&(certificate.authority, kind));
             let held = list.and_then(|list| list.read.entries.get(certificate.serial.as_bytes()));
             match certificate.revoked() {
                 Some(_) if held.is_none() => certificate.expires_on < now && list.is_some(),
@@ -107,20 +107,20 @@ impl Lists {
         authority: AuthorityId,
         model: &Model,
         now: Timestamp,
-        obstructed: impl Fn(CrlPart) -> bool,
+        obstructed: impl Fn(CrlKind) -> bool,
     ) {
-        for part in CrlPart::all().filter(|part| !obstructed(*part)) {
+        for kind in CrlKind::all().filter(|kind| !obstructed(*kind)) {
             let list = self
                 .0
-                .get(&(authority, part))
-                .unwrap_or_else(|| panic!("{authority} lacks {part:?}"));
+                .get(&(authority, kind))
+                .unwrap_or_else(|| panic!("{authority} lacks {kind:?}"));
             let left = now.plus_days(RENEWAL_DAYS)..;
             assert!(
                 left.contains(&list.read.next_update),
-                "{authority} {part:?} is not made again"
+                "{authority} {kind:?} is not made again"
             );
             let of_it =
-                |one: &&Certificate| one.authority == authority && one.parts().contains(&part);
+                |one: &&Certificate| one.authority == authority && one.kinds().contains(&kind);
             let changed = model
                 .certificates
                 .iter()
@@ -129,7 +129,7 @@ impl Lists {
                 .max();
             assert!(
                 Some(list.epoch) >= changed,
-                "{authority} {part:?} lacks a change"
+                "{authority} {kind:?} lacks a change"
             );
         }
     }
@@ -141,7 +141,7 @@ impl Lists {
             .await;
         let lists = self
             .0
-            .range((authority, CrlPart::Shard(0))..(authority, CrlPart::Full));
+            .range((authority, CrlKind::Shard(0))..(authority, CrlKind::Full));
         let pem = lists.map(|(_, list)| certgate_pki::pem_lines("X509 CRL", &list.read.der) + "\n");
         assert!(
             bundle.bytes == pem.collect::<String>().into_bytes(),
@@ -150,11 +150,11 @@ impl Lists {
     }
 }
 
-async fn read(app: &TestApp, authority: AuthorityId, part: CrlPart) -> Read {
-    let file = match part {
-        CrlPart::Shard(shard) => shard.to_string(),
-        CrlPart::AuthorityCertificates => "ca".to_owned(),
-        CrlPart::Full => "full".to_owned(),
+async fn read(app: &TestApp, authority: AuthorityId, kind: CrlKind) -> Read {
+    let file = match kind {
+        CrlKind::Shard(shard) => shard.to_string(),
+        CrlKind::AuthorityCertificates => "ca".to_owned(),
+        CrlKind::Full => "full".to_owned(),
     };
     let answer = app
         .public(Method::GET, &format!("/crl/{authority}/{file}.crl"))

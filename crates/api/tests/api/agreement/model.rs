@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use certgate_model::{AuthorityId, CrlPart, RevocationReason, SerialNumber, Timestamp};
+use certgate_model::{AuthorityId, CrlKind, RevocationReason, SerialNumber, Timestamp};
 use serde_json::Value;
 
 /// Serial number, since when and why: an entry of a list.
@@ -75,8 +75,8 @@ impl Certificate {
     }
 
     /// The lists that hold it while it is revoked.
-    pub fn parts(&self) -> [CrlPart; 2] {
-        [CrlPart::Shard(self.serial.shard()), CrlPart::Full]
+    pub fn kinds(&self) -> [CrlKind; 2] {
+        [CrlKind::Shard(self.serial.shard()), CrlKind::Full]
     }
 }
 
@@ -99,7 +99,7 @@ impl Model {
     pub fn entries(
         &self,
         authority: AuthorityId,
-        part: CrlPart,
+        kind: CrlKind,
         epoch: u64,
         live_from: Timestamp,
     ) -> Entries {
@@ -107,7 +107,7 @@ impl Model {
             .iter()
             .filter(|one| {
                 one.authority == authority
-                    && one.parts().contains(&part)
+                    && one.kinds().contains(&kind)
                     && one.expires_on >= live_from
             })
             .filter_map(|one| Some((*one.serial.as_bytes(), one.revoked_at(epoch)?)))
