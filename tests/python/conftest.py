@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness import Api, Server, make_csr
-from postgres import make_node, postgres  # noqa: F401  fixtures
-
-MakeServer = Callable[..., Server]
-Mount = Callable[..., None]
+from kit.disk import disk, on_disk  # noqa: F401  fixtures
+from kit.harness import Api, MakeServer, Mount, Server, make_csr
+from kit.postgres import make_node, postgres  # noqa: F401  fixtures
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -59,9 +60,33 @@ impl Timestamp {
         Self(self.0.div_euclid(60_000_000) * 60_000_000)
     }
 
-    /// This instant moved by `seconds`.
+    /// This instant moved by `seconds`, at most to [`Self::EARLIEST`] or [`Self::LATEST`].
     pub const fn plus_seconds(self, seconds: i64) -> Self {
-        Self(self.0 + seconds * 1_000_000)
+        let moved = self.0.saturating_add(seconds.saturating_mul(1_000_000));
+        if moved < Self::EARLIEST.0 {
+            Self::EARLIEST
+        } else if moved > Self::LATEST.0 {
+            Self::LATEST
+        } else {
+            Self(moved)
+        }
+    }
+
+    /// Whole seconds from `earlier` to this instant; zero where `earlier` is the later one, as after
+    /// a clock was set back. Never a difference by hand: that one can be negative.
+    pub const fn seconds_since(self, earlier: Self) -> i64 {
+        let seconds = self.unix().saturating_sub(earlier.unix());
+        if seconds < 0 { 0 } else { seconds }
+    }
+
+    /// The time from `earlier` to this instant; zero where `earlier` is the later one.
+    pub const fn duration_since(self, earlier: Self) -> Duration {
+        let microseconds = self.0.saturating_sub(earlier.0);
+        Duration::from_micros(if microseconds < 0 {
+            0
+        } else {
+            microseconds.unsigned_abs()
+        })
     }
 
     /// This instant moved by `days` of 86,400 seconds.
@@ -148,6 +173,24 @@ mod tests {
             "now",
         ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_has_passed_is_zero_and_no_sum_leaves_the_years_that_can_be_written() {
+        let (early, late) = (Timestamp::from_unix(100), Timestamp::from_unix(160));
+        assert_eq!((late.seconds_since(early), early.seconds_since(late)), (60, 0));
+        assert_eq!(late.duration_since(early), Duration::from_secs(60));
+        assert_eq!(early.duration_since(late), Duration::ZERO);
+        let all = Timestamp::LATEST.seconds_since(Timestamp::EARLIEST);
+        assert_eq!(all, 315_537_897_599);
+        for (seconds, end) in [
+            (i64::MAX, Timestamp::LATEST),
+            (i64::MIN, Timestamp::EARLIEST),
+        ] {
+            for from in [Timestamp::EARLIEST, early, Timestamp::LATEST] {
+                assert_eq!(from.plus_seconds(seconds), end);
+            }
         }
     }
 

@@ -133,10 +133,10 @@ impl Authority {
                         .ok_or(IssueError::NoZone)?;
                     continue;
                 }
-                let left = authority_expires_on.unix() - not_before.unix();
+                let left = authority_expires_on.seconds_since(not_before);
                 return Err(IssueError::OutlivesAuthority {
                     given: validity_days,
-                    max: left.div_euclid(SECONDS_PER_DAY).max(0),
+                    max: left / SECONDS_PER_DAY,
                     authority_expires_on: authority_expires_on.to_string(),
                 });
             }

@@ -29,7 +29,7 @@ impl RateLimiter {
         }
         let count = counts.entry(token).or_default();
         if *count >= self.per_minute {
-            let left = this_minute.unix() + 60 - now.unix();
+            let left = this_minute.plus_seconds(60).seconds_since(now);
             return Err(u32::try_from(left).unwrap_or(60).clamp(1, 60));
         }
         *count += 1;

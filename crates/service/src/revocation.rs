@@ -132,8 +132,7 @@ impl Authority {
     async fn until_next_lease_ends(&self, begun: Timestamp) -> Option<Duration> {
         match self.look_at_leases(begun).await {
             Ok(end) => {
-                let left = end?.unix_microseconds() - self.clock.now().unix_microseconds();
-                Some(Duration::from_micros(left.max(0).unsigned_abs()).max(LEASE_LOOK))
+                Some(end?.duration_since(self.clock.now()).max(LEASE_LOOK))
             }
             Err(fault) => {
                 tracing::error!(error = %fault, "the leases of enforcement points could not be read");

@@ -242,11 +242,11 @@ struct Follower {
 impl Follower {
     /// The changes after `epoch`, or that there were none for a while; `None`: that is the end.
     async fn next(&self, epoch: u64) -> Option<certgate_service::RevocationChanges> {
-        let left = self.end.unix_microseconds() - self.api.clock.now().unix_microseconds();
-        if left <= 0 || self.api.authority.is_ending() {
+        let left = self.end.duration_since(self.api.clock.now());
+        if left.is_zero() || self.api.authority.is_ending() {
             return None;
         }
-        let wait = Duration::from_micros(left.unsigned_abs()).min(STREAM_PAUSE);
+        let wait = left.min(STREAM_PAUSE);
         let found = self.changes(epoch, wait).await;
         if let Err(error) = &found {
             tracing::debug!(error = %error.message, "a stream of changes ended");

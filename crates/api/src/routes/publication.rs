@@ -267,9 +267,11 @@ impl Kept {
         })
     }
 
-    /// No longer than the answer was to be good for when it was made: the clock may have been set since.
+    /// At most the lifetime of the answer. A clock that was set back is before `since`, and both
+    /// differences are then zero: a cache asks again.
     fn seconds_left(&self) -> i64 {
-        (self.until.unix() - self.now.unix()).clamp(0, self.until.unix() - self.since.unix())
+        let lifetime = self.until.seconds_since(self.since);
+        self.until.seconds_since(self.now).min(lifetime)
     }
 
     fn answer(&self, kind: &'static str, body: Body) -> Response {
@@ -287,7 +289,9 @@ impl Kept {
     fn mark(&self, response: &mut Response) {
         let date = |at| httpdate::fmt_http_date(system_time(at));
         set(response, header::ETAG, &self.tag);
-        set(response, header::LAST_MODIFIED, &date(self.since));
+        // Never later than the response's Date (RFC 9110 §8.8.2.1), which has the clock of now.
+        let modified = self.since.min(self.now);
+        set(response, header::LAST_MODIFIED, &date(modified));
         set(response, header::EXPIRES, &date(self.until));
         set(
             response,

@@ -1,0 +1,500 @@
+"""The database is away, slow, full, read-only, out of connections or refuses: what clients see, and that it passes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from kit.disk import Disk
+from kit.harness import Mount, eventually
+from kit.load import (
+    ALIVE,
+    ALL,
+    PUBLIC,
+    READS,
+    TRY_LATER,
+    Clients,
+    Load,
+    Seen,
+    assert_whole,
+    is_refused,
+    side_by_side,
+)
+from kit.postgres import MASTER_KEY, MakeNode, Node, Postgres, Standby
+from kit.relay import Relay
+
+PASSWORD = "not-for-the-log"
+
+# A refusal takes a connection that is refused, or five seconds of waiting for one of those for reading; the rest is for
+# a busy machine.
+REFUSED_SECONDS = 10.0
+
+# What does not answer is given up after 12 seconds, behind five of waiting for a connection; a change is looked up for
+# about ten more when its commit was not answered. Certgate gives a request 30.
+SLOW_SECONDS = 26.0
+
+# Until nodes serve again.
+RECOVERED_SECONDS = 10.0
+
+# The last writes have five seconds.
+STOPPED_SECONDS = 15.0
+
+# Room for an empty database, which takes 8 MB, and certgate's tables.
+DATABASE_DISK_BYTES = 24 << 20
+
+# Of everything that certgate writes.
+LOG_LINES_PER_SECOND_MAX = 40
+
+# What a few hundred requests that wait may cost, in MiB.
+WAITING_MEBIBYTES_MAX = 96
+
+
+@dataclass
+class Trouble:
+    """What is done to a database server, what certgate says of it, and what goes on."""
+
+    name: str
+    begin: Callable[[Postgres, str], AbstractContextManager[None]]
+    cause: str
+    # Requests that are answered as ever as long as there are connections for reading: new ones are not made.
+    perhaps_served: tuple[str, ...] = ()
+
+
+@contextmanager
+def away(server: Postgres, database: str) -> Iterator[None]:
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+def end_connections(server: Postgres, database: str) -> None:
+    server.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+
+
+@contextmanager
+def read_only(server: Postgres, database: str) -> Iterator[None]:
+    def switch(to: str) -> None:
+        server.set(default_transaction_read_only=to)
+        server.reload()
+        eventually(f"read-only is {to}", lambda: server.sql("SHOW default_transaction_read_only") == to)
+
+    switch("on")
+    try:
+        yield
+    finally:
+        switch("off")
+
+
+@contextmanager
+def read_only_for_new_connections(server: Postgres, database: str) -> Iterator[None]:
+    with read_only(server, database):
+        end_connections(server, database)
+        yield
+
+
+@contextmanager
+def refused_login(server: Postgres, database: str) -> Iterator[None]:
+    server.sql("ALTER ROLE app PASSWORD 'changed'")
+    end_connections(server, database)
+    try:
+        yield
+    finally:
+        server.sql(f"ALTER ROLE app PASSWORD '{PASSWORD}'")
+
+
+@contextmanager
+def no_connections_left(server: Postgres, database: str) -> Iterator[None]:
+    server.sql(f"ALTER DATABASE {database} CONNECTION LIMIT 0")
+    end_connections(server, database)
+    try:
+        yield
+    finally:
+        server.sql(f"ALTER DATABASE {database} CONNECTION LIMIT -1")
+
+
+@contextmanager
+def no_permissions(server: Postgres, database: str) -> Iterator[None]:
+    server.sql("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM app", database)
+    try:
+        yield
+    finally:
+        server.sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO app", database)
+
+
+REFUSALS = [
+    Trouble("away", away, "Connection refused"),
+    Trouble("read-only", read_only, "read-only transaction", perhaps_served=(*READS, *PUBLIC)),
+    Trouble("read-only for new connections", read_only_for_new_connections, "does not allow writes"),
+    Trouble("login refused", refused_login, "password authentication failed"),
+    Trouble("no connections left", no_connections_left, "too many connections"),
+    Trouble("no permissions", no_permissions, "permission denied for table"),
+]
+
+
+def is_good(seen: Seen) -> bool:
+    return seen.status == 200 and seen.body != TRY_LATER
+
+
+def assert_refused(seen: list[Seen], within: float, served: tuple[str, ...] = ()) -> None:
+    """Every answer came in time, and is honest: 503 with what to do, tryLater, or what it always is."""
+    for one in seen:
+        assert one.seconds < within, one
+        if one.request in (*ALIVE, *served):
+            assert is_good(one), one
+        elif one.request == "ocsp":
+            assert (one.status, one.body) == (200, TRY_LATER), one
+            assert one.headers["cache-control"] == "no-cache", one
+        else:
+            assert is_refused(one), one
+
+
+class Watch:
+    """A node during a trouble: what it logs and how large it grows."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.logged = len(node.log)
+        self.mebibytes = self.resident()
+
+    def resident(self) -> int:
+        assert self.node.process
+        status = Path(f"/proc/{self.node.process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) // 1024
+
+    def assert_calm(self, cause: str) -> None:
+        assert self.resident() - self.mebibytes < WAITING_MEBIBYTES_MAX
+        log = self.node.log[self.logged :]
+        assert cause in log, log
+        assert PASSWORD not in log and self.node.token not in log
+        seconds = Counter(line[:19] for line in log.splitlines())
+        assert max(seconds.values()) <= LOG_LINES_PER_SECOND_MAX, log
+
+
+def recovered(clients: Clients, ended: float) -> float:
+    """Waits until everything is answered again; how long that took since `ended`, in seconds."""
+    for request in ("ready", "issue", "list", *PUBLIC):
+        left = RECOVERED_SECONDS - (time.monotonic() - ended)
+        eventually(
+            f"{request} works",
+            lambda request=request: is_good(clients.ask(request)),
+            max(left, 0.5),
+        )
+    return time.monotonic() - ended
+
+
+def settles(clients: Clients) -> None:
+    """What is revoked now comes into force."""
+    api = clients.node.api()
+    certificate = clients.ask("issue").result["id"]
+    assert clients.ask("revoke", certificate).status == 200
+    eventually("it is revoked", lambda: api.get(certificate).result["status"] == "revoked", RECOVERED_SECONDS)
+    api.close()
+
+
+@pytest.fixture(scope="module")
+def guarded(postgres: Postgres) -> Postgres:
+    """The server, with a user that has to give a password."""
+    postgres.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'")
+    rules = ["local all,replication all trust", "host all app 127.0.0.1/32 password", "host all all 127.0.0.1/32 trust"]
+    (postgres.data / "pg_hba.conf").write_text("\n".join(rules) + "\n")
+    postgres.reload()
+    return postgres
+
+
+def own_database(server: Postgres) -> tuple[str, str]:
+    """A database that belongs to the user with the password, and its URL."""
+    database = server.database()
+    server.sql(f"ALTER DATABASE {database} OWNER TO app")
+    server.sql("GRANT ALL ON SCHEMA public TO app", database)
+    return database, f"postgres://app:{PASSWORD}@127.0.0.1:{server.port}/{database}?sslmode=disable"
+
+
+def test_the_most_detailed_log_has_no_secret(guarded: Postgres, make_node: MakeNode, csr: str, tmp_path: Path) -> None:
+    """Not even what the database driver says."""
+    node = make_node(own_database(guarded)[1], CERTGATE_LOG="trace")
+    Clients(node, csr, tmp_path)
+    node.stop()
+    assert "executing statement" in node.log and PASSWORD not in node.log
+
+
+def test_what_refuses_is_answered_with_503_and_passes(
+    guarded: Postgres, make_node: MakeNode, csr: str, tmp_path: Path
+) -> None:
+    database, url = own_database(guarded)
+    node = make_node(url)
+    clients = Clients(node, csr, tmp_path)
+    before = [clients.ask("issue").result["id"] for _ in range(5)]
+    issued = {clients.certificate, *before}
+    for trouble in REFUSALS:
+        watch = Watch(node)
+        with trouble.begin(guarded, database):
+            seen = clients.all_at_once(ALL, times=8)
+            good = [one for one in seen if one.request in trouble.perhaps_served and is_good(one)]
+            assert_refused([one for one in seen if one not in good], REFUSED_SECONDS)
+            ended = time.monotonic()
+        took = recovered(clients, ended)
+        watch.assert_calm(trouble.cause)
+        longest = max(one.seconds for one in seen)
+        print(f"{trouble.name}: refused within {longest:.2f} s, served again after {took:.2f} s")
+        settles(clients)
+    api = node.api()
+    listed = {certificate["id"] for certificate in api.every()}
+    assert issued <= listed
+    # Beside them: two a trouble, of looking whether it is over.
+    assert len(listed) == len(issued) + 2 * len(REFUSALS)
+    assert {api.get(certificate).result["status"] for certificate in issued} == {"active"}
+    api.close()
+
+
+@contextmanager
+def locked(server: Postgres, database: str) -> Iterator[None]:
+    """Somebody else holds what every write needs."""
+    arguments = ["-X", "-A", "-t", "-q", "-U", "postgres", "-d", database, "-h", str(server.directory)]
+    holder = subprocess.Popen(
+        [str(server.programs / "psql"), *arguments, "-p", str(server.port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdin and holder.stdout
+    holder.stdin.write("BEGIN; SELECT 'held' FROM store FOR UPDATE;\n")
+    holder.stdin.flush()
+    while holder.stdout.readline() != "held\n":
+        pass
+    try:
+        yield
+    finally:
+        holder.communicate("COMMIT;\n")
+
+
+@contextmanager
+def paused(server: Postgres, database: str) -> Iterator[None]:
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
+
+
+@contextmanager
+def black_hole(relay: Relay) -> Iterator[None]:
+    relay.hold()
+    try:
+        yield
+    finally:
+        # What was sent to nowhere stays there.
+        relay.cut()
+        relay.release()
+
+
+def waits(clients: Clients, trouble: AbstractContextManager[None], cause: str, served: tuple[str, ...] = ()) -> None:
+    """During the trouble everything is given up in time, and afterwards all is well."""
+    # Its token is remembered for a second, so that writes wait for their transaction.
+    clients.ask("get")
+    watch = Watch(clients.node)
+    with trouble:
+        seen = clients.all_at_once(ALL, times=32)
+        assert_refused(seen, SLOW_SECONDS, served)
+        ended = time.monotonic()
+    took = recovered(clients, ended)
+    watch.assert_calm(cause)
+    longest = max(one.seconds for one in seen)
+    print(f"{cause}: {len(seen)} requests given up within {longest:.2f} s, served again after {took:.2f} s")
+    settles(clients)
+
+
+def stops(node: Node, frozen: Postgres) -> None:
+    """Whoever ends a process waits half a minute; another one that starts says why it cannot."""
+    frozen.pause()
+    side_by_side(node.terminate, lambda: refuses_to_start(node.database_url, "does not answer"))
+    begun = time.monotonic()
+    node.ended()
+    assert time.monotonic() - begun < STOPPED_SECONDS
+    assert "the database does not answer" in node.log
+
+
+def goes_on_beside(lost: Clients, other: Clients, relay: Relay, server: Postgres, database: str) -> None:
+    """The way to one node breaks while it writes: what it holds locked is let go, and nothing it answered is lost."""
+    load = Load([lost], ("issue",), clients=8)
+    with load:
+        eventually("it writes", lambda: load.count("issue", 200) > 50)
+        eventually("it is cut off in a transaction", lambda: is_cut_off(relay, server, database))
+        begun = time.monotonic()
+        # Seven seconds are what a write waits for a lock, five until the lock of a lost transaction is let go.
+        made = other.ask("issue")
+        assert made.status == 200, made
+        print(f"the other node wrote after {time.monotonic() - begun:.2f} s")
+    relay.cut()
+    relay.release()
+    recovered(lost, time.monotonic())
+    api = other.node.api()
+    listed = {certificate["id"] for certificate in api.every()}
+    api.close()
+    assert {one.result["id"] for one in load.seen if one.status == 200} <= listed
+
+
+def is_cut_off(relay: Relay, server: Postgres, database: str) -> bool:
+    """Whether a transaction was open when the way was held; if not, it is released again."""
+    relay.hold()
+    waiting = f"FROM pg_stat_activity WHERE datname = '{database}' AND state = 'idle in transaction'"
+    if server.sql(f"SELECT count(*) {waiting}") == "1":
+        return True
+    relay.release()
+    return False
+
+
+def test_what_does_not_answer_is_given_up_and_passes(
+    guarded: Postgres, make_node: MakeNode, csr: str, tmp_path: Path
+) -> None:
+    frozen = Postgres().start()
+    relays = [Relay(guarded.port), Relay(guarded.port)]
+
+    def clients(url: str, made: dict[str, str] | None = None) -> Clients:
+        node = make_node(url, start=False)
+        node.made = made or {}
+        return Clients(node.start(), csr, tmp_path)
+
+    def through(relay: Relay, url: str) -> str:
+        return url.replace(f":{guarded.port}/", f":{relay.port}/")
+
+    try:
+        held, url = own_database(guarded)
+        kept_from_writing = clients(url)
+        cut_off = clients(through(relays[0], own_database(guarded)[1]))
+        of_frozen = clients(frozen.url(frozen.database()))
+        both, shared = own_database(guarded)
+        other = clients(shared)
+        lost = clients(through(relays[1], shared), other.node.made)
+
+        def freezes() -> None:
+            waits(of_frozen, paused(frozen, ""), "does not answer")
+            stops(of_frozen.node, frozen)
+
+        side_by_side(
+            lambda: waits(kept_from_writing, locked(guarded, held), "lock timeout", (*READS, *PUBLIC)),
+            lambda: waits(cut_off, black_hole(relays[0]), "does not answer"),
+            lambda: goes_on_beside(lost, other, relays[1], guarded, both),
+            freezes,
+        )
+    finally:
+        for relay in relays:
+            relay.close()
+        frozen.resume()
+        frozen.close()
+
+
+def test_connections_that_end_under_load_cost_nothing_that_was_answered(
+    make_node: MakeNode, csr: str, tmp_path: Path
+) -> None:
+    server = Postgres().start()
+    try:
+        database = server.database()
+        clients = Clients(make_node(server.url(database)), csr, tmp_path)
+        load = Load([clients], ("issue", "issue", "get", "list", "ocsp"), clients=12)
+        with load:
+            for _ in range(20):
+                so_far = load.count("issue", 200)
+                server.sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    f"WHERE datname = '{database}' AND pid <> pg_backend_pid() AND random() < 0.5"
+                )
+                eventually("it goes on", lambda so_far=so_far: load.count("issue", 200) > so_far + 10)
+            server.stop("immediate")
+            server.start()
+            so_far = load.count("issue", 200)
+            ended = time.monotonic()
+            eventually("it goes on", lambda: load.count("issue", 200) > so_far, RECOVERED_SECONDS)
+            print(f"after a restart the first certificate came in {time.monotonic() - ended:.2f} s")
+        load.assert_honest(REFUSED_SECONDS)
+        recovered(clients, time.monotonic())
+        assert_whole(server, database)
+        api = clients.node.api()
+        listed = {certificate["id"] for certificate in api.every()}
+        answered = {one.result["id"] for one in load.seen if one.request == "issue" and one.status == 200}
+        assert answered <= listed
+        api.close()
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Postgres]:
+    server = Postgres()
+    yield server.start()
+    server.close()
+
+
+def test_a_full_table_space_refuses_what_needs_room(
+    own_server: Postgres, mount: Mount, make_node: MakeNode, csr: str, tmp_path: Path
+) -> None:
+    server, disk = own_server, Disk(own_server.directory / "small")
+    mount("-t", "tmpfs", "-o", f"size={DATABASE_DISK_BYTES}", "tmpfs", at=disk.path)
+    if server.user:
+        os.chown(disk.path, server.user, server.user)
+    server.sql(f"CREATE TABLESPACE small LOCATION '{disk.path}'")
+    server.sql("CREATE DATABASE small TABLESPACE small")
+    node = make_node(server.url("small"))
+    clients = Clients(node, csr, tmp_path)
+    # The first lists are published.
+    recovered(clients, time.monotonic())
+    watch = Watch(node)
+    disk.fill()
+    issued = []
+    while (answer := clients.ask("issue")).status == 200:
+        issued.append(answer.result["id"])
+        assert len(issued) < 10_000
+    # There may be room left for one that fits where another did not.
+    more = clients.all_at_once(("issue",), times=32)
+    issued += [one.result["id"] for one in more if one.status == 200]
+    assert_refused([answer, *(one for one in more if one.status != 200)], REFUSED_SECONDS)
+    served = clients.all_at_once((*READS, *PUBLIC, *ALIVE), times=4)
+    assert all(is_good(one) for one in served)
+    disk.free()
+    took = recovered(clients, time.monotonic())
+    watch.assert_calm("No space left on device")
+    print(f"full: served again after {took:.2f} s")
+    api = node.api()
+    assert {certificate["id"] for certificate in api.every()} >= {clients.certificate, *issued}
+    assert api.total() == len(issued) + 3
+    api.close()
+    node.stop()
+
+
+def test_a_start_without_a_database_says_why_and_ends(guarded: Postgres) -> None:
+    """So that whoever watches over it starts it again: systemd, Kubernetes."""
+    database, url = own_database(guarded)
+    standby = Standby(guarded).start()
+    try:
+        refuses_to_start(guarded.url("nothing"), 'database "nothing" does not exist')
+        refuses_to_start(url.replace(PASSWORD, PASSWORD[::-1]), "password authentication failed")
+        refuses_to_start(standby.url(database), "does not allow writes")
+        port = standby.port
+        standby.stop()
+        refuses_to_start(standby.url(database), f"127.0.0.1:{port}: error connecting to server: Connection refused")
+    finally:
+        standby.close()
+
+
+def refuses_to_start(url: str, cause: str) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        node = Node(Path(place) / "data", url)
+        begun = time.monotonic()
+        message = node.refuses_to_start(CERTGATE_DATABASE_URL=url, CERTGATE_MASTER_KEY=MASTER_KEY)
+    took = time.monotonic() - begun
+    print(f"no start within {took:.2f} s: {message.strip()}")
+    assert cause in message and "check that it runs" in message and took < REFUSED_SECONDS, message
+    assert PASSWORD not in message and PASSWORD[::-1] not in message

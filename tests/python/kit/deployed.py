@@ -1,0 +1,207 @@
+"""certgate as what is in deploy/ runs it: as a user of its own, with files that are root's, and little to write."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kit.harness import CERTGATE, KEYS, PATIENCE_SECONDS, REPOSITORY, Server, environment, openssl
+
+DEPLOY = REPOSITORY / "deploy"
+
+# Whom the program runs as in the image. Only root can make somebody else's files, or run as somebody else.
+USER = 65532
+IS_ROOT = os.geteuid() == 0
+
+
+class Place:
+    """A directory that stands for the root of a file system, open to the user, with the program in it."""
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="certgate-"))
+        self.root.chmod(0o755)
+        self.program = self.root / "usr/local/bin/certgate"
+        self.program.parent.mkdir(parents=True)
+        try:
+            os.link(CERTGATE, self.program)
+        except OSError:
+            shutil.copy2(CERTGATE, self.program)
+
+    def at(self, path: str) -> Path:
+        """Where an absolute path of the deployed system is here."""
+        return self.root / path.lstrip("/")
+
+    def here(self, value: str) -> str:
+        """A setting whose value is a path, made one of here."""
+        return str(self.at(value)) if value.startswith("/") else value
+
+    def writable(self, path: str, mode: int = 0o700) -> Path:
+        """A directory that is the user's."""
+        directory = self.at(path)
+        directory.mkdir(parents=True)
+        directory.chmod(mode)
+        if IS_ROOT:
+            os.chown(directory, USER, USER)
+        return directory
+
+    def handed_over(self, path: str, text: str, mode: int = 0o440) -> None:
+        """A file that is root's and that the user's group may read, in a directory that nobody may write."""
+        file = self.at(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.chmod(0o755)
+        file.write_text(text)
+        file.chmod(mode if IS_ROOT else 0o400)
+        if IS_ROOT:
+            os.chown(file, 0, USER)
+        file.parent.chmod(0o555)
+
+    def as_user(self) -> dict[str, Any]:
+        return {"user": USER, "group": USER, "extra_groups": []} if IS_ROOT else {}
+
+    def run(self, arguments: list[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Runs a command of the program to its end."""
+        return subprocess.run(
+            [str(self.program), *arguments],
+            cwd=self.root,
+            env=environment(**settings),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            **self.as_user(),
+        )
+
+    def files(self) -> set[str]:
+        return {str(path.relative_to(self.root)) for path in self.root.rglob("*")}
+
+
+@contextmanager
+def place() -> Iterator[Place]:
+    made = Place()
+    try:
+        yield made
+    finally:
+        for directory in (made.root, *made.root.rglob("*")):
+            if directory.is_dir() and not directory.is_symlink():
+                directory.chmod(0o700)
+        shutil.rmtree(made.root)
+
+
+class Deployed(Server):
+    """A server that runs as it is deployed, but on ports that the system chooses."""
+
+    def __init__(self, place: Place, arguments: list[str], settings: dict[str, str], made: dict[str, str]) -> None:
+        super().__init__(Path(settings["CERTGATE_DATA_DIR"]), init=None)
+        self.log_path = place.at("server.log")
+        self.place, self.arguments, self.settings, self.made = place, arguments, settings, made
+        if "CERTGATE_TLS_KEY" in settings:
+            # So that the address that it tells is looked for as https.
+            self.flags = ["--tls-certificate", settings["CERTGATE_TLS_CERTIFICATE"]]
+
+    def command(self) -> list[str]:
+        """The flags win over the environment, in which the ports are that others may have."""
+        return [str(self.place.program), *self.arguments, "--listen=127.0.0.1:0", "--public-listen=127.0.0.1:0"]
+
+    def start(self, **more: str) -> Deployed:
+        assert self.process is None, "it runs"
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(),
+                cwd=self.place.root,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment(**self.settings | more),
+                bufsize=0,
+                **self.place.as_user(),
+            )
+        self.listens()
+        return self
+
+    def listens(self) -> None:
+        ports = [re.search(r"://127\.0\.0\.1:(\d+)$", line) for line in self._lines(2)]
+        self.port, self.public_port = (int(port[1]) for port in ports if port)
+
+    def stop_told(self) -> None:
+        """Stops one that made the installation, and told its token."""
+        self.terminate()
+        self.ended(tells_token=True)
+
+    def secrets_are_kept(self) -> None:
+        assert self.token not in self.log and "PRIVATE KEY" not in self.log and "panicked" not in self.log, self.log
+
+    def answers(self, port: int, path: str, scheme: str = "http") -> tuple[int, str]:
+        """The status and the body of a GET; whom the certificate is of is not looked at, as probes do not."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        address = f"{scheme}://127.0.0.1:{port}{path}"
+        try:
+            with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS, context=context) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+def tls_files(directory: Path) -> tuple[str, str]:
+    """A certificate and its key, PEM."""
+    key = directory / "tls.key"
+    names = ["-subj", "/CN=api", "-addext", "subjectAltName=IP:127.0.0.1"]
+    certificate = openssl("req", "-x509", *KEYS["P-256"], "-nodes", "-keyout", key, *names)
+    return certificate, key.read_text()
+
+
+class Unit:
+    """A unit of systemd and its drop-ins: what each section says, in order."""
+
+    def __init__(self, *files: Path) -> None:
+        self.lines: list[tuple[str, str]] = []
+        for file in files:
+            for line in file.read_text().splitlines():
+                if line and not line.startswith(("#", "[")):
+                    name, value = line.split("=", 1)
+                    self.lines.append((name, value))
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.lines if key == name]
+
+    def one(self, name: str) -> str:
+        (value,) = self.all(name)
+        return value
+
+    def environment(self, credentials: str, state: str) -> dict[str, str]:
+        values = [value.replace("%d", credentials).replace("%S", state) for value in self.all("Environment")]
+        return dict(value.split("=", 1) for text in values for value in shlex.split(text))
+
+    def credentials(self) -> dict[str, str]:
+        """Name and file of each."""
+        pairs = (value.split(":", 1) for value in self.all("LoadCredential"))
+        return {name: file for name, file in pairs}
+
+
+def judged(*command: str | Path, cwd: Path | None = None) -> str:
+    """What a program that must succeed prints, on both of its outputs."""
+    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def packaged(program: str) -> Path:
+    """A program that came with a package of this Python's environment."""
+    return Path(sys.prefix) / "bin" / program
+
+
+def rendered(directory: str) -> list[dict[str, Any]]:
+    """The objects that kustomize makes of a directory; kubectl has it built in, and asks no cluster for that."""
+    return list(yaml.safe_load_all(judged(packaged("kubectl"), "kustomize", DEPLOY / directory)))

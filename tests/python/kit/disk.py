@@ -1,0 +1,54 @@
+"""A small disk that a test fills, and a server on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kit.harness import Mount, Server
+
+# Room for a new database and little more, so that a few hundred certificates fill it.
+DISK_BYTES = 4 << 20
+
+
+class Disk:
+    """A small file system of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.filler = path / "filler"
+
+    def fill(self) -> None:
+        """Leaves not a byte."""
+        with self.filler.open("ab", buffering=0) as filler:
+            for size in (1 << 16, 1 << 12, 1):
+                try:
+                    while filler.write(bytes(size)) == size:
+                        pass
+                except OSError:
+                    continue
+
+    def free(self) -> None:
+        self.filler.unlink()
+
+
+@pytest.fixture
+def disk(mount: Mount, tmp_path: Path) -> Disk:
+    path = tmp_path / "disk"
+    mount("-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", at=path)
+    return Disk(path)
+
+
+@pytest.fixture
+def on_disk(disk: Disk, tmp_path: Path) -> Iterator[Server]:
+    """A server whose directory, and nothing else, is on the small disk."""
+    server = Server(disk.path / "data")
+    server.log_path = tmp_path / "log"
+    try:
+        yield server.start()
+        if server.process:
+            server.stop()
+    finally:
+        server.kill()

@@ -1,0 +1,352 @@
+"""What the tests share: a certgate process, a plain client of its API, and the programs that judge it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import os
+import random
+import re
+import select
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+# What the test runner built; by hand, what `cargo build -p certgate` leaves.
+CERTGATE = Path(os.environ.get("CERTGATE_TEST_BINARY", REPOSITORY / "target/debug/certgate"))
+
+# Nothing here takes a second on an idle machine; a busy one gets thirty.
+PATIENCE_SECONDS = 30.0
+
+# How often `eventually` looks.
+POLL_SECONDS = 0.01
+
+T = TypeVar("T")
+
+
+def eventually(what: str, look: Callable[[], T | None], patience: float = PATIENCE_SECONDS) -> T:
+    """The first true value of `look`; the only place where a test waits for something that sends no event."""
+    deadline = time.monotonic() + patience
+    never = threading.Event()
+    while not (value := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {patience} seconds")
+        never.wait(POLL_SECONDS)
+    return value
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment without the settings that the caller of the tests may have."""
+    ours = ("CERTGATE_", "CLOUDFLARE_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more
+
+
+def certgate(
+    *arguments: str | Path, cwd: Path | None = None, stdin: str = "", **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a certgate command to its end."""
+    command = [str(CERTGATE), *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, env=environment(**more), input=stdin, capture_output=True, text=True, timeout=60
+    )
+
+
+def openssl(*arguments: str | Path, stdin: bytes = b"") -> str:
+    """Runs openssl, which must succeed."""
+    done = subprocess.run(["openssl", *map(str, arguments)], input=stdin, capture_output=True, timeout=60)
+    assert done.returncode == 0, f"openssl {arguments}: {done.stdout.decode()}{done.stderr.decode()}"
+    return done.stdout.decode()
+
+
+class Answer:
+    """A status, headers and the JSON of the body."""
+
+    def __init__(self, response: http.client.HTTPResponse, body: bytes) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.text = body.decode()
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.text)
+
+    @property
+    def result(self) -> Any:
+        assert self.status == 200, f"{self.status}: {self.text}"
+        return self.json["result"]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The one error of a failure, whose envelope is checked on the way."""
+        body = self.json
+        assert (body["success"], body["result"]) == (False, None) and len(body["errors"]) == 1, self.text
+        return body["errors"][0]
+
+
+class Api:
+    """A connection to the management API. Not for several threads at a time."""
+
+    def __init__(self, port: int, token: str, zone_id: str) -> None:
+        self.port, self.token, self.zone_id = port, token, zone_id
+        self.credentials = {"Authorization": f"Bearer {token}"}
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        # When the last request was sent, if it was.
+        self.sent = math.inf
+
+    @property
+    def certificates(self) -> str:
+        return f"/client/v4/zones/{self.zone_id}/client_certificates"
+
+    def call(self, method: str, path: str, body: Any = None) -> Answer:
+        headers = dict(self.credentials)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        self.sent = math.inf
+        self.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        self.sent = time.monotonic()
+        response = self.connection.getresponse()
+        return Answer(response, response.read())
+
+    def issue(self, csr: str, days: int = 365) -> Answer:
+        return self.call("POST", self.certificates, {"csr": csr, "validity_days": days})
+
+    def get(self, certificate_id: str) -> Answer:
+        return self.call("GET", f"{self.certificates}/{certificate_id}")
+
+    def revoke(self, certificate_id: str) -> Answer:
+        return self.call("DELETE", f"{self.certificates}/{certificate_id}")
+
+    def restore(self, certificate_id: str) -> Answer:
+        return self.call("PATCH", f"{self.certificates}/{certificate_id}", {"reactivate": True})
+
+    def total(self, status: str = "all") -> int:
+        answer = self.call("GET", f"{self.certificates}?status={status}&limit=1")
+        assert answer.status == 200, answer.text
+        return answer.json["result_info"]["total_count"]
+
+    def every(self, status: str = "all", size: int = 1000) -> list[dict[str, Any]]:
+        """The whole list, page by page until an empty one, as the SDKs do."""
+        found: list[dict[str, Any]] = []
+        page = 1
+        while items := self.call("GET", f"{self.certificates}?status={status}&limit={size}&page={page}").result:
+            found += items
+            page += 1
+        return found
+
+    def settled(self, certificate_id: str, status: str) -> dict[str, Any]:
+        """The certificate once it has reached `status`."""
+
+        def look() -> dict[str, Any] | None:
+            certificate = self.get(certificate_id).result
+            return certificate if certificate["status"] == status else None
+
+        return eventually(f"{certificate_id} becomes {status}", look)
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+PUBLIC = "public responder listening on http"
+
+
+class Server:
+    """`certgate serve` on a directory, both listeners on ports that the system chooses."""
+
+    def __init__(self, directory: Path, *flags: str, init: Iterable[str] | None = ()) -> None:
+        """Makes the directory with `certgate init`, unless `init` is None: then `serve` does."""
+        self.directory = directory
+        self.flags = list(flags)
+        self.log_path = directory.with_name(f"{directory.name}.log")
+        self.process: subprocess.Popen[bytes] | None = None
+        self.made: dict[str, str] = {}
+        self.variables: dict[str, str] = {}
+        self.port = self.public_port = 0
+        if init is not None:
+            made = certgate("init", "--data-dir", directory, "--json", *init)
+            assert made.returncode == 0, made.stderr
+            self.made = json.loads(made.stdout)
+            assert set(self.made) == {"account_id", "zone_id", "token"}
+
+    def adopt(self) -> None:
+        """Learns what `serve` made from the profile it wrote for the command line."""
+        lines = (self.directory / "client.toml").read_text().splitlines()
+        entries = dict(line.split(" = ", 1) for line in lines if " = " in line)
+        self.made = {name: json.loads(entries[name]) for name in ("account_id", "zone_id", "token")}
+
+    @property
+    def token(self) -> str:
+        return self.made["token"]
+
+    @property
+    def zone_id(self) -> str:
+        return self.made["zone_id"]
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    @property
+    def scheme(self) -> str:
+        return "https" if "--tls-certificate" in self.flags else "http"
+
+    @property
+    def database(self) -> Path:
+        return self.directory / "certgate.db"
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def command(self) -> list[str]:
+        addresses = ["--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0"]
+        return [str(CERTGATE), "serve", "--data-dir", str(self.directory), *addresses, *self.flags]
+
+    def start(self, **more: str) -> Server:
+        """Returns when both listeners accept, which their lines on standard output say. `more` goes into its environment."""
+        self.launch(**more)
+        self.accepts()
+        return self
+
+    def launch(self, **more: str) -> None:
+        """Starts the process, and waits for nothing."""
+        assert self.process is None, "it runs"
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment(**(self.variables | more)),
+                bufsize=0,
+            )
+
+    def accepts(self) -> None:
+        """Waits until a process that was launched accepts connections."""
+        lines = self._lines(2)
+        ports = [
+            re.fullmatch(rf"{name}://127\.0\.0\.1:(\d+)", line)
+            for name, line in zip((f"management API listening on {self.scheme}", PUBLIC), lines, strict=True)
+        ]
+        assert all(ports), lines
+        self.port, self.public_port = (int(port[1]) for port in ports if port)
+
+    def _lines(self, count: int) -> list[str]:
+        assert self.process and self.process.stdout
+        text = b""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while text.count(b"\n") < count:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            more = os.read(self.process.stdout.fileno(), 4096) if ready else b""
+            if not more:
+                self.kill()
+                raise AssertionError(f"certgate did not start:\n{self.log}")
+            text += more
+        return text.decode().splitlines()
+
+    def api(self) -> Api:
+        return Api(self.port, self.token, self.zone_id)
+
+    def terminate(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+
+    def ended(self, tells_token: bool = False) -> None:
+        """Waits for the end that SIGTERM asked for: exit 0, and no secret in all that was logged.
+
+        Only a first start by `serve` itself tells the token.
+        """
+        assert self.process
+        assert self.process.wait(PATIENCE_SECONDS) == 0, self.log
+        self._forget()
+        if not tells_token:
+            self.secrets_are_kept()
+
+    def stop(self) -> None:
+        self.terminate()
+        self.ended()
+
+    def aborted(self) -> None:
+        """Waits for the end that a fault point makes."""
+        assert self.process
+        assert self.process.wait(PATIENCE_SECONDS) == -signal.SIGABRT, self.log
+        self._forget()
+
+    def kill(self) -> None:
+        """kill -9, if it runs."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self._forget()
+
+    def _forget(self) -> None:
+        assert self.process and self.process.stdout
+        self.process.stdout.close()
+        self.process = None
+
+    def outlive_duties(self) -> None:
+        """After a kill: nobody has to wait until what the process had to do may be done by others."""
+
+    def secrets_are_kept(self) -> None:
+        log = self.log
+        master_key = (self.directory / "master.key").read_text().strip()
+        for name, secret in (("token", self.token), ("master key", master_key)):
+            assert secret and secret not in log, f"the {name} is in the log:\n{log}"
+        assert "PRIVATE KEY" not in log and "CERTIFICATE REQUEST" not in log, log
+        assert "panicked" not in log, log
+
+    def check(self) -> subprocess.CompletedProcess[str]:
+        """`certgate check`, of a server that is stopped."""
+        return certgate("check", "--data-dir", self.directory)
+
+    def is_whole(self) -> None:
+        checked = self.check()
+        assert checked.returncode == 0 and "everything is whole" in checked.stdout, checked.stdout + checked.stderr
+
+    def refuses_to_start(self, *flags: str, **more: str) -> str:
+        """Starts it where it must not start: exit 1, nothing on standard output; the message."""
+        assert self.process is None
+        done = subprocess.run(
+            [*self.command(), *flags],
+            env=environment(**(self.variables | more)),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == 1, (done.returncode, done.stderr)
+        assert done.stdout == "" and "panicked" not in done.stderr, done.stdout + done.stderr
+        return done.stderr
+
+
+# The fixtures of conftest.py that make servers and mount file systems.
+MakeServer = Callable[..., Server]
+Mount = Callable[..., None]
+
+KEYS: dict[str, list[str]] = {
+    "P-256": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    "P-384": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+    "P-521": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
+    "RSA-2048": ["-newkey", "rsa:2048"],
+    "RSA-3072": ["-newkey", "rsa:3072"],
+    "RSA-4096": ["-newkey", "rsa:4096"],
+    "Ed25519": ["-newkey", "ed25519"],
+}
+
+
+def make_csr(directory: Path, kind: str = "P-256", subject: str = "/C=US/O=Example Inc./CN=device-1") -> str:
+    """A request with a new key, by openssl."""
+    key = directory / f"{kind}-{random.getrandbits(64):016x}.key"
+    return openssl("req", "-new", *KEYS[kind], "-nodes", "-keyout", key, "-subj", subject)
+
+
+def needs(program: str) -> str:
+    """Where the program is."""
+    found = shutil.which(program)
+    assert found, f"{program} is needed: install it (the test runner does, where it may)"
+    return found

@@ -1,0 +1,212 @@
+"""Clients of certgate nodes, and what they saw."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kit.harness import openssl
+from kit.postgres import Node, Postgres
+
+# Longer than certgate gives a request.
+CLIENT_TIMEOUT_SECONDS = 45.0
+
+# OCSPResponse ::= SEQUENCE { responseStatus tryLater (3) } (RFC 6960 §4.2.1).
+TRY_LATER = bytes.fromhex("30030a0103")
+
+WRITES = ("issue", "revoke", "restore", "ready")
+READS = ("list", "get")
+PUBLIC = ("ocsp", "list of revocations", "authority")
+ALIVE = ("alive", "public alive", "metrics")
+# What the statuses are afterwards.
+CHANGES = {
+    "revoke own": {"pending_revocation", "revoked"},
+    "restore own": {"pending_reactivation", "active"},
+}
+ALL = (*WRITES, *READS, *PUBLIC, *ALIVE)
+
+
+class Seen(NamedTuple):
+    """An answer, or the lack of one."""
+
+    request: str
+    # 0 where there was no answer.
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def result(self) -> Any:
+        assert self.status == 200, self
+        return json.loads(self.body)["result"]
+
+    @property
+    def code(self) -> int:
+        return int(json.loads(self.body)["errors"][0]["code"])
+
+
+def is_refused(seen: Seen) -> bool:
+    """Whether it is an honest 503: try again, or, of a change that may have been made, look first."""
+    codes = {10503, 10504} if seen.request.split()[0] in ("issue", "revoke", "restore") else {10503}
+    return seen.status == 503 and seen.code in codes and int(seen.headers["retry-after"]) > 0
+
+
+class Clients:
+    """Clients of one node, each request on a connection of its own, and what they ask about."""
+
+    def __init__(self, node: Node, csr: str, directory: Path) -> None:
+        self.node, self.csr = node, csr
+        self.base = f"/client/v4/zones/{node.zone_id}/client_certificates"
+        self.certificate = self.authority = self.shard = ""
+        # What was answered with a certificate.
+        self.issued: set[str] = set()
+        self.ocsp = b""
+        first = self.ask("issue").result
+        self.certificate = first["id"]
+        leaf, authority = directory / "leaf.pem", directory / "authority.pem"
+        leaf.write_text(first["certificate"])
+        names = openssl("x509", "-in", leaf, "-noout", "-ext", "crlDistributionPoints")
+        found = re.search(r"/crl/([0-9a-f-]+)/(\d+\.crl)", names)
+        assert found, names
+        self.authority, self.shard = found[1], found[2]
+        authority.write_text(openssl("x509", "-inform", "der", stdin=self.ask("authority").body))
+        request = directory / "request.der"
+        openssl("ocsp", "-issuer", authority, "-cert", leaf, "-no_nonce", "-reqout", request)
+        self.ocsp = request.read_bytes()
+
+    def ask(self, request: str, certificate: str | None = None) -> Seen:
+        """Sends one request; about `certificate`, or else about the first."""
+        node, one = self.node, f"{self.base}/{certificate or self.certificate}"
+        csr = json.dumps({"csr": self.csr, "validity_days": 30}).encode()
+        routes: dict[str, tuple[str, str, bytes | None]] = {
+            "issue": ("POST", self.base, csr),
+            "revoke": ("DELETE", one, None),
+            "restore": ("PATCH", one, b'{"reactivate": true}'),
+            "list": ("GET", self.base, None),
+            "get": ("GET", one, None),
+            "ready": ("GET", "/readyz", None),
+            "alive": ("GET", "/healthz", None),
+            "metrics": ("GET", "/metrics", None),
+            "ocsp": ("POST", "/ocsp", self.ocsp),
+            "list of revocations": ("GET", f"/crl/{self.authority}/{self.shard}", None),
+            "authority": ("GET", f"/ca/{self.authority}.crt", None),
+            "public alive": ("GET", "/healthz", None),
+        }
+        method, path, body = routes[request]
+        port, headers = node.port, {"Authorization": f"Bearer {node.token}", "Content-Type": "application/json"}
+        if request in (*PUBLIC, "public alive"):
+            port, headers = node.public_port, {"Content-Type": "application/ocsp-request"}
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=CLIENT_TIMEOUT_SECONDS)
+        begun = time.monotonic()
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            text = response.read()
+        except OSError as error:
+            return Seen(request, 0, {}, str(error).encode(), time.monotonic() - begun)
+        finally:
+            connection.close()
+        lower = {name.lower(): value for name, value in response.getheaders()}
+        seen = Seen(request, response.status, lower, text, time.monotonic() - begun)
+        if request == "issue" and seen.status == 200:
+            self.issued.add(seen.result["id"])
+        return seen
+
+    def all_at_once(self, requests: Iterable[str], times: int) -> list[Seen]:
+        """Sends every request so many times, all at the same time."""
+        wanted = [request for _ in range(times) for request in requests]
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            return list(pool.map(self.ask, wanted))
+
+
+class Load:
+    """Clients that send one request after the other, each to one of the nodes, until they are told to stop."""
+
+    def __init__(self, nodes: list[Clients], requests: tuple[str, ...], clients: int) -> None:
+        self.nodes, self.requests = nodes, requests
+        self.seen: list[Seen] = []
+        # The statuses that a certificate can have now which was to be changed.
+        self.last_change: dict[str, set[str]] = {}
+        self.stopped = threading.Event()
+        self.threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
+
+    def __enter__(self) -> Load:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _run(self, number: int) -> None:
+        """Certificates that it revokes and restores are those that it has got itself."""
+        node = self.nodes[number % len(self.nodes)]
+        turns = cycle(self.requests)
+        own: list[str] = []
+        while not self.stopped.is_set():
+            request = next(turns)
+            certificate = own[-1] if own else None
+            seen = node.ask(request.removesuffix(" own"), certificate)._replace(request=request)
+            if seen.status == 200 and request == "issue":
+                own.append(seen.result["id"])
+            elif certificate and request in CHANGES:
+                possible = self.last_change.get(certificate, {"active"})
+                # Whoever is refused does not know whether it was done.
+                self.last_change[certificate] = CHANGES[request] | (set() if seen.status == 200 else possible)
+            self.seen.append(seen)
+            if seen.status != 200 or seen.body == TRY_LATER:
+                # As clients do that heed `retry-after`, but sooner.
+                self.stopped.wait(0.1)
+
+    def count(self, request: str, status: int) -> int:
+        return sum(one.request == request and one.status == status for one in list(self.seen))
+
+    def assert_honest(self, within: float) -> None:
+        """Whatever was refused was refused as unavailable, and in time."""
+        for one in self.seen:
+            assert one.seconds < within, one
+            if one.request == "ocsp":
+                assert one.status == 200, one
+            elif one.status != 200:
+                assert is_refused(one), one
+
+
+def assert_whole(server: Postgres, database: str) -> None:
+    """What is counted is what there is; epochs and places in the lists are without gaps."""
+    gaps = server.sql(
+        "SELECT count(*), count(DISTINCT position), max(position) - min(position) + 1 FROM certificates "
+        "GROUP BY position >> 36",
+        database,
+    )
+    for line in gaps.splitlines():
+        assert len(set(line.split("|"))) == 1, gaps
+    # In one statement each, because certificates settle meanwhile.
+    real = "||','||".join(f"count(*) FILTER (WHERE status = {status})" for status in range(4))
+    for table in ("blocks", "upper_blocks"):
+        names = ("active", "pending_reactivation", "pending_revocation", "revoked")
+        counted = "||','||".join(f"sum({name})" for name in names)
+        both = server.sql(f"SELECT (SELECT {counted} FROM {table}), (SELECT {real} FROM certificates)", database)
+        assert len(set(both.split("|"))) == 1, (table, both)
+    changes = "FROM audit_entries WHERE detail ~ 'epoch='"
+    different = f"SELECT count(DISTINCT substring(detail from 'epoch=(\\d+)')) {changes}"
+    epochs = f"SELECT last_epoch, (SELECT count(*) {changes}), ({different}) FROM store"
+    found = server.sql(epochs, database)
+    assert len(set(found.split("|"))) == 1, found
+
+
+def side_by_side(*works: Callable[[], None]) -> None:
+    """Runs what mostly waits at the same time."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()

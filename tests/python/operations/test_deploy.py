@@ -1,0 +1,374 @@
+"""What is in deploy/: real tools read it, and certgate runs with exactly what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from dockerfile_parse import DockerfileParser
+
+from kit.deployed import (
+    DEPLOY,
+    IS_ROOT,
+    USER,
+    Deployed,
+    Place,
+    Unit,
+    judged,
+    packaged,
+    place,
+    rendered,
+    tls_files,
+)
+from kit.harness import REPOSITORY, certgate, needs
+from kit.postgres import MASTER_KEY, Postgres
+
+SYSTEMD = DEPLOY / "systemd"
+CONTAINERFILE = DEPLOY / "container/Containerfile"
+RULES = DEPLOY / "prometheus/certgate.rules.yml"
+
+# The oldest Kubernetes that has everything that the manifests use, and the newest whose schemas there are.
+KUBERNETES = ["1.30", "1.37"]
+
+# How long a stop may take, in seconds: requests, and then two writes to a database that does not answer, each of which
+# takes 10 s to connect and 12 s to wait for an answer.
+REQUEST_SECONDS, WRITE_SECONDS = 30, 22
+
+
+@pytest.fixture
+def at() -> Iterator[Place]:
+    with place() as made:
+        yield made
+
+
+# systemd
+
+
+def installed_unit(directory: Path, *drop_ins: str) -> Path:
+    """The unit as systemd finds it, with a program that is there."""
+    unit = directory / "certgate.service"
+    unit.write_text((SYSTEMD / "certgate.service").read_text().replace("/usr/local/bin/certgate", "/bin/true"))
+    for name in drop_ins:
+        (directory / "certgate.service.d").mkdir(exist_ok=True)
+        shutil.copy(SYSTEMD / name, directory / "certgate.service.d" / name)
+    return unit
+
+
+@pytest.mark.parametrize("drop_ins", [[], ["postgresql.conf"]])
+def test_systemd_takes_the_unit(tmp_path: Path, drop_ins: list[str]) -> None:
+    unit = installed_unit(tmp_path, *drop_ins)
+    analyze = needs("systemd-analyze")
+    assert judged(analyze, "verify", unit) == "", "what it does not know it only warns of"
+    # 0 is closed, 10 is open: what is left is the network, files that can be read, and ports below 1024.
+    judged(analyze, "security", "--offline=true", "--threshold=20", "--no-pager", unit)
+
+
+def test_the_unit_runs_the_embedded_database(at: Place) -> None:
+    unit = Unit(SYSTEMD / "certgate.service")
+    server, before = started_by(unit, at, 'log_format = "json"\n')
+    try:
+        server.adopt()
+        assert server.answers(server.port, "/readyz") == (200, "ready\n")
+        assert server.answers(server.public_port, "/healthz") == (200, "ok\n")
+        server.stop_told()
+    finally:
+        server.kill()
+    assert at.at("/var/lib/certgate/certgate.db").exists()
+    written = {path for path in at.files() - before if not path.startswith("var/lib/certgate/")}
+    assert written == {"server.log"}, "nothing is written but in the state directory"
+    assert MASTER_KEY not in server.log
+
+
+def test_the_drop_in_runs_a_node_on_postgresql(at: Place, tmp_path: Path, postgres: Postgres) -> None:
+    unit = Unit(SYSTEMD / "certgate.service", SYSTEMD / "postgresql.conf")
+    config = f'database_url = "{postgres.url(postgres.database())}"\npublic_url = "http://pki.example"\n'
+    server, before = started_by(unit, at, config, *tls_files(tmp_path))
+    try:
+        server.adopt()
+        assert server.answers(server.port, "/readyz", "https") == (200, "ready\n")
+        server.stop_told()
+    finally:
+        server.kill()
+    assert at.files() - before == {"server.log", "var/lib/certgate/client.toml"}
+    addresses = unit.environment("", "")
+    assert addresses["CERTGATE_LISTEN"] == "0.0.0.0:8787" and addresses["CERTGATE_PUBLIC_LISTEN"] == "0.0.0.0:8788"
+
+
+def started_by(unit: Unit, at: Place, config: str, *tls: str) -> tuple[Deployed, set[str]]:
+    """The server as the unit starts it, and the files that were there before."""
+    contents = dict(
+        zip(("certgate.toml", "master.key", "tls.crt", "tls.key"), (config, MASTER_KEY, *tls), strict=False)
+    )
+    credentials = unit.credentials()
+    assert credentials == {name: f"/etc/certgate/{name}" for name in contents}
+    for name in credentials:
+        at.handed_over(f"/run/credentials/certgate.service/{name}", contents[name])
+    assert unit.one("StateDirectory") == "certgate"
+    at.writable("/var/lib/certgate", int(unit.one("StateDirectoryMode"), 8))
+    settings = unit.environment("/run/credentials/certgate.service", "/var/lib")
+    program, *arguments = unit.one("ExecStart").split()
+    assert at.at(program) == at.program
+    server = Deployed(at, arguments, {name: at.here(value) for name, value in settings.items()}, {})
+    before = at.files()
+    return server.start(), before
+
+
+def test_a_master_key_is_read_where_only_its_readers_are_others(at: Place) -> None:
+    """As systemd and Kubernetes hand it over; and never one that everybody may read, or that is not root's."""
+    if not IS_ROOT:
+        pytest.skip("only root can make root's files: NOT TESTED")
+    at.writable("/data")
+    at.handed_over("/secrets/key", MASTER_KEY)
+    settings = {"CERTGATE_DATA_DIR": str(at.at("/data")), "CERTGATE_MASTER_KEY_FILE": str(at.at("/secrets/key"))}
+    for mode, owner in ((0o444, 0), (0o460, 0), (0o440, USER)):
+        at.at("/secrets/key").chmod(mode)
+        shutil.chown(at.at("/secrets/key"), owner, USER)
+        refused = at.run(["init", "--json"], settings)
+        assert refused.returncode == 1 and "others may read" in refused.stderr, (mode, owner, refused.stderr)
+    shutil.chown(at.at("/secrets/key"), 0, USER)
+    made = at.run(["init", "--json"], settings)
+    assert made.returncode == 0, made.stderr
+
+
+# The image
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    assert judged(packaged("hadolint"), CONTAINERFILE) == ""
+
+
+def test_the_image_is_what_the_program_needs() -> None:
+    steps = [(step["instruction"], step["value"]) for step in containerfile()]
+    bases = [value for instruction, value in steps if instruction == "FROM"]
+    rust = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"]["rust-version"]
+    assert re.fullmatch(rf"docker\.io/library/rust:{re.escape(rust)}\.\d+-slim-bookworm AS build", bases[0])
+    assert bases[1:] == ["gcr.io/distroless/cc-debian12:nonroot"], "bookworm is 12: the same C library"
+    last = steps[max(at for at, step in enumerate(steps) if step[0] == "FROM") :]
+    (node,) = (pod_spec(thing) for thing in rendered("kubernetes") if thing["kind"] == "Deployment")
+    ports = [str(port["containerPort"]) for port in node["containers"][0]["ports"]]
+    data = settings_of("kubernetes")["CERTGATE_DATA_DIR"]
+    assert dict(last) | {"FROM": "", "COPY": ""} == {
+        "FROM": "",
+        "COPY": "",
+        "USER": f"{USER}:{USER}",
+        "ENV": f"CERTGATE_DATA_DIR={data}",
+        "VOLUME": f'["{data}"]',
+        "EXPOSE": " ".join(ports),
+        "ENTRYPOINT": '["/usr/local/bin/certgate"]',
+        "CMD": '["serve"]',
+    }
+    copies = [value.split() for instruction, value in last if instruction == "COPY"]
+    owned = [f"--chown={USER}:{USER}", "--chmod=0700"]
+    program = "/src/target/release/certgate"
+    assert copies == [
+        ["--from=build", program, "/usr/local/bin/certgate"],
+        ["--from=build", *owned, "/empty", data],
+    ]
+
+
+def containerfile() -> list[dict[str, Any]]:
+    parser = DockerfileParser(fileobj=CONTAINERFILE.open("rb"))
+    return [step for step in parser.structure if step["instruction"] != "COMMENT"]
+
+
+def test_what_goes_into_the_build_is_enough(tmp_path: Path) -> None:
+    """Cargo reads the whole workspace from what .dockerignore lets through, with the lock file as it is."""
+    rules = [rule for rule in (REPOSITORY / ".dockerignore").read_text().splitlines() if rule and rule[0] != "#"]
+    assert rules[0] == "*" and all(rule[0] == "!" for rule in rules[1:])
+    for name in (rule[1:] for rule in rules[1:]):
+        source = REPOSITORY / name
+        shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
+    read = ["cargo", "tree", "--locked", "--offline", "--package", "certgate", "--edges", "normal,build"]
+    assert judged(*read, cwd=tmp_path).startswith("certgate v")
+    (run,) = (step["value"] for step in containerfile() if step["instruction"] == "RUN")
+    assert "cargo build --release --locked --package certgate " in run
+
+
+# Kubernetes
+
+
+def pod_spec(thing: dict[str, Any]) -> dict[str, Any]:
+    return thing["spec"]["template"]["spec"]
+
+
+def settings_of(directory: str) -> dict[str, str]:
+    """The environment of the ConfigMap."""
+    (settings,) = (thing["data"] for thing in rendered(directory) if thing["kind"] == "ConfigMap")
+    return settings
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+@pytest.mark.parametrize("directory", ["kubernetes", "kubernetes/init"])
+def test_kubernetes_knows_every_field(directory: str, version: str) -> None:
+    things = rendered(directory)
+    assert things
+    for thing in things:
+        try:
+            kubernetes_validate.validate(thing, version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            pytest.fail(f"{thing['kind']} {thing['metadata']['name']}: {list(error.path)}: {error.message}")
+        assert thing["kind"] == "Namespace" or thing["metadata"]["namespace"] == "certgate"
+
+
+def test_pods_are_of_the_restricted_profile() -> None:
+    for thing in (*rendered("kubernetes"), *rendered("kubernetes/init")):
+        if thing["kind"] not in ("Deployment", "Job"):
+            continue
+        pod = pod_spec(thing)
+        assert pod["securityContext"] == {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        (container,) = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert pod["automountServiceAccountToken"] is False
+        # Kubernetes would set CERTGATE_PUBLIC_PORT and others, for the services of these names.
+        assert pod["enableServiceLinks"] is False
+        assert {"emptyDir", "secret", "configMap"} >= {kind for volume in pod["volumes"] for kind in volume} - {"name"}
+        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    refused = certgate("serve", CERTGATE_PUBLIC_PORT="tcp://10.0.0.1:80")
+    assert refused.returncode == 2 and "CERTGATE_PUBLIC_PORT" in refused.stderr
+
+
+def test_what_refers_to_something_finds_it() -> None:
+    things = rendered("kubernetes")
+    by_kind = {thing["kind"]: thing for thing in things}
+    node = by_kind["Deployment"]
+    labels = node["spec"]["template"]["metadata"]["labels"]
+    (container,) = pod_spec(node)["containers"]
+    ports = {port["name"] for port in container["ports"]}
+    services = [thing for thing in things if thing["kind"] == "Service"]
+    selectors = [
+        *(service["spec"]["selector"] for service in services),
+        by_kind["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        by_kind["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+        node["spec"]["selector"]["matchLabels"],
+        *(spread["labelSelector"]["matchLabels"] for spread in pod_spec(node)["topologySpreadConstraints"]),
+    ]
+    assert all(selector and selector.items() <= labels.items() for selector in selectors)
+    (job,) = rendered("kubernetes/init")
+    job_labels = job["spec"]["template"]["metadata"]["labels"]
+    assert not any(service["spec"]["selector"].items() <= job_labels.items() for service in services)
+    assert by_kind["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= job_labels.items()
+
+    used = {port["targetPort"] for service in services for port in service["spec"]["ports"]}
+    used |= {probe(container, name)["port"] for name in PROBES}
+    ingress = by_kind["NetworkPolicy"]["spec"]["ingress"]
+    assert used == ports == {port["port"] for rule in ingress for port in rule["ports"]}
+
+    # What the operator makes is told, with the keys that are used.
+    operations = (REPOSITORY / "docs/operations.md").read_text()
+    for pod in (pod_spec(node), pod_spec(job)):
+        (container,) = pod["containers"]
+        secrets = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+        secrets += [entry["valueFrom"]["secretKeyRef"]["name"] for entry in container["env"]]
+        assert secrets and all(f"{name} " in operations for name in secrets), secrets
+        assert [source["configMapRef"]["name"] for source in container["envFrom"]] == ["certgate-settings"]
+        assert pod["containers"][0]["image"] == "registry.example/certgate:0.1.0"
+
+
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+
+
+def probe(container: dict[str, Any], name: str) -> dict[str, Any]:
+    return container[name]["httpGet"]
+
+
+def test_the_job_and_the_nodes_run(tmp_path: Path, postgres: Postgres) -> None:
+    url = postgres.url(postgres.database())
+    (job,) = rendered("kubernetes/init")
+    (node,) = (thing for thing in rendered("kubernetes") if thing["kind"] == "Deployment")
+    certificate, key = tls_files(tmp_path)
+    secrets = {
+        "certgate-master-key": {"master-key": MASTER_KEY},
+        "certgate-tls": {"tls.crt": certificate, "tls.key": key},
+        "certgate-database": {"url": url},
+    }
+
+    with place() as at:
+        made = at.run(*pod_here(at, job, secrets))
+        assert made.returncode == 0, made.stderr
+        installation = json.loads(made.stdout)
+    with place() as at:
+        again = at.run(*pod_here(at, job, secrets))
+        assert again.returncode == 1 and again.stdout == "" and "initialised already" in again.stderr, again.stderr
+
+    (container,) = pod_spec(node)["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    settings = settings_of("kubernetes")
+    assert settings["CERTGATE_LISTEN"] == f"0.0.0.0:{ports['management']}"
+    assert settings["CERTGATE_PUBLIC_LISTEN"] == f"0.0.0.0:{ports['public']}"
+    with place() as first, place() as second:
+        nodes = [Deployed(at, *pod_here(at, node, secrets), installation) for at in (first, second)]
+        before = [node.place.files() for node in nodes]
+        try:
+            for server in nodes:
+                server.start()
+                for name in PROBES:
+                    asked = probe(container, name)
+                    assert (asked["port"], asked["scheme"]) == ("management", "HTTPS")
+                    assert server.answers(server.port, asked["path"], "https")[0] == 200
+                assert server.answers(server.public_port, "/healthz") == (200, "ok\n")
+            postgres.stop()
+            paths = {name: probe(container, name)["path"] for name in PROBES}
+            for server in nodes:
+                asked = {name: server.answers(server.port, path, "https")[0] for name, path in paths.items()}
+                assert asked == {"startupProbe": 200, "livenessProbe": 200, "readinessProbe": 503}
+            postgres.start()
+            for server in nodes:
+                server.stop()
+        finally:
+            for server in nodes:
+                server.kill()
+        for server, files in zip(nodes, before, strict=True):
+            assert server.place.files() - files == {"server.log"}, "a node keeps nothing"
+
+
+def pod_here(at: Place, thing: dict[str, Any], secrets: dict[str, dict[str, str]]) -> tuple[list[str], dict[str, str]]:
+    """Arguments and environment of the container of a pod, whose volumes are made here."""
+    pod = pod_spec(thing)
+    (container,) = pod["containers"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    for mount in container["volumeMounts"]:
+        volume = volumes[mount["name"]]
+        if "emptyDir" in volume:
+            at.writable(mount["mountPath"], 0o777)
+        elif "secret" in volume:
+            assert mount["readOnly"] is True
+            for name, value in secrets[volume["secret"]["secretName"]].items():
+                at.handed_over(f"{mount['mountPath']}/{name}", value, volume["secret"]["defaultMode"])
+        else:
+            assert volume["configMap"]["optional"] is True
+    settings = dict(settings_of("kubernetes"))
+    for entry in container["env"]:
+        source = entry["valueFrom"]["secretKeyRef"]
+        settings[entry["name"]] = secrets[source["name"]][source["key"]]
+    return container["args"], {name: at.here(value) for name, value in settings.items()}
+
+
+def test_a_stop_has_the_time_that_it_takes() -> None:
+    (node,) = (thing for thing in rendered("kubernetes") if thing["kind"] == "Deployment")
+    (container,) = pod_spec(node)["containers"]
+    leaving = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    grace = pod_spec(node)["terminationGracePeriodSeconds"] - leaving
+    unit = int(Unit(SYSTEMD / "certgate.service").one("TimeoutStopSec"))
+    assert grace == unit >= REQUEST_SECONDS + 2 * WRITE_SECONDS
+    helped = certgate("serve", "--help").stdout
+    assert f"How long a request may take, its body included [default: {REQUEST_SECONDS}]" in helped
+    # By when everybody knows that it is not ready: before the next probe after preStop has begun could fail.
+    readiness = container["readinessProbe"]
+    assert leaving >= readiness["periodSeconds"] + readiness["timeoutSeconds"]

@@ -1,0 +1,119 @@
+"""kill -9 at random instants: what was answered is there, nothing is half done, the counters are exact."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from kit.crash import Certificate, Client, verify
+from kit.harness import MakeServer, Server, eventually
+
+ROUNDS = 50
+
+# Enough that the group commit has several requests of different kinds in one transaction.
+CLIENTS = 8
+
+# The longest that a round runs before the kill.
+LOAD_SECONDS_MAX = 0.4
+
+# How often a first start is killed, within the time that a whole one took here and now.
+FIRST_STARTS = 30
+
+# What a failure prints, and what repeats its choices: CERTGATE_TEST_SEED=…
+SEED = int(os.environ.get("CERTGATE_TEST_SEED") or random.SystemRandom().getrandbits(32))
+
+
+@pytest.fixture(params=["embedded", "postgresql"])
+def make_any(request: pytest.FixtureRequest) -> MakeServer:
+    """Makes servers on either store; on PostgreSQL each has a database of its own."""
+    if request.param == "embedded":
+        return request.getfixturevalue("make_server")
+    postgres, make_node = request.getfixturevalue("postgres"), request.getfixturevalue("make_node")
+
+    def make(name: str = "data", init: Any = None, start: bool = True) -> Server:
+        return make_node(postgres.url(postgres.database()), start=start)
+
+    return make
+
+
+def test_fifty_kills_lose_nothing(make_any: MakeServer, csr: str) -> None:
+    print(f"CERTGATE_TEST_SEED={SEED}")
+    chance = random.Random(SEED)
+    server = make_any(start=False)
+    owned: list[list[Certificate]] = [[] for _ in range(CLIENTS)]
+    answers: Counter[str] = Counter()
+    cut_off = 0
+    for number in range(ROUNDS):
+        server.start()
+        clients = [Client(server, csr, own, chance.getrandbits(32)) for own in owned]
+        for client in clients:
+            client.start()
+        threading.Event().wait(chance.uniform(0, LOAD_SECONDS_MAX))
+        server.kill()
+        for client in clients:
+            client.join()
+            assert client.failure is None, f"round {number}: {client.failure!r}"
+            answers += client.answers
+        unanswered = sum(client.unanswered_issues for client in clients)
+        cut_off += unanswered
+        # Every other time the server itself is the first to open what was left behind.
+        if chance.random() < 0.5:
+            server.is_whole()
+        server.outlive_duties()
+        server.start()
+        verify(server, owned, unanswered)
+        server.kill()
+        server.outlive_duties()
+        server.is_whole()
+    server.secrets_are_kept()
+    print(f"answered: {dict(answers)}, issues cut off: {cut_off}")
+    assert min(answers[kind] for kind in ("issue", "revoke", "restore")) > ROUNDS, (
+        "too little happened to mean anything"
+    )
+
+
+def test_start_up_does_not_wait_for_what_is_pending(make_any: MakeServer, csr: str) -> None:
+    """A change that was durable and not yet settled at the kill is settled by the next process."""
+    server = make_any()
+    api = server.api()
+    ids = [api.issue(csr).result["id"] for _ in range(20)]
+    for identity in ids:
+        api.revoke(identity)
+    api.close()
+    server.kill()
+    server.outlive_duties()
+    started = time.monotonic()
+    server.start()
+    assert time.monotonic() - started < 5
+    api = server.api()
+    eventually("everything settles", lambda: api.total("revoked") == len(ids))
+    api.close()
+
+
+def test_kills_during_the_first_start_leave_nothing_in_the_way_of_the_next(make_any: MakeServer, csr: str) -> None:
+    print(f"CERTGATE_TEST_SEED={SEED}")
+    chance = random.Random(SEED)
+    made_before_kill = 0
+    begun = time.monotonic()
+    make_any(name="first-whole", init=None).kill()
+    whole = time.monotonic() - begun
+    for number in range(FIRST_STARTS):
+        server = make_any(name=f"first-{number}", init=None, start=False)
+        server.launch()
+        threading.Event().wait(chance.uniform(0, whole))
+        server.kill()
+        made_before_kill += (server.directory / "client.toml").exists()
+        server.start()
+        server.adopt()
+        api = server.api()
+        assert api.issue(csr).status == 200 and api.total() == 1
+        api.close()
+        server.kill()
+        server.is_whole()
+    assert 0 < made_before_kill, "every kill came before there was anything"

@@ -1,0 +1,284 @@
+"""A full disk, a read-only one, a second process, a wrong key, damage: a clear message, and service when it is over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from pathlib import Path
+
+from kit.disk import Disk
+from kit.harness import CERTGATE, Api, MakeServer, Mount, Server, certgate, environment, eventually
+
+# A user and a group without rights.
+NOBODY = 65534
+
+
+def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(on_disk: Server, disk: Disk, csr: str) -> None:
+    api = on_disk.api()
+    before = [api.issue(csr).result for _ in range(5)]
+    disk.fill()
+    refused = None
+    # The log may have room left in the blocks that it has already.
+    while refused is None:
+        answer = api.issue(csr)
+        if answer.status == 200:
+            before.append(answer.result)
+            assert len(before) < 10_000
+        else:
+            refused = answer
+    assert refused.status == 503 and int(refused.headers["retry-after"]) > 0, refused.text
+    assert "try again later" in refused.error["message"]
+    assert api.revoke(before[0]["id"]).status == 503
+    assert api.restore(before[0]["id"]).status in (200, 503), "restoring what is active writes nothing"
+    assert "disk" in on_disk.log and "full" in on_disk.log
+
+    # Reads go on, and show what was answered, and nothing of what was refused.
+    assert [made["id"] for made in api.every()] == [made["id"] for made in before[::-1]]
+    assert api.get(before[0]["id"]).result == before[0]
+    assert api.call("GET", "/healthz").status == 200
+    assert api.call("GET", "/readyz").status == 503
+
+    disk.free()
+    made = eventually("the service is back", lambda: (a := api.issue(csr)).status == 200 and a.result)
+    assert api.call("GET", "/readyz").status == 200
+    assert [made["id"] for made in api.every()] == [made["id"], *(made["id"] for made in before[::-1])]
+    assert api.revoke(before[0]["id"]).result["status"] == "pending_revocation"
+    api.settled(before[0]["id"], "revoked")
+    api.close()
+    on_disk.stop()
+    on_disk.is_whole()
+
+
+def test_a_kill_on_a_full_disk_loses_nothing(on_disk: Server, disk: Disk, csr: str) -> None:
+    api = on_disk.api()
+    before = [api.issue(csr).result for _ in range(20)]
+    disk.fill()
+    while (answer := api.issue(csr)).status == 200:
+        before.append(answer.result)
+    api.close()
+    on_disk.kill()
+    disk.free()
+    on_disk.is_whole()
+    on_disk.start()
+    api = on_disk.api()
+    assert {made["id"]: made for made in api.every()} == {made["id"]: made for made in before}
+    api.close()
+
+
+def test_a_start_on_a_full_disk_says_so(on_disk: Server, disk: Disk, csr: str) -> None:
+    on_disk.stop()
+    disk.fill()
+    message = on_disk.refuses_to_start()
+    assert str(on_disk.directory) in message and "full" in message, message
+    other = certgate("init", "--data-dir", disk.path / "other", "--json")
+    assert other.returncode == 1 and "other" in other.stderr and other.stdout == "", other.stderr
+    disk.free()
+    on_disk.start()
+    api = on_disk.api()
+    assert api.issue(csr).status == 200
+    api.close()
+
+
+def test_a_read_only_directory_is_named(make_server: MakeServer, mount: Mount, csr: str) -> None:
+    server = make_server()
+    api = server.api()
+    made = api.issue(csr).result
+    api.close()
+    server.stop()
+    place = server.directory
+    mount("--bind", "--read-only", str(place), at=place)
+    message = server.refuses_to_start()
+    assert str(place) in message and ("read-only" in message or "permission" in message), message
+    new = certgate("init", "--data-dir", place / "new", "--json")
+    assert new.returncode == 1 and str(place / "new") in new.stderr, new.stderr
+    subprocess.run(["mount", "-o", "remount,bind,rw", str(place)], check=True)
+    server.start()
+    api = server.api()
+    assert api.get(made["id"]).result == made
+    api.close()
+    server.stop()
+
+
+def test_a_second_process_is_kept_out_and_the_first_goes_on(server: Server, api: Api, csr: str) -> None:
+    made = api.issue(csr).result
+    for command in ("serve", "init"):
+        ports = ["--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0"] if command == "serve" else []
+        second = certgate(command, "--data-dir", server.directory, *ports)
+        assert (second.returncode, second.stdout) == (1, ""), second
+        assert "in use by another process" in second.stderr and str(server.directory) in second.stderr
+    # It only looks.
+    server.is_whole()
+    assert api.issue(csr).status == 200 and api.get(made["id"]).result == made
+
+
+def test_a_port_that_is_taken_is_named(server: Server, tmp_path: Path) -> None:
+    taken = f"127.0.0.1:{server.port}"
+    second = certgate("serve", "--data-dir", tmp_path / "second", "--listen", taken, "--public-listen", "127.0.0.1:0")
+    assert second.returncode == 1 and taken in second.stderr and "--listen" in second.stderr
+
+
+def test_init_of_an_existing_directory_changes_nothing(server: Server, tmp_path: Path) -> None:
+    server.stop()
+    before = {path.name: path.read_bytes() for path in server.directory.iterdir()}
+    again = certgate("init", "--data-dir", server.directory, "--json")
+    assert again.returncode == 1 and again.stdout == "" and "initialised already" in again.stderr
+    assert {path.name: path.read_bytes() for path in server.directory.iterdir()} == before
+    other = tmp_path / "not-empty"
+    other.mkdir()
+    (other / "file").write_text("something else")
+    refused = certgate("init", "--data-dir", other)
+    assert refused.returncode == 1 and "not empty" in refused.stderr
+    assert [path.name for path in other.iterdir()] == ["file"]
+
+
+def test_the_master_key_must_be_the_right_one(server: Server, api: Api, csr: str) -> None:
+    made = api.issue(csr).result
+    server.stop()
+    path = server.directory / "master.key"
+    key = path.read_text()
+
+    wrong = f"{int(key, 16) ^ 1:064x}"
+    path.write_text(wrong)
+    message = server.refuses_to_start()
+    assert str(path) in message and "not the one" in message and wrong not in message
+    message = server.refuses_to_start(CERTGATE_MASTER_KEY=wrong)
+    assert "CERTGATE_MASTER_KEY" in message and wrong not in message
+
+    path.write_text("no key at all\n")
+    message = server.refuses_to_start()
+    assert str(path) in message and "64 hexadecimal digits" in message and "no key at all" not in message
+
+    path.unlink()
+    message = server.refuses_to_start()
+    assert str(path) in message and "--master-key-file" in message
+    assert not path.exists(), "a new key in the place of the lost one would hide the loss"
+
+    path.write_text(key)
+    path.chmod(0o644)
+    message = server.refuses_to_start()
+    assert str(path) in message and "chmod 600" in message and key.strip() not in message
+
+    path.chmod(0o600)
+    server.start()
+    again = server.api()
+    assert again.get(made["id"]).result == made and again.issue(csr).status == 200
+    again.close()
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(server: Server) -> None:
+    server.stop()
+    good = server.database.read_bytes()
+    for garbage in (b"garbage" * 1000, b"SQLite format 3\0" + b"\xff" * 5000):
+        server.database.write_bytes(garbage)
+        message = server.refuses_to_start()
+        assert str(server.database) in message and "backup" in message, message
+        assert server.database.read_bytes() == garbage
+    server.database.unlink()
+    with sqlite3.connect(server.database) as other:
+        other.execute("CREATE TABLE somebody_elses (data)")
+    other.close()
+    assert "not a certgate database" in server.refuses_to_start()
+    server.database.write_bytes(good)
+    server.start()
+
+
+def test_a_newer_database_is_refused(server: Server) -> None:
+    server.stop()
+    database = sqlite3.connect(server.database)
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    database.execute(f"PRAGMA user_version = {version + 1}")
+    database.commit()
+    database.close()
+    message = server.refuses_to_start()
+    assert f"schema version {version + 1}" in message and "newer certgate" in message, message
+    database = sqlite3.connect(server.database)
+    database.execute(f"PRAGMA user_version = {version}")
+    database.commit()
+    database.close()
+    server.start()
+
+
+def test_damage_in_the_middle_is_reported_and_a_backup_helps(server: Server, api: Api, csr: str) -> None:
+    made = [api.issue(csr).result for _ in range(200)]
+    server.stop()
+    backup = server.directory.with_name("backup.db")
+    shutil.copy(server.database, backup)
+    damage(server.database)
+
+    checked = server.check()
+    assert checked.returncode == 1 and "restore a backup" in checked.stdout + checked.stderr, checked
+    assert "panicked" not in checked.stderr
+
+    server.start()
+    api = server.api()
+    answers = [api.get(certificate["id"]) for certificate in made]
+    counted = {answer.status for answer in answers}
+    assert 503 in counted and counted <= {200, 503}, counted
+    # What is not damaged is answered, and answered rightly.
+    assert all(
+        answer.result == certificate for answer, certificate in zip(answers, made, strict=True) if answer.status == 200
+    )
+    broken = next(answer for answer in answers if answer.status != 200)
+    assert broken.error["code"] and "retry-after" in broken.headers
+    assert api.call("GET", f"{api.certificates}?limit=1000").status == 503
+    api.close()
+    assert "damaged" in server.log or "malformed" in server.log
+    server.stop()
+
+    shutil.copy(backup, server.database)
+    server.is_whole()
+    server.start()
+    api = server.api()
+    assert [certificate["id"] for certificate in api.every()] == [certificate["id"] for certificate in made[::-1]]
+    assert api.issue(csr).status == 200
+    api.close()
+
+
+def damage(path: Path) -> None:
+    """Overwrites a leaf of the table of certificates, as a disk does that lost a sector."""
+    database = sqlite3.connect(path)
+    size = database.execute("PRAGMA page_size").fetchone()[0]
+    root = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'certificates'").fetchone()[0]
+    database.close()
+    with path.open("r+b") as file:
+        # The root is an interior page of a table, whose first cell names its first leaf (SQLite's file format §1.6).
+        file.seek((root - 1) * size)
+        head = file.read(12)
+        assert head[0] == 5, "the table is large enough to have leaves"
+        cell = int.from_bytes(file.read(2), "big")
+        file.seek((root - 1) * size + cell)
+        leaf = int.from_bytes(file.read(4), "big")
+        file.seek((leaf - 1) * size)
+        file.write(os.urandom(size))
+        os.fsync(file.fileno())
+
+
+def test_without_permission_the_message_names_the_file(server: Server, tmp_path: Path) -> None:
+    """As a user who may not write there; root may everywhere."""
+    server.stop()
+    if os.geteuid() != 0:
+        server.directory.chmod(0o500)
+        message = server.refuses_to_start()
+        server.directory.chmod(0o700)
+    else:
+        # The program has to be readable for that user, so it lies in a place of its own.
+        with tempfile.TemporaryDirectory() as place:
+            os.chmod(place, 0o755)
+            program = shutil.copy(CERTGATE, place)
+            done = subprocess.run(
+                [program, *server.command()[1:]],
+                env=environment(),
+                capture_output=True,
+                text=True,
+                timeout=30,
+                user=NOBODY,
+                group=NOBODY,
+                extra_groups=[],
+                cwd="/",
+            )
+        assert done.returncode == 1 and done.stdout == "", done
+        message = done.stderr
+    assert str(server.directory) in message and "ermission" in message, message

@@ -1,0 +1,348 @@
+"""An embedded database is moved to PostgreSQL: nothing is missing, whenever it was interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.audit import USER_LOG, log
+from kit.backups import SEED, Verifier, changes_now, content, fetch, talking
+from kit.enforcement_points import Points
+from kit.harness import CERTGATE, KEYS, Api, Server, certgate, environment, eventually, openssl
+from kit.postgres import Postgres
+
+# Rows that a migration takes long enough for to be killed in the middle, and how often it may be.
+ROWS = 30_000
+KILLS_MAX = 20
+
+MARKER = "certgate.moved"
+STATUSES = ("all", "active", "revoked", "pending_revocation", "pending_reactivation")
+
+
+def migrate(server: Server, *more: str, code: int = 0, variable: str = "") -> str:
+    """Moves a stopped server's database; what was said about it, the table of what was compared included."""
+    done = certgate("migrate", "--from", server.directory, *more, CERTGATE_DATABASE_URL=variable)
+    assert done.returncode == code and "panicked" not in done.stderr, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def next_server(old: Server, url: str) -> Server:
+    """A server on another machine: it has the master key and nothing else of the old one."""
+    directory = old.directory.with_name("new")
+    directory.mkdir(mode=0o700)
+    shutil.copy(old.directory / "master.key", directory)
+    server = Server(directory, "--database-url", url, "--public-url", "http://pki.example", init=None)
+    server.made = old.made
+    return server
+
+
+class Estate:
+    """An installation with some of everything."""
+
+    def __init__(self, server: Server, csr: str, directory: Path) -> None:
+        self.server, self.directory = server, directory
+        with talking(server) as api:
+            account = f"/client/v4/accounts/{server.made['account_id']}"
+            other = api.call("POST", "/client/v4/accounts", {"name": "Other"}).result
+            zones = [("second.example", server.made["account_id"]), ("third.example", other["id"])]
+            bodies = [{"name": name, "account": {"id": owner}} for name, owner in zones]
+            self.zones = [server.zone_id, *(api.call("POST", "/client/v4/zones", body).result["id"] for body in bodies)]
+            self.accounts = [server.made["account_id"], other["id"]]
+
+            names = ("active", "revoked", "dead", "freed", "held")
+            self.certificates = {name: api.issue(csr).result for name in names}
+            self.verifiers = [Verifier(server, api)]
+            for zone in self.zones[1:]:
+                elsewhere = Api(server.port, server.token, zone)
+                self.certificates[zone] = elsewhere.issue(csr).result
+                assert elsewhere.issue(csr).status == 200
+                elsewhere.close()
+            self.run("ca", "rotate", "--account", server.made["account_id"])
+            self.certificates["after the rotation"] = api.issue(csr).result
+            self.verifiers.append(Verifier(server, api))
+
+            key, root = directory / "root.key", directory / "root.crt"
+            usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+            made = ["req", "-x509", *KEYS["P-256"], "-nodes", "-days", "90", "-subj", "/CN=Brought", *usage]
+            openssl(*made, "-keyout", key, "-out", root)
+            body = {"certificates": root.read_text(), "ca": True, "name": "brought"}
+            self.brought = api.call("POST", f"{account}/mtls_certificates", body).result["id"]
+            for hostnames in (
+                {"hostnames": ["a.example.com", "b.example.com"]},
+                {"hostnames": ["c.example.com"], "mtls_certificate_id": self.brought},
+            ):
+                assert api.call("PUT", self.hostnames(server.zone_id), hostnames).status == 200
+            reader = ["--permission", "SSL and Certificates Read", "--zone", "third.example", "--output", "json"]
+            self.token = json.loads(self.run("token", "create", "reader", *reader))["value"]
+
+            self.points = Points(server, api)
+            edge = self.points.register("edge", 3600)
+            api.revoke(self.id("revoked"))
+            api.revoke(self.id("freed"))
+            path = f"{api.certificates}/{self.id('dead')}"
+            assert api.call("DELETE", path, {"reason": "keyCompromise"}).status == 200
+            self.points.acknowledge(edge, self.points.changes(0)["epoch"])
+            for name in ("revoked", "freed", "dead"):
+                api.settled(self.id(name), "revoked")
+            # These wait for the enforcement point.
+            api.revoke(self.id("held"))
+            assert api.restore(self.id("freed")).status == 200
+            self.edge = edge
+            held, freed = self.certificates["held"], self.certificates["freed"]
+            listed = self.verifiers[0].listed
+            eventually("the lists are made", lambda: [*listed(held), *listed(freed)] == [True, True, False, False])
+
+    def run(self, *arguments: str) -> str:
+        done = certgate(*arguments, "--api", self.server.url, CERTGATE_TOKEN=self.server.token)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def id(self, name: str) -> str:
+        return self.certificates[name]["id"]
+
+    def hostnames(self, zone: str) -> str:
+        return f"/client/v4/zones/{zone}/certificate_authorities/hostname_associations"
+
+    def said(self, server: Server) -> dict[str, Any]:
+        """What a server answers about all of it."""
+        said: dict[str, Any] = {}
+        with talking(server) as api:
+            tokens = api.call("GET", "/client/v4/user/tokens").result
+            # The one that asks is being used.
+            said["tokens"] = [{**token, "last_used_on": None} for token in tokens]
+            hostnames = self.hostnames(server.zone_id)
+            brought = f"{hostnames}?mtls_certificate_id={self.brought}"
+            for path in ("/client/v4/accounts", "/client/v4/zones", hostnames, brought):
+                said[path] = api.call("GET", path).result
+            said["user log"] = log(api, USER_LOG)
+            for account in self.accounts:
+                ours = f"/certgate/v1/accounts/{account}"
+                said[account] = [
+                    log(api, f"/client/v4/accounts/{account}/logs/audit"),
+                    api.call("GET", f"/client/v4/accounts/{account}/mtls_certificates").result,
+                    api.call("GET", f"{ours}/managed_authorities").result,
+                    sorted(api.call("GET", f"{ours}/revocations").text.splitlines()),
+                    api.call("GET", f"{ours}/enforcement_points").json["result"],
+                    changes_now(Points(server, api), 0).result,
+                ]
+            for zone in self.zones:
+                there = Api(server.port, server.token, zone)
+                said[zone] = {status: (there.total(status), there.every(status, 3)) for status in STATUSES}
+                there.close()
+        reader = Api(server.port, self.token, self.zones[2])
+        said["of the reader"] = [reader.total(), reader.issue("no request").status]
+        reader.close()
+        for number, verifier in enumerate(self.verifiers):
+            verifier.server = server
+            files = ["full.crl", *(f"{shard}.crl" for shard in range(128))]
+            said[f"lists {number}"] = [
+                hashlib.sha256(fetch(server, f"/crl/{verifier.authority_id}/{file}")).hexdigest() for file in files
+            ]
+        first = ("active", "revoked", "dead", "freed", "held")
+        said["ocsp"] = {name: self.verifiers[0].ocsp(self.certificates[name]) for name in first}
+        said["ocsp"]["new"] = self.verifiers[1].ocsp(self.certificates["after the rotation"])
+        return said
+
+
+def test_everything_is_as_before(postgres: Postgres, server: Server, csr: str, tmp_path: Path) -> None:
+    estate = Estate(server, csr, tmp_path)
+    said = estate.said(server)
+    assert said["ocsp"] == {
+        "active": "good",
+        "revoked": "certificateHold",
+        "dead": "keyCompromise",
+        "freed": "good",
+        "held": "certificateHold",
+        "new": "good",
+    }
+    assert {status: said[server.zone_id][status][0] for status in STATUSES} == {
+        "all": 6,
+        "active": 2,
+        "revoked": 2,
+        "pending_revocation": 1,
+        "pending_reactivation": 1,
+    }
+    assert said["of the reader"] == [2, 403]
+    url = postgres.url(postgres.database())
+    running = migrate(server, "--to", url, code=1)
+    assert "in use by another process" in running, running
+    server.stop()
+    before = content(server.directory)
+
+    told = migrate(server, "--to", url)
+    assert re.search(r"^certificates +10 +[0-9a-f]{16} +the same *$", told, re.MULTILINE), told
+    assert f"master key: {server.directory}/master.key" in told and MARKER in told, told
+    assert f"--database-url '{url}'" in told, told
+    after = content(server.directory)
+    whereto = after.pop(MARKER).decode()
+    assert re.fullmatch(r"postgres://postgres@127\.0\.0\.1(:\d+)?/test_\d+ at \S+Z\n", whereto) and after == before, (
+        whereto
+    )
+    assert sorted(path.name for path in server.directory.iterdir()) == sorted([*before, MARKER])
+
+    # The old one is not started by accident; what is in the new one is told again.
+    refused = server.refuses_to_start()
+    assert f"was moved to {whereto.strip()}" in refused and MARKER in refused, refused
+    again = migrate(server, "--to", url)
+    assert "was moved to the database" in again and "the same" in again, again
+    elsewhere = postgres.database()
+    twice = migrate(server, "--to", postgres.url(elsewhere), code=1)
+    assert "already; nothing was changed" in twice and postgres.sql("\\dt", elsewhere) == "", twice
+
+    new = next_server(server, url).start()
+    try:
+        assert estate.said(new) == said
+        # And it goes on: what waited for the enforcement point, what is new.
+        with talking(new) as api:
+            Points(new, api).acknowledge(estate.edge, said[server.made["account_id"]][5]["epoch"])
+            api.settled(estate.id("held"), "revoked")
+            api.settled(estate.id("freed"), "active")
+            issued = api.issue(csr).result
+            assert api.total() == 7 and api.get(issued["id"]).result["status"] == "active"
+            assert api.revoke(estate.id("active")).result["status"] == "pending_revocation"
+        new.stop()
+    finally:
+        new.kill()
+    changed = migrate(server, "--to", url, code=1)
+    assert "is not what the data directory is any more" in changed and "certificates" in changed, changed
+
+    # The way back.
+    (server.directory / MARKER).unlink()
+    assert content(server.directory) == before
+    server.start()
+    assert estate.said(server) == said
+
+
+def fill(server: Server) -> list[str]:
+    """Many more certificates, written beside the server; all of them, as they are stored."""
+    select = "SELECT position, hex(id), hex(der), csr FROM certificates ORDER BY position"
+    with closing(sqlite3.connect(server.database)) as database, database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(certificates)")]
+        values = ", ".join({"position": "position + n", "id": "randomblob(16)"}.get(name, name) for name in columns)
+        database.execute(
+            "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?) "
+            f"INSERT INTO certificates ({', '.join(columns)}) SELECT {values} FROM certificates, numbers",
+            (ROWS,),
+        )
+        return ["|".join(map(str, row)) for row in database.execute(select)]
+
+
+def test_it_may_be_killed_at_any_instant(
+    postgres: Postgres, server: Server, api: Api, csr: str, tmp_path: Path
+) -> None:
+    generator = random.Random(SEED)
+    print(f"CERTGATE_TEST_SEED={SEED}")
+    api.issue(csr)
+    server.stop()
+    rows = fill(server)
+    before = content(server.directory)
+    name = postgres.database()
+    url = postgres.url(name)
+    command = [str(CERTGATE), "migrate", "--from", str(server.directory), "--to", url]
+    kills: list[str] = []
+    for _ in range(KILLS_MAX):
+        process = subprocess.Popen(
+            command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
+        assert process.stderr
+        # A line is told after each tenth of what is to be copied, and then of what is compared. Of the first it is not known
+        # whether the run before had come so far.
+        lines, patience = [], generator.choice((1, 2, 3))
+        for line in process.stderr:
+            lines.append(line)
+            if len(lines) > patience:
+                break
+        try:
+            process.wait(generator.random() * 0.05)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        code = process.wait()
+        process.stderr.close()
+        if code == 0:
+            break
+        assert code == -9, lines
+        kills.append(lines[-1])
+        if len(kills) == 2:
+            refused = next_server(server, url).refuses_to_start()
+            assert "unfinished migration" in refused, refused
+            assert postgres.sql("SELECT count(*) FROM installation", name) == "0", "no server has made one"
+    migrate(server, "--to", url)
+    print(f"killed {len(kills)} times, the last time at: {kills[-1]}")
+    assert len({line for line in kills if line.startswith("copied")}) > 3, kills
+    after = content(server.directory)
+    after.pop(MARKER)
+    assert after == before
+    select = (
+        "SELECT position, upper(encode(id, 'hex')), upper(encode(der, 'hex')), csr FROM certificates ORDER BY position"
+    )
+    stored = postgres.sql(f"COPY ({select}) TO STDOUT WITH (DELIMITER '|', FORMAT text)", name)
+    assert stored.replace("\\n", "\n").strip() == "\n".join(rows).strip()
+
+
+def test_a_difference_keeps_servers_away(postgres: Postgres, server: Server, api: Api, csr: str) -> None:
+    api.issue(csr)
+    server.stop()
+    name = postgres.database()
+    url = postgres.url(name)
+    # As if something had changed what was copied.
+    postgres.sql(
+        "CREATE FUNCTION spoil() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF to_regclass('tokens') IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'spoils') THEN "
+        "EXECUTE 'CREATE TRIGGER spoils BEFORE INSERT ON tokens FOR EACH ROW EXECUTE FUNCTION rename()'; END IF; END $$; "
+        "CREATE FUNCTION rename() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name = NEW.name || '!'; RETURN NEW; END $$; "
+        "CREATE EVENT TRIGGER spoil ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION spoil()",
+        name,
+    )
+    told = migrate(server, "--to", url, code=1)
+    assert re.search(r"^tokens +1 +[0-9a-f]{16} +1 rows, [0-9a-f]{16} *$", told, re.MULTILINE), told
+    assert "in tokens: no server starts on it" in told, told
+    assert not (server.directory / MARKER).exists()
+    assert "unfinished migration" in next_server(server, url).refuses_to_start()
+    server.start()
+
+
+def test_where_to_is_said_as_for_serve(postgres: Postgres, server: Server, tmp_path: Path) -> None:
+    server.stop()
+    name = postgres.database()
+    secret = postgres.url(name).replace("postgres@", "postgres:s3cret@")
+    refused = migrate(server, "--to", secret, code=2)
+    assert "database_url (from flag --to): has a password, and others can see the arguments" in refused, refused
+    assert "name it with --to" in migrate(server, code=2)
+    taken = postgres.database()
+    postgres.sql("CREATE TABLE things (thing TEXT)", taken)
+    refused = migrate(server, "--to", postgres.url(taken), code=1)
+    assert "has tables already (things)" in refused and "s3cret" not in refused, refused
+    nowhere = migrate(server, variable="postgres://u:s3cret@127.0.0.1:1/name?sslmode=disable", code=1)
+    assert "cannot use the database name on 127.0.0.1" in nowhere and "goes on where it stopped" in nowhere, nowhere
+
+    told = migrate(server, variable=secret)
+    assert "with CERTGATE_DATABASE_URL or database_url as it is here" in told, told
+    for text in (refused, nowhere, told, (server.directory / MARKER).read_text()):
+        assert "s3cret" not in text
+    # The directory itself can be the data directory of a server on the new database.
+    server.flags += ["--database-url", postgres.url(name)]
+    server.start()
+    assert certgate("cert", "list", "--data-dir", server.directory).returncode == 0
+
+
+@pytest.mark.parametrize("what", ["nothing", "of another kind"])
+def test_a_directory_without_a_database_is_refused(postgres: Postgres, tmp_path: Path, what: str) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    if what != "nothing":
+        (directory / "certgate.db").write_text("no database, but long enough to be taken for one. " * 100)
+    name = postgres.database()
+    done = certgate("migrate", "--from", directory, "--to", postgres.url(name))
+    assert done.returncode == 1 and "panicked" not in done.stderr, done.stderr
+    assert ("holds no certgate database" if what == "nothing" else "is not a certgate database") in done.stderr
+    assert postgres.sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace", name) == "0"

@@ -1,0 +1,80 @@
+"""schemathesis: requests made from the OpenAPI document, and answers held against it. Has an environment of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kit.harness import Server, environment
+
+# What an answer must be. Left out are schemathesis' own ideas that the contract decides otherwise: that a request without
+# credentials is answered 401 (it is 400 with 9106), and that whatever fits the schema is accepted (a well-formed CSR,
+# say, is not a matter of a schema).
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "unsupported_method",
+    "use_after_free",
+)
+
+# Of each operation, in each phase: enough to reach every parameter, few enough to stay far below the time limit.
+EXAMPLES = 40
+
+# The whole run has about two minutes.
+PHASE_SECONDS = 60
+
+
+@pytest.mark.parametrize("phase", ["coverage", "fuzzing"])
+def test_no_answer_is_outside_the_document(shared: Server, csr: str, tmp_path: Path, phase: str) -> None:
+    api = shared.api()
+    certificate = api.issue(csr).result["id"]
+    # What keeps the zone from being deleted when the other is revoked.
+    api.issue(csr)
+    token = {"name": "spare", "policies": [reading(shared)]}
+    spare = api.call("POST", "/client/v4/user/tokens", token).result["id"]
+    api.close()
+    ids = {
+        "account_id": shared.made["account_id"],
+        "zone_id": shared.zone_id,
+        "client_certificate_id": certificate,
+        "token_id": spare,
+    }
+    config = tmp_path / "schemathesis.toml"
+    parameters = "".join(f'"path.{name}" = "{value}"\n' for name, value in ids.items())
+    # Nobody is to wait for a change.
+    config.write_text(f'[parameters]\n{parameters}"query.wait_seconds" = 0\n"query.for_seconds" = 0\n')
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", f"{shared.url}/openapi.json"),
+        *("--header", f"Authorization: Bearer {shared.token}"),
+        *("--phases", phase, "--checks", ",".join(CHECKS), "--max-examples", str(EXAMPLES)),
+        *("--seed", "1", "--generation-deterministic", "--workers", "1"),
+        *("--continue-on-failure", "--no-color", "--suppress-health-check", "all", "--warnings", "off"),
+    ]
+    done = subprocess.run(
+        list(map(str, command)), cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=PHASE_SECONDS
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    selected = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)", done.stdout)
+    assert selected and len(set(selected.groups())) == 1, "an operation was left out:\n" + done.stdout
+    cases = re.search(r"(\d+) generated", done.stdout)
+    assert cases and int(cases[1]) > 100, done.stdout
+
+
+def reading(server: Server) -> dict[str, object]:
+    """A policy for reading the zone's certificates."""
+    api = server.api()
+    groups = {group["name"]: group["id"] for group in api.call("GET", "/client/v4/user/tokens/permission_groups").result}
+    api.close()
+    return {
+        "effect": "allow",
+        "permission_groups": [{"id": groups["SSL and Certificates Read"]}],
+        "resources": {f"com.cloudflare.api.account.zone.{server.zone_id}": "*"},
+    }

@@ -1,0 +1,66 @@
+"""docs/recipes.md: the recipes that it says are executed, as they stand there."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from kit.harness import REPOSITORY, Server, environment, needs, openssl
+
+RECIPES = REPOSITORY / "docs/recipes.md"
+
+
+def recipe(heading: str) -> str:
+    """The code below a heading."""
+    text = RECIPES.read_text()
+    found = re.search(rf"^## {re.escape(heading)}$.*?^```\w+$\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert found, f"no code under {heading}"
+    return found[1]
+
+
+def run(server: Server, directory: Path, *command: str) -> str:
+    """Runs a recipe in a directory with a request; it must leave one certificate, restored."""
+    api = server.api()
+    before = api.total()
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    files = ("-keyout", directory / "device.key", "-out", directory / "device.csr")
+    openssl("req", "-new", *curve, "-nodes", "-subj", "/CN=device-1", *files)
+    settings = {
+        "CLOUDFLARE_BASE_URL": f"{server.url}/client/v4",
+        "CLOUDFLARE_API_TOKEN": server.token,
+        "ZONE_ID": server.zone_id,
+    }
+    done = subprocess.run(
+        command, cwd=directory, env=environment(**settings), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert api.total() == before + 1
+    newest = api.every()[0]
+    assert newest["common_name"] == "device-1" and newest["status"] in ("pending_reactivation", "active")
+    api.close()
+    assert newest["id"] in done.stdout, "the recipe shows what it lists"
+    return done.stdout
+
+
+def test_curl(shared: Server, tmp_path: Path) -> None:
+    needs("curl")
+    shown = run(shared, tmp_path, "sh", "-eu", "-c", recipe("curl (executed)"))
+    assert json.loads((tmp_path / "made.json").read_text())["result"]["status"] == "active"
+    assert '"status":"pending_reactivation"' in shown
+
+
+def test_python(shared: Server, tmp_path: Path) -> None:
+    shown = run(shared, tmp_path, sys.executable, "-c", recipe("Python (executed)"))
+    assert shown.endswith("pending_reactivation\n")
+    assert "Certificate" in openssl("x509", "-in", tmp_path / "device.crt", "-noout", "-text")
+
+
+def test_the_document_says_of_every_recipe_whether_it_is_executed() -> None:
+    headings = re.findall(r"^## (.*)$", RECIPES.read_text(), re.MULTILINE)
+    executed = [heading for heading in headings if heading.endswith(" (executed)")]
+    # TypeScript's runs with the tests of its SDK.
+    assert executed == ["curl (executed)", "Python (executed)", "TypeScript (executed)"]
+    assert all(heading.endswith(" (not executed)") for heading in headings if heading not in executed)
