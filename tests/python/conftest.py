@@ -18,7 +18,9 @@ def make_server(tmp_path: Path) -> Iterator[MakeServer]:
     """Makes started servers; whatever still runs at the end must stop well."""
     servers: list[Server] = []
 
-    def make(*flags: str, name: str = "data", init: tuple[str, ...] | None = (), start: bool = True) -> Server:
+    def make(
+        *flags: str, name: str = "data", init: tuple[str, ...] | None = (), start: bool = True
+    ) -> Server:
         servers.append(Server(tmp_path / name, *flags, init=init))
         return servers[-1].start() if start else servers[-1]
 
@@ -71,7 +73,9 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
         at.mkdir(exist_ok=True)
         done = subprocess.run(["mount", *arguments, str(at)], capture_output=True, text=True)
         if done.returncode != 0:
-            pytest.skip(f"cannot mount here, so what a full or read-only disk does is NOT TESTED: {done.stderr}")
+            pytest.skip(
+                f"cannot mount here, so what a full or read-only disk does is NOT TESTED: {done.stderr}"
+            )
         mounted.append(at)
 
     yield mount

@@ -80,7 +80,9 @@ def away(server: Postgres, database: str) -> Iterator[None]:
 
 
 def end_connections(server: Postgres, database: str) -> None:
-    server.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+    server.sql(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+    )
 
 
 @contextmanager
@@ -88,7 +90,9 @@ def read_only(server: Postgres, database: str) -> Iterator[None]:
     def switch(to: str) -> None:
         server.set(default_transaction_read_only=to)
         server.reload()
-        eventually(f"read-only is {to}", lambda: server.sql("SHOW default_transaction_read_only") == to)
+        eventually(
+            f"read-only is {to}", lambda: server.sql("SHOW default_transaction_read_only") == to
+        )
 
     switch("on")
     try:
@@ -136,7 +140,9 @@ def no_permissions(server: Postgres, database: str) -> Iterator[None]:
 REFUSALS = [
     Trouble("away", away, "Connection refused"),
     Trouble("read-only", read_only, "read-only transaction", perhaps_served=(*READS, *PUBLIC)),
-    Trouble("read-only for new connections", read_only_for_new_connections, "does not allow writes"),
+    Trouble(
+        "read-only for new connections", read_only_for_new_connections, "does not allow writes"
+    ),
     Trouble("login refused", refused_login, "password authentication failed"),
     Trouble("no connections left", no_connections_left, "too many connections"),
     Trouble("no permissions", no_permissions, "permission denied for table"),
@@ -201,7 +207,11 @@ def settles(clients: Clients) -> None:
     api = clients.node.api()
     certificate = clients.ask("issue").result["id"]
     assert clients.ask("revoke", certificate).status == 200
-    eventually("it is revoked", lambda: api.get(certificate).result["status"] == "revoked", RECOVERED_SECONDS)
+    eventually(
+        "it is revoked",
+        lambda: api.get(certificate).result["status"] == "revoked",
+        RECOVERED_SECONDS,
+    )
     api.close()
 
 
@@ -209,7 +219,11 @@ def settles(clients: Clients) -> None:
 def guarded(postgres: Postgres) -> Postgres:
     """The server, with a user that has to give a password."""
     postgres.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'")
-    rules = ["local all,replication all trust", "host all app 127.0.0.1/32 password", "host all all 127.0.0.1/32 trust"]
+    rules = [
+        "local all,replication all trust",
+        "host all app 127.0.0.1/32 password",
+        "host all all 127.0.0.1/32 trust",
+    ]
     (postgres.data / "pg_hba.conf").write_text("\n".join(rules) + "\n")
     postgres.reload()
     return postgres
@@ -223,7 +237,9 @@ def own_database(server: Postgres) -> tuple[str, str]:
     return database, f"postgres://app:{PASSWORD}@127.0.0.1:{server.port}/{database}?sslmode=disable"
 
 
-def test_the_most_detailed_log_has_no_secret(guarded: Postgres, make_node: MakeNode, csr: str, tmp_path: Path) -> None:
+def test_the_most_detailed_log_has_no_secret(
+    guarded: Postgres, make_node: MakeNode, csr: str, tmp_path: Path
+) -> None:
     """Not even what the database driver says."""
     node = make_node(own_database(guarded)[1], CERTGATE_LOG="trace")
     Clients(node, csr, tmp_path)
@@ -263,7 +279,18 @@ def test_what_refuses_is_answered_with_503_and_passes(
 @contextmanager
 def locked(server: Postgres, database: str) -> Iterator[None]:
     """Somebody else holds what every write needs."""
-    arguments = ["-X", "-A", "-t", "-q", "-U", "postgres", "-d", database, "-h", str(server.directory)]
+    arguments = [
+        "-X",
+        "-A",
+        "-t",
+        "-q",
+        "-U",
+        "postgres",
+        "-d",
+        database,
+        "-h",
+        str(server.directory),
+    ]
     holder = subprocess.Popen(
         [str(server.programs / "psql"), *arguments, "-p", str(server.port)],
         stdin=subprocess.PIPE,
@@ -301,7 +328,12 @@ def black_hole(relay: Relay) -> Iterator[None]:
         relay.release()
 
 
-def waits(clients: Clients, trouble: AbstractContextManager[None], cause: str, served: tuple[str, ...] = ()) -> None:
+def waits(
+    clients: Clients,
+    trouble: AbstractContextManager[None],
+    cause: str,
+    served: tuple[str, ...] = (),
+) -> None:
     """During the trouble everything is given up in time, and afterwards all is well."""
     # Its token is remembered for a second, so that writes wait for their transaction.
     clients.ask("get")
@@ -313,7 +345,9 @@ def waits(clients: Clients, trouble: AbstractContextManager[None], cause: str, s
     took = recovered(clients, ended)
     watch.assert_calm(cause)
     longest = max(one.seconds for one in seen)
-    print(f"{cause}: {len(seen)} requests given up within {longest:.2f} s, served again after {took:.2f} s")
+    print(
+        f"{cause}: {len(seen)} requests given up within {longest:.2f} s, served again after {took:.2f} s"
+    )
     settles(clients)
 
 
@@ -327,7 +361,9 @@ def stops(node: Node, frozen: Postgres) -> None:
     assert "the database does not answer" in node.log
 
 
-def goes_on_beside(lost: Clients, other: Clients, relay: Relay, server: Postgres, database: str) -> None:
+def goes_on_beside(
+    lost: Clients, other: Clients, relay: Relay, server: Postgres, database: str
+) -> None:
     """The way to one node breaks while it writes: what it holds locked is let go, and nothing it answered is lost."""
     load = Load([lost], ("issue",), clients=8)
     with load:
@@ -350,7 +386,9 @@ def goes_on_beside(lost: Clients, other: Clients, relay: Relay, server: Postgres
 def is_cut_off(relay: Relay, server: Postgres, database: str) -> bool:
     """Whether a transaction was open when the way was held; if not, it is released again."""
     relay.hold()
-    waiting = f"FROM pg_stat_activity WHERE datname = '{database}' AND state = 'idle in transaction'"
+    waiting = (
+        f"FROM pg_stat_activity WHERE datname = '{database}' AND state = 'idle in transaction'"
+    )
     if server.sql(f"SELECT count(*) {waiting}") == "1":
         return True
     relay.release()
@@ -385,7 +423,9 @@ def test_what_does_not_answer_is_given_up_and_passes(
             stops(of_frozen.node, frozen)
 
         side_by_side(
-            lambda: waits(kept_from_writing, locked(guarded, held), "lock timeout", (*READS, *PUBLIC)),
+            lambda: waits(
+                kept_from_writing, locked(guarded, held), "lock timeout", (*READS, *PUBLIC)
+            ),
             lambda: waits(cut_off, black_hole(relays[0]), "does not answer"),
             lambda: goes_on_beside(lost, other, relays[1], guarded, both),
             freezes,
@@ -412,7 +452,9 @@ def test_connections_that_end_under_load_cost_nothing_that_was_answered(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     f"WHERE datname = '{database}' AND pid <> pg_backend_pid() AND random() < 0.5"
                 )
-                eventually("it goes on", lambda so_far=so_far: load.count("issue", 200) > so_far + 10)
+                eventually(
+                    "it goes on", lambda so_far=so_far: load.count("issue", 200) > so_far + 10
+                )
             server.stop("immediate")
             server.start()
             so_far = load.count("issue", 200)
@@ -424,7 +466,9 @@ def test_connections_that_end_under_load_cost_nothing_that_was_answered(
         assert_whole(server, database)
         api = clients.node.api()
         listed = {certificate["id"] for certificate in api.every()}
-        answered = {one.result["id"] for one in load.seen if one.request == "issue" and one.status == 200}
+        answered = {
+            one.result["id"] for one in load.seen if one.request == "issue" and one.status == 200
+        }
         assert answered <= listed
         api.close()
     finally:
@@ -484,7 +528,10 @@ def test_a_start_without_a_database_says_why_and_ends(guarded: Postgres) -> None
         refuses_to_start(standby.url(database), "does not allow writes")
         port = standby.port
         standby.stop()
-        refuses_to_start(standby.url(database), f"127.0.0.1:{port}: error connecting to server: Connection refused")
+        refuses_to_start(
+            standby.url(database),
+            f"127.0.0.1:{port}: error connecting to server: Connection refused",
+        )
     finally:
         standby.close()
 

@@ -52,7 +52,9 @@ def make_pair() -> Iterator[Callable[[], Pair]]:
         database = primary.database()
         servers.append(standby := Standby(primary))
         standby.start()
-        eventually("it streams", lambda: primary.sql("SELECT count(*) FROM pg_stat_replication") == "1")
+        eventually(
+            "it streams", lambda: primary.sql("SELECT count(*) FROM pg_stat_replication") == "1"
+        )
         synchronous(primary, "standby")
         return Pair(primary, standby, database)
 
@@ -74,7 +76,9 @@ def synchronous(server: Postgres, name: str) -> None:
         eventually("it is synchronous", lambda: server.sql(state) == "1")
 
 
-def nodes_of(pair: Pair, count: int, make_node: MakeNode, csr: str, directory: Path) -> list[Clients]:
+def nodes_of(
+    pair: Pair, count: int, make_node: MakeNode, csr: str, directory: Path
+) -> list[Clients]:
     nodes: list[Clients] = []
     for _ in range(count):
         node = make_node(pair.url, start=False)
@@ -89,7 +93,9 @@ def issuing(nodes: list[Clients], since: float) -> list[float]:
     def look(node: Clients) -> float | None:
         return time.monotonic() - since if node.ask("issue").status == 200 else None
 
-    return [eventually("it issues", lambda node=node: look(node), RECOVERED_SECONDS) for node in nodes]
+    return [
+        eventually("it issues", lambda node=node: look(node), RECOVERED_SECONDS) for node in nodes
+    ]
 
 
 def assert_nothing_lost(load: Load) -> None:
@@ -127,7 +133,10 @@ def test_the_standby_takes_over_under_load_and_nothing_is_lost(
     nodes = nodes_of(pair, 3, make_node, csr, tmp_path)
     load = Load(nodes, ("issue", "issue", "revoke own", "restore own", "issue"), clients=12)
     with load:
-        eventually("all work", lambda: load.count("issue", 200) > 150 and load.count("revoke own", 200) > 30)
+        eventually(
+            "all work",
+            lambda: load.count("issue", 200) > 150 and load.count("revoke own", 200) > 30,
+        )
         pair.primary.kill()
         eventually("somebody is refused", lambda: any(one.status == 503 for one in list(load.seen)))
         pair.standby.promote()
@@ -151,11 +160,17 @@ def commits_wait(pair: Pair, nodes: list[Clients]) -> None:
         eventually("everybody was answered", lambda: len(load.seen) >= len(nodes), COMMIT_SECONDS)
         # Nothing is promised that only one disk has.
         assert load.count("issue", 200) == 0
-        assert all(node.ask(request).status == 200 for node in nodes for request in ("list", "ocsp", "alive"))
+        assert all(
+            node.ask(request).status == 200
+            for node in nodes
+            for request in ("list", "ocsp", "alive")
+        )
         assert nodes[0].ask("ready").status == 503
         synchronous(pair.primary, "")
         took = issuing(nodes, time.monotonic())
-    print("after the standby was given up nodes issued in", [f"{seconds:.2f} s" for seconds in took])
+    print(
+        "after the standby was given up nodes issued in", [f"{seconds:.2f} s" for seconds in took]
+    )
     load.assert_honest(COMMIT_SECONDS)
     assert_whole(pair.primary, pair.database)
     assert_nothing_lost(load)
@@ -171,13 +186,17 @@ def primary_comes_back(pair: Pair, nodes: list[Clients], directory: Path) -> Non
         pair.standby.sql(f"SELECT pg_terminate_backend(pid) {OURS}")
         issuing(nodes, time.monotonic())
         assert nodes[0].ask("list").status == 200
-    assert pair.primary.sql(f"SELECT count(*) {OURS}") == "0", "somebody asks the primary that was replaced"
+    assert pair.primary.sql(f"SELECT count(*) {OURS}") == "0", (
+        "somebody asks the primary that was replaced"
+    )
 
     # Its commits wait for a standby that follows it no more, so that nothing can be promised there.
     new = Node(directory / "new", pair.url, made=nodes[0].node.made)
     begun = time.monotonic()
     message = new.refuses_to_start(CERTGATE_DATABASE_URL=pair.url, CERTGATE_MASTER_KEY=MASTER_KEY)
-    print(f"no start with a stale primary within {time.monotonic() - begun:.2f} s: {message.strip()}")
+    print(
+        f"no start with a stale primary within {time.monotonic() - begun:.2f} s: {message.strip()}"
+    )
     assert "does not answer" in message
 
 
@@ -187,16 +206,25 @@ def primary_freezes(pair: Pair, nodes: list[Clients]) -> None:
     pair.standby.promote()
     promoted = time.monotonic()
     # Every connection is in use, and none is answered.
-    side_by_side(*(lambda node=node: node.all_at_once(("issue", "list", "ocsp", "ready"), times=4) for node in nodes))
+    side_by_side(
+        *(
+            lambda node=node: node.all_at_once(("issue", "list", "ocsp", "ready"), times=4)
+            for node in nodes
+        )
+    )
     for node in nodes:
         eventually("it issues", lambda node=node: node.ask("issue").status == 200)
-    print(f"after the promotion of a frozen primary's standby all issued within {time.monotonic() - promoted:.2f} s")
+    print(
+        f"after the promotion of a frozen primary's standby all issued within {time.monotonic() - promoted:.2f} s"
+    )
     pair.primary.resume()
     certificate = nodes[0].ask("issue").result["id"]
     for node in nodes:
         for _ in range(20):
             assert node.ask("get", certificate).status == 200, "a read from before the promotion"
-    eventually("nobody is connected to it", lambda: pair.primary.sql(f"SELECT count(*) {OURS}") == "0")
+    eventually(
+        "nobody is connected to it", lambda: pair.primary.sql(f"SELECT count(*) {OURS}") == "0"
+    )
 
 
 def test_what_no_standby_has_is_not_answered(

@@ -52,14 +52,18 @@ class Record:
     def chosen(self, chance: random.Random) -> str | None:
         """One of the certificates to work on; none if there should be more."""
         with self.lock:
-            shared = [identity for identity, known in self.operations.items() if len(known) < OPERATIONS]
+            shared = [
+                identity for identity, known in self.operations.items() if len(known) < OPERATIONS
+            ]
         return chance.choice(shared) if len(shared) >= SHARED else None
 
     def histories(self) -> dict[str, list[Operation]]:
         """The history of every certificate, with what lists said of it. Those that an issue without an answer has made are among them."""
         histories = {identity: list(known) for identity, known in self.operations.items()}
         unanswered = [issue.invoked for issue in self.issues if issue.id is None]
-        found = {identity for statuses, _, _, _ in self.reads for identity in statuses} - histories.keys()
+        found = {
+            identity for statuses, _, _, _ in self.reads for identity in statuses
+        } - histories.keys()
         assert len(found) <= len(unanswered), "certificates that nobody asked for"
         for identity in found:
             histories[identity] = [Operation("issue", None, min(unanswered))]
@@ -82,7 +86,9 @@ class Clerk(fleet.Client):
         identity = self.record.chosen(self.random)
         if identity is None:
             return self.issue(api)
-        what = self.random.choices(["get", "revoke", "restore", "list", "page", "status"], [30, 25, 20, 8, 8, 9])[0]
+        what = self.random.choices(
+            ["get", "revoke", "restore", "list", "page", "status"], [30, 25, 20, 8, 8, 9]
+        )[0]
         match what:
             case "list":
                 self.list(api, WHOLE, 1)
@@ -113,7 +119,9 @@ class Clerk(fleet.Client):
         answered = time.monotonic()
         self.record.issues.append(Issued(made["id"], invoked, answered))
         with self.record.lock:
-            self.record.operations[made["id"]].append(Operation("issue", made["status"], invoked, answered))
+            self.record.operations[made["id"]].append(
+                Operation("issue", made["status"], invoked, answered)
+            )
         self.answers["issue"] += 1
 
     def change(self, api: Api, what: str, identity: str) -> None:
@@ -134,12 +142,16 @@ class Clerk(fleet.Client):
         known.append(Operation(what, outcome, invoked, answered))
 
     def list(self, api: Api, size: int, page: int) -> None:
-        answer, invoked, answered = self.timed(lambda: api.call("GET", f"{api.certificates}?limit={size}&page={page}"))
+        answer, invoked, answered = self.timed(
+            lambda: api.call("GET", f"{api.certificates}?limit={size}&page={page}")
+        )
         statuses = {certificate["id"]: certificate["status"] for certificate in answer.result}
         total, before = answer.json["result_info"]["total_count"], (page - 1) * size
         assert len(statuses) == len(answer.result) == max(0, min(size, total - before)), answer.text
         self.record.pages.append(Listed(tuple(statuses), before, total, invoked, answered))
-        self.record.reads.append((statuses, frozenset({MISSING}) if size == WHOLE else None, invoked, answered))
+        self.record.reads.append(
+            (statuses, frozenset({MISSING}) if size == WHOLE else None, invoked, answered)
+        )
 
     def list_of(self, api: Api, status: str) -> None:
         answer, invoked, answered = self.timed(
@@ -169,10 +181,14 @@ def test_histories_are_linearizable(postgres: Postgres, make_node: MakeNode, csr
     histories = record.histories()
     longest = max(map(len, histories.values()))
     cut_off = sum(clerk.cut_off for clerk in clerks)
-    print(f"answered: {dict(answers)}, cut off: {cut_off}, {len(histories)} histories of up to {longest} operations")
+    print(
+        f"answered: {dict(answers)}, cut off: {cut_off}, {len(histories)} histories of up to {longest} operations"
+    )
     for identity, history in histories.items():
         if wrong := stuck(history):
             told = "\n".join(map(str, sorted(history, key=lambda operation: operation.invoked)))
             raise AssertionError(f"{identity}: nothing explains one of\n{wrong}\nin\n{told}")
     assert (found := faults_of_lists(record.pages, record.issues)) == [], found
-    assert min(answers.values()) > 10 and longest > OPERATIONS, "too little happened to mean anything"
+    assert min(answers.values()) > 10 and longest > OPERATIONS, (
+        "too little happened to mean anything"
+    )

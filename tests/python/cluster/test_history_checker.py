@@ -30,7 +30,9 @@ def revoked(invoked: float, answered: float = inf) -> Operation:
 
 
 def restored(invoked: float, answered: float = inf) -> Operation:
-    return Operation("restore", "pending_reactivation" if answered < inf else None, invoked, answered)
+    return Operation(
+        "restore", "pending_reactivation" if answered < inf else None, invoked, answered
+    )
 
 
 GOOD = {
@@ -46,10 +48,29 @@ GOOD = {
         read("active", 14, 15),
     ],
     "settled between two answers": [ISSUED, revoked(2, 3), Operation("revoke", REFUSED, 4, 5)],
-    "a read beside a change sees either": [ISSUED, revoked(2, 9), read("active", 3, 4), read("revoked", 5, 6)],
-    "a change without an answer is made late": [ISSUED, revoked(2), read("active", 3, 4), read("revoked", 5, 6)],
-    "a change without an answer is not made": [ISSUED, revoked(2), read("active", 3, 4), revoked(5, 6)],
-    "an issue that was not answered is found": [Operation("issue", None, 0), read(MISSING, 1, 2), read("active", 3, 4)],
+    "a read beside a change sees either": [
+        ISSUED,
+        revoked(2, 9),
+        read("active", 3, 4),
+        read("revoked", 5, 6),
+    ],
+    "a change without an answer is made late": [
+        ISSUED,
+        revoked(2),
+        read("active", 3, 4),
+        read("revoked", 5, 6),
+    ],
+    "a change without an answer is not made": [
+        ISSUED,
+        revoked(2),
+        read("active", 3, 4),
+        revoked(5, 6),
+    ],
+    "an issue that was not answered is found": [
+        Operation("issue", None, 0),
+        read(MISSING, 1, 2),
+        read("active", 3, 4),
+    ],
     "two changes at a time": [ISSUED, revoked(2, 5), restored(3, 6), read("active", 7, 8)],
     "the same, the other way round": [
         ISSUED,
@@ -63,13 +84,37 @@ GOOD = {
 
 BAD = {
     "a stale read": [ISSUED, revoked(2, 3), read("active", 4, 5)],
-    "a read that is older than one before it": [ISSUED, revoked(2, 9), read("revoked", 3, 4), read("active", 5, 6)],
+    "a read that is older than one before it": [
+        ISSUED,
+        revoked(2, 9),
+        read("revoked", 3, 4),
+        read("active", 5, 6),
+    ],
     "a lost update": [ISSUED, revoked(2, 3), restored(4, 5), read("revoked", 6, 7)],
-    "an update that was lost before the next": [ISSUED, revoked(2, 3), Operation("restore", "active", 4, 5)],
+    "an update that was lost before the next": [
+        ISSUED,
+        revoked(2, 3),
+        Operation("restore", "active", 4, 5),
+    ],
     "resurrected": [ISSUED, revoked(2, 3), read("revoked", 4, 5), read("active", 6, 7)],
-    "resurrected by a change that comes later": [ISSUED, revoked(2, 3), read("active", 4, 5), restored(6)],
-    "settled and pending again": [ISSUED, revoked(2, 3), read("revoked", 4, 5), read("pending_revocation", 6, 7)],
-    "settled and pending again, by an answer": [ISSUED, revoked(2, 3), read("revoked", 4, 5), revoked(6, 7)],
+    "resurrected by a change that comes later": [
+        ISSUED,
+        revoked(2, 3),
+        read("active", 4, 5),
+        restored(6),
+    ],
+    "settled and pending again": [
+        ISSUED,
+        revoked(2, 3),
+        read("revoked", 4, 5),
+        read("pending_revocation", 6, 7),
+    ],
+    "settled and pending again, by an answer": [
+        ISSUED,
+        revoked(2, 3),
+        read("revoked", 4, 5),
+        revoked(6, 7),
+    ],
     "refused, but not revoked": [ISSUED, Operation("revoke", REFUSED, 2, 3)],
     "seen before it was asked for": [read("active", -2, -1), ISSUED],
     "gone": [ISSUED, read(MISSING, 2, 3)],
@@ -106,7 +151,9 @@ def test_what_cannot_have_happened_is_rejected(name: str) -> None:
 
 def test_it_says_where_it_is_stuck() -> None:
     stale = read("active", 4, 5)
-    assert stuck([ISSUED, read("active", 1, 2), revoked(2, 3), stale, read("revoked", 6, 7)]) == [stale]
+    assert stuck([ISSUED, read("active", 1, 2), revoked(2, 3), stale, read("revoked", 6, 7)]) == [
+        stale
+    ]
 
 
 def by_trying_everything(history: list[Operation]) -> bool:
@@ -114,8 +161,14 @@ def by_trying_everything(history: list[Operation]) -> bool:
     optional = [operation for operation in history if operation.answered == inf]
     for made in range(1 << len(optional)):
         left_out = [operation for index, operation in enumerate(optional) if not made >> index & 1]
-        for order in permutations([operation for operation in history if operation not in left_out]):
-            if any(later.answered < earlier.invoked for at, earlier in enumerate(order) for later in order[at + 1 :]):
+        for order in permutations(
+            [operation for operation in history if operation not in left_out]
+        ):
+            if any(
+                later.answered < earlier.invoked
+                for at, earlier in enumerate(order)
+                for later in order[at + 1 :]
+            ):
                 continue
             states = {MISSING}
             for operation in order:
@@ -136,13 +189,16 @@ def test_it_agrees_with_trying_everything() -> None:
             answered = invoked + chance.uniform(0, 4)
             what = chance.choice(["read", "read", "revoke", "restore"])
             if what == "read":
-                history.append(read(chance.sample(sorted(STATUSES), chance.randrange(1, 3)), invoked, answered))
+                history.append(
+                    read(chance.sample(sorted(STATUSES), chance.randrange(1, 3)), invoked, answered)
+                )
             elif chance.random() < 0.2:
                 history.append(Operation(what, None, invoked))
             else:
-                outcome = {"revoke": ["pending_revocation", REFUSED], "restore": ["pending_reactivation", "active"]}[
-                    what
-                ]
+                outcome = {
+                    "revoke": ["pending_revocation", REFUSED],
+                    "restore": ["pending_reactivation", "active"],
+                }[what]
                 history.append(Operation(what, chance.choice(outcome), invoked, answered))
         expected = by_trying_everything(history)
         assert (stuck(history) == []) == expected, history
@@ -181,5 +237,7 @@ def test_bad_lists_are_rejected(page: Listed, fault: str) -> None:
 
 
 def test_places_against_the_order_of_answers_are_rejected() -> None:
-    found = faults_of_lists([Listed(("a", "b"), 0, 2, 5, 6)], [Issued("a", 0, 1), Issued("b", 2, 3)])
+    found = faults_of_lists(
+        [Listed(("a", "b"), 0, 2, 5, 6)], [Issued("a", 0, 1), Issued("b", 2, 3)]
+    )
     assert found and "listed before it" in found[0]

@@ -14,13 +14,17 @@ def run(url: str, *command: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_a_database_is_looked_into_while_a_node_works_on_it(postgres: Postgres, make_node: MakeNode, csr: str) -> None:
+def test_a_database_is_looked_into_while_a_node_works_on_it(
+    postgres: Postgres, make_node: MakeNode, csr: str
+) -> None:
     database = postgres.database()
     url = postgres.url(database)
     for command in (("check",), ("audit", "verify")):
         nothing = run(url, *command)
         assert nothing.returncode == 1 and "holds no installation" in nothing.stderr, nothing.stderr
-    assert postgres.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database) == "0"
+    assert (
+        postgres.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database) == "0"
+    )
 
     node = make_node(url)
     api = node.api()
@@ -29,11 +33,15 @@ def test_a_database_is_looked_into_while_a_node_works_on_it(postgres: Postgres, 
     eventually("everything settles", lambda: api.total("revoked") == 5)
     api.close()
     checked = run(url, "check")
-    assert checked.returncode == 0 and "everything is whole" in checked.stdout, checked.stdout + checked.stderr
+    assert checked.returncode == 0 and "everything is whole" in checked.stdout, (
+        checked.stdout + checked.stderr
+    )
     verified = run(url, "audit", "verify")
     assert verified.returncode == 0, verified.stderr
     # The account's: its making, its authority, five issues, five revocations.
-    (account,) = [line.split() for line in verified.stdout.splitlines() if line.startswith("account:")]
+    (account,) = [
+        line.split() for line in verified.stdout.splitlines() if line.startswith("account:")
+    ]
     assert int(account[1]) >= 11, verified.stdout
     head = account[2]
     assert run(url, "audit", "verify", "--expect", head).returncode == 0
@@ -47,13 +55,22 @@ def test_a_database_is_looked_into_while_a_node_works_on_it(postgres: Postgres, 
     finally:
         standby.close()
 
-    postgres.sql("UPDATE audit_entries SET detail = 'nothing' WHERE number = 3; DELETE FROM revocations", database)
+    postgres.sql(
+        "UPDATE audit_entries SET detail = 'nothing' WHERE number = 3; DELETE FROM revocations",
+        database,
+    )
     checked = run(url, "check")
-    assert checked.returncode == 1 and "0 revocations are on lists" in checked.stdout, checked.stdout
+    assert checked.returncode == 1 and "0 revocations are on lists" in checked.stdout, (
+        checked.stdout
+    )
     verified = run(url, "audit", "verify")
-    assert verified.returncode == 1 and "entry 3 is not what was recorded" in verified.stderr, verified.stderr
+    assert verified.returncode == 1 and "entry 3 is not what was recorded" in verified.stderr, (
+        verified.stderr
+    )
 
 
 def test_no_message_has_the_password() -> None:
     refused = run("postgres://u:s3cret@127.0.0.1:1/name?sslmode=disable", "check")
-    assert refused.returncode == 1 and "127.0.0.1" in refused.stderr and "s3cret" not in refused.stderr, refused.stderr
+    assert (
+        refused.returncode == 1 and "127.0.0.1" in refused.stderr and "s3cret" not in refused.stderr
+    ), refused.stderr

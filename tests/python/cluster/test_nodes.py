@@ -22,7 +22,9 @@ CLIENTS = 6
 FIRST_STARTS = 5
 
 
-def test_what_one_node_answers_every_node_shows(postgres: Postgres, make_node: MakeNode, csr: str) -> None:
+def test_what_one_node_answers_every_node_shows(
+    postgres: Postgres, make_node: MakeNode, csr: str
+) -> None:
     url = postgres.url(postgres.database())
     apis = [node.api() for node in (make_node(url), make_node(url), make_node(url))]
     issued = [api.issue(csr).result["id"] for api in apis]
@@ -65,7 +67,9 @@ def settlers(observed: list[list[str]]) -> list[str]:
     holders: dict[str, str] = {}
     for what, process, holder in observed:
         if what == "holds":
-            assert holders.setdefault(holder, process) == process, f"{process} holds the duty under another one's name"
+            assert holders.setdefault(holder, process) == process, (
+                f"{process} holds the duty under another one's name"
+            )
             if had[-1:] != [process]:
                 had.append(process)
             holding = process
@@ -98,7 +102,9 @@ class Owner(fleet.Client):
         certificate = self.own[-1 - min(int(self.random.expovariate(0.2)), len(self.own) - 1)]
         if chance < 0.5:
             found = api.get(certificate.answered["id"]).result
-            assert found["status"] in certificate.statuses, f"{found}, not in {certificate.statuses}"
+            assert found["status"] in certificate.statuses, (
+                f"{found}, not in {certificate.statuses}"
+            )
             self.answers["get"] += 1
             return
         before = certificate.statuses
@@ -124,7 +130,10 @@ def test_nodes_come_and_go(postgres: Postgres, make_node: MakeNode, csr: str) ->
 
     def observed() -> list[list[str]]:
         return [
-            row.split("|") for row in sql("SELECT what, process, holder FROM observed ORDER BY number").splitlines()
+            row.split("|")
+            for row in sql(
+                "SELECT what, process, holder FROM observed ORDER BY number"
+            ).splitlines()
         ]
 
     clients = [Owner(nodes, csr, chance.getrandbits(32)) for _ in range(CLIENTS)]
@@ -132,7 +141,9 @@ def test_nodes_come_and_go(postgres: Postgres, make_node: MakeNode, csr: str) ->
         nodes.disturb(SECONDS, chance)
         # Whoever settles goes without a word, as the last one: another takes over when its lease ends.
         holder = eventually("somebody settles", lambda: sql("SELECT holder FROM duties"))
-        settler = next(process for what, process, by in observed() if what == "holds" and by == holder)
+        settler = next(
+            process for what, process, by in observed() if what == "holds" and by == holder
+        )
         for node, life in list(nodes.up.items()):
             if life.name == settler:
                 nodes.kill(node)
@@ -150,7 +161,9 @@ def test_nodes_come_and_go(postgres: Postgres, make_node: MakeNode, csr: str) ->
     assert (found := faults(sql)) == [], found
     for node in nodes.nodes:
         node.secrets_are_kept()
-    assert min(nodes.ends.values()) > 0 and min(answers.values()) > 20, "too little happened to mean anything"
+    assert min(nodes.ends.values()) > 0 and min(answers.values()) > 20, (
+        "too little happened to mean anything"
+    )
 
 
 def ready(node: Node) -> bool:
@@ -171,7 +184,9 @@ def profile(node: Node) -> dict[str, str] | None:
     return node.made
 
 
-def test_kills_while_several_start_at_first(postgres: Postgres, make_node: MakeNode, csr: str) -> None:
+def test_kills_while_several_start_at_first(
+    postgres: Postgres, make_node: MakeNode, csr: str
+) -> None:
     """One installation comes of it, and whoever has a token has the one of that."""
     print(f"CERTGATE_TEST_SEED={SEED}")
     chance = random.Random(SEED)
@@ -203,7 +218,9 @@ def test_kills_while_several_start_at_first(postgres: Postgres, make_node: MakeN
             node.kill()
 
 
-def test_nodes_with_other_master_keys_do_not_go_on(postgres: Postgres, make_node: MakeNode, csr: str) -> None:
+def test_nodes_with_other_master_keys_do_not_go_on(
+    postgres: Postgres, make_node: MakeNode, csr: str
+) -> None:
     """Each makes a key of its own and starts at the same time as the others: one makes the installation."""
     for _ in range(FIRST_STARTS):
         url = postgres.url(postgres.database())
@@ -221,7 +238,9 @@ def test_nodes_with_other_master_keys_do_not_go_on(postgres: Postgres, make_node
         key = (first.directory / "master.key").read_bytes()
         for node in nodes:
             if node is not first:
-                assert re.search("master key .* is not the one this installation was made with", node.log), node.log
+                assert re.search(
+                    "master key .* is not the one this installation was made with", node.log
+                ), node.log
                 assert profile(node) is None, "it has a token that is good for nothing"
                 # As the message says: with the right one it serves.
                 (node.directory / "master.key").write_bytes(key)

@@ -29,7 +29,10 @@ def log(api: Api, path: str, size: int = 1000, **more: str) -> list[Entry]:
         answer = api.call("GET", f"{path}?direction=asc&limit={size}&cursor={cursor}{more_text}")
         found += answer.result
         info = answer.json["result_info"]
-        assert info["count"] == len(answer.result) <= size and info["cursor"] == info["cursors"]["after"]
+        assert (
+            info["count"] == len(answer.result) <= size
+            and info["cursor"] == info["cursors"]["after"]
+        )
         if not (cursor := info["cursor"]):
             return sorted(found, key=number)
 

@@ -90,9 +90,19 @@ def journal(path: Path, torn: bool = False) -> list[Line]:
         assert hashlib.sha256(f"{text}\t".encode()).hexdigest()[:8] == check, line
         if "\tskipped\t" in text:
             continue
-        epoch, what, reason, at, authority, certificate, serial, fingerprint, expires = text.split("\t")
-        assert (what == "revoked") == (reason != "-") == (at != "-") and what in ("revoked", "restored"), line
-        assert len(authority) == 36 and len(certificate) == 32 and len(serial) == 40 and len(fingerprint) == 64, line
+        epoch, what, reason, at, authority, certificate, serial, fingerprint, expires = text.split(
+            "\t"
+        )
+        assert (what == "revoked") == (reason != "-") == (at != "-") and what in (
+            "revoked",
+            "restored",
+        ), line
+        assert (
+            len(authority) == 36
+            and len(certificate) == 32
+            and len(serial) == 40
+            and len(fingerprint) == 64
+        ), line
         assert int(expires) > 0
         found.append(Line(int(epoch), what == "revoked", reason, certificate))
     epochs = [line.epoch for line in found]
@@ -124,13 +134,18 @@ class Verifier:
         self.server = server
         base = f"/certgate/v1/accounts/{server.made['account_id']}"
         made = api.call("GET", f"{base}/managed_authority").result
-        self.authority_id, self.authority = made["id"], x509.load_pem_x509_certificate(made["certificate"].encode())
+        self.authority_id, self.authority = (
+            made["id"],
+            x509.load_pem_x509_certificate(made["certificate"].encode()),
+        )
 
     def ocsp(self, certificate: dict[str, Any]) -> str:
         """`good`, `unknown` or the reason, of a response that the authority has signed."""
         subject = x509.load_pem_x509_certificate(certificate["certificate"].encode())
         asked = ocsp.OCSPRequestBuilder().add_certificate(subject, self.authority, SHA256()).build()
-        answer = ocsp.load_der_ocsp_response(fetch(self.server, "/ocsp", asked.public_bytes(Encoding.DER)))
+        answer = ocsp.load_der_ocsp_response(
+            fetch(self.server, "/ocsp", asked.public_bytes(Encoding.DER))
+        )
         assert answer.response_status == ocsp.OCSPResponseStatus.SUCCESSFUL
         assert answer.serial_number == subject.serial_number
         key = self.authority.public_key()
@@ -157,11 +172,17 @@ class Verifier:
 
     def numbers(self, certificates: list[dict[str, Any]]) -> dict[str, int]:
         files = {file for certificate in certificates for file in self.lists_of(certificate)}
-        return {f: self.list(f).extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for f in files}
+        return {
+            f: self.list(f).extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+            for f in files
+        }
 
 
 def settled(api: Api) -> None:
-    eventually("everything settles", lambda: api.total("pending_revocation") + api.total("pending_reactivation") == 0)
+    eventually(
+        "everything settles",
+        lambda: api.total("pending_revocation") + api.total("pending_reactivation") == 0,
+    )
 
 
 @dataclass
@@ -241,7 +262,9 @@ class Story:
 
     def said(self) -> dict[str, str]:
         """What OCSP says of each."""
-        return {name: self.verifier.ocsp(certificate) for name, certificate in self.certificates.items()}
+        return {
+            name: self.verifier.ocsp(certificate) for name, certificate in self.certificates.items()
+        }
 
     def assert_kept(self) -> None:
         """What OCSP says now, and what the lists say once they are made."""
@@ -253,12 +276,16 @@ class Story:
 
         def lists() -> bool:
             certificates = self.certificates.items()
-            return all(self.verifier.listed(made) == [name in revoked] * 2 for name, made in certificates)
+            return all(
+                self.verifier.listed(made) == [name in revoked] * 2 for name, made in certificates
+            )
 
         eventually("the lists say it", lists)
         for name in ("held", "dead", "freed", "reheld", "lost", "lost for good"):
             for file, number in self.verifier.numbers([self.certificates[name]]).items():
-                assert number > self.numbers[file], f"{name}: {file} has a number that was given before"
+                assert number > self.numbers[file], (
+                    f"{name}: {file} has a number that was given before"
+                )
 
 
 @pytest.fixture
@@ -276,7 +303,9 @@ def field(line: str, name: str) -> int:
 
 def told_since(server: Server, before: int) -> list[str]:
     """The log lines at WARN or ERROR that were added to the first `before` characters."""
-    return [line for line in server.log[before:].splitlines() if re.search(r"\s(WARN|ERROR)\s", line)]
+    return [
+        line for line in server.log[before:].splitlines() if re.search(r"\s(WARN|ERROR)\s", line)
+    ]
 
 
 def changes_now(points: Points, after: int) -> Any:

@@ -81,17 +81,25 @@ def verify(server: Server, owned: list[list[Certificate]], unanswered_issues: in
     assert len(found) == len(every) == api.total(), "a certificate is listed twice or not counted"
     assert len({certificate["serial_number"] for certificate in every}) == len(every)
     counted = Counter(certificate["status"] for certificate in every)
-    assert {status: api.total(status) for status in STATUSES} == {status: counted[status] for status in STATUSES}
+    assert {status: api.total(status) for status in STATUSES} == {
+        status: counted[status] for status in STATUSES
+    }
     for status in STATUSES:
         listed = [certificate["id"] for certificate in api.every(status)]
-        assert listed == [certificate["id"] for certificate in every if certificate["status"] == status]
+        assert listed == [
+            certificate["id"] for certificate in every if certificate["status"] == status
+        ]
     api.close()
     for certificate in (certificate for own in owned for certificate in own):
         identity = certificate.answered["id"]
         assert identity in found, f"{identity} was answered and is lost"
         now = found.pop(identity)
         assert body(now) == body(certificate.answered), f"{identity} has changed"
-        assert now["status"] in certificate.statuses, f"{identity}: {now['status']}, not in {certificate.statuses}"
+        assert now["status"] in certificate.statuses, (
+            f"{identity}: {now['status']}, not in {certificate.statuses}"
+        )
         certificate.statuses = {now["status"]}
     assert len(found) <= unanswered_issues, f"{len(found)} certificates that nobody asked for"
-    owned[0] += [Certificate(certificate, {certificate["status"]}) for certificate in found.values()]
+    owned[0] += [
+        Certificate(certificate, {certificate["status"]}) for certificate in found.values()
+    ]

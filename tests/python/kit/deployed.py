@@ -72,7 +72,9 @@ class Place:
     def as_user(self) -> dict[str, Any]:
         return {"user": USER, "group": USER, "extra_groups": []} if IS_ROOT else {}
 
-    def run(self, arguments: list[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, arguments: list[str], settings: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a command of the program to its end."""
         return subprocess.run(
             [str(self.program), *arguments],
@@ -103,7 +105,9 @@ def place() -> Iterator[Place]:
 class Deployed(Server):
     """A server that runs as it is deployed, but on ports that the system chooses."""
 
-    def __init__(self, place: Place, arguments: list[str], settings: dict[str, str], made: dict[str, str]) -> None:
+    def __init__(
+        self, place: Place, arguments: list[str], settings: dict[str, str], made: dict[str, str]
+    ) -> None:
         super().__init__(Path(settings["CERTGATE_DATA_DIR"]), init=None)
         self.log_path = place.at("server.log")
         self.place, self.arguments, self.settings, self.made = place, arguments, settings, made
@@ -113,7 +117,12 @@ class Deployed(Server):
 
     def command(self) -> list[str]:
         """The flags win over the environment, in which the ports are that others may have."""
-        return [str(self.place.program), *self.arguments, "--listen=127.0.0.1:0", "--public-listen=127.0.0.1:0"]
+        return [
+            str(self.place.program),
+            *self.arguments,
+            "--listen=127.0.0.1:0",
+            "--public-listen=127.0.0.1:0",
+        ]
 
     def start(self, **more: str) -> Deployed:
         assert self.process is None, "it runs"
@@ -140,7 +149,11 @@ class Deployed(Server):
         self.ended(tells_token=True)
 
     def secrets_are_kept(self) -> None:
-        assert self.token not in self.log and "PRIVATE KEY" not in self.log and "panicked" not in self.log, self.log
+        assert (
+            self.token not in self.log
+            and "PRIVATE KEY" not in self.log
+            and "panicked" not in self.log
+        ), self.log
 
     def answers(self, port: int, path: str, scheme: str = "http") -> tuple[int, str]:
         """The status and the body of a GET; whom the certificate is of is not looked at, as probes do not."""
@@ -148,7 +161,9 @@ class Deployed(Server):
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         address = f"{scheme}://127.0.0.1:{port}{path}"
         try:
-            with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS, context=context) as answer:
+            with urllib.request.urlopen(
+                address, timeout=PATIENCE_SECONDS, context=context
+            ) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -181,7 +196,10 @@ class Unit:
         return value
 
     def environment(self, credentials: str, state: str) -> dict[str, str]:
-        values = [value.replace("%d", credentials).replace("%S", state) for value in self.all("Environment")]
+        values = [
+            value.replace("%d", credentials).replace("%S", state)
+            for value in self.all("Environment")
+        ]
         return dict(value.split("=", 1) for text in values for value in shlex.split(text))
 
     def credentials(self) -> dict[str, str]:
@@ -192,7 +210,9 @@ class Unit:
 
 def judged(*command: str | Path, cwd: Path | None = None) -> str:
     """What a program that must succeed prints, on both of its outputs."""
-    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [*map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 

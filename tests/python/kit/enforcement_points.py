@@ -16,7 +16,9 @@ class Points:
         return self.api.call("POST", f"{self.base}/enforcement_points", body).result
 
     def changes(self, after: int) -> dict[str, Any]:
-        return self.api.call("GET", f"{self.base}/revocation_changes?after={after}&wait_seconds=20").result
+        return self.api.call(
+            "GET", f"{self.base}/revocation_changes?after={after}&wait_seconds=20"
+        ).result
 
     def acknowledge(self, point: dict[str, Any], epoch: int) -> None:
         path = f"{self.base}/enforcement_points/{point['id']}/acknowledgement"

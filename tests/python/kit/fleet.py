@@ -152,4 +152,6 @@ class Client(threading.Thread):
                 "terminated": failed - life.terminated_at,
                 "sent": failed - api.sent,
             }
-            assert life.excuses(api, failed), f"{life.name} did not answer: {error!r}, seconds since: {since}"
+            assert life.excuses(api, failed), (
+                f"{life.name} did not answer: {error!r}, seconds since: {since}"
+            )

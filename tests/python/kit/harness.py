@@ -55,14 +55,24 @@ def certgate(
     """Runs a certgate command to its end."""
     command = [str(CERTGATE), *map(str, arguments)]
     return subprocess.run(
-        command, cwd=cwd, env=environment(**more), input=stdin, capture_output=True, text=True, timeout=60
+        command,
+        cwd=cwd,
+        env=environment(**more),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
 def openssl(*arguments: str | Path, stdin: bytes = b"") -> str:
     """Runs openssl, which must succeed."""
-    done = subprocess.run(["openssl", *map(str, arguments)], input=stdin, capture_output=True, timeout=60)
-    assert done.returncode == 0, f"openssl {arguments}: {done.stdout.decode()}{done.stderr.decode()}"
+    done = subprocess.run(
+        ["openssl", *map(str, arguments)], input=stdin, capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, (
+        f"openssl {arguments}: {done.stdout.decode()}{done.stderr.decode()}"
+    )
     return done.stdout.decode()
 
 
@@ -87,7 +97,9 @@ class Answer:
     def error(self) -> dict[str, Any]:
         """The one error of a failure, whose envelope is checked on the way."""
         body = self.json
-        assert (body["success"], body["result"]) == (False, None) and len(body["errors"]) == 1, self.text
+        assert (body["success"], body["result"]) == (False, None) and len(body["errors"]) == 1, (
+            self.text
+        )
         return body["errors"][0]
 
 
@@ -110,7 +122,9 @@ class Api:
         if body is not None:
             headers["Content-Type"] = "application/json"
         self.sent = math.inf
-        self.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        self.connection.request(
+            method, path, json.dumps(body) if body is not None else None, headers
+        )
         self.sent = time.monotonic()
         response = self.connection.getresponse()
         return Answer(response, response.read())
@@ -136,7 +150,9 @@ class Api:
         """The whole list, page by page until an empty one, as the SDKs do."""
         found: list[dict[str, Any]] = []
         page = 1
-        while items := self.call("GET", f"{self.certificates}?status={status}&limit={size}&page={page}").result:
+        while items := self.call(
+            "GET", f"{self.certificates}?status={status}&limit={size}&page={page}"
+        ).result:
             found += items
             page += 1
         return found
@@ -232,7 +248,9 @@ class Server:
         lines = self._lines(2)
         ports = [
             re.fullmatch(rf"{name}://127\.0\.0\.1:(\d+)", line)
-            for name, line in zip((f"management API listening on {self.scheme}", PUBLIC), lines, strict=True)
+            for name, line in zip(
+                (f"management API listening on {self.scheme}", PUBLIC), lines, strict=True
+            )
         ]
         assert all(ports), lines
         self.port, self.public_port = (int(port[1]) for port in ports if port)
@@ -242,7 +260,9 @@ class Server:
         text = b""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while text.count(b"\n") < count:
-            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select(
+                [self.process.stdout], [], [], max(0.0, deadline - time.monotonic())
+            )
             more = os.read(self.process.stdout.fileno(), 4096) if ready else b""
             if not more:
                 self.kill()
@@ -307,7 +327,9 @@ class Server:
 
     def is_whole(self) -> None:
         checked = self.check()
-        assert checked.returncode == 0 and "everything is whole" in checked.stdout, checked.stdout + checked.stderr
+        assert checked.returncode == 0 and "everything is whole" in checked.stdout, (
+            checked.stdout + checked.stderr
+        )
 
     def refuses_to_start(self, *flags: str, **more: str) -> str:
         """Starts it where it must not start: exit 1, nothing on standard output; the message."""
@@ -339,7 +361,9 @@ KEYS: dict[str, list[str]] = {
 }
 
 
-def make_csr(directory: Path, kind: str = "P-256", subject: str = "/C=US/O=Example Inc./CN=device-1") -> str:
+def make_csr(
+    directory: Path, kind: str = "P-256", subject: str = "/C=US/O=Example Inc./CN=device-1"
+) -> str:
     """A request with a new key, by openssl."""
     key = directory / f"{kind}-{random.getrandbits(64):016x}.key"
     return openssl("req", "-new", *KEYS[kind], "-nodes", "-keyout", key, "-subj", subject)

@@ -63,7 +63,9 @@ class Operation:
 
 def read(outcome: str | Iterable[str], invoked: float, answered: float) -> Operation:
     """A read that left these statuses possible."""
-    return Operation("read", frozenset({outcome} if isinstance(outcome, str) else outcome), invoked, answered)
+    return Operation(
+        "read", frozenset({outcome} if isinstance(outcome, str) else outcome), invoked, answered
+    )
 
 
 def stuck(operations: Iterable[Operation]) -> list[Operation]:
@@ -147,7 +149,9 @@ def faults_of_lists(lists: Iterable[Listed], issues: Iterable[Issued]) -> list[s
         for index, identity in enumerate(page.ids):
             place = page.total - page.before - index
             if places.setdefault(identity, place) != place:
-                found.append(f"{identity} was at {places[identity]} and is at {place}: {shown(page)}")
+                found.append(
+                    f"{identity} was at {places[identity]} and is at {place}: {shown(page)}"
+                )
     if len(set(places.values())) != len(places):
         found.append("two certificates have the same place")
     # 3. The places are in the order of the issues.
@@ -159,7 +163,9 @@ def faults_of_lists(lists: Iterable[Listed], issues: Iterable[Issued]) -> list[s
         if kind == 0:
             latest = max(latest, place)
         elif place < latest:
-            found.append(f"issued after the certificate at {latest} was answered, and listed before it: at {place}")
+            found.append(
+                f"issued after the certificate at {latest} was answered, and listed before it: at {place}"
+            )
     return found
 
 

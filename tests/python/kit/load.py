@@ -102,7 +102,10 @@ class Clients:
             "public alive": ("GET", "/healthz", None),
         }
         method, path, body = routes[request]
-        port, headers = node.port, {"Authorization": f"Bearer {node.token}", "Content-Type": "application/json"}
+        port, headers = (
+            node.port,
+            {"Authorization": f"Bearer {node.token}", "Content-Type": "application/json"},
+        )
         if request in (*PUBLIC, "public alive"):
             port, headers = node.public_port, {"Content-Type": "application/ocsp-request"}
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=CLIENT_TIMEOUT_SECONDS)
@@ -137,7 +140,9 @@ class Load:
         # The statuses that a certificate can have now which was to be changed.
         self.last_change: dict[str, set[str]] = {}
         self.stopped = threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
+        self.threads = [
+            threading.Thread(target=self._run, args=(number,)) for number in range(clients)
+        ]
 
     def __enter__(self) -> Load:
         for thread in self.threads:
@@ -163,7 +168,9 @@ class Load:
             elif certificate and request in CHANGES:
                 possible = self.last_change.get(certificate, {"active"})
                 # Whoever is refused does not know whether it was done.
-                self.last_change[certificate] = CHANGES[request] | (set() if seen.status == 200 else possible)
+                self.last_change[certificate] = CHANGES[request] | (
+                    set() if seen.status == 200 else possible
+                )
             self.seen.append(seen)
             if seen.status != 200 or seen.body == TRY_LATER:
                 # As clients do that heed `retry-after`, but sooner.
@@ -196,7 +203,9 @@ def assert_whole(server: Postgres, database: str) -> None:
     for table in ("blocks", "upper_blocks"):
         names = ("active", "pending_reactivation", "pending_revocation", "revoked")
         counted = "||','||".join(f"sum({name})" for name in names)
-        both = server.sql(f"SELECT (SELECT {counted} FROM {table}), (SELECT {real} FROM certificates)", database)
+        both = server.sql(
+            f"SELECT (SELECT {counted} FROM {table}), (SELECT {real} FROM certificates)", database
+        )
         assert len(set(both.split("|"))) == 1, (table, both)
     changes = "FROM audit_entries WHERE detail ~ 'epoch='"
     different = f"SELECT count(DISTINCT substring(detail from 'epoch=(\\d+)')) {changes}"

@@ -19,7 +19,9 @@ class Metrics:
         self.types: dict[str, str] = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
         self.values: dict[str, float] = {}
         self.labels: dict[str, set[str]] = {name: set() for name in self.types}
-        for series, name, labels, value in re.findall(r"^((\w+)(?:\{(.*)\})?) (\S+)$", text, re.MULTILINE):
+        for series, name, labels, value in re.findall(
+            r"^((\w+)(?:\{(.*)\})?) (\S+)$", text, re.MULTILINE
+        ):
             self.values[series] = float(value)
             family = name if name in self.types else re.sub(r"_(bucket|sum|count)$", "", name)
             self.labels[family] |= set(re.findall(r'(\w+)="', labels)) - {"le"}

@@ -99,7 +99,11 @@ class Postgres:
         return done.stdout.strip()
 
     def as_user(self) -> dict[str, Any]:
-        return {"user": self.user, "group": self.user, "extra_groups": [], "cwd": self.directory} if self.user else {}
+        return (
+            {"user": self.user, "group": self.user, "extra_groups": [], "cwd": self.directory}
+            if self.user
+            else {}
+        )
 
     def set(self, **settings: str) -> None:
         """Adds settings, which the next start reads, or `reload`."""
@@ -201,7 +205,9 @@ class Standby(Postgres):
 class Node(Server):
     """A certgate process on a shared database. The first one that starts on an empty database makes the installation."""
 
-    def __init__(self, directory: Path, url: str, *flags: str, made: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: Path, url: str, *flags: str, made: dict[str, str] | None = None
+    ) -> None:
         super().__init__(directory, *flags, init=None)
         self.made = made or {}
         self.variables = {
@@ -227,7 +233,17 @@ class Node(Server):
 
     def sql(self, statements: str) -> str:
         """Runs statements in the database; rows as lines, columns with | between them."""
-        psql = [str(programs() / "psql"), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.database_url]
+        psql = [
+            str(programs() / "psql"),
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            self.database_url,
+        ]
         done = subprocess.run([*psql, "-c", statements], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"{statements}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -238,18 +254,26 @@ class Node(Server):
 
     def check(self) -> subprocess.CompletedProcess[str]:
         command = [str(CERTGATE), "check", "--data-dir", str(self.directory)]
-        return subprocess.run(command, env=environment(**self.variables), capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            command, env=environment(**self.variables), capture_output=True, text=True, timeout=60
+        )
 
     def is_whole(self) -> None:
         assert (found := faults(self.sql)) == [], found
         checked = self.check()
-        assert checked.returncode == 0 and "everything is whole" in checked.stdout, checked.stdout + checked.stderr
+        assert checked.returncode == 0 and "everything is whole" in checked.stdout, (
+            checked.stdout + checked.stderr
+        )
 
     def secrets_are_kept(self) -> None:
         # The welcome of the node that makes the installation, which tells the token, has no times.
         log = "".join(re.findall(r"^\d{4}-.*\n", self.log, re.MULTILINE))
         assert MASTER_KEY not in log and self.token not in log, f"a secret is in the log:\n{log}"
-        assert "PRIVATE KEY" not in self.log and "CERTIFICATE REQUEST" not in self.log and "panicked" not in self.log
+        assert (
+            "PRIVATE KEY" not in self.log
+            and "CERTIFICATE REQUEST" not in self.log
+            and "panicked" not in self.log
+        )
 
 
 # The fixture make_node.

@@ -66,7 +66,9 @@ class Proxy:
 
     def __enter__(self) -> Proxy:
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.directory)
+            self.process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, cwd=self.directory
+            )
 
         def listens() -> bool:
             assert self.process and self.process.poll() is None, self.log.read_text()
@@ -133,7 +135,9 @@ class Envoy(Proxy):
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
             "require_client_certificate": True,
             "common_tls_context": {
-                "tls_certificates": [{"certificate_chain": file(self.certificate), "private_key": file(self.key)}],
+                "tls_certificates": [
+                    {"certificate_chain": file(self.certificate), "private_key": file(self.key)}
+                ],
                 "validation_context": {"trusted_ca": file(self.authority), "crl": file(self.lists)},
             },
         }
@@ -153,7 +157,9 @@ class Envoy(Proxy):
             "http_filters": [
                 {
                     "name": "router",
-                    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+                    },
                 }
             ],
         }
@@ -169,4 +175,13 @@ class Envoy(Proxy):
         configuration = self.directory / "envoy.json"
         configuration.write_text(json.dumps({"static_resources": {"listeners": [listener]}}))
         envoy = Path(sys.executable).parent / "envoy"
-        return [str(envoy), "-c", str(configuration), "--use-dynamic-base-id", "--concurrency", "1", "-l", "warning"]
+        return [
+            str(envoy),
+            "-c",
+            str(configuration),
+            "--use-dynamic-base-id",
+            "--concurrency",
+            "1",
+            "-l",
+            "warning",
+        ]

@@ -26,7 +26,9 @@ class Wire:
 
     def _note(self, request: httpx.Request) -> None:
         # The SDK says with each request which attempt it is; a retry would be the second.
-        assert request.headers["x-stainless-retry-count"] == "0", f"{request.method} {request.url} was repeated"
+        assert request.headers["x-stainless-retry-count"] == "0", (
+            f"{request.method} {request.url} was repeated"
+        )
         self.sent.append(f"{request.method} {request.url.raw_path.decode()}")
 
     def take(self) -> list[str]:

@@ -9,7 +9,9 @@ SEQUENCE_BITS = 36
 
 STATUSES = ("active", "pending_reactivation", "pending_revocation", "revoked")
 
-COUNTED = ", ".join(f"count(*) FILTER (WHERE status = {code}) AS {status}" for code, status in enumerate(STATUSES))
+COUNTED = ", ".join(
+    f"count(*) FILTER (WHERE status = {code}) AS {status}" for code, status in enumerate(STATUSES)
+)
 
 EPOCHS = """
 SELECT chain, number, substring(detail FROM 'epoch=([0-9]+)')::BIGINT AS epoch
@@ -84,5 +86,8 @@ FAULTS = {
 
 def faults(sql: Callable[[str], str]) -> list[str]:
     """What is wrong in a database of certgate's, whether or not it is in use; `sql` runs a statement in it."""
-    parts = [f"SELECT '{what}: ' || found::TEXT FROM ({select}) AS found" for what, select in FAULTS.items()]
+    parts = [
+        f"SELECT '{what}: ' || found::TEXT FROM ({select}) AS found"
+        for what, select in FAULTS.items()
+    ]
     return sql(" UNION ALL ".join(parts)).splitlines()

@@ -42,7 +42,9 @@ def whole(*arguments: str | Path) -> dict[str, str]:
     done = verify(*arguments)
     assert done.returncode == 0 and "every log is whole" in done.stderr, done.stdout + done.stderr
     logs = json.loads(done.stdout)
-    assert all(log["faults"] == [] and log["head"].split(":")[1] == str(log["entries"]) for log in logs)
+    assert all(
+        log["faults"] == [] and log["head"].split(":")[1] == str(log["entries"]) for log in logs
+    )
     return {log["log"]: log["head"] for log in logs}
 
 
@@ -73,7 +75,9 @@ def worked(shared: Server, csr: str) -> Iterator[Worked]:
 def sdk(server: Server) -> Cloudflare:
     """With strict validation an answer that is not of the declared type raises."""
     base = f"{server.url}/client/v4"
-    return Cloudflare(api_token=server.token, base_url=base, max_retries=0, _strict_response_validation=True)
+    return Cloudflare(
+        api_token=server.token, base_url=base, max_retries=0, _strict_response_validation=True
+    )
 
 
 def test_the_sdk_iterates_over_everything_with_typed_members(worked: Worked) -> None:
@@ -88,7 +92,9 @@ def test_the_sdk_iterates_over_everything_with_typed_members(worked: Worked) -> 
     with sdk(worked.server) as client:
         audit = client.accounts.logs.audit
         for direction, wanted in (("desc", expected[::-1]), ("asc", expected)):
-            pages = audit.list(account_id=account_id, since=since, before=before, limit=PAGE, direction=direction)
+            pages = audit.list(
+                account_id=account_id, since=since, before=before, limit=PAGE, direction=direction
+            )
             assert len(pages.result) == PAGE and pages.has_next_page()
             assert [entry.id for entry in islice(pages, 3 * len(wanted))] == wanted
         wide = {"since": str(since), "before": f"{before}T00:00:00Z"}
@@ -99,34 +105,78 @@ def test_the_sdk_iterates_over_everything_with_typed_members(worked: Worked) -> 
             assert entry.account.id == account_id and entry.account.name == "default"
             assert isinstance(entry.action.time, datetime) and entry.action.result == "success"
             assert abs(entry.action.time - datetime.now(UTC)) < timedelta(hours=1)
-            assert (entry.actor.type, entry.actor.context, entry.actor.id) == ("user", "api_token", user)
+            assert (entry.actor.type, entry.actor.context, entry.actor.id) == (
+                "user",
+                "api_token",
+                user,
+            )
             assert (entry.actor.token_id, entry.actor.token_name) == (token, "first token")
-            assert (entry.actor.ip_address, entry.actor.email) == ("127.0.0.1", "admin@certgate.invalid")
-            assert (entry.resource.type, entry.resource.product) == ("client_certificate", "certgate")
+            assert (entry.actor.ip_address, entry.actor.email) == (
+                "127.0.0.1",
+                "admin@certgate.invalid",
+            )
+            assert (entry.resource.type, entry.resource.product) == (
+                "client_certificate",
+                "certgate",
+            )
             assert (entry.zone.id, entry.zone.name) == (worked.server.zone_id, "example.com")
         restored = by_resource[worked.issued[0]["id"], "reactivate"]
-        assert (restored.actor.context, restored.actor.token_id, restored.actor.id) == ("api_key", None, user)
+        assert (restored.actor.context, restored.actor.token_id, restored.actor.id) == (
+            "api_key",
+            None,
+            user,
+        )
         assert by_resource[account_id, "create"].actor.type == "system"
 
         # Inclusive and exclusive, at the microsecond.
         times = sorted(entry.action.time for entry in every)
         middle = times[len(times) // 2]
         for bounds, wanted in (
-            ({"since": middle.isoformat(), "before": str(before)}, [time for time in times if time >= middle]),
-            ({"since": str(since), "before": middle.isoformat()}, [time for time in times if time < middle]),
+            (
+                {"since": middle.isoformat(), "before": str(before)},
+                [time for time in times if time >= middle],
+            ),
+            (
+                {"since": str(since), "before": middle.isoformat()},
+                [time for time in times if time < middle],
+            ),
         ):
             some = list(audit.list(account_id=account_id, limit=PAGE, direction="asc", **bounds))
             assert [entry.action.time for entry in some] == wanted
-        assert list(audit.list(account_id=account_id, since=before, before=before + timedelta(days=1))) == []
+        assert (
+            list(audit.list(account_id=account_id, since=before, before=before + timedelta(days=1)))
+            == []
+        )
 
 
 def test_a_condition_that_is_not_supported_is_refused_and_not_ignored(worked: Worked) -> None:
     account_id = worked.server.made["account_id"]
     with sdk(worked.server) as client:
         audit = client.accounts.logs.audit
-        conditions = ("id", "account_name", "action_result", "action_type", "actor_context", "actor_email", "actor_id")
-        conditions += ("actor_ip_address", "actor_token_id", "actor_token_name", "actor_type", "audit_log_id")
-        conditions += ("raw_cf_rayid", "raw_method", "raw_status_code", "raw_uri", "resource_id", "resource_product")
+        conditions = (
+            "id",
+            "account_name",
+            "action_result",
+            "action_type",
+            "actor_context",
+            "actor_email",
+            "actor_id",
+        )
+        conditions += (
+            "actor_ip_address",
+            "actor_token_id",
+            "actor_token_name",
+            "actor_type",
+            "audit_log_id",
+        )
+        conditions += (
+            "raw_cf_rayid",
+            "raw_method",
+            "raw_status_code",
+            "raw_uri",
+            "resource_id",
+            "resource_product",
+        )
         conditions += ("resource_scope", "resource_type", "zone_id", "zone_name")
         refused: list[Entry] = [{name: {"not": ["something"]}} for name in conditions]
         refused += [
@@ -138,7 +188,9 @@ def test_a_condition_that_is_not_supported_is_refused_and_not_ignored(worked: Wo
         ]
         for condition in refused:
             with pytest.raises(cloudflare.BadRequestError):
-                audit.list(account_id=account_id, since="2020-01-01", before="2120-01-01", **condition)
+                audit.list(
+                    account_id=account_id, since="2020-01-01", before="2120-01-01", **condition
+                )
                 raise AssertionError(f"{condition} is ignored")
         with pytest.raises(cloudflare.BadRequestError):
             audit.list(account_id=account_id, since="yesterday", before="2120-01-01")
@@ -190,15 +242,26 @@ def test_a_log_is_whole_while_the_server_runs_after_its_end_and_after_a_kill(
     entry = log(api, account_log(server))[-1]
     api.close()
     server.kill()
-    assert server.database.with_name("certgate.db-wal").stat().st_size > 0, "what was written last is in the log alone"
+    assert server.database.with_name("certgate.db-wal").stat().st_size > 0, (
+        "what was written last is in the log alone"
+    )
     killed = whole(*where)
     account = f"account:{server.made['account_id']}"
-    assert entry["resource"]["id"] == made and killed[account].endswith(f":{number(entry)}:{entry['id']}")
+    assert entry["resource"]["id"] == made and killed[account].endswith(
+        f":{number(entry)}:{entry['id']}"
+    )
     # What was noted is still there, long after.
     server.start()
-    assert whole(*where, *(f"--expect={head}" for head in (*running.values(), *killed.values()))) == killed
-    assert whole("--database", backup, *(f"--expect={head}" for head in running.values())) == running
-    assert verify("--database", backup, "--expect", killed[account]).returncode == 1, "the backup ends before it"
+    assert (
+        whole(*where, *(f"--expect={head}" for head in (*running.values(), *killed.values())))
+        == killed
+    )
+    assert (
+        whole("--database", backup, *(f"--expect={head}" for head in running.values())) == running
+    )
+    assert verify("--database", backup, "--expect", killed[account]).returncode == 1, (
+        "the backup ends before it"
+    )
 
 
 @dataclass
@@ -234,7 +297,9 @@ class Copied:
         assert "not whole" in done.stderr and "every log is whole" not in done.stderr
         by_log = {log["log"]: log["faults"] for log in json.loads(done.stdout)}
         assert all(fault in done.stderr for faults in by_log.values() for fault in faults)
-        assert not any(faults for owner, faults in by_log.items() if owner != self.owner), "another log is accused"
+        assert not any(faults for owner, faults in by_log.items() if owner != self.owner), (
+            "another log is accused"
+        )
         return by_log[self.owner]
 
 
@@ -275,11 +340,15 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_member_is_found(copied: Copied, change: str) -> None:
     column = change.removeprefix("no ")
-    copied.run(f"UPDATE audit_entries SET {column} = {CHANGES[change]} WHERE chain = {{chain}} AND number = 6")
+    copied.run(
+        f"UPDATE audit_entries SET {column} = {CHANGES[change]} WHERE chain = {{chain}} AND number = 6"
+    )
     faults = copied.faults()
     assert "entry 6 is not what was recorded" in faults[0], faults
     # The entry after it follows from a hash that was changed, and from nothing else.
-    assert [f"entry {n}" in fault for n, fault in zip((6, 7), faults, strict=False)] == [True] * len(faults)
+    assert [f"entry {n}" in fault for n, fault in zip((6, 7), faults, strict=False)] == [
+        True
+    ] * len(faults)
     assert len(faults) == (2 if column == "hash" else 1)
 
 
@@ -301,7 +370,9 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("column", UNREADABLE)
 def test_an_entry_that_cannot_be_read_is_named(copied: Copied, column: str) -> None:
-    copied.run(f"UPDATE audit_entries SET {column} = {UNREADABLE[column]} WHERE chain = {{chain}} AND number = 6")
+    copied.run(
+        f"UPDATE audit_entries SET {column} = {UNREADABLE[column]} WHERE chain = {{chain}} AND number = 6"
+    )
     assert "entry 6" in copied.faults()[0]
 
 
@@ -315,7 +386,10 @@ TAMPERING = {
         ["DELETE FROM audit_entries WHERE chain = {chain} AND number BETWEEN 6 AND 8"],
         "entries 6 to 8 are missing",
     ),
-    "the first is deleted": (["DELETE FROM audit_entries WHERE chain = {chain} AND number = 1"], "entry 1 is missing"),
+    "the first is deleted": (
+        ["DELETE FROM audit_entries WHERE chain = {chain} AND number = 1"],
+        "entry 1 is missing",
+    ),
     "the last is deleted": (
         ["DELETE FROM audit_entries WHERE chain = {chain} AND number = {last}"],
         "but {last} were recorded: the last ones are missing",
@@ -388,7 +462,14 @@ def test_tampering_is_found_and_the_entry_named(copied: Copied, what: str) -> No
 def rewrite(copied: Copied, first: int, last: int, **changes: Any) -> None:
     """Changes an entry, cuts the log after `last`, and makes the chain follow, as whoever knows the program can."""
     names = {0: "issue", 1: "revoke", 2: "reactivate", 3: "create", 4: "update", 5: "delete"}
-    kinds = ["client_certificate", "managed_authority", "mtls_certificate", "hostname_associations", "zone", "account"]
+    kinds = [
+        "client_certificate",
+        "managed_authority",
+        "mtls_certificate",
+        "hostname_associations",
+        "zone",
+        "account",
+    ]
 
     def text_of(value: bytes | None) -> str:
         return "-" if value is None else value.hex()
@@ -399,26 +480,43 @@ def rewrite(copied: Copied, first: int, last: int, **changes: Any) -> None:
         chain = database.execute(find, (bytes.fromhex(copied.account_id),)).fetchone()[0]
         database.execute("DELETE FROM audit_entries WHERE chain = ? AND number > ?", (chain, last))
         previous = bytes(32)
-        rows = database.execute("SELECT * FROM audit_entries WHERE chain = ? ORDER BY number", (chain,)).fetchall()
+        rows = database.execute(
+            "SELECT * FROM audit_entries WHERE chain = ? ORDER BY number", (chain,)
+        ).fetchall()
         for row in map(dict, rows):
             row |= changes if row["number"] == first else {}
             who = ("token:", "api_key:", "system")[row["actor_kind"]] + (row["actor"] or b"").hex()
-            lines = [copied.owner, row["number"], row["at"], who, row["address"] or "-", names[row["action"]]]
+            lines = [
+                copied.owner,
+                row["number"],
+                row["at"],
+                who,
+                row["address"] or "-",
+                names[row["action"]],
+            ]
             lines += [
                 kinds[row["resource_type"]],
                 *(text_of(row[n]) for n in ("resource", "zone", "fingerprint_sha256")),
             ]
-            previous = hashlib.sha256(previous + "\n".join(map(str, [*lines, row["detail"]])).encode()).digest()
+            previous = hashlib.sha256(
+                previous + "\n".join(map(str, [*lines, row["detail"]])).encode()
+            ).digest()
             set_row = "UPDATE audit_entries SET hash = ?, address = ?, detail = ? WHERE chain = ? AND number = ?"
-            database.execute(set_row, (previous, row["address"], row["detail"], chain, row["number"]))
+            database.execute(
+                set_row, (previous, row["address"], row["detail"], chain, row["number"])
+            )
         end = "UPDATE audit_chains SET entries = ?, head = ? WHERE number = ?"
         database.execute(end, (last, previous, chain))
 
 
-def test_a_log_that_was_rewritten_consistently_is_found_with_a_head_kept_elsewhere(copied: Copied) -> None:
+def test_a_log_that_was_rewritten_consistently_is_found_with_a_head_kept_elsewhere(
+    copied: Copied,
+) -> None:
     head = copied.heads[copied.owner]
     rewrite(copied, 1, copied.last)
-    assert copied.verify("--expect", head).returncode == 0, "recomputed without a change it is the same"
+    assert copied.verify("--expect", head).returncode == 0, (
+        "recomputed without a change it is the same"
+    )
     rewrite(copied, 6, copied.last, address="192.0.2.1")
     done = copied.verify()
     assert done.returncode == 0, "nothing but a head from elsewhere can tell"
@@ -429,13 +527,18 @@ def test_a_log_that_was_rewritten_consistently_is_found_with_a_head_kept_elsewhe
         assert copied.account_id in done.stderr
 
 
-def test_a_log_that_was_cut_consistently_is_found_with_a_head_kept_elsewhere(copied: Copied) -> None:
+def test_a_log_that_was_cut_consistently_is_found_with_a_head_kept_elsewhere(
+    copied: Copied,
+) -> None:
     head = copied.heads[copied.owner]
     rewrite(copied, 1, copied.last - 1)
     shorter = json.loads(copied.verify().stdout)
     cut = next(log["head"] for log in shorter if log["log"] == copied.owner)
     done = copied.verify("--expect", cut, "--expect", head)
-    assert done.returncode == 1 and f"entry {copied.last}, which was expected, is not there" in done.stderr
+    assert (
+        done.returncode == 1
+        and f"entry {copied.last}, which was expected, is not there" in done.stderr
+    )
     assert copied.verify("--expect", cut).returncode == 0
 
 
@@ -472,7 +575,11 @@ def test_what_is_no_database_is_no_whole_log(tmp_path: Path) -> None:
             path.write_bytes(content)
         for where in (("--database", path), ("--data-dir", path)):
             done = verify(*where)
-            assert (done.returncode, done.stdout) == (1, "") and name in done.stderr and "panicked" not in done.stderr
+            assert (
+                (done.returncode, done.stdout) == (1, "")
+                and name in done.stderr
+                and "panicked" not in done.stderr
+            )
         assert (path.read_bytes() if path.exists() else None) == content, "it was only looked at"
 
 
@@ -494,7 +601,14 @@ class Both:
                 actor = entry["actor"]
                 assert actor.get("ip_address") == ("127.0.0.1" if actor["type"] == "user" else None)
                 who = actor.get("token_id") or actor.get("context") or actor["type"]
-                found.append((who, entry["action"]["type"], entry["resource"]["type"], entry["resource"]["id"]))
+                found.append(
+                    (
+                        who,
+                        entry["action"]["type"],
+                        entry["resource"]["type"],
+                        entry["resource"]["id"],
+                    )
+                )
             self.known[at] = len(entries)
         return found
 
@@ -502,7 +616,17 @@ class Both:
 def authority_made_by_openssl(directory: Path, name: str) -> tuple[str, str]:
     key, certificate = directory / f"{name}.key", directory / f"{name}.crt"
     usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-    made = ["req", "-x509", *KEYS["P-256"], "-nodes", "-days", "7300", "-subj", f"/CN={name}", *usage]
+    made = [
+        "req",
+        "-x509",
+        *KEYS["P-256"],
+        "-nodes",
+        "-days",
+        "7300",
+        "-subj",
+        f"/CN={name}",
+        *usage,
+    ]
     openssl(*made, "-keyout", key, "-out", certificate)
     return certificate.read_text(), key.read_text()
 
@@ -520,10 +644,15 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
         key = api.call("PUT", "/certgate/v1/user/api_key").result
         secrets.append(key["api_key"])
         # A token of its own makes and deletes the key, while the key does everything else.
-        api.credentials, who = {"X-Auth-Email": key["email"], "X-Auth-Key": key["api_key"]}, "api_key"
+        api.credentials, who = (
+            {"X-Auth-Email": key["email"], "X-Auth-Key": key["api_key"]},
+            "api_key",
+        )
     both = Both(server, reader)
 
-    def does(action: str, kind: str, method: str, path: str, body: Any = None, by: Api = api) -> Any:
+    def does(
+        action: str, kind: str, method: str, path: str, body: Any = None, by: Api = api
+    ) -> Any:
         result = by.call(method, path, body).result
         added = both.fresh()
         assert len(added) == 1, f"{method} {path} left {added}"
@@ -532,7 +661,9 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
             assert result["id"] == added[0][3], added
         return result
 
-    def does_nothing(method: str, path: str, body: Any = None, status: int = 200, by: Api = api) -> None:
+    def does_nothing(
+        method: str, path: str, body: Any = None, status: int = 200, by: Api = api
+    ) -> None:
         answer = by.call(method, path, body)
         assert answer.status == status, answer.text
         assert both.fresh() == [], f"{method} {path}: {answer.text}"
@@ -544,7 +675,9 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
     does_nothing("GET", f"{v1}/managed_authority")
 
     certificates = api.certificates
-    made = does("issue", "client_certificate", "POST", certificates, {"csr": csr, "validity_days": 1})
+    made = does(
+        "issue", "client_certificate", "POST", certificates, {"csr": csr, "validity_days": 1}
+    )
     one = f"{certificates}/{made['id']}"
     does_nothing("POST", certificates, {"csr": "no request", "validity_days": 1}, 400)
     does_nothing("POST", certificates, {"csr": csr, "validity_days": 0}, 400)
@@ -560,18 +693,34 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
     api.settled(made["id"], "revoked")
     does_nothing("DELETE", f"{certificates}/{'0' * 32}", status=404)
 
-    point = does("create", "enforcement_point", "POST", f"{v1}/enforcement_points", {"name": "edge"})
+    point = does(
+        "create", "enforcement_point", "POST", f"{v1}/enforcement_points", {"name": "edge"}
+    )
     edge = f"{v1}/enforcement_points/{point['id']}"
     does_nothing("POST", f"{v1}/enforcement_points", {"name": "edge"})
-    does("update", "enforcement_point", "POST", f"{v1}/enforcement_points", {"name": "edge", "lease_seconds": 5})
+    does(
+        "update",
+        "enforcement_point",
+        "POST",
+        f"{v1}/enforcement_points",
+        {"name": "edge", "lease_seconds": 5},
+    )
     does_nothing("PUT", f"{edge}/acknowledgement", {"epoch": 1})
     does_nothing("PUT", f"{edge}/acknowledgement", {"epoch": 99}, 400)
     does("delete", "enforcement_point", "DELETE", edge)
     does_nothing("DELETE", edge, status=404)
 
-    zone = does("create", "zone", "POST", f"{v4}/zones", {"name": "second.example", "account": {"id": account[-32:]}})
+    zone = does(
+        "create",
+        "zone",
+        "POST",
+        f"{v4}/zones",
+        {"name": "second.example", "account": {"id": account[-32:]}},
+    )
     hostnames = f"{v4}/zones/{zone['id']}/certificate_authorities/hostname_associations"
-    does_nothing("POST", f"{v4}/zones", {"name": "second.example", "account": {"id": account[-32:]}}, 400)
+    does_nothing(
+        "POST", f"{v4}/zones", {"name": "second.example", "account": {"id": account[-32:]}}, 400
+    )
     does("update", "hostname_associations", "PUT", hostnames, {"hostnames": ["api.second.example"]})
     does_nothing("PUT", hostnames, {"hostnames": ["api.elsewhere.example"]}, 400)
     does("update", "hostname_associations", "PUT", hostnames, {"hostnames": []})
@@ -586,7 +735,9 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
         f"{account}/mtls_certificates",
         {"certificates": pem, "ca": True, "name": "b"},
     )
-    does_nothing("POST", f"{account}/mtls_certificates", {"certificates": "no certificate", "ca": True}, 400)
+    does_nothing(
+        "POST", f"{account}/mtls_certificates", {"certificates": "no certificate", "ca": True}, 400
+    )
     does("delete", "mtls_certificate", "DELETE", f"{account}/mtls_certificates/{brought['id']}")
     pem, private_key = authority_made_by_openssl(tmp_path, "imported")
     secrets.append("".join(private_key.splitlines()[1:-1]))
@@ -597,10 +748,15 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
         f"{v1}/managed_authorities",
         {"certificate": pem, "private_key": private_key},
     )
-    does_nothing("POST", f"{v1}/managed_authorities", {"certificate": pem, "private_key": "none"}, 400)
+    does_nothing(
+        "POST", f"{v1}/managed_authorities", {"certificate": pem, "private_key": "none"}, 400
+    )
     does("create", "managed_authority", "POST", f"{v1}/managed_authorities/rotate")
 
-    groups = {group["name"]: group["id"] for group in api.call("GET", f"{v4}/user/tokens/permission_groups").result}
+    groups = {
+        group["name"]: group["id"]
+        for group in api.call("GET", f"{v4}/user/tokens/permission_groups").result
+    }
     policy = {
         "effect": "allow",
         "permission_groups": [{"id": groups["SSL and Certificates Read"]}],
@@ -621,7 +777,9 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
     does("delete", "api_token", "DELETE", one_token)
     does_nothing("DELETE", one_token, status=404)
     weak.close()
-    secrets.append(does("create", "api_key", "PUT", "/certgate/v1/user/api_key", by=reader)["api_key"])
+    secrets.append(
+        does("create", "api_key", "PUT", "/certgate/v1/user/api_key", by=reader)["api_key"]
+    )
     does("delete", "api_key", "DELETE", "/certgate/v1/user/api_key", by=reader)
     stranger = Api(server.port, "f" * 40, server.zone_id)
     does_nothing("DELETE", one, status=403, by=stranger)
@@ -632,7 +790,9 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
     for path, flag in zip(both.paths, ((), ("--user",)), strict=True):
         entries = log(reader, path)
         listed = certgate("audit", "list", "--all", "--data-dir", server.directory, *flag)
-        assert listed.returncode == 0 and listed.stdout.count("\n") == len(entries) + 1, listed.stderr
+        assert listed.returncode == 0 and listed.stdout.count("\n") == len(entries) + 1, (
+            listed.stderr
+        )
         texts += [json.dumps(entries), listed.stdout]
     secrets.append((server.directory / "master.key").read_text().strip())
     with closing(sqlite3.connect(f"file:{server.database}?mode=ro", uri=True)) as database:
@@ -688,9 +848,13 @@ def test_many_who_issue_at_the_same_time_make_one_whole_chain(server: Server, cs
     assert whole("--data-dir", server.directory)[owner].endswith(head)
     fingerprints = {made["id"]: _fingerprint(made["certificate"]) for made in issued}
     logged = [entry for entry in entries if entry["action"]["type"] == "issue"]
-    assert {entry["resource"]["id"]: entry["certgate"]["fingerprint_sha256"] for entry in logged} == fingerprints
+    assert {
+        entry["resource"]["id"]: entry["certgate"]["fingerprint_sha256"] for entry in logged
+    } == fingerprints
     assert len(logged) == len(issued)
-    assert sum(entry["action"]["type"] == "revoke" for entry in entries) == CLIENTS * ISSUES_EACH // 5
+    assert (
+        sum(entry["action"]["type"] == "revoke" for entry in entries) == CLIENTS * ISSUES_EACH // 5
+    )
 
 
 def _fingerprint(pem: str) -> str:

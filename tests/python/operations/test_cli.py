@@ -59,11 +59,19 @@ def test_the_first_five_minutes(user: User) -> None:
     key, certificate = user.home / "device-1.key", user.home / "device-1.crt"
     assert mode(key) == 0o600 and "PRIVATE KEY" in key.read_text()
     assert "PRIVATE KEY" not in issued.stdout + issued.stderr and "wrote" in issued.stderr
-    assert openssl("x509", "-in", certificate, "-noout", "-pubkey") == openssl("pkey", "-in", key, "-pubout")
-    assert "CN=device-1" in openssl("x509", "-in", certificate, "-noout", "-subject", "-nameopt", "RFC2253")
+    assert openssl("x509", "-in", certificate, "-noout", "-pubkey") == openssl(
+        "pkey", "-in", key, "-pubout"
+    )
+    assert "CN=device-1" in openssl(
+        "x509", "-in", certificate, "-noout", "-subject", "-nameopt", "RFC2253"
+    )
 
     listed = user.json("cert", "list")
-    assert len(listed) == 1 and listed[0]["common_name"] == "device-1" and listed[0]["validity_days"] == 30
+    assert (
+        len(listed) == 1
+        and listed[0]["common_name"] == "device-1"
+        and listed[0]["validity_days"] == 30
+    )
     identity = listed[0]["id"]
     assert identity in user.run("cert", "list").stdout
     assert user.json("cert", "show", identity) == listed[0]
@@ -99,7 +107,9 @@ def test_nothing_is_overwritten(user: User) -> None:
     user.run("cert", "issue", "--cn", "device-1")
     before = {path.name: path.read_bytes() for path in user.home.iterdir() if path.is_file()}
     assert "exists already" in user.run("cert", "issue", "--cn", "device-1", code=1).stderr
-    assert {path.name: path.read_bytes() for path in user.home.iterdir() if path.is_file()} == before
+    assert {
+        path.name: path.read_bytes() for path in user.home.iterdir() if path.is_file()
+    } == before
     assert len(user.json("cert", "list")) == 1
 
 
@@ -107,7 +117,9 @@ def test_nothing_is_overwritten(user: User) -> None:
 def test_every_kind_of_key(user: User, algorithm: str) -> None:
     user.run("cert", "issue", "--cn", algorithm, "--key-algorithm", algorithm)
     key, certificate = user.home / f"{algorithm}.key", user.home / f"{algorithm}.crt"
-    assert openssl("x509", "-in", certificate, "-noout", "-pubkey") == openssl("pkey", "-in", key, "-pubout")
+    assert openssl("x509", "-in", certificate, "-noout", "-pubkey") == openssl(
+        "pkey", "-in", key, "-pubout"
+    )
 
 
 def test_pkcs12(user: User) -> None:
@@ -123,7 +135,9 @@ def test_pkcs12(user: User) -> None:
     key = openssl(*read, "-nocerts", "-nodes")
     public = openssl("pkey", "-pubout", stdin=key.encode())
     assert public == openssl("pkey", "-in", user.home / "phone.key", "-pubout")
-    wrong = subprocess.run(["openssl", *map(str, read[:3]), "-passin", "pass:wrong", "-nokeys"], capture_output=True)
+    wrong = subprocess.run(
+        ["openssl", *map(str, read[:3]), "-passin", "pass:wrong", "-nokeys"], capture_output=True
+    )
     assert wrong.returncode != 0
     (user.home / "password").write_text(f"{PASSWORD}\n")
     user.run("cert", "issue", "--cn", "tablet", "--p12", "--p12-password-file", "password")
@@ -148,12 +162,25 @@ def names(home: Path) -> Path:
 
 
 def test_a_list_that_is_killed_in_the_middle_goes_on_where_it_stopped(user: User) -> None:
-    command = ["cert", "issue", "--from", str(names(user.home)), "--out", "out", "--jobs", str(JOBS)]
+    command = [
+        "cert",
+        "issue",
+        "--from",
+        str(names(user.home)),
+        "--out",
+        "out",
+        "--jobs",
+        str(JOBS),
+    ]
     out = user.home / "out"
     journal = out / "issued.jsonl"
     for kill_after in (NAMES // 4, NAMES // 2):
         process = subprocess.Popen(
-            [CERTGATE, *command], cwd=user.home, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [CERTGATE, *command],
+            cwd=user.home,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         eventually(
             f"{kill_after} lines are finished",
@@ -168,9 +195,9 @@ def test_a_list_that_is_killed_in_the_middle_goes_on_where_it_stopped(user: User
     assert NAMES // 2 - JOBS <= done["already_issued"] < NAMES
 
     listed = user.json("cert", "list", "--all")
-    assert sorted(made["common_name"] for made in listed) == sorted(f"device-{n}" for n in range(NAMES)), (
-        "twice or not at all"
-    )
+    assert sorted(made["common_name"] for made in listed) == sorted(
+        f"device-{n}" for n in range(NAMES)
+    ), "twice or not at all"
     by_name = {made["common_name"]: made for made in listed}
     for n in range(NAMES):
         key, certificate = out / f"device-{n}.key", out / f"device-{n}.crt"
@@ -178,7 +205,9 @@ def test_a_list_that_is_killed_in_the_middle_goes_on_where_it_stopped(user: User
         assert certificate.read_text().strip() == by_name[f"device-{n}"]["certificate"]
     for n in (0, NAMES // 2, NAMES - 1):
         certificate, key = out / f"device-{n}.crt", out / f"device-{n}.key"
-        assert openssl("x509", "-in", certificate, "-noout", "-pubkey") == openssl("pkey", "-in", key, "-pubout")
+        assert openssl("x509", "-in", certificate, "-noout", "-pubkey") == openssl(
+            "pkey", "-in", key, "-pubout"
+        )
     kinds = {path.suffix for path in out.iterdir()}
     assert kinds == {".key", ".crt", ".jsonl"}, "something unfinished is left"
 
@@ -188,7 +217,9 @@ def test_a_list_that_is_killed_in_the_middle_goes_on_where_it_stopped(user: User
 
 
 def test_a_list_with_bad_lines_says_which_and_why(user: User) -> None:
-    (user.home / "names.csv").write_text("common_name,validity_days\ngood,10\nbad,many\ntoo-long,99999\nalso-good,\n")
+    (user.home / "names.csv").write_text(
+        "common_name,validity_days\ngood,10\nbad,many\ntoo-long,99999\nalso-good,\n"
+    )
     done = certgate("cert", "issue", "--from", "names.csv", "--output", "json", cwd=user.home)
     assert done.returncode == 1
     summary = json.loads(done.stdout)
@@ -207,7 +238,10 @@ def test_zones(user: User) -> None:
     refused = user.run("zone", "delete", "second.example", code=1)
     assert "revoke" in refused.stderr
     user.run("cert", "revoke", there[0]["id"], "--zone", "second.example")
-    eventually("it is revoked", lambda: user.json("cert", "list", "-z", "second.example", "--status", "revoked"))
+    eventually(
+        "it is revoked",
+        lambda: user.json("cert", "list", "-z", "second.example", "--status", "revoked"),
+    )
     user.run("zone", "delete", "second.example")
     assert [zone["name"] for zone in user.json("zone", "list")] == ["example.com"]
     user.run("zone", "create", "example.com", code=1)
@@ -216,12 +250,27 @@ def test_zones(user: User) -> None:
 
 def test_tokens(user: User) -> None:
     assert user.json("token", "verify")["status"] == "active"
-    made = user.json("token", "create", "reader", "--permission", "SSL and Certificates Read", "--zone", "example.com")
+    made = user.json(
+        "token",
+        "create",
+        "reader",
+        "--permission",
+        "SSL and Certificates Read",
+        "--zone",
+        "example.com",
+    )
     value = made["value"]
     assert value and value not in user.run("token", "list").stdout
     assert value not in user.run("token", "list", "--output", "json").stdout
     (user.home / "reader.token").write_text(value)
-    reader = ["--api", user.server.url, "--token-file", "reader.token", "--zone", user.server.zone_id]
+    reader = [
+        "--api",
+        user.server.url,
+        "--token-file",
+        "reader.token",
+        "--zone",
+        user.server.zone_id,
+    ]
     assert user.json("cert", "list", *reader) == []
     assert user.json("cert", "list", *reader[:2], *reader[4:], CERTGATE_TOKEN=value) == []
     refused = user.run("cert", "issue", "--cn", "no", *reader, code=1)
@@ -259,7 +308,12 @@ def test_completions() -> None:
 def test_a_reader_that_goes_away_is_no_error(user: User) -> None:
     user.run("cert", "issue", "--cn", "device-1")
     line = f"{CERTGATE} cert list --output json | true"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=user.home, env=environment(), capture_output=True)
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        cwd=user.home,
+        env=environment(),
+        capture_output=True,
+    )
     assert done.stderr == b"" and done.returncode == 0
 
 
@@ -267,10 +321,20 @@ def test_config_masks_secrets(user: User) -> None:
     key = "a5" * 32
     for output in ("table", "json"):
         shown = user.run(
-            "config", "--output", output, "--listen", "127.0.0.1:1234", CERTGATE_MASTER_KEY=key, CERTGATE_LOG="warn"
+            "config",
+            "--output",
+            output,
+            "--listen",
+            "127.0.0.1:1234",
+            CERTGATE_MASTER_KEY=key,
+            CERTGATE_LOG="warn",
         )
         assert key not in shown.stdout + shown.stderr
-        assert "127.0.0.1:1234" in shown.stdout and "--listen" in shown.stdout and "CERTGATE_LOG" in shown.stdout
+        assert (
+            "127.0.0.1:1234" in shown.stdout
+            and "--listen" in shown.stdout
+            and "CERTGATE_LOG" in shown.stdout
+        )
 
 
 def test_help_shows_no_secret(user: User) -> None:
@@ -290,7 +354,11 @@ def test_help_shows_no_secret(user: User) -> None:
     ]
     for noun in nouns:
         shown = user.run(
-            *noun, "--help", CERTGATE_TOKEN=secret, CERTGATE_MASTER_KEY=secret, CERTGATE_P12_PASSWORD=secret
+            *noun,
+            "--help",
+            CERTGATE_TOKEN=secret,
+            CERTGATE_MASTER_KEY=secret,
+            CERTGATE_P12_PASSWORD=secret,
         )
         assert "Usage: certgate" in shown.stdout
         assert secret not in shown.stdout and user.server.token not in shown.stdout

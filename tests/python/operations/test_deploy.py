@@ -54,7 +54,9 @@ def at() -> Iterator[Place]:
 def installed_unit(directory: Path, *drop_ins: str) -> Path:
     """The unit as systemd finds it, with a program that is there."""
     unit = directory / "certgate.service"
-    unit.write_text((SYSTEMD / "certgate.service").read_text().replace("/usr/local/bin/certgate", "/bin/true"))
+    unit.write_text(
+        (SYSTEMD / "certgate.service").read_text().replace("/usr/local/bin/certgate", "/bin/true")
+    )
     for name in drop_ins:
         (directory / "certgate.service.d").mkdir(exist_ok=True)
         shutil.copy(SYSTEMD / name, directory / "certgate.service.d" / name)
@@ -86,9 +88,13 @@ def test_the_unit_runs_the_embedded_database(at: Place) -> None:
     assert MASTER_KEY not in server.log
 
 
-def test_the_drop_in_runs_a_node_on_postgresql(at: Place, tmp_path: Path, postgres: Postgres) -> None:
+def test_the_drop_in_runs_a_node_on_postgresql(
+    at: Place, tmp_path: Path, postgres: Postgres
+) -> None:
     unit = Unit(SYSTEMD / "certgate.service", SYSTEMD / "postgresql.conf")
-    config = f'database_url = "{postgres.url(postgres.database())}"\npublic_url = "http://pki.example"\n'
+    config = (
+        f'database_url = "{postgres.url(postgres.database())}"\npublic_url = "http://pki.example"\n'
+    )
     server, before = started_by(unit, at, config, *tls_files(tmp_path))
     try:
         server.adopt()
@@ -98,13 +104,20 @@ def test_the_drop_in_runs_a_node_on_postgresql(at: Place, tmp_path: Path, postgr
         server.kill()
     assert at.files() - before == {"server.log", "var/lib/certgate/client.toml"}
     addresses = unit.environment("", "")
-    assert addresses["CERTGATE_LISTEN"] == "0.0.0.0:8787" and addresses["CERTGATE_PUBLIC_LISTEN"] == "0.0.0.0:8788"
+    assert (
+        addresses["CERTGATE_LISTEN"] == "0.0.0.0:8787"
+        and addresses["CERTGATE_PUBLIC_LISTEN"] == "0.0.0.0:8788"
+    )
 
 
 def started_by(unit: Unit, at: Place, config: str, *tls: str) -> tuple[Deployed, set[str]]:
     """The server as the unit starts it, and the files that were there before."""
     contents = dict(
-        zip(("certgate.toml", "master.key", "tls.crt", "tls.key"), (config, MASTER_KEY, *tls), strict=False)
+        zip(
+            ("certgate.toml", "master.key", "tls.crt", "tls.key"),
+            (config, MASTER_KEY, *tls),
+            strict=False,
+        )
     )
     credentials = unit.credentials()
     assert credentials == {name: f"/etc/certgate/{name}" for name in contents}
@@ -126,12 +139,19 @@ def test_a_master_key_is_read_where_only_its_readers_are_others(at: Place) -> No
         pytest.skip("only root can make root's files: NOT TESTED")
     at.writable("/data")
     at.handed_over("/secrets/key", MASTER_KEY)
-    settings = {"CERTGATE_DATA_DIR": str(at.at("/data")), "CERTGATE_MASTER_KEY_FILE": str(at.at("/secrets/key"))}
+    settings = {
+        "CERTGATE_DATA_DIR": str(at.at("/data")),
+        "CERTGATE_MASTER_KEY_FILE": str(at.at("/secrets/key")),
+    }
     for mode, owner in ((0o444, 0), (0o460, 0), (0o440, USER)):
         at.at("/secrets/key").chmod(mode)
         shutil.chown(at.at("/secrets/key"), owner, USER)
         refused = at.run(["init", "--json"], settings)
-        assert refused.returncode == 1 and "others may read" in refused.stderr, (mode, owner, refused.stderr)
+        assert refused.returncode == 1 and "others may read" in refused.stderr, (
+            mode,
+            owner,
+            refused.stderr,
+        )
     shutil.chown(at.at("/secrets/key"), 0, USER)
     made = at.run(["init", "--json"], settings)
     assert made.returncode == 0, made.stderr
@@ -147,9 +167,15 @@ def test_hadolint_has_nothing_to_say() -> None:
 def test_the_image_is_what_the_program_needs() -> None:
     steps = [(step["instruction"], step["value"]) for step in containerfile()]
     bases = [value for instruction, value in steps if instruction == "FROM"]
-    rust = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"]["rust-version"]
-    assert re.fullmatch(rf"docker\.io/library/rust:{re.escape(rust)}\.\d+-slim-bookworm AS build", bases[0])
-    assert bases[1:] == ["gcr.io/distroless/cc-debian12:nonroot"], "bookworm is 12: the same C library"
+    rust = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"][
+        "rust-version"
+    ]
+    assert re.fullmatch(
+        rf"docker\.io/library/rust:{re.escape(rust)}\.\d+-slim-bookworm AS build", bases[0]
+    )
+    assert bases[1:] == ["gcr.io/distroless/cc-debian12:nonroot"], (
+        "bookworm is 12: the same C library"
+    )
     last = steps[max(at for at, step in enumerate(steps) if step[0] == "FROM") :]
     (node,) = (pod_spec(thing) for thing in rendered("kubernetes") if thing["kind"] == "Deployment")
     ports = [str(port["containerPort"]) for port in node["containers"][0]["ports"]]
@@ -180,12 +206,27 @@ def containerfile() -> list[dict[str, Any]]:
 
 def test_what_goes_into_the_build_is_enough(tmp_path: Path) -> None:
     """Cargo reads the whole workspace from what .dockerignore lets through, with the lock file as it is."""
-    rules = [rule for rule in (REPOSITORY / ".dockerignore").read_text().splitlines() if rule and rule[0] != "#"]
+    rules = [
+        rule
+        for rule in (REPOSITORY / ".dockerignore").read_text().splitlines()
+        if rule and rule[0] != "#"
+    ]
     assert rules[0] == "*" and all(rule[0] == "!" for rule in rules[1:])
     for name in (rule[1:] for rule in rules[1:]):
         source = REPOSITORY / name
-        shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
-    read = ["cargo", "tree", "--locked", "--offline", "--package", "certgate", "--edges", "normal,build"]
+        shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(
+            source, tmp_path / name
+        )
+    read = [
+        "cargo",
+        "tree",
+        "--locked",
+        "--offline",
+        "--package",
+        "certgate",
+        "--edges",
+        "normal,build",
+    ]
     assert judged(*read, cwd=tmp_path).startswith("certgate v")
     (run,) = (step["value"] for step in containerfile() if step["instruction"] == "RUN")
     assert "cargo build --release --locked --package certgate " in run
@@ -213,7 +254,9 @@ def test_kubernetes_knows_every_field(directory: str, version: str) -> None:
         try:
             kubernetes_validate.validate(thing, version, strict=True)
         except kubernetes_validate.ValidationError as error:
-            pytest.fail(f"{thing['kind']} {thing['metadata']['name']}: {list(error.path)}: {error.message}")
+            pytest.fail(
+                f"{thing['kind']} {thing['metadata']['name']}: {list(error.path)}: {error.message}"
+            )
         assert thing["kind"] == "Namespace" or thing["metadata"]["namespace"] == "certgate"
 
 
@@ -238,8 +281,12 @@ def test_pods_are_of_the_restricted_profile() -> None:
         assert pod["automountServiceAccountToken"] is False
         # Kubernetes would set CERTGATE_PUBLIC_PORT and others, for the services of these names.
         assert pod["enableServiceLinks"] is False
-        assert {"emptyDir", "secret", "configMap"} >= {kind for volume in pod["volumes"] for kind in volume} - {"name"}
-        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+        assert {"emptyDir", "secret", "configMap"} >= {
+            kind for volume in pod["volumes"] for kind in volume
+        } - {"name"}
+        assert {mount["name"] for mount in container["volumeMounts"]} == {
+            volume["name"] for volume in pod["volumes"]
+        }
     refused = certgate("serve", CERTGATE_PUBLIC_PORT="tcp://10.0.0.1:80")
     assert refused.returncode == 2 and "CERTGATE_PUBLIC_PORT" in refused.stderr
 
@@ -257,13 +304,20 @@ def test_what_refers_to_something_finds_it() -> None:
         by_kind["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
         by_kind["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
         node["spec"]["selector"]["matchLabels"],
-        *(spread["labelSelector"]["matchLabels"] for spread in pod_spec(node)["topologySpreadConstraints"]),
+        *(
+            spread["labelSelector"]["matchLabels"]
+            for spread in pod_spec(node)["topologySpreadConstraints"]
+        ),
     ]
     assert all(selector and selector.items() <= labels.items() for selector in selectors)
     (job,) = rendered("kubernetes/init")
     job_labels = job["spec"]["template"]["metadata"]["labels"]
-    assert not any(service["spec"]["selector"].items() <= job_labels.items() for service in services)
-    assert by_kind["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= job_labels.items()
+    assert not any(
+        service["spec"]["selector"].items() <= job_labels.items() for service in services
+    )
+    assert (
+        by_kind["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].items() <= job_labels.items()
+    )
 
     used = {port["targetPort"] for service in services for port in service["spec"]["ports"]}
     used |= {probe(container, name)["port"] for name in PROBES}
@@ -274,10 +328,14 @@ def test_what_refers_to_something_finds_it() -> None:
     operations = (REPOSITORY / "docs/operations.md").read_text()
     for pod in (pod_spec(node), pod_spec(job)):
         (container,) = pod["containers"]
-        secrets = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+        secrets = [
+            volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume
+        ]
         secrets += [entry["valueFrom"]["secretKeyRef"]["name"] for entry in container["env"]]
         assert secrets and all(f"{name} " in operations for name in secrets), secrets
-        assert [source["configMapRef"]["name"] for source in container["envFrom"]] == ["certgate-settings"]
+        assert [source["configMapRef"]["name"] for source in container["envFrom"]] == [
+            "certgate-settings"
+        ]
         assert pod["containers"][0]["image"] == "registry.example/certgate:0.1.0"
 
 
@@ -305,7 +363,9 @@ def test_the_job_and_the_nodes_run(tmp_path: Path, postgres: Postgres) -> None:
         installation = json.loads(made.stdout)
     with place() as at:
         again = at.run(*pod_here(at, job, secrets))
-        assert again.returncode == 1 and again.stdout == "" and "initialised already" in again.stderr, again.stderr
+        assert (
+            again.returncode == 1 and again.stdout == "" and "initialised already" in again.stderr
+        ), again.stderr
 
     (container,) = pod_spec(node)["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -326,7 +386,10 @@ def test_the_job_and_the_nodes_run(tmp_path: Path, postgres: Postgres) -> None:
             postgres.stop()
             paths = {name: probe(container, name)["path"] for name in PROBES}
             for server in nodes:
-                asked = {name: server.answers(server.port, path, "https")[0] for name, path in paths.items()}
+                asked = {
+                    name: server.answers(server.port, path, "https")[0]
+                    for name, path in paths.items()
+                }
                 assert asked == {"startupProbe": 200, "livenessProbe": 200, "readinessProbe": 503}
             postgres.start()
             for server in nodes:
@@ -338,7 +401,9 @@ def test_the_job_and_the_nodes_run(tmp_path: Path, postgres: Postgres) -> None:
             assert server.place.files() - files == {"server.log"}, "a node keeps nothing"
 
 
-def pod_here(at: Place, thing: dict[str, Any], secrets: dict[str, dict[str, str]]) -> tuple[list[str], dict[str, str]]:
+def pod_here(
+    at: Place, thing: dict[str, Any], secrets: dict[str, dict[str, str]]
+) -> tuple[list[str], dict[str, str]]:
     """Arguments and environment of the container of a pod, whose volumes are made here."""
     pod = pod_spec(thing)
     (container,) = pod["containers"]
@@ -350,7 +415,9 @@ def pod_here(at: Place, thing: dict[str, Any], secrets: dict[str, dict[str, str]
         elif "secret" in volume:
             assert mount["readOnly"] is True
             for name, value in secrets[volume["secret"]["secretName"]].items():
-                at.handed_over(f"{mount['mountPath']}/{name}", value, volume["secret"]["defaultMode"])
+                at.handed_over(
+                    f"{mount['mountPath']}/{name}", value, volume["secret"]["defaultMode"]
+                )
         else:
             assert volume["configMap"]["optional"] is True
     settings = dict(settings_of("kubernetes"))

@@ -12,7 +12,9 @@ from kit.postgres import Node, Postgres
 
 def documented() -> dict[str, tuple[str, set[str]]]:
     """Type and labels of each metric in the table of the document."""
-    rows = re.findall(r"^\| `(certgate_\w+)` \| (\w+) \|([^|]*)\|", MONITORING.read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(certgate_\w+)` \| (\w+) \|([^|]*)\|", MONITORING.read_text(), re.MULTILINE
+    )
     return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
@@ -33,7 +35,9 @@ def test_the_document_has_every_metric_and_no_other(server: Server, csr: str) ->
 
 def test_what_is_counted_is_there_before_anything_happened(make_server: MakeServer) -> None:
     values = Metrics(make_server()).values
-    begun = {series: value for series, value in values.items() if not series.startswith("certgate_http_")}
+    begun = {
+        series: value for series, value in values.items() if not series.startswith("certgate_http_")
+    }
     statuses = ("active", "pending_reactivation", "pending_revocation", "revoked")
     assert begun == {
         "certgate_certificates_issued_total": 0,

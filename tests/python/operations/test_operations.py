@@ -76,22 +76,33 @@ def test_the_rules_ask_for_what_a_server_shows(at: Place, tmp_path: Path) -> Non
 
     label = r"(\w+)(=~|!~|!=|=)\"([^\"]*)\""
     for name, rule in alerts().items():
-        for metric, conditions in re.findall(r"\b(certgate_\w+|up)\{(.*?)\}", rule["expr"], re.DOTALL):
+        for metric, conditions in re.findall(
+            r"\b(certgate_\w+|up)\{(.*?)\}", rule["expr"], re.DOTALL
+        ):
             asked = {key: (how, value) for key, how, value in re.findall(label, conditions)}
             assert asked.pop("job") == ("=", "certgate"), name
             if metric == "up":
                 continue
             family = metric.removesuffix("_bucket")
             assert asked.keys() <= metrics.labels[family], name
-            series = [one for one in metrics.values if one.startswith(f"{metric}{{") or one == metric]
+            series = [
+                one for one in metrics.values if one.startswith(f"{metric}{{") or one == metric
+            ]
             for key, (how, value) in asked.items():
                 values = {found for one in series for found in re.findall(rf'{key}="([^"]*)"', one)}
                 # Of status codes only those are seen that occur.
                 if how.startswith("=") and key != "status":
-                    assert any(re.fullmatch(value, found) for found in values), (name, key, value, values)
+                    assert any(re.fullmatch(value, found) for found in values), (
+                        name,
+                        key,
+                        value,
+                        values,
+                    )
                 if how == "!~":
                     assert set(value.split("|")) <= values, (name, key, value, values)
-        assert "certgate_" not in re.sub(r"\bcertgate_\w+\{", "", rule["expr"]), f"{name}: a metric without job"
+        assert "certgate_" not in re.sub(r"\bcertgate_\w+\{", "", rule["expr"]), (
+            f"{name}: a metric without job"
+        )
 
 
 def test_the_document_has_every_alert_and_no_other() -> None:
@@ -110,7 +121,8 @@ def test_log_lines_to_watch_are_ones_that_are_written() -> None:
     assert len(rows) == section.count("\n|") - 2
     for level, text in rows:
         written = re.search(
-            rf'tracing::{level}!\((?:(?!tracing::)[^"]|"(?!{re.escape(text)}))*"{re.escape(text)}', sources
+            rf'tracing::{level}!\((?:(?!tracing::)[^"]|"(?!{re.escape(text)}))*"{re.escape(text)}',
+            sources,
         )
         assert written, (level, text)
 
@@ -136,7 +148,11 @@ def test_figures_are_the_measured_ones(document: str) -> None:
     assert len(figures) >= 6
     for row, figure in figures:
         name = row.replace(",", "")
-        at = [at for at, line in enumerate(measured) if line.startswith((f"| {name} |", f"**{name}**"))]
+        at = [
+            at
+            for at, line in enumerate(measured)
+            if line.startswith((f"| {name} |", f"**{name}**"))
+        ]
         # A paragraph goes on in the next line.
         found = " ".join(line for first in at for line in measured[first : first + 2])
         assert re.search(rf"(?<![\d.]){re.escape(figure.replace(',', ''))}", found), (row, figure)
@@ -150,13 +166,20 @@ def test_what_is_to_be_pasted_is_understood(tmp_path: Path, postgres: Postgres) 
     (job,) = yaml.safe_load(scrape.read_text())["scrape_configs"]
     assert job["job_name"] == "certgate"
 
-    assert "|psql|" in postgres.sql(block("monitoring.md", "sql")), "the asking session is among those that are shown"
+    assert "|psql|" in postgres.sql(block("monitoring.md", "sql")), (
+        "the asking session is among those that are shown"
+    )
 
-    for document, more in (("operations.md", "upstream certgate { server 127.0.0.1:8788; }"), ("growth.md", "")):
+    for document, more in (
+        ("operations.md", "upstream certgate { server 127.0.0.1:8788; }"),
+        ("growth.md", ""),
+    ):
         config = tmp_path / f"{document}.conf"
         text = block(document, "nginx").replace("/var/cache/nginx/", f"{tmp_path}/")
         text = re.sub(r"node-[\w-]+\.example", "127.0.0.1", text)
-        config.write_text(f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off; {more} {text} }}")
+        config.write_text(
+            f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off; {more} {text} }}"
+        )
         judged(needs("nginx"), "-t", "-p", tmp_path, "-c", config)
 
 
@@ -176,16 +199,22 @@ def test_a_cache_serves_lists_that_certgate_does_not(at: Place, tmp_path: Path) 
         upstream = f"upstream certgate {{ server 127.0.0.1:{server.public_port}; }}"
         user = "user root;" if IS_ROOT else ""
         # Not for five minutes, as certgate says, but for a second.
-        http = "access_log off; proxy_ignore_headers Cache-Control Expires; proxy_cache_valid 200 1s;"
+        http = (
+            "access_log off; proxy_ignore_headers Cache-Control Expires; proxy_cache_valid 200 1s;"
+        )
         http += f"add_header x-cache $upstream_cache_status always; {upstream} {text}"
-        config.write_text(f"{user} pid {tmp_path}/pid; daemon off; error_log stderr; events {{}} http {{ {http} }}")
+        config.write_text(
+            f"{user} pid {tmp_path}/pid; daemon off; error_log stderr; events {{}} http {{ {http} }}"
+        )
         nginx = subprocess.Popen([needs("nginx"), "-p", tmp_path, "-c", config])
         address = f"/crl/{authority}/ca.crl"
         eventually("nginx has a list", lambda: from_cache(port, address) == (200, "HIT"))
         server.stop_told()
         # After a second the list is one to ask for again, and nobody is there to be asked.
         eventually("it is stale", lambda: from_cache(port, address) == (200, "STALE"))
-        assert from_cache(port, address.replace("ca.crl", "0.crl"))[0] == 502, "what nobody asked for before"
+        assert from_cache(port, address.replace("ca.crl", "0.crl"))[0] == 502, (
+            "what nobody asked for before"
+        )
     finally:
         server.kill()
         if nginx:
@@ -206,7 +235,9 @@ def from_cache(port: int, path: str) -> tuple[int, str]:
 
 def block(document: str, language: str) -> str:
     """The one block of a document that is in this language."""
-    (text,) = re.findall(rf"^```{language}\n(.*?)^```$", (REPOSITORY / "docs" / document).read_text(), re.M | re.S)
+    (text,) = re.findall(
+        rf"^```{language}\n(.*?)^```$", (REPOSITORY / "docs" / document).read_text(), re.M | re.S
+    )
     return text
 
 
@@ -228,7 +259,14 @@ def test_a_database_that_was_put_back_tells_who_knows_more(
         if made is lost:
             # What pg_dump has is what there was before the second revocation.
             dump = postgres.run(
-                "pg_dump", "-h", postgres.directory, "-p", str(postgres.port), "-U", "postgres", database
+                "pg_dump",
+                "-h",
+                postgres.directory,
+                "-p",
+                str(postgres.port),
+                "-U",
+                "postgres",
+                database,
             )
         api.revoke(made["id"])
         api.settled(made["id"], "revoked")

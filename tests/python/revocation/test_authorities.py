@@ -32,8 +32,13 @@ class Fleet:
         made = ["req", "-x509", *KEYS[kind], "-nodes", "-days", "7300", "-subj", subject, *usage]
         openssl(*made, "-keyout", self.key, "-out", self.certificate)
         api = server.api()
-        self.account_id = api.call("POST", "/client/v4/accounts", {"name": directory.name}).result["id"]
-        zone = {"name": f"{directory.name.replace('_', '-').lower()}.example", "account": {"id": self.account_id}}
+        self.account_id = api.call("POST", "/client/v4/accounts", {"name": directory.name}).result[
+            "id"
+        ]
+        zone = {
+            "name": f"{directory.name.replace('_', '-').lower()}.example",
+            "account": {"id": self.account_id},
+        }
         self.zone_id = api.call("POST", "/client/v4/zones", zone).result["id"]
         api.close()
 
@@ -63,7 +68,20 @@ class Fleet:
     def issued_by_openssl(self) -> Path:
         request, path = self.directory / "elsewhere.csr", self.directory / "elsewhere.crt"
         request.write_text(make_csr(self.directory))
-        openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-days", "30", "-out", path)
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            request,
+            "-CA",
+            self.certificate,
+            "-CAkey",
+            self.key,
+            "-days",
+            "30",
+            "-out",
+            path,
+        )
         return path
 
     def accepts(self, path: Path, authority: Path) -> bool:
@@ -118,9 +136,22 @@ def test_an_authority_below_another_signs_too(fleet: Fleet) -> None:
     root = fleet.certificate.rename(fleet.directory / "root.crt")
     root_key = fleet.key.rename(fleet.directory / "root.key")
     extensions = fleet.directory / "extensions"
-    extensions.write_text("basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n")
+    extensions.write_text(
+        "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
+    )
     request = fleet.directory / "ca.csr"
-    openssl("req", "-new", *KEYS["P-384"], "-nodes", "-keyout", fleet.key, "-subj", "/CN=Below", "-out", request)
+    openssl(
+        "req",
+        "-new",
+        *KEYS["P-384"],
+        "-nodes",
+        "-keyout",
+        fleet.key,
+        "-subj",
+        "/CN=Below",
+        "-out",
+        request,
+    )
     signer = ["-CA", root, "-CAkey", root_key, "-days", "3650", "-extfile", extensions]
     openssl("x509", "-req", "-in", request, *signer, "-out", fleet.certificate)
     fleet.imported(fleet.key)
@@ -144,7 +175,9 @@ def test_after_rotations_every_chain_ends_in_the_authority_that_signed(fleet: Fl
     assert [authority["in_force"] for authority in listed] == [True, False, False]
     for made, path in issued:
         zone = ["--zone", fleet.zone_id, "--api", fleet.server.url]
-        chain = certgate("cert", "export", made["id"], "--chain", *zone, CERTGATE_TOKEN=fleet.server.token)
+        chain = certgate(
+            "cert", "export", made["id"], "--chain", *zone, CERTGATE_TOKEN=fleet.server.token
+        )
         assert chain.returncode == 0, chain.stderr
         authority = fleet.directory / f"{made['id']}.ca"
         authority.write_text(chain.stdout.removeprefix(made["certificate"]))

@@ -41,7 +41,9 @@ def test_the_end_of_a_lease_settles_a_change_by_itself(server: Server, api: Api,
 def published(server: Server, change: dict[str, Any]) -> bool:
     path = f"/crl/{change['certificate_authority_id']}/full.crl"
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.public_port}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{server.public_port}{path}", timeout=30
+        ) as answer:
             return bytes.fromhex(change["serial_number"]) in answer.read()
     except urllib.error.HTTPError as error:
         assert error.code == 503, "the first list is not made yet"

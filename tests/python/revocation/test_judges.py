@@ -64,7 +64,9 @@ class Judge:
 
 
 @pytest.fixture(scope="module", params=list(AUTHORITIES))
-def judge(shared: Server, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+def judge(
+    shared: Server, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Judge]:
     judge = Judge(shared, request.param, tmp_path_factory.mktemp("judge"))
     yield judge
     judge.api.close()
@@ -81,7 +83,17 @@ def lint(path: Path) -> list[str]:
     """What pkilint finds at ERROR or above. There are no exceptions: a finding that has to be allowed gets a name here."""
     linter = Path(sys.executable).parent / "lint_pkix_cert"
     done = subprocess.run(
-        [linter, "lint", "--severity", "ERROR", "--format", "JSON", "--document-format", "PEM", path],
+        [
+            linter,
+            "lint",
+            "--severity",
+            "ERROR",
+            "--format",
+            "JSON",
+            "--document-format",
+            "PEM",
+            path,
+        ],
         capture_output=True,
         text=True,
         timeout=60,
@@ -96,7 +108,16 @@ def test_the_linter_finds_what_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "bad.pem"
     path.write_text(
         openssl(
-            "req", "-x509", *KEYS["P-256"], "-nodes", "-keyout", tmp_path / "key", "-subj", "/CN=a", "-set_serial", "-5"
+            "req",
+            "-x509",
+            *KEYS["P-256"],
+            "-nodes",
+            "-keyout",
+            tmp_path / "key",
+            "-subj",
+            "/CN=a",
+            "-set_serial",
+            "-5",
         )
     )
     assert "pkix.certificate_serial_number_out_of_range" in lint(path)
@@ -111,25 +132,41 @@ def field(text: str, name: str) -> str:
 def extension(text: str, name: str) -> str:
     """The lines of an extension in openssl's rendering."""
     found = re.search(
-        rf"^            {re.escape(name)}:( critical)? *\n((?:                .*\n)+)", text, re.MULTILINE
+        rf"^            {re.escape(name)}:( critical)? *\n((?:                .*\n)+)",
+        text,
+        re.MULTILINE,
     )
     assert found, f"{name} is not in:\n{text}"
     return (found[1] or "").strip() + "|" + " ".join(found[2].split())
 
 
 @pytest.mark.parametrize("kind", list(KEYS))
-def test_a_certificate_verifies_and_says_what_the_api_says(judge: Judge, requests: dict[str, str], kind: str) -> None:
+def test_a_certificate_verifies_and_says_what_the_api_says(
+    judge: Judge, requests: dict[str, str], kind: str
+) -> None:
     made, path = judge.issue(requests[kind])
-    verified = openssl("verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", judge.authority_file, path)
+    verified = openssl(
+        "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", judge.authority_file, path
+    )
     assert verified == f"{path}: OK\n"
     refused = subprocess.run(
-        ["openssl", "verify", "-purpose", "sslserver", "-CAfile", str(judge.authority_file), str(path)],
+        [
+            "openssl",
+            "verify",
+            "-purpose",
+            "sslserver",
+            "-CAfile",
+            str(judge.authority_file),
+            str(path),
+        ],
         capture_output=True,
     )
     assert refused.returncode != 0, "a client's certificate is none for a server"
 
     text = openssl("x509", "-in", path, "-noout", "-text", "-nameopt", "RFC2253,-esc_msb,utf8")
-    plain = openssl("x509", "-in", path, "-noout", "-serial", "-fingerprint", "-sha256", "-dates", "-issuer")
+    plain = openssl(
+        "x509", "-in", path, "-noout", "-serial", "-fingerprint", "-sha256", "-dates", "-issuer"
+    )
     serial = field(plain, "serial").lower()
     assert made["serial_number"] == serial.rjust(40, "0") and len(serial) > 30
     assert made["fingerprint_sha256"] == field(plain, "sha256 Fingerprint").replace(":", "").lower()
@@ -141,7 +178,10 @@ def test_a_certificate_verifies_and_says_what_the_api_says(judge: Judge, request
     authority_ski = extension(authority_text, "X509v3 Subject Key Identifier").lstrip("|")
     assert authority_ski in extension(text, "X509v3 Authority Key Identifier")
     issued, expires = (when(made[name]) for name in ("issued_on", "expires_on"))
-    assert (when_openssl(field(plain, "notBefore")), when_openssl(field(plain, "notAfter"))) == (issued, expires)
+    assert (when_openssl(field(plain, "notBefore")), when_openssl(field(plain, "notAfter"))) == (
+        issued,
+        expires,
+    )
     assert (expires - issued).days == 365 and (expires - issued).seconds == 0 and issued.second == 0
 
     assert extension(text, "X509v3 Extended Key Usage") == "|TLS Web Client Authentication"
@@ -151,7 +191,9 @@ def test_a_certificate_verifies_and_says_what_the_api_says(judge: Judge, request
     authority_id = made["certificate_authority"]["id"]
     assert authority_id == judge.authority["id"]
     assert f"/crl/{authority_id}/{shard}.crl" in extension(text, "X509v3 CRL Distribution Points")
-    assert re.fullmatch(r"\|OCSP - URI:http://\S+/ocsp", extension(text, "Authority Information Access"))
+    assert re.fullmatch(
+        r"\|OCSP - URI:http://\S+/ocsp", extension(text, "Authority Information Access")
+    )
     names = re.findall(r"^            (?:X509v3|Authority)[^:]*", text, re.MULTILINE)
     assert len(names) == 7, f"an extension that nobody asked for: {names}"
 
@@ -163,7 +205,9 @@ def test_a_certificate_verifies_and_says_what_the_api_says(judge: Judge, request
 @pytest.mark.parametrize("name", list(SUBJECTS))
 def test_the_subject_is_carried_over(judge: Judge, tmp_path: Path, name: str) -> None:
     key = tmp_path / "key"
-    csr = openssl("req", "-new", *KEYS["P-256"], "-nodes", "-keyout", key, "-utf8", "-subj", SUBJECTS[name])
+    csr = openssl(
+        "req", "-new", *KEYS["P-256"], "-nodes", "-keyout", key, "-utf8", "-subj", SUBJECTS[name]
+    )
     made, path = judge.issue(csr)
     shown = ["-noout", "-subject", "-nameopt", "RFC2253,-esc_msb,utf8,show_type"]
     assert openssl("x509", "-in", path, *shown) == openssl("req", *shown, stdin=csr.encode())
@@ -176,7 +220,9 @@ def test_the_subject_is_carried_over(judge: Judge, tmp_path: Path, name: str) ->
         "O": "organization",
         "OU": "organizational_unit",
     }
-    assert {short: made[long] for short, long in fields.items()} == {short: wanted.get(short, "") for short in fields}
+    assert {short: made[long] for short, long in fields.items()} == {
+        short: wanted.get(short, "") for short in fields
+    }
     openssl("verify", "-purpose", "sslclient", "-CAfile", judge.authority_file, path)
     assert lint(path) == []
 
@@ -187,7 +233,16 @@ def test_the_ends_of_validity(judge: Judge, requests: dict[str, str], days: int)
     openssl("verify", "-purpose", "sslclient", "-CAfile", judge.authority_file, path)
     # The authority's certificate outlives what it signs: the chain verifies on the last day too.
     last = int(when(made["expires_on"]).timestamp()) - 60
-    openssl("verify", "-attime", str(last), "-purpose", "sslclient", "-CAfile", judge.authority_file, path)
+    openssl(
+        "verify",
+        "-attime",
+        str(last),
+        "-purpose",
+        "sslclient",
+        "-CAfile",
+        judge.authority_file,
+        path,
+    )
     assert lint(path) == []
 
 
@@ -211,9 +266,14 @@ def test_requests_that_nobody_should_sign_are_refused(judge: Judge, tmp_path: Pa
         "Ed448": ["-newkey", "ed448"],
     }
     for name, arguments in weak.items():
-        csr = openssl("req", "-new", *arguments, "-nodes", "-keyout", tmp_path / name, "-subj", "/CN=weak")
+        csr = openssl(
+            "req", "-new", *arguments, "-nodes", "-keyout", tmp_path / name, "-subj", "/CN=weak"
+        )
         refused = judge.api.issue(csr)
-        assert refused.status == 400 and refused.error["source"] == {"pointer": "/csr"}, (name, refused.text)
+        assert refused.status == 400 and refused.error["source"] == {"pointer": "/csr"}, (
+            name,
+            refused.text,
+        )
 
 
 def when(text: str) -> datetime:

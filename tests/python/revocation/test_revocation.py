@@ -26,9 +26,14 @@ class Fleet:
         self.api: Api = server.api()
         account = {"name": f"{algorithm} {directory.name}", "authority_algorithm": algorithm}
         account_id = self.api.call("POST", "/client/v4/accounts", account).result["id"]
-        zone = {"name": f"{directory.name}.example".lower().replace("_", "-"), "account": {"id": account_id}}
+        zone = {
+            "name": f"{directory.name}.example".lower().replace("_", "-"),
+            "account": {"id": account_id},
+        }
         self.api.zone_id = self.api.call("POST", "/client/v4/zones", zone).result["id"]
-        self.authority = self.api.call("GET", f"/certgate/v1/accounts/{account_id}/managed_authority").result
+        self.authority = self.api.call(
+            "GET", f"/certgate/v1/accounts/{account_id}/managed_authority"
+        ).result
         self.authority_file = directory / "authority.pem"
         self.authority_file.write_text(self.authority["certificate"] + "\n")
         eventually("its lists are published", self.published)
@@ -37,7 +42,9 @@ class Fleet:
 
     def client(self, name: str) -> tuple[str, Client]:
         key, certificate = self.directory / f"{name}.key", self.directory / f"{name}.pem"
-        csr = openssl("req", "-new", *KEYS["P-256"], "-nodes", "-keyout", key, "-subj", f"/CN={name}")
+        csr = openssl(
+            "req", "-new", *KEYS["P-256"], "-nodes", "-keyout", key, "-subj", f"/CN={name}"
+        )
         made = self.api.issue(csr).result
         certificate.write_text(made["certificate"] + "\n")
         return made["id"], Client(certificate, key)
@@ -58,7 +65,9 @@ class Fleet:
             return False
 
     def fetch(self, path: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.server.public_port}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.server.public_port}{path}", timeout=30
+        ) as answer:
             return answer.read()
 
     def list(self, file: str) -> bytes:
@@ -83,8 +92,18 @@ def one_fleet(shared: Server, tmp_path: Path) -> Iterator[Fleet]:
 
 
 def verified(fleet: Fleet, client: Client, crl: Path) -> str:
-    command = ["openssl", "verify", "-crl_check", "-purpose", "sslclient", "-CAfile", fleet.authority_file]
-    done = subprocess.run([*command, "-CRLfile", crl, client.certificate], capture_output=True, text=True)
+    command = [
+        "openssl",
+        "verify",
+        "-crl_check",
+        "-purpose",
+        "sslclient",
+        "-CAfile",
+        fleet.authority_file,
+    ]
+    done = subprocess.run(
+        [*command, "-CRLfile", crl, client.certificate], capture_output=True, text=True
+    )
     return "ok" if done.returncode == 0 else done.stderr
 
 
@@ -117,7 +136,9 @@ def asked(fleet: Fleet, client: Client, *more: str) -> str:
     url = f"http://127.0.0.1:{fleet.server.public_port}/ocsp"
     trust = ["-issuer", fleet.authority_file, "-CAfile", fleet.authority_file]
     done = subprocess.run(
-        ["openssl", "ocsp", *trust, *more, "-cert", client.certificate, "-url", url], capture_output=True, text=True
+        ["openssl", "ocsp", *trust, *more, "-cert", client.certificate, "-url", url],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0 and "Response verify OK" in done.stderr, done.stdout + done.stderr
     assert "WARNING" not in done.stderr, "the nonce came back"
@@ -138,7 +159,14 @@ def test_openssl_asks_the_responder(fleet: Fleet) -> None:
 
 def lint(program: str, *arguments: str | Path) -> list[str]:
     """What pkilint finds at ERROR or above; there are no exceptions."""
-    command = [Path(sys.executable).parent / program, "lint", "--severity", "ERROR", "--format", "JSON"]
+    command = [
+        Path(sys.executable).parent / program,
+        "lint",
+        "--severity",
+        "ERROR",
+        "--format",
+        "JSON",
+    ]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60)
     results = json.loads(done.stdout)["results"]
     return [finding["code"] for result in results for finding in result["finding_descriptions"]]
@@ -150,7 +178,10 @@ def test_the_linter_finds_nothing_in_lists_and_answers(fleet: Fleet, tmp_path: P
     for file, kind in (("full.crl", "CRL"), (shard, "CRL"), ("ca.crl", "ARL")):
         path = tmp_path / file
         path.write_bytes(fleet.list(file))
-        assert lint("lint_crl", "--type", kind, "--profile", "PKIX", "--document-format", "DER", path) == [], file
+        assert (
+            lint("lint_crl", "--type", kind, "--profile", "PKIX", "--document-format", "DER", path)
+            == []
+        ), file
     for client in (fleet.revoked, fleet.other):
         path = tmp_path / "response.der"
         asked(fleet, client, "-respout", str(path))

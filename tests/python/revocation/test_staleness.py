@@ -48,7 +48,9 @@ class Pair:
         """A new account and a zone in it, and clients of the zone on both nodes."""
         number = next(NAMES)
         account = self.make(f"{V4}/accounts", {"name": f"account {number}"})["id"]
-        zone = self.make(f"{V4}/zones", {"name": f"zone-{number}.example", "account": {"id": account}})["id"]
+        zone = self.make(
+            f"{V4}/zones", {"name": f"zone-{number}.example", "account": {"id": account}}
+        )["id"]
         here, there = (Api(api.port, api.token, zone) for api in (self.here, self.there))
         return account, zone, here, there
 
@@ -56,7 +58,11 @@ class Pair:
         """A new token that may do something everywhere: its address and body, and a client that uses it on the other node."""
         body = {"name": f"token {next(NAMES)}", "policies": [self.policy(group)]}
         made = self.make(f"{V4}/user/tokens", body)
-        return f"{V4}/user/tokens/{made['id']}", body, Api(self.there.port, made["value"], self.there.zone_id)
+        return (
+            f"{V4}/user/tokens/{made['id']}",
+            body,
+            Api(self.there.port, made["value"], self.there.zone_id),
+        )
 
     def policy(self, group: str) -> dict[str, Any]:
         groups = self.here.call("GET", f"{V4}/user/tokens/permission_groups").result
@@ -94,7 +100,9 @@ def lag(change: Callable[[], Any], is_seen: Callable[[], bool]) -> float:
         asked = time.monotonic()
         if is_seen():
             break
-        assert asked - answered <= LATE_SECONDS, f"not seen by a question {asked - answered:.3f} s after the change"
+        assert asked - answered <= LATE_SECONDS, (
+            f"not seen by a question {asked - answered:.3f} s after the change"
+        )
     print(f"seen after {asked - answered:.3f} s")
     # And from now on.
     assert is_seen()
@@ -113,13 +121,19 @@ def test_a_deleted_token(pair: Pair) -> None:
 def test_a_token_with_another_value(pair: Pair) -> None:
     path, _, user = pair.token("SSL and Certificates Read")
     rolled = []
-    lag(lambda: rolled.append(pair.here.call("PUT", f"{path}/value", {}).result), lambda: status(user) == 403)
+    lag(
+        lambda: rolled.append(pair.here.call("PUT", f"{path}/value", {}).result),
+        lambda: status(user) == 403,
+    )
     assert status(Api(user.port, rolled[0], user.zone_id)) == 200
 
 
 def test_a_token_that_is_switched_off(pair: Pair) -> None:
     path, body, user = pair.token("SSL and Certificates Read")
-    lag(lambda: pair.here.call("PUT", path, body | {"status": "disabled"}).result, lambda: status(user) == 403)
+    lag(
+        lambda: pair.here.call("PUT", path, body | {"status": "disabled"}).result,
+        lambda: status(user) == 403,
+    )
 
 
 def test_a_token_with_other_permissions(pair: Pair) -> None:
@@ -159,7 +173,9 @@ def test_an_api_key(pair: Pair) -> None:
 def test_a_new_zone_and_account_are_there_at_once(pair: Pair, csr: str) -> None:
     for _ in range(3):
         account, zone, _, there = pair.zone()
-        assert status(there, f"{V4}/accounts/{account}") == status(there, f"{V4}/zones/{zone}") == 200
+        assert (
+            status(there, f"{V4}/accounts/{account}") == status(there, f"{V4}/zones/{zone}") == 200
+        )
         assert there.issue(csr).status == 200
 
 
@@ -188,7 +204,10 @@ class Asker:
     """Somebody who asks the responder of the other node about a certificate."""
 
     def __init__(self, pair: Pair, authority: str) -> None:
-        self.node, self.authority = pair.nodes[1], x509.load_pem_x509_certificate(authority.encode())
+        self.node, self.authority = (
+            pair.nodes[1],
+            x509.load_pem_x509_certificate(authority.encode()),
+        )
 
     def ask(self, certificate: dict[str, Any], get: bool) -> str:
         subject = x509.load_pem_x509_certificate(certificate["certificate"].encode())
@@ -221,21 +240,33 @@ def test_the_responder_knows_of_a_new_authority(pair: Pair, csr: str) -> None:
     account, _, here, there = pair.zone()
     first = here.issue(csr).result
     # It has looked for authorities just now.
-    eventually("it is known", lambda: Asker(pair, in_force(here, account)).ask(first, False) == "GOOD")
+    eventually(
+        "it is known", lambda: Asker(pair, in_force(here, account)).ask(first, False) == "GOOD"
+    )
     made: list[dict[str, Any]] = []
 
     def rotate() -> None:
         rotated = here.call("POST", f"{V1}/accounts/{account}/managed_authorities/rotate").result
         made.extend([rotated, here.issue(csr).result])
 
-    lag(rotate, lambda: bool(made) and Asker(pair, made[0]["certificate"]).ask(made[1], False) == "GOOD")
+    lag(
+        rotate,
+        lambda: bool(made) and Asker(pair, made[0]["certificate"]).ask(made[1], False) == "GOOD",
+    )
 
 
-def test_the_responder_knows_of_an_authority_that_was_renewed(pair: Pair, csr: str, tmp_path: Path) -> None:
+def test_the_responder_knows_of_an_authority_that_was_renewed(
+    pair: Pair, csr: str, tmp_path: Path
+) -> None:
     """Name and key stay the same, so that requests do not tell which certificate of the authority they mean."""
     account, _, here, there = pair.zone()
     key = tmp_path / "ca.key"
-    subject = ["-subj", f"/O=Acme/CN=Acme {next(NAMES)}", "-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+    subject = [
+        "-subj",
+        f"/O=Acme/CN=Acme {next(NAMES)}",
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign",
+    ]
     made: list[dict[str, Any]] = []
 
     def imported(*how: str | Path) -> str:
@@ -247,7 +278,9 @@ def test_the_responder_knows_of_an_authority_that_was_renewed(pair: Pair, csr: s
 
     asker = Asker(pair, imported(*KEYS["P-256"], "-keyout", key))
     eventually("it is known", lambda: asker.ask(made[0], False) == "GOOD")
-    lag(lambda: imported("-key", key), lambda: len(made) > 1 and asker.ask(made[1], False) == "GOOD")
+    lag(
+        lambda: imported("-key", key), lambda: len(made) > 1 and asker.ask(made[1], False) == "GOOD"
+    )
     assert asker.ask(made[0], False) == "GOOD"
 
 
@@ -262,4 +295,6 @@ def test_who_waits_for_changes_is_told(pair: Pair, csr: str) -> None:
         answered = time.monotonic()
         found = there.call("GET", f"{path}?after={epoch}&wait_seconds=20").result
         assert time.monotonic() - answered < 10
-        assert [known["serial_number"] for known in found["changes"]] == [made["serial_number"]], found
+        assert [known["serial_number"] for known in found["changes"]] == [made["serial_number"]], (
+            found
+        )

@@ -19,7 +19,11 @@ from kit.sdk import CERTIFICATES, ITEMS_MAX, Wire, connect
 def many(shared: Server, csr: str) -> tuple[str, list[str]]:
     """A zone of its own with 130 certificates: its id, and theirs, newest first."""
     api = shared.api()
-    zone = api.call("POST", "/client/v4/zones", {"name": "many.example", "account": {"id": shared.made["account_id"]}})
+    zone = api.call(
+        "POST",
+        "/client/v4/zones",
+        {"name": "many.example", "account": {"id": shared.made["account_id"]}},
+    )
     api.zone_id = zone.result["id"]
     ids = [api.issue(csr).result["id"] for _ in range(CERTIFICATES)]
     api.close()
@@ -97,12 +101,19 @@ def test_a_certificate_is_created_found_revoked_and_restored(
     ],
 )
 def test_a_page_is_what_was_asked_for(
-    sdk: Cloudflare, many: tuple[str, list[str]], wire: Wire, parameters: dict[str, Any], first: int, size: int
+    sdk: Cloudflare,
+    many: tuple[str, list[str]],
+    wire: Wire,
+    parameters: dict[str, Any],
+    first: int,
+    size: int,
 ) -> None:
     zone, ids = many
     page = sdk.client_certificates.list(zone_id=zone, **parameters)
     empty = parameters.get("status", "all") not in ("all", "active")
-    assert [certificate.id for certificate in page.result] == ([] if empty else ids[first : first + size])
+    assert [certificate.id for certificate in page.result] == (
+        [] if empty else ids[first : first + size]
+    )
     assert page.result_info
     info = page.result_info.to_dict()
     asked = parameters.get("limit", parameters.get("per_page", 20))
@@ -144,7 +155,9 @@ def test_auto_paging_ends_and_brings_everything_once(
     assert len(wire.take()) == -(-len(wanted) // size) + 1
 
 
-def test_errors_have_the_class_that_callers_catch(shared: Server, sdk: Cloudflare, wire: Wire, csr: str) -> None:
+def test_errors_have_the_class_that_callers_catch(
+    shared: Server, sdk: Cloudflare, wire: Wire, csr: str
+) -> None:
     zone = shared.zone_id
     certificates = sdk.client_certificates
     nobody = "0" * 32
@@ -192,7 +205,12 @@ def test_errors_have_the_class_that_callers_catch(shared: Server, sdk: Cloudflar
             lambda wrong=wrong: certificates.list(zone_id=zone, **wrong),
         )
     stranger = connect(shared, wire, token="f" * 40)
-    raises(cloudflare.PermissionDeniedError, 403, 9109, lambda: stranger.client_certificates.list(zone_id=zone))
+    raises(
+        cloudflare.PermissionDeniedError,
+        403,
+        9109,
+        lambda: stranger.client_certificates.list(zone_id=zone),
+    )
     raises(cloudflare.AuthenticationError, 401, 1000, lambda: stranger.user.tokens.verify())
 
 
@@ -210,14 +228,20 @@ class Losing(httpx.HTTPTransport):
         return response
 
 
-@pytest.mark.parametrize(("headers", "certificates"), [({}, 2), ({"Idempotency-Key": "order-4711"}, 1)])
+@pytest.mark.parametrize(
+    ("headers", "certificates"), [({}, 2), ({"Idempotency-Key": "order-4711"}, 1)]
+)
 def test_a_request_that_the_sdk_repeats_by_itself_issues_once_with_a_key(
     make_server: MakeServer, csr: str, headers: dict[str, str], certificates: int
 ) -> None:
     server = make_server()
     with httpx.Client(transport=Losing()) as client:
-        sdk = Cloudflare(api_token=server.token, base_url=f"{server.url}/client/v4", http_client=client)
-        made = sdk.client_certificates.create(zone_id=server.zone_id, csr=csr, validity_days=30, extra_headers=headers)
+        sdk = Cloudflare(
+            api_token=server.token, base_url=f"{server.url}/client/v4", http_client=client
+        )
+        made = sdk.client_certificates.create(
+            zone_id=server.zone_id, csr=csr, validity_days=30, extra_headers=headers
+        )
     api = server.api()
     assert api.total() == certificates and api.every()[0]["id"] == made.id
     api.close()
@@ -230,7 +254,11 @@ def test_zones_and_accounts(sdk: Cloudflare, shared: Server, wire: Wire) -> None
     assert account and account.name == "default"
 
     zone = sdk.zones.create(account={"id": account_id}, name="sdk.example")
-    assert zone and (zone.name, zone.status, zone.account.id) == ("sdk.example", "active", account_id)
+    assert zone and (zone.name, zone.status, zone.account.id) == (
+        "sdk.example",
+        "active",
+        account_id,
+    )
     wire.take()
     with pytest.raises(cloudflare.BadRequestError) as twice:
         sdk.zones.create(account={"id": account_id}, name="sdk.example")
@@ -239,8 +267,12 @@ def test_zones_and_accounts(sdk: Cloudflare, shared: Server, wire: Wire) -> None
 
     got = sdk.zones.get(zone_id=zone.id)
     assert got and got.id == zone.id
-    assert [found.id for found in islice(sdk.zones.list(name="sdk.example"), ITEMS_MAX)] == [zone.id]
-    assert [found.id for found in islice(sdk.zones.list(name="starts_with:sdk."), ITEMS_MAX)] == [zone.id]
+    assert [found.id for found in islice(sdk.zones.list(name="sdk.example"), ITEMS_MAX)] == [
+        zone.id
+    ]
+    assert [found.id for found in islice(sdk.zones.list(name="starts_with:sdk."), ITEMS_MAX)] == [
+        zone.id
+    ]
     every = [found.id for found in islice(sdk.zones.list(per_page=5, order="name"), ITEMS_MAX)]
     assert {zone.id, shared.zone_id} <= set(every) and len(every) == len(set(every))
     assert list(islice(sdk.zones.list(account={"id": "0" * 32}), ITEMS_MAX)) == []
@@ -258,7 +290,8 @@ def test_user_and_tokens(sdk: Cloudflare, shared: Server, wire: Wire, csr: str) 
     assert verified and verified.status == "active"
 
     groups = [
-        group.to_dict() if hasattr(group, "to_dict") else group for group in sdk.user.tokens.permission_groups.list()
+        group.to_dict() if hasattr(group, "to_dict") else group
+        for group in sdk.user.tokens.permission_groups.list()
     ]
     ids = {group["name"]: group["id"] for group in groups}
     policy = {
@@ -266,7 +299,9 @@ def test_user_and_tokens(sdk: Cloudflare, shared: Server, wire: Wire, csr: str) 
         "permission_groups": [{"id": ids["SSL and Certificates Read"]}],
         "resources": {f"com.cloudflare.api.account.zone.{shared.zone_id}": "*"},
     }
-    made = sdk.user.tokens.create(name="reader", policies=[policy], condition={"request_ip": {"in": ["127.0.0.0/8"]}})
+    made = sdk.user.tokens.create(
+        name="reader", policies=[policy], condition={"request_ip": {"in": ["127.0.0.0/8"]}}
+    )
     assert made and made.id and made.value
     assert made.id in [token.id for token in islice(sdk.user.tokens.list(), ITEMS_MAX)]
     got = sdk.user.tokens.get(made.id)

@@ -38,15 +38,43 @@ def test_a_brought_authority_comes_and_goes(
 ) -> None:
     account_id = shared.made["account_id"]
     key, root = tmp_path / "key.pem", tmp_path / "root.pem"
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-subj", "/O=Example/CN=b", "-out", root)
+    openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        key,
+        "-subj",
+        "/O=Example/CN=b",
+        "-out",
+        root,
+    )
     certificates, private_key = root.read_text(), key.read_text()
     mtls = sdk.mtls_certificates
-    made = mtls.create(account_id=account_id, ca=True, certificates=certificates, private_key=private_key, name="root")
+    made = mtls.create(
+        account_id=account_id,
+        ca=True,
+        certificates=certificates,
+        private_key=private_key,
+        name="root",
+    )
     assert made and made.id and made.updated_at
-    assert (made.name, made.ca, made.certificates, made.type) == ("root", True, certificates, "custom")
+    assert (made.name, made.ca, made.certificates, made.type) == (
+        "root",
+        True,
+        certificates,
+        "custom",
+    )
     assert "PRIVATE KEY" not in made.to_json()
     got = mtls.get(made.id, account_id=account_id)
-    assert got and got.serial_number == made.serial_number and made.serial_number and made.serial_number.isdigit()
+    assert (
+        got
+        and got.serial_number == made.serial_number
+        and made.serial_number
+        and made.serial_number.isdigit()
+    )
     assert [found.id for found in islice(mtls.list(account_id=account_id), ITEMS_MAX)] == [made.id]
 
     wire.take()

@@ -65,16 +65,26 @@ def test_a_backup_of_a_busy_server_has_everything_that_was_answered_before_it(
     backups: list[tuple[Path, dict[str, bool]]] = []
     for turn in range(BACKUPS):
         at_least = 40 * (turn + 1)
-        eventually("there is work", lambda n=at_least: sum(len(client.answered) for client in clients) >= n)
-        before = {identity: revoked for client in clients for identity, revoked in dict(client.answered).items()}
+        eventually(
+            "there is work", lambda n=at_least: sum(len(client.answered) for client in clients) >= n
+        )
+        before = {
+            identity: revoked
+            for client in clients
+            for identity, revoked in dict(client.answered).items()
+        }
         backups.append((back_up(server, f"backup-{turn}.db"), before))
     end.set()
     for client in clients:
         client.join()
         assert client.failure is None, client.failure
-    after = {identity: revoked for client in clients for identity, revoked in client.answered.items()}
+    after = {
+        identity: revoked for client in clients for identity, revoked in client.answered.items()
+    }
     assert len(after) > len(backups[0][1]), "nothing went on meanwhile"
-    assert not list(tmp_path.glob(".tmp*")) and not list(tmp_path.glob("backup*-*al")), names(tmp_path)
+    assert not list(tmp_path.glob(".tmp*")) and not list(tmp_path.glob("backup*-*al")), names(
+        tmp_path
+    )
 
     for turn, (backup, before) in enumerate(backups):
         assert stat.S_IMODE(backup.stat().st_mode) == 0o600
@@ -90,9 +100,15 @@ def test_a_backup_of_a_busy_server_has_everything_that_was_answered_before_it(
         with talking(other) as api:
             settled(api)
             every = {certificate["id"]: certificate["status"] for certificate in api.every()}
-            assert set(before) <= set(every) <= set(after), "something answered is lost, or something was made up"
-            assert all(every[identity] == "revoked" for identity, revoked in before.items() if revoked)
-            assert not any(status == "revoked" and not after[identity] for identity, status in every.items())
+            assert set(before) <= set(every) <= set(after), (
+                "something answered is lost, or something was made up"
+            )
+            assert all(
+                every[identity] == "revoked" for identity, revoked in before.items() if revoked
+            )
+            assert not any(
+                status == "revoked" and not after[identity] for identity, status in every.items()
+            )
             counted = Counter(every.values())
             assert {s: api.total(s) for s in ("all", "active", "revoked")} == {
                 "all": len(every), "active": counted["active"], "revoked": counted["revoked"]
@@ -102,7 +118,9 @@ def test_a_backup_of_a_busy_server_has_everything_that_was_answered_before_it(
         other.is_whole()
 
 
-def test_a_backup_overwrites_nothing_and_names_what_is_wrong(server: Server, tmp_path: Path) -> None:
+def test_a_backup_overwrites_nothing_and_names_what_is_wrong(
+    server: Server, tmp_path: Path
+) -> None:
     taken = tmp_path / "taken"
     taken.write_text("mine")
     dangling = tmp_path / "dangling"
@@ -138,7 +156,9 @@ def test_a_backup_onto_a_full_disk_leaves_nothing(server: Server, disk: Disk) ->
 # Restore.
 
 
-def test_a_restore_is_refused_while_the_server_runs_or_a_database_is_there(stopped: Stopped) -> None:
+def test_a_restore_is_refused_while_the_server_runs_or_a_database_is_there(
+    stopped: Stopped,
+) -> None:
     server = stopped.server
     server.start()
     for flags in ((), ("--replace",)):
@@ -160,7 +180,9 @@ def test_a_restore_is_refused_while_the_server_runs_or_a_database_is_there(stopp
     assert stat.S_IMODE(server.database.stat().st_mode) == 0o600
     server.start()
     with talking(server) as api:
-        assert [made["id"] for made in api.every()] == [made["id"] for made in stopped.certificates[2::-1]]
+        assert [made["id"] for made in api.every()] == [
+            made["id"] for made in stopped.certificates[2::-1]
+        ]
 
 
 def test_a_database_that_was_moved_aside_comes_back(stopped: Stopped) -> None:
@@ -175,12 +197,16 @@ def test_a_database_that_was_moved_aside_comes_back(stopped: Stopped) -> None:
         assert api.total() == 4 and AGAIN not in server.log and UNKNOWN not in server.log
 
 
-def test_a_database_of_a_killed_server_is_moved_aside_with_its_log(server: Server, api: Api, csr: str) -> None:
+def test_a_database_of_a_killed_server_is_moved_aside_with_its_log(
+    server: Server, api: Api, csr: str
+) -> None:
     backup = back_up(server)
     issued = {api.issue(csr).result["id"] for _ in range(5)}
     server.kill()
     restore(server, backup, "--replace")
-    aside = next(path for path in server.directory.iterdir() if re.search(r"\.replaced-\d+$", path.name))
+    aside = next(
+        path for path in server.directory.iterdir() if re.search(r"\.replaced-\d+$", path.name)
+    )
     assert not server.database.with_name("certgate.db-wal").exists(), "a log of another database"
     with closing(sqlite3.connect(aside)) as database:
         assert {row[0].hex() for row in database.execute("SELECT id FROM certificates")} == issued
@@ -221,7 +247,9 @@ def wrong_backups(stopped: Stopped, directory: Path) -> dict[str, Path]:
     return found
 
 
-def test_what_is_no_whole_backup_is_refused_and_nothing_changed(stopped: Stopped, tmp_path: Path) -> None:
+def test_what_is_no_whole_backup_is_refused_and_nothing_changed(
+    stopped: Stopped, tmp_path: Path
+) -> None:
     server = stopped.server
     place = tmp_path / "wrong"
     place.mkdir()
@@ -238,7 +266,9 @@ def test_what_is_no_whole_backup_is_refused_and_nothing_changed(stopped: Stopped
         assert api.total() == 4
 
 
-def test_a_fault_in_the_audit_log_is_told_and_stands_in_the_way_of_nothing(stopped: Stopped) -> None:
+def test_a_fault_in_the_audit_log_is_told_and_stands_in_the_way_of_nothing(
+    stopped: Stopped,
+) -> None:
     with closing(sqlite3.connect(stopped.backup)) as tampered, tampered:
         assert tampered.execute("UPDATE audit_entries SET detail = 'x' WHERE number = 2").rowcount
     told = restore(stopped.server, stopped.backup, "--replace")
@@ -255,13 +285,17 @@ def test_what_was_moved_aside_is_never_lost(stopped: Stopped) -> None:
     assert len(aside) == 3 and original in [path.read_bytes() for path in aside]
 
 
-def test_a_database_that_was_moved_aside_comes_back_with_its_log(server: Server, api: Api, csr: str) -> None:
+def test_a_database_that_was_moved_aside_comes_back_with_its_log(
+    server: Server, api: Api, csr: str
+) -> None:
     backup = back_up(server)
     for _ in range(5):
         api.issue(csr)
     server.kill()
     restore(server, backup, "--replace")
-    aside = next(path for path in server.directory.iterdir() if re.search(r"\.replaced-\d+$", path.name))
+    aside = next(
+        path for path in server.directory.iterdir() if re.search(r"\.replaced-\d+$", path.name)
+    )
     restore(server, aside, "--replace")
     server.start()
     with talking(server) as again:
@@ -274,7 +308,9 @@ def test_a_kill_in_the_middle_of_a_restore_leaves_what_a_restore_mends(stopped: 
     command = [CERTGATE, "restore", "--data-dir", server.directory, stopped.backup, "--replace"]
     killed = 0
     for _ in range(15):
-        process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         threading.Event().wait(chance.uniform(0, 0.06))
         process.kill()
         killed += process.wait() == -9
@@ -306,7 +342,9 @@ def test_a_restore_onto_a_full_disk_changes_nothing(on_disk: Server, disk: Disk,
         assert [made["id"] for made in api.every()] == issued[::-1]
 
 
-def test_a_backup_that_is_not_there_leaves_no_directory(make_server: MakeServer, tmp_path: Path) -> None:
+def test_a_backup_that_is_not_there_leaves_no_directory(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
     other = make_server(name="other", init=None, start=False)
     assert "nothing was changed" in restore(other, tmp_path / "absent.db", code=1)
     assert not other.directory.exists()
@@ -322,4 +360,7 @@ def test_a_backup_goes_into_an_empty_directory(stopped: Stopped, make_server: Ma
     other.made = stopped.server.made
     other.start()
     with talking(other) as api:
-        assert api.total() == 3 and api.get(stopped.certificates[0]["id"]).result["status"] == "revoked"
+        assert (
+            api.total() == 3
+            and api.get(stopped.certificates[0]["id"]).result["status"] == "revoked"
+        )

@@ -96,7 +96,9 @@ def test_start_up_does_not_wait_for_what_is_pending(make_any: MakeServer, csr: s
     api.close()
 
 
-def test_kills_during_the_first_start_leave_nothing_in_the_way_of_the_next(make_any: MakeServer, csr: str) -> None:
+def test_kills_during_the_first_start_leave_nothing_in_the_way_of_the_next(
+    make_any: MakeServer, csr: str
+) -> None:
     print(f"CERTGATE_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     made_before_kill = 0

@@ -43,9 +43,12 @@ def test_every_point_is_tried() -> None:
 
 @pytest.mark.parametrize("event", ["revoke", "restore"])
 @pytest.mark.parametrize(
-    ("point", "time"), [(point, time) for point, times in TIMES.items() for time in range(1, times + 1)]
+    ("point", "time"),
+    [(point, time) for point, times in TIMES.items() for time in range(1, times + 1)],
 )
-def test_killed_at(make_server: MakeServer, csr: str, tmp_path: Path, event: str, point: str, time: int) -> None:
+def test_killed_at(
+    make_server: MakeServer, csr: str, tmp_path: Path, event: str, point: str, time: int
+) -> None:
     armed = tmp_path / "fault-point"
     server = make_server(start=False).start(FAULT_POINT_FILE=str(armed))
     api = server.api()
@@ -56,7 +59,10 @@ def test_killed_at(make_server: MakeServer, csr: str, tmp_path: Path, event: str
         api.revoke(certificate)
         api.settled(certificate, before)
     lines_before = journal(server)
-    eventually("the first lists are there", lambda: not in_database(server, "SELECT 1 FROM crl_states WHERE made_epoch < 0"))
+    eventually(
+        "the first lists are there",
+        lambda: not in_database(server, "SELECT 1 FROM crl_states WHERE made_epoch < 0"),
+    )
 
     for _ in range(ATTEMPTS):
         armed.write_text(f"{point} {time}")
@@ -118,7 +124,8 @@ def agrees(server: Server, status: int, serial: int) -> None:
     lists = in_database(server, "SELECT part, der FROM crls")
     parts = {part: x509.load_der_x509_crl(der) for part, der in lists}
     listed = {
-        part: parts[part].get_revoked_certificate_by_serial_number(serial) is not None for part in (serial % 128, FULL)
+        part: parts[part].get_revoked_certificate_by_serial_number(serial) is not None
+        for part in (serial % 128, FULL)
     }
     if status == REVOKED:
         assert all(listed.values()), listed

@@ -16,7 +16,9 @@ from kit.harness import CERTGATE, Api, MakeServer, Mount, Server, certgate, envi
 NOBODY = 65534
 
 
-def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(on_disk: Server, disk: Disk, csr: str) -> None:
+def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
+    on_disk: Server, disk: Disk, csr: str
+) -> None:
     api = on_disk.api()
     before = [api.issue(csr).result for _ in range(5)]
     disk.fill()
@@ -32,7 +34,9 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(on_disk: Serve
     assert refused.status == 503 and int(refused.headers["retry-after"]) > 0, refused.text
     assert "try again later" in refused.error["message"]
     assert api.revoke(before[0]["id"]).status == 503
-    assert api.restore(before[0]["id"]).status in (200, 503), "restoring what is active writes nothing"
+    assert api.restore(before[0]["id"]).status in (200, 503), (
+        "restoring what is active writes nothing"
+    )
     assert "disk" in on_disk.log and "full" in on_disk.log
 
     # Reads go on, and show what was answered, and nothing of what was refused.
@@ -42,9 +46,14 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(on_disk: Serve
     assert api.call("GET", "/readyz").status == 503
 
     disk.free()
-    made = eventually("the service is back", lambda: (a := api.issue(csr)).status == 200 and a.result)
+    made = eventually(
+        "the service is back", lambda: (a := api.issue(csr)).status == 200 and a.result
+    )
     assert api.call("GET", "/readyz").status == 200
-    assert [made["id"] for made in api.every()] == [made["id"], *(made["id"] for made in before[::-1])]
+    assert [made["id"] for made in api.every()] == [
+        made["id"],
+        *(made["id"] for made in before[::-1]),
+    ]
     assert api.revoke(before[0]["id"]).result["status"] == "pending_revocation"
     api.settled(before[0]["id"], "revoked")
     api.close()
@@ -102,13 +111,21 @@ def test_a_read_only_directory_is_named(make_server: MakeServer, mount: Mount, c
     server.stop()
 
 
-def test_a_second_process_is_kept_out_and_the_first_goes_on(server: Server, api: Api, csr: str) -> None:
+def test_a_second_process_is_kept_out_and_the_first_goes_on(
+    server: Server, api: Api, csr: str
+) -> None:
     made = api.issue(csr).result
     for command in ("serve", "init"):
-        ports = ["--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0"] if command == "serve" else []
+        ports = (
+            ["--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0"]
+            if command == "serve"
+            else []
+        )
         second = certgate(command, "--data-dir", server.directory, *ports)
         assert (second.returncode, second.stdout) == (1, ""), second
-        assert "in use by another process" in second.stderr and str(server.directory) in second.stderr
+        assert (
+            "in use by another process" in second.stderr and str(server.directory) in second.stderr
+        )
     # It only looks.
     server.is_whole()
     assert api.issue(csr).status == 200 and api.get(made["id"]).result == made
@@ -116,7 +133,15 @@ def test_a_second_process_is_kept_out_and_the_first_goes_on(server: Server, api:
 
 def test_a_port_that_is_taken_is_named(server: Server, tmp_path: Path) -> None:
     taken = f"127.0.0.1:{server.port}"
-    second = certgate("serve", "--data-dir", tmp_path / "second", "--listen", taken, "--public-listen", "127.0.0.1:0")
+    second = certgate(
+        "serve",
+        "--data-dir",
+        tmp_path / "second",
+        "--listen",
+        taken,
+        "--public-listen",
+        "127.0.0.1:0",
+    )
     assert second.returncode == 1 and taken in second.stderr and "--listen" in second.stderr
 
 
@@ -149,7 +174,11 @@ def test_the_master_key_must_be_the_right_one(server: Server, api: Api, csr: str
 
     path.write_text("no key at all\n")
     message = server.refuses_to_start()
-    assert str(path) in message and "64 hexadecimal digits" in message and "no key at all" not in message
+    assert (
+        str(path) in message
+        and "64 hexadecimal digits" in message
+        and "no key at all" not in message
+    )
 
     path.unlink()
     message = server.refuses_to_start()
@@ -201,7 +230,9 @@ def test_a_newer_database_is_refused(server: Server) -> None:
     server.start()
 
 
-def test_damage_in_the_middle_is_reported_and_a_backup_helps(server: Server, api: Api, csr: str) -> None:
+def test_damage_in_the_middle_is_reported_and_a_backup_helps(
+    server: Server, api: Api, csr: str
+) -> None:
     made = [api.issue(csr).result for _ in range(200)]
     server.stop()
     backup = server.directory.with_name("backup.db")
@@ -209,7 +240,9 @@ def test_damage_in_the_middle_is_reported_and_a_backup_helps(server: Server, api
     damage(server.database)
 
     checked = server.check()
-    assert checked.returncode == 1 and "restore a backup" in checked.stdout + checked.stderr, checked
+    assert checked.returncode == 1 and "restore a backup" in checked.stdout + checked.stderr, (
+        checked
+    )
     assert "panicked" not in checked.stderr
 
     server.start()
@@ -219,7 +252,9 @@ def test_damage_in_the_middle_is_reported_and_a_backup_helps(server: Server, api
     assert 503 in counted and counted <= {200, 503}, counted
     # What is not damaged is answered, and answered rightly.
     assert all(
-        answer.result == certificate for answer, certificate in zip(answers, made, strict=True) if answer.status == 200
+        answer.result == certificate
+        for answer, certificate in zip(answers, made, strict=True)
+        if answer.status == 200
     )
     broken = next(answer for answer in answers if answer.status != 200)
     assert broken.error["code"] and "retry-after" in broken.headers
@@ -232,7 +267,9 @@ def test_damage_in_the_middle_is_reported_and_a_backup_helps(server: Server, api
     server.is_whole()
     server.start()
     api = server.api()
-    assert [certificate["id"] for certificate in api.every()] == [certificate["id"] for certificate in made[::-1]]
+    assert [certificate["id"] for certificate in api.every()] == [
+        certificate["id"] for certificate in made[::-1]
+    ]
     assert api.issue(csr).status == 200
     api.close()
 
@@ -241,7 +278,9 @@ def damage(path: Path) -> None:
     """Overwrites a leaf of the table of certificates, as a disk does that lost a sector."""
     database = sqlite3.connect(path)
     size = database.execute("PRAGMA page_size").fetchone()[0]
-    root = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'certificates'").fetchone()[0]
+    root = database.execute(
+        "SELECT rootpage FROM sqlite_schema WHERE name = 'certificates'"
+    ).fetchone()[0]
     database.close()
     with path.open("r+b") as file:
         # The root is an interior page of a table, whose first cell names its first leaf (SQLite's file format §1.6).

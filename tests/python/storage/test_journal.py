@@ -44,7 +44,9 @@ def killed(server: Server, api: Api, csr: str) -> list[str]:
 
 
 @pytest.mark.parametrize("cut", [1, 20, 200, 300, 2000])
-def test_a_journal_that_is_torn_at_its_end_is_healed(server: Server, killed: list[str], cut: int) -> None:
+def test_a_journal_that_is_torn_at_its_end_is_healed(
+    server: Server, killed: list[str], cut: int
+) -> None:
     path = revocations(server)
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
@@ -68,7 +70,9 @@ def test_what_a_power_cut_leaves_behind_the_last_line_is_healed(
     assert path.read_bytes().startswith(whole) and len(journal(path)) == 11
 
 
-def test_damage_in_the_middle_is_healed_by_a_database_that_has_it_all(server: Server, killed: list[str]) -> None:
+def test_damage_in_the_middle_is_healed_by_a_database_that_has_it_all(
+    server: Server, killed: list[str]
+) -> None:
     path = revocations(server)
     path.write_text(path.read_text().replace("certificateHold", "superseded", 1))
     server.start()
@@ -102,7 +106,9 @@ def test_a_journal_with_damage_in_the_middle_is_not_believed_after_a_restore(sto
     story.assert_kept()
 
 
-def test_the_journal_of_another_installation_is_refused(stopped: Stopped, make_server: MakeServer, csr: str) -> None:
+def test_the_journal_of_another_installation_is_refused(
+    stopped: Stopped, make_server: MakeServer, csr: str
+) -> None:
     server = stopped.server
     other = make_server(name="other")
     with talking(other) as api:
@@ -114,7 +120,10 @@ def test_the_journal_of_another_installation_is_refused(stopped: Stopped, make_s
     for wrong in (strange, b"something else\n", b"\0" * 1000):
         path.write_bytes(wrong)
         message = server.refuses_to_start()
-        assert str(path) in message and "not the journal of revocations of this installation" in message, message
+        assert (
+            str(path) in message
+            and "not the journal of revocations of this installation" in message
+        ), message
         assert path.read_bytes() == wrong and server.database.read_bytes() == before
         told = restore(server, stopped.backup, "--replace", code=1)
         assert str(path) in told and server.database.read_bytes() == before
@@ -128,7 +137,9 @@ def test_the_journal_of_another_installation_is_refused(stopped: Stopped, make_s
         assert api.total() == 4
 
 
-def test_twenty_kills_leave_no_answered_revocation_out_of_the_journal(make_server: MakeServer, csr: str) -> None:
+def test_twenty_kills_leave_no_answered_revocation_out_of_the_journal(
+    make_server: MakeServer, csr: str
+) -> None:
     print(f"CERTGATE_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     server = make_server(start=False)
@@ -154,16 +165,22 @@ def test_twenty_kills_leave_no_answered_revocation_out_of_the_journal(make_serve
         last = last_lines(torn=True)
         for certificate in (certificate for own in owned for certificate in own):
             if certificate.statuses <= REVOKED:
-                assert last.get(certificate.answered["id"]) is True, f"round {number}: {certificate}"
+                assert last.get(certificate.answered["id"]) is True, (
+                    f"round {number}: {certificate}"
+                )
             elif not certificate.statuses & REVOKED:
-                assert not last.get(certificate.answered["id"], False), f"round {number}: {certificate}"
+                assert not last.get(certificate.answered["id"], False), (
+                    f"round {number}: {certificate}"
+                )
         server.start()
         verify(server, owned, sum(client.unanswered_issues for client in clients))
         # What was cut off is one or the other now, in both places.
         last = last_lines()
         for certificate in (certificate for own in owned for certificate in own):
             is_revoked = certificate.statuses <= REVOKED
-            assert last.get(certificate.answered["id"], False) == is_revoked, f"round {number}: {certificate}"
+            assert last.get(certificate.answered["id"], False) == is_revoked, (
+                f"round {number}: {certificate}"
+            )
         server.kill()
     print(f"answered: {dict(answers)}")
     assert min(answers[kind] for kind in ("issue", "revoke", "restore")) > KILLS
@@ -183,9 +200,13 @@ def test_a_full_disk_for_the_journal_alone_does_not_stop_revocation(
     small = Disk(place)
     away = Path(shutil.copy(revocations(server), place))
     away.chmod(0o600)
-    done = subprocess.run(["mount", "--bind", away, revocations(server)], capture_output=True, text=True)
+    done = subprocess.run(
+        ["mount", "--bind", away, revocations(server)], capture_output=True, text=True
+    )
     if done.returncode != 0:
-        pytest.skip(f"cannot mount a file here, so a full disk of the journal alone is NOT TESTED: {done.stderr}")
+        pytest.skip(
+            f"cannot mount a file here, so a full disk of the journal alone is NOT TESTED: {done.stderr}"
+        )
     try:
         # The line that fits into the block that the file has already does not meet the limit.
         with away.open("r+b") as file:
@@ -194,7 +215,11 @@ def test_a_full_disk_for_the_journal_alone_does_not_stop_revocation(
         server.start()
         with talking(server) as api:
             for turn in range(1 + room // 200):
-                answer = api.revoke(ids[1 + turn % 4]) if turn % 8 < 4 else api.restore(ids[1 + turn % 4])
+                answer = (
+                    api.revoke(ids[1 + turn % 4])
+                    if turn % 8 < 4
+                    else api.restore(ids[1 + turn % 4])
+                )
                 assert answer.status == 200, answer.text
             for identity in ids[1:]:
                 api.restore(identity)
@@ -205,12 +230,21 @@ def test_a_full_disk_for_the_journal_alone_does_not_stop_revocation(
             verifier = Verifier(server, api)
             assert verifier.ocsp(api.get(ids[4]).result) == "certificateHold"
             assert api.call("GET", "/readyz").status == 200
-        errors = [line for line in told_since(server, 0) if "journal of revocations cannot be written" in line]
-        assert len(errors) == 1 and " ERROR " in errors[0] and str(revocations(server)) in errors[0], errors
+        errors = [
+            line
+            for line in told_since(server, 0)
+            if "journal of revocations cannot be written" in line
+        ]
+        assert (
+            len(errors) == 1 and " ERROR " in errors[0] and str(revocations(server)) in errors[0]
+        ), errors
         small.free()
         with talking(server) as api:
             assert api.restore(ids[0]).status == 200
-        eventually("it says that it is over", lambda: "the journal of revocations is written again" in server.log)
+        eventually(
+            "it says that it is over",
+            lambda: "the journal of revocations is written again" in server.log,
+        )
         last = {line.certificate: line.is_revoked for line in journal(away)}
         assert last == {ids[0]: False} | {identity: True for identity in ids[1:]}
         server.stop()

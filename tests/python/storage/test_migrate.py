@@ -41,7 +41,9 @@ def next_server(old: Server, url: str) -> Server:
     directory = old.directory.with_name("new")
     directory.mkdir(mode=0o700)
     shutil.copy(old.directory / "master.key", directory)
-    server = Server(directory, "--database-url", url, "--public-url", "http://pki.example", init=None)
+    server = Server(
+        directory, "--database-url", url, "--public-url", "http://pki.example", init=None
+    )
     server.made = old.made
     return server
 
@@ -56,7 +58,10 @@ class Estate:
             other = api.call("POST", "/client/v4/accounts", {"name": "Other"}).result
             zones = [("second.example", server.made["account_id"]), ("third.example", other["id"])]
             bodies = [{"name": name, "account": {"id": owner}} for name, owner in zones]
-            self.zones = [server.zone_id, *(api.call("POST", "/client/v4/zones", body).result["id"] for body in bodies)]
+            self.zones = [
+                server.zone_id,
+                *(api.call("POST", "/client/v4/zones", body).result["id"] for body in bodies),
+            ]
             self.accounts = [server.made["account_id"], other["id"]]
 
             names = ("active", "revoked", "dead", "freed", "held")
@@ -73,7 +78,17 @@ class Estate:
 
             key, root = directory / "root.key", directory / "root.crt"
             usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-            made = ["req", "-x509", *KEYS["P-256"], "-nodes", "-days", "90", "-subj", "/CN=Brought", *usage]
+            made = [
+                "req",
+                "-x509",
+                *KEYS["P-256"],
+                "-nodes",
+                "-days",
+                "90",
+                "-subj",
+                "/CN=Brought",
+                *usage,
+            ]
             openssl(*made, "-keyout", key, "-out", root)
             body = {"certificates": root.read_text(), "ca": True, "name": "brought"}
             self.brought = api.call("POST", f"{account}/mtls_certificates", body).result["id"]
@@ -82,7 +97,14 @@ class Estate:
                 {"hostnames": ["c.example.com"], "mtls_certificate_id": self.brought},
             ):
                 assert api.call("PUT", self.hostnames(server.zone_id), hostnames).status == 200
-            reader = ["--permission", "SSL and Certificates Read", "--zone", "third.example", "--output", "json"]
+            reader = [
+                "--permission",
+                "SSL and Certificates Read",
+                "--zone",
+                "third.example",
+                "--output",
+                "json",
+            ]
             self.token = json.loads(self.run("token", "create", "reader", *reader))["value"]
 
             self.points = Points(server, api)
@@ -100,7 +122,10 @@ class Estate:
             self.edge = edge
             held, freed = self.certificates["held"], self.certificates["freed"]
             listed = self.verifiers[0].listed
-            eventually("the lists are made", lambda: [*listed(held), *listed(freed)] == [True, True, False, False])
+            eventually(
+                "the lists are made",
+                lambda: [*listed(held), *listed(freed)] == [True, True, False, False],
+            )
 
     def run(self, *arguments: str) -> str:
         done = certgate(*arguments, "--api", self.server.url, CERTGATE_TOKEN=self.server.token)
@@ -137,7 +162,9 @@ class Estate:
                 ]
             for zone in self.zones:
                 there = Api(server.port, server.token, zone)
-                said[zone] = {status: (there.total(status), there.every(status, 3)) for status in STATUSES}
+                said[zone] = {
+                    status: (there.total(status), there.every(status, 3)) for status in STATUSES
+                }
                 there.close()
         reader = Api(server.port, self.token, self.zones[2])
         said["of the reader"] = [reader.total(), reader.issue("no request").status]
@@ -146,7 +173,8 @@ class Estate:
             verifier.server = server
             files = ["full.crl", *(f"{shard}.crl" for shard in range(128))]
             said[f"lists {number}"] = [
-                hashlib.sha256(fetch(server, f"/crl/{verifier.authority_id}/{file}")).hexdigest() for file in files
+                hashlib.sha256(fetch(server, f"/crl/{verifier.authority_id}/{file}")).hexdigest()
+                for file in files
             ]
         first = ("active", "revoked", "dead", "freed", "held")
         said["ocsp"] = {name: self.verifiers[0].ocsp(self.certificates[name]) for name in first}
@@ -154,7 +182,9 @@ class Estate:
         return said
 
 
-def test_everything_is_as_before(postgres: Postgres, server: Server, csr: str, tmp_path: Path) -> None:
+def test_everything_is_as_before(
+    postgres: Postgres, server: Server, csr: str, tmp_path: Path
+) -> None:
     estate = Estate(server, csr, tmp_path)
     said = estate.said(server)
     assert said["ocsp"] == {
@@ -185,9 +215,10 @@ def test_everything_is_as_before(postgres: Postgres, server: Server, csr: str, t
     assert f"--database-url '{url}'" in told, told
     after = content(server.directory)
     whereto = after.pop(MARKER).decode()
-    assert re.fullmatch(r"postgres://postgres@127\.0\.0\.1(:\d+)?/test_\d+ at \S+Z\n", whereto) and after == before, (
-        whereto
-    )
+    assert (
+        re.fullmatch(r"postgres://postgres@127\.0\.0\.1(:\d+)?/test_\d+ at \S+Z\n", whereto)
+        and after == before
+    ), whereto
     assert sorted(path.name for path in server.directory.iterdir()) == sorted([*before, MARKER])
 
     # The old one is not started by accident; what is in the new one is told again.
@@ -214,7 +245,9 @@ def test_everything_is_as_before(postgres: Postgres, server: Server, csr: str, t
     finally:
         new.kill()
     changed = migrate(server, "--to", url, code=1)
-    assert "is not what the data directory is any more" in changed and "certificates" in changed, changed
+    assert "is not what the data directory is any more" in changed and "certificates" in changed, (
+        changed
+    )
 
     # The way back.
     (server.directory / MARKER).unlink()
@@ -228,7 +261,9 @@ def fill(server: Server) -> list[str]:
     select = "SELECT position, hex(id), hex(der), csr FROM certificates ORDER BY position"
     with closing(sqlite3.connect(server.database)) as database, database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(certificates)")]
-        values = ", ".join({"position": "position + n", "id": "randomblob(16)"}.get(name, name) for name in columns)
+        values = ", ".join(
+            {"position": "position + n", "id": "randomblob(16)"}.get(name, name) for name in columns
+        )
         database.execute(
             "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?) "
             f"INSERT INTO certificates ({', '.join(columns)}) SELECT {values} FROM certificates, numbers",
@@ -275,21 +310,23 @@ def test_it_may_be_killed_at_any_instant(
         if len(kills) == 2:
             refused = next_server(server, url).refuses_to_start()
             assert "unfinished migration" in refused, refused
-            assert postgres.sql("SELECT count(*) FROM installation", name) == "0", "no server has made one"
+            assert postgres.sql("SELECT count(*) FROM installation", name) == "0", (
+                "no server has made one"
+            )
     migrate(server, "--to", url)
     print(f"killed {len(kills)} times, the last time at: {kills[-1]}")
     assert len({line for line in kills if line.startswith("copied")}) > 3, kills
     after = content(server.directory)
     after.pop(MARKER)
     assert after == before
-    select = (
-        "SELECT position, upper(encode(id, 'hex')), upper(encode(der, 'hex')), csr FROM certificates ORDER BY position"
-    )
+    select = "SELECT position, upper(encode(id, 'hex')), upper(encode(der, 'hex')), csr FROM certificates ORDER BY position"
     stored = postgres.sql(f"COPY ({select}) TO STDOUT WITH (DELIMITER '|', FORMAT text)", name)
     assert stored.replace("\\n", "\n").strip() == "\n".join(rows).strip()
 
 
-def test_a_difference_keeps_servers_away(postgres: Postgres, server: Server, api: Api, csr: str) -> None:
+def test_a_difference_keeps_servers_away(
+    postgres: Postgres, server: Server, api: Api, csr: str
+) -> None:
     api.issue(csr)
     server.stop()
     name = postgres.database()
@@ -316,14 +353,21 @@ def test_where_to_is_said_as_for_serve(postgres: Postgres, server: Server, tmp_p
     name = postgres.database()
     secret = postgres.url(name).replace("postgres@", "postgres:s3cret@")
     refused = migrate(server, "--to", secret, code=2)
-    assert "database_url (from flag --to): has a password, and others can see the arguments" in refused, refused
+    assert (
+        "database_url (from flag --to): has a password, and others can see the arguments" in refused
+    ), refused
     assert "name it with --to" in migrate(server, code=2)
     taken = postgres.database()
     postgres.sql("CREATE TABLE things (thing TEXT)", taken)
     refused = migrate(server, "--to", postgres.url(taken), code=1)
     assert "has tables already (things)" in refused and "s3cret" not in refused, refused
-    nowhere = migrate(server, variable="postgres://u:s3cret@127.0.0.1:1/name?sslmode=disable", code=1)
-    assert "cannot use the database name on 127.0.0.1" in nowhere and "goes on where it stopped" in nowhere, nowhere
+    nowhere = migrate(
+        server, variable="postgres://u:s3cret@127.0.0.1:1/name?sslmode=disable", code=1
+    )
+    assert (
+        "cannot use the database name on 127.0.0.1" in nowhere
+        and "goes on where it stopped" in nowhere
+    ), nowhere
 
     told = migrate(server, variable=secret)
     assert "with CERTGATE_DATABASE_URL or database_url as it is here" in told, told
@@ -336,13 +380,24 @@ def test_where_to_is_said_as_for_serve(postgres: Postgres, server: Server, tmp_p
 
 
 @pytest.mark.parametrize("what", ["nothing", "of another kind"])
-def test_a_directory_without_a_database_is_refused(postgres: Postgres, tmp_path: Path, what: str) -> None:
+def test_a_directory_without_a_database_is_refused(
+    postgres: Postgres, tmp_path: Path, what: str
+) -> None:
     directory = tmp_path / "data"
     directory.mkdir()
     if what != "nothing":
-        (directory / "certgate.db").write_text("no database, but long enough to be taken for one. " * 100)
+        (directory / "certgate.db").write_text(
+            "no database, but long enough to be taken for one. " * 100
+        )
     name = postgres.database()
     done = certgate("migrate", "--from", directory, "--to", postgres.url(name))
     assert done.returncode == 1 and "panicked" not in done.stderr, done.stderr
-    assert ("holds no certgate database" if what == "nothing" else "is not a certgate database") in done.stderr
-    assert postgres.sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace", name) == "0"
+    assert (
+        "holds no certgate database" if what == "nothing" else "is not a certgate database"
+    ) in done.stderr
+    assert (
+        postgres.sql(
+            "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace", name
+        )
+        == "0"
+    )

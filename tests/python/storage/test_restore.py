@@ -38,14 +38,26 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
     lines = journal(revocations(server))
     told = restore(server, story.backup, "--replace")
     later = len({line.certificate for line in lines if line.epoch > story.known})
-    assert f"up to epoch {story.known}" in told and f"{later} certificates were revoked or restored" in told, told
+    assert (
+        f"up to epoch {story.known}" in told
+        and f"{later} certificates were revoked or restored" in told
+    ), told
     logged = len(server.log)
     server.start()
     warnings = told_since(server, logged)
     assert len(warnings) == 1 and AGAIN in warnings[0], warnings
-    values = {name: field(warnings[0], name) for name in ("from_epoch", "to_epoch", "revoked", "restored", "lost")}
+    values = {
+        name: field(warnings[0], name)
+        for name in ("from_epoch", "to_epoch", "revoked", "restored", "lost")
+    }
     # Of the three that the backup does not have, two are revoked in the end.
-    assert values == {"from_epoch": story.known, "to_epoch": story.last, "revoked": 3, "restored": 1, "lost": 2}
+    assert values == {
+        "from_epoch": story.known,
+        "to_epoch": story.last,
+        "revoked": 3,
+        "restored": 1,
+        "lost": 2,
+    }
     assert field(warnings[0], "without_authority") == 0
 
     # Before anything has settled.
@@ -70,9 +82,16 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
             told_changes = changes_now(points, after).result
             # Who knows more than the journal is told so; from here on they count behind that.
             assert told_changes["epoch"] == story.last + 2**32
-            expected = {line.certificate: (line.epoch, line.is_revoked) for line in lines if line.epoch > after}
+            expected = {
+                line.certificate: (line.epoch, line.is_revoked)
+                for line in lines
+                if line.epoch > after
+            }
             serials = {made["serial_number"]: made["id"] for made in story.certificates.values()}
-            got = {serials[c["serial_number"]]: (c["epoch"], c["revoked"]) for c in told_changes["changes"]}
+            got = {
+                serials[c["serial_number"]]: (c["epoch"], c["revoked"])
+                for c in told_changes["changes"]
+            }
             # Of one that was issued and restored after the backup nothing is left, and nothing has to be.
             for one in (expected, got):
                 one.pop(story.id("lost and free"), None)
@@ -80,15 +99,32 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
         snapshot = api.call("GET", f"{points.base}/revocations").text.splitlines()
         revoked = [name for name, status in Story.EXPECTED.items() if status != "good"]
         assert len(snapshot) == len(revoked) + 2
-        assert all(any(story.certificates[name]["serial_number"] in line for line in snapshot) for name in revoked)
+        assert all(
+            any(story.certificates[name]["serial_number"] in line for line in snapshot)
+            for name in revoked
+        )
         assert changes_now(points, story.last + 1).error["code"] == 1521
         story.assert_kept()
-        assert api.get(story.id("held")).result["status"] == "pending_revocation", "it waits for the enforcement point"
+        assert api.get(story.id("held")).result["status"] == "pending_revocation", (
+            "it waits for the enforcement point"
+        )
         points.acknowledge(story.edge, story.last)
         settled(api)
-        statuses = {name: api.get(story.id(name)).result["status"] for name in ("held", "dead", "freed", "reheld")}
-        assert statuses == {"held": "revoked", "dead": "revoked", "freed": "active", "reheld": "revoked"}
-        assert api.restore(story.id("dead")).error["code"] == 1408 == api.restore(story.id("reheld")).error["code"]
+        statuses = {
+            name: api.get(story.id(name)).result["status"]
+            for name in ("held", "dead", "freed", "reheld")
+        }
+        assert statuses == {
+            "held": "revoked",
+            "dead": "revoked",
+            "freed": "active",
+            "reheld": "revoked",
+        }
+        assert (
+            api.restore(story.id("dead")).error["code"]
+            == 1408
+            == api.restore(story.id("reheld")).error["code"]
+        )
         assert (api.total(), api.total("revoked"), api.total("active")) == (6, 4, 2)
     assert journal(revocations(server)) == lines, "the journal has what it had"
 
@@ -96,7 +132,11 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
     with talking(server) as api:
         path = f"/client/v4/accounts/{server.made['account_id']}/logs/audit?limit=1000"
         entries = api.call("GET", path).result
-        again = [entry for entry in entries if entry["certgate"]["detail"].endswith("again after a restore")]
+        again = [
+            entry
+            for entry in entries
+            if entry["certgate"]["detail"].endswith("again after a restore")
+        ]
         assert len(again) >= 6 and all(entry["actor"]["type"] == "system" for entry in again)
     server.stop()
     server.is_whole()
@@ -145,7 +185,9 @@ def test_a_kill_in_the_first_start_after_a_restore_is_no_harm(story: Story) -> N
     restore(server, story.backup, "--replace")
     chance = random.Random(SEED)
     for _ in range(5):
-        process = subprocess.Popen(server.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            server.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         threading.Event().wait(chance.uniform(0, 0.1))
         process.kill()
         process.wait()
@@ -170,10 +212,14 @@ def test_an_old_database_that_was_only_copied_is_caught_up_too(story: Story) -> 
     story.assert_kept()
 
 
-def test_changes_of_an_authority_that_the_backup_does_not_have_are_counted(server: Server, api: Api, csr: str) -> None:
+def test_changes_of_an_authority_that_the_backup_does_not_have_are_counted(
+    server: Server, api: Api, csr: str
+) -> None:
     backup = back_up(server)
     account = api.call("POST", "/client/v4/accounts", {"name": "later"}).result["id"]
-    zone = api.call("POST", "/client/v4/zones", {"name": "later.example", "account": {"id": account}}).result["id"]
+    zone = api.call(
+        "POST", "/client/v4/zones", {"name": "later.example", "account": {"id": account}}
+    ).result["id"]
     own, api.zone_id = api.zone_id, zone
     api.revoke(api.issue(csr).result["id"])
     api.zone_id = own
@@ -182,7 +228,11 @@ def test_changes_of_an_authority_that_the_backup_does_not_have_are_counted(serve
     logged = len(server.log)
     server.start()
     (line,) = told_since(server, logged)
-    assert AGAIN in line and (field(line, "without_authority"), field(line, "revoked"), field(line, "lost")) == (
+    assert AGAIN in line and (
+        field(line, "without_authority"),
+        field(line, "revoked"),
+        field(line, "lost"),
+    ) == (
         1,
         0,
         0,
@@ -195,7 +245,9 @@ def test_changes_of_an_authority_that_the_backup_does_not_have_are_counted(serve
     assert told_since(server, logged) == []
 
 
-def shared_among_clients(server: Server, work: Callable[[Api, Any], Any], items: Iterable[Any]) -> list[Any]:
+def shared_among_clients(
+    server: Server, work: Callable[[Api, Any], Any], items: Iterable[Any]
+) -> list[Any]:
     """Eight clients work on the items; what came of it."""
     waiting, found = list(items), []
 
@@ -216,7 +268,9 @@ def shared_among_clients(server: Server, work: Callable[[Api, Any], Any], items:
     return found
 
 
-def test_more_changes_than_the_end_of_the_journal_that_a_start_reads(server: Server, csr: str) -> None:
+def test_more_changes_than_the_end_of_the_journal_that_a_start_reads(
+    server: Server, csr: str
+) -> None:
     def issue(api: Api, _: int) -> dict[str, Any]:
         return api.issue(csr).result
 
@@ -235,7 +289,9 @@ def test_more_changes_than_the_end_of_the_journal_that_a_start_reads(server: Ser
     assert revocations(server).stat().st_size > 1 << 18
     assert "certificates were revoked or restored" in restore(server, backup, "--replace")
     server.start()
-    expected = {made["serial_number"]: True for made in kept + lost} | {m["serial_number"]: False for m in kept[:50]}
+    expected = {made["serial_number"]: True for made in kept + lost} | {
+        m["serial_number"]: False for m in kept[:50]
+    }
     with talking(server) as api:
         settled(api)
         assert (api.total(), api.total("revoked"), api.total("active")) == (800, 750, 50)
@@ -244,7 +300,9 @@ def test_more_changes_than_the_end_of_the_journal_that_a_start_reads(server: Ser
             told |= {change["serial_number"]: change["revoked"] for change in changes}
             epoch = changes[-1]["epoch"]
         assert (epoch, told) == (1150, expected)
-        listed = {f"{revoked.serial_number:040x}" for revoked in Verifier(server, api).list("full.crl")}
+        listed = {
+            f"{revoked.serial_number:040x}" for revoked in Verifier(server, api).list("full.crl")
+        }
         assert listed == {serial for serial, revoked in expected.items() if revoked}
     server.stop()
     server.is_whole()
@@ -268,7 +326,9 @@ def test_the_numbers_of_every_list_grow(story: Story) -> None:
         story.server.stop()
 
 
-def test_a_journal_that_begins_after_the_backup_does_not_tell_all(server: Server, api: Api, csr: str) -> None:
+def test_a_journal_that_begins_after_the_backup_does_not_tell_all(
+    server: Server, api: Api, csr: str
+) -> None:
     ids = [api.issue(csr).result["id"] for _ in range(3)]
     backup = back_up(server)
     api.revoke(ids[0])
@@ -308,7 +368,9 @@ def test_a_journal_that_was_healed_has_what_was_lost(story: Story) -> None:
     assert (said["lost"], said["lost for good"]) == ("certificateHold", "keyCompromise")
 
 
-def test_without_the_journal_it_is_said_and_newer_epochs_are_refused_for_ever(story: Story, csr: str) -> None:
+def test_without_the_journal_it_is_said_and_newer_epochs_are_refused_for_ever(
+    story: Story, csr: str
+) -> None:
     server = story.server
     revocations(server).unlink()
     told = restore(server, story.backup, "--replace")
@@ -335,7 +397,9 @@ def test_without_the_journal_it_is_said_and_newer_epochs_are_refused_for_ever(st
         settled(api)
         assert api.restore(more[0]).status == 200
         later = points.changes(epoch)
-        assert [change["revoked"] for change in later["changes"]] == [False] and later["epoch"] == epoch + 1
+        assert [change["revoked"] for change in later["changes"]] == [False] and later[
+            "epoch"
+        ] == epoch + 1
         points.acknowledge(story.edge, later["epoch"])
         settled(api)
     server.stop()
@@ -347,7 +411,9 @@ def test_without_the_journal_it_is_said_and_newer_epochs_are_refused_for_ever(st
         assert changes_now(Points(server, api), story.last).error["code"] == 1521
 
 
-def test_a_journal_that_is_older_than_the_backup_is_as_good_as_none(server: Server, api: Api, csr: str) -> None:
+def test_a_journal_that_is_older_than_the_backup_is_as_good_as_none(
+    server: Server, api: Api, csr: str
+) -> None:
     ids = [api.issue(csr).result["id"] for _ in range(4)]
     api.revoke(ids[0])
     old = revocations(server).read_bytes()
@@ -363,10 +429,24 @@ def test_a_journal_that_is_older_than_the_backup_is_as_good_as_none(server: Serv
     assert UNKNOWN in line and field(line, "after_epoch") == 2
     with talking(server) as api:
         points = Points(server, api)
-        refused = api.call("PUT", f"{points.base}/enforcement_points/{points.register('edge', 60)['id']}/acknowledgement", {"epoch": 3})
+        refused = api.call(
+            "PUT",
+            f"{points.base}/enforcement_points/{points.register('edge', 60)['id']}/acknowledgement",
+            {"epoch": 3},
+        )
         assert refused.error["code"] == 1521
         assert api.revoke(ids[3]).status == 200 and changes_now(points, 3).error["code"] == 1521
-        assert [len(changes_now(points, epoch).result["changes"]) for epoch in (0, 1, 2)] == [3, 2, 1]
-    assert {line.certificate for line in journal(revocations(server))} == {ids[3]}, "a new one, after the gap"
-    [aside] = [path for path in server.directory.iterdir() if path.name.startswith("certgate.revocations.replaced-")]
+        assert [len(changes_now(points, epoch).result["changes"]) for epoch in (0, 1, 2)] == [
+            3,
+            2,
+            1,
+        ]
+    assert {line.certificate for line in journal(revocations(server))} == {ids[3]}, (
+        "a new one, after the gap"
+    )
+    [aside] = [
+        path
+        for path in server.directory.iterdir()
+        if path.name.startswith("certgate.revocations.replaced-")
+    ]
     assert aside.read_bytes() == old

@@ -44,12 +44,8 @@ CREATE_POST = f"curl {{base}}{PATH} --request POST {BEARER} {JSON_TYPE} -d @body
 GET = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID {BEARER}"
 PATCH = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID -X PATCH {BEARER}"
 PATCH_TYPE = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID --request PATCH {JSON_TYPE} {BEARER}"
-PATCH_DATA = (
-    f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID -X PATCH {JSON_TYPE} {BEARER} -d '{{{{\"reactivate\":true}}}}'"
-)
-PATCH_JSON = (
-    f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID --request PATCH {BEARER} --json '{{{{\"reactivate\": true}}}}'"
-)
+PATCH_DATA = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID -X PATCH {JSON_TYPE} {BEARER} -d '{{{{\"reactivate\":true}}}}'"
+PATCH_JSON = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID --request PATCH {BEARER} --json '{{{{\"reactivate\": true}}}}'"
 DELETE = f"curl {{base}}{PATH}/$CLIENT_CERTIFICATE_ID -X DELETE {BEARER}"
 DELETE_TYPE = f"curl --request DELETE {{base}}{PATH}/$CLIENT_CERTIFICATE_ID {JSON_TYPE} {BEARER}"
 
@@ -67,7 +63,10 @@ class Shell:
 
     def run(self, line: str, **more: str) -> tuple[int, dict[str, Any]]:
         """The status and the body."""
-        line = line.format(base=self.base) + " --silent --show-error --write-out ' %{http_code} %{content_type}'"
+        line = (
+            line.format(base=self.base)
+            + " --silent --show-error --write-out ' %{http_code} %{content_type}'"
+        )
         assert shlex.split(line)[0] == "curl"
         done = subprocess.run(
             ["/bin/sh", "-c", line],
@@ -112,7 +111,9 @@ def test_create(shell: Shell, csr: str, line: str) -> None:
 def test_create_with_the_newlines_that_a_shell_pastes(shell: Shell, csr: str) -> None:
     """The documentation shows the request with the two characters \\n in a shell's single quotes."""
     pasted = csr.strip().replace("\n", "\\n")
-    line = f'curl {{base}}{PATH} {BEARER} --json \'{{{{"csr": "{pasted}", "validity_days": 3650}}}}\''
+    line = (
+        f'curl {{base}}{PATH} {BEARER} --json \'{{{{"csr": "{pasted}", "validity_days": 3650}}}}\''
+    )
     assert shell.result(line)["csr"] == csr.strip()
 
 
@@ -128,7 +129,10 @@ def test_revoke_and_reactivate(shell: Shell, delete: str, patch: str) -> None:
     identity = made["id"]
     revoked = shell.result(delete, CLIENT_CERTIFICATE_ID=identity)
     assert revoked == made | {"status": "pending_revocation"}
-    assert shell.result(GET, CLIENT_CERTIFICATE_ID=identity)["status"] in ("pending_revocation", "revoked")
+    assert shell.result(GET, CLIENT_CERTIFICATE_ID=identity)["status"] in (
+        "pending_revocation",
+        "revoked",
+    )
     restored = shell.result(patch, CLIENT_CERTIFICATE_ID=identity)
     assert restored == made | {"status": "pending_reactivation"}
     again = shell.result(patch, CLIENT_CERTIFICATE_ID=identity)

@@ -33,7 +33,9 @@ PHASE_SECONDS = 60
 
 
 @pytest.mark.parametrize("phase", ["coverage", "fuzzing"])
-def test_no_answer_is_outside_the_document(shared: Server, csr: str, tmp_path: Path, phase: str) -> None:
+def test_no_answer_is_outside_the_document(
+    shared: Server, csr: str, tmp_path: Path, phase: str
+) -> None:
     api = shared.api()
     certificate = api.issue(csr).result["id"]
     # What keeps the zone from being deleted when the other is revoked.
@@ -50,20 +52,44 @@ def test_no_answer_is_outside_the_document(shared: Server, csr: str, tmp_path: P
     config = tmp_path / "schemathesis.toml"
     parameters = "".join(f'"path.{name}" = "{value}"\n' for name, value in ids.items())
     # Nobody is to wait for a change.
-    config.write_text(f'[parameters]\n{parameters}"query.wait_seconds" = 0\n"query.for_seconds" = 0\n')
+    config.write_text(
+        f'[parameters]\n{parameters}"query.wait_seconds" = 0\n"query.for_seconds" = 0\n'
+    )
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", f"{shared.url}/openapi.json"),
+        *(
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "--config-file",
+            config,
+            "run",
+            f"{shared.url}/openapi.json",
+        ),
         *("--header", f"Authorization: Bearer {shared.token}"),
         *("--phases", phase, "--checks", ",".join(CHECKS), "--max-examples", str(EXAMPLES)),
         *("--seed", "1", "--generation-deterministic", "--workers", "1"),
-        *("--continue-on-failure", "--no-color", "--suppress-health-check", "all", "--warnings", "off"),
+        *(
+            "--continue-on-failure",
+            "--no-color",
+            "--suppress-health-check",
+            "all",
+            "--warnings",
+            "off",
+        ),
     ]
     done = subprocess.run(
-        list(map(str, command)), cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=PHASE_SECONDS
+        list(map(str, command)),
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PHASE_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     selected = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)", done.stdout)
-    assert selected and len(set(selected.groups())) == 1, "an operation was left out:\n" + done.stdout
+    assert selected and len(set(selected.groups())) == 1, (
+        "an operation was left out:\n" + done.stdout
+    )
     cases = re.search(r"(\d+) generated", done.stdout)
     assert cases and int(cases[1]) > 100, done.stdout
 
@@ -71,7 +97,10 @@ def test_no_answer_is_outside_the_document(shared: Server, csr: str, tmp_path: P
 def reading(server: Server) -> dict[str, object]:
     """A policy for reading the zone's certificates."""
     api = server.api()
-    groups = {group["name"]: group["id"] for group in api.call("GET", "/client/v4/user/tokens/permission_groups").result}
+    groups = {
+        group["name"]: group["id"]
+        for group in api.call("GET", "/client/v4/user/tokens/permission_groups").result
+    }
     api.close()
     return {
         "effect": "allow",

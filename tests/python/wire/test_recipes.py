@@ -16,7 +16,9 @@ RECIPES = REPOSITORY / "docs/recipes.md"
 def recipe(heading: str) -> str:
     """The code below a heading."""
     text = RECIPES.read_text()
-    found = re.search(rf"^## {re.escape(heading)}$.*?^```\w+$\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^## {re.escape(heading)}$.*?^```\w+$\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+    )
     assert found, f"no code under {heading}"
     return found[1]
 
@@ -34,12 +36,20 @@ def run(server: Server, directory: Path, *command: str) -> str:
         "ZONE_ID": server.zone_id,
     }
     done = subprocess.run(
-        command, cwd=directory, env=environment(**settings), capture_output=True, text=True, timeout=60
+        command,
+        cwd=directory,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert api.total() == before + 1
     newest = api.every()[0]
-    assert newest["common_name"] == "device-1" and newest["status"] in ("pending_reactivation", "active")
+    assert newest["common_name"] == "device-1" and newest["status"] in (
+        "pending_reactivation",
+        "active",
+    )
     api.close()
     assert newest["id"] in done.stdout, "the recipe shows what it lists"
     return done.stdout
@@ -63,4 +73,6 @@ def test_the_document_says_of_every_recipe_whether_it_is_executed() -> None:
     executed = [heading for heading in headings if heading.endswith(" (executed)")]
     # TypeScript's runs with the tests of its SDK.
     assert executed == ["curl (executed)", "Python (executed)", "TypeScript (executed)"]
-    assert all(heading.endswith(" (not executed)") for heading in headings if heading not in executed)
+    assert all(
+        heading.endswith(" (not executed)") for heading in headings if heading not in executed
+    )

@@ -118,7 +118,9 @@ def test_what_was_sent_before_is_answered(make_server: MakeServer, is_new: bool)
         for thread in threads:
             thread.join()
         server.ended()
-        lost = [signalled - thread.lost for thread in threads if thread.lost and thread.lost < signalled]
+        lost = [
+            signalled - thread.lost for thread in threads if thread.lost and thread.lost < signalled
+        ]
         assert lost == [], "seconds before the signal"
         told += sum(thread.was_told for thread in threads)
     assert told > IN_FLIGHT, "too few were told to mean anything"
@@ -144,7 +146,9 @@ def test_connections_that_do_nothing_do_not_delay_the_end(make_server: MakeServe
         used.close()
 
 
-def test_a_request_that_came_in_half_is_not_waited_for_longer_than_the_limit(make_server: MakeServer) -> None:
+def test_a_request_that_came_in_half_is_not_waited_for_longer_than_the_limit(
+    make_server: MakeServer,
+) -> None:
     server = make_server("--request-timeout-seconds", "1")
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         path = f"/client/v4/zones/{server.zone_id}/client_certificates"
@@ -155,7 +159,9 @@ def test_a_request_that_came_in_half_is_not_waited_for_longer_than_the_limit(mak
         assert time.monotonic() - started < PATIENCE_SECONDS / 2
 
 
-def test_a_second_start_changes_nothing_and_tells_no_secret(make_server: MakeServer, csr: str) -> None:
+def test_a_second_start_changes_nothing_and_tells_no_secret(
+    make_server: MakeServer, csr: str
+) -> None:
     server = make_server()
     api = server.api()
     made = api.issue(csr).result

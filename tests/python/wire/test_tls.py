@@ -18,13 +18,22 @@ class Files:
     """An authority and the certificate it signed for 127.0.0.1."""
 
     def __init__(self, place: Path) -> None:
-        self.authority, self.certificate, self.key = (place / name for name in ("ca.crt", "api.crt", "api.key"))
+        self.authority, self.certificate, self.key = (
+            place / name for name in ("ca.crt", "api.crt", "api.key")
+        )
         ca_key = place / "ca.key"
         new = ["req", "-x509", *KEYS["P-256"], "-nodes"]
         self.authority.write_text(openssl(*new, "-keyout", ca_key, "-subj", "/CN=ca"))
         signer = ["-CA", self.authority, "-CAkey", ca_key]
-        names = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
-        self.certificate.write_text(openssl(*new, *signer, "-keyout", self.key, "-subj", "/CN=api", *names))
+        names = [
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ]
+        self.certificate.write_text(
+            openssl(*new, *signer, "-keyout", self.key, "-subj", "/CN=api", *names)
+        )
 
 
 @pytest.fixture
@@ -41,7 +50,9 @@ def secure(make_server: MakeServer, files: Files) -> Server:
 def test_curl_and_the_command_line(secure: Server, files: Files, tmp_path: Path) -> None:
     url = f"{secure.url}/client/v4/zones/{secure.zone_id}/client_certificates"
     bearer = ["-H", f"Authorization: Bearer {secure.token}"]
-    done = subprocess.run(["curl", "-sS", "--cacert", files.authority, url, *bearer], capture_output=True, text=True)
+    done = subprocess.run(
+        ["curl", "-sS", "--cacert", files.authority, url, *bearer], capture_output=True, text=True
+    )
     assert done.returncode == 0 and json.loads(done.stdout)["success"] is True, done.stderr
     stranger = subprocess.run(["curl", "-sS", url, *bearer], capture_output=True, text=True)
     assert stranger.returncode == 60, "a certificate that nobody vouches for"
@@ -58,7 +69,9 @@ def test_both_versions_that_are_in_use_are_spoken(secure: Server, files: Files) 
     def version(maximum: ssl.TLSVersion) -> str | None:
         context = ssl.create_default_context(cafile=str(files.authority))
         context.maximum_version = maximum
-        with socket.create_connection(("127.0.0.1", secure.port), timeout=PATIENCE_SECONDS) as connection:
+        with socket.create_connection(
+            ("127.0.0.1", secure.port), timeout=PATIENCE_SECONDS
+        ) as connection:
             with context.wrap_socket(connection, server_hostname="127.0.0.1") as wrapped:
                 return wrapped.version()
 
@@ -68,7 +81,9 @@ def test_both_versions_that_are_in_use_are_spoken(secure: Server, files: Files) 
 
 def test_a_handshake_that_stops_is_given_up(secure: Server) -> None:
     for beginning in (b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", secure.port), timeout=PATIENCE_SECONDS) as connection:
+        with socket.create_connection(
+            ("127.0.0.1", secure.port), timeout=PATIENCE_SECONDS
+        ) as connection:
             connection.sendall(beginning)
             started = time.monotonic()
             while connection.recv(65536):

@@ -151,7 +151,12 @@ def test_a_megabyte_of_headers_is_refused(port: int) -> None:
 
 
 def test_a_head_that_never_ends_is_not_waited_for(port: int) -> None:
-    for beginning in (b"", b"G", b"GET / HTTP/1.1\r\nHost: a\r\nX-", b"GET / HTTP/1.1\r\nHost: a\r\n"):
+    for beginning in (
+        b"",
+        b"G",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-",
+        b"GET / HTTP/1.1\r\nHost: a\r\n",
+    ):
         started = time.monotonic()
         never_5xx(exchange(port, beginning))
         assert time.monotonic() - started < BOUND_SECONDS
@@ -178,7 +183,9 @@ def test_headers_in_drops_do_not_keep_a_connection(port: int) -> None:
 def test_a_body_that_stops_is_given_up(strict: Server) -> None:
     for method in ("POST", "PATCH"):
         path = "" if method == "POST" else f"/{'0' * 32}"
-        head = request_line(strict, method, "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n")
+        head = request_line(
+            strict, method, "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+        )
         head = head.replace("client_certificates", f"client_certificates{path}", 1)
         started = time.monotonic()
         assert statuses(exchange(strict.port, head.encode() + b"{")) == [408]
@@ -187,7 +194,9 @@ def test_a_body_that_stops_is_given_up(strict: Server) -> None:
 
 
 def test_a_body_that_is_cut_off_is_no_request(strict: Server) -> None:
-    head = request_line(strict, "POST", "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n").encode()
+    head = request_line(
+        strict, "POST", "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    ).encode()
     before = total(strict)
     never_5xx(exchange(strict.port, head + b"{", close=True))
     assert total(strict) == before
@@ -206,13 +215,17 @@ def test_bodies_that_are_too_large_are_refused_at_once(strict: Server) -> None:
         head = request_line(strict, "POST", f"{kind} {length}\r\n\r\n").encode()
         assert statuses(exchange(strict.port, head)) in ([413], [400]), length
     for length in (2**64, 10**30):
-        never_5xx(exchange(strict.port, request_line(strict, "POST", f"{kind} {length}\r\n\r\n").encode()))
+        never_5xx(
+            exchange(strict.port, request_line(strict, "POST", f"{kind} {length}\r\n\r\n").encode())
+        )
     still_serves(strict)
 
 
 def test_chunked_bodies(strict: Server, csr: str) -> None:
     head = request_line(
-        strict, "POST", "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        strict,
+        "POST",
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
     ).encode()
     body = json.dumps({"csr": csr, "validity_days": 1}).encode()
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
@@ -272,13 +285,21 @@ def test_bodies_where_nobody_expects_them(strict: Server, csr: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "token", "status"),
-    [("GET", None, 200), ("GET", "f" * 40, 403), ("POST", "f" * 40, 403), ("PUT", None, 405), ("DELETE", None, 405)],
+    [
+        ("GET", None, 200),
+        ("GET", "f" * 40, 403),
+        ("POST", "f" * 40, 403),
+        ("PUT", None, 405),
+        ("DELETE", None, 405),
+    ],
 )
 def test_a_body_that_nobody_reads_does_not_cost_the_connection(
     strict: Server, method: str, token: str | None, status: int
 ) -> None:
     """The head in one packet, the body in the next: as urllib, Go and others send them."""
-    head = request_line(strict, method, "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n")
+    head = request_line(
+        strict, method, "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+    )
     head = head.replace(strict.token, token or strict.token)
     with connect(strict.port) as connection:
         for _ in range(10):
@@ -302,7 +323,11 @@ def test_a_large_body_that_nobody_reads_is_not_waited_for(strict: Server) -> Non
 
 def complete(received: bytes) -> bool:
     head, _, body = received.partition(b"\r\n\r\n")
-    length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    length = next(
+        int(line[15:])
+        for line in head.lower().split(b"\r\n")
+        if line.startswith(b"content-length:")
+    )
     return len(body) >= length
 
 
@@ -312,7 +337,10 @@ def test_random_queries_and_paths(strict: Server) -> None:
     answers: Counter[int] = Counter()
     for _ in range(500):
         junk = bytes(chance.choices(alphabet, k=chance.randrange(1, 60))).decode()
-        query = chance.choice(["?", "?page=", "?per_page=", "?status=", "?limit=", "?offset=", "/"]) + junk
+        query = (
+            chance.choice(["?", "?page=", "?per_page=", "?status=", "?limit=", "?offset=", "/"])
+            + junk
+        )
         line = request_line(strict, query=query) + "Connection: close\r\n\r\n"
         answers.update(never_5xx(exchange(strict.port, line.encode())))
     assert answers.total() == 500 and {200, 400, 404} <= set(answers), answers
@@ -322,12 +350,16 @@ def test_random_queries_and_paths(strict: Server) -> None:
 def test_two_thousand_idle_connections_keep_nobody_out_for_long(make_server: MakeServer) -> None:
     """The idle ones are closed when their time is up, so a request that waits for a place gets one."""
     connections, places = 2_000, 250
-    server = make_server("--request-timeout-seconds", str(LIMIT_SECONDS), "--connections-max", str(places))
+    server = make_server(
+        "--request-timeout-seconds", str(LIMIT_SECONDS), "--connections-max", str(places)
+    )
     with ExitStack() as stack:
 
         def idle(_: int) -> socket.socket | None:
             try:
-                return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS)
+                return socket.create_connection(
+                    ("127.0.0.1", server.port), timeout=PATIENCE_SECONDS
+                )
             except TimeoutError:
                 return None  # The system's queue is full as well: kept out like the rest.
 
@@ -336,7 +368,9 @@ def test_two_thousand_idle_connections_keep_nobody_out_for_long(make_server: Mak
         assert len(made) > connections / 2
         # In the same queue as the idle ones: at most every place once per time limit.
         deadline = time.monotonic() + LIMIT_SECONDS * (connections / places) + PATIENCE_SECONDS
-        with socket.create_connection(("127.0.0.1", server.port), timeout=deadline - time.monotonic()) as connection:
+        with socket.create_connection(
+            ("127.0.0.1", server.port), timeout=deadline - time.monotonic()
+        ) as connection:
             connection.sendall((request_line(server) + "Connection: close\r\n\r\n").encode())
             assert statuses(read_to_end(connection, deadline - time.monotonic())) == [200]
     still_serves(server)
@@ -346,5 +380,7 @@ def test_two_thousand_idle_connections_with_room_for_them(make_server: MakeServe
     server = make_server("--connections-max", "4000")
     with ExitStack() as stack:
         for _ in range(2_000):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS))
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS)
+            )
         still_serves(server)
