@@ -179,7 +179,10 @@ mod tests {
     #[test]
     fn a_time_that_has_passed_is_zero_and_no_sum_leaves_the_years_that_can_be_written() {
         let (early, late) = (Timestamp::from_unix(100), Timestamp::from_unix(160));
-        assert_eq!((late.seconds_since(early), early.seconds_since(late)), (60, 0));
+        assert_eq!(
+            (late.seconds_since(early), early.seconds_since(late)),
+            (60, 0)
+        );
         assert_eq!(late.duration_since(early), Duration::from_secs(60));
         assert_eq!(early.duration_since(late), Duration::ZERO);
         let all = Timestamp::LATEST.seconds_since(Timestamp::EARLIEST);

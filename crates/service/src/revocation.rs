@@ -131,9 +131,7 @@ impl Authority {
 
     async fn until_next_lease_ends(&self, begun: Timestamp) -> Option<Duration> {
         match self.look_at_leases(begun).await {
-            Ok(end) => {
-                Some(end?.duration_since(self.clock.now()).max(LEASE_LOOK))
-            }
+            Ok(end) => Some(end?.duration_since(self.clock.now()).max(LEASE_LOOK)),
             Err(fault) => {
                 tracing::error!(error = %fault, "the leases of enforcement points could not be read");
                 Some(SETTLE_RETRY)
