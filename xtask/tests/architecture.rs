@@ -8,8 +8,9 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which crates of ours a crate uses. A new edge is looked at harder than new code: it is added here first.
-const USES: [(&str, &[&str]); 7] = [
+const USES: [(&str, &[&str]); 8] = [
     ("certgate-model", &[]),
+    ("certgate-wire", &["certgate-model"]),
     ("certgate-pki", &["certgate-model"]),
     ("certgate-store", &["certgate-model"]),
     (

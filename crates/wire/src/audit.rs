@@ -1,0 +1,137 @@
+//! `/accounts/{account_id}/logs/audit`, in the shape of Cloudflare's.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{AccountName, Id, Sha256, Time};
+
+/// An entry of an audit log.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditLog<'a> {
+    /// The entry's hash.
+    pub id: Sha256,
+    /// The account that owns the log; absent in a user's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountName<'a>>,
+    /// The action.
+    pub action: AuditLogAction<'a>,
+    /// The caller.
+    pub actor: AuditActor<'a>,
+    /// The object that was changed.
+    pub resource: AuditResource<'a>,
+    /// Absent if the change concerns no zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<AuditZone<'a>>,
+    /// Certgate's additions.
+    pub certgate: AuditChain<'a>,
+}
+
+/// The action of an audit log entry.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditLogAction<'a> {
+    /// A short text for people.
+    pub description: Cow<'a, str>,
+    /// Always `success`: the log has no refused requests.
+    pub result: Cow<'a, str>,
+    /// Time of the action.
+    pub time: Time,
+    /// `issue`, `revoke`, `reactivate`, `create`, `update` or `delete`.
+    #[serde(rename = "type")]
+    pub kind: Cow<'a, str>,
+}
+
+/// The caller of an audit log entry.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct AuditActor<'a> {
+    /// ID of the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Id>,
+    /// `api_token` or `api_key`; absent for the server itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<Cow<'a, str>>,
+    /// E-mail address of the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Cow<'a, str>>,
+    /// The client's address, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_address: Option<Cow<'a, str>>,
+    /// ID of the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<Id>,
+    /// The token's name now; absent for a deleted token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_name: Option<Cow<'a, str>>,
+    /// `user`, or `system` for the server itself.
+    #[serde(rename = "type")]
+    pub kind: Cow<'a, str>,
+}
+
+/// The object that was changed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditResource<'a> {
+    /// ID of the object.
+    pub id: Cow<'a, str>,
+    /// Always `certgate`.
+    pub product: Cow<'a, str>,
+    /// `client_certificate`, `managed_authority`, `mtls_certificate`, `hostname_associations`,
+    /// `zone`, `account`, `enforcement_point`, `api_token` or `api_key`.
+    #[serde(rename = "type")]
+    pub kind: Cow<'a, str>,
+}
+
+/// The zone of the object that was changed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditZone<'a> {
+    /// ID.
+    pub id: Id,
+    /// Absent for a deleted zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Cow<'a, str>>,
+}
+
+/// The entry's place in its log: docs/audit.md defines the input of the hash.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditChain<'a> {
+    /// From 1, without gaps.
+    pub number: u64,
+    /// The entry's hash.
+    pub hash: Sha256,
+    /// Digest of the certificate's DER form; absent for objects that are not certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint_sha256: Option<Sha256>,
+    /// Details such as `reason=keyCompromise epoch=7`.
+    pub detail: Cow<'a, str>,
+}
+
+/// The conditions on the entries of an audit log.
+#[derive(Debug, Clone, Default, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditLogQuery<'a> {
+    /// Date or RFC 3339 time, inclusive; default: the beginning
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Cow<'a, str>>,
+    /// Date or RFC 3339 time, exclusive; default: the end
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Cow<'a, str>>,
+    /// Only entries of the token with this ID
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor_token_id: Option<Id>,
+    /// `api_key`: only entries of the API key
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor_context: Option<Cow<'a, str>>,
+    /// `system`: only entries of the server itself
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor_type: Option<Cow<'a, str>>,
+    /// `desc` (default) or `asc`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Cow<'a, str>>,
+    /// Number of entries; default 100
+    #[param(minimum = 1, maximum = 1000)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The cursor from the answer before this one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cow<'a, str>>,
+}

@@ -1,0 +1,84 @@
+//! `/zones/{zone_id}/client_certificates`
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Id, Octets20, ReasonName, Sha256, SignatureName, StatusName, Time, Uuid, WholeNumber};
+
+/// A client certificate.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ClientCertificate<'a> {
+    /// ID.
+    pub id: Id,
+    /// The certificate in PEM: 64 columns, without an LF at the end.
+    pub certificate: Cow<'a, str>,
+    /// The CA that signed it.
+    pub certificate_authority: CertificateAuthority<'a>,
+    /// CN of the request's subject; empty if it has none. The same holds for the other names.
+    pub common_name: Cow<'a, str>,
+    /// C.
+    pub country: Cow<'a, str>,
+    /// The request exactly as it was sent.
+    pub csr: Cow<'a, str>,
+    /// `notAfter`, a whole minute.
+    pub expires_on: Time,
+    /// Digest of the certificate's DER form.
+    pub fingerprint_sha256: Sha256,
+    /// `notBefore`, a whole minute.
+    pub issued_on: Time,
+    /// L.
+    pub location: Cow<'a, str>,
+    /// O.
+    pub organization: Cow<'a, str>,
+    /// OU.
+    pub organizational_unit: Cow<'a, str>,
+    /// Serial number.
+    pub serial_number: Octets20,
+    /// The algorithm that the certificate is signed with.
+    pub signature: SignatureName,
+    /// Subject key identifier.
+    pub ski: Octets20,
+    /// ST.
+    pub state: Cow<'a, str>,
+    /// State.
+    pub status: StatusName,
+    /// The requested validity.
+    pub validity_days: u32,
+}
+
+/// The CA that signed a certificate.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CertificateAuthority<'a> {
+    /// ID.
+    pub id: Uuid,
+    /// Name.
+    pub name: Cow<'a, str>,
+}
+
+/// A client certificate to issue.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CreateClientCertificate<'a> {
+    /// Certificate signing request (PKCS #10, RFC 2986) in PEM, at most 16 KiB.
+    pub csr: Cow<'a, str>,
+    /// From 1 to the configured maximum, 5,475 by default.
+    #[schema(value_type = i64, minimum = 1, maximum = 5475)]
+    pub validity_days: WholeNumber,
+}
+
+/// A reactivation.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct ReactivateClientCertificate {
+    /// `true` or absent; other values change nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reactivate: Option<bool>,
+}
+
+/// A revocation.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct RevokeClientCertificate {
+    /// Default: `certificateHold`, the only reason that can be undone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ReasonName>,
+}

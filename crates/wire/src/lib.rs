@@ -1,0 +1,58 @@
+//! The JSON of the management API: one struct for each object, request body and path.
+//!
+//! The server writes answers and reads requests with these structs. The client does the opposite.
+//! The OpenAPI document describes them. Texts are [`std::borrow::Cow`]: the server lends them from
+//! its records, the client owns them (`'static`).
+
+mod accounts;
+mod audit;
+mod client_certificates;
+mod enforcement_points;
+mod envelope;
+mod hostname_associations;
+mod managed_cas;
+mod mtls_certificates;
+mod paths;
+mod scalars;
+mod secret;
+mod tokens;
+mod users;
+mod words;
+mod zones;
+
+pub use accounts::{Account, AccountName, AccountReference, AccountSettings, CreateAccount};
+pub use audit::{
+    AuditActor, AuditChain, AuditLog, AuditLogAction, AuditLogQuery, AuditResource, AuditZone,
+};
+pub use client_certificates::{
+    CertificateAuthority, ClientCertificate, CreateClientCertificate, ReactivateClientCertificate,
+    RevokeClientCertificate,
+};
+pub use enforcement_points::{
+    AcknowledgeEpoch, EnforcementPoint, EnforcementPointStatus, RegisterEnforcementPoint,
+    RevocationFeed, RevocationFeedChange, RevokedCertificate,
+};
+pub use envelope::{
+    Answer, CursorInfo, Cursors, Deleted, ErrorCause, ErrorItem, ErrorSource, Failure, Message,
+    PageAnswer, PartAnswer, ResultInfo,
+};
+pub use hostname_associations::{HostnameAssociations, ReplaceHostnameAssociations};
+pub use managed_cas::{ImportCa, ManagedCa, RotateCa};
+pub use mtls_certificates::{CreateMtlsCertificate, MtlsCertificate, MtlsCertificateAssociation};
+pub use paths::{
+    AccountPath, ClientCertificatePath, EnforcementPointPath, MtlsCertificatePath, TokenPath,
+    ZonePath,
+};
+pub use scalars::{Id, Octets20, Sha256, Time, Uuid, WholeNumber};
+pub use secret::Secret;
+pub use tokens::{
+    AddressBlockText, CreatePolicy, CreateToken, PermissionGroupEntry, PermissionGroupId,
+    PermissionGroupName, PermissionGroupReference, ResourceName, ResourceValue, Token,
+    TokenAddresses, TokenCondition, TokenPolicy, TokenVerification,
+};
+pub use users::{User, UserApiKey};
+pub use words::{
+    EffectName, KeyAlgorithmName, ReasonName, SignatureName, StatusName, TokenStateName,
+    TokenStatus,
+};
+pub use zones::{CreateZone, Zone, ZoneMeta, ZoneOwner, ZonePlan};

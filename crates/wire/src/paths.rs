@@ -1,0 +1,60 @@
+//! Parameters in paths.
+
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+
+use crate::{Id, Uuid};
+
+/// `/accounts/{account_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct AccountPath {
+    /// ID of the account
+    pub account_id: Id,
+}
+
+/// `/zones/{zone_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct ZonePath {
+    /// ID of the zone
+    pub zone_id: Id,
+}
+
+/// `/zones/{zone_id}/client_certificates/{client_certificate_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct ClientCertificatePath {
+    /// ID of the zone
+    pub zone_id: Id,
+    /// ID of the certificate
+    pub client_certificate_id: Id,
+}
+
+/// `/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct MtlsCertificatePath {
+    /// ID of the account
+    pub account_id: Id,
+    /// ID of the uploaded certificate
+    pub mtls_certificate_id: Uuid,
+}
+
+/// `/accounts/{account_id}/enforcement_points/{enforcement_point_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct EnforcementPointPath {
+    /// ID of the account
+    pub account_id: Id,
+    /// ID of the enforcement point
+    pub enforcement_point_id: Id,
+}
+
+/// `/user/tokens/{token_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct TokenPath {
+    /// ID of the token
+    pub token_id: Id,
+}
