@@ -94,7 +94,7 @@ pub enum Command {
     /// Show the configuration in force and where each value came from
     #[command(after_help = EXIT_CODES)]
     Config {
-        /// Print every setting, its default and its meaning as a Markdown table instead
+        /// Print every setting, its default and its meaning in Markdown instead
         #[arg(long)]
         reference: bool,
         /// How to print

@@ -44,31 +44,40 @@ pub fn show(layers: &Layers, config: &Config) -> Vec<Shown> {
     shown.collect()
 }
 
-/// The table of settings in Markdown.
+/// Longest line of the reference, in characters.
+const REFERENCE_COLUMNS: usize = 100;
+
+/// The reference of all settings: a Markdown list.
 pub fn reference() -> String {
-    let mut text = String::from(
-        "| key | flag | environment | default | what it does |\n|---|---|---|---|---|\n",
-    );
+    let mut text = String::new();
     for setting in SETTINGS {
-        let (key, flag) = match setting.given {
-            Given::Anywhere => (
-                format!("`{}`", setting.name),
-                format!("`--{}`", setting.flag()),
-            ),
-            Given::EnvironmentOnly => ("–".to_owned(), "–".to_owned()),
-        };
         let (help, stated) = match setting.help.split_once(" [default: ") {
             Some((help, stated)) => (help, Some(stated.trim_end_matches(']'))),
             None => (setting.help, None),
         };
-        let default = match (setting.default, stated) {
-            (Some(default), _) => format!("`{default}`"),
-            (None, stated) => stated.unwrap_or("–").replace('<', "\\<"),
+        let variable = setting.variable();
+        let names = match setting.given {
+            Given::Anywhere => format!("`{}` (`--{}`, `{variable}`)", setting.name, setting.flag()),
+            Given::EnvironmentOnly => format!("`{variable}` (only in the environment)"),
         };
-        text.push_str(&format!(
-            "| {key} | {flag} | `{}` | {default} | {help} |\n",
-            setting.variable()
-        ));
+        let default = match (setting.default, stated) {
+            (Some(default), _) => format!(" Default: `{default}`."),
+            (None, Some(stated)) => format!(" Default: {}.", stated.replace('<', "\\<")),
+            (None, None) => String::new(),
+        };
+        let entry = format!("{names}: {help}.{default}");
+        let mut line = "-".to_owned();
+        for word in entry.split_whitespace() {
+            if line.chars().count() + 1 + word.chars().count() > REFERENCE_COLUMNS {
+                text.push_str(&line);
+                text.push('\n');
+                line = " ".to_owned();
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        text.push_str(&line);
+        text.push('\n');
     }
     text
 }

@@ -264,7 +264,7 @@ fn trusted_proxies_are_a_list_of_addresses_and_blocks() {
 }
 
 #[test]
-fn the_documentation_has_the_table() {
+fn the_documentation_has_the_reference() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
     let document = std::fs::read_to_string(path).unwrap();
     assert!(

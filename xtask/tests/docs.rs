@@ -1,0 +1,180 @@
+//! README.md and docs/: links that resolve, short pages, narrow tables and a complete index.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// Most words of a page: about six minutes of reading.
+const WORDS_MAX: usize = 1_500;
+
+/// Widest row of a table, in characters: a terminal beside an editor shows it.
+const TABLE_COLUMNS_MAX: usize = 100;
+
+/// Pages that are too long or have too wide tables. Remove a page after you have split it.
+const TO_SPLIT: &[&str] = &[
+    "ARCHITECTURE.md",
+    "docs/audit.md",
+    "docs/backup.md",
+    "docs/errors.md",
+    "docs/growth.md",
+    "docs/migration.md",
+    "docs/monitoring.md",
+    "docs/operations.md",
+    "docs/performance.md",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
+}
+
+/// The text of each page, by its path below the root.
+fn pages() -> BTreeMap<String, String> {
+    let mut pages = BTreeMap::new();
+    for folder in ["", "docs"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
+                pages.insert(name.to_owned(), fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    pages
+}
+
+/// The lines of a page that are not code.
+fn prose(text: &str) -> Vec<&str> {
+    let mut in_code = false;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        } else if !in_code {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// The anchors of a page, as GitHub makes them of its headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut anchors = BTreeSet::new();
+    for line in prose(text) {
+        let title = line.trim_start_matches('#');
+        if title.len() < line.len() && title.starts_with(' ') {
+            let slug = slug(title.trim());
+            let repeated = (1..).map(|number| format!("{slug}-{number}"));
+            let free = std::iter::once(slug.clone())
+                .chain(repeated)
+                .find(|anchor| !anchors.contains(anchor));
+            anchors.extend(free);
+        }
+    }
+    anchors
+}
+
+fn slug(title: &str) -> String {
+    title
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// The targets of the links of a page, except addresses of other sites.
+fn links(text: &str) -> Vec<String> {
+    let prose = prose(text).join("\n");
+    prose
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target.to_owned())
+        .filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
+        .collect()
+}
+
+/// The path of a link, relative to the root.
+fn resolved(page: &str, target: &str) -> String {
+    let mut path = PathBuf::new();
+    let folder = Path::new(page).parent().expect("a page is in a folder");
+    for component in folder.join(target).components() {
+        match component {
+            Component::ParentDir => assert!(path.pop(), "{page}: {target} leaves the repository"),
+            other => path.push(other),
+        }
+    }
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_relative_link_and_anchor_resolves() {
+    let pages = pages();
+    let mut broken = Vec::new();
+    for (page, text) in &pages {
+        for link in links(text) {
+            let (target, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let path = match target {
+                "" => page.clone(),
+                target => resolved(page, target),
+            };
+            let found = match pages.get(&path) {
+                Some(text) => anchor.is_empty() || anchors(text).contains(anchor),
+                None => anchor.is_empty() && root().join(&path).exists(),
+            };
+            if !found {
+                broken.push(format!("{page}: {link}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_index_links_every_page() {
+    let pages = pages();
+    let linked: BTreeSet<String> = links(&pages["docs/README.md"])
+        .iter()
+        .map(|link| resolved("docs/README.md", link.split('#').next().unwrap()))
+        .collect();
+    let missing: Vec<&String> = pages
+        .keys()
+        .filter(|page| page.starts_with("docs/") && *page != "docs/README.md")
+        .filter(|page| !linked.contains(*page))
+        .collect();
+    assert!(missing.is_empty(), "docs/README.md lacks {missing:?}");
+}
+
+#[test]
+fn pages_are_short_and_tables_are_narrow() {
+    for (page, text) in pages() {
+        if TO_SPLIT.contains(&page.as_str()) || page == "CHANGELOG.md" {
+            continue;
+        }
+        let words = text
+            .split_whitespace()
+            .filter(|word| word.contains(char::is_alphanumeric))
+            .count();
+        assert!(
+            words <= WORDS_MAX,
+            "{page} has {words} words: split it by question"
+        );
+        for line in prose(&text) {
+            let width = line.chars().count();
+            assert!(
+                !line.trim_start().starts_with('|') || width <= TABLE_COLUMNS_MAX,
+                "{page}: a row has {width} columns, use a list: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn anchors_are_those_of_github() {
+    let page = "# A CA's key: `x`\n## Twice\n## Twice\n```\n# code\n```\n#hash";
+    let expected = ["a-cas-key-x", "twice", "twice-1"].map(str::to_owned);
+    assert_eq!(anchors(page), BTreeSet::from(expected));
+    assert_eq!(resolved("docs/a.md", "../deploy/b.yaml"), "deploy/b.yaml");
+}
