@@ -1,5 +1,7 @@
 //! The public responder: revocation lists, OCSP, certificates of authorities.
 
+use std::time::UNIX_EPOCH;
+
 use certgate_model::{Clock, SerialNumber};
 use certgate_pki::write_ocsp_request;
 use certgate_service::Settling;
@@ -562,6 +564,68 @@ async fn a_clock_that_was_wrong_for_a_while_leaves_no_trace() {
     }
     assert_eq!(setting.status(first.serial).await, "revoked");
     assert_eq!(setting.status(second.serial).await, "good");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_ends_no_publication() {
+    const YEAR: i64 = 365 * DAY;
+    for algorithm in ["P-256", "RSA-2048"] {
+        for back in [15 * 60, 20 * 60, DAY, 10 * YEAR] {
+            let mut setting = Setting::new().await;
+            let rotate = "/certgate/v1/accounts/{account}/managed_authorities/rotate";
+            let body = json!({ "algorithm": algorithm });
+            let authority = setting.app.post(rotate, body).await.result();
+            setting.authority = authority["id"].as_str().unwrap().to_owned();
+            let certificate_path = format!("/ca/{}.crt", setting.authority);
+            let certificate = setting.app.public(Method::GET, &certificate_path).await;
+            setting.authority_der = certificate.bytes;
+            let (good, revoked) = (setting.issue().await, setting.issue().await);
+            setting.app.delete(&revoked.path).await.result();
+            setting.app.settle().await;
+            // An answer that was signed before the step is not used after it.
+            assert_eq!(setting.status(good.serial).await, "good");
+
+            setting.app.clock.advance_seconds(-back);
+            let request = write_ocsp_request(&setting.authority_der, &[good.serial], None).unwrap();
+            let text = pem_body(&request).replace('+', "%2B").replace('/', "%2F");
+            let ocsp = format!("/ocsp/{}", text.replace('=', "%3D"));
+            let lists = ["0.crl", "127.crl", "full.crl", "ca.crl", "bundle.pem"];
+            let lists = lists.map(|file| format!("/crl/{}/{file}", setting.authority));
+            for is_settled in [false, true] {
+                if is_settled {
+                    setting.app.settle().await;
+                }
+                let now = setting.app.clock.now();
+                for path in lists.iter().chain([&certificate_path, &ocsp]) {
+                    let shown = format!("{algorithm}, {back} s back, {is_settled}: {path}");
+                    let answer = setting.app.public(Method::GET, path).await;
+                    assert_eq!(answer.status, 200, "{shown}");
+                    let seconds = max_age(&answer);
+                    let longest = if *path == ocsp { 3600 } else { 86_400 };
+                    assert!((0..=longest).contains(&seconds), "{shown}: {seconds}");
+                    let modified = answer.headers[header::LAST_MODIFIED].to_str().unwrap();
+                    let modified = httpdate::parse_http_date(modified).unwrap();
+                    let modified = modified.duration_since(UNIX_EPOCH).unwrap().as_secs();
+                    assert!(modified <= now.unix().unsigned_abs(), "{shown}");
+                    let tag = answer.headers[header::ETAG].to_str().unwrap();
+                    let again = setting.app.public(Method::GET, path);
+                    let again = again.header("if-none-match", tag).await;
+                    let expected = if *path == ocsp { 200 } else { 304 };
+                    assert_eq!(again.status, expected, "{shown}");
+                }
+                assert_eq!(setting.status(good.serial).await, "good");
+                assert_eq!(setting.status(revoked.serial).await, "revoked");
+            }
+        }
+    }
+}
+
+fn max_age(answer: &Answer) -> i64 {
+    let cache = answer.headers[header::CACHE_CONTROL].to_str().unwrap();
+    let seconds = cache
+        .split(", ")
+        .find_map(|part| part.strip_prefix("max-age="));
+    seconds.unwrap().parse().unwrap()
 }
 
 #[tokio::test]
