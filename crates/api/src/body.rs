@@ -26,40 +26,49 @@ impl FromRequest<Api> for JsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &Api) -> Result<Self, ApiError> {
-        // What announces that it is too large is not waited for.
-        if request.body().size_hint().lower() > BODY_BYTES_MAX as u64 {
-            return Err(too_large());
-        }
-        let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
-        let bytes = match body.collect().await {
-            Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Err(_) => {
-                let message = "The body ended before it was complete";
-                return Err(ApiError::bad_request(code::BODY_INCOMPLETE, message).at(""));
-            }
-        };
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self {
-                members: Map::new(),
-                given: false,
-            });
-        }
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(members)) => Ok(Self {
-                members,
-                given: true,
-            }),
-            Ok(other) => {
-                let message = format!("The body is {}: send a JSON object", kind(&other));
-                Err(ApiError::member("", message))
-            }
-            Err(error) => {
-                let message = format!("The body is not JSON: {error}");
-                Err(ApiError::bad_request(code::MALFORMED_JSON, message).at(""))
-            }
+        Self::of(read(request).await?)
+    }
+}
+
+/// A body that is a JSON object, `null`, or none.
+pub(crate) enum NullableBody {
+    Null,
+    Body(JsonBody),
+}
+
+impl FromRequest<Api> for NullableBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &Api) -> Result<Self, ApiError> {
+        match read(request).await? {
+            Some(Value::Null) => Ok(Self::Null),
+            other => JsonBody::of(other).map(Self::Body),
         }
     }
+}
+
+/// Reads the JSON of a body. [`None`]: the body is empty.
+async fn read(request: Request) -> Result<Option<Value>, ApiError> {
+    // What announces that it is too large is not waited for.
+    if request.body().size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
+    let bytes = match body.collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Err(_) => {
+            let message = "The body ended before it was complete";
+            return Err(ApiError::bad_request(code::BODY_INCOMPLETE, message).at(""));
+        }
+    };
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        let message = format!("The body is not JSON: {error}");
+        ApiError::bad_request(code::MALFORMED_JSON, message).at("")
+    })
 }
 
 fn too_large() -> ApiError {
@@ -68,6 +77,18 @@ fn too_large() -> ApiError {
 }
 
 impl JsonBody {
+    fn of(value: Option<Value>) -> Result<Self, ApiError> {
+        let (members, given) = match value {
+            None => (Map::new(), false),
+            Some(Value::Object(members)) => (members, true),
+            Some(other) => {
+                let message = format!("The body is {}: send a JSON object", kind(&other));
+                return Err(ApiError::member("", message));
+            }
+        };
+        Ok(Self { members, given })
+    }
+
     /// The body, where none at all must not be taken for an empty object.
     pub(crate) fn given(self) -> Result<Self, ApiError> {
         match self.given {

@@ -85,7 +85,7 @@ pub(crate) struct CreateClientCertificate {
     reason = "documents the body, which is read member by member"
 )]
 pub(crate) struct ReactivateClientCertificate {
-    /// `true` or absent.
+    /// `true` restores; `false` and null change nothing.
     reactivate: Option<bool>,
 }
 

@@ -6,7 +6,7 @@ use certgate_service::{IssueRequest, ReadCertificates, WriteCertificates, ZoneSc
 
 use certgate_model::RevocationReason;
 
-use crate::body::JsonBody;
+use crate::body::{JsonBody, NullableBody};
 use crate::error::ApiError;
 use crate::extract::{CertificatePath, RequestKey, ScopeOf};
 use crate::openapi::{
@@ -105,8 +105,10 @@ pub(crate) async fn get(
 
 /// Reactivate a client certificate
 ///
-/// The way back from a revocation: `pending_reactivation`, then `active`. On a certificate that is active or on its way
-/// there, nothing changes. The body may be `{"reactivate": true}`, `{}` or absent.
+/// Undoes a revocation: `pending_reactivation`, then `active`. Nothing changes on a certificate
+/// that is `active` or `pending_reactivation`. Only no body, `{}` and `{"reactivate": true}`
+/// restore. `null` as the body or as the value of `reactivate`, `false`, and a body with other
+/// members change nothing: the answer is the certificate as it is.
 #[utoipa::path(
     patch,
     path = "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}",
@@ -123,14 +125,30 @@ pub(crate) async fn reactivate(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<ZoneScope<WriteCertificates>>,
     CertificatePath(id): CertificatePath,
-    body: JsonBody,
+    body: NullableBody,
 ) -> Result<Response, ApiError> {
-    if body.object().optional_boolean("reactivate")? == Some(false) {
-        let message = "reactivate is false: send true to reactivate, or DELETE to revoke";
-        return Err(ApiError::member("/reactivate", message.to_owned()));
-    }
-    let certificate = api.authority.reactivate(&scope, id).await?;
+    let certificate = if asks_to_reactivate(&body)? {
+        api.authority.reactivate(&scope, id).await?
+    } else {
+        let found = api.store.certificate(scope.zone().id, id).await?;
+        found.ok_or_else(ApiError::certificate_not_found)?
+    };
     envelope::one(ClientCertificate::from(&certificate))
+}
+
+/// Terraform sends `{"reactivate": null}` and `{"csr": …}` on its own account: an update of any
+/// attribute must not restore a certificate that an operator revoked.
+fn asks_to_reactivate(body: &NullableBody) -> Result<bool, ApiError> {
+    let NullableBody::Body(body) = body else {
+        return Ok(false);
+    };
+    let body = body.object();
+    let is_asked = body.optional_boolean("reactivate")? == Some(true);
+    Ok(match body.members().count() {
+        0 => true,
+        1 => is_asked,
+        _ => false,
+    })
 }
 
 /// Revoke a client certificate

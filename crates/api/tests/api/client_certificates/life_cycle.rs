@@ -89,32 +89,77 @@ async fn an_expired_certificate_can_be_revoked_and_is_still_there() {
 }
 
 #[tokio::test]
-async fn the_body_of_patch_says_true_or_nothing() {
+async fn patch_restores_only_on_true_or_nothing() {
+    enum Answer {
+        Restored,
+        Unchanged,
+        Refused(&'static str),
+    }
+    use Answer::{Refused, Restored, Unchanged};
+    let table = [
+        ("", Restored),
+        (" \n", Restored),
+        ("{}", Restored),
+        (" {\n} ", Restored),
+        (r#"{"reactivate":true}"#, Restored),
+        ("null", Unchanged),
+        (r#"{"reactivate":null}"#, Unchanged),
+        (r#"{"reactivate":false}"#, Unchanged),
+        (
+            r#"{"csr":"-----BEGIN CERTIFICATE REQUEST-----"}"#,
+            Unchanged,
+        ),
+        (r#"{"csr":null}"#, Unchanged),
+        (r#"{"reactivate":null,"other":[1]}"#, Unchanged),
+        (r#"{"reactivate":false,"validity_days":1}"#, Unchanged),
+        (r#"{"reactivate":true,"csr":"x"}"#, Unchanged),
+        (r#"{"Reactivate":true}"#, Unchanged),
+        (r#"{"reactivate":"true"}"#, Refused("/reactivate")),
+        (r#"{"reactivate":1}"#, Refused("/reactivate")),
+        (r#"{"reactivate":{},"csr":"x"}"#, Refused("/reactivate")),
+        (r#"{"reactivate":[true]}"#, Refused("/reactivate")),
+        ("[]", Refused("")),
+        ("true", Refused("")),
+        ("1", Refused("")),
+        (r#""reactivate""#, Refused("")),
+        ("{", Refused("")),
+    ];
     let app = TestApp::new().await;
     let path = issued(&app).await;
-    for body in [
-        "",
-        " \n",
-        "{}",
-        r#"{"reactivate":true}"#,
-        r#"{"reactivate":null,"other":[1]}"#,
-    ] {
-        app.patch(&path).body(body).await.result();
+    for is_settled in [false, true] {
+        for (body, expected) in &table {
+            app.delete(&path).await.result();
+            if is_settled {
+                app.settle().await;
+            }
+            let before = app.get(&path).await.result();
+            let answer = app.patch(&path).body(*body).await;
+            match expected {
+                Restored => {
+                    assert_eq!(answer.result()["status"], "pending_reactivation", "{body}");
+                    app.settle().await;
+                    assert_eq!(status(&app, &path).await, "active", "{body}");
+                    continue;
+                }
+                Unchanged => assert_eq!(answer.result(), before, "{body}"),
+                Refused(pointer) => {
+                    let error = answer.error();
+                    assert_eq!(
+                        (error.status, error.pointer.as_deref()),
+                        (400, Some(*pointer)),
+                        "{body}"
+                    );
+                }
+            }
+            app.settle().await;
+            assert_eq!(status(&app, &path).await, "revoked", "{body}");
+            app.patch(&path).await.result();
+            app.settle().await;
+        }
     }
-    for (body, pointer) in [
-        (r#"{"reactivate":false}"#, "/reactivate"),
-        (r#"{"reactivate":"true"}"#, "/reactivate"),
-        ("[]", ""),
-        ("true", ""),
-        ("{", ""),
-    ] {
-        let error = app.patch(&path).body(body).await.error();
-        assert_eq!(
-            (error.status, error.pointer.as_deref()),
-            (400, Some(pointer)),
-            "{body}"
-        );
-    }
+    let unknown = "/zones/{zone}/client_certificates/0123456789abcdef0123456789abcdef";
+    let error = app.patch(unknown).body("null").await.error();
+    assert_eq!((error.status, error.code), (404, 1415));
     // A body where none belongs is no error either.
     app.get(&path).body(r#"{"a":1}"#).await.result();
     app.delete(&path).body(r#"{"a":1}"#).await.result();
