@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use certgate_model::{
-    Actor, AuditQuery, CertificateQuery, Direction, Join, Slice, Status, TextMatch, Timestamp,
-    UserId, Visible, ZoneFilter, ZoneOrder,
+    Actor, AuditQuery, CertificateQuery, Direction, Join, MtlsCertificateRecord, Slice, Status,
+    TextMatch, Timestamp, UserId, Visible, ZoneFilter, ZoneOrder,
 };
 
 use crate::envelope::PageRequest;
@@ -68,7 +68,19 @@ pub(crate) struct Query<'a> {
 pub(crate) struct MtlsCertificateQuery {
     pub(crate) page: u64,
     /// Whether those that accounts bring themselves are asked for: there are no others.
-    pub(crate) custom: bool,
+    custom: bool,
+    name: Option<String>,
+    ca: Option<bool>,
+}
+
+impl MtlsCertificateQuery {
+    /// Whether a certificate meets every filter.
+    pub(crate) fn matches(&self, certificate: &MtlsCertificateRecord) -> bool {
+        let is_named = |name: &String| *name == certificate.name;
+        self.custom
+            && self.name.as_ref().is_none_or(is_named)
+            && self.ca.is_none_or(|ca| ca == certificate.ca)
+    }
 }
 
 impl<'a> Query<'a> {
@@ -312,7 +324,7 @@ impl<'a> Query<'a> {
         })
     }
 
-    /// `type` and `page` of a list of brought certificates.
+    /// `type`, `name`, `ca` and `page` of a list of brought certificates.
     pub(crate) fn mtls_certificates(&self) -> Result<MtlsCertificateQuery, ApiError> {
         let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
         let types = self.parameters.iter().filter(|(key, _)| key == "type");
@@ -329,7 +341,12 @@ impl<'a> Query<'a> {
                 }
             }
         }
-        Ok(MtlsCertificateQuery { page, custom })
+        Ok(MtlsCertificateQuery {
+            page,
+            custom,
+            name: self.one("name")?.map(str::to_owned),
+            ca: self.choice("ca", &[("true", true), ("false", false)])?,
+        })
     }
 
     fn join(&self) -> Result<Join, ApiError> {

@@ -21,7 +21,7 @@ const PER_PAGE_MIN: u32 = 50;
 
 /// List certificates that the account brought
 ///
-/// All of them in one answer, newest first; a page after the first is empty.
+/// All that match every filter in one answer, newest first; a page after the first is empty.
 #[utoipa::path(
     get,
     path = "/client/v4/accounts/{account_id}/mtls_certificates",
@@ -30,6 +30,8 @@ const PER_PAGE_MIN: u32 = 50;
     params(
         ("account_id" = String, Path, description = "32 hex digits"),
         ("type" = Option<Vec<String>>, Query, description = "`custom`, `gateway_managed` or `access_managed`; repeated, or with commas in between. All certificates here are `custom`"),
+        ("name" = Option<String>, Query, description = "Only certificates of exactly this name"),
+        ("ca" = Option<bool>, Query, description = "Only CAs (`true`), or only leaf certificates (`false`)"),
         ("page" = Option<u64>, Query, description = "From 1", minimum = 1, maximum = 9_007_199_254_740_991_u64),
     ),
     responses((status = 200, description = "The certificates", body = PageAnswer<MtlsCertificate<'static>>)),
@@ -40,10 +42,8 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let asked = Query::parse(query.as_deref())?.mtls_certificates()?;
-    let mut items = match asked.custom {
-        true => api.store.mtls_certificates(scope.account().id).await?,
-        false => Vec::new(),
-    };
+    let mut items = api.store.mtls_certificates(scope.account().id).await?;
+    items.retain(|certificate| asked.matches(certificate));
     let total = items.len() as u64;
     let size = u32::try_from(total).unwrap_or(u32::MAX).max(PER_PAGE_MIN);
     if asked.page > 1 {

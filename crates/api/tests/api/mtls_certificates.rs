@@ -134,6 +134,10 @@ async fn the_list_is_one_answer_newest_first_and_filtered_by_type() {
         ("type=custom,other", "type"),
         ("type=", "type"),
         ("page=0", "page"),
+        ("ca=", "ca"),
+        ("ca=yes", "ca"),
+        ("ca=true&ca=false", "ca"),
+        ("name=a&name=b", "name"),
     ] {
         let error = app.get(&format!("{PATH}?{query}")).await.error();
         assert_eq!(
@@ -141,6 +145,59 @@ async fn the_list_is_one_answer_newest_first_and_filtered_by_type() {
             (400, 9208, Some(name)),
             "{query}"
         );
+    }
+}
+
+#[tokio::test]
+async fn the_list_has_only_what_matches_every_filter() {
+    let app = TestApp::new().await;
+    for (file, name, ca) in [
+        ("good_root", "edge", true),
+        ("good_rsa_2048", "Edge", true),
+        ("good_ed25519", "", true),
+        ("good_leaf", "edge", false),
+    ] {
+        app.clock.advance_seconds(1);
+        let mut body =
+            json!({ "certificates": uploaded(&format!("{file}.certs")), "ca": ca, "name": name });
+        if !ca {
+            body["private_key"] = uploaded(&format!("{file}.key")).into();
+        }
+        app.post(PATH, body).await.result();
+    }
+    let (root, rsa, ed25519, leaf) = (("edge", true), ("Edge", true), ("", true), ("edge", false));
+    for (query, expected) in [
+        ("", vec![leaf, ed25519, rsa, root]),
+        ("name=edge", vec![leaf, root]),
+        ("name=Edge", vec![rsa]),
+        ("name=edg", vec![]),
+        ("name=edge%20", vec![]),
+        ("name=", vec![ed25519]),
+        ("name=%25", vec![]),
+        ("ca=true", vec![ed25519, rsa, root]),
+        ("ca=False", vec![leaf]),
+        ("ca=true&name=edge", vec![root]),
+        ("ca=false&name=Edge", vec![]),
+        ("name=edge&type=custom", vec![leaf, root]),
+        ("name=edge&type=gateway_managed", vec![]),
+    ] {
+        let answer = app.get(&format!("{PATH}?{query}")).await;
+        let listed = answer.result();
+        let listed = listed.as_array().unwrap().iter().map(|found| {
+            (
+                found["name"].as_str().unwrap_or_default(),
+                found["ca"].as_bool().unwrap(),
+            )
+        });
+        assert_eq!(listed.collect::<Vec<_>>(), expected, "{query}");
+        let (count, pages) = (expected.len(), usize::from(!expected.is_empty()));
+        let info = json!({
+            "page": 1, "per_page": 50, "count": count, "total_count": count, "total_pages": pages,
+        });
+        assert_eq!(answer.json()["result_info"], info, "{query}");
+        let behind = app.get(&format!("{PATH}?page=2&{query}")).await.json();
+        assert_eq!(behind["result"], json!([]), "{query}");
+        assert_eq!(behind["result_info"]["total_count"], count, "{query}");
     }
 }
 
