@@ -1,10 +1,11 @@
--- After a certgate database was put back to an earlier state, and before any node is started on it:
+-- Run this after you have restored a certgate database to an earlier state, and before you start a
+-- node on it:
 --
 --   psql -v ON_ERROR_STOP=1 -f after-restore.sql "$DATABASE_URL"
 --
--- Raises the next epoch far above every epoch that was ever given out: an enforcement point that
--- knows lost changes then gets error 1521 and reads everything again. Makes the first node sign
--- every revocation list again.
+-- New epochs then begin far above every epoch that was given out. certgate answers an enforcement
+-- point that knows a lost change with code 1521, and the enforcement point reads everything again.
+-- The first node renews every revocation list.
 BEGIN;
 
 INSERT INTO epoch_gaps (after, until, is_all)

@@ -1,8 +1,10 @@
-"""What docs/operations.md, monitoring.md and growth.md say, and the alerts: by the programs that they are for."""
+"""The pages of docs/ on running certgate, and the alerts, judged by the programs that read them."""
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
 import subprocess
 import urllib.error
 import urllib.request
@@ -14,12 +16,29 @@ import pytest
 import yaml
 
 from kit.deployed import DEPLOY, IS_ROOT, Deployed, Place, judged, place
-from kit.harness import REPOSITORY, eventually, make_csr, needs, openssl
-from kit.metrics import MONITORING, Metrics
+from kit.harness import REPOSITORY, certgate, eventually, make_csr, needs, openssl
+from kit.metrics import Metrics
 from kit.postgres import Postgres
 from kit.proxies import free_port
 
 RULES = DEPLOY / "prometheus/certgate.rules.yml"
+ALERTS = REPOSITORY / "docs/alerts.md"
+
+# The pages on running certgate.
+PAGES = [
+    "alerts.md",
+    "audit.md",
+    "backup.md",
+    "growth.md",
+    "high-availability.md",
+    "kubernetes.md",
+    "migration.md",
+    "monitoring.md",
+    "operations.md",
+    "performance.md",
+    "sizing.md",
+    "upgrades.md",
+]
 
 
 @pytest.fixture
@@ -36,14 +55,14 @@ def alerts() -> dict[str, dict[str, Any]]:
     return {rule["alert"]: rule for rule in group["rules"]}
 
 
-def test_promtool_takes_the_rules_and_what_is_expected_of_them() -> None:
+def test_promtool_accepts_the_rules_and_their_cases() -> None:
     promtool = needs("promtool")
     judged(promtool, "check", "rules", RULES)
     here = REPOSITORY / "tests/python/operations"
     files = [here / "rules.test.yml", here / "rules.days.test.yml"]
     judged(promtool, "test", "rules", *files)
 
-    # Every alert is seen to fire and seen to be silent.
+    # Each alert fires in a case, and does not fire in another.
     fired: set[str] = set()
     silent: set[str] = set()
     for test in (test for file in files for test in yaml.safe_load(file.read_text())["tests"]):
@@ -90,7 +109,7 @@ def test_the_rules_ask_for_what_a_server_shows(at: Place, tmp_path: Path) -> Non
             ]
             for key, (how, value) in asked.items():
                 values = {found for one in series for found in re.findall(rf'{key}="([^"]*)"', one)}
-                # Of status codes only those are seen that occur.
+                # The server shows only status codes that occurred.
                 if how.startswith("=") and key != "status":
                     assert any(re.fullmatch(value, found) for found in values), (
                         name,
@@ -105,21 +124,21 @@ def test_the_rules_ask_for_what_a_server_shows(at: Place, tmp_path: Path) -> Non
         )
 
 
-def test_the_document_has_every_alert_and_no_other() -> None:
-    headings = re.findall(r"^### (Certgate\w+)$", MONITORING.read_text(), re.MULTILINE)
+def test_the_page_has_every_alert_and_no_other() -> None:
+    headings = re.findall(r"^### (Certgate\w+)$", ALERTS.read_text(), re.MULTILINE)
     assert headings == list(alerts())
 
 
-# What the documents say
+# The pages
 
 
-def test_log_lines_to_watch_are_ones_that_are_written() -> None:
+def test_the_program_writes_the_log_lines_to_watch() -> None:
     sources = "".join(path.read_text() for path in (REPOSITORY / "crates").glob("*/src/**/*.rs"))
     sources = re.sub(r"\\\n\s*", "", sources)
-    section = MONITORING.read_text().split("\n## Log lines", 1)[1].split("\n## ", 1)[0]
-    rows = re.findall(r"^\| (error|warn|info) \| `([^`]+)` \|", section, re.MULTILINE)
-    assert len(rows) == section.count("\n|") - 2
-    for level, text in rows:
+    section = ALERTS.read_text().split("\n## Log lines", 1)[1].split("\n## ", 1)[0]
+    items = re.findall(r"^- (error|warn|info)\s+`([^`]+)`:", section, re.MULTILINE)
+    assert len(items) == section.count("\n- ") >= 14
+    for level, text in items:
         written = re.search(
             rf'tracing::{level}!\((?:(?!tracing::)[^"]|"(?!{re.escape(text)}))*"{re.escape(text)}',
             sources,
@@ -127,51 +146,75 @@ def test_log_lines_to_watch_are_ones_that_are_written() -> None:
         assert written, (level, text)
 
 
-@pytest.mark.parametrize("document", ["operations.md", "monitoring.md", "growth.md"])
-def test_settings_that_the_documents_name_exist(document: str) -> None:
+@pytest.mark.parametrize("document", PAGES)
+def test_settings_pages_and_files_that_a_page_names_exist(document: str) -> None:
     text = (REPOSITORY / "docs" / document).read_text()
     reference = (REPOSITORY / "docs/configuration.md").read_text()
     known = set(re.findall(r"`(CERTGATE_[A-Z_0-9]+)`", reference))
     assert set(re.findall(r"CERTGATE_[A-Z_0-9]+", text)) <= known
-    for name in re.findall(r"\(([\w-]+\.md)(?:#[\w-]+)?\)", text):
-        assert (REPOSITORY / "docs" / name).exists(), name
+    for name, anchor in re.findall(r"\(((?:\.\./)?[\w-]+\.md|)(?:#([\w-]+))?\)", text):
+        page = REPOSITORY / "docs" / (name or document)
+        assert page.exists(), name
+        assert not anchor or anchor in anchors(page), (name, anchor)
     for name in re.findall(r"\bdeploy/[\w./-]+\w", text):
         assert (REPOSITORY / name).exists(), name
 
 
-@pytest.mark.parametrize("document", ["operations.md", "growth.md"])
-def test_figures_are_the_measured_ones(document: str) -> None:
-    """What is calculated from a row of performance.md begins with what the row has."""
+def anchors(page: Path) -> set[str]:
+    """The anchors of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", PAGES)
+def test_commands_of_a_page_exist(document: str, tmp_path: Path) -> None:
+    """bash parses each block, and certgate knows each subcommand and flag in it."""
+    text = (REPOSITORY / "docs" / document).read_text()
+    for block_text in re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.M | re.S):
+        script = tmp_path / "block.sh"
+        script.write_text(block_text)
+        judged(needs("bash"), "-n", script)
+        for line in block_text.replace("\\\n", " ").splitlines():
+            for command in re.findall(r"(?:^ *|clear-groups +)certgate ([a-z][^|>;&#)]*)", line):
+                words = shlex.split(command)
+                names = list(itertools.takewhile(str.isalpha, words))
+                helped = certgate(*names, "--help")
+                assert helped.returncode == 0, (command, helped.stderr)
+                for flag in (word for word in words if word.startswith("--")):
+                    assert re.search(rf"{flag}\b", helped.stdout), (command, flag)
+
+
+@pytest.mark.parametrize(("document", "least"), [("sizing.md", 14), ("growth.md", 4)])
+def test_figures_are_the_measured_ones(document: str, least: int) -> None:
+    """A calculation from a row of performance.md begins with the figure of that row."""
     measured = (REPOSITORY / "docs/performance.md").read_text().replace(",", "").splitlines()
     text = (REPOSITORY / "docs" / document).read_text()
     figures = re.findall(r'"([^"\n]+)": ([\d.,]+ ?(?:µs|ms|s\b|MB|bytes|/s))', text)
-    assert len(figures) >= 6
+    assert len(figures) >= least
     for row, figure in figures:
         name = row.replace(",", "")
         at = [
             at
             for at, line in enumerate(measured)
-            if line.startswith((f"| {name} |", f"**{name}**"))
+            if line.startswith((f"| {name} |", f"- **{name}**"))
         ]
         # A paragraph goes on in the next line.
         found = " ".join(line for first in at for line in measured[first : first + 2])
         assert re.search(rf"(?<![\d.]){re.escape(figure.replace(',', ''))}", found), (row, figure)
 
 
-def test_what_is_to_be_pasted_is_understood(tmp_path: Path, postgres: Postgres) -> None:
-    """Scrape configuration, SQL and nginx of the documents, by the programs that they are for."""
+def test_programs_accept_the_blocks_for_them(tmp_path: Path, postgres: Postgres) -> None:
+    """promtool, psql and nginx accept the scrape configuration, SQL and nginx of the pages."""
     scrape = tmp_path / "prometheus.yml"
     scrape.write_text(block("monitoring.md", "yaml"))
     judged(needs("promtool"), "check", "config", "--syntax-only", scrape)
     (job,) = yaml.safe_load(scrape.read_text())["scrape_configs"]
     assert job["job_name"] == "certgate"
 
-    assert "|psql|" in postgres.sql(block("monitoring.md", "sql")), (
-        "the asking session is among those that are shown"
-    )
+    assert "|psql|" in postgres.sql(block("alerts.md", "sql")), "the query lists its own session"
 
     for document, more in (
-        ("operations.md", "upstream certgate { server 127.0.0.1:8788; }"),
+        ("high-availability.md", "upstream certgate { server 127.0.0.1:8788; }"),
         ("growth.md", ""),
     ):
         config = tmp_path / f"{document}.conf"
@@ -184,7 +227,7 @@ def test_what_is_to_be_pasted_is_understood(tmp_path: Path, postgres: Postgres) 
 
 
 def test_a_cache_serves_lists_that_certgate_does_not(at: Place, tmp_path: Path) -> None:
-    """The one of operations.md, while nobody is behind it."""
+    """The cache of high-availability.md serves its lists while certgate does not run."""
     at.writable("/data")
     server = Deployed(at, ["serve"], {"CERTGATE_DATA_DIR": str(at.at("/data"))}, {}).start()
     nginx: subprocess.Popen[bytes] | None = None
@@ -194,11 +237,11 @@ def test_a_cache_serves_lists_that_certgate_does_not(at: Place, tmp_path: Path) 
         authority = api.issue(make_csr(tmp_path)).result["certificate_authority"]["id"]
         api.close()
         port, config = free_port(), tmp_path / "nginx.conf"
-        text = block("operations.md", "nginx").replace("/var/cache/nginx/", f"{tmp_path}/")
+        text = block("high-availability.md", "nginx").replace("/var/cache/nginx/", f"{tmp_path}/")
         text = text.replace("listen 80;", f"listen 127.0.0.1:{port};")
         upstream = f"upstream certgate {{ server 127.0.0.1:{server.public_port}; }}"
         user = "user root;" if IS_ROOT else ""
-        # Not for five minutes, as certgate says, but for a second.
+        # certgate permits five minutes; the test shortens them to a second.
         http = (
             "access_log off; proxy_ignore_headers Cache-Control Expires; proxy_cache_valid 200 1s;"
         )
@@ -210,7 +253,7 @@ def test_a_cache_serves_lists_that_certgate_does_not(at: Place, tmp_path: Path) 
         address = f"/crl/{authority}/ca.crl"
         eventually("nginx has a list", lambda: from_cache(port, address) == (200, "HIT"))
         server.stop_told()
-        # After a second the list is one to ask for again, and nobody is there to be asked.
+        # After a second the list is stale, and no server answers.
         eventually("it is stale", lambda: from_cache(port, address) == (200, "STALE"))
         assert from_cache(port, address.replace("ca.crl", "0.crl"))[0] == 502, (
             "what nobody asked for before"

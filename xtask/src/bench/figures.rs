@@ -112,13 +112,9 @@ impl What {
             Self::Settle => ("revoked, one after the other", Seconds, "DELETE answered"),
             Self::Signatures => ("bare P-256 sign, all processors", PerSecond, ""),
             Self::Ocsp => ("OCSP, 64 clients", PerSecond, "bare P-256 sign"),
-            Self::MakeCrl => ("make a revocation list", Seconds, "encode and sign only"),
-            Self::LongCrl => ("encode and sign a list of a million", Seconds, ""),
-            Self::ServeCrl => (
-                "serve a revocation list, 64 clients",
-                PerSecond,
-                "an empty answer",
-            ),
+            Self::MakeCrl => ("make a CRL", Seconds, "encode and sign only"),
+            Self::LongCrl => ("encode and sign a CRL of a million", Seconds, ""),
+            Self::ServeCrl => ("serve a CRL, 64 clients", PerSecond, "an empty answer"),
             Self::Memory => ("peak memory of the server", Bytes, "an empty store"),
             Self::Disk => (
                 "database for each certificate",

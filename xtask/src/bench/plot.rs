@@ -24,7 +24,7 @@ pub fn all(figures: &Figures) -> Vec<(&'static str, &'static str, String)> {
         ),
         (
             "revocation.svg",
-            "OCSP answers and lists served in a second against the size of the zone",
+            "OCSP answers and lists per second against the size of the zone",
             served(figures),
         ),
     ];

@@ -1,14 +1,10 @@
-//! Figures as text.
+//! Formats figures as text.
 
 use super::figures::{Figure, Unit};
 
-/// A figure with its ratio and what else is known of it.
+/// Formats a figure with its ratio, its latencies and its processor time.
 pub fn cell(figure: &Figure, unit: Unit) -> String {
-    let mut parts = vec![match unit {
-        Unit::Seconds => seconds(figure.value),
-        Unit::PerSecond => format!("{}/s", thousands(figure.value)),
-        Unit::Bytes => bytes(figure.value),
-    }];
+    let mut parts = vec![value(figure, unit)];
     parts.extend(figure.ratio.map(ratio));
     if let (Unit::PerSecond, Some(median), Some(percentile)) =
         (unit, figure.median, figure.percentile_99)
@@ -17,18 +13,31 @@ pub fn cell(figure: &Figure, unit: Unit) -> String {
     } else if let Some(percentile) = figure.percentile_99 {
         parts.push(format!("99 % {}", seconds(percentile)));
     }
-    match (figure.server_processor, figure.database_processor) {
-        (Some(server), Some(database)) => {
-            parts.push(format!(
-                "{} + {} of processor",
-                seconds(server),
-                seconds(database)
-            ));
-        }
-        (Some(server), None) => parts.push(format!("{} of processor", seconds(server))),
-        _ => {}
-    }
+    parts.extend(processor(figure).map(|time| format!("{time} of processor")));
     parts.join("; ")
+}
+
+/// Formats the figure alone.
+pub fn value(figure: &Figure, unit: Unit) -> String {
+    match unit {
+        Unit::Seconds => seconds(figure.value),
+        Unit::PerSecond => format!("{}/s", thousands(figure.value)),
+        Unit::Bytes => bytes(figure.value),
+    }
+}
+
+/// Formats the processor time of the server, and of the database if that is another process.
+pub fn processor(figure: &Figure) -> Option<String> {
+    let server = seconds(figure.server_processor?);
+    let Some(database) = figure.database_processor.map(seconds) else {
+        return Some(server);
+    };
+    // A common unit stands once.
+    let value = match (server.split_once(' '), database.split_once(' ')) {
+        (Some((value, unit)), Some((_, same))) if unit == same => value,
+        _ => &server,
+    };
+    Some(format!("{value} + {database}"))
 }
 
 fn ratio(ratio: f64) -> String {
@@ -40,7 +49,7 @@ fn ratio(ratio: f64) -> String {
     }
 }
 
-/// Three digits or so.
+/// Formats a time with about three digits.
 pub fn seconds(seconds: f64) -> String {
     let (value, unit) = match seconds {
         whole if whole >= 1.0 => (whole, "s"),
@@ -61,6 +70,7 @@ fn bytes(bytes: f64) -> String {
     }
 }
 
+/// Formats a whole number with a comma before each group of three digits.
 pub fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
