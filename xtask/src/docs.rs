@@ -1,10 +1,11 @@
-//! `cargo xtask docs`: the documents that come from the code.
+//! `cargo xtask docs`: the pages that are generated from the code.
 
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-/// Writes docs/errors.md. The table is private to its crate: the test that compares the two writes the document as well.
+/// Writes docs/errors.md and docs/errors-ca.md. Their table is private to its crate, so the test that
+/// compares table and pages also writes the pages.
 pub fn write() -> Result<ExitCode> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

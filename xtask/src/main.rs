@@ -22,7 +22,7 @@ enum Task {
     ///
     /// An input for which something does not hold is left in fuzz/findings/, and how to run it again is said.
     Fuzz(fuzz::Arguments),
-    /// Write the documents that come from the code: docs/errors.md
+    /// Write the pages that are generated from the code: docs/errors.md and docs/errors-ca.md
     Docs,
     /// Measure the release build on this machine and print a table
     Bench(bench::Arguments),

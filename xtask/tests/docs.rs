@@ -15,7 +15,6 @@ const TO_SPLIT: &[&str] = &[
     "ARCHITECTURE.md",
     "docs/audit.md",
     "docs/backup.md",
-    "docs/errors.md",
     "docs/growth.md",
     "docs/migration.md",
     "docs/monitoring.md",

@@ -1,4 +1,5 @@
-//! The numbers in `errors[].code`: the one table, from which docs/errors.md is written.
+//! The numbers in `errors[].code`: the one table, from which docs/errors.md and docs/errors-ca.md are
+//! written.
 //!
 //! Those below 1419, 1471, 1472, 1489 and those from 6003 on are Cloudflare's where its documentation or recorded answers
 //! name one. 1419 is about repeating a request, 1420 to 1449 say what is wrong with a request for a certificate, 1450 to 1469 with a certificate that an account
@@ -342,53 +343,130 @@ pub(crate) fn comes_with(code: u32, status: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
+    use std::ops::RangeInclusive;
 
     use super::*;
 
-    const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+    /// A page of the reference.
+    struct Page {
+        path: &'static str,
+        head: &'static str,
+        /// Titles, each with the codes below it.
+        sections: &'static [(&'static str, &'static [RangeInclusive<u32>])],
+    }
 
-    const HEAD: &str = "\
+    const PAGES: [Page; 2] = [
+        Page {
+            path: concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md"),
+            head: "\
 # Error codes
 
-Written from `crates/api/src/code.rs` by `cargo xtask docs`; a test fails where the two differ.
+`cargo xtask docs` writes this page from `crates/api/src/code.rs`.
+[errors-ca.md](errors-ca.md) has the codes of uploaded certificates, hostnames and imported CAs.
 
-A failed answer is `{\"success\":false,\"errors\":[{\"code\":…,\"message\":…}],\"messages\":[],\"result\":null}`. The message says what is
-wrong with which value. `source.pointer`, where there is one, names the input: a JSON pointer into the body, or a query
-parameter. The header `certgate-request-id` finds the request in the server's log.
+A failed request gets this body:
 
-Clients that retry do so after 408, 429 and 5xx. All else would fail again in the same way.
+```json
+{\"success\": false, \"errors\": [{\"code\": 1420, \"message\": \"…\"}], \"messages\": [], \"result\": null}
+```
 
-| code | status | when | what to do |
-|---|---|---|---|
-";
+Read the `message` first: it names the problem, the value and the remedy. `source.pointer` names the
+input, as a JSON pointer into the body or as a query parameter. To find the request in the server's
+log, search for the answer's header `certgate-request-id`.
 
-    fn document() -> String {
-        let mut document = HEAD.to_owned();
-        for Entry {
-            number,
-            statuses,
-            when,
-            remedy,
-        } in ALL
-        {
-            let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
-            let statuses = statuses.join(", ");
-            writeln!(document, "| {number} | {statuses} | {when} | {remedy} |").unwrap();
+Retry after 408, 429 and 5xx. After any other status, the same request fails again.
+",
+            sections: &[
+                ("Tokens, zones and accounts", &[0..=1065]),
+                ("Client certificates", &[1400..=1449]),
+                ("Enforcement points", &[1520..=1529]),
+                ("All requests", &[6000..=u32::MAX]),
+            ],
+        },
+        Page {
+            path: concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors-ca.md"),
+            head: "\
+# Error codes of CAs and hostnames
+
+`cargo xtask docs` writes this page from `crates/api/src/code.rs`. [errors.md](errors.md) explains
+how to read an error. [certificates.md](certificates.md) describes what certgate accepts.
+",
+            sections: &[
+                ("Uploaded certificates", &[1450..=1479, 1489..=1499]),
+                ("Hostnames", &[1480..=1488]),
+                ("Imported CAs", &[1500..=1519]),
+            ],
+        },
+    ];
+
+    /// Longest line of the pages, in characters.
+    const COLUMNS: usize = 100;
+
+    fn document(page: &Page) -> String {
+        let mut document = page.head.to_owned();
+        for (title, ranges) in page.sections {
+            write!(document, "\n## {title}\n").unwrap();
+            for entry in ALL.iter().filter(|entry| holds(ranges, entry.number)) {
+                let statuses: Vec<String> = entry.statuses.iter().map(u16::to_string).collect();
+                let (statuses, number) = (statuses.join(", "), entry.number);
+                let text = format!("{statuses}: {}. **Fix**: {}.", entry.when, entry.remedy);
+                write!(document, "\n### {number}\n\n{}", wrapped(&text)).unwrap();
+            }
         }
         document
     }
 
+    fn holds(ranges: &[RangeInclusive<u32>], number: u32) -> bool {
+        ranges.iter().any(|range| range.contains(&number))
+    }
+
+    /// Lines of at most [`COLUMNS`] characters, each with its end.
+    fn wrapped(text: &str) -> String {
+        let mut lines = String::new();
+        let mut columns = 0;
+        for word in text.split_whitespace() {
+            let width = word.chars().count();
+            if columns > 0 && columns + 1 + width > COLUMNS {
+                lines.push('\n');
+                columns = 0;
+            } else if columns > 0 {
+                lines.push(' ');
+                columns += 1;
+            }
+            lines.push_str(word);
+            columns += width;
+        }
+        lines + "\n"
+    }
+
     #[test]
     fn the_error_reference_is_what_the_table_says() {
-        let wanted = document();
-        if std::env::var_os("CERTGATE_WRITE_DOCS").is_some_and(|value| value == "1") {
-            std::fs::write(DOCUMENT, &wanted).unwrap();
+        for page in &PAGES {
+            let wanted = document(page);
+            if std::env::var_os("CERTGATE_WRITE_DOCS").is_some_and(|value| value == "1") {
+                std::fs::write(page.path, &wanted).unwrap();
+            }
+            let found = std::fs::read_to_string(page.path).unwrap_or_default();
+            assert!(
+                found == wanted,
+                "{} is not what code.rs says; write it with: cargo xtask docs",
+                page.path
+            );
         }
-        let found = std::fs::read_to_string(DOCUMENT).unwrap();
-        assert!(
-            found == wanted,
-            "docs/errors.md is not what code.rs says; write it with: cargo xtask docs"
-        );
+    }
+
+    #[test]
+    fn every_code_is_in_one_section() {
+        for Entry { number, .. } in ALL {
+            let sections = PAGES.iter().flat_map(|page| page.sections);
+            let holding = sections
+                .filter(|(_, ranges)| holds(ranges, *number))
+                .count();
+            assert_eq!(
+                holding, 1,
+                "{number} is in {holding} sections of the reference"
+            );
+        }
     }
 
     #[test]
