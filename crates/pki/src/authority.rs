@@ -1,30 +1,19 @@
+//! The certificates of managed CAs.
+
 use certgate_model::{AuthorityId, SerialNumber, Timestamp};
 
-use crate::certificate::{Criticality, sign_tbs, write_extension, write_validity, write_version};
-use crate::key::algorithm_identifier;
+use crate::certificate::{Criticality, write_extension, write_validity, write_version};
+use crate::key::{SigningKey, algorithm_identifier};
 use crate::lint::{check_serial, check_validity};
+use crate::oid;
+use crate::profile::Validity;
+use crate::signing::{SignError, sign_tbs};
 use crate::subject::{NewAttribute, write_name};
 use crate::tlv::{self, tag};
-use crate::{SignError, SigningKey, Validity, oid};
 
-/// How a managed authority is named in certificates: `O=certgate, CN=Managed CA <32 hex digits of its id>`.
-fn write_authority_name(out: &mut Vec<u8>, id: AuthorityId) {
-    let common_name = format!("Managed CA {}", id.simple());
-    let utf8 = |kind, text| NewAttribute {
-        kind,
-        string_tag: tag::UTF8_STRING,
-        text,
-    };
-    write_name(
-        out,
-        &[
-            utf8(oid::ORGANIZATION, "certgate"),
-            utf8(oid::COMMON_NAME, &common_name),
-        ],
-    );
-}
-
-/// Makes a managed authority's own certificate. Both instants must be whole minutes.
+/// Makes the self-signed certificate of a managed CA, DER. Both instants must be whole minutes.
+///
+/// The name of the CA is `O=certgate, CN=Managed CA <32 hex digits of the ID>`.
 pub fn self_sign(
     key: &SigningKey,
     id: AuthorityId,
@@ -40,14 +29,19 @@ pub fn self_sign(
     })?;
     let algorithm = algorithm_identifier(key.algorithm().signature());
     let key_identifier = key.key_identifier()?;
+    let common_name = format!("Managed CA {}", id.simple());
+    let name = [
+        NewAttribute::utf8(oid::ORGANIZATION, "certgate"),
+        NewAttribute::utf8(oid::COMMON_NAME, &common_name),
+    ];
     let mut tbs = Vec::new();
     tlv::write_with(&mut tbs, tag::SEQUENCE, |out| {
         write_version(out);
         tlv::write(out, tag::INTEGER, serial.as_bytes());
         out.extend_from_slice(&algorithm);
-        write_authority_name(out, id);
+        write_name(out, &name);
         write_validity(out, not_before, not_after);
-        write_authority_name(out, id);
+        write_name(out, &name);
         out.extend_from_slice(key.public_key_spki());
         tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
             tlv::write_with(out, tag::SEQUENCE, |out| {
@@ -66,8 +60,8 @@ pub fn self_sign(
     sign_tbs(&tbs, &algorithm, key, &key.verifier()?)
 }
 
-/// BasicConstraints { cA TRUE, pathLenConstraint 0 }: no authority below this one.
+/// `BasicConstraints { cA TRUE, pathLenConstraint 0 }`: no CA below this one.
 const AUTHORITY_OF_LEAVES: &[u8] = &[tag::SEQUENCE, 6, tag::BOOLEAN, 1, 0xff, tag::INTEGER, 1, 0];
 
-/// KeyUsage { keyCertSign (5), cRLSign (6) }; the lowest bit of the octet is unused.
+/// `KeyUsage { keyCertSign (5), cRLSign (6) }`; the lowest bit of the octet is unused.
 const CERTIFICATES_AND_CRLS: &[u8] = &[tag::BIT_STRING, 2, 1, 0x06];

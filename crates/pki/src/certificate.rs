@@ -1,28 +1,12 @@
-//! Certificates (RFC 5280 §4.1): reading their parts, writing times and extensions, and the one place that signs.
+//! The structure of certificates (RFC 5280 §4.1): reading their parts, writing times and
+//! extensions.
 
 use std::time::Duration;
 
-use aws_lc_rs::signature::ParsedPublicKey;
 use certgate_model::Timestamp;
 use der::DateTime;
 
-use crate::key::SigningKey;
 use crate::tlv::{self, Cursor, NotDer, tag};
-use crate::{KeyError, LintError};
-
-/// Why nothing was signed. Not the requester's fault.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SignError {
-    /// The key could not be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The certificate to be signed breaks a rule.
-    #[error(transparent)]
-    Lint(#[from] LintError),
-    /// What came out of signing is not what went in, or does not verify: broken hardware or memory. It was thrown away.
-    #[error("the signed certificate was thrown away: {0}")]
-    Reread(&'static str),
-}
 
 /// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signature BIT STRING }
 pub(crate) struct SignedParts<'a> {
@@ -46,7 +30,7 @@ impl<'a> SignedParts<'a> {
     }
 }
 
-/// A TBSCertificate of version 3.
+/// A TBSCertificate of version 3 with extensions and without unique identifiers.
 pub(crate) struct TbsParts<'a> {
     /// Content octets of the serial number.
     pub serial: &'a [u8],
@@ -92,7 +76,7 @@ impl<'a> TbsParts<'a> {
     }
 }
 
-/// The inside of `version [0] EXPLICIT INTEGER { v3(2) }`.
+/// Content of `version [0] EXPLICIT INTEGER { v3(2) }`.
 const VERSION_3: &[u8] = &[tag::INTEGER, 1, 2];
 
 /// Appends the version field.
@@ -107,17 +91,17 @@ pub(crate) struct Extension<'a> {
     pub value: &'a [u8],
 }
 
-/// The extensions that are left to read.
+/// A cursor over extensions.
 #[derive(Clone, Copy)]
 pub(crate) struct Extensions<'a>(Cursor<'a>);
 
 impl<'a> Extensions<'a> {
-    /// Over the content of the sequence of extensions; an empty one has none.
+    /// Makes a cursor over the content of the sequence of extensions.
     pub fn over(content: Cursor<'a>) -> Self {
         Self(content)
     }
 
-    /// The next one; `None` at the end.
+    /// Reads the next extension, `None` at the end.
     pub fn next(&mut self) -> Result<Option<Extension<'a>>, NotDer> {
         if self.0.is_empty() {
             return Ok(None);
@@ -140,14 +124,14 @@ impl<'a> Extensions<'a> {
     }
 }
 
-/// Whether an extension must be understood by who verifies.
+/// The criticality of an extension: verifiers reject a critical one that they do not understand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Criticality {
     Critical,
     NotCritical,
 }
 
-/// Appends an extension whose value is what `value` appends.
+/// Appends an extension. `value` appends the content of its value.
 pub(crate) fn write_extension(
     out: &mut Vec<u8>,
     kind: &[u8],
@@ -163,7 +147,7 @@ pub(crate) fn write_extension(
     });
 }
 
-/// Appends a Validity. Both instants must lie in the years 1970 to 9999; the lint finds it if they do not.
+/// Appends a Validity. The lint rejects instants outside of the years 1970 to 9999.
 pub(crate) fn write_validity(out: &mut Vec<u8>, not_before: Timestamp, not_after: Timestamp) {
     tlv::write_with(out, tag::SEQUENCE, |out| {
         write_time(out, not_before);
@@ -171,8 +155,8 @@ pub(crate) fn write_validity(out: &mut Vec<u8>, not_before: Timestamp, not_after
     });
 }
 
-/// RFC 5280 §4.1.2.5: dates through the year 2049 MUST be UTCTime, dates in 2050 or later MUST be GeneralizedTime; both
-/// with seconds and `Z`.
+/// Appends a Time, with seconds and `Z`. RFC 5280 §4.1.2.5: dates through the year 2049 MUST be
+/// UTCTime, dates in 2050 or later MUST be GeneralizedTime.
 pub(crate) fn write_time(out: &mut Vec<u8>, at: Timestamp) {
     let after_2049 = date_of(at).is_some_and(|date| date.year() >= 2050);
     write_time_as(
@@ -186,7 +170,7 @@ pub(crate) fn write_time(out: &mut Vec<u8>, at: Timestamp) {
     );
 }
 
-/// GeneralizedTime with seconds and `Z`, whatever the year: OCSP's only form (RFC 6960 §4.2.1).
+/// Appends a GeneralizedTime with seconds and `Z`, OCSP's only form (RFC 6960 §4.2.1).
 pub(crate) fn write_generalized_time(out: &mut Vec<u8>, at: Timestamp) {
     write_time_as(out, tag::GENERALIZED_TIME, at);
 }
@@ -224,6 +208,7 @@ fn date_of(at: Timestamp) -> Option<DateTime> {
     DateTime::from_unix_duration(Duration::from_secs(at.unix().try_into().ok()?)).ok()
 }
 
+/// Reads a Time (RFC 5280 §4.1.2.5).
 pub(crate) fn read_time(validity: &mut Cursor<'_>) -> Result<Timestamp, NotDer> {
     let time = validity.any()?;
     let (century_known, digits) = match (time.tag, time.content) {
@@ -261,52 +246,14 @@ pub(crate) fn read_time(validity: &mut Cursor<'_>) -> Result<Timestamp, NotDer> 
     Ok(Timestamp::from_unix(seconds))
 }
 
-/// Signs a TBSCertificate and reads the result back: it must be what was to be signed, and verify. Everything that
-/// this crate signs as an authority goes through here; `algorithm` is the AlgorithmIdentifier that stands in `tbs`.
-pub(crate) fn sign_tbs(
-    tbs: &[u8],
-    algorithm: &[u8],
-    key: &SigningKey,
-    verifier: &ParsedPublicKey,
-) -> Result<Vec<u8>, SignError> {
-    let signature = key.sign(tbs)?;
-    let length = tbs.len() + algorithm.len() + signature.len();
-    // Three headers of at most four octets, and the count of unused bits.
-    let mut der = Vec::with_capacity(length + 16);
-    tlv::write_with(&mut der, tag::SEQUENCE, |out| {
-        out.extend_from_slice(tbs);
-        write_signature(out, algorithm, &signature);
-    });
-
-    let signed =
-        SignedParts::read(&der).map_err(|_| SignError::Reread("it is not a certificate"))?;
-    if signed.tbs != tbs || signed.algorithm != algorithm {
-        return Err(SignError::Reread(
-            "it does not have the content that was to be signed",
-        ));
-    }
-    verify(verifier, signed.tbs, signed.signature)?;
-    Ok(der)
-}
-
-/// Appends what follows the signed part in certificates, CRLs and OCSP responses: signatureAlgorithm and signature.
+/// Appends signatureAlgorithm and signature, which follow the signed part of certificates,
+/// requests, CRLs and OCSP responses.
 pub(crate) fn write_signature(out: &mut Vec<u8>, algorithm: &[u8], signature: &[u8]) {
     out.extend_from_slice(algorithm);
     tlv::write_with(out, tag::BIT_STRING, |out| {
         out.push(0);
         out.extend_from_slice(signature);
     });
-}
-
-/// That a signature which was just made verifies.
-pub(crate) fn verify(
-    verifier: &ParsedPublicKey,
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), SignError> {
-    verifier
-        .verify_sig(message, signature)
-        .map_err(|_| SignError::Reread("its signature does not verify under the authority's key"))
 }
 
 #[cfg(test)]
@@ -343,20 +290,6 @@ mod tests {
         }
         let mut out = vec![];
         write_time(&mut out, Timestamp::from_unix(-1));
-        assert!(out.is_empty(), "what cannot be written is left to the lint");
-    }
-
-    #[test]
-    fn a_signature_of_another_key_is_thrown_away() {
-        let algorithm = certgate_model::KeyAlgorithm::P256;
-        let (key, other) = (
-            SigningKey::generate(algorithm).unwrap(),
-            SigningKey::generate(algorithm).unwrap(),
-        );
-        let identifier = crate::key::algorithm_identifier(algorithm.signature());
-        let tbs = [tag::SEQUENCE, 0];
-        assert!(sign_tbs(&tbs, &identifier, &key, &key.verifier().unwrap()).is_ok());
-        let refused = sign_tbs(&tbs, &identifier, &key, &other.verifier().unwrap());
-        assert!(matches!(refused, Err(SignError::Reread(_))), "{refused:?}");
+        assert!(out.is_empty(), "the lint rejects what cannot be written");
     }
 }

@@ -1,42 +1,35 @@
-//! Certificates that an account brings itself: PEM in, one checked chain out.
+//! Uploaded certificates: PEM in, one checked chain out.
 
-use aws_lc_rs::digest;
 use base64ct::{Base64, Encoding as _};
 use certgate_model::Timestamp;
 
-use crate::csr_error::quoted;
+use crate::chain_error::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, ChainError};
+use crate::digest::sha256;
 use crate::distinguished_name::rfc_2253;
-use crate::pem::{Block, PemError};
+use crate::pem::{Block, PemError, pem_lines};
+use crate::private_key::PrivateKey;
 use crate::tlv::{Cursor, tag};
 use crate::uploaded::UploadedCertificate;
-use crate::{ChainError, PrivateKey, pem_lines};
 
-/// Longest accepted text, in bytes: a chain of ten RSA-4096 certificates has 20 KiB, and the key still fits the body.
-pub const CHAIN_BYTES_MAX: usize = 32 * 1024;
-
-/// How many certificates one chain may have. OpenSSL's `verify_depth` is 100, but real chains have two or three; every
-/// one costs a verification.
-pub const CHAIN_CERTIFICATES_MAX: usize = 10;
-
-/// What the first certificate of a chain is to be used as.
+/// The purpose of the first certificate of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// An authority: it must say that it may sign certificates.
+    /// A CA certificate, whose extensions must let it sign certificates.
     Authority,
-    /// A certificate that is shown.
+    /// A certificate that is presented to peers.
     Leaf,
 }
 
-/// A chain that was parsed and checked: each certificate is signed by the next. Only [`read_chain`] makes one.
+/// A checked chain: each certificate is signed by the next. Only [`read_chain`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     certificates: Vec<Vec<u8>>,
     spki: Vec<u8>,
-    /// The issuer of the first certificate, in the text form of RFC 2253.
+    /// Issuer of the first certificate, in the text form of RFC 2253.
     pub issuer: String,
-    /// The serial number of the first certificate, decimal.
+    /// Serial number of the first certificate, decimal.
     pub serial_number: String,
-    /// How the first certificate is signed, in the API's words.
+    /// Signature algorithm of the first certificate, by its name in the API.
     pub signature: &'static str,
     /// `notAfter` of the first certificate.
     pub expires_on: Timestamp,
@@ -45,12 +38,12 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The certificates in DER, in the order in which they were sent; never empty.
+    /// The certificates in DER, in the order in which the client sent them. Never empty.
     pub fn certificates(&self) -> &[Vec<u8>] {
         &self.certificates
     }
 
-    /// The certificates in PEM, 64 columns, each with an LF at its end.
+    /// Writes the certificates in PEM, with 64 columns and an LF after each END line.
     pub fn to_pem(&self) -> String {
         self.certificates
             .iter()
@@ -58,16 +51,18 @@ impl Chain {
             .collect()
     }
 
-    /// Whether the private key belongs to the first certificate.
+    /// Returns true if the private key belongs to the first certificate.
     pub fn is_certificate_of(&self, key: &PrivateKey) -> bool {
         self.spki == key.public_key_spki()
     }
 }
 
-/// Reads a chain of certificates in PEM and checks everything about it that does not depend on who asks.
+/// Reads a chain of certificates in PEM and performs every check that does not depend on the
+/// caller.
 ///
-/// Accepted beyond RFC 7468: any line ends, also the two characters `\` and `n`; text in front of each certificate. A
-/// certificate that is not valid yet is accepted: authorities are distributed before they are used.
+/// Beyond RFC 7468 it accepts any line ends, including the two characters `\` and `n`, and text
+/// before each certificate. It accepts certificates that are not valid yet, because operators
+/// distribute CA certificates before the CAs issue.
 pub fn read_chain(text: &str, purpose: Purpose, now: Timestamp) -> Result<Chain, ChainError> {
     if text.len() > CHAIN_BYTES_MAX {
         return Err(ChainError::TooLarge { bytes: text.len() });
@@ -85,7 +80,7 @@ pub fn read_chain(text: &str, purpose: Purpose, now: Timestamp) -> Result<Chain,
         );
     }
 
-    // 2. Structure, key and signature algorithms of each.
+    // 2. Structure, key and signature algorithm of each certificate.
     let mut parsed = Vec::with_capacity(certificates.len());
     for (number, der) in (1..).zip(&certificates) {
         if certificates[..number - 1].contains(der) {
@@ -94,7 +89,7 @@ pub fn read_chain(text: &str, purpose: Purpose, now: Timestamp) -> Result<Chain,
         parsed.push(UploadedCertificate::read(number, der)?);
     }
 
-    // 3. What each is allowed to do, and when. All but the first have signed another.
+    // 3. Rights and end of validity. All certificates but the first have signed another.
     for (number, certificate) in (1..).zip(&parsed) {
         let signs_others = number > 1 || purpose == Purpose::Authority;
         if signs_others && let Some(reason) = certificate.lacks_as_authority() {
@@ -108,7 +103,7 @@ pub fn read_chain(text: &str, purpose: Purpose, now: Timestamp) -> Result<Chain,
         }
     }
 
-    // 4. The chain.
+    // 4. Order and signatures.
     for (number, pair) in (1..).zip(parsed.windows(2)) {
         let [certificate, issuer] = pair else {
             continue;
@@ -120,7 +115,8 @@ pub fn read_chain(text: &str, purpose: Purpose, now: Timestamp) -> Result<Chain,
             return Err(ChainError::SignatureInvalid { number });
         }
     }
-    // An issuer of the same name with another key is possible, and is not here to ask.
+    // A self-issued certificate must be signed by its own key. A CA of the same name with another
+    // key could have signed it, but that CA's certificate is not available.
     if let Some(last) = parsed.last()
         && last.is_self_issued()
         && !last.is_signed_by(last)
@@ -133,21 +129,19 @@ pub fn read_chain(text: &str, purpose: Purpose, now: Timestamp) -> Result<Chain,
     let first = parsed.first().ok_or(ChainError::NoPem)?;
     let what = "its issuer is not a distinguished name";
     let issuer = rfc_2253(first.issuer).map_err(|_| ChainError::Malformed { number: 1, what })?;
-    let mut fingerprint_sha256 = [0; 32];
-    fingerprint_sha256.copy_from_slice(digest::digest(&digest::SHA256, &certificates[0]).as_ref());
     Ok(Chain {
         spki: first.spki.to_vec(),
         issuer,
         serial_number: decimal(first.serial),
         signature: first.signature_name(),
         expires_on: first.not_after,
-        fingerprint_sha256,
+        fingerprint_sha256: sha256(&certificates[0]),
         certificates,
     })
 }
 
 fn read_blocks(text: &str) -> Result<Vec<Block<'_>>, ChainError> {
-    // A chain is a chain, so that a BEGIN line which does not end is that of its first certificate as far as one knows.
+    // The position of a BEGIN or END line error is not known. Report the first certificate.
     let malformed = |what| ChainError::Malformed { number: 1, what };
     let blocks = Block::all(text).map_err(|error| match error {
         PemError::None => not_pem(text),
@@ -163,9 +157,9 @@ fn read_blocks(text: &str) -> Result<Vec<Block<'_>>, ChainError> {
             "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => {
                 return Err(ChainError::CertificateRequest);
             }
-            other => {
+            _ => {
                 return Err(ChainError::WrongPemLabel {
-                    label: quoted(other),
+                    label: block.shown_label(),
                 });
             }
         }
@@ -179,7 +173,8 @@ fn read_blocks(text: &str) -> Result<Vec<Block<'_>>, ChainError> {
     }
 }
 
-/// What a text without a BEGIN line may be: binary files are sent in Base64, since JSON has no other way.
+/// Recognises a text without a BEGIN line. Clients send binary files in Base64, the only way in
+/// JSON.
 fn not_pem(text: &str) -> ChainError {
     let plain: String = text.split_ascii_whitespace().collect();
     let Ok(octets) = Base64::decode_vec(&plain) else {
@@ -197,9 +192,10 @@ fn not_pem(text: &str) -> ChainError {
     }
 }
 
-/// A number, most significant octet first, in decimal.
+/// Writes an unsigned number, most significant octet first, in decimal.
 fn decimal(octets: &[u8]) -> String {
-    // Digits to the base 10^9, least significant first: one octet more is one pass with a carry below 2^64.
+    // Digits to the base 10^9, least significant first. Each octet takes one pass, and the carry
+    // stays below 2^64.
     const BASE: u64 = 1_000_000_000;
     let mut digits = vec![0_u64];
     for &octet in octets {
@@ -224,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn serial_numbers_are_written_in_decimal() {
+    fn decimal_writes_numbers_of_any_length() {
         for (octets, text) in [
             (&[0][..], "0"),
             (&[0x7f], "127"),
@@ -254,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_a_begin_line_is_named() {
+    fn not_pem_recognises_der_and_pkcs12() {
         for (text, error) in [
             ("", ChainError::NoPem),
             ("hello", ChainError::NoPem),

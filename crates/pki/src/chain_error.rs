@@ -1,145 +1,157 @@
-use crate::chain::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX};
+/// Longest accepted text, in bytes. A chain of ten RSA-4096 certificates has 20 KiB, and a body of
+/// 64 KiB still has room for the private key.
+pub const CHAIN_BYTES_MAX: usize = 32 * 1024;
 
-/// Why uploaded certificates are refused. Certificates are counted from 1 in the order in which they were sent. The text
-/// of each says what is wrong, with which value, and what to do; it never repeats key material.
+/// Most certificates in one chain. OpenSSL's `verify_depth` is 100, but real chains have two or
+/// three certificates, and each certificate costs a verification.
+pub const CHAIN_CERTIFICATES_MAX: usize = 10;
+
+/// The reasons to reject uploaded certificates.
+///
+/// Certificates are counted from 1 in the order in which the client sent them. Each message names
+/// the problem, the value and the remedy, and never repeats key material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// The text is longer than [`CHAIN_BYTES_MAX`].
     #[error(
-        "certificates has {bytes} bytes, at most {CHAIN_BYTES_MAX} are accepted: send only the CERTIFICATE blocks that are \
-         needed"
+        "certificates has {bytes} bytes, at most {CHAIN_BYTES_MAX} are accepted: send only the \
+         CERTIFICATE blocks that are needed"
     )]
     TooLarge {
-        /// Length of the text.
+        /// Length of the text, in bytes.
         bytes: usize,
     },
-    /// There is no PEM block in the text.
+    /// The text has no PEM block.
     #[error("certificates is not PEM: it must have a line -----BEGIN CERTIFICATE-----")]
     NoPem,
     /// The text is a certificate in DER, written in Base64.
     #[error(
-        "certificates is DER, not PEM: convert it with: openssl x509 -inform DER -in ca.der -out ca.pem"
+        "certificates is DER, not PEM: convert it with: openssl x509 -inform DER -in ca.der -out \
+         ca.pem"
     )]
     Der,
     /// The text is a PKCS #12 file, written in Base64.
     #[error(
-        "certificates is a PKCS #12 file, not PEM: take the certificates out of it with: openssl pkcs12 -in file.p12 -nokeys \
-         -out ca.pem"
+        "certificates is a PKCS #12 file, not PEM: extract the certificates with: openssl pkcs12 \
+         -in file.p12 -nokeys -out ca.pem"
     )]
     Pkcs12,
-    /// There is a private key among or instead of the certificates.
+    /// The text has a private key, with or without certificates.
     #[error(
-        "certificates holds a private key: send only CERTIFICATE blocks here, and the key in private_key"
+        "certificates holds a private key: send only CERTIFICATE blocks here, and the key in \
+         private_key"
     )]
     PrivateKey,
-    /// A public key was sent.
+    /// The text has a public key.
     #[error(
-        "certificates holds a public key: send the certificate that is about it, with the line -----BEGIN CERTIFICATE-----"
+        "certificates holds a public key: send the certificate of this key, with the line \
+         -----BEGIN CERTIFICATE-----"
     )]
     PublicKey,
-    /// A certificate signing request was sent.
+    /// The text has a certificate signing request.
     #[error(
-        "certificates holds a certificate signing request, which nobody has signed yet: send the certificate that an \
-         authority made of it"
+        "certificates holds a certificate signing request, which no CA has signed yet: send the \
+         certificate that a CA issued for it"
     )]
     CertificateRequest,
-    /// A PEM block is something else.
+    /// A PEM block has another label.
     #[error("certificates holds a PEM block labelled \"{label}\": send only CERTIFICATE blocks")]
     WrongPemLabel {
-        /// Its label, cut and escaped.
+        /// Its label, shortened and escaped.
         label: String,
     },
-    /// There is text behind the last END line.
-    #[error(
-        "there is text behind the last END line of certificates: end it at -----END CERTIFICATE-----"
-    )]
+    /// Text follows the last END line.
+    #[error("text follows the last END line of certificates: end it at -----END CERTIFICATE-----")]
     TextAfterEnd,
-    /// There are more than [`CHAIN_CERTIFICATES_MAX`].
+    /// The text has more than [`CHAIN_CERTIFICATES_MAX`] certificates.
     #[error(
-        "certificates has {count} certificates, at most {CHAIN_CERTIFICATES_MAX} are accepted: send one chain"
+        "certificates has {count} certificates, at most {CHAIN_CERTIFICATES_MAX} are accepted: \
+         send one chain"
     )]
     TooMany {
-        /// How many there are.
+        /// Number of certificates.
         count: usize,
     },
-    /// A certificate is not one of X.509 (RFC 5280) in DER.
+    /// A certificate is not an X.509 certificate (RFC 5280) in DER.
     #[error(
-        "certificate {number} is damaged, {what}; check it with: openssl x509 -in ca.pem -noout -text"
+        "certificate {number} is malformed: {what}; check it with: openssl x509 -in ca.pem -noout \
+         -text"
     )]
     Malformed {
-        /// Which one.
+        /// Number of the certificate.
         number: usize,
-        /// What is wrong with which part.
+        /// The malformed part, as the clause "its … is not …".
         what: &'static str,
     },
-    /// A certificate is of version 1 or 2, which cannot say whether it is an authority.
-    #[error("certificate {number} is of X.509 version {version}: make one of version 3")]
+    /// A certificate has version 1 or 2, which cannot state that its subject is a CA.
+    #[error("certificate {number} has X.509 version {version}: make one of version 3")]
     Version {
-        /// Which one.
+        /// Number of the certificate.
         number: usize,
-        /// Its version.
+        /// Its version, counted from 1.
         version: u8,
     },
-    /// A certificate is signed in a way that is not supported.
+    /// The signature of a certificate has an unsupported algorithm.
     #[error(
-        "the signature algorithm {oid} of certificate {number} is not supported: RSA (PKCS #1 v1.5) and ECDSA, each with \
-         SHA-1, SHA-256, SHA-384 or SHA-512, and Ed25519 are"
+        "the signature algorithm {oid} of certificate {number} is not supported: RSA (PKCS #1 \
+         v1.5) and ECDSA, each with SHA-1, SHA-256, SHA-384 or SHA-512, and Ed25519 are"
     )]
     SignatureAlgorithmUnsupported {
-        /// Which one.
+        /// Number of the certificate.
         number: usize,
-        /// The algorithm's object identifier.
+        /// Object identifier of the algorithm.
         oid: String,
     },
-    /// The key of a certificate is not accepted.
+    /// The public key of a certificate is not accepted.
     #[error("the public key of certificate {number} is not accepted: {reason}")]
     Key {
-        /// Which one.
+        /// Number of the certificate.
         number: usize,
-        /// Why not, and what would be.
+        /// The problem, and the accepted keys.
         reason: String,
     },
-    /// A certificate that must be an authority's is not.
+    /// A certificate must be that of a CA and is not.
     #[error(
-        "certificate {number} is not one of an authority, {reason}: send the authority's own certificate, or ca: false with \
-         the private key for a leaf certificate"
+        "certificate {number} is not a CA certificate: {reason}; send the CA's own certificate, or \
+         ca: false with the private key for a leaf certificate"
     )]
     NotAuthority {
-        /// Which one.
+        /// Number of the certificate.
         number: usize,
-        /// What it lacks.
+        /// The missing property.
         reason: &'static str,
     },
-    /// The certificate that signed another one does not follow it.
+    /// A certificate names an issuer that is not the next certificate's subject.
     #[error(
-        "certificate {number} is not signed by the one that follows it: order them so that each is signed by the next, the root \
-         last"
+        "certificate {number} is not signed by the next one: order them so that each is signed by \
+         the next, the root last"
     )]
     ChainOrder {
-        /// The one that is signed by another.
+        /// Number of the certificate that names another issuer.
         number: usize,
     },
-    /// A certificate says that it signed itself, or that the next one signed it, and the signature does not verify.
+    /// A certificate names itself or the next certificate as its issuer, and the signature does not
+    /// verify under that key.
     #[error(
-        "the signature of certificate {number} does not verify under its issuer's key: the file was changed, or the issuer has \
-         another key by now; get the certificate again"
+        "the signature of certificate {number} does not verify under its issuer's key: the file \
+         was changed, or the issuer has a new key; get the certificate again"
     )]
     SignatureInvalid {
-        /// Which one.
+        /// Number of the certificate.
         number: usize,
     },
-    /// A certificate is there twice.
-    #[error("certificate {number} is there twice: send each once")]
+    /// The same certificate occurs twice.
+    #[error("certificate {number} repeats an earlier one: send each once")]
     Repeated {
-        /// The second of the two.
+        /// Number of the second one.
         number: usize,
     },
     /// A certificate has expired.
     #[error("certificate {number} expired on {expired_on}: send one that is valid")]
     Expired {
-        /// Which one.
+        /// Number of the certificate.
         number: usize,
-        /// `notAfter`, RFC 3339.
+        /// Its `notAfter`, RFC 3339.
         expired_on: String,
     },
 }

@@ -3,59 +3,61 @@ use std::fmt;
 use certgate_model::{KeyAlgorithm, SubjectFields};
 use zeroize::Zeroizing;
 
-use crate::key::algorithm_identifier;
-use crate::pem::write_pem;
+use crate::certificate::write_signature;
+use crate::key::{KeyError, SigningKey, algorithm_identifier};
+use crate::oid;
+use crate::pem::{pem_lines, write_pem};
 use crate::subject::{NewAttribute, write_name};
 use crate::tlv::{self, tag};
-use crate::{KeyError, SigningKey, oid, pem_lines};
 
-/// Why there is no request.
+/// The reasons not to make a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// RFC 5280 appendix A bounds the length of every attribute.
+    /// An attribute is longer than RFC 5280 appendix A allows.
     #[error("the {attribute} has {characters} characters, at most {max} are allowed")]
     TooLong {
-        /// Which attribute.
+        /// Name of the attribute.
         attribute: &'static str,
-        /// Its length.
+        /// Its length, in characters.
         characters: usize,
-        /// The upper bound.
+        /// The upper bound, in characters.
         max: usize,
     },
-    /// RFC 5280 appendix A: a country name has two letters of ISO 3166.
+    /// The country is not a code of two letters (RFC 5280 appendix A, ISO 3166).
     #[error("the country is not a code of two letters such as DE or US")]
     Country,
-    /// The key could not be used.
+    /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
 }
 
-/// Room for the BEGIN and the END line of a key file. With three characters for every two octets, which hold the Base64
-/// and its line ends, the text never moves to a larger buffer, which would leave a copy of the key behind.
+/// Room for the BEGIN and the END line of a key file, in bytes. With three more characters for
+/// every two octets, enough for Base64 and line ends, the text never moves to a larger buffer. A
+/// move would leave a copy of the key in memory.
 const PEM_FRAME_BYTES: usize = 80;
 
 /// A client's private key, on the client's own machine.
 ///
-/// `Debug` shows the algorithm only. The octets of the key are wiped when it is dropped.
+/// `Debug` shows the algorithm only. Dropping the key wipes its octets.
 pub struct ClientKey {
     key: SigningKey,
     pkcs8: Zeroizing<Vec<u8>>,
 }
 
 impl ClientKey {
-    /// Makes a new key.
+    /// Generates a new key.
     pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         let key = SigningKey::generate(algorithm)?;
         let pkcs8 = key.to_pkcs8()?;
         Ok(Self { key, pkcs8 })
     }
 
-    /// The key in PKCS #8, DER.
+    /// Returns the key in PKCS #8, DER. The octets are secret.
     pub fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
         self.pkcs8.clone()
     }
 
-    /// The key in PKCS #8, PEM, with a line end behind the END line: the content of a key file.
+    /// Writes the content of a key file: PKCS #8 in PEM, with a line end after the END line.
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
         let mut out = Vec::with_capacity(self.pkcs8.len() * 3 / 2 + PEM_FRAME_BYTES);
         write_pem(&mut out, "PRIVATE KEY", &self.pkcs8);
@@ -63,8 +65,8 @@ impl ClientKey {
         Zeroizing::new(String::from_utf8(out).expect("PEM is ASCII"))
     }
 
-    /// A request (RFC 2986) in PEM for this key and subject, with a line end behind the END line. Attributes that are
-    /// empty are left out.
+    /// Makes a request (RFC 2986) for this key and subject, in PEM with a line end after the END
+    /// line. The request omits empty attributes.
     pub fn request(&self, subject: &SubjectFields) -> Result<String, RequestError> {
         let algorithm = algorithm_identifier(self.key.algorithm().signature());
         let attributes = attributes_of(subject)?;
@@ -79,11 +81,7 @@ impl ClientKey {
         let mut request = Vec::new();
         tlv::write_with(&mut request, tag::SEQUENCE, |out| {
             out.extend_from_slice(&info);
-            out.extend_from_slice(&algorithm);
-            tlv::write_with(out, tag::BIT_STRING, |out| {
-                out.push(0);
-                out.extend_from_slice(&signature);
-            });
+            write_signature(out, &algorithm, &signature);
         });
         let mut text = pem_lines("CERTIFICATE REQUEST", &request);
         text.push('\n');
@@ -99,10 +97,11 @@ impl fmt::Debug for ClientKey {
     }
 }
 
-/// The attributes that are not empty, from the country down to the common name, with the upper bounds of RFC 5280
-/// appendix A.
+/// Collects the non-empty attributes, from the country to the common name, and checks them against
+/// the upper bounds of RFC 5280 appendix A.
 fn attributes_of(subject: &SubjectFields) -> Result<Vec<NewAttribute<'_>>, RequestError> {
-    // RFC 5280 appendix A: countryName is a PrintableString; of the choices for the others, UTF8String holds every name.
+    // RFC 5280 appendix A: countryName is a PrintableString. Of the string types for the other
+    // attributes, UTF8String can hold every name.
     let (printable, utf8) = (tag::PRINTABLE_STRING, tag::UTF8_STRING);
     let all = [
         (oid::COUNTRY, printable, "country", &subject.country, 2),
@@ -160,7 +159,7 @@ fn attributes_of(subject: &SubjectFields) -> Result<Vec<NewAttribute<'_>>, Reque
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read_csr;
+    use crate::csr::read_csr;
 
     fn subject() -> SubjectFields {
         SubjectFields {
@@ -174,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_key_makes_requests_that_are_accepted_and_a_key_file() {
+    fn every_algorithm_makes_acceptable_requests_and_a_key_file() {
         for algorithm in KeyAlgorithm::ALL {
             let key = ClientKey::generate(algorithm).unwrap();
             let pem = key.to_pkcs8_pem();
             assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
             assert!(pem.ends_with("\n-----END PRIVATE KEY-----\n"));
             let room = key.pkcs8.len() * 3 / 2 + PEM_FRAME_BYTES;
-            assert!(pem.len() <= room, "{algorithm}: the buffer was outgrown");
+            assert!(pem.len() <= room, "{algorithm}: the buffer was too small");
             assert_eq!(
                 format!("{key:?}"),
                 format!("ClientKey {{ algorithm: {algorithm:?}, .. }}")
@@ -195,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn empty_attributes_are_left_out() {
+    fn request_omits_empty_attributes() {
         let key = ClientKey::generate(KeyAlgorithm::P256).unwrap();
         let csr = read_csr(&key.request(&SubjectFields::default()).unwrap()).unwrap();
         assert_eq!(csr.subject_der(), [tag::SEQUENCE, 0]);
     }
 
     #[test]
-    fn attributes_have_upper_bounds() {
+    fn request_rejects_attributes_beyond_their_bounds() {
         let key = ClientKey::generate(KeyAlgorithm::Ed25519).unwrap();
         let refused = |change: fn(&mut SubjectFields)| {
             let mut fields = subject();

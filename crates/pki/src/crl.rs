@@ -1,50 +1,55 @@
-//! Certificate revocation lists (RFC 5280 §5). Encoded into one buffer that is hardly larger than the list: a million
-//! entries take 53 MB and nothing beside.
+//! Certificate revocation lists (RFC 5280 §5), encoded into one buffer that is hardly larger than
+//! the list: a million entries take 53 MB.
 
 use certgate_model::{Revocation, RevocationReason, Timestamp};
 
-use crate::certificate::{Criticality, verify, write_extension, write_signature, write_time};
-use crate::issuer::IssuerParts;
+use crate::certificate::{Criticality, write_extension, write_signature, write_time};
+use crate::issuer::Issuer;
+use crate::oid;
+use crate::profile::{IssuerParts, write_distribution_point};
+use crate::signing::{SignError, sign_message};
 use crate::tlv::{self, tag};
-use crate::{Issuer, SignError, oid};
 
-/// Which certificates of its authority a list covers.
+/// The certificates of a CA that a list covers.
 ///
-/// Never publish an empty list without a scope beside lists with one: programs would take it as saying that nothing is
-/// revoked.
+/// Do not publish an empty full list next to lists with a scope: verifiers would conclude from it
+/// that no certificate is revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrlScope<'a> {
-    /// All of them.
+    /// All certificates.
     Full,
-    /// The client certificates whose distribution point is this address, byte for byte (RFC 5280 §6.3.3 step b).
+    /// The client certificates whose distribution point is this address, byte for byte (RFC 5280
+    /// §6.3.3 step b).
     Shard {
         /// The address.
         url: &'a str,
     },
-    /// Those of authorities: what programs that check every certificate of a chain need beside the shards.
+    /// CA certificates. Verifiers that check each certificate of a chain need this list in addition
+    /// to the shards.
     AuthorityCertificates,
 }
 
-/// What a list says of itself.
+/// The fields of a list except its entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CrlHead<'a> {
-    /// What it covers.
+    /// The certificates that it covers.
     pub scope: CrlScope<'a>,
-    /// Its number; greater than those of all earlier lists of the same authority and scope (RFC 5280 §5.2.3).
+    /// Its number, greater than those of all earlier lists of the same CA and scope (RFC 5280
+    /// §5.2.3).
     pub number: u64,
-    /// When it was made.
+    /// The time of its issue.
     pub this_update: Timestamp,
-    /// When the next one is there at the latest.
+    /// The time by which the CA issues the next list.
     pub next_update: Timestamp,
 }
 
-/// Octets of an entry with a reason, and a date before 2050.
+/// Length of an entry with a reason and a date before 2050, in octets.
 pub const CRL_ENTRY_BYTES: usize = 53;
 
-/// Octets of the three headers in front of what is variable: a tag, and a length of up to four octets with its count.
+/// Longest header of a value, in octets: a tag, and a length of up to four octets with its count.
 const HEADER_BYTES_MAX: usize = 6;
 
-/// Builds and signs a list; verifies the signature before it is handed out. Entries keep their order.
+/// Builds and signs a list, and verifies the signature. The entries keep their order.
 pub fn sign_crl(
     issuer: &Issuer,
     head: CrlHead<'_>,
@@ -55,21 +60,24 @@ pub fn sign_crl(
     let mut der =
         Vec::with_capacity(start.len() + entries.size_hint().0 * CRL_ENTRY_BYTES + REST_BYTES);
 
-    // 1. The entries and what follows them, behind a gap for everything whose length depends on them.
+    // 1. The entries and all that follows them, after a gap for the parts before them. The headers
+    //    in the gap depend on the length of the entries.
     let gap = start.len() + 3 * HEADER_BYTES_MAX;
     der.resize(gap, 0);
     entries.for_each(|entry| write_entry(&mut der, entry));
     let entries_length = der.len() - gap;
     write_extensions(&mut der, &issuer.parts, head);
 
-    // 2. Into the end of the gap, backwards: the header of the entries, what comes before them, the header of the whole.
+    // 2. The gap, from its end backwards: the header of the entries, the start, and the header of
+    //    the TBSCertList.
     let mut from = gap;
     let mut before = |der: &mut [u8], octets: &[u8]| {
         from -= octets.len();
         der[from..from + octets.len()].copy_from_slice(octets);
         from
     };
-    // RFC 5280 §5.1.2.6: when there are no revoked certificates, the list of them MUST be absent.
+    // RFC 5280 §5.1.2.6: when there are no revoked certificates, the revoked certificates list MUST
+    // be absent.
     if entries_length > 0 {
         before(&mut der, &header(entries_length));
     }
@@ -77,10 +85,8 @@ pub fn sign_crl(
     let tbs_length = der.len() - tbs_content;
     let tbs = before(&mut der, &header(tbs_length));
 
-    // 3. Sign, and verify what was signed.
-    let tbs_end = der.len();
-    let signature = issuer.sign(&der[tbs..tbs_end])?;
-    verify(issuer.verifier(), &der[tbs..tbs_end], &signature)?;
+    // 3. The signature, and the header of the whole.
+    let signature = sign_message(&der[tbs..], issuer.key(), issuer.verifier())?;
     write_signature(&mut der, &issuer.parts.algorithm, &signature);
     let length = der.len() - tbs;
     let whole = before(&mut der, &header(length));
@@ -88,10 +94,12 @@ pub fn sign_crl(
     Ok(der)
 }
 
-/// Room for everything behind the entries: extensions, addresses included, and the signature of the largest key.
+/// Room for all that follows the entries, in octets: extensions with their addresses, and the
+/// signature of the largest key.
 const REST_BYTES: usize = 1536;
 
-/// TBSCertList up to its entries: version, signature, issuer, thisUpdate, nextUpdate.
+/// Writes the fields of a TBSCertList before its entries: version, signature, issuer, thisUpdate,
+/// nextUpdate.
 fn write_start(issuer: &IssuerParts, head: CrlHead<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(issuer.name.len() + issuer.algorithm.len() + 48);
     // RFC 5280 §5.1.2.1: when extensions are used, the version MUST be v2 (1).
@@ -103,7 +111,7 @@ fn write_start(issuer: &IssuerParts, head: CrlHead<'_>) -> Vec<u8> {
     out
 }
 
-/// SEQUENCE { userCertificate, revocationDate, crlEntryExtensions OPTIONAL }
+/// Appends `SEQUENCE { userCertificate, revocationDate, crlEntryExtensions OPTIONAL }`.
 fn write_entry(out: &mut Vec<u8>, entry: Revocation) {
     tlv::write_with(out, tag::SEQUENCE, |out| {
         tlv::write(out, tag::INTEGER, entry.serial.as_bytes());
@@ -123,13 +131,18 @@ fn write_extensions(out: &mut Vec<u8>, issuer: &IssuerParts, head: CrlHead<'_>) 
     use Criticality::{Critical, NotCritical};
     tlv::write_with(out, tag::CONTEXT_0_CONSTRUCTED, |out| {
         tlv::write_with(out, tag::SEQUENCE, |out| {
-            out.extend_from_slice(issuer.authority_key_identifier());
+            out.extend_from_slice(&issuer.authority_key_identifier);
             write_extension(out, oid::CRL_NUMBER, NotCritical, |out| {
                 tlv::write_unsigned(out, &head.number.to_be_bytes());
             });
             let point: &dyn Fn(&mut Vec<u8>) = match &head.scope {
                 CrlScope::Full => return,
-                CrlScope::Shard { url } => &|out| write_shard_point(out, url),
+                // distributionPoint [0], onlyContainsUserCerts [1] TRUE
+                CrlScope::Shard { url } => &|out| {
+                    write_distribution_point(out, url);
+                    tlv::write(out, tag::CONTEXT_1, &[0xff]);
+                },
+                // onlyContainsCACerts [2] TRUE
                 CrlScope::AuthorityCertificates => &|out| tlv::write(out, tag::CONTEXT_2, &[0xff]),
             };
             // RFC 5280 §5.2.5: the extension is critical.
@@ -140,17 +153,7 @@ fn write_extensions(out: &mut Vec<u8>, issuer: &IssuerParts, head: CrlHead<'_>) 
     });
 }
 
-/// distributionPoint [0] { fullName [0] { URI [6] } }, onlyContainsUserCerts [1] TRUE
-fn write_shard_point(out: &mut Vec<u8>, url: &str) {
-    tlv::write_with(out, tag::CONTEXT_0_CONSTRUCTED, |out| {
-        tlv::write_with(out, tag::CONTEXT_0_CONSTRUCTED, |out| {
-            tlv::write(out, tag::CONTEXT_6, url.as_bytes());
-        });
-    });
-    tlv::write(out, tag::CONTEXT_1, &[0xff]);
-}
-
-/// Tag and length of a SEQUENCE.
+/// Encodes tag and length of a SEQUENCE.
 fn header(length: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_BYTES_MAX);
     tlv::write_header(&mut out, tag::SEQUENCE, length);

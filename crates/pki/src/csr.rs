@@ -3,19 +3,15 @@ use std::ops::Range;
 
 use certgate_model::SubjectFields;
 
-use crate::csr_error::quoted;
+use crate::csr_error::{CSR_BYTES_MAX, CsrError};
+use crate::oid;
 use crate::pem::{Block, PemError};
 use crate::public_key::PublicKey;
 use crate::subject::read_name;
 use crate::tlv::{self, Cursor, NotDer, tag};
-use crate::{CsrError, oid};
 
-/// Longest accepted request, in bytes of PEM. An RSA-8192 request with a full subject has under 4 KiB; the rest is room
-/// for extensions that other authorities ask for.
-pub const CSR_BYTES_MAX: usize = 16 * 1024;
-
-/// A certificate signing request (RFC 2986) that was parsed, whose key the policy accepts, and whose signature proved
-/// that the sender has the private key. Only [`read_csr`] makes one.
+/// A checked certificate signing request (RFC 2986). The policy accepts its key, and its signature
+/// proves possession of the private key. Only [`read_csr`] makes one.
 #[derive(Clone)]
 pub struct CheckedCsr {
     der: Vec<u8>,
@@ -26,17 +22,17 @@ pub struct CheckedCsr {
 }
 
 impl CheckedCsr {
-    /// The subject attributes to show.
+    /// The subject attributes that the API shows.
     pub fn subject(&self) -> &SubjectFields {
         &self.fields
     }
 
-    /// The subject, a Name in DER, byte for byte as it was requested.
+    /// The subject, a Name in DER, byte for byte as in the request.
     pub fn subject_der(&self) -> &[u8] {
         &self.der[self.subject.clone()]
     }
 
-    /// The SubjectPublicKeyInfo in DER, byte for byte as it was requested.
+    /// The SubjectPublicKeyInfo in DER, byte for byte as in the request.
     pub fn spki_der(&self) -> &[u8] {
         &self.der[self.spki.clone()]
     }
@@ -47,7 +43,7 @@ impl CheckedCsr {
     }
 }
 
-/// The subject alone.
+/// Shows the subject only.
 impl fmt::Debug for CheckedCsr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CheckedCsr")
@@ -56,10 +52,11 @@ impl fmt::Debug for CheckedCsr {
     }
 }
 
-/// Reads a request in PEM and checks everything about it that does not depend on who asks.
+/// Reads a request in PEM and performs every check that does not depend on the caller.
 ///
-/// Accepted beyond RFC 7468: any line ends, also the two characters `\` and `n`; the label `NEW CERTIFICATE REQUEST`;
-/// text in front of the BEGIN line. What the request asks for beyond subject and key is checked to be DER and ignored.
+/// Beyond RFC 7468 it accepts any line ends, including the two characters `\` and `n`, the label
+/// `NEW CERTIFICATE REQUEST`, and text before the BEGIN line. Attributes and extensions must be DER
+/// and are ignored.
 pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
     if text.len() > CSR_BYTES_MAX {
         return Err(CsrError::TooLarge { bytes: text.len() });
@@ -79,7 +76,7 @@ pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
         "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST"
     ) {
         return Err(CsrError::WrongPemLabel {
-            label: quoted(block.label),
+            label: block.shown_label(),
         });
     }
     let der = block.decode().ok_or(CsrError::BadBase64)?;
@@ -93,7 +90,7 @@ pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
     let request = SignedRequest::read(request)?;
     let info = RequestInfo::read(request.info_content)?;
 
-    // 3. Key policy, before any work is done with the key.
+    // 3. Key policy, before any computation with the key.
     let key = PublicKey::read(info.spki.content)?;
     let fields = read_name(info.subject.content)?;
     check_attributes(info.attributes)?;
@@ -116,7 +113,8 @@ pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
     })
 }
 
-/// CertificationRequest ::= SEQUENCE { certificationRequestInfo, signatureAlgorithm, signature BIT STRING }
+/// `CertificationRequest ::= SEQUENCE { certificationRequestInfo, signatureAlgorithm, signature BIT
+/// STRING }` (RFC 2986 §4.2).
 struct SignedRequest<'a> {
     info_raw: &'a [u8],
     info_content: Cursor<'a>,
@@ -131,7 +129,7 @@ impl<'a> SignedRequest<'a> {
         })?;
         let algorithm = request
             .expect(tag::SEQUENCE)
-            .map_err(|_| CsrError::malformed("it names no signature algorithm"))?;
+            .map_err(|_| CsrError::malformed("it does not name a signature algorithm"))?;
         let signature = request
             .bit_string()
             .map_err(|_| CsrError::malformed("its signature is not a bit string"))?;
@@ -147,7 +145,8 @@ impl<'a> SignedRequest<'a> {
     }
 }
 
-/// CertificationRequestInfo ::= SEQUENCE { version INTEGER { v1(0) }, subject Name, subjectPKInfo, attributes [0] }
+/// `CertificationRequestInfo ::= SEQUENCE { version INTEGER { v1(0) }, subject Name, subjectPKInfo,
+/// attributes [0] }` (RFC 2986 §4.1).
 struct RequestInfo<'a> {
     subject: tlv::Tlv<'a>,
     spki: tlv::Tlv<'a>,
@@ -182,7 +181,7 @@ impl<'a> RequestInfo<'a> {
     }
 }
 
-/// Attributes are not used, but what is damaged there is better told than passed over: the sender may rely on them.
+/// Checks attributes, which have no effect. A sender that relies on them learns of malformed ones.
 fn check_attributes(mut attributes: Cursor<'_>) -> Result<(), CsrError> {
     while !attributes.is_empty() {
         check_attribute(&mut attributes).map_err(|_| {
@@ -192,7 +191,7 @@ fn check_attributes(mut attributes: Cursor<'_>) -> Result<(), CsrError> {
     Ok(())
 }
 
-/// Attribute ::= SEQUENCE { type OBJECT IDENTIFIER, values SET SIZE (1..MAX) OF ANY }
+/// Checks `Attribute ::= SEQUENCE { type OBJECT IDENTIFIER, values SET SIZE (1..MAX) OF ANY }`.
 fn check_attribute(attributes: &mut Cursor<'_>) -> Result<(), NotDer> {
     let mut attribute = attributes.inside(tag::SEQUENCE)?;
     let kind = attribute.oid()?;
@@ -205,7 +204,8 @@ fn check_attribute(attributes: &mut Cursor<'_>) -> Result<(), NotDer> {
     if kind != oid::EXTENSION_REQUEST {
         return Ok(());
     }
-    // RFC 5280 §4.1: Extension ::= SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE, extnValue OCTET STRING }
+    // RFC 5280 §4.1: Extension ::= SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE,
+    //                                         extnValue OCTET STRING }
     let mut requested = Cursor::new(values.content);
     let mut extensions = requested.inside(tag::SEQUENCE)?;
     requested.end()?;

@@ -1,14 +1,16 @@
-//! The text form of distinguished names: RFC 2253, as the API shows issuers.
+//! The text form of distinguished names (RFC 2253), in which the API shows issuers.
 
 use std::fmt::Write as _;
 
+use certgate_model::Hex;
 use der::oid::ObjectIdentifier;
 
 use crate::oid;
 use crate::subject::{read_attribute, read_text};
 use crate::tlv::{Cursor, NotDer, Tlv, tag};
 
-/// The text of a Name, of which `content` is the content: last RDN first, `,` without a blank.
+/// Writes the text of a Name from its content: the last RDN first, separated by `,` without a
+/// space.
 pub(crate) fn rfc_2253(content: &[u8]) -> Result<String, NotDer> {
     let mut rdns = Vec::new();
     let mut cursor = Cursor::new(content);
@@ -29,8 +31,9 @@ pub(crate) fn rfc_2253(content: &[u8]) -> Result<String, NotDer> {
     Ok(rdns.join(","))
 }
 
-/// RFC 2253 §2.3 and §2.4: a type of the table has its keyword and a string; others, and values that are no strings,
-/// are written as `#` and the octets of their encoding.
+/// Writes one attribute. RFC 2253 §2.3 and §2.4: a type in the table has its keyword and a string.
+/// Other types, and values that are not strings, are `#` and the hexadecimal digits of the
+/// encoding.
 fn attribute(kind: &[u8], value: Tlv<'_>) -> String {
     let keyword = match kind {
         oid::COMMON_NAME => "CN",
@@ -44,30 +47,20 @@ fn attribute(kind: &[u8], value: Tlv<'_>) -> String {
         oid::USER_ID => "UID",
         other => {
             let dotted = ObjectIdentifier::<39>::from_bytes(other).map(|id| id.to_string());
-            // An identifier of more than 39 octets names nothing that is in use.
-            return format!(
-                "{}={}",
-                dotted.as_deref().unwrap_or("0.0"),
-                hex_string(value.raw)
-            );
+            // Identifiers of more than 39 octets are not in use.
+            let dotted = dotted.as_deref().unwrap_or("0.0");
+            return format!("{dotted}=#{}", Hex(value.raw));
         }
     };
     match read_text(value) {
         Some(text) => format!("{keyword}={}", escaped(&text)),
-        None => format!("{keyword}={}", hex_string(value.raw)),
+        None => format!("{keyword}=#{}", Hex(value.raw)),
     }
 }
 
-fn hex_string(raw: &[u8]) -> String {
-    let mut text = "#".to_owned();
-    for octet in raw {
-        write!(text, "{octet:02x}").expect("writing to a String cannot fail");
-    }
-    text
-}
-
-/// RFC 2253 §2.4: a blank or `#` at the beginning, a blank at the end, and `,+"\<>;` have a backslash in front. Control
-/// characters are written as their octets, which the section allows for any character.
+/// Escapes a value. RFC 2253 §2.4: a space or `#` at the beginning, a space at the end, and
+/// `,+"\<>;` get a backslash. Control characters are written as their octets, which the section
+/// allows for any character.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let last = text.chars().count().saturating_sub(1);
@@ -95,7 +88,7 @@ mod tests {
     use super::*;
     use crate::tlv;
 
-    /// Type, tag of the string type, and content.
+    /// An attribute: type, tag of the string type, and content.
     type Attribute<'a> = (&'a [u8], u8, &'a [u8]);
 
     fn name(attributes: &[&[Attribute<'_>]]) -> String {
@@ -114,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_comes_first_and_what_has_a_meaning_is_escaped() {
+    fn rfc_2253_writes_the_last_rdn_first_and_escapes_special_characters() {
         let utf8 = tag::UTF8_STRING;
         assert_eq!(name(&[]), "");
         let plain: &[&[Attribute<'_>]] = &[

@@ -1,141 +1,149 @@
-//! An authority that was made elsewhere: its certificate and its private key in PEM in, an [`Issuer`] out.
+//! Imported CAs: certificate and private key in PEM in, an [`Issuer`] out.
 
 use certgate_model::{KeyAlgorithm, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::certificate::{SignedParts, TbsParts};
-use crate::csr_error::quoted;
-use crate::issuer::AuthorityRights;
+use crate::chain_error::ChainError;
+use crate::issuer::{Issuer, IssuerError};
+use crate::key::KeyError;
 use crate::pem::{Block, PemError};
+use crate::private_key::{PrivateKeyError, read_private_key};
+use crate::rights::AuthorityRights;
 use crate::subject::read_name;
 use crate::tlv::{Cursor, NotDer, tag};
 use crate::uploaded::UploadedCertificate;
-use crate::{ChainError, Issuer, IssuerError, PrivateKeyError, read_private_key};
 
-/// Longest accepted certificate of an authority, in bytes of PEM: four times what one with an RSA-8192 key needs.
+/// Longest accepted certificate of a CA to import, in bytes of PEM. A certificate with an RSA-8192
+/// key needs a quarter of it.
 pub const AUTHORITY_CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
 
-/// Why an authority cannot be taken over. The text of each says what is wrong and what to do; it never repeats key
-/// material.
+/// The reasons to reject the import of a CA.
+///
+/// Each message names the problem and the remedy, and never repeats key material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
     /// The text is longer than [`AUTHORITY_CERTIFICATE_BYTES_MAX`].
     #[error(
-        "the certificate has {bytes} bytes, at most {AUTHORITY_CERTIFICATE_BYTES_MAX} are accepted: send the \
-         authority's certificate alone"
+        "the certificate has {bytes} bytes, at most {AUTHORITY_CERTIFICATE_BYTES_MAX} are \
+         accepted: send only the CA's own certificate"
     )]
     TooLarge {
-        /// Length of the text.
+        /// Length of the text, in bytes.
         bytes: usize,
     },
-    /// There is no PEM block in the text.
+    /// The text has no PEM block.
     #[error(
-        "the certificate is not PEM: it must have a line -----BEGIN CERTIFICATE-----; convert a DER file with: openssl \
-         x509 -inform DER -in ca.der -out ca.crt"
+        "the certificate is not PEM: it must have a line -----BEGIN CERTIFICATE-----; convert a \
+         DER file with: openssl x509 -inform DER -in ca.der -out ca.crt"
     )]
     NoPem,
-    /// There are several PEM blocks in the text.
+    /// The text has several PEM blocks.
     #[error(
-        "the certificate has several PEM blocks: send exactly one, the certificate of the authority itself, without \
-         those above or below it"
+        "the certificate has several PEM blocks: send exactly one, the CA's own certificate, \
+         without the certificates above or below it"
     )]
     Several,
-    /// A private key stands where the certificate belongs.
+    /// The text has a private key, with or without a certificate.
     #[error(
-        "there is a private key in the certificate's place: send it in private_key, and the certificate alone here"
+        "the certificate holds a private key: send the key in private_key, and only the \
+         certificate here"
     )]
     PrivateKeyInCertificate,
-    /// The PEM block is something else, such as a request.
-    #[error(
-        "the PEM block is labelled \"{label}\", not CERTIFICATE: send the authority's certificate"
-    )]
+    /// The PEM block has another label, such as that of a request.
+    #[error("the PEM block is labelled \"{label}\", not CERTIFICATE: send the CA's certificate")]
     WrongPemLabel {
-        /// Its label, cut and escaped.
+        /// Its label, shortened and escaped.
         label: String,
     },
-    /// The text or the structure is damaged.
+    /// The text or the structure is malformed.
     #[error(
-        "the certificate is damaged, {what}; check it with: openssl x509 -in ca.crt -noout -text"
+        "the certificate is malformed: {what}; check it with: openssl x509 -in ca.crt -noout -text"
     )]
     Malformed {
-        /// What is wrong with which part.
+        /// The malformed part, as the clause "its … is not …".
         what: &'static str,
     },
-    /// It is not an authority's certificate.
+    /// The certificate is not a CA certificate.
     #[error(
-        "the certificate is not one of an authority: {0}; send the certificate that the private key signs with"
+        "the certificate is not a CA certificate: {0}; send the CA's own certificate, the one of \
+         the private key"
     )]
     NotAuthority(&'static str),
-    /// Revocation lists that its key signs would be refused.
+    /// Verifiers would reject revocation lists that its key signs.
     #[error(
-        "the key usage of the certificate does not include cRLSign, so that nobody would believe its revocation lists: \
-         renew the authority's certificate with keyCertSign and cRLSign"
+        "the key usage of the certificate does not include cRLSign, so that verifiers would reject \
+         its revocation lists: renew the CA's certificate with keyCertSign and cRLSign"
     )]
     NoCrlSign,
-    /// Certificates for clients that its key signs would be refused.
+    /// Verifiers would reject client certificates that its key signs.
     #[error(
-        "the extended key usage of the certificate does not include clientAuth, so that no server would accept a client \
-         certificate from it: renew the authority's certificate without extended key usage"
+        "the extended key usage of the certificate does not include clientAuth, so that no server \
+         would accept a client certificate from it: renew the CA's certificate without extended \
+         key usage"
     )]
     NotForClients,
-    /// It is not valid any more.
+    /// The certificate has expired.
     #[error(
-        "the certificate expired on {expired_on}: renew the authority's certificate with the same key, or rotate"
+        "the certificate expired on {expired_on}: renew the CA's certificate with the same key, or \
+         rotate"
     )]
     Expired {
         /// Its `notAfter`.
         expired_on: Timestamp,
     },
-    /// It is not valid yet.
+    /// The certificate is not valid yet.
     #[error(
-        "the certificate is not valid before {valid_from}: import it then, or set the clock of this machine right"
+        "the certificate is not valid before {valid_from}: import it then, or correct the clock of \
+         the server"
     )]
     NotYetValid {
         /// Its `notBefore`.
         valid_from: Timestamp,
     },
-    /// The private key is not a good one.
+    /// The private key is not accepted.
     #[error(transparent)]
     Key(#[from] PrivateKeyError),
     /// The private key belongs to another certificate.
     #[error(
-        "the private key does not belong to the certificate: compare what openssl x509 -in ca.crt -noout -pubkey and \
-         openssl pkey -in ca.key -pubout print"
+        "the private key does not belong to the certificate: compare the outputs of openssl x509 \
+         -in ca.crt -noout -pubkey and openssl pkey -in ca.key -pubout"
     )]
     KeyMismatch,
-    /// The cryptographic library failed: not the sender's fault.
-    #[error("the key could not be used: {0}")]
-    Failed(#[source] crate::KeyError),
+    /// The cryptographic library failed. The sender is not at fault.
+    #[error("the key cannot be used: {0}")]
+    Failed(#[source] KeyError),
 }
 
-/// An authority that was made elsewhere and can issue here. Only [`read_authority`] makes one.
+/// An imported CA that can issue here. Only [`read_authority`] makes one.
 #[derive(Debug)]
 pub struct ImportedAuthority {
-    /// Its certificate.
+    /// Its certificate, DER.
     pub certificate_der: Vec<u8>,
-    /// The common name in its certificate; empty where there is none.
+    /// The common name in its certificate, or empty.
     pub common_name: String,
-    /// The kind of its key.
+    /// The algorithm of its key.
     pub algorithm: KeyAlgorithm,
     /// `notBefore` of its certificate.
     pub not_before: Timestamp,
     /// `notAfter` of its certificate.
     pub not_after: Timestamp,
-    /// Ready to sign.
+    /// The CA, ready to sign.
     pub issuer: Issuer,
 }
 
-/// Reads an authority's certificate and its private key (see [`read_private_key`]) as they were made elsewhere. Both keys
-/// must be the same, and the certificate must allow everything that a managed authority does at the instant `now`: sign
-/// certificates for clients, and revocation lists.
+/// Reads a CA certificate and its private key in PEM (see [`read_private_key`]).
 ///
-/// Returns the key in PKCS #8 beside the authority; the octets are secret.
+/// The key must belong to the certificate. At the instant `now`, the certificate must allow all
+/// that a managed CA does: sign client certificates and revocation lists.
+///
+/// Returns the CA and its key in PKCS #8. The octets of the key are secret.
 pub fn read_authority(
     certificate: &str,
     private_key: &str,
     now: Timestamp,
 ) -> Result<(ImportedAuthority, Zeroizing<Vec<u8>>), ImportError> {
-    // 1. The certificate: PEM, structure, and whether it verifies where that can be told.
+    // 1. The certificate: PEM, structure, and its signature if it is self-signed.
     let certificate_der = read_pem(certificate)?;
     let malformed = |what| ImportError::Malformed { what };
     let signed = SignedParts::read(&certificate_der)
@@ -147,16 +155,16 @@ pub fn read_authority(
         .map_err(|_| malformed("an extension cannot be read"))?;
     let subject = content(tbs.subject).map_err(|_| malformed("it has no subject"))?;
     let fields = read_name(subject).map_err(|_| malformed("its subject cannot be read"))?;
-    // As strictly as any certificate that comes from outside.
+    // The same checks as for any certificate from outside.
     let own = UploadedCertificate::read(1, &certificate_der).map_err(|error| match error {
         ChainError::Malformed { what, .. } => malformed(what),
-        _ => malformed("its key or its signature is of a kind that is not supported"),
+        _ => malformed("its key or its signature has an unsupported algorithm"),
     })?;
     if own.is_self_issued() && !own.is_signed_by(&own) {
         return Err(malformed("its signature does not verify under its own key"));
     }
 
-    // 2. The private key, and whether both belong together and to an authority.
+    // 2. The private key. Both must belong together and to a CA.
     let private_key = read_private_key(private_key)?;
     let pkcs8 = private_key.pkcs8().clone();
     let key = private_key.into_authority_key()?;
@@ -168,7 +176,7 @@ pub fn read_authority(
         IssuerError::Key(error) => ImportError::Failed(error),
     })?;
 
-    // 3. What else it must be allowed to do.
+    // 3. The other rights, and the validity.
     if !rights.may_sign_crls {
         return Err(ImportError::NoCrlSign);
     }
@@ -213,11 +221,11 @@ fn read_pem(text: &str) -> Result<Vec<u8>, ImportError> {
         PemError::PrivateKey => ImportError::PrivateKeyInCertificate,
         PemError::BeginCutOff => malformed("its BEGIN line is cut off"),
         PemError::NoEnd => malformed("it has no line -----END CERTIFICATE-----"),
-        PemError::TextAfterEnd => malformed("there is text behind its END line"),
+        PemError::TextAfterEnd => malformed("text follows its END line"),
     })?;
     if block.label != "CERTIFICATE" {
         return Err(ImportError::WrongPemLabel {
-            label: quoted(block.label),
+            label: block.shown_label(),
         });
     }
     block
@@ -225,7 +233,7 @@ fn read_pem(text: &str) -> Result<Vec<u8>, ImportError> {
         .ok_or_else(|| malformed("the text between BEGIN and END is not Base64"))
 }
 
-/// What is inside of an encoded SEQUENCE.
+/// Reads the content of an encoded SEQUENCE.
 fn content(sequence: &[u8]) -> Result<&[u8], NotDer> {
     Cursor::new(sequence)
         .expect(tag::SEQUENCE)

@@ -10,24 +10,24 @@ use aws_lc_rs::signature::{
 use certgate_model::{KeyAlgorithm, SignatureAlgorithm};
 use zeroize::Zeroizing;
 
+use crate::digest::key_identifier;
 use crate::oid;
-use crate::public_key::key_identifier;
 use crate::tlv::{self, Cursor, NotDer, tag};
 
-/// Trouble with a private key. Says nothing about the key itself.
+/// The failures of operations with a private key. No message contains key material.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The octets are no PKCS #8 key of the expected algorithm.
+    /// The octets are not a PKCS #8 key of the expected algorithm.
     #[error("the stored private key is not a PKCS #8 key for {0}")]
     Rejected(KeyAlgorithm),
-    /// The cryptographic library could not make, write or use the key, for want of memory or randomness.
+    /// The cryptographic library failed for lack of memory or randomness.
     #[error("the cryptographic library failed to {0}")]
     Failed(&'static str),
 }
 
-/// A private key that signs: an authority's, or a client's on its own machine.
+/// A private key that signs: that of a CA, or that of a client on its own machine.
 ///
-/// `Debug` shows the algorithm only. The octets of the key are wiped when it is dropped.
+/// `Debug` shows the algorithm only. Dropping the key wipes its octets.
 pub struct SigningKey {
     algorithm: KeyAlgorithm,
     pair: Pair,
@@ -41,7 +41,7 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// Makes a new key.
+    /// Generates a new key.
     pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         let failed = |_| KeyError::Failed("generate a key");
         let rsa = |size| RsaKeyPair::generate(size).map(Pair::Rsa).map_err(failed);
@@ -61,7 +61,8 @@ impl SigningKey {
         Self::new(algorithm, pair)
     }
 
-    /// Reads a key from PKCS #8 (RFC 5958), as [`SigningKey::to_pkcs8`] wrote it.
+    /// Reads a key from PKCS #8 (RFC 5958), as [`SigningKey::to_pkcs8`] wrote it. Rejects a key of
+    /// another algorithm.
     pub fn from_pkcs8(algorithm: KeyAlgorithm, der: &[u8]) -> Result<Self, KeyError> {
         let rejected = |_| KeyError::Rejected(algorithm);
         let rsa = |bits: usize| match RsaKeyPair::from_pkcs8(der) {
@@ -100,7 +101,7 @@ impl SigningKey {
         })
     }
 
-    /// The key in PKCS #8 (version 1, which every reader knows). The octets are secret and wiped when dropped.
+    /// Writes the key in PKCS #8 version 1, which every reader supports. The octets are secret.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let failed = |_| KeyError::Failed("write a private key");
         Ok(Zeroizing::new(match &self.pair {
@@ -110,7 +111,7 @@ impl SigningKey {
         }))
     }
 
-    /// What kind of key it is.
+    /// The algorithm of the key.
     pub fn algorithm(&self) -> KeyAlgorithm {
         self.algorithm
     }
@@ -120,6 +121,7 @@ impl SigningKey {
         &self.spki
     }
 
+    /// Signs a message. The caller must verify the signature.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let failed = |_| KeyError::Failed("sign");
         match &self.pair {
@@ -145,7 +147,7 @@ impl SigningKey {
         }
     }
 
-    /// The public half, ready to verify what [`SigningKey::sign`] makes.
+    /// The public half, ready to verify the signatures of [`SigningKey::sign`].
     pub(crate) fn verifier(&self) -> Result<ParsedPublicKey, KeyError> {
         let algorithm: &'static dyn VerificationAlgorithm = match self.algorithm {
             KeyAlgorithm::P256 => &signature::ECDSA_P256_SHA256_ASN1,
@@ -159,7 +161,7 @@ impl SigningKey {
         ParsedPublicKey::new(algorithm, bits).map_err(|_| KeyError::Failed("read a public key"))
     }
 
-    /// The subject key identifier of certificates for this key.
+    /// The subject key identifier of certificates for this key (RFC 5280 §4.2.1.2, method 1).
     pub(crate) fn key_identifier(&self) -> Result<[u8; 20], KeyError> {
         self.public_bits().map(key_identifier)
     }
@@ -185,11 +187,11 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-// The digest is as long as the curve's order, so that neither is the weaker half (RFC 5480 §4).
+// The digest is as long as the curve's order, so that neither weakens the other (RFC 5480 §4).
 const P256: &EcdsaSigningAlgorithm = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
 const P384: &EcdsaSigningAlgorithm = &signature::ECDSA_P384_SHA384_ASN1_SIGNING;
 
-/// The AlgorithmIdentifier of a signature, as it stands in certificates and requests.
+/// Encodes the AlgorithmIdentifier of a signature for certificates and requests.
 pub(crate) fn algorithm_identifier(signature: SignatureAlgorithm) -> Vec<u8> {
     let mut out = Vec::new();
     tlv::write_with(&mut out, tag::SEQUENCE, |out| match signature {
@@ -211,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_round_trip_and_are_not_taken_for_another_algorithm() {
+    fn pkcs8_keys_round_trip_and_other_algorithms_reject_them() {
         let algorithms = [
             KeyAlgorithm::P256,
             KeyAlgorithm::P384,
@@ -239,15 +241,6 @@ mod tests {
             }
             assert!(SigningKey::from_pkcs8(algorithm, &der[..der.len() - 1]).is_err());
         }
-    }
-
-    #[test]
-    fn keys_and_issuers_are_shared_between_threads() {
-        fn is_shared<T: Send + Sync + 'static>() {}
-        is_shared::<SigningKey>();
-        is_shared::<crate::ClientKey>();
-        is_shared::<crate::Issuer>();
-        is_shared::<crate::CheckedCsr>();
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Bytes in, bytes out: certificate signing requests, certificates and the keys that sign them.
+//! Reads and writes certificate signing requests, certificates, keys, CRLs and OCSP messages.
 //!
-//! Nothing here performs I/O, reads a clock or knows an async runtime: serial numbers and instants are arguments. The
-//! one exception is randomness inside the cryptographic library: aws-lc draws what it needs for key generation and for
-//! ECDSA nonces from its own generator, because a nonce that a caller could choose is a private key that a caller could
-//! read.
+//! This crate performs no I/O, reads no clock and uses no async runtime: serial numbers and
+//! instants are arguments. Randomness inside the cryptographic library is the one exception. aws-lc
+//! draws the randomness for new keys and ECDSA nonces from its own generator, because a caller that
+//! could choose a nonce could compute the private key.
 //!
-//! Everything that comes from outside is hostile. What it is read into is a type that only the check can make:
-//! [`read_csr`] makes a [`CheckedCsr`], [`prepare`] makes a [`Prepared`] certificate out of one, and [`sign`] takes
-//! that by value.
+//! All input from outside is hostile. Each reader returns a type that only its check can make:
+//! [`read_csr`] makes a [`CheckedCsr`], [`prepare`] makes a [`Prepared`] certificate from it, and
+//! [`sign`] takes the [`Prepared`] certificate by value.
 
 mod authority;
 mod certificate;
@@ -17,6 +17,7 @@ mod client;
 mod crl;
 mod csr;
 mod csr_error;
+mod digest;
 mod distinguished_name;
 mod imported;
 mod issuer;
@@ -26,27 +27,26 @@ mod ocsp;
 mod oid;
 mod pem;
 mod private_key;
+mod profile;
 mod public_key;
+mod rights;
+mod signing;
 mod subject;
 mod tlv;
 mod uploaded;
 
-use aws_lc_rs::digest;
-
 pub use authority::self_sign;
-pub use certificate::SignError;
-pub use chain::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, Chain, Purpose, read_chain};
-pub use chain_error::ChainError;
+pub use chain::{Chain, Purpose, read_chain};
+pub use chain_error::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, ChainError};
 pub use client::{ClientKey, RequestError};
 pub use crl::{CRL_ENTRY_BYTES, CrlHead, CrlScope, sign_crl};
-pub use csr::{CSR_BYTES_MAX, CheckedCsr, read_csr};
-pub use csr_error::CsrError;
+pub use csr::{CheckedCsr, read_csr};
+pub use csr_error::{CSR_BYTES_MAX, CsrError};
+pub use digest::sha256;
 pub use imported::{
     AUTHORITY_CERTIFICATE_BYTES_MAX, ImportError, ImportedAuthority, read_authority,
 };
-pub use issuer::{
-    Issuer, IssuerError, Prepared, Profile, SignedCertificate, Validity, prepare, sign,
-};
+pub use issuer::{Issuer, IssuerError, Prepared, SignedCertificate, prepare, sign};
 pub use key::{KeyError, SigningKey};
 pub use lint::{LintError, URL_BYTES_MAX};
 pub use ocsp::{
@@ -57,9 +57,19 @@ pub use ocsp::{
 };
 pub use pem::{pem_lines, write_pem};
 pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};
+pub use profile::{Profile, Validity};
+pub use signing::SignError;
 
-/// SHA-256 of some octets: a certificate's fingerprint, an entity tag.
-pub fn sha256(octets: &[u8]) -> [u8; 32] {
-    let digest = digest::digest(&digest::SHA256, octets);
-    digest.as_ref().try_into().expect("SHA-256 has 32 octets")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_can_share_keys_issuers_and_requests() {
+        fn is_shared<T: Send + Sync + 'static>() {}
+        is_shared::<SigningKey>();
+        is_shared::<ClientKey>();
+        is_shared::<Issuer>();
+        is_shared::<CheckedCsr>();
+    }
 }

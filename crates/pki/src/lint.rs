@@ -1,25 +1,27 @@
-//! The lint: reads a certificate that is about to be signed, and compares every field with the profile.
+//! The lint: reads a certificate that is about to be signed, and compares each field with the
+//! profile.
 //!
-//! It shares the DER cursor with the code that built the certificate, but no encoding: what it expects it finds by
-//! reading.
+//! The lint shares the DER cursor with the code that built the certificate, but not the encoder. It
+//! finds each expected value by reading.
 
 use certgate_model::{SerialNumber, Timestamp};
 
 use crate::certificate::{Extension, TbsParts};
-use crate::issuer::IssuerParts;
+use crate::csr::CheckedCsr;
+use crate::oid;
+use crate::profile::{IssuerParts, Profile, Validity};
 use crate::tlv::{Cursor, NotDer, tag};
-use crate::{CheckedCsr, Profile, Validity, oid};
 
-/// Longest address in a certificate, in bytes. Every client sends every byte of it in every handshake.
+/// Longest address in a certificate, in bytes. Each client sends it in each TLS handshake.
 pub const URL_BYTES_MAX: usize = 512;
 
-/// First second of the year 10000, which no certificate can say (RFC 5280 §4.1.2.5.2).
+/// First second of the year 10000, which no certificate can express (RFC 5280 §4.1.2.5.2).
 const YEAR_10000: Timestamp = Timestamp::from_unix(253_402_300_800);
 
-/// Why a certificate was not signed.
+/// The reasons to reject a certificate before it is signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LintError {
-    /// RFC 5280 §4.1.2.2: serial numbers are positive; this authority's have exactly 20 octets.
+    /// RFC 5280 §4.1.2.2: serial numbers are positive. Those of certgate have exactly 20 octets.
     #[error("the serial number is not a positive number of exactly 20 octets")]
     Serial,
     /// `notBefore` is not earlier than `notAfter`.
@@ -34,27 +36,28 @@ pub enum LintError {
     #[error("the validity has the instant {0}, which is not a whole minute")]
     ValidityMinute(Timestamp),
     /// An instant of the validity lies outside of the years 1970 to 9999.
-    #[error("the validity does not lie in the years 1970 to 9999")]
+    #[error("the validity is not within the years 1970 to 9999")]
     ValidityRange,
-    /// The certificate would outlive its authority.
-    #[error(
-        "the certificate would end at {not_after}, after its authority, which ends at {expires_on}"
-    )]
+    /// The certificate would outlive its CA.
+    #[error("the certificate would end at {not_after}, after its CA, which ends at {expires_on}")]
     OutlivesAuthority {
         /// End of the certificate.
         not_after: Timestamp,
-        /// End of the authority.
+        /// End of the CA.
         expires_on: Timestamp,
     },
-    /// An address is not one that may stand in a certificate.
-    #[error("the {0} address is not an http or https URL of at most {max} printable ASCII characters", max = URL_BYTES_MAX)]
+    /// An address must not occur in a certificate.
+    #[error(
+        "the {0} address is not an http or https URL of at most {URL_BYTES_MAX} printable ASCII \
+         characters"
+    )]
     Url(&'static str),
-    /// The certificate that was built is not what the profile says.
+    /// The certificate differs from the profile.
     #[error("the certificate to be signed has an unexpected {0}")]
     Content(&'static str),
 }
 
-/// Checks what is asked for, before anything is built.
+/// Checks the arguments of [`prepare`](crate::prepare), before the certificate is built.
 pub(crate) fn check_request(
     authority_expires_on: Timestamp,
     serial: SerialNumber,
@@ -211,11 +214,12 @@ pub(crate) fn lint(
     )?;
     must(
         matches!(extensions.next(), Ok(None)),
-        "extension behind the last one",
+        "extension after the last one",
     )
 }
 
-/// The content of the one value inside of these nested values, each of which holds nothing else.
+/// Reads the content of the value with tag `inside`. Each value around it must hold only that
+/// value.
 fn innermost<'a>(value: &'a [u8], outside: &[u8], inside: u8) -> Result<&'a [u8], NotDer> {
     let mut content = value;
     for &tag in outside.iter().chain([&inside]) {
@@ -237,42 +241,51 @@ fn read_ocsp_url(value: &[u8]) -> Result<&[u8], NotDer> {
 
 #[cfg(test)]
 mod tests {
-    use certgate_model::{AuthorityId, KeyAlgorithm};
+    use certgate_model::{KeyAlgorithm, SignatureAlgorithm, SubjectFields};
 
     use super::*;
-    use crate::issuer::write_tbs;
-    use crate::{ClientKey, Issuer, SigningKey, read_csr, self_sign};
+    use crate::client::ClientKey;
+    use crate::csr::read_csr;
+    use crate::profile::write_tbs;
 
     const NOW: Timestamp = Timestamp::from_unix(1_785_542_400);
     const SERIAL: SerialNumber = SerialNumber::from_random([0x5a; 20]);
 
-    #[test]
-    fn no_octet_can_change_unseen() {
-        let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
-        let id = AuthorityId::from_bytes([0xab; 16]);
-        let der = self_sign(&key, id, SERIAL, NOW, NOW.plus_days(10_000)).unwrap();
-        let issuer = Issuer::new(&der, key).unwrap();
-        let subject = certgate_model::SubjectFields {
-            common_name: "client".into(),
-            ..Default::default()
+    fn issuer() -> IssuerParts {
+        let name = vec![
+            0x30, 0x0d, 0x31, 0x0b, 0x30, 0x09, 0x06, 3, 0x55, 4, 3, 0x0c, 2, b'C', b'A',
+        ];
+        IssuerParts::new(SignatureAlgorithm::EcdsaWithSha256, name, vec![0xab; 20])
+    }
+
+    fn profile() -> Profile {
+        Profile {
+            crl_url: "http://x/crl".into(),
+            ocsp_url: "http://x/ocsp".into(),
+        }
+    }
+
+    fn request(common_name: &str, key: &ClientKey) -> CheckedCsr {
+        let subject = SubjectFields {
+            common_name: common_name.into(),
+            ..SubjectFields::default()
         };
-        let request = ClientKey::generate(KeyAlgorithm::P384)
-            .unwrap()
-            .request(&subject)
-            .unwrap();
-        let csr = read_csr(&request).unwrap();
-        // One end in UTCTime, one in GeneralizedTime.
+        read_csr(&key.request(&subject).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn lint_rejects_each_changed_octet() {
+        let issuer = issuer();
+        let csr = request("client", &ClientKey::generate(KeyAlgorithm::P384).unwrap());
+        // The start is a UTCTime, the end a GeneralizedTime.
         let validity = Validity {
             not_before: NOW,
             not_after: NOW.plus_days(9_000),
         };
-        let profile = Profile {
-            crl_url: "http://x/crl".into(),
-            ocsp_url: "http://x/ocsp".into(),
-        };
-        let judge = |tbs: &[u8]| lint(tbs, &issuer.parts, &csr, SERIAL, validity, &profile);
+        let profile = profile();
+        let judge = |tbs: &[u8]| lint(tbs, &issuer, &csr, SERIAL, validity, &profile);
 
-        let tbs = write_tbs(&issuer.parts, &csr, SERIAL, validity, &profile);
+        let tbs = write_tbs(&issuer, &csr, SERIAL, validity, &profile);
         assert_eq!(judge(&tbs), Ok(()));
         for at in 0..tbs.len() {
             for change in [0x01, 0x20, 0x80, 0xff] {
@@ -292,71 +305,42 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_for_somebody_else_is_refused_field_by_field() {
-        let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
-        let id = AuthorityId::from_bytes([0xab; 16]);
-        let der = self_sign(&key, id, SERIAL, NOW, NOW.plus_days(10_000)).unwrap();
-        let issuer = Issuer::new(&der, key).unwrap();
+    fn lint_rejects_the_certificate_of_another_request() {
+        let issuer = issuer();
         let client = ClientKey::generate(KeyAlgorithm::P256).unwrap();
-        let named = |name: &str, key: &ClientKey| {
-            let subject = certgate_model::SubjectFields {
-                common_name: name.into(),
-                ..Default::default()
-            };
-            read_csr(&key.request(&subject).unwrap()).unwrap()
-        };
-        let csr = named("client", &client);
+        let csr = request("client", &client);
         let validity = Validity {
             not_before: NOW,
             not_after: NOW.plus_days(365),
         };
-        let profile = Profile {
-            crl_url: "http://x/crl".into(),
-            ocsp_url: "http://x/ocsp".into(),
-        };
-        let tbs = write_tbs(&issuer.parts, &csr, SERIAL, validity, &profile);
+        let profile = profile();
+        let tbs = write_tbs(&issuer, &csr, SERIAL, validity, &profile);
 
-        let refused = |csr: &CheckedCsr, serial, validity, profile: &Profile| {
-            lint(&tbs, &issuer.parts, csr, serial, validity, profile).unwrap_err()
+        let differs = |csr: &CheckedCsr, serial, validity, profile: &Profile, what| {
+            let found = lint(&tbs, &issuer, csr, serial, validity, profile);
+            assert_eq!(found, Err(LintError::Content(what)));
         };
         let other_serial = SerialNumber::from_random([1; 20]);
-        assert_eq!(
-            refused(&csr, other_serial, validity, &profile),
-            LintError::Content("serial number")
-        );
+        differs(&csr, other_serial, validity, &profile, "serial number");
         let longer = Validity {
             not_after: NOW.plus_days(366),
             ..validity
         };
-        assert_eq!(
-            refused(&csr, SERIAL, longer, &profile),
-            LintError::Content("validity")
-        );
-        let other_name = named("somebody", &client);
-        assert_eq!(
-            refused(&other_name, SERIAL, validity, &profile),
-            LintError::Content("subject")
-        );
-        let other_key = named("client", &ClientKey::generate(KeyAlgorithm::P256).unwrap());
-        assert_eq!(
-            refused(&other_key, SERIAL, validity, &profile),
-            LintError::Content("public key")
-        );
+        differs(&csr, SERIAL, longer, &profile, "validity");
+        let other_name = request("another", &client);
+        differs(&other_name, SERIAL, validity, &profile, "subject");
+        let other_key = request("client", &ClientKey::generate(KeyAlgorithm::P256).unwrap());
+        differs(&other_key, SERIAL, validity, &profile, "public key");
         let crl = Profile {
             crl_url: "http://y/crl".into(),
             ..profile.clone()
         };
-        assert_eq!(
-            refused(&csr, SERIAL, validity, &crl),
-            LintError::Content("CRL distribution point")
-        );
+        differs(&csr, SERIAL, validity, &crl, "CRL distribution point");
         let ocsp = Profile {
             ocsp_url: "http://y/ocsp".into(),
             ..profile.clone()
         };
-        assert_eq!(
-            refused(&csr, SERIAL, validity, &ocsp),
-            LintError::Content("authority information access")
-        );
+        let access = "authority information access";
+        differs(&csr, SERIAL, validity, &ocsp, access);
     }
 }

@@ -1,8 +1,8 @@
-//! Object identifiers, as their content octets, and how to print one.
+//! Object identifiers as their content octets, and their text form.
 
 use der::oid::ObjectIdentifier;
 
-/// How much of an object identifier a message shows.
+/// Most characters of an object identifier that a message shows.
 const SHOWN_CHARS_MAX: usize = 80;
 
 macro_rules! oids {
@@ -45,7 +45,7 @@ oids! {
     ECDSA_WITH_SHA384 = "1.2.840.10045.4.3.3";
     ECDSA_WITH_SHA512 = "1.2.840.10045.4.3.4";
 
-    /// RFC 2985 §5.4.2: the extensions that a request asks for.
+    /// The extensions that a request asks for (RFC 2985 §5.4.2).
     EXTENSION_REQUEST = "1.2.840.113549.1.9.14";
 
     // Certificate extensions, RFC 5280 §4.2.
@@ -74,7 +74,8 @@ oids! {
     SHA256 = "2.16.840.1.101.3.4.2.1";
 }
 
-/// Dotted form of an object identifier from outside, with its name where the field knows it.
+/// Writes the dotted form of an object identifier from outside, with its name if it is in the
+/// table.
 pub(crate) fn shown(content: &[u8]) -> String {
     let Ok(id) = ObjectIdentifier::<39>::from_bytes(content) else {
         return "an object identifier that is too long to show".to_owned();
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_the_dotted_form_and_a_name() {
+    fn shown_writes_the_dotted_form_and_a_name() {
         assert_eq!(shown(COMMON_NAME), "2.5.4.3");
         assert_eq!(
             shown(&[0x2b, 0x81, 0x04, 0x00, 0x0a]),

@@ -1,34 +1,37 @@
-//! PEM (RFC 7468): reading one block out of a text, writing blocks for files and for JSON.
+//! PEM (RFC 7468): reading blocks from a text, writing blocks for files and for JSON.
 
 use base64ct::{Base64, Encoding as _};
 
-/// Octets in one line of 64 characters, the width that RFC 7468 §2 asks writers for.
+/// Octets in one line of 64 characters, the width that RFC 7468 §2 requires of writers.
 const LINE_OCTETS: usize = 48;
 
-/// How many characters a label may have; the longest one in RFC 7468 has 22.
+/// Longest accepted label, in characters. The longest in RFC 7468 has 22.
 const LABEL_CHARS_MAX: usize = 64;
+
+/// Most characters of a label that a message shows.
+const SHOWN_LABEL_CHARS_MAX: usize = 40;
 
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 
-/// Why there is no block to be had.
+/// The reasons to reject a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PemError {
-    /// No BEGIN line.
+    /// It has no BEGIN line.
     None,
-    /// More than one BEGIN line.
+    /// It has several BEGIN lines.
     Several,
-    /// One of the blocks is a private key.
+    /// One of its blocks is a private key.
     PrivateKey,
-    /// The BEGIN line does not end, or is absurdly long.
+    /// A BEGIN line does not end, or its label is too long.
     BeginCutOff,
-    /// There is no END line with the same label.
+    /// It has no END line with the same label.
     NoEnd,
-    /// Text behind the END line.
+    /// Text follows the last END line.
     TextAfterEnd,
 }
 
-/// A block as it stands in the text.
+/// An encoded block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Block<'a> {
     pub label: &'a str,
@@ -36,7 +39,7 @@ pub(crate) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// The one block in `text`, which may have other text in front.
+    /// Finds the only block in `text`. Other text may precede it.
     pub fn find(text: &'a str) -> Result<Self, PemError> {
         let mut blocks = text
             .match_indices(BEGIN)
@@ -63,8 +66,8 @@ impl<'a> Block<'a> {
         Ok(block)
     }
 
-    /// Every block in `text`, private keys included, in order. There may be other text in front of each, none behind the
-    /// last.
+    /// Finds all blocks in `text`, including private keys, in order. Other text may precede each
+    /// block. No text may follow the last.
     pub fn all(text: &'a str) -> Result<Vec<Self>, PemError> {
         let mut blocks = Vec::new();
         let mut rest = text;
@@ -85,7 +88,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The block that goes on behind `-----BEGIN `, and the text behind it.
+    /// Reads a block from the text after `-----BEGIN `, and returns it with the text after it.
     fn read(begun: &'a str) -> Result<(Self, &'a str), PemError> {
         let (label, rest) = begun.split_once(DASHES).ok_or(PemError::BeginCutOff)?;
         if label.len() > LABEL_CHARS_MAX || label.contains(['\n', '\r', '\\']) {
@@ -99,17 +102,27 @@ impl<'a> Block<'a> {
         Ok((Self { label, body }, after))
     }
 
-    /// Whether it is a private key, in whatever form.
+    /// Returns true for a private key in any form.
     pub fn is_private_key(&self) -> bool {
         self.label.ends_with("PRIVATE KEY")
     }
 
-    /// Whether a passphrase protects it: PKCS #8 says so in its label, the older forms in a header (RFC 1421 §4.6.1.1).
+    /// Returns true if a passphrase protects the block. The label of PKCS #8 says so, and a header
+    /// of the older forms (RFC 1421 §4.6.1.1).
     pub fn is_encrypted(&self) -> bool {
         self.label.starts_with("ENCRYPTED") || self.body.contains("Proc-Type:")
     }
 
-    /// The octets, `None` if the body is not Base64.
+    /// The label for a message: at most 40 characters, each escaped unless it is printable ASCII.
+    pub fn shown_label(&self) -> String {
+        self.label
+            .chars()
+            .take(SHOWN_LABEL_CHARS_MAX)
+            .flat_map(char::escape_default)
+            .collect()
+    }
+
+    /// Decodes the octets, `None` if the body is not Base64.
     pub fn decode(&self) -> Option<Vec<u8>> {
         let mut octets: Vec<u8> = Vec::with_capacity(self.body.len());
         octets.extend(Characters(self.body.as_bytes()));
@@ -119,8 +132,8 @@ impl<'a> Block<'a> {
     }
 }
 
-/// The characters of a text that are not white space. The two characters `\` and `n` count as a line end: that is what
-/// becomes of one when a PEM text is pasted into JSON through a shell.
+/// The characters of a text that are not white space. The two characters `\` and `n` count as a
+/// line end, because line ends become these when a PEM text passes through a shell into JSON.
 struct Characters<'a>(&'a [u8]);
 
 impl Iterator for Characters<'_> {
@@ -142,15 +155,16 @@ impl Iterator for Characters<'_> {
     }
 }
 
-/// A PEM block: 64 columns, LF, and none behind the END line (the API's form; a file wants one more).
+/// Writes a PEM block with 64 columns and LF, but without an LF after the END line. This is the
+/// form of the API. A file needs one more LF.
 pub fn pem_lines(label: &str, der: &[u8]) -> String {
     let mut out = Vec::new();
     write_pem(&mut out, label, der);
     String::from_utf8(out).expect("a label, Base64 and dashes are UTF-8")
 }
 
-/// Appends what [`pem_lines`] returns. Allocates at most once, so that a private key leaves no copy behind in a buffer
-/// that was outgrown.
+/// Appends the text of [`pem_lines`]. It allocates at most once, so that a private key leaves no
+/// copy in a buffer that became too small.
 pub fn write_pem(out: &mut Vec<u8>, label: &str, der: &[u8]) {
     let lines = der.len().div_ceil(LINE_OCTETS);
     let frame = 2 * (label.len() + "-----BEGIN -----".len());
@@ -162,7 +176,7 @@ pub fn write_pem(out: &mut Vec<u8>, label: &str, der: &[u8]) {
         let start = out.len();
         out.resize(start + octets.len().div_ceil(3) * 4, 0);
         Base64::encode(octets, &mut out[start..])
-            .expect("four characters were set aside for every three octets");
+            .expect("the buffer has four characters for every three octets");
         out.push(b'\n');
     }
     for part in ["-----END ", label, DASHES] {
@@ -177,7 +191,7 @@ mod tests {
     const BLOCK: &str = "-----BEGIN THING-----\nAAEC\n-----END THING-----\n";
 
     #[test]
-    fn reads_one_block_whatever_its_line_ends() {
+    fn find_accepts_all_line_ends() {
         let crlf = BLOCK.replace('\n', "\r\n");
         let escaped = BLOCK.replace('\n', "\\n");
         let escaped_crlf = BLOCK.replace('\n', "\\r\\n");
@@ -201,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_one_block_is_named() {
+    fn find_names_each_defect() {
         for (text, error) in [
             ("", PemError::None),
             ("AAEC", PemError::None),
@@ -239,8 +253,9 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_block_in_order() {
-        let key = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAEC\n-----END EC PRIVATE KEY-----";
+    fn all_returns_the_blocks_in_order() {
+        let key = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAEC\n\
+                   -----END EC PRIVATE KEY-----";
         let text = format!("before\n{BLOCK}between\n{key}\n\n");
         let blocks = Block::all(&text).unwrap();
         assert_eq!(
@@ -263,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_have_64_columns_and_read_back() {
+    fn pem_lines_have_64_columns_and_read_back() {
         for length in [0, 1, 2, 3, 47, 48, 49, 96, 1000] {
             let octets: Vec<u8> = (0..length).map(|index| (index * 7) as u8).collect();
             let text = pem_lines("THING", &octets);

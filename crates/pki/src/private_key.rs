@@ -1,4 +1,4 @@
-//! Private keys that somebody else made: PEM in, a key whose kind is known out.
+//! Private keys from outside: PEM in, a checked key out.
 
 use std::fmt;
 
@@ -9,86 +9,95 @@ use aws_lc_rs::signature::{
 use certgate_model::KeyAlgorithm;
 use zeroize::Zeroizing;
 
-use crate::csr_error::quoted;
+use crate::key::SigningKey;
+use crate::oid;
 use crate::pem::{Block, PemError};
 use crate::public_key::{RSA_BITS_MAX, RSA_BITS_MIN, bit_length};
 use crate::tlv::{Cursor, NotDer, tag};
-use crate::{SigningKey, oid};
 
-/// Longest accepted private key, in bytes of PEM. An RSA-8192 key has under 7 KiB; the rest is room for text in front.
+/// Longest accepted private key, in bytes of PEM. An RSA-8192 key has less than 7 KiB. The rest is
+/// room for text before it.
 pub const PRIVATE_KEY_BYTES_MAX: usize = 16 * 1024;
 
-/// What to do about a key in a form that is not read.
+/// The remedy for a key in an unsupported form.
 const CONVERT: &str =
     "write it as PKCS #8 with: openssl pkcs8 -topk8 -nocrypt -in old.key -out new.key";
 
-/// Why a private key is refused. The text of each says what is wrong and what to do; it never repeats key material.
+/// The reasons to reject a private key.
+///
+/// Each message names the problem and the remedy, and never repeats key material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PrivateKeyError {
     /// The text is longer than [`PRIVATE_KEY_BYTES_MAX`].
     #[error(
-        "the private key has {bytes} bytes, at most {PRIVATE_KEY_BYTES_MAX} are accepted: send the key alone"
+        "the private key has {bytes} bytes, at most {PRIVATE_KEY_BYTES_MAX} are accepted: send \
+         only the key"
     )]
     TooLarge {
-        /// Length of the text.
+        /// Length of the text, in bytes.
         bytes: usize,
     },
-    /// There is no PEM block in the text.
+    /// The text has no PEM block.
     #[error(
-        "the private key is not PEM: it must have a line -----BEGIN PRIVATE KEY-----; convert a DER file with: openssl \
-         pkey -inform DER -in old.key -out new.key"
+        "the private key is not PEM: it must have a line -----BEGIN PRIVATE KEY-----; convert a \
+         DER file with: openssl pkey -inform DER -in old.key -out new.key"
     )]
     NoPem,
-    /// There are several private keys in the text.
-    #[error("there are several private keys: send exactly one, that of the first certificate")]
+    /// The text has several private keys.
+    #[error("you sent several private keys: send exactly one, that of the first certificate")]
     Several,
     /// A passphrase protects the key.
     #[error(
-        "the private key is encrypted: send it decrypted, for example: openssl pkey -in old.key -out new.key"
+        "the private key is encrypted: send it decrypted, for example: openssl pkey -in old.key \
+         -out new.key"
     )]
     Encrypted,
-    /// The PEM block is something else, such as a certificate or a public key.
-    #[error("the PEM block is labelled \"{label}\", not PRIVATE KEY: send the private key alone")]
+    /// The PEM block has another label, such as that of a certificate or a public key.
+    #[error("the PEM block is labelled \"{label}\", not PRIVATE KEY: send only the private key")]
     WrongPemLabel {
-        /// Its label, cut and escaped.
+        /// Its label, shortened and escaped.
         label: String,
     },
-    /// The text or the structure is damaged.
+    /// The text or the structure is malformed.
     #[error(
-        "the private key is damaged, {what}; check it with: openssl pkey -in private.key -noout -check"
+        "the private key is malformed: {what}; check it with: openssl pkey -in private.key -noout \
+         -check"
     )]
     Malformed {
-        /// What is wrong with which part.
+        /// The malformed part, as the clause "its … is not …".
         what: &'static str,
     },
-    /// The key is of a kind that is not supported.
+    /// The key is of an unsupported kind.
     #[error(
-        "the private key is of the kind {kind}, which is not supported: use RSA (2048 to 8192 bits), P-256, P-384, P-521 \
-         or Ed25519; if it is one of these, {CONVERT}"
+        "the private key is of the kind {kind}, which is not supported: use RSA (2048 to 8192 \
+         bits), P-256, P-384, P-521 or Ed25519; if it is one of these, {CONVERT}"
     )]
     Unsupported {
-        /// Its kind, as the key names it.
+        /// Its kind, as named in the key.
         kind: String,
     },
     /// The RSA modulus is too short or too long.
     #[error(
-        "the RSA private key has {bits} bits, {RSA_BITS_MIN} to {RSA_BITS_MAX} are accepted: use another key"
+        "the RSA private key has {bits} bits, {RSA_BITS_MIN} to {RSA_BITS_MAX} are accepted: use \
+         another key"
     )]
     RsaModulusSize {
-        /// Its length.
+        /// Length of the modulus, in bits.
         bits: usize,
     },
-    /// The key is of a supported kind, but its numbers do not fit together.
+    /// The key is of a supported kind, but its numbers are inconsistent.
     #[error(
-        "the private key is not a valid {kind} key; check it with: openssl pkey -in private.key -noout -check"
+        "the private key is not a valid {kind} key; check it with: openssl pkey -in private.key \
+         -noout -check"
     )]
     Invalid {
-        /// The kind it claims to be.
+        /// The kind that it claims to be.
         kind: String,
     },
-    /// The key is a good one, but no authority of this program can have it.
+    /// The key is valid, but CAs of certgate cannot have keys of its kind.
     #[error(
-        "a managed authority cannot have a {kind} key: use one of P-256, P-384, RSA-2048, RSA-3072, RSA-4096, Ed25519"
+        "a managed CA cannot have a {kind} key: use one of P-256, P-384, RSA-2048, RSA-3072, \
+         RSA-4096, Ed25519"
     )]
     NotForAuthority {
         /// Its kind.
@@ -96,17 +105,17 @@ pub enum PrivateKeyError {
     },
 }
 
-/// A private key that was read and found to be consistent. Only [`read_private_key`] makes one.
+/// A private key with consistent numbers. Only [`read_private_key`] makes one.
 ///
-/// `Debug` shows its kind only. The octets of the key are wiped when it is dropped.
+/// `Debug` shows its kind only. Dropping the key wipes its octets.
 pub struct PrivateKey {
-    kind: Kind,
+    kind: PrivateKeyKind,
     pkcs8: Zeroizing<Vec<u8>>,
     spki: Vec<u8>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum PrivateKeyKind {
     P256,
     P384,
     P521,
@@ -114,7 +123,7 @@ enum Kind {
     Ed25519,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for PrivateKeyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::P256 => f.write_str("P-256"),
@@ -127,29 +136,29 @@ impl fmt::Display for Kind {
 }
 
 impl PrivateKey {
-    /// The public key: a SubjectPublicKeyInfo in DER, to compare with a certificate's.
+    /// The public key, a SubjectPublicKeyInfo in DER, for comparison with that of a certificate.
     pub fn public_key_spki(&self) -> &[u8] {
         &self.spki
     }
 
-    /// The key in PKCS #8, whatever form it came in. The octets are secret.
+    /// The key in PKCS #8, independent of the form in which it was sent. The octets are secret.
     pub fn pkcs8(&self) -> &Zeroizing<Vec<u8>> {
         &self.pkcs8
     }
 
-    /// The key as an authority's; refused if it is of a kind that an authority cannot have.
+    /// Converts the key into that of a CA. CAs cannot have keys of some kinds.
     pub fn into_authority_key(self) -> Result<SigningKey, PrivateKeyError> {
         let not_for_authority = || PrivateKeyError::NotForAuthority {
             kind: self.kind.to_string(),
         };
         let algorithm = match self.kind {
-            Kind::P256 => KeyAlgorithm::P256,
-            Kind::P384 => KeyAlgorithm::P384,
-            Kind::Rsa { bits: 2048 } => KeyAlgorithm::Rsa2048,
-            Kind::Rsa { bits: 3072 } => KeyAlgorithm::Rsa3072,
-            Kind::Rsa { bits: 4096 } => KeyAlgorithm::Rsa4096,
-            Kind::Ed25519 => KeyAlgorithm::Ed25519,
-            Kind::P521 | Kind::Rsa { .. } => return Err(not_for_authority()),
+            PrivateKeyKind::P256 => KeyAlgorithm::P256,
+            PrivateKeyKind::P384 => KeyAlgorithm::P384,
+            PrivateKeyKind::Rsa { bits: 2048 } => KeyAlgorithm::Rsa2048,
+            PrivateKeyKind::Rsa { bits: 3072 } => KeyAlgorithm::Rsa3072,
+            PrivateKeyKind::Rsa { bits: 4096 } => KeyAlgorithm::Rsa4096,
+            PrivateKeyKind::Ed25519 => KeyAlgorithm::Ed25519,
+            PrivateKeyKind::P521 | PrivateKeyKind::Rsa { .. } => return Err(not_for_authority()),
         };
         SigningKey::from_pkcs8(algorithm, &self.pkcs8).map_err(|_| not_for_authority())
     }
@@ -161,9 +170,10 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Reads one private key in PEM: PKCS #8 (RFC 5958), SEC 1 (RFC 5915) or PKCS #1 (RFC 8017), each without a passphrase.
+/// Reads one private key in PEM: PKCS #8 (RFC 5958), SEC 1 (RFC 5915) or PKCS #1 (RFC 8017), each
+/// without a passphrase.
 ///
-/// Accepted beside it: text in front, and the `EC PARAMETERS` block that openssl writes before a key.
+/// It accepts text before the key, and the `EC PARAMETERS` block that openssl writes before a key.
 pub fn read_private_key(text: &str) -> Result<PrivateKey, PrivateKeyError> {
     if text.len() > PRIVATE_KEY_BYTES_MAX {
         return Err(PrivateKeyError::TooLarge { bytes: text.len() });
@@ -174,7 +184,7 @@ pub fn read_private_key(text: &str) -> Result<PrivateKey, PrivateKeyError> {
     let mut blocks = Block::all(text).map_err(|error| match error {
         PemError::None => PrivateKeyError::NoPem,
         PemError::BeginCutOff => malformed("its BEGIN line is cut off"),
-        PemError::TextAfterEnd => malformed("there is text behind its END line"),
+        PemError::TextAfterEnd => malformed("text follows its END line"),
         _ => malformed("it has no END line"),
     })?;
     blocks.retain(|block| block.label != "EC PARAMETERS");
@@ -188,7 +198,7 @@ pub fn read_private_key(text: &str) -> Result<PrivateKey, PrivateKeyError> {
         _ => match blocks.iter().find(|block| !block.is_private_key()) {
             Some(other) => {
                 return Err(PrivateKeyError::WrongPemLabel {
-                    label: quoted(other.label),
+                    label: other.shown_label(),
                 });
             }
             None => return Err(PrivateKeyError::Several),
@@ -196,21 +206,21 @@ pub fn read_private_key(text: &str) -> Result<PrivateKey, PrivateKeyError> {
     };
     if !block.is_private_key() {
         return Err(PrivateKeyError::WrongPemLabel {
-            label: quoted(block.label),
+            label: block.shown_label(),
         });
     }
     if block.is_encrypted() {
         return Err(PrivateKeyError::Encrypted);
     }
 
-    // 2. What kind of key the structure says it is.
+    // 2. The kind that the structure states.
     let form = match block.label {
         "PRIVATE KEY" => Form::Pkcs8,
         "EC PRIVATE KEY" => Form::Sec1,
         "RSA PRIVATE KEY" => Form::Pkcs1,
-        other => {
+        _ => {
             return Err(PrivateKeyError::Unsupported {
-                kind: quoted(other),
+                kind: block.shown_label(),
             });
         }
     };
@@ -219,13 +229,13 @@ pub fn read_private_key(text: &str) -> Result<PrivateKey, PrivateKeyError> {
         .ok_or_else(|| malformed("the text between BEGIN and END is not Base64"))?;
     let der = Zeroizing::new(der);
     let kind = form.kind_of(&der)?;
-    if let Kind::Rsa { bits } = kind
+    if let PrivateKeyKind::Rsa { bits } = kind
         && !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits)
     {
         return Err(PrivateKeyError::RsaModulusSize { bits });
     }
 
-    // 3. Whether it is one: the library checks that its numbers fit together.
+    // 3. The library checks that the numbers are consistent.
     load(form, kind, &der).ok_or_else(|| PrivateKeyError::Invalid {
         kind: kind.to_string(),
     })
@@ -239,7 +249,7 @@ enum Form {
 }
 
 impl Form {
-    fn kind_of(self, der: &[u8]) -> Result<Kind, PrivateKeyError> {
+    fn kind_of(self, der: &[u8]) -> Result<PrivateKeyKind, PrivateKeyError> {
         let malformed = |what| move |_| PrivateKeyError::Malformed { what };
         match self {
             Self::Pkcs8 => pkcs8_kind(der),
@@ -251,14 +261,15 @@ impl Form {
             Self::Pkcs1 => {
                 let bits =
                     rsa_bits(der).map_err(malformed("its content is not an RSAPrivateKey"))?;
-                Ok(Kind::Rsa { bits })
+                Ok(PrivateKeyKind::Rsa { bits })
             }
         }
     }
 }
 
-/// RFC 5958 §2: OneAsymmetricKey ::= SEQUENCE { version, privateKeyAlgorithm, privateKey OCTET STRING, … }
-fn pkcs8_kind(der: &[u8]) -> Result<Kind, PrivateKeyError> {
+/// Reads the kind of a key in `OneAsymmetricKey ::= SEQUENCE { version, privateKeyAlgorithm,
+/// privateKey OCTET STRING, … }` (RFC 5958 §2).
+fn pkcs8_kind(der: &[u8]) -> Result<PrivateKeyKind, PrivateKeyError> {
     struct Parts<'a> {
         algorithm: &'a [u8],
         parameters: Cursor<'a>,
@@ -285,18 +296,19 @@ fn pkcs8_kind(der: &[u8]) -> Result<Kind, PrivateKeyError> {
     } = read(der).map_err(|_| malformed("its content is not PKCS #8"))?;
     match algorithm {
         oid::RSA_ENCRYPTION => {
-            let bits = rsa_bits(key).map_err(|_| malformed("it holds no RSAPrivateKey"))?;
-            Ok(Kind::Rsa { bits })
+            let bits = rsa_bits(key).map_err(|_| malformed("it does not hold an RSAPrivateKey"))?;
+            Ok(PrivateKeyKind::Rsa { bits })
         }
         oid::EC_PUBLIC_KEY => curve_kind(parameters.oid().ok()),
-        oid::ED25519 => Ok(Kind::Ed25519),
+        oid::ED25519 => Ok(PrivateKeyKind::Ed25519),
         other => Err(PrivateKeyError::Unsupported {
             kind: oid::shown(other),
         }),
     }
 }
 
-/// RFC 8017 §A.1.2: RSAPrivateKey ::= SEQUENCE { version, modulus INTEGER, … }
+/// Reads the length in bits of the modulus in `RSAPrivateKey ::= SEQUENCE { version, modulus
+/// INTEGER, … }` (RFC 8017 §A.1.2).
 fn rsa_bits(der: &[u8]) -> Result<usize, NotDer> {
     let mut outer = Cursor::new(der);
     let mut key = outer.inside(tag::SEQUENCE)?;
@@ -305,8 +317,8 @@ fn rsa_bits(der: &[u8]) -> Result<usize, NotDer> {
     key.positive_integer().map(bit_length)
 }
 
-/// RFC 5915 §3: ECPrivateKey ::= SEQUENCE { version, privateKey OCTET STRING, parameters [0] OPTIONAL, … }. `None`: it
-/// names no curve, or spells one out.
+/// Reads the curve in `ECPrivateKey ::= SEQUENCE { version, privateKey OCTET STRING, parameters [0]
+/// OPTIONAL, … }` (RFC 5915 §3); `None` if the curve is absent or has explicit parameters.
 fn sec1_curve(der: &[u8]) -> Result<Option<&[u8]>, NotDer> {
     let mut outer = Cursor::new(der);
     let mut key = outer.inside(tag::SEQUENCE)?;
@@ -317,11 +329,11 @@ fn sec1_curve(der: &[u8]) -> Result<Option<&[u8]>, NotDer> {
     Ok(parameters.and_then(|parameters| Cursor::new(parameters.content).oid().ok()))
 }
 
-fn curve_kind(curve: Option<&[u8]>) -> Result<Kind, PrivateKeyError> {
+fn curve_kind(curve: Option<&[u8]>) -> Result<PrivateKeyKind, PrivateKeyError> {
     match curve {
-        Some(oid::P256) => Ok(Kind::P256),
-        Some(oid::P384) => Ok(Kind::P384),
-        Some(oid::P521) => Ok(Kind::P521),
+        Some(oid::P256) => Ok(PrivateKeyKind::P256),
+        Some(oid::P384) => Ok(PrivateKeyKind::P384),
+        Some(oid::P521) => Ok(PrivateKeyKind::P521),
         Some(other) => Err(PrivateKeyError::Unsupported {
             kind: format!("elliptic curve {}", oid::shown(other)),
         }),
@@ -331,7 +343,8 @@ fn curve_kind(curve: Option<&[u8]>) -> Result<Kind, PrivateKeyError> {
     }
 }
 
-fn load(form: Form, kind: Kind, der: &[u8]) -> Option<PrivateKey> {
+/// Loads the key; `None` if its numbers are inconsistent.
+fn load(form: Form, kind: PrivateKeyKind, der: &[u8]) -> Option<PrivateKey> {
     let ecdsa = |curve: &'static EcdsaSigningAlgorithm| {
         let pair = match form {
             Form::Pkcs8 => EcdsaKeyPair::from_pkcs8(curve, der),
@@ -345,10 +358,10 @@ fn load(form: Form, kind: Kind, der: &[u8]) -> Option<PrivateKey> {
         ))
     };
     let (pkcs8, spki) = match kind {
-        Kind::P256 => ecdsa(&signature::ECDSA_P256_SHA256_ASN1_SIGNING)?,
-        Kind::P384 => ecdsa(&signature::ECDSA_P384_SHA384_ASN1_SIGNING)?,
-        Kind::P521 => ecdsa(&signature::ECDSA_P521_SHA512_ASN1_SIGNING)?,
-        Kind::Rsa { .. } => {
+        PrivateKeyKind::P256 => ecdsa(&signature::ECDSA_P256_SHA256_ASN1_SIGNING)?,
+        PrivateKeyKind::P384 => ecdsa(&signature::ECDSA_P384_SHA384_ASN1_SIGNING)?,
+        PrivateKeyKind::P521 => ecdsa(&signature::ECDSA_P521_SHA512_ASN1_SIGNING)?,
+        PrivateKeyKind::Rsa { .. } => {
             let pair = match form {
                 Form::Pkcs8 => RsaKeyPair::from_pkcs8(der),
                 _ => RsaKeyPair::from_der(der),
@@ -360,7 +373,7 @@ fn load(form: Form, kind: Kind, der: &[u8]) -> Option<PrivateKey> {
                 pair.public_key().as_der().ok()?.as_ref().to_vec(),
             )
         }
-        Kind::Ed25519 => {
+        PrivateKeyKind::Ed25519 => {
             let pair = Ed25519KeyPair::from_pkcs8(der).ok()?;
             let pkcs8 = pair.to_pkcs8v1().ok()?;
             (
@@ -378,7 +391,7 @@ mod tests {
     use crate::pem_lines;
 
     #[test]
-    fn a_key_of_an_authority_reads_back() {
+    fn keys_of_a_ca_read_back() {
         for algorithm in [
             KeyAlgorithm::P256,
             KeyAlgorithm::P384,
@@ -400,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_one_private_key_is_named() {
+    fn read_private_key_names_each_defect() {
         let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
         let text = pem_lines("PRIVATE KEY", &key.to_pkcs8().unwrap());
         let public = pem_lines("PUBLIC KEY", key.public_key_spki());
@@ -434,7 +447,7 @@ mod tests {
             (
                 format!("{text}\nand so on"),
                 PrivateKeyError::Malformed {
-                    what: "there is text behind its END line",
+                    what: "text follows its END line",
                 },
             ),
             (

@@ -1,23 +1,25 @@
-//! Which public keys are accepted in requests, and how signatures are verified under them.
+//! The policy for public keys, and the verification of signatures under them.
 
-use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 
-use crate::CsrError;
+use crate::csr_error::CsrError;
+use crate::digest;
 use crate::oid;
 use crate::tlv::{Cursor, NotDer, tag};
 
-/// Accepted lengths of an RSA modulus. 2048 bits is the least that NIST SP 800-131A allows; 8192 is what the
-/// cryptographic library verifies, and bounds the work that one request can cause.
+/// Shortest accepted RSA modulus, in bits: the minimum of NIST SP 800-131A.
 pub(crate) const RSA_BITS_MIN: usize = 2048;
+/// Longest accepted RSA modulus, in bits: the maximum of the cryptographic library. It limits the
+/// work that one request can cause.
 pub(crate) const RSA_BITS_MAX: usize = 8192;
 
-/// Longest public exponent that the cryptographic library takes: a long one makes verifying as slow as signing.
+/// Longest public exponent that the cryptographic library accepts, in bits. A long exponent makes
+/// verification as slow as signing.
 const RSA_EXPONENT_BITS_MAX: usize = 33;
 
-/// The kinds of key that a client may have.
+/// The accepted kinds of public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum PublicKeyKind {
     Rsa,
     P256,
     P384,
@@ -25,7 +27,7 @@ pub(crate) enum Kind {
     Ed25519,
 }
 
-impl Kind {
+impl PublicKeyKind {
     const fn name(self) -> &'static str {
         match self {
             Self::Rsa => "RSA",
@@ -40,8 +42,8 @@ impl Kind {
 /// A public key that the policy accepts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PublicKey<'a> {
-    kind: Kind,
-    /// The content of subjectPublicKey.
+    kind: PublicKeyKind,
+    /// Content of subjectPublicKey.
     bits: &'a [u8],
 }
 
@@ -64,7 +66,7 @@ impl<'a> PublicKey<'a> {
                     ));
                 }
                 check_rsa(bits)?;
-                Kind::Rsa
+                PublicKeyKind::Rsa
             }
             oid::EC_PUBLIC_KEY => {
                 let kind = read_curve(algorithm)?;
@@ -81,7 +83,7 @@ impl<'a> PublicKey<'a> {
                         "its Ed25519 key does not have 32 bytes",
                     ));
                 }
-                Kind::Ed25519
+                PublicKeyKind::Ed25519
             }
             other => {
                 return Err(CsrError::KeyUnsupported {
@@ -94,15 +96,15 @@ impl<'a> PublicKey<'a> {
 
     /// The subject key identifier: SHA-1 of the public key bits (RFC 5280 §4.2.1.2, method 1).
     pub fn key_identifier(&self) -> [u8; 20] {
-        key_identifier(self.bits)
+        digest::key_identifier(self.bits)
     }
 
-    /// What kind of key it is.
-    pub fn kind(&self) -> Kind {
+    /// The kind of the key.
+    pub fn kind(&self) -> PublicKeyKind {
         self.kind
     }
 
-    /// The content of subjectPublicKey.
+    /// Content of subjectPublicKey.
     pub fn bits(&self) -> &'a [u8] {
         self.bits
     }
@@ -132,7 +134,8 @@ impl<'a> PublicKey<'a> {
         let id = cursor.oid().map_err(|_| MALFORMED)?;
         let parameters = cursor;
         let parameters_fit = match id {
-            // RFC 4055 §5: parameters MUST be NULL, and implementations MUST accept them absent as well.
+            // RFC 4055 §5: parameters MUST be NULL, and implementations MUST also accept absent
+            // parameters.
             oid::SHA256_WITH_RSA | oid::SHA384_WITH_RSA | oid::SHA512_WITH_RSA => {
                 parameters.is_empty() || parameters.is_null()
             }
@@ -151,32 +154,27 @@ impl<'a> PublicKey<'a> {
             return Err(MALFORMED);
         }
         Ok(match (self.kind, id) {
-            (Kind::Rsa, oid::SHA256_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA256,
-            (Kind::Rsa, oid::SHA384_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA384,
-            (Kind::Rsa, oid::SHA512_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA512,
-            (Kind::P256, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P256_SHA256_ASN1,
-            (Kind::P256, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P256_SHA384_ASN1,
-            (Kind::P256, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P256_SHA512_ASN1,
-            (Kind::P384, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P384_SHA256_ASN1,
-            (Kind::P384, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P384_SHA384_ASN1,
-            (Kind::P384, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P384_SHA512_ASN1,
-            (Kind::P521, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P521_SHA256_ASN1,
-            (Kind::P521, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P521_SHA384_ASN1,
-            (Kind::P521, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P521_SHA512_ASN1,
-            (Kind::Ed25519, oid::ED25519) => &signature::ED25519,
-            // A supported algorithm of another kind of key: whoever signed did not have this key.
+            (PublicKeyKind::Rsa, oid::SHA256_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA256,
+            (PublicKeyKind::Rsa, oid::SHA384_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA384,
+            (PublicKeyKind::Rsa, oid::SHA512_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA512,
+            (PublicKeyKind::P256, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P256_SHA256_ASN1,
+            (PublicKeyKind::P256, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P256_SHA384_ASN1,
+            (PublicKeyKind::P256, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P256_SHA512_ASN1,
+            (PublicKeyKind::P384, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P384_SHA256_ASN1,
+            (PublicKeyKind::P384, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P384_SHA384_ASN1,
+            (PublicKeyKind::P384, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P384_SHA512_ASN1,
+            (PublicKeyKind::P521, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P521_SHA256_ASN1,
+            (PublicKeyKind::P521, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P521_SHA384_ASN1,
+            (PublicKeyKind::P521, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P521_SHA512_ASN1,
+            (PublicKeyKind::Ed25519, oid::ED25519) => &signature::ED25519,
+            // A supported algorithm of another kind of key: the signer did not have this key.
             _ => return Err(CsrError::SignatureInvalid),
         })
     }
 }
 
-/// SHA-1 as an identifier, not as a protection (RFC 5280 §4.2.1.2).
-pub(crate) fn key_identifier(bits: &[u8]) -> [u8; 20] {
-    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bits);
-    digest.as_ref().try_into().expect("SHA-1 has 20 octets")
-}
-
-/// RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }
+/// Checks `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017
+/// §A.1.1).
 fn check_rsa(bits: &[u8]) -> Result<(), CsrError> {
     fn read(bits: &[u8]) -> Result<(&[u8], &[u8]), NotDer> {
         let mut outer = Cursor::new(bits);
@@ -197,22 +195,23 @@ fn check_rsa(bits: &[u8]) -> Result<(), CsrError> {
     Ok(())
 }
 
-/// Bits of a magnitude without leading zero octets.
+/// Counts the bits of a magnitude without leading zero octets.
 pub(crate) fn bit_length(magnitude: &[u8]) -> usize {
     magnitude.first().map_or(0, |first| {
         magnitude.len() * 8 - first.leading_zeros() as usize
     })
 }
 
-/// ECParameters of RFC 5480 §2.1.1: namedCurve alone; implicitCurve and specifiedCurve MUST NOT be used.
-fn read_curve(mut parameters: Cursor<'_>) -> Result<Kind, CsrError> {
-    const MALFORMED: CsrError = CsrError::malformed("its key names no elliptic curve");
+/// Reads ECParameters. RFC 5480 §2.1.1: namedCurve only; implicitCurve and specifiedCurve MUST NOT
+/// be used.
+fn read_curve(mut parameters: Cursor<'_>) -> Result<PublicKeyKind, CsrError> {
+    const MALFORMED: CsrError = CsrError::malformed("its key does not name an elliptic curve");
     let value = parameters.any().map_err(|_| MALFORMED)?;
     parameters.end().map_err(|_| MALFORMED)?;
     match (value.tag, value.content) {
-        (tag::OID, oid::P256) => Ok(Kind::P256),
-        (tag::OID, oid::P384) => Ok(Kind::P384),
-        (tag::OID, oid::P521) => Ok(Kind::P521),
+        (tag::OID, oid::P256) => Ok(PublicKeyKind::P256),
+        (tag::OID, oid::P384) => Ok(PublicKeyKind::P384),
+        (tag::OID, oid::P521) => Ok(PublicKeyKind::P521),
         (tag::OID, other) => Err(CsrError::CurveUnsupported {
             oid: oid::shown(other),
         }),
@@ -223,12 +222,12 @@ fn read_curve(mut parameters: Cursor<'_>) -> Result<Kind, CsrError> {
     }
 }
 
-/// SEC 1 §2.3.3: the octet 04 and both coordinates. RFC 5480 §2.2 makes the compressed form optional; common TLS stacks
-/// do not read it.
-fn check_point(kind: Kind, bits: &[u8]) -> Result<(), CsrError> {
+/// Checks a point. SEC 1 §2.3.3: the octet 04 and both coordinates. RFC 5480 §2.2 makes the
+/// compressed form optional, and common TLS stacks do not read it.
+fn check_point(kind: PublicKeyKind, bits: &[u8]) -> Result<(), CsrError> {
     let coordinate = match kind {
-        Kind::P256 => 32,
-        Kind::P384 => 48,
+        PublicKeyKind::P256 => 32,
+        PublicKeyKind::P384 => 48,
         _ => 66,
     };
     match bits.first() {

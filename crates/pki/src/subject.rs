@@ -1,20 +1,20 @@
-//! Distinguished names (RFC 5280 §4.1.2.4): reading the six attributes that the API shows, writing a name.
+//! Distinguished names (RFC 5280 §4.1.2.4): reading the six attributes of the API, writing a name.
 
 use std::borrow::Cow;
 
 use certgate_model::SubjectFields;
 
-use crate::CsrError;
+use crate::csr_error::CsrError;
 use crate::oid;
 use crate::tlv::{self, Cursor, NotDer, Tlv, tag};
 
 const MALFORMED: CsrError = CsrError::malformed("its subject is not a distinguished name");
 
-/// Checks that `name`, the content of a Name, is a sequence of sets of attributes, and reads the attributes that the
-/// API shows. Everything else in it is only checked to be DER: it will be carried over as it is.
+/// Reads the attributes that the API shows from `name`, the content of a Name. Each must be text of
+/// its string type. All other attributes must be DER, and the issuer copies them unchanged.
 ///
-/// That the members of a set are in DER's order is not asked: some encoders get that wrong, and rewriting their names
-/// would break the very comparison they are used for.
+/// The members of a set may be in any order, unlike DER requires: some encoders order them wrongly,
+/// and verifiers compare names byte for byte.
 pub(crate) fn read_name(name: &[u8]) -> Result<SubjectFields, CsrError> {
     let mut fields = SubjectFields::default();
     let mut rdns = Cursor::new(name);
@@ -38,7 +38,7 @@ pub(crate) fn read_name(name: &[u8]) -> Result<SubjectFields, CsrError> {
     Ok(fields)
 }
 
-/// AttributeTypeAndValue ::= SEQUENCE { type OBJECT IDENTIFIER, value ANY }
+/// Reads `AttributeTypeAndValue ::= SEQUENCE { type OBJECT IDENTIFIER, value ANY }`.
 pub(crate) fn read_attribute<'a>(rdn: &mut Cursor<'a>) -> Result<(&'a [u8], Tlv<'a>), NotDer> {
     let mut attribute = rdn.inside(tag::SEQUENCE)?;
     let kind = attribute.oid()?;
@@ -63,8 +63,9 @@ fn field_of<'a>(
     })
 }
 
-/// The text of a DirectoryString or IA5String; `None` if it is none. PrintableString is taken for ASCII: characters
-/// such as `*` and `@` are outside of its set, but common in it.
+/// Reads the text of a DirectoryString or IA5String; `None` if `value` is malformed or of another
+/// type. PrintableString is read as ASCII, because characters outside of its set, such as `*` and
+/// `@`, are common in it.
 pub(crate) fn read_text(value: Tlv<'_>) -> Option<Cow<'_, str>> {
     let content = value.content;
     match value.tag {
@@ -75,7 +76,7 @@ pub(crate) fn read_text(value: Tlv<'_>) -> Option<Cow<'_, str>> {
                 .filter(|text| text.is_ascii())
                 .map(Cow::Borrowed)
         }
-        // T.61 was never implemented as such: what is found in these strings is Latin-1.
+        // Implementations put Latin-1 instead of T.61 into these strings.
         tag::TELETEX_STRING => Some(content.iter().copied().map(char::from).collect()),
         tag::BMP_STRING => read_wide::<2>(content),
         tag::UNIVERSAL_STRING => read_wide::<4>(content),
@@ -83,7 +84,8 @@ pub(crate) fn read_text(value: Tlv<'_>) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Characters of `WIDTH` octets each, most significant first; BMPString has no surrogate pairs.
+/// Reads characters of `WIDTH` octets each, most significant first. A BMPString has no surrogate
+/// pairs.
 fn read_wide<const WIDTH: usize>(content: &[u8]) -> Option<Cow<'static, str>> {
     let (characters, []) = content.as_chunks::<WIDTH>() else {
         return None;
@@ -101,11 +103,21 @@ fn read_wide<const WIDTH: usize>(content: &[u8]) -> Option<Cow<'static, str>> {
 
 /// An attribute to be written.
 pub(crate) struct NewAttribute<'a> {
-    /// Its type, the content octets of an object identifier.
+    /// Its type, the content of an object identifier.
     pub kind: &'static [u8],
     /// The tag of its string type.
     pub string_tag: u8,
     pub text: &'a str,
+}
+
+impl<'a> NewAttribute<'a> {
+    pub fn utf8(kind: &'static [u8], text: &'a str) -> Self {
+        Self {
+            kind,
+            string_tag: tag::UTF8_STRING,
+            text,
+        }
+    }
 }
 
 /// Appends a Name with one attribute in each set.
@@ -126,7 +138,7 @@ pub(crate) fn write_name(out: &mut Vec<u8>, attributes: &[NewAttribute<'_>]) {
 mod tests {
     use super::*;
 
-    /// A Name with a common name of this string type.
+    /// Encodes the content of a Name with one common name.
     fn common_name(string_tag: u8, content: &[u8]) -> Vec<u8> {
         let mut out = vec![];
         tlv::write_with(&mut out, tag::SET, |out| {
@@ -139,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn every_string_type_is_read() {
+    fn read_name_reads_every_string_type() {
         for (string_tag, content) in [
             (tag::UTF8_STRING, "Zoë".as_bytes()),
             (tag::TELETEX_STRING, b"Zo\xeb"),
@@ -172,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_names_the_attribute() {
+    fn read_name_names_an_attribute_that_is_not_text() {
         for (string_tag, content) in [
             (tag::UTF8_STRING, &b"\xff"[..]),
             (tag::PRINTABLE_STRING, "é".as_bytes()),
@@ -192,14 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_sets_of_attributes_is_refused() {
+    fn read_name_rejects_all_but_sets_of_attributes() {
         for name in [
             &[0x31, 0x00][..],                                             // empty set
             &[0x30, 0x00],             // sequence in place of a set
             &[0x31, 0x02, 0x30, 0x00], // attribute without a type
             &[0x31, 0x07, 0x30, 0x05, 0x06, 0x03, 0x55, 0x04, 0x03], // without a value
             &[0x31, 0x09, 0x30, 0x07, 0x06, 0x01, 0x55, 5, 0, 5, 0], // with two values
-            &[0x31, 0x08, 0x30, 0x06, 0x06, 0x01, 0x55, 0x30, 0x01, 0x02], // with a value that is not DER
+            &[0x31, 0x08, 0x30, 0x06, 0x06, 0x01, 0x55, 0x30, 0x01, 0x02], // malformed value
         ] {
             assert_eq!(read_name(name), Err(MALFORMED), "{name:02x?}");
         }
@@ -211,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_value_of_a_kind_is_shown() {
+    fn read_name_returns_the_first_value_of_each_type() {
         let two = [
             common_name(tag::UTF8_STRING, b"first"),
             common_name(tag::UTF8_STRING, b"second"),

@@ -1,7 +1,8 @@
-//! DER (ITU-T X.690), the part that X.509 needs: a cursor that borrows, and a writer that appends.
+//! The part of DER (ITU-T X.690) that X.509 needs: a cursor that borrows, and a writer that
+//! appends.
 //!
-//! Own code because both sides matter here: a subject has to be carried over byte for byte whatever its values are, so
-//! that the reader must hand out the encoded form of parts it does not understand, and an issued certificate is encoded
+//! No library does both: the reader must return the encoded form of parts that it does not
+//! understand, because a subject is copied byte for byte, and the writer must encode a certificate
 //! once, into one buffer.
 
 /// Universal tags (X.680 §8.4) and the context tags that X.509 structures use.
@@ -27,9 +28,10 @@ pub(crate) mod tag {
     pub const SET: u8 = 0x31;
     /// `[0]`, primitive: a key identifier.
     pub const CONTEXT_0: u8 = 0x80;
-    /// `[1]`, primitive: onlyContainsUserCerts of a CRL, the unique identifier of a certificate's issuer.
+    /// `[1]`, primitive: onlyContainsUserCerts of a CRL, issuerUniqueID of a certificate.
     pub const CONTEXT_1: u8 = 0x81;
-    /// `[2]`, primitive: onlyContainsCACerts of a CRL, "unknown" in OCSP, the unique identifier of a certificate's subject.
+    /// `[2]`, primitive: onlyContainsCACerts of a CRL, "unknown" in OCSP, subjectUniqueID of a
+    /// certificate.
     pub const CONTEXT_2: u8 = 0x82;
     /// `[6]`, primitive: a URI in a GeneralName.
     pub const CONTEXT_6: u8 = 0x86;
@@ -43,11 +45,11 @@ pub(crate) mod tag {
     pub const CONTEXT_3_CONSTRUCTED: u8 = 0xa3;
 }
 
-/// How deep values may nest. The deepest X.509 structures need about ten levels; the limit keeps hostile input from
-/// using up the stack.
+/// Most levels of nested values. The deepest X.509 structures need about ten. The limit protects
+/// the stack from hostile input.
 const DEPTH_MAX: u8 = 32;
 
-/// The bytes are not DER, or not the value that belongs there.
+/// The error for bytes that are not DER, or not the expected value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotDer;
 
@@ -61,7 +63,7 @@ pub(crate) struct Tlv<'a> {
     pub content: &'a [u8],
 }
 
-/// Reads values one after the other.
+/// A reader of consecutive values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
@@ -76,28 +78,28 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    /// Whether exactly a NULL is left.
+    /// Returns true if the rest is exactly one NULL.
     pub fn is_null(&self) -> bool {
         self.rest == [tag::NULL, 0]
     }
 
-    /// That nothing is left.
+    /// Checks that the cursor is at the end.
     pub fn end(&self) -> Result<(), NotDer> {
         if self.is_empty() { Ok(()) } else { Err(NotDer) }
     }
 
-    /// The next value, whatever it is.
+    /// Reads the next value.
     pub fn any(&mut self) -> Result<Tlv<'a>, NotDer> {
         let (&tag, after_tag) = self.rest.split_first().ok_or(NotDer)?;
-        // Tag numbers from 31 on take several octets and occur in no structure of X.509; tag 0 is the end mark of the
-        // indefinite form, which DER excludes (X.690 §10.1).
+        // Tag numbers from 31 on take several octets and do not occur in X.509. Tag 0 marks the
+        // end of the indefinite form, which DER excludes (X.690 §10.1).
         if tag & 0x1f == 0x1f || tag == 0 {
             return Err(NotDer);
         }
         let (&first, after_length) = after_tag.split_first().ok_or(NotDer)?;
         let (length, body) = match first {
             0..=0x7f => (usize::from(first), after_length),
-            // Four octets: the CRL of a million certificates has 53 MB.
+            // Up to four octets, because the CRL of a million certificates has 53 MB.
             0x81..=0x84 => {
                 let octets = usize::from(first & 0x7f);
                 let (number, body) = after_length.split_at_checked(octets).ok_or(NotDer)?;
@@ -118,7 +120,7 @@ impl<'a> Cursor<'a> {
         Ok(Tlv { tag, raw, content })
     }
 
-    /// The next value, which must have this tag.
+    /// Reads the next value, which must have this tag.
     pub fn expect(&mut self, tag: u8) -> Result<Tlv<'a>, NotDer> {
         let value = self.any()?;
         if value.tag == tag {
@@ -128,7 +130,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next value, if it has this tag.
+    /// Reads the next value if it has this tag.
     pub fn optional(&mut self, tag: u8) -> Result<Option<Tlv<'a>>, NotDer> {
         if self.rest.first() == Some(&tag) {
             self.any().map(Some)
@@ -137,12 +139,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A cursor over the content of the next value, which must have this tag.
+    /// Reads the next value, which must have this tag, and returns a cursor over its content.
     pub fn inside(&mut self, tag: u8) -> Result<Cursor<'a>, NotDer> {
         Ok(Cursor::new(self.expect(tag)?.content))
     }
 
-    /// The octets of the next value, a BIT STRING of whole octets.
+    /// Reads the octets of a BIT STRING without unused bits.
     pub fn bit_string(&mut self) -> Result<&'a [u8], NotDer> {
         match self.expect(tag::BIT_STRING)?.content.split_first() {
             Some((0, octets)) => Ok(octets),
@@ -150,7 +152,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The content octets of the next value, an object identifier.
+    /// Reads the content of an object identifier.
     pub fn oid(&mut self) -> Result<&'a [u8], NotDer> {
         let content = self.expect(tag::OID)?.content;
         if is_oid(content) {
@@ -160,7 +162,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The magnitude of the next value, a positive INTEGER, without leading zeros.
+    /// Reads the magnitude of a positive INTEGER, without leading zeros.
     pub fn positive_integer(&mut self) -> Result<&'a [u8], NotDer> {
         let content = self.expect(tag::INTEGER)?.content;
         match content {
@@ -172,7 +174,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// That `content` is a whole number of well-formed values, all the way down.
+/// Checks that `content` consists of well-formed values, at all levels.
 pub(crate) fn check_values(content: &[u8]) -> Result<(), NotDer> {
     fn check(content: &[u8], depth: u8) -> Result<(), NotDer> {
         if depth == DEPTH_MAX {
@@ -183,8 +185,8 @@ pub(crate) fn check_values(content: &[u8]) -> Result<(), NotDer> {
             let value = cursor.any()?;
             let constructed = value.tag & 0x20 != 0;
             let universal = value.tag & 0xc0 == 0;
-            // In DER strings are primitive (X.690 §10.2): of the universal types only EXTERNAL, EMBEDDED PDV, SEQUENCE,
-            // SET and CHARACTER STRING are constructed.
+            // DER strings are primitive (X.690 §10.2). The constructed universal types are
+            // EXTERNAL, EMBEDDED PDV, SEQUENCE, SET and CHARACTER STRING.
             if universal && constructed != matches!(value.tag & 0x1f, 8 | 11 | 16 | 17 | 29) {
                 return Err(NotDer);
             }
@@ -206,12 +208,13 @@ pub(crate) fn check_values(content: &[u8]) -> Result<(), NotDer> {
     check(content, 0)
 }
 
-/// X.690 §8.3.2: the first nine bits are neither all zero nor all one.
+/// Checks an INTEGER. X.690 §8.3.2: the first nine bits are neither all zero nor all one.
 fn is_minimal_integer(content: &[u8]) -> bool {
     !matches!(content, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
 }
 
-/// X.690 §8.19.2: every arc ends, and none starts with the padding octet 0x80.
+/// Checks an object identifier. X.690 §8.19.2: the last arc ends, and no arc starts with the
+/// padding octet 0x80.
 fn is_oid(content: &[u8]) -> bool {
     let ends = content.last().is_some_and(|last| last & 0x80 == 0);
     let mut starts_arc = true;
@@ -223,7 +226,7 @@ fn is_oid(content: &[u8]) -> bool {
     ends && unpadded
 }
 
-/// Appends a value whose content is what `body` appends.
+/// Appends a value. `body` appends its content.
 pub(crate) fn write_with(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&[tag, 0]);
     let start = out.len();
@@ -238,8 +241,8 @@ pub(crate) fn write(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
-/// Writes `length` in front of the content at `start`, where one octet was set aside for it; the long form (X.690
-/// §8.1.3.5) moves the content.
+/// Writes `length` into the octet before the content at `start`. The long form (X.690 §8.1.3.5)
+/// needs more octets and moves the content.
 fn set_length(out: &mut Vec<u8>, start: usize, length: usize) {
     if length < 0x80 {
         out[start - 1] = length as u8;
@@ -252,14 +255,14 @@ fn set_length(out: &mut Vec<u8>, start: usize, length: usize) {
     out.splice(start..start, octets.iter().copied());
 }
 
-/// Appends tag and length of a value whose content is elsewhere.
+/// Appends tag and length of a value, without its content.
 pub(crate) fn write_header(out: &mut Vec<u8>, tag: u8, length: usize) {
     out.extend_from_slice(&[tag, 0]);
     let start = out.len();
     set_length(out, start, length);
 }
 
-/// Appends an INTEGER from the octets of an unsigned number, most significant first.
+/// Appends an INTEGER with the value of an unsigned number, most significant octet first.
 pub(crate) fn write_unsigned(out: &mut Vec<u8>, number: &[u8]) {
     let zeros = number.iter().take_while(|&&octet| octet == 0).count();
     write_with(out, tag::INTEGER, |out| {
@@ -276,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_written_in_the_shortest_form_and_read_back() {
+    fn lengths_have_the_shortest_form_and_read_back() {
         for (length, head) in [
             (0, &[0x04, 0][..]),
             (127, &[0x04, 0x7f]),
@@ -300,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_ber_allows_is_refused() {
+    fn check_values_rejects_ber_that_is_not_der() {
         for (bytes, why) in [
             (&[0x04, 0x81, 0x7f][..], "long form of a short length"),
             (&[0x04, 0x82, 0x00, 0x80], "leading zero in the length"),
@@ -312,7 +315,7 @@ mod tests {
             (&[0x02, 0x02, 0xff, 0x80], "padded negative INTEGER"),
             (&[0x02, 0x00], "empty INTEGER"),
             (&[0x03, 0x00], "BIT STRING without its first octet"),
-            (&[0x03, 0x01, 0x03], "unused bits of nothing"),
+            (&[0x03, 0x01, 0x03], "unused bits without an octet"),
             (&[0x05, 0x01, 0x00], "NULL with content"),
             (&[0x06, 0x00], "empty object identifier"),
             (&[0x06, 0x02, 0x2a, 0x80], "object identifier cut off"),
@@ -351,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_has_a_limit() {
+    fn check_values_rejects_deep_nesting() {
         let nested = |levels| {
             (0..levels).fold(vec![], |inside, _| {
                 let mut out = vec![];
@@ -364,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn positive_integers_lose_their_sign_octet() {
+    fn positive_integer_returns_no_sign_octet() {
         let read = |bytes: &[u8]| Cursor::new(bytes).positive_integer().map(<[u8]>::to_vec);
         assert_eq!(read(&[0x02, 0x02, 0x00, 0x80]), Ok(vec![0x80]));
         assert_eq!(read(&[0x02, 0x01, 0x7f]), Ok(vec![0x7f]));

@@ -1,22 +1,24 @@
-//! One certificate that somebody else made: its parts, and whether it may sign others.
+//! One certificate from outside: its parts, and its rights as a CA.
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use certgate_model::Timestamp;
 
 use crate::certificate::{Extensions, SignedParts, read_time};
-use crate::issuer::AuthorityRights;
-use crate::public_key::{Kind, PublicKey};
+use crate::chain_error::ChainError;
+use crate::csr_error::CsrError;
+use crate::oid;
+use crate::public_key::{PublicKey, PublicKeyKind as Kind};
+use crate::rights::AuthorityRights;
 use crate::tlv::{self, Cursor, NotDer, tag};
-use crate::{ChainError, CsrError, oid};
 
-/// Longest serial number, in octets of its encoding: 20 (RFC 5280 §4.1.2.2), and one for those that took 20 random
-/// octets and had to put a zero in front.
+/// Longest serial number, in octets of its encoding: 20 (RFC 5280 §4.1.2.2), and one for CAs that
+/// prefix 20 random octets with a zero.
 const SERIAL_OCTETS_MAX: usize = 21;
 
-/// A certificate of version 3, taken apart.
+/// A certificate of version 3 that a client uploaded, in a chain or as a CA to import.
 pub(crate) struct UploadedCertificate<'a> {
     signed: SignedParts<'a>,
-    /// Content octets of the serial number, which is not negative.
+    /// Content of the serial number, which is not negative.
     pub serial: &'a [u8],
     /// Content of the issuer's Name.
     pub issuer: &'a [u8],
@@ -31,7 +33,7 @@ pub(crate) struct UploadedCertificate<'a> {
 }
 
 impl<'a> UploadedCertificate<'a> {
-    /// Reads certificate `number` of a chain.
+    /// Reads certificate `number` of a chain, counted from 1.
     pub fn read(number: usize, der: &'a [u8]) -> Result<Self, ChainError> {
         let malformed = |what| move |_: NotDer| ChainError::Malformed { number, what };
         tlv::check_values(der).map_err(malformed("its content is not DER"))?;
@@ -44,7 +46,8 @@ impl<'a> UploadedCertificate<'a> {
         }
         let tbs = Tbs::read(signed.tbs)
             .map_err(malformed("its content is not a certificate of version 3"))?;
-        // RFC 5280 §4.1.1.2: this field MUST contain the same algorithm identifier as the signature field.
+        // RFC 5280 §4.1.1.2: this field MUST contain the same algorithm identifier as the
+        // signature field.
         if tbs.algorithm != signed.algorithm {
             return Err(ChainError::Malformed {
                 number,
@@ -79,30 +82,22 @@ impl<'a> UploadedCertificate<'a> {
         })
     }
 
-    /// What an authority must have and this certificate lacks.
+    /// Names the first property that a CA must have and this certificate lacks.
     pub fn lacks_as_authority(&self) -> Option<&'static str> {
-        if !self.rights.is_authority {
-            Some("it has no basic constraints with CA:TRUE")
-        } else if !self.rights.may_sign_certificates {
-            Some("its key usage does not include keyCertSign")
-        } else if self.subject.is_empty() {
-            Some("it has an empty subject")
-        } else {
-            None
-        }
+        self.rights.lacks_as_authority(self.subject.is_empty())
     }
 
-    /// Whether it names itself as its issuer.
+    /// Returns true if the certificate names itself as its issuer.
     pub fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
     }
 
-    /// Whether `issuer` has the name that this certificate names as its issuer's.
+    /// Returns true if the certificate names `issuer` as its issuer.
     pub fn names_as_issuer(&self, issuer: &Self) -> bool {
         self.issuer == issuer.subject
     }
 
-    /// Whether the signature verifies under the key of `issuer`.
+    /// Returns true if the signature verifies under the key of `issuer`.
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
         let Some(algorithm) = self.signature.verification(&issuer.key) else {
             return false;
@@ -112,13 +107,13 @@ impl<'a> UploadedCertificate<'a> {
             .is_ok()
     }
 
-    /// The API's word for the way it is signed.
+    /// The signature algorithm, by its name in the API.
     pub fn signature_name(&self) -> &'static str {
         self.signature.name()
     }
 }
 
-/// What is not accepted about the key. The advice of a request's error is about requests.
+/// Translates an error about a key. The advice in a [`CsrError`] is about requests.
 fn key_error(number: usize, error: &CsrError) -> ChainError {
     let reason = match error {
         CsrError::KeyUnsupported { oid } => {
@@ -134,12 +129,12 @@ fn key_error(number: usize, error: &CsrError) -> ChainError {
             format!("the elliptic curve {oid} is not supported; P-256, P-384 and P-521 are")
         }
         CsrError::PointCompressed => "it is a compressed point; write it uncompressed".to_owned(),
-        _ => "it is damaged".to_owned(),
+        _ => "it is malformed".to_owned(),
     };
     ChainError::Key { number, reason }
 }
 
-/// The version, from 1.
+/// Reads the version, counted from 1.
 fn version(tbs: &[u8]) -> Result<u8, NotDer> {
     let mut tbs = Cursor::new(tbs).inside(tag::SEQUENCE)?;
     // version [0] EXPLICIT Version DEFAULT v1
@@ -152,7 +147,7 @@ fn version(tbs: &[u8]) -> Result<u8, NotDer> {
     }
 }
 
-/// A TBSCertificate of version 3, with or without the parts that are optional.
+/// A TBSCertificate of version 3, with all of its optional parts.
 struct Tbs<'a> {
     serial: &'a [u8],
     algorithm: &'a [u8],
@@ -200,8 +195,8 @@ impl<'a> Tbs<'a> {
     }
 }
 
-/// How a certificate is signed. SHA-1 is accepted because authorities of ten years ago are still in use: whoever is
-/// trusted by being uploaded is not trusted for its signature.
+/// A signature algorithm. SHA-1 is accepted because CAs from ten years ago are still in use. Trust
+/// in an uploaded CA comes from the upload, not from the signature of its certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Signature {
     Rsa(Digest),
@@ -247,7 +242,7 @@ impl Signature {
         })
     }
 
-    /// The API's word.
+    /// The name in the API.
     const fn name(self) -> &'static str {
         match self {
             Self::Rsa(Digest::Sha1) => "SHA1WithRSA",
@@ -262,8 +257,8 @@ impl Signature {
         }
     }
 
-    /// How to verify it under a key; `None` where a key of this kind does not make such signatures. (The library has no
-    /// SHA-1 for P-384.)
+    /// Selects the verification under a key, `None` if keys of this kind do not make such
+    /// signatures. The library has no SHA-1 for P-384.
     fn verification(self, key: &PublicKey<'_>) -> Option<&'static dyn VerificationAlgorithm> {
         Some(match (key.kind(), self) {
             (Kind::Rsa, Self::Rsa(Digest::Sha1)) => {

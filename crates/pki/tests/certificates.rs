@@ -1,4 +1,4 @@
-//! Issuing, judged by others: webpki, the openssl program, and x509-cert as a second reader.
+//! Issuing, verified by webpki, the openssl program, and x509-cert as a second reader.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -84,8 +84,8 @@ const REQUESTS: [&str; 8] = [
     "good_extensions",
 ];
 
-/// webpki 0.103 verifies under a trust anchor for client authentication.
-fn webpki_judges(authority: &[u8], certificate: &[u8]) -> Result<(), webpki::Error> {
+/// Verifies a certificate for client authentication with webpki, under one trust anchor.
+fn webpki_verifies(authority: &[u8], certificate: &[u8]) -> Result<(), webpki::Error> {
     let (anchor_der, leaf_der) = (
         CertificateDer::from(authority),
         CertificateDer::from(certificate),
@@ -107,13 +107,13 @@ fn webpki_judges(authority: &[u8], certificate: &[u8]) -> Result<(), webpki::Err
 }
 
 #[test]
-fn every_authority_and_every_key_verify_with_webpki() {
+fn webpki_accepts_every_ca_and_every_request() {
     for algorithm in KeyAlgorithm::ALL {
         let authority = authority(algorithm);
         for name in REQUESTS {
             let signed = issue(&authority, &request(name));
             assert_eq!(
-                webpki_judges(&authority.der, &signed.der),
+                webpki_verifies(&authority.der, &signed.der),
                 Ok(()),
                 "{algorithm}, {name}"
             );
@@ -122,13 +122,13 @@ fn every_authority_and_every_key_verify_with_webpki() {
         let mut signed = issue(&authority, &request("good_p256_sha256"));
         *signed.der.last_mut().unwrap() ^= 1;
         assert!(
-            webpki_judges(&authority.der, &signed.der).is_err(),
-            "{algorithm}: the judge is asleep"
+            webpki_verifies(&authority.der, &signed.der).is_err(),
+            "{algorithm}: webpki accepts a changed certificate"
         );
     }
 }
 
-/// Runs the openssl program; `None`, and a word on stderr, where there is none.
+/// Runs the openssl program; `None` if the machine has none.
 fn openssl(arguments: &[&str], input: &[u8]) -> Option<Output> {
     let started = Command::new("openssl")
         .args(arguments)
@@ -145,7 +145,7 @@ fn openssl(arguments: &[&str], input: &[u8]) -> Option<Output> {
 }
 
 #[test]
-fn every_authority_and_every_key_verify_with_openssl() {
+fn openssl_accepts_every_ca_and_every_request() {
     let folder = tempfile::tempdir().unwrap();
     let authority_file = folder.path().join("authority.pem");
     let authority_file = authority_file.to_str().unwrap();
@@ -176,7 +176,8 @@ fn every_authority_and_every_key_verify_with_openssl() {
                 return;
             };
             let said = String::from_utf8_lossy(&output.stderr);
-            // The known exception: an empty subject without a critical subjectAltName (RFC 5280 §4.1.2.6).
+            // The known exception: an empty subject without a critical subjectAltName (RFC 5280
+            // §4.1.2.6).
             if name == "good_empty_subject" {
                 assert!(said.contains("empty"), "{algorithm}: {said}");
             } else {
@@ -227,7 +228,7 @@ fn openssl_reads_our_requests_and_keys() {
 }
 
 #[test]
-fn pem_is_what_openssl_writes() {
+fn pem_lines_equal_those_of_openssl() {
     let authority = authority(KeyAlgorithm::P256);
     let arguments = ["x509", "-inform", "DER", "-outform", "PEM"];
     let Some(output) = openssl(&arguments, &authority.der) else {
@@ -238,7 +239,7 @@ fn pem_is_what_openssl_writes() {
 }
 
 #[test]
-fn the_certificate_has_the_profile_and_nothing_else() {
+fn the_certificate_has_exactly_the_profile() {
     let authority = authority(KeyAlgorithm::P256);
     let csr = request("good_extensions");
     let signed = issue(&authority, &csr);
@@ -321,7 +322,7 @@ fn the_certificate_has_the_profile_and_nothing_else() {
 }
 
 #[test]
-fn subject_and_key_are_carried_over_byte_for_byte() {
+fn subject_and_key_are_copied_byte_for_byte() {
     let authority = authority(KeyAlgorithm::P256);
     for name in REQUESTS {
         let csr = request(name);
@@ -335,7 +336,7 @@ fn subject_and_key_are_carried_over_byte_for_byte() {
 }
 
 #[test]
-fn validity_from_2050_on_still_verifies() {
+fn webpki_accepts_an_end_after_2050() {
     let key = SigningKey::generate(KeyAlgorithm::P256).unwrap();
     let der = self_sign(&key, ID, SERIAL, NOW, NOW.plus_days(36_500)).unwrap();
     let authority = Authority {
@@ -350,11 +351,11 @@ fn validity_from_2050_on_still_verifies() {
     let csr = request("good_p256_sha256");
     let signed =
         sign(prepare(&authority.issuer, &csr, SERIAL, validity, &profile()).unwrap()).unwrap();
-    assert_eq!(webpki_judges(&authority.der, &signed.der), Ok(()));
+    assert_eq!(webpki_verifies(&authority.der, &signed.der), Ok(()));
 }
 
 #[test]
-fn what_breaks_a_rule_is_not_prepared() {
+fn prepare_rejects_arguments_that_break_a_rule() {
     let authority = authority(KeyAlgorithm::P256);
     let csr = request("good_p256_sha256");
     let refuse = |serial, validity, profile: Profile| {
@@ -451,7 +452,7 @@ fn what_breaks_a_rule_is_not_prepared() {
 }
 
 #[test]
-fn an_issuer_needs_its_own_key_and_an_authority_certificate() {
+fn an_issuer_needs_its_own_key_and_a_ca_certificate() {
     let authority = authority(KeyAlgorithm::P256);
     let key = || SigningKey::generate(KeyAlgorithm::P256).unwrap();
     assert_eq!(
@@ -469,9 +470,9 @@ fn an_issuer_needs_its_own_key_and_an_authority_certificate() {
         Err(IssuerError::NotAuthority(_))
     ));
     for cut in 0..authority.der.len() {
-        assert!(Issuer::new(&authority.der[..cut], key_of_nobody()).is_err());
+        assert!(Issuer::new(&authority.der[..cut], unrelated_key()).is_err());
     }
-    fn key_of_nobody() -> SigningKey {
+    fn unrelated_key() -> SigningKey {
         const ONE: &[u8] = &[
             0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22,
             0x04, 0x20, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
@@ -482,7 +483,7 @@ fn an_issuer_needs_its_own_key_and_an_authority_certificate() {
 }
 
 #[test]
-fn the_fingerprint_is_that_of_the_certificate() {
+fn sign_returns_the_fingerprint_of_the_certificate() {
     let authority = authority(KeyAlgorithm::P384);
     let signed = issue(&authority, &request("good_p521_sha512"));
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &signed.der);

@@ -1,4 +1,4 @@
-//! Every input that fuzzing kept, through the functions that libFuzzer calls: what was found once is found without it.
+//! The fuzz targets on every input of the corpus: each defect that fuzzing found stays fixed.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[path = "../../../fuzz/src/lib.rs"]
 mod fuzz;
 
-/// Kept small: it is read by every run of the tests, and lies in the repository in every version it ever had.
+/// Largest corpus, in bytes. Each test run reads it, and the repository keeps all its versions.
 const CORPUS_BYTES_MAX: usize = 1024 * 1024;
 
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
@@ -23,7 +23,7 @@ fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn every_kept_input_holds() {
+fn targets_accept_every_input_of_the_corpus() {
     for (target, run) in fuzz::TARGETS {
         for (path, input) in corpus(target) {
             let held = std::panic::catch_unwind(|| run(&input));

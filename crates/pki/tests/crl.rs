@@ -1,4 +1,4 @@
-//! Revocation lists, judged by webpki, the openssl program, and x509-cert as a second reader.
+//! Revocation lists, verified by webpki, the openssl program, and x509-cert as a second reader.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -36,7 +36,7 @@ fn entry(number: u32) -> Revocation {
 const SHARD: CrlScope<'_> = CrlScope::Shard { url: PROFILE_URL };
 
 #[test]
-fn a_list_reads_back_at_every_length_form() {
+fn lists_of_every_length_form_read_back() {
     let authority = authority(KeyAlgorithm::P256);
     for count in [0, 1, 2, 3, 4, 300, 1_300, 70_000] {
         let entries = (0..count).map(entry);
@@ -56,7 +56,7 @@ fn a_list_reads_back_at_every_length_form() {
 }
 
 #[test]
-fn what_the_list_says_of_itself_and_of_an_entry() {
+fn a_list_has_its_number_scope_and_reasons() {
     let authority = authority(KeyAlgorithm::P256);
     let read = |scope, entries: Vec<Revocation>| {
         let der = sign_crl(&authority.issuer, head(scope), entries).unwrap();
@@ -130,7 +130,7 @@ fn webpki_accepts(
 }
 
 #[test]
-fn webpki_refuses_the_revoked_and_accepts_the_others() {
+fn webpki_rejects_revoked_certificates_only() {
     for algorithm in KeyAlgorithm::ALL {
         let authority = authority(algorithm);
         let (active, revoked) = (issue(&authority, serial(1)), issue(&authority, serial(2)));
@@ -148,7 +148,7 @@ fn webpki_refuses_the_revoked_and_accepts_the_others() {
                 "{algorithm}, {scope:?}"
             );
         }
-        // The list of another shard says nothing about either.
+        // The list of another shard covers neither certificate.
         let elsewhere = CrlScope::Shard {
             url: "http://pki.example.com/crl/another.crl",
         };
@@ -163,7 +163,7 @@ fn webpki_refuses_the_revoked_and_accepts_the_others() {
 }
 
 #[test]
-fn openssl_refuses_the_revoked_and_accepts_the_others() {
+fn openssl_rejects_revoked_certificates_only() {
     let folder = tempfile::tempdir().unwrap();
     let at = NOW.plus_days(1).unix().to_string();
     for algorithm in KeyAlgorithm::ALL {

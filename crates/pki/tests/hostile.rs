@@ -1,4 +1,4 @@
-//! Whatever comes in, nothing panics, and nothing that was changed is taken for a good request.
+//! Hostile requests: the reader does not panic, and rejects each changed request.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -15,7 +15,7 @@ fn good(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The octets of a request, by another decoder than the one under test.
+/// Reads the octets of a request with another decoder than the one under test.
 fn octets(name: &str) -> Vec<u8> {
     CertificateSigningRequestDer::from_pem_slice(good(name).as_bytes())
         .unwrap()
@@ -33,21 +33,25 @@ fn requests() -> impl Strategy<Value = &'static str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn random_text_is_refused(text in ".{0,400}") {
+    fn read_csr_rejects_random_text(text in ".{0,400}") {
         prop_assert!(read_csr(&text).is_err());
     }
 
     #[test]
-    fn random_octets_are_refused(octets in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn read_csr_rejects_random_octets(octets in prop::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(read_csr(&pem_lines("CERTIFICATE REQUEST", &octets)).is_err());
     }
 
-    /// One changed octet breaks the signature, if nothing before it.
+    /// One changed octet breaks the signature, if not the structure.
     #[test]
-    fn one_changed_octet_is_refused(
+    fn read_csr_rejects_one_changed_octet(
         name in requests(),
         at in any::<prop::sample::Index>(),
         change in 1_u8..,
@@ -60,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn cut_and_pasted_octets_are_refused(
+    fn read_csr_rejects_replaced_octets(
         name in requests(),
         from in any::<prop::sample::Index>(),
         to in any::<prop::sample::Index>(),
@@ -74,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_text_does_not_panic(
+    fn read_csr_does_not_panic_on_changed_text(
         name in requests(),
         at in any::<prop::sample::Index>(),
         inserted in "[-\\\\nrA-Za-z =é\u{0}\r\n]{1,12}",
@@ -89,7 +93,7 @@ proptest! {
 }
 
 #[test]
-fn nested_lists_do_not_use_up_the_stack() {
+fn nested_lists_do_not_exhaust_the_stack() {
     let mut nested = vec![];
     while nested.len() < 11_000 {
         let length = nested.len() as u32;

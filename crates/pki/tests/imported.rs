@@ -1,4 +1,4 @@
-//! Authorities made elsewhere, kept as files named by their defect.
+//! The import of CAs. Each fixture is named after its defect.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -24,7 +24,7 @@ fn refused(certificate: &str, key: &str) -> ImportError {
 }
 
 #[test]
-fn good_ones_are_read_in_every_form() {
+fn read_authority_accepts_every_form() {
     for certificate in [
         "good",
         "good_no_key_usage",
@@ -48,7 +48,7 @@ fn good_ones_are_read_in_every_form() {
 }
 
 #[test]
-fn each_defect_of_the_certificate_is_named() {
+fn read_authority_names_each_defect_of_the_certificate() {
     let key = file("good.pkcs8.key");
     let good = file("good.crt");
     let malformed = |what| ImportError::Malformed { what };
@@ -67,10 +67,7 @@ fn each_defect_of_the_certificate_is_named() {
                 label: "CERTIFICATE REQUEST".to_owned(),
             },
         ),
-        (
-            &*format!("{good}x"),
-            malformed("there is text behind its END line"),
-        ),
+        (&*format!("{good}x"), malformed("text follows its END line")),
         (
             &*good.replace("-----END CERTIFICATE-----", ""),
             malformed("it has no line -----END CERTIFICATE-----"),
@@ -129,7 +126,7 @@ fn each_defect_of_the_certificate_is_named() {
 }
 
 #[test]
-fn the_last_instant_of_the_validity_belongs_to_it() {
+fn the_validity_includes_its_last_instant() {
     let (good, key) = (file("good.crt"), file("good.pkcs8.key"));
     let end: Timestamp = "2070-01-01T00:00:00Z".parse().unwrap();
     assert!(read_authority(&good, &key, end).is_ok());
@@ -138,7 +135,7 @@ fn the_last_instant_of_the_validity_belongs_to_it() {
 }
 
 #[test]
-fn each_defect_of_the_key_is_named_and_no_message_shows_it() {
+fn read_authority_names_each_defect_of_the_key_without_showing_it() {
     let good = file("good.crt");
     let kind = |kind: &str| PrivateKeyError::NotForAuthority {
         kind: kind.to_owned(),

@@ -1,4 +1,4 @@
-//! OCSP, asked and judged by the openssl program.
+//! OCSP: requests from the openssl program, and responses that it verifies.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -18,7 +18,8 @@ const HELD: CertStatus = CertStatus::Revoked {
     reason: RevocationReason::CertificateHold,
 };
 
-/// The request that openssl makes about these certificates, with more arguments; `None` where there is no openssl.
+/// Lets openssl write a request about these certificates, with additional arguments; `None` if the
+/// machine has no openssl.
 fn asked(
     folder: &tempfile::TempDir,
     authority: &Authority,
@@ -63,8 +64,8 @@ fn delegate(authority: &Authority) -> OcspResponder<'static> {
     OcspResponder::delegate(key, certificate).unwrap()
 }
 
-/// What openssl makes of a response to the request in the folder.
-fn judged(
+/// Lets openssl verify a response to the request in the folder.
+fn verified(
     folder: &tempfile::TempDir,
     digest: &str,
     response: &[u8],
@@ -97,7 +98,7 @@ fn judged(
 }
 
 #[test]
-fn openssl_believes_what_every_kind_of_authority_says() {
+fn openssl_accepts_responses_of_every_ca_and_delegate() {
     let folder = tempfile::tempdir().unwrap();
     for algorithm in KeyAlgorithm::ALL {
         let authority = authority(algorithm);
@@ -127,7 +128,7 @@ fn openssl_believes_what_every_kind_of_authority_says() {
                     (HELD, "revoked"),
                     (CertStatus::Unknown, "unknown"),
                 ] {
-                    let (succeeded, text) = judged(
+                    let (succeeded, text) = verified(
                         &folder,
                         digest,
                         &respond(&responder, &request, status),
@@ -148,17 +149,17 @@ fn openssl_believes_what_every_kind_of_authority_says() {
                     );
                 }
                 let mut changed = respond(&responder, &request, CertStatus::Good);
-                // In the middle of the signed part.
+                // A position inside the signed part.
                 let at = changed
                     .windows(20)
                     .position(|octets| octets == serial(7).as_bytes())
                     .unwrap();
                 changed[at] ^= 1;
                 assert!(
-                    !judged(&folder, digest, &changed, &leaf)
+                    !verified(&folder, digest, &changed, &leaf)
                         .1
                         .contains("verify OK"),
-                    "the judge is asleep"
+                    "openssl accepts a changed response"
                 );
             }
         }
@@ -166,7 +167,7 @@ fn openssl_believes_what_every_kind_of_authority_says() {
 }
 
 #[test]
-fn an_authority_knows_its_own_certificates_only() {
+fn issuer_ids_differ_between_cas_of_the_same_name() {
     let folder = tempfile::tempdir().unwrap();
     let (ours, other) = (authority(KeyAlgorithm::P256), authority(KeyAlgorithm::P256));
     let Some(request) = asked(&folder, &ours, &[serial(1)], &[]) else {
@@ -179,11 +180,11 @@ fn an_authority_knows_its_own_certificates_only() {
             .contains(id.issuer().unwrap())
     };
     assert!(named(&ours));
-    assert!(!named(&other), "same name, another key");
+    assert!(!named(&other), "the same name, another key");
 }
 
 #[test]
-fn several_certificates_and_a_nonce() {
+fn a_request_has_several_certificates_and_a_nonce() {
     let folder = tempfile::tempdir().unwrap();
     let authority = authority(KeyAlgorithm::P256);
     let serials: Vec<_> = (0..3).map(serial).collect();
@@ -220,7 +221,7 @@ fn several_certificates_and_a_nonce() {
 }
 
 #[test]
-fn a_request_is_written_as_openssl_writes_it() {
+fn write_ocsp_request_equals_openssl() {
     let folder = tempfile::tempdir().unwrap();
     let authority = authority(KeyAlgorithm::P256);
     let serials = [serial(1), serial(2)];
@@ -255,7 +256,7 @@ fn a_nonce_has_1_to_128_octets() {
 }
 
 #[test]
-fn failures_have_the_numbers_of_the_standard() {
+fn failures_have_the_numbers_of_rfc_6960() {
     for (failure, code) in [
         (OcspFailure::MalformedRequest, 1),
         (OcspFailure::InternalError, 2),
@@ -267,17 +268,17 @@ fn failures_have_the_numbers_of_the_standard() {
 }
 
 #[test]
-fn a_serial_number_of_another_length_is_none_of_ours() {
+fn octets_after_the_serial_number_are_rejected() {
     let authority = authority(KeyAlgorithm::P256);
     let mut request = write_ocsp_request(&authority.der, &[serial(1)], None).unwrap();
-    // The last value is the serial number: three octets of it become a NULL behind a shorter one.
+    // The last value is the serial number. Shorten it by two octets, and turn these into a NULL.
     let length = request.len();
     assert_eq!(request[length - 21], 20);
     request[length - 21] = 18;
     request[length - 2..].copy_from_slice(&[0x05, 0]);
     assert!(
         read_ocsp_request(&request).is_err(),
-        "something follows the serial number"
+        "a NULL follows the serial number"
     );
 }
 
@@ -289,7 +290,11 @@ fn good_request() -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn whatever_is_sent_is_read_or_refused(octets in proptest::collection::vec(any::<u8>(), 0..200), at in 0_usize..200, change: u8) {
+    fn read_ocsp_request_does_not_panic(
+        octets in proptest::collection::vec(any::<u8>(), 0..200),
+        at in 0_usize..200,
+        change: u8,
+    ) {
         let _ = read_ocsp_request(&octets);
         let mut changed = good_request();
         let length = changed.len();

@@ -1,4 +1,4 @@
-//! Reading requests: every fixture is named by its defect and gets its own error.
+//! Reading requests. Each fixture is named after its defect and has its own error.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -13,7 +13,7 @@ fn fixture(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Which defect gets which error, and a part of the remedy that its message must name.
+/// The error for each defect, and a part of the remedy in its message.
 fn defects() -> Vec<(&'static str, CsrError, &'static str)> {
     use CsrError::*;
     let malformed = |what| Malformed { what };
@@ -231,7 +231,7 @@ fn defects() -> Vec<(&'static str, CsrError, &'static str)> {
 }
 
 #[test]
-fn every_defect_gets_its_own_error_and_a_remedy() {
+fn read_csr_names_each_defect_and_its_remedy() {
     for (name, error, remedy) in defects() {
         let found = read_csr(&fixture(name)).map(|csr| csr.subject().clone());
         assert_eq!(found, Err(error.clone()), "{name}");
@@ -252,7 +252,7 @@ fn every_defect_gets_its_own_error_and_a_remedy() {
 }
 
 #[test]
-fn every_fixture_is_judged() {
+fn every_fixture_has_an_expected_result() {
     let judged: Vec<&str> = defects().into_iter().map(|(name, ..)| name).collect();
     let mut count = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).unwrap()
@@ -265,14 +265,14 @@ fn every_fixture_is_judged() {
         if name.starts_with("good_") {
             read_csr(&fixture(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         } else {
-            assert!(judged.contains(&name), "{name} is in no table");
+            assert!(judged.contains(&name), "{name} is not in the table");
         }
     }
     assert!(count > judged.len());
 }
 
 #[test]
-fn a_request_is_the_same_however_it_was_sent() {
+fn line_ends_and_other_text_do_not_change_a_request() {
     let plain = read_csr(&fixture("good_p256_sha256")).unwrap();
     let fields = SubjectFields {
         country: "DE".into(),
@@ -305,7 +305,7 @@ fn a_request_is_the_same_however_it_was_sent() {
 }
 
 #[test]
-fn an_odd_subject_is_read_and_kept_as_it_is() {
+fn an_odd_subject_is_read_and_stays_unchanged() {
     let text = fixture("good_odd_subject");
     let csr = read_csr(&text).unwrap();
     let expected = SubjectFields {
@@ -346,7 +346,7 @@ fn the_size_limit_is_exact() {
 }
 
 #[test]
-fn what_a_message_quotes_is_short_and_printable() {
+fn quotations_in_messages_are_short_and_printable() {
     let label = "\u{1b}[31m\u{202e}é\"".repeat(5);
     let text = format!("-----BEGIN {label}-----\nAAEC\n-----END {label}-----\n");
     let message = read_csr(&text).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Any subject that is well-formed comes out of a certificate as it went into the request.
+//! Random subjects: the certificate repeats each well-formed subject byte for byte.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -26,7 +26,7 @@ fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     [head, content].concat()
 }
 
-/// One attribute: a common one, or one that nobody has heard of; any string type and any octets.
+/// An attribute: a common or an unknown one, with any string type and any octets.
 fn attribute() -> impl Strategy<Value = Vec<u8>> {
     let kinds = [
         &[0x55, 4, 3][..],
@@ -73,7 +73,7 @@ fn request(key: &EcdsaKeyPair, name: &[u8]) -> String {
     pem_lines("CERTIFICATE REQUEST", &der)
 }
 
-/// The subject's octets, found by another reader: the sixth field of the TBSCertificate.
+/// Reads the subject, the sixth field of the TBSCertificate, with another reader.
 fn subject_of(certificate: &[u8]) -> Vec<u8> {
     use x509_cert::der::asn1::AnyRef;
     let certificate = AnyRef::from_der(certificate).unwrap();
@@ -90,7 +90,7 @@ fn subject_of(certificate: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn any_well_formed_subject_is_carried_over() {
+fn certificates_repeat_every_well_formed_subject() {
     let authority = SigningKey::generate(KeyAlgorithm::P256).unwrap();
     let serial = SerialNumber::from_random([0x5a; 20]);
     let id = AuthorityId::from_bytes([0xab; 16]);
@@ -116,11 +116,14 @@ fn any_well_formed_subject_is_carried_over() {
         match read_csr(&request(&key, &name)) {
             Ok(csr) => {
                 prop_assert_eq!(csr.subject_der(), &name);
-                let signed = sign(prepare(&issuer, &csr, serial, validity, &profile).unwrap()).unwrap();
+                let prepared = prepare(&issuer, &csr, serial, validity, &profile).unwrap();
+                let signed = sign(prepared).unwrap();
                 prop_assert_eq!(subject_of(&signed.der), name);
                 issued.set(issued.get() + 1);
             }
-            Err(error) => prop_assert!(matches!(error, CsrError::SubjectUnreadable { .. }), "{error}"),
+            Err(error) => {
+                prop_assert!(matches!(error, CsrError::SubjectUnreadable { .. }), "{error}");
+            }
         }
     });
     assert!(

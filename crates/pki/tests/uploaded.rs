@@ -1,4 +1,4 @@
-//! Reading certificates and private keys that somebody else made: every fixture is named by its defect.
+//! Reading uploaded certificates and private keys. Each fixture is named after its defect.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -25,7 +25,7 @@ fn now() -> Timestamp {
     "2026-08-14T10:20:30Z".parse().unwrap()
 }
 
-/// Which defect gets which error when an authority is asked for, and a part of the remedy that its message must name.
+/// The error for each defect of a CA certificate, and a part of the remedy in its message.
 fn chains() -> Vec<(&'static str, ChainError, &'static str)> {
     use ChainError::*;
     let malformed = |what| Malformed { number: 1, what };
@@ -41,31 +41,101 @@ fn chains() -> Vec<(&'static str, ChainError, &'static str)> {
         ("public_key", PublicKey, "send the certificate"),
         ("private_key", PrivateKey, "in private_key"),
         ("private_key_beside", PrivateKey, "in private_key"),
-        ("request", CertificateRequest, "authority made of it"),
-        ("pkcs7", WrongPemLabel { label: "PKCS7".into() }, "only CERTIFICATE blocks"),
+        ("request", CertificateRequest, "that a CA issued"),
+        (
+            "pkcs7",
+            WrongPemLabel {
+                label: "PKCS7".into(),
+            },
+            "only CERTIFICATE blocks",
+        ),
         ("text_after_end", TextAfterEnd, "end it at"),
-        ("no_end_line", malformed("it has no line -----END CERTIFICATE-----"), "openssl x509"),
-        ("base64_broken", malformed("the text between its BEGIN and END line is not Base64"), "openssl x509"),
-        ("der_garbage", malformed("its content is not DER"), "openssl x509"),
-        ("der_cut_off", malformed("its content is not DER"), "openssl x509"),
-        ("der_trailing_bytes", malformed("its content is not DER"), "openssl x509"),
+        (
+            "no_end_line",
+            malformed("it has no line -----END CERTIFICATE-----"),
+            "openssl x509",
+        ),
+        (
+            "base64_broken",
+            malformed("the text between its BEGIN and END line is not Base64"),
+            "openssl x509",
+        ),
+        (
+            "der_garbage",
+            malformed("its content is not DER"),
+            "openssl x509",
+        ),
+        (
+            "der_cut_off",
+            malformed("its content is not DER"),
+            "openssl x509",
+        ),
+        (
+            "der_trailing_bytes",
+            malformed("its content is not DER"),
+            "openssl x509",
+        ),
         ("too_many", TooMany { count: 11 }, "send one chain"),
-        ("too_large", TooLarge { bytes: fixture("too_large.certs").len() }, "only the CERTIFICATE blocks"),
+        (
+            "too_large",
+            TooLarge {
+                bytes: fixture("too_large.certs").len(),
+            },
+            "only the CERTIFICATE blocks",
+        ),
         ("repeated", Repeated { number: 2 }, "send each once"),
         ("chain_backwards", ChainOrder { number: 1 }, "the root last"),
-        ("chain_without_middle", not_authority("it has no basic constraints with CA:TRUE"), "ca: false"),
-        ("chain_signed_by_another_key", SignatureInvalid { number: 1 }, "again"),
-        ("self_signature_flipped", SignatureInvalid { number: 1 }, "again"),
-        ("chain_signature_flipped", SignatureInvalid { number: 1 }, "again"),
+        (
+            "chain_without_middle",
+            not_authority("it has no basic constraints with CA:TRUE"),
+            "ca: false",
+        ),
+        (
+            "chain_signed_by_another_key",
+            SignatureInvalid { number: 1 },
+            "again",
+        ),
+        (
+            "self_signature_flipped",
+            SignatureInvalid { number: 1 },
+            "again",
+        ),
+        (
+            "chain_signature_flipped",
+            SignatureInvalid { number: 1 },
+            "again",
+        ),
         ("expired", expired(1), "send one that is valid"),
         ("chain_root_expired", expired(2), "send one that is valid"),
-        ("not_authority", not_authority("it has no basic constraints with CA:TRUE"), "ca: false"),
-        ("no_basic_constraints", not_authority("it has no basic constraints with CA:TRUE"), "ca: false"),
-        ("no_cert_sign", not_authority("its key usage does not include keyCertSign"), "ca: false"),
-        ("version_1", Version { number: 1, version: 1 }, "version 3"),
+        (
+            "not_authority",
+            not_authority("it has no basic constraints with CA:TRUE"),
+            "ca: false",
+        ),
+        (
+            "no_basic_constraints",
+            not_authority("it has no basic constraints with CA:TRUE"),
+            "ca: false",
+        ),
+        (
+            "no_cert_sign",
+            not_authority("its key usage does not include keyCertSign"),
+            "ca: false",
+        ),
+        (
+            "version_1",
+            Version {
+                number: 1,
+                version: 1,
+            },
+            "version 3",
+        ),
         (
             "rsa_1024",
-            Key { number: 1, reason: "the RSA modulus has 1024 bits, 2048 to 8192 are accepted".into() },
+            Key {
+                number: 1,
+                reason: "the RSA modulus has 1024 bits, 2048 to 8192 are accepted".into(),
+            },
             "2048",
         ),
         (
@@ -73,7 +143,8 @@ fn chains() -> Vec<(&'static str, ChainError, &'static str)> {
             Key {
                 number: 1,
                 reason:
-                    "the elliptic curve 1.3.132.0.10 (secp256k1) is not supported; P-256, P-384 and P-521 are"
+                    "the elliptic curve 1.3.132.0.10 (secp256k1) is not supported; P-256, P-384 \
+                     and P-521 are"
                         .into(),
             },
             "P-256",
@@ -128,7 +199,7 @@ fn is_printable(message: &str) -> bool {
 }
 
 #[test]
-fn every_defect_of_certificates_gets_its_own_error_and_a_remedy() {
+fn read_chain_names_each_defect_and_its_remedy() {
     for (name, error, remedy) in chains() {
         let found = read_chain(
             &fixture(&format!("{name}.certs")),
@@ -148,7 +219,7 @@ fn every_defect_of_certificates_gets_its_own_error_and_a_remedy() {
 }
 
 #[test]
-fn every_defect_of_private_keys_gets_its_own_error() {
+fn read_private_key_names_each_defect() {
     for (name, error) in keys() {
         let found = read_private_key(&fixture(&format!("{name}.key"))).map(drop);
         assert_eq!(found, Err(error.clone()), "{name}");
@@ -160,7 +231,7 @@ fn every_defect_of_private_keys_gets_its_own_error() {
 }
 
 #[test]
-fn every_fixture_is_judged() {
+fn every_fixture_has_an_expected_result() {
     let chains: BTreeSet<_> = chains().into_iter().map(|(name, ..)| name).collect();
     let keys: BTreeSet<_> = keys()
         .into_iter()
@@ -184,7 +255,7 @@ fn every_fixture_is_judged() {
             assert_eq!(read.is_ok(), name.starts_with("good_"), "{name}: {read:?}");
             assert!(
                 read.is_ok() || chains.contains(name),
-                "{name} is in no table"
+                "{name} is not in a table"
             );
         } else if let Some(name) = name.strip_suffix(".key") {
             let read = read_private_key(&fixture(&format!("{name}.key")));
@@ -194,16 +265,16 @@ fn every_fixture_is_judged() {
             );
             assert!(
                 name.starts_with("good_") || keys.contains(name),
-                "{name} is in no table"
+                "{name} is not in a table"
             );
         }
     }
     assert!(count > chains.len() + keys.len());
 }
 
-/// The text form of issuer, serial number and end are openssl's.
+/// The text form of the issuer equals that of openssl.
 #[test]
-fn openssl_reads_the_same_out_of_the_first_certificate() {
+fn openssl_reads_the_same_issuer_and_certificates() {
     for (name, signature) in [
         ("good_root", "ECDSAWithSHA256"),
         ("good_p256_sha1", "ECDSAWithSHA1"),
@@ -224,14 +295,14 @@ fn openssl_reads_the_same_out_of_the_first_certificate() {
         .unwrap();
         assert_eq!(chain.signature, signature, "{name}");
         let path = directory().join(format!("{name}.certs.pem"));
-        let said = Command::new("openssl")
+        let output = Command::new("openssl")
             .args(["x509", "-noout", "-issuer", "-nameopt", "RFC2253", "-in"])
             .arg(&path)
             .output()
             .unwrap();
-        let said = String::from_utf8(said.stdout).unwrap();
+        let output = String::from_utf8(output.stdout).unwrap();
         assert_eq!(
-            said.trim_end(),
+            output.trim_end(),
             format!("issuer={}", chain.issuer),
             "{name}"
         );
@@ -240,14 +311,14 @@ fn openssl_reads_the_same_out_of_the_first_certificate() {
 }
 
 #[test]
-fn a_chain_is_described_by_its_first_certificate() {
+fn the_first_certificate_describes_the_chain() {
     let text = fixture("good_middle_and_root.certs");
     let chain = read_chain(&text, Purpose::Authority, now()).unwrap();
     assert_eq!(chain.certificates().len(), 2);
     assert_eq!(chain.issuer, "CN=Root,O=Example\\, Ltd,C=DE");
     assert_eq!(chain.serial_number, "7");
     assert_eq!(chain.expires_on.to_string(), "2050-06-07T08:09:10Z");
-    // However it was sent, it is the same.
+    // Line ends and other text do not matter.
     let (escaped, crlf) = (text.replace('\n', "\\n"), text.replace('\n', "\r\n"));
     for sent in [
         escaped.as_str(),
@@ -270,7 +341,7 @@ fn a_chain_is_described_by_its_first_certificate() {
 }
 
 #[test]
-fn keys_are_read_in_each_of_their_forms() {
+fn read_private_key_accepts_every_form() {
     for kind in ["rsa_2048", "rsa_3000", "p384", "p521", "ed25519"] {
         let chain = read_chain(
             &fixture(&format!("good_{kind}.certs")),
@@ -294,7 +365,7 @@ fn keys_are_read_in_each_of_their_forms() {
     read_private_key(&fixture("good_ec_parameters.key")).unwrap();
 }
 
-/// The certificates of a chain of two, by another decoder than the one under test.
+/// Reads the certificates of a chain of two with another decoder than the one under test.
 fn chain() -> [Vec<u8>; 2] {
     let text = fixture("good_middle_and_root.certs");
     let mut octets =
@@ -303,30 +374,39 @@ fn chain() -> [Vec<u8>; 2] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn random_octets_are_refused(octets in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn readers_reject_random_octets(octets in prop::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(read_chain(&pem_lines("CERTIFICATE", &octets), Purpose::Leaf, now()).is_err());
         for label in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"] {
             prop_assert!(read_private_key(&pem_lines(label, &octets)).is_err());
         }
     }
 
-    /// One changed octet of a certificate breaks the signature of the next one, if nothing before it.
+    /// One changed octet of a certificate breaks its signature, if not its structure.
     #[test]
-    fn one_changed_octet_is_refused(at in any::<prop::sample::Index>(), change in 1_u8..) {
+    fn read_chain_rejects_one_changed_octet(at in any::<prop::sample::Index>(), change in 1_u8..) {
         let [mut middle, root] = chain();
         let at = at.index(middle.len());
         middle[at] ^= change;
-        let text = format!("{}\n{}", pem_lines("CERTIFICATE", &middle), pem_lines("CERTIFICATE", &root));
+        let blocks = [middle, root].map(|der| pem_lines("CERTIFICATE", &der));
+        let text = blocks.join("\n");
         let result = read_chain(&text, Purpose::Authority, now());
         prop_assert!(result.is_err(), "octet {at} changed by {change:#04x}");
     }
 
     #[test]
-    fn changed_text_does_not_panic(
-        name in prop::sample::select(vec!["good_middle_and_root.certs", "good_root.key", "good_p521_traditional.key"]),
+    fn readers_do_not_panic_on_changed_text(
+        name in prop::sample::select(vec![
+            "good_middle_and_root.certs",
+            "good_root.key",
+            "good_p521_traditional.key",
+        ]),
         at in any::<prop::sample::Index>(),
         inserted in "[-\\\\nrA-Za-z =é\u{0}\r\n]{1,12}",
     ) {

@@ -1,4 +1,5 @@
-//! OCSP (RFC 6960, and the lightweight profile of RFC 5019 and RFC 9654's nonces): reading requests, signing responses.
+//! OCSP (RFC 6960) with the lightweight profile (RFC 5019) and nonces (RFC 9654): reading requests,
+//! signing responses.
 
 mod path;
 mod request;

@@ -1,7 +1,11 @@
 use base64ct::{Base64Unpadded, Encoding as _};
 
-/// A request in the path of a GET (RFC 6960 §A.1); `None` if there is none. Understands what clients and what stands between make of Base64 in a path: `/`, `+` and `=` percent-encoded or not, or left out at
-/// the end; a blank for a plus; slashes doubled or, by joining addresses, in front.
+/// Reads a request from the path of a GET (RFC 6960 §A.1); `None` if the path is not one DER value
+/// in Base64.
+///
+/// Clients and proxies write Base64 in paths in many ways. This accepts `/`, `+` and `=`
+/// percent-encoded or not, a missing `=` at the end, a space for a `+`, doubled slashes, and
+/// slashes at the beginning.
 pub fn read_ocsp_path(text: &str) -> Option<Vec<u8>> {
     let text = percent_encoding::percent_decode_str(text)
         .decode_utf8()
@@ -15,11 +19,11 @@ pub fn read_ocsp_path(text: &str) -> Option<Vec<u8>> {
             .ok()
             .filter(|der| is_whole(der))
     };
-    // Two slashes can belong there, or be one that was doubled on the way.
+    // Two slashes are part of the Base64, or a proxy doubled one.
     read(&text).or_else(|| read(&text.replace("//", "/")))
 }
 
-/// Whether the octets are one DER value from beginning to end, as far as its header says.
+/// Returns true if the length in the header of a SEQUENCE is that of the octets.
 fn is_whole(der: &[u8]) -> bool {
     match der {
         [0x30, length @ 0..=0x7f, rest @ ..] => rest.len() == usize::from(*length),
@@ -38,8 +42,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_of_a_request_is_understood() {
-        // What becomes "/" and "+" in Base64.
+    fn read_ocsp_path_accepts_all_spellings() {
+        // These octets become "/" and "+" in Base64.
         let der = [&[0x30, 9][..], b"???>>>\xff\xef\xbe"].concat();
         let text = Base64::encode_string(&der);
         assert!(
@@ -71,7 +75,7 @@ mod tests {
         assert_eq!(
             read_ocsp_path(&text),
             Some(doubled),
-            "two slashes that belong there"
+            "two slashes that are part of the Base64"
         );
         for bad in ["", "!", "a", "%ff", "=====", "AAAA"] {
             assert_eq!(read_ocsp_path(bad), None, "{bad}");

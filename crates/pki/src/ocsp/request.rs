@@ -2,43 +2,45 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use certgate_model::SerialNumber;
 
 use crate::certificate::{Criticality, SignedParts, TbsParts, write_extension};
+use crate::issuer::IssuerError;
 use crate::key::public_key_bits;
+use crate::oid;
 use crate::tlv::{self, Cursor, NotDer, tag};
-use crate::{IssuerError, oid};
 
-/// Longest request that is read: a hundred times what a client sends about one certificate.
+/// Longest accepted request, in octets: a hundred times that about one certificate.
 pub const OCSP_REQUEST_BYTES_MAX: usize = 16 * 1024;
 
-/// How many certificates one request may ask about. Each is looked up; clients ask about one.
+/// Most certificates in one request. Each costs a lookup. Clients ask about one.
 pub const OCSP_CERT_IDS_MAX: usize = 32;
 
-/// RFC 9654 §2.1: a nonce has 1 to 128 octets.
+/// Longest nonce, in octets (RFC 9654 §2.1: 1 to 128).
 pub const NONCE_BYTES_MAX: usize = 128;
 
-/// The request is not one that RFC 6960 §4.1.1 describes, or is beyond a limit: answered `malformedRequest`.
+/// The reason to answer `malformedRequest`: the request is not that of RFC 6960 §4.1.1, or exceeds
+/// a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an OCSP request: {0}")]
 pub struct OcspRequestError(pub &'static str);
 
-/// What a client asks.
+/// A request for the status of certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OcspRequest {
-    /// The certificates it asks about, at least one.
+    /// The certificates, at least one.
     pub cert_ids: Vec<CertId>,
-    /// To be echoed (RFC 9654 §2.1).
+    /// The nonce, which the response must repeat (RFC 9654 §2.1).
     pub nonce: Option<Vec<u8>>,
 }
 
-/// Names a certificate by its issuer and serial number (RFC 6960 §4.1.1).
+/// The identification of a certificate by its issuer and serial number (RFC 6960 §4.1.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CertId {
-    /// As it was sent, to be repeated in the response.
+    /// The octets that the client sent, which the response repeats.
     der: Vec<u8>,
     issuer: Option<IssuerId>,
     serial: Vec<u8>,
 }
 
-/// How a request names an authority: by digests of its name and of its key.
+/// The identification of a CA by digests of its name and of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IssuerId {
     hash: IssuerHash,
@@ -46,7 +48,7 @@ pub struct IssuerId {
     key_hash: Vec<u8>,
 }
 
-/// The digests that clients name issuers with.
+/// The supported digest algorithms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum IssuerHash {
     Sha1,
@@ -54,12 +56,12 @@ enum IssuerHash {
 }
 
 impl CertId {
-    /// Its issuer; `None` if it is named by a digest that is not known here.
+    /// The issuer; `None` if the digest algorithm is not supported.
     pub fn issuer(&self) -> Option<&IssuerId> {
         self.issuer.as_ref()
     }
 
-    /// The serial number, if it has the form of those that certgate's authorities give.
+    /// The serial number; `None` if its length is not that of certgate's serial numbers.
     pub fn serial(&self) -> Option<SerialNumber> {
         self.serial
             .as_slice()
@@ -68,13 +70,13 @@ impl CertId {
             .map(SerialNumber::from_bytes)
     }
 
-    /// Its octets as they were sent: a response about it is the same for equal ones.
+    /// The octets that the client sent. Equal octets have equal responses.
     pub fn der(&self) -> &[u8] {
         &self.der
     }
 }
 
-/// The ways to name the authority with this certificate.
+/// Computes both identifications of the CA with this certificate (DER): by SHA-1 and by SHA-256.
 pub fn issuer_ids(certificate_der: &[u8]) -> Result<[IssuerId; 2], IssuerError> {
     let signed = SignedParts::read(certificate_der).map_err(|_| IssuerError::Malformed)?;
     let tbs = TbsParts::read(signed.tbs).map_err(|_| IssuerError::Malformed)?;
@@ -93,18 +95,19 @@ pub fn issuer_ids(certificate_der: &[u8]) -> Result<[IssuerId; 2], IssuerError> 
     }))
 }
 
-/// Reads a request (RFC 6960 §4.1.1). Its optional signature is not looked at: anybody may ask.
+/// Reads a request (RFC 6960 §4.1.1). It ignores the optional signature, because any client may
+/// ask.
 pub fn read_ocsp_request(der: &[u8]) -> Result<OcspRequest, OcspRequestError> {
     if der.len() > OCSP_REQUEST_BYTES_MAX {
         return Err(OcspRequestError("it is too long"));
     }
     read(der)
-        .map_err(|_| OcspRequestError("its structure is broken"))
+        .map_err(|_| OcspRequestError("it is malformed"))
         .and_then(|request| {
             let nonce_fits = |nonce: &Vec<u8>| (1..=NONCE_BYTES_MAX).contains(&nonce.len());
             match &request {
                 _ if request.cert_ids.is_empty() => {
-                    Err(OcspRequestError("it asks about no certificate"))
+                    Err(OcspRequestError("it does not name a certificate"))
                 }
                 _ if request.cert_ids.len() > OCSP_CERT_IDS_MAX => {
                     Err(OcspRequestError("it asks about too many certificates"))
@@ -137,7 +140,7 @@ fn read(der: &[u8]) -> Result<OcspRequest, NotDer> {
     tbs.optional(tag::CONTEXT_1_CONSTRUCTED)?;
     let mut list = tbs.inside(tag::SEQUENCE)?;
     let mut cert_ids = Vec::new();
-    // One more than the limit is enough to see that it is passed.
+    // One more than the limit shows that the request exceeds it.
     while !list.is_empty() && cert_ids.len() <= OCSP_CERT_IDS_MAX {
         // Request ::= SEQUENCE { reqCert CertID, singleRequestExtensions [0] OPTIONAL }
         let mut one = list.inside(tag::SEQUENCE)?;
@@ -153,7 +156,7 @@ fn read(der: &[u8]) -> Result<OcspRequest, NotDer> {
     Ok(OcspRequest { cert_ids, nonce })
 }
 
-/// CertID ::= SEQUENCE { hashAlgorithm, issuerNameHash, issuerKeyHash, serialNumber }
+/// Reads `CertID ::= SEQUENCE { hashAlgorithm, issuerNameHash, issuerKeyHash, serialNumber }`.
 fn read_cert_id(id: tlv::Tlv<'_>) -> Result<CertId, NotDer> {
     tlv::check_values(id.raw)?;
     let mut content = Cursor::new(id.content);
@@ -161,7 +164,7 @@ fn read_cert_id(id: tlv::Tlv<'_>) -> Result<CertId, NotDer> {
     let hash = match algorithm.oid()? {
         oid::SHA1 => Some(IssuerHash::Sha1),
         oid::SHA256 => Some(IssuerHash::Sha256),
-        // Names no issuer that could be recognised.
+        // Unsupported: the issuer stays unknown.
         _ => None,
     };
     if !algorithm.is_empty() && !algorithm.is_null() && hash.is_some() {
@@ -183,8 +186,9 @@ fn read_cert_id(id: tlv::Tlv<'_>) -> Result<CertId, NotDer> {
     })
 }
 
-/// The nonce among the extensions, an OCTET STRING in the extension's value. Others are ignored, critical ones too: none
-/// that RFC 6960 §4.4 lets a client send changes what the answer has to be.
+/// Reads the nonce from the extensions, an OCTET STRING in the extension's value. Other extensions
+/// are ignored, including critical ones: no extension of a request in RFC 6960 §4.4 changes the
+/// answer.
 fn read_nonce(mut outer: Cursor<'_>) -> Result<Option<Vec<u8>>, NotDer> {
     let mut extensions = outer.inside(tag::SEQUENCE)?;
     outer.end()?;
@@ -206,7 +210,8 @@ fn read_nonce(mut outer: Cursor<'_>) -> Result<Option<Vec<u8>>, NotDer> {
     Ok(nonce)
 }
 
-/// Writes a request about certificates of the authority with this certificate, named by SHA-1, as most clients do.
+/// Writes a request about certificates of the CA with this certificate (DER). It identifies the CA
+/// by SHA-1, like most clients.
 pub fn write_ocsp_request(
     authority_der: &[u8],
     serials: &[SerialNumber],

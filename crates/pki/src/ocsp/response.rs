@@ -3,61 +3,63 @@ use std::fmt;
 use aws_lc_rs::signature::ParsedPublicKey;
 use certgate_model::{KeyAlgorithm, RevocationReason, SerialNumber, Timestamp};
 
+use super::request::CertId;
 use crate::certificate::{
-    Criticality, sign_tbs, verify, write_extension, write_generalized_time, write_signature,
-    write_validity, write_version,
+    Criticality, write_extension, write_generalized_time, write_signature, write_validity,
+    write_version,
 };
-use crate::key::algorithm_identifier;
+use crate::issuer::Issuer;
+use crate::key::{SigningKey, algorithm_identifier};
 use crate::lint::{check_serial, check_validity};
-use crate::ocsp::CertId;
-use crate::public_key::key_identifier;
+use crate::oid;
+use crate::profile::Validity;
+use crate::signing::{SignError, sign_message, sign_tbs};
 use crate::subject::{NewAttribute, write_name};
 use crate::tlv::{self, tag};
-use crate::{Issuer, SignError, SigningKey, Validity, oid};
 
-/// What is said of a certificate (RFC 6960 §2.2).
+/// The status of a certificate (RFC 6960 §2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CertStatus {
-    /// It was issued and is not revoked.
+    /// The CA issued it and has not revoked it.
     Good,
-    /// It is revoked.
+    /// The CA has revoked it.
     Revoked {
-        /// Since when.
+        /// The time of the revocation.
         at: Timestamp,
-        /// Why; left out where it is unspecified.
+        /// The reason. The response omits `unspecified`.
         reason: RevocationReason,
     },
-    /// The authority has not issued it.
+    /// The CA has not issued it.
     Unknown,
 }
 
 /// The answer about one certificate.
 #[derive(Debug, Clone, Copy)]
 pub struct SingleResponse<'a> {
-    /// Which.
+    /// The certificate.
     pub cert_id: &'a CertId,
-    /// What is said of it.
+    /// Its status.
     pub status: CertStatus,
-    /// When that was known to be so.
+    /// The time at which the status was correct.
     pub this_update: Timestamp,
-    /// Until when it may be believed.
+    /// The time until which clients may rely on the status.
     pub next_update: Timestamp,
 }
 
-/// Answers without a signature (RFC 6960 §2.3).
+/// The answers without a signature (RFC 6960 §2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OcspFailure {
-    /// The request is not one.
+    /// The request is malformed.
     MalformedRequest,
-    /// Something went wrong here.
+    /// The server failed.
     InternalError,
-    /// Not now.
+    /// The server cannot answer now.
     TryLater,
-    /// About certificates of an authority that is not known here (RFC 5019 §2.2.3).
+    /// The request names a CA that the server does not know (RFC 5019 §2.2.3).
     Unauthorized,
 }
 
-/// The response that says so.
+/// Writes the response for a failure.
 pub fn ocsp_failure(failure: OcspFailure) -> Vec<u8> {
     let code = match failure {
         OcspFailure::MalformedRequest => 1,
@@ -72,13 +74,13 @@ pub fn ocsp_failure(failure: OcspFailure) -> Vec<u8> {
     out
 }
 
-/// Signs responses about certificates of one authority: with its own key, or with one whose certificate the authority
-/// has signed (RFC 6960 §2.6).
+/// A signer of responses about the certificates of one CA. It signs with the CA's key, or with the
+/// key of a delegate whose certificate the CA has signed (RFC 6960 §2.6).
 pub struct OcspResponder<'a> {
     signer: Signer<'a>,
     /// AlgorithmIdentifier of the signature.
     algorithm: Vec<u8>,
-    /// ResponderID byKey: SHA-1 of the public key.
+    /// ResponderID byKey: SHA-1 of the public key bits.
     key_hash: [u8; 20],
 }
 
@@ -98,9 +100,9 @@ impl fmt::Debug for OcspResponder<'_> {
 }
 
 impl<'a> OcspResponder<'a> {
-    /// The authority answers itself.
+    /// Makes a responder that signs with the CA's key.
     pub fn authority(issuer: &'a Issuer) -> Result<Self, SignError> {
-        let key_hash = key_identifier(issuer.public_key_bits()?);
+        let key_hash = issuer.key().key_identifier()?;
         let algorithm = issuer.parts.algorithm.clone();
         Ok(Self {
             signer: Signer::Authority(issuer),
@@ -109,7 +111,8 @@ impl<'a> OcspResponder<'a> {
         })
     }
 
-    /// A delegate answers; `certificate` is its own, by [`responder_certificate`].
+    /// Makes a responder that signs with a delegate's key. `certificate` is the delegate's, made by
+    /// [`responder_certificate`].
     pub fn delegate(key: SigningKey, certificate: Vec<u8>) -> Result<Self, SignError> {
         let key_hash = key.key_identifier()?;
         let algorithm = algorithm_identifier(key.algorithm().signature());
@@ -125,14 +128,15 @@ impl<'a> OcspResponder<'a> {
         })
     }
 
-    /// Signs a response (RFC 6960 §4.2.1); verifies the signature before it is handed out.
+    /// Signs a response (RFC 6960 §4.2.1), and verifies the signature.
     pub fn respond(
         &self,
         responses: &[SingleResponse<'_>],
         nonce: Option<&[u8]>,
         produced_at: Timestamp,
     ) -> Result<Vec<u8>, SignError> {
-        // ResponseData ::= SEQUENCE { responderID, producedAt, responses, responseExtensions [1] OPTIONAL }
+        // ResponseData ::= SEQUENCE { responderID, producedAt, responses,
+        //                             responseExtensions [1] OPTIONAL }
         let mut data = Vec::with_capacity(responses.len() * RESPONSE_BYTES);
         tlv::write_with(&mut data, tag::SEQUENCE, |out| {
             // ResponderID ::= CHOICE { byName [1], byKey [2] OCTET STRING }
@@ -155,18 +159,11 @@ impl<'a> OcspResponder<'a> {
                 });
             }
         });
-        let signature = match &self.signer {
-            Signer::Authority(issuer) => {
-                let signature = issuer.sign(&data)?;
-                verify(issuer.verifier(), &data, &signature)?;
-                signature
-            }
-            Signer::Delegate { key, verifier, .. } => {
-                let signature = key.sign(&data)?;
-                verify(verifier, &data, &signature)?;
-                signature
-            }
+        let (key, verifier) = match &self.signer {
+            Signer::Authority(issuer) => (issuer.key(), issuer.verifier()),
+            Signer::Delegate { key, verifier, .. } => (key, verifier),
         };
+        let signature = sign_message(&data, key, verifier)?;
         Ok(self.write_response(&data, &signature))
     }
 
@@ -178,7 +175,8 @@ impl<'a> OcspResponder<'a> {
                 tlv::write_with(out, tag::SEQUENCE, |out| {
                     tlv::write(out, tag::OID, oid::OCSP_BASIC);
                     tlv::write_with(out, tag::OCTET_STRING, |out| {
-                        // BasicOCSPResponse ::= SEQUENCE { tbsResponseData, signatureAlgorithm, signature, certs [0] }
+                        // BasicOCSPResponse ::= SEQUENCE { tbsResponseData, signatureAlgorithm,
+                        //                                  signature, certs [0] }
                         tlv::write_with(out, tag::SEQUENCE, |out| {
                             out.extend_from_slice(data);
                             write_signature(out, &self.algorithm, signature);
@@ -198,10 +196,10 @@ impl<'a> OcspResponder<'a> {
     }
 }
 
-/// Room for one SingleResponse and its share of the rest.
+/// Room for one SingleResponse and its share of the rest, in octets.
 const RESPONSE_BYTES: usize = 256;
 
-/// SingleResponse ::= SEQUENCE { certID, certStatus, thisUpdate, nextUpdate [0] OPTIONAL }
+/// Appends `SingleResponse ::= SEQUENCE { certID, certStatus, thisUpdate, nextUpdate [0] }`.
 fn write_single(out: &mut Vec<u8>, response: SingleResponse<'_>) {
     tlv::write_with(out, tag::SEQUENCE, |out| {
         out.extend_from_slice(response.cert_id.der());
@@ -227,8 +225,13 @@ fn write_single(out: &mut Vec<u8>, response: SingleResponse<'_>) {
     });
 }
 
-/// Signs the certificate of a delegate (RFC 6960 §4.2.2.2): it may sign OCSP responses and nothing else, and is itself
-/// not asked about, so that it must not live long.
+/// The algorithm of the keys of delegates. Signing takes a thirtieth of the time of RSA.
+pub const RESPONDER_KEY: KeyAlgorithm = KeyAlgorithm::P256;
+
+/// Signs the certificate of a delegate, DER (RFC 6960 §4.2.2.2).
+///
+/// The delegate may sign only OCSP responses. Clients do not check the revocation of its
+/// certificate, which must therefore have a short validity.
 pub fn responder_certificate(
     issuer: &Issuer,
     key: &SigningKey,
@@ -245,20 +248,11 @@ pub fn responder_certificate(
         write_version(out);
         tlv::write(out, tag::INTEGER, serial.as_bytes());
         out.extend_from_slice(algorithm);
-        out.extend_from_slice(issuer.name());
+        out.extend_from_slice(&issuer.parts.name);
         write_validity(out, validity.not_before, validity.not_after);
-        let utf8 = |kind, text| NewAttribute {
-            kind,
-            string_tag: tag::UTF8_STRING,
-            text,
-        };
-        write_name(
-            out,
-            &[
-                utf8(oid::ORGANIZATION, "certgate"),
-                utf8(oid::COMMON_NAME, "OCSP responder"),
-            ],
-        );
+        let organization = NewAttribute::utf8(oid::ORGANIZATION, "certgate");
+        let common_name = NewAttribute::utf8(oid::COMMON_NAME, "OCSP responder");
+        write_name(out, &[organization, common_name]);
         out.extend_from_slice(key.public_key_spki());
         tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
             tlv::write_with(out, tag::SEQUENCE, |out| {
@@ -270,7 +264,7 @@ pub fn responder_certificate(
                 write_extension(out, oid::SUBJECT_KEY_IDENTIFIER, NotCritical, |out| {
                     tlv::write(out, tag::OCTET_STRING, &key_identifier);
                 });
-                out.extend_from_slice(issuer.parts.authority_key_identifier());
+                out.extend_from_slice(&issuer.parts.authority_key_identifier);
                 write_extension(out, oid::KEY_USAGE, Critical, |out| {
                     // Bit 0, digitalSignature.
                     tlv::write(out, tag::BIT_STRING, &[7, 0x80]);
@@ -283,6 +277,3 @@ pub fn responder_certificate(
     });
     sign_tbs(&tbs, algorithm, issuer.key(), issuer.verifier())
 }
-
-/// The kind of key that delegates have: signing takes a thirtieth of the time of RSA.
-pub const RESPONDER_KEY: KeyAlgorithm = KeyAlgorithm::P256;

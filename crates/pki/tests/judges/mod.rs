@@ -1,4 +1,4 @@
-//! What the tests of revocation share: an authority, certificates of it, and the openssl program.
+//! Shared parts of the revocation tests: a CA, its certificates, and the openssl program.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
@@ -44,7 +44,7 @@ pub fn serial(number: u32) -> SerialNumber {
     SerialNumber::from_random(octets)
 }
 
-/// A certificate with that serial number, DER.
+/// Issues a certificate with this serial number, DER.
 pub fn issue(authority: &Authority, serial: SerialNumber) -> Vec<u8> {
     let subject = SubjectFields {
         common_name: "client".to_owned(),
@@ -68,7 +68,7 @@ pub fn issue(authority: &Authority, serial: SerialNumber) -> Vec<u8> {
         .der
 }
 
-/// Whether openssl succeeds, and all that it says; `None`, and a word on stderr, where there is no such program.
+/// Runs openssl and returns its success and output; `None` if the machine has no such program.
 pub fn openssl(arguments: &[&str]) -> Option<(bool, String)> {
     match Command::new("openssl").args(arguments).output() {
         Ok(output) => {
@@ -85,7 +85,7 @@ pub fn openssl(arguments: &[&str]) -> Option<(bool, String)> {
     }
 }
 
-/// Writes a file; its path.
+/// Writes a file and returns its path.
 pub fn write_file(folder: &tempfile::TempDir, name: &str, content: &[u8]) -> String {
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();

@@ -134,7 +134,7 @@ async fn every_bad_request_has_its_own_code_and_says_what_to_do() {
         (fixture("der_garbage"), 1425, "openssl req"),
         (fixture("der_cut_off"), 1425, "openssl req"),
         (fixture("der_indefinite_length"), 1425, "openssl req"),
-        (fixture("der_trailing_bytes"), 1426, "behind the end"),
+        (fixture("der_trailing_bytes"), 1426, "bytes follow"),
         (fixture("text_after_end"), 1426, "END line"),
         (fixture("signature_flipped"), 1427, "does not verify"),
         (fixture("subject_changed"), 1427, "does not verify"),

@@ -1,0 +1,153 @@
+//! The certificate profile: every field and extension of a client certificate, in order.
+
+use certgate_model::{SerialNumber, SignatureAlgorithm, Timestamp};
+
+use crate::certificate::{Criticality, write_extension, write_validity, write_version};
+use crate::csr::CheckedCsr;
+use crate::key::algorithm_identifier;
+use crate::oid;
+use crate::tlv::{self, tag};
+
+/// The addresses in a client certificate that lead to its revocation status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Address of the CRL that covers the certificate (RFC 5280 §4.2.1.13).
+    pub crl_url: String,
+    /// Address of the OCSP responder (RFC 5280 §4.2.2.1).
+    pub ocsp_url: String,
+}
+
+/// The validity of a certificate (RFC 5280 §4.1.2.5).
+///
+/// [`prepare`](crate::prepare) rejects instants that are not whole minutes, not in order, outside
+/// of the years 1970 to 9999, or beyond the CA's own end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// `notBefore`.
+    pub not_before: Timestamp,
+    /// `notAfter`; included in the validity.
+    pub not_after: Timestamp,
+}
+
+/// The encoded parts that all certificates and CRLs of a CA have in common.
+pub(crate) struct IssuerParts {
+    /// AlgorithmIdentifier of the signature.
+    pub algorithm: Vec<u8>,
+    /// The CA's subject, byte for byte.
+    pub name: Vec<u8>,
+    /// The CA's subject key identifier.
+    pub key_identifier: Vec<u8>,
+    /// The extension AuthorityKeyIdentifier.
+    pub authority_key_identifier: Vec<u8>,
+    /// The extensions before the subject key identifier.
+    before_ski: Vec<u8>,
+    /// The extension KeyUsage.
+    key_usage: Vec<u8>,
+}
+
+impl IssuerParts {
+    pub fn new(signature: SignatureAlgorithm, name: Vec<u8>, key_identifier: Vec<u8>) -> Self {
+        use Criticality::{Critical, NotCritical};
+        let mut before_ski = Vec::new();
+        let out = &mut before_ski;
+        write_extension(out, oid::EXTENDED_KEY_USAGE, NotCritical, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                tlv::write(out, tag::OID, oid::CLIENT_AUTH);
+            });
+        });
+        // cA is FALSE by default, and DER does not encode defaults (X.690 §11.5).
+        write_extension(out, oid::BASIC_CONSTRAINTS, Critical, |out| {
+            tlv::write(out, tag::SEQUENCE, &[]);
+        });
+        let mut authority_key_identifier = Vec::new();
+        let out = &mut authority_key_identifier;
+        write_extension(out, oid::AUTHORITY_KEY_IDENTIFIER, NotCritical, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                tlv::write(out, tag::CONTEXT_0, &key_identifier);
+            });
+        });
+        let mut key_usage = Vec::new();
+        write_extension(&mut key_usage, oid::KEY_USAGE, Critical, |out| {
+            // Bit 0, digitalSignature, and seven unused bits. TLS requires no other usage of a
+            // client (RFC 8446 §4.4.2.2).
+            tlv::write(out, tag::BIT_STRING, &[7, 0x80]);
+        });
+        Self {
+            algorithm: algorithm_identifier(signature),
+            name,
+            key_identifier,
+            authority_key_identifier,
+            before_ski,
+            key_usage,
+        }
+    }
+}
+
+/// Writes a TBSCertificate (RFC 5280 §4.1).
+pub(crate) fn write_tbs(
+    issuer: &IssuerParts,
+    csr: &CheckedCsr,
+    serial: SerialNumber,
+    validity: Validity,
+    profile: &Profile,
+) -> Vec<u8> {
+    let variable = csr.subject_der().len()
+        + csr.spki_der().len()
+        + profile.crl_url.len()
+        + profile.ocsp_url.len();
+    let mut tbs = Vec::with_capacity(variable + issuer.name.len() + TBS_REST_BYTES);
+    tlv::write_with(&mut tbs, tag::SEQUENCE, |out| {
+        write_version(out);
+        tlv::write(out, tag::INTEGER, serial.as_bytes());
+        out.extend_from_slice(&issuer.algorithm);
+        out.extend_from_slice(&issuer.name);
+        write_validity(out, validity.not_before, validity.not_after);
+        out.extend_from_slice(csr.subject_der());
+        out.extend_from_slice(csr.spki_der());
+        tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                write_extensions(out, issuer, &csr.ski(), profile)
+            });
+        });
+    });
+    tbs
+}
+
+/// Room for everything in a TBSCertificate except names, key and addresses, in octets.
+const TBS_REST_BYTES: usize = 384;
+
+fn write_extensions(out: &mut Vec<u8>, issuer: &IssuerParts, ski: &[u8; 20], profile: &Profile) {
+    use Criticality::NotCritical;
+    out.extend_from_slice(&issuer.before_ski);
+    write_extension(out, oid::SUBJECT_KEY_IDENTIFIER, NotCritical, |out| {
+        tlv::write(out, tag::OCTET_STRING, ski);
+    });
+    out.extend_from_slice(&issuer.authority_key_identifier);
+    // CRLDistributionPoints ::= SEQUENCE OF { distributionPoint [0] { fullName [0] { URI [6] } } }
+    write_extension(out, oid::CRL_DISTRIBUTION_POINTS, NotCritical, |out| {
+        tlv::write_with(out, tag::SEQUENCE, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                write_distribution_point(out, &profile.crl_url);
+            });
+        });
+    });
+    out.extend_from_slice(&issuer.key_usage);
+    // AuthorityInfoAccessSyntax ::= SEQUENCE OF SEQUENCE { accessMethod, accessLocation URI [6] }
+    write_extension(out, oid::AUTHORITY_INFO_ACCESS, NotCritical, |out| {
+        tlv::write_with(out, tag::SEQUENCE, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                tlv::write(out, tag::OID, oid::OCSP);
+                tlv::write(out, tag::CONTEXT_6, profile.ocsp_url.as_bytes());
+            });
+        });
+    });
+}
+
+/// Appends `distributionPoint [0] { fullName [0] { URI [6] } }` (RFC 5280 §4.2.1.13).
+pub(crate) fn write_distribution_point(out: &mut Vec<u8>, url: &str) {
+    tlv::write_with(out, tag::CONTEXT_0_CONSTRUCTED, |out| {
+        tlv::write_with(out, tag::CONTEXT_0_CONSTRUCTED, |out| {
+            tlv::write(out, tag::CONTEXT_6, url.as_bytes());
+        });
+    });
+}
