@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::AuditHead;
 use crate::client::Screen;
-use crate::config::Config;
+use crate::config::DatabaseConfig;
 use crate::failure::Failure;
 use crate::inspector::Inspector;
 
@@ -39,7 +39,7 @@ impl From<AuditVerdict> for Log {
 
 /// Prints each log with its head; fails if anything is wrong with one.
 pub fn verify(
-    config: &Config,
+    config: &DatabaseConfig,
     database: Option<PathBuf>,
     expected: &[AuditHead],
     mut screen: Screen,

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use crate::cli::Format;
 use crate::client::Screen;
-use crate::config::{Config, MasterKeySource};
+use crate::config::{Database, MasterKeySource, StorageConfig};
 use crate::data_dir::{DataDir, Stopped};
 use crate::failure::Failure;
 use crate::system::SystemClock;
@@ -23,7 +23,12 @@ const DATABASE_FILES: [&str; 3] = ["", "-wal", "-shm"];
 const UNFINISHED: &str = ".restoring-";
 
 /// Copies the database into a file.
-pub fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
+pub fn back_up(config: &StorageConfig, file: &Path) -> Result<(), Failure> {
+    embedded_only(
+        config,
+        "backup",
+        "back up a PostgreSQL database with pg_basebackup",
+    )?;
     let screen = &mut Screen::of_process(Format::Table);
     let database = existing_database(config)?;
     if file.exists() {
@@ -70,7 +75,9 @@ pub fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
 }
 
 /// Puts a backup in the place of the database.
-pub fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failure> {
+pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(), Failure> {
+    let instead = "restore a PostgreSQL database from the base backup that pg_basebackup made";
+    embedded_only(config, "restore", instead)?;
     let screen = &mut Screen::of_process(Format::Table);
     let directory = &config.data_dir;
     let shown = directory.display();
@@ -236,7 +243,23 @@ fn move_aside(database: &Path) -> io::Result<Option<PathBuf>> {
     Ok(moved)
 }
 
-fn existing_database(config: &Config) -> Result<PathBuf, Failure> {
+/// Refuses to work on the embedded database while the configuration names another: the copy of a
+/// database that no server uses would look like a good backup.
+fn embedded_only(config: &StorageConfig, command: &str, instead: &str) -> Result<(), Failure> {
+    match &config.database {
+        Database::Embedded => Ok(()),
+        Database::Postgres(url) => Err(Failure::usage(format!(
+            "database_url is set to {url}, and certgate {command} works on the embedded database \
+             only; nothing was changed"
+        ))
+        .hint(format!(
+            "{instead}; to use the embedded database, unset database_url in the flags, \
+             CERTGATE_DATABASE_URL and the configuration file"
+        ))),
+    }
+}
+
+fn existing_database(config: &StorageConfig) -> Result<PathBuf, Failure> {
     let database = DataDir::database(&config.data_dir);
     match database.exists() {
         true => Ok(database),

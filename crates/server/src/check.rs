@@ -2,12 +2,12 @@
 
 use crate::cli::Format;
 use crate::client::Screen;
-use crate::config::Config;
+use crate::config::DatabaseConfig;
 use crate::failure::Failure;
 use crate::inspector::Inspector;
 
 /// Prints what is wrong, a line each; fails if anything is.
-pub fn run(config: &Config) -> Result<(), Failure> {
+pub fn run(config: &DatabaseConfig) -> Result<(), Failure> {
     let (inspector, shown) = Inspector::configured(config)?;
     let lines = inspector
         .check()

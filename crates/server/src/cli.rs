@@ -10,7 +10,9 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use self::values::AuditHead;
 use self::values::{parse_head, parse_instant, parse_network, parse_reason, parse_status};
-use crate::config::{Flags, InitFlags, ServeFlags};
+use crate::config::{
+    Config, DatabaseConfig, Flags, InstallationConfig, SettingFlags, StorageConfig,
+};
 use crate::failure::EXIT_CODES;
 
 /// Validity of a certificate when nobody says how long, in days.
@@ -39,7 +41,7 @@ pub enum Command {
     Serve {
         /// Settings.
         #[command(flatten)]
-        settings: ServeFlags,
+        settings: SettingFlags<Config>,
     },
     /// Make a data directory with an account, a zone and a token, and print them
     #[command(after_help = EXIT_CODES)]
@@ -49,14 +51,14 @@ pub enum Command {
         arguments: InitArgs,
         /// Settings.
         #[command(flatten)]
-        settings: InitFlags,
+        settings: SettingFlags<InstallationConfig>,
     },
     /// Read everything in the database of a running or stopped server and report what is wrong with it
     #[command(after_help = EXIT_CODES)]
     Check {
         /// Settings.
         #[command(flatten)]
-        settings: InitFlags,
+        settings: SettingFlags<DatabaseConfig>,
     },
     /// Copy the database of a running or stopped server into one file. The master key is not in it
     #[command(after_help = EXIT_CODES)]
@@ -66,7 +68,7 @@ pub enum Command {
         file: PathBuf,
         /// Settings.
         #[command(flatten)]
-        settings: InitFlags,
+        settings: SettingFlags<StorageConfig>,
     },
     /// Put a backup in the place of a stopped server's database. What was revoked afterwards is done again from the journal
     #[command(after_help = EXIT_CODES)]
@@ -79,7 +81,7 @@ pub enum Command {
         replace: bool,
         /// Settings.
         #[command(flatten)]
-        settings: InitFlags,
+        settings: SettingFlags<StorageConfig>,
     },
     /// Move a stopped server's database to an empty PostgreSQL database. Run again, it goes on where it stopped
     #[command(after_help = EXIT_CODES)]
@@ -108,7 +110,7 @@ pub enum Command {
         output: Format,
         /// Settings.
         #[command(flatten)]
-        settings: ServeFlags,
+        settings: SettingFlags<Config>,
     },
     /// List, show, issue, revoke, restore and export client certificates
     #[command(after_help = EXIT_CODES)]
@@ -209,7 +211,7 @@ pub enum AuditCommand {
         output: Format,
         /// Settings.
         #[command(flatten)]
-        settings: InitFlags,
+        settings: SettingFlags<DatabaseConfig>,
     },
 }
 
@@ -253,17 +255,17 @@ pub struct MigrateArgs {
     config: Option<PathBuf>,
 }
 
-impl From<MigrateArgs> for Flags {
+impl From<MigrateArgs> for SettingFlags<StorageConfig> {
     fn from(arguments: MigrateArgs) -> Self {
         let given = [("data_dir", arguments.from), ("database_url", arguments.to)];
-        Self {
+        Self::new(Flags {
             given: given
                 .into_iter()
                 .filter_map(|(name, text)| Some((name, text?)))
                 .collect(),
             file: arguments.config,
             renamed: &[("data_dir", "from"), ("database_url", "to")],
-        }
+        })
     }
 }
 

@@ -18,7 +18,7 @@ use certgate_store::{
 };
 
 use crate::client::profile::{self, LocalProfile};
-use crate::config::{Config, MasterKeySource};
+use crate::config::{Config, Database, InstallationConfig, MasterKeySource, StorageConfig};
 use crate::failure::Failure;
 use crate::system::{SystemClock, SystemRandom};
 
@@ -50,7 +50,7 @@ pub struct DataDir {
 impl DataDir {
     /// Opens the directory, and the database in it or the one that the configuration names; makes the directory, for its owner
     /// alone, if there is none.
-    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+    pub async fn open(config: &StorageConfig) -> anyhow::Result<Self> {
         let path = &config.data_dir;
         let shown = path.display();
         DirBuilder::new()
@@ -60,12 +60,12 @@ impl DataDir {
             .with_context(|| {
                 format!("cannot make the data directory {shown}: give another with --data-dir")
             })?;
-        let (store, embedded): (Arc<dyn Store>, _) = match &config.database_url {
-            Some(url) => (
+        let (store, embedded): (Arc<dyn Store>, _) = match &config.database {
+            Database::Postgres(url) => (
                 Arc::new(PostgresStore::open(url.expose(), PostgresOptions::default()).await?),
                 None,
             ),
-            None => {
+            Database::Embedded => {
                 let store = Self::open_embedded(path)?;
                 (store.clone(), Some(store))
             }
@@ -222,7 +222,7 @@ impl DataDir {
     /// another process has made the installation meanwhile; after it nothing is missing.
     pub async fn initialise(
         &self,
-        config: &Config,
+        config: &InstallationConfig,
         names: &FirstNames,
         api_url: &str,
     ) -> anyhow::Result<Option<Initialised>> {
@@ -239,7 +239,7 @@ impl DataDir {
                 profile::FILE
             );
         }
-        let master_key = match &config.master_key {
+        let master_key = match &config.storage.master_key {
             MasterKeySource::Environment(key) => key.clone(),
             MasterKeySource::File(path) => Arc::new(make_master_key(path)?),
         };
@@ -283,7 +283,12 @@ impl DataDir {
         config: &Config,
         public_url: String,
     ) -> anyhow::Result<Authority> {
-        let master_key = match &config.master_key {
+        let InstallationConfig {
+            storage,
+            authority_algorithm,
+            ..
+        } = &config.installation;
+        let master_key = match &storage.master_key {
             MasterKeySource::Environment(key) => key.clone(),
             MasterKeySource::File(path) => Arc::new(read_master_key(path)?),
         };
@@ -293,7 +298,7 @@ impl DataDir {
             zone_certificates_max: config.zone_certificates_max,
             account_mtls_certificates_max: config.account_mtls_certificates_max,
             requests_per_minute: config.requests_per_minute.map(u32::from),
-            authority_algorithm: config.authority_algorithm,
+            authority_algorithm: *authority_algorithm,
         };
         let opened = Authority::open(
             self.store.clone(),
@@ -306,7 +311,7 @@ impl DataDir {
             OpenError::WrongMasterKey => anyhow::anyhow!(
                 "the master key from {} is not the one this installation was made with: start with the right one; \
                  nothing was changed",
-                source_of(&config.master_key)
+                source_of(&storage.master_key)
             ),
             other => other.into(),
         })

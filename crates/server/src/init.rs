@@ -7,15 +7,16 @@ use certgate_service::FirstNames;
 use serde_json::json;
 
 use crate::cli::InitArgs;
-use crate::config::Config;
+use crate::config::InstallationConfig;
 use crate::data_dir::DataDir;
 
 /// Makes the directory and prints what is needed to use it.
-pub fn run(config: &Config, arguments: InitArgs) -> anyhow::Result<()> {
-    let shown = config.data_dir.display();
-    if let Ok(mut entries) = config.data_dir.read_dir()
+pub fn run(config: &InstallationConfig, arguments: InitArgs) -> anyhow::Result<()> {
+    let directory = &config.storage.data_dir;
+    let shown = directory.display();
+    if let Ok(mut entries) = directory.read_dir()
         && entries.next().is_some()
-        && !DataDir::has_database(&config.data_dir)
+        && !DataDir::has_database(directory)
     {
         bail!(
             "{shown} exists and is not empty: name a new directory with --data-dir; nothing was changed"
@@ -24,7 +25,7 @@ pub fn run(config: &Config, arguments: InitArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let data_dir = runtime.block_on(DataDir::open(config))?;
+    let data_dir = runtime.block_on(DataDir::open(&config.storage))?;
     let names = FirstNames {
         email: arguments.email,
         account: arguments.account,

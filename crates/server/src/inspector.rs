@@ -5,7 +5,7 @@ use std::path::Path;
 use certgate_store::{AuditVerdict, PostgresInspector, SqliteInspector, StoreError};
 use tokio::runtime::Runtime;
 
-use crate::config::Config;
+use crate::config::{Database, DatabaseConfig};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
 
@@ -20,16 +20,19 @@ pub enum Inspector {
 
 impl Inspector {
     /// The database that `serve` would use with these settings, and what to call it.
-    pub fn configured(config: &Config) -> Result<(Self, String), Failure> {
-        let Some(url) = &config.database_url else {
-            let shown = config.data_dir.display();
-            let database = DataDir::database(&config.data_dir);
-            if !database.exists() {
-                return Err(Failure::failed(format!(
-                    "{shown} holds no certgate database"
-                )));
+    pub fn configured(config: &DatabaseConfig) -> Result<(Self, String), Failure> {
+        let url = match &config.database {
+            Database::Postgres(url) => url,
+            Database::Embedded => {
+                let shown = config.data_dir.display();
+                let database = DataDir::database(&config.data_dir);
+                if !database.exists() {
+                    return Err(Failure::failed(format!(
+                        "{shown} holds no certgate database"
+                    )));
+                }
+                return Ok((Self::file(&database)?, shown.to_string()));
             }
-            return Ok((Self::file(&database)?, shown.to_string()));
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -16,14 +16,13 @@ mod serve;
 mod system;
 mod tls;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
 use crate::cli::{AuditCommand, Cli, Command, Format};
 use crate::client::{Screen, commands};
-use crate::config::{Config, Environment, Flags, Layers};
+use crate::config::{Config, Configuration, Environment, SettingFlags, StorageConfig};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
@@ -35,25 +34,25 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     let environment = Environment::from_variables(std::env::vars_os())?;
-    let configured = |flags: &Flags| -> Result<(Layers, Config), Failure> {
-        let layers = Layers::gather(flags, &environment, Path::new(""))?;
-        let config = Config::parse(&layers)?;
-        Ok((layers, config))
-    };
     match command {
-        Command::Serve { settings } => Ok(serve::run(configured(&settings.0)?.1)?),
+        Command::Serve { settings } => Ok(serve::run(settings.parse(&environment)?)?),
         Command::Init {
             arguments,
             settings,
-        } => Ok(init::run(&configured(&settings.0)?.1, arguments)?),
-        Command::Check { settings } => check::run(&configured(&settings.0)?.1),
-        Command::Backup { file, settings } => backup::back_up(&configured(&settings.0)?.1, &file),
+        } => Ok(init::run(&settings.parse(&environment)?, arguments)?),
+        Command::Check { settings } => check::run(&settings.parse(&environment)?),
+        Command::Backup { file, settings } => {
+            backup::back_up(&settings.parse(&environment)?, &file)
+        }
         Command::Restore {
             file,
             replace,
             settings,
-        } => backup::restore(&configured(&settings.0)?.1, &file, replace),
-        Command::Migrate(arguments) => migrate::run(&configured(&arguments.into())?.1),
+        } => backup::restore(&settings.parse(&environment)?, &file, replace),
+        Command::Migrate(arguments) => {
+            let settings: SettingFlags<StorageConfig> = arguments.into();
+            migrate::run(&settings.parse(&environment)?)
+        }
         Command::Audit {
             command: AuditCommand::List { client, arguments },
         } => commands::audit(&client, &environment, &arguments),
@@ -66,7 +65,7 @@ fn run(command: Command) -> Result<(), Failure> {
                     settings,
                 },
         } => audit::verify(
-            &configured(&settings.0)?.1,
+            &settings.parse(&environment)?,
             database,
             &expect,
             Screen::of_process(output),
@@ -77,7 +76,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config {
             output, settings, ..
         } => {
-            let (layers, config) = configured(&settings.0)?;
+            let layers = settings.layers(&environment)?;
+            let config = Config::parse(&layers)?;
             Screen::of_process(output).settings(&config::show(&layers, &config))
         }
         Command::Cert {

@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 
 use crate::cli::Format;
 use crate::client::Screen;
-use crate::config::{Config, MasterKeySource};
+use crate::config::{Database, MasterKeySource, StorageConfig};
 use crate::data_dir::{DataDir, Stopped};
 use crate::failure::Failure;
 use crate::system::{SystemClock, SystemRandom};
@@ -23,10 +23,14 @@ const PARTS: u64 = 10;
 const DIGITS_SHOWN: usize = 16;
 
 /// Moves the database.
-pub fn run(config: &Config) -> Result<(), Failure> {
-    let Some(url) = &config.database_url else {
-        return Err(Failure::usage("no database to move to")
-            .hint("name it with --to, or with CERTGATE_DATABASE_URL if its URL has a password"));
+pub fn run(config: &StorageConfig) -> Result<(), Failure> {
+    let url = match &config.database {
+        Database::Postgres(url) => url,
+        Database::Embedded => {
+            return Err(Failure::usage("no database to move to").hint(
+                "name it with --to, or with CERTGATE_DATABASE_URL if its URL has a password",
+            ));
+        }
     };
     let directory = &config.data_dir;
     if !DataDir::has_database(directory) {
@@ -62,7 +66,11 @@ fn refuse_a_second_destination(directory: &Path, url: &PostgresUrl) -> Result<()
     }
 }
 
-async fn migrate(config: &Config, url: &PostgresUrl, screen: &mut Screen) -> Result<(), Failure> {
+async fn migrate(
+    config: &StorageConfig,
+    url: &PostgresUrl,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let directory = &config.data_dir;
     let (database, journal) = (DataDir::database(directory), DataDir::journal(directory));
     let mut holder = [0; 16];
@@ -165,7 +173,7 @@ fn failure(error: MigrationError) -> Failure {
     }
 }
 
-fn next_steps(config: &Config, url: &PostgresUrl, to: &str) -> String {
+fn next_steps(config: &StorageConfig, url: &PostgresUrl, to: &str) -> String {
     let directory = config.data_dir.display();
     let master_key = match &config.master_key {
         MasterKeySource::Environment(_) => "CERTGATE_MASTER_KEY, as it is here".to_owned(),

@@ -57,23 +57,25 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    let tls = match &config.management {
+    let tls = match &config.installation.management {
         Management::Cleartext => None,
         Management::Tls { certificate, key } => Some(tls::acceptor(certificate, key)?),
     };
-    let data_dir = DataDir::open(&config).await?;
+    let data_dir = DataDir::open(&config.installation.storage).await?;
     let store = data_dir.store();
     let metrics = start_metrics()?;
-    let (management, management_address) = bind(config.listen, "--listen").await?;
+    let (management, management_address) = bind(config.installation.listen, "--listen").await?;
     let (public, public_address) = bind(config.public_listen, "--public-listen").await?;
 
-    let api_url = config.api_url(management_address);
+    let api_url = config.installation.api_url(management_address);
     let names = FirstNames {
         email: EMAIL_DEFAULT.to_owned(),
         account: FIRST_ACCOUNT.to_owned(),
         zone: FIRST_ZONE.to_owned(),
     };
-    let made = data_dir.initialise(&config, &names, &api_url).await?;
+    let made = data_dir
+        .initialise(&config.installation, &names, &api_url)
+        .await?;
     let authority = Arc::new(
         data_dir
             .authority(&config, config.public_url(public_address))
@@ -194,8 +196,9 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) {
         .unwrap_or_else(|| "certgate".to_owned());
     let token = made.token.expose();
     let zone_id = made.zone_id;
-    let data_dir = config.data_dir.display();
-    let place = match config.data_dir == Path::new(crate::config::DATA_DIR_DEFAULT) {
+    let directory = &config.installation.storage.data_dir;
+    let data_dir = directory.display();
+    let place = match *directory == *Path::new(crate::config::DATA_DIR_DEFAULT) {
         true => String::new(),
         false => format!(" --data-dir {data_dir}"),
     };

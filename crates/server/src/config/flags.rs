@@ -1,26 +1,50 @@
 //! The settings as flags, made from the table.
 
-use std::path::PathBuf;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, ValueHint};
 
-use super::layers::Flags;
+use super::layers::{Environment, Flags, Layers};
 use super::setting::{Given, SETTINGS, Setting, Shape};
+use super::{ConfigError, Configuration};
 
 const FILE: &str = "config";
 
-/// A flag for every setting.
-#[derive(Debug, Clone, Default)]
-pub struct ServeFlags(pub Flags);
+/// The settings of a command that reads the configuration `C`.
+///
+/// A setting that `C` does not have is neither in the help nor evaluated. Its flag is accepted all
+/// the same, so that a script can give each command the flags of its server.
+#[derive(Debug)]
+pub struct SettingFlags<C> {
+    flags: Flags,
+    configuration: PhantomData<fn() -> C>,
+}
 
-/// A flag for every setting that making a data directory needs.
-#[derive(Debug, Clone, Default)]
-pub struct InitFlags(pub Flags);
+impl<C: Configuration> SettingFlags<C> {
+    /// Settings under other names than those of the table.
+    pub fn new(flags: Flags) -> Self {
+        Self {
+            flags,
+            configuration: PhantomData,
+        }
+    }
 
-impl clap::Args for ServeFlags {
+    /// The text of each setting and its source.
+    pub fn layers(&self, environment: &Environment) -> Result<Layers, ConfigError> {
+        Layers::gather(&self.flags, environment, Path::new(""))
+    }
+
+    /// The configuration that the command reads.
+    pub fn parse(&self, environment: &Environment) -> Result<C, ConfigError> {
+        C::parse(&self.layers(environment)?)
+    }
+}
+
+impl<C: Configuration> clap::Args for SettingFlags<C> {
     fn augment_args(command: Command) -> Command {
-        with_flags(command, |_| true)
+        with_flags(command, |setting| setting.is_for(C::COMMANDS))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -28,30 +52,10 @@ impl clap::Args for ServeFlags {
     }
 }
 
-impl clap::FromArgMatches for ServeFlags {
+impl<C: Configuration> clap::FromArgMatches for SettingFlags<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Ok(Self(given(matches, |_| true)))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-impl clap::Args for InitFlags {
-    fn augment_args(command: Command) -> Command {
-        with_flags(command, |setting| setting.init)
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl clap::FromArgMatches for InitFlags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Ok(Self(given(matches, |setting| setting.init)))
+        let flags = given(matches, |setting| setting.is_for(C::COMMANDS));
+        Ok(Self::new(flags))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -71,13 +75,15 @@ fn with_flags(command: Command, wanted: impl Fn(&Setting) -> bool) -> Command {
         .value_hint(ValueHint::FilePath)
         .value_parser(clap::value_parser!(PathBuf))
         .help("Configuration file [default: ./certgate.toml if there is one]");
-    let wanted = SETTINGS
-        .iter()
-        .filter(|setting| has_flag(setting) && wanted(setting));
+    let arguments = SETTINGS.iter().filter(|setting| has_flag(setting));
+    let arguments = arguments.map(|setting| match wanted(setting) {
+        true => as_argument(setting),
+        false => unread(setting),
+    });
     command
         .next_help_heading("Settings")
         .arg(file)
-        .args(wanted.map(as_argument))
+        .args(arguments)
 }
 
 fn as_argument(setting: &Setting) -> Arg {
@@ -93,6 +99,18 @@ fn as_argument(setting: &Setting) -> Arg {
             .value_name("true|false")
             .hide_possible_values(true)
             .value_parser(PossibleValuesParser::new(["true", "false"]))
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+    }
+}
+
+/// A flag of the server that this command accepts and does not read.
+fn unread(setting: &Setting) -> Arg {
+    let argument = Arg::new(setting.name).long(setting.flag()).hide(true);
+    match setting.shape {
+        Shape::Value(_) | Shape::Path(_) => argument,
+        Shape::Switch => argument
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true"),

@@ -16,9 +16,9 @@ use certgate_model::KeyAlgorithm;
 use certgate_service::MasterKey;
 use certgate_store::PostgresUrl;
 
-pub use flags::{InitFlags, ServeFlags};
+pub use flags::SettingFlags;
 pub use layers::{Environment, Flags, Layers};
-pub use setting::{DATA_DIR_DEFAULT, Id, Setting};
+pub use setting::{AppliesTo, DATA_DIR_DEFAULT, Id, Setting};
 pub use show::{Shown, reference, show};
 
 use self::layers::Source;
@@ -47,26 +47,69 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// Everything the server needs to know, already checked.
+/// The settings that one kind of commands reads, already checked. A value of another setting is not
+/// looked at, so that no command fails because of a setting that it does not use.
+pub trait Configuration: Sized {
+    /// The commands that read it.
+    const COMMANDS: AppliesTo;
+
+    /// Reads the meaning of the gathered texts.
+    fn parse(layers: &Layers) -> Result<Self, ConfigError>;
+}
+
+/// The kind of database that is configured. Each command matches it, so that no command works on the
+/// embedded database while another one is in use.
 #[derive(Debug, Clone)]
-pub struct Config {
-    /// Directory of the database, the master key and `client.toml`.
+pub enum Database {
+    /// The database in the data directory.
+    Embedded,
+    /// The PostgreSQL database at this URL.
+    Postgres(PostgresUrl),
+}
+
+/// The settings of commands that read the database only.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// Directory of the embedded database, the master key and `client.toml`.
     pub data_dir: PathBuf,
-    /// The PostgreSQL database; [`None`] is the embedded one in the data directory.
-    pub database_url: Option<PostgresUrl>,
+    /// The database.
+    pub database: Database,
+}
+
+/// The settings of commands that copy or move the database.
+#[derive(Debug, Clone)]
+pub struct StorageConfig {
+    /// Directory of the embedded database, the master key and `client.toml`.
+    pub data_dir: PathBuf,
+    /// The database.
+    pub database: Database,
+    /// Where the key comes from that seals the authorities' keys.
+    pub master_key: MasterKeySource,
+}
+
+/// The settings that making an installation reads.
+#[derive(Debug, Clone)]
+pub struct InstallationConfig {
+    /// Database, data directory and master key.
+    pub storage: StorageConfig,
     /// Address of the management API. Port 0 means any.
     pub listen: SocketAddr,
     /// How the management API is protected on its way.
     pub management: Management,
+    /// Key of new authorities.
+    pub authority_algorithm: KeyAlgorithm,
+}
+
+/// Everything the server needs to know, already checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The settings that making an installation reads too.
+    pub installation: InstallationConfig,
     /// Address of the public responder. Port 0 means any.
     pub public_listen: SocketAddr,
     /// Base address of the public responder as certificates name it, without a slash at the end. [`None`]: `http://`
     /// and the address that the public responder is bound to; see [`Config::public_url`].
     pub public_url: Option<String>,
-    /// Where the key comes from that seals the authorities' keys.
-    pub master_key: MasterKeySource,
-    /// Key of new authorities.
-    pub authority_algorithm: KeyAlgorithm,
     /// Longest validity a certificate can be given, in days.
     pub validity_days_max: u32,
     /// How many certificates a zone can hold; [`None`] is any number.
@@ -119,23 +162,59 @@ pub enum LogFormat {
     Json,
 }
 
-impl Config {
-    /// Reads the meaning of the gathered texts.
-    pub fn parse(layers: &Layers) -> Result<Self, ConfigError> {
+impl Configuration for DatabaseConfig {
+    const COMMANDS: AppliesTo = AppliesTo::Database;
+
+    fn parse(layers: &Layers) -> Result<Self, ConfigError> {
+        Ok(Self {
+            data_dir: data_dir(layers),
+            database: Reader(layers).database()?,
+        })
+    }
+}
+
+impl Configuration for StorageConfig {
+    const COMMANDS: AppliesTo = AppliesTo::Storage;
+
+    fn parse(layers: &Layers) -> Result<Self, ConfigError> {
+        let DatabaseConfig { data_dir, database } = DatabaseConfig::parse(layers)?;
+        Ok(Self {
+            master_key: Reader(layers).master_key(&data_dir)?,
+            data_dir,
+            database,
+        })
+    }
+}
+
+impl Configuration for InstallationConfig {
+    const COMMANDS: AppliesTo = AppliesTo::Installation;
+
+    fn parse(layers: &Layers) -> Result<Self, ConfigError> {
         let read = Reader(layers);
-        let data_dir = read.path(Id::DataDir).expect("has a default");
         let listen = read.address(Id::Listen)?;
-        let public_listen = read.address(Id::PublicListen)?;
-        let config = Self {
-            database_url: read.database_url()?,
+        Ok(Self {
+            storage: StorageConfig::parse(layers)?,
+            listen,
             management: read.management(listen)?,
-            public_url: read.public_url(public_listen)?,
-            master_key: read.master_key(&data_dir)?,
             authority_algorithm: read
                 .with(Id::AuthorityAlgorithm, |text| {
                     KeyAlgorithm::from_name(text).map_err(|error| error.to_string())
                 })?
                 .unwrap_or_default(),
+        })
+    }
+}
+
+impl Configuration for Config {
+    const COMMANDS: AppliesTo = AppliesTo::Server;
+
+    fn parse(layers: &Layers) -> Result<Self, ConfigError> {
+        let read = Reader(layers);
+        let installation = InstallationConfig::parse(layers)?;
+        let public_listen = read.address(Id::PublicListen)?;
+        let config = Self {
+            installation,
+            public_url: read.public_url(public_listen)?,
             validity_days_max: read
                 .number(Id::ValidityDaysMax, 1, VALIDITY_DAYS_CEILING.into())?
                 .map(|days| days as u32)
@@ -176,20 +255,22 @@ impl Config {
                     _ => Err("must be text or json".to_owned()),
                 })?
                 .unwrap_or(LogFormat::Text),
-            data_dir,
-            listen,
             public_listen,
         };
         Ok(config)
     }
+}
 
+impl Config {
     /// Base address of the public responder when it is bound to `bound`.
     pub fn public_url(&self, bound: SocketAddr) -> String {
         self.public_url
             .clone()
             .unwrap_or_else(|| format!("http://{bound}"))
     }
+}
 
+impl InstallationConfig {
     /// The base address by which a client on this machine reaches the management API bound to `bound`.
     pub fn api_url(&self, bound: SocketAddr) -> String {
         let scheme = match self.management {
@@ -261,16 +342,17 @@ impl Reader<'_> {
         })
     }
 
-    fn database_url(&self) -> Result<Option<PostgresUrl>, ConfigError> {
+    fn database(&self) -> Result<Database, ConfigError> {
         let url = self.with(Id::DatabaseUrl, |text| {
             PostgresUrl::parse(text).map_err(|error| error.to_string())
         })?;
-        match (&url, self.0.source(Id::DatabaseUrl)) {
+        match (url, self.0.source(Id::DatabaseUrl)) {
+            (None, _) => Ok(Database::Embedded),
             (Some(url), Source::Flag(_)) if url.has_password() => Err(self.error(
                 Id::DatabaseUrl,
                 "has a password, and others can see the arguments of a program: use the environment or the file",
             )),
-            _ => Ok(url),
+            (Some(url), _) => Ok(Database::Postgres(url)),
         }
     }
 

@@ -35,6 +35,20 @@ pub enum Given {
     EnvironmentOnly,
 }
 
+/// The commands that read a setting. Each value adds settings for the commands after it, which read
+/// those of the earlier values too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AppliesTo {
+    /// Every command on a database; `check` and `audit verify` read nothing else.
+    Database,
+    /// `backup`, `restore` and `migrate`, which name the master key that belongs to the database.
+    Storage,
+    /// `init`, which makes an installation.
+    Installation,
+    /// `serve`, and `config`, which shows all of them.
+    Server,
+}
+
 /// What form the value has on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -59,8 +73,8 @@ pub struct Setting {
     pub given: Given,
     /// Its default, as one would write it. [`None`]: unset, or derived from other settings as the help says.
     pub default: Option<&'static str>,
-    /// Whether `certgate init` uses it too.
-    pub init: bool,
+    /// The commands that read it.
+    pub applies_to: AppliesTo,
     /// What it does; one line.
     pub help: &'static str,
 }
@@ -79,6 +93,11 @@ impl Setting {
     /// Its environment variable.
     pub fn variable(&self) -> String {
         format!("{ENVIRONMENT_PREFIX}{}", self.name.to_uppercase())
+    }
+
+    /// Whether commands of this kind read it.
+    pub fn is_for(&self, commands: AppliesTo) -> bool {
+        self.applies_to <= commands
     }
 
     /// Whether its value must not be repeated as it was given: it is secret, or a part of it is.
@@ -106,7 +125,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Path("DIR"),
         given: Given::Anywhere,
         default: Some(DATA_DIR_DEFAULT),
-        init: true,
+        applies_to: AppliesTo::Database,
         help: "Directory of the database, the master key and client.toml",
     },
     Setting {
@@ -115,7 +134,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("URL"),
         given: Given::Anywhere,
         default: None,
-        init: true,
+        applies_to: AppliesTo::Database,
         help: "PostgreSQL database, which several processes may share: postgres://user:password@host/name; with a password not \
                as a flag [default: the database in the data directory]",
     },
@@ -125,7 +144,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("ADDRESS"),
         given: Given::Anywhere,
         default: Some("127.0.0.1:8787"),
-        init: true,
+        applies_to: AppliesTo::Installation,
         help: "Address and port of the management API",
     },
     Setting {
@@ -134,7 +153,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("ADDRESS"),
         given: Given::Anywhere,
         default: Some("127.0.0.1:8788"),
-        init: true,
+        applies_to: AppliesTo::Server,
         help: "Address and port of the public responder (CRL, OCSP, authority certificates)",
     },
     Setting {
@@ -143,7 +162,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("URL"),
         given: Given::Anywhere,
         default: None,
-        init: true,
+        applies_to: AppliesTo::Server,
         help: "Base address of the public responder as certificates name it, frozen when an authority is made \
                [default: http://<public listen address>]",
     },
@@ -153,7 +172,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Path("FILE"),
         given: Given::Anywhere,
         default: None,
-        init: true,
+        applies_to: AppliesTo::Storage,
         help: "File of the key that seals the authorities' keys [default: master.key in the data directory]",
     },
     Setting {
@@ -162,7 +181,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("KEY"),
         given: Given::EnvironmentOnly,
         default: None,
-        init: true,
+        applies_to: AppliesTo::Storage,
         help: "The key itself instead of a file: 64 hexadecimal digits",
     },
     Setting {
@@ -171,7 +190,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Path("FILE"),
         given: Given::Anywhere,
         default: None,
-        init: true,
+        applies_to: AppliesTo::Installation,
         help: "PEM file with the certificate chain of the management API; needs tls_key too [default: no TLS]",
     },
     Setting {
@@ -180,7 +199,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Path("FILE"),
         given: Given::Anywhere,
         default: None,
-        init: true,
+        applies_to: AppliesTo::Installation,
         help: "PEM file with the private key of tls_certificate",
     },
     Setting {
@@ -189,7 +208,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Switch,
         given: Given::Anywhere,
         default: Some("false"),
-        init: true,
+        applies_to: AppliesTo::Installation,
         help: "Serve the management API without TLS on an address that others can reach",
     },
     Setting {
@@ -198,7 +217,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("NAME"),
         given: Given::Anywhere,
         default: Some("P-256"),
-        init: true,
+        applies_to: AppliesTo::Installation,
         help: "Key of new authorities: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519",
     },
     Setting {
@@ -207,7 +226,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("DAYS"),
         given: Given::Anywhere,
         default: Some("5475"),
-        init: false,
+        applies_to: AppliesTo::Server,
         help: "Longest validity a certificate can be given",
     },
     Setting {
@@ -216,7 +235,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("NUMBER"),
         given: Given::Anywhere,
         default: None,
-        init: false,
+        applies_to: AppliesTo::Server,
         help: "Quota: how many certificates a zone can hold [default: no limit]",
     },
     Setting {
@@ -225,7 +244,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("NUMBER"),
         given: Given::Anywhere,
         default: None,
-        init: false,
+        applies_to: AppliesTo::Server,
         help: "Quota: how many certificates an account can bring itself [default: no limit]",
     },
     Setting {
@@ -234,7 +253,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("NUMBER"),
         given: Given::Anywhere,
         default: None,
-        init: false,
+        applies_to: AppliesTo::Server,
         help: "How many requests a token may make in a minute [default: no limit]",
     },
     Setting {
@@ -243,7 +262,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("NUMBER"),
         given: Given::Anywhere,
         default: Some("1024"),
-        init: false,
+        applies_to: AppliesTo::Server,
         help: "How many connections a listener holds open at once",
     },
     Setting {
@@ -252,7 +271,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("SECONDS"),
         given: Given::Anywhere,
         default: Some("30"),
-        init: false,
+        applies_to: AppliesTo::Server,
         help: "How long a request may take, its body included",
     },
     Setting {
@@ -261,7 +280,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("ADDRESSES"),
         given: Given::Anywhere,
         default: None,
-        init: false,
+        applies_to: AppliesTo::Server,
         help: "Addresses and CIDR blocks, separated by commas, of the proxies whose X-Forwarded-For is believed \
                [default: none]",
     },
@@ -271,7 +290,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("FILTER"),
         given: Given::Anywhere,
         default: Some("info"),
-        init: true,
+        applies_to: AppliesTo::Server,
         help: "What to log: error, warn, info, debug, or a filter such as info,certgate_api=debug",
     },
     Setting {
@@ -280,7 +299,7 @@ pub const SETTINGS: &[Setting] = &[
         shape: Shape::Value("FORMAT"),
         given: Given::Anywhere,
         default: Some("text"),
-        init: true,
+        applies_to: AppliesTo::Server,
         help: "How to log: text or json",
     },
 ];

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::setting::{Given, Id, SETTINGS};
-use super::{Config, Layers, MasterKeySource};
+use super::{Config, Database, Layers, MasterKeySource};
 
 /// Shown instead of a secret.
 const MASK: &str = "********";
@@ -21,16 +21,18 @@ pub struct Shown {
 
 /// Every setting with its value and its source, secrets masked.
 pub fn show(layers: &Layers, config: &Config) -> Vec<Shown> {
-    let derived = |key| match (key, &config.master_key) {
+    let storage = &config.installation.storage;
+    let derived = |key| match (key, &storage.master_key) {
         (Id::PublicUrl, _) => Some(config.public_url(config.public_listen)),
         (Id::MasterKeyFile, MasterKeySource::File(path)) => Some(path.display().to_string()),
         _ => None,
     };
     let shown = SETTINGS.iter().map(|setting| {
         let value = match layers.text(setting.key) {
-            Some(_) if setting.key == Id::DatabaseUrl => {
-                config.database_url.as_ref().map(ToString::to_string)
-            }
+            Some(_) if setting.key == Id::DatabaseUrl => match &storage.database {
+                Database::Embedded => None,
+                Database::Postgres(url) => Some(url.to_string()),
+            },
             Some(_) if setting.has_secret() => Some(MASK.to_owned()),
             Some(text) => Some(text.to_owned()),
             None => derived(setting.key),

@@ -71,7 +71,7 @@ fn flags_win_over_the_environment_over_the_file_over_defaults() {
     ];
     let layers = gather(file, &variables, &[("listen", "127.0.0.1:3")]).unwrap();
     let config = Config::parse(&layers).unwrap();
-    assert_eq!(config.listen.port(), 3);
+    assert_eq!(config.installation.listen.port(), 3);
     assert_eq!(
         *layers.source(Id::Listen),
         Source::Flag("listen".to_owned())
@@ -92,14 +92,20 @@ fn flags_win_over_the_environment_over_the_file_over_defaults() {
 #[test]
 fn defaults_are_as_documented() {
     let config = parse("", &[], &[]).unwrap();
-    assert_eq!(config.data_dir, Path::new("./certgate-data"));
-    assert_eq!(config.listen, "127.0.0.1:8787".parse().unwrap());
+    assert_eq!(
+        config.installation.storage.data_dir,
+        Path::new("./certgate-data")
+    );
+    assert_eq!(
+        config.installation.listen,
+        "127.0.0.1:8787".parse().unwrap()
+    );
     assert_eq!(
         config.public_url("127.0.0.1:8788".parse().unwrap()),
         "http://127.0.0.1:8788"
     );
-    assert_eq!(config.management, Management::Cleartext);
-    assert_eq!(config.authority_algorithm, KeyAlgorithm::P256);
+    assert_eq!(config.installation.management, Management::Cleartext);
+    assert_eq!(config.installation.authority_algorithm, KeyAlgorithm::P256);
     assert_eq!(
         (config.validity_days_max, config.zone_certificates_max),
         (5475, None)
@@ -115,7 +121,7 @@ fn defaults_are_as_documented() {
         (config.log.as_str(), config.log_format),
         ("info", LogFormat::Text)
     );
-    let MasterKeySource::File(path) = config.master_key else {
+    let MasterKeySource::File(path) = config.installation.storage.master_key else {
         panic!("the master key comes from a file")
     };
     assert_eq!(path, Path::new("./certgate-data/master.key"));
@@ -138,7 +144,14 @@ fn variables_of_the_client_and_of_kubernetes_are_no_settings() {
         ("CERTGATE_PORT_8787_TCP_ADDR", "10.0.0.1"),
         ("CERTGATE_LISTEN", ""),
     ];
-    assert_eq!(parse("", &variables, &[]).unwrap().listen.port(), 8787);
+    assert_eq!(
+        parse("", &variables, &[])
+            .unwrap()
+            .installation
+            .listen
+            .port(),
+        8787
+    );
 }
 
 #[test]
@@ -160,14 +173,14 @@ fn clear_text_on_a_public_address_must_be_allowed_by_name() {
     assert!(parse("allow_cleartext_management = false", &[], &[public]).is_err());
     let tls = parse("tls_certificate = \"c\"\ntls_key = \"k\"", &[], &[public]).unwrap();
     assert_eq!(
-        tls.management,
+        tls.installation.management,
         Management::Tls {
             certificate: "c".into(),
             key: "k".into()
         }
     );
     assert_eq!(
-        tls.api_url("0.0.0.0:8787".parse().unwrap()),
+        tls.installation.api_url("0.0.0.0:8787".parse().unwrap()),
         "https://127.0.0.1:8787"
     );
     assert!(parse("", &[], &[("listen", "[::1]:0")]).is_ok());
@@ -203,7 +216,7 @@ fn the_master_key_is_read_in_hex_and_never_shown() {
     for text in [HEX, &HEX.to_uppercase()] {
         let layers = gather("", &[("CERTGATE_MASTER_KEY", text)], &[]).unwrap();
         let config = Config::parse(&layers).unwrap();
-        let MasterKeySource::Environment(key) = &config.master_key else {
+        let MasterKeySource::Environment(key) = &config.installation.storage.master_key else {
             panic!("the key is the variable")
         };
         assert_eq!(key.to_text().as_str(), HEX);
