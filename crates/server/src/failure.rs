@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use crate::log;
+
 /// Printed at the end of `--help`: scripts depend on it.
 pub const EXIT_CODES: &str = "Exit codes:
   0  done
@@ -122,9 +124,9 @@ impl Failure {
                 message,
                 hint,
             } => {
-                eprintln!("error: {message}");
+                log::say(format_args!("error: {message}"));
                 if let Some(hint) = hint {
-                    eprintln!("hint: {hint}");
+                    log::say(format_args!("hint: {hint}"));
                 }
                 ExitCode::from(match exit {
                     Exit::Failed => 1,

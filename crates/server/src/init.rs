@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cli::InitArgs;
 use crate::config::InstallationConfig;
 use crate::data_dir::DataDir;
+use crate::log;
 
 /// Makes the directory and prints what is needed to use it.
 pub fn run(config: &InstallationConfig, arguments: InitArgs) -> anyhow::Result<()> {
@@ -51,9 +52,9 @@ pub fn run(config: &InstallationConfig, arguments: InitArgs) -> anyhow::Result<(
         writeln!(out, "account_id {}", made.account_id)?;
         writeln!(out, "zone_id    {}", made.zone_id)?;
         writeln!(out, "token      {}", made.token.expose())?;
-        eprintln!(
+        log::say(format_args!(
             "The token may do everything and is not shown again. Start with: certgate serve --data-dir {shown}"
-        );
+        ));
     }
     Ok(out.flush()?)
 }

@@ -11,6 +11,7 @@ mod failure;
 mod init;
 mod inspector;
 mod listener;
+mod log;
 mod migrate;
 mod serve;
 mod system;

@@ -12,11 +12,11 @@ use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, LogFormat, Management};
+use crate::config::{Config, Management};
 use crate::data_dir::DataDir;
 use crate::listener::{Limits, Listener};
+use crate::log;
 use crate::system::{SystemClock, SystemRandom};
 use crate::tls;
 
@@ -38,7 +38,9 @@ const FIRST_ZONE: &str = "example.com";
 
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    start_log(&config)?;
+    // First, so that the first dropped line is counted too.
+    let metrics = start_metrics()?;
+    log::start(&config)?;
     // Speaking HTTP takes a quarter of the work of a request; more threads for it would only hand requests around.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -46,13 +48,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         .thread_name("http")
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(config));
+    let ended = runtime.block_on(serve(config, metrics));
     // A thread that still waits for a database which does not answer is not waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
     // Before anything is printed: whoever reads the lines may send the signal at once.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -63,7 +65,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let data_dir = DataDir::open(&config.installation.storage).await?;
     let store = data_dir.store();
-    let metrics = start_metrics()?;
     let (management, management_address) = bind(config.installation.listen, "--listen").await?;
     let (public, public_address) = bind(config.public_listen, "--public-listen").await?;
 
@@ -130,7 +131,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     );
     let public = Listener::start(public, None, certgate_api::responder(api), limits);
 
-    announce(&api_url, public_address)?;
+    if let Err(error) = announce(&api_url, public_address) {
+        tracing::warn!(%error, "the addresses could not be printed on standard output");
+    }
     if let Some(made) = made {
         welcome(&made, &api_url, &config);
     }
@@ -181,11 +184,11 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<(TcpListener, S
     Ok((listener, bound))
 }
 
-fn announce(api_url: &str, public: SocketAddr) -> anyhow::Result<()> {
+fn announce(api_url: &str, public: SocketAddr) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "management API listening on {api_url}")?;
     writeln!(out, "public responder listening on http://{public}")?;
-    Ok(out.flush()?)
+    out.flush()
 }
 
 /// Says, once, what a new user needs next. On standard error, which is where talk goes.
@@ -222,22 +225,12 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn start_log(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log)?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let started = match config.log_format {
-        LogFormat::Text => log.with_ansi(false).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    };
-    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
-}
-
 fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
     let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS_BUCKETS)?;
-    builder
+    let handle = builder
         .install_recorder()
-        .context("cannot start the metrics")
+        .context("cannot start the metrics")?;
+    log::begin_to_count();
+    Ok(handle)
 }

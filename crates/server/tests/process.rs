@@ -1,0 +1,200 @@
+//! The process of the server: logs that cannot be written, and signals.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// How often a test looks for an effect that takes the server a moment, and the pause after each
+/// look: half a minute on an idle machine, longer on a busy one.
+const LOOKS_MAX: usize = 3_000;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A running server, which says nothing on standard output and writes its log where the test wants.
+struct Server {
+    process: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Server {
+    /// `stdout` and `stderr` are those of the process.
+    fn start(flags: &str, stdout: Stdio, stderr: impl FnOnce(&Path) -> Stdio) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let made = certgate(directory.path(), "init").output().unwrap();
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        let line = format!("serve --listen 127.0.0.1:0 --public-listen 127.0.0.1:0 {flags}");
+        let process = certgate(directory.path(), line.trim_end())
+            .stdout(stdout)
+            .stderr(stderr(directory.path()))
+            .spawn()
+            .unwrap();
+        let server = Self { process, directory };
+        server.eventually("it serves", || server.api().is_some());
+        server
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The address of the management API, which a server that listens writes into the profile.
+    fn api(&self) -> Option<String> {
+        let profile = std::fs::read_to_string(self.path("certgate-data/client.toml")).ok()?;
+        let line = profile.lines().find(|line| line.starts_with("api = "))?;
+        let address = line.split('"').nth(1)?.strip_prefix("http://")?.to_owned();
+        let answer = get(&address, "/healthz")?;
+        answer.starts_with("HTTP/1.1 200").then_some(address)
+    }
+
+    fn metric(&self, name: &str) -> f64 {
+        let metrics = get(&self.api().unwrap(), "/metrics").unwrap();
+        let mut lines = metrics.lines().filter_map(|line| line.split_once(' '));
+        let value = lines.find_map(|(found, value)| (found == name).then_some(value));
+        value.unwrap().parse().unwrap()
+    }
+
+    fn run(&self, line: &str) -> Output {
+        certgate(self.directory.path(), line).output().unwrap()
+    }
+
+    fn ok(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn eventually(&self, what: &str, mut look: impl FnMut() -> bool) {
+        let mut looks = 0;
+        while !look() {
+            looks += 1;
+            assert!(looks < LOOKS_MAX, "{what}");
+            pause();
+        }
+    }
+
+    /// Issues, revokes and restores, until each change has settled: the tasks behind it are alive.
+    fn works(&self, name: &str) {
+        let issued = self.ok(&format!("cert issue --cn {name} --days 30 --output json"));
+        let issued: serde_json::Value = serde_json::from_str(&issued).unwrap();
+        let id = issued["id"].as_str().unwrap();
+        for (command, settled) in [("revoke", "revoked"), ("restore", "active")] {
+            self.ok(&format!("cert {command} {id}"));
+            let shown = || self.ok(&format!("cert show {id} --output json"));
+            let settled = format!("\"status\":\"{settled}\"");
+            self.eventually(&settled, || {
+                shown().replace("\": \"", "\":\"").contains(&settled)
+            });
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.process.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Ends the server in order.
+    fn stop(mut self) {
+        self.signal("TERM");
+        assert_eq!(self.process.wait().unwrap().code(), Some(0));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // After `stop` it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn certgate(directory: &Path, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_certgate"));
+    let own = std::env::vars_os().map(|(name, _)| name);
+    own.filter(|name| name.to_string_lossy().starts_with("CERTGATE_"))
+        .for_each(|name| {
+            command.env_remove(name);
+        });
+    command.args(line.split(' '));
+    command.current_dir(directory).stdin(Stdio::null());
+    command
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a process that starts sends no event to its test"
+)]
+fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
+/// The whole answer, unless nothing listens.
+fn get(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A disk on which nothing has room.
+fn full() -> Stdio {
+    File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap()
+        .into()
+}
+
+#[test]
+fn a_log_that_cannot_be_written_costs_only_its_lines() {
+    for flags in ["--log debug --log-format json", "--log trace", ""] {
+        let on_full_disk = Server::start(flags, full(), |_| full());
+        let mut without_reader = Server::start(flags, Stdio::null(), |_| Stdio::piped());
+        drop(without_reader.process.stderr.take());
+        for server in [on_full_disk, without_reader] {
+            server.works("first");
+            let dropped = server.metric("certgate_log_lines_dropped_total");
+            assert!(dropped >= 1.0, "{flags}: {dropped}");
+            server.works("second");
+            let later = server.metric("certgate_log_lines_dropped_total");
+            assert!(flags.is_empty() || later > dropped, "{flags}: {later}");
+            server.stop();
+        }
+    }
+}
+
+#[test]
+fn a_written_log_drops_nothing_and_an_error_that_cannot_be_printed_keeps_its_exit_status() {
+    let log = |directory: &Path| Stdio::from(File::create(directory.join("log")).unwrap());
+    let server = Server::start("--log debug", Stdio::null(), log);
+    server.works("first");
+    assert_eq!(server.metric("certgate_log_lines_dropped_total"), 0.0);
+    let logged = std::fs::read_to_string(server.path("log")).unwrap();
+    assert!(logged.lines().count() > 1, "{logged}");
+    for (line, code) in [
+        ("serve --public-url nonsense", 2),
+        ("serve --listen 127.0.0.1:0", 1),
+        ("check --data-dir missing", 1),
+        ("cert show 0123456789abcdef0123456789abcdef", 1),
+    ] {
+        let mut command = certgate(server.directory.path(), line);
+        let ended = command.stdout(full()).stderr(full()).status().unwrap();
+        assert_eq!(ended.code(), Some(code), "{line}");
+    }
+    server.stop();
+}
