@@ -58,6 +58,7 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     // Before anything is printed: whoever reads the lines may send the signal at once.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    survive_signals()?;
 
     let tls = match &config.installation.management {
         Management::Cleartext => None,
@@ -174,6 +175,29 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
         );
     }
     ended
+}
+
+/// Handles the signals that would end the process although they ask for something else: log rotation
+/// and closing terminals send SIGHUP.
+fn survive_signals() -> std::io::Result<()> {
+    let mut reload = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while reload.recv().await.is_some() {
+            tracing::info!(
+                "SIGHUP changes nothing: certgate reads its configuration at the start only, so \
+                 that a change needs a restart"
+            );
+        }
+    });
+    // Tokio's handlers stay for the life of the process, with or without a receiver.
+    for kind in [
+        SignalKind::user_defined1(),
+        SignalKind::user_defined2(),
+        SignalKind::alarm(),
+    ] {
+        drop(signal(kind)?);
+    }
+    Ok(())
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {

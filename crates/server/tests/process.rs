@@ -198,3 +198,24 @@ fn a_written_log_drops_nothing_and_an_error_that_cannot_be_printed_keeps_its_exi
     }
     server.stop();
 }
+
+#[test]
+fn signals_that_ask_for_something_else_do_not_end_the_server() {
+    let log = |directory: &Path| Stdio::from(File::create(directory.join("log")).unwrap());
+    let server = Server::start("", Stdio::null(), log);
+    let logged = || std::fs::read_to_string(server.path("log")).unwrap();
+    for (number, signal) in ["HUP", "USR1", "USR2", "ALRM", "HUP"].iter().enumerate() {
+        let before = logged().matches("SIGHUP").count();
+        server.signal(signal);
+        if *signal == "HUP" {
+            server.eventually("it is logged", || {
+                let line = logged().lines().last().unwrap_or_default().to_owned();
+                logged().matches("SIGHUP").count() == before + 1
+                    && line.contains("INFO")
+                    && line.contains("restart")
+            });
+        }
+        server.works(&format!("device-{number}"));
+    }
+    server.stop();
+}
