@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the seeds of the corpus again: the fixtures of pki's tests, and what the openssl program asks an OCSP responder.
+"""Writes the seeds of the corpus: the fixtures of pki's tests, and OCSP requests of the openssl program.
 
-What fuzzing added stays. Keys here are keys of tests.
+Inputs that fuzzing added stay. All keys are test keys.
 """
 
 import base64
@@ -14,10 +14,10 @@ HERE = pathlib.Path(__file__).parent
 FIXTURES = HERE.parent / "crates/pki/tests/fixtures"
 CORPUS = HERE / "corpus"
 
-# Larger ones slow every execution down and have nothing but length.
+# Larger seeds slow down each execution and add only length.
 SEED_BYTES_MAX = 4096
 
-# What comparisons of slices do not tell libFuzzer: object identifiers, and the marks of PEM.
+# Object identifiers and the marks of PEM, which libFuzzer does not learn from comparisons of slices.
 DICTIONARY = HERE / "dictionary.txt"
 
 
@@ -28,7 +28,7 @@ def write(target, name, octets):
 
 
 def der(path):
-    """The blocks of a PEM file one after the other, DER; empty where there is none."""
+    """Return the consecutive blocks of a PEM file in DER, or nothing if it has none."""
     blocks = re.findall(rb"-----BEGIN [^-]+-----([A-Za-z0-9+/=\s]+)-----END", path.read_bytes())
     return b"".join(base64.b64decode(block) for block in blocks)
 
@@ -40,7 +40,7 @@ def tlv(tag, content):
 
 
 def first_inside(octets, path):
-    """The value at this place: the index in each sequence on the way down."""
+    """Return the value at this path: one index for each nested sequence."""
     for index in path:
         def head(at):
             first = octets[at + 1]
@@ -68,7 +68,7 @@ for name in REQUESTS:
     write("csr", name, der(FIXTURES / f"{name}.csr.pem"))
 for name in ["good_p256_sha256", "good_odd_subject", "good_empty_subject", "subject_not_utf8", "subject_no_sets"]:
     write("subject", name, first_inside(der(FIXTURES / f"{name}.csr.pem"), [0, 1]))
-# The form that the target makes a Name of: type, string tag, length, octets.
+# The target converts this form into a Name: type, string tag, length, octets.
 attributes = [(6, 0x13, b"DE"), (10, 0x0C, "Zoë".encode()), (3, 0x1E, b"\0Z\0o"), (11, 0x14, b"Zo\xeb"), (8, 0x1C, b"\0\0\0Z")]
 write("subject", "by_attribute", b"".join(bytes([kind, tag, len(text)]) + text for kind, tag, text in attributes))
 write("subject", "by_attribute_one_set", b"".join(bytes([kind, tag, 0x80 | len(text)]) + text for kind, tag, text in attributes))
@@ -96,7 +96,7 @@ for name in ["good_root", "good_middle_and_root", "good_ed25519", "good_rsa_2048
     certificate = der(FIXTURES / f"uploaded/{name}.certs.pem")
     write("authority", f"uploaded_{name}", certificate)
 
-# --- Questions to the OCSP responder ---
+# --- OCSP requests ---
 
 with tempfile.TemporaryDirectory() as folder:
     out = pathlib.Path(folder) / "request.der"

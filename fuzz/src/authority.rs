@@ -10,7 +10,7 @@ use super::message;
 
 const BEGIN: &str = "-----BEGIN ";
 
-/// The key of an input that has none: that of most certificates in the corpus.
+/// The key for inputs without one. Most certificates in the corpus have this key.
 const KEY: &str = include_str!("../../crates/pki/tests/fixtures/authorities/good.pkcs8.key");
 
 static REQUEST: LazyLock<CheckedCsr> = LazyLock::new(|| {
@@ -20,7 +20,8 @@ static REQUEST: LazyLock<CheckedCsr> = LazyLock::new(|| {
     .expect("the fixture is good")
 });
 
-/// An authority made elsewhere: its certificate, PEM or DER; behind one in PEM its key, if it is not the fixture's.
+/// Reads the certificate of a CA to import, PEM or DER. The key of the CA may follow in PEM; the
+/// default is that of the fixture.
 pub fn authority(input: &[u8]) {
     let Some(text) = given::text("CERTIFICATE", input) else {
         return;
@@ -50,16 +51,15 @@ pub fn authority(input: &[u8]) {
         );
         assert_eq!(key, pkcs8);
     }
-    SigningKey::from_pkcs8(read.algorithm, &pkcs8)
-        .expect("what is kept can be loaded at the next start");
+    SigningKey::from_pkcs8(read.algorithm, &pkcs8).expect("the next start can load the stored key");
 
-    // It does all that a managed authority does.
+    // It can do all that a managed CA does.
     given::issue(&read.issuer, &REQUEST);
-    OcspResponder::authority(&read.issuer).expect("an authority can answer");
-    let asked =
-        write_ocsp_request(&read.certificate_der, &[SERIAL], None).expect("it can be asked about");
+    OcspResponder::authority(&read.issuer).expect("a CA can answer");
+    let asked = write_ocsp_request(&read.certificate_der, &[SERIAL], None)
+        .expect("the CA has an OCSP identification");
     let asked = read_ocsp_request(&asked).expect("our own request is good");
-    let known = issuer_ids(&read.certificate_der).expect("it can be asked about");
+    let known = issuer_ids(&read.certificate_der).expect("the CA has an OCSP identification");
     assert!(
         asked
             .cert_ids

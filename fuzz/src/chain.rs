@@ -5,7 +5,7 @@ use certgate_pki::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, Purpose, pem_lines, 
 use super::given::{self, NOW};
 use super::message;
 
-/// Certificates that an account brings, PEM or, one after the other, DER.
+/// Reads uploaded certificates: PEM, or consecutive certificates in DER.
 pub fn chain(input: &[u8]) {
     let several = || {
         given::values(input)
@@ -27,13 +27,13 @@ pub fn chain(input: &[u8]) {
             let as_authority = read_chain(&text, Purpose::Authority, NOW);
             return message::check(
                 &text,
-                &as_authority.expect_err("an authority must have more than a leaf"),
+                &as_authority.expect_err("a CA must fulfil all conditions of a leaf"),
             );
         }
     };
     assert!((1..=CHAIN_CERTIFICATES_MAX).contains(&as_leaf.certificates().len()));
     assert!(as_leaf.expires_on >= NOW);
-    // At most each octet as a backslash and two digits.
+    // An octet takes at most three characters: a backslash and two digits.
     assert!(as_leaf.issuer.len() <= 3 * text.len());
     assert!(
         as_leaf
@@ -47,7 +47,7 @@ pub fn chain(input: &[u8]) {
         assert_eq!(
             read_chain(&pem, Purpose::Leaf, NOW).as_ref(),
             Ok(&as_leaf),
-            "what is shown is what was sent"
+            "the written chain reads back"
         );
     }
     match read_chain(&text, Purpose::Authority, NOW) {

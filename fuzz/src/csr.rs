@@ -3,7 +3,7 @@ use certgate_pki::{CSR_BYTES_MAX, read_csr};
 use super::given::{self, ISSUER};
 use super::message;
 
-/// A certificate signing request, PEM or DER.
+/// Reads a certificate signing request, PEM or DER.
 pub fn csr(input: &[u8]) {
     let Some(text) = given::text("CERTIFICATE REQUEST", input) else {
         return;

@@ -1,4 +1,4 @@
-//! What the targets have beside the bytes from outside, and how these become a text.
+//! The fixed inputs of the targets, and the conversion of bytes from outside into text.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -14,14 +14,14 @@ pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_785_542_400);
 
 pub(crate) const SERIAL: SerialNumber = SerialNumber::from_random([0x5a; 20]);
 
-/// Always the same and signing always alike, so that the same input takes the same way.
+/// A key whose signatures are deterministic, so that the same input takes the same path.
 pub(crate) const ED25519_KEY: &str =
     include_str!("../../crates/pki/tests/fixtures/uploaded/good_ed25519.key.pem");
 
-/// The first octet of everything that is fuzzed in DER: a SEQUENCE.
+/// The first octet of all fuzzed DER: the tag of a SEQUENCE.
 const SEQUENCE: u8 = 0x30;
 
-/// An authority.
+/// A managed CA.
 pub(crate) static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
     let pkcs8 = read_private_key(ED25519_KEY)
         .expect("the fixture is a key")
@@ -31,7 +31,7 @@ pub(crate) static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
         .expect("the fixture is an Ed25519 key");
     let id = AuthorityId::from_bytes([0xab; 16]);
     let der = self_sign(&key, id, SERIAL, NOW, NOW.plus_days(7300)).expect("the key signs");
-    Issuer::new(&der, key).expect("what was just signed is an authority's")
+    Issuer::new(&der, key).expect("self_sign makes CA certificates")
 });
 
 static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile {
@@ -39,8 +39,9 @@ static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile {
     ocsp_url: "http://pki.example.com/ocsp".into(),
 });
 
-/// The text that the input is. Base64 hides the structure from the mutations, so that an input may also be DER, which is
-/// put into a PEM block here. `None`: it is not UTF-8, which no reader gets.
+/// Converts the input into text. Base64 hides the structure from mutations. Therefore an input may
+/// also be DER, which this function puts into a PEM block. `None`: the input is not UTF-8, and no
+/// reader can get it.
 pub(crate) fn text<'a>(label: &str, input: &'a [u8]) -> Option<Cow<'a, str>> {
     match input {
         [SEQUENCE, ..] => Some(pem_lines(label, input).into()),
@@ -48,8 +49,8 @@ pub(crate) fn text<'a>(label: &str, input: &'a [u8]) -> Option<Cow<'a, str>> {
     }
 }
 
-/// Whatever request was accepted, and whatever authority: the certificate can be signed, and carries subject and key over
-/// byte for byte.
+/// Issues a certificate. This must succeed for each accepted request and each accepted CA, and the
+/// certificate must repeat subject and key byte for byte.
 pub(crate) fn issue(issuer: &Issuer, csr: &CheckedCsr) {
     let end = issuer.expires_on().cut_to_minute().min(NOW.plus_days(365));
     if end <= NOW {
@@ -76,7 +77,7 @@ pub(crate) fn contains(octets: &[u8], part: &[u8]) -> bool {
     octets.windows(part.len()).any(|window| window == part)
 }
 
-/// An encoded value: tag, length, content.
+/// Encodes a value: tag, length, content.
 pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     match content.len() {
@@ -92,7 +93,8 @@ pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The encoded values that follow each other; what is cut off or damaged is the last one as it is.
+/// Splits consecutive encoded values. A truncated or malformed value is the last one, with the
+/// rest.
 pub(crate) fn values(mut octets: &[u8]) -> Vec<&[u8]> {
     let mut values = Vec::new();
     while !octets.is_empty() {

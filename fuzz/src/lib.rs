@@ -1,7 +1,8 @@
-//! Fuzz targets: what reads bytes from outside, and what must hold whatever they are.
+//! Fuzz targets: the readers of bytes from outside, and their invariants for any input.
 //!
-//! libFuzzer calls these functions (`src/bin/`, run by `cargo xtask fuzz`), and so does an ordinary test with every file
-//! of the kept corpus (`crates/pki/tests/corpus.rs`, which takes this file in as a module). What does not hold panics.
+//! libFuzzer calls these functions (`src/bin/`, run by `cargo xtask fuzz`). A test also calls them,
+//! with every file of the corpus (`crates/pki/tests/corpus.rs`, which includes this file as a
+//! module). A violated invariant panics.
 
 mod authority;
 mod chain;
@@ -19,10 +20,10 @@ pub use ocsp::{ocsp_path, ocsp_request};
 pub use private_key::private_key;
 pub use subject::subject;
 
-/// The name of a target's program and of its folder in `corpus/`, and what it runs.
+/// A target: the name of its program and of its folder in `corpus/`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// Every target.
+/// All targets.
 pub const TARGETS: [Target; 7] = [
     ("authority", authority),
     ("chain", chain),

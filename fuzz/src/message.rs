@@ -1,15 +1,17 @@
-//! What a message about a rejected input may say.
+//! The invariants of messages about rejected input.
 
 use std::fmt::{Debug, Display};
 
-/// Longest message. The longest advice has 400 bytes; the rest is for 40 quoted characters, each escaped.
+/// Longest message, in bytes. The longest advice has 400 bytes. The rest is room for 40 quoted
+/// characters, each escaped.
 const MESSAGE_BYTES_MAX: usize = 1_000;
 
-/// How many characters of Base64 in a row are taken for key material: 24 octets, less than the shortest key has, and more
-/// characters than any word of a message or name of an error.
+/// Shortest run of Base64 characters that counts as key material. It has 24 octets, fewer than the
+/// shortest key, and is longer than any word of a message or name of an error.
 const SECRET_CHARS_MIN: usize = 32;
 
-/// The message is short, in what a person reads and in what a log could have, and repeats nothing of the text but labels.
+/// Checks that the `Display` and `Debug` forms of an error are short and repeat no part of the text
+/// except labels.
 pub(crate) fn check(text: &str, error: &(impl Display + Debug)) {
     for message in [error.to_string(), format!("{error:?}")] {
         assert!(
@@ -27,7 +29,7 @@ pub(crate) fn check(text: &str, error: &(impl Display + Debug)) {
     }
 }
 
-/// What stands behind each BEGIN: it names the kind of the block, and is quoted.
+/// The labels after each BEGIN. They name the kind of the block, and messages quote them.
 fn labels(text: &str) -> impl Iterator<Item = &str> {
     text.split("-----BEGIN ")
         .skip(1)

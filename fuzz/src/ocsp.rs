@@ -11,7 +11,7 @@ use super::message;
 /// id-pkix-ocsp-nonce (RFC 6960 §4.4.1).
 const NONCE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 2];
 
-/// A request to the OCSP responder, DER.
+/// Reads a request to the OCSP responder, DER.
 pub fn ocsp_request(input: &[u8]) {
     let request = match read_ocsp_request(input) {
         Ok(request) => request,
@@ -25,7 +25,7 @@ pub fn ocsp_request(input: &[u8]) {
             .all(|nonce| (1..=NONCE_BYTES_MAX).contains(&nonce.len()))
     );
     for id in &request.cert_ids {
-        assert!(contains(input, id.der()), "repeated byte for byte");
+        assert!(contains(input, id.der()), "the ID is a part of the input");
         assert!(
             id.serial()
                 .is_none_or(|serial| contains(id.der(), serial.as_bytes()))
@@ -34,12 +34,12 @@ pub fn ocsp_request(input: &[u8]) {
     assert_eq!(
         read_ocsp_request(&written(&request)),
         Ok(request.clone()),
-        "all that was read was used"
+        "the shortest request reads back equal"
     );
     respond(&request);
 }
 
-/// The shortest request that asks the same (RFC 6960 §4.1.1).
+/// Writes the shortest request with the same meaning (RFC 6960 §4.1.1).
 fn written(request: &OcspRequest) -> Vec<u8> {
     let ids: Vec<u8> = request
         .cert_ids
@@ -55,7 +55,7 @@ fn written(request: &OcspRequest) -> Vec<u8> {
     tlv(0x30, &tlv(0x30, &tbs))
 }
 
-/// Whatever was accepted can be answered, and the answer names what was asked.
+/// Signs a response, which must succeed for each accepted request and name its certificates.
 fn respond(request: &OcspRequest) {
     let held = CertStatus::Revoked {
         at: NOW,
@@ -76,7 +76,7 @@ fn respond(request: &OcspRequest) {
             next_update: NOW.plus_days(1),
         })
         .collect();
-    let responder = OcspResponder::authority(&ISSUER).expect("an authority can answer");
+    let responder = OcspResponder::authority(&ISSUER).expect("a CA can answer");
     let response = responder
         .respond(&responses, request.nonce.as_deref(), NOW)
         .expect("the key signs");
@@ -89,15 +89,12 @@ fn respond(request: &OcspRequest) {
     assert!(request.nonce.iter().all(|nonce| contains(&response, nonce)));
 }
 
-/// A request in the path of a GET.
+/// Reads a request from the path of a GET.
 pub fn ocsp_path(input: &[u8]) {
     let Some(der) = std::str::from_utf8(input).ok().and_then(read_ocsp_path) else {
         return;
     };
-    assert!(
-        der.len() <= input.len(),
-        "Base64 is longer than what it says"
-    );
+    assert!(der.len() <= input.len(), "Base64 is longer than its octets");
     // RFC 6960 §A.1: url-encoding of Base64, as a client writes it.
     let escaped = Base64::encode_string(&der)
         .replace('/', "%2F")
@@ -106,7 +103,7 @@ pub fn ocsp_path(input: &[u8]) {
     assert_eq!(
         read_ocsp_path(&escaped),
         Some(der.clone()),
-        "what was understood has a spelling"
+        "the escaped form reads back equal"
     );
     ocsp_request(&der);
 }

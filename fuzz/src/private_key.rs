@@ -2,7 +2,7 @@ use certgate_pki::{PRIVATE_KEY_BYTES_MAX, pem_lines, read_private_key};
 
 use super::message;
 
-/// A private key, PEM or DER in any of the three forms.
+/// Reads a private key, PEM or DER in any of the three forms.
 pub fn private_key(input: &[u8]) {
     match input {
         [0x30, ..] => {
@@ -32,9 +32,9 @@ fn read(text: &str) {
     let pem = pem_lines("PRIVATE KEY", key.pkcs8());
     assert!(
         pem.len() <= PRIVATE_KEY_BYTES_MAX,
-        "what is kept can be read again"
+        "the stored form is within the limit"
     );
-    let again = read_private_key(&pem).expect("what is kept is good");
+    let again = read_private_key(&pem).expect("the stored form reads back");
     assert_eq!(again.pkcs8(), key.pkcs8());
     assert_eq!(again.public_key_spki(), key.public_key_spki());
 

@@ -19,8 +19,9 @@ static KEY: LazyLock<(PrivateKey, Ed25519KeyPair)> = LazyLock::new(|| {
 static CLIENT: LazyLock<ClientKey> =
     LazyLock::new(|| ClientKey::generate(KeyAlgorithm::Ed25519).expect("a key can be made"));
 
-/// A subject in a request that is signed here: past the signature mutations get no other way. It is DER, or what
-/// [`name`] makes into DER: where every length has to fit, few mutations are accepted.
+/// Reads a subject in a request that is signed here, because mutations of a signed request fail at
+/// its signature. The input is DER, or [`name`] converts it into DER: few mutations of DER have
+/// consistent lengths.
 pub fn subject(input: &[u8]) {
     let name = match input {
         [0x30, ..] => input,
@@ -31,7 +32,11 @@ pub fn subject(input: &[u8]) {
         Ok(csr) => csr,
         Err(error) => return message::check(&text, &error),
     };
-    assert_eq!(csr.subject_der(), name, "carried over byte for byte");
+    assert_eq!(
+        csr.subject_der(),
+        name,
+        "the subject is copied byte for byte"
+    );
     given::issue(&ISSUER, &csr);
 
     let fields = csr.subject();
@@ -43,10 +48,10 @@ pub fn subject(input: &[u8]) {
         &fields.organization,
         &fields.organizational_unit,
     ] {
-        // At most Latin-1 to UTF-8.
+        // UTF-8 takes at most twice the length of Latin-1.
         assert!(field.len() <= 2 * name.len());
     }
-    // What our own client writes is read as what it was asked to write.
+    // The reader returns the fields that the client wrote.
     if let Ok(request) = CLIENT.request(fields) {
         assert_eq!(
             read_csr(&request)
@@ -57,8 +62,9 @@ pub fn subject(input: &[u8]) {
     }
 }
 
-/// A Name out of: for each attribute the last octet of its type below 2.5.4, its string tag, a length, so many octets. A
-/// length from 0x80 on puts the next attribute, if any, into the same set.
+/// Converts the input into a Name. Each attribute is the last octet of its type below 2.5.4, its
+/// string tag, a length, and that many octets. A length from 0x80 on puts the next attribute into
+/// the same set.
 fn name(mut input: &[u8]) -> Vec<u8> {
     let (mut name, mut set) = (Vec::new(), Vec::new());
     while let [kind, string_tag, length, rest @ ..] = input {
@@ -74,7 +80,7 @@ fn name(mut input: &[u8]) -> Vec<u8> {
     tlv(0x30, &name)
 }
 
-/// CertificationRequest (RFC 2986 §4) without attributes.
+/// Signs a CertificationRequest (RFC 2986 §4) without attributes.
 fn request(subject: &[u8]) -> Vec<u8> {
     let (key, pair) = &*KEY;
     let version = tlv(0x02, &[0]);

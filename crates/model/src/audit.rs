@@ -1,21 +1,21 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::{AccountId, Hex, Timestamp, TokenId, UserId, ZoneId};
+use crate::{AccountId, Direction, Hex, Timestamp, TokenId, UserId, ZoneId};
 
-/// Who does something.
+/// The actor of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
-    /// Whoever has the value of this token.
+    /// A caller with this API token.
     Token(TokenId),
-    /// Whoever has this user's API key.
+    /// A caller with this user's API key.
     ApiKey(UserId),
-    /// The program itself.
+    /// The server itself.
     System,
 }
 
 impl Actor {
-    /// What is stored, and filtered by: 0, 1 or 2, and the id (none for the program itself).
+    /// The stored form, by which queries filter: 0, 1 or 2, and the ID. The server has no ID.
     pub const fn code(&self) -> (u8, Option<&[u8; 16]>) {
         match self {
             Self::Token(id) => (0, Some(id.as_bytes())),
@@ -24,7 +24,7 @@ impl Actor {
         }
     }
 
-    /// The actor of this code, if there is such a one.
+    /// Returns the actor with this stored form; `None` for any other number or a missing ID.
     pub fn from_code(kind: u8, id: Option<[u8; 16]>) -> Option<Self> {
         match (kind, id) {
             (0, Some(id)) => Some(Self::Token(TokenId::from_bytes(id))),
@@ -35,7 +35,7 @@ impl Actor {
     }
 }
 
-/// `token:`, `api_key:` and the id, or `system`.
+/// Writes `token:` or `api_key:` and the ID, or `system`.
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -46,19 +46,19 @@ impl fmt::Display for Actor {
     }
 }
 
-/// By whom, from where and when a change is made.
+/// The actor, address and time of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct By {
-    /// Who.
+    /// The actor.
     pub actor: Actor,
-    /// The address of the client, if it is known.
+    /// The address of the client, if known.
     pub address: Option<IpAddr>,
-    /// When.
+    /// The time.
     pub at: Timestamp,
 }
 
 impl By {
-    /// The program itself.
+    /// Makes the attribution of a change by the server itself.
     pub const fn system(at: Timestamp) -> Self {
         Self {
             actor: Actor::System,
@@ -69,7 +69,9 @@ impl By {
 }
 
 macro_rules! named_codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal, $text:literal;)+ }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$variant_doc:meta])* $variant:ident = $code:literal, $text:literal;)+
+    }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $name {
@@ -77,17 +79,17 @@ macro_rules! named_codes {
         }
 
         impl $name {
-            /// All of them.
+            /// All values.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The number that is stored.
+            /// The stored number.
             pub const fn code(self) -> u8 {
                 match self {
                     $(Self::$variant => $code,)+
                 }
             }
 
-            /// The one with this number.
+            /// Returns the value with this stored number.
             pub const fn from_code(code: u8) -> Option<Self> {
                 match code {
                     $($code => Some(Self::$variant),)+
@@ -95,7 +97,7 @@ macro_rules! named_codes {
                 }
             }
 
-            /// Its name, as the API shows it and as it is hashed.
+            /// The name in the API and in the hashed text.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
@@ -106,7 +108,7 @@ macro_rules! named_codes {
 }
 
 named_codes!(
-    /// What was done.
+    /// The action of an audit entry.
     AuditAction {
         /// A client certificate was issued.
         Issue = 0, "issue";
@@ -114,25 +116,25 @@ named_codes!(
         Revoke = 1, "revoke";
         /// A client certificate was restored.
         Reactivate = 2, "reactivate";
-        /// Something was made, or put in force.
+        /// A resource was created, or a CA became active.
         Create = 3, "create";
-        /// Something was changed.
+        /// A resource was changed.
         Update = 4, "update";
-        /// Something was deleted.
+        /// A resource was deleted.
         Delete = 5, "delete";
     }
 );
 
 named_codes!(
-    /// What it was done to.
+    /// The type of the changed resource.
     ResourceType {
         /// A client certificate.
         ClientCertificate = 0, "client_certificate";
-        /// An authority that signs client certificates.
+        /// A managed or imported CA.
         ManagedAuthority = 1, "managed_authority";
-        /// A certificate that the account brought.
+        /// An uploaded certificate.
         MtlsCertificate = 2, "mtls_certificate";
-        /// The hostnames of a zone at which certificates are asked for; the id is the zone's.
+        /// The hostnames of a zone that ask for client certificates. The ID is that of the zone.
         HostnameAssociations = 3, "hostname_associations";
         /// A zone.
         Zone = 4, "zone";
@@ -142,24 +144,24 @@ named_codes!(
         EnforcementPoint = 6, "enforcement_point";
         /// An API token.
         Token = 7, "api_token";
-        /// The API key of a user; the id is the user's.
+        /// The API key of a user. The ID is that of the user.
         ApiKey = 8, "api_key";
         /// A user.
         User = 9, "user";
     }
 );
 
-/// Whose log an entry is in: each is a chain of its own.
+/// The owner of a log. Each log is a separate chain of hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AuditOwner {
-    /// What was done to an account, its zones and their certificates.
+    /// The log of an account, its zones and their certificates.
     Account(AccountId),
-    /// What was done to a user's tokens and API key.
+    /// The log of a user's tokens and API key.
     User(UserId),
 }
 
 impl AuditOwner {
-    /// The id, as stored.
+    /// The 16 bytes of the ID, as stored.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         match self {
             Self::Account(id) => id.as_bytes(),
@@ -168,7 +170,7 @@ impl AuditOwner {
     }
 }
 
-/// `account:` or `user:` and the id.
+/// Writes `account:` or `user:` and the ID.
 impl fmt::Display for AuditOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -178,42 +180,44 @@ impl fmt::Display for AuditOwner {
     }
 }
 
-/// One thing that was done.
+/// The record of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Whose log it is in.
+    /// The owner of the log.
     pub owner: AuditOwner,
-    /// Its number in that log, from 1, without gaps.
+    /// Its number in the log, from 1, without gaps.
     pub number: u64,
-    /// Who did it, from where and when.
+    /// The actor, address and time.
     pub by: By,
-    /// What was done.
+    /// The action.
     pub action: AuditAction,
-    /// To what.
+    /// The type of the resource.
     pub resource_type: ResourceType,
-    /// Its id.
+    /// The ID of the resource.
     pub resource: [u8; 16],
-    /// The zone it is in, if it is in one.
+    /// The zone of the resource, if it belongs to one.
     pub zone: Option<ZoneId>,
-    /// SHA-256 of its DER form, if it is a certificate.
+    /// SHA-256 of the resource (DER), if it is a certificate.
     pub fingerprint_sha256: Option<[u8; 32]>,
-    /// What else there is to know, such as `reason=keyCompromise epoch=7`.
+    /// Further details, such as `reason=keyCompromise epoch=7`.
     pub detail: String,
-    /// SHA-256 of [`AuditEntry::hashed_text`], behind the hash of the entry before.
+    /// SHA-256 of the previous entry's hash and [`AuditEntry::hashed_text`].
     pub hash: [u8; 32],
 }
 
 impl AuditEntry {
-    /// The hash before the first entry.
+    /// The previous hash of the first entry.
     pub const FIRST_PREVIOUS: [u8; 32] = [0; 32];
 
-    /// What is hashed, behind the 32 octets of the previous entry's hash: every member but the hash, a line each, the time in
-    /// microseconds since the Unix epoch, `-` for what there is not. The detail comes last, whatever is in it.
+    /// Writes the text that is hashed after the 32 octets of the previous entry's hash.
+    ///
+    /// It has one line for each field except the hash. The time is in microseconds since the Unix
+    /// epoch, and `-` stands for an absent field. The detail comes last and may contain any text.
     pub fn hashed_text(&self) -> String {
         const TEXT_BYTES: usize = 360;
         let mut text = String::with_capacity(TEXT_BYTES + self.detail.len());
         self.write_hashed(&mut text)
-            .expect("a String takes everything");
+            .expect("writing to a String cannot fail");
         text
     }
 
@@ -251,20 +255,20 @@ impl AuditEntry {
     }
 }
 
-/// Which entries of a log are wanted.
+/// A query for entries of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditQuery {
-    /// Not before this instant.
+    /// The earliest time, inclusive.
     pub since: Timestamp,
-    /// Before this one.
+    /// The latest time, exclusive.
     pub before: Timestamp,
-    /// Only what this one did.
+    /// The actor; `None` means any actor.
     pub actor: Option<Actor>,
-    /// In which order of time, and of numbers where that is the same.
-    pub direction: crate::Direction,
-    /// Only what comes after the entry of this time and number in that order.
+    /// The direction of the order by time. Entries of the same time are ordered by number.
+    pub direction: Direction,
+    /// The time and number of the entry after which the result begins.
     pub after: Option<(Timestamp, u64)>,
-    /// How many at the most.
+    /// The maximum number of entries.
     pub limit: u32,
 }
 
@@ -273,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_hashed_is_what_the_documentation_says() {
+    fn hashed_text_has_the_documented_form() {
         let entry = AuditEntry {
             owner: AuditOwner::Account(AccountId::from_bytes([1; 16])),
             number: 7,
@@ -291,8 +295,8 @@ mod tests {
             hash: [0; 32],
         };
         let expected = format!(
-            "account:{}\n7\n1790000000123456\ntoken:{}\n192.0.2.1\nrevoke\nclient_certificate\n{}\n{}\n{}\n\
-             reason=keyCompromise epoch=9",
+            "account:{}\n7\n1790000000123456\ntoken:{}\n192.0.2.1\nrevoke\n\
+             client_certificate\n{}\n{}\n{}\nreason=keyCompromise epoch=9",
             "01".repeat(16),
             "02".repeat(16),
             "03".repeat(16),
@@ -316,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_and_actors_are_read_back() {
+    fn codes_and_actors_round_trip() {
         for action in AuditAction::ALL {
             assert_eq!(AuditAction::from_code(action.code()), Some(*action));
         }

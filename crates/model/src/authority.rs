@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::{AccountId, AuthorityId, Timestamp};
 
-/// The kinds of key an authority can have.
+/// The key algorithms of CAs and clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum KeyAlgorithm {
     /// ECDSA on NIST P-256; the default.
@@ -20,7 +20,7 @@ pub enum KeyAlgorithm {
     Ed25519,
 }
 
-/// The text names nothing of the kind; lists what it may be.
+/// The error for an unknown name. Its message lists the known names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {kind} {given:?}: use one of {allowed}")]
 pub struct UnknownName {
@@ -40,7 +40,7 @@ impl KeyAlgorithm {
         Self::Ed25519,
     ];
 
-    /// The name used in the API, the configuration and the store.
+    /// The name in the API, the configuration and the store.
     pub const fn name(self) -> &'static str {
         match self {
             Self::P256 => "P-256",
@@ -52,7 +52,7 @@ impl KeyAlgorithm {
         }
     }
 
-    /// The algorithm of that name, in any letter case.
+    /// Returns the algorithm with this name, in any letter case.
     pub fn from_name(name: &str) -> Result<Self, UnknownName> {
         Self::ALL
             .into_iter()
@@ -64,7 +64,7 @@ impl KeyAlgorithm {
             })
     }
 
-    /// How an authority with such a key signs.
+    /// The algorithm of signatures with such a key.
     pub const fn signature(self) -> SignatureAlgorithm {
         match self {
             Self::P256 => SignatureAlgorithm::EcdsaWithSha256,
@@ -81,7 +81,7 @@ impl fmt::Display for KeyAlgorithm {
     }
 }
 
-/// How a certificate is signed.
+/// The signature algorithms of issued certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -103,7 +103,7 @@ impl SignatureAlgorithm {
         Self::PureEd25519,
     ];
 
-    /// The API's word.
+    /// The name in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sha256WithRsa => "SHA256WithRSA",
@@ -113,7 +113,7 @@ impl SignatureAlgorithm {
         }
     }
 
-    /// The algorithm the API's word names.
+    /// Returns the algorithm with this name in the API.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -121,22 +121,23 @@ impl SignatureAlgorithm {
     }
 }
 
-/// A certificate authority as it is remembered.
+/// The stored record of a managed or imported CA.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthorityRecord {
-    /// Its id.
+    /// Its ID.
     pub id: AuthorityId,
-    /// The account it belongs to.
+    /// The account that owns it.
     pub account: AccountId,
     /// Its display name.
     pub name: String,
-    /// The kind of its key.
+    /// The algorithm of its key.
     pub algorithm: KeyAlgorithm,
     /// Its certificate, DER.
     pub certificate_der: Vec<u8>,
-    /// Its private key (PKCS #8), sealed under the master key with the authority's id bound in.
+    /// Its private key (PKCS #8), sealed under the master key and bound to the CA's ID.
     pub sealed_key: Vec<u8>,
-    /// Base address of the public responder, without a slash at the end; frozen, because it stands in certificates.
+    /// Base address of the public responder, without a slash at the end. It never changes, because
+    /// issued certificates contain it.
     pub public_url: String,
     /// `notBefore` of its certificate.
     pub created_on: Timestamp,

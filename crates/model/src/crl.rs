@@ -1,31 +1,33 @@
 use crate::{AuthorityId, RevocationReason, SerialNumber, Timestamp};
 
-/// Into how many shards the revoked certificates of an authority are divided; frozen with the addresses in certificates.
+/// Number of shards of a CA's CRL. It never changes, because issued certificates contain the
+/// addresses of the shards.
 pub const CRL_SHARDS: u8 = 128;
 
-/// The number that the full list is stored as.
+/// The stored number of the full list.
 const FULL: u8 = CRL_SHARDS + 1;
 
-/// One of the lists that an authority publishes.
+/// The kinds of revocation lists that a CA publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CrlKind {
-    /// Client certificates whose serial number has these low 7 bits.
+    /// The client certificates whose serial number has these low 7 bits.
     Shard(u8),
-    /// Certificates of authorities: always empty, but without it programs that check whole chains trust nobody.
+    /// CA certificates. This list is always empty, but verifiers that check whole chains reject all
+    /// certificates without it.
     AuthorityCertificates,
-    /// Everything in one list, while that is small.
+    /// All certificates in one list, unless it is too long.
     Full,
 }
 
 impl CrlKind {
-    /// Every list of an authority.
+    /// Iterates over all lists of a CA.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..CRL_SHARDS)
             .map(Self::Shard)
             .chain([Self::AuthorityCertificates, Self::Full])
     }
 
-    /// The number it is stored as.
+    /// The stored number.
     pub const fn code(self) -> u8 {
         match self {
             Self::Shard(shard) => shard,
@@ -34,7 +36,7 @@ impl CrlKind {
         }
     }
 
-    /// The list stored as this number.
+    /// Returns the kind with this stored number.
     pub fn from_code(code: u8) -> Option<Self> {
         match code {
             0..CRL_SHARDS => Some(Self::Shard(code)),
@@ -45,33 +47,34 @@ impl CrlKind {
     }
 }
 
-/// A certificate that has to be on a list.
+/// An entry of a revocation list (RFC 5280 §5.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
-    /// Its serial number.
+    /// The serial number of the revoked certificate.
     pub serial: SerialNumber,
-    /// Since when it is revoked.
+    /// The time of the revocation.
     pub revoked_on: Timestamp,
-    /// Why.
+    /// The reason. A list omits `unspecified`.
     pub reason: RevocationReason,
 }
 
-/// A list as it is published.
+/// A published list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlRecord {
-    /// Whose list it is.
+    /// The CA that publishes it.
     pub authority: AuthorityId,
-    /// Which of its lists.
+    /// The kind of the list.
     pub kind: CrlKind,
-    /// Its number; greater than those of all earlier lists of the same CA and kind (RFC 5280 §5.2.3).
+    /// Its number, greater than those of all earlier lists of the same CA and kind (RFC 5280
+    /// §5.2.3).
     pub number: u64,
-    /// Every change of a status up to this epoch is in it.
+    /// The list includes every change of a status up to this epoch.
     pub epoch: u64,
-    /// When it was made.
+    /// The time of its issue.
     pub this_update: Timestamp,
-    /// When the next one is there at the latest.
+    /// The time by which the CA issues the next list.
     pub next_update: Timestamp,
-    /// The list, DER; `None` for the full list when it would be too long to be of use.
+    /// The list, DER; `None` for a full list that would be too long.
     pub der: Option<Vec<u8>>,
 }
 

@@ -1,34 +1,35 @@
 use crate::{AccountId, AuthorityId, MtlsCertificateId, ZoneId};
 
-/// What an enforcement point needs to decide for one hostname. A hostname is listed in one zone only.
+/// The rules of an enforcement point for one hostname. A hostname belongs to at most one zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enforcement {
     /// The zone that lists the hostname.
     pub zone: ZoneId,
     /// The account of the zone.
     pub account: AccountId,
-    /// The authorities whose certificates are let in, the most recently deployed first. None at all (the managed
-    /// authority of the account has not been made yet) lets nobody in.
+    /// The CAs whose certificates are accepted, the most recently deployed first. An empty list
+    /// rejects every client: the account does not have a managed CA yet.
     pub authorities: Vec<EnforcedAuthority>,
 }
 
-/// An authority that applies to a hostname.
+/// A CA whose certificates a hostname accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnforcedAuthority {
-    /// One that the account has or had as its managed one.
+    /// A managed or imported CA of the account, active or superseded.
     Managed {
-        /// Its id.
+        /// Its ID.
         id: AuthorityId,
         /// Its certificate, DER.
         certificate_der: Vec<u8>,
-        /// The epoch of the last accepted change of the status of one of its certificates; 0 if there was none.
+        /// The epoch of the last change of the status of one of its certificates; 0 before the
+        /// first change.
         last_epoch: u64,
     },
-    /// One that the account brought itself. What it revokes is not known here.
+    /// An uploaded CA. certgate does not know its revocations.
     Uploaded {
-        /// Its id.
+        /// Its ID.
         id: MtlsCertificateId,
-        /// Its certificates as they were uploaded, PEM.
+        /// Its uploaded chain, PEM.
         certificates: String,
     },
 }

@@ -1,44 +1,45 @@
 use crate::{AccountId, AuthorityId, EnforcementPointId, SerialNumber, Timestamp};
 
-/// Something that keeps revoked certificates out, and says up to where it does.
+/// A gateway, authz server or follower that rejects revoked certificates and acknowledges changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnforcementPointRecord {
-    /// Its id.
+    /// Its ID.
     pub id: EnforcementPointId,
-    /// The account whose certificates it knows.
+    /// The account whose certificates it enforces.
     pub account: AccountId,
-    /// Its name; unique in the account.
+    /// Its name, unique in the account.
     pub name: String,
-    /// How long it may be silent before nobody waits for it any more, in seconds.
+    /// The length of its lease, in seconds. Settling does not wait for an enforcement point that is
+    /// silent for longer.
     pub lease_seconds: u32,
-    /// Every change up to this epoch is in force there.
+    /// It enforces every change up to this epoch.
     pub acknowledged_epoch: u64,
-    /// When it was last heard of.
+    /// The time of its last message.
     pub seen_on: Timestamp,
-    /// When it was registered first.
+    /// The time of its first registration.
     pub registered_on: Timestamp,
 }
 
 impl EnforcementPointRecord {
-    /// How far the clock may have gone back since it was heard of.
+    /// Largest accepted step back of the clock since the last message, in seconds.
     pub const CLOCK_SLACK_SECONDS: i64 = 60;
 
-    /// Until when others wait for it.
+    /// The end of its lease.
     pub fn lease_until(&self) -> Timestamp {
         self.seen_on.plus_seconds(i64::from(self.lease_seconds))
     }
 
-    /// Whether others wait for it at `now`. Not if it was heard of in the future: a clock that was wrong once must not make a
-    /// lease last.
+    /// Returns true if settling waits for it at `now`. It does not wait if the last message is in
+    /// the future: a wrong clock in the past must not prolong a lease.
     pub fn is_waited_for(&self, now: Timestamp) -> bool {
         self.lease_until() > now && self.seen_on <= now.plus_seconds(Self::CLOCK_SLACK_SECONDS)
     }
 }
 
-/// A certificate as enforcement points know it.
+/// The data of a certificate in the feed of enforcement points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EnforcedCertificate {
-    /// Who signed it.
+    /// The CA that signed it.
     pub authority: AuthorityId,
     /// Its serial number.
     pub serial: SerialNumber,
@@ -46,13 +47,13 @@ pub struct EnforcedCertificate {
     pub fingerprint_sha256: [u8; 32],
 }
 
-/// The last accepted change of a certificate's status.
+/// The last change of a certificate's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevocationChange {
-    /// Its number: changes are counted in the order in which they were committed.
+    /// Its epoch. Epochs count changes in commit order.
     pub epoch: u64,
-    /// Of which certificate.
+    /// The certificate.
     pub certificate: EnforcedCertificate,
-    /// Whether it is revoked now; otherwise it was restored.
+    /// True for a revocation, false for a restored certificate.
     pub revoked: bool,
 }

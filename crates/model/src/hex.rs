@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Octets, shown as lower-case hexadecimal digits.
+/// A wrapper whose `Display` writes octets as lower-case hexadecimal digits.
 pub struct Hex<'a>(pub &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
@@ -25,7 +25,7 @@ pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result
     Ok(())
 }
 
-/// Exactly `N` octets from hexadecimal digits in any letter case.
+/// Reads exactly `N` octets from hexadecimal digits in any letter case; `None` for any other text.
 pub fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let text = text.as_bytes();
     if text.len() != 2 * N {

@@ -1,14 +1,15 @@
-//! Identifiers. All but [`AuthorityId`] and [`MtlsCertificateId`] are 16 bytes written as 32 lower-case hex digits, as the API does.
+//! IDs of 16 bytes. [`AuthorityId`] and [`MtlsCertificateId`] are written as UUIDs, all others as
+//! 32 lower-case hex digits.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::hex::{read_hex, write_hex};
+use crate::hex::{Hex, read_hex, write_hex};
 use crate::{Random, Timestamp};
 
-/// The text is not an identifier of the expected form.
+/// The error for a text that is not an ID of the expected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an identifier: expected {expected}")]
+#[error("not an ID: expected {expected}")]
 pub struct ParseIdError {
     expected: &'static str,
 }
@@ -20,7 +21,7 @@ macro_rules! id {
         pub struct $name([u8; 16]);
 
         impl $name {
-            /// The id with these 16 bytes.
+            /// Makes an ID from its 16 bytes.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
@@ -30,8 +31,8 @@ macro_rules! id {
                 &self.0
             }
 
-            /// A new id that sorts after those of earlier milliseconds (UUIDv7 layout, RFC 9562 §5.7), so that an
-            /// index on it grows at its end.
+            /// Makes a new ID that sorts after those of earlier milliseconds (UUIDv7 layout, RFC
+            /// 9562 §5.7), so that an index on it grows at its end.
             pub fn time_ordered(now: Timestamp, random: &dyn Random) -> Self {
                 Self(uuid_v7(now, random))
             }
@@ -72,49 +73,43 @@ macro_rules! uuid_id {
 }
 
 hex_id!(
-    /// A zone: the domain that certificates are issued for.
+    /// The ID of a zone.
     ZoneId
 );
 hex_id!(
-    /// An account: owns zones and one managed authority.
+    /// The ID of an account.
     AccountId
 );
 hex_id!(
-    /// A client certificate.
+    /// The ID of a client certificate.
     CertificateId
 );
 hex_id!(
-    /// An API token (not its secret value).
+    /// The ID of an API token, which is not its secret value.
     TokenId
 );
 hex_id!(
-    /// An enforcement point.
+    /// The ID of an enforcement point.
     EnforcementPointId
 );
 hex_id!(
-    /// A user: owns API tokens.
+    /// The ID of a user.
     UserId
 );
 
 uuid_id!(
-    /// A managed certificate authority, written as a UUID of 36 characters.
+    /// The ID of a managed or imported CA, written as a UUID of 36 characters.
     AuthorityId
 );
 uuid_id!(
-    /// A certificate that an account brought itself (`mtls_certificates`), written as a UUID of 36 characters.
+    /// The ID of an uploaded certificate (`mtls_certificates`), written as a UUID of 36 characters.
     MtlsCertificateId
 );
 
 impl AuthorityId {
-    /// The 32 hex digits without hyphens, as they stand in the authority's common name.
+    /// The 32 hex digits without hyphens, as in the common name of a managed CA.
     pub fn simple(&self) -> impl fmt::Display + '_ {
-        struct Simple<'a>(&'a [u8; 16]);
-        impl fmt::Display for Simple<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(f, self.0)
-            }
-        }
-        Simple(&self.0)
+        Hex(&self.0)
     }
 }
 
@@ -144,14 +139,15 @@ fn read_uuid(text: &str) -> Option<[u8; 16]> {
 }
 
 impl CertificateId {
-    /// An id that is made of a digest (UUIDv8 layout, RFC 9562 §5.8): whoever makes it again gets the same.
+    /// Makes an ID from a digest (UUIDv8 layout, RFC 9562 §5.8). The same digest gives the same ID.
     pub fn named(mut digest: [u8; 16]) -> Self {
         digest[6] = digest[6] & 0x0f | 0x80; // version 8
         digest[8] = digest[8] & 0x3f | 0x80; // variant
         Self(digest)
     }
 
-    /// Whether it was made by [`CertificateId::time_ordered`], of random octets, which nobody makes again.
+    /// Returns true for an ID from [`CertificateId::time_ordered`], which never occurs again
+    /// because it is random.
     pub fn is_time_ordered(&self) -> bool {
         self.0[6] >> 4 == 7
     }
@@ -179,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_round_trip_and_refuse_anything_else() {
+    fn ids_round_trip_and_reject_all_other_text() {
         let id: ZoneId = "023e105f4ecef8ad9ca31a8372d0c353".parse().unwrap();
         assert_eq!(id.to_string(), "023e105f4ecef8ad9ca31a8372d0c353");
         assert_eq!("023E105F4ECEF8AD9CA31A8372D0C353".parse(), Ok(id));

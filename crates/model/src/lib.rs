@@ -1,6 +1,6 @@
-//! Ids, records, the status machine, the clock and the page: what every other crate of certgate names things with.
+//! IDs, records, the status machine, the clock and the page: the types that all crates share.
 //!
-//! Nothing here performs I/O, reads a clock or draws a random number.
+//! This crate performs no I/O, reads no clock and draws no random numbers.
 
 mod audit;
 mod authority;

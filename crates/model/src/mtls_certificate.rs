@@ -2,30 +2,31 @@ use std::fmt;
 
 use crate::{AccountId, MtlsCertificateId, Timestamp};
 
-/// A certificate that an account brought itself: an authority whose clients are let in, or a leaf.
+/// The stored record of an uploaded certificate: a CA whose clients are accepted, or a leaf.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MtlsCertificateRecord {
-    /// Its id.
+    /// Its ID.
     pub id: MtlsCertificateId,
-    /// The account it belongs to.
+    /// The account that owns it.
     pub account: AccountId,
-    /// Its display name; empty if it has none.
+    /// Its display name, or empty.
     pub name: String,
-    /// Whether it is an authority.
+    /// True for a CA, false for a leaf.
     pub ca: bool,
-    /// Who issued the first certificate, in the text form of RFC 2253.
+    /// Issuer of the first certificate, in the text form of RFC 2253.
     pub issuer: String,
-    /// How the first certificate is signed, in the API's words.
+    /// Signature algorithm of the first certificate, by its name in the API.
     pub signature: String,
-    /// The serial number of the first certificate, decimal.
+    /// Serial number of the first certificate, decimal.
     pub serial_number: String,
-    /// The chain, PEM, in the order in which it was sent.
+    /// The chain, PEM, in the order in which the client sent it.
     pub certificates: String,
-    /// SHA-256 of the first certificate, DER; unique in the account.
+    /// SHA-256 of the first certificate (DER), unique in the account.
     pub fingerprint_sha256: [u8; 32],
-    /// Its private key (PKCS #8), if one was sent, sealed under the master key with this id bound in.
+    /// Its private key (PKCS #8) if the client sent one, sealed under the master key and bound to
+    /// this ID.
     pub sealed_key: Option<Vec<u8>>,
-    /// When it was uploaded.
+    /// The time of the upload.
     pub uploaded_on: Timestamp,
     /// `notAfter` of the first certificate.
     pub expires_on: Timestamp,

@@ -1,76 +1,77 @@
 use crate::{AccountId, Status, ZoneId};
 
-/// Some records of a list, and how many the whole list has.
+/// A page of a list, and the length of the whole list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The records asked for, fewer at the end of the list.
+    /// The records of the page. The last page may have fewer.
     pub items: Vec<T>,
-    /// The exact number of records that match.
+    /// The exact number of matching records.
     pub total: u64,
 }
 
-/// Which part of a list.
+/// A range of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slice {
-    /// How many records to skip.
+    /// The number of records to skip.
     pub first: u64,
-    /// How many to return at the most.
+    /// The maximum number of records to return.
     pub size: u32,
 }
 
-/// Which certificates of a zone, newest first.
+/// A query for certificates of a zone, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CertificateQuery {
-    /// Only those in this status; `None` is all of them.
+    /// The status of the certificates; `None` means any status.
     pub status: Option<Status>,
-    /// Which part of the matching list.
+    /// The range of the matching list.
     pub slice: Slice,
 }
 
-/// What the caller may see of a list of accounts or zones.
+/// The accounts and zones that the caller may see in a list.
 ///
-/// Seen is what `all`, `accounts` or `zones` names and neither `except_accounts` nor `except_zones` does. In a list of
-/// accounts the members about zones count for nothing.
+/// The caller may see each item that `all`, `accounts` or `zones` includes and that neither
+/// `except_accounts` nor `except_zones` excludes. A list of accounts ignores the fields about
+/// zones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Visible {
-    /// Everything.
+    /// Includes everything.
     pub all: bool,
-    /// All of these accounts.
+    /// Includes these accounts and their zones.
     pub accounts: Vec<AccountId>,
-    /// These zones.
+    /// Includes these zones.
     pub zones: Vec<ZoneId>,
-    /// Nothing of these accounts.
+    /// Excludes these accounts and their zones.
     pub except_accounts: Vec<AccountId>,
-    /// None of these zones.
+    /// Excludes these zones.
     pub except_zones: Vec<ZoneId>,
 }
 
-/// A condition on a name. Letter case does not matter.
+/// A condition on a name, independent of letter case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TextMatch {
-    /// Is this text.
+    /// The name is this text.
     Equal(String),
-    /// Is not this text.
+    /// The name is not this text.
     NotEqual(String),
-    /// Begins with it.
+    /// The name begins with this text.
     StartsWith(String),
-    /// Ends with it.
+    /// The name ends with this text.
     EndsWith(String),
-    /// Has it somewhere.
+    /// The name contains this text.
     Contains(String),
 }
 
-/// How several conditions count together.
+/// The combination of several conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Join {
-    /// All must hold.
+    /// All conditions must hold.
     #[default]
     All,
-    /// One suffices.
+    /// At least one condition must hold.
     Any,
 }
 
-/// Ascending or descending.
+/// The direction of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Direction {
     /// Smallest first.
@@ -80,7 +81,7 @@ pub enum Direction {
     Descending,
 }
 
-/// What a list of zones is ordered by; ties by id.
+/// The order of a list of zones. Zones that are equal in it are ordered by ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ZoneOrder {
     /// By the time of creation.
@@ -88,38 +89,38 @@ pub enum ZoneOrder {
     CreatedOn,
     /// By name.
     Name,
-    /// By the account's id.
+    /// By the account's ID.
     AccountId,
     /// By the account's name.
     AccountName,
 }
 
-/// Which zones, in which order.
+/// A query for zones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneFilter {
-    /// What the caller may see; always holds, whatever `join` says.
+    /// The zones that the caller may see. This condition holds independently of `join`.
     pub visible: Visible,
-    /// Condition on the zone's name.
+    /// A condition on the zone's name.
     pub name: Option<TextMatch>,
-    /// Condition on the account's id.
+    /// A condition on the account's ID.
     pub account: Option<AccountId>,
-    /// Condition on the account's name.
+    /// A condition on the account's name.
     pub account_name: Option<TextMatch>,
-    /// How the conditions count together.
+    /// The combination of the conditions.
     pub join: Join,
-    /// What to order by.
+    /// The order of the list.
     pub order: ZoneOrder,
-    /// In which direction.
+    /// The direction of the order.
     pub direction: Direction,
 }
 
-/// Which accounts; ordered by creation.
+/// A query for accounts, ordered by creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountFilter {
-    /// What the caller may see.
+    /// The accounts that the caller may see.
     pub visible: Visible,
-    /// Condition on the name.
+    /// A condition on the name.
     pub name: Option<TextMatch>,
-    /// In which direction.
+    /// The direction of the order.
     pub direction: Direction,
 }

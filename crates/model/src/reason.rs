@@ -1,24 +1,24 @@
 use std::fmt;
 
-/// Why a certificate is revoked: the CRLReason of RFC 5280 §5.3.1.
+/// The reason of a revocation: the CRLReason of RFC 5280 §5.3.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum RevocationReason {
-    /// 0; a CRL leaves it out.
+    /// 0. A CRL omits it.
     Unspecified,
-    /// 1: the private key is, or may be, in other hands.
+    /// 1: an attacker has, or may have, the private key.
     KeyCompromise,
-    /// 2: the authority's is.
+    /// 2: an attacker has, or may have, the CA's private key.
     CaCompromise,
     /// 3: the subject's name or other information has changed.
     AffiliationChanged,
-    /// 4: another certificate has taken its place.
+    /// 4: another certificate replaces it.
     Superseded,
-    /// 5: it is not needed any more.
+    /// 5: it is no longer needed.
     CessationOfOperation,
     /// 6: on hold. The default, and the only reason that can be undone.
     #[default]
     CertificateHold,
-    /// 9: what it stood for was withdrawn.
+    /// 9: the subject has lost the privilege that the certificate granted.
     PrivilegeWithdrawn,
 }
 
@@ -49,12 +49,12 @@ impl RevocationReason {
         }
     }
 
-    /// The reason with this number.
+    /// Returns the reason with this number.
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 
-    /// The name in RFC 5280, which is the API's word.
+    /// The name in RFC 5280 and in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unspecified => "unspecified",
@@ -68,14 +68,15 @@ impl RevocationReason {
         }
     }
 
-    /// The reason of that name, in any letter case.
+    /// Returns the reason with this name, in any letter case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|reason| reason.name().eq_ignore_ascii_case(name))
     }
 
-    /// Whether the certificate can never be restored (RFC 5280 §5.3.1: only certificateHold can be removed).
+    /// Returns true if the certificate can never be restored. RFC 5280 §5.3.1: only certificateHold
+    /// can be removed.
     pub fn is_permanent(self) -> bool {
         self != Self::CertificateHold
     }
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_read_back_and_only_the_hold_can_be_undone() {
+    fn reasons_round_trip_and_only_the_hold_can_be_undone() {
         for reason in RevocationReason::ALL {
             assert_eq!(RevocationReason::from_code(reason.code()), Some(reason));
             assert_eq!(
@@ -101,7 +102,7 @@ mod tests {
             );
             assert_eq!(reason.is_permanent(), reason.code() != 6);
         }
-        // 7 is not used, 8 is for delta CRLs, 10 for attribute authorities.
+        // 7 is not in use, 8 is for delta CRLs, 10 for attribute authorities.
         for code in [7, 8, 10, 255] {
             assert_eq!(RevocationReason::from_code(code), None);
         }

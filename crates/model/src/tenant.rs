@@ -1,51 +1,51 @@
 use crate::{AccountId, KeyAlgorithm, Timestamp, UserId, ZoneId};
 
-/// The installation: made once, by the first start.
+/// The installation. The first start creates it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
-    /// A known text sealed under the master key, to recognise a wrong one at start.
+    /// A known text sealed under the master key. The server checks its master key with it at start.
     pub master_key_check: Vec<u8>,
-    /// When the installation was made.
+    /// The time of its creation.
     pub created_on: Timestamp,
 }
 
-/// A user, owner of API tokens.
+/// A user, who owns API tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRecord {
-    /// Its id.
+    /// Its ID.
     pub id: UserId,
-    /// E-mail address.
+    /// Its e-mail address.
     pub email: String,
-    /// When it was made.
+    /// The time of its creation.
     pub created_on: Timestamp,
 }
 
-/// An account: owns zones and one managed authority.
+/// An account, which owns zones and their CAs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRecord {
-    /// Its id.
+    /// Its ID.
     pub id: AccountId,
     /// Its name.
     pub name: String,
-    /// The kind of key its managed authority gets when it is made.
+    /// The key algorithm of the managed CA that the first use creates.
     pub authority_algorithm: KeyAlgorithm,
-    /// When it was made.
+    /// The time of its creation.
     pub created_on: Timestamp,
 }
 
-/// A zone: the domain that certificates are issued for.
+/// A zone: a domain with client certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneRecord {
-    /// Its id.
+    /// Its ID.
     pub id: ZoneId,
-    /// Its domain name, lower case, unique.
+    /// Its domain name in lower case, unique in the installation.
     pub name: String,
     /// The account that owns it.
     pub account: AccountId,
     /// The name of that account.
     pub account_name: String,
-    /// When it was made.
+    /// The time of its creation.
     pub created_on: Timestamp,
-    /// When it was last changed.
+    /// The time of its last change.
     pub modified_on: Timestamp,
 }

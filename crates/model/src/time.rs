@@ -5,10 +5,10 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Seconds of a civil day in Unix time.
+/// Seconds of a day in Unix time.
 pub const SECONDS_PER_DAY: i64 = 86_400;
 
-/// Where the current instant comes from. An argument everywhere, so that tests can set it.
+/// A source of the current instant. It is always an argument, so that tests can set it.
 pub trait Clock: Send + Sync {
     /// The current instant.
     fn now(&self) -> Timestamp;
@@ -18,29 +18,29 @@ pub trait Clock: Send + Sync {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The text is not an RFC 3339 instant.
+/// The error for a text that is not an RFC 3339 instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an RFC 3339 time such as 2033-02-20T23:18:00Z")]
 pub struct ParseTimestampError;
 
 impl Timestamp {
-    /// 0001-01-01T00:00:00Z, the earliest instant that can be written.
+    /// 0001-01-01T00:00:00Z, the earliest instant with a text form.
     pub const EARLIEST: Self = Self::from_unix(-719_162 * SECONDS_PER_DAY);
-    /// The last microsecond of 9999-12-31, the latest.
+    /// The last microsecond of 9999-12-31, the latest instant with a text form.
     pub const LATEST: Self = Self(2_932_897 * SECONDS_PER_DAY * 1_000_000 - 1);
 
-    /// From RFC 3339, or from a date alone, which is its first instant in UTC.
+    /// Reads RFC 3339, or a date without a time, which means its first instant in UTC.
     pub fn from_date_or_time(text: &str) -> Result<Self, ParseTimestampError> {
         text.parse()
             .or_else(|_| format!("{text}T00:00:00Z").parse())
     }
 
-    /// From whole seconds since the Unix epoch.
+    /// Makes an instant from whole seconds since the Unix epoch.
     pub const fn from_unix(seconds: i64) -> Self {
         Self(seconds * 1_000_000)
     }
 
-    /// From microseconds since the Unix epoch.
+    /// Makes an instant from microseconds since the Unix epoch.
     pub const fn from_unix_microseconds(microseconds: i64) -> Self {
         Self(microseconds)
     }
@@ -55,12 +55,12 @@ impl Timestamp {
         self.0
     }
 
-    /// Cut to the minute it lies in (API: `issued_on` and `expires_on` are whole minutes).
+    /// Rounds down to a whole minute, the precision of `issued_on` and `expires_on` in the API.
     pub const fn cut_to_minute(self) -> Self {
         Self(self.0.div_euclid(60_000_000) * 60_000_000)
     }
 
-    /// This instant moved by `seconds`, at most to [`Self::EARLIEST`] or [`Self::LATEST`].
+    /// Moves this instant by `seconds`, at most to [`Self::EARLIEST`] or [`Self::LATEST`].
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         let moved = self.0.saturating_add(seconds.saturating_mul(1_000_000));
         if moved < Self::EARLIEST.0 {
@@ -72,14 +72,14 @@ impl Timestamp {
         }
     }
 
-    /// Whole seconds from `earlier` to this instant; zero where `earlier` is the later one, as after
-    /// a clock was set back. Never a difference by hand: that one can be negative.
+    /// Counts the whole seconds from `earlier` to this instant; zero if `earlier` is later, because
+    /// the clock was set back. Do not subtract timestamps by hand: the difference can be negative.
     pub const fn seconds_since(self, earlier: Self) -> i64 {
         let seconds = self.unix().saturating_sub(earlier.unix());
         if seconds < 0 { 0 } else { seconds }
     }
 
-    /// The time from `earlier` to this instant; zero where `earlier` is the later one.
+    /// The time from `earlier` to this instant; zero if `earlier` is later.
     pub const fn duration_since(self, earlier: Self) -> Duration {
         let microseconds = self.0.saturating_sub(earlier.0);
         Duration::from_micros(if microseconds < 0 {
@@ -89,13 +89,14 @@ impl Timestamp {
         })
     }
 
-    /// This instant moved by `days` of 86,400 seconds.
+    /// Moves this instant by `days` of 86,400 seconds.
     pub const fn plus_days(self, days: u32) -> Self {
         self.plus_seconds(days as i64 * SECONDS_PER_DAY)
     }
 }
 
-/// RFC 3339 in UTC with `Z`; a fraction only where there is one, trailing zeros dropped.
+/// Writes RFC 3339 in UTC with `Z`. A fraction of zero and trailing zeros of a fraction are
+/// omitted.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moment = OffsetDateTime::from_unix_timestamp(self.unix()).map_err(|_| fmt::Error)?;
@@ -130,7 +131,7 @@ impl FromStr for Timestamp {
         let instant = i64::try_from(microseconds)
             .map(Self)
             .map_err(|_| ParseTimestampError)?;
-        // An offset can lead out of the years that can be written.
+        // An offset can lead outside of the years with a text form.
         if (Self::EARLIEST..=Self::LATEST).contains(&instant) {
             Ok(instant)
         } else {
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn minutes_are_cut_downwards_also_before_1970() {
+    fn cut_to_minute_rounds_down_also_before_1970() {
         assert_eq!(
             Timestamp::from_unix(119).cut_to_minute(),
             Timestamp::from_unix(60)

@@ -1,4 +1,4 @@
-//! API tokens: who may do what, where, from which address, and for how long.
+//! API tokens: permissions, resources, policies, and restrictions of address and time.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::{AccountId, Timestamp, TokenId, UserId, ZoneId};
 
-/// What a permission group applies to.
+/// The type of resource to which a permission group applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The user and its tokens.
@@ -18,7 +18,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The API's word.
+    /// The name in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::User => "com.cloudflare.api.user",
@@ -28,8 +28,8 @@ impl Scope {
     }
 }
 
-/// A permission that a token can hold. The ids, but for two, are those of Cloudflare's public list, so that existing Terraform code
-/// names the same things here.
+/// A permission of a token. All IDs but two are those of Cloudflare's public list, so that existing
+/// Terraform code means the same permissions here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PermissionGroup {
     /// Read client certificates of a zone.
@@ -38,21 +38,21 @@ pub enum PermissionGroup {
     SslAndCertificatesWrite,
     /// Read zones.
     ZoneRead,
-    /// Make and delete zones.
+    /// Create and delete zones.
     ZoneWrite,
     /// Read accounts.
     AccountSettingsRead,
-    /// Make and delete accounts.
+    /// Create and delete accounts.
     AccountSettingsWrite,
-    /// Read the certificates that an account brought itself.
+    /// Read the uploaded certificates of an account.
     AccountSslAndCertificatesRead,
-    /// Add and delete the certificates that an account brings itself.
+    /// Upload and delete certificates of an account.
     AccountSslAndCertificatesWrite,
     /// Read API tokens.
     ApiTokensRead,
-    /// Make, change and delete API tokens.
+    /// Create, change and delete API tokens.
     ApiTokensWrite,
-    /// Read what is revoked, and the enforcement points.
+    /// Read the revocations and the enforcement points.
     EnforcementPointsRead,
     /// Register and delete enforcement points, and acknowledge changes for them.
     EnforcementPointsWrite,
@@ -60,9 +60,9 @@ pub enum PermissionGroup {
     UserDetailsRead,
 }
 
-/// No permission group has this id.
+/// The error for an ID that no permission group has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unknown permission group; GET /user/tokens/permission_groups lists them")]
+#[error("unknown permission group: GET /user/tokens/permission_groups lists them")]
 pub struct UnknownPermissionGroup;
 
 impl PermissionGroup {
@@ -83,7 +83,7 @@ impl PermissionGroup {
         Self::ZoneWrite,
     ];
 
-    /// Its id: 32 lower-case hex digits.
+    /// The ID: 32 lower-case hex digits.
     pub const fn id(self) -> &'static str {
         match self {
             Self::SslAndCertificatesRead => "7b7216b327b04b8fbc8f524e1f9b7531",
@@ -96,14 +96,14 @@ impl PermissionGroup {
             Self::AccountSslAndCertificatesWrite => "db37e5f1cb1a4e1aabaef8deaea43575",
             Self::ApiTokensRead => "0cc3a61731504c89b99ec1be78b77aa0",
             Self::ApiTokensWrite => "686d18d5ac6c441c867cbf6771e58a0a",
-            // Not Cloudflare's: these two are certgate's own.
+            // These two are certgate's own, not Cloudflare's.
             Self::EnforcementPointsRead => "bd4322d121c9edaee5b1d7a660678da4",
             Self::EnforcementPointsWrite => "f48df003baa6a710aff2442069eee2b8",
             Self::UserDetailsRead => "8acbe5bb0d54464ab867149d7f7cf8ac",
         }
     }
 
-    /// Its name, for people.
+    /// The display name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SslAndCertificatesRead => "SSL and Certificates Read",
@@ -122,7 +122,7 @@ impl PermissionGroup {
         }
     }
 
-    /// What it applies to.
+    /// The type of resource to which the permission applies.
     pub const fn scope(self) -> Scope {
         match self {
             Self::SslAndCertificatesRead
@@ -139,7 +139,8 @@ impl PermissionGroup {
         }
     }
 
-    /// Whether whoever holds `self` may do what needs `needed`: itself, or the reading that a writing includes.
+    /// Returns true if `self` grants `needed`: it is the same, or `needed` is the read permission
+    /// of the write permission `self`.
     pub fn includes(self, needed: Self) -> bool {
         self == needed
             || matches!(
@@ -168,28 +169,30 @@ impl FromStr for PermissionGroup {
     }
 }
 
-/// What a policy is about.
+/// A resource of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// `com.cloudflare.api.user.<id>`: one user.
     User(UserId),
-    /// `com.cloudflare.api.account.*`: every account, and its zones.
+    /// `com.cloudflare.api.account.*`: every account and its zones.
     AllAccounts,
-    /// `com.cloudflare.api.account.<id>`: one account, and its zones.
+    /// `com.cloudflare.api.account.<id>`: one account and its zones.
     Account(AccountId),
     /// `com.cloudflare.api.account.zone.*`: every zone.
     AllZones,
     /// `com.cloudflare.api.account.zone.<id>`: one zone.
     Zone(ZoneId),
-    /// `com.cloudflare.api.account.<id>` → `com.cloudflare.api.account.zone.*`: every zone of one account.
+    /// `com.cloudflare.api.account.<id>` → `com.cloudflare.api.account.zone.*`: every zone of one
+    /// account.
     ZonesOfAccount(AccountId),
 }
 
-/// The text names no resource.
+/// The error for a text that is not the name of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown resource; use com.cloudflare.api.account.zone.<zone id>, com.cloudflare.api.account.<account id> or \
-     com.cloudflare.api.user.<user id> (`*` for the id means all accounts or zones)"
+    "unknown resource: use com.cloudflare.api.account.zone.<zone ID>, \
+     com.cloudflare.api.account.<account ID> or com.cloudflare.api.user.<user ID> (`*` instead of \
+     the ID means all accounts or zones)"
 )]
 pub struct UnknownResource;
 
@@ -212,7 +215,7 @@ impl FromStr for Resource {
     }
 }
 
-/// The flat form; [`Resource::ZonesOfAccount`], which the API nests, prints as the account.
+/// Writes the flat form. The API nests [`Resource::ZonesOfAccount`], which appears as the account.
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -227,51 +230,51 @@ impl fmt::Display for Resource {
     }
 }
 
-/// Whether a policy grants or refuses.
+/// The effect of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Grants.
+    /// The policy grants its permissions.
     Allow,
-    /// Refuses, whatever another policy grants.
+    /// The policy denies its permissions, even if another policy grants them.
     Deny,
 }
 
 /// One policy of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Its id: 32 hex digits.
+    /// Its ID: 32 hex digits.
     pub id: String,
-    /// Whether it grants or refuses.
+    /// Its effect.
     pub effect: Effect,
-    /// Which permissions.
+    /// The permissions.
     pub permission_groups: Vec<PermissionGroup>,
-    /// On what.
+    /// The resources.
     pub resources: Vec<Resource>,
 }
 
-/// A block of addresses in CIDR notation; a single address is the block with the full prefix.
+/// A block of addresses in CIDR notation. A single address is a block with the full prefix length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressBlock {
-    /// As it was written, to be echoed.
+    /// The text from the client, which the API returns unchanged.
     pub text: String,
-    /// Network address.
+    /// The network address.
     pub address: IpAddr,
-    /// Prefix length, at most 32 (IPv4) or 128 (IPv6).
+    /// The prefix length in bits, at most 32 (IPv4) or 128 (IPv6).
     pub prefix_length: u8,
 }
 
-/// Whether a token is switched on. That it has expired follows from its dates.
+/// The state of a token, independent of its dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenState {
-    /// Works while its dates allow.
+    /// The token works within its dates.
     Active,
-    /// Switched off by its owner.
+    /// The owner has disabled the token.
     Disabled,
 }
 
-/// SHA-256 of a token's secret value: what is stored and looked up instead of it.
+/// SHA-256 of a token's secret value. The store keeps and finds the hash instead of the value.
 ///
-/// A plain hash is enough: the value has 240 random bits, so there is nothing to guess.
+/// A plain hash is sufficient, because an attacker cannot guess a value of 240 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 
@@ -281,34 +284,35 @@ impl fmt::Debug for TokenHash {
     }
 }
 
-/// An API token as it is remembered.
+/// The stored record of an API token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRecord {
-    /// Its id.
+    /// Its ID.
     pub id: TokenId,
-    /// The user it belongs to.
+    /// The user who owns it.
     pub user: UserId,
     /// Its name.
     pub name: String,
-    /// Hash of its value.
+    /// The hash of its secret value.
     pub hash: TokenHash,
-    /// Whether it is switched on.
+    /// Its state.
     pub state: TokenState,
-    /// What it may do.
+    /// Its policies.
     pub policies: Vec<Policy>,
-    /// Addresses it may come from; empty is anywhere.
+    /// The addresses from which callers may use it. An empty list allows all addresses.
     pub allowed_addresses: Vec<AddressBlock>,
-    /// Addresses it must not come from.
+    /// The addresses from which callers must not use it.
     pub refused_addresses: Vec<AddressBlock>,
-    /// Not valid before.
+    /// The start of its validity, inclusive.
     pub not_before: Option<Timestamp>,
-    /// Not valid from this instant on.
+    /// The end of its validity, exclusive.
     pub expires_on: Option<Timestamp>,
-    /// When it was made.
+    /// The time of its creation.
     pub issued_on: Timestamp,
-    /// When it was last changed.
+    /// The time of its last change.
     pub modified_on: Timestamp,
-    /// When it was last used, to the minute or so; recorded by itself, not by changes of the token.
+    /// The time of its last use, accurate to about a minute. A separate verb records it, and
+    /// changes of the token do not modify it.
     pub last_used_on: Option<Timestamp>,
 }
 
@@ -341,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn writing_includes_reading_of_the_same_thing_only() {
+    fn write_permissions_include_only_their_read_permission() {
         use PermissionGroup::{SslAndCertificatesRead, SslAndCertificatesWrite, ZoneRead};
         assert!(SslAndCertificatesWrite.includes(SslAndCertificatesRead));
         assert!(!SslAndCertificatesRead.includes(SslAndCertificatesWrite));

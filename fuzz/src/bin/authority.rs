@@ -1,4 +1,4 @@
-//! The target `authority` as a program of libFuzzer's.
+//! Runs the target `authority` under libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| certgate_fuzz::authority(input));

@@ -1,4 +1,4 @@
-//! The target `csr` as a program of libFuzzer's.
+//! Runs the target `csr` under libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| certgate_fuzz::csr(input));

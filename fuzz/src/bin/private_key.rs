@@ -1,4 +1,4 @@
-//! The target `private_key` as a program of libFuzzer's.
+//! Runs the target `private_key` under libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| certgate_fuzz::private_key(input));
