@@ -1,8 +1,9 @@
-//! Development tasks: `cargo xtask test`, `cargo xtask fuzz`, `cargo xtask bench` and `cargo xtask docs`.
+//! Development tasks: run `cargo xtask --help` for the list.
 
 mod bench;
 mod docs;
 mod fuzz;
+mod lines;
 mod test;
 
 use std::process::ExitCode;
@@ -24,6 +25,17 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Write the pages that are generated from the code: docs/errors.md and docs/errors-ca.md
     Docs,
+    /// Print the number of lines of the product
+    ///
+    /// Counts the Rust files in crates/*/src and xtask/src, in rustfmt's default format. The first column
+    /// counts every line as `wc -l` does, the second one lines that are not only comment or empty. Left
+    /// out are tests (items with #[cfg(test)], folders `tests`, files `tests.rs` and `testing.rs`),
+    /// crates/testkit and the conformance suite of the store.
+    ///
+    /// Also prints the longest function, from `fn` to its closing brace, and the number of SQL statements
+    /// that stand in the folders of both engines of the store: string literals that are equal after
+    /// whitespace, placeholders (?1, $1) and concat! are normalised.
+    Lines,
     /// Measure the release build on this machine and print a table
     Bench(bench::Arguments),
 }
@@ -33,6 +45,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Docs => docs::write(),
+        Task::Lines => lines::print(),
         Task::Bench(arguments) => bench::run(arguments).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -1,0 +1,3 @@
+//! The parts of the development tasks that the tests in `tests/` use too.
+
+pub mod sources;
