@@ -8,8 +8,8 @@ use certgate_model::{
     AccountId, CertificateId, EnforcementPointId, MtlsCertificateId, TokenId, ZoneId,
 };
 use certgate_service::{
-    AccountScope, Credential, EnforcementPointError, IdempotencyKey, Permission,
-    Principal as Caller, Secret, UserScope, ZoneScope,
+    self as rules, AccountScope, Credential, EnforcementPointError, IdempotencyKey, Permission,
+    Secret, UserScope, ZoneScope,
 };
 use http::request::Parts;
 use http::{HeaderMap, header};
@@ -23,8 +23,8 @@ const EMAIL_CHARACTERS_MAX: usize = 254;
 /// How many hexadecimal digits an API key can have: Cloudflare's have from 37 on, ours 64.
 const KEY_DIGITS: RangeInclusive<usize> = 37..=128;
 
-/// A valid token, or a user's API key.
-pub(crate) struct Principal(pub(crate) Caller);
+/// The authenticated caller of a request.
+pub(crate) struct Caller(pub(crate) rules::Caller);
 
 /// Who the request says it comes from, not looked up yet.
 pub(crate) fn credential<'a>(parts: &'a Parts, api: &Api) -> Result<Credential<'a>, ApiError> {
@@ -84,12 +84,15 @@ fn token_value(authorization: &str) -> Result<&str, ApiError> {
     Ok(value)
 }
 
-impl FromRequestParts<Api> for Principal {
+impl FromRequestParts<Api> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         Ok(Self(
-            api.authority.authenticate(credential(parts, api)?).await?,
+            api.service
+                .access
+                .authenticate(credential(parts, api)?)
+                .await?,
         ))
     }
 }
@@ -99,8 +102,8 @@ impl<P: Permission> FromRequestParts<Api> for ScopeOf<ZoneScope<P>> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let zone: ZoneId = path_id(parts, "zone_id").await?;
-        let Principal(caller) = Principal::from_request_parts(parts, api).await?;
-        Ok(Self(api.authority.zone_scope(&caller, zone).await?))
+        let Caller(caller) = Caller::from_request_parts(parts, api).await?;
+        Ok(Self(api.service.access.zone_scope(&caller, zone).await?))
     }
 }
 
@@ -109,8 +112,10 @@ impl<P: Permission> FromRequestParts<Api> for ScopeOf<AccountScope<P>> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let account: AccountId = path_id(parts, "account_id").await?;
-        let Principal(caller) = Principal::from_request_parts(parts, api).await?;
-        Ok(Self(api.authority.account_scope(&caller, account).await?))
+        let Caller(caller) = Caller::from_request_parts(parts, api).await?;
+        Ok(Self(
+            api.service.access.account_scope(&caller, account).await?,
+        ))
     }
 }
 
@@ -118,8 +123,8 @@ impl<P: Permission> FromRequestParts<Api> for ScopeOf<UserScope<P>> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        let Principal(caller) = Principal::from_request_parts(parts, api).await?;
-        Ok(Self(api.authority.user_scope(&caller).await?))
+        let Caller(caller) = Caller::from_request_parts(parts, api).await?;
+        Ok(Self(api.service.access.user_scope(&caller).await?))
     }
 }
 

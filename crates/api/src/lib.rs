@@ -1,7 +1,7 @@
 //! The management API (Cloudflare's `client_certificates` contract) and the public responder over HTTP.
 //!
 //! A handler reads like the API document: an extractor proves who may call, the body parses, one call down, envelope
-//! out. This crate reads from the store and writes through the authority.
+//! out. This crate reads from the store and writes through the service.
 
 mod body;
 mod client_address;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certgate_model::{Clock, Random};
-use certgate_service::Authority;
+use certgate_service::Service;
 use certgate_store::ReadStore;
 
 use list_cache::ListCache;
@@ -85,8 +85,8 @@ impl Deref for Api {
 
 /// What an [`Api`] is made of.
 pub struct ApiParts {
-    /// Every write, and every decision on who may do what.
-    pub authority: Arc<Authority>,
+    /// The rules: every write, and every decision about a permission.
+    pub service: Arc<Service>,
     /// The reading half of the store.
     pub store: Arc<dyn ReadStore>,
     /// For the state of tokens.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use certgate_model::Clock;
 use certgate_service::{
-    Authority, FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Settings,
+    FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Service, Settings,
     is_token_of,
 };
 use certgate_store::{
@@ -277,12 +277,8 @@ impl DataDir {
         }
     }
 
-    /// Opens the authority of the installation.
-    pub async fn authority(
-        &self,
-        config: &Config,
-        public_url: String,
-    ) -> anyhow::Result<Authority> {
+    /// Opens the installation in the store.
+    pub async fn service(&self, config: &Config, public_url: String) -> anyhow::Result<Service> {
         let InstallationConfig {
             storage,
             authority_algorithm,
@@ -300,7 +296,7 @@ impl DataDir {
             requests_per_minute: config.requests_per_minute.map(u32::from),
             authority_algorithm: *authority_algorithm,
         };
-        let opened = Authority::open(
+        let opened = Service::open(
             self.store.clone(),
             Arc::new(SystemClock),
             Arc::new(SystemRandom),

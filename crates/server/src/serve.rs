@@ -78,14 +78,14 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     let made = data_dir
         .initialise(&config.installation, &names, &api_url)
         .await?;
-    let authority = Arc::new(
+    let service = Arc::new(
         data_dir
-            .authority(&config, config.public_url(public_address))
+            .service(&config, config.public_url(public_address))
             .await?,
     );
     if data_dir.begin_journal().await? {
         // Nobody is served a list from before the backup.
-        authority.settle_all().await?;
+        service.settler.settle_all().await?;
     }
     if let Err(error) = data_dir.update_profile(&api_url) {
         tracing::warn!(
@@ -94,8 +94,8 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     }
 
     let api = Api::new(ApiParts {
-        authority: authority.clone(),
-        store: authority.reads(),
+        service: service.clone(),
+        store: service.reads(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         metrics: Arc::new({
@@ -110,12 +110,12 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
         idle_timeout: config.request_timeout,
     };
     let mut settling = tokio::spawn({
-        let authority = authority.clone();
-        async move { authority.settle_forever().await }
+        let service = service.clone();
+        async move { service.settler.settle_forever().await }
     });
     let recording = tokio::spawn({
-        let authority = authority.clone();
-        async move { authority.record_uses_forever().await }
+        let service = service.clone();
+        async move { service.last_uses.record_forever().await }
     });
     let upkeep = tokio::spawn(async move {
         let mut ticks = tokio::time::interval(METRICS_UPKEEP);
@@ -146,7 +146,7 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
         ended = &mut settling => Err(anyhow::anyhow!("the task that settles revocations ended: {ended:?}")),
     };
     tracing::info!("stopping: requests in flight finish");
-    authority.end_waiting();
+    service.signals.end_waiting();
     tokio::join!(
         management.stop(config.request_timeout),
         public.stop(config.request_timeout)
@@ -155,16 +155,16 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     recording.abort();
     upkeep.abort();
     let last_writes = async {
-        if let Err(error) = authority.record_all_uses().await {
+        if let Err(error) = service.last_uses.record_all().await {
             tracing::warn!(%error, "the last use of tokens was not recorded");
         }
-        if let Err(error) = authority.leave_duties().await {
+        if let Err(error) = service.settler.release_lease().await {
             tracing::warn!(%error, "settling was not left to others, which wait for the end of a lease");
         }
         store.close().await;
     };
     // Every request has its answer. The embedded database is on a disk, which is waited for.
-    if !authority.reads().is_shared() {
+    if !service.reads().is_shared() {
         last_writes.await;
     } else if tokio::time::timeout(LAST_WRITES_TIMEOUT, last_writes)
         .await

@@ -1,17 +1,17 @@
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use certgate_model::{Clock, Timestamp};
+use certgate_model::{Clock, Timestamp, lock};
 
-/// How long a cached record can be behind a change made by another process, in seconds. This process's own changes
-/// are seen at once.
+/// Maximum age of a cached record, in seconds: a change by another process is seen that late. This
+/// process's own changes are seen immediately.
 const AGE_SECONDS_MAX: i64 = 1;
 
-/// How many records a cache holds before it starts anew; a bound on memory, not a tuned figure.
+/// Maximum number of records before the cache is emptied: a bound on memory, not a tuned figure.
 const ENTRIES_MAX: usize = 4096;
 
-/// Records that are read on every request, kept for at most [`AGE_SECONDS_MAX`].
+/// A cache of records that every request reads, for at most [`AGE_SECONDS_MAX`].
 pub(crate) struct Cache<K, V> {
     clock: Arc<dyn Clock>,
     state: Mutex<State<K, V>>,
@@ -19,7 +19,7 @@ pub(crate) struct Cache<K, V> {
 
 struct State<K, V> {
     entries: HashMap<K, (Timestamp, Arc<V>)>,
-    /// Counts the calls of `clear`. What was read before one must not be kept after it.
+    /// Counts the calls of `clear`. A record that was read before a call is not stored after it.
     generation: u64,
 }
 
@@ -34,7 +34,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         }
     }
 
-    /// The cached record, or what `load` finds. That there is none is not cached.
+    /// Returns the cached record, or the result of `load`. A missing record is not cached.
     pub(crate) async fn get_or_load<E>(
         &self,
         key: K,
@@ -42,7 +42,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
     ) -> Result<Option<Arc<V>>, E> {
         let now = self.clock.now();
         let generation = {
-            let state = self.state();
+            let state = lock(&self.state);
             if let Some((read_at, value)) = state.entries.get(&key)
                 && (*read_at..read_at.plus_seconds(AGE_SECONDS_MAX)).contains(&now)
             {
@@ -53,7 +53,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         let Some(value) = load.await?.map(Arc::new) else {
             return Ok(None);
         };
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         if state.generation == generation {
             if state.entries.len() >= ENTRIES_MAX {
                 state.entries.clear();
@@ -63,15 +63,10 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         Ok(Some(value))
     }
 
-    /// Forgets everything: to be called after every change of what is cached.
+    /// Forgets everything. Every change of a cached kind of record calls it.
     pub(crate) fn clear(&self) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.generation += 1;
         state.entries.clear();
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<K, V>> {
-        // No code that can panic runs under the lock, so a poisoned lock still guards a whole map.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,25 +1,25 @@
-//! What can go wrong, named by what the receiver can do about it.
+//! Errors, named by the receiver's possible reaction. Their translation to HTTP is in the API.
 
-use certgate_model::{AuthorityId, CertificateId, MtlsCertificateId, Totals};
+use certgate_model::{AuthorityId, CertificateId, MtlsCertificateId, Status, Totals};
 use certgate_pki::{ChainError, CsrError, ImportError, PrivateKeyError};
 use certgate_store::StoreError;
 
-/// Trouble that is not the caller's fault.
+/// A fault of the server, not of the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// Try again later: the store is busy, full or away.
+    /// Try again later: the store is busy, full or unreachable.
     #[error("{0}")]
     Unavailable(String),
-    /// The store was lost while it made the change, and nobody knows whether it did.
+    /// The store became unreachable during the change. The change may have been made.
     #[error("{0}")]
     InDoubt(String),
-    /// Something that must not happen did; the text is for the log only.
+    /// A bug or a broken invariant. The text is for the log only.
     #[error("{0}")]
     Internal(String),
 }
 
 impl Fault {
-    /// What it is to whoever asked for a certificate, if that was not signed yet.
+    /// Converts the fault for a client that requested a certificate, before it was signed.
     pub(crate) fn nothing_issued(self) -> Self {
         match self {
             Self::InDoubt(text) => Self::Unavailable(text),
@@ -28,10 +28,15 @@ impl Fault {
     }
 }
 
+pub(crate) fn internal(error: impl std::fmt::Display) -> Fault {
+    Fault::Internal(error.to_string())
+}
+
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
-            // A damaged database is replaced by the operator while clients wait: to them it is a service that is away.
+            // The operator replaces a corrupt database while clients wait: for them the service is
+            // unavailable.
             StoreError::Unavailable(_) | StoreError::Corrupt(_) => {
                 Self::Unavailable(error.to_string())
             }
@@ -41,271 +46,282 @@ impl From<StoreError> for Fault {
     }
 }
 
-/// Why a request may not do what it asks for.
+/// Reasons to refuse a request.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// The token is unknown, expired, not valid yet, disabled, or came from an address it must not come from.
+    /// The token is unknown, expired, not valid yet, disabled, or used from an address that it does
+    /// not permit.
     #[error("invalid access token")]
     InvalidToken,
-    /// No user has this API key, or its e-mail address is another.
+    /// No user has this API key with this e-mail address.
     #[error("unknown API key or e-mail address")]
     UnknownApiKey,
-    /// The token does not have the permission there, or there is no such thing: the two are not told apart.
+    /// The caller lacks the permission, or the object does not exist. The answer is the same, so it
+    /// reveals nothing.
     #[error("unauthorized to access requested resource")]
     Refused,
     /// The token made too many requests.
     #[error("too many requests")]
     TooManyRequests {
-        /// When to try again.
+        /// Seconds until the next try.
         retry_after_seconds: u32,
     },
-    /// Trouble.
+    /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// Why no authority was put in force. Nothing is stored.
+/// Reasons not to activate a CA. Nothing is stored.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    /// The authority to import is not a good one.
+    /// The CA to import is not acceptable.
     #[error("{0}")]
     Import(#[from] ImportError),
-    /// The account has an authority with that very certificate.
+    /// The account has a CA with the same certificate.
     #[error(
-        "the account has this authority already, {id}: nothing was changed; an authority that was replaced cannot be put \
-         in force again, renew its certificate with the same key and import that"
+        "the account already has this CA, {id}, and nothing was changed: a superseded CA cannot \
+         become active again, so renew its certificate with the same key and import that one"
     )]
     Known {
-        /// Its id.
+        /// Its ID.
         id: AuthorityId,
     },
-    /// The account has had as many authorities as there may be.
+    /// The account has the maximum number of CAs.
     #[error(
-        "the account has had {max} managed authorities, the most there can be, since the revocation lists of each are \
-         kept up for good: make another account for a new one"
+        "the account has had {max} managed authorities, the maximum, because the server signs the \
+         revocation lists of each of them forever: create another account for a new one"
     )]
     TooMany {
-        /// How many that are.
+        /// The maximum.
         max: usize,
     },
     /// The account was deleted meanwhile.
     #[error("the account does not exist any more")]
     NoAccount,
-    /// Trouble.
+    /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// Why no certificate was issued. Nothing is stored.
+/// Reasons not to issue a certificate. Nothing is stored.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// The request is not a good one.
+    /// The CSR is not acceptable.
     #[error("{0}")]
     Csr(#[from] CsrError),
     /// The validity is out of bounds.
     #[error("validity_days is {given}: use a whole number from 1 to {max}")]
     Validity {
-        /// What was asked for.
+        /// The requested validity.
         given: i64,
-        /// The most there is.
+        /// The maximum.
         max: u32,
     },
-    /// The certificate would outlive the authority.
+    /// The certificate would expire after its CA.
     #[error(
-        "validity_days is {given}, but the authority itself expires on {authority_expires_on}: use at most {max}"
+        "validity_days is {given}, but the CA itself expires on {authority_expires_on}: use at \
+         most {max}"
     )]
     OutlivesAuthority {
-        /// What was asked for.
+        /// The requested validity.
         given: i64,
-        /// The most that is possible today.
+        /// The maximum today.
         max: i64,
-        /// When the authority expires, RFC 3339.
+        /// Expiry of the CA, RFC 3339.
         authority_expires_on: String,
     },
-    /// The zone is full.
+    /// The zone has the maximum number of certificates.
     #[error("the zone has reached its quota of {quota} client certificates")]
     QuotaReached {
-        /// The quota in force.
+        /// The current quota.
         quota: u64,
     },
     /// The zone was deleted meanwhile.
     #[error("the zone does not exist any more")]
     NoZone,
-    /// The idempotency key came with another request before.
+    /// An earlier request used the idempotency key for another certificate.
     #[error(
-        "the idempotency key was used for another request, which made the certificate {0}: use a new key for each \
-         certificate, and the same one only to repeat its request"
+        "an earlier request used this idempotency key and made the certificate {0}: use a new key \
+         for each certificate, and the same key only to repeat a request"
     )]
     KeyReused(CertificateId),
-    /// The store was lost while the certificate was recorded, under this id or not at all.
+    /// The store became unreachable while it recorded the certificate under this ID.
     #[error(
-        "the database was lost while the certificate {id} was recorded, and it is not known whether it was: {}",
+        "the database became unreachable while it recorded the certificate {id}, which may \
+         exist: {}",
         if *.is_repeatable { "repeat the request with the same Idempotency-Key" } else {
-            "ask for that certificate before you ask for another one; a request with an Idempotency-Key can be repeated"
+            "get that certificate before you request another one; you can repeat a request that \
+             has an Idempotency-Key"
         }
     )]
     InDoubt {
-        /// The id that it has if it was.
+        /// The certificate's ID, if it was recorded.
         id: CertificateId,
-        /// Whether the request had an idempotency key.
+        /// True if the request has an idempotency key.
         is_repeatable: bool,
-        /// What happened, for the log.
+        /// The cause, for the log.
         text: String,
     },
-    /// Trouble.
+    /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// Why a certificate was not revoked or reactivated.
+/// Reasons not to revoke or reactivate a certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum RevocationError {
     /// The zone has no such certificate.
     #[error("client certificate not found")]
     NotFound,
-    /// It is revoked already.
-    #[error("the client certificate is revoked already")]
+    /// The certificate is already revoked.
+    #[error("the client certificate is already revoked")]
     AlreadyRevoked,
-    /// It was revoked for a reason that cannot be undone.
-    #[error("the client certificate was revoked for good")]
+    /// The reason of the revocation does not permit reactivation.
+    #[error("the client certificate was revoked permanently")]
     Permanent,
-    /// Trouble.
+    /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// Why a list of hostnames was not replaced. The list is as it was.
+/// Reasons not to replace a list of hostnames. The list is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum HostnamesError {
-    /// There are too many.
-    #[error("there are {given} hostnames: a list has at most {max}")]
+    /// The list is too long.
+    #[error("there are {given} hostnames: use at most {max}")]
     TooMany {
-        /// How many there are.
+        /// The given number.
         given: usize,
-        /// The most there can be.
+        /// The maximum.
         max: usize,
     },
-    /// One of them is not a good one.
+    /// A hostname is not acceptable.
     #[error("{hostname:?} {fault}")]
     Hostname {
-        /// Which one, from 0.
+        /// Its index in the list, from 0.
         index: usize,
         /// Its beginning.
         hostname: String,
-        /// What is wrong with it.
+        /// The fault.
         fault: HostnameFault,
     },
     /// The zone's account has no such certificate.
-    #[error("the zone's account has no mTLS certificate of this id")]
+    #[error("the zone's account has no mTLS certificate with this ID")]
     NoCertificate,
-    /// The certificate is not one of an authority.
+    /// The certificate is not a CA.
     #[error(
-        "the mTLS certificate is not one of an authority (its ca is false), so no client certificate could \
-         be signed by it: name one whose ca is true"
+        "the mTLS certificate is not a CA (its ca is false), so it cannot have signed a client \
+         certificate: name one whose ca is true"
     )]
     NotAnAuthority,
     /// The zone was deleted meanwhile.
     #[error("the zone does not exist any more")]
     NoZone,
-    /// Trouble.
+    /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// What is wrong with a hostname; reads on from the hostname itself.
+/// A fault of a hostname. The text continues a sentence that begins with the hostname.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostnameFault {
-    /// It has a wildcard.
+    /// The hostname has a wildcard.
     #[error(
-        "has a wildcard, which would ask for certificates at hostnames that nobody listed: list each hostname"
+        "has a wildcard, which would require certificates at hostnames that are not listed: list \
+         each hostname"
     )]
     Wildcard,
-    /// It is not a DNS name.
+    /// The text is not a DNS name.
     #[error("is not a hostname such as api.example.com: {0}")]
     Invalid(String),
-    /// It is not in the zone of this name.
+    /// The hostname is outside the zone with this name.
     #[error("is not in the zone {0}: list {0} itself or names below it")]
     OutsideZone(String),
-    /// It is in the list already, but for letter case.
-    #[error("is in the list already, at place {first} counted from 0: leave one of the two out")]
+    /// The list has the same hostname twice, regardless of letter case.
+    #[error("duplicates hostnames[{first}]: remove one of them")]
     Repeated {
-        /// Where it is first, from 0.
+        /// The index of the first one, from 0.
         first: usize,
     },
-    /// Another zone lists it.
-    #[error("is listed by another zone, and one zone decides: take it out of that list first")]
+    /// Another zone lists the hostname.
+    #[error("is listed by another zone: remove it from that list first")]
     ListedElsewhere,
 }
 
-/// Why an account or zone was not made or deleted.
+/// Reasons not to create or delete an account or zone.
 #[derive(Debug, thiserror::Error)]
 pub enum TenantError {
-    /// The name is not a good one.
+    /// The name is not acceptable.
     #[error("{0}")]
     Name(String),
-    /// There is one of that name.
-    #[error("{0:?} exists already")]
+    /// The name is in use.
+    #[error("{0:?} already exists: use another name")]
     NameTaken(String),
-    /// It does not exist (any more).
+    /// The account or zone does not exist, or was deleted meanwhile.
     #[error("it does not exist")]
     NotFound,
-    /// A zone has certificates that are not revoked.
-    #[error("the zone has {} client certificates that are not revoked: revoke them first", .0.all() - .0.of(certgate_model::Status::Revoked))]
+    /// The zone has certificates that are not revoked.
+    #[error(
+        "the zone has {} client certificates that are not revoked: revoke them first",
+        .0.all() - .0.of(Status::Revoked)
+    )]
     HasCertificates(Totals),
-    /// An account has zones.
+    /// The account has zones.
     #[error("the account has {0} zones: delete them first")]
     HasZones(u64),
-    /// An account has certificates that it brought itself.
+    /// The account has uploaded certificates.
     #[error(
-        "the account has {0} mTLS certificates: delete them first, GET /accounts/<id>/mtls_certificates lists them"
+        "the account has {0} mTLS certificates: delete them first, GET \
+         /accounts/<id>/mtls_certificates lists them"
     )]
     HasMtlsCertificates(u64),
-    /// Trouble.
+    /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// Why a certificate that an account brings itself was not taken in or deleted.
+/// Reasons not to store or delete an uploaded certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum MtlsCertificateError {
-    /// The certificates are not good ones.
+    /// The certificates are not acceptable.
     #[error("{0}")]
     Chain(#[from] ChainError),
-    /// The private key is not a good one.
+    /// The private key is not acceptable.
     #[error("{0}")]
     PrivateKey(#[from] PrivateKeyError),
-    /// The private key is another certificate's.
+    /// The private key belongs to another certificate.
     #[error(
-        "the private key does not belong to the first certificate: send the key it was made for, and that certificate first"
+        "the private key does not belong to the first certificate: send the key of that \
+         certificate, and the certificate of the key first"
     )]
     KeyMismatch,
-    /// A leaf certificate came without its private key.
+    /// A leaf certificate has no private key.
     #[error(
-        "a leaf certificate (ca: false) needs its private_key; for an authority without its key send ca: true"
+        "a leaf certificate (ca: false) needs its private_key: send it, or ca: true for a CA \
+         without its key"
     )]
     LeafWithoutKey,
-    /// The name is not a good one.
+    /// The name is not acceptable.
     #[error("{0}")]
     Name(String),
-    /// The account has it already.
-    #[error(
-        "the account has this certificate already, its id is {0}: use that one, or delete it first"
-    )]
+    /// The account has the same certificate.
+    #[error("the account already has this certificate, {0}: use that one, or delete it first")]
     Exists(MtlsCertificateId),
-    /// The account is full.
-    #[error(
-        "the account has reached its quota of {quota} mTLS certificates: delete one that is not used"
-    )]
+    /// The account has the maximum number of uploaded certificates.
+    #[error("the account has reached its quota of {quota} mTLS certificates: delete an unused one")]
     QuotaReached {
-        /// The quota in force.
+        /// The current quota.
         quota: u64,
     },
-    /// Hostnames use it.
-    #[error("{count} hostnames use the certificate, {}{}: take it off them first", .hostnames.join(", "), if (.hostnames.len() as u64) < *.count { ", …" } else { "" })]
+    /// Hostnames use the certificate.
+    #[error(
+        "{count} hostnames use the certificate, {}{}: remove its hostname associations first",
+        .hostnames.join(", "), if (.hostnames.len() as u64) < *.count { ", …" } else { "" }
+    )]
     InUse {
         /// Some of them.
         hostnames: Vec<String>,
-        /// How many there are.
+        /// Their number.
         count: u64,
     },
     /// The account has no such certificate.
@@ -314,91 +330,90 @@ pub enum MtlsCertificateError {
     /// The account was deleted meanwhile.
     #[error("the account does not exist any more")]
     NoAccount,
-    /// Trouble.
+    /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// Why nothing was done with an enforcement point.
+/// Reasons to reject a request about an enforcement point or the changes that it follows.
 #[derive(Debug, thiserror::Error)]
 pub enum EnforcementPointError {
-    /// The name is not a good one.
+    /// The name is not acceptable.
     #[error("{0}")]
     Name(String),
     /// The lease is too short or too long.
     #[error("lease_seconds is {given}: use a whole number from {min} to {max}")]
     Lease {
-        /// What was asked for.
+        /// The requested lease.
         given: i64,
-        /// The shortest.
+        /// The minimum.
         min: u32,
-        /// The longest.
+        /// The maximum.
         max: u32,
     },
-    /// The account has as many as there may be.
-    #[error(
-        "the account has {max} enforcement points, the most there can be: delete those that are gone"
-    )]
+    /// The account has the maximum number of enforcement points.
+    #[error("the account has {max} enforcement points, the maximum: delete unused ones")]
     TooMany {
-        /// The most.
+        /// The maximum.
         max: u64,
     },
-    /// No epoch is negative.
-    #[error("epoch is {given}: epochs begin at 0")]
+    /// The epoch is negative.
+    #[error("epoch is {given}: use 0 or the epoch of a change")]
     NegativeEpoch {
-        /// What was acknowledged.
+        /// The acknowledged epoch.
         given: i64,
     },
-    /// What was acknowledged has not happened yet.
+    /// The epoch has not happened yet.
     #[error(
-        "epoch is {given}, but the last change has the epoch {last}: acknowledge what was received"
+        "epoch is {given}, but the last change has the epoch {last}: use an epoch that you received"
     )]
     Ahead {
-        /// What was acknowledged.
+        /// The given epoch.
         given: u64,
-        /// The last there is.
+        /// The last epoch.
         last: u64,
     },
-    /// It was given to a change that is not known any more.
+    /// The epoch belongs to a change that was lost when the database was restored from a backup.
     #[error(
-        "epoch is {given}, which is from before the database was restored from a backup: read everything that is revoked again"
+        "epoch is {given}, which is from before the database was restored from a backup: read all \
+         revoked certificates again"
     )]
     Skipped {
-        /// What was said to be known.
+        /// The given epoch.
         given: u64,
     },
     /// The account has no such enforcement point.
     #[error("the account has no such enforcement point: register it again")]
     NotFound,
-    /// Trouble.
+    /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// Why a token was not made or changed.
+/// Reasons not to create or change a token or an API key.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Something about it is not good.
+    /// A member is not acceptable.
     #[error("{reason}")]
     Invalid {
-        /// The member at fault, as a JSON pointer.
+        /// The member, as a JSON pointer.
         pointer: String,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         reason: String,
     },
-    /// It would grant more than the token that asks for it has.
-    #[error("a token cannot grant what it does not have: {0}")]
+    /// The token would exceed the token of the caller.
+    #[error("your own token does not allow this: {0}")]
     ExceedsOwn(String),
-    /// Only who may do everything can make, or switch off, what may do everything.
+    /// The caller lacks a permission that an API key has.
     #[error(
-        "an API key may do everything: only a token that has every permission on everything, without limits of address \
-         and time, can make it or switch it off"
+        "an API key may do everything: use a token that has every permission on everything, \
+         without limits of address and time, to make or delete it"
     )]
     NotEverything,
-    /// There is no such token.
+    /// The user has no such token.
     #[error("API token not found")]
     NotFound,
-    /// Trouble.
+    /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
 }

@@ -1,39 +1,40 @@
-//! The hostnames for which client certificates are asked, and what an enforcement point needs to know of them.
-
 use std::collections::HashMap;
 
 use certgate_model::{Enforcement, MtlsCertificateId};
 use certgate_store::HostnamesReplaced;
 
 use crate::access::{WriteCertificates, ZoneScope};
-use crate::tenants::domain_name_fault;
-use crate::{Authority, Fault, HostnameFault, HostnamesError};
+use crate::environment::Environment;
+use crate::error::{Fault, HostnameFault, HostnamesError};
+use crate::names::domain_name_fault;
 
-/// Most hostnames of one list. A list is written whole, in one transaction that every other write waits for: a thousand
-/// rows take some milliseconds. A body of 64 KiB holds about as many.
-pub(crate) const HOSTNAMES_MAX: usize = 1_000;
+/// Maximum number of hostnames of a list. A list is written as a whole, in one transaction that
+/// delays every other write: a thousand rows take some milliseconds. A body of 64 KiB has about as
+/// many.
+const HOSTNAMES_MAX: usize = 1_000;
 
-/// How much of a hostname that is refused is shown, in characters.
+/// Longest part of a rejected hostname that an error shows, in characters.
 const SHOWN_CHARACTERS_MAX: usize = 80;
 
-impl Authority {
-    /// Replaces the zone's hostnames for one authority (`None`: the account's managed one). Order and spelling are kept.
-    pub async fn replace_hostnames(
+/// The hostnames that require client certificates.
+pub struct Hostnames {
+    pub(crate) environment: Environment,
+}
+
+impl Hostnames {
+    /// Replaces the zone's hostnames for one CA (`None`: the account's managed CAs). Order and
+    /// spelling are preserved.
+    pub async fn replace(
         &self,
         scope: &ZoneScope<WriteCertificates>,
         authority: Option<MtlsCertificateId>,
         hostnames: Vec<String>,
     ) -> Result<Vec<String>, HostnamesError> {
         check(&scope.zone().name, &hostnames)?;
-        let zone = scope.zone().id;
-        let replaced = self
-            .store
-            .replace_hostname_associations(
-                zone,
-                authority,
-                hostnames.clone(),
-                scope.by(self.clock.now()),
-            )
+        let (zone, by) = (scope.zone().id, scope.by(self.environment.now()));
+        let store = &self.environment.store;
+        let replaced = store
+            .replace_hostname_associations(zone, authority, hostnames.clone(), by)
             .await?;
         match replaced {
             HostnamesReplaced::Replaced => Ok(hostnames),
@@ -47,14 +48,15 @@ impl Authority {
         }
     }
 
-    /// The authorities that apply to a hostname, in any letter case and with or without a dot at its end; `None` if no
-    /// client certificate is asked there. For enforcement points, which are part of the installation: needs no scope.
+    /// Returns the CAs that apply to a hostname, in any letter case and with or without a final
+    /// dot; `None` if the hostname requires no client certificate. It needs no scope: enforcement
+    /// points are part of the installation.
     pub async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, Fault> {
         let hostname = hostname.strip_suffix('.').unwrap_or(hostname);
         if domain_name_fault(hostname).is_some() {
             return Ok(None);
         }
-        Ok(self.store.enforcement(hostname).await?)
+        Ok(self.environment.store.enforcement(hostname).await?)
     }
 }
 
@@ -65,13 +67,13 @@ fn check(zone: &str, hostnames: &[String]) -> Result<(), HostnamesError> {
             max: HOSTNAMES_MAX,
         });
     }
-    let mut places = HashMap::new();
+    let mut first_index = HashMap::new();
     for (index, hostname) in hostnames.iter().enumerate() {
         let folded = hostname.to_ascii_lowercase();
         if let Some(fault) = fault(zone, &folded) {
             return Err(at(index, hostname, fault));
         }
-        if let Some(first) = places.insert(folded, index) {
+        if let Some(first) = first_index.insert(folded, index) {
             return Err(at(index, hostname, HostnameFault::Repeated { first }));
         }
     }
@@ -82,7 +84,7 @@ fn fault(zone: &str, hostname: &str) -> Option<HostnameFault> {
     if hostname.contains('*') {
         return Some(HostnameFault::Wildcard);
     }
-    // A name is compared with the one that clients send in TLS, which has no dot at its end (RFC 6066 §3).
+    // It is compared with the name that clients send in TLS, without a final dot (RFC 6066 §3).
     if hostname.ends_with('.') && !hostname.ends_with("..") && hostname.len() > 1 {
         return Some(HostnameFault::Invalid(
             "leave out the dot at its end".to_owned(),

@@ -1,30 +1,26 @@
-//! The first records of a new installation, and the check that a later start has the right master key.
-
-use std::sync::Arc;
-
 use certgate_model::{
     AccountId, AccountRecord, Clock, Installation, KeyAlgorithm, Random, TokenId, TokenRecord,
     TokenState, UserId, UserRecord, ZoneId, ZoneRecord,
 };
 use certgate_store::{FirstRecords, Store};
-use rayon_core::ThreadPoolBuilder;
 
 use crate::access::{everything, token_hash};
-use crate::serials::SerialCipher;
-use crate::tenants::{checked_account_name, checked_zone_name};
-use crate::tokens::{TokenValue, new_policy_id};
-use crate::{Authority, Fault, MasterKey, Settings, TenantError, measures};
+use crate::error::{Fault, TenantError};
+use crate::master_key::MasterKey;
+use crate::names::{checked_name, checked_zone_name};
+use crate::token_draft::new_policy_id;
+use crate::tokens::TokenValue;
 
-/// The e-mail address of the first user unless another is given; it names nobody.
+/// The default e-mail address of the first user. It belongs to no person.
 pub const EMAIL_DEFAULT: &str = "admin@certgate.invalid";
 
-/// Longest e-mail address, in octets: what fits a mailbox of SMTP (RFC 5321 §4.5.3.1.3).
+/// Longest e-mail address, in octets: the limit of an SMTP mailbox (RFC 5321 §4.5.3.1.3).
 const EMAIL_BYTES_MAX: usize = 254;
 
-/// What the first user, account and zone are called.
+/// The names of the first user, account and zone.
 #[derive(Debug, Clone)]
 pub struct FirstNames {
-    /// The user's e-mail address, [`EMAIL_DEFAULT`] if it has none.
+    /// The user's e-mail address, or [`EMAIL_DEFAULT`].
     pub email: String,
     /// The account's name.
     pub account: String,
@@ -32,40 +28,27 @@ pub struct FirstNames {
     pub zone: String,
 }
 
-/// What a new installation starts with. The only time the token's value is seen.
+/// The start of a new installation. The token's value is visible only here.
 #[derive(Debug)]
 pub struct Initialised {
     /// The first account.
     pub account_id: AccountId,
     /// The first zone.
     pub zone_id: ZoneId,
-    /// The token that may do everything.
+    /// The token with every permission.
     pub token: TokenValue,
 }
 
-/// Why an installation cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// There is none in the store.
-    #[error("the store holds no installation")]
-    NotInitialised,
-    /// The keys in the store are sealed under another master key.
-    #[error("the master key does not open what is sealed in the store")]
-    WrongMasterKey,
-    /// Trouble.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
-/// The first records, made but not stored: whoever stores them can first put the token where it is not lost.
+/// The first records, created but not stored. The server first writes the token to a file, so that
+/// it cannot be lost.
 pub struct FirstInstallation {
     records: FirstRecords,
-    /// What to tell the operator.
+    /// The facts for the operator.
     pub initialised: Initialised,
 }
 
 impl FirstInstallation {
-    /// Makes an account, a zone in it, and a token that may do everything.
+    /// Creates a user, an account, a zone in it, and a token with every permission.
     pub fn new(
         clock: &dyn Clock,
         random: &dyn Random,
@@ -81,13 +64,13 @@ impl FirstInstallation {
         };
         let account = AccountRecord {
             id: AccountId::time_ordered(now, random),
-            name: checked_account_name(&names.account)?,
+            name: checked_name(&names.account).map_err(TenantError::Name)?,
             authority_algorithm,
             created_on: now,
         };
         let zone = ZoneRecord {
             id: ZoneId::time_ordered(now, random),
-            name: checked_zone_name(&names.zone)?,
+            name: checked_zone_name(&names.zone).map_err(TenantError::Name)?,
             account: account.id,
             account_name: account.name.clone(),
             created_on: now,
@@ -130,7 +113,7 @@ impl FirstInstallation {
         })
     }
 
-    /// Stores the records; `None` if the store has an installation, which stays as it is.
+    /// Stores the records. `None`: the store has an installation, which stays unchanged.
     pub async fn store(self, store: &dyn Store) -> Result<Option<Initialised>, Fault> {
         Ok(store
             .initialise(self.records)
@@ -139,12 +122,12 @@ impl FirstInstallation {
     }
 }
 
-/// Whether the store has a token of this value.
+/// Returns true if the store has a token with this value.
 pub async fn is_token_of(store: &dyn Store, value: &str) -> Result<bool, Fault> {
     Ok(store.token_by_hash(token_hash(value)).await?.is_some())
 }
 
-/// Good enough to be sent in a header and compared; whether mail arrives there is nobody's concern here.
+/// Accepts an address that can be sent in a header and compared. The server sends no mail.
 fn checked_email(text: &str) -> Result<String, TenantError> {
     let (mailbox, domain) = text.rsplit_once('@').unwrap_or_default();
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -152,43 +135,7 @@ fn checked_email(text: &str) -> Result<String, TenantError> {
         return Ok(text.to_owned());
     }
     Err(TenantError::Name(format!(
-        "{text:?} is no e-mail address: use one such as admin@example.com, of at most {EMAIL_BYTES_MAX} octets"
+        "{text:?} is not an e-mail address: use one such as admin@example.com, with at most \
+         {EMAIL_BYTES_MAX} octets"
     )))
-}
-
-impl Authority {
-    /// The authority on an initialised store. Refuses a master key that is not the installation's.
-    pub async fn open(
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-        master_key: Arc<MasterKey>,
-        settings: Settings,
-    ) -> Result<Self, OpenError> {
-        let installation = store
-            .installation()
-            .await
-            .map_err(Fault::from)?
-            .ok_or(OpenError::NotInitialised)?;
-        if !master_key.opens_check(&installation.master_key_check) {
-            return Err(OpenError::WrongMasterKey);
-        }
-        let sealed = master_key.seal_serial_key(&SerialCipher::generate_key(&*random), &*random);
-        let sealed = store.record_serial_key(sealed).await.map_err(Fault::from)?;
-        let serials = sealed
-            .and_then(|sealed| master_key.open_serial_key(&sealed).ok())
-            .and_then(|key| SerialCipher::new(&key))
-            .ok_or_else(|| {
-                Fault::Internal("the key of serial numbers cannot be opened".to_owned())
-            })?;
-        let signers = ThreadPoolBuilder::new()
-            .thread_name(|number| format!("signer-{number}"))
-            .build();
-        let signers =
-            signers.map_err(|error| Fault::Internal(format!("no threads to sign on: {error}")))?;
-        measures::begin();
-        Ok(Self::assemble(
-            signers, store, clock, random, master_key, settings, serials,
-        ))
-    }
 }

@@ -1,4 +1,4 @@
-//! The master key: seals authority keys, so that a stolen database alone signs nothing.
+//! The master key. It seals the private keys of CAs, so that a stolen database alone signs nothing.
 
 use std::fmt;
 
@@ -6,41 +6,41 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use certgate_model::{AuthorityId, MtlsCertificateId, Random};
 use zeroize::Zeroizing;
 
-/// First byte of the sealed form; another byte means another form.
+/// First byte of the sealed form. Another form has another byte.
 const FORMAT: u8 = 1;
 
-/// What [`MasterKey::seal_check`] seals.
+/// The text that [`MasterKey::seal_check`] seals.
 const CHECK_TEXT: &[u8] = b"certgate master key check";
 
-/// What the key of serial numbers is sealed for.
+/// The context that binds the sealed key of serial numbers to its use.
 const SERIAL_KEY_CONTEXT: &[u8] = b"certgate serial number key";
 
-/// AES-256-GCM key that lives outside the database.
+/// An AES-256-GCM key that is stored outside the database.
 pub struct MasterKey {
     key: LessSafeKey,
     text: Zeroizing<String>,
 }
 
-/// Why a master key cannot be used.
+/// Reasons to refuse a master key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MasterKeyError {
-    /// The text is not one.
-    #[error("a master key is 64 hexadecimal digits (32 bytes)")]
+    /// The text is not a master key.
+    #[error("a master key has 64 hexadecimal digits (32 bytes)")]
     Malformed,
-    /// What is sealed was sealed under another key, or was changed.
-    #[error("the master key does not open what is sealed in the store")]
+    /// The sealed data was sealed under another key, or was changed.
+    #[error("the master key does not open the keys in the store")]
     WrongKey,
 }
 
 impl MasterKey {
-    /// A new key.
+    /// Creates a new key.
     pub fn generate(random: &dyn Random) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         random.fill(&mut *bytes);
         Self::from_bytes(&bytes)
     }
 
-    /// Reads the form that [`MasterKey::to_text`] writes; white space around it does not matter.
+    /// Reads the form that [`MasterKey::to_text`] writes, with any white space around it.
     pub fn from_text(text: &str) -> Result<Self, MasterKeyError> {
         let text = text.trim().as_bytes();
         let digit = |byte: u8| {
@@ -58,7 +58,7 @@ impl MasterKey {
         Ok(Self::from_bytes(&bytes))
     }
 
-    /// 64 lower-case hex digits, for the key file.
+    /// Returns 64 lower-case hex digits, for the key file.
     pub fn to_text(&self) -> &Zeroizing<String> {
         &self.text
     }
@@ -79,7 +79,7 @@ impl MasterKey {
         }
     }
 
-    /// Seals a private key; the form opens for this owner only.
+    /// Seals a private key. It opens only for this owner.
     pub(crate) fn seal_key(
         &self,
         owner: impl Into<KeyOwner>,
@@ -89,7 +89,7 @@ impl MasterKey {
         self.seal(&owner.into().context(), key, random)
     }
 
-    /// Opens what [`MasterKey::seal_key`] sealed for this owner.
+    /// Opens a key that [`MasterKey::seal_key`] sealed for this owner.
     pub(crate) fn open_key(
         &self,
         owner: impl Into<KeyOwner>,
@@ -98,12 +98,12 @@ impl MasterKey {
         self.open(&owner.into().context(), sealed)
     }
 
-    /// Seals the key that serial numbers are made with.
+    /// Seals the key of serial numbers.
     pub(crate) fn seal_serial_key(&self, key: &[u8], random: &dyn Random) -> Vec<u8> {
         self.seal(SERIAL_KEY_CONTEXT, key, random)
     }
 
-    /// Opens what [`MasterKey::seal_serial_key`] sealed.
+    /// Opens the key that [`MasterKey::seal_serial_key`] sealed.
     pub(crate) fn open_serial_key(
         &self,
         sealed: &[u8],
@@ -111,19 +111,19 @@ impl MasterKey {
         self.open(SERIAL_KEY_CONTEXT, sealed)
     }
 
-    /// A sealed known text, to recognise a wrong key at start.
+    /// Seals a known text, to recognise a wrong key at start.
     pub(crate) fn seal_check(&self, random: &dyn Random) -> Vec<u8> {
         self.seal(CHECK_TEXT, CHECK_TEXT, random)
     }
 
-    /// Whether this is the key that [`MasterKey::seal_check`] was called on.
+    /// Returns true if this key made the text of [`MasterKey::seal_check`].
     pub(crate) fn opens_check(&self, sealed: &[u8]) -> bool {
         self.open(CHECK_TEXT, sealed)
             .is_ok_and(|text| *text == CHECK_TEXT)
     }
 
-    /// Format byte, nonce, ciphertext with tag. A random nonce of 96 bits is safe for 2^32 seals under one key (NIST
-    /// SP 800-38D §8.3); authorities are made by the dozen.
+    /// Returns format byte, nonce and ciphertext with tag. A random nonce of 96 bits is safe for
+    /// 2^32 seals under one key (NIST SP 800-38D §8.3). An installation has dozens of CAs.
     fn seal(&self, context: &[u8], plain: &[u8], random: &dyn Random) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];
         random.fill(&mut nonce);
@@ -159,12 +159,12 @@ impl MasterKey {
     }
 }
 
-/// Whose private key is sealed.
+/// The owner of a sealed private key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum KeyOwner {
-    /// A managed authority.
+    /// A managed or imported CA.
     Authority(AuthorityId),
-    /// A certificate that an account brought itself.
+    /// An uploaded certificate.
     MtlsCertificate(MtlsCertificateId),
 }
 
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_key_opens_for_its_authority_and_master_key_only() {
+    fn a_sealed_key_opens_for_its_owner_and_master_key_only() {
         let random = random();
         let master = MasterKey::generate(&random);
         let (a, b) = (
@@ -229,9 +229,9 @@ mod tests {
             master.open_key(same_id, &sealed),
             Err(MasterKeyError::WrongKey)
         );
-        let brought = master.seal_key(same_id, b"secret", &random);
-        assert_eq!(**master.open_key(same_id, &brought).unwrap(), *b"secret");
-        assert_eq!(master.open_key(a, &brought), Err(MasterKeyError::WrongKey));
+        let uploaded = master.seal_key(same_id, b"secret", &random);
+        assert_eq!(**master.open_key(same_id, &uploaded).unwrap(), *b"secret");
+        assert_eq!(master.open_key(a, &uploaded), Err(MasterKeyError::WrongKey));
         assert_eq!(
             MasterKey::generate(&random).open_key(a, &sealed),
             Err(MasterKeyError::WrongKey)

@@ -1,20 +1,25 @@
-//! What this crate counts is there from the start on, at zero: of a counter that appears with its first event, that event
-//! is no increase to whoever watches it.
+//! Metrics of this crate. Each exists from the start with the value 0: a counter that appears with
+//! its first event shows no increase to a monitoring system.
 
 use certgate_model::Status;
 
-/// Begins to count.
+/// Registers every metric.
 pub(crate) fn begin() {
     metrics::counter!("certgate_certificates_issued_total").increment(0);
     metrics::counter!("certgate_crls_published_total").increment(0);
     for status in Status::ALL {
-        metrics::counter!("certgate_status_changes_total", "to" => status.name()).increment(0);
+        status_changes(status, 0);
     }
     lagging(0, 0);
 }
 
-/// How many enforcement points lack a change: within their lease, and after its end.
-pub(crate) fn lagging(live: usize, ended: usize) {
+/// Counts changes to a status.
+pub(crate) fn status_changes(to: Status, count: u64) {
+    metrics::counter!("certgate_status_changes_total", "to" => to.name()).increment(count);
+}
+
+/// Sets the number of lagging enforcement points: within their lease, and silent ones.
+pub(crate) fn lagging(live: usize, silent: usize) {
     metrics::gauge!("certgate_enforcement_points_lagging", "lease" => "live").set(live as f64);
-    metrics::gauge!("certgate_enforcement_points_lagging", "lease" => "ended").set(ended as f64);
+    metrics::gauge!("certgate_enforcement_points_lagging", "lease" => "ended").set(silent as f64);
 }

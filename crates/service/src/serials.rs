@@ -1,9 +1,9 @@
 //! Serial numbers that lead back to their certificate.
 //!
-//! An index on random serial numbers costs a tenth of an issue, because each row dirties another page of it. So the
-//! serial number is 4 random octets and the certificate's id, enciphered as one block of AES: to everybody else 20 random
-//! octets (158 bits that nobody can guess, RFC 5280 §4.1.2.2), to the owner of the key the id, which has an index that
-//! grows at its end.
+//! An index on random serial numbers costs a tenth of an issue, because each row changes another
+//! page of it. Therefore a serial number is 4 random octets and the certificate's ID, enciphered as
+//! one AES block. For everyone else it is 20 random octets, of which 158 bits cannot be guessed
+//! (RFC 5280 §4.1.2.2). With the key it is the ID, which has an index that grows at its end.
 
 use std::fmt;
 
@@ -13,23 +13,24 @@ use aws_lc_rs::cipher::{
 use certgate_model::{CertificateId, Random, SerialNumber};
 use zeroize::Zeroizing;
 
-/// Octets of the key.
+/// Length of the key, in octets.
 pub(crate) const SERIAL_KEY_BYTES: usize = 32;
 
-/// Random octets in front of the block; the top bits of the first are set by [`SerialNumber::from_random`].
+/// Number of random octets before the block. [`SerialNumber::from_random`] sets the top bits of the
+/// first one.
 const RANDOM_BYTES: usize = 4;
 
-/// Makes serial numbers out of ids, and ids out of serial numbers.
+/// Converts IDs into serial numbers and back.
 pub(crate) struct SerialCipher {
     encrypting: EncryptingKey,
     decrypting: DecryptingKey,
 }
 
 impl SerialCipher {
-    /// `None`: the key does not have the right length.
+    /// Returns `None` for a key of the wrong length.
     pub(crate) fn new(key: &[u8]) -> Option<Self> {
         let unbound = || UnboundCipherKey::new(&AES_256, key).ok();
-        // One block under one key is a permutation: no mode is needed, so the one that adds nothing is used.
+        // One block under one key is a permutation and needs no mode. ECB adds nothing to it.
         Some(Self {
             encrypting: EncryptingKey::ecb(unbound()?).ok()?,
             decrypting: DecryptingKey::ecb(unbound()?).ok()?,
@@ -42,7 +43,7 @@ impl SerialCipher {
         key
     }
 
-    /// The serial number for the certificate with this id.
+    /// Returns a serial number for the certificate with this ID.
     pub(crate) fn serial(&self, id: CertificateId, random: &dyn Random) -> SerialNumber {
         let mut octets = [0; 20];
         random.fill(&mut octets[..RANDOM_BYTES]);
@@ -50,17 +51,18 @@ impl SerialCipher {
         block.copy_from_slice(id.as_bytes());
         self.encrypting
             .encrypt(block)
-            .expect("an id is one block of AES");
+            .expect("an ID is one AES block");
         SerialNumber::from_random(octets)
     }
 
-    /// The id that the serial number was made from, if it was made here.
+    /// Returns the ID in a serial number. For a serial number of another issuer the ID is
+    /// meaningless.
     pub(crate) fn id(&self, serial: SerialNumber) -> CertificateId {
         let mut block = [0; 16];
         block.copy_from_slice(&serial.as_bytes()[RANDOM_BYTES..]);
         self.decrypting
             .decrypt(&mut block, DecryptionContext::None)
-            .expect("an id is one block of AES");
+            .expect("an ID is one AES block");
         CertificateId::from_bytes(block)
     }
 }
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_serial_number_leads_to_the_id_under_its_key_only() {
+    fn a_serial_number_leads_to_the_id_only_under_its_key() {
         let random = Counting(std::sync::atomic::AtomicU8::new(0));
         let cipher = |key: &[u8]| SerialCipher::new(key).unwrap();
         let (ours, other) = (
@@ -101,13 +103,13 @@ mod tests {
             assert_eq!(
                 serial.as_bytes()[0] & 0xc0,
                 0x40,
-                "positive, and of 20 octets"
+                "positive, with 20 octets"
             );
             shards.insert(serial.shard());
         }
         assert!(
             shards.len() > 80,
-            "ids in a row are spread over the shards: {}",
+            "consecutive IDs are spread over the shards: {}",
             shards.len()
         );
         assert!(SerialCipher::new(&[1; 31]).is_none());

@@ -1,21 +1,13 @@
-//! Making, changing and deleting API tokens.
-
 use std::fmt;
+use std::sync::Arc;
 
-use certgate_model::{
-    AddressBlock, Effect, Policy, Random, Resource, Timestamp, TokenId, TokenRecord, TokenState,
-};
+use certgate_model::{Random, TokenId, TokenRecord};
 use zeroize::Zeroizing;
 
-use crate::access::{ManageTokens, UserScope, token_hash};
-use crate::tenants::checked_name;
-use crate::{Authority, TokenError};
-
-/// How many policies a token can have, and how many permission groups and resources each of them.
-const POLICIES_MAX: usize = 100;
-
-/// How many address blocks a token can allow, and how many it can refuse.
-const ADDRESS_BLOCKS_MAX: usize = 100;
+use crate::access::{Access, ManageTokens, UserScope, token_hash};
+use crate::environment::Environment;
+use crate::error::TokenError;
+use crate::token_draft::{TokenDraft, check_may_grant, check_own_limits};
 
 /// The characters of a token value: those of unpadded base64url (RFC 4648 §5), 6 random bits each.
 const VALUE_ALPHABET: &[u8; 64] =
@@ -24,7 +16,7 @@ const VALUE_ALPHABET: &[u8; 64] =
 /// Length of a token value, in characters: 240 random bits.
 const VALUE_CHARACTERS: usize = 40;
 
-/// The secret value of a token. Seen once, by whoever made it.
+/// The secret value of a token. Only its creator sees it, once.
 pub struct TokenValue(Zeroizing<String>);
 
 impl TokenValue {
@@ -35,7 +27,7 @@ impl TokenValue {
         Self(Zeroizing::new(bytes.iter().map(character).collect()))
     }
 
-    /// The value, for the one answer that shows it.
+    /// Returns the value, for the one answer that shows it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -47,37 +39,25 @@ impl fmt::Debug for TokenValue {
     }
 }
 
-/// What a token shall be; for a new one or to replace an old one's members.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenDraft {
-    /// Its name.
-    pub name: String,
-    /// Whether it is switched on.
-    pub state: TokenState,
-    /// What it may do; ids of policies are given anew where empty.
-    pub policies: Vec<Policy>,
-    /// Addresses it may come from; empty is anywhere.
-    pub allowed_addresses: Vec<AddressBlock>,
-    /// Addresses it must not come from.
-    pub refused_addresses: Vec<AddressBlock>,
-    /// Not valid before.
-    pub not_before: Option<Timestamp>,
-    /// Not valid from this instant on.
-    pub expires_on: Option<Timestamp>,
+/// API tokens.
+pub struct Tokens {
+    pub(crate) environment: Environment,
+    pub(crate) access: Arc<Access>,
 }
 
-impl Authority {
-    /// Makes a token. It cannot grant what the caller does not have.
-    pub async fn create_token(
+impl Tokens {
+    /// Creates a token. It grants at most the permissions of the caller.
+    pub async fn create(
         &self,
         scope: &UserScope<ManageTokens>,
         draft: TokenDraft,
     ) -> Result<(TokenRecord, TokenValue), TokenError> {
-        let draft = self.checked(scope, draft)?;
-        let now = self.clock.now();
-        let value = TokenValue::generate(&*self.random);
+        let Environment { store, random, .. } = &self.environment;
+        let now = self.environment.now();
+        let draft = draft.checked(scope, now, &**random)?;
+        let value = TokenValue::generate(&**random);
         let record = TokenRecord {
-            id: TokenId::time_ordered(now, &*self.random),
+            id: TokenId::time_ordered(now, &**random),
             user: scope.user().id,
             name: draft.name,
             hash: token_hash(value.expose()),
@@ -91,22 +71,22 @@ impl Authority {
             modified_on: now,
             last_used_on: None,
         };
-        self.store
-            .record_token(record.clone(), scope.by(now))
-            .await?;
-        tracing::info!(token = %record.id, by = %scope.principal().token().id, "API token made");
+        store.record_token(record.clone(), scope.by(now)).await?;
+        let by = scope.caller().principal().token().id;
+        tracing::info!(token = %record.id, %by, "API token made");
         Ok((record, value))
     }
 
-    /// Replaces what a token may do; its value stays.
-    pub async fn update_token(
+    /// Replaces the changeable members of a token. Its value stays the same.
+    pub async fn update(
         &self,
         scope: &UserScope<ManageTokens>,
         id: TokenId,
         draft: TokenDraft,
     ) -> Result<TokenRecord, TokenError> {
-        let draft = self.checked(scope, draft)?;
-        self.replace_token(scope, id, |old| TokenRecord {
+        let now = self.environment.now();
+        let draft = draft.checked(scope, now, &*self.environment.random)?;
+        self.replace(scope, id, |old| TokenRecord {
             name: draft.name.clone(),
             state: draft.state,
             policies: draft.policies.clone(),
@@ -114,63 +94,60 @@ impl Authority {
             refused_addresses: draft.refused_addresses.clone(),
             not_before: draft.not_before,
             expires_on: draft.expires_on,
-            modified_on: self.clock.now(),
+            modified_on: self.environment.now(),
             ..old
         })
         .await
     }
 
-    /// Gives a token a new value; the old one stops working.
-    pub async fn roll_token(
+    /// Gives a token a new value. The old value stops working.
+    pub async fn roll(
         &self,
         scope: &UserScope<ManageTokens>,
         id: TokenId,
     ) -> Result<TokenValue, TokenError> {
-        let value = TokenValue::generate(&*self.random);
+        let value = TokenValue::generate(&*self.environment.random);
         let hash = token_hash(value.expose());
-        self.replace_token(scope, id, |old| TokenRecord {
+        self.replace(scope, id, |old| TokenRecord {
             hash,
-            modified_on: self.clock.now(),
+            modified_on: self.environment.now(),
             ..old
         })
         .await?;
         Ok(value)
     }
 
-    /// Deletes a token; it stops working at once.
-    pub async fn delete_token(
+    /// Deletes a token. It stops working immediately.
+    pub async fn delete(
         &self,
         scope: &UserScope<ManageTokens>,
         id: TokenId,
     ) -> Result<(), TokenError> {
         let record = self.weaker_token(scope, id).await?;
-        let deleted = self
-            .store
-            .delete_token(record.id, scope.by(self.clock.now()))
-            .await?;
-        self.tokens.clear();
+        let by = scope.by(self.environment.now());
+        let deleted = self.environment.store.delete_token(record.id, by).await?;
+        self.access.tokens_changed();
         if !deleted {
             return Err(TokenError::NotFound);
         }
-        tracing::info!(token = %record.id, by = %scope.principal().token().id, "API token deleted");
+        let by = scope.caller().principal().token().id;
+        tracing::info!(token = %record.id, %by, "API token deleted");
         Ok(())
     }
 
-    /// The token, if it is the user's and can do nothing that the caller's own token cannot: otherwise whoever may manage
-    /// tokens could take over, or lock out, whoever may do more.
+    /// Returns the token if it belongs to the user and exceeds the caller's own token in nothing.
+    /// Otherwise a caller with permission to manage tokens could take over, or lock out, a token
+    /// with more permissions.
     async fn weaker_token(
         &self,
         scope: &UserScope<ManageTokens>,
         id: TokenId,
     ) -> Result<TokenRecord, TokenError> {
-        let token = self
-            .store
-            .token(id)
-            .await?
-            .filter(|token| token.user == scope.user().id);
+        let token = self.environment.store.token(id).await?;
+        let token = token.filter(|token| token.user == scope.user().id);
         let token = token.ok_or(TokenError::NotFound)?;
-        may_grant_all(scope, &token.policies)?;
-        within_own_limits(
+        check_may_grant(scope, &token.policies)?;
+        check_own_limits(
             scope,
             &token.allowed_addresses,
             &token.refused_addresses,
@@ -179,132 +156,23 @@ impl Authority {
         Ok(token)
     }
 
-    /// Changes a token as it is now; if somebody else changes it meanwhile, as it is then.
-    async fn replace_token(
+    /// Changes the current record of a token, again if another request changes it meanwhile.
+    async fn replace(
         &self,
         scope: &UserScope<ManageTokens>,
         id: TokenId,
         change: impl Fn(TokenRecord) -> TokenRecord,
     ) -> Result<TokenRecord, TokenError> {
+        let store = &self.environment.store;
         loop {
             let old = self.weaker_token(scope, id).await?;
             let new = change(old.clone());
-            let replaced = self
-                .store
-                .replace_token(old, new.clone(), scope.by(self.clock.now()))
-                .await?;
-            self.tokens.clear();
+            let by = scope.by(self.environment.now());
+            let replaced = store.replace_token(old, new.clone(), by).await?;
+            self.access.tokens_changed();
             if replaced {
                 return Ok(new);
             }
         }
     }
-
-    fn checked(
-        &self,
-        scope: &UserScope<ManageTokens>,
-        mut draft: TokenDraft,
-    ) -> Result<TokenDraft, TokenError> {
-        let invalid = |pointer: &str, reason: String| {
-            Err(TokenError::Invalid {
-                pointer: pointer.to_owned(),
-                reason,
-            })
-        };
-        draft.name = match checked_name(&draft.name) {
-            Ok(name) => name,
-            Err(reason) => return invalid("/name", reason),
-        };
-        if draft.policies.is_empty() {
-            return invalid("/policies", "a token needs at least one policy".to_owned());
-        }
-        if draft.policies.len() > POLICIES_MAX {
-            return invalid("/policies", format!("use at most {POLICIES_MAX} policies"));
-        }
-        for (index, policy) in draft.policies.iter_mut().enumerate() {
-            for (member, count) in [
-                ("permission_groups", policy.permission_groups.len()),
-                ("resources", policy.resources.len()),
-            ] {
-                if !(1..=POLICIES_MAX).contains(&count) {
-                    let reason = format!("there are {count} {member}: use 1 to {POLICIES_MAX}");
-                    return invalid(&format!("/policies/{index}/{member}"), reason);
-                }
-            }
-            if policy.id.is_empty() {
-                policy.id = new_policy_id(self.clock.now(), &*self.random);
-            }
-        }
-        for (member, blocks) in [
-            ("in", &draft.allowed_addresses),
-            ("not_in", &draft.refused_addresses),
-        ] {
-            if blocks.len() > ADDRESS_BLOCKS_MAX {
-                let reason = format!("use at most {ADDRESS_BLOCKS_MAX} address blocks");
-                return invalid(&format!("/condition/request.ip/{member}"), reason);
-            }
-        }
-        if let (Some(from), Some(end)) = (draft.not_before, draft.expires_on)
-            && end <= from
-        {
-            return invalid(
-                "/expires_on",
-                format!("{end} is not after not_before, {from}"),
-            );
-        }
-        may_grant_all(scope, &draft.policies)?;
-        within_own_limits(
-            scope,
-            &draft.allowed_addresses,
-            &draft.refused_addresses,
-            draft.expires_on,
-        )?;
-        Ok(draft)
-    }
-}
-
-fn within_own_limits(
-    scope: &UserScope<ManageTokens>,
-    allowed: &[AddressBlock],
-    refused: &[AddressBlock],
-    expires_on: Option<Timestamp>,
-) -> Result<(), TokenError> {
-    if scope
-        .principal()
-        .may_pass_limits_on(allowed, refused, expires_on)
-    {
-        return Ok(());
-    }
-    Err(TokenError::ExceedsOwn(
-        "its own addresses and the end of its own validity must hold there too".to_owned(),
-    ))
-}
-
-fn may_grant_all(scope: &UserScope<ManageTokens>, policies: &[Policy]) -> Result<(), TokenError> {
-    for policy in policies
-        .iter()
-        .filter(|policy| policy.effect == Effect::Allow)
-    {
-        for group in &policy.permission_groups {
-            for resource in &policy.resources {
-                if !scope.principal().may_grant(*group, *resource) {
-                    let zones = if matches!(resource, Resource::ZonesOfAccount(_)) {
-                        " (its zones)"
-                    } else {
-                        ""
-                    };
-                    return Err(TokenError::ExceedsOwn(format!(
-                        "{} on {resource}{zones}",
-                        group.name()
-                    )));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn new_policy_id(now: Timestamp, random: &dyn Random) -> String {
-    // Any unique 32 hex digits do; a token's id has that form.
-    TokenId::time_ordered(now, random).to_string()
 }

@@ -1,28 +1,28 @@
-//! Work that one does for all who wait for it.
-
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::Fault;
+use crate::error::Fault;
 
-/// Taking turns. What has failed because the store is away has failed for all who were waiting then: otherwise they would
-/// fail one after another, each after as long a time as the store lets it take.
+/// A queue in which one request does work that all others in it need.
+///
+/// While the store is unavailable, one failure fails every request that was queued at that moment.
+/// Otherwise they would fail one after another, each after the full timeout of the store.
 #[derive(Default)]
 pub(crate) struct Turn {
-    /// What failed last.
+    /// The text of the last failure.
     turn: Mutex<String>,
     failures: AtomicU64,
 }
 
 impl Turn {
-    /// Waits for the turn and works, or fails with whoever has failed meanwhile. `work` looks first whether it was done
-    /// meanwhile.
+    /// Waits for its turn and works, or fails with the failure of a request before it. `work` first
+    /// checks for the result of an earlier turn.
     pub(crate) async fn take<T>(
         &self,
         work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        // Counted under the lock, so that whoever sees a higher number behind it has waited for a failure.
+        // The number grows under the lock: a request that sees it grow has waited for a failure.
         let before = self.failures.load(Ordering::Acquire);
         let mut failed = self.turn.lock().await;
         if self.failures.load(Ordering::Acquire) != before {
@@ -36,7 +36,7 @@ impl Turn {
         done
     }
 
-    /// Waits for the turn, whoever has failed.
+    /// Waits for its turn, regardless of failures.
     pub(crate) async fn hold(&self) -> MutexGuard<'_, String> {
         self.turn.lock().await
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_waits_for_a_failure_fails_with_it_and_who_comes_later_tries() {
+    async fn one_failure_fails_the_queue_and_a_later_request_tries_again() {
         let (turn, tries) = (Turn::default(), AtomicUsize::new(0));
         let fails = || {
             turn.take(async {

@@ -9,7 +9,7 @@ pub struct FakeClock {
 }
 
 impl FakeClock {
-    /// A clock that shows 2026-08-14T10:20:30Z.
+    /// Creates a clock that shows 2026-08-14T10:20:30Z.
     pub fn new() -> Self {
         Self {
             microseconds: AtomicI64::new(1_786_702_830_000_000),
@@ -17,13 +17,13 @@ impl FakeClock {
         }
     }
 
-    /// Moves the clock.
+    /// Moves the clock forward.
     pub fn advance_seconds(&self, seconds: i64) {
         self.microseconds
             .fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
 
-    /// Makes every reading of the clock panic, or ends that: a fault in the midst of a request.
+    /// Makes every reading of the clock panic, or ends that: a fault inside a request.
     pub fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::Relaxed);
     }

@@ -1,11 +1,13 @@
-//! Development only: a whole certgate without sockets, on a fake clock and seeded randomness.
+//! A complete certgate for tests: without sockets, with a fake clock and seeded random numbers.
 
 mod app;
+mod call;
 mod clock;
 mod csr;
 mod random;
 
-pub use app::{Answer, Call, Failure, TestApp};
+pub use app::TestApp;
+pub use call::{Answer, Call, Failure};
 pub use clock::FakeClock;
 pub use csr::{csr, csr_with_subject, fixture, uploaded};
 pub use random::SeededRandom;

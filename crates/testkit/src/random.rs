@@ -1,12 +1,12 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use certgate_model::Random;
+use certgate_model::{Random, lock};
 
-/// The same bytes in every run. For tests only: anybody can compute them.
+/// Random numbers that are the same in every run. For tests only: anyone can compute them.
 pub struct SeededRandom(Mutex<u64>);
 
 impl SeededRandom {
-    /// The sequence of this seed.
+    /// Starts the sequence of this seed.
     pub fn new(seed: u64) -> Self {
         Self(Mutex::new(seed))
     }
@@ -14,9 +14,9 @@ impl SeededRandom {
 
 impl Random for SeededRandom {
     fn fill(&self, bytes: &mut [u8]) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.0);
         for byte in bytes {
-            // SplitMix64: one addition and a mix of the sum.
+            // SplitMix64: an addition, then a mix of the sum.
             *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut mixed = *state;
             mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

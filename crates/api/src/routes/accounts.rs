@@ -7,7 +7,7 @@ use certgate_service::{AccountDraft, AccountScope, ManageAccounts, ReadAccounts}
 
 use crate::body::JsonBody;
 use crate::error::{ApiError, account_error};
-use crate::extract::{Principal, ScopeOf};
+use crate::extract::{Caller, ScopeOf};
 use crate::openapi::{Answer, CreateAccount, PageAnswer};
 use crate::query::Query;
 use crate::wire::{Account, Deleted};
@@ -31,10 +31,11 @@ use crate::{Api, envelope};
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
-    Principal(caller): Principal,
+    Caller(caller): Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let visible = caller
+        .principal()
         .visible::<ReadAccounts>()
         .ok_or_else(ApiError::refused)?;
     let query = Query::parse(query.as_deref())?;
@@ -61,7 +62,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
-    Principal(caller): Principal,
+    Caller(caller): Caller,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let body = body.object();
@@ -76,7 +77,8 @@ pub(crate) async fn create(
         authority_algorithm,
     };
     let account = api
-        .authority
+        .service
+        .tenants
         .create_account(&caller, draft)
         .await?
         .map_err(account_error)?;
@@ -114,7 +116,8 @@ pub(crate) async fn delete(
     ScopeOf(scope): ScopeOf<AccountScope<ManageAccounts>>,
 ) -> Result<Response, ApiError> {
     let id = api
-        .authority
+        .service
+        .tenants
         .delete_account(&scope)
         .await
         .map_err(account_error)?;

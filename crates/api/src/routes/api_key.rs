@@ -26,7 +26,7 @@ pub(crate) async fn replace(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<UserScope<ManageTokens>>,
 ) -> Result<Response, ApiError> {
-    let key = api.authority.make_api_key(&scope).await?;
+    let key = api.service.api_keys.create(&scope).await?;
     envelope::one(UserApiKey {
         email: &scope.user().email,
         api_key: Some(key.expose()),
@@ -47,7 +47,7 @@ pub(crate) async fn delete(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<UserScope<ManageTokens>>,
 ) -> Result<Response, ApiError> {
-    api.authority.delete_api_key(&scope).await?;
+    api.service.api_keys.delete(&scope).await?;
     envelope::one(UserApiKey {
         email: &scope.user().email,
         api_key: None,

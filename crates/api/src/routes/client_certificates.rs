@@ -75,7 +75,7 @@ pub(crate) async fn create(
         idempotency_key,
     };
     // Boxed: the future is large, and every layer around a handler moves it.
-    let certificate = Box::pin(api.authority.issue(&scope, request)).await?;
+    let certificate = Box::pin(api.service.issuing.issue(&scope, request)).await?;
     envelope::one(ClientCertificate::from(&*certificate))
 }
 
@@ -128,7 +128,7 @@ pub(crate) async fn reactivate(
     body: NullableBody,
 ) -> Result<Response, ApiError> {
     let certificate = if asks_to_reactivate(&body)? {
-        api.authority.reactivate(&scope, id).await?
+        api.service.revoking.reactivate(&scope, id).await?
     } else {
         let found = api.store.certificate(scope.zone().id, id).await?;
         found.ok_or_else(ApiError::certificate_not_found)?
@@ -187,6 +187,6 @@ pub(crate) async fn revoke(
             )
         })?,
     };
-    let certificate = api.authority.revoke(&scope, id, reason).await?;
+    let certificate = api.service.revoking.revoke(&scope, id, reason).await?;
     envelope::one(ClientCertificate::from(&certificate))
 }

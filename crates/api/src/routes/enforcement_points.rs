@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use certgate_model::{AccountId, EnforcedCertificate, Timestamp};
 use certgate_service::{
-    AccountScope, CHANGES_MAX, FollowRevocations, ManageEnforcementPoints, Principal,
+    AccountScope, CHANGES_MAX, Caller, FollowRevocations, ManageEnforcementPoints,
 };
 use futures_util::stream;
 use http::{HeaderValue, header};
@@ -75,8 +75,9 @@ pub(crate) async fn register(
         .map(|_| body.integer("lease_seconds"))
         .transpose()?;
     let point = api
-        .authority
-        .register_enforcement_point(&scope, body.string("name")?, lease)
+        .service
+        .enforcement_points
+        .register(&scope, body.string("name")?, lease)
         .await?;
     let last = api.store.account_epoch(scope.account().id).await?;
     envelope::one(EnforcementPoint::at(api.clock.now(), last, point))
@@ -101,7 +102,7 @@ pub(crate) async fn delete(
     ScopeOf(scope): ScopeOf<AccountScope<ManageEnforcementPoints>>,
     EnforcementPointPath(id): EnforcementPointPath,
 ) -> Result<Response, ApiError> {
-    api.authority.delete_enforcement_point(&scope, id).await?;
+    api.service.enforcement_points.delete(&scope, id).await?;
     envelope::one(Deleted { id: id.to_string() })
 }
 
@@ -128,7 +129,11 @@ pub(crate) async fn acknowledge(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let epoch = body.object().integer("epoch")?;
-    let point = api.authority.acknowledge(&scope, id, epoch).await?;
+    let point = api
+        .service
+        .enforcement_points
+        .acknowledge(&scope, id, epoch)
+        .await?;
     let last = api.store.account_epoch(scope.account().id).await?;
     envelope::one(EnforcementPoint::at(api.clock.now(), last, point))
 }
@@ -158,11 +163,7 @@ pub(crate) async fn changes(
     let (after, wait_seconds) = Query::parse(query.as_deref())?.revocation_changes()?;
     // An answer must come before the request is given up.
     let wait = Duration::from_secs(wait_seconds).min(api.request_timeout / 2);
-    let found = Box::pin(
-        api.authority
-            .revocation_changes(&scope, after, CHANGES_MAX, wait),
-    )
-    .await?;
+    let found = Box::pin(api.service.feed.changes(&scope, after, CHANGES_MAX, wait)).await?;
     envelope::one(RevocationChanges::from(found))
 }
 
@@ -193,17 +194,17 @@ pub(crate) async fn stream(
         .stream_place()
         .ok_or_else(|| ApiError::too_many_streams(STREAMS_MAX))?;
     // The first line is read before the head is sent: an epoch that is not known is refused.
-    let found =
-        Box::pin(
-            api.authority
-                .revocation_changes(&scope, after, CHANGES_MAX, Duration::ZERO),
-        )
-        .await?;
+    let found = Box::pin(
+        api.service
+            .feed
+            .changes(&scope, after, CHANGES_MAX, Duration::ZERO),
+    )
+    .await?;
     let end = api
         .clock
         .now()
         .plus_seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
-    let caller = scope.principal().clone();
+    let caller = scope.caller().clone();
     let follower = Follower {
         api,
         caller,
@@ -233,7 +234,7 @@ pub(crate) async fn stream(
 /// Whoever reads changes as they come.
 struct Follower {
     api: Api,
-    caller: Principal,
+    caller: Caller,
     account: AccountId,
     end: Timestamp,
     _place: OwnedSemaphorePermit,
@@ -243,7 +244,7 @@ impl Follower {
     /// The changes after `epoch`, or that there were none for a while; `None`: that is the end.
     async fn next(&self, epoch: u64) -> Option<certgate_service::RevocationChanges> {
         let left = self.end.duration_since(self.api.clock.now());
-        if left.is_zero() || self.api.authority.is_ending() {
+        if left.is_zero() || self.api.service.signals.is_ending() {
             return None;
         }
         let wait = left.min(STREAM_PAUSE);
@@ -262,8 +263,9 @@ impl Follower {
         let scope = self.scope().await?;
         let found = self
             .api
-            .authority
-            .revocation_changes(&scope, epoch, CHANGES_MAX, wait)
+            .service
+            .feed
+            .changes(&scope, epoch, CHANGES_MAX, wait)
             .await?;
         // It may have been taken away while nothing came.
         self.scope().await?;
@@ -271,10 +273,16 @@ impl Follower {
     }
 
     async fn scope(&self) -> Result<AccountScope<FollowRevocations>, ApiError> {
-        let caller = self.api.authority.authenticate_again(&self.caller).await?;
+        let caller = self
+            .api
+            .service
+            .access
+            .authenticate_again(&self.caller)
+            .await?;
         Ok(self
             .api
-            .authority
+            .service
+            .access
             .account_scope(&caller, self.account)
             .await?)
     }
@@ -297,7 +305,7 @@ pub(crate) async fn revoked(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<AccountScope<FollowRevocations>>,
 ) -> Result<Response, ApiError> {
-    let epoch = api.authority.revoked_epoch(&scope).await?;
+    let epoch = api.service.feed.epoch(&scope).await?;
     let first = Bytes::from(format!("{{\"epoch\":{epoch}}}\n"));
     let now = api.clock.now();
     let state = Some((None, 0_u64));
@@ -308,10 +316,7 @@ pub(crate) async fn revoked(
                 return Some((Ok(Frame::data(first)), (api, scope, state, None)));
             }
             let (cursor, count) = state?;
-            let part = api
-                .authority
-                .revoked_certificates(&scope, now, cursor)
-                .await;
+            let part = api.service.feed.revoked(&scope, now, cursor).await;
             let (frame, state) = match part {
                 // Cut off without the last line, which tells the reader.
                 Err(fault) => (Err(std::io::Error::other(fault)), None),

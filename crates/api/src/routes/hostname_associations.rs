@@ -79,8 +79,9 @@ pub(crate) async fn replace(
         .map_err(|message| ApiError::member(body.pointer(AUTHORITY), message))?;
     let hostnames = body.strings("hostnames")?;
     let hostnames = api
-        .authority
-        .replace_hostnames(&scope, authority, hostnames)
+        .service
+        .hostnames
+        .replace(&scope, authority, hostnames)
         .await?;
     envelope::one(HostnameAssociations {
         hostnames: &hostnames,

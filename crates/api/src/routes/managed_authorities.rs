@@ -28,8 +28,9 @@ pub(crate) async fn get(
     ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
 ) -> Result<Response, ApiError> {
     let authority = api
-        .authority
-        .managed_authority(&scope)
+        .service
+        .managed_authorities
+        .active(&scope)
         .await?
         .ok_or_else(ApiError::refused)?;
     envelope::one(ManagedAuthority::from(authority))
@@ -50,7 +51,7 @@ pub(crate) async fn list(
     State(api): State<Api>,
     ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
 ) -> Result<Response, ApiError> {
-    let authorities = api.authority.managed_authorities(&scope).await?;
+    let authorities = api.service.managed_authorities.all(&scope).await?;
     envelope::one(
         authorities
             .into_iter()
@@ -86,7 +87,7 @@ pub(crate) async fn import(
         certificate,
         private_key,
     };
-    let authority = Box::pin(api.authority.import_authority(&scope, import)).await?;
+    let authority = Box::pin(api.service.managed_authorities.import(&scope, import)).await?;
     envelope::one(ManagedAuthority::from(authority))
 }
 
@@ -114,6 +115,6 @@ pub(crate) async fn rotate(
         .map(KeyAlgorithm::from_name)
         .transpose();
     let algorithm = algorithm.map_err(|error| ApiError::member("/algorithm", error.to_string()))?;
-    let authority = Box::pin(api.authority.rotate_authority(&scope, algorithm)).await?;
+    let authority = Box::pin(api.service.managed_authorities.rotate(&scope, algorithm)).await?;
     envelope::one(ManagedAuthority::from(authority))
 }

@@ -84,7 +84,7 @@ pub(crate) async fn create(
         name: body.optional_string("name")?.unwrap_or_default().to_owned(),
         private_key,
     };
-    let certificate = Box::pin(api.authority.upload_mtls_certificate(&scope, upload)).await?;
+    let certificate = Box::pin(api.service.mtls_certificates.upload(&scope, upload)).await?;
     envelope::one(NewMtlsCertificate::from(&certificate))
 }
 
@@ -129,7 +129,7 @@ pub(crate) async fn delete(
     ScopeOf(scope): ScopeOf<AccountScope<WriteMtlsCertificates>>,
     MtlsCertificatePath(id): MtlsCertificatePath,
 ) -> Result<Response, ApiError> {
-    let certificate = api.authority.delete_mtls_certificate(&scope, id).await?;
+    let certificate = api.service.mtls_certificates.delete(&scope, id).await?;
     envelope::one(MtlsCertificate::from(&certificate))
 }
 

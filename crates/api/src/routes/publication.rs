@@ -187,7 +187,7 @@ pub(crate) async fn ocsp_get(State(api): State<Api>, request: Request) -> Respon
 }
 
 async fn ocsp(api: &Api, request: &[u8], nonce: NoncePolicy) -> Response {
-    let answer = match api.authority.ocsp(request, nonce).await {
+    let answer = match api.service.responder.answer(request, nonce).await {
         Ok(answer) => answer,
         Err(fault) => {
             let (failure, inside) = match fault {

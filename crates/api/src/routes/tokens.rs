@@ -58,8 +58,9 @@ pub(crate) async fn create(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let (token, value) = api
-        .authority
-        .create_token(&scope, draft(&body.object())?)
+        .service
+        .tokens
+        .create(&scope, draft(&body.object())?)
         .await?;
     envelope::one(Token::at(api.clock.now(), &token).with_value(value.expose()))
 }
@@ -106,8 +107,9 @@ pub(crate) async fn update(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let token = api
-        .authority
-        .update_token(&scope, id, draft(&body.object())?)
+        .service
+        .tokens
+        .update(&scope, id, draft(&body.object())?)
         .await?;
     envelope::one(Token::at(api.clock.now(), &token))
 }
@@ -128,7 +130,7 @@ pub(crate) async fn delete(
     ScopeOf(scope): ScopeOf<UserScope<ManageTokens>>,
     TokenPath(id): TokenPath,
 ) -> Result<Response, ApiError> {
-    api.authority.delete_token(&scope, id).await?;
+    api.service.tokens.delete(&scope, id).await?;
     envelope::one(Deleted { id: id.to_string() })
 }
 
@@ -148,7 +150,7 @@ pub(crate) async fn roll(
     ScopeOf(scope): ScopeOf<UserScope<ManageTokens>>,
     TokenPath(id): TokenPath,
 ) -> Result<Response, ApiError> {
-    let value = api.authority.roll_token(&scope, id).await?;
+    let value = api.service.tokens.roll(&scope, id).await?;
     envelope::one(value.expose())
 }
 

@@ -52,18 +52,19 @@ pub(crate) async fn verify_token(
     };
     let credential = credential(&parts, &api)?;
     let is_token = matches!(credential.secret, Secret::Token(_));
-    let caller = api
-        .authority
-        .authenticate(credential)
-        .await
-        .map_err(|error| match error {
-            AccessError::InvalidToken => no_token(),
-            other => other.into(),
-        })?;
+    let caller =
+        api.service
+            .access
+            .authenticate(credential)
+            .await
+            .map_err(|error| match error {
+                AccessError::InvalidToken => no_token(),
+                other => other.into(),
+            })?;
     if !is_token {
         return Err(no_token());
     }
-    let verification = TokenVerification::at(api.clock.now(), caller.token());
+    let verification = TokenVerification::at(api.clock.now(), caller.principal().token());
     let message = envelope::Message {
         code: code::TOKEN_VALID,
         message: "This API Token is valid and active",

@@ -7,7 +7,7 @@ use certgate_service::{ManageZones, ReadZones, ZoneDraft, ZoneScope};
 
 use crate::body::JsonBody;
 use crate::error::{ApiError, zone_error};
-use crate::extract::{Principal, ScopeOf};
+use crate::extract::{Caller, ScopeOf};
 use crate::openapi::{Answer, CreateZone, PageAnswer};
 use crate::query::Query;
 use crate::wire::{Deleted, Zone};
@@ -36,10 +36,11 @@ use crate::{Api, envelope};
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
-    Principal(caller): Principal,
+    Caller(caller): Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let visible = caller
+        .principal()
         .visible::<ReadZones>()
         .ok_or_else(ApiError::refused)?;
     let query = Query::parse(query.as_deref())?;
@@ -65,7 +66,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
-    Principal(caller): Principal,
+    Caller(caller): Caller,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let body = body.object();
@@ -81,11 +82,13 @@ pub(crate) async fn create(
         ApiError::member("/account/id", message)
     })?;
     let scope = api
-        .authority
+        .service
+        .access
         .account_scope::<ManageZones>(&caller, account)
         .await?;
     let zone = api
-        .authority
+        .service
+        .tenants
         .create_zone(&scope, draft)
         .await
         .map_err(zone_error)?;
@@ -123,7 +126,8 @@ pub(crate) async fn delete(
     ScopeOf(scope): ScopeOf<ZoneScope<ManageZones>>,
 ) -> Result<Response, ApiError> {
     let id = api
-        .authority
+        .service
+        .tenants
         .delete_zone(&scope)
         .await
         .map_err(zone_error)?;

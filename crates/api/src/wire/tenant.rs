@@ -192,7 +192,7 @@ impl From<certgate_service::ManagedAuthority> for ManagedAuthority {
             certificate: pem_lines("CERTIFICATE", &record.certificate_der),
             fingerprint_sha256,
             public_url: record.public_url,
-            in_force: authority.in_force,
+            in_force: authority.is_active,
             created_on: Instant(record.created_on),
             expires_on: Instant(record.expires_on),
         }

@@ -403,7 +403,7 @@ async fn changes_are_told_as_they_come() {
         (&json!(2), 1)
     );
     // When the process ends, the answer ends.
-    let (told, ()) = tokio::join!(lines.next(), async { app.authority.end_waiting() });
+    let (told, ()) = tokio::join!(lines.next(), async { app.service.signals.end_waiting() });
     assert_eq!(told, Some(json!({ "epoch": 2, "changes": [] })));
     assert_eq!(lines.next().await, None);
 }

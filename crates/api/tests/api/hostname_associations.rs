@@ -182,7 +182,7 @@ async fn a_bad_hostname_is_told_which_and_why() {
             1482,
             "not in the zone example.com",
         ),
-        ("FIRST.example.com", 1483, "at place 0"),
+        ("FIRST.example.com", 1483, "duplicates hostnames[0]: remove"),
     ] {
         let hostnames = json!([
             "first.example.com",
@@ -295,7 +295,7 @@ async fn an_enforcement_point_reads_which_authorities_apply_and_when_one_revoked
     )
     .await
     .result();
-    let read = async |hostname: &str| app.authority.enforcement(hostname).await.unwrap();
+    let read = async |hostname: &str| app.service.hostnames.enforcement(hostname).await.unwrap();
     let found = read("a.EXAMPLE.com.").await.unwrap();
     assert_eq!(
         (found.zone.to_string(), found.account.to_string()),

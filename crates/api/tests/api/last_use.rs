@@ -65,7 +65,7 @@ async fn the_last_use_is_recorded_once_a_minute_and_at_the_end() {
 
     app.clock.advance_seconds(20);
     app.get(PATH).token(&setting.value).await.result();
-    app.authority.record_all_uses().await.unwrap();
+    app.service.last_uses.record_all().await.unwrap();
     assert_eq!(
         setting.object().await["last_used_on"],
         "2026-08-14T10:21:50Z"
@@ -125,8 +125,8 @@ async fn changing_and_rolling_a_token_keep_its_last_use() {
 async fn the_background_task_records_without_anybody_waiting() {
     let setting = Setting::new().await;
     let app = &setting.app;
-    let authority = app.authority.clone();
-    let task = tokio::spawn(async move { authority.record_uses_forever().await });
+    let service = app.service.clone();
+    let task = tokio::spawn(async move { service.last_uses.record_forever().await });
     app.get(PATH).token(&setting.value).await.result();
     let recorded = async {
         while setting.object().await["last_used_on"] != "2026-08-14T10:20:30Z" {

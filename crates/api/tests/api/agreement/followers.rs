@@ -213,17 +213,25 @@ impl Follower {
             secret: Secret::Token(&app.token),
             from: None,
         };
-        let principal = app.authority.authenticate(credential).await.ok().unwrap();
+        let caller = app
+            .service
+            .access
+            .authenticate(credential)
+            .await
+            .ok()
+            .unwrap();
         let account = self.account_id.parse().unwrap();
         let scope = app
-            .authority
-            .account_scope::<FollowRevocations>(&principal, account)
+            .service
+            .access
+            .account_scope::<FollowRevocations>(&caller, account)
             .await
             .ok()
             .unwrap();
         let told = app
-            .authority
-            .revocation_changes(&scope, after, page, Duration::ZERO)
+            .service
+            .feed
+            .changes(&scope, after, page, Duration::ZERO)
             .await
             .unwrap();
         let changes = told.changes.into_iter().map(|change| Change {

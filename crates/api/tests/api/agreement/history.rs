@@ -203,7 +203,7 @@ impl History {
             }
             Operation::SettleObstructed { obstruction } => {
                 self.app.store.damage(obstruction.begin()).await.unwrap();
-                self.app.authority.settle_all().await.unwrap();
+                self.app.service.settler.settle_all().await.unwrap();
                 self.app.store.damage(Obstruction::END).await.unwrap();
                 settled = Settled::Some(obstruction);
             }

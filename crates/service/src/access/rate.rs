@@ -1,9 +1,9 @@
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use certgate_model::{Timestamp, TokenId};
+use certgate_model::{Timestamp, TokenId, lock};
 
-/// Counts the requests of each token in the running minute of the clock.
+/// Counts the requests of each token in the current minute of the clock.
 pub(crate) struct RateLimiter {
     per_minute: u32,
     minute: Mutex<(Timestamp, HashMap<TokenId, u32>)>,
@@ -17,14 +17,14 @@ impl RateLimiter {
         }
     }
 
-    /// Counts one request; if it is one too many, the seconds until the next minute.
+    /// Counts one request. Above the limit, returns the seconds until the next minute.
     pub(crate) fn count(&self, token: TokenId, now: Timestamp) -> Result<(), u32> {
         let this_minute = now.cut_to_minute();
-        let mut guard = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = lock(&self.minute);
         let (minute, counts) = &mut *guard;
         if *minute != this_minute {
             *minute = this_minute;
-            // Only known tokens are counted, so the map is no larger than the list of tokens.
+            // Only known tokens are counted, so the map is at most as large as the list of tokens.
             counts.clear();
         }
         let count = counts.entry(token).or_default();

@@ -1,46 +1,93 @@
-//! When tokens were last used: noted by requests, written by a background task.
-
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use certgate_model::{Timestamp, TokenId};
+use certgate_model::{Timestamp, TokenId, lock};
+use certgate_store::Store;
 use tokio::sync::Notify;
 
-use crate::{Authority, Fault};
+use crate::error::Fault;
 
-/// How often the last use of one token is written at most, in seconds: often enough to see what is still in use, too
-/// seldom to be felt by whoever writes certificates.
+/// Minimum time between two writes of one token's last use, in seconds: often enough to show which
+/// tokens are used, too seldom to slow down the writers of certificates.
 const INTERVAL_SECONDS: i64 = 60;
 
-/// How many tokens are remembered: a bound on memory, not a tuned figure.
+/// Maximum number of remembered tokens: a bound on memory, not a tuned figure.
 const TOKENS_MAX: usize = 65_536;
 
-/// What is known about the last use of tokens.
+/// The last uses of tokens. Requests note them, and a background job records them.
+pub struct LastUses {
+    store: Arc<dyn Store>,
+    notes: Notes,
+}
+
+impl LastUses {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            notes: Notes::default(),
+        }
+    }
+
+    /// Notes that a token was used `now`. `recorded` is the last use in its record. Does not wait.
+    pub(super) fn note(&self, token: TokenId, recorded: Option<Timestamp>, now: Timestamp) {
+        self.notes.note(token, recorded, now);
+    }
+
+    /// Records the last use of tokens whenever one is due: a background job that never returns.
+    /// Uses that become due during a write share the next transaction.
+    pub async fn record_forever(&self) {
+        loop {
+            self.notes.is_due.notified().await;
+            if let Err(fault) = self.record_due().await {
+                // The next use, a minute later, is recorded instead.
+                tracing::warn!(error = %fault, "the last use of tokens was not recorded");
+            }
+        }
+    }
+
+    /// Records the uses that are due now.
+    pub async fn record_due(&self) -> Result<(), Fault> {
+        self.record(self.notes.take_due()).await
+    }
+
+    /// Records every remembered use. Call it before the store is closed.
+    pub async fn record_all(&self) -> Result<(), Fault> {
+        self.record(self.notes.take_all()).await
+    }
+
+    async fn record(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), Fault> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        Ok(self.store.record_token_uses(uses).await?)
+    }
+}
+
+/// The uses that are remembered, and those that are due.
 #[derive(Default)]
-pub(crate) struct LastUses {
+struct Notes {
     state: Mutex<State>,
-    due: Notify,
+    is_due: Notify,
 }
 
 #[derive(Default)]
 struct State {
     uses: HashMap<TokenId, Use>,
-    /// Whose use is to be written now.
+    /// The tokens whose use is to be recorded now.
     due: HashSet<TokenId>,
 }
 
 struct Use {
     seen: Timestamp,
-    /// The use that was written, or given to be written, last.
+    /// The use that was recorded, or was due, last.
     given: Option<Timestamp>,
 }
 
-impl LastUses {
-    /// Notes that a token was used `now`; its record says when it was last. Waits for nothing.
-    pub(crate) fn note(&self, token: TokenId, recorded: Option<Timestamp>, now: Timestamp) {
-        let mut state = self.state();
+impl Notes {
+    fn note(&self, token: TokenId, recorded: Option<Timestamp>, now: Timestamp) {
+        let mut state = lock(&self.state);
         if state.uses.len() >= TOKENS_MAX && !state.uses.contains_key(&token) {
-            // What is written already need not be remembered: the record tells.
+            // A recorded use can be forgotten: the token's record has it.
             let State { uses, due } = &mut *state;
             uses.retain(|token, _| due.contains(token));
             if uses.len() >= TOKENS_MAX {
@@ -59,64 +106,28 @@ impl LastUses {
             seen.given = Some(now);
             state.due.insert(token);
             drop(state);
-            self.due.notify_one();
+            self.is_due.notify_one();
         }
     }
 
-    /// What is to be written now.
+    /// Takes the uses that are due now.
     fn take_due(&self) -> Vec<(TokenId, Timestamp)> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let due = std::mem::take(&mut state.due);
         due.into_iter()
             .filter_map(|token| Some((token, state.uses.get(&token)?.seen)))
             .collect()
     }
 
-    /// Everything that is remembered, for the last time.
+    /// Takes every remembered use.
     fn take_all(&self) -> Vec<(TokenId, Timestamp)> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.due.clear();
         state
             .uses
             .drain()
             .map(|(token, of_token)| (token, of_token.seen))
             .collect()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs under the lock, so a poisoned lock still guards whole maps.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Authority {
-    /// Writes the last use of tokens whenever one is due, until it is dropped: a background task. What comes while it writes
-    /// shares the next transaction.
-    pub async fn record_uses_forever(&self) {
-        loop {
-            self.uses.due.notified().await;
-            if let Err(fault) = self.record_due_uses().await {
-                // Not worth a second try: the next use, a minute later, is written instead.
-                tracing::warn!(error = %fault, "the last use of tokens was not recorded");
-            }
-        }
-    }
-
-    /// Writes the last uses that are due now.
-    pub async fn record_due_uses(&self) -> Result<(), Fault> {
-        self.record_uses(self.uses.take_due()).await
-    }
-
-    /// Writes every last use that is known, to be called before the store is closed.
-    pub async fn record_all_uses(&self) -> Result<(), Fault> {
-        self.record_uses(self.uses.take_all()).await
-    }
-
-    async fn record_uses(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), Fault> {
-        if uses.is_empty() {
-            return Ok(());
-        }
-        Ok(self.store.record_token_uses(uses).await?)
     }
 }
 
@@ -134,20 +145,20 @@ mod tests {
 
     #[test]
     fn a_token_is_due_once_a_minute_and_at_the_end() {
-        let uses = LastUses::default();
+        let uses = Notes::default();
         uses.note(token(1), None, NOW);
         uses.note(token(1), None, NOW.plus_seconds(1));
         uses.note(token(2), Some(NOW), NOW.plus_seconds(59));
         assert_eq!(
             uses.take_due(),
             [(token(1), NOW.plus_seconds(1))],
-            "with the latest that is known"
+            "with the latest known use"
         );
         uses.note(token(1), None, NOW.plus_seconds(59));
         assert_eq!(uses.take_due(), []);
         uses.note(token(1), None, NOW.plus_seconds(60));
         uses.note(token(2), None, NOW.plus_seconds(60));
-        // A clock that is set back dates nothing back.
+        // A clock that is set back does not move a use back.
         uses.note(token(1), None, NOW);
         let mut due = uses.take_due();
         due.sort();
@@ -167,15 +178,15 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded() {
-        let uses = LastUses::default();
+        let uses = Notes::default();
         let many = u32::try_from(TOKENS_MAX).unwrap();
         for n in 0..many + 10 {
             uses.note(token(n), None, NOW);
         }
         assert_eq!(uses.take_due().len(), TOKENS_MAX);
-        // They are written, so that others have room.
+        // They were recorded, so other tokens have room.
         uses.note(token(many), None, NOW);
         assert_eq!(uses.take_due(), [(token(many), NOW)]);
-        assert_eq!(uses.state().uses.len(), 1);
+        assert_eq!(lock(&uses.state).uses.len(), 1);
     }
 }

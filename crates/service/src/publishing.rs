@@ -1,59 +1,73 @@
-//! Publishing revocation lists. A list is made again when a change has made it old, and well before it runs out.
+use std::sync::Arc;
 
 use certgate_model::{AuthorityId, CrlKind, CrlRecord, SECONDS_PER_DAY, Timestamp};
 use certgate_pki::{CrlHead, CrlScope, issuer_ids, sign_crl};
 use certgate_store::{CrlContent, CrlState, FaultPoint, fault_point};
 use futures_util::future::join_all;
 
-use crate::authorities::{LoadedIssuer, internal};
-use crate::{Authority, Fault};
+use crate::environment::Environment;
+use crate::error::{Fault, internal};
+use crate::issuers::{Issuers, ReadyIssuer};
+use crate::signers::Signers;
 
-/// How long a list may be used, in days. Programs refuse everybody once it has run out, so that there is time to mend a
-/// publisher that stands still over a weekend.
+/// Validity of a list, in days. Verifiers refuse every client after a list has expired, so an
+/// operator has a weekend to fix a publisher that stopped.
 pub const CRL_VALIDITY_DAYS: u32 = 7;
 
-/// A list is made again this long before it runs out, in days, changed or not.
+/// A list is renewed this long before it expires, in days, with or without changes.
 const CRL_RENEWAL_DAYS: i64 = 3;
 
-/// By how much `thisUpdate` is earlier than now, in seconds: programs refuse a list from the future, and clocks differ.
+/// Time by which `thisUpdate` precedes the current time, in seconds: clocks differ, and verifiers
+/// refuse a list from the future.
 const CRL_BACKDATE_SECONDS: i64 = 600;
 
-/// How many revocations the full list has at most: 3.5 MB. Beyond that there is none, and the shards have to be used:
-/// it would be made anew with every change.
+/// Maximum number of revocations on the full list: 3.5 MB. A larger one would be signed anew with
+/// every change, so clients use the shards instead.
 pub const FULL_CRL_ENTRIES_MAX: u32 = 65_536;
 
-/// How many lists are made at a time: they share transactions, and all of them are in memory until they are stored.
+/// Number of lists that are published at a time. They share transactions, and all of them are in
+/// memory until they are stored.
 const PUBLISHED_TOGETHER: usize = 32;
 
-/// No list is to be made again later than this, in days; an hour is for clocks that are corrected.
+/// Latest time at which any list is due for renewal, in seconds from now. The hour is for clocks
+/// that are corrected.
 const RENEWED_WITHIN_SECONDS: i64 =
     (CRL_VALIDITY_DAYS as i64 - CRL_RENEWAL_DAYS) * SECONDS_PER_DAY + 3600;
 
-/// After a full list turned out too long, it is looked at again after this time, in seconds: looking reads all that it would
-/// hold.
+/// Pause before a full list that was too long is counted again, in seconds: the count reads all of
+/// its entries.
 const TOO_LONG_SECONDS: i64 = 3600;
 
-impl Authority {
-    /// Publishes every list that a change has made old; the authorities some of whose lists could not be made.
+/// Publishes revocation lists: after a change, and well before a list expires.
+pub(crate) struct Publisher {
+    pub(crate) environment: Environment,
+    pub(crate) issuers: Arc<Issuers>,
+    pub(crate) signers: Arc<Signers>,
+}
+
+impl Publisher {
+    /// Publishes every list that a change has made obsolete. Returns the CAs of the lists that
+    /// could not be published.
     pub(crate) async fn publish_changed(&self) -> Result<Vec<AuthorityId>, Fault> {
         let mut failed = Vec::new();
-        for some in self.store.crls_changed().await?.chunks(PUBLISHED_TOGETHER) {
+        let changed = self.environment.store.crls_changed().await?;
+        for some in changed.chunks(PUBLISHED_TOGETHER) {
             self.publish_all(some, &mut failed).await;
         }
         Ok(failed.into_iter().map(|(authority, _)| authority).collect())
     }
 
-    /// Publishes some of the lists that are old by themselves; whether there were any. Those that `failed` before are left
-    /// alone, and those that fail now are added to them.
+    /// Publishes some of the lists that are due for renewal, and returns true if there were any.
+    /// Skips the lists in `failed`, and adds those that fail now.
     pub(crate) async fn publish_aged(
         &self,
         failed: &mut Vec<(AuthorityId, CrlKind)>,
     ) -> Result<bool, Fault> {
-        let now = self.clock.now();
+        let now = self.environment.now();
         let latest = now.plus_seconds(RENEWED_WITHIN_SECONDS);
-        // They are still old: without room for them, they would be all that is ever found.
+        // The failed lists are still due. Without extra room the store would return only them.
         let limit = u32::try_from(PUBLISHED_TOGETHER + failed.len()).unwrap_or(u32::MAX);
-        let mut some = self.store.crls_aged(now, latest, limit).await?;
+        let mut some = self.environment.store.crls_aged(now, latest, limit).await?;
         some.retain(|list| !failed.contains(list));
         self.publish_all(&some, failed).await;
         Ok(!some.is_empty())
@@ -64,17 +78,17 @@ impl Authority {
         lists: &[(AuthorityId, CrlKind)],
         failed: &mut Vec<(AuthorityId, CrlKind)>,
     ) {
-        let published = join_all(
-            lists
-                .iter()
-                .map(|(authority, kind)| self.publish(*authority, *kind)),
-        )
-        .await;
+        let published = lists
+            .iter()
+            .map(|(authority, kind)| self.publish(*authority, *kind));
+        let published = join_all(published).await;
         for ((authority, kind), published) in lists.iter().zip(published) {
             if let Err(fault) = published {
-                // One line for each authority: what is wrong with its key is wrong with all of its lists.
+                // One line for each CA: a fault of its key affects all of its lists.
                 if failed.iter().all(|(known, _)| known != authority) {
-                    tracing::error!(%authority, ?kind, error = %fault, "revocation lists were not published");
+                    tracing::error!(
+                        %authority, ?kind, error = %fault, "revocation lists were not published"
+                    );
                 }
                 failed.push((*authority, *kind));
             }
@@ -85,11 +99,9 @@ impl Authority {
         if kind == CrlKind::Full {
             return self.publish_full(authority).await;
         }
-        let now = self.clock.now();
-        let content = self
-            .store
-            .crl_content(authority, kind, now, u32::MAX)
-            .await?;
+        let store = &self.environment.store;
+        let now = self.environment.now();
+        let content = store.crl_content(authority, kind, now, u32::MAX).await?;
         let Some(content) = content else {
             return Ok(());
         };
@@ -98,11 +110,13 @@ impl Authority {
             .await
     }
 
-    /// The full list has no scope, so that one is believed about every certificate of its issuer's name and key: it holds
-    /// what all authorities of that name and key have revoked, and is the list of each.
+    /// Publishes a full list. It has no scope (RFC 5280 §5.2.5), so verifiers apply it to every
+    /// certificate of its issuer's name and key. Therefore it has the revocations of all CAs with
+    /// that name and key, and is the list of each of them.
     async fn publish_full(&self, authority: AuthorityId) -> Result<(), Fault> {
-        // Read anew: one that is missing here would have a list that does not hold what it has revoked.
-        let certificates = self.store.authority_certificates().await?;
+        let store = &self.environment.store;
+        // Read without a cache: a CA that is missing here would get a list without its revocations.
+        let certificates = store.authority_certificates().await?;
         let Some((_, own)) = certificates.iter().find(|(id, _)| *id == authority) else {
             return Ok(());
         };
@@ -113,17 +127,16 @@ impl Authority {
                 same.push(*id);
             }
         }
-        let now = self.clock.now();
-        if let Some(state) = self.store.crl_state(authority, CrlKind::Full).await?
+        let now = self.environment.now();
+        if let Some(state) = store.crl_state(authority, CrlKind::Full).await?
             && !state.is_made
             && (state.this_update..state.this_update.plus_seconds(TOO_LONG_SECONDS)).contains(&now)
         {
-            return self.leave_out(same, state).await;
+            return self.store_still_too_long(same, state).await;
         }
         let mut all: Option<CrlContent> = None;
         for id in &same {
-            let content = self
-                .store
+            let content = store
                 .crl_content(*id, CrlKind::Full, now, FULL_CRL_ENTRIES_MAX)
                 .await?;
             let Some(content) = content else { continue };
@@ -142,9 +155,13 @@ impl Authority {
             .await
     }
 
-    /// Notes that a full list is still too long, with the changes that have come since.
-    async fn leave_out(&self, owners: Vec<AuthorityId>, state: CrlState) -> Result<(), Fault> {
-        let epoch = self.store.last_epoch().await?;
+    /// Records that a full list is still too long, including the changes since.
+    async fn store_still_too_long(
+        &self,
+        owners: Vec<AuthorityId>,
+        state: CrlState,
+    ) -> Result<(), Fault> {
+        let epoch = self.environment.store.last_epoch().await?;
         let CrlState {
             kind,
             number,
@@ -168,27 +185,7 @@ impl Authority {
         Ok(())
     }
 
-    /// Stores a list, unless another process has stored one that knows as much. If one is there that knows less, nothing of what is
-    /// in this one may settle before it is made again.
-    async fn store_list(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<(), Fault> {
-        let CrlRecord {
-            authority,
-            kind,
-            epoch,
-            ..
-        } = crl;
-        if self.store.record_crl(crl, renew_on).await? {
-            return Ok(());
-        }
-        match self.store.crl(authority, kind).await? {
-            Some(there) if there.epoch < epoch => Err(Fault::Unavailable(
-                "another process stored a list that knows less".to_owned(),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Makes a list with the key of `signer` and stores it as the list of each of `owners`.
+    /// Signs a list with the key of `signer` and stores it as the list of each of `owners`.
     async fn sign_and_store(
         &self,
         signer: AuthorityId,
@@ -196,15 +193,15 @@ impl Authority {
         kind: CrlKind,
         content: CrlContent,
     ) -> Result<(), Fault> {
-        let loaded = self.issuer_by_id(signer).await?;
-        let now = self.clock.now();
+        let ca = self.issuers.by_id(signer).await?;
+        let now = self.environment.now();
         let too_long =
             kind == CrlKind::Full && content.revocations.len() > FULL_CRL_ENTRIES_MAX as usize;
         let crl = match too_long {
-            true => record(&loaded, kind, &content, now, None),
+            true => unsigned(&ca, kind, &content, now),
             false => {
-                self.on_signer(move || make(&loaded, kind, &content, now))
-                    .await??
+                let signed = move || signed(&ca, kind, &content, now);
+                self.signers.run(signed).await??
             }
         };
         fault_point(FaultPoint::ListSigned);
@@ -212,30 +209,48 @@ impl Authority {
             .next_update
             .plus_seconds(-CRL_RENEWAL_DAYS * SECONDS_PER_DAY);
         for authority in owners {
-            self.store_list(
-                CrlRecord {
-                    authority,
-                    ..crl.clone()
-                },
-                renew_on,
-            )
-            .await?;
+            let crl = CrlRecord {
+                authority,
+                ..crl.clone()
+            };
+            self.store_list(crl, renew_on).await?;
         }
         fault_point(FaultPoint::ListStored);
         metrics::counter!("certgate_crls_published_total").increment(1);
         Ok(())
     }
+
+    /// Stores a list, unless another process has stored one with the same changes. If that list
+    /// lacks changes, fails, so that none of this list's changes settles before it is signed again.
+    async fn store_list(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<(), Fault> {
+        let CrlRecord {
+            authority,
+            kind,
+            epoch,
+            ..
+        } = crl;
+        let store = &self.environment.store;
+        if store.record_crl(crl, renew_on).await? {
+            return Ok(());
+        }
+        match store.crl(authority, kind).await? {
+            Some(stored) if stored.epoch < epoch => Err(Fault::Unavailable(
+                "another process stored a list that lacks changes".to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
-fn make(
-    loaded: &LoadedIssuer,
+fn signed(
+    ca: &ReadyIssuer,
     kind: CrlKind,
     content: &CrlContent,
     now: Timestamp,
 ) -> Result<CrlRecord, Fault> {
-    let crl = record(loaded, kind, content, now, None);
+    let crl = unsigned(ca, kind, content, now);
     let url = match kind {
-        CrlKind::Shard(shard) => loaded.crl_url(shard),
+        CrlKind::Shard(shard) => ca.crl_url(shard),
         CrlKind::AuthorityCertificates | CrlKind::Full => String::new(),
     };
     let scope = match kind {
@@ -250,29 +265,24 @@ fn make(
         next_update: crl.next_update,
     };
     let revocations = content.revocations.iter().copied();
-    let der = sign_crl(&loaded.issuer, head, revocations).map_err(internal)?;
+    let der = sign_crl(&ca.issuer, head, revocations).map_err(internal)?;
     Ok(CrlRecord {
         der: Some(der),
         ..crl
     })
 }
 
-fn record(
-    loaded: &LoadedIssuer,
-    kind: CrlKind,
-    content: &CrlContent,
-    now: Timestamp,
-    der: Option<Vec<u8>>,
-) -> CrlRecord {
-    // The time in milliseconds: numbers grow also past a database that was restored from a backup.
+fn unsigned(ca: &ReadyIssuer, kind: CrlKind, content: &CrlContent, now: Timestamp) -> CrlRecord {
+    // The number is the time in milliseconds: it also grows after the database was restored from
+    // a backup.
     let milliseconds = u64::try_from(now.unix_microseconds() / 1000).unwrap_or(0);
     CrlRecord {
-        authority: loaded.authority.id,
+        authority: ca.authority.id,
         kind,
         number: milliseconds.max(content.number_before + 1),
         epoch: content.epoch,
         this_update: now.plus_seconds(-CRL_BACKDATE_SECONDS),
         next_update: now.plus_days(CRL_VALIDITY_DAYS),
-        der,
+        der: None,
     }
 }

@@ -1,0 +1,22 @@
+//! Access: the caller of a request, its permissions, and the proofs that it has them.
+
+mod authentication;
+mod last_use;
+mod permission;
+mod policies;
+mod principal;
+mod rate;
+mod scopes;
+
+pub use authentication::{Access, Credential, Secret};
+pub use last_use::LastUses;
+pub use permission::{
+    FollowRevocations, ManageAccounts, ManageEnforcementPoints, ManageTokens, ManageZones,
+    Permission, ReadAccounts, ReadCertificates, ReadMtlsCertificates, ReadTokens, ReadUser,
+    ReadZones, WriteCertificates, WriteMtlsCertificates,
+};
+pub use principal::{Caller, Principal};
+pub use scopes::{AccountScope, UserScope, ZoneScope};
+
+pub(crate) use authentication::token_hash;
+pub(crate) use principal::everything;

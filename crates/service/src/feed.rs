@@ -1,0 +1,151 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use certgate_model::{AccountId, EnforcedCertificate, RevocationChange, Timestamp};
+use certgate_store::RevokedPosition;
+
+use crate::access::{AccountScope, FollowRevocations};
+use crate::environment::Environment;
+use crate::error::{EnforcementPointError, Fault};
+use crate::signals::Signals;
+
+/// Maximum number of changes in one answer.
+pub const CHANGES_MAX: u32 = 1_000;
+
+/// Number of revoked certificates that are read at a time.
+const REVOKED_AT_A_TIME: u32 = 5_000;
+
+/// Interval at which a waiting request looks for changes that nothing announces in this process:
+/// those of other processes, and those whose client disconnected before they were committed.
+const CHANGES_LOOK: Duration = Duration::from_secs(1);
+
+/// Changes after an epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationChanges {
+    /// A follower that has applied the changes knows every change up to this epoch.
+    pub epoch: u64,
+    /// The changes in the order of their commits.
+    pub changes: Vec<RevocationChange>,
+}
+
+/// The position of a reader of all revoked certificates.
+#[derive(Debug, Clone, Copy)]
+pub struct RevokedCursor {
+    authority: usize,
+    after: Option<RevokedPosition>,
+}
+
+/// The revocations of an account for its enforcement points: all of them, and then the changes.
+pub struct Feed {
+    pub(crate) environment: Environment,
+    pub(crate) signals: Arc<Signals>,
+}
+
+impl Feed {
+    /// Returns the changes of the account's certificates after the epoch `after`, at most `limit`.
+    /// Without changes, waits at most `wait` for one.
+    pub async fn changes(
+        &self,
+        scope: &AccountScope<FollowRevocations>,
+        after: u64,
+        limit: u32,
+        wait: Duration,
+    ) -> Result<RevocationChanges, EnforcementPointError> {
+        let account = scope.account().id;
+        let mut announced = self.signals.changes();
+        let mut found = self.changes_now(account, after, limit).await?;
+        let waiting = async {
+            while found.changes.is_empty() {
+                let _ = tokio::time::timeout(CHANGES_LOOK, announced.changed()).await;
+                // Epochs that were searched are not searched again.
+                found = self.changes_now(account, found.epoch, limit).await?;
+            }
+            Ok::<_, EnforcementPointError>(())
+        };
+        let mut ending = self.signals.ending();
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(wait, waiting) => ended,
+            _ = ending.wait_for(|ending| *ending) => Ok(Ok(())),
+        };
+        // If the time ends during a search, the follower's next request finds its changes.
+        if let Ok(ended) = ended {
+            ended?;
+        }
+        Ok(found)
+    }
+
+    async fn changes_now(
+        &self,
+        account: AccountId,
+        after: u64,
+        limit: u32,
+    ) -> Result<RevocationChanges, EnforcementPointError> {
+        let store = &self.environment.store;
+        // The epoch is read first: a change between the two reads is reported twice, never skipped.
+        let known = store.last_epoch().await?;
+        if after > known {
+            return Err(EnforcementPointError::Ahead {
+                given: after,
+                last: known,
+            });
+        }
+        if store.is_skipped_epoch(after).await? {
+            return Err(EnforcementPointError::Skipped { given: after });
+        }
+        let changes = store.revocation_changes(account, after, limit).await?;
+        let epoch = match changes.last() {
+            Some(last) if changes.len() >= limit as usize => last.epoch,
+            Some(last) => last.epoch.max(known),
+            None => known,
+        };
+        Ok(RevocationChanges { epoch, changes })
+    }
+
+    /// Returns the epoch before a reading of all revoked certificates. The changes after it
+    /// complete that reading.
+    pub async fn epoch(&self, _: &AccountScope<FollowRevocations>) -> Result<u64, Fault> {
+        Ok(self.environment.store.last_epoch().await?)
+    }
+
+    /// Returns the next revoked certificates of an account, and the cursor after them. A cursor of
+    /// `None` ends the reading.
+    pub async fn revoked(
+        &self,
+        scope: &AccountScope<FollowRevocations>,
+        at: Timestamp,
+        cursor: Option<RevokedCursor>,
+    ) -> Result<(Vec<EnforcedCertificate>, Option<RevokedCursor>), Fault> {
+        let store = &self.environment.store;
+        let authorities = store.managed_authorities(scope.account().id).await?;
+        let RevokedCursor { authority, after } = cursor.unwrap_or(RevokedCursor {
+            authority: 0,
+            after: None,
+        });
+        if cursor.is_some() && authority >= authorities.len() {
+            return Err(Fault::Unavailable(
+                "the account was deleted while its revocations were read".to_owned(),
+            ));
+        }
+        // Oldest first: all revocations of a CA that is added meanwhile are in the changes.
+        let Some(record) = authorities.iter().rev().nth(authority) else {
+            return Ok((Vec::new(), None));
+        };
+        let found = store
+            .revoked_certificates(record.id, at, after, REVOKED_AT_A_TIME)
+            .await?;
+        let next = match found.last() {
+            Some((position, _)) if found.len() >= REVOKED_AT_A_TIME as usize => {
+                Some(RevokedCursor {
+                    authority,
+                    after: Some(*position),
+                })
+            }
+            _ => (authority + 1 < authorities.len()).then_some(RevokedCursor {
+                authority: authority + 1,
+                after: None,
+            }),
+        };
+        let certificates = found.into_iter().map(|(_, certificate)| certificate);
+        Ok((certificates.collect(), next))
+    }
+}

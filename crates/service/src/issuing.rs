@@ -1,0 +1,318 @@
+use std::sync::Arc;
+
+use certgate_model::{
+    AccountId, By, CertificateId, CertificateRecord, SECONDS_PER_DAY, SerialNumber, Status,
+    Timestamp, ZoneId,
+};
+use certgate_pki::{Profile, Validity, prepare, read_csr, sign};
+use certgate_store::{CertificateRecorded, StoreError};
+use tokio::sync::oneshot;
+
+use crate::access::{Access, WriteCertificates, ZoneScope};
+use crate::environment::Environment;
+use crate::error::{Fault, IssueError, internal};
+use crate::idempotency::IdempotencyKey;
+use crate::issuers::{Issuers, ReadyIssuer};
+use crate::serials::SerialCipher;
+use crate::signers::Signers;
+
+/// Maximum number of signatures for one request. A certificate is signed again if its CA was
+/// replaced between signature and record.
+const SIGNATURES_MAX: usize = 4;
+
+/// A request for a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueRequest {
+    /// The certificate signing request (PKCS #10, PEM), exactly as sent.
+    pub csr: String,
+    /// The validity, as sent. [`Issuing::issue`] checks its bounds.
+    pub validity_days: i64,
+    /// The client's name of the request, to repeat it safely.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// Issues client certificates.
+pub struct Issuing {
+    pub(crate) environment: Environment,
+    pub(crate) access: Arc<Access>,
+    pub(crate) issuers: Arc<Issuers>,
+    pub(crate) signers: Arc<Signers>,
+    pub(crate) serials: Arc<SerialCipher>,
+    /// Longest validity that a client can request, in days.
+    pub(crate) validity_days_max: u32,
+    /// Maximum number of certificates of a zone.
+    pub(crate) quota: Option<u64>,
+}
+
+/// A request whose own members are checked.
+struct Order {
+    id: CertificateId,
+    zone: ZoneId,
+    account: AccountId,
+    csr: String,
+    days: u32,
+    not_before: Timestamp,
+    not_after: Timestamp,
+    /// True if the request has an idempotency key.
+    is_repeatable: bool,
+    by: By,
+}
+
+/// The outcome of one signature.
+enum Attempt {
+    Recorded(Arc<CertificateRecord>),
+    /// Another CA is active now. The signature was discarded.
+    Superseded,
+}
+
+impl Issuing {
+    /// Issues a certificate. The returned certificate is durable. After an error nothing of it
+    /// exists, except that [`IssueError::InDoubt`] leaves this open. With an idempotency key of an
+    /// earlier request, returns the certificate of that request.
+    pub async fn issue(
+        &self,
+        scope: &ZoneScope<WriteCertificates>,
+        request: IssueRequest,
+    ) -> Result<Arc<CertificateRecord>, IssueError> {
+        // 1. Reject everything that can be rejected before any work: first the members of the
+        //    request, then a repeated request, then the quota.
+        let order = self.order(scope, request)?;
+        if let Some(earlier) = self.earlier(&order).await? {
+            return Ok(earlier);
+        }
+        if let Some(quota) = self.reached_quota(&order).await? {
+            // The same request may have taken the last place.
+            let earlier = self.earlier(&order).await?;
+            return earlier.ok_or(IssueError::QuotaReached { quota });
+        }
+        let mut ca = self.active_ca(&order).await?;
+        for _ in 0..SIGNATURES_MAX {
+            // 2. to 5. Prepare, sign, read back and record.
+            match self.issue_once(&order, ca.clone()).await? {
+                Attempt::Recorded(certificate) => {
+                    // 6. Answer.
+                    metrics::counter!("certgate_certificates_issued_total").increment(1);
+                    return Ok(certificate);
+                }
+                Attempt::Superseded => {
+                    let stale = ca.authority.id;
+                    let active = self.issuers.active_after(order.account, stale).await;
+                    ca = active
+                        .map_err(Fault::nothing_issued)?
+                        .ok_or(IssueError::NoZone)?;
+                }
+            }
+        }
+        let text = "other processes keep replacing the account's CA: try again";
+        Err(Fault::Unavailable(text.to_owned()).into())
+    }
+
+    /// Signs a certificate with this CA and records it, unless another CA is active by then.
+    async fn issue_once(&self, order: &Order, ca: Arc<ReadyIssuer>) -> Result<Attempt, IssueError> {
+        if !self.outlives(&ca, order).await? {
+            return Ok(Attempt::Superseded);
+        }
+        let serial = self.serials.serial(order.id, &*self.environment.random);
+        let sign = signing(order, ca, serial);
+        let (quota, by) = (self.quota, order.by);
+        let store = self.environment.store.clone();
+        let work = move |answer: oneshot::Sender<_>| {
+            // 2. Check the CSR and its proof of possession, build the certificate and lint it.
+            // 3. Sign.
+            // 4. Read the output back: it equals the preparation, and the signature verifies.
+            let certificate = match sign() {
+                Ok(certificate) => Arc::new(certificate),
+                Err(error) => return drop(answer.send(Err(error))),
+            };
+            // 5. Record, handed over by the thread that signed: the answer is the only time that
+            //    an I/O thread is woken. A crash before the record is durable leaves nothing,
+            //    because the signature has not left the process.
+            let recorded = certificate.clone();
+            let report = move |outcome| drop(answer.send(Ok((recorded, outcome))));
+            store.hand_over_certificate(certificate, quota, by, Box::new(report));
+        };
+        let (certificate, outcome) = self.signers.begin(work).await??;
+        self.attempt(order, certificate, outcome).await
+    }
+
+    /// Translates the outcome of a record.
+    async fn attempt(
+        &self,
+        order: &Order,
+        certificate: Arc<CertificateRecord>,
+        outcome: Result<CertificateRecorded, StoreError>,
+    ) -> Result<Attempt, IssueError> {
+        let id = order.id;
+        let outcome = outcome.map_err(|error| match Fault::from(error) {
+            Fault::InDoubt(text) => IssueError::InDoubt {
+                id,
+                is_repeatable: order.is_repeatable,
+                text,
+            },
+            fault => fault.into(),
+        });
+        match outcome? {
+            CertificateRecorded::Recorded => Ok(Attempt::Recorded(certificate)),
+            CertificateRecorded::AuthorityNotInForce => Ok(Attempt::Superseded),
+            CertificateRecorded::NoZone => {
+                self.access.zones_changed();
+                Err(IssueError::NoZone)
+            }
+            CertificateRecorded::QuotaReached => {
+                let quota = self.quota;
+                let quota =
+                    quota.ok_or_else(|| internal("the store enforced a quota without one"))?;
+                Err(IssueError::QuotaReached { quota })
+            }
+            // The same request arrived twice at the same time.
+            CertificateRecorded::Exists if order.is_repeatable => {
+                let earlier = self.earlier(order).await?.ok_or(IssueError::NoZone)?;
+                Ok(Attempt::Recorded(earlier))
+            }
+            CertificateRecorded::Exists => {
+                Err(internal(format!("the random ID {id} exists already")).into())
+            }
+        }
+    }
+
+    /// Checks the members of a request.
+    fn order(
+        &self,
+        scope: &ZoneScope<WriteCertificates>,
+        request: IssueRequest,
+    ) -> Result<Order, IssueError> {
+        let (given, max) = (request.validity_days, self.validity_days_max);
+        let days = u32::try_from(given)
+            .ok()
+            .filter(|days| (1..=max).contains(days))
+            .ok_or(IssueError::Validity { given, max })?;
+        let zone = scope.zone();
+        let now = self.environment.now();
+        let by = scope.by(now);
+        let id = match &request.idempotency_key {
+            None => CertificateId::time_ordered(now, &*self.environment.random),
+            Some(key) => key.certificate(zone.id, &by.actor),
+        };
+        let not_before = now.cut_to_minute();
+        Ok(Order {
+            id,
+            zone: zone.id,
+            account: zone.account,
+            csr: request.csr,
+            days,
+            not_before,
+            not_after: not_before.plus_days(days),
+            is_repeatable: request.idempotency_key.is_some(),
+            by,
+        })
+    }
+
+    /// Returns the certificate that an earlier request with the same idempotency key made.
+    async fn earlier(&self, order: &Order) -> Result<Option<Arc<CertificateRecord>>, IssueError> {
+        if !order.is_repeatable {
+            return Ok(None);
+        }
+        let store = &self.environment.store;
+        match store.certificate(order.zone, order.id).await? {
+            None => Ok(None),
+            Some(found) if found.csr == order.csr && found.validity_days == order.days => {
+                Ok(Some(Arc::new(found)))
+            }
+            Some(found) => Err(IssueError::KeyReused(found.id)),
+        }
+    }
+
+    /// Returns the quota if the zone has reached it.
+    async fn reached_quota(&self, order: &Order) -> Result<Option<u64>, IssueError> {
+        let Some(quota) = self.quota else {
+            return Ok(None);
+        };
+        let totals = self.environment.store.totals(order.zone).await?;
+        Ok((totals.all() >= quota).then_some(quota))
+    }
+
+    async fn active_ca(&self, order: &Order) -> Result<Arc<ReadyIssuer>, IssueError> {
+        if let Some(loaded) = self.issuers.loaded_active(order.account) {
+            return Ok(loaded);
+        }
+        // The first request of an account creates its CA, so its CSR must be acceptable.
+        let csr = order.csr.clone();
+        self.signers.run(move || read_csr(&csr).map(drop)).await??;
+        let active = self.issuers.active(order.account).await;
+        active
+            .map_err(Fault::nothing_issued)?
+            .ok_or(IssueError::NoZone)
+    }
+
+    /// Returns true if the CA outlives the certificate, and false if it does not but has been
+    /// superseded: a request is not refused because of a CA that another process has replaced.
+    async fn outlives(&self, ca: &ReadyIssuer, order: &Order) -> Result<bool, IssueError> {
+        let expires_on = ca.issuer.expires_on();
+        if order.not_after <= expires_on {
+            return Ok(true);
+        }
+        let active = self
+            .environment
+            .store
+            .managed_authority(order.account)
+            .await?;
+        if active.ok_or(IssueError::NoZone)?.id != ca.authority.id {
+            return Ok(false);
+        }
+        let left = expires_on.seconds_since(order.not_before);
+        Err(IssueError::OutlivesAuthority {
+            given: i64::from(order.days),
+            max: left / SECONDS_PER_DAY,
+            authority_expires_on: expires_on.to_string(),
+        })
+    }
+}
+
+/// Returns the work of steps 2 to 4 for a signing thread.
+fn signing(
+    order: &Order,
+    ca: Arc<ReadyIssuer>,
+    serial: SerialNumber,
+) -> impl FnOnce() -> Result<CertificateRecord, IssueError> + Send + 'static {
+    let Order {
+        id,
+        zone,
+        days,
+        not_before,
+        not_after,
+        ..
+    } = *order;
+    let csr = order.csr.clone();
+    move || {
+        let checked = read_csr(&csr)?;
+        let profile = Profile {
+            crl_url: ca.crl_url(serial.shard()),
+            ocsp_url: ca.ocsp_url(),
+        };
+        let validity = Validity {
+            not_before,
+            not_after,
+        };
+        let prepared =
+            prepare(&ca.issuer, &checked, serial, validity, &profile).map_err(internal)?;
+        let signed = sign(prepared).map_err(internal)?;
+        Ok(CertificateRecord {
+            id,
+            zone,
+            authority: ca.authority.clone(),
+            status: Status::Active,
+            serial,
+            subject: checked.subject().clone(),
+            issued_on: not_before,
+            expires_on: not_after,
+            validity_days: days,
+            signature: signed.signature,
+            fingerprint_sha256: signed.fingerprint_sha256,
+            ski: signed.ski,
+            der: signed.der,
+            csr,
+            revoked_on: None,
+            revocation_reason: None,
+        })
+    }
+}

@@ -1,0 +1,228 @@
+//! The managed and imported CAs of an account, and their replacement.
+//!
+//! The active CA signs new certificates. The certificates of a superseded CA stay valid, listed and
+//! revocable, and the addresses in them keep working.
+
+use std::fmt;
+use std::sync::Arc;
+
+use certgate_model::{AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm};
+use certgate_pki::{Issuer, read_authority, sha256};
+use certgate_store::AuthorityReplaced;
+use zeroize::Zeroizing;
+
+use crate::access::{AccountScope, ManageAccounts, ReadAccounts};
+use crate::environment::Environment;
+use crate::error::{AuthorityError, Fault};
+use crate::issuers::{Issuers, ReadyIssuer};
+use crate::names::checked_name;
+use crate::signers::Signers;
+
+/// Maximum number of managed CAs that an account can have had. The server signs the revocation
+/// lists of each of them forever, and one answer lists all of them.
+pub const MANAGED_AUTHORITIES_MAX: usize = 100;
+
+/// Maximum number of attempts to replace a CA while other processes replace it too.
+const REPLACEMENTS_MAX: usize = 3;
+
+/// A CA to import, as sent. `Debug` does not show the key.
+pub struct AuthorityImport {
+    /// Its certificate, PEM.
+    pub certificate: String,
+    /// Its private key, PEM.
+    pub private_key: Zeroizing<String>,
+}
+
+impl fmt::Debug for AuthorityImport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorityImport")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A managed or imported CA.
+#[derive(Debug, Clone)]
+pub struct ManagedAuthority {
+    /// Its record, with the sealed key.
+    pub record: AuthorityRecord,
+    /// True for the active CA, which signs new certificates. False for a superseded one.
+    pub is_active: bool,
+}
+
+impl ManagedAuthority {
+    /// Returns the SHA-256 of the CA's certificate (DER).
+    pub fn fingerprint_sha256(&self) -> [u8; 32] {
+        sha256(&self.record.certificate_der)
+    }
+}
+
+/// The CAs that sign for accounts.
+pub struct ManagedAuthorities {
+    pub(crate) environment: Environment,
+    pub(crate) issuers: Arc<Issuers>,
+    pub(crate) signers: Arc<Signers>,
+}
+
+impl ManagedAuthorities {
+    /// Returns the account's active CA, created now on first use. `None`: the account was deleted.
+    pub async fn active(
+        &self,
+        scope: &AccountScope<ReadAccounts>,
+    ) -> Result<Option<ManagedAuthority>, Fault> {
+        let account = scope.account().id;
+        if self.issuers.active(account).await?.is_none() {
+            return Ok(None);
+        }
+        let record = self.environment.store.managed_authority(account).await?;
+        Ok(record.map(|record| ManagedAuthority {
+            record,
+            is_active: true,
+        }))
+    }
+
+    /// Returns every CA that the account has or had: the active one first, then the latest. Creates
+    /// none.
+    pub async fn all(
+        &self,
+        scope: &AccountScope<ReadAccounts>,
+    ) -> Result<Vec<ManagedAuthority>, Fault> {
+        let account = scope.account().id;
+        let records = self.environment.store.managed_authorities(account).await?;
+        let shown = |(index, record)| ManagedAuthority {
+            record,
+            is_active: index == 0,
+        };
+        Ok(records.into_iter().enumerate().map(shown).collect())
+    }
+
+    /// Creates a CA and activates it. Without `algorithm` its key has the account's algorithm.
+    pub async fn rotate(
+        &self,
+        scope: &AccountScope<ManageAccounts>,
+        algorithm: Option<KeyAlgorithm>,
+    ) -> Result<ManagedAuthority, AuthorityError> {
+        let account = scope.account();
+        self.check_count_early(scope).await?;
+        let algorithm = algorithm.unwrap_or(account.authority_algorithm);
+        let (record, issuer) = self.issuers.create(account, algorithm).await?;
+        let by = scope.by(self.environment.now());
+        self.activate(record, issuer, by).await
+    }
+
+    /// Imports a CA with its key and activates it.
+    pub async fn import(
+        &self,
+        scope: &AccountScope<ManageAccounts>,
+        import: AuthorityImport,
+    ) -> Result<ManagedAuthority, AuthorityError> {
+        let account = scope.account();
+        self.check_count_early(scope).await?;
+        let now = self.environment.now();
+        // The check of an RSA key costs as much as a signature.
+        let read = self
+            .signers
+            .run(move || read_authority(&import.certificate, &import.private_key, now));
+        let (imported, private_key) = read.await??;
+        let id = AuthorityId::time_ordered(now, &*self.environment.random);
+        let name = checked_name(&imported.common_name);
+        let record = AuthorityRecord {
+            id,
+            account: account.id,
+            name: name.unwrap_or_else(|_| format!("imported authority of {}", account.name)),
+            algorithm: imported.algorithm,
+            certificate_der: imported.certificate_der,
+            sealed_key: self.issuers.seal(id, &private_key),
+            public_url: self.issuers.public_url().to_owned(),
+            created_on: imported.not_before,
+            expires_on: imported.not_after,
+        };
+        self.activate(record, imported.issuer, scope.by(now)).await
+    }
+
+    /// Checks the number of CAs before a key is created or read. The check before the activation
+    /// decides.
+    async fn check_count_early(
+        &self,
+        scope: &AccountScope<ManageAccounts>,
+    ) -> Result<(), AuthorityError> {
+        let store = &self.environment.store;
+        check_count(&store.managed_authorities(scope.account().id).await?)
+    }
+
+    async fn activate(
+        &self,
+        record: AuthorityRecord,
+        issuer: Issuer,
+        by: By,
+    ) -> Result<ManagedAuthority, AuthorityError> {
+        let account = record.account;
+        // Another request must not cache the previous CA as the active one after this.
+        let _one_at_a_time = self.issuers.hold_loading().await;
+        for _ in 0..REPLACEMENTS_MAX {
+            let (outcome, replaced) = self.replace(&record, by).await?;
+            match outcome {
+                AuthorityReplaced::NotExpected => continue,
+                AuthorityReplaced::NoAccount => return Err(AuthorityError::NoAccount),
+                AuthorityReplaced::Replaced => {}
+            }
+            tracing::info!(
+                authority = %record.id, %account, algorithm = %record.algorithm,
+                public_url = record.public_url,
+                replaced = replaced.map(tracing::field::display),
+                "managed authority activated; its certificates name this address for good"
+            );
+            let ready = ReadyIssuer {
+                authority: AuthorityRef {
+                    id: record.id,
+                    name: record.name.clone(),
+                },
+                public_url: record.public_url.clone(),
+                issuer,
+            };
+            self.issuers.set_active(account, ready);
+            return Ok(ManagedAuthority {
+                record,
+                is_active: true,
+            });
+        }
+        Err(Fault::Unavailable(
+            "other processes keep replacing the account's CA: try again".to_owned(),
+        )
+        .into())
+    }
+
+    /// Stores a CA in the place of the active one, if that one is still the same. Returns the
+    /// outcome and the ID of the superseded CA.
+    async fn replace(
+        &self,
+        record: &AuthorityRecord,
+        by: By,
+    ) -> Result<(AuthorityReplaced, Option<AuthorityId>), AuthorityError> {
+        let store = &self.environment.store;
+        // Each new CA becomes active: if the active one is the same, this list is still complete.
+        let known = store.managed_authorities(record.account).await?;
+        check_count(&known)?;
+        if let Some(same) = known
+            .iter()
+            .find(|known| known.certificate_der == record.certificate_der)
+        {
+            return Err(AuthorityError::Known { id: same.id });
+        }
+        let replaced = known.first().map(|first| first.id);
+        let _added = self.issuers.announce_on_drop();
+        let outcome = store
+            .replace_managed_authority(replaced, record.clone(), by)
+            .await?;
+        Ok((outcome, replaced))
+    }
+}
+
+fn check_count(known: &[AuthorityRecord]) -> Result<(), AuthorityError> {
+    match known.len() < MANAGED_AUTHORITIES_MAX {
+        true => Ok(()),
+        false => Err(AuthorityError::TooMany {
+            max: MANAGED_AUTHORITIES_MAX,
+        }),
+    }
+}

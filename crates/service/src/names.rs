@@ -1,0 +1,122 @@
+//! Checks of names: display names, and domain names (RFC 1035, RFC 1123).
+
+/// Longest name of an account, token or uploaded certificate, in characters.
+pub(crate) const NAME_CHARACTERS_MAX: usize = 100;
+
+/// Longest domain name, in octets (RFC 1035 §2.3.4, without the root label).
+const DOMAIN_OCTETS_MAX: usize = 253;
+
+/// Longest label of a domain name, in octets (RFC 1035 §2.3.4).
+const LABEL_OCTETS_MAX: usize = 63;
+
+/// Longest part of a rejected name that an error shows, in characters.
+const SHOWN_CHARACTERS_MAX: usize = 80;
+
+/// Returns a display name without the spaces around it. Rejects an empty name, a name that is too
+/// long, and control characters, which a terminal would obey.
+pub(crate) fn checked_name(name: &str) -> Result<String, String> {
+    let name = name.trim();
+    if name.is_empty() {
+        return Err("the name is empty".to_owned());
+    }
+    check_text(name)?;
+    Ok(name.to_owned())
+}
+
+/// Rejects a name that is too long or has control characters. It may be empty.
+pub(crate) fn check_text(name: &str) -> Result<(), String> {
+    let length = name.chars().count();
+    if length > NAME_CHARACTERS_MAX {
+        return Err(format!(
+            "the name has {length} characters: use at most {NAME_CHARACTERS_MAX}"
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err("the name has a control character: use printable characters".to_owned());
+    }
+    Ok(())
+}
+
+/// Returns the name of a zone: a DNS name of at least two labels, in lower case, without the final
+/// dot (RFC 1123 §2.1).
+pub(crate) fn checked_zone_name(name: &str) -> Result<String, String> {
+    let shown: String = name.chars().take(SHOWN_CHARACTERS_MAX).collect();
+    let refuse = |reason: &str| {
+        Err(format!(
+            "{shown:?} is not a domain name such as example.com: {reason}"
+        ))
+    };
+    let name = name.trim().trim_end_matches('.').to_ascii_lowercase();
+    if let Some(fault) = domain_name_fault(&name) {
+        return refuse(&fault);
+    }
+    if !name.contains('.') {
+        return refuse("it needs at least two labels");
+    }
+    Ok(name)
+}
+
+/// Returns the reason why a text is not a DNS name without a final dot (RFC 1123 §2.1), in any
+/// letter case.
+pub(crate) fn domain_name_fault(name: &str) -> Option<String> {
+    if name.len() > DOMAIN_OCTETS_MAX {
+        return Some(format!(
+            "it has {} octets, the maximum is {DOMAIN_OCTETS_MAX}",
+            name.len()
+        ));
+    }
+    for label in name.split('.') {
+        if label.is_empty() || label.len() > LABEL_OCTETS_MAX {
+            return Some(format!("each label has 1 to {LABEL_OCTETS_MAX} octets"));
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if !label.bytes().all(allowed) || label.starts_with('-') || label.ends_with('-') {
+            let reason = "labels have letters, digits and inner hyphens; write other scripts in \
+                          Punycode (xn--…)";
+            return Some(reason.to_owned());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zone_names_are_domain_names() {
+        assert_eq!(checked_zone_name("Example.COM.").unwrap(), "example.com");
+        assert_eq!(
+            checked_zone_name("xn--bcher-kva.example").unwrap(),
+            "xn--bcher-kva.example"
+        );
+        for bad in [
+            "",
+            "com",
+            ".",
+            "a..b",
+            "-a.example",
+            "a-.example",
+            "bücher.example",
+            "*.example.com",
+            "a b.example",
+            &"a.".repeat(140),
+            &format!("{}.example", "a".repeat(64)),
+        ] {
+            assert!(checked_zone_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_are_printable_and_bounded() {
+        assert_eq!(checked_name(" Büro 1 ").unwrap(), "Büro 1");
+        for bad in [
+            "",
+            "  ",
+            "a\u{1b}[2Jb",
+            &"x".repeat(NAME_CHARACTERS_MAX + 1),
+        ] {
+            assert!(checked_name(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+use std::sync::Arc;
+
+use certgate_model::{Clock, Random};
+use certgate_store::{ReadStore, Store};
+
+use crate::access::{Access, LastUses};
+use crate::api_keys::ApiKeys;
+use crate::enforcement_points::EnforcementPoints;
+use crate::environment::Environment;
+use crate::error::Fault;
+use crate::feed::Feed;
+use crate::hostnames::Hostnames;
+use crate::issuers::Issuers;
+use crate::issuing::Issuing;
+use crate::managed_authorities::ManagedAuthorities;
+use crate::master_key::MasterKey;
+use crate::measures;
+use crate::mtls_certificates::MtlsCertificates;
+use crate::publishing::Publisher;
+use crate::responder::Responder;
+use crate::revoking::Revoking;
+use crate::serials::SerialCipher;
+use crate::settings::Settings;
+use crate::settling::Settler;
+use crate::signals::Signals;
+use crate::signers::Signers;
+use crate::tenants::Tenants;
+use crate::tokens::Tokens;
+
+/// The rules of an installation, one part for each subject.
+pub struct Service {
+    /// Authentication, and the scopes that prove a permission.
+    pub access: Arc<Access>,
+    /// The last uses of tokens.
+    pub last_uses: Arc<LastUses>,
+    /// Accounts and zones.
+    pub tenants: Tenants,
+    /// API tokens.
+    pub tokens: Tokens,
+    /// API keys of users.
+    pub api_keys: ApiKeys,
+    /// The CAs that sign for accounts.
+    pub managed_authorities: ManagedAuthorities,
+    /// Uploaded certificates.
+    pub mtls_certificates: MtlsCertificates,
+    /// Issue of client certificates.
+    pub issuing: Issuing,
+    /// Revocation and reactivation of client certificates.
+    pub revoking: Revoking,
+    /// The background job that publishes revocation lists and settles changes.
+    pub settler: Settler,
+    /// OCSP.
+    pub responder: Responder,
+    /// The hostnames that require client certificates.
+    pub hostnames: Hostnames,
+    /// Registration and acknowledgements of enforcement points.
+    pub enforcement_points: EnforcementPoints,
+    /// The revocations that enforcement points follow.
+    pub feed: Feed,
+    /// The end of waiting when the process ends.
+    pub signals: Arc<Signals>,
+    store: Arc<dyn Store>,
+}
+
+/// Reasons not to open an installation.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store has no installation.
+    #[error("the store has no installation")]
+    NotInitialised,
+    /// The keys in the store are sealed under another master key.
+    #[error("the master key does not open the keys in the store")]
+    WrongMasterKey,
+    /// A fault of the server.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Service {
+    /// Opens the installation in a store. Refuses a master key of another installation.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        master_key: Arc<MasterKey>,
+        settings: Settings,
+    ) -> Result<Self, OpenError> {
+        let installation = store
+            .installation()
+            .await
+            .map_err(Fault::from)?
+            .ok_or(OpenError::NotInitialised)?;
+        if !master_key.opens_check(&installation.master_key_check) {
+            return Err(OpenError::WrongMasterKey);
+        }
+        let environment = Environment {
+            store,
+            clock,
+            random,
+        };
+        let serials = serial_cipher(&environment, &master_key).await?;
+        let signers = Signers::start()?;
+        measures::begin();
+        Ok(Self::assemble(
+            environment,
+            master_key,
+            settings,
+            Arc::new(serials),
+            Arc::new(signers),
+        ))
+    }
+
+    fn assemble(
+        environment: Environment,
+        master_key: Arc<MasterKey>,
+        settings: Settings,
+        serials: Arc<SerialCipher>,
+        signers: Arc<Signers>,
+    ) -> Self {
+        let signals = Arc::new(Signals::new());
+        let last_uses = Arc::new(LastUses::new(environment.store.clone()));
+        let access = Arc::new(Access::new(
+            environment.clone(),
+            settings.requests_per_minute,
+            last_uses.clone(),
+        ));
+        let issuers = Arc::new(Issuers::new(
+            environment.clone(),
+            signers.clone(),
+            signals.clone(),
+            master_key.clone(),
+            settings.public_url,
+        ));
+        let publisher = Publisher {
+            environment: environment.clone(),
+            issuers: issuers.clone(),
+            signers: signers.clone(),
+        };
+        Self {
+            tenants: Tenants {
+                environment: environment.clone(),
+                access: access.clone(),
+                issuers: issuers.clone(),
+                authority_algorithm: settings.authority_algorithm,
+            },
+            tokens: Tokens {
+                environment: environment.clone(),
+                access: access.clone(),
+            },
+            api_keys: ApiKeys {
+                environment: environment.clone(),
+                access: access.clone(),
+            },
+            managed_authorities: ManagedAuthorities {
+                environment: environment.clone(),
+                issuers: issuers.clone(),
+                signers: signers.clone(),
+            },
+            mtls_certificates: MtlsCertificates {
+                environment: environment.clone(),
+                signers: signers.clone(),
+                master_key,
+                quota: settings.account_mtls_certificates_max,
+            },
+            issuing: Issuing {
+                environment: environment.clone(),
+                access: access.clone(),
+                issuers: issuers.clone(),
+                signers: signers.clone(),
+                serials: serials.clone(),
+                validity_days_max: settings.validity_days_max,
+                quota: settings.zone_certificates_max,
+            },
+            revoking: Revoking {
+                environment: environment.clone(),
+                signals: signals.clone(),
+            },
+            settler: Settler::new(environment.clone(), signals.clone(), publisher),
+            responder: Responder::new(environment.clone(), issuers, signers, serials),
+            hostnames: Hostnames {
+                environment: environment.clone(),
+            },
+            enforcement_points: EnforcementPoints {
+                environment: environment.clone(),
+                signals: signals.clone(),
+            },
+            feed: Feed {
+                environment: environment.clone(),
+                signals: signals.clone(),
+            },
+            access,
+            last_uses,
+            signals,
+            store: environment.store,
+        }
+    }
+
+    /// Returns the reading half of the store.
+    pub fn reads(&self) -> Arc<dyn ReadStore> {
+        self.store.clone()
+    }
+}
+
+/// Returns the cipher with the installation's key of serial numbers, created now on first use.
+async fn serial_cipher(
+    environment: &Environment,
+    master_key: &MasterKey,
+) -> Result<SerialCipher, Fault> {
+    let random = &*environment.random;
+    let sealed = master_key.seal_serial_key(&SerialCipher::generate_key(random), random);
+    let sealed = environment.store.record_serial_key(sealed).await?;
+    sealed
+        .and_then(|sealed| master_key.open_serial_key(&sealed).ok())
+        .and_then(|key| SerialCipher::new(&key))
+        .ok_or_else(|| Fault::Internal("the key of serial numbers cannot be opened".to_owned()))
+}

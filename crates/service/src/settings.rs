@@ -1,0 +1,36 @@
+use certgate_model::KeyAlgorithm;
+
+/// The longest validity of a certificate, in days, unless the operator sets another: 15 years.
+pub const VALIDITY_DAYS_MAX_DEFAULT: u32 = 5_475;
+
+/// The rules that an operator can set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Base address of the public responder, such as `http://pki.example.com`. Each CA created from
+    /// now on names it in every certificate. Default: the responder's listening address.
+    pub public_url: String,
+    /// Longest validity that a client can request, in days. Default 5,475 (15 years).
+    pub validity_days_max: u32,
+    /// Maximum number of certificates of a zone, of any status. Default: no quota.
+    pub zone_certificates_max: Option<u64>,
+    /// Maximum number of uploaded certificates of an account. Default: no quota.
+    pub account_mtls_certificates_max: Option<u64>,
+    /// Maximum number of requests of one token in a minute. Default: no limit.
+    pub requests_per_minute: Option<u32>,
+    /// Key algorithm of an account's managed CA, unless the account names one. Default P-256.
+    pub authority_algorithm: KeyAlgorithm,
+}
+
+impl Settings {
+    /// Returns the defaults with this base address.
+    pub fn new(public_url: String) -> Self {
+        Self {
+            public_url,
+            validity_days_max: VALIDITY_DAYS_MAX_DEFAULT,
+            zone_certificates_max: None,
+            account_mtls_certificates_max: None,
+            requests_per_minute: None,
+            authority_algorithm: KeyAlgorithm::default(),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use certgate_model::{AuthorityId, EnforcementPointId, Status, Timestamp, lock};
+use certgate_store::{Duty, FaultPoint, Holder, Settled, fault_point};
+
+use crate::environment::Environment;
+use crate::error::Fault;
+use crate::measures;
+use crate::publishing::Publisher;
+use crate::signals::Signals;
+
+/// Number of certificates that settle in one transaction: enough to share its fsync, few enough to
+/// delay other writes only by milliseconds.
+const SETTLE_BATCH: u32 = 512;
+
+/// Pause after a failure. It doubles each time up to the next figure.
+const SETTLE_RETRY: Duration = Duration::from_secs(1);
+const SETTLE_RETRY_MAX: Duration = Duration::from_secs(64);
+/// Longest pause on a shared store: changes of other processes do not wake the settler.
+const SETTLE_RETRY_SHARED_MAX: Duration = Duration::from_secs(4);
+
+/// Minimum pause before the next look at leases of enforcement points, however many of them end.
+const LEASE_LOOK: Duration = Duration::from_millis(100);
+
+/// Duration of this process's lease on settling, in seconds. After a crash, another process goes on
+/// that much later. The lease is renewed when half of it has passed.
+const SETTLING_LEASE_SECONDS: i64 = 20;
+
+/// Interval at which a process without the lease tries to get it.
+const SETTLING_LEASE_LOOK: Duration = Duration::from_secs(5);
+
+/// Interval at which the settler looks for changes that other processes have accepted.
+const SHARED_LOOK: Duration = Duration::from_secs(1);
+
+/// Interval at which an idle settler looks for lists that are due for renewal. Renewal begins days
+/// before a list expires.
+const RENEWAL_LOOK: Duration = Duration::from_secs(600);
+
+/// The outcome of a round of settling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settling {
+    /// No work is left.
+    Done,
+    /// Some lists could not be published. The changes that belong on them wait.
+    ListsMissing,
+    /// Another process holds the lease.
+    LeftToOthers,
+}
+
+/// The background job that publishes revocation lists and settles pending changes.
+pub struct Settler {
+    environment: Environment,
+    signals: Arc<Signals>,
+    publisher: Publisher,
+    /// The identity of this process as a lease holder.
+    holder: Holder,
+    /// End of this process's lease on settling.
+    lease_until: Mutex<Option<Timestamp>>,
+    /// The silent enforcement points that the log already names.
+    silent_points: Mutex<HashSet<EnforcementPointId>>,
+}
+
+impl Settler {
+    pub(crate) fn new(
+        environment: Environment,
+        signals: Arc<Signals>,
+        publisher: Publisher,
+    ) -> Self {
+        let mut holder = Holder::default();
+        environment.random.fill(&mut holder);
+        Self {
+            environment,
+            signals,
+            publisher,
+            holder,
+            lease_until: Mutex::default(),
+            silent_points: Mutex::default(),
+        }
+    }
+
+    /// Settles pending changes, now and whenever there are new ones: a background job that never
+    /// returns.
+    pub async fn settle_forever(&self) {
+        let mut pause = SETTLE_RETRY;
+        loop {
+            let woken = self.signals.settling_due();
+            // Before the work: the end of a lease during it must still be noticed.
+            let begun = self.environment.now();
+            match self.settle_all().await {
+                Ok(Settling::LeftToOthers) => {
+                    // The lease holder reports lagging enforcement points. This process's last
+                    // figures would remain otherwise.
+                    measures::lagging(0, 0);
+                    let _ = tokio::time::timeout(SETTLING_LEASE_LOOK, woken).await;
+                    continue;
+                }
+                Ok(Settling::Done) => {
+                    pause = SETTLE_RETRY;
+                    // Woken by a change or an acknowledgement, the end of an enforcement point's
+                    // lease, or the renewal of lists.
+                    let longest = self.longest(SHARED_LOOK, RENEWAL_LOOK);
+                    let lease = self.until_next_lease_ends(begun).await;
+                    let look = lease.map_or(longest, |lease| lease.min(longest));
+                    let _ = tokio::time::timeout(look, woken).await;
+                    continue;
+                }
+                Ok(Settling::ListsMissing) => {}
+                Err(fault) => tracing::error!(error = %fault, "settling failed; it is tried again"),
+            }
+            // A change wakes the settler early, which is as good a time to retry. Refused changes
+            // wake it too, so the first second is not cut short.
+            let _ = tokio::time::timeout(SETTLE_RETRY, std::future::pending::<()>()).await;
+            let _ = tokio::time::timeout(pause.saturating_sub(SETTLE_RETRY), woken).await;
+            let longest = self.longest(SETTLE_RETRY_SHARED_MAX, SETTLE_RETRY_MAX);
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// Publishes the lists that are due and settles the changes that were pending before, until no
+    /// work is left.
+    pub async fn settle_all(&self) -> Result<Settling, Fault> {
+        let mut failed_aged = Vec::new();
+        loop {
+            if !self.hold_lease().await? {
+                return Ok(Settling::LeftToOthers);
+            }
+            // Every list published from here on has each change up to this one.
+            let epoch = self.environment.store.last_epoch().await?;
+            fault_point(FaultPoint::SettlingBegun);
+            let failed = self.publisher.publish_changed().await?;
+            fault_point(FaultPoint::ListsPublished);
+            self.settle_up_to(epoch, &failed).await?;
+            // A few at a time: a revocation does not wait until all lists are renewed.
+            if !self.publisher.publish_aged(&mut failed_aged).await? {
+                // A list that is only due for renewal is still valid for days.
+                return Ok(match failed.is_empty() {
+                    true => Settling::Done,
+                    false => Settling::ListsMissing,
+                });
+            }
+        }
+    }
+
+    /// Gives up the lease, so that another process need not wait for its end.
+    pub async fn release_lease(&self) -> Result<(), Fault> {
+        *lock(&self.lease_until) = None;
+        let store = &self.environment.store;
+        Ok(store.leave_duty(Duty::Settling, self.holder).await?)
+    }
+
+    /// Returns true if this process holds the lease. Two settlers at once would do the work twice,
+    /// but correctly.
+    async fn hold_lease(&self) -> Result<bool, Fault> {
+        let now = self.environment.now();
+        let (half, whole) = (
+            now.plus_seconds(SETTLING_LEASE_SECONDS / 2),
+            now.plus_seconds(SETTLING_LEASE_SECONDS),
+        );
+        let until = *lock(&self.lease_until);
+        if until.is_some_and(|until| (half..=whole).contains(&until)) {
+            return Ok(true);
+        }
+        let store = &self.environment.store;
+        let is_ours = store
+            .hold_duty(Duty::Settling, self.holder, now, whole)
+            .await?;
+        *lock(&self.lease_until) = is_ours.then_some(whole);
+        Ok(is_ours)
+    }
+
+    async fn settle_up_to(&self, epoch: u64, except: &[AuthorityId]) -> Result<(), Fault> {
+        let store = &self.environment.store;
+        loop {
+            let now = self.environment.now();
+            let settled = store
+                .settle_pending(epoch, now, except, SETTLE_BATCH)
+                .await?;
+            fault_point(FaultPoint::Settled);
+            let Settled {
+                reactivated,
+                revoked,
+            } = settled;
+            measures::status_changes(Status::Active, reactivated);
+            measures::status_changes(Status::Revoked, revoked);
+            if reactivated + revoked < u64::from(SETTLE_BATCH) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn until_next_lease_ends(&self, begun: Timestamp) -> Option<Duration> {
+        match self.look_at_leases(begun).await {
+            Ok(end) => {
+                let left = end?.duration_since(self.environment.now());
+                Some(left.max(LEASE_LOOK))
+            }
+            Err(fault) => {
+                let text = "the leases of enforcement points could not be read";
+                tracing::error!(error = %fault, "{text}");
+                Some(SETTLE_RETRY)
+            }
+        }
+    }
+
+    /// Logs each enforcement point once that is silent, and returns the next end of the lease of a
+    /// lagging one.
+    async fn look_at_leases(&self, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+        let lagging = self.environment.store.lagging_enforcement_points().await?;
+        let (live, silent): (Vec<_>, Vec<_>) =
+            lagging.iter().partition(|point| point.is_waited_for(now));
+        measures::lagging(live.len(), silent.len());
+        let mut logged = lock(&self.silent_points);
+        for point in &silent {
+            if logged.insert(point.id) {
+                tracing::warn!(
+                    enforcement_point = %point.id, account = %point.account, name = point.name,
+                    acknowledged_epoch = point.acknowledged_epoch,
+                    "an enforcement point was silent for longer than its lease: changes settle \
+                     without it"
+                );
+            }
+        }
+        let silent: HashSet<_> = silent.iter().map(|point| point.id).collect();
+        logged.retain(|id| silent.contains(id));
+        Ok(live.iter().map(|point| point.lease_until()).min())
+    }
+
+    fn longest(&self, on_shared_store: Duration, otherwise: Duration) -> Duration {
+        match self.environment.store.is_shared() {
+            true => on_shared_store,
+            false => otherwise,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
+
+/// Wakes the settler and the requests that wait for changes of this process.
+pub struct Signals {
+    settling_due: Notify,
+    /// Counts the changes of status that this process has sent to the store.
+    changes: watch::Sender<u64>,
+    ending: watch::Sender<bool>,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Self {
+        Self {
+            settling_due: Notify::new(),
+            changes: watch::Sender::new(0),
+            ending: watch::Sender::new(false),
+        }
+    }
+
+    /// Ends every wait for changes, so that those requests are answered before the process ends.
+    pub fn end_waiting(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// Returns true after [`Signals::end_waiting`].
+    pub fn is_ending(&self) -> bool {
+        *self.ending.borrow()
+    }
+
+    pub(crate) fn wake_settler(&self) {
+        self.settling_due.notify_one();
+    }
+
+    pub(crate) fn settling_due(&self) -> Notified<'_> {
+        self.settling_due.notified()
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(crate) fn ending(&self) -> watch::Receiver<bool> {
+        self.ending.subscribe()
+    }
+}
+
+/// Announces a change of status when it is dropped.
+///
+/// A client may disconnect before the store has answered, and the change may be durable all the
+/// same. Therefore the announcement does not depend on the answer. The settler's next request to
+/// the store is queued after the change.
+pub(crate) struct AnnounceOnDrop<'a>(pub(crate) &'a Signals);
+
+impl Drop for AnnounceOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0
+            .changes
+            .send_modify(|count| *count = count.wrapping_add(1));
+        self.0.wake_settler();
+    }
+}

@@ -1,0 +1,56 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
+use tokio::sync::oneshot;
+
+use crate::error::Fault;
+
+/// A pool with one thread for each processor, for work that computes instead of waiting.
+///
+/// A request that disconnects gives up its place in the queue, so the number of queued jobs is
+/// bounded by the connections of the listeners.
+pub(crate) struct Signers(ThreadPool);
+
+impl Signers {
+    pub(crate) fn start() -> Result<Self, Fault> {
+        let pool = ThreadPoolBuilder::new()
+            .thread_name(|number| format!("signer-{number}"))
+            .build();
+        pool.map(Self)
+            .map_err(|error| Fault::Internal(format!("cannot start the signing threads: {error}")))
+    }
+
+    /// Runs `work` on the pool.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.begin(move |answer| {
+            // The request may have disconnected meanwhile.
+            let _ = answer.send(work());
+        })
+        .await
+    }
+
+    /// Like [`Signers::run`], for work that continues elsewhere and sends its answer from there.
+    pub(crate) async fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(oneshot::Sender<T>) + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (answer, answered) = oneshot::channel();
+        self.0.spawn(move || {
+            // The request has disconnected and does not need the work.
+            if answer.is_closed() {
+                return;
+            }
+            // A panic on this thread would end the process. Instead it drops the sender, which the
+            // caller reports.
+            let _ = catch_unwind(AssertUnwindSafe(|| work(answer)));
+        });
+        answered.await.map_err(|_| {
+            Fault::Internal(
+                "the work on a certificate panicked, or the store ended first".to_owned(),
+            )
+        })
+    }
+}
