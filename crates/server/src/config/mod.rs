@@ -64,7 +64,7 @@ pub enum Database {
     /// The database in the data directory.
     Embedded,
     /// The PostgreSQL database at this URL.
-    Postgres(PostgresUrl),
+    Postgres(Box<PostgresUrl>),
 }
 
 /// The settings of commands that read the database only.
@@ -352,7 +352,7 @@ impl Reader<'_> {
                 Id::DatabaseUrl,
                 "has a password, and others can see the arguments of a program: use the environment or the file",
             )),
-            (Some(url), _) => Ok(Database::Postgres(url)),
+            (Some(url), _) => Ok(Database::Postgres(Box::new(url))),
         }
     }
 
