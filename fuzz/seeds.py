@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the corpus: the fixtures of pki's tests, and OCSP requests of the openssl program.
+"""Write the seeds of the corpus: the fixtures of pki's tests, and OCSP requests of openssl.
 
 Inputs that fuzzing added stay. All keys are test keys.
 """
@@ -17,7 +17,7 @@ CORPUS = HERE / "corpus"
 # Larger seeds slow down each execution and add only length.
 SEED_BYTES_MAX = 4096
 
-# Object identifiers and the marks of PEM, which libFuzzer does not learn from comparisons of slices.
+# Object identifiers and the marks of PEM. libFuzzer does not learn them from slice comparisons.
 DICTIONARY = HERE / "dictionary.txt"
 
 
@@ -35,56 +35,138 @@ def der(path):
 
 def tlv(tag, content):
     size = len(content)
-    length = bytes([size]) if size < 128 else b"\x82" + size.to_bytes(2, "big") if size > 255 else bytes([0x81, size])
+    length = (
+        bytes([size])
+        if size < 128
+        else b"\x82" + size.to_bytes(2, "big")
+        if size > 255
+        else bytes([0x81, size])
+    )
     return bytes([tag]) + length + content
 
 
 def first_inside(octets, path):
     """Return the value at this path: one index for each nested sequence."""
     for index in path:
+
         def head(at):
             first = octets[at + 1]
             count = first & 127 if first & 128 else 0
-            return at + 2 + count, int.from_bytes(octets[at + 2:at + 2 + count], "big") if count else first
+            return at + 2 + count, int.from_bytes(
+                octets[at + 2 : at + 2 + count], "big"
+            ) if count else first
+
         at = head(0)[0]
         for _ in range(index):
             start, length = head(at)
             at = start + length
         start, length = head(at)
-        octets = octets[at:start + length]
+        octets = octets[at : start + length]
     return octets
 
 
 # --- Requests, and their subjects ---
 
-TEXT = ["good_text_before", "good_escaped_newlines", "good_new_label", "good_crlf", "several_blocks", "private_key_beside",
-        "text_after_end", "no_end_line", "base64_broken"]
-REQUESTS = ["good_p256_sha256", "good_p384_sha384", "good_p521_sha512", "good_rsa_2048_sha256", "good_ed25519",
-            "good_extensions", "good_odd_subject", "good_empty_subject", "curve_explicit", "key_ed448", "signed_with_pss",
-            "point_compressed", "rsa_exponent_40_bits", "extension_broken"]
+TEXT = [
+    "good_text_before",
+    "good_escaped_newlines",
+    "good_new_label",
+    "good_crlf",
+    "several_blocks",
+    "private_key_beside",
+    "text_after_end",
+    "no_end_line",
+    "base64_broken",
+]
+REQUESTS = [
+    "good_p256_sha256",
+    "good_p384_sha384",
+    "good_p521_sha512",
+    "good_rsa_2048_sha256",
+    "good_ed25519",
+    "good_extensions",
+    "good_odd_subject",
+    "good_empty_subject",
+    "curve_explicit",
+    "key_ed448",
+    "signed_with_pss",
+    "point_compressed",
+    "rsa_exponent_40_bits",
+    "extension_broken",
+]
 for name in TEXT:
     write("csr", name, (FIXTURES / f"{name}.csr.pem").read_bytes())
 for name in REQUESTS:
     write("csr", name, der(FIXTURES / f"{name}.csr.pem"))
-for name in ["good_p256_sha256", "good_odd_subject", "good_empty_subject", "subject_not_utf8", "subject_no_sets"]:
+for name in [
+    "good_p256_sha256",
+    "good_odd_subject",
+    "good_empty_subject",
+    "subject_not_utf8",
+    "subject_no_sets",
+]:
     write("subject", name, first_inside(der(FIXTURES / f"{name}.csr.pem"), [0, 1]))
 # The target converts this form into a Name: type, string tag, length, octets.
-attributes = [(6, 0x13, b"DE"), (10, 0x0C, "Zoë".encode()), (3, 0x1E, b"\0Z\0o"), (11, 0x14, b"Zo\xeb"), (8, 0x1C, b"\0\0\0Z")]
-write("subject", "by_attribute", b"".join(bytes([kind, tag, len(text)]) + text for kind, tag, text in attributes))
-write("subject", "by_attribute_one_set", b"".join(bytes([kind, tag, 0x80 | len(text)]) + text for kind, tag, text in attributes))
+attributes = [
+    (6, 0x13, b"DE"),
+    (10, 0x0C, "Zoë".encode()),
+    (3, 0x1E, b"\0Z\0o"),
+    (11, 0x14, b"Zo\xeb"),
+    (8, 0x1C, b"\0\0\0Z"),
+]
+write(
+    "subject",
+    "by_attribute",
+    b"".join(bytes([kind, tag, len(text)]) + text for kind, tag, text in attributes),
+)
+write(
+    "subject",
+    "by_attribute_one_set",
+    b"".join(bytes([kind, tag, 0x80 | len(text)]) + text for kind, tag, text in attributes),
+)
 
 # --- Certificates and keys ---
 
-for name in ["good_leaf_chain", "private_key_beside", "text_after_end", "pkcs12", "der", "pkcs7", "repeated"]:
+for name in [
+    "good_leaf_chain",
+    "private_key_beside",
+    "text_after_end",
+    "pkcs12",
+    "der",
+    "pkcs7",
+    "repeated",
+]:
     write("chain", name, (FIXTURES / f"uploaded/{name}.certs.pem").read_bytes())
-for name in ["good_leaf_chain", "good_root", "good_middle_and_root", "good_ed25519", "good_p384", "good_p521", "good_rsa_2048",
-             "good_p256_sha1", "signed_with_dsa", "version_1", "der_trailing_bytes"]:
+for name in [
+    "good_leaf_chain",
+    "good_root",
+    "good_middle_and_root",
+    "good_ed25519",
+    "good_p384",
+    "good_p521",
+    "good_rsa_2048",
+    "good_p256_sha1",
+    "signed_with_dsa",
+    "version_1",
+    "der_trailing_bytes",
+]:
     write("chain", name + "_der", der(FIXTURES / f"uploaded/{name}.certs.pem"))
 
 for name in ["good_ec_parameters", "encrypted", "encrypted_traditional", "several", "public_key"]:
     write("private_key", name, (FIXTURES / f"uploaded/{name}.key.pem").read_bytes())
-for name in ["good_leaf", "good_p384", "good_p521", "good_ed25519", "good_rsa_2048", "good_p384_traditional",
-             "good_p521_traditional", "good_rsa_2048_traditional", "dsa", "curve_secp256k1", "point_of_another_key"]:
+for name in [
+    "good_leaf",
+    "good_p384",
+    "good_p521",
+    "good_ed25519",
+    "good_rsa_2048",
+    "good_p384_traditional",
+    "good_p521_traditional",
+    "good_rsa_2048_traditional",
+    "dsa",
+    "curve_secp256k1",
+    "point_of_another_key",
+]:
     write("private_key", name + "_der", der(FIXTURES / f"uploaded/{name}.key.pem"))
 
 for path in sorted((FIXTURES / "authorities").glob("*.crt")):
@@ -109,20 +191,41 @@ with tempfile.TemporaryDirectory() as folder:
         ("nonce", "-sha1", 1, []),
         ("three_nonce", "-sha256", 3, []),
         ("too_many", "-sha1", 33, []),
-        ("signed", "-sha1", 1, ["-signer", issuer, "-signkey", FIXTURES / "authorities/good.pkcs8.key"]),
+        (
+            "signed",
+            "-sha1",
+            1,
+            ["-signer", issuer, "-signkey", FIXTURES / "authorities/good.pkcs8.key"],
+        ),
     ]:
         arguments = [part for serial in serials[:count] for part in ("-serial", serial)]
-        subprocess.run(["openssl", "ocsp", digest, *more, "-issuer", issuer, *arguments, "-reqout", out],
-                       check=True, capture_output=True)
+        subprocess.run(
+            ["openssl", "ocsp", digest, *more, "-issuer", issuer, *arguments, "-reqout", out],
+            check=True,
+            capture_output=True,
+        )
         write("ocsp_request", name, out.read_bytes())
     for name in ["one", "three_nonce", "signed"]:
         question = base64.b64encode((CORPUS / f"ocsp_request/seed_{name}").read_bytes())
         write("ocsp_path", name, question)
-        write("ocsp_path", f"{name}_escaped", b"/" + question.replace(b"/", b"%2F").replace(b"+", b"%2b").replace(b"=", b"%3D"))
+        write(
+            "ocsp_path",
+            f"{name}_escaped",
+            b"/" + question.replace(b"/", b"%2F").replace(b"+", b"%2b").replace(b"=", b"%3D"),
+        )
     identifier = first_inside((CORPUS / "ocsp_request/seed_one").read_bytes(), [0, 0, 0, 0])
-    extension = tlv(0x30, bytes.fromhex("06092b0601050507300104") + tlv(0x04, tlv(0x30, bytes.fromhex("06092b0601050507300101"))))
+    extension = tlv(
+        0x30,
+        bytes.fromhex("06092b0601050507300104")
+        + tlv(0x04, tlv(0x30, bytes.fromhex("06092b0601050507300101"))),
+    )
     one = tlv(0x30, identifier + tlv(0xA0, tlv(0x30, extension)))
-    every = [tlv(0xA0, b"\x02\x01\x00"), tlv(0xA1, tlv(0xA4, tlv(0x30, b""))), tlv(0x30, one), tlv(0xA2, tlv(0x30, extension))]
+    every = [
+        tlv(0xA0, b"\x02\x01\x00"),
+        tlv(0xA1, tlv(0xA4, tlv(0x30, b""))),
+        tlv(0x30, one),
+        tlv(0xA2, tlv(0x30, extension)),
+    ]
     write("ocsp_request", "every_optional_part", tlv(0x30, tlv(0x30, b"".join(every))))
     write("ocsp_request", "no_id", tlv(0x30, tlv(0x30, tlv(0x30, b""))))
 
@@ -140,10 +243,26 @@ def oid(dotted):
     return tlv(0x06, content)
 
 
-OIDS = re.findall(r'([A-Z0-9_]+) = "([0-9.]+)"', (HERE.parent / "crates/pki/src/oid.rs").read_text())
-LABELS = ["CERTIFICATE", "CERTIFICATE REQUEST", "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "EC PARAMETERS"]
-MARKS = [f"-----{side} {label}-----" for label in LABELS for side in ("BEGIN", "END")] + ["Proc-Type:", "\\n", "%2F"]
+OIDS = re.findall(
+    r'([A-Z0-9_]+) = "([0-9.]+)"', (HERE.parent / "crates/pki/src/oid.rs").read_text()
+)
+LABELS = [
+    "CERTIFICATE",
+    "CERTIFICATE REQUEST",
+    "PRIVATE KEY",
+    "EC PRIVATE KEY",
+    "RSA PRIVATE KEY",
+    "EC PARAMETERS",
+]
+MARKS = [f"-----{side} {label}-----" for label in LABELS for side in ("BEGIN", "END")] + [
+    "Proc-Type:",
+    "\\n",
+    "%2F",
+]
 lines = ["# Made by seeds.py."]
-lines += [f'{name.lower()}="{"".join(f"{chr(92)}x{octet:02x}" for octet in oid(dotted))}"' for name, dotted in OIDS]
+lines += [
+    f'{name.lower()}="{"".join(f"{chr(92)}x{octet:02x}" for octet in oid(dotted))}"'
+    for name, dotted in OIDS
+]
 lines += ['"{}"'.format(mark.replace(chr(92), chr(92) * 2)) for mark in MARKS]
 DICTIONARY.write_text("\n".join(lines) + "\n")

@@ -124,7 +124,7 @@ fn check_url(which: &'static str, url: &str) -> Result<(), LintError> {
     }
 }
 
-/// Compares a TBSCertificate with what it was built from.
+/// Compares a TBSCertificate with the inputs from which it was built.
 pub(crate) fn lint(
     tbs: &[u8],
     issuer: &IssuerParts,
