@@ -11,16 +11,7 @@ const WORDS_MAX: usize = 1_500;
 const TABLE_COLUMNS_MAX: usize = 100;
 
 /// Pages that are too long or have too wide tables. Remove a page after you have split it.
-const TO_SPLIT: &[&str] = &[
-    "ARCHITECTURE.md",
-    "docs/audit.md",
-    "docs/backup.md",
-    "docs/growth.md",
-    "docs/migration.md",
-    "docs/monitoring.md",
-    "docs/operations.md",
-    "docs/performance.md",
-];
+const TO_SPLIT: &[&str] = &["ARCHITECTURE.md"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

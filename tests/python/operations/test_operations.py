@@ -147,23 +147,13 @@ def test_the_program_writes_the_log_lines_to_watch() -> None:
 
 
 @pytest.mark.parametrize("document", PAGES)
-def test_settings_pages_and_files_that_a_page_names_exist(document: str) -> None:
+def test_settings_and_files_that_a_page_names_exist(document: str) -> None:
     text = (REPOSITORY / "docs" / document).read_text()
     reference = (REPOSITORY / "docs/configuration.md").read_text()
     known = set(re.findall(r"`(CERTGATE_[A-Z_0-9]+)`", reference))
     assert set(re.findall(r"CERTGATE_[A-Z_0-9]+", text)) <= known
-    for name, anchor in re.findall(r"\(((?:\.\./)?[\w-]+\.md|)(?:#([\w-]+))?\)", text):
-        page = REPOSITORY / "docs" / (name or document)
-        assert page.exists(), name
-        assert not anchor or anchor in anchors(page), (name, anchor)
     for name in re.findall(r"\bdeploy/[\w./-]+\w", text):
         assert (REPOSITORY / name).exists(), name
-
-
-def anchors(page: Path) -> set[str]:
-    """The anchors of the headings of a page, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", PAGES)

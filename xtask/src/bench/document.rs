@@ -144,15 +144,19 @@ fn wrapped(item: &str) -> String {
 
 /// The tables of the page: figures, slowest answers, processor time.
 fn sections(figures: &Figures) -> String {
-    let percentile = |figure: &Figure| figure.percentile_99.map(seconds);
+    let percentile = |figure: &Figure, unit| {
+        (unit == Unit::PerSecond)
+            .then(|| figure.percentile_99.map(seconds))
+            .flatten()
+    };
     let tables = [
         (
             "Figures: a time is the median",
             shown(figures, |figure, unit| Some(value(figure, unit))),
         ),
         (
-            "99 % of the answers take at most",
-            shown(figures, |figure, _| percentile(figure)),
+            "99 % of these answers take at most",
+            shown(figures, percentile),
         ),
         (
             "Processor time for each answer: server, or server + PostgreSQL",
