@@ -1,0 +1,130 @@
+"""README.md and docs/get-started.md: their commands, run in the order of the page, and their output."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kit.harness import CERTGATE, REPOSITORY, Server, environment, eventually, needs
+from kit.proxies import free_port
+
+# Separates the outputs of the blocks of one script.
+MARK = "---- next block ----"
+
+
+@pytest.fixture
+def first_start(tmp_path: Path) -> Iterator[Server]:
+    """`certgate serve` in a new directory, which is what both pages begin with."""
+    server = Server(tmp_path / "certgate-data", init=None).start()
+    try:
+        server.adopt()
+        yield server
+        server.terminate()
+        server.ended(tells_token=True)
+    finally:
+        server.kill()
+
+
+def blocks(page: str, after: str, before: str) -> list[tuple[str, str]]:
+    """The language and text of each code block between two headings of a page."""
+    text = (REPOSITORY / page).read_text()
+    part = text.split(f"\n{after}\n", 1)[1].split(f"\n{before}\n", 1)[0]
+    return re.findall(r"^```(\w+)$\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+
+
+def run(server: Server, *scripts: str, **more: str) -> list[str]:
+    """Runs shell scripts one after the other in one shell. Returns the output of each."""
+    directory = server.directory.parent
+    programs = directory / "programs"
+    programs.mkdir(exist_ok=True)
+    if not (programs / "certgate").exists():
+        (programs / "certgate").symlink_to(CERTGATE)
+    variables = environment(**more)
+    variables["PATH"] = f"{programs}:{variables['PATH']}"
+    script = f"\necho '{MARK}'\n".join(scripts)
+    script = script.replace(":8787", f":{server.port}").replace(":8788", f":{server.public_port}")
+    done = subprocess.run(
+        ["sh", "-eu", "-c", script],
+        cwd=directory,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    outputs = done.stdout.split(f"{MARK}\n")
+    assert len(outputs) == len(scripts)
+    return outputs
+
+
+def shape(output: str) -> list[list[str]]:
+    """The words of each line, without what differs from run to run: IDs, serial numbers and dates."""
+    variable = r"\b[0-9a-f]{12,}\b|\d{4}-\d\d-\d\d|\d\d:\d\d"
+    return [re.sub(variable, "*", line).split() for line in output.splitlines()]
+
+
+def test_the_first_five_minutes(first_start: Server) -> None:
+    needs("curl")
+    page = blocks("README.md", "## The first five minutes", "## What you get")
+    languages = [language for language, _ in page]
+    assert languages == ["sh", "sh", "text", "sh", "sh", "python"]
+    start, issue, listed, revoke, curl, sdk = (text for _, text in page)
+    assert start == "certgate serve\n"
+
+    base = "CLOUDFLARE_BASE_URL CLOUDFLARE_API_TOKEN ZONE_ID"
+    show = f"for name in {base}; do eval printf '%s\\\\n' \\$$name; done"
+    outputs = run(first_start, issue, revoke, curl, show)
+    assert shape(outputs[0])[-2:] == shape(listed)
+    assert "device-1     pending_revocation" in outputs[1]
+    assert outputs[1].endswith("pending_reactivation\n")
+    assert '"common_name":"device-1"' in outputs[2] and '"total_count":1' in outputs[2]
+
+    settings = dict(zip(base.split(), outputs[3].splitlines(), strict=True))
+    done = subprocess.run(
+        [sys.executable, "-c", sdk],
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"[0-9a-f]{32} device-1 (pending_re)?activ\w+\n", done.stdout), done.stdout
+
+
+def test_a_service_behind_nginx(first_start: Server) -> None:
+    needs("nginx")
+    needs("curl")
+    page = blocks("docs/get-started.md", "## Start certgate", "## Set up for real use")
+    languages = [language for language, _ in page]
+    assert languages == ["sh", "sh", "sh", "sh", "nginx", "sh", "text", "sh"]
+    start, issue, fetch, own, configuration, call, hello, revoke = (text for _, text in page)
+    assert start == "certgate serve\n"
+
+    port = free_port()
+    directory = first_start.directory.parent
+    (directory / "nginx.conf").write_text(configuration.replace(":8443", f":{port}"))
+    call = call.replace(":8443", f":{port}")
+    once = call.splitlines()[-1]
+    remember = 'echo "PKI=$PKI CA_ID=$CA_ID ID=$ID" > variables'
+    try:
+        outputs = run(first_start, issue, fetch, own, call, revoke, remember)
+        assert outputs[3] == hello
+        assert "device-1     pending_revocation" in outputs[4]
+        refused = "400 The SSL certificate error"
+        eventually("nginx refuses it", lambda: refused in run(first_start, once)[0])
+
+        # The page tells the reader to repeat the steps after a restore.
+        (lists,) = (line for line in revoke.splitlines() if line.startswith("curl"))
+        (reload,) = (line for line in revoke.splitlines() if line.endswith("reload"))
+        again = f'. ./variables; certgate cert restore "$ID"; sleep 1\n{lists}\n{reload}'
+        run(first_start, again)
+        eventually("nginx accepts it", lambda: run(first_start, once)[0] == hello)
+    finally:
+        subprocess.run(
+            ["nginx", "-p", directory, "-c", "nginx.conf", "-s", "stop"], capture_output=True
+        )
