@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which crates of ours a crate uses. A new edge is looked at harder than new code: it is added here first.
-const USES: [(&str, &[&str]); 8] = [
+const USES: [(&str, &[&str]); 9] = [
     ("certgate-model", &[]),
     ("certgate-wire", &["certgate-model"]),
     ("certgate-pki", &["certgate-model"]),
@@ -26,6 +26,7 @@ const USES: [(&str, &[&str]); 8] = [
             "certgate-store",
         ],
     ),
+    ("certgate-client", &["certgate-model", "certgate-pki"]),
     (
         "certgate-testkit",
         &[
@@ -40,6 +41,7 @@ const USES: [(&str, &[&str]); 8] = [
         "certgate",
         &[
             "certgate-api",
+            "certgate-client",
             "certgate-service",
             "certgate-model",
             "certgate-pki",
@@ -232,8 +234,8 @@ fn each_library_has_one_place() {
     );
     assert_eq!(
         users("rustls"),
-        ["certgate-store", "certgate"],
-        "TLS is the server's, and of the store on its way to a database"
+        ["certgate-store", "certgate-client", "certgate"],
+        "TLS is the server's, the client's, and the store's on its way to a database"
     );
     let pki = packages["certgate-pki"]
         .get("normal")
@@ -297,7 +299,9 @@ fn sql_ends_at_the_store() {
         "rusqlite",
         "tokio_postgres",
     ];
-    let folders = ["model", "pki", "service", "api", "server", "testkit"];
+    let folders = [
+        "model", "pki", "service", "api", "client", "server", "testkit",
+    ];
     absent(&folders, &words, "only the store contains SQL");
 }
 

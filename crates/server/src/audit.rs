@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use certgate_client::Screen;
 use certgate_model::Hex;
 use certgate_store::AuditVerdict;
 use serde::Serialize;
 
 use crate::cli::AuditHead;
-use crate::client::Screen;
 use crate::config::DatabaseConfig;
 use crate::failure::Failure;
 use crate::inspector::Inspector;

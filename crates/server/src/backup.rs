@@ -5,12 +5,11 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use certgate_client::{Format, Screen};
 use certgate_model::Clock;
 use certgate_store::{JournalTells, SqliteInspector, prepare_restored};
 use tempfile::NamedTempFile;
 
-use crate::cli::Format;
-use crate::client::Screen;
 use crate::config::{Database, MasterKeySource, StorageConfig};
 use crate::data_dir::{DataDir, Stopped};
 use crate::failure::Failure;

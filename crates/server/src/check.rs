@@ -1,7 +1,7 @@
 //! `certgate check`: reads everything that is stored.
 
-use crate::cli::Format;
-use crate::client::Screen;
+use certgate_client::{Format, Screen};
+
 use crate::config::DatabaseConfig;
 use crate::failure::Failure;
 use crate::inspector::Inspector;

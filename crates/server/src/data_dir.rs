@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use certgate_client::profile::{self, LocalProfile};
 use certgate_model::Clock;
 use certgate_service::{
     FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Service, Settings,
@@ -17,7 +18,6 @@ use certgate_store::{
     lock_database,
 };
 
-use crate::client::profile::{self, LocalProfile};
 use crate::config::{Config, Database, InstallationConfig, MasterKeySource, StorageConfig};
 use crate::failure::Failure;
 use crate::system::{SystemClock, SystemRandom};

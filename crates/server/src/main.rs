@@ -4,7 +4,6 @@ mod audit;
 mod backup;
 mod check;
 mod cli;
-mod client;
 mod config;
 mod data_dir;
 mod failure;
@@ -17,14 +16,18 @@ mod serve;
 mod system;
 mod tls;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use certgate_client::{Context, Format, Screen};
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{AuditCommand, Cli, Command, Format};
-use crate::client::{Screen, commands};
-use crate::config::{Config, Configuration, Environment, SettingFlags, StorageConfig};
+use crate::cli::{AuditCommand, Cli, Command};
+use crate::config::{
+    Config, Configuration, Environment, Flags, Layers, SettingFlags, StorageConfig,
+};
 use crate::failure::Failure;
+use crate::system::SystemRandom;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -35,12 +38,27 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     let environment = Environment::from_variables(std::env::vars_os())?;
+    let data_dir = |file: Option<&Path>| {
+        let flags = Flags {
+            file: file.map(Path::to_owned),
+            ..Flags::default()
+        };
+        let layers = Layers::gather(&flags, &environment, Path::new(""))?;
+        Ok(config::data_dir(&layers))
+    };
+    let context = Context {
+        environment: &environment,
+        data_dir: &data_dir,
+        random: &SystemRandom,
+    };
     match command {
-        Command::Serve { settings } => Ok(serve::run(settings.parse(&environment)?)?),
+        Command::Serve { settings } => {
+            serve::run(settings.parse(&environment)?).map_err(failure::with_causes)
+        }
         Command::Init {
             arguments,
             settings,
-        } => Ok(init::run(&settings.parse(&environment)?, arguments)?),
+        } => init::run(&settings.parse(&environment)?, arguments).map_err(failure::with_causes),
         Command::Check { settings } => check::run(&settings.parse(&environment)?),
         Command::Backup { file, settings } => {
             backup::back_up(&settings.parse(&environment)?, &file)
@@ -56,7 +74,7 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Audit {
             command: AuditCommand::List { client, arguments },
-        } => commands::audit(&client, &environment, &arguments),
+        } => certgate_client::audit(&client, &arguments, &context),
         Command::Audit {
             command:
                 AuditCommand::Verify {
@@ -79,28 +97,10 @@ fn run(command: Command) -> Result<(), Failure> {
         } => {
             let layers = settings.layers(&environment)?;
             let config = Config::parse(&layers)?;
-            Screen::of_process(output).settings(&config::show(&layers, &config))
+            let shown = config::show(&layers, &config);
+            config::print(&shown, &mut Screen::of_process(output))
         }
-        Command::Cert {
-            client,
-            zone,
-            command,
-        } => commands::cert(&client, &environment, zone, command),
-        Command::Host {
-            client,
-            zone,
-            ca,
-            command,
-        } => commands::host(
-            &client,
-            &environment,
-            zone.as_deref(),
-            ca.as_deref(),
-            command,
-        ),
-        Command::Zone { client, command } => commands::zone(&client, &environment, command),
-        Command::Token { client, command } => commands::token(&client, &environment, command),
-        Command::Ca { client, command } => commands::ca(&client, &environment, command),
+        Command::Client(command) => certgate_client::run(command, &context),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "certgate", &mut script);

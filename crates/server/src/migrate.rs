@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use certgate_client::{Format, Screen};
 use certgate_model::{Clock, Random, Timestamp};
 use certgate_store::{
     Migration, MigrationBegun, MigrationError, MigrationProgress, PostgresError, PostgresUrl,
@@ -9,8 +10,6 @@ use certgate_store::{
 };
 use indicatif::ProgressBar;
 
-use crate::cli::Format;
-use crate::client::Screen;
 use crate::config::{Database, MasterKeySource, StorageConfig};
 use crate::data_dir::{DataDir, Stopped};
 use crate::failure::Failure;

@@ -168,11 +168,11 @@ fn zones_and_tokens_are_made_used_and_taken_away() {
     let mut create = server.command("token create ci --zone example.org --permission");
     let made = create.arg("SSL and Certificates Read").output().unwrap();
     let token = text(&made.stdout);
-    assert!(!token.trim().is_empty() && text(&made.stderr).contains("shown this once"));
+    assert!(!token.trim().is_empty() && text(&made.stderr).contains("shown only once"));
     std::fs::write(server.path("token"), &token).unwrap();
     let as_ci = "--token-file token --zone";
     let (code, told) = server.fails(&format!("cert list {as_ci} example.org"));
-    assert!(code == 1 && told.contains("by its id"), "{told}");
+    assert!(code == 1 && told.contains("by its ID"), "{told}");
     let id = zone["id"].as_str().unwrap();
     assert_eq!(
         server
@@ -240,14 +240,22 @@ fn exit_codes_are_as_the_help_says() {
         told.contains(&format!("is `certgate serve` running at {}?", server.api)),
         "{told}"
     );
-    let help = server.ok("--help");
-    for line in [
-        "0  done",
-        "1  the operation failed",
-        "2  the command line",
-        "3  the server cannot be reached",
+}
+
+#[test]
+fn each_help_ends_in_the_table_of_exit_statuses() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = "Exit status:\n  0  done\n  1  failed, or a problem was found\n  \
+                 2  wrong command line or configuration\n  3  server unreachable\n  \
+                 4  a --timeout ended first\n  5  warnings only\n";
+    for command in [
+        "", "serve", "init", "check", "backup", "restore", "migrate", "audit", "config", "cert",
+        "host", "zone", "token", "ca",
     ] {
-        assert!(help.contains(line), "{help}");
+        let mut help = certgate(directory.path());
+        help.args(command.split_whitespace()).arg("--help");
+        let help = text(&help.output().unwrap().stdout);
+        assert!(help.ends_with(table), "{command}: {help}");
     }
 }
 

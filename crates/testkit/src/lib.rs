@@ -4,10 +4,12 @@ mod app;
 mod call;
 mod clock;
 mod csr;
+mod loopback;
 mod random;
 
 pub use app::TestApp;
 pub use call::{Answer, Call, Failure};
 pub use clock::FakeClock;
 pub use csr::{csr, csr_with_subject, fixture, uploaded};
+pub use loopback::Loopback;
 pub use random::SeededRandom;

@@ -1,29 +1,20 @@
 //! Flags over environment over file over defaults: which text every setting has, and where it came from.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use certgate_client::Environment;
+use certgate_client::{CLIENT_VARIABLES, CONFIG_VARIABLE, ENVIRONMENT_PREFIX};
+
 use super::ConfigError;
-use super::setting::{ENVIRONMENT_PREFIX, Given, Id, SETTINGS, Setting};
+use super::setting::{Given, Id, SETTINGS, Setting};
 
 /// The file that is read when none is named and it exists.
 pub const FILE_DEFAULT: &str = "certgate.toml";
 
 /// Longest configuration file that is read: twenty settings fit a thousand times.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// Variables that are not settings of the server.
-pub const CLIENT_VARIABLES: &[&str] = &[
-    "CERTGATE_API",
-    "CERTGATE_API_CA",
-    "CERTGATE_CONFIG",
-    "CERTGATE_P12_PASSWORD",
-    "CERTGATE_TOKEN",
-    "CERTGATE_ZONE",
-];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,39 +37,6 @@ impl fmt::Display for Source {
             Self::File(path) => write!(f, "file {}", path.display()),
             Self::Default => f.write_str("default"),
         }
-    }
-}
-
-/// The environment variables that concern certgate. Never printed: tokens and keys are among them.
-#[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    /// Those of `variables` that begin with `CERTGATE_`; empty ones count as absent.
-    pub fn from_variables(
-        variables: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigError> {
-        let mut found = BTreeMap::new();
-        for (name, value) in variables {
-            let Ok(name) = name.into_string() else {
-                continue;
-            };
-            if !name.starts_with(ENVIRONMENT_PREFIX) {
-                continue;
-            }
-            let value = value
-                .into_string()
-                .map_err(|_| ConfigError::new(format!("{name} is not UTF-8")))?;
-            if !value.is_empty() {
-                found.insert(name, value);
-            }
-        }
-        Ok(Self(found))
-    }
-
-    /// The value of a variable.
-    pub fn variable(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
     }
 }
 
@@ -117,7 +75,7 @@ impl Layers {
         let named = flags
             .file
             .clone()
-            .or_else(|| environment.variable("CERTGATE_CONFIG").map(PathBuf::from));
+            .or_else(|| environment.variable(CONFIG_VARIABLE).map(PathBuf::from));
         if let Some((path, text)) = read_file(named, directory)? {
             layers.add_file(&path, &text)?;
         }
@@ -186,13 +144,13 @@ impl Layers {
     }
 
     fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
-        for (variable, text) in &environment.0 {
-            if CLIENT_VARIABLES.contains(&variable.as_str()) || is_of_kubernetes(variable) {
+        for (variable, text) in environment.iter() {
+            if CLIENT_VARIABLES.contains(&variable) || is_of_kubernetes(variable) {
                 continue;
             }
             let Some(setting) = SETTINGS
                 .iter()
-                .find(|setting| setting.variable() == *variable)
+                .find(|setting| setting.variable() == variable)
             else {
                 return Err(unknown(
                     &format!("environment variable {variable}"),
@@ -200,7 +158,11 @@ impl Layers {
                     Setting::variable,
                 ));
             };
-            self.put(setting, text.clone(), Source::Environment(variable.clone()));
+            self.put(
+                setting,
+                text.to_owned(),
+                Source::Environment(variable.to_owned()),
+            );
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use certgate_store::PostgresUrl;
 pub use flags::SettingFlags;
 pub use layers::{Environment, Flags, Layers};
 pub use setting::{AppliesTo, DATA_DIR_DEFAULT, Id, Setting};
-pub use show::{Shown, reference, show};
+pub use show::{print, reference, show};
 
 use self::layers::Source;
 use crate::failure::Failure;

@@ -1,6 +1,8 @@
 //! Every setting of the server, once. Flags, environment variables, keys of the file, `certgate config` and the
 //! reference in the documentation are all made from this table.
 
+use certgate_client::ENVIRONMENT_PREFIX;
+
 /// Names a setting in code; the order is that of [`SETTINGS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Id {
@@ -113,9 +115,6 @@ impl Setting {
 
 /// Where everything is kept unless something else is said.
 pub const DATA_DIR_DEFAULT: &str = "./certgate-data";
-
-/// What the environment variables of certgate begin with.
-pub const ENVIRONMENT_PREFIX: &str = "CERTGATE_";
 
 /// The table.
 pub const SETTINGS: &[Setting] = &[

@@ -1,5 +1,6 @@
 //! What is in force and where it came from; and the reference for the documentation.
 
+use certgate_client::{Failure, Screen};
 use serde::Serialize;
 
 use super::setting::{Given, Id, SETTINGS};
@@ -44,6 +45,18 @@ pub fn show(layers: &Layers, config: &Config) -> Vec<Shown> {
         }
     });
     shown.collect()
+}
+
+/// Prints the settings.
+pub fn print(shown: &[Shown], screen: &mut Screen) -> Result<(), Failure> {
+    if screen.is_json() {
+        return screen.json_of(&shown);
+    }
+    let rows = shown.iter().map(|setting| {
+        let value = setting.value.clone().unwrap_or_else(|| "-".to_owned());
+        vec![setting.name.to_owned(), value, setting.source.clone()]
+    });
+    screen.table(&["setting", "value", "from"], rows)
 }
 
 /// Longest line of the reference, in characters.

@@ -1,0 +1,531 @@
+//! The command line of the client commands.
+
+mod values;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use certgate_model::{KeyAlgorithm, RevocationReason, Status, Timestamp, TokenId};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
+
+use self::values::{parse_instant, parse_network, parse_reason, parse_status};
+use crate::failure::Exit;
+
+/// The default validity of a certificate, in days.
+const DAYS_DEFAULT: u32 = 365;
+
+/// The most requests that `cert issue --from` sends at once: more only queue at the server.
+const JOBS_MAX: i64 = 64;
+
+/// The place in the help of options that every command of a noun has: after the command's own.
+const LAST: usize = 500;
+
+/// The commands that use the management API.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// List, show, issue, revoke, restore and export client certificates
+    #[command(after_help = Exit::help())]
+    Cert {
+        /// The connection.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Zone by name or ID [default: CERTGATE_ZONE, the first zone of the local data directory,
+        /// or the only zone]
+        #[arg(long, short, global = true, value_name = "NAME|ID", display_order = LAST)]
+        zone: Option<String>,
+        /// The command.
+        #[command(subcommand)]
+        command: CertCommand,
+    },
+    /// List and change the hostnames at which the proxy asks for client certificates
+    #[command(after_help = Exit::help())]
+    Host {
+        /// The connection.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Zone by name or ID [default: CERTGATE_ZONE, the first zone of the local data directory,
+        /// or the only zone]
+        #[arg(long, short, global = true, value_name = "NAME|ID", display_order = LAST)]
+        zone: Option<String>,
+        /// Uploaded CA whose hostnames to list or change [default: the managed CA]
+        #[arg(long, global = true, value_name = "ID", display_order = LAST)]
+        ca: Option<String>,
+        /// The command.
+        #[command(subcommand)]
+        command: HostCommand,
+    },
+    /// List, create and delete zones
+    #[command(after_help = Exit::help())]
+    Zone {
+        /// The connection.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The command.
+        #[command(subcommand)]
+        command: ZoneCommand,
+    },
+    /// Create, list, revoke and verify API tokens
+    #[command(after_help = Exit::help())]
+    Token {
+        /// The connection.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The command.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// List, show, import and rotate the CAs that sign certificates, add and remove uploaded CAs
+    #[command(after_help = Exit::help())]
+    Ca {
+        /// The connection.
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The command.
+        #[command(subcommand)]
+        command: CaCommand,
+    },
+}
+
+/// The connection to the server, and the output format.
+#[derive(Debug, Clone, Args)]
+pub struct ClientArgs {
+    /// Address of the management API [default: CERTGATE_API, or the local data directory's]
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url,
+        help_heading = "Connection")]
+    pub api: Option<String>,
+    /// File with the API token, - for standard input [default: CERTGATE_TOKEN, or the local data
+    /// directory's token]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath,
+        conflicts_with = "token", help_heading = "Connection")]
+    pub token_file: Option<PathBuf>,
+    /// API token. Other users of this machine can see it while the command runs: prefer
+    /// --token-file
+    #[arg(long, global = true, value_name = "TOKEN", help_heading = "Connection")]
+    pub token: Option<Secret>,
+    /// PEM file with the CAs to trust for https [default: CERTGATE_API_CA, or the system's CAs]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath,
+        help_heading = "Connection")]
+    pub api_ca: Option<PathBuf>,
+    /// Data directory of a server on this machine, for its address and token [default:
+    /// ./certgate-data]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath,
+        help_heading = "Connection")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file that names the data directory [default: ./certgate.toml if it exists]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath,
+        help_heading = "Connection")]
+    pub config: Option<PathBuf>,
+    /// Output format
+    #[arg(long, short, global = true, value_enum, value_name = "FORMAT", default_value = "table",
+        display_order = LAST)]
+    pub output: Format,
+}
+
+/// A format of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// The API's `result`, byte for byte, for programs
+    Json,
+}
+
+/// A secret from the command line. `Debug` does not show it.
+#[derive(Clone)]
+pub struct Secret(pub String);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The account that a command works on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AccountArgs {
+    /// Account by name or ID [default: the local data directory's, or the only account]
+    #[arg(long, value_name = "NAME|ID")]
+    pub account: Option<String>,
+}
+
+impl AccountArgs {
+    /// The name or ID, if there is one.
+    pub fn named(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+}
+
+/// `certgate audit list`
+#[derive(Debug, Args)]
+pub struct AuditListArgs {
+    /// Account by name or ID [default: the local data directory's, or the only account]
+    #[arg(long, value_name = "NAME|ID", conflicts_with = "user")]
+    pub account: Option<String>,
+    /// List changes to the user's tokens and API key instead
+    #[arg(long)]
+    pub user: bool,
+    /// Only entries from this date or time on, such as 2026-01-31 or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub since: Option<Timestamp>,
+    /// Only entries before this date or time
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub before: Option<Timestamp>,
+    /// Only changes made with this token
+    #[arg(long, value_name = "ID")]
+    pub token_id: Option<TokenId>,
+    /// Number of entries
+    #[arg(long, value_name = "N", default_value_t = 50,
+        value_parser = clap::value_parser!(u64).range(1..=1000), conflicts_with = "all")]
+    pub limit: u64,
+    /// Every entry
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `certgate cert …`
+#[derive(Debug, Subcommand)]
+pub enum CertCommand {
+    /// List certificates, newest first
+    List(ListArgs),
+    /// Show one certificate
+    Show {
+        /// ID of the certificate
+        id: String,
+    },
+    /// Issue one certificate, or many with --from
+    Issue(Box<IssueArgs>),
+    /// Revoke certificates
+    Revoke {
+        /// IDs of the certificates
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        /// Reason of RFC 5280. You can restore a certificate only after certificateHold [default:
+        /// certificateHold]
+        #[arg(long, value_name = "REASON", value_parser = parse_reason)]
+        reason: Option<RevocationReason>,
+    },
+    /// Restore revoked certificates
+    Restore {
+        /// IDs of the certificates
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Write a certificate as PEM
+    Export {
+        /// ID of the certificate
+        id: String,
+        /// File to write, which must not exist [default: standard output]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        out: Option<PathBuf>,
+        /// Append the CA's certificate
+        #[arg(long)]
+        chain: bool,
+    },
+}
+
+/// `certgate cert list`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only certificates with this status: active, pending_reactivation, pending_revocation or
+    /// revoked
+    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
+    pub status: Option<Status>,
+    /// Number of the page
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub page: u64,
+    /// Certificates on a page
+    #[arg(long, value_name = "N", default_value_t = 20,
+        value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub per_page: u64,
+    /// Every certificate
+    #[arg(long, conflicts_with_all = ["page", "per_page"])]
+    pub all: bool,
+}
+
+/// `certgate cert issue`
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["cn", "csr", "from"]))]
+pub struct IssueArgs {
+    /// Common name. certgate makes key and request here, and the key never leaves this machine
+    #[arg(long, value_name = "NAME")]
+    pub cn: Option<String>,
+    /// Existing certificate signing request (PEM), - for standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["subject", "key_algorithm", "p12"])]
+    pub csr: Option<PathBuf>,
+    /// CSV file with one certificate per line. Its first line names the columns: common_name, and
+    /// optionally organization, organizational_unit, country, state, location, validity_days. Run
+    /// the same command again to continue after an interruption
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "subject")]
+    pub from: Option<PathBuf>,
+    /// The rest of the subject.
+    #[command(flatten)]
+    pub subject: SubjectArgs,
+    /// Validity in days
+    #[arg(long, value_name = "DAYS", default_value_t = DAYS_DEFAULT,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub days: u32,
+    /// Algorithm of the new key
+    #[arg(long, value_enum, value_name = "NAME", default_value = "p256")]
+    pub key_algorithm: KeyName,
+    /// Directory (existing, or with / at its end), or the beginning of the file names
+    #[arg(long, value_name = "DIR|PREFIX", value_hint = ValueHint::AnyPath)]
+    pub out: Option<PathBuf>,
+    /// Write a PKCS #12 file too, for browsers and phones. The password comes from
+    /// --p12-password-file, from CERTGATE_P12_PASSWORD, or from a prompt
+    #[arg(long)]
+    pub p12: bool,
+    /// File whose first line is the password of the PKCS #12 file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "p12")]
+    pub p12_password_file: Option<PathBuf>,
+    /// Requests to send at once
+    #[arg(long, value_name = "N", default_value_t = 8,
+        value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX),
+        conflicts_with_all = ["cn", "csr"])]
+    pub jobs: u16,
+}
+
+/// The subject attributes beside the common name.
+#[derive(Debug, Args)]
+#[group(id = "subject", multiple = true, required = false)]
+pub struct SubjectArgs {
+    /// Organization (O)
+    #[arg(long, value_name = "TEXT", alias = "organization")]
+    pub org: Option<String>,
+    /// Organizational unit (OU)
+    #[arg(long, value_name = "TEXT", alias = "organizational-unit")]
+    pub org_unit: Option<String>,
+    /// Country (C), two letters
+    #[arg(long, value_name = "CODE")]
+    pub country: Option<String>,
+    /// State or province (ST)
+    #[arg(long, value_name = "TEXT")]
+    pub state: Option<String>,
+    /// Location (L)
+    #[arg(long, value_name = "TEXT")]
+    pub location: Option<String>,
+}
+
+/// An algorithm of a new key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeyName {
+    /// ECDSA on NIST P-256
+    #[value(alias = "p-256")]
+    P256,
+    /// ECDSA on NIST P-384
+    #[value(alias = "p-384")]
+    P384,
+    /// RSA with 2048 bits
+    #[value(alias = "rsa-2048")]
+    Rsa2048,
+    /// RSA with 3072 bits
+    #[value(alias = "rsa-3072")]
+    Rsa3072,
+    /// RSA with 4096 bits
+    #[value(alias = "rsa-4096")]
+    Rsa4096,
+    /// Ed25519
+    Ed25519,
+}
+
+impl From<KeyName> for KeyAlgorithm {
+    fn from(name: KeyName) -> Self {
+        match name {
+            KeyName::P256 => Self::P256,
+            KeyName::P384 => Self::P384,
+            KeyName::Rsa2048 => Self::Rsa2048,
+            KeyName::Rsa3072 => Self::Rsa3072,
+            KeyName::Rsa4096 => Self::Rsa4096,
+            KeyName::Ed25519 => Self::Ed25519,
+        }
+    }
+}
+
+/// `certgate host …`
+#[derive(Debug, Subcommand)]
+pub enum HostCommand {
+    /// List the hostnames
+    List,
+    /// Replace the whole list
+    Set {
+        /// Hostnames
+        #[arg(
+            required_unless_present = "none",
+            conflicts_with = "none",
+            value_name = "HOSTNAME"
+        )]
+        hostnames: Vec<String>,
+        /// Remove every hostname: the proxy asks for certificates of this CA nowhere in the zone
+        #[arg(long)]
+        none: bool,
+    },
+    /// Add hostnames at the end of the list
+    Add {
+        /// Hostnames
+        #[arg(required = true, value_name = "HOSTNAME")]
+        hostnames: Vec<String>,
+    },
+    /// Remove hostnames from the list
+    Remove {
+        /// Hostnames
+        #[arg(required = true, value_name = "HOSTNAME")]
+        hostnames: Vec<String>,
+    },
+}
+
+/// `certgate zone …`
+#[derive(Debug, Subcommand)]
+pub enum ZoneCommand {
+    /// List zones
+    List,
+    /// Create a zone
+    Create {
+        /// Domain name of the zone
+        name: String,
+        /// The account.
+        #[command(flatten)]
+        account: AccountArgs,
+    },
+    /// Delete a zone whose certificates are all revoked
+    Delete {
+        /// Name or ID of the zone
+        #[arg(value_name = "NAME|ID")]
+        zone: String,
+    },
+}
+
+/// `certgate token …`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Create a token and print its value, once
+    Create(TokenCreateArgs),
+    /// List tokens
+    List,
+    /// Revoke a token immediately and for ever
+    Revoke {
+        /// ID of the token
+        id: String,
+    },
+    /// Verify that the server accepts your token
+    Verify,
+    /// Create or delete the user's API key, for clients that only send X-Auth-Email and X-Auth-Key
+    ApiKey {
+        /// The command.
+        #[command(subcommand)]
+        command: ApiKeyCommand,
+    },
+}
+
+/// `certgate token api-key …`
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum ApiKeyCommand {
+    /// Create the key and print it, once. It replaces the previous key and has every permission
+    Create,
+    /// Delete the key: it stops working immediately
+    Delete,
+}
+
+/// `certgate token create`
+#[derive(Debug, Args)]
+pub struct TokenCreateArgs {
+    /// Name of the token
+    pub name: String,
+    /// Permission of the token, such as "SSL and Certificates Read". You can repeat it
+    #[arg(long = "permission", short, value_name = "NAME", required = true)]
+    pub permissions: Vec<String>,
+    /// Zone of the permissions, by name or ID. You can repeat it [default: every zone]
+    #[arg(long = "zone", value_name = "NAME|ID")]
+    pub zones: Vec<String>,
+    /// End of the token, such as 2027-01-31 or 2027-01-31T12:00:00Z [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub expires: Option<Timestamp>,
+    /// Address or network (CIDR) that may use the token. You can repeat it [default: anywhere]
+    #[arg(long = "allow-ip", value_name = "ADDRESS", value_parser = parse_network)]
+    pub allow_ips: Vec<String>,
+}
+
+/// `certgate ca …`
+#[derive(Debug, Subcommand)]
+pub enum CaCommand {
+    /// List the CAs of an account: managed and uploaded
+    List {
+        /// The account.
+        #[command(flatten)]
+        account: AccountArgs,
+    },
+    /// Show the managed CA that signs new certificates, or another CA
+    Show {
+        /// ID of the CA [default: the CA that signs new certificates]
+        id: Option<String>,
+        /// The account.
+        #[command(flatten)]
+        account: AccountArgs,
+    },
+    /// Upload a CA of your own whose client certificates to accept, or a client certificate with
+    /// --leaf
+    Add(CaAddArgs),
+    /// Remove an uploaded CA or client certificate
+    Remove {
+        /// ID of the CA or client certificate
+        id: String,
+        /// The account.
+        #[command(flatten)]
+        account: AccountArgs,
+    },
+    /// Sign new certificates with an existing CA. Certificates issued here before stay valid
+    Import(CaImportArgs),
+    /// Sign new certificates with a new CA. Certificates issued before stay valid and revocable
+    Rotate {
+        /// Algorithm of the new key [default: the account's]
+        #[arg(long, value_enum, value_name = "NAME")]
+        algorithm: Option<KeyName>,
+        /// The account.
+        #[command(flatten)]
+        account: AccountArgs,
+    },
+}
+
+/// `certgate ca add`
+#[derive(Debug, Args)]
+pub struct CaAddArgs {
+    /// PEM file with the certificate or a chain, - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// PEM file with the private key of the first certificate, not encrypted
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: Option<PathBuf>,
+    /// Name of the CA
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// The certificate is a CA (the default)
+    #[arg(long, conflicts_with = "leaf")]
+    pub ca: bool,
+    /// The certificate is a client's, not a CA
+    #[arg(long)]
+    pub leaf: bool,
+    /// The account.
+    #[command(flatten)]
+    pub account: AccountArgs,
+}
+
+/// `certgate ca import`
+#[derive(Debug, Args)]
+pub struct CaImportArgs {
+    /// PEM file with the CA's certificate
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub certificate: PathBuf,
+    /// PEM file with the CA's private key, not encrypted (PKCS #8, SEC 1 or PKCS #1), - for
+    /// standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: PathBuf,
+    /// The account.
+    #[command(flatten)]
+    pub account: AccountArgs,
+}

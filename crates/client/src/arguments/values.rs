@@ -1,0 +1,71 @@
+//! Values on the command line, checked before the client sends anything.
+
+use std::net::IpAddr;
+
+use certgate_model::{RevocationReason, Status, Timestamp};
+
+pub(super) fn parse_status(text: &str) -> Result<Status, String> {
+    Status::from_name(text).ok_or_else(|| must_be_one_of(Status::ALL.map(Status::name)))
+}
+
+pub(super) fn parse_reason(text: &str) -> Result<RevocationReason, String> {
+    RevocationReason::from_name(text)
+        .ok_or_else(|| must_be_one_of(RevocationReason::ALL.map(RevocationReason::name)))
+}
+
+fn must_be_one_of<const N: usize>(names: [&str; N]) -> String {
+    format!("must be one of {}", names.join(", "))
+}
+
+/// Reads a time, or a date as its first instant in UTC.
+pub(super) fn parse_instant(text: &str) -> Result<Timestamp, String> {
+    Timestamp::from_date_or_time(text).map_err(|_| {
+        "must be a date or a time, such as 2027-01-31 or 2027-01-31T12:00:00Z".to_owned()
+    })
+}
+
+pub(super) fn parse_network(text: &str) -> Result<String, String> {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let longest = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return Err("must be an address or a network, such as 192.0.2.0/24".to_owned()),
+    };
+    match prefix.map(str::parse::<u8>) {
+        None => Ok(text.to_owned()),
+        Some(Ok(length)) if length <= longest => Ok(text.to_owned()),
+        Some(_) => Err(format!("the prefix length must be 0 to {longest}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_and_networks_are_checked_before_anything_is_sent() {
+        for (text, instant) in [
+            ("2027-01-31", "2027-01-31T00:00:00Z"),
+            ("2027-01-31T01:00:00+01:00", "2027-01-31T00:00:00Z"),
+        ] {
+            assert_eq!(parse_instant(text).unwrap().to_string(), instant);
+        }
+        assert!(parse_instant("tomorrow").is_err() && parse_instant("2027-02-30").is_err());
+        for good in ["192.0.2.1", "192.0.2.0/24", "2001:db8::/32"] {
+            assert_eq!(parse_network(good).unwrap(), good);
+        }
+        for bad in [
+            "",
+            "host",
+            "192.0.2.0/33",
+            "2001:db8::/129",
+            "1.2.3.4/",
+            "1.2.3.4/x",
+        ] {
+            assert!(parse_network(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The commands, each in a file of its own.
+
+mod audit;
+mod bulk;
+mod ca;
+mod cert;
+mod certificate;
+mod host;
+mod issue;
+mod managed;
+mod token;
+mod zone;
+
+use crate::arguments::{
+    ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, ClientCommand, HostCommand,
+    TokenCommand, ZoneCommand,
+};
+use crate::failure::Failure;
+use crate::output::Screen;
+use crate::session::{Context, Session};
+
+/// Runs a client command on standard output and standard error.
+pub fn run(command: ClientCommand, context: &Context<'_>) -> Result<(), Failure> {
+    match command {
+        ClientCommand::Cert {
+            client,
+            zone,
+            command,
+        } => cert(&client, context, zone.as_deref(), command),
+        ClientCommand::Host {
+            client,
+            zone,
+            ca,
+            command,
+        } => {
+            let uploaded = host::uploaded_ca(ca.as_deref())?;
+            let (session, screen) = &mut open(&client, context)?;
+            let list = host::List {
+                zone: session.zone(zone.as_deref())?,
+                uploaded,
+            };
+            match command {
+                HostCommand::List => host::list(session, &list, screen),
+                HostCommand::Set { hostnames, .. } => host::set(session, &list, hostnames, screen),
+                HostCommand::Add { hostnames } => host::add(session, &list, &hostnames, screen),
+                HostCommand::Remove { hostnames } => {
+                    host::remove(session, &list, &hostnames, screen)
+                }
+            }
+        }
+        ClientCommand::Zone { client, command } => {
+            let (session, screen) = &mut open(&client, context)?;
+            match command {
+                ZoneCommand::List => zone::list(session, screen),
+                ZoneCommand::Create { name, account } => {
+                    zone::create(session, &name, account.named(), screen)
+                }
+                ZoneCommand::Delete { zone } => zone::delete(session, &zone, screen),
+            }
+        }
+        ClientCommand::Token { client, command } => {
+            let (session, screen) = &mut open(&client, context)?;
+            match command {
+                TokenCommand::Create(arguments) => token::create(session, &arguments, screen),
+                TokenCommand::List => token::list(session, screen),
+                TokenCommand::Revoke { id } => token::revoke(session, &id, screen),
+                TokenCommand::Verify => token::verify(session, screen),
+                TokenCommand::ApiKey { command } => match command {
+                    ApiKeyCommand::Create => token::create_api_key(session, screen),
+                    ApiKeyCommand::Delete => token::delete_api_key(session, screen),
+                },
+            }
+        }
+        ClientCommand::Ca { client, command } => {
+            let (session, screen) = &mut open(&client, context)?;
+            match command {
+                CaCommand::List { account } => ca::list(session, account.named(), screen),
+                CaCommand::Show { id, account } => {
+                    ca::show(session, account.named(), id.as_deref(), screen)
+                }
+                CaCommand::Add(arguments) => ca::add(session, &arguments, screen),
+                CaCommand::Remove { id, account } => {
+                    ca::remove(session, account.named(), &id, screen)
+                }
+                CaCommand::Import(arguments) => ca::import(session, &arguments, screen),
+                CaCommand::Rotate { algorithm, account } => {
+                    ca::rotate(session, account.named(), algorithm, screen)
+                }
+            }
+        }
+    }
+}
+
+fn cert(
+    client: &ClientArgs,
+    context: &Context<'_>,
+    zone: Option<&str>,
+    command: CertCommand,
+) -> Result<(), Failure> {
+    let (session, screen) = &mut open(client, context)?;
+    let zone = &session.zone(zone)?;
+    match command {
+        CertCommand::List(arguments) => cert::list(session, zone, &arguments, screen),
+        CertCommand::Show { id } => cert::show(session, zone, &id, screen),
+        CertCommand::Issue(arguments) => issue::run(session, zone, &arguments, context, screen),
+        CertCommand::Revoke { ids, reason } => {
+            let request = cert::StatusRequest::Revoke(reason);
+            cert::change(session, zone, &ids, request, screen)
+        }
+        CertCommand::Restore { ids } => {
+            cert::change(session, zone, &ids, cert::StatusRequest::Restore, screen)
+        }
+        CertCommand::Export { id, out, chain } => {
+            cert::export(session, zone, &id, out.as_deref(), chain, screen)
+        }
+    }
+}
+
+/// `certgate audit list`
+pub fn audit(
+    client: &ClientArgs,
+    arguments: &AuditListArgs,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
+    let (session, screen) = &mut open(client, context)?;
+    audit::list(session, arguments, screen)
+}
+
+fn open(client: &ClientArgs, context: &Context<'_>) -> Result<(Session, Screen), Failure> {
+    let mut screen = Screen::of_process(client.output);
+    let session = Session::open(client, context, &mut screen)?;
+    Ok((session, screen))
+}

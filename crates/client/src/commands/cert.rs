@@ -1,0 +1,271 @@
+//! `certgate cert list|show|revoke|restore|export`.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use certgate_model::{RevocationReason, Status, ZoneId};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::certificate::{self, Certificate};
+use super::managed;
+use crate::arguments::ListArgs;
+use crate::failure::{Exit, Failure};
+use crate::files::{self, Secrecy};
+use crate::http::{ResultInfo, parsed};
+use crate::output::{Screen, grouped, minutes};
+use crate::session::Session;
+
+/// The certificates in one request of `--all`: the most that the API returns, few in tests.
+const PAGE_MAX: u64 = if cfg!(test) { 8 } else { 1000 };
+
+/// The digits of a serial number in a list: enough to tell certificates apart by eye.
+const SERIAL_DIGITS: usize = 12;
+
+const HEADER: [&str; 6] = ["id", "common name", "status", "issued", "expires", "serial"];
+
+/// A change of a certificate's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusRequest {
+    /// DELETE, perhaps with a reason.
+    Revoke(Option<RevocationReason>),
+    /// PATCH.
+    Restore,
+}
+
+/// `certgate cert list`
+pub fn list(
+    session: &Session,
+    zone: &ZoneId,
+    arguments: &ListArgs,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    if arguments.all {
+        return list_all(session, zone, arguments.status, screen);
+    }
+    let answer = session.api.get(&page(
+        zone,
+        arguments.status,
+        arguments.page,
+        arguments.per_page,
+    ))?;
+    if screen.is_json() {
+        return screen.json(&answer.result);
+    }
+    let certificates: Vec<Certificate> = answer.parse()?;
+    if !certificates.is_empty() {
+        screen.table(&HEADER, certificates.iter().map(row))?;
+    }
+    screen.say(&footer(
+        arguments.page,
+        arguments.per_page,
+        certificates.len() as u64,
+        answer.info,
+    ));
+    Ok(())
+}
+
+fn page(zone: &ZoneId, status: Option<Status>, page: u64, size: u64) -> String {
+    let status = status.map_or("all", Status::name);
+    let path = certificate::path(zone);
+    format!("{path}?status={status}&page={page}&limit={size}")
+}
+
+fn row(certificate: &Certificate) -> Vec<String> {
+    let serial = match certificate.serial_number.get(..SERIAL_DIGITS) {
+        Some(short) => format!("{short}…"),
+        None => certificate.serial_number.clone(),
+    };
+    vec![
+        certificate.id.clone(),
+        certificate.common_name.clone(),
+        certificate.status.clone(),
+        minutes(&certificate.issued_on),
+        minutes(&certificate.expires_on),
+        serial,
+    ]
+}
+
+fn footer(page: u64, size: u64, count: u64, info: ResultInfo) -> String {
+    let total = grouped(info.total_count);
+    let pages = grouped(info.total_pages);
+    match (count, info.total_count) {
+        (_, 0) => "no certificates".to_owned(),
+        (0, _) => format!("none of {total} (page {} of {pages})", grouped(page)),
+        _ => {
+            let first = page
+                .saturating_sub(1)
+                .saturating_mul(size)
+                .saturating_add(1);
+            let last = first.saturating_add(count - 1);
+            format!(
+                "{}–{} of {total} (page {} of {pages})",
+                grouped(first),
+                grouped(last),
+                grouped(page)
+            )
+        }
+    }
+}
+
+/// Prints page after page, so that memory stays small in a zone of any size. A certificate that is
+/// issued meanwhile pushes an older one to the next page, where this function skips it.
+fn list_all(
+    session: &Session,
+    zone: &ZoneId,
+    status: Option<Status>,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let mut printed = 0u64;
+    let mut before: HashSet<String> = HashSet::new();
+    let mut bar = None;
+    for number in 1.. {
+        let answer = session.api.get(&page(zone, status, number, PAGE_MAX))?;
+        let items: Vec<Box<RawValue>> = answer.parse()?;
+        if items.is_empty() {
+            break;
+        }
+        let mut ids = HashSet::with_capacity(items.len());
+        let mut rows = Vec::with_capacity(items.len());
+        for item in &items {
+            let certificate: Certificate = parsed(item)?;
+            if !before.contains(&certificate.id) {
+                if screen.is_json() {
+                    let opening = if printed == 0 { "[" } else { "," };
+                    screen.bytes(opening.as_bytes())?;
+                    screen.bytes(item.get().as_bytes())?;
+                } else {
+                    rows.push(row(&certificate));
+                }
+                printed += 1;
+            }
+            ids.insert(certificate.id);
+        }
+        before = ids;
+        if !screen.is_json() {
+            screen.table(if number == 1 { &HEADER } else { &[] }, rows)?;
+        }
+        let bar = bar
+            .get_or_insert_with(|| screen.progress_beside_data(answer.info.total_count, "listing"));
+        bar.set_position(printed);
+        if number >= answer.info.total_pages {
+            break;
+        }
+    }
+    if screen.is_json() {
+        screen.bytes(if printed == 0 { b"[]\n" } else { b"]\n" })?;
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    screen.say(&match printed {
+        0 => "no certificates".to_owned(),
+        1 => "1 certificate".to_owned(),
+        many => format!("{} certificates", grouped(many)),
+    });
+    Ok(())
+}
+
+/// `certgate cert show`
+pub fn show(
+    session: &Session,
+    zone: &ZoneId,
+    id: &str,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let answer = session.api.get(&certificate::path_of(zone, id)?)?;
+    match screen.is_json() {
+        true => screen.json(&answer.result),
+        false => certificate::fields(&answer.parse()?, screen),
+    }
+}
+
+/// `certgate cert revoke` and `certgate cert restore`. It tries every ID and reports each failure.
+pub fn change(
+    session: &Session,
+    zone: &ZoneId,
+    ids: &[String],
+    request: StatusRequest,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    // A typing error in the last ID must stop the command before it changes the first one.
+    let paths = ids
+        .iter()
+        .map(|id| certificate::path_of(zone, id))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (doing, verb) = match request {
+        StatusRequest::Revoke(_) => ("revoking", "revoke"),
+        StatusRequest::Restore => ("restoring", "restore"),
+    };
+    let bar = screen.progress(paths.len() as u64, doing);
+    let mut rows = Vec::new();
+    let mut failed = 0;
+    for (path, id) in paths.iter().zip(ids) {
+        let answer = match request {
+            StatusRequest::Revoke(None) => session.api.delete(path),
+            StatusRequest::Revoke(Some(reason)) => session
+                .api
+                .delete_with(path, &json!({ "reason": reason.name() })),
+            StatusRequest::Restore => session.api.patch(path, &json!({ "reactivate": true })),
+        };
+        bar.inc(1);
+        match answer.map_err(Failure::from) {
+            Ok(answer) if screen.is_json() => screen.json(&answer.result)?,
+            Ok(answer) => {
+                let certificate: Certificate = answer.parse()?;
+                rows.push(vec![
+                    certificate.id,
+                    certificate.common_name,
+                    certificate.status,
+                ]);
+            }
+            Err(failure) if ids.len() == 1 || failure.exit() == Exit::Unreachable => {
+                return Err(failure);
+            }
+            Err(failure) => {
+                failed += 1;
+                bar.suspend(|| screen.say(&format!("error: cannot {verb} {id}: {failure}")));
+            }
+        }
+    }
+    bar.finish_and_clear();
+    if !rows.is_empty() {
+        screen.table(&["id", "common name", "status"], rows)?;
+    }
+    match failed {
+        0 => Ok(()),
+        failed => Err(Failure::failed(format!(
+            "cannot {verb} {failed} of {} certificates",
+            ids.len()
+        ))),
+    }
+}
+
+/// `certgate cert export`
+pub fn export(
+    session: &Session,
+    zone: &ZoneId,
+    id: &str,
+    out: Option<&Path>,
+    chain: bool,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let answer = session.api.get(&certificate::path_of(zone, id)?)?;
+    let certificate: Certificate = answer.parse()?;
+    let mut pem = files::certificate_pem(&certificate.certificate)?;
+    if chain {
+        pem.push_str(&managed::chain_of(session, zone, &certificate)?);
+    }
+    match out {
+        None if screen.is_json() => screen.json(&answer.result),
+        None => screen.data(&pem),
+        Some(path) => {
+            files::write_new(path, pem.as_bytes(), Secrecy::Public)?;
+            screen.say(&format!("wrote {}", path.display()));
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

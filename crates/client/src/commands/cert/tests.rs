@@ -1,0 +1,269 @@
+use serde_json::Value;
+
+use super::*;
+use crate::arguments::Format;
+use crate::testing::{Captured, Fate, Server, text};
+
+fn page_of(page: u64, per_page: u64) -> ListArgs {
+    ListArgs {
+        status: None,
+        page,
+        per_page,
+        all: false,
+    }
+}
+
+fn everything() -> ListArgs {
+    ListArgs {
+        all: true,
+        ..page_of(1, 20)
+    }
+}
+
+/// Replaces the values that each run makes anew by zeros.
+fn redacted(shown: &str, certificate: &Value) -> String {
+    let serial = text(&certificate["serial_number"]);
+    let values = ["id", "ski", "fingerprint_sha256"].map(|field| text(&certificate[field]));
+    let signer = text(&certificate["certificate_authority"]["id"]);
+    let values = values.iter().chain([&signer, &serial]);
+    let shown = values.fold(shown.to_owned(), |shown, value| {
+        shown.replace(value.as_str(), &"0".repeat(value.len()))
+    });
+    shown.replace(&serial[..SERIAL_DIGITS], &"0".repeat(SERIAL_DIGITS))
+}
+
+#[test]
+fn a_page_is_a_table_with_a_footer_beside_it() {
+    let server = Server::start();
+    let names = ["a", "b", "c", "d", "e"];
+    let certificates = names.map(|name| server.certgate.issue(name));
+    let captured = Captured::new(Format::Table);
+    let zone = server.zone();
+    list(
+        &server.session(),
+        &zone,
+        &page_of(2, 2),
+        &mut captured.screen(),
+    )
+    .unwrap();
+    let shown = redacted(&captured.out(), &certificates[1]);
+    insta::assert_snapshot!(redacted(&shown, &certificates[2]), @"
+    ID                                COMMON NAME  STATUS  ISSUED            EXPIRES           SERIAL
+    00000000000000000000000000000000  c            active  2026-08-14 10:20  2027-08-14 10:20  000000000000…
+    00000000000000000000000000000000  b            active  2026-08-14 10:20  2027-08-14 10:20  000000000000…
+    ");
+    assert_eq!(captured.err(), "3–4 of 5 (page 2 of 3)\n");
+    let seen = server.seen();
+    assert_eq!(
+        seen[0].path,
+        format!("/client/v4/zones/{zone}/client_certificates")
+    );
+    assert_eq!(seen[0].query, "status=all&page=2&limit=2");
+}
+
+#[test]
+fn footers_are_right_at_the_edges() {
+    let info = |total_count, total_pages| ResultInfo {
+        total_count,
+        total_pages,
+        ..ResultInfo::default()
+    };
+    assert_eq!(
+        footer(2, 20, 20, info(2000, 100)),
+        "21–40 of 2,000 (page 2 of 100)"
+    );
+    assert_eq!(footer(1, 20, 0, info(0, 0)), "no certificates");
+    assert_eq!(footer(7, 20, 0, info(3, 1)), "none of 3 (page 7 of 1)");
+    assert_eq!(
+        footer(u64::MAX, 1000, 1, info(u64::MAX, 1)).lines().count(),
+        1
+    );
+}
+
+#[test]
+fn json_is_the_result_byte_for_byte() {
+    let server = Server::start();
+    server.issue("a");
+    let captured = Captured::new(Format::Json);
+    let (zone, arguments) = (server.zone(), page_of(1, 20));
+    list(&server.session(), &zone, &arguments, &mut captured.screen()).unwrap();
+    let path = "/zones/{zone}/client_certificates?status=all&page=1&limit=20";
+    let answer = server.certgate.wait(server.certgate.app.get(path)).bytes;
+    let (answer, out) = (String::from_utf8(answer).unwrap(), captured.out());
+    assert!(out.starts_with('[') && answer.contains(out.trim_end()));
+    assert_eq!(captured.err(), "");
+}
+
+#[test]
+fn all_pages_are_printed_once_each() {
+    let server = Server::start();
+    let zone = server.zone();
+    let all = |format| {
+        let captured = Captured::new(format);
+        let (session, mut screen) = (server.session(), captured.screen());
+        list(&session, &zone, &everything(), &mut screen).unwrap();
+        captured
+    };
+    assert_eq!(all(Format::Json).out(), "[]\n");
+    let count = 2 * PAGE_MAX as usize + 1;
+    for number in 0..count {
+        server.issue(&format!("device-{number}"));
+    }
+    server.seen();
+    let captured = all(Format::Json);
+    assert_eq!(captured.json().as_array().unwrap().len(), count);
+    assert_eq!(captured.err(), format!("{count} certificates\n"));
+    assert_eq!(server.seen().len(), 3);
+    assert_eq!(all(Format::Table).out().lines().count(), count + 1);
+}
+
+#[test]
+fn a_certificate_issued_meanwhile_makes_no_other_appear_twice() {
+    let server = Server::faulty(|seen, certgate| {
+        // Three certificates come first between the first page and the second.
+        if seen.query.contains("&page=2&") {
+            for name in ["x", "y", "z"] {
+                certgate.issue(name);
+            }
+        }
+        Fate::Pass
+    });
+    let count = PAGE_MAX as usize + 5;
+    for number in 0..count {
+        server.issue(&format!("device-{number}"));
+    }
+    let captured = Captured::new(Format::Json);
+    let (session, zone) = (server.session(), server.zone());
+    list(&session, &zone, &everything(), &mut captured.screen()).unwrap();
+    let all: Vec<Certificate> = serde_json::from_str(&captured.out()).unwrap();
+    let ids: HashSet<_> = all.iter().map(|certificate| &certificate.id).collect();
+    assert_eq!((all.len(), ids.len()), (count, count));
+}
+
+#[test]
+fn a_certificate_is_shown_in_full() {
+    let server = Server::start();
+    let certificate = server.certgate.issue("device-7");
+    let captured = Captured::new(Format::Table);
+    let id = text(&certificate["id"]);
+    let upper = id.to_uppercase();
+    show(
+        &server.session(),
+        &server.zone(),
+        &upper,
+        &mut captured.screen(),
+    )
+    .unwrap();
+    insta::assert_snapshot!(redacted(&captured.out(), &certificate), @"
+    id                     00000000000000000000000000000000
+    status                 active
+    common name            device-7
+    issued                 2026-08-14T10:20:00Z
+    expires                2027-08-14T10:20:00Z
+    validity               365 days
+    serial number          0000000000000000000000000000000000000000
+    fingerprint (SHA-256)  0000000000000000000000000000000000000000000000000000000000000000
+    subject key id         0000000000000000000000000000000000000000
+    signature              ECDSAWithSHA256
+    authority              000000000000000000000000000000000000 certgate managed authority of default
+    ");
+    assert!(
+        server.seen()[0]
+            .path
+            .ends_with(&format!("/client_certificates/{id}"))
+    );
+}
+
+/// Changes certificates and returns the outcome with the output.
+fn changed(
+    server: &Server,
+    ids: &[String],
+    request: StatusRequest,
+    format: Format,
+) -> (Result<(), Failure>, Captured) {
+    let captured = Captured::new(format);
+    let (session, zone) = (server.session(), server.zone());
+    let outcome = change(&session, &zone, ids, request, &mut captured.screen());
+    (outcome, captured)
+}
+
+#[test]
+fn revoking_several_tries_all_and_reports_each_failure() {
+    let server = Server::start();
+    let ids = [server.issue("a"), "f".repeat(32), server.issue("c")];
+    let (outcome, captured) = changed(&server, &ids, StatusRequest::Revoke(None), Format::Table);
+    let failure = outcome.unwrap_err();
+    assert_eq!(failure.to_string(), "cannot revoke 1 of 3 certificates");
+    let problem = captured.err();
+    let start = format!("error: cannot revoke {}: ", ids[1]);
+    assert!(
+        problem.starts_with(&start) && problem.ends_with("(code 1415)\n"),
+        "{problem}"
+    );
+    let out = captured.out();
+    assert!(out.lines().count() == 3 && out.contains(&ids[0]) && out.contains(&ids[2]));
+    let seen = server.seen();
+    assert!(
+        seen.iter()
+            .all(|seen| seen.method == "DELETE" && seen.body.is_empty())
+    );
+}
+
+#[test]
+fn a_reason_goes_along() {
+    let server = Server::start();
+    let id = server.issue("a");
+    let revoke = StatusRequest::Revoke(Some(RevocationReason::KeyCompromise));
+    changed(&server, &[id], revoke, Format::Json).0.unwrap();
+    let seen = server.seen();
+    assert_eq!(
+        (seen[0].method.as_str(), seen[0].json()),
+        ("DELETE", json!({"reason": "keyCompromise"}))
+    );
+}
+
+#[test]
+fn restoring_undoes_revoking() {
+    let server = Server::start();
+    let ids = [server.issue("a")];
+    let revoked = changed(&server, &ids, StatusRequest::Revoke(None), Format::Json);
+    assert_eq!(revoked.1.json()["status"], "pending_revocation");
+    let restored = changed(&server, &ids, StatusRequest::Restore, Format::Json);
+    assert_eq!(restored.1.json()["status"], "pending_reactivation");
+}
+
+#[test]
+fn a_typing_error_revokes_nothing() {
+    let server = Server::start();
+    let ids = [server.issue("a"), "../../user".to_owned()];
+    let (outcome, _) = changed(&server, &ids, StatusRequest::Revoke(None), Format::Table);
+    assert_eq!(outcome.unwrap_err().exit(), Exit::Usage);
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[test]
+fn exporting_writes_pem_with_the_ca_that_signed_after_it() {
+    let server = Server::start();
+    let id = server.issue("a");
+    let signer = server.get("/certgate/v1/accounts/{account}/managed_authority");
+    // The CA that signed is not the active one any more.
+    let rotate = "/certgate/v1/accounts/{account}/managed_authorities/rotate";
+    server.post(rotate, json!({}));
+    let captured = Captured::new(Format::Table);
+    let exported = |file: Option<&Path>, chain| {
+        let (session, zone) = (server.session(), server.zone());
+        export(&session, &zone, &id, file, chain, &mut captured.screen())
+    };
+    exported(None, true).unwrap();
+    let pem = captured.out();
+    assert_eq!(pem.matches("-----BEGIN CERTIFICATE-----\n").count(), 2);
+    assert!(pem.ends_with(&files::certificate_pem(&text(&signer["certificate"])).unwrap()));
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("c.pem");
+    exported(Some(&file), false).unwrap();
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(pem.starts_with(&written));
+    let again = exported(Some(&file), false).unwrap_err();
+    assert!(again.to_string().contains("exists already"), "{again}");
+}

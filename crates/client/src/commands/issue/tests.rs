@@ -1,0 +1,216 @@
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use certgate_testkit::SeededRandom;
+use clap::Parser;
+use serde_json::json;
+
+use super::*;
+use crate::arguments::Format;
+use crate::environment::Environment;
+use crate::testing::{Captured, Fate, Reply, Server, failure, names, refused};
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    arguments: IssueArgs,
+}
+
+/// Runs `cert issue` with these arguments.
+pub fn issue(server: &Server, line: &[&str], screen: &mut Screen) -> Result<(), Failure> {
+    issue_with(&server.session(), server, line, screen)
+}
+
+/// Runs `cert issue` on a session of its own.
+pub fn issue_with(
+    session: &Session,
+    server: &Server,
+    line: &[&str],
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let variables = [("CERTGATE_P12_PASSWORD".into(), "secret".into())];
+    let context = Context {
+        environment: &Environment::from_variables(variables).unwrap(),
+        data_dir: &|_| Ok(PathBuf::new()),
+        random: &SeededRandom::new(2),
+    };
+    let line = ["issue"].iter().chain(line);
+    let arguments = Line::parse_from(line).arguments;
+    run(session, &server.zone(), &arguments, &context, screen)
+}
+
+struct Place {
+    directory: tempfile::TempDir,
+    captured: Captured,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            captured: Captured::new(Format::Table),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        let path = self.directory.path().join(name);
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn issue(&self, server: &Server, line: &[&str]) -> Result<(), Failure> {
+        issue(server, line, &mut self.captured.screen())
+    }
+
+    fn files(&self) -> Vec<String> {
+        names(self.directory.path())
+    }
+}
+
+#[test]
+fn key_certificate_and_pkcs12_are_written() {
+    let (place, server) = (Place::new(), Server::start());
+    let out = place.path("");
+    let line = [
+        "--cn", "a/b", "--org", "Acme", "--days", "9", "--p12", "--out", &out,
+    ];
+    place.issue(&server, &line).unwrap();
+    assert_eq!(place.files(), ["a_b.crt", "a_b.key", "a_b.p12"]);
+    for private in ["a_b.key", "a_b.p12"] {
+        let metadata = std::fs::metadata(place.path(private)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    }
+    let key = std::fs::read_to_string(place.path("a_b.key")).unwrap();
+    assert!(key.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+    assert_eq!(server.issued()[0]["validity_days"], 9);
+    let sent = server.seen();
+    assert!(sent.iter().all(|seen| !seen.body.contains("PRIVATE KEY")));
+    assert!(place.captured.err().contains("a_b.p12"));
+}
+
+#[test]
+fn no_file_is_ever_replaced_and_nothing_is_issued_then() {
+    let (place, server) = (Place::new(), Server::start());
+    for ending in ["key", "crt", "p12"] {
+        let out = place.path(&format!("of-{ending}"));
+        std::fs::write(format!("{out}.{ending}"), "mine").unwrap();
+        let failure = place
+            .issue(&server, &["--cn", "x", "--p12", "--out", &out])
+            .unwrap_err();
+        let problem = format!("of-{ending}.{ending} exists already");
+        assert!(failure.to_string().contains(&problem), "{failure}");
+    }
+    assert_eq!(place.files(), ["of-crt.crt", "of-key.key", "of-p12.p12"]);
+    assert_eq!(server.issued().len(), 0);
+}
+
+#[test]
+fn a_refusal_leaves_nothing() {
+    let (place, server) = (Place::new(), Server::start());
+    let line = ["--cn", "x", "--days", "99999", "--out", &place.path("x")];
+    let refused = place.issue(&server, &line).unwrap_err();
+    assert!(refused.to_string().contains("/validity_days"), "{refused}");
+    assert_eq!(place.files(), [""; 0]);
+}
+
+#[test]
+fn a_lost_answer_is_requested_again_and_then_leaves_the_key() {
+    let place = Place::new();
+    let lost = AtomicBool::new(false);
+    let losing_once = Server::faulty(move |seen, _| {
+        match seen.is_post() && !lost.swap(true, Ordering::Relaxed) {
+            true => Fate::LoseAnswer,
+            false => Fate::Pass,
+        }
+    });
+    place
+        .issue(&losing_once, &["--cn", "y", "--out", &place.path("y")])
+        .unwrap();
+    assert_eq!((place.files().len(), losing_once.issued().len()), (2, 1));
+    let losing = Server::faulty(|_, _| Fate::LoseAnswer);
+    let failure = place
+        .issue(&losing, &["--cn", "x", "--out", &place.path("x")])
+        .unwrap_err();
+    assert!(
+        failure.to_string().contains("may have been issued"),
+        "{failure}"
+    );
+    assert_eq!(place.files(), ["x.key", "y.crt", "y.key"]);
+    assert_eq!(losing.issued().len(), 1);
+}
+
+#[test]
+fn a_key_is_kept_while_its_certificate_may_have_been_issued() {
+    // The server does not know, and then answers something else, or is gone.
+    for next in [
+        || Fate::Instead(refused(403, 9109, "no")),
+        || Fate::LoseAnswer,
+    ] {
+        let place = Place::new();
+        let requested = AtomicBool::new(false);
+        let in_doubt = || Reply::With(503, "x-should-retry: true", failure(10504, "not known"));
+        let server = Server::faulty(move |_, _| match requested.swap(true, Ordering::Relaxed) {
+            false => Fate::Instead(in_doubt()),
+            true => next(),
+        });
+        let failure = place
+            .issue(&server, &["--cn", "x", "--out", &place.path("x")])
+            .unwrap_err();
+        assert!(
+            failure.to_string().contains("may have been issued"),
+            "{failure}"
+        );
+        assert_eq!(place.files(), ["x.key"]);
+    }
+}
+
+#[test]
+fn a_request_of_another_program_is_sent_byte_for_byte() {
+    let (place, server) = (Place::new(), Server::start());
+    let csr = format!("some text\r\n{}", certgate_testkit::csr("bob"));
+    let file = place.path("bob.csr");
+    std::fs::write(&file, &csr).unwrap();
+    place.issue(&server, &["--csr", &file]).unwrap();
+    assert_eq!(server.issued()[0]["csr"], csr);
+    let out = place.captured.out();
+    assert!(out.starts_with("-----BEGIN CERTIFICATE-----"), "{out}");
+    std::fs::create_dir(place.path("new")).unwrap();
+    let out = place.path("new/bob");
+    // Each run has an idempotency key of its own, and so a certificate of its own.
+    let line = ["--csr", &file, "--out", &out];
+    let session = server.session();
+    let arguments = Line::parse_from(["issue"].iter().chain(&line)).arguments;
+    let context = Context {
+        environment: &Environment::default(),
+        data_dir: &|_| Ok(PathBuf::new()),
+        random: &SeededRandom::new(3),
+    };
+    let screen = &mut place.captured.screen();
+    run(&session, &server.zone(), &arguments, &context, screen).unwrap();
+    assert!(PathBuf::from(place.path("new/bob.crt")).exists());
+    assert_eq!(server.issued().len(), 2);
+}
+
+#[test]
+fn a_private_key_is_never_sent_as_a_request() {
+    let (place, server) = (Place::new(), Server::start());
+    let made = NewKey::generate(crate::arguments::KeyName::P256, &SubjectFields::default());
+    let file = place.path("oops.pem");
+    std::fs::write(&file, made.unwrap().key.as_bytes()).unwrap();
+    let failure = place.issue(&server, &["--csr", &file]).unwrap_err();
+    assert!(
+        failure.to_string().contains("nothing was sent"),
+        "{failure}"
+    );
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[test]
+fn json_is_the_result_byte_for_byte() {
+    let (place, server) = (Place::new(), Server::start());
+    let captured = Captured::new(Format::Json);
+    let line = ["--cn", "x", "--out", &place.path("x")];
+    issue(&server, &line, &mut captured.screen()).unwrap();
+    let printed = captured.json();
+    assert_eq!(json!([printed]), json!(server.issued()));
+}

@@ -1,0 +1,153 @@
+use super::*;
+use crate::arguments::Format;
+use crate::testing::{Captured, Server, text};
+
+fn arguments(permissions: &[&str], zones: &[String]) -> TokenCreateArgs {
+    TokenCreateArgs {
+        name: "ci".to_owned(),
+        permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
+        zones: zones.to_vec(),
+        expires: Some("2027-01-31T00:00:00Z".parse().unwrap()),
+        allow_ips: vec!["192.0.2.0/24".to_owned()],
+    }
+}
+
+#[test]
+fn a_token_is_requested_with_a_policy_for_each_kind_of_resource() {
+    let server = Server::start();
+    let captured = Captured::new(Format::Table);
+    let zone = server.zone().to_string();
+    let names = [
+        "ssl and certificates READ",
+        "Zone Read",
+        "User Details Read",
+    ];
+    let arguments = arguments(&names, std::slice::from_ref(&zone));
+    create(&server.session(), &arguments, &mut captured.screen()).unwrap();
+    let value = captured.out();
+    assert_eq!(value.lines().count(), 1);
+    assert!(captured.err().contains("shown only once"));
+    let seen = server.seen().into_iter().find(|seen| seen.is_post());
+    let user = text(&server.get("/user")["id"]);
+    let body = seen.unwrap().body.replace(&zone, "ZONE");
+    let body: Value = serde_json::from_str(&body.replace(&user, "USER")).unwrap();
+    insta::assert_json_snapshot!(body, @r#"
+    {
+      "condition": {
+        "request.ip": {
+          "in": [
+            "192.0.2.0/24"
+          ]
+        }
+      },
+      "expires_on": "2027-01-31T00:00:00Z",
+      "name": "ci",
+      "policies": [
+        {
+          "effect": "allow",
+          "permission_groups": [
+            {
+              "id": "7b7216b327b04b8fbc8f524e1f9b7531"
+            },
+            {
+              "id": "c8fed203ed3043cba015a93ad1616f1f"
+            }
+          ],
+          "resources": {
+            "com.cloudflare.api.account.zone.ZONE": "*"
+          }
+        },
+        {
+          "effect": "allow",
+          "permission_groups": [
+            {
+              "id": "8acbe5bb0d54464ab867149d7f7cf8ac"
+            }
+          ],
+          "resources": {
+            "com.cloudflare.api.user.USER": "*"
+          }
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn an_unknown_permission_is_refused_before_anything_is_sent() {
+    let server = Server::start();
+    let captured = Captured::new(Format::Table);
+    let arguments = arguments(&["Read everything"], &[]);
+    let failure = create(&server.session(), &arguments, &mut captured.screen()).unwrap_err();
+    let problem = failure.to_string();
+    assert!(
+        problem.contains("\"SSL and Certificates Read\""),
+        "{problem}"
+    );
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[test]
+fn tokens_are_listed_revoked_and_verified() {
+    let server = Server::start();
+    let captured = Captured::new(Format::Table);
+    let mut arguments = arguments(&["Zone Read", "Zone Write"], &[]);
+    arguments.expires = None;
+    create(&server.session(), &arguments, &mut captured.screen()).unwrap();
+    captured.out();
+    list(&server.session(), &mut captured.screen()).unwrap();
+    let out = captured.out();
+    let line = out.lines().find(|line| line.contains("  ci ")).unwrap();
+    let cells: Vec<_> = line.split("  ").filter(|cell| !cell.is_empty()).collect();
+    let cells: Vec<_> = cells.iter().map(|cell| cell.trim()).collect();
+    // Zone Write includes Zone Read.
+    let expected = [
+        "ci",
+        "active",
+        "2026-08-14 10:20",
+        "never",
+        "never",
+        "Zone Write",
+    ];
+    assert_eq!(cells[1..], expected);
+    verify(&server.session(), &mut captured.screen()).unwrap();
+    assert!(captured.out().contains("active"));
+    revoke(&server.session(), cells[0], &mut captured.screen()).unwrap();
+    let seen = server.seen().pop().unwrap();
+    assert_eq!(
+        (seen.method.as_str(), seen.path.as_str()),
+        ("DELETE", format!("{PATH}/{}", cells[0]).as_str())
+    );
+    assert!(revoke(&server.session(), "ci", &mut captured.screen()).is_err());
+}
+
+#[test]
+fn a_name_of_an_unknown_permission_of_the_server_is_listed() {
+    let policy = Policy {
+        effect: "deny".to_owned(),
+        permission_groups: vec![Group {
+            id: "f".to_owned(),
+            name: Some("Other".to_owned()),
+        }],
+    };
+    assert_eq!(permissions(&[policy]), "not Other");
+}
+
+#[test]
+fn the_api_key_alone_goes_to_standard_output() {
+    let server = Server::start();
+    let captured = Captured::new(Format::Table);
+    create_api_key(&server.session(), &mut captured.screen()).unwrap();
+    assert_eq!(captured.out().lines().count(), 1);
+    let email = text(&server.get("/user")["email"]);
+    let message = captured.err();
+    assert!(
+        message.contains(&email) && message.contains("shown only once"),
+        "{message}"
+    );
+    delete_api_key(&server.session(), &mut captured.screen()).unwrap();
+    assert_eq!(captured.out(), "");
+    assert_eq!(captured.err(), format!("deleted the API key of {email}\n"));
+    let methods: Vec<_> = server.seen().into_iter().map(|seen| seen.method).collect();
+    assert_eq!(methods, ["PUT", "DELETE"]);
+}

@@ -1,0 +1,289 @@
+//! Requests to the management API.
+
+mod address;
+mod answer;
+mod trust;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use certgate_model::Hex;
+use serde::Serialize;
+use ureq::Body;
+use ureq::http::{Method, Request, Response, StatusCode, header};
+use ureq::tls::TlsConfig;
+use zeroize::Zeroizing;
+
+use self::address::{base_of, is_loopback};
+use self::answer::Reader;
+pub use self::answer::{Answer, Refusal, ResultInfo, parsed};
+use self::trust::trusted;
+use crate::failure::Failure;
+
+/// Limits the wait for a connection: a running server accepts within a round trip.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Limits the wait for a whole answer: the server's own limit for a request is 30 s by default, and
+/// its queue of writes may be full.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The number of times that the client sends a request that the server puts off (429, 503).
+const ATTEMPTS_MAX: u32 = 6;
+
+/// The wait before the second attempt when the server names no time. It doubles with each attempt.
+const BACKOFF: Duration = Duration::from_millis(250);
+
+/// The longest wait before an attempt: a user waits no longer than this without a message.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// An API token. `Drop` wipes it from memory, `Debug` does not show it.
+#[derive(Clone)]
+pub struct Token(Zeroizing<String>);
+
+impl Token {
+    /// Reads a token. White space around it, such as the line feed of a file, is not a part of it.
+    pub fn new(text: &str) -> Result<Self, Failure> {
+        let text = text.trim();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Failure::usage(
+                "the token is empty or has a character that a token cannot have",
+            )
+            .hint("copy the value that `certgate token create` printed"));
+        }
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// Names the token in a file without its value: 16 hexadecimal digits of its hash.
+    pub fn fingerprint(&self) -> String {
+        Hex(&certgate_pki::sha256(self.0.as_bytes())[..8]).to_string()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// A connection to the management API, which threads may share.
+#[derive(Debug)]
+pub struct Api {
+    agent: ureq::Agent,
+    base: String,
+    token: Token,
+    token_source: String,
+    pause: fn(Duration),
+}
+
+impl Api {
+    /// Prepares a connection to the server at `address`, which may end in `/client/v4`.
+    /// `authorities` is a PEM file with the CAs to trust instead of the system's. Messages name the
+    /// token by `token_source`.
+    pub fn new(
+        address: &str,
+        authorities: Option<&Path>,
+        token: Token,
+        token_source: String,
+    ) -> Result<Self, Failure> {
+        let base = base_of(address)?;
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .user_agent(concat!("certgate/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&base) {
+            // A forward proxy cannot reach this machine's own addresses.
+            config = config.proxy(None);
+        }
+        if base.starts_with("https://") {
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let tls = TlsConfig::builder()
+                .root_certs(trusted(authorities)?)
+                .unversioned_rustls_crypto_provider(provider)
+                .build();
+            config = config.tls_config(tls);
+        }
+        Ok(Self {
+            agent: config.build().new_agent(),
+            base,
+            token,
+            token_source,
+            pause,
+        })
+    }
+
+    /// Replaces the wait between attempts.
+    #[cfg(test)]
+    pub fn pausing(mut self, pause: fn(Duration)) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// The token of every request.
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Tells if others could read the token on its way.
+    pub fn is_cleartext_to_others(&self) -> bool {
+        self.base.starts_with("http://") && !is_loopback(&self.base)
+    }
+
+    /// GET of a path such as `/client/v4/zones`.
+    pub fn get(&self, path: &str) -> Result<Answer, Refusal> {
+        self.request(Method::GET, path, String::new(), None)
+    }
+
+    /// DELETE.
+    pub fn delete(&self, path: &str) -> Result<Answer, Refusal> {
+        self.request(Method::DELETE, path, String::new(), None)
+    }
+
+    /// DELETE with a body.
+    pub fn delete_with(&self, path: &str, body: &impl Serialize) -> Result<Answer, Refusal> {
+        self.request(Method::DELETE, path, json(body)?, None)
+    }
+
+    /// PATCH.
+    pub fn patch(&self, path: &str, body: &impl Serialize) -> Result<Answer, Refusal> {
+        self.request(Method::PATCH, path, json(body)?, None)
+    }
+
+    /// PUT.
+    pub fn put(&self, path: &str, body: &impl Serialize) -> Result<Answer, Refusal> {
+        self.request(Method::PUT, path, json(body)?, None)
+    }
+
+    /// POST.
+    pub fn post(&self, path: &str, body: &impl Serialize) -> Result<Answer, Refusal> {
+        self.request(Method::POST, path, json(body)?, None)
+    }
+
+    /// POST with an `Idempotency-Key`: the server does the request once, however often it comes.
+    pub fn post_once(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        key: &str,
+    ) -> Result<Answer, Refusal> {
+        self.request(Method::POST, path, json(body)?, Some(key))
+    }
+
+    /// Sends the request, again where the server puts it off. The client repeats a request that the
+    /// server may have done only if two requests have the effect of one.
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        idempotency_key: Option<&str>,
+    ) -> Result<Answer, Refusal> {
+        let reader = Reader {
+            method: &method,
+            base: &self.base,
+            token_source: &self.token_source,
+        };
+        let is_repeatable = method != Method::POST || idempotency_key.is_some();
+        let (mut attempt, mut may_be_done) = (1, false);
+        loop {
+            let delay = match self.send(&method, path, &body, idempotency_key) {
+                Ok(answer) => match put_off(&answer, is_repeatable, attempt) {
+                    Some(delay) if attempt < ATTEMPTS_MAX => {
+                        may_be_done |= may_have_been_done(&answer);
+                        delay
+                    }
+                    _ => return reader.read(answer, may_be_done),
+                },
+                Err(error) => {
+                    let unsent = answer::was_not_sent(&error);
+                    if unsent || !is_repeatable || attempt > 1 {
+                        let failure = reader.unreachable(&error);
+                        return Err(match unsent && !may_be_done || method == Method::GET {
+                            true => Refusal::NotSent(failure),
+                            false => Refusal::Unknown(failure),
+                        });
+                    }
+                    // The server may have closed an idle connection at this instant.
+                    may_be_done = true;
+                    Duration::ZERO
+                }
+            };
+            (self.pause)(delay);
+            attempt += 1;
+        }
+    }
+
+    fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &str,
+        idempotency_key: Option<&str>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(header::AUTHORIZATION, format!("Bearer {}", *self.token.0))
+            .header(header::ACCEPT, "application/json");
+        if let Some(key) = idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
+        if body.is_empty() {
+            return self.agent.run(request.body(())?);
+        }
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        self.agent.run(request.body(body.to_owned())?)
+    }
+}
+
+fn json(body: &impl Serialize) -> Result<String, Refusal> {
+    serde_json::to_string(body)
+        .map_err(|error| Refusal::NotSent(Failure::failed(format!("cannot write JSON: {error}"))))
+}
+
+/// Returns the wait before the next attempt, or [`None`] if the answer is final. A 503 without
+/// `retry-after` may come from a gateway, which does not know if the server did the request.
+fn put_off(answer: &Response<Body>, is_repeatable: bool, attempt: u32) -> Option<Duration> {
+    let headers = answer.headers();
+    if headers
+        .get("x-should-retry")
+        .is_some_and(|value| value == "false")
+    {
+        return None;
+    }
+    let asked = headers
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    match answer.status() {
+        StatusCode::TOO_MANY_REQUESTS => {}
+        StatusCode::SERVICE_UNAVAILABLE if asked.is_some() || is_repeatable => {}
+        _ => return None,
+    }
+    let delay = asked.map_or(
+        BACKOFF * 2u32.saturating_pow(attempt - 1),
+        Duration::from_secs,
+    );
+    (delay <= BACKOFF_MAX).then_some(delay)
+}
+
+/// Tells if the server may have done the request: the answer is from a gateway, which does not
+/// know, or from a server that lost its database and says if the client should ask again.
+fn may_have_been_done(answer: &Response<Body>) -> bool {
+    let headers = answer.headers();
+    answer.status() == StatusCode::SERVICE_UNAVAILABLE
+        && (!headers.contains_key(header::RETRY_AFTER) || headers.contains_key("x-should-retry"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server named the instant of the next attempt, and no event announces it"
+)]
+fn pause(delay: Duration) {
+    std::thread::sleep(delay);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! The answers of the management API, and the meaning of answers that did not come.
+
+use std::io;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use ureq::Body;
+use ureq::http::{Method, Response, StatusCode};
+
+use crate::failure::{Exit, Failure};
+use crate::output::printable;
+
+/// The largest answer that the client reads: a page of 1,000 certificates with requests of 16 KiB
+/// each, twice.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// The API's code for malformed credentials.
+const CODE_INVALID_HEADERS: i64 = 6003;
+
+/// The API's code for the revocation of a revoked certificate.
+const CODE_REVOKED_ALREADY: i64 = 1407;
+
+/// The API's code for a change that the server may or may not have made.
+const CODE_IN_DOUBT: i64 = 10504;
+
+/// The API's code for an unknown uploaded certificate.
+const CODE_NO_MTLS_CERTIFICATE: i64 = 1472;
+
+/// A successful answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// `result`, byte for byte.
+    pub result: Box<RawValue>,
+    /// `result_info` of lists.
+    pub info: ResultInfo,
+    /// The messages beside the result.
+    pub messages: Vec<String>,
+}
+
+impl Answer {
+    /// `result` as a `T`.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        parsed(&self.result)
+    }
+}
+
+/// A part of an answer as a `T`.
+pub fn parsed<T: DeserializeOwned>(value: &RawValue) -> Result<T, Failure> {
+    serde_json::from_str(value.get()).map_err(Failure::not_understood)
+}
+
+/// The position of a list within all that matches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ResultInfo {
+    /// The number of everything that matches.
+    pub total_count: u64,
+    /// The number of pages.
+    pub total_pages: u64,
+    /// The start of the next part of a list that has no pages. It is empty at the end.
+    pub cursor: String,
+}
+
+/// A request that did not succeed.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The server refused the request and changed nothing.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The reason.
+        failure: Failure,
+    },
+    /// The request did not reach the server.
+    NotSent(Failure),
+    /// The server may or may not have done the request.
+    Unknown(Failure),
+}
+
+impl Refusal {
+    /// The failure to report.
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Self::Refused { failure, .. } | Self::NotSent(failure) | Self::Unknown(failure) => {
+                failure
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        refusal.into_failure()
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    success: bool,
+    #[serde(default)]
+    errors: Vec<Item>,
+    #[serde(default)]
+    messages: Vec<Item>,
+    // Without a default: an answer without `result` is not from this API.
+    result: Option<Box<RawValue>>,
+    result_info: Option<ResultInfo>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    code: i64,
+    message: String,
+    source: Option<Source>,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    pointer: Option<String>,
+}
+
+impl Item {
+    fn shown(&self) -> String {
+        let pointer = self.source.as_ref().and_then(|at| at.pointer.as_deref());
+        let place = pointer.map(|pointer| format!(", {}", printable(pointer)));
+        let place = place.unwrap_or_default();
+        format!("{} (code {}{place})", printable(&self.message), self.code)
+    }
+}
+
+/// Reads the answers to one request.
+pub(super) struct Reader<'a> {
+    pub method: &'a Method,
+    pub base: &'a str,
+    pub token_source: &'a str,
+}
+
+impl Reader<'_> {
+    /// Reads an answer. `may_be_done`: an earlier attempt may have done the request, so that a
+    /// refusal of this one proves nothing.
+    pub(super) fn read(
+        &self,
+        mut answer: Response<Body>,
+        may_be_done: bool,
+    ) -> Result<Answer, Refusal> {
+        let status = answer.status();
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        let body = body
+            .read_to_vec()
+            .map_err(|error| Refusal::Unknown(self.unreachable(&error)))?;
+        let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) else {
+            // A gateway that gave up does not know if the server did the request.
+            let unsure = !status.is_client_error() && *self.method != Method::GET;
+            let unsure = unsure || may_be_done && *self.method == Method::POST;
+            return Err(self.refusal(status, self.foreign(status), unsure));
+        };
+        if status.is_success()
+            && envelope.success
+            && let Some(result) = envelope.result
+        {
+            let messages = envelope.messages.iter();
+            return Ok(Answer {
+                result,
+                info: envelope.result_info.unwrap_or_default(),
+                messages: messages.map(|item| printable(&item.message)).collect(),
+            });
+        }
+        let code = envelope.errors.first().map(|item| item.code);
+        // With 408 the server gave the request up, and may have done it all the same.
+        let unsure = status == StatusCode::REQUEST_TIMEOUT
+            || code == Some(CODE_IN_DOUBT)
+            || status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
+        let unsure = (unsure || may_be_done) && *self.method == Method::POST;
+        Err(self.refusal(status, self.told(status, &envelope.errors, code), unsure))
+    }
+
+    fn refusal(&self, status: StatusCode, failure: Failure, unsure: bool) -> Refusal {
+        match unsure {
+            true => Refusal::Unknown(failure),
+            false => Refusal::Refused {
+                status: status.as_u16(),
+                failure,
+            },
+        }
+    }
+
+    /// An answer that is not in the API's format.
+    fn foreign(&self, status: StatusCode) -> Failure {
+        // A gateway answers so if it cannot reach certgate either.
+        let exit = match status.is_server_error() {
+            true => Exit::Unreachable,
+            false => Exit::Failed,
+        };
+        Failure::new(
+            exit,
+            format!(
+                "{} answers {status}, but not in certgate's format",
+                self.base
+            ),
+        )
+        .hint("check that the address is certgate's management API, and that the server runs")
+    }
+
+    /// The errors of an answer in the server's words.
+    fn told(&self, status: StatusCode, errors: &[Item], code: Option<i64>) -> Failure {
+        let shown: Vec<_> = errors.iter().map(Item::shown).collect();
+        let failure = Failure::failed(match shown.is_empty() {
+            true => format!("the server answers {status} without a reason"),
+            false => shown.join("; "),
+        });
+        match (status, code) {
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _)
+            | (_, Some(CODE_INVALID_HEADERS)) => {
+                failure.hint(format!("the token is from {}", self.token_source))
+            }
+            (_, Some(CODE_REVOKED_ALREADY)) => failure.hint("`certgate cert restore` restores it"),
+            (_, Some(CODE_NO_MTLS_CERTIFICATE)) => failure.hint("`certgate ca list` shows the IDs"),
+            _ => failure,
+        }
+    }
+
+    /// A request without an answer.
+    pub(super) fn unreachable(&self, error: &ureq::Error) -> Failure {
+        let base = self.base;
+        let running = format!("is `certgate serve` running at {base}?");
+        let (problem, hint) = match error {
+            ureq::Error::Timeout(_) => ("no answer in time".to_owned(), running),
+            ureq::Error::HostNotFound => ("this host does not exist".to_owned(), running),
+            ureq::Error::Protocol(_) if base.starts_with("http://") => (
+                "the server there does not speak HTTP".to_owned(),
+                "does the address begin with https://?".to_owned(),
+            ),
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                ("nothing listens there".to_owned(), running)
+            }
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                ("the connection ended before the answer".to_owned(), running)
+            }
+            ureq::Error::Io(error) => match tls_error(error) {
+                Some(rustls::Error::InvalidCertificate(reason)) => (
+                    format!("its certificate is not trusted ({reason})"),
+                    "name a PEM file with the CA that signed it with --api-ca or CERTGATE_API_CA"
+                        .to_owned(),
+                ),
+                Some(other) => (
+                    other.to_string(),
+                    "does the address begin with http://?".to_owned(),
+                ),
+                None => (error.to_string(), running),
+            },
+            other => (other.to_string(), running),
+        };
+        let message = format!("cannot reach {base}: {}", printable(&problem));
+        Failure::new(Exit::Unreachable, message).hint(hint)
+    }
+}
+
+/// Tells if the request certainly did not reach a server.
+pub(super) fn was_not_sent(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => {
+            let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+            // TLS checks the server's certificate before the client sends the request.
+            refused || matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(_)))
+        }
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::Tls(_)
+        | ureq::Error::Rustls(_)
+        | ureq::Error::BadUri(_)
+        | ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
+        _ => false,
+    }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}

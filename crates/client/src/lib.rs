@@ -1,0 +1,24 @@
+//! The command line as a client of the management API. It knows the server only by the API and by
+//! `client.toml` in the data directory.
+
+mod arguments;
+mod commands;
+mod environment;
+mod failure;
+mod files;
+mod http;
+mod key;
+mod output;
+pub mod profile;
+mod session;
+#[cfg(test)]
+mod testing;
+
+pub use arguments::{AuditListArgs, ClientArgs, ClientCommand, Format};
+pub use commands::{audit, run};
+pub use environment::{
+    CLIENT_VARIABLES, CONFIG as CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Environment,
+};
+pub use failure::{Exit, Failure};
+pub use output::Screen;
+pub use session::Context;

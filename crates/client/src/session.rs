@@ -1,0 +1,309 @@
+//! The server, the token, the zone and the account of a command: flags win over the environment,
+//! and the environment over the local data directory.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use certgate_model::{AccountId, Random, ZoneId};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::arguments::{ClientArgs, Secret};
+use crate::environment::{self, Environment};
+use crate::failure::Failure;
+use crate::files;
+use crate::http::{Answer, Api, Refusal, Token};
+use crate::output::{Screen, printable};
+use crate::profile::{self, LocalProfile};
+
+/// The largest page of zones, accounts and tokens.
+const PAGE: u64 = 50;
+
+/// The longest list that the client gathers, in pages. A longer one is an error of the server.
+const PAGES_MAX: u64 = 1_000;
+
+/// The longest token file, in bytes: a token has about forty characters.
+const TOKEN_BYTES_MAX: u64 = 4096;
+
+/// The unreserved characters of RFC 3986 §2.3 stay in a query.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The process that a command runs in.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The environment variables.
+    pub environment: &'a Environment,
+    /// Reads the data directory from a configuration file, or from the usual one.
+    pub data_dir: &'a dyn Fn(Option<&Path>) -> Result<PathBuf, Failure>,
+    /// The source of idempotency keys.
+    pub random: &'a dyn Random,
+}
+
+/// A connection, and the local data directory's profile of its server.
+#[derive(Debug)]
+pub struct Session {
+    /// The connection.
+    pub api: Api,
+    profile: Option<LocalProfile>,
+    zone_variable: Option<String>,
+}
+
+/// An ID with its name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Named {
+    /// The ID.
+    pub id: String,
+    /// The name.
+    pub name: String,
+}
+
+impl Session {
+    /// Decides about the server and the token. It does not connect yet.
+    pub fn open(
+        arguments: &ClientArgs,
+        context: &Context<'_>,
+        screen: &mut Screen,
+    ) -> Result<Self, Failure> {
+        let environment = context.environment;
+        let local = Local::read(arguments, context)?;
+        let named = arguments
+            .api
+            .as_deref()
+            .or_else(|| environment.variable(environment::API));
+        // The profile's token goes to the profile's server and to no other.
+        let profile = match named {
+            Some(address) => local.profile.filter(|profile| {
+                profile.api.trim_end_matches('/') == address.trim_end_matches('/')
+            }),
+            None => local.profile,
+        };
+        let Some(address) = named.or(profile.as_ref().map(|profile| profile.api.as_str())) else {
+            let file = profile::FILE;
+            return Err(
+                Failure::usage(format!("which server? {} has no {file}", local.directory)).hint(
+                    "start `certgate serve` here, name its data directory with --data-dir, or set \
+                     CERTGATE_API and CERTGATE_TOKEN",
+                ),
+            );
+        };
+        let (token, source) = token(
+            arguments,
+            environment,
+            profile.as_ref(),
+            &local.directory,
+            address,
+        )?;
+        let authorities = environment.variable(environment::API_CA).map(Path::new);
+        let authorities = arguments.api_ca.as_deref().or(authorities);
+        let api = Api::new(address, authorities, token, source)?;
+        if api.is_cleartext_to_others() {
+            screen
+                .say("warning: the token crosses the network in clear text; use an https address");
+        }
+        let zone_variable = environment.variable(environment::ZONE).map(str::to_owned);
+        Ok(Self {
+            api,
+            profile,
+            zone_variable,
+        })
+    }
+
+    /// A session without a local data directory.
+    #[cfg(test)]
+    pub fn over(api: Api) -> Self {
+        Self {
+            api,
+            profile: None,
+            zone_variable: None,
+        }
+    }
+
+    /// The zone with the name or ID `named`, or the default zone.
+    pub fn zone(&self, named: Option<&str>) -> Result<ZoneId, Failure> {
+        match named.or(self.zone_variable.as_deref()) {
+            Some(text) => self.zone_named(text),
+            None => match &self.profile {
+                Some(profile) => id_of(&profile.zone_id),
+                None => id_of(&self.only("zone", "/client/v4/zones", "--zone")?),
+            },
+        }
+    }
+
+    /// The zone with this name or ID.
+    pub fn zone_named(&self, text: &str) -> Result<ZoneId, Failure> {
+        text.parse()
+            .or_else(|_| id_of(&self.by_name("zone", "/client/v4/zones", text)?))
+    }
+
+    /// The account with the name or ID `named`, or the default account.
+    pub fn account(&self, named: Option<&str>) -> Result<AccountId, Failure> {
+        let path = "/client/v4/accounts";
+        match (named, &self.profile) {
+            (Some(text), _) => text
+                .parse()
+                .or_else(|_| id_of(&self.by_name("account", path, text)?)),
+            (None, Some(profile)) => id_of(&profile.account_id),
+            (None, None) => id_of(&self.only("account", path, "--account")?),
+        }
+    }
+
+    /// Every item of a list, page by page until one is not full.
+    pub fn every(&self, path: &str) -> Result<Vec<Box<RawValue>>, Failure> {
+        let mut items = Vec::new();
+        for page in 1..=PAGES_MAX {
+            let path = format!("{path}?page={page}&per_page={PAGE}");
+            let answer = self.api.get(&path)?;
+            let found: Vec<Box<RawValue>> = answer.parse()?;
+            let is_last = (found.len() as u64) < PAGE || answer.info.total_pages <= page;
+            items.extend(found);
+            if is_last {
+                return Ok(items);
+            }
+        }
+        Err(Failure::failed(format!(
+            "the list at {path} does not end after {PAGES_MAX} pages of {PAGE}"
+        )))
+    }
+
+    fn by_name(&self, kind: &str, path: &str, name: &str) -> Result<String, Failure> {
+        let query = format!("{path}?name={}&per_page={PAGE}", encoded(name));
+        let found: Vec<Named> = self.look_up(kind, &query)?.parse()?;
+        let exact = found
+            .into_iter()
+            .find(|item| item.name.eq_ignore_ascii_case(name));
+        exact.map(|item| item.id).ok_or_else(|| {
+            Failure::failed(format!(
+                "there is no {kind} with the name {:?}, or the token may not see it",
+                printable(name)
+            ))
+            .hint("`certgate zone list` shows the zones and accounts that the token may see")
+        })
+    }
+
+    /// A token may use a zone or account without the permission to look it up.
+    fn look_up(&self, kind: &str, path: &str) -> Result<Answer, Failure> {
+        self.api.get(path).map_err(|refusal| match refusal {
+            Refusal::Refused {
+                status: 403,
+                failure,
+            } => failure
+                .and(format!("cannot look up the {kind}"))
+                .also_hint(format!(
+                    "name the {kind} by its ID, which needs no permission to look it up"
+                )),
+            other => other.into_failure(),
+        })
+    }
+
+    fn only(&self, kind: &str, path: &str, flag: &str) -> Result<String, Failure> {
+        let answer = self.look_up(kind, &format!("{path}?per_page={PAGE}"))?;
+        let found: Vec<Named> = answer.parse()?;
+        match &found[..] {
+            [item] => Ok(item.id.clone()),
+            [] => Err(Failure::failed(format!("the token can see no {kind}"))
+                .hint(format!("name one by its ID with {flag}"))),
+            several => {
+                let names: Vec<_> = several.iter().map(|item| printable(&item.name)).collect();
+                Err(
+                    Failure::usage(format!("which {kind}? There are {}", names.join(", ")))
+                        .hint(format!("name one with {flag}")),
+                )
+            }
+        }
+    }
+}
+
+/// The data directory on this machine and its profile.
+struct Local {
+    directory: String,
+    profile: Option<LocalProfile>,
+}
+
+impl Local {
+    fn read(arguments: &ClientArgs, context: &Context<'_>) -> Result<Self, Failure> {
+        // With server and token named, an unreadable directory of another user does not matter.
+        let named = |flag: bool, variable| flag || context.environment.variable(variable).is_some();
+        let has_token = arguments.token.is_some() || arguments.token_file.is_some();
+        let is_complete = named(arguments.api.is_some(), environment::API)
+            && named(has_token, environment::TOKEN);
+        match Self::of_directory(arguments, context) {
+            Err(_) if is_complete => Ok(Self {
+                directory: String::new(),
+                profile: None,
+            }),
+            outcome => outcome,
+        }
+    }
+
+    fn of_directory(arguments: &ClientArgs, context: &Context<'_>) -> Result<Self, Failure> {
+        let directory = match &arguments.data_dir {
+            Some(directory) => directory.clone(),
+            None => (context.data_dir)(arguments.config.as_deref())?,
+        };
+        let profile = profile::read(&directory).map_err(|error| {
+            let file = directory.join(profile::FILE);
+            Failure::io(format!("cannot read {}", file.display()), &error).hint(
+                "run the command as the user of the server, or set CERTGATE_API and CERTGATE_TOKEN",
+            )
+        })?;
+        Ok(Self {
+            directory: directory.display().to_string(),
+            profile,
+        })
+    }
+}
+
+/// Returns the token, and the place it came from.
+fn token(
+    arguments: &ClientArgs,
+    environment: &Environment,
+    profile: Option<&LocalProfile>,
+    directory: &str,
+    address: &str,
+) -> Result<(Token, String), Failure> {
+    if let Some(path) = &arguments.token_file {
+        let shown = path.display();
+        let text = files::read_text(path, TOKEN_BYTES_MAX).map_err(|error| {
+            Failure::usage(format!("cannot read the token from {shown}: {error}"))
+        })?;
+        return Ok((Token::new(&text)?, format!("--token-file {shown}")));
+    }
+    if let Some(Secret(token)) = &arguments.token {
+        return Ok((Token::new(token)?, "--token".to_owned()));
+    }
+    if let Some(token) = environment.variable(environment::TOKEN) {
+        let source = format!("environment {}", environment::TOKEN);
+        return Ok((Token::new(token)?, source));
+    }
+    match profile {
+        Some(profile) => {
+            let source = format!("{directory}/{}", profile::FILE);
+            Ok((Token::new(&profile.token)?, source))
+        }
+        None => Err(
+            Failure::usage(format!("no token for {}", printable(address)))
+                .hint("give one with --token-file or CERTGATE_TOKEN"),
+        ),
+    }
+}
+
+/// An ID from the server or the profile. It becomes a part of a path.
+fn id_of<T: FromStr>(text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|_| {
+        let shown = printable(text);
+        Failure::failed(format!("{shown:?} is not an ID of 32 hexadecimal digits"))
+    })
+}
+
+/// Percent-encodes a value of a query (RFC 3986 §2.1).
+pub fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+#[cfg(test)]
+mod tests;
