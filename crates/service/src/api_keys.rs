@@ -1,39 +1,11 @@
-use std::fmt;
 use std::sync::Arc;
 
-use certgate_model::{Random, TokenHash};
-use zeroize::Zeroizing;
+use certgate_model::TokenHash;
 
 use crate::access::{Access, ManageTokens, UserScope, token_hash};
 use crate::environment::Environment;
 use crate::error::{Fault, TokenError};
-
-/// Length of a key, in hexadecimal digits: 256 random bits. A plain hash is safe to store from 240
-/// bits on.
-const KEY_DIGITS: usize = 64;
-
-/// The API key of a user. Only its creator sees it, once.
-pub struct ApiKey(Zeroizing<String>);
-
-impl ApiKey {
-    fn generate(random: &dyn Random) -> Self {
-        let mut bytes = Zeroizing::new([0; KEY_DIGITS]);
-        random.fill(&mut *bytes);
-        let digit = |byte: &u8| char::from(b"0123456789abcdef"[usize::from(byte & 15)]);
-        Self(Zeroizing::new(bytes.iter().map(digit).collect()))
-    }
-
-    /// Returns the key, for the one answer that shows it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(…)")
-    }
-}
+use crate::generated_secret::GeneratedSecret;
 
 /// API keys of users: one secret with every permission, for clients that support only e-mail
 /// address and key.
@@ -44,8 +16,11 @@ pub struct ApiKeys {
 
 impl ApiKeys {
     /// Gives the user an API key. An earlier key stops working immediately.
-    pub async fn create(&self, scope: &UserScope<ManageTokens>) -> Result<ApiKey, TokenError> {
-        let key = ApiKey::generate(&*self.environment.random);
+    pub async fn create(
+        &self,
+        scope: &UserScope<ManageTokens>,
+    ) -> Result<GeneratedSecret, TokenError> {
+        let key = GeneratedSecret::api_key(&*self.environment.random);
         self.replace(scope, Some(token_hash(key.expose()))).await?;
         let by = scope.caller().principal().token().id;
         tracing::info!(user = %scope.user().id, %by, "API key made");

@@ -8,7 +8,6 @@ use certgate_pki::{OcspResponder, RESPONDER_KEY, SigningKey, Validity, responder
 use crate::environment::Environment;
 use crate::error::{Fault, internal};
 use crate::issuers::ReadyIssuer;
-use crate::signers::Signers;
 
 /// Validity of a delegate's certificate, in days. It cannot be revoked.
 const RESPONDER_VALIDITY_DAYS: u32 = 30;
@@ -21,7 +20,6 @@ const RESPONDER_RENEWAL_DAYS: u32 = 7;
 /// A delegate is created when it is needed, and never stored: a new one serves as well.
 pub(crate) struct Delegates {
     environment: Environment,
-    signers: Arc<Signers>,
     by_authority: Mutex<HashMap<AuthorityId, Arc<Delegate>>>,
     /// Held while a delegate is created.
     creating: tokio::sync::Mutex<()>,
@@ -33,10 +31,9 @@ pub(crate) struct Delegate {
 }
 
 impl Delegates {
-    pub(crate) fn new(environment: Environment, signers: Arc<Signers>) -> Self {
+    pub(crate) fn new(environment: Environment) -> Self {
         Self {
             environment,
-            signers,
             by_authority: Mutex::default(),
             creating: tokio::sync::Mutex::default(),
         }
@@ -60,7 +57,10 @@ impl Delegates {
         self.environment.random.fill(&mut octets);
         let serial = SerialNumber::from_random(octets);
         let ca = ca.clone();
-        let created = self.signers.run(move || create(&ca, serial, now));
+        let created = self
+            .environment
+            .signers
+            .run(move || create(&ca, serial, now));
         let created = Arc::new(created.await??);
         lock(&self.by_authority).insert(id, created.clone());
         Ok(created)

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use certgate_model::{EnforcementPointId, EnforcementPointRecord};
 use certgate_store::{Acknowledged, EnforcementPointRegistered};
 
@@ -7,7 +5,6 @@ use crate::access::{AccountScope, ManageEnforcementPoints};
 use crate::environment::Environment;
 use crate::error::EnforcementPointError;
 use crate::names::checked_name;
-use crate::signals::Signals;
 
 /// Maximum number of enforcement points of an account: settling reads each of them.
 pub const ENFORCEMENT_POINTS_MAX: u64 = 1_000;
@@ -22,7 +19,6 @@ pub const LEASE_SECONDS: (u32, u32) = (5, 3_600);
 /// Enforcement points: a change settles after each of them has acknowledged it, or its lease ended.
 pub struct EnforcementPoints {
     pub(crate) environment: Environment,
-    pub(crate) signals: Arc<Signals>,
 }
 
 impl EnforcementPoints {
@@ -56,7 +52,7 @@ impl EnforcementPoints {
         match store.register_enforcement_point(point, max, by).await? {
             EnforcementPointRegistered::Registered(point) => {
                 // Its lease may end earlier than before.
-                self.signals.wake_settler();
+                self.environment.signals.wake_settler();
                 Ok(point)
             }
             EnforcementPointRegistered::NoAccount => Err(EnforcementPointError::NotFound),
@@ -81,7 +77,7 @@ impl EnforcementPoints {
         match store.acknowledge(account, id, given, now).await? {
             Acknowledged::Acknowledged(point) => {
                 // A change may have waited for this.
-                self.signals.wake_settler();
+                self.environment.signals.wake_settler();
                 Ok(point)
             }
             Acknowledged::Ahead(last) => Err(EnforcementPointError::Ahead { given, last }),
@@ -99,7 +95,7 @@ impl EnforcementPoints {
         let store = &self.environment.store;
         match store.delete_enforcement_point(account, id, by).await? {
             true => {
-                self.signals.wake_settler();
+                self.environment.signals.wake_settler();
                 Ok(())
             }
             false => Err(EnforcementPointError::NotFound),

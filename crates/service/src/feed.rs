@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use certgate_model::{AccountId, EnforcedCertificate, RevocationChange, Timestamp};
@@ -7,7 +6,6 @@ use certgate_store::RevokedPosition;
 use crate::access::{AccountScope, FollowRevocations};
 use crate::environment::Environment;
 use crate::error::{EnforcementPointError, Fault};
-use crate::signals::Signals;
 
 /// Maximum number of changes in one answer.
 pub const CHANGES_MAX: u32 = 1_000;
@@ -38,7 +36,6 @@ pub struct RevokedCursor {
 /// The revocations of an account for its enforcement points: all of them, and then the changes.
 pub struct Feed {
     pub(crate) environment: Environment,
-    pub(crate) signals: Arc<Signals>,
 }
 
 impl Feed {
@@ -52,7 +49,7 @@ impl Feed {
         wait: Duration,
     ) -> Result<RevocationChanges, EnforcementPointError> {
         let account = scope.account().id;
-        let mut announced = self.signals.changes();
+        let mut announced = self.environment.signals.changes();
         let mut found = self.changes_now(account, after, limit).await?;
         let waiting = async {
             while found.changes.is_empty() {
@@ -62,7 +59,7 @@ impl Feed {
             }
             Ok::<_, EnforcementPointError>(())
         };
-        let mut ending = self.signals.ending();
+        let mut ending = self.environment.signals.ending();
         let ended = tokio::select! {
             ended = tokio::time::timeout(wait, waiting) => ended,
             _ = ending.wait_for(|ending| *ending) => Ok(Ok(())),

@@ -1,15 +1,15 @@
 use certgate_model::{
-    AccountId, AccountRecord, Clock, Installation, KeyAlgorithm, Random, TokenId, TokenRecord,
-    TokenState, UserId, UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, Clock, Installation, KeyAlgorithm, Random, TokenId, UserId,
+    UserRecord, ZoneId, ZoneRecord,
 };
 use certgate_store::{FirstRecords, Store};
 
-use crate::access::{everything, token_hash};
+use crate::access::{token_hash, token_with_everything};
 use crate::error::{Fault, TenantError};
+use crate::generated_secret::GeneratedSecret;
 use crate::master_key::MasterKey;
 use crate::names::{checked_name, checked_zone_name};
 use crate::token_draft::new_policy_id;
-use crate::tokens::TokenValue;
 
 /// The default e-mail address of the first user. It belongs to no person.
 pub const EMAIL_DEFAULT: &str = "admin@certgate.invalid";
@@ -36,7 +36,7 @@ pub struct Initialised {
     /// The first zone.
     pub zone_id: ZoneId,
     /// The token with every permission.
-    pub token: TokenValue,
+    pub token: GeneratedSecret,
 }
 
 /// The first records, created but not stored. The server first writes the token to a file, so that
@@ -76,22 +76,14 @@ impl FirstInstallation {
             created_on: now,
             modified_on: now,
         };
-        let value = TokenValue::generate(random);
-        let token = TokenRecord {
-            id: TokenId::time_ordered(now, random),
-            user: user.id,
-            name: "first token".to_owned(),
-            hash: token_hash(value.expose()),
-            state: TokenState::Active,
-            policies: vec![everything(user.id, new_policy_id(now, random))],
-            allowed_addresses: Vec::new(),
-            refused_addresses: Vec::new(),
-            not_before: None,
-            expires_on: None,
-            issued_on: now,
-            modified_on: now,
-            last_used_on: None,
-        };
+        let value = GeneratedSecret::token_value(random);
+        let token = token_with_everything(
+            TokenId::time_ordered(now, random),
+            &user,
+            "first token",
+            token_hash(value.expose()),
+            new_policy_id(now, random),
+        );
         let initialised = Initialised {
             account_id: account.id,
             zone_id: zone.id,

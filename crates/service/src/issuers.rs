@@ -14,8 +14,6 @@ use crate::environment::Environment;
 use crate::error::{Fault, internal};
 use crate::issuer_names::IssuerNames;
 use crate::master_key::MasterKey;
-use crate::signals::Signals;
-use crate::signers::Signers;
 use crate::turn::Turn;
 
 /// Validity of a managed CA's certificate, in days: 30 years. For its first 15 years it can issue
@@ -46,8 +44,6 @@ impl ReadyIssuer {
 pub(crate) struct Issuers {
     pub(crate) names: IssuerNames,
     environment: Environment,
-    signers: Arc<Signers>,
-    signals: Arc<Signals>,
     master_key: Arc<MasterKey>,
     public_url: String,
     ready: Mutex<Ready>,
@@ -66,16 +62,12 @@ struct Ready {
 impl Issuers {
     pub(crate) fn new(
         environment: Environment,
-        signers: Arc<Signers>,
-        signals: Arc<Signals>,
         master_key: Arc<MasterKey>,
         public_url: String,
     ) -> Self {
         Self {
             names: IssuerNames::new(environment.clone()),
             environment,
-            signers,
-            signals,
             master_key,
             public_url,
             ready: Mutex::default(),
@@ -166,7 +158,7 @@ impl Issuers {
         let expires_on = created_on.plus_days(AUTHORITY_VALIDITY_DAYS);
 
         // An RSA key of 4096 bits takes seconds.
-        let created = self.signers.run(move || {
+        let created = self.environment.signers.run(move || {
             let key = SigningKey::generate(algorithm).map_err(internal)?;
             let certificate_der =
                 self_sign(&key, id, serial, created_on, expires_on).map_err(internal)?;
@@ -249,7 +241,10 @@ impl Issuers {
     /// Opens the key of a CA and caches it. A record of a CA never changes.
     async fn load(&self, record: AuthorityRecord) -> Result<Arc<ReadyIssuer>, Fault> {
         let master_key = self.master_key.clone();
-        let opened = self.signers.run(move || open(&master_key, record));
+        let opened = self
+            .environment
+            .signers
+            .run(move || open(&master_key, record));
         let opened = Arc::new(opened.await??);
         let id = opened.authority.id;
         lock(&self.ready).by_id.insert(id, opened.clone());
@@ -267,7 +262,7 @@ pub(crate) struct AuthorityAdded<'a>(&'a Issuers);
 impl Drop for AuthorityAdded<'_> {
     fn drop(&mut self) {
         self.0.names.expire();
-        self.0.signals.wake_settler();
+        self.0.environment.signals.wake_settler();
     }
 }
 

@@ -14,7 +14,6 @@ use crate::error::{Fault, IssueError, internal};
 use crate::idempotency::IdempotencyKey;
 use crate::issuers::{Issuers, ReadyIssuer};
 use crate::serials::SerialCipher;
-use crate::signers::Signers;
 
 /// Maximum number of signatures for one request. A certificate is signed again if its CA was
 /// replaced between signature and record.
@@ -36,7 +35,6 @@ pub struct Issuing {
     pub(crate) environment: Environment,
     pub(crate) access: Arc<Access>,
     pub(crate) issuers: Arc<Issuers>,
-    pub(crate) signers: Arc<Signers>,
     pub(crate) serials: Arc<SerialCipher>,
     /// Longest validity that a client can request, in days.
     pub(crate) validity_days_max: u32,
@@ -76,7 +74,7 @@ impl Issuing {
     ) -> Result<Arc<CertificateRecord>, IssueError> {
         // 1. Reject everything that can be rejected before any work: first the members of the
         //    request, then a repeated request, then the quota.
-        let order = self.order(scope, request)?;
+        let order = Arc::new(self.order(scope, request)?);
         if let Some(earlier) = self.earlier(&order).await? {
             return Ok(earlier);
         }
@@ -108,18 +106,20 @@ impl Issuing {
     }
 
     /// Signs a certificate with this CA and records it, unless another CA is active by then.
-    async fn issue_once(&self, order: &Order, ca: Arc<ReadyIssuer>) -> Result<Attempt, IssueError> {
+    async fn issue_once(
+        &self,
+        order: &Arc<Order>,
+        ca: Arc<ReadyIssuer>,
+    ) -> Result<Attempt, IssueError> {
         if !self.outlives(&ca, order).await? {
             return Ok(Attempt::Superseded);
         }
         let serial = self.serials.serial(order.id, &*self.environment.random);
-        let sign = signing(order, ca, serial);
+        let sign = signing(order.clone(), ca, serial);
         let (quota, by) = (self.quota, order.by);
         let store = self.environment.store.clone();
         let work = move |answer: oneshot::Sender<_>| {
-            // 2. Check the CSR and its proof of possession, build the certificate and lint it.
-            // 3. Sign.
-            // 4. Read the output back: it equals the preparation, and the signature verifies.
+            // 2. to 4. Prepare, sign and read back.
             let certificate = match sign() {
                 Ok(certificate) => Arc::new(certificate),
                 Err(error) => return drop(answer.send(Err(error))),
@@ -131,7 +131,7 @@ impl Issuing {
             let report = move |outcome| drop(answer.send(Ok((recorded, outcome))));
             store.hand_over_certificate(certificate, quota, by, Box::new(report));
         };
-        let (certificate, outcome) = self.signers.begin(work).await??;
+        let (certificate, outcome) = self.environment.signers.begin(work).await??;
         self.attempt(order, certificate, outcome).await
     }
 
@@ -237,7 +237,10 @@ impl Issuing {
         }
         // The first request of an account creates its CA, so its CSR must be acceptable.
         let csr = order.csr.clone();
-        self.signers.run(move || read_csr(&csr).map(drop)).await??;
+        self.environment
+            .signers
+            .run(move || read_csr(&csr).map(drop))
+            .await??;
         let active = self.issuers.active(order.account).await;
         active
             .map_err(Fault::nothing_issued)?
@@ -270,47 +273,40 @@ impl Issuing {
 
 /// Returns the work of steps 2 to 4 for a signing thread.
 fn signing(
-    order: &Order,
+    order: Arc<Order>,
     ca: Arc<ReadyIssuer>,
     serial: SerialNumber,
 ) -> impl FnOnce() -> Result<CertificateRecord, IssueError> + Send + 'static {
-    let Order {
-        id,
-        zone,
-        days,
-        not_before,
-        not_after,
-        ..
-    } = *order;
-    let csr = order.csr.clone();
     move || {
-        let checked = read_csr(&csr)?;
+        // 2. Check the CSR and its proof of possession, build the certificate and lint it.
+        let checked = read_csr(&order.csr)?;
         let profile = Profile {
             crl_url: ca.crl_url(serial.shard()),
             ocsp_url: ca.ocsp_url(),
         };
         let validity = Validity {
-            not_before,
-            not_after,
+            not_before: order.not_before,
+            not_after: order.not_after,
         };
         let prepared =
             prepare(&ca.issuer, &checked, serial, validity, &profile).map_err(internal)?;
+        // 3. Sign. 4. Read the output back: it equals the preparation, and the signature verifies.
         let signed = sign(prepared).map_err(internal)?;
         Ok(CertificateRecord {
-            id,
-            zone,
+            id: order.id,
+            zone: order.zone,
             authority: ca.authority.clone(),
             status: Status::Active,
             serial,
             subject: checked.subject().clone(),
-            issued_on: not_before,
-            expires_on: not_after,
-            validity_days: days,
+            issued_on: order.not_before,
+            expires_on: order.not_after,
+            validity_days: order.days,
             signature: signed.signature,
             fingerprint_sha256: signed.fingerprint_sha256,
             ski: signed.ski,
             der: signed.der,
-            csr,
+            csr: order.csr.clone(),
             revoked_on: None,
             revocation_reason: None,
         })

@@ -11,6 +11,7 @@ mod enforcement_points;
 mod environment;
 mod error;
 mod feed;
+mod generated_secret;
 mod hostnames;
 mod idempotency;
 mod installation;
@@ -42,7 +43,7 @@ pub use access::{
     ReadCertificates, ReadMtlsCertificates, ReadTokens, ReadUser, ReadZones, Secret, UserScope,
     WriteCertificates, WriteMtlsCertificates, ZoneScope,
 };
-pub use api_keys::{ApiKey, ApiKeys};
+pub use api_keys::ApiKeys;
 pub use enforcement_points::{
     ENFORCEMENT_POINTS_MAX, EnforcementPoints, LEASE_SECONDS, LEASE_SECONDS_DEFAULT,
 };
@@ -51,6 +52,7 @@ pub use error::{
     IssueError, MtlsCertificateError, RevocationError, TenantError, TokenError,
 };
 pub use feed::{CHANGES_MAX, Feed, RevocationChanges, RevokedCursor};
+pub use generated_secret::GeneratedSecret;
 pub use hostnames::Hostnames;
 pub use idempotency::{IDEMPOTENCY_KEY_CHARACTERS_MAX, IdempotencyKey};
 pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, is_token_of};
@@ -70,4 +72,4 @@ pub use settling::{Settler, Settling};
 pub use signals::Signals;
 pub use tenants::{AccountDraft, Tenants, ZoneDraft};
 pub use token_draft::TokenDraft;
-pub use tokens::{TokenValue, Tokens};
+pub use tokens::Tokens;

@@ -3,7 +3,6 @@
 //! The active CA signs new certificates. The certificates of a superseded CA stay valid, listed and
 //! revocable, and the addresses in them keep working.
 
-use std::fmt;
 use std::sync::Arc;
 
 use certgate_model::{AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm};
@@ -16,7 +15,6 @@ use crate::environment::Environment;
 use crate::error::{AuthorityError, Fault};
 use crate::issuers::{Issuers, ReadyIssuer};
 use crate::names::checked_name;
-use crate::signers::Signers;
 
 /// Maximum number of managed CAs that an account can have had. The server signs the revocation
 /// lists of each of them forever, and one answer lists all of them.
@@ -25,20 +23,12 @@ pub const MANAGED_AUTHORITIES_MAX: usize = 100;
 /// Maximum number of attempts to replace a CA while other processes replace it too.
 const REPLACEMENTS_MAX: usize = 3;
 
-/// A CA to import, as sent. `Debug` does not show the key.
+/// A CA to import, as sent. It has no `Debug` because it holds a private key.
 pub struct AuthorityImport {
     /// Its certificate, PEM.
     pub certificate: String,
     /// Its private key, PEM.
     pub private_key: Zeroizing<String>,
-}
-
-impl fmt::Debug for AuthorityImport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorityImport")
-            .field("certificate", &self.certificate)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A managed or imported CA.
@@ -61,7 +51,6 @@ impl ManagedAuthority {
 pub struct ManagedAuthorities {
     pub(crate) environment: Environment,
     pub(crate) issuers: Arc<Issuers>,
-    pub(crate) signers: Arc<Signers>,
 }
 
 impl ManagedAuthorities {
@@ -121,6 +110,7 @@ impl ManagedAuthorities {
         let now = self.environment.now();
         // The check of an RSA key costs as much as a signature.
         let read = self
+            .environment
             .signers
             .run(move || read_authority(&import.certificate, &import.private_key, now));
         let (imported, private_key) = read.await??;

@@ -10,7 +10,6 @@ use crate::environment::Environment;
 use crate::error::{MtlsCertificateError, internal};
 use crate::master_key::MasterKey;
 use crate::names::check_text;
-use crate::signers::Signers;
 
 /// A certificate to upload. It has no `Debug` because it holds a private key.
 pub struct MtlsCertificateUpload {
@@ -27,7 +26,6 @@ pub struct MtlsCertificateUpload {
 /// Uploaded certificates of accounts (`mtls_certificates` in the API).
 pub struct MtlsCertificates {
     pub(crate) environment: Environment,
-    pub(crate) signers: Arc<Signers>,
     pub(crate) master_key: Arc<MasterKey>,
     /// Maximum number of uploaded certificates of an account.
     pub(crate) quota: Option<u64>,
@@ -56,7 +54,7 @@ impl MtlsCertificates {
         };
 
         // Up to ten verifications and the check of a key.
-        let read = self.signers.run(move || {
+        let read = self.environment.signers.run(move || {
             let chain = read_chain(&certificates, purpose, now)?;
             let key = private_key
                 .map(|text| read_private_key(&text))

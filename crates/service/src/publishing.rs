@@ -8,7 +8,6 @@ use futures_util::future::join_all;
 use crate::environment::Environment;
 use crate::error::{Fault, internal};
 use crate::issuers::{Issuers, ReadyIssuer};
-use crate::signers::Signers;
 
 /// Validity of a list, in days. Verifiers refuse every client after a list has expired, so an
 /// operator has a weekend to fix a publisher that stopped.
@@ -42,7 +41,6 @@ const TOO_LONG_SECONDS: i64 = 3600;
 pub(crate) struct Publisher {
     pub(crate) environment: Environment,
     pub(crate) issuers: Arc<Issuers>,
-    pub(crate) signers: Arc<Signers>,
 }
 
 impl Publisher {
@@ -201,7 +199,7 @@ impl Publisher {
             true => unsigned(&ca, kind, &content, now),
             false => {
                 let signed = move || signed(&ca, kind, &content, now);
-                self.signers.run(signed).await??
+                self.environment.signers.run(signed).await??
             }
         };
         fault_point(FaultPoint::ListSigned);

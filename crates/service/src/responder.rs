@@ -12,7 +12,6 @@ use crate::environment::Environment;
 use crate::error::{Fault, internal};
 use crate::issuers::Issuers;
 use crate::serials::SerialCipher;
-use crate::signers::Signers;
 
 /// Validity of an answer, in seconds. A client that caches one sees a revocation that much later.
 pub const OCSP_VALIDITY_SECONDS: i64 = 3600;
@@ -51,7 +50,6 @@ pub enum NoncePolicy {
 pub struct Responder {
     environment: Environment,
     issuers: Arc<Issuers>,
-    signers: Arc<Signers>,
     serials: Arc<SerialCipher>,
     delegates: Delegates,
     /// The signed answers, each with the end of its reuse.
@@ -65,14 +63,12 @@ impl Responder {
     pub(crate) fn new(
         environment: Environment,
         issuers: Arc<Issuers>,
-        signers: Arc<Signers>,
         serials: Arc<SerialCipher>,
     ) -> Self {
         Self {
-            delegates: Delegates::new(environment.clone(), signers.clone()),
+            delegates: Delegates::new(environment.clone()),
             environment,
             issuers,
-            signers,
             serials,
             answers: Mutex::default(),
         }
@@ -237,7 +233,7 @@ impl Responder {
             SignatureAlgorithm::Sha256WithRsa => Some(self.delegates.of(&ca, now).await?),
             _ => None,
         };
-        let signed = self.signers.run(move || {
+        let signed = self.environment.signers.run(move || {
             let responses: Vec<_> = statuses
                 .iter()
                 .map(|(cert_id, status)| SingleResponse {

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use certgate_model::{CertificateId, CertificateRecord, Event, RevocationReason};
 use certgate_store::StatusChange;
 
@@ -7,12 +5,11 @@ use crate::access::{WriteCertificates, ZoneScope};
 use crate::environment::Environment;
 use crate::error::RevocationError;
 use crate::measures;
-use crate::signals::{AnnounceOnDrop, Signals};
+use crate::signals::AnnounceOnDrop;
 
 /// Revokes and reactivates client certificates.
 pub struct Revoking {
     pub(crate) environment: Environment,
-    pub(crate) signals: Arc<Signals>,
 }
 
 impl Revoking {
@@ -42,7 +39,7 @@ impl Revoking {
         id: CertificateId,
         event: Event,
     ) -> Result<CertificateRecord, RevocationError> {
-        let _announce = AnnounceOnDrop(&self.signals);
+        let _announce = AnnounceOnDrop(&self.environment.signals);
         let by = scope.by(self.environment.now());
         let store = &self.environment.store;
         let change = store.change_status(scope.zone().id, id, event, by).await?;

@@ -5,8 +5,6 @@
 //! one AES block. For everyone else it is 20 random octets, of which 158 bits cannot be guessed
 //! (RFC 5280 §4.1.2.2). With the key it is the ID, which has an index that grows at its end.
 
-use std::fmt;
-
 use aws_lc_rs::cipher::{
     AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
 };
@@ -64,12 +62,6 @@ impl SerialCipher {
             .decrypt(&mut block, DecryptionContext::None)
             .expect("an ID is one AES block");
         CertificateId::from_bytes(block)
-    }
-}
-
-impl fmt::Debug for SerialCipher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SerialCipher(…)")
     }
 }
 

@@ -16,7 +16,6 @@ use crate::managed_authorities::ManagedAuthorities;
 use crate::master_key::MasterKey;
 use crate::measures;
 use crate::mtls_certificates::MtlsCertificates;
-use crate::publishing::Publisher;
 use crate::responder::Responder;
 use crate::revoking::Revoking;
 use crate::serials::SerialCipher;
@@ -97,27 +96,21 @@ impl Service {
             store,
             clock,
             random,
+            signers: Arc::new(Signers::start()?),
+            signals: Arc::new(Signals::new()),
         };
         let serials = serial_cipher(&environment, &master_key).await?;
-        let signers = Signers::start()?;
         measures::begin();
-        Ok(Self::assemble(
-            environment,
-            master_key,
-            settings,
-            Arc::new(serials),
-            Arc::new(signers),
-        ))
+        Ok(Self::assemble(environment, master_key, settings, serials))
     }
 
     fn assemble(
         environment: Environment,
         master_key: Arc<MasterKey>,
         settings: Settings,
-        serials: Arc<SerialCipher>,
-        signers: Arc<Signers>,
+        serials: SerialCipher,
     ) -> Self {
-        let signals = Arc::new(Signals::new());
+        let serials = Arc::new(serials);
         let last_uses = Arc::new(LastUses::new(environment.store.clone()));
         let access = Arc::new(Access::new(
             environment.clone(),
@@ -126,16 +119,9 @@ impl Service {
         ));
         let issuers = Arc::new(Issuers::new(
             environment.clone(),
-            signers.clone(),
-            signals.clone(),
             master_key.clone(),
             settings.public_url,
         ));
-        let publisher = Publisher {
-            environment: environment.clone(),
-            issuers: issuers.clone(),
-            signers: signers.clone(),
-        };
         Self {
             tenants: Tenants {
                 environment: environment.clone(),
@@ -154,11 +140,9 @@ impl Service {
             managed_authorities: ManagedAuthorities {
                 environment: environment.clone(),
                 issuers: issuers.clone(),
-                signers: signers.clone(),
             },
             mtls_certificates: MtlsCertificates {
                 environment: environment.clone(),
-                signers: signers.clone(),
                 master_key,
                 quota: settings.account_mtls_certificates_max,
             },
@@ -166,31 +150,27 @@ impl Service {
                 environment: environment.clone(),
                 access: access.clone(),
                 issuers: issuers.clone(),
-                signers: signers.clone(),
                 serials: serials.clone(),
                 validity_days_max: settings.validity_days_max,
                 quota: settings.zone_certificates_max,
             },
             revoking: Revoking {
                 environment: environment.clone(),
-                signals: signals.clone(),
             },
-            settler: Settler::new(environment.clone(), signals.clone(), publisher),
-            responder: Responder::new(environment.clone(), issuers, signers, serials),
+            settler: Settler::new(environment.clone(), issuers.clone()),
+            responder: Responder::new(environment.clone(), issuers, serials),
             hostnames: Hostnames {
                 environment: environment.clone(),
             },
             enforcement_points: EnforcementPoints {
                 environment: environment.clone(),
-                signals: signals.clone(),
             },
             feed: Feed {
                 environment: environment.clone(),
-                signals: signals.clone(),
             },
             access,
             last_uses,
-            signals,
+            signals: environment.signals,
             store: environment.store,
         }
     }

@@ -7,9 +7,9 @@ use certgate_store::{Duty, FaultPoint, Holder, Settled, fault_point};
 
 use crate::environment::Environment;
 use crate::error::Fault;
+use crate::issuers::Issuers;
 use crate::measures;
 use crate::publishing::Publisher;
-use crate::signals::Signals;
 
 /// Number of certificates that settle in one transaction: enough to share its fsync, few enough to
 /// delay other writes only by milliseconds.
@@ -52,7 +52,6 @@ pub enum Settling {
 /// The background job that publishes revocation lists and settles pending changes.
 pub struct Settler {
     environment: Environment,
-    signals: Arc<Signals>,
     publisher: Publisher,
     /// The identity of this process as a lease holder.
     holder: Holder,
@@ -63,16 +62,15 @@ pub struct Settler {
 }
 
 impl Settler {
-    pub(crate) fn new(
-        environment: Environment,
-        signals: Arc<Signals>,
-        publisher: Publisher,
-    ) -> Self {
+    pub(crate) fn new(environment: Environment, issuers: Arc<Issuers>) -> Self {
         let mut holder = Holder::default();
         environment.random.fill(&mut holder);
+        let publisher = Publisher {
+            environment: environment.clone(),
+            issuers,
+        };
         Self {
             environment,
-            signals,
             publisher,
             holder,
             lease_until: Mutex::default(),
@@ -85,7 +83,7 @@ impl Settler {
     pub async fn settle_forever(&self) {
         let mut pause = SETTLE_RETRY;
         loop {
-            let woken = self.signals.settling_due();
+            let woken = self.environment.signals.settling_due();
             // Before the work: the end of a lease during it must still be noticed.
             let begun = self.environment.now();
             match self.settle_all().await {

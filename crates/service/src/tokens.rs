@@ -1,43 +1,12 @@
-use std::fmt;
 use std::sync::Arc;
 
-use certgate_model::{Random, TokenId, TokenRecord};
-use zeroize::Zeroizing;
+use certgate_model::{TokenId, TokenRecord};
 
 use crate::access::{Access, ManageTokens, UserScope, token_hash};
 use crate::environment::Environment;
 use crate::error::TokenError;
+use crate::generated_secret::GeneratedSecret;
 use crate::token_draft::{TokenDraft, check_may_grant, check_own_limits};
-
-/// The characters of a token value: those of unpadded base64url (RFC 4648 §5), 6 random bits each.
-const VALUE_ALPHABET: &[u8; 64] =
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// Length of a token value, in characters: 240 random bits.
-const VALUE_CHARACTERS: usize = 40;
-
-/// The secret value of a token. Only its creator sees it, once.
-pub struct TokenValue(Zeroizing<String>);
-
-impl TokenValue {
-    pub(crate) fn generate(random: &dyn Random) -> Self {
-        let mut bytes = Zeroizing::new([0; VALUE_CHARACTERS]);
-        random.fill(&mut *bytes);
-        let character = |byte: &u8| char::from(VALUE_ALPHABET[usize::from(byte & 63)]);
-        Self(Zeroizing::new(bytes.iter().map(character).collect()))
-    }
-
-    /// Returns the value, for the one answer that shows it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for TokenValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenValue(…)")
-    }
-}
 
 /// API tokens.
 pub struct Tokens {
@@ -51,11 +20,11 @@ impl Tokens {
         &self,
         scope: &UserScope<ManageTokens>,
         draft: TokenDraft,
-    ) -> Result<(TokenRecord, TokenValue), TokenError> {
+    ) -> Result<(TokenRecord, GeneratedSecret), TokenError> {
         let Environment { store, random, .. } = &self.environment;
         let now = self.environment.now();
         let draft = draft.checked(scope, now, &**random)?;
-        let value = TokenValue::generate(&**random);
+        let value = GeneratedSecret::token_value(&**random);
         let record = TokenRecord {
             id: TokenId::time_ordered(now, &**random),
             user: scope.user().id,
@@ -105,8 +74,8 @@ impl Tokens {
         &self,
         scope: &UserScope<ManageTokens>,
         id: TokenId,
-    ) -> Result<TokenValue, TokenError> {
-        let value = TokenValue::generate(&*self.environment.random);
+    ) -> Result<GeneratedSecret, TokenError> {
+        let value = GeneratedSecret::token_value(&*self.environment.random);
         let hash = token_hash(value.expose());
         self.replace(scope, id, |old| TokenRecord {
             hash,

@@ -19,4 +19,4 @@ pub use principal::{Caller, Principal};
 pub use scopes::{AccountScope, UserScope, ZoneScope};
 
 pub(crate) use authentication::token_hash;
-pub(crate) use principal::everything;
+pub(crate) use principal::token_with_everything;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use certgate_model::{
     Actor, AddressBlock, By, Effect, PermissionGroup, Policy, Resource, Scope, Timestamp,
-    TokenHash, TokenId, TokenRecord, TokenState, UserId, UserRecord, Visible,
+    TokenHash, TokenId, TokenRecord, TokenState, UserRecord, Visible,
 };
 use ipnet::IpNet;
 
@@ -124,21 +124,9 @@ impl CachedToken {
 
     /// Returns the token that an API key stands for. Its ID is the user's, which no token has.
     pub(super) fn of_api_key(user: &UserRecord, hash: TokenHash) -> Self {
-        Self::new(TokenRecord {
-            id: TokenId::from_bytes(*user.id.as_bytes()),
-            user: user.id,
-            name: "API key".to_owned(),
-            hash,
-            state: TokenState::Active,
-            policies: vec![everything(user.id, String::new())],
-            allowed_addresses: Vec::new(),
-            refused_addresses: Vec::new(),
-            not_before: None,
-            expires_on: None,
-            issued_on: user.created_on,
-            modified_on: user.created_on,
-            last_used_on: None,
-        })
+        let id = TokenId::from_bytes(*user.id.as_bytes());
+        let record = token_with_everything(id, user, "API key", hash, String::new());
+        Self::new(record)
     }
 
     /// Returns true if the token is active at `now` and permits requests from `address`.
@@ -162,13 +150,34 @@ impl CachedToken {
     }
 }
 
-/// Returns the policy that grants a user every permission on everything.
-pub(crate) fn everything(user: UserId, id: String) -> Policy {
-    Policy {
-        id,
+/// Returns a token with every permission of the user on everything.
+pub(crate) fn token_with_everything(
+    id: TokenId,
+    user: &UserRecord,
+    name: &str,
+    hash: TokenHash,
+    policy_id: String,
+) -> TokenRecord {
+    let policy = Policy {
+        id: policy_id,
         effect: Effect::Allow,
         permission_groups: PermissionGroup::ALL.to_vec(),
-        resources: vec![Resource::AllAccounts, Resource::User(user)],
+        resources: vec![Resource::AllAccounts, Resource::User(user.id)],
+    };
+    TokenRecord {
+        id,
+        user: user.id,
+        name: name.to_owned(),
+        hash,
+        state: TokenState::Active,
+        policies: vec![policy],
+        allowed_addresses: Vec::new(),
+        refused_addresses: Vec::new(),
+        not_before: None,
+        expires_on: None,
+        issued_on: user.created_on,
+        modified_on: user.created_on,
+        last_used_on: None,
     }
 }
 
