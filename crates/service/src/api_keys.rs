@@ -23,7 +23,7 @@ impl ApiKeys {
         let key = GeneratedSecret::api_key(&*self.environment.random);
         self.replace(scope, Some(token_hash(key.expose()))).await?;
         let by = scope.caller().principal().token().id;
-        tracing::info!(user = %scope.user().id, %by, "API key made");
+        tracing::info!(user = %scope.user().id, %by, "API key created");
         Ok(key)
     }
 

@@ -233,7 +233,7 @@ impl Issuers {
         drop(added);
         tracing::info!(
             authority = %id, account = %account.id, %algorithm, public_url = self.public_url,
-            "managed authority made; its certificates name this address for good"
+            "CA created; its certificates name this address permanently"
         );
         Ok(recorded)
     }

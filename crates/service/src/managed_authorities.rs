@@ -160,7 +160,7 @@ impl ManagedAuthorities {
                 authority = %record.id, %account, algorithm = %record.algorithm,
                 public_url = record.public_url,
                 replaced = replaced.map(tracing::field::display),
-                "managed authority activated; its certificates name this address for good"
+                "CA activated; its certificates name this address permanently"
             );
             let ready = ReadyIssuer {
                 authority: AuthorityRef {

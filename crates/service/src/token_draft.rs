@@ -51,9 +51,9 @@ impl TokenDraft {
         for policy in self.policies.iter_mut().filter(|new| new.id.is_empty()) {
             policy.id = new_policy_id(now, random);
         }
-        check_may_grant(scope, &self.policies)?;
-        check_own_limits(
+        check_is_weaker(
             scope,
+            &self.policies,
             &self.allowed_addresses,
             &self.refused_addresses,
             self.expires_on,
@@ -63,47 +63,46 @@ impl TokenDraft {
 }
 
 fn check_counts(draft: &TokenDraft) -> Result<(), TokenError> {
-    if draft.policies.is_empty() {
-        let reason = "a token needs at least one policy: add one".to_owned();
-        return Err(invalid("/policies", reason));
-    }
-    if draft.policies.len() > POLICIES_MAX {
-        let reason = too_many(draft.policies.len(), "policies", POLICIES_MAX);
-        return Err(invalid("/policies", reason));
-    }
-    for (index, policy) in draft.policies.iter().enumerate() {
-        for (member, count) in [
-            ("permission_groups", policy.permission_groups.len()),
-            ("resources", policy.resources.len()),
-        ] {
-            if !(1..=POLICIES_MAX).contains(&count) {
-                let reason = format!("there are {count} {member}: use 1 to {POLICIES_MAX}");
-                return Err(invalid(&format!("/policies/{index}/{member}"), reason));
-            }
-        }
+    let policies = &draft.policies;
+    let mut counts = vec![("/policies".to_owned(), policies.len(), 1..=POLICIES_MAX)];
+    for (index, policy) in policies.iter().enumerate() {
+        let groups = format!("/policies/{index}/permission_groups");
+        counts.push((groups, policy.permission_groups.len(), 1..=POLICIES_MAX));
+        let resources = format!("/policies/{index}/resources");
+        counts.push((resources, policy.resources.len(), 1..=POLICIES_MAX));
     }
     for (member, blocks) in [
         ("in", &draft.allowed_addresses),
         ("not_in", &draft.refused_addresses),
     ] {
-        if blocks.len() > ADDRESS_BLOCKS_MAX {
-            let reason = too_many(blocks.len(), "address blocks", ADDRESS_BLOCKS_MAX);
-            return Err(invalid(&format!("/condition/request.ip/{member}"), reason));
+        let pointer = format!("/condition/request.ip/{member}");
+        counts.push((pointer, blocks.len(), 0..=ADDRESS_BLOCKS_MAX));
+    }
+    for (pointer, count, range) in counts {
+        if !range.contains(&count) {
+            let (min, max) = (range.start(), range.end());
+            let reason = format!("there are {count} entries: use {min} to {max}");
+            return Err(invalid(&pointer, reason));
         }
     }
     Ok(())
 }
 
-/// Checks that the caller has each permission itself that the policies grant.
-pub(crate) fn check_may_grant(
+/// Checks that a token with these policies and limits could do nothing that the caller's own token
+/// does not allow.
+pub(crate) fn check_is_weaker(
     scope: &UserScope<ManageTokens>,
     policies: &[Policy],
+    allowed: &[AddressBlock],
+    refused: &[AddressBlock],
+    expires_on: Option<Timestamp>,
 ) -> Result<(), TokenError> {
     let principal = scope.caller().principal();
-    let allowing = policies
+    let exceeds = |reason: String| Err(TokenError::ExceedsOwn(reason));
+    for policy in policies
         .iter()
-        .filter(|policy| policy.effect == Effect::Allow);
-    for policy in allowing {
+        .filter(|policy| policy.effect == Effect::Allow)
+    {
         for group in &policy.permission_groups {
             for resource in &policy.resources {
                 if !principal.may_grant(*group, *resource) {
@@ -112,38 +111,20 @@ pub(crate) fn check_may_grant(
                         _ => "",
                     };
                     let name = group.name();
-                    let reason = format!("it lacks {name} on {resource}{zones}");
-                    return Err(TokenError::ExceedsOwn(reason));
+                    return exceeds(format!("it lacks {name} on {resource}{zones}"));
                 }
             }
         }
     }
-    Ok(())
-}
-
-/// Checks that a token with these limits could do nothing that the caller's own limits forbid.
-pub(crate) fn check_own_limits(
-    scope: &UserScope<ManageTokens>,
-    allowed: &[AddressBlock],
-    refused: &[AddressBlock],
-    expires_on: Option<Timestamp>,
-) -> Result<(), TokenError> {
-    let principal = scope.caller().principal();
     match principal.may_pass_limits_on(allowed, refused, expires_on) {
         true => Ok(()),
-        false => Err(TokenError::ExceedsOwn(
-            "keep the address limits and the expiry within its own".to_owned(),
-        )),
+        false => exceeds("keep the address limits and the expiry within its own".to_owned()),
     }
 }
 
 /// Returns a new ID of a policy: 32 unique hex digits, the form of a token's ID.
 pub(crate) fn new_policy_id(now: Timestamp, random: &dyn Random) -> String {
     TokenId::time_ordered(now, random).to_string()
-}
-
-fn too_many(count: usize, noun: &str, max: usize) -> String {
-    format!("there are {count} {noun}: use at most {max}")
 }
 
 fn invalid(pointer: &str, reason: String) -> TokenError {

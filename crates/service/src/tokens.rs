@@ -6,7 +6,7 @@ use crate::access::{Access, ManageTokens, UserScope, token_hash};
 use crate::environment::Environment;
 use crate::error::TokenError;
 use crate::generated_secret::GeneratedSecret;
-use crate::token_draft::{TokenDraft, check_may_grant, check_own_limits};
+use crate::token_draft::{TokenDraft, check_is_weaker};
 
 /// API tokens.
 pub struct Tokens {
@@ -42,7 +42,7 @@ impl Tokens {
         };
         store.record_token(record.clone(), scope.by(now)).await?;
         let by = scope.caller().principal().token().id;
-        tracing::info!(token = %record.id, %by, "API token made");
+        tracing::info!(token = %record.id, %by, "API token created");
         Ok((record, value))
     }
 
@@ -115,9 +115,9 @@ impl Tokens {
         let token = self.environment.store.token(id).await?;
         let token = token.filter(|token| token.user == scope.user().id);
         let token = token.ok_or(TokenError::NotFound)?;
-        check_may_grant(scope, &token.policies)?;
-        check_own_limits(
+        check_is_weaker(
             scope,
+            &token.policies,
             &token.allowed_addresses,
             &token.refused_addresses,
             token.expires_on,
