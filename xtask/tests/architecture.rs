@@ -269,7 +269,7 @@ fn pki_performs_no_input_or_output_and_reads_no_clock() {
 }
 
 #[test]
-fn model_and_authority_read_no_clock() {
+fn model_and_service_read_no_clock() {
     let rule = "time is an argument: take a certgate_model::Clock";
     absent(
         &["model", "service"],
