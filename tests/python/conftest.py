@@ -1,4 +1,4 @@
-"""Fixtures: servers that are stopped and looked over when the test ends."""
+"""Fixtures: servers that are stopped and checked when the test ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kit.postgres import make_node, postgres  # noqa: F401  fixtures
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[MakeServer]:
-    """Makes started servers; whatever still runs at the end must stop well."""
+    """Makes started servers. Each that still runs at the end must stop cleanly."""
     servers: list[Server] = []
 
     def make(
@@ -36,7 +36,7 @@ def make_server(tmp_path: Path) -> Iterator[MakeServer]:
 
 @pytest.fixture
 def server(make_server: MakeServer) -> Server:
-    """A server with nothing in it."""
+    """An empty server."""
     return make_server()
 
 
@@ -66,7 +66,7 @@ def csr(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Mount]:
-    """Mounts, and unmounts at the end of the test. Needs root, and a system that lets root mount."""
+    """Mounts, and unmounts after the test. Needs root and a system that permits mounts."""
     mounted: list[Path] = []
 
     def mount(*arguments: str, at: Path) -> None:

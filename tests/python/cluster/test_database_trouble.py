@@ -1,4 +1,4 @@
-"""The database is away, slow, full, read-only, out of connections or refuses: what clients see, and that it passes."""
+"""Faults of the database: answers during each fault, and recovery after it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ REFUSED_SECONDS = 10.0
 # about ten more when its commit was not answered. Certgate gives a request 30.
 SLOW_SECONDS = 26.0
 
-# Until nodes serve again.
+# The longest recovery, in seconds.
 RECOVERED_SECONDS = 10.0
 
 # The last writes have five seconds.
@@ -52,16 +52,16 @@ STOPPED_SECONDS = 15.0
 # Room for an empty database, which takes 8 MB, and certgate's tables.
 DATABASE_DISK_BYTES = 24 << 20
 
-# Of everything that certgate writes.
+# The most log lines of a node in a second, of any kind.
 LOG_LINES_PER_SECOND_MAX = 40
 
-# What a few hundred requests that wait may cost, in MiB.
+# The memory for a few hundred waiting requests, in MiB.
 WAITING_MEBIBYTES_MAX = 96
 
 
 @dataclass
 class Trouble:
-    """What is done to a database server, what certgate says of it, and what goes on."""
+    """A fault of a database server, the reason that certgate gives, and the requests that go on."""
 
     name: str
     begin: Callable[[Postgres, str], AbstractContextManager[None]]
@@ -154,7 +154,7 @@ def is_good(seen: Seen) -> bool:
 
 
 def assert_refused(seen: list[Seen], within: float, served: tuple[str, ...] = ()) -> None:
-    """Every answer came in time, and is honest: 503 with what to do, tryLater, or what it always is."""
+    """Asserts that each answer came in time: 503 with a remedy, tryLater, or the usual answer."""
     for one in seen:
         assert one.seconds < within, one
         if one.request in (*ALIVE, *served):
@@ -167,7 +167,7 @@ def assert_refused(seen: list[Seen], within: float, served: tuple[str, ...] = ()
 
 
 class Watch:
-    """A node during a trouble: what it logs and how large it grows."""
+    """Watches the log and the memory of a node during a fault."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -191,7 +191,7 @@ class Watch:
 
 
 def recovered(clients: Clients, ended: float) -> float:
-    """Waits until everything is answered again; how long that took since `ended`, in seconds."""
+    """Waits until all requests succeed again. Returns the seconds since `ended`."""
     for request in ("ready", "issue", "list", *PUBLIC):
         left = RECOVERED_SECONDS - (time.monotonic() - ended)
         eventually(
@@ -203,7 +203,7 @@ def recovered(clients: Clients, ended: float) -> float:
 
 
 def settles(clients: Clients) -> None:
-    """What is revoked now comes into force."""
+    """Asserts that a new revocation settles."""
     api = clients.node.api()
     certificate = clients.ask("issue").result["id"]
     assert clients.ask("revoke", certificate).status == 200
@@ -217,7 +217,7 @@ def settles(clients: Clients) -> None:
 
 @pytest.fixture(scope="module")
 def guarded(postgres: Postgres) -> Postgres:
-    """The server, with a user that has to give a password."""
+    """A server with a user that needs a password."""
     postgres.sql(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'")
     rules = [
         "local all,replication all trust",
@@ -240,14 +240,14 @@ def own_database(server: Postgres) -> tuple[str, str]:
 def test_the_most_detailed_log_has_no_secret(
     guarded: Postgres, make_node: MakeNode, csr: str, tmp_path: Path
 ) -> None:
-    """Not even what the database driver says."""
+    """Covers the messages of the database driver too."""
     node = make_node(own_database(guarded)[1], CERTGATE_LOG="trace")
     Clients(node, csr, tmp_path)
     node.stop()
     assert "executing statement" in node.log and PASSWORD not in node.log
 
 
-def test_what_refuses_is_answered_with_503_and_passes(
+def test_a_refusing_database_causes_503_until_it_recovers(
     guarded: Postgres, make_node: MakeNode, csr: str, tmp_path: Path
 ) -> None:
     database, url = own_database(guarded)
@@ -278,7 +278,7 @@ def test_what_refuses_is_answered_with_503_and_passes(
 
 @contextmanager
 def locked(server: Postgres, database: str) -> Iterator[None]:
-    """Somebody else holds what every write needs."""
+    """Another session locks the row that each write needs."""
     arguments = [
         "-X",
         "-A",
@@ -323,7 +323,7 @@ def black_hole(relay: Relay) -> Iterator[None]:
     try:
         yield
     finally:
-        # What was sent to nowhere stays there.
+        # Dropped data stays lost.
         relay.cut()
         relay.release()
 
@@ -334,7 +334,7 @@ def waits(
     cause: str,
     served: tuple[str, ...] = (),
 ) -> None:
-    """During the trouble everything is given up in time, and afterwards all is well."""
+    """Requests fail in time during the fault, and succeed after it."""
     # Its token is remembered for a second, so that writes wait for their transaction.
     clients.ask("get")
     watch = Watch(clients.node)
@@ -352,7 +352,7 @@ def waits(
 
 
 def stops(node: Node, frozen: Postgres) -> None:
-    """Whoever ends a process waits half a minute; another one that starts says why it cannot."""
+    """SIGTERM ends a node within half a minute. A node that starts names the fault."""
     frozen.pause()
     side_by_side(node.terminate, lambda: refuses_to_start(node.database_url, "does not answer"))
     begun = time.monotonic()
@@ -364,7 +364,7 @@ def stops(node: Node, frozen: Postgres) -> None:
 def goes_on_beside(
     lost: Clients, other: Clients, relay: Relay, server: Postgres, database: str
 ) -> None:
-    """The way to one node breaks while it writes: what it holds locked is let go, and nothing it answered is lost."""
+    """A node loses its connection during a write: its locks end, and no answered change is lost."""
     load = Load([lost], ("issue",), clients=8)
     with load:
         eventually("it writes", lambda: load.count("issue", 200) > 50)
@@ -384,7 +384,7 @@ def goes_on_beside(
 
 
 def is_cut_off(relay: Relay, server: Postgres, database: str) -> bool:
-    """Whether a transaction was open when the way was held; if not, it is released again."""
+    """Returns true if a transaction was open when the relay held it. Otherwise releases it."""
     relay.hold()
     waiting = (
         f"FROM pg_stat_activity WHERE datname = '{database}' AND state = 'idle in transaction'"
@@ -395,7 +395,7 @@ def is_cut_off(relay: Relay, server: Postgres, database: str) -> bool:
     return False
 
 
-def test_what_does_not_answer_is_given_up_and_passes(
+def test_requests_to_a_silent_database_fail_in_time(
     guarded: Postgres, make_node: MakeNode, csr: str, tmp_path: Path
 ) -> None:
     frozen = Postgres().start()
@@ -437,7 +437,7 @@ def test_what_does_not_answer_is_given_up_and_passes(
         frozen.close()
 
 
-def test_connections_that_end_under_load_cost_nothing_that_was_answered(
+def test_connections_that_end_under_load_lose_no_answered_change(
     make_node: MakeNode, csr: str, tmp_path: Path
 ) -> None:
     server = Postgres().start()
@@ -482,7 +482,7 @@ def own_server() -> Iterator[Postgres]:
     server.close()
 
 
-def test_a_full_table_space_refuses_what_needs_room(
+def test_a_full_tablespace_rejects_writes_that_need_space(
     own_server: Postgres, mount: Mount, make_node: MakeNode, csr: str, tmp_path: Path
 ) -> None:
     server, disk = own_server, Disk(own_server.directory / "small")
@@ -518,8 +518,8 @@ def test_a_full_table_space_refuses_what_needs_room(
     node.stop()
 
 
-def test_a_start_without_a_database_says_why_and_ends(guarded: Postgres) -> None:
-    """So that whoever watches over it starts it again: systemd, Kubernetes."""
+def test_a_start_without_a_database_gives_the_reason_and_exits(guarded: Postgres) -> None:
+    """The supervisor, such as systemd or Kubernetes, then restarts it."""
     database, url = own_database(guarded)
     standby = Standby(guarded).start()
     try:

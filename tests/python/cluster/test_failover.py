@@ -1,4 +1,4 @@
-"""A primary that is lost, and the standby that takes its place."""
+"""Failover: the loss of a primary, and the promotion of its standby."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from kit.harness import eventually
 from kit.load import Clients, Load, assert_whole, side_by_side
 from kit.postgres import MASTER_KEY, MakeNode, Node, Postgres, Standby
 
-# From the promotion until every node issues again.
+# The longest time from the promotion until each node issues, in seconds.
 RECOVERED_SECONDS = 10.0
 
-# The code of a change of which nobody knows whether it was made.
+# The code of a change whose commit is unknown.
 IN_DOUBT = 10504
 
 # The connections of nodes.
 OURS = "FROM pg_stat_activity WHERE application_name = 'certgate'"
 
 # For a commit that is not answered: 12 seconds for it, ten in which it is looked up, and seven for the lock that it holds
-# where somebody waited behind it. Two more for a busy machine: certgate itself gives a request 30.
+# if another change waited for it. Two more for a busy machine: certgate itself gives a request 30.
 COMMIT_SECONDS = 31.0
 
 
 @dataclass
 class Pair:
-    """A primary whose commits wait for its standby, and nodes that know both."""
+    """A primary whose commits wait for its standby, and nodes with both hosts in their URL."""
 
     primary: Postgres
     standby: Standby
@@ -67,7 +67,7 @@ def make_pair() -> Iterator[Callable[[], Pair]]:
 
 
 def synchronous(server: Postgres, name: str) -> None:
-    """Whom commits wait for; nobody if the name is empty."""
+    """Sets the standby that commits wait for. An empty name sets none."""
     server.set(synchronous_standby_names=f"'{name}'")
     server.reload()
     eventually("it is set", lambda: server.sql("SHOW synchronous_standby_names") == name)
@@ -88,7 +88,7 @@ def nodes_of(
 
 
 def issuing(nodes: list[Clients], since: float) -> list[float]:
-    """How many seconds after `since` each node issued."""
+    """Returns the seconds after `since` until each node issued."""
 
     def look(node: Clients) -> float | None:
         return time.monotonic() - since if node.ask("issue").status == 200 else None
@@ -99,7 +99,7 @@ def issuing(nodes: list[Clients], since: float) -> list[float]:
 
 
 def assert_nothing_lost(load: Load) -> None:
-    """What was answered is there, and nobody got what was not asked for."""
+    """Asserts that each answered change is stored, and that nothing else is."""
     node = load.nodes[0].node
     issued = set.union(*(clients.issued for clients in load.nodes))
     api = node.api()
@@ -108,7 +108,7 @@ def assert_nothing_lost(load: Load) -> None:
     refused = [one for one in load.seen if one.request == "issue" and one.status != 200]
     in_doubt = [one for one in refused if one.code == IN_DOUBT]
     print(f"{len(issued)} issued, {len(refused)} refused, {len(in_doubt)} of them in doubt")
-    # Only what is said to be in doubt may be there: everything else is asked for again.
+    # Only changes in doubt may exist. Clients repeat all others.
     assert len(listed) - len(issued) <= len(in_doubt), (len(listed), len(issued), len(in_doubt))
     for certificate, wanted in load.last_change.items():
         assert listed[certificate]["status"] in wanted, (certificate, listed[certificate], wanted)
@@ -126,7 +126,7 @@ def assert_nothing_lost(load: Load) -> None:
     api.close()
 
 
-def test_the_standby_takes_over_under_load_and_nothing_is_lost(
+def test_a_failover_under_load_loses_nothing(
     make_pair: Callable[[], Pair], make_node: MakeNode, csr: str, tmp_path: Path
 ) -> None:
     pair = make_pair()
@@ -138,7 +138,9 @@ def test_the_standby_takes_over_under_load_and_nothing_is_lost(
             lambda: load.count("issue", 200) > 150 and load.count("revoke own", 200) > 30,
         )
         pair.primary.kill()
-        eventually("somebody is refused", lambda: any(one.status == 503 for one in list(load.seen)))
+        eventually(
+            "a request is refused", lambda: any(one.status == 503 for one in list(load.seen))
+        )
         pair.standby.promote()
         promoted = time.monotonic()
         took = issuing(nodes, promoted)
@@ -153,12 +155,14 @@ def test_the_standby_takes_over_under_load_and_nothing_is_lost(
 
 
 def commits_wait(pair: Pair, nodes: list[Clients]) -> None:
-    """The standby goes, and is given up by the operator."""
+    """The standby fails, and the operator removes it from the settings."""
     pair.standby.stop("immediate")
     load = Load(nodes, ("issue",), clients=len(nodes))
     with load:
-        eventually("everybody was answered", lambda: len(load.seen) >= len(nodes), COMMIT_SECONDS)
-        # Nothing is promised that only one disk has.
+        eventually(
+            "all clients were answered", lambda: len(load.seen) >= len(nodes), COMMIT_SECONDS
+        )
+        # A change on one disk only is not answered.
         assert load.count("issue", 200) == 0
         assert all(
             node.ask(request).status == 200
@@ -177,7 +181,7 @@ def commits_wait(pair: Pair, nodes: list[Clients]) -> None:
 
 
 def primary_comes_back(pair: Pair, nodes: list[Clients], directory: Path) -> None:
-    """It is the first in the URL, and takes writes. Only whoever starts anew, and knows no better, asks it."""
+    """The old primary accepts writes and is first in the URL. Only a starting node uses it."""
     pair.primary.kill()
     pair.standby.promote()
     issuing(nodes, time.monotonic())
@@ -186,11 +190,9 @@ def primary_comes_back(pair: Pair, nodes: list[Clients], directory: Path) -> Non
         pair.standby.sql(f"SELECT pg_terminate_backend(pid) {OURS}")
         issuing(nodes, time.monotonic())
         assert nodes[0].ask("list").status == 200
-    assert pair.primary.sql(f"SELECT count(*) {OURS}") == "0", (
-        "somebody asks the primary that was replaced"
-    )
+    assert pair.primary.sql(f"SELECT count(*) {OURS}") == "0", "a node asks the replaced primary"
 
-    # Its commits wait for a standby that follows it no more, so that nothing can be promised there.
+    # Its commits wait for a standby that left, so it answers no change.
     new = Node(directory / "new", pair.url, made=nodes[0].node.made)
     begun = time.monotonic()
     message = new.refuses_to_start(CERTGATE_DATABASE_URL=pair.url, CERTGATE_MASTER_KEY=MASTER_KEY)
@@ -201,11 +203,11 @@ def primary_comes_back(pair: Pair, nodes: list[Clients], directory: Path) -> Non
 
 
 def primary_freezes(pair: Pair, nodes: list[Clients]) -> None:
-    """It accepts connections and answers nothing, and later goes on as if nothing had happened."""
+    """The primary accepts connections without replies, and later continues."""
     pair.primary.pause()
     pair.standby.promote()
     promoted = time.monotonic()
-    # Every connection is in use, and none is answered.
+    # All connections are in use, without replies.
     side_by_side(
         *(
             lambda node=node: node.all_at_once(("issue", "list", "ocsp", "ready"), times=4)
@@ -223,14 +225,14 @@ def primary_freezes(pair: Pair, nodes: list[Clients]) -> None:
         for _ in range(20):
             assert node.ask("get", certificate).status == 200, "a read from before the promotion"
     eventually(
-        "nobody is connected to it", lambda: pair.primary.sql(f"SELECT count(*) {OURS}") == "0"
+        "no node is connected to it", lambda: pair.primary.sql(f"SELECT count(*) {OURS}") == "0"
     )
 
 
-def test_what_no_standby_has_is_not_answered(
+def test_a_change_without_a_standby_is_not_answered(
     make_pair: Callable[[], Pair], make_node: MakeNode, csr: str
 ) -> None:
-    """A primary that is restarted while a commit waits shows it as made, although the standby may be promoted without it."""
+    """After a restart, a primary shows a commit that its standby may lack."""
     pair = make_pair()
     node = make_node(pair.url)
     api = node.api()
@@ -259,7 +261,7 @@ def test_what_no_standby_has_is_not_answered(
     api.close()
 
 
-def test_what_waits_for_a_server_that_is_gone(
+def test_requests_that_wait_for_a_lost_server(
     make_pair: Callable[[], Pair], make_node: MakeNode, csr: str, tmp_path: Path
 ) -> None:
     pairs = [make_pair() for _ in range(3)]

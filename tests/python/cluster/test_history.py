@@ -1,4 +1,4 @@
-"""Clients that share certificates, on three nodes that come and go, see what one certgate could have shown them."""
+"""Histories of clients on three nodes that restart are linearizable."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from kit.postgres import MakeNode, Postgres
 
 CLIENTS = 8
 
-# How many certificates are worked on at a time, and how many changes and reads of one are enough.
+# The number of certificates in use, and of operations on each.
 SHARED = 3
 OPERATIONS = 40
 
-# A page with everything on it, and small ones.
+# One page with all certificates, and small pages.
 WHOLE, SMALL = 1000, 5
 
 ALREADY_REVOKED = 1407
 
 
 class Record:
-    """What all clients asked, and were answered."""
+    """The requests of all clients, and their answers."""
 
     def __init__(self) -> None:
         self.operations: defaultdict[str, list[Operation]] = defaultdict(list)
         self.issues: list[Issued] = []
         self.pages: list[Listed] = []
-        # What a page said of certificates, and of all that it did not name.
+        # The statuses on a page, and of certificates that it omits.
         self.reads: list[tuple[dict[str, str], frozenset[str] | None, float, float]] = []
         self.lock = threading.Lock()
 
     def chosen(self, chance: random.Random) -> str | None:
-        """One of the certificates to work on; none if there should be more."""
+        """Returns a certificate to work on, or None to ask for a new one."""
         with self.lock:
             shared = [
                 identity for identity, known in self.operations.items() if len(known) < OPERATIONS
@@ -58,13 +58,13 @@ class Record:
         return chance.choice(shared) if len(shared) >= SHARED else None
 
     def histories(self) -> dict[str, list[Operation]]:
-        """The history of every certificate, with what lists said of it. Those that an issue without an answer has made are among them."""
+        """The history of each certificate, with its statuses in lists. Includes issues without an answer."""
         histories = {identity: list(known) for identity, known in self.operations.items()}
         unanswered = [issue.invoked for issue in self.issues if issue.id is None]
         found = {
             identity for statuses, _, _, _ in self.reads for identity in statuses
         } - histories.keys()
-        assert len(found) <= len(unanswered), "certificates that nobody asked for"
+        assert len(found) <= len(unanswered), "certificates without a request"
         for identity in found:
             histories[identity] = [Operation("issue", None, min(unanswered))]
         for statuses, others, invoked, answered in self.reads:
@@ -75,7 +75,7 @@ class Record:
 
 
 class Clerk(fleet.Client):
-    """Writes everything down."""
+    """A client that records its requests and answers."""
 
     def __init__(self, nodes: Fleet, csr: str, record: Record, seed: int) -> None:
         super().__init__(nodes, seed)

@@ -1,4 +1,4 @@
-"""The judge of histories is judged: it accepts what one certgate can do, and nothing else."""
+"""Tests of the history checker: it accepts possible histories and rejects all others."""
 
 from __future__ import annotations
 
@@ -140,16 +140,16 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_can_have_happened_is_accepted(name: str) -> None:
+def test_possible_histories_are_accepted(name: str) -> None:
     assert stuck(GOOD[name]) == []
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_cannot_have_happened_is_rejected(name: str) -> None:
+def test_impossible_histories_are_rejected(name: str) -> None:
     assert stuck(BAD[name]) != []
 
 
-def test_it_says_where_it_is_stuck() -> None:
+def test_a_rejection_names_the_stuck_operations() -> None:
     stale = read("active", 4, 5)
     assert stuck([ISSUED, read("active", 1, 2), revoked(2, 3), stale, read("revoked", 6, 7)]) == [
         stale
@@ -157,7 +157,7 @@ def test_it_says_where_it_is_stuck() -> None:
 
 
 def by_trying_everything(history: list[Operation]) -> bool:
-    """The definition, word by word."""
+    """Implements the definition directly."""
     optional = [operation for operation in history if operation.answered == inf]
     for made in range(1 << len(optional)):
         left_out = [operation for index, operation in enumerate(optional) if not made >> index & 1]
@@ -179,7 +179,7 @@ def by_trying_everything(history: list[Operation]) -> bool:
     return False
 
 
-def test_it_agrees_with_trying_everything() -> None:
+def test_the_checker_agrees_with_exhaustive_search() -> None:
     chance = random.Random(1)
     accepted = 0
     for _ in range(3_000):
@@ -236,7 +236,7 @@ def test_bad_lists_are_rejected(page: Listed, fault: str) -> None:
     assert any(fault in text for text in found), found
 
 
-def test_places_against_the_order_of_answers_are_rejected() -> None:
+def test_positions_against_the_order_of_answers_are_rejected() -> None:
     found = faults_of_lists(
         [Listed(("a", "b"), 0, 2, 5, 6)], [Issued("a", 0, 1), Issued("b", 2, 3)]
     )

@@ -1,4 +1,4 @@
-"""`certgate check` and `certgate audit verify` on a PostgreSQL that a node is working on, and on a standby of it."""
+"""`certgate check` and `certgate audit verify` on a PostgreSQL in use, and on its standby."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ def run(url: str, *command: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_a_database_is_looked_into_while_a_node_works_on_it(
-    postgres: Postgres, make_node: MakeNode, csr: str
-) -> None:
+def test_a_database_in_use_is_inspected(postgres: Postgres, make_node: MakeNode, csr: str) -> None:
     database = postgres.database()
     url = postgres.url(database)
     for command in (("check",), ("audit", "verify")):
@@ -69,7 +67,7 @@ def test_a_database_is_looked_into_while_a_node_works_on_it(
     )
 
 
-def test_no_message_has_the_password() -> None:
+def test_no_message_contains_the_password() -> None:
     refused = run("postgres://u:s3cret@127.0.0.1:1/name?sslmode=disable", "check")
     assert (
         refused.returncode == 1 and "127.0.0.1" in refused.stderr and "s3cret" not in refused.stderr

@@ -1,4 +1,4 @@
-"""Several certgate processes on one PostgreSQL: what one answers all show, and none of them is needed."""
+"""Several nodes on one PostgreSQL: all show each answered change, and each can fail."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from kit.wholeness import faults
 CLIENTS = 6
 
 
-# How often several nodes start at the same time on an empty database.
+# The number of simultaneous starts on an empty database.
 FIRST_STARTS = 5
 
 
-def test_what_one_node_answers_every_node_shows(
+def test_every_node_shows_each_answered_change(
     postgres: Postgres, make_node: MakeNode, csr: str
 ) -> None:
     url = postgres.url(postgres.database())
@@ -36,8 +36,8 @@ def test_what_one_node_answers_every_node_shows(
         api.close()
 
 
-# Writes down which process settles, publishes, takes the duty to do so and leaves it: every connection of a process has its name. Writes of
-# a database take turns, so that their numbers are in the order of their commits.
+# Records each process that settles, publishes, or takes and leaves the lease, by the name of its
+# connections. Writes take turns, so the numbers are in the order of commits.
 OBSERVER = """
 CREATE TABLE observed (
     number BIGSERIAL PRIMARY KEY, what TEXT, process TEXT DEFAULT current_setting('application_name'), holder BYTEA
@@ -61,7 +61,7 @@ CREATE TRIGGER held AFTER INSERT OR UPDATE OR DELETE ON duties FOR EACH ROW EXEC
 
 
 def settlers(observed: list[list[str]]) -> list[str]:
-    """The processes that had the duty to settle, one after the other. None settles or publishes that has not."""
+    """The successive lease holders of the settling job. Asserts that no other node settles."""
     holding: str | None = None
     had: list[str] = []
     holders: dict[str, str] = {}
@@ -82,7 +82,7 @@ def settlers(observed: list[list[str]]) -> list[str]:
 
 
 class Owner(fleet.Client):
-    """Works on certificates that nobody else touches, so that their order of events is known, and reads them everywhere."""
+    """Changes only its own certificates, so their order of events is known. Reads them on every node."""
 
     def __init__(self, nodes: Fleet, csr: str, seed: int) -> None:
         super().__init__(nodes, seed)
@@ -109,7 +109,7 @@ class Owner(fleet.Client):
             return
         before = certificate.statuses
         if before > REVOKED or before > RESTORED:
-            return  # A change of it got no answer.
+            return  # Its last change has no answer.
         change, after = (api.restore, RESTORED) if before <= REVOKED else (api.revoke, REVOKED)
         certificate.statuses = before | after
         assert (answer := change(certificate.answered["id"])).result["status"] in after, answer.text
@@ -117,11 +117,11 @@ class Owner(fleet.Client):
         self.answers["revoke" if after is REVOKED else "restore"] += 1
 
 
-def test_nodes_come_and_go(postgres: Postgres, make_node: MakeNode, csr: str) -> None:
+def test_nodes_restart_under_load(postgres: Postgres, make_node: MakeNode, csr: str) -> None:
     print(f"CERTGATE_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     url = postgres.url(postgres.database())
-    # The first one makes the tables.
+    # The first node makes the tables.
     first = make_node(url)
     first.stop()
     sql = first.sql
@@ -139,8 +139,8 @@ def test_nodes_come_and_go(postgres: Postgres, make_node: MakeNode, csr: str) ->
     clients = [Owner(nodes, csr, chance.getrandbits(32)) for _ in range(CLIENTS)]
     with nodes.loaded(clients):
         nodes.disturb(SECONDS, chance)
-        # Whoever settles goes without a word, as the last one: another takes over when its lease ends.
-        holder = eventually("somebody settles", lambda: sql("SELECT holder FROM duties"))
+        # The lease holder is killed last: another node takes over when its lease ends.
+        holder = eventually("a node settles", lambda: sql("SELECT holder FROM duties"))
         settler = next(
             process for what, process, by in observed() if what == "holds" and by == holder
         )
@@ -167,7 +167,7 @@ def test_nodes_come_and_go(postgres: Postgres, make_node: MakeNode, csr: str) ->
 
 
 def ready(node: Node) -> bool:
-    """Whether a node that was launched serves; if not it has ended by itself."""
+    """Returns true if a launched node serves, false if it has exited."""
     assert node.process
     try:
         node.accepts()
@@ -184,10 +184,10 @@ def profile(node: Node) -> dict[str, str] | None:
     return node.made
 
 
-def test_kills_while_several_start_at_first(
+def test_kills_during_simultaneous_first_starts(
     postgres: Postgres, make_node: MakeNode, csr: str
 ) -> None:
-    """One installation comes of it, and whoever has a token has the one of that."""
+    """Exactly one installation results, and each profile has its token."""
     print(f"CERTGATE_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     begun = time.monotonic()
@@ -218,10 +218,10 @@ def test_kills_while_several_start_at_first(
             node.kill()
 
 
-def test_nodes_with_other_master_keys_do_not_go_on(
+def test_nodes_with_another_master_key_do_not_start(
     postgres: Postgres, make_node: MakeNode, csr: str
 ) -> None:
-    """Each makes a key of its own and starts at the same time as the others: one makes the installation."""
+    """All nodes start at once, each with its own key. One makes the installation."""
     for _ in range(FIRST_STARTS):
         url = postgres.url(postgres.database())
         nodes = [make_node(url, start=False) for _ in range(NODES)]
@@ -242,7 +242,7 @@ def test_nodes_with_other_master_keys_do_not_go_on(
                     "master key .* is not the one this installation was made with", node.log
                 ), node.log
                 assert profile(node) is None, "it has a token that is good for nothing"
-                # As the message says: with the right one it serves.
+                # With the right key the node serves, as the message says.
                 (node.directory / "master.key").write_bytes(key)
                 node.made = first.made
                 node.start()

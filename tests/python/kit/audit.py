@@ -21,7 +21,7 @@ USER_LOG = "/certgate/v1/user/logs/audit"
 
 
 def log(api: Api, path: str, size: int = 1000, **more: str) -> list[Entry]:
-    """All entries by number, part by part."""
+    """Returns all entries in order of their number, page by page."""
     found: list[Entry] = []
     cursor = ""
     while True:
@@ -42,7 +42,7 @@ def number(entry: Entry) -> int:
 
 
 def hashed_text(entry: Entry, owner: str) -> str:
-    """The text that docs/audit.md describes, from what the API answers."""
+    """Builds the text of docs/audit.md from an entry of the API."""
     actor, chain = entry["actor"], entry["certgate"]
     who = {
         "api_token": f"token:{actor.get('token_id')}",
@@ -66,7 +66,7 @@ def hashed_text(entry: Entry, owner: str) -> str:
 
 
 def assert_chained(entries: list[Entry], owner: str) -> str:
-    """Every hash is what follows from the entries before it; the last one."""
+    """Asserts that each hash follows from the previous entries. Returns the last hash."""
     assert [number(entry) for entry in entries] == list(range(1, len(entries) + 1))
     previous = bytes(32)
     for entry in entries:

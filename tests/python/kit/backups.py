@@ -1,4 +1,4 @@
-"""Backups, restores and journals, as their tests see them."""
+"""Backups, restores and journals for their tests."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from cryptography.x509 import ocsp
 from kit.enforcement_points import Points
 from kit.harness import Api, Server, certgate, eventually
 
-# How often a server is killed while it revokes, and the longest that it revokes before.
+# The number of kills during revocations, and the longest time before one.
 KILLS = 20
 LOAD_SECONDS_MAX = 0.3
 
 SEED = int(os.environ.get("CERTGATE_TEST_SEED") or random.SystemRandom().getrandbits(32))
 
-# How many backups are made of a busy server.
+# The number of backups of a busy server.
 BACKUPS = 4
 
 AGAIN = "the database is older than the journal of revocations"
@@ -56,12 +56,12 @@ def names(directory: Path) -> list[str]:
 
 
 def content(directory: Path) -> dict[str, bytes]:
-    """What is in the files of a directory."""
+    """Returns the content of each file in a directory."""
     return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
 
 
 def stored(server: Server) -> list[str]:
-    """Everything in the database."""
+    """Returns every row of the database."""
     with closing(sqlite3.connect(f"file:{server.database}?mode=ro", uri=True)) as database:
         return list(database.iterdump())
 
@@ -79,7 +79,7 @@ class Line:
 
 
 def journal(path: Path, torn: bool = False) -> list[Line]:
-    """The lines after the first, each of them whole; of a `torn` one the last need not be."""
+    """Returns the lines after the first. Each must be complete, except the last if `torn`."""
     first, *lines = path.read_text().split("\n")
     assert re.fullmatch(r"certgate revocations 1 [0-9a-f]{32} after \d+", first), first
     last = lines.pop()
@@ -128,7 +128,7 @@ def fetch(server: Server, path: str, body: bytes | None = None) -> bytes:
 
 
 class Verifier:
-    """Somebody who only has certificates and the public responder."""
+    """A verifier that has only certificates and the public responder."""
 
     def __init__(self, server: Server, api: Api) -> None:
         self.server = server
@@ -140,7 +140,7 @@ class Verifier:
         )
 
     def ocsp(self, certificate: dict[str, Any]) -> str:
-        """`good`, `unknown` or the reason, of a response that the authority has signed."""
+        """Returns `good`, `unknown` or the reason of a response. The CA must have signed it."""
         subject = x509.load_pem_x509_certificate(certificate["certificate"].encode())
         asked = ocsp.OCSPRequestBuilder().add_certificate(subject, self.authority, SHA256()).build()
         answer = ocsp.load_der_ocsp_response(
@@ -165,7 +165,7 @@ class Verifier:
         return ["full.crl", f"{serial % 128}.crl"]
 
     def listed(self, certificate: dict[str, Any]) -> list[bool]:
-        """Whether it is on the full list, and on its own: they are not made at the same instant."""
+        """Returns whether the full list and the shard have the certificate."""
         serial = int(certificate["serial_number"], 16)
         lists = map(self.list, self.lists_of(certificate))
         return [crl.get_revoked_certificate_by_serial_number(serial) is not None for crl in lists]
@@ -206,7 +206,7 @@ def stopped(server: Server, api: Api, csr: str) -> Stopped:
 
 
 class Story:
-    """What happens around a backup: certificates on hold, revoked for good, restored, and issued after it."""
+    """The changes around a backup: holds, permanent revocations, restorations and later issues."""
 
     def __init__(self, server: Server, csr: str) -> None:
         self.server = server
@@ -261,16 +261,16 @@ class Story:
         assert answer.status == 200, answer.text
 
     def said(self) -> dict[str, str]:
-        """What OCSP says of each."""
+        """Returns the OCSP status of each certificate."""
         return {
             name: self.verifier.ocsp(certificate) for name, certificate in self.certificates.items()
         }
 
     def assert_kept(self) -> None:
-        """What OCSP says now, and what the lists say once they are made."""
+        """Asserts the OCSP statuses now, and the lists after they are made."""
         said = self.said()
         assert {name: said[name] for name in self.EXPECTED} == self.EXPECTED
-        # Nobody knows any more that it was issued, or it is good: revoked it is not.
+        # The certificate is unknown or good, but not revoked.
         assert said["lost and free"] in ("good", "unknown")
         revoked = {name for name, status in self.EXPECTED.items() if status != "good"}
 
@@ -302,7 +302,7 @@ def field(line: str, name: str) -> int:
 
 
 def told_since(server: Server, before: int) -> list[str]:
-    """The log lines at WARN or ERROR that were added to the first `before` characters."""
+    """Returns the WARN and ERROR lines after the first `before` characters of the log."""
     return [
         line for line in server.log[before:].splitlines() if re.search(r"\s(WARN|ERROR)\s", line)
     ]

@@ -21,14 +21,14 @@ RESTORED = {"pending_reactivation", "active"}
 
 @dataclass
 class Certificate:
-    """What is known about a certificate from answers."""
+    """A certificate as its answers describe it."""
 
     answered: dict[str, Any]
     statuses: set[str] = field(default_factory=lambda: {"active"})
 
 
 class Client(threading.Thread):
-    """Works on certificates that nobody else touches, so that their order of events is known, until the server dies."""
+    """Changes only its own certificates until the server dies, so their order of events is known."""
 
     def __init__(self, server: Server, csr: str, own: list[Certificate], seed: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Client(threading.Thread):
             while True:
                 self.step(api)
         except (OSError, http.client.HTTPException):
-            pass  # The server is dead; what was under way has been noted.
+            pass  # The server is dead. The open request is recorded.
         except BaseException as failure:
             self.failure = failure
         finally:
@@ -57,7 +57,7 @@ class Client(threading.Thread):
             self.own.append(Certificate(answer.result))
             self.answers["issue"] += 1
             return
-        # Mostly the newest ones, where several changes meet in one block of the counters.
+        # Mostly the newest ones, so that changes share a block of counters.
         certificate = self.own[-1 - min(int(self.random.expovariate(0.2)), len(self.own) - 1)]
         before = certificate.statuses
         change, after = (api.restore, RESTORED) if before <= REVOKED else (api.revoke, REVOKED)
@@ -73,7 +73,7 @@ def body(certificate: dict[str, Any]) -> dict[str, Any]:
 
 
 def verify(server: Server, owned: list[list[Certificate]], unanswered_issues: int) -> None:
-    """Compares the whole list with what was answered, and learns what became of the rest."""
+    """Compares the full list with the answers, and records the result of unanswered requests."""
     api = server.api()
     eventually("everything settles", lambda: sum(map(api.total, STATUSES[1:3])) == 0)
     every = api.every()
@@ -99,7 +99,7 @@ def verify(server: Server, owned: list[list[Certificate]], unanswered_issues: in
             f"{identity}: {now['status']}, not in {certificate.statuses}"
         )
         certificate.statuses = {now["status"]}
-    assert len(found) <= unanswered_issues, f"{len(found)} certificates that nobody asked for"
+    assert len(found) <= unanswered_issues, f"{len(found)} certificates without a request"
     owned[0] += [
         Certificate(certificate, {certificate["status"]}) for certificate in found.values()
     ]

@@ -1,4 +1,4 @@
-"""certgate as what is in deploy/ runs it: as a user of its own, with files that are root's, and little to write."""
+"""Runs certgate as the files in deploy/ do: as its own user, with few writable files."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from kit.harness import CERTGATE, KEYS, PATIENCE_SECONDS, REPOSITORY, Server, en
 
 DEPLOY = REPOSITORY / "deploy"
 
-# Whom the program runs as in the image. Only root can make somebody else's files, or run as somebody else.
+# The user of the program in the image. Only root can make files of another user, or run as one.
 USER = 65532
 IS_ROOT = os.geteuid() == 0
 
 
 class Place:
-    """A directory that stands for the root of a file system, open to the user, with the program in it."""
+    """A directory with the program that stands for the root of a file system."""
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="certgate-"))
@@ -42,15 +42,15 @@ class Place:
             shutil.copy2(CERTGATE, self.program)
 
     def at(self, path: str) -> Path:
-        """Where an absolute path of the deployed system is here."""
+        """Returns the path here for an absolute path of the deployed system."""
         return self.root / path.lstrip("/")
 
     def here(self, value: str) -> str:
-        """A setting whose value is a path, made one of here."""
+        """Translates a setting whose value is a path."""
         return str(self.at(value)) if value.startswith("/") else value
 
     def writable(self, path: str, mode: int = 0o700) -> Path:
-        """A directory that is the user's."""
+        """Makes a directory that the user owns."""
         directory = self.at(path)
         directory.mkdir(parents=True)
         directory.chmod(mode)
@@ -59,7 +59,7 @@ class Place:
         return directory
 
     def handed_over(self, path: str, text: str, mode: int = 0o440) -> None:
-        """A file that is root's and that the user's group may read, in a directory that nobody may write."""
+        """Makes a file of root that the user's group can read, in a directory without write access."""
         file = self.at(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.parent.chmod(0o755)
@@ -112,11 +112,11 @@ class Deployed(Server):
         self.log_path = place.at("server.log")
         self.place, self.arguments, self.settings, self.made = place, arguments, settings, made
         if "CERTGATE_TLS_KEY" in settings:
-            # So that the address that it tells is looked for as https.
+            # The address that it prints then begins with https.
             self.flags = ["--tls-certificate", settings["CERTGATE_TLS_CERTIFICATE"]]
 
     def command(self) -> list[str]:
-        """The flags win over the environment, in which the ports are that others may have."""
+        """Overrides the ports of the environment, which other programs may use."""
         return [
             str(self.place.program),
             *self.arguments,
@@ -144,7 +144,7 @@ class Deployed(Server):
         self.port, self.public_port = (int(port[1]) for port in ports if port)
 
     def stop_told(self) -> None:
-        """Stops one that made the installation, and told its token."""
+        """Stops a server that made the installation and printed its token."""
         self.terminate()
         self.ended(tells_token=True)
 
@@ -156,7 +156,7 @@ class Deployed(Server):
         ), self.log
 
     def answers(self, port: int, path: str, scheme: str = "http") -> tuple[int, str]:
-        """The status and the body of a GET; whom the certificate is of is not looked at, as probes do not."""
+        """Returns the status and body of a GET. Does not verify the certificate, as probes do not."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         address = f"{scheme}://127.0.0.1:{port}{path}"
@@ -178,7 +178,7 @@ def tls_files(directory: Path) -> tuple[str, str]:
 
 
 class Unit:
-    """A unit of systemd and its drop-ins: what each section says, in order."""
+    """A systemd unit with its drop-ins: all settings in order."""
 
     def __init__(self, *files: Path) -> None:
         self.lines: list[tuple[str, str]] = []
@@ -203,13 +203,13 @@ class Unit:
         return dict(value.split("=", 1) for text in values for value in shlex.split(text))
 
     def credentials(self) -> dict[str, str]:
-        """Name and file of each."""
+        """Returns the file of each credential by name."""
         pairs = (value.split(":", 1) for value in self.all("LoadCredential"))
         return {name: file for name, file in pairs}
 
 
 def judged(*command: str | Path, cwd: Path | None = None) -> str:
-    """What a program that must succeed prints, on both of its outputs."""
+    """Runs a program that must succeed. Returns both of its outputs."""
     done = subprocess.run(
         [*map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=120
     )
@@ -218,10 +218,10 @@ def judged(*command: str | Path, cwd: Path | None = None) -> str:
 
 
 def packaged(program: str) -> Path:
-    """A program that came with a package of this Python's environment."""
+    """Returns the path of a program in this Python environment."""
     return Path(sys.prefix) / "bin" / program
 
 
 def rendered(directory: str) -> list[dict[str, Any]]:
-    """The objects that kustomize makes of a directory; kubectl has it built in, and asks no cluster for that."""
+    """Returns the objects that kustomize renders. kubectl contains it and needs no cluster."""
     return list(yaml.safe_load_all(judged(packaged("kubectl"), "kustomize", DEPLOY / directory)))

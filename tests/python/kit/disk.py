@@ -21,7 +21,7 @@ class Disk:
         self.filler = path / "filler"
 
     def fill(self) -> None:
-        """Leaves not a byte."""
+        """Fills the disk completely."""
         with self.filler.open("ab", buffering=0) as filler:
             for size in (1 << 16, 1 << 12, 1):
                 try:
@@ -43,7 +43,7 @@ def disk(mount: Mount, tmp_path: Path) -> Disk:
 
 @pytest.fixture
 def on_disk(disk: Disk, tmp_path: Path) -> Iterator[Server]:
-    """A server whose directory, and nothing else, is on the small disk."""
+    """A server with only its directory on the small disk."""
     server = Server(disk.path / "data")
     server.log_path = tmp_path / "log"
     try:

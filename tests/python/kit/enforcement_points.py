@@ -1,4 +1,4 @@
-"""The API for enforcement points, as one of them calls it."""
+"""A client of the API for enforcement points."""
 
 from __future__ import annotations
 

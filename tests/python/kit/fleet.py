@@ -13,18 +13,18 @@ from contextlib import contextmanager
 from kit.harness import Api
 from kit.postgres import Node
 
-# What a failure prints, and what repeats its choices: CERTGATE_TEST_SEED=…
+# The seed. A failure prints it, and CERTGATE_TEST_SEED=… repeats the run.
 SEED = int(os.environ.get("CERTGATE_TEST_SEED") or random.SystemRandom().getrandbits(32))
 
-# How many nodes come and go, and for how many seconds.
+# The number of nodes that restart, and the duration in seconds.
 NODES = 3
 SECONDS = float(os.environ.get("CERTGATE_TEST_SECONDS", "20"))
 
-# How long a node is left alone, and how long it stays away, in seconds.
+# The time that a node runs, and the time that it is stopped, in seconds.
 LEFT_ALONE = (0.1, 1.5)
 AWAY = (0.0, 1.0)
 
-# How often a node gets SIGTERM instead of kill -9.
+# The share of SIGTERM among the kills.
 STOPPED = 0.4
 
 
@@ -37,11 +37,11 @@ class Life:
 
     @property
     def name(self) -> str:
-        """What the database is told, for every connection of the process."""
+        """The application name of each connection of the process."""
         return f"{self.node.directory.name}.{self.number}"
 
     def excuses(self, api: Api, failed: float) -> bool:
-        """Whether a request may have got no answer: one under way when the process was killed, and whatever came too late.
+        """Returns true if a request may lack an answer: it ran at a kill, or came after the end.
 
         SIGTERM excuses nothing that was sent before it.
         """
@@ -52,7 +52,7 @@ class Fleet:
     """Nodes, some of which are up."""
 
     def __init__(self, nodes: list[Node]) -> None:
-        """Starts them, one after the other: the first makes the installation if there is none."""
+        """Starts the nodes one after another. The first makes the installation if there is none."""
         self.nodes = nodes
         self.lives: list[Life] = []
         self.up: dict[Node, Life] = {}
@@ -80,7 +80,7 @@ class Fleet:
         self.ends["stopped"] += 1
 
     def disturb(self, seconds: float, chance: random.Random) -> None:
-        """Kills, stops and starts nodes at random; one is up at any time, and all are in the end."""
+        """Kills, stops and starts nodes at random. One always runs, and all run at the end."""
         until = time.monotonic() + seconds
         never = threading.Event()
         while (now := time.monotonic()) < until:
@@ -94,7 +94,7 @@ class Fleet:
 
     @contextmanager
     def loaded(self, clients: Sequence[Client]) -> Iterator[None]:
-        """With clients at work; what one of them found wrong is raised."""
+        """Runs clients meanwhile. Raises the first failure of a client."""
         for client in clients:
             client.start()
         try:
@@ -109,7 +109,7 @@ class Fleet:
 
 
 class Client(threading.Thread):
-    """Asks whichever node is up; subclasses say what."""
+    """Sends requests to any running node. Subclasses choose the requests."""
 
     def __init__(self, fleet: Fleet, seed: int) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class Client(threading.Thread):
                 api.close()
 
     def ask(self, step: Callable[[Api], None]) -> None:
-        """One step at one node. Where there is no answer, there has to be an excuse."""
+        """Runs one step at one node. A missing answer needs an excuse."""
         if not (lives := list(self.fleet.up.values())):
             return
         life = self.random.choice(lives)

@@ -1,4 +1,4 @@
-"""What the tests share: a certgate process, a plain client of its API, and the programs that judge it."""
+"""The certgate process, a client of its API, and the programs that judge it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from typing import Any, TypeVar
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-# What the test runner built; by hand, what `cargo build -p certgate` leaves.
+# The executable of the test runner, or of `cargo build -p certgate`.
 CERTGATE = Path(os.environ.get("CERTGATE_TEST_BINARY", REPOSITORY / "target/debug/certgate"))
 
 # Nothing here takes a second on an idle machine; a busy one gets thirty.
 PATIENCE_SECONDS = 30.0
 
-# How often `eventually` looks.
+# The interval of `eventually`, in seconds.
 POLL_SECONDS = 0.01
 
 T = TypeVar("T")
 
 
 def eventually(what: str, look: Callable[[], T | None], patience: float = PATIENCE_SECONDS) -> T:
-    """The first true value of `look`; the only place where a test waits for something that sends no event."""
+    """Returns the first true value of `look`. All polling in the tests is here."""
     deadline = time.monotonic() + patience
     never = threading.Event()
     while not (value := look()):
@@ -44,7 +44,7 @@ def eventually(what: str, look: Callable[[], T | None], patience: float = PATIEN
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment without the settings that the caller of the tests may have."""
+    """Returns the environment without certgate settings of the caller."""
     ours = ("CERTGATE_", "CLOUDFLARE_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more
 
@@ -95,7 +95,7 @@ class Answer:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The one error of a failure, whose envelope is checked on the way."""
+        """Returns the single error of a failure, and checks the envelope."""
         body = self.json
         assert (body["success"], body["result"]) == (False, None) and len(body["errors"]) == 1, (
             self.text
@@ -110,7 +110,7 @@ class Api:
         self.port, self.token, self.zone_id = port, token, zone_id
         self.credentials = {"Authorization": f"Bearer {token}"}
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
-        # When the last request was sent, if it was.
+        # The time of the last request.
         self.sent = math.inf
 
     @property
@@ -147,7 +147,7 @@ class Api:
         return answer.json["result_info"]["total_count"]
 
     def every(self, status: str = "all", size: int = 1000) -> list[dict[str, Any]]:
-        """The whole list, page by page until an empty one, as the SDKs do."""
+        """Returns the full list, page by page until an empty one, as the SDKs do."""
         found: list[dict[str, Any]] = []
         page = 1
         while items := self.call(
@@ -158,7 +158,7 @@ class Api:
         return found
 
     def settled(self, certificate_id: str, status: str) -> dict[str, Any]:
-        """The certificate once it has reached `status`."""
+        """Waits until the certificate has `status`, and returns it."""
 
         def look() -> dict[str, Any] | None:
             certificate = self.get(certificate_id).result
@@ -192,7 +192,7 @@ class Server:
             assert set(self.made) == {"account_id", "zone_id", "token"}
 
     def adopt(self) -> None:
-        """Learns what `serve` made from the profile it wrote for the command line."""
+        """Reads the installation from the profile that `serve` wrote."""
         lines = (self.directory / "client.toml").read_text().splitlines()
         entries = dict(line.split(" = ", 1) for line in lines if " = " in line)
         self.made = {name: json.loads(entries[name]) for name in ("account_id", "zone_id", "token")}
@@ -226,13 +226,13 @@ class Server:
         return [str(CERTGATE), "serve", "--data-dir", str(self.directory), *addresses, *self.flags]
 
     def start(self, **more: str) -> Server:
-        """Returns when both listeners accept, which their lines on standard output say. `more` goes into its environment."""
+        """Returns after both listeners accept connections. `more` extends the environment."""
         self.launch(**more)
         self.accepts()
         return self
 
     def launch(self, **more: str) -> None:
-        """Starts the process, and waits for nothing."""
+        """Starts the process without waiting."""
         assert self.process is None, "it runs"
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -299,7 +299,7 @@ class Server:
         self._forget()
 
     def kill(self) -> None:
-        """kill -9, if it runs."""
+        """Sends SIGKILL if the process runs."""
         if self.process:
             self.process.kill()
             self.process.wait()
@@ -311,7 +311,7 @@ class Server:
         self.process = None
 
     def outlive_duties(self) -> None:
-        """After a kill: nobody has to wait until what the process had to do may be done by others."""
+        """After a kill, ends the wait of other nodes for its lease."""
 
     def secrets_are_kept(self) -> None:
         log = self.log
@@ -322,7 +322,7 @@ class Server:
         assert "panicked" not in log, log
 
     def check(self) -> subprocess.CompletedProcess[str]:
-        """`certgate check`, of a server that is stopped."""
+        """Runs `certgate check` on a stopped server."""
         return certgate("check", "--data-dir", self.directory)
 
     def is_whole(self) -> None:
@@ -332,7 +332,7 @@ class Server:
         )
 
     def refuses_to_start(self, *flags: str, **more: str) -> str:
-        """Starts it where it must not start: exit 1, nothing on standard output; the message."""
+        """Starts a server that must fail: exit 1 and no standard output. Returns the message."""
         assert self.process is None
         done = subprocess.run(
             [*self.command(), *flags],
@@ -370,7 +370,7 @@ def make_csr(
 
 
 def needs(program: str) -> str:
-    """Where the program is."""
+    """Returns the path of a program."""
     found = shutil.which(program)
     assert found, f"{program} is needed: install it (the test runner does, where it may)"
     return found

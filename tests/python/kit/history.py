@@ -1,8 +1,9 @@
-"""Whether what clients saw can be explained by one certgate that does one thing at a time.
+"""Checks histories of certificates for linearizability.
 
-A history is what was asked and answered about one certificate, with the times of both by one clock. It is linearizable if each operation can be
-given an instant between its invocation and its answer, so that a certificate which goes through them one by one in that order gives the same
-answers (Herlihy and Wing 1990). The search is that of Wing and Gong (1993), with the configurations remembered that led nowhere (Lowe 2017).
+A history has the requests about one certificate and their answers, timed by one clock. It is
+linearizable if each operation has an instant between its invocation and its answer, such that the
+operations in this order give the same answers (Herlihy and Wing 1990). The search is that of Wing
+and Gong (1993) with a memory of failed configurations (Lowe 2017).
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ MISSING = "missing"
 STATUSES = frozenset({"active", "pending_reactivation", "pending_revocation", "revoked"})
 EVERY = STATUSES | {MISSING}
 
-# The answer to the revocation of what is revoked.
+# The answer to the revocation of a revoked certificate.
 REFUSED = "refused"
 
-# What becomes of a status, at any time, when its last change is in force everywhere.
+# The status after settling, which happens at any time.
 SETTLED = {"pending_revocation": "revoked", "pending_reactivation": "active"}
 
-# A change by the status before it: the status after it, and what is answered.
+# For each change and status: the next status and the answer.
 CHANGES = {
     "issue": {MISSING: ("active", "active")},
     "revoke": {
@@ -48,11 +49,11 @@ class Operation:
     what: str
     outcome: str | frozenset[str] | None
     invoked: float
-    # Never, if there was no answer: the change may have been made at any time, or not at all.
+    # Infinite without an answer: the change was made at any time, or never.
     answered: float = inf
 
     def on(self, status: str) -> str | None:
-        """The status after it, if a certificate of that status gives this answer."""
+        """Returns the next status, or None if the answer is impossible in this status."""
         if isinstance(self.outcome, frozenset):
             return status if status in self.outcome else None
         if status not in CHANGES[self.what]:
@@ -69,7 +70,7 @@ def read(outcome: str | Iterable[str], invoked: float, answered: float) -> Opera
 
 
 def stuck(operations: Iterable[Operation]) -> list[Operation]:
-    """Nothing if the history is linearizable; otherwise where the longest attempt ended: what could not come next, one of which is wrong."""
+    """Returns an empty list if the history is linearizable, else the next operations at its end."""
     history = sorted(operations, key=lambda operation: operation.invoked)
     needed = sum(1 << index for index, operation in enumerate(history) if operation.answered < inf)
     configurations = [(0, MISSING)]
@@ -93,7 +94,7 @@ def stuck(operations: Iterable[Operation]) -> list[Operation]:
 
 
 def possible(history: list[Operation], done: int) -> list[int]:
-    """What may come next: whatever was invoked before any of the others was answered."""
+    """Returns the operations that were invoked before any other was answered."""
     nexts, first_answer = [], inf
     index = (~done & done + 1).bit_length() - 1
     for index in range(index, len(history)):
@@ -110,7 +111,7 @@ class Listed:
     """A page of the list of all certificates, newest first."""
 
     ids: tuple[str, ...]
-    # How many came before the page.
+    # The number of certificates before the page.
     before: int
     total: int
     invoked: float
@@ -119,7 +120,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Issued:
-    """An issue that was answered, or, without an id, one that was not."""
+    """An issue. Without an ID, it had no answer."""
 
     id: str | None
     invoked: float
@@ -127,9 +128,9 @@ class Issued:
 
 
 def faults_of_lists(lists: Iterable[Listed], issues: Iterable[Issued]) -> list[str]:
-    """What is wrong with the totals, and with the places of certificates, which no later certificate changes."""
+    """Returns the faults of totals and of positions, which later certificates do not change."""
     lists, issues, found = sorted(lists, key=lambda page: page.invoked), list(issues), []
-    # 1. A total counts what was answered before, nothing that was asked for later, and never goes back.
+    # 1. A total counts earlier answers, no later requests, and never decreases.
     events = [(page.answered, 0, page.total) for page in lists]
     events += [(page.invoked, 1, index) for index, page in enumerate(lists)]
     largest = 0
@@ -143,7 +144,7 @@ def faults_of_lists(lists: Iterable[Listed], issues: Iterable[Issued]) -> list[s
         most = sum(issue.invoked <= page.answered for issue in issues)
         if not least <= page.total <= most:
             found.append(f"not from {least} to {most} certificates: {shown(page)}")
-    # 2. A certificate keeps its place, which it shares with nobody.
+    # 2. A certificate keeps its position, and no other has it.
     places: dict[str, int] = {}
     for page in lists:
         for index, identity in enumerate(page.ids):
@@ -154,7 +155,7 @@ def faults_of_lists(lists: Iterable[Listed], issues: Iterable[Issued]) -> list[s
                 )
     if len(set(places.values())) != len(places):
         found.append("two certificates have the same place")
-    # 3. The places are in the order of the issues.
+    # 3. Positions follow the order of the issues.
     known = [issue for issue in issues if issue.id in places]
     events = [(issue.answered, 0, places[issue.id or ""]) for issue in known]
     events += [(issue.invoked, 1, places[issue.id or ""]) for issue in known]

@@ -1,4 +1,4 @@
-"""Clients of certgate nodes, and what they saw."""
+"""Clients of certgate nodes, and the answers they saw."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WRITES = ("issue", "revoke", "restore", "ready")
 READS = ("list", "get")
 PUBLIC = ("ocsp", "list of revocations", "authority")
 ALIVE = ("alive", "public alive", "metrics")
-# What the statuses are afterwards.
+# The statuses after a change.
 CHANGES = {
     "revoke own": {"pending_revocation", "revoked"},
     "restore own": {"pending_reactivation", "active"},
@@ -38,7 +38,7 @@ class Seen(NamedTuple):
     """An answer, or the lack of one."""
 
     request: str
-    # 0 where there was no answer.
+    # 0 without an answer.
     status: int
     headers: dict[str, str]
     body: bytes
@@ -55,19 +55,19 @@ class Seen(NamedTuple):
 
 
 def is_refused(seen: Seen) -> bool:
-    """Whether it is an honest 503: try again, or, of a change that may have been made, look first."""
+    """Returns true for a 503 that says to retry, or to look first after a possible change."""
     codes = {10503, 10504} if seen.request.split()[0] in ("issue", "revoke", "restore") else {10503}
     return seen.status == 503 and seen.code in codes and int(seen.headers["retry-after"]) > 0
 
 
 class Clients:
-    """Clients of one node, each request on a connection of its own, and what they ask about."""
+    """Clients of one node, with one connection per request, and their certificates."""
 
     def __init__(self, node: Node, csr: str, directory: Path) -> None:
         self.node, self.csr = node, csr
         self.base = f"/client/v4/zones/{node.zone_id}/client_certificates"
         self.certificate = self.authority = self.shard = ""
-        # What was answered with a certificate.
+        # The certificates in answers.
         self.issued: set[str] = set()
         self.ocsp = b""
         first = self.ask("issue").result
@@ -84,7 +84,7 @@ class Clients:
         self.ocsp = request.read_bytes()
 
     def ask(self, request: str, certificate: str | None = None) -> Seen:
-        """Sends one request; about `certificate`, or else about the first."""
+        """Sends one request about `certificate`, by default the first."""
         node, one = self.node, f"{self.base}/{certificate or self.certificate}"
         csr = json.dumps({"csr": self.csr, "validity_days": 30}).encode()
         routes: dict[str, tuple[str, str, bytes | None]] = {
@@ -125,19 +125,19 @@ class Clients:
         return seen
 
     def all_at_once(self, requests: Iterable[str], times: int) -> list[Seen]:
-        """Sends every request so many times, all at the same time."""
+        """Sends each request several times, all at once."""
         wanted = [request for _ in range(times) for request in requests]
         with ThreadPoolExecutor(len(wanted)) as pool:
             return list(pool.map(self.ask, wanted))
 
 
 class Load:
-    """Clients that send one request after the other, each to one of the nodes, until they are told to stop."""
+    """Clients that send requests one after another, each to one node, until they are stopped."""
 
     def __init__(self, nodes: list[Clients], requests: tuple[str, ...], clients: int) -> None:
         self.nodes, self.requests = nodes, requests
         self.seen: list[Seen] = []
-        # The statuses that a certificate can have now which was to be changed.
+        # The possible statuses of a certificate after a change.
         self.last_change: dict[str, set[str]] = {}
         self.stopped = threading.Event()
         self.threads = [
@@ -155,7 +155,7 @@ class Load:
             thread.join()
 
     def _run(self, number: int) -> None:
-        """Certificates that it revokes and restores are those that it has got itself."""
+        """Revokes and restores only certificates that it received itself."""
         node = self.nodes[number % len(self.nodes)]
         turns = cycle(self.requests)
         own: list[str] = []
@@ -167,20 +167,20 @@ class Load:
                 own.append(seen.result["id"])
             elif certificate and request in CHANGES:
                 possible = self.last_change.get(certificate, {"active"})
-                # Whoever is refused does not know whether it was done.
+                # A client that is refused does not know whether the change was made.
                 self.last_change[certificate] = CHANGES[request] | (
                     set() if seen.status == 200 else possible
                 )
             self.seen.append(seen)
             if seen.status != 200 or seen.body == TRY_LATER:
-                # As clients do that heed `retry-after`, but sooner.
+                # Retries as `retry-after` says, but sooner.
                 self.stopped.wait(0.1)
 
     def count(self, request: str, status: int) -> int:
         return sum(one.request == request and one.status == status for one in list(self.seen))
 
     def assert_honest(self, within: float) -> None:
-        """Whatever was refused was refused as unavailable, and in time."""
+        """Asserts that each refusal is a 503 and came in time."""
         for one in self.seen:
             assert one.seconds < within, one
             if one.request == "ocsp":
@@ -190,7 +190,7 @@ class Load:
 
 
 def assert_whole(server: Postgres, database: str) -> None:
-    """What is counted is what there is; epochs and places in the lists are without gaps."""
+    """Asserts exact counters, and epochs and positions without gaps."""
     gaps = server.sql(
         "SELECT count(*), count(DISTINCT position), max(position) - min(position) + 1 FROM certificates "
         "GROUP BY position >> 36",
@@ -215,7 +215,7 @@ def assert_whole(server: Postgres, database: str) -> None:
 
 
 def side_by_side(*works: Callable[[], None]) -> None:
-    """Runs what mostly waits at the same time."""
+    """Runs functions that mostly wait at the same time."""
     with ThreadPoolExecutor(len(works)) as pool:
         for done in [pool.submit(work) for work in works]:
             done.result()

@@ -11,7 +11,7 @@ MONITORING = REPOSITORY / "docs/monitoring.md"
 
 
 class Metrics:
-    """What a server shows at one instant."""
+    """The metrics of a server at one instant."""
 
     def __init__(self, server: Server) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:

@@ -21,12 +21,12 @@ import pytest
 from kit.harness import CERTGATE, Server, environment
 from kit.wholeness import faults
 
-# Whom the database runs as: it refuses to run as root.
+# The user of the database, which refuses to run as root.
 NOBODY = 65534
 
 MASTER_KEY = "1" * 64
 
-# Starts the database, says so, waits for the end of the standard input, however the tests end, and stops it.
+# Starts the database and stops it when standard input ends, even if the tests are killed.
 KEEPER = """
 "$1/pg_ctl" -D "$2/data" -s -w -l "$2/log" start || { cat "$2/log"; exit 1; }
 echo ready
@@ -37,14 +37,14 @@ cat > /dev/null
 SETTINGS = {
     "listen_addresses": "'127.0.0.1'",
     "max_connections": "200",
-    # No commit of a test has to survive a power failure.
+    # Tests do not need commits that survive a power failure.
     "fsync": "off",
     "log_line_prefix": "'%m [%p] %u %a '",
 }
 
 
 def programs() -> Path:
-    """Where its programs are: on the path, or where Debian puts them. Skips the test where they are not."""
+    """Returns the directory of its programs, on the path or as in Debian. Skips the test without it."""
     path = map(Path, os.environ["PATH"].split(os.pathsep))
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     needed = ("initdb", "pg_ctl", "psql", "pg_basebackup")
@@ -59,7 +59,7 @@ class Postgres:
     """A database server in a directory of its own; its port stays the same from start to start."""
 
     def __init__(self, **settings: str) -> None:
-        """Makes an empty one, which is not started yet."""
+        """Prepares an empty server without starting it."""
         self.programs = programs()
         self.user = NOBODY if os.geteuid() == 0 else None
         self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -87,7 +87,7 @@ class Postgres:
         return (self.directory / "log").read_text(errors="replace")
 
     def run(self, program: str, *arguments: str | Path, timeout: float = 60) -> str:
-        """Runs one of its programs, which must succeed."""
+        """Runs a PostgreSQL program, which must succeed."""
         done = subprocess.run(
             [str(self.programs / program), *map(str, arguments)],
             capture_output=True,
@@ -106,7 +106,7 @@ class Postgres:
         )
 
     def set(self, **settings: str) -> None:
-        """Adds settings, which the next start reads, or `reload`."""
+        """Adds settings, which the next start or `reload` reads."""
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in settings.items())
 
@@ -142,12 +142,12 @@ class Postgres:
             self.keeper = None
 
     def kill(self) -> None:
-        """kill -9 of every process of it at once."""
+        """Sends SIGKILL to all of its processes."""
         self._signal(signal.SIGKILL)
         self.stop("immediate")
 
     def pause(self) -> None:
-        """Stops every process of it in the middle of what it does; connections stay open and nobody answers."""
+        """Freezes all of its processes: connections stay open without replies."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -156,21 +156,21 @@ class Postgres:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(FileNotFoundError):
             postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
-            # The processes begin a group each, so that they are looked for by their parent.
+            # Each process has its own group, so its parent identifies it.
             children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
             for process in (postmaster, *map(int, children)):
                 with suppress(ProcessLookupError):
                     os.kill(process, number)
 
     def url(self, database: str = "postgres") -> str:
-        """How a database is reached: over TCP, in clear text."""
+        """Returns the URL of a database over TCP in clear text."""
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
     def socket_url(self, database: str = "postgres") -> str:
         return f"postgres://postgres@{quote(str(self.directory), safe='')}:{self.port}/{database}"
 
     def database(self) -> str:
-        """The name of a new, empty database."""
+        """Makes an empty database and returns its name."""
         name = f"test_{next(self.names)}"
         self.sql(f"CREATE DATABASE {name}")
         return name
@@ -181,13 +181,13 @@ class Postgres:
         return self.run("psql", *psql, "-h", self.directory, "-p", str(self.port), "-c", statements)
 
     def close(self) -> None:
-        """Stops it and removes all of it."""
+        """Stops the server and removes its files."""
         self.stop("immediate")
         shutil.rmtree(self.directory)
 
 
 class Standby(Postgres):
-    """A standby that follows another server by streaming replication, under its own name as `application_name`."""
+    """A standby by streaming replication, with its own name as `application_name`."""
 
     def __init__(self, primary: Postgres, name: str = "standby", **settings: str) -> None:
         self.primary, self.name = primary, name
@@ -198,12 +198,12 @@ class Standby(Postgres):
         self.run("pg_basebackup", "-D", self.data, "-d", conninfo, "-R", "-c", "fast", "--no-sync")
 
     def promote(self) -> None:
-        """Makes it a primary; returns when it takes writes."""
+        """Promotes it. Returns after it accepts writes."""
         self.run("pg_ctl", "-D", self.data, "-s", "-w", "promote")
 
 
 class Node(Server):
-    """A certgate process on a shared database. The first one that starts on an empty database makes the installation."""
+    """A certgate node. The first one on an empty database makes the installation."""
 
     def __init__(
         self, directory: Path, url: str, *flags: str, made: dict[str, str] | None = None
@@ -222,7 +222,7 @@ class Node(Server):
 
     @database_url.setter
     def database_url(self, url: str) -> None:
-        """What the next start uses."""
+        """Sets the URL for the next start."""
         self.variables["CERTGATE_DATABASE_URL"] = url
 
     def start(self, **more: str) -> Node:
@@ -249,7 +249,7 @@ class Node(Server):
         return done.stdout.strip()
 
     def outlive_duties(self) -> None:
-        # As if its lease had ended.
+        # Ends its lease.
         self.sql("UPDATE duties SET until = 0")
 
     def check(self) -> subprocess.CompletedProcess[str]:
@@ -266,7 +266,7 @@ class Node(Server):
         )
 
     def secrets_are_kept(self) -> None:
-        # The welcome of the node that makes the installation, which tells the token, has no times.
+        # The lines with the token, printed by the node that makes the installation, have no time.
         log = "".join(re.findall(r"^\d{4}-.*\n", self.log, re.MULTILINE))
         assert MASTER_KEY not in log and self.token not in log, f"a secret is in the log:\n{log}"
         assert (
@@ -292,7 +292,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def make_node(tmp_path: Path) -> Iterator[MakeNode]:
-    """Makes started nodes of a database; what still runs at the end is stopped in order."""
+    """Makes started nodes of a database. Stops those that still run at the end."""
     nodes: list[Node] = []
 
     def make(url: str, *flags: str, start: bool = True, **more: str) -> Node:

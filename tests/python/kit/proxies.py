@@ -1,4 +1,4 @@
-"""Real reverse proxies that let client certificates in: nginx, HAProxy and Envoy, each with a directory of its own."""
+"""Real reverse proxies that check client certificates: nginx, HAProxy and Envoy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def free_port() -> int:
 
 
 class Client:
-    """A certificate and its key, as a TLS client shows them."""
+    """The certificate and key of a TLS client."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self.certificate, self.key = certificate, key
 
     def asks(self, port: int) -> str:
-        """The status line of a GET, or why there is none."""
+        """Returns the status line of a GET, or the reason for a missing answer."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.load_cert_chain(self.certificate, self.key)

@@ -1,4 +1,4 @@
-"""A way to a TCP server that can become a black hole, or be cut."""
+"""A TCP relay that can drop all data, or close its connections."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Relay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def hold(self) -> None:
-        """Forwards nothing any more; what is sent is acknowledged by the system and goes nowhere."""
+        """Stops forwarding. The system still acknowledges sent data."""
         self.flows.clear()
 
     def release(self) -> None:
-        """Forwards again, first what has waited."""
+        """Forwards again, beginning with the data that waited."""
         self.flows.set()
 
     def cut(self) -> None:

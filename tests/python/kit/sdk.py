@@ -18,7 +18,7 @@ ITEMS_MAX = CERTIFICATES * 3
 
 
 class Wire:
-    """An HTTP client for the SDK that keeps what it sent: a repeated request would be seen."""
+    """An HTTP client for the SDK that records each request, also a repeated one."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -50,7 +50,7 @@ def sdk(shared: Server, wire: Wire) -> Cloudflare:
 
 
 def connect(server: Server, wire: Wire, token: str | None = None) -> Cloudflare:
-    """With strict validation an answer that is not of the declared type raises, which by default it does not."""
+    """Connects with strict validation: an answer of another type raises."""
     base = f"{server.url}/client/v4"
     return Cloudflare(
         api_token=token or server.token,

@@ -1,4 +1,4 @@
-"""What must hold of the tables in PostgreSQL, by statements that share nothing with certgate's own."""
+"""Checks of the tables in PostgreSQL by statements that are independent of certgate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FROM audit_entries WHERE detail ~ 'epoch='
 
 
 def blocks(table: str, bits: str) -> str:
-    """Counters that do not say what there is."""
+    """Returns counters that differ from the rows."""
     counters = ", ".join(STATUSES)
     return f"""
     WITH counted AS (SELECT position >> {bits}::INT AS block, {COUNTED} FROM certificates, store GROUP BY 1)
@@ -30,7 +30,7 @@ def blocks(table: str, bits: str) -> str:
     """
 
 
-# What is wrong, and the statement that finds rows of it.
+# Faults, each with the statement that finds them.
 FAULTS = {
     "a zone whose positions have a gap or do not begin with the first": f"""
         SELECT position >> {SEQUENCE_BITS}, count(*), min(position), max(position) FROM certificates GROUP BY 1
@@ -71,7 +71,7 @@ FAULTS = {
         UNION ALL
         (SELECT authority, position FROM revocations EXCEPT SELECT authority, position FROM certificates WHERE status IN (2, 3))
         """,
-    "a certificate that nobody is said to have issued": """
+    "a certificate without an audit entry": """
         SELECT position FROM certificates WHERE NOT EXISTS (
             SELECT FROM audit_entries WHERE resource = certificates.id
             AND audit_entries.fingerprint_sha256 = certificates.fingerprint_sha256)
@@ -85,7 +85,7 @@ FAULTS = {
 
 
 def faults(sql: Callable[[str], str]) -> list[str]:
-    """What is wrong in a database of certgate's, whether or not it is in use; `sql` runs a statement in it."""
+    """Returns the faults of a database, also while nodes use it. `sql` runs a statement."""
     parts = [
         f"SELECT '{what}: ' || found::TEXT FROM ({select}) AS found"
         for what, select in FAULTS.items()

@@ -1,4 +1,4 @@
-"""What was done by whom: the SDK reads it, its chain is recomputed here, and whoever tampers with it is found."""
+"""The audit log: the SDK reads it, the tests recompute its chain, and tampering is found."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CERTIFICATES = 25
 PAGE = 7
 
 
-# Whoever issues at the same time.
+# Clients that issue at the same time.
 CLIENTS = 8
 ISSUES_EACH = 25
 
@@ -38,7 +38,7 @@ def verify(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def whole(*arguments: str | Path) -> dict[str, str]:
-    """Verifies logs that nobody touched; the head of each."""
+    """Verifies intact logs. Returns the head of each."""
     done = verify(*arguments)
     assert done.returncode == 0 and "every log is whole" in done.stderr, done.stdout + done.stderr
     logs = json.loads(done.stdout)
@@ -50,7 +50,7 @@ def whole(*arguments: str | Path) -> dict[str, str]:
 
 @dataclass
 class Worked:
-    """A server on which a few things were done, by a token and by the API key, on two accounts."""
+    """A server with changes by a token and by the API key, on two accounts."""
 
     server: Server
     owner: str
@@ -73,7 +73,7 @@ def worked(shared: Server, csr: str) -> Iterator[Worked]:
 
 
 def sdk(server: Server) -> Cloudflare:
-    """With strict validation an answer that is not of the declared type raises."""
+    """Connects with strict validation: an answer of another type raises."""
     base = f"{server.url}/client/v4"
     return Cloudflare(
         api_token=server.token, base_url=base, max_retries=0, _strict_response_validation=True
@@ -149,7 +149,7 @@ def test_the_sdk_iterates_over_everything_with_typed_members(worked: Worked) -> 
         )
 
 
-def test_a_condition_that_is_not_supported_is_refused_and_not_ignored(worked: Worked) -> None:
+def test_an_unsupported_filter_is_refused(worked: Worked) -> None:
     account_id = worked.server.made["account_id"]
     with sdk(worked.server) as client:
         audit = client.accounts.logs.audit
@@ -196,7 +196,7 @@ def test_a_condition_that_is_not_supported_is_refused_and_not_ignored(worked: Wo
             audit.list(account_id=account_id, since="yesterday", before="2120-01-01")
 
 
-def test_the_chain_follows_from_what_the_api_answers(worked: Worked) -> None:
+def test_the_chain_follows_from_the_entries_of_the_api(worked: Worked) -> None:
     api = worked.server.api()
     user = api.call("GET", "/client/v4/user").result["id"]
     heads = whole("--data-dir", worked.server.directory)
@@ -223,7 +223,7 @@ def test_entries_of_one_actor_are_found(worked: Worked) -> None:
     api.close()
 
 
-def test_a_log_is_whole_while_the_server_runs_after_its_end_and_after_a_kill(
+def test_a_log_is_intact_while_the_server_runs_after_a_stop_and_after_a_kill(
     server: Server, api: Api, csr: str, tmp_path: Path
 ) -> None:
     where = ("--data-dir", server.directory)
@@ -250,7 +250,7 @@ def test_a_log_is_whole_while_the_server_runs_after_its_end_and_after_a_kill(
     assert entry["resource"]["id"] == made and killed[account].endswith(
         f":{number(entry)}:{entry['id']}"
     )
-    # What was noted is still there, long after.
+    # An earlier head still matches.
     server.start()
     assert (
         whole(*where, *(f"--expect={head}" for head in (*running.values(), *killed.values())))
@@ -291,7 +291,7 @@ class Copied:
         return verify("--database", self.path, *more)
 
     def faults(self, *more: str) -> list[str]:
-        """What is wrong, of this owner alone, as standard error and the JSON say it."""
+        """Returns the faults of one owner from standard error and from the JSON."""
         done = self.verify(*more)
         assert done.returncode == 1, done.stdout + done.stderr
         assert "not whole" in done.stderr and "every log is whole" not in done.stderr
@@ -318,7 +318,7 @@ def copied(worked: Worked, source: tuple[Path, dict[str, str]], tmp_path: Path) 
     return Copied(path, worked.owner, source[1])
 
 
-# What is changed of entry 6, which issued a certificate by the token.
+# Changed members of entry 6, an issue by the token.
 CHANGES = {
     "at": "at + 1",
     "actor": "randomblob(16)",
@@ -345,14 +345,14 @@ def test_a_changed_member_is_found(copied: Copied, change: str) -> None:
     )
     faults = copied.faults()
     assert "entry 6 is not what was recorded" in faults[0], faults
-    # The entry after it follows from a hash that was changed, and from nothing else.
+    # The next entry follows only from the changed hash.
     assert [f"entry {n}" in fault for n, fault in zip((6, 7), faults, strict=False)] == [
         True
     ] * len(faults)
     assert len(faults) == (2 if column == "hash" else 1)
 
 
-# What no program of ours writes.
+# Values that certgate never writes.
 UNREADABLE = {
     "actor_kind": "9",
     "action": "77",
@@ -376,7 +376,7 @@ def test_an_entry_that_cannot_be_read_is_named(copied: Copied, column: str) -> N
     assert "entry 6" in copied.faults()[0]
 
 
-# What is done, and what the first fault names.
+# The tampering, and the subject of the first fault.
 TAMPERING = {
     "a middle one is deleted": (
         ["DELETE FROM audit_entries WHERE chain = {chain} AND number = 6"],
@@ -460,7 +460,7 @@ def test_tampering_is_found_and_the_entry_named(copied: Copied, what: str) -> No
 
 
 def rewrite(copied: Copied, first: int, last: int, **changes: Any) -> None:
-    """Changes an entry, cuts the log after `last`, and makes the chain follow, as whoever knows the program can."""
+    """Changes an entry, cuts the log after `last`, and recalculates the chain, as an attacker can."""
     names = {0: "issue", 1: "revoke", 2: "reactivate", 3: "create", 4: "update", 5: "delete"}
     kinds = [
         "client_certificate",
@@ -509,7 +509,7 @@ def rewrite(copied: Copied, first: int, last: int, **changes: Any) -> None:
         database.execute(end, (last, previous, chain))
 
 
-def test_a_log_that_was_rewritten_consistently_is_found_with_a_head_kept_elsewhere(
+def test_a_stored_head_reveals_a_consistent_rewrite(
     copied: Copied,
 ) -> None:
     head = copied.heads[copied.owner]
@@ -527,7 +527,7 @@ def test_a_log_that_was_rewritten_consistently_is_found_with_a_head_kept_elsewhe
         assert copied.account_id in done.stderr
 
 
-def test_a_log_that_was_cut_consistently_is_found_with_a_head_kept_elsewhere(
+def test_a_stored_head_reveals_a_consistent_cut(
     copied: Copied,
 ) -> None:
     head = copied.heads[copied.owner]
@@ -542,7 +542,7 @@ def test_a_log_that_was_cut_consistently_is_found_with_a_head_kept_elsewhere(
     assert copied.verify("--expect", cut).returncode == 0
 
 
-def test_a_log_that_is_not_there_at_all_was_expected(copied: Copied) -> None:
+def test_an_expected_log_that_is_missing_is_reported(copied: Copied) -> None:
     for head in (f"{'0' * 32}:1:{'0' * 64}", f"{copied.account_id}:{copied.last + 1}:{'0' * 64}"):
         done = copied.verify("--expect", head)
         assert done.returncode == 1 and "is not there" in done.stderr
@@ -563,12 +563,12 @@ def test_a_log_that_is_not_there_at_all_was_expected(copied: Copied) -> None:
         f"{'g' * 32}:1:{'0' * 64}",
     ],
 )
-def test_what_is_no_head_is_a_wrong_command_line(copied: Copied, garbage: str) -> None:
+def test_a_malformed_head_is_a_wrong_command_line(copied: Copied, garbage: str) -> None:
     done = copied.verify(f"--expect={garbage}")
     assert (done.returncode, done.stdout) == (2, "") and "--expect" in done.stderr
 
 
-def test_what_is_no_database_is_no_whole_log(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_not_an_intact_log(tmp_path: Path) -> None:
     for name, content in (("missing", None), ("empty", b""), ("garbage", b"garbage" * 1000)):
         path = tmp_path / name
         if content is not None:
@@ -584,7 +584,7 @@ def test_what_is_no_database_is_no_whole_log(tmp_path: Path) -> None:
 
 
 class Both:
-    """Both logs, and what is new in them."""
+    """Both logs, and their new entries."""
 
     def __init__(self, server: Server, reader: Api) -> None:
         self.paths, self.reader = (account_log(server), USER_LOG), reader
@@ -592,7 +592,7 @@ class Both:
         self.fresh()
 
     def fresh(self) -> list[tuple[str, str, str, str]]:
-        """Log, action, kind and id of what was added since, and by whom."""
+        """Returns log, action, kind, ID and actor of each new entry."""
         found: list[tuple[str, str, str, str]] = []
         for at, path in enumerate(self.paths):
             entries = log(self.reader, path)
@@ -632,7 +632,7 @@ def authority_made_by_openssl(directory: Path, name: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("credential", ["token", "api_key"])
-def test_every_change_leaves_one_entry_and_every_refusal_none(
+def test_each_change_leaves_one_entry_and_each_refusal_none(
     server: Server, api: Api, csr: str, tmp_path: Path, credential: str
 ) -> None:
     reader = server.api()
@@ -643,7 +643,7 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
     if credential == "api_key":
         key = api.call("PUT", "/certgate/v1/user/api_key").result
         secrets.append(key["api_key"])
-        # A token of its own makes and deletes the key, while the key does everything else.
+        # A separate token makes and deletes the key. The key does the rest.
         api.credentials, who = (
             {"X-Auth-Email": key["email"], "X-Auth-Key": key["api_key"]},
             "api_key",
@@ -669,7 +669,7 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
         assert both.fresh() == [], f"{method} {path}: {answer.text}"
 
     token_id = reader.call("GET", f"{v4}/user/tokens/verify").result["id"]
-    # Nobody asked for one: it is made on its first use.
+    # The managed CA is made on its first use.
     first = api.call("GET", f"{v1}/managed_authority").result["id"]
     assert both.fresh() == [("system", "create", "managed_authority", first)]
     does_nothing("GET", f"{v1}/managed_authority")
@@ -785,7 +785,7 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
     does_nothing("DELETE", one, status=403, by=stranger)
     stranger.close()
 
-    # Whatever was done: no secret is in what is kept of it.
+    # No entry contains a secret.
     texts = []
     for path, flag in zip(both.paths, ((), ("--user",)), strict=True):
         entries = log(reader, path)
@@ -807,7 +807,7 @@ def test_every_change_leaves_one_entry_and_every_refusal_none(
     whole("--data-dir", server.directory)
 
 
-def test_an_account_that_is_gone_leaves_its_log_whole(server: Server, api: Api) -> None:
+def test_a_deleted_account_leaves_its_log_intact(server: Server, api: Api) -> None:
     other = api.call("POST", "/client/v4/accounts", {"name": "other"}).result["id"]
     before = whole("--data-dir", server.directory)[f"account:{other}"]
     assert api.call("DELETE", f"/client/v4/accounts/{other}").status == 200
@@ -815,7 +815,7 @@ def test_an_account_that_is_gone_leaves_its_log_whole(server: Server, api: Api) 
     assert [head.split(":")[1] for head in (before, after)] == ["1", "2"]
 
 
-def test_many_who_issue_at_the_same_time_make_one_whole_chain(server: Server, csr: str) -> None:
+def test_concurrent_issues_make_one_intact_chain(server: Server, csr: str) -> None:
     issued: list[Entry] = []
     failures: list[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""The command line as a user has it: data on standard output, talk on standard error, right exit codes, no secret shown."""
+"""The command line: data on standard output, messages on standard error, exit codes, secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kit.harness import CERTGATE, MakeServer, Server, certgate, environment, eve
 # Lines of names.csv, enough that a kill meets the command in the middle.
 NAMES = 400
 
-# How many of them are under way at a time.
+# The number of concurrent requests.
 JOBS = 8
 
 PASSWORD = "correct horse battery staple"
@@ -24,7 +24,7 @@ Done = subprocess.CompletedProcess
 
 
 class User:
-    """Somebody beside a running server, in a directory whose certgate-data is the server's."""
+    """A user on the machine of the server, in the directory with its certgate-data."""
 
     def __init__(self, server: Server, home: Path) -> None:
         self.server, self.home = server, home
@@ -39,7 +39,7 @@ class User:
         return done
 
     def json(self, *arguments: str | Path, **more: str) -> Any:
-        """What the command prints for machines: one JSON value and nothing else."""
+        """Returns the output of `--output json`, which must be one JSON value."""
         return json.loads(self.run(*arguments, "--output", "json", **more).stdout)
 
 
@@ -144,7 +144,7 @@ def test_pkcs12(user: User) -> None:
     openssl("pkcs12", "-in", user.home / "tablet.p12", "-passin", f"pass:{PASSWORD}", "-nokeys")
 
 
-def test_a_request_of_somebody_else(user: User, csr: str) -> None:
+def test_a_csr_of_another_program(user: User, csr: str) -> None:
     (user.home / "device.csr").write_text(csr)
     issued = user.run("cert", "issue", "--csr", "device.csr")
     assert issued.stdout.startswith("-----BEGIN CERTIFICATE-----")
@@ -161,7 +161,7 @@ def names(home: Path) -> Path:
     return path
 
 
-def test_a_list_that_is_killed_in_the_middle_goes_on_where_it_stopped(user: User) -> None:
+def test_a_killed_bulk_issue_continues(user: User) -> None:
     command = [
         "cert",
         "issue",
@@ -216,7 +216,7 @@ def test_a_list_that_is_killed_in_the_middle_goes_on_where_it_stopped(user: User
     assert len(user.json("cert", "list", "--all")) == NAMES
 
 
-def test_a_list_with_bad_lines_says_which_and_why(user: User) -> None:
+def test_bad_lines_of_a_bulk_issue_are_named_with_the_reason(user: User) -> None:
     (user.home / "names.csv").write_text(
         "common_name,validity_days\ngood,10\nbad,many\ntoo-long,99999\nalso-good,\n"
     )
@@ -305,7 +305,7 @@ def test_completions() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error(user: User) -> None:
+def test_a_reader_that_closes_the_pipe_is_not_an_error(user: User) -> None:
     user.run("cert", "issue", "--cn", "device-1")
     line = f"{CERTGATE} cert list --output json | true"
     done = subprocess.run(
@@ -374,15 +374,15 @@ def test_secrets_are_in_no_argument_and_in_no_readable_file(user: User) -> None:
     assert mode(server.directory) == 0o700
     for path in server.directory.iterdir():
         assert mode(path) & 0o077 == 0, path
-    # Stored hashed, and the key sealed: what is in the database opens nothing.
+    # Tokens are hashed and keys sealed: the database contains no usable secret.
     for path in server.directory.glob("certgate.db*"):
         assert server.token.encode() not in path.read_bytes(), path
 
 
-def test_the_first_start_of_serve_makes_everything_and_tells_the_token_once(
+def test_the_first_serve_makes_everything_and_prints_the_token_once(
     make_server: MakeServer, tmp_path: Path
 ) -> None:
-    """`serve` alone on an empty place, as the first command of a new user."""
+    """Runs `serve` in an empty directory, as the first command of a new user."""
     server = make_server(init=None)
     server.adopt()
     assert mode(server.directory / "client.toml") == 0o600

@@ -1,4 +1,4 @@
-"""What is in deploy/: real tools read it, and certgate runs with exactly what it says."""
+"""The files in deploy/: real tools judge them, and certgate runs as they say."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def at() -> Iterator[Place]:
 
 
 def installed_unit(directory: Path, *drop_ins: str) -> Path:
-    """The unit as systemd finds it, with a program that is there."""
+    """Installs the unit with an existing program."""
     unit = directory / "certgate.service"
     unit.write_text(
         (SYSTEMD / "certgate.service").read_text().replace("/usr/local/bin/certgate", "/bin/true")
@@ -64,11 +64,11 @@ def installed_unit(directory: Path, *drop_ins: str) -> Path:
 
 
 @pytest.mark.parametrize("drop_ins", [[], ["postgresql.conf"]])
-def test_systemd_takes_the_unit(tmp_path: Path, drop_ins: list[str]) -> None:
+def test_systemd_accepts_the_unit(tmp_path: Path, drop_ins: list[str]) -> None:
     unit = installed_unit(tmp_path, *drop_ins)
     analyze = needs("systemd-analyze")
     assert judged(analyze, "verify", unit) == "", "what it does not know it only warns of"
-    # 0 is closed, 10 is open: what is left is the network, files that can be read, and ports below 1024.
+    # The exposure: 0 is closed, 10 is open.
     judged(analyze, "security", "--offline=true", "--threshold=20", "--no-pager", unit)
 
 
@@ -111,7 +111,7 @@ def test_the_drop_in_runs_a_node_on_postgresql(
 
 
 def started_by(unit: Unit, at: Place, config: str, *tls: str) -> tuple[Deployed, set[str]]:
-    """The server as the unit starts it, and the files that were there before."""
+    """Starts the server as the unit does. Returns it and the files before the start."""
     contents = dict(
         zip(
             ("certgate.toml", "master.key", "tls.crt", "tls.key"),
@@ -133,8 +133,8 @@ def started_by(unit: Unit, at: Place, config: str, *tls: str) -> tuple[Deployed,
     return server.start(), before
 
 
-def test_a_master_key_is_read_where_only_its_readers_are_others(at: Place) -> None:
-    """As systemd and Kubernetes hand it over; and never one that everybody may read, or that is not root's."""
+def test_a_master_key_of_root_is_read_only_if_others_cannot_read_it(at: Place) -> None:
+    """Accepts a key of root that a group can read, and no key that others can read or own."""
     if not IS_ROOT:
         pytest.skip("only root can make root's files: NOT TESTED")
     at.writable("/data")
@@ -160,11 +160,11 @@ def test_a_master_key_is_read_where_only_its_readers_are_others(at: Place) -> No
 # The image
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+def test_hadolint_finds_nothing() -> None:
     assert judged(packaged("hadolint"), CONTAINERFILE) == ""
 
 
-def test_the_image_is_what_the_program_needs() -> None:
+def test_the_image_has_only_what_the_program_needs() -> None:
     steps = [(step["instruction"], step["value"]) for step in containerfile()]
     bases = [value for instruction, value in steps if instruction == "FROM"]
     rust = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"][
@@ -204,8 +204,8 @@ def containerfile() -> list[dict[str, Any]]:
     return [step for step in parser.structure if step["instruction"] != "COMMENT"]
 
 
-def test_what_goes_into_the_build_is_enough(tmp_path: Path) -> None:
-    """Cargo reads the whole workspace from what .dockerignore lets through, with the lock file as it is."""
+def test_the_build_context_is_sufficient(tmp_path: Path) -> None:
+    """Cargo reads the workspace from the files that .dockerignore admits, without changing the lock."""
     rules = [
         rule
         for rule in (REPOSITORY / ".dockerignore").read_text().splitlines()
@@ -240,7 +240,7 @@ def pod_spec(thing: dict[str, Any]) -> dict[str, Any]:
 
 
 def settings_of(directory: str) -> dict[str, str]:
-    """The environment of the ConfigMap."""
+    """Returns the environment in the ConfigMap."""
     (settings,) = (thing["data"] for thing in rendered(directory) if thing["kind"] == "ConfigMap")
     return settings
 
@@ -291,7 +291,7 @@ def test_pods_are_of_the_restricted_profile() -> None:
     assert refused.returncode == 2 and "CERTGATE_PUBLIC_PORT" in refused.stderr
 
 
-def test_what_refers_to_something_finds_it() -> None:
+def test_references_between_objects_resolve() -> None:
     things = rendered("kubernetes")
     by_kind = {thing["kind"]: thing for thing in things}
     node = by_kind["Deployment"]
@@ -404,7 +404,7 @@ def test_the_job_and_the_nodes_run(tmp_path: Path, postgres: Postgres) -> None:
 def pod_here(
     at: Place, thing: dict[str, Any], secrets: dict[str, dict[str, str]]
 ) -> tuple[list[str], dict[str, str]]:
-    """Arguments and environment of the container of a pod, whose volumes are made here."""
+    """Makes the volumes of a pod. Returns the arguments and environment of its container."""
     pod = pod_spec(thing)
     (container,) = pod["containers"]
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
@@ -427,7 +427,7 @@ def pod_here(
     return container["args"], {name: at.here(value) for name, value in settings.items()}
 
 
-def test_a_stop_has_the_time_that_it_takes() -> None:
+def test_a_stop_has_enough_time() -> None:
     (node,) = (thing for thing in rendered("kubernetes") if thing["kind"] == "Deployment")
     (container,) = pod_spec(node)["containers"]
     leaving = container["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -436,6 +436,6 @@ def test_a_stop_has_the_time_that_it_takes() -> None:
     assert grace == unit >= REQUEST_SECONDS + 2 * WRITE_SECONDS
     helped = certgate("serve", "--help").stdout
     assert f"How long a request may take, its body included [default: {REQUEST_SECONDS}]" in helped
-    # By when everybody knows that it is not ready: before the next probe after preStop has begun could fail.
+    # The preStop time covers a full readiness probe.
     readiness = container["readinessProbe"]
     assert leaving >= readiness["periodSeconds"] + readiness["timeoutSeconds"]

@@ -1,4 +1,4 @@
-"""/metrics: what it has, from the start on, and that docs/monitoring.md describes it."""
+"""/metrics: its content from the start, and its description in docs/monitoring.md."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kit.postgres import Node, Postgres
 
 
 def documented() -> dict[str, tuple[str, set[str]]]:
-    """Type and labels of each metric in the table of the document."""
+    """Returns type and labels of each metric in the table of the page."""
     rows = re.findall(
         r"^\| `(certgate_\w+)` \| (\w+) \|([^|]*)\|", MONITORING.read_text(), re.MULTILINE
     )
     return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
-def test_the_document_has_every_metric_and_no_other(server: Server, csr: str) -> None:
+def test_the_page_has_every_metric_and_no_other(server: Server, csr: str) -> None:
     api = server.api()
     made = api.issue(csr).result
     api.revoke(made["id"])
@@ -28,12 +28,12 @@ def test_the_document_has_every_metric_and_no_other(server: Server, csr: str) ->
     shown = {name: (kind, metrics.labels[name]) for name, kind in metrics.types.items()}
     assert documented() == shown
 
-    # Also those that only trouble would show.
+    # Includes metrics that only a fault would show.
     sources = "".join(path.read_text() for path in (REPOSITORY / "crates").glob("*/src/**/*.rs"))
     assert set(re.findall(r'metrics::\w+!\(\s*"(\w+)"', sources)) == shown.keys()
 
 
-def test_what_is_counted_is_there_before_anything_happened(make_server: MakeServer) -> None:
+def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
     values = Metrics(make_server()).values
     begun = {
         series: value for series, value in values.items() if not series.startswith("certgate_http_")
@@ -48,10 +48,10 @@ def test_what_is_counted_is_there_before_anything_happened(make_server: MakeServ
     }
 
 
-def test_who_lags_is_told_by_the_node_that_settles(
+def test_the_lease_holder_reports_lagging_points(
     postgres: Postgres, make_node: Callable[..., Node], csr: str
 ) -> None:
-    """One that had the duty and lost it must not go on telling what it saw."""
+    """A node that loses the lease stops reporting."""
     database = postgres.database()
     node = make_node(postgres.url(database))
     lagging = 'certgate_enforcement_points_lagging{lease="live"}'
@@ -61,7 +61,7 @@ def test_who_lags_is_told_by_the_node_that_settles(
     api.revoke(api.issue(csr).result["id"])
     eventually("it lags", lambda: Metrics(node).values[lagging] == 1)
 
-    # Another node takes the duty, as if this one had been without the database for as long as a lease.
+    # Another node takes the lease, as if this node had lost the database.
     taken = "holder = decode(repeat('ff', 16), 'hex'), until = (extract(epoch FROM now()) + 15) * 1000000"
     postgres.sql(f"UPDATE duties SET {taken} WHERE duty = 'settling'", database)
     eventually("it is silent", lambda: Metrics(node).values[lagging] == 0)

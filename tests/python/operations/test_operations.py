@@ -71,7 +71,7 @@ def test_promtool_accepts_the_rules_and_their_cases() -> None:
     assert fired == silent == alerts().keys()
 
 
-def test_the_rules_ask_for_what_a_server_shows(at: Place, tmp_path: Path) -> None:
+def test_the_rules_use_metrics_that_a_server_shows(at: Place, tmp_path: Path) -> None:
     at.writable("/data")
     server = Deployed(at, ["serve"], {"CERTGATE_DATA_DIR": str(at.at("/data"))}, {}).start()
     try:
@@ -216,7 +216,7 @@ def test_programs_accept_the_blocks_for_them(tmp_path: Path, postgres: Postgres)
         judged(needs("nginx"), "-t", "-p", tmp_path, "-c", config)
 
 
-def test_a_cache_serves_lists_that_certgate_does_not(at: Place, tmp_path: Path) -> None:
+def test_a_cache_serves_lists_while_certgate_does_not(at: Place, tmp_path: Path) -> None:
     """The cache of high-availability.md serves its lists while certgate does not run."""
     at.writable("/data")
     server = Deployed(at, ["serve"], {"CERTGATE_DATA_DIR": str(at.at("/data"))}, {}).start()
@@ -246,7 +246,7 @@ def test_a_cache_serves_lists_that_certgate_does_not(at: Place, tmp_path: Path) 
         # After a second the list is stale, and no server answers.
         eventually("it is stale", lambda: from_cache(port, address) == (200, "STALE"))
         assert from_cache(port, address.replace("ca.crl", "0.crl"))[0] == 502, (
-            "what nobody asked for before"
+            "a list that was not requested before"
         )
     finally:
         server.kill()
@@ -256,7 +256,7 @@ def test_a_cache_serves_lists_that_certgate_does_not(at: Place, tmp_path: Path) 
 
 
 def from_cache(port: int, path: str) -> tuple[int, str]:
-    """The status of an answer, and where it came from; 0 while nobody listens."""
+    """Returns the status of an answer and its source in the cache, or 0 without a listener."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
             return answer.status, answer.headers["x-cache"]
@@ -267,7 +267,7 @@ def from_cache(port: int, path: str) -> tuple[int, str]:
 
 
 def block(document: str, language: str) -> str:
-    """The one block of a document that is in this language."""
+    """Returns the only block of a page in this language."""
     (text,) = re.findall(
         rf"^```{language}\n(.*?)^```$", (REPOSITORY / "docs" / document).read_text(), re.M | re.S
     )
@@ -278,7 +278,7 @@ def block(document: str, language: str) -> str:
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["with the script", "without it"])
-def test_a_database_that_was_put_back_tells_who_knows_more(
+def test_a_restored_database_refuses_enforcement_points_that_know_more(
     postgres: Postgres, make_node: Any, csr: str, told: bool
 ) -> None:
     earlier, database = postgres.database(), postgres.database()
@@ -290,7 +290,7 @@ def test_a_database_that_was_put_back_tells_who_knows_more(
     authority = kept["certificate_authority"]["id"]
     for made in (kept, lost):
         if made is lost:
-            # What pg_dump has is what there was before the second revocation.
+            # The dump is older than the second revocation.
             dump = postgres.run(
                 "pg_dump",
                 "-h",
@@ -316,7 +316,7 @@ def test_a_database_that_was_put_back_tells_who_knows_more(
 
     node.database_url = postgres.url(earlier)
     api = node.start().api()
-    # Another change gives the epoch of the one that is lost to it.
+    # A new change gets the epoch of the lost one.
     api.revoke(api.issue(csr).result["id"])
     asked = api.call("GET", f"{account}/revocation_changes?after={known}")
     if told:
@@ -330,7 +330,7 @@ def test_a_database_that_was_put_back_tells_who_knows_more(
 
 
 def crl_number(port: int, authority: str) -> int:
-    """The number of a list that no revocation makes anew; 0 while there is none."""
+    """Returns the number of the list of CA certificates, or 0 if there is no list."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/crl/{authority}/ca.crl") as answer:
             text = openssl("crl", "-inform", "DER", "-noout", "-crlnumber", stdin=answer.read())

@@ -1,4 +1,4 @@
-"""Authorities made elsewhere: openssl makes them, the command line imports them, openssl judges what they issue here."""
+"""Imported CAs: openssl makes them, the command line imports them, openssl verifies their work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from kit.harness import KEYS, Api, Server, certgate, make_csr, openssl
 
-# The kinds that a managed authority can have, and how openssl writes the key in its older form.
+# The key algorithms of a managed CA, and the older key format of openssl.
 KINDS = {
     "P-256": "EC PRIVATE KEY",
     "P-384": "EC PRIVATE KEY",
@@ -22,7 +22,7 @@ KINDS = {
 
 
 class Fleet:
-    """An authority of openssl's, and an account with a zone that is to take it over."""
+    """A CA made by openssl, and an account with a zone that will import it."""
 
     def __init__(self, server: Server, kind: str, directory: Path) -> None:
         self.server, self.directory = server, directory
@@ -47,7 +47,7 @@ class Fleet:
         return Api(self.server.port, self.server.token, self.zone_id)
 
     def run(self, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
-        """A command about the account; its standard output and standard error."""
+        """Runs a command for the account. Returns standard output and standard error."""
         where = ["--api", self.server.url, "--account", self.account_id]
         done = certgate(*arguments, *where, cwd=self.directory, CERTGATE_TOKEN=self.server.token)
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
@@ -94,7 +94,7 @@ def fleet(shared: Server, request: pytest.FixtureRequest, tmp_path: Path) -> Fle
 
 
 @pytest.mark.parametrize("fleet", list(KINDS), indirect=True)
-def test_a_fleet_moves_over(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+def test_a_fleet_moves_to_an_imported_ca(fleet: Fleet, request: pytest.FixtureRequest) -> None:
     kind = request.node.callspec.params["fleet"]
     elsewhere = fleet.issued_by_openssl()
     imported = fleet.imported(fleet.key)
@@ -119,7 +119,7 @@ def test_a_key_in_openssls_older_form_is_read(fleet: Fleet, request: pytest.Fixt
 
 
 @pytest.mark.parametrize("fleet", ["P-256"], indirect=True)
-def test_an_encrypted_key_is_refused_with_what_helps(fleet: Fleet) -> None:
+def test_an_encrypted_key_is_refused_with_a_remedy(fleet: Fleet) -> None:
     locked = fleet.directory / "locked.key"
     openssl("pkey", "-in", fleet.key, "-aes256", "-passout", "pass:secret", "-out", locked)
     files = ["--certificate", fleet.certificate, "--key"]
@@ -131,8 +131,8 @@ def test_an_encrypted_key_is_refused_with_what_helps(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("fleet", ["RSA-2048"], indirect=True)
-def test_an_authority_below_another_signs_too(fleet: Fleet) -> None:
-    """The servers that check have the whole chain; the account has its lowest authority."""
+def test_an_intermediate_ca_signs_too(fleet: Fleet) -> None:
+    """Verifiers have the full chain. The account has its lowest CA."""
     root = fleet.certificate.rename(fleet.directory / "root.crt")
     root_key = fleet.key.rename(fleet.directory / "root.key")
     extensions = fleet.directory / "extensions"
@@ -161,7 +161,7 @@ def test_an_authority_below_another_signs_too(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("fleet", ["P-256"], indirect=True)
-def test_after_rotations_every_chain_ends_in_the_authority_that_signed(fleet: Fleet) -> None:
+def test_after_rotations_each_chain_ends_in_the_ca_that_signed(fleet: Fleet) -> None:
     issued = [fleet.issue()]
     fleet.imported(fleet.key)
     issued.append(fleet.issue())

@@ -1,4 +1,4 @@
-"""Enforcement points at a running server: what wakes the task that settles."""
+"""Enforcement points at a running server: the events that settle a change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_an_acknowledgement_settles_a_change_at_once(server: Server, api: Api, c
     assert [change["revoked"] for change in told["changes"]] == [True]
     listed = eventually("the list is published", lambda: published(server, told["changes"][0]))
     assert listed and api.get(certificate).result["status"] == "pending_revocation"
-    # Killed while it waits, it waits on.
+    # A change that is pending at a kill stays pending.
     server.kill()
     server.start()
     after = server.api()

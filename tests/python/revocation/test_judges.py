@@ -1,4 +1,4 @@
-"""Outside judges of everything that is signed: openssl verifies and reads, pkilint lints."""
+"""Independent judges of all signed objects: openssl verifies and pkilint lints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AUTHORITIES = {
     "Ed25519": "PureEd25519",
 }
 
-# As openssl names them.
+# The names that openssl uses.
 SIGNATURES = {
     "ECDSAWithSHA256": "ecdsa-with-SHA256",
     "ECDSAWithSHA384": "ecdsa-with-SHA384",
@@ -41,7 +41,7 @@ SUBJECTS = {
 
 
 class Judge:
-    """A zone whose account has an authority of one algorithm."""
+    """A zone whose account has a CA of one algorithm."""
 
     def __init__(self, server: Server, algorithm: str, directory: Path) -> None:
         self.api: Api = server.api()
@@ -74,13 +74,13 @@ def judge(
 
 @pytest.fixture(scope="module")
 def requests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A request for every kind of key; made once, RSA keys take their time."""
+    """A CSR for each kind of key, made once because RSA keys are slow."""
     directory = tmp_path_factory.mktemp("requests")
     return {kind: make_csr(directory, kind, SUBJECTS["usual"]) for kind in KEYS}
 
 
 def lint(path: Path) -> list[str]:
-    """What pkilint finds at ERROR or above. There are no exceptions: a finding that has to be allowed gets a name here."""
+    """Returns the findings of pkilint at ERROR or above. There are no exceptions."""
     linter = Path(sys.executable).parent / "lint_pkix_cert"
     done = subprocess.run(
         [
@@ -103,8 +103,8 @@ def lint(path: Path) -> list[str]:
     return [finding["code"] for result in results for finding in result["finding_descriptions"]]
 
 
-def test_the_linter_finds_what_is_wrong(tmp_path: Path) -> None:
-    """Otherwise its silence about ours would mean nothing."""
+def test_the_linter_finds_faults(tmp_path: Path) -> None:
+    """Proves that the linter can fail."""
     path = tmp_path / "bad.pem"
     path.write_text(
         openssl(
@@ -130,7 +130,7 @@ def field(text: str, name: str) -> str:
 
 
 def extension(text: str, name: str) -> str:
-    """The lines of an extension in openssl's rendering."""
+    """Returns the lines of an extension in the output of openssl."""
     found = re.search(
         rf"^            {re.escape(name)}:( critical)? *\n((?:                .*\n)+)",
         text,
@@ -141,7 +141,7 @@ def extension(text: str, name: str) -> str:
 
 
 @pytest.mark.parametrize("kind", list(KEYS))
-def test_a_certificate_verifies_and_says_what_the_api_says(
+def test_a_certificate_verifies_and_equals_the_api_record(
     judge: Judge, requests: dict[str, str], kind: str
 ) -> None:
     made, path = judge.issue(requests[kind])
@@ -195,7 +195,7 @@ def test_a_certificate_verifies_and_says_what_the_api_says(
         r"\|OCSP - URI:http://\S+/ocsp", extension(text, "Authority Information Access")
     )
     names = re.findall(r"^            (?:X509v3|Authority)[^:]*", text, re.MULTILINE)
-    assert len(names) == 7, f"an extension that nobody asked for: {names}"
+    assert len(names) == 7, f"an unexpected extension: {names}"
 
     from_csr = openssl("req", "-noout", "-pubkey", stdin=requests[kind].encode())
     assert openssl("x509", "-in", path, "-noout", "-pubkey") == from_csr
@@ -258,7 +258,7 @@ def test_the_authority(judge: Judge) -> None:
     assert lint(path) == []
 
 
-def test_requests_that_nobody_should_sign_are_refused(judge: Judge, tmp_path: Path) -> None:
+def test_bad_requests_are_refused(judge: Judge, tmp_path: Path) -> None:
     weak = {
         "RSA-1024": ["-newkey", "rsa:1024"],
         "P-224": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-224"],

@@ -1,4 +1,4 @@
-"""Revocation as others see it: openssl, pkilint, and the proxies that people run."""
+"""Revocation as openssl, pkilint and usual proxies see it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALGORITHMS = ["P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096", "Ed25519"]
 
 
 class Fleet:
-    """An account with an authority of one algorithm, and two clients: one to revoke, one to leave alone."""
+    """An account with a CA of one algorithm and two clients, of which one is revoked."""
 
     def __init__(self, server: Server, algorithm: str, directory: Path) -> None:
         self.server, self.directory = server, directory
@@ -108,7 +108,7 @@ def verified(fleet: Fleet, client: Client, crl: Path) -> str:
 
 
 def crl_address(client: Client) -> str:
-    """The list that the certificate itself names, below the responder's address."""
+    """Returns the address of the list that the certificate names."""
     text = openssl("x509", "-in", client.certificate, "-noout", "-ext", "crlDistributionPoints")
     address = text.split("URI:", 1)[1].split()[0]
     return "/" + address.split("/", 3)[3]
@@ -148,7 +148,7 @@ def asked(fleet: Fleet, client: Client, *more: str) -> str:
 def test_openssl_asks_the_responder(fleet: Fleet) -> None:
     for digest in ("-sha1", "-sha256"):
         assert asked(fleet, fleet.revoked, digest) == "good"
-        # No wait: OCSP says what was answered, not what has settled.
+        # OCSP reports the answered change, before it settles.
         assert fleet.api.revoke(fleet.revoked_id).result["status"] == "pending_revocation"
         assert asked(fleet, fleet.revoked, digest) == "revoked"
         assert asked(fleet, fleet.other, digest) == "good"
@@ -158,7 +158,7 @@ def test_openssl_asks_the_responder(fleet: Fleet) -> None:
 
 
 def lint(program: str, *arguments: str | Path) -> list[str]:
-    """What pkilint finds at ERROR or above; there are no exceptions."""
+    """Returns the findings of pkilint at ERROR or above. There are no exceptions."""
     command = [
         Path(sys.executable).parent / program,
         "lint",
@@ -208,7 +208,7 @@ def test_nginx_asks_the_responder(shared: Server, algorithm: str, tmp_path: Path
     fleet = Fleet(shared, algorithm, tmp_path)
 
     def let_in(name: str) -> list[bool]:
-        # Started anew each time: it keeps what it was told for as long as that is good.
+        # Restarted each time, because nginx caches an OCSP answer until it expires.
         with Nginx(tmp_path / name, fleet.authority_file.read_text(), None) as proxy:
             return [client.is_let_in(proxy.port) for client in (fleet.revoked, fleet.other)]
 

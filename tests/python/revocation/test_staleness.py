@@ -1,6 +1,7 @@
-"""What one node is told, another one does: at once, or, where it keeps what it read for a while, within a second.
+"""Changes through one node act on another: immediately, or within a second where it caches.
 
-A request counts as late if it was sent more than a second after the change was answered; how busy the machine is does not matter.
+A request is late if it was sent more than a second after the answer to the change. The load of
+the machine does not matter.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from kit.backups import fetch
 from kit.harness import KEYS, Api, eventually, openssl
 from kit.postgres import Node, Postgres
 
-# The longest that another node may go on with what it has read before.
+# The longest time for which another node may use cached records, in seconds.
 LATE_SECONDS = 1.0
 
 V4, V1 = "/client/v4", "/certgate/v1"
@@ -32,9 +33,9 @@ NAMES = count()
 
 
 class Pair:
-    """Two nodes, and a client of each. `here` is where something is changed, `there` where it has to be seen.
+    """Two nodes with a client each. `here` makes the change, `there` must show it.
 
-    The node `here` has the duty to settle: what it does by itself, nobody tells the other one.
+    The node `here` holds the lease to settle, so the other node learns of it from the database.
     """
 
     def __init__(self, nodes: list[Node]) -> None:
@@ -45,7 +46,7 @@ class Pair:
         return self.here.call("POST", path, body).result
 
     def zone(self) -> tuple[str, str, Api, Api]:
-        """A new account and a zone in it, and clients of the zone on both nodes."""
+        """Makes an account with a zone, and clients of the zone on both nodes."""
         number = next(NAMES)
         account = self.make(f"{V4}/accounts", {"name": f"account {number}"})["id"]
         zone = self.make(
@@ -55,7 +56,7 @@ class Pair:
         return account, zone, here, there
 
     def token(self, group: str) -> tuple[str, dict[str, Any], Api]:
-        """A new token that may do something everywhere: its address and body, and a client that uses it on the other node."""
+        """Makes a token. Returns its address and body, and a client that uses it on the other node."""
         body = {"name": f"token {next(NAMES)}", "policies": [self.policy(group)]}
         made = self.make(f"{V4}/user/tokens", body)
         return (
@@ -92,7 +93,7 @@ def pair(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def lag(change: Callable[[], Any], is_seen: Callable[[], bool]) -> float:
-    """How long after the answer to the change the first question was asked whose answer shows it; in time, in any case."""
+    """Returns the delay until an answer shows the change, and asserts its limit."""
     assert not is_seen(), "it shows already"
     change()
     answered = time.monotonic()
@@ -104,7 +105,7 @@ def lag(change: Callable[[], Any], is_seen: Callable[[], bool]) -> float:
             f"not seen by a question {asked - answered:.3f} s after the change"
         )
     print(f"seen after {asked - answered:.3f} s")
-    # And from now on.
+    # The change stays visible.
     assert is_seen()
     return asked - answered
 
@@ -128,7 +129,7 @@ def test_a_token_with_another_value(pair: Pair) -> None:
     assert status(Api(user.port, rolled[0], user.zone_id)) == 200
 
 
-def test_a_token_that_is_switched_off(pair: Pair) -> None:
+def test_a_disabled_token(pair: Pair) -> None:
     path, body, user = pair.token("SSL and Certificates Read")
     lag(
         lambda: pair.here.call("PUT", path, body | {"status": "disabled"}).result,
@@ -143,7 +144,7 @@ def test_a_token_with_other_permissions(pair: Pair) -> None:
     lag(lambda: pair.here.call("PUT", path, body).result, lambda: status(user) == 200)
 
 
-def test_a_token_that_may_come_from_elsewhere(pair: Pair) -> None:
+def test_a_token_with_another_address_condition(pair: Pair) -> None:
     path, body, user = pair.token("SSL and Certificates Read")
     other = body | {"condition": {"request_ip": {"in": ["192.0.2.0/24"]}}}
     lag(lambda: pair.here.call("PUT", path, other).result, lambda: status(user) == 403)
@@ -170,7 +171,7 @@ def test_an_api_key(pair: Pair) -> None:
     lag(lambda: pair.here.call("DELETE", path).result, lambda: status(users[0]) != 200)
 
 
-def test_a_new_zone_and_account_are_there_at_once(pair: Pair, csr: str) -> None:
+def test_a_new_zone_and_account_exist_immediately(pair: Pair, csr: str) -> None:
     for _ in range(3):
         account, zone, _, there = pair.zone()
         assert (
@@ -183,7 +184,7 @@ def test_a_deleted_zone_and_account(pair: Pair, csr: str) -> None:
     account, zone, here, there = pair.zone()
     assert status(there) == 200
     assert here.call("DELETE", f"{V4}/zones/{zone}").status == 200
-    # Whatever writes knows at once.
+    # Writes see the change immediately.
     assert there.issue(csr).status >= 400
     account, zone, here, there = pair.zone()
     lag(lambda: here.call("DELETE", f"{V4}/zones/{zone}").result, lambda: status(there) == 403)
@@ -191,7 +192,7 @@ def test_a_deleted_zone_and_account(pair: Pair, csr: str) -> None:
     assert status(there, f"{V4}/accounts/{account}") >= 400
 
 
-def test_another_authority_in_force_signs_at_once(pair: Pair, csr: str) -> None:
+def test_a_new_active_ca_signs_immediately(pair: Pair, csr: str) -> None:
     account, _, here, there = pair.zone()
     for _ in range(5):
         old = there.issue(csr).result["certificate_authority"]["id"]
@@ -201,7 +202,7 @@ def test_another_authority_in_force_signs_at_once(pair: Pair, csr: str) -> None:
 
 
 class Asker:
-    """Somebody who asks the responder of the other node about a certificate."""
+    """A verifier that asks the responder of the other node about a certificate."""
 
     def __init__(self, pair: Pair, authority: str) -> None:
         self.node, self.authority = (
@@ -225,7 +226,7 @@ def in_force(api: Api, account: str) -> str:
 
 
 @pytest.mark.parametrize("get", [True, False], ids=["GET", "POST"])
-def test_the_responder_knows_of_a_revocation_at_once(pair: Pair, csr: str, get: bool) -> None:
+def test_the_responder_knows_a_revocation_immediately(pair: Pair, csr: str, get: bool) -> None:
     account, _, here, there = pair.zone()
     made = there.issue(csr).result
     asker = Asker(pair, in_force(there, account))
@@ -236,10 +237,10 @@ def test_the_responder_knows_of_a_revocation_at_once(pair: Pair, csr: str, get: 
         assert here.restore(made["id"]).status == 200
 
 
-def test_the_responder_knows_of_a_new_authority(pair: Pair, csr: str) -> None:
+def test_the_responder_knows_a_new_ca(pair: Pair, csr: str) -> None:
     account, _, here, there = pair.zone()
     first = here.issue(csr).result
-    # It has looked for authorities just now.
+    # The node has just read the CAs.
     eventually(
         "it is known", lambda: Asker(pair, in_force(here, account)).ask(first, False) == "GOOD"
     )
@@ -255,10 +256,8 @@ def test_the_responder_knows_of_a_new_authority(pair: Pair, csr: str) -> None:
     )
 
 
-def test_the_responder_knows_of_an_authority_that_was_renewed(
-    pair: Pair, csr: str, tmp_path: Path
-) -> None:
-    """Name and key stay the same, so that requests do not tell which certificate of the authority they mean."""
+def test_the_responder_knows_a_renewed_ca(pair: Pair, csr: str, tmp_path: Path) -> None:
+    """Name and key stay the same, so a request does not identify the CA certificate."""
     account, _, here, there = pair.zone()
     key = tmp_path / "ca.key"
     subject = [
@@ -284,8 +283,8 @@ def test_the_responder_knows_of_an_authority_that_was_renewed(
     assert asker.ask(made[0], False) == "GOOD"
 
 
-def test_who_waits_for_changes_is_told(pair: Pair, csr: str) -> None:
-    """A question that waits on one node sees what another one has accepted."""
+def test_a_waiting_request_gets_the_change(pair: Pair, csr: str) -> None:
+    """A waiting request on one node sees the change that another node accepted."""
     account, _, here, there = pair.zone()
     made = here.issue(csr).result
     path = f"{V1}/accounts/{account}/revocation_changes"

@@ -17,7 +17,7 @@ from kit.sdk import CERTIFICATES, ITEMS_MAX, Wire, connect
 
 @pytest.fixture(scope="module")
 def many(shared: Server, csr: str) -> tuple[str, list[str]]:
-    """A zone of its own with 130 certificates: its id, and theirs, newest first."""
+    """A zone with 130 certificates: its ID, and theirs, newest first."""
     api = shared.api()
     zone = api.call(
         "POST",
@@ -100,7 +100,7 @@ def test_a_certificate_is_created_found_revoked_and_restored(
         ({"offset": 3, "per_page": 10, "page": 2, "status": "active"}, 13, 10),
     ],
 )
-def test_a_page_is_what_was_asked_for(
+def test_a_page_matches_its_parameters(
     sdk: Cloudflare,
     many: tuple[str, list[str]],
     wire: Wire,
@@ -143,7 +143,7 @@ def test_a_page_is_what_was_asked_for(
         {"page": 2, "per_page": 50},
     ],
 )
-def test_auto_paging_ends_and_brings_everything_once(
+def test_auto_paging_returns_each_certificate_once(
     sdk: Cloudflare, many: tuple[str, list[str]], wire: Wire, parameters: dict[str, Any]
 ) -> None:
     zone, ids = many
@@ -215,7 +215,7 @@ def test_errors_have_the_class_that_callers_catch(
 
 
 class Losing(httpx.HTTPTransport):
-    """Loses the first answer: the request was carried out, and the SDK sees a connection that ended."""
+    """Loses the first answer: the server ran the request, and the SDK sees a closed connection."""
 
     lost = 0
 
@@ -349,7 +349,7 @@ def parse_minute(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:00Z")
 
 
-def test_accounts_come_and_go(sdk: Cloudflare) -> None:
+def test_accounts_are_created_and_deleted(sdk: Cloudflare) -> None:
     kind = {"type": "standard"} if cloudflare.__version__.startswith("4.") else {}
     account = sdk.accounts.create(name="sdk", **kind)
     assert account and sdk.accounts.get(account_id=account.id) == account

@@ -1,4 +1,4 @@
-"""The official Python SDK, unmodified and strict: hostnames, and authorities that are brought along."""
+"""The official Python SDK, unmodified and strict: hostnames and uploaded CAs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_hostnames_are_replaced_as_a_whole(sdk: Cloudflare, shared: Server, wire
     assert emptied and emptied.hostnames == []
 
 
-def test_a_brought_authority_comes_and_goes(
+def test_an_uploaded_ca_is_created_and_deleted(
     sdk: Cloudflare, shared: Server, wire: Wire, tmp_path: Path
 ) -> None:
     account_id = shared.made["account_id"]

@@ -1,4 +1,4 @@
-"""Backups of a running server, and putting one in the place of the database."""
+"""Backups of a running server, and their restoration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from kit.harness import CERTGATE, Api, MakeServer, Server, certgate, environment
 
 
 class Busy(threading.Thread):
-    """Issues certificates and revokes every third until it is told to end."""
+    """Issues certificates and revokes each third one until it is stopped."""
 
     def __init__(self, server: Server, csr: str, end: threading.Event) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Busy(threading.Thread):
             self.failure = failure
 
 
-def test_a_backup_of_a_busy_server_has_everything_that_was_answered_before_it(
+def test_a_backup_of_a_busy_server_has_each_earlier_answer(
     make_server: MakeServer, csr: str, tmp_path: Path
 ) -> None:
     server = make_server()
@@ -118,9 +118,7 @@ def test_a_backup_of_a_busy_server_has_everything_that_was_answered_before_it(
         other.is_whole()
 
 
-def test_a_backup_overwrites_nothing_and_names_what_is_wrong(
-    server: Server, tmp_path: Path
-) -> None:
+def test_a_backup_overwrites_nothing_and_names_the_problem(server: Server, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("mine")
     dangling = tmp_path / "dangling"
@@ -247,9 +245,7 @@ def wrong_backups(stopped: Stopped, directory: Path) -> dict[str, Path]:
     return found
 
 
-def test_what_is_no_whole_backup_is_refused_and_nothing_changed(
-    stopped: Stopped, tmp_path: Path
-) -> None:
+def test_a_corrupt_backup_is_refused_and_changes_nothing(stopped: Stopped, tmp_path: Path) -> None:
     server = stopped.server
     place = tmp_path / "wrong"
     place.mkdir()
@@ -266,7 +262,7 @@ def test_what_is_no_whole_backup_is_refused_and_nothing_changed(
         assert api.total() == 4
 
 
-def test_a_fault_in_the_audit_log_is_told_and_stands_in_the_way_of_nothing(
+def test_a_fault_in_the_audit_log_is_reported_and_does_not_stop_a_restore(
     stopped: Stopped,
 ) -> None:
     with closing(sqlite3.connect(stopped.backup)) as tampered, tampered:
@@ -276,7 +272,7 @@ def test_a_fault_in_the_audit_log_is_told_and_stands_in_the_way_of_nothing(
     stopped.server.start()
 
 
-def test_what_was_moved_aside_is_never_lost(stopped: Stopped) -> None:
+def test_a_database_moved_aside_is_never_lost(stopped: Stopped) -> None:
     server = stopped.server
     original = server.database.read_bytes()
     for _ in range(3):
@@ -302,7 +298,7 @@ def test_a_database_that_was_moved_aside_comes_back_with_its_log(
         assert again.total() == 5
 
 
-def test_a_kill_in_the_middle_of_a_restore_leaves_what_a_restore_mends(stopped: Stopped) -> None:
+def test_a_killed_restore_can_be_repeated(stopped: Stopped) -> None:
     server = stopped.server
     chance = random.Random(SEED)
     command = [CERTGATE, "restore", "--data-dir", server.directory, stopped.backup, "--replace"]
@@ -342,9 +338,7 @@ def test_a_restore_onto_a_full_disk_changes_nothing(on_disk: Server, disk: Disk,
         assert [made["id"] for made in api.every()] == issued[::-1]
 
 
-def test_a_backup_that_is_not_there_leaves_no_directory(
-    make_server: MakeServer, tmp_path: Path
-) -> None:
+def test_a_missing_backup_leaves_no_directory(make_server: MakeServer, tmp_path: Path) -> None:
     other = make_server(name="other", init=None, start=False)
     assert "nothing was changed" in restore(other, tmp_path / "absent.db", code=1)
     assert not other.directory.exists()

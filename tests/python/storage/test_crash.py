@@ -1,4 +1,4 @@
-"""kill -9 at random instants: what was answered is there, nothing is half done, the counters are exact."""
+"""SIGKILL at random instants: answered changes persist, and the counters are exact."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from kit.harness import MakeServer, Server, eventually
 
 ROUNDS = 50
 
-# Enough that the group commit has several requests of different kinds in one transaction.
+# Enough clients for transactions with several kinds of requests.
 CLIENTS = 8
 
-# The longest that a round runs before the kill.
+# The longest time of a round before the kill, in seconds.
 LOAD_SECONDS_MAX = 0.4
 
 # How often a first start is killed, within the time that a whole one took here and now.
 FIRST_STARTS = 30
 
-# What a failure prints, and what repeats its choices: CERTGATE_TEST_SEED=…
+# The seed. A failure prints it, and CERTGATE_TEST_SEED=… repeats the run.
 SEED = int(os.environ.get("CERTGATE_TEST_SEED") or random.SystemRandom().getrandbits(32))
 
 
@@ -62,7 +62,7 @@ def test_fifty_kills_lose_nothing(make_any: MakeServer, csr: str) -> None:
             answers += client.answers
         unanswered = sum(client.unanswered_issues for client in clients)
         cut_off += unanswered
-        # Every other time the server itself is the first to open what was left behind.
+        # In every other round, the server opens the database before `check` does.
         if chance.random() < 0.5:
             server.is_whole()
         server.outlive_duties()
@@ -78,8 +78,8 @@ def test_fifty_kills_lose_nothing(make_any: MakeServer, csr: str) -> None:
     )
 
 
-def test_start_up_does_not_wait_for_what_is_pending(make_any: MakeServer, csr: str) -> None:
-    """A change that was durable and not yet settled at the kill is settled by the next process."""
+def test_a_start_does_not_wait_for_pending_changes(make_any: MakeServer, csr: str) -> None:
+    """The next process settles a durable change that was pending at the kill."""
     server = make_any()
     api = server.api()
     ids = [api.issue(csr).result["id"] for _ in range(20)]
@@ -96,9 +96,7 @@ def test_start_up_does_not_wait_for_what_is_pending(make_any: MakeServer, csr: s
     api.close()
 
 
-def test_kills_during_the_first_start_leave_nothing_in_the_way_of_the_next(
-    make_any: MakeServer, csr: str
-) -> None:
+def test_kills_during_the_first_start_do_not_stop_the_next(make_any: MakeServer, csr: str) -> None:
     print(f"CERTGATE_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     made_before_kill = 0

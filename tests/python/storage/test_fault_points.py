@@ -1,4 +1,4 @@
-"""The process ends between any two steps from a revocation to the end of its settling; the next start finishes."""
+"""The process ends between any two steps of a revocation. The next start completes it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cryptography import x509
 
 from kit.harness import REPOSITORY, Api, MakeServer, Server, eventually
 
-# How often a point is passed before the certificate has settled: the change, the lists, the settling are commits of their own;
-# a shard and the full list are made.
+# The passes of a point before the certificate settles: change, lists and settling are separate
+# commits, and a shard and the full list are made.
 COMMITS, LISTS = 3, 2
 TIMES = {
     "BeforeCommit": COMMITS,
@@ -28,7 +28,7 @@ TIMES = {
     "Settled": 1,
 }
 
-# How often it is tried again where a step of the start was hit instead.
+# The number of retries if the fault hit a step of the start.
 ATTEMPTS = 5
 
 ACTIVE, REVOKED = 0, 3
@@ -74,7 +74,7 @@ def test_killed_at(
         assert is_changed or not answered, "what was answered is stored"
         if is_changed or point == "BeforeCommit":
             break
-        # What was under way from the start passed it before the change came.
+        # Work of the start passed the point before the change.
         api = server.start(FAULT_POINT_FILE=str(armed)).api()
         api.settled(certificate, before)
     assert is_changed or point == "BeforeCommit"
@@ -85,8 +85,8 @@ def test_killed_at(
     api.settled(certificate, after if is_changed else before)
     status, epoch, serial = stored(server, certificate)
     agrees(server, status, serial)
-    assert len(journal(server)) == epoch, "each change has a line, whoever wrote it"
-    # And nothing stands in the way of the next change.
+    assert len(journal(server)) == epoch, "each change has a line"
+    # The next change succeeds.
     for _ in range(2):
         event = "restore" if api.get(certificate).result["status"] == "revoked" else "revoke"
         assert change(api, event, certificate)
@@ -97,7 +97,7 @@ def test_killed_at(
 
 
 def change(api: Api, event: str, certificate: str) -> bool:
-    """Whether it was answered."""
+    """Returns true if the change was answered."""
     try:
         return (api.revoke if event == "revoke" else api.restore)(certificate).status == 200
     except (OSError, http.client.HTTPException):
@@ -113,14 +113,14 @@ def in_database(server: Server, select: str) -> list[tuple]:
 
 
 def stored(server: Server, certificate: str) -> tuple[int, int, int]:
-    """Status, epoch and serial number, as the database has them."""
+    """Returns status, epoch and serial number from the database."""
     select = f"SELECT status, coalesce(epoch, 0), hex(serial) FROM certificates WHERE id = x'{certificate}'"
     [(status, epoch, serial)] = in_database(server, select)
     return status, epoch, int(serial, 16)
 
 
 def agrees(server: Server, status: int, serial: int) -> None:
-    """No certificate is shown as revoked, or as restored, while a published list says something else."""
+    """Asserts that no settled status contradicts a published list."""
     lists = in_database(server, "SELECT part, der FROM crls")
     parts = {part: x509.load_der_x509_crl(der) for part, der in lists}
     listed = {

@@ -1,4 +1,4 @@
-"""A full disk, a read-only one, a second process, a wrong key, damage: a clear message, and service when it is over."""
+"""Full and read-only disks, second processes, wrong keys and corruption: messages and recovery."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from kit.harness import CERTGATE, Api, MakeServer, Mount, Server, certgate, envi
 NOBODY = 65534
 
 
-def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
+def test_a_full_disk_loses_nothing_and_recovers_with_space(
     on_disk: Server, disk: Disk, csr: str
 ) -> None:
     api = on_disk.api()
     before = [api.issue(csr).result for _ in range(5)]
     disk.fill()
     refused = None
-    # The log may have room left in the blocks that it has already.
+    # The log may have space in its last blocks.
     while refused is None:
         answer = api.issue(csr)
         if answer.status == 200:
@@ -39,7 +39,7 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
     )
     assert "disk" in on_disk.log and "full" in on_disk.log
 
-    # Reads go on, and show what was answered, and nothing of what was refused.
+    # Reads continue. They show answered changes only.
     assert [made["id"] for made in api.every()] == [made["id"] for made in before[::-1]]
     assert api.get(before[0]["id"]).result == before[0]
     assert api.call("GET", "/healthz").status == 200
@@ -111,7 +111,7 @@ def test_a_read_only_directory_is_named(make_server: MakeServer, mount: Mount, c
     server.stop()
 
 
-def test_a_second_process_is_kept_out_and_the_first_goes_on(
+def test_a_second_process_is_refused_and_the_first_goes_on(
     server: Server, api: Api, csr: str
 ) -> None:
     made = api.issue(csr).result
@@ -126,7 +126,7 @@ def test_a_second_process_is_kept_out_and_the_first_goes_on(
         assert (
             "in use by another process" in second.stderr and str(server.directory) in second.stderr
         )
-    # It only looks.
+    # `check` changes nothing.
     server.is_whole()
     assert api.issue(csr).status == 200 and api.get(made["id"]).result == made
 
@@ -197,7 +197,7 @@ def test_the_master_key_must_be_the_right_one(server: Server, api: Api, csr: str
     again.close()
 
 
-def test_a_file_that_is_no_database_is_refused_and_kept(server: Server) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_unchanged(server: Server) -> None:
     server.stop()
     good = server.database.read_bytes()
     for garbage in (b"garbage" * 1000, b"SQLite format 3\0" + b"\xff" * 5000):
@@ -230,7 +230,7 @@ def test_a_newer_database_is_refused(server: Server) -> None:
     server.start()
 
 
-def test_damage_in_the_middle_is_reported_and_a_backup_helps(
+def test_corruption_is_reported_and_a_backup_restores_it(
     server: Server, api: Api, csr: str
 ) -> None:
     made = [api.issue(csr).result for _ in range(200)]
@@ -250,7 +250,7 @@ def test_damage_in_the_middle_is_reported_and_a_backup_helps(
     answers = [api.get(certificate["id"]) for certificate in made]
     counted = {answer.status for answer in answers}
     assert 503 in counted and counted <= {200, 503}, counted
-    # What is not damaged is answered, and answered rightly.
+    # Intact certificates are answered correctly.
     assert all(
         answer.result == certificate
         for answer, certificate in zip(answers, made, strict=True)
@@ -275,7 +275,7 @@ def test_damage_in_the_middle_is_reported_and_a_backup_helps(
 
 
 def damage(path: Path) -> None:
-    """Overwrites a leaf of the table of certificates, as a disk does that lost a sector."""
+    """Overwrites a leaf of the table of certificates, like a disk that lost a sector."""
     database = sqlite3.connect(path)
     size = database.execute("PRAGMA page_size").fetchone()[0]
     root = database.execute(
@@ -296,7 +296,7 @@ def damage(path: Path) -> None:
 
 
 def test_without_permission_the_message_names_the_file(server: Server, tmp_path: Path) -> None:
-    """As a user who may not write there; root may everywhere."""
+    """Runs as a user without write access, because root has it everywhere."""
     server.stop()
     if os.geteuid() != 0:
         server.directory.chmod(0o500)

@@ -1,4 +1,4 @@
-"""The journal of revocations, torn, damaged, full and foreign."""
+"""The journal of revocations: torn, corrupt, on a full disk, and of another installation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from kit.harness import Api, MakeServer, Mount, Server, eventually
 
 @pytest.fixture
 def killed(server: Server, api: Api, csr: str) -> list[str]:
-    """Not a restore: a server that was killed after ten revocations."""
+    """A server that was killed after ten revocations, without a restore."""
     ids = [api.issue(csr).result["id"] for _ in range(10)]
     for identity in ids:
         api.revoke(identity)
@@ -44,9 +44,7 @@ def killed(server: Server, api: Api, csr: str) -> list[str]:
 
 
 @pytest.mark.parametrize("cut", [1, 20, 200, 300, 2000])
-def test_a_journal_that_is_torn_at_its_end_is_healed(
-    server: Server, killed: list[str], cut: int
-) -> None:
+def test_a_torn_journal_is_completed(server: Server, killed: list[str], cut: int) -> None:
     path = revocations(server)
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
@@ -58,7 +56,7 @@ def test_a_journal_that_is_torn_at_its_end_is_healed(
 
 
 @pytest.mark.parametrize("garbage", [b"\0" * 700, b"half a line", b"\xff\xfe\n" * 3, b"\n\n"])
-def test_what_a_power_cut_leaves_behind_the_last_line_is_healed(
+def test_garbage_of_a_power_cut_after_the_last_line_is_removed(
     server: Server, killed: list[str], garbage: bytes
 ) -> None:
     path = revocations(server)
@@ -70,16 +68,14 @@ def test_what_a_power_cut_leaves_behind_the_last_line_is_healed(
     assert path.read_bytes().startswith(whole) and len(journal(path)) == 11
 
 
-def test_damage_in_the_middle_is_healed_by_a_database_that_has_it_all(
-    server: Server, killed: list[str]
-) -> None:
+def test_a_complete_database_repairs_a_corrupt_journal(server: Server, killed: list[str]) -> None:
     path = revocations(server)
     path.write_text(path.read_text().replace("certificateHold", "superseded", 1))
     server.start()
     assert [line.certificate for line in journal(path)] == killed
 
 
-def test_a_journal_with_damage_in_the_middle_is_not_believed_after_a_restore(story: Story) -> None:
+def test_a_corrupt_journal_is_not_replayed_after_a_restore(story: Story) -> None:
     server = story.server
     path = revocations(server)
     good = path.read_text()
@@ -161,7 +157,7 @@ def test_twenty_kills_leave_no_answered_revocation_out_of_the_journal(
             client.join()
             assert client.failure is None, f"round {number}: {client.failure!r}"
             answers += client.answers
-        # Written before it was answered: it does not take another start.
+        # The line is written before the answer, without another start.
         last = last_lines(torn=True)
         for certificate in (certificate for own in owned for certificate in own):
             if certificate.statuses <= REVOKED:
@@ -174,7 +170,7 @@ def test_twenty_kills_leave_no_answered_revocation_out_of_the_journal(
                 )
         server.start()
         verify(server, owned, sum(client.unanswered_issues for client in clients))
-        # What was cut off is one or the other now, in both places.
+        # The interrupted change is made or not, the same in both places.
         last = last_lines()
         for certificate in (certificate for own in owned for certificate in own):
             is_revoked = certificate.statuses <= REVOKED
@@ -189,7 +185,7 @@ def test_twenty_kills_leave_no_answered_revocation_out_of_the_journal(
 def test_a_full_disk_for_the_journal_alone_does_not_stop_revocation(
     make_server: MakeServer, mount: Mount, tmp_path: Path, csr: str
 ) -> None:
-    """The journal, and nothing else, is a file on a disk without room (a bind mount over it)."""
+    """Only the journal is on a full disk, by a bind mount."""
     server = make_server()
     with talking(server) as api:
         ids = [api.issue(csr).result["id"] for _ in range(5)]
@@ -208,7 +204,7 @@ def test_a_full_disk_for_the_journal_alone_does_not_stop_revocation(
             f"cannot mount a file here, so a full disk of the journal alone is NOT TESTED: {done.stderr}"
         )
     try:
-        # The line that fits into the block that the file has already does not meet the limit.
+        # A line that fits into the last block of the file does not need space.
         with away.open("r+b") as file:
             room = 4096 - file.seek(0, os.SEEK_END) % 4096
         small.fill()

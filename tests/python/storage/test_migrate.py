@@ -1,4 +1,4 @@
-"""An embedded database is moved to PostgreSQL: nothing is missing, whenever it was interrupted."""
+"""Migration to PostgreSQL: complete after an interruption at any instant."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kit.enforcement_points import Points
 from kit.harness import CERTGATE, KEYS, Api, Server, certgate, environment, eventually, openssl
 from kit.postgres import Postgres
 
-# Rows that a migration takes long enough for to be killed in the middle, and how often it may be.
+# Enough rows to kill a migration in the middle, and the most kills.
 ROWS = 30_000
 KILLS_MAX = 20
 
@@ -30,14 +30,14 @@ STATUSES = ("all", "active", "revoked", "pending_revocation", "pending_reactivat
 
 
 def migrate(server: Server, *more: str, code: int = 0, variable: str = "") -> str:
-    """Moves a stopped server's database; what was said about it, the table of what was compared included."""
+    """Migrates the database of a stopped server. Returns the messages and the table."""
     done = certgate("migrate", "--from", server.directory, *more, CERTGATE_DATABASE_URL=variable)
     assert done.returncode == code and "panicked" not in done.stderr, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def next_server(old: Server, url: str) -> Server:
-    """A server on another machine: it has the master key and nothing else of the old one."""
+    """A server on another machine that has only the master key of the old one."""
     directory = old.directory.with_name("new")
     directory.mkdir(mode=0o700)
     shutil.copy(old.directory / "master.key", directory)
@@ -49,7 +49,7 @@ def next_server(old: Server, url: str) -> Server:
 
 
 class Estate:
-    """An installation with some of everything."""
+    """An installation with each kind of object."""
 
     def __init__(self, server: Server, csr: str, directory: Path) -> None:
         self.server, self.directory = server, directory
@@ -116,7 +116,7 @@ class Estate:
             self.points.acknowledge(edge, self.points.changes(0)["epoch"])
             for name in ("revoked", "freed", "dead"):
                 api.settled(self.id(name), "revoked")
-            # These wait for the enforcement point.
+            # Pending changes that wait for the enforcement point.
             api.revoke(self.id("held"))
             assert api.restore(self.id("freed")).status == 200
             self.edge = edge
@@ -139,11 +139,11 @@ class Estate:
         return f"/client/v4/zones/{zone}/certificate_authorities/hostname_associations"
 
     def said(self, server: Server) -> dict[str, Any]:
-        """What a server answers about all of it."""
+        """Returns the answers of a server about the installation."""
         said: dict[str, Any] = {}
         with talking(server) as api:
             tokens = api.call("GET", "/client/v4/user/tokens").result
-            # The one that asks is being used.
+            # The token of the request itself is in use.
             said["tokens"] = [{**token, "last_used_on": None} for token in tokens]
             hostnames = self.hostnames(server.zone_id)
             brought = f"{hostnames}?mtls_certificate_id={self.brought}"
@@ -182,7 +182,7 @@ class Estate:
         return said
 
 
-def test_everything_is_as_before(
+def test_a_migrated_installation_is_unchanged(
     postgres: Postgres, server: Server, csr: str, tmp_path: Path
 ) -> None:
     estate = Estate(server, csr, tmp_path)
@@ -221,7 +221,7 @@ def test_everything_is_as_before(
     ), whereto
     assert sorted(path.name for path in server.directory.iterdir()) == sorted([*before, MARKER])
 
-    # The old one is not started by accident; what is in the new one is told again.
+    # The old database is not served, and a second run reports the new one.
     refused = server.refuses_to_start()
     assert f"was moved to {whereto.strip()}" in refused and MARKER in refused, refused
     again = migrate(server, "--to", url)
@@ -233,7 +233,7 @@ def test_everything_is_as_before(
     new = next_server(server, url).start()
     try:
         assert estate.said(new) == said
-        # And it goes on: what waited for the enforcement point, what is new.
+        # Pending changes settle, and new ones are possible.
         with talking(new) as api:
             Points(new, api).acknowledge(estate.edge, said[server.made["account_id"]][5]["epoch"])
             api.settled(estate.id("held"), "revoked")
@@ -257,7 +257,7 @@ def test_everything_is_as_before(
 
 
 def fill(server: Server) -> list[str]:
-    """Many more certificates, written beside the server; all of them, as they are stored."""
+    """Adds many certificates directly. Returns all stored certificates."""
     select = "SELECT position, hex(id), hex(der), csr FROM certificates ORDER BY position"
     with closing(sqlite3.connect(server.database)) as database, database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(certificates)")]
@@ -272,7 +272,7 @@ def fill(server: Server) -> list[str]:
         return ["|".join(map(str, row)) for row in database.execute(select)]
 
 
-def test_it_may_be_killed_at_any_instant(
+def test_a_migration_can_be_killed_at_any_instant(
     postgres: Postgres, server: Server, api: Api, csr: str, tmp_path: Path
 ) -> None:
     generator = random.Random(SEED)
@@ -331,7 +331,7 @@ def test_a_difference_keeps_servers_away(
     server.stop()
     name = postgres.database()
     url = postgres.url(name)
-    # As if something had changed what was copied.
+    # Changes a copied row.
     postgres.sql(
         "CREATE FUNCTION spoil() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
         "IF to_regclass('tokens') IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'spoils') THEN "
@@ -348,7 +348,9 @@ def test_a_difference_keeps_servers_away(
     server.start()
 
 
-def test_where_to_is_said_as_for_serve(postgres: Postgres, server: Server, tmp_path: Path) -> None:
+def test_the_destination_is_given_as_for_serve(
+    postgres: Postgres, server: Server, tmp_path: Path
+) -> None:
     server.stop()
     name = postgres.database()
     secret = postgres.url(name).replace("postgres@", "postgres:s3cret@")

@@ -1,4 +1,4 @@
-"""What a restore must not undo."""
+"""A restore keeps later revocations."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
         name: field(warnings[0], name)
         for name in ("from_epoch", "to_epoch", "revoked", "restored", "lost")
     }
-    # Of the three that the backup does not have, two are revoked in the end.
+    # Two of the three certificates after the backup end up revoked.
     assert values == {
         "from_epoch": story.known,
         "to_epoch": story.last,
@@ -60,7 +60,7 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
     }
     assert field(warnings[0], "without_authority") == 0
 
-    # Before anything has settled.
+    # Checked before any change settles.
     said = story.said()
     assert {name: said[name] for name in Story.EXPECTED} == Story.EXPECTED
     with talking(server) as api:
@@ -76,11 +76,11 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
         for name in ("lost", "lost for good", "lost and free"):
             assert api.get(story.id(name)).status == 404
 
-        # The enforcement point goes on where it was, wherever that was, and is waited for.
+        # The enforcement point continues at its epoch, and changes wait for it.
         points = Points(server, api)
         for after in (story.known, story.between, story.last - 1, story.last):
             told_changes = changes_now(points, after).result
-            # Who knows more than the journal is told so; from here on they count behind that.
+            # A point that knows more than the journal is refused. New epochs begin above that.
             assert told_changes["epoch"] == story.last + 2**32
             expected = {
                 line.certificate: (line.epoch, line.is_revoked)
@@ -92,7 +92,7 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
                 serials[c["serial_number"]]: (c["epoch"], c["revoked"])
                 for c in told_changes["changes"]
             }
-            # Of one that was issued and restored after the backup nothing is left, and nothing has to be.
+            # A certificate issued and restored after the backup leaves no trace.
             for one in (expected, got):
                 one.pop(story.id("lost and free"), None)
             assert got == expected, after
@@ -128,7 +128,7 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
         assert (api.total(), api.total("revoked"), api.total("active")) == (6, 4, 2)
     assert journal(revocations(server)) == lines, "the journal has what it had"
 
-    # A second start says nothing and does nothing more.
+    # A second start logs and changes nothing.
     with talking(server) as api:
         path = f"/client/v4/accounts/{server.made['account_id']}/logs/audit?limit=1000"
         entries = api.call("GET", path).result
@@ -146,7 +146,7 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
     with talking(server) as api:
         assert api.call("GET", path).result == entries
         story.assert_kept()
-        # It goes on counting where it was.
+        # Its epochs continue.
         assert api.revoke(story.id("untouched")).status == 200
         assert Points(server, api).changes(story.last)["epoch"] == story.last + 2**32 + 1
     assert journal(revocations(server))[:-1] == lines
@@ -157,7 +157,7 @@ def test_the_same_backup_can_be_restored_again_and_again(story: Story) -> None:
     server = story.server
     aside: set[str] = set()
     for _ in range(2):
-        # The name of what is moved aside has the second in it.
+        # The name of a database moved aside contains the second.
         eventually("another second begins", lambda: f"certgate.db.replaced-{now()}" not in aside)
         restore(server, story.backup, "--replace")
         aside = {name for name in names(server.directory) if ".replaced-" in name}
@@ -165,7 +165,7 @@ def test_the_same_backup_can_be_restored_again_and_again(story: Story) -> None:
         story.assert_kept()
         server.stop()
         server.is_whole()
-    # A backup of what was restored has the lost ones in it.
+    # A backup of the restored database contains the lost certificates.
     server.start()
     second = back_up(server, "second.db")
     server.stop()
@@ -180,7 +180,7 @@ def now() -> int:
     return int(time.time())
 
 
-def test_a_kill_in_the_first_start_after_a_restore_is_no_harm(story: Story) -> None:
+def test_a_kill_during_the_first_start_after_a_restore_is_harmless(story: Story) -> None:
     server = story.server
     restore(server, story.backup, "--replace")
     chance = random.Random(SEED)
@@ -202,8 +202,8 @@ def test_a_kill_in_the_first_start_after_a_restore_is_no_harm(story: Story) -> N
     server.is_whole()
 
 
-def test_an_old_database_that_was_only_copied_is_caught_up_too(story: Story) -> None:
-    """As people restore who do not know of `certgate restore`."""
+def test_a_copied_old_database_is_replayed_too(story: Story) -> None:
+    """Restores by copying the file, without `certgate restore`."""
     server = story.server
     shutil.copy(story.backup, server.database)
     logged = len(server.log)
@@ -248,7 +248,7 @@ def test_changes_of_an_authority_that_the_backup_does_not_have_are_counted(
 def shared_among_clients(
     server: Server, work: Callable[[Api, Any], Any], items: Iterable[Any]
 ) -> list[Any]:
-    """Eight clients work on the items; what came of it."""
+    """Lets eight clients work on the items. Returns the results."""
     waiting, found = list(items), []
 
     def run() -> None:
@@ -312,7 +312,7 @@ def test_more_changes_than_the_end_of_the_journal_that_a_start_reads(
 
 
 def test_the_numbers_of_every_list_grow(story: Story) -> None:
-    """Also of those in which nothing changes, and without the journal."""
+    """Covers lists without changes, and a restore without the journal."""
     for has_journal in (True, False):
         if not has_journal:
             revocations(story.server).unlink()
@@ -326,14 +326,14 @@ def test_the_numbers_of_every_list_grow(story: Story) -> None:
         story.server.stop()
 
 
-def test_a_journal_that_begins_after_the_backup_does_not_tell_all(
+def test_a_journal_that_begins_after_the_backup_is_incomplete(
     server: Server, api: Api, csr: str
 ) -> None:
     ids = [api.issue(csr).result["id"] for _ in range(3)]
     backup = back_up(server)
     api.revoke(ids[0])
     server.stop()
-    revocations(server).unlink()  # Or an installation from before there were journals.
+    revocations(server).unlink()  # The same as an installation without a journal.
     server.start()
     with talking(server) as api:
         api.revoke(ids[1])
@@ -351,7 +351,7 @@ def test_a_journal_that_begins_after_the_backup_does_not_tell_all(
         server.stop()
 
 
-def test_a_journal_that_was_healed_has_what_was_lost(story: Story) -> None:
+def test_a_repaired_journal_has_the_lost_changes(story: Story) -> None:
     server = story.server
     restore(server, story.backup, "--replace")
     server.start()
@@ -368,9 +368,7 @@ def test_a_journal_that_was_healed_has_what_was_lost(story: Story) -> None:
     assert (said["lost"], said["lost for good"]) == ("certificateHold", "keyCompromise")
 
 
-def test_without_the_journal_it_is_said_and_newer_epochs_are_refused_for_ever(
-    story: Story, csr: str
-) -> None:
+def test_without_the_journal_newer_epochs_are_refused_permanently(story: Story, csr: str) -> None:
     server = story.server
     revocations(server).unlink()
     told = restore(server, story.backup, "--replace")
@@ -388,7 +386,7 @@ def test_without_the_journal_it_is_said_and_newer_epochs_are_refused_for_ever(
                 assert api.revoke(certificate).status == 200
             for epoch in range(story.known + 1, story.last + 1):
                 assert changes_now(points, epoch).error["code"] == 1521, (turn, epoch)
-        # Whoever has only what the backup has goes on.
+        # A follower that has only the epochs of the backup continues.
         assert len(changes_now(points, story.known).result["changes"]) == len(more)
         first, *_, count = api.call("GET", f"{points.base}/revocations").text.splitlines()
         assert count == f'{{"count":{len(more) + 3}}}'
@@ -411,7 +409,7 @@ def test_without_the_journal_it_is_said_and_newer_epochs_are_refused_for_ever(
         assert changes_now(Points(server, api), story.last).error["code"] == 1521
 
 
-def test_a_journal_that_is_older_than_the_backup_is_as_good_as_none(
+def test_a_journal_older_than_the_backup_counts_as_missing(
     server: Server, api: Api, csr: str
 ) -> None:
     ids = [api.issue(csr).result["id"] for _ in range(4)]

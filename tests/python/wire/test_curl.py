@@ -1,4 +1,4 @@
-"""curl, with the lines that the public documentation of the API gives; only the host differs."""
+"""curl with the lines of the public API documentation, on another host."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ DELETE_TYPE = f"curl --request DELETE {{base}}{PATH}/$CLIENT_CERTIFICATE_ID {JSO
 
 
 class Shell:
-    """A shell in a directory, as somebody has it who pastes the lines."""
+    """A shell in a directory, into which a user pastes the lines."""
 
     def __init__(self, server: Server, directory: Path) -> None:
         self.base, self.directory = f"{server.url}/client/v4", directory
@@ -62,7 +62,7 @@ class Shell:
         }
 
     def run(self, line: str, **more: str) -> tuple[int, dict[str, Any]]:
-        """The status and the body."""
+        """Returns the status and the body."""
         line = (
             line.format(base=self.base)
             + " --silent --show-error --write-out ' %{http_code} %{content_type}'"
@@ -118,7 +118,7 @@ def test_create_with_the_newlines_that_a_shell_pastes(shell: Shell, csr: str) ->
 
 
 def test_create_with_the_content_type_that_curl_chooses(shell: Shell, csr: str) -> None:
-    """A forgotten header, which curl replaces by a form's type: what is meant is clear."""
+    """curl sends the type of a form when the header is missing. The server accepts it."""
     assert shell.result(f"curl {{base}}{PATH} {BEARER} -d @body.json")["csr"] == csr
 
 

@@ -33,12 +33,12 @@ PHASE_SECONDS = 60
 
 
 @pytest.mark.parametrize("phase", ["coverage", "fuzzing"])
-def test_no_answer_is_outside_the_document(
+def test_every_answer_matches_the_openapi_document(
     shared: Server, csr: str, tmp_path: Path, phase: str
 ) -> None:
     api = shared.api()
     certificate = api.issue(csr).result["id"]
-    # What keeps the zone from being deleted when the other is revoked.
+    # A certificate that prevents the deletion of the zone.
     api.issue(csr)
     token = {"name": "spare", "policies": [reading(shared)]}
     spare = api.call("POST", "/client/v4/user/tokens", token).result["id"]
@@ -51,7 +51,7 @@ def test_no_answer_is_outside_the_document(
     }
     config = tmp_path / "schemathesis.toml"
     parameters = "".join(f'"path.{name}" = "{value}"\n' for name, value in ids.items())
-    # Nobody is to wait for a change.
+    # No request waits for changes.
     config.write_text(
         f'[parameters]\n{parameters}"query.wait_seconds" = 0\n"query.for_seconds" = 0\n'
     )
@@ -95,7 +95,7 @@ def test_no_answer_is_outside_the_document(
 
 
 def reading(server: Server) -> dict[str, object]:
-    """A policy for reading the zone's certificates."""
+    """A policy that permits reading the certificates of the zone."""
     api = server.api()
     groups = {
         group["name"]: group["id"]

@@ -1,4 +1,4 @@
-"""docs/recipes.md: the recipes that it says are executed, as they stand there."""
+"""docs/recipes.md: runs each recipe that is marked as executed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECIPES = REPOSITORY / "docs/recipes.md"
 
 
 def recipe(heading: str) -> str:
-    """The code below a heading."""
+    """Returns the code below a heading."""
     text = RECIPES.read_text()
     found = re.search(
         rf"^## {re.escape(heading)}$.*?^```\w+$\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
@@ -68,10 +68,10 @@ def test_python(shared: Server, tmp_path: Path) -> None:
     assert "Certificate" in openssl("x509", "-in", tmp_path / "device.crt", "-noout", "-text")
 
 
-def test_the_document_says_of_every_recipe_whether_it_is_executed() -> None:
+def test_the_page_marks_each_recipe_as_executed_or_not() -> None:
     headings = re.findall(r"^## (.*)$", RECIPES.read_text(), re.MULTILINE)
     executed = [heading for heading in headings if heading.endswith(" (executed)")]
-    # TypeScript's runs with the tests of its SDK.
+    # The recipe in TypeScript runs with the tests of its SDK.
     assert executed == ["curl (executed)", "Python (executed)", "TypeScript (executed)"]
     assert all(
         heading.endswith(" (not executed)") for heading in headings if heading not in executed

@@ -1,4 +1,4 @@
-"""SIGTERM: requests in flight finish or are cut off whole, and the process ends with 0."""
+"""SIGTERM: requests in flight finish, or end at the limit, and the process exits with 0."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from kit.harness import PATIENCE_SECONDS, MakeServer, Server
 
 IN_FLIGHT = 50
 
-# How many answers to wait for before the signal: by then every connection has a request under way.
+# The answers before the signal: by then each connection has an open request.
 ANSWERS_BEFORE = 100
 
 
 class Issue(threading.Thread):
-    """Issues over one connection until it is closed; what was answered, and how often no answer came."""
+    """Issues over one connection until it is closed. Counts missing answers."""
 
     def __init__(self, server: Server, csr: str, answers: threading.Semaphore) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Issue(threading.Thread):
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_what_was_answered_is_stored(make_server: MakeServer, csr: str, signal_number: int) -> None:
+def test_answered_issues_are_stored(make_server: MakeServer, csr: str, signal_number: int) -> None:
     server = make_server()
     for _ in range(3):
         answers = threading.Semaphore(0)
@@ -75,12 +75,12 @@ def test_what_was_answered_is_stored(make_server: MakeServer, csr: str, signal_n
 
 
 class Asker(threading.Thread):
-    """Asks over one connection, or over a new one each time, until it is told that there will be no other answer."""
+    """Sends requests over one or many connections until the server announces the last answer."""
 
     def __init__(self, server: Server, is_new: bool, answers: threading.Semaphore) -> None:
         super().__init__()
         self.server, self.is_new, self.answers = server, is_new, answers
-        # When the question was sent that got no answer.
+        # The time of the request without an answer.
         self.lost: float | None = None
         self.was_told = False
 
@@ -101,8 +101,8 @@ class Asker(threading.Thread):
 
 
 @pytest.mark.parametrize("is_new", [False, True], ids=["one connection", "new connections"])
-def test_what_was_sent_before_is_answered(make_server: MakeServer, is_new: bool) -> None:
-    """Also if it has not been read yet, or the connection not accepted; the answer tells that it is the last one."""
+def test_requests_sent_before_sigterm_are_answered(make_server: MakeServer, is_new: bool) -> None:
+    """Covers requests that are unread, or on unaccepted connections. The answer says that it is last."""
     server = make_server(start=False)
     told = 0
     for _ in range(10):
@@ -133,7 +133,7 @@ def known(server: Server) -> dict[str, dict[str, Any]]:
     return every
 
 
-def test_connections_that_do_nothing_do_not_delay_the_end(make_server: MakeServer) -> None:
+def test_idle_connections_do_not_delay_the_stop(make_server: MakeServer) -> None:
     server = make_server("--request-timeout-seconds", "60")
     with ExitStack() as stack:
         for port in [server.port, server.public_port] * 50:
@@ -146,7 +146,7 @@ def test_connections_that_do_nothing_do_not_delay_the_end(make_server: MakeServe
         used.close()
 
 
-def test_a_request_that_came_in_half_is_not_waited_for_longer_than_the_limit(
+def test_an_incomplete_request_is_cut_off_at_the_limit(
     make_server: MakeServer,
 ) -> None:
     server = make_server("--request-timeout-seconds", "1")
@@ -159,7 +159,7 @@ def test_a_request_that_came_in_half_is_not_waited_for_longer_than_the_limit(
         assert time.monotonic() - started < PATIENCE_SECONDS / 2
 
 
-def test_a_second_start_changes_nothing_and_tells_no_secret(
+def test_a_second_start_changes_nothing_and_prints_no_secret(
     make_server: MakeServer, csr: str
 ) -> None:
     server = make_server()
@@ -175,7 +175,7 @@ def test_a_second_start_changes_nothing_and_tells_no_secret(
     assert (server.directory / "master.key").read_bytes() == key
 
 
-def test_who_waits_for_changes_is_answered(server: Server) -> None:
+def test_a_waiting_request_is_answered_at_the_stop(server: Server) -> None:
     answers: list[tuple[int, bytes]] = []
     begun = threading.Semaphore(0)
 
@@ -193,7 +193,7 @@ def test_who_waits_for_changes_is_answered(server: Server) -> None:
     for thread in threads:
         thread.start()
         begun.acquire()
-    # Both requests are there: what is asked behind them on a connection of its own is answered.
+    # Both requests have arrived, because a later one on another connection is answered.
     assert server.api().call("GET", "/client/v4/user").status == 200
     server.terminate()
     server.ended()

@@ -1,4 +1,4 @@
-"""The management API over TLS: curl and the command line trust the certificate they are told to trust, and nobody else's."""
+"""The management API over TLS: curl and the command line trust only the given CA."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_curl_and_the_command_line(secure: Server, files: Files, tmp_path: Path)
     )
     assert done.returncode == 0 and json.loads(done.stdout)["success"] is True, done.stderr
     stranger = subprocess.run(["curl", "-sS", url, *bearer], capture_output=True, text=True)
-    assert stranger.returncode == 60, "a certificate that nobody vouches for"
+    assert stranger.returncode == 60, "a certificate of an unknown CA"
 
     trusting = ["--data-dir", secure.directory, "--api-ca", files.authority]
     listed = certgate("cert", "list", "--output", "json", *trusting, cwd=tmp_path)
@@ -65,7 +65,7 @@ def test_curl_and_the_command_line(secure: Server, files: Files, tmp_path: Path)
     assert secure.token not in refused.stderr
 
 
-def test_both_versions_that_are_in_use_are_spoken(secure: Server, files: Files) -> None:
+def test_tls_1_2_and_1_3_are_accepted(secure: Server, files: Files) -> None:
     def version(maximum: ssl.TLSVersion) -> str | None:
         context = ssl.create_default_context(cafile=str(files.authority))
         context.maximum_version = maximum
@@ -79,7 +79,7 @@ def test_both_versions_that_are_in_use_are_spoken(secure: Server, files: Files) 
     assert version(ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
 
 
-def test_a_handshake_that_stops_is_given_up(secure: Server) -> None:
+def test_an_incomplete_handshake_is_closed(secure: Server) -> None:
     for beginning in (b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"):
         with socket.create_connection(
             ("127.0.0.1", secure.port), timeout=PATIENCE_SECONDS

@@ -1,4 +1,4 @@
-"""Hostile and odd input over real sockets: never a 5xx, never a hung connection, and the server still serves."""
+"""Hostile input over real sockets: no 5xx, no hung connection, and the server still serves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from kit.harness import PATIENCE_SECONDS, MakeServer, Server
 
-# The time limit for a request in these tests, by flag.
+# The time limit of a request in these tests, in seconds.
 LIMIT_SECONDS = 1
 
 # Within that limit, and some for a busy machine, a connection is answered or closed.
@@ -36,7 +36,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(params=["management", "responder"])
 def port(strict: Server, request: pytest.FixtureRequest) -> Iterator[int]:
-    """Each listener in turn; after the test the API must still work."""
+    """Returns each listener in turn. The API must still work after the test."""
     yield strict.port if request.param == "management" else strict.public_port
     still_serves(strict)
 
@@ -54,13 +54,13 @@ def connect(port: int) -> socket.socket:
 
 
 def send(connection: socket.socket, data: bytes) -> None:
-    """Sends what the other side still takes: it may have had enough."""
+    """Sends as much as the server still accepts."""
     with suppress(BrokenPipeError, ConnectionResetError):
         connection.sendall(data)
 
 
 def read_to_end(connection: socket.socket, bound: float = BOUND_SECONDS) -> bytes:
-    """Everything until the other side closes, which it must do within the bound."""
+    """Reads until the server closes the connection, which it must do in time."""
     received = b""
     deadline = time.monotonic() + bound
     while True:
@@ -86,7 +86,7 @@ def exchange(port: int, data: bytes, *, close: bool = False) -> bytes:
 
 
 def statuses(received: bytes) -> list[int]:
-    """The statuses of the answers in a row, each read by its content-length; what is not HTTP fails."""
+    """Returns the statuses of consecutive answers, each read by its content-length."""
     found = []
     while received:
         head, separator, rest = received.partition(b"\r\n\r\n")
@@ -146,11 +146,11 @@ def test_a_megabyte_of_headers_is_refused(port: int) -> None:
     one_large = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * (1 << 20) + b"\r\n\r\n"
     many_small = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * (1 << 18) + b"\r\n"
     for head in (one_large, many_small):
-        # The answer may be lost when the connection is closed upon data that nobody read.
+        # Closing a connection with unread data may lose the answer.
         assert never_5xx(exchange(port, head)) in ([431], [])
 
 
-def test_a_head_that_never_ends_is_not_waited_for(port: int) -> None:
+def test_an_endless_head_is_cut_off(port: int) -> None:
     for beginning in (
         b"",
         b"G",
@@ -162,8 +162,8 @@ def test_a_head_that_never_ends_is_not_waited_for(port: int) -> None:
         assert time.monotonic() - started < BOUND_SECONDS
 
 
-def test_headers_in_drops_do_not_keep_a_connection(port: int) -> None:
-    """One more header line whenever the last one has gone out: the limit is for the whole head."""
+def test_slow_headers_do_not_hold_a_connection(port: int) -> None:
+    """Sends one header line after another: the time limit covers the complete head."""
     with connect(port) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
         connection.settimeout(0.1)
@@ -180,7 +180,7 @@ def test_headers_in_drops_do_not_keep_a_connection(port: int) -> None:
                 return
 
 
-def test_a_body_that_stops_is_given_up(strict: Server) -> None:
+def test_an_incomplete_body_is_cut_off(strict: Server) -> None:
     for method in ("POST", "PATCH"):
         path = "" if method == "POST" else f"/{'0' * 32}"
         head = request_line(
@@ -193,7 +193,7 @@ def test_a_body_that_stops_is_given_up(strict: Server) -> None:
     still_serves(strict)
 
 
-def test_a_body_that_is_cut_off_is_no_request(strict: Server) -> None:
+def test_a_truncated_body_is_not_a_request(strict: Server) -> None:
     head = request_line(
         strict, "POST", "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
     ).encode()
@@ -209,7 +209,7 @@ def total(server: Server) -> int:
     return value
 
 
-def test_bodies_that_are_too_large_are_refused_at_once(strict: Server) -> None:
+def test_too_large_bodies_are_refused_immediately(strict: Server) -> None:
     kind = "Content-Type: application/json\r\nContent-Length:"
     for length in (64 * 1024 + 1, 10**9, 2**63):
         head = request_line(strict, "POST", f"{kind} {length}\r\n\r\n").encode()
@@ -239,7 +239,7 @@ def test_chunked_bodies(strict: Server, csr: str) -> None:
         b"1;" + b"a" * 20_000,
     ):
         never_5xx(exchange(strict.port, head + garbage, close=True))
-    # More than a body may have, in chunks that do not announce it.
+    # A too large body in chunks, which do not announce its size.
     endless = b"400\r\n" + b"a" * 0x400 + b"\r\n"
     assert never_5xx(exchange(strict.port, head + endless * 200)) in ([413], [])
     still_serves(strict)
@@ -267,7 +267,7 @@ def test_expect_100_continue(strict: Server, csr: str) -> None:
         assert statuses(read_to_end(connection)) == [200]
 
 
-def test_bodies_where_nobody_expects_them(strict: Server, csr: str) -> None:
+def test_unexpected_bodies(strict: Server, csr: str) -> None:
     api = strict.api()
     identity = api.issue(csr).result["id"]
     for method, path, body in [
@@ -293,10 +293,10 @@ def test_bodies_where_nobody_expects_them(strict: Server, csr: str) -> None:
         ("DELETE", None, 405),
     ],
 )
-def test_a_body_that_nobody_reads_does_not_cost_the_connection(
+def test_an_unread_body_does_not_end_the_connection(
     strict: Server, method: str, token: str | None, status: int
 ) -> None:
-    """The head in one packet, the body in the next: as urllib, Go and others send them."""
+    """Sends head and body in separate packets, as urllib and Go do."""
     head = request_line(
         strict, method, "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n"
     )
@@ -304,7 +304,7 @@ def test_a_body_that_nobody_reads_does_not_cost_the_connection(
     with connect(strict.port) as connection:
         for _ in range(10):
             send(connection, head.encode())
-            # The answer comes when the body has: before that there is nothing to read.
+            # The server answers after the body.
             ready, _, _ = select.select([connection], [], [], 0.02)
             assert not ready
             send(connection, b"{}")
@@ -316,7 +316,7 @@ def test_a_body_that_nobody_reads_does_not_cost_the_connection(
             assert statuses(received) == [status]
 
 
-def test_a_large_body_that_nobody_reads_is_not_waited_for(strict: Server) -> None:
+def test_a_large_unread_body_is_not_awaited(strict: Server) -> None:
     announced = "Content-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n"
     assert statuses(exchange(strict.port, request_line(strict, "GET", announced).encode())) == [200]
 
@@ -347,8 +347,10 @@ def test_random_queries_and_paths(strict: Server) -> None:
     still_serves(strict)
 
 
-def test_two_thousand_idle_connections_keep_nobody_out_for_long(make_server: MakeServer) -> None:
-    """The idle ones are closed when their time is up, so a request that waits for a place gets one."""
+def test_two_thousand_idle_connections_do_not_block_requests_for_long(
+    make_server: MakeServer,
+) -> None:
+    """Idle connections are closed after their limit, so a waiting request gets a connection."""
     connections, places = 2_000, 250
     server = make_server(
         "--request-timeout-seconds", str(LIMIT_SECONDS), "--connections-max", str(places)
@@ -361,12 +363,12 @@ def test_two_thousand_idle_connections_keep_nobody_out_for_long(make_server: Mak
                     ("127.0.0.1", server.port), timeout=PATIENCE_SECONDS
                 )
             except TimeoutError:
-                return None  # The system's queue is full as well: kept out like the rest.
+                return None  # The accept backlog is full too.
 
         with ThreadPoolExecutor(64) as pool:
             made = [stack.enter_context(c) for c in pool.map(idle, range(connections)) if c]
         assert len(made) > connections / 2
-        # In the same queue as the idle ones: at most every place once per time limit.
+        # The request waits in the queue of the idle connections.
         deadline = time.monotonic() + LIMIT_SECONDS * (connections / places) + PATIENCE_SECONDS
         with socket.create_connection(
             ("127.0.0.1", server.port), timeout=deadline - time.monotonic()
