@@ -1,4 +1,4 @@
-//! The address a client comes from, where proxies that are known stand in between.
+//! The address of a client, also of a client of a trusted proxy.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -7,35 +7,38 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
-/// To this header every proxy adds, at the end, the address it was called from.
+/// The header to whose end every proxy adds the address of its own client.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// How many proxies can stand in a row. Whoever sends more addresses has made them up.
+/// Proxies in a row. A client that sends more addresses invented them.
 const HOPS_MAX: usize = 32;
 
-/// How many blocks can be named; they are tried one after another on every request.
+/// Blocks of trusted addresses. Every request tries them one after another.
 const BLOCKS_MAX: usize = 256;
 
-/// The proxies that are believed when they say where a request comes from. Default: none.
+/// The proxies whose `X-Forwarded-For` is believed. Default: none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Arc<[IpNet]>);
 
 impl FromStr for TrustedProxies {
     type Err = String;
 
-    /// Addresses, and blocks in CIDR notation, separated by commas.
+    /// Reads addresses and blocks in CIDR notation, separated by commas.
     fn from_str(text: &str) -> Result<Self, String> {
         let blocks = text.split(',').map(str::trim).map(|part| {
             let block = part.parse().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
             let block = block.map_err(|_| {
-                format!("{part:?} is no address and no block of addresses such as 10.0.0.0/8 or fd00::/8")
+                format!(
+                    "{part:?} is not an address or a block of addresses: use one such as 10.0.0.0/8 \
+                     or fd00::/8"
+                )
             })?;
             Ok(canonical(block))
         });
         let blocks = blocks.collect::<Result<Arc<[IpNet]>, String>>()?;
         if blocks.len() > BLOCKS_MAX {
             return Err(format!(
-                "names {} blocks, at most {BLOCKS_MAX} are allowed",
+                "names {} blocks: use at most {BLOCKS_MAX}",
                 blocks.len()
             ));
         }
@@ -43,7 +46,7 @@ impl FromStr for TrustedProxies {
     }
 }
 
-/// Addresses are compared as IPv4 where they are IPv4-mapped (RFC 4291 §2.5.5.2), so blocks are as well.
+/// Returns the block in IPv4 if it is IPv4-mapped (RFC 4291 §2.5.5.2), as addresses are compared.
 fn canonical(block: IpNet) -> IpNet {
     let address = block.addr().to_canonical();
     let mapped = address != block.addr() && block.prefix_len() >= 96;
@@ -54,15 +57,17 @@ fn canonical(block: IpNet) -> IpNet {
 }
 
 impl TrustedProxies {
-    /// The address of the client of a request that comes from `peer`. What a peer says that is not trusted is not read.
-    /// [`None`]: a trusted proxy said something that is no address, so that nobody knows.
+    /// Returns the address of the client of a request from `peer`. The header of a peer that is not
+    /// trusted is ignored. [`None`]: the header of a trusted proxy has no valid address, so the
+    /// client is unknown.
     pub(crate) fn client_of(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let mut client = peer.to_canonical();
         if !self.contains(client) {
             return Some(client);
         }
-        // Several lines are one list (RFC 9110 §5.3). Each proxy adds to the end, so it is read from there, up to the first
-        // address that is not a proxy's: what stands before it, the client may have made up.
+        // Several lines are one list (RFC 9110 §5.3). Each proxy adds to the end. Therefore the
+        // list is read from there, up to the first address that is not a proxy's: the client may
+        // have invented the addresses before it.
         let mut hops = 0;
         for line in headers.get_all(FORWARDED_FOR).iter().rev() {
             for element in line
@@ -74,7 +79,7 @@ impl TrustedProxies {
                 if hops > HOPS_MAX {
                     return None;
                 }
-                // Empty elements count for nothing (RFC 9110 §5.6.1.2).
+                // Empty elements are ignored (RFC 9110 §5.6.1.2).
                 if element.is_empty() {
                     continue;
                 }
@@ -84,7 +89,7 @@ impl TrustedProxies {
                 }
             }
         }
-        // Nothing but trusted proxies: the first of them made the request itself.
+        // All addresses are trusted proxies: the first of them made the request itself.
         Some(client)
     }
 
@@ -93,7 +98,7 @@ impl TrustedProxies {
     }
 }
 
-/// An address, with or without the port that some proxies add.
+/// Reads an address, with or without the port that some proxies add.
 fn address(element: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(element).ok()?;
     let bracketed = || {
@@ -131,11 +136,11 @@ mod tests {
             );
         }
         let client = proxies.client_of("::ffff:10.1.1.1".parse().unwrap(), &headers);
-        client.map_or("nobody knows".to_owned(), |address| address.to_string())
+        client.map_or("unknown".to_owned(), |address| address.to_string())
     }
 
     #[test]
-    fn the_first_address_from_the_right_that_is_no_proxy_is_the_client() {
+    fn the_first_address_from_the_right_that_is_not_a_proxy_is_the_client() {
         for (lines, expected) in [
             (&["198.51.100.7"][..], "198.51.100.7"),
             (&["203.0.113.9, 198.51.100.7"], "198.51.100.7"),
@@ -156,7 +161,7 @@ mod tests {
                 "2001:db8:2::7",
             ),
             (&["198.51.100.7, , 10.2.2.2,"], "198.51.100.7"),
-            // A client's own nonsense stands before what the proxy added, and is not read.
+            // A client's own text before the address from the proxy is ignored.
             (&["nonsense, 198.51.100.7"], "198.51.100.7"),
             (&["10.3.3.3, 10.2.2.2"], "10.3.3.3"),
             (&[], "10.1.1.1"),
@@ -167,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_knows_an_address_that_cannot_be_read() {
+    fn a_malformed_address_leaves_the_client_unknown() {
         for line in [
             "nonsense",
             "198.51.100.7, unknown",
@@ -185,24 +190,21 @@ mod tests {
             "198.51.100.7 10.2.2.2",
             "\u{e9}",
         ] {
-            assert_eq!(client(&[line]), "nobody knows", "{line}");
+            assert_eq!(client(&[line]), "unknown", "{line}");
         }
     }
 
     #[test]
-    fn a_list_has_an_end() {
+    fn a_list_of_proxies_is_limited() {
         let proxies = |count| vec!["10.2.2.2"; count].join(",");
         let list = |count| format!("198.51.100.7,{}", proxies(count));
         assert_eq!(client(&[&list(HOPS_MAX - 1)]), "198.51.100.7");
-        assert_eq!(client(&[&list(HOPS_MAX)]), "nobody knows");
-        assert_eq!(
-            client(&["198.51.100.7", &",".repeat(HOPS_MAX)]),
-            "nobody knows"
-        );
+        assert_eq!(client(&[&list(HOPS_MAX)]), "unknown");
+        assert_eq!(client(&["198.51.100.7", &",".repeat(HOPS_MAX)]), "unknown");
     }
 
     #[test]
-    fn who_is_not_trusted_is_not_believed() {
+    fn the_header_of_an_untrusted_peer_is_ignored() {
         let mut headers = HeaderMap::new();
         headers.insert(FORWARDED_FOR, HeaderValue::from_static("198.51.100.7"));
         for (proxies, peer) in [
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_blocks_is_named() {
+    fn a_malformed_list_of_blocks_names_the_malformed_part() {
         for (text, part) in [
             ("", "\"\""),
             ("10.0.0.0/8,", "\"\""),
@@ -229,10 +231,10 @@ mod tests {
             ("10.0.0.1, proxy.example", "proxy.example"),
             ("*", "*"),
         ] {
-            let told = text.parse::<TrustedProxies>().unwrap_err();
+            let error = text.parse::<TrustedProxies>().unwrap_err();
             assert!(
-                told.contains(part) && told.contains("such as 10.0.0.0/8"),
-                "{told}"
+                error.contains(part) && error.contains("such as 10.0.0.0/8"),
+                "{error}"
             );
         }
         let many = vec!["10.0.0.1"; BLOCKS_MAX + 1].join(",");

@@ -1,22 +1,24 @@
-//! Requests that failed of trouble, in the log: a line each, as long as they are few. While a database is away every request
-//! fails of the same.
+//! Log lines of requests that failed by a fault of the server: a line each, up to a rate. While a
+//! database is unavailable, every request fails for the same reason.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How many lines a second: enough to see every cause, too few to fill a disk.
+use certgate_model::lock;
+
+/// Lines per second: enough to see every cause, too few to fill a disk.
 const LINES_PER_SECOND_MAX: u32 = 10;
 
-/// The text for the log, kept in the answer for the middleware that writes the line.
+/// The text for the log. The answer carries it to the middleware, which writes the line.
 #[derive(Debug, Clone)]
 pub(crate) enum Inside {
-    /// Something is away; it will pass.
+    /// A dependency is unavailable for some time.
     Unavailable(String),
-    /// Something that must not happen did. Counted apart, so that it is not lost among the others.
+    /// The server has a defect. Counted apart, so that it is not lost among the others.
     Internal(String),
 }
 
-/// How much has been logged.
+/// The number of lines in the present second, of each kind.
 #[derive(Default)]
 pub(crate) struct FailureLog {
     unavailable: Mutex<Second>,
@@ -32,7 +34,7 @@ struct Second {
 }
 
 impl FailureLog {
-    /// Writes the line, or counts that it was not written. The next one that is tells how many were not.
+    /// Writes the line, or counts it as left out. The next written line has the number of those.
     pub(crate) fn write(
         &self,
         inside: &Inside,
@@ -46,16 +48,15 @@ impl FailureLog {
             Inside::Unavailable(error) => (&self.unavailable, error),
             Inside::Internal(error) => (&self.internal, error),
         };
-        match second
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .line(now)
-        {
+        let line = lock(second).line(now);
+        match line {
             Some(0) => {
                 tracing::error!(request_id = %id, method, route, status, error, "request failed")
             }
             Some(not_logged) => {
-                tracing::error!(request_id = %id, method, route, status, error, not_logged, "request failed");
+                tracing::error!(
+                    request_id = %id, method, route, status, error, not_logged, "request failed"
+                );
             }
             None => {
                 tracing::debug!(request_id = %id, method, route, status, error, "request failed")
@@ -65,7 +66,7 @@ impl FailureLog {
 }
 
 impl Second {
-    /// `None` if there are enough; otherwise how many have been left out before this one.
+    /// Returns the number of lines left out before this one; [`None`] leaves this one out too.
     fn line(&mut self, now: Instant) -> Option<u64> {
         if self
             .begun
@@ -91,11 +92,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_has_so_many_lines_and_the_next_tells_of_the_rest() {
+    fn the_lines_of_a_second_are_limited_and_the_next_second_counts_the_rest() {
         let mut second = Second::default();
         let now = Instant::now();
-        let told: Vec<_> = (0..15).filter_map(|_| second.line(now)).collect();
-        assert_eq!(told, [0; 10]);
+        let written: Vec<_> = (0..15).filter_map(|_| second.line(now)).collect();
+        assert_eq!(written, [0; 10]);
         let next = now + Duration::from_secs(1);
         assert_eq!(second.line(next), Some(5));
         assert_eq!(second.line(next), Some(0));

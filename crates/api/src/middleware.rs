@@ -1,40 +1,40 @@
-//! What every request passes, outermost first: request id and log line and metrics, time limit, panic guard, and the
-//! reading of what is left of the body. One service instead of a layer each: every layer that the router boxes copies
-//! all that lie below it, several times a request.
+//! The middleware of every request, outermost first: request ID, log line and metrics, time limit,
+//! panic guard, and reading the rest of the body.
+//!
+//! One service does all of it. A router boxes each layer, and every boxed layer copies all layers
+//! below it several times per request.
 
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
-use certgate_model::Random;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use certgate_model::{Hex, Random, lock};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
 use tower::{Layer, Service};
 
 use crate::body::BODY_BYTES_MAX;
-use crate::error::ApiError;
+use crate::code;
+use crate::error::{ApiError, SHOULD_RETRY};
 use crate::failure_log::{FailureLog, Inside};
 use crate::request_metrics::RequestMetrics;
-use crate::{Api, code, wire};
+use crate::state::Api;
 
-/// Names the request in the answer and in the log.
+/// The name of the request in the answer and in the log.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("certgate-request-id");
 
-/// SDKs do not repeat a request whose answer has `false` here.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-
-/// The layer that goes around every route.
+/// The layer around every route.
 #[derive(Clone)]
-pub(crate) struct Around(Arc<Shared>);
+pub(crate) struct RequestLayer(Arc<Shared>);
 
 struct Shared {
     random: Arc<dyn Random>,
@@ -43,7 +43,7 @@ struct Shared {
     failures: FailureLog,
 }
 
-impl Around {
+impl RequestLayer {
     pub(crate) fn new(api: &Api) -> Self {
         Self(Arc::new(Shared {
             random: api.random.clone(),
@@ -54,25 +54,25 @@ impl Around {
     }
 }
 
-impl<S> Layer<S> for Around {
-    type Service = Surrounded<S>;
+impl<S> Layer<S> for RequestLayer {
+    type Service = RequestService<S>;
 
-    fn layer(&self, route: S) -> Surrounded<S> {
-        Surrounded {
+    fn layer(&self, route: S) -> RequestService<S> {
+        RequestService {
             shared: self.0.clone(),
             route,
         }
     }
 }
 
-/// A route with everything around it.
+/// A route with the middleware around it.
 #[derive(Clone)]
-pub(crate) struct Surrounded<S> {
+pub(crate) struct RequestService<S> {
     shared: Arc<Shared>,
     route: S,
 }
 
-impl<S> Service<Request> for Surrounded<S>
+impl<S> Service<Request> for RequestService<S>
 where
     S: Service<Request, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
@@ -87,45 +87,43 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let shared = self.shared.clone();
-        let seen = Seen::of(&request, &*shared.random);
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        let (request, rest) = lend(request);
+        let observed = ObservedRequest::new(&request, &*shared.random);
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let (request, unread) = watch_body(request);
         let route = self.route.call(request);
         Box::pin(async move {
-            let answer = to_the_end(guarded(route), rest);
+            let answer = read_to_end(guarded(route), unread);
             let limit = shared.request_timeout;
             let response = match tokio::time::timeout(limit, answer).await {
                 Ok(response) => response,
-                Err(_) => given_up(limit, reads),
+                Err(_) => timed_out(limit, is_read),
             };
-            Ok(seen.answered(response, &shared))
+            Ok(observed.answered(response, &shared))
         })
     }
 }
 
-/// What is remembered of a request for its log line and its metrics.
-struct Seen {
+/// The data of a request for its log line and its metrics.
+struct ObservedRequest {
     id: String,
     method: &'static str,
     route: Option<MatchedPath>,
     started: Instant,
 }
 
-impl Seen {
+impl ObservedRequest {
     #[expect(
         clippy::disallowed_methods,
         reason = "measures the duration of a request for its metric"
     )]
-    fn of(request: &Request, random: &dyn Random) -> Self {
+    fn new(request: &Request, random: &dyn Random) -> Self {
         let started = Instant::now();
         let mut id = [0; 16];
         random.fill(&mut id);
-        let method = method_label(request.method());
-        let route = request.extensions().get::<MatchedPath>().cloned();
         Self {
-            id: wire::hex(&id),
-            method,
-            route,
+            id: Hex(&id).to_string(),
+            method: method_label(request.method()),
+            route: request.extensions().get::<MatchedPath>().cloned(),
             started,
         }
     }
@@ -142,12 +140,14 @@ impl Seen {
         let status = response.status();
         let took = started.elapsed();
         shared.metrics.count(method, route, status, took);
+        let status = status.as_u16();
         if let Some(inside) = response.extensions_mut().remove::<Inside>() {
+            let now = started + took;
             shared
                 .failures
-                .write(&inside, started + took, &id, method, route, status.as_u16());
+                .write(&inside, now, &id, method, route, status);
         } else {
-            tracing::debug!(request_id = %id, method, route, status = status.as_u16(), "request answered");
+            tracing::debug!(request_id = %id, method, route, status, "request answered");
         }
         if let Ok(value) = HeaderValue::try_from(id) {
             response.headers_mut().insert(REQUEST_ID, value);
@@ -156,31 +156,26 @@ impl Seen {
     }
 }
 
-fn given_up(limit: Duration, reads: bool) -> Response {
-    let message = format!(
-        "The request took longer than {} seconds and was given up",
-        limit.as_secs()
-    );
-    let mut response =
-        ApiError::new(StatusCode::REQUEST_TIMEOUT, code::TIMEOUT, message).into_response();
-    // What was given up may have been done: repeating it is for the caller to decide.
-    if !reads {
-        response
-            .headers_mut()
-            .insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+fn timed_out(limit: Duration, is_read: bool) -> Response {
+    let seconds = limit.as_secs();
+    let message = format!("The request took longer than {seconds} seconds: send it again");
+    let error = ApiError::new(StatusCode::REQUEST_TIMEOUT, code::TIMEOUT, message);
+    let mut response = error.into_response();
+    let headers = response.headers_mut();
+    // The server may have done a write that timed out: the caller decides to repeat it.
+    if !is_read {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
-    // The rest of a body that comes too slowly is not waited for.
-    response
-        .headers_mut()
-        .insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    // The server does not wait for the rest of a body that comes too slowly.
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// The route's answer, also if it panics.
+/// Returns the route's answer, also if the route panics.
 async fn guarded(route: impl Future<Output = Result<Response, Infallible>>) -> Response {
     let mut route = pin!(route);
     poll_fn(|context| {
-        // After a panic it is dropped, never polled again.
+        // After a panic the route is dropped, never polled again.
         match catch_unwind(AssertUnwindSafe(|| route.as_mut().poll(context))) {
             Ok(polled) => polled.map(|Ok(response)| response),
             Err(panic) => Poll::Ready(panicked(&*panic)),
@@ -189,50 +184,52 @@ async fn guarded(route: impl Future<Output = Result<Response, Infallible>>) -> R
     .await
 }
 
-/// Where a lent body is returned to.
-type Rest = Arc<Mutex<Option<Body>>>;
+/// The place of a body that the route has not read to its end.
+type UnreadBody = Arc<Mutex<Option<Body>>>;
 
-/// Lends the body to the route, unless there is nothing to come back.
-fn lend(request: Request) -> (Request, Option<Rest>) {
+/// Makes the route return the body, unless the body has nothing to read.
+fn watch_body(request: Request) -> (Request, Option<UnreadBody>) {
     let body = request.body();
-    // What announces that it is too large is not waited for.
+    // A client may announce a body that is too large: the server does not wait for it.
     if body.is_end_stream() || body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         return (request, None);
     }
-    let rest = Rest::default();
-    let returned_to = rest.clone();
-    (
-        request.map(|body| {
-            Body::new(Lent {
-                body,
-                rest: returned_to,
-            })
-        }),
-        Some(rest),
-    )
+    let unread = UnreadBody::default();
+    let returned_to = unread.clone();
+    let watched = |body| {
+        Body::new(WatchedBody {
+            body,
+            unread: returned_to,
+        })
+    };
+    (request.map(watched), Some(unread))
 }
 
-/// Reads and forgets what the route left of the body: all of it where the token was refused, or where a client sends one
-/// with a GET. Left unread it would cost the client its connection, and maybe the answer: what follows could not be told
-/// from the body (RFC 9112 §9.3), and closing upon data that nobody read resets the connection (RFC 9112 §9.6).
-async fn to_the_end(answer: impl Future<Output = Response>, rest: Option<Rest>) -> Response {
+/// Reads and drops the rest of the body, for example of a request whose token was refused, or of a
+/// GET with a body. Otherwise the client would lose its connection, and perhaps the answer: the
+/// next request could not be separated from the body (RFC 9112 §9.3), and closing a connection with
+/// unread data resets it (RFC 9112 §9.6).
+async fn read_to_end(
+    answer: impl Future<Output = Response>,
+    unread: Option<UnreadBody>,
+) -> Response {
     let response = answer.await;
-    let rest = rest.and_then(|rest| rest.lock().unwrap_or_else(PoisonError::into_inner).take());
+    let rest = unread.and_then(|unread| lock(&unread).take());
     if let Some(rest) = rest.filter(|_| response.status() != StatusCode::PAYLOAD_TOO_LARGE) {
         let mut rest = Limited::new(rest, BODY_BYTES_MAX);
-        // One that breaks off or is too large ends the connection behind the answer, which is as it should be.
+        // A body that breaks off or is too large ends the connection after the answer.
         while let Some(Ok(_)) = rest.frame().await {}
     }
     response
 }
 
-/// A request's body, which comes back when the route has done with it.
-struct Lent {
+/// The body of a request, which the route returns when it drops it.
+struct WatchedBody {
     body: Body,
-    rest: Rest,
+    unread: UnreadBody,
 }
 
-impl http_body::Body for Lent {
+impl http_body::Body for WatchedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -252,24 +249,22 @@ impl http_body::Body for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for WatchedBody {
     fn drop(&mut self) {
         if !self.body.is_end_stream() {
-            *self.rest.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(std::mem::take(&mut self.body));
+            *lock(&self.unread) = Some(std::mem::take(&mut self.body));
         }
     }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("no message");
     ApiError::internal(format!("panic: {text}")).into_response()
 }
 
-/// Methods are free text in HTTP; a metric's label must not be.
+/// Returns a label for a method. Methods are free text in HTTP, labels of metrics must be few.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,4 +1,4 @@
-//! Query parameters. One outside its rule is refused by name; one that is unknown is ignored.
+//! Query parameters. A parameter outside its rule is refused by name, an unknown one is ignored.
 
 use std::borrow::Cow;
 
@@ -9,19 +9,21 @@ use certgate_model::{
 
 use crate::envelope::PageRequest;
 use crate::error::ApiError;
+use crate::json::shown_quoted;
 
-/// `page` and `offset` go as far as the whole numbers that JSON carries exactly (RFC 8259 §6), which keeps every
-/// position within 64 bits.
+/// The largest `page` and `offset`: the largest whole number that JSON carries exactly (RFC 8259
+/// §6). With it, every position fits in 64 bits.
 const NUMBER_MAX: u64 = (1 << 53) - 1;
 
 const PER_PAGE_DEFAULT: u64 = 20;
 const PER_PAGE: (u64, u64) = (5, 50);
 const LIMIT: (u64, u64) = (1, 1000);
 
-/// How many entries of an audit log an answer has unless `limit` says so.
+/// Entries of an audit log in an answer, without a `limit`.
 const AUDIT_LIMIT_DEFAULT: u64 = 100;
 
-/// Conditions that Cloudflare's audit logs know and ours do not: ignored, they would let more through than was asked for.
+/// Conditions that only Cloudflare's audit logs have. If they were ignored, the answer would have
+/// entries that the client did not ask for.
 const AUDIT_CONDITIONS: [&str; 23] = [
     "id",
     "account_name",
@@ -43,20 +45,20 @@ const AUDIT_CONDITIONS: [&str; 23] = [
     "resource_type",
     "zone_id",
     "zone_name",
-    // Ours know these, but not what is not to match.
+    // Certgate has these conditions, but not their negations.
     "actor_context.not",
     "actor_token_id.not",
     "actor_type.not",
 ];
 
-/// How long a request can wait for a change: less than what stands between usually allows.
+/// Seconds that a request can wait for a change: less than the usual limit of proxies.
 const WAIT_SECONDS: (u64, u64) = (0, 20);
 
-/// For how long an answer with changes can go on: an hour, after which whoever follows asks again.
+/// Seconds that a stream of changes can last: an hour, after which the follower opens another one.
 const STREAM_SECONDS: (u64, u64) = (0, 3_600);
 const STREAM_SECONDS_DEFAULT: u64 = 300;
 
-/// How many query parameters are read; more are an attack, not a question.
+/// Query parameters of a request; more are an attack.
 const PARAMETERS_MAX: usize = 100;
 
 /// The query string, decoded.
@@ -64,17 +66,17 @@ pub(crate) struct Query<'a> {
     parameters: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
-/// What is asked of a list of brought certificates.
-pub(crate) struct MtlsCertificateQuery {
+/// The filters of a list of uploaded certificates.
+pub(crate) struct MtlsCertificateFilter {
     pub(crate) page: u64,
-    /// Whether those that accounts bring themselves are asked for: there are no others.
+    /// `false` if the type is another one than `custom`, the type of every certificate here.
     custom: bool,
     name: Option<String>,
     ca: Option<bool>,
 }
 
-impl MtlsCertificateQuery {
-    /// Whether a certificate meets every filter.
+impl MtlsCertificateFilter {
+    /// Reports `true` for a certificate that meets every filter.
     pub(crate) fn matches(&self, certificate: &MtlsCertificateRecord) -> bool {
         let is_named = |name: &String| *name == certificate.name;
         self.custom
@@ -89,12 +91,14 @@ impl<'a> Query<'a> {
             .take(PARAMETERS_MAX + 1)
             .collect();
         if parameters.len() > PARAMETERS_MAX {
-            let message = format!("There are more than {PARAMETERS_MAX} query parameters");
+            let message =
+                format!("The request has more than {PARAMETERS_MAX} query parameters: send fewer");
             return Err(ApiError::parameter("", message));
         }
         Ok(Self { parameters })
     }
 
+    /// Returns the value of a parameter.
     pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
         let mut values = self
             .parameters
@@ -103,13 +107,13 @@ impl<'a> Query<'a> {
             .map(|(_, value)| &**value);
         let first = values.next();
         if values.any(|value| Some(value) != first) {
-            let message = format!("{name} is given more than once, with different values");
+            let message = format!("{name} has several values: send one");
             return Err(ApiError::parameter(name, message));
         }
         Ok(first)
     }
 
-    /// A whole number between two bounds; `1.0` is one too.
+    /// Returns a whole number between two bounds; `1.0` is a whole number too.
     fn number(&self, name: &'static str, (min, max): (u64, u64)) -> Result<Option<u64>, ApiError> {
         let Some(text) = self.one(name)? else {
             return Ok(None);
@@ -128,13 +132,14 @@ impl<'a> Query<'a> {
             None => {
                 let message = format!(
                     "{name} is {}: use a whole number from {min} to {max}",
-                    shown(text)
+                    shown_quoted(text)
                 );
                 Err(ApiError::parameter(name, message))
             }
         }
     }
 
+    /// Returns the value of a word, in any letter case.
     fn choice<T: Copy>(
         &self,
         name: &'static str,
@@ -154,13 +159,13 @@ impl<'a> Query<'a> {
                     .map(|(choice, _)| *choice)
                     .collect::<Vec<_>>()
                     .join(", ");
-                let message = format!("{name} is {}: use one of {allowed}", shown(text));
+                let message = format!("{name} is {}: use one of {allowed}", shown_quoted(text));
                 Err(ApiError::parameter(name, message))
             }
         }
     }
 
-    /// `page` and `per_page`.
+    /// Returns the page of `page` and `per_page`.
     pub(crate) fn page(&self) -> Result<PageRequest, ApiError> {
         let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
         let size = self
@@ -169,13 +174,14 @@ impl<'a> Query<'a> {
         Ok(page_request(page, size, 0))
     }
 
-    /// `status`, `page`, `per_page`, `limit` and `offset` of a list of certificates.
+    /// Returns the page and the filter of a list of certificates.
     pub(crate) fn certificates(&self) -> Result<(PageRequest, CertificateQuery), ApiError> {
         let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
         let per_page = self
             .number("per_page", PER_PAGE)?
             .unwrap_or(PER_PAGE_DEFAULT);
-        // SDKs leave limit and offset in the query while they raise page: the page counts in steps of limit.
+        // SDKs leave limit and offset in the query while they raise page: the page counts in steps
+        // of limit.
         let size = self.number("limit", LIMIT)?.unwrap_or(per_page);
         let offset = self.number("offset", (0, NUMBER_MAX))?.unwrap_or(0);
         let statuses = [("all", None)]
@@ -194,14 +200,14 @@ impl<'a> Query<'a> {
         ))
     }
 
-    /// `after` and `wait_seconds` of a question for changes.
+    /// Returns `after` and `wait_seconds` of a list of changes.
     pub(crate) fn revocation_changes(&self) -> Result<(u64, u64), ApiError> {
         let after = self.number("after", (0, NUMBER_MAX))?.unwrap_or(0);
         let wait_seconds = self.number("wait_seconds", WAIT_SECONDS)?.unwrap_or(0);
         Ok((after, wait_seconds))
     }
 
-    /// `after` and `for_seconds` of an answer that goes on with changes.
+    /// Returns `after` and `for_seconds` of a stream of changes.
     pub(crate) fn revocation_stream(&self) -> Result<(u64, u64), ApiError> {
         let after = self.number("after", (0, NUMBER_MAX))?.unwrap_or(0);
         let seconds = self
@@ -210,7 +216,8 @@ impl<'a> Query<'a> {
         Ok((after, seconds))
     }
 
-    /// The conditions and the order of an audit log. `user` is whose API key is meant where an API key is asked for.
+    /// Returns the conditions and the order of an audit log. The condition on an API key means the
+    /// key of `user`.
     pub(crate) fn audit(&self, user: UserId) -> Result<AuditQuery, ApiError> {
         let unknown = self.parameters.iter().map(|(key, _)| &**key).find(|key| {
             let condition = key.strip_suffix(".not").unwrap_or(key);
@@ -218,8 +225,8 @@ impl<'a> Query<'a> {
         });
         if let Some(name) = unknown {
             let message = format!(
-                "{name} is not a condition that is supported: use since, before, actor_token_id, actor_context or \
-                 actor_type, and look through what they find"
+                "{name} is not a supported condition: use since, before, actor_token_id, \
+                 actor_context or actor_type, and filter the entries yourself"
             );
             return Err(ApiError::parameter("", message));
         }
@@ -228,8 +235,8 @@ impl<'a> Query<'a> {
             None | Some("") => None,
             Some(text) => Some(audit_cursor(text).ok_or_else(|| {
                 let message = format!(
-                    "cursor is {}: use the one of the answer before, or none to begin anew",
-                    shown(text)
+                    "cursor is {}: use the cursor of the answer before, or none to start again",
+                    shown_quoted(text)
                 );
                 ApiError::parameter("cursor", message)
             })?),
@@ -250,7 +257,7 @@ impl<'a> Query<'a> {
             Some(text) => Some(Actor::Token(text.parse().map_err(|_| {
                 let message = format!(
                     "actor_token_id is {}: use the token's 32 hexadecimal digits",
-                    shown(text)
+                    shown_quoted(text)
                 );
                 ApiError::parameter("actor_token_id", message)
             })?)),
@@ -260,27 +267,29 @@ impl<'a> Query<'a> {
         let mut given = token.into_iter().chain(context).chain(kind);
         let first = given.next();
         if given.next().is_some() {
-            let message = "more than one actor is given: use one of actor_token_id, actor_context and actor_type";
+            let message = "actor_token_id, actor_context and actor_type exclude each other: \
+                           use one of them";
             return Err(ApiError::parameter("actor_token_id", message.to_owned()));
         }
         Ok(first)
     }
 
-    /// An instant, or a date, which is its first instant in UTC.
+    /// Returns an instant; a date stands for its first instant in UTC.
     fn instant(&self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
         let Some(text) = self.one(name)? else {
             return Ok(None);
         };
         Timestamp::from_date_or_time(text).map(Some).map_err(|_| {
             let message = format!(
-                "{name} is {}: use a date or a time in RFC 3339, such as 2026-11-24 or 2026-11-24T12:00:00Z",
-                shown(text)
+                "{name} is {}: use an RFC 3339 date or time such as 2026-11-24 or \
+                 2026-11-24T12:00:00Z",
+                shown_quoted(text)
             );
             ApiError::parameter(name, message)
         })
     }
 
-    /// The conditions and the order of a list of zones; `None` if none can match.
+    /// Returns the conditions and the order of a list of zones; [`None`] if no zone can match.
     pub(crate) fn zones(&self, visible: Visible) -> Result<Option<ZoneFilter>, ApiError> {
         let join = self.join()?;
         let statuses = [
@@ -294,7 +303,7 @@ impl<'a> Query<'a> {
             Some(text) => Some(text.parse().map_err(|_| {
                 let message = format!(
                     "account.id is {}: use the account's 32 hexadecimal digits",
-                    shown(text)
+                    shown_quoted(text)
                 );
                 ApiError::parameter("account.id", message)
             })?),
@@ -324,8 +333,8 @@ impl<'a> Query<'a> {
         })
     }
 
-    /// `type`, `name`, `ca` and `page` of a list of brought certificates.
-    pub(crate) fn mtls_certificates(&self) -> Result<MtlsCertificateQuery, ApiError> {
+    /// Returns the filters of a list of uploaded certificates.
+    pub(crate) fn mtls_certificates(&self) -> Result<MtlsCertificateFilter, ApiError> {
         let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
         let types = self.parameters.iter().filter(|(key, _)| key == "type");
         let mut types = types.flat_map(|(_, value)| value.split(',')).peekable();
@@ -336,12 +345,12 @@ impl<'a> Query<'a> {
                 "gateway_managed" | "access_managed" => {}
                 _ => {
                     let allowed = "custom, gateway_managed, access_managed";
-                    let message = format!("type is {}: use one of {allowed}", shown(name));
+                    let message = format!("type is {}: use one of {allowed}", shown_quoted(name));
                     return Err(ApiError::parameter("type", message));
                 }
             }
         }
-        Ok(MtlsCertificateQuery {
+        Ok(MtlsCertificateFilter {
             page,
             custom,
             name: self.one("name")?.map(str::to_owned),
@@ -378,13 +387,13 @@ impl<'a> Query<'a> {
         Ok(self.choice("direction", &directions)?.unwrap_or(default))
     }
 
-    /// A condition on a name.
+    /// Returns a condition on a name.
     pub(crate) fn text_match(&self, name: &'static str) -> Result<Option<TextMatch>, ApiError> {
         Ok(self.one(name)?.map(text_match))
     }
 }
 
-/// Where the next part of an audit log begins, as [`audit_cursor_text`] wrote it.
+/// Reads a cursor that [`audit_cursor_text`] wrote.
 fn audit_cursor(text: &str) -> Option<(Timestamp, u64)> {
     let (at, number) = text.split_once('.')?;
     let at = Timestamp::from_unix_microseconds(at.parse().ok()?);
@@ -392,7 +401,7 @@ fn audit_cursor(text: &str) -> Option<(Timestamp, u64)> {
     Some((at, number.parse().ok().filter(|_| is_instant)?))
 }
 
-/// Where the part of an audit log that ends with an entry of this time and number goes on.
+/// Returns the cursor after an entry of this time and number.
 pub(crate) fn audit_cursor_text(at: Timestamp, number: u64) -> String {
     format!("{}.{number}", at.unix_microseconds())
 }
@@ -418,16 +427,6 @@ fn text_match(text: &str) -> TextMatch {
         Some(("contains", rest)) => TextMatch::Contains(rest.to_owned()),
         _ => TextMatch::Equal(text.to_owned()),
     }
-}
-
-/// What somebody sent, quoted, escaped and bounded.
-fn shown(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 40;
-    let mut start: String = text.chars().take(CHARACTERS_MAX).collect();
-    if start.len() < text.len() {
-        start.push('…');
-    }
-    format!("{start:?}")
 }
 
 #[cfg(test)]

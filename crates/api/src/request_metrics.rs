@@ -5,8 +5,9 @@ use std::time::Duration;
 use http::StatusCode;
 use metrics::{Counter, Histogram};
 
-/// The metrics of requests, kept at hand: to find one by its labels costs as much as to parse a request. The recorder must
-/// be installed before the first request. Methods, routes and statuses are few.
+/// The metrics of requests by method, route and status, of which there are few. Finding a metric by
+/// its labels in the recorder costs as much as parsing a request. The recorder must be installed
+/// before the first request.
 #[derive(Default)]
 pub(crate) struct RequestMetrics {
     of_routes: RwLock<HashMap<Box<str>, Vec<Metrics>>>,
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_method_route_and_status_is_counted_for_itself() {
+    fn requests_are_counted_by_method_route_and_status() {
         let recorder = Counters::default();
         with_local_recorder(&recorder, || {
             let metrics = RequestMetrics::default();

@@ -1,35 +1,38 @@
-//! All routes on one screen, and what every request passes.
+//! All routes on one screen.
+
+use std::sync::LazyLock;
 
 use axum::Router;
-use axum::extract::OriginalUri;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::StatusCode;
-use utoipa::openapi::OpenApi;
+use http::{StatusCode, Uri, header};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::ApiError;
-use crate::middleware::Around;
+use crate::middleware::RequestLayer;
 use crate::routes::{
     accounts, api_key, audit, client_certificates, enforcement_points, hostname_associations,
-    managed_authorities, mtls_certificates, operations, publication, tokens, user, zones,
+    managed_authorities, mtls_certificates, operations, publication, revocation_feed, tokens, user,
+    zones,
 };
-use crate::{Api, code};
+use crate::state::Api;
+use crate::{code, openapi};
 
-/// The management API.
+/// Returns the management API.
 pub fn management(api: Api) -> Router {
     let (documented, _) = documented().split_for_parts();
     let router = documented
-        .route("/openapi.json", get(operations::openapi))
+        .route("/openapi.json", get(openapi_document))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/metrics", get(operations::metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
-    router.layer(Around::new(&api)).with_state(api)
+    router.layer(RequestLayer::new(&api)).with_state(api)
 }
 
-/// The public responder. Clients without credentials reach it over plain HTTP.
+/// Returns the public responder. Clients without credentials reach it over plain HTTP.
 pub fn responder(api: Api) -> Router {
     let router = Router::new()
         .route("/crl/{authority_id}/{file}", get(publication::crl))
@@ -40,12 +43,19 @@ pub fn responder(api: Api) -> Router {
         .route("/healthz", get(operations::healthz))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
-    router.layer(Around::new(&api)).with_state(api)
+    router.layer(RequestLayer::new(&api)).with_state(api)
 }
 
-/// The OpenAPI document of the routes, without what they have in common.
-pub(crate) fn document() -> OpenApi {
-    documented().split_for_parts().1
+/// Returns the OpenAPI document as JSON.
+pub fn openapi_json() -> &'static str {
+    static DOCUMENT: LazyLock<String> =
+        LazyLock::new(|| openapi::complete(documented().split_for_parts().1));
+    &DOCUMENT
+}
+
+async fn openapi_document() -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, openapi_json()).into_response()
 }
 
 fn documented() -> OpenApiRouter<Api> {
@@ -81,9 +91,9 @@ fn documented() -> OpenApiRouter<Api> {
         ))
         .routes(routes!(enforcement_points::delete))
         .routes(routes!(enforcement_points::acknowledge))
-        .routes(routes!(enforcement_points::changes))
-        .routes(routes!(enforcement_points::stream))
-        .routes(routes!(enforcement_points::revoked))
+        .routes(routes!(revocation_feed::changes))
+        .routes(routes!(revocation_feed::stream))
+        .routes(routes!(revocation_feed::revoked))
         .routes(routes!(mtls_certificates::list, mtls_certificates::create))
         .routes(routes!(mtls_certificates::get, mtls_certificates::delete))
         .routes(routes!(mtls_certificates::associations))
@@ -96,11 +106,11 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(tokens::roll))
 }
 
-async fn no_route(OriginalUri(uri): OriginalUri) -> ApiError {
+async fn no_route(uri: Uri) -> ApiError {
     ApiError::no_route(uri.path())
 }
 
 async fn no_method() -> ApiError {
-    let message = "The route does not have this method; the allow header lists those it has";
+    let message = "The route does not have this method: use one of the allow header";
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, code::METHOD, message)
 }

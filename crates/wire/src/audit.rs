@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::{AccountName, Id, Sha256, Time};
 
@@ -103,35 +103,4 @@ pub struct AuditChain<'a> {
     pub fingerprint_sha256: Option<Sha256>,
     /// Details such as `reason=keyCompromise epoch=7`.
     pub detail: Cow<'a, str>,
-}
-
-/// The conditions on the entries of an audit log.
-#[derive(Debug, Clone, Default, Serialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct AuditLogQuery<'a> {
-    /// Date or RFC 3339 time, inclusive; default: the beginning
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Cow<'a, str>>,
-    /// Date or RFC 3339 time, exclusive; default: the end
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<Cow<'a, str>>,
-    /// Only entries of the token with this ID
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub actor_token_id: Option<Id>,
-    /// `api_key`: only entries of the API key
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub actor_context: Option<Cow<'a, str>>,
-    /// `system`: only entries of the server itself
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub actor_type: Option<Cow<'a, str>>,
-    /// `desc` (default) or `asc`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub direction: Option<Cow<'a, str>>,
-    /// Number of entries; default 100
-    #[param(minimum = 1, maximum = 1000)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u64>,
-    /// The cursor from the answer before this one
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<Cow<'a, str>>,
 }

@@ -1,7 +1,9 @@
 //! `/zones/{zone_id}/client_certificates`
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -68,11 +70,56 @@ pub struct CreateClientCertificate<'a> {
 }
 
 /// A reactivation.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReactivateClientCertificate {
-    /// `true` or absent; other values change nothing.
+    /// `true` restores; `false` and null change nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reactivate: Option<bool>,
+}
+
+impl ReactivateClientCertificate {
+    /// Reports `true` for `{}` and `{"reactivate": true}`.
+    pub fn is_asked(self) -> bool {
+        self.reactivate != Some(false)
+    }
+}
+
+/// Terraform sends `{"reactivate": null}` and `{"csr": …}` on its own account: an update of any
+/// attribute must not restore a certificate that an operator revoked. Every body that changes
+/// nothing is read as `{"reactivate": false}`.
+impl<'de> Deserialize<'de> for ReactivateClientCertificate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Body;
+        impl<'de> Visitor<'de> for Body {
+            type Value = ReactivateClientCertificate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+                let reactivate = Some(false);
+                Ok(ReactivateClientCertificate { reactivate })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut reactivate = None;
+                let mut has_others = false;
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "reactivate" {
+                        let value: Option<bool> = map.next_value()?;
+                        reactivate = Some(value.unwrap_or(false));
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                        has_others = true;
+                    }
+                }
+                let reactivate = if has_others { Some(false) } else { reactivate };
+                Ok(ReactivateClientCertificate { reactivate })
+            }
+        }
+        deserializer.deserialize_any(Body)
+    }
 }
 
 /// A revocation.

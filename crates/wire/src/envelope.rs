@@ -171,6 +171,19 @@ pub struct CursorInfo {
     pub cursors: Cursors,
 }
 
+impl CursorInfo {
+    /// Returns the information of a part with `count` records.
+    pub fn new(count: u64, cursor: String) -> Self {
+        Self {
+            count,
+            cursors: Cursors {
+                after: cursor.clone(),
+            },
+            cursor,
+        }
+    }
+}
+
 /// The cursor in the place where other clients look for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cursors {

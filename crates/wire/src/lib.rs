@@ -13,17 +13,16 @@ mod hostname_associations;
 mod managed_cas;
 mod mtls_certificates;
 mod paths;
+mod private_key;
+mod queries;
 mod scalars;
-mod secret;
 mod tokens;
 mod users;
 mod words;
 mod zones;
 
 pub use accounts::{Account, AccountName, AccountReference, AccountSettings, CreateAccount};
-pub use audit::{
-    AuditActor, AuditChain, AuditLog, AuditLogAction, AuditLogQuery, AuditResource, AuditZone,
-};
+pub use audit::{AuditActor, AuditChain, AuditLog, AuditLogAction, AuditResource, AuditZone};
 pub use client_certificates::{
     CertificateAuthority, ClientCertificate, CreateClientCertificate, ReactivateClientCertificate,
     RevokeClientCertificate,
@@ -43,11 +42,16 @@ pub use paths::{
     AccountPath, ClientCertificatePath, EnforcementPointPath, MtlsCertificatePath, TokenPath,
     ZonePath,
 };
+pub use private_key::PrivateKeyText;
+pub use queries::{
+    AccountsQuery, AuditLogQuery, ClientCertificatesQuery, HostnameAssociationsQuery,
+    MtlsCertificatesQuery, PageQuery, PermissionGroupsQuery, RevocationChangesQuery,
+    RevocationStreamQuery, ZonesQuery,
+};
 pub use scalars::{Id, Octets20, Sha256, Time, Uuid, WholeNumber};
-pub use secret::Secret;
 pub use tokens::{
     AddressBlockText, CreatePolicy, CreateToken, PermissionGroupEntry, PermissionGroupId,
-    PermissionGroupName, PermissionGroupReference, ResourceName, ResourceValue, Token,
+    PermissionGroupName, PermissionGroupReference, ResourceName, ResourceValue, Star, Token,
     TokenAddresses, TokenCondition, TokenPolicy, TokenVerification,
 };
 pub use users::{User, UserApiKey};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{KeyAlgorithmName, Secret, Sha256, Time, Uuid};
+use crate::{KeyAlgorithmName, PrivateKeyText, Sha256, Time, Uuid};
 
 /// A managed CA of an account.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -38,7 +38,7 @@ pub struct ImportCa<'a> {
     pub certificate: Cow<'a, str>,
     /// Its private key in PEM, not encrypted: PKCS #8, SEC 1 or PKCS #1, at most 16 KiB.
     #[schema(value_type = String)]
-    pub private_key: Secret,
+    pub private_key: PrivateKeyText,
 }
 
 /// A CA to create in the place of the active one.

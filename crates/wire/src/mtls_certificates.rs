@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Secret, Time, Uuid};
+use crate::{PrivateKeyText, Time, Uuid};
 
 /// A certificate that the account uploaded.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -60,5 +60,5 @@ pub struct CreateMtlsCertificate<'a> {
     /// most 16 KiB.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub private_key: Option<Secret>,
+    pub private_key: Option<PrivateKeyText>,
 }

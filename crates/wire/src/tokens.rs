@@ -177,8 +177,7 @@ impl Serialize for PermissionGroupId {
 
 impl<'de> Deserialize<'de> for PermissionGroupId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected =
-            "the ID of a permission group; GET /user/tokens/permission_groups lists them";
+        let expected = "an ID of GET /user/tokens/permission_groups";
         read_text(deserializer, expected, |id| id.parse().ok().map(Self))
     }
 }
@@ -213,10 +212,10 @@ impl Serialize for ResourceName {
 
 impl<'de> Deserialize<'de> for ResourceName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected = "com.cloudflare.api.account.zone.<zone id>, \
-                        com.cloudflare.api.account.<account id> or \
-                        com.cloudflare.api.user.<user id> (* as ID: all accounts or zones)";
-        read_text(deserializer, expected, |name| name.parse().ok().map(Self))
+        let unknown = "is not a resource: send a name such as com.cloudflare.api.account.zone.*";
+        let name = String::deserialize(deserializer)?;
+        let resource = name.parse().map_err(|_| de::Error::custom(unknown))?;
+        Ok(Self(resource))
     }
 }
 
@@ -261,7 +260,7 @@ impl<'de> Deserialize<'de> for ResourceValue {
             type Value = ResourceValue;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"*\", or for an account an object of its zones, each with \"*\"")
+                f.write_str("\"*\", or for an account an object of its zones")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<ResourceValue, E> {
@@ -295,8 +294,7 @@ impl Serialize for AddressBlockText<'_> {
 
 impl<'de> Deserialize<'de> for AddressBlockText<'_> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected =
-            "an address, or a block in CIDR notation such as 192.0.2.0/24 or 2001:db8::/32";
+        let expected = "an address or a block such as 192.0.2.0/24 or 2001:db8::/32";
         let parse = |text: &str| address_block(text).map(|block| Self(Cow::Owned(block)));
         read_text(deserializer, expected, parse)
     }
@@ -318,7 +316,8 @@ fn address_block(text: &str) -> Option<AddressBlock> {
         return None;
     }
     // The addresses of clients are compared as IPv4 where they are IPv4-mapped (RFC 4291 §2.5.5.2).
-    // Therefore blocks must be IPv4 too. A block of IPv6 larger than all of IPv4 matches no IPv4 client.
+    // Therefore blocks must be IPv4 too. A block of IPv6 larger than all of IPv4 matches no IPv4
+    // client.
     let (address, prefix_length) = match address.to_canonical() {
         mapped if mapped != address && prefix_length >= 96 => (mapped, prefix_length - 96),
         _ => (address, prefix_length),

@@ -2,36 +2,38 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_model::{AccountFilter, KeyAlgorithm};
-use certgate_service::{AccountDraft, AccountScope, ManageAccounts, ReadAccounts};
+use certgate_model::AccountFilter;
+use certgate_service::{AccountDraft, AccountScope, Caller, ManageAccounts, ReadAccounts};
+use certgate_wire::{
+    Account, AccountPath, AccountsQuery, Answer, CreateAccount, Deleted, PageAnswer,
+};
 
-use crate::body::JsonBody;
-use crate::error::{ApiError, account_error};
-use crate::extract::{Caller, ScopeOf};
-use crate::openapi::{Answer, CreateAccount, PageAnswer};
+use crate::body::Body;
+use crate::envelope;
+use crate::error::ApiError;
+use crate::error_translation::account_error;
+use crate::objects::account;
 use crate::query::Query;
-use crate::wire::{Account, Deleted};
-use crate::{Api, envelope};
+use crate::state::Api;
 
 /// List accounts
 ///
-/// Those that the token may read.
+/// The accounts that the token may read.
 #[utoipa::path(
     get,
     path = "/client/v4/accounts",
     tag = "Accounts",
     operation_id = "accounts-list-accounts",
-    params(
-        ("name" = Option<String>, Query, description = "The account's name, or a condition on it as in the list of zones"),
-        ("direction" = Option<String>, Query, description = "`asc` (default) or `desc`, by creation"),
-        ("page" = Option<u64>, Query, description = "From 1", minimum = 1, maximum = 9_007_199_254_740_991_u64),
-        ("per_page" = Option<u64>, Query, description = "Page size; default 20", minimum = 5, maximum = 50),
-    ),
-    responses((status = 200, description = "A page of accounts", body = PageAnswer<Account<'static>>)),
+    params(AccountsQuery),
+    responses((
+        status = 200,
+        description = "A page of accounts",
+        body = PageAnswer<Vec<Account<'static>>>,
+    )),
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
-    Caller(caller): Caller,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let visible = caller
@@ -46,43 +48,31 @@ pub(crate) async fn list(
         direction: query.direction()?,
     };
     let page = api.store.accounts(&filter, asked.slice).await?;
-    envelope::list(asked, &page, Account::from)
+    envelope::list(asked, &page, account)
 }
 
 /// Create an account
 ///
-/// Its managed authority is made on first use, with a key of the kind `authority_algorithm` names.
+/// The first use of its managed CA creates it, with a key of the kind `authority_algorithm`.
 #[utoipa::path(
     post,
     path = "/client/v4/accounts",
     tag = "Accounts",
     operation_id = "account-creation",
-    request_body = CreateAccount,
+    request_body = CreateAccount<'static>,
     responses((status = 200, description = "The new account", body = Answer<Account<'static>>)),
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
-    Caller(caller): Caller,
-    body: JsonBody,
+    caller: Caller,
+    Body(body): Body<CreateAccount<'static>>,
 ) -> Result<Response, ApiError> {
-    let body = body.object();
-    let algorithm = body
-        .optional_string("authority_algorithm")?
-        .map(KeyAlgorithm::from_name)
-        .transpose();
-    let authority_algorithm =
-        algorithm.map_err(|error| ApiError::member("/authority_algorithm", error.to_string()))?;
     let draft = AccountDraft {
-        name: body.string("name")?.to_owned(),
-        authority_algorithm,
+        name: body.name.into_owned(),
+        authority_algorithm: body.authority_algorithm.map(|algorithm| algorithm.0),
     };
-    let account = api
-        .service
-        .tenants
-        .create_account(&caller, draft)
-        .await?
-        .map_err(account_error)?;
-    envelope::one(Account::from(&account))
+    let created = api.service.tenants.create_account(&caller, draft).await?;
+    envelope::one(account(&created.map_err(account_error)?))
 }
 
 /// Get an account
@@ -91,13 +81,11 @@ pub(crate) async fn create(
     path = "/client/v4/accounts/{account_id}",
     tag = "Accounts",
     operation_id = "accounts-account-details",
-    params(("account_id" = String, Path, description = "32 hex digits")),
+    params(AccountPath),
     responses((status = 200, description = "The account", body = Answer<Account<'static>>)),
 )]
-pub(crate) async fn get(
-    ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
-) -> Result<Response, ApiError> {
-    envelope::one(Account::from(scope.account()))
+pub(crate) async fn get(scope: AccountScope<ReadAccounts>) -> Result<Response, ApiError> {
+    envelope::one(account(scope.account()))
 }
 
 /// Delete an account
@@ -108,18 +96,18 @@ pub(crate) async fn get(
     path = "/client/v4/accounts/{account_id}",
     tag = "Accounts",
     operation_id = "account-deletion",
-    params(("account_id" = String, Path, description = "32 hex digits")),
-    responses((status = 200, description = "The id of the deleted account", body = Answer<Deleted>)),
+    params(AccountPath),
+    responses((
+        status = 200,
+        description = "The ID of the deleted account",
+        body = Answer<Deleted>,
+    )),
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<ManageAccounts>>,
+    scope: AccountScope<ManageAccounts>,
 ) -> Result<Response, ApiError> {
-    let id = api
-        .service
-        .tenants
-        .delete_account(&scope)
-        .await
-        .map_err(account_error)?;
-    envelope::one(Deleted { id: id.to_string() })
+    let deleted = api.service.tenants.delete_account(&scope).await;
+    let id = deleted.map_err(account_error)?.into();
+    envelope::one(Deleted { id })
 }

@@ -1,55 +1,62 @@
-//! `/certgate/v1/user/api_key`
+//! `/certgate/v1/user/api_key`: not part of Cloudflare's API.
 
 use axum::extract::State;
 use axum::response::Response;
 use certgate_service::{ManageTokens, UserScope};
+use certgate_wire::{Answer, UserApiKey};
 
+use crate::envelope;
 use crate::error::ApiError;
-use crate::extract::ScopeOf;
-use crate::openapi::Answer;
-use crate::wire::UserApiKey;
-use crate::{Api, envelope};
+use crate::state::Api;
 
-/// Make the user's API key, or replace it
+/// Create or replace the user's API key
 ///
-/// For clients that know `X-Auth-Email` and `X-Auth-Key` only. The key may do everything, is shown in this answer and
-/// nowhere else, and stops the one before it. There is none until it is made. Needs a token that may do everything, without
-/// limits of address and time.
+/// For clients that know only `X-Auth-Email` and `X-Auth-Key`. The key has every permission and is
+/// in this answer alone. The key before it stops working immediately. The request needs a token
+/// with every permission and without limits of address and time.
 #[utoipa::path(
     put,
     path = "/certgate/v1/user/api_key",
     tag = "User",
     operation_id = "api-key-replace",
-    responses((status = 200, description = "The e-mail address and the new key", body = Answer<UserApiKey<'static>>)),
+    responses((
+        status = 200,
+        description = "The e-mail address and the new key",
+        body = Answer<UserApiKey<'static>>,
+    )),
 )]
 pub(crate) async fn replace(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<UserScope<ManageTokens>>,
+    scope: UserScope<ManageTokens>,
 ) -> Result<Response, ApiError> {
     let key = api.service.api_keys.create(&scope).await?;
     envelope::one(UserApiKey {
-        email: &scope.user().email,
-        api_key: Some(key.expose()),
+        email: (&scope.user().email).into(),
+        api_key: Some(key.expose().into()),
     })
 }
 
-/// Switch the user's API key off
+/// Delete the user's API key
 ///
-/// It stops working at once. Does nothing where there is none.
+/// It stops working immediately. Nothing changes if the user has no key.
 #[utoipa::path(
     delete,
     path = "/certgate/v1/user/api_key",
     tag = "User",
     operation_id = "api-key-delete",
-    responses((status = 200, description = "The e-mail address alone", body = Answer<UserApiKey<'static>>)),
+    responses((
+        status = 200,
+        description = "The e-mail address alone",
+        body = Answer<UserApiKey<'static>>,
+    )),
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<UserScope<ManageTokens>>,
+    scope: UserScope<ManageTokens>,
 ) -> Result<Response, ApiError> {
     api.service.api_keys.delete(&scope).await?;
     envelope::one(UserApiKey {
-        email: &scope.user().email,
+        email: (&scope.user().email).into(),
         api_key: None,
     })
 }

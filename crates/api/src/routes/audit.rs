@@ -1,71 +1,71 @@
 //! `/accounts/{account_id}/logs/audit`, and the same for the user
 
 use std::collections::HashMap;
-use std::hash::Hash;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_model::{AccountRecord, Actor, AuditEntry, AuditOwner, AuditQuery, UserRecord};
+use certgate_model::{
+    AccountRecord, Actor, AuditEntry, AuditOwner, AuditQuery, MtlsCertificateId, ResourceType,
+    TokenId, UserRecord, ZoneId,
+};
 use certgate_service::{AccountScope, ReadAccounts, ReadUser, UserScope};
+use certgate_wire::{
+    AccountName, AccountPath, AuditActor, AuditChain, AuditLog, AuditLogAction, AuditLogQuery,
+    AuditResource, AuditZone, Id, PartAnswer, Sha256, Time,
+};
 
-use crate::envelope::CursorInfo;
+use crate::envelope;
 use crate::error::ApiError;
-use crate::extract::ScopeOf;
-use crate::openapi::{AuditLogConditions, PartAnswer};
 use crate::query::{Query, audit_cursor_text};
-use crate::wire::{AuditLog, AuditNames};
-use crate::{Api, envelope};
+use crate::state::Api;
 
-/// List what was done to an account, its zones and their certificates
+/// List the changes of an account, its zones and their certificates
 ///
-/// By time, newest first. An answer with a `cursor` is not the last one. Other conditions of Cloudflare's are refused.
+/// By time, newest first. An answer with a `cursor` is not the last one. Other conditions of
+/// Cloudflare's API are refused.
 #[utoipa::path(
     get,
     path = "/client/v4/accounts/{account_id}/logs/audit",
     tag = "Audit logs",
     operation_id = "audit-logs-v2-get-account-audit-logs",
-    params(
-        ("account_id" = String, Path, description = "32 hex digits"),
-        AuditLogConditions,
-    ),
-    responses((status = 200, description = "A part of the log", body = PartAnswer<AuditLog>)),
+    params(AccountPath, AuditLogQuery),
+    responses((
+        status = 200,
+        description = "A part of the log",
+        body = PartAnswer<Vec<AuditLog<'static>>>,
+    )),
 )]
 pub(crate) async fn of_account(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
+    scope: AccountScope<ReadAccounts>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let user = api
-        .store
-        .user()
-        .await?
-        .ok_or_else(|| ApiError::internal("there is no user".to_owned()))?;
+    let user = api.store.user().await?;
+    let user = user.ok_or_else(|| ApiError::internal("the store has no user".to_owned()))?;
     let query = Query::parse(query.as_deref())?.audit(user.id)?;
     let account = scope.account();
-    answer(
-        &api,
-        AuditOwner::Account(account.id),
-        query,
-        Some(account.clone()),
-        user,
-    )
-    .await
+    let owner = AuditOwner::Account(account.id);
+    answer(&api, owner, query, Some(account.clone()), user).await
 }
 
-/// List what was done to the user's tokens and API key
+/// List the changes of the user's tokens and API key
 ///
-/// As for an account. Not part of Cloudflare's API.
+/// Like the list of an account. Not part of Cloudflare's API.
 #[utoipa::path(
     get,
     path = "/certgate/v1/user/logs/audit",
     tag = "Audit logs",
     operation_id = "user-audit-logs-list",
-    params(AuditLogConditions),
-    responses((status = 200, description = "A part of the log", body = PartAnswer<AuditLog>)),
+    params(AuditLogQuery),
+    responses((
+        status = 200,
+        description = "A part of the log",
+        body = PartAnswer<Vec<AuditLog<'static>>>,
+    )),
 )]
 pub(crate) async fn of_user(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<UserScope<ReadUser>>,
+    scope: UserScope<ReadUser>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let user = scope.user().clone();
@@ -80,61 +80,132 @@ async fn answer(
     account: Option<AccountRecord>,
     user: UserRecord,
 ) -> Result<Response, ApiError> {
-    // One more than asked for tells whether that is all.
-    let mut entries = api
-        .store
-        .audit_entries(
-            owner,
-            AuditQuery {
-                limit: query.limit + 1,
-                ..query
-            },
-        )
-        .await?;
-    let is_last = entries.len() <= query.limit as usize;
-    entries.truncate(query.limit as usize);
+    let limit = query.limit;
+    // One entry more than the limit shows that there is a next part.
+    let query = AuditQuery {
+        limit: limit + 1,
+        ..query
+    };
+    let mut entries = api.store.audit_entries(owner, query).await?;
+    let is_last = entries.len() <= limit as usize;
+    entries.truncate(limit as usize);
     let last = entries.last().filter(|_| !is_last);
     let cursor = last.map(|entry| audit_cursor_text(entry.by.at, entry.number));
-    let names = names(api, &entries, account, user).await?;
-    let info = CursorInfo::new(entries.len(), cursor);
-    envelope::part(
-        entries.iter().map(|entry| names.entry(entry)).collect(),
-        info,
-    )
+    let names = Names::of(api, &entries, account, user).await?;
+    let logs = entries.iter().map(|entry| names.log(entry)).collect();
+    envelope::part(logs, cursor)
 }
 
-/// Looks every token and zone up once; few did all of it.
-async fn names(
-    api: &Api,
-    entries: &[AuditEntry],
+/// The present names of the IDs in a log.
+struct Names {
     account: Option<AccountRecord>,
     user: UserRecord,
-) -> Result<AuditNames, ApiError> {
-    let (mut tokens, mut zones) = (HashMap::new(), HashMap::new());
-    for entry in entries {
-        if let Actor::Token(id) = entry.by.actor
-            && !tokens.contains_key(&id)
-        {
-            tokens.insert(id, api.store.token(id).await?.map(|token| token.name));
-        }
-        if let Some(id) = entry.zone
-            && !zones.contains_key(&id)
-        {
-            zones.insert(id, api.store.zone(id).await?.map(|zone| zone.name));
-        }
-    }
-    let (tokens, zones) = (still_there(tokens), still_there(zones));
-    Ok(AuditNames {
-        account,
-        user,
-        tokens,
-        zones,
-    })
+    tokens: HashMap<TokenId, Option<String>>,
+    zones: HashMap<ZoneId, Option<String>>,
 }
 
-fn still_there<K: Eq + Hash>(names: HashMap<K, Option<String>>) -> HashMap<K, String> {
-    names
-        .into_iter()
-        .filter_map(|(id, name)| name.map(|name| (id, name)))
-        .collect()
+impl Names {
+    /// Looks up each token and zone once: few of them occur in many entries.
+    async fn of(
+        api: &Api,
+        entries: &[AuditEntry],
+        account: Option<AccountRecord>,
+        user: UserRecord,
+    ) -> Result<Self, ApiError> {
+        let (mut tokens, mut zones) = (HashMap::new(), HashMap::new());
+        for entry in entries {
+            if let Actor::Token(id) = entry.by.actor
+                && !tokens.contains_key(&id)
+            {
+                tokens.insert(id, api.store.token(id).await?.map(|token| token.name));
+            }
+            if let Some(id) = entry.zone
+                && !zones.contains_key(&id)
+            {
+                zones.insert(id, api.store.zone(id).await?.map(|zone| zone.name));
+            }
+        }
+        Ok(Self {
+            account,
+            user,
+            tokens,
+            zones,
+        })
+    }
+
+    fn log<'a>(&'a self, entry: &'a AuditEntry) -> AuditLog<'a> {
+        let id = resource_id(entry);
+        let kind = entry.resource_type.name();
+        let action = entry.action.name();
+        AuditLog {
+            id: Sha256(entry.hash),
+            account: self.account.as_ref().map(|account| AccountName {
+                id: account.id.into(),
+                name: (&account.name).into(),
+            }),
+            action: AuditLogAction {
+                description: format!("{action} {kind} {id}").into(),
+                result: "success".into(),
+                time: Time(entry.by.at),
+                kind: action.into(),
+            },
+            actor: self.actor(entry),
+            resource: AuditResource {
+                id: id.into(),
+                product: "certgate".into(),
+                kind: kind.into(),
+            },
+            zone: entry.zone.map(|zone| AuditZone {
+                id: zone.into(),
+                name: name_of(&self.zones, zone).map(Into::into),
+            }),
+            certgate: AuditChain {
+                number: entry.number,
+                hash: Sha256(entry.hash),
+                fingerprint_sha256: entry.fingerprint_sha256.map(Sha256),
+                detail: (&entry.detail).into(),
+            },
+        }
+    }
+
+    fn actor(&self, entry: &AuditEntry) -> AuditActor<'_> {
+        let user = |context: &'static str| AuditActor {
+            id: Some(self.user.id.into()),
+            context: Some(context.into()),
+            email: Some((&self.user.email).into()),
+            kind: "user".into(),
+            ..AuditActor::default()
+        };
+        let actor = match entry.by.actor {
+            Actor::Token(id) => AuditActor {
+                token_id: Some(id.into()),
+                token_name: name_of(&self.tokens, id).map(Into::into),
+                ..user("api_token")
+            },
+            Actor::ApiKey(_) => user("api_key"),
+            Actor::System => AuditActor {
+                kind: "system".into(),
+                ..AuditActor::default()
+            },
+        };
+        AuditActor {
+            ip_address: entry.by.address.map(|address| address.to_string().into()),
+            ..actor
+        }
+    }
+}
+
+/// Returns the name of an object that still exists.
+fn name_of<K: Eq + std::hash::Hash>(names: &HashMap<K, Option<String>>, id: K) -> Option<&str> {
+    names.get(&id)?.as_deref()
+}
+
+/// Returns the ID in the form that other answers have: two kinds of objects have UUIDs.
+fn resource_id(entry: &AuditEntry) -> String {
+    match entry.resource_type {
+        ResourceType::ManagedAuthority | ResourceType::MtlsCertificate => {
+            MtlsCertificateId::from_bytes(entry.resource).to_string()
+        }
+        _ => Id(entry.resource).to_string(),
+    }
 }

@@ -4,93 +4,90 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use certgate_model::MtlsCertificateId;
 use certgate_service::{ReadCertificates, WriteCertificates, ZoneScope};
+use certgate_wire::{
+    Answer, HostnameAssociations, HostnameAssociationsQuery, ReplaceHostnameAssociations, ZonePath,
+};
 
-use crate::body::JsonBody;
+use crate::body::RequiredBody;
+use crate::envelope;
 use crate::error::ApiError;
-use crate::extract::ScopeOf;
-use crate::openapi::{Answer, ReplaceHostnameAssociations};
 use crate::query::Query;
-use crate::wire::HostnameAssociations;
-use crate::{Api, envelope};
+use crate::state::Api;
 
 /// The query parameter and the member of the body; `""` counts as absent.
-const AUTHORITY: &str = "mtls_certificate_id";
+const CA: &str = "mtls_certificate_id";
 
 /// List hostname associations
 ///
-/// The hostnames at which client certificates of one authority are asked for, in the order and spelling in which they came.
+/// The hostnames that ask for client certificates of one CA, in the order and spelling of the
+/// request that set them.
 #[utoipa::path(
     get,
     path = "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations",
     tag = "Hostname associations",
     operation_id = "client-certificate-for-a-zone-list-hostname-associations",
-    params(
-        ("zone_id" = String, Path, description = "32 hex digits"),
-        ("mtls_certificate_id" = Option<String>, Query, description = "UUID of an authority that the account brought; absent: the managed one"),
-    ),
-    responses((status = 200, description = "The hostnames", body = Answer<HostnameAssociations<'static>>)),
+    params(ZonePath, HostnameAssociationsQuery),
+    responses((
+        status = 200,
+        description = "The hostnames",
+        body = Answer<HostnameAssociations<'static>>,
+    )),
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<ZoneScope<ReadCertificates>>,
+    scope: ZoneScope<ReadCertificates>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = Query::parse(query.as_deref())?;
-    let authority = authority(query.one(AUTHORITY)?)
-        .map_err(|message| ApiError::parameter(AUTHORITY, message))?;
-    match (
-        api.store
-            .hostname_associations(scope.zone().id, authority)
-            .await?,
-        authority,
-    ) {
-        (Some(hostnames), _) => envelope::one(HostnameAssociations {
-            hostnames: &hostnames,
-        }),
-        (None, Some(_)) => Err(ApiError::mtls_certificate_not_found().at(AUTHORITY)),
+    let ca = ca(query.one(CA)?).map_err(|message| ApiError::parameter(CA, message))?;
+    let found = api.store.hostname_associations(scope.zone().id, ca);
+    let hostnames = found.await?.ok_or_else(|| match ca {
+        Some(_) => ApiError::mtls_certificate_not_found().at(CA),
         // The zone was deleted meanwhile.
-        (None, None) => Err(ApiError::refused()),
-    }
+        None => ApiError::refused(),
+    })?;
+    envelope::one(HostnameAssociations {
+        hostnames: hostnames.into(),
+    })
 }
 
 /// Replace hostname associations
 ///
-/// Replaces the whole list of one authority. Each hostname is the zone's name or below it, without a wildcard or a
-/// dot at its end, and in no list of another zone. No hostnames at all: client certificates of the authority are asked for
-/// nowhere in the zone.
+/// Replaces the whole list of one CA. A hostname is the zone's name or below it, without a wildcard
+/// or a dot at its end, and in no list of another zone. With an empty list, no hostname of the zone
+/// asks for client certificates of the CA.
 #[utoipa::path(
     put,
     path = "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations",
     tag = "Hostname associations",
     operation_id = "client-certificate-for-a-zone-put-hostname-associations",
-    params(("zone_id" = String, Path, description = "32 hex digits")),
-    request_body = ReplaceHostnameAssociations,
-    responses((status = 200, description = "The hostnames", body = Answer<HostnameAssociations<'static>>)),
+    params(ZonePath),
+    request_body = ReplaceHostnameAssociations<'static>,
+    responses((
+        status = 200,
+        description = "The hostnames",
+        body = Answer<HostnameAssociations<'static>>,
+    )),
 )]
 pub(crate) async fn replace(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<ZoneScope<WriteCertificates>>,
-    body: JsonBody,
+    scope: ZoneScope<WriteCertificates>,
+    // Required: otherwise a client that loses its body would empty the list.
+    RequiredBody(body): RequiredBody<ReplaceHostnameAssociations<'static>>,
 ) -> Result<Response, ApiError> {
-    // Otherwise a client that loses its body would empty the list.
-    let body = body.given()?;
-    let body = body.object();
-    let authority = authority(body.optional_string(AUTHORITY)?)
-        .map_err(|message| ApiError::member(body.pointer(AUTHORITY), message))?;
-    let hostnames = body.strings("hostnames")?;
-    let hostnames = api
-        .service
-        .hostnames
-        .replace(&scope, authority, hostnames)
-        .await?;
+    let ca = ca(body.mtls_certificate_id.as_deref())
+        .map_err(|message| ApiError::member(format!("/{CA}"), message))?;
+    let hostnames = body.hostnames.unwrap_or_default().into_owned();
+    let hostnames = api.service.hostnames.replace(&scope, ca, hostnames).await?;
     envelope::one(HostnameAssociations {
-        hostnames: &hostnames,
+        hostnames: hostnames.into(),
     })
 }
 
-fn authority(text: Option<&str>) -> Result<Option<MtlsCertificateId>, String> {
+/// Reads the ID of an uploaded CA; [`None`] stands for the managed one.
+fn ca(text: Option<&str>) -> Result<Option<MtlsCertificateId>, String> {
     text.filter(|text| !text.is_empty())
         .map(str::parse)
         .transpose()
-        .map_err(|error| format!("{AUTHORITY} is {error}; leave it out for the managed authority"))
+        .map_err(|error| format!("{CA} is {error}: omit it for the managed CA"))
 }

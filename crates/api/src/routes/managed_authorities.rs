@@ -2,119 +2,99 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use certgate_model::KeyAlgorithm;
 use certgate_service::{AccountScope, AuthorityImport, ManageAccounts, ReadAccounts};
+use certgate_wire::{AccountPath, Answer, ImportCa, ManagedCa, RotateCa};
 
-use crate::body::JsonBody;
+use crate::body::Body;
+use crate::envelope;
 use crate::error::ApiError;
-use crate::extract::ScopeOf;
-use crate::openapi::{Answer, ImportAuthority, RotateAuthority};
-use crate::wire::ManagedAuthority;
-use crate::{Api, envelope};
+use crate::objects::managed_ca;
+use crate::state::Api;
 
-/// Get the managed authority of an account
+/// Get the active CA of an account
 ///
-/// The one in force. Not part of Cloudflare's API. Made now if this is its first use.
+/// The first use of an account's CA creates it. Not part of Cloudflare's API.
 #[utoipa::path(
     get,
     path = "/certgate/v1/accounts/{account_id}/managed_authority",
     tag = "Authorities",
     operation_id = "managed-authority-get",
-    params(("account_id" = String, Path, description = "32 hex digits")),
-    responses((status = 200, description = "The authority", body = Answer<ManagedAuthority>)),
+    params(AccountPath),
+    responses((status = 200, description = "The CA", body = Answer<ManagedCa<'static>>)),
 )]
 pub(crate) async fn get(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
+    scope: AccountScope<ReadAccounts>,
 ) -> Result<Response, ApiError> {
-    let authority = api
-        .service
-        .managed_authorities
-        .active(&scope)
-        .await?
-        .ok_or_else(ApiError::refused)?;
-    envelope::one(ManagedAuthority::from(authority))
+    let ca = api.service.managed_authorities.active(&scope).await?;
+    envelope::one(managed_ca(&ca.ok_or_else(ApiError::refused)?))
 }
 
-/// List the managed authorities of an account
+/// List the managed CAs of an account
 ///
-/// All of them: the one in force first, then the latest of those that were replaced. Not part of Cloudflare's API.
+/// All of them: the active one first, then the superseded ones, latest first. Not part of
+/// Cloudflare's API.
 #[utoipa::path(
     get,
     path = "/certgate/v1/accounts/{account_id}/managed_authorities",
     tag = "Authorities",
     operation_id = "managed-authorities-list",
-    params(("account_id" = String, Path, description = "32 hex digits")),
-    responses((status = 200, description = "The authorities", body = Answer<Vec<ManagedAuthority>>)),
+    params(AccountPath),
+    responses((status = 200, description = "The CAs", body = Answer<Vec<ManagedCa<'static>>>)),
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<ReadAccounts>>,
+    scope: AccountScope<ReadAccounts>,
 ) -> Result<Response, ApiError> {
-    let authorities = api.service.managed_authorities.all(&scope).await?;
-    envelope::one(
-        authorities
-            .into_iter()
-            .map(ManagedAuthority::from)
-            .collect::<Vec<_>>(),
-    )
+    let cas = api.service.managed_authorities.all(&scope).await?;
+    envelope::one(Vec::from_iter(cas.iter().map(managed_ca)))
 }
 
-/// Import a managed authority
+/// Import a managed CA
 ///
-/// An authority that was made elsewhere, with its private key: new certificates come from it from now on. Certificates of
-/// the one in force until now stay valid and revocable. Not part of Cloudflare's API.
+/// A CA from elsewhere with its private key becomes the active one, which signs new certificates.
+/// Certificates of the CA before it stay valid and revocable. Not part of Cloudflare's API.
 #[utoipa::path(
     post,
     path = "/certgate/v1/accounts/{account_id}/managed_authorities",
     tag = "Authorities",
     operation_id = "managed-authorities-import",
-    params(("account_id" = String, Path, description = "32 hex digits")),
-    request_body = ImportAuthority,
-    responses((status = 200, description = "The authority, in force", body = Answer<ManagedAuthority>)),
+    params(AccountPath),
+    request_body = ImportCa<'static>,
+    responses((status = 200, description = "The active CA", body = Answer<ManagedCa<'static>>)),
 )]
 pub(crate) async fn import(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<ManageAccounts>>,
-    mut body: JsonBody,
+    scope: AccountScope<ManageAccounts>,
+    Body(body): Body<ImportCa<'static>>,
 ) -> Result<Response, ApiError> {
-    // Taken first, so that it is wiped whatever is wrong with the rest.
-    let private_key = body.take_secret("private_key");
-    let certificate = body.object().string("certificate")?.to_owned();
-    let private_key =
-        private_key?.ok_or_else(|| body.object().missing("private_key", "a string"))?;
     let import = AuthorityImport {
-        certificate,
-        private_key,
+        certificate: body.certificate.into_owned(),
+        private_key: body.private_key.into_inner(),
     };
-    let authority = Box::pin(api.service.managed_authorities.import(&scope, import)).await?;
-    envelope::one(ManagedAuthority::from(authority))
+    let ca = Box::pin(api.service.managed_authorities.import(&scope, import)).await?;
+    envelope::one(managed_ca(&ca))
 }
 
-/// Rotate the managed authority of an account
+/// Rotate the managed CA of an account
 ///
-/// Makes a new one: new certificates come from it from now on. Certificates of the one in force until now stay valid and
-/// revocable. Not part of Cloudflare's API.
+/// A new CA becomes the active one, which signs new certificates. Certificates of the CA before it
+/// stay valid and revocable. Not part of Cloudflare's API.
 #[utoipa::path(
     post,
     path = "/certgate/v1/accounts/{account_id}/managed_authorities/rotate",
     tag = "Authorities",
     operation_id = "managed-authorities-rotate",
-    params(("account_id" = String, Path, description = "32 hex digits")),
-    request_body = Option<RotateAuthority>,
-    responses((status = 200, description = "The new authority, in force", body = Answer<ManagedAuthority>)),
+    params(AccountPath),
+    request_body = Option<RotateCa>,
+    responses((status = 200, description = "The active CA", body = Answer<ManagedCa<'static>>)),
 )]
 pub(crate) async fn rotate(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<ManageAccounts>>,
-    body: JsonBody,
+    scope: AccountScope<ManageAccounts>,
+    Body(body): Body<RotateCa>,
 ) -> Result<Response, ApiError> {
-    let algorithm = body
-        .object()
-        .optional_string("algorithm")?
-        .map(KeyAlgorithm::from_name)
-        .transpose();
-    let algorithm = algorithm.map_err(|error| ApiError::member("/algorithm", error.to_string()))?;
-    let authority = Box::pin(api.service.managed_authorities.rotate(&scope, algorithm)).await?;
-    envelope::one(ManagedAuthority::from(authority))
+    let algorithm = body.algorithm.map(|algorithm| algorithm.0);
+    let ca = Box::pin(api.service.managed_authorities.rotate(&scope, algorithm)).await?;
+    envelope::one(managed_ca(&ca))
 }

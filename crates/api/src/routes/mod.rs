@@ -1,4 +1,4 @@
-//! The handlers, a module for each resource.
+//! The handlers, a module for each kind of object.
 
 pub(crate) mod accounts;
 pub(crate) mod api_key;
@@ -10,6 +10,7 @@ pub(crate) mod managed_authorities;
 pub(crate) mod mtls_certificates;
 pub(crate) mod operations;
 pub(crate) mod publication;
+pub(crate) mod revocation_feed;
 pub(crate) mod tokens;
 pub(crate) mod user;
 pub(crate) mod zones;

@@ -6,39 +6,41 @@ use certgate_model::{Page, Slice};
 use certgate_service::{
     AccountScope, MtlsCertificateUpload, ReadMtlsCertificates, WriteMtlsCertificates,
 };
+use certgate_wire::{
+    AccountPath, Answer, CreateMtlsCertificate, MtlsCertificate, MtlsCertificateAssociation,
+    MtlsCertificatePath, MtlsCertificatesQuery, PageAnswer, PrivateKeyText, Time,
+};
 
-use crate::body::JsonBody;
-use crate::envelope::PageRequest;
+use crate::body::Body;
+use crate::envelope::{self, PageRequest};
 use crate::error::ApiError;
-use crate::extract::{MtlsCertificatePath, ScopeOf};
-use crate::openapi::{Answer, CreateMtlsCertificate, PageAnswer};
+use crate::objects::mtls_certificate;
 use crate::query::Query;
-use crate::wire::{MtlsCertificate, MtlsCertificateAssociation, NewMtlsCertificate};
-use crate::{Api, envelope};
+use crate::state::Api;
 
-/// The least page size that the answer names: everything is in one answer, and clients that page stop there.
+/// The least page size that an answer names. All certificates are in one answer, and clients that
+/// read pages stop there.
 const PER_PAGE_MIN: u32 = 50;
 
-/// List certificates that the account brought
+/// List uploaded certificates
 ///
-/// All that match every filter in one answer, newest first; a page after the first is empty.
+/// All certificates that match every filter in one answer, newest first. A page after the first is
+/// empty.
 #[utoipa::path(
     get,
     path = "/client/v4/accounts/{account_id}/mtls_certificates",
     tag = "mTLS certificates",
     operation_id = "m-tls-certificate-management-list-m-tls-certificates",
-    params(
-        ("account_id" = String, Path, description = "32 hex digits"),
-        ("type" = Option<Vec<String>>, Query, description = "`custom`, `gateway_managed` or `access_managed`; repeated, or with commas in between. All certificates here are `custom`"),
-        ("name" = Option<String>, Query, description = "Only certificates of exactly this name"),
-        ("ca" = Option<bool>, Query, description = "Only CAs (`true`), or only leaf certificates (`false`)"),
-        ("page" = Option<u64>, Query, description = "From 1", minimum = 1, maximum = 9_007_199_254_740_991_u64),
-    ),
-    responses((status = 200, description = "The certificates", body = PageAnswer<MtlsCertificate<'static>>)),
+    params(AccountPath, MtlsCertificatesQuery),
+    responses((
+        status = 200,
+        description = "The certificates",
+        body = PageAnswer<Vec<MtlsCertificate<'static>>>,
+    )),
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<ReadMtlsCertificates>>,
+    scope: AccountScope<ReadMtlsCertificates>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let asked = Query::parse(query.as_deref())?.mtls_certificates()?;
@@ -53,64 +55,70 @@ pub(crate) async fn list(
         page: asked.page,
         slice: Slice { first: 0, size },
     };
-    envelope::list(page, &Page { items, total }, MtlsCertificate::from)
+    envelope::list(page, &Page { items, total }, mtls_certificate)
 }
 
-/// Bring a certificate
+/// Upload a certificate
 ///
-/// An authority (`ca: true`), alone or with the chain above it and with or without its private key, or a leaf certificate with
-/// its private key. The private key is stored sealed and never answered.
+/// A CA (`ca: true`), alone or with the chain above it, with or without its private key; or a leaf
+/// certificate with its private key. The private key is stored sealed and never returned.
 #[utoipa::path(
     post,
     path = "/client/v4/accounts/{account_id}/mtls_certificates",
     tag = "mTLS certificates",
     operation_id = "m-tls-certificate-management-upload-m-tls-certificate",
-    params(("account_id" = String, Path, description = "32 hex digits")),
-    request_body = CreateMtlsCertificate,
-    responses((status = 200, description = "The new certificate", body = Answer<NewMtlsCertificate<'static>>)),
+    params(AccountPath),
+    request_body = CreateMtlsCertificate<'static>,
+    responses((
+        status = 200,
+        description = "The new certificate",
+        body = Answer<MtlsCertificate<'static>>,
+    )),
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<WriteMtlsCertificates>>,
-    mut body: JsonBody,
+    scope: AccountScope<WriteMtlsCertificates>,
+    Body(body): Body<CreateMtlsCertificate<'static>>,
 ) -> Result<Response, ApiError> {
-    let private_key = body.take_secret("private_key")?;
-    let body = body.object();
+    let private_key = body.private_key.map(PrivateKeyText::into_inner);
     let upload = MtlsCertificateUpload {
-        certificates: body.string("certificates")?.to_owned(),
-        ca: body
-            .optional_boolean("ca")?
-            .ok_or_else(|| body.missing("ca", "true or false"))?,
-        name: body.optional_string("name")?.unwrap_or_default().to_owned(),
-        private_key,
+        certificates: body.certificates.into_owned(),
+        ca: body.ca,
+        name: body.name.unwrap_or_default().into_owned(),
+        private_key: private_key.filter(|key| !key.is_empty()),
     };
-    let certificate = Box::pin(api.service.mtls_certificates.upload(&scope, upload)).await?;
-    envelope::one(NewMtlsCertificate::from(&certificate))
+    let record = Box::pin(api.service.mtls_certificates.upload(&scope, upload)).await?;
+    envelope::one(MtlsCertificate {
+        updated_at: Some(Time(record.uploaded_on)),
+        ..mtls_certificate(&record)
+    })
 }
 
-/// Get a certificate that the account brought
+/// Get an uploaded certificate
 #[utoipa::path(
     get,
     path = "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}",
     tag = "mTLS certificates",
     operation_id = "m-tls-certificate-management-get-m-tls-certificate",
-    params(
-        ("account_id" = String, Path, description = "32 hex digits"),
-        ("mtls_certificate_id" = String, Path, description = "UUID of 36 characters"),
-    ),
-    responses((status = 200, description = "The certificate", body = Answer<MtlsCertificate<'static>>)),
+    params(MtlsCertificatePath),
+    responses((
+        status = 200,
+        description = "The certificate",
+        body = Answer<MtlsCertificate<'static>>,
+    )),
 )]
 pub(crate) async fn get(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<ReadMtlsCertificates>>,
-    MtlsCertificatePath(id): MtlsCertificatePath,
+    scope: AccountScope<ReadMtlsCertificates>,
+    path: MtlsCertificatePath,
 ) -> Result<Response, ApiError> {
-    let certificate = api.store.mtls_certificate(scope.account().id, id).await?;
-    let certificate = certificate.ok_or_else(ApiError::mtls_certificate_not_found)?;
-    envelope::one(MtlsCertificate::from(&certificate))
+    let id = path.mtls_certificate_id.into();
+    let record = api.store.mtls_certificate(scope.account().id, id).await?;
+    let record = record.ok_or_else(ApiError::mtls_certificate_not_found)?;
+    envelope::one(mtls_certificate(&record))
 }
 
-/// Delete a certificate that the account brought
+/// Delete an uploaded certificate
 ///
 /// Refused while hostnames use it.
 #[utoipa::path(
@@ -118,44 +126,52 @@ pub(crate) async fn get(
     path = "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}",
     tag = "mTLS certificates",
     operation_id = "m-tls-certificate-management-delete-m-tls-certificate",
-    params(
-        ("account_id" = String, Path, description = "32 hex digits"),
-        ("mtls_certificate_id" = String, Path, description = "UUID of 36 characters"),
-    ),
-    responses((status = 200, description = "The deleted certificate", body = Answer<MtlsCertificate<'static>>)),
+    params(MtlsCertificatePath),
+    responses((
+        status = 200,
+        description = "The deleted certificate",
+        body = Answer<MtlsCertificate<'static>>,
+    )),
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<WriteMtlsCertificates>>,
-    MtlsCertificatePath(id): MtlsCertificatePath,
+    scope: AccountScope<WriteMtlsCertificates>,
+    path: MtlsCertificatePath,
 ) -> Result<Response, ApiError> {
-    let certificate = api.service.mtls_certificates.delete(&scope, id).await?;
-    envelope::one(MtlsCertificate::from(&certificate))
+    let id = path.mtls_certificate_id.into();
+    let record = api.service.mtls_certificates.delete(&scope, id).await?;
+    envelope::one(mtls_certificate(&record))
 }
 
-/// List what uses a certificate that the account brought
+/// List the uses of an uploaded certificate
 ///
-/// One entry if hostnames use it, none otherwise.
+/// One entry if hostnames use it, an empty list otherwise.
 #[utoipa::path(
     get,
     path = "/client/v4/accounts/{account_id}/mtls_certificates/{mtls_certificate_id}/associations",
     tag = "mTLS certificates",
     operation_id = "m-tls-certificate-management-list-m-tls-certificate-associations",
-    params(
-        ("account_id" = String, Path, description = "32 hex digits"),
-        ("mtls_certificate_id" = String, Path, description = "UUID of 36 characters"),
-    ),
-    responses((status = 200, description = "What uses it", body = Answer<Vec<MtlsCertificateAssociation>>)),
+    params(MtlsCertificatePath),
+    responses((
+        status = 200,
+        description = "The uses",
+        body = Answer<Vec<MtlsCertificateAssociation<'static>>>,
+    )),
 )]
 pub(crate) async fn associations(
     State(api): State<Api>,
-    ScopeOf(scope): ScopeOf<AccountScope<ReadMtlsCertificates>>,
-    MtlsCertificatePath(id): MtlsCertificatePath,
+    scope: AccountScope<ReadMtlsCertificates>,
+    path: MtlsCertificatePath,
 ) -> Result<Response, ApiError> {
+    let id = path.mtls_certificate_id.into();
     let hostnames = api
         .store
         .mtls_certificate_used_by(scope.account().id, id)
         .await?;
     let hostnames = hostnames.ok_or_else(ApiError::mtls_certificate_not_found)?;
-    envelope::one(MtlsCertificateAssociation::of(hostnames))
+    let use_by_hostnames = MtlsCertificateAssociation {
+        service: "mtls".into(),
+        status: "active".into(),
+    };
+    envelope::one(Vec::from_iter((hostnames > 0).then_some(use_by_hostnames)))
 }

@@ -1,37 +1,25 @@
-//! For the operator: health, readiness, metrics, the API's own description.
+//! Health, readiness and metrics, for the operator.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
 
 use crate::error::ApiError;
-use crate::{Api, openapi};
+use crate::state::Api;
 
-/// Whether the process runs.
+/// Answers while the process runs.
 pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether it can serve: the store answers and takes writes.
+/// Answers while the server can serve: the store answers and accepts writes.
 pub(crate) async fn readyz(State(api): State<Api>) -> Result<&'static str, ApiError> {
     api.store.ready().await?;
     Ok("ready\n")
 }
 
-/// Prometheus' text format.
+/// Answers with the metrics in the text format of Prometheus.
 pub(crate) async fn metrics(State(api): State<Api>) -> Response {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        (api.metrics)(),
-    )
-        .into_response()
-}
-
-/// The OpenAPI document.
-pub(crate) async fn openapi() -> Response {
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        openapi::openapi_json(),
-    )
-        .into_response()
+    let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (text, (api.metrics)()).into_response()
 }

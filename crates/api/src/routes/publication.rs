@@ -1,12 +1,12 @@
-//! What the public responder publishes: revocation lists (RFC 5280 §5), OCSP (RFC 6960, RFC 5019) and the certificates of
-//! authorities. Nobody has to say who they are, and whatever is asked, the answer is no error of the server.
+//! The public responder: CRLs (RFC 5280 §5), OCSP (RFC 6960, RFC 5019) and the certificates of CAs.
+//! Clients need no credentials, and no request of theirs is an error of the server.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use certgate_model::{AuthorityId, CRL_SHARDS, CrlKind, Timestamp};
+use certgate_model::{AuthorityId, CRL_SHARDS, CrlKind, Hex, Timestamp};
 use certgate_pki::{
     OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, read_ocsp_path, sha256,
 };
@@ -18,10 +18,10 @@ use http_body_util::{BodyExt, Limited, StreamBody};
 
 use crate::error::ApiError;
 use crate::failure_log::Inside;
-use crate::{Api, wire};
+use crate::state::Api;
 
-/// How long a cache may serve a list without asking, in seconds. The list itself is good for days, but a revocation
-/// should not take days to be seen; asking again costs no transfer.
+/// Seconds for which a cache may serve a CRL without asking. The CRL itself is valid for days, but
+/// clients should see a revocation sooner, and asking again costs no transfer.
 const CRL_CACHE_SECONDS_MAX: i64 = 300;
 
 const CRL_TYPE: &str = "application/pkix-crl";
@@ -29,7 +29,8 @@ const BUNDLE_TYPE: &str = "application/x-pem-file";
 const CERTIFICATE_TYPE: &str = "application/pkix-cert";
 const OCSP_TYPE: &str = "application/ocsp-response";
 
-/// One list: `ca.crl`, `full.crl`, or `0.crl` to `127.crl`; or the bundle of all but the full one as PEM.
+/// Answers with a CRL (`ca.crl`, `full.crl`, or `0.crl` to `127.crl`), or with the bundle of all of
+/// them but the full list.
 pub(crate) async fn crl(
     State(api): State<Api>,
     Path((authority, file)): Path<(String, String)>,
@@ -46,27 +47,27 @@ pub(crate) async fn crl(
     if !state.is_made {
         return Err(NotPublished::TooLong);
     }
-    let kept = Kept::list(
+    let cached = Cached::crl(
         state.number,
         state.this_update,
         state.next_update,
         api.clock.now(),
     );
-    if kept.has_tag(&headers) {
-        return Ok(kept.not_modified());
+    if cached.has_tag(&headers) {
+        return Ok(cached.not_modified());
     }
-    let list = api.lists().list(&*api.store, authority, state).await?;
+    let list = api.crls().crl(&*api.store, authority, state).await?;
     let list = list.ok_or(NotPublished::NotYet)?;
-    let kept = Kept::list(
+    let cached = Cached::crl(
         list.number,
         list.this_update,
         list.next_update,
         api.clock.now(),
     );
-    Ok(kept.answer(CRL_TYPE, Body::from(list.der.clone())))
+    Ok(cached.answer(CRL_TYPE, Body::from(list.der.clone())))
 }
 
-/// The lists of an authority come moments after it.
+/// Returns the reason for a missing CRL: the CRLs of a CA come moments after it.
 async fn why_missing(api: &Api, authority: AuthorityId) -> Result<NotPublished, NotPublished> {
     Ok(match api.store.authority(authority).await? {
         Some(_) => NotPublished::NotYet,
@@ -80,13 +81,14 @@ fn kind_of(file: &str) -> Option<CrlKind> {
         "full" => Some(CrlKind::Full),
         shard => {
             let number: u8 = shard.parse().ok()?;
-            // One address for each list: no sign, no zeros in front.
+            // Each CRL has one address: without a sign or leading zeros.
             (number < CRL_SHARDS && number.to_string() == shard).then_some(CrlKind::Shard(number))
         }
     }
 }
 
-/// Every list but the full one, as PEM: what nginx, HAProxy and Envoy read. Sent list by list.
+/// Answers with every CRL but the full list, as PEM: the form that nginx, HAProxy and Envoy read.
+/// Sent CRL by CRL.
 async fn bundle(
     api: Api,
     authority: AuthorityId,
@@ -94,7 +96,7 @@ async fn bundle(
 ) -> Result<Response, NotPublished> {
     let mut states = api.store.crl_states(authority).await?;
     states.retain(|state| state.kind != CrlKind::Full);
-    // Without all of them proxies trust nobody: better to be asked again than to hand out a part.
+    // A proxy with an incomplete bundle rejects all clients: it should ask again instead.
     if states.len() != CrlKind::all().count() - 1 {
         return Err(why_missing(&api, authority).await?);
     }
@@ -103,8 +105,8 @@ async fn bundle(
         .flat_map(|state| state.number.to_be_bytes())
         .collect();
     let now = api.clock.now();
-    let kept = Kept {
-        tag: format!("\"{}\"", wire::hex(&sha256(&numbers)[..16])),
+    let cached = Cached {
+        tag: format!("\"{}\"", Hex(&sha256(&numbers)[..16])),
         since: states
             .iter()
             .map(|state| state.this_update)
@@ -113,30 +115,31 @@ async fn bundle(
         until: now.plus_seconds(CRL_CACHE_SECONDS_MAX),
         now,
     };
-    if kept.has_tag(headers) {
-        return Ok(kept.not_modified());
+    if cached.has_tag(headers) {
+        return Ok(cached.not_modified());
     }
     let lists = stream::unfold(
         (api, states.into_iter()),
         move |(api, mut states)| async move {
             let state = states.next()?;
-            let frame = match api.lists().list(&*api.store, authority, state).await {
+            let frame = match api.crls().crl(&*api.store, authority, state).await {
                 Ok(Some(list)) => {
                     let mut pem = pem_lines("X509 CRL", &list.der);
                     pem.push('\n');
                     Ok(Frame::data(Bytes::from(pem)))
                 }
-                // Cut off, which the client notices: half a bundle must not look like a whole one.
-                Ok(None) => Err(std::io::Error::other("a list is gone")),
+                // The answer breaks off, which the client notices: an incomplete bundle must not
+                // look complete.
+                Ok(None) => Err(std::io::Error::other("a CRL was deleted")),
                 Err(error) => Err(std::io::Error::other(error)),
             };
             Some((frame, (api, states)))
         },
     );
-    Ok(kept.answer(BUNDLE_TYPE, Body::new(StreamBody::new(Box::pin(lists)))))
+    Ok(cached.answer(BUNDLE_TYPE, Body::new(StreamBody::new(Box::pin(lists)))))
 }
 
-/// The certificate of an authority, DER.
+/// Answers with the certificate of a CA, DER.
 pub(crate) async fn authority_certificate(
     State(api): State<Api>,
     Path(file): Path<String>,
@@ -151,21 +154,21 @@ pub(crate) async fn authority_certificate(
     };
     let record = record.ok_or(NotPublished::NoSuchFile)?;
     let now = api.clock.now();
-    // It never changes.
+    // The certificate never changes.
     let until = now.plus_days(1);
-    let kept = Kept {
+    let cached = Cached {
         tag: format!("\"{}\"", record.id),
         since: record.created_on,
         until,
         now,
     };
-    match kept.has_tag(&headers) {
-        true => Ok(kept.not_modified()),
-        false => Ok(kept.answer(CERTIFICATE_TYPE, Body::from(record.certificate_der))),
+    match cached.has_tag(&headers) {
+        true => Ok(cached.not_modified()),
+        false => Ok(cached.answer(CERTIFICATE_TYPE, Body::from(record.certificate_der))),
     }
 }
 
-/// OCSP by POST: the body is the request.
+/// Answers OCSP by POST: the body is the request.
 pub(crate) async fn ocsp_post(State(api): State<Api>, request: Request) -> Response {
     match Limited::new(request.into_body(), OCSP_REQUEST_BYTES_MAX)
         .collect()
@@ -176,7 +179,7 @@ pub(crate) async fn ocsp_post(State(api): State<Api>, request: Request) -> Respo
     }
 }
 
-/// OCSP by GET: the request is in the path, in Base64 (RFC 6960 §A.1).
+/// Answers OCSP by GET: the request is in the path, in Base64 (RFC 6960 §A.1).
 pub(crate) async fn ocsp_get(State(api): State<Api>, request: Request) -> Response {
     let path = request.uri().path();
     let text = path.strip_prefix("/ocsp/").unwrap_or(path);
@@ -205,17 +208,17 @@ async fn ocsp(api: &Api, request: &[u8], nonce: NoncePolicy) -> Response {
     match answer.keep {
         // RFC 5019 §6.2.
         Some((since, until)) if nonce == NoncePolicy::Ignore => {
-            let tag = format!("\"{}\"", wire::hex(&sha256(&answer.der)[..16]));
-            let kept = Kept {
+            let tag = format!("\"{}\"", Hex(&sha256(&answer.der)[..16]));
+            let cached = Cached {
                 tag,
                 since,
                 until,
                 now: api.clock.now(),
             };
-            let mut response = kept.answer(OCSP_TYPE, body);
+            let mut response = cached.answer(OCSP_TYPE, body);
             let cache = format!(
                 "max-age={}, public, no-transform, must-revalidate",
-                kept.seconds_left()
+                cached.seconds_left()
             );
             set(&mut response, header::CACHE_CONTROL, &cache);
             response
@@ -228,24 +231,25 @@ async fn ocsp(api: &Api, request: &[u8], nonce: NoncePolicy) -> Response {
     }
 }
 
-/// A failure; RFC 6960 §A.2 wants 200, because the answer is in the body.
+/// Answers with a failure; its status is 200, because the failure is in the body (RFC 6960 §A.2).
 fn ocsp_answer(der: Vec<u8>) -> Response {
     let mut response = typed(OCSP_TYPE, Body::from(der));
     set(&mut response, header::CACHE_CONTROL, "no-cache");
     response
 }
 
-/// How long an answer may be kept, and how to tell whether it is still the same (RFC 9110 §8.8, RFC 9111 §5).
-struct Kept {
+/// The headers for caches: the lifetime of an answer, and the tag that identifies it (RFC 9110
+/// §8.8, RFC 9111 §5).
+struct Cached {
     tag: String,
     since: Timestamp,
     until: Timestamp,
     now: Timestamp,
 }
 
-impl Kept {
-    /// Of a list. Caches ask again soon, whatever the list says of itself.
-    fn list(number: u64, this_update: Timestamp, next_update: Timestamp, now: Timestamp) -> Self {
+impl Cached {
+    /// Returns the headers of a CRL. Caches ask again long before `next_update`.
+    fn crl(number: u64, this_update: Timestamp, next_update: Timestamp, now: Timestamp) -> Self {
         let until = next_update.min(now.plus_seconds(CRL_CACHE_SECONDS_MAX));
         Self {
             tag: format!("\"{number}\""),
@@ -255,8 +259,8 @@ impl Kept {
         }
     }
 
-    /// Whether the client has this very answer (RFC 9110 §13.1.2). If-Modified-Since, which RFC 9110 §13.1.3 lets a server
-    /// ignore, says too little: two lists can be of the same second.
+    /// Reports `true` if the client has this answer (RFC 9110 §13.1.2). If-Modified-Since, which a
+    /// server may ignore (RFC 9110 §13.1.3), is not enough: two CRLs can be of the same second.
     fn has_tag(&self, headers: &HeaderMap) -> bool {
         let tags = headers
             .get(header::IF_NONE_MATCH)
@@ -267,8 +271,8 @@ impl Kept {
         })
     }
 
-    /// At most the lifetime of the answer. A clock that was set back is before `since`, and both
-    /// differences are then zero: a cache asks again.
+    /// Returns the remaining lifetime of the answer. A clock that was set back is before `since`,
+    /// and both differences are then zero: a cache asks again.
     fn seconds_left(&self) -> i64 {
         let lifetime = self.until.seconds_since(self.since);
         self.until.seconds_since(self.now).min(lifetime)
@@ -289,7 +293,8 @@ impl Kept {
     fn mark(&self, response: &mut Response) {
         let date = |at| httpdate::fmt_http_date(system_time(at));
         set(response, header::ETAG, &self.tag);
-        // Never later than the response's Date (RFC 9110 §8.8.2.1), which has the clock of now.
+        // Never later than the response's Date (RFC 9110 §8.8.2.1), which comes from the same
+        // clock.
         let modified = self.since.min(self.now);
         set(response, header::LAST_MODIFIED, &date(modified));
         set(response, header::EXPIRES, &date(self.until));
@@ -319,17 +324,18 @@ fn set(response: &mut Response, name: HeaderName, value: &str) {
     }
 }
 
-/// Why there is nothing to hand out. The readers are programs and people with curl: the text is plain.
+/// Reasons for an answer without a file. Programs and people with curl read the text, which is
+/// plain.
 pub(crate) enum NotPublished {
     NoSuchFile,
     NotYet,
     TooLong,
-    Trouble(ApiError),
+    Failed(ApiError),
 }
 
 impl From<certgate_store::StoreError> for NotPublished {
     fn from(error: certgate_store::StoreError) -> Self {
-        Self::Trouble(error.into())
+        Self::Failed(error.into())
     }
 }
 
@@ -337,12 +343,12 @@ impl IntoResponse for NotPublished {
     fn into_response(self) -> Response {
         match self {
             Self::NoSuchFile => {
-                let text = "There is no such file. Lists: /crl/<authority id>/0.crl to 127.crl, ca.crl, full.crl, \
-                            bundle.pem; certificates: /ca/<authority id>.crt\n";
+                let text = "The file does not exist. CRLs: /crl/<CA ID>/0.crl to 127.crl, ca.crl, \
+                            full.crl, bundle.pem. Certificates: /ca/<CA ID>.crt\n";
                 (StatusCode::NOT_FOUND, text).into_response()
             }
             Self::NotYet => {
-                let text = "The list is being made: ask again in a moment\n";
+                let text = "The CRL is not ready yet: ask again in a moment\n";
                 (
                     StatusCode::SERVICE_UNAVAILABLE,
                     [(header::RETRY_AFTER, "1")],
@@ -351,10 +357,11 @@ impl IntoResponse for NotPublished {
                     .into_response()
             }
             Self::TooLong => {
-                let text = "Too many certificates are revoked for one list: use bundle.pem or the shards\n";
+                let text = "Too many certificates are revoked for one CRL: use bundle.pem or the \
+                            shards\n";
                 (StatusCode::NOT_FOUND, text).into_response()
             }
-            Self::Trouble(error) => error.into_response(),
+            Self::Failed(error) => error.into_response(),
         }
     }
 }
@@ -364,7 +371,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_has_one_address() {
+    fn each_crl_has_one_address() {
         assert_eq!(kind_of("0.crl"), Some(CrlKind::Shard(0)));
         assert_eq!(kind_of("127.crl"), Some(CrlKind::Shard(127)));
         assert_eq!(kind_of("ca.crl"), Some(CrlKind::AuthorityCertificates));

@@ -3,13 +3,14 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use certgate_service::{AccessError, ReadUser, Secret, UserScope};
+use certgate_wire::{Answer, Failure, Message, TokenVerification, User};
 use http::StatusCode;
 
 use crate::error::ApiError;
-use crate::extract::{ScopeOf, credential};
-use crate::openapi::Answer;
-use crate::wire::{TokenVerification, User};
-use crate::{Api, code, envelope};
+use crate::extract::credential;
+use crate::objects::{token_verification, user};
+use crate::state::Api;
+use crate::{code, envelope};
 
 /// Get the user
 #[utoipa::path(
@@ -19,15 +20,14 @@ use crate::{Api, code, envelope};
     operation_id = "user-user-details",
     responses((status = 200, description = "The user", body = Answer<User<'static>>)),
 )]
-pub(crate) async fn get(
-    ScopeOf(scope): ScopeOf<UserScope<ReadUser>>,
-) -> Result<Response, ApiError> {
-    envelope::one(User::from(scope.user()))
+pub(crate) async fn get(scope: UserScope<ReadUser>) -> Result<Response, ApiError> {
+    envelope::one(user(scope.user()))
 }
 
 /// Verify the token of the request
 ///
-/// Any token may verify itself. One that is not valid, or an API key, which is none, is answered 401, code 1000.
+/// Any token may verify itself. The answer to a token that is not valid, and to an API key, is 401
+/// with code 1000.
 #[utoipa::path(
     get,
     path = "/client/v4/user/tokens/verify",
@@ -35,7 +35,7 @@ pub(crate) async fn get(
     operation_id = "user-api-tokens-verify-token",
     responses(
         (status = 200, description = "The token is valid", body = Answer<TokenVerification>),
-        (status = 401, description = "The token is not valid", body = crate::openapi::Failure),
+        (status = 401, description = "The token is not valid", body = Failure<'static>),
     ),
 )]
 pub(crate) async fn verify_token(
@@ -43,32 +43,25 @@ pub(crate) async fn verify_token(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
-    let no_token = || {
-        ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            code::INVALID_API_TOKEN,
-            "Invalid API Token",
-        )
+    let invalid = || {
+        let message = "Invalid API Token";
+        ApiError::new(StatusCode::UNAUTHORIZED, code::INVALID_API_TOKEN, message)
     };
     let credential = credential(&parts, &api)?;
     let is_token = matches!(credential.secret, Secret::Token(_));
-    let caller =
-        api.service
-            .access
-            .authenticate(credential)
-            .await
-            .map_err(|error| match error {
-                AccessError::InvalidToken => no_token(),
-                other => other.into(),
-            })?;
+    let caller = api.service.access.authenticate(credential).await;
+    let caller = caller.map_err(|error| match error {
+        AccessError::InvalidToken => invalid(),
+        other => other.into(),
+    })?;
     if !is_token {
-        return Err(no_token());
+        return Err(invalid());
     }
-    let verification = TokenVerification::at(api.clock.now(), caller.principal().token());
-    let message = envelope::Message {
+    let verification = token_verification(api.clock.now(), caller.principal().token());
+    let message = Message {
         code: code::TOKEN_VALID,
-        message: "This API Token is valid and active",
-        kind: (),
+        message: "This API Token is valid and active".into(),
+        kind: None,
     };
     envelope::one_with_message(verification, message)
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::together::together;
 
 #[tokio::test]
-async fn accounts_are_made_listed_read_and_deleted() {
+async fn accounts_are_created_listed_read_and_deleted() {
     let app = TestApp::new().await;
     app.clock.advance_seconds(1);
     let made = app
@@ -49,7 +49,7 @@ async fn accounts_are_made_listed_read_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_bad_account_is_told_why() {
+async fn a_bad_account_is_refused_with_its_reason() {
     let app = TestApp::new().await;
     for (body, code, pointer) in [
         (json!({}), 9207, "/name"),
@@ -75,7 +75,7 @@ async fn a_bad_account_is_told_why() {
 }
 
 #[tokio::test]
-async fn a_token_sees_and_changes_its_accounts_only() {
+async fn a_token_sees_and_changes_only_its_accounts() {
     let app = TestApp::new().await;
     let other = app
         .post("/accounts", json!({ "name": "other" }))
@@ -102,7 +102,7 @@ async fn a_token_sees_and_changes_its_accounts_only() {
 }
 
 #[tokio::test]
-async fn the_managed_authority_is_made_once_and_signs() {
+async fn the_managed_ca_is_created_once_and_signs() {
     let app = TestApp::new().await;
     let path = "/certgate/v1/accounts/{account}/managed_authority";
     let authority = app.get(path).await.result();
@@ -133,7 +133,7 @@ async fn the_managed_authority_is_made_once_and_signs() {
 }
 
 #[tokio::test]
-async fn many_first_requests_make_one_authority() {
+async fn many_first_requests_create_one_ca() {
     let app = TestApp::new().await;
     let requests = (0..16).map(|number| {
         let body = json!({ "csr": csr(&format!("c{number}")), "validity_days": 1 });

@@ -1,4 +1,4 @@
-//! `/certgate/v1/user/api_key`, and what e-mail and key are good for
+//! `/certgate/v1/user/api_key`, and requests with an e-mail address and a key
 
 use certgate_testkit::TestApp;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ async fn put(app: &TestApp) -> Value {
 }
 
 #[tokio::test]
-async fn there_is_no_key_until_one_is_made_and_none_after_it_is_deleted() {
+async fn a_key_exists_from_its_creation_to_its_deletion() {
     let app = TestApp::new().await;
     let unknown = async |key: &str| {
         let error = app.get(PATH).key(EMAIL, key).await.error();
@@ -70,7 +70,7 @@ async fn there_is_no_key_until_one_is_made_and_none_after_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn only_who_may_do_everything_from_anywhere_and_for_ever_makes_or_deletes_a_key() {
+async fn only_an_unlimited_token_creates_or_deletes_a_key() {
     let app = TestApp::new().await;
     let key = put(&app).await["api_key"].as_str().unwrap().to_owned();
     let mine = app.get("/user/tokens").await.result()[0].clone();
@@ -164,7 +164,7 @@ async fn a_malformed_key_or_email_is_6003_because_of_6103_or_6102() {
 }
 
 #[tokio::test]
-async fn a_token_beside_email_and_key_decides() {
+async fn a_token_takes_precedence_over_email_and_key() {
     let app = TestApp::new().await;
     let (email, key) = app.api_key().await;
     let both = |token: &str| {
@@ -192,7 +192,7 @@ async fn a_token_beside_email_and_key_decides() {
 }
 
 #[tokio::test]
-async fn a_key_is_no_token_that_could_be_verified_listed_or_changed() {
+async fn a_key_cannot_be_verified_listed_or_changed_as_a_token() {
     let app = TestApp::new().await;
     let (email, key) = app.api_key().await;
     let error = app

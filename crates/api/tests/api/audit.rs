@@ -1,4 +1,4 @@
-//! Who did what when to which certificate.
+//! Audit logs.
 
 use certgate_model::{Clock, SECONDS_PER_DAY};
 use certgate_testkit::{TestApp, csr};
@@ -17,7 +17,7 @@ async fn log(app: &TestApp, query: &str) -> Vec<Value> {
         .clone()
 }
 
-/// A token that may do one thing in the first account; its id and value.
+/// A token with one permission in the first account: its ID and value.
 async fn limited_token(app: &TestApp, group: &str) -> (String, String) {
     let account = format!("com.cloudflare.api.account.{}", app.account_id);
     let value = app.token_for(&[group], &[&account]).await;
@@ -31,7 +31,7 @@ async fn limited_token(app: &TestApp, group: &str) -> (String, String) {
     (made["id"].as_str().unwrap().to_owned(), value)
 }
 
-/// What the entries say: number, action, resource.
+/// The entries: number, action, resource.
 fn told(entries: &[Value]) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     entries
@@ -48,7 +48,7 @@ fn told(entries: &[Value]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_log_tells_who_did_what_when_to_which_certificate() {
+async fn the_log_has_the_actor_action_time_and_certificate() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let path = format!(
@@ -111,7 +111,7 @@ async fn the_log_tells_who_did_what_when_to_which_certificate() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_not_in_the_log() {
+async fn refused_requests_are_not_in_the_log() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let path = format!(
@@ -140,7 +140,7 @@ async fn what_is_refused_is_not_in_the_log() {
 }
 
 #[tokio::test]
-async fn the_log_is_asked_by_time_and_actor() {
+async fn the_log_is_filtered_by_time_and_actor() {
     let app = TestApp::new().await;
     app.issue("before").await;
     app.clock.advance_seconds(SECONDS_PER_DAY);
@@ -186,7 +186,7 @@ async fn the_log_is_asked_by_time_and_actor() {
 }
 
 #[tokio::test]
-async fn the_log_is_read_part_by_part() {
+async fn the_log_is_read_in_parts() {
     let app = TestApp::new().await;
     for n in 0..4 {
         app.issue(&format!("device-{n}")).await;
@@ -246,7 +246,7 @@ async fn the_users_log_has_tokens_and_keys() {
 }
 
 #[tokio::test]
-async fn bad_questions_are_refused_by_name() {
+async fn bad_conditions_are_refused_by_name() {
     let app = TestApp::new().await;
     for (query, name) in [
         ("since=yesterday", "since"),
@@ -262,7 +262,7 @@ async fn bad_questions_are_refused_by_name() {
         ("actor_type=user", "actor_type"),
         (
             "actor_type=system&actor_context=api_key",
-            "more than one actor",
+            "actor_token_id, actor_context and actor_type exclude each other",
         ),
         ("resource_id=x", "resource_id"),
         ("actor_token_id.not=x", "actor_token_id.not"),

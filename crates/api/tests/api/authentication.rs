@@ -1,4 +1,4 @@
-//! A test for every row of the table of authentication.
+//! Authentication: a test for every row of its table.
 
 use certgate_testkit::TestApp;
 use serde_json::json;
@@ -8,7 +8,7 @@ const SSL_READ: &str = "7b7216b327b04b8fbc8f524e1f9b7531";
 const SSL_WRITE: &str = "c03055bc037c4ea9afb9a9f104b7b721";
 
 #[tokio::test]
-async fn no_credentials_is_9106_and_empty_headers_are_none() {
+async fn no_credentials_is_9106_and_empty_headers_do_not_count() {
     let app = TestApp::new().await;
     let expected = (
         400,
@@ -67,7 +67,7 @@ async fn a_malformed_authorization_header_is_6003_because_of_6111() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_good_here_and_now_is_9109_invalid() {
+async fn a_token_that_is_not_valid_now_and_here_is_9109() {
     let app = TestApp::new().await;
     let make = async |extra: serde_json::Value| {
         let mut body = json!({
@@ -136,7 +136,7 @@ async fn a_token_that_is_not_good_here_and_now_is_9109_invalid() {
 }
 
 #[tokio::test]
-async fn what_is_not_yours_and_what_is_not_there_are_the_same_bytes() {
+async fn foreign_and_missing_zones_have_the_same_answer() {
     let app = TestApp::new().await;
     let account = json!({ "id": app.account_id });
     let other = app
@@ -175,7 +175,7 @@ async fn what_is_not_yours_and_what_is_not_there_are_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn reading_is_not_writing() {
+async fn a_read_permission_does_not_write() {
     let app = TestApp::new().await;
     let issued = app.issue("x").await;
     let path = format!("{PATH}/{}", issued["id"].as_str().unwrap());
@@ -196,7 +196,7 @@ async fn reading_is_not_writing() {
 }
 
 #[tokio::test]
-async fn a_denial_wins_over_any_permission() {
+async fn a_denial_takes_precedence_over_every_permission() {
     let app = TestApp::new().await;
     let policy = |effect: &str, group: &str, resource: &str| json!({ "effect": effect, "permission_groups": [{ "id": group }], "resources": { resource: "*" } });
     let zone = format!("com.cloudflare.api.account.zone.{}", app.zone_id);
@@ -215,7 +215,7 @@ async fn a_denial_wins_over_any_permission() {
 }
 
 #[tokio::test]
-async fn a_route_that_is_not_there_is_7003_with_or_without_credentials() {
+async fn an_unknown_route_is_7003_with_or_without_credentials() {
     let app = TestApp::new().await;
     for path in [
         "/zones/123/client_certificates",
@@ -251,7 +251,7 @@ async fn a_route_that_is_not_there_is_7003_with_or_without_credentials() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_there_is_10405() {
+async fn an_unknown_method_is_10405() {
     let app = TestApp::new().await;
     for (method, path) in [
         ("PUT", PATH),
@@ -284,7 +284,7 @@ async fn too_many_requests_are_971_with_the_time_to_wait() {
 }
 
 #[tokio::test]
-async fn a_deleted_rolled_or_disabled_token_stops_at_once() {
+async fn a_deleted_rolled_or_disabled_token_stops_immediately() {
     let app = TestApp::new().await;
     let made = async || {
         let policies = json!([{
@@ -327,7 +327,7 @@ async fn a_deleted_rolled_or_disabled_token_stops_at_once() {
 }
 
 #[tokio::test]
-async fn who_is_refused_is_not_counted_and_a_key_is() {
+async fn refused_requests_do_not_count_and_requests_with_a_key_do() {
     let app = TestApp::with(|settings| settings.requests_per_minute = Some(2)).await;
     let elsewhere = json!({ "request.ip": { "in": ["192.0.2.1"] } });
     let policies = app.get("/user/tokens").await.result()[0]["policies"].clone();
@@ -378,7 +378,7 @@ async fn who_is_refused_is_not_counted_and_a_key_is() {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_the_address_is_the_one_it_was_called_from() {
+async fn the_address_behind_a_trusted_proxy_is_its_clients() {
     let app = TestApp::behind("10.0.0.0/8, 2001:db8:1::/48").await;
     let with = async |condition: serde_json::Value| {
         let policies = app.get("/user/tokens").await.result()[0]["policies"].clone();
@@ -438,7 +438,7 @@ async fn behind_a_trusted_proxy_the_address_is_the_one_it_was_called_from() {
 }
 
 #[tokio::test]
-async fn blocks_of_ipv6_match_ipv4_where_they_are_mapped_and_no_larger_than_ipv4() {
+async fn ipv4_mapped_blocks_match_ipv4_addresses() {
     let app = TestApp::new().await;
     let policies = app.get("/user/tokens").await.result()[0]["policies"].clone();
     for (condition, good, refused) in [

@@ -18,7 +18,7 @@ const TOKENS_WRITE: &str = "686d18d5ac6c441c867cbf6771e58a0a";
 const POINTS_READ: &str = "bd4322d121c9edaee5b1d7a660678da4";
 const POINTS_WRITE: &str = "f48df003baa6a710aff2442069eee2b8";
 const USER_READ: &str = "8acbe5bb0d54464ab867149d7f7cf8ac";
-/// Any credential that is good may do it.
+/// A route for every valid credential.
 const ANY: &str = "";
 
 const NONE: &str = "";
@@ -101,10 +101,10 @@ const NOT_VERIFIED: &str = "401 1000 Invalid API Token";
 const UNKNOWN_KEY: &str = "403 9103 Unknown X-Auth-Key or X-Auth-Email";
 const GOOD: &str = "200";
 
-/// What a token is told that is of the right kind and may do too little for this one thing.
+/// The refusal of a token of the right kind with too few permissions.
 const TOO_WEAK: u64 = 1004;
 
-/// An id that nothing has.
+/// An ID without an object.
 const NOWHERE: &str = "0123456789abcdef0123456789abcdef";
 
 #[test]
@@ -127,7 +127,7 @@ fn the_table_has_every_route_of_the_document() {
 }
 
 #[tokio::test]
-async fn every_route_answers_every_credential_as_it_should() {
+async fn every_route_accepts_and_refuses_the_right_credentials() {
     for &(method, path, needed, insufficient, body, right) in ROUTES {
         let setting = Setting::new().await;
         let any = needed == ANY;
@@ -248,7 +248,7 @@ async fn every_route_answers_every_credential_as_it_should() {
 }
 
 #[tokio::test]
-async fn what_is_not_yours_and_what_is_not_there_are_the_same_answer() {
+async fn foreign_and_missing_objects_have_the_same_answer() {
     let setting = Setting::new().await;
     let mut tried = 0;
     for &(method, path, needed, _, body, _) in ROUTES {
@@ -327,7 +327,7 @@ async fn what_is_not_yours_and_what_is_not_there_are_the_same_answer() {
     );
 }
 
-/// A certgate with something in it for every route to be about, and a second account with a zone and a certificate.
+/// A certgate with an object for every route, and a second account with a zone and a certificate.
 struct Setting {
     app: TestApp,
     user: String,
@@ -463,7 +463,7 @@ fn assert_right(answer: &Answer, right: u64, method: &str, path: &str) {
     }
 }
 
-/// Status, code and message of a failure; the status of a success.
+/// The status, code and message of a failure, or the status of a success.
 fn told(answer: &Answer) -> String {
     if answer.status == 200 {
         if answer.headers["content-type"] == "application/json" {

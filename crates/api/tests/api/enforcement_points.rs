@@ -1,4 +1,4 @@
-//! Enforcement points: they follow what is revoked, and changes settle when they have it.
+//! Enforcement points: they follow revocations, and changes settle after their acknowledgements.
 
 use std::time::Duration;
 
@@ -36,13 +36,13 @@ fn path(certificate: &Value) -> String {
     )
 }
 
-/// Its status after everything that can settle has settled.
+/// The status of a certificate after every change that can settle has settled.
 async fn settled(app: &TestApp, certificate: &Value) -> Value {
     app.settle().await;
     app.get(&path(certificate)).await.result()["status"].clone()
 }
 
-/// The lines of everything that is revoked: the epoch, the certificates, their count.
+/// The lines of the revoked certificates: the epoch, the certificates, their count.
 async fn revocations(app: &TestApp) -> (Value, Vec<Value>, Value) {
     let answer = app.get(REVOCATIONS).await;
     assert_eq!(
@@ -59,7 +59,7 @@ async fn revocations(app: &TestApp) -> (Value, Vec<Value>, Value) {
 }
 
 #[tokio::test]
-async fn a_change_settles_when_every_enforcement_point_has_it() {
+async fn a_change_settles_after_every_acknowledgement() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let points = [
@@ -133,7 +133,7 @@ async fn a_change_settles_when_every_enforcement_point_has_it() {
 }
 
 #[tokio::test]
-async fn a_silent_enforcement_point_holds_nothing_back_after_its_lease() {
+async fn changes_do_not_wait_for_a_silent_enforcement_point() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let body = json!({ "name": "edge", "lease_seconds": 120 });
@@ -161,7 +161,7 @@ async fn a_silent_enforcement_point_holds_nothing_back_after_its_lease() {
 }
 
 #[tokio::test]
-async fn the_enforcement_points_of_another_account_are_not_waited_for_and_see_nothing() {
+async fn enforcement_points_of_other_accounts_have_no_part() {
     let app = TestApp::new().await;
     let other = app
         .post("/accounts", json!({ "name": "other" }))
@@ -188,7 +188,7 @@ async fn the_enforcement_points_of_another_account_are_not_waited_for_and_see_no
 }
 
 #[tokio::test]
-async fn a_waiting_enforcement_point_is_told_at_once() {
+async fn a_waiting_enforcement_point_gets_changes_immediately() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let start = changes(&app, &json!(0)).await["epoch"].clone();
@@ -213,7 +213,7 @@ async fn a_waiting_enforcement_point_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn everything_that_is_revoked_is_read_at_once() {
+async fn all_revoked_certificates_are_read_in_one_answer() {
     let app = TestApp::new().await;
     assert_eq!(
         revocations(&app).await,
@@ -276,7 +276,7 @@ async fn everything_that_is_revoked_is_read_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said() {
+async fn bad_registrations_and_acknowledgements_are_refused_with_their_reason() {
     let app = TestApp::new().await;
     for (body, pointer) in [
         (json!({}), "/name"),
@@ -337,7 +337,7 @@ async fn what_is_wrong_is_said() {
     assert_eq!((missing.status, missing.code), (404, 1520));
 }
 
-/// Reads lines of an answer that goes on.
+/// Reads lines of a stream.
 struct Lines(axum::body::Body);
 
 impl Lines {
@@ -368,7 +368,7 @@ impl Lines {
 }
 
 #[tokio::test]
-async fn changes_are_told_as_they_come() {
+async fn a_stream_has_changes_as_they_happen() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let mut lines = Lines::of(&app, &app.token, "").await;
@@ -409,7 +409,7 @@ async fn changes_are_told_as_they_come() {
 }
 
 #[tokio::test]
-async fn an_answer_that_goes_on_ends_with_its_time_and_its_token() {
+async fn a_stream_ends_with_its_time_and_its_token() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let mut lines = Lines::of(&app, &app.token, "for_seconds=60").await;

@@ -1,4 +1,4 @@
-//! What every answer has in common.
+//! Envelope, request ID and faults: the common parts of all answers.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn a_success_and_a_failure_have_the_documented_members() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_the_answer_is_503_and_when_to_try_again() {
+async fn an_unavailable_store_is_503_with_retry_after() {
     let app = TestApp::new().await;
     app.issue("x").await;
     app.close_store().await;
@@ -77,7 +77,7 @@ async fn while_the_store_is_away_the_answer_is_503_and_when_to_try_again() {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_that_tells_nothing_and_ends_nothing() {
+async fn a_panic_is_a_500_without_details() {
     let app = TestApp::new().await;
     app.clock.set_broken(true);
     let answer = app.get("/zones").await;
@@ -90,7 +90,7 @@ async fn a_panic_is_a_500_that_tells_nothing_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_408_and_a_write_is_not_to_be_repeated() {
+async fn a_slow_body_is_408_and_a_write_is_not_retried() {
     let app = TestApp::with_time_limit(Duration::from_millis(20)).await;
     let path = "/zones/{zone}/client_certificates";
     let answer = app.post(path, json!({})).without_an_end().await;

@@ -5,7 +5,7 @@ use http::Method;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-/// How many random requests each property makes.
+/// Random requests of each property.
 const CASES: u32 = 400;
 
 fn check<S: Strategy>(strategy: S, call: impl AsyncFn(&TestApp, S::Value)) {

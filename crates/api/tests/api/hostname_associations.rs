@@ -5,18 +5,18 @@ use serde_json::{Value, json};
 
 const PATH: &str = "/zones/{zone}/certificate_authorities/hostname_associations";
 
-/// An authority that the account brought.
+/// A CA that the account uploaded.
 const OURS: &str = "01010101-0101-0101-0101-010101010101";
-/// A certificate that the account brought, not one of an authority.
+/// A leaf certificate that the account uploaded.
 const LEAF: &str = "02020202-0202-0202-0202-020202020202";
-/// An authority that another account brought.
+/// A CA that another account uploaded.
 const THEIRS: &str = "03030303-0303-0303-0303-030303030303";
 
 fn put(app: &TestApp, body: Value) -> Call<'_> {
     app.call(Method::PUT, PATH).body(body.to_string())
 }
 
-async fn with_brought_certificates() -> TestApp {
+async fn with_uploaded_certificates() -> TestApp {
     let app = TestApp::new().await;
     app.post("/accounts", json!({ "name": "other" }))
         .await
@@ -33,7 +33,7 @@ async fn with_brought_certificates() -> TestApp {
 }
 
 #[tokio::test]
-async fn a_list_comes_back_in_its_order_and_spelling() {
+async fn a_list_keeps_its_order_and_spelling() {
     let app = TestApp::new().await;
     assert_eq!(app.get(PATH).await.result(), json!({ "hostnames": [] }));
     for hostnames in [
@@ -53,7 +53,7 @@ async fn a_list_comes_back_in_its_order_and_spelling() {
 }
 
 #[tokio::test]
-async fn what_is_absent_null_or_empty_means_the_managed_authority_and_no_hostnames() {
+async fn absent_null_and_empty_mean_the_managed_ca_and_an_empty_list() {
     let app = TestApp::new().await;
     for body in [
         json!({}),
@@ -89,8 +89,8 @@ async fn what_is_absent_null_or_empty_means_the_managed_authority_and_no_hostnam
 }
 
 #[tokio::test]
-async fn every_authority_has_its_own_list() {
-    let app = with_brought_certificates().await;
+async fn each_ca_has_its_own_list() {
+    let app = with_uploaded_certificates().await;
     put(
         &app,
         json!({ "hostnames": ["a.example.com", "b.example.com"] }),
@@ -119,8 +119,8 @@ async fn every_authority_has_its_own_list() {
 }
 
 #[tokio::test]
-async fn an_authority_that_is_none_of_the_accounts_is_told_apart_from_one_that_is() {
-    let app = with_brought_certificates().await;
+async fn a_ca_of_another_account_is_not_found_and_a_leaf_is_refused() {
+    let app = with_uploaded_certificates().await;
     for (id, status, code) in [
         ("1", 400, (9207, 9208)),
         ("01010101010101010101010101010101", 400, (9207, 9208)),
@@ -150,7 +150,7 @@ async fn an_authority_that_is_none_of_the_accounts_is_told_apart_from_one_that_i
 }
 
 #[tokio::test]
-async fn a_bad_hostname_is_told_which_and_why() {
+async fn a_bad_hostname_is_refused_with_its_index_and_reason() {
     let app = TestApp::new().await;
     put(&app, json!({ "hostnames": ["kept.example.com"] }))
         .await
@@ -221,7 +221,7 @@ async fn a_bad_hostname_is_told_which_and_why() {
 }
 
 #[tokio::test]
-async fn a_list_has_a_thousand_hostnames_and_no_more() {
+async fn a_list_has_at_most_a_thousand_hostnames() {
     let app = TestApp::new().await;
     let mut hostnames: Vec<_> = (0..1_000)
         .map(|n| format!("device-{n}.example.com"))
@@ -240,7 +240,7 @@ async fn a_list_has_a_thousand_hostnames_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_hostname_is_listed_by_one_zone() {
+async fn one_zone_lists_a_hostname() {
     let app = TestApp::new().await;
     put(&app, json!({ "hostnames": ["a.example.com"] }))
         .await
@@ -283,8 +283,8 @@ async fn a_hostname_is_listed_by_one_zone() {
 }
 
 #[tokio::test]
-async fn an_enforcement_point_reads_which_authorities_apply_and_when_one_revoked() {
-    let app = with_brought_certificates().await;
+async fn an_enforcement_point_reads_the_cas_of_a_hostname_and_their_last_epochs() {
+    let app = with_uploaded_certificates().await;
     let issued = app.issue("x").await;
     put(&app, json!({ "hostnames": ["A.example.com"] }))
         .await
@@ -349,7 +349,7 @@ async fn an_enforcement_point_reads_which_authorities_apply_and_when_one_revoked
 }
 
 #[tokio::test]
-async fn a_body_that_was_lost_does_not_empty_the_list() {
+async fn a_missing_body_does_not_empty_the_list() {
     let app = TestApp::new().await;
     app.put(PATH, json!({ "hostnames": ["a.example.com"] }))
         .await

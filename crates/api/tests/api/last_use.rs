@@ -73,7 +73,7 @@ async fn the_last_use_is_recorded_once_a_minute_and_at_the_end() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_good_is_not_used() {
+async fn an_invalid_token_has_no_last_use() {
     let setting = Setting::new().await;
     let app = &setting.app;
     let mut body = setting.object().await;
@@ -122,7 +122,7 @@ async fn changing_and_rolling_a_token_keep_its_last_use() {
 }
 
 #[tokio::test]
-async fn the_background_task_records_without_anybody_waiting() {
+async fn the_background_job_records_last_uses() {
     let setting = Setting::new().await;
     let app = &setting.app;
     let service = app.service.clone();

@@ -47,7 +47,7 @@ async fn revoked_and_restored(app: &TestApp, certificate: &Value) {
 }
 
 #[tokio::test]
-async fn after_a_rotation_new_certificates_come_from_the_new_one_and_old_ones_live_on() {
+async fn the_new_ca_signs_after_a_rotation_and_old_certificates_stay_valid() {
     let app = TestApp::new().await;
     assert_eq!(
         app.get(PATH).await.result(),
@@ -95,7 +95,7 @@ async fn after_a_rotation_new_certificates_come_from_the_new_one_and_old_ones_li
 }
 
 #[tokio::test]
-async fn an_authority_made_elsewhere_is_put_in_force() {
+async fn an_imported_ca_becomes_active() {
     let app = TestApp::new().await;
     let old_certificate = app.issue("old").await;
     let imported = app
@@ -160,7 +160,7 @@ async fn an_authority_made_elsewhere_is_put_in_force() {
 }
 
 #[tokio::test]
-async fn an_import_can_be_the_first_authority_and_no_other_is_made() {
+async fn an_import_can_be_the_first_ca() {
     let app = TestApp::new().await;
     let imported = app
         .post(PATH, import("good.crt", "good.pkcs8.key"))
@@ -174,7 +174,7 @@ async fn an_import_can_be_the_first_authority_and_no_other_is_made() {
 }
 
 #[tokio::test]
-async fn each_bad_import_is_told_why_and_changes_nothing() {
+async fn each_bad_import_is_refused_with_its_reason() {
     let app = TestApp::new().await;
     let before = app.issue("before").await["certificate_authority"].clone();
     let good = file("good.crt");
@@ -282,7 +282,7 @@ async fn each_bad_import_is_told_why_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_certificate_cannot_outlive_an_imported_authority() {
+async fn a_certificate_cannot_outlive_an_imported_ca() {
     let app = TestApp::new().await;
     app.post(PATH, import("good.crt", "good.pkcs8.key"))
         .await
@@ -303,7 +303,7 @@ async fn a_certificate_cannot_outlive_an_imported_authority() {
 }
 
 #[tokio::test]
-async fn certificates_issued_during_rotations_verify_under_the_authority_they_name() {
+async fn certificates_issued_during_rotations_verify_under_their_ca() {
     let app = TestApp::new().await;
     let issues = (0..24).map(|number| {
         let body = json!({ "csr": csr(&format!("c{number}")), "validity_days": 1 });
@@ -348,7 +348,7 @@ async fn certificates_issued_during_rotations_verify_under_the_authority_they_na
     );
 }
 
-/// Whether webpki takes the certificate for one of a client of the authority.
+/// Reports `true` if webpki accepts the certificate as a client of the CA.
 fn verifies(certificate: &Value, authority: &Value) -> bool {
     let der = |value: &Value| {
         CertificateDer::from_pem_slice(value["certificate"].as_str().unwrap().as_bytes()).unwrap()
@@ -364,7 +364,7 @@ fn verifies(certificate: &Value, authority: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn nothing_is_issued_from_an_authority_that_another_process_replaced() {
+async fn a_superseded_ca_of_another_process_does_not_sign() {
     let app = TestApp::new().await;
     app.issue("before").await;
     let old = app
@@ -409,7 +409,7 @@ async fn nothing_is_issued_from_an_authority_that_another_process_replaced() {
 }
 
 #[tokio::test]
-async fn an_account_has_so_many_authorities_and_no_more() {
+async fn the_cas_of_an_account_are_limited() {
     let app = TestApp::new().await;
     let store = &app.store;
     app.get("/certgate/v1/accounts/{account}/managed_authority")

@@ -67,7 +67,7 @@ async fn the_object_has_what_clients_of_the_public_api_read() {
 }
 
 #[tokio::test]
-async fn a_chain_and_a_leaf_come_with_their_keys_which_are_never_answered() {
+async fn private_keys_of_a_chain_and_a_leaf_are_never_returned() {
     let app = TestApp::new().await;
     for (name, ca) in [("good_middle_and_root", true), ("good_leaf", false)] {
         let (certificates, key) = (
@@ -149,7 +149,7 @@ async fn the_list_is_one_answer_newest_first_and_filtered_by_type() {
 }
 
 #[tokio::test]
-async fn the_list_has_only_what_matches_every_filter() {
+async fn the_list_has_only_certificates_that_match_every_filter() {
     let app = TestApp::new().await;
     for (file, name, ca) in [
         ("good_root", "edge", true),
@@ -202,7 +202,7 @@ async fn the_list_has_only_what_matches_every_filter() {
 }
 
 #[tokio::test]
-async fn what_is_no_good_certificate_is_told_why() {
+async fn a_bad_certificate_is_refused_with_its_reason() {
     let app = TestApp::new().await;
     for (name, code) in [
         ("garbage", 1450),
@@ -244,7 +244,7 @@ async fn what_is_no_good_certificate_is_told_why() {
 }
 
 #[tokio::test]
-async fn what_is_no_good_private_key_is_told_why() {
+async fn a_bad_private_key_is_refused_with_its_reason() {
     let app = TestApp::new().await;
     for (name, code) in [
         ("certificate", 1464),
@@ -288,7 +288,7 @@ async fn what_is_no_good_private_key_is_told_why() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_missing_or_of_the_wrong_kind_is_named() {
+async fn a_missing_or_malformed_member_is_named() {
     let app = TestApp::new().await;
     let root = uploaded("good_root.certs");
     for (body, code, pointer) in [
@@ -384,7 +384,7 @@ async fn an_unknown_or_malformed_id_is_1472() {
 }
 
 #[tokio::test]
-async fn what_hostnames_use_stays() {
+async fn a_certificate_in_use_cannot_be_deleted() {
     let app = TestApp::new().await;
     let path = path_of(&upload(&app, "good_root").await);
     app.store
@@ -423,7 +423,7 @@ async fn what_hostnames_use_stays() {
 }
 
 #[tokio::test]
-async fn an_account_with_brought_certificates_stays() {
+async fn an_account_with_uploaded_certificates_cannot_be_deleted() {
     let app = TestApp::new().await;
     app.delete("/zones/{zone}").await.result();
     let made = upload(&app, "good_root").await;

@@ -13,7 +13,7 @@ async fn the_document_is_served_and_reviewed() {
 }
 
 #[test]
-fn every_reference_of_the_document_leads_somewhere() {
+fn every_reference_of_the_document_has_a_target() {
     let document: Value = serde_json::from_str(certgate_api::openapi_json()).unwrap();
     let mut references = Vec::new();
     collect(&document, &mut references);
@@ -21,6 +21,21 @@ fn every_reference_of_the_document_leads_somewhere() {
     for reference in references {
         let pointer = reference.strip_prefix('#').unwrap();
         assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn every_schema_is_used_and_every_result_is_named() {
+    let document: Value = serde_json::from_str(certgate_api::openapi_json()).unwrap();
+    let mut references = Vec::new();
+    collect(&document, &mut references);
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let reference = format!("#/components/schemas/{name}");
+        assert!(references.contains(&reference), "{name} is not used");
+        let result = &schema["properties"]["result"];
+        let item = result.get("items").unwrap_or(result);
+        let is_copy = item.get("properties").is_some();
+        assert!(!is_copy, "{name} has a copy of a schema");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The public responder: revocation lists, OCSP, certificates of authorities.
+//! The public responder: CRLs, OCSP, certificates of CAs.
 
 use std::time::UNIX_EPOCH;
 
@@ -104,7 +104,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn a_revocation_is_on_both_its_lists_when_it_has_settled_and_gone_when_it_is_restored() {
+async fn a_settled_revocation_is_on_both_its_crls_until_it_is_restored() {
     let setting = Setting::new().await;
     let (certificate, other) = (setting.issue().await, setting.issue().await);
     let on_lists = async || {
@@ -144,7 +144,7 @@ async fn a_revocation_is_on_both_its_lists_when_it_has_settled_and_gone_when_it_
 }
 
 #[tokio::test]
-async fn ocsp_says_revoked_and_good_at_once() {
+async fn ocsp_follows_a_change_immediately() {
     let setting = Setting::new().await;
     let certificate = setting.issue().await;
     assert_eq!(setting.status(certificate.serial).await, "good");
@@ -163,7 +163,7 @@ async fn ocsp_says_revoked_and_good_at_once() {
 }
 
 #[tokio::test]
-async fn a_list_is_not_sent_again_while_it_is_the_same() {
+async fn an_unchanged_crl_is_not_sent_again() {
     let setting = Setting::new().await;
     let certificate = setting.issue().await;
     let first = setting.list("full.crl").await;
@@ -211,7 +211,7 @@ async fn a_list_is_not_sent_again_while_it_is_the_same() {
 }
 
 #[tokio::test]
-async fn lists_are_made_again_before_they_run_out_and_only_those_that_have_to_be() {
+async fn only_crls_close_to_their_end_are_made_again() {
     let setting = Setting::new().await;
     let certificate = setting.issue().await;
     let tags = async || {
@@ -240,7 +240,7 @@ async fn lists_are_made_again_before_they_run_out_and_only_those_that_have_to_be
 }
 
 #[tokio::test]
-async fn the_bundle_has_every_list_but_the_full_one() {
+async fn the_bundle_has_every_crl_but_the_full_list() {
     let setting = Setting::new().await;
     let certificate = setting.issue().await;
     setting.app.delete(&certificate.path).await.result();
@@ -267,7 +267,7 @@ async fn the_bundle_has_every_list_but_the_full_one() {
 }
 
 #[tokio::test]
-async fn the_lists_of_a_new_authority_are_asked_for_again() {
+async fn clients_ask_again_for_the_crls_of_a_new_ca() {
     let app = TestApp::new().await;
     let authority = app
         .get("/certgate/v1/accounts/{account}/managed_authority")
@@ -293,7 +293,7 @@ async fn the_lists_of_a_new_authority_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_is_not_published_is_not_found() {
+async fn unknown_files_are_not_found() {
     let setting = Setting::new().await;
     let nobody = "00000000-0000-7000-8000-000000000000";
     for path in [
@@ -319,7 +319,7 @@ async fn what_is_not_published_is_not_found() {
 }
 
 #[tokio::test]
-async fn ocsp_by_get_is_cacheable_and_repeats_no_nonce() {
+async fn ocsp_by_get_is_cacheable_and_ignores_the_nonce() {
     let setting = Setting::new().await;
     let certificate = setting.issue().await;
     let nonce = [0xee; 24];
@@ -360,7 +360,7 @@ fn pem_body(der: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_malformed_and_other_authorities_are_unauthorized() {
+async fn ocsp_refuses_malformed_requests_and_other_cas() {
     let setting = Setting::new().await;
     let failure = |answer: &Answer| {
         assert_eq!(answer.status, 200);
@@ -394,7 +394,7 @@ async fn what_is_no_request_is_malformed_and_other_authorities_are_unauthorized(
 }
 
 #[tokio::test]
-async fn several_certificates_are_answered_at_once() {
+async fn ocsp_answers_for_several_certificates() {
     let setting = Setting::new().await;
     let (first, second) = (setting.issue().await, setting.issue().await);
     setting.app.delete(&second.path).await.result();
@@ -411,7 +411,7 @@ async fn several_certificates_are_answered_at_once() {
 }
 
 #[tokio::test]
-async fn a_revocation_for_good_cannot_be_undone() {
+async fn a_final_revocation_cannot_be_undone() {
     let setting = Setting::new().await;
     let certificate = setting.issue().await;
     let revoke = |reason: Value| {
@@ -447,7 +447,7 @@ async fn a_revocation_for_good_cannot_be_undone() {
 }
 
 #[tokio::test]
-async fn a_hold_can_become_a_revocation_for_good() {
+async fn a_hold_can_become_a_final_revocation() {
     let setting = Setting::new().await;
     let compromised = json!({ "reason": "keyCompromise" }).to_string();
     for settled in [false, true] {
@@ -489,7 +489,7 @@ async fn a_hold_can_become_a_revocation_for_good() {
 }
 
 #[tokio::test]
-async fn authorities_of_one_name_and_key_have_one_full_list() {
+async fn cas_of_one_name_and_key_have_one_full_list() {
     let mut setting = Setting::new().await;
     let fixture = |name: &str| {
         let directory = concat!(
@@ -529,7 +529,7 @@ async fn authorities_of_one_name_and_key_have_one_full_list() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_wrong_for_a_while_leaves_no_trace() {
+async fn a_wrong_clock_leaves_no_trace() {
     let setting = Setting::new().await;
     let (first, second) = (setting.issue().await, setting.issue().await);
     setting.app.delete(&first.path).await.result();
@@ -567,7 +567,7 @@ async fn a_clock_that_was_wrong_for_a_while_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_back_ends_no_publication() {
+async fn a_clock_that_was_set_back_does_not_stop_the_responder() {
     const YEAR: i64 = 365 * DAY;
     for algorithm in ["P-256", "RSA-2048"] {
         for back in [15 * 60, 20 * 60, DAY, 10 * YEAR] {
@@ -629,7 +629,7 @@ fn max_age(answer: &Answer) -> i64 {
 }
 
 #[tokio::test]
-async fn a_ca_whose_lists_cannot_be_signed_delays_no_other_ca() {
+async fn a_ca_that_cannot_sign_does_not_delay_other_cas() {
     let mut setting = Setting::new().await;
     let app = &setting.app;
     let account = app
@@ -672,7 +672,7 @@ async fn a_ca_whose_lists_cannot_be_signed_delays_no_other_ca() {
 }
 
 #[tokio::test]
-async fn lists_that_cannot_be_made_again_keep_no_other_list_from_it() {
+async fn a_crl_that_cannot_be_made_does_not_delay_other_crls() {
     let setting = Setting::new().await;
     let app = &setting.app;
     let account = app
@@ -709,7 +709,7 @@ async fn lists_that_cannot_be_made_again_keep_no_other_list_from_it() {
 }
 
 #[tokio::test]
-async fn an_authority_that_has_expired_answers_for_nothing() {
+async fn an_expired_ca_does_not_answer() {
     for algorithm in ["P-256", "RSA-2048"] {
         let mut setting = Setting::new().await;
         let rotate = "/certgate/v1/accounts/{account}/managed_authorities/rotate";
@@ -740,7 +740,7 @@ async fn an_authority_that_has_expired_answers_for_nothing() {
 }
 
 #[tokio::test]
-async fn of_several_processes_one_settles() {
+async fn one_of_several_processes_settles() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let path = format!(

@@ -1,7 +1,7 @@
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
-/// Runs all of them at once; what each came to.
+/// Runs all futures at once and returns their outputs.
 pub async fn together<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
     poll_fn(|context| {

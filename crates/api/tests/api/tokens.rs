@@ -15,7 +15,7 @@ fn policy(group: &str, resources: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_is_made_read_replaced_rolled_and_deleted() {
+async fn a_token_is_created_read_replaced_rolled_and_deleted() {
     let app = TestApp::new().await;
     let account = format!("com.cloudflare.api.account.{}", app.account_id);
     let mut body = draft(json!([
@@ -144,7 +144,7 @@ async fn a_token_is_made_read_replaced_rolled_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_bad_token_is_told_where() {
+async fn a_bad_token_is_refused_with_a_pointer() {
     let app = TestApp::new().await;
     let all = || json!({ "com.cloudflare.api.account.zone.*": "*" });
     let good = || json!([policy(SSL_WRITE, all())]);
@@ -311,7 +311,7 @@ async fn a_token_cannot_grant_what_it_does_not_have() {
 }
 
 #[tokio::test]
-async fn a_tokens_own_limits_hold_for_those_it_makes() {
+async fn the_limits_of_a_token_hold_for_tokens_that_it_creates() {
     let app = TestApp::new().await;
     let user = app.get("/user").await.result();
     let user = format!("com.cloudflare.api.user.{}", user["id"].as_str().unwrap());
@@ -374,7 +374,7 @@ async fn a_tokens_own_limits_hold_for_those_it_makes() {
 }
 
 #[tokio::test]
-async fn what_is_denied_in_an_account_is_not_passed_on_for_its_zones() {
+async fn a_denial_for_an_account_holds_for_its_zones_in_new_tokens() {
     let app = TestApp::new().await;
     let user = app.get("/user").await.result();
     let user = format!("com.cloudflare.api.user.{}", user["id"].as_str().unwrap());

@@ -31,7 +31,7 @@ async fn the_user_has_what_clients_of_the_public_api_read() {
 }
 
 #[tokio::test]
-async fn any_good_token_verifies_itself() {
+async fn any_valid_token_verifies_itself() {
     let app = TestApp::new().await;
     let answer = app.get("/user/tokens/verify").await;
     assert_eq!(answer.status, 200);

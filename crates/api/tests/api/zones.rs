@@ -153,7 +153,7 @@ async fn the_list_is_filtered_ordered_and_paged() {
 }
 
 #[tokio::test]
-async fn a_bad_zone_is_told_why() {
+async fn a_bad_zone_is_refused_with_its_reason() {
     let app = TestApp::new().await;
     let account = json!({ "id": app.account_id });
     for (body, status, code, pointer) in [
@@ -212,7 +212,7 @@ async fn a_bad_zone_is_told_why() {
 }
 
 #[tokio::test]
-async fn a_zone_goes_when_its_certificates_are_revoked_and_its_name_is_free_again() {
+async fn a_zone_is_deleted_after_its_certificates_are_revoked() {
     let app = TestApp::new().await;
     let issued = app.issue("x").await;
     let error = app.delete("/zones/{zone}").await.error();
@@ -246,7 +246,7 @@ async fn a_zone_goes_when_its_certificates_are_revoked_and_its_name_is_free_agai
 }
 
 #[tokio::test]
-async fn a_token_sees_its_zones_only() {
+async fn a_token_sees_only_its_zones() {
     let app = TestApp::new().await;
     zone(&app, "a.example").await;
     let b = zone(&app, "b.example").await;

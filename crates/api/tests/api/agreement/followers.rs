@@ -1,4 +1,4 @@
-//! Those who follow the revocations of an account, registered as enforcement points or not.
+//! Followers of the revocations of an account, registered as enforcement points or not.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::model::Model;
 use certgate_model::{Clock, Timestamp};
 
-/// As many as the API hands out at a time.
+/// The most changes of an answer.
 const WHOLE_PAGE: u32 = 1_000;
 
 pub struct Follower {

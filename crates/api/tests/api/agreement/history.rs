@@ -13,15 +13,15 @@ use super::lists::Lists;
 use super::model::{Certificate, Model, Revoked};
 use super::ocsp;
 
-/// How many authorities there are at most: each has 130 lists.
+/// The most CAs: each has 130 CRLs.
 const AUTHORITIES_MAX: usize = 4;
 
-/// How many follow each account.
+/// Followers of each account.
 const FOLLOWERS: usize = 2;
 
 static CSR: LazyLock<String> = LazyLock::new(|| certgate_testkit::csr("device"));
 
-/// The numbers are taken modulo what there is, so that any numbers make an operation.
+/// An operation. Numbers count modulo the number of objects, so that any number is valid.
 #[derive(Debug, Clone, Copy)]
 pub enum Operation {
     Issue {
@@ -113,7 +113,7 @@ impl Obstruction {
     }
 }
 
-/// How far an operation has settled what is pending.
+/// The progress of settling after an operation.
 #[derive(Clone, Copy)]
 enum Settled {
     Nothing,

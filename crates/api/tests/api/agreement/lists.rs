@@ -1,4 +1,4 @@
-//! The lists that are published, as the public responder hands them out.
+//! The CRLs of the public responder.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::{CrlNumber, CrlReason};
 
 use super::model::{Certificate, Entries, Model, Revoked};
 
-/// A list is made again when it has this left, in days.
+/// Days before its end at which a CRL is made again.
 const RENEWAL_DAYS: u32 = 3;
 
 #[derive(Default)]

@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 const CASES: u32 = 24;
 
-/// A history that fails is played again, shorter, at most so often: each takes a second at most.
+/// The most replays of a failed, shortened history: each takes a second at most.
 const SHRINKS_MAX: u32 = 300;
 
 /// From lengths of an OCSP answer's reuse and of leases to more than a list goes without being made again, in seconds.
@@ -50,7 +50,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 #[test]
-fn lists_ocsp_followers_and_statuses_agree() {
+fn crls_ocsp_followers_and_statuses_agree() {
     // The same histories each time, unless somebody asks for another number of them.
     let config = Config {
         failure_persistence: None,

@@ -1,14 +1,14 @@
-//! What should be: every certificate with its accepted changes, in the order of their epochs.
+//! The expected state: every certificate with its accepted changes, in the order of their epochs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use certgate_model::{AuthorityId, CrlKind, RevocationReason, SerialNumber, Timestamp};
 use serde_json::Value;
 
-/// Serial number, since when and why: an entry of a list.
+/// Serial number, time and reason: an entry of a CRL.
 pub type Entries = BTreeMap<[u8; 20], Revoked>;
 
-/// Since when a certificate is revoked, in seconds, and the number of the reason.
+/// The time of a revocation, in seconds, and the number of its reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revoked {
     pub at: i64,

@@ -1,4 +1,4 @@
-//! What OCSP says of a certificate.
+//! The OCSP status of a certificate.
 
 use certgate_model::SerialNumber;
 use certgate_pki::write_ocsp_request;

@@ -48,7 +48,7 @@ async fn a_full_zone_is_1445() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_one_is_told_where() {
+async fn a_bad_body_is_refused_with_a_pointer() {
     let app = TestApp::new().await;
     let csr = csr("x");
     let with = |days: &str| format!(r#"{{"csr":{},"validity_days":{days}}}"#, json!(csr));
@@ -118,7 +118,7 @@ async fn a_body_over_64_kib_is_413() {
 }
 
 #[tokio::test]
-async fn every_bad_request_has_its_own_code_and_says_what_to_do() {
+async fn every_bad_csr_has_its_own_code_and_a_remedy() {
     let app = TestApp::new().await;
     let many = "x".repeat(16 * 1024 + 1);
     let text = |text: &str| text.to_owned();
@@ -163,7 +163,7 @@ async fn every_bad_request_has_its_own_code_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_validity_out_of_bounds_is_told_the_bounds() {
+async fn a_validity_out_of_bounds_is_refused_with_the_bounds() {
     let app = TestApp::with(|settings| settings.validity_days_max = 1000).await;
     for days in [
         "0",
@@ -192,7 +192,7 @@ async fn a_validity_out_of_bounds_is_told_the_bounds() {
 }
 
 #[tokio::test]
-async fn a_certificate_does_not_outlive_its_authority() {
+async fn a_certificate_does_not_outlive_its_ca() {
     let app = TestApp::new().await;
     app.issue("makes the authority").await;
     // The authority is made for 30 years of 365 days; 20 days are left.

@@ -147,7 +147,7 @@ async fn a_subject_without_attributes_shows_empty_strings() {
 }
 
 #[tokio::test]
-async fn every_kind_of_good_request_is_accepted_and_echoed_as_it_was_sent() {
+async fn every_kind_of_request_is_accepted_and_echoed() {
     let app = TestApp::new().await;
     let crlf = csr("crlf").replace('\n', "\r\n");
     let escaped = csr("escaped").replace('\n', "\\n");
@@ -196,7 +196,7 @@ async fn validity_counts_whole_minutes_and_exact_days() {
 }
 
 #[tokio::test]
-async fn the_authority_of_the_account_signs_with_the_key_the_account_was_made_with() {
+async fn the_managed_ca_has_the_key_algorithm_of_its_account() {
     let app = TestApp::new().await;
     for (algorithm, signature) in [
         ("P-384", "ECDSAWithSHA384"),

@@ -14,7 +14,7 @@ async fn status(app: &TestApp, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn revoked_and_restored_with_every_state_on_the_way() {
+async fn a_certificate_passes_every_state_when_revoked_and_restored() {
     let app = TestApp::new().await;
     let path = issued(&app).await;
     assert_eq!(status(&app, &path).await, "active");
@@ -35,7 +35,7 @@ async fn revoked_and_restored_with_every_state_on_the_way() {
 }
 
 #[tokio::test]
-async fn a_pending_change_can_be_turned_round() {
+async fn a_pending_change_can_be_reversed() {
     let app = TestApp::new().await;
     let path = issued(&app).await;
     app.delete(&path).await.result();
@@ -52,7 +52,7 @@ async fn a_pending_change_can_be_turned_round() {
 }
 
 #[tokio::test]
-async fn repeating_a_change_on_its_way_changes_nothing() {
+async fn repeating_a_pending_change_changes_nothing() {
     let app = TestApp::new().await;
     let path = issued(&app).await;
     let before = app.get(&path).await.result();
@@ -65,7 +65,7 @@ async fn repeating_a_change_on_its_way_changes_nothing() {
 }
 
 #[tokio::test]
-async fn revoking_what_is_revoked_is_1407() {
+async fn revoking_a_revoked_certificate_is_1407() {
     let app = TestApp::new().await;
     let path = issued(&app).await;
     app.delete(&path).await.result();
@@ -76,7 +76,7 @@ async fn revoking_what_is_revoked_is_1407() {
 }
 
 #[tokio::test]
-async fn an_expired_certificate_can_be_revoked_and_is_still_there() {
+async fn an_expired_certificate_can_be_revoked_and_read() {
     let app = TestApp::new().await;
     let path = issued(&app).await;
     app.clock.advance_seconds(400 * 86_400);
@@ -89,7 +89,7 @@ async fn an_expired_certificate_can_be_revoked_and_is_still_there() {
 }
 
 #[tokio::test]
-async fn patch_restores_only_on_true_or_nothing() {
+async fn patch_restores_only_with_true_or_an_empty_body() {
     enum Answer {
         Restored,
         Unchanged,

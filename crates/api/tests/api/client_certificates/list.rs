@@ -19,7 +19,7 @@ async fn list(app: &TestApp, query: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_empty_zone_has_no_pages() {
+async fn an_empty_zone_has_zero_pages() {
     let app = TestApp::new().await;
     let answer = list(&app, "").await;
     assert_eq!(answer["result"], json!([]));
@@ -110,7 +110,7 @@ async fn a_list_right_after_a_write_shows_it() {
 }
 
 #[tokio::test]
-async fn zones_do_not_see_each_others_certificates() {
+async fn a_zone_lists_only_its_own_certificates() {
     let app = TestApp::new().await;
     let account = json!({ "id": app.account_id });
     let other = app

@@ -1,4 +1,4 @@
-//! Requests that are repeated with the same `Idempotency-Key`.
+//! Requests repeated with the same `Idempotency-Key`.
 
 use certgate_testkit::{Answer, TestApp, csr};
 use serde_json::json;
@@ -18,7 +18,7 @@ async fn total(app: &TestApp) -> u64 {
 }
 
 #[tokio::test]
-async fn a_request_that_is_repeated_makes_one_certificate() {
+async fn a_repeated_request_issues_one_certificate() {
     let app = TestApp::new().await;
     let csr = csr("laptop");
     let first = ask(&app, "order-1", &csr, 30).await.result();
@@ -86,7 +86,7 @@ async fn a_key_belongs_to_its_request_its_token_and_its_zone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_that_come_at_once_make_one_certificate() {
+async fn simultaneous_requests_issue_one_certificate() {
     let app = TestApp::new().await;
     let csr = csr("laptop");
     let asked = futures_util::future::join_all((0..24).map(|_| ask(&app, "k", &csr, 30))).await;
@@ -98,7 +98,7 @@ async fn requests_that_come_at_once_make_one_certificate() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_refused() {
+async fn a_malformed_key_is_refused() {
     let app = TestApp::new().await;
     let csr = csr("laptop");
     for key in ["", " ", "a b", "k\u{e9}", &"k".repeat(256)] {

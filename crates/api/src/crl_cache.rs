@@ -1,0 +1,79 @@
+//! CRLs that are being sent: each is in memory once, however many clients download it, slowly or
+//! not.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Bytes;
+use certgate_model::{AuthorityId, CrlKind, Timestamp, lock};
+use certgate_store::{CrlState, ReadStore, StoreError};
+
+/// The size in bytes at which the cache forgets everything: the CRLs of many small CAs, or of a few
+/// large ones.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// A CRL as it is sent.
+pub(crate) struct PublishedCrl {
+    pub(crate) number: u64,
+    pub(crate) this_update: Timestamp,
+    pub(crate) next_update: Timestamp,
+    pub(crate) der: Bytes,
+}
+
+/// The CRLs that clients downloaded last.
+#[derive(Default)]
+pub(crate) struct CrlCache {
+    crls: Mutex<Crls>,
+    /// Held while a CRL is read: other requests need the store's readers too.
+    loading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Crls {
+    by_name: HashMap<(AuthorityId, CrlKind), Arc<PublishedCrl>>,
+    bytes: usize,
+}
+
+impl CrlCache {
+    /// Returns the CRL of `state`, or a newer one; [`None`] if it was deleted.
+    pub(crate) async fn crl(
+        &self,
+        store: &dyn ReadStore,
+        authority: AuthorityId,
+        state: CrlState,
+    ) -> Result<Option<Arc<PublishedCrl>>, StoreError> {
+        if let Some(crl) = self.cached(authority, state) {
+            return Ok(Some(crl));
+        }
+        let _one_at_a_time = self.loading.lock().await;
+        if let Some(loaded_meanwhile) = self.cached(authority, state) {
+            return Ok(Some(loaded_meanwhile));
+        }
+        let Some(record) = store.crl(authority, state.kind).await? else {
+            return Ok(None);
+        };
+        let Some(der) = record.der else {
+            return Ok(None);
+        };
+        let crl = Arc::new(PublishedCrl {
+            number: record.number,
+            this_update: record.this_update,
+            next_update: record.next_update,
+            der: der.into(),
+        });
+        let mut crls = lock(&self.crls);
+        if crls.bytes + crl.der.len() > BYTES_MAX {
+            *crls = Crls::default();
+        }
+        let replaced = crls.by_name.insert((authority, state.kind), crl.clone());
+        crls.bytes += crl.der.len();
+        crls.bytes -= replaced.map_or(0, |replaced| replaced.der.len());
+        Ok(Some(crl))
+    }
+
+    fn cached(&self, authority: AuthorityId, state: CrlState) -> Option<Arc<PublishedCrl>> {
+        let crls = lock(&self.crls);
+        let crl = crls.by_name.get(&(authority, state.kind))?;
+        (crl.number >= state.number).then(|| crl.clone())
+    }
+}

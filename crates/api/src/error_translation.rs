@@ -1,0 +1,351 @@
+//! The one translation of the errors of the service to HTTP statuses and codes.
+
+use certgate_pki::{ChainError, CsrError, ImportError, PrivateKeyError};
+use certgate_service::{
+    AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError,
+    IssueError, MtlsCertificateError, RevocationError, TenantError, TokenError,
+};
+use certgate_store::StoreError;
+use http::StatusCode;
+
+use crate::code;
+use crate::error::ApiError;
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unavailable(inside) => Self::unavailable(inside),
+            Fault::InDoubt(inside) => {
+                let message = "The server lost its database during the change and does not know the \
+                               outcome: check before you send the request again";
+                Self::in_doubt(message, inside, false)
+            }
+            Fault::Internal(inside) => Self::internal(inside),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Fault::from(error).into()
+    }
+}
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::InvalidToken => {
+                Self::new(StatusCode::FORBIDDEN, code::ACCESS, "Invalid access token")
+            }
+            AccessError::UnknownApiKey => {
+                let message = "Unknown X-Auth-Key or X-Auth-Email";
+                Self::new(StatusCode::FORBIDDEN, code::UNKNOWN_KEY, message)
+            }
+            AccessError::Refused => Self::refused(),
+            AccessError::TooManyRequests {
+                retry_after_seconds,
+            } => {
+                let message =
+                    "Too many requests with this token or key: wait as long as retry-after says";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, message)
+                    .retry_after(retry_after_seconds)
+            }
+            AccessError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<IssueError> for ApiError {
+    fn from(error: IssueError) -> Self {
+        let message = error.to_string();
+        match error {
+            IssueError::Csr(error) => Self::bad_request(csr_code(&error), message).at("/csr"),
+            IssueError::Validity { .. } => {
+                Self::bad_request(code::VALIDITY, message).at("/validity_days")
+            }
+            IssueError::OutlivesAuthority { .. } => {
+                Self::bad_request(code::OUTLIVES_AUTHORITY, message).at("/validity_days")
+            }
+            IssueError::QuotaReached { .. } => {
+                Self::new(StatusCode::FORBIDDEN, code::QUOTA_REACHED, message)
+            }
+            IssueError::NoZone => Self::refused(),
+            IssueError::KeyReused(_) => Self::bad_request(code::IDEMPOTENCY_KEY_REUSED, message),
+            IssueError::InDoubt {
+                is_repeatable,
+                text,
+                ..
+            } => Self::in_doubt(message, text, is_repeatable),
+            IssueError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<AuthorityError> for ApiError {
+    fn from(error: AuthorityError) -> Self {
+        let message = error.to_string();
+        match error {
+            AuthorityError::Import(ImportError::Failed(error)) => Self::internal(error.to_string()),
+            AuthorityError::Import(error) => {
+                let of_key = matches!(error, ImportError::Key(_) | ImportError::KeyMismatch);
+                let pointer = if of_key {
+                    "/private_key"
+                } else {
+                    "/certificate"
+                };
+                Self::bad_request(import_code(&error), message).at(pointer)
+            }
+            AuthorityError::Known { .. } => {
+                Self::bad_request(code::AUTHORITY_KNOWN, message).at("/certificate")
+            }
+            AuthorityError::TooMany { .. } => {
+                Self::new(StatusCode::FORBIDDEN, code::AUTHORITIES_MAX, message)
+            }
+            AuthorityError::NoAccount => Self::refused(),
+            AuthorityError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<EnforcementPointError> for ApiError {
+    fn from(error: EnforcementPointError) -> Self {
+        let message = error.to_string();
+        match error {
+            EnforcementPointError::Name(_) => {
+                Self::bad_request(code::NAME_INVALID, message).at("/name")
+            }
+            EnforcementPointError::Lease { .. } => Self::member("/lease_seconds", message),
+            EnforcementPointError::NegativeEpoch { .. } => Self::member("/epoch", message),
+            EnforcementPointError::Ahead { .. } | EnforcementPointError::Skipped { .. } => {
+                Self::bad_request(code::EPOCH_AHEAD, message).at("/epoch")
+            }
+            EnforcementPointError::TooMany { .. } => {
+                Self::new(StatusCode::FORBIDDEN, code::ENFORCEMENT_POINTS_MAX, message)
+            }
+            EnforcementPointError::NotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                code::ENFORCEMENT_POINT_NOT_FOUND,
+                message,
+            ),
+            EnforcementPointError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<RevocationError> for ApiError {
+    fn from(error: RevocationError) -> Self {
+        match error {
+            RevocationError::NotFound => Self::certificate_not_found(),
+            RevocationError::AlreadyRevoked => Self::bad_request(
+                code::ALREADY_REVOKED,
+                "The client certificate is already revoked: PATCH restores a certificate on hold",
+            ),
+            RevocationError::Permanent => Self::bad_request(
+                code::REVOKED_FOR_GOOD,
+                "The client certificate was revoked for a final reason (RFC 5280 §5.3.1): issue \
+                 another one",
+            ),
+            // Revoking or restoring twice is the same as once: the client may repeat the request.
+            RevocationError::Fault(Fault::InDoubt(inside)) => Self::unavailable(inside),
+            RevocationError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<HostnamesError> for ApiError {
+    fn from(error: HostnamesError) -> Self {
+        let message = error.to_string();
+        match error {
+            HostnamesError::TooMany { .. } => {
+                Self::bad_request(code::HOSTNAMES_TOO_MANY, message).at("/hostnames")
+            }
+            HostnamesError::Hostname { index, fault, .. } => {
+                Self::bad_request(hostname_code(&fault), message).at(format!("/hostnames/{index}"))
+            }
+            HostnamesError::NoCertificate => {
+                Self::mtls_certificate_not_found().at("/mtls_certificate_id")
+            }
+            HostnamesError::NotAnAuthority => {
+                Self::bad_request(code::NOT_AN_AUTHORITY, message).at("/mtls_certificate_id")
+            }
+            HostnamesError::NoZone => Self::refused(),
+            HostnamesError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<MtlsCertificateError> for ApiError {
+    fn from(error: MtlsCertificateError) -> Self {
+        let message = error.to_string();
+        match error {
+            MtlsCertificateError::Chain(error) => {
+                Self::bad_request(chain_code(&error), message).at("/certificates")
+            }
+            MtlsCertificateError::PrivateKey(error) => {
+                Self::bad_request(private_key_code(&error), message).at("/private_key")
+            }
+            MtlsCertificateError::KeyMismatch => {
+                Self::bad_request(code::PRIVATE_KEY_MISMATCH, message).at("/private_key")
+            }
+            MtlsCertificateError::LeafWithoutKey => {
+                Self::bad_request(code::PRIVATE_KEY_MISSING, message).at("/private_key")
+            }
+            MtlsCertificateError::Name(_) => {
+                Self::bad_request(code::NAME_INVALID, message).at("/name")
+            }
+            // Typed clients look for the words "already exists".
+            MtlsCertificateError::Exists(_) => {
+                let message = format!("The certificate already exists: {message}");
+                Self::bad_request(code::MTLS_CERTIFICATE_EXISTS, message).at("/certificates")
+            }
+            MtlsCertificateError::QuotaReached { .. } => {
+                Self::new(StatusCode::FORBIDDEN, code::MTLS_QUOTA_REACHED, message)
+            }
+            // Typed clients look for the words "cannot be deleted while in use".
+            MtlsCertificateError::InUse { .. } => {
+                let message = format!("{message}; it cannot be deleted while in use");
+                Self::bad_request(code::MTLS_CERTIFICATE_IN_USE, message)
+            }
+            MtlsCertificateError::NotFound => Self::mtls_certificate_not_found(),
+            MtlsCertificateError::NoAccount => Self::refused(),
+            MtlsCertificateError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+fn hostname_code(fault: &HostnameFault) -> u32 {
+    match fault {
+        HostnameFault::Invalid(_) => code::HOSTNAME_INVALID,
+        HostnameFault::Wildcard => code::HOSTNAME_WILDCARD,
+        HostnameFault::OutsideZone(_) => code::HOSTNAME_OUTSIDE_ZONE,
+        HostnameFault::Repeated { .. } => code::HOSTNAME_REPEATED,
+        HostnameFault::ListedElsewhere => code::HOSTNAME_LISTED_ELSEWHERE,
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid { pointer, reason } => Self::member(pointer, reason),
+            TokenError::ExceedsOwn(_) => Self::new(
+                StatusCode::FORBIDDEN,
+                code::TOKEN_EXCEEDS_OWN,
+                error.to_string(),
+            )
+            .at("/policies"),
+            TokenError::NotEverything => Self::new(
+                StatusCode::FORBIDDEN,
+                code::TOKEN_EXCEEDS_OWN,
+                error.to_string(),
+            ),
+            TokenError::NotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                code::TOKEN_NOT_FOUND,
+                "API token not found",
+            ),
+            TokenError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+/// Translates an error about a zone; an account's differs only in one code.
+pub(crate) fn zone_error(error: TenantError) -> ApiError {
+    tenant_error(error, code::ZONE_EXISTS)
+}
+
+/// Translates an error about an account.
+pub(crate) fn account_error(error: TenantError) -> ApiError {
+    tenant_error(error, code::ACCOUNT_EXISTS)
+}
+
+fn tenant_error(error: TenantError, exists: u32) -> ApiError {
+    let message = error.to_string();
+    match error {
+        TenantError::Name(_) => ApiError::bad_request(code::NAME_INVALID, message).at("/name"),
+        TenantError::NameTaken(_) => ApiError::bad_request(exists, message).at("/name"),
+        TenantError::NotFound => ApiError::refused(),
+        TenantError::HasCertificates(_) => ApiError::bad_request(code::ZONE_IN_USE, message),
+        TenantError::HasZones(_) | TenantError::HasMtlsCertificates(_) => {
+            ApiError::bad_request(code::ACCOUNT_IN_USE, message)
+        }
+        TenantError::Fault(fault) => fault.into(),
+    }
+}
+
+fn chain_code(error: &ChainError) -> u32 {
+    match error {
+        ChainError::TooLarge { .. }
+        | ChainError::NoPem
+        | ChainError::Malformed { .. }
+        | ChainError::Version { .. } => code::BUNDLE_MALFORMED,
+        ChainError::Der | ChainError::Pkcs12 => code::BUNDLE_NOT_PEM,
+        ChainError::PrivateKey => code::BUNDLE_PRIVATE_KEY,
+        ChainError::PublicKey => code::BUNDLE_PUBLIC_KEY,
+        ChainError::CertificateRequest => code::BUNDLE_REQUEST,
+        ChainError::WrongPemLabel { .. } => code::BUNDLE_WRONG_LABEL,
+        ChainError::TextAfterEnd => code::BUNDLE_TEXT_AFTER_END,
+        ChainError::TooMany { .. } => code::BUNDLE_TOO_MANY,
+        ChainError::SignatureAlgorithmUnsupported { .. } => code::BUNDLE_SIGNATURE_ALGORITHM,
+        ChainError::Key { .. } => code::BUNDLE_KEY,
+        ChainError::NotAuthority { .. } => code::BUNDLE_NOT_AUTHORITY,
+        ChainError::ChainOrder { .. } | ChainError::Repeated { .. } => code::BUNDLE_CHAIN,
+        ChainError::SignatureInvalid { .. } => code::BUNDLE_SIGNATURE_INVALID,
+        ChainError::Expired { .. } => code::BUNDLE_EXPIRED,
+    }
+}
+
+fn private_key_code(error: &PrivateKeyError) -> u32 {
+    match error {
+        PrivateKeyError::TooLarge { .. }
+        | PrivateKeyError::NoPem
+        | PrivateKeyError::WrongPemLabel { .. }
+        | PrivateKeyError::Malformed { .. }
+        | PrivateKeyError::Invalid { .. } => code::PRIVATE_KEY_MALFORMED,
+        PrivateKeyError::Encrypted => code::PRIVATE_KEY_ENCRYPTED,
+        PrivateKeyError::Several => code::PRIVATE_KEY_SEVERAL,
+        PrivateKeyError::Unsupported { .. }
+        | PrivateKeyError::RsaModulusSize { .. }
+        | PrivateKeyError::NotForAuthority { .. } => code::PRIVATE_KEY_UNSUPPORTED,
+    }
+}
+
+fn csr_code(error: &CsrError) -> u32 {
+    match error {
+        CsrError::NoPem => code::CSR_NO_PEM,
+        CsrError::SeveralPemBlocks => code::CSR_SEVERAL_PEM_BLOCKS,
+        CsrError::PrivateKey => code::CSR_PRIVATE_KEY,
+        CsrError::WrongPemLabel { .. } => code::CSR_WRONG_LABEL,
+        CsrError::BadBase64 => code::CSR_BAD_BASE64,
+        CsrError::Malformed { .. } => code::CSR_MALFORMED,
+        CsrError::TextAfterEnd | CsrError::TrailingBytes => code::CSR_TRAILING_BYTES,
+        CsrError::SignatureInvalid => code::CSR_SIGNATURE_INVALID,
+        CsrError::SignatureAlgorithmUnsupported { .. } => code::CSR_SIGNATURE_ALGORITHM,
+        CsrError::RsaModulusSize { .. } => code::CSR_RSA_MODULUS,
+        CsrError::RsaExponent => code::CSR_RSA_EXPONENT,
+        CsrError::CurveUnsupported { .. } => code::CSR_CURVE,
+        CsrError::KeyUnsupported { .. } => code::CSR_KEY,
+        CsrError::TooLarge { .. } => code::CSR_TOO_LARGE,
+        CsrError::SubjectUnreadable { .. } => code::CSR_SUBJECT,
+        CsrError::PointCompressed => code::CSR_POINT_COMPRESSED,
+        CsrError::KeyInvalid { .. } => code::CSR_KEY_INVALID,
+    }
+}
+
+fn import_code(error: &ImportError) -> u32 {
+    match error {
+        ImportError::TooLarge { .. } => code::AUTHORITY_TOO_LARGE,
+        ImportError::NoPem => code::AUTHORITY_NO_PEM,
+        ImportError::Several => code::AUTHORITY_SEVERAL_PEM_BLOCKS,
+        ImportError::PrivateKeyInCertificate => code::AUTHORITY_PRIVATE_KEY,
+        ImportError::WrongPemLabel { .. } => code::AUTHORITY_WRONG_LABEL,
+        ImportError::Malformed { .. } => code::AUTHORITY_MALFORMED,
+        ImportError::NotAuthority(_) => code::AUTHORITY_NOT_ONE,
+        ImportError::NoCrlSign => code::AUTHORITY_NO_CRL_SIGN,
+        ImportError::NotForClients => code::AUTHORITY_NOT_FOR_CLIENTS,
+        ImportError::Expired { .. } => code::AUTHORITY_EXPIRED,
+        ImportError::NotYetValid { .. } => code::AUTHORITY_NOT_YET_VALID,
+        ImportError::Key(error) => private_key_code(error),
+        ImportError::KeyMismatch => code::PRIVATE_KEY_MISMATCH,
+        ImportError::Failed(_) => code::INTERNAL,
+    }
+}

@@ -1,0 +1,80 @@
+//! The state that handlers share.
+
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use certgate_model::{Clock, Random};
+use certgate_service::Service;
+use certgate_store::ReadStore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::client_address::TrustedProxies;
+use crate::crl_cache::CrlCache;
+
+/// The address that a request comes from, as the listener saw it. The listener adds it to every
+/// request.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerAddress(pub IpAddr);
+
+/// The state of the API. Every request copies it several times, therefore it is one reference.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    parts: ApiParts,
+    crls: CrlCache,
+    streams: Arc<Semaphore>,
+}
+
+/// Streams of changes that can be open at once. Each holds a connection, of which there are 1,024
+/// by default.
+pub(crate) const STREAMS_MAX: usize = 128;
+
+impl Api {
+    /// Returns the API made of these parts.
+    pub fn new(parts: ApiParts) -> Self {
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        Self(Arc::new(Inner {
+            parts,
+            crls: CrlCache::default(),
+            streams,
+        }))
+    }
+
+    /// Reserves one of [`STREAMS_MAX`] streams. [`None`]: all of them are open.
+    pub(crate) fn reserve_stream(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.streams.clone().try_acquire_owned().ok()
+    }
+
+    pub(crate) fn crls(&self) -> &CrlCache {
+        &self.0.crls
+    }
+}
+
+impl Deref for Api {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0.parts
+    }
+}
+
+/// The parts of an [`Api`].
+pub struct ApiParts {
+    /// The rules: every write, and every decision on a permission.
+    pub service: Arc<Service>,
+    /// The reading half of the store.
+    pub store: Arc<dyn ReadStore>,
+    /// The clock for the state of tokens.
+    pub clock: Arc<dyn Clock>,
+    /// The source of request IDs.
+    pub random: Arc<dyn Random>,
+    /// Renders the metrics in the text format of Prometheus.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The longest duration of a request, its body included.
+    pub request_timeout: Duration,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
+}
