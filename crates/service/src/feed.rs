@@ -123,7 +123,8 @@ impl Feed {
                 "the account was deleted while its revocations were read".to_owned(),
             ));
         }
-        // Oldest first: all revocations of a CA that is added meanwhile are in the changes.
+        // The oldest CA comes first, because every revocation of a CA that is added during the
+        // reading is also in the changes.
         let Some(record) = authorities.iter().rev().nth(authority) else {
             return Ok((Vec::new(), None));
         };

@@ -65,7 +65,7 @@ impl IssuerNames {
         if let Some(found) = lock(&self.directory).find(id, self.environment.now()) {
             return Ok(found);
         }
-        // One request reads for all that wait.
+        // One request reads the directory for all that wait.
         self.reading.take(self.read(id)).await
     }
 

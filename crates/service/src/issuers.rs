@@ -89,7 +89,7 @@ impl Issuers {
         if let Some(loaded) = self.loaded_active(account) {
             return Ok(Some(loaded));
         }
-        // Two first requests must not create two keys, and many requests not open one key often.
+        // Two first requests must not create two keys, and many requests must not each open a key.
         self.loading.take(self.load_active(account)).await
     }
 

@@ -53,7 +53,7 @@ impl MtlsCertificates {
             false => Purpose::Leaf,
         };
 
-        // Up to ten verifications and the check of a key.
+        // This verifies up to ten signatures and checks a key.
         let read = self.environment.signers.run(move || {
             let chain = read_chain(&certificates, purpose, now)?;
             let key = private_key

@@ -82,7 +82,7 @@ impl Publisher {
         let published = join_all(published).await;
         for ((authority, kind), published) in lists.iter().zip(published) {
             if let Err(fault) = published {
-                // One line for each CA: a fault of its key affects all of its lists.
+                // Write one line for each CA, because a fault of its key affects all of its lists.
                 if failed.iter().all(|(known, _)| known != authority) {
                     tracing::error!(
                         %authority, ?kind, error = %fault, "revocation lists were not published"
@@ -113,7 +113,8 @@ impl Publisher {
     /// that name and key, and is the list of each of them.
     async fn publish_full(&self, authority: AuthorityId) -> Result<(), Fault> {
         let store = &self.environment.store;
-        // Read without a cache: a CA that is missing here would get a list without its revocations.
+        // Read without a cache: the revocations of a CA that is missing here would be missing in
+        // the list.
         let certificates = store.authority_certificates().await?;
         let Some((_, own)) = certificates.iter().find(|(id, _)| *id == authority) else {
             return Ok(());

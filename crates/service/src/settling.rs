@@ -84,7 +84,7 @@ impl Settler {
         let mut pause = SETTLE_RETRY;
         loop {
             let woken = self.environment.signals.settling_due();
-            // Before the work: the end of a lease during it must still be noticed.
+            // Read before the work, so that the end of a lease during the work is noticed.
             let begun = self.environment.now();
             match self.settle_all().await {
                 Ok(Settling::LeftToOthers) => {
@@ -96,8 +96,8 @@ impl Settler {
                 }
                 Ok(Settling::Done) => {
                     pause = SETTLE_RETRY;
-                    // Woken by a change or an acknowledgement, the end of an enforcement point's
-                    // lease, or the renewal of lists.
+                    // A change or an acknowledgement wakes the settler. So do the end of an
+                    // enforcement point's lease and the renewal of lists.
                     let longest = self.longest(SHARED_LOOK, RENEWAL_LOOK);
                     let lease = self.until_next_lease_ends(begun).await;
                     let look = lease.map_or(longest, |lease| lease.min(longest));
@@ -130,7 +130,7 @@ impl Settler {
             let failed = self.publisher.publish_changed().await?;
             fault_point(FaultPoint::ListsPublished);
             self.settle_up_to(epoch, &failed).await?;
-            // A few at a time: a revocation does not wait until all lists are renewed.
+            // Renew a few lists at a time, so that a revocation does not wait for all of them.
             if !self.publisher.publish_aged(&mut failed_aged).await? {
                 // A list that is only due for renewal is still valid for days.
                 return Ok(match failed.is_empty() {

@@ -142,7 +142,8 @@ impl CachedToken {
             return self.record.allowed_addresses.is_empty()
                 && self.record.refused_addresses.is_empty();
         };
-        // A list with an entry that cannot be read permits nothing through that entry.
+        // An allowed block that cannot be read permits no address. A refused block that cannot be
+        // read refuses every address.
         let anywhere = self.record.allowed_addresses.is_empty();
         (anywhere || self.allowed.iter().any(|block| block.contains(&address)))
             && self.refused.len() == self.record.refused_addresses.len()
