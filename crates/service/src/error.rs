@@ -305,7 +305,10 @@ pub enum MtlsCertificateError {
     #[error("{0}")]
     Name(String),
     /// The account has the same certificate.
-    #[error("the account already has this certificate, {0}: use that one, or delete it first")]
+    #[error(
+        "the certificate already exists in the account, its ID is {0}: use that one, or delete it \
+         first"
+    )]
     Exists(MtlsCertificateId),
     /// The account has the maximum number of uploaded certificates.
     #[error("the account has reached its quota of {quota} mTLS certificates: delete an unused one")]
@@ -315,7 +318,8 @@ pub enum MtlsCertificateError {
     },
     /// Hostnames use the certificate.
     #[error(
-        "{count} hostnames use the certificate, {}{}: remove its hostname associations first",
+        "{count} hostnames use the certificate, {}{}: it cannot be deleted while in use, remove its \
+         hostname associations first",
         .hostnames.join(", "), if (.hostnames.len() as u64) < *.count { ", …" } else { "" }
     )]
     InUse {

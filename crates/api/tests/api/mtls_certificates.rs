@@ -341,7 +341,8 @@ async fn the_same_certificate_again_is_1471_and_a_full_account_1489() {
         (400, 1471, Some("/certificates"))
     );
     assert!(
-        error.message.contains(made["id"].as_str().unwrap()),
+        error.message.contains(made["id"].as_str().unwrap())
+            && error.message.contains("already exists"),
         "{}",
         error.message
     );
@@ -412,6 +413,12 @@ async fn a_certificate_in_use_cannot_be_deleted() {
     );
     assert!(
         error.message.contains("H09.example.com, …:") && !error.message.contains("H10"),
+        "{}",
+        error.message
+    );
+    // Typed clients match these words.
+    assert!(
+        error.message.contains("cannot be deleted while in use"),
         "{}",
         error.message
     );
