@@ -1,4 +1,4 @@
-//! The rules between the crates that ARCHITECTURE.md states as absences.
+//! The rules between crates that ARCHITECTURE.md lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Which crates of ours a crate uses. A new edge is looked at harder than new code: it is added here first.
+/// The crates of this workspace that each crate uses. A new edge needs more review than new code: add
+/// it here first.
 const USES: [(&str, &[&str]); 9] = [
     ("certgate-model", &[]),
     ("certgate-wire", &["certgate-model"]),
@@ -51,8 +52,8 @@ const USES: [(&str, &[&str]); 9] = [
     ),
 ];
 
-/// What `api` may use of `pki`: writing PEM and entity tags, naming the errors whose codes it assigns, and refusing what is
-/// no OCSP request before it gets further.
+/// The items of `pki` that `api` may use: to write PEM and entity tags, to name the errors whose codes
+/// it assigns, and to reject malformed OCSP requests early.
 const API_USES_OF_PKI: [&str; 10] = [
     "ChainError",
     "CsrError",
@@ -152,7 +153,7 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Fails with `rule` if a line of one of these crates has one of these words.
+/// Fails with `rule` if a line of the crates has one of the words.
 fn absent(folders: &[&str], words: &[&str], rule: &str) {
     let found: Vec<_> = folders
         .iter()
@@ -196,7 +197,7 @@ fn the_test_kit_is_in_no_product() {
                 .is_some_and(|names| names.contains("certgate-testkit"));
             assert!(
                 !used,
-                "{name} has certgate-testkit as a {kind} dependency: it is for dev-dependencies only"
+                "{name} has certgate-testkit as a {kind} dependency: only dev-dependencies may"
             );
         }
     }
@@ -312,7 +313,7 @@ fn the_api_uses_of_pki_what_is_listed() {
     for (place, code) in lines("api") {
         for (at, name) in code.match_indices("certgate_pki::") {
             let rest = &code[at + name.len()..];
-            // One name, or several in braces on one line.
+            // The path ends with one name, or with several in braces on one line.
             let end = |c: char| !(c.is_alphanumeric() || c == '_');
             let used = match rest.strip_prefix('{') {
                 Some(several) => several.split_once('}').map_or("{", |(names, _)| names),
@@ -335,7 +336,7 @@ fn the_api_uses_of_pki_what_is_listed() {
 
 #[test]
 fn certificates_are_never_counted_by_reading_them() {
-    // As a word: `account(` is none.
+    // `count` must be a whole word: `account(` is a different one.
     let counts = |code: &str| {
         let code = code.to_lowercase();
         code.match_indices("count(")
