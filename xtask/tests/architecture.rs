@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use xtask::sources::lexer::{self, Kind, Token};
+use xtask::sources::rust_files;
 
 /// The crates of this workspace that each crate uses. A new edge needs more review than new code: add
 /// it here first.
@@ -310,20 +312,24 @@ fn sql_ends_at_the_store() {
 #[test]
 fn the_api_uses_of_pki_what_is_listed() {
     let mut found = Vec::new();
-    for (place, code) in lines("api") {
-        for (at, name) in code.match_indices("certgate_pki::") {
-            let rest = &code[at + name.len()..];
-            // The path ends with one name, or with several in braces on one line.
-            let end = |c: char| !(c.is_alphanumeric() || c == '_');
-            let used = match rest.strip_prefix('{') {
-                Some(several) => several.split_once('}').map_or("{", |(names, _)| names),
-                None => rest.split(end).next().unwrap_or_default(),
+    for file in rust_files("crates/api/src").expect("the sources of api") {
+        let mut tokens = lexer::tokens(&file.text);
+        tokens.retain(Token::is_code);
+        for (at, token) in tokens.iter().enumerate() {
+            let is_path = tokens.get(at + 1).is_some_and(|next| next.text == ":");
+            if token.text != "certgate_pki" || !is_path {
+                continue;
+            }
+            // The path ends with one name, or with several in braces.
+            let names = &tokens[at + 3..];
+            let count = match names.first().map(|first| first.text) {
+                Some("{") => names.iter().take_while(|name| name.text != "}").count(),
+                _ => 1,
             };
-            if !used
-                .split(',')
-                .all(|name| API_USES_OF_PKI.contains(&name.trim()))
-            {
-                found.push(place.clone());
+            for name in names[..count].iter().filter(|name| name.kind == Kind::Word) {
+                if !API_USES_OF_PKI.contains(&name.text) {
+                    found.push(format!("{}:{}: {}", file.path, name.line, name.text));
+                }
             }
         }
     }
