@@ -8,7 +8,7 @@
 //! enforcement points.
 
 /// A code as the error reference shows it.
-pub(crate) struct Entry {
+pub(crate) struct CodeEntry {
     pub(crate) number: u32,
     /// The HTTP statuses of its answers; debug builds assert that it has no others.
     pub(crate) statuses: &'static [u16],
@@ -20,7 +20,7 @@ pub(crate) struct Entry {
     pub(crate) remedy: &'static str,
 }
 
-/// Makes a constant and an [`Entry`] of each row, so that every code has its texts.
+/// Makes a constant and an [`CodeEntry`] of each row, so that every code has its texts.
 macro_rules! codes {
     ($(
         $name:ident = $number:literal [$($status:literal),+] $when:literal => $remedy:literal;
@@ -28,8 +28,8 @@ macro_rules! codes {
         $(#[doc = $when] pub(crate) const $name: u32 = $number;)+
 
         /// Every code, in ascending order.
-        pub(crate) const ALL: &[Entry] = &[
-            $(Entry { number: $number, statuses: &[$($status),+], when: $when, remedy: $remedy },)+
+        pub(crate) const ALL: &[CodeEntry] = &[
+            $(CodeEntry { number: $number, statuses: &[$($status),+], when: $when, remedy: $remedy },)+
         ];
     };
 }
@@ -471,7 +471,7 @@ how to read an error. [certificates.md](certificates.md) describes what certgate
 
     #[test]
     fn every_code_is_in_one_section() {
-        for Entry { number, .. } in ALL {
+        for CodeEntry { number, .. } in ALL {
             let sections = PAGES.iter().flat_map(|page| page.sections);
             let holding = sections
                 .filter(|(_, ranges)| holds(ranges, *number))
@@ -489,7 +489,7 @@ how to read an error. [certificates.md](certificates.md) describes what certgate
             ALL.is_sorted_by(|one, next| one.number < next.number),
             "a code twice, or out of order"
         );
-        for Entry {
+        for CodeEntry {
             number,
             when,
             remedy,

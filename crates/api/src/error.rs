@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
-use certgate_wire::{ErrorCause, ErrorItem, ErrorSource, Failure};
+use certgate_wire::{ErrorCause, ErrorItem, ErrorSource, FailedAnswer};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::failure_log::Inside;
@@ -180,7 +180,7 @@ impl IntoResponse for ApiError {
             source: self.pointer.map(|pointer| ErrorSource { pointer }),
             error_chain: self.cause.map(|cause| vec![cause]),
         };
-        let failure = Failure {
+        let failure = FailedAnswer {
             success: false,
             errors: vec![item],
             messages: Vec::new(),

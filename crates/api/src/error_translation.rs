@@ -193,17 +193,13 @@ impl From<MtlsCertificateError> for ApiError {
             MtlsCertificateError::Name(_) => {
                 Self::bad_request(code::NAME_INVALID, message).at("/name")
             }
-            // Typed clients look for the words "already exists".
             MtlsCertificateError::Exists(_) => {
-                let message = format!("The certificate already exists: {message}");
                 Self::bad_request(code::MTLS_CERTIFICATE_EXISTS, message).at("/certificates")
             }
             MtlsCertificateError::QuotaReached { .. } => {
                 Self::new(StatusCode::FORBIDDEN, code::MTLS_QUOTA_REACHED, message)
             }
-            // Typed clients look for the words "cannot be deleted while in use".
             MtlsCertificateError::InUse { .. } => {
-                let message = format!("{message}; it cannot be deleted while in use");
                 Self::bad_request(code::MTLS_CERTIFICATE_IN_USE, message)
             }
             MtlsCertificateError::NotFound => Self::mtls_certificate_not_found(),

@@ -22,12 +22,12 @@ pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Misfit> {
 #[derive(Debug)]
 pub(crate) struct Misfit {
     /// The steps from the part up to the whole value.
-    steps: Vec<Step>,
+    steps: Vec<PointerStep>,
     problem: String,
 }
 
 #[derive(Debug)]
-enum Step {
+enum PointerStep {
     Name(String),
     Index(usize),
 }
@@ -49,7 +49,7 @@ impl Misfit {
         Self::new(format!("is {found}: send {expected}"))
     }
 
-    fn below(mut self, step: Step) -> Self {
+    fn below(mut self, step: PointerStep) -> Self {
         self.steps.push(step);
         self
     }
@@ -57,8 +57,8 @@ impl Misfit {
     /// Returns the JSON pointer to the part.
     pub(crate) fn pointer(&self) -> String {
         let steps = self.steps.iter().rev().map(|step| match step {
-            Step::Name(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
-            Step::Index(index) => format!("/{index}"),
+            PointerStep::Name(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+            PointerStep::Index(index) => format!("/{index}"),
         });
         steps.collect()
     }
@@ -69,9 +69,11 @@ impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = match &self.steps[..] {
             [] => "The body".to_owned(),
-            [Step::Index(index), Step::Name(name), ..] => format!("{}[{index}]", shown(name)),
-            [Step::Index(index), ..] => format!("[{index}]"),
-            [Step::Name(name), ..] => shown(name),
+            [PointerStep::Index(index), PointerStep::Name(name), ..] => {
+                format!("{}[{index}]", shown(name))
+            }
+            [PointerStep::Index(index), ..] => format!("[{index}]"),
+            [PointerStep::Name(name), ..] => shown(name),
         };
         write!(f, "{part} {}", self.problem)
     }
@@ -288,7 +290,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         };
         let read = seed.deserialize(Present(item));
         read.map(Some)
-            .map_err(|error| error.below(Step::Index(index)))
+            .map_err(|error| error.below(PointerStep::Index(index)))
     }
 }
 
@@ -312,8 +314,8 @@ impl<'de> Members<'de> {
         }
     }
 
-    fn here(&self) -> Step {
-        Step::Name(self.next.0.to_owned())
+    fn here(&self) -> PointerStep {
+        PointerStep::Name(self.next.0.to_owned())
     }
 }
 

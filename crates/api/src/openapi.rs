@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use certgate_wire::Failure;
+use certgate_wire::FailedAnswer;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::ArrayItems;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -39,9 +39,9 @@ pub(crate) fn complete(mut document: OpenApi) -> String {
     let components = document.components.get_or_insert_with(Default::default);
     components
         .schemas
-        .insert(Failure::name().into_owned(), Failure::schema());
+        .insert(FailedAnswer::name().into_owned(), FailedAnswer::schema());
     let mut nested = Vec::new();
-    Failure::schemas(&mut nested);
+    FailedAnswer::schemas(&mut nested);
     components.schemas.extend(nested);
     name_results(components);
     document.security = Some(add_security(components));
@@ -80,7 +80,7 @@ fn add_failures(path: &mut PathItem) {
     let operations: Vec<&mut Operation> = operations.into_iter().flatten().collect();
     for operation in operations {
         for (status, description) in FAILURES {
-            let schema = Ref::from_schema_name(Failure::name());
+            let schema = Ref::from_schema_name(FailedAnswer::name());
             let content = ContentBuilder::new().schema(Some(schema)).build();
             let response = ResponseBuilder::new()
                 .description(description)

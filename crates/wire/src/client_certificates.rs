@@ -89,8 +89,8 @@ impl ReactivateClientCertificate {
 /// nothing is read as `{"reactivate": false}`.
 impl<'de> Deserialize<'de> for ReactivateClientCertificate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Body;
-        impl<'de> Visitor<'de> for Body {
+        struct ReactivateVisitor;
+        impl<'de> Visitor<'de> for ReactivateVisitor {
             type Value = ReactivateClientCertificate;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for ReactivateClientCertificate {
                 Ok(ReactivateClientCertificate { reactivate })
             }
         }
-        deserializer.deserialize_any(Body)
+        deserializer.deserialize_any(ReactivateVisitor)
     }
 }
 

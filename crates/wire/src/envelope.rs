@@ -90,7 +90,7 @@ impl<T> PartAnswer<T> {
 
 /// A failed answer.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Failure<'a> {
+pub struct FailedAnswer<'a> {
     /// Always `false`.
     pub success: bool,
     /// The reasons, at least one.
@@ -142,6 +142,7 @@ pub struct Message<'a> {
     pub message: Cow<'a, str>,
     /// Always null.
     #[serde(rename = "type")]
+    #[schema(required = true)]
     pub kind: Option<Cow<'a, str>>,
 }
 

@@ -32,8 +32,8 @@ pub use enforcement_points::{
     RevocationFeed, RevocationFeedChange, RevokedCertificate,
 };
 pub use envelope::{
-    Answer, CursorInfo, Cursors, Deleted, ErrorCause, ErrorItem, ErrorSource, Failure, Message,
-    PageAnswer, PartAnswer, ResultInfo,
+    Answer, CursorInfo, Cursors, Deleted, ErrorCause, ErrorItem, ErrorSource, FailedAnswer,
+    Message, PageAnswer, PartAnswer, ResultInfo,
 };
 pub use hostname_associations::{HostnameAssociations, ReplaceHostnameAssociations};
 pub use managed_cas::{ImportCa, ManagedCa, RotateCa};

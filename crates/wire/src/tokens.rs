@@ -255,8 +255,8 @@ impl Serialize for ResourceValue {
 
 impl<'de> Deserialize<'de> for ResourceValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Value;
-        impl<'de> Visitor<'de> for Value {
+        struct ResourceVisitor;
+        impl<'de> Visitor<'de> for ResourceVisitor {
             type Value = ResourceValue;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -278,7 +278,7 @@ impl<'de> Deserialize<'de> for ResourceValue {
                 Ok(ResourceValue::Zones(zones))
             }
         }
-        deserializer.deserialize_any(Value)
+        deserializer.deserialize_any(ResourceVisitor)
     }
 }
 

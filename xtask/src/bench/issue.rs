@@ -1,4 +1,4 @@
-//! Issuing, against bare cryptography. Recording, with shared commits and with one commit for each.
+//! Issuing, against bare cryptography; recording, with commits shared and one for each.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -7,21 +7,18 @@ use anyhow::Context;
 use certgate_model::{By, CertificateQuery, CertificateRecord, Event, Slice, Status};
 use certgate_store::{StatusChange, Store};
 
-use super::figures::Measure;
+use super::figures::{Report, What};
 use super::http::Request;
-use super::inputs::csrs;
-use super::installation::Installation;
-use super::report::Report;
-use super::served::Bench;
-use super::{crypto, fill, system};
+use super::server::Installation;
+use super::{Bench, crypto, csrs, fill, machine};
 
-/// Clients that wait for an answer at a time.
+/// How many wait for an answer at a time.
 const CLIENTS: [usize; 4] = [1, 16, 64, 256];
 
-/// Different requests for certificates, used in turn, so that a cache would not help.
+/// Different requests to issue from, used in turn: enough to defeat a cache that does not exist.
 const CSRS: usize = 4_096;
 
-/// Certificates whose status is changed. Each is changed once.
+/// Certificates whose status is changed, each once.
 const CHANGES: u32 = 10_000;
 
 fn clients(count: usize) -> String {
@@ -35,7 +32,7 @@ fn clients(count: usize) -> String {
 impl Bench<'_> {
     pub(super) async fn issue(&mut self) -> anyhow::Result<()> {
         eprintln!("issue …");
-        // Requests are made beforehand, because the client shares the processors with the server.
+        // Made beforehand: the client shares the processors with the server.
         let request = |csr: &String| {
             let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
             Request::post(&self.installation, "client_certificates", &body)
@@ -43,7 +40,7 @@ impl Bench<'_> {
         let requests: Vec<_> = csrs(CSRS)?.iter().map(request).collect();
         let issue = |round: u64| &requests[round as usize % requests.len()];
         let mut all = Vec::new();
-        // The baseline is measured before and after, because the machine's speed drifts.
+        // Before and after: the machine's speed drifts.
         let mut before = crypto::verify_and_sign_per_second(self.duration / 4);
         for count in CLIENTS {
             let issued = self.load(count, issue).await?;
@@ -53,24 +50,23 @@ impl Bench<'_> {
         }
         let report = &mut self.report;
         for (count, issued, crypto) in all {
-            let figure = report.rate(Measure::Issue, &issued).ratio(crypto);
+            let figure = report.rate(What::Issue, &issued).ratio(crypto);
             report.add(figure.which(clients(count)).at(count as u64))?;
             if Some(&count) == CLIENTS.last() {
-                report.add(report.figure(Measure::Crypto, crypto))?;
+                report.add(report.figure(What::Crypto, crypto))?;
             }
         }
         Ok(())
     }
 }
 
-/// Measures recording in this process, with shared commits as in the server, and with a commit for
-/// each.
+/// Recording in this process: as the server does it, and with a commit for each.
 pub async fn record(
     installation: &Installation,
     report: &mut Report,
     duration: Duration,
 ) -> anyhow::Result<()> {
-    eprintln!("record, with shared commits and one for each …");
+    eprintln!("record, commits shared and one for each …");
     let model = newest(&*installation.store(None).await?, installation, report).await?;
     let mut one_client = None;
     for count in CLIENTS {
@@ -89,14 +85,14 @@ pub async fn record(
         let (which, at) = (clients(count), count as u64);
         report.add(
             report
-                .figure(Measure::Record, rates[0])
+                .figure(What::Record, rates[0])
                 .ratio(first)
                 .which(&which)
                 .at(at),
         )?;
         report.add(
             report
-                .figure(Measure::RecordAlone, rates[1])
+                .figure(What::RecordAlone, rates[1])
                 .ratio(rates[0])
                 .which(&which)
                 .at(at),
@@ -105,14 +101,14 @@ pub async fn record(
     Ok(())
 }
 
-/// Measures revoking in this process, with shared commits and with a commit for each.
+/// Revoking in this process, in both ways.
 pub async fn change(
     installation: &Installation,
     report: &mut Report,
     duration: Duration,
     over_http: Option<f64>,
 ) -> anyhow::Result<()> {
-    eprintln!("change a status, with shared commits and one for each …");
+    eprintln!("change a status, commits shared and one for each …");
     let count = CLIENTS[CLIENTS.len() - 1];
     let zone = installation.zone()?;
     let mut rates = [0.0; 2];
@@ -131,7 +127,7 @@ pub async fn change(
                 },
             )
             .await?;
-        let at = system::now()?;
+        let at = machine::now()?;
         *rate = at_once(count, duration, active.items.len() as u64, async |number| {
             let id = active.items[number as usize].id;
             let changed = store
@@ -146,22 +142,20 @@ pub async fn change(
         .await?;
         store.close().await;
     }
-    let shared = report
-        .figure(Measure::Change, rates[0])
-        .which(clients(count));
+    let shared = report.figure(What::Change, rates[0]).which(clients(count));
     report.add(match over_http {
         Some(over_http) => shared.ratio(over_http),
         None => shared,
     })?;
     report.add(
         report
-            .figure(Measure::ChangeAlone, rates[1])
+            .figure(What::ChangeAlone, rates[1])
             .ratio(rates[0])
             .which(clients(count)),
     )
 }
 
-/// Returns the newest active certificate.
+/// The certificate that the server issued last, or was copied last.
 async fn newest(
     store: &dyn Store,
     installation: &Installation,
@@ -179,7 +173,7 @@ async fn newest(
         .with_context(|| format!("no active certificate of {}", report.certificates))
 }
 
-/// Makes `count` calls at a time, each with its number. Returns the calls that ended per second.
+/// How many calls end in a second, so many at a time; each gets its number.
 async fn at_once(
     count: usize,
     duration: Duration,

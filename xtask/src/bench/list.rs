@@ -1,5 +1,4 @@
-//! Lists: the store against SQL with OFFSET and COUNT in this process, and page 1 against the
-//! deepest pages over HTTP.
+//! Lists: the store against SQL with OFFSET and COUNT in this process, and page 1 against the deepest over HTTP.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,31 +6,27 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use certgate_model::{CertificateQuery, Slice, Status};
 
-use super::figures::{Figure, Measure};
-use super::http::{CONNECTIONS, Connection, Request, check_status, json};
-use super::inputs::scatter;
-use super::installation::Installation;
-use super::report::Report;
-use super::served::Bench;
+use super::Bench;
+use super::figures::{Figure, Report, What};
+use super::http::{Connection, Request};
+use super::server::Installation;
 use super::sql::Sql;
 use super::statistics::Samples;
+use super::{CONNECTIONS, scatter};
 
 const SIZE: u32 = 20;
 
-/// The fewest and the most readings of a page in each half of a comparison. A deep OFFSET takes
-/// seconds.
+/// How often a page is read in each half of a comparison: a deep OFFSET takes seconds.
 const ROUNDS: std::ops::RangeInclusive<usize> = 2..=500;
 
-/// Halves of a comparison. Each measures both sides, so that a slower half slows both.
+/// One after the other, so that neither side has the better time.
 const HALVES: u32 = 2;
 
-/// Requests of each kind in a comparison of latencies. The kinds take turns.
+/// Requests of each kind in a comparison of latencies, in turn.
 const LATENCY_PAIRS: u64 = 2_000;
 
-/// Measures the store against two plain statements, at page 1, 10, 100 … to the last one.
-///
-/// The store's pages take turns, so that a slower machine slows them alike. The statements have
-/// their own turns, because a deep OFFSET slows the measurement after it.
+/// Calls of the store and the two statements that would do instead, at page 1, 10, 100 … to the last. The store's pages in turn,
+/// so that what slows the machine slows them alike; a deep OFFSET, which would slow what comes after it, by itself.
 pub async fn against_sql(
     installation: &Installation,
     report: &mut Report,
@@ -43,11 +38,11 @@ pub async fn against_sql(
     sql.warm_up(installation).await?;
     let zone = installation.zone()?;
     for (status, of_store, of_sql) in [
-        (None, Measure::StorePage, Measure::SqlPage),
+        (None, What::StorePage, What::SqlPage),
         (
             Some(Status::Revoked),
-            Measure::StoreRevokedPage,
-            Measure::SqlRevokedPage,
+            What::StoreRevokedPage,
+            What::SqlRevokedPage,
         ),
     ] {
         let query = |page: u64| CertificateQuery {
@@ -130,8 +125,7 @@ impl Bench<'_> {
         Request::get(&self.installation, &format!("client_certificates?{query}"))
     }
 
-    /// Measures one client. The kinds of page take turns, so that a slower machine slows them
-    /// alike.
+    /// One client, the kinds of page in turn, so that what slows the machine slows them alike.
     pub(super) async fn latency_of_lists(&mut self) -> anyhow::Result<()> {
         eprintln!("list over HTTP, one client …");
         let mut connection = Connection::open(self.server.address()).await?;
@@ -139,11 +133,11 @@ impl Bench<'_> {
         for (last, query) in last.iter_mut().zip(["", "&status=revoked"]) {
             let request = self.list(&format!("per_page=20{query}"));
             let (status, body) = connection.exchange(&request).await?;
-            check_status(status, &body)?;
-            let total = json(&body)?["result_info"]["total_count"]
+            super::check_status(status, &body)?;
+            let total = super::json(&body)?["result_info"]["total_count"]
                 .as_u64()
                 .unwrap_or(0);
-            // The last page may not be full, and is left out.
+            // Without the last, which is not full.
             *last = (total / u64::from(SIZE)).max(1);
         }
         let mut samples: [Samples; 4] = Default::default();
@@ -163,13 +157,8 @@ impl Bench<'_> {
         let [first, deep, first_revoked, deep_revoked] = samples;
         let report = &mut self.report;
         for (what, first, deep, last) in [
-            (Measure::HttpPage, first, deep, last[0]),
-            (
-                Measure::HttpRevokedPage,
-                first_revoked,
-                deep_revoked,
-                last[1],
-            ),
+            (What::HttpPage, first, deep, last[0]),
+            (What::HttpRevokedPage, first_revoked, deep_revoked, last[1]),
         ] {
             report.add(report.median(what, &first).which("page 1").at(1))?;
             let figure = report.median(what, &deep).ratio(first.median());
@@ -188,7 +177,7 @@ impl Bench<'_> {
             ("page 1 again and again", first),
             ("at random depth", random),
         ] {
-            let figure = self.report.rate(Measure::Page, &measured).which(which);
+            let figure = self.report.rate(What::Page, &measured).which(which);
             let figure = figure.ratio(self.bare_http);
             self.report.add(figure)?;
         }

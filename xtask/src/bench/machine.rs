@@ -1,32 +1,34 @@
-//! The machine and the programs of a run.
+//! Where and with what it was measured.
 
+use std::fs;
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::Context;
+use certgate_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::postgres::Postgres;
-use super::system::{line_of, memory_bytes, now};
 
 /// The first line of the figures of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
-    /// The beginning of the run, in the form of RFC 3339.
+    /// When it began, RFC 3339.
     pub at: String,
-    /// The commit, with a plus sign if files differ from it.
+    /// What was built; with a plus sign if something was changed since.
     pub commit: String,
     /// The compiler.
     pub rust: String,
-    /// The number of processors and their name.
+    /// Their name and how many there are.
     pub processors: String,
     pub memory_bytes: u64,
     /// The kernel.
     pub system: String,
-    /// The version of PostgreSQL and its settings.
+    /// Its version and what it was started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<String>,
     pub sqlite: String,
-    /// Seconds of each measurement of a throughput.
+    /// How long each throughput was measured.
     pub seconds: u64,
 }
 
@@ -34,18 +36,18 @@ impl Machine {
     pub fn describe(seconds: u64, postgres: Option<&Postgres>) -> anyhow::Result<Self> {
         let processor = line_of("/proc/cpuinfo", "model name")?;
         let count = std::thread::available_parallelism().map_or(1, usize::from);
-        let changed = if output_of("git", &["status", "--porcelain"])?.is_empty() {
+        let changed = if said("git", &["status", "--porcelain"])?.is_empty() {
             ""
         } else {
             "+"
         };
         Ok(Self {
             at: now()?.to_string(),
-            commit: output_of("git", &["rev-parse", "--short", "HEAD"])? + changed,
-            rust: output_of("rustc", &["--version"])?,
+            commit: said("git", &["rev-parse", "--short", "HEAD"])? + changed,
+            rust: said("rustc", &["--version"])?,
             processors: format!("{count} × {processor}"),
             memory_bytes: memory_bytes()?,
-            system: output_of("uname", &["-sr"])?,
+            system: said("uname", &["-sr"])?,
             postgres: postgres.map(Postgres::description).transpose()?,
             sqlite: format!("SQLite {}", rusqlite::version()),
             seconds,
@@ -53,7 +55,32 @@ impl Machine {
     }
 }
 
-fn output_of(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+pub fn now() -> anyhow::Result<Timestamp> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    Ok(Timestamp::from_unix(i64::try_from(since.as_secs())?))
+}
+
+pub fn memory_bytes() -> anyhow::Result<u64> {
+    let kib: u64 = line_of("/proc/meminfo", "MemTotal")?
+        .trim_end_matches(" kB")
+        .parse()?;
+    Ok(kib << 10)
+}
+
+/// What stands behind the colon of the first line that begins so.
+pub fn line_of(path: &str, beginning: &str) -> anyhow::Result<String> {
+    let text = fs::read_to_string(path)?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(beginning)?.split_once(':'));
+    Ok(line
+        .with_context(|| format!("{path} has no {beginning}"))?
+        .1
+        .trim()
+        .to_owned())
+}
+
+fn said(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(program).args(arguments).output();
     let output = output.with_context(|| format!("cannot run {program}"))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -1,20 +1,18 @@
-//! OCSP: answers that are signed for each question, and repeated answers.
+//! OCSP: signed for each question, and asked again.
 
 use anyhow::Context;
 use certgate_model::{SerialNumber, read_hex};
 use certgate_pki::write_ocsp_request;
 
-use super::crypto;
-use super::figures::Measure;
-use super::http::{CONNECTIONS, Connection, Load, Request, check_status, json};
-use super::inputs::scatter;
-use super::served::Bench;
+use super::figures::What;
+use super::http::{Connection, Load, Request};
+use super::{Bench, CONNECTIONS, crypto, scatter};
 
-/// Certificates in the questions. The server caches answers for this many.
+/// Certificates to ask about: more than the server keeps answers for would measure the forgetting.
 const ASKED: u64 = 15_000;
 
 impl Bench<'_> {
-    /// Asks once about each of some certificates that the server issued, and then repeatedly.
+    /// About certificates that the server issued: each once, then some of them again and again.
     pub(super) async fn ocsp(&mut self) -> anyhow::Result<()> {
         eprintln!("OCSP …");
         self.prepare(ASKED).await?;
@@ -38,22 +36,22 @@ impl Bench<'_> {
             })
             .await?;
         let report = &mut self.report;
-        report.add(report.figure(Measure::Signatures, bare))?;
+        report.add(report.figure(What::Signatures, bare))?;
         report.add(
             report
-                .rate(Measure::Ocsp, &signed)
+                .rate(What::Ocsp, &signed)
                 .ratio(bare)
                 .which("signed for each"),
         )?;
         report.add(
             report
-                .rate(Measure::Ocsp, &kept)
+                .rate(What::Ocsp, &kept)
                 .ratio(bare)
                 .which("asked again"),
         )
     }
 
-    /// Returns the ID of the CA, and the serial numbers of the newest certificates, 1,000 per page.
+    /// The id of the authority, and the serial numbers of the certificates issued last, a thousand a page.
     pub(super) async fn newest(&self, pages: u64) -> anyhow::Result<(String, Vec<SerialNumber>)> {
         let mut connection = Connection::open(self.server.address()).await?;
         let (mut serials, mut authority) = (Vec::new(), None);
@@ -62,7 +60,7 @@ impl Bench<'_> {
             let (_, body) = connection
                 .exchange(&Request::get(&self.installation, &path))
                 .await?;
-            let answer = json(&body)?;
+            let answer = super::json(&body)?;
             for item in answer["result"].as_array().context("no result")? {
                 let text = item["serial_number"].as_str().context("no serial number")?;
                 let octets = read_hex(text).with_context(|| format!("a serial number {text:?}"))?;
@@ -82,7 +80,7 @@ impl Bench<'_> {
         let (status, der) = connection
             .exchange(&Request::public(&format!("/ca/{authority}.crt")))
             .await?;
-        check_status(status, &der)?;
+        super::check_status(status, &der)?;
         Ok(der)
     }
 }

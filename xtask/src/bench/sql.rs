@@ -1,23 +1,20 @@
-//! The usual way to write a list, on the same data and with the same drivers: LIMIT and OFFSET for
-//! the page, COUNT for the total.
+//! The list as everybody would write it, on the same data, with the same drivers: LIMIT and OFFSET for the page, COUNT for the
+//! total. Not in one transaction, so that the two need not agree.
 //!
-//! The two statements do not share a transaction, so that page and total may disagree. The database
-//! has one zone, so that the statements need no condition on it. Each has the index that suits it
-//! best.
+//! There is one zone, so that no condition on it is needed, and each query has the index that suits it best.
 
 use certgate_model::Status;
 use rusqlite::OpenFlags;
 use tokio::task::JoinHandle;
 
-use super::installation::Installation;
+use super::server::Installation;
 
 macro_rules! page {
     ($rest:literal) => {
         concat!(
-            "SELECT position, id, authority, status, revoked_on, serial, common_name, country, \
-             state, location, organization, organizational_unit, issued_on, expires_on, \
-             validity_days, signature, fingerprint_sha256, ski, der, csr, reason \
-             FROM certificates ",
+            "SELECT position, id, authority, status, revoked_on, serial, common_name, country, state, location, \
+             organization, organizational_unit, issued_on, expires_on, validity_days, signature, fingerprint_sha256, \
+             ski, der, csr, reason FROM certificates ",
             $rest
         )
     };
@@ -32,12 +29,12 @@ pub enum Sql {
 pub struct Prepared {
     client: tokio_postgres::Client,
     connection: JoinHandle<Result<(), tokio_postgres::Error>>,
-    /// The statements of the page and the total, without a condition.
+    /// The page and the total, of all and of a status.
     of_all: [tokio_postgres::Statement; 2],
     of_status: [tokio_postgres::Statement; 2],
 }
 
-/// The size of a page, and the total.
+/// What a page had.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page {
     pub rows: usize,
@@ -51,7 +48,7 @@ impl Sql {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 let connection =
                     rusqlite::Connection::open_with_flags(installation.database(), flags)?;
-                // The store's connections have the same size.
+                // As the store's connections have it.
                 connection.pragma_update(None, "cache_size", -(4 << 10))?;
                 Ok(Self::Sqlite(connection))
             }
@@ -83,7 +80,7 @@ impl Sql {
         }
     }
 
-    /// Reads the data into the system's page cache, and updates the statistics of PostgreSQL.
+    /// Brings what is stored into the system's page cache, and the statistics of PostgreSQL up to date.
     pub async fn warm_up(&self, installation: &Installation) -> anyhow::Result<()> {
         match self {
             Self::Sqlite(_) => {
@@ -99,7 +96,7 @@ impl Sql {
         Ok(())
     }
 
-    /// Reads `size` certificates after the first `offset`, newest first, of all or of one status.
+    /// So many certificates, newest first, without the first `offset`; all of them or those of a status.
     pub async fn page(
         &self,
         status: Option<Status>,
@@ -113,7 +110,7 @@ impl Sql {
         }
     }
 
-    /// Returns the bytes of each table of PostgreSQL with its indexes, or of the SQLite file.
+    /// The octets of each table of PostgreSQL with its indexes, or of the file.
     pub async fn sizes(&self, installation: &Installation) -> anyhow::Result<Vec<(String, u64)>> {
         match self {
             Self::Sqlite(_) => Ok(vec![(
@@ -150,7 +147,7 @@ fn sqlite_page(
     size: i64,
     offset: i64,
 ) -> anyhow::Result<Page> {
-    // IDs grow with time, and their index is much smaller than the table.
+    // Ids grow with the time, and the index on them is much smaller than the table.
     let (mut page, mut count) = match status {
         None => (
             connection.prepare_cached(page!("ORDER BY id DESC LIMIT ?1 OFFSET ?2"))?,

@@ -1,5 +1,3 @@
-//! Statistics of measured times.
-
 /// Measured seconds.
 #[derive(Default, Clone)]
 pub struct Samples(Vec<f64>);
@@ -13,7 +11,7 @@ impl Samples {
         self.0.extend_from_slice(&others.0);
     }
 
-    /// Removes the first sample, which includes the warm-up.
+    /// All but the first, which has warmed something up.
     pub fn without_first(mut self) -> Self {
         self.0.drain(..1);
         self

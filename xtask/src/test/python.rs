@@ -6,26 +6,11 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::programs::{Installer, Program};
-use super::session::{Outcome, Session};
 use super::tally::Tally;
-use super::workspace::{Workspace, lines};
+use super::{Outcome, Session, Workspace, lines};
 
-/// Programs that make an environment.
-const PYTHON: [Program; 2] = [
-    Program {
-        name: "python3",
-        probe: &["--version"],
-        package: "python3",
-    },
-    Program {
-        name: "python3",
-        probe: &["-c", "import venv, ensurepip"],
-        package: "python3-venv",
-    },
-];
-
-/// Programs that tests of every suite call.
-const PROGRAMS: [Program; 4] = [
+/// What the tests of every suite call beside the environments' Python packages.
+const PROGRAMS: [Program; 6] = [
     Program {
         name: "openssl",
         probe: &["version"],
@@ -46,9 +31,19 @@ const PROGRAMS: [Program; 4] = [
         probe: &["-v"],
         package: "haproxy",
     },
+    Program {
+        name: "python3",
+        probe: &["--version"],
+        package: "python3",
+    },
+    Program {
+        name: "python3",
+        probe: &["-c", "import venv, ensurepip"],
+        package: "python3-venv",
+    },
 ];
 
-/// Programs that judge the files in deploy/.
+/// What judges the files in deploy/.
 const DEPLOY_PROGRAMS: [Program; 2] = [
     Program {
         name: "systemd-analyze",
@@ -62,14 +57,14 @@ const DEPLOY_PROGRAMS: [Program; 2] = [
     },
 ];
 
-/// A set of Python packages, and the tests that run with it.
+/// A set of packages, and the tests that run with it.
 struct Suite {
     name: &'static str,
-    /// The middle of `requirements-….txt` in the folder of the tests.
+    /// `requirements-….txt` in the directory of the tests.
     packages: &'static str,
     /// Arguments of pytest.
     tests: &'static [&'static str],
-    /// Programs that these tests call, in addition to [`PROGRAMS`].
+    /// What these tests call beside [`PROGRAMS`].
     programs: &'static [Program],
 }
 
@@ -109,57 +104,51 @@ const SUITES: [Suite; 4] = [
 pub(super) fn suites(workspace: &Workspace, session: &mut Session) -> Result<()> {
     for suite in &SUITES {
         session.step(suite.name, |installer| {
-            for program in PROGRAMS.iter().chain(suite.programs) {
-                if let Err(reason) = installer.provide(program) {
-                    return Ok(Outcome::Skipped(reason));
-                }
-            }
-            match environment(workspace, suite.packages, installer)? {
+            match environment(workspace, suite, installer)? {
                 Ok(python) => run(workspace, suite, &python),
-                Err(reason) => Ok(Outcome::Skipped(reason)),
+                Err(why) => Ok(Outcome::Skipped(why)),
             }
         })?;
     }
     Ok(())
 }
 
-/// Returns the Python of an environment, or the reason for which there is none.
-///
-/// Makes the environment if it is missing or if its packages have changed.
-pub(super) fn environment(
+/// The Python of the suite's environment, made where it is missing or its packages have changed; otherwise why there is
+/// none.
+fn environment(
     workspace: &Workspace,
-    packages: &str,
+    suite: &Suite,
     installer: &mut Installer,
 ) -> Result<Result<PathBuf, String>> {
-    for program in &PYTHON {
-        if let Err(reason) = installer.provide(program) {
-            return Ok(Err(reason));
+    for program in PROGRAMS.iter().chain(suite.programs) {
+        if let Err(why) = installer.provide(program) {
+            return Ok(Err(why));
         }
     }
-    let folder = workspace.target.join("python").join(packages);
-    let python = folder.join("bin/python");
+    let place = workspace.target.join("python").join(suite.packages);
+    let python = place.join("bin/python");
     let requirements = workspace
         .root
-        .join(format!("tests/python/requirements-{packages}.txt"));
+        .join(format!("tests/python/requirements-{}.txt", suite.packages));
     let wanted = std::fs::read(&requirements)
         .with_context(|| format!("cannot read {}", requirements.display()))?;
-    // This file is written last: an environment without it is unfinished.
-    let stamp = folder.join("installed.txt");
+    // Written last: an environment without it is unfinished.
+    let stamp = place.join("installed.txt");
     if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) && python.exists() {
         return Ok(Ok(python));
     }
     println!(
         "installing the packages of {} into {}",
         requirements.display(),
-        folder.display()
+        place.display()
     );
-    let is_made = Command::new("python3")
+    let made = Command::new("python3")
         .args(["-m", "venv", "--clear"])
-        .arg(&folder)
+        .arg(&place)
         .status()?
         .success();
-    if !is_made {
-        return Ok(Err(format!("python3 -m venv {} failed", folder.display())));
+    if !made {
+        return Ok(Err(format!("python3 -m venv {} failed", place.display())));
     }
     let install = [
         "-m",
@@ -170,14 +159,14 @@ pub(super) fn environment(
         "--disable-pip-version-check",
         "--requirement",
     ];
-    let is_installed = Command::new(&python)
+    if !Command::new(&python)
         .args(install)
         .arg(&requirements)
         .status()?
-        .success();
-    if !is_installed {
-        let reason = "its Python packages could not be installed: check that pip reaches its index";
-        return Ok(Err(reason.to_owned()));
+        .success()
+    {
+        let why = "its Python packages could not be installed; is the package index within reach?";
+        return Ok(Err(why.to_owned()));
     }
     std::fs::write(&stamp, wanted)?;
     Ok(Ok(python))

@@ -1,5 +1,4 @@
-//! The tests with the TypeScript SDK, compiled strictly and run by Node.js against the built
-//! program.
+//! The tests with the TypeScript SDK: compiled strictly and run by Node.js, against the built program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,9 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::programs::{Installer, Program};
-use super::session::{Outcome, Session};
 use super::tally::Tally;
-use super::workspace::{Workspace, lines};
+use super::{Outcome, Session, Workspace, lines};
 
 const PROGRAMS: [Program; 3] = [
     Program {
@@ -18,7 +16,7 @@ const PROGRAMS: [Program; 3] = [
         probe: &["version"],
         package: "openssl",
     },
-    // The test runner of version 20 is the first with destinations for reporters.
+    // 20 is the first whose test runner has reporters that are told where to write.
     Program {
         name: "node",
         probe: &[
@@ -39,51 +37,48 @@ pub(super) fn suite(workspace: &Workspace, session: &mut Session) -> Result<()> 
     session.step(
         "tests from outside, TypeScript SDK 7",
         |installer| match environment(workspace, installer)? {
-            Ok(folder) => run(workspace, &folder),
-            Err(reason) => Ok(Outcome::Skipped(reason)),
+            Ok(place) => run(workspace, &place),
+            Err(why) => Ok(Outcome::Skipped(why)),
         },
     )?;
     Ok(())
 }
 
-/// Returns a folder with the tests and the packages of the lock file, or the reason for which there
-/// is none.
-///
-/// Node.js looks for packages above the file that imports them. The tests are copied, so that
-/// packages are not installed among the sources.
+/// A directory with the tests and the packages of the lock file; otherwise why there is none. Packages are looked for
+/// above the file that imports them: the tests are copied, so that nothing is installed among the sources.
 fn environment(
     workspace: &Workspace,
     installer: &mut Installer,
 ) -> Result<Result<PathBuf, String>> {
     for program in &PROGRAMS {
-        if let Err(reason) = installer.provide(program) {
-            return Ok(Err(reason));
+        if let Err(why) = installer.provide(program) {
+            return Ok(Err(why));
         }
     }
-    let folder = workspace.target.join("typescript");
+    let place = workspace.target.join("typescript");
     let sources = workspace.root.join("tests/typescript");
-    fs::create_dir_all(&folder)?;
-    // Tests that exist no longer must not run.
-    remove_tests(&folder)?;
+    fs::create_dir_all(&place)?;
+    // What an earlier state of the tests left must not run.
+    forget_tests(&place)?;
     for entry in
         fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))?
     {
         let entry = entry?;
-        fs::copy(entry.path(), folder.join(entry.file_name()))?;
+        fs::copy(entry.path(), place.join(entry.file_name()))?;
     }
-    let wanted = fs::read(folder.join("package-lock.json"))?;
-    // This file is written last: a folder without it is unfinished.
-    let stamp = folder.join("installed.json");
+    let wanted = fs::read(place.join("package-lock.json"))?;
+    // Written last: an environment without it is unfinished.
+    let stamp = place.join("installed.json");
     if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(Ok(folder));
+        return Ok(Ok(place));
     }
     println!(
         "installing the packages of {} into {}",
         sources.display(),
-        folder.display()
+        place.display()
     );
     let mut npm = Command::new("npm");
-    npm.current_dir(&folder).args([
+    npm.current_dir(&place).args([
         "ci",
         "--ignore-scripts",
         "--no-audit",
@@ -92,43 +87,43 @@ fn environment(
     ]);
     if !npm.status()?.success() {
         return Ok(Err(
-            "its packages could not be installed: check that npm reaches its registry".to_owned(),
+            "its packages could not be installed; is the package index within reach?".to_owned(),
         ));
     }
     fs::write(&stamp, wanted)?;
-    Ok(Ok(folder))
+    Ok(Ok(place))
 }
 
-fn remove_tests(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
+fn forget_tests(place: &Path) -> Result<()> {
+    for entry in fs::read_dir(place)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "ts") {
             fs::remove_file(path)?;
         }
     }
-    let built = folder.join("built");
+    let built = place.join("built");
     if built.exists() {
         fs::remove_dir_all(built)?;
     }
     Ok(())
 }
 
-fn run(workspace: &Workspace, folder: &Path) -> Result<Outcome> {
+fn run(workspace: &Workspace, place: &Path) -> Result<Outcome> {
     let mut compiler = Command::new("node");
     compiler
-        .current_dir(folder)
+        .current_dir(place)
         .arg("node_modules/typescript/bin/tsc");
     if !compiler.status()?.success() {
         return Ok(Outcome::Ran(Tally::of(false)));
     }
     let mut command = Command::new("node");
     command
-        .current_dir(folder)
+        .current_dir(place)
         .arg("--test")
-        // One report is for people, the other one is counted.
+        // One report for people, one to count.
         .args(["--test-reporter=spec", "--test-reporter-destination=stderr"])
         .args(["--test-reporter=tap", "--test-reporter-destination=stdout"])
-        .args(test_files(folder)?)
+        .args(test_files(place)?)
         .env(
             "CERTGATE_TEST_RECIPES",
             workspace.root.join("docs/recipes.md"),
@@ -141,15 +136,15 @@ fn run(workspace: &Workspace, folder: &Path) -> Result<Outcome> {
     let succeeded = lines(&mut command, |line| {
         tally += Tally::from_node(line).unwrap_or_default()
     })?;
-    // A run without a test is a failure.
+    // A run that found no test tested nothing.
     let found = tally != Tally::default();
     Ok(Outcome::Ran(tally.with_exit(succeeded && found)))
 }
 
-/// The compiled tests, by name. Versions of Node.js differ in the meaning of a pattern or a folder.
-fn test_files(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The compiled tests, by name: what a pattern or a directory means differs between the versions of Node.js.
+fn test_files(place: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder.join("built"))? {
+    for entry in fs::read_dir(place.join("built"))? {
         let path = entry?.path();
         if path.to_string_lossy().ends_with(".test.js") {
             files.push(path);

@@ -91,20 +91,20 @@ async fn answer(
     entries.truncate(limit as usize);
     let last = entries.last().filter(|_| !is_last);
     let cursor = last.map(|entry| audit_cursor_text(entry.by.at, entry.number));
-    let names = Names::of(api, &entries, account, user).await?;
+    let names = LogNames::of(api, &entries, account, user).await?;
     let logs = entries.iter().map(|entry| names.log(entry)).collect();
     envelope::part(logs, cursor)
 }
 
 /// The present names of the IDs in a log.
-struct Names {
+struct LogNames {
     account: Option<AccountRecord>,
     user: UserRecord,
     tokens: HashMap<TokenId, Option<String>>,
     zones: HashMap<ZoneId, Option<String>>,
 }
 
-impl Names {
+impl LogNames {
     /// Looks up each token and zone once: few of them occur in many entries.
     async fn of(
         api: &Api,

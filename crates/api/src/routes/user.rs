@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use certgate_service::{AccessError, ReadUser, Secret, UserScope};
-use certgate_wire::{Answer, Failure, Message, TokenVerification, User};
+use certgate_wire::{Answer, FailedAnswer, Message, TokenVerification, User};
 use http::StatusCode;
 
 use crate::error::ApiError;
@@ -35,7 +35,7 @@ pub(crate) async fn get(scope: UserScope<ReadUser>) -> Result<Response, ApiError
     operation_id = "user-api-tokens-verify-token",
     responses(
         (status = 200, description = "The token is valid", body = Answer<TokenVerification>),
-        (status = 401, description = "The token is not valid", body = Failure<'static>),
+        (status = 401, description = "The token is not valid", body = FailedAnswer<'static>),
     ),
 )]
 pub(crate) async fn verify_token(
