@@ -1,4 +1,4 @@
-// The judgement of the SDK's type declarations on the answers that came.
+// Checks the answers against the type declarations of the SDK.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -13,13 +13,26 @@ const METHODS: [string, RegExp, string, ('one' | 'many')?][] = [
   ['GET', /^\/zones\/\w+\/client_certificates\/\w+$/, 'clientCertificates.get'],
   ['PATCH', /^\/zones\/\w+\/client_certificates\/\w+$/, 'clientCertificates.edit'],
   ['DELETE', /^\/zones\/\w+\/client_certificates\/\w+$/, 'clientCertificates.delete'],
-  ['PUT', /^\/zones\/\w+\/certificate_authorities\/hostname_associations$/, 'certificateAuthorities.hostnameAssociations.update'],
-  ['GET', /^\/zones\/\w+\/certificate_authorities\/hostname_associations$/, 'certificateAuthorities.hostnameAssociations.get'],
+  [
+    'PUT',
+    /^\/zones\/\w+\/certificate_authorities\/hostname_associations$/,
+    'certificateAuthorities.hostnameAssociations.update',
+  ],
+  [
+    'GET',
+    /^\/zones\/\w+\/certificate_authorities\/hostname_associations$/,
+    'certificateAuthorities.hostnameAssociations.get',
+  ],
   ['POST', /^\/accounts\/\w+\/mtls_certificates$/, 'mtlsCertificates.create'],
   ['GET', /^\/accounts\/\w+\/mtls_certificates$/, 'mtlsCertificates.list', 'many'],
   ['GET', /^\/accounts\/\w+\/mtls_certificates\/[\w-]+$/, 'mtlsCertificates.get'],
   ['DELETE', /^\/accounts\/\w+\/mtls_certificates\/[\w-]+$/, 'mtlsCertificates.delete'],
-  ['GET', /^\/accounts\/\w+\/mtls_certificates\/[\w-]+\/associations$/, 'mtlsCertificates.associations.get', 'many'],
+  [
+    'GET',
+    /^\/accounts\/\w+\/mtls_certificates\/[\w-]+\/associations$/,
+    'mtlsCertificates.associations.get',
+    'many',
+  ],
   ['POST', /^\/zones$/, 'zones.create'],
   ['GET', /^\/zones$/, 'zones.list', 'many'],
   ['GET', /^\/zones\/\w+$/, 'zones.get'],
@@ -40,16 +53,20 @@ const METHODS: [string, RegExp, string, ('one' | 'many')?][] = [
 ];
 
 /**
- * What certgate answers beyond the declarations: a member that is neither declared nor here is an error of the compiler.
+ * Members of answers beyond the declarations. A member that is neither declared nor here is an error
+ * of the compiler.
  */
 const ADDITIONS: [RegExp, string][] = [
   [/^accounts\.(create|get|list)$/, '{ authority_algorithm: string }'],
   [/^user\.get$/, '{ created_on: string; modified_on: string }'],
-  // The reference's name of the member that the SDK calls request_ip; certgate answers with both.
-  [/^user\.tokens\.(create|get|list|update)$/, "{ condition?: { 'request.ip': { in?: string[]; not_in?: string[] } } }"],
+  // The reference has another name for request_ip of the SDK. certgate answers with both.
+  [
+    /^user\.tokens\.(create|get|list|update)$/,
+    "{ condition?: { 'request.ip': { in?: string[]; not_in?: string[] } } }",
+  ],
 ];
 
-/** Writes every successful answer as a literal of the type that its method declares, and compiles that strictly. */
+/** Writes each successful answer as a literal of its declared type, and compiles it strictly. */
 export function declarationsAccept(name: string, wire: Wire): void {
   const answers = wire.exchanges.filter(({ status }) => status === 200);
   assert(answers.length > 0, 'nothing was answered');
@@ -78,6 +95,12 @@ export function compile(file: string, ...options: string[]): void {
   const compiler = 'node_modules/typescript/bin/tsc';
   const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', '--ignoreConfig'];
   const modules = ['--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
-  const done = spawnSync(process.execPath, [compiler, ...strict, ...modules, ...options, file], { encoding: 'utf8' });
-  assert.equal(done.status, 0, `the compiler does not accept ${file}:\n${done.stdout}${done.stderr}`);
+  const done = spawnSync(process.execPath, [compiler, ...strict, ...modules, ...options, file], {
+    encoding: 'utf8',
+  });
+  assert.equal(
+    done.status,
+    0,
+    `the compiler does not accept ${file}:\n${done.stdout}${done.stderr}`,
+  );
 }

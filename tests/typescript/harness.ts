@@ -1,4 +1,4 @@
-// What the tests share: a certgate process, and an SDK whose traffic is kept.
+// Helpers of the tests: a certgate process, and an SDK whose traffic is recorded.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -11,13 +11,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import Cloudflare from 'cloudflare';
 
-// Nothing here takes a second on an idle machine; a busy one gets thirty.
+// No step takes a second on an idle machine. A busy one gets thirty.
 const PATIENCE_MS = 30_000;
 
-// How often `eventually` looks.
+// Time between two attempts of `eventually`.
 const POLL_MS = 10;
 
-// No iteration of a test needs more items than this: one that does not end is a failure, not a hang.
+// The most items of an iteration. One that does not end fails instead of hanging.
 const ITEMS_MAX = 400;
 
 export interface Made {
@@ -37,16 +37,20 @@ const certgate = (): string => {
   return path;
 };
 
-// The environment without the settings that the caller of the tests may have.
+// The environment without settings of the caller.
 const environment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(CERTGATE|CLOUDFLARE)_/.test(name)));
+  Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(CERTGATE|CLOUDFLARE)_/.test(name)),
+  );
 
 /** `certgate serve` on a new directory; both listeners on ports that the system chooses. */
 export async function serve(): Promise<Server> {
   const place = mkdtempSync(join(tmpdir(), 'certgate-'));
   const data = join(place, 'data');
   const options = { encoding: 'utf8', env: environment() } as const;
-  const made = JSON.parse(execFileSync(certgate(), ['init', '--data-dir', data, '--json'], options)) as Made;
+  const made = JSON.parse(
+    execFileSync(certgate(), ['init', '--data-dir', data, '--json'], options),
+  ) as Made;
   const addresses = ['--listen', '127.0.0.1:0', '--public-listen', '127.0.0.1:0'];
   const child = spawn(certgate(), ['serve', '--data-dir', data, ...addresses], {
     env: environment(),
@@ -71,7 +75,10 @@ export async function serve(): Promise<Server> {
 export function makeCsr(subject = '/C=US/O=Example Inc./CN=device-1'): string {
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
   const request = ['req', '-new', ...curve, '-nodes', '-keyout', '/dev/null', '-subj', subject];
-  return execFileSync('openssl', request, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  return execFileSync('openssl', request, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
 }
 
 export interface Exchange {
@@ -91,8 +98,12 @@ export class Wire {
     const headers = new Headers(init?.headers);
     const url = new URL(String(input));
     const method = init?.method?.toUpperCase() ?? 'GET';
-    // The SDK says with each request which attempt it is; a retry would be the second.
-    assert.equal(headers.get('x-stainless-retry-count'), '0', `${method} ${url.pathname} was repeated`);
+    // The SDK sends the number of the attempt with each request. A retry would be the second.
+    assert.equal(
+      headers.get('x-stainless-retry-count'),
+      '0',
+      `${method} ${url.pathname} was repeated`,
+    );
     const response = await fetch(input, init);
     const body = (await response.clone().json()) as Exchange['body'];
     this.exchanges.push({ method, path: url.pathname + url.search, status: response.status, body });
@@ -123,7 +134,10 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 }
 
 /** The first value of `look` that passes; for what sends no event. */
-export async function eventually<T>(look: () => Promise<T>, passes: (value: T) => boolean): Promise<T> {
+export async function eventually<T>(
+  look: () => Promise<T>,
+  passes: (value: T) => boolean,
+): Promise<T> {
   const tries = PATIENCE_MS / POLL_MS;
   for (let attempt = 0; attempt < tries; attempt += 1) {
     const value = await look();
@@ -133,7 +147,7 @@ export async function eventually<T>(look: () => Promise<T>, passes: (value: T) =
   assert.fail(`not within ${PATIENCE_MS} ms`);
 }
 
-/** The call fails with this status and code, as the class of error that callers catch, and at the first attempt. */
+/** Expects a failure at the first attempt, with this class of error, status and code. */
 export async function fails(
   wire: Wire,
   kind: new (...parts: never[]) => Error,
@@ -142,10 +156,13 @@ export async function fails(
   call: () => PromiseLike<unknown>,
 ): Promise<void> {
   wire.take();
-  await assert.rejects(async () => call(), (error: unknown) => {
-    assert(error instanceof kind, `${kind.name} expected: ${String(error)}`);
-    return true;
-  });
+  await assert.rejects(
+    async () => call(),
+    (error: unknown) => {
+      assert(error instanceof kind, `${kind.name} expected: ${String(error)}`);
+      return true;
+    },
+  );
   assert.equal(wire.take().length, 1);
   const last = wire.exchanges.at(-1);
   assert.deepEqual([last?.status, last?.body.errors[0]?.code], [status, code]);

@@ -31,11 +31,17 @@ test('the list of hostnames is replaced as a whole, its order and spelling kept'
   const foreign = () => associations.update({ zone_id, hostnames: ['elsewhere.invalid'] });
   await assert.rejects(async () => foreign(), Cloudflare.BadRequestError);
   assert.equal(wire.take().length, 1);
-  assert.deepEqual((await associations.get({ zone_id })).hostnames, hostnames, 'a refused list changes nothing');
+  assert.deepEqual(
+    (await associations.get({ zone_id })).hostnames,
+    hostnames,
+    'a refused list changes nothing',
+  );
   assert.deepEqual((await associations.update({ zone_id })).hostnames, [], 'absent means empty');
-  const nobody = '0'.repeat(32);
-  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () => associations.get({ zone_id: nobody }));
+  const missing = '0'.repeat(32);
+  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () =>
+    associations.get({ zone_id: missing }),
+  );
 });
 
-// Last: it judges what the test above was answered.
+// The last test, because it checks the answers of the test above.
 test('the declarations accept every answer', () => declarationsAccept('hostnames', wire));

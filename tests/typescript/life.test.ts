@@ -1,4 +1,4 @@
-// The official TypeScript SDK, unmodified: the whole life of certificates, zones, accounts and tokens.
+// The official TypeScript SDK, unmodified: the life of certificates, zones, accounts and tokens.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -6,9 +6,18 @@ import { after, before, test } from 'node:test';
 import Cloudflare from 'cloudflare';
 
 import { declarationsAccept } from './declarations.js';
-import { collect, connect, eventually, fails, makeCsr, serve, Wire, type Server } from './harness.js';
+import {
+  collect,
+  connect,
+  eventually,
+  fails,
+  makeCsr,
+  serve,
+  Wire,
+  type Server,
+} from './harness.js';
 
-// Above every page size in the tests, so that paging turns pages, and not a multiple of any.
+// More than every page size in the tests, and not a multiple of any.
 const CERTIFICATES = 130;
 
 const wire = new Wire();
@@ -49,7 +58,10 @@ test('a certificate is created, found, revoked and restored', async () => {
   ]);
   await settled(made.id, 'revoked');
   wire.take();
-  assert.equal((await sdk.clientCertificates.edit(made.id, { zone_id })).status, 'pending_reactivation');
+  assert.equal(
+    (await sdk.clientCertificates.edit(made.id, { zone_id })).status,
+    'pending_reactivation',
+  );
   assert.deepEqual(wire.take(), [`PATCH ${path}/${made.id}`]);
   assert.deepEqual(await settled(made.id, 'active'), made);
   const edited = await sdk.clientCertificates.edit(made.id, { zone_id, reactivate: true });
@@ -76,43 +88,67 @@ test('auto-paging ends and brings everything once', async () => {
     wire.take();
     const found = await collect(sdk.clientCertificates.list({ zone_id: zone.id, ...parameters }));
     const wanted = ids.slice(first);
-    assert.deepEqual(found.map(({ id }) => id), wanted, JSON.stringify(parameters));
-    // Every page once, then the empty one that ends it.
+    assert.deepEqual(
+      found.map(({ id }) => id),
+      wanted,
+      JSON.stringify(parameters),
+    );
+    // Every page once, then the empty page at the end.
     assert.equal(wire.take().length, Math.ceil(wanted.length / size) + 1);
   }
-  assert.deepEqual(await collect(sdk.clientCertificates.list({ zone_id: zone.id, status: 'revoked' })), []);
+  assert.deepEqual(
+    await collect(sdk.clientCertificates.list({ zone_id: zone.id, status: 'revoked' })),
+    [],
+  );
 });
 
 test('errors have the class that callers catch, and are not tried again', async () => {
   const { zone_id } = server;
-  const nobody = '0'.repeat(32);
+  const missing = '0'.repeat(32);
   const certificates = sdk.clientCertificates;
   const { BadRequestError, NotFoundError, PermissionDeniedError, AuthenticationError } = Cloudflare;
-  await fails(wire, NotFoundError, 404, 1415, () => certificates.get(nobody, { zone_id }));
+  await fails(wire, NotFoundError, 404, 1415, () => certificates.get(missing, { zone_id }));
   await fails(wire, NotFoundError, 404, 1415, () => certificates.delete('no-id', { zone_id }));
   await fails(wire, NotFoundError, 404, 7003, () => certificates.list({ zone_id: 'no-zone' }));
-  await fails(wire, PermissionDeniedError, 403, 9109, () => certificates.list({ zone_id: nobody }));
-  await fails(wire, BadRequestError, 400, 1420, () => certificates.create({ zone_id, csr: 'none', validity_days: 1 }));
-  await fails(wire, BadRequestError, 400, 1440, () => certificates.create({ zone_id, csr, validity_days: 0 }));
+  await fails(wire, PermissionDeniedError, 403, 9109, () =>
+    certificates.list({ zone_id: missing }),
+  );
+  await fails(wire, BadRequestError, 400, 1420, () =>
+    certificates.create({ zone_id, csr: 'none', validity_days: 1 }),
+  );
+  await fails(wire, BadRequestError, 400, 1440, () =>
+    certificates.create({ zone_id, csr, validity_days: 0 }),
+  );
   await fails(wire, BadRequestError, 400, 9208, () => certificates.list({ zone_id, per_page: 51 }));
   const stranger = connect(server, wire, 'f'.repeat(40));
-  await fails(wire, PermissionDeniedError, 403, 9109, () => stranger.clientCertificates.list({ zone_id }));
+  await fails(wire, PermissionDeniedError, 403, 9109, () =>
+    stranger.clientCertificates.list({ zone_id }),
+  );
   await fails(wire, AuthenticationError, 401, 1000, () => stranger.user.tokens.verify());
 });
 
 test('zones come and go', async () => {
   const account = { id: server.account_id };
   const zone = await sdk.zones.create({ account, name: 'sdk.example' });
-  assert.deepEqual([zone.name, zone.status, zone.account.id], ['sdk.example', 'active', account.id]);
-  await fails(wire, Cloudflare.BadRequestError, 400, 1061, () => sdk.zones.create({ account, name: 'sdk.example' }));
+  assert.deepEqual(
+    [zone.name, zone.status, zone.account.id],
+    ['sdk.example', 'active', account.id],
+  );
+  await fails(wire, Cloudflare.BadRequestError, 400, 1061, () =>
+    sdk.zones.create({ account, name: 'sdk.example' }),
+  );
   assert.deepEqual(await sdk.zones.get({ zone_id: zone.id }), zone);
   assert.deepEqual(await collect(sdk.zones.list({ name: 'sdk.example' })), [zone]);
   assert.deepEqual(await collect(sdk.zones.list({ name: 'starts_with:sdk.', account })), [zone]);
   assert.deepEqual(await collect(sdk.zones.list({ account: { id: '0'.repeat(32) } })), []);
-  const every = await collect(sdk.zones.list({ per_page: 5, order: 'name', direction: 'desc', match: 'all' }));
+  const every = await collect(
+    sdk.zones.list({ per_page: 5, order: 'name', direction: 'desc', match: 'all' }),
+  );
   assert(every.some(({ id }) => id === zone.id) && every.some(({ id }) => id === server.zone_id));
   assert.equal((await sdk.zones.delete({ zone_id: zone.id }))?.id, zone.id);
-  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () => sdk.zones.get({ zone_id: zone.id }));
+  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () =>
+    sdk.zones.get({ zone_id: zone.id }),
+  );
 });
 
 test('accounts come and go', async () => {
@@ -123,7 +159,9 @@ test('accounts come and go', async () => {
   assert.deepEqual(names.sort(), ['default', 'sdk']);
   assert.deepEqual(await collect(sdk.accounts.list({ name: 'sdk' })), [account]);
   assert.equal((await sdk.accounts.delete({ account_id: account.id }))?.id, account.id);
-  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () => sdk.accounts.get({ account_id: account.id }));
+  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () =>
+    sdk.accounts.get({ account_id: account.id }),
+  );
 });
 
 test('tokens are made, changed, rolled and deleted', async () => {
@@ -136,7 +174,11 @@ test('tokens are made, changed, rolled and deleted', async () => {
   const resources = { [`com.cloudflare.api.account.zone.${zone_id}`]: '*' };
   const policies = [{ effect: 'allow', permission_groups: [{ id: group.id }], resources }] as const;
   const condition = { request_ip: { in: ['127.0.0.0/8'], not_in: ['127.9.9.9'] } };
-  const body = { name: 'reader', policies: [...policies].map((p) => ({ ...p, permission_groups: [...p.permission_groups] })), condition };
+  const body = {
+    name: 'reader',
+    policies: [...policies].map((p) => ({ ...p, permission_groups: [...p.permission_groups] })),
+    condition,
+  };
   const made = await sdk.user.tokens.create({ ...body, expires_on: '2099-01-01T00:00:00Z' });
   assert(made.id && made.value);
   const token = await sdk.user.tokens.get(made.id);
@@ -150,19 +192,29 @@ test('tokens are made, changed, rolled and deleted', async () => {
   const refused = () => reader.clientCertificates.create({ zone_id, csr, validity_days: 1 });
   await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, refused);
 
-  const disabled = await sdk.user.tokens.update(made.id, { ...body, name: 'resting', status: 'disabled' });
+  const disabled = await sdk.user.tokens.update(made.id, {
+    ...body,
+    name: 'resting',
+    status: 'disabled',
+  });
   assert.deepEqual([disabled.name, disabled.status], ['resting', 'disabled']);
-  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () => reader.clientCertificates.list({ zone_id }));
+  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () =>
+    reader.clientCertificates.list({ zone_id }),
+  );
   await sdk.user.tokens.update(made.id, { ...body, status: 'active' });
 
   const rolled = await sdk.user.tokens.value.update(made.id);
   assert.notEqual(rolled, made.value);
-  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () => reader.clientCertificates.list({ zone_id }));
+  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () =>
+    reader.clientCertificates.list({ zone_id }),
+  );
   assert.equal((await connect(server, wire, rolled).user.tokens.verify()).status, 'active');
 
   assert.equal((await sdk.user.tokens.delete(made.id))?.id, made.id);
-  await fails(wire, Cloudflare.NotFoundError, 404, 1003, () => sdk.user.tokens.get(made.id as string));
+  await fails(wire, Cloudflare.NotFoundError, 404, 1003, () =>
+    sdk.user.tokens.get(made.id as string),
+  );
 });
 
-// Last: it judges what the tests above were answered.
+// The last test, because it checks the answers of the tests above.
 test('the declarations accept every answer', () => declarationsAccept('life', wire));

@@ -1,4 +1,4 @@
-// docs/recipes.md: its recipe for TypeScript, as it stands there.
+// docs/recipes.md: runs the recipe for TypeScript as it stands there.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -12,7 +12,9 @@ import { connect, makeCsr, serve, Wire } from './harness.js';
 test('the recipe compiles strictly and does what it says', async () => {
   const document = process.env['CERTGATE_TEST_RECIPES'];
   assert(document, 'CERTGATE_TEST_RECIPES is needed: the path of docs/recipes.md');
-  const code = /^## TypeScript \(executed\)$.*?^```ts$\n(.*?)^```$/ms.exec(readFileSync(document, 'utf8'))?.[1];
+  const code = /^## TypeScript \(executed\)$.*?^```ts$\n(.*?)^```$/ms.exec(
+    readFileSync(document, 'utf8'),
+  )?.[1];
   assert(code, 'the document has the recipe');
   const built = join(process.cwd(), 'built');
   writeFileSync(join(built, 'recipe.ts'), code);
@@ -21,9 +23,15 @@ test('the recipe compiles strictly and does what it says', async () => {
 
   const server = await serve();
   const { base, token, zone_id } = server;
-  const env = { ...process.env, CLOUDFLARE_BASE_URL: base, CLOUDFLARE_API_TOKEN: token, ZONE_ID: zone_id };
+  const env = {
+    ...process.env,
+    CLOUDFLARE_BASE_URL: base,
+    CLOUDFLARE_API_TOKEN: token,
+    ZONE_ID: zone_id,
+  };
   const done = spawnSync(process.execPath, ['recipe.js'], { cwd: built, env, encoding: 'utf8' });
-  const [certificate] = (await connect(server, new Wire()).clientCertificates.list({ zone_id })).result;
+  const [certificate] = (await connect(server, new Wire()).clientCertificates.list({ zone_id }))
+    .result;
   await server.stop();
   assert.equal(done.status, 0, done.stderr);
   assert(certificate?.id && done.stdout.includes(certificate.id), 'it shows what it lists');

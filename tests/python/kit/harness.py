@@ -325,7 +325,7 @@ class Server:
         """Runs `certgate check` on a stopped server."""
         return certgate("check", "--data-dir", self.directory)
 
-    def is_whole(self) -> None:
+    def is_intact(self) -> None:
         checked = self.check()
         assert checked.returncode == 0 and "everything is whole" in checked.stdout, (
             checked.stdout + checked.stderr

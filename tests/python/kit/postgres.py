@@ -22,7 +22,7 @@ from kit.harness import CERTGATE, Server, environment
 from kit.wholeness import faults
 
 # The user of the database, which refuses to run as root.
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 MASTER_KEY = "1" * 64
 
@@ -61,7 +61,7 @@ class Postgres:
     def __init__(self, **settings: str) -> None:
         """Prepares an empty server without starting it."""
         self.programs = programs()
-        self.user = NOBODY if os.geteuid() == 0 else None
+        self.user = UNPRIVILEGED if os.geteuid() == 0 else None
         self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
         os.chown(self.directory, self.user or -1, self.user or -1)
         self.keeper: subprocess.Popen[str] | None = None
@@ -258,7 +258,7 @@ class Node(Server):
             command, env=environment(**self.variables), capture_output=True, text=True, timeout=60
         )
 
-    def is_whole(self) -> None:
+    def is_intact(self) -> None:
         assert (found := faults(self.sql)) == [], found
         checked = self.check()
         assert checked.returncode == 0 and "everything is whole" in checked.stdout, (

@@ -85,7 +85,7 @@ class Proxy:
 
 
 class Nginx(Proxy):
-    """With `ssl_crl`, or with `ssl_ocsp leaf` where there are no lists."""
+    """With `ssl_crl`, or with `ssl_ocsp leaf` if it has no lists."""
 
     def command(self) -> list[str]:
         lists = f"ssl_crl {self.lists};" if self.lists.exists() else "ssl_ocsp leaf;"

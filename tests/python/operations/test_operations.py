@@ -377,7 +377,7 @@ def test_a_restored_database_refuses_enforcement_points_that_know_more(
 
 
 def crl_number(port: int, authority: str) -> int:
-    """Returns the number of the list of CA certificates, or 0 if there is no list."""
+    """Returns the number of the list of CA certificates, or 0 without a list."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/crl/{authority}/ca.crl") as answer:
             text = openssl("crl", "-inform", "DER", "-noout", "-crlnumber", stdin=answer.read())

@@ -196,7 +196,7 @@ def test_a_rotation_survives_a_restart(server: Server, api: Api, csr: str) -> No
     assert done.returncode == 0, done.stderr
     rotated = json.loads(done.stdout)
     server.stop()
-    server.is_whole()
+    server.is_intact()
     server.start()
     again = server.api()
     new = again.issue(csr, 30).result

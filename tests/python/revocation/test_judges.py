@@ -80,7 +80,7 @@ def requests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def lint(path: Path) -> list[str]:
-    """Returns the findings of pkilint at ERROR or above. There are no exceptions."""
+    """Returns the findings of pkilint at ERROR or above. No exceptions are allowed."""
     linter = Path(sys.executable).parent / "lint_pkix_cert"
     done = subprocess.run(
         [

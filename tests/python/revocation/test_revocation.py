@@ -158,7 +158,7 @@ def test_openssl_asks_the_responder(fleet: Fleet) -> None:
 
 
 def lint(program: str, *arguments: str | Path) -> list[str]:
-    """Returns the findings of pkilint at ERROR or above. There are no exceptions."""
+    """Returns the findings of pkilint at ERROR or above. No exceptions are allowed."""
     command = [
         Path(sys.executable).parent / program,
         "lint",

@@ -160,7 +160,7 @@ def test_errors_have_the_class_that_callers_catch(
 ) -> None:
     zone = shared.zone_id
     certificates = sdk.client_certificates
-    nobody = "0" * 32
+    missing = "0" * 32
 
     def raises(error: type[cloudflare.APIStatusError], status: int, code: int, call: Any) -> None:
         wire.take()
@@ -171,11 +171,11 @@ def test_errors_have_the_class_that_callers_catch(
         assert body["success"] is False and body["errors"][0]["code"] == code, body
         assert len(wire.take()) == 1, "the SDK repeated the request"
 
-    raises(cloudflare.NotFoundError, 404, 1415, lambda: certificates.get(nobody, zone_id=zone))
+    raises(cloudflare.NotFoundError, 404, 1415, lambda: certificates.get(missing, zone_id=zone))
     raises(cloudflare.NotFoundError, 404, 1415, lambda: certificates.delete("no-id", zone_id=zone))
-    raises(cloudflare.NotFoundError, 404, 1415, lambda: certificates.edit(nobody, zone_id=zone))
+    raises(cloudflare.NotFoundError, 404, 1415, lambda: certificates.edit(missing, zone_id=zone))
     raises(cloudflare.NotFoundError, 404, 7003, lambda: certificates.list(zone_id="no-zone"))
-    raises(cloudflare.PermissionDeniedError, 403, 9109, lambda: certificates.list(zone_id=nobody))
+    raises(cloudflare.PermissionDeniedError, 403, 9109, lambda: certificates.list(zone_id=missing))
     raises(
         cloudflare.BadRequestError,
         400,

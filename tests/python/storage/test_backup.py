@@ -94,7 +94,7 @@ def test_a_backup_of_a_busy_server_has_each_earlier_answer(
         assert "master.key" in told and "missing" in told, told
         assert "master.key" in other.refuses_to_start(), "without its master key it opens nothing"
         shutil.copy(server.directory / "master.key", other.directory)
-        other.is_whole()
+        other.is_intact()
         other.made = server.made
         other.start()
         with talking(other) as api:
@@ -115,7 +115,7 @@ def test_a_backup_of_a_busy_server_has_each_earlier_answer(
             }  # fmt: skip
             assert api.issue(csr).status == 200
         other.stop()
-        other.is_whole()
+        other.is_intact()
 
 
 def test_a_backup_overwrites_nothing_and_names_the_problem(server: Server, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_database_that_was_moved_aside_comes_back(stopped: Stopped) -> None:
     aside = next(path for path in server.directory.iterdir() if ".replaced-" in path.name)
     kept = shutil.copy(aside, server.directory.with_name("kept.db"))
     restore(server, Path(kept), "--replace")
-    server.is_whole()
+    server.is_intact()
     server.start()
     with talking(server) as api:
         assert api.total() == 4 and AGAIN not in server.log and UNKNOWN not in server.log
@@ -227,8 +227,8 @@ def wrong_backups(stopped: Stopped, directory: Path) -> dict[str, Path]:
     for name, octets in content.items():
         found[name] = directory / f"{name}.db"
         found[name].write_bytes(octets)
-    found["somebody-elses"] = directory / "somebody-elses.db"
-    with closing(sqlite3.connect(found["somebody-elses"])) as other, other:
+    found["foreign"] = directory / "foreign.db"
+    with closing(sqlite3.connect(found["foreign"])) as other, other:
         other.execute("CREATE TABLE data (data)")
     found["newer"] = directory / "newer.db"
     found["newer"].write_bytes(good)
@@ -311,7 +311,7 @@ def test_a_killed_restore_can_be_repeated(stopped: Stopped) -> None:
         process.kill()
         killed += process.wait() == -9
         if server.database.exists():
-            server.is_whole()
+            server.is_intact()
         else:
             assert "restore the database" in server.refuses_to_start()
     assert killed, "every kill came too late"

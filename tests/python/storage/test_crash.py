@@ -64,13 +64,13 @@ def test_fifty_kills_lose_nothing(make_any: MakeServer, csr: str) -> None:
         cut_off += unanswered
         # In every other round, the server opens the database before `check` does.
         if chance.random() < 0.5:
-            server.is_whole()
+            server.is_intact()
         server.outlive_duties()
         server.start()
         verify(server, owned, unanswered)
         server.kill()
         server.outlive_duties()
-        server.is_whole()
+        server.is_intact()
     server.secrets_are_kept()
     print(f"answered: {dict(answers)}, issues cut off: {cut_off}")
     assert min(answers[kind] for kind in ("issue", "revoke", "restore")) > ROUNDS, (
@@ -115,5 +115,5 @@ def test_kills_during_the_first_start_do_not_stop_the_next(make_any: MakeServer,
         assert api.issue(csr).status == 200 and api.total() == 1
         api.close()
         server.kill()
-        server.is_whole()
+        server.is_intact()
     assert 0 < made_before_kill, "every kill came before there was anything"

@@ -93,7 +93,7 @@ def test_killed_at(
         api.settled(certificate, "active" if event == "restore" else "revoked")
     api.close()
     server.stop()
-    server.is_whole()
+    server.is_intact()
 
 
 def change(api: Api, event: str, certificate: str) -> bool:

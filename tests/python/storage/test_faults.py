@@ -13,7 +13,7 @@ from kit.disk import Disk
 from kit.harness import CERTGATE, Api, MakeServer, Mount, Server, certgate, environment, eventually
 
 # A user and a group without rights.
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 def test_a_full_disk_loses_nothing_and_recovers_with_space(
@@ -58,7 +58,7 @@ def test_a_full_disk_loses_nothing_and_recovers_with_space(
     api.settled(before[0]["id"], "revoked")
     api.close()
     on_disk.stop()
-    on_disk.is_whole()
+    on_disk.is_intact()
 
 
 def test_a_kill_on_a_full_disk_loses_nothing(on_disk: Server, disk: Disk, csr: str) -> None:
@@ -70,7 +70,7 @@ def test_a_kill_on_a_full_disk_loses_nothing(on_disk: Server, disk: Disk, csr: s
     api.close()
     on_disk.kill()
     disk.free()
-    on_disk.is_whole()
+    on_disk.is_intact()
     on_disk.start()
     api = on_disk.api()
     assert {made["id"]: made for made in api.every()} == {made["id"]: made for made in before}
@@ -127,7 +127,7 @@ def test_a_second_process_is_refused_and_the_first_goes_on(
             "in use by another process" in second.stderr and str(server.directory) in second.stderr
         )
     # `check` changes nothing.
-    server.is_whole()
+    server.is_intact()
     assert api.issue(csr).status == 200 and api.get(made["id"]).result == made
 
 
@@ -264,7 +264,7 @@ def test_corruption_is_reported_and_a_backup_restores_it(
     server.stop()
 
     shutil.copy(backup, server.database)
-    server.is_whole()
+    server.is_intact()
     server.start()
     api = server.api()
     assert [certificate["id"] for certificate in api.every()] == [
@@ -313,8 +313,8 @@ def test_without_permission_the_message_names_the_file(server: Server, tmp_path:
                 capture_output=True,
                 text=True,
                 timeout=30,
-                user=NOBODY,
-                group=NOBODY,
+                user=UNPRIVILEGED,
+                group=UNPRIVILEGED,
                 extra_groups=[],
                 cwd="/",
             )

@@ -139,7 +139,7 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
         ]
         assert len(again) >= 6 and all(entry["actor"]["type"] == "system" for entry in again)
     server.stop()
-    server.is_whole()
+    server.is_intact()
     logged = len(server.log)
     server.start()
     assert told_since(server, logged) == []
@@ -164,7 +164,7 @@ def test_the_same_backup_can_be_restored_again_and_again(story: Story) -> None:
         server.start()
         story.assert_kept()
         server.stop()
-        server.is_whole()
+        server.is_intact()
     # A backup of the restored database contains the lost certificates.
     server.start()
     second = back_up(server, "second.db")
@@ -199,7 +199,7 @@ def test_a_kill_during_the_first_start_after_a_restore_is_harmless(story: Story)
         points.acknowledge(story.edge, story.last)
         settled(api)
     server.stop()
-    server.is_whole()
+    server.is_intact()
 
 
 def test_a_copied_old_database_is_replayed_too(story: Story) -> None:
@@ -305,7 +305,7 @@ def test_more_changes_than_the_end_of_the_journal_that_a_start_reads(
         }
         assert listed == {serial for serial, revoked in expected.items() if revoked}
     server.stop()
-    server.is_whole()
+    server.is_intact()
 
 
 # Without the journal.
@@ -401,7 +401,7 @@ def test_without_the_journal_newer_epochs_are_refused_permanently(story: Story, 
         points.acknowledge(story.edge, later["epoch"])
         settled(api)
     server.stop()
-    server.is_whole()
+    server.is_intact()
     logged = len(server.log)
     server.start()
     assert told_since(server, logged) == []

@@ -64,7 +64,7 @@ def test_answered_issues_are_stored(make_server: MakeServer, csr: str, signal_nu
             thread.join()
             assert thread.failure is None, repr(thread.failure)
         server.ended()
-        server.is_whole()
+        server.is_intact()
         server.start()
         after = known(server)
         answered = {made["id"]: made for thread in threads for made in thread.answered}
