@@ -4,8 +4,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-/// Writes docs/errors.md and docs/errors-ca.md. Their table is private to its crate, so the test that
-/// compares table and pages also writes the pages.
+/// Writes docs/errors.md and docs/errors-ca.md. Their table is private to its crate, so the test
+/// that compares table and pages also writes the pages.
 pub fn write() -> Result<ExitCode> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

@@ -1,7 +1,8 @@
-//! `cargo xtask fuzz`: what reads bytes from outside, under libFuzzer, for a bounded time.
+//! `cargo xtask fuzz` runs the readers of bytes from outside under libFuzzer, for a limited time.
 //!
-//! Works with the stable compiler and without cargo-fuzz: the flags below are cargo-fuzz's, but for the address
-//! sanitizer, which stable does not have and which code without `unsafe` needs least.
+//! Works with the stable compiler and without cargo-fuzz. The flags below are those of cargo-fuzz
+//! without the address sanitizer, which stable Rust lacks and which code without `unsafe` needs
+//! least.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,13 +10,14 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
-/// The targets, and how long their inputs get. The readers take up to 32 KiB, but what is longer than this is only slower.
+/// The targets, and the longest inputs. The readers accept up to 32 KiB, but longer inputs only
+/// slow the search.
 pub const TARGETS: [Target; 7] = [
     Target {
         name: "authority",
         input_bytes_max: 4 * 1024,
     },
-    // Chains of several certificates.
+    // An input is a chain of several certificates.
     Target {
         name: "chain",
         input_bytes_max: 8 * 1024,
@@ -32,7 +34,7 @@ pub const TARGETS: [Target; 7] = [
         name: "ocsp_request",
         input_bytes_max: 4 * 1024,
     },
-    // An RSA-8192 key, and its Base64.
+    // An RSA-8192 key in Base64 must fit.
     Target {
         name: "private_key",
         input_bytes_max: 8 * 1024,
@@ -43,7 +45,8 @@ pub const TARGETS: [Target; 7] = [
     },
 ];
 
-/// Coverage that libFuzzer steers by: counters of edges, where they are, and what is compared with what.
+/// Coverage that guides libFuzzer: counters of edges, their places, and the operands of
+/// comparisons.
 const COVERAGE: [&str; 5] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -52,24 +55,25 @@ const COVERAGE: [&str; 5] = [
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
 
-/// Longest time for one input. Most take microseconds, an RSA-8192 key a tenth of a second.
+/// The longest time of one input. Most inputs take microseconds, an RSA-8192 key a tenth of a
+/// second.
 const INPUT_SECONDS_MAX: u32 = 5;
 
-/// Most memory: thirty times what the targets need.
+/// The most memory of a target: thirty times the usual need.
 const MEMORY_MB_MAX: u32 = 1024;
 
-/// Letters of the names that libFuzzer gives: SHA-1. Other files of the corpus were put there by a person.
+/// Letters of a name that libFuzzer gives, which is a SHA-1. People give other names.
 const HASHED_NAME_LETTERS: usize = 40;
 
 /// A fuzz target.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// Its program in fuzz/src/bin and its folder in fuzz/corpus.
+    /// The name of its program in fuzz/src/bin and of its folder in fuzz/corpus.
     pub name: &'static str,
     input_bytes_max: u32,
 }
 
-/// What to fuzz.
+/// The choice of targets and times.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Seconds for each target
@@ -78,12 +82,12 @@ pub struct Arguments {
     /// Run this target only
     #[arg(long, value_name = "NAME", value_parser = TARGETS.map(|target| target.name))]
     pub target: Option<String>,
-    /// Add the inputs that reached something new to fuzz/corpus, and drop from it what reaches nothing of its own
+    /// Add inputs that reached new code to fuzz/corpus, and remove inputs that the others cover
     #[arg(long)]
     pub keep: bool,
 }
 
-/// Runs the targets; fails if one has a finding.
+/// Runs the targets. Fails if one has a finding.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let held = each(arguments)?;
     Ok(if held.iter().all(|held| *held) {
@@ -93,7 +97,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     })
 }
 
-/// Runs the targets; whether each ran without a finding.
+/// Runs the targets. Returns true for each that ran without a finding.
 pub fn each(arguments: &Arguments) -> Result<Vec<bool>> {
     let fuzzing = Fuzzing::build()?;
     let chosen = |target: &Target| {
@@ -116,7 +120,7 @@ pub fn each(arguments: &Arguments) -> Result<Vec<bool>> {
 struct Fuzzing {
     /// fuzz/ of the workspace.
     folder: PathBuf,
-    /// What is not for git: the programs, their logs, new inputs.
+    /// The folder of programs, logs and new inputs, which are not committed.
     output: PathBuf,
     programs: PathBuf,
 }
@@ -129,7 +133,7 @@ impl Fuzzing {
         let target =
             root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
         let (folder, output) = (root.join("fuzz"), target.join("fuzz"));
-        // Named, so that build scripts and procedural macros, which run on the host, are not instrumented.
+        // With a named target, cargo does not instrument build scripts and procedural macros.
         let host = host()?;
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
@@ -145,7 +149,7 @@ impl Fuzzing {
                 &host,
             ])
             .env("CARGO_TARGET_DIR", &output)
-            // Comes before every other place that flags can come from.
+            // This variable has priority over every other source of flags.
             .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"));
         let built = command
             .status()
@@ -153,8 +157,8 @@ impl Fuzzing {
             .success();
         ensure!(
             built,
-            "the fuzz targets do not build; where a dependency changed: cargo update --workspace --manifest-path \
-             fuzz/Cargo.toml"
+            "the fuzz targets do not build. If a dependency changed, run: cargo update --workspace \
+             --manifest-path fuzz/Cargo.toml"
         );
         let programs = output.join(host).join("release");
         Ok(Self {
@@ -164,7 +168,7 @@ impl Fuzzing {
         })
     }
 
-    /// Runs a target from the kept corpus on; whether there was no finding.
+    /// Runs a target on its corpus and on new inputs. Returns true if it had no finding.
     fn fuzz(&self, target: Target, seconds: u32) -> Result<bool> {
         let Target {
             name,
@@ -185,50 +189,52 @@ impl Fuzzing {
                 format!("-max_len={input_bytes_max}"),
                 format!("-timeout={INPUT_SECONDS_MAX}"),
                 format!("-rss_limit_mb={MEMORY_MB_MAX}"),
-                // Ends with a separator: the names of files come directly behind it.
+                // libFuzzer appends file names directly, so that the path needs its separator.
                 format!("-artifact_prefix={}/", findings.display()),
                 format!("-dict={}", self.folder.join("dictionary.txt").display()),
                 "-print_final_stats=1".to_owned(),
             ])
-            // libFuzzer writes to the first and reads them all.
+            // libFuzzer reads both folders, and writes to the first.
             .args([&new, &corpus])
             .stderr(File::create(&log).with_context(|| format!("cannot make {}", log.display()))?);
-        let held = command
+        let is_clean = command
             .status()
             .with_context(|| format!("cannot run {command:?}"))?
             .success();
-        let said = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
-        let said = Report::read(&String::from_utf8_lossy(&said));
-        match held {
+        let output = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+        let report = Report::read(&String::from_utf8_lossy(&output));
+        match is_clean {
             true => {
-                let (start, end) = said
-                    .coverage
-                    .context("libFuzzer tells no coverage: is the code instrumented?")?;
+                let (start, end) = report.coverage.context(
+                    "libFuzzer printed no coverage: check that the code is instrumented",
+                )?;
                 println!(
-                    "{name}: {} executions in {seconds} s, {start} edges at the start, {end} at the end, no finding",
-                    said.executions,
+                    "{name}: {} executions in {seconds} s, {start} edges at the start, \
+                     {end} at the end, no finding",
+                    report.executions,
                 );
             }
             false => {
-                println!("{name}: A FINDING\n{}", said.reason);
-                match said.input {
+                println!("{name}: A FINDING\n{}", report.reason);
+                match report.input {
                     Some(input) => println!(
-                        "the input is kept in {input}\nrun it again with: {program} {input}\nonce it is understood, \
-                         move it to {corpus} under a name that tells its defect: the tests read it there",
+                        "the input is in {input}\nrun it again with: {program} {input}\n\
+                         after the fix, move it to {corpus} under a name that describes \
+                         the defect: the tests read it there",
                         program = program.display(),
                         corpus = corpus.display(),
                     ),
                     None => println!(
-                        "libFuzzer left no input; all that it said is in {}",
+                        "libFuzzer left no input. Its output is in {}",
                         log.display()
                     ),
                 }
             }
         }
-        Ok(held)
+        Ok(is_clean)
     }
 
-    /// Makes the corpus anew: what a person put there, and of the rest what reaches code that nothing before it does.
+    /// Rewrites the corpus: all inputs of people, and those others that reach code of their own.
     fn keep(&self, target: Target) -> Result<()> {
         let (corpus, new) = (self.corpus(target), self.new_inputs(target));
         let kept = self.output.join("kept").join(target.name);
@@ -248,7 +254,7 @@ impl Fuzzing {
         }
         let mut command = Command::new(self.programs.join(target.name));
         command
-            // How often an edge is passed makes three times the inputs, and finds no other code.
+            // Counting how often an edge is passed triples the inputs and finds no other code.
             .args(["-merge=1", "-use_counters=0"])
             .arg(format!("-max_len={}", target.input_bytes_max))
             .args([&kept, &corpus, &new])
@@ -293,35 +299,35 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|entry| Ok(entry?.path())).collect()
 }
 
-/// The platform that the compiler runs on.
+/// Returns the platform on which the compiler runs.
 fn host() -> Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
         .arg("-vV")
         .output()
         .context("cannot run rustc")?;
-    let said = String::from_utf8(output.stdout).context("rustc says UTF-8")?;
-    let host = said
+    let version = String::from_utf8(output.stdout).context("rustc prints UTF-8")?;
+    let host = version
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .context("rustc -vV names its host")?;
     Ok(host.to_owned())
 }
 
-/// What libFuzzer wrote, as far as it is told again.
+/// The parts of libFuzzer's output that the task prints.
 #[derive(Debug, PartialEq, Eq)]
 struct Report {
-    /// Edges reached by the corpus, and in the end.
+    /// Edges that the corpus reached, and edges at the end.
     coverage: Option<(u64, u64)>,
     executions: u64,
-    /// Why it stopped.
+    /// The reason for a stop.
     reason: String,
-    /// Where it left the input that it stopped at.
+    /// The file with the input at which libFuzzer stopped.
     input: Option<String>,
 }
 
 impl Report {
-    fn read(said: &str) -> Self {
+    fn read(output: &str) -> Self {
         let number = |text: &str| {
             text.split_whitespace()
                 .next()
@@ -329,32 +335,34 @@ impl Report {
         };
         let edges = |line: &str| line.split_once(" cov: ").and_then(|(_, rest)| number(rest));
         let of = |event: &str| {
-            said.lines()
+            output
+                .lines()
                 .rfind(|line| line.contains(event))
                 .and_then(edges)
         };
-        let behind = |mark: &str| {
-            said.lines()
+        let after = |mark: &str| {
+            output
+                .lines()
                 .find_map(|line| line.split_once(mark))
                 .map(|(_, rest)| rest.trim())
         };
         let reasons = ["panicked at", "ERROR: libFuzzer", "ALARM:", "SUMMARY:"];
         let mut reason = Vec::new();
-        let mut lines = said.lines();
+        let mut lines = output.lines();
         while let Some(line) = lines.next() {
             if reasons.iter().any(|mark| line.contains(mark)) {
                 reason.push(line.trim());
-                // The message of a panic has a line of its own.
+                // The message of a panic is on the next line.
                 reason.extend(line.contains("panicked at").then(|| lines.next()).flatten());
             }
         }
         Self {
             coverage: of("INITED").zip(of("DONE")),
-            executions: behind("stat::number_of_executed_units:")
+            executions: after("stat::number_of_executed_units:")
                 .and_then(number)
                 .unwrap_or_default(),
             reason: reason.join("\n"),
-            input: behind("Test unit written to ").map(str::to_owned),
+            input: after("Test unit written to ").map(str::to_owned),
         }
     }
 }
@@ -380,9 +388,10 @@ mod tests {
     }
 
     #[test]
-    fn what_libfuzzer_says_is_read() {
+    fn the_output_of_libfuzzer_is_read() {
         let said = "#24\tINITED cov: 890 ft: 1271 corp: 23/10298b exec/s: 0 rss: 29Mb\n\
-                    #513938\tDONE   cov: 1178 ft: 2119 corp: 413/146Kb lim: 3047 exec/s: 57104 rss: 30Mb\n\
+                    #513938\tDONE   cov: 1178 ft: 2119 corp: 413/146Kb lim: 3047 exec/s: 57104 \
+                    rss: 30Mb\n\
                     stat::number_of_executed_units: 513938\n";
         let report = Report::read(said);
         assert_eq!(

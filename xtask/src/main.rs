@@ -16,25 +16,32 @@ use clap::Parser;
 enum Task {
     /// Check the format, lint, and run every test, those with outside programs included
     ///
-    /// Installs what they need where it may. What cannot be run is said and counted as skipped; with
-    /// CERTGATE_TEST_REQUIRE_ALL=1 as failed.
+    /// Installs programs and packages that tests need, if it can. A step that cannot run is counted
+    /// as skipped, or as failed with CERTGATE_TEST_REQUIRE_ALL=1.
     Test,
-    /// Fuzz what reads bytes from outside, from the kept corpus on
+    /// Run the checks of a release: spelling, dependencies that are not used, licences and sources
     ///
-    /// An input for which something does not hold is left in fuzz/findings/, and how to run it again is said.
+    /// Builds cargo-machete and cargo-deny below target/, which takes minutes. cargo-deny checks
+    /// licences, banned crates and sources by deny.toml. Check advisories by hand: they need a
+    /// network.
+    ReleaseChecks,
+    /// Fuzz the readers of bytes from outside, from the kept corpus on
+    ///
+    /// An input that breaks a rule is left in fuzz/findings/, and the command that runs it again is
+    /// printed.
     Fuzz(fuzz::Arguments),
     /// Write the pages that are generated from the code: docs/errors.md and docs/errors-ca.md
     Docs,
     /// Print the number of lines of the product
     ///
-    /// Counts the Rust files in crates/*/src and xtask/src, in rustfmt's default format. The first column
-    /// counts every line as `wc -l` does, the second one lines that are not only comment or empty. Left
-    /// out are tests (items with #[cfg(test)], folders `tests`, files `tests.rs` and `testing.rs`),
-    /// crates/testkit and the conformance suite of the store.
+    /// Counts the Rust files in crates/*/src and xtask/src, in rustfmt's default format. The first
+    /// column counts every line as `wc -l` does, the second one lines that are not only comment or
+    /// empty. Left out are tests (items with #[cfg(test)], folders `tests`, files `tests.rs` and
+    /// `testing.rs`), crates/testkit and the conformance suite of the store.
     ///
-    /// Also prints the longest function, from `fn` to its closing brace, and the number of SQL statements
-    /// that stand in the folders of both engines of the store: string literals that are equal after
-    /// whitespace, placeholders (?1, $1) and concat! are normalised.
+    /// Also prints the longest function, from `fn` to its closing brace, and the number of SQL
+    /// statements that stand in the folders of both engines of the store: string literals that are
+    /// equal after whitespace, placeholders (?1, $1) and concat! are normalised.
     Lines,
     /// Measure the release build on this machine and print a table
     Bench(bench::Arguments),
@@ -43,6 +50,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test => test::run(),
+        Task::ReleaseChecks => test::release_checks(),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Docs => docs::write(),
         Task::Lines => lines::print(),

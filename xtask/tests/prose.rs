@@ -321,7 +321,7 @@ fn documents_speak_to_the_reader() {
     if figure > YOU_PER_THOUSAND_MIN {
         let _ = writeln!(
             std::io::stderr(),
-            "\"you\" per 1,000 words: {figure:.2}, so the limit of {YOU_PER_THOUSAND_MIN:.2} can be raised"
+            "\"you\" per 1,000 words: {figure:.2}, so {YOU_PER_THOUSAND_MIN:.2} can be raised"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! The shape of the code: short functions, files that import in one direction, statements written once.
+//! The shape of the code: short functions, files that import in one direction, statements written
+//! once.
 //!
 //! Each limit is the figure that the repository has reached. Lower it when a test prints a better
 //! figure, and never raise it.

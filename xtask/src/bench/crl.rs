@@ -1,4 +1,4 @@
-//! Revocation lists: making them, what a very long one costs, serving them.
+//! CRLs: making them, the cost of a very long one, and serving them.
 
 use std::time::{Duration, Instant};
 
@@ -9,27 +9,31 @@ use certgate_model::{
 };
 use certgate_pki::{CrlHead, CrlScope, Issuer, SigningKey, self_sign, sign_crl};
 
-use super::figures::{Report, What};
-use super::http::{Connection, Load, Request};
-use super::server::Installation;
+use super::figures::Measure;
+use super::http::{CONNECTIONS, Connection, Load, Request, check_status};
+use super::installation::Installation;
+use super::report::Report;
+use super::served::Bench;
 use super::statistics::Samples;
-use super::{Bench, CONNECTIONS, machine};
+use super::system;
 
 /// Entries of the long list.
 const ENTRIES: u32 = 1_000_000;
 
-/// How many revocations a full list has at most; the server makes none that is longer.
+/// The most revocations of a full list. The server does not make a longer one.
 const FULL_ENTRIES_MAX: u32 = 65_536;
 
+/// The fewest and the most rounds of one measurement.
 const ROUNDS: std::ops::RangeInclusive<usize> = 5..=200;
 
-/// Reading the entries from the store, encoding and signing: one shard, and the full list if there is one.
+/// Measures reading the entries from the store, encoding and signing: of one shard, and of the full
+/// list if it is short enough.
 pub async fn make(
     installation: &Installation,
     report: &mut Report,
     duration: Duration,
 ) -> anyhow::Result<()> {
-    eprintln!("make revocation lists …");
+    eprintln!("make CRLs …");
     let store = installation.store(None).await?;
     let query = CertificateQuery {
         status: None,
@@ -43,7 +47,7 @@ pub async fn make(
         .next();
     let authority = newest.context("the zone is empty")?.authority.id;
     let issuer = issuer()?;
-    let now = machine::now()?;
+    let now = system::now()?;
     for (name, kind) in [
         ("one of 128 shards", CrlKind::Shard(0)),
         ("full", CrlKind::Full),
@@ -75,7 +79,9 @@ pub async fn make(
             signing.push(between.elapsed().as_secs_f64());
         }
         if whole.len() > 0 {
-            let figure = report.median(What::MakeCrl, &whole).ratio(signing.median());
+            let figure = report
+                .median(Measure::MakeCrl, &whole)
+                .ratio(signing.median());
             report.add(figure.which(name).at(entries as u64))?;
         }
     }
@@ -83,7 +89,7 @@ pub async fn make(
     Ok(())
 }
 
-/// What the encoding and signing of a long list costs, without the store.
+/// Measures encoding and signing of a long list, without the store.
 pub fn long(report: &mut Report) -> anyhow::Result<()> {
     eprintln!("a list of {ENTRIES} …");
     let now = Timestamp::from_unix(1_800_000_000);
@@ -101,13 +107,17 @@ pub fn long(report: &mut Report) -> anyhow::Result<()> {
         samples.push(begun.elapsed().as_secs_f64());
     }
     let which = format!("{:.0} MB", bytes as f64 / 1e6);
-    report.add(report.figure(What::LongCrl, samples.median()).which(which))
+    report.add(
+        report
+            .figure(Measure::LongCrl, samples.median())
+            .which(which),
+    )
 }
 
 impl Bench<'_> {
-    /// What the responder serves of the lists that the server has made.
+    /// Measures the rate at which the public responder serves lists.
     pub(super) async fn serve_lists(&mut self) -> anyhow::Result<()> {
-        eprintln!("serve revocation lists …");
+        eprintln!("serve CRLs …");
         self.quiet().await?;
         let (authority, _) = self.newest(1).await?;
         let public = self.server.public_address();
@@ -116,18 +126,18 @@ impl Bench<'_> {
             let (status, body) = Connection::open(public).await?.exchange(&request).await?;
             if file == "full.crl" && status == 404 {
                 eprintln!(
-                    "  the full list is too long to be made: {}",
+                    "  the server does not make the full list: {}",
                     String::from_utf8_lossy(&body)
                 );
                 continue;
             }
-            super::check_status(status, &body)?;
+            check_status(status, &body)?;
             let served = self
                 .run_at(public, Load::new(CONNECTIONS, self.duration), |_| &request)
                 .await?;
             let figure = self
                 .report
-                .rate(What::ServeCrl, &served)
+                .rate(Measure::ServeCrl, &served)
                 .ratio(self.bare_http);
             self.report.add(figure.which(name).at(body.len() as u64))?;
         }

@@ -1,4 +1,4 @@
-//! The baseline of issuing and of OCSP: what no certificate and no answer can do without.
+//! The baseline of issuing and of OCSP: the signatures that each certificate and each answer needs.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey,
 };
 
-/// Operations between two looks at the clock.
+/// Operations between two readings of the clock.
 const BATCH: u32 = 64;
 
-/// How often all processors together verify one P-256 signature and make another, in a second.
+/// Returns the rate at which all processors together verify one P-256 signature and make another.
 pub fn verify_and_sign_per_second(duration: Duration) -> f64 {
     per_second(duration, true)
 }
 
-/// How many P-256 signatures all processors together make in a second.
+/// Returns the rate at which all processors together make P-256 signatures.
 pub fn sign_per_second(duration: Duration) -> f64 {
     per_second(duration, false)
 }

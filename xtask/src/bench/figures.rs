@@ -1,20 +1,14 @@
-//! What is measured, and the file of figures: JSON lines, each run's machine before its figures.
+//! The measures, and the file of figures: JSON lines, with the machine of a run before its figures.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::http::Measured;
 use super::machine::Machine;
-use super::statistics::Samples;
-use super::units;
 
-/// What certificates are stored in.
+/// The database of a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Database {
@@ -31,10 +25,10 @@ impl Database {
     }
 }
 
-/// Everything that is measured, in the order of the table.
+/// A thing that is measured. The order is that of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum Measure {
     Start,
     HttpPage,
     HttpRevokedPage,
@@ -71,8 +65,8 @@ pub enum Unit {
     Bytes,
 }
 
-impl What {
-    /// What the table calls it, its unit, and what it is a ratio to.
+impl Measure {
+    /// Returns the label in the table, the unit, and the baseline of the ratio.
     pub fn describe(self) -> (&'static str, Unit, &'static str) {
         use Unit::{Bytes, PerSecond, Seconds};
         match self {
@@ -130,21 +124,21 @@ impl What {
 /// One figure.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Figure {
-    pub what: What,
+    pub what: Measure,
     pub database: Database,
-    /// How many the zone was filled with.
+    /// The number of certificates with which the zone was filled.
     pub certificates: u64,
-    /// Which of several, in words. Without it a figure is for the plots only.
+    /// The variant in words. A figure without it is for the plots only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub which: Option<String>,
-    /// Which of several, as a number: a page, or clients.
+    /// The variant as a number: a page, or the number of clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
-    /// In the unit of what it is: seconds, in a second, bytes.
+    /// The figure in the unit of its measure.
     pub value: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
-    /// In seconds, from sending to the whole answer.
+    /// Seconds from sending a request to the end of its answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub median: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,82 +150,6 @@ pub struct Figure {
     pub database_processor: Option<f64>,
 }
 
-/// The figures of one database and size, and where they are written as they come.
-pub struct Report {
-    pub database: Database,
-    pub certificates: u64,
-    file: File,
-}
-
-/// Begins the figures of a run.
-pub fn begin(path: &Path, machine: &Machine) -> anyhow::Result<File> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    let mut file = OpenOptions::new().create(true).append(true).open(path);
-    let file = file
-        .as_mut()
-        .ok()
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    writeln!(file, "{}", json!({ "run": machine }))?;
-    Ok(file.try_clone()?)
-}
-
-impl Report {
-    pub fn new(file: &File, database: Database, certificates: u64) -> anyhow::Result<Self> {
-        Ok(Self {
-            database,
-            certificates,
-            file: file.try_clone()?,
-        })
-    }
-
-    /// A figure of this database and size.
-    pub fn figure(&self, what: What, value: f64) -> Figure {
-        Figure {
-            what,
-            database: self.database,
-            certificates: self.certificates,
-            which: Some(String::new()),
-            at: None,
-            value,
-            ratio: None,
-            median: None,
-            percentile_99: None,
-            server_processor: None,
-            database_processor: None,
-        }
-    }
-
-    /// The median of samples.
-    pub fn median(&self, what: What, samples: &Samples) -> Figure {
-        Figure {
-            percentile_99: Some(samples.percentile(99)),
-            ..self.figure(what, samples.median())
-        }
-    }
-
-    /// A throughput with its latencies.
-    pub fn rate(&self, what: What, measured: &Measured) -> Figure {
-        let each = |seconds: f64| seconds / measured.latency.len() as f64;
-        Figure {
-            median: Some(measured.latency.median()),
-            percentile_99: Some(measured.latency.percentile(99)),
-            server_processor: measured.processor_seconds.map(each),
-            database_processor: measured.database_seconds.map(each),
-            ..self.figure(what, measured.per_second)
-        }
-    }
-
-    /// Writes a figure down.
-    pub fn add(&mut self, figure: Figure) -> anyhow::Result<()> {
-        let (label, unit, _) = figure.what.describe();
-        let which = figure.which.as_deref().unwrap_or_default();
-        eprintln!("  {label} {which}: {}", units::cell(&figure, unit));
-        Ok(writeln!(self.file, "{}", serde_json::to_string(&figure)?)?)
-    }
-}
-
 impl Figure {
     pub fn which(self, which: impl Into<String>) -> Self {
         Self {
@@ -240,7 +158,7 @@ impl Figure {
         }
     }
 
-    /// For a plot only.
+    /// Removes the figure from the table. The plots still have it.
     pub fn unlisted(self) -> Self {
         Self {
             which: None,
@@ -263,7 +181,7 @@ impl Figure {
     }
 }
 
-/// The figures of a file: the last of each kind, and the runs that any of them are of.
+/// The figures of a file: the last one of each kind, and the runs to which they belong.
 pub struct Figures {
     pub machines: Vec<Machine>,
     pub figures: Vec<Figure>,
@@ -294,7 +212,7 @@ impl Figures {
                 at,
                 ..
             } = &figure;
-            // The page that is the last one is another in each run.
+            // The last page has another number in each run.
             let at = if which.as_ref().is_none_or(String::is_empty) {
                 *at
             } else {

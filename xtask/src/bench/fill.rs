@@ -1,4 +1,5 @@
-//! Fills a zone through the store's own verbs, with copies of a certificate that the server issued.
+//! Fills a zone through the verbs of the store, with copies of a certificate that the server
+//! issued.
 
 use std::io::Write;
 use std::path::Path;
@@ -17,20 +18,25 @@ use certgate_store::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::figures::{Report, What};
-use super::http::{Connection, Request};
+use super::figures::Measure;
+use super::http::{Connection, Request, check_status, json};
+use super::inputs::{csrs, scatter};
+use super::installation::Installation;
 use super::keeper::Keeper;
-use super::server::{Installation, Server};
-use super::{check_status, csrs, scatter};
+use super::report::Report;
+use super::server::Server;
 
-/// How many wait to be recorded, and how many share a transaction: two of these, so that the next is there when one ends.
+/// Certificates that wait to be recorded. Twice [`BATCH`], so that the next transaction is full
+/// when one ends.
 const IN_FLIGHT: u64 = 1_024;
+/// Certificates that share a transaction.
 const BATCH: usize = 512;
 
-/// How many of the ids are written down, for the measurements that need some.
+/// IDs that are written to a file, for the measurements that need some.
 const IDS: u64 = 1_000;
 
-/// Fills the zone of an installation up to so many certificates, one in `revoked_one_in` of them revoked.
+/// Fills the zone of an installation up to the size of the report. One certificate in
+/// `revoked_one_in` is revoked.
 pub async fn fill(
     binary: &Path,
     installation: &Installation,
@@ -60,18 +66,18 @@ pub async fn fill(
     if have < wanted {
         eprintln!("filling the zone with {wanted} certificates …");
         let model = store.certificate(zone, model.parse()?).await?;
-        let model = model.context("the issued certificate is not there")?;
+        let model = model.context("the store lacks the issued certificate")?;
         let begun = Instant::now();
         record(&*store, &model, have..wanted, revoked_one_in).await?;
         let rate = (wanted - have) as f64 / begun.elapsed().as_secs_f64();
         write_ids(&*store, installation).await?;
-        report.add(report.figure(What::Fill, rate))?;
+        report.add(report.figure(Measure::Fill, rate))?;
     }
     store.close().await;
     Ok(())
 }
 
-/// Makes the authority, and shows what a certificate of it looks like.
+/// Lets the server issue one certificate, which also makes the CA. Returns the certificate's ID.
 async fn issued_by_server(
     binary: &Path,
     installation: &Installation,
@@ -87,7 +93,7 @@ async fn issued_by_server(
         .await?;
     check_status(status, &body)?;
     server.stop()?;
-    let id = super::json(&body)?["result"]["id"]
+    let id = json(&body)?["result"]["id"]
         .as_str()
         .context("no id")?
         .to_owned();
@@ -144,7 +150,7 @@ async fn write_ids(store: &dyn Store, installation: &Installation) -> anyhow::Re
     Ok(())
 }
 
-/// Records a copy of a certificate, issued so many milliseconds later.
+/// Records a copy of a certificate, issued `number` milliseconds later.
 pub async fn record_copy(
     store: &dyn Store,
     model: &CertificateRecord,

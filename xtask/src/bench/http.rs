@@ -1,4 +1,5 @@
-//! An HTTP/1.1 client with as little work of its own as possible: it shares the processors with the server.
+//! An HTTP/1.1 client that works as little as possible, because it shares the processors with the
+//! server.
 
 use std::borrow::Borrow;
 use std::cell::Cell;
@@ -9,9 +10,11 @@ use anyhow::{Context, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::check_status;
-use super::server::Installation;
+use super::installation::Installation;
 use super::statistics::Samples;
+
+/// Connections of the client while it measures throughput.
+pub const CONNECTIONS: usize = 64;
 
 /// The bytes of a request.
 pub struct Request(Vec<u8>);
@@ -29,12 +32,12 @@ impl Request {
         Self::new("POST", installation, path, body)
     }
 
-    /// To the public responder.
+    /// Returns a request to the public responder.
     pub fn public(path: &str) -> Self {
         Self(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes())
     }
 
-    /// To the OCSP responder.
+    /// Returns a request to the OCSP responder.
     pub fn ocsp(der: &[u8]) -> Self {
         let head = format!(
             "POST /ocsp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/ocsp-request\r\n\
@@ -50,7 +53,8 @@ impl Request {
         Self(
             format!(
                 "{method} /client/v4/zones/{zone_id}/{path} HTTP/1.1\r\nhost: localhost\r\n\
-                 authorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+                 authorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+                 content-length: {length}\r\n\r\n{body}"
             )
             .into_bytes(),
         )
@@ -72,7 +76,7 @@ impl Connection {
         })
     }
 
-    /// Seconds that one exchange takes.
+    /// Sends a request and reads the answer. Returns the seconds between.
     pub async fn timed(&mut self, request: &Request) -> anyhow::Result<f64> {
         let begun = Instant::now();
         let (status, length) = self.receive(request).await?;
@@ -80,7 +84,7 @@ impl Connection {
         Ok(begun.elapsed().as_secs_f64())
     }
 
-    /// Status and body.
+    /// Sends a request. Returns the status and the body of the answer.
     pub async fn exchange(&mut self, request: &Request) -> anyhow::Result<(u16, Vec<u8>)> {
         let (status, length) = self.receive(request).await?;
         Ok((status, self.buffer[self.buffer.len() - length..].to_vec()))
@@ -117,7 +121,7 @@ impl Connection {
     }
 }
 
-/// Requests on many connections at once, each sending its next when the last is answered.
+/// Requests on many connections at once. Each connection sends the next request after an answer.
 pub struct Load {
     connections: usize,
     duration: Duration,
@@ -127,9 +131,9 @@ pub struct Load {
 pub struct Measured {
     pub per_second: f64,
     pub latency: Samples,
-    /// What the server's processors worked meanwhile.
+    /// Processor time of the server meanwhile.
     pub processor_seconds: Option<f64>,
-    /// What those of a database's server worked.
+    /// Processor time of the database's server meanwhile.
     pub database_seconds: Option<f64>,
 }
 
@@ -149,7 +153,9 @@ impl Load {
         }
     }
 
-    /// `request` makes the request of each number. Any answer but 200 ends the measurement with an error.
+    /// Sends requests until the time is over. `request` makes the request of each number.
+    ///
+    /// Fails at the first answer with a status other than 200.
     pub async fn run<R: Borrow<Request>>(
         self,
         address: SocketAddr,
@@ -186,4 +192,20 @@ impl Load {
             database_seconds: None,
         })
     }
+}
+
+/// Fails with the beginning of the body if the status is not 200.
+pub fn check_status(status: u16, body: &[u8]) -> anyhow::Result<()> {
+    if status != 200 {
+        bail!(
+            "answer {status}: {}",
+            String::from_utf8_lossy(&body[..body.len().min(300)])
+        );
+    }
+    Ok(())
+}
+
+/// Parses a body.
+pub fn json(text: &[u8]) -> anyhow::Result<serde_json::Value> {
+    serde_json::from_slice(text).context("not JSON")
 }

@@ -1,4 +1,4 @@
-//! Issuing, against bare cryptography; recording, with commits shared and one for each.
+//! Issuing, against bare cryptography. Recording, with shared commits and with one commit for each.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -7,18 +7,21 @@ use anyhow::Context;
 use certgate_model::{By, CertificateQuery, CertificateRecord, Event, Slice, Status};
 use certgate_store::{StatusChange, Store};
 
-use super::figures::{Report, What};
+use super::figures::Measure;
 use super::http::Request;
-use super::server::Installation;
-use super::{Bench, crypto, csrs, fill, machine};
+use super::inputs::csrs;
+use super::installation::Installation;
+use super::report::Report;
+use super::served::Bench;
+use super::{crypto, fill, system};
 
-/// How many wait for an answer at a time.
+/// Clients that wait for an answer at a time.
 const CLIENTS: [usize; 4] = [1, 16, 64, 256];
 
-/// Different requests to issue from, used in turn: enough to defeat a cache that does not exist.
+/// Different requests for certificates, used in turn, so that a cache would not help.
 const CSRS: usize = 4_096;
 
-/// Certificates whose status is changed, each once.
+/// Certificates whose status is changed. Each is changed once.
 const CHANGES: u32 = 10_000;
 
 fn clients(count: usize) -> String {
@@ -32,7 +35,7 @@ fn clients(count: usize) -> String {
 impl Bench<'_> {
     pub(super) async fn issue(&mut self) -> anyhow::Result<()> {
         eprintln!("issue …");
-        // Made beforehand: the client shares the processors with the server.
+        // Requests are made beforehand, because the client shares the processors with the server.
         let request = |csr: &String| {
             let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
             Request::post(&self.installation, "client_certificates", &body)
@@ -40,7 +43,7 @@ impl Bench<'_> {
         let requests: Vec<_> = csrs(CSRS)?.iter().map(request).collect();
         let issue = |round: u64| &requests[round as usize % requests.len()];
         let mut all = Vec::new();
-        // Before and after: the machine's speed drifts.
+        // The baseline is measured before and after, because the machine's speed drifts.
         let mut before = crypto::verify_and_sign_per_second(self.duration / 4);
         for count in CLIENTS {
             let issued = self.load(count, issue).await?;
@@ -50,23 +53,24 @@ impl Bench<'_> {
         }
         let report = &mut self.report;
         for (count, issued, crypto) in all {
-            let figure = report.rate(What::Issue, &issued).ratio(crypto);
+            let figure = report.rate(Measure::Issue, &issued).ratio(crypto);
             report.add(figure.which(clients(count)).at(count as u64))?;
             if Some(&count) == CLIENTS.last() {
-                report.add(report.figure(What::Crypto, crypto))?;
+                report.add(report.figure(Measure::Crypto, crypto))?;
             }
         }
         Ok(())
     }
 }
 
-/// Recording in this process: as the server does it, and with a commit for each.
+/// Measures recording in this process, with shared commits as in the server, and with a commit for
+/// each.
 pub async fn record(
     installation: &Installation,
     report: &mut Report,
     duration: Duration,
 ) -> anyhow::Result<()> {
-    eprintln!("record, commits shared and one for each …");
+    eprintln!("record, with shared commits and one for each …");
     let model = newest(&*installation.store(None).await?, installation, report).await?;
     let mut one_client = None;
     for count in CLIENTS {
@@ -85,14 +89,14 @@ pub async fn record(
         let (which, at) = (clients(count), count as u64);
         report.add(
             report
-                .figure(What::Record, rates[0])
+                .figure(Measure::Record, rates[0])
                 .ratio(first)
                 .which(&which)
                 .at(at),
         )?;
         report.add(
             report
-                .figure(What::RecordAlone, rates[1])
+                .figure(Measure::RecordAlone, rates[1])
                 .ratio(rates[0])
                 .which(&which)
                 .at(at),
@@ -101,14 +105,14 @@ pub async fn record(
     Ok(())
 }
 
-/// Revoking in this process, in both ways.
+/// Measures revoking in this process, with shared commits and with a commit for each.
 pub async fn change(
     installation: &Installation,
     report: &mut Report,
     duration: Duration,
     over_http: Option<f64>,
 ) -> anyhow::Result<()> {
-    eprintln!("change a status, commits shared and one for each …");
+    eprintln!("change a status, with shared commits and one for each …");
     let count = CLIENTS[CLIENTS.len() - 1];
     let zone = installation.zone()?;
     let mut rates = [0.0; 2];
@@ -127,7 +131,7 @@ pub async fn change(
                 },
             )
             .await?;
-        let at = machine::now()?;
+        let at = system::now()?;
         *rate = at_once(count, duration, active.items.len() as u64, async |number| {
             let id = active.items[number as usize].id;
             let changed = store
@@ -142,20 +146,22 @@ pub async fn change(
         .await?;
         store.close().await;
     }
-    let shared = report.figure(What::Change, rates[0]).which(clients(count));
+    let shared = report
+        .figure(Measure::Change, rates[0])
+        .which(clients(count));
     report.add(match over_http {
         Some(over_http) => shared.ratio(over_http),
         None => shared,
     })?;
     report.add(
         report
-            .figure(What::ChangeAlone, rates[1])
+            .figure(Measure::ChangeAlone, rates[1])
             .ratio(rates[0])
             .which(clients(count)),
     )
 }
 
-/// The certificate that the server issued last, or was copied last.
+/// Returns the newest active certificate.
 async fn newest(
     store: &dyn Store,
     installation: &Installation,
@@ -173,7 +179,7 @@ async fn newest(
         .with_context(|| format!("no active certificate of {}", report.certificates))
 }
 
-/// How many calls end in a second, so many at a time; each gets its number.
+/// Makes `count` calls at a time, each with its number. Returns the calls that ended per second.
 async fn at_once(
     count: usize,
     duration: Duration,

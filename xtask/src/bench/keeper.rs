@@ -1,4 +1,5 @@
-//! Ends what the benchmark has begun, and removes its temporary directories, however the benchmark itself ends.
+//! Stops the processes of the benchmark and removes its temporary directories, in whatever way the
+//! benchmark ends.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -8,21 +9,26 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::Context;
 
-/// Each line is the list of the processes that run; the last one is in force when the standard input ends. PostgreSQL has its own
-/// list, which may be an old one. SIGINT makes a certgate finish, and PostgreSQL close its connections and write what it has. At
-/// most two minutes for each.
+/// The script of the keeper. Each line of its input lists the running processes. At the end of the
+/// input, the script stops the processes of the last line.
+///
+/// PostgreSQL has a list of its own, which may be old. SIGINT lets certgate finish, and lets
+/// PostgreSQL close its connections and write its data. Each process has two minutes.
 const SCRIPT: &str = r#"
 cluster=$1; shift
 begun=""
 while read -r line; do begun=$line; done
 postmaster=$(head -n 1 "$cluster/postmaster.pid" 2>/dev/null)
-if [ -n "$postmaster" ] && [ "/proc/$postmaster/cwd" -ef "$cluster" ]; then begun="$begun $postmaster"; fi
+if [ -n "$postmaster" ] && [ "/proc/$postmaster/cwd" -ef "$cluster" ]; then
+  begun="$begun $postmaster"
+fi
 for process in $begun; do kill -INT "$process" 2>/dev/null; done
 for process in $begun; do timeout 120 tail --pid="$process" -s 0.1 -f /dev/null; done
 rm -rf "$@"
 "#;
 
-/// A shell that waits for the end of this process. It is in a process group of its own, so that a Ctrl-C does not reach it.
+/// A shell that waits for the end of this process. It has its own process group, so that Ctrl-C
+/// does not reach it.
 pub struct Keeper {
     shell: Child,
     input: Option<ChildStdin>,
@@ -30,7 +36,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// One that ends the PostgreSQL of a cluster, if one runs, and removes these directories.
+    /// Starts a keeper that stops the PostgreSQL of a cluster, if it runs, and removes directories.
     pub fn start(cluster: &Path, directories: &[&Path]) -> anyhow::Result<Self> {
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "sh"])
@@ -48,13 +54,13 @@ impl Keeper {
         })
     }
 
-    /// Has a process ended with the benchmark.
+    /// Adds a process, which the keeper stops when the benchmark ends.
     pub fn begun(&self, process: u32) -> anyhow::Result<()> {
         self.begun.borrow_mut().push(process);
         self.tell()
     }
 
-    /// It has ended by itself.
+    /// Removes a process that has ended.
     pub fn ended(&self, process: u32) -> anyhow::Result<()> {
         self.begun.borrow_mut().retain(|begun| *begun != process);
         self.tell()
@@ -71,7 +77,7 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         drop(self.input.take());
         if let Err(error) = self.shell.wait() {
-            eprintln!("cannot wait for the end of what was begun: {error}");
+            eprintln!("cannot wait for the processes of the benchmark to end: {error}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Lists: the store against SQL with OFFSET and COUNT in this process, and page 1 against the deepest over HTTP.
+//! Lists: the store against SQL with OFFSET and COUNT in this process, and page 1 against the
+//! deepest pages over HTTP.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,27 +7,31 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use certgate_model::{CertificateQuery, Slice, Status};
 
-use super::Bench;
-use super::figures::{Figure, Report, What};
-use super::http::{Connection, Request};
-use super::server::Installation;
+use super::figures::{Figure, Measure};
+use super::http::{CONNECTIONS, Connection, Request, check_status, json};
+use super::inputs::scatter;
+use super::installation::Installation;
+use super::report::Report;
+use super::served::Bench;
 use super::sql::Sql;
 use super::statistics::Samples;
-use super::{CONNECTIONS, scatter};
 
 const SIZE: u32 = 20;
 
-/// How often a page is read in each half of a comparison: a deep OFFSET takes seconds.
+/// The fewest and the most readings of a page in each half of a comparison. A deep OFFSET takes
+/// seconds.
 const ROUNDS: std::ops::RangeInclusive<usize> = 2..=500;
 
-/// One after the other, so that neither side has the better time.
+/// Halves of a comparison. Each measures both sides, so that a slower half slows both.
 const HALVES: u32 = 2;
 
-/// Requests of each kind in a comparison of latencies, in turn.
+/// Requests of each kind in a comparison of latencies. The kinds take turns.
 const LATENCY_PAIRS: u64 = 2_000;
 
-/// Calls of the store and the two statements that would do instead, at page 1, 10, 100 … to the last. The store's pages in turn,
-/// so that what slows the machine slows them alike; a deep OFFSET, which would slow what comes after it, by itself.
+/// Measures the store against two plain statements, at page 1, 10, 100 … to the last one.
+///
+/// The store's pages take turns, so that a slower machine slows them alike. The statements have
+/// their own turns, because a deep OFFSET slows the measurement after it.
 pub async fn against_sql(
     installation: &Installation,
     report: &mut Report,
@@ -38,11 +43,11 @@ pub async fn against_sql(
     sql.warm_up(installation).await?;
     let zone = installation.zone()?;
     for (status, of_store, of_sql) in [
-        (None, What::StorePage, What::SqlPage),
+        (None, Measure::StorePage, Measure::SqlPage),
         (
             Some(Status::Revoked),
-            What::StoreRevokedPage,
-            What::SqlRevokedPage,
+            Measure::StoreRevokedPage,
+            Measure::SqlRevokedPage,
         ),
     ] {
         let query = |page: u64| CertificateQuery {
@@ -125,7 +130,8 @@ impl Bench<'_> {
         Request::get(&self.installation, &format!("client_certificates?{query}"))
     }
 
-    /// One client, the kinds of page in turn, so that what slows the machine slows them alike.
+    /// Measures one client. The kinds of page take turns, so that a slower machine slows them
+    /// alike.
     pub(super) async fn latency_of_lists(&mut self) -> anyhow::Result<()> {
         eprintln!("list over HTTP, one client …");
         let mut connection = Connection::open(self.server.address()).await?;
@@ -133,11 +139,11 @@ impl Bench<'_> {
         for (last, query) in last.iter_mut().zip(["", "&status=revoked"]) {
             let request = self.list(&format!("per_page=20{query}"));
             let (status, body) = connection.exchange(&request).await?;
-            super::check_status(status, &body)?;
-            let total = super::json(&body)?["result_info"]["total_count"]
+            check_status(status, &body)?;
+            let total = json(&body)?["result_info"]["total_count"]
                 .as_u64()
                 .unwrap_or(0);
-            // Without the last, which is not full.
+            // The last page may not be full, and is left out.
             *last = (total / u64::from(SIZE)).max(1);
         }
         let mut samples: [Samples; 4] = Default::default();
@@ -157,8 +163,13 @@ impl Bench<'_> {
         let [first, deep, first_revoked, deep_revoked] = samples;
         let report = &mut self.report;
         for (what, first, deep, last) in [
-            (What::HttpPage, first, deep, last[0]),
-            (What::HttpRevokedPage, first_revoked, deep_revoked, last[1]),
+            (Measure::HttpPage, first, deep, last[0]),
+            (
+                Measure::HttpRevokedPage,
+                first_revoked,
+                deep_revoked,
+                last[1],
+            ),
         ] {
             report.add(report.median(what, &first).which("page 1").at(1))?;
             let figure = report.median(what, &deep).ratio(first.median());
@@ -177,7 +188,7 @@ impl Bench<'_> {
             ("page 1 again and again", first),
             ("at random depth", random),
         ] {
-            let figure = self.report.rate(What::Page, &measured).which(which);
+            let figure = self.report.rate(Measure::Page, &measured).which(which);
             let figure = figure.ratio(self.bare_http);
             self.report.add(figure)?;
         }

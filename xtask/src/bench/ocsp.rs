@@ -1,18 +1,20 @@
-//! OCSP: signed for each question, and asked again.
+//! OCSP: answers that are signed for each question, and repeated answers.
 
 use anyhow::Context;
 use certgate_model::{SerialNumber, read_hex};
 use certgate_pki::write_ocsp_request;
 
-use super::figures::What;
-use super::http::{Connection, Load, Request};
-use super::{Bench, CONNECTIONS, crypto, scatter};
+use super::crypto;
+use super::figures::Measure;
+use super::http::{CONNECTIONS, Connection, Load, Request, check_status, json};
+use super::inputs::scatter;
+use super::served::Bench;
 
-/// Certificates to ask about: more than the server keeps answers for would measure the forgetting.
+/// Certificates in the questions. The server caches answers for this many.
 const ASKED: u64 = 15_000;
 
 impl Bench<'_> {
-    /// About certificates that the server issued: each once, then some of them again and again.
+    /// Asks once about each of some certificates that the server issued, and then repeatedly.
     pub(super) async fn ocsp(&mut self) -> anyhow::Result<()> {
         eprintln!("OCSP …");
         self.prepare(ASKED).await?;
@@ -36,22 +38,22 @@ impl Bench<'_> {
             })
             .await?;
         let report = &mut self.report;
-        report.add(report.figure(What::Signatures, bare))?;
+        report.add(report.figure(Measure::Signatures, bare))?;
         report.add(
             report
-                .rate(What::Ocsp, &signed)
+                .rate(Measure::Ocsp, &signed)
                 .ratio(bare)
                 .which("signed for each"),
         )?;
         report.add(
             report
-                .rate(What::Ocsp, &kept)
+                .rate(Measure::Ocsp, &kept)
                 .ratio(bare)
                 .which("asked again"),
         )
     }
 
-    /// The id of the authority, and the serial numbers of the certificates issued last, a thousand a page.
+    /// Returns the ID of the CA, and the serial numbers of the newest certificates, 1,000 per page.
     pub(super) async fn newest(&self, pages: u64) -> anyhow::Result<(String, Vec<SerialNumber>)> {
         let mut connection = Connection::open(self.server.address()).await?;
         let (mut serials, mut authority) = (Vec::new(), None);
@@ -60,7 +62,7 @@ impl Bench<'_> {
             let (_, body) = connection
                 .exchange(&Request::get(&self.installation, &path))
                 .await?;
-            let answer = super::json(&body)?;
+            let answer = json(&body)?;
             for item in answer["result"].as_array().context("no result")? {
                 let text = item["serial_number"].as_str().context("no serial number")?;
                 let octets = read_hex(text).with_context(|| format!("a serial number {text:?}"))?;
@@ -80,7 +82,7 @@ impl Bench<'_> {
         let (status, der) = connection
             .exchange(&Request::public(&format!("/ca/{authority}.crt")))
             .await?;
-        super::check_status(status, &der)?;
+        check_status(status, &der)?;
         Ok(der)
     }
 }

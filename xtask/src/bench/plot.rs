@@ -1,10 +1,10 @@
-//! Which figures the plots show.
+//! The plots, and the figures that they show.
 
-use super::figures::{Database, Figure, Figures, What};
+use super::figures::{Database, Figure, Figures, Measure};
 use super::svg::{Axis, COLOURS, Chart, Line, Scale};
 use super::units::{seconds, thousands};
 
-/// File names, what they show in words, and the charts for which there are figures.
+/// Returns the file name, the description and the SVG of each chart that has figures.
 pub fn all(figures: &Figures) -> Vec<(&'static str, &'static str, String)> {
     let charts = [
         (
@@ -43,7 +43,7 @@ fn whole(value: f64) -> String {
     thousands(value)
 }
 
-/// A time on an axis, without zeros behind the point.
+/// Formats a time on an axis, without zeros at the end of the fraction.
 fn time(value: f64) -> String {
     match seconds(value).split_once(' ') {
         Some((_, _)) if value == 0.0 => "0".to_owned(),
@@ -70,19 +70,19 @@ fn points(
     points
 }
 
-/// The largest zone of which there are such figures.
-fn largest(figures: &Figures, what: What) -> Option<u64> {
+/// Returns the size of the largest zone that has figures of a measure.
+fn largest(figures: &Figures, what: Measure) -> Option<u64> {
     let of_kind = figures.figures.iter().filter(|figure| figure.what == what);
     of_kind.map(|figure| figure.certificates).max()
 }
 
 fn pages(figures: &Figures) -> Option<Chart> {
-    let largest = largest(figures, What::SqlPage)?;
+    let largest = largest(figures, Measure::SqlPage)?;
     let mut lines = Vec::new();
     for (database, colour) in DATABASES {
         for (what, name, is_dashed) in [
-            (What::StorePage, "certgate", false),
-            (What::SqlPage, "OFFSET and COUNT", true),
+            (Measure::StorePage, "certgate", false),
+            (Measure::SqlPage, "OFFSET and COUNT", true),
         ] {
             let wanted = |figure: &Figure| {
                 (figure.what, figure.database, figure.certificates) == (what, database, largest)
@@ -115,12 +115,12 @@ fn pages(figures: &Figures) -> Option<Chart> {
 }
 
 fn issuing(figures: &Figures) -> Option<Chart> {
-    let largest = largest(figures, What::Issue)?;
+    let largest = largest(figures, Measure::Issue)?;
     let mut lines = Vec::new();
     for (database, colour) in DATABASES {
         for (what, name, is_dashed) in [
-            (What::Issue, "issued", false),
-            (What::RecordAlone, "one commit each", true),
+            (Measure::Issue, "issued", false),
+            (Measure::RecordAlone, "one commit each", true),
         ] {
             let wanted = |figure: &Figure| {
                 (figure.what, figure.database, figure.certificates) == (what, database, largest)
@@ -160,7 +160,7 @@ fn sizes(figures: &Figures) -> Option<Chart> {
     for (database, colour) in DATABASES {
         for (which, is_dashed) in [("page 1", false), ("last pages", true)] {
             let wanted = |figure: &Figure| {
-                (figure.what, figure.database) == (What::HttpPage, database)
+                (figure.what, figure.database) == (Measure::HttpPage, database)
                     && figure.which.as_deref() == Some(which)
             };
             let points = points(figures, wanted, |figure| Some(figure.certificates));
@@ -189,9 +189,9 @@ fn sizes(figures: &Figures) -> Option<Chart> {
 
 fn served(figures: &Figures) -> Option<Chart> {
     let kinds = [
-        (What::Ocsp, "asked again", "OCSP, asked again"),
-        (What::Ocsp, "signed for each", "OCSP, signed"),
-        (What::ServeCrl, "one of 128 shards", "list (shard)"),
+        (Measure::Ocsp, "asked again", "OCSP, asked again"),
+        (Measure::Ocsp, "signed for each", "OCSP, signed"),
+        (Measure::ServeCrl, "one of 128 shards", "list (shard)"),
     ];
     let mut lines = Vec::new();
     for ((what, which, name), colour) in kinds.into_iter().zip([COLOURS[2], COLOURS[3], COLOURS[0]])

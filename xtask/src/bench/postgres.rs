@@ -1,4 +1,4 @@
-//! A PostgreSQL of the benchmark's own, durable as one in use: fsync is on.
+//! A PostgreSQL server for the benchmark, durable as in production: fsync is on.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -8,15 +8,16 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::server::ticks;
+use super::system::{memory_bytes, ticks};
 
-/// Whom the server runs as if we are root: it refuses to as root.
-const NOBODY: u32 = 65_534;
+/// The user of the server if this process is root: PostgreSQL refuses to run as root.
+const UNPRIVILEGED: u32 = 65_534;
 
-/// A running server. The keeper ends it.
+/// A running server. The keeper stops it.
 pub struct Postgres {
     programs: PathBuf,
-    /// Where its socket is: nobody else gets into this directory, and the server asks nobody for a password.
+    /// The directory of the socket. Only this user can enter it, so the server asks for no
+    /// password.
     sockets: PathBuf,
     data: PathBuf,
     user: Option<u32>,
@@ -24,7 +25,9 @@ pub struct Postgres {
     settings: Vec<(&'static str, String)>,
 }
 
-/// Where its programs are: on the path, or where Debian puts it. `None`: it is not installed.
+/// Returns the folder of its programs, on the path or where Debian installs them.
+///
+/// Returns nothing if PostgreSQL is not installed.
 pub fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<_> = fs::read_dir("/usr/lib/postgresql")
@@ -46,14 +49,16 @@ pub fn programs() -> Option<PathBuf> {
 }
 
 impl Postgres {
-    /// Starts one on the cluster at `data`, which is made if there is none, with its socket in the empty directory `sockets`.
+    /// Starts a server on the cluster at `data`, with its socket in the empty directory `sockets`.
+    ///
+    /// Makes the cluster if it is missing.
     pub fn start(programs: PathBuf, data: &Path, sockets: &Path) -> anyhow::Result<Self> {
         let is_root = fs::metadata("/proc/self")?.uid() == 0;
         let mut postgres = Self {
             programs,
             sockets: sockets.to_owned(),
             data: data.to_owned(),
-            user: is_root.then_some(NOBODY),
+            user: is_root.then_some(UNPRIVILEGED),
             process: 0,
             settings: settings()?,
         };
@@ -82,7 +87,7 @@ impl Postgres {
             options.push_str(&format!(" -c {name}={value}"));
         }
         let mut start = postgres.command("pg_ctl");
-        // Into a file: a pipe would stay open as long as the server.
+        // The log goes to a file, because a pipe would stay open as long as the server runs.
         start
             .arg("-D")
             .arg(data)
@@ -102,7 +107,7 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// Makes a database, unless there is one of that name; its URL.
+    /// Makes a database unless it exists. Returns its URL.
     pub async fn database(&self, name: &str) -> anyhow::Result<String> {
         let (client, connection) =
             tokio_postgres::connect(&self.url("postgres"), tokio_postgres::NoTls).await?;
@@ -126,9 +131,9 @@ impl Postgres {
         format!("postgres://postgres@{sockets}/{name}")
     }
 
-    /// User and system time of all its processes so far.
+    /// Returns the user and system time of all its processes so far.
     pub fn processor_seconds(&self) -> anyhow::Result<f64> {
-        // Those that have ended are counted by their parent, those that run by themselves.
+        // The parent counts the time of ended processes, and running processes count their own.
         let mut sum = ticks(self.process, true)?;
         for entry in fs::read_dir("/proc")? {
             let Some(process) = entry?
@@ -138,7 +143,7 @@ impl Postgres {
             else {
                 continue;
             };
-            // It may have ended since it was listed.
+            // The process may have ended since it was listed.
             let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else {
                 continue;
             };
@@ -152,7 +157,7 @@ impl Postgres {
         Ok(sum / 100.0)
     }
 
-    /// What it was started with, and its version.
+    /// Returns the version and the settings.
     pub fn description(&self) -> anyhow::Result<String> {
         let version = self.run(self.command("postgres").arg("--version"))?;
         let settings: Vec<_> = self
@@ -174,26 +179,31 @@ impl Postgres {
         command
     }
 
-    /// What it prints. The output is a pipe only for programs that leave nothing running.
+    /// Runs a command and returns its output. The command must not leave a process that holds the
+    /// pipe.
     fn run(&self, command: &mut Command) -> anyhow::Result<String> {
         let output = command
             .output()
             .with_context(|| format!("cannot run {command:?}"))?;
-        let said = String::from_utf8_lossy(&output.stderr);
+        let errors = String::from_utf8_lossy(&output.stderr);
         let user = self.user.map_or(String::new(), |user| {
             format!(
-                " (as user {user}, who has to get to {})",
+                " (as user {user}, who needs access to {})",
                 self.data.display()
             )
         });
-        ensure!(output.status.success(), "{command:?}{user} failed: {said}");
+        ensure!(
+            output.status.success(),
+            "{command:?}{user} failed: {errors}"
+        );
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 
-/// What a database of a few million certificates would be given; what is durable is the default, and said all the same.
+/// Settings for a few million certificates. The durable ones are the defaults, and stand here for
+/// the reader of the figures.
 fn settings() -> anyhow::Result<Vec<(&'static str, String)>> {
-    let eighth = super::machine::memory_bytes()? / (8 << 20);
+    let eighth = memory_bytes()? / (8 << 20);
     Ok(vec![
         ("fsync", "on".to_owned()),
         ("synchronous_commit", "on".to_owned()),

@@ -1,36 +1,34 @@
-//! Revocation: how many are answered, and how soon one is published.
+//! Revocation: the rate of answers, and the time until a revocation is published.
 
 use std::time::Instant;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
-use super::figures::What;
-use super::http::{Connection, Load, Request};
+use super::figures::Measure;
+use super::http::{Connection, Load, Request, check_status, json};
+use super::inputs::csrs;
+use super::served::Bench;
 use super::statistics::Samples;
-use super::{Bench, csrs};
 
-/// Connections: every answer waits for an fsync that all waiting ones share.
+/// Connections. Each answer waits for an fsync, which all waiting requests share.
 const REVOKE_CONNECTIONS: usize = 256;
 
-/// Certificates to revoke, each once.
+/// Certificates to revoke. Each is revoked once.
 const REVOCATIONS: u64 = 20_000;
 
-/// Revocations whose way to `revoked` is timed, one after the other.
+/// Revocations that are timed until `revoked`, one after the other.
 const SETTLED: u64 = 100;
 
 impl Bench<'_> {
     pub(super) async fn revoke(&mut self) -> anyhow::Result<()> {
         eprintln!("revoke …");
         self.prepare(REVOCATIONS).await?;
-        let active = self
-            .installation
-            .active_ids(self.server.address(), REVOCATIONS as usize)
-            .await?;
+        let active = self.active_ids(REVOCATIONS as usize).await?;
         let revoke = |round: u64| {
             let id = &active[round as usize % active.len()];
             Request::delete(&self.installation, &format!("client_certificates/{id}"))
         };
-        // Not quite all: that many connections each take one more when the last number has been given.
+        // Some are left, because each connection takes one more after the last number.
         let most = (active.len() as u64)
             .saturating_sub(REVOKE_CONNECTIONS as u64)
             .max(1);
@@ -39,22 +37,19 @@ impl Bench<'_> {
         self.revoked_per_second = Some(revoked.per_second);
         let figure = self
             .report
-            .rate(What::Revoke, &revoked)
+            .rate(Measure::Revoke, &revoked)
             .ratio(self.bare_http);
         self.report.add(figure.which("256 clients"))?;
         self.quiet().await
     }
 
-    /// From the DELETE to its answer, and to the first GET that says `revoked`, one at a time.
+    /// Times one revocation after the other, from DELETE to its answer and to the first GET that
+    /// answers `revoked`.
     pub(super) async fn settle(&mut self) -> anyhow::Result<()> {
         eprintln!("settle …");
         self.prepare(SETTLED).await?;
         let (mut answered, mut published) = (Samples::default(), Samples::default());
-        for id in self
-            .installation
-            .active_ids(self.server.address(), SETTLED as usize)
-            .await?
-        {
+        for id in self.active_ids(SETTLED as usize).await? {
             let [answer, settled] = self.settle_one(&id).await?;
             answered.push(answer);
             published.push(settled);
@@ -62,24 +57,47 @@ impl Bench<'_> {
         let report = &mut self.report;
         report.add(
             report
-                .median(What::Settle, &answered)
+                .median(Measure::Settle, &answered)
                 .which("DELETE answered"),
         )?;
         let figure = report
-            .median(What::Settle, &published)
+            .median(Measure::Settle, &published)
             .ratio(answered.median());
         report.add(figure.which("DELETE to published"))
     }
 
-    /// Waits until the lists that are old have been made.
+    /// Waits until the lists that are due have been made.
     pub(super) async fn quiet(&mut self) -> anyhow::Result<()> {
-        let active = self
-            .installation
-            .active_ids(self.server.address(), 1)
-            .await?;
+        let active = self.active_ids(1).await?;
         ensure!(!active.is_empty(), "no certificate is active");
         self.settle_one(&active[0]).await?;
         Ok(())
+    }
+
+    /// Lists the IDs of at most `count` active certificates.
+    async fn active_ids(&self, count: usize) -> anyhow::Result<Vec<String>> {
+        let mut connection = Connection::open(self.server.address()).await?;
+        let mut ids = Vec::new();
+        for page in 1.. {
+            let request = Request::get(
+                &self.installation,
+                &format!("client_certificates?status=active&limit=1000&page={page}"),
+            );
+            let (status, body) = connection.exchange(&request).await?;
+            check_status(status, &body)?;
+            let answer = json(&body)?;
+            let found = answer["result"].as_array().context("no result")?;
+            ids.extend(
+                found
+                    .iter()
+                    .filter_map(|item| item["id"].as_str().map(str::to_owned)),
+            );
+            if found.is_empty() || ids.len() >= count {
+                break;
+            }
+        }
+        ids.truncate(count);
+        Ok(ids)
     }
 
     async fn settle_one(&self, id: &str) -> anyhow::Result<[f64; 2]> {
@@ -92,14 +110,14 @@ impl Bench<'_> {
         let answered = begun.elapsed();
         loop {
             let (status, body) = connection.exchange(&get).await?;
-            super::check_status(status, &body)?;
-            if super::json(&body)?["result"]["status"] == "revoked" {
+            check_status(status, &body)?;
+            if json(&body)?["result"]["status"] == "revoked" {
                 return Ok([answered.as_secs_f64(), begun.elapsed().as_secs_f64()]);
             }
         }
     }
 
-    /// Issues certificates, so many at most, that others are about.
+    /// Issues at most `count` certificates for a measurement.
     pub(super) async fn prepare(&self, count: u64) -> anyhow::Result<()> {
         let csr = csrs(1)?.swap_remove(0);
         let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();

@@ -1,24 +1,30 @@
-//! What a server does with a full zone.
+//! Measurements of a server with a full zone.
 
 use std::borrow::Borrow;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::figures::{Report, What};
-use super::http::{Load, Measured, Request};
+use super::arguments::{Arguments, Part};
+use super::figures::Measure;
+use super::http::{CONNECTIONS, Load, Measured, Request};
+use super::inputs::scatter;
+use super::installation::Installation;
+use super::keeper::Keeper;
 use super::postgres::Postgres;
-use super::server::{Installation, Server};
-use super::{CONNECTIONS, Part, Run, scatter};
+use super::report::Report;
+use super::server::Server;
 
-/// A running server with a full zone, and what was measured of it.
+/// A running server with a full zone, and its figures.
 pub struct Bench<'p> {
     pub(super) server: Server,
-    /// What it stores in, if that is not embedded.
+    /// The PostgreSQL server, if the database is not embedded.
     pub(super) postgres: Option<&'p Postgres>,
     pub(super) installation: Installation,
     pub(super) duration: Duration,
     pub(super) report: Report,
-    /// Answers of nothing in a second: what every other throughput over HTTP is compared with.
+    /// The rate of empty answers, which is the baseline of every other rate over HTTP.
     pub(super) bare_http: f64,
     pub(super) revoked_per_second: Option<f64>,
 }
@@ -66,7 +72,7 @@ impl Bench<'_> {
         let health = Request::public("/healthz");
         let bare = self.load(CONNECTIONS, |_| &health).await?;
         self.bare_http = bare.per_second;
-        self.report.add(self.report.rate(What::BareHttp, &bare))
+        self.report.add(self.report.rate(Measure::BareHttp, &bare))
     }
 
     pub(super) async fn get(&mut self) -> anyhow::Result<()> {
@@ -77,62 +83,72 @@ impl Bench<'_> {
             Request::get(&self.installation, &format!("client_certificates/{id}"))
         };
         let got = self.load(CONNECTIONS, get).await?;
-        let figure = self.report.rate(What::Get, &got).ratio(self.bare_http);
+        let figure = self.report.rate(Measure::Get, &got).ratio(self.bare_http);
         self.report.add(figure)
     }
 }
 
-impl Run {
-    /// What a server does with a full zone; how many revocations it answers in a second.
-    pub(super) async fn served(
-        &self,
+impl<'p> Bench<'p> {
+    /// Starts the server on a full zone.
+    pub(super) fn start(
+        binary: &Path,
+        keeper: &Rc<Keeper>,
+        seconds: u64,
         report: Report,
         installation: &Installation,
-        postgres: Option<&Postgres>,
-        memory_empty: Option<f64>,
-    ) -> anyhow::Result<(Report, Option<f64>)> {
-        let mut bench = Bench {
-            server: Server::start(&self.binary, installation, &self.keeper)?,
+        postgres: Option<&'p Postgres>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            server: Server::start(binary, installation, keeper)?,
             postgres,
             installation: installation.clone(),
-            duration: Duration::from_secs(self.arguments.seconds),
+            duration: Duration::from_secs(seconds),
             report,
             bare_http: f64::NAN,
             revoked_per_second: None,
-        };
-        bench.quiet().await?;
-        bench.bare_http().await?;
-        if self.wanted(Part::List) {
-            bench.latency_of_lists().await?;
-            bench.throughput_of_lists().await?;
+        })
+    }
+
+    /// Measures the parts that are wanted, and stops the server.
+    ///
+    /// Also returns the revocations per second, if they were measured.
+    pub(super) async fn measure(
+        mut self,
+        arguments: &Arguments,
+        memory_empty: Option<f64>,
+    ) -> anyhow::Result<(Report, Option<f64>)> {
+        self.quiet().await?;
+        self.bare_http().await?;
+        if arguments.wants(Part::List) {
+            self.latency_of_lists().await?;
+            self.throughput_of_lists().await?;
         }
-        if self.wanted(Part::Get) {
-            bench.get().await?;
+        if arguments.wants(Part::Get) {
+            self.get().await?;
         }
-        if self.wanted(Part::Revoke) {
-            bench.revoke().await?;
+        if arguments.wants(Part::Revoke) {
+            self.revoke().await?;
         }
-        if self.wanted(Part::Settle) {
-            bench.settle().await?;
+        if arguments.wants(Part::Settle) {
+            self.settle().await?;
         }
-        if self.wanted(Part::Ocsp) {
-            bench.ocsp().await?;
+        if arguments.wants(Part::Ocsp) {
+            self.ocsp().await?;
         }
-        if self.wanted(Part::Crl) {
-            bench.serve_lists().await?;
+        if arguments.wants(Part::Crl) {
+            self.serve_lists().await?;
         }
-        if self.wanted(Part::Issue) {
-            bench.issue().await?;
+        if arguments.wants(Part::Issue) {
+            self.issue().await?;
         }
         if let Some(memory_empty) = memory_empty {
-            let peak = bench
+            let peak = self
                 .report
-                .figure(What::Memory, bench.server.peak_memory_bytes()?);
-            bench
-                .report
+                .figure(Measure::Memory, self.server.peak_memory_bytes()?);
+            self.report
                 .add(peak.ratio(memory_empty).which("after all this"))?;
         }
-        bench.server.stop()?;
-        Ok((bench.report, bench.revoked_per_second))
+        self.server.stop()?;
+        Ok((self.report, self.revoked_per_second))
     }
 }

@@ -1,4 +1,5 @@
-//! What grows with the certificates, and what must not: disk, and the time of a start.
+//! The size of the database, which grows with the certificates, and the time of a start, which must
+//! not.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -7,19 +8,23 @@ use std::time::Instant;
 use anyhow::Context;
 use certgate_model::{CertificateQuery, Slice};
 
-use super::figures::{Report, What};
+use super::figures::Measure;
+use super::installation::Installation;
 use super::keeper::Keeper;
-use super::server::{Installation, Server};
+use super::report::Report;
+use super::server::Server;
 use super::sql::Sql;
 use super::statistics::Samples;
 
-/// Starts of the server to take the median of.
+/// Starts of the server in one median.
 const STARTS: usize = 9;
 
-/// Tables with less than this part of all are not listed.
+/// Smaller tables are not listed. A part of all tables together.
 const TABLE_PART_MIN: f64 = 0.01;
 
-/// What starting on an empty store takes in memory, in octets.
+/// Measures starts on an empty store and on the full zone.
+///
+/// Returns the memory in bytes after a start on the empty store.
 pub fn start(
     binary: &Path,
     empty: &Installation,
@@ -29,7 +34,7 @@ pub fn start(
 ) -> anyhow::Result<f64> {
     eprintln!("start …");
     let (mut of_empty, mut of_full, mut memory) = (Samples::default(), Samples::default(), 0.0);
-    // The first of each is not counted: it may have lists to make or a log to write back.
+    // The first start of each is not counted: it may have to make lists or to write back a log.
     for _ in 0..=STARTS {
         for (installation, samples) in [(empty, &mut of_empty), (full, &mut of_full)] {
             let begun = Instant::now();
@@ -42,22 +47,26 @@ pub fn start(
         }
     }
     let (of_empty, of_full) = (of_empty.without_first(), of_full.without_first());
-    report.add(report.median(What::Start, &of_empty).which("empty store"))?;
     report.add(
         report
-            .median(What::Start, &of_full)
+            .median(Measure::Start, &of_empty)
+            .which("empty store"),
+    )?;
+    report.add(
+        report
+            .median(Measure::Start, &of_full)
             .ratio(of_empty.median())
             .which("this zone"),
     )?;
     report.add(
         report
-            .figure(What::Memory, memory)
+            .figure(Measure::Memory, memory)
             .which("after a start on an empty store"),
     )?;
     Ok(memory)
 }
 
-/// What a certificate takes on the disk, with all that belongs to it.
+/// Measures the space of a certificate on the disk, indexes and counters included.
 pub async fn disk(installation: &Installation, report: &mut Report) -> anyhow::Result<()> {
     let store = installation.store(None).await?;
     let query = CertificateQuery {
@@ -72,7 +81,7 @@ pub async fn disk(installation: &Installation, report: &mut Report) -> anyhow::R
     let sizes = sql.sizes(installation).await?;
     sql.close().await?;
     let all: u64 = sizes.iter().map(|(_, bytes)| bytes).sum();
-    let each = report.figure(What::Disk, all as f64 / page.total as f64);
+    let each = report.figure(Measure::Disk, all as f64 / page.total as f64);
     report.add(each.ratio(raw as f64))?;
     for (name, bytes) in sizes
         .iter()
@@ -80,7 +89,7 @@ pub async fn disk(installation: &Installation, report: &mut Report) -> anyhow::R
     {
         report.add(
             report
-                .figure(What::Table, *bytes as f64)
+                .figure(Measure::Table, *bytes as f64)
                 .ratio(all as f64)
                 .which(name),
         )?;

@@ -1,20 +1,23 @@
-//! The list as everybody would write it, on the same data, with the same drivers: LIMIT and OFFSET for the page, COUNT for the
-//! total. Not in one transaction, so that the two need not agree.
+//! The usual way to write a list, on the same data and with the same drivers: LIMIT and OFFSET for
+//! the page, COUNT for the total.
 //!
-//! There is one zone, so that no condition on it is needed, and each query has the index that suits it best.
+//! The two statements do not share a transaction, so that page and total may disagree. The database
+//! has one zone, so that the statements need no condition on it. Each has the index that suits it
+//! best.
 
 use certgate_model::Status;
 use rusqlite::OpenFlags;
 use tokio::task::JoinHandle;
 
-use super::server::Installation;
+use super::installation::Installation;
 
 macro_rules! page {
     ($rest:literal) => {
         concat!(
-            "SELECT position, id, authority, status, revoked_on, serial, common_name, country, state, location, \
-             organization, organizational_unit, issued_on, expires_on, validity_days, signature, fingerprint_sha256, \
-             ski, der, csr, reason FROM certificates ",
+            "SELECT position, id, authority, status, revoked_on, serial, common_name, country, \
+             state, location, organization, organizational_unit, issued_on, expires_on, \
+             validity_days, signature, fingerprint_sha256, ski, der, csr, reason \
+             FROM certificates ",
             $rest
         )
     };
@@ -29,12 +32,12 @@ pub enum Sql {
 pub struct Prepared {
     client: tokio_postgres::Client,
     connection: JoinHandle<Result<(), tokio_postgres::Error>>,
-    /// The page and the total, of all and of a status.
+    /// The statements of the page and the total, without a condition.
     of_all: [tokio_postgres::Statement; 2],
     of_status: [tokio_postgres::Statement; 2],
 }
 
-/// What a page had.
+/// The size of a page, and the total.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page {
     pub rows: usize,
@@ -48,7 +51,7 @@ impl Sql {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 let connection =
                     rusqlite::Connection::open_with_flags(installation.database(), flags)?;
-                // As the store's connections have it.
+                // The store's connections have the same size.
                 connection.pragma_update(None, "cache_size", -(4 << 10))?;
                 Ok(Self::Sqlite(connection))
             }
@@ -80,7 +83,7 @@ impl Sql {
         }
     }
 
-    /// Brings what is stored into the system's page cache, and the statistics of PostgreSQL up to date.
+    /// Reads the data into the system's page cache, and updates the statistics of PostgreSQL.
     pub async fn warm_up(&self, installation: &Installation) -> anyhow::Result<()> {
         match self {
             Self::Sqlite(_) => {
@@ -96,7 +99,7 @@ impl Sql {
         Ok(())
     }
 
-    /// So many certificates, newest first, without the first `offset`; all of them or those of a status.
+    /// Reads `size` certificates after the first `offset`, newest first, of all or of one status.
     pub async fn page(
         &self,
         status: Option<Status>,
@@ -110,7 +113,7 @@ impl Sql {
         }
     }
 
-    /// The octets of each table of PostgreSQL with its indexes, or of the file.
+    /// Returns the bytes of each table of PostgreSQL with its indexes, or of the SQLite file.
     pub async fn sizes(&self, installation: &Installation) -> anyhow::Result<Vec<(String, u64)>> {
         match self {
             Self::Sqlite(_) => Ok(vec![(
@@ -147,7 +150,7 @@ fn sqlite_page(
     size: i64,
     offset: i64,
 ) -> anyhow::Result<Page> {
-    // Ids grow with the time, and the index on them is much smaller than the table.
+    // IDs grow with time, and their index is much smaller than the table.
     let (mut page, mut count) = match status {
         None => (
             connection.prepare_cached(page!("ORDER BY id DESC LIMIT ?1 OFFSET ?2"))?,

@@ -1,3 +1,5 @@
+//! Statistics of measured times.
+
 /// Measured seconds.
 #[derive(Default, Clone)]
 pub struct Samples(Vec<f64>);
@@ -11,7 +13,7 @@ impl Samples {
         self.0.extend_from_slice(&others.0);
     }
 
-    /// All but the first, which has warmed something up.
+    /// Removes the first sample, which includes the warm-up.
     pub fn without_first(mut self) -> Self {
         self.0.drain(..1);
         self

@@ -1,5 +1,7 @@
-//! Line charts as SVG. Nothing is filled and every colour can be told from white and from black, so that a chart can stand on a
-//! page of either kind.
+//! Line charts as SVG.
+//!
+//! Areas are not filled, and each colour differs from white and from black, so that a chart can
+//! stand on a page of either colour.
 
 use std::fmt::Write;
 
@@ -10,18 +12,18 @@ const LEFT: f64 = 78.0;
 const RIGHT: f64 = 250.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 54.0;
-/// Lines of text below each other.
+/// Distance between lines of text.
 const LINE: f64 = 18.0;
 
 const TEXT: &str = "#7d8590";
-/// Of PostgreSQL and SQLite, and of what else there is.
+/// The first two colours are for SQLite and PostgreSQL, the others for other lines.
 pub const COLOURS: [&str; 4] = ["#2f81f7", "#e5534b", "#39a05a", "#b083f0"];
 
-/// How values are laid out along an axis.
+/// The layout of values along an axis.
 pub enum Scale {
-    /// From zero.
+    /// Equal distances, from zero.
     Linear,
-    /// By powers of ten.
+    /// The same distance for each power of ten.
     Logarithmic,
     /// The same distance for each doubling, marked at these values.
     Marked(Vec<f64>),
@@ -40,16 +42,16 @@ pub struct Line {
 }
 
 pub struct Chart {
-    /// Says what the y axis has.
+    /// The title, which names the y axis.
     pub title: String,
-    /// What the x axis has.
+    /// The name of the x axis.
     pub below: &'static str,
     pub x: Axis,
     pub y: Axis,
     pub lines: Vec<Line>,
 }
 
-/// An axis with the values that it reaches from and to.
+/// An axis with its first and its last value.
 struct Laid<'a> {
     axis: &'a Axis,
     from: f64,
@@ -62,7 +64,7 @@ impl<'a> Laid<'a> {
         let most = values.fold(f64::NEG_INFINITY, f64::max);
         let (from, to) = match &axis.scale {
             Scale::Linear => (0.0, (most / step(most)).ceil() * step(most)),
-            // What lies close to a power of ten does not need another decade.
+            // A value close to a power of ten does not need another decade.
             Scale::Logarithmic => (
                 10_f64.powf((least.log10() * 2.0 + 0.1).floor() / 2.0),
                 10_f64.powf((most.log10() * 2.0 - 0.1).ceil() / 2.0),
@@ -73,7 +75,7 @@ impl<'a> Laid<'a> {
         Self { axis, from, to }
     }
 
-    /// Where a value lies, from 0 to 1.
+    /// Returns the place of a value on the axis, from 0 to 1.
     fn at(&self, value: f64) -> f64 {
         match self.axis.scale {
             Scale::Linear => (value - self.from) / (self.to - self.from),
@@ -101,7 +103,7 @@ impl<'a> Laid<'a> {
     }
 }
 
-/// Between the marks of an axis that goes to `most`: four to ten of them.
+/// Returns the distance between the marks of an axis up to `most`, with four to ten marks.
 fn step(most: f64) -> f64 {
     let decade = 10_f64.powf(most.log10().floor());
     match most / decade {
@@ -112,7 +114,7 @@ fn step(most: f64) -> f64 {
 }
 
 impl Chart {
-    /// `None` without a line of two points.
+    /// Draws the chart. Returns nothing if every line has fewer than two points.
     pub fn svg(&self) -> Option<String> {
         let lines: Vec<_> = self
             .lines
@@ -128,8 +130,9 @@ impl Chart {
         let place_y = |value: f64| bottom - y.at(value) * (bottom - TOP);
 
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
-             height=\"{HEIGHT}\" font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"{TEXT}\">\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+             width=\"{WIDTH}\" height=\"{HEIGHT}\" font-family=\"system-ui, sans-serif\" \
+             font-size=\"13\" fill=\"{TEXT}\">\n"
         );
         text(
             &mut svg,
@@ -168,63 +171,75 @@ impl Chart {
             &format!(">{}", self.below),
         );
 
-        // Each name beside the end of its line, moved down as far as the one above it needs.
-        let mut named: Vec<_> = lines
-            .iter()
-            .map(|line| (place_y(line.points[line.points.len() - 1].1), *line))
-            .collect();
-        named.sort_by(|one, other| one.0.total_cmp(&other.0));
-        // Those at the bottom must have room as well.
-        let mut lowest = bottom + LINE - LINE * named.len() as f64;
-        let mut next = TOP + 8.0;
-        for (end, line) in named {
-            let Line {
-                name,
-                colour,
-                is_dashed,
-                points,
-            } = line;
-            let dashes = if *is_dashed {
-                " stroke-dasharray=\"6 4\""
-            } else {
-                ""
-            };
-            let mut path = String::new();
-            for (x, y) in points {
-                let _ = write!(path, "{:.1},{:.1} ", place_x(*x), place_y(*y));
-            }
-            let _ = writeln!(
-                svg,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2.5\" \
-                 stroke-linejoin=\"round\"{dashes}/>",
-                path.trim_end()
-            );
-            for (x, y) in points {
-                let (x, y) = (place_x(*x), place_y(*y));
-                let _ = writeln!(
-                    svg,
-                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>"
-                );
-            }
-            let at = end.max(next).min(lowest.max(next));
-            let name = format!("fill=\"{colour}\">{name}");
-            text(&mut svg, right + 14.0, at + 4.5, "start", &name);
-            (next, lowest) = (at + LINE, lowest + LINE);
-        }
+        draw_lines(&mut svg, &lines, place_x, place_y);
         svg.push_str("</svg>\n");
         Some(svg)
+    }
+}
+
+/// Draws the lines with their points and names.
+fn draw_lines(
+    svg: &mut String,
+    lines: &[&Line],
+    place_x: impl Fn(f64) -> f64,
+    place_y: impl Fn(f64) -> f64,
+) {
+    let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+    // Each name stands beside the end of its line, and lower if the name above needs the space.
+    let mut named: Vec<_> = lines
+        .iter()
+        .map(|line| (place_y(line.points[line.points.len() - 1].1), *line))
+        .collect();
+    named.sort_by(|one, other| one.0.total_cmp(&other.0));
+    // Names at the bottom need space too.
+    let mut lowest = bottom + LINE - LINE * named.len() as f64;
+    let mut next = TOP + 8.0;
+    for (end, line) in named {
+        let Line {
+            name,
+            colour,
+            is_dashed,
+            points,
+        } = line;
+        let dashes = if *is_dashed {
+            " stroke-dasharray=\"6 4\""
+        } else {
+            ""
+        };
+        let mut path = String::new();
+        for (x, y) in points {
+            let _ = write!(path, "{:.1},{:.1} ", place_x(*x), place_y(*y));
+        }
+        let _ = writeln!(
+            svg,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2.5\" \
+             stroke-linejoin=\"round\"{dashes}/>",
+            path.trim_end()
+        );
+        for (x, y) in points {
+            let (x, y) = (place_x(*x), place_y(*y));
+            let _ = writeln!(
+                svg,
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>"
+            );
+        }
+        let at = end.max(next).min(lowest.max(next));
+        let name = format!("fill=\"{colour}\">{name}");
+        text(svg, right + 14.0, at + 4.5, "start", &name);
+        (next, lowest) = (at + LINE, lowest + LINE);
     }
 }
 
 fn rule(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
     let _ = writeln!(
         svg,
-        "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"#808080\" stroke-opacity=\"0.3\"/>",
+        "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"#808080\" \
+         stroke-opacity=\"0.3\"/>",
         from.0, from.1, to.0, to.1
     );
 }
 
-/// `rest`: more attributes, a `>`, and the text.
+/// Writes a text. `rest` has more attributes, a `>`, and the text itself.
 fn text(svg: &mut String, x: f64, y: f64, anchor: &str, rest: &str) {
     let space = if rest.starts_with('>') { "" } else { " " };
     let _ = writeln!(

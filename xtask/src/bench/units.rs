@@ -26,13 +26,13 @@ pub fn value(figure: &Figure, unit: Unit) -> String {
     }
 }
 
-/// Formats the processor time of the server, and of the database if that is another process.
+/// Formats the processor time of the server, and of the database if it is another process.
 pub fn processor(figure: &Figure) -> Option<String> {
     let server = seconds(figure.server_processor?);
     let Some(database) = figure.database_processor.map(seconds) else {
         return Some(server);
     };
-    // A common unit stands once.
+    // A common unit is written once.
     let value = match (server.split_once(' '), database.split_once(' ')) {
         (Some((value, unit)), Some((_, same))) if unit == same => value,
         _ => &server,

@@ -10,8 +10,9 @@ type Module = Vec<String>;
 
 /// Returns the groups of files that import each other, directly or through others of the group.
 ///
-/// A file imports another one with `use` of a path that begins with `crate`, `self`, `super` or a module
-/// of its own. A name that a module passes on with `pub use` is imported from the file that defines it.
+/// A file imports another one with `use` of a path that begins with `crate`, `self`, `super` or a
+/// module of its own. A name that a module passes on with `pub use` is imported from the file that
+/// defines it.
 pub fn cycles(product: &[Product]) -> Vec<Vec<String>> {
     let mut crates: BTreeMap<&str, Vec<&Product>> = BTreeMap::new();
     for file in product {

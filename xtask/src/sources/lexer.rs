@@ -168,7 +168,8 @@ fn tick(rest: &str) -> usize {
     }
 }
 
-/// The value of a string literal: escapes that SQL has are replaced, a backslash at the end of a line joins it with the next.
+/// The value of a string literal: escapes that SQL has are replaced, a backslash at the end of a
+/// line joins it with the next.
 pub fn value(literal: &str) -> String {
     let Some(start) = literal.find('"') else {
         return String::new();

@@ -41,7 +41,8 @@ fn statements(file: &Product) -> BTreeSet<String> {
         .collect()
 }
 
-/// The values of string literals. Those in one `concat!` are one value, and what stands between them is left out.
+/// The values of string literals. Those in one `concat!` are one value, and what stands between
+/// them is left out.
 fn literals(tokens: &[Token<'_>]) -> Vec<String> {
     let mut found = Vec::new();
     let mut at = 0;

@@ -50,7 +50,8 @@ fn is_test_attribute(tokens: &[Token<'_>]) -> bool {
         || begins(&["#", "[", "cfg", "(", "all", "(", "test"])
 }
 
-/// The index of the last token of the item whose attribute begins at `at`, and the module's name if the item is `mod x;`.
+/// The index of the last token of the item whose attribute begins at `at`, and the module's name if
+/// the item is `mod x;`.
 fn item_end(tokens: &[Token<'_>], at: usize) -> (usize, Option<String>) {
     let mut depth = 0_usize;
     // The attribute itself, and more of them.

@@ -1,26 +1,26 @@
-//! Programs that the tests need, installed where that is allowed.
+//! Programs that the tests need, and their installation.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Installs Debian packages, but only as root and where there is apt-get: elsewhere it is for the user to do.
+/// Installs Debian packages. Without root or apt-get, the user has to install them.
 pub struct Installer {
     allowed: bool,
     updated: bool,
 }
 
-/// A program, how to see that it works, and the Debian package that brings it.
+/// A program, a command that shows that it works, and its Debian package.
 pub struct Program {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// Arguments with which it does nothing, successfully.
+    /// Arguments with which the program succeeds and changes nothing.
     pub probe: &'static [&'static str],
-    /// The package.
+    /// The Debian package.
     pub package: &'static str,
 }
 
 impl Installer {
-    /// Nothing is installed yet.
+    /// Finds out whether packages can be installed. Installs nothing yet.
     pub fn new() -> Self {
         Self {
             allowed: is_root() && answers_to("apt-get", &["--version"]),
@@ -28,7 +28,7 @@ impl Installer {
         }
     }
 
-    /// Whether the program is there, now or already; otherwise what the user can do.
+    /// Installs a program if it is missing. The error tells the user how to install it.
     pub fn provide(&mut self, program: &Program) -> Result<(), String> {
         let Program {
             name,
@@ -45,7 +45,7 @@ impl Installer {
         }
         println!("installing {package}");
         if !self.updated {
-            // An outdated list of packages may do all the same.
+            // An outdated list of packages may be enough.
             self.updated = true;
             let _ = apt_get(&["update"]);
         }
@@ -60,7 +60,7 @@ impl Installer {
     }
 }
 
-/// Whether a command runs and succeeds; what it prints is thrown away.
+/// Returns true if a command runs and succeeds. Its output is dropped.
 pub fn answers(mut command: Command) -> bool {
     command
         .stdin(Stdio::null())
@@ -85,7 +85,7 @@ fn apt_get(arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// The owner of this process, as the system shows it.
+/// Returns true if this process belongs to root.
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     Path::new("/proc/self")

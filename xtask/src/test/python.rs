@@ -6,11 +6,26 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::programs::{Installer, Program};
+use super::session::{Outcome, Session};
 use super::tally::Tally;
-use super::{Outcome, Session, Workspace, lines};
+use super::workspace::{Workspace, lines};
 
-/// What the tests of every suite call beside the environments' Python packages.
-const PROGRAMS: [Program; 6] = [
+/// Programs that make an environment.
+const PYTHON: [Program; 2] = [
+    Program {
+        name: "python3",
+        probe: &["--version"],
+        package: "python3",
+    },
+    Program {
+        name: "python3",
+        probe: &["-c", "import venv, ensurepip"],
+        package: "python3-venv",
+    },
+];
+
+/// Programs that tests of every suite call.
+const PROGRAMS: [Program; 4] = [
     Program {
         name: "openssl",
         probe: &["version"],
@@ -31,19 +46,9 @@ const PROGRAMS: [Program; 6] = [
         probe: &["-v"],
         package: "haproxy",
     },
-    Program {
-        name: "python3",
-        probe: &["--version"],
-        package: "python3",
-    },
-    Program {
-        name: "python3",
-        probe: &["-c", "import venv, ensurepip"],
-        package: "python3-venv",
-    },
 ];
 
-/// What judges the files in deploy/.
+/// Programs that judge the files in deploy/.
 const DEPLOY_PROGRAMS: [Program; 2] = [
     Program {
         name: "systemd-analyze",
@@ -57,14 +62,14 @@ const DEPLOY_PROGRAMS: [Program; 2] = [
     },
 ];
 
-/// A set of packages, and the tests that run with it.
+/// A set of Python packages, and the tests that run with it.
 struct Suite {
     name: &'static str,
-    /// `requirements-….txt` in the directory of the tests.
+    /// The middle of `requirements-….txt` in the folder of the tests.
     packages: &'static str,
     /// Arguments of pytest.
     tests: &'static [&'static str],
-    /// What these tests call beside [`PROGRAMS`].
+    /// Programs that these tests call, in addition to [`PROGRAMS`].
     programs: &'static [Program],
 }
 
@@ -104,51 +109,57 @@ const SUITES: [Suite; 4] = [
 pub(super) fn suites(workspace: &Workspace, session: &mut Session) -> Result<()> {
     for suite in &SUITES {
         session.step(suite.name, |installer| {
-            match environment(workspace, suite, installer)? {
+            for program in PROGRAMS.iter().chain(suite.programs) {
+                if let Err(reason) = installer.provide(program) {
+                    return Ok(Outcome::Skipped(reason));
+                }
+            }
+            match environment(workspace, suite.packages, installer)? {
                 Ok(python) => run(workspace, suite, &python),
-                Err(why) => Ok(Outcome::Skipped(why)),
+                Err(reason) => Ok(Outcome::Skipped(reason)),
             }
         })?;
     }
     Ok(())
 }
 
-/// The Python of the suite's environment, made where it is missing or its packages have changed; otherwise why there is
-/// none.
-fn environment(
+/// Returns the Python of an environment, or the reason for which there is none.
+///
+/// Makes the environment if it is missing or if its packages have changed.
+pub(super) fn environment(
     workspace: &Workspace,
-    suite: &Suite,
+    packages: &str,
     installer: &mut Installer,
 ) -> Result<Result<PathBuf, String>> {
-    for program in PROGRAMS.iter().chain(suite.programs) {
-        if let Err(why) = installer.provide(program) {
-            return Ok(Err(why));
+    for program in &PYTHON {
+        if let Err(reason) = installer.provide(program) {
+            return Ok(Err(reason));
         }
     }
-    let place = workspace.target.join("python").join(suite.packages);
-    let python = place.join("bin/python");
+    let folder = workspace.target.join("python").join(packages);
+    let python = folder.join("bin/python");
     let requirements = workspace
         .root
-        .join(format!("tests/python/requirements-{}.txt", suite.packages));
+        .join(format!("tests/python/requirements-{packages}.txt"));
     let wanted = std::fs::read(&requirements)
         .with_context(|| format!("cannot read {}", requirements.display()))?;
-    // Written last: an environment without it is unfinished.
-    let stamp = place.join("installed.txt");
+    // This file is written last: an environment without it is unfinished.
+    let stamp = folder.join("installed.txt");
     if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) && python.exists() {
         return Ok(Ok(python));
     }
     println!(
         "installing the packages of {} into {}",
         requirements.display(),
-        place.display()
+        folder.display()
     );
-    let made = Command::new("python3")
+    let is_made = Command::new("python3")
         .args(["-m", "venv", "--clear"])
-        .arg(&place)
+        .arg(&folder)
         .status()?
         .success();
-    if !made {
-        return Ok(Err(format!("python3 -m venv {} failed", place.display())));
+    if !is_made {
+        return Ok(Err(format!("python3 -m venv {} failed", folder.display())));
     }
     let install = [
         "-m",
@@ -159,14 +170,14 @@ fn environment(
         "--disable-pip-version-check",
         "--requirement",
     ];
-    if !Command::new(&python)
+    let is_installed = Command::new(&python)
         .args(install)
         .arg(&requirements)
         .status()?
-        .success()
-    {
-        let why = "its Python packages could not be installed; is the package index within reach?";
-        return Ok(Err(why.to_owned()));
+        .success();
+    if !is_installed {
+        let reason = "its Python packages could not be installed: check that pip reaches its index";
+        return Ok(Err(reason.to_owned()));
     }
     std::fs::write(&stamp, wanted)?;
     Ok(Ok(python))

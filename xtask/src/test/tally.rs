@@ -1,4 +1,4 @@
-//! How many tests passed, failed and were skipped.
+//! Counts of tests that passed, failed and were skipped.
 
 use std::fmt;
 use std::ops::AddAssign;
@@ -6,11 +6,11 @@ use std::ops::AddAssign;
 /// The counts of some tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Those that passed.
+    /// Tests that passed.
     pub passed: u64,
-    /// Those that failed, or could not be run where everything must.
+    /// Tests that failed, and suites that had to run and could not.
     pub failed: u64,
-    /// Those that could not be run.
+    /// Tests and suites that could not run.
     pub skipped: u64,
 }
 
@@ -24,7 +24,7 @@ impl Tally {
         }
     }
 
-    /// One suite that could not be run.
+    /// One suite that could not run.
     pub fn not_run(is_failure: bool) -> Self {
         Self {
             passed: 0,
@@ -33,7 +33,8 @@ impl Tally {
         }
     }
 
-    /// The same, but never without a failure after an exit code that tells of one: what broke before a test could fail.
+    /// Adds a failure if the exit code reports one and none is counted: something broke before the
+    /// first test.
     pub fn with_exit(self, succeeded: bool) -> Self {
         if succeeded || self.failed > 0 {
             self
@@ -42,13 +43,15 @@ impl Tally {
         }
     }
 
-    /// From the last line of a Rust test binary: `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    /// Reads the last line of a Rust test binary: `test result: ok. 3 passed; 0 failed; 1 ignored;
+    /// …`.
     pub fn from_libtest(line: &str) -> Option<Self> {
         let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
         Some(Self::from_counts(counts.split("; ")))
     }
 
-    /// From the last line of pytest: `1 failed, 3 passed, 1 skipped in 0.12s`, with `=` around it or not.
+    /// Reads the last line of pytest: `1 failed, 3 passed, 1 skipped in 0.12s`, with or without `=`
+    /// around it.
     pub fn from_pytest(line: &str) -> Option<Self> {
         let (counts, duration) = line.trim_matches(['=', ' ']).rsplit_once(" in ")?;
         duration
@@ -58,11 +61,12 @@ impl Tally {
         (tally != Self::default()).then_some(tally)
     }
 
-    /// From one of the last lines of `node --test` in the form of TAP: `# pass 3`, `# fail 1`, `# cancelled 0`, `# skipped 0`.
+    /// Reads one of the last lines of `node --test` as TAP: `# pass 3`, `# fail 1`, `# cancelled
+    /// 0`, `# skipped 0`.
     pub fn from_node(line: &str) -> Option<Self> {
-        let (what, number) = line.strip_prefix("# ")?.split_once(' ')?;
+        let (result, number) = line.strip_prefix("# ")?.split_once(' ')?;
         let number = number.parse().ok()?;
-        match what {
+        match result {
             "pass" => Some(Self {
                 passed: number,
                 ..Self::default()
@@ -82,15 +86,15 @@ impl Tally {
     fn from_counts<'a>(counts: impl Iterator<Item = &'a str>) -> Self {
         let mut tally = Self::default();
         for count in counts {
-            let Some((number, what)) = count.split_once(' ') else {
+            let Some((number, result)) = count.split_once(' ') else {
                 continue;
             };
             let Ok(number) = number.parse::<u64>() else {
                 continue;
             };
-            match what {
+            match result {
                 "passed" => tally.passed += number,
-                // A fixture of pytest's that fails is an error; either way something is broken.
+                // pytest reports a fixture that fails as an error.
                 "failed" | "error" | "errors" => tally.failed += number,
                 "ignored" | "skipped" => tally.skipped += number,
                 _ => {}
@@ -132,7 +136,8 @@ mod tests {
 
     #[test]
     fn summaries_of_rust_tests_are_read() {
-        let line = "test result: FAILED. 11 passed; 1 failed; 2 ignored; 0 measured; 7 filtered out; finished in 0.42s";
+        let line = "test result: FAILED. 11 passed; 1 failed; 2 ignored; 0 measured; \
+                    7 filtered out; finished in 0.42s";
         assert_eq!(Tally::from_libtest(line), tally(11, 1, 2));
         assert_eq!(Tally::from_libtest("test tally::tests::a ... ok"), None);
         assert_eq!(Tally::from_libtest("running 3 tests"), None);

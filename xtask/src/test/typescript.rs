@@ -1,4 +1,5 @@
-//! The tests with the TypeScript SDK: compiled strictly and run by Node.js, against the built program.
+//! The tests with the TypeScript SDK, compiled strictly and run by Node.js against the built
+//! program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::programs::{Installer, Program};
+use super::session::{Outcome, Session};
 use super::tally::Tally;
-use super::{Outcome, Session, Workspace, lines};
+use super::workspace::{Workspace, lines};
 
 const PROGRAMS: [Program; 3] = [
     Program {
@@ -16,7 +18,7 @@ const PROGRAMS: [Program; 3] = [
         probe: &["version"],
         package: "openssl",
     },
-    // 20 is the first whose test runner has reporters that are told where to write.
+    // The test runner of version 20 is the first with destinations for reporters.
     Program {
         name: "node",
         probe: &[
@@ -37,48 +39,51 @@ pub(super) fn suite(workspace: &Workspace, session: &mut Session) -> Result<()> 
     session.step(
         "tests from outside, TypeScript SDK 7",
         |installer| match environment(workspace, installer)? {
-            Ok(place) => run(workspace, &place),
-            Err(why) => Ok(Outcome::Skipped(why)),
+            Ok(folder) => run(workspace, &folder),
+            Err(reason) => Ok(Outcome::Skipped(reason)),
         },
     )?;
     Ok(())
 }
 
-/// A directory with the tests and the packages of the lock file; otherwise why there is none. Packages are looked for
-/// above the file that imports them: the tests are copied, so that nothing is installed among the sources.
+/// Returns a folder with the tests and the packages of the lock file, or the reason for which there
+/// is none.
+///
+/// Node.js looks for packages above the file that imports them. The tests are copied, so that
+/// packages are not installed among the sources.
 fn environment(
     workspace: &Workspace,
     installer: &mut Installer,
 ) -> Result<Result<PathBuf, String>> {
     for program in &PROGRAMS {
-        if let Err(why) = installer.provide(program) {
-            return Ok(Err(why));
+        if let Err(reason) = installer.provide(program) {
+            return Ok(Err(reason));
         }
     }
-    let place = workspace.target.join("typescript");
+    let folder = workspace.target.join("typescript");
     let sources = workspace.root.join("tests/typescript");
-    fs::create_dir_all(&place)?;
-    // What an earlier state of the tests left must not run.
-    forget_tests(&place)?;
+    fs::create_dir_all(&folder)?;
+    // Tests that exist no longer must not run.
+    remove_tests(&folder)?;
     for entry in
         fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))?
     {
         let entry = entry?;
-        fs::copy(entry.path(), place.join(entry.file_name()))?;
+        fs::copy(entry.path(), folder.join(entry.file_name()))?;
     }
-    let wanted = fs::read(place.join("package-lock.json"))?;
-    // Written last: an environment without it is unfinished.
-    let stamp = place.join("installed.json");
+    let wanted = fs::read(folder.join("package-lock.json"))?;
+    // This file is written last: a folder without it is unfinished.
+    let stamp = folder.join("installed.json");
     if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(Ok(place));
+        return Ok(Ok(folder));
     }
     println!(
         "installing the packages of {} into {}",
         sources.display(),
-        place.display()
+        folder.display()
     );
     let mut npm = Command::new("npm");
-    npm.current_dir(&place).args([
+    npm.current_dir(&folder).args([
         "ci",
         "--ignore-scripts",
         "--no-audit",
@@ -87,43 +92,43 @@ fn environment(
     ]);
     if !npm.status()?.success() {
         return Ok(Err(
-            "its packages could not be installed; is the package index within reach?".to_owned(),
+            "its packages could not be installed: check that npm reaches its registry".to_owned(),
         ));
     }
     fs::write(&stamp, wanted)?;
-    Ok(Ok(place))
+    Ok(Ok(folder))
 }
 
-fn forget_tests(place: &Path) -> Result<()> {
-    for entry in fs::read_dir(place)? {
+fn remove_tests(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "ts") {
             fs::remove_file(path)?;
         }
     }
-    let built = place.join("built");
+    let built = folder.join("built");
     if built.exists() {
         fs::remove_dir_all(built)?;
     }
     Ok(())
 }
 
-fn run(workspace: &Workspace, place: &Path) -> Result<Outcome> {
+fn run(workspace: &Workspace, folder: &Path) -> Result<Outcome> {
     let mut compiler = Command::new("node");
     compiler
-        .current_dir(place)
+        .current_dir(folder)
         .arg("node_modules/typescript/bin/tsc");
     if !compiler.status()?.success() {
         return Ok(Outcome::Ran(Tally::of(false)));
     }
     let mut command = Command::new("node");
     command
-        .current_dir(place)
+        .current_dir(folder)
         .arg("--test")
-        // One report for people, one to count.
+        // One report is for people, the other one is counted.
         .args(["--test-reporter=spec", "--test-reporter-destination=stderr"])
         .args(["--test-reporter=tap", "--test-reporter-destination=stdout"])
-        .args(test_files(place)?)
+        .args(test_files(folder)?)
         .env(
             "CERTGATE_TEST_RECIPES",
             workspace.root.join("docs/recipes.md"),
@@ -136,15 +141,15 @@ fn run(workspace: &Workspace, place: &Path) -> Result<Outcome> {
     let succeeded = lines(&mut command, |line| {
         tally += Tally::from_node(line).unwrap_or_default()
     })?;
-    // A run that found no test tested nothing.
+    // A run without a test is a failure.
     let found = tally != Tally::default();
     Ok(Outcome::Ran(tally.with_exit(succeeded && found)))
 }
 
-/// The compiled tests, by name: what a pattern or a directory means differs between the versions of Node.js.
-fn test_files(place: &Path) -> Result<Vec<PathBuf>> {
+/// The compiled tests, by name. Versions of Node.js differ in the meaning of a pattern or a folder.
+fn test_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(place.join("built"))? {
+    for entry in fs::read_dir(folder.join("built"))? {
         let path = entry?.path();
         if path.to_string_lossy().ends_with(".test.js") {
             files.push(path);

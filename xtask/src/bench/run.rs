@@ -1,0 +1,148 @@
+//! A run of the benchmark.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use xtask::sources::root;
+
+use super::arguments::{Arguments, Databases, Part};
+use super::figures::{Database, Figures};
+use super::installation::Installation;
+use super::keeper::Keeper;
+use super::machine::Machine;
+use super::postgres::Postgres;
+use super::report::{self, Report};
+use super::served::Bench;
+use super::{crl, document, fill, issue, list, size, units};
+
+/// The folder of PostgreSQL's files.
+pub const CLUSTER: &str = "postgres";
+
+/// A run of the benchmark.
+pub struct Run {
+    pub arguments: Arguments,
+    pub binary: PathBuf,
+    /// The folder of the installations.
+    pub directory: PathBuf,
+    pub keeper: Rc<Keeper>,
+}
+
+impl Run {
+    /// Measures every size on every database.
+    pub async fn all(&self, programs: Option<PathBuf>, sockets: &Path) -> anyhow::Result<()> {
+        let Arguments {
+            seconds,
+            results,
+            certificates,
+            ..
+        } = &self.arguments;
+        let results = results
+            .clone()
+            .unwrap_or_else(|| root().join("target/bench.jsonl"));
+        let data = self.directory.join(CLUSTER);
+        let start = |programs| Postgres::start(programs, &data, sockets);
+        let postgres = programs.map(start).transpose()?;
+        let machine = Machine::describe(*seconds, postgres.as_ref())?;
+        eprintln!("{} on {}", machine.commit, machine.processors);
+        if let Some(postgres) = &machine.postgres {
+            eprintln!("{postgres}");
+        }
+        let file = report::begin(&results, &machine)?;
+        for certificates in certificates {
+            if self.arguments.database != Some(Databases::Postgres) {
+                self.one(&file, *certificates, None).await?;
+            }
+            if let Some(postgres) = &postgres {
+                self.one(&file, *certificates, Some(postgres)).await?;
+            }
+        }
+        println!("{}", document::table(&Figures::read(&results)?));
+        eprintln!(
+            "The figures are in {0}; cargo xtask bench --plot {0} puts them into the documents.",
+            results.display()
+        );
+        Ok(())
+    }
+
+    async fn installation(
+        &self,
+        name: &str,
+        postgres: Option<&Postgres>,
+    ) -> anyhow::Result<Installation> {
+        let (name, url) = match postgres {
+            None => (name.to_owned(), None),
+            Some(postgres) => (
+                format!("postgres_{name}"),
+                Some(postgres.database(name).await?),
+            ),
+        };
+        std::fs::create_dir_all(&self.directory)?;
+        Installation::open_or_make(&self.binary, &self.directory.join(name), url)
+    }
+
+    /// Measures one database with a zone of one size.
+    async fn one(&self, file: &File, n: u64, postgres: Option<&Postgres>) -> anyhow::Result<()> {
+        let database = if postgres.is_some() {
+            Database::Postgres
+        } else {
+            Database::Sqlite
+        };
+        eprintln!(
+            "\n{}, {} certificates",
+            database.name(),
+            units::thousands(n as f64)
+        );
+        let Arguments {
+            revoked_one_in,
+            seconds,
+            ..
+        } = &self.arguments;
+        let mut report = Report::new(file, database, n)?;
+        let duration = Duration::from_secs(*seconds);
+        let empty = self.installation("empty", postgres).await?;
+        let full = self
+            .installation(&format!("filled_{n}_{revoked_one_in}"), postgres)
+            .await?;
+        fill::fill(
+            &self.binary,
+            &full,
+            &self.keeper,
+            *revoked_one_in,
+            &mut report,
+        )
+        .await?;
+
+        // Parts that read come first, because parts that write make the zone larger.
+        let mut memory_empty = None;
+        if self.arguments.wants(Part::Start) {
+            let memory = size::start(&self.binary, &empty, &full, &self.keeper, &mut report)?;
+            memory_empty = Some(memory);
+        }
+        if self.arguments.wants(Part::Offset) {
+            list::against_sql(&full, &mut report, duration).await?;
+        }
+        if self.arguments.wants(Part::Disk) {
+            size::disk(&full, &mut report).await?;
+        }
+        if self.arguments.wants(Part::Crl) {
+            crl::make(&full, &mut report, duration).await?;
+            crl::long(&mut report)?;
+        }
+        let bench = Bench::start(
+            &self.binary,
+            &self.keeper,
+            self.arguments.seconds,
+            report,
+            &full,
+            postgres,
+        )?;
+        let (mut report, revoked_per_second) = bench.measure(&self.arguments, memory_empty).await?;
+        if self.arguments.wants(Part::Commit) {
+            issue::record(&full, &mut report, duration / 2).await?;
+            issue::change(&full, &mut report, duration, revoked_per_second).await?;
+        }
+        Ok(())
+    }
+}
