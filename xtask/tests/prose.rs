@@ -2,6 +2,7 @@
 //!
 //! Each limit is the figure that the repository has reached. Lower it when a test prints a better
 //! figure, and never raise it: rewrite the sentence instead.
+//! With `CERTGATE_TEST_PLACES=1`, `cargo test -p xtask` prints every place.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,16 +13,16 @@ use xtask::sources::lexer::{self, Kind};
 use xtask::sources::root;
 
 /// The most doc comments that begin with a question word, per 1,000. Begin with a verb or a noun.
-const QUESTIONS_PER_THOUSAND_MAX: f64 = 211.0;
+const QUESTIONS_PER_THOUSAND_MAX: f64 = 87.5;
 
 /// The most occurrences of [`LISTED`] in code and documentation.
-const LISTED_MAX: f64 = 760.0;
+const LISTED_MAX: f64 = 420.0;
 
 /// The most lines with more than 100 columns, per 1,000 lines.
-const LONG_PER_THOUSAND_MAX: f64 = 27.5;
+const LONG_PER_THOUSAND_MAX: f64 = 11.5;
 
 /// The fewest times that documentation says "you" or "your", per 1,000 words.
-const YOU_PER_THOUSAND_MIN: f64 = 0.8;
+const YOU_PER_THOUSAND_MIN: f64 = 12.0;
 
 /// The widest line.
 const COLUMNS: usize = 100;
@@ -151,12 +152,16 @@ fn ratchet(rule: &str, figure: f64, limit: f64, places: &[String]) {
         "{rule}: {figure:.2}, the limit is {limit:.2}. All of them:\n{}",
         shown.join("\n")
     );
+    // Unlike println!, this is shown for a test that passes.
+    let mut output = std::io::stderr();
     if figure < limit {
-        // Unlike println!, this is shown for a test that passes.
         let _ = writeln!(
-            std::io::stderr(),
+            output,
             "{rule}: {figure:.2}, so the limit of {limit:.2} can be lowered"
         );
+    }
+    if std::env::var_os("CERTGATE_TEST_PLACES").is_some() {
+        let _ = writeln!(output, "{rule}:\n{}", places.join("\n"));
     }
 }
 

@@ -2,17 +2,18 @@
 //! once.
 //!
 //! Each limit is the figure that the repository has reached. Lower it when a test prints a better
-//! figure, and never raise it.
+//! figure, and never raise it. With `CERTGATE_TEST_PLACES=1`, `cargo test -p xtask` prints every
+//! place.
 
 use std::io::Write;
 
 use xtask::sources::{self, functions, imports, statements};
 
 /// The most lines of a function.
-const FUNCTION_LINES_MAX: usize = 181;
+const FUNCTION_LINES_MAX: usize = 122;
 
 /// The most groups of files inside a crate that import each other.
-const CYCLES_MAX: usize = 17;
+const CYCLES_MAX: usize = 9;
 
 /// The most statements that stand in the folders of both engines of the store.
 const REPEATED_STATEMENTS_MAX: usize = 98;
@@ -24,12 +25,16 @@ fn ratchet(rule: &str, figure: usize, limit: usize, places: &[String]) {
         figure <= limit,
         "{rule}: {figure}, the limit is {limit}. All of them:\n{places}"
     );
+    // Unlike println!, this is shown for a test that passes.
+    let mut output = std::io::stderr();
     if figure < limit {
-        // Unlike println!, this is shown for a test that passes.
         let _ = writeln!(
-            std::io::stderr(),
+            output,
             "{rule}: {figure}, so the limit of {limit} can be lowered"
         );
+    }
+    if std::env::var_os("CERTGATE_TEST_PLACES").is_some() {
+        let _ = writeln!(output, "{rule}:\n{places}");
     }
 }
 
