@@ -7,8 +7,8 @@ pub struct Enforcement {
     pub zone: ZoneId,
     /// The account of the zone.
     pub account: AccountId,
-    /// The CAs whose certificates are accepted, the most recently deployed first. An empty list
-    /// rejects every client: the account does not have a managed CA yet.
+    /// The CAs whose certificates are accepted, the most recently deployed first. An empty list,
+    /// which occurs before the account has a managed CA, rejects every client.
     pub authorities: Vec<EnforcedAuthority>,
 }
 

@@ -72,14 +72,15 @@ impl Timestamp {
         }
     }
 
-    /// Counts the whole seconds from `earlier` to this instant; zero if `earlier` is later, because
-    /// the clock was set back. Do not subtract timestamps by hand: the difference can be negative.
+    /// Counts the whole seconds from `earlier` to this instant; zero if `earlier` is after it,
+    /// because the clock was set back. Do not subtract timestamps by hand: the difference can be
+    /// negative.
     pub const fn seconds_since(self, earlier: Self) -> i64 {
         let seconds = self.unix().saturating_sub(earlier.unix());
         if seconds < 0 { 0 } else { seconds }
     }
 
-    /// The time from `earlier` to this instant; zero if `earlier` is later.
+    /// The time from `earlier` to this instant; zero if `earlier` is after it.
     pub const fn duration_since(self, earlier: Self) -> Duration {
         let microseconds = self.0.saturating_sub(earlier.0);
         Duration::from_micros(if microseconds < 0 {
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_has_passed_is_zero_and_no_sum_leaves_the_years_that_can_be_written() {
+    fn differences_are_never_negative_and_sums_stay_within_the_years_with_a_text_form() {
         let (early, late) = (Timestamp::from_unix(100), Timestamp::from_unix(160));
         assert_eq!(
             (late.seconds_since(early), early.seconds_since(late)),

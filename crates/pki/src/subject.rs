@@ -13,8 +13,8 @@ const MALFORMED: CsrError = CsrError::malformed("its subject is not a distinguis
 /// Reads the attributes that the API shows from `name`, the content of a Name. Each must be text of
 /// its string type. All other attributes must be DER, and the issuer copies them unchanged.
 ///
-/// The members of a set may be in any order, unlike DER requires: some encoders order them wrongly,
-/// and verifiers compare names byte for byte.
+/// The members of a set may be in any order, although DER requires one: some encoders order them
+/// wrongly, and the issuer must not reorder them, because verifiers compare names byte for byte.
 pub(crate) fn read_name(name: &[u8]) -> Result<SubjectFields, CsrError> {
     let mut fields = SubjectFields::default();
     let mut rdns = Cursor::new(name);
