@@ -48,7 +48,6 @@ const USES: [(&str, &[&str]); 9] = [
             "certgate-client",
             "certgate-service",
             "certgate-model",
-            "certgate-pki",
             "certgate-store",
         ],
     ),
