@@ -13,7 +13,7 @@ use xtask::sources::{self, functions, imports, statements};
 const FUNCTION_LINES_MAX: usize = 122;
 
 /// The most groups of files inside a crate that import each other.
-const CYCLES_MAX: usize = 8;
+const CYCLES_MAX: usize = 9;
 
 /// The most statements that stand in the folders of both engines of the store.
 const REPEATED_STATEMENTS_MAX: usize = 98;

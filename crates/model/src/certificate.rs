@@ -112,11 +112,43 @@ pub struct CertificateRecord {
     pub revocation_reason: Option<RevocationReason>,
 }
 
-impl CertificateRecord {
-    /// What an event does to the certificate: what its status says ([`Status::on`]), except that a revocation for good is
-    /// not undone, and that a hold can become one.
-    pub fn on(&self, event: Event) -> Transition {
-        match (event, self.revocation_reason) {
+/// The part of a certificate that changes: its status, and the revocation that led to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertificateState {
+    /// The place in the life cycle.
+    pub status: Status,
+    /// The time at which the last revocation was accepted; `None` while active or being restored.
+    pub revoked_on: Option<Timestamp>,
+    /// The reason of that revocation; `None` while active or being restored.
+    pub revocation_reason: Option<RevocationReason>,
+}
+
+impl CertificateState {
+    /// The state right after a revocation for `reason` was accepted at `at`.
+    pub const fn revoked(reason: RevocationReason, at: Timestamp) -> Self {
+        Self {
+            status: Status::PendingRevocation,
+            revoked_on: Some(at),
+            revocation_reason: Some(reason),
+        }
+    }
+
+    /// The state right after a restoration was accepted.
+    pub const fn reactivated() -> Self {
+        Self {
+            status: Status::PendingReactivation,
+            revoked_on: None,
+            revocation_reason: None,
+        }
+    }
+
+    /// Applies an event that happens at `at`: sets the status, and the date and reason of the
+    /// revocation. Only [`Transition::To`] changes anything.
+    ///
+    /// The status machine decides ([`Status::on`]), with two exceptions: a permanent revocation
+    /// cannot be undone, and a hold can become a permanent revocation.
+    pub fn apply(&mut self, event: Event, at: Timestamp) -> Transition {
+        let transition = match (event, self.revocation_reason) {
             (Event::Reactivate, Some(reason)) if reason.is_permanent() => Transition::Refused,
             (Event::Revoke(reason), Some(before))
                 if reason.is_permanent() && !before.is_permanent() =>
@@ -124,7 +156,36 @@ impl CertificateRecord {
                 Transition::To(Status::PendingRevocation)
             }
             _ => self.status.on(event),
+        };
+        if let Transition::To(status) = transition {
+            *self = match event {
+                Event::Revoke(reason) => Self::revoked(reason, at),
+                Event::Reactivate => Self::reactivated(),
+                Event::Settle => Self { status, ..*self },
+            };
         }
+        transition
+    }
+}
+
+impl CertificateRecord {
+    /// The part that changes.
+    pub const fn state(&self) -> CertificateState {
+        CertificateState {
+            status: self.status,
+            revoked_on: self.revoked_on,
+            revocation_reason: self.revocation_reason,
+        }
+    }
+
+    /// Applies an event that happens at `at`: see [`CertificateState::apply`].
+    pub fn apply(&mut self, event: Event, at: Timestamp) -> Transition {
+        let mut state = self.state();
+        let transition = state.apply(event, at);
+        self.status = state.status;
+        self.revoked_on = state.revoked_on;
+        self.revocation_reason = state.revocation_reason;
+        transition
     }
 }
 

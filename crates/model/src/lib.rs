@@ -22,7 +22,9 @@ mod token;
 
 pub use audit::{Actor, AuditAction, AuditEntry, AuditOwner, AuditQuery, By, ResourceType};
 pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownName};
-pub use certificate::{AuthorityRef, CertificateRecord, SerialNumber, SubjectFields, Totals};
+pub use certificate::{
+    AuthorityRef, CertificateRecord, CertificateState, SerialNumber, SubjectFields, Totals,
+};
 pub use crl::{CRL_SHARDS, CrlKind, CrlRecord, Revocation};
 pub use enforcement::{EnforcedAuthority, Enforcement};
 pub use enforcement_point::{EnforcedCertificate, EnforcementPointRecord, RevocationChange};

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 use crate::config::{Database, MasterKeySource, StorageConfig};
 use crate::data_dir::{DataDir, Stopped};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::system::SystemClock;
 
 /// What SQLite keeps beside a database; the database itself first, so that its log is never taken from it alone.
@@ -39,8 +39,8 @@ pub fn back_up(config: &StorageConfig, file: &Path) -> Result<(), Failure> {
     let written =
         |error: io::Error| Failure::io(format!("cannot write {}", file.display()), &error);
     // Of an earlier version too: before an upgrade is when everybody makes one.
-    let inspector = SqliteInspector::open_to_copy(&database)
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    let inspector =
+        SqliteInspector::open_to_copy(&database).map_err(|error| failure::cannot_open(&error))?;
     // Beside the file, and only under its name once it is whole.
     let copy = NamedTempFile::new_in(directory_of(file)).map_err(written)?;
     let progress = screen.progress_beside_data(0, "copied");
@@ -83,7 +83,7 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
     let written = |error: io::Error| Failure::io(format!("cannot write in {shown}"), &error);
     // Before anything is made for it.
     let source = SqliteInspector::open_to_copy(file)
-        .map_err(|error| Failure::failed(format!("{error}; nothing was changed")))?;
+        .map_err(|error| failure::cannot_open(&error).and("nothing was changed"))?;
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -2,7 +2,40 @@
 
 pub use certgate_client::Failure;
 
+use certgate_store::{OpenError, PostgresError};
+
 /// Reports an error with all its causes on one line.
 pub fn with_causes(error: anyhow::Error) -> Failure {
-    Failure::failed(format!("{error:#}"))
+    let text = format!("{error:#}");
+    let names_wrong_database = error.downcast_ref().is_some_and(is_of_development)
+        || error.downcast_ref().is_some_and(is_postgres_of_development);
+    match names_wrong_database {
+        true => Failure::usage(text),
+        false => Failure::failed(text),
+    }
+}
+
+/// Reports that an embedded database cannot be opened.
+pub fn cannot_open(error: &OpenError) -> Failure {
+    match is_of_development(error) {
+        true => Failure::usage(error.to_string()),
+        false => Failure::failed(error.to_string()),
+    }
+}
+
+/// Reports that a PostgreSQL database cannot be used.
+pub fn cannot_use(error: &PostgresError) -> Failure {
+    match is_postgres_of_development(error) {
+        true => Failure::usage(error.to_string()),
+        false => Failure::failed(error.to_string()),
+    }
+}
+
+/// No release can read such a database, so the configuration names a wrong one.
+fn is_of_development(error: &OpenError) -> bool {
+    matches!(error, OpenError::DevelopmentVersion { .. })
+}
+
+fn is_postgres_of_development(error: &PostgresError) -> bool {
+    matches!(error, PostgresError::DevelopmentVersion)
 }

@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 
 use crate::config::{Database, DatabaseConfig};
 use crate::data_dir::DataDir;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 
 /// One of the two kinds of databases, as it was when this was opened.
 pub enum Inspector {
@@ -39,7 +39,7 @@ impl Inspector {
             .build();
         let runtime = runtime.map_err(|error| Failure::failed(error.to_string()))?;
         let inspector = runtime.block_on(PostgresInspector::open(url.expose()));
-        let inspector = inspector.map_err(|error| Failure::failed(error.to_string()))?;
+        let inspector = inspector.map_err(|error| failure::cannot_use(&error))?;
         Ok((
             Self::Shared {
                 inspector: Box::new(inspector),
@@ -53,7 +53,7 @@ impl Inspector {
     pub fn file(path: &Path) -> Result<Self, Failure> {
         SqliteInspector::open(path)
             .map(Self::Embedded)
-            .map_err(|error| Failure::failed(error.to_string()))
+            .map_err(|error| failure::cannot_open(&error))
     }
 
     /// Everything that is wrong, a line each.

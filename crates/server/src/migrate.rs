@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 
 use crate::config::{Database, MasterKeySource, StorageConfig};
 use crate::data_dir::{DataDir, Stopped};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::system::{SystemClock, SystemRandom};
 
 /// Where no progress bar can be seen, a line is told after each of so many equal parts.
@@ -77,7 +77,7 @@ async fn migrate(
 
     // 1. Copy what is not there yet.
     let begun = Migration::begin(&database, &journal, url.expose(), holder).await;
-    let migration = begun.map_err(failure)?;
+    let migration = begun.map_err(failed)?;
     let to = migration.destination();
     screen.say(&match migration.begun() {
         MigrationBegun::Anew => format!("moving {} to the database {to}", directory.display()),
@@ -97,13 +97,13 @@ async fn migrate(
     let mut progress = Progress::new(screen, "copied", migration.rows());
     let copied = migration.copy(|state| progress.tell(state)).await;
     progress.finish();
-    copied.map_err(failure)?;
+    copied.map_err(failed)?;
 
     // 2. Compare everything.
     let mut progress = Progress::new(screen, "compared", migration.rows());
     let compared = migration.compare(|state| progress.tell(state)).await;
     progress.finish();
-    let compared = compared.map_err(failure)?;
+    let compared = compared.map_err(failed)?;
     screen.table(
         &["table", "rows", "sha-256", "postgresql"],
         compared.iter().map(row),
@@ -122,7 +122,7 @@ async fn migrate(
     let marked = DataDir::mark_moved(directory, &format!("{url} at {at}"));
     let moved = DataDir::moved(directory);
     marked.map_err(|error| Failure::io(format!("cannot write {}", moved.display()), &error))?;
-    migration.finish().await.map_err(failure)?;
+    migration.finish().await.map_err(failed)?;
     screen.say(&next_steps(config, url, &to));
     Ok(())
 }
@@ -162,9 +162,13 @@ fn differs(tables: &[&str], to: &str, begun: MigrationBegun) -> Failure {
     }
 }
 
-fn failure(error: MigrationError) -> Failure {
+fn failed(error: MigrationError) -> Failure {
     let told = Failure::failed(error.to_string());
     match error {
+        MigrationError::Open(error) => failure::cannot_open(&error),
+        MigrationError::Destination(error @ PostgresError::DevelopmentVersion) => {
+            failure::cannot_use(&error)
+        }
         MigrationError::Destination(PostgresError::Unavailable { .. }) => {
             told.hint("run the same command again: it goes on where it stopped")
         }

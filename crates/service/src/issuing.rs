@@ -153,7 +153,7 @@ impl Issuing {
         });
         match outcome? {
             CertificateRecorded::Recorded => Ok(Attempt::Recorded(certificate)),
-            CertificateRecorded::AuthorityNotInForce => Ok(Attempt::Superseded),
+            CertificateRecorded::AuthorityNotActive => Ok(Attempt::Superseded),
             CertificateRecorded::NoZone => {
                 self.access.zones_changed();
                 Err(IssueError::NoZone)

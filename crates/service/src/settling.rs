@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use certgate_model::{AuthorityId, EnforcementPointId, Status, Timestamp, lock};
-use certgate_store::{Duty, FaultPoint, Holder, Settled, fault_point};
+use certgate_store::{BackgroundJob, FaultPoint, LeaseHolder, Settled, fault_point};
 
 use crate::environment::Environment;
 use crate::error::Fault;
@@ -54,7 +54,7 @@ pub struct Settler {
     environment: Environment,
     publisher: Publisher,
     /// The identity of this process as a lease holder.
-    holder: Holder,
+    holder: LeaseHolder,
     /// End of this process's lease on settling.
     lease_until: Mutex<Option<Timestamp>>,
     /// The silent enforcement points that the log already names.
@@ -63,7 +63,7 @@ pub struct Settler {
 
 impl Settler {
     pub(crate) fn new(environment: Environment, issuers: Arc<Issuers>) -> Self {
-        let mut holder = Holder::default();
+        let mut holder = LeaseHolder::default();
         environment.random.fill(&mut holder);
         let publisher = Publisher {
             environment: environment.clone(),
@@ -145,7 +145,9 @@ impl Settler {
     pub async fn release_lease(&self) -> Result<(), Fault> {
         *lock(&self.lease_until) = None;
         let store = &self.environment.store;
-        Ok(store.leave_duty(Duty::Settling, self.holder).await?)
+        Ok(store
+            .release_lease(BackgroundJob::Settling, self.holder)
+            .await?)
     }
 
     /// Returns true if this process holds the lease. Two settlers at once would do the work twice,
@@ -162,7 +164,7 @@ impl Settler {
         }
         let store = &self.environment.store;
         let is_ours = store
-            .hold_duty(Duty::Settling, self.holder, now, whole)
+            .hold_lease(BackgroundJob::Settling, self.holder, now, whole)
             .await?;
         *lock(&self.lease_until) = is_ours.then_some(whole);
         Ok(is_ours)

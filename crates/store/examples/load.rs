@@ -14,7 +14,8 @@ use std::time::Instant;
 
 use certgate_model::{AuthorityRecord, CertificateQuery, Slice, Status, ZoneId};
 use certgate_store::conformance::{authority, by, certificate, first_records};
-use certgate_store::{ReadStore, SqliteOptions, SqliteStore, Store};
+use certgate_store::prelude::*;
+use certgate_store::{SqliteOptions, SqliteStore};
 
 const TASKS: u32 = 256;
 const ROUNDS: u32 = 2_000;

@@ -1,25 +1,46 @@
-//! What certgate remembers: the verbs of the store and their two implementations, SQLite and PostgreSQL.
+//! The store of certgate: its verbs, written once, on SQLite and PostgreSQL.
 //!
-//! One verb is one transaction. What a verb returned is durable: it survives power loss. Changes of state are
-//! compare-and-set. No verb does work that grows with the number of certificates, except [`ReadStore::check`].
+//! One verb is one transaction. Its result is durable: it survives power loss. Changes of state are
+//! compare-and-set. Only [`ReadStore::check`] does work that grows with the number of certificates.
+//!
+//! - `traits` has the interface, by noun; `outcomes` the results.
+//! - `verbs` has the statements, generic over `db::Db`; `schema` the tables.
+//! - `store` implements the traits for any `Engine`; `sqlite` and `postgres` are the engines:
+//!   connections, group commit, snapshots.
+//! - `conformance` is the suite that both engines pass.
 
 mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod db;
+mod error;
 mod fault;
 mod migration;
+mod outcomes;
 mod position;
 mod postgres;
 mod queue;
+mod schema;
 mod sqlite;
+mod store;
 mod token_columns;
+mod traits;
 mod verbs;
+mod writes;
 
 pub use audit::AuditVerdict;
+pub use error::StoreError;
 pub use fault::{FaultPoint, fault_point};
 pub use migration::{Migration, MigrationError, MigrationProgress, TableCompared, TableDigest};
 #[cfg(feature = "conformance")]
 pub use migration::{columns_moved, is_never_moved};
+pub use outcomes::{
+    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob,
+    CertificateRecorded, CrlContent, CrlState, EnforcementPointRegistered, FirstRecords,
+    HostnamesReplaced, Issued, LeaseHolder, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
+    MtlsCertificateRecorded, RecordedAnswer, RevokedPosition, Settled, StatusChange, ZoneDeleted,
+    ZoneRecorded,
+};
 pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,
 };
@@ -27,10 +48,17 @@ pub use sqlite::{
     Copied, JournalBegun, JournalTells, OpenError, Restored, SqliteInspector, SqliteOptions,
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,
 };
-pub use verbs::{
-    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, CertificateRecorded,
-    CrlContent, CrlState, Duty, EnforcementPointRegistered, FirstRecords, Holder,
-    HostnamesReplaced, Issued, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
-    MtlsCertificateRecorded, ReadStore, RecordedAnswer, RevokedPosition, Settled, StatusChange,
-    Store, StoreError, ZoneDeleted, ZoneRecorded,
+pub use traits::{
+    Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
+    ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants, Revocations,
+    Store, Tenants,
 };
+
+/// Every trait of the store, for callers that use a store by its own type.
+pub mod prelude {
+    pub use crate::traits::{
+        Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
+        ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants,
+        Revocations, Store, Tenants,
+    };
+}

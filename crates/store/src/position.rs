@@ -1,9 +1,13 @@
-//! Where a certificate stands, whatever counts it: positions, and the blocks of them that a counter counts.
+//! Positions of certificates, and the blocks of positions that a counter counts.
+//! [`crate::verbs::counters`] explains them.
 
-/// A zone has room for 2^36 certificates (68 thousand million), the store for 2^27 zones; together 63 bits.
+use crate::schema::{BLOCKS, Table, UPPER_BLOCKS};
+
+/// A zone has room for 2^36 certificates, the store for 2^27 zones: together 63 bits.
 pub(crate) const SEQUENCE_BITS: u32 = 36;
 
-/// How many positions one counter of each level counts. Fixed when the database is made and read from it afterwards.
+/// The number of positions that one counter of each level counts. Fixed when the database is
+/// created, and read from it afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
     block_bits: u32,
@@ -11,20 +15,22 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// 512 positions a block: skipping 511 index entries costs about as much as reading the page itself. 2^18 an upper
-    /// block: ten million certificates have 39 of them, each of which has 512 blocks.
+    /// 512 positions in a block: skipping 511 index entries costs about as much as reading the
+    /// page itself. 2^18 in an upper block: ten million certificates have 39 of them, each of
+    /// which has 512 blocks.
     pub(crate) const DEFAULT: Self = Self {
         block_bits: 9,
         upper_block_bits: 18,
     };
 
-    /// The layout with these bits, unless they make none.
+    /// Returns the layout with these bits, if they make one.
     pub(crate) fn new(block_bits: u32, upper_block_bits: u32) -> Option<Self> {
-        (block_bits >= 1 && block_bits < upper_block_bits && upper_block_bits <= SEQUENCE_BITS)
-            .then_some(Self {
-                block_bits,
-                upper_block_bits,
-            })
+        let is_valid =
+            block_bits >= 1 && block_bits < upper_block_bits && upper_block_bits <= SEQUENCE_BITS;
+        is_valid.then_some(Self {
+            block_bits,
+            upper_block_bits,
+        })
     }
 
     pub(crate) fn block_bits(self) -> u32 {
@@ -62,11 +68,10 @@ pub(crate) enum Level {
 impl Level {
     pub(crate) const BOTH: [Self; 2] = [Self::Lower, Self::Upper];
 
-    /// The table's name.
-    pub(crate) fn table(self) -> &'static str {
+    pub(crate) fn table(self) -> &'static Table {
         match self {
-            Self::Lower => "blocks",
-            Self::Upper => "upper_blocks",
+            Self::Lower => &BLOCKS,
+            Self::Upper => &UPPER_BLOCKS,
         }
     }
 }
@@ -86,6 +91,12 @@ impl Position {
         Self((zone << SEQUENCE_BITS) + ((1 << SEQUENCE_BITS) - 1))
     }
 
+    /// The position in a zone that has `sequence` certificates before it.
+    pub(crate) fn in_zone(zone: i64, sequence: u64) -> Self {
+        let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+        Self(Self::first_of(zone).0.saturating_add(sequence))
+    }
+
     /// The zone's number.
     pub(crate) fn zone(self) -> i64 {
         self.0 >> SEQUENCE_BITS
@@ -96,17 +107,17 @@ impl Position {
         self.0 - Self::first_of(self.zone()).0
     }
 
-    /// The block it is counted in.
+    /// The block that counts it.
     pub(crate) fn block(self, layout: Layout, level: Level) -> i64 {
         self.0 >> layout.of(level)
     }
 }
 
-/// Where the n-th newest certificate of a status is.
+/// The place of the n-th newest certificate of a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Nothing newer than this is to be looked at.
+    /// Nothing newer than this needs to be read.
     pub(crate) newest: Position,
-    /// How many of the status to skip from there; less than a block has.
+    /// The certificates of the status to skip from there; fewer than a block has.
     pub(crate) skip: u64,
 }

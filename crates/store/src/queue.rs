@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::StoreError;
+use certgate_model::lock;
 
 /// One queue, which many push to and one takes from.
 pub(crate) struct Queue<T> {
@@ -113,7 +114,7 @@ impl<T> Queue<T> {
 
     fn waiting(&self) -> MutexGuard<'_, Waiting<T>> {
         // No code that can panic runs under the lock, so a poisoned lock still guards a whole queue.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

@@ -10,6 +10,7 @@ use certgate_model::{
 use certgate_store::conformance::{
     account, authority, by, by_at, certificate, first_records, instant,
 };
+use certgate_store::prelude::*;
 use certgate_store::{
     JournalBegun, ReadStore, Restored, SqliteInspector, SqliteOptions, SqliteStore, Store,
     StoreError, prepare_restored,
@@ -601,13 +602,13 @@ async fn what_lists_are_made_of_is_checked() {
     for tampering in [
         "DELETE FROM revocations WHERE reason = 6",
         "UPDATE revocations SET reason = 4",
-        "INSERT INTO revocations SELECT authority, shard, position + 1000, serial, 0, 6, expires_on FROM revocations",
+        "INSERT INTO revocations SELECT authority, shard, expires_on, position + 1000, serial, 0, 6 FROM revocations",
     ] {
         place.is_whole().await;
         place.store.damage(tampering).await.unwrap();
         let lines = place.store.check().await.unwrap();
         assert!(
-            lines.iter().any(|line| line.contains("on lists")),
+            lines.iter().any(|line| line.contains("on CRLs")),
             "{tampering}: {lines:?}"
         );
         place.store.damage(UNDO).await.unwrap();
@@ -618,4 +619,5 @@ async fn what_lists_are_made_of_is_checked() {
 const UNDO: &str = "
     DELETE FROM revocations;
     INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on)
-    SELECT authority, 0, position, serial, revoked_on, reason, expires_on FROM certificates WHERE status IN (2, 3);";
+    SELECT certificates.authority, 0, position, serial, revoked_on, reason, expires_on \
+    FROM certificates JOIN statuses USING (position) WHERE status IN (2, 3);";

@@ -19,6 +19,7 @@ use certgate_store::conformance::{
     account, authority, by, by_at, certificate, first_records, instant, mtls_certificate, token,
     zone,
 };
+use certgate_store::prelude::*;
 use certgate_store::{
     Migration, MigrationBegun, MigrationError, OpenError, PostgresError, PostgresOptions,
     PostgresStore, ReadStore, SqliteOptions, SqliteStore, Store, TableCompared, columns_moved,
@@ -155,8 +156,7 @@ impl Place {
         // What only an earlier version and a restore leave.
         store
             .damage(
-                "INSERT INTO early_serials (serial, id) VALUES (x'01', x'02'), (x'0100', x'03'), (x'ff', x'04');
-                 INSERT INTO lost_certificates (position, id, authority, serial, fingerprint_sha256, epoch, revoked_on, \
+                "INSERT INTO lost_certificates (position, id, authority, serial, fingerprint_sha256, epoch, revoked_on, \
                  reason, expires_on) VALUES (-5, zeroblob(16), 1, zeroblob(20), zeroblob(32), 5, 0, 4, 9);
                  INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on) \
                  VALUES (1, 0, -5, zeroblob(20), 0, 4, 9);
@@ -500,8 +500,8 @@ async fn every_kind_of_difference_is_found() {
         ("users", "UPDATE users SET api_key_hash = NULL"),
         ("epoch_gaps", "UPDATE epoch_gaps SET is_all = true"),
         (
-            "early_serials",
-            "DELETE FROM early_serials WHERE serial = '\\xff'",
+            "statuses",
+            "UPDATE statuses SET epoch = 7 WHERE position % 1000 = 40",
         ),
         ("crls", "UPDATE crls SET der = der || '\\x00'"),
         ("blocks", "INSERT INTO blocks VALUES (99999999, 0, 0, 0, 0)"),
@@ -601,7 +601,7 @@ async fn another_database_is_refused_and_left_alone() {
 
     let newer = server.database();
     assert!(!copy_one_batch(&place.begin(&newer, 1).await.unwrap()).await);
-    server.sql(&newer, "INSERT INTO schema_versions VALUES (99)");
+    server.sql(&newer, "INSERT INTO schema_migrations VALUES (99, 99)");
     assert!(matches!(
         refused(&newer).await,
         MigrationError::OtherVersion { .. }
@@ -667,10 +667,10 @@ async fn what_must_not_be_moved_yet_is_refused() {
     assert!(matches!(refused(&place).await, MigrationError::Restored));
 
     let place = Place::new().await;
-    place.tamper("PRAGMA user_version = 3");
+    place.tamper("PRAGMA application_id = 1667719540");
     assert!(matches!(
         refused(&place).await,
-        MigrationError::Open(OpenError::OlderVersion { found: 3, .. })
+        MigrationError::Open(OpenError::DevelopmentVersion { .. })
     ));
 
     let place = Place {
@@ -723,7 +723,7 @@ async fn what_postgresql_cannot_hold_is_told() {
     assert!(
         error
             .to_string()
-            .contains("a row of \"certificates\" has a number as serial"),
+            .contains("a row of \"certificates\" has a wrong serial: a column has an integer"),
         "{error}"
     );
 }

@@ -10,6 +10,7 @@ use certgate_model::{
 use certgate_store::conformance::{
     authority, by, by_at, certificate, first_records, instant, mtls_certificate, zone,
 };
+use certgate_store::prelude::*;
 use certgate_store::{
     CertificateRecorded, HostnamesReplaced, OpenError, ReadStore, SqliteOptions, SqliteStore,
     Store, StoreError, ZoneRecorded,
@@ -53,6 +54,22 @@ fn pragma(path: &Path, statement: &str) {
 }
 
 #[tokio::test]
+async fn a_database_of_a_development_version_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    open(&directory).unwrap().close().await;
+    // "cgat", the mark of versions before the first release.
+    pragma(&file(&directory), "PRAGMA application_id = 1667719540");
+    let before = std::fs::read(file(&directory)).unwrap();
+    let error = open(&directory).err().unwrap();
+    assert!(
+        matches!(error, OpenError::DevelopmentVersion { .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("made by a development version"));
+    assert_eq!(std::fs::read(file(&directory)).unwrap(), before);
+}
+
+#[tokio::test]
 async fn a_newer_version_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     open(&directory).unwrap().close().await;
@@ -63,7 +80,7 @@ async fn a_newer_version_is_refused_and_left_alone() {
             error,
             OpenError::NewerVersion {
                 found: 4711,
-                known: 4,
+                known: 1,
                 ..
             }
         ),
@@ -73,7 +90,7 @@ async fn a_newer_version_is_refused_and_left_alone() {
         error.to_string().contains("start the newer certgate"),
         "{error}"
     );
-    pragma(&file(&directory), "PRAGMA user_version = 4");
+    pragma(&file(&directory), "PRAGMA user_version = 1");
     open(&directory).unwrap().close().await;
 }
 
@@ -374,7 +391,7 @@ async fn a_page_that_cannot_be_read_is_a_finding_of_the_check() {
             .unwrap()
     };
     let size = number("PRAGMA page_size");
-    let index = number("SELECT rootpage FROM sqlite_schema WHERE name = 'certificates_by_status'");
+    let index = number("SELECT rootpage FROM sqlite_schema WHERE name = 'statuses_by_status'");
     drop(database);
     let mut bytes = std::fs::read(&path).unwrap();
     let start = usize::try_from((index - 1) * size).unwrap();
@@ -493,9 +510,10 @@ async fn authorities_apply_in_the_order_of_their_deployment() {
     // An account's managed authority is replaced: both apply where the first one did, the newer one first.
     store
         .damage(
-            "INSERT INTO authorities (id, account, name, algorithm, certificate_der, sealed_key, public_url, created_on, \
-             expires_on) SELECT x'77777777777777777777777777777777', account, name, algorithm, certificate_der, sealed_key, \
-             public_url, created_on, expires_on FROM authorities;
+            "INSERT INTO authorities (number, id, account, name, algorithm, certificate_der, \
+             sealed_key, public_url, created_on, expires_on, last_epoch) \
+             SELECT 2, x'77777777777777777777777777777777', account, name, algorithm, \
+             certificate_der, sealed_key, public_url, created_on, expires_on, 0 FROM authorities;
              UPDATE accounts SET managed_authority = 2 WHERE managed_authority = 1;",
         )
         .await
@@ -599,7 +617,7 @@ async fn a_damaged_brought_certificate_is_found() {
     assert!(
         lines
             .iter()
-            .any(|line| line.contains("brought certificates")),
+            .any(|line| line.contains("uploaded certificates")),
         "{lines:?}"
     );
 }

@@ -44,7 +44,7 @@ CREATE TABLE observed (
 );
 CREATE FUNCTION observe() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_TABLE_NAME <> 'duties' THEN
+    IF TG_TABLE_NAME <> 'leases' THEN
         INSERT INTO observed (what) VALUES (TG_TABLE_NAME);
     ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO observed (what, holder) VALUES ('leaves', OLD.holder);
@@ -53,10 +53,10 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER settled AFTER UPDATE OF status ON certificates
+CREATE TRIGGER settled AFTER UPDATE OF status ON statuses
     FOR EACH ROW WHEN (NEW.status IN (0, 3) AND OLD.status IN (1, 2)) EXECUTE FUNCTION observe();
 CREATE TRIGGER published AFTER INSERT OR UPDATE ON crls FOR EACH ROW EXECUTE FUNCTION observe();
-CREATE TRIGGER held AFTER INSERT OR UPDATE OR DELETE ON duties FOR EACH ROW EXECUTE FUNCTION observe();
+CREATE TRIGGER held AFTER INSERT OR UPDATE OR DELETE ON leases FOR EACH ROW EXECUTE FUNCTION observe();
 """
 
 
@@ -68,21 +68,21 @@ def settlers(observed: list[list[str]]) -> list[str]:
     for what, process, holder in observed:
         if what == "holds":
             assert holders.setdefault(holder, process) == process, (
-                f"{process} holds the duty under another one's name"
+                f"{process} holds the lease under another one's name"
             )
             if had[-1:] != [process]:
                 had.append(process)
             holding = process
         elif what == "leaves":
-            assert process == holding, f"{process} gives away the duty of {holding}"
+            assert process == holding, f"{process} releases the lease of {holding}"
             holding = None
         else:
-            assert process == holding, f"{process} writes {what}, but the duty is that of {holding}"
+            assert process == holding, f"{process} writes {what}, but the lease is that of {holding}"
     return had
 
 
 class Owner(fleet.Client):
-    """Changes only its own certificates, in a known order. Reads them on every node."""
+    """Changes only its own certificates, so their order of events is known. Reads them on every node."""
 
     def __init__(self, nodes: Fleet, csr: str, seed: int) -> None:
         super().__init__(nodes, seed)
@@ -140,7 +140,7 @@ def test_nodes_restart_under_load(postgres: Postgres, make_node: MakeNode, csr: 
     with nodes.loaded(clients):
         nodes.disturb(SECONDS, chance)
         # The lease holder is killed last: another node takes over when its lease ends.
-        holder = eventually("a node settles", lambda: sql("SELECT holder FROM duties"))
+        holder = eventually("a node settles", lambda: sql("SELECT holder FROM leases"))
         settler = next(
             process for what, process, by in observed() if what == "holds" and by == holder
         )

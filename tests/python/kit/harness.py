@@ -310,7 +310,7 @@ class Server:
         self.process.stdout.close()
         self.process = None
 
-    def outlive_duties(self) -> None:
+    def outlive_leases(self) -> None:
         """After a kill, ends the wait of other nodes for its lease."""
 
     def secrets_are_kept(self) -> None:

@@ -204,7 +204,7 @@ def assert_whole(server: Postgres, database: str) -> None:
         names = ("active", "pending_reactivation", "pending_revocation", "revoked")
         counted = "||','||".join(f"sum({name})" for name in names)
         both = server.sql(
-            f"SELECT (SELECT {counted} FROM {table}), (SELECT {real} FROM certificates)", database
+            f"SELECT (SELECT {counted} FROM {table}), (SELECT {real} FROM statuses)", database
         )
         assert len(set(both.split("|"))) == 1, (table, both)
     changes = "FROM audit_entries WHERE detail ~ 'epoch='"

@@ -44,7 +44,7 @@ SETTINGS = {
 
 
 def programs() -> Path:
-    """Returns the directory of its programs. Skips the test if it is missing."""
+    """Returns the directory of its programs, on the path or as in Debian. Skips the test without it."""
     path = map(Path, os.environ["PATH"].split(os.pathsep))
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     needed = ("initdb", "pg_ctl", "psql", "pg_basebackup")
@@ -248,9 +248,9 @@ class Node(Server):
         assert done.returncode == 0, f"{statements}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
-    def outlive_duties(self) -> None:
+    def outlive_leases(self) -> None:
         # Ends its lease.
-        self.sql("UPDATE duties SET until = 0")
+        self.sql("UPDATE leases SET until = 0")
 
     def check(self) -> subprocess.CompletedProcess[str]:
         command = [str(CERTGATE), "check", "--data-dir", str(self.directory)]

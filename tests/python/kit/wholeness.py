@@ -23,7 +23,7 @@ def blocks(table: str, bits: str) -> str:
     """Returns counters that differ from the rows."""
     counters = ", ".join(STATUSES)
     return f"""
-    WITH counted AS (SELECT position >> {bits}::INT AS block, {COUNTED} FROM certificates, store GROUP BY 1)
+    WITH counted AS (SELECT position >> {bits}::INT AS block, {COUNTED} FROM statuses, store GROUP BY 1)
     SELECT * FROM (SELECT block, {counters} FROM counted EXCEPT SELECT block, {counters} FROM {table}) AS uncounted
     UNION ALL SELECT block, {counters} FROM {table}
     WHERE {" + ".join(STATUSES)} > 0 AND block NOT IN (SELECT block FROM counted)
@@ -62,14 +62,19 @@ FAULTS = {
         WHERE epoch <= before
         """,
     "an authority that does not know its last epoch": """
-        SELECT number, last_epoch, max(epoch) FROM authorities JOIN certificates ON authority = number
+        SELECT number, last_epoch, max(epoch) FROM authorities JOIN statuses ON authority = number
         GROUP BY 1, 2 HAVING last_epoch < max(epoch)
         """,
     "a certificate that is not in the list of its authority, or is there and should not be": """
-        (SELECT authority, position FROM certificates WHERE status IN (2, 3)
+        (SELECT authority, position FROM statuses WHERE status IN (2, 3)
          EXCEPT SELECT authority, position FROM revocations)
         UNION ALL
-        (SELECT authority, position FROM revocations EXCEPT SELECT authority, position FROM certificates WHERE status IN (2, 3))
+        (SELECT authority, position FROM revocations EXCEPT SELECT authority, position FROM statuses WHERE status IN (2, 3))
+        """,
+    "a certificate without exactly one status, or a status without its certificate": """
+        (SELECT position, authority FROM certificates EXCEPT SELECT position, authority FROM statuses)
+        UNION ALL
+        (SELECT position, authority FROM statuses EXCEPT SELECT position, authority FROM certificates)
         """,
     "a certificate without an audit entry": """
         SELECT position FROM certificates WHERE NOT EXISTS (

@@ -63,7 +63,7 @@ def test_the_lease_holder_reports_lagging_points(
 
     # Another node takes the lease, as if this node had lost the database.
     taken = "holder = decode(repeat('ff', 16), 'hex'), until = (extract(epoch FROM now()) + 15) * 1000000"
-    postgres.sql(f"UPDATE duties SET {taken} WHERE duty = 'settling'", database)
+    postgres.sql(f"UPDATE leases SET {taken} WHERE job = 'settling'", database)
     eventually("it is silent", lambda: Metrics(node).values[lagging] == 0)
-    eventually("it has the duty again", lambda: Metrics(node).values[lagging] == 1)
+    eventually("it has the lease again", lambda: Metrics(node).values[lagging] == 1)
     api.close()

@@ -56,7 +56,7 @@ class Pair:
         return account, zone, here, there
 
     def token(self, group: str) -> tuple[str, dict[str, Any], Api]:
-        """Makes a token. Returns its address, its body and a client on the other node."""
+        """Makes a token. Returns its address and body, and a client that uses it on the other node."""
         body = {"name": f"token {next(NAMES)}", "policies": [self.policy(group)]}
         made = self.make(f"{V4}/user/tokens", body)
         return (
@@ -79,7 +79,7 @@ def pair(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     second = Node(first.directory.with_name("second"), url)
     try:
         first.start()
-        eventually("it settles", lambda: first.sql("SELECT holder FROM duties"))
+        eventually("it settles", lambda: first.sql("SELECT holder FROM leases"))
         second.made = first.made
         pair = Pair([first, second.start()])
         yield pair

@@ -65,11 +65,11 @@ def test_fifty_kills_lose_nothing(make_any: MakeServer, csr: str) -> None:
         # In every other round, the server opens the database before `check` does.
         if chance.random() < 0.5:
             server.is_intact()
-        server.outlive_duties()
+        server.outlive_leases()
         server.start()
         verify(server, owned, unanswered)
         server.kill()
-        server.outlive_duties()
+        server.outlive_leases()
         server.is_intact()
     server.secrets_are_kept()
     print(f"answered: {dict(answers)}, issues cut off: {cut_off}")
@@ -87,7 +87,7 @@ def test_a_start_does_not_wait_for_pending_changes(make_any: MakeServer, csr: st
         api.revoke(identity)
     api.close()
     server.kill()
-    server.outlive_duties()
+    server.outlive_leases()
     started = time.monotonic()
     server.start()
     assert time.monotonic() - started < 5

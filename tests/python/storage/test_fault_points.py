@@ -114,14 +114,17 @@ def in_database(server: Server, select: str) -> list[tuple]:
 
 def stored(server: Server, certificate: str) -> tuple[int, int, int]:
     """Returns status, epoch and serial number from the database."""
-    select = f"SELECT status, coalesce(epoch, 0), hex(serial) FROM certificates WHERE id = x'{certificate}'"
+    select = (
+        "SELECT status, coalesce(epoch, 0), hex(serial) FROM certificates "
+        f"JOIN statuses ON statuses.position = certificates.position WHERE id = x'{certificate}'"
+    )
     [(status, epoch, serial)] = in_database(server, select)
     return status, epoch, int(serial, 16)
 
 
 def agrees(server: Server, status: int, serial: int) -> None:
     """Asserts that no settled status contradicts a published list."""
-    lists = in_database(server, "SELECT part, der FROM crls")
+    lists = in_database(server, "SELECT kind, der FROM crls")
     parts = {part: x509.load_der_x509_crl(der) for part, der in lists}
     listed = {
         part: parts[part].get_revoked_certificate_by_serial_number(serial) is not None

@@ -1,4 +1,4 @@
-"""README.md and docs/get-started.md: runs the commands in order, and compares the output."""
+"""README.md and docs/get-started.md: their commands, run in the order of the page, and their output."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run(server: Server, *scripts: str, **more: str) -> list[str]:
 
 
 def shape(output: str) -> list[list[str]]:
-    """Returns the words of each line without IDs, serial numbers and dates, which differ."""
+    """The words of each line, without what differs from run to run: IDs, serial numbers and dates."""
     variable = r"\b[0-9a-f]{12,}\b|\d{4}-\d\d-\d\d|\d\d:\d\d"
     return [re.sub(variable, "*", line).split() for line in output.splitlines()]
 

@@ -14,10 +14,10 @@ use super::installation::Installation;
 macro_rules! page {
     ($rest:literal) => {
         concat!(
-            "SELECT position, id, authority, status, revoked_on, serial, common_name, country, \
-             state, location, organization, organizational_unit, issued_on, expires_on, \
-             validity_days, signature, fingerprint_sha256, ski, der, csr, reason \
-             FROM certificates ",
+            "SELECT certificates.position, id, certificates.authority, status, revoked_on, serial, \
+             common_name, country, state, location, organization, organizational_unit, issued_on, \
+             expires_on, validity_days, signature, fingerprint_sha256, ski, der, csr, reason \
+             FROM certificates JOIN statuses ON statuses.position = certificates.position ",
             $rest
         )
     };
@@ -61,16 +61,18 @@ impl Sql {
                 let connection = tokio::spawn(connection);
                 let of_all = [
                     client
-                        .prepare(page!("ORDER BY position DESC LIMIT $1 OFFSET $2"))
+                        .prepare(page!(
+                            "ORDER BY certificates.position DESC LIMIT $1 OFFSET $2"
+                        ))
                         .await?,
                     client.prepare("SELECT count(*) FROM certificates").await?,
                 ];
                 let of_status =
-                    page!("WHERE status = $3 ORDER BY position DESC LIMIT $1 OFFSET $2");
+                    page!("WHERE status = $3 ORDER BY statuses.position DESC LIMIT $1 OFFSET $2");
                 let of_status = [
                     client.prepare(of_status).await?,
                     client
-                        .prepare("SELECT count(*) FROM certificates WHERE status = $1")
+                        .prepare("SELECT count(*) FROM statuses WHERE status = $1")
                         .await?,
                 ];
                 Ok(Self::Postgres(Box::new(Prepared {
@@ -158,9 +160,9 @@ fn sqlite_page(
         ),
         Some(_) => (
             connection.prepare_cached(page!(
-                "WHERE status = ?3 ORDER BY position DESC LIMIT ?1 OFFSET ?2"
+                "WHERE status = ?3 ORDER BY statuses.position DESC LIMIT ?1 OFFSET ?2"
             ))?,
-            connection.prepare_cached("SELECT count(*) FROM certificates WHERE status = ?1")?,
+            connection.prepare_cached("SELECT count(*) FROM statuses WHERE status = ?1")?,
         ),
     };
     let status = status.map(Status::code);

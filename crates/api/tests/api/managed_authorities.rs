@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use certgate_model::{AuthorityId, AuthorityRecord, By, Clock};
 use certgate_service::MANAGED_AUTHORITIES_MAX;
-use certgate_store::{AuthorityReplaced, ReadStore, Store};
+use certgate_store::AuthorityReplaced;
+use certgate_store::prelude::*;
 use certgate_testkit::{TestApp, csr};
 use http::Method;
 use rustls_pki_types::pem::PemObject;

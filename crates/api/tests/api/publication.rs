@@ -5,7 +5,8 @@ use std::time::UNIX_EPOCH;
 use certgate_model::{Clock, SerialNumber};
 use certgate_pki::write_ocsp_request;
 use certgate_service::Settling;
-use certgate_store::{Duty, Store};
+use certgate_store::BackgroundJob;
+use certgate_store::prelude::*;
 use certgate_testkit::{Answer, TestApp};
 use http::{Method, header};
 use serde_json::{Value, json};
@@ -750,7 +751,7 @@ async fn one_of_several_processes_settles() {
     let (now, other) = (app.clock.now(), [0x77; 16]);
     assert!(
         app.store
-            .hold_duty(Duty::Settling, other, now, now.plus_seconds(20))
+            .hold_lease(BackgroundJob::Settling, other, now, now.plus_seconds(20))
             .await
             .unwrap()
     );
@@ -771,14 +772,14 @@ async fn one_of_several_processes_settles() {
     let now = app.clock.now();
     assert!(
         !app.store
-            .hold_duty(Duty::Settling, other, now, now.plus_seconds(20))
+            .hold_lease(BackgroundJob::Settling, other, now, now.plus_seconds(20))
             .await
             .unwrap()
     );
     app.service.settler.release_lease().await.unwrap();
     assert!(
         app.store
-            .hold_duty(Duty::Settling, other, now, now.plus_seconds(20))
+            .hold_lease(BackgroundJob::Settling, other, now, now.plus_seconds(20))
             .await
             .unwrap()
     );

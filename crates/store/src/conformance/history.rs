@@ -182,24 +182,12 @@ impl<'s> History<'s> {
             .change_status(zone.id, certificate.id, event, by_at(at))
             .await
             .expect("change");
-        let expected = match certificate.on(event) {
+        let expected = match certificate.apply(event, at) {
             Transition::Refused => StatusChange::Refused,
             Transition::Unchanged => StatusChange::Unchanged(certificate.clone()),
             Transition::To(next) => {
-                certificate.status = next;
                 let key = (zone.id, certificate.id);
                 self.pending.retain(|pending| *pending != key);
-                match event {
-                    Event::Revoke(reason) => {
-                        certificate.revoked_on = Some(at);
-                        certificate.revocation_reason = Some(reason);
-                    }
-                    Event::Reactivate => {
-                        certificate.revoked_on = None;
-                        certificate.revocation_reason = None;
-                    }
-                    Event::Settle => {}
-                }
                 if next.is_pending() {
                     self.pending.push(key);
                 }
@@ -228,10 +216,11 @@ impl<'s> History<'s> {
                         .find(|certificate| certificate.id == id)
                 })
                 .expect("what is pending is in a zone that is not deleted");
-            let Transition::To(next) = certificate.status.on(Event::Settle) else {
-                panic!("the model holds {} as pending", certificate.status)
+            let before = certificate.status;
+            let Transition::To(next) = certificate.apply(Event::Settle, fixtures::instant(0))
+            else {
+                panic!("the model holds {before} as pending")
             };
-            certificate.status = next;
             match next {
                 Status::Active => expected.reactivated += 1,
                 _ => expected.revoked += 1,

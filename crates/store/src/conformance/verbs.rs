@@ -15,8 +15,8 @@ use super::hostnames::hostnames;
 use super::lists::lists;
 use super::mtls_certificates::mtls_certificates;
 use crate::{
-    AccountDeleted, AccountRecorded, AuthorityReplaced, CertificateRecorded, Duty, Settled,
-    StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, AuthorityReplaced, BackgroundJob, CertificateRecorded,
+    Settled, StatusChange, Store, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 const EVERYTHING: Slice = Slice {
@@ -45,7 +45,7 @@ pub async fn verbs(store: &dyn Store) {
     hostnames(store, &authority).await;
     deletions(store).await;
     audit(store).await;
-    duties(store).await;
+    leases(store).await;
     store.ready().await.expect("ready");
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());
 }
@@ -900,7 +900,7 @@ async fn replaced_authorities(store: &dyn Store) {
             .record_certificate(late, None, by())
             .await
             .expect("record");
-        assert_eq!(recorded, CertificateRecorded::AuthorityNotInForce);
+        assert_eq!(recorded, CertificateRecorded::AuthorityNotActive);
     }
     let new = fixtures::certificate(202, zone, &third, Status::Active);
     let recorded = store
@@ -980,11 +980,11 @@ async fn deep_slices(store: &dyn Store) {
     }
 }
 
-async fn duties(store: &dyn Store) {
+async fn leases(store: &dyn Store) {
     let hold = async |holder: u8, from, until| {
         let (from, until) = (fixtures::instant(from), fixtures::instant(until));
         store
-            .hold_duty(Duty::Settling, [holder; 16], from, until)
+            .hold_lease(BackgroundJob::Settling, [holder; 16], from, until)
             .await
             .expect("hold")
     };
@@ -995,12 +995,12 @@ async fn duties(store: &dyn Store) {
     assert!(hold(2, 140, 170).await, "its time has ended");
     assert!(!hold(1, 141, 171).await);
     store
-        .leave_duty(Duty::Settling, [1; 16])
+        .release_lease(BackgroundJob::Settling, [1; 16])
         .await
         .expect("leave");
     assert!(!hold(1, 141, 171).await, "only who has it can leave it");
     store
-        .leave_duty(Duty::Settling, [2; 16])
+        .release_lease(BackgroundJob::Settling, [2; 16])
         .await
         .expect("leave");
     assert!(hold(1, 141, 171).await);

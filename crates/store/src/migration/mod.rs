@@ -1,23 +1,30 @@
 //! Moving an embedded database to PostgreSQL.
 //!
-//! Every table is copied in the order of its primary key, a batch of rows a transaction; where to go on is read from what is
-//! there, so that a run may end at any instant and the next goes on. Then both databases are read from beginning to end and compared,
-//! and only after that servers can start on the new one. The old one is not changed.
+//! Every table is copied in the order of its primary key, a batch of rows in a transaction. The
+//! rows that arrived say where to go on, so a run may end at any instant and the next one
+//! continues. Then both databases are read from beginning to end and compared, and only after that
+//! can servers start on the new one. The old one is not changed.
 //!
-//! [`tables`] says what is moved; `sqlite::source` reads, `postgres::destination` writes and reads.
+//! `schema` has the tables; [`rows`] reads them; `sqlite::source` and `postgres::destination` are
+//! the two sides.
 
-mod tables;
+mod rows;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-pub use self::tables::TableDigest;
-pub(crate) use self::tables::{Cell, Digester, Kind, Row, TABLES, Table};
+pub use self::rows::TableDigest;
+pub(crate) use self::rows::{
+    Digester, add_all, count_up_to, greatest_key, last_key, rows_after, telltales,
+};
+use crate::db::Value;
 use crate::postgres::{Destination, MigrationBegun, PostgresError};
+use crate::schema::{self, Table};
 use crate::sqlite::{OpenError, Source};
-use crate::{Holder, StoreError};
+use crate::{LeaseHolder, StoreError};
 
-/// Why a migration does not begin or go on, and what to do. What was copied stays there unless the text says otherwise.
+/// The reason why a migration does not begin or continue, and the remedy. Copied rows stay in the
+/// new database unless the text says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     /// The embedded database cannot be opened.
@@ -25,26 +32,30 @@ pub enum MigrationError {
     Open(#[from] OpenError),
     /// It cannot be read.
     #[error(
-        "cannot read the database that is to be moved: {0}; `certgate check` tells what is wrong with it"
+        "cannot read the database that is to be moved: {0}; `certgate check` reports what is wrong \
+         with it"
     )]
     Source(StoreError),
     /// There is nothing to move.
     #[error(
-        "the database that is to be moved holds no installation: start servers with the new database instead"
+        "the database that is to be moved holds no installation: start servers with the new \
+         database instead"
     )]
     NoInstallation,
-    /// The journal knows more than the database.
+    /// The journal has changes that the database does not have.
     #[error(
-        "the database that is to be moved was restored from a backup, and no server has run since: start `certgate serve` on the \
-         data directory once, which does again what the journal of revocations knows, stop it, and migrate then"
+        "the database that is to be moved was restored from a backup, and no server has run since: \
+         start `certgate serve` on the data directory once, which replays the journal of \
+         revocations, stop it, and migrate then"
     )]
     Restored,
     /// The new database cannot be used.
     #[error(transparent)]
     Destination(#[from] PostgresError),
-    /// It is somebody else's.
+    /// It has other tables.
     #[error(
-        "the database {database} has tables already ({tables}): name an empty one; nothing was changed"
+        "the database {database} has tables already ({tables}): name an empty one; nothing was \
+         changed"
     )]
     NotEmpty {
         /// The database, without the password.
@@ -54,7 +65,8 @@ pub enum MigrationError {
     },
     /// It is another installation's.
     #[error(
-        "the database {database} holds another installation than the data directory: name an empty database; nothing was changed"
+        "the database {database} holds another installation than the data directory: name an empty \
+         database; nothing was changed"
     )]
     OtherInstallation {
         /// The database, without the password.
@@ -62,8 +74,8 @@ pub enum MigrationError {
     },
     /// Another version of this program was at work.
     #[error(
-        "another version of certgate has begun or finished the migration to {database}: go on with that one, or name an empty \
-         database; nothing was changed"
+        "another version of certgate has begun or finished the migration to {database}: continue \
+         with that one, or name an empty database; nothing was changed"
     )]
     OtherVersion {
         /// The database, without the password.
@@ -71,14 +83,15 @@ pub enum MigrationError {
     },
     /// A server has run in between.
     #[error(
-        "a server has run on the data directory since the migration to {database} began, so that what was copied is old: drop that \
-         database, create it again, and migrate then; nothing was changed"
+        "a server has run on the data directory since the migration to {database} began, so the \
+         copied rows are old: drop that database, create it again, and migrate then; nothing was \
+         changed"
     )]
     Changed {
         /// The database, without the password.
         database: String,
     },
-    /// Another process goes on, or has finished.
+    /// Another process continues, or has finished.
     #[error(
         "another `certgate migrate` has taken over the migration to {database}: let that one finish"
     )]
@@ -88,52 +101,52 @@ pub enum MigrationError {
     },
     /// A row is not what the schema allows.
     #[error(
-        "a row of the table {table:?} cannot be stored in PostgreSQL ({detail}): `certgate check` tells what is wrong with the \
-         database that is to be moved"
+        "a row of the table {table:?} cannot be stored in PostgreSQL ({detail}): `certgate check` \
+         reports what is wrong with the database that is to be moved"
     )]
     Row {
         /// Its table.
         table: &'static str,
-        /// What PostgreSQL said.
+        /// PostgreSQL's message.
         detail: String,
     },
 }
 
-/// Of the new database: errors of the old one are [`MigrationError::Source`].
+/// An error of the new database: those of the old one are [`MigrationError::Source`].
 impl From<StoreError> for MigrationError {
     fn from(error: StoreError) -> Self {
         Self::Destination(error.into())
     }
 }
 
-/// How far copying or comparing has come.
+/// The progress of copying or comparing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MigrationProgress {
-    /// The table that is at work.
+    /// The current table.
     pub table: &'static str,
-    /// How many of its rows are done.
+    /// The number of its rows that are done.
     pub table_rows: u64,
-    /// How many it has.
+    /// The number of its rows.
     pub of_table_rows: u64,
-    /// How many rows of all tables are done.
+    /// The number of rows of all tables that are done.
     pub rows: u64,
-    /// How many there are.
+    /// The number of rows of all tables.
     pub of_rows: u64,
 }
 
-/// What one table has in both databases.
+/// One table in both databases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableCompared {
     /// Its name.
     pub table: &'static str,
-    /// In the embedded database.
+    /// Its rows in the embedded database.
     pub source: TableDigest,
-    /// In PostgreSQL.
+    /// Its rows in PostgreSQL.
     pub destination: TableDigest,
 }
 
 impl TableCompared {
-    /// Whether it has the same rows in both.
+    /// Returns whether it has the same rows in both.
     pub fn is_equal(&self) -> bool {
         self.source == self.destination
     }
@@ -141,44 +154,45 @@ impl TableCompared {
 
 /// A migration that has begun.
 pub struct Migration {
-    source: Arc<Mutex<Source>>,
+    source: Arc<Source>,
     destination: Destination,
     begun: MigrationBegun,
-    /// How many rows each of [`TABLES`] has.
-    counts: Vec<u64>,
+    /// Each table that moves, and the number of its rows.
+    tables: Vec<(&'static Table, u64)>,
 }
 
 impl Migration {
-    /// Opens the database of a server that does not run, with its journal, and begins to move it to the PostgreSQL database of the
-    /// URL, or goes on with that. The caller keeps servers away from the old one. `holder` is random.
+    /// Opens the database of a server that does not run, with its journal, and begins or continues
+    /// to move it to the PostgreSQL database of the URL. The caller keeps servers away from the old
+    /// one. `holder` is random.
     pub async fn begin(
         database: &Path,
         journal: &Path,
         url: &str,
-        holder: Holder,
+        holder: LeaseHolder,
     ) -> Result<Self, MigrationError> {
-        // 1. What is to be moved can be.
-        let source = Arc::new(Mutex::new(Source::open(database, journal)?));
+        // 1. Check that the old database can be moved.
+        let source = Arc::new(Source::open(database, journal)?);
         let destination = Destination::connect(url, holder).await?;
-        let (installation, state, counts) = read(&source, |source| {
-            let counts = TABLES
-                .iter()
-                .map(|table| source.count(table))
-                .collect::<Result<_, _>>()?;
-            Ok((source.installation().clone(), source.state()?, counts))
+        let (state, tables) = read(&source, |source| {
+            let counted = |table| Ok((table, source.count(table)?));
+            let tables = schema::moved()
+                .map(counted)
+                .collect::<Result<_, StoreError>>()?;
+            Ok((source.state()?, tables))
         })
         .await?;
-        // 2. And the other database takes it.
-        let begun = destination.begin(&installation, &state).await?;
+        // 2. Check that the new one takes it.
+        let begun = destination.begin(source.installation(), &state).await?;
         Ok(Self {
             source,
             destination,
             begun,
-            counts,
+            tables,
         })
     }
 
-    /// How far another run has come.
+    /// The state in which earlier runs left the migration.
     pub fn begun(&self) -> MigrationBegun {
         self.begun
     }
@@ -188,12 +202,12 @@ impl Migration {
         self.destination.name()
     }
 
-    /// How many rows there are to move.
+    /// The number of rows to move.
     pub fn rows(&self) -> u64 {
-        self.counts.iter().sum()
+        self.tables.iter().map(|(_, rows)| rows).sum()
     }
 
-    /// Copies what is not there yet.
+    /// Copies the rows that are missing.
     pub async fn copy(
         &self,
         mut progress: impl FnMut(MigrationProgress),
@@ -201,22 +215,23 @@ impl Migration {
         if self.begun == MigrationBegun::Finished {
             return Ok(());
         }
-        for (n, table) in TABLES.iter().enumerate() {
-            let mut key = self.destination.greatest(table).await?;
-            let mut done = match key.clone() {
-                None => 0,
-                Some(key) => {
+        for (place, (table, _)) in self.tables.iter().copied().enumerate() {
+            let key = self.destination.greatest_key(table).await?;
+            let mut done = match key.is_empty() {
+                true => 0,
+                false => {
+                    let key = key.clone();
                     read(&self.source, move |source| source.count_up_to(table, &key)).await?
                 }
             };
-            progress(self.progress(n, done));
-            let mut batch = self.rows_after(table, key.take()).await?;
-            while let Some(last) = batch.last() {
+            progress(self.progress(place, done));
+            let mut batch = self.rows_after(table, key).await?;
+            while !batch.is_empty() {
                 // The next one is read while this one is written.
-                let next = self.rows_after(table, Some(last[..table.key].to_vec()));
+                let next = self.rows_after(table, last_key(table, &batch).to_vec());
                 let ((), next) = tokio::try_join!(self.destination.insert(table, &batch), next)?;
-                done += batch.len() as u64;
-                progress(self.progress(n, done));
+                done += (batch.len() / table.columns.len()) as u64;
+                progress(self.progress(place, done));
                 batch = next;
             }
         }
@@ -228,14 +243,14 @@ impl Migration {
         &self,
         mut progress: impl FnMut(MigrationProgress),
     ) -> Result<Vec<TableCompared>, MigrationError> {
-        let mut compared = Vec::with_capacity(TABLES.len());
-        for (n, table) in TABLES.iter().enumerate() {
-            progress(self.progress(n, 0));
+        let mut compared = Vec::with_capacity(self.tables.len());
+        for (place, (table, _)) in self.tables.iter().copied().enumerate() {
+            progress(self.progress(place, 0));
             let source = read(&self.source, move |source| source.digest(table));
             let destination = async {
-                let told = |rows| progress(self.progress(n, rows));
+                let read = |rows| progress(self.progress(place, rows));
                 self.destination
-                    .digest(table, told)
+                    .digest(table, read)
                     .await
                     .map_err(MigrationError::from)
             };
@@ -249,7 +264,8 @@ impl Migration {
         Ok(compared)
     }
 
-    /// Lets servers start on the new database. To be called when [`Migration::compare`] has found no difference.
+    /// Lets servers start on the new database. Call it after [`Migration::compare`] has found no
+    /// difference.
     pub async fn finish(&self) -> Result<(), MigrationError> {
         if self.begun == MigrationBegun::Finished {
             return Ok(());
@@ -258,12 +274,14 @@ impl Migration {
         self.destination.finish().await
     }
 
-    fn progress(&self, table: usize, table_rows: u64) -> MigrationProgress {
+    fn progress(&self, place: usize, table_rows: u64) -> MigrationProgress {
+        let (table, of_table_rows) = self.tables[place];
+        let before: u64 = self.tables[..place].iter().map(|(_, rows)| rows).sum();
         MigrationProgress {
-            table: TABLES[table].name,
+            table: table.name,
             table_rows,
-            of_table_rows: self.counts[table],
-            rows: self.counts[..table].iter().sum::<u64>() + table_rows,
+            of_table_rows,
+            rows: before + table_rows,
             of_rows: self.rows(),
         }
     }
@@ -271,51 +289,44 @@ impl Migration {
     async fn rows_after(
         &self,
         table: &'static Table,
-        key: Option<Vec<Cell>>,
-    ) -> Result<Vec<Row>, MigrationError> {
-        read(&self.source, move |source| {
-            source.rows_after(table, key.as_deref())
-        })
-        .await
+        key: Vec<Value<'static>>,
+    ) -> Result<Vec<Value<'static>>, MigrationError> {
+        read(&self.source, move |source| source.rows_after(table, &key)).await
     }
 }
 
 async fn read<T: Send + 'static>(
-    source: &Arc<Mutex<Source>>,
+    source: &Arc<Source>,
     reading: impl FnOnce(&Source) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, MigrationError> {
     let source = Arc::clone(source);
-    let read = tokio::task::spawn_blocking(move || {
-        reading(&source.lock().unwrap_or_else(PoisonError::into_inner))
-    });
-    let read = read
-        .await
-        .unwrap_or_else(|_| Err(StoreError::Unavailable("the reading did not finish".into())));
-    read.map_err(MigrationError::Source)
+    let read = tokio::task::spawn_blocking(move || reading(&source)).await;
+    read.unwrap_or_else(|_| Err(StoreError::Unavailable("the reading did not finish".into())))
+        .map_err(MigrationError::Source)
 }
 
-/// Of a table that is moved: its name; its columns and what PostgreSQL calls their types; how many of them are the primary key.
+/// A table that moves: its name, its columns with their types in PostgreSQL, and the number of
+/// columns of the primary key.
 #[cfg(feature = "conformance")]
-pub type TableMoved = (&'static str, Vec<(&'static str, &'static str)>, usize);
+pub type TableMoved = (&'static str, Vec<(&'static str, String)>, usize);
 
-/// Every table that is moved.
+/// Returns every table that moves.
 #[cfg(feature = "conformance")]
 pub fn columns_moved() -> Vec<TableMoved> {
     let columns = |table: &Table| {
-        table
-            .columns
-            .iter()
-            .map(|(name, kind)| (*name, kind.type_name()))
-            .collect()
+        let column = |column: &schema::Column| (column.name, column.kind.postgres().to_lowercase());
+        table.columns.iter().map(column).collect()
     };
-    TABLES
-        .iter()
+    schema::moved()
         .map(|table| (table.name, columns(table), table.key))
         .collect()
 }
 
-/// Whether a table is left out because it says nothing once no server runs.
+/// Returns whether a table stays behind, because it means nothing once no server runs.
 #[cfg(feature = "conformance")]
 pub fn is_never_moved(table: &str) -> bool {
-    tables::NOT_MOVED.contains(&table)
+    let described = schema::TABLES
+        .iter()
+        .any(|known| known.name == table && !known.is_moved);
+    described || ["schema_lock", "schema_migrations"].contains(&table)
 }

@@ -10,10 +10,11 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use super::PostgresError;
-use super::db::Db;
+use super::db::PostgresDb;
 use super::hosts::Hosts;
 use super::tls::{self, Files};
 use crate::StoreError;
+use crate::position::Layout;
 
 /// How long an address has for accepting a connection, unless the URL says otherwise: a host may have several.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,14 +22,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const PORT: u16 = 5432;
 /// How long a read waits for one of the connections.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the server lets a statement run. Every one of this crate takes milliseconds.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a statement waits for a lock: for the transactions of other processes, which take milliseconds too. Longer than
-/// [`IDLE_TRANSACTION_TIMEOUT`], after which one that has stopped in the middle lets go.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(7);
-/// After this time the server ends a transaction of a process that has stopped in the middle of it, and keeps the others
-/// from writing.
-const IDLE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest time that the server lets a statement run. Every statement of this crate takes
+/// milliseconds.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest wait for a lock: for the transactions of other processes, which take milliseconds
+/// too. Longer than [`IDLE_TRANSACTION_TIMEOUT`], after which a stopped process lets go.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(4);
+/// The time after which the server ends the transaction of a process that has stopped in the middle
+/// of it and keeps the others from writing.
+const IDLE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// When the system begins to ask whether the server is still there, and how long it waits for octets to be acknowledged.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
@@ -183,9 +185,12 @@ impl Address {
             })
     }
 
-    /// One connection that nobody shares.
-    pub(super) async fn connect(&self) -> Result<Db, StoreError> {
-        Ok(Db::own(self.hosts.connect().await?))
+    /// Makes one connection that is not shared.
+    pub(super) async fn connect(&self) -> Result<PostgresDb, StoreError> {
+        Ok(PostgresDb::own(
+            self.hosts.connect().await?,
+            Layout::DEFAULT,
+        ))
     }
 }
 

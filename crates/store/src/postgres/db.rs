@@ -1,47 +1,62 @@
-//! One connection and the statements on it: each prepared once, none waited for without end.
+//! One connection to PostgreSQL and the statements on it: each prepared once, none waited for
+//! without end.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::Object;
 use deadpool_postgres::ClientWrapper;
-use futures_util::Stream;
+use futures_util::TryStreamExt;
+use futures_util::future::try_join_all;
 use tokio::time::timeout;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Error, RowStream};
 
-use super::error::{Trouble, corrupt};
+use super::error::{Trouble, text};
 use super::hosts::Hosts;
-use super::row::Row;
-use super::value::Value;
 use crate::StoreError;
+use crate::db::{Cell, Db, Dialect, Row, Transaction, Value, Values, Visit, escaped};
+use crate::error::corrupt;
+use crate::position::Layout;
+use crate::schema::Table;
 
-/// How long an answer may take: somewhat longer than the server lets a statement run, so that it is the server which says
-/// that it was too slow. Longer means that the server, or the way to it, is gone.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
+/// The longest wait for an answer: somewhat longer than the server lets a statement run, so that
+/// the server reports a slow statement. A longer wait means that the server, or the way to it, is
+/// gone.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(5_500);
+
+/// Begins a transaction that writes, and locks the row by which processes take turns.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+                     SELECT last_epoch FROM store WHERE \"only\" = 1 FOR UPDATE";
 
 /// A connection that one task uses.
-pub(super) struct Db {
+pub(crate) struct PostgresDb {
     client: Client,
-    /// A statement has failed since the transaction, or the savepoint, began: nothing may be committed.
+    layout: Layout,
+    /// A statement has failed since the transaction, or the savepoint, began: nothing may be
+    /// committed.
     failed: AtomicBool,
-    /// It failed of something that passes.
+    /// The cause of the failure passes by itself.
     passing: AtomicBool,
-    /// It failed because the database was too slow.
+    /// The cause of the failure is a slow database.
     slow: AtomicBool,
-    /// Nobody may use the connection any more.
+    /// The connection must not be used any more.
     lost: AtomicBool,
 }
 
 enum Client {
-    /// `None` once it was given back.
+    /// `None` after it was given back.
     Shared(Option<Object<Hosts>>),
     Own(ClientWrapper),
 }
 
-/// How a transaction ended.
+/// The end of a transaction.
 pub(super) enum Committed {
     Yes,
     /// It was rolled back.
@@ -50,25 +65,30 @@ pub(super) enum Committed {
     Unknown(String),
 }
 
-impl Db {
-    /// One that goes back to its pool.
-    pub(super) fn shared(object: Object<Hosts>) -> Self {
-        Self::new(Client::Shared(Some(object)))
+impl PostgresDb {
+    /// Wraps a connection that goes back to its pool.
+    pub(super) fn shared(object: Object<Hosts>, layout: Layout) -> Self {
+        Self::new(Client::Shared(Some(object)), layout)
     }
 
-    /// One that belongs to nobody else.
-    pub(super) fn own(client: ClientWrapper) -> Self {
-        Self::new(Client::Own(client))
+    /// Wraps a connection that is not shared.
+    pub(super) fn own(client: ClientWrapper, layout: Layout) -> Self {
+        Self::new(Client::Own(client), layout)
     }
 
-    fn new(client: Client) -> Self {
+    fn new(client: Client, layout: Layout) -> Self {
         Self {
             client,
+            layout,
             failed: AtomicBool::new(false),
             passing: AtomicBool::new(false),
             slow: AtomicBool::new(false),
             lost: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn set_layout(&mut self, layout: Layout) {
+        self.layout = layout;
     }
 
     fn client(&self) -> Result<&ClientWrapper, StoreError> {
@@ -81,105 +101,13 @@ impl Db {
         }
     }
 
-    /// All rows.
-    pub(super) async fn rows(
-        &self,
-        statement: &str,
-        values: &[Value<'_>],
-    ) -> Result<Vec<Row>, StoreError> {
-        let client = self.client()?;
-        let rows = self
-            .answer(async {
-                let statement = client.prepare_cached(statement).await?;
-                client.query(&statement, &parameters(values)).await
-            })
-            .await?;
-        Ok(rows.into_iter().map(Row).collect())
-    }
-
-    /// All rows of a statement that hardly anybody uses again.
-    pub(super) async fn rows_once(
-        &self,
-        statement: &str,
-        values: &[Value<'_>],
-    ) -> Result<Vec<Row>, StoreError> {
-        let client = self.client()?;
-        let rows = self
-            .answer(client.query(statement, &parameters(values)))
-            .await?;
-        Ok(rows.into_iter().map(Row).collect())
-    }
-
-    /// All rows of a statement that may take as long as the server lets it.
-    pub(super) async fn rows_unhurried(
-        &self,
-        statement: &str,
-        values: &[Value<'_>],
-    ) -> Result<Vec<Row>, StoreError> {
-        let mut stream = self.stream(statement, values).await?;
-        let mut rows = Vec::new();
-        while let Some(row) = stream.next().await? {
-            rows.push(row);
-        }
-        Ok(rows)
-    }
-
-    /// The first row, if there is one.
-    pub(super) async fn optional(
-        &self,
-        statement: &str,
-        values: &[Value<'_>],
-    ) -> Result<Option<Row>, StoreError> {
-        Ok(self.rows(statement, values).await?.into_iter().next())
-    }
-
-    /// The row that there always is.
-    pub(super) async fn one(
-        &self,
-        statement: &str,
-        values: &[Value<'_>],
-    ) -> Result<Row, StoreError> {
-        self.optional(statement, values)
-            .await?
-            .ok_or_else(|| corrupt("a row is missing"))
-    }
-
-    /// How many rows it changed.
-    pub(super) async fn execute(
-        &self,
-        statement: &str,
-        values: &[Value<'_>],
-    ) -> Result<u64, StoreError> {
-        let client = self.client()?;
-        self.answer(async {
-            let statement = client.prepare_cached(statement).await?;
-            client.execute(&statement, &parameters(values)).await
-        })
-        .await
-    }
-
-    /// Rows one after another, for reading more than fits into memory. Takes as long as it takes.
-    pub(super) async fn stream(
-        &self,
-        statement: &str,
-        values: &[Value<'_>],
-    ) -> Result<Rows<'_>, StoreError> {
-        let client = self.client()?;
-        let stream = client.query_raw(statement, parameters(values)).await;
-        let stream = stream.map_err(|error| self.note(Trouble::of(&error)))?;
-        Ok(Rows {
-            db: self,
-            stream: Box::pin(stream),
-        })
-    }
-
-    /// Statements without values.
+    /// Runs statements without values.
     pub(super) async fn run(&self, statements: &str) -> Result<(), StoreError> {
         let client = self.client()?;
         self.answer(client.batch_execute(statements)).await
     }
 
-    /// Statements without values that may take as long as the server lets them.
+    /// Runs statements without values, which may take as long as the server lets them.
     pub(super) async fn run_for_long(&self, statements: &str) -> Result<(), StoreError> {
         let client = self.client()?;
         client
@@ -188,15 +116,16 @@ impl Db {
             .map_err(|error| self.note(Trouble::of(&error)).into())
     }
 
-    /// Begins a transaction or a savepoint.
-    pub(super) async fn begin(&self, statements: &str) -> Result<(), StoreError> {
+    /// Begins a transaction or a savepoint with these statements.
+    pub(super) async fn begin_with(&self, statements: &str) -> Result<(), StoreError> {
         self.failed.store(false, Ordering::Relaxed);
         self.passing.store(false, Ordering::Relaxed);
         self.slow.store(false, Ordering::Relaxed);
         self.run(statements).await
     }
 
-    /// Goes back to where a transaction or a savepoint began. What fails here makes the connection useless.
+    /// Goes back to the beginning of a transaction or a savepoint. A failure here makes the
+    /// connection useless.
     pub(super) async fn go_back(&self, statement: &str) -> Result<(), StoreError> {
         let back = self.run(statement).await;
         match back {
@@ -211,7 +140,7 @@ impl Db {
         self.commit_after("").await
     }
 
-    /// The same with a last statement of the transaction, in the same round trip.
+    /// Commits after a last statement of the transaction, in the same round trip.
     pub(super) async fn commit_after(&self, last: &str) -> Committed {
         let client = match self.client() {
             Ok(client) if !self.failed.load(Ordering::Relaxed) => client,
@@ -222,14 +151,15 @@ impl Db {
             }
             Err(error) => return Committed::No(Trouble::Lasting(error)),
         };
-        // Without the server's own limit: a commit that waits for a standby would be called done when that is over.
+        // Without the server's own limit: a commit that waits for a standby would be reported as
+        // done when that limit ends the wait.
         let statements = format!("{last}; SET LOCAL statement_timeout = 0; COMMIT");
         let commit = client.batch_execute(&statements);
         match timeout(ANSWER_TIMEOUT, commit).await {
             Ok(Ok(())) => Committed::Yes,
             Ok(Err(error)) if Trouble::leaves_commit_open(&error) => {
                 self.lost.store(true, Ordering::Relaxed);
-                Committed::Unknown(super::error::text(&error))
+                Committed::Unknown(text(&error))
             }
             Ok(Err(error)) => Committed::No(self.note(Trouble::of(&error))),
             Err(_) => {
@@ -239,22 +169,23 @@ impl Db {
         }
     }
 
-    /// Whether what failed last may go well when the transaction is run again.
+    /// Returns whether the failed transaction may succeed when it is run again.
     pub(super) fn is_passing(&self) -> bool {
         self.passing.load(Ordering::Relaxed)
     }
 
-    /// Whether what failed did so because the database was too slow: somebody has what is waited for, or it is busy.
+    /// Returns whether the failure came from a slow database: it is busy, or another client holds a
+    /// lock.
     pub(super) fn is_slow(&self) -> bool {
         self.slow.load(Ordering::Relaxed)
     }
 
-    /// Whether a statement has failed since the transaction or the savepoint began.
+    /// Returns whether a statement has failed since the transaction or the savepoint began.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Whether the connection cannot be used any more.
+    /// Returns whether the connection cannot be used any more.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed) || self.client().map_or(true, |client| client.is_closed())
     }
@@ -267,7 +198,7 @@ impl Db {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.note(Trouble::of(&error)).into()),
             Err(_) => {
-                // The answer may still come, to whoever asks next.
+                // The answer may still come, to the next statement.
                 self.lost.store(true, Ordering::Relaxed);
                 Err(self
                     .note(Trouble::Slow("the database does not answer".into()))
@@ -277,7 +208,8 @@ impl Db {
     }
 
     fn note(&self, trouble: Trouble) -> Trouble {
-        // Statements that follow the one that failed are refused for that reason: only the first one tells something.
+        // Statements after the failed one are refused for that reason: only the first failure says
+        // anything.
         if !self.failed.swap(true, Ordering::Relaxed) {
             self.passing
                 .store(matches!(trouble, Trouble::Passing(_)), Ordering::Relaxed);
@@ -287,7 +219,7 @@ impl Db {
         trouble
     }
 
-    /// Keeps a connection whose state nobody knows out of its pool.
+    /// Keeps a connection in an unknown state out of its pool.
     pub(super) fn abandon(&mut self) {
         if let Client::Shared(object) = &mut self.client
             && let Some(object) = object.take()
@@ -297,24 +229,7 @@ impl Db {
     }
 }
 
-/// Rows that are still arriving.
-pub(super) struct Rows<'d> {
-    db: &'d Db,
-    stream: Pin<Box<RowStream>>,
-}
-
-impl Rows<'_> {
-    /// The next one.
-    pub(super) async fn next(&mut self) -> Result<Option<Row>, StoreError> {
-        let next = poll_fn(|context| self.stream.as_mut().poll_next(context)).await;
-        let row = next
-            .transpose()
-            .map_err(|error| self.db.note(Trouble::of(&error)))?;
-        Ok(row.map(Row))
-    }
-}
-
-impl Drop for Db {
+impl Drop for PostgresDb {
     fn drop(&mut self) {
         if self.is_lost() {
             self.abandon();
@@ -322,9 +237,289 @@ impl Drop for Db {
     }
 }
 
+/// Translates `?1` to `$1` and drops SQLite's INDEXED BY. No statement has a question mark, or
+/// those words, in a literal.
+fn translated(sql: &str) -> Cow<'_, str> {
+    if !sql.contains(['?']) && !sql.contains("INDEXED BY") {
+        return Cow::Borrowed(sql);
+    }
+    let mut translated = sql.replace('?', "$");
+    while let Some(begin) = translated.find("INDEXED BY ") {
+        let name = begin + "INDEXED BY ".len();
+        let end = translated[name..]
+            .find(' ')
+            .map_or(translated.len(), |length| name + length + 1);
+        translated.replace_range(begin..end, "");
+    }
+    Cow::Owned(translated)
+}
+
 fn parameters<'v>(values: &'v [Value<'_>]) -> Vec<&'v (dyn ToSql + Sync)> {
     values
         .iter()
         .map(|value| value as &(dyn ToSql + Sync))
         .collect()
+}
+
+async fn visit_all(stream: RowStream, visit: Visit<'_>) -> Result<Result<(), StoreError>, Error> {
+    let mut stream = pin!(stream);
+    while let Some(row) = stream.try_next().await? {
+        match visit(&row) {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => break,
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(()))
+}
+
+impl Db for PostgresDb {
+    const DIALECT: Dialect = Dialect::Postgres;
+
+    fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    async fn each(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        visit: Visit<'_>,
+    ) -> Result<(), StoreError> {
+        let client = self.client()?;
+        let sql = translated(sql);
+        let visited = self.answer(async {
+            let statement = client.prepare_cached(&sql).await?;
+            visit_all(
+                client.query_raw(&statement, parameters(values)).await?,
+                visit,
+            )
+            .await
+        });
+        visited.await?
+    }
+
+    async fn stream(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        visit: Visit<'_>,
+    ) -> Result<(), StoreError> {
+        let client = self.client()?;
+        let sql = translated(sql);
+        let visited =
+            async { visit_all(client.query_raw(&*sql, parameters(values)).await?, visit).await };
+        visited
+            .await
+            .map_err(|error| self.note(Trouble::of(&error)))?
+    }
+
+    async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let client = self.client()?;
+        let sql = translated(sql);
+        self.answer(async {
+            let statement = client.prepare_cached(&sql).await?;
+            client.execute(&statement, &parameters(values)).await
+        })
+        .await
+    }
+
+    async fn execute_each(&self, sql: &str, all: &[Values<'_>]) -> Result<Vec<u64>, StoreError> {
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let client = self.client()?;
+        let sql = translated(sql);
+        self.answer(async {
+            let statement = client.prepare_cached(&sql).await?;
+            let execute =
+                async |values: &Values<'_>| client.execute(&statement, &parameters(values)).await;
+            // Sent one after another, without waiting for the answers in between.
+            try_join_all(all.iter().map(execute)).await
+        })
+        .await
+    }
+
+    async fn optional_each<T: Send>(
+        &self,
+        sql: &str,
+        all: &[Values<'_>],
+        read: impl Fn(&dyn Row) -> Result<T, StoreError> + Send + Sync,
+    ) -> Result<Vec<Option<T>>, StoreError> {
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let client = self.client()?;
+        let sql = translated(sql);
+        let answers = self.answer(async {
+            let statement = client.prepare_cached(&sql).await?;
+            let query =
+                async |values: &Values<'_>| client.query(&statement, &parameters(values)).await;
+            try_join_all(all.iter().map(query)).await
+        });
+        let first = |rows: &Vec<tokio_postgres::Row>| rows.first().map(|row| read(row)).transpose();
+        answers.await?.iter().map(first).collect()
+    }
+
+    async fn insert(&self, table: &'static Table, cells: &[Value<'_>]) -> Result<(), StoreError> {
+        if cells.is_empty() {
+            return Ok(());
+        }
+        let client = self.client()?;
+        let width = table.columns.len();
+        let arrays: Vec<_> = (0..width)
+            .map(|first| Array {
+                cells,
+                first,
+                width,
+            })
+            .collect();
+        let arrays: Vec<_> = arrays
+            .iter()
+            .map(|array| array as &(dyn ToSql + Sync))
+            .collect();
+        let inserted = self.answer(async {
+            let statement = client.prepare_cached(table.insert(Self::DIALECT)).await?;
+            client.execute(&statement, &arrays).await
+        });
+        match inserted.await? == (cells.len() / width) as u64 {
+            true => Ok(()),
+            false => Err(corrupt(format!(
+                "not every row of \"{}\" was inserted",
+                table.name
+            ))),
+        }
+    }
+}
+
+impl Transaction for PostgresDb {
+    async fn begin(&self) -> Result<(), StoreError> {
+        self.begin_with(BEGIN).await
+    }
+
+    async fn savepoint(&self) -> Result<(), StoreError> {
+        self.run("SAVEPOINT apart").await
+    }
+
+    async fn release(&self) -> Result<(), StoreError> {
+        self.run("RELEASE SAVEPOINT apart").await
+    }
+
+    async fn roll_back_to_savepoint(&self) -> Result<(), StoreError> {
+        self.go_back("ROLLBACK TO SAVEPOINT apart").await
+    }
+
+    /// PostgreSQL checks its pages when it reads them.
+    async fn check_storage(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// A verb that reports `Unavailable` without a failed statement reports its own case.
+    fn concerns_all(&self, error: &StoreError) -> bool {
+        self.is_passing() || matches!(error, StoreError::Unavailable(_)) && self.has_failed()
+    }
+}
+
+impl Row for tokio_postgres::Row {
+    fn cell(&self, column: usize) -> Result<Cell<'_>, StoreError> {
+        let kind = match self.columns().get(column) {
+            Some(column) => column.type_(),
+            None => return Err(corrupt(format!("a row has no column {column}"))),
+        };
+        let read = match *kind {
+            Type::INT8 => self
+                .try_get(column)
+                .map(|cell: Option<i64>| cell.map(Cell::Integer)),
+            Type::INT4 => self
+                .try_get(column)
+                .map(|cell: Option<i32>| cell.map(|number| Cell::Integer(number.into()))),
+            Type::INT2 => self
+                .try_get(column)
+                .map(|cell: Option<i16>| cell.map(|number| Cell::Integer(number.into()))),
+            Type::BOOL => self
+                .try_get(column)
+                .map(|cell: Option<bool>| cell.map(Cell::Flag)),
+            Type::BYTEA => self
+                .try_get(column)
+                .map(|cell: Option<&[u8]>| cell.map(Cell::Octets)),
+            _ => self.try_get(column).map(|cell: Option<&str>| {
+                cell.map(|text| match text.contains('\u{1}') {
+                    true => Cell::Escaped(text),
+                    false => Cell::Text(text),
+                })
+            }),
+        };
+        read.map(|cell| cell.unwrap_or(Cell::Null))
+            .map_err(|error| corrupt(text(&error)))
+    }
+}
+
+/// The driver wants values of exactly the statement's types; here an integer goes into any column
+/// of integers that it fits into.
+impl ToSql for Value<'_> {
+    fn to_sql(
+        &self,
+        column: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match (self, column) {
+            (Self::Null, _) => Ok(IsNull::Yes),
+            (Self::Integer(number), &Type::INT8) => number.to_sql(column, out),
+            (Self::Integer(number), &Type::INT4) => i32::try_from(*number)?.to_sql(column, out),
+            (Self::Integer(number), &Type::INT2) => i16::try_from(*number)?.to_sql(column, out),
+            (Self::Flag(flag), &Type::BOOL) => flag.to_sql(column, out),
+            (Self::Text(text), &Type::TEXT) => escaped(text).to_sql(column, out),
+            (Self::Octets(octets), &Type::BYTEA) => octets.as_ref().to_sql(column, out),
+            (Self::Id(octets), &Type::BYTEA) => octets.as_slice().to_sql(column, out),
+            _ => Err(format!("a value does not fit into a column of type {column}").into()),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+/// One column of several rows: every `width`-th cell from `first` on.
+#[derive(Debug)]
+struct Array<'c, 'v> {
+    cells: &'c [Value<'v>],
+    first: usize,
+    width: usize,
+}
+
+impl ToSql for Array<'_, '_> {
+    fn to_sql(
+        &self,
+        column: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        let cells: Vec<_> = self.cells[self.first..]
+            .iter()
+            .step_by(self.width)
+            .collect();
+        cells.to_sql(column, out)
+    }
+
+    fn accepts(column: &Type) -> bool {
+        matches!(column.kind(), Kind::Array(_))
+    }
+
+    to_sql_checked!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_translated() {
+        assert_eq!(
+            translated("SELECT a FROM t INDEXED BY t_by_a WHERE b = ?1 AND c > ?12"),
+            "SELECT a FROM t WHERE b = $1 AND c > $12"
+        );
+        assert_eq!(translated("SELECT 1"), "SELECT 1");
+    }
 }

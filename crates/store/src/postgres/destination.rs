@@ -1,27 +1,24 @@
-//! A database that an embedded one is moved to.
+//! A database that an embedded one moves to.
 //!
-//! While it is, there is one more table, `unfinished_migration`, whose row says which installation comes, what state it was in, and
-//! which process moves it: the last that has begun. Every batch of rows is a transaction that holds this row, so that a process
-//! which another one has taken over from writes nothing any more. No server starts while the table is there.
+//! Until the migration is finished there is one more table, `unfinished_migration`. Its row says
+//! which installation moves, the state that it was in, and which process moves it: the last that has
+//! begun. Every batch of rows is a transaction that holds this row, so that a process that another
+//! one has taken over from writes nothing any more. No server starts while the table exists.
 
 use certgate_model::Installation;
 
 use super::connect::Address;
-use super::db::{Committed, Db};
-use super::row::Row as Stored;
-use super::value::{Value, values};
-use super::{schema, tenants};
-use crate::migration::{Cell, Digester, Kind, MigrationError, Row, TABLES, Table, TableDigest};
+use super::db::{Committed, PostgresDb};
+use super::schema;
+use crate::db::{Db as _, Value, values};
+use crate::migration::{self, Digester, MigrationError, TableDigest};
 use crate::position::Layout;
-use crate::{Holder, StoreError};
+use crate::schema::{Table, VERSION, add_forward_references, drop_forward_references, moved};
+use crate::verbs::tenants;
+use crate::{LeaseHolder, StoreError};
 
-/// What the first tables are called, which a start makes before it looks any further.
-const FIRST_TABLES: [&str; 2] = ["schema_lock", "schema_versions"];
-
-/// The authority of an account comes after the account and refers to it: this is held again at the end only.
-const WITHOUT_CYCLE: &str = "ALTER TABLE accounts DROP CONSTRAINT accounts_managed_authority";
-const WITH_CYCLE: &str = "ALTER TABLE accounts ADD CONSTRAINT accounts_managed_authority \
-    FOREIGN KEY (managed_authority) REFERENCES authorities (number)";
+/// The tables that a start creates before it looks any further.
+const FIRST_TABLES: [&str; 2] = ["schema_lock", "schema_migrations"];
 
 const UNFINISHED: &str = "unfinished_migration";
 
@@ -36,42 +33,40 @@ CREATE TABLE unfinished_migration (
 DELETE FROM store;
 ";
 
-/// How far another run has come.
+/// The state in which earlier runs left a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MigrationBegun {
     /// The database was empty.
     Anew,
-    /// Where it stopped.
+    /// It continues at the place where it stopped.
     Again,
-    /// To the end.
+    /// It is finished.
     Finished,
 }
 
-/// A connection to the database, and who uses it.
+/// A connection to the database, and the process that uses it.
 pub(crate) struct Destination {
-    db: Db,
+    db: PostgresDb,
     address: Address,
-    holder: Holder,
+    holder: LeaseHolder,
 }
 
-/// Whether a database is waiting for the rest of an embedded one.
-pub(super) async fn is_unfinished(db: &Db) -> Result<bool, StoreError> {
+/// Returns whether a database waits for the rest of an embedded one.
+pub(super) async fn is_unfinished(db: &PostgresDb) -> Result<bool, StoreError> {
     Ok(tables(db).await?.iter().any(|name| name == UNFINISHED))
 }
 
-async fn tables(db: &Db) -> Result<Vec<String>, StoreError> {
-    let select = "SELECT CAST(c.relname AS TEXT) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') ORDER BY 1";
-    db.rows(select, values![])
-        .await?
-        .iter()
-        .map(|row| row.get(0))
-        .collect()
+/// Returns the names of the tables that exist.
+pub(super) async fn tables(db: &PostgresDb) -> Result<Vec<String>, StoreError> {
+    let select = "SELECT CAST(c.relname AS TEXT) FROM pg_catalog.pg_class c \
+                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                  WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') ORDER BY 1";
+    db.rows(select, &[], |row| row.get(0)).await
 }
 
 impl Destination {
     /// Connects to a database. Nothing is changed.
-    pub(crate) async fn connect(url: &str, holder: Holder) -> Result<Self, MigrationError> {
+    pub(crate) async fn connect(url: &str, holder: LeaseHolder) -> Result<Self, MigrationError> {
         let address = Address::parse(url)?;
         let db = super::connect_checked(&address).await?;
         Ok(Self {
@@ -86,88 +81,75 @@ impl Destination {
         self.address.to_string()
     }
 
-    /// Makes the tables if it is empty, or takes over from whoever has begun with the same installation in the same state.
+    /// Creates the tables if the database is empty, or takes over from a process that has begun with
+    /// the same installation in the same state.
     pub(crate) async fn begin(
         &self,
         from: &Installation,
         state: &str,
     ) -> Result<MigrationBegun, MigrationError> {
-        // Without a lock, because what is refused is left as it is.
+        // Without a lock, because a refused database is left as it is.
         let seen = self.look(from).await?;
         if seen == MigrationBegun::Finished {
             return Ok(seen);
         }
-        schema::make_lock(&self.db).await?;
+        schema::create_lock(&self.db).await?;
         let begun = self.begin_locked(from, state).await;
         self.ended(begun).await
     }
 
-    /// Rolls a transaction back that has failed.
+    /// Rolls a failed transaction back.
     async fn ended<T>(&self, outcome: Result<T, MigrationError>) -> Result<T, MigrationError> {
         if outcome.is_err() {
-            // The first error tells more.
+            // The first error says more.
             let _ = self.db.go_back("ROLLBACK").await;
         }
         outcome
     }
 
-    /// What is there.
+    /// Returns the state of the database.
     async fn look(&self, from: &Installation) -> Result<MigrationBegun, MigrationError> {
         let tables = tables(&self.db).await?;
         let has = |name: &str| tables.iter().any(|table| table == name);
+        let database = self.name();
+        let found = match has("schema_migrations") {
+            true => schema::version(&self.db).await?,
+            false => 0,
+        };
         if tables
             .iter()
             .all(|table| FIRST_TABLES.contains(&table.as_str()))
+            && found == 0
         {
-            let version = if has("schema_versions") {
-                schema::version(&self.db).await?
-            } else {
-                0
-            };
-            if version == 0 {
-                return Ok(MigrationBegun::Anew);
-            }
+            return Ok(MigrationBegun::Anew);
         }
-        if !has("schema_versions") || !has("installation") {
+        schema::refuse_development_version(&self.db).await?;
+        if !has("schema_migrations") || !has("installation") {
             return Err(self.not_empty(&tables));
         }
-        let found = schema::version(&self.db).await?;
         if has(UNFINISHED) {
             return match found {
-                schema::VERSION => Ok(MigrationBegun::Again),
-                _ => Err(MigrationError::OtherVersion {
-                    database: self.name(),
-                }),
+                VERSION => Ok(MigrationBegun::Again),
+                _ => Err(MigrationError::OtherVersion { database }),
             };
         }
         match tenants::installation(&self.db).await? {
-            Some(there) if there != *from => Err(MigrationError::OtherInstallation {
-                database: self.name(),
-            }),
-            Some(_) if found == schema::VERSION => Ok(MigrationBegun::Finished),
-            Some(_) => Err(MigrationError::OtherVersion {
-                database: self.name(),
-            }),
+            Some(there) if there != *from => Err(MigrationError::OtherInstallation { database }),
+            Some(_) if found == VERSION => Ok(MigrationBegun::Finished),
+            Some(_) => Err(MigrationError::OtherVersion { database }),
             None => Err(self.not_empty(&tables)),
         }
     }
 
     fn not_empty(&self, tables: &[String]) -> MigrationError {
         const SHOWN_MAX: usize = 5;
-        let more = if tables.len() > SHOWN_MAX {
-            ", …"
-        } else {
-            ""
-        };
-        let shown = tables
-            .iter()
-            .take(SHOWN_MAX)
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let mut shown = tables[..tables.len().min(SHOWN_MAX)].join(", ");
+        if tables.len() > SHOWN_MAX {
+            shown.push_str(", …");
+        }
         MigrationError::NotEmpty {
             database: self.name(),
-            tables: shown + more,
+            tables: shown,
         }
     }
 
@@ -181,32 +163,30 @@ impl Destination {
         let begun = self.look(from).await?;
         match begun {
             MigrationBegun::Anew => {
-                schema::make_tables(&self.db, Layout::DEFAULT, schema::VERSION).await?;
-                self.db.run(WITHOUT_CYCLE).await?;
+                schema::create_tables(&self.db, Layout::DEFAULT).await?;
+                self.db.run(&drop_forward_references()).await?;
                 self.db.run(BEGUN).await?;
-                self.db
-                    .execute(
-                        "INSERT INTO unfinished_migration (\"only\", master_key_check, state, holder) VALUES (1, $1, $2, $3)",
-                        values![&from.master_key_check, state, self.holder],
-                    )
-                    .await?;
+                let insert = "INSERT INTO unfinished_migration \
+                              (\"only\", master_key_check, state, holder) VALUES (1, ?1, ?2, ?3)";
+                let row = values![&from.master_key_check, state, self.holder];
+                self.db.execute(insert, &row).await?;
             }
             MigrationBegun::Again => {
-                let select = "SELECT master_key_check, state FROM unfinished_migration WHERE \"only\" = 1 FOR UPDATE";
-                let row = self.db.one(select, values![]).await?;
-                let (check, begun_with): (Vec<u8>, String) = (row.get(0)?, row.get(1)?);
+                let select = "SELECT master_key_check, state FROM unfinished_migration \
+                              WHERE \"only\" = 1 FOR UPDATE";
+                let (check, begun_with): (Vec<u8>, String) = self
+                    .db
+                    .one(select, &[], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .await?;
+                let database = self.name();
                 if check != from.master_key_check {
-                    return Err(MigrationError::OtherInstallation {
-                        database: self.name(),
-                    });
+                    return Err(MigrationError::OtherInstallation { database });
                 }
                 if begun_with != state {
-                    return Err(MigrationError::Changed {
-                        database: self.name(),
-                    });
+                    return Err(MigrationError::Changed { database });
                 }
-                let take = "UPDATE unfinished_migration SET holder = $1 WHERE \"only\" = 1";
-                self.db.execute(take, values![self.holder]).await?;
+                let take = "UPDATE unfinished_migration SET holder = ?1 WHERE \"only\" = 1";
+                self.db.execute(take, &values![self.holder]).await?;
             }
             MigrationBegun::Finished => {}
         }
@@ -214,66 +194,54 @@ impl Destination {
         Ok(begun)
     }
 
-    /// The greatest primary key that is there: everything up to it is.
-    pub(crate) async fn greatest(&self, table: &Table) -> Result<Option<Vec<Cell>>, StoreError> {
-        let names = table.key_names();
-        let backwards = names.replace(',', " DESC,");
-        let select = format!(
-            "SELECT {names} FROM \"{}\" ORDER BY {backwards} DESC LIMIT 1",
-            table.name
-        );
-        let row = self.db.optional(&select, values![]).await?;
-        row.map(|row| cells(&row, &table.columns[..table.key]))
-            .transpose()
+    /// Returns the greatest primary key: everything up to it has arrived.
+    pub(crate) async fn greatest_key(
+        &self,
+        table: &Table,
+    ) -> Result<Vec<Value<'static>>, StoreError> {
+        migration::greatest_key(&self.db, table).await
     }
 
     /// Adds rows, all of them or none.
-    pub(crate) async fn insert(&self, table: &Table, rows: &[Row]) -> Result<(), MigrationError> {
-        let inserted = self.insert_all(table, rows).await;
+    pub(crate) async fn insert(
+        &self,
+        table: &'static Table,
+        cells: &[Value<'static>],
+    ) -> Result<(), MigrationError> {
+        let inserted = self.insert_held(table, cells).await;
         self.ended(inserted).await
     }
 
-    async fn insert_all(&self, table: &Table, rows: &[Row]) -> Result<(), MigrationError> {
-        self.db.begin("BEGIN").await?;
+    async fn insert_held(
+        &self,
+        table: &'static Table,
+        cells: &[Value<'static>],
+    ) -> Result<(), MigrationError> {
+        self.db.begin_with("BEGIN").await?;
         self.hold().await?;
-        let arrays: Vec<_> = (1..)
-            .zip(table.columns)
-            .map(|(n, (_, kind))| format!("${n}::{}[]", kind.type_name()))
-            .collect();
-        let insert = format!(
-            "INSERT INTO \"{}\" ({}) SELECT * FROM UNNEST({})",
-            table.name,
-            table.column_names(),
-            arrays.join(", ")
-        );
-        let column = |(n, (_, kind)): (usize, &(&str, Kind))| {
-            Value::List(rows.iter().map(|row| value(&row[n], *kind)).collect())
-        };
-        let columns: Vec<_> = table.columns.iter().enumerate().map(column).collect();
         self.db
-            .execute(&insert, &columns)
+            .insert(table, cells)
             .await
             .map_err(|error| match error {
-                StoreError::Unavailable(_) | StoreError::InDoubt(_) => MigrationError::from(error),
                 StoreError::Conflict(detail) | StoreError::Corrupt(detail) => MigrationError::Row {
                     table: table.name,
                     detail,
                 },
+                other => other.into(),
             })?;
         committed(self.db.commit().await)
     }
 
-    /// Keeps everybody else from writing until the end of the transaction, unless somebody has taken over.
+    /// Makes sure that no other process has taken over, until the transaction has ended.
     async fn hold(&self) -> Result<(), MigrationError> {
         let select = "SELECT holder FROM unfinished_migration WHERE \"only\" = 1 FOR UPDATE";
-        let holder = self
+        match self
             .db
-            .one(select, values![])
+            .one(select, &[], |row| row.get::<LeaseHolder>(0))
             .await
-            .and_then(|row| row.get::<Holder>(0));
-        match holder {
+        {
             Ok(holder) if holder == self.holder => Ok(()),
-            // Another one, or none any more.
+            // Another process, or none any more.
             Ok(_) | Err(StoreError::Corrupt(_)) => Err(MigrationError::TakenOver {
                 database: self.name(),
             }),
@@ -281,57 +249,21 @@ impl Destination {
         }
     }
 
-    /// A table's digest; `progress` is told how many rows have been read.
+    /// Returns a table's digest; `progress` gets the number of rows that were read.
     pub(crate) async fn digest(
         &self,
         table: &Table,
-        mut progress: impl FnMut(u64),
+        progress: impl FnMut(u64),
     ) -> Result<TableDigest, StoreError> {
-        let (mut digester, mut count) = (Digester::new(), 0);
-        let mut rows = self.rows_after(table, None).await?;
-        while let Some(last) = rows.last() {
-            rows.iter().for_each(|row| digester.add(row));
-            count += rows.len() as u64;
-            progress(count);
-            rows = self.rows_after(table, Some(&last[..table.key])).await?;
-        }
+        let mut digester = Digester::new();
+        migration::add_all(&self.db, table, &mut digester, progress).await?;
         Ok(digester.finish())
     }
 
-    async fn rows_after(
-        &self,
-        table: &Table,
-        key: Option<&[Cell]>,
-    ) -> Result<Vec<Row>, StoreError> {
-        let names = table.key_names();
-        let after = match key {
-            None => String::new(),
-            Some(key) => {
-                let numbers: Vec<_> = (1..=key.len()).map(|n| format!("${n}")).collect();
-                format!("WHERE ({names}) > ({})", numbers.join(", "))
-            }
-        };
-        let select = format!(
-            "SELECT {} FROM \"{}\" {after} ORDER BY {names} LIMIT {}",
-            table.column_names(),
-            table.name,
-            table.rows_max
-        );
-        let kinds = table.columns.iter().map(|(_, kind)| *kind);
-        let values: Vec<_> = key
-            .unwrap_or_default()
-            .iter()
-            .zip(kinds)
-            .map(|(cell, kind)| value(cell, kind))
-            .collect();
-        let rows = self.db.rows(&select, &values).await?;
-        rows.iter().map(|row| cells(row, table.columns)).collect()
-    }
-
-    /// Lets the database look at what it has now, so that it plans well from the first request on.
+    /// Lets the database collect statistics, so that it plans well from the first request on.
     pub(crate) async fn analyze(&self) -> Result<(), StoreError> {
         self.db.run("SET statement_timeout = 0").await?;
-        for table in TABLES {
+        for table in moved() {
             self.db
                 .run_for_long(&format!("ANALYZE \"{}\"", table.name))
                 .await?;
@@ -339,7 +271,7 @@ impl Destination {
         Ok(())
     }
 
-    /// Gives the database to servers.
+    /// Lets servers start on the database.
     pub(crate) async fn finish(&self) -> Result<(), MigrationError> {
         let finished = self.finish_held().await;
         self.ended(finished).await
@@ -347,10 +279,10 @@ impl Destination {
 
     async fn finish_held(&self) -> Result<(), MigrationError> {
         self.db
-            .begin("BEGIN; SET LOCAL statement_timeout = 0")
+            .begin_with("BEGIN; SET LOCAL statement_timeout = 0")
             .await?;
         self.hold().await?;
-        self.db.run_for_long(WITH_CYCLE).await?;
+        self.db.run_for_long(&add_forward_references()).await?;
         self.db.run("DROP TABLE unfinished_migration").await?;
         committed(self.db.commit().await)
     }
@@ -362,32 +294,4 @@ fn committed(committed: Committed) -> Result<(), MigrationError> {
         Committed::No(trouble) => Err(StoreError::from(trouble).into()),
         Committed::Unknown(text) => Err(StoreError::Unavailable(text).into()),
     }
-}
-
-fn value(cell: &Cell, kind: Kind) -> Value<'_> {
-    match cell {
-        Cell::Null => Value::Null,
-        Cell::Integer(number) if kind == Kind::Flag => Value::Flag(*number != 0),
-        Cell::Integer(number) => Value::Integer(*number),
-        Cell::Text(text) => Value::from(text),
-        Cell::Octets(octets) => Value::from(octets),
-    }
-}
-
-fn cells(row: &Stored, columns: &[(&str, Kind)]) -> Result<Vec<Cell>, StoreError> {
-    let cell = |(n, (_, kind)): (usize, &(&str, Kind))| {
-        Ok(match kind {
-            Kind::Integer => row.get::<Option<i64>>(n)?.map(Cell::Integer),
-            Kind::Small => row
-                .get::<Option<i16>>(n)?
-                .map(|number| Cell::Integer(number.into())),
-            Kind::Flag => row
-                .get::<Option<bool>>(n)?
-                .map(|flag| Cell::Integer(flag.into())),
-            Kind::Text => row.get::<Option<String>>(n)?.map(Cell::Text),
-            Kind::Octets => row.get::<Option<Vec<u8>>>(n)?.map(Cell::Octets),
-        }
-        .unwrap_or(Cell::Null))
-    };
-    columns.iter().enumerate().map(cell).collect()
 }

@@ -125,8 +125,3 @@ pub(super) fn from_pool(error: PoolError<StoreError>) -> StoreError {
         other => StoreError::Unavailable(other.to_string()),
     }
 }
-
-/// What is stored cannot be what this version wrote.
-pub(super) fn corrupt(what: impl Into<String>) -> StoreError {
-    StoreError::Corrupt(what.into())
-}

@@ -1,9 +1,10 @@
 //! The hosts of a database, one of which takes writes, and the connections to it.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use certgate_model::lock;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use tokio::task::AbortHandle;
@@ -15,9 +16,9 @@ use super::connect::host_names;
 use super::error::text;
 use crate::StoreError;
 
-/// How long a host has for becoming a connection that takes writes: one that accepts but never answers must not keep us from
-/// the next.
-const HOST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest time that a host has to become a connection that accepts writes: a host that accepts
+/// connections but never answers must not block the way to the next.
+const HOST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The hosts in the order of the URL. Whoever has a copy shares what is known of them.
 #[derive(Clone)]
@@ -47,8 +48,8 @@ impl Hosts {
         }
     }
 
-    /// A new connection to the host that was reached last, or to the next one that takes writes. Takes at most five seconds a
-    /// host.
+    /// A new connection to the host that was reached last, or to the next one that takes writes. Takes at most [`HOST_TIMEOUT`]
+    /// for each host.
     pub(super) async fn connect(&self) -> Result<ClientWrapper, StoreError> {
         let first = self.reached().host;
         let mut failures = Vec::new();
@@ -119,7 +120,7 @@ impl Hosts {
 
     fn reached(&self) -> MutexGuard<'_, Reached> {
         // No code that can panic runs under the lock.
-        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.reached)
     }
 }
 

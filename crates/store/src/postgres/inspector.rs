@@ -1,67 +1,61 @@
-//! Looking into a database that servers work on, without being one of them: nothing is written, and it may be a standby.
+//! Reading a database that servers work on, without being one of them: nothing is written, and the
+//! database may be a standby.
 
 use super::connect::Address;
-use super::counters::Layout;
-use super::db::Db;
-use super::value::values;
-use super::{PostgresError, audit, check, row, schema};
+use super::db::PostgresDb;
+use super::{PostgresError, schema};
+use crate::verbs::{audit, check};
 use crate::{AuditVerdict, StoreError};
 
-/// A database as it was at one instant. Reading may take as long as it takes.
+/// Every statement sees the same instant and may take as long as it takes.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                     SET LOCAL statement_timeout = 0; \
+                     SET LOCAL idle_in_transaction_session_timeout = 0";
+
+/// A database as it was at one instant.
 pub struct PostgresInspector {
-    db: Db,
-    layout: Layout,
+    db: PostgresDb,
 }
 
 impl PostgresInspector {
-    /// Connects to what [`PostgresStore::open`](super::PostgresStore::open) would. It must hold the tables of a version that this program
-    /// can use.
+    /// Connects to the database that [`PostgresStore::open`](super::PostgresStore::open) would
+    /// open. It must hold the tables of a version that this program can use.
     pub async fn open(url: &str) -> Result<Self, PostgresError> {
         let address = Address::parse_for_reading(url)?;
         Self::at(&address).await.map_err(|error| error.at(&address))
     }
 
     async fn at(address: &Address) -> Result<Self, PostgresError> {
-        let db = address.connect().await?;
-        db.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
-            .await?;
-        let tables = "SELECT count(*) FROM information_schema.tables \
-                      WHERE table_schema = current_schema() AND table_name = 'schema_versions'";
-        if db.one(tables, values![]).await?.get::<i64>(0)? == 0 {
-            return Err(PostgresError::Empty);
-        }
-        schema::is_usable(&db).await?;
+        let mut db = address.connect().await?;
+        db.begin_with(BEGIN).await?;
+        schema::check_usable(&db).await?;
         let layout = schema::layout(&db).await?;
-        Ok(Self { db, layout })
+        db.set_layout(layout);
+        Ok(Self { db })
     }
 
-    /// See [`ReadStore::check`](crate::ReadStore::check).
+    /// Does the same as [`ReadStore::check`](crate::ReadStore::check).
     pub async fn check(&self) -> Result<Vec<String>, StoreError> {
-        check::all(&self.db, self.layout).await
+        check::all(&self.db).await
     }
 
-    /// Reads every log of what was done and tells what is wrong with it.
+    /// Reads every audit log and returns what is wrong with it.
     pub async fn verify_audit(&self) -> Result<Vec<AuditVerdict>, StoreError> {
         audit::verify(&self.db).await
     }
 
-    /// How many entries are in no log that there is: somebody took the log away.
+    /// Counts the entries that are in no audit log: the log was removed.
     pub async fn stray_audit_entries(&self) -> Result<u64, StoreError> {
         audit::strays(&self.db).await
     }
 
-    /// The hash of one entry of a log, for comparison with one that was noted elsewhere; `None` if there is no such entry.
+    /// Returns the hash of one entry of an audit log, for comparison with one that was noted
+    /// elsewhere; `None` if there is no such entry.
     pub async fn audit_hash(
         &self,
         owner: [u8; 16],
         number: u64,
     ) -> Result<Option<[u8; 32]>, StoreError> {
-        let select = "SELECT hash FROM audit_entries \
-                      WHERE chain = (SELECT number FROM audit_chains WHERE owner = $1) AND number = $2";
-        let hash = self
-            .db
-            .optional(select, values![owner, row::offset(number)])
-            .await?;
-        hash.map(|row| row.get(0)).transpose()
+        audit::hash_of(&self.db, owner, number).await
     }
 }

@@ -1,9 +1,9 @@
-//! Why a database cannot be used, for whoever starts something on it.
+//! The reasons why a database cannot be used.
 
 use super::connect::Address;
 use crate::StoreError;
 
-/// Why a database could not be opened, and what to do. No text has the password in it.
+/// The reason why a database could not be opened, and the remedy. No text contains the password.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
     /// The URL cannot be used.
@@ -11,62 +11,73 @@ pub enum PostgresError {
     Url(&'static str),
     /// There is nothing to verify the server's certificate with.
     #[error(
-        "cannot verify the certificate of the database with {path} ({detail}): name a file of PEM certificates as sslrootcert"
+        "cannot verify the certificate of the database with {path} ({detail}): name a file of PEM \
+         certificates as sslrootcert"
     )]
     Roots {
-        /// What was read.
+        /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The problem with it.
         detail: String,
     },
-    /// There is nothing to show to the server, or it does not fit together.
+    /// There is no certificate to show to the server, or it does not match its key.
     #[error(
-        "cannot show a certificate to the database with {path} ({detail}): name PEM files of a certificate and its key as \
-         sslcert and sslkey"
+        "cannot show a certificate to the database with {path} ({detail}): name PEM files of a \
+         certificate and its key as sslcert and sslkey"
     )]
     Identity {
-        /// What was read.
+        /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The problem with it.
         detail: String,
     },
     /// It does not answer, or refuses this user.
     #[error(
-        "cannot use the database {address} ({detail}): check that it runs, and what the user may do there"
+        "cannot use the database {address} ({detail}): check that it runs, and what the user may do \
+         there"
     )]
     Unavailable {
         /// The database, without the password.
         address: String,
-        /// What was said.
+        /// The message of the database or the system.
         detail: String,
     },
-    /// It was made with another encoding of text, in which not every name can be stored.
-    #[error("the database has the encoding {0}: make one with UTF8")]
+    /// It has another encoding of text, in which not every name can be stored.
+    #[error("the database has the encoding {0}: create one with UTF8")]
     Encoding(String),
-    /// A later version of certgate has written it.
+    /// A later version of certgate wrote it.
     #[error(
-        "the database has schema version {found}, but this certgate knows only versions up to {known}: start the newer certgate"
+        "the database has schema version {found}, but this certgate knows only versions up to \
+         {known}: start the newer certgate"
     )]
     NewerVersion {
         /// Its version.
         found: i64,
-        /// The latest version this program knows.
+        /// The latest version that this program knows.
         known: i64,
     },
+    /// A version before the first release wrote it.
+    #[error(
+        "the database was made by a development version of certgate, which no release can read: \
+         name an empty database"
+    )]
+    DevelopmentVersion,
     /// An embedded database is being moved there.
     #[error(
-        "the database holds the unfinished migration of a data directory: run the same `certgate migrate` again, which goes on \
-         where it stopped; nothing was changed"
+        "the database holds the unfinished migration of a data directory: run the same \
+         `certgate migrate` again, which continues where it stopped; nothing was changed"
     )]
     Unfinished,
-    /// There is nothing in it.
+    /// It has no tables of certgate.
     #[error(
-        "the database holds no installation of certgate: check the URL, or start `certgate serve` with it"
+        "the database holds no installation of certgate: check the URL, or start `certgate serve` \
+         with it"
     )]
     Empty,
-    /// It has other tables than certgate's, or is damaged.
+    /// It has other tables than certgate's, or is corrupt.
     #[error(
-        "the database is damaged or is not one of certgate ({0}): name an empty one, or restore a backup"
+        "the database is corrupt or is not one of certgate ({0}): name an empty one, or restore a \
+         backup"
     )]
     Damaged(String),
 }

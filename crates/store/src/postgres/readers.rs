@@ -1,73 +1,96 @@
 //! The connections that read: a few, shared, each used by one read at a time.
 
-use std::ops::Deref;
-
 use deadpool::managed::Pool;
 use futures_util::FutureExt;
+use futures_util::future::join;
 
-use super::db::Db;
+use super::db::PostgresDb;
 use super::error::from_pool;
 use super::hosts::Hosts;
 use crate::StoreError;
+use crate::position::Layout;
+use crate::store::View;
+use crate::writes::Verb;
+
+/// How often a read is tried: the first read after a restart of the server notices that an idle
+/// connection has ended.
+const READS_MAX: u32 = 3;
 
 /// The pool.
-pub(super) struct Readers(Pool<Hosts>);
+pub(super) struct Readers {
+    pool: Pool<Hosts>,
+    layout: Layout,
+}
 
 impl Readers {
-    pub(super) fn new(pool: Pool<Hosts>) -> Self {
-        Self(pool)
+    pub(super) fn new(pool: Pool<Hosts>, layout: Layout) -> Self {
+        Self { pool, layout }
     }
 
-    /// A connection for one statement, or several that need not agree.
-    pub(super) async fn one(&self) -> Result<Db, StoreError> {
-        Ok(Db::shared(self.0.get().await.map_err(from_pool)?))
+    /// Runs a reading verb; again, if a connection ended in the middle.
+    pub(super) async fn read<A, T>(
+        &self,
+        view: View,
+        args: A,
+        verb: Verb<PostgresDb, A, T>,
+    ) -> Result<T, StoreError> {
+        let mut reads = 1;
+        loop {
+            let object = self.pool.get().await.map_err(from_pool)?;
+            let db = PostgresDb::shared(object, self.layout);
+            let (read, is_passing) = match view {
+                View::Statement => {
+                    let read = verb(&db, &args).await;
+                    let is_passing = db.is_passing();
+                    (read, is_passing)
+                }
+                View::Snapshot => {
+                    let snapshot = Snapshot {
+                        db,
+                        is_ended: false,
+                    };
+                    // One after another on the wire; the read does not wait for the answer to BEGIN.
+                    let (begun, read) = join(snapshot.begin(), verb(&snapshot.db, &args)).await;
+                    let is_passing = snapshot.db.is_passing();
+                    (snapshot.end(begun.and(read)), is_passing)
+                }
+            };
+            match read {
+                Err(_) if is_passing && reads < READS_MAX => reads += 1,
+                read => return read,
+            }
+        }
     }
 
-    /// A connection on which every statement sees the same instant, from [`Snapshot::begin`] to [`Snapshot::end`].
-    pub(super) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot {
-            db: self.one().await?,
-            is_ended: false,
-        })
-    }
-
-    /// Refuses what comes, and closes what is idle; reads that run end by themselves.
+    /// Refuses later reads and closes idle connections; reads that run end by themselves.
     pub(super) fn close(&self) {
-        self.0.close();
+        self.pool.close();
     }
 }
 
 /// A read transaction.
-pub(super) struct Snapshot {
-    db: Db,
+struct Snapshot {
+    db: PostgresDb,
     is_ended: bool,
 }
 
 impl Snapshot {
-    pub(super) async fn begin(&self) -> Result<(), StoreError> {
+    async fn begin(&self) -> Result<(), StoreError> {
         self.db
-            .begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
     }
 
-    /// Ends the transaction and passes on what was read in it. Nobody waits for the answer to ROLLBACK: whoever uses the connection next
-    /// comes after it on the wire.
-    pub(super) fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.is_ended = !self.db.is_lost()
-            && !matches!(self.db.go_back("ROLLBACK").now_or_never(), Some(Err(_)));
+    /// Ends the transaction and passes on the result. The answer to ROLLBACK is not awaited: the
+    /// next user of the connection comes after it on the wire.
+    fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        let rolled_back = self.db.go_back("ROLLBACK").now_or_never();
+        self.is_ended = !self.db.is_lost() && !matches!(rolled_back, Some(Err(_)));
         read
     }
 }
 
-impl Deref for Snapshot {
-    type Target = Db;
-
-    fn deref(&self) -> &Db {
-        &self.db
-    }
-}
-
-/// Whoever asked has gone away in the middle: the connection is still in the transaction.
+/// The caller went away in the middle: the connection is still in the transaction.
 impl Drop for Snapshot {
     fn drop(&mut self) {
         if !self.is_ended {

@@ -1,67 +1,75 @@
-//! Group commit: one thread owns the writing connection, and whatever waits for it shares one transaction and one commit.
+//! Group commit: one thread owns the writing connection, and all writes that wait share one
+//! transaction and one commit.
 //!
 //! # Several processes
 //!
-//! Every write transaction begins by locking the one row of `store`, and keeps it until it has ended: at any time one process of
-//! all writes. That is the whole protocol, and why it is right:
+//! Every write transaction begins by locking the one row of `store`, and keeps the lock until it
+//! ends: of all processes one writes at a time. That is the whole protocol, and the reason why it is
+//! right:
 //!
-//! - An operation reads before it writes. What it has read cannot change until it has committed, and it sees everything that was
-//!   committed before: at READ COMMITTED each statement sees what there is when it begins, and all of them begin after the lock.
-//! - Epochs, sequence numbers and the numbers of audit entries are given under the lock, and the lock is let go after the commit can
-//!   be seen. So the order of the numbers is that of the commits, a transaction that is rolled back leaves no gap, and a reader who
-//!   sees a number sees every smaller one.
-//! - There is one lock, so that there is no order of locks to keep and no deadlock.
+//! - An operation reads before it writes. The rows that it has read cannot change until it has
+//!   committed, and it sees everything that was committed before: at READ COMMITTED each statement
+//!   sees the state at its beginning, and all of them begin after the lock.
+//! - Epochs, sequence numbers and the numbers of audit entries are given under the lock, and the
+//!   lock is released after the commit can be seen. So the numbers are in the order of commits, a
+//!   transaction that is rolled back leaves no gap, and a reader that sees a number sees every
+//!   smaller one.
+//! - There is one lock, so there is no order of locks to keep and no deadlock.
 //!
-//! It costs that transactions of different processes take turns: together they write as fast as one. A batch makes that
-//! cheap, as in one process: the round trips and the flush of a turn are shared by all who wait. More processes are for
-//! staying there when one goes, and for reading, signing and answering, which take turns with nobody.
+//! The cost: transactions of different processes take turns, so together they write as fast as one.
+//! A batch makes that cheap, as in one process: all waiting writes share the round trips and the
+//! flush of a turn. More processes are for availability, and for reading, signing and answering,
+//! which need no turn.
 //!
 //! # Trouble
 //!
-//! An operation may be run more than once. If one fails by its own fault, the batch is rolled back and run again with a
-//! savepoint around each, so that only the guilty one is refused. If somebody else was in the way, or the connection
-//! ended before COMMIT was sent, nothing has happened, and all of it is run again, [`ATTEMPTS_MAX`] times at the most. If the
-//! connection ends after that, the batch may have been committed. Each process leaves the number of its last batch in the table
-//! `writers`, by the transaction itself; whoever has no answer takes the lock again, which comes after the end of that transaction, and
-//! reads there what became of it; if it is there, another commit behind it waits for what the first one has waited for. Only if the database cannot be asked for [`DOUBT_MAX`], the batch is answered
-//! [`StoreError::InDoubt`]. Nobody is answered before the commit has returned.
+//! An operation may be run more than once. If one fails by its own fault, the batch is rolled back
+//! and run again with a savepoint around each, so that only the guilty one is refused. If another
+//! client was in the way, or the connection ended before COMMIT was sent, nothing has happened, and
+//! the batch is run again, at most [`ATTEMPTS_MAX`] times.
 //!
-//! If there is no way to the database, or it is too slow, everything that waits is refused with the batch: it would otherwise wait
-//! for one attempt after another.
+//! If the connection ends after that, the batch may have been committed. Each process leaves the
+//! number of its last batch in the table `writers`, by the transaction itself. A process without an
+//! answer takes the lock again, which comes after the end of that transaction, and reads the outcome
+//! there. If the batch was committed, another commit after it waits for the same standbys as the
+//! first. Only if the database cannot be asked for [`DOUBT_MAX`], the batch is answered
+//! [`StoreError::InDoubt`]. No caller is answered before the commit has returned.
+//!
+//! If the database cannot be reached, or is too slow, every waiting write is refused with the batch:
+//! otherwise each would wait for one attempt after another.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use certgate_model::lock;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::changes::Change;
 use super::connect::Address;
-use super::counters::Layout;
-use super::db::{Committed, Db};
+use super::db::{Committed, PostgresDb};
 use super::error::Trouble;
-use super::issue::New;
-use super::value::values;
-use super::writes::{self, Asked, Member, Write};
+use crate::StoreError;
+use crate::db::{Db as _, Transaction as _, values};
+use crate::error::corrupt;
 use crate::fault::{FaultPoint, fault_point};
+use crate::position::Layout;
 use crate::queue::{Queue, Worked};
-use crate::{RecordedAnswer, StatusChange, StoreError};
+use crate::writes::{self, Member, Run, Write};
 
-/// How often a batch is run: a deadlock or a lost connection is an accident, a third one in a row is a state.
+/// How often a batch is run: one deadlock or lost connection is an accident, a third one in a row is
+/// a state.
 const ATTEMPTS_MAX: u32 = 3;
-/// How long a batch may take until its commit. It takes milliseconds; whoever is slower keeps every process from writing.
+/// The longest time that a batch may take until its commit. It takes milliseconds; a slower process
+/// keeps every other one from writing.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the database is asked what became of a commit whose answer did not come.
-const DOUBT_MAX: Duration = Duration::from_secs(10);
-/// How often it is asked at the most.
+/// How long the database is asked for the outcome of a commit whose answer did not come.
+const DOUBT_MAX: Duration = Duration::from_secs(4);
+/// The shortest time between two questions.
 const DOUBT_INTERVAL: Duration = Duration::from_millis(200);
-
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT last_epoch FROM store WHERE \"only\" = 1 FOR UPDATE";
 
 /// The sending side.
 pub(super) struct Writer {
-    queue: Arc<Queue<Write>>,
+    queue: Arc<Queue<Write<PostgresDb>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -100,57 +108,18 @@ impl Writer {
         })
     }
 
-    /// Runs an operation in the next transaction and returns its result once that is durable.
-    pub(super) async fn write<T, F>(&self, apply: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: AsyncFn(&Db) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.answered(|answer| Write::Other(Box::new(Asked::new(apply, answer))))
-            .await
-    }
-
-    /// Has a certificate recorded together with the others that wait; `answer` gets what became of it once that is durable.
-    pub(super) fn hand_over_certificate(&self, new: New, answer: RecordedAnswer) {
-        self.push(Write::Certificate(Asked::new(new, answer)));
-    }
-
-    /// Has a status changed together with the others that wait.
-    pub(super) async fn change(&self, change: Change) -> Result<Option<StatusChange>, StoreError> {
-        self.answered(|answer| Write::Change(Box::new(Asked::new(change, answer))))
-            .await
-    }
-
-    async fn answered<T: Send + 'static>(
-        &self,
-        write: impl FnOnce(writes::Answer<T>) -> Write,
-    ) -> Result<T, StoreError> {
-        let (sender, answer) = oneshot::channel();
-        self.push(write(Box::new(|outcome| {
-            // Whoever asked may have gone away; the write is done all the same.
-            let _ = sender.send(outcome);
-        })));
-        answer.await.unwrap_or_else(|_| {
-            Err(StoreError::Unavailable(
-                "the writing thread has ended".into(),
-            ))
-        })
-    }
-
-    fn push(&self, write: Write) {
+    /// Queues a write, or answers it with a refusal.
+    pub(super) fn push(&self, write: Write<PostgresDb>) {
         if let Err((write, refused)) = self.queue.push(write) {
             write.answer(Some(refused));
         }
     }
 
-    /// Accepts nothing more, lets what was accepted finish, and waits until the connection is closed.
+    /// Accepts nothing more, lets the accepted writes finish, and waits until the connection is
+    /// closed.
     pub(super) async fn close(&self) {
         self.queue.close();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
@@ -160,36 +129,37 @@ impl Writer {
     }
 }
 
-/// Without it the thread would wait for more for ever.
+/// Without it the thread would wait for writes for ever.
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.close();
     }
 }
 
-/// How a transaction went.
+/// The outcome of a transaction.
 enum Outcome {
     Committed,
-    /// Nothing has happened, and it may go well another time.
+    /// Nothing has happened, and another attempt may succeed.
     Again(String),
     /// One of the operations is at fault.
-    SomebodysFault,
-    /// Nothing has happened, and it would not go well.
+    FaultOfOne,
+    /// Nothing has happened, and another attempt would not succeed.
     Refused(String),
-    /// Nothing has happened, and the database is out of reach or too slow: whoever else waits would wait as long again.
+    /// Nothing has happened, and the database is unreachable or too slow: other writes would wait
+    /// as long again.
     Away(String),
-    /// Nobody knows what has happened.
+    /// The outcome is unknown.
     InDoubt(String),
 }
 
 struct Worker {
     address: Address,
     layout: Layout,
-    queue: Worked<Write>,
+    queue: Worked<Write<PostgresDb>>,
     batch_max: usize,
     /// `None` before the first transaction and after trouble.
-    db: Option<Db>,
-    /// What this process is called in the table `writers`.
+    db: Option<PostgresDb>,
+    /// The name of this process in the table `writers`.
     id: Option<String>,
     /// The number of the last batch, from 1.
     batch: i64,
@@ -199,7 +169,8 @@ impl Worker {
     async fn run(mut self) {
         loop {
             let mut batch = Vec::with_capacity(self.batch_max);
-            // Blocks the thread: there is nothing else for it to do. What arrives while a batch runs is the next one.
+            // Blocks the thread, which has nothing else to do. Writes that arrive while a batch
+            // runs are the next one.
             self.queue.0.take(&mut batch, self.batch_max, 1, None);
             if batch.is_empty() {
                 break;
@@ -208,76 +179,70 @@ impl Worker {
                 .await;
         }
         if let (Some(db), Some(id)) = (&self.db, &self.id) {
-            // Somebody else removes it otherwise.
+            // Otherwise another process removes it later.
             let _ = db
-                .execute("DELETE FROM writers WHERE id = $1", values![id])
+                .execute("DELETE FROM writers WHERE id = ?1", &values![id])
                 .await;
         }
     }
 
-    async fn commit(&mut self, mut batch: Vec<Member>) {
-        let (mut apart, mut attempts) = (false, 0);
+    async fn commit(&mut self, mut batch: Vec<Member<PostgresDb>>) {
+        let (mut how, mut attempts) = (Run::Together, 0);
         self.batch += 1;
         loop {
             attempts += 1;
-            let outcome = match self.transaction(&mut batch, apart).await {
+            let outcome = match self.transaction(&mut batch, how).await {
                 Outcome::InDoubt(text) => self.find_out(text).await,
                 outcome => outcome,
             };
             if self.db.is_none() {
-                // The connection's task is told to end, and with it what it holds locked: it has to be run for that.
+                // The connection's task was told to end, and with it its locks: it must run for that.
                 tokio::task::yield_now().await;
                 tokio::task::yield_now().await;
             }
             match outcome {
                 Outcome::Committed => break,
-                Outcome::SomebodysFault if !apart => apart = true,
+                Outcome::FaultOfOne if how == Run::Together => how = Run::Apart,
                 Outcome::Again(reason) if attempts < ATTEMPTS_MAX => {
                     tracing::debug!(reason, "the store runs a batch of writes again");
                 }
                 Outcome::Again(reason) | Outcome::Refused(reason) => {
-                    return refuse(batch, || StoreError::Unavailable(reason.clone()));
+                    return writes::refuse(batch, || StoreError::Unavailable(reason.clone()));
                 }
                 Outcome::InDoubt(reason) => {
-                    refuse(batch, || StoreError::InDoubt(reason.clone()));
+                    writes::refuse(batch, || StoreError::InDoubt(reason.clone()));
                     return self.refuse_waiting(&reason);
                 }
                 Outcome::Away(reason) => {
-                    refuse(batch, || StoreError::Unavailable(reason.clone()));
+                    writes::refuse(batch, || StoreError::Unavailable(reason.clone()));
                     return self.refuse_waiting(&reason);
                 }
-                Outcome::SomebodysFault => {
+                Outcome::FaultOfOne => {
                     let reason = "a batch of writes could not be taken apart";
-                    return refuse(batch, || StoreError::Unavailable(reason.into()));
+                    return writes::refuse(batch, || StoreError::Unavailable(reason.into()));
                 }
             }
         }
-        for Member { write, failure } in batch {
-            write.answer(failure);
-        }
+        writes::answer(batch);
         fault_point(FaultPoint::Answered);
     }
 
-    /// Refuses what has waited while the database did not answer.
+    /// Refuses the writes that have waited while the database did not answer.
     fn refuse_waiting(&self, reason: &str) {
         let mut waiting = Vec::new();
         self.queue.0.take(&mut waiting, usize::MAX, 0, None);
-        refuse(waiting.into_iter().map(Member::new).collect(), || {
+        writes::refuse(waiting.into_iter().map(Member::new).collect(), || {
             StoreError::Unavailable(reason.to_owned())
         });
     }
 
-    /// One transaction; `apart` with a savepoint around each operation.
-    async fn transaction(&mut self, batch: &mut [Member], apart: bool) -> Outcome {
+    /// Runs one transaction.
+    async fn transaction(&mut self, batch: &mut [Member<PostgresDb>], how: Run) -> Outcome {
         let db = match self.connection().await {
             Ok(db) => db,
             Err(error) => return Outcome::Away(error.into_detail()),
         };
-        let run = timeout(
-            BATCH_TIMEOUT,
-            writes::run(&db, BEGIN, self.layout, batch, apart),
-        )
-        .await;
+        let run = timeout(BATCH_TIMEOUT, writes::run(&db, batch, how)).await;
         let outcome = match run {
             Err(_) => return Outcome::Away("the database is too slow".into()),
             Ok(Ok(())) => {
@@ -296,9 +261,9 @@ impl Worker {
             }
             Ok(Err(error)) if db.is_passing() => Outcome::Again(error.into_detail()),
             Ok(Err(error)) if db.is_slow() => Outcome::Away(error.into_detail()),
-            // A verb that says so by itself says it of its own case.
+            // A verb that reports it without a failed statement reports its own case.
             Ok(Err(StoreError::Unavailable(text))) if db.has_failed() => Outcome::Refused(text),
-            Ok(Err(_)) => Outcome::SomebodysFault,
+            Ok(Err(_)) => Outcome::FaultOfOne,
         };
         let is_usable = matches!(outcome, Outcome::Committed)
             || !db.is_lost() && db.go_back("ROLLBACK").await.is_ok();
@@ -308,21 +273,22 @@ impl Worker {
         outcome
     }
 
-    /// The statement by which a transaction notes that it is this batch.
+    /// Returns the statement by which a transaction records that it is this batch.
     fn note(&self) -> String {
-        // Both are of our own making: a UUID that `connection` has looked at, and a number.
+        // Both are safe in a statement: a UUID that `connection` has checked, and a number.
         let (id, batch) = (self.id.as_deref().unwrap_or_default(), self.batch);
         format!(
-            "INSERT INTO writers (id, batch, at) VALUES ('{id}', {batch}, now()) \
+            "INSERT INTO writers (id, batch, at) \
+             VALUES ('{id}', {batch}, extract(epoch FROM now())::BIGINT) \
              ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at"
         )
     }
 
-    /// What became of a transaction whose COMMIT was not answered.
+    /// Finds out the outcome of a transaction whose COMMIT was not answered.
     async fn find_out(&mut self, text: String) -> Outcome {
         tracing::warn!(
             reason = text,
-            "a commit was not answered; the database is asked what became of it"
+            "a commit was not answered; the database is asked for it"
         );
         let mut attempts = interval(DOUBT_INTERVAL);
         attempts.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -332,10 +298,8 @@ impl Worker {
                 match self.is_committed().await {
                     Ok(found) => break found,
                     Err(error) => {
-                        tracing::debug!(
-                            error = error.into_detail(),
-                            "the database cannot be asked yet"
-                        )
+                        let error = error.into_detail();
+                        tracing::debug!(error, "the database cannot be asked yet");
                     }
                 }
             }
@@ -349,20 +313,19 @@ impl Worker {
         }
     }
 
-    /// Whether this batch was committed, and is as durable as the server makes a commit. Waits until no transaction of this process
-    /// is open any more.
+    /// Returns whether this batch was committed, and is as durable as the server makes a commit.
+    /// Waits until no transaction of this process is open any more.
     async fn is_committed(&mut self) -> Result<bool, StoreError> {
         let db = self.connection().await?;
-        db.begin(BEGIN).await?;
-        let row = db
-            .optional(
-                "SELECT batch FROM writers WHERE id = $1",
-                values![self.id.as_deref()],
-            )
+        db.begin().await?;
+        let select = "SELECT batch FROM writers WHERE id = ?1";
+        let batch: Option<i64> = db
+            .optional(select, &values![self.id.as_deref()], |row| row.get(0))
             .await?;
-        let is_there = row.map(|row| row.get::<i64>(0)).transpose()? == Some(self.batch);
+        let is_there = batch == Some(self.batch);
         if is_there {
-            // A server that was restarted shows it although no standby may have it yet. A commit behind it waits for one.
+            // A restarted server shows it although no standby may have it yet. A later commit waits
+            // for one.
             match db.commit_after(&self.note()).await {
                 Committed::Yes => {}
                 Committed::No(trouble) => return Err(trouble.into()),
@@ -375,42 +338,32 @@ impl Worker {
         Ok(is_there)
     }
 
-    /// The connection, which is made if there is none. It is given back by storing it.
-    async fn connection(&mut self) -> Result<Db, StoreError> {
+    /// Returns the connection, which is made if there is none. Storing it gives it back.
+    async fn connection(&mut self) -> Result<PostgresDb, StoreError> {
         if let Some(db) = self.db.take().filter(|db| !db.is_lost()) {
             return Ok(db);
         }
-        let db = self.address.connect().await?;
-        // What is committed is durable, whatever the server's default is.
-        let row = db
-            .one("SELECT current_setting('synchronous_commit')", values![])
-            .await?;
-        if row.get::<String>(0)? == "off" {
+        let mut db = self.address.connect().await?;
+        db.set_layout(self.layout);
+        // A commit is durable, whatever the server's default is.
+        let select = "SELECT current_setting('synchronous_commit')";
+        let durability: String = db.one(select, &[], |row| row.get(0)).await?;
+        if durability == "off" {
             db.run("SET synchronous_commit = on").await?;
         }
         if self.id.is_none() {
-            db.run("DELETE FROM writers WHERE at < now() - INTERVAL '30 days'")
-                .await?;
-            let id: String = db
-                .one("SELECT CAST(gen_random_uuid() AS TEXT)", values![])
-                .await?
-                .get(0)?;
+            let old = "DELETE FROM writers WHERE at < extract(epoch FROM now())::BIGINT - 2592000";
+            db.run(old).await?;
+            let select = "SELECT CAST(gen_random_uuid() AS TEXT)";
+            let id: String = db.one(select, &[], |row| row.get(0)).await?;
             if !id
                 .bytes()
                 .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
             {
-                return Err(super::error::corrupt("the database's UUID is none"));
+                return Err(corrupt("the database's UUID is malformed"));
             }
             self.id = Some(id);
         }
         Ok(db)
-    }
-}
-
-fn refuse(batch: Vec<Member>, failure: impl Fn() -> StoreError) {
-    // Whoever asked for them says so too, and as often as it has to be said.
-    tracing::debug!(operations = batch.len(), reason = %failure(), "the store refused a batch of writes");
-    for Member { write, .. } in batch {
-        write.answer(Some(failure()));
     }
 }

@@ -7,7 +7,7 @@ use crate::StoreError;
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         let Error::SqliteFailure(failure, ref text) = error else {
-            // Everything else says that a row does not have the form this version writes.
+            // Everything else says that a row does not have the form that this version writes.
             return Self::Corrupt(error.to_string());
         };
         let text = text.clone().unwrap_or_else(|| failure.to_string());
@@ -17,7 +17,7 @@ impl From<Error> for StoreError {
                 | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
                 | ffi::SQLITE_CONSTRAINT_ROWID
                 | ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Self::Conflict(text),
-                // A counter below zero, a status that does not exist: only damage leads there.
+                // A counter below zero, an unknown status: only corruption leads there.
                 _ => Self::Corrupt(text),
             },
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt(text),
@@ -28,9 +28,4 @@ impl From<Error> for StoreError {
             _ => Self::Unavailable(text),
         }
     }
-}
-
-/// What is stored cannot be what this version wrote.
-pub(super) fn corrupt(what: impl Into<String>) -> StoreError {
-    StoreError::Corrupt(what.into())
 }

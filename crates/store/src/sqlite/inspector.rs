@@ -1,4 +1,5 @@
-//! A database that is only looked at, also while a server has it open: checking, verifying, backing up.
+//! Reading a database without being its server, also while a server has it open: check, verify,
+//! back up.
 
 use std::fs::File;
 use std::path::Path;
@@ -6,55 +7,58 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::counters::{self, Layout};
+use super::db::SqliteDb;
 use super::journal::{self, Journal};
 use super::open::{self, BUSY_TIMEOUT};
-use super::{audit, check, replay, schema, tenants};
+use super::replay;
+use crate::db::now;
+use crate::position::Layout;
+use crate::schema::VERSION;
+use crate::verbs::{audit, check, revocations, tenants};
 use crate::{AuditVerdict, OpenError, StoreError};
 
-/// How many pages are copied before progress is told: 8 MiB.
+/// Pages that are copied between two reports of progress: 8 MiB.
 const COPY_PAGES: std::ffi::c_int = 1_024;
 
-/// One read-only connection. What it reads while [`SqliteInspector`] lives is of the instant at which it was opened; a server
-/// goes on writing meanwhile, into a log that grows.
+/// One read-only connection. Everything that it reads is of the instant at which it was opened; a
+/// server goes on writing meanwhile, into a log that grows.
 pub struct SqliteInspector {
-    connection: Connection,
-    layout: Layout,
+    db: SqliteDb,
 }
 
-/// How much of a database is copied.
+/// The progress of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copied {
     /// Octets that are copied.
     pub bytes: u64,
-    /// Octets there are.
+    /// Octets in all.
     pub of_bytes: u64,
 }
 
-/// What a journal tells of the time after a backup.
+/// The content of a journal after a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalTells {
-    /// How many certificates were revoked or restored.
+    /// The number of certificates that were revoked or restored.
     pub changes: u64,
-    /// Whether that is all that was.
+    /// Whether those are all.
     pub is_all: bool,
 }
 
 impl SqliteInspector {
-    /// Opens a database that this version has written.
+    /// Opens a database that this version wrote.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let (inspector, found) = Self::open_any(path)?;
         match found {
-            schema::VERSION => Ok(inspector),
+            VERSION => Ok(inspector),
             _ => Err(OpenError::OlderVersion {
                 path: path.to_owned(),
                 found,
-                known: schema::VERSION,
+                known: VERSION,
             }),
         }
     }
 
-    /// Opens a database to copy it, of whatever version up to this one.
+    /// Opens a database to copy it, of any version up to this one.
     pub fn open_to_copy(path: &Path) -> Result<Self, OpenError> {
         Ok(Self::open_any(path)?.0)
     }
@@ -62,10 +66,9 @@ impl SqliteInspector {
     fn open_any(path: &Path) -> Result<(Self, i64), OpenError> {
         let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
         if !path.exists() {
-            let detail = "there is no such file".to_owned();
             return Err(OpenError::Io {
                 path: path.to_owned(),
-                detail,
+                detail: "there is no such file".to_owned(),
             });
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -73,54 +76,54 @@ impl SqliteInspector {
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         let found = open::version(path, &connection)?;
         if found == 0 {
-            let detail = "there is nothing in it".to_owned();
             return Err(OpenError::NotOurs {
                 path: path.to_owned(),
-                detail,
+                detail: "it is empty".to_owned(),
             });
         }
         // One instant: SQLite begins it with the first read.
         connection
             .execute_batch("BEGIN; SELECT last_epoch FROM store")
             .map_err(failed)?;
-        let layout =
-            counters::load(&connection).map_err(|error| OpenError::from_store(path, error))?;
-        Ok((Self { connection, layout }, found))
+        let db = open::with_layout(connection);
+        let db = db.map_err(|error| OpenError::from_store(path, error))?;
+        Ok((Self { db }, found))
     }
 
-    /// See [`ReadStore::check`](crate::ReadStore::check).
+    /// Does the same as [`ReadStore::check`](crate::ReadStore::check).
     pub fn check(&self) -> Result<Vec<String>, StoreError> {
-        check::all(&self.connection, self.layout)
+        now(check::all(&self.db))
     }
 
-    /// The same but for the logs of what was done.
+    /// Does the same, except for the audit logs.
     pub fn check_all_but_audit(&self) -> Result<Vec<String>, StoreError> {
-        check::all_but_audit(&self.connection, self.layout)
+        now(check::all_but_audit(&self.db))
     }
 
-    /// Reads every log of what was done and tells what is wrong with it.
+    /// Reads every audit log and returns what is wrong with it.
     pub fn verify_audit(&self) -> Result<Vec<AuditVerdict>, StoreError> {
-        audit::verify(&self.connection)
+        now(audit::verify(&self.db))
     }
 
-    /// How many entries are in no log that there is: somebody took the log away.
+    /// Counts the entries that are in no audit log: the log was removed.
     pub fn stray_audit_entries(&self) -> Result<u64, StoreError> {
-        audit::strays(&self.connection)
+        now(audit::strays(&self.db))
     }
 
-    /// The hash of one entry of a log, for comparison with one that was noted elsewhere; `None` if there is no such entry.
+    /// Returns the hash of one entry of an audit log, for comparison with one that was noted
+    /// elsewhere; `None` if there is no such entry.
     pub fn audit_hash(&self, owner: [u8; 16], number: u64) -> Result<Option<[u8; 32]>, StoreError> {
-        audit::hash_of(&self.connection, owner, number)
+        now(audit::hash_of(&self.db, owner, number))
     }
 
-    /// The epoch of the last change of a certificate's status.
+    /// Returns the epoch of the last change of a certificate's status.
     pub fn last_epoch(&self) -> Result<u64, StoreError> {
-        super::revocations::last_epoch(&self.connection)
+        now(revocations::last_epoch(&self.db))
     }
 
-    /// What a journal of revocations of the same installation tells of the time after this database.
+    /// Returns what a journal of revocations of the same installation has after this database.
     pub fn journal_tells(&self, path: &Path) -> Result<JournalTells, StoreError> {
-        let installation = tenants::installation(&self.connection)?;
+        let installation = now(tenants::installation(&self.db))?;
         let installation = installation
             .ok_or_else(|| StoreError::Conflict("the database holds no installation".into()))?;
         let name = journal::installation_name(&installation);
@@ -131,15 +134,15 @@ impl SqliteInspector {
         })
     }
 
-    /// Copies everything into a new database at `path`, whose file is there and empty, and makes it durable.
+    /// Copies everything into a new database at `path`, whose file exists and is empty, and makes
+    /// it durable.
     pub fn copy_to(&self, path: &Path, mut progress: impl FnMut(Copied)) -> Result<(), StoreError> {
         let mut copy = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let page_bytes: u64 = self
-            .connection
-            .query_row("PRAGMA page_size", (), |row| row.get(0))?;
+        let connection = self.db.connection();
+        let page_bytes: u64 = connection.query_row("PRAGMA page_size", (), |row| row.get(0))?;
         let pages = |count: std::ffi::c_int| u64::from(count.unsigned_abs()) * page_bytes;
         {
-            let backup = Backup::new(&self.connection, &mut copy)?;
+            let backup = Backup::new(&connection, &mut copy)?;
             while backup.step(COPY_PAGES)? != StepResult::Done {
                 let state = backup.progress();
                 let of_bytes = pages(state.pagecount);
@@ -157,13 +160,14 @@ impl SqliteInspector {
     }
 }
 
-/// Keeps every server away from a database, whether it is there or not, until what this returns is dropped.
+/// Keeps every server away from a database, whether it exists or not, until the returned file is
+/// dropped.
 pub fn lock_database(path: &Path) -> Result<File, OpenError> {
     open::lock(path)
 }
 
-/// Makes a copy ready to be started with: brings it to this version and notes that it comes from a backup. The file is whole
-/// when this returns, and nothing lies beside it.
+/// Makes a copy ready to start with: migrates it to this version and marks it as coming from a
+/// backup. When this returns, the file is complete and nothing lies beside it.
 pub fn prepare_restored(path: &Path) -> Result<(), OpenError> {
     let prepared = prepare(path);
     let mut lock = path.as_os_str().to_owned();
@@ -177,13 +181,14 @@ pub fn prepare_restored(path: &Path) -> Result<(), OpenError> {
 
 fn prepare(path: &Path) -> Result<(), OpenError> {
     let opened = open::open(path, &super::SqliteOptions::default(), Layout::DEFAULT)?;
-    let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
     drop(opened.readers);
-    let marked = replay::mark_restored(&opened.writer);
-    marked.map_err(|error| OpenError::from_store(path, error))?;
-    opened
-        .writer
-        .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
-        .map_err(failed)?;
-    opened.writer.close().map_err(|(_, error)| failed(error))
+    let writer = opened.writer;
+    let prepared = now(replay::mark_restored(&writer)).and_then(|()| {
+        let connection = writer.connection();
+        connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+        Ok(())
+    });
+    prepared
+        .and_then(|()| writer.close())
+        .map_err(|error| OpenError::from_store(path, error))
 }

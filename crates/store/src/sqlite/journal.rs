@@ -22,11 +22,13 @@ use certgate_model::{
     AuthorityId, CertificateId, Hex, Installation, RevocationReason, SerialNumber, Timestamp,
     read_hex,
 };
-use rusqlite::Connection;
 
+use super::db::SqliteDb;
+use super::open;
 use super::replay::Told;
-use super::{open, row};
 use crate::StoreError;
+use crate::db::{Db, Row, now, values};
+use crate::verbs::revocations;
 
 const FIRST_LINE: &str = "certgate revocations 1";
 
@@ -44,7 +46,7 @@ const EPOCH_MAX: u64 = (1 << 53) - 1;
 
 /// The last change of a certificate, as the journal has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct JournaledChange {
     pub(super) epoch: u64,
     /// When and why it was revoked; `None`: it was restored.
     pub(super) revoked: Option<(Timestamp, RevocationReason)>,
@@ -68,7 +70,7 @@ pub(super) struct Skipped {
 
 /// A line behind the first.
 enum Line {
-    Change(Change),
+    Change(JournaledChange),
     Skipped(Skipped),
 }
 
@@ -255,7 +257,10 @@ impl Journal {
 
     /// The last change of each certificate that was changed after `epoch`, in the order of those changes, and the epochs that were
     /// skipped. Reads the whole file.
-    fn changes_after(&mut self, epoch: u64) -> Result<(Vec<Change>, Vec<Skipped>), StoreError> {
+    fn changes_after(
+        &mut self,
+        epoch: u64,
+    ) -> Result<(Vec<JournaledChange>, Vec<Skipped>), StoreError> {
         let io_failed = |error: io::Error| unavailable(&self.path, &error);
         let mut lines = Lines::new(&mut self.file, self.begins).map_err(io_failed)?;
         let mut last = 0;
@@ -272,7 +277,7 @@ impl Journal {
             last = line.epoch();
             match line {
                 Line::Change(change) if change.epoch > epoch => {
-                    drop(changes.insert(change.serial, change))
+                    changes.insert(change.serial, change);
                 }
                 Line::Skipped(one) if one.until > epoch => skipped.push(one),
                 Line::Change(_) | Line::Skipped(_) => {}
@@ -293,8 +298,8 @@ impl Journal {
 
     /// Writes what was changed since. What cannot be written now is written with the next change: whoever revoked is answered, since
     /// the database has it.
-    pub(super) fn follow(&mut self, connection: &Connection) {
-        match self.write_changes(connection) {
+    pub(super) fn follow(&mut self, db: &SqliteDb) {
+        match self.write_changes(db) {
             Ok(()) if self.failed => {
                 self.failed = false;
                 tracing::info!(path = %self.path.display(), "the journal of revocations is written again");
@@ -312,16 +317,13 @@ impl Journal {
         }
     }
 
-    fn write_changes(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let last: i64 = connection
-            .prepare_cached("SELECT last_epoch FROM store WHERE only = 1")?
-            .query_row((), |row| row.get(0))?;
-        let last = last.unsigned_abs();
+    fn write_changes(&mut self, db: &SqliteDb) -> Result<(), StoreError> {
+        let last = now(revocations::last_epoch(db))?;
         if last <= self.epoch {
             return Ok(());
         }
         loop {
-            let lines = lines_after(connection, self.epoch)?;
+            let lines = now(lines_after(db, self.epoch))?;
             let Some(newest) = lines.last() else { break };
             let text: String = lines.iter().map(Line::write).collect();
             self.append(&text, newest.epoch())?;
@@ -390,66 +392,64 @@ fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
-/// What the next lines behind `epoch` are, as the database knows it; none: there are none.
-fn lines_after(connection: &Connection, epoch: u64) -> Result<Vec<Line>, StoreError> {
-    let mut gaps = connection.prepare_cached(
-        "SELECT after, until, is_all FROM epoch_gaps WHERE until > ?1 ORDER BY after",
-    )?;
-    let mut lines: Vec<_> = changes_after(connection, epoch)?
-        .into_iter()
-        .map(Line::Change)
-        .collect();
-    let mut rows = gaps.query((row::offset(epoch),))?;
-    while let Some(row) = rows.next()? {
-        let (after, until) = (row::unsigned(row, 0)?, row::unsigned(row, 1)?);
-        lines.push(Line::Skipped(Skipped {
-            after,
-            until,
-            is_all: row.get(2)?,
-        }));
-    }
+/// Returns the next lines after `epoch` as the database knows them; none: there are none.
+async fn lines_after<D: Db>(db: &D, epoch: u64) -> Result<Vec<Line>, StoreError> {
+    let gaps = "SELECT after, until, is_all FROM epoch_gaps WHERE until > ?1 ORDER BY after";
+    let mut lines = db
+        .rows(gaps, &values![epoch], |row| {
+            Ok(Line::Skipped(Skipped {
+                after: row.get(0)?,
+                until: row.get(1)?,
+                is_all: row.get(2)?,
+            }))
+        })
+        .await?;
+    lines.extend(
+        changes_after(db, epoch)
+            .await?
+            .into_iter()
+            .map(Line::Change),
+    );
     lines.sort_unstable_by_key(Line::epoch);
-    // Behind the last of these there may be more than were read.
+    // After the last of these there may be more than were read.
     lines.truncate(WRITTEN_TOGETHER as usize);
     Ok(lines)
 }
 
-/// The first certificates whose last change came after `epoch`.
-fn changes_after(connection: &Connection, epoch: u64) -> Result<Vec<Change>, StoreError> {
-    let mut authorities =
-        connection.prepare_cached("SELECT number, id FROM authorities WHERE last_epoch > ?1")?;
-    let mut changed = connection.prepare_cached(
-        "SELECT epoch, revoked_on, reason, id, serial, fingerprint_sha256, expires_on \
-         FROM certificates INDEXED BY certificates_by_epoch \
-         WHERE authority = ?1 AND epoch IS NOT NULL AND epoch > ?2 ORDER BY epoch LIMIT ?3",
-    )?;
-    let mut lost = connection.prepare_cached(
-        "SELECT epoch, revoked_on, reason, id, serial, fingerprint_sha256, expires_on \
-         FROM lost_certificates INDEXED BY lost_certificates_by_epoch WHERE authority = ?1 AND epoch > ?2 \
-         ORDER BY epoch LIMIT ?3",
-    )?;
+/// Returns the first certificates whose last change came after `epoch`.
+async fn changes_after<D: Db>(db: &D, epoch: u64) -> Result<Vec<JournaledChange>, StoreError> {
+    let authorities = "SELECT number, id FROM authorities WHERE last_epoch > ?1";
+    let authorities: Vec<(i64, AuthorityId)> = db
+        .rows(authorities, &values![epoch], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .await?;
+    let changed = "SELECT statuses.epoch, statuses.revoked_on, statuses.reason, certificates.id, \
+                   certificates.serial, certificates.fingerprint_sha256, certificates.expires_on \
+                   FROM statuses INDEXED BY statuses_by_epoch \
+                   JOIN certificates ON certificates.position = statuses.position \
+                   WHERE statuses.authority = ?1 AND statuses.epoch IS NOT NULL \
+                   AND statuses.epoch > ?2 ORDER BY statuses.epoch LIMIT ?3";
+    let lost = "SELECT epoch, revoked_on, reason, id, serial, fingerprint_sha256, expires_on \
+                FROM lost_certificates INDEXED BY lost_certificates_by_epoch \
+                WHERE authority = ?1 AND epoch > ?2 ORDER BY epoch LIMIT ?3";
     let mut changes = Vec::new();
-    let mut rows = authorities.query((row::offset(epoch),))?;
-    while let Some(authority) = rows.next()? {
-        let (number, id): (i64, _) = (
-            authority.get(0)?,
-            AuthorityId::from_bytes(authority.get(1)?),
-        );
-        for statement in [&mut changed, &mut lost] {
-            let mut rows = statement.query((number, row::offset(epoch), WRITTEN_TOGETHER))?;
-            while let Some(row) = rows.next()? {
-                let revoked_on = row::optional_timestamp(row, 1)?;
-                let reason = row::optional_reason(row, 2)?;
-                changes.push(Change {
-                    epoch: row::unsigned(row, 0)?,
+    for (number, authority) in authorities {
+        for select in [changed, lost] {
+            let read = |row: &dyn Row| {
+                let (revoked_on, reason): (Option<_>, Option<_>) = (row.get(1)?, row.get(2)?);
+                Ok(JournaledChange {
+                    epoch: row.get(0)?,
                     revoked: revoked_on.zip(reason),
-                    authority: id,
-                    certificate: CertificateId::from_bytes(row.get(3)?),
-                    serial: SerialNumber::from_bytes(row.get(4)?),
+                    authority,
+                    certificate: row.get(3)?,
+                    serial: row.get(4)?,
                     fingerprint_sha256: row.get(5)?,
-                    expires_on: row::timestamp(row, 6)?,
-                });
-            }
+                    expires_on: row.get(6)?,
+                })
+            };
+            let values = values![number, epoch, WRITTEN_TOGETHER];
+            changes.extend(db.rows(select, &values, read).await?);
         }
     }
     Ok(changes)
@@ -487,7 +487,7 @@ impl Line {
                     _ => return None,
                 },
             }),
-            _ => Self::Change(Change::from_fields(&fields)?),
+            _ => Self::Change(JournaledChange::from_fields(&fields)?),
         };
         Some(line).filter(|line| line.epoch() <= EPOCH_MAX)
     }
@@ -501,7 +501,7 @@ impl Skipped {
     }
 }
 
-impl Change {
+impl JournaledChange {
     fn to_line(&self) -> String {
         let Self {
             epoch,
@@ -578,8 +578,8 @@ fn unavailable(path: &Path, error: &io::Error) -> StoreError {
 mod tests {
     use super::*;
 
-    fn change(epoch: u64, revoked: bool) -> Change {
-        Change {
+    fn change(epoch: u64, revoked: bool) -> JournaledChange {
+        JournaledChange {
             epoch,
             revoked: revoked.then(|| {
                 (
@@ -617,7 +617,7 @@ mod tests {
     fn lines_are_read_back() {
         let directory = tempfile::tempdir().unwrap();
         let changes = [change(6, true), change(9, false)];
-        let lines: String = changes.iter().map(Change::to_line).collect();
+        let lines: String = changes.iter().map(JournaledChange::to_line).collect();
         let mut journal = open(&written(directory.path(), &lines), 6);
         assert_eq!(journal.epoch(), 9);
         assert_eq!(
@@ -707,7 +707,7 @@ mod tests {
         // Of a long write the end can be on the disk and the beginning not: the database has it all.
         let later: String = [change(8, true), change(9, true)]
             .iter()
-            .map(Change::to_line)
+            .map(JournaledChange::to_line)
             .collect();
         let path = written(
             directory.path(),

@@ -1,4 +1,4 @@
-//! Opening a database: whose it is, which version it has, and how its connections behave. Nothing is scanned.
+//! Opening a database: its owner and version, and how its connections behave. Nothing is scanned.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -7,11 +7,19 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params_from_iter};
 
-use super::counters::{self, Layout};
-use super::{duties, schema};
+use super::db::SqliteDb;
 use crate::StoreError;
+use crate::db::{Db, Dialect, Row, now, values};
+use crate::error::corrupt;
+use crate::position::Layout;
+use crate::schema::{self, STORE, VERSION};
+
+/// Marks a database as certgate's (`application_id`): "cgt1".
+const APPLICATION_ID: i64 = 0x6367_7431;
+/// The mark of databases that development versions made: "cgat".
+const DEVELOPMENT_ID: i64 = 0x6367_6174;
 
 /// How long a connection waits for a lock. Within one process nobody competes for the write lock; a backup or a
 /// `sqlite3` shell may.
@@ -56,80 +64,95 @@ impl Default for SqliteOptions {
     }
 }
 
-/// Why a database could not be opened, and what to do.
+/// The reason why a database could not be opened, and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A later version of certgate has written it.
+    /// A later version of certgate wrote it.
     #[error(
-        "the database {} has schema version {found}, but this certgate knows only versions up to {known}: start \
-         the newer certgate that wrote it, or restore a backup made before the upgrade", path.display()
+        "the database {} has schema version {found}, but this certgate knows only versions up to \
+         {known}: start the newer certgate that wrote it, or restore a backup made before the \
+         upgrade", path.display()
     )]
     NewerVersion {
         /// The database.
         path: PathBuf,
         /// Its version.
         found: i64,
-        /// The latest version this program knows.
+        /// The latest version that this program knows.
         known: i64,
     },
-    /// An earlier version has written it, and it is only to be looked at.
+    /// An earlier version wrote it, and the caller only reads.
     #[error(
-        "the database {} has schema version {found}, this certgate looks into version {known} only: start the server once, \
-         which brings it there", path.display()
+        "the database {} has schema version {found}, this certgate reads version {known} only: \
+         start the server once, which migrates the database", path.display()
     )]
     OlderVersion {
         /// The database.
         path: PathBuf,
         /// Its version.
         found: i64,
-        /// The version this program writes.
+        /// The version that this program writes.
         known: i64,
     },
-    /// Something else is in that place.
+    /// A version before the first release wrote it.
     #[error(
-        "{} is not a certgate database: name another path, or move that file away ({detail}); if it was one, it is \
-         damaged: restore a backup", path.display()
+        "the database {} was made by a development version of certgate, which no release can read: \
+         name another data directory, or move this one away and start again", path.display()
+    )]
+    DevelopmentVersion {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error(
+        "{} is not a certgate database: name another path, or move that file away ({detail}); if \
+         it was one, it is corrupt: restore a backup", path.display()
     )]
     NotOurs {
         /// The file.
         path: PathBuf,
-        /// What tells.
+        /// The sign of it.
         detail: String,
     },
-    /// It is certgate's, but damaged.
-    #[error("the database {} is damaged ({detail}): keep a copy and restore a backup", path.display())]
+    /// It is certgate's, but corrupt.
+    #[error(
+        "the database {} is corrupt ({detail}): keep a copy and restore a backup", path.display()
+    )]
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What was found.
+        /// The finding.
         detail: String,
     },
     /// The process may not write there.
     #[error(
-        "no permission to write the database {} ({detail}): make the file and its directory writable for the user \
-         that certgate runs as", path.display()
+        "no permission to write the database {} ({detail}): make the file and its directory \
+         writable for the user that certgate runs as", path.display()
     )]
     Permission {
         /// The database.
         path: PathBuf,
-        /// What the system said.
+        /// The system's message.
         detail: String,
     },
-    /// Another process has it.
+    /// Another process has it open.
     #[error(
-        "the database {} is in use by another process: stop the other certgate, or give this one its own data \
-         directory", path.display()
+        "the database {} is in use by another process: stop the other certgate, or give this one \
+         its own data directory", path.display()
     )]
     Busy {
         /// The database.
         path: PathBuf,
     },
     /// Anything else: no such directory, full disk, a file system without locks.
-    #[error("cannot open the database {} ({detail}): check the path and the disk, then try again", path.display())]
+    #[error(
+        "cannot open the database {} ({detail}): check the path and the disk, then try again",
+        path.display()
+    )]
     Io {
         /// The database.
         path: PathBuf,
-        /// What the system said.
+        /// The system's message.
         detail: String,
     },
 }
@@ -175,13 +198,12 @@ impl OpenError {
 
 /// An open database, before anything runs on it.
 pub(super) struct Opened {
-    pub(super) writer: Connection,
-    pub(super) readers: Vec<Connection>,
-    pub(super) layout: Layout,
+    pub(super) writer: SqliteDb,
+    pub(super) readers: Vec<SqliteDb>,
     pub(super) lock: File,
 }
 
-/// Opens the database, making or migrating it where necessary.
+/// Opens the database; creates or migrates it where necessary. A new one gets `layout`.
 pub(super) fn open(
     path: &Path,
     options: &SqliteOptions,
@@ -190,30 +212,75 @@ pub(super) fn open(
     let lock = lock(path)?;
     make_private_file(path).map_err(|error| OpenError::from_io(path, &error))?;
     let failed = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
+    let store_failed = |error: StoreError| OpenError::from_store(path, error);
 
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut writer = Connection::open_with_flags(path, flags).map_err(failed)?;
     writer.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     let version = version(path, &writer)?;
     configure_writer(&writer, options).map_err(failed)?;
-    schema::migrate(&mut writer, version, layout).map_err(failed)?;
-    let layout = counters::load(&writer).map_err(|error| OpenError::from_store(path, error))?;
-    // A database that can only be read would be noticed by the first write, long after the start.
+    migrate(&mut writer, version, layout).map_err(store_failed)?;
+    // A read-only database would otherwise be noticed by the first write, long after the start.
     writer
         .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
         .map_err(failed)?;
-    duties::forget_all(&writer).map_err(failed)?;
+    // The lock says that no other process runs, so nothing holds a lease.
+    writer.execute_batch("DELETE FROM leases").map_err(failed)?;
+    let writer = with_layout(writer).map_err(store_failed)?;
 
     let readers = (0..options.readers.max(1))
-        .map(|_| open_reader(path, options))
-        .collect::<Result<_, _>>()
-        .map_err(failed)?;
+        .map(|_| open_reader(path, options).map_err(failed))
+        .map(|reader| with_layout(reader?).map_err(store_failed))
+        .collect::<Result<_, _>>()?;
     Ok(Opened {
         writer,
         readers,
-        layout,
         lock,
     })
+}
+
+/// Brings a database from version `from` (0: an empty file) to [`VERSION`], one transaction a step,
+/// so that a crash leaves a version that exists.
+fn migrate(connection: &mut Connection, from: i64, layout: Layout) -> Result<(), StoreError> {
+    if from == 0 {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(&schema::create_all(Dialect::Sqlite))?;
+        let (block_bits, upper_bits) = (layout.block_bits(), layout.upper_block_bits());
+        let (none, not_restored) = (0_i64, false);
+        let row = values![
+            1_i64,
+            block_bits,
+            upper_bits,
+            none,
+            none,
+            not_restored,
+            none
+        ];
+        transaction.execute(STORE.insert(Dialect::Sqlite), params_from_iter(&row))?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+        return Ok(());
+    }
+    for step in schema::MIGRATIONS.iter().filter(|step| step.version > from) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step.sqlite)?;
+        transaction.pragma_update(None, "user_version", step.version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Reads the layout that the database was made with.
+pub(super) fn with_layout(connection: Connection) -> Result<SqliteDb, StoreError> {
+    let db = SqliteDb::new(connection, Layout::DEFAULT);
+    let select = "SELECT block_bits, upper_block_bits FROM store WHERE \"only\" = 1";
+    let read = |row: &dyn Row| Ok((row.get(0)?, row.get(1)?));
+    let bits: Option<(u32, u32)> = now(db.optional(select, &[], read))?;
+    let (block, upper) = bits.ok_or_else(|| corrupt("the table \"store\" has no row"))?;
+    let layout = Layout::new(block, upper)
+        .ok_or_else(|| corrupt(format!("impossible block sizes: {block}, {upper} bits")))?;
+    Ok(db.with_layout(layout))
 }
 
 /// The schema version of a database that is certgate's; 0 for an empty file.
@@ -227,26 +294,32 @@ pub(super) fn version(path: &Path, connection: &Connection) -> Result<i64, OpenE
     let application = integer("PRAGMA application_id")?;
     let version = integer("PRAGMA user_version")?;
     let objects = integer("SELECT count(*) FROM sqlite_schema")?;
-    let not_ours = |detail: &str| OpenError::NotOurs {
-        path: path.to_owned(),
+    let path = path.to_owned();
+    let not_ours = |path, detail: &str| OpenError::NotOurs {
+        path,
         detail: detail.to_owned(),
     };
-    match application {
-        0 if version == 0 && objects == 0 => Ok(0),
-        0 => Err(not_ours("it is an SQLite database without certgate's mark")),
-        mark if mark == i64::from(schema::APPLICATION_ID) => match version {
-            1..=schema::VERSION => Ok(version),
-            found if found > schema::VERSION => Err(OpenError::NewerVersion {
-                path: path.to_owned(),
-                found,
-                known: schema::VERSION,
-            }),
-            _ => Err(OpenError::Damaged {
-                path: path.to_owned(),
-                detail: format!("its schema version is {version}"),
-            }),
-        },
-        _ => Err(not_ours("it is the SQLite database of another program")),
+    match (application, version) {
+        (0, 0) if objects == 0 => Ok(0),
+        (0, _) => Err(not_ours(
+            path,
+            "it is an SQLite database without certgate's mark",
+        )),
+        (DEVELOPMENT_ID, _) => Err(OpenError::DevelopmentVersion { path }),
+        (APPLICATION_ID, 1..=VERSION) => Ok(version),
+        (APPLICATION_ID, found) if found > VERSION => Err(OpenError::NewerVersion {
+            path,
+            found,
+            known: VERSION,
+        }),
+        (APPLICATION_ID, _) => Err(OpenError::Damaged {
+            path,
+            detail: format!("its schema version is {version}"),
+        }),
+        _ => Err(not_ours(
+            path,
+            "it is the SQLite database of another program",
+        )),
     }
 }
 

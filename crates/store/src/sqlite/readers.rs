@@ -1,22 +1,27 @@
-//! A few read-only connections. A read runs on one of tokio's blocking threads, because it may wait for the disk, and
-//! sees one instant: every write that was answered before it began, and none half done.
+//! A few read-only connections. A read runs on one of tokio's blocking threads, because it may wait
+//! for the disk, and sees one instant: every write that was answered before it began, and no part
+//! of a later one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use rusqlite::Connection;
+use certgate_model::lock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::db::SqliteDb;
 use crate::StoreError;
+use crate::db::now;
+use crate::store::View;
+use crate::writes::Verb;
 
-/// The connections that nobody uses at the moment, and as many permits.
+/// The idle connections, and as many permits.
 pub(super) struct Readers {
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<SqliteDb>>>,
     permits: Arc<Semaphore>,
     size: u32,
 }
 
 impl Readers {
-    pub(super) fn new(connections: Vec<Connection>) -> Self {
+    pub(super) fn new(connections: Vec<SqliteDb>) -> Self {
         let size = u32::try_from(connections.len()).expect("a handful of connections");
         Self {
             permits: Arc::new(Semaphore::new(connections.len())),
@@ -25,35 +30,31 @@ impl Readers {
         }
     }
 
-    /// Runs one statement, or several that need not agree.
-    pub(super) async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    /// Runs a reading verb.
+    pub(super) async fn read<A, T>(
+        &self,
+        view: View,
+        args: A,
+        verb: Verb<SqliteDb, A, T>,
+    ) -> Result<T, StoreError>
     where
+        A: Send + Sync + 'static,
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_| StoreError::Unavailable("it is closed".into()))?;
         let idle = Arc::clone(&self.idle);
         tokio::task::spawn_blocking(move || {
             let lease = Lease::take(idle, permit);
-            read(lease.connection()?)
+            let db = lease.db()?;
+            let _ended = match view {
+                View::Statement => None,
+                View::Snapshot => Some(Snapshot::begin(db)?),
+            };
+            now(verb(db, &args))
         })
         .await
         .unwrap_or_else(|_| Err(StoreError::Unavailable("a read did not finish".into())))
-    }
-
-    /// Runs several statements that see the same instant.
-    pub(super) async fn snapshot<T, F>(&self, read: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    {
-        self.read(move |connection| {
-            connection.prepare_cached("BEGIN")?.execute(())?;
-            let _ended = Snapshot(connection);
-            read(connection)
-        })
-        .await
     }
 
     /// Waits for the reads that run, then closes the connections.
@@ -61,47 +62,48 @@ impl Readers {
         let all = self.permits.acquire_many(self.size).await;
         self.permits.close();
         drop(all);
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        lock(&self.idle).clear();
     }
 }
 
-/// Ends the read transaction, also after an error: a snapshot left open would keep the log from starting again.
-struct Snapshot<'c>(&'c Connection);
+/// A read transaction. It ends also after an error: a snapshot left open would keep the write-ahead
+/// log from restarting.
+struct Snapshot<'d>(&'d SqliteDb);
+
+impl<'d> Snapshot<'d> {
+    fn begin(db: &'d SqliteDb) -> Result<Self, StoreError> {
+        db.run("BEGIN")?;
+        Ok(Self(db))
+    }
+}
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
-        let ended = self
-            .0
-            .prepare_cached("ROLLBACK")
-            .and_then(|mut statement| statement.execute(()));
-        if let Err(error) = ended {
+        if let Err(error) = self.0.run("ROLLBACK") {
             tracing::error!(%error, "the store could not end a read");
         }
     }
 }
 
-/// A connection that goes back to the others when it is dropped; its permit goes after it.
+/// A connection that goes back to the idle ones when it is dropped; its permit goes after it.
 struct Lease {
-    connection: Option<Connection>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    db: Option<SqliteDb>,
+    idle: Arc<Mutex<Vec<SqliteDb>>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Lease {
-    fn take(idle: Arc<Mutex<Vec<Connection>>>, permit: OwnedSemaphorePermit) -> Self {
-        let connection = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    fn take(idle: Arc<Mutex<Vec<SqliteDb>>>, permit: OwnedSemaphorePermit) -> Self {
+        let db = lock(&idle).pop();
         Self {
-            connection,
+            db,
             idle,
             _permit: permit,
         }
     }
 
-    fn connection(&self) -> Result<&Connection, StoreError> {
-        self.connection
+    fn db(&self) -> Result<&SqliteDb, StoreError> {
+        self.db
             .as_ref()
             .ok_or_else(|| StoreError::Unavailable("it is closed".into()))
     }
@@ -109,11 +111,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+        if let Some(db) = self.db.take() {
+            lock(&self.idle).push(db);
         }
     }
 }

@@ -1,275 +1,258 @@
-//! After a restore: what the journal knows and the database does not.
+//! The start after a restore: changes that the journal has and the database does not.
 
 use certgate_model::{
-    AccountId, AuditAction, AuditOwner, By, ResourceType, Status, Timestamp, ZoneId,
+    AccountId, AuditAction, AuditOwner, By, CertificateState, ResourceType, RevocationReason,
+    Timestamp, ZoneId,
 };
-use rusqlite::{Connection, OptionalExtension};
 
-use super::audit::{self, Deed};
-use super::counters::{self, Layout, Position};
-use super::journal::{Change, Skipped};
-use super::revocations::{self, Listed};
-use super::row;
+use super::journal::{JournaledChange, Skipped};
 use crate::StoreError;
-use crate::audit::reason_text;
+use crate::audit::{Deed, reason_text};
+use crate::db::{Db, Row, values};
+use crate::position::Position;
+use crate::schema::{EPOCH_GAPS, LOST_CERTIFICATES};
+use crate::verbs::audit;
+use crate::verbs::counters::Shifts;
+use crate::verbs::revocations::{self, Aged, Listed};
 
-/// How many epochs are skipped, because nobody knows how many there were after the last one that is known: more than there can have been.
+/// The number of epochs that are skipped, because the number of those after the last known one is
+/// unknown: more than there can have been.
 const GAP_EPOCHS: u64 = 1 << 32;
 
-/// What was done after a restore.
+/// The result of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Restored {
     /// The epoch of the backup.
     pub from_epoch: u64,
     /// The epoch of the last change that is known.
     pub to_epoch: u64,
-    /// How many certificates are revoked again.
+    /// The number of certificates that are revoked again.
     pub revoked: u64,
-    /// How many certificates are restored again.
+    /// The number of certificates that are restored again.
     pub restored: u64,
-    /// How many certificates are revoked that the backup does not have: they are in the lists, and not in the API.
+    /// The number of revoked certificates that the backup does not have: they are on the CRLs, and
+    /// not in the API.
     pub lost: u64,
-    /// How many changes were of authorities that the backup does not have: without their keys nothing can be published.
+    /// The number of changes of CAs that the backup does not have: without their keys nothing can
+    /// be published.
     pub without_authority: u64,
-    /// Whether the journal tells everything that came after the backup, as far as can be known. If not, whoever knows a later epoch
-    /// than the backup's is told so.
+    /// Whether the journal has every change after the backup, as far as can be known. If not, a
+    /// client that knows a later epoch than the backup's is told so.
     pub is_all: bool,
 }
 
-/// What the journal tells of the time after a backup.
+/// The content of a journal after a backup.
 pub(super) struct Told {
     /// The last change of each certificate, in the order of those changes.
-    pub(super) changes: Vec<Change>,
-    /// The epochs that were skipped by restores after it.
+    pub(super) changes: Vec<JournaledChange>,
+    /// The epochs that restores after the backup skipped.
     pub(super) skipped: Vec<Skipped>,
     /// The epoch of the last one; that of the backup if there is none.
     pub(super) to_epoch: u64,
-    /// Whether that is all.
+    /// Whether those are all changes.
     pub(super) is_all: bool,
 }
 
 impl Told {
-    /// The epochs to skip now. A journal cannot prove that its end is the end: who knows a later epoch than it does is to be told, and
-    /// if it does not tell all, so is everybody who knows more than the backup.
+    /// Returns the epochs to skip now. A journal cannot prove that its end is the end, so a client
+    /// that knows a later epoch must be told; and if the journal does not have everything, so must
+    /// every client that knows more than the backup.
     pub(super) fn to_skip(&self, from_epoch: u64) -> Skipped {
-        let after = if self.is_all {
-            self.to_epoch
-        } else {
-            from_epoch
-        };
         Skipped {
-            after,
+            after: match self.is_all {
+                true => self.to_epoch,
+                false => from_epoch,
+            },
             until: self.to_epoch + GAP_EPOCHS,
             is_all: self.is_all,
         }
     }
 }
 
-/// Whether the database comes from a backup and nobody has seen to its epochs since.
-pub(super) fn is_restored(connection: &Connection) -> Result<bool, StoreError> {
-    Ok(
-        connection.query_row("SELECT restored FROM store WHERE only = 1", (), |row| {
-            row.get(0)
-        })?,
+/// Returns whether the database comes from a backup whose later changes were not replayed yet.
+pub(super) async fn is_restored<D: Db>(db: &D) -> Result<bool, StoreError> {
+    db.one(
+        "SELECT restored FROM store WHERE \"only\" = 1",
+        &[],
+        |row| row.get(0),
     )
+    .await
 }
 
-/// Notes that the database comes from a backup.
-pub(super) fn mark_restored(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute("UPDATE store SET restored = 1 WHERE only = 1", ())?;
+/// Marks the database as one that comes from a backup.
+pub(super) async fn mark_restored<D: Db>(db: &D) -> Result<(), StoreError> {
+    db.execute("UPDATE store SET restored = TRUE WHERE \"only\" = 1", &[])
+        .await?;
     Ok(())
 }
 
-/// Whether an epoch is one that was skipped.
-pub(super) fn is_skipped(connection: &Connection, epoch: u64) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT until > ?1 FROM epoch_gaps WHERE after < ?1 ORDER BY after DESC LIMIT 1",
-    )?;
-    Ok(statement
-        .query_row((row::offset(epoch),), |row| row.get(0))
-        .optional()?
-        .unwrap_or(false))
-}
-
-/// Does the changes again that came after the backup; they keep their epochs.
-pub(super) fn replay(
-    connection: &Connection,
-    layout: Layout,
+/// Replays the changes after the backup; they keep their epochs.
+pub(super) async fn replay<D: Db>(
+    db: &D,
     told: &Told,
     at: Timestamp,
 ) -> Result<Restored, StoreError> {
-    let from_epoch = revocations::last_epoch(connection)?;
+    let from_epoch = revocations::last_epoch(db).await?;
     let mut done = Restored {
         from_epoch,
         to_epoch: told.to_epoch,
+        is_all: told.is_all,
         ..Restored::default()
     };
-    audit::note_restore(connection, from_epoch, at)?;
+    audit::record_restore(db, from_epoch, at).await?;
     for change in &told.changes {
-        replay_one(connection, layout, change, at, &mut done)?;
+        replay_one(db, change, at, &mut done).await?;
     }
-    // Lists may have been made since that have higher numbers and know more.
-    connection.execute("UPDATE crl_states SET made_epoch = -1", ())?;
+    // CRLs may have been made since that have higher numbers and later changes.
+    db.execute("UPDATE crl_states SET made_epoch = -1", &[])
+        .await?;
     let now = told.to_skip(from_epoch);
-    // Where not all is known the new ones begin before the earlier ones.
+    // Where changes are missing, the new gap begins before the earlier ones.
     let before = if told.is_all { &told.skipped[..] } else { &[] };
-    for skipped in before.iter().chain([&now]) {
-        connection.execute(
-            "INSERT INTO epoch_gaps (after, until, is_all) VALUES (?1, ?2, ?3)",
-            (
-                row::offset(skipped.after),
-                row::offset(skipped.until),
-                skipped.is_all,
-            ),
-        )?;
-    }
-    done.is_all = told.is_all;
-    connection.execute(
-        "UPDATE store SET last_epoch = ?1, restored = 0 WHERE only = 1",
-        (row::offset(now.until),),
-    )?;
+    let gaps: Vec<_> = before
+        .iter()
+        .chain([&now])
+        .flat_map(|gap| values![gap.after, gap.until, gap.is_all])
+        .collect();
+    db.insert(&EPOCH_GAPS, &gaps).await?;
+    let update = "UPDATE store SET last_epoch = ?1, restored = FALSE WHERE \"only\" = 1";
+    db.execute(update, &values![now.until]).await?;
     Ok(done)
 }
 
-fn replay_one(
-    connection: &Connection,
-    layout: Layout,
-    change: &Change,
+async fn replay_one<D: Db>(
+    db: &D,
+    change: &JournaledChange,
     at: Timestamp,
     done: &mut Restored,
 ) -> Result<(), StoreError> {
-    let authority: Option<(i64, [u8; 16])> = connection
-        .prepare_cached("SELECT number, account FROM authorities WHERE id = ?1")?
-        .query_row((change.authority.as_bytes(),), |row| {
+    let select = "SELECT number, account FROM authorities WHERE id = ?1";
+    let authority: Option<(i64, AccountId)> = db
+        .optional(select, &values![change.authority], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
-        .optional()?;
+        .await?;
     let Some((authority, account)) = authority else {
         done.without_authority += 1;
         return Ok(());
     };
-    let zone = replay_stored(connection, layout, authority, change)?;
+    let zone = replay_stored(db, authority, change).await?;
     match (zone, change.revoked) {
         (Some(_), Some(_)) => done.revoked += 1,
         (Some(_), None) => done.restored += 1,
         (None, revoked) => {
-            replay_lost(connection, authority, change)?;
+            replay_lost(db, authority, change).await?;
             done.lost += u64::from(revoked.is_some());
         }
     }
-    connection
-        .prepare_cached(
-            "UPDATE authorities SET last_epoch = max(last_epoch, ?1) WHERE number = ?2",
-        )?
-        .execute((row::offset(change.epoch), authority))?;
-    log(connection, AccountId::from_bytes(account), zone, change, at)
+    let update = "UPDATE authorities SET last_epoch = ?1 WHERE number = ?2 AND last_epoch < ?1";
+    db.execute(update, &values![change.epoch, authority])
+        .await?;
+    log(db, account, zone, change, at).await
 }
 
-/// Does a change of a certificate again that is in the database; its zone.
-fn replay_stored(
-    connection: &Connection,
-    layout: Layout,
+/// Replays a change of a certificate that is in the database; returns its zone.
+async fn replay_stored<D: Db>(
+    db: &D,
     authority: i64,
-    change: &Change,
+    change: &JournaledChange,
 ) -> Result<Option<ZoneId>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT position, status FROM certificates WHERE id = ?1 AND authority = ?2 AND serial = ?3",
-    )?;
-    let mut rows = statement.query((
-        change.certificate.as_bytes(),
-        authority,
-        change.serial.as_bytes(),
-    ))?;
-    let Some(found) = rows.next()? else {
+    let select = "SELECT certificates.position, statuses.status, zones.id FROM certificates \
+                  JOIN statuses ON statuses.position = certificates.position \
+                  JOIN zones ON zones.number = certificates.position >> 36 \
+                  WHERE certificates.id = ?1 AND certificates.authority = ?2 \
+                  AND certificates.serial = ?3";
+    let values = values![change.certificate, authority, &change.serial];
+    let read = |row: &dyn Row| Ok((Position(row.get(0)?), row.get(1)?, row.get(2)?));
+    let Some((position, before, zone)) = db.optional(select, &values, read).await? else {
         return Ok(None);
     };
-    let (position, before) = (Position(found.get(0)?), row::status(found, 1)?);
-    // Whatever was in force, nobody has been told of it yet.
-    let next = if change.revoked.is_some() {
-        Status::PendingRevocation
-    } else {
-        Status::PendingReactivation
+    // No enforcement point or client has been told of the change by this database.
+    let state = match change.revoked {
+        Some((at, reason)) => CertificateState::revoked(reason, at),
+        None => CertificateState::reactivated(),
     };
-    let epoch = row::offset(change.epoch);
-    connection
-        .prepare_cached(
-            "UPDATE certificates SET status = ?1, epoch = ?2, revoked_on = ?3, reason = ?4 WHERE position = ?5",
-        )?
-        .execute((
-            next.code(),
-            epoch,
-            change.revoked.map(|(at, _)| at.unix_microseconds()),
-            change.revoked.map(|(_, reason)| reason.code()),
-            position.0,
-        ))?;
-    if before != next {
-        counters::shift(connection, layout, position, before, next)?;
-    }
-    revocations::change(connection, authority, position, &listed(change), epoch)?;
-    let zone = connection
-        .prepare_cached("SELECT id FROM zones WHERE number = ?1")?
-        .query_row((position.zone(),), |row| row.get(0))?;
-    Ok(Some(ZoneId::from_bytes(zone)))
+    let update = "UPDATE statuses SET status = ?1, epoch = ?2, revoked_on = ?3, reason = ?4 \
+                  WHERE position = ?5";
+    let cells = values![
+        state.status.code(),
+        change.epoch,
+        state.revoked_on,
+        state.revocation_reason.map(RevocationReason::code),
+        position.0,
+    ];
+    db.execute(update, &cells).await?;
+    let mut shifts = Shifts::default();
+    shifts.shift(db.layout(), position, before, state.status);
+    shifts.make(db).await?;
+    list(db, change, authority, position, change.revoked).await?;
+    Ok(Some(zone))
 }
 
-/// Does a change of a certificate again that the backup does not have: it was issued afterwards.
-fn replay_lost(connection: &Connection, authority: i64, change: &Change) -> Result<(), StoreError> {
-    let known: Option<i64> = connection
-        .prepare_cached("SELECT position FROM lost_certificates WHERE serial = ?1")?
-        .query_row((change.serial.as_bytes(),), |row| row.get(0))
-        .optional()?;
-    let epoch = row::offset(change.epoch);
+/// Replays a change of a certificate that the backup does not have, because it was issued later.
+async fn replay_lost<D: Db>(
+    db: &D,
+    authority: i64,
+    change: &JournaledChange,
+) -> Result<(), StoreError> {
+    let select = "SELECT position FROM lost_certificates WHERE serial = ?1";
+    let known: Option<i64> = db
+        .optional(select, &values![&change.serial], |row| row.get(0))
+        .await?;
     if let Some(position) = known {
-        let gone = Listed {
-            revoked: None,
-            ..listed(change)
-        };
-        revocations::change(connection, authority, Position(position), &gone, epoch)?;
-        connection
-            .prepare_cached("DELETE FROM lost_certificates WHERE position = ?1")?
-            .execute((position,))?;
+        list(db, change, authority, Position(position), None).await?;
+        let delete = "DELETE FROM lost_certificates WHERE position = ?1";
+        db.execute(delete, &values![position]).await?;
     }
     let Some((revoked_on, reason)) = change.revoked else {
         return Ok(());
     };
-    connection
-        .prepare_cached(
-            "INSERT INTO lost_certificates (position, id, authority, serial, fingerprint_sha256, epoch, revoked_on, \
-             reason, expires_on) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute((
-            -epoch,
-            change.certificate.as_bytes(),
-            authority,
-            change.serial.as_bytes(),
-            &change.fingerprint_sha256,
-            epoch,
-            revoked_on.unix_microseconds(),
-            reason.code(),
-            change.expires_on.unix_microseconds(),
-        ))?;
-    revocations::change(
-        connection,
+    let position = Position(-i64::try_from(change.epoch).unwrap_or(i64::MAX));
+    let cells = values![
+        position.0,
+        change.certificate,
         authority,
-        Position(-epoch),
-        &listed(change),
-        epoch,
-    )
+        &change.serial,
+        &change.fingerprint_sha256,
+        change.epoch,
+        revoked_on,
+        reason.code(),
+        change.expires_on,
+    ];
+    db.insert(&LOST_CERTIFICATES, &cells).await?;
+    list(db, change, authority, position, change.revoked).await
 }
 
-fn listed(change: &Change) -> Listed {
-    Listed {
+/// Puts the certificate on its CA's CRLs or takes it off, and marks them as old.
+async fn list<D: Db>(
+    db: &D,
+    change: &JournaledChange,
+    authority: i64,
+    position: Position,
+    revoked: Option<(Timestamp, RevocationReason)>,
+) -> Result<(), StoreError> {
+    let listed = Listed {
+        authority,
+        position,
         serial: change.serial,
         expires_on: change.expires_on,
-        revoked: change.revoked,
-    }
+        revoked,
+    };
+    revocations::list(db, &[listed]).await?;
+    let mut aged = Aged::default();
+    aged.add(
+        authority,
+        change.serial,
+        i64::try_from(change.epoch).unwrap_or(i64::MAX),
+    );
+    aged.mark(db).await
 }
 
-fn log(
-    connection: &Connection,
+async fn log<D: Db>(
+    db: &D,
     account: AccountId,
     zone: Option<ZoneId>,
-    change: &Change,
+    change: &JournaledChange,
     at: Timestamp,
 ) -> Result<(), StoreError> {
     let (action, reason) = match change.revoked {
@@ -281,10 +264,5 @@ fn log(
     let mut deed = Deed::new(action, ResourceType::ClientCertificate, certificate, detail)
         .of_certificate(change.fingerprint_sha256);
     deed.zone = zone;
-    audit::record(
-        connection,
-        AuditOwner::Account(account),
-        &By::system(at),
-        deed,
-    )
+    audit::record(db, AuditOwner::Account(account), &By::system(at), deed).await
 }

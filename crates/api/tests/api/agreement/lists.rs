@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use certgate_model::{AuthorityId, CrlKind, Timestamp};
-use certgate_store::ReadStore;
+use certgate_store::prelude::*;
 use certgate_testkit::TestApp;
 use http::Method;
 use x509_cert::crl::CertificateList;

@@ -1,0 +1,257 @@
+//! The records that verbs take and return. A missing row is an `Option`, a refused change an
+//! outcome, a failure a [`StoreError`](crate::StoreError).
+
+use certgate_model::{
+    AccountRecord, CertificateRecord, CrlKind, EnforcementPointRecord, Installation,
+    MtlsCertificateId, MtlsCertificateRecord, Revocation, Status, Timestamp, TokenRecord, Totals,
+    UserRecord, ZoneRecord,
+};
+
+use crate::StoreError;
+
+/// The records of a new installation, written in one transaction.
+#[derive(Debug, Clone)]
+pub struct FirstRecords {
+    /// The installation.
+    pub installation: Installation,
+    /// Its user.
+    pub user: UserRecord,
+    /// Its first account.
+    pub account: AccountRecord,
+    /// Its first zone.
+    pub zone: ZoneRecord,
+    /// A token with every permission.
+    pub token: TokenRecord,
+}
+
+/// The outcome for a new certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateRecorded {
+    /// It is stored.
+    Recorded,
+    /// Its zone does not exist any more.
+    NoZone,
+    /// The zone has as many certificates, of any status, as the quota allows.
+    QuotaReached,
+    /// The CA that signed it is not the active one of the zone's account, or not any more.
+    AuthorityNotActive,
+    /// A certificate with its ID exists. Only checked for IDs that are not time-ordered: those
+    /// that are time-ordered are as good as random.
+    Exists,
+}
+
+/// The outcome for a CA that was to replace another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorityReplaced {
+    /// It is stored and active.
+    Replaced,
+    /// Its account does not exist.
+    NoAccount,
+    /// Another CA is active than the one it was to replace.
+    NotExpected,
+}
+
+/// Receives the outcome for a new certificate.
+pub type RecordedAnswer = Box<dyn FnOnce(Result<CertificateRecorded, StoreError>) + Send>;
+
+/// The outcome of a change of status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusChange {
+    /// The certificate after the change.
+    Changed(CertificateRecord),
+    /// The certificate, which the event does not change.
+    Unchanged(CertificateRecord),
+    /// The certificate's state refuses the event.
+    Refused,
+}
+
+/// The result of one round of settling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settled {
+    /// The number of certificates that went from `pending_reactivation` to `active`.
+    pub reactivated: u64,
+    /// The number of certificates that went from `pending_revocation` to `revoked`.
+    pub revoked: u64,
+}
+
+/// The status of a certificate that a CA issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Issued {
+    /// Its status.
+    pub status: Status,
+    /// The epoch of its last change; 0 if it never changed.
+    pub epoch: u64,
+    /// The time and reason of its revocation, while it is revoked.
+    pub revocation: Option<Revocation>,
+}
+
+/// The outcome of registering an enforcement point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnforcementPointRegistered {
+    /// The point as it is now.
+    Registered(EnforcementPointRecord),
+    /// There is no such account.
+    NoAccount,
+    /// The account has as many points as it may.
+    TooMany,
+}
+
+/// The outcome of an acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// The enforcement point as it is now.
+    Acknowledged(EnforcementPointRecord),
+    /// There has been no such epoch yet; the last one is this.
+    Ahead(u64),
+    /// The account has no such enforcement point.
+    NotFound,
+}
+
+/// The place of a revoked certificate among those of its CA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokedPosition {
+    pub(crate) shard: u8,
+    pub(crate) expires_on: i64,
+    pub(crate) position: i64,
+}
+
+/// A published CRL, without the CRL itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrlState {
+    /// Which of a CA's CRLs it is.
+    pub kind: CrlKind,
+    /// Its number (RFC 5280 §5.2.3).
+    pub number: u64,
+    /// The time at which it was made.
+    pub this_update: Timestamp,
+    /// The time at which the next one exists at the latest.
+    pub next_update: Timestamp,
+    /// Whether there is a CRL: a full one that would be too long is not made.
+    pub is_made: bool,
+}
+
+/// The content of a CRL, of one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrlContent {
+    /// Every change up to this epoch is in it.
+    pub epoch: u64,
+    /// The number of the CRL before; 0 if there is none.
+    pub number_before: u64,
+    /// The revocations. Expired certificates are left out once they have been on a CRL since.
+    pub revocations: Vec<Revocation>,
+}
+
+/// The outcome for a new zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZoneRecorded {
+    /// It is stored.
+    Recorded,
+    /// Its account does not exist.
+    NoAccount,
+    /// A zone of that name exists.
+    NameTaken,
+}
+
+/// The outcome of deleting a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZoneDeleted {
+    /// It is deleted. Its certificates stay stored for revocation data, out of reach of the API.
+    Deleted,
+    /// There is no such zone.
+    NotFound,
+    /// It has certificates that are not revoked.
+    InUse(Totals),
+}
+
+/// The outcome for a new account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountRecorded {
+    /// It is stored.
+    Recorded,
+    /// An account of that name exists.
+    NameTaken,
+}
+
+/// The outcome of deleting an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountDeleted {
+    /// It is deleted. Its CAs stay stored for revocation data.
+    Deleted,
+    /// There is no such account.
+    NotFound,
+    /// It owns this number of zones.
+    HasZones(u64),
+    /// It has this number of uploaded certificates.
+    HasMtlsCertificates(u64),
+}
+
+/// The most hostnames that [`MtlsCertificateDeleted::InUse`] names: enough to recognise them, few
+/// enough for a message.
+pub const MTLS_HOSTNAMES_NAMED_MAX: u32 = 10;
+
+/// The outcome for an uploaded certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MtlsCertificateRecorded {
+    /// It is stored.
+    Recorded,
+    /// Its account does not exist.
+    NoAccount,
+    /// The account has it already, under this ID.
+    Exists(MtlsCertificateId),
+    /// The account has as many as the quota allows.
+    QuotaReached,
+}
+
+/// The outcome of deleting an uploaded certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MtlsCertificateDeleted {
+    /// It is deleted; this is its record.
+    Deleted(MtlsCertificateRecord),
+    /// The account has no such certificate.
+    NotFound,
+    /// Hostnames use it.
+    InUse {
+        /// The first [`MTLS_HOSTNAMES_NAMED_MAX`] of them.
+        hostnames: Vec<String>,
+        /// Their number.
+        count: u64,
+    },
+}
+
+/// The outcome of replacing a list of hostnames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostnamesReplaced {
+    /// It is the list from now on.
+    Replaced,
+    /// The zone does not exist any more.
+    NoZone,
+    /// The zone's account has no such certificate.
+    NoCertificate,
+    /// The certificate is not that of a CA.
+    NotAnAuthority,
+    /// Another zone lists one of the hostnames. Only one zone may enforce a hostname, so that no
+    /// zone admits its own certificates where another zone decides.
+    ListedElsewhere {
+        /// The index of the hostname, from 0.
+        index: usize,
+    },
+}
+
+/// A job that one of several processes runs at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackgroundJob {
+    /// Publishing CRLs and settling pending changes.
+    Settling,
+}
+
+impl BackgroundJob {
+    /// Its name, as stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Settling => "settling",
+        }
+    }
+}
+
+/// A process, for the time that it runs: a random value.
+pub type LeaseHolder = [u8; 16];

@@ -1,0 +1,480 @@
+//! The tables. Each is described once; the statements that create it, insert rows, move it to
+//! another database and check its references come from that description.
+//!
+//! Instants are microseconds since the Unix epoch, IDs are 16 octets, statuses are the codes of
+//! `Status::code`. Text is compared octet by octet in both databases.
+//!
+//! A new database is created at [`VERSION`]. Each later change of the tables is one more entry of
+//! [`MIGRATIONS`] and, in the same commit, a change of the description.
+
+mod tables;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+pub(crate) use self::tables::*;
+use crate::db::Dialect;
+
+/// The version of the schema that this program writes.
+pub(crate) const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
+
+/// The steps from version 1 to [`VERSION`], in order. A released step is never edited.
+pub(crate) const MIGRATIONS: &[Migration] = &[];
+
+/// One step from a version of the schema to the next.
+pub(crate) struct Migration {
+    /// The version after the step.
+    pub(crate) version: i64,
+    /// The oldest version that a program has to know to work with the database after the step.
+    /// During a rolling upgrade, nodes of that version go on, and start again, beside newer ones.
+    pub(crate) oldest: i64,
+    pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
+}
+
+/// The type of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// 64 bits.
+    Integer,
+    /// 16 bits.
+    Small,
+    /// 0 or 1 in SQLite.
+    Flag,
+    Text,
+    Octets,
+}
+
+impl Kind {
+    /// The type's name in PostgreSQL.
+    pub(crate) const fn postgres(self) -> &'static str {
+        match self {
+            Self::Integer => "BIGINT",
+            Self::Small => "SMALLINT",
+            Self::Flag => "BOOLEAN",
+            Self::Text => "TEXT",
+            Self::Octets => "BYTEA",
+        }
+    }
+
+    const fn sqlite(self) -> &'static str {
+        match self {
+            Self::Integer | Self::Small | Self::Flag => "INTEGER",
+            Self::Text => "TEXT",
+            Self::Octets => "BLOB",
+        }
+    }
+}
+
+/// The values that a column of integers accepts.
+#[derive(Debug, Clone, Copy)]
+enum Range {
+    Any,
+    Between(i64, i64),
+    NotNegative,
+    Negative,
+}
+
+/// One column. Unless stated otherwise it is not null.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    is_nullable: bool,
+    is_unique: bool,
+    range: Range,
+    /// The table and column that a value refers to.
+    pub(crate) references: Option<(&'static str, &'static str)>,
+}
+
+impl Column {
+    const fn new(name: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            is_nullable: false,
+            is_unique: false,
+            range: Range::Any,
+            references: None,
+        }
+    }
+
+    const fn nullable(self) -> Self {
+        Self {
+            is_nullable: true,
+            ..self
+        }
+    }
+
+    const fn unique(self) -> Self {
+        Self {
+            is_unique: true,
+            ..self
+        }
+    }
+
+    const fn within(self, range: Range) -> Self {
+        Self { range, ..self }
+    }
+
+    const fn references(self, table: &'static str, column: &'static str) -> Self {
+        Self {
+            references: Some((table, column)),
+            ..self
+        }
+    }
+}
+
+/// An index over columns, all rows or those for which `only` holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Index {
+    name: &'static str,
+    columns: &'static [&'static str],
+    is_unique: bool,
+    only: Option<&'static str>,
+}
+
+/// One table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    /// The columns, those of the primary key first and in its order.
+    pub(crate) columns: &'static [Column],
+    /// The number of columns of the primary key.
+    pub(crate) key: usize,
+    indexes: &'static [Index],
+    /// SQLite stores the rows in the primary key itself (`WITHOUT ROWID`).
+    is_clustered: bool,
+    /// The most rows that a migration holds in memory: few where a row can be large.
+    pub(crate) rows_max: usize,
+    /// Whether the rows mean anything once no server runs, so that a migration moves them.
+    pub(crate) is_moved: bool,
+    /// Whether only PostgreSQL has the table.
+    is_postgres_only: bool,
+}
+
+impl Table {
+    const fn new(name: &'static str, columns: &'static [Column], key: usize) -> Self {
+        Self {
+            name,
+            columns,
+            key,
+            indexes: &[],
+            is_clustered: false,
+            // A few hundred octets each, or a few thousand.
+            rows_max: 1_000,
+            is_moved: true,
+            is_postgres_only: false,
+        }
+    }
+
+    const fn indexed(self, indexes: &'static [Index]) -> Self {
+        Self { indexes, ..self }
+    }
+
+    const fn clustered(self) -> Self {
+        Self {
+            is_clustered: true,
+            ..self
+        }
+    }
+
+    const fn rows_max(self, rows_max: usize) -> Self {
+        Self { rows_max, ..self }
+    }
+
+    const fn not_moved(self) -> Self {
+        Self {
+            is_moved: false,
+            ..self
+        }
+    }
+
+    const fn postgres_only(self) -> Self {
+        Self {
+            is_postgres_only: true,
+            ..self
+        }
+    }
+
+    /// The quoted names of the columns, separated by commas.
+    pub(crate) fn column_names(&self) -> String {
+        names(self.columns)
+    }
+
+    /// The quoted names of the columns of the primary key, separated by commas.
+    pub(crate) fn key_names(&self) -> String {
+        names(&self.columns[..self.key])
+    }
+
+    /// The statement that inserts rows: one in SQLite, an array per column in PostgreSQL.
+    pub(crate) fn insert(&self, dialect: Dialect) -> &'static str {
+        let [sqlite, postgres] = &INSERTS[self.name];
+        match dialect {
+            Dialect::Sqlite => sqlite,
+            Dialect::Postgres => postgres,
+        }
+    }
+
+    fn create(&self, dialect: Dialect, text: &mut String) {
+        let mut lines: Vec<String> = Vec::new();
+        for (place, column) in self.columns.iter().enumerate() {
+            lines.push(self.column(dialect, place, column));
+        }
+        if self.key > 1 {
+            lines.push(format!("PRIMARY KEY ({})", self.key_names()));
+        }
+        let end = match dialect {
+            Dialect::Sqlite if self.is_clustered => " WITHOUT ROWID",
+            _ => "",
+        };
+        writeln!(
+            text,
+            "CREATE TABLE \"{}\" (\n    {}\n){end};",
+            self.name,
+            lines.join(",\n    ")
+        )
+        .expect("writing to a String cannot fail");
+        for index in self.indexes {
+            let Index {
+                name,
+                columns,
+                is_unique,
+                only,
+            } = index;
+            let unique = if *is_unique { "UNIQUE " } else { "" };
+            let only = only
+                .map(|only| format!(" WHERE {only}"))
+                .unwrap_or_default();
+            let columns: Vec<_> = columns
+                .iter()
+                // SQLite's indexes end with the row number anyway.
+                .filter(|name| !(dialect == Dialect::Sqlite && self.row_number() == Some(name)))
+                .map(|name| format!("\"{name}\""))
+                .collect();
+            writeln!(
+                text,
+                "CREATE {unique}INDEX \"{name}\" ON \"{}\" ({}){only};",
+                self.name,
+                columns.join(", ")
+            )
+            .expect("writing to a String cannot fail");
+        }
+    }
+
+    /// The column that is SQLite's row number.
+    fn row_number(&self) -> Option<&'static str> {
+        let key = &self.columns[0];
+        let is_integer = matches!(key.kind, Kind::Integer | Kind::Small);
+        (self.key == 1 && is_integer && !self.is_clustered).then_some(key.name)
+    }
+
+    fn column(&self, dialect: Dialect, place: usize, column: &Column) -> String {
+        let name = format!("\"{}\"", column.name);
+        let is_key = self.key == 1 && place == 0;
+        let mut line = match dialect {
+            Dialect::Sqlite => format!("{name} {}", column.kind.sqlite()),
+            Dialect::Postgres => format!("{name} {}", column.kind.postgres()),
+        };
+        if dialect == Dialect::Postgres && column.kind == Kind::Text {
+            line.push_str(" COLLATE \"C\"");
+        }
+        if !column.is_nullable {
+            line.push_str(" NOT NULL");
+        }
+        if is_key {
+            line.push_str(" PRIMARY KEY");
+        }
+        if column.is_unique {
+            line.push_str(" UNIQUE");
+        }
+        let range = match (column.range, column.kind, dialect) {
+            (Range::Between(least, most), ..) => format!("{name} BETWEEN {least} AND {most}"),
+            (Range::NotNegative, ..) => format!("{name} >= 0"),
+            (Range::Negative, ..) => format!("{name} < 0"),
+            (Range::Any, Kind::Flag, Dialect::Sqlite) => format!("{name} IN (0, 1)"),
+            (Range::Any, ..) => String::new(),
+        };
+        if !range.is_empty() {
+            write!(line, " CHECK ({range})").expect("writing to a String cannot fail");
+        }
+        if let Some((table, key)) = column.references
+            && !is_forward(dialect, self.name, table)
+        {
+            write!(line, " REFERENCES \"{table}\" (\"{key}\")")
+                .expect("writing to a String cannot fail");
+        }
+        line
+    }
+}
+
+fn names(columns: &[Column]) -> String {
+    let names: Vec<_> = columns
+        .iter()
+        .map(|column| format!("\"{}\"", column.name))
+        .collect();
+    names.join(", ")
+}
+
+/// PostgreSQL's tables can only refer to those that exist.
+fn is_forward(dialect: Dialect, table: &str, parent: &str) -> bool {
+    let place = |name| TABLES.iter().position(|table| table.name == name);
+    dialect == Dialect::Postgres && place(parent) > place(table)
+}
+
+/// The references that PostgreSQL gets after all tables exist: constraint, table, column, parent
+/// and its key.
+fn forward() -> impl Iterator<Item = (String, &'static str, &'static Column)> {
+    TABLES.iter().flat_map(|table| {
+        let is_forward = |column: &&Column| {
+            let parent = column.references.map(|(parent, _)| parent);
+            parent.is_some_and(|parent| is_forward(Dialect::Postgres, table.name, parent))
+        };
+        let named = |column: &'static Column| {
+            (
+                format!("{}_{}", table.name, column.name),
+                table.name,
+                column,
+            )
+        };
+        table.columns.iter().filter(is_forward).map(named)
+    })
+}
+
+/// The statements that add the references from a table to a later one.
+pub(crate) fn add_forward_references() -> String {
+    let mut text = String::new();
+    for (constraint, table, column) in forward() {
+        let (parent, key) = column.references.unwrap_or_default();
+        writeln!(
+            text,
+            "ALTER TABLE \"{table}\" ADD CONSTRAINT \"{constraint}\" \
+             FOREIGN KEY (\"{}\") REFERENCES \"{parent}\" (\"{key}\");",
+            column.name
+        )
+        .expect("writing to a String cannot fail");
+    }
+    text
+}
+
+/// The statements that take them away, for the time in which tables are filled one after another.
+pub(crate) fn drop_forward_references() -> String {
+    forward()
+        .map(|(constraint, table, _)| {
+            format!("ALTER TABLE \"{table}\" DROP CONSTRAINT \"{constraint}\";\n")
+        })
+        .collect()
+}
+
+/// The statements that create every table of a new database.
+pub(crate) fn create_all(dialect: Dialect) -> String {
+    let mut text = String::new();
+    for table in TABLES {
+        if dialect == Dialect::Postgres || !table.is_postgres_only {
+            table.create(dialect, &mut text);
+        }
+    }
+    if dialect == Dialect::Postgres {
+        text.push_str(&add_forward_references());
+    }
+    text
+}
+
+/// Every table whose rows a migration moves, in an order in which references are satisfied, except
+/// those of [`add_forward_references`].
+pub(crate) fn moved() -> impl Iterator<Item = &'static Table> {
+    TABLES.iter().copied().filter(|table| table.is_moved)
+}
+
+/// The inserting statements of each table, by its name.
+static INSERTS: LazyLock<HashMap<&'static str, [String; 2]>> = LazyLock::new(|| {
+    let statements = |table: &&'static Table| {
+        let (name, columns) = (table.name, table.column_names());
+        let marks: Vec<_> = (1..=table.columns.len()).map(|n| format!("?{n}")).collect();
+        let arrays: Vec<_> = (1..)
+            .zip(table.columns)
+            .map(|(n, column)| format!("${n}::{}[]", column.kind.postgres()))
+            .collect();
+        let sqlite = format!(
+            "INSERT INTO \"{name}\" ({columns}) VALUES ({})",
+            marks.join(", ")
+        );
+        let postgres = format!(
+            "INSERT INTO \"{name}\" ({columns}) SELECT {columns} FROM UNNEST({}) AS rows ({columns})",
+            arrays.join(", ")
+        );
+        (name, [sqlite, postgres])
+    };
+    TABLES.iter().map(statements).collect()
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statements_that_create_the_tables_are_these() {
+        insta::assert_snapshot!("sqlite", create_all(Dialect::Sqlite));
+        insta::assert_snapshot!("postgres", create_all(Dialect::Postgres));
+    }
+
+    /// Returns the first thing in a step that breaks nodes of earlier versions, which go on while
+    /// the first newer node migrates. Their statements name no new column, so it must not demand a
+    /// value; and a new rule on an old table could refuse their rows.
+    fn breaks_older_nodes(step: &str) -> Option<&'static str> {
+        let step = step.to_uppercase();
+        let demands =
+            step.contains("ADD COLUMN") && step.contains("NOT NULL") && !step.contains("DEFAULT");
+        let forbidden = [
+            "DROP ",
+            "RENAME ",
+            "ADD CONSTRAINT",
+            "SET NOT NULL",
+            "ALTER COLUMN",
+        ];
+        let forbidden = forbidden.into_iter().find(|word| step.contains(word));
+        forbidden.or(demands.then_some("a column that demands a value"))
+    }
+
+    #[test]
+    fn steps_follow_one_another_and_leave_the_nodes_that_they_allow_alone() {
+        for (version, step) in (2..).zip(MIGRATIONS) {
+            assert_eq!(step.version, version);
+            assert!((1..=version).contains(&step.oldest));
+            if step.oldest < version {
+                assert_eq!(breaks_older_nodes(step.postgres), None, "step {version}");
+            }
+        }
+        for harmless in [
+            "CREATE TABLE a (b BIGINT NOT NULL)",
+            "ALTER TABLE a ADD COLUMN b BIGINT",
+            "ALTER TABLE a ADD COLUMN b BIGINT NOT NULL DEFAULT 0",
+        ] {
+            assert_eq!(breaks_older_nodes(harmless), None, "{harmless}");
+        }
+        for harmful in [
+            "ALTER TABLE a DROP COLUMN b",
+            "ALTER TABLE a RENAME COLUMN b TO c",
+            "ALTER TABLE a ADD CONSTRAINT c CHECK (b > 0)",
+            "ALTER TABLE a ADD COLUMN b BIGINT NOT NULL",
+        ] {
+            assert!(breaks_older_nodes(harmful).is_some(), "{harmful}");
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_to_a_key() {
+        for table in TABLES {
+            for (parent, key) in table.columns.iter().filter_map(|column| column.references) {
+                let parent = TABLES.iter().find(|table| table.name == parent).unwrap();
+                let place = parent
+                    .columns
+                    .iter()
+                    .position(|column| column.name == key)
+                    .unwrap();
+                assert!(place == 0 && parent.key == 1 || parent.columns[place].is_unique);
+            }
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! The description of every table.
+
+use super::Kind::{Flag, Integer, Octets, Small, Text};
+use super::{Column, Index, Range, Table};
+
+const fn integer(name: &'static str) -> Column {
+    Column::new(name, Integer)
+}
+
+const fn small(name: &'static str) -> Column {
+    Column::new(name, Small)
+}
+
+const fn flag(name: &'static str) -> Column {
+    Column::new(name, Flag)
+}
+
+const fn text(name: &'static str) -> Column {
+    Column::new(name, Text)
+}
+
+const fn octets(name: &'static str) -> Column {
+    Column::new(name, Octets)
+}
+
+/// The key of a table with one row.
+const ONLY: Column = small("only").within(Range::Between(1, 1));
+
+const fn index(name: &'static str, columns: &'static [&'static str]) -> Index {
+    Index {
+        name,
+        columns,
+        is_unique: false,
+        only: None,
+    }
+}
+
+const fn unique_index(name: &'static str, columns: &'static [&'static str]) -> Index {
+    Index {
+        is_unique: true,
+        ..index(name, columns)
+    }
+}
+
+const fn only(condition: &'static str, index: Index) -> Index {
+    Index {
+        only: Some(condition),
+        ..index
+    }
+}
+
+/// Every table. A table comes after those that it refers to, except for the active CA of an
+/// account.
+pub(crate) static TABLES: &[&Table] = &[
+    &USERS,
+    &ACCOUNTS,
+    &AUTHORITIES,
+    &ZONES,
+    &TOKENS,
+    &MTLS_CERTIFICATES,
+    &HOSTNAME_ASSOCIATIONS,
+    &CERTIFICATES,
+    &STATUSES,
+    &BLOCKS,
+    &UPPER_BLOCKS,
+    &LOST_CERTIFICATES,
+    &REVOCATIONS,
+    &CRL_STATES,
+    &CRLS,
+    &ENFORCEMENT_POINTS,
+    &EPOCH_GAPS,
+    &AUDIT_CHAINS,
+    &AUDIT_ENTRIES,
+    &LEASES,
+    &WRITERS,
+    &STORE,
+    &INSTALLATION,
+];
+
+pub(crate) static USERS: Table = Table::new(
+    "users",
+    &[
+        octets("id"),
+        text("email"),
+        integer("created_on"),
+        octets("api_key_hash").nullable(),
+    ],
+    1,
+);
+
+/// Deleted rows of accounts and zones stay, with their time, because certificates and CAs refer to
+/// them.
+pub(crate) static ACCOUNTS: Table = Table::new(
+    "accounts",
+    &[
+        octets("id"),
+        text("name"),
+        text("folded_name"),
+        text("authority_algorithm"),
+        integer("managed_authority")
+            .nullable()
+            .references("authorities", "number"),
+        integer("created_on"),
+        integer("deleted_at").nullable(),
+    ],
+    1,
+)
+.indexed(&[only(
+    "deleted_at IS NULL",
+    unique_index("accounts_by_name", &["folded_name"]),
+)]);
+
+/// `last_epoch` is the epoch of the last change of one of the CA's certificates.
+pub(crate) static AUTHORITIES: Table = Table::new(
+    "authorities",
+    &[
+        integer("number"),
+        octets("id").unique(),
+        octets("account").references("accounts", "id"),
+        text("name"),
+        text("algorithm"),
+        octets("certificate_der"),
+        octets("sealed_key"),
+        text("public_url"),
+        integer("created_on"),
+        integer("expires_on"),
+        integer("last_epoch"),
+    ],
+    1,
+)
+.indexed(&[
+    index("authorities_by_account", &["account"]),
+    index("authorities_by_last_epoch", &["last_epoch"]),
+]);
+
+/// `number` is the upper part of the positions of a zone's certificates.
+pub(crate) static ZONES: Table = Table::new(
+    "zones",
+    &[
+        integer("number").within(Range::Between(1, 134_217_727)),
+        octets("id").unique(),
+        text("name"),
+        text("folded_name"),
+        octets("account").references("accounts", "id"),
+        integer("created_on"),
+        integer("modified_on"),
+        integer("deleted_at").nullable(),
+    ],
+    1,
+)
+.indexed(&[
+    only(
+        "deleted_at IS NULL",
+        unique_index("zones_by_name", &["folded_name"]),
+    ),
+    only(
+        "deleted_at IS NULL",
+        index("zones_by_account", &["account"]),
+    ),
+]);
+
+/// Policies have no small limit, so a migration reads few rows at a time.
+pub(crate) static TOKENS: Table = Table::new(
+    "tokens",
+    &[
+        octets("id"),
+        octets("user").references("users", "id"),
+        text("name"),
+        octets("hash").unique(),
+        text("state"),
+        text("policies"),
+        text("allowed_addresses"),
+        text("refused_addresses"),
+        integer("not_before").nullable(),
+        integer("expires_on").nullable(),
+        integer("issued_on"),
+        integer("modified_on"),
+        integer("last_used_on").nullable(),
+    ],
+    1,
+)
+.indexed(&[index("tokens_by_age", &["issued_on", "id"])])
+.rows_max(50);
+
+/// Rows hold whole chains.
+pub(crate) static MTLS_CERTIFICATES: Table = Table::new(
+    "mtls_certificates",
+    &[
+        octets("id"),
+        octets("account").references("accounts", "id"),
+        text("name"),
+        flag("ca"),
+        text("issuer"),
+        text("signature"),
+        text("serial_number"),
+        text("certificates"),
+        octets("fingerprint_sha256"),
+        octets("sealed_key").nullable(),
+        integer("uploaded_on"),
+        integer("expires_on"),
+    ],
+    1,
+)
+.indexed(&[unique_index(
+    "mtls_certificates_by_fingerprint",
+    &["account", "fingerprint_sha256"],
+)])
+.rows_max(50);
+
+/// One row for each hostname of a list. `mtls_certificate` is empty for the managed CA, because a
+/// key column must not be null. `deployment` grows with every change of a list: the higher, the
+/// more recently deployed.
+pub(crate) static HOSTNAME_ASSOCIATIONS: Table = Table::new(
+    "hostname_associations",
+    &[
+        integer("zone").references("zones", "number"),
+        octets("mtls_certificate"),
+        integer("place"),
+        text("hostname"),
+        text("folded_hostname"),
+        integer("deployment"),
+    ],
+    3,
+)
+.indexed(&[
+    index(
+        "hostname_associations_by_hostname",
+        &["folded_hostname", "deployment"],
+    ),
+    index(
+        "hostname_associations_by_mtls_certificate",
+        &["mtls_certificate"],
+    ),
+]);
+
+/// The part of a certificate that never changes: 2 kB as a rule, 100 kB at most. `serial` has no
+/// index: it is random, so each row would change another page, and it leads to `id`.
+pub(crate) static CERTIFICATES: Table = Table::new(
+    "certificates",
+    &[
+        integer("position"),
+        octets("id"),
+        integer("authority").references("authorities", "number"),
+        octets("serial"),
+        text("common_name"),
+        text("country"),
+        text("state"),
+        text("location"),
+        text("organization"),
+        text("organizational_unit"),
+        integer("issued_on"),
+        integer("expires_on"),
+        integer("validity_days"),
+        text("signature"),
+        octets("fingerprint_sha256"),
+        octets("ski"),
+        octets("der"),
+        text("csr"),
+    ],
+    1,
+)
+.indexed(&[unique_index("certificates_by_id", &["id"])])
+.rows_max(500);
+
+/// The part of a certificate that changes, one row for each, in a table of its own: PostgreSQL
+/// writes a new version of the whole row with each change.
+pub(crate) static STATUSES: Table = Table::new(
+    "statuses",
+    &[
+        integer("position"),
+        integer("authority"),
+        small("status").within(Range::Between(0, 3)),
+        integer("epoch").nullable(),
+        integer("revoked_on").nullable(),
+        small("reason").nullable(),
+    ],
+    1,
+)
+.indexed(&[
+    index("statuses_by_status", &["status", "position"]),
+    only(
+        "status IN (1, 2)",
+        index("statuses_pending", &["authority", "epoch"]),
+    ),
+    only(
+        "epoch IS NOT NULL",
+        index("statuses_by_epoch", &["authority", "epoch"]),
+    ),
+]);
+
+const fn counter(name: &'static str) -> Column {
+    integer(name).within(Range::NotNegative)
+}
+
+/// A block and the number of its certificates in each status, in the order of the statuses' codes.
+const COUNTERS: &[Column] = &[
+    integer("block"),
+    counter("active"),
+    counter("pending_reactivation"),
+    counter("pending_revocation"),
+    counter("revoked"),
+];
+
+pub(crate) static BLOCKS: Table = Table::new("blocks", COUNTERS, 1);
+
+pub(crate) static UPPER_BLOCKS: Table = Table::new("upper_blocks", COUNTERS, 1);
+
+/// Certificates that were issued after a backup that was restored, and revoked: only the journal
+/// knows them. Their positions are negative, so that they are in no zone.
+pub(crate) static LOST_CERTIFICATES: Table = Table::new(
+    "lost_certificates",
+    &[
+        integer("position").within(Range::Negative),
+        octets("id"),
+        integer("authority").references("authorities", "number"),
+        octets("serial").unique(),
+        octets("fingerprint_sha256"),
+        integer("epoch"),
+        integer("revoked_on"),
+        small("reason"),
+        integer("expires_on"),
+    ],
+    1,
+)
+.indexed(&[index("lost_certificates_by_epoch", &["authority", "epoch"])]);
+
+/// One row for each certificate that is revoked, pending or not. CRLs leave out expired
+/// certificates, but the rows stay, so that a wrong clock removes nothing from the CRLs for good.
+pub(crate) static REVOCATIONS: Table = Table::new(
+    "revocations",
+    &[
+        integer("authority").references("authorities", "number"),
+        small("shard").within(Range::Between(0, 127)),
+        integer("expires_on"),
+        integer("position"),
+        octets("serial"),
+        integer("revoked_on"),
+        small("reason"),
+    ],
+    4,
+)
+.clustered();
+
+/// Each CRL of each CA. A change raises `changed_epoch`; a CRL holds every change up to
+/// `made_epoch`.
+pub(crate) static CRL_STATES: Table = Table::new(
+    "crl_states",
+    &[
+        integer("authority").references("authorities", "number"),
+        small("kind").within(Range::Between(0, 129)),
+        integer("changed_epoch"),
+        integer("made_epoch"),
+        integer("number"),
+        integer("this_update"),
+        integer("next_update"),
+        integer("renew_on"),
+    ],
+    2,
+)
+.clustered()
+.indexed(&[
+    only(
+        "changed_epoch > made_epoch",
+        index("crl_states_changed", &["authority", "kind"]),
+    ),
+    index("crl_states_by_renewal", &["renew_on"]),
+]);
+
+/// The CRLs themselves, beside their states, which are small and change often. A CRL has 40 octets
+/// for each certificate on it.
+pub(crate) static CRLS: Table = Table::new(
+    "crls",
+    &[
+        integer("authority").references("authorities", "number"),
+        small("kind"),
+        octets("der"),
+    ],
+    2,
+)
+.rows_max(20);
+
+/// `live_until` is the end of the lease. Until then a change waits for the acknowledgement.
+pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
+    "enforcement_points",
+    &[
+        octets("id"),
+        octets("account").references("accounts", "id"),
+        text("name"),
+        integer("lease_seconds"),
+        integer("acknowledged_epoch"),
+        integer("seen_on"),
+        integer("live_until"),
+        integer("registered_on"),
+    ],
+    1,
+)
+.indexed(&[
+    unique_index("enforcement_points_by_name", &["account", "name"]),
+    index("enforcement_points_by_lease", &["live_until"]),
+]);
+
+/// Epochs that were given to changes before a restore which are not known any more.
+pub(crate) static EPOCH_GAPS: Table = Table::new(
+    "epoch_gaps",
+    &[integer("after"), integer("until"), flag("is_all")],
+    1,
+);
+
+/// The end of the audit log of each account and user.
+pub(crate) static AUDIT_CHAINS: Table = Table::new(
+    "audit_chains",
+    &[
+        integer("number"),
+        octets("owner").unique(),
+        flag("is_user"),
+        integer("entries"),
+        integer("last_at"),
+        octets("head"),
+    ],
+    1,
+);
+
+/// Entries that nothing changes or deletes, in the order of time, in which they are read. The
+/// numbers of a chain have no gaps.
+pub(crate) static AUDIT_ENTRIES: Table = Table::new(
+    "audit_entries",
+    &[
+        integer("chain"),
+        integer("at"),
+        integer("number"),
+        small("actor_kind"),
+        octets("actor").nullable(),
+        text("address").nullable(),
+        small("action"),
+        small("resource_type"),
+        octets("resource"),
+        octets("zone").nullable(),
+        octets("fingerprint_sha256").nullable(),
+        text("detail"),
+        octets("hash"),
+    ],
+    3,
+)
+.clustered()
+.indexed(&[index(
+    "audit_entries_by_actor",
+    &["chain", "actor", "actor_kind", "at", "number"],
+)]);
+
+/// The server that runs each background job, and until when.
+pub(crate) static LEASES: Table = Table::new(
+    "leases",
+    &[text("job"), octets("holder"), integer("until")],
+    1,
+)
+.not_moved();
+
+/// The last batch of each process that writes: a process without an answer to COMMIT looks here.
+/// `at` is in seconds since the Unix epoch, by the database's clock.
+pub(crate) static WRITERS: Table =
+    Table::new("writers", &[text("id"), integer("batch"), integer("at")], 1)
+        .not_moved()
+        .postgres_only();
+
+/// The sizes of the counters' blocks (see [`crate::position`]), the counters of changes, whether
+/// the database comes from a backup whose later changes are not replayed yet, and the writes that
+/// tested whether the database accepts any.
+pub(crate) static STORE: Table = Table::new(
+    "store",
+    &[
+        ONLY,
+        integer("block_bits"),
+        integer("upper_block_bits"),
+        integer("last_epoch"),
+        integer("last_deployment"),
+        flag("restored"),
+        integer("probes"),
+    ],
+    1,
+)
+.rows_max(1);
+
+pub(crate) static INSTALLATION: Table = Table::new(
+    "installation",
+    &[
+        ONLY,
+        octets("master_key_check"),
+        integer("created_on"),
+        octets("sealed_serial_key").nullable(),
+    ],
+    1,
+)
+.rows_max(1);

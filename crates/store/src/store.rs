@@ -1,0 +1,809 @@
+//! The traits of the store, implemented for any engine.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use certgate_model::{
+    AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
+    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlKind, CrlRecord,
+    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
+    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber,
+    Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter,
+    ZoneId, ZoneRecord,
+};
+use tokio::sync::oneshot;
+
+use crate::db::{Db, Transaction};
+use crate::traits::{
+    Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
+    ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants, Revocations,
+    Store, Tenants,
+};
+use crate::verbs::changes::RequestedChange;
+use crate::verbs::recording::New;
+use crate::verbs::{
+    audit, authorities, certificates, check, crl, enforcement, hostnames, leases,
+    mtls_certificates, revocations, settling, tenants, tokens,
+};
+use crate::writes::{Answer, Asked, Call, Verb, Write};
+use crate::{
+    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob, CrlContent,
+    CrlState, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
+    MtlsCertificateDeleted, MtlsCertificateRecorded, RecordedAnswer, RevokedPosition, Settled,
+    StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+};
+
+/// The instants that a read sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// One for each statement.
+    Statement,
+    /// One for all statements.
+    Snapshot,
+}
+
+/// A database with its connections: everything but the verbs.
+pub(crate) trait Engine: Send + Sync + 'static {
+    type Db: Transaction + Send + 'static;
+
+    /// Whether other processes may change the database.
+    const IS_SHARED: bool;
+
+    /// Runs a reading verb, maybe more than once.
+    fn read<A, T>(
+        &self,
+        view: View,
+        args: A,
+        verb: Verb<Self::Db, A, T>,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static;
+
+    /// Queues a write, or answers it with a refusal.
+    fn push(&self, write: Write<Self::Db>);
+
+    /// Lets the accepted writes finish and closes the connections.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// The store in a database.
+pub struct SqlStore<E> {
+    pub(crate) engine: E,
+}
+
+#[expect(private_bounds, reason = "no other crate makes engines")]
+impl<E: Engine> SqlStore<E> {
+    async fn read<A, T>(
+        &self,
+        view: View,
+        args: A,
+        verb: Verb<E::Db, A, T>,
+    ) -> Result<T, StoreError>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.engine.read(view, args, verb).await
+    }
+
+    /// Runs a writing verb in the next transaction; returns its result once that is durable.
+    pub(crate) async fn write<A, T>(
+        &self,
+        args: A,
+        verb: Verb<E::Db, A, T>,
+    ) -> Result<T, StoreError>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let write = |answer| Write::Other(Box::new(Asked::new(Call { args, verb }, answer)));
+        self.answered(write).await
+    }
+
+    async fn answered<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(Answer<T>) -> Write<E::Db>,
+    ) -> Result<T, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        self.engine.push(write(Box::new(|outcome| {
+            // The caller may have gone away; the write is made all the same.
+            let _ = sender.send(outcome);
+        })));
+        let ended = || StoreError::Unavailable("the writing thread has ended".into());
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+use View::{Snapshot, Statement};
+
+#[async_trait]
+impl<E: Engine> ReadTenants for SqlStore<E> {
+    async fn installation(&self) -> Result<Option<Installation>, StoreError> {
+        self.read(Statement, (), |db, ()| Box::pin(tenants::installation(db)))
+            .await
+    }
+
+    async fn user(&self) -> Result<Option<UserRecord>, StoreError> {
+        self.read(Statement, (), |db, ()| Box::pin(tenants::user(db)))
+            .await
+    }
+
+    async fn user_by_api_key(&self, hash: TokenHash) -> Result<Option<UserRecord>, StoreError> {
+        self.read(Statement, hash, |db, hash| {
+            Box::pin(tenants::user_by_api_key(db, *hash))
+        })
+        .await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>, StoreError> {
+        self.read(Statement, id, |db, id| Box::pin(tenants::account(db, *id)))
+            .await
+    }
+
+    async fn accounts(
+        &self,
+        filter: &AccountFilter,
+        slice: Slice,
+    ) -> Result<Page<AccountRecord>, StoreError> {
+        self.read(Snapshot, (filter.clone(), slice), |db, (filter, slice)| {
+            Box::pin(tenants::accounts(db, filter, *slice))
+        })
+        .await
+    }
+
+    async fn zone(&self, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError> {
+        self.read(Statement, id, |db, id| Box::pin(tenants::zone(db, *id)))
+            .await
+    }
+
+    async fn zones(
+        &self,
+        filter: &ZoneFilter,
+        slice: Slice,
+    ) -> Result<Page<ZoneRecord>, StoreError> {
+        self.read(Snapshot, (filter.clone(), slice), |db, (filter, slice)| {
+            Box::pin(tenants::zones(db, filter, *slice))
+        })
+        .await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<TokenRecord>, StoreError> {
+        self.read(Statement, id, |db, id| Box::pin(tokens::token(db, *id)))
+            .await
+    }
+
+    async fn token_by_hash(&self, hash: TokenHash) -> Result<Option<TokenRecord>, StoreError> {
+        self.read(Statement, hash, |db, hash| {
+            Box::pin(tokens::by_hash(db, *hash))
+        })
+        .await
+    }
+
+    async fn tokens(&self, slice: Slice) -> Result<Page<TokenRecord>, StoreError> {
+        self.read(Snapshot, slice, |db, slice| {
+            Box::pin(tokens::page(db, *slice))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Tenants for SqlStore<E> {
+    async fn initialise(&self, records: FirstRecords) -> Result<bool, StoreError> {
+        self.write(records, |db, records| {
+            Box::pin(tenants::initialise(db, records))
+        })
+        .await
+    }
+
+    async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
+        self.write(sealed, |db, sealed| {
+            Box::pin(revocations::record_serial_key(db, sealed))
+        })
+        .await
+    }
+
+    async fn record_account(
+        &self,
+        account: AccountRecord,
+        by: By,
+    ) -> Result<AccountRecorded, StoreError> {
+        self.write((account, by), |db, (account, by)| {
+            Box::pin(tenants::record_account(db, account, by))
+        })
+        .await
+    }
+
+    async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError> {
+        self.write((id, by), |db, (id, by)| {
+            Box::pin(tenants::delete_account(db, *id, by))
+        })
+        .await
+    }
+
+    async fn record_zone(&self, zone: ZoneRecord, by: By) -> Result<ZoneRecorded, StoreError> {
+        self.write((zone, by), |db, (zone, by)| {
+            Box::pin(tenants::record_zone(db, zone, by))
+        })
+        .await
+    }
+
+    async fn delete_zone(&self, id: ZoneId, by: By) -> Result<ZoneDeleted, StoreError> {
+        self.write((id, by), |db, (id, by)| {
+            Box::pin(tenants::delete_zone(db, *id, by))
+        })
+        .await
+    }
+
+    async fn record_token(&self, token: TokenRecord, by: By) -> Result<(), StoreError> {
+        self.write((token, by), |db, (token, by)| {
+            Box::pin(tokens::record(db, token, by))
+        })
+        .await
+    }
+
+    async fn replace_token(
+        &self,
+        old: TokenRecord,
+        new: TokenRecord,
+        by: By,
+    ) -> Result<bool, StoreError> {
+        self.write((old, new, by), |db, (old, new, by)| {
+            Box::pin(tokens::replace(db, old, new, by))
+        })
+        .await
+    }
+
+    async fn delete_token(&self, id: TokenId, by: By) -> Result<bool, StoreError> {
+        self.write((id, by), |db, (id, by)| {
+            Box::pin(tokens::delete(db, *id, by))
+        })
+        .await
+    }
+
+    async fn record_token_uses(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError> {
+        self.write(uses, |db, uses| Box::pin(tokens::record_uses(db, uses)))
+            .await
+    }
+
+    async fn replace_api_key(
+        &self,
+        user: UserId,
+        hash: Option<TokenHash>,
+        by: By,
+    ) -> Result<bool, StoreError> {
+        self.write((user, hash, by), |db, (user, hash, by)| {
+            Box::pin(tenants::replace_api_key(db, *user, hash.as_ref(), by))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> ReadAuthorities for SqlStore<E> {
+    async fn authority(&self, id: AuthorityId) -> Result<Option<AuthorityRecord>, StoreError> {
+        self.read(Statement, id, |db, id| {
+            Box::pin(authorities::authority(db, *id))
+        })
+        .await
+    }
+
+    async fn managed_authority(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<AuthorityRecord>, StoreError> {
+        self.read(Statement, account, |db, account| {
+            Box::pin(authorities::managed(db, *account))
+        })
+        .await
+    }
+
+    async fn managed_authorities(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<AuthorityRecord>, StoreError> {
+        self.read(Statement, account, |db, account| {
+            Box::pin(authorities::managed_all(db, *account))
+        })
+        .await
+    }
+
+    async fn authority_certificates(&self) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
+        self.read(Statement, (), |db, ()| {
+            Box::pin(authorities::certificates(db))
+        })
+        .await
+    }
+
+    async fn mtls_certificate(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<Option<MtlsCertificateRecord>, StoreError> {
+        self.read(Statement, (account, id), |db, (account, id)| {
+            Box::pin(mtls_certificates::mtls_certificate(db, *account, *id))
+        })
+        .await
+    }
+
+    async fn mtls_certificates(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<MtlsCertificateRecord>, StoreError> {
+        self.read(Statement, account, |db, account| {
+            Box::pin(mtls_certificates::all(db, *account))
+        })
+        .await
+    }
+
+    async fn mtls_certificate_used_by(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<Option<u64>, StoreError> {
+        self.read(Snapshot, (account, id), |db, (account, id)| {
+            Box::pin(mtls_certificates::used_by(db, *account, *id))
+        })
+        .await
+    }
+
+    async fn hostname_associations(
+        &self,
+        zone: ZoneId,
+        authority: Option<MtlsCertificateId>,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        self.read(Snapshot, (zone, authority), |db, (zone, authority)| {
+            Box::pin(hostnames::list(db, *zone, *authority))
+        })
+        .await
+    }
+
+    async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, StoreError> {
+        self.read(Snapshot, hostname.to_owned(), |db, hostname| {
+            Box::pin(hostnames::enforcement(db, hostname))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Authorities for SqlStore<E> {
+    async fn record_managed_authority(
+        &self,
+        authority: AuthorityRecord,
+        by: By,
+    ) -> Result<Option<AuthorityRecord>, StoreError> {
+        self.write((authority, by), |db, (authority, by)| {
+            Box::pin(authorities::record_managed(db, authority, by))
+        })
+        .await
+    }
+
+    async fn replace_managed_authority(
+        &self,
+        expected: Option<AuthorityId>,
+        authority: AuthorityRecord,
+        by: By,
+    ) -> Result<AuthorityReplaced, StoreError> {
+        self.write(
+            (expected, authority, by),
+            |db, (expected, authority, by)| {
+                Box::pin(authorities::replace_managed(db, *expected, authority, by))
+            },
+        )
+        .await
+    }
+
+    async fn record_mtls_certificate(
+        &self,
+        certificate: MtlsCertificateRecord,
+        quota: Option<u64>,
+        by: By,
+    ) -> Result<MtlsCertificateRecorded, StoreError> {
+        self.write((certificate, quota, by), |db, (certificate, quota, by)| {
+            Box::pin(mtls_certificates::record(db, certificate, *quota, by))
+        })
+        .await
+    }
+
+    async fn delete_mtls_certificate(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+        by: By,
+    ) -> Result<MtlsCertificateDeleted, StoreError> {
+        self.write((account, id, by), |db, (account, id, by)| {
+            Box::pin(mtls_certificates::delete(db, *account, *id, by))
+        })
+        .await
+    }
+
+    async fn replace_hostname_associations(
+        &self,
+        zone: ZoneId,
+        authority: Option<MtlsCertificateId>,
+        hostnames: Vec<String>,
+        by: By,
+    ) -> Result<HostnamesReplaced, StoreError> {
+        self.write(
+            (zone, authority, hostnames, by),
+            |db, (zone, authority, hostnames, by)| {
+                Box::pin(hostnames::replace(db, *zone, *authority, hostnames, by))
+            },
+        )
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> ReadCertificates for SqlStore<E> {
+    async fn certificate(
+        &self,
+        zone: ZoneId,
+        id: CertificateId,
+    ) -> Result<Option<CertificateRecord>, StoreError> {
+        self.read(Statement, (zone, id), |db, (zone, id)| {
+            Box::pin(certificates::certificate(db, *zone, *id))
+        })
+        .await
+    }
+
+    async fn certificates(
+        &self,
+        zone: ZoneId,
+        query: CertificateQuery,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let view = match query.status {
+            None => Statement,
+            Some(_) => Snapshot,
+        };
+        self.read(view, (zone, query), |db, (zone, query)| {
+            Box::pin(certificates::page(db, *zone, *query))
+        })
+        .await
+    }
+
+    async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError> {
+        self.read(Snapshot, zone, |db, zone| {
+            Box::pin(certificates::totals(db, *zone))
+        })
+        .await
+    }
+
+    async fn issued(
+        &self,
+        authority: AuthorityId,
+        serial: SerialNumber,
+        id: CertificateId,
+    ) -> Result<Option<Issued>, StoreError> {
+        self.read(
+            Statement,
+            (authority, serial, id),
+            |db, (authority, serial, id)| {
+                Box::pin(revocations::issued(db, *authority, *serial, *id))
+            },
+        )
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Certificates for SqlStore<E> {
+    fn hand_over_certificate(
+        &self,
+        certificate: Arc<CertificateRecord>,
+        quota: Option<u64>,
+        by: By,
+        answer: RecordedAnswer,
+    ) {
+        let new = New {
+            certificate,
+            quota,
+            by,
+        };
+        self.engine
+            .push(Write::Certificate(Asked::new(new, answer)));
+    }
+
+    async fn change_status(
+        &self,
+        zone: ZoneId,
+        id: CertificateId,
+        event: Event,
+        by: By,
+    ) -> Result<Option<StatusChange>, StoreError> {
+        let change = RequestedChange {
+            zone,
+            id,
+            event,
+            by,
+        };
+        self.answered(|answer| Write::Change(Box::new(Asked::new(change, answer))))
+            .await
+    }
+
+    async fn settle_pending(
+        &self,
+        epoch: u64,
+        at: Timestamp,
+        except: &[AuthorityId],
+        limit: u32,
+    ) -> Result<Settled, StoreError> {
+        self.write(
+            (epoch, at, except.to_vec(), limit),
+            |db, (epoch, at, except, limit)| {
+                Box::pin(settling::settle(db, *epoch, *at, except, *limit))
+            },
+        )
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> ReadRevocations for SqlStore<E> {
+    async fn is_skipped_epoch(&self, epoch: u64) -> Result<bool, StoreError> {
+        self.read(Statement, epoch, |db, epoch| {
+            Box::pin(revocations::is_skipped_epoch(db, *epoch))
+        })
+        .await
+    }
+
+    async fn last_epoch(&self) -> Result<u64, StoreError> {
+        self.read(Statement, (), |db, ()| {
+            Box::pin(revocations::last_epoch(db))
+        })
+        .await
+    }
+
+    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
+        self.read(Statement, (), |db, ()| Box::pin(crl::changed(db)))
+            .await
+    }
+
+    async fn crls_aged(
+        &self,
+        at: Timestamp,
+        latest: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
+        self.read(Statement, (at, latest, limit), |db, (at, latest, limit)| {
+            Box::pin(crl::aged(db, *at, *latest, *limit))
+        })
+        .await
+    }
+
+    async fn crl_content(
+        &self,
+        authority: AuthorityId,
+        kind: CrlKind,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<Option<CrlContent>, StoreError> {
+        self.read(
+            Snapshot,
+            (authority, kind, at, limit),
+            |db, (authority, kind, at, limit)| {
+                Box::pin(crl::content(db, *authority, *kind, *at, *limit))
+            },
+        )
+        .await
+    }
+
+    async fn crl_states(&self, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError> {
+        self.read(Statement, authority, |db, authority| {
+            Box::pin(crl::states(db, *authority))
+        })
+        .await
+    }
+
+    async fn crl_state(
+        &self,
+        authority: AuthorityId,
+        kind: CrlKind,
+    ) -> Result<Option<CrlState>, StoreError> {
+        self.read(Statement, (authority, kind), |db, (authority, kind)| {
+            Box::pin(crl::state(db, *authority, *kind))
+        })
+        .await
+    }
+
+    async fn crl(
+        &self,
+        authority: AuthorityId,
+        kind: CrlKind,
+    ) -> Result<Option<CrlRecord>, StoreError> {
+        self.read(Statement, (authority, kind), |db, (authority, kind)| {
+            Box::pin(crl::crl(db, *authority, *kind))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Revocations for SqlStore<E> {
+    async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError> {
+        self.write((crl, renew_on), |db, (crl, renew_on)| {
+            Box::pin(crl::record(db, crl, *renew_on))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> ReadEnforcementPoints for SqlStore<E> {
+    async fn enforcement_points(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<EnforcementPointRecord>, StoreError> {
+        self.read(Statement, account, |db, account| {
+            Box::pin(enforcement::all(db, *account))
+        })
+        .await
+    }
+
+    async fn account_epoch(&self, account: AccountId) -> Result<u64, StoreError> {
+        self.read(Statement, account, |db, account| {
+            Box::pin(enforcement::account_epoch(db, *account))
+        })
+        .await
+    }
+
+    async fn lagging_enforcement_points(&self) -> Result<Vec<EnforcementPointRecord>, StoreError> {
+        self.read(Statement, (), |db, ()| Box::pin(enforcement::lagging(db)))
+            .await
+    }
+
+    async fn revoked_certificates(
+        &self,
+        authority: AuthorityId,
+        at: Timestamp,
+        after: Option<RevokedPosition>,
+        limit: u32,
+    ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError> {
+        self.read(
+            Snapshot,
+            (authority, at, after, limit),
+            |db, (authority, at, after, limit)| {
+                Box::pin(enforcement::revoked(db, *authority, *at, *after, *limit))
+            },
+        )
+        .await
+    }
+
+    async fn revocation_changes(
+        &self,
+        account: AccountId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<RevocationChange>, StoreError> {
+        self.read(
+            Snapshot,
+            (account, after, limit),
+            |db, (account, after, limit)| {
+                Box::pin(enforcement::changes(db, *account, *after, *limit))
+            },
+        )
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> EnforcementPoints for SqlStore<E> {
+    async fn register_enforcement_point(
+        &self,
+        point: EnforcementPointRecord,
+        max: u64,
+        by: By,
+    ) -> Result<EnforcementPointRegistered, StoreError> {
+        self.write((point, max, by), |db, (point, max, by)| {
+            Box::pin(enforcement::register(db, point, *max, by))
+        })
+        .await
+    }
+
+    async fn acknowledge(
+        &self,
+        account: AccountId,
+        id: EnforcementPointId,
+        epoch: u64,
+        at: Timestamp,
+    ) -> Result<Acknowledged, StoreError> {
+        self.write((account, id, epoch, at), |db, (account, id, epoch, at)| {
+            Box::pin(enforcement::acknowledge(db, *account, *id, *epoch, *at))
+        })
+        .await
+    }
+
+    async fn delete_enforcement_point(
+        &self,
+        account: AccountId,
+        id: EnforcementPointId,
+        by: By,
+    ) -> Result<bool, StoreError> {
+        self.write((account, id, by), |db, (account, id, by)| {
+            Box::pin(enforcement::delete(db, *account, *id, by))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Leases for SqlStore<E> {
+    async fn hold_lease(
+        &self,
+        job: BackgroundJob,
+        holder: LeaseHolder,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write((job, holder, at, until), |db, (job, holder, at, until)| {
+            Box::pin(leases::hold(db, *job, *holder, *at, *until))
+        })
+        .await
+    }
+
+    async fn release_lease(
+        &self,
+        job: BackgroundJob,
+        holder: LeaseHolder,
+    ) -> Result<(), StoreError> {
+        self.write((job, holder), |db, (job, holder)| {
+            Box::pin(leases::release(db, *job, *holder))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> ReadAudit for SqlStore<E> {
+    async fn audit_entries(
+        &self,
+        owner: AuditOwner,
+        query: AuditQuery,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(Snapshot, (owner, query), |db, (owner, query)| {
+            Box::pin(audit::entries(db, *owner, query))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> ReadStore for SqlStore<E> {
+    fn is_shared(&self) -> bool {
+        E::IS_SHARED
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.read(Statement, (), |db, ()| {
+            Box::pin(
+                db.one("SELECT probes FROM store WHERE \"only\" = 1", &[], |_| {
+                    Ok(())
+                }),
+            )
+        })
+        .await?;
+        // Only a real write shows a full disk, or a server that has become read-only.
+        self.write((), |db, ()| {
+            Box::pin(async move {
+                let update = "UPDATE store SET probes = probes + 1 WHERE \"only\" = 1";
+                db.execute(update, &[]).await.map(|_| ())
+            })
+        })
+        .await
+    }
+
+    async fn check(&self) -> Result<Vec<String>, StoreError> {
+        self.read(Snapshot, (), |db, ()| Box::pin(check::all(db)))
+            .await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Store for SqlStore<E> {
+    async fn close(&self) {
+        self.engine.close().await;
+    }
+}

@@ -1,0 +1,455 @@
+//! The traits of the store, by noun: for each a reading half and the writes.
+//!
+//! A write takes [`By`]: the transaction that makes the change also adds it to the audit log of the
+//! account or user, unless nothing changes.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use certgate_model::{
+    AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
+    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlKind, CrlRecord,
+    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
+    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber,
+    Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter,
+    ZoneId, ZoneRecord,
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob,
+    CertificateRecorded, CrlContent, CrlState, EnforcementPointRegistered, FirstRecords,
+    HostnamesReplaced, Issued, LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded,
+    RecordedAnswer, RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+};
+
+/// Reads the installation, its user, accounts, zones and tokens.
+#[async_trait]
+pub trait ReadTenants: Send + Sync {
+    /// Returns the installation, if the store has been initialised.
+    async fn installation(&self) -> Result<Option<Installation>, StoreError>;
+    /// Returns the user of the installation.
+    async fn user(&self) -> Result<Option<UserRecord>, StoreError>;
+    /// Returns the user whose API key has this hash.
+    async fn user_by_api_key(&self, hash: TokenHash) -> Result<Option<UserRecord>, StoreError>;
+    /// Returns one account.
+    async fn account(&self, id: AccountId) -> Result<Option<AccountRecord>, StoreError>;
+    /// Returns a page of accounts.
+    async fn accounts(
+        &self,
+        filter: &AccountFilter,
+        slice: Slice,
+    ) -> Result<Page<AccountRecord>, StoreError>;
+    /// Returns one zone.
+    async fn zone(&self, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError>;
+    /// Returns a page of zones.
+    async fn zones(
+        &self,
+        filter: &ZoneFilter,
+        slice: Slice,
+    ) -> Result<Page<ZoneRecord>, StoreError>;
+    /// Returns one token.
+    async fn token(&self, id: TokenId) -> Result<Option<TokenRecord>, StoreError>;
+    /// Returns the token whose value has this hash.
+    async fn token_by_hash(&self, hash: TokenHash) -> Result<Option<TokenRecord>, StoreError>;
+    /// Returns a page of tokens, oldest first.
+    async fn tokens(&self, slice: Slice) -> Result<Page<TokenRecord>, StoreError>;
+}
+
+/// Changes them.
+#[async_trait]
+pub trait Tenants: ReadTenants {
+    /// Writes the records of a new installation; `false` if there is one, which stays as it is.
+    async fn initialise(&self, records: FirstRecords) -> Result<bool, StoreError>;
+    /// Makes this the sealed key of serial numbers, unless there is one; returns the key that is
+    /// used afterwards (`None`: the store is not initialised).
+    async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Stores a new account.
+    async fn record_account(
+        &self,
+        account: AccountRecord,
+        by: By,
+    ) -> Result<AccountRecorded, StoreError>;
+    /// Deletes an account without zones and without uploaded certificates.
+    async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError>;
+    /// Stores a new zone (`account_name` is ignored).
+    async fn record_zone(&self, zone: ZoneRecord, by: By) -> Result<ZoneRecorded, StoreError>;
+    /// Deletes a zone whose certificates are all revoked, and its lists of hostnames.
+    async fn delete_zone(&self, id: ZoneId, by: By) -> Result<ZoneDeleted, StoreError>;
+    /// Stores a new token.
+    async fn record_token(&self, token: TokenRecord, by: By) -> Result<(), StoreError>;
+    /// Replaces a token's record, value hash included, if it still is `old`; `false` if it is not,
+    /// or does not exist. The last use is neither compared nor replaced.
+    async fn replace_token(
+        &self,
+        old: TokenRecord,
+        new: TokenRecord,
+        by: By,
+    ) -> Result<bool, StoreError>;
+    /// Deletes a token; `false` if it does not exist.
+    async fn delete_token(&self, id: TokenId, by: By) -> Result<bool, StoreError>;
+    /// Dates the last use of tokens in one transaction, never back. Tokens that do not exist any
+    /// more are ignored.
+    async fn record_token_uses(&self, uses: Vec<(TokenId, Timestamp)>) -> Result<(), StoreError>;
+    /// Gives a user the API key with this hash instead of any other, or none; `false` if there is
+    /// no such user.
+    async fn replace_api_key(
+        &self,
+        user: UserId,
+        hash: Option<TokenHash>,
+        by: By,
+    ) -> Result<bool, StoreError>;
+}
+
+/// Reads CAs, uploaded certificates, and the hostnames that they apply to.
+#[async_trait]
+pub trait ReadAuthorities: Send + Sync {
+    /// Returns one managed or imported CA.
+    async fn authority(&self, id: AuthorityId) -> Result<Option<AuthorityRecord>, StoreError>;
+    /// Returns the active CA of an account, if there is one.
+    async fn managed_authority(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<AuthorityRecord>, StoreError>;
+    /// Returns every managed and imported CA of an account: the active one first, then the others,
+    /// latest first.
+    async fn managed_authorities(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<AuthorityRecord>, StoreError>;
+    /// Returns the certificates (DER) of every CA, also of deleted accounts: a CA answers for its
+    /// certificates as long as they are valid.
+    async fn authority_certificates(&self) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError>;
+    /// Returns one uploaded certificate of an account.
+    async fn mtls_certificate(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<Option<MtlsCertificateRecord>, StoreError>;
+    /// Returns every uploaded certificate of an account, newest first.
+    async fn mtls_certificates(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<MtlsCertificateRecord>, StoreError>;
+    /// Returns the number of hostnames that use an uploaded certificate; `None` if the account has
+    /// no such certificate.
+    async fn mtls_certificate_used_by(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+    ) -> Result<Option<u64>, StoreError>;
+    /// Returns the hostnames of a zone for one CA (`None`: the managed one), in the order and
+    /// spelling in which they came; `None` if there is no such zone, or its account has no such
+    /// certificate.
+    async fn hostname_associations(
+        &self,
+        zone: ZoneId,
+        authority: Option<MtlsCertificateId>,
+    ) -> Result<Option<Vec<String>>, StoreError>;
+    /// Returns the CAs that apply to a hostname (in any letter case), all of one instant; `None` if
+    /// no zone lists it.
+    async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, StoreError>;
+}
+
+/// Changes them.
+#[async_trait]
+pub trait Authorities: ReadAuthorities {
+    /// Makes this CA the account's active one, unless it has one; returns the CA that is active
+    /// afterwards (`None`: no such account).
+    async fn record_managed_authority(
+        &self,
+        authority: AuthorityRecord,
+        by: By,
+    ) -> Result<Option<AuthorityRecord>, StoreError>;
+    /// Stores a CA and makes it active in its account, if the active one (`None`: none) still is
+    /// `expected`, which stays stored.
+    async fn replace_managed_authority(
+        &self,
+        expected: Option<AuthorityId>,
+        authority: AuthorityRecord,
+        by: By,
+    ) -> Result<AuthorityReplaced, StoreError>;
+    /// Stores an uploaded certificate, unless the account has it or has `quota` of them.
+    async fn record_mtls_certificate(
+        &self,
+        certificate: MtlsCertificateRecord,
+        quota: Option<u64>,
+        by: By,
+    ) -> Result<MtlsCertificateRecorded, StoreError>;
+    /// Deletes an uploaded certificate that no hostname uses.
+    async fn delete_mtls_certificate(
+        &self,
+        account: AccountId,
+        id: MtlsCertificateId,
+        by: By,
+    ) -> Result<MtlsCertificateDeleted, StoreError>;
+    /// Replaces the hostnames of a zone for one CA. A hostname that was in the list, in any letter
+    /// case, keeps its time of deployment; a new one is deployed now. No two may be equal except
+    /// for letter case.
+    async fn replace_hostname_associations(
+        &self,
+        zone: ZoneId,
+        authority: Option<MtlsCertificateId>,
+        hostnames: Vec<String>,
+        by: By,
+    ) -> Result<HostnamesReplaced, StoreError>;
+}
+
+/// Reads certificates.
+#[async_trait]
+pub trait ReadCertificates: Send + Sync {
+    /// Returns one certificate of a zone.
+    async fn certificate(
+        &self,
+        zone: ZoneId,
+        id: CertificateId,
+    ) -> Result<Option<CertificateRecord>, StoreError>;
+    /// Returns a page of a zone's certificates, newest first, with the exact number that match,
+    /// both of one instant. Costs the same at any depth.
+    async fn certificates(
+        &self,
+        zone: ZoneId,
+        query: CertificateQuery,
+    ) -> Result<Page<CertificateRecord>, StoreError>;
+    /// Returns the number of a zone's certificates in each status.
+    async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError>;
+    /// Returns the status of the certificate with this serial number, if this CA issued it. `id`
+    /// is the ID that the serial number leads to.
+    async fn issued(
+        &self,
+        authority: AuthorityId,
+        serial: SerialNumber,
+        id: CertificateId,
+    ) -> Result<Option<Issued>, StoreError>;
+}
+
+/// Records and changes them.
+#[async_trait]
+pub trait Certificates: ReadCertificates {
+    /// Stores a new certificate, its status included, unless the zone has `quota` certificates or
+    /// another CA than the certificate's is active.
+    async fn record_certificate(
+        &self,
+        certificate: CertificateRecord,
+        quota: Option<u64>,
+        by: By,
+    ) -> Result<CertificateRecorded, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        self.hand_over_certificate(
+            Arc::new(certificate),
+            quota,
+            by,
+            Box::new(|recorded| {
+                // The caller may have gone away.
+                let _ = sender.send(recorded);
+            }),
+        );
+        answer
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("it has ended".into())))
+    }
+    /// Does the same for a thread that has no time to wait: returns immediately and calls `answer`
+    /// when the certificate is durable, or will not be. `answer` must not block. If the store ends
+    /// first, `answer` is dropped.
+    fn hand_over_certificate(
+        &self,
+        certificate: Arc<CertificateRecord>,
+        quota: Option<u64>,
+        by: By,
+        answer: RecordedAnswer,
+    );
+    /// Applies an event to a certificate's status; `None` if the zone has no such certificate. A
+    /// revocation is dated `by.at`.
+    async fn change_status(
+        &self,
+        zone: ZoneId,
+        id: CertificateId,
+        event: Event,
+        by: By,
+    ) -> Result<Option<StatusChange>, StoreError>;
+    /// Settles pending certificates whose change has an epoch up to `epoch`, of each CA the
+    /// earliest changes first. CAs in `except` wait, and so do those with a live enforcement point
+    /// that has not acknowledged. At most `limit`, in one transaction: less than `limit` in sum
+    /// means that none was left.
+    async fn settle_pending(
+        &self,
+        epoch: u64,
+        at: Timestamp,
+        except: &[AuthorityId],
+        limit: u32,
+    ) -> Result<Settled, StoreError>;
+}
+
+/// Reads CRLs and epochs.
+#[async_trait]
+pub trait ReadRevocations: Send + Sync {
+    /// Returns whether an epoch was skipped after a restore: a client that knows it knows something
+    /// that the store does not.
+    async fn is_skipped_epoch(&self, epoch: u64) -> Result<bool, StoreError>;
+    /// Returns the epoch of the last accepted change of a status.
+    async fn last_epoch(&self) -> Result<u64, StoreError>;
+    /// Returns the CRLs that a change has made old.
+    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError>;
+    /// Returns CRLs that must be renewed by `at`, or only after `latest`, which a wrong clock must
+    /// have caused; at most `limit`.
+    async fn crls_aged(
+        &self,
+        at: Timestamp,
+        latest: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError>;
+    /// Returns the content of a CRL at `at`: at most `limit` revocations, and one more if there
+    /// are too many.
+    async fn crl_content(
+        &self,
+        authority: AuthorityId,
+        kind: CrlKind,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<Option<CrlContent>, StoreError>;
+    /// Returns the states of a CA's published CRLs.
+    async fn crl_states(&self, authority: AuthorityId) -> Result<Vec<CrlState>, StoreError>;
+    /// Returns one of them.
+    async fn crl_state(
+        &self,
+        authority: AuthorityId,
+        kind: CrlKind,
+    ) -> Result<Option<CrlState>, StoreError>;
+    /// Returns a CRL as it was published last.
+    async fn crl(
+        &self,
+        authority: AuthorityId,
+        kind: CrlKind,
+    ) -> Result<Option<CrlRecord>, StoreError>;
+}
+
+/// Stores CRLs.
+#[async_trait]
+pub trait Revocations: ReadRevocations {
+    /// Stores a CRL, which must be renewed by `renew_on`; `false` if one with a number as high is
+    /// stored.
+    async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError>;
+}
+
+/// Reads enforcement points and the changes that they follow.
+#[async_trait]
+pub trait ReadEnforcementPoints: Send + Sync {
+    /// Returns the enforcement points of an account, by name.
+    async fn enforcement_points(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<EnforcementPointRecord>, StoreError>;
+    /// Returns the epoch of the last change of an account's certificates; 0 before there is one.
+    async fn account_epoch(&self, account: AccountId) -> Result<u64, StoreError>;
+    /// Returns every enforcement point that has not acknowledged the last change of its account's
+    /// certificates.
+    async fn lagging_enforcement_points(&self) -> Result<Vec<EnforcementPointRecord>, StoreError>;
+    /// Returns certificates of one CA that are revoked and have not expired at `at`, in a fixed
+    /// order, after `after` (the position that an earlier page ended with); at most `limit`.
+    async fn revoked_certificates(
+        &self,
+        authority: AuthorityId,
+        at: Timestamp,
+        after: Option<RevokedPosition>,
+        limit: u32,
+    ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError>;
+    /// Returns the certificates of an account whose last change came after `after`, in the order
+    /// of those changes; at most `limit`. A reader that knew everything up to `after` then knows
+    /// everything up to the last one's epoch.
+    async fn revocation_changes(
+        &self,
+        account: AccountId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<RevocationChange>, StoreError>;
+}
+
+/// Changes enforcement points.
+#[async_trait]
+pub trait EnforcementPoints: ReadEnforcementPoints {
+    /// Registers an enforcement point under its name, or renews the lease, with the given length,
+    /// of the one that has the name; that one keeps its ID and its acknowledgement. A new one is
+    /// refused if the account has `max`.
+    async fn register_enforcement_point(
+        &self,
+        point: EnforcementPointRecord,
+        max: u64,
+        by: By,
+    ) -> Result<EnforcementPointRegistered, StoreError>;
+    /// Stores that an enforcement point enforces the changes up to `epoch`, and renews its lease.
+    async fn acknowledge(
+        &self,
+        account: AccountId,
+        id: EnforcementPointId,
+        epoch: u64,
+        at: Timestamp,
+    ) -> Result<Acknowledged, StoreError>;
+    /// Deletes an enforcement point; `false` if the account has no such one.
+    async fn delete_enforcement_point(
+        &self,
+        account: AccountId,
+        id: EnforcementPointId,
+        by: By,
+    ) -> Result<bool, StoreError>;
+}
+
+/// Gives leases of background jobs to one of several processes.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Takes a lease from `at` to `until`, or renews it; `false` while another process holds it. A
+    /// lease of more than twice that length comes from a wrong clock and is taken away.
+    async fn hold_lease(
+        &self,
+        job: BackgroundJob,
+        holder: LeaseHolder,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Gives a lease up, if this process holds it.
+    async fn release_lease(
+        &self,
+        job: BackgroundJob,
+        holder: LeaseHolder,
+    ) -> Result<(), StoreError>;
+}
+
+/// Reads the audit logs.
+#[async_trait]
+pub trait ReadAudit: Send + Sync {
+    /// Returns a stretch of an audit log.
+    async fn audit_entries(
+        &self,
+        owner: AuditOwner,
+        query: AuditQuery,
+    ) -> Result<Vec<AuditEntry>, StoreError>;
+}
+
+/// The reading half of the store.
+#[async_trait]
+pub trait ReadStore:
+    ReadTenants
+    + ReadAuthorities
+    + ReadCertificates
+    + ReadRevocations
+    + ReadEnforcementPoints
+    + ReadAudit
+{
+    /// Returns whether other processes may change the database. Nothing reports their changes here.
+    fn is_shared(&self) -> bool {
+        false
+    }
+    /// Returns whether the store answers and accepts writes now.
+    async fn ready(&self) -> Result<(), StoreError>;
+    /// Reads everything and returns what is wrong with it, a line each. For the operator: takes
+    /// time that grows with the store.
+    async fn check(&self) -> Result<Vec<String>, StoreError>;
+}
+
+/// The whole store. One verb is one transaction, and its result is durable.
+#[async_trait]
+pub trait Store:
+    ReadStore + Tenants + Authorities + Certificates + Revocations + EnforcementPoints + Leases
+{
+    /// Lets the accepted writes finish and closes. Later writes are refused as unavailable.
+    async fn close(&self);
+}

@@ -1,0 +1,338 @@
+//! Reading certificates: one, and pages of them.
+
+use std::cmp::Reverse;
+
+use certgate_model::{
+    AuthorityId, AuthorityRef, CertificateId, CertificateQuery, CertificateRecord, Page, Slice,
+    Status, SubjectFields, Totals, ZoneId,
+};
+
+use super::counters;
+use super::tenants;
+use crate::StoreError;
+use crate::db::{Db, Dialect, Row, values};
+use crate::error::corrupt;
+use crate::position::Position;
+
+/// The longest page that is read into memory; the API's own limit is a thousand.
+const PAGE_MAX: u32 = 10_000;
+
+/// The last position of a row of `zones`, in one statement with the row: as a statement of its own
+/// it would cost a tenth of recording a certificate. 36 is [`crate::position::SEQUENCE_BITS`].
+macro_rules! last_position {
+    () => {
+        "(SELECT certificates.position FROM certificates \
+         WHERE certificates.position >= zones.number << 36 \
+         AND certificates.position < (zones.number + 1) << 36 \
+         ORDER BY certificates.position DESC LIMIT 1)"
+    };
+}
+pub(super) use last_position;
+
+/// The columns of [`Found`].
+macro_rules! found {
+    () => {
+        "certificates.position, certificates.id, certificates.authority, certificates.serial, \
+         certificates.common_name, certificates.country, certificates.state, \
+         certificates.location, certificates.organization, certificates.organizational_unit, \
+         certificates.issued_on, certificates.expires_on, certificates.validity_days, \
+         certificates.signature, certificates.fingerprint_sha256, certificates.ski, \
+         certificates.der, certificates.csr, statuses.status, statuses.revoked_on, statuses.reason"
+    };
+}
+
+/// The first column after those.
+pub(super) const NEXT: usize = 21;
+
+/// Finds a certificate by its ID, for several at once.
+pub(super) const FIND: &str = concat!(
+    "SELECT ",
+    found!(),
+    " FROM certificates JOIN statuses ON statuses.position = certificates.position \
+     WHERE certificates.id = ?1"
+);
+
+/// Every certificate, with its epoch and the CA's number beside its status.
+pub(super) const EVERYTHING: &str = concat!(
+    "SELECT ",
+    found!(),
+    ", statuses.epoch, statuses.authority FROM certificates \
+     LEFT JOIN statuses ON statuses.position = certificates.position \
+     ORDER BY certificates.position"
+);
+
+/// A certificate as stored, with the number of its CA.
+pub(crate) struct Found {
+    pub(crate) position: Position,
+    pub(crate) authority: i64,
+    record: CertificateRecord,
+}
+
+impl Found {
+    pub(crate) fn read(row: &dyn Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            position: Position(row.get(0)?),
+            authority: row.get(2)?,
+            record: CertificateRecord {
+                id: row.get(1)?,
+                // The statement does not read the zone and the CA's name: `named` sets them.
+                zone: ZoneId::from_bytes([0; 16]),
+                authority: AuthorityRef {
+                    id: AuthorityId::from_bytes([0; 16]),
+                    name: String::new(),
+                },
+                serial: row.get(3)?,
+                subject: SubjectFields {
+                    common_name: row.get(4)?,
+                    country: row.get(5)?,
+                    state: row.get(6)?,
+                    location: row.get(7)?,
+                    organization: row.get(8)?,
+                    organizational_unit: row.get(9)?,
+                },
+                issued_on: row.get(10)?,
+                expires_on: row.get(11)?,
+                validity_days: row.get(12)?,
+                signature: row.get(13)?,
+                fingerprint_sha256: row.get(14)?,
+                ski: row.get(15)?,
+                der: row.get(16)?,
+                csr: row.get(17)?,
+                status: row.get(18)?,
+                revoked_on: row.get(19)?,
+                revocation_reason: row.get(20)?,
+            },
+        })
+    }
+
+    /// Returns the record of a certificate of this zone and CA.
+    pub(crate) fn named(self, zone: ZoneId, authority: AuthorityRef) -> CertificateRecord {
+        CertificateRecord {
+            zone,
+            authority,
+            ..self.record
+        }
+    }
+}
+
+/// Returns one certificate of a zone that exists.
+pub(crate) async fn certificate<D: Db>(
+    db: &D,
+    zone: ZoneId,
+    id: CertificateId,
+) -> Result<Option<CertificateRecord>, StoreError> {
+    let select = concat!(
+        "SELECT ",
+        found!(),
+        ", authorities.id, authorities.name, zones.number FROM certificates \
+         LEFT JOIN statuses ON statuses.position = certificates.position \
+         LEFT JOIN authorities ON authorities.number = certificates.authority \
+         LEFT JOIN zones ON zones.id = ?2 AND zones.deleted_at IS NULL \
+         WHERE certificates.id = ?1"
+    );
+    let found = db
+        .optional(select, &values![id, zone], |row| {
+            let found = Found::read(row)?;
+            if row.get::<Option<i64>>(NEXT + 2)? != Some(found.position.zone()) {
+                return Ok(None);
+            }
+            let (Some(id), Some(name)) = (row.get(NEXT)?, row.get(NEXT + 1)?) else {
+                return Err(missing_authority(found.authority));
+            };
+            Ok(Some(found.named(zone, AuthorityRef { id, name })))
+        })
+        .await?;
+    Ok(found.flatten())
+}
+
+fn missing_authority(number: i64) -> StoreError {
+    corrupt(format!(
+        "a certificate names the CA with number {number}, which is missing"
+    ))
+}
+
+/// Returns a page of a zone's certificates, newest first, and the number that match.
+pub(crate) async fn page<D: Db>(
+    db: &D,
+    zone: ZoneId,
+    query: CertificateQuery,
+) -> Result<Page<CertificateRecord>, StoreError> {
+    let slice = Slice {
+        first: query.slice.first,
+        size: query.slice.size.min(PAGE_MAX),
+    };
+    match query.status {
+        None => page_of_all(db, zone, slice).await,
+        Some(status) => page_of_status(db, zone, status, slice).await,
+    }
+}
+
+/// Certificates are only added, each at the end of its zone, so the statements need not see the
+/// same instant.
+async fn page_of_all<D: Db>(
+    db: &D,
+    zone: ZoneId,
+    slice: Slice,
+) -> Result<Page<CertificateRecord>, StoreError> {
+    let Some((number, total)) = end_of_zone(db, zone).await? else {
+        return Ok(empty(0));
+    };
+    let remaining = total.saturating_sub(slice.first);
+    if remaining == 0 || slice.size == 0 {
+        return Ok(empty(total));
+    }
+    let start = remaining.saturating_sub(u64::from(slice.size));
+    let range = values![
+        Position::in_zone(number, start).0,
+        Position::in_zone(number, remaining).0,
+    ];
+    let select = concat!(
+        "SELECT ",
+        found!(),
+        " FROM certificates LEFT JOIN statuses ON statuses.position = certificates.position \
+         WHERE certificates.position >= ?1 AND certificates.position < ?2 \
+         ORDER BY certificates.position DESC"
+    );
+    let rows = db.rows(select, &range, Found::read).await?;
+    let items = named(db, zone, rows).await?;
+    Ok(Page { items, total })
+}
+
+async fn page_of_status<D: Db>(
+    db: &D,
+    zone: ZoneId,
+    status: Status,
+    slice: Slice,
+) -> Result<Page<CertificateRecord>, StoreError> {
+    let Some(number) = tenants::zone_number(db, zone).await? else {
+        return Ok(empty(0));
+    };
+    let (place, total) = counters::locate(db, number, status, slice.first).await?;
+    let Some(place) = place.filter(|_| slice.size > 0) else {
+        return Ok(empty(total));
+    };
+    let values = values![
+        status.code(),
+        Position::first_of(number).0,
+        place.newest.0,
+        slice.size,
+        place.skip,
+    ];
+    let mut rows = db
+        .rows(page_of_status_text(D::DIALECT), &values, Found::read)
+        .await?;
+    // The inner query has chosen the rows; a join need not keep their order.
+    rows.sort_by_key(|found| Reverse(found.position));
+    let items = named(db, zone, rows).await?;
+    Ok(Page { items, total })
+}
+
+/// The inner query skips entries of the index alone: a join would read the certificate of each.
+/// PostgreSQL walks the primary key through all statuses unless both columns are in the order;
+/// SQLite walks all zones for PostgreSQL's comparison of rows.
+pub(super) fn page_of_status_text(dialect: Dialect) -> &'static str {
+    macro_rules! select {
+        ($place:literal) => {
+            concat!(
+                "SELECT ",
+                found!(),
+                " FROM (SELECT position, status, revoked_on, reason FROM statuses WHERE ",
+                $place,
+                " LIMIT ?4 OFFSET ?5) AS statuses \
+                 JOIN certificates ON certificates.position = statuses.position"
+            )
+        };
+    }
+    match dialect {
+        Dialect::Sqlite => {
+            select!("status = ?1 AND position >= ?2 AND position <= ?3 ORDER BY position DESC")
+        }
+        Dialect::Postgres => select!(
+            "(status, position) >= (?1, ?2) AND (status, position) <= (?1, ?3) \
+             ORDER BY status DESC, position DESC"
+        ),
+    }
+}
+
+fn empty(total: u64) -> Page<CertificateRecord> {
+    Page {
+        items: Vec::new(),
+        total,
+    }
+}
+
+/// Adds the zone and the names of the CAs. A page has one CA, rarely two, so each is read once.
+async fn named<D: Db>(
+    db: &D,
+    zone: ZoneId,
+    rows: Vec<Found>,
+) -> Result<Vec<CertificateRecord>, StoreError> {
+    let mut names: Vec<(i64, AuthorityRef)> = Vec::new();
+    let mut items = Vec::with_capacity(rows.len());
+    for found in rows {
+        let number = found.authority;
+        let known = names.iter().position(|(known, _)| *known == number);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let name = authority_name(db, number).await?;
+                names.push((number, name.ok_or_else(|| missing_authority(number))?));
+                names.len() - 1
+            }
+        };
+        items.push(found.named(zone, names[place].1.clone()));
+    }
+    Ok(items)
+}
+
+/// Returns the ID and the name of the CA with this number.
+pub(super) async fn authority_name<D: Db>(
+    db: &D,
+    number: i64,
+) -> Result<Option<AuthorityRef>, StoreError> {
+    let select = "SELECT id, name FROM authorities WHERE number = ?1";
+    db.optional(select, &values![number], |row| {
+        Ok(AuthorityRef {
+            id: row.get(0)?,
+            name: row.get(1)?,
+        })
+    })
+    .await
+}
+
+/// Returns the number of a zone and of its certificates; `None` if there is no such zone.
+async fn end_of_zone<D: Db>(db: &D, zone: ZoneId) -> Result<Option<(i64, u64)>, StoreError> {
+    let select = concat!(
+        "SELECT zones.number, ",
+        last_position!(),
+        " FROM zones WHERE zones.id = ?1 AND zones.deleted_at IS NULL"
+    );
+    db.optional(select, &values![zone], |row| {
+        Ok((row.get(0)?, size_after(row.get(1)?)))
+    })
+    .await
+}
+
+/// Sequence numbers are dense, so a zone has one certificate more than the last number.
+pub(super) fn size_after(last: Option<i64>) -> u64 {
+    last.map_or(0, |last| Position(last).sequence().unsigned_abs() + 1)
+}
+
+/// Returns the number of a zone's certificates in each status.
+pub(crate) async fn totals<D: Db>(db: &D, zone: ZoneId) -> Result<Totals, StoreError> {
+    match tenants::zone_number(db, zone).await? {
+        Some(number) => counters::totals(db, number).await,
+        None => Ok(Totals::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::position::SEQUENCE_BITS;
+
+    #[test]
+    fn the_statements_shift_by_the_bits_of_a_sequence_number() {
+        let shift = format!("<< {SEQUENCE_BITS} ");
+        assert_eq!(last_position!().matches(&shift).count(), 2);
+    }
+}

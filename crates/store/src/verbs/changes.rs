@@ -1,0 +1,294 @@
+//! Changes of statuses that clients ask for: as many in one stroke as wait.
+//!
+//! Rows are read and written one by one, but no statement waits for the answer to the one before:
+//! they follow each other on the wire. One UPDATE that joins a list of values would be fewer
+//! statements, but the plan of a prepared statement can be older than the rows: a plan that was
+//! made for a table of ten rows reads all of ten million.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use certgate_model::{
+    AccountId, AuditAction, AuditOwner, AuthorityRef, By, CertificateId, CertificateRecord, Event,
+    ResourceType, RevocationReason, Status, Transition, ZoneId,
+};
+use futures_util::future::try_join5;
+
+use super::audit;
+use super::certificates::{self, Found};
+use super::counters::Shifts;
+use super::revocations::{self, Aged, Listed};
+use super::tenants::ZONE_NUMBER;
+use crate::audit::{Deed, reason_text};
+use crate::db::{Db, values};
+use crate::error::corrupt;
+use crate::position::Position;
+use crate::{StatusChange, StoreError};
+
+/// An event to apply to a certificate.
+pub(crate) struct RequestedChange {
+    pub(crate) zone: ZoneId,
+    pub(crate) id: CertificateId,
+    pub(crate) event: Event,
+    pub(crate) by: By,
+}
+
+/// A certificate while it is changed, maybe several times.
+struct Changing {
+    position: Position,
+    authority: i64,
+    account: AccountId,
+    stored: Status,
+    record: CertificateRecord,
+    /// The epoch of its last change in this batch, except settling.
+    epoch: Option<i64>,
+    is_changed: bool,
+}
+
+/// Applies events in their order. `None`: the zone has no such certificate.
+pub(crate) async fn make<D: Db>(
+    db: &D,
+    changes: &[&RequestedChange],
+) -> Result<Vec<Option<StatusChange>>, StoreError> {
+    let mut certificates = read(db, changes).await?;
+    // 1. Decide.
+    let mut outcomes = Vec::with_capacity(changes.len());
+    let (mut accepted, mut authorities) = (Vec::new(), Vec::new());
+    for change in changes {
+        let Some(changing) = certificates.get_mut(&(change.zone, change.id)) else {
+            outcomes.push(None);
+            continue;
+        };
+        outcomes.push(Some(
+            match changing.record.apply(change.event, change.by.at) {
+                Transition::To(_) => {
+                    changing.is_changed = true;
+                    if change.event != Event::Settle {
+                        authorities.push(changing.authority);
+                        accepted.push(*change);
+                    }
+                    StatusChange::Changed(changing.record.clone())
+                }
+                Transition::Unchanged => StatusChange::Unchanged(changing.record.clone()),
+                Transition::Refused => StatusChange::Refused,
+            },
+        ));
+    }
+    // 2. Each accepted change has an epoch, and an entry in the log of its account.
+    let (mut aged, mut logs) = (Aged::default(), Logs::default());
+    for (change, epoch) in accepted
+        .into_iter()
+        .zip(Epochs::new(authorities).take(db).await?)
+    {
+        let Some(changing) = certificates.get_mut(&(change.zone, change.id)) else {
+            continue;
+        };
+        changing.epoch = Some(epoch);
+        aged.add(changing.authority, changing.record.serial, epoch);
+        let (action, reason) = match change.event {
+            Event::Revoke(reason) => (AuditAction::Revoke, reason_text(reason)),
+            _ => (AuditAction::Reactivate, String::new()),
+        };
+        let detail = format!("{reason}epoch={epoch}");
+        logs.add(
+            changing.account,
+            &change.by,
+            action,
+            &changing.record,
+            detail,
+        );
+    }
+    // 3. Write the consequences.
+    let changed: Vec<_> = certificates
+        .into_values()
+        .filter(|one| one.is_changed)
+        .collect();
+    let (mut shifts, mut listed) = (Shifts::default(), Vec::new());
+    for Changing {
+        position,
+        authority,
+        stored,
+        record,
+        epoch,
+        ..
+    } in &changed
+    {
+        shifts.shift(db.layout(), *position, *stored, record.status);
+        if epoch.is_some() {
+            listed.push(Listed::new(*authority, *position, record));
+        }
+    }
+    try_join5(
+        update(db, &changed),
+        revocations::list(db, &listed),
+        aged.mark(db),
+        shifts.make(db),
+        logs.write(db),
+    )
+    .await?;
+    Ok(outcomes)
+}
+
+/// Reads the certificates to change, of zones that exist.
+async fn read<D: Db>(
+    db: &D,
+    changes: &[&RequestedChange],
+) -> Result<BTreeMap<(ZoneId, CertificateId), Changing>, StoreError> {
+    let wanted: BTreeSet<_> = changes
+        .iter()
+        .map(|change| (change.zone, change.id))
+        .collect();
+    let zones: BTreeSet<_> = wanted.iter().map(|(zone, _)| *zone).collect();
+    let keys: Vec<_> = zones.iter().map(|zone| values![*zone].to_vec()).collect();
+    let numbers = db
+        .optional_each(ZONE_NUMBER, &keys, |row| row.get::<i64>(0))
+        .await?;
+    let zones: BTreeMap<_, _> = zones.into_iter().zip(numbers).collect();
+    let keys: Vec<_> = wanted.iter().map(|(_, id)| values![*id].to_vec()).collect();
+    let found = db
+        .optional_each(certificates::FIND, &keys, Found::read)
+        .await?;
+    let mut authorities = BTreeMap::<i64, (AccountId, AuthorityRef)>::new();
+    let mut certificates = BTreeMap::new();
+    for ((zone, id), found) in wanted.into_iter().zip(found) {
+        let Some(found) = found else { continue };
+        let (position, number) = (found.position, found.authority);
+        if zones.get(&zone) != Some(&Some(position.zone())) {
+            continue;
+        }
+        let (account, name) = match authorities.entry(number) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => place.insert(authority(db, number).await?).clone(),
+        };
+        let record = found.named(zone, name);
+        let changing = Changing {
+            position,
+            authority: number,
+            account,
+            stored: record.status,
+            record,
+            epoch: None,
+            is_changed: false,
+        };
+        certificates.insert((zone, id), changing);
+    }
+    Ok(certificates)
+}
+
+async fn authority<D: Db>(db: &D, number: i64) -> Result<(AccountId, AuthorityRef), StoreError> {
+    let select = "SELECT account, id, name FROM authorities WHERE number = ?1";
+    let found = db
+        .optional(select, &values![number], |row| {
+            let name = AuthorityRef {
+                id: row.get(1)?,
+                name: row.get(2)?,
+            };
+            Ok((row.get(0)?, name))
+        })
+        .await?;
+    found.ok_or_else(|| {
+        corrupt(format!(
+            "a certificate names the CA with number {number}, which is missing"
+        ))
+    })
+}
+
+async fn update<D: Db>(db: &D, changed: &[Changing]) -> Result<(), StoreError> {
+    let update = "UPDATE statuses SET status = ?1, epoch = coalesce(?2, epoch), revoked_on = ?3, \
+                  reason = ?4 WHERE position = ?5 AND status = ?6";
+    let cells: Vec<_> = changed
+        .iter()
+        .map(|one| {
+            values![
+                one.record.status.code(),
+                one.epoch,
+                one.record.revoked_on,
+                one.record.revocation_reason.map(RevocationReason::code),
+                one.position.0,
+                one.stored.code(),
+            ]
+            .to_vec()
+        })
+        .collect();
+    let updated = db.execute_each(update, &cells).await?;
+    expect_one_each(updated, changed.iter().map(|one| one.position))
+}
+
+/// Checks a compare-and-set on rows that were read in the same transaction: nothing else can have
+/// changed them.
+pub(super) fn expect_one_each(
+    updated: Vec<u64>,
+    positions: impl Iterator<Item = Position>,
+) -> Result<(), StoreError> {
+    match updated
+        .into_iter()
+        .zip(positions)
+        .find(|(updated, _)| *updated != 1)
+    {
+        None => Ok(()),
+        Some((_, position)) => Err(corrupt(format!(
+            "the certificate at {} is indexed in another status than it has",
+            position.0
+        ))),
+    }
+}
+
+/// The epochs that a batch takes, one for each accepted change: the numbers of the CAs.
+pub(super) struct Epochs(Vec<i64>);
+
+impl Epochs {
+    pub(super) fn new(authorities: Vec<i64>) -> Self {
+        Self(authorities)
+    }
+
+    /// Takes the next epochs, in the order of the changes, and stores the last one of each CA.
+    pub(super) async fn take<D: Db>(self, db: &D) -> Result<Range<i64>, StoreError> {
+        let Self(authorities) = self;
+        let count = authorities.len() as i64;
+        if count == 0 {
+            return Ok(0..0);
+        }
+        let next = "UPDATE store SET last_epoch = last_epoch + ?1 WHERE \"only\" = 1 \
+                    RETURNING last_epoch";
+        let last: i64 = db.one(next, &values![count], |row| row.get(0)).await?;
+        let epochs = last - count + 1..last + 1;
+        let last_of_each: BTreeMap<_, _> = authorities.into_iter().zip(epochs.clone()).collect();
+        let cells: Vec<_> = last_of_each
+            .into_iter()
+            .map(|(authority, epoch)| values![epoch, authority].to_vec())
+            .collect();
+        let update = "UPDATE authorities SET last_epoch = ?1 WHERE number = ?2";
+        db.execute_each(update, &cells).await?;
+        Ok(epochs)
+    }
+}
+
+/// The entries that a batch adds to the logs of accounts.
+#[derive(Default)]
+pub(super) struct Logs<'b>(BTreeMap<AccountId, Vec<(&'b By, Deed)>>);
+
+impl<'b> Logs<'b> {
+    pub(super) fn add(
+        &mut self,
+        account: AccountId,
+        by: &'b By,
+        action: AuditAction,
+        certificate: &CertificateRecord,
+        detail: String,
+    ) {
+        let id = certificate.id.as_bytes();
+        let deed = Deed::new(action, ResourceType::ClientCertificate, id, detail)
+            .in_zone(certificate.zone)
+            .of_certificate(certificate.fingerprint_sha256);
+        self.0.entry(account).or_default().push((by, deed));
+    }
+
+    pub(super) async fn write<D: Db>(self, db: &D) -> Result<(), StoreError> {
+        // One after another: two logs that begin now would take the same number.
+        for (account, deeds) in self.0 {
+            audit::record_all(db, AuditOwner::Account(account), deeds).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,501 @@
+//! The full check: the only verb that reads every row.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use certgate_model::{AccountId, AuthorityId, Status, TokenId, ZoneId};
+
+use super::certificates::{self, Found, NEXT};
+use super::tenants::folded;
+use super::{audit, authorities, counters, mtls_certificates, tenants, tokens};
+use crate::StoreError;
+use crate::db::{Cell, Db, FromCell, Row, Transaction};
+use crate::error::corrupt;
+use crate::position::{Level, Position};
+use crate::schema::TABLES;
+
+/// The check of one part ends after so many problems.
+const LINES_MAX: usize = 100;
+
+/// A part of the check. Corruption that stops one part leaves the others to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// What the database itself finds.
+    Storage,
+    References,
+    Records,
+    Certificates,
+    Revocations,
+    Hostnames,
+    Audit,
+}
+
+impl Part {
+    const ALL: [Self; 7] = [
+        Self::Storage,
+        Self::References,
+        Self::Records,
+        Self::Certificates,
+        Self::Revocations,
+        Self::Hostnames,
+        Self::Audit,
+    ];
+
+    async fn read<D: Transaction>(self, db: &D) -> Result<Vec<String>, StoreError> {
+        let mut lines = match self {
+            Self::Storage => db.check_storage().await?,
+            Self::References => references(db).await?,
+            Self::Records => records(db).await?,
+            Self::Certificates => all_certificates(db).await?,
+            Self::Revocations => revocations(db).await?,
+            Self::Hostnames => hostnames(db).await?,
+            Self::Audit => audit(db).await?,
+        };
+        lines.truncate(LINES_MAX);
+        Ok(lines)
+    }
+}
+
+/// Returns every problem, a line each. Runs in a snapshot.
+pub(crate) async fn all<D: Transaction>(db: &D) -> Result<Vec<String>, StoreError> {
+    parts(db, &Part::ALL).await
+}
+
+/// Returns every problem except those of the audit logs.
+pub(crate) async fn all_but_audit<D: Transaction>(db: &D) -> Result<Vec<String>, StoreError> {
+    let [but_audit @ .., _] = &Part::ALL;
+    parts(db, but_audit).await
+}
+
+async fn parts<D: Transaction>(db: &D, parts: &[Part]) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    for part in parts {
+        db.savepoint().await?;
+        match part.read(db).await {
+            Ok(found) => lines.extend(found),
+            Err(StoreError::Corrupt(text)) => {
+                db.roll_back_to_savepoint().await?;
+                let line = format!("not everything could be read: {text}");
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+            Err(other) => return Err(other),
+        }
+        db.release().await?;
+    }
+    Ok(lines)
+}
+
+/// Reads all rows of a statement that reads a whole table.
+async fn everything<D: Db, T: Send>(
+    db: &D,
+    select: &str,
+    read: impl Fn(&dyn Row) -> Result<T, StoreError> + Send + Sync,
+) -> Result<Vec<T>, StoreError> {
+    let mut rows = Vec::new();
+    let mut visit = |row: &dyn Row| {
+        rows.push(read(row)?);
+        Ok(ControlFlow::Continue(()))
+    };
+    db.stream(select, &[], &mut visit).await?;
+    Ok(rows)
+}
+
+/// Reads the first column of the first row.
+async fn single<D: Db, T: FromCell + Send>(db: &D, select: &str) -> Result<T, StoreError> {
+    let first = everything(db, select, |row| row.get(0))
+        .await?
+        .into_iter()
+        .next();
+    match first {
+        Some(value) => Ok(value),
+        None => T::from_cell(Cell::Null),
+    }
+}
+
+/// Finds rows that refer to missing rows.
+async fn references<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    for table in TABLES {
+        for column in table.columns {
+            let Some((parent, key)) = column.references else {
+                continue;
+            };
+            let (table, column) = (table.name, column.name);
+            let count = format!(
+                "SELECT count(*) FROM \"{table}\" child WHERE child.\"{column}\" IS NOT NULL \
+                 AND NOT EXISTS (SELECT 1 FROM \"{parent}\" parent \
+                 WHERE parent.\"{key}\" = child.\"{column}\")"
+            );
+            let missing: u64 = single(db, &count).await?;
+            if missing > 0 {
+                lines.push(format!(
+                    "{missing} rows of \"{table}\" refer to a missing row of \"{parent}\""
+                ));
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// Finds rows that cannot be turned into the records that they stand for: the server would answer
+/// requests for them with an error.
+async fn records<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    for id in ids(db, "SELECT id FROM tokens").await? {
+        let read = tokens::token(db, TokenId::from_bytes(id)).await;
+        note(&mut lines, "token", &id, read)?;
+    }
+    for id in ids(db, "SELECT id FROM accounts WHERE deleted_at IS NULL").await? {
+        let account = AccountId::from_bytes(id);
+        note(
+            &mut lines,
+            "account",
+            &id,
+            tenants::account(db, account).await,
+        )?;
+        let uploaded = mtls_certificates::all(db, account).await;
+        note(
+            &mut lines,
+            "account with uploaded certificates",
+            &id,
+            uploaded,
+        )?;
+    }
+    for id in ids(db, "SELECT id FROM zones WHERE deleted_at IS NULL").await? {
+        note(
+            &mut lines,
+            "zone",
+            &id,
+            tenants::zone(db, ZoneId::from_bytes(id)).await,
+        )?;
+    }
+    for id in ids(db, "SELECT id FROM authorities").await? {
+        let read = authorities::authority(db, AuthorityId::from_bytes(id)).await;
+        note(&mut lines, "CA", &id, read)?;
+    }
+    Ok(lines)
+}
+
+async fn ids<D: Db>(db: &D, select: &str) -> Result<Vec<[u8; 16]>, StoreError> {
+    everything(db, select, |row| row.get(0)).await
+}
+
+fn note<T>(
+    lines: &mut Vec<String>,
+    kind: &str,
+    id: &[u8; 16],
+    read: Result<T, StoreError>,
+) -> Result<(), StoreError> {
+    match read {
+        Ok(_) => Ok(()),
+        Err(StoreError::Unavailable(text)) => Err(StoreError::Unavailable(text)),
+        Err(error) => {
+            let id = TokenId::from_bytes(*id);
+            lines.push(format!("the {kind} {id} cannot be read: {error}"));
+            Ok(())
+        }
+    }
+}
+
+/// The counts that the certificates themselves give. The memory needed is that of the counters.
+#[derive(Default)]
+struct Counted {
+    blocks: [BTreeMap<i64, [u64; 4]>; 2],
+    /// The number of certificates and the last sequence number, by the number of the zone.
+    zones: BTreeMap<i64, (i64, i64)>,
+    /// The highest epoch, by the number of the CA.
+    epochs: BTreeMap<i64, i64>,
+}
+
+/// Reads every certificate once: whether it can be read, both levels of counters, the density of
+/// the sequence numbers, and the epochs.
+async fn all_certificates<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    let mut counted = Counted::default();
+    let mut visit = |row: &dyn Row| {
+        let position = Position(row.get(0)?);
+        if let Err(error) = count_certificate(db, row, position, &mut counted) {
+            lines.push(format!(
+                "the certificate at {} cannot be read: {error}",
+                position.0
+            ));
+        }
+        Ok(match lines.len() < LINES_MAX {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        })
+    };
+    db.stream(certificates::EVERYTHING, &[], &mut visit).await?;
+    if lines.len() >= LINES_MAX {
+        return Ok(lines);
+    }
+    let stray = "SELECT count(*) FROM statuses WHERE NOT EXISTS \
+                 (SELECT 1 FROM certificates WHERE certificates.position = statuses.position)";
+    let stray: u64 = single(db, stray).await?;
+    if stray > 0 {
+        lines.push(format!("{stray} statuses belong to no certificate"));
+    }
+    for (level, counted) in Level::BOTH.into_iter().zip(&counted.blocks) {
+        compare(db, level, counted, &mut lines).await?;
+    }
+    density(db, &counted.zones, &mut lines).await?;
+    let lost = "SELECT authority, epoch FROM lost_certificates";
+    for (authority, epoch) in everything(db, lost, |row| Ok((row.get(0)?, row.get(1)?))).await? {
+        raise(&mut counted.epochs, authority, epoch);
+    }
+    epochs(db, &counted.epochs, &mut lines).await?;
+    Ok(lines)
+}
+
+fn count_certificate<D: Db>(
+    db: &D,
+    row: &dyn Row,
+    position: Position,
+    counted: &mut Counted,
+) -> Result<(), StoreError> {
+    let (size, last) = counted.zones.entry(position.zone()).or_default();
+    *size += 1;
+    *last = position.sequence().max(*last);
+    if let (Some(authority), Some(epoch)) = (row.get(2)?, row.get(NEXT)?) {
+        raise(&mut counted.epochs, authority, epoch);
+    }
+    let status: Status = row.get(18)?;
+    for (level, counted) in Level::BOTH.into_iter().zip(&mut counted.blocks) {
+        let counts = counted
+            .entry(position.block(db.layout(), level))
+            .or_default();
+        counts[usize::from(status.code())] += 1;
+    }
+    let found = Found::read(row)?;
+    match row.get::<i64>(NEXT + 1)? == found.authority {
+        true => Ok(()),
+        false => Err(corrupt("its status names another CA")),
+    }
+}
+
+fn raise(epochs: &mut BTreeMap<i64, i64>, authority: i64, epoch: i64) {
+    let highest = epochs.entry(authority).or_insert(epoch);
+    *highest = epoch.max(*highest);
+}
+
+async fn compare<D: Db>(
+    db: &D,
+    level: Level,
+    counted: &BTreeMap<i64, [u64; 4]>,
+    lines: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let table = level.table();
+    let select = format!(
+        "SELECT {} FROM {} ORDER BY block",
+        table.column_names(),
+        table.name
+    );
+    let stored = everything(db, &select, counters::block_row).await?;
+    let stored: BTreeMap<_, _> = stored.into_iter().collect();
+    let blocks: BTreeSet<_> = stored.keys().chain(counted.keys()).collect();
+    for block in blocks {
+        let stored = stored.get(block).copied().unwrap_or_default();
+        let counted = counted.get(block).copied().unwrap_or_default();
+        if stored != counted {
+            lines.push(format!(
+                "{} {block} says {stored:?}, counted were {counted:?}",
+                table.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the sequence numbers of each zone have no gap, and that the zone exists.
+async fn density<D: Db>(
+    db: &D,
+    zones: &BTreeMap<i64, (i64, i64)>,
+    lines: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let known = everything(db, "SELECT number FROM zones", |row| row.get(0)).await?;
+    let known: BTreeSet<i64> = known.into_iter().collect();
+    for (zone, (size, last)) in zones {
+        if *size != last + 1 {
+            lines.push(format!(
+                "zone number {zone} has {size} certificates, but its last one has number {last}"
+            ));
+        }
+        if !known.contains(zone) {
+            lines.push(format!(
+                "zone number {zone} has certificates, but does not exist"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a CA's last epoch is that of a change of one of its certificates, or a later one.
+async fn epochs<D: Db>(
+    db: &D,
+    highest: &BTreeMap<i64, i64>,
+    lines: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let newest: i64 = single(db, "SELECT last_epoch FROM store").await?;
+    let select = "SELECT number, last_epoch FROM authorities";
+    for (number, last) in everything(db, select, |row| Ok((row.get(0)?, row.get(1)?))).await? {
+        let least = highest.get(&number).copied().unwrap_or(0);
+        if !(least..=newest).contains(&last) {
+            lines.push(format!(
+                "CA number {number} has the last epoch {last}, but its certificates' highest is \
+                 {least}, the store's {newest}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// One hostname of a list, for [`hostnames`].
+struct ListedHostname {
+    hostname: String,
+    key: String,
+    zone: i64,
+    authority: Vec<u8>,
+    deployment: i64,
+    zone_exists: bool,
+    authority_exists: bool,
+}
+
+/// Checks what the keys of the lists of hostnames cannot say: which account's certificate they
+/// name, that the zone exists, that a hostname is in one zone and once in a list, and that no
+/// deployment is later than the last.
+async fn hostnames<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
+    let last: i64 = single(db, "SELECT last_deployment FROM store").await?;
+    let select = "SELECT hostname_associations.hostname, hostname_associations.folded_hostname, \
+                  hostname_associations.zone, hostname_associations.mtls_certificate, \
+                  hostname_associations.deployment, zones.deleted_at IS NULL, \
+                  mtls_certificates.ca, mtls_certificates.account = zones.account \
+                  FROM hostname_associations \
+                  JOIN zones ON zones.number = hostname_associations.zone \
+                  LEFT JOIN mtls_certificates \
+                  ON mtls_certificates.id = hostname_associations.mtls_certificate \
+                  ORDER BY hostname_associations.folded_hostname";
+    let mut lines = Vec::new();
+    let mut before: Option<ListedHostname> = None;
+    let mut authorities = BTreeSet::<Vec<u8>>::new();
+    let mut visit = |row: &dyn Row| {
+        let authority: Vec<u8> = row.get(3)?;
+        let is_uploaded =
+            row.get::<Option<bool>>(6)? == Some(true) && row.get::<Option<bool>>(7)? == Some(true);
+        let listed = ListedHostname {
+            hostname: row.get(0)?,
+            key: row.get(1)?,
+            zone: row.get(2)?,
+            authority_exists: authority.is_empty() || is_uploaded,
+            authority,
+            deployment: row.get(4)?,
+            zone_exists: row.get(5)?,
+        };
+        check_hostname(&listed, last, before.as_ref(), &mut authorities, &mut lines);
+        before = Some(listed);
+        Ok(match lines.len() < LINES_MAX {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        })
+    };
+    db.stream(select, &[], &mut visit).await?;
+    Ok(lines)
+}
+
+fn check_hostname(
+    listed: &ListedHostname,
+    last_deployment: i64,
+    before: Option<&ListedHostname>,
+    authorities: &mut BTreeSet<Vec<u8>>,
+    lines: &mut Vec<String>,
+) {
+    let ListedHostname {
+        hostname,
+        key,
+        deployment,
+        ..
+    } = listed;
+    let mut note = |what: &str| lines.push(format!("the hostname {hostname:?} {what}"));
+    if *key != folded(hostname) {
+        note(&format!("is looked up as {key:?}"));
+    }
+    if !listed.zone_exists {
+        note("is listed in a zone that is deleted");
+    }
+    if !listed.authority_exists {
+        note("is listed for a CA that its zone's account does not have");
+    }
+    if !(1..=last_deployment).contains(deployment) {
+        note(&format!(
+            "has deployment {deployment}, but the last one is {last_deployment}"
+        ));
+    }
+    match before.filter(|before| before.key == *key) {
+        Some(before) if before.zone != listed.zone => note("is listed in two zones"),
+        Some(_) if !authorities.insert(listed.authority.clone()) => {
+            note("is listed twice for one CA");
+        }
+        Some(_) => {}
+        None => *authorities = BTreeSet::from([listed.authority.clone()]),
+    }
+}
+
+/// Compares the rows that CRLs are made of with the certificates: each revoked certificate has one
+/// row with its data, and there are no other rows.
+async fn revocations<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    for (revoked, listed, of) in [
+        (
+            "SELECT count(*) FROM statuses WHERE status IN (2, 3)",
+            "SELECT count(*) FROM revocations \
+             JOIN certificates ON certificates.position = revocations.position \
+             JOIN statuses ON statuses.position = revocations.position \
+             WHERE statuses.status IN (2, 3) AND certificates.authority = revocations.authority \
+             AND certificates.serial = revocations.serial \
+             AND statuses.revoked_on = revocations.revoked_on \
+             AND statuses.reason = revocations.reason \
+             AND certificates.expires_on = revocations.expires_on",
+            "certificates",
+        ),
+        (
+            "SELECT count(*) FROM lost_certificates",
+            "SELECT count(*) FROM revocations \
+             JOIN lost_certificates AS lost ON lost.position = revocations.position \
+             WHERE lost.authority = revocations.authority AND lost.serial = revocations.serial \
+             AND lost.revoked_on = revocations.revoked_on AND lost.reason = revocations.reason \
+             AND lost.expires_on = revocations.expires_on",
+            "lost certificates",
+        ),
+    ] {
+        let revoked: u64 = single(db, revoked).await?;
+        let listed: u64 = single(db, listed).await?;
+        if revoked != listed {
+            lines.push(format!(
+                "{revoked} {of} are revoked, but {listed} of them are on CRLs with their data"
+            ));
+        }
+    }
+    let known = "SELECT (SELECT count(*) FROM statuses WHERE status IN (2, 3)) \
+                 + (SELECT count(*) FROM lost_certificates)";
+    let known: u64 = single(db, known).await?;
+    let all: u64 = single(db, "SELECT count(*) FROM revocations").await?;
+    if known != all {
+        lines.push(format!(
+            "{all} revocations are on CRLs, but {known} certificates are revoked"
+        ));
+    }
+    Ok(lines)
+}
+
+/// Finds what is wrong with the audit logs.
+async fn audit<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    let strays = audit::strays(db).await?;
+    if strays > 0 {
+        lines.push(format!("{strays} audit entries belong to no log"));
+    }
+    let verdicts = audit::verify(db).await?;
+    lines.extend(verdicts.into_iter().flat_map(|verdict| verdict.faults));
+    Ok(lines)
+}

@@ -1,0 +1,300 @@
+//! Enforcement points, and the data that they follow: revoked certificates and later changes.
+
+use certgate_model::{
+    AccountId, AuditAction, AuditOwner, AuthorityId, By, CRL_SHARDS, EnforcedCertificate,
+    EnforcementPointId, EnforcementPointRecord, ResourceType, RevocationChange, Status, Timestamp,
+};
+
+use super::{audit, authorities, revocations, tenants};
+use crate::audit::Deed;
+use crate::db::{Db, Row, values};
+use crate::{Acknowledged, EnforcementPointRegistered, RevokedPosition, StoreError};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, account, name, lease_seconds, acknowledged_epoch, seen_on, registered_on \
+             FROM enforcement_points ",
+            $rest
+        )
+    };
+}
+
+/// Returns the enforcement points of an account.
+pub(crate) async fn all<D: Db>(
+    db: &D,
+    account: AccountId,
+) -> Result<Vec<EnforcementPointRecord>, StoreError> {
+    db.rows(
+        select!("WHERE account = ?1 ORDER BY name"),
+        &values![account],
+        point_row,
+    )
+    .await
+}
+
+async fn find<D: Db>(
+    db: &D,
+    account: AccountId,
+    id: EnforcementPointId,
+) -> Result<Option<EnforcementPointRecord>, StoreError> {
+    let select = select!("WHERE id = ?1 AND account = ?2");
+    db.optional(select, &values![id, account], point_row).await
+}
+
+/// Returns the epoch of the last change of an account's certificates; 0 before there is one.
+pub(crate) async fn account_epoch<D: Db>(db: &D, account: AccountId) -> Result<u64, StoreError> {
+    let select = "SELECT coalesce(max(last_epoch), 0) FROM authorities WHERE account = ?1";
+    db.one(select, &values![account], |row| row.get(0)).await
+}
+
+/// Returns the points that have not acknowledged every change of their account.
+pub(crate) async fn lagging<D: Db>(db: &D) -> Result<Vec<EnforcementPointRecord>, StoreError> {
+    let select = select!(
+        "WHERE acknowledged_epoch < (SELECT max(last_epoch) FROM authorities \
+         WHERE authorities.account = enforcement_points.account)"
+    );
+    db.rows(select, &[], point_row).await
+}
+
+/// Returns the epoch up to which every live enforcement point of a CA's account knows the changes;
+/// `None` if none is live at `at`.
+pub(crate) async fn known_to_all<D: Db>(
+    db: &D,
+    authority: i64,
+    at: Timestamp,
+) -> Result<Option<u64>, StoreError> {
+    let select = "SELECT min(acknowledged_epoch) FROM enforcement_points \
+                  WHERE account = (SELECT account FROM authorities WHERE number = ?1) \
+                  AND live_until > ?2 AND seen_on <= ?3";
+    let latest = at.plus_seconds(EnforcementPointRecord::CLOCK_SLACK_SECONDS);
+    db.one(select, &values![authority, at, latest], |row| row.get(0))
+        .await
+}
+
+/// Registers an enforcement point, or renews the one of that name.
+pub(crate) async fn register<D: Db>(
+    db: &D,
+    point: &EnforcementPointRecord,
+    max: u64,
+    by: &By,
+) -> Result<EnforcementPointRegistered, StoreError> {
+    if tenants::account(db, point.account).await?.is_none() {
+        return Ok(EnforcementPointRegistered::NoAccount);
+    }
+    let points = all(db, point.account).await?;
+    let known = points.iter().find(|known| known.name == point.name);
+    let now = match known {
+        None if points.len() as u64 >= max => return Ok(EnforcementPointRegistered::TooMany),
+        None => point.clone(),
+        Some(known) => EnforcementPointRecord {
+            lease_seconds: point.lease_seconds,
+            seen_on: point.seen_on,
+            ..known.clone()
+        },
+    };
+    let upsert = "INSERT INTO enforcement_points (id, account, name, lease_seconds, \
+                  acknowledged_epoch, seen_on, live_until, registered_on) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+                  ON CONFLICT (id) DO UPDATE SET lease_seconds = excluded.lease_seconds, \
+                  seen_on = excluded.seen_on, live_until = excluded.live_until";
+    let cells = values![
+        now.id,
+        now.account,
+        &now.name,
+        now.lease_seconds,
+        now.acknowledged_epoch,
+        now.seen_on,
+        now.lease_until(),
+        now.registered_on,
+    ];
+    db.execute(upsert, &cells).await?;
+    // Points renew their leases all the time; only another length changes what others wait for.
+    let action = match known {
+        None => Some(AuditAction::Create),
+        Some(known) => (known.lease_seconds != now.lease_seconds).then_some(AuditAction::Update),
+    };
+    if let Some(action) = action {
+        log(db, action, &now, by).await?;
+    }
+    Ok(EnforcementPointRegistered::Registered(now))
+}
+
+/// Stores an acknowledgement. One of an earlier epoch only renews the lease.
+pub(crate) async fn acknowledge<D: Db>(
+    db: &D,
+    account: AccountId,
+    id: EnforcementPointId,
+    epoch: u64,
+    at: Timestamp,
+) -> Result<Acknowledged, StoreError> {
+    let Some(known) = find(db, account, id).await? else {
+        return Ok(Acknowledged::NotFound);
+    };
+    let last = revocations::last_epoch(db).await?;
+    if epoch > last {
+        return Ok(Acknowledged::Ahead(last));
+    }
+    let now = EnforcementPointRecord {
+        acknowledged_epoch: known.acknowledged_epoch.max(epoch),
+        seen_on: at,
+        ..known
+    };
+    let update = "UPDATE enforcement_points \
+                  SET acknowledged_epoch = ?1, seen_on = ?2, live_until = ?3 WHERE id = ?4";
+    db.execute(
+        update,
+        &values![now.acknowledged_epoch, at, now.lease_until(), id],
+    )
+    .await?;
+    Ok(Acknowledged::Acknowledged(now))
+}
+
+/// Deletes an enforcement point; `false` if it does not exist.
+pub(crate) async fn delete<D: Db>(
+    db: &D,
+    account: AccountId,
+    id: EnforcementPointId,
+    by: &By,
+) -> Result<bool, StoreError> {
+    let Some(point) = find(db, account, id).await? else {
+        return Ok(false);
+    };
+    let delete = "DELETE FROM enforcement_points WHERE id = ?1 AND account = ?2";
+    db.execute(delete, &values![id, account]).await?;
+    log(db, AuditAction::Delete, &point, by).await?;
+    Ok(true)
+}
+
+async fn log<D: Db>(
+    db: &D,
+    action: AuditAction,
+    point: &EnforcementPointRecord,
+    by: &By,
+) -> Result<(), StoreError> {
+    let detail = format!("lease_seconds={} name={}", point.lease_seconds, point.name);
+    let deed = Deed::new(
+        action,
+        ResourceType::EnforcementPoint,
+        point.id.as_bytes(),
+        detail,
+    );
+    audit::record(db, AuditOwner::Account(point.account), by, deed).await
+}
+
+/// Returns a stretch of the certificates of one CA that are revoked and have not expired.
+pub(crate) async fn revoked<D: Db>(
+    db: &D,
+    authority: AuthorityId,
+    at: Timestamp,
+    after: Option<RevokedPosition>,
+    limit: u32,
+) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError> {
+    let Some(number) = authorities::number(db, authority).await? else {
+        return Ok(Vec::new());
+    };
+    let select = "SELECT revocations.expires_on, revocations.position, revocations.serial, \
+                  coalesce(certificates.fingerprint_sha256, lost_certificates.fingerprint_sha256) \
+                  FROM revocations \
+                  LEFT JOIN certificates ON certificates.position = revocations.position \
+                  LEFT JOIN lost_certificates \
+                  ON lost_certificates.position = revocations.position \
+                  WHERE revocations.authority = ?1 AND shard = ?2 \
+                  AND (revocations.expires_on, revocations.position) > (?3, ?4) \
+                  ORDER BY revocations.expires_on, revocations.position LIMIT ?5";
+    let live_from = at.unix_microseconds();
+    let mut revoked = Vec::new();
+    for shard in after.map_or(0, |after| after.shard)..CRL_SHARDS {
+        let (expires_on, position) = match after {
+            Some(after) if after.shard == shard => {
+                (after.expires_on.max(live_from), after.position)
+            }
+            _ => (live_from, i64::MIN),
+        };
+        let left = u64::from(limit) - revoked.len() as u64;
+        let values = values![number, shard, expires_on, position, left];
+        let found = db
+            .rows(select, &values, |row| {
+                let place = RevokedPosition {
+                    shard,
+                    expires_on: row.get(0)?,
+                    position: row.get(1)?,
+                };
+                let certificate = EnforcedCertificate {
+                    authority,
+                    serial: row.get(2)?,
+                    fingerprint_sha256: row.get(3)?,
+                };
+                Ok((place, certificate))
+            })
+            .await?;
+        revoked.extend(found);
+        if revoked.len() >= limit as usize {
+            break;
+        }
+    }
+    Ok(revoked)
+}
+
+/// Returns the certificates whose last change came after an epoch, in the order of those changes:
+/// of each CA of the account as many as may be needed, then the first of all these.
+pub(crate) async fn changes<D: Db>(
+    db: &D,
+    account: AccountId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<RevocationChange>, StoreError> {
+    let changed = "SELECT statuses.epoch, certificates.serial, certificates.fingerprint_sha256, \
+                   statuses.status FROM statuses INDEXED BY statuses_by_epoch \
+                   JOIN certificates ON certificates.position = statuses.position \
+                   WHERE statuses.authority = ?1 AND statuses.epoch IS NOT NULL \
+                   AND statuses.epoch > ?2 ORDER BY statuses.epoch LIMIT ?3";
+    // 3 is the code of `revoked`: none of them is ever restored.
+    let lost = "SELECT epoch, serial, fingerprint_sha256, CAST(3 AS SMALLINT) \
+                FROM lost_certificates INDEXED BY lost_certificates_by_epoch \
+                WHERE authority = ?1 AND epoch > ?2 ORDER BY epoch LIMIT ?3";
+    let of_account = "SELECT number, id FROM authorities WHERE account = ?1 AND last_epoch > ?2";
+    let authorities: Vec<(i64, AuthorityId)> = db
+        .rows(of_account, &values![account, after], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .await?;
+    let mut changes = Vec::new();
+    for (number, authority) in authorities {
+        for statement in [changed, lost] {
+            let read = |row: &dyn Row| change_row(authority, row);
+            changes.extend(
+                db.rows(statement, &values![number, after, limit], read)
+                    .await?,
+            );
+        }
+    }
+    changes.sort_unstable_by_key(|change| change.epoch);
+    changes.truncate(limit as usize);
+    Ok(changes)
+}
+
+fn change_row(authority: AuthorityId, row: &dyn Row) -> Result<RevocationChange, StoreError> {
+    let status = row.get(3)?;
+    Ok(RevocationChange {
+        epoch: row.get(0)?,
+        certificate: EnforcedCertificate {
+            authority,
+            serial: row.get(1)?,
+            fingerprint_sha256: row.get(2)?,
+        },
+        revoked: matches!(status, Status::PendingRevocation | Status::Revoked),
+    })
+}
+
+fn point_row(row: &dyn Row) -> Result<EnforcementPointRecord, StoreError> {
+    Ok(EnforcementPointRecord {
+        id: row.get(0)?,
+        account: row.get(1)?,
+        name: row.get(2)?,
+        lease_seconds: row.get(3)?,
+        acknowledged_epoch: row.get(4)?,
+        seen_on: row.get(5)?,
+        registered_on: row.get(6)?,
+    })
+}

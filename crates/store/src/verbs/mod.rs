@@ -1,0 +1,23 @@
+//! The verbs of the store, each written once for both databases.
+//!
+//! A verb runs inside a read, a snapshot or a write transaction that the engine has begun. A verb
+//! that writes reads before it writes, and can be run twice. Only [`check`] does work that grows
+//! with the number of certificates.
+
+pub(crate) mod audit;
+pub(crate) mod authorities;
+pub(crate) mod certificates;
+pub(crate) mod changes;
+pub(crate) mod check;
+mod condition;
+pub(crate) mod counters;
+pub(crate) mod crl;
+pub(crate) mod enforcement;
+pub(crate) mod hostnames;
+pub(crate) mod leases;
+pub(crate) mod mtls_certificates;
+pub(crate) mod recording;
+pub(crate) mod revocations;
+pub(crate) mod settling;
+pub(crate) mod tenants;
+pub(crate) mod tokens;

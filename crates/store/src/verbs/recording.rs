@@ -1,0 +1,253 @@
+//! Recording new certificates: as many in one stroke as wait.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use certgate_model::{
+    AccountId, AuditAction, AuthorityId, By, CertificateId, CertificateRecord, RevocationReason,
+    Status, ZoneId,
+};
+use futures_util::future::{try_join, try_join5};
+
+use super::authorities;
+use super::certificates::{last_position, size_after};
+use super::changes::{Epochs, Logs};
+use super::counters::Shifts;
+use super::revocations::{self, Aged, Listed};
+use crate::db::{Db, values};
+use crate::position::Position;
+use crate::schema::{CERTIFICATES, STATUSES};
+use crate::{CertificateRecorded, StoreError};
+
+/// A certificate to record.
+pub(crate) struct New {
+    pub(crate) certificate: Arc<CertificateRecord>,
+    pub(crate) quota: Option<u64>,
+    pub(crate) by: By,
+}
+
+/// A certificate that gets recorded.
+struct Placed<'n> {
+    new: &'n New,
+    account: AccountId,
+    /// The number of its CA.
+    authority: i64,
+    position: Position,
+    /// The epoch, if it is not active from the start.
+    epoch: Option<i64>,
+}
+
+/// Stores new certificates at the ends of their zones, in their order.
+///
+/// The number of round trips depends on the zones, accounts and blocks, not on the number of
+/// certificates. An error is that of one of them; it does not say of which.
+pub(crate) async fn record<D: Db>(
+    db: &D,
+    news: &[&New],
+) -> Result<Vec<CertificateRecorded>, StoreError> {
+    // 1. Decide, and give positions.
+    let mut ends = Ends {
+        db,
+        ends: BTreeMap::new(),
+        taken: taken(db, news).await?,
+    };
+    let mut outcomes = Vec::with_capacity(news.len());
+    let mut placed = Vec::with_capacity(news.len());
+    for new in news {
+        outcomes.push(match ends.place(new).await? {
+            Ok(place) => {
+                placed.push(place);
+                CertificateRecorded::Recorded
+            }
+            Err(refused) => refused,
+        });
+    }
+    if placed.is_empty() {
+        return Ok(outcomes);
+    }
+    // 2. Certificates that are not active take an epoch each. Only copies of a store have any.
+    let is_changed = |place: &&Placed<'_>| place.new.certificate.status != Status::Active;
+    let changed: Vec<_> = placed
+        .iter()
+        .filter(is_changed)
+        .map(|place| place.authority)
+        .collect();
+    let mut epochs = Epochs::new(changed).take(db).await?;
+    let (mut aged, mut shifts, mut listed) = (Aged::default(), Shifts::default(), Vec::new());
+    let mut logs = Logs::default();
+    for place in &mut placed {
+        let New {
+            certificate, by, ..
+        } = place.new;
+        shifts.add(db.layout(), place.position, certificate.status);
+        if certificate.status != Status::Active {
+            let epoch = epochs.next().unwrap_or_default();
+            place.epoch = Some(epoch);
+            aged.add(place.authority, certificate.serial, epoch);
+            listed.push(Listed::new(place.authority, place.position, certificate));
+        }
+        logs.add(
+            place.account,
+            by,
+            AuditAction::Issue,
+            certificate,
+            String::new(),
+        );
+    }
+    // 3. Write everything, without waiting for one after another.
+    try_join5(
+        insert(db, &placed),
+        revocations::list(db, &listed),
+        aged.mark(db),
+        shifts.make(db),
+        logs.write(db),
+    )
+    .await?;
+    Ok(outcomes)
+}
+
+/// Returns the wanted IDs that exist already. Time-ordered IDs are as good as random and not
+/// looked for.
+async fn taken<D: Db>(db: &D, news: &[&New]) -> Result<BTreeSet<CertificateId>, StoreError> {
+    let named: Vec<_> = news
+        .iter()
+        .map(|new| new.certificate.id)
+        .filter(|id| !id.is_time_ordered())
+        .map(|id| values![id].to_vec())
+        .collect();
+    let select = "SELECT id FROM certificates WHERE id = ?1";
+    let found = db.optional_each(select, &named, |row| row.get(0)).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> {
+    let mut rows = Vec::with_capacity(placed.len() * CERTIFICATES.columns.len());
+    let mut statuses = Vec::with_capacity(placed.len() * STATUSES.columns.len());
+    for place in placed {
+        let certificate = &place.new.certificate;
+        let subject = &certificate.subject;
+        rows.extend(values![
+            place.position.0,
+            certificate.id,
+            place.authority,
+            &certificate.serial,
+            &subject.common_name,
+            &subject.country,
+            &subject.state,
+            &subject.location,
+            &subject.organization,
+            &subject.organizational_unit,
+            certificate.issued_on,
+            certificate.expires_on,
+            certificate.validity_days,
+            certificate.signature.name(),
+            &certificate.fingerprint_sha256,
+            &certificate.ski,
+            &certificate.der,
+            &certificate.csr,
+        ]);
+        statuses.extend(values![
+            place.position.0,
+            place.authority,
+            certificate.status.code(),
+            place.epoch,
+            certificate.revoked_on,
+            certificate.revocation_reason.map(RevocationReason::code),
+        ]);
+    }
+    try_join(
+        db.insert(&CERTIFICATES, &rows),
+        db.insert(&STATUSES, &statuses),
+    )
+    .await?;
+    Ok(())
+}
+
+/// The ends of the zones that are written to, as they grow.
+struct Ends<'d, D> {
+    db: &'d D,
+    ends: BTreeMap<ZoneId, Option<End>>,
+    /// IDs that a certificate has.
+    taken: BTreeSet<CertificateId>,
+}
+
+/// The place for the next certificate of a zone.
+struct End {
+    zone: i64,
+    account: AccountId,
+    /// The number of certificates of the zone.
+    size: u64,
+    /// The number and the ID of the active CA of the zone's account.
+    active: Option<(i64, AuthorityId)>,
+}
+
+impl<D: Db> Ends<'_, D> {
+    async fn place<'n>(
+        &mut self,
+        new: &'n New,
+    ) -> Result<Result<Placed<'n>, CertificateRecorded>, StoreError> {
+        let certificate = &new.certificate;
+        let end = match self.ends.entry(certificate.zone) {
+            Entry::Occupied(end) => end.into_mut(),
+            Entry::Vacant(place) => place.insert(end_of_zone(self.db, certificate.zone).await?),
+        };
+        let Some(end) = end else {
+            return Ok(Err(CertificateRecorded::NoZone));
+        };
+        if self.taken.contains(&certificate.id) {
+            return Ok(Err(CertificateRecorded::Exists));
+        }
+        if new.quota.is_some_and(|quota| end.size >= quota) {
+            return Ok(Err(CertificateRecorded::QuotaReached));
+        }
+        let position = Position::in_zone(end.zone, end.size);
+        if position > Position::last_of(end.zone) {
+            return Err(StoreError::Unavailable(
+                "the zone has no number left for a certificate".into(),
+            ));
+        }
+        let authority = match end.active {
+            Some((number, id)) if id == certificate.authority.id => number,
+            _ => match authorities::number(self.db, certificate.authority.id).await? {
+                Some(_) => return Ok(Err(CertificateRecorded::AuthorityNotActive)),
+                None => {
+                    return Err(StoreError::Conflict(
+                        "the certificate's CA is not stored".into(),
+                    ));
+                }
+            },
+        };
+        end.size += 1;
+        if !certificate.id.is_time_ordered() {
+            self.taken.insert(certificate.id);
+        }
+        Ok(Ok(Placed {
+            new,
+            account: end.account,
+            authority,
+            position,
+            epoch: None,
+        }))
+    }
+}
+
+/// `None`: there is no such zone.
+async fn end_of_zone<D: Db>(db: &D, zone: ZoneId) -> Result<Option<End>, StoreError> {
+    let select = concat!(
+        "SELECT zones.number, accounts.id, authorities.number, authorities.id, ",
+        last_position!(),
+        " FROM zones JOIN accounts ON accounts.id = zones.account \
+         LEFT JOIN authorities ON authorities.number = accounts.managed_authority \
+         WHERE zones.id = ?1 AND zones.deleted_at IS NULL"
+    );
+    db.optional(select, &values![zone], |row| {
+        Ok(End {
+            zone: row.get(0)?,
+            account: row.get(1)?,
+            size: size_after(row.get(4)?),
+            active: row.get::<Option<i64>>(2)?.zip(row.get(3)?),
+        })
+    })
+    .await
+}

@@ -1,0 +1,84 @@
+//! Settling: accepted changes become final once every CRL and enforcement point has them.
+
+use certgate_model::{AuthorityId, Event, Status, Timestamp, Transition};
+use futures_util::future::try_join;
+
+use super::changes::expect_one_each;
+use super::counters::Shifts;
+use super::{authorities, enforcement};
+use crate::db::{Db, Row, values};
+use crate::error::corrupt;
+use crate::position::Position;
+use crate::{Settled, StoreError};
+
+/// Settles certificates, CA by CA and the earliest change first: up to `epoch`, or up to the last
+/// change that every live enforcement point knows. The CAs `except` are left out. Certificates that
+/// have to wait are not read, however many there are.
+pub(crate) async fn settle<D: Db>(
+    db: &D,
+    epoch: u64,
+    at: Timestamp,
+    except: &[AuthorityId],
+    limit: u32,
+) -> Result<Settled, StoreError> {
+    let mut numbers = Vec::new();
+    for authority in except {
+        numbers.extend(authorities::number(db, *authority).await?);
+    }
+    let mut pending = Vec::new();
+    let mut before = -1;
+    while let Some(authority) = next_with_pending(db, before).await? {
+        before = authority;
+        let left = (limit as usize).saturating_sub(pending.len());
+        if left == 0 {
+            break;
+        }
+        if numbers.contains(&authority) {
+            continue;
+        }
+        let known = enforcement::known_to_all(db, authority, at).await?;
+        let up_to = known.map_or(epoch, |known| known.min(epoch));
+        let select = "SELECT position, status FROM statuses INDEXED BY statuses_pending \
+                      WHERE status IN (1, 2) AND authority = ?1 AND epoch <= ?2 \
+                      ORDER BY epoch LIMIT ?3";
+        let read = |row: &dyn Row| Ok((Position(row.get(0)?), row.get::<Status>(1)?));
+        pending.extend(
+            db.rows(select, &values![authority, up_to, left as u64], read)
+                .await?,
+        );
+    }
+    let (mut settled, mut shifts) = (Settled::default(), Shifts::default());
+    let mut cells = Vec::with_capacity(pending.len());
+    for (position, status) in &pending {
+        let next = match status.on(Event::Settle) {
+            Transition::To(next @ Status::Revoked) => {
+                settled.revoked += 1;
+                next
+            }
+            Transition::To(next @ Status::Active) => {
+                settled.reactivated += 1;
+                next
+            }
+            _ => {
+                return Err(corrupt(
+                    "a certificate that is not pending is in the index of the pending ones",
+                ));
+            }
+        };
+        cells.push(values![next.code(), position.0, status.code()].to_vec());
+        shifts.shift(db.layout(), *position, *status, next);
+    }
+    // Settling accepts nothing new, so the epoch stays that of the change.
+    let update = "UPDATE statuses SET status = ?1 WHERE position = ?2 AND status = ?3";
+    let (updated, ()) = try_join(db.execute_each(update, &cells), shifts.make(db)).await?;
+    expect_one_each(updated, pending.iter().map(|(position, _)| *position))?;
+    Ok(settled)
+}
+
+/// Returns the first CA after number `before` that has a pending certificate.
+async fn next_with_pending<D: Db>(db: &D, before: i64) -> Result<Option<i64>, StoreError> {
+    let select = "SELECT authority FROM statuses INDEXED BY statuses_pending \
+                  WHERE status IN (1, 2) AND authority > ?1 ORDER BY authority LIMIT 1";
+    db.optional(select, &values![before], |row| row.get(0))
+        .await
+}

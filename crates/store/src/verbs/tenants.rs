@@ -1,0 +1,391 @@
+//! The installation, its user, its accounts and its zones.
+//!
+//! Names are unique among rows that are not deleted. They are compared in a folded form that this
+//! program makes (`folded_name`), because databases differ in how they fold letter case.
+
+use certgate_model::{
+    AccountFilter, AccountId, AccountRecord, AuditAction, AuditOwner, By, Installation, Page,
+    ResourceType, Slice, Status, TokenHash, UserId, UserRecord, Visible, ZoneFilter, ZoneId,
+    ZoneOrder, ZoneRecord,
+};
+
+use super::condition::{Condition, direction, page};
+use super::{audit, counters, hostnames, mtls_certificates, tokens};
+use crate::audit::Deed;
+use crate::db::{Db, Row, Value, values};
+use crate::schema::USERS;
+use crate::{AccountDeleted, AccountRecorded, FirstRecords, StoreError, ZoneDeleted, ZoneRecorded};
+
+/// Returns the installation, if there is one.
+pub(crate) async fn installation<D: Db>(db: &D) -> Result<Option<Installation>, StoreError> {
+    let select = "SELECT master_key_check, created_on FROM installation WHERE \"only\" = 1";
+    db.optional(select, &[], |row| {
+        Ok(Installation {
+            master_key_check: row.get(0)?,
+            created_on: row.get(1)?,
+        })
+    })
+    .await
+}
+
+/// Returns the first user.
+pub(crate) async fn user<D: Db>(db: &D) -> Result<Option<UserRecord>, StoreError> {
+    let select = "SELECT id, email, created_on FROM users ORDER BY created_on, id LIMIT 1";
+    db.optional(select, &[], user_row).await
+}
+
+/// Returns the user whose API key has this hash. No index: an installation has one user.
+pub(crate) async fn user_by_api_key<D: Db>(
+    db: &D,
+    hash: TokenHash,
+) -> Result<Option<UserRecord>, StoreError> {
+    let select = "SELECT id, email, created_on FROM users WHERE api_key_hash = ?1";
+    db.optional(select, &values![&hash], user_row).await
+}
+
+/// Gives a user another API key, or none; `false` if there is no such user.
+pub(crate) async fn replace_api_key<D: Db>(
+    db: &D,
+    user: UserId,
+    hash: Option<&TokenHash>,
+    by: &By,
+) -> Result<bool, StoreError> {
+    let update = "UPDATE users SET api_key_hash = ?2 WHERE id = ?1";
+    if db.execute(update, &values![user, hash]).await? == 0 {
+        return Ok(false);
+    }
+    let action = match hash {
+        Some(_) => AuditAction::Create,
+        None => AuditAction::Delete,
+    };
+    let deed = Deed::new(action, ResourceType::ApiKey, user.as_bytes(), String::new());
+    audit::record(db, AuditOwner::User(user), by, deed).await?;
+    Ok(true)
+}
+
+fn user_row(row: &dyn Row) -> Result<UserRecord, StoreError> {
+    Ok(UserRecord {
+        id: row.get(0)?,
+        email: row.get(1)?,
+        created_on: row.get(2)?,
+    })
+}
+
+/// Writes the records of a new installation, unless there is one.
+pub(crate) async fn initialise<D: Db>(db: &D, records: &FirstRecords) -> Result<bool, StoreError> {
+    if self::installation(db).await?.is_some() {
+        return Ok(false);
+    }
+    let FirstRecords {
+        installation,
+        user,
+        account,
+        zone,
+        token,
+    } = records;
+    db.execute(
+        "INSERT INTO installation (\"only\", master_key_check, created_on) VALUES (1, ?1, ?2)",
+        &values![&installation.master_key_check, installation.created_on],
+    )
+    .await?;
+    let no_key = None::<&TokenHash>;
+    db.insert(
+        &USERS,
+        &values![user.id, &user.email, user.created_on, no_key],
+    )
+    .await?;
+    let by = By::system(installation.created_on);
+    insert_account(db, account, &by).await?;
+    insert_zone(db, zone, &by).await?;
+    tokens::record(db, token, &by).await?;
+    Ok(true)
+}
+
+/// Returns one account that is not deleted.
+pub(crate) async fn account<D: Db>(
+    db: &D,
+    id: AccountId,
+) -> Result<Option<AccountRecord>, StoreError> {
+    let select = "SELECT id, name, authority_algorithm, created_on FROM accounts \
+                  WHERE id = ?1 AND deleted_at IS NULL";
+    db.optional(select, &values![id], account_row).await
+}
+
+fn account_row(row: &dyn Row) -> Result<AccountRecord, StoreError> {
+    Ok(AccountRecord {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        authority_algorithm: row.get(2)?,
+        created_on: row.get(3)?,
+    })
+}
+
+/// Returns a page of accounts by creation, ties by ID.
+pub(crate) async fn accounts<D: Db>(
+    db: &D,
+    filter: &AccountFilter,
+    slice: Slice,
+) -> Result<Page<AccountRecord>, StoreError> {
+    let mut condition = Condition::new("deleted_at IS NULL");
+    let Visible {
+        all,
+        accounts,
+        except_accounts,
+        ..
+    } = &filter.visible;
+    if !all {
+        condition.and_one_of("id", account_ids(accounts));
+    }
+    condition.and_none_of("id", account_ids(except_accounts));
+    if let Some(name) = &filter.name {
+        condition.push(" AND ");
+        condition.matches("folded_name", name);
+    }
+    let direction = direction(filter.direction);
+    page(
+        db,
+        "id, name, authority_algorithm, created_on",
+        "accounts",
+        condition,
+        &format!("created_on {direction}, id {direction}"),
+        slice,
+        account_row,
+    )
+    .await
+}
+
+fn account_ids<'v>(ids: &[AccountId]) -> impl Iterator<Item = Value<'v>> {
+    ids.iter().map(|id| Value::from(*id))
+}
+
+fn zone_ids<'v>(ids: &[ZoneId]) -> impl Iterator<Item = Value<'v>> {
+    ids.iter().map(|id| Value::from(*id))
+}
+
+/// Stores a new account.
+pub(crate) async fn record_account<D: Db>(
+    db: &D,
+    account: &AccountRecord,
+    by: &By,
+) -> Result<AccountRecorded, StoreError> {
+    let taken = "SELECT 1 FROM accounts WHERE folded_name = ?1 AND deleted_at IS NULL";
+    if exists(db, taken, folded(&account.name)).await? {
+        return Ok(AccountRecorded::NameTaken);
+    }
+    insert_account(db, account, by).await?;
+    Ok(AccountRecorded::Recorded)
+}
+
+async fn exists<D: Db>(db: &D, select: &str, name: String) -> Result<bool, StoreError> {
+    let found = db.optional(select, &values![name], |_| Ok(())).await?;
+    Ok(found.is_some())
+}
+
+async fn insert_account<D: Db>(db: &D, account: &AccountRecord, by: &By) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO accounts (id, name, folded_name, authority_algorithm, created_on) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        &values![
+            account.id,
+            &account.name,
+            folded(&account.name),
+            account.authority_algorithm.name(),
+            account.created_on,
+        ],
+    )
+    .await?;
+    log_account(db, AuditAction::Create, account, by).await
+}
+
+async fn log_account<D: Db>(
+    db: &D,
+    action: AuditAction,
+    account: &AccountRecord,
+    by: &By,
+) -> Result<(), StoreError> {
+    let detail = format!("name={}", account.name);
+    let deed = Deed::new(action, ResourceType::Account, account.id.as_bytes(), detail);
+    audit::record(db, AuditOwner::Account(account.id), by, deed).await
+}
+
+/// Deletes an account without zones and without uploaded certificates.
+pub(crate) async fn delete_account<D: Db>(
+    db: &D,
+    id: AccountId,
+    by: &By,
+) -> Result<AccountDeleted, StoreError> {
+    let Some(account) = account(db, id).await? else {
+        return Ok(AccountDeleted::NotFound);
+    };
+    let count = "SELECT count(*) FROM zones WHERE account = ?1 AND deleted_at IS NULL";
+    let zones: u64 = db.one(count, &values![id], |row| row.get(0)).await?;
+    if zones > 0 {
+        return Ok(AccountDeleted::HasZones(zones));
+    }
+    let uploaded = mtls_certificates::count(db, id).await?;
+    if uploaded > 0 {
+        return Ok(AccountDeleted::HasMtlsCertificates(uploaded));
+    }
+    db.execute(
+        "DELETE FROM enforcement_points WHERE account = ?1",
+        &values![id],
+    )
+    .await?;
+    db.execute(
+        "UPDATE accounts SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL",
+        &values![id, by.at],
+    )
+    .await?;
+    log_account(db, AuditAction::Delete, &account, by).await?;
+    Ok(AccountDeleted::Deleted)
+}
+
+const ZONE_COLUMNS: &str =
+    "zones.id, zones.name, zones.account, accounts.name, zones.created_on, zones.modified_on";
+
+/// Returns one zone that is not deleted.
+pub(crate) async fn zone<D: Db>(db: &D, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError> {
+    let select = "SELECT zones.id, zones.name, zones.account, accounts.name, zones.created_on, \
+                  zones.modified_on FROM zones JOIN accounts ON accounts.id = zones.account \
+                  WHERE zones.id = ?1 AND zones.deleted_at IS NULL";
+    db.optional(select, &values![id], zone_row).await
+}
+
+fn zone_row(row: &dyn Row) -> Result<ZoneRecord, StoreError> {
+    Ok(ZoneRecord {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        account: row.get(2)?,
+        account_name: row.get(3)?,
+        created_on: row.get(4)?,
+        modified_on: row.get(5)?,
+    })
+}
+
+/// Returns the small number that stands for a zone in positions, if the zone is not deleted.
+pub(crate) async fn zone_number<D: Db>(db: &D, id: ZoneId) -> Result<Option<i64>, StoreError> {
+    db.optional(ZONE_NUMBER, &values![id], |row| row.get(0))
+        .await
+}
+
+/// The statement behind [`zone_number`], for several zones at once.
+pub(crate) const ZONE_NUMBER: &str =
+    "SELECT number FROM zones WHERE id = ?1 AND deleted_at IS NULL";
+
+/// Returns a page of zones; ties by ID.
+pub(crate) async fn zones<D: Db>(
+    db: &D,
+    filter: &ZoneFilter,
+    slice: Slice,
+) -> Result<Page<ZoneRecord>, StoreError> {
+    let mut condition = Condition::new("zones.deleted_at IS NULL");
+    let Visible {
+        all,
+        accounts,
+        zones,
+        except_accounts,
+        except_zones,
+    } = &filter.visible;
+    if !all {
+        condition.push(" AND (");
+        condition.one_of("zones.account", account_ids(accounts));
+        condition.push(" OR ");
+        condition.one_of("zones.id", zone_ids(zones));
+        condition.push(")");
+    }
+    condition.and_none_of("zones.account", account_ids(except_accounts));
+    condition.and_none_of("zones.id", zone_ids(except_zones));
+    condition.and_zone_filter(filter);
+    let direction = direction(filter.direction);
+    let order = match filter.order {
+        ZoneOrder::CreatedOn => "zones.created_on",
+        ZoneOrder::Name => "zones.folded_name",
+        ZoneOrder::AccountId => "zones.account",
+        ZoneOrder::AccountName => "accounts.folded_name",
+    };
+    page(
+        db,
+        ZONE_COLUMNS,
+        "zones JOIN accounts ON accounts.id = zones.account",
+        condition,
+        &format!("{order} {direction}, zones.id {direction}"),
+        slice,
+        zone_row,
+    )
+    .await
+}
+
+/// Stores a new zone.
+pub(crate) async fn record_zone<D: Db>(
+    db: &D,
+    zone: &ZoneRecord,
+    by: &By,
+) -> Result<ZoneRecorded, StoreError> {
+    if account(db, zone.account).await?.is_none() {
+        return Ok(ZoneRecorded::NoAccount);
+    }
+    let taken = "SELECT 1 FROM zones WHERE folded_name = ?1 AND deleted_at IS NULL";
+    if exists(db, taken, folded(&zone.name)).await? {
+        return Ok(ZoneRecorded::NameTaken);
+    }
+    insert_zone(db, zone, by).await?;
+    Ok(ZoneRecorded::Recorded)
+}
+
+/// The number comes from the table, not from a sequence: only one transaction writes at a time, and
+/// one that is rolled back uses no number up.
+async fn insert_zone<D: Db>(db: &D, zone: &ZoneRecord, by: &By) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO zones (number, id, name, folded_name, account, created_on, modified_on) \
+         VALUES ((SELECT coalesce(max(number), 0) + 1 FROM zones), ?1, ?2, ?3, ?4, ?5, ?6)",
+        &values![
+            zone.id,
+            &zone.name,
+            folded(&zone.name),
+            zone.account,
+            zone.created_on,
+            zone.modified_on,
+        ],
+    )
+    .await?;
+    log_zone(db, AuditAction::Create, zone, by).await
+}
+
+async fn log_zone<D: Db>(
+    db: &D,
+    action: AuditAction,
+    zone: &ZoneRecord,
+    by: &By,
+) -> Result<(), StoreError> {
+    let detail = format!("name={}", zone.name);
+    let deed = Deed::new(action, ResourceType::Zone, zone.id.as_bytes(), detail).in_zone(zone.id);
+    audit::record(db, AuditOwner::Account(zone.account), by, deed).await
+}
+
+/// Deletes a zone whose certificates are all revoked, and its lists of hostnames.
+pub(crate) async fn delete_zone<D: Db>(
+    db: &D,
+    id: ZoneId,
+    by: &By,
+) -> Result<ZoneDeleted, StoreError> {
+    let (Some(zone), Some(number)) = (zone(db, id).await?, zone_number(db, id).await?) else {
+        return Ok(ZoneDeleted::NotFound);
+    };
+    let totals = counters::totals(db, number).await?;
+    if totals.all() > totals.of(Status::Revoked) {
+        return Ok(ZoneDeleted::InUse(totals));
+    }
+    hostnames::delete_of_zone(db, number).await?;
+    db.execute(
+        "UPDATE zones SET deleted_at = ?1 WHERE number = ?2 AND deleted_at IS NULL",
+        &values![by.at, number],
+    )
+    .await?;
+    log_zone(db, AuditAction::Delete, &zone, by).await?;
+    Ok(ZoneDeleted::Deleted)
+}
+
+/// Returns the form in which names are compared.
+pub(crate) fn folded(name: &str) -> String {
+    name.to_lowercase()
+}
