@@ -1,7 +1,8 @@
-"""README.md and docs/get-started.md: their commands, run in the order of the page, and their output."""
+"""The commands of README.md and docs/, run in the order of their page, and the output that is shown."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from kit.harness import CERTGATE, REPOSITORY, Server, environment, eventually, needs
+from kit.harness import (
+    CERTGATE,
+    KEYS,
+    REPOSITORY,
+    Server,
+    environment,
+    eventually,
+    make_csr,
+    needs,
+    openssl,
+)
 from kit.proxies import free_port
 
 # Separates the outputs of the blocks of one script.
@@ -30,11 +41,16 @@ def first_start(tmp_path: Path) -> Iterator[Server]:
         server.kill()
 
 
-def blocks(page: str, after: str, before: str) -> list[tuple[str, str]]:
-    """The language and text of each code block between two headings of a page."""
+def blocks(page: str, after: str = "", before: str = "\f") -> list[tuple[str, str]]:
+    """The language and text of each code block of a page, or of its part between two headings."""
     text = (REPOSITORY / page).read_text()
-    part = text.split(f"\n{after}\n", 1)[1].split(f"\n{before}\n", 1)[0]
+    part = text.split(f"{after}\n", 1)[1].split(f"\n{before}\n", 1)[0]
     return re.findall(r"^```(\w+)$\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str) -> list[str]:
+    """The shell scripts of a page."""
+    return [text for language, text in blocks(page) if language == "sh"]
 
 
 def run(server: Server, *scripts: str, **more: str) -> list[str]:
@@ -128,3 +144,87 @@ def test_a_service_behind_nginx(first_start: Server) -> None:
         subprocess.run(
             ["nginx", "-p", directory, "-c", "nginx.conf", "-s", "stop"], capture_output=True
         )
+
+
+def ca(directory: Path, name: str) -> None:
+    """Writes the certificate and key of a CA: NAME.crt and NAME.key."""
+    extensions = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    new = ("req", "-x509", *KEYS["P-256"], "-nodes", "-days", "3650", "-subj", f"/CN={name}")
+    key, certificate = directory / f"{name}.key", directory / f"{name}.crt"
+    openssl(*new, *extensions, "-keyout", key, "-out", certificate)
+
+
+def test_the_command_line(first_start: Server) -> None:
+    directory = first_start.directory.parent
+    for name in ("ca", "partner", "other"):
+        ca(directory, name)
+    (directory / "partner.crt").rename(directory / "partner.pem")
+    (directory / "device.csr").write_text(make_csr(directory))
+    (directory / "names.csv").write_text("common_name\nrobot-1\nrobot-1\n")
+    elsewhere, one, many, revoke, hosts, tokens, cas = commands("docs/client.md")
+    assert "https://" in elsewhere
+    (final,) = commands("docs/revocation.md")
+
+    newest = "certgate cert list --output json | grep -o '\"id\":\"[^\"]*\"' | head -n 1"
+    identify = f"ID=$({newest} | cut -d '\"' -f 4)\n"
+    upload = "CA_ID=$(certgate ca add other.crt --output json | grep -o '[0-9a-f-]\\{36\\}' | head -n 1)\n"
+    create, list_tokens, revoke_token = tokens.splitlines()
+    token = "TOKEN_ID=$(certgate token list | awk '$2 == \"ci\" {print $1}')"
+    outputs = run(
+        first_start,
+        one,
+        many,
+        many,
+        identify + revoke,
+        final,
+        upload + hosts,
+        f"{create}\n{list_tokens}\n{token}\n{revoke_token}",
+        cas,
+        CERTGATE_P12_PASSWORD="secret",
+    )
+    written = {path.name for path in directory.iterdir()}
+    assert written >= {"laptop.key", "laptop.crt", "phone.p12", "device.crt"}
+    devices = {path.name for path in (directory / "devices").iterdir()}
+    assert devices >= {"robot-1.key", "robot-1.crt", "robot-1-2.key", "robot-1-2.crt"}
+    api = first_start.api()
+    assert api.total() == 5, "the second run of the list issued nothing"
+    api.close()
+    assert "pending_revocation" in outputs[3] and "pending_reactivation" in outputs[3]
+    assert "pending_revocation" in outputs[4]
+
+
+def test_the_lists_of_a_proxy(first_start: Server) -> None:
+    needs("curl")
+    fetch, repeat = commands("docs/proxies.md")
+    ca_id = "CA_ID=$(certgate ca show --output json | grep -o '[0-9a-f-]\\{36\\}' | head -n 1)\n"
+    repeat = repeat.replace("nginx -s reload", "echo reloaded")
+    eventually_published = "certgate cert issue --cn device-1; sleep 1\n"
+    revoke = (
+        "ID=$(certgate cert list | awk '$2 == \"device-1\" {print $1}')\n"
+        'certgate cert revoke "$ID" > /dev/null; sleep 1\n'
+    )
+    outputs = run(first_start, eventually_published + ca_id + fetch, repeat, revoke + repeat, repeat)
+    assert outputs[1:] == ["", "reloaded\n", ""]
+    directory = first_start.directory.parent
+    checks = ("-crl_check", "-CAfile", directory / "ca.crt", "-CRLfile", directory / "bundle.pem")
+    refused = subprocess.run(
+        ["openssl", "verify", *checks, directory / "device-1.crt"], capture_output=True, text=True
+    )
+    assert "certificate revoked" in refused.stderr
+
+
+def test_a_request_is_retried_with_its_key(first_start: Server, csr: str) -> None:
+    needs("curl")
+    (request,) = commands("docs/api.md")
+    random = "$(cat /proc/sys/kernel/random/uuid)"
+    assert random in request
+    variables = {
+        "CLOUDFLARE_BASE_URL": f"{first_start.url}/client/v4",
+        "CLOUDFLARE_API_TOKEN": first_start.token,
+        "ZONE_ID": first_start.zone_id,
+        "csr": csr.replace("\n", "\\n"),
+    }
+    key = request.replace(random, "one-key")
+    first, second, other = run(first_start, key, key, request, **variables)
+    assert json.loads(first)["result"]["id"] == json.loads(second)["result"]["id"]
+    assert json.loads(first)["result"]["id"] != json.loads(other)["result"]["id"]
