@@ -10,9 +10,6 @@ const WORDS_MAX: usize = 1_500;
 /// Widest row of a table, in characters: a terminal beside an editor shows it.
 const TABLE_COLUMNS_MAX: usize = 100;
 
-/// Pages that are too long or have too wide tables. Remove a page after you have split it.
-const TO_SPLIT: &[&str] = &["ARCHITECTURE.md"];
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -140,7 +137,7 @@ fn the_index_links_every_page() {
 #[test]
 fn pages_are_short_and_tables_are_narrow() {
     for (page, text) in pages() {
-        if TO_SPLIT.contains(&page.as_str()) || page == "CHANGELOG.md" {
+        if page == "CHANGELOG.md" {
             continue;
         }
         let words = text
@@ -159,6 +156,58 @@ fn pages_are_short_and_tables_are_narrow() {
             );
         }
     }
+}
+
+/// Paths in code spans, each with the function that is named after it, as in "`a/src/b.rs`, `f`" and
+/// "`a/src/b.rs` (`f`)".
+fn named_paths(text: &str) -> Vec<(String, Option<String>)> {
+    let prose = prose(text).join(" ");
+    // Every second part is a code span.
+    let parts: Vec<&str> = prose.split('`').collect();
+    let spans = (1..parts.len()).step_by(2);
+    spans
+        .filter(|&at| parts[at].contains('/') && !parts[at].contains(' '))
+        .map(|at| {
+            let is_named = matches!(parts.get(at + 1).map(|text| text.trim()), Some("(" | ","));
+            let name = parts
+                .get(at + 2)
+                .filter(|name| is_named && !name.contains('/'));
+            (parts[at].to_owned(), name.map(|name| (*name).to_owned()))
+        })
+        .collect()
+}
+
+#[test]
+fn the_architecture_names_files_and_functions_that_exist() {
+    let pages = pages();
+    let text = &pages["ARCHITECTURE.md"];
+    assert!(
+        text.lines().count() <= 150,
+        "ARCHITECTURE.md is longer than 150 lines"
+    );
+    let mut found = 0;
+    let mut missing = Vec::new();
+    for (path, name) in named_paths(text) {
+        let file = [root().join("crates").join(&path), root().join(&path)]
+            .into_iter()
+            .find(|file| file.exists());
+        match (file, name) {
+            (None, _) => missing.push(path),
+            (Some(file), Some(name)) => {
+                let source = fs::read_to_string(file).unwrap();
+                if !source.contains(&format!("fn {name}")) {
+                    missing.push(format!("{name} in {path}"));
+                }
+            }
+            (Some(_), None) => {}
+        }
+        found += 1;
+    }
+    assert!(missing.is_empty(), "ARCHITECTURE.md names {missing:#?}");
+    assert!(
+        found >= 20,
+        "only {found} paths are found in ARCHITECTURE.md"
+    );
 }
 
 #[test]
