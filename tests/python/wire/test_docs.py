@@ -1,4 +1,4 @@
-"""The commands of README.md and docs/, run in the order of their page, and the output that is shown."""
+"""The commands of README.md and docs/, run in the order of their page, and their output."""
 
 from __future__ import annotations
 
@@ -78,8 +78,13 @@ def run(server: Server, *scripts: str, **more: str) -> list[str]:
     return outputs
 
 
+def settled(status: str) -> str:
+    """A script that waits for a status. Pages for readers sleep for a second instead."""
+    return f'until certgate cert show "$ID" | grep -q "^status *{status}$"; do sleep 0.1; done'
+
+
 def shape(output: str) -> list[list[str]]:
-    """The words of each line, without what differs from run to run: IDs, serial numbers and dates."""
+    """The words of each line, with a star for each ID, serial number and date."""
     variable = r"\b[0-9a-f]{12,}\b|\d{4}-\d\d-\d\d|\d\d:\d\d"
     return [re.sub(variable, "*", line).split() for line in output.splitlines()]
 
@@ -120,6 +125,7 @@ def test_a_service_behind_nginx(first_start: Server) -> None:
     assert languages == ["sh", "sh", "sh", "sh", "nginx", "sh", "text", "sh"]
     start, issue, fetch, own, configuration, call, hello, revoke = (text for _, text in page)
     assert start == "certgate serve\n"
+    revoke = revoke.replace("sleep 1", settled("revoked"))
 
     port = free_port()
     directory = first_start.directory.parent
@@ -137,7 +143,8 @@ def test_a_service_behind_nginx(first_start: Server) -> None:
         # The page tells the reader to repeat the steps after a restore.
         (lists,) = (line for line in revoke.splitlines() if line.startswith("curl"))
         (reload,) = (line for line in revoke.splitlines() if line.endswith("reload"))
-        again = f'. ./variables; certgate cert restore "$ID"; sleep 1\n{lists}\n{reload}'
+        restore = f'. ./variables; certgate cert restore "$ID"\n{settled("active")}'
+        again = f"{restore}\n{lists}\n{reload}"
         run(first_start, again)
         eventually("nginx accepts it", lambda: run(first_start, once)[0] == hello)
     finally:
@@ -167,7 +174,8 @@ def test_the_command_line(first_start: Server) -> None:
 
     newest = "certgate cert list --output json | grep -o '\"id\":\"[^\"]*\"' | head -n 1"
     identify = f"ID=$({newest} | cut -d '\"' -f 4)\n"
-    upload = "CA_ID=$(certgate ca add other.crt --output json | grep -o '[0-9a-f-]\\{36\\}' | head -n 1)\n"
+    first_id = "grep -o '[0-9a-f-]\\{36\\}' | head -n 1"
+    upload = f"CA_ID=$(certgate ca add other.crt --output json | {first_id})\n"
     create, list_tokens, revoke_token = tokens.splitlines()
     token = "TOKEN_ID=$(certgate token list | awk '$2 == \"ci\" {print $1}')"
     outputs = run(
@@ -198,12 +206,12 @@ def test_the_lists_of_a_proxy(first_start: Server) -> None:
     fetch, repeat = commands("docs/proxies.md")
     ca_id = "CA_ID=$(certgate ca show --output json | grep -o '[0-9a-f-]\\{36\\}' | head -n 1)\n"
     repeat = repeat.replace("nginx -s reload", "echo reloaded")
-    eventually_published = "certgate cert issue --cn device-1; sleep 1\n"
+    issue = "certgate cert issue --cn device-1\n"
     revoke = (
         "ID=$(certgate cert list | awk '$2 == \"device-1\" {print $1}')\n"
-        'certgate cert revoke "$ID" > /dev/null; sleep 1\n'
+        f'certgate cert revoke "$ID" > /dev/null; {settled("revoked")}\n'
     )
-    outputs = run(first_start, eventually_published + ca_id + fetch, repeat, revoke + repeat, repeat)
+    outputs = run(first_start, issue + ca_id + fetch, repeat, revoke + repeat, repeat)
     assert outputs[1:] == ["", "reloaded\n", ""]
     directory = first_start.directory.parent
     checks = ("-crl_check", "-CAfile", directory / "ca.crt", "-CRLfile", directory / "bundle.pem")
