@@ -185,15 +185,9 @@ fn the_architecture_names_files_and_functions_that_exist() {
         text.lines().count() <= 150,
         "ARCHITECTURE.md is longer than 150 lines"
     );
-    // The verbs of the store move from one file to a folder. The page names the folder already.
-    let is_moving = root().join("crates/store/src/verbs.rs").exists();
-    let moving = ["store/src/", "model/src/certificate.rs"];
     let mut found = 0;
     let mut missing = Vec::new();
     for (path, name) in named_paths(text) {
-        if is_moving && moving.iter().any(|place| path.starts_with(place)) {
-            continue;
-        }
         let file = [root().join("crates").join(&path), root().join(&path)]
             .into_iter()
             .find(|file| file.exists());
