@@ -62,7 +62,11 @@ fn run(workspace: &Workspace, tool: &Tool, arguments: &[&str]) -> Result<Outcome
         )));
     };
     let mut command = Command::new(program);
-    command.current_dir(&workspace.root).args(arguments);
+    // With this variable, cargo-machete takes its first argument for its own name.
+    command
+        .current_dir(&workspace.root)
+        .args(arguments)
+        .env_remove("CARGO");
     Ok(Outcome::Ran(Tally::of(command.status()?.success())))
 }
 
