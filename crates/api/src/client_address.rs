@@ -26,11 +26,13 @@ impl FromStr for TrustedProxies {
     /// Reads addresses and blocks in CIDR notation, separated by commas.
     fn from_str(text: &str) -> Result<Self, String> {
         let blocks = text.split(',').map(str::trim).map(|part| {
-            let block = part.parse().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
+            let block = part
+                .parse()
+                .or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
             let block = block.map_err(|_| {
                 format!(
-                    "{part:?} is not an address or a block of addresses: use one such as 10.0.0.0/8 \
-                     or fd00::/8"
+                    "{part:?} is not an address or a block of addresses: use one such as \
+                     10.0.0.0/8 or fd00::/8"
                 )
             })?;
             Ok(canonical(block))

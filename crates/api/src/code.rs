@@ -29,7 +29,12 @@ macro_rules! codes {
 
         /// Every code, in ascending order.
         pub(crate) const ALL: &[CodeEntry] = &[
-            $(CodeEntry { number: $number, statuses: &[$($status),+], when: $when, remedy: $remedy },)+
+            $(CodeEntry {
+                number: $number,
+                statuses: &[$($status),+],
+                when: $when,
+                remedy: $remedy,
+            },)+
         ];
     };
 }
@@ -499,7 +504,7 @@ how to read an error. [certificates.md](certificates.md) describes what certgate
             for text in [when, remedy] {
                 assert!(
                     !text.is_empty() && !text.contains(['|', '\n']),
-                    "{number}: {text:?} is no cell of a table"
+                    "{number}: {text:?} is not a cell of a table"
                 );
             }
         }

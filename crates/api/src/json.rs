@@ -294,8 +294,8 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     }
 }
 
-/// The members of an object, then the names of its struct that are absent. A null member of a struct
-/// counts as absent too.
+/// The members of an object, then the names of its struct that are absent. A null member of a
+/// struct counts as absent too.
 struct Members<'de> {
     is_struct: bool,
     present: map::Iter<'de>,

@@ -151,7 +151,7 @@ pub struct Message<'a> {
 pub struct ResultInfo {
     /// The requested page, from 1.
     pub page: u64,
-    /// The page size in force.
+    /// The page size of this answer.
     pub per_page: u32,
     /// The number of records in this answer.
     pub count: u64,

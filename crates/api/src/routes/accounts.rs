@@ -5,7 +5,7 @@ use axum::response::Response;
 use certgate_model::AccountFilter;
 use certgate_service::{AccountDraft, AccountScope, Caller, ManageAccounts, ReadAccounts};
 use certgate_wire::{
-    Account, AccountPath, AccountsQuery, Answer, CreateAccount, Deleted, PageAnswer,
+    Account, AccountPath, AccountsQuery, Answer, CreateAccount, Deleted, PageAnswer, PageQuery,
 };
 
 use crate::body::Body;
@@ -24,7 +24,7 @@ use crate::state::Api;
     path = "/client/v4/accounts",
     tag = "Accounts",
     operation_id = "accounts-list-accounts",
-    params(AccountsQuery),
+    params(AccountsQuery, PageQuery),
     responses((
         status = 200,
         description = "A page of accounts",

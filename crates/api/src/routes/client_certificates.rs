@@ -7,8 +7,8 @@ use certgate_service::{
 };
 use certgate_wire::{
     Answer, ClientCertificate, ClientCertificatePath, ClientCertificatesQuery,
-    CreateClientCertificate, PageAnswer, ReactivateClientCertificate, RevokeClientCertificate,
-    ZonePath,
+    CreateClientCertificate, PageAnswer, PageQuery, ReactivateClientCertificate,
+    RevokeClientCertificate, ZonePath,
 };
 
 use crate::body::Body;
@@ -27,7 +27,7 @@ use crate::state::Api;
     path = "/client/v4/zones/{zone_id}/client_certificates",
     tag = "Client certificates",
     operation_id = "client-certificate-for-a-zone-list-client-certificates",
-    params(ZonePath, ClientCertificatesQuery),
+    params(ZonePath, ClientCertificatesQuery, PageQuery),
     responses((
         status = 200,
         description = "A page of certificates",

@@ -4,7 +4,9 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use certgate_model::Page;
 use certgate_service::{Caller, ManageZones, ReadZones, ZoneDraft, ZoneScope};
-use certgate_wire::{Answer, CreateZone, Deleted, PageAnswer, Zone, ZonePath, ZonesQuery};
+use certgate_wire::{
+    Answer, CreateZone, Deleted, PageAnswer, PageQuery, Zone, ZonePath, ZonesQuery,
+};
 
 use crate::body::Body;
 use crate::envelope;
@@ -23,7 +25,7 @@ use crate::state::Api;
     path = "/client/v4/zones",
     tag = "Zones",
     operation_id = "zones-get",
-    params(ZonesQuery),
+    params(ZonesQuery, PageQuery),
     responses((
         status = 200,
         description = "A page of zones",

@@ -87,8 +87,14 @@ async fn only_an_unlimited_token_creates_or_deletes_a_key() {
     for body in [
         json!({ "name": "t", "policies": all_but_one_zone }),
         json!({ "name": "t", "policies": mine["policies"], "expires_on": "2030-01-01T00:00:00Z" }),
-        json!({ "name": "t", "policies": mine["policies"], "condition": { "request.ip": { "in": ["127.0.0.1"] } } }),
-        json!({ "name": "t", "policies": mine["policies"], "condition": { "request.ip": { "not_in": ["10.0.0.1"] } } }),
+        json!({
+            "name": "t", "policies": mine["policies"],
+            "condition": { "request.ip": { "in": ["127.0.0.1"] } },
+        }),
+        json!({
+            "name": "t", "policies": mine["policies"],
+            "condition": { "request.ip": { "not_in": ["10.0.0.1"] } },
+        }),
     ] {
         tokens.push(
             app.post("/user/tokens", body).await.result()["value"]
@@ -141,7 +147,7 @@ async fn a_malformed_key_or_email_is_6003_because_of_6103_or_6102() {
         assert_eq!(answer.json()["errors"][0]["error_chain"], chain);
     }
     for bad in [
-        "nobody",
+        "unknown",
         &format!("{}@x", "x".repeat(253)),
         "\u{e9}@example.com",
     ] {

@@ -165,7 +165,7 @@ async fn foreign_and_missing_zones_have_the_same_answer() {
     assert_eq!(error.message, "Unauthorized to access requested resource");
     assert_eq!(theirs.bytes, missing.bytes);
     assert_eq!(theirs.status, missing.status);
-    // Somebody who may see everything learns no more than that.
+    // A token that may see everything learns no more than that.
     assert_eq!(
         app.get(&format!("/zones/{nowhere}/client_certificates"))
             .await
@@ -232,7 +232,7 @@ async fn an_unknown_route_is_7003_with_or_without_credentials() {
         for call in [app.get(path), app.get(path).anonymous()] {
             let answer = call.await;
             if path == "/user/tokens/xyz" && answer.status == 400 {
-                continue; // The token comes before its path, and without one there is nothing to say.
+                continue; // The token is checked before its path.
             }
             let error = answer.error();
             assert_eq!((error.status, error.code), (404, 7003), "{path}");
@@ -363,7 +363,7 @@ async fn refused_requests_do_not_count_and_requests_with_a_key_do() {
     for call in [
         app.get(PATH).token(&bound).from_address("192.0.2.1"),
         app.get(PATH).key(&email, &key),
-        // What needs no permission counts as well.
+        // A request that needs no permission counts too.
         app.get("/user/tokens/verify")
             .token(&bound)
             .from_address("192.0.2.1"),
@@ -403,7 +403,7 @@ async fn the_address_behind_a_trusted_proxy_is_its_clients() {
         ("::ffff:10.0.0.1", &["192.0.2.1:4711"]),
         ("2001:db8:1::1", &["[2001:db8:2::1]:4711"]),
         ("10.0.0.1", &["203.0.113.1", "::ffff:192.0.2.1, 10.0.0.2"]),
-        // A peer that is no proxy cannot say that it is somebody else.
+        // A peer that is not a proxy cannot pretend another address.
         ("192.0.2.1", &["203.0.113.1"]),
     ] {
         assert_eq!(
@@ -430,7 +430,7 @@ async fn the_address_behind_a_trusted_proxy_is_its_clients() {
         let error = through(token, peer, lines).await.error();
         assert_eq!((error.status, error.code), (403, 9109), "{peer} {lines:?}");
     }
-    // A token that is good from anywhere is good from nobody knows where.
+    // A token without a condition on addresses works from an unknown address too.
     assert_eq!(
         through(&app.token, "10.0.0.1", &["unknown"]).await.status,
         200

@@ -1,4 +1,5 @@
-//! Every route of the OpenAPI document, with every kind of credential. A route that is missing from the table fails.
+//! Every route of the OpenAPI document, with every kind of credential. A route that is missing from
+//! the table fails.
 
 use certgate_model::{PermissionGroup, Scope};
 use certgate_testkit::{Answer, Call, TestApp, csr, uploaded};
@@ -27,9 +28,9 @@ const NEW_ZONE: &str = r#"{"name":"new.example","account":{"id":"{account_id}"}}
 const NEW_ACCOUNT: &str = r#"{"name":"new"}"#;
 const TOKEN: &str = r#"{"name":"t","policies":[{"effect":"allow","permission_groups":[{"id":"0cc3a61731504c89b99ec1be78b77aa0"}],"resources":{"com.cloudflare.api.user.{user_id}":"*"}}]}"#;
 
-/// Method and route; the permission it needs; one that does not suffice (for a route that writes, the reading one); a good
-/// body (see [`Setting::fill`] for what can stand in braces); and what the right credential is answered: 200, or the
-/// code of what this thing itself is refused for.
+/// Method and route; the permission it needs; one that does not suffice (for a route that writes,
+/// the reading one); a good body (see [`Setting::fill`] for what can stand in braces); and what the
+/// right credential is answered: 200, or the code of what this thing itself is refused for.
 type Route = (
     &'static str,
     &'static str,
@@ -90,7 +91,7 @@ const ROUTES: &[Route] = &[
     ("GET", "/client/v4/user/tokens/verify", ANY, SSL_READ, NONE, 200),
 ];
 
-/// Lists of what the caller may see: somebody from elsewhere gets the list, without what is not theirs.
+/// Lists of the visible objects: a foreign token gets the list without the objects of others.
 const LISTS: [&str; 2] = ["/client/v4/zones", "/client/v4/accounts"];
 
 const MISSING: &str = "400 9106 Missing X-Auth-Key, X-Auth-Email or Authorization headers";
@@ -195,7 +196,7 @@ async fn every_route_accepts_and_refuses_the_right_credentials() {
             ("other zone", zone.as_str()),
             ("other account", account.as_str()),
         ] {
-            // The permission itself, where it can be had there; else one of the place that is of no use.
+            // The permission itself where it exists there; otherwise a useless one of the place.
             let group = if can_be_had(needed, resource) {
                 needed
             } else {

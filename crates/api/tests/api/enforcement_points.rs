@@ -125,7 +125,7 @@ async fn a_change_settles_after_every_acknowledgement() {
         (&json!(false), 1)
     );
     acknowledge(&app, &points[0], &told["epoch"]).await;
-    // Who is deleted is waited for no longer.
+    // Changes do not wait for a deleted enforcement point.
     app.delete(&format!("{POINTS}/{}", points[1]))
         .await
         .result();
@@ -324,7 +324,7 @@ async fn bad_registrations_and_acknowledgements_are_refused_with_their_reason() 
             "{query}"
         );
     }
-    // What has not happened was told by a store that has been replaced by a backup of it.
+    // A future epoch comes from a database that was replaced with its backup.
     let ahead = app
         .get(&format!("{CHANGES}?after=1000000&wait_seconds=20"))
         .await
@@ -392,7 +392,7 @@ async fn a_stream_has_changes_as_they_happen() {
             (&json!(epoch), &json!(revoked))
         );
     }
-    // Somebody who begins later gets what there is at once, and nothing twice.
+    // A later follower gets the existing changes immediately, and each of them once.
     let told = Lines::of(&app, &app.token, "after=1")
         .await
         .next()
@@ -402,7 +402,7 @@ async fn a_stream_has_changes_as_they_happen() {
         (&told["epoch"], told["changes"].as_array().unwrap().len()),
         (&json!(2), 1)
     );
-    // When the process ends, the answer ends.
+    // The answer ends with the process.
     let (told, ()) = tokio::join!(lines.next(), async { app.service.signals.end_waiting() });
     assert_eq!(told, Some(json!({ "epoch": 2, "changes": [] })));
     assert_eq!(lines.next().await, None);

@@ -50,7 +50,7 @@ async fn the_last_use_is_recorded_once_a_minute_and_at_the_end() {
     assert_eq!(
         setting.last_used_on().await,
         Value::Null,
-        "to be made and looked at is no use"
+        "creating and reading a token is not a use of it"
     );
     app.get(PATH).token(&setting.value).await.result();
     assert_eq!(setting.last_used_on().await, "2026-08-14T10:20:30Z");
@@ -59,7 +59,7 @@ async fn the_last_use_is_recorded_once_a_minute_and_at_the_end() {
     app.get(PATH).token(&setting.value).await.result();
     assert_eq!(setting.last_used_on().await, "2026-08-14T10:20:30Z");
     app.clock.advance_seconds(1);
-    // What is refused for want of a permission is a use as well.
+    // A request without the permission is a use too.
     assert_eq!(app.get("/user").token(&setting.value).await.status, 403);
     assert_eq!(setting.last_used_on().await, "2026-08-14T10:21:30Z");
 
@@ -113,7 +113,7 @@ async fn changing_and_rolling_a_token_keep_its_last_use() {
     app.clock.advance_seconds(60);
     app.get(PATH).token(rolled.as_str().unwrap()).await.result();
     assert_eq!(setting.last_used_on().await, "2026-08-14T10:21:30Z");
-    // One that is gone meanwhile is no trouble.
+    // A token that was deleted meanwhile does no harm.
     app.clock.advance_seconds(60);
     app.get(PATH).token(rolled.as_str().unwrap()).await.result();
     app.delete(&setting.path).await.result();

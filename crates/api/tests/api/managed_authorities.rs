@@ -143,7 +143,7 @@ async fn an_imported_ca_becomes_active() {
         "{}",
         again.message
     );
-    // Nor when it is not in force any more.
+    // The same holds after it was superseded.
     app.post(ROTATE, json!({})).await.result();
     assert_eq!(
         app.post(PATH, import("good.crt", "good.pkcs8.key"))
@@ -374,7 +374,8 @@ async fn a_superseded_ca_of_another_process_does_not_sign() {
         .await
         .unwrap()
         .unwrap();
-    // What another process that shares the store would do; the key is sealed for another id and cannot be opened.
+    // The change of another process on the same store. The key is sealed for another ID: it cannot
+    // be opened.
     let stranger = AuthorityRecord {
         id: AuthorityId::from_bytes([9; 16]),
         ..old.clone()

@@ -65,7 +65,7 @@ impl Setting {
         }
     }
 
-    /// What OCSP says: good, revoked or unknown, by the tag in the answer.
+    /// The status in an OCSP answer: good, revoked or unknown, by its tag.
     async fn status(&self, serial: SerialNumber) -> &'static str {
         let request = write_ocsp_request(&self.authority_der, &[serial], None).unwrap();
         let answer = self.app.public(Method::POST, "/ocsp").body(request).await;
@@ -92,7 +92,7 @@ struct Issued {
 }
 
 impl Issued {
-    /// Which of the lists it would be on.
+    /// The CRL of its serial number.
     fn shard(&self) -> String {
         format!("{}.crl", self.serial.shard())
     }
@@ -296,14 +296,14 @@ async fn clients_ask_again_for_the_crls_of_a_new_ca() {
 #[tokio::test]
 async fn unknown_files_are_not_found() {
     let setting = Setting::new().await;
-    let nobody = "00000000-0000-7000-8000-000000000000";
+    let unknown = "00000000-0000-7000-8000-000000000000";
     for path in [
         format!("/crl/{}/128.crl", setting.authority),
         format!("/crl/{}/full.pem", setting.authority),
-        format!("/crl/{nobody}/0.crl"),
-        format!("/crl/{nobody}/bundle.pem"),
+        format!("/crl/{unknown}/0.crl"),
+        format!("/crl/{unknown}/bundle.pem"),
         "/crl/x/0.crl".to_owned(),
-        format!("/ca/{nobody}.crt"),
+        format!("/ca/{unknown}.crt"),
         format!("/ca/{}", setting.authority),
         "/ca/%ff.crt".to_owned(),
     ] {
@@ -434,7 +434,8 @@ async fn a_final_revocation_cannot_be_undone() {
     }
     let list = setting.list("full.crl").await.bytes;
     let at = find(&list, certificate.serial.as_bytes()).unwrap();
-    // The reason ends the entry: 20 octets of serial number, 15 of date, 11 of headers and name of the extension.
+    // The reason ends the entry: 20 octets of serial number, 15 of date, 11 of headers and name of
+    // the extension.
     assert_eq!(list[at + 20 + 15 + 11..][..3], [0x0a, 1, 1]);
 
     let held = setting.issue().await;

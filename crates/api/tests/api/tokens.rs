@@ -33,7 +33,8 @@ async fn a_token_is_created_read_replaced_rolled_and_deleted() {
     let value = made["value"].as_str().unwrap().to_owned();
     assert_eq!(value.len(), 40);
     insta::assert_json_snapshot!(made, {
-        ".id" => "[id]", ".value" => "[value]", ".policies[].id" => "[id]", ".policies[].resources" => "[resources]",
+        ".id" => "[id]", ".value" => "[value]", ".policies[].id" => "[id]",
+        ".policies[].resources" => "[resources]",
     }, @r#"
     {
       "condition": {
@@ -112,7 +113,7 @@ async fn a_token_is_created_read_replaced_rolled_and_deleted() {
     assert_eq!(listed["result_info"]["total_count"], 2);
     assert!(!listed.to_string().contains(&value));
 
-    // What an answer said can be sent back.
+    // A client can send an answer back.
     let mut changed = shown.clone();
     changed["name"] = json!("renamed");
     changed["status"] = json!("disabled");
@@ -196,15 +197,24 @@ async fn a_bad_token_is_refused_with_a_pointer() {
             "/expires_on",
         ),
         (
-            json!({ "name": "x", "policies": good(), "not_before": "2030-01-01T00:00:00Z", "expires_on": "2030-01-01T00:00:00Z" }),
+            json!({
+                "name": "x", "policies": good(),
+                "not_before": "2030-01-01T00:00:00Z", "expires_on": "2030-01-01T00:00:00Z",
+            }),
             "/expires_on",
         ),
         (
-            json!({ "name": "x", "policies": good(), "condition": { "request.ip": { "in": ["10.0.0.0/33"] } } }),
+            json!({
+                "name": "x", "policies": good(),
+                "condition": { "request.ip": { "in": ["10.0.0.0/33"] } },
+            }),
             "/condition/request.ip/in/0",
         ),
         (
-            json!({ "name": "x", "policies": good(), "condition": { "request.ip": { "not_in": ["::/+1"] } } }),
+            json!({
+                "name": "x", "policies": good(),
+                "condition": { "request.ip": { "not_in": ["::/+1"] } },
+            }),
             "/condition/request.ip/not_in/0",
         ),
         (
@@ -212,11 +222,17 @@ async fn a_bad_token_is_refused_with_a_pointer() {
             "/condition/request-ip",
         ),
         (
-            json!({ "name": "x", "policies": good(), "condition": { "request_ip": { "notin": ["::/1"] } } }),
+            json!({
+                "name": "x", "policies": good(),
+                "condition": { "request_ip": { "notin": ["::/1"] } },
+            }),
             "/condition/request_ip/notin",
         ),
         (
-            json!({ "name": "x", "policies": good(), "condition": { "request.ip": { "in": ["::1"] }, "request_ip": {} } }),
+            json!({
+                "name": "x", "policies": good(),
+                "condition": { "request.ip": { "in": ["::1"] }, "request_ip": {} },
+            }),
             "/condition/request_ip",
         ),
         (

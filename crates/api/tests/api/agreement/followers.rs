@@ -49,7 +49,7 @@ impl Follower {
         format!("/certgate/v1/accounts/{}/{rest}", self.account_id)
     }
 
-    /// Whether a change of its account that has this epoch has to wait for it.
+    /// Reports `true` if a change of its account with this epoch must wait for it.
     pub fn holds_back(&self, account: usize, epoch: u64, now: Timestamp) -> bool {
         let waited_for = self
             .registered
@@ -172,7 +172,8 @@ impl Follower {
         self.check(app.clock.now(), model);
     }
 
-    /// What it keeps out is what was revoked at its epoch. Of those that have expired it may have heard or not.
+    /// It rejects the certificates that were revoked at its epoch. It may or may not know the
+    /// expired ones.
     pub fn check(&self, now: Timestamp, model: &Model) {
         let Some((epoch, kept_out)) = &self.known else {
             return;

@@ -118,7 +118,7 @@ impl Obstruction {
 enum Settled {
     Nothing,
     Everything,
-    /// What these lists did not hold up.
+    /// The changes that these lists did not delay.
     Some(Obstruction),
 }
 
@@ -251,7 +251,7 @@ impl History {
         }
         assert!(
             self.model.certificates.iter().all(|one| !one.is_pending),
-            "nobody lags"
+            "a point is current"
         );
         self.app.close_store().await;
     }
@@ -393,7 +393,7 @@ impl History {
         }
     }
 
-    /// A change that has settled is in force everywhere; nothing that is in force everywhere is pending.
+    /// Every point has each settled change, and a change that every point has is not pending.
     async fn compare_statuses(&mut self, settled: Settled) {
         let now = self.app.clock.now();
         let shown = self.statuses().await;
@@ -427,7 +427,7 @@ impl History {
                 (true, true) if matches!(settled, Settled::Everything) => {
                     assert!(
                         is_held_back,
-                        "{status} though {epoch} is in force everywhere"
+                        "{status} although every point has epoch {epoch}"
                     );
                 }
                 (before, after) => assert!(before || !after, "{status} without a change"),

@@ -20,7 +20,7 @@ const RENEWAL_DAYS: u32 = 3;
 pub struct Lists(BTreeMap<(AuthorityId, CrlKind), List>);
 
 struct List {
-    /// What it claims to hold the changes up to.
+    /// The epoch up to which it claims to have the changes.
     epoch: u64,
     read: Read,
 }
@@ -34,8 +34,8 @@ struct Read {
 }
 
 impl Lists {
-    /// Reads what is new of an authority's lists, and what is on those that are not empty; each must hold what was revoked
-    /// at the epoch that it claims.
+    /// Reads what is new of an authority's lists, and what is on those that are not empty; each
+    /// must hold what was revoked at the epoch that it claims.
     pub async fn look(&mut self, app: &TestApp, authority: AuthorityId, model: &Model) {
         for state in app.store.crl_states(authority).await.unwrap() {
             let key = (authority, state.kind);
@@ -67,7 +67,8 @@ impl Lists {
                 .unwrap()
                 .unwrap()
                 .epoch;
-            // RFC 5280 §3.3: an entry stays until a list was made after the certificate had expired, which the one before was.
+            // RFC 5280 §3.3: an entry stays until a list was made after the certificate had
+            // expired, which the one before was.
             let mut live_from = Timestamp::EARLIEST;
             if let Some(before) = before {
                 assert!(read.number > before.read.number, "{key:?}: numbers grow");
@@ -87,8 +88,8 @@ impl Lists {
         }
     }
 
-    /// Whether the lists allow what the API shows of a certificate whose last change has settled: all of them hold it if it is
-    /// revoked and has not expired, none does otherwise.
+    /// Whether the lists allow what the API shows of a certificate whose last change has settled:
+    /// all of them hold it if it is revoked and has not expired, none does otherwise.
     pub fn allow(&self, certificate: &Certificate, now: Timestamp) -> bool {
         certificate.kinds().into_iter().all(|kind| {
             let list = self.0.get(&(certificate.authority, kind));
@@ -100,8 +101,8 @@ impl Lists {
         })
     }
 
-    /// After everything was published that is to be, or everything but what `obstructed` says: every list is there, young
-    /// enough, and has the last change of every certificate.
+    /// After everything was published that is to be, or everything but what `obstructed` says:
+    /// every list is there, young enough, and has the last change of every certificate.
     pub fn check_published(
         &self,
         authority: AuthorityId,

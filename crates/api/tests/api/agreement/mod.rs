@@ -1,5 +1,6 @@
-//! Whatever happens in whatever order: revocation lists, OCSP, what enforcement points follow and the statuses that the API
-//! shows say the same of every certificate, each at the epoch that it claims.
+//! Whatever happens in whatever order: revocation lists, OCSP, what enforcement points follow and
+//! the statuses that the API shows say the same of every certificate, each at the epoch that it
+//! claims.
 
 mod followers;
 mod history;
@@ -17,7 +18,8 @@ const CASES: u32 = 24;
 /// The most replays of a failed, shortened history: each takes a second at most.
 const SHRINKS_MAX: u32 = 300;
 
-/// From lengths of an OCSP answer's reuse and of leases to more than a list goes without being made again, in seconds.
+/// From lengths of an OCSP answer's reuse and of leases to more than a list goes without being made
+/// again, in seconds.
 const TIMES: [i64; 6] = [30, 60, 1_000, 3_600, 86_400, 5 * 86_400];
 
 const OBSTRUCTIONS: [Obstruction; 4] = [
@@ -51,7 +53,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 #[test]
 fn crls_ocsp_followers_and_statuses_agree() {
-    // The same histories each time, unless somebody asks for another number of them.
+    // The histories are the same in each run, unless the environment sets another number of them.
     let config = Config {
         failure_persistence: None,
         max_shrink_iters: SHRINKS_MAX,

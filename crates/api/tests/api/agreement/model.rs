@@ -29,9 +29,9 @@ pub struct Certificate {
     pub serial: SerialNumber,
     pub fingerprint: String,
     pub expires_on: Timestamp,
-    /// What each accepted change made of it.
+    /// The state after each accepted change.
     changes: Vec<(u64, Option<Revoked>)>,
-    /// Whether the API shows its last change as pending.
+    /// `true` while the API shows its last change as pending.
     pub is_pending: bool,
 }
 
@@ -83,7 +83,7 @@ impl Certificate {
 #[derive(Default)]
 pub struct Model {
     pub certificates: Vec<Certificate>,
-    /// How many changes were accepted, in the whole installation.
+    /// The number of accepted changes of the whole installation.
     pub epoch: u64,
 }
 
@@ -95,7 +95,8 @@ impl Model {
         certificate.is_pending = true;
     }
 
-    /// What a list that claims `epoch` has to hold. Of the certificates that expired before `live_from` it holds none.
+    /// The entries of a CRL that claims `epoch`, without certificates that expired before
+    /// `live_from`.
     pub fn entries(
         &self,
         authority: AuthorityId,
@@ -114,7 +115,8 @@ impl Model {
             .collect()
     }
 
-    /// The fingerprints of what is revoked of an account at `epoch`, without those that expired before `live_from`.
+    /// The fingerprints of what is revoked of an account at `epoch`, without those that expired
+    /// before `live_from`.
     pub fn fingerprints(
         &self,
         account: usize,

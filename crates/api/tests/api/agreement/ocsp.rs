@@ -7,7 +7,8 @@ use http::Method;
 
 use super::model::Revoked;
 
-/// Its answer must say this of the certificate: DER of the certStatus (RFC 6960 §4.2.1) behind the serial number.
+/// The expected bytes of its answer: DER of the certStatus (RFC 6960 §4.2.1) after the serial
+/// number.
 pub async fn check(
     app: &TestApp,
     authority_der: &[u8],

@@ -40,7 +40,7 @@ async fn pages_are_newest_first_and_end_with_an_empty_one() {
     assert_eq!(first["result_info"], info);
     assert_eq!(names(&list(&app, "?page=2").await), ["c2", "c1", "c0"]);
 
-    // Clients stop only on an empty page: it is no error, and the page is not clamped.
+    // Clients stop only on an empty page: it is not an error, and the page is not clamped.
     for page in [3_u64, 1_000_000, 9_007_199_254_740_991] {
         let past = list(&app, &format!("?page={page}")).await;
         assert_eq!(past["result"], json!([]));

@@ -66,7 +66,7 @@ async fn a_key_belongs_to_its_request_its_token_and_its_zone() {
             refused.error()
         );
     }
-    // What is not valid is refused for what it is.
+    // An invalid request is refused with its own error.
     assert_eq!(ask(&app, "k", &one, 0).await.error().code, 1440);
     let other = app
         .token_for(
