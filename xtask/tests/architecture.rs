@@ -30,7 +30,10 @@ const USES: [(&str, &[&str]); 9] = [
             "certgate-wire",
         ],
     ),
-    ("certgate-client", &["certgate-model", "certgate-pki"]),
+    (
+        "certgate-client",
+        &["certgate-model", "certgate-pki", "certgate-wire"],
+    ),
     (
         "certgate-testkit",
         &[

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use certgate_model::{KeyAlgorithm, RevocationReason, Status, Timestamp, TokenId};
+use certgate_wire::AddressBlockText;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
 use self::values::{parse_instant, parse_network, parse_reason, parse_status};
@@ -448,7 +449,7 @@ pub struct TokenCreateArgs {
     pub expires: Option<Timestamp>,
     /// Address or network (CIDR) that may use the token. You can repeat it [default: anywhere]
     #[arg(long = "allow-ip", value_name = "ADDRESS", value_parser = parse_network)]
-    pub allow_ips: Vec<String>,
+    pub allow_ips: Vec<AddressBlockText<'static>>,
 }
 
 /// `certgate ca …`

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use self::address::{base_of, is_loopback};
 use self::answer::Reader;
-pub use self::answer::{Answer, Refusal, ResultInfo, parsed};
+pub use self::answer::{Answer, Refusal, parsed};
 use self::trust::trusted;
 use crate::failure::Failure;
 

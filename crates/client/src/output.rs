@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use certgate_wire::Time;
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
 use serde::Serialize;
@@ -222,12 +223,9 @@ pub fn printable(text: &str) -> String {
     text.chars().filter(|letter| !steers(*letter)).collect()
 }
 
-/// Writes `2033-02-20T23:18:00Z` as `2033-02-20 23:18`, and leaves other texts unchanged.
-pub fn minutes(instant: &str) -> String {
-    match (instant.get(..10), instant.get(10..11), instant.get(11..16)) {
-        (Some(date), Some("T"), Some(time)) if instant.ends_with('Z') => format!("{date} {time}"),
-        _ => instant.to_owned(),
-    }
+/// Writes `2033-02-20T23:18:00Z` as `2033-02-20 23:18`.
+pub fn minutes(time: Time) -> String {
+    format!("{:.16}", time.to_string()).replace('T', " ")
 }
 
 /// Writes `1234567` as `1,234,567`.
@@ -321,9 +319,8 @@ mod tests {
         ] {
             assert_eq!(grouped(number), text);
         }
-        assert_eq!(minutes("2033-02-20T23:18:00Z"), "2033-02-20 23:18");
-        assert_eq!(minutes("soon"), "soon");
-        assert_eq!(minutes("ä€-02-20T23:18:00Z"), "ä€-02-20T23:18:00Z");
+        let time = Time("2033-02-20T23:18:00Z".parse().unwrap());
+        assert_eq!(minutes(time), "2033-02-20 23:18");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use certgate_model::{AccountId, Random, ZoneId};
+use certgate_wire::{Id, ResultInfo};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -53,13 +54,11 @@ pub struct Session {
     zone_variable: Option<String>,
 }
 
-/// An ID with its name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Named {
-    /// The ID.
-    pub id: String,
-    /// The name.
-    pub name: String,
+/// A zone or an account.
+#[derive(Deserialize)]
+struct Named {
+    id: Id,
+    name: String,
 }
 
 impl Session {
@@ -129,26 +128,29 @@ impl Session {
             Some(text) => self.zone_named(text),
             None => match &self.profile {
                 Some(profile) => id_of(&profile.zone_id),
-                None => id_of(&self.only("zone", "/client/v4/zones", "--zone")?),
+                None => Ok(self.only("zone", "/client/v4/zones", "--zone")?.into()),
             },
         }
     }
 
     /// The zone with this name or ID.
     pub fn zone_named(&self, text: &str) -> Result<ZoneId, Failure> {
-        text.parse()
-            .or_else(|_| id_of(&self.by_name("zone", "/client/v4/zones", text)?))
+        match text.parse() {
+            Ok(id) => Ok(id),
+            Err(_) => Ok(self.by_name("zone", "/client/v4/zones", text)?.into()),
+        }
     }
 
     /// The account with the name or ID `named`, or the default account.
     pub fn account(&self, named: Option<&str>) -> Result<AccountId, Failure> {
         let path = "/client/v4/accounts";
         match (named, &self.profile) {
-            (Some(text), _) => text
-                .parse()
-                .or_else(|_| id_of(&self.by_name("account", path, text)?)),
+            (Some(text), _) => match text.parse() {
+                Ok(id) => Ok(id),
+                Err(_) => Ok(self.by_name("account", path, text)?.into()),
+            },
             (None, Some(profile)) => id_of(&profile.account_id),
-            (None, None) => id_of(&self.only("account", path, "--account")?),
+            (None, None) => Ok(self.only("account", path, "--account")?.into()),
         }
     }
 
@@ -159,7 +161,8 @@ impl Session {
             let path = format!("{path}?page={page}&per_page={PAGE}");
             let answer = self.api.get(&path)?;
             let found: Vec<Box<RawValue>> = answer.parse()?;
-            let is_last = (found.len() as u64) < PAGE || answer.info.total_pages <= page;
+            let is_last =
+                (found.len() as u64) < PAGE || answer.info::<ResultInfo>()?.total_pages <= page;
             items.extend(found);
             if is_last {
                 return Ok(items);
@@ -170,7 +173,7 @@ impl Session {
         )))
     }
 
-    fn by_name(&self, kind: &str, path: &str, name: &str) -> Result<String, Failure> {
+    fn by_name(&self, kind: &str, path: &str, name: &str) -> Result<Id, Failure> {
         let query = format!("{path}?name={}&per_page={PAGE}", encoded(name));
         let found: Vec<Named> = self.look_up(kind, &query)?.parse()?;
         let exact = found
@@ -200,11 +203,11 @@ impl Session {
         })
     }
 
-    fn only(&self, kind: &str, path: &str, flag: &str) -> Result<String, Failure> {
+    fn only(&self, kind: &str, path: &str, flag: &str) -> Result<Id, Failure> {
         let answer = self.look_up(kind, &format!("{path}?per_page={PAGE}"))?;
         let found: Vec<Named> = answer.parse()?;
         match &found[..] {
-            [item] => Ok(item.id.clone()),
+            [item] => Ok(item.id),
             [] => Err(Failure::failed(format!("the token can see no {kind}"))
                 .hint(format!("name one by its ID with {flag}"))),
             several => {
@@ -292,7 +295,7 @@ fn token(
     }
 }
 
-/// An ID from the server or the profile. It becomes a part of a path.
+/// An ID from the profile. It becomes a part of a path.
 fn id_of<T: FromStr>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| {
         let shown = printable(text);

@@ -1,8 +1,7 @@
 //! Values on the command line, checked before the client sends anything.
 
-use std::net::IpAddr;
-
 use certgate_model::{RevocationReason, Status, Timestamp};
+use certgate_wire::AddressBlockText;
 
 pub(super) fn parse_status(text: &str) -> Result<Status, String> {
     Status::from_name(text).ok_or_else(|| must_be_one_of(Status::ALL.map(Status::name)))
@@ -24,21 +23,10 @@ pub(super) fn parse_instant(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-pub(super) fn parse_network(text: &str) -> Result<String, String> {
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address, Some(prefix)),
-        None => (text, None),
-    };
-    let longest = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return Err("must be an address or a network, such as 192.0.2.0/24".to_owned()),
-    };
-    match prefix.map(str::parse::<u8>) {
-        None => Ok(text.to_owned()),
-        Some(Ok(length)) if length <= longest => Ok(text.to_owned()),
-        Some(_) => Err(format!("the prefix length must be 0 to {longest}")),
-    }
+/// Reads an address or a network as the API does.
+pub(super) fn parse_network(text: &str) -> Result<AddressBlockText<'static>, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "must be an address or a network, such as 192.0.2.0/24".to_owned())
 }
 
 #[cfg(test)]
@@ -55,7 +43,7 @@ mod tests {
         }
         assert!(parse_instant("tomorrow").is_err() && parse_instant("2027-02-30").is_err());
         for good in ["192.0.2.1", "192.0.2.0/24", "2001:db8::/32"] {
-            assert_eq!(parse_network(good).unwrap(), good);
+            assert_eq!(parse_network(good).unwrap().0.text, good);
         }
         for bad in [
             "",

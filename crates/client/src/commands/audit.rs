@@ -1,6 +1,6 @@
 //! `certgate audit list`.
 
-use serde::Deserialize;
+use certgate_wire::{AuditActor, AuditLog, CursorInfo};
 use serde_json::value::RawValue;
 
 use crate::arguments::AuditListArgs;
@@ -13,48 +13,6 @@ use crate::session::{Session, encoded};
 const PART: u64 = 1_000;
 
 const HEADER: [&str; 6] = ["time", "actor", "from", "action", "resource", "detail"];
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Entry {
-    action: Action,
-    actor: Actor,
-    resource: Resource,
-    certgate: Chain,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Action {
-    time: String,
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Actor {
-    #[serde(rename = "type")]
-    kind: String,
-    context: Option<String>,
-    ip_address: Option<String>,
-    token_id: Option<String>,
-    token_name: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Resource {
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Chain {
-    detail: String,
-}
 
 /// `certgate audit list`
 pub fn list(
@@ -85,7 +43,7 @@ pub fn list(
         let path = format!("{query}&cursor={}", encoded(&cursor));
         let answer = session.api.get(&path)?;
         entries.extend(answer.parse::<Vec<Box<RawValue>>>()?);
-        cursor = answer.info.cursor;
+        cursor = answer.info::<CursorInfo>()?.cursor;
         if cursor.is_empty() || !arguments.all {
             break;
         }
@@ -108,20 +66,23 @@ pub fn list(
     Ok(())
 }
 
-fn row(entry: Entry) -> Vec<String> {
-    let Entry {
-        action,
-        actor,
-        resource,
-        certgate,
-    } = entry;
-    let name = actor.token_name.or(actor.token_id).or(actor.context);
+fn row(entry: AuditLog<'static>) -> Vec<String> {
+    let AuditActor {
+        kind,
+        context,
+        ip_address,
+        token_id,
+        token_name,
+        ..
+    } = entry.actor;
+    let token_id = token_id.map(|id| id.to_string().into());
+    let name = token_name.or(token_id).or(context).unwrap_or(kind);
     vec![
-        action.time,
-        printable(&name.unwrap_or(actor.kind)),
-        actor.ip_address.unwrap_or_else(|| "-".to_owned()),
-        action.kind,
-        format!("{} {}", resource.kind, resource.id),
-        printable(&certgate.detail),
+        entry.action.time.to_string(),
+        printable(&name),
+        ip_address.unwrap_or("-".into()).into_owned(),
+        entry.action.kind.into_owned(),
+        format!("{} {}", entry.resource.kind, entry.resource.id),
+        printable(&entry.certgate.detail),
     ]
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use certgate_model::{AccountId, AuthorityId, KeyAlgorithm};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use certgate_wire::{
+    CreateMtlsCertificate, ImportCa, KeyAlgorithmName, MtlsCertificate, PrivateKeyText, RotateCa,
+};
+use serde::Serialize;
 use serde_json::value::RawValue;
-use zeroize::Zeroizing;
 
 use super::managed::{self, ManagedCa};
 use crate::arguments::{CaAddArgs, CaImportArgs, KeyName};
@@ -22,19 +23,7 @@ const HEADER: [&str; 6] = ["id", "kind", "name", "use", "from", "expires"];
 const KEY_APART: &str = "name the file with the certificate alone, and the key's with --key";
 
 /// A certificate that the account uploaded.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Uploaded {
-    id: String,
-    name: String,
-    issuer: String,
-    signature: String,
-    serial_number: String,
-    certificates: String,
-    ca: bool,
-    uploaded_on: String,
-    expires_on: String,
-}
+type Uploaded = MtlsCertificate<'static>;
 
 /// Both lists, byte for byte.
 #[derive(Serialize)]
@@ -62,24 +51,24 @@ pub fn list(session: &Session, account: Option<&str>, screen: &mut Screen) -> Re
             "superseded"
         };
         rows.push(vec![
-            authority.id,
+            authority.id.to_string(),
             "managed".to_owned(),
-            authority.name,
+            authority.name.into_owned(),
             in_use.to_owned(),
-            minutes(&authority.created_on),
-            minutes(&authority.expires_on),
+            minutes(authority.created_on),
+            minutes(authority.expires_on),
         ]);
     }
     for item in uploaded {
         let certificate: Uploaded = parsed(&item)?;
         let in_use = if certificate.ca { "authority" } else { "leaf" };
         rows.push(vec![
-            certificate.id,
+            certificate.id.to_string(),
             "uploaded".to_owned(),
-            certificate.name,
+            certificate.name.into_owned(),
             in_use.to_owned(),
-            minutes(&certificate.uploaded_on),
-            minutes(&certificate.expires_on),
+            minutes(certificate.uploaded_on),
+            minutes(certificate.expires_on),
         ]);
     }
     if rows.is_empty() {
@@ -104,7 +93,7 @@ pub fn show(
         return show_managed(&answer.result, screen);
     };
     let id = id_of(id)?;
-    match managed::find(session, &account, &id.to_string())? {
+    match managed::find(session, &account, id)? {
         Some(item) => show_managed(&item, screen),
         None => show_uploaded(
             &session
@@ -126,15 +115,18 @@ fn show_managed(item: &RawValue, screen: &mut Screen) -> Result<(), Failure> {
         "superseded; its certificates stay valid and revocable"
     };
     screen.fields(&[
-        ("id", authority.id),
+        ("id", authority.id.to_string()),
         ("kind", "managed".to_owned()),
-        ("name", authority.name),
+        ("name", authority.name.into_owned()),
         ("use", in_use.to_owned()),
-        ("algorithm", authority.algorithm),
-        ("revocation addresses", authority.public_url),
-        ("created", authority.created_on),
-        ("expires", authority.expires_on),
-        ("fingerprint (SHA-256)", authority.fingerprint_sha256),
+        ("algorithm", authority.algorithm.to_string()),
+        ("revocation addresses", authority.public_url.into_owned()),
+        ("created", authority.created_on.to_string()),
+        ("expires", authority.expires_on.to_string()),
+        (
+            "fingerprint (SHA-256)",
+            authority.fingerprint_sha256.to_string(),
+        ),
     ])?;
     screen.data(&format!(
         "\n{}",
@@ -153,18 +145,18 @@ fn show_uploaded(answer: &Answer, screen: &mut Screen) -> Result<(), Failure> {
 
 fn uploaded_fields(uploaded: &Uploaded, screen: &mut Screen) -> Result<(), Failure> {
     screen.fields(&[
-        ("id", uploaded.id.clone()),
+        ("id", uploaded.id.to_string()),
         ("kind", "uploaded".to_owned()),
-        ("name", uploaded.name.clone()),
+        ("name", uploaded.name.to_string()),
         (
             "use",
             if uploaded.ca { "authority" } else { "leaf" }.to_owned(),
         ),
-        ("issuer", uploaded.issuer.clone()),
-        ("serial number", uploaded.serial_number.clone()),
-        ("signature", uploaded.signature.clone()),
-        ("uploaded", uploaded.uploaded_on.clone()),
-        ("expires", uploaded.expires_on.clone()),
+        ("issuer", uploaded.issuer.to_string()),
+        ("serial number", uploaded.serial_number.to_string()),
+        ("signature", uploaded.signature.to_string()),
+        ("uploaded", uploaded.uploaded_on.to_string()),
+        ("expires", uploaded.expires_on.to_string()),
     ])
 }
 
@@ -177,13 +169,12 @@ pub fn add(session: &Session, arguments: &CaAddArgs, screen: &mut Screen) -> Res
         .map(|key| read_key(session, key))
         .transpose()?;
     let account = session.account(arguments.account.named())?;
-    let mut body = json!({ "certificates": certificates, "ca": !arguments.leaf });
-    if let Some(name) = &arguments.name {
-        body["name"] = name.as_str().into();
-    }
-    if let Some(private_key) = &private_key {
-        body["private_key"] = private_key.as_str().into();
-    }
+    let body = CreateMtlsCertificate {
+        certificates: certificates.into(),
+        ca: !arguments.leaf,
+        name: arguments.name.as_deref().map(Into::into),
+        private_key,
+    };
     let answer = session.api.post(&uploaded_path(&account), &body)?;
     if screen.is_json() {
         return screen.json(&answer.result);
@@ -200,7 +191,7 @@ pub fn remove(
 ) -> Result<(), Failure> {
     let id = id_of(id)?;
     let account = session.account(account)?;
-    if managed::find(session, &account, &id.to_string())?.is_some() {
+    if managed::find(session, &account, id)?.is_some() {
         return Err(Failure::failed(format!(
             "{id} is a managed CA: it stays for the revocation of its certificates"
         ))
@@ -226,7 +217,10 @@ pub fn import(
     let private_key = read_key(session, &arguments.key)?;
     let account = session.account(arguments.account.named())?;
     let before = managed::active(session, &account)?;
-    let body = json!({ "certificate": certificate, "private_key": private_key.as_str() });
+    let body = ImportCa {
+        certificate: certificate.into(),
+        private_key,
+    };
     let answer = session.api.post(&managed::path(&account), &body)?;
     let imported: ManagedCa = answer.parse()?;
     report_active(&answer, before.as_ref(), screen)?;
@@ -248,10 +242,8 @@ pub fn rotate(
 ) -> Result<(), Failure> {
     let account = session.account(account)?;
     let before = managed::active(session, &account)?;
-    let body = match algorithm {
-        Some(algorithm) => json!({ "algorithm": KeyAlgorithm::from(algorithm).name() }),
-        None => json!({}),
-    };
+    let algorithm = algorithm.map(|name| KeyAlgorithmName(KeyAlgorithm::from(name)));
+    let body = RotateCa { algorithm };
     let answer = session
         .api
         .post(&format!("{}/rotate", managed::path(&account)), &body)?;
@@ -284,14 +276,14 @@ fn report_active(
 }
 
 /// Reads a private key to send, which must not cross a network in clear text.
-fn read_key(session: &Session, path: &Path) -> Result<Zeroizing<String>, Failure> {
+fn read_key(session: &Session, path: &Path) -> Result<PrivateKeyText, Failure> {
     if session.api.is_cleartext_to_others() {
         return Err(Failure::usage(
             "the private key would cross the network in clear text: nothing was sent",
         )
         .hint("use an https address, or run the command on the server's machine"));
     }
-    files::read_secret(path)
+    files::read_secret(path).map(PrivateKeyText::new)
 }
 
 fn id_of(text: &str) -> Result<AuthorityId, Failure> {

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use certgate_model::{RevocationReason, Status, ZoneId};
-use serde_json::json;
+use certgate_wire::{
+    Id, ReactivateClientCertificate, ReasonName, ResultInfo, RevokeClientCertificate,
+};
 use serde_json::value::RawValue;
 
 use super::certificate::{self, Certificate};
@@ -12,7 +14,7 @@ use super::managed;
 use crate::arguments::ListArgs;
 use crate::failure::{Exit, Failure};
 use crate::files::{self, Secrecy};
-use crate::http::{ResultInfo, parsed};
+use crate::http::parsed;
 use crate::output::{Screen, grouped, minutes};
 use crate::session::Session;
 
@@ -60,7 +62,7 @@ pub fn list(
         arguments.page,
         arguments.per_page,
         certificates.len() as u64,
-        answer.info,
+        &answer.info()?,
     ));
     Ok(())
 }
@@ -72,21 +74,17 @@ fn page(zone: &ZoneId, status: Option<Status>, page: u64, size: u64) -> String {
 }
 
 fn row(certificate: &Certificate) -> Vec<String> {
-    let serial = match certificate.serial_number.get(..SERIAL_DIGITS) {
-        Some(short) => format!("{short}…"),
-        None => certificate.serial_number.clone(),
-    };
     vec![
-        certificate.id.clone(),
-        certificate.common_name.clone(),
-        certificate.status.clone(),
-        minutes(&certificate.issued_on),
-        minutes(&certificate.expires_on),
-        serial,
+        certificate.id.to_string(),
+        certificate.common_name.to_string(),
+        certificate.status.to_string(),
+        minutes(certificate.issued_on),
+        minutes(certificate.expires_on),
+        format!("{:.SERIAL_DIGITS$}…", certificate.serial_number.to_string()),
     ]
 }
 
-fn footer(page: u64, size: u64, count: u64, info: ResultInfo) -> String {
+fn footer(page: u64, size: u64, count: u64, info: &ResultInfo) -> String {
     let total = grouped(info.total_count);
     let pages = grouped(info.total_pages);
     match (count, info.total_count) {
@@ -117,10 +115,11 @@ fn list_all(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let mut printed = 0u64;
-    let mut before: HashSet<String> = HashSet::new();
+    let mut before: HashSet<Id> = HashSet::new();
     let mut bar = None;
     for number in 1.. {
         let answer = session.api.get(&page(zone, status, number, PAGE_MAX))?;
+        let info: ResultInfo = answer.info()?;
         let items: Vec<Box<RawValue>> = answer.parse()?;
         if items.is_empty() {
             break;
@@ -145,10 +144,10 @@ fn list_all(
         if !screen.is_json() {
             screen.table(if number == 1 { &HEADER } else { &[] }, rows)?;
         }
-        let bar = bar
-            .get_or_insert_with(|| screen.progress_beside_data(answer.info.total_count, "listing"));
+        let bar =
+            bar.get_or_insert_with(|| screen.progress_beside_data(info.total_count, "listing"));
         bar.set_position(printed);
-        if number >= answer.info.total_pages {
+        if number >= info.total_pages {
             break;
         }
     }
@@ -203,10 +202,18 @@ pub fn change(
     for (path, id) in paths.iter().zip(ids) {
         let answer = match request {
             StatusRequest::Revoke(None) => session.api.delete(path),
-            StatusRequest::Revoke(Some(reason)) => session
-                .api
-                .delete_with(path, &json!({ "reason": reason.name() })),
-            StatusRequest::Restore => session.api.patch(path, &json!({ "reactivate": true })),
+            StatusRequest::Revoke(reason) => {
+                let reason = reason.map(ReasonName);
+                session
+                    .api
+                    .delete_with(path, &RevokeClientCertificate { reason })
+            }
+            StatusRequest::Restore => {
+                let reactivate = Some(true);
+                session
+                    .api
+                    .patch(path, &ReactivateClientCertificate { reactivate })
+            }
         };
         bar.inc(1);
         match answer.map_err(Failure::from) {
@@ -214,9 +221,9 @@ pub fn change(
             Ok(answer) => {
                 let certificate: Certificate = answer.parse()?;
                 rows.push(vec![
-                    certificate.id,
-                    certificate.common_name,
-                    certificate.status,
+                    certificate.id.to_string(),
+                    certificate.common_name.into_owned(),
+                    certificate.status.to_string(),
                 ]);
             }
             Err(failure) if ids.len() == 1 || failure.exit() == Exit::Unreachable => {

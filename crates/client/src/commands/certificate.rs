@@ -1,7 +1,9 @@
 //! The certificate of the API, and the requests for one.
 
+use std::fmt::Display;
+
 use certgate_model::{CertificateId, Hex, ZoneId};
-use serde::{Deserialize, Serialize};
+use certgate_wire::{ClientCertificate, CreateClientCertificate, WholeNumber};
 
 use crate::failure::Failure;
 use crate::http::{Answer, Refusal};
@@ -9,35 +11,7 @@ use crate::output::Screen;
 use crate::session::Session;
 
 /// A certificate.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Certificate {
-    pub id: String,
-    pub certificate: String,
-    pub certificate_authority: Signer,
-    pub common_name: String,
-    pub organization: String,
-    pub organizational_unit: String,
-    pub location: String,
-    pub state: String,
-    pub country: String,
-    pub status: String,
-    pub issued_on: String,
-    pub expires_on: String,
-    pub validity_days: u64,
-    pub serial_number: String,
-    pub signature: String,
-    pub ski: String,
-    pub fingerprint_sha256: String,
-}
-
-/// The CA that signed a certificate.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Signer {
-    pub id: String,
-    pub name: String,
-}
+pub type Certificate = ClientCertificate<'static>;
 
 /// The path of a zone's certificates.
 pub fn path(zone: &ZoneId) -> String {
@@ -63,12 +37,10 @@ pub fn request(
     validity_days: u32,
     idempotency_key: &str,
 ) -> Result<Answer, Refusal> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        csr: &'a str,
-        validity_days: u32,
-    }
-    let body = Body { csr, validity_days };
+    let body = CreateClientCertificate {
+        csr: csr.into(),
+        validity_days: WholeNumber(validity_days.into()),
+    };
     session.api.post_once(&path(zone), &body, idempotency_key)
 }
 
@@ -82,24 +54,30 @@ pub fn key_of(csr: &str, validity_days: u32) -> String {
 
 /// Prints a certificate in full.
 pub fn fields(certificate: &Certificate, screen: &mut Screen) -> Result<(), Failure> {
-    let certificate = certificate.clone();
-    let signer = certificate.certificate_authority;
+    let signer = &certificate.certificate_authority;
+    let text = |value: &dyn Display| value.to_string();
     screen.fields(&[
-        ("id", certificate.id),
-        ("status", certificate.status),
-        ("common name", certificate.common_name),
-        ("organization", certificate.organization),
-        ("organizational unit", certificate.organizational_unit),
-        ("location", certificate.location),
-        ("state", certificate.state),
-        ("country", certificate.country),
-        ("issued", certificate.issued_on),
-        ("expires", certificate.expires_on),
+        ("id", text(&certificate.id)),
+        ("status", text(&certificate.status)),
+        ("common name", text(&certificate.common_name)),
+        ("organization", text(&certificate.organization)),
+        (
+            "organizational unit",
+            text(&certificate.organizational_unit),
+        ),
+        ("location", text(&certificate.location)),
+        ("state", text(&certificate.state)),
+        ("country", text(&certificate.country)),
+        ("issued", text(&certificate.issued_on)),
+        ("expires", text(&certificate.expires_on)),
         ("validity", format!("{} days", certificate.validity_days)),
-        ("serial number", certificate.serial_number),
-        ("fingerprint (SHA-256)", certificate.fingerprint_sha256),
-        ("subject key id", certificate.ski),
-        ("signature", certificate.signature),
+        ("serial number", text(&certificate.serial_number)),
+        (
+            "fingerprint (SHA-256)",
+            text(&certificate.fingerprint_sha256),
+        ),
+        ("subject key id", text(&certificate.ski)),
+        ("signature", text(&certificate.signature)),
         ("authority", format!("{} {}", signer.id, signer.name)),
     ])
 }

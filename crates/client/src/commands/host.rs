@@ -1,8 +1,7 @@
 //! `certgate host list|set|add|remove`.
 
 use certgate_model::{MtlsCertificateId, ZoneId};
-use serde::Deserialize;
-use serde_json::json;
+use certgate_wire::{HostnameAssociations, ReplaceHostnameAssociations};
 
 use crate::failure::Failure;
 use crate::http::Answer;
@@ -44,8 +43,10 @@ impl List {
         session: &Session,
         hostnames: &[String],
     ) -> Result<(Answer, Vec<String>), Failure> {
-        let uploaded = self.uploaded.map(|id| id.to_string());
-        let body = json!({ "hostnames": hostnames, "mtls_certificate_id": uploaded });
+        let body = ReplaceHostnameAssociations {
+            hostnames: Some(hostnames.into()),
+            mtls_certificate_id: self.uploaded.map(|id| id.to_string().into()),
+        };
         let answer = session.api.put(&self.path(), &body)?;
         let hostnames = self::hostnames(&answer)?;
         Ok((answer, hostnames))
@@ -53,11 +54,8 @@ impl List {
 }
 
 fn hostnames(answer: &Answer) -> Result<Vec<String>, Failure> {
-    #[derive(Deserialize)]
-    struct Associations {
-        hostnames: Vec<String>,
-    }
-    Ok(answer.parse::<Associations>()?.hostnames)
+    let associations: HostnameAssociations<'static> = answer.parse()?;
+    Ok(associations.hostnames.into_owned())
 }
 
 /// The uploaded CA that `--ca` names.

@@ -1,29 +1,17 @@
 //! The managed CAs of an account, and the CA's certificate for a chain.
 
-use certgate_model::{AccountId, ZoneId};
-use serde::Deserialize;
+use certgate_model::{AccountId, AuthorityId, ZoneId};
+use certgate_wire::Zone;
 use serde_json::value::RawValue;
 
 use super::certificate::Certificate;
 use crate::failure::Failure;
 use crate::files;
 use crate::http::parsed;
-use crate::session::{Named, Session};
+use crate::session::Session;
 
 /// A managed CA.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ManagedCa {
-    pub id: String,
-    pub name: String,
-    pub algorithm: String,
-    pub certificate: String,
-    pub public_url: String,
-    pub in_force: bool,
-    pub created_on: String,
-    pub expires_on: String,
-    pub fingerprint_sha256: String,
-}
+pub type ManagedCa = certgate_wire::ManagedCa<'static>;
 
 /// The path of an account's managed CAs.
 pub fn path(account: &AccountId) -> String {
@@ -34,11 +22,11 @@ pub fn path(account: &AccountId) -> String {
 pub fn find(
     session: &Session,
     account: &AccountId,
-    id: &str,
+    id: AuthorityId,
 ) -> Result<Option<Box<RawValue>>, Failure> {
     let items: Vec<Box<RawValue>> = session.api.get(&path(account))?.parse()?;
     for item in items {
-        if parsed::<ManagedCa>(&item)?.id == id {
+        if parsed::<ManagedCa>(&item)?.id == id.into() {
             return Ok(Some(item));
         }
     }
@@ -57,19 +45,13 @@ pub fn chain_of(
     zone: &ZoneId,
     certificate: &Certificate,
 ) -> Result<String, Failure> {
-    #[derive(Deserialize)]
-    struct Zone {
-        account: Named,
-    }
-    let path = format!("/client/v4/zones/{zone}");
-    let zone: Zone = session.api.get(&path)?.parse()?;
-    let account: AccountId = zone
-        .account
-        .id
-        .parse()
-        .map_err(|_| Failure::not_understood("the zone's account has no ID"))?;
-    let signer = &certificate.certificate_authority.id;
-    let item = find(session, &account, signer)?.ok_or_else(|| {
+    let zone: Zone<'static> = session
+        .api
+        .get(&format!("/client/v4/zones/{zone}"))?
+        .parse()?;
+    let account = AccountId::from(zone.account.id);
+    let signer = certificate.certificate_authority.id;
+    let item = find(session, &account, signer.into())?.ok_or_else(|| {
         Failure::failed(format!(
             "the CA {signer} signed the certificate, but the account does not have it"
         ))

@@ -1,10 +1,12 @@
 //! `certgate token create|list|revoke|verify` and `certgate token api-key create|delete`.
 
-use std::collections::BTreeMap;
-
-use certgate_model::{PermissionGroup, Scope, TokenId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use certgate_model::{PermissionGroup, Resource, Scope, TokenId};
+use certgate_wire::{
+    CreatePolicy, CreateToken, EffectName, PermissionGroupId, PermissionGroupReference,
+    ResourceName, ResourceValue, Time, Token, TokenAddresses, TokenCondition, TokenPolicy,
+    TokenVerification, User, UserApiKey,
+};
+use serde_json::json;
 
 use crate::arguments::TokenCreateArgs;
 use crate::failure::Failure;
@@ -14,33 +16,6 @@ use crate::session::Session;
 
 const PATH: &str = "/client/v4/user/tokens";
 const API_KEY_PATH: &str = "/certgate/v1/user/api_key";
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Token {
-    id: String,
-    name: String,
-    status: String,
-    issued_on: String,
-    expires_on: Option<String>,
-    last_used_on: Option<String>,
-    policies: Vec<Policy>,
-    value: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Policy {
-    effect: String,
-    permission_groups: Vec<Group>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Group {
-    id: String,
-    name: Option<String>,
-}
 
 /// `certgate token create`
 pub fn create(
@@ -53,19 +28,27 @@ pub fn create(
         .iter()
         .map(|name| group(name))
         .collect::<Result<Vec<_>, _>>()?;
-    let policies = policies(session, &groups, &arguments.zones)?;
-    let mut body = json!({ "name": arguments.name, "policies": policies });
-    if let Some(instant) = arguments.expires {
-        body["expires_on"] = Value::String(instant.to_string());
-    }
-    if !arguments.allow_ips.is_empty() {
-        body["condition"] = json!({ "request.ip": { "in": arguments.allow_ips } });
-    }
+    let allowed = arguments.allow_ips.clone();
+    let condition = (!allowed.is_empty()).then(|| TokenCondition {
+        request_ip: Some(TokenAddresses {
+            allowed: Some(allowed),
+            refused: None,
+        }),
+        request_ip_of_sdks: None,
+    });
+    let body = CreateToken {
+        name: arguments.name.as_str().into(),
+        status: None,
+        policies: policies(session, &groups, &arguments.zones)?,
+        condition,
+        not_before: None,
+        expires_on: arguments.expires.map(Time),
+    };
     let answer = session.api.post(PATH, &body)?;
     if screen.is_json() {
         return screen.json(&answer.result);
     }
-    let made: Token = answer.parse()?;
+    let made: Token<'static> = answer.parse()?;
     let value = made
         .value
         .ok_or_else(|| Failure::not_understood("the new token has no value"))?;
@@ -107,46 +90,42 @@ fn policies(
     session: &Session,
     groups: &[PermissionGroup],
     zones: &[String],
-) -> Result<Vec<Value>, Failure> {
-    let mut by_scope: BTreeMap<&'static str, (Scope, Vec<Value>)> = BTreeMap::new();
-    for group in groups {
-        let of_scope = by_scope
-            .entry(group.scope().name())
-            .or_insert_with(|| (group.scope(), Vec::new()));
-        of_scope.1.push(json!({ "id": group.id() }));
-    }
+) -> Result<Vec<CreatePolicy<'static>>, Failure> {
     let mut policies = Vec::new();
-    for (scope, groups) in by_scope.into_values() {
-        let resources: Vec<String> = match scope {
-            Scope::Zone if !zones.is_empty() => {
-                let ids = zones
-                    .iter()
-                    .map(|zone| session.zone_named(zone))
-                    .collect::<Result<Vec<_>, _>>()?;
-                ids.iter()
-                    .map(|id| format!("{}.{id}", scope.name()))
-                    .collect()
-            }
-            Scope::Zone | Scope::Account => vec![format!("{}.*", scope.name())],
-            Scope::User => vec![format!("{}.{}", scope.name(), user(session)?)],
-        };
-        let resources: BTreeMap<_, _> = resources
-            .into_iter()
-            .map(|resource| (resource, "*"))
+    for scope in [Scope::Account, Scope::Zone, Scope::User] {
+        let of_scope = groups.iter().filter(|group| group.scope() == scope);
+        let permission_groups: Vec<_> = of_scope
+            .map(|group| PermissionGroupReference {
+                id: PermissionGroupId(*group),
+            })
             .collect();
-        policies.push(
-            json!({ "effect": "allow", "permission_groups": groups, "resources": resources }),
-        );
+        if permission_groups.is_empty() {
+            continue;
+        }
+        let resources = match scope {
+            Scope::Zone if !zones.is_empty() => {
+                let ids = zones.iter().map(|zone| session.zone_named(zone));
+                ids.map(|id| Ok(Resource::Zone(id?)))
+                    .collect::<Result<_, Failure>>()?
+            }
+            Scope::Zone => vec![Resource::AllZones],
+            Scope::Account => vec![Resource::AllAccounts],
+            Scope::User => {
+                let user: User<'static> = session.api.get("/client/v4/user")?.parse()?;
+                vec![Resource::User(user.id.into())]
+            }
+        };
+        let resources = resources.into_iter();
+        policies.push(CreatePolicy {
+            id: None,
+            effect: EffectName::Allow,
+            permission_groups,
+            resources: resources
+                .map(|resource| (ResourceName(resource), ResourceValue::Itself))
+                .collect(),
+        });
     }
     Ok(policies)
-}
-
-fn user(session: &Session) -> Result<String, Failure> {
-    #[derive(Deserialize)]
-    struct User {
-        id: String,
-    }
-    Ok(session.api.get("/client/v4/user")?.parse::<User>()?.id)
 }
 
 /// `certgate token list`
@@ -155,18 +134,17 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
     if screen.is_json() {
         return screen.json_of(&items);
     }
-    let tokens = items.iter().map(|item| parsed::<Token>(item));
+    let tokens = items.iter().map(|item| parsed::<Token<'static>>(item));
     let tokens = tokens.collect::<Result<Vec<_>, _>>()?;
     let rows = tokens.into_iter().map(|token| {
         let permissions = permissions(&token.policies);
-        let instant =
-            |instant: Option<String>| instant.as_deref().map_or("never".to_owned(), minutes);
+        let instant = |time: Option<Time>| time.map_or("never".to_owned(), minutes);
         let (expires, used) = (instant(token.expires_on), instant(token.last_used_on));
         vec![
-            token.id,
-            token.name,
-            token.status,
-            minutes(&token.issued_on),
+            token.id.to_string(),
+            token.name.into_owned(),
+            token.status.to_string(),
+            minutes(token.issued_on),
             expires,
             used,
             permissions,
@@ -187,27 +165,25 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
 }
 
 /// Names the permissions of a token, without a Read that its Write includes.
-fn permissions(policies: &[Policy]) -> String {
+fn permissions(policies: &[TokenPolicy<'_>]) -> String {
     let named = policies.iter().flat_map(|policy| {
-        let prefix = if policy.effect == "deny" { "not " } else { "" };
-        let known: Vec<PermissionGroup> = policy
-            .permission_groups
-            .iter()
+        let prefix = match policy.effect {
+            EffectName::Allow => "",
+            EffectName::Deny => "not ",
+        };
+        let groups = policy.permission_groups.iter();
+        let known: Vec<PermissionGroup> = groups
+            .clone()
             .filter_map(|group| group.id.parse().ok())
             .collect();
-        policy.permission_groups.iter().filter_map(move |group| {
+        groups.filter_map(move |group| {
             let this = group.id.parse::<PermissionGroup>().ok();
-            let included = this.is_some_and(|this| {
+            let is_included = this.is_some_and(|this| {
                 known
                     .iter()
                     .any(|known| *known != this && known.includes(this))
             });
-            let name = group
-                .name
-                .as_deref()
-                .or(this.map(PermissionGroup::name))
-                .unwrap_or(&group.id);
-            (!included).then(|| format!("{prefix}{name}"))
+            (!is_included).then(|| format!("{prefix}{}", group.name))
         })
     });
     named.collect::<Vec<_>>().join(", ")
@@ -234,13 +210,15 @@ pub fn verify(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
     if screen.is_json() {
         return screen.json(&answer.result);
     }
-    let verified: Token = answer.parse()?;
+    let verified: TokenVerification = answer.parse()?;
     screen.fields(&[
-        ("id", verified.id),
-        ("status", verified.status),
+        ("id", verified.id.to_string()),
+        ("status", verified.status.to_string()),
         (
             "expires",
-            verified.expires_on.unwrap_or_else(|| "never".to_owned()),
+            verified
+                .expires_on
+                .map_or("never".to_owned(), |time| time.to_string()),
         ),
     ])?;
     for message in &answer.messages {
@@ -249,19 +227,13 @@ pub fn verify(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-#[derive(Deserialize)]
-struct ApiKey {
-    email: String,
-    api_key: Option<String>,
-}
-
 /// `certgate token api-key create`
 pub fn create_api_key(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
     let answer = session.api.put(API_KEY_PATH, &json!({}))?;
     if screen.is_json() {
         return screen.json(&answer.result);
     }
-    let made: ApiKey = answer.parse()?;
+    let made: UserApiKey<'static> = answer.parse()?;
     let key = made
         .api_key
         .ok_or_else(|| Failure::not_understood("the new API key has no value"))?;
@@ -278,7 +250,7 @@ pub fn delete_api_key(session: &Session, screen: &mut Screen) -> Result<(), Fail
     if screen.is_json() {
         return screen.json(&answer.result);
     }
-    let of: ApiKey = answer.parse()?;
+    let of: UserApiKey<'static> = answer.parse()?;
     screen.say(&format!("deleted the API key of {}", printable(&of.email)));
     Ok(())
 }

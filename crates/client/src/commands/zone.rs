@@ -1,33 +1,24 @@
 //! `certgate zone list|create|delete`.
 
-use serde::Deserialize;
-use serde_json::json;
+use certgate_wire::{AccountReference, CreateZone, Zone};
 
 use crate::failure::Failure;
 use crate::http::parsed;
 use crate::output::{Screen, minutes};
-use crate::session::{Named, Session};
+use crate::session::Session;
 
 const PATH: &str = "/client/v4/zones";
 
 const HEADER: [&str; 5] = ["id", "name", "status", "account", "created"];
 
-#[derive(Deserialize)]
-struct Zone {
-    id: String,
-    name: String,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    created_on: String,
-    account: Named,
-}
-
-impl Zone {
-    fn row(self) -> Vec<String> {
-        let created = minutes(&self.created_on);
-        vec![self.id, self.name, self.status, self.account.name, created]
-    }
+fn row(zone: Zone<'static>) -> Vec<String> {
+    vec![
+        zone.id.to_string(),
+        zone.name.into_owned(),
+        zone.status.into_owned(),
+        zone.account.name.into_owned(),
+        minutes(zone.created_on),
+    ]
 }
 
 /// `certgate zone list`
@@ -40,7 +31,7 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
         screen.say("no zones");
         return Ok(());
     }
-    let rows = items.iter().map(|item| Ok(parsed::<Zone>(item)?.row()));
+    let rows = items.iter().map(|item| Ok(row(parsed(item)?)));
     screen.table(&HEADER, rows.collect::<Result<Vec<_>, Failure>>()?)
 }
 
@@ -52,12 +43,15 @@ pub fn create(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let account = session.account(account)?;
-    let body = json!({ "name": name, "account": { "id": account.to_string() }, "type": "full" });
+    let body = CreateZone {
+        name: name.into(),
+        account: AccountReference { id: account.into() },
+    };
     let answer = session.api.post(PATH, &body)?;
     if screen.is_json() {
         return screen.json(&answer.result);
     }
-    screen.table(&HEADER, [answer.parse::<Zone>()?.row()])
+    screen.table(&HEADER, [row(answer.parse()?)])
 }
 
 /// `certgate zone delete`

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use certgate_wire::{ErrorItem, Message};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -16,16 +17,16 @@ use crate::output::printable;
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 /// The API's code for malformed credentials.
-const CODE_INVALID_HEADERS: i64 = 6003;
+const CODE_INVALID_HEADERS: u32 = 6003;
 
 /// The API's code for the revocation of a revoked certificate.
-const CODE_REVOKED_ALREADY: i64 = 1407;
+const CODE_REVOKED_ALREADY: u32 = 1407;
 
 /// The API's code for a change that the server may or may not have made.
-const CODE_IN_DOUBT: i64 = 10504;
+const CODE_IN_DOUBT: u32 = 10504;
 
 /// The API's code for an unknown uploaded certificate.
-const CODE_NO_MTLS_CERTIFICATE: i64 = 1472;
+const CODE_NO_MTLS_CERTIFICATE: u32 = 1472;
 
 /// A successful answer.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub struct Answer {
     /// `result`, byte for byte.
     pub result: Box<RawValue>,
     /// `result_info` of lists.
-    pub info: ResultInfo,
+    info: Option<Box<RawValue>>,
     /// The messages beside the result.
     pub messages: Vec<String>,
 }
@@ -43,23 +44,17 @@ impl Answer {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         parsed(&self.result)
     }
+
+    /// `result_info` of a list: a [`certgate_wire::ResultInfo`] or a [`certgate_wire::CursorInfo`].
+    pub fn info<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        let info = self.info.as_ref();
+        parsed(info.ok_or_else(|| Failure::not_understood("the list has no result_info"))?)
+    }
 }
 
 /// A part of an answer as a `T`.
 pub fn parsed<T: DeserializeOwned>(value: &RawValue) -> Result<T, Failure> {
     serde_json::from_str(value.get()).map_err(Failure::not_understood)
-}
-
-/// The position of a list within all that matches.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct ResultInfo {
-    /// The number of everything that matches.
-    pub total_count: u64,
-    /// The number of pages.
-    pub total_pages: u64,
-    /// The start of the next part of a list that has no pages. It is empty at the end.
-    pub cursor: String,
 }
 
 /// A request that did not succeed.
@@ -99,33 +94,24 @@ impl From<Refusal> for Failure {
 struct Envelope {
     success: bool,
     #[serde(default)]
-    errors: Vec<Item>,
+    errors: Vec<ErrorItem<'static>>,
     #[serde(default)]
-    messages: Vec<Item>,
+    messages: Vec<Message<'static>>,
     // Without a default: an answer without `result` is not from this API.
     result: Option<Box<RawValue>>,
-    result_info: Option<ResultInfo>,
+    result_info: Option<Box<RawValue>>,
 }
 
-#[derive(Deserialize)]
-struct Item {
-    code: i64,
-    message: String,
-    source: Option<Source>,
-}
-
-#[derive(Deserialize)]
-struct Source {
-    pointer: Option<String>,
-}
-
-impl Item {
-    fn shown(&self) -> String {
-        let pointer = self.source.as_ref().and_then(|at| at.pointer.as_deref());
-        let place = pointer.map(|pointer| format!(", {}", printable(pointer)));
-        let place = place.unwrap_or_default();
-        format!("{} (code {}{place})", printable(&self.message), self.code)
-    }
+/// An error in the server's words.
+fn shown(item: &ErrorItem<'_>) -> String {
+    let place = item
+        .source
+        .as_ref()
+        .map(|source| printable(&source.pointer));
+    let place = place
+        .map(|pointer| format!(", {pointer}"))
+        .unwrap_or_default();
+    format!("{} (code {}{place})", printable(&item.message), item.code)
 }
 
 /// Reads the answers to one request.
@@ -161,7 +147,7 @@ impl Reader<'_> {
             let messages = envelope.messages.iter();
             return Ok(Answer {
                 result,
-                info: envelope.result_info.unwrap_or_default(),
+                info: envelope.result_info,
                 messages: messages.map(|item| printable(&item.message)).collect(),
             });
         }
@@ -202,8 +188,8 @@ impl Reader<'_> {
     }
 
     /// The errors of an answer in the server's words.
-    fn told(&self, status: StatusCode, errors: &[Item], code: Option<i64>) -> Failure {
-        let shown: Vec<_> = errors.iter().map(Item::shown).collect();
+    fn told(&self, status: StatusCode, errors: &[ErrorItem<'_>], code: Option<u32>) -> Failure {
+        let shown: Vec<_> = errors.iter().map(shown).collect();
         let failure = Failure::failed(match shown.is_empty() {
             true => format!("the server answers {status} without a reason"),
             false => shown.join("; "),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use certgate_model::ZoneId;
+use certgate_wire::Uuid;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -29,7 +30,7 @@ pub struct Run<'a> {
     pub progress: Mutex<Progress>,
     /// The certificates of CAs (by ID) for PKCS #12 files, or the reason why one is missing. The
     /// run requests each once. There are several if the account rotates its CA meanwhile.
-    pub authorities: Mutex<HashMap<String, Result<String, String>>>,
+    pub authorities: Mutex<HashMap<Uuid, Result<String, String>>>,
 }
 
 /// The progress of a line in earlier runs.
@@ -157,7 +158,7 @@ pub fn issue(run: &Run<'_>, row: &Row, start: Start) -> Result<(), Trouble> {
         let entry = Entry {
             name: row.name.clone(),
             zone_id: run.zone.to_string(),
-            certificate_id: certificate.id.clone(),
+            certificate_id: certificate.id.to_string(),
             wanted: row.wanted.clone(),
         };
         let mut progress = run.progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,7 +227,7 @@ fn write_p12(
             managed::chain_of(run.session, run.zone, certificate)
                 .map_err(|failure| failure.to_string())
         };
-        let signer = certificate.certificate_authority.id.clone();
+        let signer = certificate.certificate_authority.id;
         authorities
             .entry(signer)
             .or_insert_with(request)

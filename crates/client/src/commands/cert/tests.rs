@@ -1,4 +1,4 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::arguments::Format;
@@ -69,13 +69,15 @@ fn footers_are_right_at_the_edges() {
         ..ResultInfo::default()
     };
     assert_eq!(
-        footer(2, 20, 20, info(2000, 100)),
+        footer(2, 20, 20, &info(2000, 100)),
         "21–40 of 2,000 (page 2 of 100)"
     );
-    assert_eq!(footer(1, 20, 0, info(0, 0)), "no certificates");
-    assert_eq!(footer(7, 20, 0, info(3, 1)), "none of 3 (page 7 of 1)");
+    assert_eq!(footer(1, 20, 0, &info(0, 0)), "no certificates");
+    assert_eq!(footer(7, 20, 0, &info(3, 1)), "none of 3 (page 7 of 1)");
     assert_eq!(
-        footer(u64::MAX, 1000, 1, info(u64::MAX, 1)).lines().count(),
+        footer(u64::MAX, 1000, 1, &info(u64::MAX, 1))
+            .lines()
+            .count(),
         1
     );
 }

@@ -1,3 +1,5 @@
+use serde_json::Value;
+
 use super::*;
 use crate::arguments::Format;
 use crate::testing::{Captured, Server, text};
@@ -8,7 +10,7 @@ fn arguments(permissions: &[&str], zones: &[String]) -> TokenCreateArgs {
         permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
         zones: zones.to_vec(),
         expires: Some("2027-01-31T00:00:00Z".parse().unwrap()),
-        allow_ips: vec!["192.0.2.0/24".to_owned()],
+        allow_ips: serde_json::from_str("[\"192.0.2.0/24\"]").unwrap(),
     }
 }
 
@@ -122,13 +124,15 @@ fn tokens_are_listed_revoked_and_verified() {
 }
 
 #[test]
-fn a_name_of_an_unknown_permission_of_the_server_is_listed() {
-    let policy = Policy {
-        effect: "deny".to_owned(),
-        permission_groups: vec![Group {
-            id: "f".to_owned(),
-            name: Some("Other".to_owned()),
+fn a_permission_that_only_the_server_knows_is_listed() {
+    let policy = TokenPolicy {
+        id: "1".into(),
+        effect: EffectName::Deny,
+        permission_groups: vec![certgate_wire::PermissionGroupName {
+            id: "f".into(),
+            name: "Other".into(),
         }],
+        resources: Default::default(),
     };
     assert_eq!(permissions(&[policy]), "not Other");
 }
