@@ -35,12 +35,13 @@ from kit.relay import Relay
 
 PASSWORD = "not-for-the-log"
 
-# A refusal takes a connection that is refused, or five seconds of waiting for one of those for reading; the rest is for
-# a busy machine.
+# A refusal takes a refused connection, or five seconds of waiting for a connection for reading. The
+# rest is for a busy machine.
 REFUSED_SECONDS = 10.0
 
-# What does not answer is given up after 12 seconds, behind five of waiting for a connection; a change is looked up for
-# about ten more when its commit was not answered. Certgate gives a request 30.
+# A statement without an answer is given up after 12 seconds, after five seconds of waiting for a
+# connection. A change whose commit had no answer is looked up for about ten more. A request gets
+# 30.
 SLOW_SECONDS = 26.0
 
 # The longest recovery, in seconds.
@@ -66,7 +67,7 @@ class Trouble:
     name: str
     begin: Callable[[Postgres, str], AbstractContextManager[None]]
     cause: str
-    # Requests that are answered as ever as long as there are connections for reading: new ones are not made.
+    # Requests that are answered as before, as long as connections for reading exist.
     perhaps_served: tuple[str, ...] = ()
 
 
@@ -370,7 +371,8 @@ def goes_on_beside(
         eventually("it writes", lambda: load.count("issue", 200) > 50)
         eventually("it is cut off in a transaction", lambda: is_cut_off(relay, server, database))
         begun = time.monotonic()
-        # Seven seconds are what a write waits for a lock, five until the lock of a lost transaction is let go.
+        # A write waits seven seconds for a lock, and five until a lost transaction releases its
+        # lock.
         made = other.ask("issue")
         assert made.status == 200, made
         print(f"the other node wrote after {time.monotonic() - begun:.2f} s")

@@ -24,8 +24,9 @@ IN_DOUBT = 10504
 # The connections of nodes.
 OURS = "FROM pg_stat_activity WHERE application_name = 'certgate'"
 
-# For a commit that is not answered: 12 seconds for it, ten in which it is looked up, and seven for the lock that it holds
-# if another change waited for it. Two more for a busy machine: certgate itself gives a request 30.
+# For a commit that is not answered: 12 seconds for it, ten in which it is looked up, and seven for
+# the lock that it holds if another change waited for it. Two more for a busy machine: certgate
+# itself gives a request 30.
 COMMIT_SECONDS = 31.0
 
 

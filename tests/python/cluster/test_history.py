@@ -58,7 +58,7 @@ class Record:
         return chance.choice(shared) if len(shared) >= SHARED else None
 
     def histories(self) -> dict[str, list[Operation]]:
-        """The history of each certificate, with its statuses in lists. Includes issues without an answer."""
+        """The history of each certificate, with its statuses in lists and unanswered issues."""
         histories = {identity: list(known) for identity, known in self.operations.items()}
         unanswered = [issue.invoked for issue in self.issues if issue.id is None]
         found = {

@@ -82,7 +82,7 @@ def settlers(observed: list[list[str]]) -> list[str]:
 
 
 class Owner(fleet.Client):
-    """Changes only its own certificates, so their order of events is known. Reads them on every node."""
+    """Changes only its own certificates, in a known order. Reads them on every node."""
 
     def __init__(self, nodes: Fleet, csr: str, seed: int) -> None:
         super().__init__(nodes, seed)

@@ -28,7 +28,7 @@ class Certificate:
 
 
 class Client(threading.Thread):
-    """Changes only its own certificates until the server dies, so their order of events is known."""
+    """Changes only its own certificates, in a known order, until the server dies."""
 
     def __init__(self, server: Server, csr: str, own: list[Certificate], seed: int) -> None:
         super().__init__()

@@ -59,7 +59,7 @@ class Place:
         return directory
 
     def handed_over(self, path: str, text: str, mode: int = 0o440) -> None:
-        """Makes a file of root that the user's group can read, in a directory without write access."""
+        """Makes a file of root that the user's group can read, in a read-only directory."""
         file = self.at(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.parent.chmod(0o755)
@@ -156,7 +156,7 @@ class Deployed(Server):
         ), self.log
 
     def answers(self, port: int, path: str, scheme: str = "http") -> tuple[int, str]:
-        """Returns the status and body of a GET. Does not verify the certificate, as probes do not."""
+        """Returns the status and body of a GET. Like a probe, verifies no certificate."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         address = f"{scheme}://127.0.0.1:{port}{path}"

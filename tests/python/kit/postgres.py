@@ -44,7 +44,7 @@ SETTINGS = {
 
 
 def programs() -> Path:
-    """Returns the directory of its programs, on the path or as in Debian. Skips the test without it."""
+    """Returns the directory of its programs. Skips the test if it is missing."""
     path = map(Path, os.environ["PATH"].split(os.pathsep))
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     needed = ("initdb", "pg_ctl", "psql", "pg_basebackup")

@@ -460,7 +460,7 @@ def test_tampering_is_found_and_the_entry_named(copied: Copied, what: str) -> No
 
 
 def rewrite(copied: Copied, first: int, last: int, **changes: Any) -> None:
-    """Changes an entry, cuts the log after `last`, and recalculates the chain, as an attacker can."""
+    """Changes an entry, cuts the log after `last`, and recomputes the chain."""
     names = {0: "issue", 1: "revoke", 2: "reactivate", 3: "create", 4: "update", 5: "delete"}
     kinds = [
         "client_certificate",

@@ -191,7 +191,7 @@ def test_a_killed_bulk_issue_continues(user: User) -> None:
         process.wait()
     done = user.json(*command)
     assert done["issued"] + done["already_issued"] == NAMES and done["failed"] == [], done
-    # A line is in the journal before its certificate is in its file, so each job may have had one to complete.
+    # The journal has a line before the file has its certificate, so each job may complete one.
     assert NAMES // 2 - JOBS <= done["already_issued"] < NAMES
 
     listed = user.json("cert", "list", "--all")

@@ -34,11 +34,11 @@ SYSTEMD = DEPLOY / "systemd"
 CONTAINERFILE = DEPLOY / "container/Containerfile"
 RULES = DEPLOY / "prometheus/certgate.rules.yml"
 
-# The oldest Kubernetes that has everything that the manifests use, and the newest whose schemas there are.
+# The oldest Kubernetes with everything that the manifests use, and the newest one with schemas.
 KUBERNETES = ["1.30", "1.37"]
 
-# How long a stop may take, in seconds: requests, and then two writes to a database that does not answer, each of which
-# takes 10 s to connect and 12 s to wait for an answer.
+# The longest stop in seconds: requests, and then two writes to a database that does not answer.
+# Each takes 10 s to connect and 12 s to wait for an answer.
 REQUEST_SECONDS, WRITE_SECONDS = 30, 22
 
 
@@ -205,7 +205,7 @@ def containerfile() -> list[dict[str, Any]]:
 
 
 def test_the_build_context_is_sufficient(tmp_path: Path) -> None:
-    """Cargo reads the workspace from the files that .dockerignore admits, without changing the lock."""
+    """Cargo reads the workspace from the files that .dockerignore admits, with its lock file."""
     rules = [
         rule
         for rule in (REPOSITORY / ".dockerignore").read_text().splitlines()

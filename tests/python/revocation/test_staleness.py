@@ -56,7 +56,7 @@ class Pair:
         return account, zone, here, there
 
     def token(self, group: str) -> tuple[str, dict[str, Any], Api]:
-        """Makes a token. Returns its address and body, and a client that uses it on the other node."""
+        """Makes a token. Returns its address, its body and a client on the other node."""
         body = {"name": f"token {next(NAMES)}", "policies": [self.policy(group)]}
         made = self.make(f"{V4}/user/tokens", body)
         return (

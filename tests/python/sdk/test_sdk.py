@@ -1,4 +1,4 @@
-"""The official Python SDK, unmodified. This file runs once with each SDK generation that is installed for it."""
+"""The official Python SDK, unmodified. These tests run once with each supported generation."""
 
 from __future__ import annotations
 

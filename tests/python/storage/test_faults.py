@@ -283,7 +283,8 @@ def damage(path: Path) -> None:
     ).fetchone()[0]
     database.close()
     with path.open("r+b") as file:
-        # The root is an interior page of a table, whose first cell names its first leaf (SQLite's file format §1.6).
+        # The root is an interior page of a table. Its first cell names the first leaf (SQLite's
+        # file format §1.6).
         file.seek((root - 1) * size)
         head = file.read(12)
         assert head[0] == 5, "the table is large enough to have leaves"

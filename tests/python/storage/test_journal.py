@@ -201,7 +201,7 @@ def test_a_full_disk_for_the_journal_alone_does_not_stop_revocation(
     )
     if done.returncode != 0:
         pytest.skip(
-            f"cannot mount a file here, so a full disk of the journal alone is NOT TESTED: {done.stderr}"
+            f"cannot mount a file here: a full disk of the journal is NOT TESTED: {done.stderr}"
         )
     try:
         # A line that fits into the last block of the file does not need space.

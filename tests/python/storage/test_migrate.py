@@ -290,8 +290,8 @@ def test_a_migration_can_be_killed_at_any_instant(
             command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )
         assert process.stderr
-        # A line is told after each tenth of what is to be copied, and then of what is compared. Of the first it is not known
-        # whether the run before had come so far.
+        # It prints a line after each tenth of the copy, and then of the comparison. The run before
+        # may have come as far as the first line.
         lines, patience = [], generator.choice((1, 2, 3))
         for line in process.stderr:
             lines.append(line)

@@ -109,7 +109,7 @@ def test_create(shell: Shell, csr: str, line: str) -> None:
 
 
 def test_create_with_the_newlines_that_a_shell_pastes(shell: Shell, csr: str) -> None:
-    """The documentation shows the request with the two characters \\n in a shell's single quotes."""
+    """The documentation shows \\n as two characters in a shell's single quotes."""
     pasted = csr.strip().replace("\n", "\\n")
     line = (
         f'curl {{base}}{PATH} {BEARER} --json \'{{{{"csr": "{pasted}", "validity_days": 3650}}}}\''

@@ -1,4 +1,4 @@
-"""schemathesis: requests made from the OpenAPI document, and answers held against it. Has an environment of its own."""
+"""schemathesis: requests made from the OpenAPI document, and checks of their answers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 from kit.harness import Server, environment
 
-# What an answer must be. Left out are schemathesis' own ideas that the contract decides otherwise: that a request without
-# credentials is answered 401 (it is 400 with 9106), and that whatever fits the schema is accepted (a well-formed CSR,
-# say, is not a matter of a schema).
+# Checks of each answer. Two checks of schemathesis are left out, because the contract differs: a
+# request without credentials is answered 400 with 9106 instead of 401, and input that fits the
+# schema can still be refused (a schema does not describe a well-formed CSR).
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -25,7 +25,8 @@ CHECKS = (
     "use_after_free",
 )
 
-# Of each operation, in each phase: enough to reach every parameter, few enough to stay far below the time limit.
+# Examples of each operation in each phase: enough for every parameter, and far below the time
+# limit.
 EXAMPLES = 40
 
 # The whole run has about two minutes.
