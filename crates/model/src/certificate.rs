@@ -8,19 +8,21 @@ use crate::{
 
 /// A serial number: exactly 20 octets, positive, top bit clear (RFC 5280 §4.1.2.2).
 ///
-/// Kept as raw octets: a serial stripped of leading zeros is a different key in somebody else's table.
+/// Stored as raw octets: without its leading zeros, a serial number is a different key in the
+/// tables of other programs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SerialNumber([u8; 20]);
 
 impl SerialNumber {
-    /// The serial number from 20 random octets: the top bit is cleared, the next set, so that the number is positive
-    /// and its DER form has exactly 20 octets. 158 random bits remain; CAs must have at least 64.
+    /// Makes a serial number from 20 random octets. Clears the top bit and sets the next one, so
+    /// that the number is positive and its DER form has exactly 20 octets. 158 random bits remain;
+    /// CAs must use at least 64.
     pub const fn from_random(mut octets: [u8; 20]) -> Self {
         octets[0] = octets[0] & 0x7f | 0x40;
         Self(octets)
     }
 
-    /// The serial number with these stored octets.
+    /// Returns the serial number with these stored octets.
     pub const fn from_bytes(octets: [u8; 20]) -> Self {
         Self(octets)
     }
@@ -30,7 +32,7 @@ impl SerialNumber {
         &self.0
     }
 
-    /// Which of the 128 CRL shards of its authority the certificate belongs to: the low 7 bits.
+    /// Returns the CRL shard of its CA, of 128, that lists the certificate: the low 7 bits.
     pub const fn shard(&self) -> u8 {
         self.0[19] & 0x7f
     }
@@ -49,7 +51,8 @@ impl fmt::Debug for SerialNumber {
     }
 }
 
-/// The subject attributes the API shows; the first value of each kind, empty where the CSR has none.
+/// The subject attributes that the API shows: the first value of each kind, empty if the CSR has
+/// none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SubjectFields {
     /// CN, 2.5.4.3.
@@ -66,27 +69,27 @@ pub struct SubjectFields {
     pub organizational_unit: String,
 }
 
-/// The authority as a certificate names it.
+/// The CA in a certificate's record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorityRef {
-    /// Its id.
+    /// Its ID.
     pub id: AuthorityId,
     /// Its display name.
     pub name: String,
 }
 
-/// One issued certificate as it is remembered.
+/// The stored record of an issued certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateRecord {
-    /// Its id; time-ordered.
+    /// Its ID, ordered by time.
     pub id: CertificateId,
-    /// The zone it was issued in.
+    /// The zone in which it was issued.
     pub zone: ZoneId,
-    /// The authority that signed it.
+    /// The CA that signed it.
     pub authority: AuthorityRef,
-    /// Where it is in its life.
+    /// Its place in the life cycle.
     pub status: Status,
-    /// Its serial number, unique for its authority.
+    /// Its serial number, unique for its CA.
     pub serial: SerialNumber,
     /// Subject attributes to show.
     pub subject: SubjectFields,
@@ -96,7 +99,7 @@ pub struct CertificateRecord {
     pub expires_on: Timestamp,
     /// The requested validity.
     pub validity_days: u32,
-    /// How it is signed.
+    /// The algorithm of its signature.
     pub signature: SignatureAlgorithm,
     /// SHA-256 of `der`.
     pub fingerprint_sha256: [u8; 32],
@@ -106,9 +109,9 @@ pub struct CertificateRecord {
     pub der: Vec<u8>,
     /// The request exactly as it was sent.
     pub csr: String,
-    /// When the last revocation was accepted; `None` while active or being reactivated.
+    /// The time at which the last revocation was accepted; `None` while active or being restored.
     pub revoked_on: Option<Timestamp>,
-    /// Why it was accepted; `None` while active or being reactivated.
+    /// The reason of that revocation; `None` while active or being restored.
     pub revocation_reason: Option<RevocationReason>,
 }
 
@@ -124,7 +127,7 @@ pub struct CertificateState {
 }
 
 impl CertificateState {
-    /// The state right after a revocation for `reason` was accepted at `at`.
+    /// Returns the state directly after a revocation for `reason` was accepted at `at`.
     pub const fn revoked(reason: RevocationReason, at: Timestamp) -> Self {
         Self {
             status: Status::PendingRevocation,
@@ -133,7 +136,7 @@ impl CertificateState {
         }
     }
 
-    /// The state right after a restoration was accepted.
+    /// Returns the state directly after a restoration was accepted.
     pub const fn reactivated() -> Self {
         Self {
             status: Status::PendingReactivation,
@@ -169,7 +172,7 @@ impl CertificateState {
 }
 
 impl CertificateRecord {
-    /// The part that changes.
+    /// Returns the part that changes.
     pub const fn state(&self) -> CertificateState {
         CertificateState {
             status: self.status,
@@ -189,22 +192,22 @@ impl CertificateRecord {
     }
 }
 
-/// How many certificates of a zone are in each status.
+/// The number of a zone's certificates in each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals([u64; 4]);
 
 impl Totals {
-    /// From the counts in the order of [`Status::ALL`].
+    /// Makes totals from the numbers in the order of [`Status::ALL`].
     pub const fn new(counts: [u64; 4]) -> Self {
         Self(counts)
     }
 
-    /// How many are in `status`.
+    /// Returns the number of certificates in `status`.
     pub const fn of(&self, status: Status) -> u64 {
         self.0[status.code() as usize]
     }
 
-    /// How many there are.
+    /// Returns the number of all certificates.
     pub const fn all(&self) -> u64 {
         self.0[0] + self.0[1] + self.0[2] + self.0[3]
     }

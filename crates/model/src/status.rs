@@ -2,41 +2,42 @@ use std::fmt;
 
 use crate::RevocationReason;
 
-/// The life cycle of a certificate. `pending_*` is accepted and durable, but not yet in force everywhere.
+/// The life cycle of a certificate. A `pending_*` change is accepted and durable, but not yet
+/// settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     /// Valid and not revoked.
     Active,
-    /// Restored; not every publication says so yet.
+    /// Restored; the change is not settled yet.
     PendingReactivation,
-    /// Revoked; not every publication says so yet.
+    /// Revoked; the change is not settled yet.
     PendingRevocation,
-    /// Revoked, in force everywhere.
+    /// Revoked, and confirmed by every list and enforcement point.
     Revoked,
 }
 
-/// What can happen to a certificate's status.
+/// An event in the life of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// Somebody revokes it (DELETE), and says why.
+    /// A client revokes it (DELETE), for a reason.
     Revoke(RevocationReason),
-    /// Somebody restores it (PATCH).
+    /// A client restores it (PATCH).
     Reactivate,
-    /// Every publication and enforcement point has acknowledged the last change.
+    /// Every list and enforcement point has confirmed the last change.
     Settle,
 }
 
 impl Event {
-    /// A revocation that can be undone: what DELETE means unless it says otherwise.
+    /// A revocation that can be undone: the default of DELETE.
     pub const HOLD: Self = Self::Revoke(RevocationReason::CertificateHold);
 }
 
-/// What an event does to a status.
+/// The effect of an event on a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
     /// The status changes to this one.
     To(Status),
-    /// Nothing to do: the answer is the unchanged certificate.
+    /// The status stays the same: the answer is the unchanged certificate.
     Unchanged,
     /// The event is an error in this status.
     Refused,
@@ -51,7 +52,8 @@ impl Status {
         Self::Revoked,
     ];
 
-    /// The whole status machine, but for one rule: see [`crate::CertificateRecord::on`].
+    /// Returns the effect of an event: the whole status machine, except for the rules of reasons in
+    /// [`crate::CertificateState::apply`].
     pub const fn on(self, event: Event) -> Transition {
         use Event::{Reactivate, Revoke, Settle};
         use Status::{Active, PendingReactivation, PendingRevocation, Revoked};
@@ -72,12 +74,12 @@ impl Status {
         }
     }
 
-    /// Whether the last change still waits to be in force everywhere.
+    /// Returns whether the last change is not settled yet.
     pub const fn is_pending(self) -> bool {
         matches!(self, Self::PendingReactivation | Self::PendingRevocation)
     }
 
-    /// The API's word.
+    /// Returns the API's name of the status.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -87,14 +89,14 @@ impl Status {
         }
     }
 
-    /// The status the API's word names, in any letter case.
+    /// Returns the status with this name in the API, in any letter case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|status| status.name().eq_ignore_ascii_case(name))
     }
 
-    /// The number it is stored as.
+    /// Returns the stored number of the status.
     pub const fn code(self) -> u8 {
         match self {
             Self::Active => 0,
@@ -104,7 +106,7 @@ impl Status {
         }
     }
 
-    /// The status stored as this number.
+    /// Returns the status with this stored number.
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.get(usize::from(code)).copied()
     }
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn settling_ends_every_pending_status_and_touches_no_other() {
+    fn settling_ends_every_pending_status_and_changes_no_other() {
         for status in Status::ALL {
             match status.on(Event::Settle) {
                 Transition::To(next) => assert!(status.is_pending() && !next.is_pending()),
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn only_revoking_what_is_revoked_is_refused() {
+    fn only_a_second_revocation_is_refused() {
         for status in Status::ALL {
             for event in [Event::HOLD, Event::Reactivate, Event::Settle] {
                 let refused = status.on(event) == Transition::Refused;

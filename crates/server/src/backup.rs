@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use certgate_client::{Format, Screen};
 use certgate_model::Clock;
-use certgate_store::{JournalTells, SqliteInspector, prepare_restored};
+use certgate_store::{JournalSummary, SqliteInspector, prepare_restored};
 use tempfile::NamedTempFile;
 
 use crate::config::{Database, MasterKeySource, StorageConfig};
@@ -144,7 +144,7 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
     let journal = DataDir::journal(directory);
     // Not of the database, but of the file beside it.
     let told = inspector
-        .journal_tells(&journal)
+        .journal_summary(&journal)
         .map_err(|error| refused(error.into_detail()))?;
     drop(inspector);
 
@@ -177,7 +177,7 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
     Ok(())
 }
 
-fn told_of_journal(journal: &Path, told: JournalTells) -> String {
+fn told_of_journal(journal: &Path, told: JournalSummary) -> String {
     let shown = journal.display();
     let mut text = match told.changes {
         0 => format!("No certificate was revoked or restored after the backup, says {shown}"),

@@ -1,11 +1,11 @@
-//! The chain of hashes over what was done, whatever it is stored in.
+//! The hash chain of an audit log, the same in every database.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use certgate_model::{
     AuditAction, AuditEntry, AuditOwner, By, ResourceType, RevocationReason, Timestamp, ZoneId,
 };
 
-/// The hash of an entry that follows one with the hash `previous`.
+/// Returns the hash of an entry that follows one with the hash `previous`.
 pub(crate) fn hash(previous: &[u8; 32], entry: &AuditEntry) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     context.update(previous);
@@ -15,14 +15,15 @@ pub(crate) fn hash(previous: &[u8; 32], entry: &AuditEntry) -> [u8; 32] {
     hash
 }
 
-/// Longest detail of an entry, in octets: what is longer, such as a list of many hostnames, is cut.
+/// The longest detail of an entry, in octets. A longer one, such as a list of many hostnames, is
+/// cut.
 const DETAIL_BYTES_MAX: usize = 2_000;
 
-/// Where a chain ends.
+/// The end of a chain.
 pub(crate) struct ChainEnd {
     pub(crate) chain: i64,
     pub(crate) entries: u64,
-    /// When the last entry says to be made.
+    /// The time in the last entry.
     pub(crate) last_at: Timestamp,
     pub(crate) hash: [u8; 32],
 }
@@ -49,12 +50,13 @@ impl ChainEnd {
     }
 }
 
-/// How much earlier than the entry before it an entry may say to be and is not believed, in seconds: requests overtake each other. What is
-/// earlier still was written after the clock was put back.
+/// The greatest difference, in seconds, by which an entry may be earlier than the one before it and
+/// still get the time of that one: requests overtake each other. An entry with a greater difference
+/// was written after the clock was set back, and keeps its time.
 const OVERTAKEN_SECONDS: i64 = 60;
 
-/// What was done to what.
-pub(crate) struct Deed {
+/// An action on a resource, before it is an entry of a log.
+pub(crate) struct AuditEvent {
     pub(crate) action: AuditAction,
     pub(crate) resource_type: ResourceType,
     pub(crate) resource: [u8; 16],
@@ -63,8 +65,8 @@ pub(crate) struct Deed {
     pub(crate) detail: String,
 }
 
-impl Deed {
-    /// Something that is no certificate and not in a zone.
+impl AuditEvent {
+    /// Returns the event of a resource that is not a certificate and not in a zone.
     pub(crate) fn new(
         action: AuditAction,
         resource_type: ResourceType,
@@ -95,7 +97,7 @@ impl Deed {
         }
     }
 
-    /// The entry that it makes at the end of a chain.
+    /// Returns the entry of this event at the end of a chain.
     pub(crate) fn entry(self, owner: AuditOwner, end: &ChainEnd, by: &By) -> AuditEntry {
         let Self {
             action,
@@ -113,7 +115,7 @@ impl Deed {
             detail.truncate(cut);
             detail.push('…');
         }
-        // Whoever reads on from the last entry misses none that way.
+        // So that a client that continues from the time of the last entry misses none.
         let overtaken = by.at..=by.at.plus_seconds(OVERTAKEN_SECONDS);
         let at = if overtaken.contains(&end.last_at) {
             end.last_at
@@ -137,28 +139,31 @@ impl Deed {
     }
 }
 
-/// How the detail of a deed names the reason of a revocation.
+/// Returns the part of a detail that names the reason of a revocation.
 pub(crate) fn reason_text(reason: RevocationReason) -> String {
     format!("reason={} ", reason.name())
 }
 
-/// What reading a whole log found.
+/// The result of reading a whole log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditVerdict {
-    /// Whose log.
+    /// The owner of the log.
     pub owner: AuditOwner,
-    /// How many entries it has.
+    /// The number of its entries.
     pub entries: u64,
-    /// The hash of the last one: noted elsewhere, it proves later that nothing before it was changed.
+    /// The hash of the last entry. A copy of it elsewhere proves later that no earlier entry was
+    /// changed.
     pub head: [u8; 32],
-    /// What is wrong with it, a line each.
+    /// The problems, a line each.
     pub faults: Vec<String>,
 }
 
-/// After so many faults of one log nobody reads on.
+/// The number of faults after which the rest of a log is not read: the log is corrupt, and more
+/// lines do not help the operator.
 const FAULTS_MAX: usize = 20;
 
-/// Reads a log in the order of its numbers and finds what was changed, taken away, added or put in another order.
+/// Reads a log in the order of its numbers, and finds entries that were changed, removed, added or
+/// put in another order.
 pub(crate) struct ChainCheck {
     owner: AuditOwner,
     entries: u64,
@@ -176,12 +181,12 @@ impl ChainCheck {
         }
     }
 
-    /// Whether reading on tells anybody anything.
+    /// Returns whether there are so many faults that the rest of the log need not be read.
     pub(crate) fn is_enough(&self) -> bool {
         self.faults.len() >= FAULTS_MAX
     }
 
-    /// Takes the next entry in the order of numbers.
+    /// Checks the next entry in the order of numbers.
     pub(crate) fn next(&mut self, entry: &AuditEntry) {
         let expected = self.entries + 1;
         let number = entry.number;
@@ -192,7 +197,8 @@ impl ChainCheck {
         } else if number < expected {
             self.fault(format!("there are several entries {number}"));
         }
-        // What came before a gap is not known, so that this one cannot be judged: the next one can.
+        // An entry after a gap cannot be checked, because the hash before it is unknown. The next
+        // entry can.
         let follows = number == expected;
         if follows && hash(&self.last, entry) != entry.hash {
             self.fault(format!(
@@ -203,17 +209,18 @@ impl ChainCheck {
         self.last = entry.hash;
     }
 
-    /// What cannot be read as an entry.
+    /// Adds a fault, such as a row that is not an entry.
     pub(crate) fn fault(&mut self, text: String) {
         self.faults.push(format!("{}: {text}", self.owner));
     }
 
-    /// Compares with what the end is said to be.
+    /// Compares the last entry with the recorded end.
     pub(crate) fn end(mut self, entries: u64, head: [u8; 32]) -> AuditVerdict {
         if !self.is_enough() {
             if self.entries < entries {
                 self.fault(format!(
-                    "the log ends with entry {}, but {entries} were recorded: the last ones are missing",
+                    "the log ends with entry {}, but {entries} were recorded: the last ones are \
+                     missing",
                     self.entries
                 ));
             } else if self.entries > entries {
@@ -269,10 +276,10 @@ mod tests {
     }
 
     fn faults(entries: &[AuditEntry]) -> Vec<String> {
-        let whole = log(6);
-        let mut check = ChainCheck::new(whole[0].owner);
+        let intact = log(6);
+        let mut check = ChainCheck::new(intact[0].owner);
         entries.iter().for_each(|entry| check.next(entry));
-        let verdict = check.end(6, whole[5].hash);
+        let verdict = check.end(6, intact[5].hash);
         verdict
             .faults
             .into_iter()
@@ -281,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_whole_has_no_faults() {
+    fn an_intact_log_has_no_faults() {
         assert_eq!(faults(&log(6)), Vec::<String>::new());
     }
 

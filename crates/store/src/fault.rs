@@ -1,34 +1,35 @@
-//! Where a test can end the process: between any two steps from a revocation to the end of its settling.
+//! Points at which a test can end the process: one between any two steps from a revocation to the
+//! end of its settling.
 //!
-//! Only with the feature `fault-points`, which nothing that is shipped has.
+//! They exist only with the feature `fault-points`, which no release has.
 
-/// A place between two steps.
+/// A point between two steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultPoint {
-    /// A transaction has done its work and is not committed.
+    /// A transaction has run its statements and is not committed.
     BeforeCommit,
-    /// It is committed, the journal does not know yet.
+    /// The transaction is committed, and the journal does not have its changes yet.
     Committed,
-    /// The journal knows, nobody is answered yet.
+    /// The journal has the changes, and no caller is answered yet.
     Journalled,
-    /// Whoever waited is answered.
+    /// The callers that waited are answered.
     Answered,
-    /// Settling has begun: it knows up to which epoch.
+    /// Settling has begun, up to an epoch that it has read.
     SettlingBegun,
-    /// What a list has to hold is read.
+    /// The entries of a list are read.
     ListRead,
-    /// A list is signed, not stored.
+    /// A list is signed and not stored.
     ListSigned,
-    /// A list is stored, others are not.
+    /// A list is stored, and others are not.
     ListStored,
-    /// Every list is stored, nothing is settled.
+    /// Every list is stored, and no certificate is settled.
     ListsPublished,
     /// Some certificates are settled.
     Settled,
 }
 
 impl FaultPoint {
-    /// All of them, in the order in which they are passed.
+    /// All points, in the order in which a revocation passes them.
     pub const ALL: [Self; 10] = [
         Self::BeforeCommit,
         Self::Committed,
@@ -43,8 +44,8 @@ impl FaultPoint {
     ];
 }
 
-/// Ends the process, without a word and without tidying up, if the file that `FAULT_POINT_FILE` names has this point's
-/// name in it and then, behind a space, how often it has to be passed.
+/// Aborts the process without a message and without cleanup, if the file in `FAULT_POINT_FILE` has
+/// the name of this point, a space, and the number of the pass at which to abort.
 #[cfg(feature = "fault-points")]
 pub fn fault_point(point: FaultPoint) {
     use std::sync::Mutex;
@@ -74,7 +75,7 @@ pub fn fault_point(point: FaultPoint) {
     }
 }
 
-/// Nothing.
+/// Does nothing.
 #[cfg(not(feature = "fault-points"))]
 #[inline(always)]
 pub fn fault_point(_: FaultPoint) {}

@@ -45,7 +45,7 @@ pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,
 };
 pub use sqlite::{
-    Copied, JournalBegun, JournalTells, OpenError, Restored, SqliteInspector, SqliteOptions,
+    Copied, JournalBegun, JournalSummary, OpenError, Restored, SqliteInspector, SqliteOptions,
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,
 };
 pub use traits::{

@@ -90,7 +90,7 @@ pub struct Issued {
 pub enum EnforcementPointRegistered {
     /// The point as it is now.
     Registered(EnforcementPointRecord),
-    /// There is no such account.
+    /// The account does not exist.
     NoAccount,
     /// The account has as many points as it may.
     TooMany,
@@ -118,7 +118,7 @@ pub struct RevokedPosition {
 /// A published CRL, without the CRL itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CrlState {
-    /// Which of a CA's CRLs it is.
+    /// Its kind among the CRLs of a CA.
     pub kind: CrlKind,
     /// Its number (RFC 5280 §5.2.3).
     pub number: u64,
@@ -126,7 +126,7 @@ pub struct CrlState {
     pub this_update: Timestamp,
     /// The time at which the next one exists at the latest.
     pub next_update: Timestamp,
-    /// Whether there is a CRL: a full one that would be too long is not made.
+    /// True if the CRL exists: a full list that would be too long is not made.
     pub is_made: bool,
 }
 
@@ -157,7 +157,7 @@ pub enum ZoneRecorded {
 pub enum ZoneDeleted {
     /// It is deleted. Its certificates stay stored for revocation data, out of reach of the API.
     Deleted,
-    /// There is no such zone.
+    /// The zone does not exist.
     NotFound,
     /// It has certificates that are not revoked.
     InUse(Totals),
@@ -177,7 +177,7 @@ pub enum AccountRecorded {
 pub enum AccountDeleted {
     /// It is deleted. Its CAs stay stored for revocation data.
     Deleted,
-    /// There is no such account.
+    /// The account does not exist.
     NotFound,
     /// It owns this number of zones.
     HasZones(u64),

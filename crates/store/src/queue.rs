@@ -1,5 +1,6 @@
-//! What waits for the writing thread: bounded, first in, first out, and waking the thread only when as much waits as it
-//! asked for. A channel would wake it for every write that arrives while it gathers a transaction.
+//! The queue in front of the writing thread: bounded, first in, first out. It wakes the thread only
+//! after as many items wait as the thread asked for. A channel would wake it for every write that
+//! arrives while it gathers a transaction.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::StoreError;
 use certgate_model::lock;
 
-/// One queue, which many push to and one takes from.
+/// A queue with many threads that push and one that takes.
 pub(crate) struct Queue<T> {
     waiting: Mutex<Waiting<T>>,
     enough: Condvar,
@@ -25,9 +26,9 @@ struct Waiting<T> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// Nothing more is accepted; what waits will be taken.
+    /// Rejects new items; the waiting ones are still taken.
     Closed,
-    /// Nobody takes any more.
+    /// The taker has ended.
     Abandoned,
 }
 
@@ -45,7 +46,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Adds an item; gives it back if the queue is full or closed.
+    /// Adds an item; returns it if the queue is full or closed.
     pub(crate) fn push(&self, item: T) -> Result<(), (T, StoreError)> {
         let mut waiting = self.waiting();
         let refused = match waiting.state {
@@ -69,8 +70,9 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Moves what waits to the end of `batch`, at most `max` items. If there are fewer than `wanted`, waits for so many until
-    /// the deadline, or for ever; a queue that is closed has nothing to wait for.
+    /// Moves the waiting items to the end of `batch`, at most `max`. If there are fewer than
+    /// `wanted`, waits for that many until the deadline, or without a limit if there is not a
+    /// deadline. Does not wait if the queue is closed.
     pub(crate) fn take(
         &self,
         batch: &mut Vec<T>,
@@ -78,7 +80,7 @@ impl<T> Queue<T> {
         wanted: usize,
         deadline: Option<Instant>,
     ) {
-        // More never wait at the same time.
+        // The queue never has more items at the same time.
         let wanted = wanted.min(max).min(self.length_max);
         let mut waiting = self.waiting();
         while waiting.items.len() < wanted && waiting.state == State::Open {
@@ -102,7 +104,7 @@ impl<T> Queue<T> {
         batch.extend(waiting.items.drain(..taken));
     }
 
-    /// Accepts nothing more.
+    /// Rejects every later item.
     pub(crate) fn close(&self) {
         let mut waiting = self.waiting();
         if waiting.state == State::Open {
@@ -113,12 +115,13 @@ impl<T> Queue<T> {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting<T>> {
-        // No code that can panic runs under the lock, so a poisoned lock still guards a whole queue.
+        // No code that can panic runs under the lock, so a poisoned lock guards an intact queue.
         lock(&self.waiting)
     }
 }
 
-/// The taking side. When it is dropped, what waits is dropped with it, so that nobody waits for an answer for ever.
+/// The taking side. Dropping it drops the waiting items, so that no caller waits for ever for an
+/// answer.
 pub(crate) struct Worked<T>(pub(crate) Arc<Queue<T>>);
 
 impl<T> Drop for Worked<T> {
@@ -156,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_what_waits_in_order_and_no_more_than_asked() {
+    fn items_are_taken_in_order_up_to_the_maximum() {
         let queue = Queue::new(3);
         for item in 1..=3 {
             queue.push(item).unwrap();
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_for_as_many_as_wanted_or_the_deadline() {
+    fn taking_waits_for_the_wanted_number_or_the_deadline() {
         let queue = Arc::new(Queue::new(8));
         let pushing = queue.clone();
         let pusher =
@@ -189,12 +192,12 @@ mod tests {
         assert_eq!(
             taken(&queue, 8, 2, Duration::from_millis(1)),
             [4],
-            "the deadline ends the waiting"
+            "the deadline ends the wait"
         );
     }
 
     #[test]
-    fn a_closed_queue_gives_out_what_it_has_and_an_abandoned_one_nothing() {
+    fn a_closed_queue_keeps_its_items_and_an_abandoned_one_drops_them() {
         let queue = Arc::new(Queue::new(8));
         queue.push(1).unwrap();
         queue.close();
@@ -208,7 +211,7 @@ mod tests {
         let item = Arc::new(());
         queue.push(item.clone()).unwrap();
         drop(Worked(queue.clone()));
-        assert_eq!(Arc::strong_count(&item), 1, "what waited was dropped");
+        assert_eq!(Arc::strong_count(&item), 1, "the waiting item was dropped");
         assert!(
             queue
                 .push(item)

@@ -148,9 +148,9 @@ pub(crate) struct Table {
     is_clustered: bool,
     /// The most rows that a migration holds in memory: few where a row can be large.
     pub(crate) rows_max: usize,
-    /// Whether the rows mean anything once no server runs, so that a migration moves them.
+    /// True if the rows have a meaning while no server runs, so that a migration copies them.
     pub(crate) is_moved: bool,
-    /// Whether only PostgreSQL has the table.
+    /// True if only PostgreSQL has the table.
     is_postgres_only: bool,
 }
 
@@ -401,7 +401,8 @@ static INSERTS: LazyLock<HashMap<&'static str, [String; 2]>> = LazyLock::new(|| 
             marks.join(", ")
         );
         let postgres = format!(
-            "INSERT INTO \"{name}\" ({columns}) SELECT {columns} FROM UNNEST({}) AS rows ({columns})",
+            "INSERT INTO \"{name}\" ({columns}) \
+             SELECT {columns} FROM UNNEST({}) AS rows ({columns})",
             arrays.join(", ")
         );
         (name, [sqlite, postgres])

@@ -47,7 +47,7 @@ pub(crate) enum View {
 pub(crate) trait Engine: Send + Sync + 'static {
     type Db: Transaction + Send + 'static;
 
-    /// Whether other processes may change the database.
+    /// True if other processes may change the database.
     const IS_SHARED: bool;
 
     /// Runs a reading verb, maybe more than once.

@@ -1,4 +1,4 @@
-//! Columns of a token that are read and written as a whole: JSON, whatever database it is in.
+//! Columns of a token that are read and written as a whole: JSON in every database.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
 
-/// The name of a state, as stored.
+/// Returns the stored name of a state.
 pub(crate) fn state_name(state: TokenState) -> &'static str {
     match state {
         TokenState::Active => "active",
@@ -16,27 +16,27 @@ pub(crate) fn state_name(state: TokenState) -> &'static str {
     }
 }
 
-/// The state of that name.
+/// Returns the state with this stored name.
 pub(crate) fn state(name: &str) -> Result<TokenState, StoreError> {
     match name {
         "active" => Ok(TokenState::Active),
         "disabled" => Ok(TokenState::Disabled),
-        other => Err(corrupt(format!("no token is {other:?}"))),
+        other => Err(corrupt(format!("a token has the unknown state {other:?}"))),
     }
 }
 
-/// What goes into the column of policies.
+/// Returns the column of these policies.
 pub(crate) fn policies_text(policies: &[Policy]) -> Result<String, StoreError> {
     to_json(&policies.iter().map(PolicyRow::from).collect::<Vec<_>>())
 }
 
-/// Policies out of their column.
+/// Reads the column of policies.
 pub(crate) fn policies(text: &str) -> Result<Vec<Policy>, StoreError> {
     let rows: Vec<PolicyRow> = from_json(text)?;
     rows.into_iter().map(Policy::try_from).collect()
 }
 
-/// What goes into a column of blocks of addresses.
+/// Returns the column of these address blocks.
 pub(crate) fn address_blocks_text(addresses: &[AddressBlock]) -> Result<String, StoreError> {
     to_json(&blocks(addresses))
 }
@@ -145,7 +145,7 @@ impl TryFrom<ResourceRow> for Resource {
             ResourceRow::Zone(id) => id.parse().map(Self::Zone),
             ResourceRow::ZonesOfAccount(id) => id.parse().map(Self::ZonesOfAccount),
         };
-        resource.map_err(|error| corrupt(format!("the resource of a policy is {error}")))
+        resource.map_err(|error| corrupt(format!("the ID of a policy's resource: {error}")))
     }
 }
 
@@ -158,7 +158,7 @@ fn blocks(addresses: &[AddressBlock]) -> Vec<AddressBlockRow> {
     addresses.iter().map(row).collect()
 }
 
-/// Blocks of addresses out of their column.
+/// Reads a column of address blocks.
 pub(crate) fn address_blocks(text: &str) -> Result<Vec<AddressBlock>, StoreError> {
     let rows: Vec<AddressBlockRow> = from_json(text)?;
     rows.into_iter()
@@ -170,7 +170,7 @@ pub(crate) fn address_blocks(text: &str) -> Result<Vec<AddressBlock>, StoreError
              }| {
                 if prefix_length > if address.is_ipv4() { 32 } else { 128 } {
                     return Err(corrupt(format!(
-                        "no address has a prefix of {prefix_length} bits"
+                        "{address} has the impossible prefix length {prefix_length}"
                     )));
                 }
                 Ok(AddressBlock {
@@ -189,7 +189,7 @@ fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text)
-        .map_err(|error| corrupt(format!("a column of a token is damaged: {error}")))
+        .map_err(|error| corrupt(format!("a column of a token is corrupt: {error}")))
 }
 
 fn corrupt(what: impl Into<String>) -> StoreError {

@@ -139,7 +139,7 @@ pub trait ReadAuthorities: Send + Sync {
         id: MtlsCertificateId,
     ) -> Result<Option<u64>, StoreError>;
     /// Returns the hostnames of a zone for one CA (`None`: the managed one), in the order and
-    /// spelling in which they came; `None` if there is no such zone, or its account has no such
+    /// spelling in which they came; `None` if the zone does not exist, or its account has no such
     /// certificate.
     async fn hostname_associations(
         &self,

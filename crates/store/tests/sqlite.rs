@@ -125,7 +125,7 @@ async fn a_damaged_database_is_refused() {
     open(&directory).unwrap().close().await;
     pragma(&file(&directory), "DELETE FROM store");
     let error = open(&directory).err().unwrap();
-    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
 }
 
 #[tokio::test]

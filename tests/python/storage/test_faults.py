@@ -260,7 +260,7 @@ def test_corruption_is_reported_and_a_backup_restores_it(
     assert broken.error["code"] and "retry-after" in broken.headers
     assert api.call("GET", f"{api.certificates}?limit=1000").status == 503
     api.close()
-    assert "damaged" in server.log or "malformed" in server.log
+    assert "stored data is corrupt" in server.log or "malformed" in server.log
     server.stop()
 
     shutil.copy(backup, server.database)

@@ -81,22 +81,22 @@ def test_a_corrupt_journal_is_not_replayed_after_a_restore(story: Story) -> None
     good = path.read_text()
     # The first change after the backup.
     line = next(line for line in good.splitlines() if line.startswith(f"{story.known + 1}\t"))
-    damaged = good.replace(line, line.replace("certificateHold", "superseded"))
-    assert damaged != good
-    path.write_text(damaged)
+    corrupt = good.replace(line, line.replace("certificateHold", "superseded"))
+    assert corrupt != good
+    path.write_text(corrupt)
     before = content(server.directory)
     told = restore(server, story.backup, "--replace", code=1)
-    assert f"damaged after epoch {story.known}" in told and str(path) in told
+    assert f"corrupt after epoch {story.known}" in told and str(path) in told
     assert content(server.directory) == before
 
     path.write_text(good)
     restore(server, story.backup, "--replace")
-    path.write_text(damaged)
+    path.write_text(corrupt)
     before_start = stored(server)
     for _ in range(2):
         message = server.refuses_to_start()
-        assert f"damaged after epoch {story.known}" in message and str(path) in message, message
-    assert path.read_text() == damaged and stored(server) == before_start
+        assert f"corrupt after epoch {story.known}" in message and str(path) in message, message
+    assert path.read_text() == corrupt and stored(server) == before_start
     path.write_text(good)
     server.start()
     story.assert_kept()

@@ -9,7 +9,8 @@ use super::fixtures;
 use super::fixtures::{by, by_at};
 use crate::{Acknowledged, EnforcementPointRegistered, Settled, StatusChange, Store};
 
-/// Tries the verbs of enforcement points, in a zone where certificates were issued and nothing is pending.
+/// Tries the verbs of enforcement points, in a zone where certificates were issued and nothing is
+/// pending.
 pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityRecord) {
     let account = fixtures::account(1);
     let zone = fixtures::zone(2, &account).id;

@@ -165,7 +165,8 @@ pub fn first_records() -> FirstRecords {
     }
 }
 
-/// Certificate number `n` of a zone, about 1.4 kB. The serial numbers are as scattered as random ones.
+/// Certificate number `n` of a zone, about 1.4 kB. The serial numbers are as scattered as random
+/// ones.
 pub fn certificate(
     n: u32,
     zone: ZoneId,
@@ -213,7 +214,8 @@ fn octets(kind: u8, n: u32) -> [u8; 16] {
     octets
 }
 
-/// 20 octets that look random and differ for each `n`: the finaliser of SplitMix64, which is a bijection.
+/// 20 octets that look random and differ for each `n`: the finaliser of SplitMix64, which is a
+/// bijection.
 fn scattered(n: u32) -> [u8; 20] {
     let mut octets = [0; 20];
     for (round, chunk) in (1_u64..).zip(octets.chunks_mut(8)) {

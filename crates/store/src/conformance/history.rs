@@ -276,7 +276,8 @@ impl<'s> History<'s> {
         }
     }
 
-    /// Totals of every zone, and of one zone the first page, the last and two random ones for every filter.
+    /// Totals of every zone, and of one zone the first page, the last and two random ones for every
+    /// filter.
     async fn compare(&mut self) {
         for zone in &self.zones {
             assert_eq!(

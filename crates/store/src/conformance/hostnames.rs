@@ -1,5 +1,5 @@
-//! Lists of hostnames, and what an enforcement point reads. Certificates that accounts bring themselves have no place here:
-//! what needs one is tested where there is one.
+//! Lists of hostnames, and what an enforcement point reads. Certificates that accounts bring
+//! themselves have no place here: what needs one is tested where there is one.
 
 use certgate_model::{
     AuthorityRecord, CertificateRecord, EnforcedAuthority, Enforcement, Event, MtlsCertificateId,
@@ -168,7 +168,8 @@ async fn enforcement(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecor
     assert_eq!(last_epoch(store, "early.example").await, 0);
 }
 
-/// Every accepted change of a status, and nothing else, raises the epoch of the certificate's authority.
+/// Every accepted change of a status, and nothing else, raises the epoch of the certificate's
+/// authority.
 async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
     let record = async |certificate: CertificateRecord| {
         let recorded = store

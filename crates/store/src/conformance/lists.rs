@@ -8,7 +8,8 @@ use super::fixtures;
 use super::fixtures::by_at;
 use crate::{CrlState, Issued, Settled, StatusChange, Store};
 
-/// Tries the verbs of revocation lists, in a zone where certificates 100 to 105 were issued and some revoked.
+/// Tries the verbs of revocation lists, in a zone where certificates 100 to 105 were issued and
+/// some revoked.
 pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     let zone = fixtures::zone(2, &fixtures::account(1)).id;
     let far = fixtures::instant(0).plus_days(800);

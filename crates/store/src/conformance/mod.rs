@@ -1,7 +1,8 @@
 //! The suite that every implementation of [`Store`](crate::Store) has to pass.
 //!
-//! [`verbs`] tries each verb and each outcome on an empty store; [`History`] plays any sequence of changes on a store
-//! and on a plain model in memory, and compares totals and pages after each step. All of it panics with the difference.
+//! [`verbs`] tries each verb and each outcome on an empty store; [`History`] plays any sequence of
+//! changes on a store and on a plain model in memory, and compares totals and pages after each
+//! step. All of it panics with the difference.
 
 mod audit;
 mod enforcement_points;

@@ -889,7 +889,8 @@ async fn replaced_authorities(store: &dyn Store) {
         Some(third.clone())
     );
 
-    // Nothing of an authority that was replaced is stored any more; what was stored before stays and changes.
+    // Nothing of an authority that was replaced is stored any more; what was stored before stays
+    // and changes.
     for authority in [
         &first,
         &second,

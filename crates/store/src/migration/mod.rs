@@ -322,7 +322,7 @@ pub fn columns_moved() -> Vec<TableMoved> {
         .collect()
 }
 
-/// Returns whether a table stays behind, because it means nothing once no server runs.
+/// Returns whether a table is not copied, because it has no meaning while no server runs.
 #[cfg(feature = "conformance")]
 pub fn is_never_moved(table: &str) -> bool {
     let described = schema::TABLES

@@ -1,4 +1,4 @@
-//! Where the database is, and how connections to it behave.
+//! The address of the database, and the settings of connections to it.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,25 +16,27 @@ use super::tls::{self, Files};
 use crate::StoreError;
 use crate::position::Layout;
 
-/// How long an address has for accepting a connection, unless the URL says otherwise: a host may have several.
+/// The longest time that an address has to accept a connection, unless the URL has another: a host
+/// may have several addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The port of a host that is named without one.
+/// The port of a host without one in the URL.
 const PORT: u16 = 5432;
-/// How long a read waits for one of the connections.
+/// The longest time that a read waits for a connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time that the server lets a statement run. Every statement of this crate takes
 /// milliseconds.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest wait for a lock: for the transactions of other processes, which take milliseconds
-/// too. Longer than [`IDLE_TRANSACTION_TIMEOUT`], after which a stopped process lets go.
+/// too. Longer than [`IDLE_TRANSACTION_TIMEOUT`], after which a stopped process loses its locks.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(4);
 /// The time after which the server ends the transaction of a process that has stopped in the middle
-/// of it and keeps the others from writing.
+/// of it and blocks the writes of the others.
 const IDLE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
-/// When the system begins to ask whether the server is still there, and how long it waits for octets to be acknowledged.
+/// The idle time before the first TCP keepalive, and the longest wait for an acknowledgement.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// The URL of a database, read but not tried. No text that is made of it has the password.
+/// The parsed URL of a database, not connected yet. Its `Display` and `Debug` texts never have the
+/// password.
 #[derive(Clone)]
 pub struct PostgresUrl {
     text: String,
@@ -42,7 +44,7 @@ pub struct PostgresUrl {
 }
 
 impl PostgresUrl {
-    /// Reads a URL as [`PostgresStore::open`](crate::PostgresStore::open) understands it.
+    /// Parses a URL in the form that [`PostgresStore::open`](crate::PostgresStore::open) accepts.
     pub fn parse(url: &str) -> Result<Self, PostgresError> {
         Ok(Self {
             text: url.to_owned(),
@@ -50,12 +52,12 @@ impl PostgresUrl {
         })
     }
 
-    /// The URL as it was given.
+    /// Returns the URL as it was given, with its password.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// Whether it has a password.
+    /// Returns whether the URL has a password.
     pub fn has_password(&self) -> bool {
         self.config.get_password().is_some()
     }
@@ -86,10 +88,11 @@ impl fmt::Display for PostgresUrl {
     }
 }
 
-/// Where a database is, and how to get there. It never shows the password.
+/// The address of a database, with everything that connecting needs. Its texts never have the
+/// password.
 #[derive(Clone)]
 pub(super) struct Address {
-    /// With every host.
+    /// The configuration with every host.
     config: Config,
     hosts: Hosts,
 }
@@ -111,10 +114,10 @@ impl fmt::Display for Address {
     }
 }
 
-/// The hosts, each with its port if that is not the usual one.
+/// Returns the hosts, each with its port if that is not [`PORT`].
 pub(super) fn host_names(config: &Config) -> String {
     let ports = config.get_ports();
-    let name = |(place, host): (usize, &Host)| match (host, ports.get(place).or(ports.first())) {
+    let name = |(index, host): (usize, &Host)| match (host, ports.get(index).or(ports.first())) {
         (Host::Tcp(name), None | Some(&PORT)) => name.clone(),
         (Host::Tcp(name), Some(port)) => format!("{name}:{port}"),
         #[cfg(unix)]
@@ -125,19 +128,21 @@ pub(super) fn host_names(config: &Config) -> String {
 }
 
 impl Address {
-    /// Reads `postgres://user:password@host:port/name?option=value`, with the options of libpq that the driver knows.
+    /// Parses `postgres://user:password@host:port/name?option=value`, with the options of libpq
+    /// that the driver knows.
     ///
-    /// `sslmode` is `disable`, `prefer`, `require`, `verify-ca` or `verify-full`. Whoever says nothing has said `require`, except
-    /// on a Unix socket, where there is no TLS. What is not `disable` or `prefer` never goes on in clear text, and the server's
-    /// certificate is always verified, its name included, whichever of the others it is: against the certificates in the PEM file
-    /// `sslrootcert`, or those that the system trusts. `prefer` goes on in clear text with a server that has no TLS. The PEM files
-    /// `sslcert` and `sslkey` have the certificate that is shown to the server, with its chain, and its key.
+    /// `sslmode` is `disable`, `prefer`, `require`, `verify-ca` or `verify-full`. The default is
+    /// `require`, except on a Unix socket, which has no TLS. Only `disable` and `prefer` allow
+    /// clear text: `prefer` with a server that has no TLS. The others always verify the server's
+    /// certificate and its name, against the certificates in the PEM file `sslrootcert`, or those
+    /// that the system trusts. The PEM files `sslcert` and `sslkey` have the client certificate
+    /// with its chain, and its key.
     pub(super) fn parse(url: &str) -> Result<Self, PostgresError> {
-        // Of several hosts only the one that writes: what is read on a standby may be old.
+        // Of several hosts only the primary, because a standby may be lagging.
         Self::parse_for(url, TargetSessionAttrs::ReadWrite)
     }
 
-    /// The same for somebody who only reads, and does not need the latest.
+    /// Parses the URL for a caller that only reads, and does not need the latest state.
     pub(super) fn parse_for_reading(url: &str) -> Result<Self, PostgresError> {
         Self::parse_for(url, TargetSessionAttrs::Any)
     }
@@ -149,7 +154,7 @@ impl Address {
         } else {
             files.connector()
         }?;
-        // Addresses beside the names belong to them by their order.
+        // `hostaddr` has one address for each host, in the same order.
         let urls = if config.get_hostaddrs().is_empty() {
             each_host(url)
         } else {
@@ -167,9 +172,9 @@ impl Address {
         })
     }
 
-    /// A pool of connections for reading.
+    /// Creates a pool of connections for reading.
     pub(super) fn pool(&self, size: usize) -> Result<Pool<Hosts>, PostgresError> {
-        // Connecting has its own limits.
+        // Connecting has limits of its own.
         let timeouts = Timeouts {
             wait: Some(POOL_TIMEOUT),
             ..Timeouts::default()
@@ -185,7 +190,7 @@ impl Address {
             })
     }
 
-    /// Makes one connection that is not shared.
+    /// Makes a connection that is not shared.
     pub(super) async fn connect(&self) -> Result<PostgresDb, StoreError> {
         Ok(PostgresDb::own(
             self.hosts.connect().await?,
@@ -194,9 +199,9 @@ impl Address {
     }
 }
 
-/// The URL once for each host that stands before the name of the database.
+/// Returns one URL for each host before the name of the database.
 fn each_host(url: &str) -> Vec<String> {
-    // As the driver reads it: user and password end with the first @.
+    // Like the driver: the user and the password end at the first @.
     let begin = url
         .find('@')
         .map(|at| at + 1)
@@ -211,12 +216,12 @@ fn each_host(url: &str) -> Vec<String> {
         .collect()
 }
 
-/// What the driver has to know, and the files that are named.
+/// Returns the driver's configuration, and the files in the URL.
 fn read(url: &str) -> Result<(Config, Files), PostgresError> {
-    // As the driver reads it: user and password end with the first @, and may have a question mark.
-    let behind_user = url.find('@').unwrap_or(0);
-    let (base, query) = match url[behind_user..].find('?') {
-        Some(at) => (&url[..behind_user + at], &url[behind_user + at + 1..]),
+    // Like the driver: the user and the password end at the first @, and may have a question mark.
+    let after_user = url.find('@').unwrap_or(0);
+    let (base, query) = match url[after_user..].find('?') {
+        Some(at) => (&url[..after_user + at], &url[after_user + at + 1..]),
         None => (url, ""),
     };
     if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
@@ -241,9 +246,12 @@ fn read(url: &str) -> Result<(Config, Files), PostgresError> {
     } else {
         format!("{base}?{}", others.join("&"))
     };
-    // Not with the driver's words: where it stumbles may be in the middle of the password.
+    // Without the driver's text, which can quote a part of the password.
     let mut config: Config = rest.parse().map_err(|_| {
-        PostgresError::Url("it is not of the form postgres://user:password@host:5432/name?option=value, or has an unknown option")
+        PostgresError::Url(
+            "it is not of the form postgres://user:password@host:5432/name?option=value, or has an \
+             unknown option",
+        )
     })?;
     let is_local = !config.get_hosts().is_empty()
         && config
@@ -257,7 +265,7 @@ fn read(url: &str) -> Result<(Config, Files), PostgresError> {
         None | Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
         Some(_) => {
             return Err(PostgresError::Url(
-                "sslmode is none of disable, prefer, require, verify-ca and verify-full",
+                "sslmode is not disable, prefer, require, verify-ca or verify-full",
             ));
         }
     });
@@ -267,7 +275,8 @@ fn read(url: &str) -> Result<(Config, Files), PostgresError> {
 fn behave(config: &mut Config, wanted: TargetSessionAttrs) {
     let named = config.get_options().unwrap_or_default();
     let options = format!(
-        "{named} -c client_min_messages=warning -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+        "{named} -c client_min_messages=warning -c statement_timeout={} -c lock_timeout={} \
+         -c idle_in_transaction_session_timeout={}",
         STATEMENT_TIMEOUT.as_millis(),
         LOCK_TIMEOUT.as_millis(),
         IDLE_TRANSACTION_TIMEOUT.as_millis(),
@@ -295,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn clear_text_has_to_be_asked_for() {
+    fn clear_text_needs_an_option() {
         assert_eq!(
             mode("postgres://u@db.example/name?sslmode=disable"),
             SslMode::Disable
@@ -316,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn every_host_is_tried_with_all_else_that_the_url_says() {
+    fn every_host_gets_the_rest_of_the_url() {
         assert_eq!(
             each_host("postgres://u:p,w/?@a.example:1,b.example/name?sslmode=disable"),
             [
@@ -340,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_has_the_password() {
+    fn texts_never_have_the_password() {
         let address =
             Address::parse("postgres://u:s3cret@db.example/name?sslmode=disable").unwrap();
         assert_eq!(
@@ -351,7 +360,8 @@ mod tests {
             PostgresUrl::parse("postgres://u:s3cret@db.example/name?password=s3cret").unwrap();
         assert_eq!(
             format!("{url:?} {url}"),
-            "PostgresUrl(postgres://u:********@db.example/name) postgres://u:********@db.example/name"
+            "PostgresUrl(postgres://u:********@db.example/name) \
+             postgres://u:********@db.example/name"
         );
         assert!(
             url.has_password()

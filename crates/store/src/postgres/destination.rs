@@ -1,9 +1,10 @@
 //! A database that an embedded one moves to.
 //!
 //! Until the migration is finished there is one more table, `unfinished_migration`. Its row says
-//! which installation moves, the state that it was in, and which process moves it: the last that has
-//! begun. Every batch of rows is a transaction that holds this row, so that a process that another
-//! one has taken over from writes nothing any more. No server starts while the table exists.
+//! which installation moves, the state that it was in, and which process moves it: the last that
+//! has begun. Every batch of rows is a transaction that holds this row, so that a process that
+//! another one has taken over from writes nothing any more. No server starts while the table
+//! exists.
 
 use certgate_model::Installation;
 
@@ -81,8 +82,8 @@ impl Destination {
         self.address.to_string()
     }
 
-    /// Creates the tables if the database is empty, or takes over from a process that has begun with
-    /// the same installation in the same state.
+    /// Creates the tables if the database is empty, or takes over from a process that has begun
+    /// with the same installation in the same state.
     pub(crate) async fn begin(
         &self,
         from: &Installation,

@@ -8,14 +8,15 @@ use tokio_postgres::error::{Severity, SqlState};
 
 use crate::StoreError;
 
-/// What a statement failed of.
+/// The kind of a statement's failure.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// The verb's own fault, or damage: the same statement fails again.
+    /// The statement or corrupt data is at fault: the same statement fails again.
     Lasting(StoreError),
-    /// Somebody else was in the way, or the connection is gone: the transaction can be run again from its beginning.
+    /// Another client was in the way, or the connection has ended: the transaction can be run again
+    /// from its beginning.
     Passing(String),
-    /// The database does not answer as fast as it has to; running it again would only wait as long again.
+    /// The database does not answer in time: running the statement again would wait as long again.
     Slow(String),
 }
 
@@ -31,7 +32,8 @@ impl From<Trouble> for StoreError {
 impl Trouble {
     pub(super) fn of(error: &Error) -> Self {
         let Some(failure) = error.as_db_error() else {
-            // What the driver cannot read is of another type than this version writes; all else is the connection.
+            // The driver cannot read a value of another type than this version writes. Every other
+            // failure is one of the connection.
             return match error.source() {
                 Some(source) if !error.is_closed() && !source.is::<std::io::Error>() => {
                     Self::Lasting(StoreError::Corrupt(text(error)))
@@ -47,9 +49,10 @@ impl Trouble {
             {
                 Self::Lasting(StoreError::Conflict(text))
             }
-            // serialization_failure, deadlock_detected: the others were let through.
+            // serialization_failure, deadlock_detected: PostgreSQL preferred other transactions.
             "40" => Self::Passing(text),
-            // A connection that ends, a server that stops, starts or is a standby (read_only_sql_transaction).
+            // A connection that ends, or a server that stops, starts or is a standby
+            // (read_only_sql_transaction).
             "08" => Self::Passing(text),
             _ if is_ended(failure.parsed_severity())
                 || *code == SqlState::READ_ONLY_SQL_TRANSACTION =>
@@ -64,20 +67,22 @@ impl Trouble {
                 Self::Lasting(StoreError::Unavailable(text))
             }
             "53" => Self::Lasting(StoreError::Unavailable(format!(
-                "{text}; give the database more room"
+                "{text}; give the database more memory, disk or connections"
             ))),
-            // 28: refused login; 3D: no such database; 57: an operator is at work; 58: the server's own input and output.
+            // 28: the login is refused; 3D: no such database; 57: an operator intervened; 58: the
+            // server's input or output failed.
             "28" | "3D" | "57" | "58" => Self::Lasting(StoreError::Unavailable(text)),
             // insufficient_privilege
             _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
                 Self::Lasting(StoreError::Unavailable(text))
             }
-            // A counter below zero, a status that does not exist, a column that is missing: only damage leads there.
+            // A counter below zero, an unknown status, a missing column: only corrupt data causes
+            // these.
             _ => Self::Lasting(StoreError::Corrupt(text)),
         }
     }
 
-    /// Whether nobody knows if a transaction whose commit failed like this was committed.
+    /// Returns whether the outcome of a commit that failed with this error is unknown.
     pub(super) fn leaves_commit_open(error: &Error) -> bool {
         match error.as_db_error() {
             None => true,
@@ -95,7 +100,7 @@ fn is_ended(severity: Option<Severity>) -> bool {
     matches!(severity, Some(Severity::Fatal | Severity::Panic))
 }
 
-/// The message and the code, without the statement and its values.
+/// Returns the message and the code, without the statement and its values.
 pub(super) fn text(error: &Error) -> String {
     match (error.as_db_error(), error.source()) {
         (Some(failure), _) => {
@@ -114,7 +119,7 @@ pub(super) fn text(error: &Error) -> String {
     }
 }
 
-/// What the pool of reading connections says.
+/// Converts an error of the pool of reading connections.
 pub(super) fn from_pool(error: PoolError<StoreError>) -> StoreError {
     match error {
         PoolError::Backend(error) => error,

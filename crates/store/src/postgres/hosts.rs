@@ -1,4 +1,4 @@
-//! The hosts of a database, one of which takes writes, and the connections to it.
+//! The hosts of a database, one of which accepts writes, and the connections to it.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,11 +16,11 @@ use super::connect::host_names;
 use super::error::text;
 use crate::StoreError;
 
-/// The longest time that a host has to become a connection that accepts writes: a host that accepts
-/// connections but never answers must not block the way to the next.
+/// The longest time for connecting to a host and checking that it accepts writes. A host that
+/// accepts connections but never answers must not block the way to the next.
 const HOST_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The hosts in the order of the URL. Whoever has a copy shares what is known of them.
+/// The hosts in the order of the URL. Clones share the host that was reached last.
 #[derive(Clone)]
 pub(super) struct Hosts {
     configs: Arc<[Config]>,
@@ -28,18 +28,18 @@ pub(super) struct Hosts {
     reached: Arc<Mutex<Reached>>,
 }
 
-/// Where the connections are.
+/// The host that the connections go to.
 #[derive(Default)]
 struct Reached {
-    /// The host that was reached last, by its place: tried first, so that one which comes back after another has taken its place
-    /// is not turned to while that one is there.
+    /// The index of the host that was reached last. It is tried first, so that a replaced
+    /// primary that restarts is not used while its successor answers.
     host: usize,
     /// The connections to it.
     connections: Vec<AbortHandle>,
 }
 
 impl Hosts {
-    /// With a configuration for each.
+    /// Makes the hosts from a configuration for each.
     pub(super) fn new(configs: Vec<Config>, tls: MakeRustlsConnect) -> Self {
         Self {
             configs: configs.into(),
@@ -48,8 +48,8 @@ impl Hosts {
         }
     }
 
-    /// A new connection to the host that was reached last, or to the next one that takes writes. Takes at most [`HOST_TIMEOUT`]
-    /// for each host.
+    /// Makes a connection to the host that was reached last, or to the next one that accepts
+    /// writes. Needs at most [`HOST_TIMEOUT`] for each host.
     pub(super) async fn connect(&self) -> Result<ClientWrapper, StoreError> {
         let first = self.reached().host;
         let mut failures = Vec::new();
@@ -61,12 +61,12 @@ impl Hosts {
                 .copied()
                 .unwrap_or_default()
                 .max(HOST_TIMEOUT);
-            // More than one where the URL names hosts in another way than before the name of the database.
+            // There are several if the URL has hosts in its options.
             let limit = limit * u32::try_from(config.get_hosts().len()).unwrap_or(1).max(1);
             let failure = match timeout(limit, config.connect(self.tls.clone())).await {
                 Ok(Ok((client, connection))) => match self.keep(first, host, connection) {
                     Some(task) => return Ok(ClientWrapper::new(client, task)),
-                    None => "another host has taken its place meanwhile".to_owned(),
+                    None => "another host has replaced it meanwhile".to_owned(),
                 },
                 Ok(Err(error)) => text(&error),
                 Err(_) => "it does not answer".to_owned(),
@@ -79,8 +79,9 @@ impl Hosts {
         )))
     }
 
-    /// Runs a connection that was made to `host`, unless other connections have moved since the search began at `first`. Those
-    /// to other hosts end: what is left of a primary that was replaced must not be read or written any more.
+    /// Runs a connection that was made to `host`, unless other connections have moved to another
+    /// host since the search began at `first`. Ends connections to other hosts, because a replaced
+    /// primary must not be read or written any more.
     fn keep<C, E>(
         &self,
         first: usize,
@@ -132,7 +133,7 @@ impl Manager for Hosts {
         self.connect().await
     }
 
-    /// The driver closes a connection that has ended by itself; asking each time would cost a round trip.
+    /// Checks a connection without a round trip: the driver closes a connection that has ended.
     async fn recycle(&self, client: &mut ClientWrapper, _: &Metrics) -> RecycleResult<StoreError> {
         match client.is_closed() {
             true => Err(RecycleError::message("it has ended")),

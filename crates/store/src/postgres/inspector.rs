@@ -50,7 +50,7 @@ impl PostgresInspector {
     }
 
     /// Returns the hash of one entry of an audit log, for comparison with one that was noted
-    /// elsewhere; `None` if there is no such entry.
+    /// elsewhere; `None` if the entry does not exist.
     pub async fn audit_hash(
         &self,
         owner: [u8; 16],

@@ -1,13 +1,14 @@
 //! The engine on a PostgreSQL database, which several processes may share.
 //!
 //! - [`connect`] reads the URL and says how connections behave, [`hosts`] makes them, [`tls`] says
-//!   what is verified and shown; [`db`] is one connection; [`open_error`] says why a database cannot
-//!   be used; [`schema`] creates and migrates the tables.
+//!   what is verified and shown; [`db`] is one connection; [`open_error`] says why a database
+//!   cannot be used; [`schema`] creates and migrates the tables.
 //! - [`writer`] is the one thread of this process that writes, and says how processes take turns;
 //!   [`readers`] are a few connections that read.
 //! - [`inspector`] reads a database that servers use; [`destination`] takes in an embedded one.
 //!
-//! Nothing here is remembered between two transactions, because another process may have changed it.
+//! Nothing here is remembered between two transactions, because another process may have changed
+//! it.
 //!
 //! Statements are plain SQL that other databases with PostgreSQL's protocol understand: no advisory
 //! locks, no LISTEN, no extension. They are prepared once for each connection, so between this
@@ -121,7 +122,8 @@ impl PostgresStore {
     /// Without `sslmode`, or with `require`, `verify-ca` or `verify-full`, nothing is sent in clear
     /// text, and the server's certificate and name are verified against the file `sslrootcert` or
     /// the system's roots. `prefer` continues in clear text with a server that has no TLS,
-    /// `disable` always does. A Unix socket (`postgres://user@%2Frun%2Fpostgresql/name`) has no TLS.
+    /// `disable` always does. A Unix socket (`postgres://user@%2Frun%2Fpostgresql/name`) has no
+    /// TLS.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self, PostgresError> {
         Self::open_with(url, &options, Layout::DEFAULT).await
     }

@@ -20,7 +20,7 @@ pub enum PostgresError {
         /// The problem with it.
         detail: String,
     },
-    /// There is no certificate to show to the server, or it does not match its key.
+    /// The client certificate cannot be read, or it does not match its key.
     #[error(
         "cannot show a certificate to the database with {path} ({detail}): name PEM files of a \
          certificate and its key as sslcert and sslkey"
@@ -33,7 +33,7 @@ pub enum PostgresError {
     },
     /// It does not answer, or refuses this user.
     #[error(
-        "cannot use the database {address} ({detail}): check that it runs, and what the user may do \
+        "cannot use the database {address} ({detail}): check that it runs, and the user's rights \
          there"
     )]
     Unavailable {
@@ -79,13 +79,13 @@ pub enum PostgresError {
         "the database is corrupt or is not one of certgate ({0}): name an empty one, or restore a \
          backup"
     )]
-    Damaged(String),
+    Corrupt(String),
 }
 
 impl From<StoreError> for PostgresError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict(detail) | StoreError::Corrupt(detail) => Self::Damaged(detail),
+            StoreError::Conflict(detail) | StoreError::Corrupt(detail) => Self::Corrupt(detail),
             other => Self::Unavailable {
                 address: "of the URL".into(),
                 detail: other.into_detail(),

@@ -12,8 +12,8 @@ use crate::position::Layout;
 use crate::store::View;
 use crate::writes::Verb;
 
-/// How often a read is tried: the first read after a restart of the server notices that an idle
-/// connection has ended.
+/// The number of attempts of a read: the first read after a restart of the server notices that an
+/// idle connection has ended.
 const READS_MAX: u32 = 3;
 
 /// The pool.
@@ -49,7 +49,8 @@ impl Readers {
                         db,
                         is_ended: false,
                     };
-                    // One after another on the wire; the read does not wait for the answer to BEGIN.
+                    // One after another on the wire; the read does not wait for the answer to
+                    // BEGIN.
                     let (begun, read) = join(snapshot.begin(), verb(&snapshot.db, &args)).await;
                     let is_passing = snapshot.db.is_passing();
                     (snapshot.end(begun.and(read)), is_passing)

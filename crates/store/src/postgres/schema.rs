@@ -1,8 +1,9 @@
-//! The tables in PostgreSQL: creating them, migrating them, and the versions that a program can use.
+//! The tables in PostgreSQL: creating them, migrating them, and the versions that a program can
+//! use.
 //!
 //! Several processes may start at once: the one that changes anything holds the row of
-//! `schema_lock`. During a rolling upgrade older programs keep working with a newer schema, if every
-//! newer step allows their version.
+//! `schema_lock`. During a rolling upgrade older programs keep working with a newer schema, if
+//! every newer step allows their version.
 
 use super::db::{Committed, PostgresDb};
 use super::{PostgresError, destination};
@@ -12,8 +13,8 @@ use crate::error::corrupt;
 use crate::position::Layout;
 use crate::schema::{self, MIGRATIONS, STORE, VERSION};
 
-/// How often creating the first two tables is tried: of several processes that create a table at the
-/// same instant, PostgreSQL refuses all but one, even with IF NOT EXISTS.
+/// The number of attempts to create the first two tables: of several processes that create a table
+/// at the same instant, PostgreSQL refuses all but one, even with IF NOT EXISTS.
 const ATTEMPTS_MAX: u32 = 10;
 
 // Without the notice that a table exists, which would be in the log of every start.
@@ -29,8 +30,8 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 INSERT INTO schema_lock (\"only\") VALUES (1) ON CONFLICT (\"only\") DO NOTHING;
 ";
 
-/// Creates the tables or migrates them to [`VERSION`]; a new database gets `layout`. A database that
-/// an embedded one is being moved to is left alone.
+/// Creates the tables or migrates them to [`VERSION`]; a new database gets `layout`. A database
+/// that an embedded one is being moved to is left alone.
 pub(super) async fn migrate(db: &PostgresDb, layout: Layout) -> Result<(), PostgresError> {
     refuse_development_version(db).await?;
     create_lock(db).await?;
@@ -87,8 +88,8 @@ pub(super) async fn version(db: &PostgresDb) -> Result<i64, StoreError> {
     db.one(select, &[], |row| row.get(0)).await
 }
 
-/// Creates the tables of a new database, or runs the missing steps, in the transaction that [`lock`]
-/// has begun.
+/// Creates the tables of a new database, or runs the missing steps, in the transaction that
+/// [`lock`] has begun.
 pub(super) async fn create_tables(db: &PostgresDb, layout: Layout) -> Result<(), PostgresError> {
     let found = version(db).await?;
     if found > VERSION {

@@ -1,4 +1,4 @@
-//! TLS to the database: whom to trust, and what to show.
+//! TLS to the database: the trusted certificates, and the client certificate.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::PostgresError;
 
-/// PEM files that a URL names.
+/// The PEM files that a URL names.
 #[derive(Default)]
 pub(super) struct Files {
-    /// What to verify the server's certificate with; `None`: what the system trusts.
+    /// The trusted certificates; `None`: those that the system trusts.
     pub(super) roots: Option<String>,
-    /// What is shown to the server, its chain behind it.
+    /// The client certificate, followed by its chain.
     pub(super) certificate: Option<String>,
-    /// Its key.
+    /// The key of that certificate.
     pub(super) key: Option<String>,
 }
 
-/// For connections without TLS.
+/// Returns the connector of connections without TLS.
 pub(super) fn none() -> Result<MakeRustlsConnect, PostgresError> {
     Ok(MakeRustlsConnect::new(
         verifying(RootCertStore::empty())?.with_no_client_auth(),
@@ -29,7 +29,7 @@ pub(super) fn none() -> Result<MakeRustlsConnect, PostgresError> {
 }
 
 impl Files {
-    /// Reads the files.
+    /// Reads the files, and returns the connector.
     pub(super) fn connector(&self) -> Result<MakeRustlsConnect, PostgresError> {
         let builder = verifying(self.trusted()?)?;
         let config = match (&self.certificate, &self.key) {
@@ -47,7 +47,7 @@ impl Files {
                     .with_client_auth_cert(chain, private)
                     .map_err(|error| failed(certificate, error.to_string()))?
             }
-            _ => return Err(PostgresError::Url("of sslcert and sslkey it has only one")),
+            _ => return Err(PostgresError::Url("it has only one of sslcert and sslkey")),
         };
         Ok(MakeRustlsConnect::new(config))
     }
@@ -63,7 +63,7 @@ impl Files {
                     detail: found
                         .errors
                         .first()
-                        .map_or("there are none".into(), ToString::to_string),
+                        .map_or("the system has none".into(), ToString::to_string),
                 });
             }
             return Ok(store);
@@ -81,14 +81,14 @@ impl Files {
     }
 }
 
-/// The certificates in a file, of which there is one at least.
+/// Reads the certificates in a file, of which there must be at least one.
 fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
     let certificates: Vec<_> = read
         .collect::<Result<_, _>>()
         .map_err(|error| error.to_string())?;
     match certificates.is_empty() {
-        true => Err("it has no certificate".into()),
+        true => Err("the file has no certificate".into()),
         false => Ok(certificates),
     }
 }

@@ -4,8 +4,8 @@
 //! # Several processes
 //!
 //! Every write transaction begins by locking the one row of `store`, and keeps the lock until it
-//! ends: of all processes one writes at a time. That is the whole protocol, and the reason why it is
-//! right:
+//! ends: only one process writes at a time. That is the whole protocol. It is correct for these
+//! reasons:
 //!
 //! - An operation reads before it writes. The rows that it has read cannot change until it has
 //!   committed, and it sees everything that was committed before: at READ COMMITTED each statement
@@ -14,7 +14,7 @@
 //!   lock is released after the commit can be seen. So the numbers are in the order of commits, a
 //!   transaction that is rolled back leaves no gap, and a reader that sees a number sees every
 //!   smaller one.
-//! - There is one lock, so there is no order of locks to keep and no deadlock.
+//! - There is only one lock, so an order of locks is not needed and a deadlock is impossible.
 //!
 //! The cost: transactions of different processes take turns, so together they write as fast as one.
 //! A batch makes that cheap, as in one process: all waiting writes share the round trips and the
@@ -30,13 +30,13 @@
 //!
 //! If the connection ends after that, the batch may have been committed. Each process leaves the
 //! number of its last batch in the table `writers`, by the transaction itself. A process without an
-//! answer takes the lock again, which comes after the end of that transaction, and reads the outcome
-//! there. If the batch was committed, another commit after it waits for the same standbys as the
-//! first. Only if the database cannot be asked for [`DOUBT_MAX`], the batch is answered
+//! answer takes the lock again, after the end of that transaction, and reads the outcome there. If
+//! the batch was committed, another commit after it waits for the same standbys as the first. Only
+//! if the database cannot be asked for [`DOUBT_MAX`], the batch is answered
 //! [`StoreError::InDoubt`]. No caller is answered before the commit has returned.
 //!
-//! If the database cannot be reached, or is too slow, every waiting write is refused with the batch:
-//! otherwise each would wait for one attempt after another.
+//! If the database cannot be reached, or is too slow, the waiting writes are refused with the
+//! batch: otherwise each would wait for one attempt after another.
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -56,15 +56,15 @@ use crate::position::Layout;
 use crate::queue::{Queue, Worked};
 use crate::writes::{self, Member, Run, Write};
 
-/// How often a batch is run: one deadlock or lost connection is an accident, a third one in a row is
-/// a state.
+/// The most attempts of a batch: one deadlock or lost connection is an accident, and a third one in
+/// a row is a lasting problem.
 const ATTEMPTS_MAX: u32 = 3;
 /// The longest time that a batch may take until its commit. It takes milliseconds; a slower process
-/// keeps every other one from writing.
+/// blocks the writes of every other one.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the database is asked for the outcome of a commit whose answer did not come.
+/// The longest time for finding out the outcome of a commit that was not answered.
 const DOUBT_MAX: Duration = Duration::from_secs(4);
-/// The shortest time between two questions.
+/// The shortest time between two such queries.
 const DOUBT_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The sending side.
@@ -196,7 +196,7 @@ impl Worker {
                 outcome => outcome,
             };
             if self.db.is_none() {
-                // The connection's task was told to end, and with it its locks: it must run for that.
+                // The connection's task must run to end, and its locks end with it.
                 tokio::task::yield_now().await;
                 tokio::task::yield_now().await;
             }

@@ -37,10 +37,10 @@ pub struct Copied {
 
 /// The content of a journal after a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JournalTells {
+pub struct JournalSummary {
     /// The number of certificates that were revoked or restored.
     pub changes: u64,
-    /// Whether those are all.
+    /// True if those are all.
     pub is_all: bool,
 }
 
@@ -68,7 +68,7 @@ impl SqliteInspector {
         if !path.exists() {
             return Err(OpenError::Io {
                 path: path.to_owned(),
-                detail: "there is no such file".to_owned(),
+                detail: "the file does not exist".to_owned(),
             });
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -111,7 +111,7 @@ impl SqliteInspector {
     }
 
     /// Returns the hash of one entry of an audit log, for comparison with one that was noted
-    /// elsewhere; `None` if there is no such entry.
+    /// elsewhere; `None` if the entry does not exist.
     pub fn audit_hash(&self, owner: [u8; 16], number: u64) -> Result<Option<[u8; 32]>, StoreError> {
         now(audit::hash_of(&self.db, owner, number))
     }
@@ -122,15 +122,15 @@ impl SqliteInspector {
     }
 
     /// Returns what a journal of revocations of the same installation has after this database.
-    pub fn journal_tells(&self, path: &Path) -> Result<JournalTells, StoreError> {
+    pub fn journal_summary(&self, path: &Path) -> Result<JournalSummary, StoreError> {
         let installation = now(tenants::installation(&self.db))?;
         let installation = installation
             .ok_or_else(|| StoreError::Conflict("the database holds no installation".into()))?;
         let name = journal::installation_name(&installation);
-        let (_, told) = Journal::read(path, &name, self.last_epoch()?)?;
-        Ok(JournalTells {
-            changes: told.changes.len() as u64,
-            is_all: told.is_all,
+        let (_, content) = Journal::read(path, &name, self.last_epoch()?)?;
+        Ok(JournalSummary {
+            changes: content.changes.len() as u64,
+            is_all: content.is_all,
         })
     }
 

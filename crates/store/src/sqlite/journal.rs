@@ -1,16 +1,17 @@
-//! The journal of revocations: a file beside the database that only grows, one line for each change, so that a restore of the
-//! database does not undo what was revoked after the backup.
+//! The journal of revocations: a file beside the database that only grows, one line for each
+//! change, so that a restore of the database does not undo the revocations after the backup.
 //!
-//! The first line says whose it is. A line has, with a tab between them: the epoch; `revoked` or `restored`; the reason; when, in
-//! microseconds since the Unix epoch; the authority; the certificate; its serial number; the SHA-256 of its DER form; when it
-//! expires, in microseconds; and the first 8 hex digits of the SHA-256 of all that, which tell a line that was not written to
-//! its end. `-` stands for what a restored certificate does not have.
+//! The first line names the installation. Every other line has these fields, with a tab between
+//! them: the epoch; `revoked` or `restored`; the reason; the time in microseconds since the Unix
+//! epoch; the CA; the certificate; its serial number; the SHA-256 of its DER form; its expiry in
+//! microseconds; and the first 8 hex digits of the SHA-256 of all that, which reveal a line that
+//! was not written to its end. `-` stands for the fields that a restored certificate does not have.
 //!
-//! After a restore there is a line that says which epochs are skipped: the last of them; `skipped`; `told` or, if not everything that
-//! came after the backup is known, `unknown`; and the epoch after which they begin.
+//! A restore adds a line with the epochs that are skipped: the last of them; `skipped`; `told` or,
+//! if not every change after the backup is known, `unknown`; and the epoch after which they begin.
 //!
-//! A line is written after its transaction was committed and before anybody is answered. What is missing after a crash in
-//! between is in the database, and is written by the next start.
+//! A line is written after its transaction was committed and before a caller is answered. If the
+//! process ends in between, the database has the change, and the next start writes the line.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
@@ -25,30 +26,32 @@ use certgate_model::{
 
 use super::db::SqliteDb;
 use super::open;
-use super::replay::Told;
+use super::replay::JournalContent;
 use crate::StoreError;
 use crate::db::{Db, Row, now, values};
 use crate::verbs::revocations;
 
 const FIRST_LINE: &str = "certgate revocations 1";
 
-/// Longest line, in octets: those that are written have about 250.
+/// The longest line, in octets. Lines have about 250.
 const LINE_BYTES_MAX: u64 = 512;
 
-/// How much of the end of the file is looked at when it is opened: more than one transaction writes.
+/// The octets at the end of the file that are read when it is opened: more than one transaction
+/// writes.
 const TAIL_BYTES: u64 = 1 << 18;
 
-/// How many changes of each authority are written at a time, so that a part of it that is torn is seen as a whole.
+/// The most changes of a CA that one write has, so that all of a torn write is within
+/// [`TAIL_BYTES`].
 const WRITTEN_TOGETHER: u32 = 500;
 
-/// No epoch is larger: JSON carries whole numbers up to here exactly (RFC 8259 §6).
+/// The greatest epoch: JSON carries integers exactly up to this one (RFC 8259 §6).
 const EPOCH_MAX: u64 = (1 << 53) - 1;
 
-/// The last change of a certificate, as the journal has it.
+/// The last change of a certificate in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct JournaledChange {
     pub(super) epoch: u64,
-    /// When and why it was revoked; `None`: it was restored.
+    /// The time and the reason of the revocation; `None`: the certificate was restored.
     pub(super) revoked: Option<(Timestamp, RevocationReason)>,
     pub(super) authority: AuthorityId,
     pub(super) certificate: CertificateId,
@@ -57,18 +60,18 @@ pub(super) struct JournaledChange {
     pub(super) expires_on: Timestamp,
 }
 
-/// Epochs that are given to no change.
+/// Epochs that no change gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Skipped {
-    /// They begin behind this one.
+    /// The epoch before the first of them.
     pub(super) after: u64,
     /// The last of them.
     pub(super) until: u64,
-    /// Whether everything was known then that came after the backup.
+    /// True if every change after the backup was known at the restore.
     pub(super) is_all: bool,
 }
 
-/// A line behind the first.
+/// A line after the first.
 enum Line {
     Change(JournaledChange),
     Skipped(Skipped),
@@ -78,20 +81,20 @@ enum Line {
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
-    /// Where its first change stands.
+    /// The offset of the first change.
     begins: u64,
-    /// What was changed up to this epoch is not in it.
+    /// The epoch after which the journal begins.
     after: u64,
-    /// How much of the file is whole lines.
+    /// The length of the file up to the end of the last intact line.
     length: u64,
-    /// The epoch of the last one.
+    /// The epoch of that line.
     epoch: u64,
     failed: bool,
 }
 
 impl Journal {
-    /// Opens the journal of an installation; `None` if there is no file. Reads its beginning and its end. `known` is the epoch up
-    /// to which the database has the changes.
+    /// Opens the journal of an installation, and reads its beginning and its end; `None` if the
+    /// file does not exist. `known` is the last epoch of the database.
     pub(super) fn open(
         path: &Path,
         installation: &str,
@@ -102,7 +105,7 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unavailable(path, &error)),
         };
-        // What was to be a file when the power went: nothing was in it.
+        // The power failed after the file was created and before it had a line.
         if file
             .metadata()
             .map_err(|error| unavailable(path, &error))?
@@ -121,8 +124,8 @@ impl Journal {
         });
         let Some(after) = after else {
             return Err(StoreError::Corrupt(format!(
-                "{} is not the journal of revocations of this installation: move it away if it came here by mistake; what \
-                 was revoked after the last backup is then known to nobody",
+                "{} is not the journal of revocations of this installation: if it is here by \
+                 mistake, move it away (revocations after the last backup are then lost)",
                 path.display()
             )));
         };
@@ -139,8 +142,8 @@ impl Journal {
         Ok(Some(journal))
     }
 
-    /// Finds the last whole line. What comes behind one that is not whole was being written when the power went; the
-    /// database has it then, and it is written again.
+    /// Finds the last intact line. A torn line and those after it were being written when the power
+    /// failed. The database has their changes, and they are written again.
     fn find_end(&mut self, known: u64) -> Result<(), StoreError> {
         let io_failed = |error: io::Error| unavailable(&self.path, &error);
         let size = self.file.metadata().map_err(io_failed)?.len();
@@ -151,7 +154,7 @@ impl Journal {
             from = lines.offset;
         }
         let mut lines = Lines::new(&mut self.file, from).map_err(io_failed)?;
-        let (mut epoch, mut length, mut is_damaged) = (self.epoch, from, false);
+        let (mut epoch, mut length, mut is_torn) = (self.epoch, from, false);
         while lines.offset < size {
             let line = lines
                 .next()
@@ -159,23 +162,23 @@ impl Journal {
                 .as_deref()
                 .and_then(Line::read);
             match line {
-                Some(line) if is_damaged && line.epoch() > known => return Err(self.damaged(epoch)),
-                Some(line) if !is_damaged => (epoch, length) = (line.epoch(), lines.offset),
+                Some(line) if is_torn && line.epoch() > known => return Err(self.corrupt(epoch)),
+                Some(line) if !is_torn => (epoch, length) = (line.epoch(), lines.offset),
                 Some(_) => {}
-                None => is_damaged = true,
+                None => is_torn = true,
             }
         }
         if length == from && from > self.begins {
-            return Err(self.damaged(epoch));
+            return Err(self.corrupt(epoch));
         }
         (self.epoch, self.length) = (epoch, length);
         Ok(())
     }
 
-    /// Makes the journal of an installation, which begins after `epoch`.
+    /// Creates the journal of an installation, which begins after `epoch`.
     pub(super) fn create(path: &Path, installation: &str, epoch: u64) -> Result<Self, StoreError> {
         let make = || -> io::Result<(File, u64)> {
-            // Under its name only when its first line is there.
+            // The file gets its name only after it has its first line.
             let mut new = path.as_os_str().to_owned();
             new.push(".new");
             let mut options = OpenOptions::new();
@@ -201,17 +204,17 @@ impl Journal {
         })
     }
 
-    /// Opens the journal of an installation, if there is one, and reads what it tells of the time after `known`, the epoch of the
-    /// database.
+    /// Opens the journal of an installation, if there is one, and reads its changes after `known`,
+    /// the last epoch of the database.
     pub(super) fn read(
         path: &Path,
         installation: &str,
         known: u64,
-    ) -> Result<(Option<Self>, Told), StoreError> {
+    ) -> Result<(Option<Self>, JournalContent), StoreError> {
         let Some(mut journal) = Self::open(path, installation, known)? else {
             return Ok((
                 None,
-                Told {
+                JournalContent {
                     changes: Vec::new(),
                     skipped: Vec::new(),
                     to_epoch: known,
@@ -229,7 +232,7 @@ impl Journal {
         let to_epoch = journal.epoch.max(known);
         Ok((
             Some(journal),
-            Told {
+            JournalContent {
                 changes,
                 skipped,
                 to_epoch,
@@ -238,25 +241,25 @@ impl Journal {
         ))
     }
 
-    /// Notes which epochs are skipped.
+    /// Adds the line of skipped epochs.
     pub(super) fn skip(&mut self, skipped: Skipped) -> Result<(), StoreError> {
         self.append(&skipped.to_line(), skipped.until)
     }
 
-    /// The epoch up to which it has the changes.
+    /// Returns the epoch up to which the journal has the changes.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Moves it out of the way of a new one.
+    /// Renames the file, so that a new journal can be created.
     pub(super) fn move_aside(self, at: Timestamp) -> Result<(), StoreError> {
         let mut name = self.path.as_os_str().to_owned();
         name.push(format!(".replaced-{}", at.unix_microseconds()));
         std::fs::rename(&self.path, name).map_err(|error| unavailable(&self.path, &error))
     }
 
-    /// The last change of each certificate that was changed after `epoch`, in the order of those changes, and the epochs that were
-    /// skipped. Reads the whole file.
+    /// Returns the last change of each certificate that was changed after `epoch`, in the order of
+    /// those changes, and the epochs that were skipped. Reads the whole file.
     fn changes_after(
         &mut self,
         epoch: u64,
@@ -272,7 +275,7 @@ impl Journal {
                 .as_deref()
                 .and_then(Line::read);
             let Some(line) = line.filter(|line| line.epoch() > last) else {
-                return Err(self.damaged(last));
+                return Err(self.corrupt(last));
             };
             last = line.epoch();
             match line {
@@ -288,28 +291,32 @@ impl Journal {
         Ok((changes, skipped))
     }
 
-    fn damaged(&self, epoch: u64) -> StoreError {
+    fn corrupt(&self, epoch: u64) -> StoreError {
         StoreError::Corrupt(format!(
-            "the journal of revocations {} is damaged after epoch {epoch}: restore the file, or move it away; what was revoked \
-             after the last backup is then known to nobody",
+            "the journal of revocations {} is corrupt after epoch {epoch}: restore the file, or \
+             move it away (revocations after the last backup are then lost)",
             self.path.display()
         ))
     }
 
-    /// Writes what was changed since. What cannot be written now is written with the next change: whoever revoked is answered, since
-    /// the database has it.
+    /// Writes the changes after the last line. If that fails, they are written with the next
+    /// change: the caller is answered, because the database has them.
     pub(super) fn follow(&mut self, db: &SqliteDb) {
         match self.write_changes(db) {
             Ok(()) if self.failed => {
                 self.failed = false;
-                tracing::info!(path = %self.path.display(), "the journal of revocations is written again");
+                tracing::info!(
+                    path = %self.path.display(),
+                    "the journal of revocations is written again"
+                );
             }
             Ok(()) => {}
             Err(error) => {
                 if !self.failed {
                     tracing::error!(
                         %error, path = %self.path.display(),
-                        "the journal of revocations cannot be written: a restore would undo what is revoked now"
+                        "the journal of revocations cannot be written: a restore would undo \
+                         revocations from now on"
                     );
                 }
                 self.failed = true;
@@ -334,11 +341,11 @@ impl Journal {
 
     fn append(&mut self, text: &str, epoch: u64) -> Result<(), StoreError> {
         let write = || -> io::Result<()> {
-            // Into a file that is not there any more anybody can write.
+            // A write to a file that was moved or removed succeeds, and is lost.
             let (there, open) = (std::fs::metadata(&self.path)?, self.file.metadata()?);
             if !is_same_file(&there, &open) {
                 return Err(io::Error::other(
-                    "another file is in its place: it was moved while the server runs",
+                    "another file has its path: the journal was moved while the server runs",
                 ));
             }
             let mut file = &self.file;
@@ -369,7 +376,7 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// The next line, if it is text; a longer one than there can be is cut.
+    /// Returns the next line if it is text. A line of more than [`LINE_BYTES_MAX`] is cut.
     fn next(&mut self) -> io::Result<Option<String>> {
         let mut line = Vec::new();
         self.offset += self
@@ -392,7 +399,8 @@ fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
-/// Returns the next lines after `epoch` as the database knows them; none: there are none.
+/// Returns the next lines after `epoch`, made from the database. An empty list means that the
+/// journal has every change.
 async fn lines_after<D: Db>(db: &D, epoch: u64) -> Result<Vec<Line>, StoreError> {
     let gaps = "SELECT after, until, is_all FROM epoch_gaps WHERE until > ?1 ORDER BY after";
     let mut lines = db
@@ -411,7 +419,7 @@ async fn lines_after<D: Db>(db: &D, epoch: u64) -> Result<Vec<Line>, StoreError>
             .map(Line::Change),
     );
     lines.sort_unstable_by_key(Line::epoch);
-    // After the last of these there may be more than were read.
+    // Each CA has at most this many changes in the list, so that those after it may be incomplete.
     lines.truncate(WRITTEN_TOGETHER as usize);
     Ok(lines)
 }
@@ -554,7 +562,8 @@ impl JournaledChange {
     }
 }
 
-/// What a journal calls its installation: a digest of what no other one has.
+/// Returns the name of an installation in its journal: a digest of a value that no other
+/// installation has.
 pub(super) fn installation_name(installation: &Installation) -> String {
     Hex(&digest(&SHA256, &installation.master_key_check).as_ref()[..16]).to_string()
 }
@@ -609,7 +618,7 @@ mod tests {
         match outcome {
             Err(StoreError::Corrupt(text)) => text,
             Err(other) => panic!("{other}"),
-            Ok(_) => panic!("it is taken"),
+            Ok(_) => panic!("the journal was accepted"),
         }
     }
 
@@ -623,7 +632,7 @@ mod tests {
         assert_eq!(
             journal.changes_after(5).unwrap().0,
             [change(9, false)],
-            "one certificate, its last change"
+            "the last change of the only certificate"
         );
         assert_eq!(journal.changes_after(9).unwrap().0, []);
         assert!(
@@ -634,7 +643,7 @@ mod tests {
     }
 
     #[test]
-    fn skipped_epochs_are_read_back_and_say_whether_all_was_known() {
+    fn skipped_epochs_are_read_back_with_is_all() {
         let directory = tempfile::tempdir().unwrap();
         let skipped = |after, until, is_all| Skipped {
             after,
@@ -651,15 +660,15 @@ mod tests {
                 directory.path(),
                 &format!("{lines}{}", change(31, true).to_line()),
             );
-            let (journal, told) = Journal::read(&path, "me", known).unwrap();
-            assert_eq!((told.is_all, told.to_epoch), (expected, 31));
-            assert_eq!(told.skipped.len(), usize::from(known < 20));
+            let (journal, content) = Journal::read(&path, "me", known).unwrap();
+            assert_eq!((content.is_all, content.to_epoch), (expected, 31));
+            assert_eq!(content.skipped.len(), usize::from(known < 20));
             assert_eq!(journal.unwrap().epoch(), 31);
         }
     }
 
     #[test]
-    fn a_file_that_was_moved_is_not_written() {
+    fn a_moved_file_is_not_written() {
         let directory = tempfile::tempdir().unwrap();
         let path = written(directory.path(), "");
         let mut journal = open(&path, 5);
@@ -676,7 +685,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_file_is_opened_by_its_end() {
+    fn opening_a_long_file_reads_its_end() {
         let directory = tempfile::tempdir().unwrap();
         let lines: String = (6..6_000)
             .map(|epoch| change(epoch, epoch % 2 == 0).to_line())
@@ -692,11 +701,11 @@ mod tests {
     }
 
     #[test]
-    fn a_last_line_that_was_not_written_to_its_end_is_left_out() {
+    fn a_torn_last_line_is_ignored() {
         let directory = tempfile::tempdir().unwrap();
-        let (whole, last) = (change(6, true).to_line(), change(7, true).to_line());
+        let (intact, last) = (change(6, true).to_line(), change(7, true).to_line());
         for end in [1, 20, last.len() - 1] {
-            let path = written(directory.path(), &format!("{whole}{}", &last[..end]));
+            let path = written(directory.path(), &format!("{intact}{}", &last[..end]));
             let mut journal = open(&path, 6);
             assert_eq!(journal.changes_after(0).unwrap().0, [change(6, true)]);
             assert_eq!(
@@ -704,32 +713,33 @@ mod tests {
                 (6, std::fs::metadata(&path).unwrap().len() - end as u64)
             );
         }
-        // Of a long write the end can be on the disk and the beginning not: the database has it all.
+        // The disk can have the end of a long write and not its beginning. The database has all of
+        // it.
         let later: String = [change(8, true), change(9, true)]
             .iter()
             .map(JournaledChange::to_line)
             .collect();
         let path = written(
             directory.path(),
-            &format!("{whole}{}{later}", "\0".repeat(300)),
+            &format!("{intact}{}{later}", "\0".repeat(300)),
         );
         assert_eq!(open(&path, 9).epoch(), 6);
         assert!(
-            refused(Journal::open(&path, "me", 7)).contains("damaged after epoch 6"),
-            "it was restored"
+            refused(Journal::open(&path, "me", 7)).contains("corrupt after epoch 6"),
+            "the database, restored from a backup, does not have the torn line"
         );
     }
 
     #[test]
-    fn damage_and_strangers_are_refused() {
+    fn corrupt_journals_and_those_of_others_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         let (first, last) = (change(6, true).to_line(), change(7, true).to_line());
-        let damaged = first.replace("keyCompromise", "superseded");
-        let path = written(directory.path(), &format!("{damaged}{last}"));
-        assert!(refused(Journal::open(&path, "me", 0)).contains("damaged after epoch 5"));
+        let corrupt = first.replace("keyCompromise", "superseded");
+        let path = written(directory.path(), &format!("{corrupt}{last}"));
+        assert!(refused(Journal::open(&path, "me", 0)).contains("corrupt after epoch 5"));
         let path = written(directory.path(), &format!("{last}{first}{last}"));
         assert!(
-            refused(open(&path, 7).changes_after(0)).contains("damaged after epoch 7"),
+            refused(open(&path, 7).changes_after(0)).contains("corrupt after epoch 7"),
             "epochs grow"
         );
         assert!(refused(Journal::open(&path, "you", 0)).contains("not the journal"));

@@ -26,7 +26,9 @@ use std::path::Path;
 use certgate_model::Timestamp;
 
 pub(crate) use self::db::SqliteDb;
-pub use self::inspector::{Copied, JournalTells, SqliteInspector, lock_database, prepare_restored};
+pub use self::inspector::{
+    Copied, JournalSummary, SqliteInspector, lock_database, prepare_restored,
+};
 use self::journal::Journal;
 use self::open::Opened;
 pub use self::open::{OpenError, SqliteOptions};
@@ -153,8 +155,8 @@ impl SqliteStore {
     }
 
     /// Begins to write every change of a certificate's status into the journal at `path` before it
-    /// is answered. If the database was restored from a backup, the later changes in the journal are
-    /// replayed first.
+    /// is answered. If the database was restored from a backup, the later changes in the journal
+    /// are replayed first.
     pub async fn begin_journal(
         &self,
         path: &Path,
@@ -175,12 +177,12 @@ impl SqliteStore {
             })
             .await?;
         let path = path.to_owned();
-        let (journal, told) = blocking({
+        let (journal, content) = blocking({
             let (path, installation) = (path.clone(), installation.clone());
             move || Journal::read(&path, &installation, known)
         })
         .await?;
-        let is_behind = restored || told.to_epoch > known;
+        let is_behind = restored || content.to_epoch > known;
         let (journal, begun) = match journal {
             Some(journal) if !is_behind => (journal, JournalBegun::Follows),
             None if !is_behind => {
@@ -188,7 +190,7 @@ impl SqliteStore {
                 (made, JournalBegun::Made { after: known })
             }
             journal => {
-                let (skipped, name) = (told.to_skip(known), installation.clone());
+                let (skipped, name) = (content.to_skip(known), installation.clone());
                 // Before the replay, so that a start which is cut off in between does the same
                 // again. A journal that ends before the backup is not continued: it would seem to
                 // have every later change.
@@ -201,8 +203,8 @@ impl SqliteStore {
                 })
                 .await?;
                 let replayed = self
-                    .write((told, at), |db, (told, at)| {
-                        Box::pin(replay::replay(db, told, *at))
+                    .write((content, at), |db, (content, at)| {
+                        Box::pin(replay::replay(db, content, *at))
                     })
                     .await?;
                 let journal = match kept {

@@ -21,34 +21,37 @@ const APPLICATION_ID: i64 = 0x6367_7431;
 /// The mark of databases that development versions made: "cgat".
 const DEVELOPMENT_ID: i64 = 0x6367_6174;
 
-/// How long a connection waits for a lock. Within one process nobody competes for the write lock; a backup or a
-/// `sqlite3` shell may.
+/// The longest time that a connection waits for a lock. Within the process only one thread takes
+/// the write lock, but a backup or a `sqlite3` shell may have it.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long opening waits for another process to end. One that was killed keeps its locks until its last write to the
-/// disk has returned, which a start straight afterwards would take for a second server.
+/// The longest time that opening waits for another process to end. A killed process keeps its locks
+/// until its last write to the disk has returned, and a start immediately after it would mistake it
+/// for a second server.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
-/// The write-ahead log is cut back to this when it starts again: 32 MiB.
+/// The size to which the write-ahead log is truncated when it restarts: 32 MiB.
 const LOG_BYTES_MAX: i64 = 32 << 20;
-/// The octets of a database page. A certificate with its request takes 1.4 to 2.5 kB: pages of 4 KiB would hold one or
-/// two and stay half empty. Measured with a million of 1.4 kB: the file is 20 % smaller and a page of the list a fifth
-/// faster than with 4 KiB, for recording a tenth slower.
+/// The octets of a database page. A certificate with its request takes 1.4 to 2.5 kB: pages of 4
+/// KiB would hold one or two and stay half empty. Measured with a million of 1.4 kB: compared with
+/// 4 KiB, the file is 20 % smaller, a page of the list a fifth faster and recording a tenth slower.
 const PAGE_BYTES: u32 = 8192;
-/// Every statement of this crate fits in the cache of prepared statements.
+/// The size of the cache of prepared statements, in which every statement of this crate fits.
 const STATEMENTS_MAX: usize = 96;
 
-/// How a [`SqliteStore`](crate::SqliteStore) works.
+/// Options of a [`SqliteStore`](crate::SqliteStore).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteOptions {
-    /// How many writes may wait; one more is refused as unavailable. Default 1,024: waiting takes less than a second,
-    /// and even with the largest requests the queue stays below 40 MB.
+    /// The most writes that may wait; one more is refused as unavailable. Default 1,024: waiting
+    /// takes less than a second, and even with the largest requests the queue stays below 40 MB.
     pub queue: usize,
-    /// How many writes share a transaction at the most. Default 256: more brings no more throughput, only latency.
+    /// The most writes that share a transaction. Default 256: more adds latency and no throughput.
     pub batch: usize,
-    /// How many reads run at a time. Default 4.
+    /// The most reads that run at a time. Default 4.
     pub readers: usize,
-    /// Page cache of the writing connection in KiB. Default 16 MiB: changes of status are scattered all over.
+    /// The page cache of the writing connection in KiB. Default 16 MiB: status changes are
+    /// scattered over the whole database.
     pub write_cache_kib: u32,
-    /// Page cache of each reading connection in KiB. Default 4 MiB: the upper levels of the trees.
+    /// The page cache of each reading connection in KiB. Default 4 MiB: the upper levels of the
+    /// trees.
     pub read_cache_kib: u32,
 }
 
@@ -118,7 +121,7 @@ pub enum OpenError {
     #[error(
         "the database {} is corrupt ({detail}): keep a copy and restore a backup", path.display()
     )]
-    Damaged {
+    Corrupt {
         /// The database.
         path: PathBuf,
         /// The finding.
@@ -173,9 +176,10 @@ impl OpenError {
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotOurs { path, detail },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) | None => {
-                Self::Damaged { path, detail }
+                Self::Corrupt { path, detail }
             }
-            // The file is there by now; what cannot be opened is its log, in a directory that is not writable.
+            // The file exists by now: SQLite cannot open its log, because the directory is not
+            // writable.
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::Permission { path, detail }
             }
@@ -187,7 +191,7 @@ impl OpenError {
     pub(super) fn from_store(path: &Path, error: StoreError) -> Self {
         let path = path.to_owned();
         match error {
-            StoreError::Corrupt(detail) => Self::Damaged { path, detail },
+            StoreError::Corrupt(detail) => Self::Corrupt { path, detail },
             other => Self::Io {
                 path,
                 detail: other.into_detail(),
@@ -220,11 +224,11 @@ pub(super) fn open(
     let version = version(path, &writer)?;
     configure_writer(&writer, options).map_err(failed)?;
     migrate(&mut writer, version, layout).map_err(store_failed)?;
-    // A read-only database would otherwise be noticed by the first write, long after the start.
+    // Without this, a read-only database would fail at the first write, long after the start.
     writer
         .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
         .map_err(failed)?;
-    // The lock says that no other process runs, so nothing holds a lease.
+    // With the lock no other process runs, so every stored lease is from an earlier process.
     writer.execute_batch("DELETE FROM leases").map_err(failed)?;
     let writer = with_layout(writer).map_err(store_failed)?;
 
@@ -239,8 +243,8 @@ pub(super) fn open(
     })
 }
 
-/// Brings a database from version `from` (0: an empty file) to [`VERSION`], one transaction a step,
-/// so that a crash leaves a version that exists.
+/// Migrates a database from version `from` (0: an empty file) to [`VERSION`], one transaction a
+/// step, so that a crash leaves a version that exists.
 fn migrate(connection: &mut Connection, from: i64, layout: Layout) -> Result<(), StoreError> {
     if from == 0 {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -312,7 +316,7 @@ pub(super) fn version(path: &Path, connection: &Connection) -> Result<i64, OpenE
             found,
             known: VERSION,
         }),
-        (APPLICATION_ID, _) => Err(OpenError::Damaged {
+        (APPLICATION_ID, _) => Err(OpenError::Corrupt {
             path,
             detail: format!("its schema version is {version}"),
         }),
@@ -327,7 +331,7 @@ fn configure_writer(connection: &Connection, options: &SqliteOptions) -> rusqlit
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
-    // FULL: the log is synced by each commit. With NORMAL the last commits would not survive a power loss.
+    // FULL: each commit syncs the log. With NORMAL the last commits would not survive a power loss.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_MAX, |_| Ok(()))?;
@@ -344,16 +348,18 @@ fn open_reader(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connect
     Ok(connection)
 }
 
-/// Every statement is prepared once. Without the guarantee of a stable plan, the planner looks at the values that are bound,
-/// to see whether a partial index applies, and prepares the statement again whenever one of them is another.
+/// Prepares every statement once. Without the guarantee of a stable plan (QPSG), the planner looks
+/// at the bound values, to see if a partial index applies, and prepares the statement again after
+/// each change of one of them.
 fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
-/// Takes the lock that keeps a second server away. SQLite's own locks let several processes take turns, which two
-/// servers with their background tasks must not. The system lifts it when the process ends, however it ends.
+/// Takes the lock that keeps a second server out. SQLite's own locks let several processes take
+/// turns, but two servers with their background jobs must not. The system releases the lock when
+/// the process ends for any reason.
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -367,15 +373,16 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Waits [`LOCK_WAIT`] for the lock. The thread that waits goes on if that is too short, until it gets the lock and
-/// lets it go, or until this process ends.
+/// Waits [`LOCK_WAIT`] for the lock. After that the waiting thread continues, until it gets the
+/// lock and releases it, or until this process ends.
 fn wait_for(lock: File, path: &Path) -> Result<File, OpenError> {
     let (sender, locked) = sync_channel(1);
     std::thread::Builder::new()
         .name("store-lock".into())
         .spawn(move || {
             let outcome = lock.lock().map(|()| lock);
-            // Nobody may wait any more: then the lock goes with the file.
+            // After the wait has timed out nothing receives it, and dropping the file releases the
+            // lock.
             let _ = sender.send(outcome);
         })
         .map_err(|error| OpenError::from_io(path, &error))?;
@@ -387,7 +394,8 @@ fn wait_for(lock: File, path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Makes the file before SQLite does, so that it never was readable for others; SQLite gives its log the same mode.
+/// Creates the file before SQLite does, so that other users can never read it. SQLite gives its log
+/// the same mode.
 fn make_private_file(path: &Path) -> io::Result<()> {
     match private(OpenOptions::new().create_new(true).write(true)).open(path) {
         Ok(_) => sync_directory(path),
@@ -407,7 +415,7 @@ pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// A new file survives power loss only with its directory entry.
+/// Syncs the directory of a file: a new file survives a power loss only with its directory entry.
 #[cfg(unix)]
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     match path.parent() {

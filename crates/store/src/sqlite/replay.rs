@@ -7,7 +7,7 @@ use certgate_model::{
 
 use super::journal::{JournaledChange, Skipped};
 use crate::StoreError;
-use crate::audit::{Deed, reason_text};
+use crate::audit::{AuditEvent, reason_text};
 use crate::db::{Db, Row, values};
 use crate::position::Position;
 use crate::schema::{EPOCH_GAPS, LOST_CERTIFICATES};
@@ -36,27 +36,27 @@ pub struct Restored {
     /// The number of changes of CAs that the backup does not have: without their keys nothing can
     /// be published.
     pub without_authority: u64,
-    /// Whether the journal has every change after the backup, as far as can be known. If not, a
-    /// client that knows a later epoch than the backup's is told so.
+    /// True if the journal has every change after the backup, as far as can be known. If not, a
+    /// client that knows a later epoch than the backup's is informed.
     pub is_all: bool,
 }
 
 /// The content of a journal after a backup.
-pub(super) struct Told {
+pub(super) struct JournalContent {
     /// The last change of each certificate, in the order of those changes.
     pub(super) changes: Vec<JournaledChange>,
     /// The epochs that restores after the backup skipped.
     pub(super) skipped: Vec<Skipped>,
     /// The epoch of the last one; that of the backup if there is none.
     pub(super) to_epoch: u64,
-    /// Whether those are all changes.
+    /// True if those are all changes.
     pub(super) is_all: bool,
 }
 
-impl Told {
+impl JournalContent {
     /// Returns the epochs to skip now. A journal cannot prove that its end is the end, so a client
-    /// that knows a later epoch must be told; and if the journal does not have everything, so must
-    /// every client that knows more than the backup.
+    /// that knows a later epoch must be informed. If the journal does not have every change, so
+    /// must every client that knows a later epoch than the backup's.
     pub(super) fn to_skip(&self, from_epoch: u64) -> Skipped {
         Skipped {
             after: match self.is_all {
@@ -89,26 +89,30 @@ pub(super) async fn mark_restored<D: Db>(db: &D) -> Result<(), StoreError> {
 /// Replays the changes after the backup; they keep their epochs.
 pub(super) async fn replay<D: Db>(
     db: &D,
-    told: &Told,
+    content: &JournalContent,
     at: Timestamp,
 ) -> Result<Restored, StoreError> {
     let from_epoch = revocations::last_epoch(db).await?;
     let mut done = Restored {
         from_epoch,
-        to_epoch: told.to_epoch,
-        is_all: told.is_all,
+        to_epoch: content.to_epoch,
+        is_all: content.is_all,
         ..Restored::default()
     };
     audit::record_restore(db, from_epoch, at).await?;
-    for change in &told.changes {
+    for change in &content.changes {
         replay_one(db, change, at, &mut done).await?;
     }
     // CRLs may have been made since that have higher numbers and later changes.
     db.execute("UPDATE crl_states SET made_epoch = -1", &[])
         .await?;
-    let now = told.to_skip(from_epoch);
+    let now = content.to_skip(from_epoch);
     // Where changes are missing, the new gap begins before the earlier ones.
-    let before = if told.is_all { &told.skipped[..] } else { &[] };
+    let before = if content.is_all {
+        &content.skipped[..]
+    } else {
+        &[]
+    };
     let gaps: Vec<_> = before
         .iter()
         .chain([&now])
@@ -167,7 +171,7 @@ async fn replay_stored<D: Db>(
     let Some((position, before, zone)) = db.optional(select, &values, read).await? else {
         return Ok(None);
     };
-    // No enforcement point or client has been told of the change by this database.
+    // No enforcement point or client has got the change from this database.
     let state = match change.revoked {
         Some((at, reason)) => CertificateState::revoked(reason, at),
         None => CertificateState::reactivated(),
@@ -261,8 +265,8 @@ async fn log<D: Db>(
     };
     let detail = format!("{reason}epoch={} again after a restore", change.epoch);
     let certificate = change.certificate.as_bytes();
-    let mut deed = Deed::new(action, ResourceType::ClientCertificate, certificate, detail)
+    let mut event = AuditEvent::new(action, ResourceType::ClientCertificate, certificate, detail)
         .of_certificate(change.fingerprint_sha256);
-    deed.zone = zone;
-    audit::record(db, AuditOwner::Account(account), &By::system(at), deed).await
+    event.zone = zone;
+    audit::record(db, AuditOwner::Account(account), &By::system(at), event).await
 }

@@ -29,7 +29,7 @@ impl Source {
         if !path.exists() {
             return Err(OpenError::Io {
                 path: path.to_owned(),
-                detail: "there is no such file".to_owned(),
+                detail: "the file does not exist".to_owned(),
             }
             .into());
         }
@@ -73,8 +73,8 @@ impl Source {
     fn is_behind(&self, journal: &Path) -> Result<bool, StoreError> {
         let known = now(revocations::last_epoch(&self.db))?;
         let name = journal::installation_name(&self.installation);
-        let (_, told) = Journal::read(journal, &name, known)?;
-        Ok(now(replay::is_restored(&self.db))? || told.to_epoch > known)
+        let (_, content) = Journal::read(journal, &name, known)?;
+        Ok(now(replay::is_restored(&self.db))? || content.to_epoch > known)
     }
 
     /// The installation in it.

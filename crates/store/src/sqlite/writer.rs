@@ -9,8 +9,8 @@
 //!
 //! Checkpoints run here as well, after the answers, so that no caller waits for one. Readers that
 //! overlap without a gap would let the write-ahead log grow for ever, because it can only restart
-//! while no reader uses it. Past [`RESTART_PAGES`] the thread therefore waits for the readers, which
-//! is short, since new readers then bypass the log.
+//! while no reader uses it. Past [`RESTART_PAGES`] the thread therefore waits for the readers,
+//! which is short, since new readers then bypass the log.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -141,9 +141,9 @@ impl Drop for Writer {
     }
 }
 
-/// How long a batch waits for more writes before it runs. A commit costs as much for two writes as
-/// for twenty, and the callers of the last batch are about to ask again: a batch waits for as many
-/// writes as the last one had, but at most half as long as the last commit took.
+/// The time that a batch waits for more writes before it runs. A commit costs as much for two
+/// writes as for twenty, and the callers of the last batch are about to ask again: a batch waits
+/// for as many writes as the last one had, but at most half as long as the last commit took.
 #[derive(Default)]
 struct Gathering {
     expected: usize,

@@ -9,7 +9,7 @@ use certgate_model::{
 };
 use futures_util::future::try_join;
 
-use crate::audit::{ChainCheck, ChainEnd, Deed};
+use crate::audit::{AuditEvent, ChainCheck, ChainEnd};
 use crate::db::{Db, Row, values};
 use crate::error::corrupt;
 use crate::schema::AUDIT_ENTRIES;
@@ -20,22 +20,22 @@ pub(crate) async fn record<D: Db>(
     db: &D,
     owner: AuditOwner,
     by: &By,
-    deed: Deed,
+    event: AuditEvent,
 ) -> Result<(), StoreError> {
-    record_all(db, owner, vec![(by, deed)]).await
+    record_all(db, owner, vec![(by, event)]).await
 }
 
 /// Appends entries in their order, in as many round trips as one.
 pub(crate) async fn record_all<D: Db>(
     db: &D,
     owner: AuditOwner,
-    deeds: Vec<(&By, Deed)>,
+    events: Vec<(&By, AuditEvent)>,
 ) -> Result<(), StoreError> {
     let mut end = end_of_chain(db, owner).await?;
     let chain = end.chain;
-    let mut entries = Vec::with_capacity(deeds.len());
-    for (by, deed) in deeds {
-        let entry = deed.entry(owner, &end, by);
+    let mut entries = Vec::with_capacity(events.len());
+    for (by, event) in events {
+        let entry = event.entry(owner, &end, by);
         end = end.after(&entry);
         entries.push(entry);
     }
@@ -308,8 +308,8 @@ pub(crate) async fn record_restore<D: Db>(
             AuditOwner::Account(_) => ResourceType::Account,
         };
         let detail = format!("database restored from a backup epoch={epoch}");
-        let deed = Deed::new(AuditAction::Update, kind, owner.as_bytes(), detail);
-        record(db, owner, &By::system(at), deed).await?;
+        let event = AuditEvent::new(AuditAction::Update, kind, owner.as_bytes(), detail);
+        record(db, owner, &By::system(at), event).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use certgate_model::{
 };
 
 use super::{audit, crl};
-use crate::audit::Deed;
+use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
 use crate::{AuthorityReplaced, StoreError};
 
@@ -137,8 +137,8 @@ pub(crate) async fn replace_managed<D: Db>(
         detail.push_str(&format!(" replaced={replaced}"));
     }
     let (action, kind) = (AuditAction::Create, ResourceType::ManagedAuthority);
-    let deed = Deed::new(action, kind, authority.id.as_bytes(), detail);
-    audit::record(db, AuditOwner::Account(authority.account), by, deed).await?;
+    let event = AuditEvent::new(action, kind, authority.id.as_bytes(), detail);
+    audit::record(db, AuditOwner::Account(authority.account), by, event).await?;
     Ok(AuthorityReplaced::Replaced)
 }
 

@@ -300,7 +300,7 @@ pub(super) async fn authority_name<D: Db>(
     .await
 }
 
-/// Returns the number of a zone and of its certificates; `None` if there is no such zone.
+/// Returns the number of a zone and of its certificates; `None` if the zone does not exist.
 async fn end_of_zone<D: Db>(db: &D, zone: ZoneId) -> Result<Option<(i64, u64)>, StoreError> {
     let select = concat!(
         "SELECT zones.number, ",

@@ -20,7 +20,7 @@ use super::certificates::{self, Found};
 use super::counters::Shifts;
 use super::revocations::{self, Aged, Listed};
 use super::tenants::ZONE_NUMBER;
-use crate::audit::{Deed, reason_text};
+use crate::audit::{AuditEvent, reason_text};
 use crate::db::{Db, values};
 use crate::error::corrupt;
 use crate::position::Position;
@@ -266,7 +266,7 @@ impl Epochs {
 
 /// The entries that a batch adds to the logs of accounts.
 #[derive(Default)]
-pub(super) struct Logs<'b>(BTreeMap<AccountId, Vec<(&'b By, Deed)>>);
+pub(super) struct Logs<'b>(BTreeMap<AccountId, Vec<(&'b By, AuditEvent)>>);
 
 impl<'b> Logs<'b> {
     pub(super) fn add(
@@ -278,16 +278,16 @@ impl<'b> Logs<'b> {
         detail: String,
     ) {
         let id = certificate.id.as_bytes();
-        let deed = Deed::new(action, ResourceType::ClientCertificate, id, detail)
+        let event = AuditEvent::new(action, ResourceType::ClientCertificate, id, detail)
             .in_zone(certificate.zone)
             .of_certificate(certificate.fingerprint_sha256);
-        self.0.entry(account).or_default().push((by, deed));
+        self.0.entry(account).or_default().push((by, event));
     }
 
     pub(super) async fn write<D: Db>(self, db: &D) -> Result<(), StoreError> {
         // One after another: two logs that begin now would take the same number.
-        for (account, deeds) in self.0 {
-            audit::record_all(db, AuditOwner::Account(account), deeds).await?;
+        for (account, events) in self.0 {
+            audit::record_all(db, AuditOwner::Account(account), events).await?;
         }
         Ok(())
     }

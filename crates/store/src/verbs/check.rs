@@ -20,7 +20,7 @@ const LINES_MAX: usize = 100;
 /// A part of the check. Corruption that stops one part leaves the others to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// What the database itself finds.
+    /// The problems that the database itself finds.
     Storage,
     References,
     Records,
@@ -442,7 +442,7 @@ fn check_hostname(
 }
 
 /// Compares the rows that CRLs are made of with the certificates: each revoked certificate has one
-/// row with its data, and there are no other rows.
+/// row with its data, and every row is one of these.
 async fn revocations<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     for (revoked, listed, of) in [

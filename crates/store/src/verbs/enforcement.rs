@@ -6,7 +6,7 @@ use certgate_model::{
 };
 
 use super::{audit, authorities, revocations, tenants};
-use crate::audit::Deed;
+use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
 use crate::{Acknowledged, EnforcementPointRegistered, RevokedPosition, StoreError};
 
@@ -173,13 +173,13 @@ async fn log<D: Db>(
     by: &By,
 ) -> Result<(), StoreError> {
     let detail = format!("lease_seconds={} name={}", point.lease_seconds, point.name);
-    let deed = Deed::new(
+    let event = AuditEvent::new(
         action,
         ResourceType::EnforcementPoint,
         point.id.as_bytes(),
         detail,
     );
-    audit::record(db, AuditOwner::Account(point.account), by, deed).await
+    audit::record(db, AuditOwner::Account(point.account), by, event).await
 }
 
 /// Returns a stretch of the certificates of one CA that are revoked and have not expired.

@@ -13,7 +13,7 @@ use certgate_model::{
 
 use super::audit;
 use super::tenants::{self, folded};
-use crate::audit::Deed;
+use crate::audit::AuditEvent;
 use crate::db::{Db, Value, values};
 use crate::error::corrupt;
 use crate::schema::HOSTNAME_ASSOCIATIONS;
@@ -103,8 +103,8 @@ pub(crate) async fn replace<D: Db>(
         hostnames.join(",")
     ));
     let (action, kind) = (AuditAction::Update, ResourceType::HostnameAssociations);
-    let deed = Deed::new(action, kind, zone.as_bytes(), detail).in_zone(zone);
-    audit::record(db, AuditOwner::Account(record.account), by, deed).await?;
+    let event = AuditEvent::new(action, kind, zone.as_bytes(), detail).in_zone(zone);
+    audit::record(db, AuditOwner::Account(record.account), by, event).await?;
     Ok(HostnamesReplaced::Replaced)
 }
 

@@ -5,7 +5,7 @@ use certgate_model::{
 };
 
 use super::{audit, tenants};
-use crate::audit::Deed;
+use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
 use crate::schema::MTLS_CERTIFICATES;
 use crate::{
@@ -97,9 +97,9 @@ async fn log<D: Db>(
 ) -> Result<(), StoreError> {
     let detail = format!("name={}", certificate.name);
     let id = certificate.id.as_bytes();
-    let deed = Deed::new(action, ResourceType::MtlsCertificate, id, detail)
+    let event = AuditEvent::new(action, ResourceType::MtlsCertificate, id, detail)
         .of_certificate(certificate.fingerprint_sha256);
-    audit::record(db, AuditOwner::Account(certificate.account), by, deed).await
+    audit::record(db, AuditOwner::Account(certificate.account), by, event).await
 }
 
 /// Deletes a certificate that no hostname uses; its sealed key goes with it.

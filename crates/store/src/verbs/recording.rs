@@ -232,7 +232,7 @@ impl<D: Db> Ends<'_, D> {
     }
 }
 
-/// `None`: there is no such zone.
+/// `None`: the zone does not exist.
 async fn end_of_zone<D: Db>(db: &D, zone: ZoneId) -> Result<Option<End>, StoreError> {
     let select = concat!(
         "SELECT zones.number, accounts.id, authorities.number, authorities.id, ",

@@ -11,7 +11,7 @@ use certgate_model::{
 
 use super::condition::{Condition, direction, page};
 use super::{audit, counters, hostnames, mtls_certificates, tokens};
-use crate::audit::Deed;
+use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
 use crate::schema::USERS;
 use crate::{AccountDeleted, AccountRecorded, FirstRecords, StoreError, ZoneDeleted, ZoneRecorded};
@@ -43,7 +43,7 @@ pub(crate) async fn user_by_api_key<D: Db>(
     db.optional(select, &values![&hash], user_row).await
 }
 
-/// Gives a user another API key, or none; `false` if there is no such user.
+/// Gives a user another API key, or none; `false` if the user does not exist.
 pub(crate) async fn replace_api_key<D: Db>(
     db: &D,
     user: UserId,
@@ -58,8 +58,8 @@ pub(crate) async fn replace_api_key<D: Db>(
         Some(_) => AuditAction::Create,
         None => AuditAction::Delete,
     };
-    let deed = Deed::new(action, ResourceType::ApiKey, user.as_bytes(), String::new());
-    audit::record(db, AuditOwner::User(user), by, deed).await?;
+    let event = AuditEvent::new(action, ResourceType::ApiKey, user.as_bytes(), String::new());
+    audit::record(db, AuditOwner::User(user), by, event).await?;
     Ok(true)
 }
 
@@ -204,8 +204,8 @@ async fn log_account<D: Db>(
     by: &By,
 ) -> Result<(), StoreError> {
     let detail = format!("name={}", account.name);
-    let deed = Deed::new(action, ResourceType::Account, account.id.as_bytes(), detail);
-    audit::record(db, AuditOwner::Account(account.id), by, deed).await
+    let event = AuditEvent::new(action, ResourceType::Account, account.id.as_bytes(), detail);
+    audit::record(db, AuditOwner::Account(account.id), by, event).await
 }
 
 /// Deletes an account without zones and without uploaded certificates.
@@ -358,8 +358,9 @@ async fn log_zone<D: Db>(
     by: &By,
 ) -> Result<(), StoreError> {
     let detail = format!("name={}", zone.name);
-    let deed = Deed::new(action, ResourceType::Zone, zone.id.as_bytes(), detail).in_zone(zone.id);
-    audit::record(db, AuditOwner::Account(zone.account), by, deed).await
+    let event =
+        AuditEvent::new(action, ResourceType::Zone, zone.id.as_bytes(), detail).in_zone(zone.id);
+    audit::record(db, AuditOwner::Account(zone.account), by, event).await
 }
 
 /// Deletes a zone whose certificates are all revoked, and its lists of hostnames.

@@ -1,4 +1,5 @@
-//! API tokens. Policies and address blocks are read and written as a whole: one column of JSON each.
+//! API tokens. Policies and address blocks are read and written as a whole: one column of JSON
+//! each.
 
 use certgate_model::{
     AuditAction, AuditOwner, By, Page, ResourceType, Slice, Timestamp, TokenHash, TokenId,
@@ -6,7 +7,7 @@ use certgate_model::{
 };
 
 use super::audit;
-use crate::audit::Deed;
+use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
 use crate::schema::TOKENS;
 use crate::{StoreError, token_columns};
@@ -102,8 +103,8 @@ async fn log<D: Db>(
     by: &By,
 ) -> Result<(), StoreError> {
     let detail = format!("name={}", token.name);
-    let deed = Deed::new(action, ResourceType::Token, token.id.as_bytes(), detail);
-    audit::record(db, AuditOwner::User(token.user), by, deed).await
+    let event = AuditEvent::new(action, ResourceType::Token, token.id.as_bytes(), detail);
+    audit::record(db, AuditOwner::User(token.user), by, event).await
 }
 
 /// Dates the last use of tokens, never back.
