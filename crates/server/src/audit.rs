@@ -1,4 +1,4 @@
-//! `certgate audit verify`: reads every log of what was done.
+//! `certgate audit verify`: verifies every audit log.
 
 use std::path::PathBuf;
 
@@ -12,12 +12,12 @@ use crate::config::DatabaseConfig;
 use crate::failure::Failure;
 use crate::inspector::Inspector;
 
-/// A log, as it is printed.
+/// The output for one log.
 #[derive(Serialize)]
 struct Log {
     log: String,
     entries: u64,
-    /// What `--expect` takes.
+    /// The argument for a later `--expect`.
     head: String,
     faults: Vec<String>,
 }
@@ -37,7 +37,7 @@ impl From<AuditVerdict> for Log {
     }
 }
 
-/// Prints each log with its head; fails if anything is wrong with one.
+/// Prints each log with its head. Fails if a log has a problem.
 pub fn verify(
     config: &DatabaseConfig,
     database: Option<PathBuf>,
@@ -59,7 +59,7 @@ pub fn verify(
     let strays = inspector.stray_audit_entries().map_err(failed)?;
     if strays > 0 {
         faults.push(format!(
-            "{strays} entries belong to no log: one was taken away"
+            "{strays} entries belong to no log: their log was removed"
         ));
     }
     for head in expected {
@@ -67,13 +67,13 @@ pub fn verify(
         let found = inspector.audit_hash(head.owner, number).map_err(failed)?;
         if found != Some(head.hash) {
             let what = if found.is_some() {
-                "is another one"
+                "differs"
             } else {
-                "is not there"
+                "is missing"
             };
             let id = Hex(&head.owner);
             faults.push(format!(
-                "{id}: entry {number}, which was expected, {what}: the log was rewritten or cut"
+                "{id}: the expected entry {number} {what}: the log was rewritten or cut"
             ));
         }
     }
@@ -84,14 +84,12 @@ pub fn verify(
         screen.table(&["log", "entries", "head"], logs.iter().map(row))?;
     }
     if faults.is_empty() {
-        screen.say(
-            "every log is whole; a head that is kept elsewhere proves it later, with --expect",
-        );
+        screen.say("every log is intact; store a head elsewhere to prove it later with --expect");
         return Ok(());
     }
     screen.say(&faults.join("\n"));
     Err(
-        Failure::failed(format!("the logs of {shown} are not whole"))
+        Failure::failed(format!("the logs of {shown} are not intact"))
             .hint("compare with a backup: certgate audit verify --database FILE"),
     )
 }

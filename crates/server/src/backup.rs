@@ -15,10 +15,11 @@ use crate::data_dir::{DataDir, Stopped};
 use crate::failure::{self, Failure};
 use crate::system::SystemClock;
 
-/// What SQLite keeps beside a database; the database itself first, so that its log is never taken from it alone.
+/// The files of an SQLite database. The database itself is first: a move never leaves it without
+/// its log.
 const DATABASE_FILES: [&str; 3] = ["", "-wal", "-shm"];
 
-/// What the name of a copy begins with that is not in its place yet.
+/// The prefix of an unfinished copy.
 const UNFINISHED: &str = ".restoring-";
 
 /// Copies the database into a file.
@@ -38,10 +39,10 @@ pub fn back_up(config: &StorageConfig, file: &Path) -> Result<(), Failure> {
     }
     let written =
         |error: io::Error| Failure::io(format!("cannot write {}", file.display()), &error);
-    // Of an earlier version too: before an upgrade is when everybody makes one.
+    // An earlier version too: a backup before an upgrade is usual.
     let inspector =
         SqliteInspector::open_to_copy(&database).map_err(|error| failure::cannot_open(&error))?;
-    // Beside the file, and only under its name once it is whole.
+    // The copy gets the name of the file only after it is complete.
     let copy = NamedTempFile::new_in(directory_of(file)).map_err(written)?;
     let progress = screen.progress_beside_data(0, "copied");
     let copied = inspector.copy_to(copy.path(), |state| {
@@ -66,14 +67,14 @@ pub fn back_up(config: &StorageConfig, file: &Path) -> Result<(), Failure> {
     };
     screen.say(&format!(
         "{}: {:.1} MB, with every change up to epoch {epoch}\n\
-         Not in it, and without it of no use: {master_key}. Keep a copy of it in another place.",
+         A restore needs {master_key} too. Keep a copy of it in another place.",
         file.display(),
         bytes as f64 / 1e6
     ));
     Ok(())
 }
 
-/// Puts a backup in the place of the database.
+/// Replaces the database with a backup.
 pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(), Failure> {
     let instead = "restore a PostgreSQL database from the base backup that pg_basebackup made";
     embedded_only(config, "restore", instead)?;
@@ -81,7 +82,7 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
     let directory = &config.data_dir;
     let shown = directory.display();
     let written = |error: io::Error| Failure::io(format!("cannot write in {shown}"), &error);
-    // Before anything is made for it.
+    // Open the backup before anything is created for it.
     let source = SqliteInspector::open_to_copy(file)
         .map_err(|error| failure::cannot_open(&error).and("nothing was changed"))?;
     DirBuilder::new()
@@ -90,23 +91,23 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
         .create(directory)
         .map_err(written)?;
 
-    // 1. Nobody else is there, and nothing is lost that nobody wanted to lose.
+    // 1. The server is stopped, and you agree to replace its database.
     let stopped = Stopped::lock(directory, "restore")?;
     let database = DataDir::database(directory);
     if database.exists() && !replace {
         return Err(
             Failure::failed(format!("{shown} has a database; nothing was changed"))
-                .hint("with --replace it is moved aside, not deleted"),
+                .hint("--replace moves it aside and does not delete it"),
         );
     }
 
-    // 2. A copy that is whole, and of this version.
+    // 2. An intact copy of this version.
     remove_unfinished(directory).map_err(written)?;
     let copy = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .tempfile_in(directory)
         .map_err(written)?;
-    // The copy has the name that is told, and is gone afterwards.
+    // Errors name the copy, which is gone afterwards: replace its name.
     let refused = |error: String| {
         let text = error.replace(
             &copy.path().display().to_string(),
@@ -114,7 +115,7 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
         );
         Failure::failed(format!("{text}; nothing was changed"))
     };
-    // With the log beside it, if there is one: what was moved aside may have been in use to its last moment.
+    // The copy includes the log beside the file: a database that was moved aside may have one.
     let copied = source.copy_to(copy.path(), |_| ());
     copied.map_err(|error| {
         refused(format!(
@@ -129,26 +130,26 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
     let failed = |error: certgate_store::StoreError| refused(error.to_string());
     let faults = inspector.check_all_but_audit().map_err(failed)?;
     if !faults.is_empty() {
-        let what = format!("{} is damaged: {}", file.display(), faults.join("; "));
+        let what = format!("{} is corrupt: {}", file.display(), faults.join("; "));
         return Err(refused(what).hint("restore another backup"));
     }
-    // That would make every later backup useless; whoever is concerned is told.
+    // A refusal would make every later backup useless too, so this is a note.
     let logs = inspector.verify_audit().map_err(failed)?;
     for fault in logs.iter().flat_map(|log| &log.faults) {
         screen.say(&format!(
-            "note: the audit log in {} is not whole: {fault}",
+            "note: the audit log in {} is not intact: {fault}",
             file.display()
         ));
     }
     let epoch = inspector.last_epoch().map_err(failed)?;
     let journal = DataDir::journal(directory);
-    // Not of the database, but of the file beside it.
+    // An error of the file beside the database.
     let told = inspector
         .journal_summary(&journal)
         .map_err(|error| refused(error.into_detail()))?;
     drop(inspector);
 
-    // 3. Aside with the old one, and the new one in its place.
+    // 3. Move the old database aside, and the new one into its place.
     let aside = move_aside(&database).map_err(written)?;
     copy.persist(&database)
         .map_err(|error| written(error.error))?;
@@ -159,18 +160,18 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
         file.display()
     ));
     if let Some(aside) = aside {
-        screen.say(&format!(
-            "The database that was there is {}",
-            aside.display()
-        ));
+        screen.say(&format!("The old database is {} now", aside.display()));
     }
     screen.say(&told_of_journal(&journal, told));
-    screen.say("Tokens are those of the backup: what was deleted or rolled since works again, so look through `certgate token list`");
+    screen.say(
+        "Tokens are those of the backup: tokens that were deleted or rolled later work again. \
+         Review `certgate token list`",
+    );
     if let MasterKeySource::File(path) = &config.master_key
         && !path.exists()
     {
         screen.say(&format!(
-            "The master key {} is missing: put it there before the next start",
+            "The master key {} is missing: copy it there before the next start",
             path.display()
         ));
     }
@@ -180,28 +181,30 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
 fn told_of_journal(journal: &Path, told: JournalSummary) -> String {
     let shown = journal.display();
     let mut text = match told.changes {
-        0 => format!("No certificate was revoked or restored after the backup, says {shown}"),
+        0 => format!("{shown} has no revocation or restoration after the backup"),
         1 => format!(
-            "1 certificate was revoked or restored after the backup, says {shown}: the next start does it again"
+            "{shown} has 1 revocation or restoration after the backup: the next start replays it"
         ),
         several => format!(
-            "{several} certificates were revoked or restored after the backup, says {shown}: the next start does it again"
+            "{shown} has {several} revocations or restorations after the backup: the next start \
+             replays them"
         ),
     };
     if !journal.exists() {
-        text = format!("There is no {shown}");
+        text = format!("{shown} does not exist");
     }
     if !told.is_all {
         text.push_str(&format!(
-            "\nWhat else was revoked or restored after the backup is not known here: if you have the journal of revocations, put it at \
-             {shown} before the next start. Without it those certificates are as they were in the backup, and enforcement \
-             points have to read everything again"
+            "\nOther revocations and restorations after the backup are unknown: if you have the \
+             journal of revocations, copy it to {shown} before the next start. Without it those \
+             certificates have their status of the backup, and enforcement points must read \
+             everything again"
         ));
     }
     text
 }
 
-/// What a restore that was killed has left.
+/// Removes the copies of killed restores.
 fn remove_unfinished(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -212,14 +215,14 @@ fn remove_unfinished(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves a database and its log aside; where to, if there was one.
+/// Moves a database and its log aside. Returns the new path, if there was a database.
 fn move_aside(database: &Path) -> io::Result<Option<PathBuf>> {
     let beside = |path: &Path, suffix: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     };
-    // No two restores may take the same name.
+    // Two restores must not use the same name.
     let mut number = SystemClock.now().unix();
     let mut aside = beside(database, &format!(".replaced-{number}"));
     while DATABASE_FILES

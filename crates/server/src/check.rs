@@ -1,4 +1,4 @@
-//! `certgate check`: reads everything that is stored.
+//! `certgate check`: checks everything in the database.
 
 use certgate_client::{Format, Screen};
 
@@ -6,7 +6,7 @@ use crate::config::DatabaseConfig;
 use crate::failure::Failure;
 use crate::inspector::Inspector;
 
-/// Prints what is wrong, a line each; fails if anything is.
+/// Prints each problem on a line. Fails if there is one.
 pub fn run(config: &DatabaseConfig) -> Result<(), Failure> {
     let (inspector, shown) = Inspector::configured(config)?;
     let lines = inspector
@@ -14,11 +14,8 @@ pub fn run(config: &DatabaseConfig) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(error.to_string()))?;
     let mut screen = Screen::of_process(Format::Table);
     if lines.is_empty() {
-        return screen.data(&format!("{shown}: everything is whole\n"));
+        return screen.data(&format!("{shown}: no problems found\n"));
     }
     screen.data(&format!("{}\n", lines.join("\n")))?;
-    Err(Failure::failed(format!(
-        "{} things are wrong in {shown}: restore a backup",
-        lines.len()
-    )))
+    Err(Failure::failed(format!("{shown} has {} problems", lines.len())).hint("restore a backup"))
 }

@@ -1,4 +1,4 @@
-//! The command line: what can be typed. What it means is decided by `config` and `client`.
+//! The command line of the server's commands. The client's commands are in `certgate-client`.
 
 mod values;
 
@@ -13,11 +13,11 @@ use crate::config::{
     Config, DatabaseConfig, Flags, InstallationConfig, SettingFlags, StorageConfig,
 };
 
-/// Self-hosted authority for mTLS client certificates that speaks Cloudflare's client_certificates API.
+/// Self-hosted CA for mTLS client certificates with Cloudflare's client_certificates API.
 #[derive(Debug, Parser)]
 #[command(name = "certgate", version, after_help = Exit::help(), propagate_version = true)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -25,31 +25,31 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the server; makes the data directory on its first start
+    /// Run the server. Its first start makes the data directory
     #[command(after_help = Exit::help())]
     Serve {
         /// Settings.
         #[command(flatten)]
         settings: SettingFlags<Config>,
     },
-    /// Make a data directory with an account, a zone and a token, and print them
+    /// Make a data directory with an account, a zone and a token, and print their IDs and value
     #[command(after_help = Exit::help())]
     Init {
-        /// What to make.
+        /// The first account and zone.
         #[command(flatten)]
         arguments: InitArgs,
         /// Settings.
         #[command(flatten)]
         settings: SettingFlags<InstallationConfig>,
     },
-    /// Read everything in the database of a running or stopped server and report what is wrong with it
+    /// Check the whole database of a running or stopped server and report every problem
     #[command(after_help = Exit::help())]
     Check {
         /// Settings.
         #[command(flatten)]
         settings: SettingFlags<DatabaseConfig>,
     },
-    /// Copy the database of a running or stopped server into one file. The master key is not in it
+    /// Copy the database of a running or stopped server to one file, without the master key
     #[command(after_help = Exit::help())]
     Backup {
         /// File to write, which must not exist
@@ -59,36 +59,38 @@ pub enum Command {
         #[command(flatten)]
         settings: SettingFlags<StorageConfig>,
     },
-    /// Put a backup in the place of a stopped server's database. What was revoked afterwards is done again from the journal
+    /// Replace a stopped server's database with a backup. Later revocations are replayed from the
+    /// journal
     #[command(after_help = Exit::help())]
     Restore {
         /// File that `certgate backup` wrote
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        /// Move the database that is there aside
+        /// Move the existing database aside
         #[arg(long)]
         replace: bool,
         /// Settings.
         #[command(flatten)]
         settings: SettingFlags<StorageConfig>,
     },
-    /// Move a stopped server's database to an empty PostgreSQL database. Run again, it goes on where it stopped
+    /// Move a stopped server's database to an empty PostgreSQL database. Run the command again to
+    /// continue after an interruption
     #[command(after_help = Exit::help())]
     Migrate(MigrateArgs),
-    /// List what was done by whom, and verify that nobody changed the record of it
+    /// List the entries of the audit log, or verify that the log is intact
     #[command(after_help = Exit::help())]
     Audit {
-        /// What to do.
+        /// The command.
         #[command(subcommand)]
         command: AuditCommand,
     },
-    /// Show the configuration in force and where each value came from
+    /// Show the configuration and the source of each value
     #[command(after_help = Exit::help())]
     Config {
         /// Print every setting, its default and its meaning in Markdown instead
         #[arg(long)]
         reference: bool,
-        /// How to print
+        /// Output format
         #[arg(
             long,
             short,
@@ -106,7 +108,7 @@ pub enum Command {
     Client(ClientCommand),
     /// Print a completion script for a shell
     Completions {
-        /// The shell.
+        /// Name of the shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
@@ -115,25 +117,27 @@ pub enum Command {
 /// `certgate audit …`
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// List what was done, newest first
+    /// List entries, newest first
     List {
-        /// How to reach the server.
+        /// The connection.
         #[command(flatten)]
         client: ClientArgs,
-        /// What to list.
+        /// The conditions.
         #[command(flatten)]
         arguments: AuditListArgs,
     },
-    /// Read every log in the database of a running or stopped server, or in a backup, and find changed, missing or reordered entries
+    /// Verify every log in the database of a running or stopped server, or in a backup: report
+    /// changed, missing and reordered entries
     #[command(after_help = Exit::help())]
     Verify {
-        /// Database file, such as a backup [default: the data directory's]
+        /// Database file, such as a backup [default: the configured database]
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         database: Option<PathBuf>,
-        /// Head that was printed earlier and kept elsewhere: the log must still hold that entry; may be repeated
+        /// Head from an earlier run, stored elsewhere: the log must still have that entry. You can
+        /// repeat it
         #[arg(long, value_name = "ID:NUMBER:HASH", value_parser = parse_head)]
         expect: Vec<AuditHead>,
-        /// How to print
+        /// Output format
         #[arg(
             long,
             short,
@@ -148,16 +152,17 @@ pub enum AuditCommand {
     },
 }
 
-/// `certgate migrate`: two settings under other names.
+/// `certgate migrate`, which has two settings under other names.
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
-    /// Data directory of the stopped server; it is left as it is [default: the setting data_dir]
+    /// Data directory of the stopped server, which stays unchanged [default: the setting data_dir]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     from: Option<String>,
-    /// PostgreSQL database: postgres://user:password@host/name; with a password not as a flag [default: the setting database_url]
+    /// PostgreSQL database: postgres://user@host/name. Give a URL with a password as
+    /// CERTGATE_DATABASE_URL [default: the setting database_url]
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// Configuration file [default: ./certgate.toml if there is one]
+    /// Configuration file [default: ./certgate.toml if it exists]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 }
@@ -176,10 +181,10 @@ impl From<MigrateArgs> for SettingFlags<StorageConfig> {
     }
 }
 
-/// What `certgate init` makes.
+/// The first user, account and zone of `certgate init`.
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
-    /// E-mail address of the user, which clients send that have an API key instead of a token
+    /// E-mail address of the user, which clients with an API key send
     #[arg(long, value_name = "ADDRESS", default_value = certgate_service::EMAIL_DEFAULT)]
     pub email: String,
     /// Name of the first account

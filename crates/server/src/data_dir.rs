@@ -28,28 +28,28 @@ const DATABASE: &str = "certgate.db";
 /// The name of the journal of revocations in the data directory.
 const JOURNAL: &str = "certgate.revocations";
 
-/// What tells in a data directory that its database was moved elsewhere.
+/// The mark of a data directory whose database was moved elsewhere.
 const MOVED: &str = "certgate.moved";
 
-/// Longest [`MOVED`] that is shown, in bytes.
+/// The longest content of [`MOVED`] that messages show, in bytes.
 const MOVED_BYTES_MAX: u64 = 1024;
 
-/// Longest master key file that is read, in bytes.
+/// The longest master key file, in bytes.
 const MASTER_KEY_FILE_BYTES_MAX: u64 = 1024;
 
-/// An open data directory. It is locked: no other process has it open.
+/// An open data directory. Its lock keeps other processes out.
 pub struct DataDir {
     path: PathBuf,
     store: Arc<dyn Store>,
-    /// The same, if it is the embedded one: only that has a journal.
+    /// The same store if it is embedded: only that has a journal.
     embedded: Option<Arc<SqliteStore>>,
-    /// The directory itself, locked: files in it can be tidied away by somebody who does not know what they are for.
+    /// The directory itself is locked: another program may remove a lock file in it.
     _lock: File,
 }
 
 impl DataDir {
-    /// Opens the directory, and the database in it or the one that the configuration names; makes the directory, for its owner
-    /// alone, if there is none.
+    /// Opens the directory and the configured database. Creates the directory, for its owner alone,
+    /// if it does not exist.
     pub async fn open(config: &StorageConfig) -> anyhow::Result<Self> {
         let path = &config.data_dir;
         let shown = path.display();
@@ -58,7 +58,7 @@ impl DataDir {
             .mode(0o700)
             .create(path)
             .with_context(|| {
-                format!("cannot make the data directory {shown}: give another with --data-dir")
+                format!("cannot create the data directory {shown}: name another with --data-dir")
             })?;
         let (store, embedded): (Arc<dyn Store>, _) = match &config.database {
             Database::Postgres(url) => (
@@ -75,7 +75,8 @@ impl DataDir {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 bail!(
-                    "{shown} is in use by another process: stop the other certgate, or name another directory"
+                    "{shown} is in use by another process: stop the other certgate, or name \
+                     another directory"
                 )
             }
             Err(TryLockError::Error(error)) => {
@@ -94,17 +95,19 @@ impl DataDir {
     fn open_embedded(path: &Path) -> anyhow::Result<Arc<SqliteStore>> {
         if let Some(whereto) = Self::moved_to(path)? {
             bail!(
-                "the database in {} was moved to {whereto}: name that one with --database-url or CERTGATE_DATABASE_URL; to go back to \
-                 what is in the directory, without anything that was done since, remove {}",
+                "the database in {} was moved to {whereto}: name that database with --database-url \
+                 or CERTGATE_DATABASE_URL; to return to the state of the directory, without later \
+                 changes, remove {}",
                 path.display(),
                 Self::moved(path).display()
             );
         }
-        // A new database here would be a second installation, whose token would replace the first one's.
+        // A new database here would be a second installation, and replace the first one's token.
         if !Self::has_database(path) && path.join(profile::FILE).exists() {
             bail!(
-                "{} has the {} of an installation but not its database {DATABASE}: restore the database (is a volume \
-                 not mounted?), or move {} away to begin anew; nothing was changed",
+                "{} has the {} of an installation but not its database {DATABASE}; nothing was \
+                 changed: restore the database (is a volume not mounted?), or move {} away to \
+                 start a new installation",
                 path.display(),
                 profile::FILE,
                 profile::FILE
@@ -116,27 +119,27 @@ impl DataDir {
         )?))
     }
 
-    /// Whether there is a database, of whatever kind, in the directory.
+    /// Tells if the directory has a database of any kind.
     pub fn has_database(path: &Path) -> bool {
         Self::database(path).exists()
     }
 
-    /// The database in the directory.
+    /// The path of the database in the directory.
     pub fn database(path: &Path) -> PathBuf {
         path.join(DATABASE)
     }
 
-    /// The journal of revocations in the directory.
+    /// The path of the journal of revocations in the directory.
     pub fn journal(path: &Path) -> PathBuf {
         path.join(JOURNAL)
     }
 
-    /// What is in the directory once its database was moved elsewhere.
+    /// The path of the mark of a moved database.
     pub fn moved(path: &Path) -> PathBuf {
         path.join(MOVED)
     }
 
-    /// Where that was, and when.
+    /// Returns the place and time of the move, if the database was moved.
     pub fn moved_to(path: &Path) -> io::Result<Option<String>> {
         let file = match File::open(Self::moved(path)) {
             Ok(file) => file,
@@ -148,7 +151,7 @@ impl DataDir {
         Ok(Some(whereto.trim().to_owned()))
     }
 
-    /// Keeps servers from the database in the directory, which was moved to `whereto`. It is durable when this returns.
+    /// Marks the database in the directory as moved to `whereto`, durably: no server uses it then.
     pub fn mark_moved(path: &Path, whereto: &str) -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(path)?;
         writeln!(file, "{whereto}")?;
@@ -158,23 +161,26 @@ impl DataDir {
         File::open(path)?.sync_all()
     }
 
-    /// Begins to write the journal of revocations; whether the database was restored from a backup, in which case what was done
-    /// about it is told. PostgreSQL has its own log.
+    /// Opens the journal of revocations. Returns `true` if the database was restored from a backup,
+    /// and logs the replayed changes. PostgreSQL has its own log.
     pub async fn begin_journal(&self) -> anyhow::Result<bool> {
         let Some(store) = &self.embedded else {
             return Ok(false);
         };
         let path = Self::journal(&self.path);
-        // Not of the store, but of a file beside it; the text says which.
+        // The error is about a file beside the store, and its text names the file.
         let begun = store.begin_journal(&path, SystemClock.now()).await;
         let begun = begun.map_err(|error| anyhow::Error::msg(error.into_detail()))?;
         let shown = path.display();
         let done = match begun {
             JournalBegun::Follows => return Ok(false),
-            // A new installation has nothing to tell.
+            // A new installation has nothing to report.
             JournalBegun::Made { after: 0 } => return Ok(false),
             JournalBegun::Made { after } => {
-                tracing::info!(journal = %shown, after_epoch = after, "journal of revocations made");
+                tracing::info!(
+                    journal = %shown, after_epoch = after,
+                    "created the journal of revocations"
+                );
                 return Ok(false);
             }
             JournalBegun::Restored(done) => done,
@@ -191,20 +197,22 @@ impl DataDir {
         if to_epoch > from_epoch {
             tracing::warn!(
                 journal = %shown, from_epoch, to_epoch, revoked, restored, lost, without_authority,
-                "the database is older than the journal of revocations, as after a restore: what it tells was done again; lost \
-                 certificates are in no list of the API, but stay revoked"
+                "the database is older than the journal of revocations, as after a restore: its \
+                 changes were replayed; lost certificates are in no list of the API, but stay \
+                 revoked"
             );
         } else if is_all {
             tracing::info!(
                 journal = %shown, epoch = from_epoch,
-                "the database was restored from a backup; nothing was revoked or restored since"
+                "the database was restored from a backup; the journal has no later change"
             );
         }
         if !is_all {
             tracing::warn!(
                 journal = %shown, after_epoch = from_epoch,
-                "no journal of revocations tells what came after the backup, or not all of it: certificates that were revoked \
-                 since may not be, and enforcement points have to read everything again"
+                "the journal of revocations lacks changes after the backup: certificates that were \
+                 revoked later may be valid again, and enforcement points must read everything \
+                 again"
             );
         }
         Ok(true)
@@ -215,11 +223,12 @@ impl DataDir {
         self.store.clone()
     }
 
-    /// Makes the installation unless there is one; `Some` if it was made now.
+    /// Makes the installation unless there is one. Returns `Some` if it made one.
     ///
-    /// The order survives a crash at any point: first the master key, then the profile with the token under another name, then, in
-    /// one transaction, the installation, then the profile's own name. Before the transaction the next start begins again, also if
-    /// another process has made the installation meanwhile; after it nothing is missing.
+    /// The order survives a crash at any point: the master key, the profile with the token under
+    /// another name, the installation in one transaction, and the profile's own name. After a crash
+    /// before the transaction, the next start begins again, also if another process has made the
+    /// installation meanwhile. After the transaction nothing is missing.
     pub async fn initialise(
         &self,
         config: &InstallationConfig,
@@ -232,8 +241,8 @@ impl DataDir {
         }
         if self.embedded.is_none() && self.path.join(profile::FILE).exists() {
             bail!(
-                "{} has the {} of an installation, but the database is empty: name the right database, or move {} away to begin \
-                 anew; nothing was changed",
+                "{} has the {} of an installation, but the database is empty; nothing was changed: \
+                 name the right database, or move {} away to start a new installation",
                 self.path.display(),
                 profile::FILE,
                 profile::FILE
@@ -263,7 +272,8 @@ impl DataDir {
         Ok(made)
     }
 
-    /// Keeps the profile that was written for a new installation if the store has that one, and drops it if it has another.
+    /// Keeps the profile of a new installation if the store has that installation, and removes it
+    /// otherwise.
     async fn settle_profile(&self) -> anyhow::Result<()> {
         let Some(new) =
             profile::read_new(&self.path).context("cannot read the client's new profile")?
@@ -305,19 +315,19 @@ impl DataDir {
         );
         opened.await.map_err(|error| match error {
             OpenError::WrongMasterKey => anyhow::anyhow!(
-                "the master key from {} is not the one this installation was made with: start with the right one; \
-                 nothing was changed",
+                "the master key from {} is not the key of this installation; nothing was changed: \
+                 start with the right key",
                 source_of(&storage.master_key)
             ),
             other => other.into(),
         })
     }
 
-    /// Tells the client on this machine where the server is now.
+    /// Writes the server's address for clients on this machine.
     pub fn update_profile(&self, api_url: &str) -> anyhow::Result<()> {
         let Some(local) = profile::read(&self.path).context("cannot read the client's profile")?
         else {
-            // The operator took it away: the token is elsewhere.
+            // The operator removed it: the token is elsewhere.
             return Ok(());
         };
         if local.api != api_url {
@@ -331,14 +341,14 @@ impl DataDir {
     }
 }
 
-/// A data directory that no server has open, and none can as long as this lives.
+/// A data directory without a server. No server can open it while this value lives.
 pub struct Stopped {
     directory: File,
     _database: File,
 }
 
 impl Stopped {
-    /// Takes the locks of a server. `then` is what to do once it is stopped.
+    /// Takes the locks of a server. `then` is the user's next step after the server's end.
     pub fn lock(path: &Path, then: &str) -> Result<Self, Failure> {
         let shown = path.display();
         let failed = |error: io::Error| Failure::io(format!("cannot lock {shown}"), &error);
@@ -353,7 +363,7 @@ impl Stopped {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // A server that is about to start has this one first.
+        // A starting server takes this lock first.
         let database = lock_database(&DataDir::database(path));
         let database = database.map_err(|error| Failure::failed(error.to_string()))?;
         Ok(Self {
@@ -362,7 +372,7 @@ impl Stopped {
         })
     }
 
-    /// Makes what was renamed in it durable.
+    /// Makes renamed files in it durable.
     pub fn sync(&self) -> io::Result<()> {
         self.directory.sync_all()
     }
@@ -375,9 +385,9 @@ fn source_of(source: &MasterKeySource) -> String {
     }
 }
 
-/// The master key in the file, made and written if there is no file.
+/// Reads the master key from the file, or generates it and writes the file.
 fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
-    // Where one is kept, nothing need be writable.
+    // An existing key may be in a read-only directory.
     if path.exists() {
         return read_master_key(path);
     }
@@ -387,7 +397,7 @@ fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
-        // Never half there: a crash leaves a temporary file (0600) or the whole key. One that exists is kept.
+        // A crash leaves a temporary file (0600) or the complete key. An existing key stays.
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
         file.write_all(key.to_text().as_bytes())?;
         file.write_all(b"\n")?;
@@ -408,16 +418,16 @@ fn read_master_key(path: &Path) -> anyhow::Result<MasterKey> {
     let file = File::open(path);
     let file = file.with_context(|| {
         format!(
-            "cannot read the master key file {shown}: the authorities' keys open only with it; restore the file, or \
-             name its place with --master-key-file"
+            "cannot read the master key file {shown}, which the CA keys need: restore the file, or \
+             name another with --master-key-file"
         )
     })?;
     let (mode, owner) = (file.metadata()?.mode(), file.metadata()?.uid());
-    // systemd and Kubernetes hand files over that are root's, and let the group, or whom an ACL names, read them.
+    // systemd and Kubernetes provide files of root that the group, or a user of an ACL, can read.
     let others = if owner == 0 { 0o037 } else { 0o077 };
     if mode & others != 0 {
         bail!(
-            "others may read the master key file {shown} (mode {:o}): chmod 600 {shown}",
+            "other users may read the master key file {shown} (mode {:o}): chmod 600 {shown}",
             mode & 0o777
         );
     }

@@ -1,4 +1,4 @@
-//! `certgate init`: makes a data directory, for automation.
+//! `certgate init`: makes a data directory for automation.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ use crate::config::InstallationConfig;
 use crate::data_dir::DataDir;
 use crate::log;
 
-/// Makes the directory and prints what is needed to use it.
+/// Makes the directory and prints the IDs and the token.
 pub fn run(config: &InstallationConfig, arguments: InitArgs) -> anyhow::Result<()> {
     let directory = &config.storage.data_dir;
     let shown = directory.display();
@@ -20,7 +20,8 @@ pub fn run(config: &InstallationConfig, arguments: InitArgs) -> anyhow::Result<(
         && !DataDir::has_database(directory)
     {
         bail!(
-            "{shown} exists and is not empty: name a new directory with --data-dir; nothing was changed"
+            "{shown} exists and is not empty; nothing was changed: name a new directory with \
+             --data-dir"
         );
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -37,7 +38,8 @@ pub fn run(config: &InstallationConfig, arguments: InitArgs) -> anyhow::Result<(
     runtime.block_on(data_dir.store().close());
     let Some(made) = made? else {
         bail!(
-            "{shown} is initialised already: nothing was changed; start it with: certgate serve --data-dir {shown}"
+            "{shown} is initialised already; nothing was changed: start it with certgate serve \
+             --data-dir {shown}"
         );
     };
     let mut out = std::io::stdout().lock();
@@ -53,7 +55,8 @@ pub fn run(config: &InstallationConfig, arguments: InitArgs) -> anyhow::Result<(
         writeln!(out, "zone_id    {}", made.zone_id)?;
         writeln!(out, "token      {}", made.token.expose())?;
         log::say(format_args!(
-            "The token may do everything and is not shown again. Start with: certgate serve --data-dir {shown}"
+            "The token has every permission, and certgate does not show it again. Start with: \
+             certgate serve --data-dir {shown}"
         ));
     }
     Ok(out.flush()?)

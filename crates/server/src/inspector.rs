@@ -1,4 +1,4 @@
-//! The database that the settings name, for commands that look into it.
+//! The configured database, for commands that inspect it.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::config::{Database, DatabaseConfig};
 use crate::data_dir::DataDir;
 use crate::failure::{self, Failure};
 
-/// One of the two kinds of databases, as it was when this was opened.
+/// One of the two kinds of database, in its state at the time of opening.
 pub enum Inspector {
     Embedded(SqliteInspector),
     Shared {
@@ -19,7 +19,7 @@ pub enum Inspector {
 }
 
 impl Inspector {
-    /// The database that `serve` would use with these settings, and what to call it.
+    /// Opens the database that `serve` would use with these settings. Returns its name too.
     pub fn configured(config: &DatabaseConfig) -> Result<(Self, String), Failure> {
         let url = match &config.database {
             Database::Postgres(url) => url,
@@ -49,14 +49,14 @@ impl Inspector {
         ))
     }
 
-    /// A file.
+    /// Opens a database file.
     pub fn file(path: &Path) -> Result<Self, Failure> {
         SqliteInspector::open(path)
             .map(Self::Embedded)
             .map_err(|error| failure::cannot_open(&error))
     }
 
-    /// Everything that is wrong, a line each.
+    /// Returns every problem, one line each.
     pub fn check(&self) -> Result<Vec<String>, StoreError> {
         match self {
             Self::Embedded(inspector) => inspector.check(),
@@ -64,7 +64,7 @@ impl Inspector {
         }
     }
 
-    /// What is wrong with each log of what was done.
+    /// Returns the problems of each audit log.
     pub fn verify_audit(&self) -> Result<Vec<AuditVerdict>, StoreError> {
         match self {
             Self::Embedded(inspector) => inspector.verify_audit(),
@@ -72,7 +72,7 @@ impl Inspector {
         }
     }
 
-    /// How many entries are in no log that there is.
+    /// Counts the entries that belong to no existing log.
     pub fn stray_audit_entries(&self) -> Result<u64, StoreError> {
         match self {
             Self::Embedded(inspector) => inspector.stray_audit_entries(),
@@ -82,7 +82,7 @@ impl Inspector {
         }
     }
 
-    /// The hash of one entry of a log.
+    /// Returns the hash of one entry of a log.
     pub fn audit_hash(&self, owner: [u8; 16], number: u64) -> Result<Option<[u8; 32]>, StoreError> {
         match self {
             Self::Embedded(inspector) => inspector.audit_hash(owner, number),

@@ -1,4 +1,4 @@
-//! A listening socket and the connections it accepted.
+//! A listening socket and its connections.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -23,36 +23,36 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-/// Largest head of a request, in bytes: every header that a client of the API sends, many times over. A larger one is
-/// answered 431.
+/// The largest head of a request, in bytes: many times all headers of the API's clients. A larger
+/// head gets 431.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// How long to wait after `accept` failed, usually because the process has no file descriptor left.
+/// The wait after a failed `accept`: usually the process has no free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a connection stays open for one more request after the listener was told to stop: as long as a request is on its
-/// way, which would be lost with the connection.
+/// The time that a connection stays open for one more request after the listener stops: a request
+/// on its way would be lost with the connection.
 const LAST_REQUEST: Duration = Duration::from_millis(250);
 
-/// What a listener allows.
+/// The limits of a listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How many connections are open at a time; more wait in the system's queue.
+    /// The number of open connections. More wait in the accept backlog.
     pub connections: usize,
-    /// How long a TLS handshake, or the head of a request, may take; how long a connection may be idle; how long a client
-    /// may leave an answer unread.
+    /// The limit of a TLS handshake, of the head of a request, of an idle connection and of an
+    /// unread answer.
     pub idle_timeout: Duration,
 }
 
 /// A running listener.
 pub struct Listener {
     accepting: JoinHandle<()>,
-    /// Each connection has a receiver for as long as it is open.
+    /// Each open connection has a receiver.
     stop: watch::Sender<bool>,
 }
 
 impl Listener {
-    /// Serves `router` on the socket.
+    /// Starts to serve `router` on the socket.
     pub fn start(
         socket: TcpListener,
         tls: Option<TlsAcceptor>,
@@ -74,7 +74,7 @@ impl Listener {
         }
     }
 
-    /// Accepts no more connections and lets the requests in flight finish, for as long as `limit`.
+    /// Stops to accept connections, and waits up to `limit` for the requests in flight.
     pub async fn stop(self, limit: Duration) {
         self.stop.send_replace(true);
         if self.accepting.await.is_err() {
@@ -85,7 +85,7 @@ impl Listener {
             .is_err()
         {
             tracing::warn!(
-                "some requests did not finish in {} seconds and were cut off",
+                "some requests did not finish within {} seconds and were cut off",
                 limit.as_secs()
             );
         }
@@ -107,7 +107,8 @@ impl Acceptor {
             () = self.accept(&socket) => {}
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
-        // Whoever is in the system's queue takes itself for connected, and may have sent a request.
+        // Clients in the accept backlog already consider themselves connected and may have sent a
+        // request.
         let Ok(queue) = socket.into_std() else { return };
         while let Ok(place) = self.places.clone().try_acquire_owned()
             && let Ok((stream, peer)) = queue.accept()
@@ -128,7 +129,7 @@ impl Acceptor {
             match socket.accept().await {
                 Ok((stream, peer)) => self.begin(stream, peer.ip(), place),
                 Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
+                    tracing::warn!(%error, "cannot accept a connection");
                     pause().await;
                 }
             }
@@ -156,7 +157,7 @@ impl Acceptor {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "no event tells that a file descriptor is free again"
+    reason = "no event announces a free file descriptor"
 )]
 async fn pause() {
     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -172,7 +173,7 @@ struct Connection {
 
 impl Connection {
     async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
-        // An answer is written whole: nothing is won by waiting for more.
+        // The server writes each answer at once, so that a delay gains nothing.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else {
             return self.speak_http(stream).await;
@@ -207,7 +208,7 @@ impl Connection {
                 Ok::<_, Infallible>(answer)
             }
         });
-        // Somebody who reads nothing must not hold an answer and a place for ever.
+        // A client that reads nothing must not hold an answer and a connection for ever.
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(limits.idle_timeout));
         let stream = Box::pin(stream);
@@ -222,8 +223,8 @@ impl Connection {
             _ = stopped.wait_for(|stopped| *stopped) => None,
         };
         if ended.is_none() {
-            // A connection that is told to end while it has no request to answer closes at once, also if one has arrived that
-            // it has not read. So it is told by the answer, if there is one more.
+            // A graceful shutdown closes an idle connection at once, even if it has an unread
+            // request. Therefore the next answer announces the end, if there is one.
             ended = tokio::time::timeout(LAST_REQUEST, connection.as_mut())
                 .await
                 .ok();
@@ -235,9 +236,9 @@ impl Connection {
                 connection.await
             }
         };
-        // How a connection ends, cut off or badly spoken, concerns its client alone.
+        // The end of a connection, such as a protocol error, concerns its client alone.
         if let Err(error) = ended {
-            tracing::debug!(%error, "a connection ended badly");
+            tracing::debug!(%error, "a connection ended with an error");
         }
     }
 }

@@ -52,9 +52,7 @@ fn run(command: Command) -> Result<(), Failure> {
         random: &SystemRandom,
     };
     match command {
-        Command::Serve { settings } => {
-            serve::run(settings.parse(&environment)?).map_err(failure::with_causes)
-        }
+        Command::Serve { settings } => serve::run(settings.parse(&environment)?),
         Command::Init {
             arguments,
             settings,

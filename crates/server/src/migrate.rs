@@ -15,10 +15,10 @@ use crate::data_dir::{DataDir, Stopped};
 use crate::failure::{self, Failure};
 use crate::system::{SystemClock, SystemRandom};
 
-/// Where no progress bar can be seen, a line is told after each of so many equal parts.
+/// The number of progress lines where standard error cannot show a bar.
 const PARTS: u64 = 10;
 
-/// How many digits of a digest are shown: all 64 would be broken over lines. All of them are compared.
+/// The digits of a digest in the output: all 64 would not fit a line. The command compares all.
 const DIGITS_SHOWN: usize = 16;
 
 /// Moves the database.
@@ -47,7 +47,8 @@ pub fn run(config: &StorageConfig) -> Result<(), Failure> {
     runtime.block_on(migrate(config, url, &mut Screen::of_process(Format::Table)))
 }
 
-/// What servers have done on the first one would not be on the second, and both would give the same epochs out.
+/// The second database would lack the changes of servers on the first one, and both would assign
+/// the same epochs.
 fn refuse_a_second_destination(directory: &Path, url: &PostgresUrl) -> Result<(), Failure> {
     let (shown, moved) = (directory.display(), DataDir::moved(directory));
     let whereto = DataDir::moved_to(directory);
@@ -58,7 +59,7 @@ fn refuse_a_second_destination(directory: &Path, url: &PostgresUrl) -> Result<()
             format!("{shown} was moved to {whereto} already; nothing was changed"),
         )
         .hint(format!(
-            "to move it once more, as it was then, remove {}",
+            "to move it again in its old state, remove {}",
             moved.display()
         ))),
         _ => Ok(()),
@@ -75,7 +76,7 @@ async fn migrate(
     let mut holder = [0; 16];
     SystemRandom.fill(&mut holder);
 
-    // 1. Copy what is not there yet.
+    // 1. Copy the missing rows.
     let begun = Migration::begin(&database, &journal, url.expose(), holder).await;
     let migration = begun.map_err(failed)?;
     let to = migration.destination();
@@ -83,7 +84,7 @@ async fn migrate(
         MigrationBegun::Anew => format!("moving {} to the database {to}", directory.display()),
         MigrationBegun::Again => {
             format!(
-                "going on to move {} to the database {to}",
+                "continuing to move {} to the database {to}",
                 directory.display()
             )
         }
@@ -117,7 +118,7 @@ async fn migrate(
         return Err(differs(&different, &to, migration.begun()));
     }
 
-    // 3. The old database is served no more before the new one can be.
+    // 3. No server can use the old database before one can use the new database.
     let at = Timestamp::from_unix(SystemClock.now().unix());
     let marked = DataDir::mark_moved(directory, &format!("{url} at {at}"));
     let moved = DataDir::moved(directory);
@@ -150,14 +151,17 @@ fn differs(tables: &[&str], to: &str, begun: MigrationBegun) -> Failure {
     let tables = tables.join(", ");
     match begun {
         MigrationBegun::Finished => Failure::failed(format!(
-            "the database {to} is not what the data directory is any more, in {tables}"
+            "the database {to} no longer equals the data directory, in {tables}; nothing was \
+             changed"
         ))
-        .hint("that is so as soon as a server has run on one of them; nothing was changed"),
+        .hint("this is normal after a server has run on one of them"),
         MigrationBegun::Anew | MigrationBegun::Again => Failure::failed(format!(
-            "the database {to} has other rows than the data directory, in {tables}: no server starts on it"
+            "the database {to} has other rows than the data directory, in {tables}: no server \
+             starts on it"
         ))
         .hint(
-            "somebody else has written to one of them: drop that database, create it again, and migrate anew",
+            "another program has written to one of them: drop the new database, create it again, \
+             and run the command again",
         ),
     }
 }
@@ -170,7 +174,7 @@ fn failed(error: MigrationError) -> Failure {
             failure::cannot_use(&error)
         }
         MigrationError::Destination(PostgresError::Unavailable { .. }) => {
-            told.hint("run the same command again: it goes on where it stopped")
+            told.hint("run the same command again to continue")
         }
         _ => told,
     }
@@ -179,32 +183,34 @@ fn failed(error: MigrationError) -> Failure {
 fn next_steps(config: &StorageConfig, url: &PostgresUrl, to: &str) -> String {
     let directory = config.data_dir.display();
     let master_key = match &config.master_key {
-        MasterKeySource::Environment(_) => "CERTGATE_MASTER_KEY, as it is here".to_owned(),
+        MasterKeySource::Environment(_) => "CERTGATE_MASTER_KEY with the same value".to_owned(),
         MasterKeySource::File(path) => {
             format!(
-                "the master key: {} copied into its data directory (mode 0600), or CERTGATE_MASTER_KEY",
+                "the master key: copy {} into its data directory (mode 0600), or set \
+                 CERTGATE_MASTER_KEY",
                 path.display()
             )
         }
     };
     let place = match url.has_password() {
-        true => "with CERTGATE_DATABASE_URL or database_url as it is here".to_owned(),
+        true => "with the same CERTGATE_DATABASE_URL or database_url".to_owned(),
         false => format!("with --database-url '{}'", url.expose()),
     };
     format!(
         "\n\
          Everything is in the database {to}. Next:\n\n\
          \x20 1. Give every server {master_key}.\n\
-         \x20    Nothing else of {directory} is needed; client.toml is for the command line.\n\
-         \x20 2. Start each {place},\n\
-         \x20    and with the settings that the old one had, public_url among them.\n\
-         \x20 3. Keep {directory} until a backup of the new database exists. certgate does not serve what is in it any more;\n\
-         \x20    to go back to it, without anything that is done from now on, remove {}.",
+         \x20    It needs nothing else of {directory}. client.toml is for the command line.\n\
+         \x20 2. Start each server {place},\n\
+         \x20    and with the settings of the old server, including public_url.\n\
+         \x20 3. Keep {directory} until the new database has a backup.\n\
+         \x20    No server uses that directory any more. To return to its state, without later\n\
+         \x20    changes, remove {}.",
         DataDir::moved(&config.data_dir).display()
     )
 }
 
-/// A bar, or lines where there is no terminal.
+/// A progress bar, or lines without a terminal.
 struct Progress<'s> {
     screen: &'s mut Screen,
     done: &'static str,

@@ -8,67 +8,86 @@ use std::time::Duration;
 
 use anyhow::Context;
 use certgate_api::{Api, ApiParts};
-use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised};
+use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised, Service};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Config, Management};
 use crate::data_dir::DataDir;
+use crate::failure::{self, Failure};
 use crate::listener::{Limits, Listener};
 use crate::log;
 use crate::system::{SystemClock, SystemRandom};
 use crate::tls;
 
-/// How often the metrics recorder folds what it has recorded into its histograms, which bounds its memory.
+/// The interval at which the metrics recorder folds its records into histograms, which bounds its
+/// memory.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
-/// How long the last writes to a shared database may take: whoever ends this process waits half a minute at the most, most of
-/// which requests may have taken.
+/// The limit of the last writes to a shared database: a supervisor waits half a minute at most
+/// before it kills the process, and requests may have taken most of it.
 const LAST_WRITES_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Bounds of the histogram buckets, in seconds.
+/// The bounds of the histogram buckets, in seconds.
 const SECONDS_BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
 
-/// The names of the first account and zone when `serve` makes them; `init` can choose others.
+/// The names of the first account and zone that `serve` makes. `init` accepts others.
 const FIRST_ACCOUNT: &str = "default";
 const FIRST_ZONE: &str = "example.com";
 
 /// Runs the server until SIGTERM or SIGINT.
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub fn run(config: Config) -> Result<(), Failure> {
+    let tls = match &config.installation.management {
+        Management::Cleartext => None,
+        Management::Tls { certificate, key } => {
+            // A certificate that cannot be used is a wrong configuration: a restart does not help.
+            let acceptor = tls::acceptor(certificate, key);
+            Some(acceptor.map_err(|error| Failure::usage(format!("{error:#}")))?)
+        }
+    };
+    run_with(config, tls).map_err(failure::with_causes)
+}
+
+fn run_with(config: Config, tls: Option<TlsAcceptor>) -> anyhow::Result<()> {
     // First, so that the first dropped line is counted too.
     let metrics = start_metrics()?;
     log::start(&config)?;
-    // Speaking HTTP takes a quarter of the work of a request; more threads for it would only hand requests around.
+    // HTTP takes a quarter of the work of a request. More threads for it would only pass requests
+    // between them.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads((processors / 2).max(1))
         .thread_name("http")
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(config, metrics));
-    // A thread that still waits for a database which does not answer is not waited for.
+    let ended = runtime.block_on(serve(config, tls, metrics));
+    // The process does not wait for a thread whose database does not answer.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
-    // Before anything is printed: whoever reads the lines may send the signal at once.
+async fn serve(
+    config: Config,
+    tls: Option<TlsAcceptor>,
+    metrics: PrometheusHandle,
+) -> anyhow::Result<()> {
+    // 1. The signals, before anything is printed: a supervisor that reads the lines may send one.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     survive_signals()?;
 
-    let tls = match &config.installation.management {
-        Management::Cleartext => None,
-        Management::Tls { certificate, key } => Some(tls::acceptor(certificate, key)?),
-    };
+    // 2. The data directory and the sockets.
     let data_dir = DataDir::open(&config.installation.storage).await?;
     let store = data_dir.store();
     let (management, management_address) = bind(config.installation.listen, "--listen").await?;
     let (public, public_address) = bind(config.public_listen, "--public-listen").await?;
 
+    // 3. The installation and the rules.
     let api_url = config.installation.api_url(management_address);
     let names = FirstNames {
         email: EMAIL_DEFAULT.to_owned(),
@@ -78,72 +97,41 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     let made = data_dir
         .initialise(&config.installation, &names, &api_url)
         .await?;
-    let service = Arc::new(
-        data_dir
-            .service(&config, config.public_url(public_address))
-            .await?,
-    );
+    let public_url = config.public_url(public_address);
+    let service = Arc::new(data_dir.service(&config, public_url).await?);
     if data_dir.begin_journal().await? {
-        // Nobody is served a list from before the backup.
+        // No client may get a list from before the backup.
         service.settler.settle_all().await?;
     }
     if let Err(error) = data_dir.update_profile(&api_url) {
-        tracing::warn!(
-            "{error:#}; `certgate cert list` and the like need --api until this is mended"
-        );
+        tracing::warn!("{error:#}; client commands need --api until you fix this");
     }
 
-    let api = Api::new(ApiParts {
-        service: service.clone(),
-        store: service.reads(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        metrics: Arc::new({
-            let metrics = metrics.clone();
-            move || metrics.render()
-        }),
-        request_timeout: config.request_timeout,
-        trusted_proxies: config.trusted_proxies.clone(),
-    });
+    // 4. The background jobs and the listeners.
+    let mut jobs = Jobs::start(&service, metrics.clone());
+    let api = Api::new(parts(&config, &service, metrics));
     let limits = Limits {
         connections: config.connections_max.get(),
         idle_timeout: config.request_timeout,
     };
-    let mut settling = tokio::spawn({
-        let service = service.clone();
-        async move { service.settler.settle_forever().await }
-    });
-    let recording = tokio::spawn({
-        let service = service.clone();
-        async move { service.last_uses.record_forever().await }
-    });
-    let upkeep = tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(METRICS_UPKEEP);
-        loop {
-            ticks.tick().await;
-            metrics.run_upkeep();
-        }
-    });
-    let management = Listener::start(
-        management,
-        tls,
-        certgate_api::management(api.clone()),
-        limits,
-    );
+    let router = certgate_api::management(api.clone());
+    let management = Listener::start(management, tls, router, limits);
     let public = Listener::start(public, None, certgate_api::responder(api), limits);
-
     if let Err(error) = announce(&api_url, public_address) {
-        tracing::warn!(%error, "the addresses could not be printed on standard output");
+        tracing::warn!(%error, "cannot print the addresses on standard output");
     }
     if let Some(made) = made {
         welcome(&made, &api_url, &config);
     }
 
+    // 5. The end: requests in flight, and then the last writes.
     let ended = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
-        // It never ends by itself; without it no revocation would come into force.
-        ended = &mut settling => Err(anyhow::anyhow!("the task that settles revocations ended: {ended:?}")),
+        // The job never ends by itself. Without it no revocation would take effect.
+        ended = &mut jobs.settling => {
+            Err(anyhow::anyhow!("the job that settles revocations ended: {ended:?}"))
+        }
     };
     tracing::info!("stopping: requests in flight finish");
     service.signals.end_waiting();
@@ -151,19 +139,12 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
         management.stop(config.request_timeout),
         public.stop(config.request_timeout)
     );
-    settling.abort();
-    recording.abort();
-    upkeep.abort();
+    jobs.stop();
     let last_writes = async {
-        if let Err(error) = service.last_uses.record_all().await {
-            tracing::warn!(%error, "the last use of tokens was not recorded");
-        }
-        if let Err(error) = service.settler.release_lease().await {
-            tracing::warn!(%error, "settling was not left to others, which wait for the end of a lease");
-        }
+        write_last(&service).await;
         store.close().await;
     };
-    // Every request has its answer. The embedded database is on a disk, which is waited for.
+    // Every request has its answer. The process waits for a disk, but not for a network.
     if !service.reads().is_shared() {
         last_writes.await;
     } else if tokio::time::timeout(LAST_WRITES_TIMEOUT, last_writes)
@@ -171,14 +152,67 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
         .is_err()
     {
         tracing::warn!(
-            "the database does not answer: the last use of tokens may not be recorded, and others settle when a lease has ended"
+            "the database does not answer: the last use of tokens may be missing, and another node \
+             settles after the lease has ended"
         );
     }
     ended
 }
 
-/// Handles the signals that would end the process although they ask for something else: log rotation
-/// and closing terminals send SIGHUP.
+fn parts(config: &Config, service: &Arc<Service>, metrics: PrometheusHandle) -> ApiParts {
+    ApiParts {
+        service: service.clone(),
+        store: service.reads(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        metrics: Arc::new(move || metrics.render()),
+        request_timeout: config.request_timeout,
+        trusted_proxies: config.trusted_proxies.clone(),
+    }
+}
+
+/// The background jobs of a server.
+struct Jobs {
+    settling: JoinHandle<()>,
+    recording: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
+}
+
+impl Jobs {
+    fn start(service: &Arc<Service>, metrics: PrometheusHandle) -> Self {
+        let [settling, recording] = [service.clone(), service.clone()];
+        Self {
+            settling: tokio::spawn(async move { settling.settler.settle_forever().await }),
+            recording: tokio::spawn(async move { recording.last_uses.record_forever().await }),
+            upkeep: tokio::spawn(async move {
+                let mut ticks = tokio::time::interval(METRICS_UPKEEP);
+                loop {
+                    ticks.tick().await;
+                    metrics.run_upkeep();
+                }
+            }),
+        }
+    }
+
+    fn stop(self) {
+        self.settling.abort();
+        self.recording.abort();
+        self.upkeep.abort();
+    }
+}
+
+/// Writes what no request waits for.
+async fn write_last(service: &Service) {
+    if let Err(error) = service.last_uses.record_all().await {
+        tracing::warn!(%error, "cannot record the last use of tokens");
+    }
+    if let Err(error) = service.settler.release_lease().await {
+        tracing::warn!(%error, "cannot release the lease: another node settles after its end");
+    }
+}
+
+/// Handles the signals that would end the process although they ask for something else: log
+/// rotation and closing terminals send SIGHUP.
 fn survive_signals() -> std::io::Result<()> {
     let mut reload = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
@@ -202,7 +236,10 @@ fn survive_signals() -> std::io::Result<()> {
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}: choose another address with {flag}, or stop what listens there")
+        format!(
+            "cannot listen on {address}: choose another address with {flag}, or stop the program \
+             that listens there"
+        )
     })?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
@@ -215,9 +252,9 @@ fn announce(api_url: &str, public: SocketAddr) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Says, once, what a new user needs next. On standard error, which is where talk goes.
+/// Prints, once, the next commands of a new user. Standard error is the place of messages.
 fn welcome(made: &Initialised, api_url: &str, config: &Config) {
-    // As it was called: the next command is to be pasted, and the program need not be on the path.
+    // The user pastes the next command, and the program may not be on the path.
     let program = std::env::args()
         .next()
         .unwrap_or_else(|| "certgate".to_owned());
@@ -231,9 +268,10 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) {
     };
     let text = format!(
         "\n\
-         A new installation was made in {data_dir}, with the account \"{FIRST_ACCOUNT}\" and the zone {FIRST_ZONE}.\n\
-         Its API token may do everything. It is shown this once, and kept in {data_dir}/client.toml for the\n\
-         commands below:\n\n\
+         certgate made a new installation in {data_dir},\n\
+         with the account \"{FIRST_ACCOUNT}\" and the zone {FIRST_ZONE}.\n\
+         Its API token has every permission. certgate shows it only once, and stores it in\n\
+         {data_dir}/client.toml for the commands below:\n\n\
          \x20 {token}\n\n\
          Next, in another terminal, in this directory:\n\n\
          \x20 {program} cert issue --cn device-1{place}    # makes device-1.key and device-1.crt\n\
@@ -245,7 +283,7 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) {
          \x20 curl -H \"Authorization: Bearer $CERTGATE_TOKEN\" \\\n\
          \x20   {api_url}/client/v4/zones/{zone_id}/client_certificates\n\n"
     );
-    // Nobody may be reading; the token is in client.toml as well.
+    // Standard error may be closed. The token is in client.toml too.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 

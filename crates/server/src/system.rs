@@ -10,10 +10,10 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that reads the clock"
+        reason = "the only place that reads the clock"
     )]
     fn now(&self) -> Timestamp {
-        // A clock before 1970 is unset: certificates would be refused everywhere, but nothing here breaks.
+        // A clock before 1970 is unset. Verifiers refuse such certificates, nothing breaks here.
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -27,7 +27,7 @@ pub struct SystemRandom;
 impl Random for SystemRandom {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that draws random numbers"
+        reason = "the only place that draws random numbers"
     )]
     fn fill(&self, bytes: &mut [u8]) {
         aws_lc_rs::rand::fill(bytes)

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-/// Reads a certificate chain and its key, both PEM.
+/// Reads a certificate chain and its key from PEM files.
 pub fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
     let shown = certificate.display();
     let chain = CertificateDer::pem_file_iter(certificate)

@@ -239,7 +239,7 @@ def test_nodes_with_another_master_key_do_not_start(
         for node in nodes:
             if node is not first:
                 assert re.search(
-                    "master key .* is not the one this installation was made with", node.log
+                    "master key .* is not the key of this installation", node.log
                 ), node.log
                 assert profile(node) is None, "it has a token that is good for nothing"
                 # With the right key the node serves, as the message says.

@@ -327,7 +327,7 @@ class Server:
 
     def is_intact(self) -> None:
         checked = self.check()
-        assert checked.returncode == 0 and "everything is whole" in checked.stdout, (
+        assert checked.returncode == 0 and "no problems found" in checked.stdout, (
             checked.stdout + checked.stderr
         )
 

@@ -261,7 +261,7 @@ class Node(Server):
     def is_intact(self) -> None:
         assert (found := faults(self.sql)) == [], found
         checked = self.check()
-        assert checked.returncode == 0 and "everything is whole" in checked.stdout, (
+        assert checked.returncode == 0 and "no problems found" in checked.stdout, (
             checked.stdout + checked.stderr
         )
 

@@ -40,7 +40,7 @@ def verify(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def whole(*arguments: str | Path) -> dict[str, str]:
     """Verifies intact logs. Returns the head of each."""
     done = verify(*arguments)
-    assert done.returncode == 0 and "every log is whole" in done.stderr, done.stdout + done.stderr
+    assert done.returncode == 0 and "every log is intact" in done.stderr, done.stdout + done.stderr
     logs = json.loads(done.stdout)
     assert all(
         log["faults"] == [] and log["head"].split(":")[1] == str(log["entries"]) for log in logs
@@ -294,7 +294,7 @@ class Copied:
         """Returns the faults of one owner from standard error and from the JSON."""
         done = self.verify(*more)
         assert done.returncode == 1, done.stdout + done.stderr
-        assert "not whole" in done.stderr and "every log is whole" not in done.stderr
+        assert "not intact" in done.stderr and "every log is intact" not in done.stderr
         by_log = {log["log"]: log["faults"] for log in json.loads(done.stdout)}
         assert all(fault in done.stderr for faults in by_log.values() for fault in faults)
         assert not any(faults for owner, faults in by_log.items() if owner != self.owner), (
@@ -537,7 +537,7 @@ def test_a_stored_head_reveals_a_consistent_cut(
     done = copied.verify("--expect", cut, "--expect", head)
     assert (
         done.returncode == 1
-        and f"entry {copied.last}, which was expected, is not there" in done.stderr
+        and f"entry {copied.last} is missing" in done.stderr
     )
     assert copied.verify("--expect", cut).returncode == 0
 
@@ -545,7 +545,7 @@ def test_a_stored_head_reveals_a_consistent_cut(
 def test_an_expected_log_that_is_missing_is_reported(copied: Copied) -> None:
     for head in (f"{'0' * 32}:1:{'0' * 64}", f"{copied.account_id}:{copied.last + 1}:{'0' * 64}"):
         done = copied.verify("--expect", head)
-        assert done.returncode == 1 and "is not there" in done.stderr
+        assert done.returncode == 1 and "is missing" in done.stderr
 
 
 @pytest.mark.parametrize(

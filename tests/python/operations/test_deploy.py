@@ -147,7 +147,7 @@ def test_a_master_key_of_root_is_read_only_if_others_cannot_read_it(at: Place) -
         at.at("/secrets/key").chmod(mode)
         shutil.chown(at.at("/secrets/key"), owner, USER)
         refused = at.run(["init", "--json"], settings)
-        assert refused.returncode == 1 and "others may read" in refused.stderr, (
+        assert refused.returncode == 1 and "other users may read" in refused.stderr, (
             mode,
             owner,
             refused.stderr,

@@ -168,7 +168,7 @@ def test_the_master_key_must_be_the_right_one(server: Server, api: Api, csr: str
     wrong = f"{int(key, 16) ^ 1:064x}"
     path.write_text(wrong)
     message = server.refuses_to_start()
-    assert str(path) in message and "not the one" in message and wrong not in message
+    assert str(path) in message and "not the key of this" in message and wrong not in message
     message = server.refuses_to_start(CERTGATE_MASTER_KEY=wrong)
     assert "CERTGATE_MASTER_KEY" in message and wrong not in message
 

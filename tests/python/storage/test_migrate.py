@@ -245,7 +245,7 @@ def test_a_migrated_installation_is_unchanged(
     finally:
         new.kill()
     changed = migrate(server, "--to", url, code=1)
-    assert "is not what the data directory is any more" in changed and "certificates" in changed, (
+    assert "no longer equals the data directory" in changed and "certificates" in changed, (
         changed
     )
 
@@ -356,7 +356,7 @@ def test_the_destination_is_given_as_for_serve(
     secret = postgres.url(name).replace("postgres@", "postgres:s3cret@")
     refused = migrate(server, "--to", secret, code=2)
     assert (
-        "database_url (from flag --to): has a password, and others can see the arguments" in refused
+        "database_url (from flag --to): has a password, and other users can see the arguments" in refused
     ), refused
     assert "name it with --to" in migrate(server, code=2)
     taken = postgres.database()
@@ -368,11 +368,11 @@ def test_the_destination_is_given_as_for_serve(
     )
     assert (
         "cannot use the database name on 127.0.0.1" in nowhere
-        and "goes on where it stopped" in nowhere
+        and "to continue" in nowhere
     ), nowhere
 
     told = migrate(server, variable=secret)
-    assert "with CERTGATE_DATABASE_URL or database_url as it is here" in told, told
+    assert "with the same CERTGATE_DATABASE_URL or database_url" in told, told
     for text in (refused, nowhere, told, (server.directory / MARKER).read_text()):
         assert "s3cret" not in text
     # The directory itself can be the data directory of a server on the new database.

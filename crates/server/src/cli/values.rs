@@ -1,11 +1,11 @@
-//! Values on the command line: what is typed, and what it means.
+//! Values on the command line, checked while it is parsed.
 
 use certgate_model::{AccountId, read_hex};
 
 /// One entry of a log, and its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditHead {
-    /// The account's or the user's id.
+    /// The ID of the account or user.
     pub owner: [u8; 16],
     /// The entry's number.
     pub number: u64,
@@ -26,6 +26,8 @@ pub(super) fn parse_head(text: &str) -> Result<AuditHead, String> {
         })
     };
     parse().ok_or_else(|| {
-        "must be what `certgate audit verify` printed: id, number and hash, with a colon between".to_owned()
+        "must be a head that `certgate audit verify` printed: ID, number and hash, separated by \
+         colons"
+            .to_owned()
     })
 }

@@ -74,7 +74,7 @@ fn with_flags(command: Command, wanted: impl Fn(&Setting) -> bool) -> Command {
         .value_name("FILE")
         .value_hint(ValueHint::FilePath)
         .value_parser(clap::value_parser!(PathBuf))
-        .help("Configuration file [default: ./certgate.toml if there is one]");
+        .help("Configuration file [default: ./certgate.toml if it exists]");
     let arguments = SETTINGS.iter().filter(|setting| has_flag(setting));
     let arguments = arguments.map(|setting| match wanted(setting) {
         true => as_argument(setting),

@@ -1,4 +1,5 @@
-//! Flags over environment over file over defaults: which text every setting has, and where it came from.
+//! The text of each setting and its source: flags win over the environment, the environment over
+//! the file, and the file over defaults.
 
 use std::fmt;
 use std::io;
@@ -10,13 +11,13 @@ use certgate_client::{CLIENT_VARIABLES, CONFIG_VARIABLE, ENVIRONMENT_PREFIX};
 use super::ConfigError;
 use super::setting::{Given, Id, SETTINGS, Setting};
 
-/// The file that is read when none is named and it exists.
+/// The default configuration file, which need not exist.
 pub const FILE_DEFAULT: &str = "certgate.toml";
 
-/// Longest configuration file that is read: twenty settings fit a thousand times.
+/// The longest configuration file, in bytes: a thousand times twenty settings.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A flag.
@@ -25,7 +26,7 @@ pub enum Source {
     Environment(String),
     /// The file.
     File(PathBuf),
-    /// Nobody said anything.
+    /// No source has a value.
     Default,
 }
 
@@ -40,18 +41,18 @@ impl fmt::Display for Source {
     }
 }
 
-/// What the command line says about settings.
+/// The settings of a command line.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// The settings given, by name.
+    /// The settings by name.
     pub given: Vec<(&'static str, String)>,
     /// `--config FILE`.
     pub file: Option<PathBuf>,
-    /// Settings whose flag has another name than they have, and that name.
+    /// Settings whose flag has another name, and that name.
     pub renamed: &'static [(&'static str, &'static str)],
 }
 
-/// The text of every setting and where it came from.
+/// The text of every setting and its source.
 #[derive(Clone)]
 pub struct Layers {
     values: Vec<Option<String>>,
@@ -59,7 +60,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Gathers the texts. `directory` is where `certgate.toml` is looked for when no file is named.
+    /// Gathers the texts. `directory` is the place of `certgate.toml` if no file is named.
     pub fn gather(
         flags: &Flags,
         environment: &Environment,
@@ -95,7 +96,7 @@ impl Layers {
         self.values[key as usize].as_deref()
     }
 
-    /// Where it came from.
+    /// The source of a setting.
     pub fn source(&self, key: Id) -> &Source {
         &self.sources[key as usize]
     }
@@ -107,7 +108,7 @@ impl Layers {
 
     fn add_file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
         let shown = path.display();
-        // The parser's own message quotes the line; a line of a configuration file may hold a secret by mistake.
+        // The parser's message quotes the line, which may hold a secret by mistake.
         let table = toml::from_str::<toml::Table>(text).map_err(|error| {
             let line = error
                 .span()
@@ -124,7 +125,8 @@ impl Layers {
             };
             if setting.given == Given::EnvironmentOnly {
                 return Err(ConfigError::new(format!(
-                    "{name} in {shown}: a secret does not belong into the file; use the environment variable {}",
+                    "{name} in {shown}: a secret does not belong into the file; use the \
+                     environment variable {}",
                     setting.variable()
                 )));
             }
@@ -201,8 +203,8 @@ fn read_limited(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// A Kubernetes service called `certgate` puts variables such as `CERTGATE_SERVICE_HOST` and `CERTGATE_PORT_8787_TCP`
-/// into every pod of its namespace; nobody meant them as settings.
+/// Recognises the variables of a Kubernetes service called `certgate`, such as
+/// `CERTGATE_SERVICE_HOST` and `CERTGATE_PORT_8787_TCP`, which every pod of its namespace has.
 fn is_of_kubernetes(variable: &str) -> bool {
     let rest = variable
         .strip_prefix(ENVIRONMENT_PREFIX)

@@ -1,4 +1,5 @@
-//! The configuration of the server: flags over `CERTGATE_*` over `certgate.toml` over defaults, parsed once.
+//! The configuration of the server: flags win over `CERTGATE_*`, those over `certgate.toml`, and
+//! that over defaults.
 
 mod flags;
 mod layers;
@@ -24,13 +25,13 @@ pub use show::{print, reference, show};
 use self::layers::Source;
 use crate::failure::Failure;
 
-/// Longest `validity_days_max`: no certificate outlives its authority.
+/// The highest `validity_days_max`: no certificate outlives its CA.
 const VALIDITY_DAYS_CEILING: u32 = certgate_service::AUTHORITY_VALIDITY_DAYS;
 
-/// Longest `public_url`: with a CRL's path behind it, it still fits a certificate's extension.
+/// The longest `public_url`: with the path of a CRL it still fits a certificate's extension.
 const PUBLIC_URL_BYTES_MAX: usize = 256;
 
-/// The configuration is wrong; the text says where and how. It never holds the value of a secret.
+/// A wrong configuration. The text names the place and the problem, never the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
@@ -53,11 +54,11 @@ pub trait Configuration: Sized {
     /// The commands that read it.
     const COMMANDS: AppliesTo;
 
-    /// Reads the meaning of the gathered texts.
+    /// Parses the gathered texts.
     fn parse(layers: &Layers) -> Result<Self, ConfigError>;
 }
 
-/// The kind of database that is configured. Each command matches it, so that no command works on the
+/// The configured kind of database. Each command matches it, so that no command works on the
 /// embedded database while another one is in use.
 #[derive(Debug, Clone)]
 pub enum Database {
@@ -83,7 +84,7 @@ pub struct StorageConfig {
     pub data_dir: PathBuf,
     /// The database.
     pub database: Database,
-    /// Where the key comes from that seals the authorities' keys.
+    /// Source of the key that seals the CA keys.
     pub master_key: MasterKeySource,
 }
 
@@ -92,11 +93,11 @@ pub struct StorageConfig {
 pub struct InstallationConfig {
     /// Database, data directory and master key.
     pub storage: StorageConfig,
-    /// Address of the management API. Port 0 means any.
+    /// Address of the management API. Port 0 means any port.
     pub listen: SocketAddr,
-    /// How the management API is protected on its way.
+    /// Protection of the management API.
     pub management: Management,
-    /// Key of new authorities.
+    /// Key algorithm of new CAs.
     pub authority_algorithm: KeyAlgorithm,
 }
 
@@ -105,35 +106,35 @@ pub struct InstallationConfig {
 pub struct Config {
     /// The settings that making an installation reads too.
     pub installation: InstallationConfig,
-    /// Address of the public responder. Port 0 means any.
+    /// Address of the public responder. Port 0 means any port.
     pub public_listen: SocketAddr,
-    /// Base address of the public responder as certificates name it, without a slash at the end. [`None`]: `http://`
-    /// and the address that the public responder is bound to; see [`Config::public_url`].
+    /// Base address of the public responder in certificates, without a slash at the end. [`None`]:
+    /// `http://` and the bound address, see [`Config::public_url`].
     pub public_url: Option<String>,
-    /// Longest validity a certificate can be given, in days.
+    /// Longest validity of a certificate, in days.
     pub validity_days_max: u32,
-    /// How many certificates a zone can hold; [`None`] is any number.
+    /// Certificates in a zone, [`None`] for any number.
     pub zone_certificates_max: Option<u64>,
-    /// How many certificates an account can bring itself; [`None`] is any number.
+    /// Uploaded certificates of an account, [`None`] for any number.
     pub account_mtls_certificates_max: Option<u64>,
-    /// How many requests a token may make in a minute; [`None`] is any number.
+    /// Requests of a token per minute, [`None`] for any number.
     pub requests_per_minute: Option<NonZeroU32>,
-    /// How many connections a listener holds open at once.
+    /// Open connections of a listener.
     pub connections_max: NonZeroUsize,
-    /// How long a request may take, its body included.
+    /// Limit of a request with its body.
     pub request_timeout: Duration,
-    /// Who is believed about where a request comes from.
+    /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: TrustedProxies,
-    /// What to log, as a `tracing` filter.
+    /// Filter of log lines, in `tracing`'s syntax.
     pub log: String,
-    /// How to log.
+    /// Format of log lines.
     pub log_format: LogFormat,
 }
 
-/// How the management API is protected on its way.
+/// The protection of the management API on the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Management {
-    /// Not at all: a loopback address, or the operator said so by name.
+    /// None: a loopback address, or the operator allows it by name.
     Cleartext,
     /// TLS with these PEM files.
     Tls {
@@ -144,21 +145,21 @@ pub enum Management {
     },
 }
 
-/// Where the master key comes from.
+/// The source of the master key.
 #[derive(Debug, Clone)]
 pub enum MasterKeySource {
-    /// A file, which the first start makes.
+    /// A file, which the first start creates.
     File(PathBuf),
     /// `CERTGATE_MASTER_KEY`.
     Environment(Arc<MasterKey>),
 }
 
-/// How log lines are written.
+/// A format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -244,7 +245,7 @@ impl Configuration for Config {
                 .with(Id::Log, |text| {
                     match text.parse::<tracing_subscriber::EnvFilter>() {
                         Ok(_) => Ok(text.to_owned()),
-                        Err(error) => Err(format!("is no log filter: {error}")),
+                        Err(error) => Err(format!("is not a log filter: {error}")),
                     }
                 })?
                 .unwrap_or_default(),
@@ -262,7 +263,7 @@ impl Configuration for Config {
 }
 
 impl Config {
-    /// Base address of the public responder when it is bound to `bound`.
+    /// Base address of the public responder that is bound to `bound`.
     pub fn public_url(&self, bound: SocketAddr) -> String {
         self.public_url
             .clone()
@@ -271,7 +272,7 @@ impl Config {
 }
 
 impl InstallationConfig {
-    /// The base address by which a client on this machine reaches the management API bound to `bound`.
+    /// Base address of the management API at `bound`, for clients on this machine.
     pub fn api_url(&self, bound: SocketAddr) -> String {
         let scheme = match self.management {
             Management::Cleartext => "http",
@@ -286,7 +287,7 @@ impl InstallationConfig {
     }
 }
 
-/// The data directory alone, for the client, which must not fail because of a setting it does not use.
+/// The data directory alone: a client must not fail because of a setting that it does not use.
 pub fn data_dir(layers: &Layers) -> PathBuf {
     Reader(layers).path(Id::DataDir).expect("has a default")
 }
@@ -294,7 +295,7 @@ pub fn data_dir(layers: &Layers) -> PathBuf {
 struct Reader<'a>(&'a Layers);
 
 impl Reader<'_> {
-    /// What `parse` makes of the text, its complaint completed with the name, the value and the source.
+    /// Parses a text. An error names the setting, the value and the source.
     fn with<T>(
         &self,
         key: Id,
@@ -350,7 +351,8 @@ impl Reader<'_> {
             (None, _) => Ok(Database::Embedded),
             (Some(url), Source::Flag(_)) if url.has_password() => Err(self.error(
                 Id::DatabaseUrl,
-                "has a password, and others can see the arguments of a program: use the environment or the file",
+                "has a password, and other users can see the arguments of a program: use the \
+                 environment or the file",
             )),
             (Some(url), _) => Ok(Database::Postgres(Box::new(url))),
         }
@@ -366,11 +368,13 @@ impl Reader<'_> {
             (Some(certificate), Some(key)) => Ok(Management::Tls { certificate, key }),
             (Some(_), None) => Err(self.error(Id::TlsCertificate, "needs tls_key too")),
             (None, Some(_)) => Err(self.error(Id::TlsKey, "needs tls_certificate too")),
-            (None, None) if listen.ip().is_loopback() || allowed == Some(true) => Ok(Management::Cleartext),
+            (None, None) if listen.ip().is_loopback() || allowed == Some(true) => {
+                Ok(Management::Cleartext)
+            }
             (None, None) => Err(self.error(
                 Id::Listen,
-                "others can reach this address, and tokens would cross the network in clear text: set tls_certificate \
-                 and tls_key, or allow_cleartext_management if something in front does TLS",
+                "others can reach this address, and tokens would cross the network in clear text: \
+                 set tls_certificate and tls_key, or allow_cleartext_management behind a TLS proxy",
             )),
         }
     }
@@ -402,7 +406,8 @@ impl Reader<'_> {
         if given.is_none() && public_listen.ip().is_unspecified() {
             return Err(self.error(
                 Id::PublicListen,
-                "is no address that others can call, and certificates name one: set public_url",
+                "is not an address that clients can reach, and certificates need one: set \
+                 public_url",
             ));
         }
         Ok(given)
@@ -416,7 +421,8 @@ impl Reader<'_> {
         match (key, self.path(Id::MasterKeyFile)) {
             (Some(_), Some(_)) => Err(self.error(
                 Id::MasterKeyFile,
-                "CERTGATE_MASTER_KEY is set as well, and only one of them can be the key: unset the other",
+                "CERTGATE_MASTER_KEY is set as well, and only one of them can be the key: unset \
+                 one of them",
             )),
             (Some(key), None) => Ok(MasterKeySource::Environment(key)),
             (None, Some(path)) => Ok(MasterKeySource::File(path)),

@@ -1,9 +1,9 @@
-//! Every setting of the server, once. Flags, environment variables, keys of the file, `certgate config` and the
-//! reference in the documentation are all made from this table.
+//! Every setting of the server, once. This table makes the flags, environment variables and keys of
+//! the file, `certgate config` and the reference in the documentation.
 
 use certgate_client::ENVIRONMENT_PREFIX;
 
-/// Names a setting in code; the order is that of [`SETTINGS`].
+/// The name of a setting in code, in the order of [`SETTINGS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Id {
     DataDir,
@@ -28,12 +28,13 @@ pub enum Id {
     LogFormat,
 }
 
-/// Where a setting may be given.
+/// The sources that a setting accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Given {
-    /// As a flag, in the environment and in the file.
+    /// A flag, the environment and the file.
     Anywhere,
-    /// In the environment only: process arguments are visible to others, and a configuration file gets copied around.
+    /// The environment only: other users see process arguments, and operators copy configuration
+    /// files.
     EnvironmentOnly,
 }
 
@@ -51,14 +52,14 @@ pub enum AppliesTo {
     Server,
 }
 
-/// What form the value has on the command line.
+/// The form of a value on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// A value, described by this word.
     Value(&'static str),
     /// A value that is also a file or directory to complete.
     Path(&'static str),
-    /// `true` or `false`; the bare flag means `true`.
+    /// `true` or `false`. The bare flag means `true`.
     Switch,
 }
 
@@ -67,17 +68,17 @@ pub enum Shape {
 pub struct Setting {
     /// Its name in code.
     pub key: Id,
-    /// Its name in the file; the flag has hyphens, the environment variable is `CERTGATE_` and capitals.
+    /// Its name in the file. The flag has hyphens, the variable `CERTGATE_` and capitals.
     pub name: &'static str,
-    /// What form its value has.
+    /// The form of its value.
     pub shape: Shape,
-    /// Where it may be given.
+    /// The sources that it accepts.
     pub given: Given,
-    /// Its default, as one would write it. [`None`]: unset, or derived from other settings as the help says.
+    /// Its default as a text. [`None`]: unset, or derived from other settings as the help says.
     pub default: Option<&'static str>,
     /// The commands that read it.
     pub applies_to: AppliesTo,
-    /// What it does; one line.
+    /// The meaning in one line.
     pub help: &'static str,
 }
 
@@ -102,18 +103,18 @@ impl Setting {
         self.applies_to <= commands
     }
 
-    /// Whether its value must not be repeated as it was given: it is secret, or a part of it is.
+    /// Tells if messages must not repeat its value: it is secret, or a part of it is.
     pub fn has_secret(&self) -> bool {
         self.is_secret() || self.key == Id::DatabaseUrl
     }
 
-    /// Whether its value must not be shown.
+    /// Tells if its value is a secret.
     pub fn is_secret(&self) -> bool {
         self.given == Given::EnvironmentOnly
     }
 }
 
-/// Where everything is kept unless something else is said.
+/// The default data directory.
 pub const DATA_DIR_DEFAULT: &str = "./certgate-data";
 
 /// The table.
@@ -134,8 +135,9 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Database,
-        help: "PostgreSQL database, which several processes may share: postgres://user:password@host/name; with a password not \
-               as a flag [default: the database in the data directory]",
+        help: "PostgreSQL database, which several servers may share: \
+               postgres://user:password@host/name; a flag must not have a password [default: the \
+               database in the data directory]",
     },
     Setting {
         key: Id::Listen,
@@ -153,7 +155,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("127.0.0.1:8788"),
         applies_to: AppliesTo::Server,
-        help: "Address and port of the public responder (CRL, OCSP, authority certificates)",
+        help: "Address and port of the public responder (CRL, OCSP, CA certificates)",
     },
     Setting {
         key: Id::PublicUrl,
@@ -162,8 +164,8 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Server,
-        help: "Base address of the public responder as certificates name it, frozen when an authority is made \
-               [default: http://<public listen address>]",
+        help: "Base address of the public responder in certificates; a CA keeps the value of its \
+               creation [default: http://<public listen address>]",
     },
     Setting {
         key: Id::MasterKeyFile,
@@ -172,7 +174,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Storage,
-        help: "File of the key that seals the authorities' keys [default: master.key in the data directory]",
+        help: "File of the key that seals the CA keys [default: master.key in the data directory]",
     },
     Setting {
         key: Id::MasterKey,
@@ -181,7 +183,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::EnvironmentOnly,
         default: None,
         applies_to: AppliesTo::Storage,
-        help: "The key itself instead of a file: 64 hexadecimal digits",
+        help: "Key instead of a file: 64 hexadecimal digits",
     },
     Setting {
         key: Id::TlsCertificate,
@@ -190,7 +192,8 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Installation,
-        help: "PEM file with the certificate chain of the management API; needs tls_key too [default: no TLS]",
+        help: "PEM file with the certificate chain of the management API; needs tls_key too \
+               [default: no TLS]",
     },
     Setting {
         key: Id::TlsKey,
@@ -208,7 +211,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("false"),
         applies_to: AppliesTo::Installation,
-        help: "Serve the management API without TLS on an address that others can reach",
+        help: "Serve the management API without TLS on an address that other machines can reach",
     },
     Setting {
         key: Id::AuthorityAlgorithm,
@@ -217,7 +220,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("P-256"),
         applies_to: AppliesTo::Installation,
-        help: "Key of new authorities: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519",
+        help: "Key algorithm of new CAs: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519",
     },
     Setting {
         key: Id::ValidityDaysMax,
@@ -226,7 +229,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("5475"),
         applies_to: AppliesTo::Server,
-        help: "Longest validity a certificate can be given",
+        help: "Longest validity of a certificate, in days",
     },
     Setting {
         key: Id::ZoneCertificatesMax,
@@ -235,7 +238,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Server,
-        help: "Quota: how many certificates a zone can hold [default: no limit]",
+        help: "Quota of certificates in a zone [default: no limit]",
     },
     Setting {
         key: Id::AccountMtlsCertificatesMax,
@@ -244,7 +247,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Server,
-        help: "Quota: how many certificates an account can bring itself [default: no limit]",
+        help: "Quota of uploaded certificates in an account [default: no limit]",
     },
     Setting {
         key: Id::RequestsPerMinute,
@@ -253,7 +256,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Server,
-        help: "How many requests a token may make in a minute [default: no limit]",
+        help: "Requests of a token per minute [default: no limit]",
     },
     Setting {
         key: Id::ConnectionsMax,
@@ -262,7 +265,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("1024"),
         applies_to: AppliesTo::Server,
-        help: "How many connections a listener holds open at once",
+        help: "Open connections of each listener",
     },
     Setting {
         key: Id::RequestTimeoutSeconds,
@@ -271,7 +274,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("30"),
         applies_to: AppliesTo::Server,
-        help: "How long a request may take, its body included",
+        help: "Limit of a request with its body, in seconds",
     },
     Setting {
         key: Id::TrustedProxies,
@@ -280,8 +283,8 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Server,
-        help: "Addresses and CIDR blocks, separated by commas, of the proxies whose X-Forwarded-For is believed \
-               [default: none]",
+        help: "Addresses and CIDR blocks of the proxies whose X-Forwarded-For counts, separated by \
+               commas [default: none]",
     },
     Setting {
         key: Id::Log,
@@ -290,7 +293,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("info"),
         applies_to: AppliesTo::Server,
-        help: "What to log: error, warn, info, debug, or a filter such as info,certgate_api=debug",
+        help: "Log level (error, warn, info, debug) or a filter such as info,certgate_api=debug",
     },
     Setting {
         key: Id::LogFormat,
@@ -299,7 +302,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("text"),
         applies_to: AppliesTo::Server,
-        help: "How to log: text or json",
+        help: "Log format: text or json",
     },
 ];
 

@@ -1,4 +1,4 @@
-//! What is in force and where it came from; and the reference for the documentation.
+//! The values of the settings and their sources, and the reference for the documentation.
 
 use certgate_client::{Failure, Screen};
 use serde::Serialize;
@@ -6,21 +6,21 @@ use serde::Serialize;
 use super::setting::{Given, Id, SETTINGS};
 use super::{Config, Database, Layers, MasterKeySource};
 
-/// Shown instead of a secret.
+/// Hides a secret.
 const MASK: &str = "********";
 
-/// A setting in force.
+/// A setting with its value.
 #[derive(Debug, Serialize)]
 pub struct Shown {
     /// Its name.
     pub name: &'static str,
-    /// Its value; [`None`] where it is unset.
+    /// Its value, [`None`] if it is unset.
     pub value: Option<String>,
-    /// Where it came from.
+    /// The source of the value.
     pub source: String,
 }
 
-/// Every setting with its value and its source, secrets masked.
+/// Returns every setting with its value and its source. Secrets are masked.
 pub fn show(layers: &Layers, config: &Config) -> Vec<Shown> {
     let storage = &config.installation.storage;
     let derived = |key| match (key, &storage.master_key) {

@@ -135,7 +135,7 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
 }
 
 #[test]
-fn variables_of_the_client_and_of_kubernetes_are_no_settings() {
+fn variables_of_the_client_and_of_kubernetes_are_not_settings() {
     let variables = [
         ("CERTGATE_TOKEN", "t"),
         ("CERTGATE_P12_PASSWORD", "p"),
@@ -168,7 +168,7 @@ fn wrong_values_are_refused_with_their_source() {
 #[test]
 fn clear_text_on_a_public_address_must_be_allowed_by_name() {
     let public = ("listen", "0.0.0.0:8787");
-    insta::assert_snapshot!(error("", &[], &[public]), @r#"listen = "0.0.0.0:8787" (from flag --listen): others can reach this address, and tokens would cross the network in clear text: set tls_certificate and tls_key, or allow_cleartext_management if something in front does TLS"#);
+    insta::assert_snapshot!(error("", &[], &[public]), @r#"listen = "0.0.0.0:8787" (from flag --listen): others can reach this address, and tokens would cross the network in clear text: set tls_certificate and tls_key, or allow_cleartext_management behind a TLS proxy"#);
     assert!(parse("allow_cleartext_management = true", &[], &[public]).is_ok());
     assert!(parse("allow_cleartext_management = false", &[], &[public]).is_err());
     let tls = parse("tls_certificate = \"c\"\ntls_key = \"k\"", &[], &[public]).unwrap();
@@ -187,8 +187,8 @@ fn clear_text_on_a_public_address_must_be_allowed_by_name() {
 }
 
 #[test]
-fn certificates_never_name_an_address_that_nobody_can_call() {
-    insta::assert_snapshot!(error("", &[], &[("public_listen", "0.0.0.0:80")]), @r#"public_listen = "0.0.0.0:80" (from flag --public-listen): is no address that others can call, and certificates name one: set public_url"#);
+fn certificates_never_name_an_unreachable_address() {
+    insta::assert_snapshot!(error("", &[], &[("public_listen", "0.0.0.0:80")]), @r#"public_listen = "0.0.0.0:80" (from flag --public-listen): is not an address that clients can reach, and certificates need one: set public_url"#);
     let flags = [
         ("public_listen", "0.0.0.0:80"),
         ("public_url", "http://certs.example.com/pki/"),
@@ -273,7 +273,7 @@ fn trusted_proxies_are_a_list_of_addresses_and_blocks() {
         &[("CERTGATE_TRUSTED_PROXIES", "10.0.0.1, proxy.example")],
         &[],
     );
-    insta::assert_snapshot!(told, @r#"trusted_proxies = "10.0.0.1, proxy.example" (from environment CERTGATE_TRUSTED_PROXIES): "proxy.example" is no address and no block of addresses such as 10.0.0.0/8 or fd00::/8"#);
+    insta::assert_snapshot!(told, @r#"trusted_proxies = "10.0.0.1, proxy.example" (from environment CERTGATE_TRUSTED_PROXIES): "proxy.example" is not an address or a block of addresses: use one such as 10.0.0.0/8 or fd00::/8"#);
 }
 
 #[test]
