@@ -28,7 +28,8 @@ pub struct ApiError {
     pub(crate) code: u32,
     pub(crate) message: Cow<'static, str>,
     pointer: Option<Cow<'static, str>>,
-    cause: Option<ErrorCause<'static>>,
+    /// The code and the message in `error_chain`.
+    cause: Option<(u32, &'static str)>,
     retry_after_seconds: Option<u32>,
     /// Tells SDKs to repeat the request or not, where the status does not.
     should_retry: Option<bool>,
@@ -89,9 +90,8 @@ impl ApiError {
 
     /// A header that cannot be read; the reason is in `error_chain`.
     pub(crate) fn malformed_header(code: u32, message: &'static str) -> Self {
-        let message = message.into();
         Self {
-            cause: Some(ErrorCause { code, message }),
+            cause: Some((code, message)),
             ..Self::bad_request(code::INVALID_HEADERS, "Invalid request headers")
         }
     }
@@ -178,7 +178,10 @@ impl IntoResponse for ApiError {
             code: self.code,
             message: self.message,
             source: self.pointer.map(|pointer| ErrorSource { pointer }),
-            error_chain: self.cause.map(|cause| vec![cause]),
+            error_chain: self.cause.map(|(code, message)| {
+                let message = message.into();
+                vec![ErrorCause { code, message }]
+            }),
         };
         let failure = FailedAnswer {
             success: false,
