@@ -120,7 +120,8 @@ fn what_one_server_does_the_other_shows_and_goes_on_with() {
 
     assert!(second.ok(&first, "cert list").contains("laptop"));
     second.ok(&first, "cert issue --cn tablet --days 30");
-    // The first has the duty to settle, as it began; it looks for what the other one has accepted.
+    // The first node has the lease of settling, because it started first. It finds the change that
+    // the second has accepted.
     assert!(
         second
             .ok(&first, &format!("cert revoke {id}"))

@@ -318,8 +318,8 @@ pub enum MtlsCertificateError {
     },
     /// Hostnames use the certificate.
     #[error(
-        "{count} hostnames use the certificate, {}{}: it cannot be deleted while in use, remove its \
-         hostname associations first",
+        "{count} hostnames use the certificate, {}{}: it cannot be deleted while in use, remove \
+         its hostname associations first",
         .hostnames.join(", "), if (.hostnames.len() as u64) < *.count { ", …" } else { "" }
     )]
     InUse {

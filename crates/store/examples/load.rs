@@ -1,7 +1,8 @@
-//! Fills a store and measures it: `cargo run --release -p certgate-store --example load -- [certificates] [directory]`.
+//! Fills a store and measures it:
+//! `cargo run --release -p certgate-store --example load -- [certificates] [directory]`.
 //!
-//! Prints recordings per second with 256 tasks, the time of a page at several depths and filters, the time to open, and
-//! the memory of the process.
+//! Prints the recordings per second with 256 tasks, the time of a page at several depths and
+//! filters, the time to open, and the memory of the process.
 #![allow(
     clippy::disallowed_methods,
     reason = "a benchmark measures elapsed time"
@@ -140,7 +141,7 @@ async fn pages(
     Ok(())
 }
 
-/// Records while pages are read without a gap; the log must not grow past its bound.
+/// Records while pages are read without a pause. The log must not grow past its limit.
 async fn mixed(
     store: &Arc<SqliteStore>,
     zone: ZoneId,

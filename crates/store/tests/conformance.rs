@@ -18,7 +18,8 @@ async fn every_verb_has_every_outcome() {
     conformance::closed(&store).await;
 }
 
-/// Thousands of commits, none of which has to survive: in memory where the system has such a place.
+/// Creates a temporary directory, in memory if the system has such a file system: a history has
+/// thousands of commits, and none has to survive.
 fn directory_in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
@@ -26,15 +27,25 @@ fn directory_in_memory() -> tempfile::TempDir {
 }
 
 proptest! {
-    // Blocks of 4 and 16 positions, so that hundreds of certificates cross many borders of both levels.
-    #![proptest_config(Config { cases: 24, rng_seed: RngSeed::Fixed(2), failure_persistence: None, ..Config::default() })]
+    // Blocks of 4 and 16 positions, so that hundreds of certificates cross many borders of both
+    // levels.
+    #![proptest_config(Config {
+        cases: 24,
+        rng_seed: RngSeed::Fixed(2),
+        failure_persistence: None,
+        ..Config::default()
+    })]
     #[test]
-    fn random_histories_equal_a_model(steps in prop::collection::vec(step(), 100..200), seed in any::<u64>()) {
+    fn random_histories_equal_a_model(
+        steps in prop::collection::vec(step(), 100..200),
+        seed in any::<u64>(),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let directory = directory_in_memory();
             let path = directory.path().join("store.db");
-            let store = SqliteStore::open_with_blocks(&path, SqliteOptions::default(), 2, 4).unwrap();
+            let options = SqliteOptions::default();
+            let store = SqliteStore::open_with_blocks(&path, options, 2, 4).unwrap();
             let mut history = History::begin(&store, seed).await;
             for step in steps {
                 history.play(step).await;
@@ -46,7 +57,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn the_real_blocks_have_no_seams() {
+async fn blocks_of_the_real_size_equal_a_model() {
     let directory = directory_in_memory();
     let store =
         SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();

@@ -1,4 +1,4 @@
-//! The journal of revocations, and what a restore does with it.
+//! The journal of revocations, and its replay after a restore.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
@@ -17,7 +17,7 @@ use certgate_store::{
 };
 use tempfile::TempDir;
 
-/// A store with an authority and ten certificates, whose journal has begun.
+/// A store with a CA and ten certificates, whose journal has begun.
 struct Place {
     directory: TempDir,
     store: SqliteStore,
@@ -128,7 +128,7 @@ impl Place {
         copy
     }
 
-    /// Puts the backup in the place of the database.
+    /// Replaces the database with a backup.
     async fn replaced_by(self, backup: &Path) -> Self {
         self.store.close().await;
         let Self {
@@ -150,7 +150,7 @@ impl Place {
         }
     }
 
-    async fn is_whole(&self) {
+    async fn is_intact(&self) {
         assert_eq!(self.store.check().await.unwrap(), Vec::<String>::new());
     }
 }
@@ -169,14 +169,14 @@ async fn every_change_is_in_the_journal_before_it_is_answered() {
         .map(|line| line.split('\t').nth(1).unwrap().to_owned())
         .collect();
     assert_eq!(words, ["revoked", "revoked", "restored"]);
-    // Nothing is missing after a start, and nothing is there twice.
+    // After a start no line is missing, and none is there twice.
     let lines = place.lines();
     assert_eq!(place.begin().await, JournalBegun::Follows);
     assert_eq!(place.lines(), lines);
 }
 
 #[tokio::test]
-async fn what_the_journal_has_missed_is_written_by_the_next_start() {
+async fn the_next_start_writes_missing_lines() {
     let place = Place::new().await;
     place.revoke(1).await;
     let path = place.path("store.revocations");
@@ -184,7 +184,7 @@ async fn what_the_journal_has_missed_is_written_by_the_next_start() {
     place.revoke(2).await;
     place.revoke(3).await;
     let three = std::fs::read(&path).unwrap();
-    // As after a crash between the commit and the journal, and in the midst of writing it.
+    // Like a crash between the commit and the journal, or during the write to it.
     for cut in [one.len(), one.len() + 20, three.len() - 1] {
         std::fs::write(&path, &three[..cut]).unwrap();
         assert_eq!(place.begin().await, JournalBegun::Follows);
@@ -193,7 +193,7 @@ async fn what_the_journal_has_missed_is_written_by_the_next_start() {
 }
 
 #[tokio::test]
-async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
+async fn a_restore_does_not_undo_revocations_after_the_backup() {
     let place = Place::new().await;
     place.hold(1).await;
     place.hold(2).await;
@@ -232,7 +232,7 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
     let last = place.store.last_epoch().await.unwrap();
     assert!(
         last > epoch,
-        "nobody knows whether the journal's end is the end"
+        "epochs are skipped: the journal may lack its last lines"
     );
     for (known, is_skipped) in [
         (epoch, false),
@@ -249,10 +249,11 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
     assert_eq!(
         place.store.crls_changed().await.unwrap().len(),
         130,
-        "none that was made before is served"
+        "lists from before the restore are not served"
     );
 
-    // The one that the backup does not have is in the lists, in OCSP and told to enforcement points.
+    // The revoked certificate that the backup does not have is in the lists, in OCSP and in the
+    // changes for enforcement points.
     let lost = certificate(10, place.zone, &place.authority, Status::Active);
     let issued = place
         .store
@@ -281,11 +282,11 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
         .revocation_changes(account(0).id, 2, 100)
         .await
         .unwrap();
-    let told: Vec<_> = changes
+    let sent: Vec<_> = changes
         .iter()
         .map(|change| (change.epoch, change.revoked))
         .collect();
-    assert_eq!(told, [(3, true), (4, false), (6, false), (7, true)]);
+    assert_eq!(sent, [(3, true), (4, false), (6, false), (7, true)]);
     assert_eq!(
         changes[3].certificate.fingerprint_sha256,
         lost.fingerprint_sha256
@@ -301,7 +302,7 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
             && all.len() == 3
     );
 
-    // The log says that it was done again.
+    // The log has the replayed changes.
     let query = certgate_model::AuditQuery {
         since: instant(60),
         before: instant(61),
@@ -324,10 +325,14 @@ async fn a_restore_does_not_undo_what_was_revoked_after_the_backup() {
     );
 
     place.settle().await;
-    place.is_whole().await;
+    place.is_intact().await;
     assert_eq!(place.begin().await, JournalBegun::Follows);
     place.revoke(5).await;
-    assert_eq!(place.lines().len(), 9, "it goes on where it ended");
+    assert_eq!(
+        place.lines().len(),
+        9,
+        "the journal continues after its last line"
+    );
 }
 
 #[tokio::test]
@@ -358,11 +363,11 @@ async fn the_same_backup_can_be_restored_again() {
             ..
         })
     ));
-    place.is_whole().await;
+    place.is_intact().await;
 }
 
 #[tokio::test]
-async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
+async fn without_the_journal_epochs_are_skipped_and_reported() {
     let place = Place::new().await;
     place.revoke(1).await;
     let backup = place.back_up();
@@ -378,7 +383,7 @@ async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
             .collect::<String>()
     };
     let place = place.replaced_by(&backup).await;
-    // The journal that is there is older than the backup: as good as none.
+    // The existing journal is older than the backup, which is the same as none.
     std::fs::write(&path, early).unwrap();
     let begun = place.begin().await;
     assert!(
@@ -410,7 +415,7 @@ async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
     place.revoke(4).await;
     assert_eq!(place.store.last_epoch().await.unwrap(), until + 1);
     assert_eq!(place.begin().await, JournalBegun::Follows);
-    place.is_whole().await;
+    place.is_intact().await;
 
     let backup = place.back_up();
     let place = place.replaced_by(&backup).await;
@@ -429,18 +434,18 @@ async fn without_the_journal_epochs_are_skipped_and_said_to_be() {
 }
 
 #[tokio::test]
-async fn a_damaged_journal_is_not_believed() {
+async fn a_corrupt_journal_is_refused() {
     let place = Place::new().await;
     let backup = place.back_up();
     for n in 1..4 {
         place.revoke(n).await;
     }
     let path = place.path("store.revocations");
-    let damaged =
+    let corrupt =
         std::fs::read_to_string(&path)
             .unwrap()
             .replacen("keyCompromise", "superseded", 1);
-    std::fs::write(&path, damaged).unwrap();
+    std::fs::write(&path, corrupt).unwrap();
     let place = place.replaced_by(&backup).await;
     let refused = place.store.begin_journal(&path, instant(60)).await;
     assert!(
@@ -450,18 +455,18 @@ async fn a_damaged_journal_is_not_believed() {
     assert_eq!(
         place.status(1).await,
         Some(Status::Active),
-        "nothing was done by halves"
+        "no part of it was replayed"
     );
 }
 
 #[tokio::test]
-async fn a_journal_that_begins_after_the_backup_does_not_tell_all() {
+async fn a_journal_that_begins_after_the_backup_is_incomplete() {
     let place = Place::new().await;
     let backup = place.back_up();
     let again = place.path("again.db");
     std::fs::copy(&backup, &again).unwrap();
     place.revoke(1).await;
-    // As if there had been none until now.
+    // Like a journal that did not exist until now.
     std::fs::remove_file(place.path("store.revocations")).unwrap();
     assert_eq!(place.begin().await, JournalBegun::Made { after: 1 });
     place.revoke(2).await;
@@ -477,19 +482,26 @@ async fn a_journal_that_begins_after_the_backup_does_not_tell_all() {
             panic!("{begun:?}")
         };
         assert_eq!((done.from_epoch, done.revoked), (0, revoked));
-        assert!(!done.is_all, "the same holds for the same backup again");
+        assert!(
+            !done.is_all,
+            "a second restore of the same backup has the same result"
+        );
         assert!(
             place.store.is_skipped_epoch(1).await.unwrap()
                 && place.store.is_skipped_epoch(2).await.unwrap()
         );
-        assert_eq!(place.status(1).await, Some(Status::Active), "nobody knows");
+        assert_eq!(
+            place.status(1).await,
+            Some(Status::Active),
+            "the revocation is lost"
+        );
         assert_eq!(place.status(2).await, Some(Status::PendingRevocation));
     }
-    place.is_whole().await;
+    place.is_intact().await;
 }
 
 #[tokio::test]
-async fn what_was_lost_is_written_again_too() {
+async fn a_new_journal_has_lost_certificates_too() {
     let place = Place::new().await;
     let backup = place.back_up();
     let again = place.path("again.db");
@@ -503,14 +515,14 @@ async fn what_was_lost_is_written_again_too() {
     std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
     place.begin().await;
     assert_eq!(std::fs::read(&path).unwrap(), whole);
-    // An empty file is none.
+    // An empty file is the same as none.
     std::fs::write(&path, "").unwrap();
     let after = place.store.last_epoch().await.unwrap();
     assert_eq!(place.begin().await, JournalBegun::Made { after });
 }
 
 #[tokio::test]
-async fn a_journal_that_lags_gives_no_epoch_out_twice() {
+async fn with_a_lagging_journal_no_epoch_is_used_twice() {
     let place = Place::new().await;
     place.revoke(1).await;
     let backup = place.back_up();
@@ -531,7 +543,7 @@ async fn a_journal_that_lags_gives_no_epoch_out_twice() {
     ));
     place.revoke(5).await;
     place.revoke(6).await;
-    // Somebody who follows knew epoch 4.
+    // A follower has had epoch 4.
     assert!(place.store.is_skipped_epoch(4).await.unwrap());
     assert!(!place.store.is_skipped_epoch(2).await.unwrap());
 }
@@ -561,7 +573,7 @@ async fn a_wrong_backup_and_then_the_right_one_do_not_mix_histories() {
         })
     ));
     assert!(place.store.is_skipped_epoch(known_there).await.unwrap());
-    // With everything known it is restored again without a fuss, and what was skipped stays skipped.
+    // With all changes known it is restored again, and the skipped epochs stay skipped.
     let backup = place.back_up();
     place.revoke(6).await;
     let place = place.replaced_by(&backup).await;
@@ -574,11 +586,11 @@ async fn a_wrong_backup_and_then_the_right_one_do_not_mix_histories() {
         })
     ));
     assert!(place.store.is_skipped_epoch(known_there).await.unwrap());
-    place.is_whole().await;
+    place.is_intact().await;
 }
 
 #[tokio::test]
-async fn much_that_was_missed_is_written_part_by_part() {
+async fn many_missing_lines_are_written_in_several_steps() {
     let place = Place::new().await;
     for n in 10..1_300 {
         place.issue(n).await;
@@ -595,16 +607,17 @@ async fn much_that_was_missed_is_written_part_by_part() {
 }
 
 #[tokio::test]
-async fn what_lists_are_made_of_is_checked() {
+async fn the_check_covers_the_sources_of_lists() {
     let place = Place::new().await;
     place.revoke(1).await;
     place.hold(2).await;
     for tampering in [
         "DELETE FROM revocations WHERE reason = 6",
         "UPDATE revocations SET reason = 4",
-        "INSERT INTO revocations SELECT authority, shard, expires_on, position + 1000, serial, 0, 6 FROM revocations",
+        "INSERT INTO revocations SELECT authority, shard, expires_on, position + 1000, serial, 0, \
+         6 FROM revocations",
     ] {
-        place.is_whole().await;
+        place.is_intact().await;
         place.store.damage(tampering).await.unwrap();
         let lines = place.store.check().await.unwrap();
         assert!(
@@ -615,7 +628,7 @@ async fn what_lists_are_made_of_is_checked() {
     }
 }
 
-/// Makes the rows anew from the certificates.
+/// Makes the rows again from the certificates.
 const UNDO: &str = "
     DELETE FROM revocations;
     INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on)

@@ -39,7 +39,7 @@ const EVERYTHING: CertificateQuery = CertificateQuery {
     },
 };
 
-/// A database of a stopped server with something in every table.
+/// The database of a stopped server, with rows in every table.
 struct Place {
     directory: TempDir,
 }
@@ -85,7 +85,7 @@ impl Place {
             }
             record
         };
-        // Many at a time, so that they share a commit.
+        // Many at the same time, so that they share a commit.
         for first in (0..CERTIFICATES).step_by(500) {
             let numbers = first..CERTIFICATES.min(first + 500);
             let recording = numbers
@@ -112,16 +112,16 @@ impl Place {
             .replace_api_key(records.user.id, Some(TokenHash([9; 32])), by())
             .await
             .unwrap();
-        let brought = mtls_certificate(1, &account(0));
-        for brought in [brought.clone(), mtls_certificate(2, &account(0))] {
+        let uploaded = mtls_certificate(1, &account(0));
+        for uploaded in [uploaded.clone(), mtls_certificate(2, &account(0))] {
             store
-                .record_mtls_certificate(brought, None, by())
+                .record_mtls_certificate(uploaded, None, by())
                 .await
                 .unwrap();
         }
         for (of, names) in [
             (None, ["a.example", "b.example"]),
-            (Some(brought.id), ["c.example", "d.example"]),
+            (Some(uploaded.id), ["c.example", "d.example"]),
         ] {
             let names = names.map(String::from).to_vec();
             store
@@ -153,14 +153,18 @@ impl Place {
             der: Some(vec![0x30; 5_000]),
         };
         assert!(store.record_crl(crl, instant(2)).await.unwrap());
-        // What only an earlier version and a restore leave.
+        // Rows that only an earlier version and a restore leave.
         store
             .damage(
-                "INSERT INTO lost_certificates (position, id, authority, serial, fingerprint_sha256, epoch, revoked_on, \
-                 reason, expires_on) VALUES (-5, zeroblob(16), 1, zeroblob(20), zeroblob(32), 5, 0, 4, 9);
-                 INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on) \
+                "INSERT INTO lost_certificates (position, id, authority, serial, \
+                 fingerprint_sha256, epoch, revoked_on, \
+                 reason, expires_on) VALUES (-5, zeroblob(16), 1, zeroblob(20), zeroblob(32), 5, \
+                 0, 4, 9);
+                 INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, \
+                 expires_on) \
                  VALUES (1, 0, -5, zeroblob(20), 0, 4, 9);
-                 INSERT INTO epoch_gaps (after, until, is_all) VALUES (9000, 9001, 0), (9100, 9101, 1);
+                 INSERT INTO epoch_gaps (after, until, is_all) \
+                 VALUES (9000, 9001, 0), (9100, 9101, 1);
                  UPDATE store SET last_epoch = 9200;",
             )
             .await
@@ -211,7 +215,7 @@ impl Place {
         migration.finish().await.unwrap();
     }
 
-    /// Runs statements as if something else had been at the database.
+    /// Runs statements like another program that changes the database.
     fn tamper(&self, statements: &str) {
         rusqlite::Connection::open(self.database())
             .unwrap()
@@ -240,14 +244,17 @@ async fn open(url: &str) -> Result<PostgresStore, PostgresError> {
     PostgresStore::open(url, PostgresOptions::default()).await
 }
 
-/// What is in the tables of a database: a digest of each.
+/// Returns a digest of each table of a database.
 fn dump(server: &Server, url: &str) -> String {
-    let select = "SELECT table_name, query_to_xml(format('SELECT md5(string_agg(t::text, '','' ORDER BY t::text)) FROM %I t', \
-                  table_name), true, true, '') FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1";
+    let select = "SELECT table_name, query_to_xml(format('SELECT md5(string_agg(t::text, '','' \
+                  ORDER BY t::text)) FROM %I t', \
+                  table_name), true, true, '') FROM information_schema.tables \
+                  WHERE table_schema = 'public' ORDER BY 1";
     server.sql(url, select)
 }
 
-/// Copies until a batch of rows has been committed, and stops where it waits next: in the transaction of another.
+/// Copies until a batch of rows is committed, and stops at the next wait, in the transaction of
+/// another batch.
 async fn copy_one_batch(migration: &Migration) -> bool {
     let (mut last, reached) = (("", 0), std::cell::Cell::new(false));
     let mut copying = pin!(migration.copy(|progress| {
@@ -269,7 +276,7 @@ async fn copy_one_batch(migration: &Migration) -> bool {
 }
 
 #[tokio::test]
-async fn no_table_and_no_column_is_forgotten() {
+async fn every_table_and_column_is_copied() {
     let Some(server) = server() else { return };
     let (url, directory) = (server.database(), tempfile::tempdir().unwrap());
     open(&url).await.unwrap().close().await;
@@ -321,7 +328,8 @@ async fn no_table_and_no_column_is_forgotten() {
             .map(|(name, kind)| format!("{name} {kind}"))
             .collect();
         let select = format!(
-            "SELECT column_name || ' ' || data_type FROM information_schema.columns WHERE table_name = '{table}'"
+            "SELECT column_name || ' ' || data_type FROM information_schema.columns \
+             WHERE table_name = '{table}'"
         );
         assert_eq!(
             lines(server.sql(&url, &select))
@@ -346,7 +354,8 @@ async fn no_table_and_no_column_is_forgotten() {
             format!("SELECT name FROM pragma_table_info('{table}') WHERE pk > 0 ORDER BY pk");
         assert_eq!(query(&select), key, "the primary key of {table} in SQLite");
         let select = format!(
-            "SELECT a.attname FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (number, place) \
+            "SELECT a.attname FROM pg_index i \
+             CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (number, place) \
              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number \
              WHERE i.indisprimary AND i.indrelid = '\"{table}\"'::regclass ORDER BY k.place"
         );
@@ -359,7 +368,7 @@ async fn no_table_and_no_column_is_forgotten() {
 }
 
 #[tokio::test]
-async fn everything_arrives_and_the_source_is_left_as_it_was() {
+async fn everything_is_copied_and_the_source_is_unchanged() {
     let Some(server) = server() else { return };
     let (place, url) = (Place::new().await, server.database());
     let before = place.files();
@@ -391,13 +400,15 @@ async fn everything_arrives_and_the_source_is_left_as_it_was() {
     migration.finish().await.unwrap();
     assert_eq!(place.files(), before);
 
-    // Nothing tells it from a database that was made by servers.
+    // The copy is the same as a database that was made by servers.
     let fresh = server.database();
     open(&fresh).await.unwrap().close().await;
     for select in [
         "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
-        "SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1",
-        "SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || coalesce(collation_name, '') \
+        "SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint \
+         WHERE connamespace = 'public'::regnamespace ORDER BY 1",
+        "SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' \
+         || coalesce(collation_name, '') \
          FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1",
     ] {
         assert_eq!(server.sql(&url, select), server.sql(&fresh, select));
@@ -419,7 +430,7 @@ async fn everything_arrives_and_the_source_is_left_as_it_was() {
         );
     }
     assert_eq!(new.check().await.unwrap(), old.check().await.unwrap());
-    // And it goes on as one.
+    // Servers can continue with it.
     let record = certificate(
         CERTIFICATES,
         zone(0, &account(0)).id,
@@ -431,7 +442,7 @@ async fn everything_arrives_and_the_source_is_left_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_migration_that_is_cut_off_anywhere_goes_on() {
+async fn a_migration_that_was_stopped_at_any_point_continues() {
     let Some(server) = server() else { return };
     let (place, url) = (Place::new().await, server.database());
     let before = place.files();
@@ -456,7 +467,7 @@ async fn a_migration_that_is_cut_off_anywhere_goes_on() {
         ));
         runs += 1;
     }
-    // A batch at a time: those of every table, and several of the larger ones.
+    // One batch at a time: those of every table, and several of the larger tables.
     assert!(usize::from(runs) > columns_moved().len(), "{runs}");
     place.moved(&url).await;
     assert_eq!(place.files(), before);
@@ -464,7 +475,7 @@ async fn a_migration_that_is_cut_off_anywhere_goes_on() {
 }
 
 #[tokio::test]
-async fn a_finished_one_is_compared_again_and_left_alone() {
+async fn a_finished_migration_is_compared_again_and_unchanged() {
     let Some(server) = server() else { return };
     let (place, url) = (Place::new().await, server.database());
     place.moved(&url).await;
@@ -516,9 +527,10 @@ async fn every_kind_of_difference_is_found() {
             different(&migration.compare(|_| ()).await.unwrap()),
             [table]
         );
-        // Without looking at what refers to the rows.
+        // Without checking foreign keys.
         let back = format!(
-            "SET session_replication_role = replica; DELETE FROM \"{table}\"; INSERT INTO \"{table}\" SELECT * FROM kept; \
+            "SET session_replication_role = replica; DELETE FROM \"{table}\"; \
+             INSERT INTO \"{table}\" SELECT * FROM kept; \
              DROP TABLE kept"
         );
         server.sql(&url, &back);
@@ -534,7 +546,7 @@ async fn every_kind_of_difference_is_found() {
 }
 
 #[tokio::test]
-async fn a_second_one_takes_over_and_the_first_ends() {
+async fn a_second_migration_takes_over_and_the_first_ends() {
     let Some(server) = server() else { return };
     let (place, url) = (Place::new().await, server.database());
     let first = place.begin(&url, 1).await.unwrap();
@@ -561,7 +573,7 @@ async fn a_second_one_takes_over_and_the_first_ends() {
 }
 
 #[tokio::test]
-async fn another_database_is_refused_and_left_alone() {
+async fn another_database_is_refused_and_unchanged() {
     let Some(server) = server() else { return };
     let place = Place::new().await;
     let refused = async |url: &str| {
@@ -634,7 +646,7 @@ async fn another_database_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn what_must_not_be_moved_yet_is_refused() {
+async fn databases_that_a_server_must_open_first_are_refused() {
     let Some(server) = server() else { return };
     let url = server.database();
     let refused = async |place: &Place| {
@@ -642,12 +654,12 @@ async fn what_must_not_be_moved_yet_is_refused() {
         assert_eq!(dump(&server, &url), "", "{error}");
         error
     };
-    // A backup that was put in its place.
+    // A backup that has replaced the database.
     let place = Place::new().await;
     place.tamper("UPDATE store SET restored = 1");
     assert!(matches!(refused(&place).await, MigrationError::Restored));
 
-    // An old copy, beside a journal that knows more.
+    // An old copy, beside a journal with later changes.
     let place = Place::new().await;
     let old = std::fs::read(place.database()).unwrap();
     let store = place.store();
@@ -688,7 +700,7 @@ async fn what_must_not_be_moved_yet_is_refused() {
 }
 
 #[tokio::test]
-async fn what_postgresql_cannot_hold_is_told() {
+async fn values_that_postgresql_cannot_store_are_reported() {
     let Some(server) = server() else { return };
     let (place, url) = (Place::new().await, server.database());
     place.tamper(
@@ -728,9 +740,9 @@ async fn what_postgresql_cannot_hold_is_told() {
     );
 }
 
-/// What a killed server has left in its log is moved too, and stays there.
+/// Checks that rows that a killed server has left in its log are copied, and stay there.
 #[tokio::test]
-async fn a_server_that_was_killed_has_left_a_log() {
+async fn rows_in_the_log_of_a_killed_server_are_copied() {
     let Some(server) = server() else { return };
     let (place, url) = (Place::new().await, server.database());
     let store = place.store();
@@ -738,7 +750,7 @@ async fn a_server_that_was_killed_has_left_a_log() {
         .delete_token(token(3, &first_records().user).id, by())
         .await
         .unwrap();
-    // As it is at this instant.
+    // A copy of the files at this instant.
     let copy = Place {
         directory: tempfile::tempdir().unwrap(),
     };

@@ -1,4 +1,4 @@
-//! The conformance suite on PostgreSQL, and what only a database that others share can do.
+//! The conformance suite on PostgreSQL, and tests of what only a shared database has.
 #![cfg(unix)]
 
 mod postgres_proxy;
@@ -36,15 +36,24 @@ async fn every_verb_has_every_outcome() {
 }
 
 proptest! {
-    // Blocks of 4 and 16 positions, so that hundreds of certificates cross many borders of both levels.
-    #![proptest_config(Config { cases: 8, rng_seed: RngSeed::Fixed(2), failure_persistence: None, ..Config::default() })]
+    // Blocks of 4 and 16 positions, so that hundreds of certificates cross many borders of both
+    // levels.
+    #![proptest_config(Config {
+        cases: 8,
+        rng_seed: RngSeed::Fixed(2),
+        failure_persistence: None,
+        ..Config::default()
+    })]
     #[test]
-    fn random_histories_equal_a_model(steps in prop::collection::vec(step(), 100..200), seed in any::<u64>()) {
+    fn random_histories_equal_a_model(
+        steps in prop::collection::vec(step(), 100..200),
+        seed in any::<u64>(),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let Some(server) = server() else { return Ok(()) };
         runtime.block_on(async {
-            let store =
-                PostgresStore::open_with_blocks(&server.database(), PostgresOptions::default(), 2, 4).await.unwrap();
+            let (url, options) = (server.database(), PostgresOptions::default());
+            let store = PostgresStore::open_with_blocks(&url, options, 2, 4).await.unwrap();
             let mut history = History::begin(&store, seed).await;
             for step in steps {
                 history.play(step).await;
@@ -56,7 +65,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn the_real_blocks_have_no_seams() {
+async fn blocks_of_the_real_size_equal_a_model() {
     let Some(server) = server() else { return };
     let store = open(&server.database()).await;
     let mut history = History::begin(&store, 3).await;
@@ -95,7 +104,7 @@ const EVERYTHING: Slice = Slice {
     size: 10_000,
 };
 
-/// A store with an installation and its authority, and the URL of its database.
+/// Opens a store with an installation and its CA. Returns the URL of its database too.
 async fn begun(server: &Server) -> (PostgresStore, String, certgate_model::AuthorityRecord) {
     let url = server.database();
     let store = open(&url).await;
@@ -105,15 +114,12 @@ async fn begun(server: &Server) -> (PostgresStore, String, certgate_model::Autho
     let recorded = store
         .record_managed_authority(authority.clone(), conformance::by())
         .await;
-    assert_eq!(
-        recorded.expect("record an authority").as_ref(),
-        Some(&authority)
-    );
+    assert_eq!(recorded.expect("record a CA").as_ref(), Some(&authority));
     (store, url, authority)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_processes_may_make_the_tables_at_once() {
+async fn several_processes_can_create_the_tables_at_once() {
     let Some(server) = server() else { return };
     let url = server.database();
     let opening = (0..8).map(|_| {
@@ -149,7 +155,7 @@ async fn several_processes_may_make_the_tables_at_once() {
         newer.err(),
         Some(PostgresError::NewerVersion { .. })
     ));
-    // One that says that it leaves programs of this version alone.
+    // A newer version that programs of this version can use.
     server.sql(
         &url,
         "UPDATE schema_migrations SET oldest = 1 WHERE version = 99",
@@ -162,7 +168,7 @@ async fn several_processes_may_make_the_tables_at_once() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_development_version_is_refused_and_left_alone() {
+async fn a_database_of_a_development_version_is_refused_and_unchanged() {
     let Some(server) = server() else { return };
     let url = server.database();
     server.sql(
@@ -186,9 +192,9 @@ async fn a_database_of_a_development_version_is_refused_and_left_alone() {
     assert_eq!(server.sql(&url, tables), "schema_versions");
 }
 
-/// Three stores stand for three processes: they have nothing in common but the database.
+/// Uses three stores for three processes: they share only the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_that_write_at_once_leave_no_gap() {
+async fn concurrent_writes_of_processes_leave_no_gap() {
     const WRITERS: u32 = 3;
     const EACH: u32 = 120;
     let Some(server) = server() else { return };
@@ -196,7 +202,7 @@ async fn processes_that_write_at_once_leave_no_gap() {
     let zone = conformance::first_records().zone.id;
     let account = conformance::account(0).id;
 
-    // Whoever reads while the others write sees numbers without gaps, and epochs never behind those it has seen.
+    // A client that reads while the others write sees numbers without gaps, and epochs in order.
     let reading = tokio::spawn({
         let reader = open(&url).await;
         async move {
@@ -220,15 +226,11 @@ async fn processes_that_write_at_once_leave_no_gap() {
                     .await
                     .unwrap();
                 for change in changes {
-                    assert_eq!(
-                        change.epoch,
-                        epoch + 1,
-                        "an epoch was skipped that came later"
-                    );
+                    assert_eq!(change.epoch, epoch + 1, "epochs have no gaps");
                     epoch = change.epoch;
                 }
             }
-            // Each certificate is revoked once, so that no epoch is taken over by a later one.
+            // Each certificate is revoked once, so that a later epoch replaces none.
             let last = reader.last_epoch().await.unwrap();
             (epoch, last)
         }
@@ -286,12 +288,12 @@ async fn processes_that_write_at_once_leave_no_gap() {
 }
 
 #[tokio::test]
-async fn only_the_guilty_one_of_a_batch_is_refused() {
+async fn only_the_write_at_fault_in_a_batch_is_refused() {
     let Some(server) = server() else { return };
     let (store, _, authority) = begun(&server).await;
     let zone = conformance::first_records().zone.id;
     let certificate = |n: u32| conformance::certificate(n, zone, &authority, Status::Active);
-    // All of them wait at once: with the first in flight, the others share a transaction.
+    // All wait at the same time: while the first runs, the others share a transaction.
     let writes =
         (0..40_u32).map(|n| store.record_certificate(certificate(n % 36), None, conformance::by()));
     let guilty = store.damage("INSERT INTO store (\"only\") VALUES (2)");
@@ -312,7 +314,7 @@ async fn only_the_guilty_one_of_a_batch_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_said_to_be_and_comes_back() {
+async fn an_unreachable_database_is_reported_and_used_again_afterwards() {
     let Some(server) = Server::start() else {
         return;
     };
@@ -348,17 +350,18 @@ async fn a_database_that_is_away_is_said_to_be_and_comes_back() {
             .unwrap(),
         CertificateRecorded::Recorded
     );
-    // Connections that end while nobody uses them are nobody's trouble, the writer's included.
+    // Idle connections that end, the writer's included, cause no failure.
     server.sql(
         "postgres",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'certgate'",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE application_name = 'certgate'",
     );
     store.ready().await.unwrap();
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn damage_is_found() {
+async fn the_check_finds_corrupt_rows() {
     let Some(server) = server() else { return };
     let (store, url, authority) = begun(&server).await;
     let zone = conformance::first_records().zone.id;
@@ -372,9 +375,12 @@ async fn damage_is_found() {
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     server.sql(
         &url,
-        "UPDATE blocks SET active = 1; UPDATE certificates SET ski = '\\x00' WHERE position = (SELECT position FROM statuses WHERE epoch = 2); \
-         UPDATE audit_entries SET detail = 'nothing' WHERE number = 2; UPDATE authorities SET last_epoch = 1; \
-         UPDATE revocations SET reason = 1 WHERE position = (SELECT min(position) FROM revocations)",
+        "UPDATE blocks SET active = 1; UPDATE certificates SET ski = '\\x00' \
+         WHERE position = (SELECT position FROM statuses WHERE epoch = 2); \
+         UPDATE audit_entries SET detail = 'nothing' WHERE number = 2; \
+         UPDATE authorities SET last_epoch = 1; \
+         UPDATE revocations SET reason = 1 WHERE position = (SELECT min(position) \
+         FROM revocations)",
     );
     let found = store.check().await.unwrap().join("\n");
     for part in [
@@ -399,7 +405,7 @@ async fn damage_is_found() {
 }
 
 #[tokio::test]
-async fn tls_is_verified_and_never_left_out() {
+async fn tls_is_required_and_verified() {
     let Some(server) = server() else { return };
     let url = server.database();
     let open =
@@ -418,39 +424,40 @@ async fn tls_is_verified_and_never_left_out() {
         store.ready().await.unwrap();
         store.close().await;
     }
-    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND datname = current_database()";
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                     WHERE ssl AND datname = current_database()";
     let store = open(format!("{named}?sslrootcert={roots}")).await.unwrap();
     store.ready().await.unwrap();
     assert_eq!(
         server.sql(&url, encrypted),
         "2",
-        "the writer's and a reader's"
+        "the connections of the writer and of a reader"
     );
     let refused =
         |result: Result<PostgresStore, PostgresError>| result.err().expect("refused").to_string();
     let other_name = format!("{}?sslrootcert={roots}", server.over_tcp(&url, "127.0.0.1"));
     assert!(
         refused(open(other_name).await).contains("certificate"),
-        "the name is another"
+        "the certificate has another name"
     );
     assert!(
         refused(open(format!("{named}?sslmode=require")).await).contains("certificate"),
-        "nobody trusts it"
+        "the system does not trust the certificate"
     );
     assert!(
         open(format!("{named}?sslmode=disable")).await.is_ok(),
-        "asked for by name"
+        "clear text on request"
     );
 }
 
 #[tokio::test]
-async fn a_server_that_wants_a_certificate_is_shown_one() {
+async fn a_server_that_requests_a_certificate_gets_one() {
     let Some(server) = Server::start() else {
         return;
     };
     let url = server.database();
     let directory = tempfile::tempdir().unwrap();
-    // One that the server trusts by itself, in the name of a user of the database.
+    // A self-signed certificate that the server trusts, with the name of a user of the database.
     let file = |name: &str| directory.path().join(name).display().to_string();
     let made = std::process::Command::new("openssl")
         .args([
@@ -492,7 +499,7 @@ async fn a_server_that_wants_a_certificate_is_shown_one() {
         async move { PostgresStore::open(&url, PostgresOptions::default()).await }
     };
     let both = format!("&sslcert={}&sslkey={}", file("pem"), file("key"));
-    // The server reads its settings again a moment after it was told.
+    // The server reads its settings again a moment after the signal.
     while server.sql("postgres", "SHOW ssl_ca_file").is_empty() {}
     let store = open(both).await.unwrap();
     store.ready().await.unwrap();
@@ -506,7 +513,7 @@ async fn a_server_that_wants_a_certificate_is_shown_one() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_is_nobodys_trouble() {
+async fn a_connection_that_ends_causes_no_failure_and_no_second_write() {
     let Some(server) = server() else { return };
     let (direct, url, authority) = begun(&server).await;
     let zone = conformance::first_records().zone.id;
@@ -531,7 +538,8 @@ async fn a_connection_that_ends_is_nobodys_trouble() {
         (3, "device-00000003"),
     ] {
         proxy.cut(Cut::Before(text));
-        // Statements are sent by name once they are prepared: what is cut is the first connection's, or the next one's.
+        // A prepared statement is sent by name, so its text is in the first message of the current
+        // connection or of the next one.
         assert_eq!(
             record(n).await.unwrap(),
             CertificateRecorded::Recorded,
@@ -540,9 +548,9 @@ async fn a_connection_that_ends_is_nobodys_trouble() {
     }
     assert!(proxy.has_cut());
     let stored = direct.totals(zone).await.unwrap().all();
-    assert_eq!(stored, 4, "each of them once");
+    assert_eq!(stored, 4, "each certificate once");
 
-    // The database is asked what became of it: nothing, or all of it.
+    // The store asks the database for the outcome: nothing of the write, or all of it.
     for (n, cut) in [(4, Cut::Before("COMMIT\0")), (5, Cut::After("COMMIT\0"))] {
         proxy.cut(cut);
         assert_eq!(record(n).await.unwrap(), CertificateRecorded::Recorded);
@@ -555,14 +563,15 @@ async fn a_connection_that_ends_is_nobodys_trouble() {
     }
     assert_eq!(server.sql(&url, "SELECT count(*) FROM writers"), "2");
 
-    // A read is done again on another connection.
+    // A read is repeated on another connection.
     store.totals(zone).await.unwrap();
     proxy.cut(Cut::Before("BEGIN"));
     assert_eq!(store.totals(zone).await.unwrap().all(), 6);
     assert!(proxy.has_cut());
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
 
-    // If nobody can be asked, that is what is said. What waits meanwhile was not begun.
+    // If the database cannot be asked, the outcome is in doubt. A write that waits in the meantime
+    // was not begun.
     proxy.cut_for_ever(Cut::After("COMMIT\0"));
     let meanwhile = async {
         while !proxy.has_cut() {
@@ -576,25 +585,29 @@ async fn a_connection_that_ends_is_nobodys_trouble() {
         matches!(second, Err(StoreError::Unavailable(_))),
         "{second:?}"
     );
-    assert_eq!(direct.totals(zone).await.unwrap().all(), 7, "it was made");
+    assert_eq!(
+        direct.totals(zone).await.unwrap().all(),
+        7,
+        "the write was made"
+    );
     store.close().await;
     direct.close().await;
     assert_eq!(
         server.sql(&url, "SELECT count(*) FROM writers"),
         "1",
-        "of the one that could not tidy up"
+        "the row of the store that could not remove it"
     );
 }
 
 #[tokio::test]
-async fn a_process_that_stops_in_the_middle_of_a_transaction_keeps_the_others_waiting_for_seconds_only()
- {
+async fn a_process_that_stops_in_a_transaction_blocks_the_others_only_for_seconds() {
     let Some(server) = server() else { return };
     let (store, url, _) = begun(&server).await;
     let other = open(&url).await;
-    // It locks the row and then does nothing for longer than anybody waits.
+    // This one locks the row, and then does nothing for longer than the lock timeout.
     let stopped = tokio::spawn(async move { other.damage("SELECT pg_sleep(4.8)").await });
-    let held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let held = "SELECT count(*) FROM pg_stat_activity \
+                WHERE datname = current_database() AND wait_event = 'PgSleep'";
     while server.sql(&url, held) != "1" {
         tokio::task::yield_now().await;
     }
@@ -606,7 +619,7 @@ async fn a_process_that_stops_in_the_middle_of_a_transaction_keeps_the_others_wa
     assert!(text.contains("lock timeout"), "{text}");
     assert!(
         store.installation().await.unwrap().is_some(),
-        "reads wait for nobody"
+        "reads do not wait"
     );
     stopped.await.unwrap().unwrap();
     store.ready().await.unwrap();
@@ -618,7 +631,8 @@ async fn a_database_of_another_encoding_is_refused() {
     let url = server.database();
     server.sql(
         "postgres",
-        "CREATE DATABASE of_octets ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+        "CREATE DATABASE of_octets ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' \
+         TEMPLATE template0",
     );
     let other = format!("{}/of_octets", url.rsplit_once('/').unwrap().0);
     let refused = PostgresStore::open(&other, PostgresOptions::default()).await;
@@ -632,7 +646,7 @@ async fn a_database_of_another_encoding_is_refused() {
     );
 }
 
-/// A page of a status that begins above a long stretch of another one does not walk through that.
+/// Checks that a page of a status does not read the many rows of another status before it.
 #[tokio::test]
 async fn a_page_of_a_status_is_found_by_its_index() {
     let Some(server) = server() else { return };
@@ -657,7 +671,8 @@ async fn a_page_of_a_status_is_found_by_its_index() {
     let plan = server.sql(
         &url,
         "EXPLAIN SELECT revoked_on FROM statuses WHERE (status, position) >= (0, 68719476736) \
-         AND (status, position) <= (0, 68719479735) ORDER BY status DESC, position DESC LIMIT 20 OFFSET 100",
+         AND (status, position) <= (0, 68719479735) \
+         ORDER BY status DESC, position DESC LIMIT 20 OFFSET 100",
     );
     assert!(
         plan.contains("statuses_by_status") && !plan.contains("Filter"),

@@ -1,4 +1,4 @@
-//! What is SQLite's own: files, versions, the write queue, trouble with the disk.
+//! Tests of what only SQLite has: files, versions, the write queue, and failures of the disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn file(directory: &TempDir) -> std::path::PathBuf {
     directory.path().join("store.db")
 }
 
-/// A store with a zone and an authority.
+/// Opens a store with a zone and a CA.
 async fn begun(
     directory: &TempDir,
     options: SqliteOptions,
@@ -54,7 +54,7 @@ fn pragma(path: &Path, statement: &str) {
 }
 
 #[tokio::test]
-async fn a_database_of_a_development_version_is_refused_and_left_alone() {
+async fn a_database_of_a_development_version_is_refused_and_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     open(&directory).unwrap().close().await;
     // "cgat", the mark of versions before the first release.
@@ -70,7 +70,7 @@ async fn a_database_of_a_development_version_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_newer_version_is_refused_and_left_alone() {
+async fn a_newer_version_is_refused_and_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     open(&directory).unwrap().close().await;
     pragma(&file(&directory), "PRAGMA user_version = 4711");
@@ -95,9 +95,9 @@ async fn a_newer_version_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_certgate_database_is_refused() {
+async fn other_files_are_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let garbage = "no database at all, but long enough to be taken for one. ".repeat(100);
+    let garbage = "not a database, but long enough to be mistaken for one. ".repeat(100);
     std::fs::write(file(&directory), &garbage).unwrap();
     let error = open(&directory).err().unwrap();
     assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
@@ -120,7 +120,7 @@ async fn what_is_not_a_certgate_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_refused() {
+async fn a_corrupt_database_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     open(&directory).unwrap().close().await;
     pragma(&file(&directory), "DELETE FROM store");
@@ -129,7 +129,7 @@ async fn a_damaged_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_second_opener_is_refused_while_the_first_lives() {
+async fn a_second_open_is_refused_until_the_first_store_ends() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(&directory).unwrap();
     let error = open(&directory).err().unwrap();
@@ -140,7 +140,7 @@ async fn a_second_opener_is_refused_while_the_first_lives() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn its_files_are_private() {
+async fn the_files_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let (store, ..) = begun(&directory, SqliteOptions::default()).await;
@@ -163,7 +163,7 @@ async fn its_files_are_private() {
 }
 
 #[tokio::test]
-async fn everything_is_there_after_reopening_closed_or_not() {
+async fn everything_is_stored_after_a_close_and_after_a_drop() {
     let directory = tempfile::tempdir().unwrap();
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
     for n in 0..20 {
@@ -191,7 +191,7 @@ async fn everything_is_there_after_reopening_closed_or_not() {
         );
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
         store.close().await;
-        // In the first round the store that was dropped may still be closing its connections.
+        // In the first round the dropped store may still be closing its connections.
         let log = directory.path().join("store.db-wal").exists();
         assert!(!log || round == 0, "a closed store has no log");
     }
@@ -205,7 +205,7 @@ async fn concurrent_writers_share_commits_and_each_has_its_own_outcome() {
     let tasks: Vec<_> = (0..200)
         .map(|n| {
             let store = Arc::clone(&store);
-            // Every tenth repeats the one before it.
+            // Every tenth certificate repeats the one before it.
             let record = certificate(n - u32::from(n % 10 == 9), zone, &authority, Status::Active);
             tokio::spawn(async move { store.record_certificate(record, None, by()).await })
         })
@@ -228,14 +228,15 @@ async fn concurrent_writers_share_commits_and_each_has_its_own_outcome() {
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_and_what_it_accepted_is_done() {
+async fn a_full_queue_refuses_and_accepted_writes_are_done() {
     let directory = tempfile::tempdir().unwrap();
     let options = SqliteOptions {
         queue: 4,
         ..SqliteOptions::default()
     };
     let (store, zone, authority) = begun(&directory, options).await;
-    // Somebody else holds the write lock, so nothing leaves the queue but what the thread already has.
+    // Another connection holds the write lock, so that only the writes that the thread already has
+    // leave the queue.
     let blocker = rusqlite::Connection::open(file(&directory)).unwrap();
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
     let tasks: Vec<_> = (0..50)
@@ -245,7 +246,7 @@ async fn a_full_queue_refuses_and_what_it_accepted_is_done() {
             tokio::spawn(async move { store.record_certificate(record, None, by()).await })
         })
         .collect();
-    // The tasks run when this one waits; a read needs no lock.
+    // The tasks run while this one waits for its read, which does not need the lock.
     assert_eq!(store.totals(zone).await.unwrap().all(), 0);
     tokio::task::yield_now().await;
     blocker.execute_batch("ROLLBACK").unwrap();
@@ -270,7 +271,7 @@ async fn a_full_queue_refuses_and_what_it_accepted_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_refuses_loses_nothing_and_is_got_over() {
+async fn a_full_disk_refuses_writes_loses_none_and_recovers() {
     let directory = tempfile::tempdir().unwrap();
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
     store.limit_growth(Some(40)).await.unwrap();
@@ -311,7 +312,7 @@ async fn a_full_disk_refuses_loses_nothing_and_is_got_over() {
 }
 
 #[tokio::test]
-async fn damaged_rows_are_reported_and_found_by_the_check() {
+async fn corrupt_rows_are_reported_and_found_by_the_check() {
     let directory = tempfile::tempdir().unwrap();
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
     for n in 0..5 {
@@ -326,7 +327,8 @@ async fn damaged_rows_are_reported_and_found_by_the_check() {
         "UPDATE certificates SET csr = x'ff'",
         "UPDATE tokens SET policies = '{'",
         "UPDATE zones SET created_on = -9223372036854775807",
-        "UPDATE blocks SET active = 9223372036854775807; UPDATE upper_blocks SET active = 9223372036854775807",
+        "UPDATE blocks SET active = 9223372036854775807; \
+         UPDATE upper_blocks SET active = 9223372036854775807",
     ] {
         let directory = tempfile::tempdir().unwrap();
         let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
@@ -372,7 +374,7 @@ async fn damaged_rows_are_reported_and_found_by_the_check() {
 }
 
 #[tokio::test]
-async fn a_page_that_cannot_be_read_is_a_finding_of_the_check() {
+async fn the_check_finds_a_page_that_cannot_be_read() {
     let directory = tempfile::tempdir().unwrap();
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
     for n in 0..50 {
@@ -429,20 +431,23 @@ async fn certificates_of_a_deleted_zone_cannot_reach_another() {
     store.close().await;
 }
 
-/// Three certificates that account 0 brought: the authorities 1 and 2, and 3, which is none.
-const BROUGHT: &str = "
-    INSERT INTO mtls_certificates SELECT x'01010101010101010101010101010101', id, '', 1, '', '', '', 'PEM 1', x'0101010101010101010101010101010101010101010101010101010101010101', NULL, 0, 0
+/// Three uploaded certificates of account 0: the CAs 1 and 2, and 3, which is not a CA.
+const UPLOADED: &str = "
+    INSERT INTO mtls_certificates SELECT x'01010101010101010101010101010101', id, '', 1, '', '', \
+    '', 'PEM 1', x'0101010101010101010101010101010101010101010101010101010101010101', NULL, 0, 0
     FROM accounts WHERE name = 'Account 0';
-    INSERT INTO mtls_certificates SELECT x'02020202020202020202020202020202', id, '', 1, '', '', '', 'PEM 2', x'0202020202020202020202020202020202020202020202020202020202020202', NULL, 0, 0
+    INSERT INTO mtls_certificates SELECT x'02020202020202020202020202020202', id, '', 1, '', '', \
+    '', 'PEM 2', x'0202020202020202020202020202020202020202020202020202020202020202', NULL, 0, 0
     FROM accounts WHERE name = 'Account 0';
-    INSERT INTO mtls_certificates SELECT x'03030303030303030303030303030303', id, '', 0, '', '', '', 'PEM 3', x'0303030303030303030303030303030303030303030303030303030303030303', NULL, 0, 0
+    INSERT INTO mtls_certificates SELECT x'03030303030303030303030303030303', id, '', 0, '', '', \
+    '', 'PEM 3', x'0303030303030303030303030303030303030303030303030303030303030303', NULL, 0, 0
     FROM accounts WHERE name = 'Account 0';";
 
-fn brought(n: u8) -> Option<MtlsCertificateId> {
+fn uploaded(n: u8) -> Option<MtlsCertificateId> {
     Some(MtlsCertificateId::from_bytes([n; 16]))
 }
 
-/// The authorities that apply, as people tell them apart.
+/// Returns the CAs of a hostname in a readable form.
 async fn enforced(store: &SqliteStore, hostname: &str) -> Vec<String> {
     let found = store
         .enforcement(hostname)
@@ -457,10 +462,10 @@ async fn enforced(store: &SqliteStore, hostname: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn authorities_apply_in_the_order_of_their_deployment() {
+async fn cas_apply_in_the_order_of_their_deployment() {
     let directory = tempfile::tempdir().unwrap();
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
-    store.damage(BROUGHT).await.unwrap();
+    store.damage(UPLOADED).await.unwrap();
     let replace = async |authority, hostnames: &[&str]| {
         let hostnames = hostnames.iter().map(|name| (*name).to_owned()).collect();
         store
@@ -470,14 +475,14 @@ async fn authorities_apply_in_the_order_of_their_deployment() {
     };
     let managed = format!("managed {}", authority.id);
     assert_eq!(
-        replace(brought(3), &["a.example"]).await,
+        replace(uploaded(3), &["a.example"]).await,
         HostnamesReplaced::NotAnAuthority
     );
     assert_eq!(
-        replace(brought(4), &["a.example"]).await,
+        replace(uploaded(4), &["a.example"]).await,
         HostnamesReplaced::NoCertificate
     );
-    for authority in [brought(1), None, brought(2)] {
+    for authority in [uploaded(1), None, uploaded(2)] {
         assert_eq!(
             replace(authority, &["a.example"]).await,
             HostnamesReplaced::Replaced
@@ -488,9 +493,10 @@ async fn authorities_apply_in_the_order_of_their_deployment() {
         ["PEM 2", &managed, "PEM 1"]
     );
 
-    // What stays in a list stays deployed when it was, whatever happens around it; what comes back is deployed anew.
+    // A hostname that stays in a list keeps its time of deployment, and one that returns gets a new
+    // one.
     assert_eq!(
-        replace(brought(1), &["b.example", "A.example"]).await,
+        replace(uploaded(1), &["b.example", "A.example"]).await,
         HostnamesReplaced::Replaced
     );
     assert_eq!(
@@ -499,7 +505,10 @@ async fn authorities_apply_in_the_order_of_their_deployment() {
     );
     assert_eq!(enforced(&store, "b.example").await, ["PEM 1"]);
     for list in [&[][..], &["a.example"]] {
-        assert_eq!(replace(brought(1), list).await, HostnamesReplaced::Replaced);
+        assert_eq!(
+            replace(uploaded(1), list).await,
+            HostnamesReplaced::Replaced
+        );
     }
     assert_eq!(
         enforced(&store, "a.example").await,
@@ -507,7 +516,8 @@ async fn authorities_apply_in_the_order_of_their_deployment() {
     );
     assert_eq!(store.enforcement("b.example").await.unwrap(), None);
 
-    // An account's managed authority is replaced: both apply where the first one did, the newer one first.
+    // The managed CA of an account is replaced: both apply to the hostnames of the first one, with
+    // the newer one first.
     store
         .damage(
             "INSERT INTO authorities (number, id, account, name, algorithm, certificate_der, \
@@ -528,7 +538,7 @@ async fn authorities_apply_in_the_order_of_their_deployment() {
 }
 
 #[tokio::test]
-async fn damaged_lists_and_epochs_are_found_by_the_check() {
+async fn the_check_finds_corrupt_lists_and_epochs() {
     for (statement, finding) in [
         (
             "UPDATE hostname_associations SET folded_hostname = 'b.example' WHERE place = 0",
@@ -555,7 +565,8 @@ async fn damaged_lists_and_epochs_are_found_by_the_check() {
             "but the last one is 1",
         ),
         (
-            "UPDATE hostname_associations SET hostname = 'c.example', folded_hostname = 'c.example'",
+            "UPDATE hostname_associations SET hostname = 'c.example', folded_hostname = \
+             'c.example'",
             "listed twice",
         ),
         (
@@ -576,12 +587,12 @@ async fn damaged_lists_and_epochs_are_found_by_the_check() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
-        store.damage(BROUGHT).await.unwrap();
+        store.damage(UPLOADED).await.unwrap();
         let record = certificate(0, zone, &authority, Status::PendingRevocation);
         store.record_certificate(record, None, by()).await.unwrap();
         let hostnames = vec!["A.example".to_owned(), "b.example".to_owned()];
         store
-            .replace_hostname_associations(zone, brought(1), hostnames, by())
+            .replace_hostname_associations(zone, uploaded(1), hostnames, by())
             .await
             .unwrap();
         assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
@@ -596,7 +607,7 @@ async fn damaged_lists_and_epochs_are_found_by_the_check() {
 }
 
 #[tokio::test]
-async fn a_damaged_brought_certificate_is_found() {
+async fn the_check_finds_a_corrupt_uploaded_certificate() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _, _) = begun(&directory, SqliteOptions::default()).await;
     let account = first_records().account;
@@ -622,7 +633,7 @@ async fn a_damaged_brought_certificate_is_found() {
     );
 }
 
-/// The log of the first account, and what changes it without a trace.
+/// Runs a statement on the log of the first account, and returns the findings of the check.
 async fn logged(tampering: &'static str) -> Vec<String> {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
@@ -646,7 +657,7 @@ async fn logged(tampering: &'static str) -> Vec<String> {
 
 #[tokio::test]
 async fn tampering_with_the_log_is_found() {
-    // Account, zone and authority come first.
+    // The first entries are those of the account, the zone and the CA.
     let cases = [
         (
             "UPDATE audit_entries SET address = '192.0.2.2' WHERE number = 5 AND detail = ''",
@@ -656,14 +667,19 @@ async fn tampering_with_the_log_is_found() {
         ("DELETE FROM audit_entries WHERE number = 8", "ends with entry 7, but 8 were recorded"),
         (
             "UPDATE audit_entries SET number = 1000 - number WHERE number IN (5, 6) AND detail = '';
-             UPDATE audit_entries SET number = CASE number WHEN 995 THEN 6 ELSE 5 END WHERE number > 900",
+             UPDATE audit_entries SET number = CASE number WHEN 995 THEN 6 ELSE 5 END \
+             WHERE number > 900",
             "entry 5 is not what",
         ),
         (
-            "DELETE FROM audit_entries WHERE number = 8; UPDATE audit_chains SET entries = 7 WHERE entries = 8",
+            "DELETE FROM audit_entries WHERE number = 8; UPDATE audit_chains SET entries = 7 \
+             WHERE entries = 8",
             "entry 7, the last one, is not what",
         ),
-        ("UPDATE audit_entries SET action = 99 WHERE number = 5 AND detail = ''", "entry 5 cannot be read"),
+        (
+            "UPDATE audit_entries SET action = 99 WHERE number = 5 AND detail = ''",
+            "entry 5 cannot be read",
+        ),
         ("DELETE FROM audit_chains WHERE entries = 8", "belong to no log"),
     ];
     for (tampering, expected) in cases {

@@ -57,16 +57,17 @@ impl Keeper {
     /// Adds a process, which the keeper stops when the benchmark ends.
     pub fn begun(&self, process: u32) -> anyhow::Result<()> {
         self.begun.borrow_mut().push(process);
-        self.tell()
+        self.send()
     }
 
     /// Removes a process that has ended.
     pub fn ended(&self, process: u32) -> anyhow::Result<()> {
         self.begun.borrow_mut().retain(|begun| *begun != process);
-        self.tell()
+        self.send()
     }
 
-    fn tell(&self) -> anyhow::Result<()> {
+    /// Sends the running processes to the shell.
+    fn send(&self) -> anyhow::Result<()> {
         let begun: Vec<_> = self.begun.borrow().iter().map(u32::to_string).collect();
         let mut input = self.input.as_ref().context("the keeper has been stopped")?;
         writeln!(input, "{}", begun.join(" ")).context("the keeper is gone")

@@ -1,4 +1,4 @@
-//! The log of what was done.
+//! The audit log.
 
 use certgate_model::{
     Actor, AuditAction, AuditEntry, AuditOwner, AuditQuery, By, Direction, Event, ResourceType,
@@ -19,12 +19,12 @@ const EVERYTHING: AuditQuery = AuditQuery {
     limit: 10_000,
 };
 
-/// Further apart than requests overtake each other.
+/// Returns instants that are further apart than the time by which requests overtake each other.
 fn minute(n: u32) -> Timestamp {
     instant(60 * n)
 }
 
-/// Tries the log in an account of its own, and looks through the others'.
+/// Tries the log in an account of its own, and reads the logs of the others.
 pub(super) async fn audit(store: &dyn Store) {
     let account = fixtures::account(40);
     let owner = AuditOwner::Account(account.id);
@@ -64,10 +64,10 @@ pub(super) async fn audit(store: &dyn Store) {
     };
     change(Event::HOLD, by_at(minute(40))).await;
     let revoked = store.last_epoch().await.expect("epoch");
-    // The clock was put back meanwhile.
+    // The clock was set back in the meantime.
     change(Event::Reactivate, by_at(minute(25))).await;
 
-    // A request that was overtaken: its entry is not earlier than the one before.
+    // The entry of an overtaken request is not earlier than the one before it.
     let overtaken = fixtures::zone(41, &account);
     store
         .record_zone(
@@ -77,7 +77,7 @@ pub(super) async fn audit(store: &dyn Store) {
         .await
         .expect("record");
 
-    // What changes nothing is not in the log.
+    // A request that changes nothing is not in the log.
     change(Event::Reactivate, by()).await;
     store
         .settle_pending(u64::MAX, minute(50), &[], 1_000)
@@ -87,7 +87,7 @@ pub(super) async fn audit(store: &dyn Store) {
         .record_zone(fixtures::zone(40, &account), by())
         .await
         .expect("refused");
-    // One that is there is, whatever the quota.
+    // An existing certificate is reported as such, whatever the quota.
     let refused = store
         .record_certificate(certificate.clone(), Some(0), by())
         .await
@@ -147,7 +147,7 @@ pub(super) async fn audit(store: &dyn Store) {
         ),
     ];
     let all = entries(EVERYTHING).await;
-    let told: Vec<_> = all
+    let recorded: Vec<_> = all
         .iter()
         .map(|e| {
             (
@@ -162,7 +162,7 @@ pub(super) async fn audit(store: &dyn Store) {
     let expected = expected
         .into_iter()
         .map(|(number, at, action, kind, detail)| (number, minute(at), action, kind, detail));
-    assert_eq!(told, expected.collect::<Vec<_>>());
+    assert_eq!(recorded, expected.collect::<Vec<_>>());
     let issue = &all[5];
     assert_eq!(
         (issue.by, issue.resource),
@@ -218,7 +218,7 @@ where
     assert_eq!(
         numbers(some).await,
         [2, 6, 7],
-        "from the first instant to before the second"
+        "from the first instant, and before the second"
     );
     for (actor, expected) in [
         (actor, vec![4]),
@@ -245,7 +245,7 @@ where
         );
     }
     for query in [EVERYTHING, backwards] {
-        let whole = numbers(query).await;
+        let intact = numbers(query).await;
         let mut read = Vec::new();
         let mut after = None;
         while let [entry] = &entries(AuditQuery {
@@ -258,7 +258,7 @@ where
             read.push(entry.number);
             after = Some((entry.by.at, entry.number));
         }
-        assert_eq!(read, whole, "one by one");
-        assert_eq!(whole.len(), all.len());
+        assert_eq!(read, intact, "one by one");
+        assert_eq!(intact.len(), all.len());
     }
 }

@@ -9,8 +9,7 @@ use super::fixtures;
 use super::fixtures::{by, by_at};
 use crate::{Acknowledged, EnforcementPointRegistered, Settled, StatusChange, Store};
 
-/// Tries the verbs of enforcement points, in a zone where certificates were issued and nothing is
-/// pending.
+/// Tries the verbs of enforcement points, in a zone with certificates and without pending ones.
 pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityRecord) {
     let account = fixtures::account(1);
     let zone = fixtures::zone(2, &account).id;
@@ -74,7 +73,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         []
     );
 
-    // Three changes, of which the last is that of the first certificate.
+    // Three changes, the last of which is that of the first certificate.
     let query = certgate_model::CertificateQuery {
         status: Some(certgate_model::Status::Active),
         slice: certgate_model::Slice {
@@ -89,7 +88,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         .take(2)
         .collect();
     let [first, second] = mine[..] else {
-        panic!("two certificates of the authority are active")
+        panic!("two certificates of the CA are active")
     };
     let before = store.last_epoch().await.expect("epoch");
     let at = fixtures::instant(120);
@@ -134,7 +133,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     assert_eq!(changes(account.id, last, 10).await, []);
     assert_eq!(changes(fixtures::account(2).id, before, 10).await, []);
 
-    // A change settles when all have acknowledged it, or are silent.
+    // A change settles after every point has acknowledged it or is silent.
     let acknowledge = async |id, epoch| {
         store
             .acknowledge(account.id, id, epoch, at)
@@ -185,7 +184,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
             reactivated: 0,
             revoked: 1
         },
-        "only what both know"
+        "only the changes that both have"
     );
     let in_lease = at.plus_seconds(59);
     assert_eq!(settle(in_lease).await, Settled::default());
@@ -197,7 +196,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         }
     );
 
-    // Everything that is revoked, in parts of any size.
+    // All revocations, in pages of any size.
     let read = async |at, limit| {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
@@ -219,7 +218,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     let after_its_end = read(second.expires_on.plus_seconds(1), 1_000).await;
     assert!(!after_its_end.contains(&enforced(second)));
 
-    // Who was heard of in the future, by a clock that was wrong, is not waited for.
+    // A point whose last contact is in the future, because a clock was wrong, does not count.
     let heard = async |at| {
         for id in [edge.id, other.id] {
             let heard = store
@@ -261,7 +260,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         .expect("change");
     assert_eq!(settle(at).await, Settled::default());
 
-    // Who is deleted is waited for no longer.
+    // A change does not wait for a deleted point.
     for id in [edge.id, other.id] {
         assert!(
             !store

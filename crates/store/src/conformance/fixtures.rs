@@ -1,4 +1,4 @@
-//! Records that differ by a number and are otherwise as full as real ones.
+//! Records with every field of real ones, which differ by a number.
 
 use certgate_model::{
     AccountId, AccountRecord, Actor, AddressBlock, AuthorityId, AuthorityRecord, AuthorityRef, By,
@@ -10,17 +10,17 @@ use certgate_model::{
 
 use crate::FirstRecords;
 
-/// An instant, `seconds` after a fixed one.
+/// Returns an instant, `seconds` after a fixed one.
 pub fn instant(seconds: u32) -> Timestamp {
     Timestamp::from_unix(1_790_000_040 + i64::from(seconds))
 }
 
-/// By token 0, from somewhere, at [`instant`] 0.
+/// Returns token 0 as the actor, with an address, at [`instant`] 0.
 pub fn by() -> By {
     by_at(instant(0))
 }
 
-/// By token 0, from somewhere, at this instant.
+/// Returns token 0 as the actor, with an address, at this instant.
 pub fn by_at(at: Timestamp) -> By {
     let address = "192.0.2.1".parse().expect("a literal address");
     By {
@@ -30,7 +30,7 @@ pub fn by_at(at: Timestamp) -> By {
     }
 }
 
-/// Account number `n`.
+/// Returns account number `n`.
 pub fn account(n: u32) -> AccountRecord {
     AccountRecord {
         id: AccountId::from_bytes(octets(1, n)),
@@ -40,7 +40,7 @@ pub fn account(n: u32) -> AccountRecord {
     }
 }
 
-/// Zone number `n` of an account.
+/// Returns zone number `n` of an account.
 pub fn zone(n: u32, of: &AccountRecord) -> ZoneRecord {
     ZoneRecord {
         id: ZoneId::from_bytes(octets(2, n)),
@@ -52,7 +52,7 @@ pub fn zone(n: u32, of: &AccountRecord) -> ZoneRecord {
     }
 }
 
-/// An authority for an account.
+/// Returns CA number `n`, of an account.
 pub fn authority(n: u32, of: &AccountRecord) -> AuthorityRecord {
     AuthorityRecord {
         id: AuthorityId::from_bytes(octets(3, n)),
@@ -67,7 +67,7 @@ pub fn authority(n: u32, of: &AccountRecord) -> AuthorityRecord {
     }
 }
 
-/// Certificate number `n` that an account brought itself; those of an even number have a key.
+/// Returns uploaded certificate number `n` of an account. Those with an even number have a key.
 pub fn mtls_certificate(n: u32, of: &AccountRecord) -> MtlsCertificateRecord {
     MtlsCertificateRecord {
         id: MtlsCertificateId::from_bytes(octets(7, n)),
@@ -75,7 +75,7 @@ pub fn mtls_certificate(n: u32, of: &AccountRecord) -> MtlsCertificateRecord {
         name: if n == 1 {
             String::new()
         } else {
-            format!("Brought {n}")
+            format!("Uploaded {n}")
         },
         ca: !n.is_multiple_of(2),
         issuer: format!("CN=Root {n},O=Example\\, Ltd"),
@@ -89,7 +89,7 @@ pub fn mtls_certificate(n: u32, of: &AccountRecord) -> MtlsCertificateRecord {
     }
 }
 
-/// Token number `n` of a user, with a policy of every kind.
+/// Returns token number `n` of a user, with a policy of every kind.
 pub fn token(n: u32, of: &UserRecord) -> TokenRecord {
     let block = |text: &str, prefix_length| AddressBlock {
         text: format!("{text}/{prefix_length}"),
@@ -139,14 +139,14 @@ pub fn token(n: u32, of: &UserRecord) -> TokenRecord {
     }
 }
 
-/// The hash of the value of token number `n`.
+/// Returns the hash of the value of token number `n`.
 pub(super) fn hash(n: u32) -> TokenHash {
     let mut hash = [0xab; 32];
     hash[..4].copy_from_slice(&n.to_be_bytes());
     TokenHash(hash)
 }
 
-/// The records of a new installation: account 0, zone 0, token 0.
+/// Returns the records of a new installation: account 0, zone 0, token 0.
 pub fn first_records() -> FirstRecords {
     let user = UserRecord {
         id: UserId::from_bytes(octets(5, 0)),
@@ -165,8 +165,8 @@ pub fn first_records() -> FirstRecords {
     }
 }
 
-/// Certificate number `n` of a zone, about 1.4 kB. The serial numbers are as scattered as random
-/// ones.
+/// Returns certificate number `n` of a zone, about 1.4 kB. The serial numbers are as scattered as
+/// random ones.
 pub fn certificate(
     n: u32,
     zone: ZoneId,
@@ -214,8 +214,8 @@ fn octets(kind: u8, n: u32) -> [u8; 16] {
     octets
 }
 
-/// 20 octets that look random and differ for each `n`: the finaliser of SplitMix64, which is a
-/// bijection.
+/// Returns 20 octets that look random and differ for each `n`: the finaliser of SplitMix64, which
+/// is a bijection.
 fn scattered(n: u32) -> [u8; 20] {
     let mut octets = [0; 20];
     for (round, chunk) in (1_u64..).zip(octets.chunks_mut(8)) {

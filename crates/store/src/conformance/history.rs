@@ -1,4 +1,4 @@
-//! Random histories against a model that is a list.
+//! Random histories, compared with a model in memory.
 
 use certgate_model::{
     AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, CrlKind, Event, Slice,
@@ -9,70 +9,71 @@ use super::fixtures;
 use super::fixtures::{by, by_at};
 use crate::{CertificateRecorded, Settled, StatusChange, Store, ZoneDeleted, ZoneRecorded};
 
-/// How many zones a history plays with at a time.
+/// The number of zones that a history has at a time.
 const ZONES: u32 = 3;
 
-/// One change. The numbers are taken modulo what there is, so that any numbers make a step.
+/// A change. Its numbers are taken modulo the number of zones or certificates, so that any numbers
+/// make a valid step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Records some certificates in a zone, in a status.
     Issue {
-        /// Which zone.
+        /// The index of the zone.
         zone: u32,
-        /// How many.
+        /// Their number.
         count: u8,
-        /// The number of the status they have from the start.
+        /// The number of their first status.
         status: u8,
-        /// Refuse from so many on, if anything.
+        /// The quota of the zone, if any.
         quota: Option<u16>,
     },
     /// Applies an event to one certificate.
     Change {
-        /// Which certificate of all.
+        /// The index of the certificate among all.
         certificate: u32,
-        /// What happens to it.
+        /// The event.
         event: Event,
     },
     /// Settles the oldest pending changes.
     Settle {
-        /// At most so many.
+        /// The most changes to settle.
         limit: u8,
     },
-    /// Deletes a zone, and records a new one in its place if that went well.
+    /// Deletes a zone, and records a new one if the zone was deleted.
     Replace {
-        /// Which zone.
+        /// The index of the zone.
         zone: u32,
     },
-    /// Revokes what a zone has, settles, and deletes it.
+    /// Revokes the certificates of a zone, settles, and deletes the zone.
     Empty {
-        /// Which zone.
+        /// The index of the zone.
         zone: u32,
     },
 }
 
-/// A store and what it should hold.
+/// A store and its expected content.
 pub struct History<'s> {
     store: &'s dyn Store,
     authority: AuthorityRecord,
     zones: Vec<Zone>,
     /// Positions in `zones` of pending certificates, in the order of their last accepted change.
     pending: Vec<(ZoneId, CertificateId)>,
-    /// What was revoked in zones that are deleted: it stays on the lists.
+    /// The revoked certificates of deleted zones, which stay on the lists.
     gone: Vec<CertificateRecord>,
     issued: u32,
     made: u32,
-    /// Draws pages to look at.
+    /// The state of the generator that chooses the pages to compare.
     draw: u64,
 }
 
 struct Zone {
     id: ZoneId,
-    /// Oldest first.
+    /// The certificates, oldest first.
     certificates: Vec<CertificateRecord>,
 }
 
 impl<'s> History<'s> {
-    /// Initialises an empty store and begins. `seed` decides which pages are looked at.
+    /// Initialises an empty store and begins. `seed` decides which pages are compared.
     pub async fn begin(store: &'s dyn Store, seed: u64) -> Self {
         let records = fixtures::first_records();
         assert!(
@@ -82,7 +83,7 @@ impl<'s> History<'s> {
         let authority = store
             .record_managed_authority(fixtures::authority(0, &records.account), by())
             .await
-            .expect("record an authority")
+            .expect("record a CA")
             .expect("the account exists");
         let mut history = Self {
             store,
@@ -104,7 +105,7 @@ impl<'s> History<'s> {
         history
     }
 
-    /// Plays one step on both and compares.
+    /// Plays a step on the store and the model, and compares them.
     pub async fn play(&mut self, step: Step) {
         match step {
             Step::Issue {
@@ -141,7 +142,7 @@ impl<'s> History<'s> {
         self.compare().await;
     }
 
-    /// How many certificates were recorded.
+    /// Returns the number of recorded certificates.
     pub fn issued(&self) -> u32 {
         self.issued
     }
@@ -215,11 +216,11 @@ impl<'s> History<'s> {
                         .iter_mut()
                         .find(|certificate| certificate.id == id)
                 })
-                .expect("what is pending is in a zone that is not deleted");
+                .expect("a pending certificate is in a zone that is not deleted");
             let before = certificate.status;
             let Transition::To(next) = certificate.apply(Event::Settle, fixtures::instant(0))
             else {
-                panic!("the model holds {before} as pending")
+                panic!("the model has {before} as pending")
             };
             match next {
                 Status::Active => expected.reactivated += 1,
@@ -276,8 +277,8 @@ impl<'s> History<'s> {
         }
     }
 
-    /// Totals of every zone, and of one zone the first page, the last and two random ones for every
-    /// filter.
+    /// Compares the totals of every zone, and of one zone the first page, the last one and two
+    /// random ones for every filter.
     async fn compare(&mut self) {
         for zone in &self.zones {
             assert_eq!(
@@ -327,7 +328,7 @@ impl<'s> History<'s> {
         );
     }
 
-    /// Every page of every zone and filter, with pages of `size`.
+    /// Compares every page of every zone and filter, with pages of `size`.
     pub async fn compare_everything(&self, size: u32) {
         for (at, zone) in self.zones.iter().enumerate() {
             for status in [None].into_iter().chain(Status::ALL.map(Some)) {
@@ -353,7 +354,7 @@ impl<'s> History<'s> {
         );
     }
 
-    /// Every list of the authority: what is on it is what is revoked, in force or not.
+    /// Compares every list of the CA with the revoked certificates, settled or not.
     async fn compare_lists(&self) {
         let certificates = self
             .zones
@@ -375,7 +376,7 @@ impl<'s> History<'s> {
                 .await
                 .expect("read");
             let mut listed: Vec<_> = content
-                .expect("the authority exists")
+                .expect("the CA exists")
                 .revocations
                 .iter()
                 .map(|listed| {
@@ -404,7 +405,7 @@ impl<'s> History<'s> {
         }
     }
 
-    /// A number below `bound` (xorshift).
+    /// Returns a random number below `bound` (xorshift).
     fn next(&mut self, bound: u64) -> u64 {
         self.draw ^= self.draw << 13;
         self.draw ^= self.draw >> 7;
@@ -414,7 +415,7 @@ impl<'s> History<'s> {
 }
 
 impl Zone {
-    /// Newest first.
+    /// Returns the certificates with a status, newest first.
     fn matching(&self, status: Option<Status>) -> impl Iterator<Item = &CertificateRecord> {
         self.certificates
             .iter()

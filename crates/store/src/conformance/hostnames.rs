@@ -1,5 +1,5 @@
-//! Lists of hostnames, and what an enforcement point reads. Certificates that accounts bring
-//! themselves have no place here: what needs one is tested where there is one.
+//! Lists of hostnames, and the state that an enforcement point reads. Tests that need an uploaded
+//! certificate are elsewhere.
 
 use certgate_model::{
     AuthorityRecord, CertificateRecord, EnforcedAuthority, Enforcement, Event, MtlsCertificateId,
@@ -10,7 +10,7 @@ use super::fixtures;
 use super::fixtures::{by, by_at};
 use crate::{CertificateRecorded, HostnamesReplaced, Store, ZoneDeleted, ZoneRecorded};
 
-/// Makes two zones and deletes them at the end. `authority` is the managed one of account 1.
+/// Makes two zones and deletes them at the end. `authority` is the managed CA of account 1.
 pub(super) async fn hostnames(store: &dyn Store, authority: &AuthorityRecord) {
     let (first, second) = (
         fixtures::zone(20, &fixtures::account(1)),
@@ -56,7 +56,7 @@ pub(super) async fn hostnames(store: &dyn Store, authority: &AuthorityRecord) {
         );
     }
     assert_eq!(store.enforcement("c.example").await.expect("read"), None);
-    // What a zone that is gone listed is free.
+    // The hostnames of a deleted zone are free.
     let elsewhere = fixtures::zone(0, &fixtures::account(0)).id;
     assert_eq!(
         replace(store, elsewhere, &["c.example"]).await,
@@ -145,7 +145,7 @@ async fn enforcement(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecor
         }
     );
 
-    // Listed before the account's authority was made: nobody gets in.
+    // Listed before the account's CA was made: no client certificate is accepted.
     let (zone, account) = (
         fixtures::zone(0, &fixtures::account(0)),
         fixtures::account(0),
@@ -155,12 +155,12 @@ async fn enforcement(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecor
         HostnamesReplaced::Replaced
     );
     let found = store.enforcement("early.example").await.expect("read");
-    let nobody = Enforcement {
+    let nothing_accepted = Enforcement {
         zone: zone.id,
         account: account.id,
         authorities: Vec::new(),
     };
-    assert_eq!(found, Some(nobody));
+    assert_eq!(found, Some(nothing_accepted));
     let made = store
         .record_managed_authority(fixtures::authority(20, &account), by())
         .await;
@@ -168,8 +168,8 @@ async fn enforcement(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecor
     assert_eq!(last_epoch(store, "early.example").await, 0);
 }
 
-/// Every accepted change of a status, and nothing else, raises the epoch of the certificate's
-/// authority.
+/// Checks that every accepted status change raises the epoch of the certificate's CA, and that
+/// nothing else does.
 async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
     let record = async |certificate: CertificateRecord| {
         let recorded = store
@@ -188,7 +188,7 @@ async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
             .is_some()
     };
     let mut last = last_epoch(store, "b.example").await;
-    assert!(last > 0, "certificates of the authority were revoked");
+    assert!(last > 0, "certificates of the CA were revoked");
 
     record(fixtures::certificate(300, zone, authority, Status::Active)).await;
     assert_eq!(last_epoch(store, "b.example").await, last);
@@ -225,7 +225,7 @@ async fn epochs(store: &dyn Store, zone: ZoneId, authority: &AuthorityRecord) {
     assert_eq!(
         last_epoch(store, "early.example").await,
         0,
-        "another authority's epoch is its own"
+        "the epoch of another CA stays the same"
     );
     let elsewhere = fixtures::zone(0, &fixtures::account(0)).id;
     assert_eq!(
@@ -254,7 +254,7 @@ async fn listed(store: &dyn Store, zone: ZoneId) -> Vec<String> {
         .expect("the zone exists")
 }
 
-/// The epoch of the one managed authority that applies.
+/// Returns the epoch of the only managed CA of a hostname.
 async fn last_epoch(store: &dyn Store, hostname: &str) -> u64 {
     let found = store
         .enforcement(hostname)

@@ -8,13 +8,13 @@ use super::fixtures;
 use super::fixtures::by_at;
 use crate::{CrlState, Issued, Settled, StatusChange, Store};
 
-/// Tries the verbs of revocation lists, in a zone where certificates 100 to 105 were issued and
-/// some revoked.
+/// Tries the verbs of revocation lists, in a zone with certificates 100 to 105, some of them
+/// revoked.
 pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     let zone = fixtures::zone(2, &fixtures::account(1)).id;
     let far = fixtures::instant(0).plus_days(800);
     let at = fixtures::instant(4_000);
-    // Every list of every authority is wanted from the start, none is there.
+    // Every list of every CA is due from the start, and none exists.
     let wanted = |kind| (authority.id, kind);
     let due = store.crls_changed().await.expect("changed");
     assert!(CrlKind::all().all(|kind| due.contains(&wanted(kind))));
@@ -56,7 +56,7 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
                 .record_crl(list.clone(), renew_on)
                 .await
                 .expect("record"),
-            "its number is not higher"
+            "the number is not higher"
         );
         assert_eq!(
             store.crl(authority.id, kind).await.expect("read"),
@@ -83,18 +83,26 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         |at| async move { of_this_one(store.crls_aged(at, far, 1_000).await.expect("aged")) };
     assert_eq!(changed().await, []);
     assert_eq!(aged_at(fixtures::instant(6_999)).await, []);
-    assert_eq!(aged_at(renew_on).await.len(), 130, "they grow old");
+    assert_eq!(
+        aged_at(renew_on).await.len(),
+        130,
+        "every list is due after a time"
+    );
     let too_far = store
         .crls_aged(fixtures::instant(0), fixtures::instant(6_999), 1_000)
         .await
         .expect("aged");
-    assert_eq!(of_this_one(too_far).len(), 130, "a clock was wrong");
+    assert_eq!(
+        of_this_one(too_far).len(),
+        130,
+        "lists from the future are due: a clock was wrong"
+    );
     assert_eq!(
         store.crls_aged(renew_on, far, 7).await.expect("aged").len(),
         7
     );
 
-    // A revocation makes two lists old, and is on both at once.
+    // After a revocation two lists are due, and both have its entry immediately.
     let certificate = fixtures::certificate(101, zone, authority, Status::Active);
     let current = store
         .certificate(zone, certificate.id)
@@ -139,7 +147,7 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         .expect("read");
     assert_eq!(content.expect("it exists").revocations, []);
 
-    // What was revoked for good is not restored, and settles no earlier than its epoch allows.
+    // A permanent revocation cannot be undone, and does not settle before its epoch is published.
     let refused = store
         .change_status(zone, certificate.id, Event::Reactivate, by_at(at))
         .await
@@ -165,7 +173,7 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         .settle_pending(epoch, fixtures::instant(0), &[authority.id], 10)
         .await
         .expect("settle");
-    assert_eq!(settled, Settled::default(), "its authority is left out");
+    assert_eq!(settled, Settled::default(), "the CA is left out");
     let settled = store
         .settle_pending(epoch, fixtures::instant(0), &[], 10)
         .await
@@ -178,7 +186,7 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         }
     );
 
-    // It leaves the lists after it has expired and been on each once more.
+    // It leaves the lists after it has expired and was on each of them once more.
     let after = certificate.expires_on.plus_seconds(1);
     for (number, on_it) in [(8, true), (9, false)] {
         for kind in [shard, CrlKind::Full] {
@@ -203,9 +211,9 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     assert_eq!(
         aged_at(after).await.len(),
         128,
-        "all but these two grew old meanwhile"
+        "all lists except these two are due in the meantime"
     );
-    // The clock goes back: it is on the list again, whatever lists from the future say.
+    // After the clock is set back it is on the list again, in spite of lists from the future.
     let early = store
         .crl_content(authority.id, shard, at, 1_000)
         .await
@@ -213,7 +221,7 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         .expect("it exists");
     assert!(early.revocations.contains(&revocation));
 
-    // A list that would be too long is not there, and is not due.
+    // A list that would be too long does not exist, and is not due.
     let none = CrlRecord {
         der: None,
         ..made(CrlKind::Full, 10, epoch)

@@ -2,7 +2,7 @@
 //!
 //! [`verbs`] tries each verb and each outcome on an empty store; [`History`] plays any sequence of
 //! changes on a store and on a plain model in memory, and compares totals and pages after each
-//! step. All of it panics with the difference.
+//! step. Both panic with the difference.
 
 mod audit;
 mod enforcement_points;

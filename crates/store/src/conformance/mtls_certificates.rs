@@ -1,4 +1,4 @@
-//! Certificates that accounts bring themselves: each verb with each outcome.
+//! Uploaded certificates: each verb with each outcome.
 
 use certgate_model::MtlsCertificateRecord;
 
@@ -8,7 +8,7 @@ use crate::{
     AccountDeleted, AccountRecorded, MtlsCertificateDeleted, MtlsCertificateRecorded, Store,
 };
 
-/// On a store that has an installation. Makes accounts 60 and 61, and leaves neither.
+/// Tries the verbs on a store that has an installation. Makes accounts 60 and 61, and deletes them.
 pub(super) async fn mtls_certificates(store: &dyn Store) {
     use MtlsCertificateRecorded::{Exists, NoAccount, QuotaReached, Recorded};
     let (account, other) = (fixtures::account(60), fixtures::account(61));
@@ -40,7 +40,7 @@ pub(super) async fn mtls_certificates(store: &dyn Store) {
     assert_eq!(record(&second, Some(1)).await, QuotaReached);
     assert_eq!(record(&second, Some(2)).await, Recorded);
     assert_eq!(record(&third, None).await, Recorded);
-    // The same certificate again, also where the quota is reached; another account may have it too.
+    // The same certificate again, also if the quota is reached. Another account may have it too.
     let again = MtlsCertificateRecord {
         id: fixtures::mtls_certificate(9, &account).id,
         ..first.clone()

@@ -24,7 +24,7 @@ const EVERYTHING: Slice = Slice {
     size: 1_000,
 };
 
-/// Tries every verb on an empty store. Panics where an outcome is another than it should be.
+/// Tries every verb on an empty store. Panics at the first wrong outcome.
 pub async fn verbs(store: &dyn Store) {
     empty(store).await;
     installation(store).await;
@@ -50,7 +50,7 @@ pub async fn verbs(store: &dyn Store) {
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());
 }
 
-/// After [`verbs`]: a closed store refuses writes.
+/// Checks after [`verbs`] that a closed store refuses writes.
 pub async fn closed(store: &dyn Store) {
     store.close().await;
     store.close().await;
@@ -199,7 +199,7 @@ fn everything() -> Visible {
 }
 
 async fn zones(store: &dyn Store) {
-    // Zone 0 of account 0 is there; 1 and 2 belong to account 1, 3 to account 2.
+    // Zone 0 of account 0 exists; 1 and 2 belong to account 1, and 3 to account 2.
     for (n, account) in [(1, 1), (2, 1), (3, 2)] {
         let zone = fixtures::zone(n, &fixtures::account(account));
         assert_eq!(
@@ -323,7 +323,7 @@ async fn zone_filters(store: &dyn Store) {
         (name(TextMatch::StartsWith(text("zone-"))), &[0, 1, 2, 3]),
         (name(TextMatch::EndsWith(text("3.example"))), &[3]),
         (name(TextMatch::Contains(text("ONE-1"))), &[1]),
-        // What LIKE gives a meaning to is a character like any other.
+        // A wildcard of LIKE is a character like any other.
         (name(TextMatch::Contains(text("%"))), &[5]),
         (name(TextMatch::Contains(text("_"))), &[5]),
         (name(TextMatch::Contains(text("\\b"))), &[5]),
@@ -345,7 +345,7 @@ async fn zone_filters(store: &dyn Store) {
             },
             &[0, 1, 2, 3, 5],
         ),
-        // What the caller may see holds, whatever the conditions say.
+        // The rights of the caller apply in addition to the conditions.
         (
             ZoneFilter {
                 join: Join::Any,
@@ -434,7 +434,7 @@ async fn tokens(store: &dyn Store) {
             .await
             .expect("replace")
     );
-    // Somebody who read the token before that does not undo it.
+    // A client that has read the token before does not undo the change.
     assert!(
         !store
             .replace_token(old.clone(), old, by())
@@ -479,7 +479,7 @@ async fn token_uses(store: &dyn Store, token: TokenRecord) {
     let (used, later) = (fixtures::instant(1_000), fixtures::instant(1_001));
     for uses in [
         vec![(token.id, used), (unknown, used), (other.id, later)],
-        // A use that is told late is not the last one.
+        // A use that is reported late is not the last use.
         vec![(token.id, fixtures::instant(999)), (other.id, used)],
         Vec::new(),
     ] {
@@ -493,7 +493,7 @@ async fn token_uses(store: &dyn Store, token: TokenRecord) {
         }
     }
     assert_eq!(store.token(unknown).await.expect("read"), None);
-    // Whoever read the token before it was used can replace it, and does not undo the use.
+    // A client that has read the token before its use can replace it, and does not undo the use.
     let renamed = TokenRecord {
         name: "renamed".into(),
         ..token.clone()
@@ -532,10 +532,10 @@ async fn api_keys(store: &dyn Store) {
         assert_eq!(store.user_by_api_key(unknown).await.expect("read"), None);
     }
     assert_eq!(store.user().await.expect("read"), Some(user.clone()));
-    let nobody = UserId::from_bytes([9; 16]);
+    let unknown = UserId::from_bytes([9; 16]);
     assert!(
         !store
-            .replace_api_key(nobody, Some(one), by())
+            .replace_api_key(unknown, Some(one), by())
             .await
             .expect("replace")
     );
@@ -564,7 +564,7 @@ async fn authorities(store: &dyn Store) -> AuthorityRecord {
             .record_managed_authority(candidate, by())
             .await
             .expect("record");
-        assert_eq!(managed, Some(first.clone()), "the first one stays");
+        assert_eq!(managed, Some(first.clone()), "the first CA stays");
     }
     let nobodys = fixtures::authority(3, &fixtures::account(77));
     assert_eq!(
@@ -743,7 +743,7 @@ async fn settling(store: &dyn Store, authority: &AuthorityRecord) {
             .expect("record");
     }
     let at = fixtures::instant(2_000);
-    // Not in the order of issue: what was accepted first settles first.
+    // Changes settle in the order in which they were accepted, not in the order of issue.
     for (index, event) in [
         (5, Event::Reactivate),
         (2, Event::HOLD),
@@ -837,7 +837,7 @@ async fn replaced_authorities(store: &dyn Store) {
     assert_eq!(
         replaced,
         AuthorityReplaced::NotExpected,
-        "there is none yet"
+        "the account has none yet"
     );
     assert_eq!(store.authority(second.id).await.expect("read"), None);
     assert_eq!(
@@ -859,7 +859,7 @@ async fn replaced_authorities(store: &dyn Store) {
         replace(Some(&first), &second).await.expect("replace"),
         AuthorityReplaced::Replaced
     );
-    // Who still thinks that the first one is in force undoes nothing.
+    // A node that still considers the first CA active undoes nothing.
     assert_eq!(
         replace(Some(&first), &third).await.expect("replace"),
         AuthorityReplaced::NotExpected
@@ -869,7 +869,7 @@ async fn replaced_authorities(store: &dyn Store) {
             replace(Some(&second), &first).await,
             Err(StoreError::Conflict(_))
         ),
-        "it is stored"
+        "the record exists"
     );
     assert_eq!(
         store.managed_authority(account.id).await.expect("read"),
@@ -889,8 +889,7 @@ async fn replaced_authorities(store: &dyn Store) {
         Some(third.clone())
     );
 
-    // Nothing of an authority that was replaced is stored any more; what was stored before stays
-    // and changes.
+    // New certificates of a superseded CA are rejected; its stored ones stay, and can change.
     for authority in [
         &first,
         &second,
@@ -990,16 +989,19 @@ async fn leases(store: &dyn Store) {
             .expect("hold")
     };
     assert!(hold(1, 100, 130).await);
-    assert!(!hold(2, 129, 159).await, "it is the first one's");
-    assert!(hold(1, 110, 140).await, "who has it keeps it");
+    assert!(!hold(2, 129, 159).await, "the first node has the lease");
+    assert!(hold(1, 110, 140).await, "the holder renews the lease");
     assert!(!hold(2, 139, 169).await);
-    assert!(hold(2, 140, 170).await, "its time has ended");
+    assert!(hold(2, 140, 170).await, "the lease has expired");
     assert!(!hold(1, 141, 171).await);
     store
         .release_lease(BackgroundJob::Settling, [1; 16])
         .await
         .expect("leave");
-    assert!(!hold(1, 141, 171).await, "only who has it can leave it");
+    assert!(
+        !hold(1, 141, 171).await,
+        "only the holder can release the lease"
+    );
     store
         .release_lease(BackgroundJob::Settling, [2; 16])
         .await
@@ -1008,7 +1010,7 @@ async fn leases(store: &dyn Store) {
     assert!(hold(1, 9_000, 9_030).await);
     assert!(
         hold(2, 150, 180).await,
-        "nobody has it for hours: a clock was wrong"
+        "a lease that lasts for hours is ignored: a clock was wrong"
     );
 }
 
@@ -1094,7 +1096,7 @@ async fn deletions(store: &dyn Store) {
         .expect("record");
     assert_eq!(recorded, CertificateRecorded::NoZone);
 
-    // The name is free again, the old certificates stay in the old zone.
+    // The name is free again, and the old certificates stay in the old zone.
     let again = ZoneRecord {
         name: first.name,
         ..fixtures::zone(11, &account)
@@ -1133,7 +1135,7 @@ async fn deletions(store: &dyn Store) {
         .managed_authority(account.id)
         .await
         .expect("read")
-        .expect("it has one");
+        .expect("the account has a CA");
     assert_eq!(
         store
             .delete_account(account.id, by_at(at))

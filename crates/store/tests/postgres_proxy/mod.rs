@@ -1,4 +1,4 @@
-//! A way to a PostgreSQL that can be cut at a message of the client's.
+//! A proxy in front of PostgreSQL that can cut the connection at a message of the client.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -6,25 +6,25 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Where to cut.
+/// The place of a cut.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// Before the server gets it.
+    /// Before the server gets the message with this text.
     Before(&'static str),
-    /// After the server has got it and has answered, before the client gets the answer.
+    /// After the server has answered that message, and before the client gets the answer.
     After(&'static str),
 }
 
 /// The proxy.
 pub struct Proxy {
-    /// Where it listens.
+    /// The port of the proxy.
     pub port: u16,
     cut: Arc<Mutex<Option<Cut>>>,
     is_closed: Arc<AtomicBool>,
 }
 
 impl Proxy {
-    /// One to a server on this port of the local host.
+    /// Starts a proxy to a server on this port of the local host.
     pub async fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
@@ -34,7 +34,7 @@ impl Proxy {
         let is_closed_after_cut = Arc::clone(&is_closed);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let is_cut = shared.lock().expect("nobody panicked").is_none();
+                let is_cut = shared.lock().expect("no thread panicked").is_none();
                 if !(is_cut && is_closed_after_cut.load(Ordering::SeqCst)) {
                     tokio::spawn(forward(client, server, Arc::clone(&shared)));
                 }
@@ -49,18 +49,18 @@ impl Proxy {
 
     /// Cuts once, at the next message with this text.
     pub fn cut(&self, cut: Cut) {
-        *self.cut.lock().expect("nobody panicked") = Some(cut);
+        *self.cut.lock().expect("no thread panicked") = Some(cut);
     }
 
-    /// Cuts once and lets nobody through afterwards.
+    /// Cuts once, and rejects every later connection.
     pub fn cut_for_ever(&self, cut: Cut) {
         self.cut(cut);
         self.is_closed.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it has been cut.
+    /// Returns whether the cut has happened.
     pub fn has_cut(&self) -> bool {
-        self.cut.lock().expect("nobody panicked").is_none()
+        self.cut.lock().expect("no thread panicked").is_none()
     }
 }
 
@@ -73,9 +73,12 @@ async fn forward(mut client: TcpStream, server: u16, cut: Arc<Mutex<Option<Cut>>
         tokio::select! {
             read = client.read(&mut sent) => {
                 let Ok(count @ 1..) = read else { return };
-                let has = |text: &str| sent[..count].windows(text.len()).any(|part| part == text.as_bytes());
+                let has = |text: &str| {
+                    let mut parts = sent[..count].windows(text.len());
+                    parts.any(|part| part == text.as_bytes())
+                };
                 let now = {
-                    let mut cut = cut.lock().expect("nobody panicked");
+                    let mut cut = cut.lock().expect("no thread panicked");
                     match *cut {
                         Some(Cut::Before(text) | Cut::After(text)) if has(text) => cut.take(),
                         _ => None,

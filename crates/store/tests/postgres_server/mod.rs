@@ -1,4 +1,5 @@
-//! A real PostgreSQL for tests: made in a temporary directory, shared by the tests of one program, gone with the last of them.
+//! A real PostgreSQL for tests, in a temporary directory. The tests of a program share it, and it
+//! ends with the last of them.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,7 +13,8 @@ use std::sync::{Arc, Mutex, Weak};
 
 use tempfile::TempDir;
 
-/// Starts the server, says so, waits for the end of the standard input, however this program ends, and stops it.
+/// Starts the server, prints "ready", waits for the end of standard input, which comes however this
+/// program ends, and stops the server.
 const KEEPER: &str = r#"
 "$1/pg_ctl" -D "$2/data" -s -w -l "$2/log" -o "$3" start || { cat "$2/log"; exit 1; }
 echo ready
@@ -24,7 +26,7 @@ cat > /dev/null
 pub struct Server {
     programs: PathBuf,
     directory: TempDir,
-    /// Whom the server runs as: it refuses to as root.
+    /// The user of the server's process: PostgreSQL refuses to run as root.
     user: Option<u32>,
     port: u16,
     keeper: Mutex<Option<Child>>,
@@ -33,7 +35,8 @@ pub struct Server {
 static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-/// The server of this program. `None`, and a line that says so, where PostgreSQL is not installed.
+/// Returns the server of this program. Without an installed PostgreSQL, prints a line and returns
+/// `None`.
 pub fn server() -> Option<Arc<Server>> {
     let mut shared = SHARED
         .lock()
@@ -46,7 +49,7 @@ pub fn server() -> Option<Arc<Server>> {
     Some(server)
 }
 
-/// Where its programs are: on the path, or where Debian puts it.
+/// Returns the directory of PostgreSQL's programs: on the path, or that of Debian.
 fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<_> = fs::read_dir("/usr/lib/postgresql")
@@ -68,7 +71,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 impl Server {
-    /// One that nobody shares, for tests that stop it.
+    /// Starts a server that is not shared, for tests that stop it.
     pub fn start() -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(
@@ -85,7 +88,7 @@ impl Server {
         let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
         let user = is_root.then_some(65_534);
         chown(directory.path(), user, user).expect("change the owner of a directory of our own");
-        // Free now; nobody else asks for it in the meantime, as a rule.
+        // The port is free now, and probably still when PostgreSQL binds it.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let port = port.expect("a free port").port();
         let server = Self {
@@ -122,13 +125,14 @@ impl Server {
         Some(server)
     }
 
-    /// Starts it again after [`Server::stop`].
+    /// Starts the server again after [`Server::stop`].
     pub fn resume(&self) {
         let path = self.path().display();
-        // No commit of a test has to survive a power failure.
+        // Commits of tests do not have to survive a power failure.
         let options = format!(
-            "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories={path} -c fsync=off -c max_connections=200 \
-             -c ssl=on -c ssl_cert_file={path}/server.pem -c ssl_key_file={path}/server.key",
+            "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories={path} \
+             -c fsync=off -c max_connections=200 -c ssl=on -c ssl_cert_file={path}/server.pem -c \
+             ssl_key_file={path}/server.key",
             self.port
         );
         let mut command = Command::new("sh");
@@ -151,18 +155,18 @@ impl Server {
             "PostgreSQL did not start: {:?}",
             lines.collect::<Vec<_>>()
         );
-        *self.keeper.lock().expect("nobody panicked") = Some(keeper);
+        *self.keeper.lock().expect("no thread panicked") = Some(keeper);
     }
 
-    /// Stops it at once, as if it had crashed.
+    /// Stops the server immediately, like a crash.
     pub fn stop(&self) {
-        if let Some(mut keeper) = self.keeper.lock().expect("nobody panicked").take() {
+        if let Some(mut keeper) = self.keeper.lock().expect("no thread panicked").take() {
             drop(keeper.stdin.take());
             keeper.wait().expect("it is a child");
         }
     }
 
-    /// An empty database; what it is reached by: a Unix socket.
+    /// Creates an empty database, and returns its URL over a Unix socket.
     pub fn database(&self) -> String {
         let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
@@ -170,25 +174,25 @@ impl Server {
         format!("postgres://postgres@{socket}:{}/{name}", self.port)
     }
 
-    /// Where it listens on the local host.
+    /// Returns the port of the server on the local host.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The database of a URL over TCP.
+    /// Returns the URL of the same database over TCP.
     pub fn over_tcp(&self, url: &str, host: &str) -> String {
-        let name = url.rsplit('/').next().expect("there is one");
+        let name = url.rsplit('/').next().expect("a database name");
         format!("postgres://postgres@{host}:{}/{name}", self.port)
     }
 
-    /// The server's certificate, for `localhost`, which signs itself.
+    /// Returns the path of the server's self-signed certificate for `localhost`.
     pub fn certificate(&self) -> PathBuf {
         self.path().join("server.pem")
     }
 
     /// Runs a statement in a database, as its superuser.
     pub fn sql(&self, database: &str, statement: &str) -> String {
-        let name = database.rsplit('/').next().expect("there is one");
+        let name = database.rsplit('/').next().expect("a database name");
         let output = self
             .command("psql")
             .args([
