@@ -168,6 +168,14 @@ pub(crate) trait Transaction: Db {
     fn concerns_all(&self, error: &StoreError) -> bool;
 }
 
+/// Tells the tests which statements verbs run; does nothing in a server.
+pub(crate) fn note(dialect: Dialect, sql: &str, is_streamed: bool) {
+    #[cfg(feature = "conformance")]
+    crate::conformance::record(sql, dialect == Dialect::Postgres, is_streamed);
+    #[cfg(not(feature = "conformance"))]
+    let _ = (dialect, sql, is_streamed);
+}
+
 /// Runs a verb on a connection whose answers do not wait.
 pub(crate) fn now<T>(verb: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match pin!(verb).poll(&mut Context::from_waker(Waker::noop())) {

@@ -11,6 +11,7 @@ mod history;
 mod hostnames;
 mod lists;
 mod mtls_certificates;
+mod recorder;
 mod verbs;
 
 pub use fixtures::{
@@ -18,4 +19,6 @@ pub use fixtures::{
     zone,
 };
 pub use history::{History, Step};
+pub(crate) use recorder::record;
+pub use recorder::{RecordedStatement, recorded_statements};
 pub use verbs::{closed, verbs};

@@ -21,7 +21,7 @@ use tokio_postgres::{Error, RowStream};
 use super::error::{Trouble, text};
 use super::hosts::Hosts;
 use crate::StoreError;
-use crate::db::{Cell, Db, Dialect, Row, Transaction, Value, Values, Visit, escaped};
+use crate::db::{Cell, Db, Dialect, Row, Transaction, Value, Values, Visit, escaped, note};
 use crate::error::corrupt;
 use crate::position::Layout;
 use crate::schema::Table;
@@ -288,6 +288,7 @@ impl Db for PostgresDb {
     ) -> Result<(), StoreError> {
         let client = self.client()?;
         let sql = translated(sql);
+        note(Self::DIALECT, &sql, false);
         let visited = self.answer(async {
             let statement = client.prepare_cached(&sql).await?;
             visit_all(
@@ -307,6 +308,7 @@ impl Db for PostgresDb {
     ) -> Result<(), StoreError> {
         let client = self.client()?;
         let sql = translated(sql);
+        note(Self::DIALECT, &sql, true);
         let visited =
             async { visit_all(client.query_raw(&*sql, parameters(values)).await?, visit).await };
         visited
@@ -317,6 +319,7 @@ impl Db for PostgresDb {
     async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let client = self.client()?;
         let sql = translated(sql);
+        note(Self::DIALECT, &sql, false);
         self.answer(async {
             let statement = client.prepare_cached(&sql).await?;
             client.execute(&statement, &parameters(values)).await
@@ -330,6 +333,7 @@ impl Db for PostgresDb {
         }
         let client = self.client()?;
         let sql = translated(sql);
+        note(Self::DIALECT, &sql, false);
         self.answer(async {
             let statement = client.prepare_cached(&sql).await?;
             let execute =
@@ -351,6 +355,7 @@ impl Db for PostgresDb {
         }
         let client = self.client()?;
         let sql = translated(sql);
+        note(Self::DIALECT, &sql, false);
         let answers = self.answer(async {
             let statement = client.prepare_cached(&sql).await?;
             let query =
@@ -378,6 +383,7 @@ impl Db for PostgresDb {
             .iter()
             .map(|array| array as &(dyn ToSql + Sync))
             .collect();
+        note(Self::DIALECT, table.insert(Self::DIALECT), false);
         let inserted = self.answer(async {
             let statement = client.prepare_cached(table.insert(Self::DIALECT)).await?;
             client.execute(&statement, &arrays).await

@@ -8,7 +8,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Rows, Statement, ToSql, params_from_iter};
 
 use crate::StoreError;
-use crate::db::{Cell, Db, Dialect, Row, Transaction, Value, Values, Visit};
+use crate::db::{Cell, Db, Dialect, Row, Transaction, Value, Values, Visit, note};
 use crate::error::corrupt;
 use crate::position::Layout;
 use crate::schema::Table;
@@ -85,6 +85,7 @@ impl Db for SqliteDb {
         values: &[Value<'_>],
         visit: Visit<'_>,
     ) -> Result<(), StoreError> {
+        note(Self::DIALECT, sql, false);
         let connection = self.connection();
         let mut statement = connection.prepare_cached(sql)?;
         visit_all(statement.query(params_from_iter(values))?, visit)
@@ -96,12 +97,14 @@ impl Db for SqliteDb {
         values: &[Value<'_>],
         visit: Visit<'_>,
     ) -> Result<(), StoreError> {
+        note(Self::DIALECT, sql, true);
         let connection = self.connection();
         let mut statement = connection.prepare(sql)?;
         visit_all(statement.query(params_from_iter(values))?, visit)
     }
 
     async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        note(Self::DIALECT, sql, false);
         let changed = self
             .connection()
             .prepare_cached(sql)?
@@ -113,6 +116,7 @@ impl Db for SqliteDb {
         if all.is_empty() {
             return Ok(Vec::new());
         }
+        note(Self::DIALECT, sql, false);
         let connection = self.connection();
         let mut statement = connection.prepare_cached(sql)?;
         let execute = |values| Ok(statement.execute(params_from_iter(values))? as u64);
@@ -128,6 +132,7 @@ impl Db for SqliteDb {
         if all.is_empty() {
             return Ok(Vec::new());
         }
+        note(Self::DIALECT, sql, false);
         let connection = self.connection();
         let mut statement = connection.prepare_cached(sql)?;
         all.iter()
@@ -136,6 +141,7 @@ impl Db for SqliteDb {
     }
 
     async fn insert(&self, table: &'static Table, cells: &[Value<'_>]) -> Result<(), StoreError> {
+        note(Self::DIALECT, table.insert(Self::DIALECT), false);
         let connection = self.connection();
         let mut statement = connection.prepare_cached(table.insert(Self::DIALECT))?;
         for row in cells.chunks(table.columns.len()) {

@@ -112,27 +112,45 @@ macro_rules! select {
 // One bound at each end of the index: of two bounds at the same end, SQLite uses one for the index
 // and reads through to the other.
 macro_rules! stretch {
-    (descending, $index:literal, $actor:literal) => {
+    (descending, $index:literal, $actor:literal, $order:literal) => {
         select!(
             $index,
             " WHERE chain = ?1 AND at >= ?2 AND (at, number) < (?3, ?4)",
             $actor,
-            " ORDER BY at DESC, number DESC LIMIT ?5"
+            " ORDER BY ",
+            $order,
+            "at DESC, number DESC LIMIT ?5"
         )
     };
-    (ascending, $index:literal, $actor:literal) => {
+    (ascending, $index:literal, $actor:literal, $order:literal) => {
         select!(
             $index,
             " WHERE chain = ?1 AND at < ?2 AND (at, number) > (?3, ?4)",
             $actor,
-            " ORDER BY at ASC, number ASC LIMIT ?5"
+            " ORDER BY ",
+            $order,
+            "at ASC, number ASC LIMIT ?5"
         )
     };
 }
 
+// PostgreSQL sorts all entries of an actor that IS NULL, unless the order begins with the actor.
 macro_rules! by_actor {
-    ($direction:ident, $actor:literal) => {
-        stretch!($direction, "INDEXED BY audit_entries_by_actor", $actor)
+    (descending, $actor:literal) => {
+        stretch!(
+            descending,
+            "INDEXED BY audit_entries_by_actor",
+            $actor,
+            "actor DESC, actor_kind DESC, "
+        )
+    };
+    (ascending, $actor:literal) => {
+        stretch!(
+            ascending,
+            "INDEXED BY audit_entries_by_actor",
+            $actor,
+            "actor ASC, actor_kind ASC, "
+        )
     };
 }
 
@@ -147,8 +165,8 @@ pub(crate) async fn entries<D: Db>(
     };
     let actor = query.actor.as_ref().map(Actor::code);
     let select = match (query.direction, actor) {
-        (Direction::Descending, None) => stretch!(descending, "", ""),
-        (Direction::Ascending, None) => stretch!(ascending, "", ""),
+        (Direction::Descending, None) => stretch!(descending, "", "", ""),
+        (Direction::Ascending, None) => stretch!(ascending, "", "", ""),
         (Direction::Descending, Some((_, None))) => {
             by_actor!(descending, " AND actor_kind = ?6 AND actor IS NULL")
         }

@@ -13,7 +13,7 @@ use certgate_model::{
     AccountId, AuditAction, AuditOwner, AuthorityRef, By, CertificateId, CertificateRecord, Event,
     ResourceType, RevocationReason, Status, Transition, ZoneId,
 };
-use futures_util::future::try_join5;
+use futures_util::future::{try_join, try_join5};
 
 use super::audit;
 use super::certificates::{self, Found};
@@ -140,15 +140,14 @@ async fn read<D: Db>(
         .map(|change| (change.zone, change.id))
         .collect();
     let zones: BTreeSet<_> = wanted.iter().map(|(zone, _)| *zone).collect();
-    let keys: Vec<_> = zones.iter().map(|zone| values![*zone].to_vec()).collect();
-    let numbers = db
-        .optional_each(ZONE_NUMBER, &keys, |row| row.get::<i64>(0))
-        .await?;
-    let zones: BTreeMap<_, _> = zones.into_iter().zip(numbers).collect();
+    let zone_keys: Vec<_> = zones.iter().map(|zone| values![*zone].to_vec()).collect();
     let keys: Vec<_> = wanted.iter().map(|(_, id)| values![*id].to_vec()).collect();
-    let found = db
-        .optional_each(certificates::FIND, &keys, Found::read)
-        .await?;
+    let (numbers, found) = try_join(
+        db.optional_each(ZONE_NUMBER, &zone_keys, |row| row.get::<i64>(0)),
+        db.optional_each(certificates::FIND, &keys, Found::read),
+    )
+    .await?;
+    let zones: BTreeMap<_, _> = zones.into_iter().zip(numbers).collect();
     let mut authorities = BTreeMap::<i64, (AccountId, AuthorityRef)>::new();
     let mut certificates = BTreeMap::new();
     for ((zone, id), found) in wanted.into_iter().zip(found) {
