@@ -23,16 +23,10 @@ use std::task::{Context, Poll, Waker};
 pub(crate) use self::cell::{Cell, FromCell, Row, escaped};
 pub(crate) use self::value::{Value, values};
 use crate::StoreError;
+pub(crate) use crate::dialect::Dialect;
 use crate::error::corrupt;
 use crate::position::Layout;
 use crate::schema::Table;
-
-/// The statements that need two texts ask which one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    Sqlite,
-    Postgres,
-}
 
 /// The values of one execution of a statement.
 pub(crate) type Values<'v> = Vec<Value<'v>>;

@@ -13,6 +13,7 @@ mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod db;
+mod dialect;
 mod error;
 mod fault;
 mod migration;

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 pub(crate) use self::tables::*;
-use crate::db::Dialect;
+use crate::dialect::Dialect;
 
 /// The version of the schema that this program writes.
 pub(crate) const VERSION: i64 = 1 + MIGRATIONS.len() as i64;

@@ -23,7 +23,7 @@ use crate::traits::{
 use crate::verbs::changes::RequestedChange;
 use crate::verbs::recording::New;
 use crate::verbs::{
-    audit, authorities, certificates, check, crl, enforcement, hostnames, leases,
+    audit, authorities, certificates, check, crl, deleting, enforcement, hostnames, leases,
     mtls_certificates, revocations, settling, tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
@@ -218,7 +218,7 @@ impl<E: Engine> Tenants for SqlStore<E> {
 
     async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError> {
         self.write((id, by), |db, (id, by)| {
-            Box::pin(tenants::delete_account(db, *id, by))
+            Box::pin(deleting::delete_account(db, *id, by))
         })
         .await
     }
@@ -232,7 +232,7 @@ impl<E: Engine> Tenants for SqlStore<E> {
 
     async fn delete_zone(&self, id: ZoneId, by: By) -> Result<ZoneDeleted, StoreError> {
         self.write((id, by), |db, (id, by)| {
-            Box::pin(tenants::delete_zone(db, *id, by))
+            Box::pin(deleting::delete_zone(db, *id, by))
         })
         .await
     }

@@ -9,9 +9,9 @@ use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
-use super::PostgresError;
 use super::db::PostgresDb;
-use super::hosts::Hosts;
+use super::hosts::{Hosts, host_names};
+use super::open_error::PostgresError;
 use super::tls::{self, Files};
 use crate::StoreError;
 use crate::position::Layout;
@@ -19,8 +19,6 @@ use crate::position::Layout;
 /// The longest time that an address has to accept a connection, unless the URL has another: a host
 /// may have several addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The port of a host without one in the URL.
-const PORT: u16 = 5432;
 /// The longest time that a read waits for a connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time that the server lets a statement run. Every statement of this crate takes
@@ -112,19 +110,6 @@ impl fmt::Display for Address {
             host_names(&self.config)
         )
     }
-}
-
-/// Returns the hosts, each with its port if that is not [`PORT`].
-pub(super) fn host_names(config: &Config) -> String {
-    let ports = config.get_ports();
-    let name = |(index, host): (usize, &Host)| match (host, ports.get(index).or(ports.first())) {
-        (Host::Tcp(name), None | Some(&PORT)) => name.clone(),
-        (Host::Tcp(name), Some(port)) => format!("{name}:{port}"),
-        #[cfg(unix)]
-        (Host::Unix(path), _) => path.display().to_string(),
-    };
-    let names: Vec<_> = config.get_hosts().iter().enumerate().map(name).collect();
-    names.join(",")
 }
 
 impl Address {

@@ -10,9 +10,10 @@ use certgate_model::Installation;
 
 use super::connect::Address;
 use super::db::{Committed, PostgresDb};
-use super::schema;
+use super::schema::{self, UNFINISHED, tables};
 use crate::db::{Db as _, Value, values};
-use crate::migration::{self, Digester, MigrationError, TableDigest};
+use crate::migration::error::MigrationError;
+use crate::migration::rows::{self, Digester, TableDigest};
 use crate::position::Layout;
 use crate::schema::{Table, VERSION, add_forward_references, drop_forward_references, moved};
 use crate::verbs::tenants;
@@ -20,8 +21,6 @@ use crate::{LeaseHolder, StoreError};
 
 /// The tables that a start creates before it looks any further.
 const FIRST_TABLES: [&str; 2] = ["schema_lock", "schema_migrations"];
-
-const UNFINISHED: &str = "unfinished_migration";
 
 const BEGUN: &str = "
 CREATE TABLE unfinished_migration (
@@ -50,19 +49,6 @@ pub(crate) struct Destination {
     db: PostgresDb,
     address: Address,
     holder: LeaseHolder,
-}
-
-/// Returns whether a database waits for the rest of an embedded one.
-pub(super) async fn is_unfinished(db: &PostgresDb) -> Result<bool, StoreError> {
-    Ok(tables(db).await?.iter().any(|name| name == UNFINISHED))
-}
-
-/// Returns the names of the tables that exist.
-pub(super) async fn tables(db: &PostgresDb) -> Result<Vec<String>, StoreError> {
-    let select = "SELECT CAST(c.relname AS TEXT) FROM pg_catalog.pg_class c \
-                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                  WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') ORDER BY 1";
-    db.rows(select, &[], |row| row.get(0)).await
 }
 
 impl Destination {
@@ -200,7 +186,7 @@ impl Destination {
         &self,
         table: &Table,
     ) -> Result<Vec<Value<'static>>, StoreError> {
-        migration::greatest_key(&self.db, table).await
+        rows::greatest_key(&self.db, table).await
     }
 
     /// Adds rows, all of them or none.
@@ -257,7 +243,7 @@ impl Destination {
         progress: impl FnMut(u64),
     ) -> Result<TableDigest, StoreError> {
         let mut digester = Digester::new();
-        migration::add_all(&self.db, table, &mut digester, progress).await?;
+        rows::add_all(&self.db, table, &mut digester, progress).await?;
         Ok(digester.finish())
     }
 

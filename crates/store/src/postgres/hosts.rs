@@ -10,15 +10,31 @@ use deadpool_postgres::ClientWrapper;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::connect::host_names;
 use super::error::text;
 use crate::StoreError;
 
 /// The longest time for connecting to a host and checking that it accepts writes. A host that
 /// accepts connections but never answers must not block the way to the next.
 const HOST_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The port of a host without one in the URL.
+const PORT: u16 = 5432;
+
+/// Returns the hosts, each with its port if that is not [`PORT`].
+pub(super) fn host_names(config: &Config) -> String {
+    let ports = config.get_ports();
+    let name = |(index, host): (usize, &Host)| match (host, ports.get(index).or(ports.first())) {
+        (Host::Tcp(name), None | Some(&PORT)) => name.clone(),
+        (Host::Tcp(name), Some(port)) => format!("{name}:{port}"),
+        #[cfg(unix)]
+        (Host::Unix(path), _) => path.display().to_string(),
+    };
+    let names: Vec<_> = config.get_hosts().iter().enumerate().map(name).collect();
+    names.join(",")
+}
 
 /// The hosts in the order of the URL. Clones share the host that was reached last.
 #[derive(Clone)]

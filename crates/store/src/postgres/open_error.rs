@@ -1,6 +1,5 @@
 //! The reasons why a database cannot be used.
 
-use super::connect::Address;
 use crate::StoreError;
 
 /// The reason why a database could not be opened, and the remedy. No text contains the password.
@@ -95,7 +94,7 @@ impl From<StoreError> for PostgresError {
 }
 
 impl PostgresError {
-    pub(super) fn at(self, database: &Address) -> Self {
+    pub(super) fn at(self, database: &impl std::fmt::Display) -> Self {
         match self {
             Self::Unavailable { detail, .. } => Self::Unavailable {
                 address: database.to_string(),

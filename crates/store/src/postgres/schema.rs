@@ -6,12 +6,15 @@
 //! every newer step allows their version.
 
 use super::db::{Committed, PostgresDb};
-use super::{PostgresError, destination};
+use super::open_error::PostgresError;
 use crate::StoreError;
 use crate::db::{Db as _, Dialect, values};
 use crate::error::corrupt;
 use crate::position::Layout;
 use crate::schema::{self, MIGRATIONS, STORE, VERSION};
+
+/// The table that exists until an embedded database has moved here completely.
+pub(super) const UNFINISHED: &str = "unfinished_migration";
 
 /// The number of attempts to create the first two tables: of several processes that create a table
 /// at the same instant, PostgreSQL refuses all but one, even with IF NOT EXISTS.
@@ -62,7 +65,7 @@ pub(super) async fn create_lock(db: &PostgresDb) -> Result<(), PostgresError> {
 
 async fn migrate_locked(db: &PostgresDb, layout: Layout) -> Result<(), PostgresError> {
     lock(db).await?;
-    if destination::is_unfinished(db).await? {
+    if is_unfinished(db).await? {
         return Err(PostgresError::Unfinished);
     }
     create_tables(db, layout).await?;
@@ -130,7 +133,7 @@ pub(super) async fn create_tables(db: &PostgresDb, layout: Layout) -> Result<(),
 /// Checks that this program can use the tables as they are, without creating any.
 pub(super) async fn check_usable(db: &PostgresDb) -> Result<(), PostgresError> {
     refuse_development_version(db).await?;
-    if !destination::tables(db)
+    if !tables(db)
         .await?
         .iter()
         .any(|name| name == "schema_migrations")
@@ -140,14 +143,14 @@ pub(super) async fn check_usable(db: &PostgresDb) -> Result<(), PostgresError> {
     match version(db).await? {
         0 => Err(PostgresError::Empty),
         found if found > VERSION => allow_newer(db, found).await,
-        _ if destination::is_unfinished(db).await? => Err(PostgresError::Unfinished),
+        _ if is_unfinished(db).await? => Err(PostgresError::Unfinished),
         _ => Ok(()),
     }
 }
 
 /// Refuses tables that a version before the first release made: they had another table of versions.
 pub(super) async fn refuse_development_version(db: &PostgresDb) -> Result<(), PostgresError> {
-    match destination::tables(db)
+    match tables(db)
         .await?
         .iter()
         .any(|name| name == "schema_versions")
@@ -155,6 +158,19 @@ pub(super) async fn refuse_development_version(db: &PostgresDb) -> Result<(), Po
         true => Err(PostgresError::DevelopmentVersion),
         false => Ok(()),
     }
+}
+
+/// Returns whether a database waits for the rest of an embedded one.
+pub(super) async fn is_unfinished(db: &PostgresDb) -> Result<bool, StoreError> {
+    Ok(tables(db).await?.iter().any(|name| name == UNFINISHED))
+}
+
+/// Returns the names of the tables that exist.
+pub(super) async fn tables(db: &PostgresDb) -> Result<Vec<String>, StoreError> {
+    let select = "SELECT CAST(c.relname AS TEXT) FROM pg_catalog.pg_class c \
+                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                  WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') ORDER BY 1";
+    db.rows(select, &[], |row| row.get(0)).await
 }
 
 /// Lets this program go on after a newer one, if every step that it does not know allows it.

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::PostgresError;
+use super::open_error::PostgresError;
 
 /// The PEM files that a URL names.
 #[derive(Default)]

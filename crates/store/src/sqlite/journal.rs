@@ -26,7 +26,6 @@ use certgate_model::{
 
 use super::db::SqliteDb;
 use super::open;
-use super::replay::JournalContent;
 use crate::StoreError;
 use crate::db::{Db, Row, now, values};
 use crate::verbs::revocations;
@@ -69,6 +68,38 @@ pub(super) struct Skipped {
     pub(super) until: u64,
     /// True if every change after the backup was known at the restore.
     pub(super) is_all: bool,
+}
+
+/// The number of epochs that are skipped, because the number of those after the last known one is
+/// unknown: more than there can have been.
+const GAP_EPOCHS: u64 = 1 << 32;
+
+/// The content of a journal after a backup.
+pub(super) struct JournalContent {
+    /// The last change of each certificate, in the order of those changes.
+    pub(super) changes: Vec<JournaledChange>,
+    /// The epochs that restores after the backup skipped.
+    pub(super) skipped: Vec<Skipped>,
+    /// The epoch of the last one; that of the backup if there is none.
+    pub(super) to_epoch: u64,
+    /// True if those are all changes.
+    pub(super) is_all: bool,
+}
+
+impl JournalContent {
+    /// Returns the epochs to skip now. A journal cannot prove that its end is the end, so a client
+    /// that knows a later epoch must be informed. If the journal does not have every change, so
+    /// must every client that knows a later epoch than the backup's.
+    pub(super) fn to_skip(&self, from_epoch: u64) -> Skipped {
+        Skipped {
+            after: match self.is_all {
+                true => self.to_epoch,
+                false => from_epoch,
+            },
+            until: self.to_epoch + GAP_EPOCHS,
+            is_all: self.is_all,
+        }
+    }
 }
 
 /// A line after the first.

@@ -5,7 +5,7 @@ use certgate_model::{
     Timestamp, ZoneId,
 };
 
-use super::journal::{JournaledChange, Skipped};
+use super::journal::{JournalContent, JournaledChange};
 use crate::StoreError;
 use crate::audit::{AuditEvent, reason_text};
 use crate::db::{Db, Row, values};
@@ -14,10 +14,6 @@ use crate::schema::{EPOCH_GAPS, LOST_CERTIFICATES};
 use crate::verbs::audit;
 use crate::verbs::counters::Shifts;
 use crate::verbs::revocations::{self, Aged, Listed};
-
-/// The number of epochs that are skipped, because the number of those after the last known one is
-/// unknown: more than there can have been.
-const GAP_EPOCHS: u64 = 1 << 32;
 
 /// The result of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,34 +35,6 @@ pub struct Restored {
     /// True if the journal has every change after the backup, as far as can be known. If not, a
     /// client that knows a later epoch than the backup's is informed.
     pub is_all: bool,
-}
-
-/// The content of a journal after a backup.
-pub(super) struct JournalContent {
-    /// The last change of each certificate, in the order of those changes.
-    pub(super) changes: Vec<JournaledChange>,
-    /// The epochs that restores after the backup skipped.
-    pub(super) skipped: Vec<Skipped>,
-    /// The epoch of the last one; that of the backup if there is none.
-    pub(super) to_epoch: u64,
-    /// True if those are all changes.
-    pub(super) is_all: bool,
-}
-
-impl JournalContent {
-    /// Returns the epochs to skip now. A journal cannot prove that its end is the end, so a client
-    /// that knows a later epoch must be informed. If the journal does not have every change, so
-    /// must every client that knows a later epoch than the backup's.
-    pub(super) fn to_skip(&self, from_epoch: u64) -> Skipped {
-        Skipped {
-            after: match self.is_all {
-                true => self.to_epoch,
-                false => from_epoch,
-            },
-            until: self.to_epoch + GAP_EPOCHS,
-            is_all: self.is_all,
-        }
-    }
 }
 
 /// Returns whether the database comes from a backup whose later changes were not replayed yet.

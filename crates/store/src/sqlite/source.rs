@@ -11,7 +11,8 @@ use super::open::{self, BUSY_TIMEOUT, OpenError};
 use super::replay;
 use crate::StoreError;
 use crate::db::{Value, now};
-use crate::migration::{self, Digester, MigrationError, TableDigest};
+use crate::migration::error::MigrationError;
+use crate::migration::rows::{self, Digester, TableDigest};
 use crate::schema::{Table, VERSION};
 use crate::verbs::{revocations, tenants};
 
@@ -85,36 +86,36 @@ impl Source {
     /// Returns a digest that changes as soon as a server records anything.
     pub(crate) fn state(&self) -> Result<String, StoreError> {
         let mut digester = Digester::new();
-        for table in migration::telltales() {
-            now(migration::add_all(&self.db, table, &mut digester, |_| {}))?;
+        for table in rows::telltales() {
+            now(rows::add_all(&self.db, table, &mut digester, |_| {}))?;
         }
         Ok(digester.finish().sha256)
     }
 
     /// Counts the rows of a table.
     pub(crate) fn count(&self, table: &Table) -> Result<u64, StoreError> {
-        now(migration::count_up_to(&self.db, table, &[]))
+        now(rows::count_up_to(&self.db, table, &[]))
     }
 
     /// Counts the rows up to a primary key.
     pub(crate) fn count_up_to(&self, table: &Table, key: &[Value<'_>]) -> Result<u64, StoreError> {
-        now(migration::count_up_to(&self.db, table, key))
+        now(rows::count_up_to(&self.db, table, key))
     }
 
     /// Returns a table's digest.
     pub(crate) fn digest(&self, table: &Table) -> Result<TableDigest, StoreError> {
         let mut digester = Digester::new();
-        now(migration::add_all(&self.db, table, &mut digester, |_| {}))?;
+        now(rows::add_all(&self.db, table, &mut digester, |_| {}))?;
         Ok(digester.finish())
     }
 
-    /// Returns the next rows after this key: see [`migration::rows_after`].
+    /// Returns the next rows after this key: see [`rows::rows_after`].
     pub(crate) fn rows_after(
         &self,
         table: &Table,
         key: &[Value<'_>],
     ) -> Result<Vec<Value<'static>>, StoreError> {
-        now(migration::rows_after(&self.db, table, key))
+        now(rows::rows_after(&self.db, table, key))
     }
 }
 

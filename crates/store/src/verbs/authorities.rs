@@ -4,7 +4,7 @@ use certgate_model::{
     AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRecord, By, ResourceType,
 };
 
-use super::{audit, crl};
+use super::{audit, revocations};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
 use crate::{AuthorityReplaced, StoreError};
@@ -131,7 +131,7 @@ pub(crate) async fn replace_managed<D: Db>(
     let activate = "UPDATE accounts SET managed_authority = ?1 WHERE id = ?2";
     db.execute(activate, &values![number, authority.account])
         .await?;
-    crl::begin(db, number).await?;
+    revocations::begin_crls(db, number).await?;
     let mut detail = format!("algorithm={}", authority.algorithm);
     if let Some(replaced) = expected {
         detail.push_str(&format!(" replaced={replaced}"));

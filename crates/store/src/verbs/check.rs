@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use certgate_model::{AccountId, AuthorityId, Status, TokenId, ZoneId};
 
 use super::certificates::{self, Found, NEXT};
-use super::tenants::folded;
+use super::names::folded;
 use super::{audit, authorities, counters, mtls_certificates, tenants, tokens};
 use crate::StoreError;
 use crate::db::{Cell, Db, FromCell, Row, Transaction};

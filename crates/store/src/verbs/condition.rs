@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use certgate_model::{Direction, Join, Page, Slice, TextMatch, ZoneFilter};
 
-use super::tenants::folded;
+use super::names::folded;
 use crate::StoreError;
 use crate::db::{Db, Row, Value};
 

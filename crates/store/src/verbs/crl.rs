@@ -7,17 +7,7 @@ use futures_util::future::try_join;
 
 use super::{authorities, revocations};
 use crate::db::{Db, Dialect, Row, values};
-use crate::schema::CRL_STATES;
 use crate::{CrlContent, CrlState, StoreError};
-
-/// Makes the CRLs of a new CA wanted.
-pub(crate) async fn begin<D: Db>(db: &D, authority: i64) -> Result<(), StoreError> {
-    let (never, none) = (-1_i64, 0_i64);
-    let cells: Vec<_> = CrlKind::all()
-        .flat_map(|kind| values![authority, kind.code(), none, never, none, none, none, none])
-        .collect();
-    db.insert(&CRL_STATES, &cells).await
-}
 
 /// Returns the CRLs that a change has made old.
 pub(crate) async fn changed<D: Db>(db: &D) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {

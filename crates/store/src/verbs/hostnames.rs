@@ -12,7 +12,8 @@ use certgate_model::{
 };
 
 use super::audit;
-use super::tenants::{self, folded};
+use super::names::folded;
+use super::tenants;
 use crate::audit::AuditEvent;
 use crate::db::{Db, Value, values};
 use crate::error::corrupt;

@@ -10,6 +10,7 @@ use futures_util::future::try_join;
 
 use crate::db::{Db, Row, Values, values};
 use crate::position::Position;
+use crate::schema::CRL_STATES;
 use crate::{Issued, StoreError};
 
 /// The data of a certificate that its CA's CRLs need.
@@ -94,6 +95,15 @@ impl Aged {
         db.execute_each(update, &marks).await?;
         Ok(())
     }
+}
+
+/// Makes the CRLs of a new CA wanted.
+pub(crate) async fn begin_crls<D: Db>(db: &D, authority: i64) -> Result<(), StoreError> {
+    let (never, none) = (-1_i64, 0_i64);
+    let cells: Vec<_> = CrlKind::all()
+        .flat_map(|kind| values![authority, kind.code(), none, never, none, none, none, none])
+        .collect();
+    db.insert(&CRL_STATES, &cells).await
 }
 
 /// Returns the published state of the certificate with this serial number and ID, if the CA issued

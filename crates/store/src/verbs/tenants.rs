@@ -5,16 +5,17 @@
 
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuditAction, AuditOwner, By, Installation, Page,
-    ResourceType, Slice, Status, TokenHash, UserId, UserRecord, Visible, ZoneFilter, ZoneId,
-    ZoneOrder, ZoneRecord,
+    ResourceType, Slice, TokenHash, UserId, UserRecord, Visible, ZoneFilter, ZoneId, ZoneOrder,
+    ZoneRecord,
 };
 
 use super::condition::{Condition, direction, page};
-use super::{audit, counters, hostnames, mtls_certificates, tokens};
+use super::names::folded;
+use super::{audit, tokens};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
 use crate::schema::USERS;
-use crate::{AccountDeleted, AccountRecorded, FirstRecords, StoreError, ZoneDeleted, ZoneRecorded};
+use crate::{AccountRecorded, FirstRecords, StoreError, ZoneRecorded};
 
 /// Returns the installation, if there is one.
 pub(crate) async fn installation<D: Db>(db: &D) -> Result<Option<Installation>, StoreError> {
@@ -197,7 +198,7 @@ async fn insert_account<D: Db>(db: &D, account: &AccountRecord, by: &By) -> Resu
     log_account(db, AuditAction::Create, account, by).await
 }
 
-async fn log_account<D: Db>(
+pub(super) async fn log_account<D: Db>(
     db: &D,
     action: AuditAction,
     account: &AccountRecord,
@@ -206,38 +207,6 @@ async fn log_account<D: Db>(
     let detail = format!("name={}", account.name);
     let event = AuditEvent::new(action, ResourceType::Account, account.id.as_bytes(), detail);
     audit::record(db, AuditOwner::Account(account.id), by, event).await
-}
-
-/// Deletes an account without zones and without uploaded certificates.
-pub(crate) async fn delete_account<D: Db>(
-    db: &D,
-    id: AccountId,
-    by: &By,
-) -> Result<AccountDeleted, StoreError> {
-    let Some(account) = account(db, id).await? else {
-        return Ok(AccountDeleted::NotFound);
-    };
-    let count = "SELECT count(*) FROM zones WHERE account = ?1 AND deleted_at IS NULL";
-    let zones: u64 = db.one(count, &values![id], |row| row.get(0)).await?;
-    if zones > 0 {
-        return Ok(AccountDeleted::HasZones(zones));
-    }
-    let uploaded = mtls_certificates::count(db, id).await?;
-    if uploaded > 0 {
-        return Ok(AccountDeleted::HasMtlsCertificates(uploaded));
-    }
-    db.execute(
-        "DELETE FROM enforcement_points WHERE account = ?1",
-        &values![id],
-    )
-    .await?;
-    db.execute(
-        "UPDATE accounts SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL",
-        &values![id, by.at],
-    )
-    .await?;
-    log_account(db, AuditAction::Delete, &account, by).await?;
-    Ok(AccountDeleted::Deleted)
 }
 
 const ZONE_COLUMNS: &str =
@@ -351,7 +320,7 @@ async fn insert_zone<D: Db>(db: &D, zone: &ZoneRecord, by: &By) -> Result<(), St
     log_zone(db, AuditAction::Create, zone, by).await
 }
 
-async fn log_zone<D: Db>(
+pub(super) async fn log_zone<D: Db>(
     db: &D,
     action: AuditAction,
     zone: &ZoneRecord,
@@ -361,32 +330,4 @@ async fn log_zone<D: Db>(
     let event =
         AuditEvent::new(action, ResourceType::Zone, zone.id.as_bytes(), detail).in_zone(zone.id);
     audit::record(db, AuditOwner::Account(zone.account), by, event).await
-}
-
-/// Deletes a zone whose certificates are all revoked, and its lists of hostnames.
-pub(crate) async fn delete_zone<D: Db>(
-    db: &D,
-    id: ZoneId,
-    by: &By,
-) -> Result<ZoneDeleted, StoreError> {
-    let (Some(zone), Some(number)) = (zone(db, id).await?, zone_number(db, id).await?) else {
-        return Ok(ZoneDeleted::NotFound);
-    };
-    let totals = counters::totals(db, number).await?;
-    if totals.all() > totals.of(Status::Revoked) {
-        return Ok(ZoneDeleted::InUse(totals));
-    }
-    hostnames::delete_of_zone(db, number).await?;
-    db.execute(
-        "UPDATE zones SET deleted_at = ?1 WHERE number = ?2 AND deleted_at IS NULL",
-        &values![by.at, number],
-    )
-    .await?;
-    log_zone(db, AuditAction::Delete, &zone, by).await?;
-    Ok(ZoneDeleted::Deleted)
-}
-
-/// Returns the form in which names are compared.
-pub(crate) fn folded(name: &str) -> String {
-    name.to_lowercase()
 }
