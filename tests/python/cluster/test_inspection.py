@@ -58,7 +58,7 @@ def test_a_database_in_use_is_inspected(postgres: Postgres, make_node: MakeNode,
         database,
     )
     checked = run(url, "check")
-    assert checked.returncode == 1 and "0 revocations are on lists" in checked.stdout, (
+    assert checked.returncode == 1 and "0 revocations are on CRLs" in checked.stdout, (
         checked.stdout
     )
     verified = run(url, "audit", "verify")

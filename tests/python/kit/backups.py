@@ -34,7 +34,7 @@ SEED = int(os.environ.get("CERTGATE_TEST_SEED") or random.SystemRandom().getrand
 BACKUPS = 4
 
 AGAIN = "the database is older than the journal of revocations"
-UNKNOWN = "no journal of revocations tells what came after the backup"
+UNKNOWN = "the journal of revocations lacks changes after the backup"
 
 
 def back_up(server: Server, name: str = "backup.db") -> Path:

@@ -224,7 +224,7 @@ def test_changes_of_an_authority_that_the_backup_does_not_have_are_counted(
     api.revoke(api.issue(csr).result["id"])
     api.zone_id = own
     server.stop()
-    assert "1 certificate was revoked or restored" in restore(server, backup, "--replace")
+    assert "1 revocation or restoration after the backup" in restore(server, backup, "--replace")
     logged = len(server.log)
     server.start()
     (line,) = told_since(server, logged)
@@ -339,7 +339,7 @@ def test_a_journal_that_begins_after_the_backup_is_incomplete(
         api.revoke(ids[1])
     server.stop()
     for _ in range(2):
-        assert "What else was revoked" in restore(server, backup, "--replace")
+        assert "Other revocations and restorations" in restore(server, backup, "--replace")
         logged = len(server.log)
         server.start()
         again, unknown = told_since(server, logged)
