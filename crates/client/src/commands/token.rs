@@ -29,7 +29,7 @@ pub fn create(
         .map(|name| group(name))
         .collect::<Result<Vec<_>, _>>()?;
     let allowed = arguments.allow_ips.clone();
-    let condition = (!allowed.is_empty()).then(|| TokenCondition {
+    let condition = (!allowed.is_empty()).then_some(TokenCondition {
         request_ip: Some(TokenAddresses {
             allowed: Some(allowed),
             refused: None,

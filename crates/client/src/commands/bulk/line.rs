@@ -41,7 +41,7 @@ pub enum Start {
     /// Not begun.
     Fresh,
     /// Key and request are on disk, and an earlier run may have sent the request.
-    Requested(Pending),
+    Requested(Box<Pending>),
     /// The certificate with this ID is issued. Its files may be missing.
     Issued(String),
 }
@@ -124,7 +124,7 @@ pub fn start(
              list`, revoke it, and move the files of that name away",
         ));
     }
-    Ok(Start::Requested(found))
+    Ok(Start::Requested(Box::new(found)))
 }
 
 /// Finishes a line. The order of the steps makes a kill at any instant harmless.
