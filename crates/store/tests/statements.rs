@@ -462,7 +462,9 @@ fn search_problem(text: &str, line: &str, name: &str, table: &Table) -> Option<&
     let index = &table.indexes[index_name];
     let used = match line.split_once(" (") {
         Some((_, conditions)) => used_columns(conditions.strip_suffix(')').unwrap_or(conditions)),
-        None => return None,
+        // The first or last entry of an index.
+        None if conditions(text, name, &table.columns).is_empty() => return None,
+        None => return Some("does not use a key column"),
     };
     let used: Vec<(String, Bound)> = used
         .into_iter()
@@ -589,6 +591,10 @@ fn conditions(text: &str, table: &str, columns: &[String]) -> BTreeSet<(String, 
             ")" => {
                 let open = tokens[..place].iter().rposition(|token| token == "(");
                 open.and_then(|open| tokens.get(open + 1))
+            }
+            // `a + 0 > ?1`: no index serves it, so it shows as a column that is not used.
+            _ if place > 2 && ["+", "-", "*"].contains(&tokens[place - 2].as_str()) => {
+                tokens.get(place - 3)
             }
             _ => tokens.get(place - 1),
         };
