@@ -348,6 +348,8 @@ async fn every_statement_on_sqlite_uses_an_index() {
 struct Table {
     columns: Vec<String>,
     indexes: BTreeMap<String, Index>,
+    /// The column that is SQLite's row number, with which every index ends.
+    row_number: Option<String>,
 }
 
 #[derive(Debug)]
@@ -372,6 +374,7 @@ fn sqlite_tables(connection: &Connection) -> BTreeMap<String, Table> {
         let mut table = Table {
             columns: strings(&format!("SELECT name FROM pragma_table_info('{name}')")),
             indexes: BTreeMap::new(),
+            row_number: None,
         };
         let list = format!("SELECT name FROM pragma_index_list('{name}')");
         for index in strings(&list) {
@@ -393,6 +396,14 @@ fn sqlite_tables(connection: &Connection) -> BTreeMap<String, Table> {
             is_unique: true,
             is_partial: false,
         };
+        let integers = strings(&format!(
+            "SELECT name FROM pragma_table_info('{name}') WHERE pk > 0 AND type = 'INTEGER'"
+        ));
+        if let [only] = key.columns.as_slice()
+            && integers.contains(only)
+        {
+            table.row_number = Some(only.clone());
+        }
         table.indexes.insert(KEY.to_owned(), key);
         tables.insert(name, table);
     }
@@ -469,7 +480,7 @@ fn search_problem(text: &str, line: &str, name: &str, table: &Table) -> Option<&
     let used: Vec<(String, Bound)> = used
         .into_iter()
         .map(|(column, bound)| match column.as_str() {
-            "rowid" => (index.columns[0].clone(), bound),
+            "rowid" => (table.row_number.clone().unwrap_or(column), bound),
             _ => (column, bound),
         })
         .collect();
@@ -484,7 +495,9 @@ fn search_problem(text: &str, line: &str, name: &str, table: &Table) -> Option<&
     }
     let wanted = conditions(text, name, &table.columns);
     let wants = |column: &str, bound| wanted.contains(&(column.to_owned(), bound));
-    if let Some(next) = index.columns.get(equal) {
+    let is_key = index_name == KEY;
+    let row_number = table.row_number.as_ref().filter(|_| !is_key);
+    if let Some(next) = index.columns.iter().chain(row_number).nth(equal) {
         if wants(next, Bound::Equal) {
             return Some("does not use a key column");
         }
