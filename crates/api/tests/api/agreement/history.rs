@@ -95,7 +95,7 @@ impl Obstruction {
         }
         match self {
             Self::FullLists => refuse!("NEW.kind = 129"),
-            Self::LowerShards => refuse!("NEW.part < 64"),
+            Self::LowerShards => refuse!("NEW.kind < 64"),
             Self::OddAuthorities => refuse!("NEW.authority % 2 = 1"),
             Self::EvenAuthorities => refuse!("NEW.authority % 2 = 0"),
         }
