@@ -344,11 +344,14 @@ fn the_api_uses_of_pki_what_is_listed() {
 
 #[test]
 fn certificates_are_never_counted_by_reading_them() {
-    // `count` must be a whole word: `account(` is a different one.
+    // SQL's `count` is a whole word: not `account(`, and not a method of our own.
     let counts = |code: &str| {
         let code = code.to_lowercase();
-        code.match_indices("count(")
-            .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+        code.match_indices("count(").any(|(at, _)| {
+            let before = &code[..at];
+            let is_name = before.ends_with(|c: char| c.is_alphanumeric() || "_.".contains(c));
+            !is_name && !before.ends_with("fn ")
+        })
     };
     let files = [
         "verbs/certificates.rs",
@@ -359,7 +362,10 @@ fn certificates_are_never_counted_by_reading_them() {
         "verbs/settling.rs",
     ];
     for file in files {
-        assert!(root().join("crates/store/src").join(file).exists(), "{file}");
+        assert!(
+            root().join("crates/store/src").join(file).exists(),
+            "{file}"
+        );
     }
     let counting = |(place, code): &(String, String)| {
         files.iter().any(|file| place.contains(file)) && counts(code)

@@ -10,10 +10,11 @@ use std::io::Write;
 use xtask::sources::{self, functions, imports, statements};
 
 /// The most lines of a function.
-const FUNCTION_LINES_MAX: usize = 122;
+const FUNCTION_LINES_MAX: usize = 100;
 
-/// The most groups of files inside a crate that import each other.
-const CYCLES_MAX: usize = 7;
+/// The most groups of files inside a crate that import each other. One remains: the settings of the
+/// server (`config/mod.rs`) are read by `config/layers.rs` into types that `mod.rs` declares.
+const CYCLES_MAX: usize = 1;
 
 /// The most statements that stand in the folders of both engines of the store.
 const REPEATED_STATEMENTS_MAX: usize = 1;

@@ -167,6 +167,11 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
         "Tokens are those of the backup: tokens that were deleted or rolled later work again. \
          Review `certgate token list`",
     );
+    say_if_master_key_is_missing(screen, config);
+    Ok(())
+}
+
+fn say_if_master_key_is_missing(screen: &mut Screen, config: &StorageConfig) {
     if let MasterKeySource::File(path) = &config.master_key
         && !path.exists()
     {
@@ -175,7 +180,6 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
             path.display()
         ));
     }
-    Ok(())
 }
 
 fn told_of_journal(journal: &Path, told: JournalSummary) -> String {
