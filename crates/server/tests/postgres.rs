@@ -181,7 +181,7 @@ fn the_password_is_nowhere() {
         .unwrap();
     let refused = text(&flag.stderr);
     assert!(
-        refused.contains("others can see the arguments"),
+        refused.contains("other users can see the arguments"),
         "{refused}"
     );
     let wrong = certgate(directory.path(), "postgres://u:s3cret@h:port/n")
