@@ -435,7 +435,7 @@ def test_a_stop_has_enough_time() -> None:
     unit = int(Unit(SYSTEMD / "certgate.service").one("TimeoutStopSec"))
     assert grace == unit >= REQUEST_SECONDS + 2 * WRITE_SECONDS
     helped = certgate("serve", "--help").stdout
-    assert f"How long a request may take, its body included [default: {REQUEST_SECONDS}]" in helped
+    assert f"Limit of a request with its body, in seconds [default: {REQUEST_SECONDS}]" in helped
     # The preStop time covers a full readiness probe.
     readiness = container["readinessProbe"]
     assert leaving >= readiness["periodSeconds"] + readiness["timeoutSeconds"]

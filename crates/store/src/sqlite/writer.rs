@@ -223,7 +223,11 @@ impl Worker {
             Ok(()) => self.answer(batch),
             Err(error) => {
                 let reason = error.into_detail();
-                tracing::warn!(operations = batch.len(), reason, "the store refused writes");
+                tracing::warn!(
+                    operations = batch.len(),
+                    reason,
+                    "the store refused a batch of writes"
+                );
                 writes::refuse(batch, || StoreError::Unavailable(reason.clone()));
             }
         }
