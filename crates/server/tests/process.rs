@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-/// How often a test looks for an effect that takes the server a moment, and the pause after each
+/// The most looks for an effect that takes the server a moment, and the pause after each
 /// look: half a minute on an idle machine, longer on a busy one.
 const LOOKS_MAX: usize = 3_000;
 const PAUSE: Duration = Duration::from_millis(10);

@@ -98,7 +98,7 @@ impl Setting {
         format!("{ENVIRONMENT_PREFIX}{}", self.name.to_uppercase())
     }
 
-    /// Whether commands of this kind read it.
+    /// True if commands of this kind read it.
     pub fn is_for(&self, commands: AppliesTo) -> bool {
         self.applies_to <= commands
     }

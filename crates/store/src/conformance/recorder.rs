@@ -10,9 +10,9 @@ use certgate_model::lock;
 pub struct RecordedStatement {
     /// The text.
     pub text: String,
-    /// Whether the database is PostgreSQL.
+    /// True if the database is PostgreSQL.
     pub is_postgres: bool,
-    /// Whether the statement may read everything: it ran without a time limit.
+    /// True if the statement may read everything: it ran without a time limit.
     pub is_streamed: bool,
 }
 

@@ -88,7 +88,7 @@ impl Lists {
         }
     }
 
-    /// Whether the lists allow what the API shows of a certificate whose last change has settled:
+    /// Returns true if the lists allow what the API shows of a certificate with a settled change:
     /// all of them hold it if it is revoked and has not expired, none does otherwise.
     pub fn allow(&self, certificate: &Certificate, now: Timestamp) -> bool {
         certificate.kinds().into_iter().all(|kind| {
