@@ -284,6 +284,40 @@ fn model_and_service_read_no_clock() {
     );
 }
 
+/// Files that write instants as numbers: into a row, a certificate, a journal or a text. Everything
+/// else compares them, or asks `Timestamp::until` for their difference.
+const INSTANTS_AS_NUMBERS: [&str; 8] = [
+    "api/src/query.rs",
+    "model/src/audit.rs",
+    "model/src/time.rs",
+    "pki/src/certificate.rs",
+    "server/src/backup.rs",
+    "server/src/migrate.rs",
+    "store/src/db/value.rs",
+    "store/src/sqlite/journal.rs",
+];
+
+#[test]
+fn differences_of_instants_saturate() {
+    let folders = [
+        "model", "wire", "pki", "store", "service", "api", "client", "server",
+    ];
+    let words = [".unix()", ".unix_microseconds()"];
+    let found: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| lines(folder))
+        .filter(|(place, _)| !place.contains("/conformance/"))
+        .filter(|(place, _)| !INSTANTS_AS_NUMBERS.iter().any(|file| place.contains(file)))
+        .filter(|(_, code)| words.iter().any(|word| code.contains(word)))
+        .map(|(place, _)| place)
+        .collect();
+    assert!(
+        found.is_empty(),
+        "the clock moves both ways: take Timestamp::until, plus_seconds or a comparison:\n{}",
+        found.join("\n")
+    );
+}
+
 #[test]
 fn http_begins_at_the_api() {
     let words = ["StatusCode", "http::", "axum", "hyper"];

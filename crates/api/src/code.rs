@@ -139,6 +139,9 @@ codes! {
     OUTLIVES_AUTHORITY = 1441 [400]
         "the certificate would be valid longer than the CA that signs it"
         => "choose a shorter validity";
+    AUTHORITY_NOT_VALID = 1442 [400]
+        "the CA that signs is not valid now: it has expired, or the server's clock is wrong"
+        => "correct the server's clock; if it is right, rotate the CA";
     QUOTA_REACHED = 1445 [403]
         "the zone has as many certificates as the server's quota allows"
         => "raise the quota in the server's configuration";

@@ -66,6 +66,9 @@ impl From<IssueError> for ApiError {
             IssueError::OutlivesAuthority { .. } => {
                 Self::bad_request(code::OUTLIVES_AUTHORITY, message).at("/validity_days")
             }
+            IssueError::AuthorityNotValid { .. } => {
+                Self::bad_request(code::AUTHORITY_NOT_VALID, message)
+            }
             IssueError::QuotaReached { .. } => {
                 Self::new(StatusCode::FORBIDDEN, code::QUOTA_REACHED, message)
             }

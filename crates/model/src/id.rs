@@ -156,7 +156,7 @@ impl CertificateId {
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> [u8; 16] {
     let mut bytes = [0; 16];
     random.fill(&mut bytes[6..]);
-    let milliseconds = now.unix_microseconds().div_euclid(1000);
+    let milliseconds = now.unix_milliseconds();
     bytes[..6].copy_from_slice(&milliseconds.to_be_bytes()[2..]);
     bytes[6] = bytes[6] & 0x0f | 0x70; // version 7
     bytes[8] = bytes[8] & 0x3f | 0x80; // variant

@@ -18,6 +18,29 @@ pub trait Clock: Send + Sync {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
+/// The difference of two instants, or the age of one. It is negative if the clock was set back
+/// between them, and everything that is computed from it saturates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(i64);
+
+impl Span {
+    /// Returns true for an age: not negative, and below `seconds`. A record from the future is not
+    /// recent, however recently it was made: its age is unknown.
+    pub const fn is_within(self, seconds: i64) -> bool {
+        self.0 >= 0 && self.0 < seconds.saturating_mul(1_000_000)
+    }
+
+    /// Whole seconds, rounded down; zero if it is negative.
+    pub const fn seconds(self) -> i64 {
+        if self.0 < 0 { 0 } else { self.0 / 1_000_000 }
+    }
+
+    /// The same as a duration; zero if it is negative.
+    pub const fn duration(self) -> Duration {
+        Duration::from_micros(if self.0 < 0 { 0 } else { self.0.unsigned_abs() })
+    }
+}
+
 /// The error for a text that is not an RFC 3339 instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an RFC 3339 time such as 2033-02-20T23:18:00Z")]
@@ -72,22 +95,19 @@ impl Timestamp {
         }
     }
 
-    /// Counts the whole seconds from `earlier` to this instant; zero if `earlier` is after it,
-    /// because the clock was set back. Do not subtract timestamps by hand: the difference can be
-    /// negative.
-    pub const fn seconds_since(self, earlier: Self) -> i64 {
-        let seconds = self.unix().saturating_sub(earlier.unix());
-        if seconds < 0 { 0 } else { seconds }
+    /// The time from this instant to `later`. Do not subtract timestamps by hand: `later` is earlier
+    /// after the clock was set back.
+    pub const fn until(self, later: Self) -> Span {
+        Span(later.0.saturating_sub(self.0))
     }
 
-    /// The time from `earlier` to this instant; zero if `earlier` is after it.
-    pub const fn duration_since(self, earlier: Self) -> Duration {
-        let microseconds = self.0.saturating_sub(earlier.0);
-        Duration::from_micros(if microseconds < 0 {
+    /// Whole milliseconds since the Unix epoch; zero before it.
+    pub const fn unix_milliseconds(self) -> u64 {
+        if self.0 < 0 {
             0
         } else {
-            microseconds.unsigned_abs()
-        })
+            self.0.unsigned_abs() / 1000
+        }
     }
 
     /// Moves this instant by `days` of 86,400 seconds.
@@ -179,16 +199,22 @@ mod tests {
     }
 
     #[test]
-    fn differences_are_never_negative_and_sums_stay_within_the_years_with_a_text_form() {
+    fn differences_saturate_and_sums_stay_within_the_years_with_a_text_form() {
         let (early, late) = (Timestamp::from_unix(100), Timestamp::from_unix(160));
+        let (ahead, back) = (early.until(late), late.until(early));
+        assert_eq!((ahead.seconds(), back.seconds()), (60, 0));
+        assert_eq!(ahead.duration(), Duration::from_secs(60));
+        assert_eq!(back.duration(), Duration::ZERO);
+        assert!(ahead.is_within(61) && !ahead.is_within(60));
+        assert!(!back.is_within(i64::MAX) && early.until(early).is_within(1));
+        let all = Timestamp::EARLIEST.until(Timestamp::LATEST);
+        assert_eq!(all.seconds(), 315_537_897_599);
+        let raw = Timestamp::from_unix_microseconds;
         assert_eq!(
-            (late.seconds_since(early), early.seconds_since(late)),
-            (60, 0)
+            raw(i64::MIN).until(raw(i64::MAX)).seconds(),
+            i64::MAX / 1_000_000
         );
-        assert_eq!(late.duration_since(early), Duration::from_secs(60));
-        assert_eq!(early.duration_since(late), Duration::ZERO);
-        let all = Timestamp::LATEST.seconds_since(Timestamp::EARLIEST);
-        assert_eq!(all, 315_537_897_599);
+        assert_eq!(raw(i64::MAX).until(raw(i64::MIN)).seconds(), 0);
         for (seconds, end) in [
             (i64::MAX, Timestamp::LATEST),
             (i64::MIN, Timestamp::EARLIEST),

@@ -37,6 +37,7 @@ pub enum IssuerError {
 pub struct Issuer {
     key: SigningKey,
     verifier: ParsedPublicKey,
+    valid_from: Timestamp,
     expires_on: Timestamp,
     pub(crate) parts: IssuerParts,
 }
@@ -64,10 +65,21 @@ impl Issuer {
         );
         Ok(Self {
             verifier: key.verifier()?,
+            valid_from: tbs.not_before,
             expires_on: tbs.not_after,
             key,
             parts,
         })
+    }
+
+    /// `notBefore` of the CA's certificate.
+    pub fn valid_from(&self) -> Timestamp {
+        self.valid_from
+    }
+
+    /// Returns true if verifiers accept signatures of this CA at that time. A CA signs only then.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.valid_from <= now && now < self.expires_on
     }
 
     /// `notAfter` of the CA's certificate. No certificate of this CA may expire later.

@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod check;
 mod cli;
+mod clock_watch;
 mod config;
 mod data_dir;
 mod failure;

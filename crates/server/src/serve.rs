@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::clock_watch;
 use crate::config::{Config, Management};
 use crate::data_dir::DataDir;
 use crate::failure::{self, Failure};
@@ -109,6 +110,9 @@ async fn serve(
 
     // 4. The background jobs and the listeners.
     let mut jobs = Jobs::start(&service, metrics.clone());
+    if let Err(error) = clock_watch::start(service.signals.clone()) {
+        tracing::warn!(%error, "{}", clock_watch::NOT_WATCHED);
+    }
     let api = Api::new(parts(&config, &service, metrics));
     let limits = Limits {
         connections: config.connections_max.get(),

@@ -44,7 +44,7 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         let generation = {
             let state = lock(&self.state);
             if let Some((read_at, value)) = state.entries.get(&key)
-                && (*read_at..read_at.plus_seconds(AGE_SECONDS_MAX)).contains(&now)
+                && read_at.until(now).is_within(AGE_SECONDS_MAX)
             {
                 return Ok(Some(value.clone()));
             }

@@ -1,6 +1,6 @@
 //! Errors, named by the receiver's possible reaction. Their translation to HTTP is in the API.
 
-use certgate_model::{AuthorityId, CertificateId, MtlsCertificateId, Status, Totals};
+use certgate_model::{AuthorityId, CertificateId, MtlsCertificateId, Status, Timestamp, Totals};
 use certgate_pki::{ChainError, CsrError, ImportError, PrivateKeyError};
 use certgate_store::StoreError;
 
@@ -129,6 +129,19 @@ pub enum IssueError {
         max: i64,
         /// Expiry of the CA, RFC 3339.
         authority_expires_on: String,
+    },
+    /// The CA is not valid now: the clock is wrong, or the CA has expired.
+    #[error(
+        "the account's CA is valid from {valid_from} to {expires_on}, but the server's clock shows \
+         {now}: correct the clock, or rotate the CA if the clock is right"
+    )]
+    AuthorityNotValid {
+        /// `notBefore` of the CA.
+        valid_from: Timestamp,
+        /// `notAfter` of the CA.
+        expires_on: Timestamp,
+        /// The time of the request.
+        now: Timestamp,
     },
     /// The zone has the maximum number of certificates.
     #[error("the zone has reached its quota of {quota} client certificates")]

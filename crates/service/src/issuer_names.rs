@@ -47,7 +47,7 @@ impl Directory {
 
     fn is_read_within(&self, seconds: i64, now: Timestamp) -> bool {
         self.read_at
-            .is_some_and(|at| (at..at.plus_seconds(seconds)).contains(&now))
+            .is_some_and(|at| at.until(now).is_within(seconds))
     }
 }
 

@@ -111,7 +111,7 @@ impl Issuing {
         order: &Arc<Order>,
         ca: Arc<ReadyIssuer>,
     ) -> Result<Attempt, IssueError> {
-        if !self.outlives(&ca, order).await? {
+        if !self.can_sign(&ca, order).await? {
             return Ok(Attempt::Superseded);
         }
         let serial = self.serials.serial(order.id, &*self.environment.random);
@@ -247,11 +247,13 @@ impl Issuing {
             .ok_or(IssueError::NoZone)
     }
 
-    /// Returns true if the CA outlives the certificate, and false if it does not but has been
-    /// superseded: a request is not refused because of a CA that another process has replaced.
-    async fn outlives(&self, ca: &ReadyIssuer, order: &Order) -> Result<bool, IssueError> {
-        let expires_on = ca.issuer.expires_on();
-        if order.not_after <= expires_on {
+    /// Returns true if the CA is valid now and outlives the certificate, and false if not but it
+    /// has been superseded: a request is not refused because of a CA that another process has
+    /// replaced.
+    async fn can_sign(&self, ca: &ReadyIssuer, order: &Order) -> Result<bool, IssueError> {
+        let (issuer, now) = (&ca.issuer, order.by.at);
+        let expires_on = issuer.expires_on();
+        if issuer.is_valid_at(now) && order.not_after <= expires_on {
             return Ok(true);
         }
         let active = self
@@ -262,7 +264,14 @@ impl Issuing {
         if active.ok_or(IssueError::NoZone)?.id != ca.authority.id {
             return Ok(false);
         }
-        let left = expires_on.seconds_since(order.not_before);
+        if !issuer.is_valid_at(now) {
+            return Err(IssueError::AuthorityNotValid {
+                valid_from: issuer.valid_from(),
+                expires_on,
+                now,
+            });
+        }
+        let left = order.not_before.until(expires_on).seconds();
         Err(IssueError::OutlivesAuthority {
             given: i64::from(order.days),
             max: left / SECONDS_PER_DAY,

@@ -24,6 +24,7 @@ mod measures;
 mod mtls_certificates;
 mod names;
 mod publishing;
+mod renewal;
 mod responder;
 mod revoking;
 mod serials;
@@ -64,6 +65,7 @@ pub use managed_authorities::{
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mtls_certificates::{MtlsCertificateUpload, MtlsCertificates};
 pub use publishing::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};
+pub use renewal::Renewal;
 pub use responder::{NoncePolicy, OCSP_VALIDITY_SECONDS, OcspAnswer, Responder};
 pub use revoking::Revoking;
 pub use service::{OpenError, Service};

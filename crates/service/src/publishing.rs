@@ -28,16 +28,17 @@ pub const FULL_CRL_ENTRIES_MAX: u32 = 65_536;
 /// memory until they are stored.
 const PUBLISHED_TOGETHER: usize = 32;
 
-/// Latest time at which any list is due for renewal, in seconds from now. The hour is for clocks
-/// that are corrected.
+/// Latest time at which any list is due for renewal, in seconds from now. A list that is due later
+/// is dated in the future.
 const RENEWED_WITHIN_SECONDS: i64 =
-    (CRL_VALIDITY_DAYS as i64 - CRL_RENEWAL_DAYS) * SECONDS_PER_DAY + 3600;
+    (CRL_VALIDITY_DAYS as i64 - CRL_RENEWAL_DAYS) * SECONDS_PER_DAY + CRL_BACKDATE_SECONDS;
 
 /// Pause before a full list that was too long is counted again, in seconds: the count reads all of
 /// its entries.
 const TOO_LONG_SECONDS: i64 = 3600;
 
 /// Publishes revocation lists: after a change, and well before a list expires.
+#[derive(Clone)]
 pub(crate) struct Publisher {
     pub(crate) environment: Environment,
     pub(crate) issuers: Arc<Issuers>,
@@ -48,7 +49,8 @@ impl Publisher {
     /// could not be published.
     pub(crate) async fn publish_changed(&self) -> Result<Vec<AuthorityId>, Fault> {
         let mut failed = Vec::new();
-        let changed = self.environment.store.crls_changed().await?;
+        let now = self.environment.now();
+        let changed = self.environment.store.crls_changed(now).await?;
         for some in changed.chunks(PUBLISHED_TOGETHER) {
             self.publish_all(some, &mut failed).await;
         }
@@ -93,12 +95,21 @@ impl Publisher {
         }
     }
 
-    async fn publish(&self, authority: AuthorityId, kind: CrlKind) -> Result<(), Fault> {
+    /// Publishes a list. A CA that is not valid now fails: no verifier would accept its list.
+    pub(crate) async fn publish(&self, authority: AuthorityId, kind: CrlKind) -> Result<(), Fault> {
+        let issuer = &self.issuers.by_id(authority).await?.issuer;
+        let now = self.environment.now();
+        if !issuer.is_valid_at(now) {
+            return Err(Fault::Unavailable(format!(
+                "the CA is valid from {} to {}, but the clock shows {now}: correct the clock",
+                issuer.valid_from(),
+                issuer.expires_on()
+            )));
+        }
         if kind == CrlKind::Full {
             return self.publish_full(authority).await;
         }
         let store = &self.environment.store;
-        let now = self.environment.now();
         let content = store.crl_content(authority, kind, now, u32::MAX).await?;
         let Some(content) = content else {
             return Ok(());
@@ -129,7 +140,7 @@ impl Publisher {
         let now = self.environment.now();
         if let Some(state) = store.crl_state(authority, CrlKind::Full).await?
             && !state.is_made
-            && (state.this_update..state.this_update.plus_seconds(TOO_LONG_SECONDS)).contains(&now)
+            && state.this_update.until(now).is_within(TOO_LONG_SECONDS)
         {
             return self.store_still_too_long(same, state).await;
         }
@@ -172,7 +183,7 @@ impl Publisher {
             let crl = CrlRecord {
                 authority,
                 kind,
-                number: number + 1,
+                number: number.saturating_add(1),
                 epoch,
                 this_update,
                 next_update,
@@ -274,11 +285,12 @@ fn signed(
 fn unsigned(ca: &ReadyIssuer, kind: CrlKind, content: &CrlContent, now: Timestamp) -> CrlRecord {
     // The number is the time in milliseconds: it also grows after the database was restored from
     // a backup.
-    let milliseconds = u64::try_from(now.unix_microseconds() / 1000).unwrap_or(0);
     CrlRecord {
         authority: ca.authority.id,
         kind,
-        number: milliseconds.max(content.number_before + 1),
+        number: now
+            .unix_milliseconds()
+            .max(content.number_before.saturating_add(1)),
         epoch: content.epoch,
         this_update: now.plus_seconds(-CRL_BACKDATE_SECONDS),
         next_update: now.plus_days(CRL_VALIDITY_DAYS),

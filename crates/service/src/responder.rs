@@ -10,7 +10,7 @@ use certgate_pki::{
 use crate::delegates::Delegates;
 use crate::environment::Environment;
 use crate::error::{Fault, internal};
-use crate::issuers::Issuers;
+use crate::issuers::{Issuers, ReadyIssuer};
 use crate::serials::SerialCipher;
 
 /// Validity of an answer, in seconds. A client that caches one sees a revocation that much later.
@@ -89,26 +89,43 @@ impl Responder {
             return Ok(failure(OcspFailure::Unauthorized));
         };
         let now = self.environment.now();
-        let Some(signer) = authorities.last() else {
-            return Ok(failure(OcspFailure::Unauthorized));
+        let Some(signer) = self.signer(&authorities, now).await? else {
+            return Ok(failure(OcspFailure::TryLater));
         };
-        let expires_on = self.issuers.by_id(*signer).await?.issuer.expires_on();
-        if expires_on.cut_to_minute() <= now.plus_seconds(CA_VALIDITY_LEFT_SECONDS) {
-            return Ok(failure(OcspFailure::Unauthorized));
-        }
         let nonce = request.nonce.filter(|_| nonce == NoncePolicy::Repeat);
         match (&request.cert_ids[..], &nonce) {
-            ([cert_id], None) => self.cacheable_answer(&authorities, cert_id, now).await,
+            ([cert_id], None) => {
+                self.cacheable_answer(signer, &authorities, cert_id, now)
+                    .await
+            }
             _ => {
                 let mut statuses = Vec::new();
                 for cert_id in request.cert_ids {
                     let (status, _) = self.status(&authorities, &cert_id).await?;
                     statuses.push((cert_id, status));
                 }
-                let der = self.sign(&authorities, statuses, nonce, now).await?;
+                let der = self.sign(signer, statuses, nonce, now).await?;
                 Ok(OcspAnswer { der, keep: None })
             }
         }
+    }
+
+    /// Returns the CA that signs for these, which have one name and key: the last one that is valid
+    /// now. [`None`]: all have expired, or the clock is wrong.
+    async fn signer(
+        &self,
+        authorities: &[AuthorityId],
+        now: Timestamp,
+    ) -> Result<Option<Arc<ReadyIssuer>>, Fault> {
+        for authority in authorities.iter().rev() {
+            let ca = self.issuers.by_id(*authority).await?;
+            let expires_on = ca.issuer.expires_on().cut_to_minute();
+            if ca.issuer.is_valid_at(now) && expires_on > now.plus_seconds(CA_VALIDITY_LEFT_SECONDS)
+            {
+                return Ok(Some(ca));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the CAs with the one name and key that every certificate of the request names;
@@ -139,6 +156,7 @@ impl Responder {
     /// Returns the answer about one certificate. It is signed once while its status is unchanged.
     async fn cacheable_answer(
         &self,
+        signer: Arc<ReadyIssuer>,
         authorities: &Arc<[AuthorityId]>,
         cert_id: &CertId,
         now: Timestamp,
@@ -159,7 +177,7 @@ impl Responder {
             return Ok(answer.clone());
         }
         let statuses = vec![(cert_id.clone(), status)];
-        let der = self.sign(authorities, statuses, None, now).await?;
+        let der = self.sign(signer, statuses, None, now).await?;
         let keep = Some((now, now.plus_seconds(OCSP_VALIDITY_SECONDS)));
         let answer = OcspAnswer { der, keep };
         if is_cached {
@@ -218,16 +236,11 @@ impl Responder {
 
     async fn sign(
         &self,
-        authorities: &[AuthorityId],
+        ca: Arc<ReadyIssuer>,
         statuses: Vec<(CertId, CertStatus)>,
         nonce: Option<Vec<u8>>,
         now: Timestamp,
     ) -> Result<Arc<[u8]>, Fault> {
-        // All have the same name and key. The last one, with the renewed certificate, expires last.
-        let authority = authorities
-            .last()
-            .ok_or_else(|| internal("a name and key without a CA"))?;
-        let ca = self.issuers.by_id(*authority).await?;
         let delegate = match ca.issuer.signature() {
             // An RSA signature takes thirty times as long as one with P-256.
             SignatureAlgorithm::Sha256WithRsa => Some(self.delegates.of(&ca, now).await?),

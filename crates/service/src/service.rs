@@ -16,6 +16,8 @@ use crate::managed_authorities::ManagedAuthorities;
 use crate::master_key::MasterKey;
 use crate::measures;
 use crate::mtls_certificates::MtlsCertificates;
+use crate::publishing::Publisher;
+use crate::renewal::Renewal;
 use crate::responder::Responder;
 use crate::revoking::Revoking;
 use crate::serials::SerialCipher;
@@ -48,6 +50,8 @@ pub struct Service {
     pub revoking: Revoking,
     /// The background job that publishes revocation lists and settles changes.
     pub settler: Settler,
+    /// The lists that a request finds due.
+    pub renewal: Renewal,
     /// OCSP.
     pub responder: Responder,
     /// The hostnames that require client certificates.
@@ -122,6 +126,10 @@ impl Service {
             master_key.clone(),
             settings.public_url,
         ));
+        let publisher = Publisher {
+            environment: environment.clone(),
+            issuers: issuers.clone(),
+        };
         Self {
             tenants: Tenants {
                 environment: environment.clone(),
@@ -157,7 +165,8 @@ impl Service {
             revoking: Revoking {
                 environment: environment.clone(),
             },
-            settler: Settler::new(environment.clone(), issuers.clone()),
+            settler: Settler::new(environment.clone(), publisher.clone()),
+            renewal: Renewal::new(environment.clone(), publisher),
             responder: Responder::new(environment.clone(), issuers, serials),
             hostnames: Hostnames {
                 environment: environment.clone(),

@@ -1,5 +1,5 @@
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use certgate_model::{AuthorityId, EnforcementPointId, Status, Timestamp, lock};
@@ -7,7 +7,6 @@ use certgate_store::{BackgroundJob, FaultPoint, LeaseHolder, Settled, fault_poin
 
 use crate::environment::Environment;
 use crate::error::Fault;
-use crate::issuers::Issuers;
 use crate::measures;
 use crate::publishing::Publisher;
 
@@ -62,13 +61,9 @@ pub struct Settler {
 }
 
 impl Settler {
-    pub(crate) fn new(environment: Environment, issuers: Arc<Issuers>) -> Self {
+    pub(crate) fn new(environment: Environment, publisher: Publisher) -> Self {
         let mut holder = LeaseHolder::default();
         environment.random.fill(&mut holder);
-        let publisher = Publisher {
-            environment: environment.clone(),
-            issuers,
-        };
         Self {
             environment,
             publisher,
@@ -193,7 +188,7 @@ impl Settler {
     async fn until_next_lease_ends(&self, begun: Timestamp) -> Option<Duration> {
         match self.look_at_leases(begun).await {
             Ok(end) => {
-                let left = end?.duration_since(self.environment.now());
+                let left = self.environment.now().until(end?).duration();
                 Some(left.max(LEASE_LOOK))
             }
             Err(fault) => {

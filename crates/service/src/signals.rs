@@ -28,6 +28,11 @@ impl Signals {
         *self.ending.borrow()
     }
 
+    /// Wakes the settler after a step of the clock: lists may be due.
+    pub fn clock_stepped(&self) {
+        self.wake_settler();
+    }
+
     pub(crate) fn wake_settler(&self) {
         self.settling_due.notify_one();
     }

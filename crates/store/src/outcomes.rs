@@ -111,7 +111,7 @@ pub enum Acknowledged {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevokedPosition {
     pub(crate) shard: u8,
-    pub(crate) expires_on: i64,
+    pub(crate) expires_on: Timestamp,
     pub(crate) position: i64,
 }
 

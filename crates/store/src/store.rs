@@ -557,8 +557,8 @@ impl<E: Engine> ReadRevocations for SqlStore<E> {
         .await
     }
 
-    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
-        self.read(Statement, (), |db, ()| Box::pin(crl::changed(db)))
+    async fn crls_changed(&self, at: Timestamp) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
+        self.read(Statement, at, |db, at| Box::pin(crl::changed(db, *at)))
             .await
     }
 

@@ -289,7 +289,7 @@ pub trait ReadRevocations: Send + Sync {
     /// Returns the epoch of the last accepted change of a status.
     async fn last_epoch(&self) -> Result<u64, StoreError>;
     /// Returns the CRLs that a change has made old.
-    async fn crls_changed(&self) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError>;
+    async fn crls_changed(&self, at: Timestamp) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError>;
     /// Returns CRLs that must be renewed by `at`, or only after `latest`, which a wrong clock must
     /// have caused; at most `limit`.
     async fn crls_aged(

@@ -247,7 +247,7 @@ async fn a_restore_does_not_undo_revocations_after_the_backup() {
         );
     }
     assert_eq!(
-        place.store.crls_changed().await.unwrap().len(),
+        place.store.crls_changed(instant(0)).await.unwrap().len(),
         130,
         "lists from before the restore are not served"
     );

@@ -17,6 +17,12 @@ impl FakeClock {
         }
     }
 
+    /// Sets the clock.
+    pub fn set(&self, now: Timestamp) {
+        self.microseconds
+            .store(now.unix_microseconds(), Ordering::Relaxed);
+    }
+
     /// Moves the clock forward.
     pub fn advance_seconds(&self, seconds: i64) {
         self.microseconds

@@ -25,7 +25,7 @@ const PYTHON: [Program; 2] = [
 ];
 
 /// Programs that tests of every suite call.
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     Program {
         name: "openssl",
         probe: &["version"],
@@ -45,6 +45,11 @@ const PROGRAMS: [Program; 4] = [
         name: "haproxy",
         probe: &["-v"],
         package: "haproxy",
+    },
+    Program {
+        name: "faketime",
+        probe: &["--version"],
+        package: "faketime",
     },
 ];
 

@@ -41,9 +41,12 @@ pub(crate) async fn crl(
         return bundle(api, authority, &headers).await;
     }
     let kind = kind_of(&file).ok_or(NotPublished::NoSuchFile)?;
-    let Some(state) = api.store.crl_state(authority, kind).await? else {
+    let Some(mut state) = api.store.crl_state(authority, kind).await? else {
         return Err(why_missing(&api, authority).await?);
     };
+    if api.service.renewal.renew(authority, &[state]).await {
+        state = api.store.crl_state(authority, kind).await?.unwrap_or(state);
+    }
     if !state.is_made {
         return Err(NotPublished::TooLong);
     }
@@ -67,9 +70,12 @@ pub(crate) async fn crl(
     Ok(cached.answer(CRL_TYPE, Body::from(list.der.clone())))
 }
 
-/// Returns the reason for a missing CRL: the CRLs of a CA come moments after it.
+/// Returns the reason for a missing CRL: the CRLs of a CA come moments after it, if it is valid.
 async fn why_missing(api: &Api, authority: AuthorityId) -> Result<NotPublished, NotPublished> {
     Ok(match api.store.authority(authority).await? {
+        Some(ca) if !(ca.created_on..ca.expires_on).contains(&api.clock.now()) => {
+            NotPublished::NotValid
+        }
         Some(_) => NotPublished::NotYet,
         None => NotPublished::NoSuchFile,
     })
@@ -95,6 +101,9 @@ async fn bundle(
     headers: &HeaderMap,
 ) -> Result<Response, NotPublished> {
     let mut states = api.store.crl_states(authority).await?;
+    if api.service.renewal.renew(authority, &states).await {
+        states = api.store.crl_states(authority).await?;
+    }
     states.retain(|state| state.kind != CrlKind::Full);
     // A proxy with an incomplete bundle rejects all clients: it should ask again instead.
     if states.len() != CrlKind::all().count() - 1 {
@@ -274,8 +283,8 @@ impl Cached {
     /// Returns the remaining lifetime of the answer. A clock that was set back is before `since`,
     /// and both differences are then zero: a cache asks again.
     fn seconds_left(&self) -> i64 {
-        let lifetime = self.until.seconds_since(self.since);
-        self.until.seconds_since(self.now).min(lifetime)
+        let lifetime = self.since.until(self.until).seconds();
+        self.now.until(self.until).seconds().min(lifetime)
     }
 
     fn answer(&self, kind: &'static str, body: Body) -> Response {
@@ -307,7 +316,7 @@ impl Cached {
 }
 
 fn system_time(at: Timestamp) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(at.unix().max(0).unsigned_abs())
+    UNIX_EPOCH + Duration::from_millis(at.unix_milliseconds())
 }
 
 fn typed(kind: &'static str, body: Body) -> Response {
@@ -329,6 +338,7 @@ fn set(response: &mut Response, name: HeaderName, value: &str) {
 pub(crate) enum NotPublished {
     NoSuchFile,
     NotYet,
+    NotValid,
     TooLong,
     Failed(ApiError),
 }
@@ -355,6 +365,11 @@ impl IntoResponse for NotPublished {
                     text,
                 )
                     .into_response()
+            }
+            Self::NotValid => {
+                let text = "The CA has no CRL, and cannot sign one: it has expired, or the clock \
+                            of this server is wrong\n";
+                (StatusCode::NOT_FOUND, text).into_response()
             }
             Self::TooLong => {
                 let text = "Too many certificates are revoked for one CRL: use bundle.pem or the \

@@ -86,9 +86,9 @@ pub(crate) async fn stream(
         .feed
         .changes(&scope, after, CHANGES_MAX, Duration::ZERO);
     let found = Box::pin(found).await?;
-    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     let follower = Follower {
-        end: api.clock.now().plus_seconds(seconds),
+        begun: api.clock.now(),
+        seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
         api,
         caller: scope.caller().clone(),
         account: scope.account().id,
@@ -114,7 +114,8 @@ struct Follower {
     api: Api,
     caller: Caller,
     account: AccountId,
-    end: Timestamp,
+    begun: Timestamp,
+    seconds: i64,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -122,10 +123,12 @@ impl Follower {
     /// Waits for changes after `epoch`; without any, returns none after a pause. [`None`]: the
     /// stream ends.
     async fn next(&self, epoch: u64) -> Option<RevocationChanges> {
-        let left = self.end.duration_since(self.api.clock.now());
-        if left.is_zero() || self.api.service.signals.is_ending() {
+        // A clock that was set back ends the stream: the client opens another one.
+        let now = self.api.clock.now();
+        if !self.begun.until(now).is_within(self.seconds) || self.api.service.signals.is_ending() {
             return None;
         }
+        let left = now.until(self.begun.plus_seconds(self.seconds)).duration();
         let found = self.changes(epoch, left.min(STREAM_PAUSE)).await;
         if let Err(error) = &found {
             tracing::debug!(error = %error.message, "a stream of changes ended");

@@ -31,7 +31,7 @@ const TOKEN: &str = r#"{"name":"t","policies":[{"effect":"allow","permission_gro
 /// Method and route; the permission it needs; one that does not suffice (for a route that writes,
 /// the reading one); a good body (see [`Setting::fill`] for what can stand in braces); and what the
 /// right credential is answered: 200, or the code of what this thing itself is refused for.
-type Route = (
+pub type Route = (
     &'static str,
     &'static str,
     &'static str,
@@ -41,7 +41,7 @@ type Route = (
 );
 
 #[rustfmt::skip]
-const ROUTES: &[Route] = &[
+pub const ROUTES: &[Route] = &[
     ("GET", "/client/v4/zones/{zone_id}/client_certificates", SSL_READ, ZONE_WRITE, NONE, 200),
     ("POST", "/client/v4/zones/{zone_id}/client_certificates", SSL_WRITE, SSL_READ, ISSUE, 200),
     ("GET", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_READ, ZONE_WRITE, NONE, 200),
@@ -329,8 +329,8 @@ async fn foreign_and_missing_objects_have_the_same_answer() {
 }
 
 /// A certgate with an object for every route, and a second account with a zone and a certificate.
-struct Setting {
-    app: TestApp,
+pub struct Setting {
+    pub app: TestApp,
     user: String,
     certificate: String,
     /// A token that may read tokens.
@@ -345,7 +345,7 @@ struct Setting {
 }
 
 impl Setting {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let app = TestApp::new().await;
         let id = |object: &Value| object["id"].as_str().unwrap().to_owned();
         let certificate = id(&app.issue("x").await);
@@ -409,7 +409,7 @@ impl Setting {
             .replace("{csr}", &Value::from(csr("new")).to_string())
     }
 
-    fn call(&self, method: &str, path: &str, body: &str) -> Call<'_> {
+    pub fn call(&self, method: &str, path: &str, body: &str) -> Call<'_> {
         let call = self.app.call(
             Method::from_bytes(method.as_bytes()).unwrap(),
             &self.fill(path),

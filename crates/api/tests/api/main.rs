@@ -9,6 +9,7 @@ mod audit;
 mod authentication;
 mod authorisation;
 mod client_certificates;
+mod clock;
 mod enforcement_points;
 mod envelope;
 mod hostile;

@@ -581,6 +581,8 @@ async fn a_clock_that_was_set_back_does_not_stop_the_responder() {
             let certificate_path = format!("/ca/{}.crt", setting.authority);
             let certificate = setting.app.public(Method::GET, &certificate_path).await;
             setting.authority_der = certificate.bytes;
+            // The CA is valid before and after the step.
+            setting.app.clock.advance_seconds(11 * YEAR);
             let (good, revoked) = (setting.issue().await, setting.issue().await);
             setting.app.delete(&revoked.path).await.result();
             setting.app.settle().await;
@@ -737,7 +739,7 @@ async fn an_expired_ca_does_not_answer() {
             .public(Method::POST, "/ocsp")
             .body(request)
             .await;
-        assert_eq!(answer.bytes, [0x30, 3, 0x0a, 1, 6], "{algorithm}");
+        assert_eq!(answer.bytes, [0x30, 3, 0x0a, 1, 3], "{algorithm}");
     }
 }
 

@@ -29,8 +29,8 @@ impl RateLimiter {
         }
         let count = counts.entry(token).or_default();
         if *count >= self.per_minute {
-            let left = this_minute.plus_seconds(60).seconds_since(now);
-            return Err(u32::try_from(left).unwrap_or(60).clamp(1, 60));
+            let left = now.until(this_minute.plus_seconds(60)).duration();
+            return Err(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(60));
         }
         *count += 1;
         Ok(())

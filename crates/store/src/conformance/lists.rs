@@ -16,7 +16,10 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
     let at = fixtures::instant(4_000);
     // Every list of every CA is due from the start, and none exists.
     let wanted = |kind| (authority.id, kind);
-    let due = store.crls_changed().await.expect("changed");
+    let due = store
+        .crls_changed(fixtures::instant(0))
+        .await
+        .expect("changed");
     assert!(CrlKind::all().all(|kind| due.contains(&wanted(kind))));
     assert_eq!(
         store.crl(authority.id, CrlKind::Full).await.expect("read"),
@@ -78,7 +81,14 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
             .map(|(_, kind)| kind)
             .collect()
     };
-    let changed = async || of_this_one(store.crls_changed().await.expect("changed"));
+    let changed = async || {
+        of_this_one(
+            store
+                .crls_changed(fixtures::instant(0))
+                .await
+                .expect("changed"),
+        )
+    };
     let aged_at =
         |at| async move { of_this_one(store.crls_aged(at, far, 1_000).await.expect("aged")) };
     assert_eq!(changed().await, []);

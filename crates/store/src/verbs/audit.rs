@@ -180,20 +180,14 @@ pub(crate) async fn entries<D: Db>(
             by_actor!(ascending, " AND actor_kind = ?6 AND actor = ?7")
         }
     };
-    let (since, before) = (
-        query.since.unix_microseconds(),
-        query.before.unix_microseconds(),
-    );
-    let after = query.after.map(|(at, number)| {
-        (
-            at.unix_microseconds(),
-            i64::try_from(number).unwrap_or(i64::MAX),
-        )
-    });
+    let (since, before) = (query.since, query.before);
+    let after = query
+        .after
+        .map(|(at, number)| (at, i64::try_from(number).unwrap_or(i64::MAX)));
     // Numbers begin at 1, so 0 is before all entries of an instant.
     let (end, (after_at, after_number)) = match query.direction {
-        Direction::Descending => (since, after.unwrap_or((i64::MAX, 0)).min((before, 0))),
-        Direction::Ascending => (before, after.unwrap_or((i64::MIN, 0)).max((since, 0))),
+        Direction::Descending => (since, after.unwrap_or((before, 0)).min((before, 0))),
+        Direction::Ascending => (before, after.unwrap_or((since, 0)).max((since, 0))),
     };
     let mut values = values![chain, end, after_at, after_number, query.limit].to_vec();
     if let Some((kind, id)) = actor {

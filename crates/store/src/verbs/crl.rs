@@ -9,16 +9,21 @@ use super::{authorities, revocations};
 use crate::db::{Db, Dialect, Row, values};
 use crate::{CrlContent, CrlState, StoreError};
 
-/// Returns the CRLs that a change has made old.
-pub(crate) async fn changed<D: Db>(db: &D) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
+/// Returns the CRLs that a change has made old, except those of expired CAs: no verifier accepts a
+/// certificate of such a CA.
+pub(crate) async fn changed<D: Db>(
+    db: &D,
+    at: Timestamp,
+) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
     let select = "SELECT authorities.id, crl_states.kind FROM crl_states \
                   JOIN authorities ON authorities.number = crl_states.authority \
-                  WHERE crl_states.changed_epoch > crl_states.made_epoch";
-    db.rows(select, &[], crl_row).await
+                  WHERE crl_states.changed_epoch > crl_states.made_epoch \
+                  AND authorities.expires_on > ?1";
+    db.rows(select, &values![at], crl_row).await
 }
 
 /// Returns the CRLs that must be renewed by `at`, and those whose renewal comes only after
-/// `latest`.
+/// `latest`. Leaves out those of CAs that are not valid at `at` and therefore cannot sign.
 pub(crate) async fn aged<D: Db>(
     db: &D,
     at: Timestamp,
@@ -28,11 +33,13 @@ pub(crate) async fn aged<D: Db>(
     // Both ends of one index, apart: for both in one condition PostgreSQL reads every row.
     let due = "SELECT authorities.id, crl_states.kind FROM crl_states \
                JOIN authorities ON authorities.number = crl_states.authority \
-               WHERE crl_states.renew_on <= ?1 ORDER BY crl_states.renew_on LIMIT ?2";
+               WHERE crl_states.renew_on <= ?1 AND authorities.created_on <= ?1 \
+               AND authorities.expires_on > ?1 ORDER BY crl_states.renew_on LIMIT ?2";
     let too_late = "SELECT authorities.id, crl_states.kind FROM crl_states \
                     JOIN authorities ON authorities.number = crl_states.authority \
-                    WHERE crl_states.renew_on > ?1 ORDER BY crl_states.renew_on LIMIT ?2";
-    let (due_values, too_late_values) = (values![at, limit], values![latest, limit]);
+                    WHERE crl_states.renew_on > ?3 AND authorities.created_on <= ?1 \
+                    AND authorities.expires_on > ?1 ORDER BY crl_states.renew_on LIMIT ?2";
+    let (due_values, too_late_values) = (values![at, limit], values![at, limit, latest]);
     let (mut aged, too_late) = try_join(
         db.rows(due, &due_values, crl_row),
         db.rows(too_late, &too_late_values, crl_row),
@@ -61,7 +68,7 @@ pub(crate) async fn content<D: Db>(
         return Ok(None);
     };
     let state = "SELECT number, this_update FROM crl_states WHERE authority = ?1 AND kind = ?2";
-    let state: Option<(u64, i64)> = db
+    let state: Option<(u64, Timestamp)> = db
         .optional(state, &values![number, kind.code()], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
@@ -69,7 +76,7 @@ pub(crate) async fn content<D: Db>(
     let Some((number_before, before)) = state else {
         return Ok(None);
     };
-    let live_from = before.min(at.unix_microseconds());
+    let live_from = before.min(at);
     let most = u64::from(limit) + 1;
     let mut revocations = Vec::new();
     for shards in stretches(kind, D::DIALECT) {

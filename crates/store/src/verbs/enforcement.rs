@@ -202,14 +202,11 @@ pub(crate) async fn revoked<D: Db>(
                   WHERE revocations.authority = ?1 AND shard = ?2 \
                   AND (revocations.expires_on, revocations.position) > (?3, ?4) \
                   ORDER BY revocations.expires_on, revocations.position LIMIT ?5";
-    let live_from = at.unix_microseconds();
     let mut revoked = Vec::new();
     for shard in after.map_or(0, |after| after.shard)..CRL_SHARDS {
         let (expires_on, position) = match after {
-            Some(after) if after.shard == shard => {
-                (after.expires_on.max(live_from), after.position)
-            }
-            _ => (live_from, i64::MIN),
+            Some(after) if after.shard == shard => (after.expires_on.max(at), after.position),
+            _ => (at, i64::MIN),
         };
         let left = u64::from(limit) - revoked.len() as u64;
         let values = values![number, shard, expires_on, position, left];

@@ -17,20 +17,19 @@ pub(crate) async fn hold<D: Db>(
     until: Timestamp,
 ) -> Result<bool, StoreError> {
     let select = "SELECT holder, until FROM leases WHERE job = ?1";
-    let held: Option<(LeaseHolder, i64)> = db
+    let held: Option<(LeaseHolder, Timestamp)> = db
         .optional(select, &values![job.name()], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .await?;
-    let (now, end) = (at.unix_microseconds(), until.unix_microseconds());
-    let longest = end + (end - now);
-    if held.is_some_and(|(other, until)| other != holder && until > now && until <= longest) {
+    let longest = until.plus_seconds(at.until(until).seconds());
+    if held.is_some_and(|(other, until)| other != holder && until > at && until <= longest) {
         return Ok(false);
     }
     let upsert = "INSERT INTO leases (job, holder, until) VALUES (?1, ?2, ?3) \
                   ON CONFLICT (job) DO UPDATE \
                   SET holder = excluded.holder, until = excluded.until";
-    db.execute(upsert, &values![job.name(), holder, end])
+    db.execute(upsert, &values![job.name(), holder, until])
         .await?;
     Ok(true)
 }
