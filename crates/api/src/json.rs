@@ -13,9 +13,15 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value, map};
 
+/// Characters of a member's name that an error shows.
+const NAME_CHARACTERS_MAX: usize = 100;
+
+/// Characters of a value that an error shows.
+const VALUE_CHARACTERS_MAX: usize = 40;
+
 /// Reads the value.
 pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Misfit> {
-    T::deserialize(Present(value))
+    T::deserialize(Part(Some(value)))
 }
 
 /// A part of a value that does not fit.
@@ -70,10 +76,10 @@ impl fmt::Display for Misfit {
         let part = match &self.steps[..] {
             [] => "The body".to_owned(),
             [PointerStep::Index(index), PointerStep::Name(name), ..] => {
-                format!("{}[{index}]", shown(name))
+                format!("{}[{index}]", shown(name, NAME_CHARACTERS_MAX))
             }
             [PointerStep::Index(index), ..] => format!("[{index}]"),
-            [PointerStep::Name(name), ..] => shown(name),
+            [PointerStep::Name(name), ..] => shown(name, NAME_CHARACTERS_MAX),
         };
         write!(f, "{part} {}", self.problem)
     }
@@ -122,9 +128,8 @@ fn one_of(words: &[&str]) -> String {
 }
 
 /// Returns text of a client, bounded.
-fn shown(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 100;
-    let mut start: String = text.chars().take(CHARACTERS_MAX).collect();
+fn shown(text: &str, characters_max: usize) -> String {
+    let mut start: String = text.chars().take(characters_max).collect();
     if start.len() < text.len() {
         start.push('…');
     }
@@ -133,36 +138,37 @@ fn shown(text: &str) -> String {
 
 /// Returns text of a client, bounded, quoted and escaped.
 pub(crate) fn shown_quoted(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 40;
-    let mut start: String = text.chars().take(CHARACTERS_MAX).collect();
-    if start.len() < text.len() {
-        start.push('…');
-    }
-    format!("{start:?}")
+    format!("{:?}", shown(text, VALUE_CHARACTERS_MAX))
 }
 
-/// A value that is there.
-struct Present<'de>(&'de Value);
+/// A value, or [`None`] for a member that is not there: derived code would report only its name,
+/// and this reports the value that belongs there too.
+struct Part<'de>(Option<&'de Value>);
 
-impl Present<'_> {
+impl Part<'_> {
     fn is_not(&self, expected: &str) -> Misfit {
         let found = match self.0 {
-            Value::Null => Unexpected::Unit,
-            Value::Bool(value) => Unexpected::Bool(*value),
-            Value::Number(number) => Unexpected::Float(number.as_f64().unwrap_or(f64::NAN)),
-            Value::String(text) => Unexpected::Str(text),
-            Value::Array(_) => Unexpected::Seq,
-            Value::Object(_) => Unexpected::Map,
+            None => return Misfit::wrong("missing", expected),
+            Some(Value::Null) => Unexpected::Unit,
+            Some(Value::Bool(value)) => Unexpected::Bool(*value),
+            Some(Value::Number(number)) => Unexpected::Float(number.as_f64().unwrap_or(f64::NAN)),
+            Some(Value::String(text)) => Unexpected::Str(text),
+            Some(Value::Array(_)) => Unexpected::Seq,
+            Some(Value::Object(_)) => Unexpected::Map,
         };
         de::Error::invalid_type(found, &expected)
     }
 }
 
-impl<'de> Deserializer<'de> for Present<'de> {
+impl<'de> Deserializer<'de> for Part<'de> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        match self.0 {
+        let Some(value) = self.0 else {
+            let expected: &dyn Expected = &visitor;
+            return Err(self.is_not(&expected.to_string()));
+        };
+        match value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Number(number) => match (number.as_i64(), number.as_u64()) {
@@ -178,8 +184,8 @@ impl<'de> Deserializer<'de> for Present<'de> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.0 {
-            Value::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
+            None | Some(Value::Null) => visitor.visit_none(),
+            Some(_) => visitor.visit_some(self),
         }
     }
 
@@ -198,7 +204,7 @@ impl<'de> Deserializer<'de> for Present<'de> {
         visitor: V,
     ) -> Result<V::Value, Misfit> {
         match self.0 {
-            Value::Object(members) => visitor.visit_map(Members::new(members, names)),
+            Some(Value::Object(members)) => visitor.visit_map(Members::new(members, names)),
             _ => Err(self.is_not("an object")),
         }
     }
@@ -210,63 +216,9 @@ impl<'de> Deserializer<'de> for Present<'de> {
         visitor: V,
     ) -> Result<V::Value, Misfit> {
         match self.0 {
-            Value::String(word) => visitor.visit_enum(word.as_str().into_deserializer()),
+            Some(Value::String(word)) => visitor.visit_enum(word.as_str().into_deserializer()),
             _ => Err(self.is_not(&one_of(words))),
         }
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map identifier ignored_any
-    }
-}
-
-/// A member that is not there. Derived code would report only its name; this reports the value that
-/// belongs there too.
-struct Absent;
-
-impl Absent {
-    fn misfit(expected: &str) -> Misfit {
-        Misfit::wrong("missing", expected)
-    }
-}
-
-impl<'de> Deserializer<'de> for Absent {
-    type Error = Misfit;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let expected: &dyn Expected = &visitor;
-        Err(Self::misfit(&expected.to_string()))
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        visitor.visit_none()
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Misfit> {
-        Err(Self::misfit("an object"))
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        words: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Misfit> {
-        Err(Self::misfit(&one_of(words)))
     }
 
     forward_to_deserialize_any! {
@@ -288,7 +240,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         let Some((index, item)) = self.0.next() else {
             return Ok(None);
         };
-        let read = seed.deserialize(Present(item));
+        let read = seed.deserialize(Part(Some(item)));
         read.map(Some)
             .map_err(|error| error.below(PointerStep::Index(index)))
     }
@@ -339,10 +291,8 @@ impl<'de> MapAccess<'de> for Members<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
-        let read = match self.next.1 {
-            Some(value) if !(self.is_struct && value.is_null()) => seed.deserialize(Present(value)),
-            _ => seed.deserialize(Absent),
-        };
+        let counts = |value: &&Value| !(self.is_struct && value.is_null());
+        let read = seed.deserialize(Part(self.next.1.filter(counts)));
         read.map_err(|error| error.below(self.here()))
     }
 }
