@@ -1,7 +1,6 @@
 //! Request bodies: JSON that becomes a struct of `certgate-wire`.
 
 use axum::extract::{FromRequest, Request};
-use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -57,7 +56,7 @@ async fn read(request: Request) -> Result<Option<Value>, ApiError> {
         Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
         Err(_) => {
             let message = "The body ended before it was complete: send the request again";
-            return Err(ApiError::bad_request(code::BODY_INCOMPLETE, message).at(""));
+            return Err(ApiError::new(code::BODY_INCOMPLETE, message).at(""));
         }
     };
     if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -65,13 +64,13 @@ async fn read(request: Request) -> Result<Option<Value>, ApiError> {
     }
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         let message = format!("The body is not JSON: {error}");
-        ApiError::bad_request(code::MALFORMED_JSON, message).at("")
+        ApiError::new(code::MALFORMED_JSON, message).at("")
     })
 }
 
 fn too_large() -> ApiError {
     let message = format!("The body is larger than {BODY_BYTES_MAX} bytes: send less");
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, code::BODY_TOO_LARGE, message).at("")
+    ApiError::new(code::BODY_TOO_LARGE, message).at("")
 }
 
 fn parse<T: DeserializeOwned>(mut value: Value) -> Result<T, ApiError> {

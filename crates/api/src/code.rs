@@ -7,358 +7,364 @@
 //! 1480 to 1486 about hostnames, 1500 to 1512 about imported CAs, and 1520 to 1522 about
 //! enforcement points.
 
-/// A code as the error reference shows it.
-pub(crate) struct CodeEntry {
-    pub(crate) number: u32,
-    /// The HTTP statuses of its answers; debug builds assert that it has no others.
-    pub(crate) statuses: &'static [u16],
-    /// The problem: half a sentence in Markdown, like the remedy.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the document"))]
-    pub(crate) when: &'static str,
-    /// The remedy.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the document"))]
-    pub(crate) remedy: &'static str,
+use http::StatusCode;
+
+/// A code, with the HTTP status of its answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Code {
+    number: u16,
+    pub(crate) status: StatusCode,
 }
 
-/// Makes a constant and an [`CodeEntry`] of each row, so that every code has its texts.
+impl Code {
+    /// Returns the number in `errors[].code`.
+    pub(crate) fn number(self) -> u32 {
+        self.number.into()
+    }
+}
+
+/// A code as the error reference shows it.
+#[cfg(test)]
+struct CodeEntry {
+    code: Code,
+    /// The problem: half a sentence in Markdown, like the remedy.
+    when: &'static str,
+    remedy: &'static str,
+}
+
+/// Makes a constant and a [`CodeEntry`] of each row, so that every code has its texts.
 macro_rules! codes {
-    ($(
-        $name:ident = $number:literal [$($status:literal),+] $when:literal => $remedy:literal;
-    )+) => {
-        $(#[doc = $when] pub(crate) const $name: u32 = $number;)+
+    ($($name:ident = $number:literal [$status:ident] $when:literal => $remedy:literal;)+) => {
+        $(
+            #[doc = $when]
+            pub(crate) const $name: Code = Code {
+                number: $number,
+                status: StatusCode::$status,
+            };
+        )+
 
         /// Every code, in ascending order.
-        pub(crate) const ALL: &[CodeEntry] = &[
-            $(CodeEntry {
-                number: $number,
-                statuses: &[$($status),+],
-                when: $when,
-                remedy: $remedy,
-            },)+
+        #[cfg(test)]
+        const ALL: &[CodeEntry] = &[
+            $(CodeEntry { code: $name, when: $when, remedy: $remedy },)+
         ];
     };
 }
 
 codes! {
-    RATE_LIMITED = 971 [429]
+    RATE_LIMITED = 971 [TOO_MANY_REQUESTS]
         "the token sent more requests than the server allows in a minute, or all streams of \
          changes are open"
         => "wait as many seconds as `retry-after` says";
-    INVALID_API_TOKEN = 1000 [401]
+    INVALID_API_TOKEN = 1000 [UNAUTHORIZED]
         "`/user/tokens/verify` got a token that is unknown, expired or disabled, or that does not \
          allow the client's address"
         => "use another token";
-    TOKEN_NOT_FOUND = 1003 [404]
+    TOKEN_NOT_FOUND = 1003 [NOT_FOUND]
         "the user has no token with this ID"
         => "list the tokens: `GET /user/tokens`";
-    TOKEN_EXCEEDS_OWN = 1004 [403]
+    TOKEN_EXCEEDS_OWN = 1004 [FORBIDDEN]
         "the token to create, change, roll or delete has a permission that the token of the \
          request does not have"
         => "use a token that has at least the same permissions";
-    ZONE_EXISTS = 1061 [400]
+    ZONE_EXISTS = 1061 [BAD_REQUEST]
         "a zone already has this name"
         => "choose another name, or use the existing zone: `GET /zones?name=…`";
-    ACCOUNT_EXISTS = 1062 [400]
+    ACCOUNT_EXISTS = 1062 [BAD_REQUEST]
         "an account already has this name"
         => "choose another name, or use the existing account: `GET /accounts?name=…`";
-    ZONE_IN_USE = 1063 [400]
+    ZONE_IN_USE = 1063 [BAD_REQUEST]
         "the zone to delete has certificates that are not revoked"
         => "revoke them first";
-    ACCOUNT_IN_USE = 1064 [400]
+    ACCOUNT_IN_USE = 1064 [BAD_REQUEST]
         "the account to delete has zones or mTLS certificates"
         => "delete them first";
-    NAME_INVALID = 1065 [400]
+    NAME_INVALID = 1065 [BAD_REQUEST]
         "the name of the zone, account or other object is not valid"
         => "read the message, which states the rule";
-    ALREADY_REVOKED = 1407 [400]
+    ALREADY_REVOKED = 1407 [BAD_REQUEST]
         "the certificate to revoke is already revoked"
         => "do nothing; PATCH restores a certificate on hold";
-    REVOKED_FOR_GOOD = 1408 [400]
+    REVOKED_FOR_GOOD = 1408 [BAD_REQUEST]
         "the certificate to restore was revoked for a final reason (RFC 5280 §5.3.1)"
         => "issue another certificate";
-    CERTIFICATE_NOT_FOUND = 1415 [404]
+    CERTIFICATE_NOT_FOUND = 1415 [NOT_FOUND]
         "the zone has no client certificate with this ID"
         => "check the ID and the zone";
-    IDEMPOTENCY_KEY_REUSED = 1419 [400]
+    IDEMPOTENCY_KEY_REUSED = 1419 [BAD_REQUEST]
         "an earlier request had this `Idempotency-Key` with another `csr` or `validity_days`"
         => "use a new key for each certificate, and the same key only to repeat its request";
-    CSR_NO_PEM = 1420 [400]
+    CSR_NO_PEM = 1420 [BAD_REQUEST]
         "`csr` has no PEM block"
         => "send the whole output of `openssl req -new`";
-    CSR_SEVERAL_PEM_BLOCKS = 1421 [400]
+    CSR_SEVERAL_PEM_BLOCKS = 1421 [BAD_REQUEST]
         "`csr` has several PEM blocks"
         => "send one request per call";
-    CSR_PRIVATE_KEY = 1422 [400]
+    CSR_PRIVATE_KEY = 1422 [BAD_REQUEST]
         "`csr` is a private key"
         => "send the request that you made with the key, and consider a new key";
-    CSR_WRONG_LABEL = 1423 [400]
+    CSR_WRONG_LABEL = 1423 [BAD_REQUEST]
         "the PEM block is not a certificate request"
         => "send the block that begins with `BEGIN CERTIFICATE REQUEST`";
-    CSR_BAD_BASE64 = 1424 [400]
+    CSR_BAD_BASE64 = 1424 [BAD_REQUEST]
         "the text between the BEGIN and the END line is not Base64"
         => "send the file without changes to its lines";
-    CSR_MALFORMED = 1425 [400]
+    CSR_MALFORMED = 1425 [BAD_REQUEST]
         "the request is not well-formed DER (RFC 2986)"
         => "create it again; the message names the malformed part";
-    CSR_TRAILING_BYTES = 1426 [400]
+    CSR_TRAILING_BYTES = 1426 [BAD_REQUEST]
         "data follows the request"
         => "remove the data";
-    CSR_SIGNATURE_INVALID = 1427 [400]
+    CSR_SIGNATURE_INVALID = 1427 [BAD_REQUEST]
         "the request's signature does not verify under its own key"
         => "create the request again with the private key of its public key";
-    CSR_SIGNATURE_ALGORITHM = 1428 [400]
+    CSR_SIGNATURE_ALGORITHM = 1428 [BAD_REQUEST]
         "the request has an unsupported signature algorithm"
         => "sign it with SHA-256 or better";
-    CSR_RSA_MODULUS = 1429 [400]
+    CSR_RSA_MODULUS = 1429 [BAD_REQUEST]
         "the RSA key is too short or too long"
         => "use 2048 to 8192 bits";
-    CSR_RSA_EXPONENT = 1430 [400]
+    CSR_RSA_EXPONENT = 1430 [BAD_REQUEST]
         "the public exponent of the RSA key is not accepted"
         => "use 65537, the default of every tool";
-    CSR_CURVE = 1431 [400]
+    CSR_CURVE = 1431 [BAD_REQUEST]
         "the curve of the key is not accepted"
         => "use P-256, P-384 or P-521";
-    CSR_KEY = 1432 [400]
+    CSR_KEY = 1432 [BAD_REQUEST]
         "the kind of the key is not accepted"
         => "use RSA, ECDSA or Ed25519";
-    CSR_TOO_LARGE = 1433 [400]
+    CSR_TOO_LARGE = 1433 [BAD_REQUEST]
         "`csr` is too large"
         => "remove unnecessary attributes; 16 KiB is enough for any key";
-    CSR_SUBJECT = 1434 [400]
+    CSR_SUBJECT = 1434 [BAD_REQUEST]
         "the request's subject is malformed or not accepted"
         => "create the request again with a plain subject, such as `-subj /CN=device-1`";
-    CSR_POINT_COMPRESSED = 1435 [400]
+    CSR_POINT_COMPRESSED = 1435 [BAD_REQUEST]
         "the public key is a compressed point"
         => "write it uncompressed: `-pkeyopt ec_point_format:uncompressed` with OpenSSL";
-    CSR_KEY_INVALID = 1436 [400]
+    CSR_KEY_INVALID = 1436 [BAD_REQUEST]
         "the public key is not valid, for example not a point of its curve"
         => "create a new key";
-    VALIDITY = 1440 [400]
+    VALIDITY = 1440 [BAD_REQUEST]
         "`validity_days` is below 1 or above the server's maximum"
         => "choose a number within the bounds in the message";
-    OUTLIVES_AUTHORITY = 1441 [400]
+    OUTLIVES_AUTHORITY = 1441 [BAD_REQUEST]
         "the certificate would be valid longer than the CA that signs it"
         => "choose a shorter validity";
-    AUTHORITY_NOT_VALID = 1442 [400]
+    AUTHORITY_NOT_VALID = 1442 [BAD_REQUEST]
         "the CA that signs is not valid now: it has expired, or the server's clock is wrong"
         => "correct the server's clock; if it is right, rotate the CA";
-    QUOTA_REACHED = 1445 [403]
+    QUOTA_REACHED = 1445 [FORBIDDEN]
         "the zone has as many certificates as the server's quota allows"
         => "raise the quota in the server's configuration";
-    BUNDLE_MALFORMED = 1450 [400]
+    BUNDLE_MALFORMED = 1450 [BAD_REQUEST]
         "the certificates are not PEM, too long or malformed, or a certificate is not of X.509 \
          version 3"
         => "send the PEM file unchanged, with certificates of version 3";
-    BUNDLE_NOT_PEM = 1451 [400]
+    BUNDLE_NOT_PEM = 1451 [BAD_REQUEST]
         "the certificates are a DER or PKCS #12 file"
         => "convert them to PEM";
-    BUNDLE_PRIVATE_KEY = 1452 [400]
+    BUNDLE_PRIVATE_KEY = 1452 [BAD_REQUEST]
         "a private key is among the certificates"
         => "send it in `private_key`";
-    BUNDLE_PUBLIC_KEY = 1453 [400]
+    BUNDLE_PUBLIC_KEY = 1453 [BAD_REQUEST]
         "a public key is among the certificates"
         => "send the certificate";
-    BUNDLE_REQUEST = 1454 [400]
+    BUNDLE_REQUEST = 1454 [BAD_REQUEST]
         "a certificate signing request is among the certificates"
         => "send the certificate that a CA issued for it";
-    BUNDLE_WRONG_LABEL = 1455 [400]
+    BUNDLE_WRONG_LABEL = 1455 [BAD_REQUEST]
         "a PEM block of another kind is among the certificates"
         => "send only CERTIFICATE blocks";
-    BUNDLE_TEXT_AFTER_END = 1456 [400]
+    BUNDLE_TEXT_AFTER_END = 1456 [BAD_REQUEST]
         "text follows the last certificate"
         => "remove the text";
-    BUNDLE_TOO_MANY = 1457 [400]
+    BUNDLE_TOO_MANY = 1457 [BAD_REQUEST]
         "the chain has more than ten certificates"
         => "send one chain";
-    BUNDLE_SIGNATURE_ALGORITHM = 1458 [400]
+    BUNDLE_SIGNATURE_ALGORITHM = 1458 [BAD_REQUEST]
         "a certificate has an unsupported signature algorithm"
         => "use RSA or ECDSA with SHA-2, or Ed25519";
-    BUNDLE_KEY = 1459 [400]
+    BUNDLE_KEY = 1459 [BAD_REQUEST]
         "a certificate's public key is not accepted"
         => "use RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
-    BUNDLE_NOT_AUTHORITY = 1460 [400]
+    BUNDLE_NOT_AUTHORITY = 1460 [BAD_REQUEST]
         "a certificate in the place of a CA is not a CA"
         => "send the CA's certificate, or `ca: false` with the private key";
-    BUNDLE_CHAIN = 1461 [400]
+    BUNDLE_CHAIN = 1461 [BAD_REQUEST]
         "the chain is out of order, or has a certificate twice"
         => "send each certificate once, followed by the one that signed it";
-    BUNDLE_SIGNATURE_INVALID = 1462 [400]
+    BUNDLE_SIGNATURE_INVALID = 1462 [BAD_REQUEST]
         "a certificate's signature does not verify"
         => "get the certificate again";
-    BUNDLE_EXPIRED = 1463 [400]
+    BUNDLE_EXPIRED = 1463 [BAD_REQUEST]
         "a certificate has expired"
         => "send a valid certificate";
-    PRIVATE_KEY_MALFORMED = 1464 [400]
+    PRIVATE_KEY_MALFORMED = 1464 [BAD_REQUEST]
         "the private key is not PEM, malformed or too long"
         => "send one private key in PEM";
-    PRIVATE_KEY_ENCRYPTED = 1465 [400]
+    PRIVATE_KEY_ENCRYPTED = 1465 [BAD_REQUEST]
         "the private key is encrypted"
         => "decrypt it first";
-    PRIVATE_KEY_SEVERAL = 1466 [400]
+    PRIVATE_KEY_SEVERAL = 1466 [BAD_REQUEST]
         "the request has several private keys"
         => "send the private key of the certificate, the first one of a chain";
-    PRIVATE_KEY_UNSUPPORTED = 1467 [400]
+    PRIVATE_KEY_UNSUPPORTED = 1467 [BAD_REQUEST]
         "the private key has an unsupported kind or size"
         => "use RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519; for a CA to import \
             P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519";
-    PRIVATE_KEY_MISMATCH = 1468 [400]
+    PRIVATE_KEY_MISMATCH = 1468 [BAD_REQUEST]
         "the private key does not belong to the certificate, the first one of a chain"
         => "send the private key of the certificate";
-    PRIVATE_KEY_MISSING = 1469 [400]
+    PRIVATE_KEY_MISSING = 1469 [BAD_REQUEST]
         "a leaf certificate came without its private key"
         => "send `private_key`, or `ca: true` for a CA";
-    MTLS_CERTIFICATE_EXISTS = 1471 [400]
+    MTLS_CERTIFICATE_EXISTS = 1471 [BAD_REQUEST]
         "the account already has the certificate"
         => "use the ID in the message";
-    MTLS_CERTIFICATE_NOT_FOUND = 1472 [404]
+    MTLS_CERTIFICATE_NOT_FOUND = 1472 [NOT_FOUND]
         "the account has no mTLS certificate with this ID"
         => "list them: `GET /accounts/{account_id}/mtls_certificates`";
-    MTLS_CERTIFICATE_IN_USE = 1473 [400]
+    MTLS_CERTIFICATE_IN_USE = 1473 [BAD_REQUEST]
         "hostnames use the mTLS certificate"
         => "remove it from them first";
-    HOSTNAME_INVALID = 1480 [400]
+    HOSTNAME_INVALID = 1480 [BAD_REQUEST]
         "a hostname in the list is not a DNS name"
         => "correct it as the message says";
-    HOSTNAME_WILDCARD = 1481 [400]
+    HOSTNAME_WILDCARD = 1481 [BAD_REQUEST]
         "a hostname in the list has a wildcard"
         => "list each hostname";
-    HOSTNAME_OUTSIDE_ZONE = 1482 [400]
+    HOSTNAME_OUTSIDE_ZONE = 1482 [BAD_REQUEST]
         "a hostname in the list is not in the zone"
         => "list the zone's name or names below it";
-    HOSTNAME_REPEATED = 1483 [400]
+    HOSTNAME_REPEATED = 1483 [BAD_REQUEST]
         "the list has a hostname twice, perhaps in different letter case"
         => "remove one of them";
-    HOSTNAME_LISTED_ELSEWHERE = 1484 [400]
+    HOSTNAME_LISTED_ELSEWHERE = 1484 [BAD_REQUEST]
         "another zone lists the hostname"
         => "remove it from that list first";
-    HOSTNAMES_TOO_MANY = 1485 [400]
+    HOSTNAMES_TOO_MANY = 1485 [BAD_REQUEST]
         "the list has too many hostnames"
         => "split it over several CAs or zones";
-    NOT_AN_AUTHORITY = 1486 [400]
+    NOT_AN_AUTHORITY = 1486 [BAD_REQUEST]
         "the mTLS certificate of a list of hostnames has `ca` false"
         => "name one whose `ca` is true";
-    MTLS_QUOTA_REACHED = 1489 [403]
+    MTLS_QUOTA_REACHED = 1489 [FORBIDDEN]
         "the account has as many mTLS certificates as its quota allows"
         => "delete one, or raise `account_mtls_certificates_max`";
-    AUTHORITY_NO_PEM = 1500 [400]
+    AUTHORITY_NO_PEM = 1500 [BAD_REQUEST]
         "the CA's certificate is not PEM"
         => "send a CERTIFICATE block";
-    AUTHORITY_SEVERAL_PEM_BLOCKS = 1501 [400]
+    AUTHORITY_SEVERAL_PEM_BLOCKS = 1501 [BAD_REQUEST]
         "the CA's certificate has several PEM blocks"
         => "send its own certificate alone";
-    AUTHORITY_PRIVATE_KEY = 1502 [400]
+    AUTHORITY_PRIVATE_KEY = 1502 [BAD_REQUEST]
         "`certificate` is a private key"
         => "send it in `private_key`";
-    AUTHORITY_WRONG_LABEL = 1503 [400]
+    AUTHORITY_WRONG_LABEL = 1503 [BAD_REQUEST]
         "the PEM block is not a certificate"
         => "send the CA's certificate";
-    AUTHORITY_MALFORMED = 1504 [400]
+    AUTHORITY_MALFORMED = 1504 [BAD_REQUEST]
         "the CA's certificate is malformed or does not verify"
         => "send the file unchanged";
-    AUTHORITY_TOO_LARGE = 1505 [400]
+    AUTHORITY_TOO_LARGE = 1505 [BAD_REQUEST]
         "the CA's certificate is larger than 16 KiB"
         => "send it alone";
-    AUTHORITY_NOT_ONE = 1506 [400]
+    AUTHORITY_NOT_ONE = 1506 [BAD_REQUEST]
         "the certificate may not sign others (CA:TRUE, keyCertSign, a subject)"
         => "send the certificate of the key that signs";
-    AUTHORITY_NO_CRL_SIGN = 1507 [400]
+    AUTHORITY_NO_CRL_SIGN = 1507 [BAD_REQUEST]
         "the certificate may not sign CRLs"
         => "renew it with cRLSign";
-    AUTHORITY_NOT_FOR_CLIENTS = 1508 [400]
+    AUTHORITY_NOT_FOR_CLIENTS = 1508 [BAD_REQUEST]
         "the certificate may not issue client certificates"
         => "renew it without extended key usage";
-    AUTHORITY_EXPIRED = 1509 [400]
+    AUTHORITY_EXPIRED = 1509 [BAD_REQUEST]
         "the CA's certificate has expired"
         => "renew it with the same key, or rotate";
-    AUTHORITY_NOT_YET_VALID = 1510 [400]
+    AUTHORITY_NOT_YET_VALID = 1510 [BAD_REQUEST]
         "the CA's certificate is not valid yet"
         => "import it later, or correct the server's clock";
-    AUTHORITY_KNOWN = 1511 [400]
+    AUTHORITY_KNOWN = 1511 [BAD_REQUEST]
         "the account already has this CA"
         => "do nothing: the account did not change";
-    AUTHORITIES_MAX = 1512 [403]
+    AUTHORITIES_MAX = 1512 [FORBIDDEN]
         "the account has had the largest number of managed CAs"
         => "create another account";
-    ENFORCEMENT_POINT_NOT_FOUND = 1520 [404]
+    ENFORCEMENT_POINT_NOT_FOUND = 1520 [NOT_FOUND]
         "the account has no enforcement point with this ID"
         => "register it again";
-    EPOCH_AHEAD = 1521 [400]
+    EPOCH_AHEAD = 1521 [BAD_REQUEST]
         "an enforcement point acknowledges an epoch that does not exist: the server has not \
          reached it, or lost it when its database was restored from a backup"
         => "read all revoked certificates again, and acknowledge the epoch of that list";
-    ENFORCEMENT_POINTS_MAX = 1522 [403]
+    ENFORCEMENT_POINTS_MAX = 1522 [FORBIDDEN]
         "the account has the largest number of enforcement points"
         => "delete those that you do not use any more";
-    INVALID_HEADERS = 6003 [400]
+    INVALID_HEADERS = 6003 [BAD_REQUEST]
         "a header is malformed"
         => "see the code in `error_chain`";
-    MALFORMED_JSON = 6007 [400]
+    MALFORMED_JSON = 6007 [BAD_REQUEST]
         "the body is not JSON"
         => "send JSON in UTF-8";
-    BODY_INCOMPLETE = 6008 [400]
+    BODY_INCOMPLETE = 6008 [BAD_REQUEST]
         "the connection ended before the body was complete"
         => "send the request again";
-    EMAIL_FORMAT = 6102 [400]
+    EMAIL_FORMAT = 6102 [BAD_REQUEST]
         "in `error_chain` of 6003: `X-Auth-Email` is not an e-mail address"
         => "send the address of the user, see `GET /user`";
-    KEY_FORMAT = 6103 [400]
+    KEY_FORMAT = 6103 [BAD_REQUEST]
         "in `error_chain` of 6003: `X-Auth-Key` does not have the form of an API key"
         => "send the key itself; a token belongs in `Authorization`";
-    AUTHORIZATION_FORMAT = 6111 [400]
+    AUTHORIZATION_FORMAT = 6111 [BAD_REQUEST]
         "in `error_chain` of 6003: `Authorization` does not have the form `Bearer <token>`"
         => "send `Authorization: Bearer <token>`";
-    IDEMPOTENCY_KEY_FORMAT = 6121 [400]
+    IDEMPOTENCY_KEY_FORMAT = 6121 [BAD_REQUEST]
         "in `error_chain` of 6003: the request has several `Idempotency-Key` headers, or one that \
          is not 1 to 255 visible ASCII characters"
         => "send one, such as a UUID";
-    NO_ROUTE = 7003 [404]
+    NO_ROUTE = 7003 [NOT_FOUND]
         "the path is unknown, or an ID in it is malformed"
         => "check the path; IDs of zones and accounts are 32 hexadecimal digits";
-    UNKNOWN_KEY = 9103 [403]
+    UNKNOWN_KEY = 9103 [FORBIDDEN]
         "`X-Auth-Key` is unknown, or belongs to another e-mail address"
         => "create a key with `certgate token api-key create`, or use a token";
-    MISSING_CREDENTIALS = 9106 [400]
+    MISSING_CREDENTIALS = 9106 [BAD_REQUEST]
         "the request has no credentials"
         => "send `Authorization: Bearer <token>`";
-    ACCESS = 9109 [403]
+    ACCESS = 9109 [FORBIDDEN]
         "the token is unknown, expired or disabled, does not allow the client's address, or has no \
          permission here; or the object in the path does not exist: the answer is the same"
         => "use a token whose policies name the permission and the zone or account";
-    INVALID_MEMBER = 9207 [400]
+    INVALID_MEMBER = 9207 [BAD_REQUEST]
         "a member of the body is missing, of the wrong type or out of bounds"
         => "correct the member at `source.pointer` as the message says";
-    INVALID_PARAMETER = 9208 [400]
+    INVALID_PARAMETER = 9208 [BAD_REQUEST]
         "a query parameter is out of bounds"
         => "correct the parameter `source.pointer` as the message says";
-    TOKEN_VALID = 10000 [200]
+    TOKEN_VALID = 10000 [OK]
         "not an error: in `messages` of `/user/tokens/verify`, the token is valid"
         => "do nothing";
-    METHOD = 10405 [405]
+    METHOD = 10405 [METHOD_NOT_ALLOWED]
         "the path does not have this method"
         => "use a method of the `allow` header";
-    TIMEOUT = 10408 [408]
+    TIMEOUT = 10408 [REQUEST_TIMEOUT]
         "the request took longer than the server's limit"
         => "send it again";
-    BODY_TOO_LARGE = 10413 [413]
+    BODY_TOO_LARGE = 10413 [PAYLOAD_TOO_LARGE]
         "the body is too large"
         => "send less; 64 KiB is enough for every request";
-    INTERNAL = 10500 [500]
+    INTERNAL = 10500 [INTERNAL_SERVER_ERROR]
         "the server failed"
         => "search the server's log for the answer's `certgate-request-id`";
-    UNAVAILABLE = 10503 [503]
+    UNAVAILABLE = 10503 [SERVICE_UNAVAILABLE]
         "the server cannot answer now, for example because its disk or its queue is full"
         => "wait as many seconds as `retry-after` says; the server's log has the cause";
-    IN_DOUBT = 10504 [503]
+    IN_DOUBT = 10504 [SERVICE_UNAVAILABLE]
         "the server lost its database during the change, and does not know the outcome; \
          `x-should-retry` is `true` only with an `Idempotency-Key`"
         => "check if the change was made (the message of an issue names the certificate), then \
             send the request again; with an `Idempotency-Key` you need not check";
-}
-
-/// Reports `true` if an answer with this status may have this code.
-pub(crate) fn comes_with(code: u32, status: u16) -> bool {
-    ALL.iter()
-        .any(|entry| entry.number == code && entry.statuses.contains(&status))
 }
 
 #[cfg(test)]
@@ -428,10 +434,12 @@ how to read an error. [certificates.md](certificates.md) describes what certgate
         let mut document = page.head.to_owned();
         for (title, ranges) in page.sections {
             write!(document, "\n## {title}\n").unwrap();
-            for entry in ALL.iter().filter(|entry| holds(ranges, entry.number)) {
-                let statuses: Vec<String> = entry.statuses.iter().map(u16::to_string).collect();
-                let (statuses, number) = (statuses.join(", "), entry.number);
-                let text = format!("{statuses}: {}. **Fix**: {}.", entry.when, entry.remedy);
+            for entry in ALL
+                .iter()
+                .filter(|entry| holds(ranges, entry.code.number()))
+            {
+                let (number, status) = (entry.code.number(), entry.code.status.as_u16());
+                let text = format!("{status}: {}. **Fix**: {}.", entry.when, entry.remedy);
                 write!(document, "\n### {number}\n\n{}", wrapped(&text)).unwrap();
             }
         }
@@ -479,11 +487,9 @@ how to read an error. [certificates.md](certificates.md) describes what certgate
 
     #[test]
     fn every_code_is_in_one_section() {
-        for CodeEntry { number, .. } in ALL {
+        for number in ALL.iter().map(|entry| entry.code.number()) {
             let sections = PAGES.iter().flat_map(|page| page.sections);
-            let holding = sections
-                .filter(|(_, ranges)| holds(ranges, *number))
-                .count();
+            let holding = sections.filter(|(_, ranges)| holds(ranges, number)).count();
             assert_eq!(
                 holding, 1,
                 "{number} is in {holding} sections of the reference"
@@ -494,20 +500,15 @@ how to read an error. [certificates.md](certificates.md) describes what certgate
     #[test]
     fn codes_ascend_and_have_their_texts() {
         assert!(
-            ALL.is_sorted_by(|one, next| one.number < next.number),
+            ALL.is_sorted_by(|one, next| one.code.number() < next.code.number()),
             "a code twice, or out of order"
         );
-        for CodeEntry {
-            number,
-            when,
-            remedy,
-            ..
-        } in ALL
-        {
+        for CodeEntry { code, when, remedy } in ALL {
             for text in [when, remedy] {
                 assert!(
                     !text.is_empty() && !text.contains(['|', '\n']),
-                    "{number}: {text:?} is not a cell of a table"
+                    "{}: {text:?} is not a cell of a table",
+                    code.number()
                 );
             }
         }

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use certgate_wire::{ErrorCause, ErrorItem, ErrorSource, FailedAnswer};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, header};
 
+use crate::code::{self, Code};
 use crate::failure_log::Inside;
-use crate::{code, response};
+use crate::response;
 
 /// SDKs do not repeat a request whose answer has `false` here.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -24,12 +25,11 @@ const UNAVAILABLE_RETRY_SECONDS: u32 = 2;
 /// Public because it is the rejection of extractors of public types; other crates cannot name it.
 #[derive(Debug)]
 pub struct ApiError {
-    pub(crate) status: StatusCode,
-    pub(crate) code: u32,
+    pub(crate) code: Code,
     pub(crate) message: Cow<'static, str>,
     pointer: Option<Cow<'static, str>>,
     /// The code and the message in `error_chain`.
-    cause: Option<(u32, &'static str)>,
+    cause: Option<(Code, &'static str)>,
     retry_after_seconds: Option<u32>,
     /// Tells SDKs to repeat the request or not, where the status does not.
     should_retry: Option<bool>,
@@ -38,13 +38,8 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    pub(crate) fn new(
-        status: StatusCode,
-        code: u32,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            status,
             code,
             message: message.into(),
             pointer: None,
@@ -53,10 +48,6 @@ impl ApiError {
             should_retry: None,
             inside: None,
         }
-    }
-
-    pub(crate) fn bad_request(code: u32, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
     /// Names the input at fault.
@@ -75,24 +66,24 @@ impl ApiError {
 
     /// A query parameter outside its rule.
     pub(crate) fn parameter(name: &'static str, message: String) -> Self {
-        Self::bad_request(code::INVALID_PARAMETER, message).at(name)
+        Self::new(code::INVALID_PARAMETER, message).at(name)
     }
 
     /// A member of the body that is missing, of the wrong type or outside its rule.
     pub(crate) fn member(pointer: impl Into<Cow<'static, str>>, message: String) -> Self {
-        Self::bad_request(code::INVALID_MEMBER, message).at(pointer)
+        Self::new(code::INVALID_MEMBER, message).at(pointer)
     }
 
     pub(crate) fn missing_credentials() -> Self {
         let message = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
-        Self::bad_request(code::MISSING_CREDENTIALS, message)
+        Self::new(code::MISSING_CREDENTIALS, message)
     }
 
     /// A header that cannot be read; the reason is in `error_chain`.
-    pub(crate) fn malformed_header(code: u32, message: &'static str) -> Self {
+    pub(crate) fn malformed_header(code: Code, message: &'static str) -> Self {
         Self {
             cause: Some((code, message)),
-            ..Self::bad_request(code::INVALID_HEADERS, "Invalid request headers")
+            ..Self::new(code::INVALID_HEADERS, "Invalid request headers")
         }
     }
 
@@ -101,13 +92,11 @@ impl ApiError {
         let message = format!(
             "All {max} streams of changes are open: ask for revocation_changes, or try again later"
         );
-        Self::new(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, message)
-            .retry_after(STREAM_RETRY_SECONDS)
+        Self::new(code::RATE_LIMITED, message).retry_after(STREAM_RETRY_SECONDS)
     }
 
     pub(crate) fn refused() -> Self {
-        let message = "Unauthorized to access requested resource";
-        Self::new(StatusCode::FORBIDDEN, code::ACCESS, message)
+        Self::new(code::ACCESS, "Unauthorized to access requested resource")
     }
 
     pub(crate) fn no_route(path: &str) -> Self {
@@ -115,27 +104,26 @@ impl ApiError {
         let shown: String = path.chars().take(SHOWN_CHARACTERS_MAX).collect();
         let message =
             format!("Could not route to {shown}, perhaps your object identifier is invalid?");
-        Self::new(StatusCode::NOT_FOUND, code::NO_ROUTE, message)
+        Self::new(code::NO_ROUTE, message)
     }
 
     pub(crate) fn certificate_not_found() -> Self {
         // Typed clients look for the first three words.
         let message = "Invalid Certificate ID: the zone has no client certificate with this ID";
-        Self::new(StatusCode::NOT_FOUND, code::CERTIFICATE_NOT_FOUND, message)
+        Self::new(code::CERTIFICATE_NOT_FOUND, message)
     }
 
     pub(crate) fn mtls_certificate_not_found() -> Self {
         // Typed clients look for the first three words.
         let message = "Certificate not found: the account has no mTLS certificate with this ID";
-        let code = code::MTLS_CERTIFICATE_NOT_FOUND;
-        Self::new(StatusCode::NOT_FOUND, code, message)
+        Self::new(code::MTLS_CERTIFICATE_NOT_FOUND, message)
     }
 
     pub(crate) fn internal(inside: String) -> Self {
         let message = "Internal error: the server's log has the details under the request ID";
         Self {
             inside: Some(Inside::Internal(inside)),
-            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message)
+            ..Self::new(code::INTERNAL, message)
         }
     }
 
@@ -157,8 +145,8 @@ impl ApiError {
         Self::later(code::UNAVAILABLE, message, inside)
     }
 
-    fn later(code: u32, message: impl Into<Cow<'static, str>>, inside: String) -> Self {
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+    fn later(code: Code, message: impl Into<Cow<'static, str>>, inside: String) -> Self {
+        let error = Self::new(code, message);
         Self {
             inside: Some(Inside::Unavailable(inside)),
             ..error.retry_after(UNAVAILABLE_RETRY_SECONDS)
@@ -168,19 +156,15 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        debug_assert!(
-            code::comes_with(self.code, self.status.as_u16()),
-            "{} with status {} is not in the table of codes",
-            self.code,
-            self.status
-        );
         let item = ErrorItem {
-            code: self.code,
+            code: self.code.number(),
             message: self.message,
             source: self.pointer.map(|pointer| ErrorSource { pointer }),
             error_chain: self.cause.map(|(code, message)| {
-                let message = message.into();
-                vec![ErrorCause { code, message }]
+                vec![ErrorCause {
+                    code: code.number(),
+                    message: message.into(),
+                }]
             }),
         };
         let failure = FailedAnswer {
@@ -190,7 +174,7 @@ impl IntoResponse for ApiError {
             result: (),
         };
         let body = serde_json::to_vec(&failure).expect("strings and numbers always serialise");
-        let mut response = response::json(self.status, body);
+        let mut response = response::json(self.code.status, body);
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -6,9 +6,8 @@ use certgate_service::{
     IssueError, MtlsCertificateError, RevocationError, TenantError, TokenError,
 };
 use certgate_store::StoreError;
-use http::StatusCode;
 
-use crate::code;
+use crate::code::{self, Code};
 use crate::error::ApiError;
 
 impl From<Fault> for ApiError {
@@ -34,12 +33,10 @@ impl From<StoreError> for ApiError {
 impl From<AccessError> for ApiError {
     fn from(error: AccessError) -> Self {
         match error {
-            AccessError::InvalidToken => {
-                Self::new(StatusCode::FORBIDDEN, code::ACCESS, "Invalid access token")
-            }
+            AccessError::InvalidToken => Self::new(code::ACCESS, "Invalid access token"),
             AccessError::UnknownApiKey => {
                 let message = "Unknown X-Auth-Key or X-Auth-Email";
-                Self::new(StatusCode::FORBIDDEN, code::UNKNOWN_KEY, message)
+                Self::new(code::UNKNOWN_KEY, message)
             }
             AccessError::Refused => Self::refused(),
             AccessError::TooManyRequests {
@@ -47,8 +44,7 @@ impl From<AccessError> for ApiError {
             } => {
                 let message =
                     "Too many requests with this token or key: wait as long as retry-after says";
-                Self::new(StatusCode::TOO_MANY_REQUESTS, code::RATE_LIMITED, message)
-                    .retry_after(retry_after_seconds)
+                Self::new(code::RATE_LIMITED, message).retry_after(retry_after_seconds)
             }
             AccessError::Fault(fault) => fault.into(),
         }
@@ -59,21 +55,15 @@ impl From<IssueError> for ApiError {
     fn from(error: IssueError) -> Self {
         let message = error.to_string();
         match error {
-            IssueError::Csr(error) => Self::bad_request(csr_code(&error), message).at("/csr"),
-            IssueError::Validity { .. } => {
-                Self::bad_request(code::VALIDITY, message).at("/validity_days")
-            }
+            IssueError::Csr(error) => Self::new(csr_code(&error), message).at("/csr"),
+            IssueError::Validity { .. } => Self::new(code::VALIDITY, message).at("/validity_days"),
             IssueError::OutlivesAuthority { .. } => {
-                Self::bad_request(code::OUTLIVES_AUTHORITY, message).at("/validity_days")
+                Self::new(code::OUTLIVES_AUTHORITY, message).at("/validity_days")
             }
-            IssueError::AuthorityNotValid { .. } => {
-                Self::bad_request(code::AUTHORITY_NOT_VALID, message)
-            }
-            IssueError::QuotaReached { .. } => {
-                Self::new(StatusCode::FORBIDDEN, code::QUOTA_REACHED, message)
-            }
+            IssueError::AuthorityNotValid { .. } => Self::new(code::AUTHORITY_NOT_VALID, message),
+            IssueError::QuotaReached { .. } => Self::new(code::QUOTA_REACHED, message),
             IssueError::NoZone => Self::refused(),
-            IssueError::KeyReused(_) => Self::bad_request(code::IDEMPOTENCY_KEY_REUSED, message),
+            IssueError::KeyReused(_) => Self::new(code::IDEMPOTENCY_KEY_REUSED, message),
             IssueError::InDoubt {
                 is_repeatable,
                 text,
@@ -96,14 +86,12 @@ impl From<AuthorityError> for ApiError {
                 } else {
                     "/certificate"
                 };
-                Self::bad_request(import_code(&error), message).at(pointer)
+                Self::new(import_code(&error), message).at(pointer)
             }
             AuthorityError::Known { .. } => {
-                Self::bad_request(code::AUTHORITY_KNOWN, message).at("/certificate")
+                Self::new(code::AUTHORITY_KNOWN, message).at("/certificate")
             }
-            AuthorityError::TooMany { .. } => {
-                Self::new(StatusCode::FORBIDDEN, code::AUTHORITIES_MAX, message)
-            }
+            AuthorityError::TooMany { .. } => Self::new(code::AUTHORITIES_MAX, message),
             AuthorityError::NoAccount => Self::refused(),
             AuthorityError::Fault(fault) => fault.into(),
         }
@@ -114,22 +102,18 @@ impl From<EnforcementPointError> for ApiError {
     fn from(error: EnforcementPointError) -> Self {
         let message = error.to_string();
         match error {
-            EnforcementPointError::Name(_) => {
-                Self::bad_request(code::NAME_INVALID, message).at("/name")
-            }
+            EnforcementPointError::Name(_) => Self::new(code::NAME_INVALID, message).at("/name"),
             EnforcementPointError::Lease { .. } => Self::member("/lease_seconds", message),
             EnforcementPointError::NegativeEpoch { .. } => Self::member("/epoch", message),
             EnforcementPointError::Ahead { .. } | EnforcementPointError::Skipped { .. } => {
-                Self::bad_request(code::EPOCH_AHEAD, message).at("/epoch")
+                Self::new(code::EPOCH_AHEAD, message).at("/epoch")
             }
             EnforcementPointError::TooMany { .. } => {
-                Self::new(StatusCode::FORBIDDEN, code::ENFORCEMENT_POINTS_MAX, message)
+                Self::new(code::ENFORCEMENT_POINTS_MAX, message)
             }
-            EnforcementPointError::NotFound => Self::new(
-                StatusCode::NOT_FOUND,
-                code::ENFORCEMENT_POINT_NOT_FOUND,
-                message,
-            ),
+            EnforcementPointError::NotFound => {
+                Self::new(code::ENFORCEMENT_POINT_NOT_FOUND, message)
+            }
             EnforcementPointError::Fault(fault) => fault.into(),
         }
     }
@@ -139,11 +123,11 @@ impl From<RevocationError> for ApiError {
     fn from(error: RevocationError) -> Self {
         match error {
             RevocationError::NotFound => Self::certificate_not_found(),
-            RevocationError::AlreadyRevoked => Self::bad_request(
+            RevocationError::AlreadyRevoked => Self::new(
                 code::ALREADY_REVOKED,
                 "The client certificate is already revoked: PATCH restores a certificate on hold",
             ),
-            RevocationError::Permanent => Self::bad_request(
+            RevocationError::Permanent => Self::new(
                 code::REVOKED_FOR_GOOD,
                 "The client certificate was revoked for a final reason (RFC 5280 §5.3.1): issue \
                  another one",
@@ -160,16 +144,16 @@ impl From<HostnamesError> for ApiError {
         let message = error.to_string();
         match error {
             HostnamesError::TooMany { .. } => {
-                Self::bad_request(code::HOSTNAMES_TOO_MANY, message).at("/hostnames")
+                Self::new(code::HOSTNAMES_TOO_MANY, message).at("/hostnames")
             }
             HostnamesError::Hostname { index, fault, .. } => {
-                Self::bad_request(hostname_code(&fault), message).at(format!("/hostnames/{index}"))
+                Self::new(hostname_code(&fault), message).at(format!("/hostnames/{index}"))
             }
             HostnamesError::NoCertificate => {
                 Self::mtls_certificate_not_found().at("/mtls_certificate_id")
             }
             HostnamesError::NotAnAuthority => {
-                Self::bad_request(code::NOT_AN_AUTHORITY, message).at("/mtls_certificate_id")
+                Self::new(code::NOT_AN_AUTHORITY, message).at("/mtls_certificate_id")
             }
             HostnamesError::NoZone => Self::refused(),
             HostnamesError::Fault(fault) => fault.into(),
@@ -182,29 +166,25 @@ impl From<MtlsCertificateError> for ApiError {
         let message = error.to_string();
         match error {
             MtlsCertificateError::Chain(error) => {
-                Self::bad_request(chain_code(&error), message).at("/certificates")
+                Self::new(chain_code(&error), message).at("/certificates")
             }
             MtlsCertificateError::PrivateKey(error) => {
-                Self::bad_request(private_key_code(&error), message).at("/private_key")
+                Self::new(private_key_code(&error), message).at("/private_key")
             }
             MtlsCertificateError::KeyMismatch => {
-                Self::bad_request(code::PRIVATE_KEY_MISMATCH, message).at("/private_key")
+                Self::new(code::PRIVATE_KEY_MISMATCH, message).at("/private_key")
             }
             MtlsCertificateError::LeafWithoutKey => {
-                Self::bad_request(code::PRIVATE_KEY_MISSING, message).at("/private_key")
+                Self::new(code::PRIVATE_KEY_MISSING, message).at("/private_key")
             }
-            MtlsCertificateError::Name(_) => {
-                Self::bad_request(code::NAME_INVALID, message).at("/name")
-            }
+            MtlsCertificateError::Name(_) => Self::new(code::NAME_INVALID, message).at("/name"),
             MtlsCertificateError::Exists(_) => {
-                Self::bad_request(code::MTLS_CERTIFICATE_EXISTS, message).at("/certificates")
+                Self::new(code::MTLS_CERTIFICATE_EXISTS, message).at("/certificates")
             }
             MtlsCertificateError::QuotaReached { .. } => {
-                Self::new(StatusCode::FORBIDDEN, code::MTLS_QUOTA_REACHED, message)
+                Self::new(code::MTLS_QUOTA_REACHED, message)
             }
-            MtlsCertificateError::InUse { .. } => {
-                Self::bad_request(code::MTLS_CERTIFICATE_IN_USE, message)
-            }
+            MtlsCertificateError::InUse { .. } => Self::new(code::MTLS_CERTIFICATE_IN_USE, message),
             MtlsCertificateError::NotFound => Self::mtls_certificate_not_found(),
             MtlsCertificateError::NoAccount => Self::refused(),
             MtlsCertificateError::Fault(fault) => fault.into(),
@@ -212,7 +192,7 @@ impl From<MtlsCertificateError> for ApiError {
     }
 }
 
-fn hostname_code(fault: &HostnameFault) -> u32 {
+fn hostname_code(fault: &HostnameFault) -> Code {
     match fault {
         HostnameFault::Invalid(_) => code::HOSTNAME_INVALID,
         HostnameFault::Wildcard => code::HOSTNAME_WILDCARD,
@@ -224,24 +204,14 @@ fn hostname_code(fault: &HostnameFault) -> u32 {
 
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
+        let message = error.to_string();
         match error {
             TokenError::Invalid { pointer, reason } => Self::member(pointer, reason),
-            TokenError::ExceedsOwn(_) => Self::new(
-                StatusCode::FORBIDDEN,
-                code::TOKEN_EXCEEDS_OWN,
-                error.to_string(),
-            )
-            .at("/policies"),
-            TokenError::NotEverything => Self::new(
-                StatusCode::FORBIDDEN,
-                code::TOKEN_EXCEEDS_OWN,
-                error.to_string(),
-            ),
-            TokenError::NotFound => Self::new(
-                StatusCode::NOT_FOUND,
-                code::TOKEN_NOT_FOUND,
-                "API token not found",
-            ),
+            TokenError::ExceedsOwn(_) => {
+                Self::new(code::TOKEN_EXCEEDS_OWN, message).at("/policies")
+            }
+            TokenError::NotEverything => Self::new(code::TOKEN_EXCEEDS_OWN, message),
+            TokenError::NotFound => Self::new(code::TOKEN_NOT_FOUND, "API token not found"),
             TokenError::Fault(fault) => fault.into(),
         }
     }
@@ -257,21 +227,21 @@ pub(crate) fn account_error(error: TenantError) -> ApiError {
     tenant_error(error, code::ACCOUNT_EXISTS)
 }
 
-fn tenant_error(error: TenantError, exists: u32) -> ApiError {
+fn tenant_error(error: TenantError, exists: Code) -> ApiError {
     let message = error.to_string();
     match error {
-        TenantError::Name(_) => ApiError::bad_request(code::NAME_INVALID, message).at("/name"),
-        TenantError::NameTaken(_) => ApiError::bad_request(exists, message).at("/name"),
+        TenantError::Name(_) => ApiError::new(code::NAME_INVALID, message).at("/name"),
+        TenantError::NameTaken(_) => ApiError::new(exists, message).at("/name"),
         TenantError::NotFound => ApiError::refused(),
-        TenantError::HasCertificates(_) => ApiError::bad_request(code::ZONE_IN_USE, message),
+        TenantError::HasCertificates(_) => ApiError::new(code::ZONE_IN_USE, message),
         TenantError::HasZones(_) | TenantError::HasMtlsCertificates(_) => {
-            ApiError::bad_request(code::ACCOUNT_IN_USE, message)
+            ApiError::new(code::ACCOUNT_IN_USE, message)
         }
         TenantError::Fault(fault) => fault.into(),
     }
 }
 
-fn chain_code(error: &ChainError) -> u32 {
+fn chain_code(error: &ChainError) -> Code {
     match error {
         ChainError::TooLarge { .. }
         | ChainError::NoPem
@@ -293,7 +263,7 @@ fn chain_code(error: &ChainError) -> u32 {
     }
 }
 
-fn private_key_code(error: &PrivateKeyError) -> u32 {
+fn private_key_code(error: &PrivateKeyError) -> Code {
     match error {
         PrivateKeyError::TooLarge { .. }
         | PrivateKeyError::NoPem
@@ -308,7 +278,7 @@ fn private_key_code(error: &PrivateKeyError) -> u32 {
     }
 }
 
-fn csr_code(error: &CsrError) -> u32 {
+fn csr_code(error: &CsrError) -> Code {
     match error {
         CsrError::NoPem => code::CSR_NO_PEM,
         CsrError::SeveralPemBlocks => code::CSR_SEVERAL_PEM_BLOCKS,
@@ -330,7 +300,7 @@ fn csr_code(error: &CsrError) -> u32 {
     }
 }
 
-fn import_code(error: &ImportError) -> u32 {
+fn import_code(error: &ImportError) -> Code {
     match error {
         ImportError::TooLarge { .. } => code::AUTHORITY_TOO_LARGE,
         ImportError::NoPem => code::AUTHORITY_NO_PEM,

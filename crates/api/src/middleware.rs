@@ -159,7 +159,7 @@ impl ObservedRequest {
 fn timed_out(limit: Duration, is_read: bool) -> Response {
     let seconds = limit.as_secs();
     let message = format!("The request took longer than {seconds} seconds: send it again");
-    let error = ApiError::new(StatusCode::REQUEST_TIMEOUT, code::TIMEOUT, message);
+    let error = ApiError::new(code::TIMEOUT, message);
     let mut response = error.into_response();
     let headers = response.headers_mut();
     // The server may have done a write that timed out: the caller decides to repeat it.

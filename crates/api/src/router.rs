@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::{StatusCode, Uri, header};
+use http::{Uri, header};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -112,5 +112,5 @@ async fn no_route(uri: Uri) -> ApiError {
 
 async fn no_method() -> ApiError {
     let message = "The route does not have this method: use one of the allow header";
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, code::METHOD, message)
+    ApiError::new(code::METHOD, message)
 }

@@ -4,7 +4,6 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use certgate_service::{AccessError, ReadUser, Secret, UserScope};
 use certgate_wire::{Answer, FailedAnswer, Message, TokenVerification, User};
-use http::StatusCode;
 
 use crate::error::ApiError;
 use crate::extract::credential;
@@ -45,7 +44,7 @@ pub(crate) async fn verify_token(
     let (parts, _) = request.into_parts();
     let invalid = || {
         let message = "Invalid API Token";
-        ApiError::new(StatusCode::UNAUTHORIZED, code::INVALID_API_TOKEN, message)
+        ApiError::new(code::INVALID_API_TOKEN, message)
     };
     let credential = credential(&parts, &api)?;
     let is_token = matches!(credential.secret, Secret::Token(_));
@@ -59,7 +58,7 @@ pub(crate) async fn verify_token(
     }
     let verification = token_verification(api.clock.now(), caller.principal().token());
     let message = Message {
-        code: code::TOKEN_VALID,
+        code: code::TOKEN_VALID.number(),
         message: "This API Token is valid and active".into(),
         kind: None,
     };
