@@ -1,6 +1,7 @@
 //! Query parameters. A parameter outside its rule is refused by name, an unknown one is ignored.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use certgate_model::{
     Actor, AuditQuery, CertificateQuery, Direction, Join, MtlsCertificateRecord, Slice, Status,
@@ -113,30 +114,27 @@ impl<'a> Query<'a> {
         Ok(first)
     }
 
-    /// Returns a whole number between two bounds; `1.0` is a whole number too.
-    fn number(&self, name: &'static str, (min, max): (u64, u64)) -> Result<Option<u64>, ApiError> {
+    /// Returns the value of a parameter, which `parse` reads. The error names the values that
+    /// belong there.
+    fn parsed<T>(
+        &self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        expected: impl FnOnce() -> String,
+    ) -> Result<Option<T>, ApiError> {
         let Some(text) = self.one(name)? else {
             return Ok(None);
         };
-        let whole = match text.split_once('.') {
-            Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
-                whole
-            }
-            Some(_) => "",
-            None => text,
-        };
-        let digits = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
-        let number = if digits { whole.parse().ok() } else { None };
-        match number.filter(|number| (min..=max).contains(number)) {
-            Some(number) => Ok(Some(number)),
-            None => {
-                let message = format!(
-                    "{name} is {}: use a whole number from {min} to {max}",
-                    shown_quoted(text)
-                );
-                Err(ApiError::parameter(name, message))
-            }
-        }
+        let value = parse(text).ok_or_else(|| misfit(name, text, &expected()))?;
+        Ok(Some(value))
+    }
+
+    /// Returns a whole number between two bounds; `1.0` is a whole number too.
+    fn number(&self, name: &'static str, (min, max): (u64, u64)) -> Result<Option<u64>, ApiError> {
+        let parse = |text: &str| whole_number(text).filter(|number| (min..=max).contains(number));
+        self.parsed(name, parse, || {
+            format!("a whole number from {min} to {max}")
+        })
     }
 
     /// Returns the value of a word, in any letter case.
@@ -145,59 +143,51 @@ impl<'a> Query<'a> {
         name: &'static str,
         choices: &[(&str, T)],
     ) -> Result<Option<T>, ApiError> {
-        let Some(text) = self.one(name)? else {
-            return Ok(None);
+        let parse = |text: &str| {
+            let found = choices
+                .iter()
+                .find(|(word, _)| word.eq_ignore_ascii_case(text));
+            found.map(|(_, value)| *value)
         };
-        match choices
-            .iter()
-            .find(|(choice, _)| choice.eq_ignore_ascii_case(text))
-        {
-            Some((_, value)) => Ok(Some(*value)),
-            None => {
-                let allowed = choices
-                    .iter()
-                    .map(|(choice, _)| *choice)
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                let message = format!("{name} is {}: use one of {allowed}", shown_quoted(text));
-                Err(ApiError::parameter(name, message))
-            }
-        }
+        self.parsed(name, parse, || {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            format!("one of {}", words.join(", "))
+        })
+    }
+
+    /// Returns an ID of 32 hexadecimal digits; `owner` names its object.
+    fn id<T: FromStr>(&self, name: &'static str, owner: &str) -> Result<Option<T>, ApiError> {
+        let parse = |text: &str| text.parse().ok();
+        self.parsed(name, parse, || {
+            format!("the {owner}'s 32 hexadecimal digits")
+        })
+    }
+
+    fn page_and_size(&self) -> Result<(u64, u64), ApiError> {
+        let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
+        let size = self.number("per_page", PER_PAGE)?;
+        Ok((page, size.unwrap_or(PER_PAGE_DEFAULT)))
     }
 
     /// Returns the page of `page` and `per_page`.
     pub(crate) fn page(&self) -> Result<PageRequest, ApiError> {
-        let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
-        let size = self
-            .number("per_page", PER_PAGE)?
-            .unwrap_or(PER_PAGE_DEFAULT);
+        let (page, size) = self.page_and_size()?;
         Ok(page_request(page, size, 0))
     }
 
     /// Returns the page and the filter of a list of certificates.
     pub(crate) fn certificates(&self) -> Result<(PageRequest, CertificateQuery), ApiError> {
-        let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
-        let per_page = self
-            .number("per_page", PER_PAGE)?
-            .unwrap_or(PER_PAGE_DEFAULT);
+        let (page, per_page) = self.page_and_size()?;
         // SDKs leave limit and offset in the query while they raise page: the page counts in steps
         // of limit.
         let size = self.number("limit", LIMIT)?.unwrap_or(per_page);
         let offset = self.number("offset", (0, NUMBER_MAX))?.unwrap_or(0);
-        let statuses = [("all", None)]
-            .into_iter()
-            .chain(Status::ALL.map(|status| (status.name(), Some(status))));
-        let status = self
-            .choice("status", &statuses.collect::<Vec<_>>())?
-            .flatten();
+        let named = Status::ALL.map(|status| (status.name(), Some(status)));
+        let statuses = [&[("all", None)], &named[..]].concat();
+        let status = self.choice("status", &statuses)?.flatten();
         let asked = page_request(page, size, offset);
-        Ok((
-            asked,
-            CertificateQuery {
-                status,
-                slice: asked.slice,
-            },
-        ))
+        let slice = asked.slice;
+        Ok((asked, CertificateQuery { status, slice }))
     }
 
     /// Returns `after` and `wait_seconds` of a list of changes.
@@ -231,37 +221,24 @@ impl<'a> Query<'a> {
             return Err(ApiError::parameter("", message));
         }
         let limit = self.number("limit", LIMIT)?.unwrap_or(AUDIT_LIMIT_DEFAULT);
-        let after = match self.one("cursor")? {
-            None | Some("") => None,
-            Some(text) => Some(audit_cursor(text).ok_or_else(|| {
-                let message = format!(
-                    "cursor is {}: use the cursor of the answer before, or none to start again",
-                    shown_quoted(text)
-                );
-                ApiError::parameter("cursor", message)
-            })?),
+        let cursor = |text: &str| match text {
+            "" => Some(None),
+            text => audit_cursor(text).map(Some),
         };
+        let expected = "the cursor of the answer before, or none to start again";
+        let after = self.parsed("cursor", cursor, || expected.to_owned())?;
         Ok(AuditQuery {
             since: self.instant("since")?.unwrap_or(Timestamp::EARLIEST),
             before: self.instant("before")?.unwrap_or(Timestamp::LATEST),
             actor: self.actor(user)?,
             direction: self.direction_or(Direction::Descending)?,
-            after,
+            after: after.flatten(),
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
         })
     }
 
     fn actor(&self, user: UserId) -> Result<Option<Actor>, ApiError> {
-        let token = match self.one("actor_token_id")? {
-            None => None,
-            Some(text) => Some(Actor::Token(text.parse().map_err(|_| {
-                let message = format!(
-                    "actor_token_id is {}: use the token's 32 hexadecimal digits",
-                    shown_quoted(text)
-                );
-                ApiError::parameter("actor_token_id", message)
-            })?)),
-        };
+        let token = self.id("actor_token_id", "token")?.map(Actor::Token);
         let context = self.choice("actor_context", &[("api_key", Actor::ApiKey(user))])?;
         let kind = self.choice("actor_type", &[("system", Actor::System)])?;
         let mut given = token.into_iter().chain(context).chain(kind);
@@ -276,17 +253,9 @@ impl<'a> Query<'a> {
 
     /// Returns an instant; a date stands for its first instant in UTC.
     fn instant(&self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
-        let Some(text) = self.one(name)? else {
-            return Ok(None);
-        };
-        Timestamp::from_date_or_time(text).map(Some).map_err(|_| {
-            let message = format!(
-                "{name} is {}: use an RFC 3339 date or time such as 2026-11-24 or \
-                 2026-11-24T12:00:00Z",
-                shown_quoted(text)
-            );
-            ApiError::parameter(name, message)
-        })
+        let parse = |text: &str| Timestamp::from_date_or_time(text).ok();
+        let expected = "an RFC 3339 date or time such as 2026-11-24 or 2026-11-24T12:00:00Z";
+        self.parsed(name, parse, || expected.to_owned())
     }
 
     /// Returns the conditions and the order of a list of zones; [`None`] if no zone can match.
@@ -298,16 +267,7 @@ impl<'a> Query<'a> {
             ("pending", false),
             ("moved", false),
         ];
-        let account = match self.one("account.id")? {
-            None => None,
-            Some(text) => Some(text.parse().map_err(|_| {
-                let message = format!(
-                    "account.id is {}: use the account's 32 hexadecimal digits",
-                    shown_quoted(text)
-                );
-                ApiError::parameter("account.id", message)
-            })?),
-        };
+        let account = self.id("account.id", "account")?;
         let filter = ZoneFilter {
             visible,
             name: self.one("name")?.map(text_match),
@@ -345,8 +305,7 @@ impl<'a> Query<'a> {
                 "gateway_managed" | "access_managed" => {}
                 _ => {
                     let allowed = "custom, gateway_managed, access_managed";
-                    let message = format!("type is {}: use one of {allowed}", shown_quoted(name));
-                    return Err(ApiError::parameter("type", message));
+                    return Err(misfit("type", name, &format!("one of {allowed}")));
                 }
             }
         }
@@ -359,9 +318,8 @@ impl<'a> Query<'a> {
     }
 
     fn join(&self) -> Result<Join, ApiError> {
-        Ok(self
-            .choice("match", &[("all", Join::All), ("any", Join::Any)])?
-            .unwrap_or_default())
+        let join = self.choice("match", &[("all", Join::All), ("any", Join::Any)])?;
+        Ok(join.unwrap_or_default())
     }
 
     fn zone_order(&self) -> Result<ZoneOrder, ApiError> {
@@ -391,6 +349,24 @@ impl<'a> Query<'a> {
     pub(crate) fn text_match(&self, name: &'static str) -> Result<Option<TextMatch>, ApiError> {
         Ok(self.one(name)?.map(text_match))
     }
+}
+
+/// Refuses the value of a parameter.
+fn misfit(name: &'static str, text: &str, expected: &str) -> ApiError {
+    let message = format!("{name} is {}: use {expected}", shown_quoted(text));
+    ApiError::parameter(name, message)
+}
+
+fn whole_number(text: &str) -> Option<u64> {
+    let whole = match text.split_once('.') {
+        Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => {
+            whole
+        }
+        Some(_) => return None,
+        None => text,
+    };
+    let is_digits = whole.bytes().all(|byte| byte.is_ascii_digit());
+    whole.parse().ok().filter(|_| is_digits)
 }
 
 /// Reads a cursor that [`audit_cursor_text`] wrote.
