@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
-use certgate_model::{AuthorityId, CrlKind, Timestamp, lock};
+use certgate_model::{AuthorityId, CrlKind, lock};
 use certgate_store::{CrlState, ReadStore, StoreError};
 
 /// The size in bytes at which the cache forgets everything: the CRLs of many small CAs, or of a few
@@ -14,9 +14,7 @@ const BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A CRL as it is sent.
 pub(crate) struct PublishedCrl {
-    pub(crate) number: u64,
-    pub(crate) this_update: Timestamp,
-    pub(crate) next_update: Timestamp,
+    pub(crate) state: CrlState,
     pub(crate) der: Bytes,
 }
 
@@ -56,9 +54,12 @@ impl CrlCache {
             return Ok(None);
         };
         let crl = Arc::new(PublishedCrl {
-            number: record.number,
-            this_update: record.this_update,
-            next_update: record.next_update,
+            state: CrlState {
+                number: record.number,
+                this_update: record.this_update,
+                next_update: record.next_update,
+                ..state
+            },
             der: der.into(),
         });
         let mut crls = lock(&self.crls);
@@ -74,6 +75,6 @@ impl CrlCache {
     fn cached(&self, authority: AuthorityId, state: CrlState) -> Option<Arc<PublishedCrl>> {
         let crls = lock(&self.crls);
         let crl = crls.by_name.get(&(authority, state.kind))?;
-        (crl.number >= state.number).then(|| crl.clone())
+        (crl.state.number >= state.number).then(|| crl.clone())
     }
 }

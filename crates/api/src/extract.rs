@@ -97,11 +97,8 @@ impl FromRequestParts<Api> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
-        Ok(api
-            .service
-            .access
-            .authenticate(credential(parts, api)?)
-            .await?)
+        let access = &api.service.access;
+        Ok(access.authenticate(credential(parts, api)?).await?)
     }
 }
 
@@ -111,11 +108,8 @@ impl<P: Permission> FromRequestParts<Api> for ZoneScope<P> {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let ZonePath { zone_id } = path(parts, no_route).await?;
         let caller = Caller::from_request_parts(parts, api).await?;
-        Ok(api
-            .service
-            .access
-            .zone_scope(&caller, zone_id.into())
-            .await?)
+        let access = &api.service.access;
+        Ok(access.zone_scope(&caller, zone_id.into()).await?)
     }
 }
 
@@ -125,11 +119,8 @@ impl<P: Permission> FromRequestParts<Api> for AccountScope<P> {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let AccountPath { account_id } = path(parts, no_route).await?;
         let caller = Caller::from_request_parts(parts, api).await?;
-        Ok(api
-            .service
-            .access
-            .account_scope(&caller, account_id.into())
-            .await?)
+        let access = &api.service.access;
+        Ok(access.account_scope(&caller, account_id.into()).await?)
     }
 }
 

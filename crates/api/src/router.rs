@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
-use http::{Uri, header};
+use http::Uri;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -17,7 +17,7 @@ use crate::routes::{
     zones,
 };
 use crate::state::Api;
-use crate::{code, openapi};
+use crate::{code, openapi, response};
 
 /// Returns the management API.
 pub fn management(api: Api) -> Router {
@@ -54,8 +54,7 @@ pub fn openapi_json() -> &'static str {
 }
 
 async fn openapi_document() -> Response {
-    let json = [(header::CONTENT_TYPE, "application/json")];
-    (json, openapi_json()).into_response()
+    response::typed("application/json", openapi_json())
 }
 
 fn documented() -> OpenApiRouter<Api> {

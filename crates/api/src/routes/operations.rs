@@ -1,10 +1,10 @@
 //! Health, readiness and metrics, for the operator.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::header;
+use axum::response::Response;
 
 use crate::error::ApiError;
+use crate::response::typed;
 use crate::state::Api;
 
 /// Answers while the process runs.
@@ -20,6 +20,5 @@ pub(crate) async fn readyz(State(api): State<Api>) -> Result<&'static str, ApiEr
 
 /// Answers with the metrics in the text format of Prometheus.
 pub(crate) async fn metrics(State(api): State<Api>) -> Response {
-    let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (text, (api.metrics)()).into_response()
+    typed("text/plain; version=0.0.4", (api.metrics)())
 }

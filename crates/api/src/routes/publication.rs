@@ -11,6 +11,7 @@ use certgate_pki::{
     OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, read_ocsp_path, sha256,
 };
 use certgate_service::{Fault, NoncePolicy};
+use certgate_store::{CrlState, StoreError};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
@@ -18,6 +19,7 @@ use http_body_util::{BodyExt, Limited, StreamBody};
 
 use crate::error::ApiError;
 use crate::failure_log::Inside;
+use crate::response::typed;
 use crate::state::Api;
 
 /// Seconds for which a cache may serve a CRL without asking. The CRL itself is valid for days, but
@@ -50,23 +52,13 @@ pub(crate) async fn crl(
     if !state.is_made {
         return Err(NotPublished::TooLong);
     }
-    let cached = Cached::crl(
-        state.number,
-        state.this_update,
-        state.next_update,
-        api.clock.now(),
-    );
+    let cached = Cached::crl(&state, api.clock.now());
     if cached.has_tag(&headers) {
         return Ok(cached.not_modified());
     }
     let list = api.crls().crl(&*api.store, authority, state).await?;
     let list = list.ok_or(NotPublished::NotYet)?;
-    let cached = Cached::crl(
-        list.number,
-        list.this_update,
-        list.next_update,
-        api.clock.now(),
-    );
+    let cached = Cached::crl(&list.state, api.clock.now());
     Ok(cached.answer(CRL_TYPE, Body::from(list.der.clone())))
 }
 
@@ -113,14 +105,11 @@ async fn bundle(
         .iter()
         .flat_map(|state| state.number.to_be_bytes())
         .collect();
+    let updates = states.iter().map(|state| state.this_update);
     let now = api.clock.now();
     let cached = Cached {
         tag: format!("\"{}\"", Hex(&sha256(&numbers)[..16])),
-        since: states
-            .iter()
-            .map(|state| state.this_update)
-            .max()
-            .unwrap_or(now),
+        since: updates.max().unwrap_or(now),
         until: now.plus_seconds(CRL_CACHE_SECONDS_MAX),
         now,
     };
@@ -154,9 +143,7 @@ pub(crate) async fn authority_certificate(
     Path(file): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, NotPublished> {
-    let id = file
-        .strip_suffix(".crt")
-        .and_then(|id| id.parse::<AuthorityId>().ok());
+    let id = file.strip_suffix(".crt").and_then(|id| id.parse().ok());
     let record = match id {
         Some(id) => api.store.authority(id).await?,
         None => None,
@@ -232,17 +219,14 @@ async fn ocsp(api: &Api, request: &[u8], nonce: NoncePolicy) -> Response {
             set(&mut response, header::CACHE_CONTROL, &cache);
             response
         }
-        _ => {
-            let mut response = typed(OCSP_TYPE, body);
-            set(&mut response, header::CACHE_CONTROL, "no-cache");
-            response
-        }
+        _ => ocsp_answer(body),
     }
 }
 
-/// Answers with a failure; its status is 200, because the failure is in the body (RFC 6960 §A.2).
-fn ocsp_answer(der: Vec<u8>) -> Response {
-    let mut response = typed(OCSP_TYPE, Body::from(der));
+/// Answers with a body that no cache keeps. The status of a failure is 200 too, because the failure
+/// is in the body (RFC 6960 §A.2).
+fn ocsp_answer(body: impl Into<Body>) -> Response {
+    let mut response = typed(OCSP_TYPE, body);
     set(&mut response, header::CACHE_CONTROL, "no-cache");
     response
 }
@@ -258,11 +242,11 @@ struct Cached {
 
 impl Cached {
     /// Returns the headers of a CRL. Caches ask again long before `next_update`.
-    fn crl(number: u64, this_update: Timestamp, next_update: Timestamp, now: Timestamp) -> Self {
-        let until = next_update.min(now.plus_seconds(CRL_CACHE_SECONDS_MAX));
+    fn crl(crl: &CrlState, now: Timestamp) -> Self {
+        let until = crl.next_update.min(now.plus_seconds(CRL_CACHE_SECONDS_MAX));
         Self {
-            tag: format!("\"{number}\""),
-            since: this_update,
+            tag: format!("\"{}\"", crl.number),
+            since: crl.this_update,
             until,
             now,
         }
@@ -307,24 +291,13 @@ impl Cached {
         let modified = self.since.min(self.now);
         set(response, header::LAST_MODIFIED, &date(modified));
         set(response, header::EXPIRES, &date(self.until));
-        set(
-            response,
-            header::CACHE_CONTROL,
-            &format!("public, max-age={}", self.seconds_left()),
-        );
+        let cache = format!("public, max-age={}", self.seconds_left());
+        set(response, header::CACHE_CONTROL, &cache);
     }
 }
 
 fn system_time(at: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(at.unix_milliseconds())
-}
-
-fn typed(kind: &'static str, body: Body) -> Response {
-    let mut response = Response::new(body);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
 }
 
 fn set(response: &mut Response, name: HeaderName, value: &str) {
@@ -343,8 +316,8 @@ pub(crate) enum NotPublished {
     Failed(ApiError),
 }
 
-impl From<certgate_store::StoreError> for NotPublished {
-    fn from(error: certgate_store::StoreError) -> Self {
+impl From<StoreError> for NotPublished {
+    fn from(error: StoreError) -> Self {
         Self::Failed(error.into())
     }
 }
@@ -359,12 +332,8 @@ impl IntoResponse for NotPublished {
             }
             Self::NotYet => {
                 let text = "The CRL is not ready yet: ask again in a moment\n";
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    [(header::RETRY_AFTER, "1")],
-                    text,
-                )
-                    .into_response()
+                let later = [(header::RETRY_AFTER, "1")];
+                (StatusCode::SERVICE_UNAVAILABLE, later, text).into_response()
             }
             Self::NotValid => {
                 let text = "The CA has no CRL, and cannot sign one: it has expired, or the clock \

@@ -1,5 +1,6 @@
 //! The revocations that enforcement points follow: not part of Cloudflare's API.
 
+use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -10,8 +11,7 @@ use certgate_service::{AccountScope, CHANGES_MAX, Caller, FollowRevocations, Rev
 use certgate_wire::{
     AccountPath, Answer, RevocationChangesQuery, RevocationFeed, RevocationStreamQuery,
 };
-use futures_util::stream;
-use http::{HeaderValue, header};
+use futures_util::stream::{self, Stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,6 +20,7 @@ use crate::envelope;
 use crate::error::ApiError;
 use crate::objects::{revocation_feed, revoked_certificate};
 use crate::query::Query;
+use crate::response::typed;
 use crate::state::{Api, STREAMS_MAX};
 
 /// A pause without a change, after which the server sends a line without changes and checks the
@@ -103,10 +104,10 @@ pub(crate) async fn stream(
         let line = serde_json::to_string(&revocation_feed(&found)).map(|line| line + "\n");
         let frame = line
             .map(|line| Frame::data(Bytes::from(line)))
-            .map_err(std::io::Error::other);
+            .map_err(io::Error::other);
         Some((frame, (follower, None, found.epoch)))
     });
-    Ok(ndjson(Body::new(StreamBody::new(Box::pin(lines)))))
+    Ok(ndjson(lines))
 }
 
 /// A client that follows changes.
@@ -138,30 +139,17 @@ impl Follower {
 
     async fn changes(&self, epoch: u64, wait: Duration) -> Result<RevocationChanges, ApiError> {
         let scope = self.scope().await?;
-        let found = self
-            .api
-            .service
-            .feed
-            .changes(&scope, epoch, CHANGES_MAX, wait);
-        let found = found.await?;
+        let feed = &self.api.service.feed;
+        let found = feed.changes(&scope, epoch, CHANGES_MAX, wait).await?;
         // The permission may have been withdrawn during the wait.
         self.scope().await?;
         Ok(found)
     }
 
     async fn scope(&self) -> Result<AccountScope<FollowRevocations>, ApiError> {
-        let caller = self
-            .api
-            .service
-            .access
-            .authenticate_again(&self.caller)
-            .await?;
-        Ok(self
-            .api
-            .service
-            .access
-            .account_scope(&caller, self.account)
-            .await?)
+        let access = &self.api.service.access;
+        let caller = access.authenticate_again(&self.caller).await?;
+        Ok(access.account_scope(&caller, self.account).await?)
     }
 }
 
@@ -199,7 +187,7 @@ pub(crate) async fn revoked(
         let part = api.service.feed.revoked(&scope, now, cursor).await;
         let (frame, position) = match part {
             // The list ends without its last line, which the reader notices.
-            Err(fault) => (Err(std::io::Error::other(fault)), None),
+            Err(fault) => (Err(io::Error::other(fault)), None),
             Ok((certificates, next)) => {
                 let count = count + certificates.len() as u64;
                 let mut text = lines_of(&certificates);
@@ -212,14 +200,18 @@ pub(crate) async fn revoked(
         };
         Some((frame, (api, scope, position, None)))
     });
-    Ok(ndjson(Body::new(StreamBody::new(Box::pin(lines)))))
+    Ok(ndjson(lines))
 }
 
-fn ndjson(body: Body) -> Response {
-    let mut response = Response::new(body);
-    let kind = HeaderValue::from_static("application/x-ndjson");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+/// Answers with lines of JSON, each sent when it is ready.
+fn ndjson<S>(lines: S) -> Response
+where
+    S: Stream<Item = io::Result<Frame<Bytes>>> + Send + 'static,
+{
+    typed(
+        "application/x-ndjson",
+        Body::new(StreamBody::new(Box::pin(lines))),
+    )
 }
 
 fn lines_of(certificates: &[EnforcedCertificate]) -> String {
