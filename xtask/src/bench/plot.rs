@@ -20,12 +20,12 @@ pub fn all(figures: &Figures) -> Vec<(&'static str, &'static str, String)> {
         (
             "sizes.svg",
             "Time of a page against the size of the zone",
-            sizes(figures),
+            Some(sizes(figures)),
         ),
         (
             "revocation.svg",
             "OCSP answers and lists per second against the size of the zone",
-            served(figures),
+            Some(served(figures)),
         ),
     ];
     charts
@@ -38,10 +38,6 @@ const DATABASES: [(Database, &str); 2] = [
     (Database::Sqlite, COLOURS[0]),
     (Database::Postgres, COLOURS[1]),
 ];
-
-fn whole(value: f64) -> String {
-    thousands(value)
-}
 
 /// Formats a time on an axis, without zeros at the end of the fraction.
 fn time(value: f64) -> String {
@@ -57,17 +53,28 @@ fn time(value: f64) -> String {
     }
 }
 
-fn points(
+/// Returns the line of the figures of one database for which `x` returns a place.
+fn line(
     figures: &Figures,
-    wanted: impl Fn(&Figure) -> bool,
+    database: Database,
+    name: &str,
+    (colour, is_dashed): (&'static str, bool),
     x: impl Fn(&Figure) -> Option<u64>,
-) -> Vec<(f64, f64)> {
-    let found = figures.figures.iter().filter(|figure| wanted(figure));
+) -> Line {
+    let found = figures
+        .figures
+        .iter()
+        .filter(|figure| figure.database == database);
     let mut points: Vec<_> = found
         .filter_map(|figure| Some((x(figure)? as f64, figure.value)))
         .collect();
     points.sort_by(|one, other| one.0.total_cmp(&other.0));
-    points
+    Line {
+        name: format!("{name}, {}", database.name()),
+        colour,
+        is_dashed,
+        points,
+    }
 }
 
 /// Returns the size of the largest zone that has figures of a measure.
@@ -76,152 +83,112 @@ fn largest(figures: &Figures, what: Measure) -> Option<u64> {
     of_kind.map(|figure| figure.certificates).max()
 }
 
-fn pages(figures: &Figures) -> Option<Chart> {
-    let largest = largest(figures, Measure::SqlPage)?;
+/// Returns the lines of two measures on each database, in the zone of one size: by page, or by
+/// clients.
+fn in_zone(figures: &Figures, size: u64, measures: [(Measure, &str, bool); 2]) -> Vec<Line> {
     let mut lines = Vec::new();
     for (database, colour) in DATABASES {
-        for (what, name, is_dashed) in [
-            (Measure::StorePage, "certgate", false),
-            (Measure::SqlPage, "OFFSET and COUNT", true),
-        ] {
-            let wanted = |figure: &Figure| {
-                (figure.what, figure.database, figure.certificates) == (what, database, largest)
-            };
-            let points = points(figures, wanted, |figure| figure.at);
-            lines.push(Line {
-                name: format!("{name}, {}", database.name()),
-                colour,
-                is_dashed,
-                points,
-            });
+        for (what, name, is_dashed) in measures {
+            let is_wanted = |figure: &Figure| (figure.what, figure.certificates) == (what, size);
+            let x = |figure: &Figure| figure.at.filter(|_| is_wanted(figure));
+            lines.push(line(figures, database, name, (colour, is_dashed), x));
         }
     }
+    lines
+}
+
+/// Returns the place of a figure on an axis of sizes, if it is of this measure and variant.
+fn size_of<'w>(what: Measure, which: &'w str) -> impl Fn(&Figure) -> Option<u64> + 'w {
+    move |figure| {
+        let is_wanted = figure.what == what && figure.which.as_deref() == Some(which);
+        is_wanted.then_some(figure.certificates)
+    }
+}
+
+fn pages(figures: &Figures) -> Option<Chart> {
+    let largest = largest(figures, Measure::SqlPage)?;
+    let measures = [
+        (Measure::StorePage, "certgate", false),
+        (Measure::SqlPage, "OFFSET and COUNT", true),
+    ];
     Some(Chart {
         title: format!(
             "Median time of a page of 20 and the total, of {} certificates",
             thousands(largest as f64)
         ),
         below: "page",
-        x: Axis {
-            scale: Scale::Logarithmic,
-            text: whole,
-        },
-        y: Axis {
-            scale: Scale::Logarithmic,
-            text: time,
-        },
-        lines,
+        x: Axis::new(Scale::Logarithmic, thousands),
+        y: Axis::new(Scale::Logarithmic, time),
+        lines: in_zone(figures, largest, measures),
     })
 }
 
 fn issuing(figures: &Figures) -> Option<Chart> {
     let largest = largest(figures, Measure::Issue)?;
-    let mut lines = Vec::new();
-    for (database, colour) in DATABASES {
-        for (what, name, is_dashed) in [
-            (Measure::Issue, "issued", false),
-            (Measure::RecordAlone, "one commit each", true),
-        ] {
-            let wanted = |figure: &Figure| {
-                (figure.what, figure.database, figure.certificates) == (what, database, largest)
-            };
-            let points = points(figures, wanted, |figure| figure.at);
-            lines.push(Line {
-                name: format!("{name}, {}", database.name()),
-                colour,
-                is_dashed,
-                points,
-            });
-        }
-    }
-    let marks = lines
-        .iter()
-        .flat_map(|line| line.points.iter().map(|(x, _)| *x));
-    let mut marks: Vec<_> = marks.collect();
+    let measures = [
+        (Measure::Issue, "issued", false),
+        (Measure::RecordAlone, "one commit each", true),
+    ];
+    let lines = in_zone(figures, largest, measures);
+    let points = lines.iter().flat_map(|line| &line.points);
+    let mut marks: Vec<_> = points.map(|(x, _)| *x).collect();
     marks.sort_by(f64::total_cmp);
     marks.dedup();
     Some(Chart {
         title: "Durable certificates in a second".to_owned(),
         below: "clients that wait at a time",
-        x: Axis {
-            scale: Scale::Marked(marks),
-            text: whole,
-        },
-        y: Axis {
-            scale: Scale::Linear,
-            text: whole,
-        },
+        x: Axis::new(Scale::Marked(marks), thousands),
+        y: Axis::new(Scale::Linear, thousands),
         lines,
     })
 }
 
-fn sizes(figures: &Figures) -> Option<Chart> {
+fn sizes(figures: &Figures) -> Chart {
     let mut lines = Vec::new();
     for (database, colour) in DATABASES {
         for (which, is_dashed) in [("page 1", false), ("last pages", true)] {
-            let wanted = |figure: &Figure| {
-                (figure.what, figure.database) == (Measure::HttpPage, database)
-                    && figure.which.as_deref() == Some(which)
-            };
-            let points = points(figures, wanted, |figure| Some(figure.certificates));
-            lines.push(Line {
-                name: format!("{which}, {}", database.name()),
-                colour,
-                is_dashed,
-                points,
-            });
+            let x = size_of(Measure::HttpPage, which);
+            lines.push(line(figures, database, which, (colour, is_dashed), x));
         }
     }
-    Some(Chart {
+    Chart {
         title: "Median time of a page of 20 over HTTP, one client".to_owned(),
         below: "certificates in the zone",
-        x: Axis {
-            scale: Scale::Logarithmic,
-            text: whole,
-        },
-        y: Axis {
-            scale: Scale::Linear,
-            text: time,
-        },
+        x: Axis::new(Scale::Logarithmic, thousands),
+        y: Axis::new(Scale::Linear, time),
         lines,
-    })
+    }
 }
 
-fn served(figures: &Figures) -> Option<Chart> {
+fn served(figures: &Figures) -> Chart {
     let kinds = [
-        (Measure::Ocsp, "asked again", "OCSP, asked again"),
-        (Measure::Ocsp, "signed for each", "OCSP, signed"),
-        (Measure::ServeCrl, "one of 128 shards", "list (shard)"),
+        (
+            Measure::Ocsp,
+            "asked again",
+            "OCSP, asked again",
+            COLOURS[2],
+        ),
+        (Measure::Ocsp, "signed for each", "OCSP, signed", COLOURS[3]),
+        (
+            Measure::ServeCrl,
+            "one of 128 shards",
+            "list (shard)",
+            COLOURS[0],
+        ),
     ];
     let mut lines = Vec::new();
-    for ((what, which, name), colour) in kinds.into_iter().zip([COLOURS[2], COLOURS[3], COLOURS[0]])
-    {
+    for (what, which, name, colour) in kinds {
         for (database, _) in DATABASES {
-            let wanted = |figure: &Figure| {
-                (figure.what, figure.database) == (what, database)
-                    && figure.which.as_deref() == Some(which)
-            };
-            let points = points(figures, wanted, |figure| Some(figure.certificates));
             let is_dashed = database == Database::Postgres;
-            lines.push(Line {
-                name: format!("{name}, {}", database.name()),
-                colour,
-                is_dashed,
-                points,
-            });
+            let x = size_of(what, which);
+            lines.push(line(figures, database, name, (colour, is_dashed), x));
         }
     }
-    Some(Chart {
+    Chart {
         title: "Revocation: answers in a second, 64 clients".to_owned(),
         below: "certificates in the zone",
-        x: Axis {
-            scale: Scale::Logarithmic,
-            text: whole,
-        },
-        y: Axis {
-            scale: Scale::Linear,
-            text: whole,
-        },
+        x: Axis::new(Scale::Logarithmic, thousands),
+        y: Axis::new(Scale::Linear, thousands),
         lines,
-    })
+    }
 }

@@ -29,9 +29,16 @@ pub enum Scale {
     Marked(Vec<f64>),
 }
 
+/// An axis, and the format of its marks.
 pub struct Axis {
-    pub scale: Scale,
-    pub text: fn(f64) -> String,
+    scale: Scale,
+    text: fn(f64) -> String,
+}
+
+impl Axis {
+    pub fn new(scale: Scale, text: fn(f64) -> String) -> Self {
+        Self { scale, text }
+    }
 }
 
 pub struct Line {
@@ -134,42 +141,20 @@ impl Chart {
              width=\"{WIDTH}\" height=\"{HEIGHT}\" font-family=\"system-ui, sans-serif\" \
              font-size=\"13\" fill=\"{TEXT}\">\n"
         );
-        text(
-            &mut svg,
-            LEFT,
-            22.0,
-            "start",
-            &format!("font-weight=\"600\" font-size=\"15\">{}", self.title),
-        );
+        let title = format!("font-weight=\"600\" font-size=\"15\">{}", self.title);
+        text(&mut svg, LEFT, 22.0, "start", &title);
         for mark in y.marks() {
-            let at = place_y(mark);
+            let (at, value) = (place_y(mark), format!(">{}", (self.y.text)(mark)));
             rule(&mut svg, (LEFT, at), (right, at));
-            text(
-                &mut svg,
-                LEFT - 8.0,
-                at + 4.5,
-                "end",
-                &format!(">{}", (self.y.text)(mark)),
-            );
+            text(&mut svg, LEFT - 8.0, at + 4.5, "end", &value);
         }
         for mark in x.marks() {
-            let at = place_x(mark);
+            let (at, value) = (place_x(mark), format!(">{}", (self.x.text)(mark)));
             rule(&mut svg, (at, TOP), (at, bottom));
-            text(
-                &mut svg,
-                at,
-                bottom + 20.0,
-                "middle",
-                &format!(">{}", (self.x.text)(mark)),
-            );
+            text(&mut svg, at, bottom + 20.0, "middle", &value);
         }
-        text(
-            &mut svg,
-            f64::midpoint(LEFT, right),
-            HEIGHT - 10.0,
-            "middle",
-            &format!(">{}", self.below),
-        );
+        let (middle, name) = (f64::midpoint(LEFT, right), format!(">{}", self.below));
+        text(&mut svg, middle, HEIGHT - 10.0, "middle", &name);
 
         draw_lines(&mut svg, &lines, place_x, place_y);
         svg.push_str("</svg>\n");
