@@ -4,7 +4,6 @@
 use std::io::Write;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -13,13 +12,11 @@ use certgate_model::{
     By, CertificateId, CertificateQuery, CertificateRecord, Random, RevocationReason, SerialNumber,
     Slice, Status, Timestamp,
 };
-use certgate_store::{
-    CertificateRecorded, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store,
-};
+use certgate_store::{CertificateRecorded, Store};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::figures::Measure;
-use super::http::{Connection, Request, check_status, json};
+use super::http::{Connection, Request};
 use super::inputs::{csrs, scatter};
 use super::installation::Installation;
 use super::keeper::Keeper;
@@ -45,22 +42,7 @@ pub async fn fill(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let model = issued_by_server(binary, installation, keeper).await?;
-    let store: Arc<dyn Store> = match &installation.database_url {
-        None => {
-            let options = SqliteOptions {
-                batch: BATCH,
-                ..SqliteOptions::default()
-            };
-            Arc::new(SqliteStore::open(&installation.database(), options)?)
-        }
-        Some(url) => {
-            let options = PostgresOptions {
-                batch: BATCH,
-                ..PostgresOptions::default()
-            };
-            Arc::new(PostgresStore::open(url, options).await?)
-        }
-    };
+    let store = installation.store(Some(BATCH)).await?;
     let zone = installation.zone()?;
     let (have, wanted) = (store.totals(zone).await?.all(), report.certificates);
     if have < wanted {
@@ -84,20 +66,13 @@ async fn issued_by_server(
     keeper: &Rc<Keeper>,
 ) -> anyhow::Result<String> {
     let server = Server::start(binary, installation, keeper)?;
-    let csr = csrs(1)?.swap_remove(0);
-    let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
-    let request = Request::post(installation, "client_certificates", &body);
-    let (status, body) = Connection::open(server.address())
+    let request = Request::issue(installation, &csrs(1)?[0]);
+    let answer = Connection::open(server.address())
         .await?
-        .exchange(&request)
+        .json(&request)
         .await?;
-    check_status(status, &body)?;
     server.stop()?;
-    let id = json(&body)?["result"]["id"]
-        .as_str()
-        .context("no id")?
-        .to_owned();
-    Ok(id)
+    Ok(answer["result"]["id"].as_str().context("no id")?.to_owned())
 }
 
 async fn record(
@@ -135,14 +110,9 @@ async fn write_ids(store: &dyn Store, installation: &Installation) -> anyhow::Re
             first: scatter(number) % total,
             size: 1,
         };
+        let status = None;
         let page = store
-            .certificates(
-                zone,
-                CertificateQuery {
-                    status: None,
-                    slice,
-                },
-            )
+            .certificates(zone, CertificateQuery { status, slice })
             .await?;
         ensure!(page.items.len() == 1, "a page inside the list is empty");
         writeln!(ids, "{}", page.items[0].id)?;

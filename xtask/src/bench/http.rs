@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -28,8 +29,10 @@ impl Request {
         Self::new("DELETE", installation, path, "")
     }
 
-    pub fn post(installation: &Installation, path: &str, body: &str) -> Self {
-        Self::new("POST", installation, path, body)
+    /// Returns a request to issue a certificate.
+    pub fn issue(installation: &Installation, csr: &str) -> Self {
+        let body = json!({ "csr": csr, "validity_days": 365 }).to_string();
+        Self::new("POST", installation, "client_certificates", &body)
     }
 
     /// Returns a request to the public responder.
@@ -88,6 +91,13 @@ impl Connection {
     pub async fn exchange(&mut self, request: &Request) -> anyhow::Result<(u16, Vec<u8>)> {
         let (status, length) = self.receive(request).await?;
         Ok((status, self.buffer[self.buffer.len() - length..].to_vec()))
+    }
+
+    /// Sends a request. Returns the JSON of the answer, whose status must be 200.
+    pub async fn json(&mut self, request: &Request) -> anyhow::Result<Value> {
+        let (status, body) = self.exchange(request).await?;
+        check_status(status, &body)?;
+        serde_json::from_slice(&body).context("not JSON")
     }
 
     async fn receive(&mut self, request: &Request) -> anyhow::Result<(u16, usize)> {
@@ -203,9 +213,4 @@ pub fn check_status(status: u16, body: &[u8]) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Parses a body.
-pub fn json(text: &[u8]) -> anyhow::Result<serde_json::Value> {
-    serde_json::from_slice(text).context("not JSON")
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use certgate_model::ZoneId;
+use certgate_model::{CertificateQuery, CertificateRecord, Slice, Status, ZoneId};
 use certgate_store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use serde_json::Value;
 
@@ -80,6 +80,20 @@ impl Installation {
                 Arc::new(PostgresStore::open(url, options).await?)
             }
         })
+    }
+
+    /// Returns the newest certificate of any status or of one, and the number of all that match.
+    pub async fn newest(&self, status: Option<Status>) -> anyhow::Result<(CertificateRecord, u64)> {
+        let store = self.store(None).await?;
+        let slice = Slice { first: 0, size: 1 };
+        let query = CertificateQuery { status, slice };
+        let page = store.certificates(self.zone()?, query).await?;
+        store.close().await;
+        let newest = page.items.into_iter().next();
+        Ok((
+            newest.context("the zone has no such certificate")?,
+            page.total,
+        ))
     }
 
     /// Reads the IDs that filling wrote to a file.

@@ -3,9 +3,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use certgate_model::{By, CertificateQuery, CertificateRecord, Event, Slice, Status};
-use certgate_store::{StatusChange, Store};
+use certgate_model::{By, CertificateQuery, Event, Slice, Status};
+use certgate_store::StatusChange;
 
 use super::figures::Measure;
 use super::http::Request;
@@ -36,10 +35,7 @@ impl Bench<'_> {
     pub(super) async fn issue(&mut self) -> anyhow::Result<()> {
         eprintln!("issue …");
         // Requests are made beforehand, because the client shares the processors with the server.
-        let request = |csr: &String| {
-            let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
-            Request::post(&self.installation, "client_certificates", &body)
-        };
+        let request = |csr: &String| Request::issue(&self.installation, csr);
         let requests: Vec<_> = csrs(CSRS)?.iter().map(request).collect();
         let issue = |round: u64| &requests[round as usize % requests.len()];
         let mut all = Vec::new();
@@ -71,7 +67,7 @@ pub async fn record(
     duration: Duration,
 ) -> anyhow::Result<()> {
     eprintln!("record, with shared commits and one for each …");
-    let model = newest(&*installation.store(None).await?, installation, report).await?;
+    let (model, _) = installation.newest(Some(Status::Active)).await?;
     let mut one_client = None;
     for count in CLIENTS {
         let mut rates = [0.0; 2];
@@ -86,21 +82,13 @@ pub async fn record(
             store.close().await;
         }
         let first = *one_client.get_or_insert(rates[0]);
-        let (which, at) = (clients(count), count as u64);
-        report.add(
-            report
-                .figure(Measure::Record, rates[0])
-                .ratio(first)
-                .which(&which)
-                .at(at),
-        )?;
-        report.add(
-            report
-                .figure(Measure::RecordAlone, rates[1])
-                .ratio(rates[0])
-                .which(&which)
-                .at(at),
-        )?;
+        for (what, rate, baseline) in [
+            (Measure::Record, rates[0], first),
+            (Measure::RecordAlone, rates[1], rates[0]),
+        ] {
+            let figure = report.figure(what, rate).ratio(baseline);
+            report.add(figure.which(clients(count)).at(count as u64))?;
+        }
     }
     Ok(())
 }
@@ -122,14 +110,9 @@ pub async fn change(
             first: 0,
             size: CHANGES,
         };
+        let status = Some(Status::Active);
         let active = store
-            .certificates(
-                zone,
-                CertificateQuery {
-                    status: Some(Status::Active),
-                    slice,
-                },
-            )
+            .certificates(zone, CertificateQuery { status, slice })
             .await?;
         let at = system::now()?;
         *rate = at_once(count, duration, active.items.len() as u64, async |number| {
@@ -153,30 +136,8 @@ pub async fn change(
         Some(over_http) => shared.ratio(over_http),
         None => shared,
     })?;
-    report.add(
-        report
-            .figure(Measure::ChangeAlone, rates[1])
-            .ratio(rates[0])
-            .which(clients(count)),
-    )
-}
-
-/// Returns the newest active certificate.
-async fn newest(
-    store: &dyn Store,
-    installation: &Installation,
-    report: &Report,
-) -> anyhow::Result<CertificateRecord> {
-    let query = CertificateQuery {
-        status: Some(Status::Active),
-        slice: Slice { first: 0, size: 1 },
-    };
-    let page = store.certificates(installation.zone()?, query).await?;
-    store.close().await;
-    page.items
-        .into_iter()
-        .next()
-        .with_context(|| format!("no active certificate of {}", report.certificates))
+    let alone = report.figure(Measure::ChangeAlone, rates[1]);
+    report.add(alone.ratio(rates[0]).which(clients(count)))
 }
 
 /// Makes `count` calls at a time, each with its number. Returns the calls that ended per second.

@@ -8,7 +8,7 @@ use anyhow::ensure;
 use certgate_model::{CertificateQuery, Slice, Status};
 
 use super::figures::{Figure, Measure};
-use super::http::{CONNECTIONS, Connection, Request, check_status, json};
+use super::http::{CONNECTIONS, Connection, Request};
 use super::inputs::scatter;
 use super::installation::Installation;
 use super::report::Report;
@@ -138,11 +138,8 @@ impl Bench<'_> {
         let mut last = [0; 2];
         for (last, query) in last.iter_mut().zip(["", "&status=revoked"]) {
             let request = self.list(&format!("per_page=20{query}"));
-            let (status, body) = connection.exchange(&request).await?;
-            check_status(status, &body)?;
-            let total = json(&body)?["result_info"]["total_count"]
-                .as_u64()
-                .unwrap_or(0);
+            let answer = connection.json(&request).await?;
+            let total = answer["result_info"]["total_count"].as_u64().unwrap_or(0);
             // The last page may not be full, and is left out.
             *last = (total / u64::from(SIZE)).max(1);
         }

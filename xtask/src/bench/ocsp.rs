@@ -6,7 +6,7 @@ use certgate_pki::write_ocsp_request;
 
 use super::crypto;
 use super::figures::Measure;
-use super::http::{CONNECTIONS, Connection, Load, Request, check_status, json};
+use super::http::{CONNECTIONS, Connection, Load, Request, check_status};
 use super::inputs::scatter;
 use super::served::Bench;
 
@@ -39,18 +39,10 @@ impl Bench<'_> {
             .await?;
         let report = &mut self.report;
         report.add(report.figure(Measure::Signatures, bare))?;
-        report.add(
-            report
-                .rate(Measure::Ocsp, &signed)
-                .ratio(bare)
-                .which("signed for each"),
-        )?;
-        report.add(
-            report
-                .rate(Measure::Ocsp, &kept)
-                .ratio(bare)
-                .which("asked again"),
-        )
+        let figure = report.rate(Measure::Ocsp, &signed).ratio(bare);
+        report.add(figure.which("signed for each"))?;
+        let figure = report.rate(Measure::Ocsp, &kept).ratio(bare);
+        report.add(figure.which("asked again"))
     }
 
     /// Returns the ID of the CA, and the serial numbers of the newest certificates, 1,000 per page.
@@ -59,10 +51,9 @@ impl Bench<'_> {
         let (mut serials, mut authority) = (Vec::new(), None);
         for page in 1..=pages {
             let path = format!("client_certificates?limit=1000&page={page}");
-            let (_, body) = connection
-                .exchange(&Request::get(&self.installation, &path))
+            let answer = connection
+                .json(&Request::get(&self.installation, &path))
                 .await?;
-            let answer = json(&body)?;
             for item in answer["result"].as_array().context("no result")? {
                 let text = item["serial_number"].as_str().context("no serial number")?;
                 let octets = read_hex(text).with_context(|| format!("a serial number {text:?}"))?;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 use super::figures::Measure;
-use super::http::{Connection, Load, Request, check_status, json};
+use super::http::{Connection, Load, Request};
 use super::inputs::csrs;
 use super::served::Bench;
 use super::statistics::Samples;
@@ -35,11 +35,9 @@ impl Bench<'_> {
         let load = Load::new(REVOKE_CONNECTIONS, self.duration).at_most(most);
         let revoked = self.run(load, revoke).await?;
         self.revoked_per_second = Some(revoked.per_second);
-        let figure = self
-            .report
-            .rate(Measure::Revoke, &revoked)
-            .ratio(self.bare_http);
-        self.report.add(figure.which("256 clients"))?;
+        let figure = self.report.rate(Measure::Revoke, &revoked);
+        self.report
+            .add(figure.ratio(self.bare_http).which("256 clients"))?;
         self.quiet().await
     }
 
@@ -55,15 +53,10 @@ impl Bench<'_> {
             published.push(settled);
         }
         let report = &mut self.report;
-        report.add(
-            report
-                .median(Measure::Settle, &answered)
-                .which("DELETE answered"),
-        )?;
-        let figure = report
-            .median(Measure::Settle, &published)
-            .ratio(answered.median());
-        report.add(figure.which("DELETE to published"))
+        let figure = report.median(Measure::Settle, &answered);
+        report.add(figure.which("DELETE answered"))?;
+        let figure = report.median(Measure::Settle, &published);
+        report.add(figure.ratio(answered.median()).which("DELETE to published"))
     }
 
     /// Waits until the lists that are due have been made.
@@ -83,9 +76,7 @@ impl Bench<'_> {
                 &self.installation,
                 &format!("client_certificates?status=active&limit=1000&page={page}"),
             );
-            let (status, body) = connection.exchange(&request).await?;
-            check_status(status, &body)?;
-            let answer = json(&body)?;
+            let answer = connection.json(&request).await?;
             let found = answer["result"].as_array().context("no result")?;
             ids.extend(
                 found
@@ -109,9 +100,7 @@ impl Bench<'_> {
         connection.timed(&revoke).await?;
         let answered = begun.elapsed();
         loop {
-            let (status, body) = connection.exchange(&get).await?;
-            check_status(status, &body)?;
-            if json(&body)?["result"]["status"] == "revoked" {
+            if connection.json(&get).await?["result"]["status"] == "revoked" {
                 return Ok([answered.as_secs_f64(), begun.elapsed().as_secs_f64()]);
             }
         }
@@ -119,14 +108,9 @@ impl Bench<'_> {
 
     /// Issues at most `count` certificates for a measurement.
     pub(super) async fn prepare(&self, count: u64) -> anyhow::Result<()> {
-        let csr = csrs(1)?.swap_remove(0);
-        let body = serde_json::json!({ "csr": csr, "validity_days": 365 }).to_string();
-        let issue = Request::post(&self.installation, "client_certificates", &body);
-        self.run(
-            Load::new(REVOKE_CONNECTIONS, self.duration).at_most(count),
-            |_| &issue,
-        )
-        .await?;
+        let issue = Request::issue(&self.installation, &csrs(1)?[0]);
+        let load = Load::new(REVOKE_CONNECTIONS, self.duration).at_most(count);
+        self.run(load, |_| &issue).await?;
         Ok(())
     }
 }

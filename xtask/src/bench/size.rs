@@ -5,9 +5,6 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
-use anyhow::Context;
-use certgate_model::{CertificateQuery, Slice};
-
 use super::figures::Measure;
 use super::installation::Installation;
 use super::keeper::Keeper;
@@ -47,52 +44,31 @@ pub fn start(
         }
     }
     let (of_empty, of_full) = (of_empty.without_first(), of_full.without_first());
-    report.add(
-        report
-            .median(Measure::Start, &of_empty)
-            .which("empty store"),
-    )?;
-    report.add(
-        report
-            .median(Measure::Start, &of_full)
-            .ratio(of_empty.median())
-            .which("this zone"),
-    )?;
-    report.add(
-        report
-            .figure(Measure::Memory, memory)
-            .which("after a start on an empty store"),
-    )?;
+    let figure = report.median(Measure::Start, &of_empty);
+    report.add(figure.which("empty store"))?;
+    let figure = report.median(Measure::Start, &of_full);
+    report.add(figure.ratio(of_empty.median()).which("this zone"))?;
+    let figure = report.figure(Measure::Memory, memory);
+    report.add(figure.which("after a start on an empty store"))?;
     Ok(memory)
 }
 
 /// Measures the space of a certificate on the disk, indexes and counters included.
 pub async fn disk(installation: &Installation, report: &mut Report) -> anyhow::Result<()> {
-    let store = installation.store(None).await?;
-    let query = CertificateQuery {
-        status: None,
-        slice: Slice { first: 0, size: 1 },
-    };
-    let page = store.certificates(installation.zone()?, query).await?;
-    store.close().await;
-    let newest = page.items.first().context("the zone is empty")?;
+    let (newest, total) = installation.newest(None).await?;
     let raw = newest.der.len() + newest.csr.len();
     let sql = Sql::open(installation).await?;
     let sizes = sql.sizes(installation).await?;
     sql.close().await?;
     let all: u64 = sizes.iter().map(|(_, bytes)| bytes).sum();
-    let each = report.figure(Measure::Disk, all as f64 / page.total as f64);
+    let each = report.figure(Measure::Disk, all as f64 / total as f64);
     report.add(each.ratio(raw as f64))?;
-    for (name, bytes) in sizes
-        .iter()
-        .filter(|(_, bytes)| *bytes as f64 > TABLE_PART_MIN * all as f64)
-    {
-        report.add(
-            report
-                .figure(Measure::Table, *bytes as f64)
-                .ratio(all as f64)
-                .which(name),
-        )?;
+    let all = all as f64;
+    for (name, bytes) in sizes {
+        let figure = report.figure(Measure::Table, bytes as f64);
+        if figure.value > TABLE_PART_MIN * all {
+            report.add(figure.ratio(all).which(name))?;
+        }
     }
     Ok(())
 }
