@@ -10,6 +10,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::test::workspace::Workspace;
+
 /// The targets, and the longest inputs. The readers accept up to 32 KiB, but longer inputs only
 /// slow the search.
 pub const TARGETS: [Target; 7] = [
@@ -127,27 +129,15 @@ struct Fuzzing {
 
 impl Fuzzing {
     fn build() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("xtask lies in the workspace")?;
-        let target =
-            root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
-        let (folder, output) = (root.join("fuzz"), target.join("fuzz"));
+        let workspace = Workspace::find();
+        let (folder, output) = (workspace.root.join("fuzz"), workspace.target.join("fuzz"));
         // With a named target, cargo does not instrument build scripts and procedural macros.
         let host = host()?;
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
+        let build = ["build", "--quiet", "--locked", "--release", "--bins"];
+        let mut command = workspace.cargo(&build);
         command
             .current_dir(&folder)
-            .args([
-                "build",
-                "--quiet",
-                "--locked",
-                "--release",
-                "--bins",
-                "--target",
-                &host,
-            ])
+            .args(["--target", &host])
             .env("CARGO_TARGET_DIR", &output)
             // This variable has priority over every other source of flags.
             .env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"));

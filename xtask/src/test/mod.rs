@@ -6,7 +6,7 @@ mod session;
 mod tally;
 mod tools;
 mod typescript;
-mod workspace;
+pub(crate) mod workspace;
 
 use std::process::ExitCode;
 
@@ -25,7 +25,7 @@ const FUZZ_SECONDS: u32 = 10;
 /// Prints a table with the seconds of each step. The last line on standard output is
 /// `N passed, N failed`, with `, N skipped` after it if tests were skipped.
 pub fn run() -> Result<ExitCode> {
-    let workspace = Workspace::find()?;
+    let workspace = Workspace::find();
     let mut session = Session::from_environment();
     session.step("format", |_| {
         workspace.component("rustfmt", &["fmt", "--all", "--check"])
@@ -51,7 +51,7 @@ pub fn run() -> Result<ExitCode> {
 ///
 /// Prints the same table and the same last line as [`run`].
 pub fn release_checks() -> Result<ExitCode> {
-    let workspace = Workspace::find()?;
+    let workspace = Workspace::find();
     let mut session = Session::from_environment();
     tools::quick(&workspace, &mut session)?;
     tools::slow(&workspace, &mut session)?;

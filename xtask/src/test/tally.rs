@@ -66,21 +66,14 @@ impl Tally {
     pub fn from_node(line: &str) -> Option<Self> {
         let (result, number) = line.strip_prefix("# ")?.split_once(' ')?;
         let number = number.parse().ok()?;
+        let mut tally = Self::default();
         match result {
-            "pass" => Some(Self {
-                passed: number,
-                ..Self::default()
-            }),
-            "fail" | "cancelled" => Some(Self {
-                failed: number,
-                ..Self::default()
-            }),
-            "skipped" | "todo" => Some(Self {
-                skipped: number,
-                ..Self::default()
-            }),
-            _ => None,
+            "pass" => tally.passed = number,
+            "fail" | "cancelled" => tally.failed = number,
+            "skipped" | "todo" => tally.skipped = number,
+            _ => return None,
         }
+        Some(tally)
     }
 
     fn from_counts<'a>(counts: impl Iterator<Item = &'a str>) -> Self {

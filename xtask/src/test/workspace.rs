@@ -1,17 +1,18 @@
 //! The workspace, and commands in it.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use xtask::sources::root;
 
 use super::programs;
 use super::session::Outcome;
 use super::tally::Tally;
 
 /// The folders of the workspace, and the cargo that runs this program.
-pub(super) struct Workspace {
+pub(crate) struct Workspace {
     pub root: PathBuf,
     pub target: PathBuf,
     cargo: PathBuf,
@@ -19,20 +20,13 @@ pub(super) struct Workspace {
 
 impl Workspace {
     /// Finds the workspace in which this program was built.
-    pub fn find() -> Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest
-            .parent()
-            .context("xtask is a folder of the workspace")?
-            .to_owned();
-        let cargo = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
-        let target =
-            root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
-        Ok(Self {
-            root,
-            target,
-            cargo,
-        })
+    pub fn find() -> Self {
+        let variable = |name, default: &str| std::env::var_os(name).unwrap_or(default.into());
+        Self {
+            root: root().to_owned(),
+            target: root().join(variable("CARGO_TARGET_DIR", "target")),
+            cargo: variable("CARGO", "cargo").into(),
+        }
     }
 
     /// Returns a cargo command that runs in the root.
@@ -43,7 +37,7 @@ impl Workspace {
     }
 
     /// Runs a cargo command of a component of the toolchain. Installs the component if rustup can.
-    pub fn component(&self, component: &str, arguments: &[&str]) -> Result<Outcome> {
+    pub(super) fn component(&self, component: &str, arguments: &[&str]) -> Result<Outcome> {
         let command = arguments.first().context("a cargo command")?;
         if !programs::answers(self.cargo(&[command, "--version"])) {
             let mut rustup = Command::new("rustup");
