@@ -42,6 +42,35 @@ pub(crate) fn text_schema(description: &str) -> ObjectBuilder {
         .description(Some(description))
 }
 
+/// Makes a displayed type a text in JSON, with a schema of its own name.
+macro_rules! text {
+    ($name:ident, $schema:expr) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                $schema.into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    };
+}
+
 /// Makes a type of a fixed number of octets that JSON has as hexadecimal digits.
 macro_rules! octets {
     ($(#[$doc:meta])* $name:ident, $count:literal, $expected:literal, $pattern:literal) => {
@@ -55,37 +84,16 @@ macro_rules! octets {
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 read_text(deserializer, $expected, |text| read_hex(text).map(Self))
             }
         }
 
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                text_schema(concat!($expected, ", lower-case in answers."))
-                    .pattern(Some($pattern))
-                    .into()
-            }
-        }
-
-        impl ToSchema for $name {
-            fn name() -> Cow<'static, str> {
-                Cow::Borrowed(stringify!($name))
-            }
-        }
+        text!(
+            $name,
+            text_schema(concat!($expected, ", lower-case in answers.")).pattern(Some($pattern))
+        );
     };
 }
 
@@ -140,18 +148,6 @@ impl fmt::Display for Uuid {
     }
 }
 
-impl fmt::Debug for Uuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for Uuid {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 impl<'de> Deserialize<'de> for Uuid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let parse = |text: &str| text.parse::<AuthorityId>().ok().map(Self::from);
@@ -159,19 +155,11 @@ impl<'de> Deserialize<'de> for Uuid {
     }
 }
 
-impl PartialSchema for Uuid {
-    fn schema() -> RefOr<Schema> {
-        text_schema("UUID of 36 characters, lower-case in answers.")
-            .pattern(Some("^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"))
-            .into()
-    }
-}
-
-impl ToSchema for Uuid {
-    fn name() -> Cow<'static, str> {
-        Cow::Borrowed("Uuid")
-    }
-}
+text!(
+    Uuid,
+    text_schema("UUID of 36 characters, lower-case in answers.")
+        .pattern(Some("^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"))
+);
 
 /// An instant: RFC 3339 in UTC with `Z`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -183,18 +171,6 @@ impl fmt::Display for Time {
     }
 }
 
-impl fmt::Debug for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "an RFC 3339 time such as 2033-02-20T23:18:00Z";
@@ -202,19 +178,11 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-impl PartialSchema for Time {
-    fn schema() -> RefOr<Schema> {
-        text_schema("RFC 3339 time, in answers in UTC with `Z`.")
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-            .into()
-    }
-}
-
-impl ToSchema for Time {
-    fn name() -> Cow<'static, str> {
-        Cow::Borrowed("Time")
-    }
-}
+text!(
+    Time,
+    text_schema("RFC 3339 time, in answers in UTC with `Z`.")
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+);
 
 /// A whole number in a request. `1.0` is a whole number too. A number too large for 64 bits becomes
 /// the largest one, which every rule refuses.
