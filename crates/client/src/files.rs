@@ -1,23 +1,20 @@
 //! The files of a certificate: their names, reading them, and writing them complete, durable and
 //! without replacing another file.
 
-use std::fs::{File, Permissions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
+use crate::durable::{Existing, PARTIAL, write_file};
 use crate::failure::Failure;
 
 /// The longest file name made of a common name, in bytes: file systems allow 255, and certgate adds
 /// an ending.
 const NAME_BYTES_MAX: usize = 200;
-
-/// The prefix of temporary files. A killed process may leave one.
-const PARTIAL: &str = ".certgate-partial-";
 
 /// The longest PEM file that the client reads, in bytes. The server accepts 16 KiB, and says so
 /// itself.
@@ -88,7 +85,11 @@ pub fn with_ending(stem: &Path, ending: &str) -> PathBuf {
 /// Writes a new file in one step: it appears complete and durable, or not at all, and never
 /// replaces another. Other users cannot read a private file at any instant.
 pub fn write_new(path: &Path, content: &[u8], secrecy: Secrecy) -> Result<(), Failure> {
-    let written = write_new_at(path, content, secrecy);
+    let mode = match secrecy {
+        Secrecy::Private => 0o600,
+        Secrecy::Public => 0o644,
+    };
+    let written = write_file(path, &[content], mode, Existing::Kept);
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => exists_already(path),
         _ => Failure::io(format!("cannot write {}", path.display()), &error),
@@ -99,25 +100,6 @@ pub fn write_new(path: &Path, content: &[u8], secrecy: Secrecy) -> Result<(), Fa
 pub fn exists_already(path: &Path) -> Failure {
     Failure::failed(format!("{} exists already", path.display()))
         .hint("certgate replaces no file: move it away, or choose another place with --out")
-}
-
-fn write_new_at(path: &Path, content: &[u8], secrecy: Secrecy) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mode = match secrecy {
-        Secrecy::Private => 0o600,
-        Secrecy::Public => 0o644,
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(PARTIAL)
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(directory)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(path).map_err(|error| error.error)?;
-    File::open(directory)?.sync_all()
 }
 
 /// Removes the temporary files that killed processes left in `directory`. The caller must hold the
@@ -217,6 +199,8 @@ pub fn certificate_der(text: &str) -> Result<CertificateDer<'static>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {

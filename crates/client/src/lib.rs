@@ -3,6 +3,7 @@
 
 mod arguments;
 mod commands;
+mod durable;
 mod environment;
 mod failure;
 mod files;
@@ -16,6 +17,7 @@ mod testing;
 
 pub use arguments::{AuditListArgs, ClientArgs, ClientCommand, Format};
 pub use commands::{audit, run};
+pub use durable::{Existing, write_file};
 pub use environment::{
     CLIENT_VARIABLES, CONFIG as CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Environment,
 };

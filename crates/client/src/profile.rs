@@ -1,10 +1,12 @@
 //! `client.toml` in the data directory: the address and the token for clients on this machine.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::durable::{Existing, write_file};
 
 /// The file's name in the data directory.
 pub const FILE: &str = "client.toml";
@@ -49,16 +51,10 @@ pub fn write_new(directory: &Path, profile: &LocalProfile) -> io::Result<()> {
 
 fn write_as(name: &str, directory: &Path, profile: &LocalProfile) -> io::Result<()> {
     let text = toml::to_string(profile).map_err(io::Error::other)?;
-    // A temporary file has mode 0600 from the start, so that others can never read the token.
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(
-        b"# The client commands, such as `certgate cert list`, use this file. Keep it secret.\n",
-    )?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(directory.join(name))
-        .map_err(|error| error.error)?;
-    std::fs::File::open(directory)?.sync_all()
+    let comment =
+        b"# The client commands, such as `certgate cert list`, use this file. Keep it secret.\n";
+    let parts = [&comment[..], text.as_bytes()];
+    write_file(&directory.join(name), &parts, 0o600, Existing::Replaced)
 }
 
 /// Gives the profile of a finished installation its name.

@@ -1,13 +1,14 @@
 //! The data directory: the database, the master key, and the client's profile.
 
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use certgate_client::profile::{self, LocalProfile};
+use certgate_client::{Existing, write_file};
 use certgate_model::Clock;
 use certgate_service::{
     FirstInstallation, FirstNames, Initialised, MasterKey, OpenError, Service, Settings,
@@ -153,12 +154,8 @@ impl DataDir {
 
     /// Marks the database in the directory as moved to `whereto`, durably: no server uses it then.
     pub fn mark_moved(path: &Path, whereto: &str) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(path)?;
-        writeln!(file, "{whereto}")?;
-        file.as_file().sync_all()?;
-        file.persist(Self::moved(path))
-            .map_err(|error| error.error)?;
-        File::open(path)?.sync_all()
+        let parts = [whereto.as_bytes(), b"\n"];
+        write_file(&Self::moved(path), &parts, 0o600, Existing::Replaced)
     }
 
     /// Opens the journal of revocations. Returns `true` if the database was restored from a backup,
@@ -392,20 +389,8 @@ fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
         return read_master_key(path);
     }
     let key = MasterKey::generate(&SystemRandom);
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        // A crash leaves a temporary file (0600) or the complete key. An existing key stays.
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(key.to_text().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.as_file().sync_all()?;
-        file.persist_noclobber(path).map_err(|error| error.error)?;
-        File::open(directory)?.sync_all()
-    };
-    match write() {
+    let parts = [key.to_text().as_bytes(), b"\n"];
+    match write_file(path, &parts, 0o600, Existing::Kept) {
         Ok(()) => Ok(key),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_master_key(path),
         Err(error) => Err(error)
