@@ -14,7 +14,7 @@ use certgate_model::{
 };
 use tokio::sync::oneshot;
 
-use crate::db::{Db, Transaction};
+use crate::db::Transaction;
 use crate::traits::{
     Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
     ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants, Revocations,
@@ -24,7 +24,7 @@ use crate::verbs::changes::RequestedChange;
 use crate::verbs::recording::New;
 use crate::verbs::{
     audit, authorities, certificates, check, crl, deleting, enforcement, hostnames, leases,
-    mtls_certificates, revocations, settling, tenants, tokens,
+    mtls_certificates, probes, revocations, settling, tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
@@ -777,22 +777,9 @@ impl<E: Engine> ReadStore for SqlStore<E> {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        self.read(Statement, (), |db, ()| {
-            Box::pin(
-                db.one("SELECT probes FROM store WHERE \"only\" = 1", &[], |_| {
-                    Ok(())
-                }),
-            )
-        })
-        .await?;
-        // Only a real write shows a full disk, or a server that has become read-only.
-        self.write((), |db, ()| {
-            Box::pin(async move {
-                let update = "UPDATE store SET probes = probes + 1 WHERE \"only\" = 1";
-                db.execute(update, &[]).await.map(|_| ())
-            })
-        })
-        .await
+        self.read(Statement, (), |db, ()| Box::pin(probes::read(db)))
+            .await?;
+        self.write((), |db, ()| Box::pin(probes::write(db))).await
     }
 
     async fn check(&self) -> Result<Vec<String>, StoreError> {

@@ -435,9 +435,7 @@ pub trait ReadStore:
     + ReadAudit
 {
     /// Returns whether other processes may change the database. Nothing reports their changes here.
-    fn is_shared(&self) -> bool {
-        false
-    }
+    fn is_shared(&self) -> bool;
     /// Returns whether the store answers and accepts writes now.
     async fn ready(&self) -> Result<(), StoreError>;
     /// Reads everything and returns what is wrong with it, a line each. For the operator: takes

@@ -18,6 +18,7 @@ pub(crate) mod hostnames;
 pub(crate) mod leases;
 pub(crate) mod mtls_certificates;
 mod names;
+pub(crate) mod probes;
 pub(crate) mod recording;
 pub(crate) mod revocations;
 pub(crate) mod settling;
