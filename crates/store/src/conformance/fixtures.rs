@@ -4,11 +4,17 @@ use certgate_model::{
     AccountId, AccountRecord, Actor, AddressBlock, AuthorityId, AuthorityRecord, AuthorityRef, By,
     CertificateId, CertificateRecord, Effect, Installation, KeyAlgorithm, MtlsCertificateId,
     MtlsCertificateRecord, PermissionGroup, Policy, Resource, RevocationReason, SerialNumber,
-    SignatureAlgorithm, Status, SubjectFields, Timestamp, TokenHash, TokenId, TokenRecord,
+    SignatureAlgorithm, Slice, Status, SubjectFields, Timestamp, TokenHash, TokenId, TokenRecord,
     TokenState, UserId, UserRecord, ZoneId, ZoneRecord,
 };
 
 use crate::FirstRecords;
+
+/// A slice longer than any list of the suite.
+pub(super) const EVERYTHING: Slice = Slice {
+    first: 0,
+    size: 1_000,
+};
 
 /// Returns an instant, `seconds` after a fixed one.
 pub fn instant(seconds: u32) -> Timestamp {

@@ -5,6 +5,8 @@
 //! step. Both panic with the difference.
 
 mod audit;
+mod authorities;
+mod certificates;
 mod enforcement_points;
 mod fixtures;
 mod history;
@@ -12,6 +14,8 @@ mod hostnames;
 mod lists;
 mod mtls_certificates;
 mod recorder;
+mod tenants;
+mod tokens;
 mod verbs;
 
 pub use fixtures::{
