@@ -146,7 +146,7 @@ impl Bench<'_> {
         let mut samples: [Samples; 4] = Default::default();
         for round in 0..LATENCY_PAIRS {
             // Pages of the last tenth, and at most a hundred of them.
-            let deep = last.map(|last| last - round % (last / 10).min(100).max(1));
+            let deep = last.map(|last| last - round % (last / 10 + 1).min(100));
             let pages = [
                 self.list("per_page=20&page=1"),
                 self.list(&format!("per_page=20&page={}", deep[0])),
