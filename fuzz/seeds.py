@@ -5,6 +5,7 @@ Inputs that fuzzing added stay. All keys are test keys.
 """
 
 import base64
+import hashlib
 import pathlib
 import re
 import subprocess
@@ -25,6 +26,35 @@ def write(target, name, octets):
     if len(octets) <= SEED_BYTES_MAX:
         (CORPUS / target).mkdir(parents=True, exist_ok=True)
         (CORPUS / target / f"seed_{name}").write_bytes(octets)
+
+
+def journal_line(text):
+    return text.encode() + hashlib.sha256(text.encode()).hexdigest()[:8].encode() + b"\n"
+
+
+def journals():
+    """Write journals of the installation that the target names: intact, torn and corrupt."""
+    head = journal_line("certgate revocations 1 0123456789abcdef0123456789abcdef after 5\t")
+    authority = "0199f0c3-7f0a-7c1e-9d57-5f0a3c1b2d4e"
+
+    def change(epoch, what="revoked\tkeyCompromise\t1790000000000000"):
+        certificate, serial = f"{epoch:032x}", f"41{epoch:038x}"
+        end = f"{authority}\t{certificate}\t{serial}\t{'ab' * 32}\t1800000000000000\t"
+        return journal_line(f"{epoch}\t{what}\t{end}")
+
+    lines = [change(6), change(7, "restored\t-\t-"), change(9)]
+    skipped = journal_line("4294967305\tskipped\tunknown\t9\t")
+    whole = head + b"".join(lines)
+    flip = lambda octets, at: octets[:at] + bytes([octets[at] ^ 1]) + octets[at + 1 :]
+    write("journal", "empty", head)
+    write("journal", "intact", whole)
+    write("journal", "skipped", whole + skipped + change(4294967306))
+    write("journal", "torn", whole[:-40])
+    write("journal", "zeros", whole[:-40] + bytes(300) + change(10))
+    write("journal", "flipped_line", flip(whole, len(head) + 20))
+    write("journal", "flipped_end", flip(whole, len(head) + len(lines[0]) - 1))
+    write("journal", "flipped_head", flip(whole, 30))
+    write("journal", "old_part", whole + lines[0] + change(11))
 
 
 def der(path):
@@ -228,6 +258,10 @@ with tempfile.TemporaryDirectory() as folder:
     ]
     write("ocsp_request", "every_optional_part", tlv(0x30, tlv(0x30, b"".join(every))))
     write("ocsp_request", "no_id", tlv(0x30, tlv(0x30, tlv(0x30, b""))))
+
+# --- The journal ---
+
+journals()
 
 # --- Words ---
 

@@ -14,7 +14,7 @@ use crate::test::workspace::Workspace;
 
 /// The targets, and the longest inputs. The readers accept up to 32 KiB, but longer inputs only
 /// slow the search.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target {
         name: "authority",
         input_bytes_max: 4 * 1024,
@@ -26,6 +26,11 @@ pub const TARGETS: [Target; 7] = [
     },
     Target {
         name: "csr",
+        input_bytes_max: 4 * 1024,
+    },
+    // A dozen lines.
+    Target {
+        name: "journal",
         input_bytes_max: 4 * 1024,
     },
     Target {

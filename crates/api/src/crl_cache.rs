@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use certgate_model::{AuthorityId, CrlKind, lock};
-use certgate_store::{CrlState, ReadStore, StoreError};
+use certgate_service::{Fault, Renewal};
+use certgate_store::CrlState;
 
 /// The size in bytes at which the cache forgets everything: the CRLs of many small CAs, or of a few
 /// large ones.
@@ -36,10 +37,10 @@ impl CrlCache {
     /// Returns the CRL of `state`, or a newer one; [`None`] if it was deleted.
     pub(crate) async fn crl(
         &self,
-        store: &dyn ReadStore,
+        lists: &Renewal,
         authority: AuthorityId,
         state: CrlState,
-    ) -> Result<Option<Arc<PublishedCrl>>, StoreError> {
+    ) -> Result<Option<Arc<PublishedCrl>>, Fault> {
         if let Some(crl) = self.cached(authority, state) {
             return Ok(Some(crl));
         }
@@ -47,7 +48,7 @@ impl CrlCache {
         if let Some(loaded_meanwhile) = self.cached(authority, state) {
             return Ok(Some(loaded_meanwhile));
         }
-        let Some(record) = store.crl(authority, state.kind).await? else {
+        let Some(record) = lists.load(authority, state.kind).await? else {
             return Ok(None);
         };
         let Some(der) = record.der else {

@@ -22,6 +22,18 @@ impl SerialNumber {
         Self(octets)
     }
 
+    /// Reads the serial number in the DER form of a certificate that certgate issued. [`None`]: the
+    /// DER form is another one, or corrupt.
+    pub fn of_certificate(der: &[u8]) -> Option<Self> {
+        // Certificate and TBSCertificate, each with a length of two octets; version 3; an INTEGER
+        // of 20 octets.
+        let [0x30, 0x82, _, _, 0x30, 0x82, _, _, rest @ ..] = der else {
+            return None;
+        };
+        let serial = rest.strip_prefix(&[0xa0, 3, 2, 1, 2, 2, 20])?;
+        serial.first_chunk().copied().map(Self)
+    }
+
     /// Returns the serial number with these stored octets.
     pub const fn from_bytes(octets: [u8; 20]) -> Self {
         Self(octets)

@@ -58,6 +58,19 @@ pub struct Revocation {
     pub reason: RevocationReason,
 }
 
+/// A list as it was signed. Its times are whole seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCrl {
+    /// Its number; 0 if that does not fit.
+    pub number: u64,
+    /// The time of its issue.
+    pub this_update: Timestamp,
+    /// The time by which the CA issues the next list.
+    pub next_update: Timestamp,
+    /// The entries, in their order.
+    pub entries: Vec<Revocation>,
+}
+
 /// A published list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlRecord {

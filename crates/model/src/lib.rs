@@ -25,7 +25,7 @@ pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownNa
 pub use certificate::{
     AuthorityRef, CertificateRecord, CertificateState, SerialNumber, SubjectFields, Totals,
 };
-pub use crl::{CRL_SHARDS, CrlKind, CrlRecord, Revocation};
+pub use crl::{CRL_SHARDS, CrlKind, CrlRecord, Revocation, SignedCrl};
 pub use enforcement::{EnforcedAuthority, Enforcement};
 pub use enforcement_point::{EnforcedCertificate, EnforcementPointRecord, RevocationChange};
 pub use hex::{Hex, read_hex};
@@ -43,7 +43,7 @@ pub use random::Random;
 pub use reason::RevocationReason;
 pub use status::{Event, Status, Transition};
 pub use tenant::{AccountRecord, Installation, UserRecord, ZoneRecord};
-pub use time::{Clock, ParseTimestampError, SECONDS_PER_DAY, Timestamp};
+pub use time::{Clock, ParseTimestampError, SECONDS_PER_DAY, Span, Timestamp};
 pub use token::{
     AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, TokenHash, TokenRecord,
     TokenState, UnknownPermissionGroup, UnknownResource,

@@ -149,16 +149,9 @@ impl SigningKey {
 
     /// The public half, ready to verify the signatures of [`SigningKey::sign`].
     pub(crate) fn verifier(&self) -> Result<ParsedPublicKey, KeyError> {
-        let algorithm: &'static dyn VerificationAlgorithm = match self.algorithm {
-            KeyAlgorithm::P256 => &signature::ECDSA_P256_SHA256_ASN1,
-            KeyAlgorithm::P384 => &signature::ECDSA_P384_SHA384_ASN1,
-            KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
-                &signature::RSA_PKCS1_2048_8192_SHA256
-            }
-            KeyAlgorithm::Ed25519 => &signature::ED25519,
-        };
         let bits = self.public_bits()?;
-        ParsedPublicKey::new(algorithm, bits).map_err(|_| KeyError::Failed("read a public key"))
+        ParsedPublicKey::new(verification(self.algorithm), bits)
+            .map_err(|_| KeyError::Failed("read a public key"))
     }
 
     /// The subject key identifier of certificates for this key (RFC 5280 §4.2.1.2, method 1).
@@ -169,6 +162,18 @@ impl SigningKey {
     /// The content of the public key's BIT STRING.
     pub(crate) fn public_bits(&self) -> Result<&[u8], KeyError> {
         public_key_bits(&self.spki).map_err(|_| KeyError::Failed("write a public key"))
+    }
+}
+
+/// The algorithm that verifies the signatures of such a key.
+pub(crate) fn verification(algorithm: KeyAlgorithm) -> &'static dyn VerificationAlgorithm {
+    match algorithm {
+        KeyAlgorithm::P256 => &signature::ECDSA_P256_SHA256_ASN1,
+        KeyAlgorithm::P384 => &signature::ECDSA_P384_SHA384_ASN1,
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
+            &signature::RSA_PKCS1_2048_8192_SHA256
+        }
+        KeyAlgorithm::Ed25519 => &signature::ED25519,
     }
 }
 

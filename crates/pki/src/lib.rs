@@ -31,6 +31,7 @@ mod profile;
 mod public_key;
 mod rights;
 mod signing;
+mod stored;
 mod subject;
 mod tlv;
 mod uploaded;
@@ -59,6 +60,7 @@ pub use pem::{pem_lines, write_pem};
 pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};
 pub use profile::{Profile, Validity};
 pub use signing::SignError;
+pub use stored::{StoredAuthority, contradicts_uploaded};
 
 #[cfg(test)]
 mod tests {

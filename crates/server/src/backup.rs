@@ -10,20 +10,34 @@ use certgate_model::Clock;
 use certgate_store::{JournalSummary, SqliteInspector, prepare_restored};
 use tempfile::NamedTempFile;
 
+use crate::check;
 use crate::config::{Database, MasterKeySource, StorageConfig};
-use crate::data_dir::{DataDir, Stopped};
+use crate::data_dir::{DataDir, Stopped, named_epochs};
 use crate::failure::{self, Failure};
+use crate::inspector::Inspector;
 use crate::system::SystemClock;
 
 /// The files of an SQLite database. The database itself is first: a move never leaves it without
 /// its log.
 const DATABASE_FILES: [&str; 3] = ["", "-wal", "-shm"];
 
+/// The remedy for a database whose problems cannot be avoided.
+const ALL_THE_SAME: &str = "if you have none without problems, --despite-problems accepts it";
+
 /// The prefix of an unfinished copy.
 const UNFINISHED: &str = ".restoring-";
 
-/// Copies the database into a file.
-pub fn back_up(config: &StorageConfig, file: &Path) -> Result<(), Failure> {
+/// The choices of a restore.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice {
+    /// Move the existing database aside.
+    pub replace: bool,
+    /// Accept a backup that has problems.
+    pub despite_problems: bool,
+}
+
+/// Copies the database into a file, unless it has problems.
+pub fn back_up(config: &StorageConfig, file: &Path, despite_problems: bool) -> Result<(), Failure> {
     embedded_only(
         config,
         "backup",
@@ -54,6 +68,17 @@ pub fn back_up(config: &StorageConfig, file: &Path) -> Result<(), Failure> {
     let epoch = inspector
         .last_epoch()
         .map_err(|error| Failure::failed(error.to_string()))?;
+    let faults = problems(copy.path(), screen)?;
+    if !is_accepted(&faults, despite_problems, screen) {
+        let what = format!(
+            "{} has {} problems, and {} was not written",
+            database.display(),
+            faults.len(),
+            file.display()
+        );
+        return Err(Failure::failed(what).hint(ALL_THE_SAME));
+    }
+    note_journal(&inspector, &DataDir::journal(&config.data_dir), screen)?;
     let kept = copy
         .persist_noclobber(file)
         .map_err(|error| written(error.error))?;
@@ -74,8 +99,35 @@ pub fn back_up(config: &StorageConfig, file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Returns every problem of a copied database.
+fn problems(copy: &Path, screen: &Screen) -> Result<Vec<String>, Failure> {
+    check::problems(&Inspector::file(copy)?, screen, 100)
+        .map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// Prints the problems, and returns true if there are none, or the user accepts them.
+fn is_accepted(faults: &[String], despite_problems: bool, screen: &mut Screen) -> bool {
+    for fault in faults {
+        screen.say(&format!("problem: {fault}"));
+    }
+    faults.is_empty() || despite_problems
+}
+
+/// Notes the problems of a journal. They are no reason against a backup, which has all changes.
+fn note_journal(
+    inspector: &SqliteInspector,
+    journal: &Path,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let faults = inspector.check_journal(journal);
+    for fault in faults.map_err(|error| Failure::failed(error.to_string()))? {
+        screen.say(&format!("note: {fault}; this backup has the changes"));
+    }
+    Ok(())
+}
+
 /// Replaces the database with a backup.
-pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(), Failure> {
+pub fn restore(config: &StorageConfig, file: &Path, choice: Choice) -> Result<(), Failure> {
     let instead = "restore a PostgreSQL database from the base backup that pg_basebackup made";
     embedded_only(config, "restore", instead)?;
     let screen = &mut Screen::of_process(Format::Table);
@@ -94,7 +146,7 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
     // 1. The server is stopped, and you agree to replace its database.
     let stopped = Stopped::lock(directory, "restore")?;
     let database = DataDir::database(directory);
-    if database.exists() && !replace {
+    if database.exists() && !choice.replace {
         return Err(
             Failure::failed(format!("{shown} has a database; nothing was changed"))
                 .hint("--replace moves it aside and does not delete it"),
@@ -125,22 +177,16 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
     })?;
     drop(source);
     prepare_restored(copy.path()).map_err(|error| refused(error.to_string()))?;
+    let faults = problems(copy.path(), screen)?;
+    if !is_accepted(&faults, choice.despite_problems, screen) {
+        let what = format!("{} is corrupt: {} problems", file.display(), faults.len());
+        return Err(refused(what)
+            .hint("restore another backup")
+            .also_hint(ALL_THE_SAME));
+    }
     let inspector =
         SqliteInspector::open(copy.path()).map_err(|error| refused(error.to_string()))?;
     let failed = |error: certgate_store::StoreError| refused(error.to_string());
-    let faults = inspector.check_all_but_audit().map_err(failed)?;
-    if !faults.is_empty() {
-        let what = format!("{} is corrupt: {}", file.display(), faults.join("; "));
-        return Err(refused(what).hint("restore another backup"));
-    }
-    // A refusal would make every later backup useless too, so this is a note.
-    let logs = inspector.verify_audit().map_err(failed)?;
-    for fault in logs.iter().flat_map(|log| &log.faults) {
-        screen.say(&format!(
-            "note: the audit log in {} is not intact: {fault}",
-            file.display()
-        ));
-    }
     let epoch = inspector.last_epoch().map_err(failed)?;
     let journal = DataDir::journal(directory);
     // An error of the file beside the database.
@@ -162,13 +208,32 @@ pub fn restore(config: &StorageConfig, file: &Path, replace: bool) -> Result<(),
     if let Some(aside) = aside {
         screen.say(&format!("The old database is {} now", aside.display()));
     }
-    screen.say(&told_of_journal(&journal, told));
+    screen.say(&told_of_journal(&journal, &told));
     screen.say(
         "Tokens are those of the backup: tokens that were deleted or rolled later work again. \
          Review `certgate token list`",
     );
     say_if_master_key_is_missing(screen, config);
-    Ok(())
+    corruption_of_journal(&journal, &told)
+}
+
+/// Fails if lines of the journal are corrupt. The next start applies the intact ones.
+fn corruption_of_journal(journal: &Path, told: &JournalSummary) -> Result<(), Failure> {
+    let shown = journal.display();
+    let what = match (&told.missing[..], told.has_corrupt_head) {
+        ([], false) => return Ok(()),
+        ([], true) => {
+            "its first line, so that nothing shows whether changes are missing".to_owned()
+        }
+        (missing, _) => format!("the changes with the epochs {}", named_epochs(missing)),
+    };
+    let what = format!(
+        "the database is restored, but {shown} is corrupt and lacks {what}; the next start replays \
+         its intact lines"
+    );
+    let hint = "the certificates of these changes have their status of the backup: revoke again \
+                those that you had revoked, as your own records say";
+    Err(Failure::failed(what).hint(hint))
 }
 
 fn say_if_master_key_is_missing(screen: &mut Screen, config: &StorageConfig) {
@@ -182,7 +247,7 @@ fn say_if_master_key_is_missing(screen: &mut Screen, config: &StorageConfig) {
     }
 }
 
-fn told_of_journal(journal: &Path, told: JournalSummary) -> String {
+fn told_of_journal(journal: &Path, told: &JournalSummary) -> String {
     let shown = journal.display();
     let mut text = match told.changes {
         0 => format!("{shown} has no revocation or restoration after the backup"),

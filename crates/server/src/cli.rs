@@ -45,6 +45,10 @@ pub enum Command {
     /// Check the whole database of a running or stopped server and report every problem
     #[command(after_help = Exit::help())]
     Check {
+        /// Work for at most so many percent of the time, so that a server beside it keeps the disk
+        #[arg(long, value_name = "PERCENT", default_value_t = 100)]
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
+        share: u8,
         /// Settings.
         #[command(flatten)]
         settings: SettingFlags<DatabaseConfig>,
@@ -55,6 +59,9 @@ pub enum Command {
         /// File to write, which must not exist
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: PathBuf,
+        /// Write the file although the database has problems
+        #[arg(long)]
+        despite_problems: bool,
         /// Settings.
         #[command(flatten)]
         settings: SettingFlags<StorageConfig>,
@@ -69,6 +76,9 @@ pub enum Command {
         /// Move the existing database aside
         #[arg(long)]
         replace: bool,
+        /// Restore the backup although it has problems
+        #[arg(long)]
+        despite_problems: bool,
         /// Settings.
         #[command(flatten)]
         settings: SettingFlags<StorageConfig>,

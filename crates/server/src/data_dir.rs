@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,9 @@ use certgate_store::{
 use crate::config::{Config, Database, InstallationConfig, MasterKeySource, StorageConfig};
 use crate::failure::Failure;
 use crate::system::{SystemClock, SystemRandom};
+
+/// The most ranges of epochs that a message names.
+const EPOCHS_NAMED_MAX: usize = 20;
 
 /// The database's name in the data directory.
 const DATABASE: &str = "certgate.db";
@@ -180,6 +184,14 @@ impl DataDir {
                 );
                 return Ok(false);
             }
+            JournalBegun::Replaced { after } => {
+                tracing::error!(
+                    journal = %shown, after_epoch = after,
+                    "the first line of the journal of revocations was corrupt: the file was moved \
+                     aside and a new one begun, so make a new backup now"
+                );
+                return Ok(false);
+            }
             JournalBegun::Restored(done) => done,
         };
         let Restored {
@@ -190,6 +202,7 @@ impl DataDir {
             lost,
             without_authority,
             is_all,
+            missing,
         } = done;
         if to_epoch > from_epoch {
             tracing::warn!(
@@ -202,6 +215,13 @@ impl DataDir {
             tracing::info!(
                 journal = %shown, epoch = from_epoch,
                 "the database was restored from a backup; the journal has no later change"
+            );
+        }
+        if !missing.is_empty() {
+            tracing::error!(
+                journal = %shown, epochs = named_epochs(&missing),
+                "lines of the journal of revocations are corrupt: the changes with these epochs are \
+                 missing"
             );
         }
         if !is_all {
@@ -373,6 +393,23 @@ impl Stopped {
     pub fn sync(&self) -> io::Result<()> {
         self.directory.sync_all()
     }
+}
+
+/// Names ranges of epochs.
+pub fn named_epochs(epochs: &[RangeInclusive<u64>]) -> String {
+    let named: Vec<_> = epochs
+        .iter()
+        .take(EPOCHS_NAMED_MAX)
+        .map(|epochs| match (epochs.start(), epochs.end()) {
+            (first, last) if first == last => first.to_string(),
+            (first, last) => format!("{first} to {last}"),
+        })
+        .collect();
+    let more = match epochs.len() > EPOCHS_NAMED_MAX {
+        true => " and more",
+        false => "",
+    };
+    format!("{}{more}", named.join(", "))
 }
 
 fn source_of(source: &MasterKeySource) -> String {

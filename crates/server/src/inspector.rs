@@ -1,8 +1,8 @@
 //! The configured database, for commands that inspect it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use certgate_store::{AuditVerdict, PostgresInspector, SqliteInspector, StoreError};
+use certgate_store::{AuditVerdict, Judge, PostgresInspector, SqliteInspector, StoreError};
 use tokio::runtime::Runtime;
 
 use crate::config::{Database, DatabaseConfig};
@@ -11,7 +11,11 @@ use crate::failure::{self, Failure};
 
 /// One of the two kinds of database, in its state at the time of opening.
 pub enum Inspector {
-    Embedded(SqliteInspector),
+    Embedded {
+        inspector: Box<SqliteInspector>,
+        /// The journal of revocations, if the database is that of a data directory.
+        journal: Option<PathBuf>,
+    },
     Shared {
         inspector: Box<PostgresInspector>,
         runtime: Runtime,
@@ -31,7 +35,8 @@ impl Inspector {
                         "{shown} holds no certgate database"
                     )));
                 }
-                return Ok((Self::file(&database)?, shown.to_string()));
+                let journal = Some(DataDir::journal(&config.data_dir));
+                return Ok((Self::open(&database, journal)?, shown.to_string()));
             }
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -51,23 +56,44 @@ impl Inspector {
 
     /// Opens a database file.
     pub fn file(path: &Path) -> Result<Self, Failure> {
-        SqliteInspector::open(path)
-            .map(Self::Embedded)
-            .map_err(|error| failure::cannot_open(&error))
+        Self::open(path, None)
     }
 
-    /// Returns every problem, one line each.
-    pub fn check(&self) -> Result<Vec<String>, StoreError> {
+    fn open(path: &Path, journal: Option<PathBuf>) -> Result<Self, Failure> {
+        let inspector = SqliteInspector::open(path);
+        let inspector = inspector.map_err(|error| failure::cannot_open(&error))?;
+        Ok(Self::Embedded {
+            inspector: Box::new(inspector),
+            journal,
+        })
+    }
+
+    /// Returns every problem, one line each, also of the journal beside an embedded database.
+    pub fn check(&self, judge: &mut dyn Judge) -> Result<Vec<String>, StoreError> {
         match self {
-            Self::Embedded(inspector) => inspector.check(),
-            Self::Shared { inspector, runtime } => runtime.block_on(inspector.check()),
+            Self::Embedded { inspector, journal } => {
+                let mut lines = inspector.check(judge)?;
+                if let Some(journal) = journal {
+                    lines.extend(inspector.check_journal(journal)?);
+                }
+                Ok(lines)
+            }
+            Self::Shared { inspector, runtime } => runtime.block_on(inspector.check(judge)),
+        }
+    }
+
+    /// Calls `look` often while an embedded database is read. It may pause.
+    pub fn pace(&self, look: impl FnMut() + Send + 'static) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded { inspector, .. } => inspector.pace(look),
+            Self::Shared { .. } => Ok(()),
         }
     }
 
     /// Returns the problems of each audit log.
     pub fn verify_audit(&self) -> Result<Vec<AuditVerdict>, StoreError> {
         match self {
-            Self::Embedded(inspector) => inspector.verify_audit(),
+            Self::Embedded { inspector, .. } => inspector.verify_audit(),
             Self::Shared { inspector, runtime } => runtime.block_on(inspector.verify_audit()),
         }
     }
@@ -75,7 +101,7 @@ impl Inspector {
     /// Counts the entries that belong to no existing log.
     pub fn stray_audit_entries(&self) -> Result<u64, StoreError> {
         match self {
-            Self::Embedded(inspector) => inspector.stray_audit_entries(),
+            Self::Embedded { inspector, .. } => inspector.stray_audit_entries(),
             Self::Shared { inspector, runtime } => {
                 runtime.block_on(inspector.stray_audit_entries())
             }
@@ -85,7 +111,7 @@ impl Inspector {
     /// Returns the hash of one entry of a log.
     pub fn audit_hash(&self, owner: [u8; 16], number: u64) -> Result<Option<[u8; 32]>, StoreError> {
         match self {
-            Self::Embedded(inspector) => inspector.audit_hash(owner, number),
+            Self::Embedded { inspector, .. } => inspector.audit_hash(owner, number),
             Self::Shared { inspector, runtime } => {
                 runtime.block_on(inspector.audit_hash(owner, number))
             }

@@ -10,6 +10,7 @@ mod data_dir;
 mod failure;
 mod init;
 mod inspector;
+mod last_check;
 mod listener;
 mod log;
 mod migrate;
@@ -58,15 +59,24 @@ fn run(command: Command) -> Result<(), Failure> {
             arguments,
             settings,
         } => init::run(&settings.parse(&environment)?, arguments).map_err(failure::with_causes),
-        Command::Check { settings } => check::run(&settings.parse(&environment)?),
-        Command::Backup { file, settings } => {
-            backup::back_up(&settings.parse(&environment)?, &file)
-        }
+        Command::Check { share, settings } => check::run(&settings.parse(&environment)?, share),
+        Command::Backup {
+            file,
+            despite_problems,
+            settings,
+        } => backup::back_up(&settings.parse(&environment)?, &file, despite_problems),
         Command::Restore {
             file,
             replace,
+            despite_problems,
             settings,
-        } => backup::restore(&settings.parse(&environment)?, &file, replace),
+        } => {
+            let choice = backup::Choice {
+                replace,
+                despite_problems,
+            };
+            backup::restore(&settings.parse(&environment)?, &file, choice)
+        }
         Command::Migrate(arguments) => {
             let settings: SettingFlags<StorageConfig> = arguments.into();
             migrate::run(&settings.parse(&environment)?)

@@ -19,6 +19,7 @@ use crate::clock_watch;
 use crate::config::{Config, Management};
 use crate::data_dir::DataDir;
 use crate::failure::{self, Failure};
+use crate::last_check::LastCheck;
 use crate::listener::{Limits, Listener};
 use crate::log;
 use crate::system::{SystemClock, SystemRandom};
@@ -164,12 +165,16 @@ async fn serve(
 }
 
 fn parts(config: &Config, service: &Arc<Service>, metrics: PrometheusHandle) -> ApiParts {
+    let directory = config.installation.storage.data_dir.clone();
     ApiParts {
         service: service.clone(),
         store: service.reads(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
-        metrics: Arc::new(move || metrics.render()),
+        metrics: Arc::new(move || {
+            LastCheck::measure(&directory);
+            metrics.render()
+        }),
         request_timeout: config.request_timeout,
         trusted_proxies: config.trusted_proxies.clone(),
     }

@@ -18,6 +18,7 @@ mod installation;
 mod issuer_names;
 mod issuers;
 mod issuing;
+mod judging;
 mod managed_authorities;
 mod master_key;
 mod measures;
@@ -59,6 +60,7 @@ pub use idempotency::{IDEMPOTENCY_KEY_CHARACTERS_MAX, IdempotencyKey};
 pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, is_token_of};
 pub use issuers::AUTHORITY_VALIDITY_DAYS;
 pub use issuing::{IssueRequest, Issuing};
+pub use judging::DerJudge;
 pub use managed_authorities::{
     AuthorityImport, MANAGED_AUTHORITIES_MAX, ManagedAuthorities, ManagedAuthority,
 };

@@ -7,6 +7,7 @@ use certgate_model::Status;
 pub(crate) fn begin() {
     metrics::counter!("certgate_certificates_issued_total").increment(0);
     metrics::counter!("certgate_crls_published_total").increment(0);
+    metrics::counter!("certgate_corrupt_crls_total").increment(0);
     for status in Status::ALL {
         status_changes(status, 0);
     }

@@ -51,9 +51,7 @@ impl Publisher {
         let mut failed = Vec::new();
         let now = self.environment.now();
         let changed = self.environment.store.crls_changed(now).await?;
-        for some in changed.chunks(PUBLISHED_TOGETHER) {
-            self.publish_all(some, &mut failed).await;
-        }
+        self.publish_all(&changed, &mut failed).await;
         Ok(failed.into_iter().map(|(authority, _)| authority).collect())
     }
 
@@ -73,7 +71,24 @@ impl Publisher {
         Ok(!some.is_empty())
     }
 
-    async fn publish_all(
+    /// Returns true if a CA can sign now.
+    pub(crate) async fn can_sign(&self, authority: AuthorityId) -> bool {
+        let ca = self.issuers.by_id(authority).await;
+        ca.is_ok_and(|ca| ca.issuer.is_valid_at(self.environment.now()))
+    }
+
+    /// Publishes lists, [`PUBLISHED_TOGETHER`] at a time, and adds those that fail to `failed`.
+    pub(crate) async fn publish_all(
+        &self,
+        lists: &[(AuthorityId, CrlKind)],
+        failed: &mut Vec<(AuthorityId, CrlKind)>,
+    ) {
+        for some in lists.chunks(PUBLISHED_TOGETHER) {
+            self.publish_some(some, failed).await;
+        }
+    }
+
+    async fn publish_some(
         &self,
         lists: &[(AuthorityId, CrlKind)],
         failed: &mut Vec<(AuthorityId, CrlKind)>,

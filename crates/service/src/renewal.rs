@@ -1,11 +1,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use certgate_model::{AuthorityId, CrlKind, Timestamp};
+use certgate_model::{AuthorityId, CrlKind, CrlRecord, Timestamp};
+use certgate_pki::StoredAuthority;
 use certgate_store::CrlState;
 use tokio::sync::Mutex;
 
 use crate::environment::Environment;
+use crate::error::Fault;
 use crate::publishing::Publisher;
 
 /// Longest time for which a request waits for a new list before it gets the stored one.
@@ -14,8 +16,8 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 /// Pause after a failure before another request tries the same CA again, in seconds.
 const PAUSE_SECONDS: i64 = 1;
 
-/// Publishes lists that a request finds due. The settler renews lists days before they expire, but
-/// not while the machine was suspended, and not before a step of the clock.
+/// Publishes lists that a request finds due or corrupt. The settler renews lists days before they
+/// expire, but not while the machine was suspended, and not before a step of the clock.
 pub struct Renewal {
     environment: Environment,
     publisher: Publisher,
@@ -50,27 +52,81 @@ impl Renewal {
         true
     }
 
-    async fn publish(&self, authority: AuthorityId, kinds: Vec<CrlKind>) {
-        let mut failed = self.failed.lock().await;
-        let now = self.environment.now();
-        if failed
-            .get(&authority)
-            .is_some_and(|at| at.until(now).is_within(PAUSE_SECONDS))
+    /// Reads a stored list and verifies its signature, once for all that get it. A corrupt list is
+    /// made again, and never returned.
+    pub async fn load(
+        &self,
+        authority: AuthorityId,
+        kind: CrlKind,
+    ) -> Result<Option<CrlRecord>, Fault> {
+        if let Some(intact) = self.intact(authority, kind).await? {
+            return Ok(intact);
+        }
         {
+            let mut failed = self.failed.lock().await;
+            let now = self.environment.now();
+            if !is_paused(&failed, authority, now) {
+                metrics::counter!("certgate_corrupt_crls_total").increment(1);
+                tracing::error!(
+                    %authority, ?kind,
+                    "a stored list is corrupt and is made again: run certgate check"
+                );
+                if let Err(fault) = self.publisher.publish(authority, kind).await {
+                    tracing::error!(%authority, ?kind, error = %fault, "it could not be made again");
+                    failed.insert(authority, now);
+                }
+            }
+        }
+        let intact = self.intact(authority, kind).await?;
+        intact.ok_or_else(|| Fault::Unavailable("the stored list is corrupt".to_owned()))
+    }
+
+    /// Returns the stored list, if there is one; `None` if it is corrupt.
+    async fn intact(
+        &self,
+        authority: AuthorityId,
+        kind: CrlKind,
+    ) -> Result<Option<Option<CrlRecord>>, Fault> {
+        let Some(crl) = self.environment.store.crl(authority, kind).await? else {
+            return Ok(Some(None));
+        };
+        let Some(ca) = self.environment.store.authority(authority).await? else {
+            return Ok(Some(None));
+        };
+        let verified = self.environment.signers.run(move || {
+            let ca = StoredAuthority::read(&ca.certificate_der, ca.algorithm);
+            let der = crl.der.as_deref();
+            let is_intact = der.is_none_or(|der| ca.is_some_and(|ca| ca.has_signed_crl(der)));
+            is_intact.then_some(Some(crl))
+        });
+        verified.await
+    }
+
+    async fn publish(&self, authority: AuthorityId, kinds: Vec<CrlKind>) {
+        let mut paused = self.failed.lock().await;
+        let now = self.environment.now();
+        if is_paused(&paused, authority, now) || !self.publisher.can_sign(authority).await {
             return;
         }
-        for kind in kinds {
-            // Another request may have waited for the same list.
-            let state = self.environment.store.crl_state(authority, kind).await;
-            if state.is_ok_and(|state| state.is_none_or(|state| !self.is_due(&state))) {
-                continue;
-            }
-            if let Err(fault) = self.publisher.publish(authority, kind).await {
-                tracing::debug!(%authority, ?kind, error = %fault, "a due list was not renewed");
-                failed.insert(authority, now);
-                return;
-            }
-        }
-        failed.remove(&authority);
+        // Another request may have waited for the same lists.
+        let states = self.environment.store.crl_states(authority).await;
+        let states = states.unwrap_or_default().into_iter();
+        let due = states.filter(|state| kinds.contains(&state.kind) && self.is_due(state));
+        let due: Vec<_> = due.map(|state| (authority, state.kind)).collect();
+        let mut failed = Vec::new();
+        self.publisher.publish_all(&due, &mut failed).await;
+        match failed.is_empty() {
+            true => paused.remove(&authority),
+            false => paused.insert(authority, now),
+        };
     }
+}
+
+fn is_paused(
+    failed: &HashMap<AuthorityId, Timestamp>,
+    authority: AuthorityId,
+    now: Timestamp,
+) -> bool {
+    let last = failed.get(&authority);
+    last.is_some_and(|at| at.until(now).is_within(PAUSE_SECONDS))
 }

@@ -16,12 +16,14 @@ mod db;
 mod dialect;
 mod error;
 mod fault;
+mod judge;
 mod migration;
 mod outcomes;
 mod position;
 mod postgres;
 mod queue;
 mod schema;
+mod seal;
 mod sqlite;
 mod store;
 mod token_columns;
@@ -32,6 +34,7 @@ mod writes;
 pub use audit::AuditVerdict;
 pub use error::StoreError;
 pub use fault::{FaultPoint, fault_point};
+pub use judge::{Judge, JudgedCrl};
 pub use migration::{Migration, MigrationError, MigrationProgress, TableCompared, TableDigest};
 #[cfg(feature = "conformance")]
 pub use migration::{columns_moved, is_never_moved};
@@ -49,6 +52,8 @@ pub use sqlite::{
     Copied, JournalBegun, JournalSummary, OpenError, Restored, SqliteInspector, SqliteOptions,
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,
 };
+#[cfg(feature = "conformance")]
+pub use sqlite::{JournalRead, read_journal};
 pub use traits::{
     Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
     ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants, Revocations,

@@ -84,6 +84,8 @@ pub(crate) struct Column {
     is_nullable: bool,
     is_unique: bool,
     range: Range,
+    /// True if the row's digest covers it: nothing changes it.
+    pub(crate) is_sealed: bool,
     /// The table and column that a value refers to.
     pub(crate) references: Option<(&'static str, &'static str)>,
 }
@@ -96,6 +98,7 @@ impl Column {
             is_nullable: false,
             is_unique: false,
             range: Range::Any,
+            is_sealed: true,
             references: None,
         }
     }
@@ -110,6 +113,14 @@ impl Column {
     const fn unique(self) -> Self {
         Self {
             is_unique: true,
+            ..self
+        }
+    }
+
+    /// Leaves the column out of the row's digest.
+    const fn unsealed(self) -> Self {
+        Self {
+            is_sealed: false,
             ..self
         }
     }
@@ -196,6 +207,13 @@ impl Table {
             is_postgres_only: true,
             ..self
         }
+    }
+
+    /// Returns true if each row has a digest, in its last column.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.columns
+            .last()
+            .is_some_and(|last| last.name == DIGEST.name)
     }
 
     /// The quoted names of the columns, separated by commas.

@@ -15,6 +15,7 @@ use certgate_model::{
 use tokio::sync::oneshot;
 
 use crate::db::Transaction;
+use crate::judge::NoJudge;
 use crate::traits::{
     Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
     ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants, Revocations,
@@ -783,8 +784,10 @@ impl<E: Engine> ReadStore for SqlStore<E> {
     }
 
     async fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.read(Snapshot, (), |db, ()| Box::pin(check::all(db)))
-            .await
+        self.read(Snapshot, (), |db, ()| {
+            Box::pin(async move { check::all(db, &mut NoJudge).await })
+        })
+        .await
     }
 }
 

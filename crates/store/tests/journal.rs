@@ -13,7 +13,7 @@ use certgate_store::conformance::{
 use certgate_store::prelude::*;
 use certgate_store::{
     JournalBegun, ReadStore, Restored, SqliteInspector, SqliteOptions, SqliteStore, Store,
-    StoreError, prepare_restored,
+    prepare_restored,
 };
 use tempfile::TempDir;
 
@@ -434,7 +434,7 @@ async fn without_the_journal_epochs_are_skipped_and_reported() {
 }
 
 #[tokio::test]
-async fn a_corrupt_journal_is_refused() {
+async fn the_intact_lines_of_a_corrupt_journal_are_replayed() {
     let place = Place::new().await;
     let backup = place.back_up();
     for n in 1..4 {
@@ -447,16 +447,24 @@ async fn a_corrupt_journal_is_refused() {
             .replacen("keyCompromise", "superseded", 1);
     std::fs::write(&path, corrupt).unwrap();
     let place = place.replaced_by(&backup).await;
-    let refused = place.store.begin_journal(&path, instant(60)).await;
+    let begun = place.begin().await;
+    let JournalBegun::Restored(done) = begun else {
+        panic!("{begun:?}")
+    };
+    assert_eq!((done.revoked, done.is_all), (2, false));
+    assert_eq!(done.missing, [1..=1]);
+    assert_eq!(place.status(1).await, Some(Status::Active), "it is lost");
+    for n in [2, 3] {
+        assert_eq!(place.status(n).await, Some(Status::PendingRevocation));
+    }
     assert!(
-        matches!(refused, Err(StoreError::Corrupt(_))),
-        "{refused:?}"
+        place.store.is_skipped_epoch(1).await.unwrap(),
+        "clients are told"
     );
-    assert_eq!(
-        place.status(1).await,
-        Some(Status::Active),
-        "no part of it was replayed"
-    );
+    place.is_intact().await;
+    // The next start continues it.
+    place.revoke(4).await;
+    assert_eq!(place.begin().await, JournalBegun::Follows);
 }
 
 #[tokio::test]
@@ -621,7 +629,7 @@ async fn the_check_covers_the_sources_of_lists() {
         place.store.damage(tampering).await.unwrap();
         let lines = place.store.check().await.unwrap();
         assert!(
-            lines.iter().any(|line| line.contains("on CRLs")),
+            lines.iter().any(|line| line.contains("revocations")),
             "{tampering}: {lines:?}"
         );
         place.store.damage(UNDO).await.unwrap();

@@ -434,13 +434,13 @@ async fn certificates_of_a_deleted_zone_cannot_reach_another() {
 /// Three uploaded certificates of account 0: the CAs 1 and 2, and 3, which is not a CA.
 const UPLOADED: &str = "
     INSERT INTO mtls_certificates SELECT x'01010101010101010101010101010101', id, '', 1, '', '', \
-    '', 'PEM 1', x'0101010101010101010101010101010101010101010101010101010101010101', NULL, 0, 0
+    '', 'PEM 1', x'0101010101010101010101010101010101010101010101010101010101010101', NULL, 0, 0, NULL
     FROM accounts WHERE name = 'Account 0';
     INSERT INTO mtls_certificates SELECT x'02020202020202020202020202020202', id, '', 1, '', '', \
-    '', 'PEM 2', x'0202020202020202020202020202020202020202020202020202020202020202', NULL, 0, 0
+    '', 'PEM 2', x'0202020202020202020202020202020202020202020202020202020202020202', NULL, 0, 0, NULL
     FROM accounts WHERE name = 'Account 0';
     INSERT INTO mtls_certificates SELECT x'03030303030303030303030303030303', id, '', 0, '', '', \
-    '', 'PEM 3', x'0303030303030303030303030303030303030303030303030303030303030303', NULL, 0, 0
+    '', 'PEM 3', x'0303030303030303030303030303030303030303030303030303030303030303', NULL, 0, 0, NULL
     FROM accounts WHERE name = 'Account 0';";
 
 fn uploaded(n: u8) -> Option<MtlsCertificateId> {
@@ -572,7 +572,7 @@ async fn the_check_finds_corrupt_lists_and_epochs() {
         (
             "INSERT INTO zones (number, id, name, folded_name, account, created_on, modified_on)
              SELECT 2, x'22', 'z', 'z', account, 0, 0 FROM zones;
-             INSERT INTO hostname_associations SELECT 2, x'', 0, hostname, folded_hostname, 1
+             INSERT INTO hostname_associations SELECT 2, x'', 0, hostname, folded_hostname, 1, NULL
              FROM hostname_associations WHERE place = 0",
             "listed in two zones",
         ),

@@ -5,9 +5,9 @@ use axum::Router;
 use certgate_api::{Api, ApiParts, TrustedProxies};
 use certgate_model::KeyAlgorithm;
 use certgate_service::{
-    EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, Service, Settings, Settling,
+    DerJudge, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, Service, Settings, Settling,
 };
-use certgate_store::{SqliteOptions, SqliteStore, Store};
+use certgate_store::{SqliteInspector, SqliteOptions, SqliteStore, Store};
 use http::Method;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -85,6 +85,23 @@ impl Installed {
             service,
         )
     }
+}
+
+fn written(image: &[u8]) -> TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory can be created");
+    std::fs::write(directory.path().join("certgate.db"), image).expect("it can be written");
+    directory
+}
+
+/// Runs the full check on the octets of a database; returns its lines, or the error.
+pub fn check_database(image: &[u8]) -> Vec<String> {
+    let directory = written(image);
+    let inspector = match SqliteInspector::open(&directory.path().join("certgate.db")) {
+        Ok(inspector) => inspector,
+        Err(error) => return vec![error.to_string()],
+    };
+    let lines = inspector.check(&mut DerJudge::new(|_| ()));
+    lines.unwrap_or_else(|error| vec![error.to_string()])
 }
 
 fn open_store(directory: &TempDir) -> Arc<SqliteStore> {
@@ -180,6 +197,40 @@ impl TestApp {
             store,
             ..self
         }
+    }
+
+    /// Stops it, reads its database, and starts it again.
+    pub async fn image(self) -> (Self, Vec<u8>) {
+        let path = self.installed.directory.path().join("certgate.db");
+        self.store.close().await;
+        let image = std::fs::read(path).expect("the database can be read");
+        (self.restart().await, image)
+    }
+
+    /// Starts the same installation on the octets of another database. `None`: it does not start.
+    pub async fn on_another(&self, image: &[u8]) -> Option<Self> {
+        let directory = written(image);
+        let path = directory.path().join("certgate.db");
+        let store = Arc::new(SqliteStore::open(&path, SqliteOptions::default()).ok()?);
+        let installed = Installed {
+            clock: self.installed.clock.clone(),
+            random: self.installed.random.clone(),
+            master_key: self.installed.master_key.clone(),
+            settings: self.installed.settings.clone(),
+            directory,
+        };
+        let (router, responder, service) = installed.start(store.clone(), |_| ()).await;
+        Some(Self {
+            router,
+            responder,
+            service,
+            clock: installed.clock.clone(),
+            store,
+            account_id: self.account_id.clone(),
+            zone_id: self.zone_id.clone(),
+            token: self.token.clone(),
+            installed,
+        })
     }
 
     /// Makes a request with the token that has every permission. In the path, `{zone}` and

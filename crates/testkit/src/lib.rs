@@ -7,7 +7,7 @@ mod csr;
 mod loopback;
 mod random;
 
-pub use app::TestApp;
+pub use app::{TestApp, check_database};
 pub use call::{Answer, Call, Failure};
 pub use clock::FakeClock;
 pub use csr::{csr, csr_with_subject, fixture, uploaded};

@@ -81,7 +81,7 @@ class Line:
 def journal(path: Path, torn: bool = False) -> list[Line]:
     """Returns the lines after the first. Each must be complete, except the last if `torn`."""
     first, *lines = path.read_text().split("\n")
-    assert re.fullmatch(r"certgate revocations 1 [0-9a-f]{32} after \d+", first), first
+    assert re.fullmatch(r"certgate revocations 1 [0-9a-f]{32} after \d+\t[0-9a-f]{8}", first), first
     last = lines.pop()
     assert torn or last == "", f"the last line is not whole: {last}"
     found = []

@@ -42,6 +42,9 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
     assert begun == {
         "certgate_certificates_issued_total": 0,
         "certgate_crls_published_total": 0,
+        "certgate_corrupt_crls_total": 0,
+        "certgate_check_finished_timestamp_seconds": 0,
+        "certgate_check_problems": 0,
         "certgate_log_lines_dropped_total": 0,
         **{f'certgate_status_changes_total{{to="{status}"}}': 0 for status in statuses},
         'certgate_enforcement_points_lagging{lease="live"}': 0,

@@ -262,13 +262,15 @@ def test_a_corrupt_backup_is_refused_and_changes_nothing(stopped: Stopped, tmp_p
         assert api.total() == 4
 
 
-def test_a_fault_in_the_audit_log_is_reported_and_does_not_stop_a_restore(
-    stopped: Stopped,
-) -> None:
+def test_a_fault_in_the_audit_log_stops_a_restore_unless_you_accept_it(stopped: Stopped) -> None:
     with closing(sqlite3.connect(stopped.backup)) as tampered, tampered:
         assert tampered.execute("UPDATE audit_entries SET detail = 'x' WHERE number = 2").rowcount
-    told = restore(stopped.server, stopped.backup, "--replace")
-    assert "note: the audit log" in told and "entry 2 is not what was recorded" in told
+    before = content(stopped.server.directory)
+    told = restore(stopped.server, stopped.backup, "--replace", code=1)
+    assert "entry 2 is not what was recorded" in told and "--despite-problems" in told
+    assert content(stopped.server.directory) == before
+    told = restore(stopped.server, stopped.backup, "--replace", "--despite-problems")
+    assert "entry 2 is not what was recorded" in told
     stopped.server.start()
 
 

@@ -75,31 +75,50 @@ def test_a_complete_database_repairs_a_corrupt_journal(server: Server, killed: l
     assert [line.certificate for line in journal(path)] == killed
 
 
-def test_a_corrupt_journal_is_not_replayed_after_a_restore(story: Story) -> None:
+def test_the_intact_lines_of_a_corrupt_journal_are_replayed(story: Story) -> None:
     server = story.server
     path = revocations(server)
     good = path.read_text()
-    # The first change after the backup.
+    # The first change after the backup: the hold of one certificate.
     line = next(line for line in good.splitlines() if line.startswith(f"{story.known + 1}\t"))
+    assert story.id("held") in line
     corrupt = good.replace(line, line.replace("certificateHold", "superseded"))
     assert corrupt != good
     path.write_text(corrupt)
-    before = content(server.directory)
-    told = restore(server, story.backup, "--replace", code=1)
-    assert f"corrupt after epoch {story.known}" in told and str(path) in told
-    assert content(server.directory) == before
+    checked = server.check()
+    assert checked.returncode == 1 and f"the epochs {story.known + 1} to" in checked.stdout
 
-    path.write_text(good)
-    restore(server, story.backup, "--replace")
-    path.write_text(corrupt)
-    before_start = stored(server)
-    for _ in range(2):
-        message = server.refuses_to_start()
-        assert f"corrupt after epoch {story.known}" in message and str(path) in message, message
-    assert path.read_text() == corrupt and stored(server) == before_start
-    path.write_text(good)
+    told = restore(server, story.backup, "--replace", code=1)
+    assert f"the changes with the epochs {story.known + 1};" in told and str(path) in told, told
+    assert path.read_text() == corrupt
     server.start()
-    story.assert_kept()
+    assert f'epochs="{story.known + 1}"' in server.log or str(story.known + 1) in server.log
+    with talking(server) as api:
+        for name, reason in Story.EXPECTED.items():
+            # The change of the corrupt line is lost, and no other.
+            expected = "good" if name == "held" else reason
+            assert story.verifier.ocsp(story.certificates[name]) == expected, name
+        assert api.total("pending_revocation") == 0
+
+
+def test_a_corrupt_first_line_is_moved_aside_with_the_journal(
+    server: Server, killed: list[str]
+) -> None:
+    path = revocations(server)
+    octets = bytearray(path.read_bytes())
+    octets[30] ^= 1
+    path.write_bytes(octets)
+    checked = server.check()
+    assert checked.returncode == 1 and "its first line is corrupt" in checked.stdout
+    server.start()
+    assert "the first line of the journal of revocations was corrupt" in server.log
+    aside = next(server.directory.glob("certgate.revocations.replaced-*"))
+    assert aside.read_bytes() == octets
+    with talking(server) as api:
+        assert api.restore(killed[0]).status == 200
+    assert [line.certificate for line in journal(path)] == [killed[0]]
+    server.stop()
+    server.is_intact()
 
 
 def test_the_journal_of_another_installation_is_refused(

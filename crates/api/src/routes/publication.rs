@@ -56,7 +56,10 @@ pub(crate) async fn crl(
     if cached.has_tag(&headers) {
         return Ok(cached.not_modified());
     }
-    let list = api.crls().crl(&*api.store, authority, state).await?;
+    let list = api
+        .crls()
+        .crl(&api.service.renewal, authority, state)
+        .await?;
     let list = list.ok_or(NotPublished::NotYet)?;
     let cached = Cached::crl(&list.state, api.clock.now());
     Ok(cached.answer(CRL_TYPE, Body::from(list.der.clone())))
@@ -120,7 +123,7 @@ async fn bundle(
         (api, states.into_iter()),
         move |(api, mut states)| async move {
             let state = states.next()?;
-            let frame = match api.crls().crl(&*api.store, authority, state).await {
+            let frame = match api.crls().crl(&api.service.renewal, authority, state).await {
                 Ok(Some(list)) => {
                     let mut pem = pem_lines("X509 CRL", &list.der);
                     pem.push('\n');
@@ -314,6 +317,12 @@ pub(crate) enum NotPublished {
     NotValid,
     TooLong,
     Failed(ApiError),
+}
+
+impl From<Fault> for NotPublished {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault.into())
+    }
 }
 
 impl From<StoreError> for NotPublished {

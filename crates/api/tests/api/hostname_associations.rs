@@ -22,11 +22,11 @@ async fn with_uploaded_certificates() -> TestApp {
         .await
         .result();
     let rows = "
-        INSERT INTO mtls_certificates SELECT x'01010101010101010101010101010101', id, '', 1, '', '', '', 'PEM', x'01', NULL, 0, 0
+        INSERT INTO mtls_certificates SELECT x'01010101010101010101010101010101', id, '', 1, '', '', '', 'PEM', x'01', NULL, 0, 0, NULL
         FROM accounts WHERE name = 'default';
-        INSERT INTO mtls_certificates SELECT x'02020202020202020202020202020202', id, '', 0, '', '', '', 'PEM', x'02', NULL, 0, 0
+        INSERT INTO mtls_certificates SELECT x'02020202020202020202020202020202', id, '', 0, '', '', '', 'PEM', x'02', NULL, 0, 0, NULL
         FROM accounts WHERE name = 'default';
-        INSERT INTO mtls_certificates SELECT x'03030303030303030303030303030303', id, '', 1, '', '', '', 'PEM', x'03', NULL, 0, 0
+        INSERT INTO mtls_certificates SELECT x'03030303030303030303030303030303', id, '', 1, '', '', '', 'PEM', x'03', NULL, 0, 0, NULL
         FROM accounts WHERE name = 'other';";
     app.store.damage(rows).await.unwrap();
     app

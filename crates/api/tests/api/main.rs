@@ -12,6 +12,7 @@ mod client_certificates;
 mod clock;
 mod enforcement_points;
 mod envelope;
+mod flips;
 mod hostile;
 mod hostname_associations;
 mod last_use;

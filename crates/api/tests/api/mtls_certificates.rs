@@ -393,7 +393,7 @@ async fn a_certificate_in_use_cannot_be_deleted() {
             "WITH RECURSIVE places (place) AS (SELECT 0 UNION ALL SELECT place + 1 FROM places WHERE place < 11) \
              INSERT INTO hostname_associations \
              SELECT zones.number, mtls_certificates.id, place, printf('H%02d.example.com', place), \
-                 printf('h%02d.example.com', place), 1 FROM zones, mtls_certificates, places",
+                 printf('h%02d.example.com', place), 1, NULL FROM zones, mtls_certificates, places",
         )
         .await
         .unwrap();

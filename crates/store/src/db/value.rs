@@ -20,6 +20,31 @@ pub(crate) enum Value<'v> {
     Id([u8; 16]),
 }
 
+impl Value<'_> {
+    /// Appends the value in a form that no other value has: a zero octet for none; or 1 and the
+    /// integer in 8 octets (flags are 0 or 1); or 2 for text (UTF-8), 3 for octets, then their
+    /// number in 8 octets and they themselves. Numbers are big-endian.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let integer = |out: &mut Vec<u8>, number: i64| {
+            out.push(1);
+            out.extend_from_slice(&number.to_be_bytes());
+        };
+        let counted = |out: &mut Vec<u8>, kind: u8, octets: &[u8]| {
+            out.push(kind);
+            out.extend_from_slice(&(octets.len() as u64).to_be_bytes());
+            out.extend_from_slice(octets);
+        };
+        match self {
+            Self::Null => out.push(0),
+            Self::Integer(number) => integer(out, *number),
+            Self::Flag(flag) => integer(out, (*flag).into()),
+            Self::Text(text) => counted(out, 2, text.as_bytes()),
+            Self::Octets(octets) => counted(out, 3, octets),
+            Self::Id(octets) => counted(out, 3, octets),
+        }
+    }
+}
+
 /// Drivers log the values of statements at their most verbose level. Text and octets are CSRs,
 /// hashes of tokens and sealed keys, so only their lengths are shown.
 impl fmt::Debug for Value<'_> {

@@ -127,7 +127,7 @@ pub(crate) async fn add_all<D: Db>(
 }
 
 /// Reads a value of this kind. SQLite's columns hold values of any type.
-fn value(cell: Cell<'_>, kind: Kind) -> Result<Value<'static>, StoreError> {
+pub(crate) fn value(cell: Cell<'_>, kind: Kind) -> Result<Value<'static>, StoreError> {
     if matches!(cell, Cell::Null) {
         return Ok(Value::Null);
     }
@@ -148,10 +148,7 @@ fn value(cell: Cell<'_>, kind: Kind) -> Result<Value<'static>, StoreError> {
 pub struct TableDigest {
     /// The number of rows.
     pub rows: u64,
-    /// SHA-256, in hexadecimal, over all rows in the order of the primary key. For each value: a
-    /// zero octet for none; or 1 and the integer in 8 octets (flags are 0 or 1); or 2 for text
-    /// (UTF-8), 3 for octets, then their number in 8 octets and they themselves. Numbers are
-    /// big-endian.
+    /// SHA-256, in hexadecimal, over the values of all rows in the order of the primary key.
     pub sha256: String,
 }
 
@@ -159,6 +156,8 @@ pub struct TableDigest {
 pub(crate) struct Digester {
     rows: u64,
     context: Context,
+    /// The row that is being added.
+    text: Vec<u8>,
 }
 
 impl Digester {
@@ -166,32 +165,15 @@ impl Digester {
         Self {
             rows: 0,
             context: Context::new(&SHA256),
+            text: Vec::new(),
         }
     }
 
     pub(crate) fn add(&mut self, row: &[Value<'_>]) {
         self.rows += 1;
-        for value in row {
-            match value {
-                Value::Null => self.context.update(&[0]),
-                Value::Integer(number) => self.add_integer(*number),
-                Value::Flag(flag) => self.add_integer((*flag).into()),
-                Value::Text(text) => self.add_octets(2, text.as_bytes()),
-                Value::Octets(octets) => self.add_octets(3, octets),
-                Value::Id(octets) => self.add_octets(3, octets),
-            }
-        }
-    }
-
-    fn add_integer(&mut self, number: i64) {
-        self.context.update(&[1]);
-        self.context.update(&number.to_be_bytes());
-    }
-
-    fn add_octets(&mut self, kind: u8, octets: &[u8]) {
-        self.context.update(&[kind]);
-        self.context.update(&(octets.len() as u64).to_be_bytes());
-        self.context.update(octets);
+        self.text.clear();
+        row.iter().for_each(|value| value.write(&mut self.text));
+        self.context.update(&self.text);
     }
 
     pub(crate) fn finish(self) -> TableDigest {

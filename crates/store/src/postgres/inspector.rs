@@ -5,7 +5,7 @@ use super::connect::Address;
 use super::db::PostgresDb;
 use super::{PostgresError, schema};
 use crate::verbs::{audit, check};
-use crate::{AuditVerdict, StoreError};
+use crate::{AuditVerdict, Judge, StoreError};
 
 /// Every statement sees the same instant and may take as long as it takes.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
@@ -34,9 +34,10 @@ impl PostgresInspector {
         Ok(Self { db })
     }
 
-    /// Does the same as [`ReadStore::check`](crate::ReadStore::check).
-    pub async fn check(&self) -> Result<Vec<String>, StoreError> {
-        check::all(&self.db).await
+    /// Does the same as [`ReadStore::check`](crate::ReadStore::check), and lets `judge` compare the
+    /// records with their DER forms.
+    pub async fn check(&self, judge: &mut dyn Judge) -> Result<Vec<String>, StoreError> {
+        check::all(&self.db, judge).await
     }
 
     /// Reads every audit log and returns what is wrong with it.

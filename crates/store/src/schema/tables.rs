@@ -49,6 +49,9 @@ const fn only(condition: &'static str, index: Index) -> Index {
     }
 }
 
+/// The digest of a row, the last column of its table. Rows that only tests write have none.
+pub(super) const DIGEST: Column = integer("digest").nullable().unsealed();
+
 /// Every table. A table comes after those that it refers to, except for the active CA of an
 /// account.
 pub(crate) static TABLES: &[&Table] = &[
@@ -83,7 +86,8 @@ pub(crate) static USERS: Table = Table::new(
         octets("id"),
         text("email"),
         integer("created_on"),
-        octets("api_key_hash").nullable(),
+        octets("api_key_hash").nullable().unsealed(),
+        DIGEST,
     ],
     1,
 );
@@ -98,10 +102,12 @@ pub(crate) static ACCOUNTS: Table = Table::new(
         text("folded_name"),
         text("authority_algorithm"),
         integer("managed_authority")
+            .unsealed()
             .nullable()
             .references("authorities", "number"),
         integer("created_on"),
-        integer("deleted_at").nullable(),
+        integer("deleted_at").nullable().unsealed(),
+        DIGEST,
     ],
     1,
 )
@@ -114,7 +120,7 @@ pub(crate) static ACCOUNTS: Table = Table::new(
 pub(crate) static AUTHORITIES: Table = Table::new(
     "authorities",
     &[
-        integer("number"),
+        integer("number").unsealed(),
         octets("id").unique(),
         octets("account").references("accounts", "id"),
         text("name"),
@@ -124,7 +130,8 @@ pub(crate) static AUTHORITIES: Table = Table::new(
         text("public_url"),
         integer("created_on"),
         integer("expires_on"),
-        integer("last_epoch"),
+        integer("last_epoch").unsealed(),
+        DIGEST,
     ],
     1,
 )
@@ -137,14 +144,17 @@ pub(crate) static AUTHORITIES: Table = Table::new(
 pub(crate) static ZONES: Table = Table::new(
     "zones",
     &[
-        integer("number").within(Range::Between(1, 134_217_727)),
+        integer("number")
+            .within(Range::Between(1, 134_217_727))
+            .unsealed(),
         octets("id").unique(),
         text("name"),
         text("folded_name"),
         octets("account").references("accounts", "id"),
         integer("created_on"),
         integer("modified_on"),
-        integer("deleted_at").nullable(),
+        integer("deleted_at").nullable().unsealed(),
+        DIGEST,
     ],
     1,
 )
@@ -175,7 +185,8 @@ pub(crate) static TOKENS: Table = Table::new(
         integer("expires_on").nullable(),
         integer("issued_on"),
         integer("modified_on"),
-        integer("last_used_on").nullable(),
+        integer("last_used_on").nullable().unsealed(),
+        DIGEST,
     ],
     1,
 )
@@ -198,6 +209,7 @@ pub(crate) static MTLS_CERTIFICATES: Table = Table::new(
         octets("sealed_key").nullable(),
         integer("uploaded_on"),
         integer("expires_on"),
+        DIGEST,
     ],
     1,
 )
@@ -219,6 +231,7 @@ pub(crate) static HOSTNAME_ASSOCIATIONS: Table = Table::new(
         text("hostname"),
         text("folded_hostname"),
         integer("deployment"),
+        DIGEST,
     ],
     3,
 )
@@ -234,7 +247,8 @@ pub(crate) static HOSTNAME_ASSOCIATIONS: Table = Table::new(
 ]);
 
 /// The part of a certificate that never changes: 2 kB as a rule, 100 kB at most. `serial` has no
-/// index: it is random, so each row would change another page, and it leads to `id`.
+/// index: it is random, so each row would change another page, and it leads to `id`. The digest
+/// leaves out `der`, which has its own fingerprint.
 pub(crate) static CERTIFICATES: Table = Table::new(
     "certificates",
     &[
@@ -254,8 +268,9 @@ pub(crate) static CERTIFICATES: Table = Table::new(
         text("signature"),
         octets("fingerprint_sha256"),
         octets("ski"),
-        octets("der"),
+        octets("der").unsealed(),
         text("csr"),
+        DIGEST,
     ],
     1,
 )
@@ -319,6 +334,7 @@ pub(crate) static LOST_CERTIFICATES: Table = Table::new(
         integer("revoked_on"),
         small("reason"),
         integer("expires_on"),
+        DIGEST,
     ],
     1,
 )
@@ -402,7 +418,7 @@ pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
 /// Epochs that were given to changes before a restore which are not known any more.
 pub(crate) static EPOCH_GAPS: Table = Table::new(
     "epoch_gaps",
-    &[integer("after"), integer("until"), flag("is_all")],
+    &[integer("after"), integer("until"), flag("is_all"), DIGEST],
     1,
 );
 

@@ -2,6 +2,7 @@
 //! back up.
 
 use std::fs::File;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -15,10 +16,14 @@ use crate::db::now;
 use crate::position::Layout;
 use crate::schema::VERSION;
 use crate::verbs::{audit, check, revocations, tenants};
-use crate::{AuditVerdict, OpenError, StoreError};
+use crate::{AuditVerdict, Judge, OpenError, StoreError};
 
 /// Pages that are copied between two reports of progress: 8 MiB.
 const COPY_PAGES: std::ffi::c_int = 1_024;
+
+/// The steps of SQLite between two calls of [`SqliteInspector::pace`]'s function: about a
+/// millisecond.
+const OPERATIONS_BETWEEN_LOOKS: std::ffi::c_int = 10_000;
 
 /// One read-only connection. Everything that it reads is of the instant at which it was opened; a
 /// server goes on writing meanwhile, into a log that grows.
@@ -36,12 +41,16 @@ pub struct Copied {
 }
 
 /// The content of a journal after a backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalSummary {
     /// The number of certificates that were revoked or restored.
     pub changes: u64,
     /// True if those are all.
     pub is_all: bool,
+    /// The epochs whose lines are corrupt.
+    pub missing: Vec<RangeInclusive<u64>>,
+    /// True if the first line is corrupt.
+    pub has_corrupt_head: bool,
 }
 
 impl SqliteInspector {
@@ -90,14 +99,20 @@ impl SqliteInspector {
         Ok((Self { db }, found))
     }
 
-    /// Does the same as [`ReadStore::check`](crate::ReadStore::check).
-    pub fn check(&self) -> Result<Vec<String>, StoreError> {
-        now(check::all(&self.db))
+    /// Does the same as [`ReadStore::check`](crate::ReadStore::check), and lets `judge` compare the
+    /// records with their DER forms.
+    pub fn check(&self, judge: &mut dyn Judge) -> Result<Vec<String>, StoreError> {
+        now(check::all(&self.db, judge))
     }
 
-    /// Does the same, except for the audit logs.
-    pub fn check_all_but_audit(&self) -> Result<Vec<String>, StoreError> {
-        now(check::all_but_audit(&self.db))
+    /// Calls `look` often while the database is read. It may pause.
+    pub fn pace(&self, mut look: impl FnMut() + Send + 'static) -> Result<(), StoreError> {
+        let look = move || {
+            look();
+            false
+        };
+        let mut connection = self.db.connection();
+        Ok(connection.progress_handler(OPERATIONS_BETWEEN_LOOKS, Some(look))?)
     }
 
     /// Reads every audit log and returns what is wrong with it.
@@ -123,15 +138,26 @@ impl SqliteInspector {
 
     /// Returns what a journal of revocations of the same installation has after this database.
     pub fn journal_summary(&self, path: &Path) -> Result<JournalSummary, StoreError> {
-        let installation = now(tenants::installation(&self.db))?;
-        let installation = installation
-            .ok_or_else(|| StoreError::Conflict("the database holds no installation".into()))?;
-        let name = journal::installation_name(&installation);
-        let (_, content) = Journal::read(path, &name, self.last_epoch()?)?;
+        let (_, content) = Journal::read(path, &self.journal_name()?, self.last_epoch()?)?;
         Ok(JournalSummary {
             changes: content.changes.len() as u64,
             is_all: content.is_all,
+            missing: content.missing,
+            has_corrupt_head: content.has_corrupt_head,
         })
+    }
+
+    /// Reads the whole journal of revocations of the same installation, and returns every problem,
+    /// one line each. A server may be writing it.
+    pub fn check_journal(&self, path: &Path) -> Result<Vec<String>, StoreError> {
+        journal::check(path, &self.journal_name()?)
+    }
+
+    fn journal_name(&self) -> Result<String, StoreError> {
+        let installation = now(tenants::installation(&self.db))?;
+        let installation = installation
+            .ok_or_else(|| StoreError::Conflict("the database holds no installation".into()))?;
+        Ok(journal::installation_name(&installation))
     }
 
     /// Copies everything into a new database at `path`, whose file exists and is empty, and makes

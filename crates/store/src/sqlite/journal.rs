@@ -1,39 +1,25 @@
 //! The journal of revocations: a file beside the database that only grows, one line for each
 //! change, so that a restore of the database does not undo the revocations after the backup.
 //!
-//! The first line names the installation. Every other line has these fields, with a tab between
-//! them: the epoch; `revoked` or `restored`; the reason; the time in microseconds since the Unix
-//! epoch; the CA; the certificate; its serial number; the SHA-256 of its DER form; its expiry in
-//! microseconds; and the first 8 hex digits of the SHA-256 of all that, which reveal a line that
-//! was not written to its end. `-` stands for the fields that a restored certificate does not have.
-//!
-//! A restore adds a line with the epochs that are skipped: the last of them; `skipped`; `told` or,
-//! if not every change after the backup is known, `unknown`; and the epoch after which they begin.
+//! [`super::journal_text`] has the form of its lines.
 //!
 //! A line is written after its transaction was committed and before a caller is answered. If the
 //! process ends in between, the database has the change, and the next start writes the line.
 
-use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use certgate_model::{
-    AuthorityId, CertificateId, Hex, Installation, RevocationReason, SerialNumber, Timestamp,
-    read_hex,
-};
+use certgate_model::{AuthorityId, Hex, Installation, Timestamp};
 
 use super::db::SqliteDb;
+use super::journal_text::{Body, Head, JournaledChange, Line, Lines, Skipped};
 use super::open;
 use crate::StoreError;
 use crate::db::{Db, Row, now, values};
 use crate::verbs::revocations;
-
-const FIRST_LINE: &str = "certgate revocations 1";
-
-/// The longest line, in octets. Lines have about 250.
-const LINE_BYTES_MAX: u64 = 512;
 
 /// The octets at the end of the file that are read when it is opened: more than one transaction
 /// writes.
@@ -43,32 +29,8 @@ const TAIL_BYTES: u64 = 1 << 18;
 /// [`TAIL_BYTES`].
 const WRITTEN_TOGETHER: u32 = 500;
 
-/// The greatest epoch: JSON carries integers exactly up to this one (RFC 8259 §6).
-const EPOCH_MAX: u64 = (1 << 53) - 1;
-
-/// The last change of a certificate in the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct JournaledChange {
-    pub(super) epoch: u64,
-    /// The time and the reason of the revocation; `None`: the certificate was restored.
-    pub(super) revoked: Option<(Timestamp, RevocationReason)>,
-    pub(super) authority: AuthorityId,
-    pub(super) certificate: CertificateId,
-    pub(super) serial: SerialNumber,
-    pub(super) fingerprint_sha256: [u8; 32],
-    pub(super) expires_on: Timestamp,
-}
-
-/// Epochs that no change gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Skipped {
-    /// The epoch before the first of them.
-    pub(super) after: u64,
-    /// The last of them.
-    pub(super) until: u64,
-    /// True if every change after the backup was known at the restore.
-    pub(super) is_all: bool,
-}
+/// The most ranges of missing epochs that the check names.
+const EPOCHS_NAMED_MAX: usize = 20;
 
 /// The number of epochs that are skipped, because the number of those after the last known one is
 /// unknown: more than there can have been.
@@ -84,6 +46,10 @@ pub(super) struct JournalContent {
     pub(super) to_epoch: u64,
     /// True if those are all changes.
     pub(super) is_all: bool,
+    /// The epochs after the backup whose lines are corrupt.
+    pub(super) missing: Vec<RangeInclusive<u64>>,
+    /// True if the first line is corrupt, so that the journal cannot be continued.
+    pub(super) has_corrupt_head: bool,
 }
 
 impl JournalContent {
@@ -102,20 +68,14 @@ impl JournalContent {
     }
 }
 
-/// A line after the first.
-enum Line {
-    Change(JournaledChange),
-    Skipped(Skipped),
-}
-
 /// The open file.
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
     /// The offset of the first change.
     begins: u64,
-    /// The epoch after which the journal begins.
-    after: u64,
+    /// The epoch after which the journal begins; `None` if its first line is corrupt.
+    after: Option<u64>,
     /// The length of the file up to the end of the last intact line.
     length: u64,
     /// The epoch of that line.
@@ -146,19 +106,19 @@ impl Journal {
             std::fs::remove_file(path).map_err(|error| unavailable(path, &error))?;
             return Ok(None);
         }
-        let mut lines = Lines::new(&mut file, 0).map_err(|error| unavailable(path, &error))?;
+        let mut lines = Lines::new(&mut file, 0);
         let first = lines.next().map_err(|error| unavailable(path, &error))?;
         let begins = lines.offset;
-        let after = first.as_deref().and_then(|line| {
-            let rest = line.strip_prefix(&format!("{FIRST_LINE} {installation} after "))?;
-            rest.strip_suffix('\n')?.parse().ok()
-        });
-        let Some(after) = after else {
-            return Err(StoreError::Corrupt(format!(
-                "{} is not the journal of revocations of this installation: if it is here by \
-                 mistake, move it away (revocations after the last backup are then lost)",
-                path.display()
-            )));
+        let after = match Head::read(&first.unwrap_or_default(), installation) {
+            Head::After(after) => Some(after),
+            Head::Corrupt => None,
+            Head::Other => {
+                return Err(StoreError::Corrupt(format!(
+                    "{} is not the journal of revocations of this installation: if it is here by \
+                     mistake, move it away (revocations after the last backup are then lost)",
+                    path.display()
+                )));
+            }
         };
         let mut journal = Self {
             path: path.to_owned(),
@@ -166,7 +126,7 @@ impl Journal {
             begins,
             after,
             length: begins,
-            epoch: after,
+            epoch: after.unwrap_or(0),
             failed: false,
         };
         journal.find_end(known)?;
@@ -174,35 +134,26 @@ impl Journal {
     }
 
     /// Finds the last intact line. A torn line and those after it were being written when the power
-    /// failed. The database has their changes, and they are written again.
+    /// failed: the database has their changes, and they are written again. If it has not, because
+    /// it comes from a backup, the intact lines after a corrupt one stay.
     fn find_end(&mut self, known: u64) -> Result<(), StoreError> {
         let io_failed = |error: io::Error| unavailable(&self.path, &error);
         let size = self.file.metadata().map_err(io_failed)?.len();
         let mut from = size.saturating_sub(TAIL_BYTES).max(self.begins);
         if from > self.begins {
-            let mut lines = Lines::new(&mut self.file, from).map_err(io_failed)?;
+            let mut lines = lines_from(&mut self.file, from).map_err(io_failed)?;
             lines.next().map_err(io_failed)?;
             from = lines.offset;
         }
-        let mut lines = Lines::new(&mut self.file, from).map_err(io_failed)?;
-        let (mut epoch, mut length, mut is_torn) = (self.epoch, from, false);
-        while lines.offset < size {
-            let line = lines
-                .next()
-                .map_err(io_failed)?
-                .as_deref()
-                .and_then(Line::read);
-            match line {
-                Some(line) if is_torn && line.epoch() > known => return Err(self.corrupt(epoch)),
-                Some(line) if !is_torn => (epoch, length) = (line.epoch(), lines.offset),
-                Some(_) => {}
-                None => is_torn = true,
+        let found = find_end_from(&mut self.file, from, known).map_err(io_failed)?;
+        let found = match found {
+            // The whole end is corrupt.
+            None if from > self.begins => {
+                find_end_from(&mut self.file, self.begins, known).map_err(io_failed)?
             }
-        }
-        if length == from && from > self.begins {
-            return Err(self.corrupt(epoch));
-        }
-        (self.epoch, self.length) = (epoch, length);
+            found => found,
+        };
+        (self.epoch, self.length) = found.unwrap_or((self.epoch, self.begins));
         Ok(())
     }
 
@@ -216,7 +167,7 @@ impl Journal {
             let mut file =
                 open::private(options.create(true).truncate(true).read(true).write(true))
                     .open(&new)?;
-            let line = format!("{FIRST_LINE} {installation} after {epoch}\n");
+            let line = Head::write(installation, epoch);
             file.write_all(line.as_bytes())?;
             file.sync_all()?;
             std::fs::rename(&new, path)?;
@@ -228,7 +179,7 @@ impl Journal {
             path: path.to_owned(),
             file,
             begins: length,
-            after: epoch,
+            after: Some(epoch),
             length,
             epoch,
             failed: false,
@@ -242,34 +193,39 @@ impl Journal {
         installation: &str,
         known: u64,
     ) -> Result<(Option<Self>, JournalContent), StoreError> {
+        let mut content = JournalContent {
+            changes: Vec::new(),
+            skipped: Vec::new(),
+            to_epoch: known,
+            is_all: false,
+            missing: Vec::new(),
+            has_corrupt_head: false,
+        };
         let Some(mut journal) = Self::open(path, installation, known)? else {
-            return Ok((
-                None,
-                JournalContent {
-                    changes: Vec::new(),
-                    skipped: Vec::new(),
-                    to_epoch: known,
-                    is_all: false,
-                },
-            ));
+            return Ok((None, content));
         };
-        let (changes, skipped) = if journal.epoch > known {
-            journal.changes_after(known)?
-        } else {
-            (Vec::new(), Vec::new())
-        };
-        let is_all = (journal.after..=journal.epoch).contains(&known)
-            && skipped.iter().all(|one| one.is_all);
-        let to_epoch = journal.epoch.max(known);
-        Ok((
-            Some(journal),
-            JournalContent {
-                changes,
-                skipped,
-                to_epoch,
-                is_all,
-            },
-        ))
+        let mut has_known = journal.after.is_some_and(|after| after <= known);
+        has_known &= known <= journal.epoch;
+        if journal.epoch > known {
+            let body = journal.body(known)?;
+            (content.changes, content.skipped) = (body.changes, body.skipped);
+            content.missing = body.missing;
+        }
+        content.has_corrupt_head = journal.after.is_none();
+        content.is_all =
+            has_known && content.missing.is_empty() && content.skipped.iter().all(|one| one.is_all);
+        content.to_epoch = journal.epoch.max(known);
+        Ok((Some(journal), content))
+    }
+
+    /// Reads every line, and keeps what came after the epoch `known`.
+    fn body(&mut self, known: u64) -> Result<Body, StoreError> {
+        let io_failed = |error: io::Error| unavailable(&self.path, &error);
+        self.file
+            .seek(SeekFrom::Start(self.begins))
+            .map_err(io_failed)?;
+        let after = self.after.unwrap_or(0);
+        Body::read(&mut self.file, after, known).map_err(io_failed)
     }
 
     /// Adds the line of skipped epochs.
@@ -287,47 +243,6 @@ impl Journal {
         let mut name = self.path.as_os_str().to_owned();
         name.push(format!(".replaced-{}", at.unix_microseconds()));
         std::fs::rename(&self.path, name).map_err(|error| unavailable(&self.path, &error))
-    }
-
-    /// Returns the last change of each certificate that was changed after `epoch`, in the order of
-    /// those changes, and the epochs that were skipped. Reads the whole file.
-    fn changes_after(
-        &mut self,
-        epoch: u64,
-    ) -> Result<(Vec<JournaledChange>, Vec<Skipped>), StoreError> {
-        let io_failed = |error: io::Error| unavailable(&self.path, &error);
-        let mut lines = Lines::new(&mut self.file, self.begins).map_err(io_failed)?;
-        let mut last = 0;
-        let (mut changes, mut skipped) = (HashMap::new(), Vec::new());
-        while lines.offset < self.length {
-            let line = lines
-                .next()
-                .map_err(io_failed)?
-                .as_deref()
-                .and_then(Line::read);
-            let Some(line) = line.filter(|line| line.epoch() > last) else {
-                return Err(self.corrupt(last));
-            };
-            last = line.epoch();
-            match line {
-                Line::Change(change) if change.epoch > epoch => {
-                    changes.insert(change.serial, change);
-                }
-                Line::Skipped(one) if one.until > epoch => skipped.push(one),
-                Line::Change(_) | Line::Skipped(_) => {}
-            }
-        }
-        let mut changes: Vec<_> = changes.into_values().collect();
-        changes.sort_unstable_by_key(|change| change.epoch);
-        Ok((changes, skipped))
-    }
-
-    fn corrupt(&self, epoch: u64) -> StoreError {
-        StoreError::Corrupt(format!(
-            "the journal of revocations {} is corrupt after epoch {epoch}: restore the file, or \
-             move it away (revocations after the last backup are then lost)",
-            self.path.display()
-        ))
     }
 
     /// Writes the changes after the last line. If that fails, they are written with the next
@@ -392,31 +307,26 @@ impl Journal {
     }
 }
 
-/// Reads lines and counts their octets.
-struct Lines<'a> {
-    reader: BufReader<&'a mut File>,
-    offset: u64,
+fn lines_from(file: &mut File, offset: u64) -> io::Result<Lines<&mut File>> {
+    file.seek(SeekFrom::Start(offset))?;
+    Ok(Lines::new(file, offset))
 }
 
-impl<'a> Lines<'a> {
-    fn new(file: &'a mut File, offset: u64) -> io::Result<Self> {
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(Self {
-            reader: BufReader::new(file),
-            offset,
-        })
+/// Returns the epoch and the end of the last intact line after an offset. What follows a corrupt
+/// line counts only if the database, whose last epoch is `known`, lacks it.
+fn find_end_from(file: &mut File, from: u64, known: u64) -> io::Result<Option<(u64, u64)>> {
+    let mut lines = lines_from(file, from)?;
+    let (mut end, mut is_torn) = (None, false);
+    while let Some(octets) = lines.next()? {
+        match Line::read(&octets) {
+            Some(line) if !is_torn || line.epoch() > known => {
+                end = Some((line.epoch(), lines.offset));
+            }
+            Some(_) => {}
+            None => is_torn = true,
+        }
     }
-
-    /// Returns the next line if it is text. A line of more than [`LINE_BYTES_MAX`] is cut.
-    fn next(&mut self) -> io::Result<Option<String>> {
-        let mut line = Vec::new();
-        self.offset += self
-            .reader
-            .by_ref()
-            .take(LINE_BYTES_MAX)
-            .read_until(b'\n', &mut line)? as u64;
-        Ok(String::from_utf8(line).ok())
-    }
+    Ok(end)
 }
 
 #[cfg(unix)]
@@ -494,117 +404,52 @@ async fn changes_after<D: Db>(db: &D, epoch: u64) -> Result<Vec<JournaledChange>
     Ok(changes)
 }
 
-impl Line {
-    fn epoch(&self) -> u64 {
-        match self {
-            Self::Change(change) => change.epoch,
-            Self::Skipped(skipped) => skipped.until,
+/// Reads a whole journal, which a server may be writing, and returns what is wrong with it.
+pub(super) fn check(path: &Path, installation: &str) -> Result<Vec<String>, StoreError> {
+    let shown = path.display();
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unavailable(path, &error)),
+    };
+    let io_failed = |error: io::Error| unavailable(path, &error);
+    let mut lines = Vec::new();
+    let mut first = Lines::new(&file, 0);
+    let head = first.next().map_err(io_failed)?.unwrap_or_default();
+    let after = match Head::read(&head, installation) {
+        Head::After(after) => after,
+        Head::Corrupt => {
+            lines.push(format!("the journal {shown}: its first line is corrupt"));
+            0
         }
-    }
-
-    fn write(&self) -> String {
-        match self {
-            Self::Change(change) => change.to_line(),
-            Self::Skipped(skipped) => skipped.to_line(),
+        Head::Other => {
+            lines.push(format!(
+                "the journal {shown} belongs to another installation"
+            ));
+            return Ok(lines);
         }
+    };
+    let mut rest = &file;
+    rest.seek(SeekFrom::Start(first.offset))
+        .map_err(io_failed)?;
+    let body = Body::read(rest, after, 0).map_err(io_failed)?;
+    // A torn line is being written, or the next start completes it.
+    let corrupt = body.corrupt_lines - u64::from(body.is_torn);
+    if corrupt > 0 {
+        lines.push(format!("the journal {shown}: {corrupt} lines are corrupt"));
     }
-
-    fn read(line: &str) -> Option<Self> {
-        let line = line.strip_suffix('\n')?;
-        let end = line.rfind('\t')? + 1;
-        if line[end..] != check_digits(&line[..end]) {
-            return None;
-        }
-        let fields: Vec<_> = line[..end - 1].split('\t').collect();
-        let line = match fields[..] {
-            [until, "skipped", told, after] => Self::Skipped(Skipped {
-                after: after.parse().ok()?,
-                until: until.parse().ok()?,
-                is_all: match told {
-                    "told" => true,
-                    "unknown" => false,
-                    _ => return None,
-                },
-            }),
-            _ => Self::Change(JournaledChange::from_fields(&fields)?),
-        };
-        Some(line).filter(|line| line.epoch() <= EPOCH_MAX)
-    }
-}
-
-impl Skipped {
-    fn to_line(self) -> String {
-        let told = if self.is_all { "told" } else { "unknown" };
-        let text = format!("{}\tskipped\t{told}\t{}\t", self.until, self.after);
-        format!("{text}{}\n", check_digits(&text))
-    }
-}
-
-impl JournaledChange {
-    fn to_line(&self) -> String {
-        let Self {
-            epoch,
-            authority,
-            certificate,
-            serial,
-            ..
-        } = self;
-        let what = match self.revoked {
-            Some((at, reason)) => format!("revoked\t{}\t{}", reason.name(), at.unix_microseconds()),
-            None => "restored\t-\t-".to_owned(),
-        };
-        let fingerprint = Hex(&self.fingerprint_sha256);
-        let expires_on = self.expires_on.unix_microseconds();
-        let text = format!(
-            "{epoch}\t{what}\t{authority}\t{certificate}\t{serial}\t{fingerprint}\t{expires_on}\t"
-        );
-        format!("{text}{}\n", check_digits(&text))
-    }
-
-    fn from_fields(fields: &[&str]) -> Option<Self> {
-        let [
-            epoch,
-            what,
-            reason,
-            at,
-            authority,
-            certificate,
-            serial,
-            fingerprint,
-            expires_on,
-        ] = fields[..]
-        else {
-            return None;
-        };
-        let revoked = match what {
-            "revoked" => Some((timestamp(at)?, RevocationReason::from_name(reason)?)),
-            "restored" => None,
-            _ => return None,
-        };
-        Some(Self {
-            epoch: epoch.parse().ok()?,
-            revoked,
-            authority: authority.parse().ok()?,
-            certificate: certificate.parse().ok()?,
-            serial: SerialNumber::from_bytes(read_hex(serial)?),
-            fingerprint_sha256: read_hex(fingerprint)?,
-            expires_on: timestamp(expires_on)?,
-        })
-    }
+    let missing = body.missing.iter().take(EPOCHS_NAMED_MAX);
+    lines.extend(missing.map(|epochs| {
+        let (first, last) = (epochs.start(), epochs.end());
+        format!("the journal {shown}: the epochs {first} to {last} are missing")
+    }));
+    Ok(lines)
 }
 
 /// Returns the name of an installation in its journal: a digest of a value that no other
 /// installation has.
 pub(super) fn installation_name(installation: &Installation) -> String {
     Hex(&digest(&SHA256, &installation.master_key_check).as_ref()[..16]).to_string()
-}
-
-fn timestamp(text: &str) -> Option<Timestamp> {
-    text.parse().ok().map(Timestamp::from_unix_microseconds)
-}
-
-fn check_digits(text: &str) -> String {
-    Hex(&digest(&SHA256, text.as_bytes()).as_ref()[..4]).to_string()
 }
 
 fn unavailable(path: &Path, error: &io::Error) -> StoreError {
@@ -616,6 +461,8 @@ fn unavailable(path: &Path, error: &io::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use certgate_model::{CertificateId, RevocationReason, SerialNumber};
+
     use super::*;
 
     fn change(epoch: u64, revoked: bool) -> JournaledChange {
@@ -637,7 +484,7 @@ mod tests {
 
     fn written(directory: &Path, lines: &str) -> PathBuf {
         let path = directory.join("a.revocations");
-        std::fs::write(&path, format!("{FIRST_LINE} me after 5\n{lines}")).unwrap();
+        std::fs::write(&path, format!("{}{lines}", Head::write("me", 5))).unwrap();
         path
     }
 
@@ -661,16 +508,11 @@ mod tests {
         let mut journal = open(&written(directory.path(), &lines), 6);
         assert_eq!(journal.epoch(), 9);
         assert_eq!(
-            journal.changes_after(5).unwrap().0,
+            journal.body(5).unwrap().changes,
             [change(9, false)],
             "the last change of the only certificate"
         );
-        assert_eq!(journal.changes_after(9).unwrap().0, []);
-        assert!(
-            lines
-                .lines()
-                .all(|line| (line.len() as u64) < LINE_BYTES_MAX)
-        );
+        assert_eq!(journal.body(9).unwrap().changes, []);
     }
 
     #[test]
@@ -728,7 +570,7 @@ mod tests {
             (journal.epoch(), journal.length),
             (5_999, std::fs::metadata(&path).unwrap().len())
         );
-        assert_eq!(journal.changes_after(10).unwrap().0, [change(5_999, false)]);
+        assert_eq!(journal.body(10).unwrap().changes, [change(5_999, false)]);
     }
 
     #[test]
@@ -738,7 +580,7 @@ mod tests {
         for end in [1, 20, last.len() - 1] {
             let path = written(directory.path(), &format!("{intact}{}", &last[..end]));
             let mut journal = open(&path, 6);
-            assert_eq!(journal.changes_after(0).unwrap().0, [change(6, true)]);
+            assert_eq!(journal.body(0).unwrap().changes, [change(6, true)]);
             assert_eq!(
                 (journal.epoch(), journal.length),
                 (6, std::fs::metadata(&path).unwrap().len() - end as u64)
@@ -755,24 +597,27 @@ mod tests {
             &format!("{intact}{}{later}", "\0".repeat(300)),
         );
         assert_eq!(open(&path, 9).epoch(), 6);
-        assert!(
-            refused(Journal::open(&path, "me", 7)).contains("corrupt after epoch 6"),
-            "the database, restored from a backup, does not have the torn line"
-        );
+        // The database, restored from a backup, does not have the torn line.
+        let (journal, content) = Journal::read(&path, "me", 7).unwrap();
+        assert_eq!((journal.unwrap().epoch(), content.is_all), (9, true));
+        let (_, content) = Journal::read(&path, "me", 6).unwrap();
+        assert_eq!((content.missing, content.is_all), (vec![7..=7], false));
     }
 
     #[test]
-    fn corrupt_journals_and_those_of_others_are_refused() {
+    fn intact_lines_are_kept_and_journals_of_others_refused() {
         let directory = tempfile::tempdir().unwrap();
         let (first, last) = (change(6, true).to_line(), change(7, true).to_line());
         let corrupt = first.replace("keyCompromise", "superseded");
         let path = written(directory.path(), &format!("{corrupt}{last}"));
-        assert!(refused(Journal::open(&path, "me", 0)).contains("corrupt after epoch 5"));
+        let (_, content) = Journal::read(&path, "me", 5).unwrap();
+        assert_eq!(content.changes, [change(7, true)]);
+        assert_eq!((content.missing, content.is_all), (vec![6..=6], false));
+        assert_eq!(check(&path, "me").unwrap().len(), 2);
+        // Epochs grow.
         let path = written(directory.path(), &format!("{last}{first}{last}"));
-        assert!(
-            refused(open(&path, 7).changes_after(0)).contains("corrupt after epoch 7"),
-            "epochs grow"
-        );
+        let body = open(&path, 7).body(0).unwrap();
+        assert_eq!((body.corrupt_lines, body.changes.len()), (2, 1));
         assert!(refused(Journal::open(&path, "you", 0)).contains("not the journal"));
         std::fs::write(&path, "\n").unwrap();
         assert!(refused(Journal::open(&path, "me", 0)).contains("not the journal"));
@@ -781,5 +626,21 @@ mod tests {
                 .unwrap()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_corrupt_first_line_leaves_the_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(directory.path(), &change(6, true).to_line());
+        let whole = std::fs::read(&path).unwrap();
+        for octet in 0..Head::write("me", 5).len() - 1 {
+            let mut flipped = whole.clone();
+            flipped[octet] ^= 1;
+            std::fs::write(&path, flipped).unwrap();
+            let (_, content) = Journal::read(&path, "me", 5).unwrap();
+            assert_eq!(content.changes, [change(6, true)], "octet {octet}");
+            assert!(content.has_corrupt_head && !content.is_all, "octet {octet}");
+            assert_ne!(check(&path, "me").unwrap(), Vec::<String>::new());
+        }
     }
 }

@@ -3,8 +3,8 @@
 //! - [`open`] decides whose file it is and how connections behave; [`db`] is one connection.
 //! - [`writer`] is the one thread that writes: group commit and checkpoints. [`readers`] are a few
 //!   connections that read.
-//! - [`journal`] is the file of revocations beside the database, [`replay`] what a start after a
-//!   restore does with it.
+//! - [`journal`] is the file of revocations beside the database, [`journal_text`] its text, and
+//!   [`replay`] what a start after a restore does with it.
 //! - [`inspector`] reads a database that a server has open; [`source`] reads one that moves to
 //!   PostgreSQL.
 //!
@@ -14,6 +14,7 @@ mod db;
 mod error;
 mod inspector;
 mod journal;
+mod journal_text;
 mod open;
 mod readers;
 mod replay;
@@ -30,6 +31,8 @@ pub use self::inspector::{
     Copied, JournalSummary, SqliteInspector, lock_database, prepare_restored,
 };
 use self::journal::Journal;
+#[cfg(feature = "conformance")]
+pub use self::journal_text::{JournalRead, read_journal};
 use self::open::Opened;
 pub use self::open::{OpenError, SqliteOptions};
 use self::readers::Readers;
@@ -83,12 +86,17 @@ impl Engine for SqliteEngine {
 }
 
 /// The state in which a journal begins to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalBegun {
     /// It has every change that the database has.
     Follows,
     /// There was none, and changes up to this epoch are not in it.
     Made {
+        /// The database's last epoch.
+        after: u64,
+    },
+    /// Its first line was corrupt, and a new one was made: the old file was moved aside.
+    Replaced {
         /// The database's last epoch.
         after: u64,
     },
@@ -184,6 +192,13 @@ impl SqliteStore {
         .await?;
         let is_behind = restored || content.to_epoch > known;
         let (journal, begun) = match journal {
+            Some(journal) if !is_behind && content.has_corrupt_head => {
+                let made = blocking(move || {
+                    journal.move_aside(at)?;
+                    Journal::create(&path, &installation, known)
+                });
+                (made.await?, JournalBegun::Replaced { after: known })
+            }
             Some(journal) if !is_behind => (journal, JournalBegun::Follows),
             None if !is_behind => {
                 let made = blocking(move || Journal::create(&path, &installation, known)).await?;
@@ -191,11 +206,12 @@ impl SqliteStore {
             }
             journal => {
                 let (skipped, name) = (content.to_skip(known), installation.clone());
+                let is_continued = !content.has_corrupt_head;
                 // Before the replay, so that a start which is cut off in between does the same
                 // again. A journal that ends before the backup is not continued: it would seem to
                 // have every later change.
                 let kept = blocking(move || match journal {
-                    Some(mut journal) if journal.epoch() >= known => {
+                    Some(mut journal) if is_continued && journal.epoch() >= known => {
                         journal.skip(skipped).map(|()| Some(journal))
                     }
                     Some(journal) => journal.move_aside(at).map(|()| None),

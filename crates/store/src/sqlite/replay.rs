@@ -1,12 +1,14 @@
 //! The start after a restore: changes that the journal has and the database does not.
 
+use std::ops::RangeInclusive;
+
 use certgate_model::{
     AccountId, AuditAction, AuditOwner, By, CertificateState, ResourceType, RevocationReason,
     Timestamp, ZoneId,
 };
 
-use super::journal::{JournalContent, JournaledChange};
-use crate::StoreError;
+use super::journal::JournalContent;
+use super::journal_text::JournaledChange;
 use crate::audit::{AuditEvent, reason_text};
 use crate::db::{Db, Row, values};
 use crate::position::Position;
@@ -14,9 +16,10 @@ use crate::schema::{EPOCH_GAPS, LOST_CERTIFICATES};
 use crate::verbs::audit;
 use crate::verbs::counters::Shifts;
 use crate::verbs::revocations::{self, Aged, Listed};
+use crate::{StoreError, seal};
 
 /// The result of a replay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Restored {
     /// The epoch of the backup.
     pub from_epoch: u64,
@@ -35,6 +38,8 @@ pub struct Restored {
     /// True if the journal has every change after the backup, as far as can be known. If not, a
     /// client that knows a later epoch than the backup's is informed.
     pub is_all: bool,
+    /// The epochs after the backup whose lines in the journal are corrupt.
+    pub missing: Vec<RangeInclusive<u64>>,
 }
 
 /// Returns whether the database comes from a backup whose later changes were not replayed yet.
@@ -65,6 +70,7 @@ pub(super) async fn replay<D: Db>(
         from_epoch,
         to_epoch: content.to_epoch,
         is_all: content.is_all,
+        missing: content.missing.clone(),
         ..Restored::default()
     };
     audit::record_restore(db, from_epoch, at).await?;
@@ -86,7 +92,7 @@ pub(super) async fn replay<D: Db>(
         .chain([&now])
         .flat_map(|gap| values![gap.after, gap.until, gap.is_all])
         .collect();
-    db.insert(&EPOCH_GAPS, &gaps).await?;
+    seal::insert(db, &EPOCH_GAPS, &gaps).await?;
     let update = "UPDATE store SET last_epoch = ?1, restored = FALSE WHERE \"only\" = 1";
     db.execute(update, &values![now.until]).await?;
     Ok(done)
@@ -191,7 +197,7 @@ async fn replay_lost<D: Db>(
         reason.code(),
         change.expires_on,
     ];
-    db.insert(&LOST_CERTIFICATES, &cells).await?;
+    seal::insert(db, &LOST_CERTIFICATES, &cells).await?;
     list(db, change, authority, position, change.revoked).await
 }
 

@@ -7,7 +7,8 @@ use certgate_model::{
 use super::{audit, revocations};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
-use crate::{AuthorityReplaced, StoreError};
+use crate::schema::AUTHORITIES;
+use crate::{AuthorityReplaced, StoreError, seal};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -108,23 +109,27 @@ pub(crate) async fn replace_managed<D: Db>(
         Some(current) if current != expected => return Ok(AuthorityReplaced::NotExpected),
         Some(_) => {}
     }
+    let mut cells = values![
+        None::<i64>,
+        authority.id,
+        authority.account,
+        &authority.name,
+        authority.algorithm.name(),
+        &authority.certificate_der,
+        &authority.sealed_key,
+        &authority.public_url,
+        authority.created_on,
+        authority.expires_on,
+    ]
+    .to_vec();
+    cells.push(seal::of(&AUTHORITIES, &cells).into());
     let number: i64 = db
         .one(
             "INSERT INTO authorities (number, id, account, name, algorithm, certificate_der, \
-             sealed_key, public_url, created_on, expires_on, last_epoch) \
+             sealed_key, public_url, created_on, expires_on, last_epoch, digest) \
              VALUES ((SELECT coalesce(max(number), 0) + 1 FROM authorities), ?1, ?2, ?3, ?4, ?5, \
-             ?6, ?7, ?8, ?9, 0) RETURNING number",
-            &values![
-                authority.id,
-                authority.account,
-                &authority.name,
-                authority.algorithm.name(),
-                &authority.certificate_der,
-                &authority.sealed_key,
-                &authority.public_url,
-                authority.created_on,
-                authority.expires_on,
-            ],
+             ?6, ?7, ?8, ?9, 0, ?10) RETURNING number",
+            &cells[1..],
             |row| row.get(0),
         )
         .await?;

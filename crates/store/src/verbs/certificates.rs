@@ -56,7 +56,7 @@ pub(super) const FIND: &str = concat!(
 pub(super) const EVERYTHING: &str = concat!(
     "SELECT ",
     found!(),
-    ", statuses.epoch, statuses.authority FROM certificates \
+    ", statuses.epoch, statuses.authority, certificates.digest FROM certificates \
      LEFT JOIN statuses ON statuses.position = certificates.position \
      ORDER BY certificates.position"
 );

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use certgate_model::{
     AccountId, AuditAction, AuditOwner, AuthorityRef, By, CertificateId, CertificateRecord, Event,
-    ResourceType, RevocationReason, Status, Transition, ZoneId,
+    ResourceType, RevocationReason, SerialNumber, Status, Transition, ZoneId,
 };
 use futures_util::future::{try_join, try_join5};
 
@@ -160,7 +160,11 @@ async fn read<D: Db>(
             Entry::Occupied(known) => known.get().clone(),
             Entry::Vacant(place) => place.insert(authority(db, number).await?).clone(),
         };
-        let record = found.named(zone, name);
+        let mut record = found.named(zone, name);
+        // The lists name the certificate that verifiers see, even if the column is corrupt.
+        if let Some(serial) = SerialNumber::of_certificate(&record.der) {
+            record.serial = serial;
+        }
         let changing = Changing {
             position,
             authority: number,

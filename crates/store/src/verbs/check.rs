@@ -1,21 +1,25 @@
 //! The full check: the only verb that reads every row.
 
+mod lists;
+mod reading;
+mod seals;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 
-use certgate_model::{AccountId, AuthorityId, Status, TokenId, ZoneId};
+use certgate_model::{
+    AccountId, AuthorityId, AuthorityRef, CertificateId, EnforcementPointId, Status, Timestamp,
+    TokenId, ZoneId,
+};
 
+use self::reading::{LINES_MAX, everything, single, until_enough};
 use super::certificates::{self, Found, NEXT};
 use super::names::folded;
 use super::{audit, authorities, counters, mtls_certificates, tenants, tokens};
-use crate::StoreError;
-use crate::db::{Cell, Db, FromCell, Row, Transaction};
+use crate::db::{Db, Row, Transaction};
 use crate::error::corrupt;
 use crate::position::{Level, Position};
-use crate::schema::TABLES;
-
-/// The check of one part ends after so many problems.
-const LINES_MAX: usize = 100;
+use crate::schema::{CERTIFICATES, TABLES};
+use crate::{Judge, StoreError, seal};
 
 /// A part of the check. Corruption that stops one part leaves the others to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,31 +27,42 @@ pub(crate) enum Part {
     /// The problems that the database itself finds.
     Storage,
     References,
+    /// Rows that differ from their digests.
+    Seals,
     Records,
     Certificates,
     Revocations,
+    Crls,
     Hostnames,
     Audit,
 }
 
 impl Part {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Storage,
         Self::References,
+        Self::Seals,
         Self::Records,
         Self::Certificates,
         Self::Revocations,
+        Self::Crls,
         Self::Hostnames,
         Self::Audit,
     ];
 
-    async fn read<D: Transaction>(self, db: &D) -> Result<Vec<String>, StoreError> {
+    async fn read<D: Transaction>(
+        self,
+        db: &D,
+        judge: &mut dyn Judge,
+    ) -> Result<Vec<String>, StoreError> {
         let mut lines = match self {
             Self::Storage => db.check_storage().await?,
             Self::References => references(db).await?,
-            Self::Records => records(db).await?,
-            Self::Certificates => all_certificates(db).await?,
-            Self::Revocations => revocations(db).await?,
+            Self::Seals => seals::all(db, judge).await?,
+            Self::Records => records(db, judge).await?,
+            Self::Certificates => all_certificates(db, judge).await?,
+            Self::Revocations => lists::revocations(db, judge).await?,
+            Self::Crls => lists::crls(db, judge).await?,
             Self::Hostnames => hostnames(db).await?,
             Self::Audit => audit(db).await?,
         };
@@ -57,21 +72,14 @@ impl Part {
 }
 
 /// Returns every problem, a line each. Runs in a snapshot.
-pub(crate) async fn all<D: Transaction>(db: &D) -> Result<Vec<String>, StoreError> {
-    parts(db, &Part::ALL).await
-}
-
-/// Returns every problem except those of the audit logs.
-pub(crate) async fn all_but_audit<D: Transaction>(db: &D) -> Result<Vec<String>, StoreError> {
-    let [but_audit @ .., _] = &Part::ALL;
-    parts(db, but_audit).await
-}
-
-async fn parts<D: Transaction>(db: &D, parts: &[Part]) -> Result<Vec<String>, StoreError> {
+pub(crate) async fn all<D: Transaction>(
+    db: &D,
+    judge: &mut dyn Judge,
+) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
-    for part in parts {
+    for part in Part::ALL {
         db.savepoint().await?;
-        match part.read(db).await {
+        match part.read(db, judge).await {
             Ok(found) => lines.extend(found),
             Err(StoreError::Corrupt(text)) => {
                 db.roll_back_to_savepoint().await?;
@@ -85,33 +93,6 @@ async fn parts<D: Transaction>(db: &D, parts: &[Part]) -> Result<Vec<String>, St
         db.release().await?;
     }
     Ok(lines)
-}
-
-/// Reads all rows of a statement that reads a whole table.
-async fn everything<D: Db, T: Send>(
-    db: &D,
-    select: &str,
-    read: impl Fn(&dyn Row) -> Result<T, StoreError> + Send + Sync,
-) -> Result<Vec<T>, StoreError> {
-    let mut rows = Vec::new();
-    let mut visit = |row: &dyn Row| {
-        rows.push(read(row)?);
-        Ok(ControlFlow::Continue(()))
-    };
-    db.stream(select, &[], &mut visit).await?;
-    Ok(rows)
-}
-
-/// Reads the first column of the first row.
-async fn single<D: Db, T: FromCell + Send>(db: &D, select: &str) -> Result<T, StoreError> {
-    let first = everything(db, select, |row| row.get(0))
-        .await?
-        .into_iter()
-        .next();
-    match first {
-        Some(value) => Ok(value),
-        None => T::from_cell(Cell::Null),
-    }
 }
 
 /// Finds rows that refer to missing rows.
@@ -141,7 +122,7 @@ async fn references<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
 
 /// Finds rows that cannot be turned into the records that they stand for: the server would answer
 /// requests for them with an error.
-async fn records<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
+async fn records<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     for id in ids(db, "SELECT id FROM tokens").await? {
         let read = tokens::token(db, TokenId::from_bytes(id)).await;
@@ -156,6 +137,10 @@ async fn records<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
             tenants::account(db, account).await,
         )?;
         let uploaded = mtls_certificates::all(db, account).await;
+        for record in uploaded.iter().flatten() {
+            let columns = judge.uploaded(record);
+            contradicted(&mut lines, "mtls_certificates", &record.id, &columns);
+        }
         note(
             &mut lines,
             "account with uploaded certificates",
@@ -173,9 +158,53 @@ async fn records<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
     }
     for id in ids(db, "SELECT id FROM authorities").await? {
         let read = authorities::authority(db, AuthorityId::from_bytes(id)).await;
+        if let Ok(Some(record)) = &read {
+            let columns = judge.authority(record);
+            contradicted(&mut lines, "authorities", &record.id, &columns);
+        }
         note(&mut lines, "CA", &id, read)?;
     }
+    points(db, &mut lines).await?;
     Ok(lines)
+}
+
+/// Checks what enforcement points have acknowledged, and the ends of their leases.
+async fn points<D: Db>(db: &D, lines: &mut Vec<String>) -> Result<(), StoreError> {
+    let select = "SELECT id, lease_seconds, seen_on, live_until, \
+                  acknowledged_epoch > (SELECT last_epoch FROM store) FROM enforcement_points";
+    let points = everything(db, select, |row| {
+        let (lease, seen_on): (u32, Timestamp) = (row.get(1)?, row.get(2)?);
+        let is_ended = row.get::<Timestamp>(3)? != seen_on.plus_seconds(i64::from(lease));
+        Ok((row.get(0)?, is_ended, row.get(4)?))
+    });
+    for (id, has_other_end, is_ahead) in points.await? {
+        let id: EnforcementPointId = id;
+        let wrong = [
+            ("live_until", has_other_end),
+            ("acknowledged_epoch", is_ahead),
+        ];
+        for (column, _) in wrong.iter().filter(|(_, is_wrong)| *is_wrong) {
+            lines.push(format!(
+                "\"enforcement_points\" {id}: {column} is impossible"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Notes the columns that a DER form contradicts.
+fn contradicted(
+    lines: &mut Vec<String>,
+    table: &str,
+    id: &dyn std::fmt::Display,
+    columns: &[&'static str],
+) {
+    if !columns.is_empty() {
+        let columns = columns.join(", ");
+        lines.push(format!(
+            "\"{table}\" {id}: its certificate contradicts {columns}"
+        ));
+    }
 }
 
 async fn ids<D: Db>(db: &D, select: &str) -> Result<Vec<[u8; 16]>, StoreError> {
@@ -211,21 +240,39 @@ struct Counted {
 
 /// Reads every certificate once: whether it can be read, both levels of counters, the density of
 /// the sequence numbers, and the epochs.
-async fn all_certificates<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
+async fn all_certificates<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
     let mut counted = Counted::default();
+    let names = "SELECT number, id FROM authorities";
+    let names = everything(db, names, |row| Ok((row.get(0)?, row.get(1)?))).await?;
+    let names: BTreeMap<i64, AuthorityId> = names.into_iter().collect();
     let mut visit = |row: &dyn Row| {
+        judge.progress(1);
         let position = Position(row.get(0)?);
-        if let Err(error) = count_certificate(db, row, position, &mut counted) {
-            lines.push(format!(
-                "the certificate at {} cannot be read: {error}",
-                position.0
-            ));
+        let name = match row.get::<CertificateId>(1) {
+            Ok(id) => format!("\"certificates\" {} {id}", position.0),
+            Err(_) => format!("\"certificates\" {}", position.0),
+        };
+        match count_certificate(db, row, position, &mut counted) {
+            Ok(found) => {
+                if !seal::is_intact(&CERTIFICATES, row, NEXT + 2)? {
+                    lines.push(format!("{name}: differs from its digest"));
+                }
+                let id = names.get(&found.authority).copied();
+                let id = id.unwrap_or(AuthorityId::from_bytes([0; 16]));
+                let authority = AuthorityRef {
+                    id,
+                    name: String::new(),
+                };
+                let record = found.named(ZoneId::from_bytes([0; 16]), authority);
+                let columns = judge.certificate(&record).join(", ");
+                if !columns.is_empty() {
+                    lines.push(format!("{name}: its DER form contradicts {columns}"));
+                }
+            }
+            Err(error) => lines.push(format!("{name}: cannot be read: {error}")),
         }
-        Ok(match lines.len() < LINES_MAX {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        })
+        Ok(until_enough(&lines))
     };
     db.stream(certificates::EVERYTHING, &[], &mut visit).await?;
     if lines.len() >= LINES_MAX {
@@ -254,7 +301,7 @@ fn count_certificate<D: Db>(
     row: &dyn Row,
     position: Position,
     counted: &mut Counted,
-) -> Result<(), StoreError> {
+) -> Result<Found, StoreError> {
     let (size, last) = counted.zones.entry(position.zone()).or_default();
     *size += 1;
     *last = position.sequence().max(*last);
@@ -270,7 +317,7 @@ fn count_certificate<D: Db>(
     }
     let found = Found::read(row)?;
     match row.get::<i64>(NEXT + 1)? == found.authority {
-        true => Ok(()),
+        true => Ok(found),
         false => Err(corrupt("its status names another CA")),
     }
 }
@@ -338,6 +385,13 @@ async fn epochs<D: Db>(
     lines: &mut Vec<String>,
 ) -> Result<(), StoreError> {
     let newest: i64 = single(db, "SELECT last_epoch FROM store").await?;
+    let skipped: Option<i64> = single(db, "SELECT max(until) FROM epoch_gaps").await?;
+    let last = highest.values().copied().max().max(skipped).unwrap_or(0);
+    if newest != last {
+        lines.push(format!(
+            "\"store\": last_epoch is {newest}, but the last change has the epoch {last}"
+        ));
+    }
     let select = "SELECT number, last_epoch FROM authorities";
     for (number, last) in everything(db, select, |row| Ok((row.get(0)?, row.get(1)?))).await? {
         let least = highest.get(&number).copied().unwrap_or(0);
@@ -394,10 +448,7 @@ async fn hostnames<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
         };
         check_hostname(&listed, last, before.as_ref(), &mut authorities, &mut lines);
         before = Some(listed);
-        Ok(match lines.len() < LINES_MAX {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        })
+        Ok(until_enough(&lines))
     };
     db.stream(select, &[], &mut visit).await?;
     Ok(lines)
@@ -439,53 +490,6 @@ fn check_hostname(
         Some(_) => {}
         None => *authorities = BTreeSet::from([listed.authority.clone()]),
     }
-}
-
-/// Compares the rows that CRLs are made of with the certificates: each revoked certificate has one
-/// row with its data, and every row is one of these.
-async fn revocations<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
-    let mut lines = Vec::new();
-    for (revoked, listed, of) in [
-        (
-            "SELECT count(*) FROM statuses WHERE status IN (2, 3)",
-            "SELECT count(*) FROM revocations \
-             JOIN certificates ON certificates.position = revocations.position \
-             JOIN statuses ON statuses.position = revocations.position \
-             WHERE statuses.status IN (2, 3) AND certificates.authority = revocations.authority \
-             AND certificates.serial = revocations.serial \
-             AND statuses.revoked_on = revocations.revoked_on \
-             AND statuses.reason = revocations.reason \
-             AND certificates.expires_on = revocations.expires_on",
-            "certificates",
-        ),
-        (
-            "SELECT count(*) FROM lost_certificates",
-            "SELECT count(*) FROM revocations \
-             JOIN lost_certificates AS lost ON lost.position = revocations.position \
-             WHERE lost.authority = revocations.authority AND lost.serial = revocations.serial \
-             AND lost.revoked_on = revocations.revoked_on AND lost.reason = revocations.reason \
-             AND lost.expires_on = revocations.expires_on",
-            "lost certificates",
-        ),
-    ] {
-        let revoked: u64 = single(db, revoked).await?;
-        let listed: u64 = single(db, listed).await?;
-        if revoked != listed {
-            lines.push(format!(
-                "{revoked} {of} are revoked, but {listed} of them are on CRLs with their data"
-            ));
-        }
-    }
-    let known = "SELECT (SELECT count(*) FROM statuses WHERE status IN (2, 3)) \
-                 + (SELECT count(*) FROM lost_certificates)";
-    let known: u64 = single(db, known).await?;
-    let all: u64 = single(db, "SELECT count(*) FROM revocations").await?;
-    if known != all {
-        lines.push(format!(
-            "{all} revocations are on CRLs, but {known} certificates are revoked"
-        ));
-    }
-    Ok(lines)
 }
 
 /// Finds what is wrong with the audit logs.

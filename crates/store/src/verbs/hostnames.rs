@@ -18,7 +18,7 @@ use crate::audit::AuditEvent;
 use crate::db::{Db, Value, values};
 use crate::error::corrupt;
 use crate::schema::HOSTNAME_ASSOCIATIONS;
-use crate::{HostnamesReplaced, StoreError};
+use crate::{HostnamesReplaced, StoreError, seal};
 
 /// Returns the hostnames of a zone for one CA.
 pub(crate) async fn list<D: Db>(
@@ -90,7 +90,7 @@ pub(crate) async fn replace<D: Db>(
         cells.extend([number.into(), key(authority.as_ref())]);
         cells.extend(values![place, hostname, folded, deployment]);
     }
-    db.insert(&HOSTNAME_ASSOCIATIONS, &cells).await?;
+    seal::insert(db, &HOSTNAME_ASSOCIATIONS, &cells).await?;
 
     let Some(record) = tenants::zone(db, zone).await? else {
         return Err(corrupt(

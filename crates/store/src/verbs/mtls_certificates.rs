@@ -9,7 +9,7 @@ use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
 use crate::schema::MTLS_CERTIFICATES;
 use crate::{
-    MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, StoreError,
+    MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, StoreError, seal,
 };
 
 macro_rules! select {
@@ -84,7 +84,7 @@ pub(crate) async fn record<D: Db>(
         certificate.uploaded_on,
         certificate.expires_on,
     ];
-    db.insert(&MTLS_CERTIFICATES, &cells).await?;
+    seal::insert(db, &MTLS_CERTIFICATES, &cells).await?;
     log(db, AuditAction::Create, certificate, by).await?;
     Ok(MtlsCertificateRecorded::Recorded)
 }

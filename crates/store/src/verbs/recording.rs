@@ -18,7 +18,7 @@ use super::revocations::{self, Aged, Listed};
 use crate::db::{Db, values};
 use crate::position::Position;
 use crate::schema::{CERTIFICATES, STATUSES};
-use crate::{CertificateRecorded, StoreError};
+use crate::{CertificateRecorded, StoreError, seal};
 
 /// A certificate to record.
 pub(crate) struct New {
@@ -157,7 +157,7 @@ async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> 
         ]);
     }
     try_join(
-        db.insert(&CERTIFICATES, &rows),
+        seal::insert(db, &CERTIFICATES, &rows),
         db.insert(&STATUSES, &statuses),
     )
     .await?;

@@ -14,8 +14,8 @@ use super::names::folded;
 use super::{audit, tokens};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
-use crate::schema::USERS;
-use crate::{AccountRecorded, FirstRecords, StoreError, ZoneRecorded};
+use crate::schema::{ACCOUNTS, USERS, ZONES};
+use crate::{AccountRecorded, FirstRecords, StoreError, ZoneRecorded, seal};
 
 /// Returns the installation, if there is one.
 pub(crate) async fn installation<D: Db>(db: &D) -> Result<Option<Installation>, StoreError> {
@@ -90,7 +90,8 @@ pub(crate) async fn initialise<D: Db>(db: &D, records: &FirstRecords) -> Result<
     )
     .await?;
     let no_key = None::<&TokenHash>;
-    db.insert(
+    seal::insert(
+        db,
         &USERS,
         &values![user.id, &user.email, user.created_on, no_key],
     )
@@ -183,18 +184,17 @@ async fn exists<D: Db>(db: &D, select: &str, name: String) -> Result<bool, Store
 }
 
 async fn insert_account<D: Db>(db: &D, account: &AccountRecord, by: &By) -> Result<(), StoreError> {
-    db.execute(
-        "INSERT INTO accounts (id, name, folded_name, authority_algorithm, created_on) \
-         VALUES (?1, ?2, ?3, ?4, ?5)",
-        &values![
-            account.id,
-            &account.name,
-            folded(&account.name),
-            account.authority_algorithm.name(),
-            account.created_on,
-        ],
-    )
-    .await?;
+    let none = None::<i64>;
+    let cells = values![
+        account.id,
+        &account.name,
+        folded(&account.name),
+        account.authority_algorithm.name(),
+        none,
+        account.created_on,
+        none,
+    ];
+    seal::insert(db, &ACCOUNTS, &cells).await?;
     log_account(db, AuditAction::Create, account, by).await
 }
 
@@ -304,19 +304,22 @@ pub(crate) async fn record_zone<D: Db>(
 /// The number comes from the table, not from a sequence: only one transaction writes at a time, and
 /// one that is rolled back uses no number up.
 async fn insert_zone<D: Db>(db: &D, zone: &ZoneRecord, by: &By) -> Result<(), StoreError> {
-    db.execute(
-        "INSERT INTO zones (number, id, name, folded_name, account, created_on, modified_on) \
-         VALUES ((SELECT coalesce(max(number), 0) + 1 FROM zones), ?1, ?2, ?3, ?4, ?5, ?6)",
-        &values![
-            zone.id,
-            &zone.name,
-            folded(&zone.name),
-            zone.account,
-            zone.created_on,
-            zone.modified_on,
-        ],
-    )
-    .await?;
+    let insert = "INSERT INTO zones (number, id, name, folded_name, account, created_on, \
+                  modified_on, deleted_at, digest) \
+                  VALUES ((SELECT coalesce(max(number), 0) + 1 FROM zones), ?1, ?2, ?3, ?4, ?5, ?6, \
+                  NULL, ?7)";
+    let mut cells = values![
+        None::<i64>,
+        zone.id,
+        &zone.name,
+        folded(&zone.name),
+        zone.account,
+        zone.created_on,
+        zone.modified_on,
+    ]
+    .to_vec();
+    cells.push(seal::of(&ZONES, &cells).into());
+    db.execute(insert, &cells[1..]).await?;
     log_zone(db, AuditAction::Create, zone, by).await
 }
 

@@ -10,7 +10,7 @@ use super::audit;
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
 use crate::schema::TOKENS;
-use crate::{StoreError, token_columns};
+use crate::{StoreError, seal, token_columns};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -54,7 +54,7 @@ pub(crate) async fn page<D: Db>(db: &D, slice: Slice) -> Result<Page<TokenRecord
 pub(crate) async fn record<D: Db>(db: &D, token: &TokenRecord, by: &By) -> Result<(), StoreError> {
     let mut cells = cells(token)?.to_vec();
     cells.push(token.last_used_on.into());
-    db.insert(&TOKENS, &cells).await?;
+    seal::insert(db, &TOKENS, &cells).await?;
     log(db, AuditAction::Create, token, by).await
 }
 
@@ -78,9 +78,11 @@ pub(crate) async fn replace<D: Db>(
     }
     let update = "UPDATE tokens SET \"user\" = ?2, name = ?3, hash = ?4, state = ?5, \
                   policies = ?6, allowed_addresses = ?7, refused_addresses = ?8, \
-                  not_before = ?9, expires_on = ?10, issued_on = ?11, modified_on = ?12 \
-                  WHERE id = ?1";
-    let changed = db.execute(update, &cells(new)?).await?;
+                  not_before = ?9, expires_on = ?10, issued_on = ?11, modified_on = ?12, \
+                  digest = ?13 WHERE id = ?1";
+    let mut cells = cells(new)?.to_vec();
+    cells.push(seal::of(&TOKENS, &cells).into());
+    let changed = db.execute(update, &cells).await?;
     log(db, AuditAction::Update, new, by).await?;
     Ok(changed == 1)
 }
