@@ -21,8 +21,9 @@ const LISTED_MAX: f64 = 31.0;
 /// The most lines with more than 100 columns, per 1,000 lines.
 const LONG_PER_THOUSAND_MAX: f64 = 1.7;
 
-/// The fewest times that documentation says "you" or "your", per 1,000 words.
-const YOU_PER_THOUSAND_MIN: f64 = 12.0;
+/// The fewest times that documentation says "you" or "your", per 1,000 words. Unlike the other
+/// limits it stays, because a higher one rewards sentences that have a "you" without a need.
+const YOU_PER_THOUSAND_MIN: f64 = 7.0;
 
 /// The widest line.
 const COLUMNS: usize = 100;
@@ -321,14 +322,8 @@ fn documents_speak_to_the_reader() {
     let figure = per_thousand(you, all);
     assert!(
         figure >= YOU_PER_THOUSAND_MIN,
-        "documents say \"you\" {figure:.2} times per 1,000 words, and did {YOU_PER_THOUSAND_MIN:.2}"
+        "documents say \"you\" {figure:.2} times per 1,000 words, not {YOU_PER_THOUSAND_MIN:.2}"
     );
-    if figure > YOU_PER_THOUSAND_MIN {
-        let _ = writeln!(
-            std::io::stderr(),
-            "\"you\" per 1,000 words: {figure:.2}, so {YOU_PER_THOUSAND_MIN:.2} can be raised"
-        );
-    }
 }
 
 #[test]
