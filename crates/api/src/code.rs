@@ -402,7 +402,8 @@ Read the `message` first: it names the problem, the value and the remedy. `sourc
 input, as a JSON pointer into the body or as a query parameter. To find the request in the server's
 log, search for the answer's header `certgate-request-id`.
 
-Retry after 408, 429 and 5xx. After any other status, the same request fails again.
+Retry after 408, 429 and 5xx (after 10504, check first). After any other status, the same request
+fails again.
 ",
             sections: &[
                 ("Tokens, zones and accounts", &[0..=1065]),

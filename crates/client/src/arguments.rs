@@ -127,7 +127,7 @@ pub struct ClientArgs {
 pub enum Format {
     /// For people
     Table,
-    /// The API's `result`, byte for byte, for programs
+    /// For programs
     Json,
 }
 
@@ -254,7 +254,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["cn", "csr", "from"]))]
 pub struct IssueArgs {
-    /// Common name. certgate makes key and request here, and the key never leaves this machine
+    /// Common name of a new key and request. The key never leaves this machine
     #[arg(long, value_name = "NAME")]
     pub cn: Option<String>,
     /// Existing certificate signing request (PEM), - for standard input
@@ -409,7 +409,7 @@ pub enum TokenCommand {
     Create(TokenCreateArgs),
     /// List tokens
     List,
-    /// Revoke a token immediately and for ever
+    /// Revoke a token immediately and permanently
     Revoke {
         /// ID of the token
         id: String,

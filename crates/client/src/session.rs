@@ -83,12 +83,14 @@ impl Session {
         };
         let Some(address) = named.or(profile.as_ref().map(|profile| profile.api.as_str())) else {
             let file = profile::FILE;
-            return Err(
-                Failure::usage(format!("which server? {} has no {file}", local.directory)).hint(
-                    "start `certgate serve` here, name its data directory with --data-dir, or set \
+            return Err(Failure::usage(format!(
+                "no server is named, and {} has no {file}",
+                local.directory
+            ))
+            .hint(
+                "start `certgate serve` here, name its data directory with --data-dir, or set \
                      CERTGATE_API and CERTGATE_TOKEN",
-                ),
-            );
+            ));
         };
         let (token, source) = token(
             arguments,
@@ -213,7 +215,7 @@ impl Session {
             several => {
                 let names: Vec<_> = several.iter().map(|item| printable(&item.name)).collect();
                 Err(
-                    Failure::usage(format!("which {kind}? There are {}", names.join(", ")))
+                    Failure::usage(format!("there are several {kind}s: {}", names.join(", ")))
                         .hint(format!("name one with {flag}")),
                 )
             }

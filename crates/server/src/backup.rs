@@ -265,8 +265,8 @@ fn told_of_journal(journal: &Path, told: &JournalSummary) -> String {
     if !told.is_all {
         text.push_str(&format!(
             "\nOther revocations and restorations after the backup are unknown: if you have the \
-             journal of revocations, copy it to {shown} before the next start. Without it those \
-             certificates have their status of the backup, and enforcement points must read \
+             journal of revocations, copy it to {shown} before the next start. Without it, those \
+             certificates keep the status that the backup has, and enforcement points must read \
              everything again"
         ));
     }

@@ -32,7 +32,7 @@ pub enum Command {
         #[command(flatten)]
         settings: SettingFlags<Config>,
     },
-    /// Make a data directory with an account, a zone and a token, and print their IDs and value
+    /// Make a data directory with an account, a zone and a token. Print the IDs and the token
     #[command(after_help = Exit::help())]
     Init {
         /// The first account and zone.

@@ -43,7 +43,7 @@ pub fn run(config: &StorageConfig) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let runtime = runtime.map_err(|error| Failure::io("cannot begin", &error))?;
+    let runtime = runtime.map_err(|error| Failure::io("cannot start the threads", &error))?;
     runtime.block_on(migrate(config, url, &mut Screen::of_process(Format::Table)))
 }
 

@@ -144,7 +144,10 @@ pub enum IssueError {
         now: Timestamp,
     },
     /// The zone has the maximum number of certificates.
-    #[error("the zone has reached its quota of {quota} client certificates")]
+    #[error(
+        "the zone has reached its quota of {quota} client certificates: the operator of the server \
+         can raise zone_certificates_max"
+    )]
     QuotaReached {
         /// The current quota.
         quota: u64,

@@ -386,7 +386,7 @@ async fn the_check_finds_corrupt_rows() {
     for part in [
         "blocks",
         "cannot be read",
-        "entry 2 is not what was recorded",
+        "entry 2 was changed",
         "has the last epoch 1",
         "are on CRLs with their data",
     ] {
@@ -509,7 +509,7 @@ async fn a_server_that_requests_a_certificate_gets_one() {
     assert!(refused(open(String::new()).await).contains("certificate"));
     assert!(refused(open(format!("&sslcert={}", file("pem"))).await).contains("only one"));
     let other_key = format!("&sslcert={}&sslkey={}", file("pem"), file("none"));
-    assert!(refused(open(other_key).await).contains("cannot show a certificate"));
+    assert!(refused(open(other_key).await).contains("cannot use the client certificate"));
 }
 
 #[tokio::test]

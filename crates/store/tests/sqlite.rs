@@ -661,7 +661,7 @@ async fn tampering_with_the_log_is_found() {
     let cases = [
         (
             "UPDATE audit_entries SET address = '192.0.2.2' WHERE number = 5 AND detail = ''",
-            "entry 5 is not what",
+            "entry 5 was changed",
         ),
         ("DELETE FROM audit_entries WHERE number = 5 AND detail = ''", "entry 5 is missing"),
         ("DELETE FROM audit_entries WHERE number = 8", "ends with entry 7, but 8 were recorded"),
@@ -669,12 +669,12 @@ async fn tampering_with_the_log_is_found() {
             "UPDATE audit_entries SET number = 1000 - number WHERE number IN (5, 6) AND detail = '';
              UPDATE audit_entries SET number = CASE number WHEN 995 THEN 6 ELSE 5 END \
              WHERE number > 900",
-            "entry 5 is not what",
+            "entry 5 was changed",
         ),
         (
             "DELETE FROM audit_entries WHERE number = 8; UPDATE audit_chains SET entries = 7 \
              WHERE entries = 8",
-            "entry 7, the last one, is not what",
+            "entry 7, the last one, was changed",
         ),
         (
             "UPDATE audit_entries SET action = 99 WHERE number = 5 AND detail = ''",

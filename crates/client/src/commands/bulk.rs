@@ -55,8 +55,12 @@ pub fn run(
     files::make_directory(&directory)?;
     // 2. The progress of earlier runs, whose file stays locked from here on.
     let progress = Progress::open(&directory)?;
-    files::remove_partial(&directory)
-        .map_err(|error| Failure::io(format!("cannot clean {}", directory.display()), &error))?;
+    files::remove_partial(&directory).map_err(|error| {
+        Failure::io(
+            format!("cannot remove temporary files in {}", directory.display()),
+            &error,
+        )
+    })?;
     let mut summary = Summary {
         directory: directory.clone(),
         failed: bad,

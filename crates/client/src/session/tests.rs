@@ -127,7 +127,7 @@ fn the_only_zone_needs_no_name_and_several_are_listed() {
         json!({ "name": "example.org", "account": account, "type": "full" }),
     );
     let problem = |zone| session.zone(zone).unwrap_err();
-    insta::assert_snapshot!(problem(None), @"which zone? There are example.org, example.com (name one with --zone)");
+    insta::assert_snapshot!(problem(None), @"there are several zones: example.org, example.com (name one with --zone)");
     insta::assert_snapshot!(problem(Some("nowhere")), @r#"there is no zone with the name "nowhere", or the token may not see it (`certgate zone list` shows the zones and accounts that the token may see)"#);
     let zone = session.zone(Some("example.org")).unwrap();
     assert_eq!(zone.to_string(), text(&second["id"]));

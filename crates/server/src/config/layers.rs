@@ -125,7 +125,7 @@ impl Layers {
             };
             if setting.given == Given::EnvironmentOnly {
                 return Err(ConfigError::new(format!(
-                    "{name} in {shown}: a secret does not belong into the file; use the \
+                    "{name} in {shown}: the file must not contain this secret; use the \
                      environment variable {}",
                     setting.variable()
                 )));

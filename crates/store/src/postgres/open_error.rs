@@ -21,7 +21,7 @@ pub enum PostgresError {
     },
     /// The client certificate cannot be read, or it does not match its key.
     #[error(
-        "cannot show a certificate to the database with {path} ({detail}): name PEM files of a \
+        "cannot use the client certificate {path} for the database ({detail}): name PEM files of a \
          certificate and its key as sslcert and sslkey"
     )]
     Identity {

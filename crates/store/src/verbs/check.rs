@@ -347,7 +347,7 @@ async fn compare<D: Db>(
         let counted = counted.get(block).copied().unwrap_or_default();
         if stored != counted {
             lines.push(format!(
-                "{} {block} says {stored:?}, counted were {counted:?}",
+                "{} {block} has the counts {stored:?}, but the certificates give {counted:?}",
                 table.name
             ));
         }

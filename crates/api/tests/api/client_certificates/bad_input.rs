@@ -42,7 +42,8 @@ async fn a_full_zone_is_1445() {
     assert_eq!((error.status, error.code), (403, 1445));
     assert_eq!(
         error.message,
-        "the zone has reached its quota of 2 client certificates"
+        "the zone has reached its quota of 2 client certificates: the operator of the server can \
+         raise zone_certificates_max"
     );
     assert_eq!(app.get(PATH).await.json()["result_info"]["total_count"], 2);
 }
