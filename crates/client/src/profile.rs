@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn it_round_trips_replaces_and_is_private() {
+    fn a_profile_is_read_back_replaced_and_private() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(read(directory.path()).unwrap(), None);
         for api in ["http://127.0.0.1:1", "http://127.0.0.1:2"] {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_one_is_kept_or_dropped() {
+    fn a_new_profile_is_kept_or_removed() {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path();
         write(directory, &profile("old")).unwrap();

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_options_may_stand_anywhere_behind_the_noun() {
+    fn connection_options_are_accepted_anywhere_after_the_noun() {
         for line in [
             "certgate cert --api http://a list",
             "certgate cert list --api http://a",

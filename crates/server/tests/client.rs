@@ -110,7 +110,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn beside_a_fresh_server_everything_works_without_a_flag() {
+fn commands_need_no_flag_beside_a_new_server() {
     let server = Server::start();
     assert_eq!(text(&server.run("cert list").stderr), "no certificates\n");
     let id = server.json("cert issue --cn laptop --org Acme --days 30")["id"]
@@ -156,7 +156,7 @@ fn beside_a_fresh_server_everything_works_without_a_flag() {
 }
 
 #[test]
-fn zones_and_tokens_are_made_used_and_taken_away() {
+fn zones_and_tokens_are_created_used_and_deleted() {
     let server = Server::start();
     let zone = server.json("zone create example.org");
     assert_eq!(server.json("zone list").as_array().unwrap().len(), 2);
@@ -287,7 +287,7 @@ fn nothing_secret_is_in_help_and_errors() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let mut process = certgate(directory.path())
         .args(["completions", "bash"])

@@ -99,7 +99,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn what_one_server_does_the_other_shows_and_goes_on_with() {
+fn a_second_server_shows_changes_and_takes_over_settling() {
     let Some(database) = postgres_server::server() else {
         return;
     };

@@ -161,7 +161,7 @@ fn full() -> Stdio {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_costs_only_its_lines() {
+fn a_log_that_cannot_be_written_loses_only_its_lines() {
     for flags in ["--log debug --log-format json", "--log trace", ""] {
         let on_full_disk = Server::start(flags, full(), |_| full());
         let mut without_reader = Server::start(flags, Stdio::null(), |_| Stdio::piped());

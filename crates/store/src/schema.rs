@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_follow_one_another_and_leave_the_nodes_that_they_allow_alone() {
+    fn migration_steps_are_in_order_and_do_not_break_permitted_nodes() {
         for (version, step) in (2..).zip(MIGRATIONS) {
             assert_eq!(step.version, version);
             assert!((1..=version).contains(&step.oldest));

@@ -161,7 +161,7 @@ async fn changes_do_not_wait_for_a_silent_enforcement_point() {
 }
 
 #[tokio::test]
-async fn enforcement_points_of_other_accounts_have_no_part() {
+async fn changes_do_not_wait_for_enforcement_points_of_other_accounts() {
     let app = TestApp::new().await;
     let other = app
         .post("/accounts", json!({ "name": "other" }))

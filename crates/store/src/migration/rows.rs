@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_telltales_are_tables() {
+    fn the_tables_that_show_changes_exist() {
         assert_eq!(telltales().count(), TELLTALES.len());
     }
 

@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn skipped_epochs_are_read_back_with_is_all() {
+    fn skipped_epochs_are_read_back() {
         let directory = tempfile::tempdir().unwrap();
         let skipped = |after, until, is_all| Skipped {
             after,

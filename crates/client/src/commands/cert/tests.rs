@@ -212,7 +212,7 @@ fn revoking_several_tries_all_and_reports_each_failure() {
 }
 
 #[test]
-fn a_reason_goes_along() {
+fn revoking_sends_the_reason() {
     let server = Server::start();
     let id = server.issue("a");
     let revoke = StatusRequest::Revoke(Some(RevocationReason::KeyCompromise));
