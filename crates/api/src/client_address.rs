@@ -10,10 +10,10 @@ use ipnet::IpNet;
 /// The header to whose end every proxy adds the address of its own client.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Proxies in a row. A client that sends more addresses invented them.
+/// The most proxies in a row. A client that sends more addresses has invented them.
 const HOPS_MAX: usize = 32;
 
-/// Blocks of trusted addresses. Every request tries them one after another.
+/// The most blocks of trusted addresses. Every request compares them one after another.
 const BLOCKS_MAX: usize = 256;
 
 /// The proxies whose `X-Forwarded-For` is believed. Default: none.

@@ -1,5 +1,4 @@
-//! CRLs that are being sent: each is in memory once, however many clients download it, slowly or
-//! not.
+//! CRLs that are being sent: each is in memory once, even if many slow clients download it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

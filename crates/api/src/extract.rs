@@ -1,4 +1,4 @@
-//! Extractors: what the signature of a handler proves.
+//! Extractors: they prove the rights in the signature of a handler.
 
 use std::ops::RangeInclusive;
 

@@ -45,7 +45,7 @@ impl Misfit {
     }
 
     fn wrong(found: &str, expected: &str) -> Self {
-        // The words of serde for what JSON calls otherwise.
+        // Serde's words for types that have another name in JSON.
         let expected = match expected {
             "a boolean" => "true or false",
             "a sequence" => "an array",

@@ -77,7 +77,7 @@ pub(crate) struct MtlsCertificateFilter {
 }
 
 impl MtlsCertificateFilter {
-    /// Reports `true` for a certificate that meets every filter.
+    /// Returns true for a certificate that meets every filter.
     pub(crate) fn matches(&self, certificate: &MtlsCertificateRecord) -> bool {
         let is_named = |name: &String| *name == certificate.name;
         self.custom

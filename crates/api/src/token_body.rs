@@ -1,4 +1,4 @@
-//! Checks the body of a token for what its struct does not say.
+//! Checks the rules of a token's body that its struct does not express.
 
 use certgate_model::{
     AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, TokenState, read_hex,

@@ -15,10 +15,11 @@ use crate::failure::Exit;
 /// The default validity of a certificate, in days.
 const DAYS_DEFAULT: u32 = 365;
 
-/// The most requests that `cert issue --from` sends at once: more only queue at the server.
+/// The most requests that `cert issue --from` sends at once: more would only wait at the server.
 const JOBS_MAX: i64 = 64;
 
-/// The place in the help of options that every command of a noun has: after the command's own.
+/// The position in the help of options that all commands of a noun share: after the command's own
+/// options.
 const LAST: usize = 500;
 
 /// The commands that use the management API.

@@ -35,7 +35,7 @@ pub const CLIENT_VARIABLES: [&str; 6] = [API, API_CA, CONFIG, P12_PASSWORD, TOKE
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// Keeps the `variables` that begin with `CERTGATE_`. An empty one counts as absent.
+    /// Selects the `variables` that begin with `CERTGATE_`. An empty one counts as absent.
     pub fn from_variables(
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Failure> {

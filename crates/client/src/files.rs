@@ -54,7 +54,8 @@ pub fn safe_name(common_name: &str) -> String {
 }
 
 /// Returns the path of new files without an ending: `name` in the directory `out`, or `out` itself
-/// if it is not a directory. A directory exists as one or has a slash at its end, and is created.
+/// if it is not a directory. A directory is an existing one, or a path with a slash at its end,
+/// which is created.
 pub fn stem(out: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
     let Some(out) = out else {
         return Ok(PathBuf::from(name));
@@ -139,7 +140,7 @@ pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<String>> {
 }
 
 /// Reads a PEM file to send (- is standard input). It refuses a private key, so that a mistaken
-/// file name sends none. `remedy` is the hint then.
+/// file name does not send one. `remedy` is the hint of that failure.
 pub fn read_public(path: &Path, remedy: &str) -> Result<String, Failure> {
     let text = read_secret(path)?;
     if text.contains("PRIVATE KEY-----") {

@@ -29,10 +29,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// its queue of writes may be full.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The number of times that the client sends a request that the server puts off (429, 503).
+/// The number of times that the client sends a request if the server asks for a retry (429, 503).
 const ATTEMPTS_MAX: u32 = 6;
 
-/// The wait before the second attempt when the server names no time. It doubles with each attempt.
+/// The wait before the second attempt if the server names no time. It doubles with each attempt.
 const BACKOFF: Duration = Duration::from_millis(250);
 
 /// The longest wait before an attempt: a user waits no longer than this without a message.
@@ -127,7 +127,7 @@ impl Api {
         &self.token
     }
 
-    /// Tells if others could read the token on its way.
+    /// Returns true if others could read the token on the network.
     pub fn is_cleartext_to_others(&self) -> bool {
         self.base.starts_with("http://") && !is_loopback(&self.base)
     }
@@ -162,7 +162,8 @@ impl Api {
         self.request(Method::POST, path, json(body)?, None)
     }
 
-    /// POST with an `Idempotency-Key`: the server does the request once, however often it comes.
+    /// POST with an `Idempotency-Key`: the server executes the request once, even if the client
+    /// sends it again.
     pub fn post_once(
         &self,
         path: &str,
@@ -172,8 +173,8 @@ impl Api {
         self.request(Method::POST, path, json(body)?, Some(key))
     }
 
-    /// Sends the request, again where the server puts it off. The client repeats a request that the
-    /// server may have done only if two requests have the effect of one.
+    /// Sends the request, and repeats it if the server asks for that. The client repeats a request
+    /// that the server may have executed only if two requests have the effect of one.
     fn request(
         &self,
         method: Method,
@@ -245,7 +246,7 @@ fn json(body: &impl Serialize) -> Result<String, Refusal> {
 }
 
 /// Returns the wait before the next attempt, or [`None`] if the answer is final. A 503 without
-/// `retry-after` may come from a gateway, which does not know if the server did the request.
+/// `retry-after` may come from a gateway, which does not know if the server executed the request.
 fn put_off(answer: &Response<Body>, is_repeatable: bool, attempt: u32) -> Option<Duration> {
     let headers = answer.headers();
     if headers
@@ -269,8 +270,8 @@ fn put_off(answer: &Response<Body>, is_repeatable: bool, attempt: u32) -> Option
     (delay <= BACKOFF_MAX).then_some(delay)
 }
 
-/// Tells if the server may have done the request: the answer is from a gateway, which does not
-/// know, or from a server that lost its database and says if the client should ask again.
+/// Returns true if the server may have executed the request: the answer is from a gateway, which
+/// does not know, or from a server that lost its database and states if the client should retry.
 fn may_have_been_done(answer: &Response<Body>) -> bool {
     let headers = answer.headers();
     answer.status() == StatusCode::SERVICE_UNAVAILABLE

@@ -19,8 +19,9 @@ use crate::files;
 /// The longest password file, in bytes.
 const PASSWORD_BYTES_MAX: u64 = 4096;
 
-/// The rounds of PBKDF2 over the password of a PKCS #12 file: a tenth of a second on a laptop, for
-/// an attacker too. Without optimisation it is seconds, and the tests do not depend on it.
+/// The rounds of PBKDF2 over the password of a PKCS #12 file: a tenth of a second on a laptop, also
+/// for each guess of an attacker. Tests use fewer rounds, because a build without optimisation
+/// needs seconds.
 const PASSWORD_ROUNDS: u32 = if cfg!(test) { 1_000 } else { 100_000 };
 
 /// A new key and the request for its certificate.

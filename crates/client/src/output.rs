@@ -14,7 +14,8 @@ use serde_json::value::RawValue;
 use crate::arguments::Format;
 use crate::failure::Failure;
 
-/// The interval at which a progress bar moves by itself: a slow request must not look like a hang.
+/// The interval at which a progress bar moves by itself, so that a slow request does not look like
+/// a hang.
 const TICK: Duration = Duration::from_millis(120);
 
 /// The blanks between columns.
@@ -67,7 +68,7 @@ impl Screen {
         }
     }
 
-    /// Tells if results are for programs.
+    /// Returns true if results are for programs.
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
     }
@@ -168,7 +169,7 @@ impl Screen {
         let template = "{msg} {bar:30} {human_pos}/{human_len} {rate} {eta} left";
         let style = ProgressStyle::with_template(template).expect("the template is valid");
         let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
-            // A text that the bar cannot write is a bar that it cannot draw.
+            // If the bar cannot write its text, it cannot be drawn either.
             let _ = write!(text, "{:.0}/s", state.per_sec());
         };
         bar.set_style(style.with_key("rate", rate).progress_chars("█▉▊▋▌▍▎▏ "));

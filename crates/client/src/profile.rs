@@ -63,7 +63,7 @@ pub fn keep_new(directory: &Path) -> io::Result<()> {
     std::fs::File::open(directory)?.sync_all()
 }
 
-/// Removes the profile of an installation that was not made.
+/// Removes the profile of an installation that was not stored.
 pub fn drop_new(directory: &Path) -> io::Result<()> {
     std::fs::remove_file(directory.join(NEW_FILE))
 }

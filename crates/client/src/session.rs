@@ -62,7 +62,7 @@ struct Named {
 }
 
 impl Session {
-    /// Decides about the server and the token. It does not connect yet.
+    /// Chooses the server and the token. It does not connect yet.
     pub fn open(
         arguments: &ClientArgs,
         context: &Context<'_>,
@@ -231,7 +231,7 @@ struct Local {
 
 impl Local {
     fn read(arguments: &ClientArgs, context: &Context<'_>) -> Result<Self, Failure> {
-        // With server and token named, an unreadable directory of another user does not matter.
+        // If server and token are named, an unreadable directory of another user is not needed.
         let named = |flag: bool, variable| flag || context.environment.variable(variable).is_some();
         let has_token = arguments.token.is_some() || arguments.token_file.is_some();
         let is_complete = named(arguments.api.is_some(), environment::API)
@@ -263,7 +263,7 @@ impl Local {
     }
 }
 
-/// Returns the token, and the place it came from.
+/// Returns the token and its source.
 fn token(
     arguments: &ClientArgs,
     environment: &Environment,

@@ -104,7 +104,7 @@ pub enum Reply {
 pub enum Fate {
     /// certgate's own answer.
     Pass,
-    /// certgate does the request, and the connection ends before the answer.
+    /// certgate executes the request, and the connection ends before the answer.
     LoseAnswer,
     /// certgate does not see the request.
     Instead(Reply),
@@ -135,7 +135,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay that answers itself, as a gateway does that cannot reach certgate.
+    /// A relay that answers itself, like a gateway that cannot reach certgate.
     pub fn alone(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let token = "sesame-0123456789".to_owned();
@@ -285,7 +285,7 @@ impl Server {
         Self::faulty(|_, _| Fate::Pass)
     }
 
-    /// A certgate behind a relay that treats requests so.
+    /// A certgate behind a relay that treats requests in these ways.
     pub fn faulty(fate: impl Fn(&Seen, &Loopback) -> Fate + Send + Sync + 'static) -> Self {
         let certgate = Arc::new(Loopback::start());
         let relay = Relay::start(certgate.address(), certgate.app.token.clone(), {

@@ -12,7 +12,7 @@ use crate::config::DatabaseConfig;
 use crate::failure::Failure;
 use crate::inspector::Inspector;
 
-/// The output for one log.
+/// The result for one log.
 #[derive(Serialize)]
 struct Log {
     log: String,

@@ -124,7 +124,7 @@ impl DataDir {
         )?))
     }
 
-    /// Tells if the directory has a database of any kind.
+    /// Returns true if the directory has a database of any kind.
     pub fn has_database(path: &Path) -> bool {
         Self::database(path).exists()
     }

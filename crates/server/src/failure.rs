@@ -31,7 +31,7 @@ pub fn cannot_use(error: &PostgresError) -> Failure {
     }
 }
 
-/// No release can read such a database, so the configuration names a wrong one.
+/// No release can read such a database, so the configuration names the wrong one.
 fn is_of_development(error: &OpenError) -> bool {
     matches!(error, OpenError::DevelopmentVersion { .. })
 }

@@ -74,7 +74,7 @@ impl Listener {
         }
     }
 
-    /// Stops to accept connections, and waits up to `limit` for the requests in flight.
+    /// Stops accepting connections, and waits up to `limit` for the requests in flight.
     pub async fn stop(self, limit: Duration) {
         self.stop.send_replace(true);
         if self.accepting.await.is_err() {

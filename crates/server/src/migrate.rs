@@ -47,8 +47,8 @@ pub fn run(config: &StorageConfig) -> Result<(), Failure> {
     runtime.block_on(migrate(config, url, &mut Screen::of_process(Format::Table)))
 }
 
-/// The second database would lack the changes of servers on the first one, and both would assign
-/// the same epochs.
+/// Refuses to move a database twice: the second copy would lack the changes of servers on the first
+/// copy, and both would assign the same epochs.
 fn refuse_a_second_destination(directory: &Path, url: &PostgresUrl) -> Result<(), Failure> {
     let (shown, moved) = (directory.display(), DataDir::moved(directory));
     let whereto = DataDir::moved_to(directory);

@@ -1,4 +1,4 @@
-//! `certgate serve`: wires the parts together and runs until it is told to stop.
+//! `certgate serve`: connects the parts and runs until a signal stops it.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -210,7 +210,7 @@ impl Jobs {
     }
 }
 
-/// Writes what no request waits for.
+/// Writes the data that no request waits for.
 async fn write_last(service: &Service) {
     if let Err(error) = service.last_uses.record_all().await {
         tracing::warn!(%error, "cannot record the last use of tokens");

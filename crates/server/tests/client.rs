@@ -1,4 +1,4 @@
-//! The client through the front door: the executable, beside a server that it was started from too.
+//! The client through the front door: the executable against a server of the same executable.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
@@ -66,7 +66,7 @@ impl Server {
         self.command(line).output().unwrap()
     }
 
-    /// Runs a command that must succeed; its standard output.
+    /// Runs a command that must succeed, and returns its standard output.
     fn ok(&self, line: &str) -> String {
         let output = self.run(line);
         assert!(output.status.success(), "{line}: {}", text(&output.stderr));
@@ -77,7 +77,7 @@ impl Server {
         serde_json::from_str(&self.ok(&format!("{line} --output json"))).unwrap()
     }
 
-    /// Runs a command that must fail; its exit code and what it says.
+    /// Runs a command that must fail, and returns its exit status and its messages.
     fn fails(&self, line: &str) -> (i32, String) {
         let output = self.run(line);
         assert_eq!(text(&output.stdout), "", "{line}");
@@ -87,13 +87,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already, which is what its test looks at.
+        // It may have ended already; its test checks that.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// The executable in `directory`, with nothing of this process's own configuration.
+/// The executable in `directory`, without the configuration of this process.
 fn certgate(directory: &Path) -> Command {
     let mut command = Command::new(CERTGATE);
     let own =
@@ -146,7 +146,7 @@ fn commands_need_no_flag_beside_a_new_server() {
                 .to_owned()
         )
     );
-    // Restoring settles when the lists without it are published.
+    // The restoration settles after the lists without the certificate are published.
     let list = || server.json("cert list --status active --per-page 1")[0]["common_name"].clone();
     assert!(
         std::iter::repeat_with(list)
@@ -327,7 +327,7 @@ fn a_list_that_is_killed_again_and_again_is_issued_exactly_once() {
     let mut killed = 0;
     for round in 1..=10 {
         let mut process = server.command(line).stderr(Stdio::null()).spawn().unwrap();
-        // Killed as soon as it has come some lines further; a different number every time.
+        // Each round kills it after a different number of lines.
         let goal = finished() + round * 3 % 11 + 1;
         while finished() < goal && process.try_wait().unwrap().is_none() {
             std::thread::yield_now();

@@ -96,7 +96,7 @@ fn backup_and_restore_refuse_to_work_beside_the_database_in_use() {
             }
         }
     }
-    // The empty text is no URL.
+    // An empty text counts as absent.
     let output = place.run(&[("CERTGATE_DATABASE_URL", "")], "backup new.db");
     assert!(output.status.success(), "{}", text(&output.stderr));
     let output = place.run(&[], "restore --replace new.db");

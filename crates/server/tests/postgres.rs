@@ -56,7 +56,8 @@ impl Node {
         line.split('"').nth(1).unwrap().to_owned()
     }
 
-    /// Runs a command of the client against this server, with the token and the zone of the one that made the installation.
+    /// Runs a command of the client against this server, with the token and the zone of the server
+    /// that made the installation.
     fn run(&self, made_by: &Self, line: &str) -> Output {
         certgate(self.directory.path(), "")
             .args(format!("{line} --api {}", self.api).split(' '))
@@ -138,7 +139,7 @@ fn a_second_server_shows_changes_and_takes_over_settling() {
             .any(|revoked| revoked)
     );
 
-    // The first is gone without a word, and the second goes on.
+    // The first node is killed, and the second takes over.
     let mut first = first;
     first.process.kill().unwrap();
     first.process.wait().unwrap();

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-/// The most looks for an effect that takes the server a moment, and the pause after each
-/// look: half a minute on an idle machine, longer on a busy one.
+/// The maximum number of checks for an effect, and the pause after each: half a minute on an idle
+/// machine, longer on a busy one.
 const LOOKS_MAX: usize = 3_000;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A running server, which says nothing on standard output and writes its log where the test wants.
+/// A running server, which prints nothing on standard output and writes its log to the place that
+/// the test chooses.
 struct Server {
     process: Child,
     directory: tempfile::TempDir,
@@ -76,7 +77,8 @@ impl Server {
         }
     }
 
-    /// Issues, revokes and restores, until each change has settled: the tasks behind it are alive.
+    /// Issues, revokes and restores, and waits until each change has settled. This shows that the
+    /// background tasks run.
     fn works(&self, name: &str) {
         let issued = self.ok(&format!("cert issue --cn {name} --days 30 --output json"));
         let issued: serde_json::Value = serde_json::from_str(&issued).unwrap();
@@ -102,7 +104,7 @@ impl Server {
         );
     }
 
-    /// Ends the server in order.
+    /// Stops the server with SIGTERM.
     fn stop(mut self) {
         self.signal("TERM");
         assert_eq!(self.process.wait().unwrap().code(), Some(0));
@@ -137,7 +139,7 @@ fn pause() {
     std::thread::sleep(PAUSE);
 }
 
-/// The whole answer, unless nothing listens.
+/// Returns the whole answer, or `None` if no process listens.
 fn get(address: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
@@ -151,7 +153,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A disk on which nothing has room.
+/// A full disk.
 fn full() -> Stdio {
     File::options()
         .write(true)

@@ -23,8 +23,8 @@ const SETTLE_RETRY_SHARED_MAX: Duration = Duration::from_secs(4);
 /// Minimum pause before the next look at leases of enforcement points, however many of them end.
 const LEASE_LOOK: Duration = Duration::from_millis(100);
 
-/// Duration of this process's lease on settling, in seconds. After a crash, another process goes on
-/// that much later. The lease is renewed when half of it has passed.
+/// Duration of this process's lease on settling, in seconds. After a crash, another process takes
+/// over after this time. The lease is renewed when half of it has passed.
 const SETTLING_LEASE_SECONDS: i64 = 20;
 
 /// Interval at which a process without the lease tries to get it.
@@ -102,8 +102,8 @@ impl Settler {
                 Ok(Settling::ListsMissing) => {}
                 Err(fault) => tracing::error!(error = %fault, "settling failed; it is tried again"),
             }
-            // A change wakes the settler early, which is as good a time to retry. Refused changes
-            // wake it too, so the first second is not cut short.
+            // A new change wakes the settler early, and it retries then. Refused changes wake it
+            // too, so the first second is always waited.
             let _ = tokio::time::timeout(SETTLE_RETRY, std::future::pending::<()>()).await;
             let _ = tokio::time::timeout(pause.saturating_sub(SETTLE_RETRY), woken).await;
             let longest = self.longest(SETTLE_RETRY_SHARED_MAX, SETTLE_RETRY_MAX);

@@ -50,9 +50,9 @@ impl ChainEnd {
     }
 }
 
-/// The greatest difference, in seconds, by which an entry may be earlier than the one before it and
-/// still get the time of that one: requests overtake each other. An entry with a greater difference
-/// was written after the clock was set back, and keeps its time.
+/// The greatest difference, in seconds, between requests that overtake each other. An entry that is
+/// earlier than the previous one by at most this much gets the time of the previous one. An entry
+/// with a greater difference was written after the clock was set back, and keeps its time.
 const OVERTAKEN_SECONDS: i64 = 60;
 
 /// An action on a resource, before it is an entry of a log.
@@ -115,7 +115,7 @@ impl AuditEvent {
             detail.truncate(cut);
             detail.push('…');
         }
-        // So that a client that continues from the time of the last entry misses none.
+        // A client that continues from the time of the last entry then misses no entry.
         let overtaken = by.at..=by.at.plus_seconds(OVERTAKEN_SECONDS);
         let at = if overtaken.contains(&end.last_at) {
             end.last_at
@@ -181,7 +181,7 @@ impl ChainCheck {
         }
     }
 
-    /// Returns whether there are so many faults that the rest of the log need not be read.
+    /// Returns true if there are so many faults that the rest of the log need not be read.
     pub(crate) fn is_enough(&self) -> bool {
         self.faults.len() >= FAULTS_MAX
     }

@@ -31,7 +31,7 @@ use crate::schema::Table;
 /// The values of one execution of a statement.
 pub(crate) type Values<'v> = Vec<Value<'v>>;
 
-/// Takes the rows of an answer one by one, and says whether to go on.
+/// Receives the rows of an answer one by one, and decides whether to continue.
 pub(crate) type Visit<'v> =
     &'v mut (dyn FnMut(&dyn Row) -> Result<ControlFlow<()>, StoreError> + Send);
 
@@ -51,8 +51,8 @@ pub(crate) trait Db: Sync {
         visit: Visit<'_>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Does the same for a statement that reads everything or is hardly ever repeated: it is not
-    /// kept prepared, and no timeout of the client ends it.
+    /// Does the same for a statement that reads everything or is rarely repeated: it does not stay
+    /// prepared, and no timeout of the client ends it.
     fn stream(
         &self,
         sql: &str,
@@ -162,7 +162,7 @@ pub(crate) trait Transaction: Db {
     fn concerns_all(&self, error: &StoreError) -> bool;
 }
 
-/// Tells the tests which statements verbs run; does nothing in a server.
+/// Records the statements that verbs run, for tests; does nothing in a server.
 pub(crate) fn note(dialect: Dialect, sql: &str, is_streamed: bool) {
     #[cfg(feature = "conformance")]
     crate::conformance::record(sql, dialect == Dialect::Postgres, is_streamed);

@@ -1,6 +1,6 @@
 //! The two dialects of SQL.
 
-/// The statements that need two texts ask which one.
+/// Statements that differ between the databases depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Sqlite,

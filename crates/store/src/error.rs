@@ -1,4 +1,4 @@
-//! Errors of the store, named by what the caller can do about them.
+//! Errors of the store, named by the possible reaction of the caller.
 
 /// A failure of the store. The text is for the operator, not for the client.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ impl StoreError {
     }
 }
 
-/// Stored data cannot be what this version wrote.
+/// Reports stored data that this version cannot have written.
 pub(crate) fn corrupt(what: impl Into<String>) -> StoreError {
     StoreError::Corrupt(what.into())
 }

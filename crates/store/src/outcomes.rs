@@ -35,8 +35,8 @@ pub enum CertificateRecorded {
     QuotaReached,
     /// The CA that signed it is not the active one of the zone's account, or not any more.
     AuthorityNotActive,
-    /// A certificate with its ID exists. Only checked for IDs that are not time-ordered: those
-    /// that are time-ordered are as good as random.
+    /// A certificate with its ID exists. Only checked for IDs that are not time-ordered:
+    /// time-ordered ones are random, so they do not repeat.
     Exists,
 }
 
@@ -101,7 +101,7 @@ pub enum EnforcementPointRegistered {
 pub enum Acknowledged {
     /// The enforcement point as it is now.
     Acknowledged(EnforcementPointRecord),
-    /// There has been no such epoch yet; the last one is this.
+    /// The epoch has not happened yet; this is the last one.
     Ahead(u64),
     /// The account has no such enforcement point.
     NotFound,
@@ -221,13 +221,13 @@ pub enum MtlsCertificateDeleted {
 /// The outcome of replacing a list of hostnames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostnamesReplaced {
-    /// It is the list from now on.
+    /// The list is replaced.
     Replaced,
     /// The zone does not exist any more.
     NoZone,
     /// The zone's account has no such certificate.
     NoCertificate,
-    /// The certificate is not that of a CA.
+    /// The certificate is not a CA certificate.
     NotAnAuthority,
     /// Another zone lists one of the hostnames. Only one zone may enforce a hostname, so that no
     /// zone admits its own certificates where another zone decides.

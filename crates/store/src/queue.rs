@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::StoreError;
 use certgate_model::lock;
 
-/// A queue with many threads that push and one that takes.
+/// A queue for many threads that add items and one thread that takes them.
 pub(crate) struct Queue<T> {
     waiting: Mutex<Waiting<T>>,
     enough: Condvar,
@@ -18,7 +18,7 @@ pub(crate) struct Queue<T> {
 
 struct Waiting<T> {
     items: VecDeque<T>,
-    /// The length at which the taker wants to be woken; `None` while it is not waiting.
+    /// The length at which the queue wakes the taker; `None` while the taker is not waiting.
     wake_at: Option<usize>,
     state: State,
 }
@@ -61,7 +61,8 @@ impl<T> Queue<T> {
             return Err((item, StoreError::Unavailable(why.into())));
         }
         waiting.items.push_back(item);
-        // The taker waits for a length that was not reached yet, so it is reached exactly once.
+        // The taker waits for a length that was not reached yet, so the queue reaches it exactly
+        // once.
         let wake = waiting.wake_at == Some(waiting.items.len());
         drop(waiting);
         if wake {
@@ -120,7 +121,7 @@ impl<T> Queue<T> {
     }
 }
 
-/// The taking side. Dropping it drops the waiting items, so that no caller waits for ever for an
+/// The taking side. Dropping it drops the waiting items, so that no caller waits forever for an
 /// answer.
 pub(crate) struct Worked<T>(pub(crate) Arc<Queue<T>>);
 

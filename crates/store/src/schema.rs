@@ -27,7 +27,8 @@ pub(crate) struct Migration {
     /// The version after the step.
     pub(crate) version: i64,
     /// The oldest version that a program has to know to work with the database after the step.
-    /// During a rolling upgrade, nodes of that version go on, and start again, beside newer ones.
+    /// During a rolling upgrade, nodes of that version continue, and can restart, beside newer
+    /// nodes.
     pub(crate) oldest: i64,
     pub(crate) sqlite: &'static str,
     pub(crate) postgres: &'static str,
@@ -335,7 +336,7 @@ fn names(columns: &[Column]) -> String {
     names.join(", ")
 }
 
-/// PostgreSQL's tables can only refer to those that exist.
+/// A table in PostgreSQL can only refer to tables that exist.
 fn is_forward(dialect: Dialect, table: &str, parent: &str) -> bool {
     let place = |name| TABLES.iter().position(|table| table.name == name);
     dialect == Dialect::Postgres && place(parent) > place(table)
@@ -376,7 +377,7 @@ pub(crate) fn add_forward_references() -> String {
     text
 }
 
-/// The statements that take them away, for the time in which tables are filled one after another.
+/// The statements that remove these references while tables are filled one after another.
 pub(crate) fn drop_forward_references() -> String {
     forward()
         .map(|(constraint, table, _)| {
@@ -438,9 +439,9 @@ mod tests {
         insta::assert_snapshot!("postgres", create_all(Dialect::Postgres));
     }
 
-    /// Returns the first thing in a step that breaks nodes of earlier versions, which go on while
-    /// the first newer node migrates. Their statements name no new column, so it must not demand a
-    /// value; and a new rule on an old table could refuse their rows.
+    /// Returns the first statement of a step that breaks nodes of earlier versions, which continue
+    /// while the first newer node migrates. Their statements name no new column, so it must not
+    /// demand a value; and a new rule on an old table could refuse their rows.
     fn breaks_older_nodes(step: &str) -> Option<&'static str> {
         let step = step.to_uppercase();
         let demands =

@@ -51,7 +51,7 @@ pub(crate) trait Engine: Send + Sync + 'static {
     /// True if other processes may change the database.
     const IS_SHARED: bool;
 
-    /// Runs a reading verb, maybe more than once.
+    /// Runs a reading verb, possibly more than once.
     fn read<A, T>(
         &self,
         view: View,
@@ -109,7 +109,7 @@ impl<E: Engine> SqlStore<E> {
     ) -> Result<T, StoreError> {
         let (sender, answer) = oneshot::channel();
         self.engine.push(write(Box::new(|outcome| {
-            // The caller may have gone away; the write is made all the same.
+            // The caller may have stopped waiting; the write is still made.
             let _ = sender.send(outcome);
         })));
         let ended = || StoreError::Unavailable("the writing thread has ended".into());

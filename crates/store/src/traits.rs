@@ -184,8 +184,8 @@ pub trait Authorities: ReadAuthorities {
         by: By,
     ) -> Result<MtlsCertificateDeleted, StoreError>;
     /// Replaces the hostnames of a zone for one CA. A hostname that was in the list, in any letter
-    /// case, keeps its time of deployment; a new one is deployed now. No two may be equal except
-    /// for letter case.
+    /// case, keeps its time of deployment; a new one is deployed now. No two hostnames may differ
+    /// only in letter case.
     async fn replace_hostname_associations(
         &self,
         zone: ZoneId,
@@ -240,7 +240,7 @@ pub trait Certificates: ReadCertificates {
             quota,
             by,
             Box::new(|recorded| {
-                // The caller may have gone away.
+                // The caller may have stopped waiting.
                 let _ = sender.send(recorded);
             }),
         );
@@ -397,7 +397,7 @@ pub trait EnforcementPoints: ReadEnforcementPoints {
 #[async_trait]
 pub trait Leases: Send + Sync {
     /// Takes a lease from `at` to `until`, or renews it; `false` while another process holds it. A
-    /// lease of more than twice that length comes from a wrong clock and is taken away.
+    /// lease of more than twice that length comes from a wrong clock and is ignored.
     async fn hold_lease(
         &self,
         job: BackgroundJob,
@@ -438,8 +438,8 @@ pub trait ReadStore:
     fn is_shared(&self) -> bool;
     /// Returns whether the store answers and accepts writes now.
     async fn ready(&self) -> Result<(), StoreError>;
-    /// Reads everything and returns what is wrong with it, a line each. For the operator: takes
-    /// time that grows with the store.
+    /// Reads everything and returns the problems, one line each. It is for the operator, and its
+    /// time grows with the store.
     async fn check(&self) -> Result<Vec<String>, StoreError>;
 }
 

@@ -17,7 +17,7 @@ pub(crate) type Running<'d, T> = Pin<Box<dyn Future<Output = Result<T, StoreErro
 /// A verb with its arguments beside it, so that it can be run again.
 pub(crate) type Verb<D, A, T> = for<'d> fn(&'d D, &'d A) -> Running<'d, T>;
 
-/// A write that waits. All of the first two kinds in a batch run in one stroke.
+/// A write that waits. All writes of the first two kinds in a batch run together.
 pub(crate) enum Write<D> {
     Certificate(Asked<New, CertificateRecorded>),
     Change(Box<Asked<RequestedChange, Option<StatusChange>>>),
@@ -114,7 +114,7 @@ pub(crate) fn answer<D>(batch: Vec<Member<D>>) {
     }
 }
 
-/// Refuses a batch. Callers report their failures themselves, as often as needed.
+/// Refuses a batch. The callers report their failures themselves.
 pub(crate) fn refuse<D>(batch: Vec<Member<D>>, failure: impl Fn() -> StoreError) {
     tracing::debug!(
         operations = batch.len(),
@@ -160,8 +160,8 @@ pub(crate) async fn run<D: Transaction>(
     Ok(())
 }
 
-/// Runs new certificates first, then changes of them. All of a batch waits at the same time, so no
-/// caller can tell in which order the writes were requested.
+/// Runs new certificates first, then changes of them. All writes of a batch wait at the same time,
+/// so no caller can see their order.
 async fn apply<D: Transaction>(db: &D, batch: &mut [Member<D>]) -> Result<(), StoreError> {
     let (mut news, mut changes) = (Vec::new(), Vec::new());
     let mut others = Vec::new();

@@ -169,7 +169,7 @@ async fn every_change_is_in_the_journal_before_it_is_answered() {
         .map(|line| line.split('\t').nth(1).unwrap().to_owned())
         .collect();
     assert_eq!(words, ["revoked", "revoked", "restored"]);
-    // After a start no line is missing, and none is there twice.
+    // After a start, no line is missing and no line occurs twice.
     let lines = place.lines();
     assert_eq!(place.begin().await, JournalBegun::Follows);
     assert_eq!(place.lines(), lines);
@@ -383,7 +383,7 @@ async fn without_the_journal_epochs_are_skipped_and_reported() {
             .collect::<String>()
     };
     let place = place.replaced_by(&backup).await;
-    // The existing journal is older than the backup, which is the same as none.
+    // The existing journal is older than the backup, so it counts as missing.
     std::fs::write(&path, early).unwrap();
     let begun = place.begin().await;
     assert!(
@@ -523,7 +523,7 @@ async fn a_new_journal_has_lost_certificates_too() {
     std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
     place.begin().await;
     assert_eq!(std::fs::read(&path).unwrap(), whole);
-    // An empty file is the same as none.
+    // An empty file counts as missing.
     std::fs::write(&path, "").unwrap();
     let after = place.store.last_epoch().await.unwrap();
     assert_eq!(place.begin().await, JournalBegun::Made { after });
@@ -551,7 +551,7 @@ async fn with_a_lagging_journal_no_epoch_is_used_twice() {
     ));
     place.revoke(5).await;
     place.revoke(6).await;
-    // A follower has had epoch 4.
+    // A follower has received epoch 4.
     assert!(place.store.is_skipped_epoch(4).await.unwrap());
     assert!(!place.store.is_skipped_epoch(2).await.unwrap());
 }

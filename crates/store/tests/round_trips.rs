@@ -1,8 +1,8 @@
 //! The statements and round trips of each verb on PostgreSQL, counted on the wire.
 //!
-//! SQLite answers at once and hides an extra round trip; over a network each costs a request as
-//! much as all others. [`Meter`] stands between the store and the server and holds every answer
-//! back until the store sends nothing more: all that was sent until then is one round trip.
+//! SQLite answers immediately and hides an extra round trip. Over a network, each round trip delays
+//! a request equally. [`Meter`] is a proxy between the store and the server. It delays each answer
+//! until the store sends nothing more: all statements until then are one round trip.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
@@ -27,8 +27,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// A store that sends nothing for so long waits for an answer. It computes for microseconds between
-/// two statements, but a busy machine may stop it.
+/// A store that sends nothing for this time waits for an answer. It computes for microseconds
+/// between two statements, but a busy machine may delay it.
 const QUIET: Duration = Duration::from_millis(25);
 
 /// The statements and the round trips of each verb, once its statements are prepared. The round
@@ -63,11 +63,11 @@ const EXPECTED: &[(&str, usize, usize)] = &[
 /// One round trip: the statements that were sent together.
 type Trip = Vec<String>;
 
-/// Counts what passes between a store and its server.
+/// Counts the statements and round trips between a store and its server.
 #[derive(Clone, Default)]
 struct Meter {
     trips: Arc<Mutex<Vec<Trip>>>,
-    /// The statements of the round trip that is under way.
+    /// The statements of the current round trip.
     open: Arc<Mutex<Trip>>,
 }
 
@@ -169,7 +169,7 @@ impl Meter {
         trips
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until every statement has its answer.
     async fn settled(&self) {
         let mut count = usize::MAX;
         loop {
@@ -193,7 +193,7 @@ impl Meter {
 /// The mark of a message that controls a transaction, which is not counted as a statement.
 const CONTROL: &str = "control: ";
 
-/// Messages of PostgreSQL's protocol, out of octets as they come.
+/// Splits received octets into messages of PostgreSQL's protocol.
 #[derive(Default)]
 struct Messages {
     octets: Vec<u8>,

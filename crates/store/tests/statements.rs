@@ -28,7 +28,7 @@ const SMALL_TABLES: &[(&str, &str)] = &[
     ("schema_migrations", "one row for each version"),
 ];
 
-/// Statements that may do what others may not: a part of the text, what is allowed, the reason.
+/// Exceptions: a part of the statement's text, the permitted step of the plan, and the reason.
 const EXCEPTIONS: &[(&str, Allowed, &str)] = &[
     (
         "SELECT count(*) FROM tokens",
@@ -250,7 +250,8 @@ fn recorded(is_postgres: bool, is_streamed: bool) -> BTreeSet<String> {
         .collect()
 }
 
-/// Every statement in the sources of the verbs was run: otherwise a new one would not be explained.
+/// Checks that every statement in the sources of the verbs was run, because a statement that did
+/// not run is not explained.
 fn expect_every_statement(run: &BTreeSet<String>, placeholder: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/verbs");
     let mut missing = String::new();
@@ -359,7 +360,7 @@ struct Index {
     is_partial: bool,
 }
 
-/// The name under which a plan's rows of a table's own key stand here.
+/// The name of a table's primary key in this test.
 const KEY: &str = "PRIMARY KEY";
 
 fn sqlite_tables(connection: &Connection) -> BTreeMap<String, Table> {

@@ -110,23 +110,23 @@ fn open_store(directory: &TempDir) -> Arc<SqliteStore> {
 }
 
 impl TestApp {
-    /// Starts with the default settings.
+    /// Starts certgate with the default settings.
     pub async fn new() -> Self {
         Self::with(|_| ()).await
     }
 
-    /// Starts with changed settings.
+    /// Starts certgate with changed settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         Self::start(change, |_| ()).await
     }
 
-    /// Starts behind trusted proxies.
+    /// Starts certgate behind trusted proxies.
     pub async fn behind(trusted_proxies: &str) -> Self {
         let trusted_proxies = trusted_proxies.parse().expect("a list of addresses");
         Self::start(|_| (), |api| api.trusted_proxies = trusted_proxies).await
     }
 
-    /// Starts with another limit for the duration of a request.
+    /// Starts certgate with another limit for the duration of a request.
     pub async fn with_time_limit(limit: Duration) -> Self {
         Self::start(|_| (), |api| api.request_timeout = limit).await
     }

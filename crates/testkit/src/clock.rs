@@ -29,7 +29,7 @@ impl FakeClock {
             .fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
 
-    /// Makes every reading of the clock panic, or ends that: a fault inside a request.
+    /// Makes every reading of the clock panic if `broken` is true: a fault inside a request.
     pub fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::Relaxed);
     }

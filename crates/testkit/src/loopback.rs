@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::TestApp;
 
-/// A whole certgate on a loopback socket, for clients that speak HTTP and block.
+/// A whole certgate on a loopback socket, for blocking HTTP clients.
 pub struct Loopback {
     /// The certgate behind the socket.
     pub app: TestApp,

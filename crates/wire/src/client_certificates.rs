@@ -78,7 +78,7 @@ pub struct ReactivateClientCertificate {
 }
 
 impl ReactivateClientCertificate {
-    /// Reports `true` for `{}` and `{"reactivate": true}`.
+    /// Returns true for `{}` and `{"reactivate": true}`.
     pub fn is_asked(self) -> bool {
         self.reactivate != Some(false)
     }

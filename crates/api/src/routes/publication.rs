@@ -1,5 +1,5 @@
 //! The public responder: CRLs (RFC 5280 §5), OCSP (RFC 6960, RFC 5019) and the certificates of CAs.
-//! Clients need no credentials, and no request of theirs is an error of the server.
+//! Clients need no credentials, and none of their requests is an error of the server.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -255,7 +255,7 @@ impl Cached {
         }
     }
 
-    /// Reports `true` if the client has this answer (RFC 9110 §13.1.2). If-Modified-Since, which a
+    /// Returns true if the client has this answer (RFC 9110 §13.1.2). If-Modified-Since, which a
     /// server may ignore (RFC 9110 §13.1.3), is not enough: two CRLs can be of the same second.
     fn has_tag(&self, headers: &HeaderMap) -> bool {
         let tags = headers

@@ -51,7 +51,7 @@ async fn a_key_exists_from_its_creation_to_its_deletion() {
     assert_eq!((error.status, error.code), (403, 9103));
     assert!(!app.get("/user").await.json().to_string().contains(&first));
 
-    // The key may do everything, and so replace itself.
+    // The key has every permission, so it can replace itself.
     let replaced = app
         .call(http::Method::PUT, ROUTE)
         .key(EMAIL, &first)
@@ -116,7 +116,7 @@ async fn only_an_unlimited_token_creates_or_deletes_a_key() {
         }
     }
     app.get(PATH).key(EMAIL, &key).await.result();
-    // Without its limits the same token can.
+    // The same token without limits can.
     let body = json!({ "name": "t", "policies": mine["policies"] });
     let made = app.post("/user/tokens", body).await.result();
     app.delete(ROUTE)
@@ -160,7 +160,7 @@ async fn a_malformed_key_or_email_is_6003_because_of_6103_or_6102() {
         let chain = json!([{ "code": 6102, "message": "Invalid format for X-Auth-Email header" }]);
         assert_eq!(answer.json()["errors"][0]["error_chain"], chain);
     }
-    // One of the two is as good as none.
+    // A request with only one of the two headers has no credentials.
     for call in [
         app.get(PATH).anonymous().header("x-auth-email", &email),
         app.get(PATH).anonymous().header("x-auth-key", &key),
@@ -189,7 +189,7 @@ async fn a_token_takes_precedence_over_email_and_key() {
             .status,
         200
     );
-    // An empty one decides nothing.
+    // An empty header counts as absent.
     app.get(PATH)
         .key(&email, &key)
         .header("authorization", "")
@@ -223,7 +223,7 @@ async fn a_key_cannot_be_verified_listed_or_changed_as_a_token() {
     let user = app.get("/user").await.result();
     let path = format!("/user/tokens/{}", user["id"].as_str().unwrap());
     assert_eq!(app.delete(&path).key(&email, &key).await.error().code, 1003);
-    // It makes tokens and lets others do so that may do all they pass on.
+    // The key can create a token with every permission.
     let made = json!({ "name": "t", "policies": tokens[0]["policies"] });
     app.post("/user/tokens", made)
         .key(&email, &key)

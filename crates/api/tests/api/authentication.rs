@@ -34,7 +34,7 @@ async fn no_credentials_is_9106_and_empty_headers_do_not_count() {
         let error = call.await.error();
         assert_eq!((error.status, error.code, error.message), expected);
     }
-    // Empty ones beside a good token do not matter.
+    // Empty headers beside a good token have no effect.
     app.get(PATH)
         .header("x-auth-key", "")
         .header("x-auth-email", "")
@@ -165,7 +165,7 @@ async fn foreign_and_missing_zones_have_the_same_answer() {
     assert_eq!(error.message, "Unauthorized to access requested resource");
     assert_eq!(theirs.bytes, missing.bytes);
     assert_eq!(theirs.status, missing.status);
-    // A token that may see everything learns no more than that.
+    // A token with every permission gets the same answer.
     assert_eq!(
         app.get(&format!("/zones/{nowhere}/client_certificates"))
             .await

@@ -28,9 +28,10 @@ const NEW_ZONE: &str = r#"{"name":"new.example","account":{"id":"{account_id}"}}
 const NEW_ACCOUNT: &str = r#"{"name":"new"}"#;
 const TOKEN: &str = r#"{"name":"t","policies":[{"effect":"allow","permission_groups":[{"id":"0cc3a61731504c89b99ec1be78b77aa0"}],"resources":{"com.cloudflare.api.user.{user_id}":"*"}}]}"#;
 
-/// Method and route; the permission it needs; one that does not suffice (for a route that writes,
-/// the reading one); a good body (see [`Setting::fill`] for what can stand in braces); and what the
-/// right credential is answered: 200, or the code of what this thing itself is refused for.
+/// Method and route; the permission that it needs; one that does not suffice (for a route that
+/// writes, the permission to read); a good body ([`Setting::fill`] replaces the names in braces);
+/// and the answer to the right credential: 200, or the code of an error that does not concern
+/// permissions.
 pub type Route = (
     &'static str,
     &'static str,
@@ -85,7 +86,7 @@ pub const ROUTES: &[Route] = &[
     ("DELETE", "/client/v4/user/tokens/{token_id}", TOKENS_WRITE, TOKENS_READ, NONE, 200),
     ("PUT", "/client/v4/user/tokens/{token_id}/value", TOKENS_WRITE, TOKENS_READ, NONE, 200),
     ("GET", "/client/v4/user/tokens/permission_groups", TOKENS_READ, USER_READ, NONE, 200),
-    // A token that may do no more than this cannot make what may do everything.
+    // A token with only this permission cannot create a key with every permission.
     ("PUT", "/certgate/v1/user/api_key", TOKENS_WRITE, TOKENS_READ, NONE, TOO_WEAK),
     ("DELETE", "/certgate/v1/user/api_key", TOKENS_WRITE, TOKENS_READ, NONE, TOO_WEAK),
     ("GET", "/client/v4/user/tokens/verify", ANY, SSL_READ, NONE, 200),
@@ -196,7 +197,8 @@ async fn every_route_accepts_and_refuses_the_right_credentials() {
             ("other zone", zone.as_str()),
             ("other account", account.as_str()),
         ] {
-            // The permission itself where it exists there; otherwise a useless one of the place.
+            // The needed permission if it applies to this resource, otherwise one that does not
+            // help.
             let group = if can_be_had(needed, resource) {
                 needed
             } else {
@@ -232,11 +234,12 @@ async fn every_route_accepts_and_refuses_the_right_credentials() {
             );
         }
 
-        // None of these has changed anything: the right one finds all as it was.
+        // The refused requests have changed nothing, so the right credential gets the expected
+        // answer.
         let answer = here().token(&setting.token(&all, json!({})).await).await;
         assert_right(&answer, right, method, path);
 
-        // The key, which may do everything, on things that are as they were.
+        // The API key, which has every permission, on unchanged objects.
         let setting = Setting::new().await;
         let (email, key) = setting.app.api_key().await;
         let answer = setting.call(method, path, body).key(&email, &key).await;
@@ -393,7 +396,7 @@ impl Setting {
         }
     }
 
-    /// The text with what stands in braces put in.
+    /// Replaces each name in braces by its value.
     fn fill(&self, text: &str) -> String {
         text.replace("{zone_id}", &self.app.zone_id)
             .replace("{account_id}", &self.app.account_id)
@@ -421,7 +424,7 @@ impl Setting {
         }
     }
 
-    /// The permission on everything it applies to.
+    /// A policy that grants the permission on every resource of its kind.
     fn everywhere(&self, group: &'static str) -> [(&'static str, String); 1] {
         let group = if group == ANY { SSL_READ } else { group };
         match scope(group) {

@@ -145,7 +145,7 @@ async fn changes_do_not_wait_for_a_silent_enforcement_point() {
     assert_eq!(settled(&app, &certificate).await, "revoked");
     assert_eq!(app.get(POINTS).await.result()[0]["status"], "silent");
 
-    // It comes back under its name, and is waited for again.
+    // It registers again under its name, and changes wait for it again.
     let again = app.post(POINTS, body).await.result();
     assert_eq!(
         (&again["id"], &again["status"]),
@@ -153,7 +153,7 @@ async fn changes_do_not_wait_for_a_silent_enforcement_point() {
     );
     app.patch(&path(&certificate)).await.result();
     assert_eq!(settled(&app, &certificate).await, "pending_reactivation");
-    // An acknowledgement of what it knew before renews the lease.
+    // An acknowledgement of an earlier epoch renews the lease.
     app.clock.advance_seconds(119);
     acknowledge(&app, point["id"].as_str().unwrap(), &json!(0)).await;
     app.clock.advance_seconds(119);
@@ -181,7 +181,7 @@ async fn changes_do_not_wait_for_enforcement_points_of_other_accounts() {
     );
     let text = String::from_utf8(app.get(&of_other(REVOCATIONS)).await.bytes).unwrap();
     assert!(text.ends_with("{\"count\":0}\n"), "{text}");
-    // They go with their account.
+    // A deleted account deletes its enforcement points.
     app.delete(&format!("/accounts/{}", other.as_str().unwrap()))
         .await
         .result();
@@ -203,7 +203,8 @@ async fn a_waiting_enforcement_point_gets_changes_immediately() {
         told["changes"][0]["serial_number"],
         certificate["serial_number"]
     );
-    // Nothing more: the answer comes before the request is given up, and has the same epoch.
+    // Without a new change, the answer comes before the time limit of the request and has the same
+    // epoch.
     let app = TestApp::with_time_limit(Duration::from_millis(100)).await;
     let told = app
         .get(&format!("{CHANGES}?wait_seconds=20"))
@@ -228,7 +229,7 @@ async fn all_revoked_certificates_are_read_in_one_answer() {
         let certificate = app.issue(name).await;
         app.delete(&path(&certificate)).await.result();
         revoked.push(certificate);
-        // The last of them by another authority.
+        // Another CA signs the last certificate.
         if name == "b" {
             app.call(
                 http::Method::POST,
@@ -258,7 +259,7 @@ async fn all_revoked_certificates_are_read_in_one_answer() {
         json!([]),
         "nothing has changed since"
     );
-    // Both authorities' changes in one order: the restored one was the last.
+    // The changes of both CAs have one order, and the restoration is the last change.
     let told = changes(&app, &json!(0)).await;
     let told: Vec<_> = told["changes"]
         .as_array()

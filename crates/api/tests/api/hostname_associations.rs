@@ -275,7 +275,7 @@ async fn one_zone_lists_a_hostname() {
     put(&app, json!({})).await.result();
     theirs("A.example.com").await.result();
 
-    // A zone that goes takes its lists along.
+    // A deleted zone deletes its lists.
     app.delete(&format!("/zones/{zone}")).await.result();
     put(&app, json!({ "hostnames": ["a.example.com"] }))
         .await

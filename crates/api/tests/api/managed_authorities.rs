@@ -89,7 +89,7 @@ async fn the_new_ca_signs_after_a_rotation_and_old_certificates_stay_valid() {
     for certificate in [&old_certificate, &new_certificate] {
         revoked_and_restored(&app, certificate).await;
     }
-    // Without a body: the kind of key that the account's authorities have.
+    // Without a body, the new CA has the key algorithm of the account.
     let third = app.call(Method::POST, ROTATE).await.result();
     assert_eq!(third["algorithm"], "P-256");
     assert_eq!(app.get(PATH).await.result().as_array().unwrap().len(), 3);
@@ -152,7 +152,7 @@ async fn an_imported_ca_becomes_active() {
             .code,
         1511
     );
-    // A renewed certificate of the same key is another authority.
+    // A renewed certificate of the same key is another CA.
     let renewed = app
         .post(PATH, import("good_no_common_name.crt", "good.pkcs8.key"))
         .await
@@ -288,7 +288,7 @@ async fn a_certificate_cannot_outlive_an_imported_ca() {
     app.post(PATH, import("good.crt", "good.pkcs8.key"))
         .await
         .result();
-    // The authority ends on 2070-01-01.
+    // The CA expires on 2070-01-01.
     app.clock.advance_seconds(41 * 365 * 86_400);
     let body = |days| json!({ "csr": csr("x"), "validity_days": days });
     let error = app
@@ -349,7 +349,7 @@ async fn certificates_issued_during_rotations_verify_under_their_ca() {
     );
 }
 
-/// Reports `true` if webpki accepts the certificate as a client of the CA.
+/// Returns true if webpki accepts the certificate as a client of the CA.
 fn verifies(certificate: &Value, authority: &Value) -> bool {
     let der = |value: &Value| {
         CertificateDer::from_pem_slice(value["certificate"].as_str().unwrap().as_bytes()).unwrap()
@@ -374,8 +374,8 @@ async fn a_superseded_ca_of_another_process_does_not_sign() {
         .await
         .unwrap()
         .unwrap();
-    // The change of another process on the same store. The key is sealed for another ID: it cannot
-    // be opened.
+    // Another process changes the CA in the same store. The key is sealed for another ID, so this
+    // process cannot open it.
     let stranger = AuthorityRecord {
         id: AuthorityId::from_bytes([9; 16]),
         ..old.clone()
@@ -386,7 +386,7 @@ async fn a_superseded_ca_of_another_process_does_not_sign() {
         .await
         .unwrap();
     assert_eq!(replaced, AuthorityReplaced::Replaced);
-    // This process has the old one at hand and notices all the same.
+    // This process still caches the old CA, but notices the change.
     let body = json!({ "csr": csr("after"), "validity_days": 1 });
     let error = app
         .post("/zones/{zone}/client_certificates", body)
@@ -402,7 +402,7 @@ async fn a_superseded_ca_of_another_process_does_not_sign() {
         app.get(PATH).await.result()[0]["id"],
         stranger.id.to_string()
     );
-    // A rotation leads out of it.
+    // A rotation ends the failure.
     let new = app.post(ROTATE, json!({})).await.result();
     assert_eq!(
         app.issue("again").await["certificate_authority"]["id"],

@@ -88,7 +88,7 @@ async fn private_keys_of_a_chain_and_a_leaf_are_never_returned() {
             assert!(!String::from_utf8(shown.bytes).unwrap().contains(secret));
         }
     }
-    // An empty key is none, and so is null.
+    // An empty key counts as absent, and so does null.
     for key in [json!(""), json!(null)] {
         let body =
             json!({ "certificates": uploaded("good_root.certs"), "private_key": key, "ca": true });

@@ -15,7 +15,7 @@ const DAY: i64 = 86_400;
 
 struct Setting {
     app: TestApp,
-    /// Its id.
+    /// ID of the CA.
     authority: String,
     authority_der: Vec<u8>,
 }
@@ -92,7 +92,7 @@ struct Issued {
 }
 
 impl Issued {
-    /// The CRL of its serial number.
+    /// Returns the name of the certificate's shard.
     fn shard(&self) -> String {
         format!("{}.crl", self.serial.shard())
     }
@@ -314,7 +314,7 @@ async fn unknown_files_are_not_found() {
             answer.status
         );
     }
-    // The management API is not here.
+    // The public responder does not serve the management API.
     let answer = setting.app.public(Method::GET, "/client/v4/zones").await;
     assert_eq!(answer.status, 404);
 }
@@ -382,7 +382,7 @@ async fn ocsp_refuses_malformed_requests_and_other_cas() {
         );
     }
 
-    // An authority of another installation.
+    // A CA of another installation.
     let elsewhere = Setting::new().await;
     let serial = SerialNumber::from_random([7; 20]);
     let request = write_ocsp_request(&elsewhere.authority_der, &[serial], None).unwrap();
@@ -768,7 +768,7 @@ async fn one_of_several_processes_settles() {
         "pending_revocation"
     );
 
-    // The other one was killed.
+    // The other process was killed.
     app.clock.advance_seconds(20);
     app.settle().await;
     assert_eq!(app.get(&path).await.result()["status"], "revoked");

@@ -275,7 +275,7 @@ fn report_active(
     show_managed(&answer.result, screen)
 }
 
-/// Reads a private key to send, which must not cross a network in clear text.
+/// Reads a private key to send. It must not cross a network in clear text.
 fn read_key(session: &Session, path: &Path) -> Result<PrivateKeyText, Failure> {
     if session.api.is_cleartext_to_others() {
         return Err(Failure::usage(

@@ -29,7 +29,7 @@ pub fn path_of(zone: &ZoneId, text: &str) -> Result<String, Failure> {
     Ok(format!("{}/{id}", path(zone)))
 }
 
-/// Requests a certificate. A second request with the same key makes no second certificate.
+/// Requests a certificate. A second request with the same key does not issue a second certificate.
 pub fn request(
     session: &Session,
     zone: &ZoneId,

@@ -170,7 +170,7 @@ fn subject(name: &str, arguments: &IssueArgs) -> SubjectFields {
     }
 }
 
-/// Reports a request that the server may have done.
+/// Reports a request that the server may have executed.
 fn unsure(refusal: Refusal, key: Option<&Path>) -> Failure {
     match refusal {
         Refusal::Unknown(failure) => {

@@ -69,7 +69,7 @@ pub enum Refusal {
     },
     /// The request did not reach the server.
     NotSent(Failure),
-    /// The server may or may not have done the request.
+    /// The server may or may not have executed the request.
     Unknown(Failure),
 }
 
@@ -122,7 +122,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads an answer. `may_be_done`: an earlier attempt may have done the request, so that a
+    /// Reads an answer. `may_be_done`: the server may have executed an earlier attempt, so that a
     /// refusal of this one proves nothing.
     pub(super) fn read(
         &self,
@@ -135,7 +135,7 @@ impl Reader<'_> {
             .read_to_vec()
             .map_err(|error| Refusal::Unknown(self.unreachable(&error)))?;
         let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) else {
-            // A gateway that gave up does not know if the server did the request.
+            // A gateway that stopped waiting does not know if the server executed the request.
             let unsure = !status.is_client_error() && *self.method != Method::GET;
             let unsure = unsure || may_be_done && *self.method == Method::POST;
             return Err(self.refusal(status, self.foreign(status), unsure));
@@ -152,7 +152,7 @@ impl Reader<'_> {
             });
         }
         let code = envelope.errors.first().map(|item| item.code);
-        // With 408 the server gave the request up, and may have done it all the same.
+        // With 408, the server stopped waiting for the request, but may have executed it.
         let unsure = status == StatusCode::REQUEST_TIMEOUT
             || code == Some(CODE_IN_DOUBT)
             || status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
@@ -172,7 +172,7 @@ impl Reader<'_> {
 
     /// An answer that is not in the API's format.
     fn foreign(&self, status: StatusCode) -> Failure {
-        // A gateway answers so if it cannot reach certgate either.
+        // A gateway also answers in this way if it cannot reach certgate.
         let exit = match status.is_server_error() {
             true => Exit::Unreachable,
             false => Exit::Failed,
@@ -241,7 +241,7 @@ impl Reader<'_> {
     }
 }
 
-/// Tells if the request certainly did not reach a server.
+/// Returns true if the request certainly did not reach a server.
 pub(super) fn was_not_sent(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Io(error) => {

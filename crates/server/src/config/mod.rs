@@ -48,8 +48,8 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// The settings that one kind of commands reads, already checked. A value of another setting is not
-/// looked at, so that no command fails because of a setting that it does not use.
+/// The settings that one kind of commands reads, already checked. Values of other settings are not
+/// evaluated, so that no command fails because of a setting that it does not use.
 pub trait Configuration: Sized {
     /// The commands that read it.
     const COMMANDS: AppliesTo;
@@ -101,7 +101,7 @@ pub struct InstallationConfig {
     pub authority_algorithm: KeyAlgorithm,
 }
 
-/// Everything the server needs to know, already checked.
+/// All settings of the server, already checked.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The settings that making an installation reads too.

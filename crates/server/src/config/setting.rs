@@ -98,17 +98,17 @@ impl Setting {
         format!("{ENVIRONMENT_PREFIX}{}", self.name.to_uppercase())
     }
 
-    /// True if commands of this kind read it.
+    /// Returns true if commands of this kind read it.
     pub fn is_for(&self, commands: AppliesTo) -> bool {
         self.applies_to <= commands
     }
 
-    /// Tells if messages must not repeat its value: it is secret, or a part of it is.
+    /// Returns true if messages must not repeat its value: it is secret, or a part of it is.
     pub fn has_secret(&self) -> bool {
         self.is_secret() || self.key == Id::DatabaseUrl
     }
 
-    /// Tells if its value is a secret.
+    /// Returns true if its value is a secret.
     pub fn is_secret(&self) -> bool {
         self.given == Given::EnvironmentOnly
     }

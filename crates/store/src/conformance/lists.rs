@@ -196,7 +196,7 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         }
     );
 
-    // It leaves the lists after it has expired and was on each of them once more.
+    // A certificate leaves the lists after it has expired and each list has included it once more.
     let after = certificate.expires_on.plus_seconds(1);
     for (number, on_it) in [(8, true), (9, false)] {
         for kind in [shard, CrlKind::Full] {
@@ -231,7 +231,7 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         .expect("it exists");
     assert!(early.revocations.contains(&revocation));
 
-    // A list that would be too long does not exist, and is not due.
+    // A list that would be too long is not stored, and is not due.
     let none = CrlRecord {
         der: None,
         ..made(CrlKind::Full, 10, epoch)

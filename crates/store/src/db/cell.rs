@@ -1,4 +1,4 @@
-//! Values out of rows: each has the expected type and range, or the row is corrupt.
+//! Values of rows: each has the expected type and range, or the row is corrupt.
 
 use std::borrow::Cow;
 

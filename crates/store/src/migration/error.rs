@@ -33,7 +33,7 @@ pub enum MigrationError {
     /// The new database cannot be used.
     #[error(transparent)]
     Destination(#[from] PostgresError),
-    /// It has other tables.
+    /// The new database has other tables.
     #[error(
         "the database {database} has tables already ({tables}): name an empty one; nothing was \
          changed"
@@ -44,7 +44,7 @@ pub enum MigrationError {
         /// Some of its tables.
         tables: String,
     },
-    /// It is another installation's.
+    /// The new database belongs to another installation.
     #[error(
         "the database {database} holds another installation than the data directory: name an empty \
          database; nothing was changed"
@@ -53,7 +53,7 @@ pub enum MigrationError {
         /// The database, without the password.
         database: String,
     },
-    /// Another version of this program was at work.
+    /// Another version of this program has begun or finished the migration.
     #[error(
         "another version of certgate has begun or finished the migration to {database}: continue \
          with that one, or name an empty database; nothing was changed"

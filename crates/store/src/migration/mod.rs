@@ -1,7 +1,7 @@
 //! Moving an embedded database to PostgreSQL.
 //!
 //! Every table is copied in the order of its primary key, a batch of rows in a transaction. The
-//! rows that arrived say where to go on, so a run may end at any instant and the next one
+//! copied rows show the place to continue from, so a run may end at any instant and the next one
 //! continues. Then both databases are read from beginning to end and compared, and only after that
 //! can servers start on the new one. The old one is not changed.
 //!

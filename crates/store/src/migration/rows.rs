@@ -19,14 +19,14 @@ const TELLTALES: [&str; 5] = [
     "enforcement_points",
 ];
 
-/// The tables that show whether a server has been at work.
+/// The tables that show whether a server has recorded anything.
 pub(crate) fn telltales() -> impl Iterator<Item = &'static Table> {
     schema::moved().filter(|table| TELLTALES.contains(&table.name))
 }
 
-/// Returns the next rows after this primary key (empty: from the beginning), in its order, at most
-/// as many as the table allows in memory: the values of one row after another. Nothing: there are
-/// none.
+/// Returns the next rows after this primary key in its order, or the first rows if the key is
+/// empty: the values of one row after another. Returns at most as many rows as the table allows in
+/// memory, and an empty list at the end.
 pub(crate) async fn rows_after<D: Db>(
     db: &D,
     table: &Table,
@@ -85,7 +85,7 @@ pub(crate) async fn count_up_to<D: Db>(
     db.one(&count, key, |row| row.get(0)).await
 }
 
-/// Returns the greatest primary key; nothing if the table is empty.
+/// Returns the greatest primary key; an empty list if the table is empty.
 pub(crate) async fn greatest_key<D: Db>(
     db: &D,
     table: &Table,
@@ -152,7 +152,7 @@ pub struct TableDigest {
     pub sha256: String,
 }
 
-/// A [`TableDigest`] in the making.
+/// An unfinished [`TableDigest`].
 pub(crate) struct Digester {
     rows: u64,
     context: Context,

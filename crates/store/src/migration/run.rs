@@ -38,7 +38,7 @@ pub struct TableCompared {
 }
 
 impl TableCompared {
-    /// Returns whether it has the same rows in both.
+    /// Returns true if it has the same rows in both.
     pub fn is_equal(&self) -> bool {
         self.source == self.destination
     }
@@ -74,7 +74,7 @@ impl Migration {
             Ok((source.state()?, tables))
         })
         .await?;
-        // 2. Check that the new one takes it.
+        // 2. Check that the new database accepts it.
         let begun = destination.begin(source.installation(), &state).await?;
         Ok(Self {
             source,

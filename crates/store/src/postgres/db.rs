@@ -42,7 +42,7 @@ pub(crate) struct PostgresDb {
     /// A statement has failed since the transaction, or the savepoint, began: nothing may be
     /// committed.
     failed: AtomicBool,
-    /// The cause of the failure passes by itself.
+    /// The cause of the failure ends by itself.
     passing: AtomicBool,
     /// The cause of the failure is a slow database.
     slow: AtomicBool,
@@ -51,7 +51,7 @@ pub(crate) struct PostgresDb {
 }
 
 enum Client {
-    /// `None` after it was given back.
+    /// `None` after it was returned to its pool.
     Shared(Option<Object<Hosts>>),
     Own(ClientWrapper),
 }
@@ -151,8 +151,8 @@ impl PostgresDb {
             }
             Err(error) => return Committed::No(Trouble::Lasting(error)),
         };
-        // Without the server's own limit: a commit that waits for a standby would be reported as
-        // done when that limit ends the wait.
+        // Without the server's own limit: if that limit ends the wait for a standby, the server
+        // reports the commit as done.
         let statements = format!("{last}; SET LOCAL statement_timeout = 0; COMMIT");
         let commit = client.batch_execute(&statements);
         match timeout(ANSWER_TIMEOUT, commit).await {
@@ -208,8 +208,8 @@ impl PostgresDb {
     }
 
     fn note(&self, trouble: Trouble) -> Trouble {
-        // Statements after the failed one are refused for that reason: only the first failure says
-        // anything.
+        // The server refuses the statements after a failed one, so only the first failure names a
+        // cause.
         if !self.failed.swap(true, Ordering::Relaxed) {
             self.passing
                 .store(matches!(trouble, Trouble::Passing(_)), Ordering::Relaxed);
@@ -460,8 +460,8 @@ impl Row for tokio_postgres::Row {
     }
 }
 
-/// The driver wants values of exactly the statement's types; here an integer goes into any column
-/// of integers that it fits into.
+/// The driver accepts only values of exactly the statement's types. This type converts an integer
+/// for any column of integers that it fits into.
 impl ToSql for Value<'_> {
     fn to_sql(
         &self,

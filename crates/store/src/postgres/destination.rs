@@ -1,10 +1,9 @@
 //! A database that an embedded one moves to.
 //!
-//! Until the migration is finished there is one more table, `unfinished_migration`. Its row says
-//! which installation moves, the state that it was in, and which process moves it: the last that
-//! has begun. Every batch of rows is a transaction that holds this row, so that a process that
-//! another one has taken over from writes nothing any more. No server starts while the table
-//! exists.
+//! Until the migration is finished, there is one more table, `unfinished_migration`. Its row names
+//! the installation that moves, its state, and the process that moves it: the last one that has
+//! begun. Every batch of rows is a transaction that locks this row, so that a process writes
+//! nothing after another process has taken over. No server starts while the table exists.
 
 use certgate_model::Installation;
 
@@ -88,7 +87,7 @@ impl Destination {
     /// Rolls a failed transaction back.
     async fn ended<T>(&self, outcome: Result<T, MigrationError>) -> Result<T, MigrationError> {
         if outcome.is_err() {
-            // The first error says more.
+            // The first error names the cause.
             let _ = self.db.go_back("ROLLBACK").await;
         }
         outcome
@@ -146,7 +145,7 @@ impl Destination {
         state: &str,
     ) -> Result<MigrationBegun, MigrationError> {
         schema::lock(&self.db).await?;
-        // Again: another process may have been faster.
+        // The state is read again, because another process may have been faster.
         let begun = self.look(from).await?;
         match begun {
             MigrationBegun::Anew => {
@@ -228,7 +227,7 @@ impl Destination {
             .await
         {
             Ok(holder) if holder == self.holder => Ok(()),
-            // Another process, or none any more.
+            // Another process has taken over, or has finished the migration.
             Ok(_) | Err(StoreError::Corrupt(_)) => Err(MigrationError::TakenOver {
                 database: self.name(),
             }),

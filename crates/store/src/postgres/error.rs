@@ -1,4 +1,4 @@
-//! PostgreSQL's errors, named by what the receiver can do.
+//! PostgreSQL's errors, named by the possible reaction of the receiver.
 
 use std::error::Error as _;
 
@@ -13,8 +13,8 @@ use crate::StoreError;
 pub(super) enum Trouble {
     /// The statement or corrupt data is at fault: the same statement fails again.
     Lasting(StoreError),
-    /// Another client was in the way, or the connection has ended: the transaction can be run again
-    /// from its beginning.
+    /// Another client's transaction prevented this one, or the connection has ended: the
+    /// transaction can be run again from its beginning.
     Passing(String),
     /// The database does not answer in time: running the statement again would wait as long again.
     Slow(String),

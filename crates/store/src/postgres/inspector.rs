@@ -1,5 +1,5 @@
-//! Reading a database that servers work on, without being one of them: nothing is written, and the
-//! database may be a standby.
+//! Reading a database that servers use. The inspector writes nothing, and the database may be a
+//! standby.
 
 use super::connect::Address;
 use super::db::PostgresDb;
@@ -7,7 +7,7 @@ use super::{PostgresError, schema};
 use crate::verbs::{audit, check};
 use crate::{AuditVerdict, Judge, StoreError};
 
-/// Every statement sees the same instant and may take as long as it takes.
+/// Every statement sees the same instant and has no time limit.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                      SET LOCAL statement_timeout = 0; \
                      SET LOCAL idle_in_transaction_session_timeout = 0";
@@ -40,12 +40,12 @@ impl PostgresInspector {
         check::all(&self.db, judge).await
     }
 
-    /// Reads every audit log and returns what is wrong with it.
+    /// Reads every audit log and returns its faults.
     pub async fn verify_audit(&self) -> Result<Vec<AuditVerdict>, StoreError> {
         audit::verify(&self.db).await
     }
 
-    /// Counts the entries that are in no audit log: the log was removed.
+    /// Counts the entries whose audit log does not exist any more.
     pub async fn stray_audit_entries(&self) -> Result<u64, StoreError> {
         audit::strays(&self.db).await
     }

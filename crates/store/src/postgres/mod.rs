@@ -7,8 +7,7 @@
 //!   [`readers`] are a few connections that read.
 //! - [`inspector`] reads a database that servers use; [`destination`] takes in an embedded one.
 //!
-//! Nothing here is remembered between two transactions, because another process may have changed
-//! it.
+//! The engine caches nothing between two transactions, because another process may have changed it.
 //!
 //! Statements are plain SQL that other databases with PostgreSQL's protocol understand: no advisory
 //! locks, no LISTEN, no extension. They are prepared once for each connection, so between this
@@ -115,9 +114,9 @@ async fn connect_checked(address: &Address) -> Result<PostgresDb, PostgresError>
 }
 
 impl PostgresStore {
-    /// Connects to the database at `url`
-    /// (`postgres://user:password@host:port/name?sslmode=…`); creates the tables if there are none,
-    /// migrates them if an earlier version wrote them. Takes the same time whatever is stored.
+    /// Connects to the database at `url` (`postgres://user:password@host:port/name?sslmode=…`);
+    /// creates the tables if there are none, migrates them if an earlier version wrote them. The
+    /// time does not depend on the number of stored records.
     ///
     /// Without `sslmode`, or with `require`, `verify-ca` or `verify-full`, nothing is sent in clear
     /// text, and the server's certificate and name are verified against the file `sslrootcert` or

@@ -8,7 +8,7 @@ pub enum PostgresError {
     /// The URL cannot be used.
     #[error("the URL of the database cannot be used: {0}")]
     Url(&'static str),
-    /// There is nothing to verify the server's certificate with.
+    /// No CA certificate can be read to verify the server's certificate.
     #[error(
         "cannot verify the certificate of the database with {path} ({detail}): name a file of PEM \
          certificates as sslrootcert"
@@ -30,7 +30,7 @@ pub enum PostgresError {
         /// The problem with it.
         detail: String,
     },
-    /// It does not answer, or refuses this user.
+    /// The database does not answer, or refuses this user.
     #[error(
         "cannot use the database {address} ({detail}): check that it runs, and the user's rights \
          there"
@@ -67,13 +67,13 @@ pub enum PostgresError {
          `certgate migrate` again, which continues where it stopped; nothing was changed"
     )]
     Unfinished,
-    /// It has no tables of certgate.
+    /// The database has no tables of certgate.
     #[error(
         "the database holds no installation of certgate: check the URL, or start `certgate serve` \
          with it"
     )]
     Empty,
-    /// It has other tables than certgate's, or is corrupt.
+    /// The database has tables of another program, or is corrupt.
     #[error(
         "the database is corrupt or is not one of certgate ({0}): name an empty one, or restore a \
          backup"

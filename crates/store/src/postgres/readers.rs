@@ -49,8 +49,8 @@ impl Readers {
                         db,
                         is_ended: false,
                     };
-                    // One after another on the wire; the read does not wait for the answer to
-                    // BEGIN.
+                    // The read does not wait for the answer to BEGIN: the statements follow each
+                    // other on the wire.
                     let (begun, read) = join(snapshot.begin(), verb(&snapshot.db, &args)).await;
                     let is_passing = snapshot.db.is_passing();
                     (snapshot.end(begun.and(read)), is_passing)
@@ -63,7 +63,7 @@ impl Readers {
         }
     }
 
-    /// Refuses later reads and closes idle connections; reads that run end by themselves.
+    /// Refuses later reads and closes idle connections. Running reads end by themselves.
     pub(super) fn close(&self) {
         self.pool.close();
     }
@@ -91,7 +91,7 @@ impl Snapshot {
     }
 }
 
-/// The caller went away in the middle: the connection is still in the transaction.
+/// The caller stopped waiting during the read, so the connection is still in the transaction.
 impl Drop for Snapshot {
     fn drop(&mut self) {
         if !self.is_ended {

@@ -1,7 +1,7 @@
 //! The tables in PostgreSQL: creating them, migrating them, and the versions that a program can
 //! use.
 //!
-//! Several processes may start at once: the one that changes anything holds the row of
+//! Several processes may start at once: a process that changes the tables locks the row of
 //! `schema_lock`. During a rolling upgrade older programs keep working with a newer schema, if
 //! every newer step allows their version.
 
@@ -33,8 +33,8 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 INSERT INTO schema_lock (\"only\") VALUES (1) ON CONFLICT (\"only\") DO NOTHING;
 ";
 
-/// Creates the tables or migrates them to [`VERSION`]; a new database gets `layout`. A database
-/// that an embedded one is being moved to is left alone.
+/// Creates the tables or migrates them to [`VERSION`]; a new database gets `layout`. It does not
+/// change the destination of an unfinished migration.
 pub(super) async fn migrate(db: &PostgresDb, layout: Layout) -> Result<(), PostgresError> {
     refuse_development_version(db).await?;
     create_lock(db).await?;
@@ -51,7 +51,8 @@ pub(super) async fn create_lock(db: &PostgresDb) -> Result<(), PostgresError> {
     let mut attempts = 0;
     while let Err(error) = db.run(BEFORE_ALL).await {
         attempts += 1;
-        // 23505 of the catalogue, or that a table or its type exists by now.
+        // 23505 of the catalogue, or an error because another process has created the table or its
+        // type.
         let text = error.to_string();
         let is_race = matches!(error, StoreError::Conflict(_))
             || text.contains("(42P07)")
@@ -160,7 +161,7 @@ pub(super) async fn refuse_development_version(db: &PostgresDb) -> Result<(), Po
     }
 }
 
-/// Returns whether a database waits for the rest of an embedded one.
+/// Returns true if a migration into the database is unfinished.
 pub(super) async fn is_unfinished(db: &PostgresDb) -> Result<bool, StoreError> {
     Ok(tables(db).await?.iter().any(|name| name == UNFINISHED))
 }
@@ -173,7 +174,7 @@ pub(super) async fn tables(db: &PostgresDb) -> Result<Vec<String>, StoreError> {
     db.rows(select, &[], |row| row.get(0)).await
 }
 
-/// Lets this program go on after a newer one, if every step that it does not know allows it.
+/// Accepts a schema of a newer program if every unknown step permits this version.
 async fn allow_newer(db: &PostgresDb, found: i64) -> Result<(), PostgresError> {
     let needed = "SELECT coalesce(max(oldest), 0) FROM schema_migrations WHERE version > ?1";
     let needed: i64 = db.one(needed, &values![VERSION], |row| row.get(0)).await?;

@@ -4,8 +4,8 @@
 //! # Several processes
 //!
 //! Every write transaction begins by locking the one row of `store`, and keeps the lock until it
-//! ends: only one process writes at a time. That is the whole protocol. It is correct for these
-//! reasons:
+//! ends: only one process writes at a time. This lock is the whole protocol. It is correct for
+//! these reasons:
 //!
 //! - An operation reads before it writes. The rows that it has read cannot change until it has
 //!   committed, and it sees everything that was committed before: at READ COMMITTED each statement
@@ -25,8 +25,8 @@
 //!
 //! An operation may be run more than once. If one fails by its own fault, the batch is rolled back
 //! and run again with a savepoint around each, so that only the guilty one is refused. If another
-//! client was in the way, or the connection ended before COMMIT was sent, nothing has happened, and
-//! the batch is run again, at most [`ATTEMPTS_MAX`] times.
+//! client's transaction prevented it, or the connection ended before COMMIT was sent, nothing has
+//! happened, and the batch is run again, at most [`ATTEMPTS_MAX`] times.
 //!
 //! If the connection ends after that, the batch may have been committed. Each process leaves the
 //! number of its last batch in the table `writers`, by the transaction itself. A process without an
@@ -129,7 +129,7 @@ impl Writer {
     }
 }
 
-/// Without it the thread would wait for writes for ever.
+/// Without it, the thread would wait for writes forever.
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.close();
@@ -141,7 +141,7 @@ enum Outcome {
     Committed,
     /// Nothing has happened, and another attempt may succeed.
     Again(String),
-    /// One of the operations is at fault.
+    /// One of the operations has failed by its own fault.
     FaultOfOne,
     /// Nothing has happened, and another attempt would not succeed.
     Refused(String),
@@ -345,7 +345,7 @@ impl Worker {
         }
         let mut db = self.address.connect().await?;
         db.set_layout(self.layout);
-        // A commit is durable, whatever the server's default is.
+        // A commit is durable, independently of the server's default.
         let select = "SELECT current_setting('synchronous_commit')";
         let durability: String = db.one(select, &[], |row| row.get(0)).await?;
         if durability == "off" {

@@ -415,7 +415,7 @@ pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
     index("enforcement_points_by_lease", &["live_until"]),
 ]);
 
-/// Epochs that were given to changes before a restore which are not known any more.
+/// Epochs of changes before a restore that are not known any more.
 pub(crate) static EPOCH_GAPS: Table = Table::new(
     "epoch_gaps",
     &[integer("after"), integer("until"), flag("is_all"), DIGEST],

@@ -40,7 +40,7 @@ impl SqliteDb {
         connection.close().map_err(|(_, error)| error.into())
     }
 
-    /// The connection itself, for everything that is not a statement of a verb.
+    /// The connection itself, for work that is not a statement of a verb.
     pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         lock(&self.connection)
     }

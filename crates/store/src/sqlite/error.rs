@@ -1,4 +1,4 @@
-//! SQLite's errors, named by what the receiver can do.
+//! SQLite's errors, named by the possible reaction of the receiver.
 
 use rusqlite::{Error, ErrorCode, ffi};
 
@@ -7,7 +7,7 @@ use crate::StoreError;
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         let Error::SqliteFailure(failure, ref text) = error else {
-            // Everything else says that a row does not have the form that this version writes.
+            // Every other error means that a row does not have the form that this version writes.
             return Self::Corrupt(error.to_string());
         };
         let text = text.clone().unwrap_or_else(|| failure.to_string());
@@ -17,7 +17,7 @@ impl From<Error> for StoreError {
                 | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
                 | ffi::SQLITE_CONSTRAINT_ROWID
                 | ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Self::Conflict(text),
-                // A counter below zero, an unknown status: only corruption leads there.
+                // A counter below zero, an unknown status: only corruption causes these.
                 _ => Self::Corrupt(text),
             },
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt(text),

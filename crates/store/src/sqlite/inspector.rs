@@ -1,5 +1,4 @@
-//! Reading a database without being its server, also while a server has it open: check, verify,
-//! back up.
+//! Reading a database for check, verify and backup, also while a server has it open.
 
 use std::fs::File;
 use std::ops::RangeInclusive;
@@ -25,8 +24,8 @@ const COPY_PAGES: std::ffi::c_int = 1_024;
 /// millisecond.
 const OPERATIONS_BETWEEN_LOOKS: std::ffi::c_int = 10_000;
 
-/// One read-only connection. Everything that it reads is of the instant at which it was opened; a
-/// server goes on writing meanwhile, into a log that grows.
+/// One read-only connection. Everything that it reads is of the instant at which it was opened.
+/// Meanwhile, a server can continue to write, and its log grows.
 pub struct SqliteInspector {
     db: SqliteDb,
 }
@@ -115,12 +114,12 @@ impl SqliteInspector {
         Ok(connection.progress_handler(OPERATIONS_BETWEEN_LOOKS, Some(look))?)
     }
 
-    /// Reads every audit log and returns what is wrong with it.
+    /// Reads every audit log and returns its faults.
     pub fn verify_audit(&self) -> Result<Vec<AuditVerdict>, StoreError> {
         now(audit::verify(&self.db))
     }
 
-    /// Counts the entries that are in no audit log: the log was removed.
+    /// Counts the entries whose audit log does not exist any more.
     pub fn stray_audit_entries(&self) -> Result<u64, StoreError> {
         now(audit::strays(&self.db))
     }

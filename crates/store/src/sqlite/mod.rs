@@ -1,10 +1,11 @@
 //! The engine on one SQLite file.
 //!
-//! - [`open`] decides whose file it is and how connections behave; [`db`] is one connection.
+//! - [`open`] checks the owner of the file and has the settings of connections; [`db`] is one
+//!   connection.
 //! - [`writer`] is the one thread that writes: group commit and checkpoints. [`readers`] are a few
 //!   connections that read.
-//! - [`journal`] is the file of revocations beside the database, [`journal_text`] its text, and
-//!   [`replay`] what a start after a restore does with it.
+//! - [`journal`] is the file of revocations beside the database, [`journal_text`] its text;
+//!   [`replay`] applies it at the start after a restore.
 //! - [`inspector`] reads a database that a server has open; [`source`] reads one that moves to
 //!   PostgreSQL.
 //!
@@ -52,7 +53,7 @@ pub type SqliteStore = SqlStore<SqliteEngine>;
 pub struct SqliteEngine {
     writer: Writer,
     readers: Readers,
-    /// Held, not read: see [`open`].
+    /// The lock of the file; see [`open`].
     _lock: File,
 }
 
@@ -125,7 +126,8 @@ pub struct SqliteStatistics {
 
 impl SqliteStore {
     /// Opens the database at `path`; creates it (mode 0600) if there is none, migrates it if an
-    /// earlier version wrote it. The directory must exist. Takes the same time whatever is stored.
+    /// earlier version wrote it. The directory must exist. The time does not depend on the number
+    /// of stored records.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, OpenError> {
         Self::open_with(path, &options, Layout::DEFAULT)
     }
@@ -207,9 +209,9 @@ impl SqliteStore {
             journal => {
                 let (skipped, name) = (content.to_skip(known), installation.clone());
                 let is_continued = !content.has_corrupt_head;
-                // Before the replay, so that a start which is cut off in between does the same
-                // again. A journal that ends before the backup is not continued: it would seem to
-                // have every later change.
+                // Before the replay, so that the next start does the same again if this one is
+                // killed in between. A journal that ends before the backup is not continued: it
+                // would seem to have every later change.
                 let kept = blocking(move || match journal {
                     Some(mut journal) if is_continued && journal.epoch() >= known => {
                         journal.skip(skipped).map(|()| Some(journal))

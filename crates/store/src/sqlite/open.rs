@@ -106,7 +106,7 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// The file is something else.
+    /// The file is not a database of certgate.
     #[error(
         "{} is not a certgate database: name another path, or move that file away ({detail}); if \
          it was one, it is corrupt: restore a backup", path.display()
@@ -114,10 +114,10 @@ pub enum OpenError {
     NotOurs {
         /// The file.
         path: PathBuf,
-        /// The sign of it.
+        /// The finding.
         detail: String,
     },
-    /// It is certgate's, but corrupt.
+    /// The database is certgate's, but corrupt.
     #[error(
         "the database {} is corrupt ({detail}): keep a copy and restore a backup", path.display()
     )]
@@ -147,7 +147,7 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// Anything else: no such directory, full disk, a file system without locks.
+    /// Any other failure: no such directory, full disk, a file system without locks.
     #[error(
         "cannot open the database {} ({detail}): check the path and the disk, then try again",
         path.display()

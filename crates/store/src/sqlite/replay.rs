@@ -145,7 +145,7 @@ async fn replay_stored<D: Db>(
     let Some((position, before, zone)) = db.optional(select, &values, read).await? else {
         return Ok(None);
     };
-    // No enforcement point or client has got the change from this database.
+    // No enforcement point or client has received the change from this database.
     let state = match change.revoked {
         Some((at, reason)) => CertificateState::revoked(reason, at),
         None => CertificateState::reactivated(),
@@ -201,7 +201,7 @@ async fn replay_lost<D: Db>(
     list(db, change, authority, position, change.revoked).await
 }
 
-/// Puts the certificate on its CA's CRLs or takes it off, and marks them as old.
+/// Adds the certificate to its CA's CRLs or removes it, and marks the CRLs as old.
 async fn list<D: Db>(
     db: &D,
     change: &JournaledChange,

@@ -1,4 +1,4 @@
-//! A database that moves to PostgreSQL: read row by row, and left as it is.
+//! A database that moves to PostgreSQL. It is read row by row and not changed.
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@
 //! and all of it is answered `Unavailable`. No caller is answered before the commit has returned.
 //!
 //! Checkpoints run here as well, after the answers, so that no caller waits for one. Readers that
-//! overlap without a gap would let the write-ahead log grow for ever, because it can only restart
+//! overlap without a gap would let the write-ahead log grow forever, because it can only restart
 //! while no reader uses it. Past [`RESTART_PAGES`] the thread therefore waits for the readers,
 //! which is short, since new readers then bypass the log.
 
@@ -134,7 +134,7 @@ impl Writer {
     }
 }
 
-/// Without it the thread would wait for writes for ever.
+/// Without it, the thread would wait for writes forever.
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.close();
@@ -216,7 +216,7 @@ impl Worker {
             outcome,
             Err(StoreError::Conflict(_) | StoreError::Corrupt(_))
         ) {
-            // The fault of one write, though not of all.
+            // One write has failed by its own fault.
             outcome = self.transaction(&mut batch, Run::Apart);
         }
         match outcome {

@@ -232,7 +232,7 @@ fn owner(is_user: bool, id: [u8; 16]) -> AuditOwner {
     }
 }
 
-/// Reads every entry of every chain and returns what is wrong with it.
+/// Reads every entry of every chain and returns the faults of each chain.
 pub(crate) async fn verify<D: Db>(db: &D) -> Result<Vec<AuditVerdict>, StoreError> {
     let select =
         "SELECT number, owner, is_user, entries, head FROM audit_chains ORDER BY is_user, owner";

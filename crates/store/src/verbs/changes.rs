@@ -1,4 +1,4 @@
-//! Changes of statuses that clients ask for: as many in one stroke as wait.
+//! Changes of statuses that clients ask for: all waiting changes together.
 //!
 //! Rows are read and written one by one, but no statement waits for the answer to the one before:
 //! they follow each other on the wire. One UPDATE that joins a list of values would be fewer
@@ -34,7 +34,7 @@ pub(crate) struct RequestedChange {
     pub(crate) by: By,
 }
 
-/// A certificate while it is changed, maybe several times.
+/// A certificate while a batch changes it, possibly several times.
 struct Changing {
     position: Position,
     authority: i64,
@@ -288,7 +288,8 @@ impl<'b> Logs<'b> {
     }
 
     pub(super) async fn write<D: Db>(self, db: &D) -> Result<(), StoreError> {
-        // One after another: two logs that begin now would take the same number.
+        // One after another, because two logs that begin at the same time would get the same
+        // number.
         for (account, events) in self.0 {
             audit::record_all(db, AuditOwner::Account(account), events).await?;
         }

@@ -416,9 +416,9 @@ struct ListedHostname {
     authority_exists: bool,
 }
 
-/// Checks what the keys of the lists of hostnames cannot say: which account's certificate they
-/// name, that the zone exists, that a hostname is in one zone and once in a list, and that no
-/// deployment is later than the last.
+/// Checks the rules of lists of hostnames that their keys cannot enforce: the certificate belongs
+/// to the account, the zone exists, a hostname is in one zone and once in a list, and no deployment
+/// is later than the last one.
 async fn hostnames<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
     let last: i64 = single(db, "SELECT last_deployment FROM store").await?;
     let select = "SELECT hostname_associations.hostname, hostname_associations.folded_hostname, \

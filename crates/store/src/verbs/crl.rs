@@ -55,8 +55,8 @@ fn crl_row(row: &dyn Row) -> Result<(AuthorityId, CrlKind), StoreError> {
 }
 
 /// Returns the content of the next CRL. Certificates that had expired when the CRL before was made
-/// have been on one since (RFC 5280 §3.3) and are left out. A CRL dated in the future says nothing
-/// about that.
+/// have been on one since (RFC 5280 §3.3) and are left out. A CRL dated in the future does not
+/// prove this.
 pub(crate) async fn content<D: Db>(
     db: &D,
     authority: AuthorityId,

@@ -246,7 +246,7 @@ pub(crate) async fn changes<D: Db>(
                    JOIN certificates ON certificates.position = statuses.position \
                    WHERE statuses.authority = ?1 AND statuses.epoch IS NOT NULL \
                    AND statuses.epoch > ?2 ORDER BY statuses.epoch LIMIT ?3";
-    // 3 is the code of `revoked`: none of them is ever restored.
+    // 3 is the code of `revoked`; none of these certificates can be restored.
     let lost = "SELECT epoch, serial, fingerprint_sha256, CAST(3 AS SMALLINT) \
                 FROM lost_certificates INDEXED BY lost_certificates_by_epoch \
                 WHERE authority = ?1 AND epoch > ?2 ORDER BY epoch LIMIT ?3";

@@ -40,7 +40,7 @@ pub(crate) async fn list<D: Db>(
     ))
 }
 
-/// Replaces a list by another.
+/// Replaces a list with another one.
 pub(crate) async fn replace<D: Db>(
     db: &D,
     zone: ZoneId,

@@ -8,7 +8,7 @@ use crate::{BackgroundJob, LeaseHolder, StoreError};
 /// Takes or renews a lease; `false` while another process holds it.
 ///
 /// A lease that would last more than twice as long as the wanted one comes from a process whose
-/// clock is, or was, wrong, and is taken away from it.
+/// clock is, or was, wrong. It is ignored.
 pub(crate) async fn hold<D: Db>(
     db: &D,
     job: BackgroundJob,

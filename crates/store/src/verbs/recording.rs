@@ -1,4 +1,4 @@
-//! Recording new certificates: as many in one stroke as wait.
+//! Recording new certificates: all waiting certificates together.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ pub(crate) struct New {
     pub(crate) by: By,
 }
 
-/// A certificate that gets recorded.
+/// A certificate that will be recorded.
 struct Placed<'n> {
     new: &'n New,
     account: AccountId,
@@ -41,7 +41,7 @@ struct Placed<'n> {
 /// Stores new certificates at the ends of their zones, in their order.
 ///
 /// The number of round trips depends on the zones, accounts and blocks, not on the number of
-/// certificates. An error is that of one of them; it does not say of which.
+/// certificates. An error belongs to one of them, but does not name it.
 pub(crate) async fn record<D: Db>(
     db: &D,
     news: &[&New],
@@ -107,8 +107,8 @@ pub(crate) async fn record<D: Db>(
     Ok(outcomes)
 }
 
-/// Returns the wanted IDs that exist already. Time-ordered IDs are as good as random and not
-/// looked for.
+/// Returns the wanted IDs that exist already. Time-ordered IDs are unique because they are random,
+/// so they are not looked up.
 async fn taken<D: Db>(db: &D, news: &[&New]) -> Result<BTreeSet<CertificateId>, StoreError> {
     let named: Vec<_> = news
         .iter()

@@ -37,7 +37,7 @@ impl Listed {
     }
 }
 
-/// Puts certificates on their CAs' CRLs or takes them off.
+/// Adds certificates to their CAs' CRLs or removes them.
 pub(crate) async fn list<D: Db>(db: &D, certificates: &[Listed]) -> Result<(), StoreError> {
     let upsert = "INSERT INTO revocations (authority, shard, expires_on, position, serial, \
                   revoked_on, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
@@ -97,7 +97,7 @@ impl Aged {
     }
 }
 
-/// Makes the CRLs of a new CA wanted.
+/// Marks the CRLs of a new CA as due.
 pub(crate) async fn begin_crls<D: Db>(db: &D, authority: i64) -> Result<(), StoreError> {
     let (never, none) = (-1_i64, 0_i64);
     let cells: Vec<_> = CrlKind::all()

@@ -18,7 +18,7 @@ pub struct Follower {
     account_id: String,
     name: String,
     registered: Option<Registered>,
-    /// The epoch that it has come to, and the fingerprints of what it keeps out.
+    /// The last epoch that it knows, and the fingerprints of the certificates that it rejects.
     known: Option<(u64, BTreeSet<String>)>,
 }
 
@@ -49,7 +49,7 @@ impl Follower {
         format!("/certgate/v1/accounts/{}/{rest}", self.account_id)
     }
 
-    /// Reports `true` if a change of its account with this epoch must wait for it.
+    /// Returns true if a change of its account with this epoch must wait for it.
     pub fn holds_back(&self, account: usize, epoch: u64, now: Timestamp) -> bool {
         let waited_for = self
             .registered
@@ -84,7 +84,8 @@ impl Follower {
         });
     }
 
-    /// Nothing happens if it is not registered, or knows nothing yet.
+    /// Acknowledges an epoch, `behind` epochs before the last one that it knows. A follower that is
+    /// not registered, or has read nothing yet, does nothing.
     pub async fn acknowledge(&mut self, app: &TestApp, behind: u64) {
         let (Some(registered), Some((known, _))) = (&self.registered, &self.known) else {
             return;
@@ -114,7 +115,7 @@ impl Follower {
         }
     }
 
-    /// Begins with everything that is revoked.
+    /// Reads all revoked certificates.
     pub async fn read_all(&mut self, app: &TestApp, model: &Model) {
         let answer = app.get(&self.path("revocations")).await;
         let text = String::from_utf8(answer.bytes).unwrap();
@@ -137,7 +138,7 @@ impl Follower {
         self.known = Some((epoch, told));
     }
 
-    /// Goes on from the epoch that it has come to, `page` changes at a time.
+    /// Reads the changes after the last epoch that it knows, `page` changes at a time.
     pub async fn follow(&mut self, app: &TestApp, model: &Model, page: u32) {
         if self.known.is_none() {
             self.read_all(app, model).await;
@@ -172,8 +173,8 @@ impl Follower {
         self.check(app.clock.now(), model);
     }
 
-    /// It rejects the certificates that were revoked at its epoch. It may or may not know the
-    /// expired ones.
+    /// Checks that it rejects the certificates that were revoked at its epoch. Expired ones do not
+    /// count.
     pub fn check(&self, now: Timestamp, model: &Model) {
         let Some((epoch, kept_out)) = &self.known else {
             return;
@@ -209,7 +210,7 @@ impl Follower {
                 });
             return (told["epoch"].as_u64().unwrap(), changes.collect());
         }
-        // One layer below, because the API does not let its callers choose the size of a page.
+        // The test calls the service, because callers of the API cannot choose the size of a page.
         let credential = Credential {
             secret: Secret::Token(&app.token),
             from: None,

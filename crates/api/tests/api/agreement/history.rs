@@ -50,16 +50,16 @@ pub enum Operation {
         point: u8,
         lease_seconds: i64,
     },
-    /// Begins with everything that is revoked.
+    /// A follower reads all revoked certificates.
     ReadAll {
         point: u8,
     },
-    /// Goes on with what has changed.
+    /// A follower reads the changes since.
     Follow {
         point: u8,
         page: u32,
     },
-    /// So many epochs less than it knows.
+    /// A follower acknowledges an epoch, `behind` epochs before the last one that it knows.
     Acknowledge {
         point: u8,
         behind: u64,
@@ -77,7 +77,7 @@ pub enum Operation {
 pub enum Obstruction {
     FullLists,
     LowerShards,
-    /// Those stored first, third and so on.
+    /// The lists of the CAs that were stored first, third and so on.
     OddAuthorities,
     EvenAuthorities,
 }
@@ -126,7 +126,7 @@ pub struct History {
     app: TestApp,
     accounts: [String; 2],
     zones: [String; 2],
-    /// In the order in which they were stored, with their certificates.
+    /// The CAs in the order of their creation, with their certificates.
     authorities: Vec<(AuthorityId, Vec<u8>)>,
     followers: Vec<Follower>,
     lists: Lists,
@@ -134,7 +134,7 @@ pub struct History {
 }
 
 impl History {
-    /// Two accounts with one certificate each; no list is published yet.
+    /// Starts with two accounts, each with one certificate, and no published list.
     pub async fn begin() -> Self {
         let app = TestApp::new().await;
         let text = |value: Value| value["id"].as_str().unwrap().to_owned();
@@ -237,7 +237,7 @@ impl History {
         self
     }
 
-    /// Everybody comes to know everything.
+    /// Settles all changes, and lets every follower read all of them.
     pub async fn end(mut self) {
         self.app.settle().await;
         for follower in &mut self.followers {
@@ -393,7 +393,8 @@ impl History {
         }
     }
 
-    /// Every point has each settled change, and a change that every point has is not pending.
+    /// Checks that every enforcement point has each settled change, and that no change which every
+    /// point has is pending.
     async fn compare_statuses(&mut self, settled: Settled) {
         let now = self.app.clock.now();
         let shown = self.statuses().await;

@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::{CrlNumber, CrlReason};
 
 use super::model::{Certificate, Entries, Model, Revoked};
 
-/// Days before its end at which a CRL is made again.
+/// The remaining validity at which a CRL is renewed, in days.
 const RENEWAL_DAYS: u32 = 3;
 
 #[derive(Default)]
@@ -34,8 +34,8 @@ struct Read {
 }
 
 impl Lists {
-    /// Reads what is new of an authority's lists, and what is on those that are not empty; each
-    /// must hold what was revoked at the epoch that it claims.
+    /// Reads the new lists of a CA. Checks that each has exactly the certificates that were revoked
+    /// at the epoch that it claims.
     pub async fn look(&mut self, app: &TestApp, authority: AuthorityId, model: &Model) {
         for state in app.store.crl_states(authority).await.unwrap() {
             let key = (authority, state.kind);
@@ -89,7 +89,7 @@ impl Lists {
     }
 
     /// Returns true if the lists allow what the API shows of a certificate with a settled change:
-    /// all of them hold it if it is revoked and has not expired, none does otherwise.
+    /// each of them has it if it is revoked and has not expired, and none has it otherwise.
     pub fn allow(&self, certificate: &Certificate, now: Timestamp) -> bool {
         certificate.kinds().into_iter().all(|kind| {
             let list = self.0.get(&(certificate.authority, kind));
@@ -101,8 +101,8 @@ impl Lists {
         })
     }
 
-    /// After everything was published that is to be, or everything but what `obstructed` says:
-    /// every list is there, young enough, and has the last change of every certificate.
+    /// Checks the published lists, except those that `obstructed` names: each exists, is not due
+    /// for renewal, and has the last change of every certificate.
     pub fn check_published(
         &self,
         authority: AuthorityId,
@@ -135,7 +135,7 @@ impl Lists {
         }
     }
 
-    /// Whether every list but the full one is in the bundle as it is by itself.
+    /// Checks that the bundle has every list except the full one, unchanged.
     pub async fn check_bundle(&self, app: &TestApp, authority: AuthorityId) {
         let bundle = app
             .public(Method::GET, &format!("/crl/{authority}/bundle.pem"))

@@ -1,6 +1,5 @@
-//! Whatever happens in whatever order: revocation lists, OCSP, what enforcement points follow and
-//! the statuses that the API shows say the same of every certificate, each at the epoch that it
-//! claims.
+//! Random histories: revocation lists, OCSP, enforcement points and the statuses in the API agree
+//! about every certificate, each at the epoch that it claims.
 
 mod followers;
 mod history;
@@ -18,8 +17,8 @@ const CASES: u32 = 24;
 /// The most replays of a failed, shortened history: each takes a second at most.
 const SHRINKS_MAX: u32 = 300;
 
-/// From lengths of an OCSP answer's reuse and of leases to more than a list goes without being made
-/// again, in seconds.
+/// Steps of the clock in seconds: from the length of a lease and of the reuse of an OCSP answer to
+/// more than the renewal interval of a list.
 const TIMES: [i64; 6] = [30, 60, 1_000, 3_600, 86_400, 5 * 86_400];
 
 const OBSTRUCTIONS: [Obstruction; 4] = [

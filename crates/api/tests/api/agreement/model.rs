@@ -115,8 +115,8 @@ impl Model {
             .collect()
     }
 
-    /// The fingerprints of what is revoked of an account at `epoch`, without those that expired
-    /// before `live_from`.
+    /// The fingerprints of the certificates of an account that are revoked at `epoch`, without
+    /// those that expired before `live_from`.
     pub fn fingerprints(
         &self,
         account: usize,

@@ -1,4 +1,4 @@
-//! A test for every row of the table "what bad input gets".
+//! A test for each kind of bad input.
 
 use certgate_testkit::{TestApp, csr, fixture};
 use serde_json::json;
@@ -31,7 +31,7 @@ async fn a_full_zone_is_1445() {
     let app = TestApp::with(|settings| settings.zone_certificates_max = Some(2)).await;
     let first = app.issue("a").await;
     app.issue("b").await;
-    // Revoked ones count: the quota bounds what has to be kept.
+    // Revoked certificates count too, because the quota bounds the stored certificates.
     app.delete(&format!("{PATH}/{}", first["id"].as_str().unwrap()))
         .await
         .result();
@@ -185,7 +185,7 @@ async fn a_validity_out_of_bounds_is_refused_with_the_bounds() {
             error.message
         );
     }
-    // A whole number is one however it is written.
+    // A whole number is accepted in every spelling.
     for days in ["1", "1000.0", "1e3"] {
         let body = format!(r#"{{"csr":{},"validity_days":{days}}}"#, json!(csr("x")));
         app.call(http::Method::POST, PATH).body(body).await.result();
@@ -196,7 +196,7 @@ async fn a_validity_out_of_bounds_is_refused_with_the_bounds() {
 async fn a_certificate_does_not_outlive_its_ca() {
     let app = TestApp::new().await;
     app.issue("makes the authority").await;
-    // The authority is made for 30 years of 365 days; 20 days are left.
+    // The CA is valid for 30 years of 365 days; 20 days are left.
     app.clock.advance_seconds((30 * 365 - 20) * 86_400);
     let error = app
         .post(PATH, json!({ "csr": csr("x"), "validity_days": 21 }))

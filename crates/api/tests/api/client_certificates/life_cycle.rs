@@ -160,7 +160,7 @@ async fn patch_restores_only_with_true_or_an_empty_body() {
     let unknown = "/zones/{zone}/client_certificates/0123456789abcdef0123456789abcdef";
     let error = app.patch(unknown).body("null").await.error();
     assert_eq!((error.status, error.code), (404, 1415));
-    // A body of a request that needs none is not an error.
+    // A body is not an error in a request that needs none.
     app.get(&path).body(r#"{"a":1}"#).await.result();
     app.delete(&path).body(r#"{"a":1}"#).await.result();
 }

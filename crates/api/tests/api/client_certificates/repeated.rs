@@ -25,7 +25,7 @@ async fn a_repeated_request_issues_one_certificate() {
     assert_eq!(ask(&app, "order-1", &csr, 30).await.result(), first);
     assert_eq!(total(&app).await, 1);
 
-    // As it is by then.
+    // The answer has the current status.
     let id = first["id"].as_str().unwrap();
     app.delete(&format!("{PATH}/{id}")).await.result();
     app.settle().await;
@@ -33,12 +33,12 @@ async fn a_repeated_request_issues_one_certificate() {
         ask(&app, "order-1", &csr, 30).await.result()["status"],
         "revoked"
     );
-    // After a start too.
+    // The same holds after a restart.
     let app = app.restart().await;
     assert_eq!(ask(&app, "order-1", &csr, 30).await.result()["id"], id);
     assert_eq!(total(&app).await, 1);
 
-    // Another key, or none, makes another one.
+    // Another key, or no key, issues another certificate.
     assert_ne!(ask(&app, "order-2", &csr, 30).await.result()["id"], id);
     assert_ne!(
         app.post(PATH, json!({ "csr": csr, "validity_days": 30 }))

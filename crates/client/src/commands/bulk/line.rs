@@ -20,7 +20,7 @@ use crate::http::{Answer, Refusal};
 use crate::key::{self, NewKey, Password};
 use crate::session::Session;
 
-/// The parts of a run that every line needs.
+/// The data of a run that every line needs.
 pub struct Run<'a> {
     pub session: &'a Session,
     pub zone: &'a ZoneId,
@@ -42,7 +42,7 @@ pub enum Start {
     Fresh,
     /// Key and request are on disk, and an earlier run may have sent the request.
     Requested(Box<Pending>),
-    /// The certificate with this ID is issued. Its files may be missing.
+    /// The certificate with this ID is issued, but its files may be missing.
     Issued(String),
 }
 
@@ -51,7 +51,7 @@ pub enum Start {
 pub enum Trouble {
     /// A reason of this line alone.
     Line(Failure),
-    /// A reason that every other line would meet too.
+    /// A reason that affects every other line too.
     EveryLine(Failure),
 }
 
@@ -66,7 +66,7 @@ pub struct Pending {
     token: String,
 }
 
-/// Finds out how far earlier runs came with a line.
+/// Determines the progress of earlier runs with a line.
 pub fn start(
     row: &Row,
     session: &Session,
@@ -88,7 +88,7 @@ pub fn start(
         if entry.wanted != row.wanted || entry.zone_id != zone.to_string() {
             return Err(other_data(&crt));
         }
-        // After the end the files are the user's, who may have moved them.
+        // After the end, the user may have moved the files.
         let lacks_p12 = wants_p12 && key.exists() && crt.exists() && !p12.exists();
         return Ok(match pending.exists() || lacks_p12 {
             true => Start::Issued(entry.certificate_id.clone()),
@@ -106,7 +106,7 @@ pub fn start(
         };
     };
     if !key.exists() {
-        // The earlier run was killed before the key was on disk, and so before it sent anything.
+        // The earlier run was killed before the key was on disk, so it sent nothing.
         files::remove(&pending)?;
         return Ok(Start::Fresh);
     }
@@ -145,7 +145,8 @@ pub fn issue(run: &Run<'_>, row: &Row, start: Start) -> Result<(), Trouble> {
             }
             (answer.map_err(trouble)?, false)
         }
-        // A refusal of this request says nothing about the one of the earlier run: the key stays.
+        // A refusal of this request does not show the result of the earlier request, so the key
+        // stays.
         Start::Requested(request) => (send(run, &request).map_err(trouble)?, false),
         Start::Issued(certificate_id) => {
             let path = format!("{}/{certificate_id}", certificate::path(run.zone));
@@ -239,7 +240,7 @@ fn write_p12(
     files::write_new(&target, &file, Secrecy::Private).map_err(Trouble::EveryLine)
 }
 
-/// Every other line would meet an unreachable server, a refused token and a full quota too.
+/// An unreachable server, a refused token and a full quota affect every other line too.
 fn trouble(refusal: Refusal) -> Trouble {
     let status = match &refusal {
         Refusal::Refused { status, .. } => *status,

@@ -1,5 +1,5 @@
 //! The progress file of `cert issue --from`: the finished lines of the list. It is in the output
-//! directory, and its lock keeps a second run out.
+//! directory, and its lock prevents a second run.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -17,7 +17,7 @@ pub const FILE: &str = "issued.jsonl";
 /// A finished line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The name of its files without ending.
+    /// The name of its files without the extension.
     pub name: String,
     /// The zone of the certificate.
     pub zone_id: String,
@@ -100,10 +100,10 @@ impl Progress {
     }
 }
 
-/// Closing the file is not enough: a child process that starts at this instant holds a copy of it.
+/// Closing the file is not enough: a child process that starts at this instant has a copy of it.
 impl Drop for Progress {
     fn drop(&mut self) {
-        // A lock that stays ends with the process.
+        // If this fails, the lock ends with the process.
         let _ = self.file.unlock();
     }
 }

@@ -58,7 +58,8 @@ impl Wanted {
 pub struct Row {
     /// Its number in the file, from 1. The header is a line too.
     pub line: u64,
-    /// The name of its files without ending. It is unique, also on file systems without letter case.
+    /// The name of its files without the extension. It is unique, also on file systems that ignore
+    /// letter case.
     pub name: String,
     /// Its fields.
     pub wanted: Wanted,
@@ -75,7 +76,7 @@ pub struct BadRow {
     pub message: String,
 }
 
-/// Reads the list. A wrong line does not stop the other lines, a wrong header stops all.
+/// Reads the list. A wrong line does not stop the other lines. A wrong header stops all of them.
 pub fn read(mut list: impl Read) -> Result<(Vec<Row>, Vec<BadRow>), Failure> {
     let mut text = Vec::new();
     list.read_to_end(&mut text)

@@ -138,7 +138,7 @@ fn a_line_whose_answer_was_lost_is_not_issued_twice() {
     });
     let bulk = Bulk::new(&NAMES);
     let mut runs = 0;
-    // A later run asks for the certificate of the first, whatever its own default validity is.
+    // A later run requests the certificate of the first run, also with another default validity.
     let days = |runs: u32| (7 + runs).to_string();
     while let (Err(failure), summary) = bulk.run(&server, &["--jobs", "2", "--days", &days(runs)]) {
         assert_eq!(failure.exit(), Exit::Unreachable, "{failure}");
@@ -203,7 +203,7 @@ fn a_kill_after_any_step_leaves_a_state_to_continue_from() {
             std::fs::write(file(progress::FILE), format!("{first}{torn}")).unwrap();
         }
         if steps_missing >= 5 {
-            // The key was not yet on disk, and so nothing was sent.
+            // The key was not yet on disk, so nothing was sent.
             std::fs::remove_file(file("b.key")).unwrap();
             std::fs::write(file(".certgate-partial-abc"), "half a key").unwrap();
         }

@@ -20,7 +20,7 @@ fn everything() -> ListArgs {
     }
 }
 
-/// Replaces the values that each run makes anew by zeros.
+/// Replaces the values that differ between runs with zeros.
 fn redacted(shown: &str, certificate: &Value) -> String {
     let serial = text(&certificate["serial_number"]);
     let values = ["id", "ski", "fingerprint_sha256"].map(|field| text(&certificate[field]));
@@ -248,7 +248,7 @@ fn exporting_writes_pem_with_the_ca_that_signed_after_it() {
     let server = Server::start();
     let id = server.issue("a");
     let signer = server.get("/certgate/v1/accounts/{account}/managed_authority");
-    // The CA that signed is not the active one any more.
+    // The CA that signed the certificate is no longer active.
     let rotate = "/certgate/v1/accounts/{account}/managed_authorities/rotate";
     server.post(rotate, json!({}));
     let captured = Captured::new(Format::Table);

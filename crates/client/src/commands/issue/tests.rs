@@ -141,7 +141,7 @@ fn a_lost_answer_is_requested_again_and_then_leaves_the_key() {
 
 #[test]
 fn a_key_is_kept_while_its_certificate_may_have_been_issued() {
-    // The server does not know, and then answers something else, or is gone.
+    // The server does not know the result. Then it gives another answer, or cannot be reached.
     for next in [
         || Fate::Instead(refused(403, 9109, "no")),
         || Fate::LoseAnswer,
@@ -176,7 +176,7 @@ fn a_request_of_another_program_is_sent_byte_for_byte() {
     assert!(out.starts_with("-----BEGIN CERTIFICATE-----"), "{out}");
     std::fs::create_dir(place.path("new")).unwrap();
     let out = place.path("new/bob");
-    // Each run has an idempotency key of its own, and so a certificate of its own.
+    // Each run has its own idempotency key, and therefore its own certificate.
     let line = ["--csr", &file, "--out", &out];
     let session = server.session();
     let arguments = Line::parse_from(["issue"].iter().chain(&line)).arguments;
