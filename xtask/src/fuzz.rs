@@ -12,44 +12,20 @@ use anyhow::{Context, Result, ensure};
 
 use crate::test::workspace::Workspace;
 
-/// The targets, and the longest inputs. The readers accept up to 32 KiB, but longer inputs only
+/// The targets, and the longest inputs in KiB. The readers accept up to 32, but longer inputs only
 /// slow the search.
 pub const TARGETS: [Target; 8] = [
-    Target {
-        name: "authority",
-        input_bytes_max: 4 * 1024,
-    },
+    Target::new("authority", 4),
     // An input is a chain of several certificates.
-    Target {
-        name: "chain",
-        input_bytes_max: 8 * 1024,
-    },
-    Target {
-        name: "csr",
-        input_bytes_max: 4 * 1024,
-    },
+    Target::new("chain", 8),
+    Target::new("csr", 4),
     // A dozen lines.
-    Target {
-        name: "journal",
-        input_bytes_max: 4 * 1024,
-    },
-    Target {
-        name: "ocsp_path",
-        input_bytes_max: 4 * 1024,
-    },
-    Target {
-        name: "ocsp_request",
-        input_bytes_max: 4 * 1024,
-    },
+    Target::new("journal", 4),
+    Target::new("ocsp_path", 4),
+    Target::new("ocsp_request", 4),
     // An RSA-8192 key in Base64 must fit.
-    Target {
-        name: "private_key",
-        input_bytes_max: 8 * 1024,
-    },
-    Target {
-        name: "subject",
-        input_bytes_max: 4 * 1024,
-    },
+    Target::new("private_key", 8),
+    Target::new("subject", 4),
 ];
 
 /// Coverage that guides libFuzzer: counters of edges, their places, and the operands of
@@ -78,6 +54,16 @@ pub struct Target {
     /// The name of its program in fuzz/src/bin and of its folder in fuzz/corpus.
     pub name: &'static str,
     input_bytes_max: u32,
+}
+
+impl Target {
+    const fn new(name: &'static str, input_kib_max: u32) -> Self {
+        let input_bytes_max = input_kib_max * 1024;
+        Self {
+            name,
+            input_bytes_max,
+        }
+    }
 }
 
 /// The choice of targets and times.

@@ -58,14 +58,14 @@ pub fn release_checks() -> Result<ExitCode> {
     Ok(session.finish())
 }
 
-const POSTGRESQL: programs::Program = programs::Program {
-    name: "sh",
-    probe: &[
+const POSTGRESQL: programs::Program = programs::Program::new(
+    "sh",
+    &[
         "-c",
         "command -v pg_ctl || ls /usr/lib/postgresql/*/bin/pg_ctl",
     ],
-    package: "postgresql",
-};
+    "postgresql",
+);
 
 fn lints(workspace: &Workspace) -> Result<Outcome> {
     let arguments = [
@@ -107,11 +107,7 @@ fn rust_tests(workspace: &Workspace) -> Result<Outcome> {
 /// Runs each fuzz target. A target counts as one test, and a build that fails as one failure.
 fn fuzzing(programs: &mut programs::Installer) -> Result<Outcome> {
     // Cargo compiles libFuzzer from its sources.
-    let compiler = programs::Program {
-        name: "c++",
-        probe: &["--version"],
-        package: "g++",
-    };
+    let compiler = programs::Program::new("c++", &["--version"], "g++");
     if let Err(reason) = programs.provide(&compiler) {
         return Ok(Outcome::Skipped(reason));
     }

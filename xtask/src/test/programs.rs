@@ -11,12 +11,25 @@ pub struct Installer {
 
 /// A program, a command that shows that it works, and its Debian package.
 pub struct Program {
-    /// The name.
-    pub name: &'static str,
-    /// Arguments with which the program succeeds and changes nothing.
-    pub probe: &'static [&'static str],
-    /// The Debian package.
-    pub package: &'static str,
+    name: &'static str,
+    probe: &'static [&'static str],
+    package: &'static str,
+}
+
+impl Program {
+    /// Returns a program of a Debian package. With the arguments `probe` it succeeds and changes
+    /// nothing.
+    pub const fn new(
+        name: &'static str,
+        probe: &'static [&'static str],
+        package: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            probe,
+            package,
+        }
+    }
 }
 
 impl Installer {

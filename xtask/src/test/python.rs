@@ -12,59 +12,23 @@ use super::workspace::{Workspace, lines};
 
 /// Programs that make an environment.
 const PYTHON: [Program; 2] = [
-    Program {
-        name: "python3",
-        probe: &["--version"],
-        package: "python3",
-    },
-    Program {
-        name: "python3",
-        probe: &["-c", "import venv, ensurepip"],
-        package: "python3-venv",
-    },
+    Program::new("python3", &["--version"], "python3"),
+    Program::new("python3", &["-c", "import venv, ensurepip"], "python3-venv"),
 ];
 
 /// Programs that tests of every suite call.
 const PROGRAMS: [Program; 5] = [
-    Program {
-        name: "openssl",
-        probe: &["version"],
-        package: "openssl",
-    },
-    Program {
-        name: "curl",
-        probe: &["--version"],
-        package: "curl",
-    },
-    Program {
-        name: "nginx",
-        probe: &["-v"],
-        package: "nginx-light",
-    },
-    Program {
-        name: "haproxy",
-        probe: &["-v"],
-        package: "haproxy",
-    },
-    Program {
-        name: "faketime",
-        probe: &["--version"],
-        package: "faketime",
-    },
+    Program::new("openssl", &["version"], "openssl"),
+    Program::new("curl", &["--version"], "curl"),
+    Program::new("nginx", &["-v"], "nginx-light"),
+    Program::new("haproxy", &["-v"], "haproxy"),
+    Program::new("faketime", &["--version"], "faketime"),
 ];
 
 /// Programs that judge the files in deploy/.
 const DEPLOY_PROGRAMS: [Program; 2] = [
-    Program {
-        name: "systemd-analyze",
-        probe: &["--version"],
-        package: "systemd",
-    },
-    Program {
-        name: "promtool",
-        probe: &["--version"],
-        package: "prometheus",
-    },
+    Program::new("systemd-analyze", &["--version"], "systemd"),
+    Program::new("promtool", &["--version"], "prometheus"),
 ];
 
 /// A set of Python packages, and the tests that run with it.

@@ -13,25 +13,17 @@ use super::tally::Tally;
 use super::workspace::{Workspace, lines};
 
 const PROGRAMS: [Program; 3] = [
-    Program {
-        name: "openssl",
-        probe: &["version"],
-        package: "openssl",
-    },
+    Program::new("openssl", &["version"], "openssl"),
     // The test runner of version 20 is the first with destinations for reporters.
-    Program {
-        name: "node",
-        probe: &[
+    Program::new(
+        "node",
+        &[
             "-e",
             "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)",
         ],
-        package: "nodejs",
-    },
-    Program {
-        name: "npm",
-        probe: &["--version"],
-        package: "npm",
-    },
+        "nodejs",
+    ),
+    Program::new("npm", &["--version"], "npm"),
 ];
 
 /// Runs the suite.
