@@ -32,30 +32,23 @@ pub struct Run {
 impl Run {
     /// Measures every size on every database.
     pub async fn all(&self, programs: Option<PathBuf>, sockets: &Path) -> anyhow::Result<()> {
-        let Arguments {
-            seconds,
-            results,
-            certificates,
-            ..
-        } = &self.arguments;
-        let results = results
-            .clone()
-            .unwrap_or_else(|| root().join("target/bench.jsonl"));
+        let results = self.arguments.results.clone();
+        let results = results.unwrap_or_else(|| root().join("target/bench.jsonl"));
         let data = self.directory.join(CLUSTER);
         let start = |programs| Postgres::start(programs, &data, sockets);
         let postgres = programs.map(start).transpose()?;
-        let machine = Machine::describe(*seconds, postgres.as_ref())?;
+        let machine = Machine::describe(self.arguments.seconds, postgres.as_ref())?;
         eprintln!("{} on {}", machine.commit, machine.processors);
         if let Some(postgres) = &machine.postgres {
             eprintln!("{postgres}");
         }
         let file = report::begin(&results, &machine)?;
-        for certificates in certificates {
+        for certificates in self.arguments.certificates.iter().copied() {
             if self.arguments.database != Some(Databases::Postgres) {
-                self.one(&file, *certificates, None).await?;
+                self.one(&file, certificates, None).await?;
             }
             if let Some(postgres) = &postgres {
-                self.one(&file, *certificates, Some(postgres)).await?;
+                self.one(&file, certificates, Some(postgres)).await?;
             }
         }
         println!("{}", document::table(&Figures::read(&results)?));
@@ -94,25 +87,14 @@ impl Run {
             database.name(),
             units::thousands(n as f64)
         );
-        let Arguments {
-            revoked_one_in,
-            seconds,
-            ..
-        } = &self.arguments;
+        let revoked_one_in = self.arguments.revoked_one_in;
         let mut report = Report::new(file, database, n)?;
-        let duration = Duration::from_secs(*seconds);
+        let duration = Duration::from_secs(self.arguments.seconds);
         let empty = self.installation("empty", postgres).await?;
-        let full = self
-            .installation(&format!("filled_{n}_{revoked_one_in}"), postgres)
-            .await?;
-        fill::fill(
-            &self.binary,
-            &full,
-            &self.keeper,
-            *revoked_one_in,
-            &mut report,
-        )
-        .await?;
+        let name = format!("filled_{n}_{revoked_one_in}");
+        let full = self.installation(&name, postgres).await?;
+        let (binary, keeper) = (&self.binary, &self.keeper);
+        fill::fill(binary, &full, keeper, revoked_one_in, &mut report).await?;
 
         // Parts that read come first, because parts that write make the zone larger.
         let mut memory_empty = None;
