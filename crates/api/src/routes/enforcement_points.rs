@@ -66,11 +66,8 @@ pub(crate) async fn register(
     Body(body): Body<RegisterEnforcementPoint<'static>>,
 ) -> Result<Response, ApiError> {
     let lease = body.lease_seconds.map(|seconds| seconds.0);
-    let registered = api
-        .service
-        .enforcement_points
-        .register(&scope, &body.name, lease);
-    let point = registered.await?;
+    let points = &api.service.enforcement_points;
+    let point = points.register(&scope, &body.name, lease).await?;
     let last = api.store.account_epoch(scope.account().id).await?;
     envelope::one(enforcement_point(api.clock.now(), last, &point))
 }
@@ -96,10 +93,8 @@ pub(crate) async fn delete(
     path: EnforcementPointPath,
 ) -> Result<Response, ApiError> {
     let id = path.enforcement_point_id;
-    api.service
-        .enforcement_points
-        .delete(&scope, id.into())
-        .await?;
+    let points = &api.service.enforcement_points;
+    points.delete(&scope, id.into()).await?;
     envelope::one(Deleted { id })
 }
 
@@ -127,11 +122,8 @@ pub(crate) async fn acknowledge(
     Body(body): Body<AcknowledgeEpoch>,
 ) -> Result<Response, ApiError> {
     let id = path.enforcement_point_id.into();
-    let point = api
-        .service
-        .enforcement_points
-        .acknowledge(&scope, id, body.epoch.0)
-        .await?;
+    let points = &api.service.enforcement_points;
+    let point = points.acknowledge(&scope, id, body.epoch.0).await?;
     let last = api.store.account_epoch(scope.account().id).await?;
     envelope::one(enforcement_point(api.clock.now(), last, &point))
 }

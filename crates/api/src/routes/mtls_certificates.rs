@@ -164,11 +164,10 @@ pub(crate) async fn associations(
     path: MtlsCertificatePath,
 ) -> Result<Response, ApiError> {
     let id = path.mtls_certificate_id.into();
-    let hostnames = api
-        .store
-        .mtls_certificate_used_by(scope.account().id, id)
-        .await?;
-    let hostnames = hostnames.ok_or_else(ApiError::mtls_certificate_not_found)?;
+    let used_by = api.store.mtls_certificate_used_by(scope.account().id, id);
+    let hostnames = used_by
+        .await?
+        .ok_or_else(ApiError::mtls_certificate_not_found)?;
     let use_by_hostnames = MtlsCertificateAssociation {
         service: "mtls".into(),
         status: "active".into(),

@@ -128,11 +128,9 @@ pub(crate) async fn delete(
     scope: UserScope<ManageTokens>,
     path: TokenPath,
 ) -> Result<Response, ApiError> {
-    api.service
-        .tokens
-        .delete(&scope, path.token_id.into())
-        .await?;
-    envelope::one(Deleted { id: path.token_id })
+    let id = path.token_id;
+    api.service.tokens.delete(&scope, id.into()).await?;
+    envelope::one(Deleted { id })
 }
 
 /// Roll an API token
@@ -151,11 +149,8 @@ pub(crate) async fn roll(
     scope: UserScope<ManageTokens>,
     path: TokenPath,
 ) -> Result<Response, ApiError> {
-    let value = api
-        .service
-        .tokens
-        .roll(&scope, path.token_id.into())
-        .await?;
+    let id = path.token_id.into();
+    let value = api.service.tokens.roll(&scope, id).await?;
     envelope::one(value.expose())
 }
 

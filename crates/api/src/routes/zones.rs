@@ -67,10 +67,8 @@ pub(crate) async fn create(
     caller: Caller,
     Body(body): Body<CreateZone<'static>>,
 ) -> Result<Response, ApiError> {
-    let account = body.account.id.into();
-    let scope = api
-        .service
-        .access
+    let (access, account) = (&api.service.access, body.account.id.into());
+    let scope = access
         .account_scope::<ManageZones>(&caller, account)
         .await?;
     let draft = ZoneDraft {
