@@ -25,7 +25,7 @@ use tower::{Layer, Service};
 use crate::body::BODY_BYTES_MAX;
 use crate::code;
 use crate::error::{ApiError, SHOULD_RETRY};
-use crate::failure_log::{FailureLog, Inside};
+use crate::failure_log::Inside;
 use crate::request_metrics::RequestMetrics;
 use crate::state::Api;
 
@@ -40,7 +40,6 @@ struct Shared {
     random: Arc<dyn Random>,
     request_timeout: Duration,
     metrics: RequestMetrics,
-    failures: FailureLog,
 }
 
 impl RequestLayer {
@@ -49,7 +48,6 @@ impl RequestLayer {
             random: api.random.clone(),
             request_timeout: api.request_timeout,
             metrics: RequestMetrics::default(),
-            failures: FailureLog::default(),
         }))
     }
 }
@@ -142,10 +140,7 @@ impl ObservedRequest {
         shared.metrics.count(method, route, status, took);
         let status = status.as_u16();
         if let Some(inside) = response.extensions_mut().remove::<Inside>() {
-            let now = started + took;
-            shared
-                .failures
-                .write(&inside, now, &id, method, route, status);
+            inside.log(&id, method, route, status);
         } else {
             tracing::debug!(request_id = %id, method, route, status, "request answered");
         }

@@ -141,16 +141,28 @@ impl Failure {
         self
     }
 
+    /// The lines to print, or nothing if the command has printed them already.
+    pub fn lines(&self) -> String {
+        let message = match self.message.as_str() {
+            "" => return String::new(),
+            message => format!("error: {message}\n"),
+        };
+        match &self.hint {
+            Some(hint) => format!("{message}hint: {hint}\n"),
+            None => message,
+        }
+    }
+
+    /// Keeps only the exit status, after the lines were printed.
+    pub fn but_printed(mut self) -> Self {
+        self.message.clear();
+        self
+    }
+
     /// Prints the failure on standard error and returns the exit status.
     pub fn report(&self) -> ExitCode {
-        if !self.message.is_empty() {
-            // A closed standard error changes nothing about the exit status.
-            let mut err = io::stderr().lock();
-            let _ = writeln!(err, "error: {}", self.message);
-            if let Some(hint) = &self.hint {
-                let _ = writeln!(err, "hint: {hint}");
-            }
-        }
+        // A closed standard error changes nothing about the exit status.
+        let _ = io::stderr().lock().write_all(self.lines().as_bytes());
         ExitCode::from(self.exit.status())
     }
 }
@@ -190,5 +202,12 @@ mod tests {
             "no zone; nothing was sent (name one; or none)"
         );
         assert_eq!(failure.exit().status(), 2);
+        let lines = "error: no zone; nothing was sent\nhint: name one; or none\n";
+        assert_eq!(failure.lines(), lines);
+        let failure = failure.but_printed();
+        assert_eq!(
+            (failure.lines(), failure.exit().status()),
+            (String::new(), 2)
+        );
     }
 }

@@ -21,7 +21,7 @@ use crate::data_dir::DataDir;
 use crate::failure::{self, Failure};
 use crate::last_check::LastCheck;
 use crate::listener::{Limits, Listener};
-use crate::log;
+use crate::log::Log;
 use crate::system::{SystemClock, SystemRandom};
 use crate::tls;
 
@@ -52,13 +52,19 @@ pub fn run(config: Config) -> Result<(), Failure> {
             Some(acceptor.map_err(|error| Failure::usage(format!("{error:#}")))?)
         }
     };
-    run_with(config, tls).map_err(failure::with_causes)
+    // First, so that the first dropped line is counted too.
+    let metrics = start_metrics().map_err(failure::with_causes)?;
+    let log = Log::start(&config).map_err(failure::with_causes)?;
+    let ended = run_with(config, tls, metrics, &log).map_err(failure::with_causes);
+    log.end(ended)
 }
 
-fn run_with(config: Config, tls: Option<TlsAcceptor>) -> anyhow::Result<()> {
-    // First, so that the first dropped line is counted too.
-    let metrics = start_metrics()?;
-    log::start(&config)?;
+fn run_with(
+    config: Config,
+    tls: Option<TlsAcceptor>,
+    metrics: PrometheusHandle,
+    log: &Log,
+) -> anyhow::Result<()> {
     // HTTP takes a quarter of the work of a request. More threads for it would only pass requests
     // between them.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -67,7 +73,7 @@ fn run_with(config: Config, tls: Option<TlsAcceptor>) -> anyhow::Result<()> {
         .thread_name("http")
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(config, tls, metrics));
+    let ended = runtime.block_on(serve(config, tls, metrics, log));
     // The process does not wait for a thread whose database does not answer.
     runtime.shutdown_background();
     ended
@@ -77,6 +83,7 @@ async fn serve(
     config: Config,
     tls: Option<TlsAcceptor>,
     metrics: PrometheusHandle,
+    log: &Log,
 ) -> anyhow::Result<()> {
     // 1. The signals, before anything is printed: a supervisor that reads the lines may send one.
     let mut terminate = signal(SignalKind::terminate())?;
@@ -122,11 +129,9 @@ async fn serve(
     let router = certgate_api::management(api.clone());
     let management = Listener::start(management, tls, router, limits);
     let public = Listener::start(public, None, certgate_api::responder(api), limits);
-    if let Err(error) = announce(&api_url, public_address) {
-        tracing::warn!(%error, "cannot print the addresses on standard output");
-    }
+    announce(&api_url, public_address);
     if let Some(made) = made {
-        welcome(&made, &api_url, &config);
+        log.print(&welcome(&made, &api_url, &config));
     }
 
     // 5. The end: requests in flight, and then the last writes.
@@ -254,15 +259,23 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<(TcpListener, S
     Ok((listener, bound))
 }
 
-fn announce(api_url: &str, public: SocketAddr) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "management API listening on {api_url}")?;
-    writeln!(out, "public responder listening on http://{public}")?;
-    out.flush()
+/// Prints the addresses on standard output, and does not wait for its reader.
+fn announce(api_url: &str, public: SocketAddr) {
+    let text = format!(
+        "management API listening on {api_url}\n\
+         public responder listening on http://{public}\n"
+    );
+    tokio::task::spawn_blocking(move || {
+        let mut out = std::io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            tracing::warn!(%error, "cannot print the addresses on standard output");
+        }
+    });
 }
 
-/// Prints, once, the next commands of a new user. Standard error is the place of messages.
-fn welcome(made: &Initialised, api_url: &str, config: &Config) {
+/// Returns the next commands of a new user, which standard error shows once. If they cannot be
+/// printed, the token is in `client.toml` too.
+fn welcome(made: &Initialised, api_url: &str, config: &Config) -> String {
     // The user pastes the next command, and the program may not be on the path.
     let program = std::env::args()
         .next()
@@ -275,7 +288,7 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) {
         true => String::new(),
         false => format!(" --data-dir {data_dir}"),
     };
-    let text = format!(
+    format!(
         "\n\
          certgate made a new installation in {data_dir},\n\
          with the account \"{FIRST_ACCOUNT}\" and the zone {FIRST_ZONE}.\n\
@@ -291,17 +304,13 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) {
          \x20 export CERTGATE_TOKEN={token}\n\
          \x20 curl -H \"Authorization: Bearer $CERTGATE_TOKEN\" \\\n\
          \x20   {api_url}/client/v4/zones/{zone_id}/client_certificates\n\n"
-    );
-    // Standard error may be closed. The token is in client.toml too.
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    )
 }
 
 fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
     let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS_BUCKETS)?;
-    let handle = builder
+    builder
         .install_recorder()
-        .context("cannot start the metrics")?;
-    log::begin_to_count();
-    Ok(handle)
+        .context("cannot start the metrics")
 }

@@ -180,6 +180,34 @@ fn a_log_that_cannot_be_written_loses_only_its_lines() {
     }
 }
 
+/// A reader that is alive and reads nothing: a pipe holds 64 KiB, then writing to it waits.
+#[test]
+fn a_log_without_a_reading_reader_holds_up_neither_a_request_nor_the_end() {
+    let server = Server::start("--log trace", Stdio::piped(), |_| Stdio::piped());
+    server.works("first");
+    server.eventually("the pipe and the queue are full", || {
+        get(&server.api().unwrap(), "/client/v4/user");
+        server.metric("certgate_log_lines_dropped_total") > 0.0
+    });
+    server.works("second");
+    server.stop();
+}
+
+/// Both outputs are one pipe, as a supervisor may start it, and the pipe is full already.
+#[test]
+fn a_start_does_not_wait_for_the_reader_of_its_output() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut filling = Command::new("dd");
+    filling.args(["if=/dev/zero", "bs=4096", "count=16", "status=none"]);
+    filling.stdout(writer.try_clone().unwrap());
+    assert!(filling.status().unwrap().success());
+    let both = writer.try_clone().unwrap();
+    let server = Server::start("", writer.into(), |_| both.into());
+    server.works("first");
+    server.stop();
+    drop(reader);
+}
+
 #[test]
 fn a_written_log_drops_nothing_and_an_error_that_cannot_be_printed_keeps_its_exit_status() {
     let log = |directory: &Path| Stdio::from(File::create(directory.join("log")).unwrap());

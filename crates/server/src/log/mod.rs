@@ -1,0 +1,98 @@
+//! The log of the server, on standard error.
+//!
+//! Logging is best effort: no work waits for a line or fails because of one. A line that cannot be
+//! written is dropped and counted, and lines that traffic or a full disk repeats are limited.
+
+mod limit;
+mod outlet;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::panic::PanicHookInfo;
+use std::time::Duration;
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+use self::limit::{End, Limited};
+use self::outlet::Outlet;
+use crate::config::{Config, LogFormat};
+use crate::failure::Failure;
+
+/// The longest wait for standard error at the end of the process. A reader of a pipe may read
+/// nothing, and must not keep the process alive.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The log of this process.
+#[derive(Clone)]
+pub struct Log {
+    outlet: Outlet,
+}
+
+impl Log {
+    /// Begins to log, and counts lines from zero: a counter that appears with its first event shows
+    /// no increase.
+    pub fn start(config: &Config) -> anyhow::Result<Self> {
+        let dropped = metrics::counter!("certgate_log_lines_dropped_total");
+        let limited = metrics::counter!("certgate_log_lines_limited_total");
+        dropped.increment(0);
+        limited.increment(0);
+        let outlet = Outlet::start(io::stderr(), dropped).context("cannot start the log")?;
+        let filter = EnvFilter::try_new(&config.log)?;
+        let writer = outlet.clone();
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            // The subscriber would print its own errors on standard error, and panic if that
+            // failed.
+            .log_internal_errors(false)
+            .with_writer(move || writer.clone());
+        let started = match config.log_format {
+            LogFormat::Text => lines
+                .with_ansi(false)
+                .map_event_format(|format| Limited::new(format, End::Text, limited))
+                .try_init(),
+            LogFormat::Json => lines
+                .json()
+                .flatten_event(true)
+                .map_event_format(|format| Limited::new(format, End::Json, limited))
+                .try_init(),
+        };
+        started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))?;
+        std::panic::set_hook(Box::new(log_panic));
+        Ok(Self { outlet })
+    }
+
+    /// Prints a text as it is.
+    pub fn print(&self, text: &str) {
+        self.outlet.push(text.as_bytes());
+    }
+
+    /// Prints the reason of the end, if the process failed, and waits for the last lines.
+    pub fn end(self, ended: Result<(), Failure>) -> Result<(), Failure> {
+        let ended = ended.map_err(|failure| {
+            self.print(&failure.lines());
+            failure.but_printed()
+        });
+        self.outlet.drain(LAST_LINES_TIMEOUT);
+        ended
+    }
+}
+
+/// Logs a panic. The hook of the standard library would write to standard error itself, and wait
+/// for its reader.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(tracing::field::display);
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("without a name");
+    let payload = panic.payload();
+    let message = payload.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| payload.downcast_ref::<&str>().copied());
+    let message = message.unwrap_or("no message");
+    tracing::error!(thread, location, message, "panicked");
+}
+
+/// Prints a line on standard error. A line that cannot be printed is lost: unlike `eprintln!`, this
+/// never panics.
+pub fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
