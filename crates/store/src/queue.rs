@@ -6,14 +6,18 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::StoreError;
 use certgate_model::lock;
+use tokio::sync::watch;
+
+use crate::StoreError;
 
 /// A queue for many threads that add items and one thread that takes them.
 pub(crate) struct Queue<T> {
     waiting: Mutex<Waiting<T>>,
     enough: Condvar,
     length_max: usize,
+    /// True after the taker has ended while the queue was open.
+    abandoned: watch::Sender<bool>,
 }
 
 struct Waiting<T> {
@@ -43,7 +47,15 @@ impl<T> Queue<T> {
             waiting: Mutex::new(waiting),
             enough: Condvar::new(),
             length_max,
+            abandoned: watch::channel(false).0,
         }
+    }
+
+    /// Waits until the taker has ended although the queue is open: it has panicked.
+    pub(crate) async fn abandoned(&self) {
+        let mut abandoned = self.abandoned.subscribe();
+        // The queue holds the sender, so that this ends with the wanted value only.
+        let _ = abandoned.wait_for(|abandoned| *abandoned).await;
     }
 
     /// Adds an item; returns it if the queue is full or closed.
@@ -130,6 +142,7 @@ impl<T> Drop for Worked<T> {
         let mut waiting = self.0.waiting();
         if waiting.state == State::Open {
             waiting.state = State::Abandoned;
+            self.0.abandoned.send_replace(true);
         }
         let left = std::mem::take(&mut waiting.items);
         drop(waiting);
@@ -195,6 +208,23 @@ mod tests {
             [4],
             "the deadline ends the wait"
         );
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_taker_is_announced_unless_the_queue_is_closed() {
+        let queue = Arc::new(Queue::<u32>::new(8));
+        let taker = Worked(queue.clone());
+        let panicked = std::thread::spawn(move || {
+            let _taker = taker;
+            panic!("a defect");
+        });
+        queue.abandoned().await;
+        assert!(panicked.join().is_err());
+
+        let queue = Arc::new(Queue::<u32>::new(8));
+        queue.close();
+        drop(Worked(queue.clone()));
+        assert!(!*queue.abandoned.borrow());
     }
 
     #[test]

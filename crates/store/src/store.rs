@@ -65,6 +65,9 @@ pub(crate) trait Engine: Send + Sync + 'static {
     /// Queues a write, or answers it with a refusal.
     fn push(&self, write: Write<Self::Db>);
 
+    /// Waits until the writing thread has ended although nothing has closed it.
+    fn writer_lost(&self) -> impl Future<Output = ()> + Send;
+
     /// Lets the accepted writes finish and closes the connections.
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
@@ -793,6 +796,10 @@ impl<E: Engine> ReadStore for SqlStore<E> {
 
 #[async_trait]
 impl<E: Engine> Store for SqlStore<E> {
+    async fn writer_lost(&self) {
+        self.engine.writer_lost().await;
+    }
+
     async fn close(&self) {
         self.engine.close().await;
     }

@@ -448,6 +448,9 @@ pub trait ReadStore:
 pub trait Store:
     ReadStore + Tenants + Authorities + Certificates + Revocations + EnforcementPoints + Leases
 {
+    /// Waits until the writing thread has ended although nothing has closed it, by a defect. The
+    /// store then refuses every write, and only a new process can make another thread.
+    async fn writer_lost(&self);
     /// Lets the accepted writes finish and closes. Later writes are refused as unavailable.
     async fn close(&self);
 }

@@ -71,6 +71,10 @@ impl Engine for PostgresEngine {
         self.writer.push(write);
     }
 
+    async fn writer_lost(&self) {
+        self.writer.lost().await;
+    }
+
     async fn close(&self) {
         self.writer.close().await;
         self.readers.close();

@@ -115,6 +115,11 @@ impl Writer {
         }
     }
 
+    /// Waits until the thread has ended although nothing has closed it.
+    pub(super) async fn lost(&self) {
+        self.queue.abandoned().await;
+    }
+
     /// Accepts nothing more, lets the accepted writes finish, and waits until the connection is
     /// closed.
     pub(super) async fn close(&self) {

@@ -79,6 +79,10 @@ impl Engine for SqliteEngine {
         self.writer.push(write);
     }
 
+    async fn writer_lost(&self) {
+        self.writer.lost().await;
+    }
+
     async fn close(&self) {
         // The writer last: the last connection to close removes the write-ahead log.
         self.readers.close().await;

@@ -108,6 +108,11 @@ impl Writer {
         *lock(&self.journal) = Some(journal);
     }
 
+    /// Waits until the thread has ended although nothing has closed it.
+    pub(super) async fn lost(&self) {
+        self.queue.abandoned().await;
+    }
+
     /// Accepts nothing more, lets the accepted writes finish, and waits until the connection is
     /// closed.
     pub(super) async fn close(&self) {
