@@ -319,6 +319,37 @@ fn differences_of_instants_saturate() {
 }
 
 #[test]
+fn the_server_prints_through_its_log() {
+    absent(
+        &["model", "wire", "pki", "store", "service", "api", "server"],
+        &["print!(", "println!(", "dbg!("],
+        "a full disk makes println! and eprintln! panic, and a reader that stalls makes them wait: \
+         use tracing, or in a command of the server log::say",
+    );
+}
+
+#[test]
+fn no_program_inherits_the_secrets() {
+    let folders = [
+        "model", "wire", "pki", "store", "service", "api", "client", "server",
+    ];
+    let found: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| lines(folder))
+        .filter(|(_, code)| code.contains("Command::new") || code.contains("process::Command"))
+        .map(|(place, _)| place)
+        .filter(|place| !place.contains("/tests.rs:"))
+        .collect();
+    assert!(
+        found.is_empty(),
+        "a program inherits the environment, which holds the master key, the database password and \
+         tokens: start programs in one function that removes every CERTGATE_ variable, and name \
+         that function here:\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
 fn http_begins_at_the_api() {
     let words = ["StatusCode", "http::", "axum", "hyper"];
     absent(

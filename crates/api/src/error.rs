@@ -145,6 +145,14 @@ impl ApiError {
         Self::later(code::UNAVAILABLE, message, inside)
     }
 
+    /// Some tasks of the server do not run.
+    pub(crate) fn without_tasks(names: &[&str]) -> Self {
+        let names = names.join(", ");
+        let inside = format!("tasks do not run: {names}");
+        let message = format!("These tasks of the server do not run: {names}");
+        Self::later(code::UNAVAILABLE, message, inside)
+    }
+
     fn later(code: Code, message: impl Into<Cow<'static, str>>, inside: String) -> Self {
         let error = Self::new(code, message);
         Self {

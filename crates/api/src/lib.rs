@@ -18,6 +18,7 @@ mod middleware;
 mod objects;
 mod openapi;
 mod query;
+mod readiness;
 mod request_metrics;
 mod response;
 mod router;

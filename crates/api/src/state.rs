@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client_address::TrustedProxies;
 use crate::crl_cache::CrlCache;
+use crate::readiness::Readiness;
 
 /// The address that a request comes from, as the listener saw it. The listener adds it to every
 /// request.
@@ -25,6 +26,7 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     parts: ApiParts,
     crls: CrlCache,
+    readiness: Readiness,
     streams: Arc<Semaphore>,
 }
 
@@ -39,6 +41,7 @@ impl Api {
         Self(Arc::new(Inner {
             parts,
             crls: CrlCache::default(),
+            readiness: Readiness::default(),
             streams,
         }))
     }
@@ -46,6 +49,10 @@ impl Api {
     /// Reserves one of [`STREAMS_MAX`] streams. [`None`]: all of them are open.
     pub(crate) fn reserve_stream(&self) -> Option<OwnedSemaphorePermit> {
         self.0.streams.clone().try_acquire_owned().ok()
+    }
+
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.0.readiness
     }
 
     pub(crate) fn crls(&self) -> &CrlCache {
@@ -73,6 +80,8 @@ pub struct ApiParts {
     pub random: Arc<dyn Random>,
     /// Renders the metrics in the text format of Prometheus.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Returns the names of the server's tasks that do not run now.
+    pub missing_tasks: Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>,
     /// The longest duration of a request, its body included.
     pub request_timeout: Duration,
     /// The proxies whose `X-Forwarded-For` is believed.

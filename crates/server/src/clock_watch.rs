@@ -1,5 +1,6 @@
-//! The thread that notices steps of the clock: a set clock, or a machine that was suspended.
+//! The task that notices steps of the clock: a set clock, or a machine that was suspended.
 
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -23,8 +24,20 @@ const LOOK: Timespec = Timespec {
 /// reading; a step that is taken for such a delay is found when a list is requested.
 const STEP_SECONDS: i64 = 2;
 
-/// Starts the thread, which wakes the settler after each step of the clock.
-pub fn start(signals: Arc<Signals>) -> io::Result<()> {
+/// Wakes the settler after each step of the clock. Without a timer of the system, warns once.
+pub async fn watch_forever(signals: Arc<Signals>) {
+    // The thread waits in the system.
+    let watching = tokio::task::spawn_blocking(move || watch(&timer()?, &signals));
+    if let Ok(Err(error)) = watching.await {
+        tracing::warn!(
+            %error,
+            "the clock is not watched: after a step, lists are renewed when they are requested"
+        );
+        std::future::pending().await
+    }
+}
+
+fn timer() -> io::Result<OwnedFd> {
     // This clock counts the time in which the machine was suspended, unlike the runtime's timers.
     let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC)?;
     let each = Itimerspec {
@@ -32,20 +45,10 @@ pub fn start(signals: Arc<Signals>) -> io::Result<()> {
         it_value: LOOK,
     };
     timerfd_settime(&timer, TimerfdTimerFlags::empty(), &each)?;
-    let thread = std::thread::Builder::new().name("clock".to_owned());
-    thread.spawn(move || {
-        if let Err(error) = watch(&timer, &signals) {
-            tracing::warn!(%error, "{NOT_WATCHED}");
-        }
-    })?;
-    Ok(())
+    Ok(timer)
 }
 
-/// The warning without the thread.
-pub const NOT_WATCHED: &str =
-    "the clock is not watched: after a step, lists are renewed when they are requested";
-
-fn watch(timer: &OwnedFd, signals: &Signals) -> io::Result<()> {
+fn watch(timer: &OwnedFd, signals: &Signals) -> io::Result<Infallible> {
     let mut last = SystemClock.now();
     loop {
         // Returns after the interval, with the number of intervals that have passed.

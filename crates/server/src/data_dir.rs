@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,8 +20,11 @@ use certgate_store::{
     lock_database,
 };
 
-use crate::config::{Config, Database, InstallationConfig, MasterKeySource, StorageConfig};
+use crate::config::{
+    Config, ConfigError, Database, InstallationConfig, MasterKeySource, StorageConfig,
+};
 use crate::failure::Failure;
+use crate::secret_file;
 use crate::system::{SystemClock, SystemRandom};
 
 /// The most ranges of epochs that a message names.
@@ -65,6 +68,7 @@ impl DataDir {
             .with_context(|| {
                 format!("cannot create the data directory {shown}: name another with --data-dir")
             })?;
+        secret_file::check_directory(path, "data directory")?;
         let (store, embedded): (Arc<dyn Store>, _) = match &config.database {
             Database::Postgres(url) => (
                 Arc::new(PostgresStore::open(url.expose(), PostgresOptions::default()).await?),
@@ -317,11 +321,8 @@ impl DataDir {
         };
         let settings = Settings {
             public_url,
-            validity_days_max: config.validity_days_max,
-            zone_certificates_max: config.zone_certificates_max,
-            account_mtls_certificates_max: config.account_mtls_certificates_max,
-            requests_per_minute: config.requests_per_minute.map(u32::from),
             authority_algorithm: *authority_algorithm,
+            limits: config.limits,
         };
         let opened = Service::open(
             self.store.clone(),
@@ -331,11 +332,12 @@ impl DataDir {
             settings,
         );
         opened.await.map_err(|error| match error {
-            OpenError::WrongMasterKey => anyhow::anyhow!(
+            OpenError::WrongMasterKey => ConfigError::new(format!(
                 "the master key from {} is not the key of this installation; nothing was changed: \
                  start with the right key",
                 source_of(&storage.master_key)
-            ),
+            ))
+            .into(),
             other => other.into(),
         })
     }
@@ -423,39 +425,26 @@ fn source_of(source: &MasterKeySource) -> String {
 fn make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
     // An existing key may be in a read-only directory.
     if path.exists() {
-        return read_master_key(path);
+        return Ok(read_master_key(path)?);
     }
     let key = MasterKey::generate(&SystemRandom);
     let parts = [key.to_text().as_bytes(), b"\n"];
     match write_file(path, &parts, 0o600, Existing::Kept) {
         Ok(()) => Ok(key),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_master_key(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(read_master_key(path)?),
         Err(error) => Err(error)
             .with_context(|| format!("cannot write the master key file {}", path.display())),
     }
 }
 
-fn read_master_key(path: &Path) -> anyhow::Result<MasterKey> {
-    let shown = path.display();
-    let file = File::open(path);
-    let file = file.with_context(|| {
-        format!(
-            "cannot read the master key file {shown}, which the CA keys need: restore the file, or \
-             name another with --master-key-file"
-        )
-    })?;
-    let (mode, owner) = (file.metadata()?.mode(), file.metadata()?.uid());
-    // systemd and Kubernetes provide files of root that the group, or a user of an ACL, can read.
-    let others = if owner == 0 { 0o037 } else { 0o077 };
-    if mode & others != 0 {
-        bail!(
-            "other users may read the master key file {shown} (mode {:o}): chmod 600 {shown}",
-            mode & 0o777
-        );
-    }
-    let mut text = zeroize::Zeroizing::new(String::new());
-    file.take(MASTER_KEY_FILE_BYTES_MAX)
-        .read_to_string(&mut text)?;
-    MasterKey::from_text(&text)
-        .with_context(|| format!("the master key file {shown} cannot be used"))
+fn read_master_key(path: &Path) -> Result<MasterKey, ConfigError> {
+    let remedy = ", which the CA keys need: restore the file, or name another with \
+                  --master-key-file";
+    let text = secret_file::read(path, "master key file", remedy, MASTER_KEY_FILE_BYTES_MAX)?;
+    MasterKey::from_text(&text).map_err(|error| {
+        let shown = path.display();
+        ConfigError::new(format!(
+            "the master key file {shown} cannot be used: {error}"
+        ))
+    })
 }

@@ -4,12 +4,15 @@ pub use certgate_client::Failure;
 
 use certgate_store::{OpenError, PostgresError};
 
+use crate::config::ConfigError;
+
 /// Reports an error with all its causes on one line.
 pub fn with_causes(error: anyhow::Error) -> Failure {
     let text = format!("{error:#}");
+    let is_wrong_configuration = error.downcast_ref::<ConfigError>().is_some();
     let names_wrong_database = error.downcast_ref().is_some_and(is_of_development)
         || error.downcast_ref().is_some_and(is_postgres_of_development);
-    match names_wrong_database {
+    match names_wrong_database || is_wrong_configuration {
         true => Failure::usage(text),
         false => Failure::failed(text),
     }

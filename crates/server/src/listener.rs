@@ -1,6 +1,7 @@
 //! A listening socket and its connections.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use tokio::task::JoinHandle;
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
+
+use crate::supervisor::Supervisor;
 
 /// The largest head of a request, in bytes: many times all headers of the API's clients. A larger
 /// head gets 431.
@@ -52,24 +55,28 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Starts to serve `router` on the socket.
+    /// Starts to serve `router` on the socket, as a task of this name. Connections in the accept
+    /// backlog outlive the task.
     pub fn start(
-        socket: TcpListener,
+        supervisor: &Supervisor,
+        name: &'static str,
+        socket: std::net::TcpListener,
         tls: Option<TlsAcceptor>,
         router: Router,
         limits: Limits,
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let places = Arc::new(Semaphore::new(limits.connections));
-        let acceptor = Acceptor {
+        let acceptor = Arc::new(Acceptor {
             tls,
             router,
             limits,
             places,
             stopped,
-        };
+        });
+        let run = move || acceptor.clone().run(socket.try_clone());
         Self {
-            accepting: tokio::spawn(acceptor.run(socket)),
+            accepting: supervisor.keep(name, run),
             stop,
         }
     }
@@ -101,7 +108,11 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    async fn run(self, socket: TcpListener) {
+    async fn run(self: Arc<Self>, socket: io::Result<std::net::TcpListener>) {
+        let socket = match socket.and_then(TcpListener::from_std) {
+            Ok(socket) => socket,
+            Err(error) => return tracing::error!(%error, "cannot use the listening socket"),
+        };
         let mut stopped = self.stopped.clone();
         tokio::select! {
             () = self.accept(&socket) => {}

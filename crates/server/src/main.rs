@@ -14,7 +14,12 @@ mod last_check;
 mod listener;
 mod log;
 mod migrate;
+mod process;
+mod reload;
+mod secret_file;
 mod serve;
+mod signals;
+mod supervisor;
 mod system;
 mod tls;
 
@@ -29,9 +34,11 @@ use crate::config::{
     Config, Configuration, Environment, Flags, Layers, SettingFlags, StorageConfig,
 };
 use crate::failure::Failure;
+use crate::reload::Origin;
 use crate::system::SystemRandom;
 
 fn main() -> ExitCode {
+    process::hide();
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
@@ -54,7 +61,10 @@ fn run(command: Command) -> Result<(), Failure> {
         random: &SystemRandom,
     };
     match command {
-        Command::Serve { settings } => serve::run(settings.parse(&environment)?),
+        Command::Serve { settings: flags } => {
+            let environment = environment.clone();
+            serve::run(Origin { flags, environment })
+        }
         Command::Init {
             arguments,
             settings,

@@ -11,9 +11,8 @@ use certgate_api::{Api, ApiParts};
 use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised, Service};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 use crate::clock_watch;
 use crate::config::{Config, Management};
@@ -22,8 +21,12 @@ use crate::failure::{self, Failure};
 use crate::last_check::LastCheck;
 use crate::listener::{Limits, Listener};
 use crate::log::Log;
+use crate::process;
+use crate::reload::{Origin, Reloader};
+use crate::signals::StopSignals;
+use crate::supervisor::{Supervisor, Tasks, names};
 use crate::system::{SystemClock, SystemRandom};
-use crate::tls;
+use crate::tls::{CurrentIdentity, Identity};
 
 /// The interval at which the metrics recorder folds its records into histograms, which bounds its
 /// memory.
@@ -43,27 +46,38 @@ const FIRST_ACCOUNT: &str = "default";
 const FIRST_ZONE: &str = "example.com";
 
 /// Runs the server until SIGTERM or SIGINT.
-pub fn run(config: Config) -> Result<(), Failure> {
-    let tls = match &config.installation.management {
+pub fn run(origin: Origin) -> Result<(), Failure> {
+    let (layers, config, files) = origin.read_first()?;
+    let identity = match &config.installation.management {
         Management::Cleartext => None,
         Management::Tls { certificate, key } => {
-            // A certificate that cannot be used is a wrong configuration: a restart does not help.
-            let acceptor = tls::acceptor(certificate, key);
-            Some(acceptor.map_err(|error| Failure::usage(format!("{error:#}")))?)
+            Some(CurrentIdentity::new(Identity::read(certificate, key)?))
         }
     };
-    // First, so that the first dropped line is counted too.
+    process::raise_open_files();
+    // Before the log, so that the first dropped line is counted too.
     let metrics = start_metrics().map_err(failure::with_causes)?;
     let log = Log::start(&config).map_err(failure::with_causes)?;
-    let ended = run_with(config, tls, metrics, &log).map_err(failure::with_causes);
-    log.end(ended)
+    let reloading = |service| {
+        Reloader::new(
+            origin,
+            layers,
+            files,
+            identity.clone(),
+            log.clone(),
+            service,
+        )
+    };
+    let ended = run_with(&config, identity.as_ref(), metrics, &log, reloading);
+    log.end(ended.map_err(failure::with_causes))
 }
 
 fn run_with(
-    config: Config,
-    tls: Option<TlsAcceptor>,
+    config: &Config,
+    identity: Option<&Arc<CurrentIdentity>>,
     metrics: PrometheusHandle,
     log: &Log,
+    reloading: impl FnOnce(Arc<Service>) -> Reloader,
 ) -> anyhow::Result<()> {
     // HTTP takes a quarter of the work of a request. More threads for it would only pass requests
     // between them.
@@ -73,83 +87,133 @@ fn run_with(
         .thread_name("http")
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(serve(config, tls, metrics, log));
+    let ended = runtime.block_on(async {
+        // Before anything is printed: a supervisor that reads the lines may send a signal.
+        let mut stop = StopSignals::handle()?;
+        let opened = tokio::select! {
+            opened = Opened::open(config) => opened?,
+            () = stop.recv() => {
+                tracing::info!("stopped during the start");
+                return Ok(());
+            }
+        };
+        let reloader = reloading(opened.service.clone());
+        serve(config, opened, identity, metrics, log, reloader, stop).await
+    });
     // The process does not wait for a thread whose database does not answer.
     runtime.shutdown_background();
     ended
 }
 
+/// A data directory with its installation, and the sockets.
+struct Opened {
+    data_dir: DataDir,
+    management: std::net::TcpListener,
+    public: std::net::TcpListener,
+    public_address: SocketAddr,
+    api_url: String,
+    service: Arc<Service>,
+    /// The installation, if this start made it.
+    made: Option<Initialised>,
+}
+
+impl Opened {
+    /// Opens or makes the installation. Dropping the future is as safe as a crash.
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        // 1. The data directory and the sockets.
+        let data_dir = DataDir::open(&config.installation.storage).await?;
+        let (management, management_address) = bind(config.installation.listen, "--listen").await?;
+        let (public, public_address) = bind(config.public_listen, "--public-listen").await?;
+
+        // 2. The installation and the rules.
+        let api_url = config.installation.api_url(management_address);
+        let names = FirstNames {
+            email: EMAIL_DEFAULT.to_owned(),
+            account: FIRST_ACCOUNT.to_owned(),
+            zone: FIRST_ZONE.to_owned(),
+        };
+        let made = data_dir
+            .initialise(&config.installation, &names, &api_url)
+            .await?;
+        let public_url = config.public_url(public_address);
+        let service = Arc::new(data_dir.service(config, public_url).await?);
+        if data_dir.begin_journal().await? {
+            // No client may get a list from before the backup.
+            service.settler.settle_all().await?;
+        }
+        if let Err(error) = data_dir.update_profile(&api_url) {
+            tracing::warn!("{error:#}; client commands need --api until you fix this");
+        }
+        Ok(Self {
+            data_dir,
+            management,
+            public,
+            public_address,
+            api_url,
+            service,
+            made,
+        })
+    }
+}
+
 async fn serve(
-    config: Config,
-    tls: Option<TlsAcceptor>,
+    config: &Config,
+    opened: Opened,
+    identity: Option<&Arc<CurrentIdentity>>,
     metrics: PrometheusHandle,
     log: &Log,
+    reloader: Reloader,
+    mut stop: StopSignals,
 ) -> anyhow::Result<()> {
-    // 1. The signals, before anything is printed: a supervisor that reads the lines may send one.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    survive_signals()?;
-
-    // 2. The data directory and the sockets.
-    let data_dir = DataDir::open(&config.installation.storage).await?;
+    let Opened {
+        data_dir,
+        management,
+        public,
+        public_address,
+        api_url,
+        service,
+        made,
+    } = opened;
     let store = data_dir.store();
-    let (management, management_address) = bind(config.installation.listen, "--listen").await?;
-    let (public, public_address) = bind(config.public_listen, "--public-listen").await?;
 
-    // 3. The installation and the rules.
-    let api_url = config.installation.api_url(management_address);
-    let names = FirstNames {
-        email: EMAIL_DEFAULT.to_owned(),
-        account: FIRST_ACCOUNT.to_owned(),
-        zone: FIRST_ZONE.to_owned(),
-    };
-    let made = data_dir
-        .initialise(&config.installation, &names, &api_url)
-        .await?;
-    let public_url = config.public_url(public_address);
-    let service = Arc::new(data_dir.service(&config, public_url).await?);
-    if data_dir.begin_journal().await? {
-        // No client may get a list from before the backup.
-        service.settler.settle_all().await?;
-    }
-    if let Err(error) = data_dir.update_profile(&api_url) {
-        tracing::warn!("{error:#}; client commands need --api until you fix this");
-    }
-
-    // 4. The background jobs and the listeners.
-    let mut jobs = Jobs::start(&service, metrics.clone());
-    if let Err(error) = clock_watch::start(service.signals.clone()) {
-        tracing::warn!(%error, "{}", clock_watch::NOT_WATCHED);
-    }
-    let api = Api::new(parts(&config, &service, metrics));
+    // 1. The background jobs and the listeners.
+    let supervisor = Supervisor::new();
+    let lost = store.clone();
+    supervisor.need(names::STORE_WRITER, async move { lost.writer_lost().await });
+    let jobs = start_jobs(&supervisor, &service, metrics.clone(), reloader);
+    let api = Api::new(parts(config, &service, metrics, supervisor.tasks()));
     let limits = Limits {
         connections: config.connections_max.get(),
         idle_timeout: config.request_timeout,
     };
     let router = certgate_api::management(api.clone());
-    let management = Listener::start(management, tls, router, limits);
-    let public = Listener::start(public, None, certgate_api::responder(api), limits);
+    let start =
+        |name, socket, tls, router| Listener::start(&supervisor, name, socket, tls, router, limits);
+    let tls = identity.map(CurrentIdentity::acceptor);
+    let management = start(names::MANAGEMENT_LISTENER, management, tls, router);
+    let responder = certgate_api::responder(api);
+    let public = start(names::PUBLIC_LISTENER, public, None, responder);
     announce(&api_url, public_address);
     if let Some(made) = made {
-        log.print(&welcome(&made, &api_url, &config));
+        log.print(&welcome(&made, &api_url, config));
     }
 
-    // 5. The end: requests in flight, and then the last writes.
+    // 2. The end: requests in flight, and then the last writes.
     let ended = tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        // The job never ends by itself. Without it no revocation would take effect.
-        ended = &mut jobs.settling => {
-            Err(anyhow::anyhow!("the job that settles revocations ended: {ended:?}"))
-        }
+        () = stop.recv() => Ok(()),
+        name = supervisor.lost() => Err(anyhow::anyhow!(
+            "the task {name:?} ended by a defect, which the log describes: start certgate again; \
+             no answered change is lost"
+        )),
     };
     tracing::info!("stopping: requests in flight finish");
+    supervisor.begin_stop();
     service.signals.end_waiting();
     tokio::join!(
-        management.stop(config.request_timeout),
-        public.stop(config.request_timeout)
+        management.stop(config.stop_timeout),
+        public.stop(config.stop_timeout)
     );
-    jobs.stop();
+    jobs.iter().for_each(JoinHandle::abort);
     let last_writes = async {
         write_last(&service).await;
         store.close().await;
@@ -169,7 +233,12 @@ async fn serve(
     ended
 }
 
-fn parts(config: &Config, service: &Arc<Service>, metrics: PrometheusHandle) -> ApiParts {
+fn parts(
+    config: &Config,
+    service: &Arc<Service>,
+    metrics: PrometheusHandle,
+    tasks: Arc<Tasks>,
+) -> ApiParts {
     let directory = config.installation.storage.data_dir.clone();
     ApiParts {
         service: service.clone(),
@@ -180,39 +249,49 @@ fn parts(config: &Config, service: &Arc<Service>, metrics: PrometheusHandle) -> 
             LastCheck::measure(&directory);
             metrics.render()
         }),
+        missing_tasks: Arc::new(move || tasks.missing()),
         request_timeout: config.request_timeout,
         trusted_proxies: config.trusted_proxies.clone(),
     }
 }
 
-/// The background jobs of a server.
-struct Jobs {
-    settling: JoinHandle<()>,
-    recording: JoinHandle<()>,
-    upkeep: JoinHandle<()>,
-}
-
-impl Jobs {
-    fn start(service: &Arc<Service>, metrics: PrometheusHandle) -> Self {
-        let [settling, recording] = [service.clone(), service.clone()];
-        Self {
-            settling: tokio::spawn(async move { settling.settler.settle_forever().await }),
-            recording: tokio::spawn(async move { recording.last_uses.record_forever().await }),
-            upkeep: tokio::spawn(async move {
+/// Starts the tasks that no request waits for. Each can be restarted at any point: what they do is
+/// in the database, or in memory that others hold.
+fn start_jobs(
+    supervisor: &Supervisor,
+    service: &Arc<Service>,
+    metrics: PrometheusHandle,
+    reloader: Reloader,
+) -> [JoinHandle<()>; 5] {
+    let [settling, recording, watching] = [(); 3].map(|()| service.clone());
+    let reloader = Arc::new(Mutex::new(reloader));
+    [
+        supervisor.keep(names::RELOADER, move || {
+            let reloader = reloader.clone();
+            async move { reloader.lock().await.run_forever().await }
+        }),
+        supervisor.keep(names::CLOCK, move || {
+            clock_watch::watch_forever(watching.signals.clone())
+        }),
+        supervisor.keep(names::SETTLER, move || {
+            let service = settling.clone();
+            async move { service.settler.settle_forever().await }
+        }),
+        supervisor.keep(names::TOKEN_USES, move || {
+            let service = recording.clone();
+            async move { service.last_uses.record_forever().await }
+        }),
+        supervisor.keep(names::METRICS, move || {
+            let metrics = metrics.clone();
+            async move {
                 let mut ticks = tokio::time::interval(METRICS_UPKEEP);
                 loop {
                     ticks.tick().await;
                     metrics.run_upkeep();
                 }
-            }),
-        }
-    }
-
-    fn stop(self) {
-        self.settling.abort();
-        self.recording.abort();
-        self.upkeep.abort();
-    }
+            }
+        }),
+    ]
 }
 
 /// Writes the data that no request waits for.
@@ -225,30 +304,10 @@ async fn write_last(service: &Service) {
     }
 }
 
-/// Handles the signals that would end the process although they ask for something else: log
-/// rotation and closing terminals send SIGHUP.
-fn survive_signals() -> std::io::Result<()> {
-    let mut reload = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while reload.recv().await.is_some() {
-            tracing::info!(
-                "SIGHUP changes nothing: certgate reads its configuration at the start only, so \
-                 that a change needs a restart"
-            );
-        }
-    });
-    // Tokio's handlers stay for the life of the process, with or without a receiver.
-    for kind in [
-        SignalKind::user_defined1(),
-        SignalKind::user_defined2(),
-        SignalKind::alarm(),
-    ] {
-        drop(signal(kind)?);
-    }
-    Ok(())
-}
-
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+async fn bind(
+    address: SocketAddr,
+    flag: &str,
+) -> anyhow::Result<(std::net::TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!(
             "cannot listen on {address}: choose another address with {flag}, or stop the program \
@@ -256,7 +315,7 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<(TcpListener, S
         )
     })?;
     let bound = listener.local_addr()?;
-    Ok((listener, bound))
+    Ok((listener.into_std()?, bound))
 }
 
 /// Prints the addresses on standard output, and does not wait for its reader.

@@ -1,30 +1,102 @@
-//! TLS for the management API.
+//! TLS for the management API. A running server can change its certificate.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use anyhow::Context;
+use certgate_model::lock;
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
-/// Reads a certificate chain and its key from PEM files.
-pub fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
-    let shown = certificate.display();
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(|chain| chain.collect::<Result<Vec<_>, _>>())
-        .with_context(|| format!("cannot read the TLS certificate {shown}"))?;
-    let private_key = PrivateKeyDer::from_pem_file(key)
-        .with_context(|| format!("cannot read the TLS key {}", key.display()))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, private_key)
-        .with_context(|| {
-            format!("the TLS certificate {shown} and its key cannot be used together")
+use crate::config::ConfigError;
+use crate::secret_file;
+
+/// The longest file of a certificate chain or a key, in bytes: a hundred times a usual chain.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A certificate chain with its key.
+pub struct Identity(Arc<CertifiedKey>);
+
+impl Identity {
+    /// Reads a certificate chain and its key from PEM files.
+    pub fn read(certificate: &Path, key: &Path) -> Result<Self, ConfigError> {
+        let wrong = |what: &str, path: &Path, error: &dyn std::fmt::Display| {
+            ConfigError::new(format!(
+                "cannot read the TLS {what} {}: {error}",
+                path.display()
+            ))
+        };
+        let text = read_limited(certificate);
+        let text = text.map_err(|error| wrong("certificate", certificate, &error))?;
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+        let chain = chain.map_err(|error| wrong("certificate", certificate, &error))?;
+        let text = secret_file::read(key, "TLS key", "", FILE_BYTES_MAX)?;
+        let private_key = PrivateKeyDer::from_pem_slice(text.as_bytes());
+        let private_key = private_key.map_err(|error| wrong("key", key, &error))?;
+        let identity = CertifiedKey::from_der(chain, private_key, &provider());
+        let identity = identity.map_err(|error| {
+            ConfigError::new(format!(
+                "the TLS certificate {} and its key {} cannot be used together: {error}",
+                certificate.display(),
+                key.display()
+            ))
         })?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+        Ok(Self(Arc::new(identity)))
+    }
+}
+
+/// The identity that new connections get.
+#[derive(Debug)]
+pub struct CurrentIdentity(Mutex<Arc<CertifiedKey>>);
+
+impl CurrentIdentity {
+    /// Begins with this identity.
+    pub fn new(identity: Identity) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(identity.0)))
+    }
+
+    /// Replaces the identity, and returns true if the certificate differs. Open connections keep
+    /// the earlier one.
+    pub fn replace(&self, identity: Identity) -> bool {
+        let earlier = std::mem::replace(&mut *lock(&self.0), identity.0.clone());
+        earlier.cert != identity.0.cert
+    }
+
+    /// Returns the acceptor of connections.
+    pub fn acceptor(self: &Arc<Self>) -> TlsAcceptor {
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("the provider has the cipher suites of both versions")
+            .with_no_client_auth()
+            .with_cert_resolver(self.clone());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+impl ResolvesServerCert for CurrentIdentity {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(lock(&self.0).clone())
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let read = File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut text)?;
+    match read as u64 > FILE_BYTES_MAX {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(text),
+    }
 }

@@ -24,11 +24,29 @@ struct Server {
 impl Server {
     /// `stdout` and `stderr` are those of the process.
     fn start(flags: &str, stdout: Stdio, stderr: impl FnOnce(&Path) -> Stdio) -> Self {
+        Self::start_limited("", flags, stdout, stderr)
+    }
+
+    /// `limit` is a line of a shell that runs before the server.
+    fn start_limited(
+        limit: &str,
+        flags: &str,
+        stdout: Stdio,
+        stderr: impl FnOnce(&Path) -> Stdio,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let made = certgate(directory.path(), "init").output().unwrap();
         assert!(made.status.success(), "{}", text(&made.stderr));
         let line = format!("serve --listen 127.0.0.1:0 --public-listen 127.0.0.1:0 {flags}");
-        let process = certgate(directory.path(), line.trim_end())
+        let mut command = certgate(directory.path(), line.trim_end());
+        if !limit.is_empty() {
+            let exec = format!("{limit}; exec \"$0\" \"$@\"");
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &exec]).arg(command.get_program());
+            shell.args(command.get_args()).current_dir(directory.path());
+            command = shell;
+        }
+        let process = command
             .stdout(stdout)
             .stderr(stderr(directory.path()))
             .spawn()
@@ -229,23 +247,70 @@ fn a_written_log_drops_nothing_and_an_error_that_cannot_be_printed_keeps_its_exi
     server.stop();
 }
 
+/// Sends every signal but those that stop the server, that stop any process for a while (19 to
+/// 22), that a fault of the program raises, and the two that the C library has reserved.
 #[test]
 fn signals_that_ask_for_something_else_do_not_end_the_server() {
     let log = |directory: &Path| Stdio::from(File::create(directory.join("log")).unwrap());
     let server = Server::start("", Stdio::null(), log);
     let logged = || std::fs::read_to_string(server.path("log")).unwrap();
-    for (number, signal) in ["HUP", "USR1", "USR2", "ALRM", "HUP"].iter().enumerate() {
-        let before = logged().matches("SIGHUP").count();
-        server.signal(signal);
-        if *signal == "HUP" {
-            server.eventually("it is logged", || {
-                let line = logged().lines().last().unwrap_or_default().to_owned();
-                logged().matches("SIGHUP").count() == before + 1
-                    && line.contains("INFO")
-                    && line.contains("restart")
-            });
+    let (stop, pause, fault, reserved) = ([2, 9, 15], 19..=22, [4, 5, 6, 7, 8, 11, 31], 32..=33);
+    let mut sent = 0;
+    for signal in 1..=64 {
+        if stop.contains(&signal)
+            || pause.contains(&signal)
+            || fault.contains(&signal)
+            || reserved.contains(&signal)
+        {
+            continue;
         }
-        server.works(&format!("device-{number}"));
+        server.signal(&signal.to_string());
+        sent += 1;
     }
+    assert_eq!(sent, 64 - 16);
+    server.eventually("SIGHUP reloads", || {
+        logged().contains("reloaded the settings")
+    });
+    server.works("first");
     server.stop();
+}
+
+#[test]
+fn a_file_size_limit_ends_no_server() {
+    // SIGXFSZ would: the log is at the limit, which is 2 or 4 MiB by the unit of the shell.
+    let log = |directory: &Path| {
+        let path = directory.join("log");
+        File::create(&path).unwrap().set_len(4 << 20).unwrap();
+        File::options().append(true).open(path).unwrap().into()
+    };
+    let server = Server::start_limited("ulimit -f 4096", "--log trace", Stdio::null(), log);
+    server.eventually("lines are lost", || {
+        server.metric("certgate_log_lines_dropped_total") > 0.0
+    });
+    server.works("first");
+}
+
+/// Each permission of a data directory, judged by what `ls -l` would show.
+#[test]
+fn a_data_directory_that_others_can_enter_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("certgate-data");
+    std::fs::create_dir(&data).unwrap();
+    for mode in 0..=0o77 {
+        let mode = 0o700 | mode;
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&data, permissions).unwrap();
+        let line = "serve --listen 127.0.0.1:0 --public-listen 127.0.0.1:0 --database-url \
+                    postgres://u@127.0.0.1:1/x";
+        let ended = certgate(directory.path(), line).output().unwrap();
+        let told = text(&ended.stderr);
+        let is_private = mode == 0o700;
+        let (status, reason) = match is_private {
+            // Nothing listens on port 1.
+            true => (1, "cannot connect"),
+            false => (2, "chmod 700 ./certgate-data"),
+        };
+        assert_eq!(ended.status.code(), Some(status), "{mode:o}: {told}");
+        assert!(told.contains(reason), "{mode:o}: {told}");
+    }
 }

@@ -36,10 +36,6 @@ pub struct Issuing {
     pub(crate) access: Arc<Access>,
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) serials: Arc<SerialCipher>,
-    /// Longest validity that a client can request, in days.
-    pub(crate) validity_days_max: u32,
-    /// Maximum number of certificates of a zone.
-    pub(crate) quota: Option<u64>,
 }
 
 /// A request whose own members are checked.
@@ -49,6 +45,8 @@ struct Order {
     account: AccountId,
     csr: String,
     days: u32,
+    /// Maximum number of certificates of the zone.
+    quota: Option<u64>,
     not_before: Timestamp,
     not_after: Timestamp,
     /// True if the request has an idempotency key.
@@ -116,7 +114,7 @@ impl Issuing {
         }
         let serial = self.serials.serial(order.id, &*self.environment.random);
         let sign = signing(order.clone(), ca, serial);
-        let (quota, by) = (self.quota, order.by);
+        let (quota, by) = (order.quota, order.by);
         let store = self.environment.store.clone();
         let work = move |answer: oneshot::Sender<_>| {
             // 2. to 4. Prepare, sign and read back.
@@ -159,7 +157,7 @@ impl Issuing {
                 Err(IssueError::NoZone)
             }
             CertificateRecorded::QuotaReached => {
-                let quota = self.quota;
+                let quota = order.quota;
                 let quota =
                     quota.ok_or_else(|| internal("the store enforced a quota without one"))?;
                 Err(IssueError::QuotaReached { quota })
@@ -181,7 +179,8 @@ impl Issuing {
         scope: &ZoneScope<WriteCertificates>,
         request: IssueRequest,
     ) -> Result<Order, IssueError> {
-        let (given, max) = (request.validity_days, self.validity_days_max);
+        let limits = self.environment.limits();
+        let (given, max) = (request.validity_days, limits.validity_days_max);
         let days = u32::try_from(given)
             .ok()
             .filter(|days| (1..=max).contains(days))
@@ -200,6 +199,7 @@ impl Issuing {
             account: zone.account,
             csr: request.csr,
             days,
+            quota: limits.zone_certificates_max,
             not_before,
             not_after: not_before.plus_days(days),
             is_repeatable: request.idempotency_key.is_some(),
@@ -224,7 +224,7 @@ impl Issuing {
 
     /// Returns the quota if the zone has reached it.
     async fn reached_quota(&self, order: &Order) -> Result<Option<u64>, IssueError> {
-        let Some(quota) = self.quota else {
+        let Some(quota) = order.quota else {
             return Ok(None);
         };
         let totals = self.environment.store.totals(order.zone).await?;

@@ -71,7 +71,7 @@ pub use renewal::Renewal;
 pub use responder::{NoncePolicy, OCSP_VALIDITY_SECONDS, OcspAnswer, Responder};
 pub use revoking::Revoking;
 pub use service::{OpenError, Service};
-pub use settings::{Settings, VALIDITY_DAYS_MAX_DEFAULT};
+pub use settings::{Limits, Settings, VALIDITY_DAYS_MAX_DEFAULT};
 pub use settling::{Settler, Settling};
 pub use signals::Signals;
 pub use tenants::{AccountDraft, Tenants, ZoneDraft};

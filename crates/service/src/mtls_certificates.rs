@@ -27,8 +27,6 @@ pub struct MtlsCertificateUpload {
 pub struct MtlsCertificates {
     pub(crate) environment: Environment,
     pub(crate) master_key: Arc<MasterKey>,
-    /// Maximum number of uploaded certificates of an account.
-    pub(crate) quota: Option<u64>,
 }
 
 impl MtlsCertificates {
@@ -84,15 +82,15 @@ impl MtlsCertificates {
             uploaded_on: now,
             expires_on: chain.expires_on,
         };
+        let quota = self.environment.limits().account_mtls_certificates_max;
         match store
-            .record_mtls_certificate(record.clone(), self.quota, scope.by(now))
+            .record_mtls_certificate(record.clone(), quota, scope.by(now))
             .await?
         {
             MtlsCertificateRecorded::Recorded => Ok(record),
             MtlsCertificateRecorded::NoAccount => Err(MtlsCertificateError::NoAccount),
             MtlsCertificateRecorded::Exists(id) => Err(MtlsCertificateError::Exists(id)),
             MtlsCertificateRecorded::QuotaReached => {
-                let quota = self.quota;
                 let quota =
                     quota.ok_or_else(|| internal("the store enforced a quota without one"))?;
                 Err(MtlsCertificateError::QuotaReached { quota })

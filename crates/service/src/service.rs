@@ -1,6 +1,6 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use certgate_model::{Clock, Random};
+use certgate_model::{Clock, Random, lock};
 use certgate_store::{ReadStore, Store};
 
 use crate::access::{Access, LastUses};
@@ -21,7 +21,7 @@ use crate::renewal::Renewal;
 use crate::responder::Responder;
 use crate::revoking::Revoking;
 use crate::serials::SerialCipher;
-use crate::settings::Settings;
+use crate::settings::{Limits, Settings};
 use crate::settling::Settler;
 use crate::signals::Signals;
 use crate::signers::Signers;
@@ -62,6 +62,7 @@ pub struct Service {
     pub feed: Feed,
     /// The end of waiting when the process ends.
     pub signals: Arc<Signals>,
+    limits: Arc<Mutex<Limits>>,
     store: Arc<dyn Store>,
 }
 
@@ -102,6 +103,7 @@ impl Service {
             random,
             signers: Arc::new(Signers::start()?),
             signals: Arc::new(Signals::new()),
+            limits: Arc::new(Mutex::new(settings.limits)),
         };
         let serials = serial_cipher(&environment, &master_key).await?;
         measures::begin();
@@ -116,11 +118,7 @@ impl Service {
     ) -> Self {
         let serials = Arc::new(serials);
         let last_uses = Arc::new(LastUses::new(environment.store.clone()));
-        let access = Arc::new(Access::new(
-            environment.clone(),
-            settings.requests_per_minute,
-            last_uses.clone(),
-        ));
+        let access = Arc::new(Access::new(environment.clone(), last_uses.clone()));
         let issuers = Arc::new(Issuers::new(
             environment.clone(),
             master_key.clone(),
@@ -152,15 +150,12 @@ impl Service {
             mtls_certificates: MtlsCertificates {
                 environment: environment.clone(),
                 master_key,
-                quota: settings.account_mtls_certificates_max,
             },
             issuing: Issuing {
                 environment: environment.clone(),
                 access: access.clone(),
                 issuers: issuers.clone(),
                 serials: serials.clone(),
-                validity_days_max: settings.validity_days_max,
-                quota: settings.zone_certificates_max,
             },
             revoking: Revoking {
                 environment: environment.clone(),
@@ -180,8 +175,14 @@ impl Service {
             access,
             last_uses,
             signals: environment.signals,
+            limits: environment.limits,
             store: environment.store,
         }
+    }
+
+    /// Replaces the limits. Requests that have begun keep the earlier ones.
+    pub fn set_limits(&self, limits: Limits) {
+        *lock(&self.limits) = limits;
     }
 
     /// Returns the reading half of the store.

@@ -9,6 +9,15 @@ pub struct Settings {
     /// Base address of the public responder, such as `http://pki.example.com`. Each CA created from
     /// now on names it in every certificate. Default: the responder's listening address.
     pub public_url: String,
+    /// Key algorithm of an account's managed CA, unless the account names one. Default P-256.
+    pub authority_algorithm: KeyAlgorithm,
+    /// The rules that the operator can change while the server runs.
+    pub limits: Limits,
+}
+
+/// The rules that an operator can change while the server runs. A request reads them once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
     /// Longest validity that a client can request, in days. Default 5,475 (15 years).
     pub validity_days_max: u32,
     /// Maximum number of certificates of a zone, of any status. Default: no quota.
@@ -17,8 +26,17 @@ pub struct Settings {
     pub account_mtls_certificates_max: Option<u64>,
     /// Maximum number of requests of one token in a minute. Default: no limit.
     pub requests_per_minute: Option<u32>,
-    /// Key algorithm of an account's managed CA, unless the account names one. Default P-256.
-    pub authority_algorithm: KeyAlgorithm,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            validity_days_max: VALIDITY_DAYS_MAX_DEFAULT,
+            zone_certificates_max: None,
+            account_mtls_certificates_max: None,
+            requests_per_minute: None,
+        }
+    }
 }
 
 impl Settings {
@@ -26,11 +44,8 @@ impl Settings {
     pub fn new(public_url: String) -> Self {
         Self {
             public_url,
-            validity_days_max: VALIDITY_DAYS_MAX_DEFAULT,
-            zone_certificates_max: None,
-            account_mtls_certificates_max: None,
-            requests_per_minute: None,
             authority_algorithm: KeyAlgorithm::default(),
+            limits: Limits::default(),
         }
     }
 }

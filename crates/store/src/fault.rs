@@ -45,7 +45,8 @@ impl FaultPoint {
 }
 
 /// Aborts the process without a message and without cleanup, if the file in `FAULT_POINT_FILE` has
-/// the name of this point, a space, and the number of the pass at which to abort.
+/// the name of this point, a space, and the number of the pass at which to abort, or `*` for every
+/// pass. With the further word `panic`, the task panics instead.
 #[cfg(feature = "fault-points")]
 pub fn fault_point(point: FaultPoint) {
     use std::sync::Mutex;
@@ -57,7 +58,8 @@ pub fn fault_point(point: FaultPoint) {
     let Ok(wanted) = std::fs::read_to_string(path) else {
         return;
     };
-    let Some((name, times)) = wanted.trim().split_once(' ') else {
+    let mut words = wanted.split_whitespace();
+    let (Some(name), Some(times), action) = (words.next(), words.next(), words.next()) else {
         return;
     };
     if name != format!("{point:?}") {
@@ -70,8 +72,13 @@ pub fn fault_point(point: FaultPoint) {
         *armed = (wanted.clone(), 0);
     }
     armed.1 += 1;
-    if times.parse() == Ok(armed.1) {
-        std::process::abort();
+    if times != "*" && times.parse() != Ok(armed.1) {
+        return;
+    }
+    drop(armed);
+    match action {
+        Some("panic") => panic!("the fault point {point:?}"),
+        _ => std::process::abort(),
     }
 }
 

@@ -74,6 +74,7 @@ impl Installed {
             clock: clock.clone(),
             random: random.clone(),
             metrics: Arc::new(|| "# no recorder in tests\n".to_owned()),
+            missing_tasks: Arc::new(Vec::new),
             request_timeout: Duration::from_secs(30),
             trusted_proxies: TrustedProxies::default(),
         };
@@ -129,6 +130,15 @@ impl TestApp {
     /// Starts certgate with another limit for the duration of a request.
     pub async fn with_time_limit(limit: Duration) -> Self {
         Self::start(|_| (), |api| api.request_timeout = limit).await
+    }
+
+    /// Starts without some of the server's tasks.
+    pub async fn without_tasks(names: &'static [&'static str]) -> Self {
+        Self::start(
+            |_| (),
+            |api| api.missing_tasks = Arc::new(|| names.to_vec()),
+        )
+        .await
     }
 
     async fn start(

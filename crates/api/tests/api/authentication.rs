@@ -270,7 +270,7 @@ async fn an_unknown_method_is_10405() {
 
 #[tokio::test]
 async fn too_many_requests_are_971_with_the_time_to_wait() {
-    let app = TestApp::with(|settings| settings.requests_per_minute = Some(3)).await;
+    let app = TestApp::with(|settings| settings.limits.requests_per_minute = Some(3)).await;
     for _ in 0..3 {
         app.get(PATH).await.result();
     }
@@ -328,7 +328,7 @@ async fn a_deleted_rolled_or_disabled_token_stops_immediately() {
 
 #[tokio::test]
 async fn refused_requests_do_not_count_and_requests_with_a_key_do() {
-    let app = TestApp::with(|settings| settings.requests_per_minute = Some(2)).await;
+    let app = TestApp::with(|settings| settings.limits.requests_per_minute = Some(2)).await;
     let elsewhere = json!({ "request.ip": { "in": ["192.0.2.1"] } });
     let policies = app.get("/user/tokens").await.result()[0]["policies"].clone();
     let body = json!({ "name": "t", "policies": policies, "condition": elsewhere });

@@ -332,7 +332,8 @@ async fn a_missing_or_malformed_member_is_named() {
 
 #[tokio::test]
 async fn the_same_certificate_again_is_1471_and_a_full_account_1489() {
-    let app = TestApp::with(|settings| settings.account_mtls_certificates_max = Some(1)).await;
+    let app =
+        TestApp::with(|settings| settings.limits.account_mtls_certificates_max = Some(1)).await;
     let made = upload(&app, "good_root").await;
     let body = json!({ "certificates": uploaded("good_root.certs"), "ca": true, "name": "other" });
     let error = app.post(PATH, body).await.error();

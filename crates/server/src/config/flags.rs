@@ -16,7 +16,7 @@ const FILE: &str = "config";
 ///
 /// A setting that `C` does not have is neither in the help nor evaluated. Its flag is accepted all
 /// the same, so that a script can give each command the flags of its server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SettingFlags<C> {
     flags: Flags,
     configuration: PhantomData<fn() -> C>,
@@ -93,7 +93,7 @@ fn as_argument(setting: &Setting) -> Arg {
     };
     let argument = Arg::new(setting.name).long(setting.flag()).help(help);
     match setting.shape {
-        Shape::Value(name) => argument.value_name(name),
+        Shape::Value(name) | Shape::List(name) => argument.value_name(name),
         Shape::Path(name) => argument.value_name(name).value_hint(ValueHint::AnyPath),
         Shape::Switch => argument
             .value_name("true|false")
@@ -109,7 +109,7 @@ fn as_argument(setting: &Setting) -> Arg {
 fn unread(setting: &Setting) -> Arg {
     let argument = Arg::new(setting.name).long(setting.flag()).hide(true);
     match setting.shape {
-        Shape::Value(_) | Shape::Path(_) => argument,
+        Shape::Value(_) | Shape::List(_) | Shape::Path(_) => argument,
         Shape::Switch => argument
             .num_args(0..=1)
             .require_equals(true)

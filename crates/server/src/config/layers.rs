@@ -6,10 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use certgate_client::Environment;
-use certgate_client::{CLIENT_VARIABLES, CONFIG_VARIABLE, ENVIRONMENT_PREFIX};
+use certgate_client::{CLIENT_VARIABLES, CONFIG_VARIABLE};
 
 use super::ConfigError;
-use super::setting::{Given, Id, SETTINGS, Setting};
+use super::setting::{Changes, Given, Id, SETTINGS, Setting, Shape};
 
 /// The default configuration file, which need not exist.
 pub const FILE_DEFAULT: &str = "certgate.toml";
@@ -57,6 +57,7 @@ pub struct Flags {
 pub struct Layers {
     values: Vec<Option<String>>,
     sources: Vec<Source>,
+    file: PathBuf,
 }
 
 impl Layers {
@@ -72,13 +73,11 @@ impl Layers {
                 .map(|setting| setting.default.map(str::to_owned))
                 .collect(),
             sources: vec![Source::Default; SETTINGS.len()],
+            file: file_of(flags, environment).unwrap_or_else(|| directory.join(FILE_DEFAULT)),
         };
-        let named = flags
-            .file
-            .clone()
-            .or_else(|| environment.variable(CONFIG_VARIABLE).map(PathBuf::from));
-        if let Some((path, text)) = read_file(named, directory)? {
-            layers.add_file(&path, &text)?;
+        let must_exist = file_of(flags, environment).is_some();
+        if let Some(text) = read_file(&layers.file, must_exist)? {
+            layers.add_file(&layers.file.clone(), &text)?;
         }
         layers.add_environment(environment)?;
         for (name, text) in &flags.given {
@@ -99,6 +98,31 @@ impl Layers {
     /// The source of a setting.
     pub fn source(&self, key: Id) -> &Source {
         &self.sources[key as usize]
+    }
+
+    /// The files from which the values come.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let named = [Id::TlsCertificate, Id::TlsKey].map(|key| self.text(key).map(Path::new));
+        named.into_iter().flatten().chain([&*self.file])
+    }
+
+    /// Takes over the settings of these names.
+    pub fn adopt(&mut self, other: &Self, names: &[&'static str]) {
+        for setting in SETTINGS
+            .iter()
+            .filter(|setting| names.contains(&setting.name))
+        {
+            let key = setting.key as usize;
+            self.values[key].clone_from(&other.values[key]);
+            self.sources[key].clone_from(&other.sources[key]);
+        }
+    }
+
+    /// Returns the settings whose text differs, and the time at which the change takes effect.
+    pub fn changed(&self, other: &Self) -> impl Iterator<Item = (&'static str, Changes)> {
+        let differs = |setting: &&Setting| self.text(setting.key) != other.text(setting.key);
+        let changed = SETTINGS.iter().filter(differs);
+        changed.map(|setting| (setting.name, setting.changes))
     }
 
     fn put(&mut self, setting: &Setting, text: String, source: Source) {
@@ -130,24 +154,19 @@ impl Layers {
                     setting.variable()
                 )));
             }
-            let text = match value {
-                toml::Value::String(text) => text,
-                toml::Value::Integer(number) => number.to_string(),
-                toml::Value::Boolean(switch) => switch.to_string(),
-                _ => {
-                    return Err(ConfigError::new(format!(
-                        "{name} in {shown} must be a text, a number or true/false"
-                    )));
-                }
-            };
-            self.put(setting, text, Source::File(path.to_owned()));
+            let text = text_of(value, setting)
+                .map_err(|complaint| ConfigError::new(format!("{name} in {shown} {complaint}")))?;
+            // An empty array is no value, as an empty variable.
+            if !text.is_empty() || !matches!(setting.shape, Shape::List(_)) {
+                self.put(setting, text, Source::File(path.to_owned()));
+            }
         }
         Ok(())
     }
 
     fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
         for (variable, text) in environment.iter() {
-            if CLIENT_VARIABLES.contains(&variable) || is_of_kubernetes(variable) {
+            if CLIENT_VARIABLES.contains(&variable) || is_of_kubernetes(variable, text) {
                 continue;
             }
             let Some(setting) = SETTINGS
@@ -170,16 +189,34 @@ impl Layers {
     }
 }
 
-fn read_file(
-    named: Option<PathBuf>,
-    directory: &Path,
-) -> Result<Option<(PathBuf, String)>, ConfigError> {
-    let (path, must_exist) = match named {
-        Some(path) => (path, true),
-        None => (directory.join(FILE_DEFAULT), false),
-    };
-    match read_limited(&path) {
-        Ok(text) => Ok(Some((path, text))),
+/// Returns the text of a value in the file. The complaint about another value follows its name.
+fn text_of(value: toml::Value, setting: &Setting) -> Result<String, &'static str> {
+    match (value, setting.shape) {
+        (toml::Value::String(text), _) => Ok(text),
+        (toml::Value::Integer(number), _) => Ok(number.to_string()),
+        (toml::Value::Boolean(switch), _) => Ok(switch.to_string()),
+        (toml::Value::Array(values), Shape::List(_)) => {
+            let texts = values.iter().map(toml::Value::as_str);
+            let texts: Option<Vec<_>> = texts.collect();
+            // A comma would make two values of one.
+            let texts = texts.filter(|texts| texts.iter().all(|text| !text.contains(',')));
+            let texts = texts.ok_or("must be a text, or an array of texts without commas")?;
+            Ok(texts.join(","))
+        }
+        (_, Shape::List(_)) => Err("must be a text or an array of texts"),
+        _ => Err("must be a text, a number or true/false"),
+    }
+}
+
+/// The file that the caller names.
+fn file_of(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
+    let named = || environment.variable(CONFIG_VARIABLE).map(PathBuf::from);
+    flags.file.clone().or_else(named)
+}
+
+fn read_file(path: &Path, must_exist: bool) -> Result<Option<String>, ConfigError> {
+    match read_limited(path) {
+        Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => Ok(None),
         Err(error) => Err(ConfigError::new(format!(
             "cannot read {}: {error}",
@@ -203,13 +240,29 @@ fn read_limited(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Recognises the variables of a Kubernetes service called `certgate`, such as
-/// `CERTGATE_SERVICE_HOST` and `CERTGATE_PORT_8787_TCP`, which every pod of its namespace has.
-fn is_of_kubernetes(variable: &str) -> bool {
-    let rest = variable
-        .strip_prefix(ENVIRONMENT_PREFIX)
-        .unwrap_or_default();
-    rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_")
+/// Recognises the variables that every container of a Kubernetes namespace has about a service
+/// whose name begins with `certgate`: for `certgate-public`, `CERTGATE_PUBLIC_SERVICE_HOST`,
+/// `CERTGATE_PUBLIC_PORT=tcp://…` and `CERTGATE_PUBLIC_PORT_80_TCP_ADDR`. Docker's links have the
+/// same form.
+fn is_of_kubernetes(variable: &str, text: &str) -> bool {
+    const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
+    let words: Vec<&str> = variable.split('_').skip(1).collect();
+    let is_about_port = |rest: &[&str]| match rest {
+        [] => PROTOCOLS
+            .iter()
+            .any(|protocol| text.starts_with(&format!("{}://", protocol.to_lowercase()))),
+        [number, protocol, rest @ ..] => {
+            number.parse::<u16>().is_ok()
+                && PROTOCOLS.contains(protocol)
+                && matches!(rest, [] | ["PROTO" | "PORT" | "ADDR"])
+        }
+        _ => false,
+    };
+    (0..words.len()).any(|at| match &words[at..] {
+        ["SERVICE", "HOST"] | ["SERVICE", "PORT", ..] => true,
+        ["PORT", rest @ ..] => is_about_port(rest),
+        _ => false,
+    })
 }
 
 fn unknown(what: &str, given: &str, spelling: impl Fn(&Setting) -> String) -> ConfigError {

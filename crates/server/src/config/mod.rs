@@ -7,19 +7,19 @@ mod setting;
 mod show;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use certgate_api::TrustedProxies;
 use certgate_model::KeyAlgorithm;
-use certgate_service::MasterKey;
+use certgate_service::{Limits, MasterKey};
 use certgate_store::PostgresUrl;
 
 pub use flags::SettingFlags;
 pub use layers::{Environment, Flags, Layers};
-pub use setting::{AppliesTo, DATA_DIR_DEFAULT, Id, Setting};
+pub use setting::{AppliesTo, Changes, DATA_DIR_DEFAULT, Id, Setting};
 pub use show::{print, reference, show};
 
 use self::layers::Source;
@@ -37,7 +37,8 @@ const PUBLIC_URL_BYTES_MAX: usize = 256;
 pub struct ConfigError(String);
 
 impl ConfigError {
-    fn new(text: impl Into<String>) -> Self {
+    /// An error with this text.
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }
@@ -111,18 +112,14 @@ pub struct Config {
     /// Base address of the public responder in certificates, without a slash at the end. [`None`]:
     /// `http://` and the bound address, see [`Config::public_url`].
     pub public_url: Option<String>,
-    /// Longest validity of a certificate, in days.
-    pub validity_days_max: u32,
-    /// Certificates in a zone, [`None`] for any number.
-    pub zone_certificates_max: Option<u64>,
-    /// Uploaded certificates of an account, [`None`] for any number.
-    pub account_mtls_certificates_max: Option<u64>,
-    /// Requests of a token per minute, [`None`] for any number.
-    pub requests_per_minute: Option<NonZeroU32>,
+    /// The rules that can change while the server runs.
+    pub limits: Limits,
     /// Open connections of a listener.
     pub connections_max: NonZeroUsize,
     /// Limit of a request with its body.
     pub request_timeout: Duration,
+    /// Limit of the requests in flight when the server stops.
+    pub stop_timeout: Duration,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: TrustedProxies,
     /// Filter of log lines, in `tracing`'s syntax.
@@ -216,28 +213,13 @@ impl Configuration for Config {
         let config = Self {
             installation,
             public_url: read.public_url(public_listen)?,
-            validity_days_max: read
-                .number(Id::ValidityDaysMax, 1, VALIDITY_DAYS_CEILING.into())?
-                .map(|days| days as u32)
-                .expect("has a default"),
-            zone_certificates_max: read.number(Id::ZoneCertificatesMax, 0, i64::MAX as u64)?,
-            account_mtls_certificates_max: read.number(
-                Id::AccountMtlsCertificatesMax,
-                0,
-                i64::MAX as u64,
-            )?,
-            requests_per_minute: read
-                .number(Id::RequestsPerMinute, 1, u32::MAX.into())?
-                .and_then(|number| NonZeroU32::new(number as u32)),
+            limits: read.limits()?,
             connections_max: read
                 .number(Id::ConnectionsMax, 1, 1 << 20)?
                 .and_then(|number| NonZeroUsize::new(number as usize))
                 .expect("has a default"),
-            request_timeout: read
-                .number(Id::RequestTimeoutSeconds, 1, 3600)?
-                .and_then(NonZeroU64::new)
-                .map(|seconds| Duration::from_secs(seconds.get()))
-                .expect("has a default"),
+            request_timeout: read.seconds(Id::RequestTimeoutSeconds, 1)?,
+            stop_timeout: read.seconds(Id::StopTimeoutSeconds, 0)?,
             trusted_proxies: read
                 .with(Id::TrustedProxies, str::parse)?
                 .unwrap_or_default(),
@@ -340,6 +322,29 @@ impl Reader<'_> {
         self.with(key, |text| match text.parse() {
             Ok(number) if (least..=most).contains(&number) => Ok(number),
             _ => Err(format!("must be a whole number from {least} to {most}")),
+        })
+    }
+
+    fn seconds(&self, key: Id, least: u64) -> Result<Duration, ConfigError> {
+        let seconds = self.number(key, least, 3600)?;
+        Ok(Duration::from_secs(seconds.expect("has a default")))
+    }
+
+    fn limits(&self) -> Result<Limits, ConfigError> {
+        Ok(Limits {
+            validity_days_max: self
+                .number(Id::ValidityDaysMax, 1, VALIDITY_DAYS_CEILING.into())?
+                .map(|days| days as u32)
+                .expect("has a default"),
+            zone_certificates_max: self.number(Id::ZoneCertificatesMax, 0, i64::MAX as u64)?,
+            account_mtls_certificates_max: self.number(
+                Id::AccountMtlsCertificatesMax,
+                0,
+                i64::MAX as u64,
+            )?,
+            requests_per_minute: self
+                .number(Id::RequestsPerMinute, 1, u32::MAX.into())?
+                .map(|number| number as u32),
         })
     }
 

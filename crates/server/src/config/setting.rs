@@ -23,6 +23,7 @@ pub enum Id {
     RequestsPerMinute,
     ConnectionsMax,
     RequestTimeoutSeconds,
+    StopTimeoutSeconds,
     TrustedProxies,
     Log,
     LogFormat,
@@ -59,8 +60,19 @@ pub enum Shape {
     Value(&'static str),
     /// A value that is also a file or directory to complete.
     Path(&'static str),
+    /// Values separated by commas, in the file also an array of texts, described by this word.
+    List(&'static str),
     /// `true` or `false`. The bare flag means `true`.
     Switch,
+}
+
+/// The time at which a changed value takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changes {
+    /// At the next start.
+    AtStart,
+    /// At SIGHUP, and after a change of the file.
+    WhileRunning,
 }
 
 /// One setting.
@@ -78,6 +90,8 @@ pub struct Setting {
     pub default: Option<&'static str>,
     /// The commands that read it.
     pub applies_to: AppliesTo,
+    /// The time at which a changed value takes effect.
+    pub changes: Changes,
     /// The meaning in one line.
     pub help: &'static str,
 }
@@ -126,6 +140,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some(DATA_DIR_DEFAULT),
         applies_to: AppliesTo::Database,
+        changes: Changes::AtStart,
         help: "Directory of the database, the master key and client.toml",
     },
     Setting {
@@ -135,6 +150,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Database,
+        changes: Changes::AtStart,
         help: "PostgreSQL database, which several servers may share: \
                postgres://user:password@host/name; a flag must not have a password [default: the \
                database in the data directory]",
@@ -146,6 +162,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("127.0.0.1:8787"),
         applies_to: AppliesTo::Installation,
+        changes: Changes::AtStart,
         help: "Address and port of the management API",
     },
     Setting {
@@ -155,6 +172,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("127.0.0.1:8788"),
         applies_to: AppliesTo::Server,
+        changes: Changes::AtStart,
         help: "Address and port of the public responder (CRL, OCSP, CA certificates)",
     },
     Setting {
@@ -164,6 +182,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Server,
+        changes: Changes::AtStart,
         help: "Base address of the public responder in certificates; a CA keeps the value of its \
                creation [default: http://<public listen address>]",
     },
@@ -174,6 +193,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Storage,
+        changes: Changes::AtStart,
         help: "File of the key that seals the CA keys [default: master.key in the data directory]",
     },
     Setting {
@@ -183,6 +203,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::EnvironmentOnly,
         default: None,
         applies_to: AppliesTo::Storage,
+        changes: Changes::AtStart,
         help: "Key instead of a file: 64 hexadecimal digits",
     },
     Setting {
@@ -192,6 +213,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Installation,
+        changes: Changes::WhileRunning,
         help: "PEM file with the certificate chain of the management API; needs tls_key too \
                [default: no TLS]",
     },
@@ -202,6 +224,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Installation,
+        changes: Changes::WhileRunning,
         help: "PEM file with the private key of tls_certificate",
     },
     Setting {
@@ -211,6 +234,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("false"),
         applies_to: AppliesTo::Installation,
+        changes: Changes::AtStart,
         help: "Serve the management API without TLS on an address that other machines can reach",
     },
     Setting {
@@ -220,6 +244,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("P-256"),
         applies_to: AppliesTo::Installation,
+        changes: Changes::AtStart,
         help: "Key algorithm of new CAs: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519",
     },
     Setting {
@@ -229,6 +254,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("5475"),
         applies_to: AppliesTo::Server,
+        changes: Changes::WhileRunning,
         help: "Longest validity of a certificate, in days",
     },
     Setting {
@@ -238,6 +264,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Server,
+        changes: Changes::WhileRunning,
         help: "Quota of certificates in a zone [default: no limit]",
     },
     Setting {
@@ -247,6 +274,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Server,
+        changes: Changes::WhileRunning,
         help: "Quota of uploaded certificates in an account [default: no limit]",
     },
     Setting {
@@ -256,6 +284,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Server,
+        changes: Changes::WhileRunning,
         help: "Requests of a token per minute [default: no limit]",
     },
     Setting {
@@ -265,6 +294,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("1024"),
         applies_to: AppliesTo::Server,
+        changes: Changes::AtStart,
         help: "Open connections of each listener",
     },
     Setting {
@@ -274,15 +304,27 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("30"),
         applies_to: AppliesTo::Server,
+        changes: Changes::AtStart,
         help: "Limit of a request with its body, in seconds",
+    },
+    Setting {
+        key: Id::StopTimeoutSeconds,
+        name: "stop_timeout_seconds",
+        shape: Shape::Value("SECONDS"),
+        given: Given::Anywhere,
+        default: Some("10"),
+        applies_to: AppliesTo::Server,
+        changes: Changes::AtStart,
+        help: "Limit of the requests in flight after SIGTERM, in seconds; what is left is cut off",
     },
     Setting {
         key: Id::TrustedProxies,
         name: "trusted_proxies",
-        shape: Shape::Value("ADDRESSES"),
+        shape: Shape::List("ADDRESSES"),
         given: Given::Anywhere,
         default: None,
         applies_to: AppliesTo::Server,
+        changes: Changes::AtStart,
         help: "Addresses and CIDR blocks of the proxies whose X-Forwarded-For counts, separated by \
                commas [default: none]",
     },
@@ -293,6 +335,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("info"),
         applies_to: AppliesTo::Server,
+        changes: Changes::WhileRunning,
         help: "Log level (error, warn, info, debug) or a filter such as info,certgate_api=debug",
     },
     Setting {
@@ -302,6 +345,7 @@ pub const SETTINGS: &[Setting] = &[
         given: Given::Anywhere,
         default: Some("text"),
         applies_to: AppliesTo::Server,
+        changes: Changes::AtStart,
         help: "Log format: text or json",
     },
 ];

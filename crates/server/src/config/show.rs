@@ -3,7 +3,7 @@
 use certgate_client::{Failure, Screen};
 use serde::Serialize;
 
-use super::setting::{Given, Id, SETTINGS};
+use super::setting::{Changes, Given, Id, SETTINGS};
 use super::{Config, Database, Layers, MasterKeySource};
 
 /// Hides a secret.
@@ -80,7 +80,11 @@ pub fn reference() -> String {
             (None, Some(stated)) => format!(" Default: {}.", stated.replace('<', "\\<")),
             (None, None) => String::new(),
         };
-        let entry = format!("{names}: {help}.{default}");
+        let reload = match setting.changes {
+            Changes::AtStart => "",
+            Changes::WhileRunning => " Can change while the server runs.",
+        };
+        let entry = format!("{names}: {help}.{default}{reload}");
         let mut line = "-".to_owned();
         for word in entry.split_whitespace() {
             if line.chars().count() + 1 + word.chars().count() > REFERENCE_COLUMNS {

@@ -1,4 +1,9 @@
+use certgate_client::CLIENT_VARIABLES;
+use certgate_model::Random;
+use certgate_testkit::SeededRandom;
+
 use super::layers::Source;
+use super::setting::SETTINGS;
 use super::*;
 
 const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -81,7 +86,7 @@ fn flags_win_over_the_environment_over_the_file_over_defaults() {
         *layers.source(Id::ConnectionsMax),
         Source::Environment("CERTGATE_CONNECTIONS_MAX".to_owned())
     );
-    assert_eq!(config.validity_days_max, 30);
+    assert_eq!(config.limits.validity_days_max, 30);
     assert!(
         matches!(layers.source(Id::ValidityDaysMax), Source::File(path) if path.ends_with("certgate.toml"))
     );
@@ -106,16 +111,10 @@ fn defaults_are_as_documented() {
     );
     assert_eq!(config.installation.management, Management::Cleartext);
     assert_eq!(config.installation.authority_algorithm, KeyAlgorithm::P256);
-    assert_eq!(
-        (config.validity_days_max, config.zone_certificates_max),
-        (5475, None)
-    );
-    assert_eq!(config.account_mtls_certificates_max, None);
-    assert_eq!(
-        (config.requests_per_minute, config.connections_max.get()),
-        (None, 1024)
-    );
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.connections_max.get(), 1024);
     assert_eq!(config.request_timeout, Duration::from_secs(30));
+    assert_eq!(config.stop_timeout, Duration::from_secs(10));
     assert_eq!(config.trusted_proxies, TrustedProxies::default());
     assert_eq!(
         (config.log.as_str(), config.log_format),
@@ -152,6 +151,97 @@ fn variables_of_the_client_and_of_kubernetes_are_not_settings() {
             .port(),
         8787
     );
+}
+
+/// The variables that Kubernetes makes of a service with these ports.
+/// https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+fn service_links(service: &str, ports: &[(u16, &str, Option<&str>)]) -> Vec<(String, String)> {
+    let prefix = service.replace('-', "_").to_uppercase();
+    let variable = |rest: &str, value: &str| (format!("{prefix}_{rest}"), value.to_owned());
+    let (first, protocol, _) = ports[0];
+    let mut made = vec![
+        variable("SERVICE_HOST", "10.0.0.11"),
+        variable("SERVICE_PORT", &first.to_string()),
+        variable("PORT", &format!("{protocol}://10.0.0.11:{first}")),
+    ];
+    for (port, protocol, name) in ports {
+        if let Some(name) = name {
+            let rest = format!("SERVICE_PORT_{}", name.replace('-', "_").to_uppercase());
+            made.push(variable(&rest, &port.to_string()));
+        }
+        let rest = format!("PORT_{port}_{}", protocol.to_uppercase());
+        made.push(variable(&rest, &format!("{protocol}://10.0.0.11:{port}")));
+        made.push(variable(&format!("{rest}_PROTO"), protocol));
+        made.push(variable(&format!("{rest}_PORT"), &port.to_string()));
+        made.push(variable(&format!("{rest}_ADDR"), "10.0.0.11"));
+    }
+    made
+}
+
+#[test]
+fn no_service_of_kubernetes_changes_a_setting_or_prevents_the_start() {
+    for seed in 0..300 {
+        let random = SeededRandom::new(seed);
+        let one_of = |texts: &[&'static str]| {
+            let mut dice = [0; 1];
+            random.fill(&mut dice);
+            texts[usize::from(dice[0]) % texts.len()]
+        };
+        // Parts of the names of settings are the hard cases.
+        let words = [
+            "public", "listen", "port", "service", "host", "log", "tls", "key", "db-url", "a", "9",
+            "tcp", "server-2",
+        ];
+        let mut service = "certgate".to_owned();
+        while one_of(&["more", "enough"]) == "more" {
+            service = format!("{service}-{}", one_of(&words));
+        }
+        let protocol = one_of(&["tcp", "udp", "sctp"]);
+        let name = Some(one_of(&words)).filter(|_| one_of(&["named", "not"]) == "named");
+        let ports = [(80, protocol, name), (8787, "tcp", Some("https"))];
+        let links = service_links(&service, &ports);
+        let links: Vec<_> = links
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let layers = gather("", &links, &[]);
+        let layers = layers.unwrap_or_else(|error| panic!("seed {seed}, {service}: {error}"));
+        let defaults = gather("", &[], &[]).unwrap();
+        assert_eq!(
+            layers.changed(&defaults).count(),
+            0,
+            "seed {seed}, {service}"
+        );
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_refused_although_it_looks_like_one_of_kubernetes() {
+    for (variable, text) in [
+        ("CERTGATE_PUBLIC_PORT", "8788"),
+        ("CERTGATE_LISTEN_PORT", "80"),
+        ("CERTGATE_PORT_8787", "tcp://10.0.0.1:8787"),
+        ("CERTGATE_PORT_X_TCP", "tcp://10.0.0.1:8787"),
+        ("CERTGATE_SERVICE", "x"),
+        ("CERTGATE_SERVICE_HOSTS", "x"),
+    ] {
+        let refused = error("", &[(variable, text)], &[]);
+        assert!(
+            refused.contains("unknown environment variable"),
+            "{refused}"
+        );
+    }
+    for setting in SETTINGS {
+        let variable = setting.variable();
+        for cut in 1..variable.len() - "CERTGATE_".len() {
+            let misspelt = &variable[..variable.len() - cut];
+            if SETTINGS.iter().all(|other| other.variable() != misspelt)
+                && !CLIENT_VARIABLES.contains(&misspelt)
+            {
+                error("", &[(misspelt, "1")], &[]);
+            }
+        }
+    }
 }
 
 #[test]
@@ -268,6 +358,13 @@ fn trusted_proxies_are_a_list_of_addresses_and_blocks() {
         config.trusted_proxies,
         "::ffff:10.0.0.0/104,::1/128".parse().unwrap()
     );
+    let array = parse("trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n", &[], &[]).unwrap();
+    assert_eq!(array.trusted_proxies, config.trusted_proxies);
+    let none = parse("trusted_proxies = []\n", &[], &[]).unwrap();
+    assert_eq!(none.trusted_proxies, TrustedProxies::default());
+    insta::assert_snapshot!(error("trusted_proxies = [1]", &[], &[]), @"trusted_proxies in DIR/certgate.toml must be a text, or an array of texts without commas");
+    insta::assert_snapshot!(error("trusted_proxies = [\"::1, ::2\"]", &[], &[]), @"trusted_proxies in DIR/certgate.toml must be a text, or an array of texts without commas");
+    insta::assert_snapshot!(error("trusted_proxies = 1.5", &[], &[]), @"trusted_proxies in DIR/certgate.toml must be a text or an array of texts");
     let told = error(
         "",
         &[("CERTGATE_TRUSTED_PROXIES", "10.0.0.1, proxy.example")],

@@ -9,6 +9,7 @@ mod outlet;
 use std::fmt;
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -27,6 +28,7 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Log {
     outlet: Outlet,
+    replace_filter: Arc<dyn Fn(EnvFilter) + Send + Sync>,
 }
 
 impl Log {
@@ -46,20 +48,42 @@ impl Log {
             // failed.
             .log_internal_errors(false)
             .with_writer(move || writer.clone());
-        let started = match config.log_format {
-            LogFormat::Text => lines
-                .with_ansi(false)
-                .map_event_format(|format| Limited::new(format, End::Text, limited))
-                .try_init(),
-            LogFormat::Json => lines
-                .json()
-                .flatten_event(true)
-                .map_event_format(|format| Limited::new(format, End::Json, limited))
-                .try_init(),
-        };
+        // Each format is a type of its own.
+        let (started, replace_filter): (_, Arc<dyn Fn(EnvFilter) + Send + Sync>) =
+            match config.log_format {
+                LogFormat::Text => {
+                    let lines = lines
+                        .with_ansi(false)
+                        .map_event_format(|format| Limited::new(format, End::Text, limited))
+                        .with_filter_reloading();
+                    let handle = lines.reload_handle();
+                    let replace = move |filter| drop(handle.reload(filter));
+                    (lines.try_init(), Arc::new(replace))
+                }
+                LogFormat::Json => {
+                    let lines = lines
+                        .json()
+                        .flatten_event(true)
+                        .map_event_format(|format| Limited::new(format, End::Json, limited))
+                        .with_filter_reloading();
+                    let handle = lines.reload_handle();
+                    let replace = move |filter| drop(handle.reload(filter));
+                    (lines.try_init(), Arc::new(replace))
+                }
+            };
         started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))?;
         std::panic::set_hook(Box::new(log_panic));
-        Ok(Self { outlet })
+        Ok(Self {
+            outlet,
+            replace_filter,
+        })
+    }
+
+    /// Replaces the filter of lines. The configuration has checked its text.
+    pub fn set_filter(&self, filter: &str) {
+        if let Ok(filter) = EnvFilter::try_new(filter) {
+            (self.replace_filter)(filter);
+        }
     }
 
     /// Prints a text as it is.

@@ -43,7 +43,7 @@ pub struct Access {
     pub(super) zones: Cache<ZoneId, ZoneRecord>,
     tokens: Cache<TokenHash, CachedToken>,
     api_keys: Cache<TokenHash, ApiKeyOwner>,
-    rate: Option<RateLimiter>,
+    rate: RateLimiter,
     last_uses: Arc<LastUses>,
 }
 
@@ -54,17 +54,13 @@ struct ApiKeyOwner {
 }
 
 impl Access {
-    pub(crate) fn new(
-        environment: Environment,
-        requests_per_minute: Option<u32>,
-        last_uses: Arc<LastUses>,
-    ) -> Self {
+    pub(crate) fn new(environment: Environment, last_uses: Arc<LastUses>) -> Self {
         let clock = &environment.clock;
         Self {
             zones: Cache::new(clock.clone()),
             tokens: Cache::new(clock.clone()),
             api_keys: Cache::new(clock.clone()),
-            rate: requests_per_minute.map(RateLimiter::new),
+            rate: RateLimiter::new(),
             last_uses,
             environment,
         }
@@ -94,8 +90,9 @@ impl Access {
                 (token, actor)
             }
         };
-        if let Some(rate) = &self.rate {
-            rate.count(token.record.id, now)
+        if let Some(per_minute) = self.environment.limits().requests_per_minute {
+            self.rate
+                .count(token.record.id, per_minute, now)
                 .map_err(|retry_after_seconds| AccessError::TooManyRequests {
                     retry_after_seconds,
                 })?;

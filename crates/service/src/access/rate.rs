@@ -5,20 +5,18 @@ use certgate_model::{Timestamp, TokenId, lock};
 
 /// Counts the requests of each token in the current minute of the clock.
 pub(crate) struct RateLimiter {
-    per_minute: u32,
     minute: Mutex<(Timestamp, HashMap<TokenId, u32>)>,
 }
 
 impl RateLimiter {
-    pub(crate) fn new(per_minute: u32) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            per_minute,
             minute: Mutex::new((Timestamp::from_unix(0), HashMap::new())),
         }
     }
 
-    /// Counts one request. Above the limit, returns the seconds until the next minute.
-    pub(crate) fn count(&self, token: TokenId, now: Timestamp) -> Result<(), u32> {
+    /// Counts one request. Above the limit of `per_minute`, returns the seconds until the next minute.
+    pub(crate) fn count(&self, token: TokenId, per_minute: u32, now: Timestamp) -> Result<(), u32> {
         let this_minute = now.cut_to_minute();
         let mut guard = lock(&self.minute);
         let (minute, counts) = &mut *guard;
@@ -28,7 +26,7 @@ impl RateLimiter {
             counts.clear();
         }
         let count = counts.entry(token).or_default();
-        if *count >= self.per_minute {
+        if *count >= per_minute {
             let left = now.until(this_minute.plus_seconds(60)).duration();
             return Err(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(60));
         }
@@ -43,13 +41,13 @@ mod tests {
 
     #[test]
     fn each_token_has_its_own_minute() {
-        let limiter = RateLimiter::new(2);
+        let limiter = RateLimiter::new();
         let (a, b) = (TokenId::from_bytes([1; 16]), TokenId::from_bytes([2; 16]));
         let now = Timestamp::from_unix(1_700_000_045); // 5 seconds into a minute
-        assert_eq!(limiter.count(a, now), Ok(()));
-        assert_eq!(limiter.count(a, now), Ok(()));
-        assert_eq!(limiter.count(a, now), Err(55));
-        assert_eq!(limiter.count(b, now), Ok(()));
-        assert_eq!(limiter.count(a, now.plus_seconds(55)), Ok(()));
+        assert_eq!(limiter.count(a, 2, now), Ok(()));
+        assert_eq!(limiter.count(a, 2, now), Ok(()));
+        assert_eq!(limiter.count(a, 2, now), Err(55));
+        assert_eq!(limiter.count(b, 2, now), Ok(()));
+        assert_eq!(limiter.count(a, 2, now.plus_seconds(55)), Ok(()));
     }
 }

@@ -28,7 +28,7 @@ async fn an_unknown_or_malformed_certificate_id_is_1415() {
 
 #[tokio::test]
 async fn a_full_zone_is_1445() {
-    let app = TestApp::with(|settings| settings.zone_certificates_max = Some(2)).await;
+    let app = TestApp::with(|settings| settings.limits.zone_certificates_max = Some(2)).await;
     let first = app.issue("a").await;
     app.issue("b").await;
     // Revoked certificates count too, because the quota bounds the stored certificates.
@@ -165,7 +165,7 @@ async fn every_bad_csr_has_its_own_code_and_a_remedy() {
 
 #[tokio::test]
 async fn a_validity_out_of_bounds_is_refused_with_the_bounds() {
-    let app = TestApp::with(|settings| settings.validity_days_max = 1000).await;
+    let app = TestApp::with(|settings| settings.limits.validity_days_max = 1000).await;
     for days in [
         "0",
         "-1",

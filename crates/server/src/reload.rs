@@ -1,0 +1,203 @@
+//! New settings and a new TLS certificate for a running server: at SIGHUP, and after a change of
+//! their files.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use certgate_service::Service;
+use tokio::task::block_in_place;
+
+use crate::config::{
+    Changes, Config, ConfigError, Configuration, Environment, Layers, Management, SettingFlags,
+};
+use crate::log::Log;
+use crate::signals;
+use crate::tls::{CurrentIdentity, Identity};
+
+/// The interval at which the server looks at the files. A file system has no event that holds for
+/// all of their forms: Kubernetes exchanges a symbolic link two directories above.
+const FILES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The origin of the settings.
+#[derive(Clone)]
+pub struct Origin {
+    pub flags: SettingFlags<Config>,
+    pub environment: Environment,
+}
+
+impl Origin {
+    /// Reads the settings.
+    pub fn read(&self) -> Result<(Layers, Config), ConfigError> {
+        let layers = self.flags.layers(&self.environment)?;
+        let config = Config::parse(&layers)?;
+        Ok((layers, config))
+    }
+
+    /// Reads the settings for the start, after a look at their files: no later change is missed.
+    pub fn read_first(&self) -> Result<(Layers, Config, Files), ConfigError> {
+        let files = Files::look(&self.read()?.0);
+        let (layers, config) = self.read()?;
+        Ok((layers, config, files))
+    }
+}
+
+/// The settings that are in effect, and the parts of the server that they are for.
+pub struct Reloader {
+    origin: Origin,
+    layers: Layers,
+    files: Files,
+    identity: Option<Arc<CurrentIdentity>>,
+    log: Log,
+    service: Arc<Service>,
+}
+
+impl Reloader {
+    /// Begins with the settings of the start. `files` were looked at before they were read.
+    pub fn new(
+        origin: Origin,
+        layers: Layers,
+        files: Files,
+        identity: Option<Arc<CurrentIdentity>>,
+        log: Log,
+        service: Arc<Service>,
+    ) -> Self {
+        for result in ["changed", "rejected"] {
+            counter(result).increment(0);
+        }
+        Self {
+            origin,
+            layers,
+            files,
+            identity,
+            log,
+            service,
+        }
+    }
+
+    /// Reloads at each SIGHUP and after each change of the files.
+    pub async fn run_forever(&mut self) {
+        let mut hangup = match signals::hangup() {
+            Ok(hangup) => hangup,
+            Err(error) => return tracing::error!(%error, "cannot handle SIGHUP"),
+        };
+        let mut looks = tokio::time::interval(FILES_INTERVAL);
+        let mut seen = self.files.clone();
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => block_in_place(|| {
+                    self.reload(Files::look(&self.layers), true);
+                }),
+                _ = looks.tick() => block_in_place(|| {
+                    let now = Files::look(&self.layers);
+                    // A file that still changes, or a certificate whose key is not there yet,
+                    // waits for the next look.
+                    if now != self.files && now == seen {
+                        self.reload(now.clone(), false);
+                    }
+                    seen = now;
+                }),
+            }
+        }
+    }
+
+    /// Puts new settings into effect, all or none. The files are those that were looked at before.
+    fn reload(&mut self, files: Files, is_asked_for: bool) {
+        self.files = files;
+        let by = if is_asked_for {
+            "SIGHUP"
+        } else {
+            "a change of the files"
+        };
+        match self.put_into_effect() {
+            Ok(changed) if changed.is_empty() && !is_asked_for => {}
+            Ok(changed) => {
+                counter("changed").increment(1);
+                let changed = changed.join(", ");
+                tracing::info!(by, changed, "reloaded the settings and the TLS certificate");
+            }
+            Err(error) => {
+                counter("rejected").increment(1);
+                tracing::error!(
+                    by, %error,
+                    "the settings and the TLS certificate were not reloaded: the earlier ones stay \
+                     in effect"
+                );
+            }
+        }
+    }
+
+    /// Returns the names of all that changed.
+    fn put_into_effect(&mut self) -> Result<Vec<&'static str>, ConfigError> {
+        // 1. Read everything, so that nothing changes if a part is wrong.
+        let (layers, config) = self.origin.read()?;
+        let identity = match (&self.identity, &config.installation.management) {
+            (Some(_), Management::Tls { certificate, key }) => {
+                Some(Identity::read(certificate, key)?)
+            }
+            _ => None,
+        };
+
+        // 2. Put it into effect.
+        let has_tls = self.identity.is_some();
+        let needs_tls = matches!(config.installation.management, Management::Tls { .. });
+        let (mut changed, mut late) = (Vec::new(), Vec::new());
+        for (name, changes) in layers.changed(&self.layers) {
+            // Open sockets speak TLS or not, as they began.
+            let is_tls = name.starts_with("tls_");
+            match changes {
+                Changes::WhileRunning if !is_tls || has_tls == needs_tls => changed.push(name),
+                _ => late.push(name),
+            }
+        }
+        self.log.set_filter(&config.log);
+        self.service.set_limits(config.limits);
+        self.layers.adopt(&layers, &changed);
+        if let (Some(current), Some(identity)) = (&self.identity, identity)
+            && current.replace(identity)
+        {
+            changed.push("the TLS certificate");
+        }
+        if !late.is_empty() {
+            let settings = late.join(", ");
+            tracing::warn!(settings, "a change of these settings needs a restart");
+        }
+        Ok(changed)
+    }
+}
+
+fn counter(result: &'static str) -> metrics::Counter {
+    metrics::counter!("certgate_reloads_total", "result" => result)
+}
+
+/// The files with settings, and their state at a look.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Files(Vec<(PathBuf, Option<State>)>);
+
+/// The parts of a file's metadata that a change of the file changes.
+type State = (u64, u64, u64, i64, i64, i64, i64);
+
+impl Files {
+    /// Looks at the files that these settings name.
+    pub fn look(layers: &Layers) -> Self {
+        let paths = layers
+            .files()
+            .map(|path| (path.to_owned(), state(path).ok()));
+        Self(paths.collect())
+    }
+}
+
+fn state(path: &Path) -> io::Result<State> {
+    let file = path.metadata()?;
+    Ok((
+        file.dev(),
+        file.ino(),
+        file.size(),
+        file.mtime(),
+        file.mtime_nsec(),
+        file.ctime(),
+        file.ctime_nsec(),
+    ))
+}
