@@ -298,6 +298,12 @@ class Server:
         assert self.process.wait(PATIENCE_SECONDS) == -signal.SIGABRT, self.log
         self._forget()
 
+    def failed(self) -> None:
+        """Waits for the end that the server itself decides, with status 1."""
+        assert self.process
+        assert self.process.wait(PATIENCE_SECONDS) == 1, self.log
+        self._forget()
+
     def kill(self) -> None:
         """Sends SIGKILL if the process runs."""
         if self.process:
@@ -331,8 +337,11 @@ class Server:
             checked.stdout + checked.stderr
         )
 
-    def refuses_to_start(self, *flags: str, **more: str) -> str:
-        """Starts a server that must fail: exit 1 and no standard output. Returns the message."""
+    def refuses_to_start(self, *flags: str, status: int = 1, **more: str) -> str:
+        """Starts a server that must fail, without standard output. Returns the message.
+
+        Status 2 reports a configuration that a restart does not fix.
+        """
         assert self.process is None
         done = subprocess.run(
             [*self.command(), *flags],
@@ -341,7 +350,7 @@ class Server:
             text=True,
             timeout=PATIENCE_SECONDS,
         )
-        assert done.returncode == 1, (done.returncode, done.stderr)
+        assert done.returncode == status, (done.returncode, done.stderr)
         assert done.stdout == "" and "panicked" not in done.stderr, done.stdout + done.stderr
         return done.stderr
 

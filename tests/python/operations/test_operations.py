@@ -127,6 +127,9 @@ def test_the_rules_use_metrics_that_a_server_shows(at: Place, tmp_path: Path) ->
 def test_the_page_has_every_alert_and_no_other() -> None:
     headings = re.findall(r"^### (Certgate\w+)$", ALERTS.read_text(), re.MULTILINE)
     assert headings == list(alerts())
+    page = (REPOSITORY / "docs/operations.md").read_text()
+    rows = re.findall(r"^\| \[(Certgate\w+)\]\(alerts\.md#(\w+)\) \| \w", page, re.MULTILINE)
+    assert rows == [(name, name.lower()) for name in alerts()]
 
 
 # The pages

@@ -11,9 +11,44 @@ from pathlib import Path
 
 from kit.disk import Disk
 from kit.harness import CERTGATE, Api, MakeServer, Mount, Server, certgate, environment, eventually
+from kit.metrics import Metrics
 
 # A user and a group without rights.
 UNPRIVILEGED = 65534
+
+
+def test_a_log_on_the_full_disk_costs_only_its_lines(disk: Disk, csr: str) -> None:
+    """The database and the log share the disk, as on a small machine."""
+    server = Server(disk.path / "data", "--log", "debug")
+    assert server.log_path.parent == disk.path
+    try:
+        api = server.start().api()
+        ids = [api.issue(csr).result["id"] for _ in range(3)]
+        assert api.revoke(ids[0]).status == 200
+        api.settled(ids[0], "revoked")
+        disk.fill()
+        eventually("writes are refused", lambda: api.issue(csr).status == 503)
+        assert api.revoke(ids[1]).status == 503
+        assert api.call("GET", "/readyz").status == 503
+        assert api.get(ids[1]).result["status"] == "active"
+        dropped = "certgate_log_lines_dropped_total"
+        eventually("lines are lost", lambda: Metrics(server).values[dropped] > 0)
+
+        disk.free()
+        eventually("it is ready", lambda: api.call("GET", "/readyz").status == 200)
+        assert api.revoke(ids[2]).status == 200
+        api.settled(ids[2], "revoked")
+        assert [api.get(one).result["status"] for one in ids] == ["revoked", "active", "revoked"]
+        lost = Metrics(server).values[dropped]
+        lines = server.log.count("\n")
+        assert api.issue(csr).status == 200
+        eventually("lines are written", lambda: server.log.count("\n") > lines)
+        assert Metrics(server).values[dropped] == lost
+        api.close()
+        server.stop()
+        server.is_intact()
+    finally:
+        server.kill()
 
 
 def test_a_full_disk_loses_nothing_and_recovers_with_space(
@@ -49,7 +84,8 @@ def test_a_full_disk_loses_nothing_and_recovers_with_space(
     made = eventually(
         "the service is back", lambda: (a := api.issue(csr)).status == 200 and a.result
     )
-    assert api.call("GET", "/readyz").status == 200
+    # An answer of /readyz holds for a second.
+    eventually("it is ready", lambda: api.call("GET", "/readyz").status == 200)
     assert [made["id"] for made in api.every()] == [
         made["id"],
         *(made["id"] for made in before[::-1]),
@@ -167,13 +203,13 @@ def test_the_master_key_must_be_the_right_one(server: Server, api: Api, csr: str
 
     wrong = f"{int(key, 16) ^ 1:064x}"
     path.write_text(wrong)
-    message = server.refuses_to_start()
+    message = server.refuses_to_start(status=2)
     assert str(path) in message and "not the key of this" in message and wrong not in message
-    message = server.refuses_to_start(CERTGATE_MASTER_KEY=wrong)
+    message = server.refuses_to_start(status=2, CERTGATE_MASTER_KEY=wrong)
     assert "CERTGATE_MASTER_KEY" in message and wrong not in message
 
     path.write_text("no key at all\n")
-    message = server.refuses_to_start()
+    message = server.refuses_to_start(status=2)
     assert (
         str(path) in message
         and "64 hexadecimal digits" in message
@@ -181,16 +217,20 @@ def test_the_master_key_must_be_the_right_one(server: Server, api: Api, csr: str
     )
 
     path.unlink()
-    message = server.refuses_to_start()
+    message = server.refuses_to_start(status=2)
     assert str(path) in message and "--master-key-file" in message
     assert not path.exists(), "a new key in the place of the lost one would hide the loss"
 
     path.write_text(key)
     path.chmod(0o644)
-    message = server.refuses_to_start()
+    message = server.refuses_to_start(status=2)
     assert str(path) in message and "chmod 600" in message and key.strip() not in message
 
     path.chmod(0o600)
+    server.directory.chmod(0o755)
+    message = server.refuses_to_start(status=2)
+    assert "data directory" in message and f"chmod 700 {server.directory}" in message
+    server.directory.chmod(0o700)
     server.start()
     again = server.api()
     assert again.get(made["id"]).result == made and again.issue(csr).status == 200

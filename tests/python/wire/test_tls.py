@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -89,3 +90,35 @@ def test_an_incomplete_handshake_is_closed(secure: Server) -> None:
             while connection.recv(65536):
                 pass
             assert time.monotonic() - started < 6
+
+
+def test_wrong_tls_files_end_the_start_with_status_2(
+    make_server: MakeServer, files: Files, tmp_path: Path
+) -> None:
+    """A restart does not fix them."""
+    server = make_server(start=False)
+    (tmp_path / "other").mkdir()
+    other = Files(tmp_path / "other")
+    garbage = tmp_path / "garbage"
+    garbage.write_bytes(b"\x00" * 100)
+    garbage.chmod(0o600)
+    open_key = tmp_path / "open.key"
+    open_key.write_bytes(files.key.read_bytes())
+    open_key.chmod(0o640)
+    for certificate, key, reason in (
+        (files.certificate, other.key, "cannot be used together"),
+        (files.key, files.key, "cannot be used together"),
+        (garbage, files.key, "cannot be used together"),
+        (files.certificate, garbage, "cannot read the TLS key"),
+        (tmp_path / "missing", files.key, "cannot read the TLS certificate"),
+        (files.certificate, tmp_path, "cannot read the TLS key"),
+        (files.certificate, tmp_path / "missing", "cannot read the TLS key"),
+    ):
+        flags = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
+        assert reason in server.refuses_to_start(*flags, status=2), (certificate, key)
+    if os.geteuid():
+        flags = ["--tls-certificate", str(files.certificate), "--tls-key", str(open_key)]
+        assert f"chmod 600 {open_key}" in server.refuses_to_start(*flags, status=2)
+    open_key.chmod(0o644)
+    flags = ["--tls-certificate", str(files.certificate), "--tls-key", str(open_key)]
+    assert f"chmod 600 {open_key}" in server.refuses_to_start(*flags, status=2)
