@@ -128,8 +128,8 @@ def test_the_page_has_every_alert_and_no_other() -> None:
     headings = re.findall(r"^### (Certgate\w+)$", ALERTS.read_text(), re.MULTILINE)
     assert headings == list(alerts())
     page = (REPOSITORY / "docs/operations.md").read_text()
-    rows = re.findall(r"^\| \[(Certgate\w+)\]\(alerts\.md#(\w+)\) \| \w", page, re.MULTILINE)
-    assert rows == [(name, name.lower()) for name in alerts()]
+    rows = re.findall(r"^\| (Certgate\w+) \| \w", page, re.MULTILINE)
+    assert rows == list(alerts())
 
 
 # The pages

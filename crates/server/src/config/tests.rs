@@ -362,9 +362,13 @@ fn trusted_proxies_are_a_list_of_addresses_and_blocks() {
     assert_eq!(array.trusted_proxies, config.trusted_proxies);
     let none = parse("trusted_proxies = []\n", &[], &[]).unwrap();
     assert_eq!(none.trusted_proxies, TrustedProxies::default());
-    insta::assert_snapshot!(error("trusted_proxies = [1]", &[], &[]), @"trusted_proxies in DIR/certgate.toml must be a text, or an array of texts without commas");
-    insta::assert_snapshot!(error("trusted_proxies = [\"::1, ::2\"]", &[], &[]), @"trusted_proxies in DIR/certgate.toml must be a text, or an array of texts without commas");
-    insta::assert_snapshot!(error("trusted_proxies = 1.5", &[], &[]), @"trusted_proxies in DIR/certgate.toml must be a text or an array of texts");
+    for bad in ["[1]", "[\"::1, ::2\"]", "1.5", "{}"] {
+        let refused = error(&format!("trusted_proxies = {bad}"), &[], &[]);
+        assert!(
+            refused.contains("DIR/certgate.toml must be a text"),
+            "{refused}"
+        );
+    }
     let told = error(
         "",
         &[("CERTGATE_TRUSTED_PROXIES", "10.0.0.1, proxy.example")],
