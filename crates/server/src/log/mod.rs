@@ -1,7 +1,7 @@
 //! The log of the server, on standard error.
 //!
-//! Logging is best effort: no work waits for a line or fails because of one. A line that cannot be
-//! written is dropped and counted, and lines that traffic or a full disk repeats are limited.
+//! Logging is best effort: no work fails because of a line, or waits for an output that stalls. A
+//! line that cannot be written is dropped and counted, and repeated lines are limited.
 
 mod limit;
 mod outlet;

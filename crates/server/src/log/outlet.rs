@@ -12,6 +12,11 @@ use metrics::Counter;
 /// moment loses nothing, and one that has stopped costs no more memory.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 
+/// The longest time that a task waits for its line. Usually a line is written before its task goes
+/// on: a reader sees it before the answer to a request, and a killed process has written it. After
+/// this time the output counts as stalled, and no task waits until every line is written.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// A queue of lines and the thread that writes them.
 #[derive(Clone)]
 pub struct Outlet(Arc<Shared>);
@@ -30,6 +35,7 @@ struct Waiting {
     lines: VecDeque<Vec<u8>>,
     /// The bytes of the lines and of the one that the thread is writing.
     bytes: usize,
+    is_stalled: bool,
 }
 
 impl Outlet {
@@ -48,7 +54,7 @@ impl Outlet {
         Ok(Self(shared))
     }
 
-    /// Queues a line, or drops it if too many wait. Never waits for the thread.
+    /// Queues a line, or drops it if too many wait. Waits for the thread unless it is stalled.
     pub fn push(&self, line: &[u8]) {
         let mut waiting = lock(&self.0.waiting);
         if line.len() > WAITING_BYTES_MAX - waiting.bytes {
@@ -57,8 +63,17 @@ impl Outlet {
         }
         waiting.bytes += line.len();
         waiting.lines.push_back(line.to_vec());
-        drop(waiting);
         self.0.more.notify_one();
+        if !waiting.is_stalled {
+            let written = self
+                .0
+                .none
+                .wait_timeout_while(waiting, PATIENCE, |waiting| {
+                    waiting.bytes > 0 && !waiting.is_stalled
+                });
+            let (mut waiting, _) = written.unwrap_or_else(PoisonError::into_inner);
+            waiting.is_stalled = waiting.bytes > 0;
+        }
     }
 
     /// Waits until every line is written or dropped, up to `limit`.
@@ -103,6 +118,7 @@ impl Shared {
             let mut waiting = lock(&self.waiting);
             waiting.bytes -= line.len();
             if waiting.bytes == 0 {
+                waiting.is_stalled = false;
                 self.none.notify_all();
             }
         }
