@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import random
+import re
 import shutil
 import signal
-import socket
 import ssl
-import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -42,34 +43,43 @@ class Secure:
         self.key.write_bytes(key)
         self.key.chmod(0o600)
 
-    def hang_up(self) -> None:
-        """Sends SIGHUP and returns after the reload."""
-        before = self.count("changed") + self.count("rejected")
+    def hang_up(self) -> Seen:
+        """Sends SIGHUP and returns the state after the reload."""
+        before = self.see()
         assert self.server.process
         self.server.process.send_signal(signal.SIGHUP)
-        eventually(
-            "it is reloaded",
-            lambda: self.count("changed") + self.count("rejected") > before,
+        return eventually(
+            "it is reloaded", lambda: (now := self.see()).reloads > before.reloads and now
         )
 
-    def count(self, result: str) -> int:
+    def see(self) -> Seen:
+        """Opens a new connection."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with urllib.request.urlopen(f"{self.server.url}/metrics", context=context) as answer:
-            name = f'certgate_reloads_total{{result="{result}"}} '
-            lines = answer.read().decode().splitlines()
-            return next(int(line[len(name) :]) for line in lines if line.startswith(name))
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.server.port, timeout=PATIENCE_SECONDS, context=context
+        )
+        try:
+            connection.request("GET", "/metrics")
+            presented = connection.sock.getpeercert(binary_form=True)
+            text = connection.getresponse().read().decode()
+        finally:
+            connection.close()
+        count = dict(re.findall(r'^certgate_reloads_total\{result="(\w+)"\} (\d+)$', text, re.M))
+        return Seen(presented, int(count["changed"]), int(count["rejected"]))
 
-    def presents(self) -> bytes:
-        """Returns the certificate of a new connection."""
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        address = ("127.0.0.1", self.server.port)
-        with socket.create_connection(address, timeout=PATIENCE_SECONDS) as connection:
-            with context.wrap_socket(connection) as wrapped:
-                presented = wrapped.getpeercert(binary_form=True)
-                assert presented
-                return presented
+
+@dataclass
+class Seen:
+    """The certificate of a connection, and the reloads so far."""
+
+    presented: bytes
+    changed: int
+    rejected: int
+
+    @property
+    def reloads(self) -> int:
+        return self.changed + self.rejected
 
 
 def der(pem: bytes) -> bytes:
@@ -88,10 +98,9 @@ def test_a_new_certificate_is_presented_after_sighup_and_after_a_change_of_the_f
         pair = make_pair(tmp_path, name)
         secure.write(*pair)
         if name == "second":
-            secure.hang_up()
-            assert secure.presents() == der(pair[0])
+            assert secure.hang_up().presented == der(pair[0])
         else:
-            eventually("the files are noticed", lambda: secure.presents() == der(pair[0]))
+            eventually("the files are noticed", lambda: secure.see().presented == der(pair[0]))
     assert "ERROR" not in secure.server.log
     # Kubernetes exchanges a link to a directory with all files.
     pair = make_pair(tmp_path, "fourth")
@@ -108,7 +117,7 @@ def test_a_new_certificate_is_presented_after_sighup_and_after_a_change_of_the_f
     secure.hang_up()
     (tmp_path / "..new").symlink_to("2")
     (tmp_path / "..new").rename(data)
-    eventually("the exchange is noticed", lambda: secure.presents() == der(pair[0]))
+    eventually("the exchange is noticed", lambda: secure.see().presented == der(pair[0]))
 
 
 def damaged(dice: random.Random, pair: tuple[bytes, bytes], other: tuple[bytes, bytes]) -> tuple:
@@ -142,33 +151,30 @@ def test_a_damaged_pair_is_rejected_with_its_reason_and_the_old_one_stays(
     """OpenSSL judges each pair: what it cannot load, certgate does not present."""
     dice = random.Random(SEED)
     good, other = make_pair(tmp_path, "second"), make_pair(tmp_path, "other")
-    rejected = 0
+    rejections = 0
+    before = secure.see()
     for turn in range(DAMAGED_PAIRS):
         pair = damaged(dice, good, other)
-        before, stays = secure.count("rejected"), secure.presents()
         secure.write(*pair)
-        secure.hang_up()
-        presented = secure.presents()
+        now = secure.hang_up()
+        is_rejected = now.presented == before.presented and now.rejected > before.rejected
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(secure.certificate, secure.key)
         except (ssl.SSLError, ValueError):
-            assert presented == stays, (turn, pair)
-            assert secure.count("rejected") > before, (turn, pair)
-        rejected += presented == stays and secure.count("rejected") > before
-    assert rejected > DAMAGED_PAIRS / 2
+            assert is_rejected, (turn, pair)
+        rejections += is_rejected
+        before = now
+    assert rejections > DAMAGED_PAIRS / 2
     log = secure.server.log
     assert "the earlier ones stay in effect" in log and "cannot read the TLS" in log
     assert "PRIVATE KEY" not in log
 
     secure.write(*good)
     secure.key.chmod(0o644)
-    stays = secure.presents()
-    secure.hang_up()
-    assert secure.presents() == stays
+    assert secure.hang_up().presented == before.presented
     assert f"chmod 600 {secure.key}" in secure.server.log
     secure.key.chmod(0o600)
-    secure.hang_up()
-    assert secure.presents() == der(good[0])
+    assert secure.hang_up().presented == der(good[0])
 
 
 def test_limits_and_the_log_change_while_the_server_runs(
