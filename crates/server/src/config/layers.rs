@@ -156,7 +156,7 @@ impl Layers {
             }
             let text = text_of(value, setting)
                 .map_err(|complaint| ConfigError::new(format!("{name} in {shown} {complaint}")))?;
-            // An empty array is no value, as an empty variable.
+            // An empty array counts as absent, as an empty variable does.
             if !text.is_empty() || !matches!(setting.shape, Shape::List(_)) {
                 self.put(setting, text, Source::File(path.to_owned()));
             }
