@@ -11,6 +11,7 @@ import pytest
 from kit.disk import disk, on_disk  # noqa: F401  fixtures
 from kit.harness import Api, MakeServer, Mount, Server, make_csr
 from kit.postgres import make_node, postgres  # noqa: F401  fixtures
+from kit.trouble import guarded  # noqa: F401  fixtures
 
 
 @pytest.fixture

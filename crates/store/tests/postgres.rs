@@ -605,7 +605,7 @@ async fn a_process_that_stops_in_a_transaction_blocks_the_others_only_for_second
     let (store, url, _) = begun(&server).await;
     let other = open(&url).await;
     // This one locks the row, and then does nothing for longer than the lock timeout.
-    let stopped = tokio::spawn(async move { other.damage("SELECT pg_sleep(4.8)").await });
+    let stopped = tokio::spawn(async move { other.damage("SELECT pg_sleep(4.3)").await });
     let held = "SELECT count(*) FROM pg_stat_activity \
                 WHERE datname = current_database() AND wait_event = 'PgSleep'";
     while server.sql(&url, held) != "1" {
@@ -623,6 +623,80 @@ async fn a_process_that_stops_in_a_transaction_blocks_the_others_only_for_second
     );
     stopped.await.unwrap().unwrap();
     store.ready().await.unwrap();
+}
+
+/// A row of `writers` can go: a server whose database has a wrong clock removes it as an old one.
+#[tokio::test]
+async fn a_commit_that_cannot_be_looked_up_is_in_doubt_and_not_repeated() {
+    let Some(server) = server() else { return };
+    let (direct, url, authority) = begun(&server).await;
+    let zone = conformance::first_records().zone.id;
+    let proxy = Proxy::start(server.port()).await;
+    let name = url.rsplit('/').next().unwrap();
+    let through = format!(
+        "postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable",
+        proxy.port
+    );
+    server.sql(
+        &url,
+        "CREATE FUNCTION forget() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+         CREATE TRIGGER forget BEFORE INSERT OR UPDATE ON writers \
+         FOR EACH ROW EXECUTE FUNCTION forget()",
+    );
+    let store = open(&through).await;
+    for (n, cut) in [(0, Cut::After("COMMIT\0")), (1, Cut::Before("COMMIT\0"))] {
+        proxy.cut(cut);
+        let certificate = conformance::certificate(n, zone, &authority, Status::Active);
+        let recorded = store
+            .record_certificate(certificate, None, conformance::by())
+            .await;
+        assert!(
+            matches!(recorded, Err(StoreError::InDoubt(_))),
+            "{recorded:?}"
+        );
+        assert_eq!(direct.totals(zone).await.unwrap().all(), 1);
+    }
+    assert_eq!(direct.check().await.unwrap(), Vec::<String>::new());
+}
+
+/// The rights that a refused start names are exactly those that all verbs need.
+#[tokio::test]
+async fn a_user_with_the_named_rights_can_do_everything() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    open(&url).await.close().await;
+    server.sql("postgres", "CREATE ROLE limited LOGIN");
+    let limited = url.replace("postgres@", "limited@");
+    let mut refusals = 0;
+    let store = loop {
+        match PostgresStore::open(&limited, PostgresOptions::default()).await {
+            Ok(store) => break store,
+            Err(PostgresError::Rights { user, missing }) => {
+                assert_eq!(user, "limited");
+                refusals += 1;
+                assert!(refusals < 100, "{missing}");
+                let mut rights = String::new();
+                for part in missing.split(", ") {
+                    match part.split_once(" on ") {
+                        None => rights.push_str(&format!("{part}, ")),
+                        Some((right, table)) => {
+                            let grant = format!("GRANT {rights}{right} ON \"{table}\" TO limited");
+                            server.sql(&url, &grant);
+                            rights.clear();
+                        }
+                    }
+                }
+            }
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert!(refusals > 3, "a refusal names a few tables at a time");
+    conformance::verbs(&store).await;
+    store.close().await;
+    let held = "SELECT count(*) FROM information_schema.role_table_grants \
+                WHERE grantee = 'limited' AND table_name = 'audit_entries' \
+                AND privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE')";
+    assert_eq!(server.sql(&url, held), "0");
 }
 
 #[tokio::test]

@@ -10,24 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from kit.audit import assert_chained
 from kit.harness import eventually
 from kit.load import Clients, Load, assert_whole, side_by_side
 from kit.postgres import MASTER_KEY, MakeNode, Node, Postgres, Standby
-
-# The longest time from the promotion until each node issues, in seconds.
-RECOVERED_SECONDS = 10.0
-
-# The code of a change whose commit is unknown.
-IN_DOUBT = 10504
+from kit.trouble import ANSWERED_SECONDS, RECOVERED_SECONDS, assert_nothing_lost
 
 # The connections of nodes.
 OURS = "FROM pg_stat_activity WHERE application_name = 'certgate'"
-
-# For a commit that is not answered: 12 seconds for it, ten in which it is looked up, and seven for
-# the lock that it holds if another change waited for it. Two more for a busy machine: certgate
-# itself gives a request 30.
-COMMIT_SECONDS = 31.0
 
 
 @dataclass
@@ -99,34 +88,6 @@ def issuing(nodes: list[Clients], since: float) -> list[float]:
     ]
 
 
-def assert_nothing_lost(load: Load) -> None:
-    """Asserts that each answered change is stored, and that nothing else is."""
-    node = load.nodes[0].node
-    issued = set.union(*(clients.issued for clients in load.nodes))
-    api = node.api()
-    listed = {certificate["id"]: certificate for certificate in api.every()}
-    assert issued <= listed.keys()
-    refused = [one for one in load.seen if one.request == "issue" and one.status != 200]
-    in_doubt = [one for one in refused if one.code == IN_DOUBT]
-    print(f"{len(issued)} issued, {len(refused)} refused, {len(in_doubt)} of them in doubt")
-    # Only changes in doubt may exist. Clients repeat all others.
-    assert len(listed) - len(issued) <= len(in_doubt), (len(listed), len(issued), len(in_doubt))
-    for certificate, wanted in load.last_change.items():
-        assert listed[certificate]["status"] in wanted, (certificate, listed[certificate], wanted)
-    entries, before = [], None
-    account = node.made["account_id"]
-    while True:
-        path = f"/client/v4/accounts/{account}/logs/audit?limit=1000&direction=asc"
-        answer = api.call("GET", f"{path}&cursor={before}" if before else path)
-        assert answer.status == 200, answer.text
-        entries += answer.json["result"]
-        before = answer.json["result_info"].get("cursor")
-        if not before:
-            break
-    assert_chained(entries, f"account:{account}")
-    api.close()
-
-
 def test_a_failover_under_load_loses_nothing(
     make_pair: Callable[[], Pair], make_node: MakeNode, csr: str, tmp_path: Path
 ) -> None:
@@ -148,7 +109,7 @@ def test_a_failover_under_load_loses_nothing(
         so_far = load.count("issue", 200)
         eventually("all go on", lambda: load.count("issue", 200) > so_far + 100)
     print("after the promotion nodes issued in", [f"{seconds:.2f} s" for seconds in took])
-    load.assert_honest(COMMIT_SECONDS)
+    load.assert_honest(ANSWERED_SECONDS)
     assert_whole(pair.standby, pair.database)
     assert_nothing_lost(load)
     for node in nodes:
@@ -161,7 +122,7 @@ def commits_wait(pair: Pair, nodes: list[Clients]) -> None:
     load = Load(nodes, ("issue",), clients=len(nodes))
     with load:
         eventually(
-            "all clients were answered", lambda: len(load.seen) >= len(nodes), COMMIT_SECONDS
+            "all clients were answered", lambda: len(load.seen) >= len(nodes), ANSWERED_SECONDS
         )
         # A change on one disk only is not answered.
         assert load.count("issue", 200) == 0
@@ -176,7 +137,7 @@ def commits_wait(pair: Pair, nodes: list[Clients]) -> None:
     print(
         "after the standby was given up nodes issued in", [f"{seconds:.2f} s" for seconds in took]
     )
-    load.assert_honest(COMMIT_SECONDS)
+    load.assert_honest(ANSWERED_SECONDS)
     assert_whole(pair.primary, pair.database)
     assert_nothing_lost(load)
 

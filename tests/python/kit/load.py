@@ -124,6 +124,44 @@ class Clients:
             self.issued.add(seen.result["id"])
         return seen
 
+    def every_route(self) -> list[Seen]:
+        """Sends one request to each route of the OpenAPI document, all at once.
+
+        Only those that read have the real account and zone.
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", self.node.port)
+        connection.request("GET", "/openapi.json")
+        paths = json.loads(connection.getresponse().read())["paths"]
+        connection.close()
+        routes = [
+            (method.upper(), path)
+            for path, methods in paths.items()
+            for method in methods
+            if method in ("get", "post", "put", "patch", "delete")
+        ]
+        with ThreadPoolExecutor(len(routes)) as pool:
+            return list(pool.map(lambda route: self._route(*route), routes))
+
+    def _route(self, method: str, path: str) -> Seen:
+        real = self.node.made if method == "GET" else {}
+        filled = re.sub(r"\{(\w+)\}", lambda name: real.get(name[1], "0" * 32), path)
+        headers = {"Authorization": f"Bearer {self.node.token}", "Content-Type": "application/json"}
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.node.port, timeout=CLIENT_TIMEOUT_SECONDS
+        )
+        begun = time.monotonic()
+        try:
+            connection.request(method, filled, None if method == "GET" else b"{}", headers)
+            response = connection.getresponse()
+            # A stream has no end.
+            text = b"" if response.status == 200 else response.read()
+        except OSError as error:
+            return Seen(f"{method} {path}", 0, {}, str(error).encode(), time.monotonic() - begun)
+        finally:
+            connection.close()
+        lower = {name.lower(): value for name, value in response.getheaders()}
+        return Seen(f"{method} {path}", response.status, lower, text, time.monotonic() - begun)
+
     def all_at_once(self, requests: Iterable[str], times: int) -> list[Seen]:
         """Sends each request several times, all at once."""
         wanted = [request for _ in range(times) for request in requests]
@@ -161,16 +199,21 @@ class Load:
         own: list[str] = []
         while not self.stopped.is_set():
             request = next(turns)
+            if request in CHANGES and not own:
+                continue
             certificate = own[-1] if own else None
             seen = node.ask(request.removesuffix(" own"), certificate)._replace(request=request)
             if seen.status == 200 and request == "issue":
                 own.append(seen.result["id"])
             elif certificate and request in CHANGES:
                 possible = self.last_change.get(certificate, {"active"})
-                # A client that is refused does not know whether the change was made.
+                # A client that is refused does not know whether the change was made, and goes on
+                # with another certificate.
                 self.last_change[certificate] = CHANGES[request] | (
                     set() if seen.status == 200 else possible
                 )
+                if seen.status != 200:
+                    own.clear()
             self.seen.append(seen)
             if seen.status != 200 or seen.body == TRY_LATER:
                 # Retries as `retry-after` says, but sooner.

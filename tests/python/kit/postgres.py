@@ -65,6 +65,8 @@ class Postgres:
         self.directory = Path(tempfile.mkdtemp(prefix="pg-"))
         os.chown(self.directory, self.user or -1, self.user or -1)
         self.keeper: subprocess.Popen[str] | None = None
+        # The environment of the server.
+        self.variables: dict[str, str] = {}
         self.names = count()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -122,6 +124,7 @@ class Postgres:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | self.variables,
             **self.as_user(),
         )
         assert self.keeper.stdout
@@ -146,21 +149,27 @@ class Postgres:
         self._signal(signal.SIGKILL)
         self.stop("immediate")
 
-    def pause(self) -> None:
-        """Freezes all of its processes: connections stay open without replies."""
-        self._signal(signal.SIGSTOP)
+    def pause(self, only: Callable[[int], bool] = lambda place: True) -> None:
+        """Freezes its processes: connections stay open without replies.
+
+        `only` selects by place: the postmaster has 0.
+        """
+        self._signal(signal.SIGSTOP, only)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(
+        self, number: signal.Signals, only: Callable[[int], bool] = lambda place: True
+    ) -> None:
         with suppress(FileNotFoundError):
             postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
             # Each process has its own group, so its parent identifies it.
             children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-            for process in (postmaster, *map(int, children)):
-                with suppress(ProcessLookupError):
-                    os.kill(process, number)
+            for place, process in enumerate((postmaster, *map(int, children))):
+                if only(place):
+                    with suppress(ProcessLookupError):
+                        os.kill(process, number)
 
     def url(self, database: str = "postgres") -> str:
         """Returns the URL of a database over TCP in clear text."""

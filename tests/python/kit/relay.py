@@ -15,6 +15,11 @@ class Relay:
         self.flows = threading.Event()
         self.flows.set()
         self.sockets: list[socket.socket] = []
+        self.lock = threading.Lock()
+        # The number of bytes until every connection ends.
+        self.left: int | None = None
+        # The number of connections, and of those that forward nothing any more.
+        self.made = self.stalled = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -34,6 +39,15 @@ class Relay:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
+    def stall(self) -> None:
+        """Swallows the data of present connections for ever. New ones work."""
+        self.stalled = self.made
+
+    def cut_after(self, count: int) -> None:
+        """Ends every connection after `count` more bytes of all, in the middle of a message."""
+        with self.lock:
+            self.left = count
+
     def close(self) -> None:
         self.listener.close()
         self.cut()
@@ -50,14 +64,31 @@ class Relay:
                     client.close()
                     continue
                 self.sockets += [client, server]
+                self.made += 1
                 for pair in ((client, server), (server, client)):
-                    threading.Thread(target=self._forward, args=pair, daemon=True).start()
+                    threading.Thread(
+                        target=self._forward, args=(*pair, self.made), daemon=True
+                    ).start()
 
-    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+    def _part(self, data: bytes) -> bytes:
+        """Returns the bytes before the cut."""
+        with self.lock:
+            if self.left is None:
+                return data
+            part = data[: self.left]
+            self.left -= len(part)
+            return part
+
+    def _forward(self, source: socket.socket, sink: socket.socket, number: int) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 self.flows.wait()
-                sink.sendall(data)
+                if number <= self.stalled:
+                    continue
+                sink.sendall(self._part(data))
+                if self.left == 0:
+                    self.left = None
+                    self.cut()
         for one in (source, sink):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

@@ -21,17 +21,10 @@ use crate::position::Layout;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest time that a read waits for a connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest time that the server lets a statement run. Every statement of this crate takes
-/// milliseconds.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest wait for a lock: for the transactions of other processes, which take milliseconds
-/// too. Longer than [`IDLE_TRANSACTION_TIMEOUT`], after which a stopped process loses its locks.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(4);
-/// The time after which the server ends the transaction of a process that has stopped in the middle
-/// of it and blocks the writes of the others.
-const IDLE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// The idle time before the first TCP keepalive, and the longest wait for an acknowledgement.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+/// The time between two keepalives, of which the first was not acknowledged.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The parsed URL of a database, not connected yet. Its `Display` and `Debug` texts never have the
 /// password.
@@ -258,15 +251,6 @@ fn read(url: &str) -> Result<(Config, Files), PostgresError> {
 }
 
 fn behave(config: &mut Config, wanted: TargetSessionAttrs) {
-    let named = config.get_options().unwrap_or_default();
-    let options = format!(
-        "{named} -c client_min_messages=warning -c statement_timeout={} -c lock_timeout={} \
-         -c idle_in_transaction_session_timeout={}",
-        STATEMENT_TIMEOUT.as_millis(),
-        LOCK_TIMEOUT.as_millis(),
-        IDLE_TRANSACTION_TIMEOUT.as_millis(),
-    );
-    config.options(options.trim_start());
     config.target_session_attrs(wanted);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
@@ -277,6 +261,7 @@ fn behave(config: &mut Config, wanted: TargetSessionAttrs) {
     config
         .keepalives(true)
         .keepalives_idle(KEEPALIVE)
+        .keepalives_interval(KEEPALIVE_INTERVAL)
         .tcp_user_timeout(KEEPALIVE);
 }
 

@@ -13,12 +13,12 @@ use deadpool::managed::Object;
 use deadpool_postgres::ClientWrapper;
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Error, RowStream};
+use tokio_postgres::{Error, RowStream, SimpleQueryMessage};
 
-use super::error::{Trouble, text};
+use super::error::{NO_ANSWER, Trouble, text};
 use super::hosts::Hosts;
 use crate::StoreError;
 use crate::db::{Cell, Db, Dialect, Row, Transaction, Value, Values, Visit, escaped, note};
@@ -29,7 +29,10 @@ use crate::schema::Table;
 /// The longest wait for an answer: somewhat longer than the server lets a statement run, so that
 /// the server reports a slow statement. A longer wait means that the server, or the way to it, is
 /// gone.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(5_500);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest wait for the answer to COMMIT, which waits for a disk and for standbys. After it, a
+/// new connection looks the outcome up.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Begins a transaction that writes, and locks the row by which processes take turns.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
@@ -39,6 +42,8 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
 pub(crate) struct PostgresDb {
     client: Client,
     layout: Layout,
+    /// The instant at which waiting for an answer ends.
+    deadline: Option<Instant>,
     /// A statement has failed since the transaction, or the savepoint, began: nothing may be
     /// committed.
     failed: AtomicBool,
@@ -48,6 +53,8 @@ pub(crate) struct PostgresDb {
     slow: AtomicBool,
     /// The connection must not be used any more.
     lost: AtomicBool,
+    /// An answer did not come.
+    silent: AtomicBool,
 }
 
 enum Client {
@@ -80,15 +87,22 @@ impl PostgresDb {
         Self {
             client,
             layout,
+            deadline: None,
             failed: AtomicBool::new(false),
             passing: AtomicBool::new(false),
             slow: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
         }
     }
 
     pub(super) fn set_layout(&mut self, layout: Layout) {
         self.layout = layout;
+    }
+
+    /// Limits the time for all answers together. [`Db::stream`] has no limit.
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
     }
 
     fn client(&self) -> Result<&ClientWrapper, StoreError> {
@@ -105,6 +119,17 @@ impl PostgresDb {
     pub(super) async fn run(&self, statements: &str) -> Result<(), StoreError> {
         let client = self.client()?;
         self.answer(client.batch_execute(statements)).await
+    }
+
+    /// Reads one value by a statement that is not prepared.
+    pub(super) async fn read_unprepared(&self, sql: &str) -> Result<Option<String>, StoreError> {
+        let client = self.client()?;
+        let answer = self.answer(client.simple_query(sql)).await?;
+        let value = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        Ok(value.map(str::to_owned))
     }
 
     /// Runs statements without values, which may take as long as the server lets them.
@@ -155,7 +180,7 @@ impl PostgresDb {
         // reports the commit as done.
         let statements = format!("{last}; SET LOCAL statement_timeout = 0; COMMIT");
         let commit = client.batch_execute(&statements);
-        match timeout(ANSWER_TIMEOUT, commit).await {
+        match timeout(COMMIT_TIMEOUT, commit).await {
             Ok(Ok(())) => Committed::Yes,
             Ok(Err(error)) if Trouble::leaves_commit_open(&error) => {
                 self.lost.store(true, Ordering::Relaxed);
@@ -164,7 +189,7 @@ impl PostgresDb {
             Ok(Err(error)) => Committed::No(self.note(Trouble::of(&error))),
             Err(_) => {
                 self.lost.store(true, Ordering::Relaxed);
-                Committed::Unknown("it does not answer".into())
+                Committed::Unknown(NO_ANSWER.into())
             }
         }
     }
@@ -190,19 +215,25 @@ impl PostgresDb {
         self.lost.load(Ordering::Relaxed) || self.client().map_or(true, |client| client.is_closed())
     }
 
+    /// Returns whether the connection, or the server, went silent.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
     async fn answer<T>(
         &self,
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, StoreError> {
-        match timeout(ANSWER_TIMEOUT, answer).await {
+        let limit = Instant::now() + ANSWER_TIMEOUT;
+        let limit = self.deadline.map_or(limit, |deadline| deadline.min(limit));
+        match timeout_at(limit, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.note(Trouble::of(&error)).into()),
             Err(_) => {
                 // The answer may still come, to the next statement.
                 self.lost.store(true, Ordering::Relaxed);
-                Err(self
-                    .note(Trouble::Slow("the database does not answer".into()))
-                    .into())
+                self.silent.store(true, Ordering::Relaxed);
+                Err(self.note(Trouble::Slow(NO_ANSWER.into())).into())
             }
         }
     }

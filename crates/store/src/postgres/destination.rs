@@ -9,7 +9,7 @@ use certgate_model::Installation;
 
 use super::connect::Address;
 use super::db::{Committed, PostgresDb};
-use super::schema::{self, UNFINISHED, tables};
+use super::schema::{self, FIRST_TABLES, UNFINISHED, tables};
 use crate::db::{Db as _, Value, values};
 use crate::migration::error::MigrationError;
 use crate::migration::rows::{self, Digester, TableDigest};
@@ -17,9 +17,6 @@ use crate::position::Layout;
 use crate::schema::{Table, VERSION, add_forward_references, drop_forward_references, moved};
 use crate::verbs::tenants;
 use crate::{LeaseHolder, StoreError};
-
-/// The tables that a start creates before it looks any further.
-const FIRST_TABLES: [&str; 2] = ["schema_lock", "schema_migrations"];
 
 const BEGUN: &str = "
 CREATE TABLE unfinished_migration (
@@ -54,7 +51,7 @@ impl Destination {
     /// Connects to a database. Nothing is changed.
     pub(crate) async fn connect(url: &str, holder: LeaseHolder) -> Result<Self, MigrationError> {
         let address = Address::parse(url)?;
-        let db = super::connect_checked(&address).await?;
+        let db = super::admission::connect(&address).await?;
         Ok(Self {
             db,
             address,

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use deadpool::managed::PoolError;
 use tokio_postgres::Error;
-use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::StoreError;
 
@@ -62,18 +62,15 @@ impl Trouble {
             _ if *code == SqlState::QUERY_CANCELED || *code == SqlState::LOCK_NOT_AVAILABLE => {
                 Self::Slow(text)
             }
-            // "too many clients already"
-            _ if *code == SqlState::TOO_MANY_CONNECTIONS => {
+            // 26: a pooler lost a prepared statement; 28: the login is refused; 3D: no such
+            // database; 3F: no such schema; 53: memory, disk or connections; 57: an operator
+            // intervened; 58: the server's input or output failed.
+            "26" | "28" | "3D" | "3F" | "53" | "57" | "58" => {
                 Self::Lasting(StoreError::Unavailable(text))
             }
-            "53" => Self::Lasting(StoreError::Unavailable(format!(
-                "{text}; give the database more memory, disk or connections"
-            ))),
-            // 28: the login is refused; 3D: no such database; 57: an operator intervened; 58: the
-            // server's input or output failed.
-            "28" | "3D" | "57" | "58" => Self::Lasting(StoreError::Unavailable(text)),
-            // insufficient_privilege
-            _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+            _ if *code == SqlState::INSUFFICIENT_PRIVILEGE
+                || *code == SqlState::DUPLICATE_PSTATEMENT =>
+            {
                 Self::Lasting(StoreError::Unavailable(text))
             }
             // A counter below zero, an unknown status, a missing column: only corrupt data causes
@@ -100,7 +97,50 @@ fn is_ended(severity: Option<Severity>) -> bool {
     matches!(severity, Some(Severity::Fatal | Severity::Panic))
 }
 
-/// Returns the message and the code, without the statement and its values.
+/// The message about a silent database.
+pub(super) const NO_ANSWER: &str = "the database does not answer in time";
+
+/// The remedy for a connection that does not accept writes.
+const WRITABLE: &str = "name the primary in the URL, or set default_transaction_read_only to off for \
+                        the server, the database and the role";
+
+/// The remedy for a pooler that gives a connection to another client between two statements.
+const SESSIONS: &str = "set pool_mode = session in the pooler, or name the database \
+                                   itself in the URL";
+
+/// Returns what the operator can do about a failure.
+fn remedy(failure: &DbError) -> Option<&'static str> {
+    let is_about = |what| failure.message().contains(what);
+    Some(match failure.code().code() {
+        "08P01" if is_about("pooling mode") => SESSIONS,
+        "25006" => WRITABLE,
+        "26000" | "42P05" => SESSIONS,
+        "28000" | "28P01" => "check the user and the password in the URL, and pg_hba.conf",
+        "3D000" => "create the database, or correct its name in the URL",
+        "3F000" => "as the owner, GRANT USAGE, CREATE ON SCHEMA public TO the user in the URL",
+        "42501" if is_about("for schema") => {
+            "as the owner, GRANT USAGE, CREATE ON SCHEMA public TO the user in the URL"
+        }
+        "42501" if is_about("for database") => {
+            "as the owner, GRANT CONNECT ON DATABASE to the user in the URL"
+        }
+        "42501" => {
+            "as the owner, GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public to \
+             the user in the URL"
+        }
+        "53100" => "free space on the disk of the database",
+        "53200" => "give the database more memory",
+        "53300" => {
+            "raise max_connections or the limit of the database or role, or end other clients"
+        }
+        "55P03" => "end the session that holds the lock: SELECT * FROM pg_stat_activity shows it",
+        "57014" => "look for slow disks and long queries in the database",
+        "57P03" => "wait until the database has started",
+        _ => return None,
+    })
+}
+
+/// Returns the message, the code and the remedy, without the statement and its values.
 pub(super) fn text(error: &Error) -> String {
     match (error.as_db_error(), error.source()) {
         (Some(failure), _) => {
@@ -108,11 +148,18 @@ pub(super) fn text(error: &Error) -> String {
                 .constraint()
                 .map(|name| format!(", {name}"))
                 .unwrap_or_default();
+            let remedy = remedy(failure)
+                .map(|remedy| format!("; {remedy}"))
+                .unwrap_or_default();
             format!(
-                "{} ({}{constraint})",
+                "{} ({}{constraint}){remedy}",
                 failure.message(),
                 failure.code().code()
             )
+        }
+        // The driver's own refusal has no code.
+        (None, Some(source)) if source.to_string().contains("does not allow writes") => {
+            format!("{error}: {source}; {WRITABLE}")
         }
         (None, Some(source)) => format!("{error}: {source}"),
         (None, None) => error.to_string(),

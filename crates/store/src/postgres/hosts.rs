@@ -18,7 +18,18 @@ use crate::StoreError;
 
 /// The longest time for connecting to a host and checking that it accepts writes. A host that
 /// accepts connections but never answers must not block the way to the next.
-const HOST_TIMEOUT: Duration = Duration::from_secs(4);
+const HOST_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The settings of every connection. They replace those of the role and the database. They are not
+/// options of the connection itself, because PgBouncer rejects those.
+///
+/// - A statement runs for at most 4.5 seconds. Every statement of this crate takes milliseconds.
+/// - It waits for a lock for at most 4 seconds: for the transactions of other processes, which take
+///   milliseconds too. This is longer than the next limit.
+/// - The server ends the transaction of a process that has stopped in the middle of it, and that
+///   blocks the writes of the others, after 3 seconds.
+const SETTINGS: &str = "SET client_min_messages = warning; SET statement_timeout = 4500; \
+                        SET lock_timeout = 4000; SET idle_in_transaction_session_timeout = 3000";
 
 /// The port of a host without one in the URL.
 const PORT: u16 = 5432;
@@ -79,12 +90,9 @@ impl Hosts {
                 .max(HOST_TIMEOUT);
             // There are several if the URL has hosts in its options.
             let limit = limit * u32::try_from(config.get_hosts().len()).unwrap_or(1).max(1);
-            let failure = match timeout(limit, config.connect(self.tls.clone())).await {
-                Ok(Ok((client, connection))) => match self.keep(first, host, connection) {
-                    Some(task) => return Ok(ClientWrapper::new(client, task)),
-                    None => "another host has replaced it meanwhile".to_owned(),
-                },
-                Ok(Err(error)) => text(&error),
+            let failure = match timeout(limit, self.connect_to(first, host)).await {
+                Ok(Ok(client)) => return Ok(client),
+                Ok(Err(failure)) => failure,
                 Err(_) => "it does not answer".to_owned(),
             };
             failures.push(format!("{}: {failure}", host_names(config)));
@@ -93,6 +101,19 @@ impl Hosts {
             "cannot connect to the database on {}",
             failures.join("; ")
         )))
+    }
+
+    /// Makes a connection to one host, or returns the reason why it cannot be used.
+    async fn connect_to(&self, first: usize, host: usize) -> Result<ClientWrapper, String> {
+        let connected = self.configs[host].connect(self.tls.clone()).await;
+        let (client, connection) = connected.map_err(|error| text(&error))?;
+        let Some(task) = self.keep(first, host, connection) else {
+            return Err("another host has replaced it meanwhile".to_owned());
+        };
+        let client = ClientWrapper::new(client, task);
+        let set = client.batch_execute(SETTINGS).await;
+        set.map_err(|error| text(&error))?;
+        Ok(client)
     }
 
     /// Runs a connection that was made to `host`, unless other connections have moved to another

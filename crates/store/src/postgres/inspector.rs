@@ -3,7 +3,7 @@
 
 use super::connect::Address;
 use super::db::PostgresDb;
-use super::{PostgresError, schema};
+use super::{PostgresError, admission, schema};
 use crate::verbs::{audit, check};
 use crate::{AuditVerdict, Judge, StoreError};
 
@@ -27,6 +27,7 @@ impl PostgresInspector {
 
     async fn at(address: &Address) -> Result<Self, PostgresError> {
         let mut db = address.connect().await?;
+        admission::refuse_shared_sessions(address, &db).await?;
         db.begin_with(BEGIN).await?;
         schema::check_usable(&db).await?;
         let layout = schema::layout(&db).await?;

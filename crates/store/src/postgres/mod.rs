@@ -1,8 +1,9 @@
 //! The engine on a PostgreSQL database, which several processes may share.
 //!
 //! - [`connect`] reads the URL and says how connections behave, [`hosts`] makes them, [`tls`] says
-//!   what is verified and shown; [`db`] is one connection; [`open_error`] says why a database
-//!   cannot be used; [`schema`] creates and migrates the tables.
+//!   what is verified and shown; [`db`] is one connection; [`admission`] checks a database before
+//!   its use, and [`open_error`] says why it cannot be used; [`schema`] creates and migrates the
+//!   tables.
 //! - [`writer`] is the one thread of this process that writes, and says how processes take turns;
 //!   [`readers`] are a few connections that read.
 //! - [`inspector`] reads a database that servers use; [`destination`] takes in an embedded one.
@@ -13,6 +14,7 @@
 //! locks, no LISTEN, no extension. They are prepared once for each connection, so between this
 //! program and the database there can be a pooler of sessions, not one of transactions.
 
+mod admission;
 mod connect;
 mod db;
 mod destination;
@@ -35,7 +37,6 @@ pub use self::open_error::PostgresError;
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::StoreError;
-use crate::db::Db as _;
 use crate::position::Layout;
 use crate::store::{Engine, SqlStore, View};
 use crate::writes::{Verb, Write};
@@ -103,20 +104,6 @@ impl Default for PostgresOptions {
     }
 }
 
-/// Connects to a database in which every text can be stored.
-async fn connect_checked(address: &Address) -> Result<PostgresDb, PostgresError> {
-    let db = address
-        .connect()
-        .await
-        .map_err(|error| PostgresError::from(error).at(address))?;
-    let select = "SELECT current_setting('server_encoding')";
-    let encoding: String = db.one(select, &[], |row| row.get(0)).await?;
-    match encoding.as_str() {
-        "UTF8" => Ok(db),
-        _ => Err(PostgresError::Encoding(encoding)),
-    }
-}
-
 impl PostgresStore {
     /// Connects to the database at `url` (`postgres://user:password@host:port/name?sslmode=…`);
     /// creates the tables if there are none, migrates them if an earlier version wrote them. The
@@ -151,7 +138,8 @@ impl PostgresStore {
     ) -> Result<Self, PostgresError> {
         let address = Address::parse(url)?;
         let pool = address.pool(options.readers)?;
-        let db = connect_checked(&address).await?;
+        let db = admission::connect(&address).await?;
+        admission::check_rights(&db).await?;
         schema::migrate(&db, layout)
             .await
             .map_err(|error| error.at(&address))?;

@@ -41,6 +41,24 @@ pub enum PostgresError {
         /// The message of the database or the system.
         detail: String,
     },
+    /// The user of the URL lacks rights.
+    #[error(
+        "the database user \"{user}\" lacks {missing}: as the owner of the tables, run GRANT SELECT, \
+         INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \"{user}\""
+    )]
+    Rights {
+        /// The user.
+        user: String,
+        /// The rights and their tables.
+        missing: String,
+    },
+    /// A pooler gives connections to other clients between transactions.
+    #[error(
+        "a pooler shares the connections to the database between transactions (such as pool_mode = \
+         transaction of PgBouncer), so that certgate loses its settings and statements: set \
+         pool_mode = session in the pooler, or name the database itself in the URL"
+    )]
+    SharedSessions,
     /// It has another encoding of text, in which not every name can be stored.
     #[error("the database has the encoding {0}: create one with UTF8")]
     Encoding(String),

@@ -1,11 +1,14 @@
 //! The connections that read: a few, shared, each used by one read at a time.
 
+use std::time::Duration;
+
 use deadpool::managed::Pool;
 use futures_util::FutureExt;
 use futures_util::future::join;
+use tokio::time::{Instant, timeout_at};
 
 use super::db::PostgresDb;
-use super::error::from_pool;
+use super::error::{NO_ANSWER, from_pool};
 use super::hosts::Hosts;
 use crate::StoreError;
 use crate::position::Layout;
@@ -15,6 +18,8 @@ use crate::writes::Verb;
 /// The number of attempts of a read: the first read after a restart of the server notices that an
 /// idle connection has ended.
 const READS_MAX: u32 = 3;
+/// The longest time of a read with its attempts. It takes milliseconds.
+const READ_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The pool.
 pub(super) struct Readers {
@@ -27,7 +32,7 @@ impl Readers {
         Self { pool, layout }
     }
 
-    /// Runs a reading verb; again, if a connection ended in the middle.
+    /// Runs a reading verb; again, if a connection ended or went silent in the middle.
     pub(super) async fn read<A, T>(
         &self,
         view: View,
@@ -35,14 +40,17 @@ impl Readers {
         verb: Verb<PostgresDb, A, T>,
     ) -> Result<T, StoreError> {
         let mut reads = 1;
+        let deadline = Instant::now() + READ_TIMEOUT;
         loop {
-            let object = self.pool.get().await.map_err(from_pool)?;
-            let db = PostgresDb::shared(object, self.layout);
-            let (read, is_passing) = match view {
+            let object = timeout_at(deadline, self.pool.get()).await;
+            let object = object.map_err(|_| StoreError::Unavailable(NO_ANSWER.into()))?;
+            let object = object.map_err(from_pool)?;
+            let mut db = PostgresDb::shared(object, self.layout);
+            db.set_deadline(deadline);
+            let (read, is_passing, is_silent) = match view {
                 View::Statement => {
                     let read = verb(&db, &args).await;
-                    let is_passing = db.is_passing();
-                    (read, is_passing)
+                    (read, db.is_passing(), db.is_silent())
                 }
                 View::Snapshot => {
                     let snapshot = Snapshot {
@@ -53,11 +61,17 @@ impl Readers {
                     // other on the wire.
                     let (begun, read) = join(snapshot.begin(), verb(&snapshot.db, &args)).await;
                     let is_passing = snapshot.db.is_passing();
-                    (snapshot.end(begun.and(read)), is_passing)
+                    let is_silent = snapshot.db.is_silent();
+                    (snapshot.end(begun.and(read)), is_passing, is_silent)
                 }
             };
+            if is_silent {
+                // A firewall that has forgotten one connection has forgotten all idle ones.
+                self.pool.retain(|_, _| false);
+            }
+            let may_repeat = reads < READS_MAX && Instant::now() < deadline;
             match read {
-                Err(_) if is_passing && reads < READS_MAX => reads += 1,
+                Err(_) if (is_passing || is_silent) && may_repeat => reads += 1,
                 read => return read,
             }
         }

@@ -20,6 +20,9 @@ pub(super) const UNFINISHED: &str = "unfinished_migration";
 /// at the same instant, PostgreSQL refuses all but one, even with IF NOT EXISTS.
 const ATTEMPTS_MAX: u32 = 10;
 
+/// The tables that a start creates before it looks any further.
+pub(super) const FIRST_TABLES: [&str; 2] = ["schema_lock", "schema_migrations"];
+
 // Without the notice that a table exists, which would be in the log of every start.
 const BEFORE_ALL: &str = "
 SET client_min_messages = warning;
@@ -48,6 +51,14 @@ pub(super) async fn migrate(db: &PostgresDb, layout: Layout) -> Result<(), Postg
 
 /// Creates the table that [`lock`] locks.
 pub(super) async fn create_lock(db: &PostgresDb) -> Result<(), PostgresError> {
+    // Even with IF NOT EXISTS, CREATE needs a right that a server does not need later.
+    let tables = tables(db).await?;
+    if FIRST_TABLES
+        .iter()
+        .all(|name| tables.iter().any(|table| table == name))
+    {
+        return Ok(());
+    }
     let mut attempts = 0;
     while let Err(error) = db.run(BEFORE_ALL).await {
         attempts += 1;

@@ -43,7 +43,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use certgate_model::lock;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::connect::Address;
 use super::db::{Committed, PostgresDb};
@@ -61,11 +61,22 @@ use crate::writes::{self, Member, Run, Write};
 const ATTEMPTS_MAX: u32 = 3;
 /// The longest time that a batch may take until its commit. It takes milliseconds; a slower process
 /// blocks the writes of every other one.
-const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
+const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for finding out the outcome of a commit that was not answered.
 const DOUBT_MAX: Duration = Duration::from_secs(4);
 /// The shortest time between two such queries.
 const DOUBT_INTERVAL: Duration = Duration::from_millis(200);
+/// The shortest time between two warnings about them. A flapping network can cause many.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Skips the epochs of lost changes, like deploy/postgresql/after-restore.sql: enforcement points
+/// that know one of them read everything again, and every list is renewed.
+const SKIP_EPOCHS: &str = "
+INSERT INTO epoch_gaps (after, until, is_all)
+SELECT last_epoch, last_epoch + 4294967296, FALSE FROM store;
+UPDATE store SET last_epoch = last_epoch + 4294967296;
+UPDATE crl_states SET made_epoch = -1;
+";
 
 /// The sending side.
 pub(super) struct Writer {
@@ -97,6 +108,8 @@ impl Writer {
             db: None,
             id: None,
             batch: 0,
+            confirmed: 0,
+            warned: None,
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -168,6 +181,10 @@ struct Worker {
     id: Option<String>,
     /// The number of the last batch, from 1.
     batch: i64,
+    /// The number of the last batch whose commit was confirmed.
+    confirmed: i64,
+    /// The time of the last warning about a commit without an answer.
+    warned: Option<Instant>,
 }
 
 impl Worker {
@@ -183,7 +200,8 @@ impl Worker {
             self.commit(batch.into_iter().map(Member::new).collect())
                 .await;
         }
-        if let (Some(db), Some(id)) = (&self.db, &self.id) {
+        if let (Some(db), Some(id)) = (&mut self.db, &self.id) {
+            db.set_deadline(Instant::now() + BATCH_TIMEOUT);
             // Otherwise another process removes it later.
             let _ = db
                 .execute("DELETE FROM writers WHERE id = ?1", &values![id])
@@ -193,6 +211,7 @@ impl Worker {
 
     async fn commit(&mut self, mut batch: Vec<Member<PostgresDb>>) {
         let (mut how, mut attempts) = (Run::Together, 0);
+        let begun = Instant::now();
         self.batch += 1;
         loop {
             attempts += 1;
@@ -206,9 +225,14 @@ impl Worker {
                 tokio::task::yield_now().await;
             }
             match outcome {
-                Outcome::Committed => break,
+                Outcome::Committed => {
+                    self.confirmed = self.batch;
+                    break;
+                }
                 Outcome::FaultOfOne if how == Run::Together => how = Run::Apart,
-                Outcome::Again(reason) if attempts < ATTEMPTS_MAX => {
+                Outcome::Again(reason)
+                    if attempts < ATTEMPTS_MAX && begun.elapsed() < BATCH_TIMEOUT =>
+                {
                     tracing::debug!(reason, "the store runs a batch of writes again");
                 }
                 Outcome::Again(reason) | Outcome::Refused(reason) => {
@@ -243,14 +267,13 @@ impl Worker {
 
     /// Runs one transaction.
     async fn transaction(&mut self, batch: &mut [Member<PostgresDb>], how: Run) -> Outcome {
-        let db = match self.connection().await {
+        let mut db = match self.connection().await {
             Ok(db) => db,
             Err(error) => return Outcome::Away(error.into_detail()),
         };
-        let run = timeout(BATCH_TIMEOUT, writes::run(&db, batch, how)).await;
-        let outcome = match run {
-            Err(_) => return Outcome::Away("the database is too slow".into()),
-            Ok(Ok(())) => {
+        db.set_deadline(Instant::now() + BATCH_TIMEOUT);
+        let outcome = match writes::run(&db, batch, how).await {
+            Ok(()) => {
                 fault_point(FaultPoint::BeforeCommit);
                 match db.commit_after(&self.note()).await {
                     Committed::Yes => {
@@ -264,11 +287,11 @@ impl Worker {
                     }
                 }
             }
-            Ok(Err(error)) if db.is_passing() => Outcome::Again(error.into_detail()),
-            Ok(Err(error)) if db.is_slow() => Outcome::Away(error.into_detail()),
+            Err(error) if db.is_passing() => Outcome::Again(error.into_detail()),
+            Err(error) if db.is_slow() => Outcome::Away(error.into_detail()),
             // A verb that reports it without a failed statement reports its own case.
-            Ok(Err(StoreError::Unavailable(text))) if db.has_failed() => Outcome::Refused(text),
-            Ok(Err(_)) => Outcome::FaultOfOne,
+            Err(StoreError::Unavailable(text)) if db.has_failed() => Outcome::Refused(text),
+            Err(_) => Outcome::FaultOfOne,
         };
         let is_usable = matches!(outcome, Outcome::Committed)
             || !db.is_lost() && db.go_back("ROLLBACK").await.is_ok();
@@ -291,10 +314,14 @@ impl Worker {
 
     /// Finds out the outcome of a transaction whose COMMIT was not answered.
     async fn find_out(&mut self, text: String) -> Outcome {
-        tracing::warn!(
-            reason = text,
-            "a commit was not answered; the database is asked for it"
-        );
+        let is_due = |warned: Instant| warned.elapsed() >= WARNING_INTERVAL;
+        if self.warned.is_none_or(is_due) {
+            self.warned = Some(Instant::now());
+            tracing::warn!(
+                reason = text,
+                "a commit was not answered; the database is asked for it"
+            );
+        }
         let mut attempts = interval(DOUBT_INTERVAL);
         attempts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let found = timeout(DOUBT_MAX, async {
@@ -310,8 +337,11 @@ impl Worker {
             }
         });
         match found.await {
-            Ok(true) => Outcome::Committed,
-            Ok(false) => Outcome::Again(text),
+            Ok(Some(true)) => Outcome::Committed,
+            Ok(Some(false)) => Outcome::Again(text),
+            Ok(None) => Outcome::InDoubt(format!(
+                "the database did not answer COMMIT and has no record of this server any more: {text}"
+            )),
             Err(_) => Outcome::InDoubt(format!(
                 "the database did not answer COMMIT and cannot be asked: {text}"
             )),
@@ -319,14 +349,12 @@ impl Worker {
     }
 
     /// Returns whether this batch was committed, and is as durable as the server makes a commit.
-    /// Waits until no transaction of this process is open any more.
-    async fn is_committed(&mut self) -> Result<bool, StoreError> {
+    /// Waits until no transaction of this process is open any more. `None`: the database has no
+    /// row of this process.
+    async fn is_committed(&mut self) -> Result<Option<bool>, StoreError> {
         let db = self.connection().await?;
         db.begin().await?;
-        let select = "SELECT batch FROM writers WHERE id = ?1";
-        let batch: Option<i64> = db
-            .optional(select, &values![self.id.as_deref()], |row| row.get(0))
-            .await?;
+        let batch = self.noted(&db).await?;
         let is_there = batch == Some(self.batch);
         if is_there {
             // A restarted server shows it although no standby may have it yet. A later commit waits
@@ -340,7 +368,14 @@ impl Worker {
             db.go_back("ROLLBACK").await?;
         }
         self.db = Some(db);
-        Ok(is_there)
+        Ok(batch.map(|_| is_there))
+    }
+
+    /// Returns the number of the last batch of this process that the database has.
+    async fn noted(&self, db: &PostgresDb) -> Result<Option<i64>, StoreError> {
+        let select = "SELECT batch FROM writers WHERE id = ?1";
+        db.optional(select, &values![self.id.as_deref()], |row| row.get(0))
+            .await
     }
 
     /// Returns the connection, which is made if there is none. Storing it gives it back.
@@ -367,8 +402,56 @@ impl Worker {
             {
                 return Err(corrupt("the database's UUID is malformed"));
             }
+            // Another process may remove it after 30 days by the clock of the database. Its absence
+            // is therefore never taken for a batch that was not committed.
+            let row = "INSERT INTO writers (id, batch, at) \
+                       VALUES (?1, 0, extract(epoch FROM now())::BIGINT)";
+            db.execute(row, &values![&id]).await?;
             self.id = Some(id);
+        } else if self
+            .noted(&db)
+            .await?
+            .is_some_and(|noted| noted < self.confirmed)
+        {
+            self.skip_lost_epochs(&db).await?;
         }
         Ok(db)
+    }
+
+    /// Continues on a database that lacks confirmed batches, as an older standby does. New epochs
+    /// must not repeat those of lost changes, which enforcement points may have acknowledged.
+    async fn skip_lost_epochs(&mut self, db: &PostgresDb) -> Result<(), StoreError> {
+        db.begin().await?;
+        let noted = self.noted(db).await?.unwrap_or_default();
+        db.run(SKIP_EPOCHS).await?;
+        // So that it happens once.
+        let update = "UPDATE writers SET batch = ?2 WHERE id = ?1";
+        db.execute(update, &values![self.id.as_deref(), self.confirmed])
+            .await?;
+        match db.commit().await {
+            Committed::Yes => {}
+            Committed::No(trouble) => return Err(trouble.into()),
+            Committed::Unknown(text) => return Err(StoreError::Unavailable(text)),
+        }
+        tracing::error!(
+            lost_transactions = self.confirmed - noted,
+            "the database lacks changes that it had confirmed, as after the promotion of an older \
+             standby: repeat the latest changes, and set synchronous_standby_names"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_are_skipped_as_after_a_restore() {
+        let file = include_str!("../../../../deploy/postgresql/after-restore.sql");
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for statement in SKIP_EPOCHS.split_inclusive(';').map(words) {
+            assert!(words(file).contains(&statement), "{statement}");
+        }
     }
 }
