@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kit.harness import Server
+from kit.postgres import Postgres
 
 LIBRARY = "faketime/libfaketimeMT.so.1"
 
@@ -17,9 +18,9 @@ def library() -> Path:
 
 
 class Clock:
-    """The clock of a server. It begins right."""
+    """The clock of a server, or of a database server. It begins right."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server | Postgres) -> None:
         self.file = server.directory.with_name(f"{server.directory.name}.clock")
         self.set("+0")
         server.variables |= {

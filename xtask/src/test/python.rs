@@ -17,11 +17,12 @@ const PYTHON: [Program; 2] = [
 ];
 
 /// Programs that tests of every suite call.
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
     Program::new("openssl", &["version"], "openssl"),
     Program::new("curl", &["--version"], "curl"),
     Program::new("nginx", &["-v"], "nginx-light"),
     Program::new("haproxy", &["-v"], "haproxy"),
+    Program::new("pgbouncer", &["--version"], "pgbouncer"),
     Program::new("faketime", &["--version"], "faketime"),
 ];
 
