@@ -29,6 +29,7 @@ PAGES = [
     "alerts.md",
     "audit.md",
     "backup.md",
+    "check.md",
     "clocks.md",
     "growth.md",
     "high-availability.md",
