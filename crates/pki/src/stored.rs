@@ -97,8 +97,12 @@ impl StoredAuthority {
 
     /// Returns true if the signature of a list verifies under the key of this CA.
     pub fn has_signed_crl(&self, der: &[u8]) -> bool {
-        SignedParts::read(der)
-            .is_ok_and(|list| self.verifier.verify_sig(list.tbs, list.signature).is_ok())
+        // The signature does not cover the algorithm that is named beside it.
+        let algorithm = algorithm_identifier(self.algorithm.signature());
+        SignedParts::read(der).is_ok_and(|list| {
+            let verified = self.verifier.verify_sig(list.tbs, list.signature);
+            list.algorithm == algorithm && verified.is_ok()
+        })
     }
 
     /// Reads a list of this CA, or of one with the same name and key. [`None`]: it is corrupt.

@@ -636,9 +636,12 @@ async fn the_check_covers_the_sources_of_lists() {
     }
 }
 
-/// Makes the rows again from the certificates.
+/// Makes the rows again from the certificates. The shard is the low 7 bits of the serial number.
 const UNDO: &str = "
     DELETE FROM revocations;
     INSERT INTO revocations (authority, shard, position, serial, revoked_on, reason, expires_on)
-    SELECT certificates.authority, 0, position, serial, revoked_on, reason, expires_on \
+    SELECT certificates.authority, \
+    (16 * (instr('0123456789ABCDEF', substr(hex(serial), 39, 1)) - 1) \
+    + instr('0123456789ABCDEF', substr(hex(serial), 40, 1)) - 1) & 127, \
+    position, serial, revoked_on, reason, expires_on \
     FROM certificates JOIN statuses USING (position) WHERE status IN (2, 3);";

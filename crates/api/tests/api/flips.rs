@@ -11,7 +11,7 @@ use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode;
 
 /// The number of flips. `CERTGATE_TEST_FLIPS` sets another one.
-const FLIPS: u32 = 200;
+const FLIPS: u32 = 60;
 
 /// The seed of their places.
 const SEED: u64 = 6;

@@ -1,11 +1,14 @@
 //! The digests of rows: any change of a value that nothing changes.
 
-use certgate_model::Hex;
+use certgate_model::{AuthorityId, Hex};
 
 use super::reading::until_enough;
 use crate::db::{Cell, Db, Row};
 use crate::schema::{CERTIFICATES, TABLES, Table};
 use crate::{Judge, StoreError, seal};
+
+/// The tables whose IDs the API writes as UUIDs.
+const IDS_WITH_HYPHENS: [&str; 2] = ["authorities", "mtls_certificates"];
 
 /// Compares every row with its digest, except those of certificates, which are read with their
 /// statuses.
@@ -44,7 +47,12 @@ fn key(table: &Table, row: &dyn Row) -> String {
     let values: Vec<_> = places
         .map(|place| match row.cell(place) {
             Ok(Cell::Integer(number)) => number.to_string(),
-            Ok(Cell::Octets(octets)) => Hex(octets).to_string(),
+            Ok(Cell::Octets(octets)) => match octets.try_into() {
+                Ok(id) if IDS_WITH_HYPHENS.contains(&table.name) => {
+                    AuthorityId::from_bytes(id).to_string()
+                }
+                _ => Hex(octets).to_string(),
+            },
             Ok(Cell::Text(text)) => text.to_owned(),
             _ => "?".to_owned(),
         })
