@@ -18,6 +18,21 @@ CORPUS = HERE / "corpus"
 # Larger seeds slow down each execution and add only length.
 SEED_BYTES_MAX = 4096
 
+# Policies of tokens, as fuzz/src/policies.rs reads them: for each policy its effect, the numbers of
+# groups (0 to 12, by name) and of resources (0 to 10, as RESOURCES has them).
+ALLOW, DENY = 0, 1
+POLICIES = {
+    "everything": [(ALLOW, [1, 9, 12], [0])],
+    "write_on_an_account": [(ALLOW, [9, 12], [2])],
+    "denied_read_of_a_zone": [(ALLOW, [9], [2]), (DENY, [8], [6])],
+    "denied_write_of_a_zone": [(ALLOW, [9], [2]), (DENY, [9], [6])],
+    "denied_account_of_all": [(ALLOW, [1, 7, 9], [0]), (DENY, [0, 6, 8], [3])],
+    "zones_of_an_account": [(ALLOW, [12], [4]), (DENY, [11], [7])],
+    "one_zone": [(ALLOW, [8], [8])],
+    "tokens_of_a_user": [(ALLOW, [5], [9]), (DENY, [4], [10])],
+    "every_zone_but_one_account": [(ALLOW, [9], [1]), (DENY, [8], [5])],
+}
+
 # Object identifiers and the marks of PEM. libFuzzer does not learn them from slice comparisons.
 DICTIONARY = HERE / "dictionary.txt"
 
@@ -275,6 +290,13 @@ def oid(dotted):
             octets = bytes([128 | arc & 127]) + octets
         content += octets
     return tlv(0x06, content)
+
+
+for name, policies in POLICIES.items():
+    octets = b""
+    for effect, groups, resources in policies:
+        octets += bytes([effect | len(groups) << 1 | len(resources) << 3, *groups, *resources])
+    write("policies", name, octets)
 
 
 OIDS = re.findall(

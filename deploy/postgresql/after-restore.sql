@@ -13,6 +13,9 @@ SELECT last_epoch, last_epoch + 4294967296, FALSE FROM store;
 
 UPDATE store SET last_epoch = last_epoch + 4294967296;
 
+-- A CA whose first certificates are lost looks unused, and would make room for a new one.
+UPDATE authorities SET has_signed = TRUE;
+
 UPDATE crl_states SET made_epoch = -1;
 
 COMMIT;

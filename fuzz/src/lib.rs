@@ -1,4 +1,5 @@
-//! Fuzz targets: the readers of bytes from outside, and their invariants for any input.
+//! Fuzz targets: the readers of bytes from outside and the policies of tokens, and their invariants
+//! for any input.
 //!
 //! libFuzzer calls these functions (`src/bin/`, run by `cargo xtask fuzz`). A test also calls them,
 //! with every file of the corpus (`crates/pki/tests/corpus.rs`, which includes this file as a
@@ -10,6 +11,7 @@ mod csr;
 mod given;
 mod message;
 mod ocsp;
+mod policies;
 mod private_key;
 mod subject;
 
@@ -17,6 +19,7 @@ pub use authority::authority;
 pub use chain::chain;
 pub use csr::csr;
 pub use ocsp::{ocsp_path, ocsp_request};
+pub use policies::policies;
 pub use private_key::private_key;
 pub use subject::subject;
 
@@ -24,12 +27,13 @@ pub use subject::subject;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("authority", authority),
     ("chain", chain),
     ("csr", csr),
     ("ocsp_path", ocsp_path),
     ("ocsp_request", ocsp_request),
+    ("policies", policies),
     ("private_key", private_key),
     ("subject", subject),
 ];

@@ -14,7 +14,7 @@ use crate::test::workspace::Workspace;
 
 /// The targets, and the longest inputs in KiB. The readers accept up to 32, but longer inputs only
 /// slow the search.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target::new("authority", 4),
     // An input is a chain of several certificates.
     Target::new("chain", 8),
@@ -23,6 +23,8 @@ pub const TARGETS: [Target; 8] = [
     Target::new("journal", 4),
     Target::new("ocsp_path", 4),
     Target::new("ocsp_request", 4),
+    // A hundred policies.
+    Target::new("policies", 1),
     // An RSA-8192 key in Base64 must fit.
     Target::new("private_key", 8),
     Target::new("subject", 4),

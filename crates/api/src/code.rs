@@ -53,8 +53,8 @@ macro_rules! codes {
 
 codes! {
     RATE_LIMITED = 971 [TOO_MANY_REQUESTS]
-        "the token sent more requests than the server allows in a minute, or all streams of \
-         changes are open"
+        "the token sent more requests than the server allows in a minute, all streams of changes \
+         are open, or the account got too many managed CAs within an hour"
         => "wait as many seconds as `retry-after` says";
     INVALID_API_TOKEN = 1000 [UNAUTHORIZED]
         "`/user/tokens/verify` got a token that is unknown, expired or disabled, or that does not \
@@ -82,6 +82,9 @@ codes! {
     NAME_INVALID = 1065 [BAD_REQUEST]
         "the name of the zone, account or other object is not valid"
         => "read the message, which states the rule";
+    ZONE_NEIGHBOUR = 1066 [FORBIDDEN]
+        "the zone to create is above or below a zone of another account"
+        => "use a token that has Zone Write on both, or choose another name";
     ALREADY_REVOKED = 1407 [BAD_REQUEST]
         "the certificate to revoke is already revoked"
         => "do nothing; PATCH restores a certificate on hold";
@@ -289,7 +292,7 @@ codes! {
         "the account already has this CA"
         => "do nothing: the account did not change";
     AUTHORITIES_MAX = 1512 [FORBIDDEN]
-        "the account has had the largest number of managed CAs"
+        "the account has the largest number of managed CAs that have signed certificates"
         => "create another account";
     ENFORCEMENT_POINT_NOT_FOUND = 1520 [NOT_FOUND]
         "the account has no enforcement point with this ID"
@@ -301,6 +304,9 @@ codes! {
     ENFORCEMENT_POINTS_MAX = 1522 [FORBIDDEN]
         "the account has the largest number of enforcement points"
         => "delete those that you do not use any more";
+    ENFORCEMENT_POINT_OWNED = 1523 [FORBIDDEN]
+        "another token registered the enforcement point"
+        => "use that token; a token with Account Settings Write can delete the point";
     INVALID_HEADERS = 6003 [BAD_REQUEST]
         "a header is malformed"
         => "see the code in `error_chain`";
@@ -406,7 +412,7 @@ Retry after 408, 429 and 5xx (after 10504, check first). After any other status,
 fails again.
 ",
             sections: &[
-                ("Tokens, zones and accounts", &[0..=1065]),
+                ("Tokens, zones and accounts", &[0..=1099]),
                 ("Client certificates", &[1400..=1449]),
                 ("Enforcement points", &[1520..=1529]),
                 ("All requests", &[6000..=u32::MAX]),

@@ -92,6 +92,10 @@ impl From<AuthorityError> for ApiError {
                 Self::new(code::AUTHORITY_KNOWN, message).at("/certificate")
             }
             AuthorityError::TooMany { .. } => Self::new(code::AUTHORITIES_MAX, message),
+            AuthorityError::TooOften {
+                retry_after_seconds,
+                ..
+            } => Self::new(code::RATE_LIMITED, message).retry_after(retry_after_seconds),
             AuthorityError::NoAccount => Self::refused(),
             AuthorityError::Fault(fault) => fault.into(),
         }
@@ -113,6 +117,9 @@ impl From<EnforcementPointError> for ApiError {
             }
             EnforcementPointError::NotFound => {
                 Self::new(code::ENFORCEMENT_POINT_NOT_FOUND, message)
+            }
+            EnforcementPointError::OfAnotherToken => {
+                Self::new(code::ENFORCEMENT_POINT_OWNED, message)
             }
             EnforcementPointError::Fault(fault) => fault.into(),
         }
@@ -232,6 +239,7 @@ fn tenant_error(error: TenantError, exists: Code) -> ApiError {
     match error {
         TenantError::Name(_) => ApiError::new(code::NAME_INVALID, message).at("/name"),
         TenantError::NameTaken(_) => ApiError::new(exists, message).at("/name"),
+        TenantError::Neighbour(_) => ApiError::new(code::ZONE_NEIGHBOUR, message).at("/name"),
         TenantError::NotFound => ApiError::refused(),
         TenantError::HasCertificates(_) => ApiError::new(code::ZONE_IN_USE, message),
         TenantError::HasZones(_) | TenantError::HasMtlsCertificates(_) => {

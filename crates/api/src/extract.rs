@@ -7,8 +7,8 @@ use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts, Path};
 use certgate_service::{
-    AccountScope, Caller, Credential, EnforcementPointError, IdempotencyKey, Permission, Secret,
-    UserScope, ZoneScope,
+    AccessError, AccountScope, Caller, Credential, DeletePoints, EnforcementPointError,
+    IdempotencyKey, Permission, Secret, UserScope, ZoneScope,
 };
 use certgate_wire::{
     AccountPath, ClientCertificatePath, EnforcementPointPath, MtlsCertificatePath, TokenPath,
@@ -121,6 +121,25 @@ impl<P: Permission> FromRequestParts<Api> for AccountScope<P> {
         let caller = Caller::from_request_parts(parts, api).await?;
         let access = &api.service.access;
         Ok(access.account_scope(&caller, account_id.into()).await?)
+    }
+}
+
+/// The permission to delete all enforcement points suffices, or the one for those of the token.
+impl FromRequestParts<Api> for DeletePoints {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        let AccountPath { account_id } = path(parts, no_route).await?;
+        let caller = Caller::from_request_parts(parts, api).await?;
+        let access = &api.service.access;
+        match access.account_scope(&caller, account_id.into()).await {
+            Ok(scope) => Ok(Self::All(scope)),
+            Err(AccessError::Refused) => {
+                let scope = access.account_scope(&caller, account_id.into()).await?;
+                Ok(Self::Own(scope))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::{AccountId, AuthorityId, EnforcementPointId, SerialNumber, Timestamp};
+use crate::{AccountId, AuthorityId, EnforcementPointId, SerialNumber, Timestamp, TokenId};
 
 /// A gateway, authz server or follower that rejects revoked certificates and acknowledges changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,6 +7,9 @@ pub struct EnforcementPointRecord {
     pub id: EnforcementPointId,
     /// The account whose certificates it enforces.
     pub account: AccountId,
+    /// The token that registered it, the only one that can renew and acknowledge. For an API key,
+    /// the ID of its user.
+    pub token: TokenId,
     /// Its name, unique in the account.
     pub name: String,
     /// The length of its lease, in seconds. Settling does not wait for an enforcement point that is

@@ -107,6 +107,13 @@ uuid_id!(
 );
 
 impl AuthorityId {
+    /// The time in an ID from [`AuthorityId::time_ordered`], in whole milliseconds.
+    pub fn time(&self) -> Timestamp {
+        let mut milliseconds = [0; 8];
+        milliseconds[2..].copy_from_slice(&self.0[..6]);
+        Timestamp::from_unix_microseconds(i64::from_be_bytes(milliseconds) * 1000)
+    }
+
     /// The 32 hex digits without hyphens, as in the common name of a managed CA.
     pub fn simple(&self) -> impl fmt::Display + '_ {
         Hex(&self.0)

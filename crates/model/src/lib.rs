@@ -13,6 +13,7 @@ mod id;
 mod lock;
 mod mtls_certificate;
 mod page;
+mod policies;
 mod random;
 mod reason;
 mod status;
@@ -39,6 +40,7 @@ pub use page::{
     AccountFilter, CertificateQuery, Direction, Join, Page, Slice, TextMatch, Visible, ZoneFilter,
     ZoneOrder,
 };
+pub use policies::{Place, allow_grant, allows, visible};
 pub use random::Random;
 pub use reason::RevocationReason;
 pub use status::{Event, Status, Transition};

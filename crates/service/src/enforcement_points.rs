@@ -1,7 +1,7 @@
 use certgate_model::{EnforcementPointId, EnforcementPointRecord};
-use certgate_store::{Acknowledged, EnforcementPointRegistered};
+use certgate_store::{Acknowledged, EnforcementPointDeleted, EnforcementPointRegistered};
 
-use crate::access::{AccountScope, ManageEnforcementPoints};
+use crate::access::{AccountScope, ManageAccounts, ManageEnforcementPoints};
 use crate::environment::Environment;
 use crate::error::EnforcementPointError;
 use crate::names::checked_name;
@@ -15,6 +15,14 @@ pub const LEASE_SECONDS_DEFAULT: u32 = 60;
 /// The shortest and the longest lease, in seconds. An enforcement point that stops delays settling
 /// by at most its lease.
 pub const LEASE_SECONDS: (u32, u32) = (5, 3_600);
+
+/// Proof of the permission to delete enforcement points of an account.
+pub enum DeletePoints {
+    /// Those that the caller's token registered.
+    Own(AccountScope<ManageEnforcementPoints>),
+    /// All of them.
+    All(AccountScope<ManageAccounts>),
+}
 
 /// Enforcement points: a change settles after each of them has acknowledged it, or its lease ended.
 pub struct EnforcementPoints {
@@ -42,6 +50,7 @@ impl EnforcementPoints {
         let point = EnforcementPointRecord {
             id: EnforcementPointId::time_ordered(now, &**random),
             account: scope.account().id,
+            token: scope.caller().principal().token_id(),
             name,
             lease_seconds,
             acknowledged_epoch: 0,
@@ -57,6 +66,9 @@ impl EnforcementPoints {
             }
             EnforcementPointRegistered::NoAccount => Err(EnforcementPointError::NotFound),
             EnforcementPointRegistered::TooMany => Err(EnforcementPointError::TooMany { max }),
+            EnforcementPointRegistered::OfAnotherToken => {
+                Err(EnforcementPointError::OfAnotherToken)
+            }
         }
     }
 
@@ -74,7 +86,8 @@ impl EnforcementPoints {
         if store.is_skipped_epoch(given).await? {
             return Err(EnforcementPointError::Skipped { given });
         }
-        match store.acknowledge(account, id, given, now).await? {
+        let token = scope.caller().principal().token_id();
+        match store.acknowledge(account, id, token, given, now).await? {
             Acknowledged::Acknowledged(point) => {
                 // A change may have waited for this.
                 self.environment.signals.wake_settler();
@@ -82,23 +95,33 @@ impl EnforcementPoints {
             }
             Acknowledged::Ahead(last) => Err(EnforcementPointError::Ahead { given, last }),
             Acknowledged::NotFound => Err(EnforcementPointError::NotFound),
+            Acknowledged::OfAnotherToken => Err(EnforcementPointError::OfAnotherToken),
         }
     }
 
     /// Deletes an enforcement point. Changes do not wait for it any more.
     pub async fn delete(
         &self,
-        scope: &AccountScope<ManageEnforcementPoints>,
+        scope: &DeletePoints,
         id: EnforcementPointId,
     ) -> Result<(), EnforcementPointError> {
-        let (account, by) = (scope.account().id, scope.by(self.environment.now()));
+        let now = self.environment.now();
+        let (account, by, token) = match scope {
+            DeletePoints::Own(scope) => {
+                let token = scope.caller().principal().token_id();
+                (scope.account().id, scope.by(now), Some(token))
+            }
+            DeletePoints::All(scope) => (scope.account().id, scope.by(now), None),
+        };
         let store = &self.environment.store;
-        match store.delete_enforcement_point(account, id, by).await? {
-            true => {
+        let deleted = store.delete_enforcement_point(account, id, token, by);
+        match deleted.await? {
+            EnforcementPointDeleted::Deleted => {
                 self.environment.signals.wake_settler();
                 Ok(())
             }
-            false => Err(EnforcementPointError::NotFound),
+            EnforcementPointDeleted::NotFound => Err(EnforcementPointError::NotFound),
+            EnforcementPointDeleted::OfAnotherToken => Err(EnforcementPointError::OfAnotherToken),
         }
     }
 }

@@ -88,12 +88,24 @@ pub enum AuthorityError {
     },
     /// The account has the maximum number of CAs.
     #[error(
-        "the account has had {max} managed authorities, the maximum, because the server signs the \
-         revocation lists of each of them forever: create another account for a new one"
+        "{max} managed authorities of the account have signed certificates, the maximum, because \
+         the server signs the revocation lists of each of them forever: create another account for \
+         a new one"
     )]
     TooMany {
         /// The maximum.
+        max: u64,
+    },
+    /// The account got the maximum number of new CAs in the last hour.
+    #[error(
+        "the account got {max} managed authorities within an hour, the maximum: wait as long as \
+         retry-after says"
+    )]
+    TooOften {
+        /// The maximum.
         max: usize,
+        /// Seconds until the next try.
+        retry_after_seconds: u32,
     },
     /// The account was deleted meanwhile.
     #[error("the account does not exist any more")]
@@ -273,6 +285,13 @@ pub enum TenantError {
     /// The name is in use.
     #[error("{0:?} already exists: use another name")]
     NameTaken(String),
+    /// The zone would be above or below a zone of another account, where the caller lacks Zone
+    /// Write. The message does not name that zone.
+    #[error(
+        "{0:?} is above or below a zone of another account: use a token that has Zone Write on \
+         both, or another name"
+    )]
+    Neighbour(String),
     /// The account or zone does not exist, or was deleted meanwhile.
     #[error("it does not exist")]
     NotFound,
@@ -405,6 +424,12 @@ pub enum EnforcementPointError {
     /// The account has no such enforcement point.
     #[error("the account has no such enforcement point: register it again")]
     NotFound,
+    /// Another token registered the enforcement point.
+    #[error(
+        "another token registered this enforcement point: use that token, or delete the point with \
+         a token that has Account Settings Write"
+    )]
+    OfAnotherToken,
     /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),

@@ -47,7 +47,7 @@ pub use access::{
 };
 pub use api_keys::ApiKeys;
 pub use enforcement_points::{
-    ENFORCEMENT_POINTS_MAX, EnforcementPoints, LEASE_SECONDS, LEASE_SECONDS_DEFAULT,
+    DeletePoints, ENFORCEMENT_POINTS_MAX, EnforcementPoints, LEASE_SECONDS, LEASE_SECONDS_DEFAULT,
 };
 pub use error::{
     AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError,
@@ -63,6 +63,7 @@ pub use issuing::{IssueRequest, Issuing};
 pub use judging::DerJudge;
 pub use managed_authorities::{
     AuthorityImport, MANAGED_AUTHORITIES_MAX, ManagedAuthorities, ManagedAuthority,
+    ROTATIONS_PER_HOUR_MAX,
 };
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mtls_certificates::{MtlsCertificateUpload, MtlsCertificates};

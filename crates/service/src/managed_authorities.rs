@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use certgate_model::{AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm};
+use certgate_model::{AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm, Timestamp};
 use certgate_pki::{Issuer, read_authority, sha256};
 use certgate_store::AuthorityReplaced;
 use zeroize::Zeroizing;
@@ -16,9 +16,15 @@ use crate::error::{AuthorityError, Fault};
 use crate::issuers::{Issuers, ReadyIssuer};
 use crate::names::checked_name;
 
-/// Maximum number of managed CAs that an account can have had. The server signs the revocation
-/// lists of each of them forever, and one answer lists all of them.
-pub const MANAGED_AUTHORITIES_MAX: usize = 100;
+/// Maximum number of managed CAs of an account. The server signs the revocation lists of each of
+/// them forever, and one answer lists all of them. A CA that never signed makes room for a new one.
+pub const MANAGED_AUTHORITIES_MAX: u64 = 100;
+
+/// Maximum number of new CAs of an account in an hour. A new CA costs a key, which takes seconds for
+/// RSA-4096, and 130 revocation lists.
+pub const ROTATIONS_PER_HOUR_MAX: usize = 20;
+
+const HOUR_SECONDS: i64 = 3_600;
 
 /// Maximum number of attempts to replace a CA while other processes replace it too.
 const REPLACEMENTS_MAX: usize = 3;
@@ -92,7 +98,7 @@ impl ManagedAuthorities {
         algorithm: Option<KeyAlgorithm>,
     ) -> Result<ManagedAuthority, AuthorityError> {
         let account = scope.account();
-        self.check_count_early(scope).await?;
+        self.check_rate_early(scope).await?;
         let algorithm = algorithm.unwrap_or(account.authority_algorithm);
         let (record, issuer) = self.issuers.create(account, algorithm).await?;
         let by = scope.by(self.environment.now());
@@ -106,7 +112,7 @@ impl ManagedAuthorities {
         import: AuthorityImport,
     ) -> Result<ManagedAuthority, AuthorityError> {
         let account = scope.account();
-        self.check_count_early(scope).await?;
+        self.check_rate_early(scope).await?;
         let now = self.environment.now();
         // The check of an RSA key costs as much as a signature.
         let read = self
@@ -130,14 +136,14 @@ impl ManagedAuthorities {
         self.activate(record, imported.issuer, scope.by(now)).await
     }
 
-    /// Checks the number of CAs before a key is created or read. The check before the activation
-    /// decides.
-    async fn check_count_early(
+    /// Checks the rate before a key is created or read. The check before the activation decides.
+    async fn check_rate_early(
         &self,
         scope: &AccountScope<ManageAccounts>,
     ) -> Result<(), AuthorityError> {
         let store = &self.environment.store;
-        check_count(&store.managed_authorities(scope.account().id).await?)
+        let known = store.managed_authorities(scope.account().id).await?;
+        check_rate(&known, self.environment.now())
     }
 
     async fn activate(
@@ -154,6 +160,11 @@ impl ManagedAuthorities {
             match outcome {
                 AuthorityReplaced::NotExpected => continue,
                 AuthorityReplaced::NoAccount => return Err(AuthorityError::NoAccount),
+                AuthorityReplaced::TooMany => {
+                    return Err(AuthorityError::TooMany {
+                        max: MANAGED_AUTHORITIES_MAX,
+                    });
+                }
                 AuthorityReplaced::Replaced => {}
             }
             tracing::info!(
@@ -192,7 +203,7 @@ impl ManagedAuthorities {
         let store = &self.environment.store;
         // Each new CA becomes active: if the active one is the same, this list is still complete.
         let known = store.managed_authorities(record.account).await?;
-        check_count(&known)?;
+        check_rate(&known, by.at)?;
         if let Some(same) = known
             .iter()
             .find(|known| known.certificate_der == record.certificate_der)
@@ -202,17 +213,26 @@ impl ManagedAuthorities {
         let replaced = known.first().map(|first| first.id);
         let _added = self.issuers.announce_on_drop();
         let outcome = store
-            .replace_managed_authority(replaced, record.clone(), by)
+            .replace_managed_authority(replaced, record.clone(), MANAGED_AUTHORITIES_MAX, by)
             .await?;
         Ok((outcome, replaced))
     }
 }
 
-fn check_count(known: &[AuthorityRecord]) -> Result<(), AuthorityError> {
-    match known.len() < MANAGED_AUTHORITIES_MAX {
-        true => Ok(()),
-        false => Err(AuthorityError::TooMany {
-            max: MANAGED_AUTHORITIES_MAX,
-        }),
-    }
+/// Checks the number of CAs that were made in the last hour. The time of a CA is in its ID, and one
+/// in the future, of a wrong clock, does not count.
+fn check_rate(known: &[AuthorityRecord], now: Timestamp) -> Result<(), AuthorityError> {
+    let begin = now.plus_seconds(-HOUR_SECONDS);
+    let mut times: Vec<_> = known.iter().map(|known| known.id.time()).collect();
+    times.retain(|time| (begin..=now).contains(time));
+    times.sort_unstable_by(|one, other| other.cmp(one));
+    // One leaves the hour first, after which there is room again.
+    let Some(first) = times.get(ROTATIONS_PER_HOUR_MAX - 1) else {
+        return Ok(());
+    };
+    let left = first.plus_seconds(HOUR_SECONDS + 1).seconds_since(now);
+    Err(AuthorityError::TooOften {
+        max: ROTATIONS_PER_HOUR_MAX,
+        retry_after_seconds: u32::try_from(left).unwrap_or(1).max(1),
+    })
 }

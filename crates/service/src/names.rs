@@ -53,7 +53,35 @@ pub(crate) fn checked_zone_name(name: &str) -> Result<String, String> {
     if !name.contains('.') {
         return refuse("it needs at least two labels");
     }
+    if is_address(&name) {
+        return refuse("programs read a name that ends in a number as an IP address");
+    }
+    if is_public_suffix(&name) {
+        return refuse(
+            "it is a public suffix, below which everyone can register names; use a name below it",
+        );
+    }
     Ok(name)
+}
+
+/// Returns true if the last label is a number, decimal or hexadecimal: no top-level domain is one
+/// (RFC 3696 §2), and URLs and resolvers read such a name as an IPv4 address.
+fn is_address(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let digits = last.strip_prefix("0x");
+    last.bytes().all(|byte| byte.is_ascii_digit())
+        || digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Returns true if the name is a suffix in the ICANN section of the public suffix list, or if each
+/// name below it is one. A name without a listed suffix, such as `corp.internal`, is not one.
+fn is_public_suffix(name: &str) -> bool {
+    let is_listed = |name: &str| {
+        let suffix = psl::suffix(name.as_bytes());
+        let is_icann = |suffix: &psl::Suffix<'_>| suffix.typ() == Some(psl::Type::Icann);
+        suffix.is_some_and(|suffix| suffix.as_bytes() == name.as_bytes() && is_icann(&suffix))
+    };
+    is_listed(name) || is_listed(&format!("x.{name}"))
 }
 
 /// Returns the reason why a text is not a DNS name without a final dot (RFC 1123 §2.1), in any
@@ -90,6 +118,18 @@ mod tests {
             checked_zone_name("xn--bcher-kva.example").unwrap(),
             "xn--bcher-kva.example"
         );
+        // A name below a suffix, one of the list's private section, an exception of the list, and
+        // names without a listed suffix.
+        for good in [
+            "example.co.uk",
+            "github.io",
+            "www.ck",
+            "corp.internal",
+            "a.0xg",
+            "1.example",
+        ] {
+            assert_eq!(checked_zone_name(good).unwrap(), good);
+        }
         for bad in [
             "",
             "com",
@@ -102,6 +142,14 @@ mod tests {
             "a b.example",
             &"a.".repeat(140),
             &format!("{}.example", "a".repeat(64)),
+            "192.0.2.1",
+            "10.1",
+            "a.0x7f",
+            "co.uk",
+            "CO.UK.",
+            "xn--55qx5d.cn",
+            "anything.ck",
+            "kobe.jp",
         ] {
             assert!(checked_zone_name(bad).is_err(), "{bad}");
         }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use certgate_model::{AccountId, AccountRecord, KeyAlgorithm, ZoneId, ZoneRecord};
-use certgate_store::{AccountDeleted, AccountRecorded, ZoneDeleted, ZoneRecorded};
+use certgate_store::{AccountDeleted, AccountRecorded, Neighbours, ZoneDeleted, ZoneRecorded};
 
 use crate::access::{Access, AccountScope, Caller, ManageAccounts, ManageZones, ZoneScope};
 use crate::environment::Environment;
@@ -91,7 +91,8 @@ impl Tenants {
         }
     }
 
-    /// Creates a zone in the account.
+    /// Creates a zone in the account. Above or below a zone of another account, the caller needs the
+    /// permission there too: the holder of the upper zone decides about the names below it.
     pub async fn create_zone(
         &self,
         scope: &AccountScope<ManageZones>,
@@ -107,11 +108,31 @@ impl Tenants {
             created_on: now,
             modified_on: now,
         };
-        match store.record_zone(zone.clone(), scope.by(now)).await? {
-            ZoneRecorded::Recorded => Ok(zone),
-            ZoneRecorded::NoAccount => Err(TenantError::NotFound),
-            ZoneRecorded::NameTaken => Err(TenantError::NameTaken(zone.name)),
+        let principal = scope.caller().principal();
+        let mut neighbours = match principal.may_manage_every_zone() {
+            true => Neighbours::Every,
+            false => Neighbours::Only(Vec::new()),
+        };
+        // The second attempt has the permitted neighbours. More can only have come meanwhile, or
+        // there are too many.
+        for _ in 0..2 {
+            let recorded = store.record_zone(zone.clone(), neighbours, scope.by(now));
+            neighbours = match recorded.await? {
+                ZoneRecorded::Recorded => return Ok(zone),
+                ZoneRecorded::NoAccount => return Err(TenantError::NotFound),
+                ZoneRecorded::NameTaken => return Err(TenantError::NameTaken(zone.name)),
+                ZoneRecorded::Neighbours(found) => {
+                    let may = |(id, account): &(ZoneId, AccountId)| {
+                        principal.may_manage_zone(*id, *account)
+                    };
+                    if !found.iter().all(may) {
+                        break;
+                    }
+                    Neighbours::Only(found.into_iter().map(|(id, _)| id).collect())
+                }
+            };
         }
+        Err(TenantError::Neighbour(zone.name))
     }
 
     /// Deletes a zone that has only revoked certificates.

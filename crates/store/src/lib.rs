@@ -40,10 +40,10 @@ pub use migration::{Migration, MigrationError, MigrationProgress, TableCompared,
 pub use migration::{columns_moved, is_never_moved};
 pub use outcomes::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob,
-    CertificateRecorded, CrlContent, CrlState, EnforcementPointRegistered, FirstRecords,
-    HostnamesReplaced, Issued, LeaseHolder, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted,
-    MtlsCertificateRecorded, RecordedAnswer, RevokedPosition, Settled, StatusChange, ZoneDeleted,
-    ZoneRecorded,
+    CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted, EnforcementPointRegistered,
+    FirstRecords, HostnamesReplaced, Issued, LeaseHolder, MTLS_HOSTNAMES_NAMED_MAX,
+    MtlsCertificateDeleted, MtlsCertificateRecorded, NEIGHBOURS_MAX, Neighbours, RecordedAnswer,
+    RevokedPosition, Settled, StatusChange, ZoneDeleted, ZoneRecorded,
 };
 pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,

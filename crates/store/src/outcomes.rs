@@ -2,9 +2,9 @@
 //! outcome, a failure a [`StoreError`](crate::StoreError).
 
 use certgate_model::{
-    AccountRecord, CertificateRecord, CrlKind, EnforcementPointRecord, Installation,
+    AccountId, AccountRecord, CertificateRecord, CrlKind, EnforcementPointRecord, Installation,
     MtlsCertificateId, MtlsCertificateRecord, Revocation, Status, Timestamp, TokenRecord, Totals,
-    UserRecord, ZoneRecord,
+    UserRecord, ZoneId, ZoneRecord,
 };
 
 use crate::StoreError;
@@ -49,6 +49,8 @@ pub enum AuthorityReplaced {
     NoAccount,
     /// Another CA is active than the one it was to replace.
     NotExpected,
+    /// The account has as many CAs as it may, and each of them has signed.
+    TooMany,
 }
 
 /// Receives the outcome for a new certificate.
@@ -94,6 +96,8 @@ pub enum EnforcementPointRegistered {
     NoAccount,
     /// The account has as many points as it may.
     TooMany,
+    /// Another token registered the point.
+    OfAnotherToken,
 }
 
 /// The outcome of an acknowledgement.
@@ -105,6 +109,19 @@ pub enum Acknowledged {
     Ahead(u64),
     /// The account has no such enforcement point.
     NotFound,
+    /// Another token registered it.
+    OfAnotherToken,
+}
+
+/// The outcome of deleting an enforcement point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnforcementPointDeleted {
+    /// It is deleted.
+    Deleted,
+    /// The account has no such enforcement point.
+    NotFound,
+    /// Another token registered it.
+    OfAnotherToken,
 }
 
 /// The place of a revoked certificate among those of its CA.
@@ -141,8 +158,20 @@ pub struct CrlContent {
     pub revocations: Vec<Revocation>,
 }
 
+/// The most zones below a new zone that [`ZoneRecorded::Neighbours`] names.
+pub const NEIGHBOURS_MAX: u32 = 100;
+
+/// The zones of other accounts above or below which a new zone may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Neighbours {
+    /// Every zone.
+    Every,
+    /// These zones.
+    Only(Vec<ZoneId>),
+}
+
 /// The outcome for a new zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ZoneRecorded {
     /// It is stored.
     Recorded,
@@ -150,6 +179,8 @@ pub enum ZoneRecorded {
     NoAccount,
     /// A zone of that name exists.
     NameTaken,
+    /// It would be above or below these zones of other accounts.
+    Neighbours(Vec<(ZoneId, AccountId)>),
 }
 
 /// The outcome of deleting a zone.

@@ -30,9 +30,9 @@ use crate::verbs::{
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob, CrlContent,
-    CrlState, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
-    MtlsCertificateDeleted, MtlsCertificateRecorded, RecordedAnswer, RevokedPosition, Settled,
-    StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+    CrlState, EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced,
+    Issued, LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours,
+    RecordedAnswer, RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The instants that a read sees.
@@ -227,9 +227,14 @@ impl<E: Engine> Tenants for SqlStore<E> {
         .await
     }
 
-    async fn record_zone(&self, zone: ZoneRecord, by: By) -> Result<ZoneRecorded, StoreError> {
-        self.write((zone, by), |db, (zone, by)| {
-            Box::pin(tenants::record_zone(db, zone, by))
+    async fn record_zone(
+        &self,
+        zone: ZoneRecord,
+        neighbours: Neighbours,
+        by: By,
+    ) -> Result<ZoneRecorded, StoreError> {
+        self.write((zone, neighbours, by), |db, (zone, neighbours, by)| {
+            Box::pin(tenants::record_zone(db, zone, neighbours, by))
         })
         .await
     }
@@ -389,12 +394,15 @@ impl<E: Engine> Authorities for SqlStore<E> {
         &self,
         expected: Option<AuthorityId>,
         authority: AuthorityRecord,
+        max: u64,
         by: By,
     ) -> Result<AuthorityReplaced, StoreError> {
         self.write(
-            (expected, authority, by),
-            |db, (expected, authority, by)| {
-                Box::pin(authorities::replace_managed(db, *expected, authority, by))
+            (expected, authority, max, by),
+            |db, (expected, authority, max, by)| {
+                Box::pin(authorities::replace_managed(
+                    db, *expected, authority, *max, by,
+                ))
             },
         )
         .await
@@ -711,12 +719,18 @@ impl<E: Engine> EnforcementPoints for SqlStore<E> {
         &self,
         account: AccountId,
         id: EnforcementPointId,
+        token: TokenId,
         epoch: u64,
         at: Timestamp,
     ) -> Result<Acknowledged, StoreError> {
-        self.write((account, id, epoch, at), |db, (account, id, epoch, at)| {
-            Box::pin(enforcement::acknowledge(db, *account, *id, *epoch, *at))
-        })
+        self.write(
+            (account, id, token, epoch, at),
+            |db, (account, id, token, epoch, at)| {
+                Box::pin(enforcement::acknowledge(
+                    db, *account, *id, *token, *epoch, *at,
+                ))
+            },
+        )
         .await
     }
 
@@ -724,10 +738,11 @@ impl<E: Engine> EnforcementPoints for SqlStore<E> {
         &self,
         account: AccountId,
         id: EnforcementPointId,
+        token: Option<TokenId>,
         by: By,
-    ) -> Result<bool, StoreError> {
-        self.write((account, id, by), |db, (account, id, by)| {
-            Box::pin(enforcement::delete(db, *account, *id, by))
+    ) -> Result<EnforcementPointDeleted, StoreError> {
+        self.write((account, id, token, by), |db, (account, id, token, by)| {
+            Box::pin(enforcement::delete(db, *account, *id, *token, by))
         })
         .await
     }

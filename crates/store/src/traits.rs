@@ -18,9 +18,10 @@ use tokio::sync::oneshot;
 
 use crate::{
     AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob,
-    CertificateRecorded, CrlContent, CrlState, EnforcementPointRegistered, FirstRecords,
-    HostnamesReplaced, Issued, LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded,
-    RecordedAnswer, RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+    CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted, EnforcementPointRegistered,
+    FirstRecords, HostnamesReplaced, Issued, LeaseHolder, MtlsCertificateDeleted,
+    MtlsCertificateRecorded, Neighbours, RecordedAnswer, RevokedPosition, Settled, StatusChange,
+    StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// Reads the installation, its user, accounts, zones and tokens.
@@ -72,8 +73,14 @@ pub trait Tenants: ReadTenants {
     ) -> Result<AccountRecorded, StoreError>;
     /// Deletes an account without zones and without uploaded certificates.
     async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError>;
-    /// Stores a new zone (`account_name` is ignored).
-    async fn record_zone(&self, zone: ZoneRecord, by: By) -> Result<ZoneRecorded, StoreError>;
+    /// Stores a new zone (`account_name` is ignored). Above and below it may be zones of its own
+    /// account and `neighbours`.
+    async fn record_zone(
+        &self,
+        zone: ZoneRecord,
+        neighbours: Neighbours,
+        by: By,
+    ) -> Result<ZoneRecorded, StoreError>;
     /// Deletes a zone whose certificates are all revoked, and its lists of hostnames.
     async fn delete_zone(&self, id: ZoneId, by: By) -> Result<ZoneDeleted, StoreError>;
     /// Stores a new token.
@@ -162,11 +169,13 @@ pub trait Authorities: ReadAuthorities {
         by: By,
     ) -> Result<Option<AuthorityRecord>, StoreError>;
     /// Stores a CA and makes it active in its account, if the active one (`None`: none) still is
-    /// `expected`, which stays stored.
+    /// `expected`, which stays stored. If the account has `max` CAs, the oldest that never signed is
+    /// retired: its CRLs are deleted, and no verb returns it.
     async fn replace_managed_authority(
         &self,
         expected: Option<AuthorityId>,
         authority: AuthorityRecord,
+        max: u64,
         by: By,
     ) -> Result<AuthorityReplaced, StoreError>;
     /// Stores an uploaded certificate, unless the account has it or has `quota` of them.
@@ -368,29 +377,32 @@ pub trait ReadEnforcementPoints: Send + Sync {
 #[async_trait]
 pub trait EnforcementPoints: ReadEnforcementPoints {
     /// Registers an enforcement point under its name, or renews the lease, with the given length,
-    /// of the one that has the name; that one keeps its ID and its acknowledgement. A new one is
-    /// refused if the account has `max`.
+    /// of the one that has the name and the token; that one keeps its ID and its acknowledgement. A
+    /// new one is refused if the account has `max`.
     async fn register_enforcement_point(
         &self,
         point: EnforcementPointRecord,
         max: u64,
         by: By,
     ) -> Result<EnforcementPointRegistered, StoreError>;
-    /// Stores that an enforcement point enforces the changes up to `epoch`, and renews its lease.
+    /// Stores that an enforcement point of this token enforces the changes up to `epoch`, and renews
+    /// its lease.
     async fn acknowledge(
         &self,
         account: AccountId,
         id: EnforcementPointId,
+        token: TokenId,
         epoch: u64,
         at: Timestamp,
     ) -> Result<Acknowledged, StoreError>;
-    /// Deletes an enforcement point; `false` if the account has no such one.
+    /// Deletes an enforcement point of this token, or of any (`None`).
     async fn delete_enforcement_point(
         &self,
         account: AccountId,
         id: EnforcementPointId,
+        token: Option<TokenId>,
         by: By,
-    ) -> Result<bool, StoreError>;
+    ) -> Result<EnforcementPointDeleted, StoreError>;
 }
 
 /// Gives leases of background jobs to one of several processes.

@@ -21,9 +21,9 @@ use certgate_store::conformance::{
 };
 use certgate_store::prelude::*;
 use certgate_store::{
-    Migration, MigrationBegun, MigrationError, OpenError, PostgresError, PostgresOptions,
-    PostgresStore, ReadStore, SqliteOptions, SqliteStore, Store, TableCompared, columns_moved,
-    is_never_moved,
+    Migration, MigrationBegun, MigrationError, Neighbours, OpenError, PostgresError,
+    PostgresOptions, PostgresStore, ReadStore, SqliteOptions, SqliteStore, Store, TableCompared,
+    columns_moved, is_never_moved,
 };
 use futures_util::future::try_join_all;
 use postgres_server::{Server, server};
@@ -64,7 +64,10 @@ impl Place {
                 .unwrap();
         }
         let other = zone(1, &account(1));
-        store.record_zone(other.clone(), by()).await.unwrap();
+        store
+            .record_zone(other.clone(), Neighbours::Every, by())
+            .await
+            .unwrap();
         let zone_of = |n: u32| {
             if n.is_multiple_of(5) {
                 other.id
@@ -132,6 +135,7 @@ impl Place {
         let point = EnforcementPointRecord {
             id: EnforcementPointId::from_bytes([8; 16]),
             account: account(0).id,
+            token: records.token.id,
             name: "proxy".into(),
             lease_seconds: 60,
             acknowledged_epoch: 0,

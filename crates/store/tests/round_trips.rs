@@ -17,7 +17,7 @@ use std::time::Duration;
 use certgate_model::{
     AccountId, AuditOwner, AuditQuery, AuthorityRecord, CertificateId, CertificateQuery,
     CertificateRecord, CrlKind, CrlRecord, Direction, EnforcementPointId, EnforcementPointRecord,
-    Event, Slice, Status, Timestamp, ZoneId, lock,
+    Event, Slice, Status, Timestamp, TokenId, ZoneId, lock,
 };
 use certgate_store::conformance::{self, by, instant};
 use certgate_store::prelude::*;
@@ -494,6 +494,7 @@ async fn other_writes(
     let point = |seen: u32| EnforcementPointRecord {
         id,
         account,
+        token: TokenId::from_bytes([1; 16]),
         name: "edge".into(),
         lease_seconds: 60,
         acknowledged_epoch: 0,
@@ -505,7 +506,7 @@ async fn other_writes(
     measured
         .write("renew an enforcement point", register(1))
         .await;
-    let acknowledge = |epoch| store.acknowledge(account, id, epoch, instant(2));
+    let acknowledge = |epoch| store.acknowledge(account, id, point(0).token, epoch, instant(2));
     acknowledge(1).await.unwrap();
     measured.write("acknowledge", acknowledge(2)).await;
     let crl = |number| CrlRecord {

@@ -12,8 +12,8 @@ use certgate_store::conformance::{
 };
 use certgate_store::prelude::*;
 use certgate_store::{
-    CertificateRecorded, HostnamesReplaced, OpenError, ReadStore, SqliteOptions, SqliteStore,
-    Store, StoreError, ZoneRecorded,
+    CertificateRecorded, HostnamesReplaced, Neighbours, OpenError, ReadStore, SqliteOptions,
+    SqliteStore, Store, StoreError, ZoneRecorded,
 };
 use tempfile::TempDir;
 
@@ -420,7 +420,10 @@ async fn certificates_of_a_deleted_zone_cannot_reach_another() {
     store.delete_zone(first, by_at(instant(9))).await.unwrap();
     let next = zone(1, &first_records().account);
     assert_eq!(
-        store.record_zone(next.clone(), by()).await.unwrap(),
+        store
+            .record_zone(next.clone(), Neighbours::Every, by())
+            .await
+            .unwrap(),
         ZoneRecorded::Recorded
     );
     assert_eq!(
@@ -521,9 +524,9 @@ async fn cas_apply_in_the_order_of_their_deployment() {
     store
         .damage(
             "INSERT INTO authorities (number, id, account, name, algorithm, certificate_der, \
-             sealed_key, public_url, created_on, expires_on, last_epoch) \
+             sealed_key, public_url, created_on, expires_on, has_signed, retired, last_epoch) \
              SELECT 2, x'77777777777777777777777777777777', account, name, algorithm, \
-             certificate_der, sealed_key, public_url, created_on, expires_on, 0 FROM authorities;
+             certificate_der, sealed_key, public_url, created_on, expires_on, TRUE, FALSE, 0 FROM authorities;
              UPDATE accounts SET managed_authority = 2 WHERE managed_authority = 1;",
         )
         .await
@@ -570,8 +573,8 @@ async fn the_check_finds_corrupt_lists_and_epochs() {
             "listed twice",
         ),
         (
-            "INSERT INTO zones (number, id, name, folded_name, account, created_on, modified_on)
-             SELECT 2, x'22', 'z', 'z', account, 0, 0 FROM zones;
+            "INSERT INTO zones (number, id, name, folded_name, reversed_name, account, created_on,
+             modified_on) SELECT 2, x'22', 'z', 'z', 'z', account, 0, 0 FROM zones;
              INSERT INTO hostname_associations SELECT 2, x'', 0, hostname, folded_hostname, 1, NULL
              FROM hostname_associations WHERE place = 0",
             "listed in two zones",

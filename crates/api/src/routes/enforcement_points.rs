@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use certgate_service::{AccountScope, FollowRevocations, ManageEnforcementPoints};
+use certgate_service::{AccountScope, DeletePoints, FollowRevocations, ManageEnforcementPoints};
 use certgate_wire::{
     AccountPath, AcknowledgeEpoch, Answer, Deleted, EnforcementPoint, EnforcementPointPath,
     RegisterEnforcementPoint,
@@ -46,7 +46,7 @@ pub(crate) async fn list(
 ///
 /// From now on, a change of the account's certificates settles only after this enforcement point
 /// has acknowledged it, or its lease has ended. Register the same name again to renew the lease.
-/// Not part of Cloudflare's API.
+/// Only this token can renew the lease and acknowledge changes. Not part of Cloudflare's API.
 #[utoipa::path(
     post,
     path = "/certgate/v1/accounts/{account_id}/enforcement_points",
@@ -74,7 +74,8 @@ pub(crate) async fn register(
 
 /// Delete an enforcement point
 ///
-/// Changes stop waiting for it. Not part of Cloudflare's API.
+/// Changes stop waiting for it. A token with Account Settings Write can also delete an enforcement
+/// point that another token registered. Not part of Cloudflare's API.
 #[utoipa::path(
     delete,
     path = "/certgate/v1/accounts/{account_id}/enforcement_points/{enforcement_point_id}",
@@ -89,7 +90,7 @@ pub(crate) async fn register(
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,
-    scope: AccountScope<ManageEnforcementPoints>,
+    scope: DeletePoints,
     path: EnforcementPointPath,
 ) -> Result<Response, ApiError> {
     let id = path.enforcement_point_id;

@@ -21,6 +21,7 @@ mod mtls_certificates;
 mod openapi;
 mod operations;
 mod publication;
+mod tenants;
 mod together;
 mod tokens;
 mod user;

@@ -2,10 +2,10 @@ use std::future::IntoFuture;
 use std::path::Path;
 use std::time::Duration;
 
-use certgate_model::{AuthorityId, AuthorityRecord, By, Clock};
-use certgate_service::MANAGED_AUTHORITIES_MAX;
-use certgate_store::AuthorityReplaced;
+use certgate_model::{AuthorityId, AuthorityRecord, By, CertificateId, Clock};
+use certgate_service::{MANAGED_AUTHORITIES_MAX, ROTATIONS_PER_HOUR_MAX};
 use certgate_store::prelude::*;
+use certgate_store::{AuthorityReplaced, CertificateRecorded};
 use certgate_testkit::{TestApp, csr};
 use http::Method;
 use rustls_pki_types::pem::PemObject;
@@ -382,7 +382,12 @@ async fn a_superseded_ca_of_another_process_does_not_sign() {
     };
     let replaced = app
         .store
-        .replace_managed_authority(Some(old.id), stranger.clone(), By::system(app.clock.now()))
+        .replace_managed_authority(
+            Some(old.id),
+            stranger.clone(),
+            100,
+            By::system(app.clock.now()),
+        )
         .await
         .unwrap();
     assert_eq!(replaced, AuthorityReplaced::Replaced);
@@ -411,26 +416,43 @@ async fn a_superseded_ca_of_another_process_does_not_sign() {
 }
 
 #[tokio::test]
-async fn the_cas_of_an_account_are_limited() {
+async fn the_cas_of_an_account_that_have_signed_are_limited() {
     let app = TestApp::new().await;
     let store = &app.store;
-    app.get("/certgate/v1/accounts/{account}/managed_authority")
-        .await
-        .result();
+    let issued = app.issue("first").await;
+    let zone = app.zone_id.parse().unwrap();
+    let id = issued["id"].as_str().unwrap().parse().unwrap();
+    let mut certificate = store.certificate(zone, id).await.unwrap().unwrap();
     let mut record = store
         .managed_authority(app.account_id.parse().unwrap())
         .await
         .unwrap()
         .unwrap();
-    for number in 2..=MANAGED_AUTHORITIES_MAX {
+    let max = u8::try_from(MANAGED_AUTHORITIES_MAX).unwrap();
+    for number in 2..=max {
         let current = record.id;
-        record.id = AuthorityId::from_bytes([u8::try_from(number).unwrap(); 16]);
+        record.id = AuthorityId::from_bytes([number; 16]);
+        let by = By::system(record.created_on);
         let replaced = store
-            .replace_managed_authority(Some(current), record.clone(), By::system(record.created_on))
+            .replace_managed_authority(Some(current), record.clone(), max.into(), by)
             .await
             .unwrap();
         assert_eq!(replaced, AuthorityReplaced::Replaced);
+        if number == 50 {
+            continue;
+        }
+        certificate.id = CertificateId::from_bytes([number; 16]);
+        certificate.authority.id = record.id;
+        let recorded = store.record_certificate(certificate.clone(), None, by);
+        assert_eq!(recorded.await.unwrap(), CertificateRecorded::Recorded);
     }
+    // One of them never signed: it makes room.
+    let unused = AuthorityId::from_bytes([50; 16]);
+    assert!(store.authority(unused).await.unwrap().is_some());
+    app.post(ROTATE, json!({})).await.result();
+    app.issue("with the last one").await;
+    assert_eq!(app.get(PATH).await.result().as_array().unwrap().len(), 100);
+    assert!(store.authority(unused).await.unwrap().is_none());
     for call in [
         app.post(ROTATE, json!({})),
         app.post(PATH, import("good.crt", "good.pkcs8.key")),
@@ -443,4 +465,36 @@ async fn the_cas_of_an_account_are_limited() {
             error.message
         );
     }
+}
+
+#[tokio::test]
+async fn an_account_gets_few_cas_in_an_hour() {
+    let app = TestApp::new().await;
+    let first = app.clock.now();
+    for _ in 0..ROTATIONS_PER_HOUR_MAX {
+        app.post(ROTATE, json!({})).await.result();
+        app.clock.advance_seconds(10);
+    }
+    for (path, body) in [
+        (ROTATE, json!({})),
+        (PATH, import("good.crt", "good.pkcs8.key")),
+    ] {
+        let answer = app.post(path, body).await;
+        let error = answer.error();
+        assert_eq!((error.status, error.code), (429, 971), "{}", error.message);
+        let passed = app.clock.now().seconds_since(first);
+        let expected = (3_601 - passed).to_string();
+        assert_eq!(answer.headers["retry-after"], expected);
+    }
+    // Another account is not affected.
+    let other = app
+        .post("/accounts", json!({ "name": "other" }))
+        .await
+        .result();
+    let path = ROTATE.replace("{account}", other["id"].as_str().unwrap());
+    app.post(&path, json!({})).await.result();
+    let passed = app.clock.now().seconds_since(first);
+    app.clock.advance_seconds(3_601 - passed);
+    app.post(ROTATE, json!({})).await.result();
+    assert_eq!(app.post(ROTATE, json!({})).await.error().status, 429);
 }

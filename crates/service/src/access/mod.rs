@@ -3,7 +3,6 @@
 mod authentication;
 mod last_use;
 mod permission;
-mod policies;
 mod principal;
 mod rate;
 mod scopes;

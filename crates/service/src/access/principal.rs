@@ -2,13 +2,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use certgate_model::{
-    Actor, AddressBlock, By, Effect, PermissionGroup, Policy, Resource, Scope, Timestamp,
-    TokenHash, TokenId, TokenRecord, TokenState, UserRecord, Visible,
+    AccountId, Actor, AddressBlock, By, Effect, PermissionGroup, Place, Policy, Resource, Scope,
+    Timestamp, TokenHash, TokenId, TokenRecord, TokenState, UserRecord, Visible, ZoneId,
+    allow_grant, allows, visible,
 };
 use ipnet::IpNet;
 
 use super::permission::Permission;
-use super::policies::{self, Place};
 
 /// A token as the cache stores it: its record, and its address blocks ready for comparison.
 pub(super) struct CachedToken {
@@ -57,14 +57,29 @@ impl Principal {
         &self.token.record
     }
 
+    /// Returns the ID of the token; for an API key, that of its user.
+    pub(crate) fn token_id(&self) -> TokenId {
+        self.token.record.id
+    }
+
     /// Returns true if the principal has permission to create accounts.
     pub fn may_make_accounts(&self) -> bool {
         self.may(PermissionGroup::AccountSettingsWrite, Place::EveryAccount)
     }
 
+    /// Returns true if the principal has permission to create and delete every zone.
+    pub(crate) fn may_manage_every_zone(&self) -> bool {
+        self.may(PermissionGroup::ZoneWrite, Place::EveryAccount)
+    }
+
+    /// Returns true if the principal has permission to create and delete this zone of an account.
+    pub(crate) fn may_manage_zone(&self, zone: ZoneId, account: AccountId) -> bool {
+        self.may(PermissionGroup::ZoneWrite, Place::Zone(zone, Some(account)))
+    }
+
     /// Returns the visible part of a list that needs `P`; `None` without that permission anywhere.
     pub fn visible<P: Permission>(&self) -> Option<Visible> {
-        policies::visible(&self.token.record.policies, P::GROUP)
+        visible(&self.token.record.policies, P::GROUP)
     }
 
     /// Returns true if the principal has every permission of the user, from anywhere and forever.
@@ -79,7 +94,7 @@ impl Principal {
 
     /// Returns true if the principal has `group` on `resource` itself, so that it can grant it.
     pub(crate) fn may_grant(&self, group: PermissionGroup, resource: Resource) -> bool {
-        policies::allow_grant(&self.token.record.policies, group, resource)
+        allow_grant(&self.token.record.policies, group, resource)
     }
 
     /// Returns true if a token with these limits could do nothing that the principal's own limits
@@ -109,7 +124,7 @@ impl Principal {
     }
 
     pub(super) fn may(&self, needed: PermissionGroup, place: Place) -> bool {
-        policies::allows(&self.token.record.policies, needed, place)
+        allows(&self.token.record.policies, needed, place)
     }
 }
 

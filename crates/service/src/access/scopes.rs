@@ -2,12 +2,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AccountRecord, By, Scope, Timestamp, UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, By, Place, Scope, Timestamp, UserRecord, ZoneId, ZoneRecord,
 };
 
 use super::authentication::Access;
 use super::permission::Permission;
-use super::policies::Place;
 use super::principal::Caller;
 use crate::error::AccessError;
 

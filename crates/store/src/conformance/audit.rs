@@ -8,7 +8,7 @@ use certgate_model::{
 use super::fixtures;
 use super::fixtures::{by, by_at, instant};
 use crate::audit::hash;
-use crate::{CertificateRecorded, Store};
+use crate::{CertificateRecorded, Neighbours, Store};
 
 const EVERYTHING: AuditQuery = AuditQuery {
     since: Timestamp::EARLIEST,
@@ -44,7 +44,7 @@ pub(super) async fn audit(store: &dyn Store) {
         .await
         .expect("record");
     store
-        .record_zone(zone.clone(), by_at(minute(20)))
+        .record_zone(zone.clone(), Neighbours::Every, by_at(minute(20)))
         .await
         .expect("record");
     store
@@ -72,6 +72,7 @@ pub(super) async fn audit(store: &dyn Store) {
     store
         .record_zone(
             overtaken.clone(),
+            Neighbours::Every,
             by_at(Timestamp::from_unix(minute(25).unix() - 1)),
         )
         .await
@@ -84,7 +85,7 @@ pub(super) async fn audit(store: &dyn Store) {
         .await
         .expect("settle");
     store
-        .record_zone(fixtures::zone(40, &account), by())
+        .record_zone(fixtures::zone(40, &account), Neighbours::Every, by())
         .await
         .expect("refused");
     // An existing certificate is reported as such, whatever the quota.

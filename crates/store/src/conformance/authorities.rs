@@ -48,7 +48,8 @@ pub(super) async fn replaced_authorities(store: &dyn Store) {
     let zone = fixtures::zone(3, &account).id;
     let [first, second, third] = [21, 22, 23].map(|n| fixtures::authority(n, &account));
     let replace = |expected: Option<&AuthorityRecord>, new: &AuthorityRecord| {
-        store.replace_managed_authority(expected.map(|expected| expected.id), new.clone(), by())
+        let expected = expected.map(|expected| expected.id);
+        store.replace_managed_authority(expected, new.clone(), 3, by())
     };
     assert_eq!(
         store.managed_authorities(account.id).await.expect("read"),
@@ -102,6 +103,17 @@ pub(super) async fn replaced_authorities(store: &dyn Store) {
     );
     let all = store.managed_authorities(account.id).await.expect("read");
     assert_eq!(all, [third.clone(), second.clone(), first.clone()]);
+    // Above the maximum, the oldest one that never signed makes room: the first one has signed.
+    let fourth = fixtures::authority(24, &account);
+    assert_eq!(
+        replace(Some(&third), &fourth).await.expect("replace"),
+        AuthorityReplaced::Replaced
+    );
+    let all = store.managed_authorities(account.id).await.expect("read");
+    assert_eq!(all, [fourth.clone(), third.clone(), first.clone()]);
+    assert_eq!(store.authority(second.id).await.expect("read"), None);
+    assert_eq!(store.crl_states(second.id).await.expect("read"), Vec::new());
+    let (second, third) = (third, fourth);
     assert_eq!(
         store
             .record_managed_authority(first.clone(), by())

@@ -2,12 +2,14 @@
 
 use certgate_model::{
     AuthorityRecord, EnforcedCertificate, EnforcementPointId, EnforcementPointRecord, Event,
-    RevocationReason,
+    RevocationReason, TokenId,
 };
 
 use super::fixtures;
 use super::fixtures::{by, by_at};
-use crate::{Acknowledged, EnforcementPointRegistered, Settled, StatusChange, Store};
+use crate::{
+    Acknowledged, EnforcementPointDeleted, EnforcementPointRegistered, Settled, StatusChange, Store,
+};
 
 /// Tries the verbs of enforcement points, in a zone with certificates and without pending ones.
 pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityRecord) {
@@ -16,6 +18,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     let point = |n: u8, name: &str| EnforcementPointRecord {
         id: EnforcementPointId::from_bytes([n; 16]),
         account: account.id,
+        token: TokenId::from_bytes([n; 16]),
         name: name.into(),
         lease_seconds: 60,
         acknowledged_epoch: 0,
@@ -61,6 +64,14 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         ..again.clone()
     };
     assert_eq!(register(&with_other_id, 2).await, registered(&again));
+    let with_other_token = EnforcementPointRecord {
+        token: other.token,
+        ..with_other_id.clone()
+    };
+    assert_eq!(
+        register(&with_other_token, 9).await,
+        EnforcementPointRegistered::OfAnotherToken
+    );
     assert_eq!(
         store.enforcement_points(account.id).await.expect("list"),
         [again.clone(), other.clone()]
@@ -134,12 +145,15 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     assert_eq!(changes(fixtures::account(2).id, before, 10).await, []);
 
     // A change settles after every point has acknowledged it or is silent.
-    let acknowledge = async |id, epoch| {
+    let acknowledge_by = async |token, id, epoch| {
         store
-            .acknowledge(account.id, id, epoch, at)
+            .acknowledge(account.id, id, token, epoch, at)
             .await
             .expect("acknowledge")
     };
+    // The ID of a point in this test is that of its token.
+    let token_of = |id: EnforcementPointId| TokenId::from_bytes(*id.as_bytes());
+    let acknowledge = async |id, epoch| acknowledge_by(token_of(id), id, epoch).await;
     let settle = async |at| {
         store
             .settle_pending(u64::MAX, at, &[], 10)
@@ -153,6 +167,10 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     assert_eq!(
         acknowledge(point(9, "").id, last).await,
         Acknowledged::NotFound
+    );
+    assert_eq!(
+        acknowledge_by(other.token, edge.id, last).await,
+        Acknowledged::OfAnotherToken
     );
     let lagging = async || {
         store
@@ -222,7 +240,7 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     let heard = async |at| {
         for id in [edge.id, other.id] {
             let heard = store
-                .acknowledge(account.id, id, 0, at)
+                .acknowledge(account.id, id, token_of(id), 0, at)
                 .await
                 .expect("acknowledge");
             assert!(matches!(heard, Acknowledged::Acknowledged(_)));
@@ -261,25 +279,24 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
     assert_eq!(settle(at).await, Settled::default());
 
     // A change does not wait for a deleted point.
-    for id in [edge.id, other.id] {
-        assert!(
-            !store
-                .delete_enforcement_point(fixtures::account(2).id, id, by())
-                .await
-                .expect("delete")
+    let delete = async |account, id, token| {
+        let deleted = store.delete_enforcement_point(account, id, token, by());
+        deleted.await.expect("delete")
+    };
+    for (id, token) in [(edge.id, None), (other.id, Some(other.token))] {
+        let elsewhere = delete(fixtures::account(2).id, id, None).await;
+        assert_eq!(elsewhere, EnforcementPointDeleted::NotFound);
+        let stranger = Some(point(9, "").token);
+        assert_eq!(
+            delete(account.id, id, stranger).await,
+            EnforcementPointDeleted::OfAnotherToken
         );
-        assert!(
-            store
-                .delete_enforcement_point(account.id, id, by())
-                .await
-                .expect("delete")
-        );
-        assert!(
-            !store
-                .delete_enforcement_point(account.id, id, by())
-                .await
-                .expect("delete")
-        );
+        for expected in [
+            EnforcementPointDeleted::Deleted,
+            EnforcementPointDeleted::NotFound,
+        ] {
+            assert_eq!(delete(account.id, id, token).await, expected);
+        }
     }
     assert_eq!(
         settle(at).await,

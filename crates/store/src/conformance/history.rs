@@ -7,7 +7,9 @@ use certgate_model::{
 
 use super::fixtures;
 use super::fixtures::{by, by_at};
-use crate::{CertificateRecorded, Settled, StatusChange, Store, ZoneDeleted, ZoneRecorded};
+use crate::{
+    CertificateRecorded, Neighbours, Settled, StatusChange, Store, ZoneDeleted, ZoneRecorded,
+};
 
 /// The number of zones that a history has at a time.
 const ZONES: u32 = 3;
@@ -267,7 +269,7 @@ impl<'s> History<'s> {
         self.made += 1;
         let recorded = self
             .store
-            .record_zone(zone.clone(), by())
+            .record_zone(zone.clone(), Neighbours::Every, by())
             .await
             .expect("record a zone");
         assert_eq!(recorded, ZoneRecorded::Recorded);

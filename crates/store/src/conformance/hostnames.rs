@@ -8,7 +8,7 @@ use certgate_model::{
 
 use super::fixtures;
 use super::fixtures::{by, by_at};
-use crate::{CertificateRecorded, HostnamesReplaced, Store, ZoneDeleted, ZoneRecorded};
+use crate::{CertificateRecorded, HostnamesReplaced, Neighbours, Store, ZoneDeleted, ZoneRecorded};
 
 /// Makes two zones and deletes them at the end. `authority` is the managed CA of account 1.
 pub(super) async fn hostnames(store: &dyn Store, authority: &AuthorityRecord) {
@@ -18,7 +18,10 @@ pub(super) async fn hostnames(store: &dyn Store, authority: &AuthorityRecord) {
     );
     for zone in [&first, &second] {
         assert_eq!(
-            store.record_zone(zone.clone(), by()).await.expect("record"),
+            store
+                .record_zone(zone.clone(), Neighbours::Every, by())
+                .await
+                .expect("record"),
             ZoneRecorded::Recorded
         );
     }

@@ -9,8 +9,8 @@ use super::fixtures;
 use super::fixtures::EVERYTHING;
 use super::fixtures::{by, by_at};
 use crate::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, Store, StoreError, ZoneDeleted,
-    ZoneRecorded,
+    AccountDeleted, AccountRecorded, CertificateRecorded, Neighbours, Store, StoreError,
+    ZoneDeleted, ZoneRecorded,
 };
 
 pub(super) async fn installation(store: &dyn Store) {
@@ -127,14 +127,20 @@ pub(super) async fn zones(store: &dyn Store) {
     for (n, account) in [(1, 1), (2, 1), (3, 2)] {
         let zone = fixtures::zone(n, &fixtures::account(account));
         assert_eq!(
-            store.record_zone(zone.clone(), by()).await.expect("record"),
+            store
+                .record_zone(zone.clone(), Neighbours::Every, by())
+                .await
+                .expect("record"),
             ZoneRecorded::Recorded
         );
         assert_eq!(store.zone(zone.id).await.expect("read"), Some(zone));
     }
     let nobodys = fixtures::zone(4, &fixtures::account(77));
     assert_eq!(
-        store.record_zone(nobodys, by()).await.expect("record"),
+        store
+            .record_zone(nobodys, Neighbours::Every, by())
+            .await
+            .expect("record"),
         ZoneRecorded::NoAccount
     );
     let taken = ZoneRecord {
@@ -142,17 +148,58 @@ pub(super) async fn zones(store: &dyn Store) {
         ..fixtures::zone(4, &fixtures::account(1))
     };
     assert_eq!(
-        store.record_zone(taken, by()).await.expect("record"),
+        store
+            .record_zone(taken, Neighbours::Every, by())
+            .await
+            .expect("record"),
         ZoneRecorded::NameTaken
     );
+    neighbouring_zones(store).await;
     let same_id = ZoneRecord {
         name: "new.example".into(),
         ..fixtures::zone(3, &fixtures::account(1))
     };
     assert!(matches!(
-        store.record_zone(same_id, by()).await,
+        store.record_zone(same_id, Neighbours::Every, by()).await,
         Err(StoreError::Conflict(_))
     ));
+}
+
+/// Zones above and below those of other accounts need to be accepted one by one.
+async fn neighbouring_zones(store: &dyn Store) {
+    let named = |n: u32, account: u32, name: &str| ZoneRecord {
+        name: name.into(),
+        ..fixtures::zone(n, &fixtures::account(account))
+    };
+    let record = async |zone: &ZoneRecord, accepted: &[ZoneId]| {
+        let neighbours = Neighbours::Only(accepted.to_vec());
+        let recorded = store.record_zone(zone.clone(), neighbours, by()).await;
+        recorded.expect("record")
+    };
+    let other = named(90, 1, "b.deep.test");
+    let own = named(91, 2, "c.deep.test");
+    let similar = named(92, 1, "xdeep.test");
+    // "-" comes before the dot between labels, and "0" after it.
+    let beside = named(93, 1, "b.deep-0.test");
+    let zone = named(94, 2, "Deep.test");
+    let below = named(95, 2, "a.B.deep.test");
+    for zone in [&other, &own, &similar, &beside] {
+        assert_eq!(record(zone, &[]).await, ZoneRecorded::Recorded);
+    }
+    let found = ZoneRecorded::Neighbours(vec![(other.id, other.account)]);
+    for zone in [&zone, &below] {
+        assert_eq!(record(zone, &[]).await, found);
+        assert_eq!(record(zone, &[own.id]).await, found);
+    }
+    // A deleted zone is not a neighbour.
+    assert_eq!(record(&zone, &[other.id]).await, ZoneRecorded::Recorded);
+    let deleted = store.delete_zone(other.id, by()).await.expect("delete");
+    assert_eq!(deleted, ZoneDeleted::Deleted);
+    assert_eq!(record(&below, &[]).await, ZoneRecorded::Recorded);
+    for zone in [own, similar, beside, zone, below] {
+        let deleted = store.delete_zone(zone.id, by()).await.expect("delete");
+        assert_eq!(deleted, ZoneDeleted::Deleted);
+    }
 }
 
 pub(super) async fn zone_filters(store: &dyn Store) {
@@ -161,7 +208,10 @@ pub(super) async fn zone_filters(store: &dyn Store) {
         ..fixtures::zone(5, &fixtures::account(2))
     };
     assert_eq!(
-        store.record_zone(odd, by()).await.expect("record"),
+        store
+            .record_zone(odd, Neighbours::Every, by())
+            .await
+            .expect("record"),
         ZoneRecorded::Recorded
     );
     let all = ZoneFilter {
@@ -395,7 +445,7 @@ pub(super) async fn deletions(store: &dyn Store) {
     };
     assert_eq!(
         store
-            .record_zone(again.clone(), by())
+            .record_zone(again.clone(), Neighbours::Every, by())
             .await
             .expect("record"),
         ZoneRecorded::Recorded

@@ -116,7 +116,9 @@ pub(crate) static ACCOUNTS: Table = Table::new(
     unique_index("accounts_by_name", &["folded_name"]),
 )]);
 
-/// `last_epoch` is the epoch of the last change of one of the CA's certificates.
+/// `has_signed` is true from the first certificate on, `last_epoch` the epoch of the last change of
+/// one of the CA's certificates. A retired CA never signed and made room for a new one: its row stays,
+/// because a search for rows that refer to it would read every certificate.
 pub(crate) static AUTHORITIES: Table = Table::new(
     "authorities",
     &[
@@ -130,6 +132,8 @@ pub(crate) static AUTHORITIES: Table = Table::new(
         text("public_url"),
         integer("created_on"),
         integer("expires_on"),
+        flag("has_signed").unsealed(),
+        flag("retired").unsealed(),
         integer("last_epoch").unsealed(),
         DIGEST,
     ],
@@ -140,7 +144,8 @@ pub(crate) static AUTHORITIES: Table = Table::new(
     index("authorities_by_last_epoch", &["last_epoch"]),
 ]);
 
-/// `number` is the upper part of the positions of a zone's certificates.
+/// `number` is the upper part of the positions of a zone's certificates. `reversed_name` begins with
+/// the last label, so that the zones below a zone are together.
 pub(crate) static ZONES: Table = Table::new(
     "zones",
     &[
@@ -150,6 +155,7 @@ pub(crate) static ZONES: Table = Table::new(
         octets("id").unique(),
         text("name"),
         text("folded_name"),
+        text("reversed_name"),
         octets("account").references("accounts", "id"),
         integer("created_on"),
         integer("modified_on"),
@@ -162,6 +168,10 @@ pub(crate) static ZONES: Table = Table::new(
     only(
         "deleted_at IS NULL",
         unique_index("zones_by_name", &["folded_name"]),
+    ),
+    only(
+        "deleted_at IS NULL",
+        index("zones_by_reversed_name", &["reversed_name"]),
     ),
     only(
         "deleted_at IS NULL",
@@ -395,12 +405,14 @@ pub(crate) static CRLS: Table = Table::new(
 )
 .rows_max(20);
 
-/// `live_until` is the end of the lease. Until then a change waits for the acknowledgement.
+/// `live_until` is the end of the lease. Until then a change waits for the acknowledgement. `token`
+/// refers to no row, because a token that registered a point can be deleted.
 pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
     "enforcement_points",
     &[
         octets("id"),
         octets("account").references("accounts", "id"),
+        octets("token"),
         text("name"),
         integer("lease_seconds"),
         integer("acknowledged_epoch"),

@@ -80,6 +80,9 @@ pub(super) async fn replay<D: Db>(
     // CRLs may have been made since that have higher numbers and later changes.
     db.execute("UPDATE crl_states SET made_epoch = -1", &[])
         .await?;
+    // Certificates that were issued after the backup are lost: their CAs look unused.
+    db.execute("UPDATE authorities SET has_signed = TRUE", &[])
+        .await?;
     let now = content.to_skip(from_epoch);
     // Where changes are missing, the new gap begins before the earlier ones.
     let before = if content.is_all {

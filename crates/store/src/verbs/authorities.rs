@@ -21,22 +21,22 @@ macro_rules! select {
     };
 }
 
-/// Returns one CA, also one of a deleted account.
+/// Returns one CA, also one of a deleted account, unless it is retired.
 pub(crate) async fn authority<D: Db>(
     db: &D,
     id: AuthorityId,
 ) -> Result<Option<AuthorityRecord>, StoreError> {
     db.optional(
-        select!("authorities WHERE id = ?1"),
+        select!("authorities WHERE id = ?1 AND NOT retired"),
         &values![id],
         authority_row,
     )
     .await
 }
 
-/// Returns the certificates of every CA, oldest first.
+/// Returns the certificates of every CA that is not retired, oldest first.
 pub(crate) async fn certificates<D: Db>(db: &D) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
-    let select = "SELECT id, certificate_der FROM authorities ORDER BY number";
+    let select = "SELECT id, certificate_der FROM authorities WHERE NOT retired ORDER BY number";
     db.rows(select, &[], |row| Ok((row.get(0)?, row.get(1)?)))
         .await
 }
@@ -67,7 +67,7 @@ pub(crate) async fn managed_all<D: Db>(
 ) -> Result<Vec<AuthorityRecord>, StoreError> {
     let select = select!(
         "accounts JOIN authorities ON authorities.account = accounts.id \
-         WHERE accounts.id = ?1 AND accounts.deleted_at IS NULL \
+         WHERE accounts.id = ?1 AND accounts.deleted_at IS NULL AND NOT authorities.retired \
          ORDER BY coalesce(authorities.number = accounts.managed_authority, FALSE) DESC, \
          authorities.number DESC"
     );
@@ -81,18 +81,23 @@ pub(crate) async fn record_managed<D: Db>(
     authority: &AuthorityRecord,
     by: &By,
 ) -> Result<Option<AuthorityRecord>, StoreError> {
-    match replace_managed(db, None, authority, by).await? {
+    // An account without an active CA has no other either.
+    match replace_managed(db, None, authority, u64::MAX, by).await? {
         AuthorityReplaced::Replaced => Ok(Some(authority.clone())),
         AuthorityReplaced::NoAccount => Ok(None),
-        AuthorityReplaced::NotExpected => managed(db, authority.account).await,
+        AuthorityReplaced::NotExpected | AuthorityReplaced::TooMany => {
+            managed(db, authority.account).await
+        }
     }
 }
 
-/// Stores a CA and makes it active, if the active one is `expected`.
+/// Stores a CA and makes it active, if the active one is `expected`. If the account has `max`, the
+/// oldest that never signed is retired.
 pub(crate) async fn replace_managed<D: Db>(
     db: &D,
     expected: Option<AuthorityId>,
     authority: &AuthorityRecord,
+    max: u64,
     by: &By,
 ) -> Result<AuthorityReplaced, StoreError> {
     let current: Option<Option<AuthorityId>> = db
@@ -108,6 +113,22 @@ pub(crate) async fn replace_managed<D: Db>(
         None => return Ok(AuthorityReplaced::NoAccount),
         Some(current) if current != expected => return Ok(AuthorityReplaced::NotExpected),
         Some(_) => {}
+    }
+    let count = "SELECT count(*) FROM authorities WHERE account = ?1 AND NOT retired";
+    let count: u64 = db
+        .one(count, &values![authority.account], |row| row.get(0))
+        .await?;
+    let select = "SELECT number, id FROM authorities WHERE account = ?1 AND NOT has_signed \
+                  AND NOT retired ORDER BY number LIMIT 1";
+    let mut unused: Option<(i64, AuthorityId)> = None;
+    if count >= max {
+        let read = |row: &dyn Row| Ok((row.get(0)?, row.get(1)?));
+        unused = db
+            .optional(select, &values![authority.account], read)
+            .await?;
+        if unused.is_none() {
+            return Ok(AuthorityReplaced::TooMany);
+        }
     }
     let mut cells = values![
         None::<i64>,
@@ -126,9 +147,10 @@ pub(crate) async fn replace_managed<D: Db>(
     let number: i64 = db
         .one(
             "INSERT INTO authorities (number, id, account, name, algorithm, certificate_der, \
-             sealed_key, public_url, created_on, expires_on, last_epoch, digest) \
+             sealed_key, public_url, created_on, expires_on, has_signed, retired, last_epoch, \
+             digest) \
              VALUES ((SELECT coalesce(max(number), 0) + 1 FROM authorities), ?1, ?2, ?3, ?4, ?5, \
-             ?6, ?7, ?8, ?9, 0, ?10) RETURNING number",
+             ?6, ?7, ?8, ?9, FALSE, FALSE, 0, ?10) RETURNING number",
             &cells[1..],
             |row| row.get(0),
         )
@@ -137,6 +159,13 @@ pub(crate) async fn replace_managed<D: Db>(
     db.execute(activate, &values![number, authority.account])
         .await?;
     revocations::begin_crls(db, number).await?;
+    if let Some((number, id)) = unused {
+        retire(db, number).await?;
+        let detail = "never signed".to_owned();
+        let (action, kind) = (AuditAction::Delete, ResourceType::ManagedAuthority);
+        let event = AuditEvent::new(action, kind, id.as_bytes(), detail);
+        audit::record(db, AuditOwner::Account(authority.account), by, event).await?;
+    }
     let mut detail = format!("algorithm={}", authority.algorithm);
     if let Some(replaced) = expected {
         detail.push_str(&format!(" replaced={replaced}"));
@@ -145,6 +174,18 @@ pub(crate) async fn replace_managed<D: Db>(
     let event = AuditEvent::new(action, kind, authority.id.as_bytes(), detail);
     audit::record(db, AuditOwner::Account(authority.account), by, event).await?;
     Ok(AuthorityReplaced::Replaced)
+}
+
+/// Retires a CA that never signed: its CRLs are deleted.
+async fn retire<D: Db>(db: &D, number: i64) -> Result<(), StoreError> {
+    for statement in [
+        "DELETE FROM crls WHERE authority = ?1",
+        "DELETE FROM crl_states WHERE authority = ?1",
+        "UPDATE authorities SET retired = TRUE WHERE number = ?1",
+    ] {
+        db.execute(statement, &values![number]).await?;
+    }
+    Ok(())
 }
 
 fn authority_row(row: &dyn Row) -> Result<AuthorityRecord, StoreError> {

@@ -156,7 +156,7 @@ async fn records<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<String>, St
             tenants::zone(db, ZoneId::from_bytes(id)).await,
         )?;
     }
-    for id in ids(db, "SELECT id FROM authorities").await? {
+    for id in ids(db, "SELECT id FROM authorities WHERE NOT retired").await? {
         let read = authorities::authority(db, AuthorityId::from_bytes(id)).await;
         if let Ok(Some(record)) = &read {
             let columns = judge.authority(record);

@@ -3,18 +3,21 @@
 use certgate_model::{
     AccountId, AuditAction, AuditOwner, AuthorityId, By, CRL_SHARDS, EnforcedCertificate,
     EnforcementPointId, EnforcementPointRecord, ResourceType, RevocationChange, Status, Timestamp,
+    TokenId,
 };
 
 use super::{audit, authorities, revocations, tenants};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
-use crate::{Acknowledged, EnforcementPointRegistered, RevokedPosition, StoreError};
+use crate::{
+    Acknowledged, EnforcementPointDeleted, EnforcementPointRegistered, RevokedPosition, StoreError,
+};
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, account, name, lease_seconds, acknowledged_epoch, seen_on, registered_on \
-             FROM enforcement_points ",
+            "SELECT id, account, token, name, lease_seconds, acknowledged_epoch, seen_on, \
+             registered_on FROM enforcement_points ",
             $rest
         )
     };
@@ -87,20 +90,24 @@ pub(crate) async fn register<D: Db>(
     let now = match known {
         None if points.len() as u64 >= max => return Ok(EnforcementPointRegistered::TooMany),
         None => point.clone(),
+        Some(known) if known.token != point.token => {
+            return Ok(EnforcementPointRegistered::OfAnotherToken);
+        }
         Some(known) => EnforcementPointRecord {
             lease_seconds: point.lease_seconds,
             seen_on: point.seen_on,
             ..known.clone()
         },
     };
-    let upsert = "INSERT INTO enforcement_points (id, account, name, lease_seconds, \
+    let upsert = "INSERT INTO enforcement_points (id, account, token, name, lease_seconds, \
                   acknowledged_epoch, seen_on, live_until, registered_on) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
                   ON CONFLICT (id) DO UPDATE SET lease_seconds = excluded.lease_seconds, \
                   seen_on = excluded.seen_on, live_until = excluded.live_until";
     let cells = values![
         now.id,
         now.account,
+        now.token,
         &now.name,
         now.lease_seconds,
         now.acknowledged_epoch,
@@ -125,12 +132,16 @@ pub(crate) async fn acknowledge<D: Db>(
     db: &D,
     account: AccountId,
     id: EnforcementPointId,
+    token: TokenId,
     epoch: u64,
     at: Timestamp,
 ) -> Result<Acknowledged, StoreError> {
     let Some(known) = find(db, account, id).await? else {
         return Ok(Acknowledged::NotFound);
     };
+    if known.token != token {
+        return Ok(Acknowledged::OfAnotherToken);
+    }
     let last = revocations::last_epoch(db).await?;
     if epoch > last {
         return Ok(Acknowledged::Ahead(last));
@@ -150,20 +161,24 @@ pub(crate) async fn acknowledge<D: Db>(
     Ok(Acknowledged::Acknowledged(now))
 }
 
-/// Deletes an enforcement point; `false` if it does not exist.
+/// Deletes an enforcement point of this token, or of any.
 pub(crate) async fn delete<D: Db>(
     db: &D,
     account: AccountId,
     id: EnforcementPointId,
+    token: Option<TokenId>,
     by: &By,
-) -> Result<bool, StoreError> {
+) -> Result<EnforcementPointDeleted, StoreError> {
     let Some(point) = find(db, account, id).await? else {
-        return Ok(false);
+        return Ok(EnforcementPointDeleted::NotFound);
     };
+    if token.is_some_and(|token| token != point.token) {
+        return Ok(EnforcementPointDeleted::OfAnotherToken);
+    }
     let delete = "DELETE FROM enforcement_points WHERE id = ?1 AND account = ?2";
     db.execute(delete, &values![id, account]).await?;
     log(db, AuditAction::Delete, &point, by).await?;
-    Ok(true)
+    Ok(EnforcementPointDeleted::Deleted)
 }
 
 async fn log<D: Db>(
@@ -288,10 +303,11 @@ fn point_row(row: &dyn Row) -> Result<EnforcementPointRecord, StoreError> {
     Ok(EnforcementPointRecord {
         id: row.get(0)?,
         account: row.get(1)?,
-        name: row.get(2)?,
-        lease_seconds: row.get(3)?,
-        acknowledged_epoch: row.get(4)?,
-        seen_on: row.get(5)?,
-        registered_on: row.get(6)?,
+        token: row.get(2)?,
+        name: row.get(3)?,
+        lease_seconds: row.get(4)?,
+        acknowledged_epoch: row.get(5)?,
+        seen_on: row.get(6)?,
+        registered_on: row.get(7)?,
     })
 }

@@ -160,7 +160,8 @@ pub(crate) async fn enforcement<D: Db>(
 /// Returns every managed CA that an account has or had, newest first: certificates of an earlier
 /// one stay valid.
 async fn managed<D: Db>(db: &D, account: AccountId) -> Result<Vec<EnforcedAuthority>, StoreError> {
-    let select = "SELECT id, certificate_der, last_epoch FROM authorities WHERE account = ?1 \
+    let select = "SELECT id, certificate_der, last_epoch FROM authorities \
+                  WHERE account = ?1 AND NOT retired \
                   ORDER BY number DESC";
     db.rows(select, &values![account], |row| {
         Ok(EnforcedAuthority::Managed {

@@ -10,7 +10,6 @@ use certgate_model::{
 };
 use futures_util::future::{try_join, try_join5};
 
-use super::authorities;
 use super::certificates::{last_position, size_after};
 use super::changes::{Epochs, Logs};
 use super::counters::Shifts;
@@ -65,6 +64,10 @@ pub(crate) async fn record<D: Db>(
     }
     if placed.is_empty() {
         return Ok(outcomes);
+    }
+    for number in ends.first_signatures() {
+        let update = "UPDATE authorities SET has_signed = TRUE WHERE number = ?1";
+        db.execute(update, &values![number]).await?;
     }
     // 2. Certificates that are not active take an epoch each. Only copies of a store have any.
     let is_changed = |place: &&Placed<'_>| place.new.certificate.status != Status::Active;
@@ -180,9 +183,20 @@ struct End {
     size: u64,
     /// The number and the ID of the active CA of the zone's account.
     active: Option<(i64, AuthorityId)>,
+    /// True if that CA has signed before.
+    has_signed: bool,
+    /// True if a certificate was placed here.
+    is_written: bool,
 }
 
 impl<D: Db> Ends<'_, D> {
+    /// Returns the numbers of the CAs whose first certificates are among those placed.
+    fn first_signatures(&self) -> BTreeSet<i64> {
+        let first = |end: &&End| end.is_written && !end.has_signed;
+        let ends = self.ends.values().flatten().filter(first);
+        ends.filter_map(|end| Some(end.active?.0)).collect()
+    }
+
     async fn place<'n>(
         &mut self,
         new: &'n New,
@@ -209,16 +223,11 @@ impl<D: Db> Ends<'_, D> {
         }
         let authority = match end.active {
             Some((number, id)) if id == certificate.authority.id => number,
-            _ => match authorities::number(self.db, certificate.authority.id).await? {
-                Some(_) => return Ok(Err(CertificateRecorded::AuthorityNotActive)),
-                None => {
-                    return Err(StoreError::Conflict(
-                        "the certificate's CA is not stored".into(),
-                    ));
-                }
-            },
+            // It was superseded, and perhaps deleted, because it had not signed before.
+            _ => return Ok(Err(CertificateRecorded::AuthorityNotActive)),
         };
         end.size += 1;
+        end.is_written = true;
         if !certificate.id.is_time_ordered() {
             self.taken.insert(certificate.id);
         }
@@ -235,7 +244,8 @@ impl<D: Db> Ends<'_, D> {
 /// `None`: the zone does not exist.
 async fn end_of_zone<D: Db>(db: &D, zone: ZoneId) -> Result<Option<End>, StoreError> {
     let select = concat!(
-        "SELECT zones.number, accounts.id, authorities.number, authorities.id, ",
+        "SELECT zones.number, accounts.id, authorities.number, authorities.id, \
+         coalesce(authorities.has_signed, FALSE), ",
         last_position!(),
         " FROM zones JOIN accounts ON accounts.id = zones.account \
          LEFT JOIN authorities ON authorities.number = accounts.managed_authority \
@@ -245,8 +255,10 @@ async fn end_of_zone<D: Db>(db: &D, zone: ZoneId) -> Result<Option<End>, StoreEr
         Ok(End {
             zone: row.get(0)?,
             account: row.get(1)?,
-            size: size_after(row.get(4)?),
+            size: size_after(row.get(5)?),
             active: row.get::<Option<i64>>(2)?.zip(row.get(3)?),
+            has_signed: row.get(4)?,
+            is_written: false,
         })
     })
     .await

@@ -10,12 +10,14 @@ use certgate_model::{
 };
 
 use super::condition::{Condition, direction, page};
-use super::names::folded;
+use super::names::{above, folded, reversed};
 use super::{audit, tokens};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
 use crate::schema::{ACCOUNTS, USERS, ZONES};
-use crate::{AccountRecorded, FirstRecords, StoreError, ZoneRecorded, seal};
+use crate::{
+    AccountRecorded, FirstRecords, NEIGHBOURS_MAX, Neighbours, StoreError, ZoneRecorded, seal,
+};
 
 /// Returns the installation, if there is one.
 pub(crate) async fn installation<D: Db>(db: &D) -> Result<Option<Installation>, StoreError> {
@@ -288,6 +290,7 @@ pub(crate) async fn zones<D: Db>(
 pub(crate) async fn record_zone<D: Db>(
     db: &D,
     zone: &ZoneRecord,
+    neighbours: &Neighbours,
     by: &By,
 ) -> Result<ZoneRecorded, StoreError> {
     if account(db, zone.account).await?.is_none() {
@@ -297,22 +300,57 @@ pub(crate) async fn record_zone<D: Db>(
     if exists(db, taken, folded(&zone.name)).await? {
         return Ok(ZoneRecorded::NameTaken);
     }
+    if let Neighbours::Only(accepted) = neighbours {
+        // Those that are accepted must not hide others behind the limit.
+        let most = NEIGHBOURS_MAX as usize + accepted.len();
+        let mut found = self::neighbours(db, zone, most as u64).await?;
+        found.retain(|(id, _)| !accepted.contains(id));
+        if !found.is_empty() {
+            return Ok(ZoneRecorded::Neighbours(found));
+        }
+    }
     insert_zone(db, zone, by).await?;
     Ok(ZoneRecorded::Recorded)
+}
+
+/// Returns the zones of other accounts above a zone, and the first `most` below it.
+async fn neighbours<D: Db>(
+    db: &D,
+    zone: &ZoneRecord,
+    most: u64,
+) -> Result<Vec<(ZoneId, AccountId)>, StoreError> {
+    let name = folded(&zone.name);
+    let read = |row: &dyn Row| Ok((row.get(0)?, row.get(1)?));
+    let with_name = "SELECT id, account FROM zones \
+                     WHERE folded_name = ?1 AND deleted_at IS NULL AND account <> ?2";
+    let names: Vec<_> = above(&name)
+        .map(|name| values![name, zone.account].to_vec())
+        .collect();
+    let above = db.optional_each(with_name, &names, read).await?;
+    // A slash is the octet after the dot.
+    let below = "SELECT id, account FROM zones \
+                 WHERE reversed_name > ?1 AND reversed_name < ?2 AND deleted_at IS NULL \
+                 AND account <> ?3 ORDER BY reversed_name LIMIT ?4";
+    let reversed = reversed(&name);
+    let (from, until) = (format!("{reversed}."), format!("{reversed}/"));
+    let bounds = values![from, until, zone.account, most];
+    let below = db.rows(below, &bounds, read).await?;
+    Ok(above.into_iter().flatten().chain(below).collect())
 }
 
 /// The number comes from the table, not from a sequence: only one transaction writes at a time, and
 /// one that is rolled back uses no number up.
 async fn insert_zone<D: Db>(db: &D, zone: &ZoneRecord, by: &By) -> Result<(), StoreError> {
-    let insert = "INSERT INTO zones (number, id, name, folded_name, account, created_on, \
-                  modified_on, deleted_at, digest) \
+    let insert = "INSERT INTO zones (number, id, name, folded_name, reversed_name, account, \
+                  created_on, modified_on, deleted_at, digest) \
                   VALUES ((SELECT coalesce(max(number), 0) + 1 FROM zones), ?1, ?2, ?3, ?4, ?5, ?6, \
-                  NULL, ?7)";
+                  ?7, NULL, ?8)";
     let mut cells = values![
         None::<i64>,
         zone.id,
         &zone.name,
         folded(&zone.name),
+        reversed(&folded(&zone.name)),
         zone.account,
         zone.created_on,
         zone.modified_on,

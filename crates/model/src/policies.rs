@@ -1,15 +1,15 @@
 //! Evaluation of policies: the permissions that they give, and where.
 
-use certgate_model::{
-    AccountId, Effect, PermissionGroup, Policy, Resource, Scope, UserId, Visible, ZoneId,
-};
+use crate::{AccountId, Effect, PermissionGroup, Policy, Resource, Scope, UserId, Visible, ZoneId};
 
 /// The place of an action.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
+pub enum Place {
+    /// One user.
     User(UserId),
     /// The accounts themselves, including future ones. For a zone permission: every zone.
     EveryAccount,
+    /// One account.
     Account(AccountId),
     /// Every zone of the account, including future ones.
     ZonesOf(AccountId),
@@ -18,7 +18,7 @@ pub(super) enum Place {
 }
 
 /// Returns true if the policies allow `needed` at `place`. A `Deny` outweighs every `Allow`.
-pub(super) fn allows(policies: &[Policy], needed: PermissionGroup, place: Place) -> bool {
+pub fn allows(policies: &[Policy], needed: PermissionGroup, place: Place) -> bool {
     let mut allowed = false;
     for policy in policies {
         let (groups, resources) = (&policy.permission_groups, &policy.resources);
@@ -30,9 +30,10 @@ pub(super) fn allows(policies: &[Policy], needed: PermissionGroup, place: Place)
                         .iter()
                         .any(|resource| place.lies_in(*resource, scope));
             }
-            // To deny the whole denies each part, and to deny a part denies the whole.
+            // To deny the whole denies each part, and to deny a part denies the whole: of a place,
+            // and of a permission. A write shows the object in its answer.
             Effect::Deny => {
-                if groups.contains(&needed)
+                if groups.iter().any(|denied| needed.includes(*denied))
                     && resources
                         .iter()
                         .any(|resource| place.touches(*resource, scope))
@@ -46,7 +47,7 @@ pub(super) fn allows(policies: &[Policy], needed: PermissionGroup, place: Place)
 }
 
 /// Returns true if the policies allow everything that a grant of `group` on `resource` gives.
-pub(super) fn allow_grant(policies: &[Policy], group: PermissionGroup, resource: Resource) -> bool {
+pub fn allow_grant(policies: &[Policy], group: PermissionGroup, resource: Resource) -> bool {
     let place = match (group.scope(), resource) {
         (Scope::User, Resource::User(id)) => Place::User(id),
         (Scope::Account, Resource::Account(id)) => Place::Account(id),
@@ -58,15 +59,11 @@ pub(super) fn allow_grant(policies: &[Policy], group: PermissionGroup, resource:
         // The group does not apply to this kind of resource: it grants nothing.
         _ => return true,
     };
-    // A group that writes includes the group that reads: the policies must allow both.
-    PermissionGroup::ALL
-        .into_iter()
-        .filter(|included| group.includes(*included))
-        .all(|included| allows(policies, included, place))
+    allows(policies, group, place)
 }
 
 /// Returns the visible part of a list that needs `group`. `None`: the policies allow it nowhere.
-pub(super) fn visible(policies: &[Policy], group: PermissionGroup) -> Option<Visible> {
+pub fn visible(policies: &[Policy], group: PermissionGroup) -> Option<Visible> {
     let mut visible = Visible::default();
     for policy in policies {
         let applies = match policy.effect {
@@ -74,7 +71,10 @@ pub(super) fn visible(policies: &[Policy], group: PermissionGroup) -> Option<Vis
                 .permission_groups
                 .iter()
                 .any(|allowed| allowed.includes(group)),
-            Effect::Deny => policy.permission_groups.contains(&group),
+            Effect::Deny => policy
+                .permission_groups
+                .iter()
+                .any(|denied| group.includes(*denied)),
         };
         if !applies {
             continue;
@@ -132,7 +132,10 @@ impl Place {
     /// Returns true if `resource` covers this place or a part of it.
     fn touches(self, resource: Resource, scope: Scope) -> bool {
         match (self, resource) {
-            (Self::EveryAccount, resource) => !matches!(resource, Resource::User(_)),
+            (Self::EveryAccount, Resource::Account(_)) => scope != Scope::User,
+            (Self::EveryAccount, Resource::Zone(_) | Resource::ZonesOfAccount(_)) => {
+                scope == Scope::Zone
+            }
             // The zone may belong to the account: refuse instead of looking it up.
             (Self::ZonesOf(_), Resource::Zone(_))
             | (Self::Zone(_, None), Resource::Account(_) | Resource::ZonesOfAccount(_)) => {
