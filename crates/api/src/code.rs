@@ -148,6 +148,9 @@ codes! {
     CSR_KEY_INVALID = 1436 [BAD_REQUEST]
         "the public key is not valid, for example not a point of its curve"
         => "create a new key";
+    CSR_KEY_WEAK = 1437 [BAD_REQUEST]
+        "anyone can compute the private key of the public key, or sign without it"
+        => "create a new key, with another program or library";
     VALIDITY = 1440 [BAD_REQUEST]
         "`validity_days` is below 1 or above the server's maximum"
         => "choose a number within the bounds in the message";
@@ -189,8 +192,8 @@ codes! {
         "a certificate has an unsupported signature algorithm"
         => "use RSA or ECDSA with SHA-2, or Ed25519";
     BUNDLE_KEY = 1459 [BAD_REQUEST]
-        "a certificate's public key is not accepted"
-        => "use RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
+        "a certificate's public key is not accepted, or is weak"
+        => "use a strong key: RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
     BUNDLE_NOT_AUTHORITY = 1460 [BAD_REQUEST]
         "a certificate in the place of a CA is not a CA"
         => "send the CA's certificate, or `ca: false` with the private key";
@@ -294,6 +297,9 @@ codes! {
     AUTHORITIES_MAX = 1512 [FORBIDDEN]
         "the account has the largest number of managed CAs that have signed certificates"
         => "create another account";
+    AUTHORITY_KEY_WEAK = 1513 [BAD_REQUEST]
+        "anyone can compute the private key of the CA, or sign without it"
+        => "create a new CA with a new key";
     ENFORCEMENT_POINT_NOT_FOUND = 1520 [NOT_FOUND]
         "the account has no enforcement point with this ID"
         => "register it again";

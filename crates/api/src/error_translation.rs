@@ -263,7 +263,7 @@ fn chain_code(error: &ChainError) -> Code {
         ChainError::TextAfterEnd => code::BUNDLE_TEXT_AFTER_END,
         ChainError::TooMany { .. } => code::BUNDLE_TOO_MANY,
         ChainError::SignatureAlgorithmUnsupported { .. } => code::BUNDLE_SIGNATURE_ALGORITHM,
-        ChainError::Key { .. } => code::BUNDLE_KEY,
+        ChainError::Key { .. } | ChainError::KeyWeak { .. } => code::BUNDLE_KEY,
         ChainError::NotAuthority { .. } => code::BUNDLE_NOT_AUTHORITY,
         ChainError::ChainOrder { .. } | ChainError::Repeated { .. } => code::BUNDLE_CHAIN,
         ChainError::SignatureInvalid { .. } => code::BUNDLE_SIGNATURE_INVALID,
@@ -305,6 +305,7 @@ fn csr_code(error: &CsrError) -> Code {
         CsrError::SubjectUnreadable { .. } => code::CSR_SUBJECT,
         CsrError::PointCompressed => code::CSR_POINT_COMPRESSED,
         CsrError::KeyInvalid { .. } => code::CSR_KEY_INVALID,
+        CsrError::KeyWeak(_) => code::CSR_KEY_WEAK,
     }
 }
 
@@ -321,6 +322,7 @@ fn import_code(error: &ImportError) -> Code {
         ImportError::NotForClients => code::AUTHORITY_NOT_FOR_CLIENTS,
         ImportError::Expired { .. } => code::AUTHORITY_EXPIRED,
         ImportError::NotYetValid { .. } => code::AUTHORITY_NOT_YET_VALID,
+        ImportError::KeyWeak(_) => code::AUTHORITY_KEY_WEAK,
         ImportError::Key(error) => private_key_code(error),
         ImportError::KeyMismatch => code::PRIVATE_KEY_MISMATCH,
         ImportError::Failed(_) => code::INTERNAL,

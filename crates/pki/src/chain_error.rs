@@ -1,3 +1,5 @@
+use crate::weak_key::Weakness;
+
 /// Longest accepted text, in bytes. A chain of ten RSA-4096 certificates has 20 KiB, and a body of
 /// 64 KiB still has room for the private key.
 pub const CHAIN_BYTES_MAX: usize = 32 * 1024;
@@ -109,6 +111,14 @@ pub enum ChainError {
         number: usize,
         /// The problem, and the accepted keys.
         reason: String,
+    },
+    /// Anyone can compute the private key of a certificate, or sign without it.
+    #[error("the key of certificate {number} is weak, {weakness}: get a certificate for a new key")]
+    KeyWeak {
+        /// Number of the certificate.
+        number: usize,
+        /// The weakness.
+        weakness: Weakness,
     },
     /// A certificate must be that of a CA and is not.
     #[error(

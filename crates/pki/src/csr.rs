@@ -95,8 +95,9 @@ pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
     let fields = read_name(info.subject.content)?;
     check_attributes(info.attributes)?;
 
-    // 4. Proof of possession.
+    // 4. Proof of possession, which a weak key does not give.
     key.verify(request.algorithm, request.info_raw, request.signature)?;
+    key.refuse_weak_rsa()?;
 
     let place = |part: &[u8]| {
         let start = part.as_ptr().addr() - der.as_ptr().addr();

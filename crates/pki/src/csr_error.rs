@@ -1,3 +1,5 @@
+use crate::weak_key::Weakness;
+
 /// Longest accepted request, in bytes of PEM. An RSA-8192 request with a full subject has less than
 /// 4 KiB. The rest is room for extensions that other CAs ask for.
 pub const CSR_BYTES_MAX: usize = 16 * 1024;
@@ -122,6 +124,9 @@ pub enum CsrError {
         /// Its algorithm.
         kind: &'static str,
     },
+    /// Anyone can compute the private key, or sign without it.
+    #[error("the public key is weak, {0}: make a new key, with another program; {HOW_TO}")]
+    KeyWeak(Weakness),
     /// The signature has an unsupported algorithm.
     #[error(
         "the signature algorithm {oid} of the CSR is not supported: sign it with SHA-256, for \

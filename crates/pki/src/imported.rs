@@ -13,6 +13,7 @@ use crate::rights::AuthorityRights;
 use crate::subject::read_name;
 use crate::tlv::{Cursor, NotDer, tag};
 use crate::uploaded::UploadedCertificate;
+use crate::weak_key::Weakness;
 
 /// Longest accepted certificate of a CA to import, in bytes of PEM. A certificate with an RSA-8192
 /// key needs a quarter of it.
@@ -101,6 +102,9 @@ pub enum ImportError {
         /// Its `notBefore`.
         valid_from: Timestamp,
     },
+    /// Anyone can compute the private key, or sign without it.
+    #[error("the key of the CA is weak, {0}: make a new CA with a new key, and replace this one")]
+    KeyWeak(Weakness),
     /// The private key is not accepted.
     #[error(transparent)]
     Key(#[from] PrivateKeyError),
@@ -158,6 +162,7 @@ pub fn read_authority(
     // The same checks as for any certificate from outside.
     let own = UploadedCertificate::read(1, &certificate_der).map_err(|error| match error {
         ChainError::Malformed { what, .. } => malformed(what),
+        ChainError::KeyWeak { weakness, .. } => ImportError::KeyWeak(weakness),
         _ => malformed("its key or its signature has an unsupported algorithm"),
     })?;
     if own.is_self_issued() && !own.is_signed_by(&own) {

@@ -35,6 +35,7 @@ mod stored;
 mod subject;
 mod tlv;
 mod uploaded;
+mod weak_key;
 
 pub use authority::self_sign;
 pub use chain::{Chain, Purpose, read_chain};
@@ -61,6 +62,7 @@ pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_p
 pub use profile::{Profile, Validity};
 pub use signing::SignError;
 pub use stored::{StoredAuthority, contradicts_uploaded};
+pub use weak_key::Weakness;
 
 #[cfg(test)]
 mod tests {

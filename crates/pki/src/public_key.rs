@@ -6,6 +6,7 @@ use crate::csr_error::CsrError;
 use crate::digest;
 use crate::oid;
 use crate::tlv::{Cursor, NotDer, tag};
+use crate::weak_key::{self, Weakness};
 
 /// Shortest accepted RSA modulus, in bits: the minimum of NIST SP 800-131A.
 pub(crate) const RSA_BITS_MIN: usize = 2048;
@@ -48,7 +49,8 @@ pub(crate) struct PublicKey<'a> {
 }
 
 impl<'a> PublicKey<'a> {
-    /// Reads the content of a SubjectPublicKeyInfo and applies the key policy.
+    /// Reads the content of a SubjectPublicKeyInfo and applies the key policy, except
+    /// [`PublicKey::refuse_weak_rsa`].
     pub fn read(spki: &'a [u8]) -> Result<Self, CsrError> {
         const MALFORMED: CsrError =
             CsrError::malformed("its public key is not a SubjectPublicKeyInfo");
@@ -71,6 +73,7 @@ impl<'a> PublicKey<'a> {
             oid::EC_PUBLIC_KEY => {
                 let kind = read_curve(algorithm)?;
                 check_point(kind, bits)?;
+                refuse_weak(weak_key::of_point(bits))?;
                 kind
             }
             oid::ED25519 => {
@@ -83,6 +86,7 @@ impl<'a> PublicKey<'a> {
                         "its Ed25519 key does not have 32 bytes",
                     ));
                 }
+                refuse_weak(weak_key::of_ed25519(bits))?;
                 PublicKeyKind::Ed25519
             }
             other => {
@@ -107,6 +111,15 @@ impl<'a> PublicKey<'a> {
     /// Content of subjectPublicKey.
     pub fn bits(&self) -> &'a [u8] {
         self.bits
+    }
+
+    /// Refuses a weak RSA key. This takes as long as a hundred verifications: verify a signature
+    /// first, so that only the holder of a private key can cause the work.
+    pub fn refuse_weak_rsa(&self) -> Result<(), CsrError> {
+        match (self.kind, read_rsa(self.bits)) {
+            (PublicKeyKind::Rsa, Ok((modulus, _))) => refuse_weak(weak_key::of_rsa(modulus)),
+            _ => Ok(()),
+        }
     }
 
     /// Verifies a signature of `message`. `algorithm` is the content of an AlgorithmIdentifier.
@@ -173,16 +186,21 @@ impl<'a> PublicKey<'a> {
     }
 }
 
-/// Checks `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017
-/// §A.1.1).
+/// Reads `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017 §A.1.1).
+fn read_rsa(bits: &[u8]) -> Result<(&[u8], &[u8]), NotDer> {
+    let mut outer = Cursor::new(bits);
+    let mut key = outer.inside(tag::SEQUENCE)?;
+    let numbers = (key.positive_integer()?, key.positive_integer()?);
+    key.end().and(outer.end()).map(|()| numbers)
+}
+
+fn refuse_weak(weakness: Option<Weakness>) -> Result<(), CsrError> {
+    weakness.map_or(Ok(()), |weakness| Err(CsrError::KeyWeak(weakness)))
+}
+
+/// Checks the size of an RSA key's numbers.
 fn check_rsa(bits: &[u8]) -> Result<(), CsrError> {
-    fn read(bits: &[u8]) -> Result<(&[u8], &[u8]), NotDer> {
-        let mut outer = Cursor::new(bits);
-        let mut key = outer.inside(tag::SEQUENCE)?;
-        let numbers = (key.positive_integer()?, key.positive_integer()?);
-        key.end().and(outer.end()).map(|()| numbers)
-    }
-    let (modulus, exponent) = read(bits)
+    let (modulus, exponent) = read_rsa(bits)
         .map_err(|_| CsrError::malformed("its RSA key is not a modulus and an exponent"))?;
     let modulus_bits = bit_length(modulus);
     if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&modulus_bits) {

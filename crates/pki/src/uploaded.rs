@@ -67,6 +67,8 @@ impl<'a> UploadedCertificate<'a> {
             .expect(tag::SEQUENCE)
             .map_err(malformed("it has no public key"))?;
         let key = PublicKey::read(spki.content).map_err(|error| key_error(number, &error))?;
+        key.refuse_weak_rsa()
+            .map_err(|error| key_error(number, &error))?;
         let rights = AuthorityRights::read(tbs.extensions)
             .map_err(malformed("one of its extensions is not well-formed"))?;
         Ok(Self {
@@ -116,6 +118,10 @@ impl<'a> UploadedCertificate<'a> {
 /// Translates an error about a key. The advice in a [`CsrError`] is about requests.
 fn key_error(number: usize, error: &CsrError) -> ChainError {
     let reason = match error {
+        CsrError::KeyWeak(weakness) => {
+            let weakness = *weakness;
+            return ChainError::KeyWeak { number, weakness };
+        }
         CsrError::KeyUnsupported { oid } => {
             format!("{oid} is not supported; RSA, P-256, P-384, P-521 and Ed25519 are")
         }
