@@ -56,6 +56,7 @@ impl From<IssueError> for ApiError {
         let message = error.to_string();
         match error {
             IssueError::Csr(error) => Self::new(csr_code(&error), message).at("/csr"),
+            IssueError::NameOfIssuer => Self::new(code::CSR_SUBJECT, message).at("/csr"),
             IssueError::Validity { .. } => Self::new(code::VALIDITY, message).at("/validity_days"),
             IssueError::OutlivesAuthority { .. } => {
                 Self::new(code::OUTLIVES_AUTHORITY, message).at("/validity_days")

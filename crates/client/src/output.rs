@@ -87,17 +87,17 @@ impl Screen {
         self.bytes(lines.join("\n").as_bytes())
     }
 
-    /// Prints the API's `result` byte for byte. JSON escapes control characters, so that it is safe
-    /// on a terminal.
+    /// Prints the API's `result` as it is, except that characters that could steer a terminal are
+    /// escaped, which programs read as the same text.
     pub fn json(&mut self, result: &RawValue) -> Result<(), Failure> {
-        self.bytes(format!("{}\n", result.get()).as_bytes())
+        self.bytes(format!("{}\n", escaped(result.get())).as_bytes())
     }
 
     /// Prints `value` as JSON.
     pub fn json_of(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text =
             serde_json::to_string(value).map_err(|error| Failure::failed(error.to_string()))?;
-        self.bytes(format!("{text}\n").as_bytes())
+        self.bytes(format!("{}\n", escaped(&text)).as_bytes())
     }
 
     /// Prints a message on standard error. A closed standard error does not stop a command.
@@ -216,12 +216,30 @@ impl Screen {
 /// Removes the characters that could steer a terminal or reorder its line: control characters (C0,
 /// DEL, C1) and the bidirectional controls of Unicode.
 pub fn printable(text: &str) -> String {
-    let steers = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200e}' | '\u{200f}')
-            || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars().filter(|letter| !steers(*letter)).collect()
+}
+
+fn steers(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Escapes the characters that could steer a terminal in JSON. It has them in strings only, except
+/// for the white space between its parts.
+fn escaped(json: &str) -> Cow<'_, str> {
+    let steers = |letter: char| steers(letter) && !matches!(letter, '\n' | '\r' | '\t');
+    if !json.contains(steers) {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match steers(letter) {
+            true => text.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            false => text.push(letter),
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// Writes `2033-02-20T23:18:00Z` as `2033-02-20 23:18`.
@@ -308,6 +326,30 @@ mod tests {
         let captured = Captured::new(Format::Table);
         captured.screen().data("one\r\ntwo\u{1b}c\n").unwrap();
         assert_eq!(captured.out(), "one\ntwoc\n");
+    }
+
+    #[test]
+    fn json_cannot_steer_the_terminal_and_stays_the_same_for_programs() {
+        let every: String = ('\0'..='\u{2fff}').collect();
+        let value = serde_json::json!({ &every: [every.clone(), "é\u{1f600}"] });
+        for raw in [value.to_string(), format!("{value:#}")] {
+            let captured = Captured::new(Format::Json);
+            let result = RawValue::from_string(raw).unwrap();
+            captured.screen().json(&result).unwrap();
+            captured.screen().json_of(&value).unwrap();
+            let out = captured.out();
+            // The lists of Unicode 16: general category Cc, and property Bidi_Control.
+            let harmful = |letter: char| {
+                matches!(letter, '\0'..='\t' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}')
+                    || "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}"
+                        .contains(letter)
+                    || "\u{2066}\u{2067}\u{2068}\u{2069}".contains(letter)
+            };
+            assert!(!out.contains(harmful) && out.contains("é\u{1f600}"));
+            let read = serde_json::Deserializer::from_str(&out).into_iter::<serde_json::Value>();
+            let read: Vec<_> = read.map(Result::unwrap).collect();
+            assert_eq!(read, [value.clone(), value.clone()]);
+        }
     }
 
     #[test]

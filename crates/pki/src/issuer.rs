@@ -13,6 +13,7 @@ use crate::lint::{LintError, check_request, lint};
 use crate::profile::{IssuerParts, Profile, Validity, write_tbs};
 use crate::rights::AuthorityRights;
 use crate::signing::{SignError, sign_tbs};
+use crate::subject::ComparableName;
 use crate::tlv::tag;
 
 /// The reasons to reject a CA's certificate and key.
@@ -39,6 +40,7 @@ pub struct Issuer {
     verifier: ParsedPublicKey,
     valid_from: Timestamp,
     expires_on: Timestamp,
+    name: ComparableName,
     pub(crate) parts: IssuerParts,
 }
 
@@ -67,6 +69,7 @@ impl Issuer {
             verifier: key.verifier()?,
             valid_from: tbs.not_before,
             expires_on: tbs.not_after,
+            name: ComparableName::read(tbs.subject).map_err(|_| IssuerError::Malformed)?,
             key,
             parts,
         })
@@ -85,6 +88,12 @@ impl Issuer {
     /// `notAfter` of the CA's certificate. No certificate of this CA may expire later.
     pub fn expires_on(&self) -> Timestamp {
         self.expires_on
+    }
+
+    /// Returns true if the subject of a request is the name of this CA. Verifiers would take its
+    /// certificate for the CA's own.
+    pub fn has_name_of(&self, csr: &CheckedCsr) -> bool {
+        ComparableName::read(csr.subject_der()).is_ok_and(|name| name == self.name)
     }
 
     /// The algorithm of the CA's signatures.

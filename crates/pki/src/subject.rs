@@ -48,6 +48,37 @@ pub(crate) fn read_attribute<'a>(rdn: &mut Cursor<'a>) -> Result<(&'a [u8], Tlv<
     Ok((kind, value))
 }
 
+/// A Name for comparison: for each set, its attributes in order, with their types.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ComparableName(Vec<Vec<(Vec<u8>, Vec<u8>)>>);
+
+impl ComparableName {
+    /// Reads a Name. Texts are equal regardless of string type, letter case and additional spaces
+    /// (RFC 5280 §7.1).
+    pub fn read(name: &[u8]) -> Result<Self, NotDer> {
+        let mut rdns = Cursor::new(name).inside(tag::SEQUENCE)?;
+        let mut sets = Vec::new();
+        while !rdns.is_empty() {
+            let mut rdn = rdns.inside(tag::SET)?;
+            let mut set = Vec::new();
+            while !rdn.is_empty() {
+                let (kind, value) = read_attribute(&mut rdn)?;
+                let value = match read_text(value) {
+                    Some(text) => {
+                        let words: Vec<_> = text.split_whitespace().collect();
+                        words.join(" ").to_lowercase().into_bytes()
+                    }
+                    None => value.raw.to_vec(),
+                };
+                set.push((kind.to_vec(), value));
+            }
+            set.sort_unstable();
+            sets.push(set);
+        }
+        Ok(Self(sets))
+    }
+}
+
 fn field_of<'a>(
     fields: &'a mut SubjectFields,
     kind: &[u8],

@@ -121,6 +121,12 @@ pub enum IssueError {
     /// The CSR is not acceptable.
     #[error("{0}")]
     Csr(#[from] CsrError),
+    /// The subject is the name of the CA that would sign.
+    #[error(
+        "the subject of the CSR is the name of the CA that signs, so that verifiers could take the \
+         certificate for that of the CA: use another name"
+    )]
+    NameOfIssuer,
     /// The validity is out of bounds.
     #[error("validity_days is {given}: use a whole number from 1 to {max}")]
     Validity {

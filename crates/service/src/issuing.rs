@@ -289,6 +289,9 @@ fn signing(
     move || {
         // 2. Check the CSR and its proof of possession, build the certificate and lint it.
         let checked = read_csr(&order.csr)?;
+        if ca.issuer.has_name_of(&checked) {
+            return Err(IssueError::NameOfIssuer);
+        }
         let profile = Profile {
             crl_url: ca.crl_url(serial.shard()),
             ocsp_url: ca.ocsp_url(),
