@@ -1,12 +1,17 @@
 //! `cargo xtask docs`: the pages that are generated from the code.
 
+use std::fs;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
+use xtask::sources::{self, limits};
 
-/// Writes docs/errors.md and docs/errors-ca.md. Their table is private to its crate, so the test
-/// that compares table and pages also writes the pages.
+/// Writes docs/limits.md, docs/errors.md and docs/errors-ca.md. The table of errors is private to
+/// its crate, so the test that compares table and pages also writes the pages.
 pub fn write() -> Result<ExitCode> {
+    let page = sources::root().join("docs/limits.md");
+    fs::write(&page, limits::page(&sources::product()?))
+        .with_context(|| format!("cannot write {}", page.display()))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use xtask::sources::{self, limits};
+
 /// Most words of a page: about six minutes of reading.
 const WORDS_MAX: usize = 1_500;
 
@@ -160,6 +162,43 @@ fn pages_are_short_and_tables_are_narrow() {
                 "{page}: a row has {width} columns, use a list: {line}"
             );
         }
+    }
+}
+
+#[test]
+fn each_alert_has_an_entry() {
+    let rules = fs::read_to_string(root().join("deploy/prometheus/certgate.rules.yml")).unwrap();
+    let alerts: Vec<_> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    assert!(alerts.len() >= 9, "{alerts:?}");
+    let pages = pages();
+    let entries = anchors(&pages["docs/alerts.md"]);
+    for alert in alerts {
+        let row = format!("| {alert} | ");
+        assert!(
+            entries.contains(&slug(alert)),
+            "docs/alerts.md lacks {alert}"
+        );
+        assert!(
+            pages["docs/operations.md"].contains(&row),
+            "docs/operations.md lacks {alert}"
+        );
+    }
+}
+
+#[test]
+fn the_table_of_limits_is_that_of_the_code() {
+    let written = &pages()["docs/limits.md"];
+    let expected = limits::page(&sources::product().unwrap());
+    assert_eq!(*written, expected, "run `cargo xtask docs`");
+    // A limit of each crate, a product, a shift, and a value of several lines.
+    for row in [
+        "| Longest accepted request, in bytes of PEM | 16,384 |",
+        "| Largest prime that an RSA modulus is divided by | 65,536 |",
+    ] {
+        assert!(written.lines().any(|line| line == row), "{row}");
     }
 }
 

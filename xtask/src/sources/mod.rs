@@ -3,6 +3,7 @@
 pub mod functions;
 pub mod imports;
 pub mod lexer;
+pub mod limits;
 pub mod statements;
 mod tests_in;
 

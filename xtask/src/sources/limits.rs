@@ -1,0 +1,146 @@
+//! The limits of the server: the constants of its crates whose names end with `_MAX` or `_MIN`.
+//!
+//! The first sentence of a constant's comment is its meaning, so that each limit has one place.
+
+use std::fmt::Write as _;
+
+use super::Product;
+
+/// The crates with limits that clients and operators meet, and their titles.
+const CRATES: [(&str, &str); 5] = [
+    ("server", "Listeners and files"),
+    ("api", "Requests and answers"),
+    ("service", "Accounts, tokens and work"),
+    ("pki", "Certificates, keys and OCSP"),
+    ("store", "Database"),
+];
+
+/// Limits of this name only shorten what a message shows.
+const SHOWN: &str = "SHOWN_";
+
+/// A limit.
+struct Limit {
+    meaning: String,
+    value: String,
+}
+
+/// Returns the page with the table of every limit.
+pub fn page(product: &[Product]) -> String {
+    let mut text = String::from(
+        "\
+# Limits
+
+`cargo xtask docs` writes this page from the constants in the code whose names end with `_MAX` or
+`_MIN`. [security.md](security.md) says what they protect. Limits that you can change are in
+[configuration.md](configuration.md).
+",
+    );
+    for (name, title) in CRATES {
+        let mut limits: Vec<_> = product
+            .iter()
+            .filter(|file| file.crate_name() == name)
+            .flat_map(limits_of)
+            .collect();
+        limits.sort_by(|one, other| one.meaning.cmp(&other.meaning));
+        if limits.is_empty() {
+            continue;
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n## {title}\n\n| limit | value |\n|---|---|\n");
+        for Limit { meaning, value } in limits {
+            let _ = writeln!(text, "| {meaning} | {value} |");
+        }
+    }
+    text
+}
+
+fn limits_of(file: &Product) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    let (mut comment, mut statement) = (String::new(), String::new());
+    for (index, line) in file.source.text.lines().enumerate() {
+        let line = line.trim();
+        if file.test_lines.contains(&(index + 1)) {
+            continue;
+        }
+        if let Some(words) = line.strip_prefix("///") {
+            comment.push_str(words);
+            continue;
+        }
+        statement.push_str(line);
+        // A long value stands on the next line.
+        if is_limit(&statement) && !statement.ends_with(';') {
+            statement.push(' ');
+            continue;
+        }
+        if let Some(value) = value(&statement).filter(|_| !comment.is_empty()) {
+            let meaning = meaning(&comment);
+            limits.push(Limit { meaning, value });
+        }
+        statement.clear();
+        if !line.starts_with("#[") {
+            comment.clear();
+        }
+    }
+    limits
+}
+
+/// Returns true for the beginning of a constant that is a limit.
+fn is_limit(statement: &str) -> bool {
+    let Some((before, rest)) = statement.split_once("const ") else {
+        return false;
+    };
+    let name = rest.split(':').next().unwrap_or_default();
+    let ends = name.ends_with("_MAX") || name.ends_with("_MIN");
+    (before.is_empty() || before.starts_with("pub")) && ends && !name.starts_with(SHOWN)
+}
+
+/// Returns the value of a limit: its number, or the code.
+fn value(statement: &str) -> Option<String> {
+    if !is_limit(statement) {
+        return None;
+    }
+    let (_, value) = statement.strip_suffix(';')?.split_once(" = ")?;
+    let seconds = value
+        .strip_prefix("Duration::from_secs(")
+        .and_then(|rest| rest.strip_suffix(')'));
+    Some(match (seconds, number(value)) {
+        (Some(seconds), _) => format!("{seconds} s"),
+        (None, Some(number)) => grouped(number),
+        (None, None) => format!("`{value}`"),
+    })
+}
+
+/// Computes a number that is written as a product or a shift of numbers.
+fn number(text: &str) -> Option<u64> {
+    let text = text.trim();
+    if let Some((left, right)) = text.split_once(" << ") {
+        return number(left)?.checked_shl(u32::try_from(number(right)?).ok()?);
+    }
+    if let Some((left, right)) = text.split_once(" * ") {
+        return number(left)?.checked_mul(number(right)?);
+    }
+    let digits: String = text.chars().filter(|letter| *letter != '_').collect();
+    digits.parse().ok()
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Returns the first sentence of a comment, up to its first colon or full stop, as one cell.
+fn meaning(comment: &str) -> String {
+    let comment = comment.trim();
+    let ends = [". ", ": ", "; "];
+    let end = ends.iter().filter_map(|mark| comment.find(mark)).min();
+    let sentence = end.map_or(comment, |end| &comment[..end]);
+    let sentence = sentence.trim_end_matches('.').replace(['[', ']'], "");
+    sentence.replace('|', "\\|")
+}
