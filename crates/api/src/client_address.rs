@@ -62,7 +62,7 @@ impl TrustedProxies {
     /// Returns the address of the client of a request from `peer`. The header of a peer that is not
     /// trusted is ignored. [`None`]: the header of a trusted proxy has no valid address, so the
     /// client is unknown.
-    pub(crate) fn client_of(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+    pub fn client_of(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let mut client = peer.to_canonical();
         if !self.contains(client) {
             return Some(client);
@@ -95,7 +95,9 @@ impl TrustedProxies {
         Some(client)
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Returns true for the address of a trusted proxy.
+    pub fn contains(&self, peer: IpAddr) -> bool {
+        let address = peer.to_canonical();
         self.0.iter().any(|block| block.contains(&address))
     }
 }

@@ -53,8 +53,9 @@ macro_rules! codes {
 
 codes! {
     RATE_LIMITED = 971 [TOO_MANY_REQUESTS]
-        "the token sent more requests than the server allows in a minute, all streams of changes \
-         are open, or the account got too many managed CAs within an hour"
+        "the token sent more requests than the server allows in a minute; or the token, the \
+         account or your address has the maximum of streams and waiting requests, of pending \
+         rotations, of new managed CAs within an hour, or of connections"
         => "wait as many seconds as `retry-after` says";
     INVALID_API_TOKEN = 1000 [UNAUTHORIZED]
         "`/user/tokens/verify` got a token that is unknown, expired or disabled, or that does not \
@@ -335,6 +336,10 @@ codes! {
         "in `error_chain` of 6003: the request has several `Idempotency-Key` headers, or one that \
          is not 1 to 255 visible ASCII characters"
         => "send one, such as a UUID";
+    REPEATED_HEADER = 6122 [BAD_REQUEST]
+        "in `error_chain` of 6003: the request has several `Host`, `Authorization`, `X-Auth-Email` \
+         or `X-Auth-Key` headers"
+        => "send one of each; a proxy may have added the other one";
     NO_ROUTE = 7003 [NOT_FOUND]
         "the path is unknown, or an ID in it is malformed"
         => "check the path; IDs of zones and accounts are 32 hexadecimal digits";
@@ -357,6 +362,9 @@ codes! {
     TOKEN_VALID = 10000 [OK]
         "not an error: in `messages` of `/user/tokens/verify`, the token is valid"
         => "do nothing";
+    MALFORMED_HEAD = 10400 [BAD_REQUEST]
+        "the request line or a header line is malformed, or the request is not HTTP/1.1"
+        => "percent-encode the path and the query; check the scheme (`https://` or `http://`)";
     METHOD = 10405 [METHOD_NOT_ALLOWED]
         "the path does not have this method"
         => "use a method of the `allow` header";
@@ -366,6 +374,12 @@ codes! {
     BODY_TOO_LARGE = 10413 [PAYLOAD_TOO_LARGE]
         "the body is too large"
         => "send less; 64 KiB is enough for every request";
+    URI_TOO_LONG = 10414 [URI_TOO_LONG]
+        "the request target is longer than 65,534 bytes"
+        => "send a shorter query";
+    HEAD_TOO_LARGE = 10431 [REQUEST_HEADER_FIELDS_TOO_LARGE]
+        "the head of the request is larger than 64 KiB or has more than 100 header lines"
+        => "send fewer or shorter headers";
     INTERNAL = 10500 [INTERNAL_SERVER_ERROR]
         "the server failed"
         => "search the server's log for the answer's `certgate-request-id`";

@@ -13,8 +13,9 @@ use crate::response;
 /// SDKs do not repeat a request whose answer has `false` here.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// Seconds until a client may ask for another stream of changes.
-const STREAM_RETRY_SECONDS: u32 = 60;
+/// Seconds until a client may try again that has reached a limit of streams, rotations or
+/// connections.
+const TOO_MANY_RETRY_SECONDS: u32 = 10;
 
 /// Seconds until a client should try again if the store is unavailable.
 const UNAVAILABLE_RETRY_SECONDS: u32 = 2;
@@ -87,12 +88,9 @@ impl ApiError {
         }
     }
 
-    /// All streams of changes are open.
-    pub(crate) fn too_many_streams(max: usize) -> Self {
-        let message = format!(
-            "All {max} streams of changes are open: ask for revocation_changes, or try again later"
-        );
-        Self::new(code::RATE_LIMITED, message).retry_after(STREAM_RETRY_SECONDS)
+    /// The caller has reached a limit of things that end after some time.
+    pub(crate) fn too_many(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(code::RATE_LIMITED, message).retry_after(TOO_MANY_RETRY_SECONDS)
     }
 
     pub(crate) fn refused() -> Self {
@@ -162,8 +160,9 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// Returns the JSON of the answer.
+    pub(crate) fn body(self) -> String {
         let item = ErrorItem {
             code: self.code.number(),
             message: self.message,
@@ -181,17 +180,24 @@ impl IntoResponse for ApiError {
             messages: Vec::new(),
             result: (),
         };
-        let body = serde_json::to_vec(&failure).expect("strings and numbers always serialise");
-        let mut response = response::json(self.code.status, body);
+        serde_json::to_string(&failure).expect("strings and numbers always serialise")
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(mut self) -> Response {
+        let (retry_after, should_retry) = (self.retry_after_seconds, self.should_retry);
+        let inside = self.inside.take();
+        let mut response = response::json(self.code.status, self.body());
         let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after_seconds {
+        if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(should_retry) = self.should_retry {
+        if let Some(should_retry) = should_retry {
             let value = if should_retry { "true" } else { "false" };
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(value));
         }
-        if let Some(inside) = self.inside {
+        if let Some(inside) = inside {
             response.extensions_mut().insert(inside);
         }
         response

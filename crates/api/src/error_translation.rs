@@ -97,6 +97,7 @@ impl From<AuthorityError> for ApiError {
                 retry_after_seconds,
                 ..
             } => Self::new(code::RATE_LIMITED, message).retry_after(retry_after_seconds),
+            AuthorityError::Busy { .. } => Self::too_many(message),
             AuthorityError::NoAccount => Self::refused(),
             AuthorityError::Fault(fault) => fault.into(),
         }

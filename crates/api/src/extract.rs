@@ -15,7 +15,7 @@ use certgate_wire::{
     ZonePath,
 };
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use serde::de::DeserializeOwned;
 
 use crate::code;
@@ -27,6 +27,35 @@ const EMAIL_CHARACTERS_MAX: usize = 254;
 
 /// Hexadecimal digits of an API key: Cloudflare's have 37 or more, ours 64.
 const KEY_DIGITS: RangeInclusive<usize> = 37..=128;
+
+/// The headers that a request has once at most, and the messages for several. Of two, a proxy may
+/// check one and the server another.
+static SINGLE_HEADERS: [(HeaderName, &str); 4] = [
+    (header::HOST, "The request has several Host headers"),
+    (
+        header::AUTHORIZATION,
+        "The request has several Authorization headers",
+    ),
+    (
+        HeaderName::from_static("x-auth-email"),
+        "The request has several X-Auth-Email headers",
+    ),
+    (
+        HeaderName::from_static("x-auth-key"),
+        "The request has several X-Auth-Key headers",
+    ),
+];
+
+/// Rejects a request that repeats a header whose value must be the only one (RFC 9110 §5.3,
+/// RFC 9112 §3.2).
+pub(crate) fn check_single_headers(headers: &HeaderMap) -> Result<(), ApiError> {
+    for (name, message) in &SINGLE_HEADERS {
+        if headers.get_all(name).iter().nth(1).is_some() {
+            return Err(ApiError::malformed_header(code::REPEATED_HEADER, message));
+        }
+    }
+    Ok(())
+}
 
 /// Returns the credential of the request, which is not verified yet.
 pub(crate) fn credential<'a>(parts: &'a Parts, api: &Api) -> Result<Credential<'a>, ApiError> {

@@ -25,6 +25,7 @@ use tower::{Layer, Service};
 use crate::body::BODY_BYTES_MAX;
 use crate::code;
 use crate::error::{ApiError, SHOULD_RETRY};
+use crate::extract::check_single_headers;
 use crate::failure_log::Inside;
 use crate::request_metrics::RequestMetrics;
 use crate::state::Api;
@@ -87,6 +88,13 @@ where
         let shared = self.shared.clone();
         let observed = ObservedRequest::new(&request, &*shared.random);
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        if let Err(error) = check_single_headers(request.headers()) {
+            let mut response = error.into_response();
+            // Another part of the request may be meant for another reader as well.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+            return Box::pin(async move { Ok(observed.answered(response, &shared)) });
+        }
         let (request, unread) = watch_body(request);
         let route = self.route.call(request);
         Box::pin(async move {

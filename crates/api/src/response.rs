@@ -13,7 +13,7 @@ pub(crate) fn typed(media_type: &'static str, body: impl Into<Body>) -> Response
 }
 
 /// Returns an answer whose body is JSON.
-pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Response {
+pub(crate) fn json(status: StatusCode, body: impl Into<Body>) -> Response {
     let mut response = typed("application/json", body);
     *response.status_mut() = status;
     response

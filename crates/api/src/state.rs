@@ -8,10 +8,10 @@ use std::time::Duration;
 use certgate_model::{Clock, Random};
 use certgate_service::Service;
 use certgate_store::ReadStore;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client_address::TrustedProxies;
 use crate::crl_cache::CrlCache;
+use crate::followers::Followers;
 use crate::readiness::Readiness;
 
 /// The address that a request comes from, as the listener saw it. The listener adds it to every
@@ -26,29 +26,23 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     parts: ApiParts,
     crls: CrlCache,
+    followers: Followers,
     readiness: Readiness,
-    streams: Arc<Semaphore>,
 }
-
-/// Streams of changes that can be open at once. Each holds a connection, of which there are 1,024
-/// by default.
-pub(crate) const STREAMS_MAX: usize = 128;
 
 impl Api {
     /// Returns the API made of these parts.
     pub fn new(parts: ApiParts) -> Self {
-        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
         Self(Arc::new(Inner {
+            followers: Followers::new(parts.connections_max),
             parts,
             crls: CrlCache::default(),
             readiness: Readiness::default(),
-            streams,
         }))
     }
 
-    /// Reserves one of [`STREAMS_MAX`] streams. [`None`]: all of them are open.
-    pub(crate) fn reserve_stream(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.streams.clone().try_acquire_owned().ok()
+    pub(crate) fn followers(&self) -> &Followers {
+        &self.0.followers
     }
 
     pub(crate) fn readiness(&self) -> &Readiness {
@@ -84,6 +78,8 @@ pub struct ApiParts {
     pub missing_tasks: Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>,
     /// The longest duration of a request, its body included.
     pub request_timeout: Duration,
+    /// The number of connections to the management API.
+    pub connections_max: usize,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
 }

@@ -10,16 +10,18 @@ use anyhow::Context;
 use certgate_api::{Api, ApiParts};
 use certgate_service::{EMAIL_DEFAULT, FirstNames, Initialised, Service};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::clock_watch;
 use crate::config::{Config, Management};
+use crate::connection::Limits;
 use crate::data_dir::DataDir;
+use crate::descriptors;
 use crate::failure::{self, Failure};
 use crate::last_check::LastCheck;
-use crate::listener::{Limits, Listener};
+use crate::listener::Listener;
 use crate::log::Log;
 use crate::process;
 use crate::reload::{Origin, Reloader};
@@ -181,14 +183,19 @@ async fn serve(
     let lost = store.clone();
     supervisor.need(names::STORE_WRITER, async move { lost.writer_lost().await });
     let jobs = start_jobs(&supervisor, &service, metrics.clone(), reloader);
-    let api = Api::new(parts(config, &service, metrics, supervisor.tasks()));
+    let connections = descriptors::connections(config.connections_max.get());
+    let tasks = supervisor.tasks();
+    let api = Api::new(parts(config, &service, metrics, tasks, connections));
     let limits = Limits {
-        connections: config.connections_max.get(),
+        connections,
         idle_timeout: config.request_timeout,
     };
+    let proxies = &config.trusted_proxies;
     let router = certgate_api::management(api.clone());
-    let start =
-        |name, socket, tls, router| Listener::start(&supervisor, name, socket, tls, router, limits);
+    let start = |name, socket, tls, router| {
+        let proxies = config.trusted_proxies.clone();
+        Listener::start(&supervisor, name, socket, tls, router, limits, proxies)
+    };
     let tls = identity.map(CurrentIdentity::acceptor);
     let management = start(names::MANAGEMENT_LISTENER, management, tls, router);
     let responder = certgate_api::responder(api);
@@ -238,6 +245,7 @@ fn parts(
     service: &Arc<Service>,
     metrics: PrometheusHandle,
     tasks: Arc<Tasks>,
+    connections_max: usize,
 ) -> ApiParts {
     let directory = config.installation.storage.data_dir.clone();
     ApiParts {
@@ -251,6 +259,7 @@ fn parts(
         }),
         missing_tasks: Arc::new(move || tasks.missing()),
         request_timeout: config.request_timeout,
+        connections_max,
         trusted_proxies: config.trusted_proxies.clone(),
     }
 }
@@ -304,11 +313,26 @@ async fn write_last(service: &Service) {
     }
 }
 
+/// Connections that the system completes before the server accepts them. Linux takes 4,096 at most,
+/// unless `net.core.somaxconn` differs. A burst that fills this queue delays others by a second.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restarted server gets its port while old connections still end.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 async fn bind(
     address: SocketAddr,
     flag: &str,
 ) -> anyhow::Result<(std::net::TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await.with_context(|| {
+    let listener = listen(address).with_context(|| {
         format!(
             "cannot listen on {address}: choose another address with {flag}, or stop the program \
              that listens there"

@@ -19,6 +19,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 pub mod names {
     pub const MANAGEMENT_LISTENER: &str = "management listener";
     pub const PUBLIC_LISTENER: &str = "public listener";
+    pub const CONNECTION_LIMITS: &str = "connection limits";
     pub const SETTLER: &str = "settler";
     pub const STORE_WRITER: &str = "store writer";
     pub const TOKEN_USES: &str = "record of token uses";

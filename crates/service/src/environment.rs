@@ -8,13 +8,15 @@ use crate::signals::Signals;
 use crate::signers::Signers;
 
 /// The surroundings that every part works with: the store, the clock, the source of random numbers,
-/// the signing threads, the signals between requests and background jobs, and the limits.
+/// the signing threads, the thread of slow keys, the signals between requests and background jobs,
+/// and the limits.
 #[derive(Clone)]
 pub(crate) struct Environment {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) signers: Arc<Signers>,
+    pub(crate) slow_keys: Arc<Signers>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) limits: Arc<Mutex<Limits>>,
 }

@@ -107,6 +107,12 @@ pub enum AuthorityError {
         /// Seconds until the next try.
         retry_after_seconds: u32,
     },
+    /// Too many rotations and imports are pending.
+    #[error("{pending} are pending, the maximum: wait until one of them is answered")]
+    Busy {
+        /// The pending rotations.
+        pending: String,
+    },
     /// The account was deleted meanwhile.
     #[error("the account does not exist any more")]
     NoAccount,

@@ -35,10 +35,14 @@ pub struct RevokedCursor {
 
 /// The revocations of an account for its enforcement points: all of them, and then the changes.
 pub struct Feed {
-    pub(crate) environment: Environment,
+    environment: Environment,
 }
 
 impl Feed {
+    pub(crate) fn new(environment: Environment) -> Self {
+        Self { environment }
+    }
+
     /// Returns the changes of the account's certificates after the epoch `after`, at most `limit`.
     /// Without changes, waits at most `wait` for one.
     pub async fn changes(
@@ -49,11 +53,16 @@ impl Feed {
         wait: Duration,
     ) -> Result<RevocationChanges, EnforcementPointError> {
         let account = scope.account().id;
-        let mut announced = self.environment.signals.changes();
+        let mut announced = self.environment.signals.changes(account);
         let mut found = self.changes_now(account, after, limit).await?;
         let waiting = async {
             while found.changes.is_empty() {
-                let _ = tokio::time::timeout(CHANGES_LOOK, announced.changed()).await;
+                let woken = tokio::time::timeout(CHANGES_LOOK, announced.changed()).await;
+                // A thousand waiting requests look, and most find no new epoch.
+                let store = &self.environment.store;
+                if woken.is_err() && store.last_epoch().await? <= found.epoch {
+                    continue;
+                }
                 // Epochs that were searched are not searched again.
                 found = self.changes_now(account, found.epoch, limit).await?;
             }

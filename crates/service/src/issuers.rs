@@ -8,13 +8,12 @@ use certgate_model::{
     SerialNumber, lock,
 };
 use certgate_pki::{Issuer, SigningKey, self_sign};
-use tokio::sync::MutexGuard;
 
 use crate::environment::Environment;
 use crate::error::{Fault, internal};
 use crate::issuer_names::IssuerNames;
 use crate::master_key::MasterKey;
-use crate::turn::Turn;
+use crate::turn::{Turn, Turns};
 
 /// Validity of a managed CA's certificate, in days: 30 years. For its first 15 years it can issue
 /// certificates of the longest validity, 15 years.
@@ -47,8 +46,16 @@ pub(crate) struct Issuers {
     master_key: Arc<MasterKey>,
     public_url: String,
     ready: Mutex<Ready>,
-    /// Held while a CA is created, loaded or replaced.
-    loading: Turn,
+    /// Held while a CA is created, loaded or replaced: of the account, or of the CA itself. The key
+    /// of another account may take seconds.
+    loading: Turns<Loaded>,
+}
+
+/// The subject of a loading.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Loaded {
+    ActiveOf(AccountId),
+    Authority(AuthorityId),
 }
 
 #[derive(Default)]
@@ -71,7 +78,7 @@ impl Issuers {
             master_key,
             public_url,
             ready: Mutex::default(),
-            loading: Turn::default(),
+            loading: Turns::new(),
         }
     }
 
@@ -90,7 +97,8 @@ impl Issuers {
             return Ok(Some(loaded));
         }
         // Two first requests must not create two keys, and many requests must not each open a key.
-        self.loading.take(self.load_active(account)).await
+        let turn = self.loading_of(account);
+        turn.take(self.load_active(account)).await
     }
 
     /// Returns the account's active CA after `stale` was found to be superseded: by another
@@ -122,7 +130,7 @@ impl Issuers {
             let record = record.ok_or_else(|| internal(format!("the CA {id} is not stored")))?;
             self.load(record).await
         };
-        self.loading.take(load).await
+        self.loading.of(Loaded::Authority(id)).take(load).await
     }
 
     /// Forgets the active CA of a deleted account. Its lists are still signed.
@@ -137,9 +145,9 @@ impl Issuers {
         ready.by_id.insert(issuer.authority.id, Arc::new(issuer));
     }
 
-    /// Waits until no CA is being created or loaded, and keeps it so while the guard lives.
-    pub(crate) async fn hold_loading(&self) -> MutexGuard<'_, String> {
-        self.loading.hold().await
+    /// Returns the queue of everything that creates, loads or replaces the account's active CA.
+    pub(crate) fn loading_of(&self, account: AccountId) -> Arc<Turn> {
+        self.loading.of(Loaded::ActiveOf(account))
     }
 
     /// Creates a key and a certificate for a CA of the account. Stores nothing.
@@ -157,8 +165,16 @@ impl Issuers {
         let created_on = now.cut_to_minute();
         let expires_on = created_on.plus_days(AUTHORITY_VALIDITY_DAYS);
 
-        // An RSA key of 4096 bits takes seconds.
-        let created = self.environment.signers.run(move || {
+        let threads = match algorithm {
+            // An RSA key of 4096 bits takes seconds.
+            KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
+                &self.environment.slow_keys
+            }
+            KeyAlgorithm::P256 | KeyAlgorithm::P384 | KeyAlgorithm::Ed25519 => {
+                &self.environment.signers
+            }
+        };
+        let created = threads.run(move || {
             let key = SigningKey::generate(algorithm).map_err(internal)?;
             let certificate_der =
                 self_sign(&key, id, serial, created_on, expires_on).map_err(internal)?;

@@ -32,6 +32,7 @@ mod serials;
 mod service;
 mod settings;
 mod settling;
+mod shares;
 mod signals;
 mod signers;
 mod tenants;
@@ -63,7 +64,7 @@ pub use issuing::{IssueRequest, Issuing};
 pub use judging::DerJudge;
 pub use managed_authorities::{
     AuthorityImport, MANAGED_AUTHORITIES_MAX, ManagedAuthorities, ManagedAuthority,
-    ROTATIONS_PER_HOUR_MAX,
+    ROTATIONS_PER_ACCOUNT_MAX, ROTATIONS_PER_HOUR_MAX,
 };
 pub use master_key::{MasterKey, MasterKeyError};
 pub use mtls_certificates::{MtlsCertificateUpload, MtlsCertificates};
@@ -74,6 +75,7 @@ pub use revoking::Revoking;
 pub use service::{OpenError, Service};
 pub use settings::{Limits, Settings, VALIDITY_DAYS_MAX_DEFAULT};
 pub use settling::{Settler, Settling};
+pub use shares::{Share, ShareLimits, ShareReached, Shares};
 pub use signals::Signals;
 pub use tenants::{AccountDraft, Tenants, ZoneDraft};
 pub use token_draft::TokenDraft;

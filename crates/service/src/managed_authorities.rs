@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use certgate_model::{AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm, Timestamp};
+use certgate_model::{
+    AccountId, AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm, Timestamp,
+};
 use certgate_pki::{Issuer, read_authority, sha256};
 use certgate_store::AuthorityReplaced;
 use zeroize::Zeroizing;
@@ -15,6 +17,7 @@ use crate::environment::Environment;
 use crate::error::{AuthorityError, Fault};
 use crate::issuers::{Issuers, ReadyIssuer};
 use crate::names::checked_name;
+use crate::shares::{Share, ShareLimits, ShareReached, Shares};
 
 /// Maximum number of managed CAs of an account. The server signs the revocation lists of each of
 /// them forever, and one answer lists all of them. A CA that never signed makes room for a new one.
@@ -28,6 +31,13 @@ const HOUR_SECONDS: i64 = 3_600;
 
 /// Maximum number of attempts to replace a CA while other processes replace it too.
 const REPLACEMENTS_MAX: usize = 3;
+
+/// Maximum number of rotations and imports of an account at the same time. A key of RSA-4096 takes
+/// seconds, and one thread makes all such keys.
+pub const ROTATIONS_PER_ACCOUNT_MAX: usize = 4;
+
+/// The same for all accounts: the last one in the queue still ends within the limit of a request.
+const ROTATIONS_MAX: usize = 16;
 
 /// A CA to import, as sent. It has no `Debug` because it holds a private key.
 pub struct AuthorityImport {
@@ -55,11 +65,23 @@ impl ManagedAuthority {
 
 /// The CAs that sign for accounts.
 pub struct ManagedAuthorities {
-    pub(crate) environment: Environment,
-    pub(crate) issuers: Arc<Issuers>,
+    environment: Environment,
+    issuers: Arc<Issuers>,
+    rotations: Arc<Shares<AccountId>>,
 }
 
 impl ManagedAuthorities {
+    pub(crate) fn new(environment: Environment, issuers: Arc<Issuers>) -> Self {
+        Self {
+            environment,
+            issuers,
+            rotations: Shares::new(ShareLimits {
+                each: ROTATIONS_PER_ACCOUNT_MAX,
+                total: ROTATIONS_MAX,
+            }),
+        }
+    }
+
     /// Returns the account's active CA, created now on first use. `None`: the account was deleted.
     pub async fn active(
         &self,
@@ -98,6 +120,7 @@ impl ManagedAuthorities {
         algorithm: Option<KeyAlgorithm>,
     ) -> Result<ManagedAuthority, AuthorityError> {
         let account = scope.account();
+        let _pending = self.begin_rotation(account.id)?;
         self.check_rate_early(scope).await?;
         let algorithm = algorithm.unwrap_or(account.authority_algorithm);
         let (record, issuer) = self.issuers.create(account, algorithm).await?;
@@ -112,6 +135,7 @@ impl ManagedAuthorities {
         import: AuthorityImport,
     ) -> Result<ManagedAuthority, AuthorityError> {
         let account = scope.account();
+        let _pending = self.begin_rotation(account.id)?;
         self.check_rate_early(scope).await?;
         let now = self.environment.now();
         // The check of an RSA key costs as much as a signature.
@@ -136,6 +160,17 @@ impl ManagedAuthorities {
         self.activate(record, imported.issuer, scope.by(now)).await
     }
 
+    fn begin_rotation(&self, account: AccountId) -> Result<Share<AccountId>, AuthorityError> {
+        self.rotations
+            .begin(account)
+            .map_err(|reached| AuthorityError::Busy {
+                pending: match reached {
+                    ShareReached::Each(max) => format!("{max} rotations of the account"),
+                    ShareReached::Total(max) => format!("{max} rotations of all accounts"),
+                },
+            })
+    }
+
     /// Checks the rate before a key is created or read. The check before the activation decides.
     async fn check_rate_early(
         &self,
@@ -154,7 +189,8 @@ impl ManagedAuthorities {
     ) -> Result<ManagedAuthority, AuthorityError> {
         let account = record.account;
         // Another request must not cache the previous CA as the active one after this.
-        let _one_at_a_time = self.issuers.hold_loading().await;
+        let turn = self.issuers.loading_of(account);
+        let _one_at_a_time = turn.hold().await;
         for _ in 0..REPLACEMENTS_MAX {
             let (outcome, replaced) = self.replace(&record, by).await?;
             match outcome {

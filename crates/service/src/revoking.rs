@@ -39,7 +39,10 @@ impl Revoking {
         id: CertificateId,
         event: Event,
     ) -> Result<CertificateRecord, RevocationError> {
-        let _announce = AnnounceOnDrop(&self.environment.signals);
+        let _announce = AnnounceOnDrop {
+            signals: &self.environment.signals,
+            account: scope.zone().account,
+        };
         let by = scope.by(self.environment.now());
         let store = &self.environment.store;
         let change = store.change_status(scope.zone().id, id, event, by).await?;

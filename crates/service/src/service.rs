@@ -102,6 +102,7 @@ impl Service {
             clock,
             random,
             signers: Arc::new(Signers::start()?),
+            slow_keys: Arc::new(Signers::for_slow_keys()?),
             signals: Arc::new(Signals::new()),
             limits: Arc::new(Mutex::new(settings.limits)),
         };
@@ -143,10 +144,7 @@ impl Service {
                 environment: environment.clone(),
                 access: access.clone(),
             },
-            managed_authorities: ManagedAuthorities {
-                environment: environment.clone(),
-                issuers: issuers.clone(),
-            },
+            managed_authorities: ManagedAuthorities::new(environment.clone(), issuers.clone()),
             mtls_certificates: MtlsCertificates {
                 environment: environment.clone(),
                 master_key,
@@ -169,9 +167,7 @@ impl Service {
             enforcement_points: EnforcementPoints {
                 environment: environment.clone(),
             },
-            feed: Feed {
-                environment: environment.clone(),
-            },
+            feed: Feed::new(environment.clone()),
             access,
             last_uses,
             signals: environment.signals,

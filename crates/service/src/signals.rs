@@ -1,11 +1,16 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use certgate_model::{AccountId, lock};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 /// Wakes the settler and the requests that wait for changes of this process.
 pub struct Signals {
     settling_due: Notify,
-    /// Counts the changes of status that this process has sent to the store.
-    changes: watch::Sender<u64>,
+    /// Counts the changes of status that this process has sent to the store, of each account for
+    /// which a request waits: a change wakes the requests of its own account only.
+    changes: Mutex<HashMap<AccountId, watch::Sender<u64>>>,
     ending: watch::Sender<bool>,
 }
 
@@ -13,7 +18,7 @@ impl Signals {
     pub(crate) fn new() -> Self {
         Self {
             settling_due: Notify::new(),
-            changes: watch::Sender::new(0),
+            changes: Mutex::default(),
             ending: watch::Sender::new(false),
         }
     }
@@ -41,8 +46,21 @@ impl Signals {
         self.settling_due.notified()
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    pub(crate) fn changes(&self, account: AccountId) -> watch::Receiver<u64> {
+        let mut changes = lock(&self.changes);
+        changes.entry(account).or_default().subscribe()
+    }
+
+    fn announce(&self, account: AccountId) {
+        let mut changes = lock(&self.changes);
+        let Some(waiting) = changes.get(&account) else {
+            return;
+        };
+        if waiting.is_closed() {
+            changes.remove(&account);
+        } else {
+            waiting.send_modify(|count| *count = count.wrapping_add(1));
+        }
     }
 
     pub(crate) fn ending(&self) -> watch::Receiver<bool> {
@@ -55,13 +73,14 @@ impl Signals {
 /// A client may disconnect before the store has answered, and the change may be durable all the
 /// same. Therefore the announcement does not depend on the answer. The settler's next request to
 /// the store is queued after the change.
-pub(crate) struct AnnounceOnDrop<'a>(pub(crate) &'a Signals);
+pub(crate) struct AnnounceOnDrop<'a> {
+    pub(crate) signals: &'a Signals,
+    pub(crate) account: AccountId,
+}
 
 impl Drop for AnnounceOnDrop<'_> {
     fn drop(&mut self) {
-        self.0
-            .changes
-            .send_modify(|count| *count = count.wrapping_add(1));
-        self.0.wake_settler();
+        self.signals.announce(self.account);
+        self.signals.wake_settler();
     }
 }

@@ -1,22 +1,47 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
 use tokio::sync::oneshot;
 
 use crate::error::Fault;
 
-/// A pool with one thread for each processor, for work that computes instead of waiting.
+/// The lowest priority of a thread: it gets the time that others leave.
+const LOWEST_PRIORITY: i32 = 19;
+
+/// A pool of threads for work that computes instead of waiting.
 ///
 /// A request that disconnects gives up its place in the queue, so the number of queued jobs is
 /// bounded by the connections of the listeners.
 pub(crate) struct Signers(ThreadPool);
 
 impl Signers {
+    /// Starts one thread for each processor.
     pub(crate) fn start() -> Result<Self, Fault> {
-        let pool = ThreadPoolBuilder::new()
-            .thread_name(|number| format!("signer-{number}"))
-            .build();
-        pool.map(Self)
+        Self::build(ThreadPoolBuilder::new().thread_name(|number| format!("signer-{number}")))
+    }
+
+    /// Starts one thread for keys whose generation takes seconds. It gives way to the signatures
+    /// that requests wait for.
+    pub(crate) fn for_slow_keys() -> Result<Self, Fault> {
+        let give_way = |_: usize| {
+            if let Err(error) = setpriority_process(Some(gettid()), LOWEST_PRIORITY) {
+                tracing::debug!(%error, "the thread of slow keys keeps its priority");
+            }
+        };
+        Self::build(
+            ThreadPoolBuilder::new()
+                .num_threads(1)
+                .thread_name(|_| "slow-keys".to_owned())
+                .start_handler(give_way),
+        )
+    }
+
+    fn build(threads: ThreadPoolBuilder) -> Result<Self, Fault> {
+        threads
+            .build()
+            .map(Self)
             .map_err(|error| Fault::Internal(format!("cannot start the signing threads: {error}")))
     }
 

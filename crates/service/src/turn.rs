@@ -1,5 +1,9 @@
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
+use certgate_model::lock;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::Fault;
@@ -42,6 +46,27 @@ impl Turn {
     }
 }
 
+/// A queue for each key. The work of one key does not wait for that of another.
+pub(crate) struct Turns<K>(std::sync::Mutex<HashMap<K, Weak<Turn>>>);
+
+impl<K: Eq + Hash> Turns<K> {
+    pub(crate) fn new() -> Self {
+        Self(std::sync::Mutex::default())
+    }
+
+    /// Returns the queue of a key.
+    pub(crate) fn of(&self, key: K) -> Arc<Turn> {
+        let mut turns = lock(&self.0);
+        if let Some(turn) = turns.get(&key).and_then(Weak::upgrade) {
+            return turn;
+        }
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::new(Turn::default());
+        turns.insert(key, Arc::downgrade(&turn));
+        turn
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
@@ -68,5 +93,20 @@ mod tests {
                 .await
                 .is_ok_and(|seven| seven == 7)
         );
+    }
+
+    #[tokio::test]
+    async fn a_key_has_one_queue_while_it_is_used_and_does_not_wait_for_another() {
+        let turns = Turns::new();
+        let one = turns.of(1);
+        assert!(Arc::ptr_eq(&one, &turns.of(1)));
+        let _held = one.hold().await;
+        let other = turns.of(2);
+        let _other = other.hold().await;
+        assert_eq!(lock(&turns.0).len(), 2);
+        drop(turns.of(3));
+        turns.of(4);
+        let known: Vec<_> = lock(&turns.0).keys().copied().collect();
+        assert!(!known.contains(&3), "a queue without a user is forgotten");
     }
 }

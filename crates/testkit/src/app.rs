@@ -76,6 +76,7 @@ impl Installed {
             metrics: Arc::new(|| "# no recorder in tests\n".to_owned()),
             missing_tasks: Arc::new(Vec::new),
             request_timeout: Duration::from_secs(30),
+            connections_max: 4_096,
             trusted_proxies: TrustedProxies::default(),
         };
         change_api(&mut parts);

@@ -14,14 +14,14 @@ use certgate_wire::{
 use futures_util::stream::{self, Stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::envelope;
 use crate::error::ApiError;
+use crate::followers::FollowerPlace;
 use crate::objects::{revocation_feed, revoked_certificate};
 use crate::query::Query;
 use crate::response::typed;
-use crate::state::{Api, STREAMS_MAX};
+use crate::state::Api;
 
 /// A pause without a change, after which the server sends a line without changes and checks the
 /// follower's token again.
@@ -49,6 +49,10 @@ pub(crate) async fn changes(
     let (after, wait_seconds) = Query::parse(query.as_deref())?.revocation_changes()?;
     // The answer must come before the request times out.
     let wait = Duration::from_secs(wait_seconds).min(api.request_timeout / 2);
+    let _place = match wait_seconds {
+        0 => None,
+        _ => Some(api.followers().begin(&scope)?),
+    };
     let found = api.service.feed.changes(&scope, after, CHANGES_MAX, wait);
     let found = Box::pin(found).await?;
     envelope::one(revocation_feed(&found))
@@ -79,8 +83,7 @@ pub(crate) async fn stream(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let (after, seconds) = Query::parse(query.as_deref())?.revocation_stream()?;
-    let permit = api.reserve_stream();
-    let permit = permit.ok_or_else(|| ApiError::too_many_streams(STREAMS_MAX))?;
+    let place = api.followers().begin(&scope)?;
     // The first line is read before the head is sent, so that an unknown epoch can be refused.
     let found = api
         .service
@@ -93,7 +96,7 @@ pub(crate) async fn stream(
         api,
         caller: scope.caller().clone(),
         account: scope.account().id,
-        _permit: permit,
+        _place: place,
     };
     let state = (follower, Some(found), after);
     let lines = stream::unfold(state, |(follower, first, epoch)| async move {
@@ -117,7 +120,7 @@ struct Follower {
     account: AccountId,
     begun: Timestamp,
     seconds: i64,
-    _permit: OwnedSemaphorePermit,
+    _place: FollowerPlace,
 }
 
 impl Follower {

@@ -493,3 +493,37 @@ async fn ipv4_mapped_blocks_match_ipv4_addresses() {
         .result();
     }
 }
+
+#[tokio::test]
+async fn a_request_with_two_of_a_header_that_must_be_single_is_refused() {
+    let app = TestApp::new().await;
+    let valid = format!("Bearer {}", app.token);
+    for (name, values) in [
+        ("authorization", [&*valid, "Bearer x"]),
+        ("authorization", ["Bearer x", &valid]),
+        ("authorization", [&valid, &valid]),
+        ("authorization", [&valid, ""]),
+        ("host", ["a", "b"]),
+        ("host", ["a", "a"]),
+        ("x-auth-key", ["", "1"]),
+        ("x-auth-email", ["a@example.com", "b@example.com"]),
+    ] {
+        for path in [PATH, "/!healthz", "/unknown"] {
+            let mut call = app.get(path).header("authorization", &valid);
+            if name == "authorization" {
+                call = call.anonymous();
+            }
+            for value in values {
+                call = call.line(name, value);
+            }
+            let answer = call.await;
+            let error = answer.error();
+            assert_eq!((error.status, error.code), (400, 6003), "{name} {path}");
+            assert_eq!(answer.json()["errors"][0]["error_chain"][0]["code"], 6122);
+            assert_eq!(answer.headers["connection"], "close");
+        }
+    }
+    // Several lines of another header are a list.
+    let call = app.get(PATH).line("accept", "a/b").line("accept", "c/d");
+    call.await.result();
+}

@@ -442,17 +442,6 @@ async fn a_stream_ends_with_its_time_and_its_token() {
         "what came after the token was deleted is not told"
     );
 
-    // Places are given back, and there are not more of them.
-    let mut open = Vec::new();
-    for _ in 0..128 {
-        open.push(Lines::of(&app, &app.token, "").await);
-    }
-    let stream = "/certgate/v1/accounts/{account}/revocation_stream?for_seconds=0";
-    let error = app.get(stream).await.error();
-    assert_eq!((error.status, error.code), (429, 971));
-    open.pop();
-    assert_eq!(app.get(stream).await.status.as_u16(), 200);
-
     for query in ["after=-1", "for_seconds=3601", "after=1000"] {
         let error = app
             .get(&format!(
@@ -462,4 +451,62 @@ async fn a_stream_ends_with_its_time_and_its_token() {
             .error();
         assert_eq!(error.status, 400, "{query}");
     }
+}
+
+#[tokio::test]
+async fn streams_and_waiting_requests_of_a_token_and_an_account_are_limited() {
+    const STREAM: &str = "/certgate/v1/accounts/{account}/revocation_stream?for_seconds=0";
+    const CHANGES: &str = "/certgate/v1/accounts/{account}/revocation_changes";
+    let app = TestApp::new().await;
+    let account = format!("com.cloudflare.api.account.{}", app.account_id);
+    let mut tokens = Vec::new();
+    for _ in 0..11 {
+        let groups = ["bd4322d121c9edaee5b1d7a660678da4"];
+        tokens.push(app.token_for(&groups, &[&account]).await);
+    }
+    let mut open = Vec::new();
+    for token in &tokens[..10] {
+        for _ in 0..100 {
+            open.push(Lines::of(&app, token, "").await);
+        }
+        for path in [STREAM, &format!("{CHANGES}?wait_seconds=1")] {
+            let error = app.get(path).token(token).await.error();
+            assert_eq!((error.status, error.code), (429, 971));
+            assert!(error.message.contains("100 streams"), "{}", error.message);
+        }
+        app.get(CHANGES).token(token).await.result();
+    }
+    let error = app.get(STREAM).token(&tokens[10]).await.error();
+    assert_eq!((error.status, error.code), (429, 971));
+    assert!(error.message.contains("1000 streams"), "{}", error.message);
+
+    // Another account has streams of its own, and a place is given back.
+    let other = app.post("/accounts", json!({ "name": "other" })).await;
+    let other = other.result()["id"].as_str().unwrap().to_owned();
+    let of_other = STREAM.replace("{account}", &other);
+    assert_eq!(app.get(&of_other).await.status.as_u16(), 200);
+    open.pop();
+    assert_eq!(
+        app.get(STREAM).token(&tokens[10]).await.status.as_u16(),
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_change_wakes_the_followers_of_its_own_account_only() {
+    let app = TestApp::new().await;
+    let other = app.post("/accounts", json!({ "name": "other" })).await;
+    let other = other.result()["id"].as_str().unwrap().to_owned();
+    let certificate = app.issue("device").await;
+    let app = &app;
+    let waits = |account: &str| {
+        let path = format!("/certgate/v1/accounts/{account}/revocation_changes?wait_seconds=2");
+        async move { app.get(&path).await.result() }
+    };
+    let (own, others, ()) = tokio::join!(waits(&app.account_id), waits(&other), async {
+        app.delete(&path(&certificate)).await.result();
+    });
+    assert_eq!(own["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(others["changes"], json!([]));
+    assert_eq!(others["epoch"], json!(1), "it looked again");
 }

@@ -482,7 +482,7 @@ async fn an_account_gets_few_cas_in_an_hour() {
         let answer = app.post(path, body).await;
         let error = answer.error();
         assert_eq!((error.status, error.code), (429, 971), "{}", error.message);
-        let passed = app.clock.now().seconds_since(first);
+        let passed = first.until(app.clock.now()).seconds();
         let expected = (3_601 - passed).to_string();
         assert_eq!(answer.headers["retry-after"], expected);
     }
@@ -493,8 +493,36 @@ async fn an_account_gets_few_cas_in_an_hour() {
         .result();
     let path = ROTATE.replace("{account}", other["id"].as_str().unwrap());
     app.post(&path, json!({})).await.result();
-    let passed = app.clock.now().seconds_since(first);
+    let passed = first.until(app.clock.now()).seconds();
     app.clock.advance_seconds(3_601 - passed);
     app.post(ROTATE, json!({})).await.result();
     assert_eq!(app.post(ROTATE, json!({})).await.error().status, 429);
+}
+
+#[tokio::test]
+async fn an_account_has_few_pending_rotations_and_another_one_does_not_wait() {
+    let app = TestApp::new().await;
+    let other = app.post("/accounts", json!({ "name": "other" })).await;
+    let other = other.result()["id"].as_str().unwrap().to_owned();
+    let rotate = ROTATE.replace("{account}", &other);
+    let rotations = futures_util::future::join_all((0..12).map(|_| {
+        let call = app.post(&rotate, json!({ "algorithm": "RSA-2048" }));
+        async { call.await }
+    }));
+    let (rotated, _) = tokio::join!(rotations, app.issue("device"));
+    let (done, refused): (Vec<_>, Vec<_>) = rotated
+        .into_iter()
+        .partition(|answer| answer.status.as_u16() == 200);
+    assert_eq!((done.len(), refused.len()), (4, 8));
+    for answer in refused {
+        let error = answer.error();
+        assert_eq!((error.status, error.code), (429, 971));
+        assert!(
+            error.message.contains("4 rotations of the account"),
+            "{}",
+            error.message
+        );
+        assert!(answer.headers.contains_key("retry-after"));
+    }
+    app.post(&rotate, json!({})).await.result();
 }

@@ -292,10 +292,10 @@ pub const SETTINGS: &[Setting] = &[
         name: "connections_max",
         shape: Shape::Value("NUMBER"),
         given: Given::Anywhere,
-        default: Some("1024"),
+        default: Some("4096"),
         applies_to: AppliesTo::Server,
         changes: Changes::AtStart,
-        help: "Open connections of each listener",
+        help: "Open connections of each listener; one address can have half of them",
     },
     Setting {
         key: Id::RequestTimeoutSeconds,

@@ -112,7 +112,7 @@ fn defaults_are_as_documented() {
     assert_eq!(config.installation.management, Management::Cleartext);
     assert_eq!(config.installation.authority_algorithm, KeyAlgorithm::P256);
     assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.connections_max.get(), 1024);
+    assert_eq!(config.connections_max.get(), 4096);
     assert_eq!(config.request_timeout, Duration::from_secs(30));
     assert_eq!(config.stop_timeout, Duration::from_secs(10));
     assert_eq!(config.trusted_proxies, TrustedProxies::default());

@@ -1,0 +1,58 @@
+//! File descriptors: the process has a limited number, which its listeners share.
+
+use rustix::process::{Resource, getrlimit};
+
+/// File descriptors for everything but connections: a quarter of all, within these bounds. The
+/// database, its journal and its readers take about thirty.
+const RESERVE_MIN: u64 = 48;
+const RESERVE_MAX: u64 = 256;
+
+/// The fewest connections of a listener. With so few file descriptors, the process hardly starts.
+const CONNECTIONS_MIN: u64 = 8;
+
+const LISTENERS: u64 = 2;
+
+/// Returns the number of connections for each listener: `wanted`, or fewer if the process may not
+/// open as many files. The connections of one listener never take the files of the other.
+pub fn connections(wanted: usize) -> usize {
+    let open_files_max = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let possible = possible(open_files_max);
+    let wanted = wanted as u64;
+    if possible < wanted {
+        tracing::warn!(
+            open_files_max,
+            connections_max = wanted,
+            connections = possible,
+            "the process may open too few files for connections_max, so each listener has fewer \
+             connections: raise the limit of open files (LimitNOFILE)"
+        );
+    }
+    usize::try_from(wanted.min(possible)).unwrap_or(usize::MAX)
+}
+
+fn possible(open_files_max: u64) -> u64 {
+    let reserve = match open_files_max / 4 {
+        ..RESERVE_MIN => RESERVE_MIN,
+        RESERVE_MAX.. => RESERVE_MAX,
+        quarter => quarter,
+    };
+    (open_files_max.saturating_sub(reserve) / LISTENERS).max(CONNECTIONS_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_listeners_and_the_database_share_the_open_files() {
+        for (open_files_max, connections) in [
+            (64, 8),
+            (256, 96),
+            (1_024, 384),
+            (20_000, 9_872),
+            (u64::MAX, (u64::MAX - 256) / 2),
+        ] {
+            assert_eq!(possible(open_files_max), connections);
+        }
+    }
+}
