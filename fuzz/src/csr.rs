@@ -1,4 +1,4 @@
-use certgate_pki::{CSR_BYTES_MAX, read_csr};
+use certgate_pki::{CSR_BYTES_MAX, CsrError, read_csr};
 
 use super::given::{self, ISSUER};
 use super::message;
@@ -14,8 +14,11 @@ pub fn csr(input: &[u8]) {
     };
 
     let other_line_ends = text.replace('\n', "\r\n");
-    if other_line_ends.len() <= CSR_BYTES_MAX {
-        let again = read_csr(&other_line_ends).expect("line ends do not matter");
+    let again = read_csr(&other_line_ends);
+    // They lengthen the text around the request, which is limited.
+    if other_line_ends.len() <= CSR_BYTES_MAX && !matches!(again, Err(CsrError::TextAround { .. }))
+    {
+        let again = again.expect("line ends do not matter");
         assert_eq!(again.subject_der(), csr.subject_der());
         assert_eq!(again.spki_der(), csr.spki_der());
         assert_eq!((again.subject(), again.ski()), (csr.subject(), csr.ski()));

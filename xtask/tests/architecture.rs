@@ -58,7 +58,7 @@ const USES: [(&str, &[&str]); 9] = [
 
 /// The items of `pki` that `api` may use: to write PEM and entity tags, to name the errors whose codes
 /// it assigns, and to reject malformed OCSP requests early.
-const API_USES_OF_PKI: [&str; 10] = [
+const API_USES_OF_PKI: [&str; 11] = [
     "ChainError",
     "CsrError",
     "ImportError",
@@ -67,6 +67,7 @@ const API_USES_OF_PKI: [&str; 10] = [
     "PrivateKeyError",
     "ocsp_failure",
     "pem_lines",
+    "pem_piece",
     "read_ocsp_path",
     "sha256",
 ];

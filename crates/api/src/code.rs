@@ -152,6 +152,9 @@ codes! {
     CSR_KEY_WEAK = 1437 [BAD_REQUEST]
         "anyone can compute the private key of the public key, or sign without it"
         => "create a new key, with another program or library";
+    CSR_TEXT_AROUND = 1438 [BAD_REQUEST]
+        "`csr` has more than 1 KiB of text or white space around the request"
+        => "send the PEM block only: `openssl req -in client.csr` prints it";
     VALIDITY = 1440 [BAD_REQUEST]
         "`validity_days` is below 1 or above the server's maximum"
         => "choose a number within the bounds in the message";

@@ -10,7 +10,7 @@ use crate::error::ApiError;
 use crate::response;
 
 /// The first size of an answer's buffer, in bytes: a certificate of a P-256 key takes 2.3 kB.
-const ONE_BYTES: usize = 2560;
+pub(crate) const ONE_BYTES: usize = 2560;
 
 /// The same for an entry of an audit log.
 const ENTRY_BYTES: usize = 1024;
@@ -44,16 +44,31 @@ pub(crate) fn list<'a, R, W: Serialize>(
     page: &'a Page<R>,
     object: impl Fn(&'a R) -> W,
 ) -> Result<Response, ApiError> {
+    let info = result_info(asked, page);
+    let bytes = (page.items.len() + 1) * ONE_BYTES;
+    answer(bytes, &PageAnswer::new(Records(&page.items, object), info))
+}
+
+/// Returns the position of a page in its list.
+pub(crate) fn result_info<R>(asked: PageRequest, page: &Page<R>) -> ResultInfo {
     let per_page = asked.slice.size;
-    let info = ResultInfo {
+    ResultInfo {
         page: asked.page,
         per_page,
         count: page.items.len() as u64,
         total_count: page.total,
         total_pages: page.total.div_ceil(u64::from(per_page)),
-    };
-    let bytes = (page.items.len() + 1) * ONE_BYTES;
-    answer(bytes, &PageAnswer::new(Records(&page.items, object), info))
+    }
+}
+
+/// Returns the texts before and after the records of a page.
+pub(crate) fn around_records(info: &ResultInfo) -> (String, String) {
+    const EMPTY: &str = "\"result\":[]";
+    let empty: [(); 0] = [];
+    let text = serde_json::to_string(&PageAnswer::new(empty, info.clone()));
+    let text = text.expect("numbers always serialise");
+    let (before, after) = text.split_once(EMPTY).expect("the empty list of records");
+    (format!("{before}\"result\":["), format!("]{after}"))
 }
 
 /// Answers with a part of a list, and the cursor of the next part if there is one.

@@ -304,6 +304,7 @@ fn csr_code(error: &CsrError) -> Code {
         CsrError::CurveUnsupported { .. } => code::CSR_CURVE,
         CsrError::KeyUnsupported { .. } => code::CSR_KEY,
         CsrError::TooLarge { .. } => code::CSR_TOO_LARGE,
+        CsrError::TextAround { .. } => code::CSR_TEXT_AROUND,
         CsrError::SubjectUnreadable { .. } => code::CSR_SUBJECT,
         CsrError::PointCompressed => code::CSR_POINT_COMPRESSED,
         CsrError::KeyInvalid { .. } => code::CSR_KEY_INVALID,

@@ -5,6 +5,7 @@
 //! one call down, envelope out. This crate reads from the store and writes through the service.
 
 mod body;
+mod certificate_pages;
 mod client_address;
 mod code;
 mod crl_cache;
@@ -15,6 +16,7 @@ mod extract;
 mod failure_log;
 mod followers;
 mod json;
+mod large_answers;
 mod middleware;
 mod objects;
 mod openapi;

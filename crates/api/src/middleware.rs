@@ -27,6 +27,7 @@ use crate::code;
 use crate::error::{ApiError, SHOULD_RETRY};
 use crate::extract::check_single_headers;
 use crate::failure_log::Inside;
+use crate::large_answers::LargeAnswers;
 use crate::request_metrics::RequestMetrics;
 use crate::state::Api;
 
@@ -41,6 +42,7 @@ struct Shared {
     random: Arc<dyn Random>,
     request_timeout: Duration,
     metrics: RequestMetrics,
+    large_answers: LargeAnswers,
 }
 
 impl RequestLayer {
@@ -49,6 +51,7 @@ impl RequestLayer {
             random: api.random.clone(),
             request_timeout: api.request_timeout,
             metrics: RequestMetrics::default(),
+            large_answers: LargeAnswers::new(),
         }))
     }
 }
@@ -101,7 +104,7 @@ where
             let answer = read_to_end(guarded(route), unread);
             let limit = shared.request_timeout;
             let response = match tokio::time::timeout(limit, answer).await {
-                Ok(response) => response,
+                Ok(response) => shared.large_answers.admit(response),
                 Err(_) => timed_out(limit, is_read),
             };
             Ok(observed.answered(response, &shared))

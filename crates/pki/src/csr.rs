@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use certgate_model::SubjectFields;
 
-use crate::csr_error::{CSR_BYTES_MAX, CsrError};
+use crate::csr_error::{CSR_BYTES_MAX, CSR_TEXT_BYTES_MAX, CsrError};
 use crate::oid;
 use crate::pem::{Block, PemError};
 use crate::public_key::PublicKey;
@@ -55,7 +55,7 @@ impl fmt::Debug for CheckedCsr {
 /// Reads a request in PEM and performs every check that does not depend on the caller.
 ///
 /// Beyond RFC 7468 it accepts any line ends, including the two characters `\` and `n`, the label
-/// `NEW CERTIFICATE REQUEST`, and text before the BEGIN line. Attributes and extensions must be DER
+/// `NEW CERTIFICATE REQUEST`, and a short text before the BEGIN line. Attributes and extensions must be DER
 /// and are ignored.
 pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
     if text.len() > CSR_BYTES_MAX {
@@ -80,6 +80,10 @@ pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
         });
     }
     let der = block.decode().ok_or(CsrError::BadBase64)?;
+    let around = text.len().saturating_sub(block.ordinary_bytes(der.len()));
+    if around > CSR_TEXT_BYTES_MAX {
+        return Err(CsrError::TextAround { bytes: around });
+    }
 
     // 2. Structure.
     let mut outer = Cursor::new(&der);

@@ -4,6 +4,10 @@ use crate::weak_key::Weakness;
 /// 4 KiB. The rest is room for extensions that other CAs ask for.
 pub const CSR_BYTES_MAX: usize = 16 * 1024;
 
+/// Longest accepted text around the request, in bytes: before its BEGIN line, after its END line, and
+/// white space inside it. The server stores the text and shows it in every list.
+pub const CSR_TEXT_BYTES_MAX: usize = 1024;
+
 /// The command that makes an acceptable request; the end of most messages.
 const HOW_TO: &str = "make one with: openssl req -new -newkey ec -pkeyopt \
                       ec_paramgen_curve:P-256 -nodes -keyout client.key -subj /CN=client \
@@ -22,6 +26,16 @@ pub enum CsrError {
     )]
     TooLarge {
         /// Length of the text, in bytes.
+        bytes: usize,
+    },
+    /// The text around the request is longer than [`CSR_TEXT_BYTES_MAX`].
+    #[error(
+        "the CSR has {bytes} bytes of text or white space around the request, at most \
+         {CSR_TEXT_BYTES_MAX} are accepted: send the PEM block only, as made by: openssl req \
+         -in client.csr"
+    )]
+    TextAround {
+        /// Length of the text and white space, in bytes.
         bytes: usize,
     },
     /// The text has no PEM block.

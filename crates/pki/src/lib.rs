@@ -43,7 +43,7 @@ pub use chain_error::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, ChainError};
 pub use client::{ClientKey, RequestError};
 pub use crl::{CRL_ENTRY_BYTES, CrlHead, CrlScope, sign_crl};
 pub use csr::{CheckedCsr, read_csr};
-pub use csr_error::{CSR_BYTES_MAX, CsrError};
+pub use csr_error::{CSR_BYTES_MAX, CSR_TEXT_BYTES_MAX, CsrError};
 pub use digest::sha256;
 pub use imported::{
     AUTHORITY_CERTIFICATE_BYTES_MAX, ImportError, ImportedAuthority, read_authority,
@@ -57,7 +57,7 @@ pub use ocsp::{
     issuer_ids, ocsp_failure, read_ocsp_path, read_ocsp_request, responder_certificate,
     write_ocsp_request,
 };
-pub use pem::{pem_lines, write_pem};
+pub use pem::{pem_lines, pem_piece, write_pem};
 pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};
 pub use profile::{Profile, Validity};
 pub use signing::SignError;

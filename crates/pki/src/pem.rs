@@ -5,6 +5,10 @@ use base64ct::{Base64, Encoding as _};
 /// Octets in one line of 64 characters, the width that RFC 7468 §2 requires of writers.
 const LINE_OCTETS: usize = 48;
 
+/// Octets in one piece of a long block, about 64 KiB of text: a thousand clients that read slowly
+/// hold as many pieces.
+const PIECE_OCTETS: usize = 1024 * LINE_OCTETS;
+
 /// Longest accepted label, in characters. The longest in RFC 7468 has 22.
 const LABEL_CHARS_MAX: usize = 64;
 
@@ -122,6 +126,13 @@ impl<'a> Block<'a> {
             .collect()
     }
 
+    /// Returns the length of a text that has nothing but this block with `octets` octets, its lines
+    /// of 64 characters ended by CR and LF.
+    pub fn ordinary_bytes(&self, octets: usize) -> usize {
+        let frame = "-----BEGIN -----\r\n-----END -----\r\n".len() + 2 * self.label.len();
+        frame + octets.div_ceil(3) * 4 + octets.div_ceil(LINE_OCTETS) * "\r\n".len()
+    }
+
     /// Decodes the octets, `None` if the body is not Base64.
     pub fn decode(&self) -> Option<Vec<u8>> {
         let mut octets: Vec<u8> = Vec::with_capacity(self.body.len());
@@ -166,19 +177,50 @@ pub fn pem_lines(label: &str, der: &[u8]) -> String {
 /// Appends the text of [`pem_lines`]. It allocates at most once, so that a private key leaves no
 /// copy in a buffer that became too small.
 pub fn write_pem(out: &mut Vec<u8>, label: &str, der: &[u8]) {
-    let lines = der.len().div_ceil(LINE_OCTETS);
     let frame = 2 * (label.len() + "-----BEGIN -----".len());
-    out.reserve(frame + lines * 65 + 1);
-    for part in [BEGIN.as_bytes(), label.as_bytes(), DASHES.as_bytes(), b"\n"] {
-        out.extend_from_slice(part);
+    out.reserve(frame + der.len().div_ceil(LINE_OCTETS) * 65 + 1);
+    write_begin(out, label);
+    write_lines(out, der);
+    write_end(out, label);
+}
+
+/// Writes one piece of [`pem_lines`], for a text that is sent while it is written. The first piece
+/// has the number 0; [`None`] comes after the last one.
+pub fn pem_piece(label: &str, der: &[u8], number: usize) -> Option<Vec<u8>> {
+    let pieces = der.len().div_ceil(PIECE_OCTETS).max(1);
+    if number >= pieces {
+        return None;
     }
-    for octets in der.chunks(LINE_OCTETS) {
+    let start = number * PIECE_OCTETS;
+    let octets = &der[start..der.len().min(start + PIECE_OCTETS)];
+    let mut out = Vec::with_capacity(octets.len().div_ceil(LINE_OCTETS) * 65 + 256);
+    if number == 0 {
+        write_begin(&mut out, label);
+    }
+    write_lines(&mut out, octets);
+    if number + 1 == pieces {
+        write_end(&mut out, label);
+    }
+    Some(out)
+}
+
+fn write_begin(out: &mut Vec<u8>, label: &str) {
+    for part in [BEGIN, label, DASHES, "\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn write_lines(out: &mut Vec<u8>, octets: &[u8]) {
+    for octets in octets.chunks(LINE_OCTETS) {
         let start = out.len();
         out.resize(start + octets.len().div_ceil(3) * 4, 0);
         Base64::encode(octets, &mut out[start..])
             .expect("the buffer has four characters for every three octets");
         out.push(b'\n');
     }
+}
+
+fn write_end(out: &mut Vec<u8>, label: &str) {
     for part in ["-----END ", label, DASHES] {
         out.extend_from_slice(part.as_bytes());
     }
@@ -189,6 +231,20 @@ mod tests {
     use super::*;
 
     const BLOCK: &str = "-----BEGIN THING-----\nAAEC\n-----END THING-----\n";
+
+    #[test]
+    fn the_pieces_of_a_block_are_the_block() {
+        let octets: Vec<u8> = (0..5 * PIECE_OCTETS).map(|octet| octet as u8).collect();
+        let around = |pieces: usize| (pieces * PIECE_OCTETS).saturating_sub(40)..;
+        for length in (0..5).flat_map(|pieces| around(pieces).take(80)) {
+            let der = &octets[..length];
+            let pieces: Vec<_> = (0..)
+                .map_while(|number| pem_piece("THING", der, number))
+                .collect();
+            assert_eq!(pieces.concat(), pem_lines("THING", der).as_bytes());
+            assert!(pieces.iter().all(|piece| piece.len() < 70_000), "{length}");
+        }
+    }
 
     #[test]
     fn find_accepts_all_line_ends() {

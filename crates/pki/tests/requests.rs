@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use certgate_model::SubjectFields;
-use certgate_pki::{CSR_BYTES_MAX, CheckedCsr, CsrError, read_csr};
+use certgate_pki::{CSR_BYTES_MAX, CSR_TEXT_BYTES_MAX, CheckedCsr, CsrError, read_csr};
 
 fn fixture(name: &str) -> String {
     let path =
@@ -370,16 +370,59 @@ fn an_empty_subject_is_accepted() {
 }
 
 #[test]
-fn the_size_limit_is_exact() {
+fn the_size_limits_are_exact() {
     let text = fixture("good_p256_sha256");
     let padded = |total: usize| format!("{}{text}", " ".repeat(total - text.len()));
-    assert!(read_csr(&padded(CSR_BYTES_MAX)).is_ok());
     assert_eq!(
         read_csr(&padded(CSR_BYTES_MAX + 1)).err(),
         Some(CsrError::TooLarge {
             bytes: CSR_BYTES_MAX + 1
         })
     );
+    // With CR and LF at each line end, the block alone has this length.
+    let alone = text
+        .trim_end()
+        .lines()
+        .map(|line| line.len() + 2)
+        .sum::<usize>();
+    assert!(read_csr(&padded(alone + CSR_TEXT_BYTES_MAX)).is_ok());
+    let error = read_csr(&padded(alone + CSR_TEXT_BYTES_MAX + 1)).unwrap_err();
+    let bytes = CSR_TEXT_BYTES_MAX + 1;
+    assert_eq!(error, CsrError::TextAround { bytes });
+    assert!(error.to_string().contains("at most 1024"), "{error}");
+}
+
+/// Places text and white space at random around and inside the block. The judge counts what is left
+/// of the text after the block's own lines.
+#[test]
+fn text_and_white_space_are_limited_wherever_they_stand() {
+    let text = fixture("good_p256_sha256");
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let alone = lines.iter().map(|line| line.len() + 2).sum::<usize>();
+    let mut state = 7_u64;
+    let mut below = |end: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % end
+    };
+    for _ in 0..300 {
+        let mut sent = "x\n".repeat(below(400));
+        for line in &lines {
+            sent.push_str(line);
+            sent.push_str(&["\n", "\r\n", "\\n"][below(3)].repeat(1 + below(40)));
+            sent.push_str(&" ".repeat(below(20)));
+        }
+        sent.push_str(&"\n".repeat(below(400)));
+        let surplus = sent.len().saturating_sub(alone);
+        match surplus > CSR_TEXT_BYTES_MAX {
+            true => assert_eq!(
+                read_csr(&sent).err(),
+                Some(CsrError::TextAround { bytes: surplus })
+            ),
+            false => assert!(read_csr(&sent).is_ok(), "{surplus}"),
+        }
+    }
 }
 
 #[test]

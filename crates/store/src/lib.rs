@@ -55,9 +55,9 @@ pub use sqlite::{
 #[cfg(feature = "conformance")]
 pub use sqlite::{JournalRead, read_journal};
 pub use traits::{
-    Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
-    ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants, Revocations,
-    Store, Tenants,
+    Authorities, Certificates, CertificatesPart, EnforcementPoints, Leases, ReadAudit,
+    ReadAuthorities, ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore,
+    ReadTenants, Revocations, Store, Tenants,
 };
 
 /// Every trait of the store, for callers that use a store by its own type.

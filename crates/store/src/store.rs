@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
-    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlKind, CrlRecord,
-    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
-    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber,
-    Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter,
-    ZoneId, ZoneRecord,
+    AuthorityRecord, By, CertificateId, CertificateRecord, CrlKind, CrlRecord, EnforcedCertificate,
+    Enforcement, EnforcementPointId, EnforcementPointRecord, Event, Installation,
+    MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber, Slice,
+    Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId,
+    ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -29,10 +29,11 @@ use crate::verbs::{
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
-    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob, CrlContent,
-    CrlState, EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced,
-    Issued, LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours,
-    RecordedAnswer, RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob,
+    CertificatesPart, CrlContent, CrlState, EnforcementPointDeleted, EnforcementPointRegistered,
+    FirstRecords, HostnamesReplaced, Issued, LeaseHolder, MtlsCertificateDeleted,
+    MtlsCertificateRecorded, Neighbours, RecordedAnswer, RevokedPosition, Settled, StatusChange,
+    StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The instants that a read sees.
@@ -462,17 +463,17 @@ impl<E: Engine> ReadCertificates for SqlStore<E> {
         .await
     }
 
-    async fn certificates(
+    async fn certificates_part(
         &self,
         zone: ZoneId,
-        query: CertificateQuery,
+        part: CertificatesPart,
     ) -> Result<Page<CertificateRecord>, StoreError> {
-        let view = match query.status {
+        let view = match part.query.status {
             None => Statement,
             Some(_) => Snapshot,
         };
-        self.read(view, (zone, query), |db, (zone, query)| {
-            Box::pin(certificates::page(db, *zone, *query))
+        self.read(view, (zone, part), |db, (zone, part)| {
+            Box::pin(certificates::part(db, *zone, *part))
         })
         .await
     }

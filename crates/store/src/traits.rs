@@ -204,6 +204,17 @@ pub trait Authorities: ReadAuthorities {
     ) -> Result<HostnamesReplaced, StoreError>;
 }
 
+/// A part of a page of certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertificatesPart {
+    /// The page, or the size of its rest.
+    pub query: CertificateQuery,
+    /// The last record of the part before. Without it, the part is the beginning of the page.
+    pub after: Option<CertificateId>,
+    /// The octets of certificates and requests at which the part ends.
+    pub octets_max: usize,
+}
+
 /// Reads certificates.
 #[async_trait]
 pub trait ReadCertificates: Send + Sync {
@@ -219,6 +230,20 @@ pub trait ReadCertificates: Send + Sync {
         &self,
         zone: ZoneId,
         query: CertificateQuery,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let part = CertificatesPart {
+            query,
+            after: None,
+            octets_max: usize::MAX,
+        };
+        self.certificates_part(zone, part).await
+    }
+    /// Returns the next records of such a page, at least one if there is one, so that no more than
+    /// a part of a large page is in memory.
+    async fn certificates_part(
+        &self,
+        zone: ZoneId,
+        part: CertificatesPart,
     ) -> Result<Page<CertificateRecord>, StoreError>;
     /// Returns the number of a zone's certificates in each status.
     async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError>;

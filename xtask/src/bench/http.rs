@@ -50,12 +50,23 @@ impl Request {
         Self([head.as_bytes(), der].concat())
     }
 
+    /// Returns the request as text; its body must be text.
+    pub fn into_text(self) -> anyhow::Result<String> {
+        Ok(String::from_utf8(self.0)?)
+    }
+
     fn new(method: &str, installation: &Installation, path: &str, body: &str) -> Self {
-        let Installation { zone_id, token, .. } = installation;
+        let path = format!("/client/v4/zones/{}/{path}", installation.zone_id);
+        Self::of(installation, method, &path, body)
+    }
+
+    /// Returns a request with any path.
+    pub fn of(installation: &Installation, method: &str, path: &str, body: &str) -> Self {
+        let token = &installation.token;
         let length = body.len();
         Self(
             format!(
-                "{method} /client/v4/zones/{zone_id}/{path} HTTP/1.1\r\nhost: localhost\r\n\
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\n\
                  authorization: Bearer {token}\r\ncontent-type: application/json\r\n\
                  content-length: {length}\r\n\r\n{body}"
             )
@@ -117,17 +128,52 @@ impl Connection {
         };
         let head = std::str::from_utf8(&self.buffer[..head_length])?;
         let status = head.split(' ').nth(1).context("no status")?.parse()?;
-        let length: usize = head
+        let length = head
             .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .context("no content-length")?
-            .parse()?;
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let Some(length) = length else {
+            return Ok((status, self.receive_chunks(head_length).await?));
+        };
+        let length: usize = length.parse()?;
         while self.buffer.len() < head_length + length {
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                bail!("the server closed the connection");
-            }
+            self.receive_more().await?;
         }
         Ok((status, length))
+    }
+
+    async fn receive_more(&mut self) -> anyhow::Result<()> {
+        if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            bail!("the server closed the connection");
+        }
+        Ok(())
+    }
+
+    /// Reads a body in chunks (RFC 9112 §7.1), and leaves the content alone at the end of the
+    /// buffer. Returns its length.
+    async fn receive_chunks(&mut self, begin: usize) -> anyhow::Result<usize> {
+        let (mut at, mut content) = (begin, Vec::new());
+        loop {
+            let line_end = loop {
+                let line = &self.buffer[at..];
+                match line.windows(2).position(|window| window == b"\r\n") {
+                    Some(length) => break at + length,
+                    None => self.receive_more().await?,
+                }
+            };
+            let size = std::str::from_utf8(&self.buffer[at..line_end])?;
+            let size = usize::from_str_radix(size, 16).context("no size of a chunk")?;
+            let chunk = line_end + 2;
+            while self.buffer.len() < chunk + size + 2 {
+                self.receive_more().await?;
+            }
+            content.extend_from_slice(&self.buffer[chunk..chunk + size]);
+            at = chunk + size + 2;
+            if size == 0 {
+                break;
+            }
+        }
+        self.buffer.extend_from_slice(&content);
+        Ok(content.len())
     }
 }
 

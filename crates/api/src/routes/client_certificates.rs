@@ -12,6 +12,7 @@ use certgate_wire::{
 };
 
 use crate::body::Body;
+use crate::certificate_pages;
 use crate::envelope;
 use crate::error::ApiError;
 use crate::objects::client_certificate;
@@ -40,8 +41,7 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let (asked, query) = Query::parse(query.as_deref())?.certificates()?;
-    let page = api.store.certificates(scope.zone().id, query).await?;
-    envelope::list(asked, &page, client_certificate)
+    certificate_pages::answer(&api, scope.zone().id, asked, query).await
 }
 
 /// Issue a client certificate

@@ -1,6 +1,7 @@
 //! The public responder: CRLs (RFC 5280 §5), OCSP (RFC 6960, RFC 5019) and the certificates of CAs.
 //! Clients need no credentials, and none of their requests is an error of the server.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes};
@@ -8,7 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use certgate_model::{AuthorityId, CRL_SHARDS, CrlKind, Hex, Timestamp};
 use certgate_pki::{
-    OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_lines, read_ocsp_path, sha256,
+    OCSP_REQUEST_BYTES_MAX, OcspFailure, ocsp_failure, pem_piece, read_ocsp_path, sha256,
 };
 use certgate_service::{Fault, NoncePolicy};
 use certgate_store::{CrlState, StoreError};
@@ -17,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Limited, StreamBody};
 
+use crate::crl_cache::PublishedCrl;
 use crate::error::ApiError;
 use crate::failure_log::Inside;
 use crate::response::typed;
@@ -119,25 +121,46 @@ async fn bundle(
     if cached.has_tag(headers) {
         return Ok(cached.not_modified());
     }
-    let lists = stream::unfold(
-        (api, states.into_iter()),
-        move |(api, mut states)| async move {
-            let state = states.next()?;
-            let frame = match api.crls().crl(&api.service.renewal, authority, state).await {
-                Ok(Some(list)) => {
-                    let mut pem = pem_lines("X509 CRL", &list.der);
-                    pem.push('\n');
-                    Ok(Frame::data(Bytes::from(pem)))
-                }
-                // The answer breaks off, which the client notices: an incomplete bundle must not
-                // look complete.
-                Ok(None) => Err(std::io::Error::other("a CRL was deleted")),
-                Err(error) => Err(std::io::Error::other(error)),
-            };
-            Some((frame, (api, states)))
+    let state = (api, states.into_iter(), None);
+    let pieces = stream::unfold(state, move |(api, states, sent)| async move {
+        let (piece, states, sent) = next_piece(&api, authority, states, sent).await?;
+        Some((piece.map(Frame::data), (api, states, sent)))
+    });
+    Ok(cached.answer(BUNDLE_TYPE, Body::new(StreamBody::new(Box::pin(pieces)))))
+}
+
+/// A CRL of a bundle, and the number of its next piece.
+type Sent = Option<(Arc<PublishedCrl>, usize)>;
+
+/// Returns the next piece of a bundle, the CRLs after it, and the CRL that it is a piece of.
+async fn next_piece<S: Iterator<Item = CrlState>>(
+    api: &Api,
+    authority: AuthorityId,
+    mut states: S,
+    sent: Sent,
+) -> Option<(std::io::Result<Bytes>, S, Sent)> {
+    const LABEL: &str = "X509 CRL";
+    let (list, number) = match sent {
+        Some(sent) => sent,
+        None => match api
+            .crls()
+            .crl(&api.service.renewal, authority, states.next()?)
+            .await
+        {
+            Ok(Some(list)) => (list, 0),
+            // The answer breaks off, which the client notices: an incomplete bundle must not look
+            // complete.
+            Ok(None) => {
+                let error = std::io::Error::other("a CRL was deleted");
+                return Some((Err(error), states, None));
+            }
+            Err(error) => return Some((Err(std::io::Error::other(error)), states, None)),
         },
-    );
-    Ok(cached.answer(BUNDLE_TYPE, Body::new(StreamBody::new(Box::pin(lists)))))
+    };
+    match pem_piece(LABEL, &list.der, number) {
+        Some(piece) => Some((Ok(piece.into()), states, Some((list, number + 1)))),
+        None => Some((Ok(Bytes::from_static(b"\n")), states, None)),
+    }
 }
 
 /// Answers with the certificate of a CA, DER.

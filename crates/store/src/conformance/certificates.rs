@@ -8,7 +8,7 @@ use certgate_model::{
 use super::fixtures;
 use super::fixtures::EVERYTHING;
 use super::fixtures::{by, by_at};
-use crate::{CertificateRecorded, Settled, StatusChange, Store, StoreError};
+use crate::{CertificateRecorded, CertificatesPart, Settled, StatusChange, Store, StoreError};
 
 pub(super) async fn certificates(store: &dyn Store, authority: &AuthorityRecord) {
     let zone = fixtures::zone(1, &fixtures::account(1)).id;
@@ -281,5 +281,13 @@ pub(super) async fn deep_slices(store: &dyn Store) {
         };
         let page = store.certificates(zone, query).await.expect("list");
         assert_eq!(page.items.len() as u64, page.total - 1);
+        // The rest of the page after its first record.
+        let rest = CertificatesPart {
+            query,
+            after: page.items.first().map(|first| first.id),
+            octets_max: usize::MAX,
+        };
+        let rest = store.certificates_part(zone, rest).await.expect("list");
+        assert_eq!(rest.items, page.items[1..]);
     }
 }

@@ -8,7 +8,8 @@ use certgate_model::{
 use super::fixtures;
 use super::fixtures::{by, by_at};
 use crate::{
-    CertificateRecorded, Neighbours, Settled, StatusChange, Store, ZoneDeleted, ZoneRecorded,
+    CertificateRecorded, CertificatesPart, Neighbours, Settled, StatusChange, Store, ZoneDeleted,
+    ZoneRecorded,
 };
 
 /// The number of zones that a history has at a time.
@@ -328,6 +329,37 @@ impl<'s> History<'s> {
             zone.matching(query.status).count() as u64,
             "{query:?}"
         );
+        assert_eq!(self.in_parts(zone.id, query).await, page.items, "{query:?}");
+    }
+
+    /// Reads a page in parts of at most seven records and a few certificates' octets.
+    async fn in_parts(&self, zone: ZoneId, query: CertificateQuery) -> Vec<CertificateRecord> {
+        let CertificateQuery { status, slice } = query;
+        let mut items: Vec<CertificateRecord> = Vec::new();
+        loop {
+            let size = (slice.size - items.len() as u32).min(7);
+            let first = slice.first;
+            let part = CertificatesPart {
+                query: CertificateQuery {
+                    status,
+                    slice: Slice { first, size },
+                },
+                after: items.last().map(|last| last.id),
+                octets_max: 1 + slice.first as usize % 5 * 900,
+            };
+            let found = self.store.certificates_part(zone, part).await;
+            let found = found.expect("certificates").items;
+            let octets = |record: &CertificateRecord| record.der.len() + record.csr.len();
+            let before_last = found.iter().rev().skip(1).map(octets).sum::<usize>();
+            assert!(
+                found.len() as u32 <= size && before_last < part.octets_max,
+                "{part:?}"
+            );
+            if found.is_empty() {
+                return items;
+            }
+            items.extend(found);
+        }
     }
 
     /// Compares every page of every zone and filter, with pages of `size`.

@@ -3,16 +3,16 @@
 use std::cmp::Reverse;
 
 use certgate_model::{
-    AuthorityId, AuthorityRef, CertificateId, CertificateQuery, CertificateRecord, Page, Slice,
-    Status, SubjectFields, Totals, ZoneId,
+    AuthorityId, AuthorityRef, CertificateId, CertificateRecord, Page, Slice, Status,
+    SubjectFields, Totals, ZoneId,
 };
 
 use super::counters;
 use super::tenants;
-use crate::StoreError;
 use crate::db::{Db, Dialect, Row, values};
 use crate::error::corrupt;
 use crate::position::Position;
+use crate::{CertificatesPart, StoreError};
 
 /// The longest page that is read into memory; the API's own limit is a thousand.
 const PAGE_MAX: u32 = 10_000;
@@ -151,20 +151,39 @@ fn missing_authority(number: i64) -> StoreError {
     ))
 }
 
-/// Returns a page of a zone's certificates, newest first, and the number that match.
-pub(crate) async fn page<D: Db>(
+/// Returns a part of a page of a zone's certificates, newest first, and the number that match. A
+/// part after the first has 0 as the number.
+pub(crate) async fn part<D: Db>(
     db: &D,
     zone: ZoneId,
-    query: CertificateQuery,
+    part: CertificatesPart,
 ) -> Result<Page<CertificateRecord>, StoreError> {
+    let CertificatesPart { query, after, .. } = part;
     let slice = Slice {
         first: query.slice.first,
         size: query.slice.size.min(PAGE_MAX),
     };
-    match query.status {
-        None => page_of_all(db, zone, slice).await,
-        Some(status) => page_of_status(db, zone, status, slice).await,
+    let (rows, total) = match (query.status, after) {
+        (None, None) => page_of_all(db, zone, slice).await?,
+        (Some(status), None) => page_of_status(db, zone, status, slice).await?,
+        (status, Some(after)) => (rest(db, zone, status, after, slice.size).await?, 0),
+    };
+    let items = named(db, zone, up_to(rows, part.octets_max)).await?;
+    Ok(Page { items, total })
+}
+
+/// Leaves out the rows after the one that reaches this number of octets.
+fn up_to(mut rows: Vec<Found>, octets_max: usize) -> Vec<Found> {
+    let mut octets = 0_usize;
+    let reached = rows.iter().position(|row| {
+        let of_row = row.record.der.len() + row.record.csr.len();
+        octets = octets.saturating_add(of_row);
+        octets >= octets_max
+    });
+    if let Some(last) = reached {
+        rows.truncate(last + 1);
     }
+    rows
 }
 
 /// Certificates are only added, each at the end of its zone, so the statements need not see the
@@ -173,19 +192,26 @@ async fn page_of_all<D: Db>(
     db: &D,
     zone: ZoneId,
     slice: Slice,
-) -> Result<Page<CertificateRecord>, StoreError> {
+) -> Result<(Vec<Found>, u64), StoreError> {
     let Some((number, total)) = end_of_zone(db, zone).await? else {
-        return Ok(empty(0));
+        return Ok((Vec::new(), 0));
     };
     let remaining = total.saturating_sub(slice.first);
     if remaining == 0 || slice.size == 0 {
-        return Ok(empty(total));
+        return Ok((Vec::new(), total));
     }
-    let start = remaining.saturating_sub(u64::from(slice.size));
-    let range = values![
-        Position::in_zone(number, start).0,
-        Position::in_zone(number, remaining).0,
-    ];
+    let end = Position::in_zone(number, remaining);
+    Ok((rows_before(db, number, end, slice.size).await?, total))
+}
+
+/// Returns the certificates of a zone before this position, newest first.
+async fn rows_before<D: Db>(
+    db: &D,
+    zone: i64,
+    end: Position,
+    size: u32,
+) -> Result<Vec<Found>, StoreError> {
+    let start = (end.0 - i64::from(size)).max(Position::first_of(zone).0);
     // Both tables get the range: PostgreSQL does not carry it over a join, and a prepared plan
     // would read every status.
     let select = concat!(
@@ -196,9 +222,7 @@ async fn page_of_all<D: Db>(
          WHERE certificates.position >= ?1 AND certificates.position < ?2 \
          ORDER BY certificates.position DESC"
     );
-    let rows = db.rows(select, &range, Found::read).await?;
-    let items = named(db, zone, rows).await?;
-    Ok(Page { items, total })
+    db.rows(select, &values![start, end.0], Found::read).await
 }
 
 async fn page_of_status<D: Db>(
@@ -206,28 +230,62 @@ async fn page_of_status<D: Db>(
     zone: ZoneId,
     status: Status,
     slice: Slice,
-) -> Result<Page<CertificateRecord>, StoreError> {
+) -> Result<(Vec<Found>, u64), StoreError> {
     let Some(number) = tenants::zone_number(db, zone).await? else {
-        return Ok(empty(0));
+        return Ok((Vec::new(), 0));
     };
     let (place, total) = counters::locate(db, number, status, slice.first).await?;
     let Some(place) = place.filter(|_| slice.size > 0) else {
-        return Ok(empty(total));
+        return Ok((Vec::new(), total));
     };
+    let rows = rows_of_status(db, number, status, place.newest, slice.size, place.skip).await?;
+    Ok((rows, total))
+}
+
+/// Returns the certificates of a status up to the position `newest`, newest first, without the
+/// first `skip` of them.
+async fn rows_of_status<D: Db>(
+    db: &D,
+    zone: i64,
+    status: Status,
+    newest: Position,
+    size: u32,
+    skip: u64,
+) -> Result<Vec<Found>, StoreError> {
     let values = values![
         status.code(),
-        Position::first_of(number).0,
-        place.newest.0,
-        slice.size,
-        place.skip,
+        Position::first_of(zone).0,
+        newest.0,
+        size,
+        skip,
     ];
     let mut rows = db
         .rows(page_of_status_text(D::DIALECT), &values, Found::read)
         .await?;
     // The inner query has chosen the rows; a join need not keep their order.
     rows.sort_by_key(|found| Reverse(found.position));
-    let items = named(db, zone, rows).await?;
-    Ok(Page { items, total })
+    Ok(rows)
+}
+
+/// Returns the rows after one of the same page. The statuses of some may have changed since.
+async fn rest<D: Db>(
+    db: &D,
+    zone: ZoneId,
+    status: Option<Status>,
+    after: CertificateId,
+    size: u32,
+) -> Result<Vec<Found>, StoreError> {
+    let select = "SELECT position FROM certificates WHERE id = ?1";
+    let after = db
+        .optional(select, &values![after], |row| row.get(0))
+        .await?;
+    let (Some(number), Some(after)) = (tenants::zone_number(db, zone).await?, after) else {
+        return Ok(Vec::new());
+    };
+    match status {
+        None => rows_before(db, number, Position(after), size).await,
+        Some(status) => rows_of_status(db, number, status, Position(after - 1), size, 0).await,
+    }
 }
 
 /// The inner query skips entries of the index alone: a join would read the certificate of each.
@@ -253,13 +311,6 @@ pub(super) fn page_of_status_text(dialect: Dialect) -> &'static str {
              WHERE (status, position) >= (?1, ?2) AND (status, position) <= (?1, ?3) \
              ORDER BY status DESC, position DESC LIMIT ?4 OFFSET ?5))"
         ),
-    }
-}
-
-fn empty(total: u64) -> Page<CertificateRecord> {
-    Page {
-        items: Vec::new(),
-        total,
     }
 }
 

@@ -132,6 +132,7 @@ async fn every_bad_csr_has_its_own_code_and_a_remedy() {
         (fixture("certificate"), 1423, "CERTIFICATE"),
         (fixture("public_key"), 1423, "PUBLIC KEY"),
         (fixture("base64_broken"), 1424, "Base64"),
+        ("x".repeat(1_200) + &csr("x"), 1438, "at most 1024"),
         (fixture("der_garbage"), 1425, "openssl req"),
         (fixture("der_cut_off"), 1425, "openssl req"),
         (fixture("der_indefinite_length"), 1425, "openssl req"),

@@ -145,3 +145,43 @@ async fn a_zone_lists_only_its_own_certificates() {
         "active"
     );
 }
+
+#[tokio::test]
+async fn a_large_page_that_is_sent_in_parts_equals_the_small_pages() {
+    let app = TestApp::new().await;
+    for number in 0..150 {
+        app.issue(&format!("c{number}")).await;
+    }
+    for (status, total) in [("all", 150), ("active", 150), ("revoked", 0)] {
+        let mut expected = Vec::new();
+        for page in 1..=3 {
+            let small = list(&app, &format!("?status={status}&per_page=50&page={page}")).await;
+            expected.extend(small["result"].as_array().unwrap().clone());
+        }
+        assert_eq!(expected.len(), total);
+        for (query, first, count) in [
+            ("limit=1000", 0, total),
+            ("limit=149", 0, total.min(149)),
+            ("limit=130&offset=10", 10.min(total), total.min(130)),
+        ] {
+            let answer = app.get(&format!("{PATH}?status={status}&{query}")).await;
+            let large = answer.json();
+            assert_eq!(
+                large["result"],
+                json!(expected[first..first + count]),
+                "{query}"
+            );
+            let info = &large["result_info"];
+            assert_eq!(
+                (&info["count"], &info["total_count"]),
+                (&json!(count), &json!(total))
+            );
+            let members: Vec<_> = large.as_object().unwrap().keys().collect();
+            let small = list(&app, "").await;
+            assert_eq!(
+                members,
+                small.as_object().unwrap().keys().collect::<Vec<_>>()
+            );
+        }
+    }
+}

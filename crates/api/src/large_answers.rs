@@ -1,0 +1,129 @@
+//! A limit for the memory of large answers that clients have not read yet.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::ApiError;
+
+/// The size in KiB from which an answer is large. Pages of certificates are sent in parts below
+/// this size; large are full pages of tokens, of uploaded certificates and of audit logs.
+const LARGE_KIB: u64 = 256;
+
+/// Memory for all large answers, in KiB: 96 MiB.
+const LARGE_ANSWERS_KIB_MAX: usize = 96 * 1024;
+
+/// The memory of large answers.
+pub(crate) struct LargeAnswers(Arc<Semaphore>);
+
+impl LargeAnswers {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(LARGE_ANSWERS_KIB_MAX)))
+    }
+
+    /// Returns the response if it is small or its memory is free, and an error otherwise.
+    pub(crate) fn admit(&self, response: Response) -> Response {
+        let kib = response.body().size_hint().lower() >> 10;
+        // Files of the public responder are shared, so each is in memory once.
+        let json = HeaderValue::from_static("application/json");
+        if kib < LARGE_KIB || response.headers().get(header::CONTENT_TYPE) != Some(&json) {
+            return response;
+        }
+        let permits = u32::try_from(kib).unwrap_or(u32::MAX);
+        match self.0.clone().try_acquire_many_owned(permits) {
+            Ok(permit) => response.map(|body| {
+                Body::new(Admitted {
+                    body,
+                    permit: Arc::new(permit),
+                })
+            }),
+            Err(_) => ApiError::too_many(
+                "Other clients have not read their large answers yet: ask for smaller pages, or \
+                 try again later",
+            )
+            .into_response(),
+        }
+    }
+}
+
+/// A large answer.
+struct Admitted {
+    body: Body,
+    permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Octets of a large answer, which give its memory back when they are sent: the connection holds
+/// them longer than the body.
+struct Octets {
+    octets: Bytes,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Octets {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl http_body::Body for Admitted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let permit = &self.permit;
+        polled.map_ok(|frame| {
+            frame.map_data(|octets| {
+                Bytes::from_owner(Octets {
+                    octets,
+                    _permit: permit.clone(),
+                })
+            })
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::response;
+
+    #[tokio::test]
+    async fn large_answers_are_limited_together_until_they_end() {
+        let answers = LargeAnswers::new();
+        let answer = |kib: usize| response::json(StatusCode::OK, vec![b' '; kib << 10]);
+        let half = || answers.admit(answer(LARGE_ANSWERS_KIB_MAX / 2));
+        let (first, second) = (half(), half());
+        assert_eq!(
+            (first.status(), second.status()),
+            (StatusCode::OK, StatusCode::OK)
+        );
+        assert_eq!(half().status(), StatusCode::TOO_MANY_REQUESTS);
+        let small = answers.admit(answer(LARGE_KIB as usize - 1));
+        assert_eq!(small.status(), StatusCode::OK);
+        let octets = first.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(half().status(), StatusCode::TOO_MANY_REQUESTS);
+        drop(octets);
+        assert_eq!(half().status(), StatusCode::OK);
+    }
+}
