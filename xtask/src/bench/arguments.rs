@@ -41,6 +41,9 @@ pub struct Arguments {
     /// Set by the task itself when it runs as a release build
     #[arg(long, hide = true)]
     pub inner: bool,
+    /// Set by the task itself for the process that attacks
+    #[arg(long, hide = true)]
+    pub attack: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -70,11 +73,13 @@ pub enum Part {
     Settle,
     Ocsp,
     Crl,
+    /// Honest clients and memory beside hostile ones. Only if you name it
+    Hostile,
 }
 
 impl Arguments {
     /// Returns true if a part is to be measured.
     pub fn wants(&self, part: Part) -> bool {
-        self.only.is_empty() || self.only.contains(&part)
+        self.only.contains(&part) || self.only.is_empty() && part != Part::Hostile
     }
 }

@@ -56,6 +56,10 @@ pub enum Measure {
     Disk,
     Table,
     Fill,
+    Honest,
+    HonestOcsp,
+    HostileMemory,
+    MemoryAfter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +120,14 @@ impl Measure {
                 "certificate + request",
             ),
             Self::Table => ("table and its indexes", Bytes, "all tables"),
+            Self::Honest => (
+                "99 % of requests beside many sockets",
+                Seconds,
+                "without them",
+            ),
+            Self::HonestOcsp => ("99 % of OCSP answers", Seconds, "without the rotations"),
+            Self::HostileMemory => ("memory beside", Bytes, "before"),
+            Self::MemoryAfter => ("memory after", Bytes, "before"),
             Self::Fill => ("fill through the store, 1,024 at a time", PerSecond, ""),
         }
     }

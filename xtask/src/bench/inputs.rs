@@ -1,7 +1,10 @@
 //! Inputs of measurements: requests for certificates, and numbers in a scattered order.
 
+use anyhow::ensure;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use certgate_model::{KeyAlgorithm, SubjectFields};
-use certgate_pki::ClientKey;
+use certgate_pki::{CSR_BYTES_MAX, ClientKey, pem_lines};
 
 /// Makes requests for certificates, each with a key of its own.
 pub fn csrs(count: usize) -> anyhow::Result<Vec<String>> {
@@ -14,6 +17,64 @@ pub fn csrs(count: usize) -> anyhow::Result<Vec<String>> {
         Ok(ClientKey::generate(KeyAlgorithm::P256)?.request(&subject)?)
     };
     (0..count).map(csr).collect()
+}
+
+/// Makes the largest accepted request: most of it is an attribute that has no effect.
+pub fn largest_csr() -> anyhow::Result<String> {
+    let random = SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random)?;
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref())?;
+    let name = tlv(
+        0x30,
+        &tlv(
+            0x31,
+            &tlv(0x30, &[COMMON_NAME, &tlv(0x0c, b"large")].concat()),
+        ),
+    );
+    let point = [&[0][..], key.public_key().as_ref()].concat();
+    let spki = tlv(0x30, &[P256, &tlv(0x03, &point)].concat());
+    let with_attribute = |octets: usize| {
+        let values = tlv(0x31, &tlv(0x0c, &vec![b'a'; octets]));
+        let attribute = tlv(0x30, &[ATTRIBUTE, &values].concat());
+        let info = tlv(
+            0x30,
+            &[&[2, 1, 0][..], &name, &spki, &tlv(0xa0, &attribute)].concat(),
+        );
+        let signature = key.sign(&random, &info)?;
+        let signature = [&[0][..], signature.as_ref()].concat();
+        let request = tlv(
+            0x30,
+            &[&info[..], ECDSA_SHA256, &tlv(0x03, &signature)].concat(),
+        );
+        anyhow::Ok(pem_lines("CERTIFICATE REQUEST", &request))
+    };
+    // A signature has up to 72 octets, and often fewer.
+    let around = with_attribute(10_000)?.len() - 10_000 * 4 * 65 / (3 * 64);
+    let csr = with_attribute((CSR_BYTES_MAX - around - 16) * 3 * 64 / (4 * 65))?;
+    ensure!(csr.len() <= CSR_BYTES_MAX, "the request is too large");
+    Ok(csr)
+}
+
+/// The OID id-at-commonName, the algorithm of a P-256 key, an OID without a meaning, and the
+/// algorithm ecdsa-with-SHA256, all DER.
+const COMMON_NAME: &[u8] = &[6, 3, 0x55, 4, 3];
+const P256: &[u8] = &[
+    0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1,
+    7,
+];
+const ATTRIBUTE: &[u8] = &[6, 3, 0x2a, 3, 4];
+const ECDSA_SHA256: &[u8] = &[0x30, 0x0a, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+
+/// Encodes a value of less than 64 KiB.
+fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let [.., high, low] = length;
+    let head = match content.len() {
+        0..0x80 => vec![tag, low],
+        0x80..0x100 => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
+    [&head[..], content].concat()
 }
 
 /// Spreads consecutive numbers over the whole range: the finaliser of SplitMix64.

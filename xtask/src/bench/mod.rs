@@ -8,11 +8,13 @@
 )]
 
 mod arguments;
+mod attack;
 mod crl;
 mod crypto;
 mod document;
 mod figures;
 mod fill;
+mod hostile;
 mod http;
 mod inputs;
 mod installation;
@@ -51,6 +53,9 @@ use self::run::{CLUSTER, Run};
 
 /// Builds everything for release and measures it. With `--plot`, draws earlier figures instead.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if arguments.attack {
+        return attack::run();
+    }
     if let Some(path) = &arguments.plot {
         return document::write(path);
     }

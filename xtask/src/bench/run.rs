@@ -15,7 +15,7 @@ use super::machine::Machine;
 use super::postgres::Postgres;
 use super::report::{self, Report};
 use super::served::Bench;
-use super::{crl, document, fill, issue, list, size, units};
+use super::{crl, document, fill, hostile, issue, list, size, units};
 
 /// The folder of PostgreSQL's files.
 pub const CLUSTER: &str = "postgres";
@@ -91,9 +91,17 @@ impl Run {
         let mut report = Report::new(file, database, n)?;
         let duration = Duration::from_secs(self.arguments.seconds);
         let empty = self.installation("empty", postgres).await?;
+        let (binary, keeper) = (&self.binary, &self.keeper);
+        if self.arguments.wants(Part::Hostile) {
+            let hostile = self.installation(&format!("hostile_{n}"), postgres).await?;
+            fill::fill(binary, &hostile, keeper, 1, &mut report).await?;
+            hostile::measure(binary, &hostile, keeper, &mut report, duration).await?;
+            if self.arguments.only == [Part::Hostile] {
+                return Ok(());
+            }
+        }
         let name = format!("filled_{n}_{revoked_one_in}");
         let full = self.installation(&name, postgres).await?;
-        let (binary, keeper) = (&self.binary, &self.keeper);
         fill::fill(binary, &full, keeper, revoked_one_in, &mut report).await?;
 
         // Parts that read come first, because parts that write make the zone larger.

@@ -68,7 +68,15 @@ impl Server {
     }
 
     pub fn peak_memory_bytes(&self) -> anyhow::Result<f64> {
-        let line = line_of(&format!("/proc/{}/status", self.child.id()), "VmHWM")?;
+        self.bytes_of("VmHWM")
+    }
+
+    pub fn memory_bytes(&self) -> anyhow::Result<f64> {
+        self.bytes_of("VmRSS")
+    }
+
+    fn bytes_of(&self, name: &str) -> anyhow::Result<f64> {
+        let line = line_of(&format!("/proc/{}/status", self.child.id()), name)?;
         let kib: f64 = line.trim_end_matches(" kB").parse()?;
         Ok(kib * 1024.0)
     }
