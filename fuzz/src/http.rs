@@ -52,7 +52,7 @@ static SERVER: LazyLock<Mutex<Server>> = LazyLock::new(|| {
             connections: 1,
             idle_timeout: std::time::Duration::from_secs(30),
         };
-        (TestApp::new().await, Places::start(limits))
+        (TestApp::new().await, Places::new(limits))
     });
     Mutex::new(Server {
         runtime,
