@@ -190,7 +190,6 @@ async fn serve(
         connections,
         idle_timeout: config.request_timeout,
     };
-    let proxies = &config.trusted_proxies;
     let router = certgate_api::management(api.clone());
     let start = |name, socket, tls, router| {
         let proxies = config.trusted_proxies.clone();
