@@ -189,7 +189,11 @@ async fn flips_in_each_signed_form_are_named_by_table_and_id() {
             one.id.clone(),
         ),
         (&csr[40..80], "certificates", one.id.clone()),
-        (&authority[60..100], "authorities", one.authority.clone()),
+        (
+            &authority[authority.len() - 40..],
+            "authorities",
+            one.authority.clone(),
+        ),
         (
             &list[list.len() - 40..],
             "crls",
