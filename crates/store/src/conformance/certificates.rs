@@ -8,7 +8,7 @@ use certgate_model::{
 use super::fixtures;
 use super::fixtures::EVERYTHING;
 use super::fixtures::{by, by_at};
-use crate::{CertificateRecorded, CertificatesPart, Settled, StatusChange, Store, StoreError};
+use crate::{CertificateRecorded, CertificatesPart, Settled, StatusChange, Store};
 
 pub(super) async fn certificates(store: &dyn Store, authority: &AuthorityRecord) {
     let zone = fixtures::zone(1, &fixtures::account(1)).id;
