@@ -266,7 +266,7 @@ fn check_rate(known: &[AuthorityRecord], now: Timestamp) -> Result<(), Authority
     let Some(first) = times.get(ROTATIONS_PER_HOUR_MAX - 1) else {
         return Ok(());
     };
-    let left = first.plus_seconds(HOUR_SECONDS + 1).seconds_since(now);
+    let left = now.until(first.plus_seconds(HOUR_SECONDS + 1)).seconds();
     Err(AuthorityError::TooOften {
         max: ROTATIONS_PER_HOUR_MAX,
         retry_after_seconds: u32::try_from(left).unwrap_or(1).max(1),
