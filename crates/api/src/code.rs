@@ -418,7 +418,7 @@ mod tests {
 # Error codes
 
 `cargo xtask docs` writes this page from `crates/api/src/code.rs`.
-[errors-ca.md](errors-ca.md) has the codes of uploaded certificates, hostnames and imported CAs.
+[errors-ca.md](errors-ca.md) has the codes of CAs, hostnames and enforcement points.
 
 A failed request gets this body:
 
@@ -437,14 +437,13 @@ fails again.
             sections: &[
                 ("Tokens, zones and accounts", &[0..=1099]),
                 ("Client certificates", &[1400..=1449]),
-                ("Enforcement points", &[1520..=1529]),
                 ("All requests", &[6000..=u32::MAX]),
             ],
         },
         Page {
             path: concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors-ca.md"),
             head: "\
-# Error codes of CAs and hostnames
+# Error codes of CAs, hostnames and enforcement points
 
 `cargo xtask docs` writes this page from `crates/api/src/code.rs`. [errors.md](errors.md) explains
 how to read an error. [certificates.md](certificates.md) describes what certgate accepts.
@@ -453,6 +452,7 @@ how to read an error. [certificates.md](certificates.md) describes what certgate
                 ("Uploaded certificates", &[1450..=1479, 1489..=1499]),
                 ("Hostnames", &[1480..=1488]),
                 ("Imported CAs", &[1500..=1519]),
+                ("Enforcement points", &[1520..=1529]),
             ],
         },
     ];

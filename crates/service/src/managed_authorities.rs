@@ -23,8 +23,8 @@ use crate::shares::{Share, ShareLimits, ShareReached, Shares};
 /// them forever, and one answer lists all of them. A CA that never signed makes room for a new one.
 pub const MANAGED_AUTHORITIES_MAX: u64 = 100;
 
-/// Maximum number of new CAs of an account in an hour. A new CA costs a key, which takes seconds for
-/// RSA-4096, and 130 revocation lists.
+/// Maximum number of new CAs of an account in an hour. A new CA costs a key, which takes seconds
+/// for RSA-4096, and 130 revocation lists.
 pub const ROTATIONS_PER_HOUR_MAX: usize = 20;
 
 const HOUR_SECONDS: i64 = 3_600;

@@ -91,8 +91,8 @@ impl Tenants {
         }
     }
 
-    /// Creates a zone in the account. Above or below a zone of another account, the caller needs the
-    /// permission there too: the holder of the upper zone decides about the names below it.
+    /// Creates a zone in the account. Above or below a zone of another account, the caller needs
+    /// the permission there too: the holder of the upper zone decides about the names below it.
     pub async fn create_zone(
         &self,
         scope: &AccountScope<ManageZones>,

@@ -169,8 +169,8 @@ pub trait Authorities: ReadAuthorities {
         by: By,
     ) -> Result<Option<AuthorityRecord>, StoreError>;
     /// Stores a CA and makes it active in its account, if the active one (`None`: none) still is
-    /// `expected`, which stays stored. If the account has `max` CAs, the oldest that never signed is
-    /// retired: its CRLs are deleted, and no verb returns it.
+    /// `expected`, which stays stored. If the account has `max` CAs, the oldest that never signed
+    /// is retired: its CRLs are deleted, and no verb returns it.
     async fn replace_managed_authority(
         &self,
         expected: Option<AuthorityId>,
@@ -410,8 +410,8 @@ pub trait EnforcementPoints: ReadEnforcementPoints {
         max: u64,
         by: By,
     ) -> Result<EnforcementPointRegistered, StoreError>;
-    /// Stores that an enforcement point of this token enforces the changes up to `epoch`, and renews
-    /// its lease.
+    /// Stores that an enforcement point of this token enforces the changes up to `epoch`, and
+    /// renews its lease.
     async fn acknowledge(
         &self,
         account: AccountId,

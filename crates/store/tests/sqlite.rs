@@ -526,7 +526,8 @@ async fn cas_apply_in_the_order_of_their_deployment() {
             "INSERT INTO authorities (number, id, account, name, algorithm, certificate_der, \
              sealed_key, public_url, created_on, expires_on, has_signed, retired, last_epoch) \
              SELECT 2, x'77777777777777777777777777777777', account, name, algorithm, \
-             certificate_der, sealed_key, public_url, created_on, expires_on, TRUE, FALSE, 0 FROM authorities;
+             certificate_der, sealed_key, public_url, created_on, expires_on, TRUE, FALSE, 0
+             FROM authorities;
              UPDATE accounts SET managed_authority = 2 WHERE managed_authority = 1;",
         )
         .await

@@ -18,6 +18,9 @@ const CRATES: [(&str, &str); 5] = [
 /// Limits of this name only shorten what a message shows.
 const SHOWN: &str = "SHOWN_";
 
+/// Widest cell of a meaning: a row has at most 100 columns.
+const CELL_CHARACTERS_MAX: usize = 80;
+
 /// A limit.
 struct Limit {
     meaning: String,
@@ -135,12 +138,18 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// Returns the first sentence of a comment, up to its first colon or full stop, as one cell.
+/// Returns the first sentence of a comment, up to its first colon or full stop, as one cell. A
+/// longer one ends at a comma or a word.
 fn meaning(comment: &str) -> String {
     let comment = comment.trim();
     let ends = [". ", ": ", "; "];
     let end = ends.iter().filter_map(|mark| comment.find(mark)).min();
     let sentence = end.map_or(comment, |end| &comment[..end]);
     let sentence = sentence.trim_end_matches('.').replace(['[', ']'], "");
-    sentence.replace('|', "\\|")
+    let mut cell = sentence.replace('|', "\\|");
+    while cell.chars().count() > CELL_CHARACTERS_MAX {
+        let end = cell.rfind(", ").or_else(|| cell.rfind(' '));
+        cell.truncate(end.unwrap_or_default());
+    }
+    cell
 }

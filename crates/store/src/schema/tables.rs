@@ -117,8 +117,8 @@ pub(crate) static ACCOUNTS: Table = Table::new(
 )]);
 
 /// `has_signed` is true from the first certificate on, `last_epoch` the epoch of the last change of
-/// one of the CA's certificates. A retired CA never signed and made room for a new one: its row stays,
-/// because a search for rows that refer to it would read every certificate.
+/// one of the CA's certificates. A retired CA never signed and made room for a new one: its row
+/// stays, because a search for rows that refer to it would read every certificate.
 pub(crate) static AUTHORITIES: Table = Table::new(
     "authorities",
     &[
@@ -144,8 +144,8 @@ pub(crate) static AUTHORITIES: Table = Table::new(
     index("authorities_by_last_epoch", &["last_epoch"]),
 ]);
 
-/// `number` is the upper part of the positions of a zone's certificates. `reversed_name` begins with
-/// the last label, so that the zones below a zone are together.
+/// `number` is the upper part of the positions of a zone's certificates. `reversed_name` begins
+/// with the last label, so that the zones below a zone are together.
 pub(crate) static ZONES: Table = Table::new(
     "zones",
     &[

@@ -343,8 +343,8 @@ async fn neighbours<D: Db>(
 async fn insert_zone<D: Db>(db: &D, zone: &ZoneRecord, by: &By) -> Result<(), StoreError> {
     let insert = "INSERT INTO zones (number, id, name, folded_name, reversed_name, account, \
                   created_on, modified_on, deleted_at, digest) \
-                  VALUES ((SELECT coalesce(max(number), 0) + 1 FROM zones), ?1, ?2, ?3, ?4, ?5, ?6, \
-                  ?7, NULL, ?8)";
+                  VALUES ((SELECT coalesce(max(number), 0) + 1 FROM zones), ?1, ?2, ?3, ?4, ?5, \
+                  ?6, ?7, NULL, ?8)";
     let mut cells = values![
         None::<i64>,
         zone.id,
