@@ -14,7 +14,7 @@ use crate::test::workspace::Workspace;
 
 /// The targets, and the longest inputs in KiB. The readers accept up to 32, but longer inputs only
 /// slow the search.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target::new("authority", 4),
     // An input is a chain of several certificates.
     Target::new("chain", 8),
