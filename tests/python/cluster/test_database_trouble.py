@@ -31,6 +31,7 @@ from kit.trouble import (
     PASSWORD,
     RECOVERED_SECONDS,
     Watch,
+    assert_not_ready,
     assert_refused,
     is_good,
     locked,
@@ -161,6 +162,7 @@ def test_a_refusing_database_causes_503_until_it_recovers(
             seen = clients.all_at_once(ALL, times=8)
             good = [one for one in seen if one.request in trouble.perhaps_served and is_good(one)]
             assert_refused([one for one in seen if one not in good], ANSWERED_SECONDS)
+            assert_not_ready(clients)
             ended = time.monotonic()
         took = recovered(clients, ended)
         watch.assert_calm(trouble.cause)
@@ -222,14 +224,16 @@ def waits(
     # Its token is remembered for a second, so that writes wait for their transaction.
     clients.ask("get")
     watch = Watch(clients.node)
-    with trouble, ThreadPoolExecutor(1) as pool:
+    with trouble, ThreadPoolExecutor(2) as pool:
         routes = pool.submit(clients.every_route)
+        not_ready = pool.submit(assert_not_ready, clients)
         seen = clients.all_at_once(ALL, times=32)
         assert_refused(seen, ANSWERED_SECONDS, served)
         for one in routes.result():
             assert one.seconds < ANSWERED_SECONDS, one
             assert 200 <= one.status < 500 or one.status == 503 and "retry-after" in one.headers, one
         assert any(one.status == 503 for one in routes.result())
+        not_ready.result()
         ended = time.monotonic()
     took = recovered(clients, ended)
     watch.assert_calm(cause)

@@ -199,7 +199,9 @@ class Load:
         own: list[str] = []
         while not self.stopped.is_set():
             request = next(turns)
-            if request in CHANGES and not own:
+            if request in CHANGES and (
+                not own or self.last_change.get(own[-1]) == CHANGES[request]
+            ):
                 continue
             certificate = own[-1] if own else None
             seen = node.ask(request.removesuffix(" own"), certificate)._replace(request=request)

@@ -49,11 +49,19 @@ def assert_refused(seen: list[Seen], within: float, served: tuple[str, ...] = ()
         assert one.seconds < within, one
         if one.request in (*ALIVE, *served):
             assert is_good(one), one
+        elif one.request == "ready" and is_good(one):
+            # From before the fault: `assert_not_ready` asks again.
+            continue
         elif one.request == "ocsp":
             assert (one.status, one.body) == (200, TRY_LATER), one
             assert one.headers["cache-control"] == "no-cache", one
         else:
             assert is_refused(one), one
+
+
+def assert_not_ready(clients: Clients) -> None:
+    """Asserts that a fault shows in `/readyz`, whose answer may be a second old."""
+    eventually("it is not ready", lambda: is_refused(clients.ask("ready")), ANSWERED_SECONDS)
 
 
 class Watch:
