@@ -27,7 +27,7 @@ from kit.deployed import (
     rendered,
     tls_files,
 )
-from kit.harness import REPOSITORY, certgate, needs
+from kit.harness import REPOSITORY, certgate, eventually, needs
 from kit.postgres import MASTER_KEY, Postgres
 
 SYSTEMD = DEPLOY / "systemd"
@@ -396,11 +396,16 @@ def test_the_job_and_the_nodes_run(tmp_path: Path, postgres: Postgres) -> None:
             postgres.stop()
             paths = {name: probe(container, name)["path"] for name in PROBES}
             for server in nodes:
-                asked = {
-                    name: server.answers(server.port, path, "https")[0]
-                    for name, path in paths.items()
-                }
-                assert asked == {"startupProbe": 200, "livenessProbe": 200, "readinessProbe": 503}
+
+                def asked(server: Deployed = server) -> dict[str, int]:
+                    return {
+                        name: server.answers(server.port, path, "https")[0]
+                        for name, path in paths.items()
+                    }
+
+                # A node uses the answer of its database for a second.
+                eventually("the node is not ready", lambda asked=asked: asked()["readinessProbe"] == 503)
+                assert asked() == {"startupProbe": 200, "livenessProbe": 200, "readinessProbe": 503}
             postgres.start()
             for server in nodes:
                 server.stop()
