@@ -11,7 +11,8 @@ use crate::schema::TABLES;
 const UNCHANGED: [&str; 3] = ["audit_entries", "certificates", "epoch_gaps"];
 
 /// Tables from which rows are deleted.
-const DELETED_FROM: [&str; 9] = [
+const DELETED_FROM: [&str; 10] = [
+    "crl_states",
     "crls",
     "enforcement_points",
     "hostname_associations",
