@@ -113,7 +113,7 @@ fn is_accepted(faults: &[String], despite_problems: bool, screen: &mut Screen) -
     faults.is_empty() || despite_problems
 }
 
-/// Notes the problems of a journal. They are no reason against a backup, which has all changes.
+/// Notes the problems of a journal. They do not stop a backup, which has all changes.
 fn note_journal(
     inspector: &SqliteInspector,
     journal: &Path,

@@ -1,5 +1,5 @@
-//! The digests of rows: they reveal a row that the disk has changed, and are no protection against
-//! people.
+//! The digests of rows: they reveal a row that the disk has changed. They do not
+//! protect against people.
 
 use aws_lc_rs::digest::{SHA256, digest};
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import sqlite3
@@ -298,7 +299,11 @@ def test_corruption_is_reported_and_a_backup_restores_it(
     )
     broken = next(answer for answer in answers if answer.status != 200)
     assert broken.error["code"] and "retry-after" in broken.headers
-    assert api.call("GET", f"{api.certificates}?limit=1000").status == 503
+    # A long page is sent in parts, so corruption in a later part cuts the answer off.
+    try:
+        assert api.call("GET", f"{api.certificates}?limit=1000").status == 503
+    except http.client.IncompleteRead as cut_off:
+        assert b"result_info" not in cut_off.partial
     api.close()
     assert "stored data is corrupt" in server.log or "malformed" in server.log
     server.stop()

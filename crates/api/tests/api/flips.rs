@@ -1,6 +1,7 @@
 //! One flipped bit in the database: the check finds it if any answer differs.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use certgate_model::{Random, SerialNumber};
 use certgate_pki::write_ocsp_request;
@@ -114,9 +115,9 @@ async fn answers(app: &TestApp, issued: &[Issued]) -> BTreeMap<String, Vec<u8>> 
         answers.insert(path, certificate);
         for file in ["full.crl", "ca.crl", "bundle.pem"] {
             let path = format!("/crl/{}/{file}", one.authority);
-            if !answers.contains_key(&path) {
-                let list = app.public(Method::GET, &path).await.bytes;
-                answers.insert(path, list);
+            if let Entry::Vacant(entry) = answers.entry(path) {
+                let list = app.public(Method::GET, entry.key()).await.bytes;
+                entry.insert(list);
             }
         }
     }

@@ -131,18 +131,18 @@ impl Body {
         let (mut last, mut is_gap) = (begins_after, false);
         while let Some(octets) = lines.next()? {
             body.is_torn = octets.last() != Some(&b'\n');
-            let (line, is_whole) = match Line::read(&octets) {
+            let (line, is_intact) = match Line::read(&octets) {
                 Some(line) => (Some(line), true),
                 None => (Line::read_end(&octets), false),
             };
-            if !is_whole {
+            if !is_intact {
                 (body.corrupt_lines, is_gap) = (body.corrupt_lines + 1, true);
             }
             let Some(line) = line else { continue };
             let epoch = line.epoch();
             if epoch <= last {
                 // Epochs grow: the disk has an old part of the file here.
-                body.corrupt_lines += u64::from(is_whole);
+                body.corrupt_lines += u64::from(is_intact);
                 continue;
             }
             let first = last.max(known) + 1;
