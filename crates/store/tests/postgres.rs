@@ -388,7 +388,7 @@ async fn the_check_finds_corrupt_rows() {
         "cannot be read",
         "entry 2 was changed",
         "has the last epoch 1",
-        "are on CRLs with their data",
+        "differs from the certificate",
     ] {
         assert!(found.contains(part), "{part}: {found}");
     }
