@@ -44,6 +44,10 @@ impl Server {
             let mut shell = Command::new("sh");
             shell.args(["-c", &exec]).arg(command.get_program());
             shell.args(command.get_args()).current_dir(directory.path());
+            // The command removes the settings of the caller.
+            for (name, _) in command.get_envs() {
+                shell.env_remove(name);
+            }
             command = shell;
         }
         let process = command
