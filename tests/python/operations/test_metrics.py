@@ -39,6 +39,17 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         series: value for series, value in values.items() if not series.startswith("certgate_http_")
     }
     statuses = ("active", "pending_reactivation", "pending_revocation", "revoked")
+    closed = ("address", "full", "refused", "timeout")
+    tasks = (
+        "clock watch",
+        "connection limits",
+        "management listener",
+        "metrics",
+        "public listener",
+        "record of token uses",
+        "reload of settings",
+        "settler",
+    )
     assert begun == {
         "certgate_certificates_issued_total": 0,
         "certgate_crls_published_total": 0,
@@ -46,6 +57,10 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         "certgate_check_finished_timestamp_seconds": 0,
         "certgate_check_problems": 0,
         "certgate_log_lines_dropped_total": 0,
+        "certgate_log_lines_limited_total": 0,
+        **{f'certgate_connections_closed_total{{reason="{reason}"}}': 0 for reason in closed},
+        **{f'certgate_reloads_total{{result="{result}"}}': 0 for result in ("changed", "rejected")},
+        **{f'certgate_task_restarts_total{{task="{task}"}}': 0 for task in tasks},
         **{f'certgate_status_changes_total{{to="{status}"}}': 0 for status in statuses},
         'certgate_enforcement_points_lagging{lease="live"}': 0,
         'certgate_enforcement_points_lagging{lease="ended"}': 0,
