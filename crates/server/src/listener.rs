@@ -18,6 +18,10 @@ use crate::supervisor::{Supervisor, names};
 /// The wait after a failed `accept`: usually the process has no free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections that are accepted one after another before every other task gets its turn. In a flood
+/// of connections, more would keep those waiting that have sent a request.
+const ACCEPTED_AT_ONCE: usize = 16;
+
 /// A running listener.
 pub struct Listener {
     accepting: JoinHandle<()>,
@@ -109,7 +113,10 @@ impl Acceptor {
     }
 
     async fn accept(&self, socket: &TcpListener) {
-        loop {
+        for number in 1_usize.. {
+            if number.is_multiple_of(ACCEPTED_AT_ONCE) {
+                tokio::task::yield_now().await;
+            }
             match socket.accept().await {
                 Ok((stream, peer)) => {
                     if let Some(place) = self.places.take(self.origin(peer.ip())).await {
