@@ -1,8 +1,8 @@
 //! The connection of a client, from its first octet to its end, with the routes of both listeners
 //! behind it.
 //!
-//! `crates/server/tests/http.rs` includes this file too. It is not a part of the library, which does
-//! not need a whole certgate.
+//! `crates/server/tests/http.rs` includes this file too. It stays outside the library, which
+//! does not need a whole certgate.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,8 @@ pub const HEAD_BYTES_REFUSED: usize = 2 * 64 * 1024;
 /// The largest body that the server accepts.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// Octets of an answer's head and of its envelope at most. Pages are larger, but this zone is empty.
+/// Octets of an answer's head and of its envelope at most. Pages are larger, but this zone is
+/// empty.
 const ANSWER_BYTES_MAX: usize = 512 * 1024;
 
 struct Server {

@@ -1,5 +1,5 @@
-//! The reader of the journal of revocations. A test of the store calls it too, with every file of the
-//! corpus.
+//! The reader of the journal of revocations. A test of the store calls it too, with every file of
+//! the corpus.
 
 use std::collections::HashSet;
 

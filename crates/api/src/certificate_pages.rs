@@ -1,5 +1,5 @@
-//! Pages of client certificates. A large page is read and sent in parts, so that a client that reads
-//! slowly, or never, does not hold the whole page in memory.
+//! Pages of client certificates. A large page is read and sent in parts, so that a client that
+//! reads slowly, or never, does not hold the whole page in memory.
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;

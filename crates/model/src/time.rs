@@ -95,8 +95,8 @@ impl Timestamp {
         }
     }
 
-    /// The time from this instant to `later`. Do not subtract timestamps by hand: `later` is earlier
-    /// after the clock was set back.
+    /// The time from this instant to `later`. Do not subtract timestamps by hand: `later` is
+    /// earlier after the clock was set back.
     pub const fn until(self, later: Self) -> Span {
         Span(later.0.saturating_sub(self.0))
     }

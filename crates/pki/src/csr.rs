@@ -55,8 +55,8 @@ impl fmt::Debug for CheckedCsr {
 /// Reads a request in PEM and performs every check that does not depend on the caller.
 ///
 /// Beyond RFC 7468 it accepts any line ends, including the two characters `\` and `n`, the label
-/// `NEW CERTIFICATE REQUEST`, and a short text before the BEGIN line. Attributes and extensions must be DER
-/// and are ignored.
+/// `NEW CERTIFICATE REQUEST`, and a short text before the BEGIN line. Attributes and extensions
+/// must be DER and are ignored.
 pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
     if text.len() > CSR_BYTES_MAX {
         return Err(CsrError::TooLarge { bytes: text.len() });

@@ -4,8 +4,8 @@ use crate::weak_key::Weakness;
 /// 4 KiB. The rest is room for extensions that other CAs ask for.
 pub const CSR_BYTES_MAX: usize = 16 * 1024;
 
-/// Longest accepted text around the request, in bytes: before its BEGIN line, after its END line, and
-/// white space inside it. The server stores the text and shows it in every list.
+/// Longest accepted text around the request, in bytes: before its BEGIN line, after its END line,
+/// and white space inside it. The server stores the text and shows it in every list.
 pub const CSR_TEXT_BYTES_MAX: usize = 1024;
 
 /// The command that makes an acceptable request; the end of most messages.

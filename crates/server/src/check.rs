@@ -38,8 +38,8 @@ pub fn run(config: &DatabaseConfig, share: u8) -> Result<(), Failure> {
         return screen.data(&format!("{shown}: no problems found\n"));
     }
     screen.data(&format!("{}\n", lines.join("\n")))?;
-    let hint = "restore a backup; docs/operations.md, \"When check finds a problem\", says what else \
-                you can do";
+    let hint = "restore a backup; docs/check.md, \"When check finds a problem\", says what else you \
+                can do";
     Err(Failure::failed(format!("{shown} has {} problems", lines.len())).hint(hint))
 }
 

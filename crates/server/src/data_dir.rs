@@ -224,8 +224,8 @@ impl DataDir {
         if !missing.is_empty() {
             tracing::error!(
                 journal = %shown, epochs = named_epochs(&missing),
-                "lines of the journal of revocations are corrupt: the changes with these epochs are \
-                 missing"
+                "lines of the journal of revocations are corrupt: the changes with these epochs \
+                 are missing"
             );
         }
         if !is_all {

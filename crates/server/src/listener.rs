@@ -18,8 +18,8 @@ use crate::supervisor::{Supervisor, names};
 /// The wait after a failed `accept`: usually the process has no free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections that are accepted one after another before every other task gets its turn. In a flood
-/// of connections, more would keep those waiting that have sent a request.
+/// Connections that are accepted one after another before every other task gets its turn. In a
+/// flood of connections, more would keep those waiting that have sent a request.
 const ACCEPTED_AT_ONCE: usize = 16;
 
 /// A running listener.

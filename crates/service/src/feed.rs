@@ -10,8 +10,8 @@ use crate::error::{EnforcementPointError, Fault};
 /// Maximum number of changes in one answer.
 pub const CHANGES_MAX: u32 = 1_000;
 
-/// Number of revoked certificates that are read at a time: about 200 kB of JSON, which a slow client
-/// holds in memory.
+/// Number of revoked certificates that are read at a time: about 200 kB of JSON, which a slow
+/// client holds in memory.
 const REVOKED_AT_A_TIME: u32 = 1_000;
 
 /// Interval at which a waiting request looks for changes that nothing announces in this process:

@@ -40,8 +40,8 @@ impl Renewal {
         state.is_made && (state.next_update <= now || state.this_update > now)
     }
 
-    /// Publishes those of the lists that are due, and returns true if there were any. If that fails,
-    /// or takes long, the stored lists stay the newest ones.
+    /// Publishes those of the lists that are due, and returns true if there were any. If that
+    /// fails, or takes long, the stored lists stay the newest ones.
     pub async fn renew(&self, authority: AuthorityId, states: &[CrlState]) -> bool {
         let due = || states.iter().filter(|state| self.is_due(state));
         if due().next().is_none() {

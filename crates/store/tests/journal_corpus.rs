@@ -1,5 +1,5 @@
-//! The fuzz target of the journal on every input of its corpus: each defect that fuzzing found stays
-//! fixed.
+//! The fuzz target of the journal on every input of its corpus: each defect that fuzzing found
+//! stays fixed.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -95,8 +95,10 @@ def test_many_sockets_of_one_address_do_not_exclude_anybody(
             "the address keeps its share at most",
             lambda: [s for s in sockets if not is_closed(s)] if share_is_kept(sockets) else None,
         )
-        # The newest ones are left.
-        assert left == sockets[len(sockets) - len(left) :]
+        # The newest ones are left. A request begins after its head was read, and heads that arrive
+        # together are read in any order.
+        newest = len(left) // 2 if kind == "slow body" else len(left)
+        assert set(sockets[len(sockets) - newest :]) <= set(left)
 
 
 def share_is_kept(sockets: list[socket.socket]) -> bool:

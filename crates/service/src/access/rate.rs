@@ -15,7 +15,8 @@ impl RateLimiter {
         }
     }
 
-    /// Counts one request. Above the limit of `per_minute`, returns the seconds until the next minute.
+    /// Counts one request. Above the limit of `per_minute`, returns the seconds until the next
+    /// minute.
     pub(crate) fn count(&self, token: TokenId, per_minute: u32, now: Timestamp) -> Result<(), u32> {
         let this_minute = now.cut_to_minute();
         let mut guard = lock(&self.minute);

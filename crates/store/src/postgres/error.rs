@@ -101,12 +101,12 @@ fn is_ended(severity: Option<Severity>) -> bool {
 pub(super) const NO_ANSWER: &str = "the database does not answer in time";
 
 /// The remedy for a connection that does not accept writes.
-const WRITABLE: &str = "name the primary in the URL, or set default_transaction_read_only to off for \
-                        the server, the database and the role";
+const WRITABLE: &str = "name the primary in the URL, or set default_transaction_read_only to off \
+                        for the server, the database and the role";
 
 /// The remedy for a pooler that gives a connection to another client between two statements.
-const SESSIONS: &str = "set pool_mode = session in the pooler, or name the database \
-                                   itself in the URL";
+const SESSIONS: &str = "set pool_mode = session in the pooler, or name the database itself in \
+                        the URL";
 
 /// Returns what the operator can do about a failure.
 fn remedy(failure: &DbError) -> Option<&'static str> {

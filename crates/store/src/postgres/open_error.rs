@@ -43,8 +43,8 @@ pub enum PostgresError {
     },
     /// The user of the URL lacks rights.
     #[error(
-        "the database user \"{user}\" lacks {missing}: as the owner of the tables, run GRANT SELECT, \
-         INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \"{user}\""
+        "the database user \"{user}\" lacks {missing}: as the owner of the tables, run GRANT \
+         SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \"{user}\""
     )]
     Rights {
         /// The user.

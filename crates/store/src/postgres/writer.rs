@@ -340,7 +340,8 @@ impl Worker {
             Ok(Some(true)) => Outcome::Committed,
             Ok(Some(false)) => Outcome::Again(text),
             Ok(None) => Outcome::InDoubt(format!(
-                "the database did not answer COMMIT and has no record of this server any more: {text}"
+                "the database did not answer COMMIT and has no record of this server any more: \
+                 {text}"
             )),
             Err(_) => Outcome::InDoubt(format!(
                 "the database did not answer COMMIT and cannot be asked: {text}"

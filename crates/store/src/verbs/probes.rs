@@ -1,4 +1,4 @@
-//! Whether the database answers and accepts writes.
+//! Probes: a read and a write that show that the database answers.
 
 use crate::StoreError;
 use crate::db::Db;

@@ -248,7 +248,7 @@ fn exporting_writes_pem_with_the_ca_that_signed_after_it() {
     let server = Server::start();
     let id = server.issue("a");
     let signer = server.get("/certgate/v1/accounts/{account}/managed_authority");
-    // The CA that signed the certificate is no longer active.
+    // A newer CA has replaced the one that signed the certificate.
     let rotate = "/certgate/v1/accounts/{account}/managed_authorities/rotate";
     server.post(rotate, json!({}));
     let captured = Captured::new(Format::Table);
