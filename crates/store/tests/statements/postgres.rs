@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use certgate_store::conformance;
+use certgate_store::{Store as _, conformance};
 
 use crate::allowed::{Allowed, is_allowed, is_allowed_index, is_small};
 use crate::conditions::tokens;
