@@ -30,11 +30,11 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Starts to serve `router` on the socket, as a task of this name. Connections in the accept
-    /// backlog outlive the task.
+    /// Starts to serve `router` on the socket, as tasks of these names. Connections in the accept
+    /// backlog outlive the tasks.
     pub fn start(
         supervisor: &Supervisor,
-        name: &'static str,
+        names: names::Listener,
         socket: std::net::TcpListener,
         tls: Option<TlsAcceptor>,
         router: Router,
@@ -44,9 +44,7 @@ impl Listener {
         let (stop, stopped) = watch::channel(false);
         let places = Places::new(limits);
         let swept = places.clone();
-        supervisor.keep(names::CONNECTION_LIMITS, move || {
-            swept.clone().sweep_forever()
-        });
+        supervisor.keep(names.limits, move || swept.clone().sweep_forever());
         let acceptor = Arc::new(Acceptor {
             tls,
             router,
@@ -56,7 +54,7 @@ impl Listener {
         });
         let run = move || acceptor.clone().run(socket.try_clone());
         Self {
-            accepting: supervisor.keep(name, run),
+            accepting: supervisor.keep(names.accepting, run),
             stop,
         }
     }

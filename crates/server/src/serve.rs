@@ -196,9 +196,9 @@ async fn serve(
         Listener::start(&supervisor, name, socket, tls, router, limits, proxies)
     };
     let tls = identity.map(CurrentIdentity::acceptor);
-    let management = start(names::MANAGEMENT_LISTENER, management, tls, router);
+    let management = start(names::MANAGEMENT, management, tls, router);
     let responder = certgate_api::responder(api);
-    let public = start(names::PUBLIC_LISTENER, public, None, responder);
+    let public = start(names::PUBLIC, public, None, responder);
     announce(&api_url, public_address);
     if let Some(made) = made {
         log.print(&welcome(&made, &api_url, config));

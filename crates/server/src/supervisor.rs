@@ -17,9 +17,23 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// The names of the tasks, as `/readyz`, the log and the metric have them.
 pub mod names {
-    pub const MANAGEMENT_LISTENER: &str = "management listener";
-    pub const PUBLIC_LISTENER: &str = "public listener";
-    pub const CONNECTION_LIMITS: &str = "connection limits";
+    /// The two tasks of a listener.
+    #[derive(Clone, Copy)]
+    pub struct Listener {
+        /// The task that accepts connections.
+        pub accepting: &'static str,
+        /// The task that closes connections beyond their limits.
+        pub limits: &'static str,
+    }
+
+    pub const MANAGEMENT: Listener = Listener {
+        accepting: "management listener",
+        limits: "management connection limits",
+    };
+    pub const PUBLIC: Listener = Listener {
+        accepting: "public listener",
+        limits: "public connection limits",
+    };
     pub const SETTLER: &str = "settler";
     pub const STORE_WRITER: &str = "store writer";
     pub const TOKEN_USES: &str = "record of token uses";

@@ -1,14 +1,15 @@
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use certgate_model::{AuthorityId, CrlKind, CrlRecord, Timestamp};
+use certgate_model::{AuthorityId, CrlKind, CrlRecord, Timestamp, lock};
 use certgate_pki::StoredAuthority;
 use certgate_store::CrlState;
-use tokio::sync::Mutex;
 
 use crate::environment::Environment;
 use crate::error::Fault;
 use crate::publishing::Publisher;
+use crate::turn::Turns;
 
 /// Longest time for which a request waits for a new list before it gets the stored one.
 const WAIT_MAX: Duration = Duration::from_secs(2);
@@ -21,7 +22,9 @@ const PAUSE_SECONDS: i64 = 1;
 pub struct Renewal {
     environment: Environment,
     publisher: Publisher,
-    /// The last failure of each CA. Held while a list is published.
+    /// Requests for lists of one CA. The CAs do not wait for each other.
+    turns: Turns<AuthorityId>,
+    /// The last failure of each CA whose lists could not be published.
     failed: Mutex<HashMap<AuthorityId, Timestamp>>,
 }
 
@@ -30,6 +33,7 @@ impl Renewal {
         Self {
             environment,
             publisher,
+            turns: Turns::new(),
             failed: Mutex::default(),
         }
     }
@@ -62,19 +66,21 @@ impl Renewal {
         if let Some(intact) = self.intact(authority, kind).await? {
             return Ok(intact);
         }
-        {
-            let mut failed = self.failed.lock().await;
-            let now = self.environment.now();
-            if !is_paused(&failed, authority, now) {
-                metrics::counter!("certgate_corrupt_crls_total").increment(1);
-                tracing::error!(
-                    %authority, ?kind,
-                    "a stored list is corrupt and is made again: run certgate check"
-                );
-                if let Err(fault) = self.publisher.publish(authority, kind).await {
-                    tracing::error!(%authority, ?kind, error = %fault, "it could not be made again");
-                    failed.insert(authority, now);
-                }
+        let turn = self.turns.of(authority);
+        let _held = turn.hold().await;
+        // Another request may have waited for the same list.
+        if let Some(intact) = self.intact(authority, kind).await? {
+            return Ok(intact);
+        }
+        if !self.is_paused(authority) {
+            metrics::counter!("certgate_corrupt_crls_total").increment(1);
+            tracing::error!(
+                %authority, ?kind,
+                "a stored list is corrupt and is made again: run certgate check"
+            );
+            if let Err(fault) = self.publisher.publish(authority, kind).await {
+                tracing::error!(%authority, ?kind, error = %fault, "it could not be made again");
+                self.note(authority, false);
             }
         }
         let intact = self.intact(authority, kind).await?;
@@ -103,9 +109,9 @@ impl Renewal {
     }
 
     async fn publish(&self, authority: AuthorityId, kinds: Vec<CrlKind>) {
-        let mut paused = self.failed.lock().await;
-        let now = self.environment.now();
-        if is_paused(&paused, authority, now) || !self.publisher.can_sign(authority).await {
+        let turn = self.turns.of(authority);
+        let _held = turn.hold().await;
+        if self.is_paused(authority) || !self.publisher.can_sign(authority).await {
             return;
         }
         // Another request may have waited for the same lists.
@@ -115,18 +121,20 @@ impl Renewal {
         let due: Vec<_> = due.map(|state| (authority, state.kind)).collect();
         let mut failed = Vec::new();
         self.publisher.publish_all(&due, &mut failed).await;
-        match failed.is_empty() {
-            true => paused.remove(&authority),
-            false => paused.insert(authority, now),
+        self.note(authority, failed.is_empty());
+    }
+
+    /// Notes the result of publishing lists of a CA.
+    fn note(&self, authority: AuthorityId, is_published: bool) {
+        let mut failed = lock(&self.failed);
+        match is_published {
+            true => failed.remove(&authority),
+            false => failed.insert(authority, self.environment.now()),
         };
     }
-}
 
-fn is_paused(
-    failed: &HashMap<AuthorityId, Timestamp>,
-    authority: AuthorityId,
-    now: Timestamp,
-) -> bool {
-    let last = failed.get(&authority);
-    last.is_some_and(|at| at.until(now).is_within(PAUSE_SECONDS))
+    fn is_paused(&self, authority: AuthorityId) -> bool {
+        let last = lock(&self.failed).get(&authority).copied();
+        last.is_some_and(|at| at.until(self.environment.now()).is_within(PAUSE_SECONDS))
+    }
 }

@@ -42,9 +42,10 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
     closed = ("address", "full", "refused", "timeout")
     tasks = (
         "clock watch",
-        "connection limits",
+        "management connection limits",
         "management listener",
         "metrics",
+        "public connection limits",
         "public listener",
         "record of token uses",
         "reload of settings",

@@ -111,7 +111,11 @@ fn recorded(is_postgres: bool, is_streamed: bool) -> BTreeSet<String> {
 fn expect_every_statement(run: &BTreeSet<String>, placeholder: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/verbs");
     let mut missing = String::new();
-    let files = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let files = |folder: &Path| {
+        std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().path())
+    };
     let (folders, mut paths): (Vec<_>, Vec<_>) = files(&folder).partition(|path| path.is_dir());
     paths.extend(folders.iter().flat_map(|folder| files(folder)));
     for path in paths {
