@@ -189,6 +189,25 @@ fn each_alert_has_an_entry() {
 }
 
 #[test]
+fn each_limit_can_be_understood_alone() {
+    let page = limits::page(&sources::product().unwrap());
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let unclear = |row: &&str| {
+        let has_open_bracket = row.matches('(').count() != row.matches(')').count();
+        let (meaning, value) = row.trim_end_matches(" |").rsplit_once(" | ").unwrap();
+        let refers = ["same", "these", "those", "the thread"];
+        has_open_bracket
+            || value.starts_with('`')
+            || refers.iter().any(|word| meaning.contains(word))
+    };
+    let unclear: Vec<_> = rows.filter(unclear).collect();
+    assert!(
+        unclear.is_empty(),
+        "complete the first sentence at each constant: {unclear:#?}"
+    );
+}
+
+#[test]
 fn the_table_of_limits_is_that_of_the_code() {
     let written = &pages()["docs/limits.md"];
     let expected = limits::page(&sources::product().unwrap());

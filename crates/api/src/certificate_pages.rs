@@ -13,6 +13,7 @@ use http_body_util::StreamBody;
 
 use crate::envelope::{self, PageRequest};
 use crate::error::ApiError;
+use crate::large_answers::PartKib;
 use crate::objects::client_certificate;
 use crate::response;
 use crate::state::Api;
@@ -21,7 +22,10 @@ use crate::state::Api;
 /// of JSON.
 const PART_OCTETS: usize = 128 * 1024;
 
-/// The most records that are read at once. A usual part is not larger.
+/// Memory of a page that is sent in parts, in KiB: the JSON of one part.
+const PART_KIB: u64 = 300;
+
+/// The most certificates of a page that are read at once. A usual part is not larger.
 const PART_RECORDS_MAX: u32 = 128;
 
 /// Answers with a page of the certificates of a zone.
@@ -65,7 +69,9 @@ pub(crate) async fn answer(
         Some((frame, state.map(|(rest, info)| (None, rest, info))))
     });
     let body = Body::new(StreamBody::new(Box::pin(frames)));
-    Ok(response::json(StatusCode::OK, body))
+    let mut response = response::json(StatusCode::OK, body);
+    response.extensions_mut().insert(PartKib(PART_KIB));
+    Ok(response)
 }
 
 /// The records of a page that are not read yet.

@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use certgate_model::{AuthorityId, CrlKind, lock};
-use certgate_service::{Fault, Renewal};
+use certgate_service::{Fault, Renewal, Turns};
 use certgate_store::CrlState;
+use tokio::sync::Semaphore;
 
-/// The size in bytes at which the cache forgets everything: the CRLs of many small CAs, or of a few
+/// The size in bytes at which the cache of CRLs is emptied: the CRLs of many small CAs, or of a few
 /// large ones.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Number of CRLs that are read at once: other requests need the store's readers too.
+const READS_MAX: usize = 4;
 
 /// A CRL as it is sent.
 pub(crate) struct PublishedCrl {
@@ -19,11 +23,11 @@ pub(crate) struct PublishedCrl {
 }
 
 /// The CRLs that clients downloaded last.
-#[derive(Default)]
 pub(crate) struct CrlCache {
     crls: Mutex<Crls>,
-    /// Held while a CRL is read: other requests need the store's readers too.
-    loading: tokio::sync::Mutex<()>,
+    /// The requests for one CRL: one of them reads it for all.
+    loading: Turns<(AuthorityId, CrlKind)>,
+    reads: Semaphore,
 }
 
 #[derive(Default)]
@@ -33,6 +37,14 @@ struct Crls {
 }
 
 impl CrlCache {
+    pub(crate) fn new() -> Self {
+        Self {
+            crls: Mutex::default(),
+            loading: Turns::new(),
+            reads: Semaphore::new(READS_MAX),
+        }
+    }
+
     /// Returns the CRL of `state`, or a newer one; [`None`] if it was deleted.
     pub(crate) async fn crl(
         &self,
@@ -43,10 +55,12 @@ impl CrlCache {
         if let Some(crl) = self.cached(authority, state) {
             return Ok(Some(crl));
         }
-        let _one_at_a_time = self.loading.lock().await;
+        let turn = self.loading.of((authority, state.kind));
+        let _one_at_a_time = turn.hold().await;
         if let Some(loaded_meanwhile) = self.cached(authority, state) {
             return Ok(Some(loaded_meanwhile));
         }
+        let _reading = self.reads.acquire().await;
         let Some(record) = lists.load(authority, state.kind).await? else {
             return Ok(None);
         };

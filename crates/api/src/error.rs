@@ -147,7 +147,10 @@ impl ApiError {
     pub(crate) fn without_tasks(names: &[&str]) -> Self {
         let names = names.join(", ");
         let inside = format!("tasks do not run: {names}");
-        let message = format!("These tasks of the server do not run: {names}");
+        let message = format!(
+            "These tasks of the server do not run: {names}. It restarts them, and its log has the \
+             reason"
+        );
         Self::later(code::UNAVAILABLE, message, inside)
     }
 

@@ -11,7 +11,7 @@ use crate::error::ApiError;
 /// of its own.
 const FOLLOWERS_PER_TOKEN_MAX: usize = 100;
 
-/// The same of an account.
+/// The most streams and waiting requests of an account.
 const FOLLOWERS_PER_ACCOUNT_MAX: usize = 1_000;
 
 /// Followers hold connections. The rest, 1 / 4, stays for other requests.

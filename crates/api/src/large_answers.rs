@@ -12,9 +12,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 
-/// The size in KiB from which an answer is large. Pages of certificates are sent in parts below
-/// this size; large are full pages of tokens, of uploaded certificates and of audit logs.
+/// The size in KiB from which an answer is large: full pages of tokens, of uploaded certificates
+/// and of audit logs. A page of certificates in parts counts with the size of a part.
 const LARGE_KIB: u64 = 256;
+
+/// The memory that an answer of unknown length holds at a time.
+#[derive(Clone, Copy)]
+pub(crate) struct PartKib(pub(crate) u64);
 
 /// Memory for all large answers, in KiB: 96 MiB.
 const LARGE_ANSWERS_KIB_MAX: usize = 96 * 1024;
@@ -29,7 +33,10 @@ impl LargeAnswers {
 
     /// Returns the response if it is small or its memory is free, and an error otherwise.
     pub(crate) fn admit(&self, response: Response) -> Response {
-        let kib = response.body().size_hint().lower() >> 10;
+        let kib = match response.extensions().get() {
+            Some(PartKib(kib)) => *kib,
+            None => response.body().size_hint().lower() >> 10,
+        };
         // Files of the public responder are shared, so each is in memory once.
         let json = HeaderValue::from_static("application/json");
         if kib < LARGE_KIB || response.headers().get(header::CONTENT_TYPE) != Some(&json) {
@@ -119,6 +126,10 @@ mod tests {
             (StatusCode::OK, StatusCode::OK)
         );
         assert_eq!(half().status(), StatusCode::TOO_MANY_REQUESTS);
+        let mut in_parts = answer(1);
+        in_parts.extensions_mut().insert(PartKib(LARGE_KIB));
+        let refused = answers.admit(in_parts);
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
         let small = answers.admit(answer(LARGE_KIB as usize - 1));
         assert_eq!(small.status(), StatusCode::OK);
         let octets = first.into_body().collect().await.unwrap().to_bytes();

@@ -36,7 +36,7 @@ impl Api {
         Self(Arc::new(Inner {
             followers: Followers::new(parts.connections_max),
             parts,
-            crls: CrlCache::default(),
+            crls: CrlCache::new(),
             readiness: Readiness::default(),
         }))
     }

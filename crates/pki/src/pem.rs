@@ -9,7 +9,7 @@ const LINE_OCTETS: usize = 48;
 /// hold as many pieces.
 const PIECE_OCTETS: usize = 1024 * LINE_OCTETS;
 
-/// Longest accepted label, in characters. The longest in RFC 7468 has 22.
+/// Longest accepted label of a PEM block, in characters. The longest in RFC 7468 has 22.
 const LABEL_CHARS_MAX: usize = 64;
 
 /// Most characters of a label that a message shows.

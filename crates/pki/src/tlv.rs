@@ -45,7 +45,7 @@ pub(crate) mod tag {
     pub const CONTEXT_3_CONSTRUCTED: u8 = 0xa3;
 }
 
-/// Most levels of nested values. The deepest X.509 structures need about ten. The limit protects
+/// Most levels of nested DER values. The deepest X.509 structures need about ten. The limit protects
 /// the stack from hostile input.
 const DEPTH_MAX: u8 = 32;
 

@@ -45,7 +45,7 @@ pub enum Command {
     /// Check the whole database of a running or stopped server and report every problem
     #[command(after_help = Exit::help())]
     Check {
-        /// Work for at most so many percent of the time, so that a server beside it keeps the disk
+        /// Use at most this percentage of the time, so that a running server has the disk
         #[arg(long, value_name = "PERCENT", default_value_t = 100)]
         #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
         share: u8,

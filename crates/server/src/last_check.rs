@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 /// The file in the data directory.
 const FILE: &str = "certgate.last-check";
 
-/// The largest file that is read, in octets: it has 26 to 60.
+/// The largest file with the result of the last check, in octets: it has 26 to 60.
 const FILE_BYTES_MAX: u64 = 256;
 
 /// The result of a check.

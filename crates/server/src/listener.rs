@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::connection::{Http, Limits, Origin, Place, Places};
+use crate::connection::{Http, Limits, NotFree, Origin, Place, Places};
 use crate::supervisor::{Supervisor, names};
 
 /// The wait after a failed `accept`: usually the process has no free file descriptor.
@@ -89,7 +89,9 @@ impl Acceptor {
     async fn run(self: Arc<Self>, socket: io::Result<std::net::TcpListener>) {
         let socket = match socket.and_then(TcpListener::from_std) {
             Ok(socket) => socket,
-            Err(error) => return tracing::error!(%error, "cannot use the listening socket"),
+            Err(error) => {
+                return tracing::error!(%error, "cannot use the listening socket, and tries again after a pause");
+            }
         };
         let mut stopped = self.stopped.clone();
         tokio::select! {
@@ -99,9 +101,12 @@ impl Acceptor {
         // Clients in the accept backlog already consider themselves connected and may have sent a
         // request.
         let Ok(queue) = socket.into_std() else { return };
-        while let Ok((stream, peer)) = queue.accept()
-            && let Some(place) = self.places.take_free(self.origin(peer.ip()))
-        {
+        while let Ok((stream, peer)) = queue.accept() {
+            let place = match self.places.take_free(self.origin(peer.ip())) {
+                Ok(place) => place,
+                Err(NotFree::Share) => continue,
+                Err(NotFree::Full) => return,
+            };
             if stream.set_nonblocking(true).is_ok()
                 && let Ok(stream) = TcpStream::from_std(stream)
             {

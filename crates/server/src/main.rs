@@ -13,6 +13,7 @@ mod failure;
 mod init;
 mod inspector;
 mod last_check;
+mod limited;
 mod listener;
 mod log;
 mod migrate;

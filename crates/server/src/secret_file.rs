@@ -1,13 +1,14 @@
 //! Files and directories that other users must not read.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use crate::config::ConfigError;
+use crate::limited;
 
 /// Reads a file with a secret, unless other users may read it as well. `what` names the file in
 /// messages, and `remedy` is for a file that cannot be read.
@@ -25,13 +26,7 @@ pub fn read(
     // systemd and Kubernetes provide files of root that the group, or a user of an ACL, can read.
     refuse_others(&file.metadata().map_err(failed)?, 0o037)
         .map_err(|mode| others_may_read(what, path, mode, "600"))?;
-    let mut text = Zeroizing::new(String::new());
-    let read = file.take(bytes_max + 1).read_to_string(&mut text);
-    if read.map_err(failed)? as u64 > bytes_max {
-        let complaint = format!("the {what} {shown} is larger than {bytes_max} bytes");
-        return Err(ConfigError::new(complaint));
-    }
-    Ok(text)
+    limited::read_text(file, bytes_max).map_err(failed)
 }
 
 /// Refuses a directory that other users may enter or list.
@@ -48,7 +43,7 @@ pub fn check_directory(path: &Path, what: &str) -> Result<(), ConfigError> {
 }
 
 /// Returns the mode if it has rights for others. `of_root` are those bits that count if root owns
-/// the file and this process is not root: then root has chosen the group.
+/// the file, and for a directory only if this process is not root: root has chosen the group.
 fn refuse_others(file: &Metadata, of_root: u32) -> Result<(), u32> {
     let is_of_root = file.uid() == 0 && (!rustix::process::geteuid().is_root() || file.is_file());
     let others = if is_of_root { of_root } else { 0o077 };

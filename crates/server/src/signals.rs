@@ -60,7 +60,7 @@ impl StopSignals {
     }
 }
 
-/// SIGHUP, from now on.
+/// Returns the stream of SIGHUP.
 pub fn hangup() -> io::Result<Signals> {
     signal(SignalKind::hangup())
 }

@@ -1,4 +1,4 @@
-//! The supervisor of the server's long-running tasks. Every one of them is its own: a task that
+//! The supervisor, which owns every long-running task of the server: a task that
 //! ends is restarted where that is safe, and otherwise ends the process. `/readyz` names the tasks
 //! that do not run.
 
@@ -211,7 +211,7 @@ mod tests {
             let mut alive = [const { None }; 3];
             for _ in 0..30 {
                 while alive.iter().any(Option::is_none) {
-                    // Waits for ever if a task is not restarted.
+                    // Waits forever if a task is not restarted.
                     let (index, kill) = starts.recv().await.unwrap();
                     alive[index] = Some(kill);
                 }

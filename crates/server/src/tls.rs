@@ -1,7 +1,6 @@
 //! TLS for the management API. A running server can change its certificate.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::ConfigError;
-use crate::secret_file;
+use crate::{limited, secret_file};
 
 /// The longest file of a certificate chain or a key, in bytes: a hundred times a usual chain.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -28,11 +27,11 @@ impl Identity {
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, ConfigError> {
         let wrong = |what: &str, path: &Path, error: &dyn std::fmt::Display| {
             ConfigError::new(format!(
-                "cannot read the TLS {what} {}: {error}",
+                "cannot read the TLS {what} {}: {error}: correct tls_{what} or the file",
                 path.display()
             ))
         };
-        let text = read_limited(certificate);
+        let text = File::open(certificate).and_then(|file| limited::read(file, FILE_BYTES_MAX));
         let text = text.map_err(|error| wrong("certificate", certificate, &error))?;
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
         let chain = chain.map_err(|error| wrong("certificate", certificate, &error))?;
@@ -42,7 +41,8 @@ impl Identity {
         let identity = CertifiedKey::from_der(chain, private_key, &provider());
         let identity = identity.map_err(|error| {
             ConfigError::new(format!(
-                "the TLS certificate {} and its key {} cannot be used together: {error}",
+                "the TLS certificate {} and its key {} cannot be used together: {error}: set \
+                 tls_certificate and tls_key to files of one key pair",
                 certificate.display(),
                 key.display()
             ))
@@ -88,15 +88,4 @@ impl ResolvesServerCert for CurrentIdentity {
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
-fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let read = File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut text)?;
-    match read as u64 > FILE_BYTES_MAX {
-        true => Err(io::ErrorKind::FileTooLarge.into()),
-        false => Ok(text),
-    }
 }

@@ -8,7 +8,7 @@ use certgate_model::{Clock, Timestamp, lock};
 /// process's own changes are seen immediately.
 const AGE_SECONDS_MAX: i64 = 1;
 
-/// Maximum number of records before the cache is emptied: a bound on memory, not a tuned figure.
+/// Maximum number of cached records of one kind before their cache is emptied: a bound on memory, not a tuned figure.
 const ENTRIES_MAX: usize = 4096;
 
 /// A cache of records that every request reads, for at most [`AGE_SECONDS_MAX`].

@@ -80,3 +80,4 @@ pub use signals::Signals;
 pub use tenants::{AccountDraft, Tenants, ZoneDraft};
 pub use token_draft::TokenDraft;
 pub use tokens::Tokens;
+pub use turn::{Turn, Turns};

@@ -52,7 +52,10 @@ impl Renewal {
             return false;
         }
         let kinds: Vec<_> = due().map(|state| state.kind).collect();
-        let _ = tokio::time::timeout(WAIT_MAX, self.publish(authority, kinds)).await;
+        let publishing = self.publish(authority, kinds);
+        if tokio::time::timeout(WAIT_MAX, publishing).await.is_err() {
+            self.note(authority, false);
+        }
         true
     }
 
@@ -84,7 +87,9 @@ impl Renewal {
             }
         }
         let intact = self.intact(authority, kind).await?;
-        intact.ok_or_else(|| Fault::Unavailable("the stored list is corrupt".to_owned()))
+        intact.ok_or_else(|| {
+            Fault::Unavailable("the stored list is corrupt: run certgate check".to_owned())
+        })
     }
 
     /// Returns the stored list, if there is one; `None` if it is corrupt.

@@ -20,7 +20,7 @@ pub const OCSP_VALIDITY_SECONDS: i64 = 3600;
 /// answer for three quarters of its validity.
 const OCSP_REUSE_SECONDS: i64 = OCSP_VALIDITY_SECONDS / 4;
 
-/// Maximum number of cached answers before the cache is emptied: about 16 MB.
+/// Maximum number of cached OCSP answers before the cache is emptied: about 16 MB.
 const OCSP_ANSWERS_MAX: usize = 16_384;
 
 /// The shortest remaining validity of a CA that still answers, in seconds. An expired CA cannot

@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 
 use crate::error::Fault;
 
-/// The lowest priority of a thread: it gets the time that others leave.
-const LOWEST_PRIORITY: i32 = 19;
+/// The priority of a thread that gives way: a third of the usual share of a busy processor, so that
+/// a key is still made within the time limit of its request.
+const LOW_PRIORITY: i32 = 5;
 
 /// A pool of threads for work that computes instead of waiting.
 ///
@@ -26,7 +27,7 @@ impl Signers {
     /// that requests wait for.
     pub(crate) fn for_slow_keys() -> Result<Self, Fault> {
         let give_way = |_: usize| {
-            if let Err(error) = setpriority_process(Some(gettid()), LOWEST_PRIORITY) {
+            if let Err(error) = setpriority_process(Some(gettid()), LOW_PRIORITY) {
                 tracing::debug!(%error, "the thread of slow keys keeps its priority");
             }
         };

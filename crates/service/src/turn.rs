@@ -13,7 +13,7 @@ use crate::error::Fault;
 /// While the store is unavailable, one failure fails every request that was queued at that moment.
 /// Otherwise they would fail one after another, each after the full timeout of the store.
 #[derive(Default)]
-pub(crate) struct Turn {
+pub struct Turn {
     /// The text of the last failure.
     turn: Mutex<String>,
     failures: AtomicU64,
@@ -41,21 +41,22 @@ impl Turn {
     }
 
     /// Waits for its turn, regardless of failures.
-    pub(crate) async fn hold(&self) -> MutexGuard<'_, String> {
+    pub async fn hold(&self) -> MutexGuard<'_, String> {
         self.turn.lock().await
     }
 }
 
 /// A queue for each key. The work of one key does not wait for that of another.
-pub(crate) struct Turns<K>(std::sync::Mutex<HashMap<K, Weak<Turn>>>);
+pub struct Turns<K>(std::sync::Mutex<HashMap<K, Weak<Turn>>>);
 
 impl<K: Eq + Hash> Turns<K> {
-    pub(crate) fn new() -> Self {
+    /// Returns queues of which none is used.
+    pub fn new() -> Self {
         Self(std::sync::Mutex::default())
     }
 
     /// Returns the queue of a key.
-    pub(crate) fn of(&self, key: K) -> Arc<Turn> {
+    pub fn of(&self, key: K) -> Arc<Turn> {
         let mut turns = lock(&self.0);
         if let Some(turn) = turns.get(&key).and_then(Weak::upgrade) {
             return turn;

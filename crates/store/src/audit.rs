@@ -15,7 +15,7 @@ pub(crate) fn hash(previous: &[u8; 32], entry: &AuditEntry) -> [u8; 32] {
     hash
 }
 
-/// The longest detail of an entry, in octets. A longer one, such as a list of many hostnames, is
+/// The longest detail of an audit entry, in octets. A longer one, such as a list of many hostnames, is
 /// cut.
 const DETAIL_BYTES_MAX: usize = 2_000;
 
@@ -158,7 +158,7 @@ pub struct AuditVerdict {
     pub faults: Vec<String>,
 }
 
-/// The number of faults after which the rest of a log is not read: the log is corrupt, and more
+/// The number of faults after which the rest of an audit log is not read: the log is corrupt, and more
 /// lines do not help the operator.
 const FAULTS_MAX: usize = 20;
 

@@ -20,7 +20,7 @@ pub trait Judge: Send + Sync {
     /// Returns the CAs with the name and key of this one, itself among them: they share one full
     /// list.
     fn same_issuer(&self, authority: AuthorityId) -> Vec<AuthorityId>;
-    /// Learns that so many rows were read. It may pause, so that a server beside it keeps the disk.
+    /// Receives the number of rows that were read. It may pause, so that a server beside it keeps the disk.
     fn progress(&mut self, rows: u64);
 }
 

@@ -1,4 +1,5 @@
-//! The limits of the server: the constants of its crates whose names end with `_MAX` or `_MIN`.
+//! The limits of the server: the constants of its crates whose names end with `_MAX`, `_MIN`
+//! or `_TIMEOUT`.
 //!
 //! The first sentence of a constant's comment is its meaning, so that each limit has one place.
 
@@ -33,9 +34,9 @@ pub fn page(product: &[Product]) -> String {
         "\
 # Limits
 
-`cargo xtask docs` writes this page from the constants in the code whose names end with `_MAX` or
-`_MIN`. [security.md](security.md) says what they protect. Limits that you can change are in
-[configuration.md](configuration.md).
+`cargo xtask docs` writes this page from the constants in the code whose names end with `_MAX`,
+`_MIN` or `_TIMEOUT`. [security.md](security.md) says what they protect. Limits that you can change
+are in [configuration.md](configuration.md).
 ",
     );
     for (name, title) in CRATES {
@@ -93,7 +94,9 @@ fn is_limit(statement: &str) -> bool {
         return false;
     };
     let name = rest.split(':').next().unwrap_or_default();
-    let ends = name.ends_with("_MAX") || name.ends_with("_MIN");
+    let ends = ["_MAX", "_MIN", "_TIMEOUT"]
+        .iter()
+        .any(|end| name.ends_with(end));
     (before.is_empty() || before.starts_with("pub")) && ends && !name.starts_with(SHOWN)
 }
 
@@ -103,19 +106,25 @@ fn value(statement: &str) -> Option<String> {
         return None;
     }
     let (_, value) = statement.strip_suffix(';')?.split_once(" = ")?;
-    let seconds = value
-        .strip_prefix("Duration::from_secs(")
-        .and_then(|rest| rest.strip_suffix(')'));
-    Some(match (seconds, number(value)) {
-        (Some(seconds), _) => format!("{seconds} s"),
-        (None, Some(number)) => grouped(number),
-        (None, None) => format!("`{value}`"),
-    })
+    let duration = |unit: &str| {
+        let rest = value.strip_prefix(&format!("Duration::from_{unit}("));
+        number(rest?.strip_suffix(')')?)
+    };
+    let seconds = duration("secs").map(|seconds| format!("{} s", grouped(seconds)));
+    let shown = seconds
+        .or_else(|| Some(format!("{} ms", grouped(duration("millis")?))))
+        .or_else(|| Some(grouped(number(value)?)));
+    Some(shown.unwrap_or_else(|| format!("`{value}`")))
 }
 
 /// Computes a number that is written as a product or a shift of numbers.
 fn number(text: &str) -> Option<u64> {
     let text = text.trim();
+    if let Some(inner) = text.strip_prefix('(')
+        && let Some((left, right)) = inner.split_once(") - ")
+    {
+        return number(left)?.checked_sub(number(right)?);
+    }
     if let Some((left, right)) = text.split_once(" << ") {
         return number(left)?.checked_shl(u32::try_from(number(right)?).ok()?);
     }

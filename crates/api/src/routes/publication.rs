@@ -369,7 +369,7 @@ impl IntoResponse for NotPublished {
             }
             Self::NotValid => {
                 let text = "The CA has no CRL, and cannot sign one: it has expired, or the clock \
-                            of this server is wrong\n";
+                            of this server is wrong: correct the clock, or rotate the CA\n";
                 (StatusCode::NOT_FOUND, text).into_response()
             }
             Self::TooLong => {

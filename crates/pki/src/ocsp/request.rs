@@ -13,7 +13,7 @@ pub const OCSP_REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Most certificates in one request. Each costs a lookup. Clients ask about one.
 pub const OCSP_CERT_IDS_MAX: usize = 32;
 
-/// Longest nonce, in octets (RFC 9654 §2.1: 1 to 128).
+/// Longest nonce, in octets (1 to 128, RFC 9654 §2.1).
 pub const NONCE_BYTES_MAX: usize = 128;
 
 /// The reason to answer `malformedRequest`: the request is not that of RFC 6960 §4.1.1, or exceeds

@@ -2,14 +2,17 @@
 //! the file, and the file over defaults.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use certgate_client::Environment;
 use certgate_client::{CLIENT_VARIABLES, CONFIG_VARIABLE};
+use zeroize::Zeroizing;
 
 use super::ConfigError;
 use super::setting::{Changes, Given, Id, SETTINGS, Setting, Shape};
+use crate::limited;
 
 /// The default configuration file, which need not exist.
 pub const FILE_DEFAULT: &str = "certgate.toml";
@@ -214,8 +217,8 @@ fn file_of(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
     flags.file.clone().or_else(named)
 }
 
-fn read_file(path: &Path, must_exist: bool) -> Result<Option<String>, ConfigError> {
-    match read_limited(path) {
+fn read_file(path: &Path, must_exist: bool) -> Result<Option<Zeroizing<String>>, ConfigError> {
+    match File::open(path).and_then(|file| limited::read_text(file, FILE_BYTES_MAX)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => Ok(None),
         Err(error) => Err(ConfigError::new(format!(
@@ -223,21 +226,6 @@ fn read_file(path: &Path, must_exist: bool) -> Result<Option<String>, ConfigErro
             path.display()
         ))),
     }
-}
-
-fn read_limited(path: &Path) -> io::Result<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    let read = std::fs::File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
-    if read as u64 > FILE_BYTES_MAX {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "larger than 1 MiB",
-        ));
-    }
-    Ok(text)
 }
 
 /// Recognises the variables that every container of a Kubernetes namespace has about a service

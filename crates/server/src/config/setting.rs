@@ -315,7 +315,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("10"),
         applies_to: AppliesTo::Server,
         changes: Changes::AtStart,
-        help: "Limit of the requests in flight after SIGTERM, in seconds; what is left is cut off",
+        help: "Limit of the requests in flight after SIGTERM, in seconds; the server then closes the remaining connections",
     },
     Setting {
         key: Id::TrustedProxies,

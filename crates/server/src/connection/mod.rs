@@ -8,4 +8,4 @@ mod stream;
 
 pub use http::Http;
 pub use origin::Origin;
-pub use places::{Limits, Place, Places};
+pub use places::{Limits, NotFree, Place, Places};

@@ -13,8 +13,8 @@ use super::origin::Origin;
 /// and a lost packet is sent again within three seconds.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same limit while three quarters of the places are taken.
-const HEAD_TIMEOUT_NEARLY_FULL: Duration = Duration::from_secs(1);
+/// The limit of a TLS handshake and of a head while three quarters of the places are taken.
+const NEARLY_FULL_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The part of the places that one address can have: 1 / 2. The other half stays for the others.
 const ADDRESS_SHARE: usize = 2;
@@ -117,6 +117,15 @@ enum Room {
     None,
 }
 
+/// The reason why a connection gets no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotFree {
+    /// Its address has its share.
+    Share,
+    /// All places are taken.
+    Full,
+}
+
 /// The reason of the server to close a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closed {
@@ -215,13 +224,14 @@ impl Places {
         Some(self.seat(peer, permit))
     }
 
-    /// Returns a place if one is free.
-    pub fn take_free(self: &Arc<Self>, peer: Option<Origin>) -> Option<Place> {
+    /// Returns a place if one is free, without waiting.
+    pub fn take_free(self: &Arc<Self>, peer: Option<Origin>) -> Result<Place, NotFree> {
         if self.make_room(peer) == Room::None {
-            return None;
+            return Err(NotFree::Share);
         }
-        let permit = self.free.clone().try_acquire_owned().ok()?;
-        Some(self.seat(peer, permit))
+        let permit = self.free.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| NotFree::Full)?;
+        Ok(self.seat(peer, permit))
     }
 
     /// Closes the connection that has waited longest for its client, if there is one.
@@ -294,7 +304,7 @@ impl Places {
                 let taken = &state.taken[*id];
                 let of_origin = |origin| is_nearly_full(state.of_origins[&origin].count, share);
                 let head = match full || taken.origin.is_some_and(of_origin) {
-                    true => HEAD_TIMEOUT_NEARLY_FULL,
+                    true => NEARLY_FULL_HEAD_TIMEOUT,
                     false => HEAD_TIMEOUT,
                 };
                 self.is_overdue(taken, head.min(self.limits.idle_timeout), now)

@@ -1,5 +1,5 @@
 //! The limit of repeated lines. It holds for each place in the code that logs, so that a new line
-//! cannot lack one: a client, or a full disk, repeats a line as often as it likes, but a flood from
+//! cannot lack one: a client, or a full disk, repeats a line without limit, but a flood from
 //! one place hides no line of another.
 
 use std::collections::HashMap;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use certgate_model::lock;
 use metrics::Counter;
 
-/// The most bytes of lines that wait for the thread: about 5,000 lines. A reader that pauses for a
+/// The most bytes of log lines that wait to be written: about 5,000 lines. A reader that pauses for a
 /// moment loses nothing, and one that has stopped costs no more memory.
 const WAITING_BYTES_MAX: usize = 1 << 20;
 

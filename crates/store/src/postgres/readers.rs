@@ -15,7 +15,7 @@ use crate::position::Layout;
 use crate::store::View;
 use crate::writes::Verb;
 
-/// The number of attempts of a read: the first read after a restart of the server notices that an
+/// The most attempts of a read: the first read after a restart of the server notices that an
 /// idle connection has ended.
 const READS_MAX: u32 = 3;
 /// The longest time of a read with its attempts. It takes milliseconds.

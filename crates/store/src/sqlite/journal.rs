@@ -439,9 +439,11 @@ pub(super) fn check(path: &Path, installation: &str) -> Result<Vec<String>, Stor
         lines.push(format!("the journal {shown}: {corrupt} lines are corrupt"));
     }
     let missing = body.missing.iter().take(EPOCHS_NAMED_MAX);
-    lines.extend(missing.map(|epochs| {
-        let (first, last) = (epochs.start(), epochs.end());
-        format!("the journal {shown}: the epochs {first} to {last} are missing")
+    lines.extend(missing.map(|epochs| match (epochs.start(), epochs.end()) {
+        (first, last) if first == last => {
+            format!("the journal {shown}: the epoch {first} is missing")
+        }
+        (first, last) => format!("the journal {shown}: the epochs {first} to {last} are missing"),
     }));
     Ok(lines)
 }

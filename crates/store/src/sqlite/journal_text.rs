@@ -22,7 +22,7 @@ use certgate_model::{
 
 const FIRST_LINE: &str = "certgate revocations 1";
 
-/// The longest line, in octets. Lines have about 250; two of them are one if the disk has changed
+/// The longest line of the journal, in octets. Lines have about 250; two of them are one if the disk has changed
 /// the line end between them.
 const LINE_BYTES_MAX: u64 = 1024;
 

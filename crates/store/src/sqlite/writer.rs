@@ -39,7 +39,7 @@ const RESTART_PAGES: u32 = 4 * CHECKPOINT_PAGES;
 /// The longest wait for readers: reads are short, and a long one (`check`) must not hold up writes.
 const RESTART_WAIT: Duration = Duration::from_millis(100);
 
-/// The longest wait for more writes, however slow the disk is.
+/// The longest wait of a batch for more writes, however slow the disk is.
 const GATHER_MAX: Duration = Duration::from_millis(20);
 
 /// The sending side.

@@ -10,7 +10,7 @@ use super::names::folded;
 use crate::StoreError;
 use crate::db::{Db, Row, Value};
 
-/// A longer pattern, in octets, matches no name. SQLite refuses patterns past 50,000.
+/// Longest pattern of a name, in octets: a longer one matches nothing. SQLite refuses patterns past 50,000.
 const PATTERN_MAX: usize = 8_192;
 
 pub(super) fn direction(direction: Direction) -> &'static str {

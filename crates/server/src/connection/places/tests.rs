@@ -247,8 +247,9 @@ async fn a_request_that_is_answered_is_never_swept() {
     let place = places.take(Some(origin(1))).await.unwrap();
     place.seat().begin(false, None).unwrap();
     assert!(!is_swept(&places, &place, SECONDS(3600)));
-    assert!(places.take_free(Some(origin(1))).is_none());
-    assert!(places.take_free(Some(origin(2))).is_none());
+    let not_free = |number| places.take_free(Some(origin(number))).err();
+    assert_eq!(not_free(1), Some(NotFree::Share));
+    assert_eq!(not_free(2), Some(NotFree::Full));
 }
 
 #[tokio::test]
