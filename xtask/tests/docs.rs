@@ -195,7 +195,7 @@ fn each_limit_can_be_understood_alone() {
     let unclear = |row: &&str| {
         let has_open_bracket = row.matches('(').count() != row.matches(')').count();
         let (meaning, value) = row.trim_end_matches(" |").rsplit_once(" | ").unwrap();
-        let refers = ["same", "these", "those", "the thread"];
+        let refers = ["The same", "these", "those", "the thread"];
         has_open_bracket
             || value.starts_with('`')
             || refers.iter().any(|word| meaning.contains(word))

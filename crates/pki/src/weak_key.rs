@@ -48,17 +48,17 @@ pub enum Weakness {
 /// Largest prime that an RSA modulus is divided by.
 const SMALL_FACTOR_MAX: u64 = 1 << 16;
 
-/// Bounds of Pollard's p−1 method: it finds a factor p if p−1 has prime powers up to the first, and
+/// Largest prime power of Pollard's p−1 method: it finds a factor p if p−1 has prime powers up to the first, and
 /// at most one more prime up to the second. With them, it factors a product of sixty-four random
 /// primes of 32 bits in 998 of 1,000 cases.
 const SMOOTH_MAX: u64 = 512;
 const SMOOTH_LAST_MAX: u64 = 8_192;
 
-/// The second bound for a modulus of more than 3,072 bits: it has more factors of 32 bits, and a
+/// Largest last prime of Pollard's p−1 method for more than 3,072 bits: such a modulus has more factors of 32 bits, and a
 /// multiplication takes longer.
 const SMOOTH_LAST_LONG_MAX: u64 = 2_048;
 
-/// Number of octets of the longest modulus with the first of these bounds.
+/// Longest modulus, in octets, with the larger of the bounds for the last prime.
 const SHORT_OCTETS_MAX: usize = 384;
 
 /// Width of the giant steps through the last prime: the product of the first four primes, so that
