@@ -11,6 +11,9 @@ use super::message;
 /// id-pkix-ocsp-nonce (RFC 6960 §4.4.1).
 const NONCE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 2];
 
+/// Length of the header of the OCTET STRING around the longest nonce, in octets.
+const HEADER_BYTES_MAX: usize = 3;
+
 /// Reads a request to the OCSP responder, DER.
 pub fn ocsp_request(input: &[u8]) {
     let request = match read_ocsp_request(input) {
@@ -22,7 +25,7 @@ pub fn ocsp_request(input: &[u8]) {
         request
             .nonce
             .iter()
-            .all(|nonce| (1..=NONCE_BYTES_MAX).contains(&nonce.len()))
+            .all(|nonce| (1..=NONCE_BYTES_MAX + HEADER_BYTES_MAX).contains(&nonce.len()))
     );
     for id in &request.cert_ids {
         assert!(contains(input, id.der()), "the ID is a part of the input");
@@ -48,7 +51,7 @@ fn written(request: &OcspRequest) -> Vec<u8> {
         .collect();
     let mut tbs = tlv(0x30, &ids);
     if let Some(nonce) = &request.nonce {
-        let value = tlv(0x04, &tlv(0x04, nonce));
+        let value = tlv(0x04, nonce);
         let extension = tlv(0x30, &[tlv(0x06, NONCE), value].concat());
         tbs.extend(tlv(0xa2, &tlv(0x30, &extension)));
     }

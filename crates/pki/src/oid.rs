@@ -72,6 +72,8 @@ oids! {
     OCSP_SIGNING = "1.3.6.1.5.5.7.3.9";
     SHA1 = "1.3.14.3.2.26";
     SHA256 = "2.16.840.1.101.3.4.2.1";
+    SHA384 = "2.16.840.1.101.3.4.2.2";
+    SHA512 = "2.16.840.1.101.3.4.2.3";
 }
 
 /// Writes the dotted form of an object identifier from outside, with its name if it is in the

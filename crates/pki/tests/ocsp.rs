@@ -103,7 +103,7 @@ fn openssl_accepts_responses_of_every_ca_and_delegate() {
     for algorithm in KeyAlgorithm::ALL {
         let authority = authority(algorithm);
         let leaf = issue(&authority, serial(7));
-        for digest in ["-sha1", "-sha256"] {
+        for digest in ["-sha1", "-sha256", "-sha384", "-sha512"] {
             let Some(request) = asked(&folder, &authority, &[serial(7)], &[digest]) else {
                 return;
             };
@@ -234,25 +234,149 @@ fn write_ocsp_request_equals_openssl() {
     );
 }
 
-#[test]
-fn a_nonce_has_1_to_128_octets() {
-    let authority = authority(KeyAlgorithm::P256);
-    let with_nonce =
-        |nonce: &[u8]| write_ocsp_request(&authority.der, &[serial(1)], Some(nonce)).unwrap();
-    for length in [1, 32, 128] {
-        let request = read_ocsp_request(&with_nonce(&vec![9; length])).unwrap();
-        assert_eq!(request.nonce, Some(vec![9; length]));
+/// Encodes a value with a content of less than 65,536 octets.
+fn value(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut der = vec![tag];
+    match content.len() {
+        short @ 0..0x80 => der.push(short as u8),
+        medium @ 0x80..0x100 => der.extend([0x81, medium as u8]),
+        long => der.extend([&[0x82][..], &(long as u16).to_be_bytes()].concat()),
     }
-    for length in [0, 129, 4_000] {
-        let refused = read_ocsp_request(&with_nonce(&vec![9; length]));
-        assert_eq!(
-            refused,
-            Err(OcspRequestError("its nonce does not have 1 to 128 octets")),
-            "{length}"
-        );
+    [der, content.to_vec()].concat()
+}
+
+const NONCE: &[u8] = &[6, 9, 0x2b, 6, 1, 5, 5, 7, 0x30, 1, 2];
+
+/// Encodes an extension of these values after its object identifier.
+fn extension(kind: &[u8], values: &[u8]) -> Vec<u8> {
+    value(0x30, &[kind, values].concat())
+}
+
+/// Adds this content of requestExtensions to a request about one certificate.
+fn request_with(authority: &Authority, extensions: &[u8]) -> Vec<u8> {
+    let plain = write_ocsp_request(&authority.der, &[serial(1)], None).unwrap();
+    // Both outer headers of a request of this size have two octets.
+    let extensions = value(0xa2, &value(0x30, extensions));
+    value(0x30, &value(0x30, &[&plain[4..], &extensions].concat()))
+}
+
+#[test]
+fn a_nonce_in_any_form_is_repeated_or_omitted() {
+    let authority = authority(KeyAlgorithm::P256);
+    let octets = |length: usize| vec![0x9a; length];
+    let wrapped = |length| value(4, &octets(length));
+    let nonce = |octets: &[u8]| extension(NONCE, &value(4, octets));
+    let integer = value(2, &octets(8));
+    let critical = [&[1, 1, 0xff][..], &value(4, &wrapped(16))].concat();
+    let unknown = extension(&[6, 3, 0x2a, 3, 4], &value(4, &[5, 4, 3]));
+    for (form, extensions, repeated) in [
+        ("1 octet", nonce(&wrapped(1)), Some(wrapped(1))),
+        ("32 octets", nonce(&wrapped(32)), Some(wrapped(32))),
+        ("128 octets", nonce(&wrapped(128)), Some(wrapped(128))),
+        ("129 octets", nonce(&wrapped(129)), None),
+        ("4,000 octets", nonce(&wrapped(4_000)), None),
+        ("no octets", nonce(&wrapped(0)), None),
+        ("an empty value", nonce(&[]), None),
+        ("not wrapped, 1 octet", nonce(&[7]), Some(vec![7])),
+        ("not wrapped", nonce(&octets(16)), Some(octets(16))),
+        ("not wrapped, 128", nonce(&octets(128)), Some(octets(128))),
+        ("not wrapped, 129", nonce(&octets(129)), None),
+        ("not wrapped, 04 first", nonce(&[4; 16]), Some(vec![4; 16])),
+        ("an INTEGER", nonce(&integer), Some(integer.clone())),
+        ("no OCTET STRING", extension(NONCE, &integer), None),
+        ("no value", extension(NONCE, &[]), None),
+        ("not DER", extension(NONCE, &[4, 9, 1]), None),
+        ("critical", extension(NONCE, &critical), Some(wrapped(16))),
+        (
+            "two",
+            [nonce(&wrapped(8)), nonce(&wrapped(9))].concat(),
+            None,
+        ),
+        (
+            "others",
+            [&unknown[..], &nonce(&wrapped(9))].concat(),
+            Some(wrapped(9)),
+        ),
+        ("no extension", vec![], None),
+    ] {
+        let request = read_ocsp_request(&request_with(&authority, &extensions));
+        let request = request.unwrap_or_else(|error| panic!("{form}: {error}"));
+        assert_eq!(request.nonce, repeated, "{form}");
+        let response = respond(&delegate(&authority), &request, CertStatus::Good);
+        let has_nonce = response.windows(NONCE.len()).any(|part| part == NONCE);
+        assert_eq!(has_nonce, repeated.is_some(), "{form}");
+        if let Some(repeated) = repeated {
+            let expected = nonce(&repeated);
+            let is_repeated = response
+                .windows(expected.len())
+                .any(|part| part == expected);
+            assert!(is_repeated, "{form}");
+        }
+    }
+    // The extensions themselves must be well-formed.
+    for (form, extensions) in [
+        ("another tag", value(0x31, NONCE)),
+        ("no object identifier", value(0x30, &value(4, &wrapped(8)))),
+        ("a length beyond the end", vec![0x30, 20, 6, 3, 0x2a, 3, 4]),
+        ("octets after them", [nonce(&wrapped(8)), vec![0]].concat()),
+    ] {
+        let request = read_ocsp_request(&request_with(&authority, &extensions));
+        assert_eq!(request, Err(OcspRequestError("it is malformed")), "{form}");
     }
     let long = read_ocsp_request(&vec![0x30; OCSP_REQUEST_BYTES_MAX + 1]);
     assert_eq!(long, Err(OcspRequestError("it is too long")));
+}
+
+#[test]
+fn a_cert_id_has_one_of_four_digests() {
+    let authority = authority(KeyAlgorithm::P256);
+    let null = &[5, 0][..];
+    let known = issuer_ids(&authority.der).unwrap();
+    let sha2 = |last| [6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, last];
+    for (name, algorithm, parameters, found) in [
+        ("SHA-1", &[6, 5, 0x2b, 0x0e, 3, 2, 0x1a][..], null, true),
+        (
+            "SHA-1 without NULL",
+            &[6, 5, 0x2b, 0x0e, 3, 2, 0x1a],
+            &[],
+            true,
+        ),
+        ("SHA-256", &sha2(1), null, true),
+        ("SHA-384", &sha2(2), null, true),
+        ("SHA-512", &sha2(3), null, true),
+        ("SHA-512 without NULL", &sha2(3), &[], true),
+        ("SHA-224", &sha2(4), null, false),
+        ("SHA3-256", &sha2(8), null, false),
+        (
+            "MD5",
+            &[6, 8, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 5],
+            null,
+            false,
+        ),
+    ] {
+        let request = read_ocsp_request(&cert_id_request(algorithm, parameters)).unwrap();
+        // The digests in it are of another CA: only the algorithm is the same.
+        let issuer = request.cert_ids[0].issuer();
+        assert_eq!(issuer.is_some(), found, "{name}");
+        assert!(!known.iter().any(|id| issuer == Some(id)), "{name}");
+    }
+    let other = cert_id_request(&sha2(3), &[4, 1, 0]);
+    assert_eq!(
+        read_ocsp_request(&other),
+        Err(OcspRequestError("it is malformed"))
+    );
+}
+
+/// Encodes a request with this digest algorithm, and digests of nothing.
+fn cert_id_request(algorithm: &[u8], parameters: &[u8]) -> Vec<u8> {
+    let digest = value(4, &[0; 32]);
+    let algorithm = value(0x30, &[algorithm, parameters].concat());
+    let cert_id = value(
+        0x30,
+        &[&algorithm[..], &digest, &digest, &[2, 1, 5]].concat(),
+    );
+    let list = value(0x30, &value(0x30, &cert_id));
+    value(0x30, &value(0x30, &list))
 }
 
 #[test]

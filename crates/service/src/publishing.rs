@@ -145,7 +145,7 @@ impl Publisher {
         let Some((_, own)) = certificates.iter().find(|(id, _)| *id == authority) else {
             return Ok(());
         };
-        let [name, _] = issuer_ids(own).map_err(internal)?;
+        let [name, ..] = issuer_ids(own).map_err(internal)?;
         let mut same = Vec::new();
         for (id, certificate) in &certificates {
             if issuer_ids(certificate).map_err(internal)?[0] == name {

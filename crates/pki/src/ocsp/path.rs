@@ -4,23 +4,37 @@ use base64ct::{Base64Unpadded, Encoding as _};
 /// in Base64.
 ///
 /// Clients and proxies write Base64 in paths in many ways. This accepts `/`, `+` and `=`
-/// percent-encoded or not, a missing `=` at the end, a space for a `+`, doubled slashes, and
-/// slashes at the beginning.
+/// percent-encoded once, twice or not, the URL-safe alphabet, a missing `=` at the end, a space for
+/// a `+`, line ends, doubled slashes, and slashes at the beginning and at the end.
 pub fn read_ocsp_path(text: &str) -> Option<Vec<u8>> {
-    let text = percent_encoding::percent_decode_str(text)
-        .decode_utf8()
-        .ok()?;
-    let text = text
+    let decode = |text: &str| {
+        let text = percent_encoding::percent_decode_str(text).decode_utf8();
+        text.map(|text| text.into_owned()).ok()
+    };
+    let mut text = decode(text)?;
+    // Base64 has no `%`.
+    if text.contains('%') {
+        text = decode(&text)?;
+    }
+    let text: String = text
         .trim_start_matches('/')
-        .trim_end_matches('=')
-        .replace(' ', "+");
+        .chars()
+        .filter(|character| !matches!(character, '\r' | '\n'))
+        .map(|character| match character {
+            ' ' | '-' => '+',
+            '_' => '/',
+            other => other,
+        })
+        .collect();
     let read = |text: &str| {
-        Base64Unpadded::decode_vec(text)
+        Base64Unpadded::decode_vec(text.trim_end_matches('='))
             .ok()
             .filter(|der| is_whole(der))
     };
-    // Two slashes are part of the Base64, or a proxy doubled one.
-    read(&text).or_else(|| read(&text.replace("//", "/")))
+    // Slashes at the end, and two in sequence, are part of the Base64, or a proxy added them.
+    read(&text)
+        .or_else(|| read(text.trim_end_matches('/')))
+        .or_else(|| read(&text.replace("//", "/")))
 }
 
 /// Returns true if the length in the header of a SEQUENCE is that of the octets.
@@ -62,6 +76,10 @@ mod tests {
             text.replace('/', "//"),
             text.replace('+', " "),
             text.trim_end_matches('=').to_owned(),
+            text.replace('/', "_").replace('+', "-"),
+            text.replace('/', "%252F").replace('+', "%252B"),
+            format!("{text}/"),
+            format!("{}%0D%0A{}%0A", &text[..8], &text[8..]),
         ] {
             assert_eq!(
                 read_ocsp_path(&spelling).as_deref(),
@@ -77,7 +95,9 @@ mod tests {
             Some(doubled),
             "two slashes that are part of the Base64"
         );
-        for bad in ["", "!", "a", "%ff", "=====", "AAAA"] {
+        for bad in [
+            "", "/", "!", "a", "%ff", "%25ff", "=====", "AAAA", "MAA=MAA=", "MAAA", "MA%09A=",
+        ] {
             assert_eq!(read_ocsp_path(bad), None, "{bad}");
         }
     }

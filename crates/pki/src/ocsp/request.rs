@@ -1,4 +1,4 @@
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512, digest};
 use certgate_model::SerialNumber;
 
 use crate::certificate::{Criticality, SignedParts, TbsParts, write_extension};
@@ -27,7 +27,8 @@ pub struct OcspRequestError(pub &'static str);
 pub struct OcspRequest {
     /// The certificates, at least one.
     pub cert_ids: Vec<CertId>,
-    /// The nonce, which the response must repeat (RFC 9654 §2.1).
+    /// The value of the nonce extension, which the response repeats octet for octet. Absent if
+    /// the request has no nonce, several, or one that does not have 1 to 128 octets.
     pub nonce: Option<Vec<u8>>,
 }
 
@@ -53,6 +54,36 @@ pub struct IssuerId {
 enum IssuerHash {
     Sha1,
     Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl IssuerHash {
+    /// Every algorithm. The first is the one that most clients use.
+    const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
+
+    /// Returns the algorithm with this identifier.
+    fn named(id: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|hash| hash.oid() == id)
+    }
+
+    fn oid(self) -> &'static [u8] {
+        match self {
+            Self::Sha1 => oid::SHA1,
+            Self::Sha256 => oid::SHA256,
+            Self::Sha384 => oid::SHA384,
+            Self::Sha512 => oid::SHA512,
+        }
+    }
+
+    fn algorithm(self) -> &'static Algorithm {
+        match self {
+            Self::Sha1 => &SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => &SHA256,
+            Self::Sha384 => &SHA384,
+            Self::Sha512 => &SHA512,
+        }
+    }
 }
 
 impl CertId {
@@ -76,17 +107,14 @@ impl CertId {
     }
 }
 
-/// Computes both identifications of the CA with this certificate (DER): by SHA-1 and by SHA-256.
-pub fn issuer_ids(certificate_der: &[u8]) -> Result<[IssuerId; 2], IssuerError> {
+/// Computes the identifications of the CA with this certificate (DER), one for each digest
+/// algorithm.
+pub fn issuer_ids(certificate_der: &[u8]) -> Result<[IssuerId; 4], IssuerError> {
     let signed = SignedParts::read(certificate_der).map_err(|_| IssuerError::Malformed)?;
     let tbs = TbsParts::read(signed.tbs).map_err(|_| IssuerError::Malformed)?;
     let key = public_key_bits(tbs.spki).map_err(|_| IssuerError::Malformed)?;
-    Ok([
-        (IssuerHash::Sha1, &SHA1_FOR_LEGACY_USE_ONLY),
-        (IssuerHash::Sha256, &SHA256),
-    ]
-    .map(|(hash, algorithm)| {
-        let digest = |octets| digest(algorithm, octets).as_ref().to_vec();
+    Ok(IssuerHash::ALL.map(|hash| {
+        let digest = |octets| digest(hash.algorithm(), octets).as_ref().to_vec();
         IssuerId {
             hash,
             name_hash: digest(tbs.subject),
@@ -103,22 +131,10 @@ pub fn read_ocsp_request(der: &[u8]) -> Result<OcspRequest, OcspRequestError> {
     }
     read(der)
         .map_err(|_| OcspRequestError("it is malformed"))
-        .and_then(|request| {
-            let nonce_fits = |nonce: &Vec<u8>| (1..=NONCE_BYTES_MAX).contains(&nonce.len());
-            match &request {
-                _ if request.cert_ids.is_empty() => {
-                    Err(OcspRequestError("it does not name a certificate"))
-                }
-                _ if request.cert_ids.len() > OCSP_CERT_IDS_MAX => {
-                    Err(OcspRequestError("it asks about too many certificates"))
-                }
-                OcspRequest {
-                    nonce: Some(nonce), ..
-                } if !nonce_fits(nonce) => {
-                    Err(OcspRequestError("its nonce does not have 1 to 128 octets"))
-                }
-                _ => Ok(request),
-            }
+        .and_then(|request| match request.cert_ids.len() {
+            0 => Err(OcspRequestError("it does not name a certificate")),
+            1..=OCSP_CERT_IDS_MAX => Ok(request),
+            _ => Err(OcspRequestError("it asks about too many certificates")),
         })
 }
 
@@ -161,12 +177,8 @@ fn read_cert_id(id: tlv::Tlv<'_>) -> Result<CertId, NotDer> {
     tlv::check_values(id.raw)?;
     let mut content = Cursor::new(id.content);
     let mut algorithm = content.inside(tag::SEQUENCE)?;
-    let hash = match algorithm.oid()? {
-        oid::SHA1 => Some(IssuerHash::Sha1),
-        oid::SHA256 => Some(IssuerHash::Sha256),
-        // Unsupported: the issuer stays unknown.
-        _ => None,
-    };
+    // With an unsupported algorithm, the issuer stays unknown.
+    let hash = IssuerHash::named(algorithm.oid()?);
     if !algorithm.is_empty() && !algorithm.is_null() && hash.is_some() {
         return Err(NotDer);
     }
@@ -186,28 +198,46 @@ fn read_cert_id(id: tlv::Tlv<'_>) -> Result<CertId, NotDer> {
     })
 }
 
-/// Reads the nonce from the extensions, an OCTET STRING in the extension's value. Other extensions
-/// are ignored, including critical ones: no extension of a request in RFC 6960 §4.4 changes the
-/// answer.
+/// Reads the nonce from the extensions. Other extensions are ignored, including critical ones: no
+/// extension of a request in RFC 6960 §4.4 changes the answer.
 fn read_nonce(mut outer: Cursor<'_>) -> Result<Option<Vec<u8>>, NotDer> {
     let mut extensions = outer.inside(tag::SEQUENCE)?;
     outer.end()?;
-    let mut nonce = None;
+    let mut nonces = Vec::new();
     while !extensions.is_empty() {
         let mut extension = extensions.inside(tag::SEQUENCE)?;
-        let kind = extension.oid()?;
-        extension.optional(tag::BOOLEAN)?;
-        let mut value = extension.inside(tag::OCTET_STRING)?;
-        extension.end()?;
-        if kind == oid::OCSP_NONCE {
-            let octets = value.expect(tag::OCTET_STRING)?.content.to_vec();
-            value.end()?;
-            if nonce.replace(octets).is_some() {
-                return Err(NotDer);
-            }
+        if extension.oid()? == oid::OCSP_NONCE {
+            nonces.push(repeatable_nonce(extension));
+            continue;
         }
+        extension.optional(tag::BOOLEAN)?;
+        extension.expect(tag::OCTET_STRING)?;
+        extension.end()?;
     }
-    Ok(nonce)
+    // A response has one nonce. With several, the client cannot say which one it expects.
+    match (nonces.pop(), nonces.is_empty()) {
+        (Some(nonce), true) => Ok(nonce.map(<[u8]>::to_vec)),
+        _ => Ok(None),
+    }
+}
+
+/// Returns the value of a nonce extension if a response can repeat it.
+///
+/// RFC 9654 §2.1 wraps the nonce in an OCTET STRING inside of the extension's value. Much Java and
+/// .NET code writes the nonce itself, or another type, and expects the same octets. A client that
+/// sent anything else gets a response without a nonce, which RFC 9654 §2.1 permits.
+fn repeatable_nonce<'a>(mut extension: Cursor<'a>) -> Option<&'a [u8]> {
+    extension.optional(tag::BOOLEAN).ok()?;
+    let value = extension.expect(tag::OCTET_STRING).ok()?.content;
+    extension.end().ok()?;
+    let mut inside = Cursor::new(value);
+    let nonce = match inside.expect(tag::OCTET_STRING) {
+        Ok(wrapped) if inside.is_empty() => wrapped.content,
+        _ => value,
+    };
+    (1..=NONCE_BYTES_MAX)
+        .contains(&nonce.len())
+        .then_some(value)
 }
 
 /// Writes a request about certificates of the CA with this certificate (DER). It identifies the CA
@@ -217,7 +247,7 @@ pub fn write_ocsp_request(
     serials: &[SerialNumber],
     nonce: Option<&[u8]>,
 ) -> Result<Vec<u8>, IssuerError> {
-    let [by_sha1, _] = issuer_ids(authority_der)?;
+    let [by_sha1, ..] = issuer_ids(authority_der)?;
     let mut out = Vec::new();
     tlv::write_with(&mut out, tag::SEQUENCE, |out| {
         tlv::write_with(out, tag::SEQUENCE, |out| {

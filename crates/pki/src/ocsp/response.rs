@@ -128,7 +128,8 @@ impl<'a> OcspResponder<'a> {
         })
     }
 
-    /// Signs a response (RFC 6960 §4.2.1), and verifies the signature.
+    /// Signs a response (RFC 6960 §4.2.1), and verifies the signature. `nonce` is the value of the
+    /// extension, as [`OcspRequest`](super::OcspRequest) has it.
     pub fn respond(
         &self,
         responses: &[SingleResponse<'_>],
@@ -153,7 +154,7 @@ impl<'a> OcspResponder<'a> {
                 tlv::write_with(out, tag::CONTEXT_1_CONSTRUCTED, |out| {
                     tlv::write_with(out, tag::SEQUENCE, |out| {
                         write_extension(out, oid::OCSP_NONCE, Criticality::NotCritical, |out| {
-                            tlv::write(out, tag::OCTET_STRING, nonce);
+                            out.extend_from_slice(nonce);
                         });
                     });
                 });
