@@ -47,6 +47,23 @@ impl CrlKind {
     }
 }
 
+/// Time by which every date of a CRL or OCSP response is early, in seconds.
+///
+/// A verifier refuses a list from the future, and clocks differ by minutes. The dates of
+/// revocations are as early as `thisUpdate`, so that no list has a revocation from its own future.
+const BACKDATE_SECONDS: i64 = 300;
+
+/// Returns the `thisUpdate` of a CRL or OCSP response that is signed now.
+pub fn this_update(now: Timestamp) -> Timestamp {
+    now.plus_seconds(-BACKDATE_SECONDS)
+}
+
+/// Returns the date of a revocation for a CRL or OCSP response with this `thisUpdate`. It is
+/// `thisUpdate` if the clock was set back since the revocation.
+pub fn revocation_date(revoked_on: Timestamp, this_update: Timestamp) -> Timestamp {
+    revoked_on.plus_seconds(-BACKDATE_SECONDS).min(this_update)
+}
+
 /// An entry of a revocation list (RFC 5280 §5.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
@@ -94,6 +111,21 @@ pub struct CrlRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_list_has_a_revocation_from_its_own_future() {
+        let now = Timestamp::from_unix(1_785_542_400);
+        for seconds in [-86_400, -301, -300, -1, 0, 1, 300, 86_400] {
+            let date = revocation_date(now.plus_seconds(seconds), this_update(now));
+            assert!(date <= this_update(now), "{seconds}");
+            // A date never depends on the list, unless the clock was wrong.
+            let later = revocation_date(
+                now.plus_seconds(seconds),
+                this_update(now.plus_seconds(86_400)),
+            );
+            assert_eq!(date == later, seconds <= 0, "{seconds}");
+        }
+    }
 
     #[test]
     fn kinds_have_numbers() {

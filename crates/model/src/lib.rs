@@ -26,7 +26,9 @@ pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownNa
 pub use certificate::{
     AuthorityRef, CertificateRecord, CertificateState, SerialNumber, SubjectFields, Totals,
 };
-pub use crl::{CRL_SHARDS, CrlKind, CrlRecord, Revocation, SignedCrl};
+pub use crl::{
+    CRL_SHARDS, CrlKind, CrlRecord, Revocation, SignedCrl, revocation_date, this_update,
+};
 pub use enforcement::{EnforcedAuthority, Enforcement};
 pub use enforcement_point::{EnforcedCertificate, EnforcementPointRecord, RevocationChange};
 pub use hex::{Hex, read_hex};

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use certgate_model::{AuthorityId, SerialNumber, Timestamp, lock};
+use certgate_model::{AuthorityId, SerialNumber, Timestamp, lock, this_update};
 use certgate_pki::{OcspResponder, RESPONDER_KEY, SigningKey, Validity, responder_certificate};
 
 use crate::environment::Environment;
@@ -15,7 +15,7 @@ const RESPONDER_VALIDITY_DAYS: u32 = 30;
 /// A delegate's certificate is replaced this long before it expires, in days.
 const RESPONDER_RENEWAL_DAYS: u32 = 7;
 
-/// Fast keys that sign OCSP answers for CAs with slow keys (RFC 6960 §4.2.2.2).
+/// P-256 keys that sign OCSP answers for CAs with RSA or Ed25519 keys (RFC 6960 §4.2.2.2).
 ///
 /// A delegate is created when it is needed, and never stored: a new one serves as well.
 pub(crate) struct Delegates {
@@ -74,7 +74,7 @@ impl Delegates {
 }
 
 fn create(ca: &ReadyIssuer, serial: SerialNumber, now: Timestamp) -> Result<Delegate, Fault> {
-    let not_before = now.cut_to_minute();
+    let not_before = this_update(now).cut_to_minute();
     let not_after = not_before.plus_days(RESPONDER_VALIDITY_DAYS);
     let not_after = not_after.min(ca.issuer.expires_on().cut_to_minute());
     let key = SigningKey::generate(RESPONDER_KEY).map_err(internal)?;

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use certgate_model::{AuthorityId, CrlKind, CrlRecord, SECONDS_PER_DAY, Timestamp};
+use certgate_model::{
+    AuthorityId, CrlKind, CrlRecord, Revocation, SECONDS_PER_DAY, Timestamp, revocation_date,
+    this_update,
+};
 use certgate_pki::{CrlHead, CrlScope, issuer_ids, sign_crl};
 use certgate_store::{CrlContent, CrlState, FaultPoint, fault_point};
 use futures_util::future::join_all;
@@ -16,10 +19,6 @@ pub const CRL_VALIDITY_DAYS: u32 = 7;
 /// A list is renewed this long before it expires, in days, with or without changes.
 const CRL_RENEWAL_DAYS: i64 = 3;
 
-/// Time by which `thisUpdate` precedes the current time, in seconds: clocks differ, and verifiers
-/// refuse a list from the future.
-const CRL_BACKDATE_SECONDS: i64 = 600;
-
 /// Maximum number of revocations on the full list: 3.5 MB. A larger one would be signed anew with
 /// every change, so clients use the shards instead.
 pub const FULL_CRL_ENTRIES_MAX: u32 = 65_536;
@@ -30,8 +29,7 @@ const PUBLISHED_TOGETHER: usize = 32;
 
 /// Latest time at which any list is due for renewal, in seconds from now. A list that is due later
 /// is dated in the future.
-const RENEWED_WITHIN_SECONDS: i64 =
-    (CRL_VALIDITY_DAYS as i64 - CRL_RENEWAL_DAYS) * SECONDS_PER_DAY + CRL_BACKDATE_SECONDS;
+const RENEWED_WITHIN_SECONDS: i64 = (CRL_VALIDITY_DAYS as i64 - CRL_RENEWAL_DAYS) * SECONDS_PER_DAY;
 
 /// Pause before a full list that was too long is counted again, in seconds: the count reads all of
 /// its entries.
@@ -289,7 +287,10 @@ fn signed(
         this_update: crl.this_update,
         next_update: crl.next_update,
     };
-    let revocations = content.revocations.iter().copied();
+    let revocations = content.revocations.iter().map(|one| Revocation {
+        revoked_on: revocation_date(one.revoked_on, crl.this_update),
+        ..*one
+    });
     let der = sign_crl(&ca.issuer, head, revocations).map_err(internal)?;
     Ok(CrlRecord {
         der: Some(der),
@@ -307,7 +308,7 @@ fn unsigned(ca: &ReadyIssuer, kind: CrlKind, content: &CrlContent, now: Timestam
             .unix_milliseconds()
             .max(content.number_before.saturating_add(1)),
         epoch: content.epoch,
-        this_update: now.plus_seconds(-CRL_BACKDATE_SECONDS),
+        this_update: this_update(now),
         next_update: now.plus_days(CRL_VALIDITY_DAYS),
         der: None,
     }

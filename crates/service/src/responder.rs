@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use certgate_model::{AuthorityId, SerialNumber, SignatureAlgorithm, Timestamp, lock};
+use certgate_model::{
+    AuthorityId, SerialNumber, SignatureAlgorithm, Timestamp, lock, revocation_date, this_update,
+};
 use certgate_pki::{
     CertId, CertStatus, OcspFailure, OcspRequest, OcspResponder, SingleResponse, ocsp_failure,
     read_ocsp_request,
@@ -178,7 +180,8 @@ impl Responder {
         }
         let statuses = vec![(cert_id.clone(), status)];
         let der = self.sign(signer, statuses, None, now).await?;
-        let keep = Some((now, now.plus_seconds(OCSP_VALIDITY_SECONDS)));
+        // RFC 5019 §6.2: Last-Modified is thisUpdate.
+        let keep = Some((this_update(now), now.plus_seconds(OCSP_VALIDITY_SECONDS)));
         let answer = OcspAnswer { der, keep };
         if is_cached {
             let mut answers = lock(&self.answers);
@@ -242,17 +245,21 @@ impl Responder {
         now: Timestamp,
     ) -> Result<Arc<[u8]>, Fault> {
         let delegate = match ca.issuer.signature() {
-            // An RSA signature takes thirty times as long as one with P-256.
-            SignatureAlgorithm::Sha256WithRsa => Some(self.delegates.of(&ca, now).await?),
-            _ => None,
+            // An RSA signature takes thirty times as long as one with P-256. Few clients can verify
+            // an Ed25519 signature of a response, for example none that uses Go's OCSP library.
+            SignatureAlgorithm::Sha256WithRsa | SignatureAlgorithm::PureEd25519 => {
+                Some(self.delegates.of(&ca, now).await?)
+            }
+            SignatureAlgorithm::EcdsaWithSha256 | SignatureAlgorithm::EcdsaWithSha384 => None,
         };
         let signed = self.environment.signers.run(move || {
+            let this_update = this_update(now);
             let responses: Vec<_> = statuses
                 .iter()
                 .map(|(cert_id, status)| SingleResponse {
                     cert_id,
-                    status: *status,
-                    this_update: now,
+                    status: dated(*status, this_update),
+                    this_update,
                     next_update: now.plus_seconds(OCSP_VALIDITY_SECONDS),
                 })
                 .collect();
@@ -263,6 +270,17 @@ impl Responder {
             }
         });
         Ok(signed.await?.map_err(internal)?.into())
+    }
+}
+
+/// Dates a revocation as the CRLs do.
+fn dated(status: CertStatus, this_update: Timestamp) -> CertStatus {
+    match status {
+        CertStatus::Revoked { at, reason } => CertStatus::Revoked {
+            at: revocation_date(at, this_update),
+            reason,
+        },
+        CertStatus::Good | CertStatus::Unknown => status,
     }
 }
 

@@ -88,6 +88,11 @@ impl Ca {
                 from <= now && now < to,
                 "{shown}: {path} of {from} to {to} at {now}"
             );
+            let mut entries = list.revoked_certificates.iter().flatten();
+            assert!(
+                entries.all(|entry| seconds(entry.revocation_date) <= from),
+                "{shown}: {path} of {from} has a revocation from its own future"
+            );
         }
     }
 
@@ -105,6 +110,15 @@ impl Ca {
         let status = answer.bytes[at.unwrap_or_else(|| panic!("{shown}: {answer:?}")) + 20];
         let expected = if one.is_revoked { 0xa1 } else { 0x80 };
         assert_eq!(status, expected, "{shown}: {}", one.id);
+        if one.is_revoked {
+            // Two GeneralizedTimes follow: of the revocation, and thisUpdate.
+            let after = &answer.bytes[at.unwrap() + 20..];
+            let times = after
+                .windows(17)
+                .filter(|part| part.starts_with(&[0x18, 15]));
+            let times: Vec<_> = times.take(2).collect();
+            assert!(times[0] <= times[1], "{shown}: {}", one.id);
+        }
     }
 }
 

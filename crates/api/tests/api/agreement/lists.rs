@@ -12,6 +12,7 @@ use x509_cert::der::oid::AssociatedOid;
 use x509_cert::ext::pkix::{CrlNumber, CrlReason};
 
 use super::model::{Certificate, Entries, Model, Revoked};
+use super::ocsp::EARLY_SECONDS;
 
 /// The remaining validity at which a CRL is renewed, in days.
 const RENEWAL_DAYS: u32 = 3;
@@ -185,7 +186,7 @@ async fn read(app: &TestApp, authority: AuthorityId, kind: CrlKind) -> Read {
             (
                 serial,
                 Revoked {
-                    at: seconds(entry.revocation_date),
+                    at: seconds(entry.revocation_date) + EARLY_SECONDS,
                     reason,
                 },
             )

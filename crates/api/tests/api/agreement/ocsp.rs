@@ -7,6 +7,10 @@ use http::Method;
 
 use super::model::Revoked;
 
+/// Time by which each date in a CRL or OCSP answer is early, in seconds: the API and OCSP show the
+/// same revocation.
+pub const EARLY_SECONDS: i64 = 300;
+
 /// The expected bytes of its answer: DER of the certStatus (RFC 6960 §4.2.1) after the serial
 /// number.
 pub async fn check(
@@ -31,7 +35,7 @@ pub async fn check(
 }
 
 fn revoked_info(Revoked { at, reason }: Revoked) -> Vec<u8> {
-    let time = certgate_model::Timestamp::from_unix(at)
+    let time = certgate_model::Timestamp::from_unix(at - EARLY_SECONDS)
         .to_string()
         .replace(['-', 'T', ':'], "");
     let reason = match reason {

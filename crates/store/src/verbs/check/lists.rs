@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use certgate_model::{
     AuthorityId, CertificateId, CrlKind, Revocation, RevocationReason, SerialNumber, SignedCrl,
-    Status, Timestamp,
+    Status, Timestamp, revocation_date,
 };
 
 use super::reading::{LINES_MAX, everything, single, until_enough};
@@ -269,7 +269,11 @@ async fn has_revocations<D: Db>(
         let Some((revoked_on, reason, _)) = rows.remove(entry.serial.as_bytes()) else {
             return Ok(false);
         };
-        if reason != entry.reason || !entry.revoked_on.until(revoked_on).is_within(1) {
+        // Lists of earlier versions have the time of the revocation itself.
+        let is_dated = [revocation_date(revoked_on, crl.this_update), revoked_on]
+            .iter()
+            .any(|date| entry.revoked_on.until(*date).is_within(1));
+        if reason != entry.reason || !is_dated {
             return Ok(false);
         }
     }
