@@ -37,6 +37,7 @@ pub(crate) static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
 static PROFILE: LazyLock<Profile> = LazyLock::new(|| Profile {
     crl_url: "http://pki.example.com/crl/abababab-abab-abab-abab-abababababab/90.crl".into(),
     ocsp_url: "http://pki.example.com/ocsp".into(),
+    ca_url: "http://pki.example.com/ca.crt".into(),
 });
 
 /// Converts the input into text. Base64 hides the structure from mutations. Therefore an input may

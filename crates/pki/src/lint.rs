@@ -73,7 +73,8 @@ pub(crate) fn check_request(
         });
     }
     check_url("CRL", &profile.crl_url)?;
-    check_url("OCSP", &profile.ocsp_url)
+    check_url("OCSP", &profile.ocsp_url)?;
+    check_url("CA certificate", &profile.ca_url)
 }
 
 pub(crate) fn check_serial(serial: SerialNumber) -> Result<(), LintError> {
@@ -210,7 +211,7 @@ pub(crate) fn lint(
         oid::AUTHORITY_INFO_ACCESS,
         false,
         "authority information access",
-        &|value| read_ocsp_url(value) == Ok(profile.ocsp_url.as_bytes()),
+        &|value| read_access(value) == Ok([profile.ocsp_url.as_bytes(), profile.ca_url.as_bytes()]),
     )?;
     must(
         matches!(extensions.next(), Ok(None)),
@@ -230,13 +231,19 @@ fn innermost<'a>(value: &'a [u8], outside: &[u8], inside: u8) -> Result<&'a [u8]
     Ok(content)
 }
 
-fn read_ocsp_url(value: &[u8]) -> Result<&[u8], NotDer> {
-    let mut access = Cursor::new(innermost(value, &[tag::SEQUENCE], tag::SEQUENCE)?);
-    if access.oid()? != oid::OCSP {
-        return Err(NotDer);
-    }
-    let location = access.expect(tag::CONTEXT_6)?.content;
-    access.end().map(|()| location)
+/// Reads the addresses of the OCSP responder and of the CA's certificate.
+fn read_access(value: &[u8]) -> Result<[&[u8]; 2], NotDer> {
+    let mut all = Cursor::new(innermost(value, &[], tag::SEQUENCE)?);
+    let mut next = |method| {
+        let mut access = all.inside(tag::SEQUENCE)?;
+        if access.oid()? != method {
+            return Err(NotDer);
+        }
+        let location = access.expect(tag::CONTEXT_6)?.content;
+        access.end().map(|()| location)
+    };
+    let locations = [next(oid::OCSP)?, next(oid::CA_ISSUERS)?];
+    all.end().map(|()| locations)
 }
 
 #[cfg(test)]
@@ -262,6 +269,7 @@ mod tests {
         Profile {
             crl_url: "http://x/crl".into(),
             ocsp_url: "http://x/ocsp".into(),
+            ca_url: "http://x/ca.crt".into(),
         }
     }
 
@@ -342,5 +350,10 @@ mod tests {
         };
         let access = "authority information access";
         differs(&csr, SERIAL, validity, &ocsp, access);
+        let ca = Profile {
+            ca_url: "http://y/ca.crt".into(),
+            ..profile.clone()
+        };
+        differs(&csr, SERIAL, validity, &ca, access);
     }
 }

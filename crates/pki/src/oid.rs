@@ -59,6 +59,7 @@ oids! {
     CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
     AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1";
     OCSP = "1.3.6.1.5.5.7.48.1";
+    CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
 
     // CRL and CRL entry extensions, RFC 5280 §5.2 and §5.3.
     CRL_NUMBER = "2.5.29.20";

@@ -8,13 +8,15 @@ use crate::key::algorithm_identifier;
 use crate::oid;
 use crate::tlv::{self, tag};
 
-/// The addresses in a client certificate that lead to its revocation status.
+/// The addresses in a client certificate that lead to its revocation status and to its CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// Address of the CRL that covers the certificate (RFC 5280 §4.2.1.13).
     pub crl_url: String,
     /// Address of the OCSP responder (RFC 5280 §4.2.2.1).
     pub ocsp_url: String,
+    /// Address of the CA's certificate, DER (RFC 5280 §4.2.2.1).
+    pub ca_url: String,
 }
 
 /// The validity of a certificate (RFC 5280 §4.1.2.5).
@@ -94,7 +96,8 @@ pub(crate) fn write_tbs(
     let variable = csr.subject_der().len()
         + csr.spki_der().len()
         + profile.crl_url.len()
-        + profile.ocsp_url.len();
+        + profile.ocsp_url.len()
+        + profile.ca_url.len();
     let mut tbs = Vec::with_capacity(variable + issuer.name.len() + TBS_REST_BYTES);
     tlv::write_with(&mut tbs, tag::SEQUENCE, |out| {
         write_version(out);
@@ -135,10 +138,15 @@ fn write_extensions(out: &mut Vec<u8>, issuer: &IssuerParts, ski: &[u8; 20], pro
     // AuthorityInfoAccessSyntax ::= SEQUENCE OF SEQUENCE { accessMethod, accessLocation URI [6] }
     write_extension(out, oid::AUTHORITY_INFO_ACCESS, NotCritical, |out| {
         tlv::write_with(out, tag::SEQUENCE, |out| {
-            tlv::write_with(out, tag::SEQUENCE, |out| {
-                tlv::write(out, tag::OID, oid::OCSP);
-                tlv::write(out, tag::CONTEXT_6, profile.ocsp_url.as_bytes());
-            });
+            for (method, url) in [
+                (oid::OCSP, &profile.ocsp_url),
+                (oid::CA_ISSUERS, &profile.ca_url),
+            ] {
+                tlv::write_with(out, tag::SEQUENCE, |out| {
+                    tlv::write(out, tag::OID, method);
+                    tlv::write(out, tag::CONTEXT_6, url.as_bytes());
+                });
+            }
         });
     });
 }

@@ -55,6 +55,7 @@ fn profile() -> Profile {
     Profile {
         crl_url: "http://pki.example.com/crl/abababab-abab-abab-abab-abababababab/90.crl".into(),
         ocsp_url: "http://pki.example.com/ocsp".into(),
+        ca_url: "http://pki.example.com/ca.crt".into(),
     }
 }
 
@@ -315,10 +316,15 @@ fn the_certificate_has_exactly_the_profile() {
     assert!(key_usage.digital_signature());
     assert_eq!(key_usage.0.bits().count_ones(), 1);
     let access = pkix::AuthorityInfoAccessSyntax::from_der(value(6)).unwrap();
-    assert_eq!(access.0.len(), 1);
-    assert_eq!(access.0[0].access_method.to_string(), "1.3.6.1.5.5.7.48.1");
-    let location = access.0[0].access_location.to_der().unwrap();
-    assert!(location.ends_with(profile().ocsp_url.as_bytes()));
+    assert_eq!(access.0.len(), 2);
+    for (access, method, url) in [
+        (&access.0[0], "1.3.6.1.5.5.7.48.1", profile().ocsp_url),
+        (&access.0[1], "1.3.6.1.5.5.7.48.2", profile().ca_url),
+    ] {
+        assert_eq!(access.access_method.to_string(), method);
+        let location = access.access_location.to_der().unwrap();
+        assert!(location.ends_with(url.as_bytes()), "{url}");
+    }
 }
 
 #[test]
@@ -446,6 +452,15 @@ fn prepare_rejects_arguments_that_break_a_rule() {
         assert_eq!(
             refuse(SERIAL, validity(), ocsp),
             LintError::Url("OCSP"),
+            "{bad}"
+        );
+        let ca = Profile {
+            ca_url: bad.into(),
+            ..profile()
+        };
+        assert_eq!(
+            refuse(SERIAL, validity(), ca),
+            LintError::Url("CA certificate"),
             "{bad}"
         );
     }

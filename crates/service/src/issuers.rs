@@ -37,6 +37,11 @@ impl ReadyIssuer {
     pub(crate) fn ocsp_url(&self) -> String {
         format!("{}/ocsp", self.public_url)
     }
+
+    /// Returns the address of the CA's certificate.
+    pub(crate) fn ca_url(&self) -> String {
+        format!("{}/ca/{}.crt", self.public_url, self.authority.id)
+    }
 }
 
 /// The cache of CAs that are ready to sign. It creates the first CA of an account on first use.

@@ -295,6 +295,7 @@ fn signing(
         let profile = Profile {
             crl_url: ca.crl_url(serial.shard()),
             ocsp_url: ca.ocsp_url(),
+            ca_url: ca.ca_url(),
         };
         let validity = Validity {
             not_before: order.not_before,

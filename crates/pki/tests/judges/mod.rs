@@ -58,6 +58,7 @@ pub fn issue(authority: &Authority, serial: SerialNumber) -> Vec<u8> {
     let profile = Profile {
         crl_url: PROFILE_URL.into(),
         ocsp_url: "http://pki.example.com/ocsp".into(),
+        ca_url: "http://pki.example.com/ca.crt".into(),
     };
     let validity = Validity {
         not_before: NOW,
