@@ -254,13 +254,14 @@ pub struct ListArgs {
 /// `certgate cert issue`
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["cn", "csr", "from"]))]
+#[command(group = ArgGroup::new("p12_form").multiple(true).args(["p12", "p12_legacy"]))]
 pub struct IssueArgs {
     /// Common name of a new key and request. The key never leaves this machine
     #[arg(long, value_name = "NAME")]
     pub cn: Option<String>,
     /// Existing certificate signing request (PEM), - for standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
-        conflicts_with_all = ["subject", "key_algorithm", "p12"])]
+        conflicts_with_all = ["subject", "key_algorithm", "p12", "p12_legacy"])]
     pub csr: Option<PathBuf>,
     /// CSV file with one certificate per line. Its first line names the columns: common_name, and
     /// optionally organization, organizational_unit, country, state, location, validity_days. Run
@@ -274,7 +275,7 @@ pub struct IssueArgs {
     #[arg(long, value_name = "DAYS", default_value_t = DAYS_DEFAULT,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub days: u32,
-    /// Algorithm of the new key
+    /// Algorithm of the new key. Browsers and NSS do not accept ed25519
     #[arg(long, value_enum, value_name = "NAME", default_value = "p256")]
     pub key_algorithm: KeyName,
     /// Directory (existing, or with / at its end), or the beginning of the file names
@@ -284,8 +285,12 @@ pub struct IssueArgs {
     /// --p12-password-file, from CERTGATE_P12_PASSWORD, or from a prompt
     #[arg(long)]
     pub p12: bool,
+    /// Write the PKCS #12 file with 3DES and a SHA-1 MAC, which are weak: only for Android 13 and
+    /// older, older iOS and macOS, Windows Server 2016 and older, and appliances
+    #[arg(long)]
+    pub p12_legacy: bool,
     /// File whose first line is the password of the PKCS #12 file
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "p12")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "p12_form")]
     pub p12_password_file: Option<PathBuf>,
     /// Requests to send at once
     #[arg(long, value_name = "N", default_value_t = 8,

@@ -6,12 +6,15 @@ use std::path::Path;
 use certgate_model::SubjectFields;
 use certgate_pki::ClientKey;
 use console::Term;
-use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, LocalKeyId, PrivateKey, PrivateKeyChain};
+use p12_keystore::{
+    Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, LocalKeyId, MacAlgorithm,
+    PrivateKey, PrivateKeyChain,
+};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
-use crate::arguments::KeyName;
+use crate::arguments::{IssueArgs, KeyName};
 use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::files;
@@ -23,6 +26,10 @@ const PASSWORD_BYTES_MAX: u64 = 4096;
 /// for each guess of an attacker. Tests use fewer rounds, because a build without optimisation
 /// needs seconds.
 const PASSWORD_ROUNDS: u32 = if cfg!(test) { 1_000 } else { 100_000 };
+
+/// The rounds over the password of a PKCS #12 file for older systems: as many as openssl writes.
+/// Some appliances refuse more.
+const LEGACY_ROUNDS: u32 = 2_048;
 
 /// A new key and the request for its certificate.
 pub struct NewKey {
@@ -58,11 +65,62 @@ impl Password {
             (None, Some(text)) => Zeroizing::new(text.to_owned()),
             (None, None) => prompt()?,
         };
-        match text.is_empty() {
-            true => Err(Failure::usage("the password of the PKCS #12 file is empty")),
-            false => Ok(Self(text)),
-        }
+        Self::check(text)
     }
+
+    fn check(text: Zeroizing<String>) -> Result<Self, Failure> {
+        if text.is_empty() {
+            return Err(Failure::usage("the password of the PKCS #12 file is empty"));
+        }
+        // RFC 7292 §B.1: the password is a BMPString.
+        if !text.chars().all(is_in_bmp) {
+            return Err(Failure::usage(
+                "the password of the PKCS #12 file has a character that such a file cannot \
+                 express, for example an emoji",
+            )
+            .hint("use letters, digits and signs"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// The protection of a PKCS #12 file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// AES-256 and HMAC-SHA-256, by PBKDF2.
+    Modern,
+    /// 3DES and HMAC-SHA-1 (RFC 7292 appendix C), which every system can read.
+    Legacy,
+}
+
+/// The form of the PKCS #12 files that a command writes.
+pub struct P12Form {
+    /// Their password.
+    pub password: Password,
+    /// Their protection.
+    pub protection: Protection,
+}
+
+impl P12Form {
+    /// Returns the form that the arguments ask for; `None` if they ask for no file. May read the
+    /// password from the terminal.
+    pub fn of(arguments: &IssueArgs, environment: &Environment) -> Result<Option<Self>, Failure> {
+        let protection = match (arguments.p12, arguments.p12_legacy) {
+            (false, false) => return Ok(None),
+            (_, true) => Protection::Legacy,
+            (true, false) => Protection::Modern,
+        };
+        let password = Password::read(arguments.p12_password_file.as_deref(), environment)?;
+        Ok(Some(Self {
+            password,
+            protection,
+        }))
+    }
+}
+
+/// Returns true if a BMPString can hold the character.
+fn is_in_bmp(character: char) -> bool {
+    character <= '\u{ffff}'
 }
 
 fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
@@ -101,7 +159,7 @@ pub fn p12(
     key_pem: &str,
     certificate_pem: &str,
     authority_pem: Option<&str>,
-    password: &Password,
+    form: &P12Form,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let failed = |error: p12_keystore::error::Error| {
         Failure::failed(format!("cannot make the PKCS #12 file: {error}"))
@@ -116,11 +174,27 @@ pub fn p12(
     // RFC 7292 §4.2: localKeyId ties the key to its certificate. With one key, any octets do.
     let entry = PrivateKeyChain::new(LocalKeyId(vec![1]), key, chain);
     let mut store = KeyStore::new();
-    store.add_entry(name, KeyStoreEntry::PrivateKeyChain(entry));
+    // The name is a BMPString too (RFC 2985 §5.5.1), and only a label.
+    let name: String = name.chars().filter(|one| is_in_bmp(*one)).collect();
+    store.add_entry(&name, KeyStoreEntry::PrivateKeyChain(entry));
+    let (encryption, mac, rounds) = match form.protection {
+        Protection::Modern => (
+            EncryptionAlgorithm::PbeWithHmacSha256AndAes256,
+            MacAlgorithm::HmacSha256,
+            PASSWORD_ROUNDS,
+        ),
+        Protection::Legacy => (
+            EncryptionAlgorithm::PbeWithShaAnd3KeyTripleDesCbc,
+            MacAlgorithm::HmacSha1,
+            LEGACY_ROUNDS,
+        ),
+    };
     let file = store
-        .writer(&password.0)
-        .encryption_iterations(PASSWORD_ROUNDS)
-        .mac_iterations(PASSWORD_ROUNDS)
+        .writer(&form.password.0)
+        .encryption_algorithm(encryption)
+        .encryption_iterations(rounds)
+        .mac_algorithm(mac)
+        .mac_iterations(rounds)
         .write();
     file.map(Zeroizing::new).map_err(failed)
 }

@@ -227,10 +227,14 @@ mod tests {
         assert!(
             parse("certgate cert issue --from n.csv --jobs 2 --p12 --p12-password-file f").is_ok()
         );
+        assert!(parse("certgate cert issue --cn a --p12 --p12-legacy").is_ok());
+        assert!(parse("certgate cert issue --cn a --p12-legacy --p12-password-file f").is_ok());
         assert!(parse("certgate cert issue").is_err());
         assert!(parse("certgate cert issue --cn a --csr b").is_err());
         assert!(parse("certgate cert issue --csr a --org b").is_err());
         assert!(parse("certgate cert issue --csr a --p12").is_err());
+        assert!(parse("certgate cert issue --csr a --p12-legacy").is_err());
+        assert!(parse("certgate cert issue --cn a --p12-password-file f").is_err());
         assert!(parse("certgate cert issue --from a --org b").is_err());
         assert!(parse("certgate cert issue --cn a --jobs 2").is_err());
     }

@@ -191,11 +191,11 @@ def test_the_command_line(first_start: Server) -> None:
         CERTGATE_P12_PASSWORD="secret",
     )
     written = {path.name for path in directory.iterdir()}
-    assert written >= {"laptop.key", "laptop.crt", "phone.p12", "device.crt"}
+    assert written >= {"laptop.key", "laptop.crt", "phone.p12", "printer.p12", "device.crt"}
     devices = {path.name for path in (directory / "devices").iterdir()}
     assert devices >= {"robot-1.key", "robot-1.crt", "robot-1-2.key", "robot-1-2.crt"}
     api = first_start.api()
-    assert api.total() == 5, "the second run of the list issued nothing"
+    assert api.total() == 6, "the second run of the list issued nothing"
     api.close()
     assert "pending_revocation" in outputs[3] and "pending_reactivation" in outputs[3]
     assert "pending_revocation" in outputs[4]

@@ -24,7 +24,7 @@ use self::rows::{BadRow, Row};
 use crate::arguments::IssueArgs;
 use crate::failure::Failure;
 use crate::files;
-use crate::key::Password;
+use crate::key::P12Form;
 use crate::output::{Screen, grouped, shortened};
 use crate::session::Session;
 
@@ -44,7 +44,7 @@ pub fn run(
     zone: &ZoneId,
     list: &Path,
     arguments: &IssueArgs,
-    password: Option<&Password>,
+    p12: Option<&P12Form>,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     // 1. The lines.
@@ -68,7 +68,7 @@ pub fn run(
     };
     let mut todo = Vec::new();
     for row in rows {
-        let wants_p12 = password.is_some();
+        let wants_p12 = p12.is_some();
         match line::start(&row, session, zone, &directory, &progress, wants_p12) {
             Ok(Start::Done) => summary.already_issued += 1,
             Ok(start) => todo.push((row, start)),
@@ -80,7 +80,7 @@ pub fn run(
         session,
         zone,
         arguments,
-        password,
+        p12,
         directory: &directory,
         progress: Mutex::new(progress),
         authorities: Mutex::default(),

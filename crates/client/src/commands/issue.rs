@@ -6,11 +6,11 @@ use certgate_model::{Hex, Random, SubjectFields, ZoneId};
 
 use super::certificate::{self, Certificate};
 use super::{bulk, managed};
-use crate::arguments::IssueArgs;
+use crate::arguments::{IssueArgs, KeyName};
 use crate::failure::Failure;
 use crate::files::{self, Secrecy};
 use crate::http::Refusal;
-use crate::key::{self, NewKey, Password};
+use crate::key::{self, NewKey, P12Form};
 use crate::output::Screen;
 use crate::session::{Context, Session};
 
@@ -22,20 +22,19 @@ pub fn run(
     context: &Context<'_>,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let password = match arguments.p12 {
-        true => {
-            let file = arguments.p12_password_file.as_deref();
-            Some(Password::read(file, context.environment)?)
-        }
-        false => None,
-    };
-    let password = password.as_ref();
+    let p12 = P12Form::of(arguments, context.environment)?;
+    let p12 = p12.as_ref();
+    if arguments.csr.is_none() && arguments.key_algorithm == KeyName::Ed25519 {
+        screen.say(
+            "note: browsers and NSS do not accept Ed25519: for them, use --key-algorithm p256",
+        );
+    }
     match (&arguments.from, &arguments.csr, &arguments.cn) {
-        (Some(list), _, _) => bulk::run(session, zone, list, arguments, password, screen),
+        (Some(list), _, _) => bulk::run(session, zone, list, arguments, p12, screen),
         (None, Some(path), _) => {
             from_request(session, zone, path, arguments, context.random, screen)
         }
-        (None, None, Some(name)) => from_name(session, zone, name, arguments, password, screen),
+        (None, None, Some(name)) => from_name(session, zone, name, arguments, p12, screen),
         (None, None, None) => Err(Failure::usage(
             "nothing to issue: give --cn, --csr or --from",
         )),
@@ -85,14 +84,14 @@ fn from_name(
     zone: &ZoneId,
     name: &str,
     arguments: &IssueArgs,
-    password: Option<&Password>,
+    p12: Option<&P12Form>,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     // 1. The names of the new files are free.
     let stem = files::stem(arguments.out.as_deref(), &files::safe_name(name))?;
     let [key_path, crt_path, p12_path] =
         ["key", "crt", "p12"].map(|ending| files::with_ending(&stem, ending));
-    let p12_wanted = password.map(|_| &p12_path);
+    let p12_wanted = p12.map(|_| &p12_path);
     let new = [Some(&key_path), Some(&crt_path), p12_wanted];
     for path in new.into_iter().flatten() {
         if path.symlink_metadata().is_ok() {
@@ -127,9 +126,9 @@ fn from_name(
         .map_err(|failure| is_issued(failure, &certificate))?;
     // 4. Both in one file.
     let mut written = vec![&key_path, &crt_path];
-    if let Some(password) = password {
+    if let Some(form) = p12 {
         let authority = working.suspend(|| authority_pem(session, zone, &certificate, screen));
-        let file = key::p12(name, &made.key, &pem, authority.as_deref(), password)?;
+        let file = key::p12(name, &made.key, &pem, authority.as_deref(), form)?;
         files::write_new(&p12_path, &file, Secrecy::Private)?;
         written.push(&p12_path);
     }

@@ -1,14 +1,18 @@
 use std::process::Command;
 
-use certgate_testkit::Loopback;
+use certgate_model::Random as _;
+use certgate_testkit::{Loopback, SeededRandom};
 use p12_keystore::Pkcs12ImportPolicy;
 use serde_json::json;
 
 use super::*;
 use crate::testing::text;
 
-fn password(text: &str) -> Password {
-    Password(Zeroizing::new(text.to_owned()))
+fn form(password: &str, protection: Protection) -> P12Form {
+    P12Form {
+        password: Password(Zeroizing::new(password.to_owned())),
+        protection,
+    }
 }
 
 fn subject(name: &str) -> SubjectFields {
@@ -30,39 +34,50 @@ fn issued(algorithm: KeyName) -> (NewKey, String, String) {
     (made, leaf, ca)
 }
 
+const PROTECTIONS: [Protection; 2] = [Protection::Modern, Protection::Legacy];
+
 #[test]
 fn a_pkcs12_file_holds_the_key_and_the_chain() {
     for algorithm in [KeyName::P256, KeyName::Rsa2048, KeyName::Ed25519] {
         let (made, leaf, authority) = issued(algorithm);
-        let file = p12(
-            "alice",
-            &made.key,
-            &leaf,
-            Some(&authority),
-            &password("päss word"),
-        )
-        .unwrap();
-        let read = KeyStore::from_pkcs12(&file, "päss word", Pkcs12ImportPolicy::Relaxed).unwrap();
-        let (_, chain) = read.private_key_chain().unwrap();
-        assert_eq!(chain.certs().len(), 2);
-        assert_eq!(
-            chain.certs()[0].as_der(),
-            files::certificate_der(&leaf).unwrap().as_ref()
-        );
-        let key = PrivatePkcs8KeyDer::from_pem_slice(made.key.as_bytes()).unwrap();
-        assert_eq!(chain.key().as_der(), key.secret_pkcs8_der());
-        assert!(KeyStore::from_pkcs12(&file, "other", Pkcs12ImportPolicy::Relaxed).is_err());
+        for protection in PROTECTIONS {
+            let form = form("päss word", protection);
+            let file = p12("alice", &made.key, &leaf, Some(&authority), &form).unwrap();
+            let open =
+                |password| KeyStore::from_pkcs12(&file, password, Pkcs12ImportPolicy::Relaxed);
+            let read = open("päss word").unwrap();
+            let (_, chain) = read.private_key_chain().unwrap();
+            assert_eq!(chain.certs().len(), 2);
+            assert_eq!(
+                chain.certs()[0].as_der(),
+                files::certificate_der(&leaf).unwrap().as_ref()
+            );
+            let key = PrivatePkcs8KeyDer::from_pem_slice(made.key.as_bytes()).unwrap();
+            assert_eq!(chain.key().as_der(), key.secret_pkcs8_der());
+            assert!(open("other").is_err());
+        }
     }
+}
+
+/// Lets openssl open a file; `None` if there is no openssl command here.
+fn opened(file: &[u8], password: &str, more: &[&str]) -> Option<std::process::Output> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file.p12");
+    std::fs::write(&path, file).unwrap();
+    let shown = Command::new("openssl")
+        .args(["pkcs12", "-nodes", "-passin", "env:P12_PASSWORD", "-in"])
+        .arg(&path)
+        .args(more)
+        .env("P12_PASSWORD", password)
+        .output();
+    if shown.is_err() {
+        eprintln!("skipped: there is no openssl command here");
+    }
+    shown.ok()
 }
 
 #[test]
 fn openssl_reads_the_pkcs12_file() {
-    if Command::new("openssl").arg("version").output().is_err() {
-        eprintln!("skipped: there is no openssl command here");
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("alice.p12");
     for algorithm in [
         KeyName::P256,
         KeyName::P384,
@@ -70,40 +85,101 @@ fn openssl_reads_the_pkcs12_file() {
         KeyName::Ed25519,
     ] {
         let (made, leaf, authority) = issued(algorithm);
-        std::fs::write(
-            &path,
-            p12(
-                "alice",
-                &made.key,
-                &leaf,
-                Some(&authority),
-                &password("secret"),
-            )
-            .unwrap(),
-        )
-        .unwrap();
-        let shown = Command::new("openssl")
-            .args(["pkcs12", "-nodes", "-passin", "pass:secret", "-in"])
-            .arg(&path)
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&shown.stdout).into_owned();
-        assert!(
-            shown.status.success(),
-            "{algorithm:?}: {}",
-            String::from_utf8_lossy(&shown.stderr)
-        );
-        assert_eq!(
-            text.matches("BEGIN CERTIFICATE").count(),
-            2,
-            "{algorithm:?}"
-        );
-        assert!(
-            text.contains(made.key.lines().nth(1).unwrap()),
-            "{algorithm:?}"
-        );
-        assert!(text.contains("friendlyName: alice"), "{algorithm:?}");
+        for (protection, more, said) in [
+            (
+                Protection::Modern,
+                &[][..],
+                "AES-256-CBC, Iteration 1000, PRF hmacWithSHA256",
+            ),
+            (
+                Protection::Legacy,
+                &["-legacy"],
+                "pbeWithSHA1And3-KeyTripleDES-CBC, Iteration 2048",
+            ),
+        ] {
+            let form = form("secret", protection);
+            let file = p12("alice", &made.key, &leaf, Some(&authority), &form).unwrap();
+            let Some(shown) = opened(&file, "secret", &[&["-info"], more].concat()) else {
+                return;
+            };
+            let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+            let info = String::from_utf8_lossy(&shown.stderr).into_owned();
+            assert!(shown.status.success(), "{algorithm:?}: {info}");
+            assert_eq!(
+                text.matches("BEGIN CERTIFICATE").count(),
+                2,
+                "{algorithm:?}"
+            );
+            assert!(
+                text.contains(made.key.lines().nth(1).unwrap()),
+                "{algorithm:?}"
+            );
+            assert!(text.contains("friendlyName: alice"), "{algorithm:?}");
+            assert_eq!(info.matches(said).count(), 2, "{algorithm:?}: {info}");
+            let mac = match protection {
+                Protection::Modern => "MAC: sha256, Iteration 1000",
+                Protection::Legacy => "MAC: sha1, Iteration 2048",
+            };
+            assert!(info.contains(mac), "{algorithm:?}: {info}");
+        }
     }
+}
+
+/// Characters of one to three octets in UTF-8, which a PKCS #12 file can express in a password.
+const CHARACTERS: &[char] = &[
+    'a', 'Z', '0', ' ', '!', '"', '$', '\\', '~', 'ä', 'ß', 'é', 'Ω', 'Ж', '€', '한', '語',
+];
+
+#[test]
+fn openssl_opens_files_with_random_passwords() {
+    const FILES: u8 = 100;
+    let random = SeededRandom::new(14);
+    let (made, leaf, _) = issued(KeyName::P256);
+    for number in 0..FILES {
+        let mut octets = [0; 24];
+        random.fill(&mut octets);
+        let length = 1 + usize::from(octets[0]) % 23;
+        let word = |octets: &[u8]| -> String {
+            let character = |octet: &u8| CHARACTERS[usize::from(*octet) % CHARACTERS.len()];
+            octets.iter().map(character).collect()
+        };
+        let password = word(&octets[1..=length]);
+        for (protection, more) in [
+            (Protection::Modern, &[][..]),
+            (Protection::Legacy, &["-legacy"]),
+        ] {
+            let form = form(&password, protection);
+            let file = p12("x", &made.key, &leaf, None, &form).unwrap();
+            let shown = |password: &str| opened(&file, password, &[&["-nocerts"], more].concat());
+            let Some(key) = shown(&password) else {
+                return;
+            };
+            let key = String::from_utf8_lossy(&key.stdout).into_owned();
+            let found = key.contains(made.key.lines().nth(1).unwrap());
+            assert!(found, "{number}: {protection:?} {password:?}");
+            let other = shown(&format!("{password}x")).unwrap();
+            assert!(!other.status.success(), "{number}: {password:?}");
+        }
+    }
+}
+
+#[test]
+fn a_character_that_pkcs12_cannot_express_is_refused_in_a_password_and_omitted_in_a_name() {
+    let check = |text: &str| Password::check(Zeroizing::new(text.to_owned()));
+    for good in ["a", "\u{ffff}", "語"] {
+        assert!(check(good).is_ok(), "{good}");
+    }
+    for bad in ["", "\u{10000}", "pass😀word", "𝔘"] {
+        assert!(check(bad).is_err(), "{bad}");
+    }
+    let (made, leaf, _) = issued(KeyName::P256);
+    let form = form("secret", Protection::Modern);
+    let file = p12("robot 🤖", &made.key, &leaf, None, &form).unwrap();
+    let Some(shown) = opened(&file, "secret", &[]) else {
+        return;
+    };
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(text.contains("friendlyName: robot"), "{text}");
 }
 
 #[test]

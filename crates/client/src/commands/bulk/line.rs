@@ -17,7 +17,7 @@ use crate::commands::managed;
 use crate::failure::{Exit, Failure};
 use crate::files::{self, Secrecy};
 use crate::http::{Answer, Refusal};
-use crate::key::{self, NewKey, Password};
+use crate::key::{self, NewKey, P12Form};
 use crate::session::Session;
 
 /// The data of a run that every line needs.
@@ -25,7 +25,7 @@ pub struct Run<'a> {
     pub session: &'a Session,
     pub zone: &'a ZoneId,
     pub arguments: &'a IssueArgs,
-    pub password: Option<&'a Password>,
+    pub p12: Option<&'a P12Form>,
     pub directory: &'a Path,
     pub progress: Mutex<Progress>,
     /// The certificates of CAs (by ID) for PKCS #12 files, or the reason why one is missing. The
@@ -171,8 +171,8 @@ pub fn issue(run: &Run<'_>, row: &Row, start: Start) -> Result<(), Trouble> {
     if !crt.exists() {
         files::write_new(&crt, pem.as_bytes(), Secrecy::Public).map_err(Trouble::EveryLine)?;
     }
-    if let Some(password) = run.password {
-        write_p12(run, row, &certificate, &pem, password)?;
+    if let Some(form) = run.p12 {
+        write_p12(run, row, &certificate, &pem, form)?;
     }
     // 5. The end.
     files::remove(&pending).map_err(Trouble::EveryLine)
@@ -208,7 +208,7 @@ fn write_p12(
     row: &Row,
     certificate: &Certificate,
     pem: &str,
-    password: &Password,
+    form: &P12Form,
 ) -> Result<(), Trouble> {
     let target = path(run.directory, row, "p12");
     if target.exists() {
@@ -236,7 +236,7 @@ fn write_p12(
             .ok()
     };
     let name = &row.wanted.common_name;
-    let file = key::p12(name, &key, pem, authority.as_deref(), password).map_err(Trouble::Line)?;
+    let file = key::p12(name, &key, pem, authority.as_deref(), form).map_err(Trouble::Line)?;
     files::write_new(&target, &file, Secrecy::Private).map_err(Trouble::EveryLine)
 }
 

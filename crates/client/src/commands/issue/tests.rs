@@ -89,6 +89,46 @@ fn key_certificate_and_pkcs12_are_written() {
 }
 
 #[test]
+fn a_pkcs12_file_for_older_systems_is_written() {
+    let (place, server) = (Place::new(), Server::start());
+    for (name, line) in [
+        ("old", &["--p12-legacy"][..]),
+        ("both", &["--p12", "--p12-legacy"]),
+    ] {
+        let out = place.path(name);
+        let line = [&["--cn", "x", "--out", &out][..], line].concat();
+        place.issue(&server, &line).unwrap();
+        // pbeWithSHAAnd3-KeyTripleDES-CBC (RFC 7292 appendix C).
+        let algorithm = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 1, 3];
+        let file = std::fs::read(format!("{out}.p12")).unwrap();
+        let uses = file.windows(10).filter(|part| *part == algorithm).count();
+        assert_eq!(uses, 2, "{name}: the key and the certificates");
+    }
+    assert!(!place.captured.err().contains("Ed25519"));
+}
+
+#[test]
+fn an_ed25519_key_is_not_for_browsers() {
+    let (place, server) = (Place::new(), Server::start());
+    let out = place.path("e");
+    let line = [
+        "--cn",
+        "x",
+        "--key-algorithm",
+        "ed25519",
+        "--p12",
+        "--out",
+        &out,
+    ];
+    place.issue(&server, &line).unwrap();
+    let said = place.captured.err();
+    assert!(
+        said.contains("browsers and NSS do not accept Ed25519"),
+        "{said}"
+    );
+}
+
+#[test]
 fn no_file_is_ever_replaced_and_nothing_is_issued_then() {
     let (place, server) = (Place::new(), Server::start());
     for ending in ["key", "crt", "p12"] {
