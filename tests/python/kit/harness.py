@@ -185,6 +185,8 @@ class Server:
         self.made: dict[str, str] = {}
         self.variables: dict[str, str] = {}
         self.port = self.public_port = 0
+        # A fixed address, if the addresses in certificates must lead to this server.
+        self.public_listen = "127.0.0.1:0"
         if init is not None:
             made = certgate("init", "--data-dir", directory, "--json", *init)
             assert made.returncode == 0, made.stderr
@@ -222,7 +224,7 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
     def command(self) -> list[str]:
-        addresses = ["--listen", "127.0.0.1:0", "--public-listen", "127.0.0.1:0"]
+        addresses = ["--listen", "127.0.0.1:0", "--public-listen", self.public_listen]
         return [str(CERTGATE), "serve", "--data-dir", str(self.directory), *addresses, *self.flags]
 
     def start(self, **more: str) -> Server:

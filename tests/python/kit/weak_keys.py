@@ -15,6 +15,7 @@ from math import gcd
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from kit.der import bits, integer, sequence, tlv
 from kit.harness import openssl
 
 Sign = Callable[[bytes], bytes]
@@ -30,27 +31,6 @@ class Key:
     sign: Sign
     # A word in the message of a refusal, or nothing for a strong key.
     weakness: str = ""
-
-
-def tlv(tag: int, *parts: bytes) -> bytes:
-    content = b"".join(parts)
-    size = len(content)
-    if size < 128:
-        return bytes([tag, size]) + content
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + content
-
-
-def sequence(*parts: bytes) -> bytes:
-    return tlv(0x30, *parts)
-
-
-def integer(number: int) -> bytes:
-    return tlv(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
-
-
-def bits(content: bytes) -> bytes:
-    return tlv(3, b"\0", content)
 
 
 RSA = bytes.fromhex("300d06092a864886f70d0101010500")

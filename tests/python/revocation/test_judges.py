@@ -192,7 +192,8 @@ def test_a_certificate_verifies_and_equals_the_api_record(
     assert authority_id == judge.authority["id"]
     assert f"/crl/{authority_id}/{shard}.crl" in extension(text, "X509v3 CRL Distribution Points")
     assert re.fullmatch(
-        r"\|OCSP - URI:http://\S+/ocsp", extension(text, "Authority Information Access")
+        rf"\|OCSP - URI:http://\S+/ocsp CA Issuers - URI:http://\S+/ca/{authority_id}\.crt",
+        extension(text, "Authority Information Access"),
     )
     names = re.findall(r"^            (?:X509v3|Authority)[^:]*", text, re.MULTILINE)
     assert len(names) == 7, f"an unexpected extension: {names}"

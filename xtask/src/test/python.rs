@@ -32,6 +32,23 @@ const DEPLOY_PROGRAMS: [Program; 2] = [
     Program::new("promtool", &["--version"], "prometheus"),
 ];
 
+/// Programs of other makers: they ask for certificates, use them, and judge them.
+const INTEROP_PROGRAMS: [Program; 5] = [
+    Program::new("go", &["version"], "golang-go"),
+    Program::new("javac", &["-version"], "default-jdk-headless"),
+    Program::new("certtool", &["--version"], "gnutls-bin"),
+    // NSS's programs have no argument with which they do nothing and succeed.
+    Program::new("sh", &["-c", "command -v pk12util"], "libnss3-tools"),
+    Program::new(
+        "sh",
+        &[
+            "-c",
+            "echo '#include <mbedtls/ssl.h>' | cc -E - -o /dev/null",
+        ],
+        "libmbedtls-dev",
+    ),
+];
+
 /// A set of Python packages, and the tests that run with it.
 struct Suite {
     name: &'static str,
@@ -43,17 +60,24 @@ struct Suite {
     programs: &'static [Program],
 }
 
-const SUITES: [Suite; 4] = [
+const SUITES: [Suite; 5] = [
     Suite {
         name: "tests from outside, Python SDK 5",
         packages: "sdk5",
         tests: &[
             ".",
+            "--ignore=interop",
             "--ignore=wire/test_openapi.py",
             "--ignore=operations/test_deploy.py",
             "--ignore=operations/test_operations.py",
         ],
         programs: &[],
+    },
+    Suite {
+        name: "tests with programs of other makers",
+        packages: "sdk5",
+        tests: &["interop"],
+        programs: &INTEROP_PROGRAMS,
     },
     Suite {
         name: "tests with Python SDK 4",
