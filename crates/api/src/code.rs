@@ -99,7 +99,7 @@ codes! {
         "an earlier request had this `Idempotency-Key` with another `csr` or `validity_days`"
         => "use a new key for each certificate, and the same key only to repeat its request";
     CSR_NO_PEM = 1420 [BAD_REQUEST]
-        "`csr` has no PEM block"
+        "`csr` has no PEM block, and is not Base64 of a request"
         => "send the whole output of `openssl req -new`";
     CSR_SEVERAL_PEM_BLOCKS = 1421 [BAD_REQUEST]
         "`csr` has several PEM blocks"
@@ -153,8 +153,12 @@ codes! {
         "anyone can compute the private key of the public key, or sign without it"
         => "create a new key, with another program or library";
     CSR_TEXT_AROUND = 1438 [BAD_REQUEST]
-        "`csr` has more than 1 KiB of text or white space around the request"
+        "`csr` has more than 1 KiB of text or white space around the request; dumps of the request's \
+         octets before it do not count"
         => "send the PEM block only: `openssl req -in client.csr` prints it";
+    CSR_CONTROL_CHARACTER = 1439 [BAD_REQUEST]
+        "a name in the request's subject has a control character, such as NUL"
+        => "create the request again without it";
     VALIDITY = 1440 [BAD_REQUEST]
         "`validity_days` is below 1 or above the server's maximum"
         => "choose a number within the bounds in the message";
@@ -167,6 +171,13 @@ codes! {
     QUOTA_REACHED = 1445 [FORBIDDEN]
         "the zone has as many certificates as the server's quota allows"
         => "raise the quota in the server's configuration";
+    SUBJECT_EMPTY = 1446 [OK]
+        "not an error: in `messages` of an issue, the subject of the CSR is empty"
+        => "create requests with a subject, such as `-subj /CN=device-1`";
+    NAMES_NOT_COPIED = 1447 [OK]
+        "not an error: in `messages` of an issue, the CSR asks for names beside its subject, such \
+         as DNS names, which the certificate does not have"
+        => "put names that verifiers need into the subject";
     BUNDLE_MALFORMED = 1450 [BAD_REQUEST]
         "the certificates are not PEM, too long or malformed, or a certificate is not of X.509 \
          version 3"
@@ -186,9 +197,6 @@ codes! {
     BUNDLE_WRONG_LABEL = 1455 [BAD_REQUEST]
         "a PEM block of another kind is among the certificates"
         => "send only CERTIFICATE blocks";
-    BUNDLE_TEXT_AFTER_END = 1456 [BAD_REQUEST]
-        "text follows the last certificate"
-        => "remove the text";
     BUNDLE_TOO_MANY = 1457 [BAD_REQUEST]
         "the chain has more than ten certificates"
         => "send one chain";

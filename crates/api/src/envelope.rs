@@ -27,14 +27,14 @@ pub(crate) fn one<T: Serialize>(result: T) -> Result<Response, ApiError> {
     answer(ONE_BYTES, &Answer::new(result))
 }
 
-/// Answers with an object and a remark.
-pub(crate) fn one_with_message<T: Serialize>(
+/// Answers with an object and remarks.
+pub(crate) fn one_with_messages<T: Serialize>(
     result: T,
-    message: Message<'static>,
+    messages: Vec<Message<'static>>,
 ) -> Result<Response, ApiError> {
-    let mut with_message = Answer::new(result);
-    with_message.messages.push(message);
-    answer(ONE_BYTES, &with_message)
+    let mut with_messages = Answer::new(result);
+    with_messages.messages = messages;
+    answer(ONE_BYTES, &with_messages)
 }
 
 /// Answers with a page of records. Each is written as `object` shows it, straight into the answer's

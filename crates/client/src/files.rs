@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use certgate_pki::FileError;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
@@ -127,23 +128,34 @@ pub fn remove(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Reads at most `bytes_max` of a file (- is standard input). `Drop` wipes the text from memory.
+/// Reads at most `bytes_max` of a text file (- is standard input). `Drop` wipes the text from
+/// memory.
 pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    match path.to_str() {
-        Some("-") => io::stdin().take(bytes_max).read_to_string(&mut text)?,
-        _ => File::open(path)?
-            .take(bytes_max)
-            .read_to_string(&mut text)?,
-    };
-    Ok(text)
+    let mut octets = read_octets(path, bytes_max)?;
+    match String::from_utf8(std::mem::take(&mut *octets)) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            octets = Zeroizing::new(error.into_bytes());
+            drop(octets);
+            Err(ErrorKind::InvalidData.into())
+        }
+    }
 }
 
-/// Reads a PEM file to send (- is standard input). It refuses a private key, so that a mistaken
-/// file name does not send one. `remedy` is the hint of that failure.
+fn read_octets(path: &Path, bytes_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut octets = Zeroizing::new(Vec::new());
+    match path.to_str() {
+        Some("-") => io::stdin().take(bytes_max).read_to_end(&mut octets)?,
+        _ => File::open(path)?.take(bytes_max).read_to_end(&mut octets)?,
+    };
+    Ok(octets)
+}
+
+/// Reads a file to send (- is standard input), as PEM. It refuses a private key in any form, so
+/// that a mistaken file name does not send one. `remedy` is the hint of that failure.
 pub fn read_public(path: &Path, remedy: &str) -> Result<String, Failure> {
     let text = read_secret(path)?;
-    if text.contains("PRIVATE KEY-----") {
+    if certgate_pki::holds_private_key(&text) {
         let shown = path.display();
         return Err(
             Failure::usage(format!("{shown} holds a private key: nothing was sent")).hint(remedy),
@@ -152,13 +164,21 @@ pub fn read_public(path: &Path, remedy: &str) -> Result<String, Failure> {
     Ok(text.as_str().to_owned())
 }
 
-/// Reads a PEM file with a private key (- is standard input). `Drop` wipes it from memory.
+/// Reads a file with a private key (- is standard input): text in UTF-8 or UTF-16, or DER, which
+/// becomes PEM. `Drop` wipes it from memory.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let shown = path.display();
-    read_text(path, PEM_BYTES_MAX).map_err(|error| match error.kind() {
-        ErrorKind::InvalidData => Failure::usage(format!("{shown} is not a PEM file"))
-            .hint("convert it with openssl x509 -inform DER, or openssl pkey -inform DER"),
-        _ => Failure::usage(format!("cannot read {shown}: {error}")),
+    let octets = read_octets(path, PEM_BYTES_MAX)
+        .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+    certgate_pki::pem_of_file(&octets).map_err(|error| {
+        let hint = match error {
+            FileError::Pkcs12 => {
+                "take the parts out of it: openssl pkcs12 -in FILE -nokeys -out ca.pem, and \
+                 openssl pkcs12 -in FILE -nocerts -nodes -out ca.key"
+            }
+            FileError::Unknown => "give a file with lines such as -----BEGIN CERTIFICATE-----",
+        };
+        Failure::usage(format!("cannot use {shown}: {error}")).hint(hint)
     })
 }
 
@@ -314,12 +334,8 @@ mod tests {
         );
         assert_eq!(read_secret(&file).unwrap().as_str(), key);
         std::fs::write(&file, b"\x30\x82\xff").unwrap();
-        assert!(
-            read_public(&file, "")
-                .unwrap_err()
-                .to_string()
-                .contains("not a PEM file")
-        );
+        let refused = read_public(&file, "").unwrap_err().to_string();
+        assert!(refused.contains("neither PEM nor"), "{refused}");
         assert!(read_public(&directory.path().join("none"), "").is_err());
     }
 }

@@ -145,7 +145,6 @@ fn read_blocks(text: &str) -> Result<Vec<Block<'_>>, ChainError> {
     let malformed = |what| ChainError::Malformed { number: 1, what };
     let blocks = Block::all(text).map_err(|error| match error {
         PemError::None => not_pem(text),
-        PemError::TextAfterEnd => ChainError::TextAfterEnd,
         PemError::BeginCutOff => malformed("its BEGIN line is cut off"),
         _ => malformed("it has no line -----END CERTIFICATE-----"),
     })?;

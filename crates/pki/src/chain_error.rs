@@ -62,9 +62,6 @@ pub enum ChainError {
         /// Its label, shortened and escaped.
         label: String,
     },
-    /// Text follows the last END line.
-    #[error("text follows the last END line of certificates: end it at -----END CERTIFICATE-----")]
-    TextAfterEnd,
     /// The text has more than [`CHAIN_CERTIFICATES_MAX`] certificates.
     #[error(
         "certificates has {count} certificates, at most {CHAIN_CERTIFICATES_MAX} are accepted: \

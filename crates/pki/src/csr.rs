@@ -3,12 +3,12 @@ use std::ops::Range;
 
 use certgate_model::SubjectFields;
 
-use crate::csr_error::{CSR_BYTES_MAX, CSR_TEXT_BYTES_MAX, CsrError};
-use crate::oid;
-use crate::pem::{Block, PemError};
-use crate::public_key::PublicKey;
-use crate::subject::read_name;
-use crate::tlv::{self, Cursor, NotDer, tag};
+use crate::csr_error::{CSR_BYTES_MAX, CsrError};
+use crate::public_key::{PublicKey, with_rsa_parameters};
+use crate::request_text::request_octets;
+use crate::requested_names::requested_names;
+use crate::subject::{read_name, refuse_controls};
+use crate::tlv::{self, Cursor, tag};
 
 /// A checked certificate signing request (RFC 2986). The policy accepts its key, and its signature
 /// proves possession of the private key. Only [`read_csr`] makes one.
@@ -17,8 +17,11 @@ pub struct CheckedCsr {
     der: Vec<u8>,
     subject: Range<usize>,
     spki: Range<usize>,
+    /// The SubjectPublicKeyInfo of an RSA key whose parameters the request leaves out.
+    completed_spki: Option<Vec<u8>>,
     fields: SubjectFields,
     key_identifier: [u8; 20],
+    names: Vec<String>,
 }
 
 impl CheckedCsr {
@@ -32,9 +35,24 @@ impl CheckedCsr {
         &self.der[self.subject.clone()]
     }
 
-    /// The SubjectPublicKeyInfo in DER, byte for byte as in the request.
+    /// The SubjectPublicKeyInfo in DER, byte for byte as in the request, except that the parameters
+    /// of an RSA key are always NULL: many verifiers cannot read a certificate without them.
     pub fn spki_der(&self) -> &[u8] {
-        &self.der[self.spki.clone()]
+        match &self.completed_spki {
+            Some(completed) => completed,
+            None => &self.der[self.spki.clone()],
+        }
+    }
+
+    /// Returns true if the subject has no attributes.
+    pub fn is_subject_empty(&self) -> bool {
+        self.subject_der() == [tag::SEQUENCE, 0]
+    }
+
+    /// The names that the request asks for beside its subject, as short printable texts such as
+    /// `DNS:a.example`. A certificate does not have them.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// The subject key identifier: SHA-1 of the public key bits (RFC 5280 §4.2.1.2, method 1).
@@ -52,52 +70,28 @@ impl fmt::Debug for CheckedCsr {
     }
 }
 
-/// Reads a request in PEM and performs every check that does not depend on the caller.
+/// Reads a request and performs every check that does not depend on the caller.
 ///
-/// Beyond RFC 7468 it accepts any line ends, including the two characters `\` and `n`, the label
-/// `NEW CERTIFICATE REQUEST`, and a short text before the BEGIN line. Attributes and extensions
-/// must be DER and are ignored.
+/// It judges only the parts that a certificate copies or that prove possession. Beyond RFC 7468 it
+/// accepts any line ends, including the two characters `\` and `n`, the label `NEW CERTIFICATE
+/// REQUEST`, short texts around the block, and Base64 without BEGIN and END lines. Attributes and
+/// extensions may have any content.
 pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
     if text.len() > CSR_BYTES_MAX {
         return Err(CsrError::TooLarge { bytes: text.len() });
     }
 
     // 1. PEM.
-    let block = Block::find(text).map_err(|error| match error {
-        PemError::None => CsrError::NoPem,
-        PemError::Several => CsrError::SeveralPemBlocks,
-        PemError::PrivateKey => CsrError::PrivateKey,
-        PemError::BeginCutOff => CsrError::malformed("its BEGIN line is cut off"),
-        PemError::NoEnd => CsrError::malformed("it has no line -----END CERTIFICATE REQUEST-----"),
-        PemError::TextAfterEnd => CsrError::TextAfterEnd,
-    })?;
-    if !matches!(
-        block.label,
-        "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST"
-    ) {
-        return Err(CsrError::WrongPemLabel {
-            label: block.shown_label(),
-        });
-    }
-    let der = block.decode().ok_or(CsrError::BadBase64)?;
-    let around = text.len().saturating_sub(block.ordinary_bytes(der.len()));
-    if around > CSR_TEXT_BYTES_MAX {
-        return Err(CsrError::TextAround { bytes: around });
-    }
+    let der = request_octets(text)?;
 
     // 2. Structure.
-    let mut outer = Cursor::new(&der);
-    let request = outer
-        .inside(tag::SEQUENCE)
-        .map_err(|_| CsrError::malformed("its content is not a DER sequence"))?;
-    outer.end().map_err(|_| CsrError::TrailingBytes)?;
-    let request = SignedRequest::read(request)?;
+    let request = SignedRequest::read(&der)?;
     let info = RequestInfo::read(request.info_content)?;
 
     // 3. Key policy, before any computation with the key.
     let key = PublicKey::read(info.spki.content)?;
     let fields = read_name(info.subject.content)?;
-    check_attributes(info.attributes)?;
+    refuse_controls(info.subject.content)?;
 
     // 4. Proof of possession, which a weak key does not give.
     key.verify(request.algorithm, request.info_raw, request.signature)?;
@@ -112,8 +106,10 @@ pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
     Ok(CheckedCsr {
         subject,
         spki,
+        completed_spki: with_rsa_parameters(info.spki.raw),
         fields,
         key_identifier,
+        names: requested_names(info.attributes),
         der,
     })
 }
@@ -128,8 +124,14 @@ struct SignedRequest<'a> {
 }
 
 impl<'a> SignedRequest<'a> {
-    fn read(mut request: Cursor<'a>) -> Result<Self, CsrError> {
-        let info = request.expect(tag::SEQUENCE).map_err(|_| {
+    fn read(der: &'a [u8]) -> Result<Self, CsrError> {
+        let mut outer = Cursor::new(der);
+        let request = outer
+            .expect_any_length(tag::SEQUENCE)
+            .map_err(|_| CsrError::malformed("its content is not a DER sequence"))?;
+        outer.end().map_err(|_| CsrError::TrailingBytes)?;
+        let mut request = Cursor::new(request.content);
+        let info = request.expect_any_length(tag::SEQUENCE).map_err(|_| {
             CsrError::malformed("it does not begin with a CertificationRequestInfo")
         })?;
         let algorithm = request
@@ -155,7 +157,8 @@ impl<'a> SignedRequest<'a> {
 struct RequestInfo<'a> {
     subject: tlv::Tlv<'a>,
     spki: tlv::Tlv<'a>,
-    attributes: Cursor<'a>,
+    /// Content of the attributes, which is perhaps not DER.
+    attributes: &'a [u8],
 }
 
 impl<'a> RequestInfo<'a> {
@@ -163,9 +166,10 @@ impl<'a> RequestInfo<'a> {
         let version = info
             .expect(tag::INTEGER)
             .map_err(|_| CsrError::malformed("it has no version number"))?;
-        // RFC 2986 §4.1: version shall be 0 for this version of the standard.
-        if version.content != [0] {
-            return Err(CsrError::malformed("its version is not 0 (v1)"));
+        // RFC 2986 §4.1 has only version 0. Programs also write the number that they show (1), or
+        // that of certificates (2).
+        if !matches!(version.content, [0..=2]) {
+            return Err(CsrError::malformed("its version is not 0, 1 or 2"));
         }
         let subject = info
             .expect(tag::SEQUENCE)
@@ -174,53 +178,14 @@ impl<'a> RequestInfo<'a> {
             .expect(tag::SEQUENCE)
             .map_err(|_| CsrError::malformed("it has no public key"))?;
         let attributes = info
-            .inside(tag::CONTEXT_0_CONSTRUCTED)
-            .map_err(|_| CsrError::malformed("its attributes [0] are missing"))?;
+            .optional_any_length(tag::CONTEXT_0_CONSTRUCTED)
+            .map_err(|_| CsrError::malformed("its attributes are cut off"))?;
         info.end()
-            .map_err(|_| CsrError::malformed("something follows its attributes"))?;
+            .map_err(|_| CsrError::malformed("something other than attributes follows its key"))?;
         Ok(Self {
             subject,
             spki,
-            attributes,
+            attributes: attributes.map_or(&[], |attributes| attributes.content),
         })
     }
-}
-
-/// Checks attributes, which have no effect. A sender that relies on them learns of malformed ones.
-fn check_attributes(mut attributes: Cursor<'_>) -> Result<(), CsrError> {
-    while !attributes.is_empty() {
-        check_attribute(&mut attributes).map_err(|_| {
-            CsrError::malformed("one of its attributes or extensions is not well-formed")
-        })?;
-    }
-    Ok(())
-}
-
-/// Checks `Attribute ::= SEQUENCE { type OBJECT IDENTIFIER, values SET SIZE (1..MAX) OF ANY }`.
-fn check_attribute(attributes: &mut Cursor<'_>) -> Result<(), NotDer> {
-    let mut attribute = attributes.inside(tag::SEQUENCE)?;
-    let kind = attribute.oid()?;
-    let values = attribute.expect(tag::SET)?;
-    attribute.end()?;
-    if values.content.is_empty() {
-        return Err(NotDer);
-    }
-    tlv::check_values(values.content)?;
-    if kind != oid::EXTENSION_REQUEST {
-        return Ok(());
-    }
-    // RFC 5280 §4.1: Extension ::= SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE,
-    //                                         extnValue OCTET STRING }
-    let mut requested = Cursor::new(values.content);
-    let mut extensions = requested.inside(tag::SEQUENCE)?;
-    requested.end()?;
-    while !extensions.is_empty() {
-        let mut extension = extensions.inside(tag::SEQUENCE)?;
-        extension.oid()?;
-        extension.optional(tag::BOOLEAN)?;
-        let value = extension.expect(tag::OCTET_STRING)?.content;
-        extension.end()?;
-        tlv::check_values(value)?;
-    }
-    Ok(())
 }

@@ -5,7 +5,8 @@ use crate::weak_key::Weakness;
 pub const CSR_BYTES_MAX: usize = 16 * 1024;
 
 /// Longest accepted text around the request, in bytes: before its BEGIN line, after its END line,
-/// and white space inside it. The server stores the text and shows it in every list.
+/// and white space inside it. The server stores the text and shows it in every list. Lines of
+/// octets in hexadecimal before the request do not count, as far as they can be a dump of it.
 pub const CSR_TEXT_BYTES_MAX: usize = 1024;
 
 /// The command that makes an acceptable request; the end of most messages.
@@ -38,7 +39,7 @@ pub enum CsrError {
         /// Length of the text and white space, in bytes.
         bytes: usize,
     },
-    /// The text has no PEM block.
+    /// The text has no PEM block and is not Base64 of a request.
     #[error(
         "the CSR is not PEM: it must have a line -----BEGIN CERTIFICATE REQUEST-----; convert a \
          DER file with: openssl req -inform DER -in client.der -out client.csr"
@@ -59,9 +60,6 @@ pub enum CsrError {
         /// Its label, shortened and escaped.
         label: String,
     },
-    /// Text follows the END line.
-    #[error("text follows the END line of the CSR: end it at -----END CERTIFICATE REQUEST-----")]
-    TextAfterEnd,
     /// The text between the BEGIN and the END line is not Base64.
     #[error(
         "the text between the BEGIN and the END line is not Base64: send the file unchanged; \
@@ -88,6 +86,17 @@ pub enum CsrError {
     SubjectUnreadable {
         /// Name of the attribute, with its abbreviation.
         attribute: &'static str,
+    },
+    /// A name has a control character (U+0000 to U+001F).
+    #[error(
+        "the subject's {attribute} has the control character U+{control:04X}, at which programs cut \
+         names off or break lines: make the request again without it"
+    )]
+    ControlCharacter {
+        /// Name of the attribute with its abbreviation, or its object identifier.
+        attribute: String,
+        /// The character.
+        control: u8,
     },
     /// The key has an unsupported algorithm.
     #[error(
@@ -144,8 +153,8 @@ pub enum CsrError {
     /// The signature has an unsupported algorithm.
     #[error(
         "the signature algorithm {oid} of the CSR is not supported: sign it with SHA-256, for \
-         example: openssl req -new -sha256 -key client.key -out client.csr (RSA with PKCS #1 \
-         v1.5, ECDSA, each with SHA-256, SHA-384 or SHA-512, and Ed25519 are accepted)"
+         example: openssl req -new -sha256 -key client.key -out client.csr (RSA with PKCS #1 v1.5 \
+         or PSS and ECDSA, each with SHA-256, SHA-384 or SHA-512, and Ed25519 are accepted)"
     )]
     SignatureAlgorithmUnsupported {
         /// Its object identifier.

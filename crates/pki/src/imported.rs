@@ -226,7 +226,6 @@ fn read_pem(text: &str) -> Result<Vec<u8>, ImportError> {
         PemError::PrivateKey => ImportError::PrivateKeyInCertificate,
         PemError::BeginCutOff => malformed("its BEGIN line is cut off"),
         PemError::NoEnd => malformed("it has no line -----END CERTIFICATE-----"),
-        PemError::TextAfterEnd => malformed("text follows its END line"),
     })?;
     if block.label != "CERTIFICATE" {
         return Err(ImportError::WrongPemLabel {

@@ -19,6 +19,7 @@ mod csr;
 mod csr_error;
 mod digest;
 mod distinguished_name;
+mod file_form;
 mod imported;
 mod issuer;
 mod key;
@@ -28,7 +29,10 @@ mod oid;
 mod pem;
 mod private_key;
 mod profile;
+mod pss;
 mod public_key;
+mod request_text;
+mod requested_names;
 mod rights;
 mod signing;
 mod stored;
@@ -45,6 +49,7 @@ pub use crl::{CRL_ENTRY_BYTES, CrlHead, CrlScope, sign_crl};
 pub use csr::{CheckedCsr, read_csr};
 pub use csr_error::{CSR_BYTES_MAX, CSR_TEXT_BYTES_MAX, CsrError};
 pub use digest::sha256;
+pub use file_form::{FileError, holds_private_key, pem_of_file};
 pub use imported::{
     AUTHORITY_CERTIFICATE_BYTES_MAX, ImportError, ImportedAuthority, read_authority,
 };

@@ -45,12 +45,25 @@ oids! {
     ECDSA_WITH_SHA384 = "1.2.840.10045.4.3.3";
     ECDSA_WITH_SHA512 = "1.2.840.10045.4.3.4";
 
-    /// The extensions that a request asks for (RFC 2985 §5.4.2).
+    // RSASSA-PSS: RFC 4055 §2.1, §2.2 and §3.1.
+    RSASSA_PSS = "1.2.840.113549.1.1.10";
+    MGF1 = "1.2.840.113549.1.1.8";
+    SHA384 = "2.16.840.1.101.3.4.2.2";
+    SHA512 = "2.16.840.1.101.3.4.2.3";
+
+    /// The extensions that a request asks for (RFC 2985 §5.4.2), and Microsoft's earlier form.
     EXTENSION_REQUEST = "1.2.840.113549.1.9.14";
+    MICROSOFT_EXTENSIONS = "1.3.6.1.4.1.311.2.1.14";
+    // Names of a device beside its subject (RFC 2985 §5.4.3 and §5.4.4).
+    UNSTRUCTURED_NAME = "1.2.840.113549.1.9.2";
+    UNSTRUCTURED_ADDRESS = "1.2.840.113549.1.9.8";
+    /// Microsoft's user principal name, in an otherName.
+    USER_PRINCIPAL_NAME = "1.3.6.1.4.1.311.20.2.3";
 
     // Certificate extensions, RFC 5280 §4.2.
     SUBJECT_KEY_IDENTIFIER = "2.5.29.14";
     KEY_USAGE = "2.5.29.15";
+    SUBJECT_ALT_NAME = "2.5.29.17";
     BASIC_CONSTRAINTS = "2.5.29.19";
     CRL_DISTRIBUTION_POINTS = "2.5.29.31";
     AUTHORITY_KEY_IDENTIFIER = "2.5.29.35";

@@ -1,6 +1,6 @@
 //! PEM (RFC 7468): reading blocks from a text, writing blocks for files and for JSON.
 
-use base64ct::{Base64, Encoding as _};
+use base64ct::{Base64, Base64Unpadded, Encoding as _};
 
 /// Octets in one line of 64 characters, the width that RFC 7468 §2 requires of writers.
 const LINE_OCTETS: usize = 48;
@@ -31,8 +31,6 @@ pub(crate) enum PemError {
     BeginCutOff,
     /// It has no END line with the same label.
     NoEnd,
-    /// Text follows the last END line.
-    TextAfterEnd,
 }
 
 /// An encoded block.
@@ -40,60 +38,52 @@ pub(crate) enum PemError {
 pub(crate) struct Block<'a> {
     pub label: &'a str,
     body: &'a str,
+    /// The text before the block.
+    pub before: &'a str,
+    /// The text after the block.
+    pub after: &'a str,
 }
 
 impl<'a> Block<'a> {
-    /// Finds the only block in `text`. Other text may precede it.
+    /// Finds the only block in `text`. Other text may precede and follow it.
     pub fn find(text: &'a str) -> Result<Self, PemError> {
-        let mut blocks = text
-            .match_indices(BEGIN)
-            .map(|(at, _)| &text[at + BEGIN.len()..]);
-        let block = blocks.next().ok_or(PemError::None)?;
-        let is_private = |block: &str| {
-            block.split_once(DASHES).is_some_and(|(label, _)| {
-                label.len() <= LABEL_CHARS_MAX && label.ends_with("PRIVATE KEY")
-            })
-        };
-        let others = blocks.fold((0, false), |(count, private), block| {
-            (count + 1, private || is_private(block))
+        let found = Self::first(text).and_then(|block| match block.after.contains(BEGIN) {
+            true => Err(PemError::Several),
+            false => Ok(block),
         });
-        if is_private(block) || others.1 {
-            return Err(PemError::PrivateKey);
+        // The body of a good block is Base64, which cannot contain a BEGIN line.
+        let begins_key = match &found {
+            Ok(block) => begins_private_key(block.before) || begins_private_key(block.after),
+            Err(_) => false,
+        };
+        let is_key = found.is_ok_and(|block| block.is_private_key());
+        match is_key || begins_key || found.is_err() && begins_private_key(text) {
+            true => Err(PemError::PrivateKey),
+            false => found,
         }
-        if others.0 > 0 {
-            return Err(PemError::Several);
-        }
-        let (block, after) = Self::read(block)?;
-        if Characters(after.as_bytes()).next().is_some() {
-            return Err(PemError::TextAfterEnd);
-        }
-        Ok(block)
     }
 
-    /// Finds all blocks in `text`, including private keys, in order. Other text may precede each
-    /// block. No text may follow the last.
+    /// Finds all blocks in `text`, including private keys, in order. Other text may precede and
+    /// follow each block.
     pub fn all(text: &'a str) -> Result<Vec<Self>, PemError> {
         let mut blocks = Vec::new();
         let mut rest = text;
-        while let Some((_, begun)) = rest.split_once(BEGIN) {
-            let (block, after) = Self::read(begun)?;
-            if block.body.contains(BEGIN) {
-                return Err(PemError::NoEnd);
+        loop {
+            match Self::first(rest) {
+                Ok(block) if block.body.contains(BEGIN) => return Err(PemError::NoEnd),
+                Ok(block) => {
+                    rest = block.after;
+                    blocks.push(block);
+                }
+                Err(PemError::None) if !blocks.is_empty() => return Ok(blocks),
+                Err(error) => return Err(error),
             }
-            blocks.push(block);
-            rest = after;
-        }
-        if blocks.is_empty() {
-            return Err(PemError::None);
-        }
-        match Characters(rest.as_bytes()).next() {
-            Some(_) => Err(PemError::TextAfterEnd),
-            None => Ok(blocks),
         }
     }
 
-    /// Reads a block from the text after `-----BEGIN `, and returns it with the text after it.
-    fn read(begun: &'a str) -> Result<(Self, &'a str), PemError> {
+    /// Reads the first block in `text`.
+    fn first(text: &'a str) -> Result<Self, PemError> {
+        let (before, begun) = text.split_once(BEGIN).ok_or(PemError::None)?;
         let (label, rest) = begun.split_once(DASHES).ok_or(PemError::BeginCutOff)?;
         if label.len() > LABEL_CHARS_MAX || label.contains(['\n', '\r', '\\']) {
             return Err(PemError::BeginCutOff);
@@ -103,7 +93,12 @@ impl<'a> Block<'a> {
             .strip_prefix(label)
             .and_then(|after| after.strip_prefix(DASHES))
             .ok_or(PemError::NoEnd)?;
-        Ok((Self { label, body }, after))
+        Ok(Self {
+            label,
+            body,
+            before,
+            after,
+        })
     }
 
     /// Returns true for a private key in any form.
@@ -115,6 +110,16 @@ impl<'a> Block<'a> {
     /// of the older forms (RFC 1421 §4.6.1.1).
     pub fn is_encrypted(&self) -> bool {
         self.label.starts_with("ENCRYPTED") || self.body.contains("Proc-Type:")
+    }
+
+    /// Returns the body without headers (RFC 1421 §4.4), which a blank line ends.
+    fn encoded(&self) -> &'a str {
+        if !self.body.contains(':') {
+            return self.body;
+        }
+        let blank_lines = ["\n\n", "\r\n\r\n", "\\n\\n"].into_iter();
+        let mut parts = blank_lines.filter_map(|line| self.body.split_once(line));
+        parts.next().map_or(self.body, |(_, encoded)| encoded)
     }
 
     /// The label for a message: at most 40 characters, each escaped unless it is printable ASCII.
@@ -130,21 +135,67 @@ impl<'a> Block<'a> {
     /// of 64 characters ended by CR and LF.
     pub fn ordinary_bytes(&self, octets: usize) -> usize {
         let frame = "-----BEGIN -----\r\n-----END -----\r\n".len() + 2 * self.label.len();
-        frame + octets.div_ceil(3) * 4 + octets.div_ceil(LINE_OCTETS) * "\r\n".len()
+        frame + base64_bytes(octets)
     }
 
     /// Decodes the octets, `None` if the body is not Base64.
     pub fn decode(&self) -> Option<Vec<u8>> {
-        let mut octets: Vec<u8> = Vec::with_capacity(self.body.len());
-        octets.extend(Characters(self.body.as_bytes()));
+        let encoded = self.encoded();
+        let mut octets: Vec<u8> = Vec::with_capacity(encoded.len());
+        octets.extend(Characters(encoded.as_bytes()));
         let length = Base64::decode_in_place(&mut octets).ok()?.len();
         octets.truncate(length);
         Some(octets)
     }
 }
 
-/// The characters of a text that are not white space. The two characters `\` and `n` count as a
-/// line end, because line ends become these when a PEM text passes through a shell into JSON.
+/// Decodes a text that is Base64 and white space, [`None`] if it is not. Encoders of such texts
+/// omit the padding, or use the alphabet of URLs (RFC 4648 §5).
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let mut octets = Vec::with_capacity(text.len());
+    octets.extend(
+        Characters(text.as_bytes()).map(|character| match character {
+            b'-' => b'+',
+            b'_' => b'/',
+            other => other,
+        }),
+    );
+    let padding = octets.iter().rev().take_while(|octet| **octet == b'=');
+    let padding = padding.count();
+    if padding > 2 {
+        return None;
+    }
+    octets.truncate(octets.len() - padding);
+    let length = Base64Unpadded::decode_in_place(&mut octets).ok()?.len();
+    octets.truncate(length);
+    Some(octets)
+}
+
+/// Returns the length of Base64 of `octets` octets, in lines of 64 characters ended by CR and LF.
+pub(crate) fn base64_bytes(octets: usize) -> usize {
+    octets.div_ceil(3) * 4 + octets.div_ceil(LINE_OCTETS) * "\r\n".len()
+}
+
+/// Returns true if a text begins a private key: with the BEGIN line of PEM or of SSH, in any letter
+/// case and perhaps cut off, or as PuTTY does.
+pub(crate) fn begins_private_key(text: &str) -> bool {
+    const KEY: &[u8] = b"PRIVATE KEY";
+    let octets = text.as_bytes();
+    let begins = |(at, part): (usize, &[u8])| {
+        let label = octets[at.saturating_sub(LABEL_CHARS_MAX)..at]
+            .rsplit(|octet| !octet.is_ascii_alphanumeric() && *octet != b' ')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii_start();
+        let begin = label.get(..b"BEGIN ".len()).unwrap_or_default();
+        part.eq_ignore_ascii_case(KEY) && begin.eq_ignore_ascii_case(b"BEGIN ")
+    };
+    octets.windows(KEY.len()).enumerate().any(begins) || text.contains("PuTTY-User-Key-File-")
+}
+
+/// The characters of a text that are not white space: no space, no-break space, control character
+/// or byte order mark. Line ends that went through a shell or a program into JSON are white space
+/// too: they are one or more `\` with an `n` or `r`.
 struct Characters<'a>(&'a [u8]);
 
 impl Iterator for Characters<'_> {
@@ -153,9 +204,16 @@ impl Iterator for Characters<'_> {
     fn next(&mut self) -> Option<u8> {
         loop {
             match self.0 {
-                [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] | [b'\\', b'n' | b'r', rest @ ..] => {
-                    self.0 = rest
+                // First, the characters of Base64.
+                [character @ (b'!'..=b'[' | b']'..=b'~'), rest @ ..] => {
+                    self.0 = rest;
+                    return Some(*character);
                 }
+                [0..=b' ', rest @ ..]
+                | [0xc2, 0xa0, rest @ ..]
+                | [0xef, 0xbb, 0xbf, rest @ ..]
+                | [b'\\', b'n' | b'r', rest @ ..] => self.0 = rest,
+                [b'\\', b'\\', ..] => self.0 = &self.0[1..],
                 [character, rest @ ..] => {
                     self.0 = rest;
                     return Some(*character);
@@ -253,7 +311,15 @@ mod tests {
         let escaped_crlf = BLOCK.replace('\n', "\\r\\n");
         let no_line_ends = BLOCK.replace('\n', "");
         let text_before = format!("Subject: CN=x\n{BLOCK}");
+        let text_after = format!("{BLOCK}# made by BEGIN\u{1a}\0\u{feff}\u{b}\u{c}");
+        let twice_escaped = BLOCK.replace('\n', "\\\\n");
+        let no_break_spaces = BLOCK.replace("AAEC", "\u{a0}AA\0EC\u{feff}\u{b}\u{c}");
+        let headers = BLOCK.replace("AAEC", "Comment: a: b\n\nAAEC");
         for text in [
+            &text_after,
+            &twice_escaped,
+            &no_break_spaces,
+            &headers,
             BLOCK,
             &crlf,
             &escaped,
@@ -289,14 +355,26 @@ mod tests {
                 "-----BEGIN THING-----\nAAEC\n-----END THING-",
                 PemError::NoEnd,
             ),
-            (
-                "-----BEGIN THING-----\nAAEC\n-----END THING-----\nx",
-                PemError::TextAfterEnd,
-            ),
             (&format!("{BLOCK}{BLOCK}"), PemError::Several),
             ("-----BEGIN EC PRIVATE KEY-----\n", PemError::PrivateKey),
             (
                 &format!("{BLOCK}-----BEGIN PRIVATE KEY-----\nAAEC\n"),
+                PemError::PrivateKey,
+            ),
+            (
+                &format!("{BLOCK}-----begin rsa private key---"),
+                PemError::PrivateKey,
+            ),
+            (
+                &format!("---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n{BLOCK}"),
+                PemError::PrivateKey,
+            ),
+            (
+                &format!("{BLOCK}PuTTY-User-Key-File-3: x"),
+                PemError::PrivateKey,
+            ),
+            (
+                "-----BEGIN THING-----\n-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
                 PemError::PrivateKey,
             ),
         ] {
@@ -309,10 +387,28 @@ mod tests {
     }
 
     #[test]
+    fn words_about_private_keys_are_not_keys() {
+        for text in ["", "# its PRIVATE KEY is in a module", "BEGIN: PRIVATE KEY"] {
+            let text = format!("{text}\n{BLOCK}{text}");
+            assert!(Block::find(&text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn decode_base64_accepts_both_alphabets_without_padding() {
+        for text in ["+/8=", "+/8", "-_8", " -\n_\r\n8 =\u{feff}"] {
+            assert_eq!(decode_base64(text), Some(vec![0xfb, 0xff]), "{text}");
+        }
+        for text in ["+/8===", "+=/8", "é", "AAAAA"] {
+            assert_eq!(decode_base64(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn all_returns_the_blocks_in_order() {
         let key = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAEC\n\
                    -----END EC PRIVATE KEY-----";
-        let text = format!("before\n{BLOCK}between\n{key}\n\n");
+        let text = format!("before\n{BLOCK}between\n{key}\n\nafter");
         let blocks = Block::all(&text).unwrap();
         assert_eq!(
             blocks.iter().map(|block| block.label).collect::<Vec<_>>(),
@@ -322,7 +418,6 @@ mod tests {
         assert!(blocks[1].is_private_key() && blocks[1].is_encrypted());
         for (text, error) in [
             ("x", PemError::None),
-            (&format!("{BLOCK}x"), PemError::TextAfterEnd),
             (&format!("{BLOCK}-----BEGIN THING-----"), PemError::NoEnd),
             (
                 &format!("-----BEGIN THING-----\nAAEC\n{BLOCK}"),

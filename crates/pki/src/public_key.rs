@@ -5,7 +5,8 @@ use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use crate::csr_error::CsrError;
 use crate::digest;
 use crate::oid;
-use crate::tlv::{Cursor, NotDer, tag};
+use crate::pss::{self, PssParameters};
+use crate::tlv::{self, Cursor, NotDer, tag};
 use crate::weak_key::{self, Weakness};
 
 /// Shortest accepted RSA modulus, in bits: the minimum of NIST SP 800-131A.
@@ -61,8 +62,9 @@ impl<'a> PublicKey<'a> {
         spki.end().map_err(|_| MALFORMED)?;
         let kind = match id {
             oid::RSA_ENCRYPTION => {
-                // RFC 3279 §2.3.1: the parameters field MUST have ASN.1 type NULL.
-                if !algorithm.is_null() {
+                // RFC 3279 §2.3.1: the parameters field MUST have ASN.1 type NULL. Programs leave it
+                // out: see with_rsa_parameters.
+                if !algorithm.is_null() && !algorithm.is_empty() {
                     return Err(CsrError::malformed(
                         "the parameters of its RSA key are not NULL",
                     ));
@@ -129,61 +131,109 @@ impl<'a> PublicKey<'a> {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), CsrError> {
-        let algorithm = self.verification(algorithm)?;
-        let key = ParsedPublicKey::new(algorithm, self.bits).map_err(|_| CsrError::KeyInvalid {
+        let invalid = |_| CsrError::KeyInvalid {
             kind: self.kind.name(),
-        })?;
+        };
+        let (id, parameters) = read_algorithm(algorithm)?;
+        if id == oid::RSASSA_PSS && self.kind == PublicKeyKind::Rsa {
+            let parameters = PssParameters::read(parameters)?;
+            let (modulus, exponent) = read_rsa(self.bits).map_err(invalid)?;
+            let verified = pss::verify(&parameters, modulus, exponent, message, signature);
+            return match verified.ok_or(NotDer).map_err(invalid)? {
+                true => Ok(()),
+                false => Err(CsrError::SignatureInvalid),
+            };
+        }
+        let algorithm = self.verification(id, parameters)?;
+        let key = ParsedPublicKey::new(algorithm, self.bits).map_err(|_| invalid(NotDer))?;
         key.verify_sig(message, signature)
             .map_err(|_| CsrError::SignatureInvalid)
     }
 
     fn verification(
         &self,
-        algorithm: &[u8],
+        id: &[u8],
+        parameters: Cursor<'_>,
     ) -> Result<&'static dyn VerificationAlgorithm, CsrError> {
-        const MALFORMED: CsrError =
-            CsrError::malformed("its signature algorithm is not an AlgorithmIdentifier");
-        let mut cursor = Cursor::new(algorithm);
-        let id = cursor.oid().map_err(|_| MALFORMED)?;
-        let parameters = cursor;
-        let parameters_fit = match id {
-            // RFC 4055 §5: parameters MUST be NULL, and implementations MUST also accept absent
-            // parameters.
-            oid::SHA256_WITH_RSA | oid::SHA384_WITH_RSA | oid::SHA512_WITH_RSA => {
-                parameters.is_empty() || parameters.is_null()
-            }
-            // RFC 5758 §3.2 and RFC 8410 §3: parameters MUST be absent.
-            oid::ECDSA_WITH_SHA256
-            | oid::ECDSA_WITH_SHA384
-            | oid::ECDSA_WITH_SHA512
-            | oid::ED25519 => parameters.is_empty(),
-            other => {
-                return Err(CsrError::SignatureAlgorithmUnsupported {
-                    oid: oid::shown(other),
-                });
-            }
-        };
-        if !parameters_fit {
-            return Err(MALFORMED);
+        if !is_signature(id) {
+            return Err(CsrError::SignatureAlgorithmUnsupported {
+                oid: oid::shown(id),
+            });
         }
-        Ok(match (self.kind, id) {
-            (PublicKeyKind::Rsa, oid::SHA256_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA256,
-            (PublicKeyKind::Rsa, oid::SHA384_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA384,
-            (PublicKeyKind::Rsa, oid::SHA512_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA512,
-            (PublicKeyKind::P256, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P256_SHA256_ASN1,
-            (PublicKeyKind::P256, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P256_SHA384_ASN1,
-            (PublicKeyKind::P256, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P256_SHA512_ASN1,
-            (PublicKeyKind::P384, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P384_SHA256_ASN1,
-            (PublicKeyKind::P384, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P384_SHA384_ASN1,
-            (PublicKeyKind::P384, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P384_SHA512_ASN1,
-            (PublicKeyKind::P521, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P521_SHA256_ASN1,
-            (PublicKeyKind::P521, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P521_SHA384_ASN1,
-            (PublicKeyKind::P521, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P521_SHA512_ASN1,
-            (PublicKeyKind::Ed25519, oid::ED25519) => &signature::ED25519,
-            // A supported algorithm of another kind of key: the signer did not have this key.
-            _ => return Err(CsrError::SignatureInvalid),
-        })
+        // RFC 4055 §5: the parameters of RSA MUST be NULL, and absent ones MUST be accepted.
+        // RFC 5758 §3.2 and RFC 8410 §3: those of ECDSA and Ed25519 MUST be absent, but Mbed TLS 2
+        // and programs with its code write NULL.
+        if !parameters.is_empty() && !parameters.is_null() {
+            return Err(CsrError::malformed(
+                "its signature algorithm has parameters other than NULL",
+            ));
+        }
+        // Another algorithm is one of another kind of key: the signer did not have this key.
+        verification_of(self.kind, id).ok_or(CsrError::SignatureInvalid)
     }
+}
+
+/// Reads the content of an AlgorithmIdentifier: its object identifier, and its parameters.
+fn read_algorithm(algorithm: &[u8]) -> Result<(&[u8], Cursor<'_>), CsrError> {
+    let mut cursor = Cursor::new(algorithm);
+    match cursor.oid() {
+        Ok(id) => Ok((id, cursor)),
+        Err(NotDer) => Err(CsrError::malformed(
+            "its signature algorithm is not an AlgorithmIdentifier",
+        )),
+    }
+}
+
+fn is_signature(id: &[u8]) -> bool {
+    use PublicKeyKind::{Ed25519, P256, Rsa};
+    let kinds = [Rsa, P256, Ed25519].into_iter();
+    id == oid::RSASSA_PSS
+        || kinds
+            .filter_map(|kind| verification_of(kind, id))
+            .next()
+            .is_some()
+}
+
+/// Selects the verification of a signature algorithm with SHA-2 under a kind of key.
+fn verification_of(kind: PublicKeyKind, id: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
+    Some(match (kind, id) {
+        (PublicKeyKind::Rsa, oid::SHA256_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA256,
+        (PublicKeyKind::Rsa, oid::SHA384_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA384,
+        (PublicKeyKind::Rsa, oid::SHA512_WITH_RSA) => &signature::RSA_PKCS1_2048_8192_SHA512,
+        (PublicKeyKind::P256, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P256_SHA256_ASN1,
+        (PublicKeyKind::P256, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P256_SHA384_ASN1,
+        (PublicKeyKind::P256, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P256_SHA512_ASN1,
+        (PublicKeyKind::P384, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P384_SHA256_ASN1,
+        (PublicKeyKind::P384, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P384_SHA384_ASN1,
+        (PublicKeyKind::P384, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P384_SHA512_ASN1,
+        (PublicKeyKind::P521, oid::ECDSA_WITH_SHA256) => &signature::ECDSA_P521_SHA256_ASN1,
+        (PublicKeyKind::P521, oid::ECDSA_WITH_SHA384) => &signature::ECDSA_P521_SHA384_ASN1,
+        (PublicKeyKind::P521, oid::ECDSA_WITH_SHA512) => &signature::ECDSA_P521_SHA512_ASN1,
+        (PublicKeyKind::Ed25519, oid::ED25519) => &signature::ED25519,
+        _ => return None,
+    })
+}
+
+/// Returns the SubjectPublicKeyInfo of an RSA key with NULL parameters, if `spki` has none.
+///
+/// Go and webpki cannot read certificates with such a key (RFC 3279 §2.3.1).
+pub(crate) fn with_rsa_parameters(spki: &[u8]) -> Option<Vec<u8>> {
+    let mut content = Cursor::new(spki).inside(tag::SEQUENCE).ok()?;
+    let mut algorithm = content.inside(tag::SEQUENCE).ok()?;
+    let is_rsa = algorithm.oid().ok()? == oid::RSA_ENCRYPTION;
+    if !is_rsa || !algorithm.is_empty() {
+        return None;
+    }
+    let bits = content.any().ok()?;
+    let mut completed = Vec::with_capacity(spki.len() + 8);
+    tlv::write_with(&mut completed, tag::SEQUENCE, |out| {
+        tlv::write_with(out, tag::SEQUENCE, |out| {
+            tlv::write(out, tag::OID, oid::RSA_ENCRYPTION);
+            tlv::write(out, tag::NULL, &[]);
+        });
+        out.extend_from_slice(bits.raw);
+    });
+    Some(completed)
 }
 
 /// Reads `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017 §A.1.1).

@@ -38,6 +38,54 @@ pub(crate) fn read_name(name: &[u8]) -> Result<SubjectFields, CsrError> {
     Ok(fields)
 }
 
+/// Refuses a name, the content of a Name, with a control character (U+0000 to U+001F) in any text.
+/// Programs in C read `admin` in `admin\0.device`.
+pub(crate) fn refuse_controls(name: &[u8]) -> Result<(), CsrError> {
+    let mut rdns = Cursor::new(name);
+    while !rdns.is_empty() {
+        let mut rdn = rdns.inside(tag::SET).map_err(|_| MALFORMED)?;
+        while !rdn.is_empty() {
+            let (kind, value) = read_attribute(&mut rdn).map_err(|_| MALFORMED)?;
+            if let Some(control) = control_in(value) {
+                let known = field_of(&mut SubjectFields::default(), kind)
+                    .map(|(attribute, _)| attribute.to_owned());
+                let attribute = known.unwrap_or_else(|| format!("attribute {}", oid::shown(kind)));
+                return Err(CsrError::ControlCharacter { attribute, control });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Finds a control character in a text, or in the texts inside a constructed value.
+fn control_in(value: Tlv<'_>) -> Option<u8> {
+    let is_control = |octet: &u8| *octet < b' ';
+    match value.tag {
+        tag::UTF8_STRING
+        | tag::NUMERIC_STRING
+        | tag::PRINTABLE_STRING
+        | tag::TELETEX_STRING
+        | tag::IA5_STRING
+        | tag::VISIBLE_STRING
+        | tag::GENERAL_STRING => value.content.iter().copied().find(is_control),
+        tag::BMP_STRING => wide_control::<2>(value.content),
+        tag::UNIVERSAL_STRING => wide_control::<4>(value.content),
+        constructed if constructed & 0x20 != 0 => {
+            let mut inside = Cursor::new(value.content);
+            std::iter::from_fn(|| inside.any().ok()).find_map(control_in)
+        }
+        _ => None,
+    }
+}
+
+fn wide_control<const WIDTH: usize>(content: &[u8]) -> Option<u8> {
+    let (characters, _) = content.as_chunks::<WIDTH>();
+    characters.iter().find_map(|octets| {
+        let (last, before) = octets.split_last()?;
+        (*last < b' ' && before.iter().all(|octet| *octet == 0)).then_some(*last)
+    })
+}
+
 /// Reads `AttributeTypeAndValue ::= SEQUENCE { type OBJECT IDENTIFIER, value ANY }`.
 pub(crate) fn read_attribute<'a>(rdn: &mut Cursor<'a>) -> Result<(&'a [u8], Tlv<'a>), NotDer> {
     let mut attribute = rdn.inside(tag::SEQUENCE)?;
@@ -95,41 +143,45 @@ fn field_of<'a>(
 }
 
 /// Reads the text of a DirectoryString or IA5String; `None` if `value` is malformed or of another
-/// type. PrintableString is read as ASCII, because characters outside of its set, such as `*` and
-/// `@`, are common in it.
+/// type.
 pub(crate) fn read_text(value: Tlv<'_>) -> Option<Cow<'_, str>> {
     let content = value.content;
     match value.tag {
         tag::UTF8_STRING => std::str::from_utf8(content).ok().map(Cow::Borrowed),
+        // Programs put any text into these strings, in the encoding of their system.
         tag::PRINTABLE_STRING | tag::IA5_STRING | tag::NUMERIC_STRING | tag::VISIBLE_STRING => {
-            std::str::from_utf8(content)
-                .ok()
-                .filter(|text| text.is_ascii())
-                .map(Cow::Borrowed)
+            Some(match std::str::from_utf8(content) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => latin_1(content),
+            })
         }
         // Implementations put Latin-1 instead of T.61 into these strings.
-        tag::TELETEX_STRING => Some(content.iter().copied().map(char::from).collect()),
-        tag::BMP_STRING => read_wide::<2>(content),
-        tag::UNIVERSAL_STRING => read_wide::<4>(content),
+        tag::TELETEX_STRING => Some(latin_1(content)),
+        tag::BMP_STRING => read_utf_16(content),
+        tag::UNIVERSAL_STRING => read_utf_32(content),
         _ => None,
     }
 }
 
-/// Reads characters of `WIDTH` octets each, most significant first. A BMPString has no surrogate
-/// pairs.
-fn read_wide<const WIDTH: usize>(content: &[u8]) -> Option<Cow<'static, str>> {
-    let (characters, []) = content.as_chunks::<WIDTH>() else {
+fn latin_1(content: &[u8]) -> Cow<'static, str> {
+    content.iter().copied().map(char::from).collect()
+}
+
+/// Reads a BMPString. The standard has no surrogate pairs in it, but Windows writes them.
+fn read_utf_16(content: &[u8]) -> Option<Cow<'static, str>> {
+    let (units, []) = content.as_chunks::<2>() else {
         return None;
     };
-    let number = |octets: &[u8; WIDTH]| {
-        octets
-            .iter()
-            .fold(0, |sum, &octet| sum << 8 | u32::from(octet))
+    let units = units.iter().copied().map(u16::from_be_bytes);
+    char::decode_utf16(units).map(Result::ok).collect()
+}
+
+fn read_utf_32(content: &[u8]) -> Option<Cow<'static, str>> {
+    let (characters, []) = content.as_chunks::<4>() else {
+        return None;
     };
-    characters
-        .iter()
-        .map(|octets| char::from_u32(number(octets)))
-        .collect()
+    let numbers = characters.iter().copied().map(u32::from_be_bytes);
+    numbers.map(char::from_u32).collect()
 }
 
 /// An attribute to be written.
@@ -215,11 +267,64 @@ mod tests {
     }
 
     #[test]
+    fn read_name_shows_what_programs_put_into_ascii_strings() {
+        for string_tag in [
+            tag::PRINTABLE_STRING,
+            tag::IA5_STRING,
+            tag::NUMERIC_STRING,
+            tag::VISIBLE_STRING,
+        ] {
+            for content in ["Zoë".as_bytes(), b"Zo\xeb"] {
+                let name = common_name(string_tag, content);
+                assert_eq!(read_name(&name).unwrap().common_name, "Zoë");
+            }
+        }
+        let emoji = common_name(tag::BMP_STRING, &[0, b'a', 0xd8, 0x3d, 0xde, 0x00]);
+        assert_eq!(read_name(&emoji).unwrap().common_name, "a\u{1f600}");
+    }
+
+    #[test]
+    fn refuse_controls_finds_them_in_every_text() {
+        let unknown = |string_tag, content: &[u8]| {
+            let mut name = common_name(string_tag, content);
+            name[8] = 5; // serialNumber in place of the common name
+            name
+        };
+        let nested = [&[tag::SEQUENCE, 5, tag::UTF8_STRING, 3][..], b"a\0b"].concat();
+        for (name, attribute) in [
+            (common_name(tag::UTF8_STRING, b"a\0b"), "common name (CN)"),
+            (common_name(tag::BMP_STRING, b"\0a\0\0"), "common name (CN)"),
+            (unknown(tag::PRINTABLE_STRING, b"a\0b"), "attribute 2.5.4.5"),
+            (unknown(tag::GENERAL_STRING, b"a\0b"), "attribute 2.5.4.5"),
+            (
+                unknown(tag::UNIVERSAL_STRING, b"\0\0\0\0"),
+                "attribute 2.5.4.5",
+            ),
+            (unknown(tag::SEQUENCE, &nested), "attribute 2.5.4.5"),
+        ] {
+            let attribute = attribute.to_owned();
+            let control = 0;
+            let error = CsrError::ControlCharacter { attribute, control };
+            assert_eq!(refuse_controls(&name), Err(error));
+        }
+        for control in 0..b' ' {
+            let name = common_name(tag::IA5_STRING, &[b'a', control]);
+            assert!(refuse_controls(&name).is_err(), "{control}");
+        }
+        for name in [
+            common_name(tag::UTF8_STRING, "a\u{7f}ë ".as_bytes()),
+            common_name(tag::BMP_STRING, b"\x01\x00"),
+            unknown(tag::OCTET_STRING, b"\0"),
+            unknown(tag::BIT_STRING, b"\0\0"),
+        ] {
+            assert_eq!(refuse_controls(&name), Ok(()), "{name:x?}");
+        }
+    }
+
+    #[test]
     fn read_name_names_an_attribute_that_is_not_text() {
         for (string_tag, content) in [
             (tag::UTF8_STRING, &b"\xff"[..]),
-            (tag::PRINTABLE_STRING, "é".as_bytes()),
-            (tag::IA5_STRING, b"\x80"),
             (tag::BMP_STRING, b"odd"),
             (tag::BMP_STRING, &[0xd8, 0x00]),
             (tag::UNIVERSAL_STRING, &[0, 0x11, 0, 0]),

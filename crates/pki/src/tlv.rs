@@ -22,6 +22,7 @@ pub(crate) mod tag {
     pub const UTC_TIME: u8 = 0x17;
     pub const GENERALIZED_TIME: u8 = 0x18;
     pub const VISIBLE_STRING: u8 = 0x1a;
+    pub const GENERAL_STRING: u8 = 0x1b;
     pub const UNIVERSAL_STRING: u8 = 0x1c;
     pub const BMP_STRING: u8 = 0x1e;
     pub const SEQUENCE: u8 = 0x30;
@@ -118,6 +119,43 @@ impl<'a> Cursor<'a> {
         let raw = &self.rest[..self.rest.len() - rest.len()];
         self.rest = rest;
         Ok(Tlv { tag, raw, content })
+    }
+
+    /// Reads the next value. Its length may have any definite form of BER (X.690 §8.1.3), with more
+    /// octets than necessary. For values that are neither copied nor interpreted.
+    pub fn any_length(&mut self) -> Result<Tlv<'a>, NotDer> {
+        let (&tag, after_tag) = self.rest.split_first().ok_or(NotDer)?;
+        let (&first, after_length) = after_tag.split_first().ok_or(NotDer)?;
+        let (length, body) = match first {
+            0..=0x7f => (usize::from(first), after_length),
+            0x81..=0xfe => {
+                let octets = usize::from(first & 0x7f);
+                let (number, body) = after_length.split_at_checked(octets).ok_or(NotDer)?;
+                let length = number.iter().try_fold(0_usize, |sum, &octet| {
+                    Some(sum.checked_mul(0x100)? | usize::from(octet))
+                });
+                (length.ok_or(NotDer)?, body)
+            }
+            // The indefinite form, and a reserved value.
+            0x80 | 0xff => return Err(NotDer),
+        };
+        let (content, rest) = body.split_at_checked(length).ok_or(NotDer)?;
+        let raw = &self.rest[..self.rest.len() - rest.len()];
+        self.rest = rest;
+        Ok(Tlv { tag, raw, content })
+    }
+
+    /// Reads the next value if it has this tag, with a length as in [`Cursor::any_length`].
+    pub fn optional_any_length(&mut self, tag: u8) -> Result<Option<Tlv<'a>>, NotDer> {
+        match self.rest.first() {
+            Some(&first) if first == tag => self.any_length().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads the next value, which must have this tag, with a length as in [`Cursor::any_length`].
+    pub fn expect_any_length(&mut self, tag: u8) -> Result<Tlv<'a>, NotDer> {
+        self.optional_any_length(tag)?.ok_or(NotDer)
     }
 
     /// Reads the next value, which must have this tag.

@@ -67,7 +67,6 @@ fn read_authority_names_each_defect_of_the_certificate() {
                 label: "CERTIFICATE REQUEST".to_owned(),
             },
         ),
-        (&*format!("{good}x"), malformed("text follows its END line")),
         (
             &*good.replace("-----END CERTIFICATE-----", ""),
             malformed("it has no line -----END CERTIFICATE-----"),
@@ -122,6 +121,17 @@ fn read_authority_names_each_defect_of_the_certificate() {
         ),
     ] {
         assert_eq!(refused(certificate, &key), error);
+    }
+}
+
+#[test]
+fn text_around_the_certificate_is_ignored() {
+    let (good, key) = (file("good.crt"), file("good.pkcs8.key"));
+    for tail in ["x", "# comment\n", "\u{1a}", "\0", "\u{feff}", "\u{c}"] {
+        for certificate in [format!("{good}{tail}"), format!("{tail}{good}")] {
+            let read = read_authority(&certificate, &format!("{key}{tail}"), NOW);
+            assert!(read.is_ok(), "{tail:?}: {read:?}");
+        }
     }
 }
 

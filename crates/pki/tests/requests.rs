@@ -35,7 +35,6 @@ const fn malformed(what: &'static str) -> CsrError {
 fn pem_defects() -> Vec<Defect> {
     use CsrError::*;
     vec![
-        ("no_pem", NoPem, "openssl req -inform DER"),
         ("several_blocks", SeveralPemBlocks, "exactly one"),
         ("private_key", PrivateKey, "make a new one"),
         ("private_key_beside", PrivateKey, "make a new one"),
@@ -57,11 +56,6 @@ fn pem_defects() -> Vec<Defect> {
             "no_end_line",
             malformed("it has no line -----END CERTIFICATE REQUEST-----"),
             "openssl req",
-        ),
-        (
-            "text_after_end",
-            TextAfterEnd,
-            "-----END CERTIFICATE REQUEST-----",
         ),
         ("base64_broken", BadBase64, "unchanged"),
         (
@@ -105,16 +99,6 @@ fn structure_defects() -> Vec<Defect> {
             "-verify",
         ),
         (
-            "version_1",
-            malformed("its version is not 0 (v1)"),
-            "openssl req",
-        ),
-        (
-            "attributes_missing",
-            malformed("its attributes [0] are missing"),
-            "openssl req",
-        ),
-        (
             "subject_no_sets",
             malformed("its subject is not a distinguished name"),
             "openssl req",
@@ -125,11 +109,6 @@ fn structure_defects() -> Vec<Defect> {
                 attribute: "common name (CN)",
             },
             "-utf8",
-        ),
-        (
-            "extension_broken",
-            malformed("one of its attributes or extensions is not well-formed"),
-            "openssl req",
         ),
     ]
 }
@@ -166,11 +145,6 @@ fn key_defects() -> Vec<Defect> {
         ("rsa_exponent_even", RsaExponent, "65537"),
         ("rsa_exponent_1", RsaExponent, "65537"),
         ("rsa_exponent_40_bits", RsaExponent, "65537"),
-        (
-            "rsa_parameters_absent",
-            malformed("the parameters of its RSA key are not NULL"),
-            "openssl req",
-        ),
         (
             "curve_secp256k1",
             CurveUnsupported {
@@ -238,13 +212,6 @@ fn algorithm_defects() -> Vec<Defect> {
             "signed_with_sha1_ecdsa",
             SignatureAlgorithmUnsupported {
                 oid: "1.2.840.10045.4.1 (ecdsa-with-SHA1)".into(),
-            },
-            "-sha256",
-        ),
-        (
-            "signed_with_pss",
-            SignatureAlgorithmUnsupported {
-                oid: "1.2.840.113549.1.1.10 (RSASSA-PSS)".into(),
             },
             "-sha256",
         ),

@@ -52,7 +52,6 @@ fn pem_defects() -> Vec<Defect> {
             },
             "only CERTIFICATE blocks",
         ),
-        ("text_after_end", TextAfterEnd, "end it at"),
         (
             "no_end_line",
             malformed("it has no line -----END CERTIFICATE-----"),

@@ -4,7 +4,7 @@ use certgate_model::{
     AccountId, By, CertificateId, CertificateRecord, SECONDS_PER_DAY, SerialNumber, Status,
     Timestamp, ZoneId,
 };
-use certgate_pki::{Profile, Validity, prepare, read_csr, sign};
+use certgate_pki::{CheckedCsr, Profile, Validity, prepare, read_csr, sign};
 use certgate_store::{CertificateRecorded, StoreError};
 use tokio::sync::oneshot;
 
@@ -28,6 +28,33 @@ pub struct IssueRequest {
     pub validity_days: i64,
     /// The client's name of the request, to repeat it safely.
     pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// An issued certificate, with remarks for the requester.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// Its record.
+    pub certificate: Arc<CertificateRecord>,
+    /// The parts of the request that the certificate lacks.
+    pub remarks: CsrRemarks,
+}
+
+/// The parts of a CSR that its certificate lacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CsrRemarks {
+    /// The subject is empty.
+    pub is_subject_empty: bool,
+    /// The names beside the subject, as short printable texts.
+    pub names: Vec<String>,
+}
+
+impl From<&CheckedCsr> for CsrRemarks {
+    fn from(csr: &CheckedCsr) -> Self {
+        Self {
+            is_subject_empty: csr.is_subject_empty(),
+            names: csr.names().to_vec(),
+        }
+    }
 }
 
 /// Issues client certificates.
@@ -56,7 +83,7 @@ struct Order {
 
 /// The outcome of one signature.
 enum Attempt {
-    Recorded(Arc<CertificateRecord>),
+    Recorded(Issued),
     /// Another CA is active now. The signature was discarded.
     Superseded,
 }
@@ -69,7 +96,7 @@ impl Issuing {
         &self,
         scope: &ZoneScope<WriteCertificates>,
         request: IssueRequest,
-    ) -> Result<Arc<CertificateRecord>, IssueError> {
+    ) -> Result<Issued, IssueError> {
         // 1. Reject everything that can be rejected before any work: first the members of the
         //    request, then a repeated request, then the quota.
         let order = Arc::new(self.order(scope, request)?);
@@ -85,10 +112,10 @@ impl Issuing {
         for _ in 0..SIGNATURES_MAX {
             // 2. to 5. Prepare, sign, read back and record.
             match self.issue_once(&order, ca.clone()).await? {
-                Attempt::Recorded(certificate) => {
+                Attempt::Recorded(issued) => {
                     // 6. Answer.
                     metrics::counter!("certgate_certificates_issued_total").increment(1);
-                    return Ok(certificate);
+                    return Ok(issued);
                 }
                 Attempt::Superseded => {
                     let stale = ca.authority.id;
@@ -118,26 +145,26 @@ impl Issuing {
         let store = self.environment.store.clone();
         let work = move |answer: oneshot::Sender<_>| {
             // 2. to 4. Prepare, sign and read back.
-            let certificate = match sign() {
-                Ok(certificate) => Arc::new(certificate),
+            let issued = match sign() {
+                Ok(issued) => issued,
                 Err(error) => return drop(answer.send(Err(error))),
             };
             // 5. Record, handed over by the thread that signed: the answer is the only time that
             //    an I/O thread is woken. A crash before the record is durable leaves nothing,
             //    because the signature has not left the process.
-            let recorded = certificate.clone();
-            let report = move |outcome| drop(answer.send(Ok((recorded, outcome))));
+            let certificate = issued.certificate.clone();
+            let report = move |outcome| drop(answer.send(Ok((issued, outcome))));
             store.hand_over_certificate(certificate, quota, by, Box::new(report));
         };
-        let (certificate, outcome) = self.environment.signers.begin(work).await??;
-        self.attempt(order, certificate, outcome).await
+        let (issued, outcome) = self.environment.signers.begin(work).await??;
+        self.attempt(order, issued, outcome).await
     }
 
     /// Translates the outcome of a record.
     async fn attempt(
         &self,
         order: &Order,
-        certificate: Arc<CertificateRecord>,
+        issued: Issued,
         outcome: Result<CertificateRecorded, StoreError>,
     ) -> Result<Attempt, IssueError> {
         let id = order.id;
@@ -150,7 +177,7 @@ impl Issuing {
             fault => fault.into(),
         });
         match outcome? {
-            CertificateRecorded::Recorded => Ok(Attempt::Recorded(certificate)),
+            CertificateRecorded::Recorded => Ok(Attempt::Recorded(issued)),
             CertificateRecorded::AuthorityNotActive => Ok(Attempt::Superseded),
             CertificateRecorded::NoZone => {
                 self.access.zones_changed();
@@ -208,7 +235,7 @@ impl Issuing {
     }
 
     /// Returns the certificate that an earlier request with the same idempotency key made.
-    async fn earlier(&self, order: &Order) -> Result<Option<Arc<CertificateRecord>>, IssueError> {
+    async fn earlier(&self, order: &Order) -> Result<Option<Issued>, IssueError> {
         if !order.is_repeatable {
             return Ok(None);
         }
@@ -216,7 +243,14 @@ impl Issuing {
         match store.certificate(order.zone, order.id).await? {
             None => Ok(None),
             Some(found) if found.csr == order.csr && found.validity_days == order.days => {
-                Ok(Some(Arc::new(found)))
+                let csr = order.csr.clone();
+                let read = self.environment.signers.run(move || read_csr(&csr));
+                // The CSR was acceptable then. Another version may be stricter.
+                let remarks = read.await?.map(|csr| CsrRemarks::from(&csr));
+                Ok(Some(Issued {
+                    certificate: Arc::new(found),
+                    remarks: remarks.unwrap_or_default(),
+                }))
             }
             Some(found) => Err(IssueError::KeyReused(found.id)),
         }
@@ -285,7 +319,7 @@ fn signing(
     order: Arc<Order>,
     ca: Arc<ReadyIssuer>,
     serial: SerialNumber,
-) -> impl FnOnce() -> Result<CertificateRecord, IssueError> + Send + 'static {
+) -> impl FnOnce() -> Result<Issued, IssueError> + Send + 'static {
     move || {
         // 2. Check the CSR and its proof of possession, build the certificate and lint it.
         let checked = read_csr(&order.csr)?;
@@ -305,7 +339,8 @@ fn signing(
             prepare(&ca.issuer, &checked, serial, validity, &profile).map_err(internal)?;
         // 3. Sign. 4. Read the output back: it equals the preparation, and the signature verifies.
         let signed = sign(prepared).map_err(internal)?;
-        Ok(CertificateRecord {
+        let remarks = CsrRemarks::from(&checked);
+        let certificate = Arc::new(CertificateRecord {
             id: order.id,
             zone: order.zone,
             authority: ca.authority.clone(),
@@ -322,6 +357,10 @@ fn signing(
             csr: order.csr.clone(),
             revoked_on: None,
             revocation_reason: None,
+        });
+        Ok(Issued {
+            certificate,
+            remarks,
         })
     }
 }

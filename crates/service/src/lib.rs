@@ -60,7 +60,7 @@ pub use hostnames::Hostnames;
 pub use idempotency::{IDEMPOTENCY_KEY_CHARACTERS_MAX, IdempotencyKey};
 pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, is_token_of};
 pub use issuers::AUTHORITY_VALIDITY_DAYS;
-pub use issuing::{IssueRequest, Issuing};
+pub use issuing::{CsrRemarks, IssueRequest, Issued, Issuing};
 pub use judging::DerJudge;
 pub use managed_authorities::{
     AuthorityImport, MANAGED_AUTHORITIES_MAX, ManagedAuthorities, ManagedAuthority,

@@ -3,16 +3,17 @@
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use certgate_service::{
-    IdempotencyKey, IssueRequest, ReadCertificates, WriteCertificates, ZoneScope,
+    CsrRemarks, IdempotencyKey, IssueRequest, ReadCertificates, WriteCertificates, ZoneScope,
 };
 use certgate_wire::{
     Answer, ClientCertificate, ClientCertificatePath, ClientCertificatesQuery,
-    CreateClientCertificate, PageAnswer, PageQuery, ReactivateClientCertificate,
+    CreateClientCertificate, Message, PageAnswer, PageQuery, ReactivateClientCertificate,
     RevokeClientCertificate, ZonePath,
 };
 
 use crate::body::Body;
 use crate::certificate_pages;
+use crate::code::{self, Code};
 use crate::envelope;
 use crate::error::ApiError;
 use crate::objects::client_certificate;
@@ -46,9 +47,10 @@ pub(crate) async fn list(
 
 /// Issue a client certificate
 ///
-/// The account's managed CA signs it. It is durable before the answer. Repeat a request with the
-/// same `Idempotency-Key`, token and zone, and the answer is the certificate that the first request
-/// made, in its present state.
+/// The account's managed CA signs it. It is durable before the answer. `messages` has a line for an
+/// empty subject, and for names that were not copied. Repeat a request with the same
+/// `Idempotency-Key`, token and zone, and the answer is the certificate that the first request made,
+/// in its present state.
 #[utoipa::path(
     post,
     path = "/client/v4/zones/{zone_id}/client_certificates",
@@ -80,8 +82,36 @@ pub(crate) async fn create(
         idempotency_key,
     };
     // Boxed: the future is large, and every layer around a handler moves it.
-    let certificate = Box::pin(api.service.issuing.issue(&scope, request)).await?;
-    envelope::one(client_certificate(&certificate))
+    let issued = Box::pin(api.service.issuing.issue(&scope, request)).await?;
+    let remarks = remarks(&issued.remarks);
+    envelope::one_with_messages(client_certificate(&issued.certificate), remarks)
+}
+
+/// Tells the requester of the parts of the CSR that the certificate lacks.
+fn remarks(remarks: &CsrRemarks) -> Vec<Message<'static>> {
+    let mut messages = Vec::new();
+    let mut push = |code: Code, message: String| {
+        messages.push(Message {
+            code: code.number(),
+            message: message.into(),
+            kind: None,
+        });
+    };
+    if remarks.is_subject_empty {
+        let message = "The subject of the CSR is empty, so the certificate does not name its \
+                       holder, and strict verifiers refuse it: make the request with a subject, \
+                       such as -subj /CN=device-1";
+        push(code::SUBJECT_EMPTY, message.to_owned());
+    }
+    if !remarks.names.is_empty() {
+        let message = format!(
+            "The certificate has the subject of the CSR, but not the other names that it asks for \
+             ({}): put a name that verifiers need into the subject, such as -subj /CN=device-1",
+            remarks.names.join(", ")
+        );
+        push(code::NAMES_NOT_COPIED, message);
+    }
+    messages
 }
 
 /// Get a client certificate

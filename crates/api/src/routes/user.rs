@@ -62,5 +62,5 @@ pub(crate) async fn verify_token(
         message: "This API Token is valid and active".into(),
         kind: None,
     };
-    envelope::one_with_message(verification, message)
+    envelope::one_with_messages(verification, vec![message])
 }

@@ -218,7 +218,6 @@ async fn a_bad_certificate_is_refused_with_its_reason() {
         ("public_key", 1453),
         ("request", 1454),
         ("pkcs7", 1455),
-        ("text_after_end", 1456),
         ("too_many", 1457),
         ("signed_with_dsa", 1458),
         ("rsa_1024", 1459),

@@ -57,6 +57,9 @@ fn from_request(
     let idempotency_key = Hex(&octets).to_string();
     let answer = certificate::request(session, zone, &csr, arguments.days, &idempotency_key)
         .map_err(|refusal| unsure(refusal, None))?;
+    for message in &answer.messages {
+        screen.say(&format!("note: {message}"));
+    }
     let certificate: Certificate = answer.parse()?;
     let pem = files::certificate_pem(&certificate.certificate)?;
     if let Some(out) = &arguments.out {

@@ -162,6 +162,13 @@ async fn every_kind_of_request_is_accepted_and_echoed() {
             "rsa_2048_sha256",
             "odd_subject",
             "extensions",
+            "version_1",
+            "attributes_missing",
+            "extension_broken",
+            "text_after_end",
+            "signed_with_pss",
+            "rsa_parameters_absent",
+            "no_pem",
         ]
         .map(|name| fixture(&format!("good_{name}"))),
     );
@@ -173,6 +180,43 @@ async fn every_kind_of_request_is_accepted_and_echoed() {
         assert_eq!(result["csr"], csr);
         let id = result["id"].as_str().unwrap();
         assert_eq!(app.get(&format!("{PATH}/{id}")).await.result(), result);
+    }
+}
+
+#[tokio::test]
+async fn messages_tell_what_the_certificate_lacks() {
+    let app = TestApp::new().await;
+    for (name, codes, word) in [
+        ("good_p256_sha256", &[][..], ""),
+        ("good_empty_subject", &[1446], "-subj /CN=device-1"),
+        (
+            "good_extensions",
+            &[1447],
+            "DNS:example.com, email:a@example.com",
+        ),
+        ("good_extension_broken", &[1447], "subjectAltName"),
+    ] {
+        let body = json!({ "csr": fixture(name), "validity_days": 1 });
+        let answer = app
+            .post(PATH, body)
+            .header("idempotency-key", name)
+            .await
+            .json();
+        let messages = answer["messages"].as_array().unwrap();
+        let found: Vec<_> = messages
+            .iter()
+            .map(|item| item["code"].as_u64().unwrap())
+            .collect();
+        assert_eq!(found, codes, "{name}");
+        for message in messages {
+            let text = message["message"].as_str().unwrap();
+            assert!(text.contains(word) && text.len() < 500, "{name}: {text}");
+            assert_eq!(message["type"], Value::Null);
+        }
+        // A repeated request gets the same answer.
+        let body = json!({ "csr": fixture(name), "validity_days": 1 });
+        let again = app.post(PATH, body).header("idempotency-key", name).await;
+        assert_eq!(again.json(), answer, "{name}");
     }
 }
 

@@ -2,6 +2,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use certgate_model::KeyAlgorithm;
+use certgate_pki::ClientKey;
 use certgate_testkit::SeededRandom;
 use clap::Parser;
 use serde_json::json;
@@ -253,4 +255,64 @@ fn json_is_the_result_byte_for_byte() {
     issue(&server, &line, &mut captured.screen()).unwrap();
     let printed = captured.json();
     assert_eq!(json!([printed]), json!(server.issued()));
+}
+
+/// Writes UTF-16 with a byte order mark, as PowerShell does.
+fn utf_16(text: &str) -> Vec<u8> {
+    let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
+    units.flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn requests_in_der_and_utf_16_are_sent_as_pem_and_keys_never() {
+    let place = Place::new();
+    let key = ClientKey::generate(KeyAlgorithm::P256).unwrap();
+    let subject = SubjectFields {
+        common_name: "device".to_owned(),
+        ..SubjectFields::default()
+    };
+    let pem = key.request(&subject).unwrap();
+    let der = pem_der(&pem);
+    for (name, octets) in [
+        ("pem", pem.clone().into_bytes()),
+        ("der", der),
+        ("utf_16", utf_16(&pem)),
+        ("tail", format!("{pem}\u{1a}").into_bytes()),
+    ] {
+        let path = place.path(name);
+        std::fs::write(&path, octets).unwrap();
+        let server = Server::start();
+        place.issue(&server, &["--csr", &path]).unwrap();
+        let issued = server.issued();
+        let csr = issued[0]["csr"].as_str().unwrap();
+        let line = pem.lines().nth(1).unwrap();
+        assert!(issued.len() == 1 && csr.contains(line), "{csr}");
+    }
+    let server = Server::start();
+    let private = key.to_pkcs8_pem();
+    let private_der = key.to_pkcs8_der().to_vec();
+    for (name, octets) in [
+        ("key.pem", private.as_bytes().to_vec()),
+        ("key.der", private_der),
+        ("key.utf_16", utf_16(&private)),
+        ("both", format!("{pem}{}", private.as_str()).into_bytes()),
+        ("both.utf_16", utf_16(&format!("{}{pem}", private.as_str()))),
+    ] {
+        let path = place.path(name);
+        std::fs::write(&path, octets).unwrap();
+        let refused = place.issue(&server, &["--csr", &path]).unwrap_err();
+        assert!(
+            refused.to_string().contains("nothing was sent"),
+            "{refused}"
+        );
+    }
+    assert_eq!(server.issued().len(), 4);
+}
+
+fn pem_der(pem: &str) -> Vec<u8> {
+    use rustls::pki_types::CertificateSigningRequestDer;
+    use rustls::pki_types::pem::PemObject;
+    CertificateSigningRequestDer::from_pem_slice(pem.as_bytes())
+        .unwrap()
+        .to_vec()
 }
