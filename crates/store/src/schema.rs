@@ -4,8 +4,9 @@
 //! Instants are microseconds since the Unix epoch, IDs are 16 octets, statuses are the codes of
 //! `Status::code`. Text is compared octet by octet in both databases.
 //!
-//! A new database is created at [`VERSION`]. Each later change of the tables is one more entry of
-//! [`MIGRATIONS`] and, in the same commit, a change of the description.
+//! A new database is created at version 1 and migrated to [`VERSION`], as an old one is: equal
+//! versions have equal tables. Each later change of the tables is one more entry of
+//! [`MIGRATIONS`] and, in the same commit, a change of the description, marked with `since`.
 
 mod tables;
 
@@ -14,7 +15,9 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 pub(crate) use self::tables::*;
+use crate::db::{Value, values};
 use crate::dialect::Dialect;
+use crate::position::Layout;
 
 /// The version of the schema that this program writes.
 pub(crate) const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
@@ -89,6 +92,8 @@ pub(crate) struct Column {
     pub(crate) is_sealed: bool,
     /// The table and column that a value refers to.
     pub(crate) references: Option<(&'static str, &'static str)>,
+    /// The version of the schema that added it.
+    since: i64,
 }
 
 impl Column {
@@ -101,6 +106,7 @@ impl Column {
             range: Range::Any,
             is_sealed: true,
             references: None,
+            since: 1,
         }
     }
 
@@ -145,6 +151,8 @@ pub(crate) struct Index {
     columns: &'static [&'static str],
     is_unique: bool,
     only: Option<&'static str>,
+    /// The version of the schema that added it.
+    since: i64,
 }
 
 /// One table.
@@ -164,6 +172,8 @@ pub(crate) struct Table {
     pub(crate) is_moved: bool,
     /// True if only PostgreSQL has the table.
     is_postgres_only: bool,
+    /// The version of the schema that added it.
+    since: i64,
 }
 
 impl Table {
@@ -178,6 +188,7 @@ impl Table {
             rows_max: 1_000,
             is_moved: true,
             is_postgres_only: false,
+            since: 1,
         }
     }
 
@@ -236,9 +247,10 @@ impl Table {
         }
     }
 
-    fn create(&self, dialect: Dialect, text: &mut String) {
+    fn create(&self, dialect: Dialect, version: i64, text: &mut String) {
         let mut lines: Vec<String> = Vec::new();
-        for (place, column) in self.columns.iter().enumerate() {
+        let columns = self.columns.iter().enumerate();
+        for (place, column) in columns.filter(|(_, column)| column.since <= version) {
             lines.push(self.column(dialect, place, column));
         }
         if self.key > 1 {
@@ -255,12 +267,13 @@ impl Table {
             lines.join(",\n    ")
         )
         .expect("writing to a String cannot fail");
-        for index in self.indexes {
+        for index in self.indexes.iter().filter(|index| index.since <= version) {
             let Index {
                 name,
                 columns,
                 is_unique,
                 only,
+                since: _,
             } = index;
             let unique = if *is_unique { "UNIQUE " } else { "" };
             let only = only
@@ -344,11 +357,12 @@ fn is_forward(dialect: Dialect, table: &str, parent: &str) -> bool {
 
 /// The references that PostgreSQL gets after all tables exist: constraint, table, column, parent
 /// and its key.
-fn forward() -> impl Iterator<Item = (String, &'static str, &'static Column)> {
-    TABLES.iter().flat_map(|table| {
-        let is_forward = |column: &&Column| {
+fn forward(version: i64) -> impl Iterator<Item = (String, &'static str, &'static Column)> {
+    TABLES.iter().flat_map(move |table| {
+        let is_forward = move |column: &&Column| {
             let parent = column.references.map(|(parent, _)| parent);
-            parent.is_some_and(|parent| is_forward(Dialect::Postgres, table.name, parent))
+            column.since <= version
+                && parent.is_some_and(|parent| is_forward(Dialect::Postgres, table.name, parent))
         };
         let named = |column: &'static Column| {
             (
@@ -361,10 +375,10 @@ fn forward() -> impl Iterator<Item = (String, &'static str, &'static Column)> {
     })
 }
 
-/// The statements that add the references from a table to a later one.
-pub(crate) fn add_forward_references() -> String {
+/// The statements that add the references from a table to a later one, as a version has them.
+pub(crate) fn add_forward_references(version: i64) -> String {
     let mut text = String::new();
-    for (constraint, table, column) in forward() {
+    for (constraint, table, column) in forward(version) {
         let (parent, key) = column.references.unwrap_or_default();
         writeln!(
             text,
@@ -379,25 +393,42 @@ pub(crate) fn add_forward_references() -> String {
 
 /// The statements that remove these references while tables are filled one after another.
 pub(crate) fn drop_forward_references() -> String {
-    forward()
+    forward(VERSION)
         .map(|(constraint, table, _)| {
             format!("ALTER TABLE \"{table}\" DROP CONSTRAINT \"{constraint}\";\n")
         })
         .collect()
 }
 
-/// The statements that create every table of a new database.
-pub(crate) fn create_all(dialect: Dialect) -> String {
+/// The statements that create every table as a version of the schema has it. A server creates
+/// version 1 and migrates it, because a migrated table differs from a new one in the order of its
+/// columns and in its stored text.
+pub(crate) fn create_all(dialect: Dialect, version: i64) -> String {
     let mut text = String::new();
-    for table in TABLES {
+    for table in TABLES.iter().filter(|table| table.since <= version) {
         if dialect == Dialect::Postgres || !table.is_postgres_only {
-            table.create(dialect, &mut text);
+            table.create(dialect, version, &mut text);
         }
     }
     if dialect == Dialect::Postgres {
-        text.push_str(&add_forward_references());
+        text.push_str(&add_forward_references(version));
     }
     text
+}
+
+/// The row of a new database's table `store`.
+pub(crate) fn first_store_row(layout: Layout) -> [Value<'static>; 7] {
+    let (block_bits, upper_bits) = (layout.block_bits(), layout.upper_block_bits());
+    let (none, not_restored) = (0_i64, false);
+    values![
+        1_i64,
+        block_bits,
+        upper_bits,
+        none,
+        none,
+        not_restored,
+        none
+    ]
 }
 
 /// Every table whose rows a migration moves, in an order in which references are satisfied, except
@@ -434,9 +465,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_statements_that_create_the_tables_are_these() {
-        insta::assert_snapshot!("sqlite", create_all(Dialect::Sqlite));
-        insta::assert_snapshot!("postgres", create_all(Dialect::Postgres));
+    fn the_statements_that_create_version_1_are_these_for_ever() {
+        insta::assert_snapshot!("sqlite", create_all(Dialect::Sqlite, 1));
+        insta::assert_snapshot!("postgres", create_all(Dialect::Postgres, 1));
     }
 
     /// Returns the first statement of a step that breaks nodes of earlier versions, which continue

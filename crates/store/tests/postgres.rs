@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certgate_model::{CertificateQuery, Event, Slice, Status};
-use certgate_store::conformance::{self, History, Step};
+use certgate_store::conformance::{self, History, SCHEMA_VERSION, Step};
 use certgate_store::prelude::*;
 use certgate_store::{
     CertificateRecorded, PostgresError, PostgresOptions, PostgresStore, ReadStore, Store,
@@ -118,6 +118,30 @@ async fn begun(server: &Server) -> (PostgresStore, String, certgate_model::Autho
     (store, url, authority)
 }
 
+#[tokio::test]
+async fn the_steps_lead_to_the_description() {
+    let Some(server) = server() else { return };
+    let (migrated, described) = (server.database(), server.database());
+    open(&migrated).await.close().await;
+    server.sql(&described, &conformance::described_tables());
+    let shape = |url: &str| {
+        let select = "SELECT table_name, column_name, data_type, is_nullable, collation_name \
+                      FROM information_schema.columns WHERE table_schema = 'public' \
+                      AND table_name NOT LIKE 'schema_%' \
+                      UNION ALL SELECT tablename, indexname, indexdef, '', '' FROM pg_indexes \
+                      WHERE schemaname = 'public' AND tablename NOT LIKE 'schema_%' \
+                      UNION ALL SELECT CAST(CAST(conrelid AS regclass) AS TEXT), \
+                      pg_get_constraintdef(oid), '', '', '' FROM pg_constraint \
+                      WHERE connamespace = 'public'::regnamespace \
+                      AND CAST(CAST(conrelid AS regclass) AS TEXT) NOT LIKE 'schema_%' \
+                      ORDER BY 1, 2, 3";
+        server.sql(url, select)
+    };
+    let expected = shape(&described);
+    assert!(expected.lines().count() > 200, "{expected}");
+    assert_eq!(shape(&migrated), expected);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_processes_can_create_the_tables_at_once() {
     let Some(server) = server() else { return };
@@ -130,11 +154,8 @@ async fn several_processes_can_create_the_tables_at_once() {
         opened.await.unwrap();
     }
     assert_eq!(
-        server.sql(
-            &url,
-            "SELECT version FROM schema_migrations ORDER BY version"
-        ),
-        "1"
+        server.sql(&url, "SELECT max(version), count(*) FROM schema_migrations"),
+        format!("{SCHEMA_VERSION}|{SCHEMA_VERSION}")
     );
     assert_eq!(server.sql(&url, "SELECT count(*) FROM store"), "1");
     server.sql(&url, "INSERT INTO schema_migrations VALUES (99, 99)");
@@ -143,12 +164,12 @@ async fn several_processes_can_create_the_tables_at_once() {
         newer.err(),
         Some(PostgresError::NewerVersion {
             found: 99,
-            known: 1
+            known: SCHEMA_VERSION
         })
     ));
     server.sql(
         &url,
-        "UPDATE schema_migrations SET oldest = 2 WHERE version = 99",
+        &format!("UPDATE schema_migrations SET oldest = {SCHEMA_VERSION} + 1 WHERE version = 99"),
     );
     let newer = PostgresStore::open(&url, PostgresOptions::default()).await;
     assert!(matches!(

@@ -8,7 +8,8 @@ use certgate_model::{
     Totals, ZoneId,
 };
 use certgate_store::conformance::{
-    authority, by, by_at, certificate, first_records, instant, mtls_certificate, zone,
+    SCHEMA_VERSION, authority, by, by_at, certificate, first_records, instant, mtls_certificate,
+    zone,
 };
 use certgate_store::prelude::*;
 use certgate_store::{
@@ -80,7 +81,7 @@ async fn a_newer_version_is_refused_and_unchanged() {
             error,
             OpenError::NewerVersion {
                 found: 4711,
-                known: 1,
+                known: SCHEMA_VERSION,
                 ..
             }
         ),
@@ -90,7 +91,8 @@ async fn a_newer_version_is_refused_and_unchanged() {
         error.to_string().contains("start the newer certgate"),
         "{error}"
     );
-    pragma(&file(&directory), "PRAGMA user_version = 1");
+    let version = format!("PRAGMA user_version = {SCHEMA_VERSION}");
+    pragma(&file(&directory), &version);
     open(&directory).unwrap().close().await;
 }
 

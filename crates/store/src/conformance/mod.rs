@@ -26,3 +26,12 @@ pub use history::{History, Step};
 pub(crate) use recorder::record;
 pub use recorder::{RecordedStatement, recorded_statements};
 pub use verbs::{closed, verbs};
+
+/// The version of the schema that this program writes.
+pub const SCHEMA_VERSION: i64 = crate::schema::VERSION;
+
+/// Returns the statements that would create every table in PostgreSQL as it is described, without
+/// the steps of migrations.
+pub fn described_tables() -> String {
+    crate::schema::create_all(crate::dialect::Dialect::Postgres, SCHEMA_VERSION)
+}

@@ -265,7 +265,9 @@ impl Destination {
             .begin_with("BEGIN; SET LOCAL statement_timeout = 0")
             .await?;
         self.hold().await?;
-        self.db.run_for_long(&add_forward_references()).await?;
+        self.db
+            .run_for_long(&add_forward_references(VERSION))
+            .await?;
         self.db.run("DROP TABLE unfinished_migration").await?;
         committed(self.db.commit().await)
     }

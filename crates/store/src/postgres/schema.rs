@@ -112,32 +112,17 @@ pub(super) async fn create_tables(db: &PostgresDb, layout: Layout) -> Result<(),
     }
     let record = "INSERT INTO schema_migrations (version, oldest) VALUES (?1, ?2)";
     if found == 0 {
-        db.run_for_long(&schema::create_all(Dialect::Postgres))
+        db.run_for_long(&schema::create_all(Dialect::Postgres, 1))
             .await?;
-        let (block_bits, upper_bits) = (layout.block_bits(), layout.upper_block_bits());
-        let (none, not_restored) = (0_i64, false);
-        let row = values![
-            1_i64,
-            block_bits,
-            upper_bits,
-            none,
-            none,
-            not_restored,
-            none
-        ];
-        db.insert(&STORE, &row).await?;
-        let oldest = MIGRATIONS
-            .iter()
-            .map(|step| step.oldest)
-            .max()
-            .unwrap_or(VERSION);
-        db.execute(record, &values![VERSION, oldest]).await?;
-        return Ok(());
+        db.execute(record, &values![1_i64, 1_i64]).await?;
     }
     for step in MIGRATIONS.iter().filter(|step| step.version > found) {
         db.run_for_long(step.postgres).await?;
         db.execute(record, &values![step.version, step.oldest])
             .await?;
+    }
+    if found == 0 {
+        db.insert(&STORE, &schema::first_store_row(layout)).await?;
     }
     Ok(())
 }

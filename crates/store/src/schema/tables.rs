@@ -32,6 +32,7 @@ const fn index(name: &'static str, columns: &'static [&'static str]) -> Index {
         columns,
         is_unique: false,
         only: None,
+        since: 1,
     }
 }
 

@@ -1,6 +1,5 @@
 //! One connection to SQLite. Each call locks it for one statement and answers before it returns.
 
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,11 +7,12 @@ use certgate_model::lock;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Rows, Statement, ToSql, params_from_iter};
 
+use super::tables;
 use crate::StoreError;
 use crate::db::{Cell, Db, Dialect, Row, Transaction, Value, Values, Visit, note};
 use crate::error::corrupt;
 use crate::position::Layout;
-use crate::schema::{self, Table};
+use crate::schema::{MIGRATIONS, Table};
 
 /// A connection that one thread uses at a time.
 pub(crate) struct SqliteDb {
@@ -180,20 +180,7 @@ impl Transaction for SqliteDb {
         };
         self.stream("PRAGMA integrity_check(100)", &[], &mut visit)
             .await?;
-        let mut stored = HashSet::new();
-        let mut visit = |row: &dyn Row| {
-            stored.insert(row.get::<String>(0)?);
-            Ok(ControlFlow::Continue(()))
-        };
-        let select = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL";
-        self.stream(select, &[], &mut visit).await?;
-        let expected = schema::create_all(Self::DIALECT);
-        for statement in expected.split_terminator(";\n") {
-            if !stored.contains(statement) {
-                let first = statement.lines().next().unwrap_or_default();
-                lines.push(format!("\"sqlite_schema\": differs from {first}"));
-            }
-        }
+        lines.extend(tables::differences(&self.connection(), MIGRATIONS)?);
         Ok(lines)
     }
 

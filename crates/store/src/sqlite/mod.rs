@@ -1,7 +1,7 @@
 //! The engine on one SQLite file.
 //!
-//! - [`open`] checks the owner of the file and has the settings of connections; [`db`] is one
-//!   connection.
+//! - [`open`] checks the owner of the file and has the settings of connections; [`tables`] creates,
+//!   migrates and checks the tables; [`db`] is one connection.
 //! - [`writer`] is the one thread that writes: group commit and checkpoints. [`readers`] are a few
 //!   connections that read.
 //! - [`journal`] is the file of revocations beside the database, [`journal_text`] its text;
@@ -20,6 +20,7 @@ mod open;
 mod readers;
 mod replay;
 mod source;
+mod tables;
 mod writer;
 
 use std::fs::File;

@@ -7,17 +7,18 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::db::SqliteDb;
+use super::tables;
 use crate::StoreError;
-use crate::db::{Db, Dialect, Row, now, values};
+use crate::db::{Db, Row, now};
 use crate::error::corrupt;
 use crate::position::Layout;
-use crate::schema::{self, STORE, VERSION};
+use crate::schema::VERSION;
 
 /// Marks a database as certgate's (`application_id`): "cgt1".
-const APPLICATION_ID: i64 = 0x6367_7431;
+pub(super) const APPLICATION_ID: i64 = 0x6367_7431;
 /// The mark of databases that development versions made: "cgat".
 const DEVELOPMENT_ID: i64 = 0x6367_6174;
 
@@ -223,7 +224,7 @@ pub(super) fn open(
     writer.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     let version = version(path, &writer)?;
     configure_writer(&writer, options).map_err(failed)?;
-    migrate(&mut writer, version, layout).map_err(store_failed)?;
+    tables::migrate(&mut writer, version, layout).map_err(store_failed)?;
     // Without this, a read-only database would fail at the first write, long after the start.
     writer
         .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
@@ -241,38 +242,6 @@ pub(super) fn open(
         readers,
         lock,
     })
-}
-
-/// Migrates a database from version `from` (0: an empty file) to [`VERSION`], one transaction a
-/// step, so that a crash leaves a version that exists.
-fn migrate(connection: &mut Connection, from: i64, layout: Layout) -> Result<(), StoreError> {
-    if from == 0 {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(&schema::create_all(Dialect::Sqlite))?;
-        let (block_bits, upper_bits) = (layout.block_bits(), layout.upper_block_bits());
-        let (none, not_restored) = (0_i64, false);
-        let row = values![
-            1_i64,
-            block_bits,
-            upper_bits,
-            none,
-            none,
-            not_restored,
-            none
-        ];
-        transaction.execute(STORE.insert(Dialect::Sqlite), params_from_iter(&row))?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
-        transaction.commit()?;
-        return Ok(());
-    }
-    for step in schema::MIGRATIONS.iter().filter(|step| step.version > from) {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(step.sqlite)?;
-        transaction.pragma_update(None, "user_version", step.version)?;
-        transaction.commit()?;
-    }
-    Ok(())
 }
 
 /// Reads the layout that the database was made with.
