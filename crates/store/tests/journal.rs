@@ -468,6 +468,44 @@ async fn the_intact_lines_of_a_corrupt_journal_are_replayed() {
 }
 
 #[tokio::test]
+async fn a_failed_replay_of_a_journal_with_a_corrupt_head_loses_nothing() {
+    let place = Place::new().await;
+    let backup = place.back_up();
+    for n in 1..4 {
+        place.revoke(n).await;
+    }
+    let path = place.path("store.revocations");
+    let mut corrupt = std::fs::read(&path).unwrap();
+    corrupt[3] ^= 1;
+    std::fs::write(&path, &corrupt).unwrap();
+    let place = place.replaced_by(&backup).await;
+    // Like a full disk in the middle of the replay.
+    let fail = "CREATE TRIGGER disk_full BEFORE INSERT ON epoch_gaps \
+                BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+    place.store.damage(fail).await.unwrap();
+    for _ in 0..2 {
+        let begun = place.store.begin_journal(&path, instant(60)).await;
+        assert!(begun.is_err(), "{begun:?}");
+    }
+    place.store.damage("DROP TRIGGER disk_full").await.unwrap();
+    let begun = place.begin().await;
+    let JournalBegun::Restored(done) = begun else {
+        panic!("{begun:?}")
+    };
+    assert_eq!((done.revoked, done.is_all), (3, false));
+    // Like a kill between the replay and the renaming.
+    std::fs::write(&path, &corrupt).unwrap();
+    let after = place.store.last_epoch().await.unwrap();
+    assert_eq!(place.begin().await, JournalBegun::Replaced { after });
+    for n in 1..4 {
+        assert_eq!(place.status(n).await, Some(Status::PendingRevocation));
+    }
+    place.revoke(4).await;
+    assert_eq!(place.begin().await, JournalBegun::Follows);
+    place.is_intact().await;
+}
+
+#[tokio::test]
 async fn a_journal_that_begins_after_the_backup_is_incomplete() {
     let place = Place::new().await;
     let backup = place.back_up();

@@ -110,6 +110,13 @@ pub enum JournalBegun {
     Restored(Restored),
 }
 
+/// The journal while a replay reads its changes.
+enum Prepared {
+    Continued(Journal),
+    ToReplace(Journal),
+    None,
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -213,16 +220,20 @@ impl SqliteStore {
             }
             journal => {
                 let (skipped, name) = (content.to_skip(known), installation.clone());
-                let is_continued = !content.has_corrupt_head;
+                let has_corrupt_head = content.has_corrupt_head;
                 // Before the replay, so that the next start does the same again if this one is
                 // killed in between. A journal that ends before the backup is not continued: it
                 // would seem to have every later change.
-                let kept = blocking(move || match journal {
-                    Some(mut journal) if is_continued && journal.epoch() >= known => {
-                        journal.skip(skipped).map(|()| Some(journal))
+                let prepared = blocking(move || match journal {
+                    // Until the replay has succeeded, only this file has the later changes. If it
+                    // is still here at the next start, that start replaces it.
+                    Some(journal) if has_corrupt_head => Ok(Prepared::ToReplace(journal)),
+                    Some(mut journal) if journal.epoch() >= known => {
+                        journal.skip(skipped)?;
+                        Ok(Prepared::Continued(journal))
                     }
-                    Some(journal) => journal.move_aside(at).map(|()| None),
-                    None => Ok(None),
+                    Some(journal) => journal.move_aside(at).map(|()| Prepared::None),
+                    None => Ok(Prepared::None),
                 })
                 .await?;
                 let replayed = self
@@ -230,10 +241,15 @@ impl SqliteStore {
                         Box::pin(replay::replay(db, content, *at))
                     })
                     .await?;
-                let journal = match kept {
-                    Some(journal) => journal,
-                    None => blocking(move || Journal::create(&path, &name, skipped.until)).await?,
-                };
+                let journal = blocking(move || {
+                    match prepared {
+                        Prepared::Continued(journal) => return Ok(journal),
+                        Prepared::ToReplace(journal) => journal.move_aside(at)?,
+                        Prepared::None => {}
+                    }
+                    Journal::create(&path, &name, skipped.until)
+                })
+                .await?;
                 (journal, JournalBegun::Restored(replayed))
             }
         };
