@@ -646,6 +646,45 @@ async fn a_process_that_stops_in_a_transaction_blocks_the_others_only_for_second
     store.ready().await.unwrap();
 }
 
+/// A promoted standby can be older than the row of a server that wrote since.
+#[tokio::test]
+async fn a_database_without_the_row_of_a_writer_skips_epochs_once() {
+    let Some(server) = server() else { return };
+    let (store, url, authority) = begun(&server).await;
+    let zone = conformance::first_records().zone.id;
+    for n in 0..4 {
+        let certificate = conformance::certificate(n, zone, &authority, Status::Revoked);
+        store
+            .record_certificate(certificate, None, conformance::by())
+            .await
+            .unwrap();
+    }
+    let reconnect = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                     WHERE application_name = 'certgate' AND datname = current_database()";
+    // As the standby: without the last two changes, the certificates and the row.
+    server.sql(
+        &url,
+        "DELETE FROM writers; UPDATE store SET last_epoch = 2; \
+         UPDATE authorities SET has_signed = FALSE",
+    );
+    server.sql(&url, reconnect);
+    store.ready().await.unwrap();
+    let skipped = 2 + (1_u64 << 32);
+    assert_eq!(store.last_epoch().await.unwrap(), skipped);
+    for epoch in [3, 4] {
+        assert!(store.is_skipped_epoch(epoch).await.unwrap(), "{epoch}");
+    }
+    assert_eq!(
+        server.sql(&url, "SELECT count(*) FROM authorities WHERE has_signed"),
+        "1",
+        "a CA whose certificates are lost does not make room for a new one"
+    );
+    server.sql(&url, reconnect);
+    store.ready().await.unwrap();
+    assert_eq!(store.last_epoch().await.unwrap(), skipped, "once");
+    assert_eq!(server.sql(&url, "SELECT count(*) FROM writers"), "1");
+}
+
 /// A row of `writers` can go: a server whose database has a wrong clock removes it as an old one.
 #[tokio::test]
 async fn a_commit_that_cannot_be_looked_up_is_in_doubt_and_not_repeated() {
