@@ -17,9 +17,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 
+from kit import clients
 from kit.der import NULL, extension, integer, octets, oid, sequence, tlv, values
 from kit.estate import SEED, Ca, Leaf, certificates_in, fetch
-from kit.judges import go_verdicts, java, run
+from kit.families import version
+from kit.judges import go_module, go_verdicts, java, run
 
 NONCE = "1.3.6.1.5.5.7.48.1.2"
 
@@ -285,6 +287,8 @@ def test_random_requests(fleet: list[Ca], tmp_path: Path) -> None:
         if asked.status == "revoked" and verdict["revoked_at"] > verdict["this_update"]:
             wrong.append((asked, verdict))
     assert not wrong
+    clients.works("OpenSSL", version("OpenSSL"), "OCSP with every form of nonce and CertID")
+    clients.works("Go x/crypto/ocsp", go_module("golang.org/x/crypto"), "OCSP of every CA")
 
 
 def test_java_checks_every_certificate(fleet: list[Ca], tmp_path: Path) -> None:
@@ -294,6 +298,7 @@ def test_java_checks_every_certificate(fleet: list[Ca], tmp_path: Path) -> None:
     said = run(*java("Revocation", list_file, properties=["com.sun.security.enableCRLDP=true"]))
     expected = [f"OCSP:{leaf.status} CRL:{leaf.status}" for leaf in leaves]
     assert said.splitlines() == expected and len(expected) >= 200
+    clients.works("Java", version("Java"), "OCSP and CRL checks of PKIX")
 
 
 def test_dates_follow_one_rule(fleet: list[Ca]) -> None:

@@ -21,6 +21,9 @@ COMPILE_SECONDS = 600
 # Java is as fast as possible in its first seconds with these.
 JAVA = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
 
+# The class that the program keytool starts.
+KEYTOOL = ["--add-exports", "java.base/sun.security.tools.keytool=ALL-UNNAMED"]
+
 
 def compiled(*command: str | Path, cwd: Path) -> None:
     done = subprocess.run(
@@ -36,6 +39,13 @@ def go_judge() -> Path:
     source = REPOSITORY / "tests/go/judge"
     compiled(needs("go"), "build", "-mod=readonly", "-o", program, ".", cwd=source)
     return program
+
+
+def go_module(name: str) -> str:
+    """Returns the version of a module in go.mod."""
+    lines = (REPOSITORY / "tests/go/judge/go.mod").read_text().split("\n")
+    (version,) = (line.split()[1] for line in lines if line.strip().startswith(f"{name} "))
+    return version
 
 
 def go_verdicts(objects: Iterable[tuple[str, Path, Path | None]]) -> list[dict[str, Any]]:
@@ -58,13 +68,13 @@ def java_classes() -> Path:
     """Compiles the programs in tests/java."""
     classes = PROGRAMS / "java"
     sources = sorted((REPOSITORY / "tests/java").glob("*.java"))
-    compiled(needs("javac"), "-d", classes, *sources, cwd=REPOSITORY)
+    compiled(needs("javac"), *KEYTOOL, "-d", classes, *sources, cwd=REPOSITORY)
     return classes
 
 
 def java(name: str, *arguments: str | Path, properties: Iterable[str] = ()) -> list[str]:
     """Returns the command line of a program in tests/java."""
-    flags = [*JAVA, *(f"-D{one}" for one in properties), "-cp", str(java_classes())]
+    flags = [*JAVA, *KEYTOOL, *(f"-D{one}" for one in properties), "-cp", str(java_classes())]
     return [needs("java"), *flags, name, *map(str, arguments)]
 
 

@@ -33,9 +33,11 @@ const DEPLOY_PROGRAMS: [Program; 2] = [
 ];
 
 /// Programs of other makers: they ask for certificates, use them, and judge them.
-const INTEROP_PROGRAMS: [Program; 5] = [
+const INTEROP_PROGRAMS: [Program; 7] = [
     Program::new("go", &["version"], "golang-go"),
     Program::new("javac", &["-version"], "default-jdk-headless"),
+    Program::new("node", &["--version"], "nodejs"),
+    Program::new("npm", &["--version"], "npm"),
     Program::new("certtool", &["--version"], "gnutls-bin"),
     // NSS's programs have no argument with which they do nothing and succeed.
     Program::new("sh", &["-c", "command -v pk12util"], "libnss3-tools"),

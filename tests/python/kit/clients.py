@@ -1,0 +1,58 @@
+"""The page docs/clients.md, which the tests of the clients write and check."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+
+from kit.harness import REPOSITORY
+
+PAGE = REPOSITORY / "docs/clients.md"
+
+HEAD = """# Clients
+
+The tests of certgate run these programs unmodified, and write this page: an entry is the result of
+a test that passed. The version is that of the machine that wrote the page. Run the tests with
+`CERTGATE_WRITE_DOCS=1` to write it again.
+"""
+
+# Lines of documentation have at most 100 columns.
+COLUMNS = 100
+
+Page = dict[str, tuple[str, dict[str, str]]]
+
+
+def read() -> Page:
+    """Returns the version of each client, and the text of each entry by its operations."""
+    page: Page = {}
+    text = PAGE.read_text() if PAGE.exists() else ""
+    for section in text.split("\n## ")[1:]:
+        title, body = section.split("\n", 1)
+        client, version = title.rsplit(" ", 1)
+        entries = [" ".join(entry.split()) for entry in re.split(r"^- ", body, flags=re.M)[1:]]
+        page[client] = version, {entry.split(": works")[0]: entry for entry in entries}
+    return page
+
+
+def write(page: Page) -> None:
+    parts = [HEAD]
+    for client, (version, entries) in sorted(page.items(), key=lambda item: item[0].casefold()):
+        items = [
+            textwrap.fill(entry, COLUMNS, initial_indent="- ", subsequent_indent="  ")
+            for _, entry in sorted(entries.items())
+        ]
+        parts.append(f"\n## {client} {version}\n\n" + "\n".join(items) + "\n")
+    PAGE.write_text("".join(parts))
+
+
+def works(client: str, version: str, operations: str, limit: str = "") -> None:
+    """Records the result of a test, or checks that the page has it. The version may differ."""
+    entry = f"{operations}: works." + (f" Limit: {limit}." if limit else "")
+    page = read()
+    if os.environ.get("CERTGATE_WRITE_DOCS") == "1":
+        entries = page[client][1] if client in page else {}
+        page[client] = version, entries | {operations: entry}
+        return write(page)
+    _, entries = page.get(client, ("", {}))
+    assert entries.get(operations) == entry, f"{PAGE} lacks {entry!r}: set CERTGATE_WRITE_DOCS=1"
