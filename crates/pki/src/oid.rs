@@ -48,8 +48,6 @@ oids! {
     // RSASSA-PSS: RFC 4055 §2.1, §2.2 and §3.1.
     RSASSA_PSS = "1.2.840.113549.1.1.10";
     MGF1 = "1.2.840.113549.1.1.8";
-    SHA384 = "2.16.840.1.101.3.4.2.2";
-    SHA512 = "2.16.840.1.101.3.4.2.3";
 
     /// The extensions that a request asks for (RFC 2985 §5.4.2), and Microsoft's earlier form.
     EXTENSION_REQUEST = "1.2.840.113549.1.9.14";
