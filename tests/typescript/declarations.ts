@@ -41,6 +41,27 @@ const METHODS: [string, RegExp, string, ('one' | 'many')?][] = [
   ['GET', /^\/accounts$/, 'accounts.list', 'many'],
   ['GET', /^\/accounts\/\w+$/, 'accounts.get'],
   ['DELETE', /^\/accounts\/\w+$/, 'accounts.delete'],
+  ['PUT', /^\/accounts\/\w+$/, 'accounts.update'],
+  ['PATCH', /^\/zones\/\w+$/, 'zones.edit'],
+  ['PATCH', /^\/user$/, 'user.edit'],
+  ['GET', /^\/memberships$/, 'memberships.list', 'many'],
+  ['GET', /^\/memberships\/\w+$/, 'memberships.get'],
+  ['GET', /^\/accounts\/\w+\/tokens\/verify$/, 'accounts.tokens.verify'],
+  [
+    'GET',
+    /^\/accounts\/\w+\/tokens\/permission_groups$/,
+    'accounts.tokens.permissionGroups.list',
+    'many',
+  ],
+  ['POST', /^\/accounts\/\w+\/tokens$/, 'accounts.tokens.create'],
+  ['GET', /^\/accounts\/\w+\/tokens$/, 'accounts.tokens.list', 'many'],
+  ['GET', /^\/accounts\/\w+\/tokens\/\w+$/, 'accounts.tokens.get'],
+  ['PUT', /^\/accounts\/\w+\/tokens\/\w+$/, 'accounts.tokens.update'],
+  ['DELETE', /^\/accounts\/\w+\/tokens\/\w+$/, 'accounts.tokens.delete'],
+  ['PUT', /^\/accounts\/\w+\/tokens\/\w+\/value$/, 'accounts.tokens.value.update'],
+  ['GET', /^\/accounts\/\w+\/audit_logs$/, 'auditLogs.list', 'many'],
+  ['GET', /^\/user\/audit_logs$/, 'user.auditLogs.list', 'many'],
+  ['GET', /^\/accounts\/\w+\/logs\/audit$/, 'accounts.logs.audit.list', 'many'],
   ['GET', /^\/user$/, 'user.get'],
   ['GET', /^\/user\/tokens\/verify$/, 'user.tokens.verify'],
   ['GET', /^\/user\/tokens\/permission_groups$/, 'user.tokens.permissionGroups.list', 'many'],
@@ -57,8 +78,10 @@ const METHODS: [string, RegExp, string, ('one' | 'many')?][] = [
  * of the compiler.
  */
 const ADDITIONS: [RegExp, string][] = [
-  [/^accounts\.(create|get|list)$/, '{ authority_algorithm: string }'],
-  [/^user\.get$/, '{ created_on: string; modified_on: string }'],
+  [/^accounts\.(create|get|list|update)$/, '{ authority_algorithm: string }'],
+  [/^memberships\./, '{ account?: { authority_algorithm?: string } }'],
+  [/^accounts\.logs\.audit\.list$/, '{ certgate: object }'],
+  [/^user\.(edit|get)$/, '{ created_on: string; modified_on: string }'],
   // The reference has another name for request_ip of the SDK. certgate answers with both.
   [
     /^user\.tokens\.(create|get|list|update)$/,

@@ -2,7 +2,9 @@
 
 use axum::response::Response;
 use certgate_model::{Page, Slice};
-use certgate_wire::{Answer, CursorInfo, Message, PageAnswer, PartAnswer, ResultInfo};
+use certgate_wire::{
+    Answer, AuditPageAnswer, AuditPageInfo, CursorInfo, Message, PageAnswer, PartAnswer, ResultInfo,
+};
 use http::StatusCode;
 use serde::{Serialize, Serializer};
 
@@ -79,6 +81,22 @@ pub(crate) fn part<T: Serialize>(
     let bytes = (result.len() + 1) * ENTRY_BYTES;
     let info = CursorInfo::new(result.len() as u64, cursor.unwrap_or_default());
     answer(bytes, &PartAnswer::new(result, info))
+}
+
+/// Answers with a page of an audit log.
+pub(crate) fn audit_page<T: Serialize>(
+    result: Vec<T>,
+    result_info: AuditPageInfo,
+) -> Result<Response, ApiError> {
+    let bytes = (result.len() + 1) * ENTRY_BYTES;
+    let page = AuditPageAnswer {
+        success: true,
+        errors: Vec::new(),
+        messages: Vec::new(),
+        result,
+        result_info,
+    };
+    answer(bytes, &page)
 }
 
 struct Records<'a, R, F>(&'a [R], F);

@@ -231,6 +231,11 @@ pub(crate) fn zone_error(error: TenantError) -> ApiError {
     tenant_error(error, code::ZONE_EXISTS)
 }
 
+/// Translates an error about the user.
+pub(crate) fn user_error(error: TenantError) -> ApiError {
+    tenant_error(error, code::INVALID_MEMBER)
+}
+
 /// Translates an error about an account.
 pub(crate) fn account_error(error: TenantError) -> ApiError {
     tenant_error(error, code::ACCOUNT_EXISTS)
@@ -240,6 +245,7 @@ fn tenant_error(error: TenantError, exists: Code) -> ApiError {
     let message = error.to_string();
     match error {
         TenantError::Name(_) => ApiError::new(code::NAME_INVALID, message).at("/name"),
+        TenantError::Invalid { pointer, .. } => ApiError::member(pointer, message),
         TenantError::NameTaken(_) => ApiError::new(exists, message).at("/name"),
         TenantError::Neighbour(_) => ApiError::new(code::ZONE_NEIGHBOUR, message).at("/name"),
         TenantError::NotFound => ApiError::refused(),

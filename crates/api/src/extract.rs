@@ -11,8 +11,8 @@ use certgate_service::{
     IdempotencyKey, Permission, Secret, UserScope, ZoneScope,
 };
 use certgate_wire::{
-    AccountPath, ClientCertificatePath, EnforcementPointPath, MtlsCertificatePath, TokenPath,
-    ZonePath,
+    AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath, MembershipPath,
+    MtlsCertificatePath, TokenPath, ZonePath,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
@@ -224,6 +224,13 @@ paths! {
     MtlsCertificatePath => |_| ApiError::mtls_certificate_not_found();
     EnforcementPointPath => |_| EnforcementPointError::NotFound.into();
     TokenPath => no_route;
+    AccountTokenPath => no_route;
+    MembershipPath => no_route;
+}
+
+/// Returns the account in the path of a request whose handler makes no scope.
+pub(crate) async fn account_path(parts: &mut Parts) -> Result<AccountPath, ApiError> {
+    path(parts, no_route).await
 }
 
 async fn path<T: DeserializeOwned + Send + 'static>(

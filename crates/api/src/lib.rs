@@ -4,6 +4,8 @@
 //! A handler reads like the API document: an extractor proves the caller's right, the body parses,
 //! one call down, envelope out. This crate reads from the store and writes through the service.
 
+mod audit_conditions;
+mod audit_log;
 mod body;
 mod certificate_pages;
 mod client_address;

@@ -9,14 +9,18 @@ use certgate_model::{
     TokenRecord, TokenState, UserRecord, ZoneRecord,
 };
 use certgate_pki::pem_lines;
-use certgate_service::{ManagedAuthority, RevocationChanges};
+use certgate_service::{
+    ManageAccounts, ManageZones, ManagedAuthority, Principal, ReadAccounts, ReadCertificates,
+    ReadZones, RevocationChanges, WriteCertificates,
+};
 use certgate_wire::{
-    Account, AccountName, AccountSettings, AddressBlockText, CertificateAuthority,
+    Account, AccountName, AccountSettings, AccountTypeName, AddressBlockText, CertificateAuthority,
     ClientCertificate, EffectName, EnforcementPoint, EnforcementPointStatus, Id, KeyAlgorithmName,
-    ManagedCa, MtlsCertificate, Octets20, PermissionGroupEntry, PermissionGroupName, ResourceName,
-    ResourceValue, RevocationFeed, RevocationFeedChange, RevokedCertificate, Sha256, SignatureName,
-    Star, StatusName, Time, Token, TokenAddresses, TokenCondition, TokenPolicy, TokenStatus,
-    TokenVerification, User, Zone, ZoneMeta, ZoneOwner, ZonePlan,
+    ManagedCa, Membership, MembershipPermissions, MtlsCertificate, Octets20, PermissionGrant,
+    PermissionGroupEntry, PermissionGroupName, ResourceName, ResourceValue, RevocationFeed,
+    RevocationFeedChange, RevokedCertificate, Sha256, SignatureName, Star, StatusName, Time, Token,
+    TokenAddresses, TokenCondition, TokenPolicy, TokenStatus, TokenVerification, User, Zone,
+    ZoneMeta, ZoneOwner, ZonePlan, ZoneTypeName,
 };
 
 pub(crate) fn client_certificate(record: &CertificateRecord) -> ClientCertificate<'_> {
@@ -80,14 +84,16 @@ pub(crate) fn managed_ca(ca: &ManagedAuthority) -> ManagedCa<'_> {
 pub(crate) fn zone(zone: &ZoneRecord) -> Zone<'_> {
     let id = zone.account.into();
     let name: Cow<'_, str> = (&zone.account_name).into();
+    let vanity = &zone.properties.vanity_name_servers;
     Zone {
         id: zone.id.into(),
         name: (&zone.name).into(),
         status: "active".into(),
-        paused: false,
-        kind: "full".into(),
+        paused: zone.properties.paused,
+        kind: ZoneTypeName(zone.properties.kind),
         development_mode: 0,
         name_servers: Vec::new(),
+        vanity_name_servers: (!vanity.is_empty()).then(|| vanity.iter().map(Into::into).collect()),
         original_name_servers: None,
         original_registrar: None,
         original_dnshost: None,
@@ -126,9 +132,14 @@ pub(crate) fn account(account: &AccountRecord) -> Account<'_> {
     Account {
         id: account.id.into(),
         name: (&account.name).into(),
-        kind: "standard".into(),
+        kind: AccountTypeName(account.kind),
         settings: AccountSettings {
-            enforce_twofactor: false,
+            enforce_twofactor: account.settings.enforce_twofactor,
+            abuse_contact_email: account
+                .settings
+                .abuse_contact_email
+                .as_deref()
+                .map(Into::into),
         },
         created_on: Time(account.created_on),
         authority_algorithm: KeyAlgorithmName(account.authority_algorithm),
@@ -136,19 +147,46 @@ pub(crate) fn account(account: &AccountRecord) -> Account<'_> {
 }
 
 pub(crate) fn user(user: &UserRecord) -> User<'_> {
+    let profile = &user.profile;
     User {
         id: user.id.into(),
         email: (&user.email).into(),
-        first_name: None,
-        last_name: None,
-        telephone: None,
-        country: None,
-        zipcode: None,
+        first_name: profile.first_name.as_deref().map(Into::into),
+        last_name: profile.last_name.as_deref().map(Into::into),
+        telephone: profile.telephone.as_deref().map(Into::into),
+        country: profile.country.as_deref().map(Into::into),
+        zipcode: profile.zipcode.as_deref().map(Into::into),
         two_factor_authentication_enabled: false,
         two_factor_authentication_locked: false,
         suspended: false,
         created_on: Time(user.created_on),
-        modified_on: Time(user.created_on),
+        modified_on: Time(user.modified_on),
+    }
+}
+
+/// Shows the membership of the user in an account, with the permissions of the caller.
+pub(crate) fn membership<'a>(caller: &Principal, record: &'a AccountRecord) -> Membership<'a> {
+    let id = record.id;
+    Membership {
+        id: id.into(),
+        status: "accepted".into(),
+        account: account(record),
+        api_access_enabled: true,
+        permissions: MembershipPermissions {
+            organization: PermissionGrant {
+                read: caller.has::<ReadAccounts>(id),
+                write: caller.has::<ManageAccounts>(id),
+            },
+            ssl: PermissionGrant {
+                read: caller.has::<ReadCertificates>(id),
+                write: caller.has::<WriteCertificates>(id),
+            },
+            zones: PermissionGrant {
+                read: caller.has::<ReadZones>(id),
+                write: caller.has::<ManageZones>(id),
+            },
+        },
+        roles: vec!["Super Administrator - All Privileges".into()],
     }
 }
 

@@ -1,6 +1,10 @@
 //! Completes the OpenAPI document, which comes from the handlers and the structs of
 //! `certgate-wire`.
 
+mod examples;
+mod refine;
+mod words;
+
 use std::collections::BTreeMap;
 
 use certgate_wire::FailedAnswer;
@@ -46,7 +50,9 @@ pub(crate) fn complete(mut document: OpenApi) -> String {
     name_results(components);
     document.security = Some(add_security(components));
     document.paths.paths.values_mut().for_each(add_failures);
-    document.to_pretty_json().expect("the document is JSON") + "\n"
+    let mut document = serde_json::to_value(document).expect("the document is JSON");
+    refine::refine(&mut document);
+    serde_json::to_string_pretty(&document).expect("the document is JSON") + "\n"
 }
 
 /// Adds the two kinds of credentials, and returns the choice between them.

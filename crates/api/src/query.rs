@@ -1,11 +1,13 @@
 //! Query parameters. A parameter outside its rule is refused by name, an unknown one is ignored.
 
+pub(crate) mod audit;
+
 use std::borrow::Cow;
 use std::str::FromStr;
 
 use certgate_model::{
-    Actor, AuditQuery, CertificateQuery, Direction, Join, MtlsCertificateRecord, Slice, Status,
-    TextMatch, Timestamp, UserId, Visible, ZoneFilter, ZoneOrder,
+    CertificateQuery, Direction, Join, MtlsCertificateRecord, Slice, Status, TextMatch, Timestamp,
+    Visible, ZoneFilter, ZoneOrder,
 };
 
 use crate::envelope::PageRequest;
@@ -19,38 +21,6 @@ const NUMBER_MAX: u64 = (1 << 53) - 1;
 const PER_PAGE_DEFAULT: u64 = 20;
 const PER_PAGE: (u64, u64) = (5, 50);
 const LIMIT: (u64, u64) = (1, 1000);
-
-/// Entries of an audit log in an answer, without a `limit`.
-const AUDIT_LIMIT_DEFAULT: u64 = 100;
-
-/// Conditions that only Cloudflare's audit logs have. If they were ignored, the answer would have
-/// entries that the client did not ask for.
-const AUDIT_CONDITIONS: [&str; 23] = [
-    "id",
-    "account_name",
-    "action_result",
-    "action_type",
-    "actor_email",
-    "actor_id",
-    "actor_ip_address",
-    "actor_token_name",
-    "audit_log_id",
-    "product_category",
-    "raw_cf_ray_id",
-    "raw_method",
-    "raw_status_code",
-    "raw_uri",
-    "resource_id",
-    "resource_product",
-    "resource_scope",
-    "resource_type",
-    "zone_id",
-    "zone_name",
-    // Certgate has these conditions, but not their negations.
-    "actor_context.not",
-    "actor_token_id.not",
-    "actor_type.not",
-];
 
 /// Seconds that a request can wait for a change: less than the usual limit of proxies.
 const WAIT_SECONDS: (u64, u64) = (0, 20);
@@ -112,6 +82,22 @@ impl<'a> Query<'a> {
             return Err(ApiError::parameter(name, message));
         }
         Ok(first)
+    }
+
+    /// Returns the value of a parameter as it is, and decoded once more: the reference of the SDKs
+    /// wants an encoded value, which they encode again.
+    pub(crate) fn encoded_once_or_twice(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<[String; 2]>, ApiError> {
+        let decoded = |text: &str| {
+            let mut pairs = form_urlencoded::parse(text.as_bytes());
+            pairs
+                .next()
+                .map_or_else(String::new, |(text, _)| text.into_owned())
+        };
+        let value = self.one(name)?;
+        Ok(value.map(|text| [text.to_owned(), decoded(text)]))
     }
 
     /// Returns the value of a parameter, which `parse` reads. The error names the values that
@@ -206,51 +192,6 @@ impl<'a> Query<'a> {
         Ok((after, seconds))
     }
 
-    /// Returns the conditions and the order of an audit log. The condition on an API key means the
-    /// key of `user`.
-    pub(crate) fn audit(&self, user: UserId) -> Result<AuditQuery, ApiError> {
-        let unknown = self.parameters.iter().map(|(key, _)| &**key).find(|key| {
-            let condition = key.strip_suffix(".not").unwrap_or(key);
-            AUDIT_CONDITIONS.contains(key) || AUDIT_CONDITIONS.contains(&condition)
-        });
-        if let Some(name) = unknown {
-            let message = format!(
-                "{name} is not a supported condition: use since, before, actor_token_id, \
-                 actor_context or actor_type, and filter the entries yourself"
-            );
-            return Err(ApiError::parameter("", message));
-        }
-        let limit = self.number("limit", LIMIT)?.unwrap_or(AUDIT_LIMIT_DEFAULT);
-        let cursor = |text: &str| match text {
-            "" => Some(None),
-            text => audit_cursor(text).map(Some),
-        };
-        let expected = "the cursor of the answer before, or none to start again";
-        let after = self.parsed("cursor", cursor, || expected.to_owned())?;
-        Ok(AuditQuery {
-            since: self.instant("since")?.unwrap_or(Timestamp::EARLIEST),
-            before: self.instant("before")?.unwrap_or(Timestamp::LATEST),
-            actor: self.actor(user)?,
-            direction: self.direction_or(Direction::Descending)?,
-            after: after.flatten(),
-            limit: u32::try_from(limit).unwrap_or(u32::MAX),
-        })
-    }
-
-    fn actor(&self, user: UserId) -> Result<Option<Actor>, ApiError> {
-        let token = self.id("actor_token_id", "token")?.map(Actor::Token);
-        let context = self.choice("actor_context", &[("api_key", Actor::ApiKey(user))])?;
-        let kind = self.choice("actor_type", &[("system", Actor::System)])?;
-        let mut given = token.into_iter().chain(context).chain(kind);
-        let first = given.next();
-        if given.next().is_some() {
-            let message = "actor_token_id, actor_context and actor_type exclude each other: \
-                           use one of them";
-            return Err(ApiError::parameter("actor_token_id", message.to_owned()));
-        }
-        Ok(first)
-    }
-
     /// Returns an instant; a date stands for its first instant in UTC.
     fn instant(&self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
         let parse = |text: &str| Timestamp::from_date_or_time(text).ok();
@@ -317,6 +258,26 @@ impl<'a> Query<'a> {
         })
     }
 
+    /// Returns the condition on the account and the order of a list of memberships; [`None`] if no
+    /// membership can match.
+    pub(crate) fn memberships(&self) -> Result<Option<(Option<TextMatch>, Direction)>, ApiError> {
+        let statuses = [("accepted", true), ("pending", false), ("rejected", false)];
+        let is_possible = self.choice("status", &statuses)?.unwrap_or(true);
+        // The IDs of accounts are ordered by creation, and every status is the same.
+        let orders = [("id", ()), ("account.name", ()), ("status", ())];
+        self.choice("order", &orders)?;
+        let of_account = self.text_match("account.name")?;
+        let name = match self.text_match("name")? {
+            Some(name) if of_account.as_ref().is_some_and(|other| *other != name) => {
+                let message = "name and account.name are the same condition and differ: send one";
+                return Err(ApiError::parameter("name", message.to_owned()));
+            }
+            name => name.or(of_account),
+        };
+        let direction = self.direction()?;
+        Ok(is_possible.then_some((name, direction)))
+    }
+
     fn join(&self) -> Result<Join, ApiError> {
         let join = self.choice("match", &[("all", Join::All), ("any", Join::Any)])?;
         Ok(join.unwrap_or_default())
@@ -367,19 +328,6 @@ fn whole_number(text: &str) -> Option<u64> {
     };
     let is_digits = whole.bytes().all(|byte| byte.is_ascii_digit());
     whole.parse().ok().filter(|_| is_digits)
-}
-
-/// Reads a cursor that [`audit_cursor_text`] wrote.
-fn audit_cursor(text: &str) -> Option<(Timestamp, u64)> {
-    let (at, number) = text.split_once('.')?;
-    let at = Timestamp::from_unix_microseconds(at.parse().ok()?);
-    let is_instant = (Timestamp::EARLIEST..=Timestamp::LATEST).contains(&at);
-    Some((at, number.parse().ok().filter(|_| is_instant)?))
-}
-
-/// Returns the cursor after an entry of this time and number.
-pub(crate) fn audit_cursor_text(at: Timestamp, number: u64) -> String {
-    format!("{}.{number}", at.unix_microseconds())
 }
 
 fn page_request(page: u64, size: u64, offset: u64) -> PageRequest {

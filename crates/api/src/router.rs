@@ -12,9 +12,9 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::middleware::RequestLayer;
 use crate::routes::{
-    accounts, api_key, audit, client_certificates, enforcement_points, hostname_associations,
-    managed_authorities, mtls_certificates, operations, publication, revocation_feed, tokens, user,
-    zones,
+    account_tokens, accounts, api_key, audit, audit_logs, client_certificates, enforcement_points,
+    hostname_associations, managed_authorities, memberships, mtls_certificates, operations,
+    publication, revocation_feed, tokens, user, zones,
 };
 use crate::state::Api;
 use crate::{code, openapi, response};
@@ -73,11 +73,24 @@ fn documented() -> OpenApiRouter<Api> {
             hostname_associations::replace
         ))
         .routes(routes!(zones::list, zones::create))
-        .routes(routes!(zones::get, zones::delete))
+        .routes(routes!(zones::get, zones::update, zones::delete))
         .routes(routes!(accounts::list, accounts::create))
-        .routes(routes!(accounts::get, accounts::delete))
+        .routes(routes!(accounts::get, accounts::update, accounts::delete))
         .routes(routes!(audit::of_account))
         .routes(routes!(audit::of_user))
+        .routes(routes!(audit_logs::of_account))
+        .routes(routes!(audit_logs::of_user))
+        .routes(routes!(memberships::list))
+        .routes(routes!(memberships::get))
+        .routes(routes!(account_tokens::list, account_tokens::create))
+        .routes(routes!(
+            account_tokens::get,
+            account_tokens::update,
+            account_tokens::delete
+        ))
+        .routes(routes!(account_tokens::roll))
+        .routes(routes!(account_tokens::verify))
+        .routes(routes!(account_tokens::permission_groups))
         .routes(routes!(managed_authorities::get))
         .routes(routes!(
             managed_authorities::list,
@@ -96,7 +109,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(mtls_certificates::list, mtls_certificates::create))
         .routes(routes!(mtls_certificates::get, mtls_certificates::delete))
         .routes(routes!(mtls_certificates::associations))
-        .routes(routes!(user::get))
+        .routes(routes!(user::get, user::update))
         .routes(routes!(user::verify_token))
         .routes(routes!(api_key::replace, api_key::delete))
         .routes(routes!(tokens::permission_groups))

@@ -46,7 +46,10 @@ pub use policies::{Place, allow_grant, allows, visible};
 pub use random::Random;
 pub use reason::RevocationReason;
 pub use status::{Event, Status, Transition};
-pub use tenant::{AccountRecord, Installation, UserRecord, ZoneRecord};
+pub use tenant::{
+    AccountChange, AccountRecord, AccountSettings, AccountType, Installation, UserChange,
+    UserProfile, UserRecord, ZoneChange, ZoneProperties, ZoneRecord, ZoneType,
+};
 pub use time::{Clock, ParseTimestampError, SECONDS_PER_DAY, Span, Timestamp};
 pub use token::{
     AddressBlock, Effect, PermissionGroup, Policy, Resource, Scope, TokenHash, TokenRecord,

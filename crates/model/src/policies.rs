@@ -47,15 +47,21 @@ pub fn allows(policies: &[Policy], needed: PermissionGroup, place: Place) -> boo
 }
 
 /// Returns true if the policies allow everything that a grant of `group` on `resource` gives.
-pub fn allow_grant(policies: &[Policy], group: PermissionGroup, resource: Resource) -> bool {
+/// `zones_of` is the account of a resource that is a zone, if it is known.
+pub fn allow_grant(
+    policies: &[Policy],
+    group: PermissionGroup,
+    resource: Resource,
+    zones_of: Option<AccountId>,
+) -> bool {
     let place = match (group.scope(), resource) {
         (Scope::User, Resource::User(id)) => Place::User(id),
         (Scope::Account, Resource::Account(id)) => Place::Account(id),
         (Scope::Account, Resource::AllAccounts) => Place::EveryAccount,
         (Scope::Zone, Resource::Account(id) | Resource::ZonesOfAccount(id)) => Place::ZonesOf(id),
         (Scope::Zone, Resource::AllAccounts | Resource::AllZones) => Place::EveryAccount,
-        // The zone's account is not looked up: to grant one zone needs that zone or everything.
-        (Scope::Zone, Resource::Zone(id)) => Place::Zone(id, None),
+        // Without its account, to grant one zone needs that zone or everything.
+        (Scope::Zone, Resource::Zone(id)) => Place::Zone(id, zones_of),
         // The group does not apply to this kind of resource: it grants nothing.
         _ => return true,
     };
@@ -107,6 +113,14 @@ pub fn visible(policies: &[Policy], group: PermissionGroup) -> Option<Visible> {
 }
 
 impl Place {
+    /// Returns the place of a permission on an account: for a zone permission, all its zones.
+    pub fn of_account(needed: PermissionGroup, account: AccountId) -> Self {
+        match needed.scope() {
+            Scope::Zone => Self::ZonesOf(account),
+            Scope::Account | Scope::User => Self::Account(account),
+        }
+    }
+
     /// Returns true if `resource` covers this place for permissions of `scope`.
     fn lies_in(self, resource: Resource, scope: Scope) -> bool {
         let zones = scope == Scope::Zone;

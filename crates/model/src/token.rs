@@ -48,6 +48,10 @@ pub enum PermissionGroup {
     AccountSslAndCertificatesRead,
     /// Upload and delete certificates of an account.
     AccountSslAndCertificatesWrite,
+    /// Read the API tokens that an account owns.
+    AccountApiTokensRead,
+    /// Create, change and delete API tokens that an account owns.
+    AccountApiTokensWrite,
     /// Read API tokens.
     ApiTokensRead,
     /// Create, change and delete API tokens.
@@ -58,6 +62,8 @@ pub enum PermissionGroup {
     EnforcementPointsWrite,
     /// Read the user.
     UserDetailsRead,
+    /// Change the user.
+    UserDetailsWrite,
 }
 
 /// The error for an ID that no permission group has.
@@ -67,7 +73,9 @@ pub struct UnknownPermissionGroup;
 
 impl PermissionGroup {
     /// Every permission group.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
+        Self::AccountApiTokensRead,
+        Self::AccountApiTokensWrite,
         Self::AccountSettingsRead,
         Self::AccountSettingsWrite,
         Self::AccountSslAndCertificatesRead,
@@ -79,6 +87,7 @@ impl PermissionGroup {
         Self::SslAndCertificatesRead,
         Self::SslAndCertificatesWrite,
         Self::UserDetailsRead,
+        Self::UserDetailsWrite,
         Self::ZoneRead,
         Self::ZoneWrite,
     ];
@@ -94,12 +103,15 @@ impl PermissionGroup {
             Self::AccountSettingsWrite => "1af1fa2adc104452b74a9a3364202f20",
             Self::AccountSslAndCertificatesRead => "a7a233f9604845c787d4c8c39ac09c21",
             Self::AccountSslAndCertificatesWrite => "db37e5f1cb1a4e1aabaef8deaea43575",
+            Self::AccountApiTokensRead => "eb56a6953c034b9d97dd838155666f06",
+            Self::AccountApiTokensWrite => "5bc3f8b21c554832afc660159ab75fa4",
             Self::ApiTokensRead => "0cc3a61731504c89b99ec1be78b77aa0",
             Self::ApiTokensWrite => "686d18d5ac6c441c867cbf6771e58a0a",
             // These two are certgate's own, not Cloudflare's.
             Self::EnforcementPointsRead => "bd4322d121c9edaee5b1d7a660678da4",
             Self::EnforcementPointsWrite => "f48df003baa6a710aff2442069eee2b8",
             Self::UserDetailsRead => "8acbe5bb0d54464ab867149d7f7cf8ac",
+            Self::UserDetailsWrite => "55a5e17cc99e4a3fa1f3432d262f2e55",
         }
     }
 
@@ -114,11 +126,14 @@ impl PermissionGroup {
             Self::AccountSettingsWrite => "Account Settings Write",
             Self::AccountSslAndCertificatesRead => "Account: SSL and Certificates Read",
             Self::AccountSslAndCertificatesWrite => "Account: SSL and Certificates Write",
+            Self::AccountApiTokensRead => "Account API Tokens Read",
+            Self::AccountApiTokensWrite => "Account API Tokens Write",
             Self::ApiTokensRead => "API Tokens Read",
             Self::ApiTokensWrite => "API Tokens Write",
             Self::EnforcementPointsRead => "Enforcement Points Read",
             Self::EnforcementPointsWrite => "Enforcement Points Write",
             Self::UserDetailsRead => "User Details Read",
+            Self::UserDetailsWrite => "User Details Write",
         }
     }
 
@@ -129,13 +144,18 @@ impl PermissionGroup {
             | Self::SslAndCertificatesWrite
             | Self::ZoneRead
             | Self::ZoneWrite => Scope::Zone,
-            Self::AccountSettingsRead
+            Self::AccountApiTokensRead
+            | Self::AccountApiTokensWrite
+            | Self::AccountSettingsRead
             | Self::AccountSettingsWrite
             | Self::AccountSslAndCertificatesRead
             | Self::AccountSslAndCertificatesWrite
             | Self::EnforcementPointsRead
             | Self::EnforcementPointsWrite => Scope::Account,
-            Self::ApiTokensRead | Self::ApiTokensWrite | Self::UserDetailsRead => Scope::User,
+            Self::ApiTokensRead
+            | Self::ApiTokensWrite
+            | Self::UserDetailsRead
+            | Self::UserDetailsWrite => Scope::User,
         }
     }
 
@@ -153,7 +173,9 @@ impl PermissionGroup {
                         Self::AccountSslAndCertificatesRead
                     )
                     | (Self::EnforcementPointsWrite, Self::EnforcementPointsRead)
+                    | (Self::AccountApiTokensWrite, Self::AccountApiTokensRead)
                     | (Self::ApiTokensWrite, Self::ApiTokensRead)
+                    | (Self::UserDetailsWrite, Self::UserDetailsRead)
             )
     }
 }
@@ -289,8 +311,10 @@ impl fmt::Debug for TokenHash {
 pub struct TokenRecord {
     /// Its ID.
     pub id: TokenId,
-    /// The user who owns it.
+    /// The user who owns it, or who created it for an account.
     pub user: UserId,
+    /// The account that owns it; `None` for a token of the user.
+    pub account: Option<AccountId>,
     /// Its name.
     pub name: String,
     /// The hash of its secret value.

@@ -294,6 +294,14 @@ pub enum TenantError {
     /// The name is not acceptable.
     #[error("{0}")]
     Name(String),
+    /// Another member is not acceptable.
+    #[error("{reason}")]
+    Invalid {
+        /// The member, as a JSON pointer.
+        pointer: &'static str,
+        /// The problem and its remedy.
+        reason: String,
+    },
     /// The name is in use.
     #[error("{0:?} already exists: use another name")]
     NameTaken(String),

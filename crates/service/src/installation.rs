@@ -1,6 +1,6 @@
 use certgate_model::{
-    AccountId, AccountRecord, Clock, Installation, KeyAlgorithm, Random, TokenId, UserId,
-    UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, AccountSettings, AccountType, Clock, Installation, KeyAlgorithm,
+    Random, TokenId, UserId, UserProfile, UserRecord, ZoneId, ZoneProperties, ZoneRecord,
 };
 use certgate_store::{FirstRecords, Store};
 
@@ -8,14 +8,11 @@ use crate::access::{token_hash, token_with_everything};
 use crate::error::{Fault, TenantError};
 use crate::generated_secret::GeneratedSecret;
 use crate::master_key::MasterKey;
-use crate::names::{checked_name, checked_zone_name};
+use crate::names::{checked_email, checked_name, checked_zone_name};
 use crate::token_draft::new_policy_id;
 
 /// The default e-mail address of the first user. It belongs to no person.
 pub const EMAIL_DEFAULT: &str = "admin@certgate.invalid";
-
-/// Longest e-mail address, in octets: the limit of an SMTP mailbox (RFC 5321 §4.5.3.1.3).
-const EMAIL_BYTES_MAX: usize = 254;
 
 /// The names of the first user, account and zone.
 #[derive(Debug, Clone)]
@@ -59,12 +56,16 @@ impl FirstInstallation {
         let now = clock.now();
         let user = UserRecord {
             id: UserId::time_ordered(now, random),
-            email: checked_email(&names.email)?,
+            email: checked_email(&names.email).map_err(TenantError::Name)?,
+            profile: UserProfile::default(),
             created_on: now,
+            modified_on: now,
         };
         let account = AccountRecord {
             id: AccountId::time_ordered(now, random),
             name: checked_name(&names.account).map_err(TenantError::Name)?,
+            kind: AccountType::default(),
+            settings: AccountSettings::default(),
             authority_algorithm,
             created_on: now,
         };
@@ -73,6 +74,7 @@ impl FirstInstallation {
             name: checked_zone_name(&names.zone).map_err(TenantError::Name)?,
             account: account.id,
             account_name: account.name.clone(),
+            properties: ZoneProperties::default(),
             created_on: now,
             modified_on: now,
         };
@@ -117,17 +119,4 @@ impl FirstInstallation {
 /// Returns true if the store has a token with this value.
 pub async fn is_token_of(store: &dyn Store, value: &str) -> Result<bool, Fault> {
     Ok(store.token_by_hash(token_hash(value)).await?.is_some())
-}
-
-/// Accepts an address that can be sent in a header and compared. The server sends no mail.
-fn checked_email(text: &str) -> Result<String, TenantError> {
-    let (mailbox, domain) = text.rsplit_once('@').unwrap_or_default();
-    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if visible && !mailbox.is_empty() && !domain.is_empty() && text.len() <= EMAIL_BYTES_MAX {
-        return Ok(text.to_owned());
-    }
-    Err(TenantError::Name(format!(
-        "{text:?} is not an e-mail address: use one such as admin@example.com, with at most \
-         {EMAIL_BYTES_MAX} octets"
-    )))
 }

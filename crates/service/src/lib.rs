@@ -41,10 +41,10 @@ mod tokens;
 mod turn;
 
 pub use access::{
-    Access, AccountScope, Caller, Credential, FollowRevocations, LastUses, ManageAccounts,
-    ManageEnforcementPoints, ManageTokens, ManageZones, Permission, Principal, ReadAccounts,
-    ReadCertificates, ReadMtlsCertificates, ReadTokens, ReadUser, ReadZones, Secret, UserScope,
-    WriteCertificates, WriteMtlsCertificates, ZoneScope,
+    Access, AccountScope, Caller, Credential, FollowRevocations, LastUses, ManageAccountTokens,
+    ManageAccounts, ManageEnforcementPoints, ManageTokens, ManageUser, ManageZones, Permission,
+    Principal, ReadAccountTokens, ReadAccounts, ReadCertificates, ReadMtlsCertificates, ReadTokens,
+    ReadUser, ReadZones, Secret, UserScope, WriteCertificates, WriteMtlsCertificates, ZoneScope,
 };
 pub use api_keys::ApiKeys;
 pub use enforcement_points::{
@@ -78,6 +78,6 @@ pub use settling::{Settler, Settling};
 pub use shares::{Share, ShareLimits, ShareReached, Shares};
 pub use signals::Signals;
 pub use tenants::{AccountDraft, Tenants, ZoneDraft};
-pub use token_draft::TokenDraft;
+pub use token_draft::{TokenDraft, TokenOwner};
 pub use tokens::Tokens;
 pub use turn::{Turn, Turns};

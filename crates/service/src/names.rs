@@ -9,6 +9,9 @@ const DOMAIN_OCTETS_MAX: usize = 253;
 /// Longest label of a domain name, in octets (RFC 1035 §2.3.4).
 const LABEL_OCTETS_MAX: usize = 63;
 
+/// Longest e-mail address, in octets: the limit of an SMTP mailbox (RFC 5321 §4.5.3.1.3).
+const EMAIL_BYTES_MAX: usize = 254;
+
 /// Longest part of a rejected name that an error shows, in characters.
 const SHOWN_CHARACTERS_MAX: usize = 80;
 
@@ -35,6 +38,19 @@ pub(crate) fn check_text(name: &str) -> Result<(), String> {
         return Err("the name has a control character: use printable characters".to_owned());
     }
     Ok(())
+}
+
+/// Accepts an address that can be sent in a header and compared. The server sends no mail.
+pub(crate) fn checked_email(text: &str) -> Result<String, String> {
+    let (mailbox, domain) = text.rsplit_once('@').unwrap_or_default();
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if visible && !mailbox.is_empty() && !domain.is_empty() && text.len() <= EMAIL_BYTES_MAX {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "{text:?} is not an e-mail address: use one such as admin@example.com, with at most \
+         {EMAIL_BYTES_MAX} octets"
+    ))
 }
 
 /// Returns the name of a zone: a DNS name of at least two labels, in lower case, without the final

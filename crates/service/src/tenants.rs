@@ -1,19 +1,38 @@
 use std::sync::Arc;
 
-use certgate_model::{AccountId, AccountRecord, KeyAlgorithm, ZoneId, ZoneRecord};
-use certgate_store::{AccountDeleted, AccountRecorded, Neighbours, ZoneDeleted, ZoneRecorded};
+use certgate_model::{
+    AccountChange, AccountId, AccountRecord, AccountSettings, AccountType, KeyAlgorithm,
+    UserChange, UserRecord, ZoneChange, ZoneId, ZoneProperties, ZoneRecord,
+};
+use certgate_store::{
+    AccountChanged, AccountDeleted, AccountRecorded, Neighbours, ZoneDeleted, ZoneRecorded,
+};
 
-use crate::access::{Access, AccountScope, Caller, ManageAccounts, ManageZones, ZoneScope};
+use crate::access::{
+    Access, AccountScope, Caller, ManageAccounts, ManageUser, ManageZones, UserScope, ZoneScope,
+};
 use crate::environment::Environment;
 use crate::error::{AccessError, TenantError};
 use crate::issuers::Issuers;
-use crate::names::{checked_name, checked_zone_name};
+use crate::names::{checked_email, checked_name, checked_zone_name, domain_name_fault};
+
+/// Maximum number of a zone's own name servers: registries accept 13 for a domain, because more do
+/// not fit into a DNS answer of 512 octets (RFC 1035 §4.2.1).
+const NAME_SERVERS_MAX: usize = 13;
+
+/// Longest first and last name, country, telephone number and postal code, in characters:
+/// Cloudflare's limits.
+const PERSON_NAME_CHARACTERS_MAX: usize = 60;
+const COUNTRY_CHARACTERS_MAX: usize = 30;
+const NUMBER_CHARACTERS_MAX: usize = 20;
 
 /// A new account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountDraft {
     /// Its name.
     pub name: String,
+    /// Its type.
+    pub kind: AccountType,
     /// Key algorithm of its managed CA; `None` is the configured default.
     pub authority_algorithm: Option<KeyAlgorithm>,
 }
@@ -23,9 +42,11 @@ pub struct AccountDraft {
 pub struct ZoneDraft {
     /// Its domain name.
     pub name: String,
+    /// Its properties.
+    pub properties: ZoneProperties,
 }
 
-/// Accounts and zones.
+/// Accounts, zones and the user.
 pub struct Tenants {
     pub(crate) environment: Environment,
     pub(crate) access: Arc<Access>,
@@ -57,6 +78,8 @@ impl Tenants {
         let account = AccountRecord {
             id: AccountId::time_ordered(now, &**random),
             name: checked_name(&draft.name).map_err(TenantError::Name)?,
+            kind: draft.kind,
+            settings: AccountSettings::default(),
             authority_algorithm: draft
                 .authority_algorithm
                 .unwrap_or(self.authority_algorithm),
@@ -71,7 +94,32 @@ impl Tenants {
         }
     }
 
-    /// Deletes an account without zones and uploaded certificates.
+    /// Changes an account.
+    pub async fn change_account(
+        &self,
+        scope: &AccountScope<ManageAccounts>,
+        mut change: AccountChange,
+    ) -> Result<AccountRecord, TenantError> {
+        if let Some(name) = &mut change.name {
+            *name = checked_name(name).map_err(TenantError::Name)?;
+        }
+        if let Some(Some(address)) = &change.abuse_contact_email {
+            let pointer = "/settings/abuse_contact_email";
+            checked_email(address).map_err(|reason| TenantError::Invalid { pointer, reason })?;
+        }
+        let (store, by) = (&self.environment.store, scope.by(self.environment.now()));
+        let name = change.name.clone().unwrap_or_default();
+        let changed = store.change_account(scope.account().id, change, by).await?;
+        // Zones are cached with the name of their account.
+        self.access.zones_changed();
+        match changed {
+            AccountChanged::Changed(account) => Ok(account),
+            AccountChanged::NameTaken => Err(TenantError::NameTaken(name)),
+            AccountChanged::NotFound => Err(TenantError::NotFound),
+        }
+    }
+
+    /// Deletes an account without zones and uploaded certificates, and its tokens.
     pub async fn delete_account(
         &self,
         scope: &AccountScope<ManageAccounts>,
@@ -81,6 +129,7 @@ impl Tenants {
         match self.environment.store.delete_account(id, by).await? {
             AccountDeleted::Deleted => {
                 self.issuers.forget_active(id);
+                self.access.tokens_changed();
                 Ok(id)
             }
             AccountDeleted::NotFound => Err(TenantError::NotFound),
@@ -100,11 +149,13 @@ impl Tenants {
     ) -> Result<ZoneRecord, TenantError> {
         let Environment { store, random, .. } = &self.environment;
         let now = self.environment.now();
+        check_name_servers(&draft.properties.vanity_name_servers)?;
         let zone = ZoneRecord {
             id: ZoneId::time_ordered(now, &**random),
             name: checked_zone_name(&draft.name).map_err(TenantError::Name)?,
             account: scope.account().id,
             account_name: scope.account().name.clone(),
+            properties: draft.properties,
             created_on: now,
             modified_on: now,
         };
@@ -135,6 +186,50 @@ impl Tenants {
         Err(TenantError::Neighbour(zone.name))
     }
 
+    /// Changes the properties of a zone.
+    pub async fn change_zone(
+        &self,
+        scope: &ZoneScope<ManageZones>,
+        change: ZoneChange,
+    ) -> Result<ZoneRecord, TenantError> {
+        check_name_servers(change.vanity_name_servers.as_deref().unwrap_or_default())?;
+        let (store, by) = (&self.environment.store, scope.by(self.environment.now()));
+        let changed = store.change_zone(scope.zone().id, change, by).await?;
+        self.access.zones_changed();
+        changed.ok_or(TenantError::NotFound)
+    }
+
+    /// Changes the user.
+    pub async fn change_user(
+        &self,
+        scope: &UserScope<ManageUser>,
+        change: UserChange,
+    ) -> Result<UserRecord, TenantError> {
+        for (pointer, member, max) in [
+            (
+                "/first_name",
+                &change.first_name,
+                PERSON_NAME_CHARACTERS_MAX,
+            ),
+            ("/last_name", &change.last_name, PERSON_NAME_CHARACTERS_MAX),
+            ("/telephone", &change.telephone, NUMBER_CHARACTERS_MAX),
+            ("/country", &change.country, COUNTRY_CHARACTERS_MAX),
+            ("/zipcode", &change.zipcode, NUMBER_CHARACTERS_MAX),
+        ] {
+            let Some(Some(text)) = member else { continue };
+            let length = text.chars().count();
+            if length > max || text.chars().any(char::is_control) {
+                let reason = format!(
+                    "it has {length} characters: use at most {max}, and no control characters"
+                );
+                return Err(TenantError::Invalid { pointer, reason });
+            }
+        }
+        let (store, by) = (&self.environment.store, scope.by(self.environment.now()));
+        let changed = store.change_user(scope.user().id, change, by).await?;
+        changed.ok_or(TenantError::NotFound)
+    }
+
     /// Deletes a zone that has only revoked certificates.
     pub async fn delete_zone(&self, scope: &ZoneScope<ManageZones>) -> Result<ZoneId, TenantError> {
         let id = scope.zone().id;
@@ -147,4 +242,26 @@ impl Tenants {
             ZoneDeleted::InUse(totals) => Err(TenantError::HasCertificates(totals)),
         }
     }
+}
+
+fn check_name_servers(names: &[String]) -> Result<(), TenantError> {
+    let refuse = |reason| {
+        let pointer = "/vanity_name_servers";
+        Err(TenantError::Invalid { pointer, reason })
+    };
+    if names.len() > NAME_SERVERS_MAX {
+        let count = names.len();
+        return refuse(format!(
+            "there are {count} name servers: use at most {NAME_SERVERS_MAX}"
+        ));
+    }
+    for name in names {
+        if let Some(fault) = domain_name_fault(name) {
+            let shown: String = name.chars().take(80).collect();
+            return refuse(format!(
+                "{shown:?} is not a domain name such as ns1.example.com: {fault}"
+            ));
+        }
+    }
+    Ok(())
 }

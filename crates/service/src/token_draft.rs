@@ -1,8 +1,9 @@
 use certgate_model::{
-    AddressBlock, Effect, Policy, Random, Resource, Timestamp, TokenId, TokenState,
+    AccountId, AddressBlock, Effect, Policy, Random, Resource, Scope, Timestamp, TokenId,
+    TokenRecord, TokenState, UserId,
 };
 
-use crate::access::{ManageTokens, UserScope};
+use crate::access::{AccountScope, Caller, ManageAccountTokens, ManageTokens, UserScope};
 use crate::error::TokenError;
 use crate::names::checked_name;
 
@@ -11,6 +12,60 @@ const POLICIES_MAX: usize = 100;
 
 /// Maximum number of address blocks that a token allows, and that it refuses.
 const ADDRESS_BLOCKS_MAX: usize = 100;
+
+/// Proof that the caller may manage the tokens of the user, or of an account. Only the scopes make
+/// one.
+#[derive(Clone, Copy)]
+pub struct TokenOwner<'a> {
+    caller: &'a Caller,
+    user: UserId,
+    account: Option<AccountId>,
+}
+
+impl<'a> From<&'a UserScope<ManageTokens>> for TokenOwner<'a> {
+    fn from(scope: &'a UserScope<ManageTokens>) -> Self {
+        Self {
+            caller: scope.caller(),
+            user: scope.user().id,
+            account: None,
+        }
+    }
+}
+
+impl<'a> From<&'a AccountScope<ManageAccountTokens>> for TokenOwner<'a> {
+    fn from(scope: &'a AccountScope<ManageAccountTokens>) -> Self {
+        let caller = scope.caller();
+        Self {
+            caller,
+            user: caller.principal().token().user,
+            account: Some(scope.account().id),
+        }
+    }
+}
+
+impl TokenOwner<'_> {
+    pub(crate) fn caller(&self) -> &Caller {
+        self.caller
+    }
+
+    /// Returns the user that owns the tokens, or that creates them for the account.
+    pub(crate) fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// Returns the account that owns the tokens.
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        self.account
+    }
+
+    /// Returns true if the token is one of this owner.
+    pub(crate) fn owns(&self, token: &TokenRecord) -> bool {
+        match self.account {
+            None => token.account.is_none() && token.user == self.user,
+            account => token.account == account,
+        }
+    }
+}
 
 /// The changeable members of a token, for a new token or to replace those of an old one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +91,7 @@ impl TokenDraft {
     /// the caller's own.
     pub(crate) fn checked(
         mut self,
-        scope: &UserScope<ManageTokens>,
+        owner: TokenOwner<'_>,
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<Self, TokenError> {
@@ -51,8 +106,11 @@ impl TokenDraft {
         for policy in self.policies.iter_mut().filter(|new| new.id.is_empty()) {
             policy.id = new_policy_id(now, random);
         }
+        if let Some(account) = owner.account {
+            check_belongs_to(account, &self.policies)?;
+        }
         check_is_weaker(
-            scope,
+            owner,
             &self.policies,
             &self.allowed_addresses,
             &self.refused_addresses,
@@ -88,16 +146,53 @@ fn check_counts(draft: &TokenDraft) -> Result<(), TokenError> {
     Ok(())
 }
 
+/// Checks that the policies name only the account and its zones. (The account of a zone is checked
+/// before, because the store knows it.)
+fn check_belongs_to(account: AccountId, policies: &[Policy]) -> Result<(), TokenError> {
+    for (index, policy) in policies.iter().enumerate() {
+        let of_user = policy.permission_groups.iter();
+        if let Some(group) = of_user.copied().find(|group| group.scope() == Scope::User) {
+            let pointer = format!("/policies/{index}/permission_groups");
+            let reason = format!(
+                "{} is a permission of the user: a token of an account has permissions of accounts \
+                 and zones",
+                group.name()
+            );
+            return Err(invalid(&pointer, reason));
+        }
+        for resource in &policy.resources {
+            let belongs = match *resource {
+                Resource::Account(id) | Resource::ZonesOfAccount(id) => id == account,
+                Resource::Zone(_) => true,
+                Resource::User(_) | Resource::AllAccounts | Resource::AllZones => false,
+            };
+            if !belongs {
+                return Err(not_of_account(index, *resource, account));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a resource that does not belong to the account that owns the token.
+pub(crate) fn not_of_account(index: usize, resource: Resource, account: AccountId) -> TokenError {
+    let own = Resource::Account(account);
+    let reason = format!(
+        "{resource} does not belong to the account that owns the token: use {own} or its zones"
+    );
+    invalid(&format!("/policies/{index}/resources"), reason)
+}
+
 /// Checks that a token with these policies and limits could do nothing that the caller's own token
 /// does not allow.
 pub(crate) fn check_is_weaker(
-    scope: &UserScope<ManageTokens>,
+    owner: TokenOwner<'_>,
     policies: &[Policy],
     allowed: &[AddressBlock],
     refused: &[AddressBlock],
     expires_on: Option<Timestamp>,
 ) -> Result<(), TokenError> {
-    let principal = scope.caller().principal();
+    let principal = owner.caller.principal();
     let exceeds = |reason: String| Err(TokenError::ExceedsOwn(reason));
     for policy in policies
         .iter()
@@ -105,7 +200,7 @@ pub(crate) fn check_is_weaker(
     {
         for group in &policy.permission_groups {
             for resource in &policy.resources {
-                if !principal.may_grant(*group, *resource) {
+                if !principal.may_grant(*group, *resource, owner.account) {
                     let zones = match resource {
                         Resource::ZonesOfAccount(_) => " (its zones)",
                         _ => "",

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use certgate_model::{TokenId, TokenRecord};
+use certgate_model::{Resource, TokenId, TokenRecord};
 
-use crate::access::{Access, ManageTokens, UserScope, token_hash};
+use crate::access::{Access, token_hash};
 use crate::environment::Environment;
 use crate::error::TokenError;
 use crate::generated_secret::GeneratedSecret;
-use crate::token_draft::{TokenDraft, check_is_weaker};
+use crate::token_draft::{TokenDraft, TokenOwner, check_is_weaker, not_of_account};
 
 /// API tokens.
 pub struct Tokens {
@@ -18,16 +18,18 @@ impl Tokens {
     /// Creates a token. It grants at most the permissions of the caller.
     pub async fn create(
         &self,
-        scope: &UserScope<ManageTokens>,
+        owner: TokenOwner<'_>,
         draft: TokenDraft,
     ) -> Result<(TokenRecord, GeneratedSecret), TokenError> {
         let Environment { store, random, .. } = &self.environment;
         let now = self.environment.now();
-        let draft = draft.checked(scope, now, &**random)?;
+        self.check_zones(owner, &draft).await?;
+        let draft = draft.checked(owner, now, &**random)?;
         let value = GeneratedSecret::token_value(&**random);
         let record = TokenRecord {
             id: TokenId::time_ordered(now, &**random),
-            user: scope.user().id,
+            user: owner.user(),
+            account: owner.account(),
             name: draft.name,
             hash: token_hash(value.expose()),
             state: draft.state,
@@ -40,8 +42,10 @@ impl Tokens {
             modified_on: now,
             last_used_on: None,
         };
-        store.record_token(record.clone(), scope.by(now)).await?;
-        let by = scope.caller().principal().token().id;
+        store
+            .record_token(record.clone(), owner.caller().by(now))
+            .await?;
+        let by = owner.caller().principal().token().id;
         tracing::info!(token = %record.id, %by, "API token created");
         Ok((record, value))
     }
@@ -49,13 +53,14 @@ impl Tokens {
     /// Replaces the changeable members of a token. Its value stays the same.
     pub async fn update(
         &self,
-        scope: &UserScope<ManageTokens>,
+        owner: TokenOwner<'_>,
         id: TokenId,
         draft: TokenDraft,
     ) -> Result<TokenRecord, TokenError> {
         let now = self.environment.now();
-        let draft = draft.checked(scope, now, &*self.environment.random)?;
-        self.replace(scope, id, |old| TokenRecord {
+        self.check_zones(owner, &draft).await?;
+        let draft = draft.checked(owner, now, &*self.environment.random)?;
+        self.replace(owner, id, |old| TokenRecord {
             name: draft.name.clone(),
             state: draft.state,
             policies: draft.policies.clone(),
@@ -72,12 +77,12 @@ impl Tokens {
     /// Gives a token a new value. The old value stops working.
     pub async fn roll(
         &self,
-        scope: &UserScope<ManageTokens>,
+        owner: TokenOwner<'_>,
         id: TokenId,
     ) -> Result<GeneratedSecret, TokenError> {
         let value = GeneratedSecret::token_value(&*self.environment.random);
         let hash = token_hash(value.expose());
-        self.replace(scope, id, |old| TokenRecord {
+        self.replace(owner, id, |old| TokenRecord {
             hash,
             modified_on: self.environment.now(),
             ..old
@@ -87,36 +92,55 @@ impl Tokens {
     }
 
     /// Deletes a token. It stops working immediately.
-    pub async fn delete(
-        &self,
-        scope: &UserScope<ManageTokens>,
-        id: TokenId,
-    ) -> Result<(), TokenError> {
-        let record = self.weaker_token(scope, id).await?;
-        let by = scope.by(self.environment.now());
+    pub async fn delete(&self, owner: TokenOwner<'_>, id: TokenId) -> Result<(), TokenError> {
+        let record = self.weaker_token(owner, id).await?;
+        let by = owner.caller().by(self.environment.now());
         let deleted = self.environment.store.delete_token(record.id, by).await?;
         self.access.tokens_changed();
         if !deleted {
             return Err(TokenError::NotFound);
         }
-        let by = scope.caller().principal().token().id;
+        let by = owner.caller().principal().token().id;
         tracing::info!(token = %record.id, %by, "API token deleted");
         Ok(())
     }
 
-    /// Returns the token if it belongs to the user and exceeds the caller's own token in nothing.
+    /// Checks that the zones of a token that an account owns belong to the account.
+    async fn check_zones(
+        &self,
+        owner: TokenOwner<'_>,
+        draft: &TokenDraft,
+    ) -> Result<(), TokenError> {
+        let Some(account) = owner.account() else {
+            return Ok(());
+        };
+        for (index, policy) in draft.policies.iter().enumerate() {
+            for resource in &policy.resources {
+                let Resource::Zone(id) = *resource else {
+                    continue;
+                };
+                let zone = self.environment.store.zone(id).await?;
+                if zone.is_none_or(|zone| zone.account != account) {
+                    return Err(not_of_account(index, *resource, account));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the token if it belongs to the owner and exceeds the caller's own token in nothing.
     /// Otherwise a caller with permission to manage tokens could take over, or lock out, a token
     /// with more permissions.
     async fn weaker_token(
         &self,
-        scope: &UserScope<ManageTokens>,
+        owner: TokenOwner<'_>,
         id: TokenId,
     ) -> Result<TokenRecord, TokenError> {
         let token = self.environment.store.token(id).await?;
-        let token = token.filter(|token| token.user == scope.user().id);
+        let token = token.filter(|token| owner.owns(token));
         let token = token.ok_or(TokenError::NotFound)?;
         check_is_weaker(
-            scope,
+            owner,
             &token.policies,
             &token.allowed_addresses,
             &token.refused_addresses,
@@ -128,15 +152,15 @@ impl Tokens {
     /// Changes the current record of a token, again if another request changes it meanwhile.
     async fn replace(
         &self,
-        scope: &UserScope<ManageTokens>,
+        owner: TokenOwner<'_>,
         id: TokenId,
         change: impl Fn(TokenRecord) -> TokenRecord,
     ) -> Result<TokenRecord, TokenError> {
         let store = &self.environment.store;
         loop {
-            let old = self.weaker_token(scope, id).await?;
+            let old = self.weaker_token(owner, id).await?;
             let new = change(old.clone());
-            let by = scope.by(self.environment.now());
+            let by = owner.caller().by(self.environment.now());
             let replaced = store.replace_token(old, new.clone(), by).await?;
             self.access.tokens_changed();
             if replaced {

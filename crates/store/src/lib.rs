@@ -39,11 +39,11 @@ pub use migration::{Migration, MigrationError, MigrationProgress, TableCompared,
 #[cfg(feature = "conformance")]
 pub use migration::{columns_moved, is_never_moved};
 pub use outcomes::{
-    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob,
-    CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted, EnforcementPointRegistered,
-    FirstRecords, HostnamesReplaced, Issued, LeaseHolder, MTLS_HOSTNAMES_NAMED_MAX,
-    MtlsCertificateDeleted, MtlsCertificateRecorded, NEIGHBOURS_MAX, Neighbours, RecordedAnswer,
-    RevokedPosition, Settled, StatusChange, ZoneDeleted, ZoneRecorded,
+    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced,
+    BackgroundJob, CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted,
+    EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
+    MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, NEIGHBOURS_MAX,
+    Neighbours, RecordedAnswer, RevokedPosition, Settled, StatusChange, ZoneDeleted, ZoneRecorded,
 };
 pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,

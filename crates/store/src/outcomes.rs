@@ -203,6 +203,17 @@ pub enum AccountRecorded {
     NameTaken,
 }
 
+/// The outcome of changing an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountChanged {
+    /// The account after the change.
+    Changed(AccountRecord),
+    /// Another account has the new name.
+    NameTaken,
+    /// It does not exist.
+    NotFound,
+}
+
 /// The outcome of deleting an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountDeleted {

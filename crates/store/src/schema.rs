@@ -23,7 +23,12 @@ use crate::position::Layout;
 pub(crate) const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
 
 /// The steps from version 1 to [`VERSION`], in order. A released step is never edited.
-pub(crate) const MIGRATIONS: &[Migration] = &[];
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
+    version: 2,
+    oldest: 1,
+    sqlite: include_str!("schema/version_2.sqlite.sql"),
+    postgres: include_str!("schema/version_2.postgres.sql"),
+}];
 
 /// One step from a version of the schema to the next.
 pub(crate) struct Migration {
@@ -141,6 +146,11 @@ impl Column {
             references: Some((table, column)),
             ..self
         }
+    }
+
+    /// Marks a column that a version of the schema added.
+    const fn since(self, since: i64) -> Self {
+        Self { since, ..self }
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use certgate_model::{
-    AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
-    AuthorityRecord, By, CertificateId, CertificateRecord, CrlKind, CrlRecord, EnforcedCertificate,
-    Enforcement, EnforcementPointId, EnforcementPointRecord, Event, Installation,
-    MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber, Slice,
-    Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter, ZoneId,
-    ZoneRecord,
+    AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery,
+    AuthorityId, AuthorityRecord, By, CertificateId, CertificateRecord, CrlKind, CrlRecord,
+    Direction, EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
+    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber,
+    Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord,
+    ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -25,15 +25,15 @@ use crate::verbs::changes::RequestedChange;
 use crate::verbs::recording::New;
 use crate::verbs::{
     audit, authorities, certificates, check, crl, deleting, enforcement, hostnames, leases,
-    mtls_certificates, probes, revocations, settling, tenants, tokens,
+    mtls_certificates, probes, revocations, settling, tenant_changes, tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
-    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob,
-    CertificatesPart, CrlContent, CrlState, EnforcementPointDeleted, EnforcementPointRegistered,
-    FirstRecords, HostnamesReplaced, Issued, LeaseHolder, MtlsCertificateDeleted,
-    MtlsCertificateRecorded, Neighbours, RecordedAnswer, RevokedPosition, Settled, StatusChange,
-    StoreError, ZoneDeleted, ZoneRecorded,
+    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced,
+    BackgroundJob, CertificatesPart, CrlContent, CrlState, EnforcementPointDeleted,
+    EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
+    MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer, RevokedPosition,
+    Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The instants that a read sees.
@@ -186,9 +186,15 @@ impl<E: Engine> ReadTenants for SqlStore<E> {
         .await
     }
 
-    async fn tokens(&self, slice: Slice) -> Result<Page<TokenRecord>, StoreError> {
-        self.read(Snapshot, slice, |db, slice| {
-            Box::pin(tokens::page(db, *slice))
+    async fn tokens(
+        &self,
+        account: Option<AccountId>,
+        direction: Direction,
+        slice: Slice,
+    ) -> Result<Page<TokenRecord>, StoreError> {
+        let asked = (account, direction, slice);
+        self.read(Snapshot, asked, |db, (account, direction, slice)| {
+            Box::pin(tokens::page(db, *account, *direction, *slice))
         })
         .await
     }
@@ -221,6 +227,18 @@ impl<E: Engine> Tenants for SqlStore<E> {
         .await
     }
 
+    async fn change_account(
+        &self,
+        id: AccountId,
+        change: AccountChange,
+        by: By,
+    ) -> Result<AccountChanged, StoreError> {
+        self.write((id, change, by), |db, (id, change, by)| {
+            Box::pin(tenant_changes::change_account(db, *id, change, by))
+        })
+        .await
+    }
+
     async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError> {
         self.write((id, by), |db, (id, by)| {
             Box::pin(deleting::delete_account(db, *id, by))
@@ -236,6 +254,30 @@ impl<E: Engine> Tenants for SqlStore<E> {
     ) -> Result<ZoneRecorded, StoreError> {
         self.write((zone, neighbours, by), |db, (zone, neighbours, by)| {
             Box::pin(tenants::record_zone(db, zone, neighbours, by))
+        })
+        .await
+    }
+
+    async fn change_zone(
+        &self,
+        id: ZoneId,
+        change: ZoneChange,
+        by: By,
+    ) -> Result<Option<ZoneRecord>, StoreError> {
+        self.write((id, change, by), |db, (id, change, by)| {
+            Box::pin(tenant_changes::change_zone(db, *id, change, by))
+        })
+        .await
+    }
+
+    async fn change_user(
+        &self,
+        id: UserId,
+        change: UserChange,
+        by: By,
+    ) -> Result<Option<UserRecord>, StoreError> {
+        self.write((id, change, by), |db, (id, change, by)| {
+            Box::pin(tenant_changes::change_user(db, *id, change, by))
         })
         .await
     }

@@ -42,8 +42,37 @@ pub(crate) fn address_blocks_text(addresses: &[AddressBlock]) -> Result<String, 
     to_json(&blocks(addresses))
 }
 
+/// The permission groups that existed before version 2 of the schema.
+const GROUPS_OF_VERSION_1: [PermissionGroup; 13] = [
+    PermissionGroup::AccountSettingsRead,
+    PermissionGroup::AccountSettingsWrite,
+    PermissionGroup::AccountSslAndCertificatesRead,
+    PermissionGroup::AccountSslAndCertificatesWrite,
+    PermissionGroup::ApiTokensRead,
+    PermissionGroup::ApiTokensWrite,
+    PermissionGroup::EnforcementPointsRead,
+    PermissionGroup::EnforcementPointsWrite,
+    PermissionGroup::SslAndCertificatesRead,
+    PermissionGroup::SslAndCertificatesWrite,
+    PermissionGroup::UserDetailsRead,
+    PermissionGroup::ZoneRead,
+    PermissionGroup::ZoneWrite,
+];
+
+/// The version of the schema that added the latest permission groups.
+const GROUPS_VERSION: i64 = 2;
+
+const fn first_version() -> i64 {
+    1
+}
+
 #[derive(Serialize, Deserialize)]
 struct PolicyRow {
+    /// The version of the permission groups that the writer knew. A policy of version 1 with all
+    /// of its groups means every permission. Otherwise no token of an older installation could
+    /// grant the permissions that are newer than the token.
+    #[serde(default = "first_version")]
+    groups_version: i64,
     id: String,
     effect: EffectRow,
     permission_groups: Vec<String>,
@@ -78,6 +107,7 @@ struct AddressBlockRow {
 impl From<&Policy> for PolicyRow {
     fn from(policy: &Policy) -> Self {
         Self {
+            groups_version: GROUPS_VERSION,
             id: policy.id.clone(),
             effect: match policy.effect {
                 Effect::Allow => EffectRow::Allow,
@@ -101,17 +131,22 @@ impl TryFrom<PolicyRow> for Policy {
             id.parse::<PermissionGroup>()
                 .map_err(|_| corrupt(format!("unknown permission group {id:?}")))
         };
+        let mut permission_groups = row
+            .permission_groups
+            .into_iter()
+            .map(group)
+            .collect::<Result<Vec<_>, _>>()?;
+        let has = |group: &PermissionGroup| permission_groups.contains(group);
+        if row.groups_version == first_version() && GROUPS_OF_VERSION_1.iter().all(has) {
+            permission_groups = PermissionGroup::ALL.to_vec();
+        }
         Ok(Self {
             id: row.id,
             effect: match row.effect {
                 EffectRow::Allow => Effect::Allow,
                 EffectRow::Deny => Effect::Deny,
             },
-            permission_groups: row
-                .permission_groups
-                .into_iter()
-                .map(group)
-                .collect::<Result<_, _>>()?,
+            permission_groups,
             resources: row
                 .resources
                 .into_iter()
@@ -191,4 +226,36 @@ fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text)
         .map_err(|error| corrupt(format!("a column of a token is corrupt: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(version: &str, groups: &[PermissionGroup]) -> Vec<PermissionGroup> {
+        let groups: Vec<_> = groups.iter().map(|group| group.id()).collect();
+        let text = format!(
+            r#"[{{{version}"id":"1","effect":"allow","permission_groups":{},"resources":[]}}]"#,
+            serde_json::to_string(&groups).unwrap()
+        );
+        policies(&text).unwrap().remove(0).permission_groups
+    }
+
+    #[test]
+    fn only_an_old_policy_with_every_permission_gets_the_newer_ones() {
+        let all = PermissionGroup::ALL.to_vec();
+        let (_, most) = GROUPS_OF_VERSION_1.split_first().unwrap();
+        assert_eq!(read("", &GROUPS_OF_VERSION_1), all);
+        assert_eq!(read("", most), most);
+        let new = r#""groups_version":2,"#;
+        assert_eq!(read(new, &GROUPS_OF_VERSION_1), GROUPS_OF_VERSION_1);
+        let policy = Policy {
+            id: "1".to_owned(),
+            effect: Effect::Allow,
+            permission_groups: GROUPS_OF_VERSION_1.to_vec(),
+            resources: vec![Resource::AllZones],
+        };
+        let text = policies_text(std::slice::from_ref(&policy)).unwrap();
+        assert_eq!(policies(&text).unwrap(), [policy]);
+    }
 }

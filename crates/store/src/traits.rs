@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use certgate_model::{
-    AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery, AuthorityId,
-    AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlKind, CrlRecord,
-    EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
-    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber,
-    Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserId, UserRecord, ZoneFilter,
-    ZoneId, ZoneRecord,
+    AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery,
+    AuthorityId, AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlKind,
+    CrlRecord, Direction, EnforcedCertificate, Enforcement, EnforcementPointId,
+    EnforcementPointRecord, Event, Installation, MtlsCertificateId, MtlsCertificateRecord, Page,
+    RevocationChange, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
+    UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
 };
 use tokio::sync::oneshot;
 
 use crate::{
-    AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced, BackgroundJob,
-    CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted, EnforcementPointRegistered,
-    FirstRecords, HostnamesReplaced, Issued, LeaseHolder, MtlsCertificateDeleted,
-    MtlsCertificateRecorded, Neighbours, RecordedAnswer, RevokedPosition, Settled, StatusChange,
-    StoreError, ZoneDeleted, ZoneRecorded,
+    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced,
+    BackgroundJob, CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted,
+    EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
+    MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer, RevokedPosition,
+    Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// Reads the installation, its user, accounts, zones and tokens.
@@ -53,8 +53,13 @@ pub trait ReadTenants: Send + Sync {
     async fn token(&self, id: TokenId) -> Result<Option<TokenRecord>, StoreError>;
     /// Returns the token whose value has this hash.
     async fn token_by_hash(&self, hash: TokenHash) -> Result<Option<TokenRecord>, StoreError>;
-    /// Returns a page of tokens, oldest first.
-    async fn tokens(&self, slice: Slice) -> Result<Page<TokenRecord>, StoreError>;
+    /// Returns a page of the tokens of an account, or (`None`) of the user, by creation.
+    async fn tokens(
+        &self,
+        account: Option<AccountId>,
+        direction: Direction,
+        slice: Slice,
+    ) -> Result<Page<TokenRecord>, StoreError>;
 }
 
 /// Changes them.
@@ -71,7 +76,14 @@ pub trait Tenants: ReadTenants {
         account: AccountRecord,
         by: By,
     ) -> Result<AccountRecorded, StoreError>;
-    /// Deletes an account without zones and without uploaded certificates.
+    /// Changes an account; the new name must be free.
+    async fn change_account(
+        &self,
+        id: AccountId,
+        change: AccountChange,
+        by: By,
+    ) -> Result<AccountChanged, StoreError>;
+    /// Deletes an account without zones and without uploaded certificates, and its tokens.
     async fn delete_account(&self, id: AccountId, by: By) -> Result<AccountDeleted, StoreError>;
     /// Stores a new zone (`account_name` is ignored). Above and below it may be zones of its own
     /// account and `neighbours`.
@@ -81,6 +93,20 @@ pub trait Tenants: ReadTenants {
         neighbours: Neighbours,
         by: By,
     ) -> Result<ZoneRecorded, StoreError>;
+    /// Changes a zone; `None` if it does not exist.
+    async fn change_zone(
+        &self,
+        id: ZoneId,
+        change: ZoneChange,
+        by: By,
+    ) -> Result<Option<ZoneRecord>, StoreError>;
+    /// Changes a user; `None` if it does not exist.
+    async fn change_user(
+        &self,
+        id: UserId,
+        change: UserChange,
+        by: By,
+    ) -> Result<Option<UserRecord>, StoreError>;
     /// Deletes a zone whose certificates are all revoked, and its lists of hostnames.
     async fn delete_zone(&self, id: ZoneId, by: By) -> Result<ZoneDeleted, StoreError>;
     /// Stores a new token.

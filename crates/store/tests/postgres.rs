@@ -188,6 +188,35 @@ async fn several_processes_can_create_the_tables_at_once() {
     );
 }
 
+/// Returns the statements that make the database of version 1 with a row in the tables that version
+/// 2 changes.
+fn version_1() -> String {
+    let rows = include_str!("version_1/rows.sql");
+    let id = |octet: u8| format!("'\\x{}'", format!("{octet:02x}").repeat(16));
+    let rows = rows
+        .replace(":user", &id(5))
+        .replace(":account", &id(1))
+        .replace(":zone", &id(2))
+        .replace(":token", &id(4))
+        .replace(":hash", &format!("'\\x{}'", "ab".repeat(32)))
+        .replace(":false", "false");
+    let tables = include_str!("version_1/postgres.sql");
+    format!(
+        "CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY, oldest BIGINT NOT NULL);
+         INSERT INTO schema_migrations VALUES (1, 1); {tables}{rows}"
+    )
+}
+
+#[tokio::test]
+async fn a_database_of_version_1_becomes_one_of_this_version() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    server.sql(&url, &version_1());
+    let store = open(&url).await;
+    conformance::upgraded(&store).await;
+    store.close().await;
+}
+
 #[tokio::test]
 async fn a_database_of_a_development_version_is_refused_and_unchanged() {
     let Some(server) = server() else { return };

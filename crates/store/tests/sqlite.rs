@@ -8,8 +8,8 @@ use certgate_model::{
     Totals, ZoneId,
 };
 use certgate_store::conformance::{
-    SCHEMA_VERSION, authority, by, by_at, certificate, first_records, instant, mtls_certificate,
-    zone,
+    self, SCHEMA_VERSION, authority, by, by_at, certificate, first_records, instant,
+    mtls_certificate, zone,
 };
 use certgate_store::prelude::*;
 use certgate_store::{
@@ -94,6 +94,31 @@ async fn a_newer_version_is_refused_and_unchanged() {
     let version = format!("PRAGMA user_version = {SCHEMA_VERSION}");
     pragma(&file(&directory), &version);
     open(&directory).unwrap().close().await;
+}
+
+/// Returns the statements that make the database of version 1 with a row in the tables that version
+/// 2 changes.
+fn version_1() -> String {
+    let rows = include_str!("version_1/rows.sql");
+    let id = |octet: u8| format!("x'{}'", format!("{octet:02x}").repeat(16));
+    let rows = rows
+        .replace(":user", &id(5))
+        .replace(":account", &id(1))
+        .replace(":zone", &id(2))
+        .replace(":token", &id(4))
+        .replace(":hash", &format!("x'{}'", "ab".repeat(32)))
+        .replace(":false", "0");
+    let tables = include_str!("version_1/sqlite.sql");
+    format!("{tables}{rows}PRAGMA application_id = 1667724337; PRAGMA user_version = 1;")
+}
+
+#[tokio::test]
+async fn a_database_of_version_1_becomes_one_of_this_version() {
+    let directory = tempfile::tempdir().unwrap();
+    pragma(&file(&directory), &version_1());
+    let store = open(&directory).unwrap();
+    conformance::upgraded(&store).await;
+    store.close().await;
 }
 
 #[tokio::test]

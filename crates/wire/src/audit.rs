@@ -1,11 +1,12 @@
 //! `/accounts/{account_id}/logs/audit`, in the shape of Cloudflare's.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AccountName, Id, Sha256, Time};
+use crate::{AccountName, ErrorItem, Id, Message, Sha256, Time};
 
 /// An entry of an audit log.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -63,7 +64,7 @@ pub struct AuditActor<'a> {
     /// The token's name now; absent for a deleted token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_name: Option<Cow<'a, str>>,
-    /// `user`, or `system` for the server itself.
+    /// `user`, `account` for a token that an account owns, or `system` for the server itself.
     #[serde(rename = "type")]
     pub kind: Cow<'a, str>,
 }
@@ -103,4 +104,101 @@ pub struct AuditChain<'a> {
     pub fingerprint_sha256: Option<Sha256>,
     /// Details such as `reason=keyCompromise epoch=7`.
     pub detail: Cow<'a, str>,
+}
+
+/// An entry of an audit log in Cloudflare's first version.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditLogEntry<'a> {
+    /// The entry's hash.
+    pub id: Sha256,
+    /// The action.
+    pub action: AuditEntryAction<'a>,
+    /// The caller.
+    pub actor: AuditEntryActor<'a>,
+    /// Always `API`.
+    pub interface: Cow<'a, str>,
+    /// `detail`, and as far as they apply: `token_id`, `token_name`, `zone_id` and `zone_name`.
+    pub metadata: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    /// Always empty.
+    #[serde(rename = "newValue")]
+    pub new_value: Cow<'a, str>,
+    /// Always empty.
+    #[serde(rename = "oldValue")]
+    pub old_value: Cow<'a, str>,
+    /// The account or user that owns the log.
+    pub owner: AuditEntryOwner,
+    /// The object that was changed.
+    pub resource: AuditEntryResource<'a>,
+    /// Time of the action.
+    pub when: Time,
+}
+
+/// The action of an entry.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntryAction<'a> {
+    /// Always `true`: the log has no refused requests.
+    pub result: bool,
+    /// `issue`, `revoke`, `reactivate`, `create`, `update` or `delete`.
+    #[serde(rename = "type")]
+    pub kind: Cow<'a, str>,
+}
+
+/// The caller of an entry.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntryActor<'a> {
+    /// ID of the user, or of the account whose token it was; absent for the server itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Id>,
+    /// E-mail address of the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Cow<'a, str>>,
+    /// The client's address, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<Cow<'a, str>>,
+    /// `user`, or for the server itself `Cloudflare`, the word of Cloudflare's clients.
+    #[serde(rename = "type")]
+    pub kind: Cow<'a, str>,
+}
+
+/// The owner of a log.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntryOwner {
+    /// ID of the account or user.
+    pub id: Id,
+}
+
+/// The object that was changed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntryResource<'a> {
+    /// ID of the object.
+    pub id: Cow<'a, str>,
+    /// Type of the object.
+    #[serde(rename = "type")]
+    pub kind: Cow<'a, str>,
+}
+
+/// A page of an audit log.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AuditPageAnswer<T> {
+    /// Always `true`.
+    pub success: bool,
+    /// Always empty.
+    pub errors: Vec<ErrorItem<'static>>,
+    /// Always empty.
+    pub messages: Vec<Message<'static>>,
+    /// The entries of the page.
+    pub result: T,
+    /// The page.
+    pub result_info: AuditPageInfo,
+}
+
+/// A page of an audit log. The number of all pages is not known.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+pub struct AuditPageInfo {
+    /// The requested page, from 1.
+    pub page: u64,
+    /// The page size.
+    pub per_page: u32,
+    /// The number of entries in this answer.
+    pub count: u64,
 }

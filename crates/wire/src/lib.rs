@@ -21,8 +21,15 @@ mod users;
 mod words;
 mod zones;
 
-pub use accounts::{Account, AccountName, AccountReference, AccountSettings, CreateAccount};
-pub use audit::{AuditActor, AuditChain, AuditLog, AuditLogAction, AuditResource, AuditZone};
+pub use accounts::{
+    Account, AccountName, AccountReference, AccountSettings, CreateAccount, UpdateAccount,
+    UpdateAccountSettings,
+};
+pub use audit::{
+    AuditActor, AuditChain, AuditEntryAction, AuditEntryActor, AuditEntryOwner, AuditEntryResource,
+    AuditLog, AuditLogAction, AuditLogEntry, AuditPageAnswer, AuditPageInfo, AuditResource,
+    AuditZone,
+};
 pub use client_certificates::{
     CertificateAuthority, ClientCertificate, CreateClientCertificate, ReactivateClientCertificate,
     RevokeClientCertificate,
@@ -39,14 +46,14 @@ pub use hostname_associations::{HostnameAssociations, ReplaceHostnameAssociation
 pub use managed_cas::{ImportCa, ManagedCa, RotateCa};
 pub use mtls_certificates::{CreateMtlsCertificate, MtlsCertificate, MtlsCertificateAssociation};
 pub use paths::{
-    AccountPath, ClientCertificatePath, EnforcementPointPath, MtlsCertificatePath, TokenPath,
-    ZonePath,
+    AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath, MembershipPath,
+    MtlsCertificatePath, TokenPath, ZonePath,
 };
 pub use private_key::PrivateKeyText;
 pub use queries::{
-    AccountsQuery, AuditLogQuery, ClientCertificatesQuery, HostnameAssociationsQuery,
-    MtlsCertificatesQuery, PageQuery, PermissionGroupsQuery, RevocationChangesQuery,
-    RevocationStreamQuery, ZonesQuery,
+    AccountsQuery, AuditLogExceptQuery, AuditLogQuery, AuditLogsQuery, ClientCertificatesQuery,
+    HostnameAssociationsQuery, MembershipsQuery, MtlsCertificatesQuery, PageQuery,
+    PermissionGroupsQuery, RevocationChangesQuery, RevocationStreamQuery, TokensQuery, ZonesQuery,
 };
 pub use scalars::{Id, Octets20, Sha256, Time, Uuid, WholeNumber};
 pub use tokens::{
@@ -54,9 +61,9 @@ pub use tokens::{
     PermissionGroupName, PermissionGroupReference, ResourceName, ResourceValue, Star, Token,
     TokenAddresses, TokenCondition, TokenPolicy, TokenVerification,
 };
-pub use users::{User, UserApiKey};
+pub use users::{Membership, MembershipPermissions, PermissionGrant, UpdateUser, User, UserApiKey};
 pub use words::{
-    EffectName, KeyAlgorithmName, ReasonName, SignatureName, StatusName, TokenStateName,
-    TokenStatus,
+    AccountTypeName, EffectName, KeyAlgorithmName, ReasonName, SignatureName, StatusName,
+    TokenStateName, TokenStatus, ZoneTypeName,
 };
-pub use zones::{CreateZone, Zone, ZoneMeta, ZoneOwner, ZonePlan};
+pub use zones::{CreateZone, UpdateZone, Zone, ZoneMeta, ZoneOwner, ZonePlan};

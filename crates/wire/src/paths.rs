@@ -51,6 +51,24 @@ pub struct EnforcementPointPath {
     pub enforcement_point_id: Id,
 }
 
+/// `/memberships/{membership_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct MembershipPath {
+    /// ID of the membership: that of its account
+    pub membership_id: Id,
+}
+
+/// `/accounts/{account_id}/tokens/{token_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct AccountTokenPath {
+    /// ID of the account
+    pub account_id: Id,
+    /// ID of the token
+    pub token_id: Id,
+}
+
 /// `/user/tokens/{token_id}`
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -8,11 +8,11 @@ use crate::Id;
 #[derive(Debug, Clone, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// Page, from 1; default 1
-    #[param(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    /// Page, from 1
+    #[param(default = 1, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     pub page: Option<u64>,
-    /// Page size; default 20
-    #[param(minimum = 5, maximum = 50)]
+    /// Page size
+    #[param(default = 20, minimum = 5, maximum = 50)]
     pub per_page: Option<u64>,
 }
 
@@ -22,6 +22,31 @@ pub struct PageQuery {
 pub struct AccountsQuery {
     /// Name of the account, or a condition on it as in the list of zones
     pub name: Option<String>,
+    /// `asc` (default) or `desc`, by creation
+    pub direction: Option<String>,
+}
+
+/// The conditions of a list of memberships.
+#[derive(Debug, Clone, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MembershipsQuery {
+    /// Name of the account, or a condition on it as in the list of zones
+    #[param(rename = "account.name")]
+    pub account_name: Option<String>,
+    /// The same
+    pub name: Option<String>,
+    /// `accepted`: every membership is. `pending` and `rejected` match none
+    pub status: Option<String>,
+    /// `id`, `account.name` or `status`. The order is always by creation of the account
+    pub order: Option<String>,
+    /// `asc` (default) or `desc`
+    pub direction: Option<String>,
+}
+
+/// The order of a list of tokens.
+#[derive(Debug, Clone, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TokensQuery {
     /// `asc` (default) or `desc`, by creation
     pub direction: Option<String>,
 }
@@ -59,8 +84,8 @@ pub struct ClientCertificatesQuery {
     /// Page size instead of `per_page`
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u64>,
-    /// First record of page 1; default 0
-    #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    /// First record of page 1
+    #[param(default = 0, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     pub offset: Option<u64>,
 }
 
@@ -84,8 +109,8 @@ pub struct MtlsCertificatesQuery {
     pub name: Option<String>,
     /// Only CAs (`true`), or only leaf certificates (`false`)
     pub ca: Option<bool>,
-    /// Page, from 1; default 1
-    #[param(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    /// Page, from 1
+    #[param(default = 1, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     pub page: Option<u64>,
 }
 
@@ -93,9 +118,9 @@ pub struct MtlsCertificatesQuery {
 #[derive(Debug, Clone, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PermissionGroupsQuery {
-    /// Only the permission group of this name
+    /// Only the permission group of this name, encoded once or twice
     pub name: Option<String>,
-    /// Only permission groups that apply to this kind of resource
+    /// Only permission groups that apply to this kind of resource, encoded once or twice
     pub scope: Option<String>,
 }
 
@@ -103,11 +128,11 @@ pub struct PermissionGroupsQuery {
 #[derive(Debug, Clone, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RevocationChangesQuery {
-    /// The epoch up to which the caller knows every change; default 0
-    #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    /// The epoch up to which the caller knows every change
+    #[param(default = 0, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     pub after: Option<u64>,
-    /// Seconds to wait for a change; default 0
-    #[param(minimum = 0, maximum = 20)]
+    /// Seconds to wait for a change
+    #[param(default = 0, minimum = 0, maximum = 20)]
     pub wait_seconds: Option<u64>,
 }
 
@@ -115,11 +140,11 @@ pub struct RevocationChangesQuery {
 #[derive(Debug, Clone, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RevocationStreamQuery {
-    /// The epoch up to which the caller knows every change; default 0
-    #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    /// The epoch up to which the caller knows every change
+    #[param(default = 0, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     pub after: Option<u64>,
-    /// Seconds until the answer ends; default 300
-    #[param(minimum = 0, maximum = 3600)]
+    /// Seconds until the answer ends
+    #[param(default = 300, minimum = 0, maximum = 3600)]
     pub for_seconds: Option<u64>,
 }
 
@@ -139,9 +164,118 @@ pub struct AuditLogQuery {
     pub actor_type: Option<String>,
     /// `desc` (default) or `asc`
     pub direction: Option<String>,
-    /// Number of entries; default 100
-    #[param(minimum = 1, maximum = 1000)]
+    /// Number of entries
+    #[param(default = 100, minimum = 1, maximum = 1000)]
     pub limit: Option<u64>,
     /// The cursor from the answer before this one
     pub cursor: Option<String>,
+}
+
+/// The negated conditions on the entries of an audit log: each excludes the entries with one of its
+/// values, which are repeated or separated by commas. An entry without the member stays.
+#[derive(Debug, Clone, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditLogExceptQuery {
+    /// Not this hash of the entry
+    #[param(rename = "id.not")]
+    pub id: Option<Vec<String>>,
+    /// Not this name of the account
+    #[param(rename = "account_name.not")]
+    pub account_name: Option<Vec<String>>,
+    /// Not this result: `success`
+    #[param(rename = "action_result.not")]
+    pub action_result: Option<Vec<String>>,
+    /// Not this action
+    #[param(rename = "action_type.not")]
+    pub action_type: Option<Vec<String>>,
+    /// Not this context of the actor: `api_token` or `api_key`
+    #[param(rename = "actor_context.not")]
+    pub actor_context: Option<Vec<String>>,
+    /// Not this e-mail address of the actor
+    #[param(rename = "actor_email.not")]
+    pub actor_email: Option<Vec<String>>,
+    /// Not this ID of the actor
+    #[param(rename = "actor_id.not")]
+    pub actor_id: Option<Vec<String>>,
+    /// Not this address of the client
+    #[param(rename = "actor_ip_address.not")]
+    pub actor_ip_address: Option<Vec<String>>,
+    /// Not this ID of the token
+    #[param(rename = "actor_token_id.not")]
+    pub actor_token_id: Option<Vec<String>>,
+    /// Not this name of the token
+    #[param(rename = "actor_token_name.not")]
+    pub actor_token_name: Option<Vec<String>>,
+    /// Not this type of the actor
+    #[param(rename = "actor_type.not")]
+    pub actor_type: Option<Vec<String>>,
+    /// Not this hash of the entry
+    #[param(rename = "audit_log_id.not")]
+    pub audit_log_id: Option<Vec<String>>,
+    /// Not this ray: entries have none
+    #[param(rename = "raw_cf_ray_id.not")]
+    pub raw_cf_ray_id: Option<Vec<String>>,
+    /// Not this method: entries have none
+    #[param(rename = "raw_method.not")]
+    pub raw_method: Option<Vec<String>>,
+    /// Not this status: entries have none
+    #[param(rename = "raw_status_code.not")]
+    pub raw_status_code: Option<Vec<String>>,
+    /// Not this URI: entries have none
+    #[param(rename = "raw_uri.not")]
+    pub raw_uri: Option<Vec<String>>,
+    /// Not this ID of the object
+    #[param(rename = "resource_id.not")]
+    pub resource_id: Option<Vec<String>>,
+    /// Not this product: `certgate`
+    #[param(rename = "resource_product.not")]
+    pub resource_product: Option<Vec<String>>,
+    /// Not this scope of the object: `accounts`, `zones` or `user`
+    #[param(rename = "resource_scope.not")]
+    pub resource_scope: Option<Vec<String>>,
+    /// Not this type of the object
+    #[param(rename = "resource_type.not")]
+    pub resource_type: Option<Vec<String>>,
+    /// Not this ID of the zone
+    #[param(rename = "zone_id.not")]
+    pub zone_id: Option<Vec<String>>,
+    /// Not this name of the zone
+    #[param(rename = "zone_name.not")]
+    pub zone_name: Option<Vec<String>>,
+}
+
+/// The conditions and the page of an audit log in Cloudflare's first version.
+#[derive(Debug, Clone, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditLogsQuery {
+    /// Only the entry with this hash
+    pub id: Option<String>,
+    /// Only entries of this action
+    #[param(rename = "action.type")]
+    pub action_type: Option<String>,
+    /// Only entries of the user with this e-mail address
+    #[param(rename = "actor.email")]
+    pub actor_email: Option<String>,
+    /// Only entries of clients with this address, or in this block in CIDR notation
+    #[param(rename = "actor.ip")]
+    pub actor_ip: Option<String>,
+    /// Only entries about the zone with this name
+    #[param(rename = "zone.name")]
+    pub zone_name: Option<String>,
+    /// Date or RFC 3339 time, inclusive; default: the beginning
+    pub since: Option<String>,
+    /// Date or RFC 3339 time, exclusive; default: the end
+    pub before: Option<String>,
+    /// `desc` (default) or `asc`
+    pub direction: Option<String>,
+    /// `true` is refused: certgate has no export as CSV
+    pub export: Option<bool>,
+    /// `true` hides the user's own log
+    pub hide_user_logs: Option<bool>,
+    /// Page, from 1. Pages end after 20,000 entries
+    #[param(default = 1, minimum = 1, maximum = 20_000)]
+    pub page: Option<u64>,
+    /// Page size
+    #[param(default = 100, minimum = 1, maximum = 1000)]
+    pub per_page: Option<u64>,
 }

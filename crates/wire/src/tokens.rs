@@ -125,11 +125,13 @@ pub struct PermissionGroupEntry<'a> {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CreateToken<'a> {
     /// At most 100 characters.
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
     pub name: Cow<'a, str>,
     /// Default: `active`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<TokenStateName>,
     /// Permissions, at least one policy.
+    #[schema(min_items = 1, max_items = 100)]
     pub policies: Vec<CreatePolicy<'a>>,
     /// Absent: the token works from every address.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,6 +153,7 @@ pub struct CreatePolicy<'a> {
     /// Effect.
     pub effect: EffectName,
     /// Permissions.
+    #[schema(min_items = 1, max_items = 100)]
     pub permission_groups: Vec<PermissionGroupReference>,
     /// Names of resources, each with `*`, or the name of an account with an object of its zones.
     #[schema(value_type = Object)]

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use certgate_model::{KeyAlgorithm, RevocationReason, SignatureAlgorithm, Status, TokenState};
+use certgate_model::{
+    AccountType, KeyAlgorithm, RevocationReason, SignatureAlgorithm, Status, TokenState, ZoneType,
+};
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::openapi::{RefOr, Schema};
@@ -79,6 +81,14 @@ words!(
 words!(
     /// A reason for a revocation (RFC 5280 §5.3.1). Only `certificateHold` can be undone.
     ReasonName(RevocationReason)
+);
+words!(
+    /// The type of an account. It has no effect.
+    AccountTypeName(AccountType)
+);
+words!(
+    /// The type of a zone. It has no effect, because certgate serves no DNS.
+    ZoneTypeName(ZoneType)
 );
 
 /// The effect of a policy.

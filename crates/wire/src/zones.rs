@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AccountName, AccountReference, Id, Time};
+use crate::{AccountName, AccountReference, Id, Time, ZoneTypeName};
 
 /// A zone.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -16,15 +16,18 @@ pub struct Zone<'a> {
     pub name: Cow<'a, str>,
     /// Always `active`.
     pub status: Cow<'a, str>,
-    /// Always `false`.
+    /// Stored without an effect: a paused zone still has its certificates.
     pub paused: bool,
-    /// Always `full`.
+    /// Type.
     #[serde(rename = "type")]
-    pub kind: Cow<'a, str>,
+    pub kind: ZoneTypeName,
     /// Always 0.
     pub development_mode: u32,
     /// Always empty.
     pub name_servers: Vec<String>,
+    /// The zone's own name servers; absent if it has none. Stored without an effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vanity_name_servers: Option<Vec<Cow<'a, str>>>,
     /// Always null.
     pub original_name_servers: Option<Vec<String>>,
     /// Always null.
@@ -103,7 +106,33 @@ pub struct ZonePlan<'a> {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CreateZone<'a> {
     /// A domain name, at most 253 octets.
+    #[schema(value_type = String, min_length = 3, max_length = 253)]
     pub name: Cow<'a, str>,
     /// The account that owns the zone.
     pub account: AccountReference,
+    /// Default: `full`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ZoneTypeName>,
+    /// Default: `false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+    /// The zone's own name servers, at most 13.
+    #[schema(value_type = Option<Vec<String>>, max_items = 13)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vanity_name_servers: Option<Vec<Cow<'a, str>>>,
+}
+
+/// A change of a zone. Absent members, and `null`, leave theirs as they are.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UpdateZone<'a> {
+    /// Stored without an effect: a paused zone still has its certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+    /// Type.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ZoneTypeName>,
+    /// The zone's own name servers, at most 13.
+    #[schema(value_type = Option<Vec<String>>, max_items = 13)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vanity_name_servers: Option<Vec<Cow<'a, str>>>,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -24,6 +25,15 @@ CHECKS = (
     "unsupported_method",
     "use_after_free",
 )
+
+# Operations whose body may be missing.
+OPTIONAL_BODIES = [
+    "client-certificate-for-a-zone-delete-client-certificate",
+    "client-certificate-for-a-zone-edit-client-certificate",
+    "managed-authorities-rotate",
+    "user-edit-user",
+    "zones-0-patch",
+]
 
 # Examples of each operation in each phase: enough for every parameter, and far below the time
 # limit.
@@ -52,9 +62,16 @@ def test_every_answer_matches_the_openapi_document(
     }
     config = tmp_path / "schemathesis.toml"
     parameters = "".join(f'"path.{name}" = "{value}"\n' for name, value in ids.items())
-    # No request waits for changes.
+    # No request waits for changes. A body that is too long for its schema can be too long for the
+    # server. Null, which clients send where a body may be missing, is not in a schema: some
+    # generators of clients cannot make a body that is both missing and null.
+    refusals = [400, 401, 403, 404, 405, 413]
     config.write_text(
         f'[parameters]\n{parameters}"query.wait_seconds" = 0\n"query.for_seconds" = 0\n'
+        f"[checks.negative_data_rejection]\nexpected-statuses = {refusals}\n"
+        f"[[operations]]\ninclude-operation-id = {json.dumps(OPTIONAL_BODIES)}\n"
+        "[operations.checks.negative_data_rejection]\n"
+        f"expected-statuses = {[200, *refusals]}\n"
     )
     command = [
         *(

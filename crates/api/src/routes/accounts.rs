@@ -1,11 +1,14 @@
 //! `/accounts`
 
+use std::borrow::Cow;
+
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_model::AccountFilter;
+use certgate_model::{AccountChange, AccountFilter};
 use certgate_service::{AccountDraft, AccountScope, Caller, ManageAccounts, ReadAccounts};
 use certgate_wire::{
     Account, AccountPath, AccountsQuery, Answer, CreateAccount, Deleted, PageAnswer, PageQuery,
+    UpdateAccount,
 };
 
 use crate::body::Body;
@@ -69,6 +72,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let draft = AccountDraft {
         name: body.name.into_owned(),
+        kind: body.kind.map(|kind| kind.0).unwrap_or_default(),
         authority_algorithm: body.authority_algorithm.map(|algorithm| algorithm.0),
     };
     let created = api.service.tenants.create_account(&caller, draft).await?;
@@ -88,9 +92,39 @@ pub(crate) async fn get(scope: AccountScope<ReadAccounts>) -> Result<Response, A
     envelope::one(account(scope.account()))
 }
 
+/// Replace an account
+///
+/// Absent members, and `null`, leave theirs as they are.
+#[utoipa::path(
+    put,
+    path = "/client/v4/accounts/{account_id}",
+    tag = "Accounts",
+    operation_id = "accounts-update-account",
+    params(AccountPath),
+    request_body = UpdateAccount<'static>,
+    responses((status = 200, description = "The account", body = Answer<Account<'static>>)),
+)]
+pub(crate) async fn update(
+    State(api): State<Api>,
+    scope: AccountScope<ManageAccounts>,
+    Body(body): Body<UpdateAccount<'static>>,
+) -> Result<Response, ApiError> {
+    let settings = body.settings.as_ref();
+    let address = settings.and_then(|settings| settings.abuse_contact_email.clone());
+    let kept = |address: Cow<'_, str>| Some(address.into_owned()).filter(|text| !text.is_empty());
+    let change = AccountChange {
+        name: Some(body.name.into_owned()),
+        kind: body.kind.map(|kind| kind.0),
+        enforce_twofactor: settings.and_then(|settings| settings.enforce_twofactor),
+        abuse_contact_email: address.map(kept),
+    };
+    let changed = api.service.tenants.change_account(&scope, change).await;
+    envelope::one(account(&changed.map_err(account_error)?))
+}
+
 /// Delete an account
 ///
-/// Refused while it has zones or mTLS certificates.
+/// Refused while it has zones or mTLS certificates. Its tokens stop working.
 #[utoipa::path(
     delete,
     path = "/client/v4/accounts/{account_id}",

@@ -1,12 +1,15 @@
 //! The handlers, a module for each kind of object.
 
+pub(crate) mod account_tokens;
 pub(crate) mod accounts;
 pub(crate) mod api_key;
 pub(crate) mod audit;
+pub(crate) mod audit_logs;
 pub(crate) mod client_certificates;
 pub(crate) mod enforcement_points;
 pub(crate) mod hostname_associations;
 pub(crate) mod managed_authorities;
+pub(crate) mod memberships;
 pub(crate) mod mtls_certificates;
 pub(crate) mod operations;
 pub(crate) mod publication;

@@ -6,7 +6,7 @@ use certgate_model::PermissionGroup;
 use certgate_service::{ManageTokens, ReadTokens, TokenError, UserScope};
 use certgate_wire::{
     Answer, CreateToken, Deleted, PageAnswer, PageQuery, PermissionGroupEntry,
-    PermissionGroupsQuery, Token, TokenPath,
+    PermissionGroupsQuery, Token, TokenPath, TokensQuery,
 };
 
 use crate::body::Body;
@@ -17,16 +17,16 @@ use crate::query::Query;
 use crate::state::Api;
 use crate::token_body::draft;
 
-/// List API tokens
+/// List API tokens of the user
 #[utoipa::path(
     get,
     path = "/client/v4/user/tokens",
     tag = "API tokens",
     operation_id = "user-api-tokens-list-tokens",
-    params(PageQuery),
+    params(TokensQuery, PageQuery),
     responses((
         status = 200,
-        description = "A page of tokens, oldest first",
+        description = "A page of tokens",
         body = PageAnswer<Vec<Token<'static>>>,
     )),
 )]
@@ -35,8 +35,10 @@ pub(crate) async fn list(
     _: UserScope<ReadTokens>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let asked = Query::parse(query.as_deref())?.page()?;
-    let page = api.store.tokens(asked.slice).await?;
+    let query = Query::parse(query.as_deref())?;
+    let asked = query.page()?;
+    let tokens = api.store.tokens(None, query.direction()?, asked.slice);
+    let page = tokens.await?;
     let now = api.clock.now();
     envelope::list(asked, &page, |record| token(now, record))
 }
@@ -62,7 +64,11 @@ pub(crate) async fn create(
     scope: UserScope<ManageTokens>,
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
-    let (record, value) = api.service.tokens.create(&scope, draft(body)?).await?;
+    let (record, value) = api
+        .service
+        .tokens
+        .create((&scope).into(), draft(body)?)
+        .await?;
     envelope::one(Token {
         value: Some(value.expose().into()),
         ..token(api.clock.now(), &record)
@@ -84,7 +90,7 @@ pub(crate) async fn get(
     path: TokenPath,
 ) -> Result<Response, ApiError> {
     let found = api.store.token(path.token_id.into()).await?;
-    let own = found.filter(|token| token.user == scope.user().id);
+    let own = found.filter(|token| token.account.is_none() && token.user == scope.user().id);
     let record = own.ok_or(TokenError::NotFound)?;
     envelope::one(token(api.clock.now(), &record))
 }
@@ -108,7 +114,8 @@ pub(crate) async fn update(
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
     let id = path.token_id.into();
-    let record = api.service.tokens.update(&scope, id, draft(body)?).await?;
+    let update = api.service.tokens.update((&scope).into(), id, draft(body)?);
+    let record = update.await?;
     envelope::one(token(api.clock.now(), &record))
 }
 
@@ -129,7 +136,10 @@ pub(crate) async fn delete(
     path: TokenPath,
 ) -> Result<Response, ApiError> {
     let id = path.token_id;
-    api.service.tokens.delete(&scope, id.into()).await?;
+    api.service
+        .tokens
+        .delete((&scope).into(), id.into())
+        .await?;
     envelope::one(Deleted { id })
 }
 
@@ -150,7 +160,7 @@ pub(crate) async fn roll(
     path: TokenPath,
 ) -> Result<Response, ApiError> {
     let id = path.token_id.into();
-    let value = api.service.tokens.roll(&scope, id).await?;
+    let value = api.service.tokens.roll((&scope).into(), id).await?;
     envelope::one(value.expose())
 }
 
@@ -171,12 +181,29 @@ pub(crate) async fn permission_groups(
     _: UserScope<ReadTokens>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = Query::parse(query.as_deref())?;
-    let (name, scope) = (query.one("name")?, query.one("scope")?);
+    matching_groups(query.as_deref(), |_| true)
+}
+
+/// Answers with the permission groups that meet the conditions and `offered`.
+pub(super) fn matching_groups(
+    query: Option<&str>,
+    offered: fn(&PermissionGroup) -> bool,
+) -> Result<Response, ApiError> {
+    let query = Query::parse(query)?;
+    let (name, scope) = (
+        query.encoded_once_or_twice("name")?,
+        query.encoded_once_or_twice("scope")?,
+    );
     let matches = |group: &PermissionGroup| {
-        name.is_none_or(|name| group.name().eq_ignore_ascii_case(name))
-            && scope.is_none_or(|scope| group.scope().name() == scope)
+        let is_any = |given: &Option<[String; 2]>, text: &str| {
+            let texts = given.as_ref();
+            texts.is_none_or(|texts| texts.iter().any(|given| given.eq_ignore_ascii_case(text)))
+        };
+        is_any(&name, group.name()) && is_any(&scope, group.scope().name())
     };
-    let groups = PermissionGroup::ALL.into_iter().filter(matches);
+    let groups = PermissionGroup::ALL
+        .into_iter()
+        .filter(offered)
+        .filter(matches);
     envelope::one(Vec::from_iter(groups.map(permission_group)))
 }

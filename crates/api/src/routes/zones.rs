@@ -1,11 +1,13 @@
 //! `/zones`
 
+use std::borrow::Cow;
+
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_model::Page;
+use certgate_model::{Page, ZoneChange, ZoneProperties};
 use certgate_service::{Caller, ManageZones, ReadZones, ZoneDraft, ZoneScope};
 use certgate_wire::{
-    Answer, CreateZone, Deleted, PageAnswer, PageQuery, Zone, ZonePath, ZonesQuery,
+    Answer, CreateZone, Deleted, PageAnswer, PageQuery, UpdateZone, Zone, ZonePath, ZonesQuery,
 };
 
 use crate::body::Body;
@@ -73,6 +75,11 @@ pub(crate) async fn create(
         .await?;
     let draft = ZoneDraft {
         name: body.name.into_owned(),
+        properties: ZoneProperties {
+            paused: body.paused.unwrap_or_default(),
+            kind: body.kind.map(|kind| kind.0).unwrap_or_default(),
+            vanity_name_servers: owned(body.vanity_name_servers).unwrap_or_default(),
+        },
     };
     let created = api.service.tenants.create_zone(&scope, draft).await;
     envelope::one(zone(&created.map_err(zone_error)?))
@@ -89,6 +96,36 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(scope: ZoneScope<ReadZones>) -> Result<Response, ApiError> {
     envelope::one(zone(scope.zone()))
+}
+
+/// Change a zone
+///
+/// Absent members, and `null`, leave theirs as they are. No property has an effect on certificates.
+#[utoipa::path(
+    patch,
+    path = "/client/v4/zones/{zone_id}",
+    tag = "Zones",
+    operation_id = "zones-0-patch",
+    params(ZonePath),
+    request_body = Option<UpdateZone<'static>>,
+    responses((status = 200, description = "The zone", body = Answer<Zone<'static>>)),
+)]
+pub(crate) async fn update(
+    State(api): State<Api>,
+    scope: ZoneScope<ManageZones>,
+    Body(body): Body<UpdateZone<'static>>,
+) -> Result<Response, ApiError> {
+    let change = ZoneChange {
+        paused: body.paused,
+        kind: body.kind.map(|kind| kind.0),
+        vanity_name_servers: owned(body.vanity_name_servers),
+    };
+    let changed = api.service.tenants.change_zone(&scope, change).await;
+    envelope::one(zone(&changed.map_err(zone_error)?))
+}
+
+fn owned(names: Option<Vec<Cow<'static, str>>>) -> Option<Vec<String>> {
+    Some(names?.into_iter().map(Cow::into_owned).collect())
 }
 
 /// Delete a zone

@@ -151,3 +151,103 @@ async fn many_first_requests_create_one_ca() {
     }
     assert_eq!(authorities.len(), 1);
 }
+
+#[tokio::test]
+async fn an_account_is_replaced_with_explicit_nulls() {
+    let app = TestApp::new().await;
+    let body = json!({ "name": "Second", "type": "enterprise" });
+    let made = app.post("/accounts", body).await.result();
+    assert_eq!(made["type"], "enterprise");
+    let path = format!("/accounts/{}", made["id"].as_str().unwrap());
+    // Each body, and the name, type and settings afterwards.
+    for (body, name, kind, settings) in [
+        (
+            json!({ "name": "Third", "type": null }),
+            "Third",
+            "enterprise",
+            json!({ "enforce_twofactor": false }),
+        ),
+        (
+            json!({ "name": "Third", "type": null, "settings": { "enforce_twofactor": true } }),
+            "Third",
+            "enterprise",
+            json!({ "enforce_twofactor": true }),
+        ),
+        (
+            json!({ "id": made["id"], "name": " third ", "type": "standard", "settings": null }),
+            "third",
+            "standard",
+            json!({ "enforce_twofactor": true }),
+        ),
+        (
+            json!({
+                "name": "third",
+                "settings": {
+                    "abuse_contact_email": "abuse@example.com",
+                    "enforce_twofactor": null,
+                },
+            }),
+            "third",
+            "standard",
+            json!({ "abuse_contact_email": "abuse@example.com", "enforce_twofactor": true }),
+        ),
+        (
+            json!({ "name": "third", "settings": { "abuse_contact_email": null } }),
+            "third",
+            "standard",
+            json!({ "abuse_contact_email": "abuse@example.com", "enforce_twofactor": true }),
+        ),
+        (
+            json!({ "name": "third", "settings": { "abuse_contact_email": "" } }),
+            "third",
+            "standard",
+            json!({ "enforce_twofactor": true }),
+        ),
+    ] {
+        let changed = app.put(&path, body.clone()).await.result();
+        assert_eq!(changed["name"], name, "{body}");
+        assert_eq!(changed["type"], kind, "{body}");
+        assert_eq!(changed["settings"], settings, "{body}");
+        assert_eq!(app.get(&path).await.result(), changed, "{body}");
+    }
+    for (body, code, pointer) in [
+        (json!({}), 9207, "/name"),
+        (json!({ "name": null }), 9207, "/name"),
+        (json!({ "name": "" }), 1065, "/name"),
+        (json!({ "name": "DEFAULT" }), 1062, "/name"),
+        (json!({ "name": "x", "type": "gold" }), 9207, "/type"),
+        (json!({ "name": "x", "settings": true }), 9207, "/settings"),
+        (
+            json!({ "name": "x", "settings": { "abuse_contact_email": "nobody" } }),
+            9207,
+            "/settings/abuse_contact_email",
+        ),
+    ] {
+        let error = app.put(&path, body.clone()).await.error();
+        assert_eq!(
+            (error.status, error.code, error.pointer.as_deref()),
+            (400, code, Some(pointer)),
+            "{body}"
+        );
+    }
+    assert_eq!(app.get(&path).await.result()["name"], "third");
+}
+
+#[tokio::test]
+async fn zones_show_the_new_name_of_their_account() {
+    let app = TestApp::new().await;
+    assert_eq!(
+        app.get("/zones/{zone}").await.result()["account"]["name"],
+        "default"
+    );
+    let body = json!({ "name": "Renamed" });
+    app.put("/accounts/{account}", body).await.result();
+    assert_eq!(
+        app.get("/zones/{zone}").await.result()["account"]["name"],
+        "Renamed"
+    );
+    let found = app.get("/zones?account.name=renamed").await.result();
+    assert_eq!(found.as_array().unwrap().len(), 1);
+    let body = json!({ "name": "default" });
+    app.post("/accounts", body).await.result();
+}

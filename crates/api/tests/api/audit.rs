@@ -265,8 +265,8 @@ async fn bad_conditions_are_refused_by_name() {
             "actor_token_id, actor_context and actor_type exclude each other",
         ),
         ("resource_id=x", "resource_id"),
-        ("actor_token_id.not=x", "actor_token_id.not"),
-        ("zone_name.not=x", "zone_name.not"),
+        ("action_type=issue", "action_type"),
+        ("product_category=x", "product_category"),
     ] {
         let error = app.get(&format!("{LOG}?{query}")).await.error();
         assert_eq!((error.status, error.code), (400, 9208), "{query}");
@@ -276,4 +276,254 @@ async fn bad_conditions_are_refused_by_name() {
             error.message
         );
     }
+}
+
+#[tokio::test]
+async fn negated_conditions_exclude_entries() {
+    let app = TestApp::new().await;
+    let (token, value) = limited_token(&app, SSL_WRITE).await;
+    let body = json!({ "csr": csr("theirs"), "validity_days": 30 });
+    let issue = app.post("/zones/{zone}/client_certificates", body);
+    let certificate = issue.token(&value).from_address("192.0.2.7").await.result();
+    let certificate = certificate["id"].as_str().unwrap();
+    let account = app.get("/accounts/{account}").await.result();
+    let user = app.get("/user").await.result();
+    let (name, user) = (
+        account["name"].as_str().unwrap(),
+        user["id"].as_str().unwrap(),
+    );
+    let whole = log(&app, "direction=asc").await;
+    let numbers = async |query: &str| {
+        let entries = log(&app, &format!("direction=asc&{query}")).await;
+        let number = |entry: &Value| entry["certgate"]["number"].as_u64().unwrap();
+        entries.iter().map(number).collect::<Vec<_>>()
+    };
+    // The server made the account, the zone and the CA, and the token the certificate.
+    assert_eq!(told(&whole)[3], "4 issue client_certificate");
+    let zone = app.get("/zones/{zone}").await.result();
+    let zone = zone["name"].as_str().unwrap();
+    for (query, expected) in [
+        ("action_type.not=issue".to_owned(), vec![1, 2, 3]),
+        ("action_type.not=create".to_owned(), vec![4]),
+        ("action_type.not=create,issue".to_owned(), vec![]),
+        (
+            "action_type.not=create&action_type.not=issue".to_owned(),
+            vec![],
+        ),
+        ("action_type.not=".to_owned(), vec![1, 2, 3, 4]),
+        ("action_result.not=failure".to_owned(), vec![1, 2, 3, 4]),
+        ("action_result.not=success".to_owned(), vec![]),
+        ("actor_type.not=system".to_owned(), vec![4]),
+        ("actor_type.not=user".to_owned(), vec![1, 2, 3]),
+        ("actor_context.not=api_token".to_owned(), vec![1, 2, 3]),
+        (
+            "actor_email.not=ADMIN@certgate.invalid".to_owned(),
+            vec![1, 2, 3],
+        ),
+        (format!("actor_id.not={user}"), vec![1, 2, 3]),
+        ("actor_ip_address.not=192.0.2.7".to_owned(), vec![1, 2, 3]),
+        (format!("actor_token_id.not={token}"), vec![1, 2, 3]),
+        ("actor_token_name.not=other".to_owned(), vec![1, 2, 3, 4]),
+        (format!("account_name.not={name}"), vec![]),
+        (
+            format!("id.not={}", whole[0]["id"].as_str().unwrap()),
+            vec![2, 3, 4],
+        ),
+        (
+            format!("audit_log_id.not={}", whole[3]["id"].as_str().unwrap()),
+            vec![1, 2, 3],
+        ),
+        (format!("resource_id.not={certificate}"), vec![1, 2, 3]),
+        ("resource_product.not=certgate".to_owned(), vec![]),
+        ("resource_type.not=account,zone".to_owned(), vec![3, 4]),
+        ("resource_scope.not=accounts".to_owned(), vec![2, 4]),
+        (format!("zone_id.not={}", app.zone_id), vec![1, 3]),
+        (format!("zone_name.not={zone}"), vec![1, 3]),
+        (
+            "raw_method.not=GET&raw_uri.not=x&raw_status_code.not=200".to_owned(),
+            vec![1, 2, 3, 4],
+        ),
+        (
+            "raw_cf_ray_id.not=x&action_type.not=issue&limit=2".to_owned(),
+            vec![1, 2],
+        ),
+    ] {
+        assert_eq!(numbers(&query).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_filtered_log_is_read_in_parts() {
+    let app = TestApp::new().await;
+    for n in 0..5 {
+        app.issue(&format!("device-{n}")).await;
+    }
+    let (mut read, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let query = format!("{LOG}?action_type.not=create&limit=2&cursor={cursor}");
+        let answer = app.get(&query).await.json();
+        let entries = answer["result"].as_array().unwrap();
+        assert!(!entries.is_empty());
+        read.extend(
+            entries
+                .iter()
+                .map(|entry| entry["certgate"]["number"].as_u64().unwrap()),
+        );
+        cursor = answer["result_info"]["cursor"].as_str().unwrap().to_owned();
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(read, [8, 7, 6, 5, 4]);
+}
+
+const PAGES: &str = "/accounts/{account}/audit_logs";
+
+#[tokio::test]
+async fn the_log_is_read_by_page() {
+    let app = TestApp::new().await;
+    for n in 0..4 {
+        app.issue(&format!("device-{n}")).await;
+    }
+    let answer = app.get(PAGES).await.json();
+    assert_eq!(
+        answer["result_info"],
+        json!({ "page": 1, "per_page": 100, "count": 7 })
+    );
+    let newest = &answer["result"][0];
+    let whole = log(&app, "").await;
+    assert_eq!(newest["id"], whole[0]["id"]);
+    assert_eq!(newest["when"], whole[0]["action"]["time"]);
+    insta::assert_json_snapshot!(newest, {
+        ".id" => "[id]", ".actor.id" => "[id]", ".owner.id" => "[id]", ".resource.id" => "[id]",
+        ".metadata.zone_id" => "[id]", ".metadata.token_id" => "[id]", ".when" => "[time]",
+        ".metadata.detail" => "[detail]",
+    }, @r#"
+    {
+      "action": {
+        "result": true,
+        "type": "issue"
+      },
+      "actor": {
+        "email": "admin@certgate.invalid",
+        "id": "[id]",
+        "ip": "127.0.0.1",
+        "type": "user"
+      },
+      "id": "[id]",
+      "interface": "API",
+      "metadata": {
+        "detail": "[detail]",
+        "token_id": "[id]",
+        "token_name": "first token",
+        "zone_id": "[id]",
+        "zone_name": "example.com"
+      },
+      "newValue": "",
+      "oldValue": "",
+      "owner": {
+        "id": "[id]"
+      },
+      "resource": {
+        "id": "[id]",
+        "type": "client_certificate"
+      },
+      "when": "[time]"
+    }
+    "#);
+    let ids = async |query: &str| {
+        let entries = app.get(&format!("{PAGES}?{query}")).await.result();
+        let id = |entry: &Value| entry["id"].as_str().unwrap().to_owned();
+        entries
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(id)
+            .collect::<Vec<_>>()
+    };
+    let all = ids("").await;
+    let mut oldest = all.clone();
+    oldest.reverse();
+    assert_eq!(ids("direction=asc").await, oldest);
+    let mut pages = Vec::new();
+    for page in 1..=3 {
+        pages.extend(ids(&format!("per_page=3&page={page}")).await);
+    }
+    assert_eq!(pages, all);
+    for (query, expected) in [
+        ("per_page=3&page=4".to_owned(), &all[7..]),
+        ("action.type=issue".to_owned(), &all[..4]),
+        ("action.type=issue&per_page=3&page=2".to_owned(), &all[3..4]),
+        ("actor.email=admin@certgate.invalid".to_owned(), &all[..4]),
+        ("actor.ip=127.0.0.0/8".to_owned(), &all[..4]),
+        ("actor.ip=127.0.0.1".to_owned(), &all[..4]),
+        ("actor.ip=192.0.2.0/24".to_owned(), &all[7..]),
+        ("zone.name=other.example".to_owned(), &all[7..]),
+        (format!("id={}", all[2]), &all[2..3]),
+        ("before=2000-01-01".to_owned(), &all[7..]),
+        ("hide_user_logs=true&export=false".to_owned(), &all[..]),
+    ] {
+        assert_eq!(ids(&query).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn bad_conditions_of_a_page_are_refused_by_name() {
+    let app = TestApp::new().await;
+    for (query, name) in [
+        ("export=true", "export"),
+        ("page=0", "page"),
+        ("per_page=1001", "per_page"),
+        ("actor.ip=x", "actor.ip"),
+        ("since=x", "since"),
+        ("direction=up", "direction"),
+    ] {
+        let error = app.get(&format!("{PAGES}?{query}")).await.error();
+        assert_eq!((error.status, error.code), (400, 9208), "{query}");
+        assert!(
+            error.message.starts_with(name),
+            "{query}: {}",
+            error.message
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_users_log_is_read_by_page() {
+    let app = TestApp::new().await;
+    let types = async |query: &str| {
+        let entries = app.get(&format!("/user/audit_logs{query}")).await.result();
+        let entries = entries.as_array().unwrap().iter();
+        let kind = |entry: &Value| entry["resource"]["type"].as_str().unwrap().to_owned();
+        entries.map(kind).collect::<Vec<_>>()
+    };
+    assert_eq!(types("").await, ["api_token"]);
+    assert_eq!(types("?hide_user_logs=true").await, Vec::<String>::new());
+    app.patch("/user")
+        .body(r#"{"first_name":"Ada"}"#)
+        .await
+        .result();
+    assert_eq!(types("").await, ["user", "api_token"]);
+}
+
+#[tokio::test]
+async fn an_account_is_the_actor_of_its_token() {
+    let app = TestApp::new().await;
+    let body = json!({
+        "name": "pipeline",
+        "policies": [{
+            "effect": "allow",
+            "permission_groups": [{ "id": SSL_WRITE }],
+            "resources": { (format!("com.cloudflare.api.account.{}", app.account_id)): "*" },
+        }],
+    });
+    let made = app.post("/accounts/{account}/tokens", body).await.result();
+    let body = json!({ "csr": csr("theirs"), "validity_days": 30 });
+    let issue = app.post("/zones/{zone}/client_certificates", body);
+    issue.token(made["value"].as_str().unwrap()).await.result();
+    let actor = &log(&app, "limit=1").await[0]["actor"];
+    assert_eq!(actor["type"], "account");
+    assert_eq!(actor["id"], app.account_id);
+    assert_eq!(actor["token_id"], made["id"]);
+    assert_eq!(actor.get("email"), None);
 }

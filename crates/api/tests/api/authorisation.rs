@@ -19,6 +19,9 @@ const TOKENS_WRITE: &str = "686d18d5ac6c441c867cbf6771e58a0a";
 const POINTS_READ: &str = "bd4322d121c9edaee5b1d7a660678da4";
 const POINTS_WRITE: &str = "f48df003baa6a710aff2442069eee2b8";
 const USER_READ: &str = "8acbe5bb0d54464ab867149d7f7cf8ac";
+const USER_WRITE: &str = "55a5e17cc99e4a3fa1f3432d262f2e55";
+const ACCOUNT_TOKENS_READ: &str = "eb56a6953c034b9d97dd838155666f06";
+const ACCOUNT_TOKENS_WRITE: &str = "5bc3f8b21c554832afc660159ab75fa4";
 /// A route for every valid credential.
 const ANY: &str = "";
 
@@ -27,6 +30,7 @@ const ISSUE: &str = r#"{"csr":{csr},"validity_days":1}"#;
 const NEW_ZONE: &str = r#"{"name":"new.example","account":{"id":"{account_id}"}}"#;
 const NEW_ACCOUNT: &str = r#"{"name":"new"}"#;
 const TOKEN: &str = r#"{"name":"t","policies":[{"effect":"allow","permission_groups":[{"id":"0cc3a61731504c89b99ec1be78b77aa0"}],"resources":{"com.cloudflare.api.user.{user_id}":"*"}}]}"#;
+const ACCOUNT_TOKEN: &str = r#"{"name":"t","policies":[{"effect":"allow","permission_groups":[{"id":"eb56a6953c034b9d97dd838155666f06"}],"resources":{"com.cloudflare.api.account.{account_id}":"*"}}]}"#;
 
 /// Method and route; the permission that it needs; one that does not suffice (for a route that
 /// writes, the permission to read); a good body ([`Setting::fill`] replaces the names in braces);
@@ -53,11 +57,13 @@ pub const ROUTES: &[Route] = &[
     ("GET", "/client/v4/zones", ZONE_READ, SSL_WRITE, NONE, 200),
     ("POST", "/client/v4/zones", ZONE_WRITE, ZONE_READ, NEW_ZONE, 200),
     ("GET", "/client/v4/zones/{zone_id}", ZONE_READ, SSL_WRITE, NONE, 200),
+    ("PATCH", "/client/v4/zones/{zone_id}", ZONE_WRITE, ZONE_READ, r#"{"paused":true}"#, 200),
     // The zone has a certificate, the account a zone.
     ("DELETE", "/client/v4/zones/{zone_id}", ZONE_WRITE, ZONE_READ, NONE, 1063),
     ("GET", "/client/v4/accounts", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
     ("POST", "/client/v4/accounts", ACCOUNT_WRITE, ACCOUNT_READ, NEW_ACCOUNT, 200),
     ("GET", "/client/v4/accounts/{account_id}", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
+    ("PUT", "/client/v4/accounts/{account_id}", ACCOUNT_WRITE, ACCOUNT_READ, r#"{"name":"new","type":null}"#, 200),
     ("DELETE", "/client/v4/accounts/{account_id}", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 1064),
     ("GET", "/certgate/v1/accounts/{account_id}/managed_authority", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
     ("GET", "/client/v4/accounts/{account_id}/mtls_certificates", MTLS_READ, SSL_WRITE, NONE, 200),
@@ -79,7 +85,20 @@ pub const ROUTES: &[Route] = &[
     ("GET", "/certgate/v1/accounts/{account_id}/revocations", POINTS_READ, SSL_WRITE, NONE, 200),
     ("GET", "/client/v4/accounts/{account_id}/logs/audit", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
     ("GET", "/certgate/v1/user/logs/audit", USER_READ, TOKENS_WRITE, NONE, 200),
+    ("GET", "/client/v4/accounts/{account_id}/audit_logs", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
+    ("GET", "/client/v4/user/audit_logs", USER_READ, TOKENS_WRITE, NONE, 200),
+    ("GET", "/client/v4/memberships", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
+    ("GET", "/client/v4/memberships/{account_id}", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
+    ("GET", "/client/v4/accounts/{account_id}/tokens", ACCOUNT_TOKENS_READ, ACCOUNT_WRITE, NONE, 200),
+    ("POST", "/client/v4/accounts/{account_id}/tokens", ACCOUNT_TOKENS_WRITE, ACCOUNT_TOKENS_READ, ACCOUNT_TOKEN, 200),
+    ("GET", "/client/v4/accounts/{account_id}/tokens/{token_id}", ACCOUNT_TOKENS_READ, ACCOUNT_WRITE, NONE, 200),
+    ("PUT", "/client/v4/accounts/{account_id}/tokens/{token_id}", ACCOUNT_TOKENS_WRITE, ACCOUNT_TOKENS_READ, ACCOUNT_TOKEN, 200),
+    ("DELETE", "/client/v4/accounts/{account_id}/tokens/{token_id}", ACCOUNT_TOKENS_WRITE, ACCOUNT_TOKENS_READ, NONE, 200),
+    ("PUT", "/client/v4/accounts/{account_id}/tokens/{token_id}/value", ACCOUNT_TOKENS_WRITE, ACCOUNT_TOKENS_READ, NONE, 200),
+    ("GET", "/client/v4/accounts/{account_id}/tokens/permission_groups", ACCOUNT_TOKENS_READ, ACCOUNT_WRITE, NONE, 200),
+    ("GET", "/client/v4/accounts/{account_id}/tokens/verify", ACCOUNT_TOKENS_READ, ACCOUNT_WRITE, NONE, 200),
     ("GET", "/client/v4/user", USER_READ, TOKENS_WRITE, NONE, 200),
+    ("PATCH", "/client/v4/user", USER_WRITE, USER_READ, r#"{"first_name":"Ada"}"#, 200),
     ("GET", "/client/v4/user/tokens", TOKENS_READ, USER_READ, NONE, 200),
     ("POST", "/client/v4/user/tokens", TOKENS_WRITE, TOKENS_READ, TOKEN, 200),
     ("GET", "/client/v4/user/tokens/{token_id}", TOKENS_READ, USER_READ, NONE, 200),
@@ -94,7 +113,14 @@ pub const ROUTES: &[Route] = &[
 ];
 
 /// Lists of the visible objects: a foreign token gets the list without the objects of others.
-const LISTS: [&str; 2] = ["/client/v4/zones", "/client/v4/accounts"];
+const LISTS: [&str; 3] = [
+    "/client/v4/zones",
+    "/client/v4/accounts",
+    "/client/v4/memberships",
+];
+
+/// The route that answers every credential that is not valid there in the same way.
+const VERIFY: &str = "/client/v4/accounts/{account_id}/tokens/verify";
 
 const MISSING: &str = "400 9106 Missing X-Auth-Key, X-Auth-Email or Authorization headers";
 const MALFORMED: &str = "400 6003 Invalid request headers";
@@ -126,6 +152,8 @@ fn the_table_has_every_route_of_the_document() {
     let mut table: Vec<_> = ROUTES
         .iter()
         .map(|(method, path, ..)| format!("{method} {}", route(path)))
+        // A membership has the ID of its account.
+        .map(|route| route.replace("memberships/{account_id}", "memberships/{membership_id}"))
         .collect();
     documented.sort();
     table.sort();
@@ -136,9 +164,9 @@ fn the_table_has_every_route_of_the_document() {
 async fn every_route_accepts_and_refuses_the_right_credentials() {
     for &(method, path, needed, insufficient, body, right) in ROUTES {
         let setting = Setting::new().await;
-        let any = needed == ANY;
-        let invalid = if any { NOT_VERIFIED } else { INVALID };
-        let refused = if any { GOOD } else { REFUSED };
+        let (any, verifies) = (needed == ANY, needed == ANY || path == VERIFY);
+        let invalid = if verifies { NOT_VERIFIED } else { INVALID };
+        let refused = if any { GOOD } else { refusal(path) };
         let zone = format!("com.cloudflare.api.account.zone.{}", setting.other_zone);
         let account = format!("com.cloudflare.api.account.{}", setting.other_account);
         let all = setting.everywhere(needed);
@@ -248,7 +276,7 @@ async fn every_route_accepts_and_refuses_the_right_credentials() {
         let (email, key) = setting.app.api_key().await;
         let answer = setting.call(method, path, body).key(&email, &key).await;
         match right {
-            _ if any => assert_eq!(told(&answer), NOT_VERIFIED),
+            _ if verifies => assert_eq!(told(&answer), NOT_VERIFIED),
             TOO_WEAK => assert_right(&answer, 200, method, path),
             // It did not register the point, but may delete every one.
             OWNED if method == "DELETE" => assert_right(&answer, 200, method, path),
@@ -303,7 +331,7 @@ async fn foreign_and_missing_objects_have_the_same_answer() {
             &setting.token,
         )
         .await;
-        assert_eq!(told(&theirs), REFUSED, "{method} {path}");
+        assert_eq!(told(&theirs), refusal(path), "{method} {path}");
         let missing = at(NOWHERE, NOWHERE, NOWHERE, NOWHERE).await;
         assert_eq!(theirs.headers, missing.headers, "{method} {path}");
         assert_eq!(
@@ -344,6 +372,8 @@ pub struct Setting {
     certificate: String,
     /// A token that may read tokens.
     token: String,
+    /// A token that the account owns.
+    account_token: String,
     other_account: String,
     other_zone: String,
     other_certificate: String,
@@ -387,11 +417,16 @@ impl Setting {
             .post("/user/tokens", serde_json::from_str(&token).unwrap())
             .await
             .result());
+        let account_token = ACCOUNT_TOKEN.replace("{account_id}", &app.account_id);
+        let body = serde_json::from_str(&account_token).unwrap();
+        let made = app.post("/accounts/{account}/tokens", body).await.result();
+        let account_token = id(&made);
         Self {
             app,
             user,
             certificate,
             token,
+            account_token,
             other_account,
             other_zone,
             other_certificate,
@@ -404,8 +439,13 @@ impl Setting {
 
     /// Replaces each name in braces by its value.
     fn fill(&self, text: &str) -> String {
+        let of_account = format!("/accounts/{}/tokens/", self.app.account_id);
         text.replace("{zone_id}", &self.app.zone_id)
             .replace("{account_id}", &self.app.account_id)
+            .replace(
+                &format!("{of_account}{{token_id}}"),
+                &format!("{of_account}{}", self.account_token),
+            )
             .replace("{client_certificate_id}", &self.certificate)
             .replace("{token_id}", &self.token)
             .replace("{user_id}", &self.user)
@@ -449,6 +489,15 @@ impl Setting {
             .extend(extra.as_object().unwrap().clone());
         let made = self.app.post("/user/tokens", body).await.result();
         made["value"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The answer to a token that lacks the permission.
+fn refusal(path: &str) -> &'static str {
+    if path == VERIFY {
+        NOT_VERIFIED
+    } else {
+        REFUSED
     }
 }
 

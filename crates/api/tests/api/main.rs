@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod account_tokens;
 mod accounts;
 mod agreement;
 mod api_key;
@@ -17,6 +18,7 @@ mod hostile;
 mod hostname_associations;
 mod last_use;
 mod managed_authorities;
+mod memberships;
 mod mtls_certificates;
 mod openapi;
 mod operations;

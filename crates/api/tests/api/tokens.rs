@@ -437,6 +437,20 @@ async fn permission_groups_are_listed_by_name_and_scope() {
     insta::assert_json_snapshot!(all, @r#"
     [
       {
+        "id": "eb56a6953c034b9d97dd838155666f06",
+        "name": "Account API Tokens Read",
+        "scopes": [
+          "com.cloudflare.api.account"
+        ]
+      },
+      {
+        "id": "5bc3f8b21c554832afc660159ab75fa4",
+        "name": "Account API Tokens Write",
+        "scopes": [
+          "com.cloudflare.api.account"
+        ]
+      },
+      {
         "id": "c1fde68c7bcc44588cbb6ddbc16d6480",
         "name": "Account Settings Read",
         "scopes": [
@@ -509,6 +523,13 @@ async fn permission_groups_are_listed_by_name_and_scope() {
       {
         "id": "8acbe5bb0d54464ab867149d7f7cf8ac",
         "name": "User Details Read",
+        "scopes": [
+          "com.cloudflare.api.user"
+        ]
+      },
+      {
+        "id": "55a5e17cc99e4a3fa1f3432d262f2e55",
+        "name": "User Details Write",
         "scopes": [
           "com.cloudflare.api.user"
         ]

@@ -283,3 +283,97 @@ async fn a_token_sees_only_its_zones() {
         .json();
     assert_eq!(listed["result_info"]["total_count"], 2);
 }
+
+#[tokio::test]
+async fn a_zone_is_changed_with_explicit_nulls() {
+    let app = TestApp::new().await;
+    let patch = |body: serde_json::Value| app.patch("/zones/{zone}").body(body.to_string());
+    let before = app.get("/zones/{zone}").await.result();
+    app.clock.advance_seconds(9);
+    for body in [
+        "",
+        "{}",
+        r#"{"paused":null,"type":null,"vanity_name_servers":null}"#,
+    ] {
+        let unchanged = app.patch("/zones/{zone}").body(body).await.result();
+        assert_eq!(unchanged, before, "{body}");
+    }
+    let servers = json!(["ns1.example.com", "ns2.example.com"]);
+    for (body, paused, kind, vanity) in [
+        (json!({ "paused": true }), true, "full", None),
+        (
+            json!({ "type": "partial", "paused": null }),
+            true,
+            "partial",
+            None,
+        ),
+        (
+            json!({ "vanity_name_servers": servers }),
+            true,
+            "partial",
+            Some(&servers),
+        ),
+        (
+            json!({ "paused": false, "type": "Secondary" }),
+            false,
+            "secondary",
+            Some(&servers),
+        ),
+        (
+            json!({ "vanity_name_servers": [] }),
+            false,
+            "secondary",
+            None,
+        ),
+    ] {
+        let changed = patch(body.clone()).await.result();
+        assert_eq!(changed["paused"], paused, "{body}");
+        assert_eq!(changed["type"], kind, "{body}");
+        assert_eq!(changed.get("vanity_name_servers"), vanity, "{body}");
+        assert_eq!(changed["modified_on"], "2026-08-14T10:20:39Z", "{body}");
+        assert_eq!(app.get("/zones/{zone}").await.result(), changed, "{body}");
+    }
+    let many: Vec<_> = (0..14).map(|n| format!("ns{n}.example.com")).collect();
+    for (body, pointer) in [
+        (json!({ "paused": 1 }), "/paused"),
+        (json!({ "type": "gold" }), "/type"),
+        (
+            json!({ "vanity_name_servers": "ns1.example.com" }),
+            "/vanity_name_servers",
+        ),
+        (
+            json!({ "vanity_name_servers": ["-.example.com"] }),
+            "/vanity_name_servers",
+        ),
+        (
+            json!({ "vanity_name_servers": many }),
+            "/vanity_name_servers",
+        ),
+    ] {
+        let error = patch(body.clone()).await.error();
+        assert_eq!(
+            (error.status, error.code, error.pointer.as_deref()),
+            (400, 9207, Some(pointer)),
+            "{body}"
+        );
+    }
+    // A paused zone still issues.
+    patch(json!({ "paused": true })).await.result();
+    app.issue("device").await;
+}
+
+#[tokio::test]
+async fn a_new_zone_has_the_properties_of_its_body() {
+    let app = TestApp::new().await;
+    let body = json!({
+        "account": { "id": app.account_id },
+        "name": "new.example",
+        "paused": false,
+        "type": "secondary",
+        "vanity_name_servers": ["ns1.new.example"],
+    });
+    let made = app.post("/zones", body).await.result();
+    assert_eq!(made["type"], "secondary");
+    assert_eq!(made["paused"], false);
+    assert_eq!(made["vanity_name_servers"], json!(["ns1.new.example"]));
+}

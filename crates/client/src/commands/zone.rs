@@ -46,6 +46,9 @@ pub fn create(
     let body = CreateZone {
         name: name.into(),
         account: AccountReference { id: account.into() },
+        kind: None,
+        paused: None,
+        vanity_name_servers: None,
     };
     let answer = session.api.post(PATH, &body)?;
     if screen.is_json() {

@@ -32,6 +32,10 @@ permissions! {
     ReadMtlsCertificates = AccountSslAndCertificatesRead;
     /// Upload and delete certificates of an account.
     WriteMtlsCertificates = AccountSslAndCertificatesWrite;
+    /// List and get the tokens of an account.
+    ReadAccountTokens = AccountApiTokensRead;
+    /// Create, change and delete tokens of an account.
+    ManageAccountTokens = AccountApiTokensWrite;
     /// List and get tokens.
     ReadTokens = ApiTokensRead;
     /// Create, change and delete tokens.
@@ -42,4 +46,6 @@ permissions! {
     ManageEnforcementPoints = EnforcementPointsWrite;
     /// Get the user.
     ReadUser = UserDetailsRead;
+    /// Change the user.
+    ManageUser = UserDetailsWrite;
 }

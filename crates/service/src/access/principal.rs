@@ -77,6 +77,12 @@ impl Principal {
         self.may(PermissionGroup::ZoneWrite, Place::Zone(zone, Some(account)))
     }
 
+    /// Returns true if the principal has permission `P` on the account; for a zone permission, on
+    /// every zone of the account.
+    pub fn has<P: Permission>(&self, account: AccountId) -> bool {
+        self.may(P::GROUP, Place::of_account(P::GROUP, account))
+    }
+
     /// Returns the visible part of a list that needs `P`; `None` without that permission anywhere.
     pub fn visible<P: Permission>(&self) -> Option<Visible> {
         visible(&self.token.record.policies, P::GROUP)
@@ -86,15 +92,21 @@ impl Principal {
     pub(crate) fn may_do_everything(&self) -> bool {
         let user = Resource::User(self.token.record.user);
         let everywhere = |group: PermissionGroup| match group.scope() {
-            Scope::User => self.may_grant(group, user),
-            Scope::Account | Scope::Zone => self.may_grant(group, Resource::AllAccounts),
+            Scope::User => self.may_grant(group, user, None),
+            Scope::Account | Scope::Zone => self.may_grant(group, Resource::AllAccounts, None),
         };
         PermissionGroup::ALL.into_iter().all(everywhere) && self.may_pass_limits_on(&[], &[], None)
     }
 
     /// Returns true if the principal has `group` on `resource` itself, so that it can grant it.
-    pub(crate) fn may_grant(&self, group: PermissionGroup, resource: Resource) -> bool {
-        allow_grant(&self.token.record.policies, group, resource)
+    /// `zones_of` is the account of a resource that is a zone, if it is known.
+    pub(crate) fn may_grant(
+        &self,
+        group: PermissionGroup,
+        resource: Resource,
+        zones_of: Option<AccountId>,
+    ) -> bool {
+        allow_grant(&self.token.record.policies, group, resource, zones_of)
     }
 
     /// Returns true if a token with these limits could do nothing that the principal's own limits
@@ -183,6 +195,7 @@ pub(crate) fn token_with_everything(
     TokenRecord {
         id,
         user: user.id,
+        account: None,
         name: name.to_owned(),
         hash,
         state: TokenState::Active,

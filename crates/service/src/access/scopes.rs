@@ -2,7 +2,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AccountRecord, By, Place, Scope, Timestamp, UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, By, Place, Timestamp, UserRecord, ZoneId, ZoneRecord,
 };
 
 use super::authentication::Access;
@@ -60,11 +60,7 @@ impl Access {
     ) -> Result<AccountScope<P>, AccessError> {
         let account = self.environment.store.account(account).await?;
         let account = account.ok_or(AccessError::Refused)?;
-        let place = match P::GROUP.scope() {
-            Scope::Zone => Place::ZonesOf(account.id),
-            Scope::Account | Scope::User => Place::Account(account.id),
-        };
-        check::<P>(caller, place)?;
+        check::<P>(caller, Place::of_account(P::GROUP, account.id))?;
         Ok(AccountScope {
             account,
             caller: caller.clone(),

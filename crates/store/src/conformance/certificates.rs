@@ -1,8 +1,8 @@
 //! Certificates, their statuses and settling: each verb with each outcome.
 
 use certgate_model::{
-    AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, Event, RevocationReason,
-    SerialNumber, Slice, Status, Timestamp, Totals, ZoneId,
+    AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, Direction, Event,
+    RevocationReason, SerialNumber, Slice, Status, Timestamp, Totals, ZoneId,
 };
 
 use super::fixtures;
@@ -268,7 +268,14 @@ pub(super) async fn deep_slices(store: &dyn Store) {
                 let page = store.certificates(zone, query).await.expect("list");
                 assert_eq!((page.items, page.total), (Vec::new(), total), "{query:?}");
             }
-            assert!(store.tokens(slice).await.expect("list").items.is_empty());
+            assert!(
+                store
+                    .tokens(None, Direction::Ascending, slice)
+                    .await
+                    .expect("list")
+                    .items
+                    .is_empty()
+            );
         }
     }
     for status in [None, Some(Status::Revoked)] {

@@ -1,11 +1,12 @@
 //! Records with every field of real ones, which differ by a number.
 
 use certgate_model::{
-    AccountId, AccountRecord, Actor, AddressBlock, AuthorityId, AuthorityRecord, AuthorityRef, By,
-    CertificateId, CertificateRecord, Effect, Installation, KeyAlgorithm, MtlsCertificateId,
-    MtlsCertificateRecord, PermissionGroup, Policy, Resource, RevocationReason, SerialNumber,
-    SignatureAlgorithm, Slice, Status, SubjectFields, Timestamp, TokenHash, TokenId, TokenRecord,
-    TokenState, UserId, UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, AccountSettings, AccountType, Actor, AddressBlock, AuthorityId,
+    AuthorityRecord, AuthorityRef, By, CertificateId, CertificateRecord, Effect, Installation,
+    KeyAlgorithm, MtlsCertificateId, MtlsCertificateRecord, PermissionGroup, Policy, Resource,
+    RevocationReason, SerialNumber, SignatureAlgorithm, Slice, Status, SubjectFields, Timestamp,
+    TokenHash, TokenId, TokenRecord, TokenState, UserId, UserProfile, UserRecord, ZoneId,
+    ZoneProperties, ZoneRecord, ZoneType,
 };
 
 use crate::FirstRecords;
@@ -41,6 +42,13 @@ pub fn account(n: u32) -> AccountRecord {
     AccountRecord {
         id: AccountId::from_bytes(octets(1, n)),
         name: format!("Account {n}"),
+        kind: AccountType::ALL[n as usize % AccountType::ALL.len()],
+        settings: AccountSettings {
+            enforce_twofactor: n.is_multiple_of(2),
+            abuse_contact_email: n
+                .is_multiple_of(3)
+                .then(|| format!("abuse-{n}@example.com")),
+        },
         authority_algorithm: KeyAlgorithm::ALL[n as usize % KeyAlgorithm::ALL.len()],
         created_on: instant(n),
     }
@@ -53,6 +61,13 @@ pub fn zone(n: u32, of: &AccountRecord) -> ZoneRecord {
         name: format!("zone-{n}.example"),
         account: of.id,
         account_name: of.name.clone(),
+        properties: ZoneProperties {
+            paused: n.is_multiple_of(3),
+            kind: ZoneType::ALL[n as usize % ZoneType::ALL.len()],
+            vanity_name_servers: (0..n % 3)
+                .map(|server| format!("ns{server}.example"))
+                .collect(),
+        },
         created_on: instant(n),
         modified_on: instant(n + 1),
     }
@@ -105,6 +120,7 @@ pub fn token(n: u32, of: &UserRecord) -> TokenRecord {
     TokenRecord {
         id: TokenId::from_bytes(octets(4, n)),
         user: of.id,
+        account: None,
         name: format!("Token {n}"),
         hash: hash(n),
         state: if n.is_multiple_of(2) {
@@ -157,7 +173,9 @@ pub fn first_records() -> FirstRecords {
     let user = UserRecord {
         id: UserId::from_bytes(octets(5, 0)),
         email: "admin@example.com".into(),
+        profile: UserProfile::default(),
         created_on: instant(0),
+        modified_on: instant(0),
     };
     FirstRecords {
         installation: Installation {

@@ -14,6 +14,7 @@ mod hostnames;
 mod lists;
 mod mtls_certificates;
 mod recorder;
+mod tenant_changes;
 mod tenants;
 mod tokens;
 mod verbs;
@@ -25,6 +26,7 @@ pub use fixtures::{
 pub use history::{History, Step};
 pub(crate) use recorder::record;
 pub use recorder::{RecordedStatement, recorded_statements};
+pub use tenant_changes::upgraded;
 pub use verbs::{closed, verbs};
 
 /// The version of the schema that this program writes.

@@ -1,6 +1,6 @@
 //! Tokens and API keys: each verb with each outcome.
 
-use certgate_model::{Slice, TokenHash, TokenRecord, UserId};
+use certgate_model::{Direction, Slice, TokenHash, TokenRecord, UserId};
 
 use super::fixtures;
 use super::fixtures::by;
@@ -30,7 +30,7 @@ pub(super) async fn tokens(store: &dyn Store) {
         None
     );
     let page = store
-        .tokens(Slice { first: 1, size: 2 })
+        .tokens(None, Direction::Ascending, Slice { first: 1, size: 2 })
         .await
         .expect("list");
     assert_eq!(

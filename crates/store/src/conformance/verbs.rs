@@ -9,6 +9,7 @@ use super::fixtures::by;
 use super::hostnames::hostnames;
 use super::lists::lists;
 use super::mtls_certificates::mtls_certificates;
+use super::tenant_changes::{account_tokens, tenant_changes};
 use super::tenants::{accounts, deletions, installation, zone_filters, zones};
 use super::tokens::{api_keys, tokens};
 use crate::{BackgroundJob, Settled, Store, StoreError};
@@ -34,6 +35,8 @@ pub async fn verbs(store: &dyn Store) {
     hostnames(store, &authority).await;
     deletions(store).await;
     audit(store).await;
+    tenant_changes(store).await;
+    account_tokens(store).await;
     leases(store).await;
     store.ready().await.expect("ready");
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());

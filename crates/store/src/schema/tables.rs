@@ -50,6 +50,11 @@ const fn only(condition: &'static str, index: Index) -> Index {
     }
 }
 
+/// Marks an index that a version of the schema added.
+const fn since(since: i64, index: Index) -> Index {
+    Index { since, ..index }
+}
+
 /// The digest of a row, the last column of its table. Rows that only tests write have none.
 pub(super) const DIGEST: Column = integer("digest").nullable().unsealed();
 
@@ -81,6 +86,8 @@ pub(crate) static TABLES: &[&Table] = &[
     &INSTALLATION,
 ];
 
+/// Columns that version 1 did not have are null in its rows, and outside the digest, because its
+/// programs do not know them: an absent `modified_on` means the time of creation.
 pub(crate) static USERS: Table = Table::new(
     "users",
     &[
@@ -88,13 +95,19 @@ pub(crate) static USERS: Table = Table::new(
         text("email"),
         integer("created_on"),
         octets("api_key_hash").nullable().unsealed(),
+        text("first_name").nullable().unsealed().since(2),
+        text("last_name").nullable().unsealed().since(2),
+        text("telephone").nullable().unsealed().since(2),
+        text("country").nullable().unsealed().since(2),
+        text("zipcode").nullable().unsealed().since(2),
+        integer("modified_on").nullable().unsealed().since(2),
         DIGEST,
     ],
     1,
 );
 
 /// Deleted rows of accounts and zones stay, with their time, because certificates and CAs refer to
-/// them.
+/// them. Columns of version 2 are null in rows of version 1, and outside the digest.
 pub(crate) static ACCOUNTS: Table = Table::new(
     "accounts",
     &[
@@ -108,6 +121,9 @@ pub(crate) static ACCOUNTS: Table = Table::new(
             .references("authorities", "number"),
         integer("created_on"),
         integer("deleted_at").nullable().unsealed(),
+        text("type").nullable().unsealed().since(2),
+        flag("enforce_twofactor").nullable().unsealed().since(2),
+        text("abuse_contact_email").nullable().unsealed().since(2),
         DIGEST,
     ],
     1,
@@ -146,7 +162,9 @@ pub(crate) static AUTHORITIES: Table = Table::new(
 ]);
 
 /// `number` is the upper part of the positions of a zone's certificates. `reversed_name` begins
-/// with the last label, so that the zones below a zone are together.
+/// with the last label, so that the zones below a zone are together. `vanity_name_servers` has a
+/// name on each line. It, `paused` and `type` are null in rows of version 1, and outside the
+/// digest.
 pub(crate) static ZONES: Table = Table::new(
     "zones",
     &[
@@ -161,6 +179,9 @@ pub(crate) static ZONES: Table = Table::new(
         integer("created_on"),
         integer("modified_on"),
         integer("deleted_at").nullable().unsealed(),
+        flag("paused").nullable().unsealed().since(2),
+        text("type").nullable().unsealed().since(2),
+        text("vanity_name_servers").nullable().unsealed().since(2),
         DIGEST,
     ],
     1,
@@ -180,7 +201,9 @@ pub(crate) static ZONES: Table = Table::new(
     ),
 ]);
 
-/// Policies have no small limit, so a migration reads few rows at a time.
+/// Policies have no small limit, so a migration reads few rows at a time. `account` is the owner of
+/// a token that is not the user's. Version 1 did not have it, so the digest leaves it out, but each
+/// value must be an account.
 pub(crate) static TOKENS: Table = Table::new(
     "tokens",
     &[
@@ -197,11 +220,22 @@ pub(crate) static TOKENS: Table = Table::new(
         integer("issued_on"),
         integer("modified_on"),
         integer("last_used_on").nullable().unsealed(),
+        octets("account")
+            .nullable()
+            .unsealed()
+            .references("accounts", "id")
+            .since(2),
         DIGEST,
     ],
     1,
 )
-.indexed(&[index("tokens_by_age", &["issued_on", "id"])])
+.indexed(&[
+    index("tokens_by_age", &["issued_on", "id"]),
+    since(
+        2,
+        index("tokens_by_account", &["account", "issued_on", "id"]),
+    ),
+])
 .rows_max(50);
 
 /// Rows hold whole chains.

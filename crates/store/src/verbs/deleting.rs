@@ -3,11 +3,11 @@
 use certgate_model::{AccountId, AuditAction, By, Status, ZoneId};
 
 use super::tenants::{account, log_account, log_zone, zone, zone_number};
-use super::{counters, hostnames, mtls_certificates};
+use super::{counters, hostnames, mtls_certificates, tokens};
 use crate::db::{Db, values};
 use crate::{AccountDeleted, StoreError, ZoneDeleted};
 
-/// Deletes an account without zones and without uploaded certificates.
+/// Deletes an account without zones and without uploaded certificates, and its tokens.
 pub(crate) async fn delete_account<D: Db>(
     db: &D,
     id: AccountId,
@@ -30,6 +30,7 @@ pub(crate) async fn delete_account<D: Db>(
         &values![id],
     )
     .await?;
+    tokens::delete_of_account(db, id, by).await?;
     db.execute(
         "UPDATE accounts SET deleted_at = ?2 WHERE id = ?1 AND deleted_at IS NULL",
         &values![id, by.at],

@@ -22,5 +22,6 @@ pub(crate) mod probes;
 pub(crate) mod recording;
 pub(crate) mod revocations;
 pub(crate) mod settling;
+pub(crate) mod tenant_changes;
 pub(crate) mod tenants;
 pub(crate) mod tokens;

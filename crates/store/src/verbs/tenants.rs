@@ -4,9 +4,9 @@
 //! program makes (`folded_name`), because databases differ in how they fold letter case.
 
 use certgate_model::{
-    AccountFilter, AccountId, AccountRecord, AuditAction, AuditOwner, By, Installation, Page,
-    ResourceType, Slice, TokenHash, UserId, UserRecord, Visible, ZoneFilter, ZoneId, ZoneOrder,
-    ZoneRecord,
+    AccountFilter, AccountId, AccountRecord, AccountSettings, AccountType, AuditAction, AuditOwner,
+    By, Installation, Page, ResourceType, Slice, Timestamp, TokenHash, UserId, UserProfile,
+    UserRecord, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneProperties, ZoneRecord, ZoneType,
 };
 
 use super::condition::{Condition, direction, page};
@@ -14,6 +14,7 @@ use super::names::{above, folded, reversed};
 use super::{audit, tokens};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
+use crate::error::corrupt;
 use crate::schema::{ACCOUNTS, USERS, ZONES};
 use crate::{
     AccountRecorded, FirstRecords, NEIGHBOURS_MAX, Neighbours, StoreError, ZoneRecorded, seal,
@@ -33,7 +34,8 @@ pub(crate) async fn installation<D: Db>(db: &D) -> Result<Option<Installation>, 
 
 /// Returns the first user.
 pub(crate) async fn user<D: Db>(db: &D) -> Result<Option<UserRecord>, StoreError> {
-    let select = "SELECT id, email, created_on FROM users ORDER BY created_on, id LIMIT 1";
+    let select = "SELECT id, email, created_on, first_name, last_name, telephone, country, \
+                  zipcode, modified_on FROM users ORDER BY created_on, id LIMIT 1";
     db.optional(select, &[], user_row).await
 }
 
@@ -42,7 +44,8 @@ pub(crate) async fn user_by_api_key<D: Db>(
     db: &D,
     hash: TokenHash,
 ) -> Result<Option<UserRecord>, StoreError> {
-    let select = "SELECT id, email, created_on FROM users WHERE api_key_hash = ?1";
+    let select = "SELECT id, email, created_on, first_name, last_name, telephone, country, \
+                  zipcode, modified_on FROM users WHERE api_key_hash = ?1";
     db.optional(select, &values![&hash], user_row).await
 }
 
@@ -67,10 +70,19 @@ pub(crate) async fn replace_api_key<D: Db>(
 }
 
 fn user_row(row: &dyn Row) -> Result<UserRecord, StoreError> {
+    let created_on = row.get(2)?;
     Ok(UserRecord {
         id: row.get(0)?,
         email: row.get(1)?,
-        created_on: row.get(2)?,
+        profile: UserProfile {
+            first_name: row.get(3)?,
+            last_name: row.get(4)?,
+            telephone: row.get(5)?,
+            country: row.get(6)?,
+            zipcode: row.get(7)?,
+        },
+        created_on,
+        modified_on: row.get::<Option<Timestamp>>(8)?.unwrap_or(created_on),
     })
 }
 
@@ -91,13 +103,20 @@ pub(crate) async fn initialise<D: Db>(db: &D, records: &FirstRecords) -> Result<
         &values![&installation.master_key_check, installation.created_on],
     )
     .await?;
-    let no_key = None::<&TokenHash>;
-    seal::insert(
-        db,
-        &USERS,
-        &values![user.id, &user.email, user.created_on, no_key],
-    )
-    .await?;
+    let profile = &user.profile;
+    let cells = values![
+        user.id,
+        &user.email,
+        user.created_on,
+        None::<&TokenHash>,
+        profile.first_name.as_ref(),
+        profile.last_name.as_ref(),
+        profile.telephone.as_ref(),
+        profile.country.as_ref(),
+        profile.zipcode.as_ref(),
+        user.modified_on,
+    ];
+    seal::insert(db, &USERS, &cells).await?;
     let by = By::system(installation.created_on);
     insert_account(db, account, &by).await?;
     insert_zone(db, zone, &by).await?;
@@ -110,8 +129,8 @@ pub(crate) async fn account<D: Db>(
     db: &D,
     id: AccountId,
 ) -> Result<Option<AccountRecord>, StoreError> {
-    let select = "SELECT id, name, authority_algorithm, created_on FROM accounts \
-                  WHERE id = ?1 AND deleted_at IS NULL";
+    let select = "SELECT id, name, authority_algorithm, created_on, type, enforce_twofactor, \
+                  abuse_contact_email FROM accounts WHERE id = ?1 AND deleted_at IS NULL";
     db.optional(select, &values![id], account_row).await
 }
 
@@ -121,7 +140,25 @@ fn account_row(row: &dyn Row) -> Result<AccountRecord, StoreError> {
         name: row.get(1)?,
         authority_algorithm: row.get(2)?,
         created_on: row.get(3)?,
+        kind: named(row, 4, "account", AccountType::from_name)?,
+        settings: AccountSettings {
+            enforce_twofactor: row.get::<Option<bool>>(5)?.unwrap_or_default(),
+            abuse_contact_email: row.get(6)?,
+        },
     })
+}
+
+/// Reads a type by its name; rows of version 1 have none, which means the default.
+fn named<T: Default>(
+    row: &dyn Row,
+    place: usize,
+    of: &str,
+    from_name: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, StoreError> {
+    let Some(name) = row.get::<Option<String>>(place)? else {
+        return Ok(T::default());
+    };
+    from_name(&name).ok_or_else(|| corrupt(format!("no {of} has the type {name:?}")))
 }
 
 /// Returns a page of accounts by creation, ties by ID.
@@ -148,7 +185,7 @@ pub(crate) async fn accounts<D: Db>(
     let direction = direction(filter.direction);
     page(
         db,
-        "id, name, authority_algorithm, created_on",
+        "id, name, authority_algorithm, created_on, type, enforce_twofactor, abuse_contact_email",
         "accounts",
         condition,
         &format!("created_on {direction}, id {direction}"),
@@ -195,6 +232,9 @@ async fn insert_account<D: Db>(db: &D, account: &AccountRecord, by: &By) -> Resu
         none,
         account.created_on,
         none,
+        account.kind.name(),
+        account.settings.enforce_twofactor,
+        account.settings.abuse_contact_email.as_ref(),
     ];
     seal::insert(db, &ACCOUNTS, &cells).await?;
     log_account(db, AuditAction::Create, account, by).await
@@ -211,13 +251,14 @@ pub(super) async fn log_account<D: Db>(
     audit::record(db, AuditOwner::Account(account.id), by, event).await
 }
 
-const ZONE_COLUMNS: &str =
-    "zones.id, zones.name, zones.account, accounts.name, zones.created_on, zones.modified_on";
+const ZONE_COLUMNS: &str = "zones.id, zones.name, zones.account, accounts.name, zones.created_on, \
+                            zones.modified_on, zones.paused, zones.type, zones.vanity_name_servers";
 
 /// Returns one zone that is not deleted.
 pub(crate) async fn zone<D: Db>(db: &D, id: ZoneId) -> Result<Option<ZoneRecord>, StoreError> {
     let select = "SELECT zones.id, zones.name, zones.account, accounts.name, zones.created_on, \
-                  zones.modified_on FROM zones JOIN accounts ON accounts.id = zones.account \
+                  zones.modified_on, zones.paused, zones.type, zones.vanity_name_servers \
+                  FROM zones JOIN accounts ON accounts.id = zones.account \
                   WHERE zones.id = ?1 AND zones.deleted_at IS NULL";
     db.optional(select, &values![id], zone_row).await
 }
@@ -230,7 +271,23 @@ fn zone_row(row: &dyn Row) -> Result<ZoneRecord, StoreError> {
         account_name: row.get(3)?,
         created_on: row.get(4)?,
         modified_on: row.get(5)?,
+        properties: ZoneProperties {
+            paused: row.get::<Option<bool>>(6)?.unwrap_or_default(),
+            kind: named(row, 7, "zone", ZoneType::from_name)?,
+            vanity_name_servers: vanity_names(row.get(8)?),
+        },
     })
+}
+
+/// Returns the column of the zone's own name servers: a line each.
+pub(super) fn vanity_text(properties: &ZoneProperties) -> Option<String> {
+    let names = &properties.vanity_name_servers;
+    (!names.is_empty()).then(|| names.join("\n"))
+}
+
+fn vanity_names(text: Option<String>) -> Vec<String> {
+    let text = text.unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
 }
 
 /// Returns the small number that stands for a zone in positions, if the zone is not deleted.
@@ -342,10 +399,24 @@ async fn neighbours<D: Db>(
 /// one that is rolled back uses no number up.
 async fn insert_zone<D: Db>(db: &D, zone: &ZoneRecord, by: &By) -> Result<(), StoreError> {
     let insert = "INSERT INTO zones (number, id, name, folded_name, reversed_name, account, \
-                  created_on, modified_on, deleted_at, digest) \
+                  created_on, modified_on, deleted_at, digest, paused, type, \
+                  vanity_name_servers) \
                   VALUES ((SELECT coalesce(max(number), 0) + 1 FROM zones), ?1, ?2, ?3, ?4, ?5, \
-                  ?6, ?7, NULL, ?8)";
-    let mut cells = values![
+                  ?6, ?7, NULL, ?8, ?9, ?10, ?11)";
+    let mut cells = zone_cells(zone).to_vec();
+    cells.extend(values![
+        seal::of(&ZONES, &cells),
+        zone.properties.paused,
+        zone.properties.kind.name(),
+        vanity_text(&zone.properties),
+    ]);
+    db.execute(insert, &cells[1..]).await?;
+    log_zone(db, AuditAction::Create, zone, by).await
+}
+
+/// The columns of a zone up to the last one that its digest covers; the number is not among them.
+pub(super) fn zone_cells(zone: &ZoneRecord) -> [Value<'_>; 8] {
+    values![
         None::<i64>,
         zone.id,
         &zone.name,
@@ -355,10 +426,6 @@ async fn insert_zone<D: Db>(db: &D, zone: &ZoneRecord, by: &By) -> Result<(), St
         zone.created_on,
         zone.modified_on,
     ]
-    .to_vec();
-    cells.push(seal::of(&ZONES, &cells).into());
-    db.execute(insert, &cells[1..]).await?;
-    log_zone(db, AuditAction::Create, zone, by).await
 }
 
 pub(super) async fn log_zone<D: Db>(

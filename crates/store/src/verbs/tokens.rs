@@ -2,8 +2,8 @@
 //! each.
 
 use certgate_model::{
-    AuditAction, AuditOwner, By, Page, ResourceType, Slice, Timestamp, TokenHash, TokenId,
-    TokenRecord,
+    AccountId, AuditAction, AuditOwner, By, Direction, Page, ResourceType, Slice, Timestamp,
+    TokenHash, TokenId, TokenRecord,
 };
 
 use super::audit;
@@ -16,8 +16,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, \"user\", name, hash, state, policies, allowed_addresses, \
-             refused_addresses, not_before, expires_on, issued_on, modified_on, last_used_on \
-             FROM tokens ",
+             refused_addresses, not_before, expires_on, issued_on, modified_on, last_used_on, \
+             account FROM tokens ",
             $rest
         )
     };
@@ -38,27 +38,57 @@ pub(crate) async fn by_hash<D: Db>(
         .await
 }
 
-/// Returns a page of tokens, oldest first.
-pub(crate) async fn page<D: Db>(db: &D, slice: Slice) -> Result<Page<TokenRecord>, StoreError> {
-    let total = db
-        .one("SELECT count(*) FROM tokens", &[], |row| row.get(0))
-        .await?;
-    let select = select!("ORDER BY issued_on, id LIMIT ?1 OFFSET ?2");
-    let items = db
-        .rows(select, &values![slice.size, slice.first], token_row)
-        .await?;
+/// Returns a page of the tokens of an account, or (`None`) of the user, by creation.
+pub(crate) async fn page<D: Db>(
+    db: &D,
+    account: Option<AccountId>,
+    direction: Direction,
+    slice: Slice,
+) -> Result<Page<TokenRecord>, StoreError> {
+    let Slice { first, size } = slice;
+    let Some(account) = account else {
+        // The order begins with the account, because PostgreSQL does not see that it is the same.
+        let count = "SELECT count(*) FROM tokens WHERE account IS NULL";
+        let total = db.one(count, &[], |row| row.get(0)).await?;
+        let select = match direction {
+            Direction::Ascending => {
+                select!("WHERE account IS NULL ORDER BY account, issued_on, id LIMIT ?1 OFFSET ?2")
+            }
+            Direction::Descending => {
+                select!(
+                    "WHERE account IS NULL ORDER BY account DESC, issued_on DESC, id DESC \
+                     LIMIT ?1 OFFSET ?2"
+                )
+            }
+        };
+        let items = db.rows(select, &values![size, first], token_row).await?;
+        return Ok(Page { items, total });
+    };
+    let count = "SELECT count(*) FROM tokens WHERE account = ?1";
+    let total = db.one(count, &values![account], |row| row.get(0)).await?;
+    let select = match direction {
+        Direction::Ascending => {
+            select!("WHERE account = ?1 ORDER BY issued_on, id LIMIT ?2 OFFSET ?3")
+        }
+        Direction::Descending => {
+            select!("WHERE account = ?1 ORDER BY issued_on DESC, id DESC LIMIT ?2 OFFSET ?3")
+        }
+    };
+    let values = values![account, size, first];
+    let items = db.rows(select, &values, token_row).await?;
     Ok(Page { items, total })
 }
 
 /// Stores a new token.
 pub(crate) async fn record<D: Db>(db: &D, token: &TokenRecord, by: &By) -> Result<(), StoreError> {
     let mut cells = cells(token)?.to_vec();
-    cells.push(token.last_used_on.into());
+    cells.extend(values![token.last_used_on, token.account]);
     seal::insert(db, &TOKENS, &cells).await?;
     log(db, AuditAction::Create, token, by).await
 }
 
-/// Replaces a token's record except its last use; `false` if it is not `old`, or does not exist.
+/// Replaces a token's record except its last use and its account; `false` if it is not `old`, or
+/// does not exist.
 pub(crate) async fn replace<D: Db>(
     db: &D,
     old: &TokenRecord,
@@ -98,15 +128,38 @@ pub(crate) async fn delete<D: Db>(db: &D, id: TokenId, by: &By) -> Result<bool, 
     Ok(true)
 }
 
+/// Deletes the tokens of an account.
+pub(super) async fn delete_of_account<D: Db>(
+    db: &D,
+    account: AccountId,
+    by: &By,
+) -> Result<(), StoreError> {
+    let select = select!("WHERE account = ?1 ORDER BY issued_on, id");
+    let tokens = db.rows(select, &values![account], token_row).await?;
+    db.execute("DELETE FROM tokens WHERE account = ?1", &values![account])
+        .await?;
+    let deleted = tokens
+        .iter()
+        .map(|token| (by, event(AuditAction::Delete, token)));
+    audit::record_all(db, AuditOwner::Account(account), deleted.collect()).await
+}
+
 async fn log<D: Db>(
     db: &D,
     action: AuditAction,
     token: &TokenRecord,
     by: &By,
 ) -> Result<(), StoreError> {
+    let owner = match token.account {
+        Some(account) => AuditOwner::Account(account),
+        None => AuditOwner::User(token.user),
+    };
+    audit::record(db, owner, by, event(action, token)).await
+}
+
+fn event(action: AuditAction, token: &TokenRecord) -> AuditEvent {
     let detail = format!("name={}", token.name);
-    let event = AuditEvent::new(action, ResourceType::Token, token.id.as_bytes(), detail);
-    audit::record(db, AuditOwner::User(token.user), by, event).await
+    AuditEvent::new(action, ResourceType::Token, token.id.as_bytes(), detail)
 }
 
 /// Dates the last use of tokens, never back.
@@ -124,7 +177,7 @@ pub(crate) async fn record_uses<D: Db>(
     Ok(())
 }
 
-/// The columns in the order of the table, except the last use.
+/// The columns in the order of the table, except the last use and the account.
 fn cells(token: &TokenRecord) -> Result<[Value<'_>; 12], StoreError> {
     Ok(values![
         token.id,
@@ -157,5 +210,6 @@ fn token_row(row: &dyn Row) -> Result<TokenRecord, StoreError> {
         issued_on: row.get(10)?,
         modified_on: row.get(11)?,
         last_used_on: row.get(12)?,
+        account: row.get(13)?,
     })
 }
