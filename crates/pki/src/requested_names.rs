@@ -1,7 +1,7 @@
 //! The names that a request asks for beside its subject. A certificate does not have them, and the
 //! requester must know.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::oid;
 use crate::subject::read_text;
