@@ -50,9 +50,12 @@ def signed(fleet: list[Ca], tmp_path_factory: pytest.TempPathFactory) -> Signed:
     signed = Signed(tmp_path_factory.mktemp("signed"))
     csrs = {kind: make_csr(signed.directory, kind) for kind in KEYS}
     for ca in fleet:
+        # The server has closed the connection of the fleet if other tests took long.
+        api = ca.server.api()
+        api.zone_id = ca.api.zone_id
         signed.add("certificate", f"CA {ca.algorithm}", ca.der)
         for kind, csr in csrs.items():
-            leaf = ssl.PEM_cert_to_DER_cert(ca.api.issue(csr).result["certificate"])
+            leaf = ssl.PEM_cert_to_DER_cert(api.issue(csr).result["certificate"])
             signed.add("certificate", f"{kind} of {ca.algorithm}", leaf)
         revoked = [leaf for leaf in ca.leaves if leaf.status == "revoked"]
         shards = {f"{leaf.serial % 128}.crl" for leaf in revoked}
@@ -61,6 +64,7 @@ def signed(fleet: list[Ca], tmp_path_factory: pytest.TempPathFactory) -> Signed:
         for number, leaf in enumerate(ca.leaves[:20]):
             response = response_about(ca, leaf.file.read_bytes())
             signed.add("ocsp", f"{ca.algorithm} {number}", response, ca.file)
+        api.close()
         for delegate in certificates_in(response):
             signed.add("certificate", f"delegate of {ca.algorithm}", delegate)
     return signed
