@@ -200,7 +200,8 @@ fn version_1() -> String {
         .replace(":token", &id(4))
         .replace(":hash", &format!("'\\x{}'", "ab".repeat(32)))
         .replace(":false", "false");
-    let tables = include_str!("version_1/postgres.sql");
+    let tables = include_str!("../src/snapshots/certgate_store__schema__tests__postgres.snap");
+    let tables = tables.splitn(3, "---\n").last().unwrap();
     format!(
         "CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY, oldest BIGINT NOT NULL);
          INSERT INTO schema_migrations VALUES (1, 1); {tables}{rows}"

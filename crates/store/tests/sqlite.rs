@@ -108,7 +108,8 @@ fn version_1() -> String {
         .replace(":token", &id(4))
         .replace(":hash", &format!("x'{}'", "ab".repeat(32)))
         .replace(":false", "0");
-    let tables = include_str!("version_1/sqlite.sql");
+    let tables = include_str!("../src/snapshots/certgate_store__schema__tests__sqlite.snap");
+    let tables = tables.splitn(3, "---\n").last().unwrap();
     format!("{tables}{rows}PRAGMA application_id = 1667724337; PRAGMA user_version = 1;")
 }
 

@@ -218,7 +218,7 @@ async fn an_account_is_replaced_with_explicit_nulls() {
         (json!({ "name": "x", "type": "gold" }), 9207, "/type"),
         (json!({ "name": "x", "settings": true }), 9207, "/settings"),
         (
-            json!({ "name": "x", "settings": { "abuse_contact_email": "nobody" } }),
+            json!({ "name": "x", "settings": { "abuse_contact_email": "no-address" } }),
             9207,
             "/settings/abuse_contact_email",
         ),
