@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use certgate_wire::AuditLog;
 use ipnet::IpNet;
 
-/// The most entries that a request looks at. Conditions without an index must not read a log to its
+/// Most entries of an audit log that a request looks at. Conditions without an index must not read a log to its
 /// end, which grows with the number of certificates.
 pub(crate) const SCANNED_MAX: usize = 20_000;
 

@@ -20,10 +20,13 @@ use crate::names::{checked_email, checked_name, checked_zone_name, domain_name_f
 /// not fit into a DNS answer of 512 octets (RFC 1035 §4.2.1).
 const NAME_SERVERS_MAX: usize = 13;
 
-/// Longest first and last name, country, telephone number and postal code, in characters:
-/// Cloudflare's limits.
+/// Longest first name and last name of the user, in characters: Cloudflare's limit.
 const PERSON_NAME_CHARACTERS_MAX: usize = 60;
+
+/// Longest country of the user, in characters: Cloudflare's limit.
 const COUNTRY_CHARACTERS_MAX: usize = 30;
+
+/// Longest telephone number and postal code of the user, in characters: Cloudflare's limit.
 const NUMBER_CHARACTERS_MAX: usize = 20;
 
 /// A new account.
