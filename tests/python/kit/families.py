@@ -37,7 +37,7 @@ def mbedtls_program() -> Path:
 
 def openssl_requests(directory: Path) -> list[Request]:
     made = []
-    # Longer RSA keys take seconds and are no other kind.
+    # Longer RSA keys take seconds, and requests for them look alike.
     kinds = {kind: new for kind, new in KEYS.items() if kind not in ("RSA-3072", "RSA-4096")}
     for kind, arguments in kinds.items():
         key = directory / f"openssl-{kind}.key"

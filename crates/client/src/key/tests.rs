@@ -59,7 +59,7 @@ fn a_pkcs12_file_holds_the_key_and_the_chain() {
     }
 }
 
-/// Lets openssl open a file; `None` if there is no openssl command here.
+/// Lets openssl open a file; `None` if this machine lacks openssl.
 fn opened(file: &[u8], password: &str, more: &[&str]) -> Option<std::process::Output> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file.p12");
@@ -71,7 +71,7 @@ fn opened(file: &[u8], password: &str, more: &[&str]) -> Option<std::process::Ou
         .env("P12_PASSWORD", password)
         .output();
     if shown.is_err() {
-        eprintln!("skipped: there is no openssl command here");
+        eprintln!("skipped: this machine lacks openssl");
     }
     shown.ok()
 }
