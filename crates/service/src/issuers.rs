@@ -272,6 +272,11 @@ impl Issuers {
         Ok(opened)
     }
 
+    /// Removes the key of a CA that was retired.
+    pub(crate) fn forget(&self, retired: AuthorityId) {
+        lock(&self.ready).by_id.remove(&retired);
+    }
+
     fn loaded(&self, id: AuthorityId) -> Option<Arc<ReadyIssuer>> {
         lock(&self.ready).by_id.get(&id).cloned()
     }

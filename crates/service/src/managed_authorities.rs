@@ -3,10 +3,11 @@
 //! The active CA signs new certificates. The certificates of a superseded CA stay valid, listed and
 //! revocable, and the addresses in them keep working.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use certgate_model::{
-    AccountId, AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm, Timestamp,
+    AccountId, AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm, Timestamp, lock,
 };
 use certgate_pki::{Issuer, read_authority, sha256};
 use certgate_store::AuthorityReplaced;
@@ -68,6 +69,9 @@ pub struct ManagedAuthorities {
     environment: Environment,
     issuers: Arc<Issuers>,
     rotations: Arc<Shares<AccountId>>,
+    /// The times of rotations that were begun in the last hour: one that fails, or whose client
+    /// disconnects, costs a key too.
+    begun: Mutex<HashMap<AccountId, Vec<Timestamp>>>,
 }
 
 impl ManagedAuthorities {
@@ -79,6 +83,7 @@ impl ManagedAuthorities {
                 each: ROTATIONS_PER_ACCOUNT_MAX,
                 total: ROTATIONS_MAX,
             }),
+            begun: Mutex::default(),
         }
     }
 
@@ -121,7 +126,8 @@ impl ManagedAuthorities {
     ) -> Result<ManagedAuthority, AuthorityError> {
         let account = scope.account();
         let _pending = self.begin_rotation(account.id)?;
-        self.check_rate_early(scope).await?;
+        self.check_rate(account.id, self.environment.now()).await?;
+        self.note_rotation(account.id)?;
         let algorithm = algorithm.unwrap_or(account.authority_algorithm);
         let (record, issuer) = self.issuers.create(account, algorithm).await?;
         let by = scope.by(self.environment.now());
@@ -136,8 +142,8 @@ impl ManagedAuthorities {
     ) -> Result<ManagedAuthority, AuthorityError> {
         let account = scope.account();
         let _pending = self.begin_rotation(account.id)?;
-        self.check_rate_early(scope).await?;
         let now = self.environment.now();
+        self.check_rate(account.id, now).await?;
         // The check of an RSA key costs as much as a signature.
         let read = self
             .environment
@@ -171,14 +177,26 @@ impl ManagedAuthorities {
             })
     }
 
-    /// Checks the rate before a key is created or read. The check before the activation decides.
-    async fn check_rate_early(
-        &self,
-        scope: &AccountScope<ManageAccounts>,
-    ) -> Result<(), AuthorityError> {
-        let store = &self.environment.store;
-        let known = store.managed_authorities(scope.account().id).await?;
-        check_rate(&known, self.environment.now())
+    /// Checks the number of CAs that the account got in the last hour: before a key is created or
+    /// read, and before the activation, which decides. The time of a CA is in its ID.
+    async fn check_rate(&self, account: AccountId, now: Timestamp) -> Result<(), AuthorityError> {
+        let (store, max) = (&self.environment.store, ROTATIONS_PER_HOUR_MAX as u32);
+        let latest = store.latest_managed_authorities(account, max).await?;
+        check_times(latest.iter().map(AuthorityId::time).collect(), now)
+    }
+
+    /// Notes a rotation that begins, unless too many have begun in the last hour.
+    fn note_rotation(&self, account: AccountId) -> Result<(), AuthorityError> {
+        let now = self.environment.now();
+        let mut begun = lock(&self.begun);
+        begun.retain(|_, times| {
+            times.retain(|time| is_in_last_hour(*time, now));
+            !times.is_empty()
+        });
+        let times = begun.entry(account).or_default();
+        check_times(times.clone(), now)?;
+        times.push(now);
+        Ok(())
     }
 
     async fn activate(
@@ -201,7 +219,11 @@ impl ManagedAuthorities {
                         max: MANAGED_AUTHORITIES_MAX,
                     });
                 }
-                AuthorityReplaced::Replaced => {}
+                AuthorityReplaced::Replaced { retired } => {
+                    if let Some(retired) = retired {
+                        self.issuers.forget(retired);
+                    }
+                }
             }
             tracing::info!(
                 authority = %record.id, %account, algorithm = %record.algorithm,
@@ -239,7 +261,7 @@ impl ManagedAuthorities {
         let store = &self.environment.store;
         // Each new CA becomes active: if the active one is the same, this list is still complete.
         let known = store.managed_authorities(record.account).await?;
-        check_rate(&known, by.at)?;
+        self.check_rate(record.account, by.at).await?;
         if let Some(same) = known
             .iter()
             .find(|known| known.certificate_der == record.certificate_der)
@@ -255,12 +277,14 @@ impl ManagedAuthorities {
     }
 }
 
-/// Checks the number of CAs that were made in the last hour. The time of a CA is in its ID, and one
-/// in the future, of a wrong clock, does not count.
-fn check_rate(known: &[AuthorityRecord], now: Timestamp) -> Result<(), AuthorityError> {
-    let begin = now.plus_seconds(-HOUR_SECONDS);
-    let mut times: Vec<_> = known.iter().map(|known| known.id.time()).collect();
-    times.retain(|time| (begin..=now).contains(time));
+fn is_in_last_hour(time: Timestamp, now: Timestamp) -> bool {
+    (now.plus_seconds(-HOUR_SECONDS)..=now).contains(&time)
+}
+
+/// Checks the number of times in the last hour. One in the future, of a wrong clock, does not
+/// count.
+fn check_times(mut times: Vec<Timestamp>, now: Timestamp) -> Result<(), AuthorityError> {
+    times.retain(|time| is_in_last_hour(*time, now));
     times.sort_unstable_by(|one, other| other.cmp(one));
     // One leaves the hour first, after which there is room again.
     let Some(first) = times.get(ROTATIONS_PER_HOUR_MAX - 1) else {

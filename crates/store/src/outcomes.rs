@@ -2,9 +2,9 @@
 //! outcome, a failure a [`StoreError`](crate::StoreError).
 
 use certgate_model::{
-    AccountId, AccountRecord, CertificateRecord, CrlKind, EnforcementPointRecord, Installation,
-    MtlsCertificateId, MtlsCertificateRecord, Revocation, Status, Timestamp, TokenRecord, Totals,
-    UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, AuthorityId, CertificateRecord, CrlKind, EnforcementPointRecord,
+    Installation, MtlsCertificateId, MtlsCertificateRecord, Revocation, Status, Timestamp,
+    TokenRecord, Totals, UserRecord, ZoneId, ZoneRecord,
 };
 
 use crate::StoreError;
@@ -44,7 +44,10 @@ pub enum CertificateRecorded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorityReplaced {
     /// It is stored and active.
-    Replaced,
+    Replaced {
+        /// The CA that made room for it.
+        retired: Option<AuthorityId>,
+    },
     /// Its account does not exist.
     NoAccount,
     /// Another CA is active than the one it was to replace.

@@ -23,12 +23,20 @@ use crate::position::Layout;
 pub(crate) const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
 
 /// The steps from version 1 to [`VERSION`], in order. A released step is never edited.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 2,
-    oldest: 1,
-    sqlite: include_str!("schema/version_2.sqlite.sql"),
-    postgres: include_str!("schema/version_2.postgres.sql"),
-}];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 2,
+        oldest: 1,
+        sqlite: include_str!("schema/version_2.sqlite.sql"),
+        postgres: include_str!("schema/version_2.postgres.sql"),
+    },
+    Migration {
+        version: 3,
+        oldest: 1,
+        sqlite: include_str!("schema/version_3.sqlite.sql"),
+        postgres: include_str!("schema/version_3.postgres.sql"),
+    },
+];
 
 /// One step from a version of the schema to the next.
 pub(crate) struct Migration {
@@ -163,6 +171,8 @@ pub(crate) struct Index {
     only: Option<&'static str>,
     /// The version of the schema that added it.
     since: i64,
+    /// The version that removed it.
+    until: i64,
 }
 
 /// One table.
@@ -277,13 +287,14 @@ impl Table {
             lines.join(",\n    ")
         )
         .expect("writing to a String cannot fail");
-        for index in self.indexes.iter().filter(|index| index.since <= version) {
+        let exists = |index: &&Index| (index.since..index.until).contains(&version);
+        for index in self.indexes.iter().filter(exists) {
             let Index {
                 name,
                 columns,
                 is_unique,
                 only,
-                since: _,
+                ..
             } = index;
             let unique = if *is_unique { "UNIQUE " } else { "" };
             let only = only
@@ -488,7 +499,9 @@ mod tests {
         let demands =
             step.contains("ADD COLUMN") && step.contains("NOT NULL") && !step.contains("DEFAULT");
         let forbidden = [
-            "DROP ",
+            "DROP TABLE",
+            "DROP COLUMN",
+            "DROP CONSTRAINT",
             "RENAME ",
             "ADD CONSTRAINT",
             "SET NOT NULL",
@@ -511,11 +524,14 @@ mod tests {
             "CREATE TABLE a (b BIGINT NOT NULL)",
             "ALTER TABLE a ADD COLUMN b BIGINT",
             "ALTER TABLE a ADD COLUMN b BIGINT NOT NULL DEFAULT 0",
+            "DROP INDEX a",
         ] {
             assert_eq!(breaks_older_nodes(harmless), None, "{harmless}");
         }
         for harmful in [
+            "DROP TABLE a",
             "ALTER TABLE a DROP COLUMN b",
+            "ALTER TABLE a DROP CONSTRAINT b",
             "ALTER TABLE a RENAME COLUMN b TO c",
             "ALTER TABLE a ADD CONSTRAINT c CHECK (b > 0)",
             "ALTER TABLE a ADD COLUMN b BIGINT NOT NULL",

@@ -362,6 +362,17 @@ impl<E: Engine> ReadAuthorities for SqlStore<E> {
         .await
     }
 
+    async fn latest_managed_authorities(
+        &self,
+        account: AccountId,
+        limit: u32,
+    ) -> Result<Vec<AuthorityId>, StoreError> {
+        self.read(Statement, (account, limit), |db, (account, limit)| {
+            Box::pin(authorities::latest(db, *account, *limit))
+        })
+        .await
+    }
+
     async fn authority_certificates(&self) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
         self.read(Statement, (), |db, ()| {
             Box::pin(authorities::certificates(db))

@@ -150,6 +150,12 @@ pub trait ReadAuthorities: Send + Sync {
         &self,
         account: AccountId,
     ) -> Result<Vec<AuthorityRecord>, StoreError>;
+    /// Returns the IDs of the latest CAs that an account got, latest first, also of retired ones.
+    async fn latest_managed_authorities(
+        &self,
+        account: AccountId,
+        limit: u32,
+    ) -> Result<Vec<AuthorityId>, StoreError>;
     /// Returns the certificates (DER) of every CA, also of deleted accounts: a CA answers for its
     /// certificates as long as they are valid.
     async fn authority_certificates(&self) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError>;
@@ -196,7 +202,7 @@ pub trait Authorities: ReadAuthorities {
     ) -> Result<Option<AuthorityRecord>, StoreError>;
     /// Stores a CA and makes it active in its account, if the active one (`None`: none) still is
     /// `expected`, which stays stored. If the account has `max` CAs, the oldest that never signed
-    /// is retired: its CRLs are deleted, and no verb returns it.
+    /// is retired: its CRLs, its certificate and its key are deleted, and no verb returns it.
     async fn replace_managed_authority(
         &self,
         expected: Option<AuthorityId>,

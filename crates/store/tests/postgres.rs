@@ -121,7 +121,19 @@ async fn begun(server: &Server) -> (PostgresStore, String, certgate_model::Autho
 #[tokio::test]
 async fn the_steps_lead_to_the_description() {
     let Some(server) = server() else { return };
-    let (migrated, described) = (server.database(), server.database());
+    let (new, migrated, described) = (server.database(), server.database(), server.database());
+    open(&new).await.close().await;
+    let snapshot = include_str!("../src/snapshots/certgate_store__schema__tests__postgres.snap");
+    let (_, statements) = snapshot.split_once("\n---\n").unwrap();
+    server.sql(&migrated, statements);
+    server.sql(
+        &migrated,
+        "CREATE TABLE schema_lock (\"only\" SMALLINT NOT NULL PRIMARY KEY CHECK (\"only\" = 1)); \
+         CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, \
+         oldest BIGINT NOT NULL); INSERT INTO schema_lock VALUES (1); \
+         INSERT INTO schema_migrations VALUES (1, 1); \
+         INSERT INTO store VALUES (1, 9, 9, 0, 0, FALSE, 0)",
+    );
     open(&migrated).await.close().await;
     server.sql(&described, &conformance::described_tables());
     let shape = |url: &str| {
@@ -139,6 +151,7 @@ async fn the_steps_lead_to_the_description() {
     };
     let expected = shape(&described);
     assert!(expected.lines().count() > 200, "{expected}");
+    assert_eq!(shape(&new), expected);
     assert_eq!(shape(&migrated), expected);
 }
 

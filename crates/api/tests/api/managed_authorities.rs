@@ -390,7 +390,7 @@ async fn a_superseded_ca_of_another_process_does_not_sign() {
         )
         .await
         .unwrap();
-    assert_eq!(replaced, AuthorityReplaced::Replaced);
+    assert!(matches!(replaced, AuthorityReplaced::Replaced { .. }));
     // This process still caches the old CA, but notices the change.
     let body = json!({ "csr": csr("after"), "validity_days": 1 });
     let error = app
@@ -437,7 +437,7 @@ async fn the_cas_of_an_account_that_have_signed_are_limited() {
             .replace_managed_authority(Some(current), record.clone(), max.into(), by)
             .await
             .unwrap();
-        assert_eq!(replaced, AuthorityReplaced::Replaced);
+        assert!(matches!(replaced, AuthorityReplaced::Replaced { .. }));
         if number == 50 {
             continue;
         }
@@ -497,6 +497,38 @@ async fn an_account_gets_few_cas_in_an_hour() {
     app.clock.advance_seconds(3_601 - passed);
     app.post(ROTATE, json!({})).await.result();
     assert_eq!(app.post(ROTATE, json!({})).await.error().status, 429);
+}
+
+#[tokio::test]
+async fn retired_cas_and_failed_rotations_count_as_new_ones() {
+    let app = TestApp::new().await;
+    for _ in 0..ROTATIONS_PER_HOUR_MAX {
+        app.post(ROTATE, json!({})).await.result();
+    }
+    // Like an account whose other CAs have signed: each new CA retires the one before it.
+    app.store
+        .damage(
+            "UPDATE authorities SET retired = TRUE \
+             WHERE number < (SELECT max(number) FROM authorities)",
+        )
+        .await
+        .unwrap();
+    let app = app.restart().await;
+    let error = app.post(ROTATE, json!({})).await.error();
+    assert_eq!((error.status, error.code), (429, 971), "{}", error.message);
+
+    // An attempt that fails costs a key too.
+    app.clock.advance_seconds(3_601);
+    let fail = "CREATE TRIGGER fail BEFORE INSERT ON authorities \
+                BEGIN SELECT RAISE(ABORT, 'no'); END";
+    app.store.damage(fail).await.unwrap();
+    for _ in 0..ROTATIONS_PER_HOUR_MAX {
+        assert!(app.post(ROTATE, json!({})).await.status.is_server_error());
+    }
+    app.store.damage("DROP TRIGGER fail").await.unwrap();
+    assert_eq!(app.post(ROTATE, json!({})).await.error().status, 429);
+    app.clock.advance_seconds(3_601);
+    app.post(ROTATE, json!({})).await.result();
 }
 
 #[tokio::test]

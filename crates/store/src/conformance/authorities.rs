@@ -64,7 +64,7 @@ pub(super) async fn replaced_authorities(store: &dyn Store) {
     assert_eq!(store.authority(second.id).await.expect("read"), None);
     assert_eq!(
         replace(None, &first).await.expect("replace"),
-        AuthorityReplaced::Replaced
+        AuthorityReplaced::Replaced { retired: None }
     );
     assert_eq!(
         replace(None, &second).await.expect("replace"),
@@ -79,7 +79,7 @@ pub(super) async fn replaced_authorities(store: &dyn Store) {
 
     assert_eq!(
         replace(Some(&first), &second).await.expect("replace"),
-        AuthorityReplaced::Replaced
+        AuthorityReplaced::Replaced { retired: None }
     );
     // A node that still considers the first CA active undoes nothing.
     assert_eq!(
@@ -99,16 +99,27 @@ pub(super) async fn replaced_authorities(store: &dyn Store) {
     );
     assert_eq!(
         replace(Some(&second), &third).await.expect("replace"),
-        AuthorityReplaced::Replaced
+        AuthorityReplaced::Replaced { retired: None }
     );
     let all = store.managed_authorities(account.id).await.expect("read");
     assert_eq!(all, [third.clone(), second.clone(), first.clone()]);
     // Above the maximum, the oldest one that never signed makes room: the first one has signed.
     let fourth = fixtures::authority(24, &account);
+    let retired = Some(second.id);
     assert_eq!(
         replace(Some(&third), &fourth).await.expect("replace"),
-        AuthorityReplaced::Replaced
+        AuthorityReplaced::Replaced { retired }
     );
+    let latest = async |limit| {
+        let latest = store.latest_managed_authorities(account.id, limit);
+        latest.await.expect("read")
+    };
+    let expected = [fourth.id, third.id, second.id, first.id];
+    assert_eq!(latest(9).await, expected, "the retired one too");
+    assert_eq!(latest(2).await, expected[..2]);
+    let listed = store.authority_certificates().await.expect("read");
+    let ids: Vec<_> = listed.iter().map(|(id, _)| *id).collect();
+    assert!(ids.ends_with(&[first.id, third.id, fourth.id]), "{ids:?}");
     let all = store.managed_authorities(account.id).await.expect("read");
     assert_eq!(all, [fourth.clone(), third.clone(), first.clone()]);
     assert_eq!(store.authority(second.id).await.expect("read"), None);

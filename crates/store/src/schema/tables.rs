@@ -33,6 +33,7 @@ const fn index(name: &'static str, columns: &'static [&'static str]) -> Index {
         is_unique: false,
         only: None,
         since: 1,
+        until: i64::MAX,
     }
 }
 
@@ -53,6 +54,11 @@ const fn only(condition: &'static str, index: Index) -> Index {
 /// Marks an index that a version of the schema added.
 const fn since(since: i64, index: Index) -> Index {
     Index { since, ..index }
+}
+
+/// Marks an index that a version of the schema removed.
+const fn until(until: i64, index: Index) -> Index {
+    Index { until, ..index }
 }
 
 /// The digest of a row, the last column of its table. Rows that only tests write have none.
@@ -135,7 +141,8 @@ pub(crate) static ACCOUNTS: Table = Table::new(
 
 /// `has_signed` is true from the first certificate on, `last_epoch` the epoch of the last change of
 /// one of the CA's certificates. A retired CA never signed and made room for a new one: its row
-/// stays, because a search for rows that refer to it would read every certificate.
+/// stays, without its certificate and its key, because a search for rows that refer to it would
+/// read every certificate.
 pub(crate) static AUTHORITIES: Table = Table::new(
     "authorities",
     &[
@@ -157,7 +164,15 @@ pub(crate) static AUTHORITIES: Table = Table::new(
     1,
 )
 .indexed(&[
-    index("authorities_by_account", &["account"]),
+    until(3, index("authorities_by_account", &["account"])),
+    since(3, index("authorities_by_age", &["account", "number"])),
+    since(
+        3,
+        only(
+            "NOT retired",
+            index("authorities_in_use", &["account", "number"]),
+        ),
+    ),
     index("authorities_by_last_epoch", &["last_epoch"]),
 ]);
 
@@ -441,7 +456,8 @@ pub(crate) static CRLS: Table = Table::new(
 .rows_max(20);
 
 /// `live_until` is the end of the lease. Until then a change waits for the acknowledgement. `token`
-/// refers to no row, because a token that registered a point can be deleted.
+/// refers to no row, because a token that registered a point can be deleted. Rows of version 2 get
+/// their digest at the next registration.
 pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
     "enforcement_points",
     &[
@@ -449,11 +465,12 @@ pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
         octets("account").references("accounts", "id"),
         octets("token"),
         text("name"),
-        integer("lease_seconds"),
-        integer("acknowledged_epoch"),
-        integer("seen_on"),
-        integer("live_until"),
+        integer("lease_seconds").unsealed(),
+        integer("acknowledged_epoch").unsealed(),
+        integer("seen_on").unsealed(),
+        integer("live_until").unsealed(),
         integer("registered_on"),
+        DIGEST.since(3),
     ],
     1,
 )

@@ -6,7 +6,7 @@ use certgate_model::{
 
 use super::{audit, revocations};
 use crate::audit::AuditEvent;
-use crate::db::{Db, Row, values};
+use crate::db::{Db, Row, Value, values};
 use crate::schema::AUTHORITIES;
 use crate::{AuthorityReplaced, StoreError, seal};
 
@@ -36,8 +36,23 @@ pub(crate) async fn authority<D: Db>(
 
 /// Returns the certificates of every CA that is not retired, oldest first.
 pub(crate) async fn certificates<D: Db>(db: &D) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
-    let select = "SELECT id, certificate_der FROM authorities WHERE NOT retired ORDER BY number";
-    db.rows(select, &[], |row| Ok((row.get(0)?, row.get(1)?)))
+    // In the order of the index that has only these.
+    let select = "SELECT number, id, certificate_der FROM authorities WHERE NOT retired \
+                  ORDER BY account, number";
+    let read = |row: &dyn Row| Ok((row.get::<i64>(0)?, (row.get(1)?, row.get(2)?)));
+    let mut all = db.rows(select, &[], read).await?;
+    all.sort_unstable_by_key(|(number, _)| *number);
+    Ok(all.into_iter().map(|(_, authority)| authority).collect())
+}
+
+/// Returns the IDs of the latest CAs that an account got, latest first, also of retired ones.
+pub(crate) async fn latest<D: Db>(
+    db: &D,
+    account: AccountId,
+    limit: u32,
+) -> Result<Vec<AuthorityId>, StoreError> {
+    let select = "SELECT id FROM authorities WHERE account = ?1 ORDER BY number DESC LIMIT ?2";
+    db.rows(select, &values![account, limit], |row| row.get(0))
         .await
 }
 
@@ -83,7 +98,7 @@ pub(crate) async fn record_managed<D: Db>(
 ) -> Result<Option<AuthorityRecord>, StoreError> {
     // An account without an active CA has no other either.
     match replace_managed(db, None, authority, u64::MAX, by).await? {
-        AuthorityReplaced::Replaced => Ok(Some(authority.clone())),
+        AuthorityReplaced::Replaced { .. } => Ok(Some(authority.clone())),
         AuthorityReplaced::NoAccount => Ok(None),
         AuthorityReplaced::NotExpected | AuthorityReplaced::TooMany => {
             managed(db, authority.account).await
@@ -130,19 +145,7 @@ pub(crate) async fn replace_managed<D: Db>(
             return Ok(AuthorityReplaced::TooMany);
         }
     }
-    let mut cells = values![
-        None::<i64>,
-        authority.id,
-        authority.account,
-        &authority.name,
-        authority.algorithm.name(),
-        &authority.certificate_der,
-        &authority.sealed_key,
-        &authority.public_url,
-        authority.created_on,
-        authority.expires_on,
-    ]
-    .to_vec();
+    let mut cells = cells(authority);
     cells.push(seal::of(&AUTHORITIES, &cells).into());
     let number: i64 = db
         .one(
@@ -159,8 +162,9 @@ pub(crate) async fn replace_managed<D: Db>(
     db.execute(activate, &values![number, authority.account])
         .await?;
     revocations::begin_crls(db, number).await?;
+    let retired = unused.map(|(_, id)| id);
     if let Some((number, id)) = unused {
-        retire(db, number).await?;
+        retire(db, number, id).await?;
         let detail = "never signed".to_owned();
         let (action, kind) = (AuditAction::Delete, ResourceType::ManagedAuthority);
         let event = AuditEvent::new(action, kind, id.as_bytes(), detail);
@@ -173,19 +177,46 @@ pub(crate) async fn replace_managed<D: Db>(
     let (action, kind) = (AuditAction::Create, ResourceType::ManagedAuthority);
     let event = AuditEvent::new(action, kind, authority.id.as_bytes(), detail);
     audit::record(db, AuditOwner::Account(authority.account), by, event).await?;
-    Ok(AuthorityReplaced::Replaced)
+    Ok(AuthorityReplaced::Replaced { retired })
 }
 
-/// Retires a CA that never signed: its CRLs are deleted.
-async fn retire<D: Db>(db: &D, number: i64) -> Result<(), StoreError> {
+/// Retires a CA that never signed: its CRLs, its certificate and its key are deleted.
+async fn retire<D: Db>(db: &D, number: i64, id: AuthorityId) -> Result<(), StoreError> {
     for statement in [
         "DELETE FROM crls WHERE authority = ?1",
         "DELETE FROM crl_states WHERE authority = ?1",
-        "UPDATE authorities SET retired = TRUE WHERE number = ?1",
     ] {
         db.execute(statement, &values![number]).await?;
     }
+    let Some(mut authority) = authority(db, id).await? else {
+        return Ok(());
+    };
+    authority.certificate_der.clear();
+    authority.sealed_key.clear();
+    let digest = seal::of(&AUTHORITIES, &cells(&authority));
+    let update = "UPDATE authorities SET retired = TRUE, certificate_der = ?2, sealed_key = ?3, \
+                  digest = ?4 WHERE number = ?1";
+    let (none, no_key) = (&authority.certificate_der, &authority.sealed_key);
+    db.execute(update, &values![number, none, no_key, digest])
+        .await?;
     Ok(())
+}
+
+/// Returns the first columns of a CA's row, up to those that change.
+fn cells(authority: &AuthorityRecord) -> Vec<Value<'_>> {
+    values![
+        None::<i64>,
+        authority.id,
+        authority.account,
+        &authority.name,
+        authority.algorithm.name(),
+        &authority.certificate_der,
+        &authority.sealed_key,
+        &authority.public_url,
+        authority.created_on,
+        authority.expires_on,
+    ]
+    .to_vec()
 }
 
 fn authority_row(row: &dyn Row) -> Result<AuthorityRecord, StoreError> {

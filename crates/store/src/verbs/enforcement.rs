@@ -9,8 +9,10 @@ use certgate_model::{
 use super::{audit, authorities, revocations, tenants};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
+use crate::schema::ENFORCEMENT_POINTS;
 use crate::{
     Acknowledged, EnforcementPointDeleted, EnforcementPointRegistered, RevokedPosition, StoreError,
+    seal,
 };
 
 macro_rules! select {
@@ -47,7 +49,8 @@ async fn find<D: Db>(
 
 /// Returns the epoch of the last change of an account's certificates; 0 before there is one.
 pub(crate) async fn account_epoch<D: Db>(db: &D, account: AccountId) -> Result<u64, StoreError> {
-    let select = "SELECT coalesce(max(last_epoch), 0) FROM authorities WHERE account = ?1";
+    let select = "SELECT coalesce(max(last_epoch), 0) FROM authorities \
+                  WHERE account = ?1 AND NOT retired";
     db.one(select, &values![account], |row| row.get(0)).await
 }
 
@@ -55,7 +58,7 @@ pub(crate) async fn account_epoch<D: Db>(db: &D, account: AccountId) -> Result<u
 pub(crate) async fn lagging<D: Db>(db: &D) -> Result<Vec<EnforcementPointRecord>, StoreError> {
     let select = select!(
         "WHERE acknowledged_epoch < (SELECT max(last_epoch) FROM authorities \
-         WHERE authorities.account = enforcement_points.account)"
+         WHERE authorities.account = enforcement_points.account AND NOT authorities.retired)"
     );
     db.rows(select, &[], point_row).await
 }
@@ -100,11 +103,12 @@ pub(crate) async fn register<D: Db>(
         },
     };
     let upsert = "INSERT INTO enforcement_points (id, account, token, name, lease_seconds, \
-                  acknowledged_epoch, seen_on, live_until, registered_on) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+                  acknowledged_epoch, seen_on, live_until, registered_on, digest) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
                   ON CONFLICT (id) DO UPDATE SET lease_seconds = excluded.lease_seconds, \
-                  seen_on = excluded.seen_on, live_until = excluded.live_until";
-    let cells = values![
+                  seen_on = excluded.seen_on, live_until = excluded.live_until, \
+                  digest = excluded.digest";
+    let mut cells = values![
         now.id,
         now.account,
         now.token,
@@ -114,7 +118,9 @@ pub(crate) async fn register<D: Db>(
         now.seen_on,
         now.lease_until(),
         now.registered_on,
-    ];
+    ]
+    .to_vec();
+    cells.push(seal::of(&ENFORCEMENT_POINTS, &cells).into());
     db.execute(upsert, &cells).await?;
     // Points renew their leases all the time; only another length changes what others wait for.
     let action = match known {

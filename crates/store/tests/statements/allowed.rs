@@ -19,9 +19,29 @@ const EXCEPTIONS: &[(&str, Allowed, &str)] = &[
         "lists of tokens are short and counted",
     ),
     (
-        "SELECT id, certificate_der FROM authorities WHERE NOT retired ORDER BY number",
-        Allowed::Scan,
+        "SELECT number, id, certificate_der FROM authorities WHERE NOT retired",
+        Allowed::ScanOfIndex("authorities_in_use"),
         "returns every CA",
+    ),
+    (
+        "SELECT number, id, certificate_der FROM authorities WHERE NOT retired",
+        Allowed::Scan,
+        "returns every CA, on PostgreSQL perhaps without the index",
+    ),
+    (
+        "SELECT number, id, certificate_der FROM authorities WHERE NOT retired",
+        Allowed::Sort,
+        "returns every CA",
+    ),
+    (
+        "SELECT number, id, certificate_der FROM authorities WHERE NOT retired",
+        Allowed::Filter,
+        "returns every CA",
+    ),
+    (
+        "UPDATE crl_states SET renew_on = ",
+        Allowed::Filter,
+        "a CA has 130 CRLs",
     ),
     (
         "WHERE acknowledged_epoch < (SELECT max(last_epoch)",
