@@ -5,7 +5,7 @@ use certgate_model::{
     this_update,
 };
 use certgate_pki::{CrlHead, CrlScope, issuer_ids, sign_crl};
-use certgate_store::{CrlContent, CrlState, FaultPoint, fault_point};
+use certgate_store::{AgedCrls, CrlContent, CrlState, FaultPoint, fault_point};
 use futures_util::future::join_all;
 
 use crate::environment::Environment;
@@ -63,10 +63,15 @@ impl Publisher {
         let latest = now.plus_seconds(RENEWED_WITHIN_SECONDS);
         // The failed lists are still due. Without extra room the store would return only them.
         let limit = u32::try_from(PUBLISHED_TOGETHER + failed.len()).unwrap_or(u32::MAX);
-        let mut some = self.environment.store.crls_aged(now, latest, limit).await?;
-        some.retain(|list| !failed.contains(list));
-        self.publish_all(&some, failed).await;
-        Ok(!some.is_empty())
+        let store = &self.environment.store;
+        let AgedCrls { mut due, expired } = store.crls_aged(now, latest, limit).await?;
+        let has_expired = !expired.is_empty();
+        if has_expired {
+            store.set_crls_aside(expired).await?;
+        }
+        due.retain(|list| !failed.contains(list));
+        self.publish_all(&due, failed).await;
+        Ok(has_expired || !due.is_empty())
     }
 
     /// Returns true if a CA can sign now.

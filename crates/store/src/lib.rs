@@ -39,7 +39,7 @@ pub use migration::{Migration, MigrationError, MigrationProgress, TableCompared,
 #[cfg(feature = "conformance")]
 pub use migration::{columns_moved, is_never_moved};
 pub use outcomes::{
-    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced,
+    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AgedCrls, AuthorityReplaced,
     BackgroundJob, CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted,
     EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
     MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, NEIGHBOURS_MAX,

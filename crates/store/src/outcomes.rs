@@ -56,6 +56,16 @@ pub enum AuthorityReplaced {
     TooMany,
 }
 
+/// The CRLs that are due for renewal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AgedCrls {
+    /// The CRLs.
+    pub due: Vec<(AuthorityId, CrlKind)>,
+    /// The expired CAs of CRLs that would be due: nothing renews these, so that they are to be set
+    /// aside.
+    pub expired: Vec<AuthorityId>,
+}
+
 /// Receives the outcome for a new certificate.
 pub type RecordedAnswer = Box<dyn FnOnce(Result<CertificateRecorded, StoreError>) + Send>;
 

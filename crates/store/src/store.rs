@@ -29,7 +29,7 @@ use crate::verbs::{
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
-    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced,
+    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AgedCrls, AuthorityReplaced,
     BackgroundJob, CertificatesPart, CrlContent, CrlState, EnforcementPointDeleted,
     EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
     MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer, RevokedPosition,
@@ -633,7 +633,7 @@ impl<E: Engine> ReadRevocations for SqlStore<E> {
         at: Timestamp,
         latest: Timestamp,
         limit: u32,
-    ) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
+    ) -> Result<AgedCrls, StoreError> {
         self.read(Statement, (at, latest, limit), |db, (at, latest, limit)| {
             Box::pin(crl::aged(db, *at, *latest, *limit))
         })
@@ -689,6 +689,11 @@ impl<E: Engine> ReadRevocations for SqlStore<E> {
 
 #[async_trait]
 impl<E: Engine> Revocations for SqlStore<E> {
+    async fn set_crls_aside(&self, expired: Vec<AuthorityId>) -> Result<(), StoreError> {
+        self.write(expired, |db, expired| Box::pin(crl::set_aside(db, expired)))
+            .await
+    }
+
     async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError> {
         self.write((crl, renew_on), |db, (crl, renew_on)| {
             Box::pin(crl::record(db, crl, *renew_on))

@@ -17,7 +17,7 @@ use certgate_model::{
 use tokio::sync::oneshot;
 
 use crate::{
-    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AuthorityReplaced,
+    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AgedCrls, AuthorityReplaced,
     BackgroundJob, CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted,
     EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
     MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer, RevokedPosition,
@@ -363,7 +363,7 @@ pub trait ReadRevocations: Send + Sync {
         at: Timestamp,
         latest: Timestamp,
         limit: u32,
-    ) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError>;
+    ) -> Result<AgedCrls, StoreError>;
     /// Returns the content of a CRL at `at`: at most `limit` revocations, and one more if there
     /// are too many.
     async fn crl_content(
@@ -392,6 +392,9 @@ pub trait ReadRevocations: Send + Sync {
 /// Stores CRLs.
 #[async_trait]
 pub trait Revocations: ReadRevocations {
+    /// Takes the CRLs of expired CAs out of the order of renewal, where each look would read them.
+    /// They are due again if the clock is set to a time at which their CA is valid.
+    async fn set_crls_aside(&self, expired: Vec<AuthorityId>) -> Result<(), StoreError>;
     /// Stores a CRL, which must be renewed by `renew_on`; `false` if one with a number as high is
     /// stored.
     async fn record_crl(&self, crl: CrlRecord, renew_on: Timestamp) -> Result<bool, StoreError>;

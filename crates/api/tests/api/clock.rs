@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use certgate_model::{Clock, Random, SerialNumber, Timestamp};
 use certgate_pki::write_ocsp_request;
-use certgate_testkit::{Answer, SeededRandom, TestApp, csr};
+use certgate_store::{CrlState, ReadRevocations as _};
+use certgate_testkit::{Answer, SeededRandom, TestApp, check_database, csr};
 use http::Method;
 use serde_json::{Value, json};
 use x509_cert::Certificate;
@@ -343,4 +344,40 @@ async fn random_steps_of_the_clock_leave_every_answer_correct() {
         assert_eq!(found["status"], status, "{}", one.id);
         cas[one.ca].check_ocsp(&app, &one, now, "at the end").await;
     }
+}
+
+/// The lists of an expired CA are not renewed, and leave the order of renewal. A clock that is set
+/// back brings them back.
+#[tokio::test]
+async fn lists_of_an_expired_ca_are_set_aside_until_the_clock_shows_its_time_again() {
+    let app = TestApp::new().await;
+    app.issue("device").await;
+    app.settle().await;
+    let right = app.clock.now();
+    let rotate = "/certgate/v1/accounts/{account}/managed_authorities/rotate";
+    app.clock.advance_seconds(31 * YEAR);
+    app.settle().await;
+    let expired = app.get(&rotate.replace("/rotate", "")).await.result();
+    let expired = expired[0]["id"].as_str().unwrap().to_owned();
+    let late = app.clock.now();
+    let latest = late.plus_days(30);
+    let aged = app.store.crls_aged(late, latest, 32).await.unwrap();
+    assert_eq!((aged.due.len(), aged.expired.len()), (0, 0));
+    // Those of a CA that is valid are renewed.
+    app.post(rotate, json!({})).await.result();
+    app.settle().await;
+    let (app, image) = app.image().await;
+    assert_eq!(check_database(&image), Vec::<String>::new());
+    app.clock.set(right.plus_days(1));
+    app.settle().await;
+    for file in FILES {
+        let path = format!("/crl/{expired}/{file}");
+        let answer = app.public(Method::GET, &path).await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    let state = app.store.crl_states(expired.parse().unwrap()).await;
+    let is_new = |state: &CrlState| state.this_update > right;
+    assert!(state.unwrap().iter().all(is_new), "made by the settler");
+    let (_, image) = app.image().await;
+    assert_eq!(check_database(&image), Vec::<String>::new());
 }

@@ -1,12 +1,12 @@
 //! The verbs of revocation lists.
 
 use certgate_model::{
-    AuthorityRecord, CrlKind, CrlRecord, Event, Revocation, RevocationReason, Status,
+    AuthorityRecord, CrlKind, CrlRecord, Event, Revocation, RevocationReason, Status, Timestamp,
 };
 
 use super::fixtures;
 use super::fixtures::by_at;
-use crate::{CrlState, Issued, Settled, StatusChange, Store};
+use crate::{AgedCrls, CrlState, Issued, Settled, StatusChange, Store};
 
 /// Tries the verbs of revocation lists, in a zone with certificates 100 to 105, some of them
 /// revoked.
@@ -90,7 +90,7 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         )
     };
     let aged_at =
-        |at| async move { of_this_one(store.crls_aged(at, far, 1_000).await.expect("aged")) };
+        |at| async move { of_this_one(store.crls_aged(at, far, 1_000).await.expect("aged").due) };
     assert_eq!(changed().await, []);
     assert_eq!(aged_at(fixtures::instant(6_999)).await, []);
     assert_eq!(
@@ -103,14 +103,20 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         .await
         .expect("aged");
     assert_eq!(
-        of_this_one(too_far).len(),
+        of_this_one(too_far.due).len(),
         130,
         "lists from the future are due: a clock was wrong"
     );
     assert_eq!(
-        store.crls_aged(renew_on, far, 7).await.expect("aged").len(),
+        store
+            .crls_aged(renew_on, far, 7)
+            .await
+            .expect("aged")
+            .due
+            .len(),
         7
     );
+    expired_authorities(store, authority, renew_on, far).await;
 
     // After a revocation two lists are due, and both have its entry immediately.
     let certificate = fixtures::certificate(101, zone, authority, Status::Active);
@@ -276,4 +282,29 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         store.record_serial_key(vec![2]).await.expect("record"),
         Some(vec![1])
     );
+}
+
+/// The CRLs of an expired CA are set aside, so that they do not fill the looks, until the clock is
+/// set back.
+async fn expired_authorities(
+    store: &dyn Store,
+    authority: &AuthorityRecord,
+    renew_on: Timestamp,
+    far: Timestamp,
+) {
+    let late = authority.expires_on.plus_seconds(1);
+    let aged = async |at| store.crls_aged(at, far, 1_000).await.expect("aged");
+    let kinds = |aged: &AgedCrls| {
+        let of_this_one = aged.due.iter().filter(|(id, _)| *id == authority.id);
+        of_this_one.count()
+    };
+    assert_eq!(kinds(&aged(late).await), 0, "it cannot sign");
+    assert!(aged(late).await.expired.contains(&authority.id));
+    let expired = vec![authority.id];
+    store.set_crls_aside(expired).await.expect("set aside");
+    assert!(!aged(late).await.expired.contains(&authority.id));
+    assert_eq!(kinds(&aged(late).await), 0);
+    // At its end it is not valid any more.
+    assert_eq!(kinds(&aged(authority.expires_on).await), 0);
+    assert_eq!(kinds(&aged(renew_on).await), 130, "the clock was wrong");
 }

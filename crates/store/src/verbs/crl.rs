@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use certgate_model::{AuthorityId, CRL_SHARDS, CrlKind, CrlRecord, Revocation, Timestamp};
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 
 use super::{authorities, revocations};
 use crate::db::{Db, Dialect, Row, values};
-use crate::{CrlContent, CrlState, StoreError};
+use crate::{AgedCrls, CrlContent, CrlState, StoreError};
 
 /// Returns the CRLs that a change has made old, except those of expired CAs: no verifier accepts a
 /// certificate of such a CA.
@@ -29,25 +29,67 @@ pub(crate) async fn aged<D: Db>(
     at: Timestamp,
     latest: Timestamp,
     limit: u32,
-) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError> {
-    // Both ends of one index, apart: for both in one condition PostgreSQL reads every row.
-    let due = "SELECT authorities.id, crl_states.kind FROM crl_states \
-               JOIN authorities ON authorities.number = crl_states.authority \
-               WHERE crl_states.renew_on <= ?1 AND authorities.created_on <= ?1 \
-               AND authorities.expires_on > ?1 ORDER BY crl_states.renew_on LIMIT ?2";
+) -> Result<AgedCrls, StoreError> {
+    // Both ends of one index, and the CRLs that were set aside, apart: for all of them in one
+    // condition PostgreSQL reads every row.
+    let due = "SELECT authorities.id, crl_states.kind, authorities.expires_on > ?1 \
+               FROM crl_states JOIN authorities ON authorities.number = crl_states.authority \
+               WHERE crl_states.renew_on >= 0 AND crl_states.renew_on <= ?1 \
+               AND authorities.created_on <= ?1 ORDER BY crl_states.renew_on LIMIT ?2";
     let too_late = "SELECT authorities.id, crl_states.kind FROM crl_states \
                     JOIN authorities ON authorities.number = crl_states.authority \
                     WHERE crl_states.renew_on > ?3 AND authorities.created_on <= ?1 \
                     AND authorities.expires_on > ?1 ORDER BY crl_states.renew_on LIMIT ?2";
-    let (due_values, too_late_values) = (values![at, limit], values![at, limit, latest]);
-    let (mut aged, too_late) = try_join(
-        db.rows(due, &due_values, crl_row),
+    let valid_again = "SELECT authorities.id, crl_states.kind FROM crl_states \
+                       JOIN authorities ON authorities.number = crl_states.authority \
+                       WHERE crl_states.renew_on < ?3 AND authorities.created_on <= ?1 \
+                       AND authorities.expires_on > ?1 ORDER BY crl_states.renew_on LIMIT ?2";
+    let due_values = values![at, limit];
+    let (too_late_values, again_values) = (
+        values![at, limit, latest],
+        values![at, limit, aside_until(at)],
+    );
+    let (looked_at, too_late, again) = try_join3(
+        db.rows(due, &due_values, |row| Ok((crl_row(row)?, row.get(2)?))),
         db.rows(too_late, &too_late_values, crl_row),
+        db.rows(valid_again, &again_values, crl_row),
     )
     .await?;
-    aged.extend(too_late);
-    aged.truncate(limit as usize);
+    let mut aged = AgedCrls::default();
+    for (crl, is_valid) in looked_at {
+        match is_valid {
+            true => aged.due.push(crl),
+            false => aged.expired.push(crl.0),
+        }
+    }
+    aged.expired.sort_unstable();
+    aged.expired.dedup();
+    aged.due.extend(too_late);
+    aged.due.extend(again);
+    aged.due.truncate(limit as usize);
     Ok(aged)
+}
+
+/// The value of `renew_on` for a CRL that is set aside until a time before the end of its CA: the
+/// later the end, the lower. A real time is not negative.
+pub(super) const fn aside_until(expires_on: Timestamp) -> i64 {
+    -expires_on.unix_microseconds()
+}
+
+/// Takes the CRLs of expired CAs out of the order of renewal. A published CRL returns to it.
+pub(crate) async fn set_aside<D: Db>(db: &D, expired: &[AuthorityId]) -> Result<(), StoreError> {
+    for id in expired {
+        let select = "SELECT number, expires_on FROM authorities WHERE id = ?1";
+        let read = |row: &dyn Row| Ok((row.get(0)?, row.get(1)?));
+        let found: Option<(i64, Timestamp)> = db.optional(select, &values![*id], read).await?;
+        let Some((number, expires_on)) = found else {
+            continue;
+        };
+        let update = "UPDATE crl_states SET renew_on = ?2 WHERE authority = ?1 AND renew_on >= 0";
+        db.execute(update, &values![number, aside_until(expires_on)])
+            .await?;
+    }
+    Ok(())
 }
 
 fn crl_row(row: &dyn Row) -> Result<(AuthorityId, CrlKind), StoreError> {

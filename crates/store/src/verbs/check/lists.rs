@@ -7,6 +7,7 @@ use certgate_model::{
     Status, Timestamp, revocation_date,
 };
 
+use super::super::crl::aside_until;
 use super::reading::{LINES_MAX, everything, single, until_enough};
 use crate::db::{Db, Row, values};
 use crate::{Judge, JudgedCrl, StoreError};
@@ -137,7 +138,10 @@ struct State {
     number: u64,
     this_update: Timestamp,
     next_update: Timestamp,
-    renew_on: Timestamp,
+    /// In microseconds, or the value of a CRL that is set aside.
+    renew_on: i64,
+    /// The end of the CA.
+    expires_on: Timestamp,
     /// The last epoch of the CA and of the store.
     last_epochs: (i64, i64),
 }
@@ -147,7 +151,8 @@ pub(super) async fn crls<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<Str
     let select = "SELECT authorities.id, authorities.number, crl_states.kind, \
                   crl_states.changed_epoch, crl_states.made_epoch, crl_states.number, \
                   crl_states.this_update, crl_states.next_update, crl_states.renew_on, \
-                  authorities.last_epoch, (SELECT last_epoch FROM store) FROM crl_states \
+                  authorities.last_epoch, (SELECT last_epoch FROM store), \
+                  authorities.expires_on FROM crl_states \
                   JOIN authorities ON authorities.number = crl_states.authority";
     let states = everything(db, select, |row| {
         Ok(State {
@@ -161,6 +166,7 @@ pub(super) async fn crls<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<Str
             next_update: row.get(7)?,
             renew_on: row.get(8)?,
             last_epochs: (row.get(9)?, row.get(10)?),
+            expires_on: row.get(11)?,
         })
     })
     .await?;
@@ -222,7 +228,7 @@ async fn faults<D: Db>(
     let is_its_state = crl.number == state.number
         && is_same(crl.this_update, state.this_update)
         && is_same(crl.next_update, state.next_update)
-        && (state.this_update..=state.next_update).contains(&state.renew_on);
+        && has_time_of_renewal(state);
     if !is_its_state {
         faults.push("its state has another number or time");
     }
@@ -238,6 +244,11 @@ async fn faults<D: Db>(
         faults.push("its entries differ from the revocations");
     }
     Ok(faults)
+}
+
+fn has_time_of_renewal(state: &State) -> bool {
+    let [first, last] = [state.this_update, state.next_update].map(Timestamp::unix_microseconds);
+    (first..=last).contains(&state.renew_on) || state.renew_on == aside_until(state.expires_on)
 }
 
 /// Compares the entries of a list with the rows.
