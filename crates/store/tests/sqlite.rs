@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use certgate_model::{
-    AuthorityRecord, CertificateQuery, EnforcedAuthority, Event, MtlsCertificateId, Slice, Status,
-    Totals, ZoneId,
+    AuthorityRecord, CertificateQuery, EnforcedAuthority, EnforcementPointId,
+    EnforcementPointRecord, Event, MtlsCertificateId, Slice, Status, TokenHash, Totals, ZoneId,
 };
 use certgate_store::conformance::{
     self, SCHEMA_VERSION, authority, by, by_at, certificate, first_records, instant,
@@ -13,8 +13,8 @@ use certgate_store::conformance::{
 };
 use certgate_store::prelude::*;
 use certgate_store::{
-    CertificateRecorded, HostnamesReplaced, Neighbours, OpenError, ReadStore, SqliteOptions,
-    SqliteStore, Store, StoreError, ZoneRecorded,
+    CertificateRecorded, FirstRecords, HostnamesReplaced, Neighbours, OpenError, ReadStore,
+    SqliteOptions, SqliteStore, Store, StoreError, ZoneRecorded,
 };
 use tempfile::TempDir;
 
@@ -556,6 +556,8 @@ async fn cas_apply_in_the_order_of_their_deployment() {
              SELECT 2, x'77777777777777777777777777777777', account, name, algorithm, \
              certificate_der, sealed_key, public_url, created_on, expires_on, TRUE, FALSE, 0
              FROM authorities;
+             INSERT INTO crl_states SELECT 2, kind, changed_epoch, made_epoch, number, this_update,
+             next_update, renew_on FROM crl_states;
              UPDATE accounts SET managed_authority = 2 WHERE managed_authority = 1;",
         )
         .await
@@ -616,10 +618,64 @@ async fn the_check_finds_corrupt_lists_and_epochs() {
             "UPDATE authorities SET last_epoch = 9",
             "has the last epoch 9",
         ),
+        (
+            "UPDATE accounts SET managed_authority = NULL",
+            "managed_authority is not its latest CA",
+        ),
+        (
+            "UPDATE authorities SET has_signed = FALSE",
+            "has_signed is impossible",
+        ),
+        (
+            "UPDATE authorities SET retired = TRUE",
+            "retired is impossible",
+        ),
+        (
+            "DELETE FROM crl_states WHERE kind = 7",
+            "retired is impossible",
+        ),
+        (
+            "UPDATE users SET api_key_hash = zeroblob(32)",
+            "api_key_hash differs",
+        ),
+        (
+            "UPDATE users SET api_key_hash = NULL",
+            "api_key_hash differs",
+        ),
+        (
+            "UPDATE enforcement_points SET token = zeroblob(16)",
+            "differs from its digest",
+        ),
+        (
+            "UPDATE enforcement_points SET registered_on = registered_on + 1",
+            "differs from its digest",
+        ),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
         store.damage(UPLOADED).await.unwrap();
+        let FirstRecords {
+            user,
+            token,
+            account,
+            ..
+        } = first_records();
+        let hash = Some(TokenHash([7; 32]));
+        assert!(store.replace_api_key(user.id, hash, by()).await.unwrap());
+        let point = EnforcementPointRecord {
+            id: EnforcementPointId::from_bytes([1; 16]),
+            account: account.id,
+            token: token.id,
+            name: "edge".into(),
+            lease_seconds: 60,
+            acknowledged_epoch: 0,
+            seen_on: instant(1),
+            registered_on: instant(1),
+        };
+        store
+            .register_enforcement_point(point, 9, by())
+            .await
+            .unwrap();
         let record = certificate(0, zone, &authority, Status::PendingRevocation);
         store.record_certificate(record, None, by()).await.unwrap();
         let hostnames = vec!["A.example".to_owned(), "b.example".to_owned()];

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use certgate_model::{Random, SerialNumber};
 use certgate_pki::write_ocsp_request;
-use certgate_testkit::{SeededRandom, TestApp, check_database, uploaded};
+use certgate_testkit::{SeededRandom, TestApp, check_database, csr, uploaded};
 use http::Method;
 use serde_json::json;
 use x509_cert::crl::CertificateList;
@@ -85,6 +85,15 @@ async fn filled() -> (TestApp, Vec<Issued>) {
     let zone = json!({ "name": "other.example", "account": { "id": app.account_id } });
     app.post("/zones", zone).await.result();
     app.delete(&path(&issued[13])).await.result();
+    // Another account, whose CA is not that of the first one.
+    let second = app.post("/accounts", json!({ "name": "second" })).await;
+    let second = second.result()["id"].clone();
+    let zone = json!({ "name": "second.example", "account": { "id": second } });
+    let zone = app.post("/zones", zone).await.result()["id"].clone();
+    let body = json!({ "csr": csr("second"), "validity_days": 365 });
+    let path = format!("/zones/{}/client_certificates", zone.as_str().unwrap());
+    app.post(&path, body).await.result();
+    app.settle().await;
     (app, issued)
 }
 
@@ -165,6 +174,27 @@ async fn the_check_finds_every_flipped_bit_that_changes_an_answer() {
         found > flips / 5,
         "only {found} of {flips} flips were found"
     );
+}
+
+/// One flipped bit makes the CA of one account the active one of another. The first account has the
+/// CAs 1 and 2, the second has 3.
+#[tokio::test]
+async fn the_active_ca_of_another_account_or_of_the_past_is_found() {
+    for (account, active) in [("first", 3), ("first", 1), ("second", 2)] {
+        let (app, _) = filled().await;
+        let condition = match account {
+            "first" => "managed_authority = 2",
+            _ => "managed_authority = 3",
+        };
+        let flip = format!("UPDATE accounts SET managed_authority = {active} WHERE {condition}");
+        app.store.damage(flip.leak()).await.unwrap();
+        let (_, image) = app.image().await;
+        let lines = check_database(&image);
+        assert!(
+            matches!(&lines[..], [line] if line.contains("managed_authority")),
+            "{account} {active}: {lines:?}"
+        );
+    }
 }
 
 #[tokio::test]

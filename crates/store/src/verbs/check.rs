@@ -1,5 +1,6 @@
 //! The full check: the only verb that reads every row.
 
+mod authorities;
 mod lists;
 mod reading;
 mod seals;
@@ -7,14 +8,14 @@ mod seals;
 use std::collections::{BTreeMap, BTreeSet};
 
 use certgate_model::{
-    AccountId, AuthorityId, AuthorityRef, CertificateId, EnforcementPointId, Status, Timestamp,
-    TokenId, ZoneId,
+    AccountId, AuthorityId, AuthorityRef, CertificateId, EnforcementPointId, ResourceType, Status,
+    Timestamp, TokenHash, TokenId, UserId, ZoneId,
 };
 
 use self::reading::{LINES_MAX, everything, single, until_enough};
 use super::certificates::{self, Found, NEXT};
 use super::names::folded;
-use super::{audit, authorities, counters, mtls_certificates, tenants, tokens};
+use super::{audit, authorities as authority_verbs, counters, mtls_certificates, tenants, tokens};
 use crate::db::{Db, Row, Transaction};
 use crate::error::corrupt;
 use crate::position::{Level, Position};
@@ -157,14 +158,42 @@ async fn records<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<String>, St
         )?;
     }
     for id in ids(db, "SELECT id FROM authorities WHERE NOT retired").await? {
-        let read = authorities::authority(db, AuthorityId::from_bytes(id)).await;
+        let read = authority_verbs::authority(db, AuthorityId::from_bytes(id)).await;
         if let Ok(Some(record)) = &read {
             let columns = judge.authority(record);
             contradicted(&mut lines, "authorities", &record.id, &columns);
         }
         note(&mut lines, "CA", &id, read)?;
     }
+    lines.extend(authorities::active(db).await?);
+    lines.extend(api_keys(db).await?);
     points(db, &mut lines).await?;
+    Ok(lines)
+}
+
+/// Compares each API key with the entry of the audit log that was made with it. Entries of earlier
+/// versions name no key.
+async fn api_keys<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
+    let select = format!(
+        "SELECT id, api_key_hash, (SELECT detail FROM audit_entries \
+         WHERE audit_entries.chain = (SELECT number FROM audit_chains \
+         WHERE audit_chains.owner = users.id) AND audit_entries.resource_type = {} \
+         ORDER BY audit_entries.number DESC LIMIT 1) FROM users",
+        ResourceType::ApiKey.code()
+    );
+    let keys = everything(db, &select, |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get::<Option<String>>(2)?))
+    });
+    let mut lines = Vec::new();
+    for (id, hash, detail) in keys.await? {
+        let (id, hash): (UserId, Option<TokenHash>) = (id, hash);
+        let detail = detail.filter(|detail| !detail.is_empty());
+        if detail.is_some_and(|detail| detail != tenants::api_key_detail(hash.as_ref())) {
+            lines.push(format!(
+                "\"users\" {id}: api_key_hash differs from the audit log"
+            ));
+        }
+    }
     Ok(lines)
 }
 
@@ -236,6 +265,8 @@ struct Counted {
     zones: BTreeMap<i64, (i64, i64)>,
     /// The highest epoch, by the number of the CA.
     epochs: BTreeMap<i64, i64>,
+    /// The numbers of the CAs.
+    authorities: BTreeSet<i64>,
 }
 
 /// Reads every certificate once: whether it can be read, both levels of counters, the density of
@@ -293,6 +324,7 @@ async fn all_certificates<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<St
         raise(&mut counted.epochs, authority, epoch);
     }
     epochs(db, &counted.epochs, &mut lines).await?;
+    lines.extend(authorities::states(db, &counted.authorities).await?);
     Ok(lines)
 }
 
@@ -308,6 +340,7 @@ fn count_certificate<D: Db>(
     if let (Some(authority), Some(epoch)) = (row.get(2)?, row.get(NEXT)?) {
         raise(&mut counted.epochs, authority, epoch);
     }
+    counted.authorities.extend(row.get::<Option<i64>>(2)?);
     let status: Status = row.get(18)?;
     for (level, counted) in Level::BOTH.into_iter().zip(&mut counted.blocks) {
         let counts = counted

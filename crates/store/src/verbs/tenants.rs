@@ -3,9 +3,10 @@
 //! Names are unique among rows that are not deleted. They are compared in a folded form that this
 //! program makes (`folded_name`), because databases differ in how they fold letter case.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{
     AccountFilter, AccountId, AccountRecord, AccountSettings, AccountType, AuditAction, AuditOwner,
-    By, Installation, Page, ResourceType, Slice, Timestamp, TokenHash, UserId, UserProfile,
+    By, Hex, Installation, Page, ResourceType, Slice, Timestamp, TokenHash, UserId, UserProfile,
     UserRecord, Visible, ZoneFilter, ZoneId, ZoneOrder, ZoneProperties, ZoneRecord, ZoneType,
 };
 
@@ -64,9 +65,19 @@ pub(crate) async fn replace_api_key<D: Db>(
         Some(_) => AuditAction::Create,
         None => AuditAction::Delete,
     };
-    let event = AuditEvent::new(action, ResourceType::ApiKey, user.as_bytes(), String::new());
+    let detail = api_key_detail(hash);
+    let event = AuditEvent::new(action, ResourceType::ApiKey, user.as_bytes(), detail);
     audit::record(db, AuditOwner::User(user), by, event).await?;
     Ok(true)
+}
+
+/// Names an API key in the audit log, so that the check finds a corrupt one. The beginning of a
+/// digest of its hash says nothing about the key.
+pub(super) fn api_key_detail(hash: Option<&TokenHash>) -> String {
+    hash.map_or(String::new(), |hash| {
+        let digest = digest(&SHA256, &hash.0);
+        format!("key={}", Hex(&digest.as_ref()[..8]))
+    })
 }
 
 fn user_row(row: &dyn Row) -> Result<UserRecord, StoreError> {
