@@ -56,6 +56,7 @@ impl From<IssueError> for ApiError {
         let message = error.to_string();
         match error {
             IssueError::Csr(error) => Self::new(csr_code(&error), message).at("/csr"),
+            IssueError::Busy { .. } => Self::too_many(message),
             IssueError::NameOfIssuer => Self::new(code::CSR_SUBJECT, message).at("/csr"),
             IssueError::Validity { .. } => Self::new(code::VALIDITY, message).at("/validity_days"),
             IssueError::OutlivesAuthority { .. } => {
@@ -177,6 +178,7 @@ impl From<MtlsCertificateError> for ApiError {
             MtlsCertificateError::Chain(error) => {
                 Self::new(chain_code(&error), message).at("/certificates")
             }
+            MtlsCertificateError::Busy { .. } => Self::too_many(message),
             MtlsCertificateError::PrivateKey(error) => {
                 Self::new(private_key_code(&error), message).at("/private_key")
             }

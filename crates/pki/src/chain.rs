@@ -20,7 +20,8 @@ pub enum Purpose {
     Leaf,
 }
 
-/// A checked chain: each certificate is signed by the next. Only [`read_chain`] makes one.
+/// A checked chain: each certificate is signed by the next. Only [`read_chain`](crate::read_chain)
+/// makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     certificates: Vec<Vec<u8>>,
@@ -58,12 +59,16 @@ impl Chain {
 }
 
 /// Reads a chain of certificates in PEM and performs every check that does not depend on the
-/// caller.
+/// caller, except the search for weak RSA keys: see [`crate::searched`].
 ///
 /// Beyond RFC 7468 it accepts any line ends, including the two characters `\` and `n`, and text
 /// before each certificate. It accepts certificates that are not valid yet, because operators
 /// distribute CA certificates before the CAs issue.
-pub fn read_chain(text: &str, purpose: Purpose, now: Timestamp) -> Result<Chain, ChainError> {
+pub(crate) fn read_verified(
+    text: &str,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<Chain, ChainError> {
     if text.len() > CHAIN_BYTES_MAX {
         return Err(ChainError::TooLarge { bytes: text.len() });
     }
@@ -140,6 +145,11 @@ pub fn read_chain(text: &str, purpose: Purpose, now: Timestamp) -> Result<Chain,
     })
 }
 
+/// Reads the first certificate of a stored chain.
+pub(crate) fn first_certificate(text: &str) -> Option<Vec<u8>> {
+    Block::all(text).ok()?.first()?.decode()
+}
+
 fn read_blocks(text: &str) -> Result<Vec<Block<'_>>, ChainError> {
     // The position of a BEGIN or END line error is not known. Report the first certificate.
     let malformed = |what| ChainError::Malformed { number: 1, what };
@@ -192,7 +202,7 @@ fn not_pem(text: &str) -> ChainError {
 }
 
 /// Writes an unsigned number, most significant octet first, in decimal.
-fn decimal(octets: &[u8]) -> String {
+pub(crate) fn decimal(octets: &[u8]) -> String {
     // Digits to the base 10^9, least significant first. Each octet takes one pass, and the carry
     // stays below 2^64.
     const BASE: u64 = 1_000_000_000;

@@ -159,7 +159,7 @@ fn attributes_of(subject: &SubjectFields) -> Result<Vec<NewAttribute<'_>>, Reque
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::csr::read_csr;
+    use crate::searched::read_csr;
 
     fn subject() -> SubjectFields {
         SubjectFields {

@@ -11,7 +11,7 @@ use crate::subject::{read_name, refuse_controls};
 use crate::tlv::{self, Cursor, tag};
 
 /// A checked certificate signing request (RFC 2986). The policy accepts its key, and its signature
-/// proves possession of the private key. Only [`read_csr`] makes one.
+/// proves possession of the private key. Only [`read_csr`](crate::read_csr) makes one.
 #[derive(Clone)]
 pub struct CheckedCsr {
     der: Vec<u8>,
@@ -70,13 +70,9 @@ impl fmt::Debug for CheckedCsr {
     }
 }
 
-/// Reads a request and performs every check that does not depend on the caller.
-///
-/// It judges only the parts that a certificate copies or that prove possession. Beyond RFC 7468 it
-/// accepts any line ends, including the two characters `\` and `n`, the label `NEW CERTIFICATE
-/// REQUEST`, short texts around the block, and Base64 without BEGIN and END lines. Attributes and
-/// extensions may have any content.
-pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
+/// Reads a request and performs every check that does not depend on the caller, except the search
+/// for a weak RSA key: see [`crate::searched`].
+pub(crate) fn read_verified(text: &str) -> Result<CheckedCsr, CsrError> {
     if text.len() > CSR_BYTES_MAX {
         return Err(CsrError::TooLarge { bytes: text.len() });
     }
@@ -93,9 +89,8 @@ pub fn read_csr(text: &str) -> Result<CheckedCsr, CsrError> {
     let fields = read_name(info.subject.content)?;
     refuse_controls(info.subject.content)?;
 
-    // 4. Proof of possession, which a weak key does not give.
+    // 4. Proof of possession.
     key.verify(request.algorithm, request.info_raw, request.signature)?;
-    key.refuse_weak_rsa()?;
 
     let place = |part: &[u8]| {
         let start = part.as_ptr().addr() - der.as_ptr().addr();

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::certificate::{SignedParts, TbsParts};
 use crate::chain_error::ChainError;
+use crate::csr_error::CsrError;
 use crate::issuer::{Issuer, IssuerError};
 use crate::key::KeyError;
 use crate::pem::{Block, PemError};
@@ -169,7 +170,8 @@ pub fn read_authority(
         return Err(malformed("its signature does not verify under its own key"));
     }
 
-    // 2. The private key. Both must belong together and to a CA.
+    // 2. The private key. Both must belong together and to a CA, and only its holder can cause the
+    //    search for a weakness.
     let private_key = read_private_key(private_key)?;
     let pkcs8 = private_key.pkcs8().clone();
     let key = private_key.into_authority_key()?;
@@ -179,6 +181,10 @@ pub fn read_authority(
         IssuerError::NotAuthority(reason) => ImportError::NotAuthority(reason),
         IssuerError::KeyMismatch => ImportError::KeyMismatch,
         IssuerError::Key(error) => ImportError::Failed(error),
+    })?;
+    own.key().refuse_weak_rsa().map_err(|error| match error {
+        CsrError::KeyWeak(weakness) => ImportError::KeyWeak(weakness),
+        _ => malformed("its key has an unsupported algorithm"),
     })?;
 
     // 3. The other rights, and the validity.

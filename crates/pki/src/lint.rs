@@ -252,8 +252,8 @@ mod tests {
 
     use super::*;
     use crate::client::ClientKey;
-    use crate::csr::read_csr;
     use crate::profile::write_tbs;
+    use crate::searched::read_csr;
 
     const NOW: Timestamp = Timestamp::from_unix(1_785_542_400);
     const SERIAL: SerialNumber = SerialNumber::from_random([0x5a; 20]);

@@ -115,12 +115,23 @@ impl<'a> PublicKey<'a> {
         self.bits
     }
 
-    /// Refuses a weak RSA key. This takes as long as a hundred verifications: verify a signature
-    /// first, so that only the holder of a private key can cause the work.
+    /// Refuses a weak RSA key. This takes as long as hundreds of verifications: see
+    /// [`crate::searched`].
     pub fn refuse_weak_rsa(&self) -> Result<(), CsrError> {
-        match (self.kind, read_rsa(self.bits)) {
-            (PublicKeyKind::Rsa, Ok((modulus, _))) => refuse_weak(weak_key::of_rsa(modulus)),
-            _ => Ok(()),
+        self.rsa_modulus()
+            .map_or(Ok(()), |modulus| refuse_weak(weak_key::of_rsa(modulus)))
+    }
+
+    /// Returns true if [`PublicKey::refuse_weak_rsa`] would search.
+    pub fn is_unsearched(&self) -> bool {
+        self.rsa_modulus()
+            .is_some_and(|modulus| !weak_key::is_known_strong(modulus))
+    }
+
+    fn rsa_modulus(&self) -> Option<&'a [u8]> {
+        match self.kind {
+            PublicKeyKind::Rsa => read_rsa(self.bits).ok().map(|(modulus, _)| modulus),
+            _ => None,
         }
     }
 

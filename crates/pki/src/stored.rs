@@ -7,13 +7,15 @@ use certgate_model::{
 };
 
 use crate::certificate::{Extensions, SignedParts, TbsParts, read_time};
-use crate::chain::{Purpose, read_chain};
+use crate::chain::{decimal, first_certificate};
 use crate::digest::{key_identifier, sha256};
+use crate::distinguished_name::rfc_2253;
 use crate::key::{algorithm_identifier, public_key_bits, verification};
 use crate::oid;
+use crate::public_key::PublicKeyKind;
 use crate::subject::read_name;
 use crate::tlv::{Cursor, NotDer, tag};
-use crate::uploaded::UploadedCertificate;
+use crate::uploaded::StoredCertificate;
 
 /// The certificate of a stored CA, with the key that verifies what the CA signed.
 pub struct StoredAuthority {
@@ -48,9 +50,10 @@ impl StoredAuthority {
 
     /// Names the columns of a CA's record that its certificate contradicts.
     pub fn contradicts(&self, record: &AuthorityRecord) -> Vec<&'static str> {
-        let read = UploadedCertificate::read(1, &record.certificate_der);
+        let read = StoredCertificate::read(&record.certificate_der);
         // The certificate of another issuer is not stored, so that its signature says nothing.
-        let is_intact = read.is_ok_and(|read| !read.is_self_issued() || read.is_signed_by(&read));
+        let is_intact =
+            read.is_some_and(|read| read.is_intact(kind(self.algorithm), self.verifier.as_ref()));
         wrong([
             ("certificate_der", !is_intact),
             ("created_on", record.created_on != self.not_before),
@@ -173,24 +176,35 @@ fn read_entry(mut entry: Cursor<'_>) -> Result<Revocation, NotDer> {
     })
 }
 
-/// Names the columns of an uploaded certificate's record that its certificates contradict.
+/// Returns the kind of the keys of an algorithm.
+const fn kind(algorithm: KeyAlgorithm) -> PublicKeyKind {
+    match algorithm {
+        KeyAlgorithm::P256 => PublicKeyKind::P256,
+        KeyAlgorithm::P384 => PublicKeyKind::P384,
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => PublicKeyKind::Rsa,
+        KeyAlgorithm::Ed25519 => PublicKeyKind::Ed25519,
+    }
+}
+
+/// Names the columns of an uploaded certificate's record that its first certificate contradicts.
+/// The digest of the row covers the others and their private key.
 pub fn contradicts_uploaded(record: &MtlsCertificateRecord) -> Vec<&'static str> {
-    let purpose = match record.ca {
-        true => Purpose::Authority,
-        false => Purpose::Leaf,
+    let first = first_certificate(&record.certificates);
+    let Some(read) = first.as_deref().and_then(StoredCertificate::read) else {
+        return vec!["certificates"];
     };
-    // It was valid when it was uploaded.
-    let Ok(chain) = read_chain(&record.certificates, purpose, Timestamp::EARLIEST) else {
-        return vec!["certificates or ca"];
-    };
+    let issuer = rfc_2253(read.issuer());
     wrong([
-        ("issuer", chain.issuer != record.issuer),
-        ("serial_number", chain.serial_number != record.serial_number),
-        ("signature", chain.signature != record.signature),
-        ("expires_on", chain.expires_on != record.expires_on),
+        ("issuer", issuer.ok().as_ref() != Some(&record.issuer)),
+        (
+            "serial_number",
+            decimal(read.serial()) != record.serial_number,
+        ),
+        ("signature", read.signature_name() != record.signature),
+        ("expires_on", read.not_after() != record.expires_on),
         (
             "fingerprint_sha256",
-            chain.fingerprint_sha256 != record.fingerprint_sha256,
+            first.map(|der| sha256(&der)) != Some(record.fingerprint_sha256),
         ),
     ])
 }

@@ -33,7 +33,8 @@ pub(crate) struct UploadedCertificate<'a> {
 }
 
 impl<'a> UploadedCertificate<'a> {
-    /// Reads certificate `number` of a chain, counted from 1.
+    /// Reads certificate `number` of a chain, counted from 1, and applies the key policy, except
+    /// the search for a weak RSA key.
     pub fn read(number: usize, der: &'a [u8]) -> Result<Self, ChainError> {
         let malformed = |what| move |_: NotDer| ChainError::Malformed { number, what };
         tlv::check_values(der).map_err(malformed("its content is not DER"))?;
@@ -67,8 +68,6 @@ impl<'a> UploadedCertificate<'a> {
             .expect(tag::SEQUENCE)
             .map_err(malformed("it has no public key"))?;
         let key = PublicKey::read(spki.content).map_err(|error| key_error(number, &error))?;
-        key.refuse_weak_rsa()
-            .map_err(|error| key_error(number, &error))?;
         let rights = AuthorityRights::read(tbs.extensions)
             .map_err(malformed("one of its extensions is not well-formed"))?;
         Ok(Self {
@@ -82,6 +81,11 @@ impl<'a> UploadedCertificate<'a> {
             signature,
             rights,
         })
+    }
+
+    /// The key, which is perhaps a weak RSA key.
+    pub fn key(&self) -> &PublicKey<'a> {
+        &self.key
     }
 
     /// Names the first property that a CA must have and this certificate lacks.
@@ -101,7 +105,7 @@ impl<'a> UploadedCertificate<'a> {
 
     /// Returns true if the signature verifies under the key of `issuer`.
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
-        let Some(algorithm) = self.signature.verification(&issuer.key) else {
+        let Some(algorithm) = self.signature.verification(issuer.key.kind()) else {
             return false;
         };
         ParsedPublicKey::new(algorithm, issuer.key.bits())
@@ -115,8 +119,61 @@ impl<'a> UploadedCertificate<'a> {
     }
 }
 
+/// A stored certificate, read without the policy for new ones: a policy that has become stricter
+/// does not make a stored certificate corrupt.
+pub(crate) struct StoredCertificate<'a> {
+    signed: SignedParts<'a>,
+    tbs: Tbs<'a>,
+    signature: Signature,
+}
+
+impl<'a> StoredCertificate<'a> {
+    /// Reads the parts that a record shows.
+    pub fn read(der: &'a [u8]) -> Option<Self> {
+        let signed = SignedParts::read(der).ok()?;
+        Some(Self {
+            tbs: Tbs::read(signed.tbs).ok()?,
+            signature: Signature::read(1, signed.algorithm).ok()?,
+            signed,
+        })
+    }
+
+    /// Content of the issuer's Name.
+    pub fn issuer(&self) -> &'a [u8] {
+        self.tbs.issuer
+    }
+
+    /// Content of the serial number.
+    pub fn serial(&self) -> &'a [u8] {
+        self.tbs.serial
+    }
+
+    pub fn not_after(&self) -> Timestamp {
+        self.tbs.not_after
+    }
+
+    /// The signature algorithm, by its name in the API.
+    pub fn signature_name(&self) -> &'static str {
+        self.signature.name()
+    }
+
+    /// Returns true if the certificate names another issuer, or the key of this kind has signed it.
+    pub fn is_intact(&self, kind: Kind, key: &[u8]) -> bool {
+        if self.tbs.issuer != self.tbs.subject {
+            return true;
+        }
+        let algorithm = self.signature.verification(kind);
+        algorithm
+            .and_then(|algorithm| ParsedPublicKey::new(algorithm, key).ok())
+            .is_some_and(|key| {
+                let (tbs, signature) = (self.signed.tbs, self.signed.signature);
+                key.verify_sig(tbs, signature).is_ok()
+            })
+    }
+}
+
 /// Translates an error about a key. The advice in a [`CsrError`] is about requests.
-fn key_error(number: usize, error: &CsrError) -> ChainError {
+pub(crate) fn key_error(number: usize, error: &CsrError) -> ChainError {
     let reason = match error {
         CsrError::KeyWeak(weakness) => {
             let weakness = *weakness;
@@ -263,10 +320,10 @@ impl Signature {
         }
     }
 
-    /// Selects the verification under a key, `None` if keys of this kind do not make such
+    /// Selects the verification under a kind of key, `None` if keys of this kind do not make such
     /// signatures. The library has no SHA-1 for P-384.
-    fn verification(self, key: &PublicKey<'_>) -> Option<&'static dyn VerificationAlgorithm> {
-        Some(match (key.kind(), self) {
+    fn verification(self, kind: Kind) -> Option<&'static dyn VerificationAlgorithm> {
+        Some(match (kind, self) {
             (Kind::Rsa, Self::Rsa(Digest::Sha1)) => {
                 &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY
             }

@@ -127,6 +127,14 @@ pub enum IssueError {
     /// The CSR is not acceptable.
     #[error("{0}")]
     Csr(#[from] CsrError),
+    /// Too many requests wait for the search of an RSA key.
+    #[error(
+        "{waiting} wait for the check of an RSA key, the maximum: wait until some are answered"
+    )]
+    Busy {
+        /// The waiting requests.
+        waiting: String,
+    },
     /// The subject is the name of the CA that would sign.
     #[error(
         "the subject of the CSR is the name of the CA that signs, so that verifiers could take the \
@@ -341,6 +349,14 @@ pub enum MtlsCertificateError {
     /// The certificates are not acceptable.
     #[error("{0}")]
     Chain(#[from] ChainError),
+    /// Too many requests wait for the search of an RSA key.
+    #[error(
+        "{waiting} wait for the check of an RSA key, the maximum: wait until some are answered"
+    )]
+    Busy {
+        /// The waiting requests.
+        waiting: String,
+    },
     /// The private key is not acceptable.
     #[error("{0}")]
     PrivateKey(#[from] PrivateKeyError),

@@ -4,7 +4,7 @@ use certgate_model::{
     AccountId, By, CertificateId, CertificateRecord, SECONDS_PER_DAY, SerialNumber, Status,
     Timestamp, ZoneId,
 };
-use certgate_pki::{CheckedCsr, Profile, Validity, prepare, read_csr, sign};
+use certgate_pki::{CheckedCsr, Profile, Validity, prepare, read_csr, read_csr_of_known_key, sign};
 use certgate_store::{CertificateRecorded, StoreError};
 use tokio::sync::oneshot;
 
@@ -86,6 +86,8 @@ enum Attempt {
     Recorded(Issued),
     /// Another CA is active now. The signature was discarded.
     Superseded,
+    /// The RSA key of the request is new to the server. Nothing was signed.
+    KeyNotSearched,
 }
 
 impl Issuing {
@@ -117,6 +119,7 @@ impl Issuing {
                     metrics::counter!("certgate_certificates_issued_total").increment(1);
                     return Ok(issued);
                 }
+                Attempt::KeyNotSearched => drop(self.search_key(&order).await?),
                 Attempt::Superseded => {
                     let stale = ca.authority.id;
                     let active = self.issuers.active_after(order.account, stale).await;
@@ -146,18 +149,39 @@ impl Issuing {
         let work = move |answer: oneshot::Sender<_>| {
             // 2. to 4. Prepare, sign and read back.
             let issued = match sign() {
-                Ok(issued) => issued,
+                Ok(Some(issued)) => issued,
+                Ok(None) => return drop(answer.send(Ok(None))),
                 Err(error) => return drop(answer.send(Err(error))),
             };
             // 5. Record, handed over by the thread that signed: the answer is the only time that
             //    an I/O thread is woken. A crash before the record is durable leaves nothing,
             //    because the signature has not left the process.
             let certificate = issued.certificate.clone();
-            let report = move |outcome| drop(answer.send(Ok((issued, outcome))));
+            let report = move |outcome| drop(answer.send(Ok(Some((issued, outcome)))));
             store.hand_over_certificate(certificate, quota, by, Box::new(report));
         };
-        let (issued, outcome) = self.environment.signers.begin(work).await??;
-        self.attempt(order, issued, outcome).await
+        match self.environment.signers.begin(work).await?? {
+            Some((issued, outcome)) => self.attempt(order, issued, outcome).await,
+            None => Ok(Attempt::KeyNotSearched),
+        }
+    }
+
+    /// Reads the CSR of an order, which must be acceptable.
+    async fn read_accepted(&self, order: &Order) -> Result<CheckedCsr, IssueError> {
+        let csr = order.csr.clone();
+        let read = move || read_csr_of_known_key(&csr);
+        match self.environment.signers.run(read).await?? {
+            Some(known) => Ok(known),
+            None => self.search_key(order).await,
+        }
+    }
+
+    /// Searches the RSA key of a request for weaknesses, after which a signing thread knows it.
+    async fn search_key(&self, order: &Order) -> Result<CheckedCsr, IssueError> {
+        let csr = order.csr.clone();
+        let searches = &self.environment.key_searches;
+        let searched = searches.run(order.account, move || read_csr(&csr));
+        Ok(searched.await??)
     }
 
     /// Translates the outcome of a record.
@@ -243,10 +267,9 @@ impl Issuing {
         match store.certificate(order.zone, order.id).await? {
             None => Ok(None),
             Some(found) if found.csr == order.csr && found.validity_days == order.days => {
-                let csr = order.csr.clone();
-                let read = self.environment.signers.run(move || read_csr(&csr));
                 // The CSR was acceptable then. Another version may be stricter.
-                let remarks = read.await?.map(|csr| CsrRemarks::from(&csr));
+                let read = self.read_accepted(order).await;
+                let remarks = read.map(|csr| CsrRemarks::from(&csr));
                 Ok(Some(Issued {
                     certificate: Arc::new(found),
                     remarks: remarks.unwrap_or_default(),
@@ -270,11 +293,7 @@ impl Issuing {
             return Ok(loaded);
         }
         // The first request of an account creates its CA, so its CSR must be acceptable.
-        let csr = order.csr.clone();
-        self.environment
-            .signers
-            .run(move || read_csr(&csr).map(drop))
-            .await??;
+        self.read_accepted(order).await?;
         let active = self.issuers.active(order.account).await;
         active
             .map_err(Fault::nothing_issued)?
@@ -314,15 +333,17 @@ impl Issuing {
     }
 }
 
-/// Returns the work of steps 2 to 4 for a signing thread.
+/// Returns the work of steps 2 to 4 for a signing thread. [`None`]: the key was not searched yet.
 fn signing(
     order: Arc<Order>,
     ca: Arc<ReadyIssuer>,
     serial: SerialNumber,
-) -> impl FnOnce() -> Result<Issued, IssueError> + Send + 'static {
+) -> impl FnOnce() -> Result<Option<Issued>, IssueError> + Send + 'static {
     move || {
         // 2. Check the CSR and its proof of possession, build the certificate and lint it.
-        let checked = read_csr(&order.csr)?;
+        let Some(checked) = read_csr_of_known_key(&order.csr)? else {
+            return Ok(None);
+        };
         if ca.issuer.has_name_of(&checked) {
             return Err(IssueError::NameOfIssuer);
         }
@@ -358,9 +379,9 @@ fn signing(
             revoked_on: None,
             revocation_reason: None,
         });
-        Ok(Issued {
+        Ok(Some(Issued {
             certificate,
             remarks,
-        })
+        }))
     }
 }

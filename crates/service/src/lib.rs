@@ -19,6 +19,7 @@ mod issuer_names;
 mod issuers;
 mod issuing;
 mod judging;
+mod key_searches;
 mod managed_authorities;
 mod master_key;
 mod measures;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use certgate_model::{MtlsCertificateId, MtlsCertificateRecord};
-use certgate_pki::{Purpose, read_chain, read_private_key};
+use certgate_model::{AccountId, MtlsCertificateId, MtlsCertificateRecord};
+use certgate_pki::{Chain, Purpose, read_chain, read_chain_of_known_keys, read_private_key};
 use certgate_store::{MtlsCertificateDeleted, MtlsCertificateRecorded};
 use zeroize::Zeroizing;
 
@@ -51,26 +51,31 @@ impl MtlsCertificates {
             false => Purpose::Leaf,
         };
 
-        // This verifies up to ten signatures and checks a key.
-        let read = self.environment.signers.run(move || {
-            let chain = read_chain(&certificates, purpose, now)?;
-            let key = private_key
-                .map(|text| read_private_key(&text))
-                .transpose()?;
-            match &key {
-                Some(key) if !chain.is_certificate_of(key) => {
-                    Err(MtlsCertificateError::KeyMismatch)
-                }
-                None if !ca => Err(MtlsCertificateError::LeafWithoutKey),
-                _ => Ok((chain, key)),
+        let account = scope.account().id;
+        let chain = self.read_chain(account, certificates, purpose).await?;
+        let key = match private_key {
+            None if !ca => return Err(MtlsCertificateError::LeafWithoutKey),
+            None => None,
+            // The check of an RSA key costs as much as a signature.
+            Some(text) => {
+                let read = self
+                    .environment
+                    .signers
+                    .run(move || read_private_key(&text));
+                Some(read.await??)
             }
-        });
-        let (chain, key) = read.await??;
+        };
+        if key
+            .as_ref()
+            .is_some_and(|key| !chain.is_certificate_of(key))
+        {
+            return Err(MtlsCertificateError::KeyMismatch);
+        }
 
         let id = MtlsCertificateId::time_ordered(now, &**random);
         let record = MtlsCertificateRecord {
             id,
-            account: scope.account().id,
+            account,
             name,
             ca,
             certificates: chain.to_pem(),
@@ -96,6 +101,25 @@ impl MtlsCertificates {
                 Err(MtlsCertificateError::QuotaReached { quota })
             }
         }
+    }
+
+    /// Reads a chain. This verifies up to ten signatures, and searches RSA keys that are new to the
+    /// server.
+    async fn read_chain(
+        &self,
+        account: AccountId,
+        certificates: String,
+        purpose: Purpose,
+    ) -> Result<Chain, MtlsCertificateError> {
+        let now = self.environment.now();
+        let certificates: Arc<str> = certificates.into();
+        let text = certificates.clone();
+        let read = move || read_chain_of_known_keys(&text, purpose, now);
+        if let Some(chain) = self.environment.signers.run(read).await?? {
+            return Ok(chain);
+        }
+        let search = move || read_chain(&certificates, purpose, now);
+        Ok(self.environment.key_searches.run(account, search).await??)
     }
 
     /// Deletes an uploaded certificate that no hostname uses, and returns its record.

@@ -12,6 +12,7 @@ use crate::feed::Feed;
 use crate::hostnames::Hostnames;
 use crate::issuers::Issuers;
 use crate::issuing::Issuing;
+use crate::key_searches::KeySearches;
 use crate::managed_authorities::ManagedAuthorities;
 use crate::master_key::MasterKey;
 use crate::measures;
@@ -103,6 +104,7 @@ impl Service {
             random,
             signers: Arc::new(Signers::start()?),
             slow_keys: Arc::new(Signers::for_slow_keys()?),
+            key_searches: Arc::new(KeySearches::start()?),
             signals: Arc::new(Signals::new()),
             limits: Arc::new(Mutex::new(settings.limits)),
         };

@@ -39,6 +39,12 @@ impl Signers {
         )
     }
 
+    /// Starts one thread for searches of weak RSA keys.
+    pub(crate) fn for_key_searches() -> Result<Self, Fault> {
+        let builder = ThreadPoolBuilder::new().num_threads(1);
+        Self::build(builder.thread_name(|_| "key-searches".to_owned()))
+    }
+
     fn build(threads: ThreadPoolBuilder) -> Result<Self, Fault> {
         threads
             .build()
