@@ -10,15 +10,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::db::SqliteDb;
-use super::tables;
+use super::tables::{self, APPLICATION_ID};
 use crate::StoreError;
 use crate::db::{Db, Row, now};
 use crate::error::corrupt;
 use crate::position::Layout;
 use crate::schema::VERSION;
 
-/// Marks a database as certgate's (`application_id`): "cgt1".
-pub(super) const APPLICATION_ID: i64 = 0x6367_7431;
 /// The mark of databases that development versions made: "cgat".
 const DEVELOPMENT_ID: i64 = 0x6367_6174;
 

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
-use super::open::APPLICATION_ID;
 use crate::StoreError;
 use crate::dialect::Dialect;
 use crate::position::Layout;
 use crate::schema::{self, MIGRATIONS, Migration, STORE, VERSION};
+
+/// Marks a database as certgate's (`application_id`): "cgt1".
+pub(super) const APPLICATION_ID: i64 = 0x6367_7431;
 
 /// Migrates a database from version `from` (0: an empty file) to [`VERSION`], one transaction a
 /// step, so that a crash leaves a version that exists. A new database is complete at once.
