@@ -102,6 +102,7 @@ pub fn exchange(sent: &[u8], is_management: bool, packet: usize, closes: bool) -
                 true => server.app.router.clone(),
                 false => server.app.responder.clone(),
             },
+            documentation: certgate_api::Documentation::default(),
             peer,
             proxies: None,
             stopped,

@@ -38,7 +38,7 @@ test('the list of hostnames is replaced as a whole, its order and spelling kept'
   );
   assert.deepEqual((await associations.update({ zone_id })).hostnames, [], 'absent means empty');
   const missing = '0'.repeat(32);
-  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () =>
+  await fails(wire, Cloudflare.NotFoundError, 404, 7003, () =>
     associations.get({ zone_id: missing }),
   );
 });

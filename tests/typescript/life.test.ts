@@ -110,7 +110,7 @@ test('errors have the class that callers catch, and are not tried again', async 
   await fails(wire, NotFoundError, 404, 1415, () => certificates.get(missing, { zone_id }));
   await fails(wire, NotFoundError, 404, 1415, () => certificates.delete('no-id', { zone_id }));
   await fails(wire, NotFoundError, 404, 7003, () => certificates.list({ zone_id: 'no-zone' }));
-  await fails(wire, PermissionDeniedError, 403, 9109, () =>
+  await fails(wire, NotFoundError, 404, 7003, () =>
     certificates.list({ zone_id: missing }),
   );
   await fails(wire, BadRequestError, 400, 1420, () =>
@@ -146,7 +146,7 @@ test('zones come and go', async () => {
   );
   assert(every.some(({ id }) => id === zone.id) && every.some(({ id }) => id === server.zone_id));
   assert.equal((await sdk.zones.delete({ zone_id: zone.id }))?.id, zone.id);
-  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () =>
+  await fails(wire, Cloudflare.NotFoundError, 404, 7003, () =>
     sdk.zones.get({ zone_id: zone.id }),
   );
 });
@@ -159,7 +159,7 @@ test('accounts come and go', async () => {
   assert.deepEqual(names.sort(), ['default', 'sdk']);
   assert.deepEqual(await collect(sdk.accounts.list({ name: 'sdk' })), [account]);
   assert.equal((await sdk.accounts.delete({ account_id: account.id }))?.id, account.id);
-  await fails(wire, Cloudflare.PermissionDeniedError, 403, 9109, () =>
+  await fails(wire, Cloudflare.NotFoundError, 404, 7003, () =>
     sdk.accounts.get({ account_id: account.id }),
   );
 });

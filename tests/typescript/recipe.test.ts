@@ -30,8 +30,10 @@ test('the recipe compiles strictly and does what it says', async () => {
     ZONE_ID: zone_id,
   };
   const done = spawnSync(process.execPath, ['recipe.js'], { cwd: built, env, encoding: 'utf8' });
-  const [certificate] = (await connect(server, new Wire()).clientCertificates.list({ zone_id }))
-    .result;
+  const [certificate] = (await connect(server, new Wire()).clientCertificates.list({
+    zone_id,
+    status: 'all',
+  })).result;
   await server.stop();
   assert.equal(done.status, 0, done.stderr);
   assert(certificate?.id && done.stdout.includes(certificate.id), 'it shows what it lists');

@@ -1,6 +1,7 @@
 //! Request bodies: JSON that becomes a struct of `certgate-wire`.
 
 use axum::extract::{FromRequest, Request};
+use http::{HeaderMap, HeaderName, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -15,6 +16,10 @@ use crate::state::Api;
 /// The largest request body in bytes: four times the largest certificate signing request.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// The byte order mark in UTF-8. Some programs for Windows begin each file with it, and RFC 8259
+/// §8.1 lets a server skip it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A request body. A request without a body counts as `{}`.
 pub(crate) struct Body<T>(pub(crate) T);
 
@@ -23,6 +28,18 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
 
     async fn from_request(request: Request, _: &Api) -> Result<Self, ApiError> {
         let value = read(request).await?;
+        parse(value.unwrap_or_else(|| Value::Object(Map::new()))).map(Self)
+    }
+}
+
+/// A request body that clients may omit. `null` counts as absent.
+pub(crate) struct OptionalBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Api> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &Api) -> Result<Self, ApiError> {
+        let value = read(request).await?.filter(|value| !value.is_null());
         parse(value.unwrap_or_else(|| Value::Object(Map::new()))).map(Self)
     }
 }
@@ -50,6 +67,7 @@ async fn read(request: Request) -> Result<Option<Value>, ApiError> {
     if request.body().size_hint().lower() > BODY_BYTES_MAX as u64 {
         return Err(too_large());
     }
+    let is_encoded = is_encoded(request.headers());
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
     let bytes = match body.collect().await {
         Ok(collected) => collected.to_bytes(),
@@ -59,13 +77,37 @@ async fn read(request: Request) -> Result<Option<Value>, ApiError> {
             return Err(ApiError::new(code::BODY_INCOMPLETE, message).at(""));
         }
     };
-    if bytes.iter().all(u8::is_ascii_whitespace) {
+    if !bytes.is_empty() && is_encoded {
+        return Err(ApiError::encoded_body());
+    }
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-        let message = format!("The body is not JSON: {error}");
+    serde_json::from_slice(text).map(Some).map_err(|error| {
+        let message = match text {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
+                "The body is UTF-16 or UTF-32: send JSON in UTF-8 (RFC 8259 §8.1)".to_owned()
+            }
+            _ => format!("The body is not JSON: {error}"),
+        };
         ApiError::new(code::MALFORMED_JSON, message).at("")
     })
+}
+
+/// Returns true if the body is compressed, or encoded in another way, for the content (RFC 9110
+/// §8.4) or for the transfer (RFC 9112 §7).
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let has_other = |name: HeaderName, plain: &str| {
+        let values = headers.get_all(name).into_iter();
+        let mut codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        codings.any(|coding| {
+            let coding = coding.trim_ascii();
+            !coding.is_empty() && !coding.eq_ignore_ascii_case(plain.as_bytes())
+        })
+    };
+    has_other(header::CONTENT_ENCODING, "identity")
+        || has_other(header::TRANSFER_ENCODING, "chunked")
 }
 
 fn too_large() -> ApiError {

@@ -23,6 +23,14 @@ impl Code {
     }
 }
 
+/// Returns the page of the documentation that describes a code.
+pub(crate) const fn page(number: u32) -> &'static str {
+    match number {
+        1450..=1529 => "errors-ca.md",
+        _ => "errors.md",
+    }
+}
+
 /// A code as the error reference shows it.
 #[cfg(test)]
 struct CodeEntry {
@@ -75,8 +83,8 @@ codes! {
         "an account already has this name"
         => "choose another name, or use the existing account: `GET /accounts?name=…`";
     ZONE_IN_USE = 1063 [BAD_REQUEST]
-        "the zone to delete has certificates that are not revoked"
-        => "revoke them first";
+        "the zone to delete has certificates that are not revoked, or whose revocation is pending"
+        => "revoke them first, and wait as long as the message says";
     ACCOUNT_IN_USE = 1064 [BAD_REQUEST]
         "the account to delete has zones or mTLS certificates"
         => "delete them first";
@@ -86,8 +94,9 @@ codes! {
     ZONE_NEIGHBOUR = 1066 [FORBIDDEN]
         "the zone to create is above or below a zone of another account"
         => "use a token that has Zone Write on both, or choose another name";
-    ALREADY_REVOKED = 1407 [BAD_REQUEST]
-        "the certificate to revoke is already revoked"
+    REVOKED_BEFORE = 1407 [OK]
+        "not an error: in `messages` of a DELETE, the certificate was revoked before, and nothing \
+         changed"
         => "do nothing; PATCH restores a certificate on hold";
     REVOKED_FOR_GOOD = 1408 [BAD_REQUEST]
         "the certificate to restore was revoked for a final reason (RFC 5280 §5.3.1)"
@@ -374,7 +383,8 @@ codes! {
         "not an error: in `messages` of `/user/tokens/verify`, the token is valid"
         => "do nothing";
     MALFORMED_HEAD = 10400 [BAD_REQUEST]
-        "the request line or a header line is malformed, or the request is not HTTP/1.1"
+        "the request line or a header line is malformed, the `Host` header is missing, or the \
+         request is not HTTP/1.1"
         => "percent-encode the path and the query; check the scheme (`https://` or `http://`)";
     METHOD = 10405 [METHOD_NOT_ALLOWED]
         "the path does not have this method"
@@ -388,6 +398,10 @@ codes! {
     URI_TOO_LONG = 10414 [URI_TOO_LONG]
         "the request target is longer than 65,534 bytes"
         => "send a shorter query";
+    BODY_ENCODED = 10415 [UNSUPPORTED_MEDIA_TYPE]
+        "the body is compressed: it has a `Content-Encoding`, or another `Transfer-Encoding` than \
+         chunked"
+        => "send the body without compression";
     HEAD_TOO_LARGE = 10431 [REQUEST_HEADER_FIELDS_TOO_LARGE]
         "the head of the request is larger than 64 KiB or has more than 100 header lines"
         => "send fewer or shorter headers";
@@ -531,6 +545,14 @@ how to read an error. [certificates.md](certificates.md) describes what certgate
             assert_eq!(
                 holding, 1,
                 "{number} is in {holding} sections of the reference"
+            );
+            let describes =
+                |page: &&Page| page.path.ends_with(&format!("/{}", super::page(number)));
+            let described = PAGES.iter().find(describes).unwrap();
+            let mut sections = described.sections.iter();
+            assert!(
+                sections.any(|(_, ranges)| holds(ranges, number)),
+                "{number}"
             );
         }
     }

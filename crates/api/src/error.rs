@@ -34,6 +34,8 @@ pub struct ApiError {
     retry_after_seconds: Option<u32>,
     /// Tells SDKs to repeat the request or not, where the status does not.
     should_retry: Option<bool>,
+    /// Tells the client that bodies must not be encoded.
+    accepts_identity: bool,
     /// The text for the log; the client does not see it.
     inside: Option<Inside>,
 }
@@ -47,6 +49,7 @@ impl ApiError {
             cause: None,
             retry_after_seconds: None,
             should_retry: None,
+            accepts_identity: false,
             inside: None,
         }
     }
@@ -65,6 +68,16 @@ impl ApiError {
         }
     }
 
+    /// A body that is compressed. The answer names the accepted coding (RFC 9110 §15.5.16).
+    pub(crate) fn encoded_body() -> Self {
+        let message = "The body is compressed or encoded: send it without Content-Encoding, and \
+                       with no Transfer-Encoding but chunked";
+        Self {
+            accepts_identity: true,
+            ..Self::new(code::BODY_ENCODED, message)
+        }
+    }
+
     /// A query parameter outside its rule.
     pub(crate) fn parameter(name: &'static str, message: String) -> Self {
         Self::new(code::INVALID_PARAMETER, message).at(name)
@@ -78,6 +91,12 @@ impl ApiError {
     pub(crate) fn missing_credentials() -> Self {
         let message = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
         Self::new(code::MISSING_CREDENTIALS, message)
+    }
+
+    /// A request in HTTP/1.1 without a host (RFC 9112 §3.2).
+    pub(crate) fn missing_host() -> Self {
+        let message = "The request has no Host header: HTTP/1.1 needs one (RFC 9112 §3.2)";
+        Self::new(code::MALFORMED_HEAD, message)
     }
 
     /// A header that cannot be read; the reason is in `error_chain`.
@@ -102,6 +121,13 @@ impl ApiError {
         let shown: String = path.chars().take(SHOWN_CHARACTERS_MAX).collect();
         let message =
             format!("Could not route to {shown}, perhaps your object identifier is invalid?");
+        Self::new(code::NO_ROUTE, message)
+    }
+
+    /// The zone or account was deleted during the request, or the body names one that does not
+    /// exist.
+    pub(crate) fn no_tenant() -> Self {
+        let message = "The zone or account does not exist: check its ID, or it was deleted";
         Self::new(code::NO_ROUTE, message)
     }
 
@@ -164,11 +190,12 @@ impl ApiError {
 }
 
 impl ApiError {
-    /// Returns the JSON of the answer.
-    pub(crate) fn body(self) -> String {
-        let item = ErrorItem {
+    /// Returns the error as answers show it.
+    pub(crate) fn item(self) -> ErrorItem<'static> {
+        ErrorItem {
             code: self.code.number(),
             message: self.message,
+            documentation_url: None,
             source: self.pointer.map(|pointer| ErrorSource { pointer }),
             error_chain: self.cause.map(|(code, message)| {
                 vec![ErrorCause {
@@ -176,25 +203,40 @@ impl ApiError {
                     message: message.into(),
                 }]
             }),
-        };
-        let failure = FailedAnswer {
-            success: false,
-            errors: vec![item],
-            messages: Vec::new(),
-            result: (),
-        };
-        serde_json::to_string(&failure).expect("strings and numbers always serialise")
+        }
     }
+}
+
+/// The error of an answer, to which the middleware adds the link to its documentation.
+#[derive(Clone)]
+pub(crate) struct AnsweredError(pub(crate) ErrorItem<'static>);
+
+/// Returns the JSON of an answer with this error.
+pub(crate) fn failed_answer(item: ErrorItem<'_>) -> String {
+    let failure = FailedAnswer {
+        success: false,
+        errors: vec![item],
+        messages: Vec::new(),
+        result: (),
+    };
+    serde_json::to_string(&failure).expect("strings and numbers always serialise")
 }
 
 impl IntoResponse for ApiError {
     fn into_response(mut self) -> Response {
         let (retry_after, should_retry) = (self.retry_after_seconds, self.should_retry);
-        let inside = self.inside.take();
-        let mut response = response::json(self.code.status, self.body());
+        let (accepts_identity, inside) = (self.accepts_identity, self.inside.take());
+        let status = self.code.status;
+        let item = self.item();
+        let mut response = response::json(status, failed_answer(item.clone()));
+        response.extensions_mut().insert(AnsweredError(item));
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if accepts_identity {
+            let value = HeaderValue::from_static("identity");
+            headers.insert(header::ACCEPT_ENCODING, value);
         }
         if let Some(should_retry) = should_retry {
             let value = if should_retry { "true" } else { "false" };

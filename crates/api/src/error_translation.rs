@@ -39,6 +39,7 @@ impl From<AccessError> for ApiError {
                 Self::new(code::UNKNOWN_KEY, message)
             }
             AccessError::Refused => Self::refused(),
+            AccessError::NotFound => Self::no_tenant(),
             AccessError::TooManyRequests {
                 retry_after_seconds,
             } => {
@@ -64,7 +65,7 @@ impl From<IssueError> for ApiError {
             }
             IssueError::AuthorityNotValid { .. } => Self::new(code::AUTHORITY_NOT_VALID, message),
             IssueError::QuotaReached { .. } => Self::new(code::QUOTA_REACHED, message),
-            IssueError::NoZone => Self::refused(),
+            IssueError::NoZone => Self::no_tenant(),
             IssueError::KeyReused(_) => Self::new(code::IDEMPOTENCY_KEY_REUSED, message),
             IssueError::InDoubt {
                 is_repeatable,
@@ -99,7 +100,7 @@ impl From<AuthorityError> for ApiError {
                 ..
             } => Self::new(code::RATE_LIMITED, message).retry_after(retry_after_seconds),
             AuthorityError::Busy { .. } => Self::too_many(message),
-            AuthorityError::NoAccount => Self::refused(),
+            AuthorityError::NoAccount => Self::no_tenant(),
             AuthorityError::Fault(fault) => fault.into(),
         }
     }
@@ -133,10 +134,6 @@ impl From<RevocationError> for ApiError {
     fn from(error: RevocationError) -> Self {
         match error {
             RevocationError::NotFound => Self::certificate_not_found(),
-            RevocationError::AlreadyRevoked => Self::new(
-                code::ALREADY_REVOKED,
-                "The client certificate is already revoked: PATCH restores a certificate on hold",
-            ),
             RevocationError::Permanent => Self::new(
                 code::REVOKED_FOR_GOOD,
                 "The client certificate was revoked for a final reason (RFC 5280 §5.3.1): issue \
@@ -165,7 +162,7 @@ impl From<HostnamesError> for ApiError {
             HostnamesError::NotAnAuthority => {
                 Self::new(code::NOT_AN_AUTHORITY, message).at("/mtls_certificate_id")
             }
-            HostnamesError::NoZone => Self::refused(),
+            HostnamesError::NoZone => Self::no_tenant(),
             HostnamesError::Fault(fault) => fault.into(),
         }
     }
@@ -197,7 +194,7 @@ impl From<MtlsCertificateError> for ApiError {
             }
             MtlsCertificateError::InUse { .. } => Self::new(code::MTLS_CERTIFICATE_IN_USE, message),
             MtlsCertificateError::NotFound => Self::mtls_certificate_not_found(),
-            MtlsCertificateError::NoAccount => Self::refused(),
+            MtlsCertificateError::NoAccount => Self::no_tenant(),
             MtlsCertificateError::Fault(fault) => fault.into(),
         }
     }
@@ -250,8 +247,8 @@ fn tenant_error(error: TenantError, exists: Code) -> ApiError {
         TenantError::Invalid { pointer, .. } => ApiError::member(pointer, message),
         TenantError::NameTaken(_) => ApiError::new(exists, message).at("/name"),
         TenantError::Neighbour(_) => ApiError::new(code::ZONE_NEIGHBOUR, message).at("/name"),
-        TenantError::NotFound => ApiError::refused(),
-        TenantError::HasCertificates(_) => ApiError::new(code::ZONE_IN_USE, message),
+        TenantError::NotFound => ApiError::no_tenant(),
+        TenantError::HasCertificates { .. } => ApiError::new(code::ZONE_IN_USE, message),
         TenantError::HasZones(_) | TenantError::HasMtlsCertificates(_) => {
             ApiError::new(code::ACCOUNT_IN_USE, message)
         }

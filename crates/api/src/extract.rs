@@ -25,7 +25,8 @@ use crate::state::{Api, PeerAddress};
 /// Characters of an e-mail address (RFC 5321 §4.5.3.1.3).
 const EMAIL_CHARACTERS_MAX: usize = 254;
 
-/// Hexadecimal digits of an API key: Cloudflare's have 37 or more, ours 64.
+/// Hexadecimal digits of an API key: Cloudflare's have 37 or more, ours 37. Earlier versions of
+/// certgate made keys of 64, which still work.
 const KEY_DIGITS: RangeInclusive<usize> = 37..=128;
 
 /// The headers that a request has once at most, and the messages for several. Of two, a proxy may
@@ -96,10 +97,11 @@ fn secret(headers: &HeaderMap) -> Result<Secret<'_>, ApiError> {
     Ok(Secret::ApiKey { email, key })
 }
 
-/// Reads `Bearer <token>`. RFC 6750 §2.1 allows fewer characters; a token with other visible ones
-/// is looked up and found to be unknown.
+/// Reads `Bearer <token>`, with one or more spaces (RFC 9110 §11.4). RFC 6750 §2.1 allows fewer
+/// characters; a token with other visible ones is looked up and found to be unknown.
 fn token_value(authorization: &str) -> Result<&str, ApiError> {
     let (scheme, value) = authorization.split_once(' ').unwrap_or_default();
+    let value = value.trim_start_matches(' ');
     let is_visible = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
     match scheme.eq_ignore_ascii_case("bearer") && is_visible {
         true => Ok(value),
@@ -137,8 +139,8 @@ impl<P: Permission> FromRequestParts<Api> for ZoneScope<P> {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let ZonePath { zone_id } = path(parts, no_route).await?;
         let caller = Caller::from_request_parts(parts, api).await?;
-        let access = &api.service.access;
-        Ok(access.zone_scope(&caller, zone_id.into()).await?)
+        let scope = api.service.access.zone_scope(&caller, zone_id.into());
+        scope.await.map_err(|error| no_scope(parts, error))
     }
 }
 
@@ -148,8 +150,8 @@ impl<P: Permission> FromRequestParts<Api> for AccountScope<P> {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let AccountPath { account_id } = path(parts, no_route).await?;
         let caller = Caller::from_request_parts(parts, api).await?;
-        let access = &api.service.access;
-        Ok(access.account_scope(&caller, account_id.into()).await?)
+        let scope = api.service.access.account_scope(&caller, account_id.into());
+        scope.await.map_err(|error| no_scope(parts, error))
     }
 }
 
@@ -164,10 +166,10 @@ impl FromRequestParts<Api> for DeletePoints {
         match access.account_scope(&caller, account_id.into()).await {
             Ok(scope) => Ok(Self::All(scope)),
             Err(AccessError::Refused) => {
-                let scope = access.account_scope(&caller, account_id.into()).await?;
-                Ok(Self::Own(scope))
+                let scope = access.account_scope(&caller, account_id.into()).await;
+                Ok(Self::Own(scope.map_err(|error| no_scope(parts, error))?))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(no_scope(parts, error)),
         }
     }
 }
@@ -245,6 +247,13 @@ async fn path<T: DeserializeOwned + Send + 'static>(
             Err(malformed(parts))
         }
         Err(_) => Err(no_route(parts)),
+    }
+}
+
+fn no_scope(parts: &Parts, error: AccessError) -> ApiError {
+    match error {
+        AccessError::NotFound => no_route(parts),
+        other => other.into(),
     }
 }
 

@@ -11,6 +11,7 @@ mod certificate_pages;
 mod client_address;
 mod code;
 mod crl_cache;
+mod documentation;
 mod envelope;
 mod error;
 mod error_translation;
@@ -34,6 +35,7 @@ mod token_body;
 
 pub use body::BODY_BYTES_MAX;
 pub use client_address::TrustedProxies;
+pub use documentation::Documentation;
 pub use refused_head::{refused_head, too_many_requests};
 pub use router::{management, openapi_json, responder};
 pub use state::{Api, ApiParts, PeerAddress};

@@ -17,13 +17,14 @@ use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use certgate_model::{Hex, Random, lock};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
 use tower::{Layer, Service};
 
 use crate::body::BODY_BYTES_MAX;
 use crate::code;
+use crate::documentation::Documentation;
 use crate::error::{ApiError, SHOULD_RETRY};
 use crate::extract::check_single_headers;
 use crate::failure_log::Inside;
@@ -43,15 +44,30 @@ struct Shared {
     request_timeout: Duration,
     metrics: RequestMetrics,
     large_answers: LargeAnswers,
+    documentation: Documentation,
+    /// True if a request in HTTP/1.1 must name the host.
+    needs_host: bool,
 }
 
 impl RequestLayer {
-    pub(crate) fn new(api: &Api) -> Self {
+    /// Returns the layer of the management API.
+    pub(crate) fn of_management(api: &Api) -> Self {
+        Self::new(api, true)
+    }
+
+    /// Returns the layer of the public responder, which answers simple programs of devices too.
+    pub(crate) fn of_responder(api: &Api) -> Self {
+        Self::new(api, false)
+    }
+
+    fn new(api: &Api, needs_host: bool) -> Self {
         Self(Arc::new(Shared {
             random: api.random.clone(),
             request_timeout: api.request_timeout,
             metrics: RequestMetrics::default(),
             large_answers: LargeAnswers::new(),
+            documentation: api.documentation.clone(),
+            needs_host,
         }))
     }
 }
@@ -91,7 +107,14 @@ where
         let shared = self.shared.clone();
         let observed = ObservedRequest::new(&request, &*shared.random);
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        if let Err(error) = check_single_headers(request.headers()) {
+        let headers = request.headers();
+        let lacks_host =
+            request.version() == Version::HTTP_11 && !headers.contains_key(header::HOST);
+        let checked = match shared.needs_host && lacks_host {
+            true => Err(ApiError::missing_host()),
+            false => check_single_headers(headers),
+        };
+        if let Err(error) = checked {
             let mut response = error.into_response();
             // Another part of the request may be meant for another reader as well.
             let close = HeaderValue::from_static("close");
@@ -137,13 +160,14 @@ impl ObservedRequest {
         }
     }
 
-    fn answered(self, mut response: Response, shared: &Shared) -> Response {
+    fn answered(self, response: Response, shared: &Shared) -> Response {
         let Self {
             id,
             method,
             route,
             started,
         } = self;
+        let mut response = shared.documentation.add_to(response);
         // The route's pattern, never the path: its number of values is bounded.
         let route = route.as_ref().map_or("none", MatchedPath::as_str);
         let status = response.status();

@@ -53,7 +53,7 @@ pub(crate) fn client_certificate(record: &CertificateRecord) -> ClientCertificat
 pub(crate) fn mtls_certificate(record: &MtlsCertificateRecord) -> MtlsCertificate<'_> {
     MtlsCertificate {
         id: record.id.into(),
-        name: (&record.name).into(),
+        name: (!record.name.is_empty()).then(|| (&record.name).into()),
         issuer: (&record.issuer).into(),
         signature: (&record.signature).into(),
         serial_number: (&record.serial_number).into(),

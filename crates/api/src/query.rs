@@ -20,6 +20,10 @@ const NUMBER_MAX: u64 = (1 << 53) - 1;
 
 const PER_PAGE_DEFAULT: u64 = 20;
 const PER_PAGE: (u64, u64) = (5, 50);
+
+/// Page sizes of zones and accounts: clients look for one by its name, with pages of one.
+const PER_PAGE_OF_TENANTS: (u64, u64) = (1, 50);
+
 const LIMIT: (u64, u64) = (1, 1000);
 
 /// Seconds that a request can wait for a change: less than the usual limit of proxies.
@@ -57,8 +61,10 @@ impl MtlsCertificateFilter {
 }
 
 impl<'a> Query<'a> {
+    /// Reads a query string. A parameter without a value counts as absent: clients send the empty
+    /// fields of their forms.
     pub(crate) fn parse(raw: Option<&'a str>) -> Result<Self, ApiError> {
-        let parameters: Vec<_> = form_urlencoded::parse(raw.unwrap_or("").as_bytes())
+        let mut parameters: Vec<_> = form_urlencoded::parse(raw.unwrap_or("").as_bytes())
             .take(PARAMETERS_MAX + 1)
             .collect();
         if parameters.len() > PARAMETERS_MAX {
@@ -66,6 +72,7 @@ impl<'a> Query<'a> {
                 format!("The request has more than {PARAMETERS_MAX} query parameters: send fewer");
             return Err(ApiError::parameter("", message));
         }
+        parameters.retain(|(_, value)| !value.is_empty());
         Ok(Self { parameters })
     }
 
@@ -149,28 +156,49 @@ impl<'a> Query<'a> {
         })
     }
 
-    fn page_and_size(&self) -> Result<(u64, u64), ApiError> {
-        let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
-        let size = self.number("per_page", PER_PAGE)?;
-        Ok((page, size.unwrap_or(PER_PAGE_DEFAULT)))
+    fn page_number(&self) -> Result<u64, ApiError> {
+        Ok(self.number("page", (1, NUMBER_MAX))?.unwrap_or(1))
+    }
+
+    fn page_of(&self, sizes: (u64, u64)) -> Result<PageRequest, ApiError> {
+        let size = self.number("per_page", sizes)?;
+        let page = self.page_number()?;
+        Ok(page_request(page, size.unwrap_or(PER_PAGE_DEFAULT), 0))
     }
 
     /// Returns the page of `page` and `per_page`.
     pub(crate) fn page(&self) -> Result<PageRequest, ApiError> {
-        let (page, size) = self.page_and_size()?;
-        Ok(page_request(page, size, 0))
+        self.page_of(PER_PAGE)
+    }
+
+    /// Returns the page of a list of zones or accounts.
+    pub(crate) fn page_of_tenants(&self) -> Result<PageRequest, ApiError> {
+        self.page_of(PER_PAGE_OF_TENANTS)
+    }
+
+    /// Returns the page size of a list of certificates without a `limit`.
+    fn certificates_per_page(&self) -> Result<u64, ApiError> {
+        let (min, max) = PER_PAGE;
+        let parse = |text: &str| whole_number(text).filter(|size| (min..=max).contains(size));
+        let size = self.parsed("per_page", parse, || {
+            let (least, most) = LIMIT;
+            format!("a whole number from {min} to {max}, or limit, from {least} to {most}")
+        });
+        Ok(size?.unwrap_or(PER_PAGE_DEFAULT))
     }
 
     /// Returns the page and the filter of a list of certificates.
     pub(crate) fn certificates(&self) -> Result<(PageRequest, CertificateQuery), ApiError> {
-        let (page, per_page) = self.page_and_size()?;
+        let (page, per_page) = (self.page_number()?, self.certificates_per_page()?);
         // SDKs leave limit and offset in the query while they raise page: the page counts in steps
         // of limit.
         let size = self.number("limit", LIMIT)?.unwrap_or(per_page);
         let offset = self.number("offset", (0, NUMBER_MAX))?.unwrap_or(0);
         let named = Status::ALL.map(|status| (status.name(), Some(status)));
         let statuses = [&[("all", None)], &named[..]].concat();
-        let status = self.choice("status", &statuses)?.flatten();
+        // A client that trusts an unfiltered list must not admit revoked certificates.
+        let status = self.choice("status", &statuses)?;
+        let status = status.unwrap_or(Some(Status::Active));
         let asked = page_request(page, size, offset);
         let slice = asked.slice;
         Ok((asked, CertificateQuery { status, slice }))
@@ -238,7 +266,8 @@ impl<'a> Query<'a> {
     pub(crate) fn mtls_certificates(&self) -> Result<MtlsCertificateFilter, ApiError> {
         let page = self.number("page", (1, NUMBER_MAX))?.unwrap_or(1);
         let types = self.parameters.iter().filter(|(key, _)| key == "type");
-        let mut types = types.flat_map(|(_, value)| value.split(',')).peekable();
+        let types = types.flat_map(|(_, value)| value.split(','));
+        let mut types = types.filter(|name| !name.is_empty()).peekable();
         let mut custom = types.peek().is_none();
         for name in types {
             match name {
@@ -367,6 +396,7 @@ mod tests {
     #[test]
     fn the_first_record_is_offset_plus_the_pages_before() {
         assert_eq!(asked(""), (0, 20));
+        assert_eq!(asked("page=&per_page=&limit=&offset="), (0, 20));
         assert_eq!(asked("page=3&per_page=50"), (100, 50));
         assert_eq!(asked("limit=2&offset=0&page=3"), (4, 2));
         assert_eq!(
@@ -383,7 +413,6 @@ mod tests {
     fn a_parameter_outside_its_rule_is_named() {
         for (query, name) in [
             ("page=0", "page"),
-            ("page=", "page"),
             ("page=-1", "page"),
             ("page=1.5", "page"),
             ("page=1.", "page"),
@@ -399,7 +428,9 @@ mod tests {
             ("offset=-1", "offset"),
             ("offset=%00", "offset"),
             ("status=gone", "status"),
-            ("status=", "status"),
+            ("status=%20", "status"),
+            ("status=&status=gone", "status"),
+            ("page=&page=1&page=2", "page"),
         ] {
             let error = Query::parse(Some(query))
                 .unwrap()
@@ -429,6 +460,9 @@ mod tests {
             Some(Status::PendingRevocation)
         );
         assert_eq!(status("status=ALL"), None);
-        assert_eq!(status("unknown=1"), None);
+        assert_eq!(status("status=&status=Revoked"), Some(Status::Revoked));
+        for absent in ["", "unknown=1", "status", "status=", "Status=revoked"] {
+            assert_eq!(status(absent), Some(Status::Active), "{absent}");
+        }
     }
 }

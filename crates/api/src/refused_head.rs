@@ -4,18 +4,21 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use crate::code;
-use crate::error::ApiError;
+use crate::documentation::Documentation;
+use crate::error::{ApiError, failed_answer};
 
 /// Returns the answer to send instead of an answer without a body that the HTTP library made: the
 /// same status and date, with the envelope of every other error.
-pub fn refused_head(answer: &[u8]) -> Vec<u8> {
-    with_envelope(answer).unwrap_or_else(|| answer.to_owned())
+pub fn refused_head(answer: &[u8], documentation: &Documentation) -> Vec<u8> {
+    with_envelope(answer, documentation).unwrap_or_else(|| answer.to_owned())
 }
 
-fn with_envelope(answer: &[u8]) -> Option<Vec<u8>> {
+fn with_envelope(answer: &[u8], documentation: &Documentation) -> Option<Vec<u8>> {
     let head = std::str::from_utf8(answer).ok()?;
     let status = StatusCode::from_bytes(head.get(9..12)?.as_bytes()).ok()?;
-    let body = error(status)?.body();
+    let mut item = error(status)?.item();
+    item.documentation_url = documentation.of_code(item.code).map(Into::into);
+    let body = failed_answer(item);
     let (before, after) = head.split_once("content-length: 0\r\n")?;
     let length = body.len();
     let whole = format!(
@@ -46,10 +49,10 @@ fn error(status: StatusCode) -> Option<ApiError> {
 }
 
 /// Returns the answer to a client of a proxy that has its share of connections.
-pub fn too_many_requests() -> Response {
+pub fn too_many_requests(documentation: &Documentation) -> Response {
     let message = "Your address has its share of this server's connections: send fewer requests at \
                    a time";
-    ApiError::too_many(message).into_response()
+    documentation.add_to(ApiError::too_many(message).into_response())
 }
 
 #[cfg(test)]
@@ -69,11 +72,15 @@ mod tests {
             let given = format!(
                 "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n{date}\r\n\r\n"
             );
-            let answer = String::from_utf8(refused_head(given.as_bytes())).unwrap();
+            let documentation = Documentation::below(Some("https://docs.example.com/certgate/"));
+            let answer = refused_head(given.as_bytes(), &documentation);
+            let answer = String::from_utf8(answer).unwrap();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             let json: Value = serde_json::from_str(body).unwrap();
             assert_eq!(json["errors"][0]["code"], code, "{answer}");
             assert_eq!(json["success"], false, "{answer}");
+            let link = format!("https://docs.example.com/certgate/errors.md#{code}");
+            assert_eq!(json["errors"][0]["documentation_url"], link, "{answer}");
             let length = format!("content-length: {}", body.len());
             for line in [
                 "connection: close",
@@ -98,7 +105,8 @@ mod tests {
             b"HTTP/1.1 400",
             b"\xff",
         ] {
-            assert_eq!(refused_head(other), other);
+            let documentation = Documentation::default();
+            assert_eq!(refused_head(other, &documentation), other);
         }
     }
 }

@@ -29,7 +29,9 @@ pub fn management(api: Api) -> Router {
         .route("/metrics", get(operations::metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
-    router.layer(RequestLayer::new(&api)).with_state(api)
+    router
+        .layer(RequestLayer::of_management(&api))
+        .with_state(api)
 }
 
 /// Returns the public responder. Clients without credentials reach it over plain HTTP.
@@ -43,7 +45,9 @@ pub fn responder(api: Api) -> Router {
         .route("/healthz", get(operations::healthz))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
-    router.layer(RequestLayer::new(&api)).with_state(api)
+    router
+        .layer(RequestLayer::of_responder(&api))
+        .with_state(api)
 }
 
 /// Returns the OpenAPI document as JSON.

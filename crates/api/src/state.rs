@@ -11,6 +11,7 @@ use certgate_store::ReadStore;
 
 use crate::client_address::TrustedProxies;
 use crate::crl_cache::CrlCache;
+use crate::documentation::Documentation;
 use crate::followers::Followers;
 use crate::readiness::Readiness;
 
@@ -82,4 +83,6 @@ pub struct ApiParts {
     pub connections_max: usize,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// The documentation to which errors refer.
+    pub documentation: Documentation,
 }

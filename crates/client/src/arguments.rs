@@ -5,11 +5,12 @@ mod values;
 use std::fmt;
 use std::path::PathBuf;
 
-use certgate_model::{KeyAlgorithm, RevocationReason, Status, Timestamp, TokenId};
+use certgate_model::{KeyAlgorithm, RevocationReason, Timestamp, TokenId};
 use certgate_wire::AddressBlockText;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
-use self::values::{parse_instant, parse_network, parse_reason, parse_status};
+pub use self::values::Statuses;
+use self::values::{parse_instant, parse_network, parse_reason, parse_statuses};
 use crate::failure::Exit;
 
 /// The default validity of a certificate, in days.
@@ -234,10 +235,10 @@ pub enum CertCommand {
 /// `certgate cert list`
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only certificates with this status: active, pending_reactivation, pending_revocation or
-    /// revoked
-    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
-    pub status: Option<Status>,
+    /// active, pending_reactivation, pending_revocation, revoked or all. Without it: active, and
+    /// the number of the others
+    #[arg(long, value_name = "STATUS", value_parser = parse_statuses)]
+    pub status: Option<Statuses>,
     /// Number of the page
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u64).range(1..))]
@@ -246,7 +247,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "N", default_value_t = 20,
         value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub per_page: u64,
-    /// Every certificate
+    /// Every page
     #[arg(long, conflicts_with_all = ["page", "per_page"])]
     pub all: bool,
 }

@@ -182,20 +182,6 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
     })
 }
 
-/// Checks that a text from the server is one or more certificates in PEM form and nothing else, and
-/// ends each with a line feed.
-pub fn chain_pem(text: &str) -> Result<String, Failure> {
-    const END: &str = "-----END CERTIFICATE-----";
-    let mut chain = String::new();
-    for part in text.trim().split_inclusive(END) {
-        chain.push_str(&certificate_pem(part.trim_start())?);
-    }
-    match chain.is_empty() {
-        true => Err(Failure::not_understood("it has no certificate")),
-        false => Ok(chain),
-    }
-}
-
 /// Checks that a text from the server is one certificate in PEM form and nothing else, and ends it
 /// with a line feed.
 pub fn certificate_pem(text: &str) -> Result<String, Failure> {
@@ -310,14 +296,6 @@ mod tests {
             &twice,
         ] {
             assert!(certificate_pem(bad).is_err(), "{bad:?}");
-        }
-        assert_eq!(chain_pem(&twice).unwrap(), format!("{good}\n{good}\n"));
-        for bad in [
-            "",
-            &*format!("{good}x"),
-            &*format!("{good}{}", good.replace("AAAA", "\u{1b}[2J")),
-        ] {
-            assert!(chain_pem(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -331,7 +331,7 @@ impl Server {
 
     /// The certificates of the first zone, oldest first.
     pub fn issued(&self) -> Vec<Value> {
-        let listed = self.get("/zones/{zone}/client_certificates?limit=1000");
+        let listed = self.get("/zones/{zone}/client_certificates?status=all&limit=1000");
         listed.as_array().unwrap().iter().rev().cloned().collect()
     }
 }

@@ -19,7 +19,7 @@ pub struct MtlsCertificateRecord {
     pub signature: String,
     /// Serial number of the first certificate, decimal.
     pub serial_number: String,
-    /// The chain, PEM, in the order in which the client sent it.
+    /// The chain in PEM, byte for byte as the client sent it.
     pub certificates: String,
     /// SHA-256 of the first certificate (DER), unique in the account.
     pub fingerprint_sha256: [u8; 32],

@@ -57,7 +57,7 @@ impl Status {
     pub const fn on(self, event: Event) -> Transition {
         use Event::{Reactivate, Revoke, Settle};
         use Status::{Active, PendingReactivation, PendingRevocation, Revoked};
-        use Transition::{Refused, To, Unchanged};
+        use Transition::{To, Unchanged};
         match (self, event) {
             (Active, Revoke(_)) => To(PendingRevocation),
             (Active, Reactivate) => Unchanged,
@@ -65,7 +65,7 @@ impl Status {
             (PendingRevocation, Revoke(_)) => Unchanged,
             (PendingRevocation, Reactivate) => To(PendingReactivation),
             (PendingRevocation, Settle) => To(Revoked),
-            (Revoked, Revoke(_)) => Refused,
+            (Revoked, Revoke(_)) => Unchanged,
             (Revoked, Reactivate) => To(PendingReactivation),
             (Revoked, Settle) => Unchanged,
             (PendingReactivation, Revoke(_)) => To(PendingRevocation),
@@ -146,11 +146,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_second_revocation_is_refused() {
+    fn repeating_an_event_changes_nothing() {
         for status in Status::ALL {
             for event in [Event::HOLD, Event::Reactivate, Event::Settle] {
-                let refused = status.on(event) == Transition::Refused;
-                assert_eq!(refused, (status, event) == (Status::Revoked, Event::HOLD));
+                let after = match status.on(event) {
+                    Transition::To(next) => next,
+                    other => {
+                        assert_eq!(other, Transition::Unchanged);
+                        status
+                    }
+                };
+                assert_eq!(after.on(event), Transition::Unchanged, "{status} {event:?}");
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use certgate_api::TrustedProxies;
+use certgate_api::{Documentation, TrustedProxies};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,7 +39,7 @@ impl Listener {
         tls: Option<TlsAcceptor>,
         router: Router,
         limits: Limits,
-        trusted_proxies: TrustedProxies,
+        (trusted_proxies, documentation): (TrustedProxies, Documentation),
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let places = Places::new(limits);
@@ -50,6 +50,7 @@ impl Listener {
             router,
             places,
             trusted_proxies,
+            documentation,
             stopped,
         });
         let run = move || acceptor.clone().run(socket.try_clone());
@@ -82,6 +83,7 @@ struct Acceptor {
     router: Router,
     places: Arc<Places>,
     trusted_proxies: TrustedProxies,
+    documentation: Documentation,
     stopped: watch::Receiver<bool>,
 }
 
@@ -144,6 +146,7 @@ impl Acceptor {
     fn begin(&self, stream: TcpStream, peer: IpAddr, place: Place) {
         let http = Http {
             router: self.router.clone(),
+            documentation: self.documentation.clone(),
             peer,
             proxies: self
                 .trusted_proxies

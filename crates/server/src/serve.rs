@@ -192,8 +192,8 @@ async fn serve(
     };
     let router = certgate_api::management(api.clone());
     let start = |name, socket, tls, router| {
-        let proxies = config.trusted_proxies.clone();
-        Listener::start(&supervisor, name, socket, tls, router, limits, proxies)
+        let answering = (config.trusted_proxies.clone(), config.documentation());
+        Listener::start(&supervisor, name, socket, tls, router, limits, answering)
     };
     let tls = identity.map(CurrentIdentity::acceptor);
     let management = start(names::MANAGEMENT, management, tls, router);
@@ -260,6 +260,7 @@ fn parts(
         request_timeout: config.request_timeout,
         connections_max,
         trusted_proxies: config.trusted_proxies.clone(),
+        documentation: config.documentation(),
     }
 }
 

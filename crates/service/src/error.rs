@@ -56,10 +56,14 @@ pub enum AccessError {
     /// No user has this API key with this e-mail address.
     #[error("unknown API key or e-mail address")]
     UnknownApiKey,
-    /// The caller lacks the permission, or the object does not exist. The answer is the same, so it
-    /// reveals nothing.
+    /// The caller lacks the permission, or the zone does not exist. The answer is the same, so it
+    /// does not reveal the zones and accounts of others.
     #[error("unauthorized to access requested resource")]
     Refused,
+    /// The zone or account does not exist, and the caller would have the permission on it: its
+    /// token covers all zones or accounts, or names this one.
+    #[error("the zone or account does not exist")]
+    NotFound,
     /// The token made too many requests.
     #[error("too many requests")]
     TooManyRequests {
@@ -221,9 +225,6 @@ pub enum RevocationError {
     /// The zone has no such certificate.
     #[error("client certificate not found")]
     NotFound,
-    /// The certificate is already revoked.
-    #[error("the client certificate is already revoked")]
-    AlreadyRevoked,
     /// The reason of the revocation does not permit reactivation.
     #[error("the client certificate was revoked permanently")]
     Permanent,
@@ -324,11 +325,13 @@ pub enum TenantError {
     #[error("it does not exist")]
     NotFound,
     /// The zone has certificates that are not revoked.
-    #[error(
-        "the zone has {} client certificates that are not revoked: revoke them first",
-        .0.all() - .0.of(Status::Revoked)
-    )]
-    HasCertificates(Totals),
+    #[error("{}", not_revoked(.totals, *.pending_seconds_max))]
+    HasCertificates {
+        /// The numbers of its certificates.
+        totals: Totals,
+        /// The longest time until the pending revocations have settled, in seconds.
+        pending_seconds_max: u64,
+    },
     /// The account has zones.
     #[error("the account has {0} zones: delete them first")]
     HasZones(u64),
@@ -341,6 +344,21 @@ pub enum TenantError {
     /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+/// Says what to do about the certificates of a zone that are not revoked.
+fn not_revoked(totals: &Totals, pending_seconds_max: u64) -> String {
+    let pending = totals.of(Status::PendingRevocation);
+    let count = totals.all() - totals.of(Status::Revoked);
+    let wait = format!("at most {pending_seconds_max} seconds, and try again");
+    let remedy = match count - pending {
+        0 => format!("the revocation of each is pending, wait {wait}"),
+        _ if pending == 0 => "revoke them first".to_owned(),
+        others => {
+            format!("revoke {others} of them; the revocation of {pending} is pending, wait {wait}")
+        }
+    };
+    format!("the zone has {count} client certificates that are not revoked: {remedy}")
 }
 
 /// Reasons not to store or delete an uploaded certificate.

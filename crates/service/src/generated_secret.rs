@@ -10,8 +10,9 @@ const VALUE_ALPHABET: &[u8; 64] =
 /// Length of a token value, in characters: 240 random bits, enough to store a plain hash safely.
 const VALUE_CHARACTERS: usize = 40;
 
-/// Length of an API key, in hexadecimal digits: 256 random bits.
-const KEY_DIGITS: usize = 64;
+/// Length of an API key, in hexadecimal digits: 148 random bits, enough to store a plain hash
+/// safely. Terraform's provider and older tools accept no other length.
+const KEY_DIGITS: usize = 37;
 
 /// A token value or an API key. Only its creator sees it, once.
 pub struct GeneratedSecret(Zeroizing<String>);

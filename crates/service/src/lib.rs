@@ -72,7 +72,7 @@ pub use mtls_certificates::{MtlsCertificateUpload, MtlsCertificates};
 pub use publishing::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};
 pub use renewal::Renewal;
 pub use responder::{NoncePolicy, OCSP_VALIDITY_SECONDS, OcspAnswer, Responder};
-pub use revoking::Revoking;
+pub use revoking::{EarlierRevocation, Revocation, Revoking};
 pub use service::{OpenError, Service};
 pub use settings::{Limits, Settings, VALIDITY_DAYS_MAX_DEFAULT};
 pub use settling::{Settler, Settling};

@@ -52,7 +52,9 @@ impl MtlsCertificates {
         };
 
         let account = scope.account().id;
-        let chain = self.read_chain(account, certificates, purpose).await?;
+        let chain = self
+            .read_chain(account, certificates.clone(), purpose)
+            .await?;
         let key = match private_key {
             None if !ca => return Err(MtlsCertificateError::LeafWithoutKey),
             None => None,
@@ -78,7 +80,8 @@ impl MtlsCertificates {
             account,
             name,
             ca,
-            certificates: chain.to_pem(),
+            // As sent: a client that gets another text back replaces the certificate.
+            certificates,
             sealed_key: key.map(|key| self.master_key.seal_key(id, key.pkcs8(), &**random)),
             issuer: chain.issuer,
             signature: chain.signature.to_owned(),

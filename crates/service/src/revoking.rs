@@ -1,11 +1,38 @@
-use certgate_model::{CertificateId, CertificateRecord, Event, RevocationReason};
+use certgate_model::{
+    Actor, AuditAction, AuditOwner, AuditQuery, CertificateId, CertificateRecord, Direction, Event,
+    RevocationReason, Timestamp,
+};
 use certgate_store::StatusChange;
 
 use crate::access::{WriteCertificates, ZoneScope};
 use crate::environment::Environment;
-use crate::error::RevocationError;
+use crate::error::{Fault, RevocationError, internal};
 use crate::measures;
 use crate::signals::AnnounceOnDrop;
+
+/// Entries of the audit log that are searched for the author of a revocation. They begin at the
+/// time of the revocation, so few come before it.
+const AUTHOR_ENTRIES_MAX: u32 = 256;
+
+/// The outcome of a revocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revocation {
+    /// The certificate is revoked from now on.
+    Accepted(CertificateRecord),
+    /// The certificate was revoked before. Nothing changed.
+    Repeated(CertificateRecord, EarlierRevocation),
+}
+
+/// A revocation that was accepted before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EarlierRevocation {
+    /// The time.
+    pub at: Timestamp,
+    /// The reason.
+    pub reason: RevocationReason,
+    /// The author, if the audit log has its entry.
+    pub by: Option<Actor>,
+}
 
 /// Revokes and reactivates client certificates.
 pub struct Revoking {
@@ -14,14 +41,22 @@ pub struct Revoking {
 
 impl Revoking {
     /// Revokes a certificate. It is `pending_revocation` until the revocation has settled. Every
-    /// reason except certificateHold is permanent.
+    /// reason except certificateHold is permanent. A certificate that was revoked before does not
+    /// change, unless it is on hold and the new reason is permanent.
     pub async fn revoke(
         &self,
         scope: &ZoneScope<WriteCertificates>,
         id: CertificateId,
         reason: RevocationReason,
-    ) -> Result<CertificateRecord, RevocationError> {
-        self.change(scope, id, Event::Revoke(reason)).await
+    ) -> Result<Revocation, RevocationError> {
+        match self.change(scope, id, Event::Revoke(reason)).await? {
+            StatusChange::Changed(certificate) => Ok(Revocation::Accepted(certificate)),
+            StatusChange::Unchanged(certificate) => {
+                let earlier = self.earlier(scope, &certificate).await?;
+                Ok(Revocation::Repeated(certificate, earlier))
+            }
+            StatusChange::Refused => Err(internal("a revocation was refused").into()),
+        }
     }
 
     /// Reactivates a revoked certificate. It is `pending_reactivation` until that has settled.
@@ -30,7 +65,12 @@ impl Revoking {
         scope: &ZoneScope<WriteCertificates>,
         id: CertificateId,
     ) -> Result<CertificateRecord, RevocationError> {
-        self.change(scope, id, Event::Reactivate).await
+        match self.change(scope, id, Event::Reactivate).await? {
+            StatusChange::Changed(certificate) | StatusChange::Unchanged(certificate) => {
+                Ok(certificate)
+            }
+            StatusChange::Refused => Err(RevocationError::Permanent),
+        }
     }
 
     async fn change(
@@ -38,7 +78,7 @@ impl Revoking {
         scope: &ZoneScope<WriteCertificates>,
         id: CertificateId,
         event: Event,
-    ) -> Result<CertificateRecord, RevocationError> {
+    ) -> Result<StatusChange, RevocationError> {
         let _announce = AnnounceOnDrop {
             signals: &self.environment.signals,
             account: scope.zone().account,
@@ -46,14 +86,36 @@ impl Revoking {
         let by = scope.by(self.environment.now());
         let store = &self.environment.store;
         let change = store.change_status(scope.zone().id, id, event, by).await?;
-        match change.ok_or(RevocationError::NotFound)? {
-            StatusChange::Unchanged(certificate) => Ok(certificate),
-            StatusChange::Refused if event == Event::Reactivate => Err(RevocationError::Permanent),
-            StatusChange::Refused => Err(RevocationError::AlreadyRevoked),
-            StatusChange::Changed(certificate) => {
-                measures::status_changes(certificate.status, 1);
-                Ok(certificate)
-            }
+        let change = change.ok_or(RevocationError::NotFound)?;
+        if let StatusChange::Changed(certificate) = &change {
+            measures::status_changes(certificate.status, 1);
         }
+        Ok(change)
+    }
+
+    async fn earlier(
+        &self,
+        scope: &ZoneScope<WriteCertificates>,
+        certificate: &CertificateRecord,
+    ) -> Result<EarlierRevocation, Fault> {
+        let (Some(at), Some(reason)) = (certificate.revoked_on, certificate.revocation_reason)
+        else {
+            return Err(internal("a revoked certificate has no date of revocation"));
+        };
+        let query = AuditQuery {
+            since: at,
+            before: Timestamp::LATEST,
+            actor: None,
+            direction: Direction::Ascending,
+            after: None,
+            limit: AUTHOR_ENTRIES_MAX,
+        };
+        let owner = AuditOwner::Account(scope.zone().account);
+        let entries = self.environment.store.audit_entries(owner, query).await?;
+        let mut entries = entries.into_iter().filter(|entry| {
+            entry.action == AuditAction::Revoke && entry.resource == *certificate.id.as_bytes()
+        });
+        let by = entries.next().map(|entry| entry.by.actor);
+        Ok(EarlierRevocation { at, reason, by })
     }
 }

@@ -12,7 +12,7 @@ use crate::access::{
     Access, AccountScope, Caller, ManageAccounts, ManageUser, ManageZones, UserScope, ZoneScope,
 };
 use crate::environment::Environment;
-use crate::error::{AccessError, TenantError};
+use crate::error::{AccessError, Fault, TenantError};
 use crate::issuers::Issuers;
 use crate::names::{checked_email, checked_name, checked_zone_name, domain_name_fault};
 
@@ -28,6 +28,10 @@ const COUNTRY_CHARACTERS_MAX: usize = 30;
 
 /// Longest telephone number and postal code of the user, in characters: Cloudflare's limit.
 const NUMBER_CHARACTERS_MAX: usize = 20;
+
+/// The time in which changes settle that wait for no enforcement point, in seconds: usually less
+/// than one. On a shared store, a server takes over from one that stopped within 25 seconds.
+const SETTLING_SECONDS: u64 = 30;
 
 /// A new account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,8 +246,25 @@ impl Tenants {
         match deleted {
             ZoneDeleted::Deleted => Ok(id),
             ZoneDeleted::NotFound => Err(TenantError::NotFound),
-            ZoneDeleted::InUse(totals) => Err(TenantError::HasCertificates(totals)),
+            ZoneDeleted::InUse(totals) => Err(TenantError::HasCertificates {
+                totals,
+                pending_seconds_max: self.pending_seconds_max(scope.zone().account).await?,
+            }),
         }
+    }
+
+    /// Returns the longest time in which the present changes of an account settle while its lists
+    /// can be published.
+    async fn pending_seconds_max(&self, account: AccountId) -> Result<u64, Fault> {
+        let Environment { store, .. } = &self.environment;
+        let now = self.environment.now();
+        let lagging = store.lagging_enforcement_points().await?;
+        let waited_for = lagging
+            .iter()
+            .filter(|point| point.account == account && point.is_waited_for(now));
+        let leases = waited_for.map(|point| now.until(point.lease_until()).duration());
+        let longest = leases.map(|lease| lease.as_secs() + 1).max();
+        Ok(longest.unwrap_or(0) + SETTLING_SECONDS)
     }
 }
 

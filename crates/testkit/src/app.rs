@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use certgate_api::{Api, ApiParts, TrustedProxies};
+use certgate_api::{Api, ApiParts, Documentation, TrustedProxies};
 use certgate_model::KeyAlgorithm;
 use certgate_service::{
     DerJudge, EMAIL_DEFAULT, FirstInstallation, FirstNames, MasterKey, Service, Settings, Settling,
@@ -78,6 +78,7 @@ impl Installed {
             request_timeout: Duration::from_secs(30),
             connections_max: 4_096,
             trusted_proxies: TrustedProxies::default(),
+            documentation: Documentation::default(),
         };
         change_api(&mut parts);
         let api = Api::new(parts);
@@ -126,6 +127,12 @@ impl TestApp {
     pub async fn behind(trusted_proxies: &str) -> Self {
         let trusted_proxies = trusted_proxies.parse().expect("a list of addresses");
         Self::start(|_| (), |api| api.trusted_proxies = trusted_proxies).await
+    }
+
+    /// Starts certgate with the documentation below `base`.
+    pub async fn documented(base: &str) -> Self {
+        let documentation = Documentation::below(Some(base));
+        Self::start(|_| (), |api| api.documentation = documentation).await
     }
 
     /// Starts certgate with another limit for the duration of a request.

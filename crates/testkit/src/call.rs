@@ -26,11 +26,12 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub(crate) fn new(router: &'a Router, method: Method, path: String) -> Self {
+        let host = HeaderValue::from_static("certgate.example");
         Self {
             router,
             method,
             path,
-            headers: HeaderMap::new(),
+            headers: HeaderMap::from_iter([(header::HOST, host)]),
             body: Vec::new(),
             endless: false,
             peer: IpAddr::from([127, 0, 0, 1]),
@@ -45,6 +46,12 @@ impl<'a> Call<'a> {
     /// Removes the credentials.
     pub fn anonymous(mut self) -> Self {
         self.headers.remove(header::AUTHORIZATION);
+        self
+    }
+
+    /// Removes the host.
+    pub fn without_host(mut self) -> Self {
+        self.headers.remove(header::HOST);
         self
     }
 

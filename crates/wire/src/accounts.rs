@@ -47,8 +47,9 @@ pub struct AccountName<'a> {
 /// An account by ID, in a request.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct AccountReference {
-    /// ID.
-    pub id: Id,
+    /// ID; absent: the only account in which the token may create zones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Id>,
 }
 
 /// An account to create.

@@ -109,6 +109,9 @@ pub struct ErrorItem<'a> {
     pub code: u32,
     /// The problem, the value and the remedy.
     pub message: Cow<'a, str>,
+    /// The section about the code in the documentation, if the server knows its address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documentation_url: Option<Cow<'a, str>>,
     /// The input at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<ErrorSource<'a>>,

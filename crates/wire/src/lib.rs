@@ -53,7 +53,8 @@ pub use private_key::PrivateKeyText;
 pub use queries::{
     AccountsQuery, AuditLogExceptQuery, AuditLogQuery, AuditLogsQuery, ClientCertificatesQuery,
     HostnameAssociationsQuery, MembershipsQuery, MtlsCertificatesQuery, PageQuery,
-    PermissionGroupsQuery, RevocationChangesQuery, RevocationStreamQuery, TokensQuery, ZonesQuery,
+    PermissionGroupsQuery, RevocationChangesQuery, RevocationStreamQuery, TenantsPageQuery,
+    TokensQuery, ZonesQuery,
 };
 pub use scalars::{Id, Octets20, Sha256, Time, Uuid, WholeNumber};
 pub use tokens::{

@@ -12,8 +12,9 @@ use crate::{PrivateKeyText, Time, Uuid};
 pub struct MtlsCertificate<'a> {
     /// ID.
     pub id: Uuid,
-    /// Empty if it has none.
-    pub name: Cow<'a, str>,
+    /// Null if it has none.
+    #[schema(required = true)]
+    pub name: Option<Cow<'a, str>>,
     /// Issuer of the first certificate in the form of RFC 2253: the last part of the name first.
     pub issuer: Cow<'a, str>,
     /// Signature algorithm of the first certificate, such as `SHA256WithRSA`, `ECDSAWithSHA1` or
@@ -21,7 +22,7 @@ pub struct MtlsCertificate<'a> {
     pub signature: Cow<'a, str>,
     /// Serial number of the first certificate, decimal.
     pub serial_number: Cow<'a, str>,
-    /// The chain in the order of the upload: PEM, 64 columns, with an LF at the end.
+    /// The chain in PEM, byte for byte as it was sent.
     pub certificates: Cow<'a, str>,
     /// `true` for a CA.
     pub ca: bool,

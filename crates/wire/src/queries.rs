@@ -16,6 +16,18 @@ pub struct PageQuery {
     pub per_page: Option<u64>,
 }
 
+/// The page of a list of zones or accounts.
+#[derive(Debug, Clone, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TenantsPageQuery {
+    /// Page, from 1; default 1
+    #[param(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    pub page: Option<u64>,
+    /// Page size; default 20
+    #[param(minimum = 1, maximum = 50)]
+    pub per_page: Option<u64>,
+}
+
 /// The conditions of a list of accounts.
 #[derive(Debug, Clone, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -78,7 +90,7 @@ pub struct ZonesQuery {
 #[derive(Debug, Clone, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ClientCertificatesQuery {
-    /// `all` (default), `active`, `pending_reactivation`, `pending_revocation` or `revoked`, in any
+    /// `active` (default), `pending_reactivation`, `pending_revocation`, `revoked` or `all`, in any
     /// letter case
     pub status: Option<String>,
     /// Page size instead of `per_page`

@@ -108,8 +108,12 @@ pub struct CreateZone<'a> {
     /// A domain name, at most 253 octets.
     #[schema(value_type = String, min_length = 3, max_length = 253)]
     pub name: Cow<'a, str>,
-    /// The account that owns the zone.
-    pub account: AccountReference,
+    /// The account that owns the zone; absent: the only one in which the token may create zones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountReference>,
+    /// The older name of `account`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<AccountReference>,
     /// Default: `full`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<ZoneTypeName>,

@@ -11,7 +11,6 @@ import pytest
 from kit.history import (
     EVERY,
     MISSING,
-    REFUSED,
     SETTLED,
     STATUSES,
     Issued,
@@ -43,11 +42,11 @@ GOOD = {
         revoked(4, 5),
         read("pending_revocation", 6, 7),
         read("revoked", 8, 9),
-        Operation("revoke", REFUSED, 10, 11),
+        Operation("revoke", "revoked", 10, 11),
         restored(12, 13),
         read("active", 14, 15),
     ],
-    "settled between two answers": [ISSUED, revoked(2, 3), Operation("revoke", REFUSED, 4, 5)],
+    "settled between two answers": [ISSUED, revoked(2, 3), Operation("revoke", "revoked", 4, 5)],
     "a read beside a change sees either": [
         ISSUED,
         revoked(2, 9),
@@ -115,7 +114,7 @@ BAD = {
         read("revoked", 4, 5),
         revoked(6, 7),
     ],
-    "refused, but not revoked": [ISSUED, Operation("revoke", REFUSED, 2, 3)],
+    "revoked before, but active": [ISSUED, Operation("revoke", "revoked", 2, 3)],
     "seen before it was asked for": [read("active", -2, -1), ISSUED],
     "gone": [ISSUED, read(MISSING, 2, 3)],
     "missing in a list that began after the answer": [ISSUED, read(EVERY - STATUSES, 1.5, 3)],
@@ -196,7 +195,7 @@ def test_the_checker_agrees_with_exhaustive_search() -> None:
                 history.append(Operation(what, None, invoked))
             else:
                 outcome = {
-                    "revoke": ["pending_revocation", REFUSED],
+                    "revoke": ["pending_revocation", "revoked"],
                     "restore": ["pending_reactivation", "active"],
                 }[what]
                 history.append(Operation(what, chance.choice(outcome), invoked, answered))

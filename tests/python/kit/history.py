@@ -16,9 +16,6 @@ MISSING = "missing"
 STATUSES = frozenset({"active", "pending_reactivation", "pending_revocation", "revoked"})
 EVERY = STATUSES | {MISSING}
 
-# The answer to the revocation of a revoked certificate.
-REFUSED = "refused"
-
 # The status after settling, which happens at any time.
 SETTLED = {"pending_revocation": "revoked", "pending_reactivation": "active"}
 
@@ -30,7 +27,7 @@ CHANGES = {
         "active": ("pending_revocation", "pending_revocation"),
         "pending_reactivation": ("pending_revocation", "pending_revocation"),
         "pending_revocation": ("pending_revocation", "pending_revocation"),
-        "revoked": ("revoked", REFUSED),
+        "revoked": ("revoked", "revoked"),
     },
     "restore": {
         MISSING: (MISSING, MISSING),

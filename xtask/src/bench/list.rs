@@ -136,8 +136,8 @@ impl Bench<'_> {
         eprintln!("list over HTTP, one client …");
         let mut connection = Connection::open(self.server.address()).await?;
         let mut last = [0; 2];
-        for (last, query) in last.iter_mut().zip(["", "&status=revoked"]) {
-            let request = self.list(&format!("per_page=20{query}"));
+        for (last, query) in last.iter_mut().zip(["all", "revoked"]) {
+            let request = self.list(&format!("status={query}&per_page=20"));
             let answer = connection.json(&request).await?;
             let total = answer["result_info"]["total_count"].as_u64().unwrap_or(0);
             // The last page may not be full, and is left out.
@@ -148,8 +148,8 @@ impl Bench<'_> {
             // Pages of the last tenth, and at most a hundred of them.
             let deep = last.map(|last| last - round % (last / 10 + 1).min(100));
             let pages = [
-                self.list("per_page=20&page=1"),
-                self.list(&format!("per_page=20&page={}", deep[0])),
+                self.list("status=all&per_page=20&page=1"),
+                self.list(&format!("status=all&per_page=20&page={}", deep[0])),
                 self.list("status=revoked&per_page=20&page=1"),
                 self.list(&format!("status=revoked&per_page=20&page={}", deep[1])),
             ];
@@ -178,8 +178,10 @@ impl Bench<'_> {
     pub(super) async fn throughput_of_lists(&mut self) -> anyhow::Result<()> {
         eprintln!("list over HTTP, {CONNECTIONS} clients …");
         let pages = (self.report.certificates / u64::from(SIZE)).max(1);
-        let first = self.load(CONNECTIONS, |_| self.list("page=1")).await?;
-        let page = |round| self.list(&format!("page={}", 1 + scatter(round) % pages));
+        let first = self
+            .load(CONNECTIONS, |_| self.list("status=all&page=1"))
+            .await?;
+        let page = |round| self.list(&format!("status=all&page={}", 1 + scatter(round) % pages));
         let random = self.load(CONNECTIONS, page).await?;
         for (which, measured) in [
             ("page 1 again and again", first),

@@ -50,7 +50,7 @@ impl Bench<'_> {
         let mut connection = Connection::open(self.server.address()).await?;
         let (mut serials, mut authority) = (Vec::new(), None);
         for page in 1..=pages {
-            let path = format!("client_certificates?limit=1000&page={page}");
+            let path = format!("client_certificates?status=all&limit=1000&page={page}");
             let answer = connection
                 .json(&Request::get(&self.installation, &path))
                 .await?;

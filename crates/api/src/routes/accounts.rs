@@ -7,8 +7,8 @@ use axum::response::Response;
 use certgate_model::{AccountChange, AccountFilter};
 use certgate_service::{AccountDraft, AccountScope, Caller, ManageAccounts, ReadAccounts};
 use certgate_wire::{
-    Account, AccountPath, AccountsQuery, Answer, CreateAccount, Deleted, PageAnswer, PageQuery,
-    UpdateAccount,
+    Account, AccountPath, AccountsQuery, Answer, CreateAccount, Deleted, PageAnswer,
+    TenantsPageQuery, UpdateAccount,
 };
 
 use crate::body::Body;
@@ -27,7 +27,7 @@ use crate::state::Api;
     path = "/client/v4/accounts",
     tag = "Accounts",
     operation_id = "accounts-list-accounts",
-    params(AccountsQuery, PageQuery),
+    params(AccountsQuery, TenantsPageQuery),
     responses((
         status = 200,
         description = "A page of accounts",
@@ -44,7 +44,7 @@ pub(crate) async fn list(
         .visible::<ReadAccounts>()
         .ok_or_else(ApiError::refused)?;
     let query = Query::parse(query.as_deref())?;
-    let asked = query.page()?;
+    let asked = query.page_of_tenants()?;
     let filter = AccountFilter {
         visible,
         name: query.text_match("name")?,

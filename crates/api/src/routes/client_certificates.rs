@@ -2,8 +2,10 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use certgate_model::Actor;
 use certgate_service::{
-    CsrRemarks, IdempotencyKey, IssueRequest, ReadCertificates, WriteCertificates, ZoneScope,
+    CsrRemarks, EarlierRevocation, IdempotencyKey, IssueRequest, ReadCertificates, Revocation,
+    WriteCertificates, ZoneScope,
 };
 use certgate_wire::{
     Answer, ClientCertificate, ClientCertificatePath, ClientCertificatesQuery,
@@ -11,7 +13,7 @@ use certgate_wire::{
     RevokeClientCertificate, ZonePath,
 };
 
-use crate::body::Body;
+use crate::body::{Body, OptionalBody};
 use crate::certificate_pages;
 use crate::code::{self, Code};
 use crate::envelope;
@@ -22,8 +24,10 @@ use crate::state::Api;
 
 /// List client certificates
 ///
-/// Newest first. The first record is `offset + (page - 1) * size`. The size is `limit`, or
-/// `per_page` without a `limit`. A page past the end is empty. `total_count` is exact.
+/// Only active ones, unless `status` says otherwise. Newest first. The first record is
+/// `offset + (page - 1) * size`. The size is `limit`, or `per_page` without a `limit`. A page past
+/// the end is empty. `total_count` is exact. Do not revoke while you walk the active ones from page
+/// to page: read page 1 again until it is empty.
 #[utoipa::path(
     get,
     path = "/client/v4/zones/{zone_id}/client_certificates",
@@ -177,10 +181,11 @@ pub(crate) async fn reactivate(
 
 /// Revoke a client certificate
 ///
-/// `pending_revocation`, then `revoked`. Revoking a `revoked` certificate again is error 1407. The
-/// body may be absent, or give a `reason` (RFC 5280 §5.3.1), an addition to Cloudflare's API. Every
-/// reason but `certificateHold`, the default, is final: the certificate cannot be restored. You can
-/// revoke a certificate on hold once more with a final reason.
+/// `pending_revocation`, then `revoked`. Revoking a certificate again changes nothing: the answer
+/// is the certificate as it is, and `messages` says when and by whom it was revoked (code 1407).
+/// The body may be absent, or give a `reason` (RFC 5280 §5.3.1), an addition to Cloudflare's API.
+/// Every reason but `certificateHold`, the default, is final: the certificate cannot be restored.
+/// You can revoke a certificate on hold once more with a final reason.
 #[utoipa::path(
     delete,
     path = "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}",
@@ -198,10 +203,30 @@ pub(crate) async fn revoke(
     State(api): State<Api>,
     scope: ZoneScope<WriteCertificates>,
     path: ClientCertificatePath,
-    Body(body): Body<RevokeClientCertificate>,
+    OptionalBody(body): OptionalBody<RevokeClientCertificate>,
 ) -> Result<Response, ApiError> {
     let id = path.client_certificate_id.into();
     let reason = body.reason.map(|reason| reason.0).unwrap_or_default();
-    let certificate = api.service.revoking.revoke(&scope, id, reason).await?;
-    envelope::one(client_certificate(&certificate))
+    match api.service.revoking.revoke(&scope, id, reason).await? {
+        Revocation::Accepted(certificate) => envelope::one(client_certificate(&certificate)),
+        Revocation::Repeated(certificate, earlier) => {
+            let message = Message {
+                code: code::REVOKED_BEFORE.number(),
+                message: revoked_before(&earlier).into(),
+                kind: None,
+            };
+            envelope::one_with_messages(client_certificate(&certificate), vec![message])
+        }
+    }
+}
+
+fn revoked_before(earlier: &EarlierRevocation) -> String {
+    let EarlierRevocation { at, reason, by } = earlier;
+    let by = match by {
+        Some(Actor::Token(id)) => format!(" by API token {id}"),
+        Some(Actor::ApiKey(_)) => " by the API key".to_owned(),
+        Some(Actor::System) | None => String::new(),
+    };
+    let reason = reason.name();
+    format!("The client certificate was already revoked on {at}{by} ({reason}): nothing changed")
 }

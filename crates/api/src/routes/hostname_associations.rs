@@ -44,7 +44,7 @@ pub(crate) async fn list(
     let hostnames = found.await?.ok_or_else(|| match ca {
         Some(_) => ApiError::mtls_certificate_not_found().at(CA),
         // The zone was deleted meanwhile.
-        None => ApiError::refused(),
+        None => ApiError::no_tenant(),
     })?;
     envelope::one(HostnameAssociations {
         hostnames: hostnames.into(),

@@ -5,7 +5,7 @@ use axum::response::Response;
 use certgate_service::{AccountScope, AuthorityImport, ManageAccounts, ReadAccounts};
 use certgate_wire::{AccountPath, Answer, ImportCa, ManagedCa, RotateCa};
 
-use crate::body::Body;
+use crate::body::{Body, OptionalBody};
 use crate::envelope;
 use crate::error::ApiError;
 use crate::objects::managed_ca;
@@ -27,7 +27,7 @@ pub(crate) async fn get(
     scope: AccountScope<ReadAccounts>,
 ) -> Result<Response, ApiError> {
     let ca = api.service.managed_authorities.active(&scope).await?;
-    envelope::one(managed_ca(&ca.ok_or_else(ApiError::refused)?))
+    envelope::one(managed_ca(&ca.ok_or_else(ApiError::no_tenant)?))
 }
 
 /// List the managed CAs of an account
@@ -92,7 +92,7 @@ pub(crate) async fn import(
 pub(crate) async fn rotate(
     State(api): State<Api>,
     scope: AccountScope<ManageAccounts>,
-    Body(body): Body<RotateCa>,
+    OptionalBody(body): OptionalBody<RotateCa>,
 ) -> Result<Response, ApiError> {
     let algorithm = body.algorithm.map(|algorithm| algorithm.0);
     let ca = Box::pin(api.service.managed_authorities.rotate(&scope, algorithm)).await?;

@@ -4,10 +4,13 @@ use std::borrow::Cow;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_model::{Page, ZoneChange, ZoneProperties};
-use certgate_service::{Caller, ManageZones, ReadZones, ZoneDraft, ZoneScope};
+use certgate_model::{
+    AccountFilter, AccountId, Direction, Page, Slice, ZoneChange, ZoneProperties,
+};
+use certgate_service::{AccessError, Caller, ManageZones, ReadZones, ZoneDraft, ZoneScope};
 use certgate_wire::{
-    Answer, CreateZone, Deleted, PageAnswer, PageQuery, UpdateZone, Zone, ZonePath, ZonesQuery,
+    AccountReference, Answer, CreateZone, Deleted, PageAnswer, TenantsPageQuery, UpdateZone, Zone,
+    ZonePath, ZonesQuery,
 };
 
 use crate::body::Body;
@@ -27,7 +30,7 @@ use crate::state::Api;
     path = "/client/v4/zones",
     tag = "Zones",
     operation_id = "zones-get",
-    params(ZonesQuery, PageQuery),
+    params(ZonesQuery, TenantsPageQuery),
     responses((
         status = 200,
         description = "A page of zones",
@@ -44,7 +47,7 @@ pub(crate) async fn list(
         .visible::<ReadZones>()
         .ok_or_else(ApiError::refused)?;
     let query = Query::parse(query.as_deref())?;
-    let asked = query.page()?;
+    let asked = query.page_of_tenants()?;
     let page = match query.zones(visible)? {
         Some(filter) => api.store.zones(&filter, asked.slice).await?,
         None => Page {
@@ -56,6 +59,9 @@ pub(crate) async fn list(
 }
 
 /// Create a zone
+///
+/// Without an account, or with an empty one, in the only account in which the token may create
+/// zones.
 #[utoipa::path(
     post,
     path = "/client/v4/zones",
@@ -69,10 +75,15 @@ pub(crate) async fn create(
     caller: Caller,
     Body(body): Body<CreateZone<'static>>,
 ) -> Result<Response, ApiError> {
-    let (access, account) = (&api.service.access, body.account.id.into());
-    let scope = access
-        .account_scope::<ManageZones>(&caller, account)
-        .await?;
+    let account = match account_of(&body)? {
+        Some(id) => id,
+        None => only_account(&api, &caller).await?,
+    };
+    let scope = api.service.access.account_scope(&caller, account).await;
+    let scope = scope.map_err(|error| match error {
+        AccessError::NotFound => ApiError::no_tenant().at("/account/id"),
+        other => other.into(),
+    })?;
     let draft = ZoneDraft {
         name: body.name.into_owned(),
         properties: ZoneProperties {
@@ -83,6 +94,41 @@ pub(crate) async fn create(
     };
     let created = api.service.tenants.create_zone(&scope, draft).await;
     envelope::one(zone(&created.map_err(zone_error)?))
+}
+
+/// Returns the account that the body names.
+fn account_of(body: &CreateZone<'_>) -> Result<Option<AccountId>, ApiError> {
+    let id = |named: &Option<AccountReference>| named.as_ref().and_then(|named| named.id);
+    match (id(&body.account), id(&body.organization)) {
+        (Some(account), Some(organization)) if account != organization => {
+            let message = "account and organization are the same member and differ: send account";
+            Err(ApiError::member("/organization/id", message.to_owned()))
+        }
+        (account, organization) => Ok(account.or(organization).map(Into::into)),
+    }
+}
+
+/// Returns the account in which the caller may create zones, if there is only one.
+async fn only_account(api: &Api, caller: &Caller) -> Result<AccountId, ApiError> {
+    let visible = caller.principal().visible::<ManageZones>();
+    let filter = AccountFilter {
+        visible: visible.ok_or_else(ApiError::refused)?,
+        name: None,
+        direction: Direction::default(),
+    };
+    let found = api.store.accounts(&filter, Slice { first: 0, size: 1 });
+    let Page { items, total } = found.await?;
+    match items.first() {
+        None => Err(ApiError::refused()),
+        Some(only) if total == 1 => Ok(only.id),
+        Some(_) => {
+            let message = format!(
+                "account.id is missing, and the token may create zones in {total} accounts: name \
+                 one of them"
+            );
+            Err(ApiError::member("/account/id", message))
+        }
+    }
 }
 
 /// Get a zone

@@ -45,7 +45,8 @@ async fn accounts_are_created_listed_read_and_deleted() {
         app.delete(&path).await.result(),
         json!({ "id": made["id"] })
     );
-    assert_eq!(app.get(&path).await.error().code, 9109);
+    let error = app.get(&path).await.error();
+    assert_eq!((error.status, error.code), (404, 7003));
 }
 
 #[tokio::test]

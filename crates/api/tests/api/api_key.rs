@@ -33,7 +33,7 @@ async fn a_key_exists_from_its_creation_to_its_deletion() {
     "#);
     let first = made["api_key"].as_str().unwrap().to_owned();
     assert!(
-        first.len() == 64
+        first.len() == 37
             && first
                 .bytes()
                 .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))

@@ -111,7 +111,7 @@ async fn the_log_has_the_actor_action_time_and_certificate() {
 }
 
 #[tokio::test]
-async fn refused_requests_are_not_in_the_log() {
+async fn requests_that_change_nothing_are_not_in_the_log() {
     let app = TestApp::new().await;
     let certificate = app.issue("device").await;
     let path = format!(
@@ -126,14 +126,14 @@ async fn refused_requests_are_not_in_the_log() {
     assert_eq!(
         app.delete(&path).await.status.as_u16(),
         200,
-        "it is being revoked already"
+        "it was revoked before"
     );
     app.settle().await;
     assert_eq!(
         app.call(http::Method::PATCH, &path).await.status.as_u16(),
         400
     );
-    assert_eq!(app.delete(&path).await.status.as_u16(), 400);
+    assert_eq!(app.delete(&path).await.status.as_u16(), 200);
     let name = json!({ "name": "example.com", "account": { "id": app.account_id } });
     assert_eq!(app.post("/zones", name).await.status.as_u16(), 400);
     assert_eq!(log(&app, "").await, before);

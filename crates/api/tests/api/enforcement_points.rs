@@ -348,6 +348,7 @@ impl Lines {
             app.account_id
         );
         let request = http::Request::get(path)
+            .header("host", "certgate.example")
             .header("authorization", format!("Bearer {token}"))
             .extension(certgate_api::PeerAddress([127, 0, 0, 1].into()));
         let request = request.body(axum::body::Body::empty()).unwrap();

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use certgate_testkit::TestApp;
-use serde_json::json;
+use certgate_testkit::{Answer, TestApp};
+use http::Method;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn every_answer_has_a_request_id_of_its_own() {
@@ -101,4 +102,40 @@ async fn a_slow_body_is_408_and_a_write_is_not_retried() {
     let read = app.get(path).body("{").without_an_end().await;
     assert_eq!(read.status, 408);
     assert!(!read.headers.contains_key("x-should-retry"));
+}
+
+#[tokio::test]
+async fn errors_lead_to_the_documentation_if_the_server_knows_its_address() {
+    let link = |answer: &Answer| answer.json()["errors"][0]["documentation_url"].clone();
+    let app = TestApp::new().await;
+    assert_eq!(link(&app.get("/zones/x").await), Value::Null);
+    let app = TestApp::documented("https://docs.example.com/certgate/").await;
+    let missing = "/zones/{zone}/client_certificates/0123456789abcdef0123456789abcdef";
+    for (answer, page) in [
+        (app.get("/zones/x").await, "errors.md#7003"),
+        (app.get(missing).await, "errors.md#1415"),
+        (app.get("/zones").anonymous().await, "errors.md#9106"),
+        (app.get("/zones").line("host", "x").await, "errors.md#6003"),
+        (app.post("/zones", json!({})).await, "errors.md#9207"),
+        (
+            app.post(
+                "/accounts/{account}/mtls_certificates",
+                json!({ "certificates": "x", "ca": true }),
+            )
+            .await,
+            "errors-ca.md#1450",
+        ),
+        (app.public(Method::GET, "/crl/x").await, "errors.md#7003"),
+    ] {
+        let expected = format!("https://docs.example.com/certgate/{page}");
+        assert_eq!(link(&answer), expected.as_str());
+        answer.error();
+        let pages = [
+            include_str!("../../../../docs/errors.md"),
+            include_str!("../../../../docs/errors-ca.md"),
+        ];
+        let (file, anchor) = page.split_once('#').unwrap();
+        let page = pages[usize::from(file == "errors-ca.md")];
+        assert!(page.contains(&format!("\n### {anchor}\n")), "{expected}");
+    }
 }

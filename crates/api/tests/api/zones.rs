@@ -158,13 +158,6 @@ async fn a_bad_zone_is_refused_with_its_reason() {
     let account = json!({ "id": app.account_id });
     for (body, status, code, pointer) in [
         (json!({ "account": account }), 400, 9207, Some("/name")),
-        (json!({ "name": "a.example" }), 400, 9207, Some("/account")),
-        (
-            json!({ "name": "a.example", "account": {} }),
-            400,
-            9207,
-            Some("/account/id"),
-        ),
         (
             json!({ "name": "a.example", "account": { "id": "1" } }),
             400,
@@ -197,9 +190,9 @@ async fn a_bad_zone_is_refused_with_its_reason() {
         ),
         (
             json!({ "name": "a.example", "account": { "id": "0".repeat(32) } }),
-            403,
-            9109,
-            None,
+            404,
+            7003,
+            Some("/account/id"),
         ),
     ] {
         let error = app.post("/zones", body.clone()).await.error();
@@ -240,7 +233,8 @@ async fn a_zone_is_deleted_after_its_certificates_are_revoked() {
         app.get(&certificate),
         app.delete("/zones/{zone}"),
     ] {
-        assert_eq!(call.await.error().code, 9109);
+        let error = call.await.error();
+        assert_eq!((error.status, error.code), (404, 7003));
     }
     assert_ne!(zone(&app, "example.com").await["id"], app.zone_id);
 }
@@ -376,4 +370,136 @@ async fn a_new_zone_has_the_properties_of_its_body() {
     assert_eq!(made["type"], "secondary");
     assert_eq!(made["paused"], false);
     assert_eq!(made["vanity_name_servers"], json!(["ns1.new.example"]));
+}
+
+#[tokio::test]
+async fn a_zone_without_an_account_is_made_in_the_only_one_of_the_token() {
+    const ZONE_WRITE: &str = "e6d2666161e84845a636613608cee8d5";
+    let app = TestApp::new().await;
+    let (mine, other) = (app.account_id.clone(), "account");
+    let named = |member: &str, id: &str| json!({ "name": "n.example", member: { "id": id } });
+    let same = json!({
+        "name": "n.example", "account": { "id": mine }, "organization": { "id": mine },
+    });
+    let create = async |body: Value, token: &str| {
+        let made = app.post("/zones", body.clone()).token(token).await;
+        if made.status == 200 {
+            let made = made.result();
+            assert_eq!(made["account"]["id"], mine, "{body}");
+            let path = format!("/zones/{}", made["id"].as_str().unwrap());
+            app.delete(&path).await.result();
+            return Ok(());
+        }
+        let error = made.error();
+        Err((error.status, error.code, error.pointer))
+    };
+    let without = [
+        json!({ "name": "n.example" }),
+        json!({ "name": "n.example", "account": null }),
+        json!({ "name": "n.example", "account": {} }),
+        json!({ "name": "n.example", "account": { "id": null } }),
+        json!({ "name": "n.example", "organization": {} }),
+    ];
+    let with = [named("account", &mine), named("organization", &mine), same];
+    for body in without.iter().chain(&with) {
+        assert_eq!(create(body.clone(), &app.token).await, Ok(()), "{body}");
+    }
+    let made = app
+        .post("/accounts", json!({ "name": other }))
+        .await
+        .result();
+    let theirs = made["id"].as_str().unwrap();
+    let refused = |status, code, pointer: Option<&str>| {
+        Err::<(), _>((status, code, pointer.map(str::to_owned)))
+    };
+    // With two accounts, the token must say which one it means.
+    let resource = format!("com.cloudflare.api.account.{mine}");
+    let of_one = app.token_for(&[ZONE_WRITE], &[&resource]).await;
+    let zone = format!("com.cloudflare.api.account.zone.{}", app.zone_id);
+    let of_none = app.token_for(&[ZONE_WRITE], &[&zone]).await;
+    for body in without {
+        let several = refused(400, 9207, Some("/account/id"));
+        assert_eq!(create(body.clone(), &app.token).await, several, "{body}");
+        assert_eq!(create(body.clone(), &of_one).await, Ok(()), "{body}");
+        assert_eq!(
+            create(body.clone(), &of_none).await,
+            refused(403, 9109, None),
+            "{body}"
+        );
+    }
+    for body in with {
+        assert_eq!(create(body, &of_one).await, Ok(()));
+    }
+    let body = json!({
+        "name": "n.example", "account": { "id": mine }, "organization": { "id": theirs },
+    });
+    let differ = refused(400, 9207, Some("/organization/id"));
+    assert_eq!(create(body, &app.token).await, differ);
+    for body in [named("account", theirs), named("organization", theirs)] {
+        assert_eq!(create(body, &of_one).await, refused(403, 9109, None));
+    }
+    for (account, pointer) in [
+        (json!("x"), "/account"),
+        (json!({ "id": "7" }), "/account/id"),
+        (json!([]), "/account"),
+    ] {
+        let body = json!({ "name": "n.example", "account": account });
+        let malformed = refused(400, 9207, Some(pointer));
+        assert_eq!(create(body, &app.token).await, malformed, "{pointer}");
+    }
+    let nowhere = named("account", "0123456789abcdef0123456789abcdef");
+    let missing = refused(404, 7003, Some("/account/id"));
+    assert_eq!(create(nowhere.clone(), &app.token).await, missing);
+    assert_eq!(create(nowhere, &of_one).await, refused(403, 9109, None));
+}
+
+#[tokio::test]
+async fn the_refusal_to_delete_a_zone_says_what_is_pending_and_for_how_long() {
+    let app = TestApp::new().await;
+    let refusal = async || {
+        let error = app.delete("/zones/{zone}").await.error();
+        assert_eq!((error.status, error.code), (400, 1063));
+        let start = "the zone has ";
+        error
+            .message
+            .strip_prefix(start)
+            .unwrap_or(&error.message)
+            .to_owned()
+    };
+    let mut paths = Vec::new();
+    for name in ["a", "b", "c"] {
+        let id = app.issue(name).await["id"].as_str().unwrap().to_owned();
+        paths.push(format!("/zones/{{zone}}/client_certificates/{id}"));
+    }
+    let not_revoked = "client certificates that are not revoked:";
+    assert_eq!(
+        refusal().await,
+        format!("3 {not_revoked} revoke them first")
+    );
+    app.delete(&paths[0]).await.result();
+    assert_eq!(
+        refusal().await,
+        format!(
+            "3 {not_revoked} revoke 2 of them; the revocation of 1 is pending, wait at most 30 \
+             seconds, and try again"
+        )
+    );
+    // An enforcement point with a lease delays settling until it acknowledges.
+    let points = "/certgate/v1/accounts/{account}/enforcement_points";
+    let body = json!({ "name": "edge", "lease_seconds": 120 });
+    app.post(points, body).await.result();
+    for path in &paths[1..] {
+        app.delete(path).await.result();
+    }
+    app.clock.advance_seconds(20);
+    assert_eq!(
+        refusal().await,
+        format!(
+            "3 {not_revoked} the revocation of each is pending, wait at most 131 seconds, and try \
+             again"
+        )
+    );
+    app.clock.advance_seconds(131);
+    app.settle().await;
+    app.delete("/zones/{zone}").await.result();
 }

@@ -3,8 +3,31 @@
 use certgate_model::{RevocationReason, Status, Timestamp};
 use certgate_wire::AddressBlockText;
 
-pub(super) fn parse_status(text: &str) -> Result<Status, String> {
-    Status::from_name(text).ok_or_else(|| must_be_one_of(Status::ALL.map(Status::name)))
+/// The statuses of the certificates in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statuses {
+    /// Every status.
+    All,
+    /// One status.
+    One(Status),
+}
+
+impl Statuses {
+    /// Returns the name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::One(status) => status.name(),
+        }
+    }
+}
+
+pub(super) fn parse_statuses(text: &str) -> Result<Statuses, String> {
+    if text.eq_ignore_ascii_case(Statuses::All.name()) {
+        return Ok(Statuses::All);
+    }
+    let status = Status::from_name(text).map(Statuses::One);
+    status.ok_or_else(|| format!("{} or all", must_be_one_of(Status::ALL.map(Status::name))))
 }
 
 pub(super) fn parse_reason(text: &str) -> Result<RevocationReason, String> {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use certgate_model::{AccountId, AuthorityId, KeyAlgorithm};
+use certgate_model::{AccountId, AuthorityId, KeyAlgorithm, Timestamp};
+use certgate_pki::{Purpose, read_chain};
 use certgate_wire::{
     CreateMtlsCertificate, ImportCa, KeyAlgorithmName, MtlsCertificate, PrivateKeyText, RotateCa,
 };
@@ -65,7 +66,7 @@ pub fn list(session: &Session, account: Option<&str>, screen: &mut Screen) -> Re
         rows.push(vec![
             certificate.id.to_string(),
             "uploaded".to_owned(),
-            certificate.name.into_owned(),
+            certificate.name.unwrap_or_default().into_owned(),
             in_use.to_owned(),
             minutes(certificate.uploaded_on),
             minutes(certificate.expires_on),
@@ -140,14 +141,24 @@ fn show_uploaded(answer: &Answer, screen: &mut Screen) -> Result<(), Failure> {
     }
     let uploaded: Uploaded = answer.parse()?;
     uploaded_fields(&uploaded, screen)?;
-    screen.data(&format!("\n{}", files::chain_pem(&uploaded.certificates)?))
+    // As sent, it may have text around its certificates, and any form of lines.
+    let purpose = match uploaded.ca {
+        true => Purpose::Authority,
+        false => Purpose::Leaf,
+    };
+    let chain = read_chain(&uploaded.certificates, purpose, Timestamp::EARLIEST);
+    let pem = chain.map_err(Failure::not_understood)?.to_pem();
+    screen.data(&format!("\n{pem}"))
 }
 
 fn uploaded_fields(uploaded: &Uploaded, screen: &mut Screen) -> Result<(), Failure> {
     screen.fields(&[
         ("id", uploaded.id.to_string()),
         ("kind", "uploaded".to_owned()),
-        ("name", uploaded.name.to_string()),
+        (
+            "name",
+            uploaded.name.as_deref().unwrap_or_default().to_owned(),
+        ),
         (
             "use",
             if uploaded.ca { "authority" } else { "leaf" }.to_owned(),

@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 
 use super::certificate::{self, Certificate};
 use super::managed;
-use crate::arguments::ListArgs;
+use crate::arguments::{ListArgs, Statuses};
 use crate::failure::{Exit, Failure};
 use crate::files::{self, Secrecy};
-use crate::http::parsed;
+use crate::http::{Answer, parsed};
 use crate::output::{Screen, grouped, minutes};
 use crate::session::Session;
 
@@ -42,34 +42,64 @@ pub fn list(
     arguments: &ListArgs,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    if arguments.all {
-        return list_all(session, zone, arguments.status, screen);
+    let statuses = arguments.status.unwrap_or(Statuses::One(Status::Active));
+    let total = match arguments.all {
+        true => list_all(session, zone, statuses, screen)?,
+        false => list_page(session, zone, statuses, arguments, screen)?,
+    };
+    if arguments.status.is_none() {
+        say_omitted(session, zone, total, screen)?;
     }
-    let answer = session.api.get(&page(
-        zone,
-        arguments.status,
-        arguments.page,
-        arguments.per_page,
-    ))?;
+    Ok(())
+}
+
+/// Prints a page and returns the number of certificates in the whole list.
+fn list_page(
+    session: &Session,
+    zone: &ZoneId,
+    statuses: Statuses,
+    arguments: &ListArgs,
+    screen: &mut Screen,
+) -> Result<u64, Failure> {
+    let ListArgs { page, per_page, .. } = *arguments;
+    let answer = session
+        .api
+        .get(&page_path(zone, statuses, page, per_page))?;
+    let info: ResultInfo = answer.info()?;
     if screen.is_json() {
-        return screen.json(&answer.result);
+        screen.json(&answer.result)?;
+        return Ok(info.total_count);
     }
     let certificates: Vec<Certificate> = answer.parse()?;
     if !certificates.is_empty() {
         screen.table(&HEADER, certificates.iter().map(row))?;
     }
-    screen.say(&footer(
-        arguments.page,
-        arguments.per_page,
-        certificates.len() as u64,
-        &answer.info()?,
-    ));
+    screen.say(&footer(page, per_page, certificates.len() as u64, &info));
+    Ok(info.total_count)
+}
+
+/// Prints the number of certificates of the zone that a list of `listed` does not have.
+fn say_omitted(
+    session: &Session,
+    zone: &ZoneId,
+    listed: u64,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let answer = session.api.get(&page_path(zone, Statuses::All, 1, 1))?;
+    let every: ResultInfo = answer.info()?;
+    match every.total_count.saturating_sub(listed) {
+        0 => {}
+        1 => screen.say("1 certificate is not active and omitted: see --status all"),
+        many => screen.say(&format!(
+            "{} certificates are not active and omitted: see --status all",
+            grouped(many)
+        )),
+    }
     Ok(())
 }
 
-fn page(zone: &ZoneId, status: Option<Status>, page: u64, size: u64) -> String {
-    let status = status.map_or("all", Status::name);
-    let path = certificate::path(zone);
+fn page_path(zone: &ZoneId, statuses: Statuses, page: u64, size: u64) -> String {
+    let (path, status) = (certificate::path(zone), statuses.name());
     format!("{path}?status={status}&page={page}&limit={size}")
 }
 
@@ -107,18 +137,21 @@ fn footer(page: u64, size: u64, count: u64, info: &ResultInfo) -> String {
 }
 
 /// Prints page after page, so that memory stays small in a zone of any size. A certificate that is
-/// issued meanwhile pushes an older one to the next page, where this function skips it.
+/// issued meanwhile pushes an older one to the next page, where this function skips it. Returns the
+/// number of certificates.
 fn list_all(
     session: &Session,
     zone: &ZoneId,
-    status: Option<Status>,
+    statuses: Statuses,
     screen: &mut Screen,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let mut printed = 0u64;
     let mut before: HashSet<Id> = HashSet::new();
     let mut bar = None;
     for number in 1.. {
-        let answer = session.api.get(&page(zone, status, number, PAGE_MAX))?;
+        let answer = session
+            .api
+            .get(&page_path(zone, statuses, number, PAGE_MAX))?;
         let info: ResultInfo = answer.info()?;
         let items: Vec<Box<RawValue>> = answer.parse()?;
         if items.is_empty() {
@@ -162,7 +195,7 @@ fn list_all(
         1 => "1 certificate".to_owned(),
         many => format!("{} certificates", grouped(many)),
     });
-    Ok(())
+    Ok(printed)
 }
 
 /// `certgate cert show`
@@ -217,8 +250,12 @@ pub fn change(
         };
         bar.inc(1);
         match answer.map_err(Failure::from) {
-            Ok(answer) if screen.is_json() => screen.json(&answer.result)?,
+            Ok(answer) if screen.is_json() => {
+                say_messages(&answer, id, screen);
+                screen.json(&answer.result)?;
+            }
             Ok(answer) => {
+                bar.suspend(|| say_messages(&answer, id, screen));
                 let certificate: Certificate = answer.parse()?;
                 rows.push(vec![
                     certificate.id.to_string(),
@@ -245,6 +282,13 @@ pub fn change(
             "cannot {verb} {failed} of {} certificates",
             ids.len()
         ))),
+    }
+}
+
+/// Prints the remarks about a certificate, such as when and by whom it was revoked before.
+fn say_messages(answer: &Answer, id: &str, screen: &mut Screen) {
+    for message in &answer.messages {
+        screen.say(&format!("{id}: {message}"));
     }
 }
 

@@ -45,7 +45,10 @@ pub fn create(
     let account = session.account(account)?;
     let body = CreateZone {
         name: name.into(),
-        account: AccountReference { id: account.into() },
+        account: Some(AccountReference {
+            id: Some(account.into()),
+        }),
+        organization: None,
         kind: None,
         paused: None,
         vanity_name_servers: None,

@@ -19,9 +19,6 @@ const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// The API's code for malformed credentials.
 const CODE_INVALID_HEADERS: u32 = 6003;
 
-/// The API's code for the revocation of a revoked certificate.
-const CODE_REVOKED_ALREADY: u32 = 1407;
-
 /// The API's code for a change that the server may or may not have made.
 const CODE_IN_DOUBT: u32 = 10504;
 
@@ -199,7 +196,6 @@ impl Reader<'_> {
             | (_, Some(CODE_INVALID_HEADERS)) => {
                 failure.hint(format!("the token is from {}", self.token_source))
             }
-            (_, Some(CODE_REVOKED_ALREADY)) => failure.hint("`certgate cert restore` restores it"),
             (_, Some(CODE_NO_MTLS_CERTIFICATE)) => failure.hint("`certgate ca list` shows the IDs"),
             _ => failure,
         }

@@ -49,7 +49,7 @@ fn a_success_is_the_result_byte_for_byte() {
 #[test]
 fn an_error_is_shown_with_its_code_and_pointer() {
     let server = answers(vec![
-        || refused(400, 1407, "cannot\u{1b}[2J revoke"),
+        || refused(400, 1472, "cannot\u{1b}[2J remove"),
         || {
             Reply::Json(
                 400,
@@ -59,7 +59,7 @@ fn an_error_is_shown_with_its_code_and_pointer() {
         || refused(403, 9109, "Invalid access token"),
     ]);
     let api = server.api();
-    insta::assert_snapshot!(told(&api.delete("/x").unwrap_err()), @"refused: cannot[2J revoke (code 1407) (`certgate cert restore` restores it)");
+    insta::assert_snapshot!(told(&api.delete("/x").unwrap_err()), @"refused: cannot[2J remove (code 1472) (`certgate ca list` shows the IDs)");
     insta::assert_snapshot!(told(&api.post("/x", &json!({})).unwrap_err()), @"refused: no (code 1, /csr); never (code 2)");
     insta::assert_snapshot!(told(&api.get("/x").unwrap_err()), @"refused: Invalid access token (code 9109) (the token is from the test)");
     assert_eq!(server.seen().len(), 3);

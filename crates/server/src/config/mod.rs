@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use certgate_api::TrustedProxies;
+use certgate_api::{Documentation, TrustedProxies};
 use certgate_model::KeyAlgorithm;
 use certgate_service::{Limits, MasterKey};
 use certgate_store::PostgresUrl;
@@ -122,6 +122,8 @@ pub struct Config {
     pub stop_timeout: Duration,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: TrustedProxies,
+    /// Address of the documentation, without a slash at the end.
+    pub docs_url: Option<String>,
     /// Filter of log lines, in `tracing`'s syntax.
     pub log: String,
     /// Format of log lines.
@@ -223,6 +225,13 @@ impl Configuration for Config {
             trusted_proxies: read
                 .with(Id::TrustedProxies, str::parse)?
                 .unwrap_or_default(),
+            docs_url: read.with(Id::DocsUrl, |text| {
+                plain_url(text).ok_or_else(|| {
+                    "must be an address such as https://docs.example.com/certgate, without user, ? \
+                     and #"
+                        .to_owned()
+                })
+            })?,
             log: read
                 .with(Id::Log, |text| {
                     match text.parse::<tracing_subscriber::EnvFilter>() {
@@ -250,6 +259,11 @@ impl Config {
         self.public_url
             .clone()
             .unwrap_or_else(|| format!("http://{bound}"))
+    }
+
+    /// The documentation to which errors refer.
+    pub fn documentation(&self) -> Documentation {
+        Documentation::below(self.docs_url.as_deref())
     }
 }
 
@@ -386,23 +400,14 @@ impl Reader<'_> {
 
     fn public_url(&self, public_listen: SocketAddr) -> Result<Option<String>, ConfigError> {
         let given = self.with(Id::PublicUrl, |text| {
-            let text = text.trim_end_matches('/');
-            let rest = text
-                .strip_prefix("http://")
-                .or_else(|| text.strip_prefix("https://"));
-            let plain = |rest: &str| {
-                rest.bytes()
-                    .all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>\\".contains(&byte))
-            };
-            match rest {
-                Some(_) if text.len() > PUBLIC_URL_BYTES_MAX => Err(format!(
+            let too_long = |url: &String| url.len() > PUBLIC_URL_BYTES_MAX;
+            match plain_url(text) {
+                Some(url) if too_long(&url) => Err(format!(
                     "has {} bytes, at most {PUBLIC_URL_BYTES_MAX} are allowed",
-                    text.len()
+                    url.len()
                 )),
-                Some(rest) if !rest.is_empty() && !rest.starts_with(['/', ':']) && plain(rest) => {
-                    Ok(text.to_owned())
-                }
-                _ => Err(
+                Some(url) => Ok(url),
+                None => Err(
                     "must be an address such as http://certs.example.com, without user, ? and #"
                         .to_owned(),
                 ),
@@ -434,6 +439,19 @@ impl Reader<'_> {
             (None, None) => Ok(MasterKeySource::File(data_dir.join("master.key"))),
         }
     }
+}
+
+/// Reads an address of the web without user, query and fragment; returns it without a slash at its
+/// end.
+fn plain_url(text: &str) -> Option<String> {
+    let text = text.trim_end_matches('/');
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))?;
+    let is_plain = rest
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>\\".contains(&byte));
+    (!rest.is_empty() && !rest.starts_with(['/', ':']) && is_plain).then(|| text.to_owned())
 }
 
 #[cfg(test)]

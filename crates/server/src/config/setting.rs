@@ -25,6 +25,7 @@ pub enum Id {
     RequestTimeoutSeconds,
     StopTimeoutSeconds,
     TrustedProxies,
+    DocsUrl,
     Log,
     LogFormat,
 }
@@ -327,6 +328,17 @@ pub const SETTINGS: &[Setting] = &[
         changes: Changes::AtStart,
         help: "Addresses and CIDR blocks of the proxies whose X-Forwarded-For counts, separated by \
                commas [default: none]",
+    },
+    Setting {
+        key: Id::DocsUrl,
+        name: "docs_url",
+        shape: Shape::Value("URL"),
+        given: Given::Anywhere,
+        default: None,
+        applies_to: AppliesTo::Server,
+        changes: Changes::AtStart,
+        help: "Address of the folder with certgate's documentation (errors.md), to which the \
+               documentation_url of errors leads [default: none]",
     },
     Setting {
         key: Id::Log,

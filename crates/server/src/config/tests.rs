@@ -298,7 +298,18 @@ fn certificates_never_name_an_unreachable_address() {
         "http://:80",
     ] {
         assert!(parse("", &[], &[("public_url", bad)]).is_err(), "{bad}");
+        assert!(parse("", &[], &[("docs_url", bad)]).is_err(), "{bad}");
     }
+    let documented = parse(
+        "",
+        &[],
+        &[("docs_url", "https://docs.example.com/certgate/")],
+    );
+    assert_eq!(
+        documented.unwrap().docs_url.as_deref(),
+        Some("https://docs.example.com/certgate")
+    );
+    assert_eq!(parse("", &[], &[]).unwrap().docs_url, None);
 }
 
 #[test]

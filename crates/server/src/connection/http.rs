@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use certgate_api::{PeerAddress, TrustedProxies};
+use certgate_api::{Documentation, PeerAddress, TrustedProxies};
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
@@ -34,6 +34,8 @@ const LAST_REQUEST: Duration = Duration::from_millis(250);
 pub struct Http {
     /// The routes.
     pub router: Router,
+    /// The documentation to which errors refer.
+    pub documentation: Documentation,
     /// The address at the other end.
     pub peer: IpAddr,
     /// The trusted proxies, if the peer is one of them.
@@ -49,13 +51,16 @@ impl Http {
     pub async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let Self {
             router,
+            documentation,
             peer,
             proxies,
             mut stopped,
             place,
         } = self;
         let seat = place.seat().clone();
-        let stream = Watched::new(stream, seat.clone(), certgate_api::refused_head);
+        let of_heads = documentation.clone();
+        let refusal = move |answer: &[u8]| certgate_api::refused_head(answer, &of_heads);
+        let stream = Watched::new(stream, seat.clone(), Box::new(refusal));
         let is_last = stopped.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let client = proxies
@@ -64,10 +69,11 @@ impl Http {
             let has_body = !request.body().is_end_stream();
             let begun = seat.begin(has_body, client);
             let (router, seat, is_last) = (router.clone(), seat.clone(), is_last.clone());
+            let documentation = documentation.clone();
             async move {
                 let mut answer = match begun {
                     Ok(()) => answer(router, peer, request, has_body, &seat).await,
-                    Err(NotBegun::TooMany) => certgate_api::too_many_requests(),
+                    Err(NotBegun::TooMany) => certgate_api::too_many_requests(&documentation),
                     Err(NotBegun::Closed) => return Err(NotBegun::Closed),
                 };
                 if *is_last.borrow() {

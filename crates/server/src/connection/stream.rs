@@ -12,7 +12,7 @@ use super::places::Seat;
 const REFUSED_BYTES_MAX: usize = 1024 * 1024;
 
 /// Returns the answer to send instead of one that hyper has made itself, which has no body.
-pub type Refusal = fn(&[u8]) -> Vec<u8>;
+pub type Refusal = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
 
 /// The stream of a connection. It reports to the seat, and replaces the answers that hyper makes
 /// itself: to heads that are malformed or too large.

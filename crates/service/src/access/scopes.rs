@@ -38,11 +38,16 @@ impl Access {
     pub async fn zone_scope<P: Permission>(
         &self,
         caller: &Caller,
-        zone: ZoneId,
+        id: ZoneId,
     ) -> Result<ZoneScope<P>, AccessError> {
-        let load = self.environment.store.zone(zone);
-        let zone = self.zones.get_or_load(zone, load).await?;
-        let zone = zone.ok_or(AccessError::Refused)?;
+        let load = self.environment.store.zone(id);
+        let zone = self.zones.get_or_load(id, load).await?;
+        let Some(zone) = zone else {
+            // Only a caller that would have the permission in any such zone learns that there is
+            // none.
+            check::<P>(caller, Place::Zone(id, None))?;
+            return Err(AccessError::NotFound);
+        };
         check::<P>(caller, Place::Zone(zone.id, Some(zone.account)))?;
         Ok(ZoneScope {
             zone,
@@ -56,11 +61,11 @@ impl Access {
     pub async fn account_scope<P: Permission>(
         &self,
         caller: &Caller,
-        account: AccountId,
+        id: AccountId,
     ) -> Result<AccountScope<P>, AccessError> {
-        let account = self.environment.store.account(account).await?;
-        let account = account.ok_or(AccessError::Refused)?;
-        check::<P>(caller, Place::of_account(P::GROUP, account.id))?;
+        check::<P>(caller, Place::of_account(P::GROUP, id))?;
+        let account = self.environment.store.account(id).await?;
+        let account = account.ok_or(AccessError::NotFound)?;
         Ok(AccountScope {
             account,
             caller: caller.clone(),

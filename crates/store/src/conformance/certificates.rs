@@ -115,8 +115,8 @@ pub(super) async fn statuses(store: &dyn Store, authority: &AuthorityRecord) {
         ),
         (Event::HOLD, StatusChange::Changed(revoking)),
         (Event::Settle, StatusChange::Changed(revoked.clone())),
-        (Event::Settle, StatusChange::Unchanged(revoked)),
-        (Event::HOLD, StatusChange::Refused),
+        (Event::Settle, StatusChange::Unchanged(revoked.clone())),
+        (Event::HOLD, StatusChange::Unchanged(revoked)),
         (Event::Reactivate, StatusChange::Changed(restoring)),
         (Event::Settle, StatusChange::Changed(active.clone())),
     ];

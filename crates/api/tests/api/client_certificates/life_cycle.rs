@@ -1,5 +1,6 @@
+use certgate_model::Clock;
 use certgate_testkit::TestApp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 async fn issued(app: &TestApp) -> String {
     let issued = app.issue("x").await;
@@ -65,14 +66,72 @@ async fn repeating_a_pending_change_changes_nothing() {
 }
 
 #[tokio::test]
-async fn revoking_a_revoked_certificate_is_1407() {
+async fn revoking_again_changes_nothing_and_says_when_and_by_whom_it_was_revoked() {
     let app = TestApp::new().await;
     let path = issued(&app).await;
-    app.delete(&path).await.result();
-    app.settle().await;
-    let error = app.delete(&path).await.error();
-    assert_eq!((error.status, error.code), (400, 1407));
-    assert_eq!(status(&app, &path).await, "revoked");
+    let first = app.delete(&path).await;
+    assert_eq!(first.json()["messages"], json!([]));
+    let revoked_on = app.clock.now().to_string();
+    let verified = app.get("/user/tokens/verify").await.result();
+    let token = verified["id"].as_str().unwrap();
+    for is_settled in [false, true] {
+        if is_settled {
+            app.settle().await;
+        }
+        app.clock.advance_seconds(3_600);
+        let before = app.get(&path).await.result();
+        // A hold does not replace a hold, and neither does a request without a reason.
+        for body in ["", "{}", "null", r#"{"reason":"certificateHold"}"#] {
+            let answer = app.delete(&path).body(body).await;
+            assert_eq!(answer.result(), before, "{body}");
+            let message = answer.json()["messages"].clone();
+            let expected = format!(
+                "The client certificate was already revoked on {revoked_on} by API token {token} \
+                 (certificateHold): nothing changed"
+            );
+            assert_eq!(
+                message,
+                json!([{ "code": 1407, "message": expected, "type": null }]),
+                "{body}"
+            );
+        }
+    }
+    let log = app.get("/accounts/{account}/logs/audit").await.result();
+    let revocations = log.as_array().unwrap().iter();
+    let revocations = revocations.filter(|entry| entry["action"]["type"] == "revoke");
+    assert_eq!(revocations.count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn only_a_final_reason_after_a_hold_changes_a_revoked_certificate() {
+    let reason = |name: &str| json!({ "reason": name }).to_string();
+    let app = TestApp::new().await;
+    for is_settled in [false, true] {
+        let path = issued(&app).await;
+        app.delete(&path).await.result();
+        if is_settled {
+            app.settle().await;
+        }
+        let answer = app.delete(&path).body(reason("keyCompromise")).await;
+        assert_eq!(answer.result()["status"], "pending_revocation");
+        assert_eq!(answer.json()["messages"], json!([]));
+        app.settle().await;
+        let before = app.get(&path).await.result();
+        assert_eq!(before["status"], "revoked");
+        // The first final reason stays.
+        for name in ["certificateHold", "superseded", "keyCompromise"] {
+            let answer = app.delete(&path).body(reason(name)).await;
+            assert_eq!(answer.result(), before);
+            let message = answer.json()["messages"][0]["message"].to_string();
+            assert!(message.contains("(keyCompromise)"), "{message}");
+        }
+        let error = app.delete(&path).body(reason("unknown")).await.error();
+        assert_eq!(
+            (error.status, error.pointer.as_deref()),
+            (400, Some("/reason"))
+        );
+        assert_eq!(app.patch(&path).await.error().code, 1408);
+    }
 }
 
 #[tokio::test]

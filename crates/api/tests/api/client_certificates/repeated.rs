@@ -12,9 +12,8 @@ async fn ask(app: &TestApp, key: &str, csr: &str, days: u32) -> Answer {
 }
 
 async fn total(app: &TestApp) -> u64 {
-    app.get(PATH).await.json()["result_info"]["total_count"]
-        .as_u64()
-        .unwrap()
+    let listed = app.get(&format!("{PATH}?status=all")).await.json();
+    listed["result_info"]["total_count"].as_u64().unwrap()
 }
 
 #[tokio::test]

@@ -21,7 +21,10 @@ fn server() -> (Server, [Value; 3]) {
     let rotate = "/certgate/v1/accounts/{account}/managed_authorities/rotate";
     let active = server.post(rotate, json!({}));
     let body = json!({
-        "certificates": certgate_testkit::uploaded("good_root.certs"),
+        "certificates": format!(
+            "# from the partner\u{1b}[2J\r\n{}",
+            certgate_testkit::uploaded("good_root.certs").replace('\n', "\r\n")
+        ),
         "ca": true,
         "name": "partner",
     });
@@ -123,6 +126,7 @@ fn each_kind_of_ca_is_shown() {
         of_uploaded.matches("-----BEGIN CERTIFICATE-----\n").count(),
         1
     );
+    assert!(!of_uploaded.contains("from the partner") && !of_uploaded.contains('\r'));
     let unknown = shown(Some(&"3".repeat(8).to_string())).unwrap_err();
     assert!(
         unknown.to_string().contains("not the ID of a CA"),

@@ -58,7 +58,7 @@ fn a_page_is_a_table_with_a_footer_beside_it() {
         seen[0].path,
         format!("/client/v4/zones/{zone}/client_certificates")
     );
-    assert_eq!(seen[0].query, "status=all&page=2&limit=2");
+    assert_eq!(seen[0].query, "status=active&page=2&limit=2");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn json_is_the_result_byte_for_byte() {
     let captured = Captured::new(Format::Json);
     let (zone, arguments) = (server.zone(), page_of(1, 20));
     list(&server.session(), &zone, &arguments, &mut captured.screen()).unwrap();
-    let path = "/zones/{zone}/client_certificates?status=all&page=1&limit=20";
+    let path = "/zones/{zone}/client_certificates?status=active&page=1&limit=20";
     let answer = server.certgate.wait(server.certgate.app.get(path)).bytes;
     let (answer, out) = (String::from_utf8(answer).unwrap(), captured.out());
     assert!(out.starts_with('[') && answer.contains(out.trim_end()));
@@ -115,8 +115,78 @@ fn all_pages_are_printed_once_each() {
     let captured = all(Format::Json);
     assert_eq!(captured.json().as_array().unwrap().len(), count);
     assert_eq!(captured.err(), format!("{count} certificates\n"));
-    assert_eq!(server.seen().len(), 3);
+    // The last request counts what the list omits.
+    assert_eq!(server.seen().len(), 4);
     assert_eq!(all(Format::Table).out().lines().count(), count + 1);
+}
+
+#[test]
+fn a_list_without_a_status_says_how_many_certificates_it_omits() {
+    let server = Server::start();
+    let zone = server.zone();
+    for name in ["a", "b", "c", "d"] {
+        server.issue(name);
+    }
+    let listed = |status, all, format| {
+        let captured = Captured::new(format);
+        let (session, mut screen) = (server.session(), captured.screen());
+        let arguments = ListArgs {
+            status,
+            all,
+            ..page_of(1, 2)
+        };
+        list(&session, &zone, &arguments, &mut screen).unwrap();
+        captured
+    };
+    let footer = "1–2 of 4 (page 1 of 2)\n";
+    assert_eq!(listed(None, false, Format::Table).err(), footer);
+    let ids: Vec<_> = server.issued().iter().map(|one| text(&one["id"])).collect();
+    let omits = |count| format!("{count} not active and omitted: see --status all\n");
+    for (revoked, omitted) in [(1, "1 certificate is"), (3, "3 certificates are")] {
+        let revoke = StatusRequest::Revoke(None);
+        changed(&server, &ids[..revoked], revoke, Format::Json)
+            .0
+            .unwrap();
+        let omitted = omits(omitted);
+        for (all, format) in [
+            (false, Format::Table),
+            (false, Format::Json),
+            (true, Format::Table),
+            (true, Format::Json),
+        ] {
+            let told = listed(None, all, format).err();
+            assert!(told.ends_with(&omitted), "{told}");
+        }
+    }
+    let pending = Statuses::One(Status::PendingRevocation);
+    for (statuses, count) in [(Statuses::All, 4), (pending, 3)] {
+        let captured = listed(Some(statuses), true, Format::Json);
+        assert_eq!(captured.json().as_array().unwrap().len(), count);
+        assert_eq!(captured.err(), format!("{count} certificates\n"));
+    }
+}
+
+#[test]
+fn revoking_again_says_when_and_by_whom_it_was_revoked() {
+    let server = Server::start();
+    let ids = [server.issue("a"), server.issue("b")];
+    let revoke = StatusRequest::Revoke(None);
+    let (_, first) = changed(&server, &ids[..1], revoke, Format::Table);
+    assert_eq!(first.err(), "");
+    let token = text(&server.get("/user/tokens/verify")["id"]);
+    for format in [Format::Table, Format::Json] {
+        let (outcome, captured) = changed(&server, &ids, revoke, format);
+        outcome.unwrap();
+        let told = captured.err();
+        let start = format!(
+            "{}: The client certificate was already revoked on 2026-08-14T10:2",
+            ids[0]
+        );
+        let end = format!(" by API token {token} (certificateHold): nothing changed");
+        let line = told.lines().next().unwrap();
+        assert!(line.starts_with(&start) && line.ends_with(&end), "{told}");
+        assert!(captured.out().contains(&ids[1]));
+    }
 }
 
 #[test]
