@@ -279,7 +279,7 @@ def test_zones_and_accounts(sdk: Cloudflare, shared: Server, wire: Wire) -> None
 
     deleted = sdk.zones.delete(zone_id=zone.id)
     assert deleted and deleted.id == zone.id
-    with pytest.raises(cloudflare.PermissionDeniedError):
+    with pytest.raises(cloudflare.NotFoundError):
         sdk.zones.get(zone_id=zone.id)
 
 

@@ -13,6 +13,9 @@ from kit.harness import REPOSITORY, Server, environment, needs, openssl
 RECIPES = REPOSITORY / "docs/recipes.md"
 
 
+EVERY_CERTIFICATE = "Revoke every certificate of a zone (executed)"
+
+
 def recipe(heading: str) -> str:
     """Returns the code below a heading."""
     text = RECIPES.read_text()
@@ -68,11 +71,39 @@ def test_python(shared: Server, tmp_path: Path) -> None:
     assert "Certificate" in openssl("x509", "-in", tmp_path / "device.crt", "-noout", "-text")
 
 
+def test_every_certificate_of_a_zone_is_revoked(server: Server, csr: str) -> None:
+    api = server.api()
+    # More than the recipe reads at once, with pages of two.
+    issued = {api.issue(csr).result["id"] for _ in range(5)}
+    code = recipe(EVERY_CERTIFICATE).replace("limit=1000", "limit=2")
+    assert "limit=2" in code
+    settings = {
+        "CLOUDFLARE_BASE_URL": f"{server.url}/client/v4",
+        "CLOUDFLARE_API_TOKEN": server.token,
+        "ZONE_ID": server.zone_id,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == issued and api.total("active") == 0
+    api.close()
+
+
 def test_the_page_marks_each_recipe_as_executed_or_not() -> None:
     headings = re.findall(r"^## (.*)$", RECIPES.read_text(), re.MULTILINE)
     executed = [heading for heading in headings if heading.endswith(" (executed)")]
     # The recipe in TypeScript runs with the tests of its SDK.
-    assert executed == ["curl (executed)", "Python (executed)", "TypeScript (executed)"]
+    assert executed == [
+        "curl (executed)",
+        "Python (executed)",
+        "TypeScript (executed)",
+        EVERY_CERTIFICATE,
+    ]
     assert all(
         heading.endswith(" (not executed)") for heading in headings if heading not in executed
     )
