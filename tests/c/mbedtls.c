@@ -70,7 +70,8 @@ static int parse_key(mbedtls_pk_context *key, const char *file) {
 #endif
 }
 
-static int serve(const char *port, const char *ca_file, const char *own_file, const char *key_file) {
+static int serve(const char *port, const char *ca_file, const char *own_file,
+                 const char *key_file) {
     static const char answer[] = "HTTP/1.0 200 OK\r\n\r\nin";
     mbedtls_net_context listener, client;
     mbedtls_ssl_config config;
@@ -86,7 +87,8 @@ static int serve(const char *port, const char *ca_file, const char *own_file, co
     if (code == 0) code = parse_key(&key, key_file);
     if (code == 0)
         code = mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_SERVER,
-                                           MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
+                                           MBEDTLS_SSL_TRANSPORT_STREAM,
+                                           MBEDTLS_SSL_PRESET_DEFAULT);
     if (code == 0) code = mbedtls_ssl_conf_own_cert(&config, &own, &key);
     if (code == 0) code = mbedtls_net_bind(&listener, "127.0.0.1", port, MBEDTLS_NET_PROTO_TCP);
     if (code != 0) return failed("start", code);

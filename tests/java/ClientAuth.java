@@ -9,7 +9,7 @@ import javax.net.ssl.SSLServerSocket;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManagerFactory;
 
-/** A TLS server that requires a client certificate. Arguments: port, CA, PKCS #12 file, password. */
+/** A TLS server that requires a client certificate. Arguments: port, CA, PKCS #12, password. */
 public class ClientAuth {
     public static void main(String[] arguments) throws Exception {
         KeyStore trusted = KeyStore.getInstance("PKCS12");
@@ -29,8 +29,9 @@ public class ClientAuth {
         keys.init(own, password);
         SSLContext context = SSLContext.getInstance("TLS");
         context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
+        int port = Integer.parseInt(arguments[0]);
         SSLServerSocket listener = (SSLServerSocket) context.getServerSocketFactory()
-            .createServerSocket(Integer.parseInt(arguments[0]), 50, InetAddress.getLoopbackAddress());
+            .createServerSocket(port, 50, InetAddress.getLoopbackAddress());
         listener.setNeedClientAuth(true);
         while (true) {
             try (SSLSocket client = (SSLSocket) listener.accept()) {
