@@ -49,6 +49,12 @@ impl Turn {
 /// A queue for each key. The work of one key does not wait for that of another.
 pub struct Turns<K>(std::sync::Mutex<HashMap<K, Weak<Turn>>>);
 
+impl<K: Eq + Hash> Default for Turns<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<K: Eq + Hash> Turns<K> {
     /// Returns queues of which none is used.
     pub fn new() -> Self {

@@ -109,7 +109,10 @@ fn version_1() -> String {
         .replace(":hash", &format!("x'{}'", "ab".repeat(32)))
         .replace(":false", "0");
     let tables = include_str!("../src/snapshots/certgate_store__schema__tests__sqlite.snap");
-    let tables = tables.splitn(3, "---\n").last().unwrap();
+    let tables = tables
+        .splitn(3, "---\n")
+        .last()
+        .expect("a snapshot has statements");
     format!("{tables}{rows}PRAGMA application_id = 1667724337; PRAGMA user_version = 1;")
 }
 
