@@ -73,7 +73,7 @@ pub(crate) async fn aged<D: Db>(
 /// The value of `renew_on` for a CRL that is set aside until a time before the end of its CA: the
 /// later the end, the lower. A real time is not negative.
 pub(super) const fn aside_until(expires_on: Timestamp) -> i64 {
-    -expires_on.unix_microseconds()
+    expires_on.unix_microseconds().saturating_neg()
 }
 
 /// Takes the CRLs of expired CAs out of the order of renewal. A published CRL returns to it.
