@@ -560,6 +560,7 @@ pub(crate) static STORE: Table = Table::new(
 )
 .rows_max(1);
 
+/// The row gets its digest with the key of serial numbers.
 pub(crate) static INSTALLATION: Table = Table::new(
     "installation",
     &[
@@ -567,6 +568,7 @@ pub(crate) static INSTALLATION: Table = Table::new(
         octets("master_key_check"),
         integer("created_on"),
         octets("sealed_serial_key").nullable(),
+        DIGEST.since(3),
     ],
     1,
 )

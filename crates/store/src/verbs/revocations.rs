@@ -10,8 +10,8 @@ use futures_util::future::try_join;
 
 use crate::db::{Db, Row, Values, values};
 use crate::position::Position;
-use crate::schema::CRL_STATES;
-use crate::{Issued, StoreError};
+use crate::schema::{CRL_STATES, INSTALLATION};
+use crate::{Issued, StoreError, seal};
 
 /// The data of a certificate that its CA's CRLs need.
 #[derive(Debug, Clone, Copy)]
@@ -173,14 +173,26 @@ pub(crate) async fn record_serial_key<D: Db>(
     db: &D,
     sealed: &[u8],
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let select = "SELECT sealed_serial_key FROM installation WHERE \"only\" = 1";
-    match db.optional(select, &[], |row| row.get(0)).await? {
-        None => Ok(None),
-        Some(Some(current)) => Ok(Some(current)),
-        Some(None) => {
-            let update = "UPDATE installation SET sealed_serial_key = ?1 WHERE \"only\" = 1";
-            db.execute(update, &values![sealed]).await?;
-            Ok(Some(sealed.to_vec()))
-        }
+    let select = "SELECT sealed_serial_key, master_key_check, created_on FROM installation \
+                  WHERE \"only\" = 1";
+    let installation = |row: &dyn Row| {
+        let created_on: Timestamp = row.get(2)?;
+        Ok((row.get(0)?, row.get(1)?, created_on))
+    };
+    let found: Option<(Option<Vec<u8>>, Vec<u8>, Timestamp)> =
+        db.optional(select, &[], installation).await?;
+    let Some((current, master_key_check, created_on)) = found else {
+        return Ok(None);
+    };
+    if current.is_some() {
+        return Ok(current);
     }
+    // From now on, the row does not change.
+    let digest = seal::of(
+        &INSTALLATION,
+        &values![1_i64, &master_key_check, created_on, sealed],
+    );
+    let update = "UPDATE installation SET sealed_serial_key = ?1, digest = ?2 WHERE \"only\" = 1";
+    db.execute(update, &values![sealed, digest]).await?;
+    Ok(Some(sealed.to_vec()))
 }

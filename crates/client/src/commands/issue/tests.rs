@@ -143,7 +143,7 @@ fn no_file_is_ever_replaced_and_nothing_is_issued_then() {
         assert!(failure.to_string().contains(&problem), "{failure}");
     }
     assert_eq!(place.files(), ["of-crt.crt", "of-key.key", "of-p12.p12"]);
-    assert_eq!(server.issued().len(), 0);
+    assert!(server.issued().is_empty());
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn requests_in_der_and_utf_16_are_sent_as_pem_and_keys_never() {
             "{refused}"
         );
     }
-    assert_eq!(server.issued().len(), 4);
+    assert_eq!(server.issued().len(), 0);
 }
 
 fn pem_der(pem: &str) -> Vec<u8> {
