@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use certgate_model::{AuthorityId, KeyAlgorithm, SerialNumber, Timestamp};
 use certgate_pki::{
-    CheckedCsr, Issuer, Profile, SigningKey, Validity, pem_lines, prepare, read_private_key,
-    self_sign, sign,
+    CheckedCsr, Issuer, LintError, PathError, Profile, SigningKey, Validity, pem_lines, prepare,
+    read_private_key, self_sign, sign,
 };
 
 /// 2026-08-01T00:00:00Z.
@@ -61,8 +61,11 @@ pub(crate) fn issue(issuer: &Issuer, csr: &CheckedCsr) {
         not_before: NOW,
         not_after: end,
     };
-    let prepared = prepare(issuer, csr, SERIAL, validity, &PROFILE)
-        .expect("an accepted request passes the lint");
+    let prepared = match prepare(issuer, csr, SERIAL, validity, &PROFILE) {
+        // Name constraints depend on the subject.
+        Err(LintError::Path(PathError::Name(_))) => return,
+        prepared => prepared.expect("an accepted request passes the lint"),
+    };
     let certificate = sign(prepared)
         .expect("a prepared certificate can be signed")
         .der;

@@ -58,12 +58,13 @@ const USES: [(&str, &[&str]); 9] = [
 
 /// The items of `pki` that `api` may use: to write PEM and entity tags, to name the errors whose codes
 /// it assigns, and to reject malformed OCSP requests early.
-const API_USES_OF_PKI: [&str; 11] = [
+const API_USES_OF_PKI: [&str; 12] = [
     "ChainError",
     "CsrError",
     "ImportError",
     "OCSP_REQUEST_BYTES_MAX",
     "OcspFailure",
+    "PathError",
     "PrivateKeyError",
     "ocsp_failure",
     "pem_lines",

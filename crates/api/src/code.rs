@@ -162,8 +162,8 @@ codes! {
         "anyone can compute the private key of the public key, or sign without it"
         => "create a new key, with another program or library";
     CSR_TEXT_AROUND = 1438 [BAD_REQUEST]
-        "`csr` has more than 1 KiB of text or white space around the request; dumps of the request's \
-         octets before it do not count"
+        "`csr` has more than 1 KiB of text or white space around the request, without the dump of \
+         the request's octets that programs write before it"
         => "send the PEM block only: `openssl req -in client.csr` prints it";
     CSR_CONTROL_CHARACTER = 1439 [BAD_REQUEST]
         "a name in the request's subject has a control character, such as NUL"
@@ -177,6 +177,10 @@ codes! {
     AUTHORITY_NOT_VALID = 1442 [BAD_REQUEST]
         "the CA that signs is not valid now: it has expired, or the server's clock is wrong"
         => "correct the server's clock; if it is right, rotate the CA";
+    PATH_NOT_VALID = 1443 [BAD_REQUEST]
+        "verifiers would reject the certificate because of the CA that signs: of its name \
+         constraints, its extended key usage or an unknown critical extension"
+        => "use a subject that the CA permits, or rotate the CA";
     QUOTA_REACHED = 1445 [FORBIDDEN]
         "the zone has as many certificates as the server's quota allows"
         => "raise the quota in the server's configuration";
@@ -188,9 +192,8 @@ codes! {
          as DNS names, which the certificate does not have"
         => "put names that verifiers need into the subject";
     BUNDLE_MALFORMED = 1450 [BAD_REQUEST]
-        "the certificates are not PEM, too long or malformed, or a certificate is not of X.509 \
-         version 3"
-        => "send the PEM file unchanged, with certificates of version 3";
+        "the certificates are not PEM, too long or malformed, or a CA is not of X.509 version 3"
+        => "send the PEM file unchanged, with CAs of version 3";
     BUNDLE_NOT_PEM = 1451 [BAD_REQUEST]
         "the certificates are a DER or PKCS #12 file"
         => "convert them to PEM";
@@ -219,8 +222,8 @@ codes! {
         "a certificate in the place of a CA is not a CA"
         => "send the CA's certificate, or `ca: false` with the private key";
     BUNDLE_CHAIN = 1461 [BAD_REQUEST]
-        "the chain is out of order, or has a certificate twice"
-        => "send each certificate once, followed by the one that signed it";
+        "the certificates are not one chain, or there is one twice"
+        => "send each certificate of one chain once, in any order";
     BUNDLE_SIGNATURE_INVALID = 1462 [BAD_REQUEST]
         "a certificate's signature does not verify"
         => "get the certificate again";
@@ -282,9 +285,9 @@ codes! {
     AUTHORITY_NO_PEM = 1500 [BAD_REQUEST]
         "the CA's certificate is not PEM"
         => "send a CERTIFICATE block";
-    AUTHORITY_SEVERAL_PEM_BLOCKS = 1501 [BAD_REQUEST]
-        "the CA's certificate has several PEM blocks"
-        => "send its own certificate alone";
+    AUTHORITY_CHAIN = 1501 [BAD_REQUEST]
+        "the CA's certificate came with others that are not one chain with it, or not acceptable"
+        => "send its own certificate alone, or with the chain above it";
     AUTHORITY_PRIVATE_KEY = 1502 [BAD_REQUEST]
         "`certificate` is a private key"
         => "send it in `private_key`";
@@ -305,7 +308,7 @@ codes! {
         => "renew it with cRLSign";
     AUTHORITY_NOT_FOR_CLIENTS = 1508 [BAD_REQUEST]
         "the certificate may not issue client certificates"
-        => "renew it without extended key usage";
+        => "renew it without extended key usage, or with clientAuth";
     AUTHORITY_EXPIRED = 1509 [BAD_REQUEST]
         "the CA's certificate has expired"
         => "renew it with the same key, or rotate";
@@ -321,6 +324,9 @@ codes! {
     AUTHORITY_KEY_WEAK = 1513 [BAD_REQUEST]
         "anyone can compute the private key of the CA, or sign without it"
         => "create a new CA with a new key";
+    AUTHORITY_PATH = 1514 [BAD_REQUEST]
+        "verifiers would reject each certificate of the CA, because of its own extensions"
+        => "renew the CA's certificate without the extension in the message";
     ENFORCEMENT_POINT_NOT_FOUND = 1520 [NOT_FOUND]
         "the account has no enforcement point with this ID"
         => "register it again";

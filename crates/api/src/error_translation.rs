@@ -1,6 +1,6 @@
 //! The one translation of the errors of the service to HTTP statuses and codes.
 
-use certgate_pki::{ChainError, CsrError, ImportError, PrivateKeyError};
+use certgate_pki::{ChainError, CsrError, ImportError, PathError, PrivateKeyError};
 use certgate_service::{
     AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError,
     IssueError, MtlsCertificateError, RevocationError, TenantError, TokenError,
@@ -59,6 +59,15 @@ impl From<IssueError> for ApiError {
             IssueError::Csr(error) => Self::new(csr_code(&error), message).at("/csr"),
             IssueError::Busy { .. } => Self::too_many(message),
             IssueError::NameOfIssuer => Self::new(code::CSR_SUBJECT, message).at("/csr"),
+            IssueError::Path { error } => {
+                let of_request = matches!(error, PathError::Name(_));
+                let refused = Self::new(code::PATH_NOT_VALID, message);
+                if of_request {
+                    refused.at("/csr")
+                } else {
+                    refused
+                }
+            }
             IssueError::Validity { .. } => Self::new(code::VALIDITY, message).at("/validity_days"),
             IssueError::OutlivesAuthority { .. } => {
                 Self::new(code::OUTLIVES_AUTHORITY, message).at("/validity_days")
@@ -271,7 +280,7 @@ fn chain_code(error: &ChainError) -> Code {
         ChainError::SignatureAlgorithmUnsupported { .. } => code::BUNDLE_SIGNATURE_ALGORITHM,
         ChainError::Key { .. } | ChainError::KeyWeak { .. } => code::BUNDLE_KEY,
         ChainError::NotAuthority { .. } => code::BUNDLE_NOT_AUTHORITY,
-        ChainError::ChainOrder { .. } | ChainError::Repeated { .. } => code::BUNDLE_CHAIN,
+        ChainError::SeveralChains { .. } | ChainError::Repeated { .. } => code::BUNDLE_CHAIN,
         ChainError::SignatureInvalid { .. } => code::BUNDLE_SIGNATURE_INVALID,
         ChainError::Expired { .. } => code::BUNDLE_EXPIRED,
     }
@@ -321,7 +330,11 @@ fn import_code(error: &ImportError) -> Code {
     match error {
         ImportError::TooLarge { .. } => code::AUTHORITY_TOO_LARGE,
         ImportError::NoPem => code::AUTHORITY_NO_PEM,
-        ImportError::Several => code::AUTHORITY_SEVERAL_PEM_BLOCKS,
+        ImportError::Chain(
+            error @ (ChainError::Key { .. } | ChainError::SignatureAlgorithmUnsupported { .. }),
+        ) => chain_code(error),
+        ImportError::Chain(_) => code::AUTHORITY_CHAIN,
+        ImportError::Path(_) => code::AUTHORITY_PATH,
         ImportError::PrivateKeyInCertificate => code::AUTHORITY_PRIVATE_KEY,
         ImportError::WrongPemLabel { .. } => code::AUTHORITY_WRONG_LABEL,
         ImportError::Malformed { .. } => code::AUTHORITY_MALFORMED,

@@ -83,6 +83,15 @@ impl Timestamp {
         Self(self.0.div_euclid(60_000_000) * 60_000_000)
     }
 
+    /// Rounds up to a whole minute.
+    pub const fn round_up_to_minute(self) -> Self {
+        let cut = self.cut_to_minute();
+        match cut.0 == self.0 {
+            true => cut,
+            false => cut.plus_seconds(60),
+        }
+    }
+
     /// Moves this instant by `seconds`, at most to [`Self::EARLIEST`] or [`Self::LATEST`].
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         let moved = self.0.saturating_add(seconds.saturating_mul(1_000_000));
@@ -235,5 +244,11 @@ mod tests {
             Timestamp::from_unix(-1).cut_to_minute(),
             Timestamp::from_unix(-60)
         );
+        for (from, to) in [(60, 60), (61, 120), (119, 120), (-1, 0), (-60, -60)] {
+            let rounded = Timestamp::from_unix(from).round_up_to_minute();
+            assert_eq!(rounded, Timestamp::from_unix(to));
+        }
+        let finer = Timestamp::from_unix_microseconds(60_000_001);
+        assert_eq!(finer.round_up_to_minute(), Timestamp::from_unix(120));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use certgate_model::Timestamp;
+use certgate_model::{SECONDS_PER_DAY, Timestamp};
 use der::DateTime;
 
 use crate::tlv::{self, Cursor, NotDer, tag};
@@ -30,8 +30,10 @@ impl<'a> SignedParts<'a> {
     }
 }
 
-/// A TBSCertificate of version 3 with extensions and without unique identifiers.
+/// A TBSCertificate, with all of its optional parts.
 pub(crate) struct TbsParts<'a> {
+    /// The version, counted from 1.
+    pub version: u8,
     /// Content octets of the serial number.
     pub serial: &'a [u8],
     pub algorithm: &'a [u8],
@@ -40,38 +42,81 @@ pub(crate) struct TbsParts<'a> {
     pub not_after: Timestamp,
     pub subject: &'a [u8],
     pub spki: &'a [u8],
+    /// True if it has the unique identifiers of version 2, which nothing uses.
+    pub has_unique_ids: bool,
     pub extensions: Extensions<'a>,
 }
 
 impl<'a> TbsParts<'a> {
-    pub fn read(der: &'a [u8]) -> Result<Self, NotDer> {
+    /// Reads the parts. The error continues a sentence about the certificate.
+    pub fn read(der: &'a [u8]) -> Result<Self, &'static str> {
+        let malformed = |what: &'static str| move |_: NotDer| what;
+        let structure = malformed("its content is not a certificate");
         let mut outer = Cursor::new(der);
-        let mut tbs = outer.inside(tag::SEQUENCE)?;
-        outer.end()?;
-        if tbs.expect(tag::CONTEXT_0_CONSTRUCTED)?.content != VERSION_3 {
-            return Err(NotDer);
+        let mut tbs = outer.inside(tag::SEQUENCE).map_err(structure)?;
+        outer.end().map_err(structure)?;
+        let version = tbs
+            .optional(tag::CONTEXT_0_CONSTRUCTED)
+            .map_err(structure)?;
+        let version = match version.map(|version| version.content) {
+            None => 1,
+            Some([tag::INTEGER, 1, number @ 0..=2]) => number + 1,
+            Some(_) => return Err("its X.509 version is not 1, 2 or 3"),
+        };
+        let serial = tbs.expect(tag::INTEGER);
+        let serial = serial.map_err(malformed("its serial number is not a number"))?;
+        let algorithm = tbs.expect(tag::SEQUENCE);
+        let algorithm = algorithm.map_err(malformed("it does not name a signature algorithm"))?;
+        let issuer = tbs
+            .expect(tag::SEQUENCE)
+            .map_err(malformed("it has no issuer"))?;
+        let times = malformed(
+            "its validity is not two times in the forms YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ \
+             (RFC 5280 section 4.1.2.5)",
+        );
+        let mut validity = tbs.inside(tag::SEQUENCE).map_err(times)?;
+        let not_before = read_time(&mut validity).map_err(times)?;
+        let not_after = read_time(&mut validity).map_err(times)?;
+        validity.end().map_err(times)?;
+        let subject = tbs
+            .expect(tag::SEQUENCE)
+            .map_err(malformed("it has no subject"))?;
+        let spki = tbs
+            .expect(tag::SEQUENCE)
+            .map_err(malformed("it has no public key"))?;
+        let mut has_unique_ids = false;
+        for unique_id in [tag::CONTEXT_1, tag::CONTEXT_2] {
+            has_unique_ids |= tbs.optional(unique_id).map_err(structure)?.is_some();
         }
-        let serial = tbs.expect(tag::INTEGER)?.content;
-        let algorithm = tbs.expect(tag::SEQUENCE)?.raw;
-        let issuer = tbs.expect(tag::SEQUENCE)?.raw;
-        let mut validity = tbs.inside(tag::SEQUENCE)?;
-        let (not_before, not_after) = (read_time(&mut validity)?, read_time(&mut validity)?);
-        validity.end()?;
-        let subject = tbs.expect(tag::SEQUENCE)?.raw;
-        let spki = tbs.expect(tag::SEQUENCE)?.raw;
-        let mut wrapper = tbs.inside(tag::CONTEXT_3_CONSTRUCTED)?;
-        let extensions = Extensions(wrapper.inside(tag::SEQUENCE)?);
-        wrapper.end()?;
-        tbs.end()?;
+        let extensions = malformed("its extensions are not a list");
+        let content = match tbs
+            .optional(tag::CONTEXT_3_CONSTRUCTED)
+            .map_err(extensions)?
+        {
+            None => Cursor::new(&[]),
+            Some(_) if version != 3 => {
+                return Err("it has extensions, which only certificates of X.509 version 3 have");
+            }
+            Some(wrapper) => {
+                let mut wrapper = Cursor::new(wrapper.content);
+                let content = wrapper.inside(tag::SEQUENCE).map_err(extensions)?;
+                wrapper.end().map_err(extensions)?;
+                content
+            }
+        };
+        tbs.end()
+            .map_err(malformed("something follows its extensions"))?;
         Ok(Self {
-            serial,
-            algorithm,
-            issuer,
+            version,
+            serial: serial.content,
+            algorithm: algorithm.raw,
+            issuer: issuer.raw,
             not_before,
             not_after,
-            subject,
-            spki,
-            extensions,
+            subject: subject.raw,
+            spki: spki.raw,
+            has_unique_ids,
+            extensions: Extensions(content),
         })
     }
 }
@@ -109,9 +154,9 @@ impl<'a> Extensions<'a> {
         let mut extension = self.0.inside(tag::SEQUENCE)?;
         let kind = extension.oid()?;
         let critical = match extension.optional(tag::BOOLEAN)?.map(|value| value.content) {
-            None => false,
+            // FALSE is the default, and X.690 §11.5 does not encode a default, but CAs do.
+            None | Some([0]) => false,
             Some([0xff]) => true,
-            // FALSE is the default, and X.690 §11.5 does not encode a default.
             Some(_) => return Err(NotDer),
         };
         let value = extension.expect(tag::OCTET_STRING)?.content;
@@ -233,17 +278,17 @@ pub(crate) fn read_time(validity: &mut Cursor<'_>) -> Result<Timestamp, NotDer> 
         (false, 50..) => 19,
         (false, _) => 20,
     };
-    let date = DateTime::new(
-        u16::from(century) * 100 + u16::from(year),
-        month,
-        day,
-        hour,
-        minute,
-        second,
-    )
-    .map_err(|_| NotDer)?;
+    let year = u16::from(century) * 100 + u16::from(year);
+    // The library begins in 1970. The calendar repeats after 400 years, which are 146,097 days.
+    let (shifted, days_before) = match year {
+        ..1970 => (year + 400, 146_097),
+        _ => (year, 0),
+    };
+    let date = DateTime::new(shifted, month, day, hour, minute, second).map_err(|_| NotDer)?;
     let seconds = i64::try_from(date.unix_duration().as_secs()).map_err(|_| NotDer)?;
-    Ok(Timestamp::from_unix(seconds))
+    Ok(Timestamp::from_unix(
+        seconds - days_before * SECONDS_PER_DAY,
+    ))
 }
 
 /// Appends signatureAlgorithm and signature, which follow the signed part of certificates,
@@ -273,6 +318,14 @@ mod tests {
             write_time(&mut out, at);
             assert_eq!(out, written.as_bytes());
             assert_eq!(read_time(&mut Cursor::new(&out)), Ok(at));
+        }
+        for (written, text) in [
+            ("\x17\x0d500101000000Z", "1950-01-01T00:00:00Z"),
+            ("\x17\x0d691231235959Z", "1969-12-31T23:59:59Z"),
+            ("\x18\x0f16000229000000Z", "1600-02-29T00:00:00Z"),
+        ] {
+            let read = read_time(&mut Cursor::new(written.as_bytes())).unwrap();
+            assert_eq!(read.to_string(), text);
         }
         for bad in [
             "\x17\x0b4912312359Z",

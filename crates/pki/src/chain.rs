@@ -4,6 +4,7 @@ use base64ct::{Base64, Encoding as _};
 use certgate_model::Timestamp;
 
 use crate::chain_error::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, ChainError};
+use crate::chain_order::chain_order;
 use crate::digest::sha256;
 use crate::distinguished_name::rfc_2253;
 use crate::pem::{Block, PemError, pem_lines};
@@ -11,7 +12,7 @@ use crate::private_key::PrivateKey;
 use crate::tlv::{Cursor, tag};
 use crate::uploaded::UploadedCertificate;
 
-/// The purpose of the first certificate of a chain.
+/// The purpose of the lowest certificate of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// A CA certificate, whose extensions must let it sign certificates.
@@ -20,21 +21,21 @@ pub enum Purpose {
     Leaf,
 }
 
-/// A checked chain: each certificate is signed by the next. Only [`read_chain`](crate::read_chain)
-/// makes one.
+/// A checked chain: in some order, each certificate is signed by the next. The first one in that
+/// order is the lowest. Only [`read_chain`](crate::read_chain) makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     certificates: Vec<Vec<u8>>,
     spki: Vec<u8>,
-    /// Issuer of the first certificate, in the text form of RFC 2253.
+    /// Issuer of the lowest certificate, in the text form of RFC 2253.
     pub issuer: String,
-    /// Serial number of the first certificate, decimal.
+    /// Serial number of the lowest certificate, decimal.
     pub serial_number: String,
-    /// Signature algorithm of the first certificate, by its name in the API.
+    /// Signature algorithm of the lowest certificate, by its name in the API.
     pub signature: &'static str,
-    /// `notAfter` of the first certificate.
+    /// `notAfter` of the lowest certificate.
     pub expires_on: Timestamp,
-    /// SHA-256 of the first certificate, DER.
+    /// SHA-256 of the lowest certificate, DER.
     pub fingerprint_sha256: [u8; 32],
 }
 
@@ -52,7 +53,7 @@ impl Chain {
             .collect()
     }
 
-    /// Returns true if the private key belongs to the first certificate.
+    /// Returns true if the private key belongs to the lowest certificate.
     pub fn is_certificate_of(&self, key: &PrivateKey) -> bool {
         self.spki == key.public_key_spki()
     }
@@ -62,8 +63,8 @@ impl Chain {
 /// caller, except the search for weak RSA keys: see [`crate::searched`].
 ///
 /// Beyond RFC 7468 it accepts any line ends, including the two characters `\` and `n`, and text
-/// before each certificate. It accepts certificates that are not valid yet, because operators
-/// distribute CA certificates before the CAs issue.
+/// around each certificate. The certificates may be in any order. It accepts certificates that are
+/// not valid yet, because operators distribute CA certificates before the CAs issue.
 pub(crate) fn read_verified(
     text: &str,
     purpose: Purpose,
@@ -94,11 +95,30 @@ pub(crate) fn read_verified(
         parsed.push(UploadedCertificate::read(number, der)?);
     }
 
-    // 3. Rights and end of validity. All certificates but the first have signed another.
-    for (number, certificate) in (1..).zip(&parsed) {
-        let signs_others = number > 1 || purpose == Purpose::Authority;
-        if signs_others && let Some(reason) = certificate.lacks_as_authority() {
-            return Err(ChainError::NotAuthority { number, reason });
+    // 3. Order and signatures.
+    let order = chain_order(&parsed)?;
+    let (Some(lowest), Some(last)) = (order.first(), order.last()) else {
+        return Err(ChainError::NoPem);
+    };
+    // A self-issued certificate must be signed by its own key. A CA of the same name with another
+    // key could have signed it, but that CA's certificate is not available.
+    let (number, last) = (last + 1, &parsed[*last]);
+    if last.is_self_issued() && !last.is_signed_by(last) {
+        return Err(match last.cannot_verify(last) {
+            Some(algorithm) => ChainError::SignatureAlgorithmUnsupported {
+                number,
+                oid: algorithm.to_owned(),
+            },
+            None => ChainError::SignatureInvalid { number },
+        });
+    }
+
+    // 4. Rights and end of validity. All certificates but the lowest have signed another.
+    for (index, certificate) in parsed.iter().enumerate() {
+        let number = index + 1;
+        let is_authority = index != *lowest || purpose == Purpose::Authority;
+        if is_authority {
+            certificate.check_authority(number)?;
         }
         if certificate.not_after < now {
             return Err(ChainError::Expired {
@@ -108,46 +128,28 @@ pub(crate) fn read_verified(
         }
     }
 
-    // 4. Order and signatures.
-    for (number, pair) in (1..).zip(parsed.windows(2)) {
-        let [certificate, issuer] = pair else {
-            continue;
-        };
-        if !certificate.names_as_issuer(issuer) {
-            return Err(ChainError::ChainOrder { number });
-        }
-        if !certificate.is_signed_by(issuer) {
-            return Err(ChainError::SignatureInvalid { number });
-        }
-    }
-    // A self-issued certificate must be signed by its own key. A CA of the same name with another
-    // key could have signed it, but that CA's certificate is not available.
-    if let Some(last) = parsed.last()
-        && last.is_self_issued()
-        && !last.is_signed_by(last)
-    {
-        return Err(ChainError::SignatureInvalid {
-            number: parsed.len(),
-        });
-    }
-
-    let first = parsed.first().ok_or(ChainError::NoPem)?;
+    let lowest = *lowest;
+    let first = &parsed[lowest];
     let what = "its issuer is not a distinguished name";
-    let issuer = rfc_2253(first.issuer).map_err(|_| ChainError::Malformed { number: 1, what })?;
+    let number = lowest + 1;
+    let issuer = Cursor::new(first.issuer).expect(tag::SEQUENCE);
+    let issuer = issuer.and_then(|issuer| rfc_2253(issuer.content));
+    let issuer = issuer.map_err(|_| ChainError::Malformed { number, what })?;
     Ok(Chain {
-        spki: first.spki.to_vec(),
+        spki: first.spki(),
         issuer,
         serial_number: decimal(first.serial),
         signature: first.signature_name(),
         expires_on: first.not_after,
-        fingerprint_sha256: sha256(&certificates[0]),
+        fingerprint_sha256: sha256(&certificates[lowest]),
         certificates,
     })
 }
 
-/// Reads the first certificate of a stored chain.
-pub(crate) fn first_certificate(text: &str) -> Option<Vec<u8>> {
-    Block::all(text).ok()?.first()?.decode()
+/// Reads the certificates of a stored chain.
+pub(crate) fn stored_certificates(text: &str) -> Option<Vec<Vec<u8>>> {
+    let blocks = Block::all(text).ok()?;
+    blocks.iter().map(Block::decode).collect()
 }
 
 fn read_blocks(text: &str) -> Result<Vec<Block<'_>>, ChainError> {

@@ -82,8 +82,11 @@ pub enum ChainError {
         /// The malformed part, as the clause "its … is not …".
         what: &'static str,
     },
-    /// A certificate has version 1 or 2, which cannot state that its subject is a CA.
-    #[error("certificate {number} has X.509 version {version}: make one of version 3")]
+    /// A certificate of a CA has version 1 or 2, which cannot state that its subject is a CA.
+    #[error(
+        "certificate {number} has X.509 version {version}, which cannot state that it is a CA: \
+         renew it as version 3 with CA:TRUE"
+    )]
     Version {
         /// Number of the certificate.
         number: usize,
@@ -128,16 +131,16 @@ pub enum ChainError {
         /// The missing property.
         reason: &'static str,
     },
-    /// A certificate names an issuer that is not the next certificate's subject.
+    /// The certificates are not one chain.
     #[error(
-        "certificate {number} is not signed by the next one: order them so that each is signed by \
-         the next, the root last"
+        "certificate {number} is not in one chain with the others, in which each is signed by \
+         another one up to the last: send the chains one by one, with the certificates between"
     )]
-    ChainOrder {
-        /// Number of the certificate that names another issuer.
+    SeveralChains {
+        /// Number of a certificate outside of the chain.
         number: usize,
     },
-    /// A certificate names itself or the next certificate as its issuer, and the signature does not
+    /// A certificate names itself or another certificate as its issuer, and the signature does not
     /// verify under that key.
     #[error(
         "the signature of certificate {number} does not verify under its issuer's key: the file \

@@ -89,8 +89,8 @@ pub enum CsrError {
     },
     /// A name has a control character (U+0000 to U+001F).
     #[error(
-        "the subject's {attribute} has the control character U+{control:04X}, at which programs cut \
-         names off or break lines: make the request again without it"
+        "the subject's {attribute} has the control character U+{control:04X}, at which programs \
+         cut names off or break lines: make the request again without it"
     )]
     ControlCharacter {
         /// Name of the attribute with its abbreviation, or its object identifier.

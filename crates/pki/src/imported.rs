@@ -3,16 +3,17 @@
 use certgate_model::{KeyAlgorithm, Timestamp};
 use zeroize::Zeroizing;
 
-use crate::certificate::{SignedParts, TbsParts};
-use crate::chain_error::ChainError;
+use crate::chain_error::{CHAIN_CERTIFICATES_MAX, ChainError};
+use crate::chain_order::chain_order;
 use crate::csr_error::CsrError;
+use crate::file_form::holds_private_key;
 use crate::issuer::{Issuer, IssuerError};
 use crate::key::KeyError;
+use crate::path::PathError;
 use crate::pem::{Block, PemError};
 use crate::private_key::{PrivateKeyError, read_private_key};
-use crate::rights::AuthorityRights;
 use crate::subject::read_name;
-use crate::tlv::{Cursor, NotDer, tag};
+use crate::tlv::{Cursor, tag};
 use crate::uploaded::UploadedCertificate;
 use crate::weak_key::Weakness;
 
@@ -40,12 +41,9 @@ pub enum ImportError {
          DER file with: openssl x509 -inform DER -in ca.der -out ca.crt"
     )]
     NoPem,
-    /// The text has several PEM blocks.
-    #[error(
-        "the certificate has several PEM blocks: send exactly one, the CA's own certificate, \
-         without the certificates above or below it"
-    )]
-    Several,
+    /// The certificates are not one chain, or one of them is not acceptable for another reason.
+    #[error(transparent)]
+    Chain(ChainError),
     /// The text has a private key, with or without a certificate.
     #[error(
         "the certificate holds a private key: send the key in private_key, and only the \
@@ -85,6 +83,9 @@ pub enum ImportError {
          key usage"
     )]
     NotForClients,
+    /// Verifiers would reject each certificate of the CA.
+    #[error("{0}: renew the CA's certificate with the same key, and import that one")]
+    Path(#[from] PathError),
     /// The certificate has expired.
     #[error(
         "the certificate expired on {expired_on}: renew the CA's certificate with the same key, or \
@@ -139,8 +140,9 @@ pub struct ImportedAuthority {
 
 /// Reads a CA certificate and its private key in PEM (see [`read_private_key`]).
 ///
-/// The key must belong to the certificate. At the instant `now`, the certificate must allow all
-/// that a managed CA does: sign client certificates and revocation lists.
+/// The key must belong to the certificate, or to one of a chain in any order. At the instant `now`,
+/// the certificate must allow all that a managed CA does: sign client certificates that verifiers
+/// accept, and revocation lists.
 ///
 /// Returns the CA and its key in PKCS #8. The octets of the key are secret.
 pub fn read_authority(
@@ -148,27 +150,15 @@ pub fn read_authority(
     private_key: &str,
     now: Timestamp,
 ) -> Result<(ImportedAuthority, Zeroizing<Vec<u8>>), ImportError> {
-    // 1. The certificate: PEM, structure, and its signature if it is self-signed.
-    let certificate_der = read_pem(certificate)?;
+    // 1. The certificate, and perhaps the chain above it: PEM, structure and signatures.
+    let mut certificates = read_pem(certificate)?;
     let malformed = |what| ImportError::Malformed { what };
-    let signed = SignedParts::read(&certificate_der)
-        .map_err(|_| malformed("its content is not a certificate"))?;
-    let tbs = TbsParts::read(signed.tbs).map_err(|_| {
-        malformed("its content is not a certificate of X.509 version 3 with extensions")
-    })?;
-    let rights = AuthorityRights::read(tbs.extensions)
-        .map_err(|_| malformed("an extension cannot be read"))?;
-    let subject = content(tbs.subject).map_err(|_| malformed("it has no subject"))?;
-    let fields = read_name(subject).map_err(|_| malformed("its subject cannot be read"))?;
-    // The same checks as for any certificate from outside.
-    let own = UploadedCertificate::read(1, &certificate_der).map_err(|error| match error {
-        ChainError::Malformed { what, .. } => malformed(what),
-        ChainError::KeyWeak { weakness, .. } => ImportError::KeyWeak(weakness),
-        _ => malformed("its key or its signature has an unsupported algorithm"),
-    })?;
-    if own.is_self_issued() && !own.is_signed_by(&own) {
-        return Err(malformed("its signature does not verify under its own key"));
+    let mut parsed = Vec::with_capacity(certificates.len());
+    for (number, der) in (1..).zip(&certificates) {
+        // The same checks as for any certificate from outside.
+        parsed.push(UploadedCertificate::read(number, der)?);
     }
+    check_chain(&parsed, now)?;
 
     // 2. The private key. Both must belong together and to a CA, and only its holder can cause the
     //    search for a weakness.
@@ -176,7 +166,20 @@ pub fn read_authority(
     let pkcs8 = private_key.pkcs8().clone();
     let key = private_key.into_authority_key()?;
     let algorithm = key.algorithm();
-    let issuer = Issuer::new(&certificate_der, key).map_err(|error| match error {
+    let index = parsed
+        .iter()
+        .position(|one| one.spki() == key.public_key_spki())
+        .ok_or(ImportError::KeyMismatch)?;
+    let own = &parsed[index];
+    let name = Cursor::new(own.subject).expect(tag::SEQUENCE);
+    let name = name.map_err(|_| malformed("it has no subject"))?;
+    let fields = read_name(name.content).map_err(|_| malformed("its subject cannot be read"))?;
+    if own.version < 3 {
+        return Err(ImportError::NotAuthority(
+            "it has X.509 version 1 or 2, which cannot state that it is a CA",
+        ));
+    }
+    let issuer = Issuer::new(&certificates[index], key).map_err(|error| match error {
         IssuerError::Malformed => malformed("its content is not a certificate"),
         IssuerError::NotAuthority(reason) => ImportError::NotAuthority(reason),
         IssuerError::KeyMismatch => ImportError::KeyMismatch,
@@ -188,13 +191,14 @@ pub fn read_authority(
     })?;
 
     // 3. The other rights, and the validity.
-    if !rights.may_sign_crls {
+    if !own.rights.may_sign_crls {
         return Err(ImportError::NoCrlSign);
     }
-    if !rights.may_vouch_for_clients {
+    if !own.rights.may_vouch_for_clients {
         return Err(ImportError::NotForClients);
     }
-    let (not_before, not_after) = (tbs.not_before, tbs.not_after);
+    issuer.check_path()?;
+    let (not_before, not_after) = (own.not_before, own.not_after);
     if now < not_before {
         return Err(ImportError::NotYetValid {
             valid_from: not_before,
@@ -215,37 +219,79 @@ pub fn read_authority(
             not_before,
             not_after,
             issuer,
-            certificate_der,
+            certificate_der: certificates.swap_remove(index),
         },
         pkcs8,
     ))
 }
 
-fn read_pem(text: &str) -> Result<Vec<u8>, ImportError> {
+/// Checks the signatures between the certificates of a chain, and its CAs.
+fn check_chain(parsed: &[UploadedCertificate<'_>], now: Timestamp) -> Result<(), ImportError> {
+    let order = chain_order(parsed)?;
+    for (index, above) in order.iter().skip(1).map(|index| (index, &parsed[*index])) {
+        let number = index + 1;
+        above.check_authority(number)?;
+        if above.not_after < now {
+            let expired_on = above.not_after.to_string();
+            return Err(ChainError::Expired { number, expired_on }.into());
+        }
+    }
+    let last = order.last().map(|index| &parsed[*index]);
+    match last.filter(|last| last.is_self_issued() && !last.is_signed_by(last)) {
+        Some(last) => Err(match last.cannot_verify(last) {
+            Some(oid) => ImportError::Chain(ChainError::SignatureAlgorithmUnsupported {
+                number: 1,
+                oid: oid.to_owned(),
+            }),
+            None => ImportError::Malformed {
+                what: "its signature does not verify under its own key",
+            },
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Translates an error about one certificate of many.
+impl From<ChainError> for ImportError {
+    fn from(error: ChainError) -> Self {
+        match error {
+            ChainError::Malformed { what, .. } => Self::Malformed { what },
+            ChainError::KeyWeak { weakness, .. } => Self::KeyWeak(weakness),
+            other => Self::Chain(other),
+        }
+    }
+}
+
+fn read_pem(text: &str) -> Result<Vec<Vec<u8>>, ImportError> {
     if text.len() > AUTHORITY_CERTIFICATE_BYTES_MAX {
         return Err(ImportError::TooLarge { bytes: text.len() });
     }
-    let malformed = |what| ImportError::Malformed { what };
-    let block = Block::find(text).map_err(|error| match error {
-        PemError::None => ImportError::NoPem,
-        PemError::Several => ImportError::Several,
-        PemError::PrivateKey => ImportError::PrivateKeyInCertificate,
-        PemError::BeginCutOff => malformed("its BEGIN line is cut off"),
-        PemError::NoEnd => malformed("it has no line -----END CERTIFICATE-----"),
-    })?;
-    if block.label != "CERTIFICATE" {
-        return Err(ImportError::WrongPemLabel {
-            label: block.shown_label(),
-        });
+    if holds_private_key(text) {
+        return Err(ImportError::PrivateKeyInCertificate);
     }
-    block
-        .decode()
-        .ok_or_else(|| malformed("the text between BEGIN and END is not Base64"))
-}
-
-/// Reads the content of an encoded SEQUENCE.
-fn content(sequence: &[u8]) -> Result<&[u8], NotDer> {
-    Cursor::new(sequence)
-        .expect(tag::SEQUENCE)
-        .map(|value| value.content)
+    let malformed = |what| ImportError::Malformed { what };
+    let blocks = Block::all(text).map_err(|error| match error {
+        PemError::None => ImportError::NoPem,
+        PemError::BeginCutOff => malformed("its BEGIN line is cut off"),
+        _ => malformed("it has no line -----END CERTIFICATE-----"),
+    })?;
+    if blocks.len() > CHAIN_CERTIFICATES_MAX {
+        let count = blocks.len();
+        return Err(ImportError::Chain(ChainError::TooMany { count }));
+    }
+    let mut certificates = Vec::with_capacity(blocks.len());
+    for (number, block) in (1..).zip(&blocks) {
+        if !matches!(block.label, "CERTIFICATE" | "X509 CERTIFICATE") {
+            return Err(ImportError::WrongPemLabel {
+                label: block.shown_label(),
+            });
+        }
+        let der = block.decode();
+        let der = der.ok_or_else(|| malformed("the text between BEGIN and END is not Base64"))?;
+        if certificates.contains(&der) {
+            return Err(ImportError::Chain(ChainError::Repeated { number }));
+        }
+        certificates.push(der);
+    }
+    Ok(certificates)
 }

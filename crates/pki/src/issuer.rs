@@ -10,7 +10,9 @@ use crate::csr::CheckedCsr;
 use crate::digest::sha256;
 use crate::key::{KeyError, SigningKey};
 use crate::lint::{LintError, check_request, lint};
+use crate::path::{PathError, PathRules};
 use crate::profile::{IssuerParts, Profile, Validity, write_tbs};
+use crate::public_key::with_rsa_parameters;
 use crate::rights::AuthorityRights;
 use crate::signing::{SignError, sign_tbs};
 use crate::subject::ComparableName;
@@ -41,6 +43,7 @@ pub struct Issuer {
     valid_from: Timestamp,
     expires_on: Timestamp,
     name: ComparableName,
+    rules: PathRules,
     pub(crate) parts: IssuerParts,
 }
 
@@ -53,7 +56,8 @@ impl Issuer {
         if let Some(reason) = rights.lacks_as_authority(tbs.subject == [tag::SEQUENCE, 0]) {
             return Err(IssuerError::NotAuthority(reason));
         }
-        if tbs.spki != key.public_key_spki() {
+        let completed = with_rsa_parameters(tbs.spki);
+        if completed.as_deref().unwrap_or(tbs.spki) != key.public_key_spki() {
             return Err(IssuerError::KeyMismatch);
         }
         let key_identifier = match rights.key_identifier {
@@ -70,6 +74,7 @@ impl Issuer {
             valid_from: tbs.not_before,
             expires_on: tbs.not_after,
             name: ComparableName::read(tbs.subject).map_err(|_| IssuerError::Malformed)?,
+            rules: PathRules::read(tbs.extensions, tbs.serial, tbs.issuer == tbs.subject),
             key,
             parts,
         })
@@ -94,6 +99,11 @@ impl Issuer {
     /// certificate for the CA's own.
     pub fn has_name_of(&self, csr: &CheckedCsr) -> bool {
         ComparableName::read(csr.subject_der()).is_ok_and(|name| name == self.name)
+    }
+
+    /// Checks that verifiers can accept certificates of this CA.
+    pub fn check_path(&self) -> Result<(), PathError> {
+        self.rules.check_authority()
     }
 
     /// The algorithm of the CA's signatures.
@@ -138,7 +148,7 @@ impl fmt::Debug for Prepared<'_> {
     }
 }
 
-/// Builds the certificate to be signed, then lints it.
+/// Validates the path of the certificate as a verifier would, builds it, then lints it.
 ///
 /// An empty subject is copied like any other. RFC 5280 §4.1.2.6 requires a critical subjectAltName
 /// for it, but the API accepts such a request, and the request has no name to put there. Strict
@@ -150,7 +160,14 @@ pub fn prepare<'a>(
     validity: Validity,
     profile: &Profile,
 ) -> Result<Prepared<'a>, LintError> {
-    check_request(issuer.expires_on, serial, validity, profile)?;
+    check_request(
+        issuer.valid_from,
+        issuer.expires_on,
+        serial,
+        validity,
+        profile,
+    )?;
+    issuer.rules.check(csr.subject_der())?;
     let ski = csr.ski();
     let tbs = write_tbs(&issuer.parts, csr, serial, validity, profile);
     lint(&tbs, &issuer.parts, csr, serial, validity, profile)?;

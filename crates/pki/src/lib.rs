@@ -13,6 +13,7 @@ mod authority;
 mod certificate;
 mod chain;
 mod chain_error;
+mod chain_order;
 mod client;
 mod crl;
 mod csr;
@@ -24,8 +25,10 @@ mod imported;
 mod issuer;
 mod key;
 mod lint;
+mod name_constraints;
 mod ocsp;
 mod oid;
+mod path;
 mod pem;
 mod private_key;
 mod profile;
@@ -63,6 +66,7 @@ pub use ocsp::{
     issuer_ids, ocsp_failure, read_ocsp_path, read_ocsp_request, responder_certificate,
     write_ocsp_request,
 };
+pub use path::PathError;
 pub use pem::{pem_lines, pem_piece, write_pem};
 pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};
 pub use profile::{Profile, Validity};

@@ -9,6 +9,7 @@ use certgate_model::{SerialNumber, Timestamp};
 use crate::certificate::{Extension, TbsParts};
 use crate::csr::CheckedCsr;
 use crate::oid;
+use crate::path::PathError;
 use crate::profile::{IssuerParts, Profile, Validity};
 use crate::tlv::{Cursor, NotDer, tag};
 
@@ -46,6 +47,17 @@ pub enum LintError {
         /// End of the CA.
         expires_on: Timestamp,
     },
+    /// The certificate would begin before its CA.
+    #[error("the certificate would begin at {not_before}, before its CA at {valid_from}")]
+    PrecedesAuthority {
+        /// Start of the certificate.
+        not_before: Timestamp,
+        /// Start of the CA.
+        valid_from: Timestamp,
+    },
+    /// Verifiers would reject the certificate because of its CA.
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// An address must not occur in a certificate.
     #[error(
         "the {0} address is not an http or https URL of at most {URL_BYTES_MAX} printable ASCII \
@@ -59,6 +71,7 @@ pub enum LintError {
 
 /// Checks the arguments of [`prepare`](crate::prepare), before the certificate is built.
 pub(crate) fn check_request(
+    authority_valid_from: Timestamp,
     authority_expires_on: Timestamp,
     serial: SerialNumber,
     validity: Validity,
@@ -66,6 +79,12 @@ pub(crate) fn check_request(
 ) -> Result<(), LintError> {
     check_serial(serial)?;
     check_validity(validity)?;
+    if validity.not_before < authority_valid_from {
+        return Err(LintError::PrecedesAuthority {
+            not_before: validity.not_before,
+            valid_from: authority_valid_from,
+        });
+    }
     if validity.not_after > authority_expires_on {
         return Err(LintError::OutlivesAuthority {
             not_after: validity.not_after,
@@ -142,6 +161,7 @@ pub(crate) fn lint(
         }
     };
     let parts = TbsParts::read(tbs).map_err(|_| LintError::Content("structure"))?;
+    must(parts.version == 3 && !parts.has_unique_ids, "version")?;
     must(parts.serial == serial.as_bytes(), "serial number")?;
     must(parts.algorithm == issuer.algorithm, "signature algorithm")?;
     must(parts.issuer == issuer.name, "issuer")?;

@@ -29,7 +29,11 @@ impl<'a> AuthorityRights<'a> {
                 oid::BASIC_CONSTRAINTS => {
                     let mut constraints = value.inside(tag::SEQUENCE)?;
                     let is_authority = constraints.optional(tag::BOOLEAN)?;
-                    rights.is_authority = is_authority.is_some_and(|value| value.content == [0xff]);
+                    rights.is_authority = match is_authority.map(|value| value.content) {
+                        None | Some([0]) => false,
+                        Some([0xff]) => true,
+                        Some(_) => return Err(NotDer),
+                    };
                 }
                 oid::KEY_USAGE => {
                     // BIT STRING; keyCertSign is bit 5 of the first octet, cRLSign bit 6.
@@ -41,10 +45,8 @@ impl<'a> AuthorityRights<'a> {
                     let mut purposes = value.inside(tag::SEQUENCE)?;
                     rights.may_vouch_for_clients = false;
                     while !purposes.is_empty() {
-                        rights.may_vouch_for_clients |= matches!(
-                            purposes.oid()?,
-                            oid::CLIENT_AUTH | oid::ANY_EXTENDED_KEY_USAGE
-                        );
+                        // anyExtendedKeyUsage alone is not enough for OpenSSL.
+                        rights.may_vouch_for_clients |= purposes.oid()? == oid::CLIENT_AUTH;
                     }
                 }
                 oid::SUBJECT_KEY_IDENTIFIER => {

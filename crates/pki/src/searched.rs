@@ -47,8 +47,8 @@ fn key_of(csr: &CheckedCsr) -> Result<PublicKey<'_>, CsrError> {
 /// caller.
 ///
 /// Beyond RFC 7468 it accepts any line ends, including the two characters `\` and `n`, and text
-/// before each certificate. It accepts certificates that are not valid yet, because operators
-/// distribute CA certificates before the CAs issue.
+/// around each certificate. The certificates may be in any order. It accepts certificates that are
+/// not valid yet, because operators distribute CA certificates before the CAs issue.
 pub fn read_chain(text: &str, purpose: Purpose, now: Timestamp) -> Result<Chain, ChainError> {
     let chain = chain::read_verified(text, purpose, now)?;
     for (number, der) in (1..).zip(chain.certificates()) {

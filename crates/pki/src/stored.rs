@@ -7,7 +7,7 @@ use certgate_model::{
 };
 
 use crate::certificate::{Extensions, SignedParts, TbsParts, read_time};
-use crate::chain::{decimal, first_certificate};
+use crate::chain::{decimal, stored_certificates};
 use crate::digest::{key_identifier, sha256};
 use crate::distinguished_name::rfc_2253;
 use crate::key::{algorithm_identifier, public_key_bits, verification};
@@ -69,7 +69,8 @@ impl StoredAuthority {
         }
         let read = || {
             let signed = SignedParts::read(&record.der)?;
-            Ok::<_, NotDer>((TbsParts::read(signed.tbs)?, signed.algorithm))
+            let tbs = TbsParts::read(signed.tbs).map_err(|_| NotDer)?;
+            Ok::<_, NotDer>((tbs, signed.algorithm))
         };
         let Ok((tbs, algorithm)) = read() else {
             return vec!["der"];
@@ -186,14 +187,27 @@ const fn kind(algorithm: KeyAlgorithm) -> PublicKeyKind {
     }
 }
 
-/// Names the columns of an uploaded certificate's record that its first certificate contradicts.
+/// Names the columns of an uploaded certificate's record that its lowest certificate contradicts.
 /// The digest of the row covers the others and their private key.
 pub fn contradicts_uploaded(record: &MtlsCertificateRecord) -> Vec<&'static str> {
-    let first = first_certificate(&record.certificates);
-    let Some(read) = first.as_deref().and_then(StoredCertificate::read) else {
+    let ders = stored_certificates(&record.certificates).unwrap_or_default();
+    let read = ders.iter().map(|der| StoredCertificate::read(der));
+    let Some(chain) = read.collect::<Option<Vec<_>>>() else {
         return vec!["certificates"];
     };
-    let issuer = rfc_2253(read.issuer());
+    // The lowest one has signed no other. With equal names, the digest tells which one it is.
+    let is_lowest = |index: &usize| {
+        let mut others = chain.iter().enumerate().filter(|(other, _)| other != index);
+        others.all(|(_, other)| other.issuer() != chain[*index].subject())
+    };
+    let is_recorded = |der: &Vec<u8>| sha256(der) == record.fingerprint_sha256;
+    let lowest = (0..chain.len()).find(is_lowest);
+    let lowest = lowest.or_else(|| ders.iter().position(is_recorded));
+    let Some((read, der)) = lowest.map(|index| (&chain[index], &ders[index])) else {
+        return vec!["certificates"];
+    };
+    let issuer = Cursor::new(read.issuer()).expect(tag::SEQUENCE);
+    let issuer = issuer.and_then(|issuer| rfc_2253(issuer.content));
     wrong([
         ("issuer", issuer.ok().as_ref() != Some(&record.issuer)),
         (
@@ -202,10 +216,7 @@ pub fn contradicts_uploaded(record: &MtlsCertificateRecord) -> Vec<&'static str>
         ),
         ("signature", read.signature_name() != record.signature),
         ("expires_on", read.not_after() != record.expires_on),
-        (
-            "fingerprint_sha256",
-            first.map(|der| sha256(&der)) != Some(record.fingerprint_sha256),
-        ),
+        ("fingerprint_sha256", !is_recorded(der)),
     ])
 }
 

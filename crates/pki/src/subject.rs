@@ -100,10 +100,22 @@ pub(crate) fn read_attribute<'a>(rdn: &mut Cursor<'a>) -> Result<(&'a [u8], Tlv<
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ComparableName(Vec<Vec<(Vec<u8>, Vec<u8>)>>);
 
+/// The letters whose case does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LetterCase {
+    Ascii,
+    Unicode,
+}
+
 impl ComparableName {
     /// Reads a Name. Texts are equal regardless of string type, letter case and additional spaces
     /// (RFC 5280 §7.1).
     pub fn read(name: &[u8]) -> Result<Self, NotDer> {
+        Self::read_as(name, LetterCase::Unicode)
+    }
+
+    /// Reads a Name like [`ComparableName::read`], with the letter case of these letters only.
+    pub fn read_as(name: &[u8], case: LetterCase) -> Result<Self, NotDer> {
         let mut rdns = Cursor::new(name).inside(tag::SEQUENCE)?;
         let mut sets = Vec::new();
         while !rdns.is_empty() {
@@ -114,7 +126,12 @@ impl ComparableName {
                 let value = match read_text(value) {
                     Some(text) => {
                         let words: Vec<_> = text.split_whitespace().collect();
-                        words.join(" ").to_lowercase().into_bytes()
+                        let words = words.join(" ");
+                        let words = match case {
+                            LetterCase::Ascii => words.to_ascii_lowercase(),
+                            LetterCase::Unicode => words.to_lowercase(),
+                        };
+                        words.into_bytes()
                     }
                     None => value.raw.to_vec(),
                 };
@@ -124,6 +141,11 @@ impl ComparableName {
             sets.push(set);
         }
         Ok(Self(sets))
+    }
+
+    /// Returns true if this name is `base`, or is below it.
+    pub fn begins_with(&self, base: &Self) -> bool {
+        self.0.starts_with(&base.0)
     }
 }
 

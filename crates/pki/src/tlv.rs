@@ -44,6 +44,8 @@ pub(crate) mod tag {
     pub const CONTEXT_2_CONSTRUCTED: u8 = 0xa2;
     /// `[3]`, constructed: the extensions of a certificate.
     pub const CONTEXT_3_CONSTRUCTED: u8 = 0xa3;
+    /// `[4]`, constructed: a directoryName in a GeneralName.
+    pub const CONTEXT_4_CONSTRUCTED: u8 = 0xa4;
 }
 
 /// Most levels of nested DER values. The deepest X.509 structures need about ten. The limit protects
@@ -214,36 +216,68 @@ impl<'a> Cursor<'a> {
 
 /// Checks that `content` consists of well-formed values, at all levels.
 pub(crate) fn check_values(content: &[u8]) -> Result<(), NotDer> {
-    fn check(content: &[u8], depth: u8) -> Result<(), NotDer> {
+    find_fault(content).map_err(|_| NotDer)
+}
+
+/// Checks like [`check_values`]. The error is a sentence about the certificate with these values.
+pub(crate) fn find_fault(content: &[u8]) -> Result<(), &'static str> {
+    fn find(content: &[u8], depth: u8) -> Result<(), &'static str> {
         if depth == DEPTH_MAX {
-            return Err(NotDer);
+            return Err("its content is nested too deeply");
         }
         let mut cursor = Cursor::new(content);
         while !cursor.is_empty() {
-            let value = cursor.any()?;
+            let mut same = cursor;
+            let is_indefinite = cursor.rest.get(1) == Some(&0x80);
+            let value = cursor.any().map_err(|_| match same.any_length() {
+                _ if is_indefinite => "its content is not DER: a length is indefinite",
+                Ok(value) if value.tag != 0 && value.tag & 0x1f != 0x1f => {
+                    "its content is not DER: a length has more octets than necessary"
+                }
+                _ => "its content is not DER: it is cut off, or its lengths contradict each other",
+            })?;
             let constructed = value.tag & 0x20 != 0;
             let universal = value.tag & 0xc0 == 0;
             // DER strings are primitive (X.690 §10.2). The constructed universal types are
             // EXTERNAL, EMBEDDED PDV, SEQUENCE, SET and CHARACTER STRING.
             if universal && constructed != matches!(value.tag & 0x1f, 8 | 11 | 16 | 17 | 29) {
-                return Err(NotDer);
+                return Err("its content is not DER: a value has the wrong one of two forms");
             }
-            let well_formed = match (constructed, value.tag) {
-                (true, _) => check(value.content, depth + 1).is_ok(),
-                (_, tag::BOOLEAN) => matches!(value.content, [0 | 0xff]),
-                (_, tag::INTEGER) => is_minimal_integer(value.content),
-                (_, tag::BIT_STRING) => matches!(value.content, [0] | [0..=7, _, ..]),
-                (_, tag::NULL) => value.content.is_empty(),
-                (_, tag::OID) => is_oid(value.content),
-                _ => true,
+            let (is_well_formed, fault) = match (constructed, value.tag) {
+                (true, _) => {
+                    find(value.content, depth + 1)?;
+                    continue;
+                }
+                (_, tag::BOOLEAN) => (
+                    matches!(value.content, [0 | 0xff]),
+                    "its content is not DER: a BOOLEAN is neither 00 nor FF",
+                ),
+                (_, tag::INTEGER) => (
+                    is_minimal_integer(value.content),
+                    "its content is not DER: a number, such as the serial number, is empty or has \
+                     leading zeros",
+                ),
+                (_, tag::BIT_STRING) => (
+                    matches!(value.content, [0] | [0..=7, _, ..]),
+                    "its content is not DER: a BIT STRING has no count of unused bits",
+                ),
+                (_, tag::NULL) => (
+                    value.content.is_empty(),
+                    "its content is not DER: a NULL has content",
+                ),
+                (_, tag::OID) => (
+                    is_oid(value.content),
+                    "its content is not DER: an object identifier is cut off or padded",
+                ),
+                _ => continue,
             };
-            if !well_formed {
-                return Err(NotDer);
+            if !is_well_formed {
+                return Err(fault);
             }
         }
         Ok(())
     }
-    check(content, 0)
+    find(content, 0)
 }
 
 /// Checks an INTEGER. X.690 §8.3.2: the first nine bits are neither all zero nor all one.

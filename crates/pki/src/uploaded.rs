@@ -3,78 +3,83 @@
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use certgate_model::Timestamp;
 
-use crate::certificate::{Extensions, SignedParts, read_time};
+use crate::certificate::{SignedParts, TbsParts};
 use crate::chain_error::ChainError;
 use crate::csr_error::CsrError;
 use crate::oid;
-use crate::public_key::{PublicKey, PublicKeyKind as Kind};
+use crate::public_key::{PublicKey, PublicKeyKind as Kind, with_rsa_parameters};
 use crate::rights::AuthorityRights;
-use crate::tlv::{self, Cursor, NotDer, tag};
+use crate::tlv::{self, Cursor, tag};
 
 /// Longest serial number, in octets of its encoding: 20 (RFC 5280 §4.1.2.2), and one for CAs that
 /// prefix 20 random octets with a zero.
 const SERIAL_OCTETS_MAX: usize = 21;
 
-/// A certificate of version 3 that a client uploaded, in a chain or as a CA to import.
+/// A certificate that a client uploaded, in a chain or as a CA to import.
 pub(crate) struct UploadedCertificate<'a> {
     signed: SignedParts<'a>,
     /// Content of the serial number, which is not negative.
     pub serial: &'a [u8],
-    /// Content of the issuer's Name.
+    /// The X.509 version, counted from 1.
+    pub version: u8,
+    /// The issuer's Name.
     pub issuer: &'a [u8],
-    /// Content of the subject's Name.
+    /// The subject's Name.
     pub subject: &'a [u8],
+    pub not_before: Timestamp,
     pub not_after: Timestamp,
     /// SubjectPublicKeyInfo.
-    pub spki: &'a [u8],
+    spki: &'a [u8],
     key: PublicKey<'a>,
     signature: Signature,
-    rights: AuthorityRights<'a>,
+    pub rights: AuthorityRights<'a>,
 }
 
 impl<'a> UploadedCertificate<'a> {
     /// Reads certificate `number` of a chain, counted from 1, and applies the key policy, except
     /// the search for a weak RSA key.
     pub fn read(number: usize, der: &'a [u8]) -> Result<Self, ChainError> {
-        let malformed = |what| move |_: NotDer| ChainError::Malformed { number, what };
-        tlv::check_values(der).map_err(malformed("its content is not DER"))?;
-        let signed =
-            SignedParts::read(der).map_err(malformed("its content is not a certificate"))?;
-
-        let version = version(signed.tbs).map_err(malformed("its content is not a certificate"))?;
-        if version != 3 {
-            return Err(ChainError::Version { number, version });
+        let malformed = |what| ChainError::Malformed { number, what };
+        let mut outer = Cursor::new(der);
+        if outer.expect_any_length(tag::SEQUENCE).is_ok() && !outer.is_empty() {
+            return Err(malformed(
+                "bytes follow the certificate inside its PEM block",
+            ));
         }
-        let tbs = Tbs::read(signed.tbs)
-            .map_err(malformed("its content is not a certificate of version 3"))?;
+        tlv::find_fault(der).map_err(malformed)?;
+        let signed =
+            SignedParts::read(der).map_err(|_| malformed("its content is not a certificate"))?;
+        let tbs = TbsParts::read(signed.tbs).map_err(malformed)?;
         // RFC 5280 §4.1.1.2: this field MUST contain the same algorithm identifier as the
         // signature field.
         if tbs.algorithm != signed.algorithm {
-            return Err(ChainError::Malformed {
-                number,
-                what: "it names two different signature algorithms",
-            });
+            return Err(malformed("it names two different signature algorithms"));
         }
-        if tbs.serial.first().is_none_or(|first| first & 0x80 != 0)
-            || tbs.serial.len() > SERIAL_OCTETS_MAX
-        {
-            return Err(ChainError::Malformed {
-                number,
-                what: "its serial number is negative or has more than 20 octets",
-            });
+        if tbs.serial.first().is_none_or(|first| first & 0x80 != 0) {
+            return Err(malformed("its serial number is negative"));
+        }
+        if tbs.serial.len() > SERIAL_OCTETS_MAX {
+            return Err(malformed("its serial number has more than 20 octets"));
         }
         let signature = Signature::read(number, signed.algorithm)?;
+        if !has_usual_parameters(signed.algorithm) {
+            return Err(malformed(
+                "its signature algorithm has parameters other than NULL",
+            ));
+        }
         let spki = Cursor::new(tbs.spki)
             .expect(tag::SEQUENCE)
-            .map_err(malformed("it has no public key"))?;
+            .map_err(|_| malformed("it has no public key"))?;
         let key = PublicKey::read(spki.content).map_err(|error| key_error(number, &error))?;
         let rights = AuthorityRights::read(tbs.extensions)
-            .map_err(malformed("one of its extensions is not well-formed"))?;
+            .map_err(|_| malformed("one of its extensions is not well-formed"))?;
         Ok(Self {
             signed,
+            version: tbs.version,
             serial: tbs.serial,
             issuer: tbs.issuer,
             subject: tbs.subject,
+            not_before: tbs.not_before,
             not_after: tbs.not_after,
             spki: tbs.spki,
             key,
@@ -88,9 +93,25 @@ impl<'a> UploadedCertificate<'a> {
         &self.key
     }
 
+    /// Checks that certificate `number` of a chain may sign others.
+    pub fn check_authority(&self, number: usize) -> Result<(), ChainError> {
+        let version = self.version;
+        match self.lacks_as_authority() {
+            _ if version < 3 => Err(ChainError::Version { number, version }),
+            Some(reason) => Err(ChainError::NotAuthority { number, reason }),
+            None => Ok(()),
+        }
+    }
+
     /// Names the first property that a CA must have and this certificate lacks.
     pub fn lacks_as_authority(&self) -> Option<&'static str> {
-        self.rights.lacks_as_authority(self.subject.is_empty())
+        self.rights
+            .lacks_as_authority(self.subject == [tag::SEQUENCE, 0])
+    }
+
+    /// The SubjectPublicKeyInfo, in which an RSA key has parameters.
+    pub fn spki(&self) -> Vec<u8> {
+        with_rsa_parameters(self.spki).unwrap_or_else(|| self.spki.to_vec())
     }
 
     /// Returns true if the certificate names itself as its issuer.
@@ -101,6 +122,17 @@ impl<'a> UploadedCertificate<'a> {
     /// Returns true if the certificate names `issuer` as its issuer.
     pub fn names_as_issuer(&self, issuer: &Self) -> bool {
         self.issuer == issuer.subject
+    }
+
+    /// Names the signature algorithm if the cryptographic library cannot verify it under keys like
+    /// that of `issuer`, although such keys make such signatures.
+    pub fn cannot_verify(&self, issuer: &Self) -> Option<&'static str> {
+        match (issuer.key.kind(), self.signature) {
+            (Kind::P384, Signature::Ecdsa(Digest::Sha1)) => {
+                Some("ecdsa-with-SHA1 under a P-384 key")
+            }
+            _ => None,
+        }
     }
 
     /// Returns true if the signature verifies under the key of `issuer`.
@@ -123,7 +155,7 @@ impl<'a> UploadedCertificate<'a> {
 /// does not make a stored certificate corrupt.
 pub(crate) struct StoredCertificate<'a> {
     signed: SignedParts<'a>,
-    tbs: Tbs<'a>,
+    tbs: TbsParts<'a>,
     signature: Signature,
 }
 
@@ -132,15 +164,20 @@ impl<'a> StoredCertificate<'a> {
     pub fn read(der: &'a [u8]) -> Option<Self> {
         let signed = SignedParts::read(der).ok()?;
         Some(Self {
-            tbs: Tbs::read(signed.tbs).ok()?,
+            tbs: TbsParts::read(signed.tbs).ok()?,
             signature: Signature::read(1, signed.algorithm).ok()?,
             signed,
         })
     }
 
-    /// Content of the issuer's Name.
+    /// The issuer's Name.
     pub fn issuer(&self) -> &'a [u8] {
         self.tbs.issuer
+    }
+
+    /// The subject's Name.
+    pub fn subject(&self) -> &'a [u8] {
+        self.tbs.subject
     }
 
     /// Content of the serial number.
@@ -197,65 +234,12 @@ pub(crate) fn key_error(number: usize, error: &CsrError) -> ChainError {
     ChainError::Key { number, reason }
 }
 
-/// Reads the version, counted from 1.
-fn version(tbs: &[u8]) -> Result<u8, NotDer> {
-    let mut tbs = Cursor::new(tbs).inside(tag::SEQUENCE)?;
-    // version [0] EXPLICIT Version DEFAULT v1
-    let Some(version) = tbs.optional(tag::CONTEXT_0_CONSTRUCTED)? else {
-        return Ok(1);
-    };
-    match Cursor::new(version.content).expect(tag::INTEGER)?.content {
-        [number @ 0..=2] => Ok(number + 1),
-        _ => Err(NotDer),
-    }
-}
-
-/// A TBSCertificate of version 3, with all of its optional parts.
-struct Tbs<'a> {
-    serial: &'a [u8],
-    algorithm: &'a [u8],
-    issuer: &'a [u8],
-    subject: &'a [u8],
-    not_after: Timestamp,
-    spki: &'a [u8],
-    extensions: Extensions<'a>,
-}
-
-impl<'a> Tbs<'a> {
-    fn read(der: &'a [u8]) -> Result<Self, NotDer> {
-        let mut tbs = Cursor::new(der).inside(tag::SEQUENCE)?;
-        tbs.expect(tag::CONTEXT_0_CONSTRUCTED)?;
-        let serial = tbs.expect(tag::INTEGER)?.content;
-        let algorithm = tbs.expect(tag::SEQUENCE)?.raw;
-        let issuer = tbs.expect(tag::SEQUENCE)?.content;
-        let mut validity = tbs.inside(tag::SEQUENCE)?;
-        let (_not_before, not_after) = (read_time(&mut validity)?, read_time(&mut validity)?);
-        validity.end()?;
-        let subject = tbs.expect(tag::SEQUENCE)?.content;
-        let spki = tbs.expect(tag::SEQUENCE)?.raw;
-        for unique_id in [tag::CONTEXT_1, tag::CONTEXT_2] {
-            tbs.optional(unique_id)?;
-        }
-        let extensions = match tbs.optional(tag::CONTEXT_3_CONSTRUCTED)? {
-            None => Cursor::new(&[]),
-            Some(wrapper) => {
-                let mut wrapper = Cursor::new(wrapper.content);
-                let extensions = wrapper.inside(tag::SEQUENCE)?;
-                wrapper.end()?;
-                extensions
-            }
-        };
-        tbs.end()?;
-        Ok(Self {
-            serial,
-            algorithm,
-            issuer,
-            subject,
-            not_after,
-            spki,
-            extensions: Extensions::over(extensions),
-        })
-    }
+/// Returns true if the parameters of an AlgorithmIdentifier are absent or NULL: see
+/// [`PublicKey::verify`].
+fn has_usual_parameters(algorithm: &[u8]) -> bool {
+    let content = Cursor::new(algorithm).inside(tag::SEQUENCE);
+    content
+        .is_ok_and(|mut content| content.oid().is_ok() && (content.is_empty() || content.is_null()))
 }
 
 /// A signature algorithm. SHA-1 is accepted because CAs from ten years ago are still in use. Trust
@@ -286,7 +270,7 @@ impl Signature {
             .inside(tag::SEQUENCE)
             .map_err(|_| malformed())?;
         let id = cursor.oid().map_err(|_| malformed())?;
-        Ok(match id {
+        let read = match id {
             oid::SHA1_WITH_RSA => Self::Rsa(Digest::Sha1),
             oid::SHA256_WITH_RSA => Self::Rsa(Digest::Sha256),
             oid::SHA384_WITH_RSA => Self::Rsa(Digest::Sha384),
@@ -302,7 +286,8 @@ impl Signature {
                     oid: oid::shown(other),
                 });
             }
-        })
+        };
+        Ok(read)
     }
 
     /// The name in the API.

@@ -416,6 +416,14 @@ fn prepare_rejects_arguments_that_break_a_rule() {
         with(Timestamp::from_unix(-60), not_after),
         LintError::ValidityRange
     );
+    let early = not_before.plus_seconds(-60);
+    assert_eq!(
+        with(early, not_after),
+        LintError::PrecedesAuthority {
+            not_before: early,
+            valid_from: not_before,
+        }
+    );
     assert_eq!(
         with(not_before, Timestamp::from_unix(253_402_300_800)),
         LintError::ValidityRange

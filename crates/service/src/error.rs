@@ -1,7 +1,7 @@
 //! Errors, named by the receiver's possible reaction. Their translation to HTTP is in the API.
 
 use certgate_model::{AuthorityId, CertificateId, MtlsCertificateId, Status, Timestamp, Totals};
-use certgate_pki::{ChainError, CsrError, ImportError, PrivateKeyError};
+use certgate_pki::{ChainError, CsrError, ImportError, PathError, PrivateKeyError};
 use certgate_store::StoreError;
 
 /// A fault of the server, not of the caller.
@@ -145,6 +145,18 @@ pub enum IssueError {
          certificate for that of the CA: use another name"
     )]
     NameOfIssuer,
+    /// Verifiers would reject the certificate because of its CA.
+    #[error(
+        "{error}: {}",
+        match .error {
+            PathError::Authority(_) => "rotate the CA, or import another one",
+            PathError::Name(_) => "use a subject that they permit, or rotate the CA",
+        }
+    )]
+    Path {
+        /// The reason.
+        error: PathError,
+    },
     /// The validity is out of bounds.
     #[error("validity_days is {given}: use a whole number from 1 to {max}")]
     Validity {
@@ -155,8 +167,11 @@ pub enum IssueError {
     },
     /// The certificate would expire after its CA.
     #[error(
-        "validity_days is {given}, but the CA itself expires on {authority_expires_on}: use at \
-         most {max}"
+        "validity_days is {given}, but the CA itself expires on {authority_expires_on}: {}",
+        match .max {
+            ..1 => "rotate the CA".to_owned(),
+            max => format!("use at most {max}"),
+        }
     )]
     OutlivesAuthority {
         /// The requested validity.

@@ -167,7 +167,7 @@ impl Issuers {
         let mut octets = [0; 20];
         random.fill(&mut octets);
         let serial = SerialNumber::from_random(octets);
-        let created_on = now.cut_to_minute();
+        let created_on = self.environment.limits().backdated(now);
         let expires_on = created_on.plus_days(AUTHORITY_VALIDITY_DAYS);
 
         let threads = match algorithm {

@@ -4,7 +4,10 @@ use certgate_model::{
     AccountId, By, CertificateId, CertificateRecord, SECONDS_PER_DAY, SerialNumber, Status,
     Timestamp, ZoneId,
 };
-use certgate_pki::{CheckedCsr, Profile, Validity, prepare, read_csr, read_csr_of_known_key, sign};
+use certgate_pki::{
+    CheckedCsr, Issuer, LintError, Profile, Validity, prepare, read_csr, read_csr_of_known_key,
+    sign,
+};
 use certgate_store::{CertificateRecorded, StoreError};
 use tokio::sync::oneshot;
 
@@ -74,11 +77,24 @@ struct Order {
     days: u32,
     /// Maximum number of certificates of the zone.
     quota: Option<u64>,
-    not_before: Timestamp,
-    not_after: Timestamp,
+    /// The start of the certificate, unless its CA begins later.
+    backdated: Timestamp,
     /// True if the request has an idempotency key.
     is_repeatable: bool,
     by: By,
+}
+
+impl Order {
+    /// The validity of the certificate of this CA. It does not begin before the CA: verifiers that
+    /// validate the path at an earlier instant reject both.
+    fn validity(&self, issuer: &Issuer) -> Validity {
+        let begin = issuer.valid_from().round_up_to_minute();
+        let not_before = self.backdated.max(begin);
+        Validity {
+            not_before,
+            not_after: not_before.plus_days(self.days),
+        }
+    }
 }
 
 /// The outcome of one signature.
@@ -143,7 +159,7 @@ impl Issuing {
             return Ok(Attempt::Superseded);
         }
         let serial = self.serials.serial(order.id, &*self.environment.random);
-        let sign = signing(order.clone(), ca, serial);
+        let sign = signing(order.clone(), ca.clone(), serial);
         let (quota, by) = (order.quota, order.by);
         let store = self.environment.store.clone();
         let work = move |answer: oneshot::Sender<_>| {
@@ -160,7 +176,12 @@ impl Issuing {
             let report = move |outcome| drop(answer.send(Ok(Some((issued, outcome)))));
             store.hand_over_certificate(certificate, quota, by, Box::new(report));
         };
-        match self.environment.signers.begin(work).await?? {
+        let signed = self.environment.signers.begin(work).await?;
+        // A request is not refused because of a CA that another process has replaced.
+        if matches!(signed, Err(IssueError::Path { .. })) && !self.is_active(&ca, order).await? {
+            return Ok(Attempt::Superseded);
+        }
+        match signed? {
             Some((issued, outcome)) => self.attempt(order, issued, outcome).await,
             None => Ok(Attempt::KeyNotSearched),
         }
@@ -243,7 +264,6 @@ impl Issuing {
             None => CertificateId::time_ordered(now, &*self.environment.random),
             Some(key) => key.certificate(zone.id, &by.actor),
         };
-        let not_before = now.cut_to_minute();
         Ok(Order {
             id,
             zone: zone.id,
@@ -251,8 +271,7 @@ impl Issuing {
             csr: request.csr,
             days,
             quota: limits.zone_certificates_max,
-            not_before,
-            not_after: not_before.plus_days(days),
+            backdated: limits.backdated(now),
             is_repeatable: request.idempotency_key.is_some(),
             by,
         })
@@ -306,30 +325,38 @@ impl Issuing {
     async fn can_sign(&self, ca: &ReadyIssuer, order: &Order) -> Result<bool, IssueError> {
         let (issuer, now) = (&ca.issuer, order.by.at);
         let expires_on = issuer.expires_on();
-        if issuer.is_valid_at(now) && order.not_after <= expires_on {
+        let Validity {
+            not_before,
+            not_after,
+        } = order.validity(issuer);
+        // In the first minute of a CA, a certificate would begin in the next one.
+        let is_valid = issuer.is_valid_at(now) && not_before <= now;
+        if is_valid && not_after <= expires_on {
             return Ok(true);
         }
-        let active = self
-            .environment
-            .store
-            .managed_authority(order.account)
-            .await?;
-        if active.ok_or(IssueError::NoZone)?.id != ca.authority.id {
+        if !self.is_active(ca, order).await? {
             return Ok(false);
         }
-        if !issuer.is_valid_at(now) {
+        if !is_valid {
             return Err(IssueError::AuthorityNotValid {
-                valid_from: issuer.valid_from(),
+                valid_from: issuer.valid_from().round_up_to_minute(),
                 expires_on,
                 now,
             });
         }
-        let left = order.not_before.until(expires_on).seconds();
+        let left = not_before.until(expires_on).seconds();
         Err(IssueError::OutlivesAuthority {
             given: i64::from(order.days),
             max: left / SECONDS_PER_DAY,
             authority_expires_on: expires_on.to_string(),
         })
+    }
+
+    /// Returns false if another process has replaced the CA.
+    async fn is_active(&self, ca: &ReadyIssuer, order: &Order) -> Result<bool, IssueError> {
+        let store = &self.environment.store;
+        let active = store.managed_authority(order.account).await?;
+        Ok(active.ok_or(IssueError::NoZone)?.id == ca.authority.id)
     }
 }
 
@@ -340,7 +367,8 @@ fn signing(
     serial: SerialNumber,
 ) -> impl FnOnce() -> Result<Option<Issued>, IssueError> + Send + 'static {
     move || {
-        // 2. Check the CSR and its proof of possession, build the certificate and lint it.
+        // 2. Check the CSR and its proof of possession, validate the path, build the certificate
+        //    and lint it.
         let Some(checked) = read_csr_of_known_key(&order.csr)? else {
             return Ok(None);
         };
@@ -352,12 +380,12 @@ fn signing(
             ocsp_url: ca.ocsp_url(),
             ca_url: ca.ca_url(),
         };
-        let validity = Validity {
-            not_before: order.not_before,
-            not_after: order.not_after,
-        };
-        let prepared =
-            prepare(&ca.issuer, &checked, serial, validity, &profile).map_err(internal)?;
+        let validity = order.validity(&ca.issuer);
+        let prepared = prepare(&ca.issuer, &checked, serial, validity, &profile);
+        let prepared = prepared.map_err(|error| match error {
+            LintError::Path(error) => IssueError::Path { error },
+            other => internal(other).into(),
+        })?;
         // 3. Sign. 4. Read the output back: it equals the preparation, and the signature verifies.
         let signed = sign(prepared).map_err(internal)?;
         let remarks = CsrRemarks::from(&checked);
@@ -368,8 +396,8 @@ fn signing(
             status: Status::Active,
             serial,
             subject: checked.subject().clone(),
-            issued_on: order.not_before,
-            expires_on: order.not_after,
+            issued_on: validity.not_before,
+            expires_on: validity.not_after,
             validity_days: order.days,
             signature: signed.signature,
             fingerprint_sha256: signed.fingerprint_sha256,

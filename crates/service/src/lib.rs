@@ -74,7 +74,9 @@ pub use renewal::Renewal;
 pub use responder::{NoncePolicy, OCSP_VALIDITY_SECONDS, OcspAnswer, Responder};
 pub use revoking::{EarlierRevocation, Revocation, Revoking};
 pub use service::{OpenError, Service};
-pub use settings::{Limits, Settings, VALIDITY_DAYS_MAX_DEFAULT};
+pub use settings::{
+    BACKDATE_MINUTES_DEFAULT, BACKDATE_MINUTES_MAX, Limits, Settings, VALIDITY_DAYS_MAX_DEFAULT,
+};
 pub use settling::{Settler, Settling};
 pub use shares::{Share, ShareLimits, ShareReached, Shares};
 pub use signals::Signals;

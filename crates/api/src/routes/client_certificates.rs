@@ -53,8 +53,8 @@ pub(crate) async fn list(
 ///
 /// The account's managed CA signs it. It is durable before the answer. `messages` has a line for an
 /// empty subject, and for names that were not copied. Repeat a request with the same
-/// `Idempotency-Key`, token and zone, and the answer is the certificate that the first request made,
-/// in its present state.
+/// `Idempotency-Key`, token and zone, and the answer is the certificate that the first request
+/// made, in its present state.
 #[utoipa::path(
     post,
     path = "/client/v4/zones/{zone_id}/client_certificates",

@@ -116,8 +116,8 @@ async fn the_managed_ca_is_created_once_and_signs() {
     {
       "algorithm": "P-256",
       "certificate": "[pem]",
-      "created_on": "2026-08-14T10:20:00Z",
-      "expires_on": "2056-08-06T10:20:00Z",
+      "created_on": "2026-08-14T10:15:00Z",
+      "expires_on": "2056-08-06T10:15:00Z",
       "fingerprint_sha256": "[hex]",
       "id": "[uuid]",
       "in_force": true,

@@ -155,8 +155,10 @@ async fn try_to_issue(app: &TestApp) -> Answer {
 /// Checks that a certificate is issued exactly if the CA is valid.
 async fn check_issue(app: &TestApp, ca: &Ca, now: i64, shown: &str) -> Option<Value> {
     let answer = try_to_issue(app).await;
-    // The certificate is valid for a day from this minute.
-    let outlives = now - now.rem_euclid(60) + DAY > ca.expires_on;
+    // The certificate is valid for a day from the minute five minutes ago, or from its CA's start.
+    let begin = now - 300;
+    let begin = (begin - begin.rem_euclid(60)).max(ca.valid_from);
+    let outlives = begin + DAY > ca.expires_on;
     let expected = match (ca.is_valid(now), outlives) {
         (true, false) => return Some(answer.result()),
         (true, true) => OUTLIVES,

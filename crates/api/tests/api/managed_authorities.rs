@@ -236,6 +236,16 @@ async fn each_bad_import_is_refused_with_its_reason() {
             "/certificate",
         ),
         (
+            import("any_purpose.crt", "good.pkcs8.key"),
+            1508,
+            "/certificate",
+        ),
+        (
+            import("unknown_critical.crt", "good.pkcs8.key"),
+            1514,
+            "/certificate",
+        ),
+        (
             import("expired.crt", "good.pkcs8.key"),
             1509,
             "/certificate",
@@ -280,6 +290,29 @@ async fn each_bad_import_is_refused_with_its_reason() {
     );
     assert_eq!(app.issue("after").await["certificate_authority"], before);
     assert_eq!(app.get(PATH).await.result().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_certificate_that_its_ca_does_not_permit_is_not_issued() {
+    let app = TestApp::new().await;
+    let body = import("good_name_constraints.crt", "good.pkcs8.key");
+    app.post(PATH, body).await.result();
+    // The CA permits subjects below O=Acme, CN=Acme Device CA.
+    let path = "/zones/{zone}/client_certificates";
+    let body = json!({ "csr": csr("device"), "validity_days": 1 });
+    let error = app.post(path, body).await.error();
+    assert_eq!((error.status, error.code), (400, 1443));
+    assert_eq!(error.pointer.as_deref(), Some("/csr"));
+    assert!(
+        error.message.contains("permitted subtree"),
+        "{}",
+        error.message
+    );
+    assert_eq!(app.get(path).await.json()["result_info"]["total_count"], 0);
+    // The empty subject is in no subtree, and so not restricted (RFC 5280 §4.2.1.10).
+    let empty = certgate_testkit::fixture("good_empty_subject");
+    let body = json!({ "csr": empty, "validity_days": 1 });
+    app.post(path, body).await.result();
 }
 
 #[tokio::test]

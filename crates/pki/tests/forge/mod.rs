@@ -1,4 +1,4 @@
-//! Requests and certificates written octet by octet, and keys and signatures of the openssl program.
+//! Requests and certificates written octet by octet, with keys and signatures of openssl.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
@@ -267,4 +267,88 @@ impl Numbers {
     pub fn octets(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.below(256) as u8).collect()
     }
+}
+
+/// A certificate to be forged.
+pub struct Certificate<'a> {
+    pub key: &'a Key,
+    pub subject: Vec<u8>,
+    pub issuer_key: &'a Key,
+    pub issuer: Vec<u8>,
+    /// X.509 version, counted from 1.
+    pub version: u8,
+    /// Encoded serial number.
+    pub serial: Vec<u8>,
+    /// Encoded times.
+    pub validity: [Vec<u8>; 2],
+    pub spki: Vec<u8>,
+    pub algorithm: Vec<u8>,
+    pub extensions: Vec<Vec<u8>>,
+}
+
+pub fn ca_constraints() -> Vec<u8> {
+    extension("2.5.29.19", Some(0xff), &seq(&[&tlv(1, &[&[0xff]])]))
+}
+
+pub fn ca_usage() -> Vec<u8> {
+    extension("2.5.29.15", Some(0xff), &tlv(3, &[&[1, 0x06]]))
+}
+
+impl<'a> Certificate<'a> {
+    /// A self-signed CA, valid from 2020 to 2070.
+    pub fn root(key: &'a Key, subject: &[u8]) -> Self {
+        Self {
+            key,
+            subject: subject.to_vec(),
+            issuer_key: key,
+            issuer: subject.to_vec(),
+            version: 3,
+            serial: tlv(2, &[&[7]]),
+            validity: [
+                tlv(0x17, &[b"200101000000Z"]),
+                tlv(0x18, &[b"20700101000000Z"]),
+            ],
+            spki: key.spki.clone(),
+            algorithm: key.algorithm.clone(),
+            extensions: vec![ca_constraints(), ca_usage()],
+        }
+    }
+
+    /// A CA below another one.
+    pub fn below(key: &'a Key, subject: &[u8], issuer: &'a Key, issuer_name: &[u8]) -> Self {
+        Self {
+            issuer_key: issuer,
+            issuer: issuer_name.to_vec(),
+            algorithm: issuer.algorithm.clone(),
+            ..Self::root(key, subject)
+        }
+    }
+
+    pub fn der(&self) -> Vec<u8> {
+        let version = match self.version {
+            1 => vec![],
+            number => tlv(0xa0, &[&tlv(2, &[&[number - 1]])]),
+        };
+        let extensions = match &self.extensions[..] {
+            [] => vec![],
+            all => tlv(0xa3, &[&seq(&[&all.concat()])]),
+        };
+        let validity = seq(&[&self.validity[0], &self.validity[1]]);
+        let tbs = seq(&[
+            &version,
+            &self.serial,
+            &self.algorithm,
+            &self.issuer,
+            &validity,
+            &self.subject,
+            &self.spki,
+            &extensions,
+        ]);
+        seq(&[&tbs, &self.algorithm, &bits(&self.issuer_key.sign(&tbs))])
+    }
+}
+
+pub fn certificates(ders: &[Vec<u8>]) -> String {
+    let blocks = ders.iter().map(|der| pem_lines("CERTIFICATE", der) + "\n");
+    blocks.collect()
 }

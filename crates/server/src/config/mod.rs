@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use certgate_api::{Documentation, TrustedProxies};
 use certgate_model::KeyAlgorithm;
-use certgate_service::{Limits, MasterKey};
+use certgate_service::{BACKDATE_MINUTES_MAX, Limits, MasterKey};
 use certgate_store::PostgresUrl;
 
 pub use flags::SettingFlags;
@@ -349,6 +349,10 @@ impl Reader<'_> {
             validity_days_max: self
                 .number(Id::ValidityDaysMax, 1, VALIDITY_DAYS_CEILING.into())?
                 .map(|days| days as u32)
+                .expect("has a default"),
+            backdate_minutes: self
+                .number(Id::BackdateMinutes, 0, BACKDATE_MINUTES_MAX.into())?
+                .map(|minutes| minutes as u32)
                 .expect("has a default"),
             zone_certificates_max: self.number(Id::ZoneCertificatesMax, 0, i64::MAX as u64)?,
             account_mtls_certificates_max: self.number(

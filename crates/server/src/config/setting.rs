@@ -18,6 +18,7 @@ pub enum Id {
     AllowCleartextManagement,
     AuthorityAlgorithm,
     ValidityDaysMax,
+    BackdateMinutes,
     ZoneCertificatesMax,
     AccountMtlsCertificatesMax,
     RequestsPerMinute,
@@ -257,6 +258,17 @@ pub const SETTINGS: &[Setting] = &[
         applies_to: AppliesTo::Server,
         changes: Changes::WhileRunning,
         help: "Longest validity of a certificate, in days",
+    },
+    Setting {
+        key: Id::BackdateMinutes,
+        name: "backdate_minutes",
+        shape: Shape::Value("MINUTES"),
+        given: Given::Anywhere,
+        default: Some("5"),
+        applies_to: AppliesTo::Server,
+        changes: Changes::WhileRunning,
+        help: "Minutes by which certificates and CAs begin before they are made, for verifiers \
+               whose clocks are late: 0 to 60",
     },
     Setting {
         key: Id::ZoneCertificatesMax,

@@ -1,4 +1,5 @@
 use certgate_model::SubjectFields;
+use certgate_service::Limits;
 use certgate_testkit::{TestApp, csr, csr_with_subject, fixture};
 use serde_json::{Value, json};
 
@@ -61,10 +62,10 @@ async fn the_object_has_every_member_in_the_order_of_the_public_example() {
       "common_name": "Cloudflare",
       "country": "US",
       "csr": "[pem]",
-      "expires_on": "2036-08-11T10:20:00Z",
+      "expires_on": "2036-08-11T10:15:00Z",
       "fingerprint_sha256": "[hex]",
       "id": "[id]",
-      "issued_on": "2026-08-14T10:20:00Z",
+      "issued_on": "2026-08-14T10:15:00Z",
       "location": "Somewhere",
       "organization": "Organization",
       "organizational_unit": "Organizational Unit",
@@ -221,22 +222,38 @@ async fn messages_tell_what_the_certificate_lacks() {
 }
 
 #[tokio::test]
-async fn validity_counts_whole_minutes_and_exact_days() {
-    let app = TestApp::new().await;
+async fn validity_begins_earlier_and_counts_whole_minutes_and_exact_days() {
     // The clock shows 10:20:30.
-    for (days, end) in [
-        (1, "2026-08-15T10:20:00Z"),
-        (365, "2027-08-14T10:20:00Z"),
-        (5475, "2041-08-10T10:20:00Z"),
-    ] {
-        let result = app
-            .post(PATH, json!({ "csr": csr("x"), "validity_days": days }))
-            .await
-            .result();
-        assert_eq!(result["issued_on"], "2026-08-14T10:20:00Z");
-        assert_eq!(result["expires_on"], end);
-        assert_eq!(result["validity_days"], days);
+    for (backdate, begin) in [(5, "10:15:00"), (0, "10:20:00"), (60, "09:20:00")] {
+        let app = TestApp::with(|settings| settings.limits.backdate_minutes = backdate).await;
+        for (days, end) in [(1, "2026-08-15"), (365, "2027-08-14"), (5475, "2041-08-10")] {
+            let body = json!({ "csr": csr("x"), "validity_days": days });
+            let result = app.post(PATH, body).await.result();
+            assert_eq!(result["issued_on"], format!("2026-08-14T{begin}Z"));
+            assert_eq!(result["expires_on"], format!("{end}T{begin}Z"));
+            assert_eq!(result["validity_days"], days);
+        }
+        // The CA begins with its first certificate, and later certificates not before it.
+        let managed = "/certgate/v1/accounts/{account}/managed_authority";
+        let ca = app.get(managed).await.result();
+        assert_eq!(ca["created_on"], format!("2026-08-14T{begin}Z"));
     }
+}
+
+#[tokio::test]
+async fn certificates_do_not_begin_before_a_ca_of_another_backdate() {
+    let app = TestApp::with(|settings| settings.limits.backdate_minutes = 0).await;
+    app.issue("makes the CA at 10:20:00").await;
+    let mut limits = Limits {
+        backdate_minutes: 60,
+        ..Limits::default()
+    };
+    app.service.set_limits(limits);
+    app.clock.advance_seconds(120);
+    assert_eq!(app.issue("x").await["issued_on"], "2026-08-14T10:20:00Z");
+    limits.backdate_minutes = 1;
+    app.service.set_limits(limits);
+    assert_eq!(app.issue("x").await["issued_on"], "2026-08-14T10:21:00Z");
 }
 
 #[tokio::test]

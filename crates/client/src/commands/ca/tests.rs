@@ -109,8 +109,8 @@ fn each_kind_of_ca_is_shown() {
     use                    superseded; its certificates stay valid and revocable
     algorithm              P-256
     revocation addresses   http://pki.example.com
-    created                2026-08-14T10:20:00Z
-    expires                2056-08-06T10:20:00Z
+    created                2026-08-14T10:15:00Z
+    expires                2056-08-06T10:15:00Z
     fingerprint (SHA-256)  fingerprint_sha256
 
     certificate

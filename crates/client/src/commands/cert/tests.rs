@@ -49,8 +49,8 @@ fn a_page_is_a_table_with_a_footer_beside_it() {
     let shown = redacted(&captured.out(), &certificates[1]);
     insta::assert_snapshot!(redacted(&shown, &certificates[2]), @"
     ID                                COMMON NAME  STATUS  ISSUED            EXPIRES           SERIAL
-    00000000000000000000000000000000  c            active  2026-08-14 10:20  2027-08-14 10:20  000000000000…
-    00000000000000000000000000000000  b            active  2026-08-14 10:20  2027-08-14 10:20  000000000000…
+    00000000000000000000000000000000  c            active  2026-08-14 10:15  2027-08-14 10:15  000000000000…
+    00000000000000000000000000000000  b            active  2026-08-14 10:15  2027-08-14 10:15  000000000000…
     ");
     assert_eq!(captured.err(), "3–4 of 5 (page 2 of 3)\n");
     let seen = server.seen();
@@ -230,8 +230,8 @@ fn a_certificate_is_shown_in_full() {
     id                     00000000000000000000000000000000
     status                 active
     common name            device-7
-    issued                 2026-08-14T10:20:00Z
-    expires                2027-08-14T10:20:00Z
+    issued                 2026-08-14T10:15:00Z
+    expires                2027-08-14T10:15:00Z
     validity               365 days
     serial number          0000000000000000000000000000000000000000
     fingerprint (SHA-256)  0000000000000000000000000000000000000000000000000000000000000000
