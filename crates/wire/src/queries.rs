@@ -16,15 +16,15 @@ pub struct PageQuery {
     pub per_page: Option<u64>,
 }
 
-/// The page of a list of zones or accounts.
+/// The page of a list of zones, accounts or memberships.
 #[derive(Debug, Clone, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TenantsPageQuery {
-    /// Page, from 1; default 1
-    #[param(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    /// Page, from 1
+    #[param(default = 1, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     pub page: Option<u64>,
-    /// Page size; default 20
-    #[param(minimum = 1, maximum = 50)]
+    /// Page size
+    #[param(default = 20, minimum = 1, maximum = 50)]
     pub per_page: Option<u64>,
 }
 

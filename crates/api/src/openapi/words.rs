@@ -1,7 +1,7 @@
 //! Lists of words in the OpenAPI document: the members and the query parameters that have one of
 //! them.
 
-use certgate_model::{AuditAction, ResourceType};
+use certgate_model::{AuditAction, ResourceType, Status};
 
 /// A schema of words.
 pub(super) struct Words {
@@ -18,13 +18,28 @@ pub(super) struct Words {
 
 /// Returns every list.
 pub(super) fn lists() -> Vec<Words> {
-    let list = |name, description, words, members, parameters| Words {
+    let mut lists = of_audit_logs();
+    lists.extend(of_parameters());
+    lists
+}
+
+fn list(
+    name: &'static str,
+    description: &'static str,
+    words: Vec<&'static str>,
+    members: &'static [(&'static str, &'static str)],
+    parameters: &'static [(&'static str, &'static str, &'static str)],
+) -> Words {
+    Words {
         name,
         description,
         words,
         members,
         parameters,
-    };
+    }
+}
+
+fn of_audit_logs() -> Vec<Words> {
     vec![
         list(
             "AuditActionName",
@@ -57,6 +72,11 @@ pub(super) fn lists() -> Vec<Words> {
             &[("AuditActor", "context")],
             &[],
         ),
+    ]
+}
+
+fn of_parameters() -> Vec<Words> {
+    vec![
         list(
             "Direction",
             "Smallest first, or largest first.",
@@ -84,6 +104,19 @@ pub(super) fn lists() -> Vec<Words> {
             vec!["all", "any"],
             &[],
             &[("zones-get", "match", "all")],
+        ),
+        list(
+            "StatusFilter",
+            "The status of the certificates in a list.",
+            std::iter::once("all")
+                .chain(Status::ALL.map(Status::name))
+                .collect(),
+            &[],
+            &[(
+                "client-certificate-for-a-zone-list-client-certificates",
+                "status",
+                "active",
+            )],
         ),
         list(
             "ZoneStatus",

@@ -4,7 +4,9 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use certgate_model::{AccountFilter, Page};
 use certgate_service::{Caller, ReadAccounts};
-use certgate_wire::{Answer, Membership, MembershipPath, MembershipsQuery, PageAnswer, PageQuery};
+use certgate_wire::{
+    Answer, Membership, MembershipPath, MembershipsQuery, PageAnswer, TenantsPageQuery,
+};
 
 use crate::envelope;
 use crate::error::ApiError;
@@ -20,7 +22,7 @@ use crate::state::Api;
     path = "/client/v4/memberships",
     tag = "Memberships",
     operation_id = "user-account-memberships-list-memberships",
-    params(MembershipsQuery, PageQuery),
+    params(MembershipsQuery, TenantsPageQuery),
     responses((
         status = 200,
         description = "A page of memberships",
@@ -37,7 +39,7 @@ pub(crate) async fn list(
         .visible::<ReadAccounts>()
         .ok_or_else(ApiError::refused)?;
     let query = Query::parse(query.as_deref())?;
-    let asked = query.page()?;
+    let asked = query.page_of_tenants()?;
     let page = match query.memberships()? {
         Some((name, direction)) => {
             let filter = AccountFilter {

@@ -57,6 +57,7 @@ async fn each_account_has_one_membership() {
         ),
         ("status=pending", vec![]),
         ("page=2", vec![]),
+        ("per_page=1&page=2", vec!["Second"]),
     ] {
         let listed = app.get(&format!("/memberships?{query}")).await.result();
         let listed = listed.as_array().unwrap().iter();
