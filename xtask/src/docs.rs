@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use xtask::sources::{self, limits};
 
-/// Writes docs/limits.md, docs/errors.md and docs/errors-ca.md. The table of errors is private to
+/// Writes docs/limits.md and the pages of error codes. The table of errors is private to
 /// its crate, so the test that compares table and pages also writes the pages.
 pub fn write() -> Result<ExitCode> {
     let page = sources::root().join("docs/limits.md");

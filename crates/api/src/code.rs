@@ -1,5 +1,5 @@
-//! The numbers in `errors[].code`: the one table, from which docs/errors.md and docs/errors-ca.md
-//! are written.
+//! The numbers in `errors[].code`: the one table, from which docs/errors.md, docs/errors-csr.md and
+//! docs/errors-ca.md are written.
 //!
 //! Cloudflare has the numbers below 1419 except 1066, 1471, 1472, 1489 and those from 6003 on, where its
 //! documentation or recorded answers name one. The others are our own: 1419 is about repeated
@@ -26,6 +26,7 @@ impl Code {
 /// Returns the page of the documentation that describes a code.
 pub(crate) const fn page(number: u32) -> &'static str {
     match number {
+        1420..=1449 => "errors-csr.md",
         1450..=1529 => "errors-ca.md",
         _ => "errors.md",
     }
@@ -439,14 +440,15 @@ mod tests {
         sections: &'static [(&'static str, &'static [RangeInclusive<u32>])],
     }
 
-    const PAGES: [Page; 2] = [
+    const PAGES: [Page; 3] = [
         Page {
             path: concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md"),
             head: "\
 # Error codes
 
 `cargo xtask docs` writes this page from `crates/api/src/code.rs`.
-[errors-ca.md](errors-ca.md) has the codes of CAs, hostnames and enforcement points.
+[errors-csr.md](errors-csr.md) has the codes of certificate requests, and
+[errors-ca.md](errors-ca.md) those of CAs, hostnames and enforcement points.
 
 A failed request gets this body:
 
@@ -464,9 +466,20 @@ fails again.
 ",
             sections: &[
                 ("Tokens, zones and accounts", &[0..=1099]),
-                ("Client certificates", &[1400..=1449]),
+                ("Client certificates", &[1400..=1419]),
                 ("All requests", &[6000..=u32::MAX]),
             ],
+        },
+        Page {
+            path: concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors-csr.md"),
+            head: "\
+# Error codes of certificate requests
+
+`cargo xtask docs` writes this page from `crates/api/src/code.rs`. [errors.md](errors.md) explains
+how to read an error. [certificates.md](certificates.md) describes the requests that certgate
+accepts.
+",
+            sections: &[("Certificate requests", &[1420..=1449])],
         },
         Page {
             path: concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors-ca.md"),

@@ -17,7 +17,6 @@ use std::sync::LazyLock;
 pub(crate) use self::tables::*;
 use crate::db::{Value, values};
 use crate::dialect::Dialect;
-use crate::position::Layout;
 
 /// The version of the schema that this program writes.
 pub(crate) const VERSION: i64 = 1 + MIGRATIONS.len() as i64;
@@ -437,9 +436,8 @@ pub(crate) fn create_all(dialect: Dialect, version: i64) -> String {
     text
 }
 
-/// The row of a new database's table `store`.
-pub(crate) fn first_store_row(layout: Layout) -> [Value<'static>; 7] {
-    let (block_bits, upper_bits) = (layout.block_bits(), layout.upper_block_bits());
+/// The row of a new database's table `store`. The bits are those of the counters' blocks.
+pub(crate) fn first_store_row(block_bits: u32, upper_bits: u32) -> [Value<'static>; 7] {
     let (none, not_restored) = (0_i64, false);
     values![
         1_i64,

@@ -125,17 +125,25 @@ async fn errors_lead_to_the_documentation_if_the_server_knows_its_address() {
             .await,
             "errors-ca.md#1450",
         ),
+        (
+            app.post(
+                "/zones/{zone}/client_certificates",
+                json!({ "csr": "x", "validity_days": 1 }),
+            )
+            .await,
+            "errors-csr.md#1420",
+        ),
         (app.public(Method::GET, "/crl/x").await, "errors.md#7003"),
     ] {
         let expected = format!("https://docs.example.com/certgate/{page}");
         assert_eq!(link(&answer), expected.as_str());
         answer.error();
-        let pages = [
-            include_str!("../../../../docs/errors.md"),
-            include_str!("../../../../docs/errors-ca.md"),
-        ];
         let (file, anchor) = page.split_once('#').unwrap();
-        let page = pages[usize::from(file == "errors-ca.md")];
+        let page = match file {
+            "errors.md" => include_str!("../../../../docs/errors.md"),
+            "errors-csr.md" => include_str!("../../../../docs/errors-csr.md"),
+            _ => include_str!("../../../../docs/errors-ca.md"),
+        };
         assert!(page.contains(&format!("\n### {anchor}\n")), "{expected}");
     }
 }

@@ -122,7 +122,8 @@ pub(super) async fn create_tables(db: &PostgresDb, layout: Layout) -> Result<(),
             .await?;
     }
     if found == 0 {
-        db.insert(&STORE, &schema::first_store_row(layout)).await?;
+        let row = schema::first_store_row(layout.block_bits(), layout.upper_block_bits());
+        db.insert(&STORE, &row).await?;
     }
     Ok(())
 }

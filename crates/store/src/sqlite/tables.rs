@@ -23,7 +23,7 @@ pub(super) fn migrate(
     if from == 0 {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         create(&transaction, MIGRATIONS)?;
-        let row = schema::first_store_row(layout);
+        let row = schema::first_store_row(layout.block_bits(), layout.upper_block_bits());
         transaction.execute(STORE.insert(Dialect::Sqlite), params_from_iter(&row))?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
