@@ -214,7 +214,10 @@ fn version_1() -> String {
         .replace(":hash", &format!("'\\x{}'", "ab".repeat(32)))
         .replace(":false", "false");
     let tables = include_str!("../src/snapshots/certgate_store__schema__tests__postgres.snap");
-    let tables = tables.splitn(3, "---\n").last().unwrap();
+    let tables = tables
+        .splitn(3, "---\n")
+        .last()
+        .expect("a snapshot has statements");
     format!(
         "CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY, oldest BIGINT NOT NULL);
          INSERT INTO schema_migrations VALUES (1, 1); {tables}{rows}"

@@ -108,7 +108,7 @@ mod tests {
             step("CREATE INDEX zones_paused ON zones (paused); DROP INDEX zones_by_account"),
         ];
         let found = |steps: &[Migration], change: &str| {
-            differences(&migrated(steps, change), &steps).unwrap()
+            differences(&migrated(steps, change), steps).unwrap()
         };
         assert_eq!(found(&steps, ""), Vec::<String>::new());
         assert_eq!(found(&[], ""), Vec::<String>::new());
