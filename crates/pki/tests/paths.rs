@@ -200,7 +200,11 @@ fn issued_certificates_verify_and_refused_ones_would_not() {
         };
         let ca_der = ca.der();
         let subject = numbers.one_of(&subjects);
-        let imported = read_authority(&certificates(&[ca_der.clone()]), &ca_key.pem(), NOW);
+        let imported = read_authority(
+            &certificates(std::slice::from_ref(&ca_der)),
+            &ca_key.pem(),
+            NOW,
+        );
         let prepared = imported.as_ref().ok().map(|(imported, _)| {
             let request = Request {
                 subject: subject.clone(),
