@@ -132,7 +132,7 @@ async fn the_steps_lead_to_the_description() {
          CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, \
          oldest BIGINT NOT NULL); INSERT INTO schema_lock VALUES (1); \
          INSERT INTO schema_migrations VALUES (1, 1); \
-         INSERT INTO store VALUES (1, 9, 9, 0, 0, FALSE, 0)",
+         INSERT INTO store VALUES (1, 9, 18, 0, 0, FALSE, 0)",
     );
     open(&migrated).await.close().await;
     server.sql(&described, &conformance::described_tables());
