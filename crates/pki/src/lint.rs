@@ -79,7 +79,8 @@ pub(crate) fn check_request(
 ) -> Result<(), LintError> {
     check_serial(serial)?;
     check_validity(validity)?;
-    if validity.not_before < authority_valid_from {
+    // A CA may begin within a minute, a certificate only with one.
+    if validity.not_before < authority_valid_from.cut_to_minute() {
         return Err(LintError::PrecedesAuthority {
             not_before: validity.not_before,
             valid_from: authority_valid_from,

@@ -144,7 +144,7 @@ fn a_second_server_shows_changes_and_takes_over_settling() {
     first.process.kill().unwrap();
     first.process.wait().unwrap();
     second.ok(&first, "cert issue --cn phone --days 30");
-    let listed = second.ok(&first, "cert list");
+    let listed = second.ok(&first, "cert list --status all");
     assert!(
         ["laptop", "tablet", "phone"]
             .iter()

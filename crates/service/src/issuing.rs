@@ -86,9 +86,15 @@ struct Order {
 
 impl Order {
     /// The validity of the certificate of this CA. It does not begin before the CA: verifiers that
-    /// validate the path at an earlier instant reject both.
+    /// validate the path at an earlier instant reject both. In the first minute of a CA, its
+    /// certificates begin with the minute, because otherwise they would not be valid yet.
     fn validity(&self, issuer: &Issuer) -> Validity {
-        let begin = issuer.valid_from().round_up_to_minute();
+        let valid_from = issuer.valid_from();
+        let next_minute = valid_from.round_up_to_minute();
+        let begin = match next_minute <= self.by.at {
+            true => next_minute,
+            false => valid_from.cut_to_minute(),
+        };
         let not_before = self.backdated.max(begin);
         Validity {
             not_before,
@@ -329,8 +335,7 @@ impl Issuing {
             not_before,
             not_after,
         } = order.validity(issuer);
-        // In the first minute of a CA, a certificate would begin in the next one.
-        let is_valid = issuer.is_valid_at(now) && not_before <= now;
+        let is_valid = issuer.is_valid_at(now);
         if is_valid && not_after <= expires_on {
             return Ok(true);
         }
@@ -339,7 +344,7 @@ impl Issuing {
         }
         if !is_valid {
             return Err(IssueError::AuthorityNotValid {
-                valid_from: issuer.valid_from().round_up_to_minute(),
+                valid_from: issuer.valid_from(),
                 expires_on,
                 now,
             });
