@@ -53,7 +53,7 @@ const EXPECTED: &[(&str, usize, usize)] = &[
     ("content of the full list", 4, 4),
     ("changes of an account", 3, 3),
     ("page of an audit log", 2, 2),
-    ("CRLs to renew", 2, 1),
+    ("CRLs to renew", 3, 1),
     ("renew an enforcement point", 3, 5),
     ("acknowledge", 3, 5),
     ("record a CRL", 3, 5),

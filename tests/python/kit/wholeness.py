@@ -49,9 +49,13 @@ FAULTS = {
         SELECT chain FROM audit_entries WHERE chain NOT IN (SELECT number FROM audit_chains)
         """,
     "epochs that have a gap, or were given twice": f"""
-        SELECT count(*), count(DISTINCT epoch), coalesce(max(epoch), 0), last_epoch
-        FROM ({EPOCHS}) AS given, store GROUP BY last_epoch
-        HAVING count(*) <> last_epoch OR count(DISTINCT epoch) <> last_epoch OR max(epoch) <> last_epoch
+        SELECT count(*), count(DISTINCT epoch), coalesce(max(epoch), 0), last_epoch, skipped
+        FROM ({EPOCHS}) AS given, store,
+            (SELECT coalesce(sum("until" - "after"), 0) AS skipped, max("until") AS last_skipped
+             FROM epoch_gaps) AS gaps
+        GROUP BY last_epoch, skipped, last_skipped
+        HAVING count(*) <> last_epoch - skipped OR count(DISTINCT epoch) <> last_epoch - skipped
+            OR (max(epoch) <> last_epoch AND last_epoch <> coalesce(last_skipped, 0))
         """,
     "epochs that nothing tells of": f"""
         SELECT last_epoch FROM store WHERE last_epoch > 0 AND NOT EXISTS ({EPOCHS})
