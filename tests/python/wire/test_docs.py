@@ -223,7 +223,7 @@ def test_the_lists_of_a_proxy(first_start: Server) -> None:
 
 def test_a_request_is_retried_with_its_key(first_start: Server, csr: str) -> None:
     needs("curl")
-    (request,) = commands("docs/api.md")
+    (request,) = commands("docs/retries.md")
     random = "$(cat /proc/sys/kernel/random/uuid)"
     assert random in request
     variables = {
