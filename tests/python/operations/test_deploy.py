@@ -224,6 +224,7 @@ def test_the_build_context_is_sufficient(tmp_path: Path) -> None:
     assert rules[0] == "*" and all(rule[0] == "!" for rule in rules[1:])
     for name in (rule[1:] for rule in rules[1:]):
         source = REPOSITORY / name
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(
             source, tmp_path / name
         )
