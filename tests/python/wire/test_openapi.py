@@ -35,6 +35,17 @@ OPTIONAL_BODIES = [
     "zones-0-patch",
 ]
 
+# An empty value of a parameter counts as absent, even if it does not fit the schema.
+HOOKS = """
+import schemathesis
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    is_negative = case.meta is not None and case.meta.generation.mode.is_negative
+    return not is_negative or "" not in dict(case.query or {}).values()
+"""
+
 # Examples of each operation in each phase: enough for every parameter, and far below the time
 # limit.
 EXAMPLES = 40
@@ -73,6 +84,7 @@ def test_every_answer_matches_the_openapi_document(
         "[operations.checks.negative_data_rejection]\n"
         f"expected-statuses = {[200, *refusals]}\n"
     )
+    (tmp_path / "without_empty_values.py").write_text(HOOKS)
     command = [
         *(
             sys.executable,
@@ -98,7 +110,7 @@ def test_every_answer_matches_the_openapi_document(
     done = subprocess.run(
         list(map(str, command)),
         cwd=tmp_path,
-        env=environment(),
+        env=environment(SCHEMATHESIS_HOOKS="without_empty_values"),
         capture_output=True,
         text=True,
         timeout=PHASE_SECONDS,
