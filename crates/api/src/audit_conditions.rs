@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use certgate_wire::AuditLog;
 use ipnet::IpNet;
 
-/// Most entries of an audit log that a request looks at. Conditions without an index must not read a log to its
-/// end, which grows with the number of certificates.
+/// Most entries of an audit log that a request looks at. Conditions without an index must not read
+/// a log to its end, which grows with the number of certificates.
 pub(crate) const SCANNED_MAX: usize = 20_000;
 
 /// The members that a condition can name, in the names of Cloudflare's parameters.

@@ -1,11 +1,11 @@
 //! The numbers in `errors[].code`: the one table, from which docs/errors.md, docs/errors-csr.md and
 //! docs/errors-ca.md are written.
 //!
-//! Cloudflare has the numbers below 1419 except 1066, 1471, 1472, 1489 and those from 6003 on, where its
-//! documentation or recorded answers name one. The others are our own: 1419 is about repeated
-//! requests, 1420 to 1449 about certificate requests, 1450 to 1469 about uploaded certificates,
-//! 1480 to 1486 about hostnames, 1500 to 1513 about imported CAs, and 1520 to 1523 about
-//! enforcement points.
+//! Cloudflare has the numbers below 1419 except 1066, 1471, 1472, 1489 and those from 6003 on,
+//! where its documentation or recorded answers name one. The others are our own: 1419 is about
+//! repeated requests, 1420 to 1449 about certificate requests, 1450 to 1469 about uploaded
+//! certificates, 1480 to 1486 about hostnames, 1500 to 1514 about imported CAs, and 1520 to 1523
+//! about enforcement points.
 
 use http::StatusCode;
 

@@ -35,7 +35,7 @@ fn a_key_is_searched_after_the_signatures_and_not_again() {
     read_csr(&request).unwrap();
     assert!(read_csr_of_known_key(&request).unwrap().is_some());
 
-    // 2^2048 − 1, which 3 divides, is no key that has signed anything.
+    // 3 divides 2^2048 − 1, which is not a key that has signed anything.
     let mut der = CertificateDer::from_pem_slice(text.as_bytes())
         .unwrap()
         .to_vec();

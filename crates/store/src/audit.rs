@@ -15,8 +15,8 @@ pub(crate) fn hash(previous: &[u8; 32], entry: &AuditEntry) -> [u8; 32] {
     hash
 }
 
-/// The longest detail of an audit entry, in octets. A longer one, such as a list of many hostnames, is
-/// cut.
+/// The longest detail of an audit entry, in octets. A longer one, such as a list of many hostnames,
+/// is cut.
 const DETAIL_BYTES_MAX: usize = 2_000;
 
 /// The end of a chain.
@@ -158,8 +158,8 @@ pub struct AuditVerdict {
     pub faults: Vec<String>,
 }
 
-/// The number of faults after which the rest of an audit log is not read: the log is corrupt, and more
-/// lines do not help the operator.
+/// The number of faults after which the rest of an audit log is not read: the log is corrupt, and
+/// more lines do not help the operator.
 const FAULTS_MAX: usize = 20;
 
 /// Reads a log in the order of its numbers, and finds entries that were changed, removed, added or

@@ -18,8 +18,8 @@ use crate::objects::mtls_certificate;
 use crate::query::Query;
 use crate::state::Api;
 
-/// The least page size in the answer with all uploaded certificates. All certificates are in one answer, and clients that
-/// read pages stop there.
+/// The least page size in the answer with all uploaded certificates. All certificates are in one
+/// answer, and clients that read pages stop there.
 const PER_PAGE_MIN: u32 = 50;
 
 /// List uploaded certificates

@@ -1,4 +1,4 @@
-//! What a plan may do all the same: the small tables and the exceptions, each with its reason.
+//! The plans that are allowed: those of small tables, and exceptions, each with its reason.
 
 /// Tables with one row, or with a few rows however many certificates there are.
 const SMALL_TABLES: &[(&str, &str)] = &[
