@@ -146,8 +146,8 @@ pub(crate) fn read_verified(
     })
 }
 
-/// Reads the certificates of a stored chain.
-pub(crate) fn stored_certificates(text: &str) -> Option<Vec<Vec<u8>>> {
+/// Reads the DER form of the certificates of a stored chain, PEM. [`None`]: it is malformed.
+pub fn stored_certificates(text: &str) -> Option<Vec<Vec<u8>>> {
     let blocks = Block::all(text).ok()?;
     blocks.iter().map(Block::decode).collect()
 }

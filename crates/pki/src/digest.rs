@@ -6,6 +6,11 @@ pub fn sha256(octets: &[u8]) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 has 32 octets")
 }
 
+/// Computes SHA-1 of `octets`, for the fingerprints of old programs. It protects nothing.
+pub fn sha1(octets: &[u8]) -> [u8; 20] {
+    key_identifier(octets)
+}
+
 /// Computes the key identifier of public key bits: SHA-1, as an identifier and not as a protection
 /// (RFC 5280 §4.2.1.2, method 1).
 pub(crate) fn key_identifier(bits: &[u8]) -> [u8; 20] {

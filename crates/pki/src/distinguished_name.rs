@@ -31,11 +31,34 @@ pub(crate) fn rfc_2253(content: &[u8]) -> Result<String, NotDer> {
     Ok(rdns.join(","))
 }
 
-/// Writes one attribute. RFC 2253 §2.3 and §2.4: a type in the table has its keyword and a string.
-/// Other types, and values that are not strings, are `#` and the hexadecimal digits of the
-/// encoding.
-fn attribute(kind: &[u8], value: Tlv<'_>) -> String {
-    let keyword = match kind {
+/// Writes the text of a Name from its content as old versions of OpenSSL do: `/C=US/CN=name`, the
+/// first RDN first. Octets outside of printable ASCII are `\x` and two hexadecimal digits.
+pub(crate) fn legacy(content: &[u8]) -> Result<String, NotDer> {
+    let mut text = String::new();
+    let mut cursor = Cursor::new(content);
+    while !cursor.is_empty() {
+        let mut rdn = cursor.inside(tag::SET)?;
+        while !rdn.is_empty() {
+            let (kind, value) = read_attribute(&mut rdn)?;
+            let dotted = ObjectIdentifier::<39>::from_bytes(kind).map(|id| id.to_string());
+            let keyword = keyword(kind).or(dotted.as_deref().ok()).unwrap_or("0.0");
+            write!(text, "/{keyword}=").expect("writing to a String cannot fail");
+            let shown = read_text(value);
+            let octets = shown.as_deref().map_or(value.content, str::as_bytes);
+            for octet in octets {
+                match octet {
+                    b' '..=b'~' => text.push(char::from(*octet)),
+                    _ => write!(text, "\\x{octet:02X}").expect("writing to a String cannot fail"),
+                }
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// The keyword of an attribute type (RFC 2253 §2.3).
+fn keyword(kind: &[u8]) -> Option<&'static str> {
+    Some(match kind {
         oid::COMMON_NAME => "CN",
         oid::LOCALITY => "L",
         oid::STATE => "ST",
@@ -45,12 +68,19 @@ fn attribute(kind: &[u8], value: Tlv<'_>) -> String {
         oid::STREET => "STREET",
         oid::DOMAIN_COMPONENT => "DC",
         oid::USER_ID => "UID",
-        other => {
-            let dotted = ObjectIdentifier::<39>::from_bytes(other).map(|id| id.to_string());
-            // Identifiers of more than 39 octets are not in use.
-            let dotted = dotted.as_deref().unwrap_or("0.0");
-            return format!("{dotted}=#{}", Hex(value.raw));
-        }
+        _ => return None,
+    })
+}
+
+/// Writes one attribute. RFC 2253 §2.3 and §2.4: a type in the table has its keyword and a string.
+/// Other types, and values that are not strings, are `#` and the hexadecimal digits of the
+/// encoding.
+fn attribute(kind: &[u8], value: Tlv<'_>) -> String {
+    let Some(keyword) = keyword(kind) else {
+        let dotted = ObjectIdentifier::<39>::from_bytes(kind).map(|id| id.to_string());
+        // Identifiers of more than 39 octets are not in use.
+        let dotted = dotted.as_deref().unwrap_or("0.0");
+        return format!("{dotted}=#{}", Hex(value.raw));
     };
     match read_text(value) {
         Some(text) => format!("{keyword}={}", escaped(&text)),

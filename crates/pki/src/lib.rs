@@ -30,6 +30,7 @@ mod ocsp;
 mod oid;
 mod path;
 mod pem;
+mod presented;
 mod private_key;
 mod profile;
 mod pss;
@@ -46,13 +47,13 @@ mod uploaded;
 mod weak_key;
 
 pub use authority::self_sign;
-pub use chain::{Chain, Purpose};
+pub use chain::{Chain, Purpose, stored_certificates};
 pub use chain_error::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, ChainError};
 pub use client::{ClientKey, RequestError};
 pub use crl::{CRL_ENTRY_BYTES, CrlHead, CrlScope, sign_crl};
 pub use csr::CheckedCsr;
 pub use csr_error::{CSR_BYTES_MAX, CSR_TEXT_BYTES_MAX, CsrError};
-pub use digest::sha256;
+pub use digest::{sha1, sha256};
 pub use file_form::{FileError, holds_private_key, pem_of_file};
 pub use imported::{
     AUTHORITY_CERTIFICATE_BYTES_MAX, ImportError, ImportedAuthority, read_authority,
@@ -68,6 +69,7 @@ pub use ocsp::{
 };
 pub use path::PathError;
 pub use pem::{pem_lines, pem_piece, write_pem};
+pub use presented::PresentedCertificate;
 pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};
 pub use profile::{Profile, Validity};
 pub use searched::{read_chain, read_chain_of_known_keys, read_csr, read_csr_of_known_key};

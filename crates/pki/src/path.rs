@@ -111,7 +111,7 @@ impl PathRules {
 
 /// Returns true for the extensions that OpenSSL processes: proxies reject a certificate with any
 /// other critical one.
-fn is_known(kind: &[u8]) -> bool {
+pub(crate) fn is_known(kind: &[u8]) -> bool {
     const KNOWN: [&[u8]; 11] = [
         oid::KEY_USAGE,
         oid::SUBJECT_ALT_NAME,
@@ -128,7 +128,8 @@ fn is_known(kind: &[u8]) -> bool {
     KNOWN.contains(&kind)
 }
 
-fn permits_clients(value: &[u8]) -> Result<bool, NotDer> {
+/// Returns true if an extended key usage includes clientAuth.
+pub(crate) fn permits_clients(value: &[u8]) -> Result<bool, NotDer> {
     let mut purposes = Cursor::new(value).inside(tag::SEQUENCE)?;
     let mut permits = false;
     while !purposes.is_empty() {
@@ -140,19 +141,34 @@ fn permits_clients(value: &[u8]) -> Result<bool, NotDer> {
 /// AuthorityKeyIdentifier ::= SEQUENCE { keyIdentifier [0], authorityCertIssuer [1],
 /// authorityCertSerialNumber [2] }, each optional (RFC 5280 §4.2.1.1)
 #[derive(Default)]
-struct AuthorityKey<'a> {
-    identifier: Option<&'a [u8]>,
-    serial: Option<&'a [u8]>,
+pub(crate) struct AuthorityKey<'a> {
+    /// The subject key identifier of the issuer.
+    pub identifier: Option<&'a [u8]>,
+    /// The issuer of the issuer's certificate, a Name in DER.
+    pub issuer: Option<&'a [u8]>,
+    /// The content of the serial number of the issuer's certificate.
+    pub serial: Option<&'a [u8]>,
 }
 
 impl<'a> AuthorityKey<'a> {
-    fn read(value: &'a [u8]) -> Result<Self, NotDer> {
+    pub fn read(value: &'a [u8]) -> Result<Self, NotDer> {
         let mut fields = Cursor::new(value).inside(tag::SEQUENCE)?;
         let identifier = fields.optional(tag::CONTEXT_0)?;
-        fields.optional(tag::CONTEXT_1_CONSTRUCTED)?;
+        let mut names = match fields.optional(tag::CONTEXT_1_CONSTRUCTED)? {
+            Some(names) => Cursor::new(names.content),
+            None => Cursor::new(&[]),
+        };
+        let mut issuer = None;
+        while !names.is_empty() {
+            let name = names.any()?;
+            if name.tag == tag::CONTEXT_4_CONSTRUCTED {
+                issuer.get_or_insert(name.content);
+            }
+        }
         let serial = fields.optional(tag::CONTEXT_2)?;
         Ok(Self {
             identifier: identifier.map(|value| value.content),
+            issuer,
             serial: serial.map(|value| value.content),
         })
     }
