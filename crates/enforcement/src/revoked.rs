@@ -1,0 +1,242 @@
+//! The revoked certificates of an account, as serial numbers of its CAs.
+//!
+//! A change copies one chunk, not everything: readers keep the earlier version until they finish.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use certgate_model::AuthorityId;
+
+use crate::Serial;
+
+/// The most serial numbers in a chunk: 20 kB, which a change copies within microseconds. A million
+/// serial numbers have two thousand chunks.
+const CHUNK_MAX: usize = 1_024;
+
+/// The revoked certificates of all CAs.
+#[derive(Debug, Clone, Default)]
+pub struct Revoked(HashMap<AuthorityId, RevokedSerials>);
+
+impl Revoked {
+    /// Returns true if the certificate of this CA with this serial number is revoked.
+    pub fn contains(&self, authority: AuthorityId, serial: &Serial) -> bool {
+        self.0
+            .get(&authority)
+            .is_some_and(|serials| serials.contains(serial))
+    }
+
+    /// Replaces the serial numbers of a CA.
+    pub fn insert(&mut self, authority: AuthorityId, serials: RevokedSerials) {
+        self.0.insert(authority, serials);
+    }
+
+    /// Records the last state of a certificate.
+    pub fn change(&mut self, authority: AuthorityId, serial: Serial, revoked: bool) {
+        let serials = self.0.entry(authority).or_default();
+        match revoked {
+            true => serials.add(serial),
+            false => serials.remove(&serial),
+        }
+    }
+
+    /// The number of revoked certificates.
+    pub fn len(&self) -> usize {
+        self.0.values().map(RevokedSerials::len).sum()
+    }
+
+    /// Returns true if no certificate is revoked.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each CA with its serial numbers.
+    pub fn authorities(&self) -> impl Iterator<Item = (AuthorityId, &RevokedSerials)> {
+        self.0.iter().map(|(id, serials)| (*id, serials))
+    }
+}
+
+/// A sorted set of serial numbers in chunks, which versions of the set share.
+#[derive(Debug, Clone, Default)]
+pub struct RevokedSerials {
+    /// Not empty, each sorted, and in order.
+    chunks: Arc<Vec<Arc<Vec<Serial>>>>,
+    len: usize,
+}
+
+impl RevokedSerials {
+    /// The number of serial numbers.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns true if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Returns true if the set has this serial number.
+    pub fn contains(&self, serial: &Serial) -> bool {
+        self.chunk_of(serial)
+            .is_some_and(|at| self.chunks[at].binary_search(serial).is_ok())
+    }
+
+    /// The serial numbers in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = &Serial> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// Appends serial numbers that are above all others and in ascending order. Returns false,
+    /// and appends a part at most, if they are not.
+    pub fn append(&mut self, serials: impl IntoIterator<Item = Serial>) -> bool {
+        let chunks = Arc::make_mut(&mut self.chunks);
+        let mut last = chunks.last().and_then(|chunk| chunk.last().copied());
+        for serial in serials {
+            if last.is_some_and(|last| last >= serial) {
+                return false;
+            }
+            last = Some(serial);
+            match chunks.last_mut() {
+                Some(chunk) if chunk.len() < CHUNK_MAX => Arc::make_mut(chunk).push(serial),
+                _ => {
+                    let mut chunk = Vec::with_capacity(CHUNK_MAX);
+                    chunk.push(serial);
+                    chunks.push(Arc::new(chunk));
+                }
+            }
+            self.len += 1;
+        }
+        true
+    }
+
+    /// Frees the memory that [`append`](Self::append) reserved.
+    pub fn shrink(&mut self) {
+        let chunks = Arc::make_mut(&mut self.chunks);
+        if let Some(last) = chunks.last_mut() {
+            Arc::make_mut(last).shrink_to_fit();
+        }
+        chunks.shrink_to_fit();
+    }
+
+    fn add(&mut self, serial: Serial) {
+        let Some(at) = self.chunk_of(&serial) else {
+            let chunks = Arc::make_mut(&mut self.chunks);
+            match chunks.first_mut() {
+                // It is below all others.
+                Some(first) if first.len() < CHUNK_MAX => {
+                    Arc::make_mut(first).insert(0, serial);
+                }
+                _ => chunks.insert(0, Arc::new(vec![serial])),
+            }
+            self.len += 1;
+            return;
+        };
+        let Err(place) = self.chunks[at].binary_search(&serial) else {
+            return;
+        };
+        let chunks = Arc::make_mut(&mut self.chunks);
+        let chunk = Arc::make_mut(&mut chunks[at]);
+        chunk.insert(place, serial);
+        self.len += 1;
+        if chunk.len() > CHUNK_MAX {
+            let upper = chunk.split_off(chunk.len() / 2);
+            chunk.shrink_to_fit();
+            chunks.insert(at + 1, Arc::new(upper));
+        }
+    }
+
+    fn remove(&mut self, serial: &Serial) {
+        let Some(at) = self.chunk_of(serial) else {
+            return;
+        };
+        let Ok(place) = self.chunks[at].binary_search(serial) else {
+            return;
+        };
+        let chunks = Arc::make_mut(&mut self.chunks);
+        let chunk = Arc::make_mut(&mut chunks[at]);
+        chunk.remove(place);
+        self.len -= 1;
+        if chunk.is_empty() {
+            chunks.remove(at);
+        }
+    }
+
+    /// The chunk that has the serial number, if any has it.
+    fn chunk_of(&self, serial: &Serial) -> Option<usize> {
+        self.chunks
+            .partition_point(|chunk| chunk.first().is_some_and(|first| first <= serial))
+            .checked_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn serial(number: u64) -> Serial {
+        let mut serial = [0; 20];
+        serial[12..].copy_from_slice(&number.to_be_bytes());
+        serial
+    }
+
+    /// Numbers that look random, the same in each run (SplitMix64).
+    fn numbers(seed: u64) -> impl Iterator<Item = u64> {
+        (1..).map(move |step: u64| {
+            let mut z = seed.wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        })
+    }
+
+    #[test]
+    fn a_long_history_has_the_members_of_a_plain_set() {
+        for (seed, range) in [(1, 50), (2, 5_000), (3, 1_000_000)] {
+            let mut plain = BTreeSet::new();
+            let mut ours = RevokedSerials::default();
+            assert!(ours.append((0..3_000).map(|number| serial(number * 7))));
+            plain.extend((0..3_000).map(|number| serial(number * 7)));
+            for number in numbers(seed).take(20_000) {
+                let member = serial((number >> 8) % range);
+                // Most steps add for a while, then most remove.
+                match number % 8 < 5 {
+                    true => {
+                        plain.insert(member);
+                        ours.add(member);
+                    }
+                    false => {
+                        plain.remove(&member);
+                        ours.remove(&member);
+                    }
+                }
+                assert_eq!(ours.contains(&member), plain.contains(&member));
+            }
+            assert!(ours.iter().eq(plain.iter()));
+            assert_eq!(ours.len(), plain.len());
+            assert!(ours.chunks.iter().all(|chunk| chunk.len() <= CHUNK_MAX));
+        }
+    }
+
+    #[test]
+    fn an_earlier_version_keeps_its_members() {
+        let mut now = RevokedSerials::default();
+        assert!(now.append((0..5_000).map(serial)));
+        let before = now.clone();
+        now.remove(&serial(4_321));
+        now.add(serial(9_999));
+        assert!(before.contains(&serial(4_321)) && !before.contains(&serial(9_999)));
+        assert!(!now.contains(&serial(4_321)) && now.contains(&serial(9_999)));
+        let shared = now.chunks.iter().zip(before.chunks.iter());
+        let copied = shared.filter(|(now, before)| !Arc::ptr_eq(now, before));
+        assert_eq!(copied.count(), 1, "one removal copies one chunk");
+    }
+
+    #[test]
+    fn append_refuses_what_is_not_in_order() {
+        let mut serials = RevokedSerials::default();
+        assert!(serials.append([serial(1), serial(2)]));
+        assert!(!serials.append([serial(2)]));
+        assert!(!serials.append([serial(4), serial(3)]));
+    }
+}

@@ -1,0 +1,233 @@
+//! The view of an enforcement point: everything that a verdict needs, in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use certgate_model::{AuthorityId, Timestamp};
+use certgate_pki::PresentedCertificate;
+
+use crate::Serial;
+use crate::boot::BootInstant;
+use crate::cache::{Known, key_of};
+use crate::certificate::{ClientCertificate, Presented};
+use crate::configuration::{Configuration, HostRules};
+use crate::revoked::Revoked;
+use crate::validation::CertifiedPath;
+use crate::verdict::{Judged, Reason, Verdict};
+
+/// A change of a certificate's revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Change {
+    /// The CA that signed the certificate.
+    pub authority: AuthorityId,
+    /// Its serial number.
+    pub serial: Serial,
+    /// True if it is revoked now, false if it was restored.
+    pub revoked: bool,
+}
+
+/// The treatment of clients while the view is stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenStale {
+    /// Every client is refused.
+    Refuse,
+    /// Clients are judged by the stale view.
+    Serve,
+}
+
+/// The rule for a view that the server did not confirm for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StalePolicy {
+    /// The treatment of clients.
+    pub when_stale: WhenStale,
+    /// The age from which the view is stale.
+    pub after: Duration,
+}
+
+/// One version of the view.
+struct Version {
+    epoch: u64,
+    configuration: Arc<Configuration>,
+    revoked: Revoked,
+}
+
+/// The view. Threads share it, and readers never wait for the follower.
+pub struct View {
+    version: ArcSwap<Version>,
+    /// The instant of the last proof of freshness, 0 without one.
+    fresh_since: AtomicU64,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl View {
+    /// A view without hosts, which refuses every client.
+    pub fn new() -> Self {
+        Self {
+            version: ArcSwap::from_pointee(Version {
+                epoch: 0,
+                configuration: Arc::new(Configuration::empty()),
+                revoked: Revoked::default(),
+            }),
+            fresh_since: AtomicU64::new(0),
+        }
+    }
+
+    /// Judges a client of `host`, or of any host of the account. [`Self::is_stale`] is a separate
+    /// question.
+    ///
+    /// Paths, validity and revocation are judged at each call: call it for each connection, also
+    /// one with a resumed TLS session, and after each change.
+    pub fn judge(
+        &self,
+        host: Option<&str>,
+        presented: Option<&Presented<'_>>,
+        now: Timestamp,
+    ) -> Judged {
+        let version = self.version.load();
+        let Some(rules) = version.configuration.host(host) else {
+            return Judged::refused(Reason::UnknownHost);
+        };
+        let Some(presented) = presented else {
+            return Judged::refused(Reason::NoCertificate);
+        };
+        let paths = &version.configuration.paths;
+        let key = key_of(presented, rules.trust.number);
+        let known = paths.get(&key).filter(|known| known.path.is_valid_at(now));
+        let Known { certificate, path } = match known {
+            Some(known) => known,
+            None => {
+                let Ok(leaf) = PresentedCertificate::read(presented.leaf) else {
+                    return Judged::refused(Reason::Malformed);
+                };
+                let certificate = Arc::new(ClientCertificate::new(presented.leaf, &leaf));
+                match rules.trust.set.validate(presented, &leaf, now) {
+                    Ok(path) => {
+                        let path = Arc::new(path);
+                        let known = Known { certificate, path };
+                        paths.insert(key, known.clone());
+                        known
+                    }
+                    Err((reason, detail)) => {
+                        return Judged {
+                            certificate: Some(certificate),
+                            detail: Some(detail.into()),
+                            ..Judged::refused(reason)
+                        };
+                    }
+                }
+            }
+        };
+        let verdict = match is_revoked(&version.revoked, &path) {
+            true => Verdict::Refused(Reason::Revoked),
+            false => Verdict::Admitted,
+        };
+        Judged {
+            verdict,
+            certificate: Some(certificate),
+            path: Some(path),
+            detail: None,
+        }
+    }
+
+    /// Counts a final verdict on a client of `host` in the metrics.
+    pub fn count(&self, host: Option<&str>, verdict: Verdict) {
+        self.version.load().configuration.count(host, verdict);
+    }
+
+    /// The rules of the host with exactly this name, in any letter case.
+    pub fn host(&self, name: &str) -> Option<HostRules> {
+        let version = self.version.load();
+        let host = version.configuration.host(Some(name));
+        host.map(|host| host.rules.clone())
+    }
+
+    /// The hosts and CAs.
+    pub fn configuration(&self) -> Arc<Configuration> {
+        self.version.load().configuration.clone()
+    }
+
+    /// Returns true if the certificate of this CA with this serial number is revoked.
+    pub fn is_revoked(&self, authority: AuthorityId, serial: &Serial) -> bool {
+        self.version.load().revoked.contains(authority, serial)
+    }
+
+    /// The revoked certificates of this moment.
+    pub fn revoked(&self) -> Revoked {
+        self.version.load().revoked.clone()
+    }
+
+    /// The epoch up to which the view has every change.
+    pub fn epoch(&self) -> u64 {
+        self.version.load().epoch
+    }
+
+    /// The instant at which the last accepted acknowledgement was sent: the server waits for this
+    /// point since then, and had no earlier change that the view lacks.
+    pub fn fresh_since(&self) -> Option<BootInstant> {
+        match self.fresh_since.load(Ordering::Acquire) {
+            0 => None,
+            nanoseconds => Some(BootInstant::from_nanoseconds(nanoseconds)),
+        }
+    }
+
+    /// Records a proof of freshness. An earlier one changes nothing.
+    pub fn confirm(&self, sent: BootInstant) {
+        self.fresh_since
+            .fetch_max(sent.nanoseconds(), Ordering::AcqRel);
+    }
+
+    /// The age of the view; [`None`] if the server never confirmed it.
+    pub fn age(&self, now: BootInstant) -> Option<Duration> {
+        self.fresh_since().map(|since| now.since(since))
+    }
+
+    /// Returns true if clients must be refused because the view is too old.
+    pub fn is_stale(&self, policy: &StalePolicy, now: BootInstant) -> bool {
+        match (policy.when_stale, self.age(now)) {
+            // Without any view, no certificate can be judged.
+            (WhenStale::Serve, age) => age.is_none() && self.epoch() == 0,
+            (WhenStale::Refuse, None) => true,
+            (WhenStale::Refuse, Some(age)) => age >= policy.after,
+        }
+    }
+
+    /// Replaces everything. Only the follower publishes, and never two tasks at once.
+    pub fn publish(&self, epoch: u64, configuration: Configuration, revoked: Revoked) {
+        self.version.store(Arc::new(Version {
+            epoch,
+            configuration: Arc::new(configuration),
+            revoked,
+        }));
+    }
+
+    /// Applies changes of certificates and, if it changed, a new configuration.
+    pub fn publish_changes(
+        &self,
+        epoch: u64,
+        changes: &[Change],
+        configuration: Option<Configuration>,
+    ) {
+        let current = self.version.load_full();
+        let mut revoked = current.revoked.clone();
+        for change in changes {
+            revoked.change(change.authority, change.serial, change.revoked);
+        }
+        self.version.store(Arc::new(Version {
+            epoch,
+            configuration: configuration.map_or_else(|| current.configuration.clone(), Arc::new),
+            revoked,
+        }));
+    }
+}
+
+fn is_revoked(revoked: &Revoked, path: &CertifiedPath) -> bool {
+    let mut links = path.links.iter();
+    links.any(|link| revoked.contains(link.authority, &link.serial))
+}
