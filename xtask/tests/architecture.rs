@@ -246,8 +246,13 @@ fn each_library_has_one_place() {
     );
     assert_eq!(
         users("rustls"),
-        ["certgate-store", "certgate-client", "certgate"],
-        "TLS is the server's, the client's, and the store's on its way to a database"
+        [
+            "certgate-store",
+            "certgate-client",
+            "certgate-enforcement",
+            "certgate"
+        ],
+        "TLS is the server's, the client's, the gateway's, and the store's to a database"
     );
     let pki = packages["certgate-pki"]
         .get("normal")

@@ -178,6 +178,13 @@ impl Configuration {
         }
     }
 
+    /// The contents of the names of a host's CAs, in DER.
+    pub(crate) fn authority_subjects(&self, host: &str) -> Vec<Vec<u8>> {
+        let host = self.host(Some(host));
+        let subjects = host.into_iter().flat_map(|host| host.trust.set.subjects());
+        subjects.map(<[u8]>::to_vec).collect()
+    }
+
     /// Counts a verdict.
     pub(crate) fn count(&self, host: Option<&str>, verdict: Verdict) {
         let counters = self.host(host).map(|host| &host.counters);

@@ -7,6 +7,7 @@ mod boot;
 mod cache;
 mod certificate;
 mod configuration;
+pub mod gateway;
 pub mod headers;
 mod revoked;
 mod validation;

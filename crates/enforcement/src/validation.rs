@@ -115,6 +115,11 @@ pub(crate) struct TrustSet {
 }
 
 impl TrustSet {
+    /// The contents of the names of the CAs, which clients use to choose among their certificates.
+    pub fn subjects(&self) -> impl Iterator<Item = &[u8]> {
+        self.anchors.iter().map(|anchor| &*anchor.subject)
+    }
+
     pub fn new(authorities: Vec<Arc<Authority>>, issuers: Arc<Issuers>) -> Self {
         Self {
             anchors: authorities.iter().map(|ca| ca.anchor.clone()).collect(),

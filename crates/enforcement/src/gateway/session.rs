@@ -1,0 +1,107 @@
+//! A connection after its handshake, and what the requests on it share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::limits::Limits;
+use super::places::Place;
+use super::shared::{Gateway, Host};
+use super::table::{Connection, CutReason, Inserted, Tracked};
+use crate::Judged;
+
+/// A connection after its handshake. It stays in the table until this is dropped.
+pub struct Session {
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// The hostname of the handshake.
+    pub host: Arc<str>,
+    /// The connection in the table.
+    pub connection: Arc<Connection>,
+    /// HTTP/1.1, and not HTTP/2.
+    pub is_http1: bool,
+    /// The address of the client.
+    pub client: SocketAddr,
+    /// Becomes true when the gateway stops.
+    pub stopped: watch::Receiver<bool>,
+    limits: Limits,
+    has_access_log: bool,
+    _inserted: Inserted,
+    _place: Place,
+}
+
+impl Session {
+    /// Inserts the connection into the table and judges it then, so that no change is missed.
+    pub fn begin(
+        gateway: Arc<Gateway>,
+        host: &Host,
+        connection: Connection,
+        (client, is_http1): (SocketAddr, bool),
+        stopped: watch::Receiver<bool>,
+        place: Place,
+    ) -> Arc<Self> {
+        let connection = Arc::new(connection);
+        let inserted = loop {
+            // 1. The identity, by which changes find the connection.
+            let judged = gateway.judge(&connection);
+            connection.judged(&judged);
+
+            // 2. The place in the table.
+            let inserted = gateway.table.insert(connection.clone(), tracked(&judged));
+
+            // 3. The verdict, by a view that may have changed before the place was taken.
+            let again = gateway.judge(&connection);
+            if again.verdict == judged.verdict && again.authority() == judged.authority() {
+                break inserted;
+            }
+        };
+        let active = gateway.active();
+        let (limits, has_access_log) = (active.config.limits, active.config.access_log);
+        drop(active);
+        Arc::new(Self {
+            gateway,
+            host: host.name.clone(),
+            connection,
+            is_http1,
+            client,
+            stopped,
+            limits,
+            has_access_log,
+            _inserted: inserted,
+            _place: place,
+        })
+    }
+
+    /// Judges the certificate for one more request.
+    pub fn judge(&self) -> Judged {
+        let judged = self.gateway.judge(&self.connection);
+        if judged.is_verified() && !self.connection.is_tracked() {
+            // Such as a certificate that was not valid yet. No revocation would find the
+            // connection, but it finds the next one.
+            self.connection.cut(CutReason::Refused);
+        }
+        judged
+    }
+
+    /// The limits of the connection: those at its begin.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Returns true if requests are logged.
+    pub fn has_access_log(&self) -> bool {
+        self.has_access_log
+    }
+}
+
+/// Returns the certificates of a valid path, by which changes and the expiry find the connection.
+fn tracked(judged: &Judged) -> Option<Tracked> {
+    let not_after = judged.valid_until()?;
+    let path = judged.path.as_ref()?;
+    let keys = path.links.iter().map(|link| (link.authority, link.serial));
+    Some(Tracked {
+        keys: keys.collect(),
+        not_after,
+    })
+}
