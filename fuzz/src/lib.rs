@@ -2,8 +2,8 @@
 //! for any input.
 //!
 //! libFuzzer calls these functions (`src/bin/`, run by `cargo xtask fuzz`). A test also calls them,
-//! with every file of the corpus (`crates/pki/tests/corpus.rs`, which includes this file as a
-//! module). A violated invariant panics.
+//! with every file of the corpus and with mutations (`crates/pki/tests/corpus.rs`, which includes
+//! this file as a module). A violated invariant panics.
 
 mod authority;
 mod chain;

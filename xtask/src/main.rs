@@ -19,7 +19,8 @@ enum Task {
     /// Installs programs and packages that tests need, if it can. A step that cannot run is counted
     /// as skipped, or as failed with CERTGATE_TEST_REQUIRE_ALL=1.
     Test,
-    /// Run the checks of a release: spelling, dependencies that are not used, licences and sources
+    /// Run the checks of a release: spelling, dependencies that are not used, licences and sources,
+    /// and a minute of each fuzz target
     ///
     /// Builds cargo-machete and cargo-deny below target/, which takes minutes. cargo-deny checks
     /// licences, banned crates and sources by deny.toml. Check advisories by hand: they need a

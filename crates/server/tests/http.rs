@@ -1,5 +1,5 @@
-//! The limits of heads and bodies on a connection in memory: the fuzz target `http` on its corpus,
-//! and generated requests around the limits.
+//! The limits of heads and bodies on a connection in memory: the fuzz target `http` on its corpus
+//! and mutations of it, and generated requests around the limits.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -7,21 +7,30 @@ use std::path::Path;
 
 #[path = "../../../fuzz/src/http.rs"]
 mod http;
+#[path = "../../../fuzz/src/mutations.rs"]
+mod mutations;
 
 use http::{BODY_BYTES_MAX, HEAD_BYTES_REFUSED};
 
+/// Mutations of the corpus: a few seconds without optimisation.
+const MUTATIONS: u64 = 500;
+
 #[test]
-fn the_target_accepts_every_input_of_the_corpus() {
+fn the_target_accepts_every_input_of_the_corpus_and_mutations() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/http");
-    let mut inputs = 0;
+    let mut inputs = Vec::new();
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let input = std::fs::read(&path).unwrap();
         let held = std::panic::catch_unwind(|| http::http(&input));
         assert!(held.is_ok(), "{}", path.display());
-        inputs += 1;
+        inputs.push(input);
     }
-    assert!(inputs > 20, "{inputs}");
+    assert!(inputs.len() > 20, "{}", inputs.len());
+    for input in mutations::mutations(inputs, MUTATIONS) {
+        let held = std::panic::catch_unwind(|| http::http(&input));
+        assert!(held.is_ok(), "{}", input.escape_ascii());
+    }
 }
 
 fn status(answer: &[u8]) -> u16 {

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from kit.estate import ALGORITHMS, CERTIFICATES, SEED, Ca
-from kit.harness import KEYS, Server, eventually, openssl
-from kit.proxies import free_port
+from kit.harness import KEYS, Server, eventually, free_port, openssl
 
 
 @pytest.fixture(scope="session")

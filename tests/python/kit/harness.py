@@ -11,6 +11,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -29,7 +30,23 @@ PATIENCE_SECONDS = 30.0
 # The interval of `eventually`, in seconds.
 POLL_SECONDS = 0.01
 
+# Below the ports that Linux gives to connections and to listeners on port 0, so that suites at the
+# same time do not take a port that was free a moment before.
+FIXED_PORTS = range(10_000, 32_768)
+
 T = TypeVar("T")
+
+
+def free_port() -> int:
+    """Returns a port for a program that cannot choose one itself, or that keeps it when restarted."""
+    for port in random.SystemRandom().sample(FIXED_PORTS, k=100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
 
 
 def eventually(what: str, look: Callable[[], T | None], patience: float = PATIENCE_SECONDS) -> T:

@@ -7,16 +7,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from kit.harness import eventually, needs
+from kit.harness import eventually, free_port, needs
 from kit.postgres import Postgres
 
 
 @contextmanager
 def pgbouncer(server: Postgres, pool_mode: str) -> Iterator[int]:
     """Runs it with the defaults of Debian, but this `pool_mode`. Gives its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     settings = server.directory / f"{pool_mode}.ini"
     users = server.directory / "users.txt"
     users.write_text('"postgres" ""\n')

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from kit.harness import CERTGATE, Server, environment
+from kit.harness import CERTGATE, Server, environment, free_port
 from kit.wholeness import faults
 
 # The user of the database, which refuses to run as root.
@@ -68,9 +67,7 @@ class Postgres:
         # The environment of the server.
         self.variables: dict[str, str] = {}
         self.names = count()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.settings = SETTINGS | {"unix_socket_directories": f"'{self.directory}'"} | settings
         self.fill()
         self.set(**self.settings, port=str(self.port))

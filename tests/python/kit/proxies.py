@@ -9,13 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kit.harness import KEYS, eventually, needs, openssl
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from kit.harness import KEYS, eventually, free_port, needs, openssl
 
 
 class Client:

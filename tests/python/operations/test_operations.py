@@ -16,10 +16,18 @@ import pytest
 import yaml
 
 from kit.deployed import DEPLOY, IS_ROOT, Deployed, Place, judged, place
-from kit.harness import REPOSITORY, certgate, environment, eventually, make_csr, needs, openssl
+from kit.harness import (
+    REPOSITORY,
+    certgate,
+    environment,
+    eventually,
+    free_port,
+    make_csr,
+    needs,
+    openssl,
+)
 from kit.metrics import Metrics
 from kit.postgres import Postgres
-from kit.proxies import free_port
 
 RULES = DEPLOY / "prometheus/certgate.rules.yml"
 ALERTS = REPOSITORY / "docs/alerts.md"

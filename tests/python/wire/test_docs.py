@@ -18,11 +18,11 @@ from kit.harness import (
     Server,
     environment,
     eventually,
+    free_port,
     make_csr,
     needs,
     openssl,
 )
-from kit.proxies import free_port
 
 # Separates the outputs of the blocks of one script.
 MARK = "---- next block ----"

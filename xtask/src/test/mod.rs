@@ -12,13 +12,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use self::session::{Outcome, Session};
+use self::session::{Job, Outcome, Session};
 use self::tally::Tally;
 use self::workspace::{Workspace, lines};
 use crate::fuzz;
 
-/// Seconds for each fuzz target, which is a few hundred thousand executions.
-const FUZZ_SECONDS: u32 = 10;
+/// Seconds for each fuzz target before a release: a million executions or more.
+const FUZZ_SECONDS: u32 = 60;
 
 /// Runs everything.
 ///
@@ -31,19 +31,28 @@ pub fn run() -> Result<ExitCode> {
         workspace.component("rustfmt", &["fmt", "--all", "--check"])
     })?;
     session.step("lints", |_| lints(&workspace))?;
-    tools::quick(&workspace, &mut session)?;
+    tools::spelling(&workspace, &mut session)?;
     session.step("Rust tests", |programs| {
         // Debian installs these programs outside the path. Tests that do not find them say so.
         let _ = programs.provide(&POSTGRESQL);
         rust_tests(&workspace)
     })?;
-    session.step("fuzzing", fuzzing)?;
     let is_built = session.step("certgate for the tests from outside", |_| build(&workspace))?;
+    let mut jobs = Vec::new();
     // Without the program, tests from outside cannot run. The failed build is counted already.
     if is_built {
-        python::suites(&workspace, &mut session)?;
-        typescript::suite(&workspace, &mut session)?;
+        jobs.extend(python::suites(&workspace));
+        jobs.push(typescript::suite(&workspace));
     }
+    jobs.push(Job {
+        name: "fuzz targets resolve",
+        run: Box::new(|_| fuzz_lock(&workspace)),
+    });
+    jobs.push(Job {
+        name: "dependencies that are not used",
+        run: Box::new(|_| tools::unused(&workspace)),
+    });
+    session.parallel(&jobs)?;
     Ok(session.finish())
 }
 
@@ -53,8 +62,12 @@ pub fn run() -> Result<ExitCode> {
 pub fn release_checks() -> Result<ExitCode> {
     let workspace = Workspace::find();
     let mut session = Session::from_environment();
-    tools::quick(&workspace, &mut session)?;
+    tools::spelling(&workspace, &mut session)?;
+    session.step("dependencies that are not used", |_| {
+        tools::unused(&workspace)
+    })?;
     tools::slow(&workspace, &mut session)?;
+    session.step("fuzzing", fuzzing)?;
     Ok(session.finish())
 }
 
@@ -129,14 +142,29 @@ fn fuzzing(programs: &mut programs::Installer) -> Result<Outcome> {
     Ok(Outcome::Ran(tally))
 }
 
+/// Checks the lock file of the fuzz targets, which are a separate workspace. The Rust tests run the
+/// targets themselves, on the corpus and on mutations of it.
+fn fuzz_lock(workspace: &Workspace) -> Result<Outcome> {
+    let arguments = [
+        "metadata",
+        "--locked",
+        "--format-version=1",
+        "--manifest-path=fuzz/Cargo.toml",
+    ];
+    let mut command = workspace.cargo(&arguments);
+    command.stdout(std::process::Stdio::null());
+    Ok(Outcome::Ran(Tally::of(command.status()?.success())))
+}
+
+/// Builds the program that the Rust tests run too: other features would compile it again.
 fn build(workspace: &Workspace) -> Result<Outcome> {
     let arguments = [
-        "build",
+        "test",
         "--quiet",
-        "--package",
-        "certgate",
-        "--features",
-        "fault-points",
+        "--workspace",
+        "--all-features",
+        "--no-run",
+        "--test=process",
     ];
     let is_built = workspace.cargo(&arguments).status()?.success();
     Ok(Outcome::Ran(Tally::of(is_built)))

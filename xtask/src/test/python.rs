@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::programs::{Installer, Program};
-use super::session::{Outcome, Session};
+use super::session::{Job, Outcome, Programs};
 use super::tally::Tally;
 use super::workspace::{Workspace, lines};
 
@@ -71,15 +71,37 @@ struct Suite {
     programs: &'static [Program],
 }
 
-const SUITES: [Suite; 7] = [
+/// The suites, long ones first.
+const SUITES: [Suite; 10] = [
     Suite {
+        name: "tests of several servers on PostgreSQL",
+        packages: "sdk5",
+        tests: &["cluster"],
+        programs: &[],
+    },
+    Suite {
+        name: "tests of stored data",
+        packages: "sdk5",
+        tests: &["storage"],
+        programs: &[],
+    },
+    Suite {
+        name: "tests of connections, requests and pages",
+        packages: "sdk5",
+        tests: &["wire", "--ignore=wire/test_openapi.py"],
+        programs: &[],
+    },
+    Suite {
+        // Every folder that no other suite names.
         name: "tests from outside, Python SDK 5",
         packages: "sdk5",
         tests: &[
             ".",
+            "--ignore=cluster",
             "--ignore=generated",
             "--ignore=interop",
-            "--ignore=wire/test_openapi.py",
+            "--ignore=storage",
+            "--ignore=wire",
             "--ignore=operations/test_deploy.py",
             "--ignore=operations/test_operations.py",
         ],
@@ -123,22 +145,32 @@ const SUITES: [Suite; 7] = [
     },
 ];
 
-/// Runs every suite.
-pub(super) fn suites(workspace: &Workspace, session: &mut Session) -> Result<()> {
-    for suite in &SUITES {
-        session.step(suite.name, |installer| {
-            for program in PROGRAMS.iter().chain(suite.programs) {
-                if let Err(reason) = installer.provide(program) {
-                    return Ok(Outcome::Skipped(reason));
-                }
-            }
-            match environment(workspace, suite.packages, installer)? {
-                Ok(python) => run(workspace, suite, &python),
-                Err(reason) => Ok(Outcome::Skipped(reason)),
-            }
-        })?;
+/// Returns every suite. Suites run at the same time, each with servers, ports and directories of its
+/// own.
+pub(super) fn suites(workspace: &Workspace) -> impl Iterator<Item = Job<'_>> {
+    SUITES.iter().map(move |suite| Job {
+        name: suite.name,
+        run: Box::new(move |programs| match prepare(workspace, suite, programs)? {
+            Ok(python) => run(workspace, suite, &python),
+            Err(reason) => Ok(Outcome::Skipped(reason)),
+        }),
+    })
+}
+
+/// Installs the programs and packages of a suite. Returns its Python, or the reason for which it
+/// cannot run.
+fn prepare(
+    workspace: &Workspace,
+    suite: &Suite,
+    programs: &Programs,
+) -> Result<Result<PathBuf, String>> {
+    let mut installer = programs.lock();
+    for program in PROGRAMS.iter().chain(suite.programs) {
+        if let Err(reason) = installer.provide(program) {
+            return Ok(Err(reason));
+        }
     }
-    Ok(())
+    environment(workspace, suite.packages, &mut installer)
 }
 
 /// Returns the Python of an environment, or the reason for which there is none.
@@ -216,7 +248,8 @@ fn run(workspace: &Workspace, suite: &Suite, python: &Path) -> Result<Outcome> {
     let mut tally = None;
     let succeeded = lines(&mut command, |line| {
         tally = Tally::from_pytest(line).or(tally);
-        println!("{line}");
+        // Lines of suites that run at the same time are mixed.
+        println!("{}: {line}", suite.name);
     })?;
     Ok(Outcome::Ran(tally.unwrap_or_default().with_exit(succeeded)))
 }

@@ -26,8 +26,8 @@ const DENY: Tool = Tool {
     version: "0.20.2",
 };
 
-/// Runs the checks that fit into every run.
-pub(super) fn quick(workspace: &Workspace, session: &mut Session) -> Result<()> {
+/// Checks the spelling.
+pub(super) fn spelling(workspace: &Workspace, session: &mut Session) -> Result<()> {
     session.step("spelling", |installer| {
         let python = match python::environment(workspace, "checks", installer)? {
             Ok(python) => python,
@@ -37,11 +37,12 @@ pub(super) fn quick(workspace: &Workspace, session: &mut Session) -> Result<()> 
         typos.current_dir(&workspace.root);
         Ok(Outcome::Ran(Tally::of(typos.status()?.success())))
     })?;
-    session.step("dependencies that are not used", |_| {
-        // Searches the folders for the names of the dependencies, without a build.
-        run(workspace, &MACHETE, &["crates", "xtask", "fuzz"])
-    })?;
     Ok(())
+}
+
+/// Searches the folders for the names of the dependencies, without a build.
+pub(super) fn unused(workspace: &Workspace) -> Result<Outcome> {
+    run(workspace, &MACHETE, &["crates", "xtask", "fuzz"])
 }
 
 /// Runs the check whose program takes minutes to build.

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::programs::{Installer, Program};
-use super::session::{Outcome, Session};
+use super::session::{Job, Outcome};
 use super::tally::Tally;
 use super::workspace::{Workspace, lines};
 
@@ -26,16 +26,18 @@ const PROGRAMS: [Program; 3] = [
     Program::new("npm", &["--version"], "npm"),
 ];
 
-/// Runs the suite.
-pub(super) fn suite(workspace: &Workspace, session: &mut Session) -> Result<()> {
-    session.step(
-        "tests from outside, TypeScript SDK 7",
-        |installer| match environment(workspace, installer)? {
-            Ok(folder) => run(workspace, &folder),
-            Err(reason) => Ok(Outcome::Skipped(reason)),
-        },
-    )?;
-    Ok(())
+/// Returns the suite.
+pub(super) fn suite(workspace: &Workspace) -> Job<'_> {
+    Job {
+        name: "tests from outside, TypeScript SDK 7",
+        run: Box::new(|programs| {
+            let folder = environment(workspace, &mut programs.lock())?;
+            match folder {
+                Ok(folder) => run(workspace, &folder),
+                Err(reason) => Ok(Outcome::Skipped(reason)),
+            }
+        }),
+    }
 }
 
 /// Returns a folder with the tests and the packages of the lock file, or the reason for which there
