@@ -2,8 +2,7 @@
 
 mod steps;
 
-use certgate_model::Event;
-use certgate_store::conformance::{self, History, Step};
+use certgate_store::conformance::{self, History};
 use certgate_store::{SqliteOptions, SqliteStore, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -62,32 +61,6 @@ async fn blocks_of_the_real_size_equal_a_model() {
     let store =
         SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
     let mut history = History::begin(&store, 3).await;
-    for n in 0..12_u32 {
-        let status = n as u8;
-        history
-            .play(Step::Issue {
-                zone: n / 8,
-                count: 200,
-                status,
-                quota: None,
-            })
-            .await;
-        for k in 0..15 {
-            let event = if k % 3 == 0 {
-                Event::Reactivate
-            } else {
-                Event::HOLD
-            };
-            history
-                .play(Step::Change {
-                    certificate: n * 7_919 + k * 104_729,
-                    event,
-                })
-                .await;
-        }
-        history.play(Step::Settle { limit: 30 }).await;
-    }
-    assert!(history.issued() > 4 * 512);
-    history.compare_everything(50).await;
+    history.play_blocks_of_the_real_size().await;
     store.close().await;
 }

@@ -362,6 +362,31 @@ impl<'s> History<'s> {
         }
     }
 
+    /// Plays certificates of several blocks of counters, and compares everything.
+    pub async fn play_blocks_of_the_real_size(&mut self) {
+        for n in 0..12_u32 {
+            let issue = Step::Issue {
+                zone: n / 8,
+                count: 200,
+                status: n as u8,
+                quota: None,
+            };
+            self.play(issue).await;
+            for k in 0..15 {
+                let event = if k % 3 == 0 {
+                    Event::Reactivate
+                } else {
+                    Event::HOLD
+                };
+                let certificate = n * 7_919 + k * 104_729;
+                self.play(Step::Change { certificate, event }).await;
+            }
+            self.play(Step::Settle { limit: 30 }).await;
+        }
+        assert!(self.issued() > 4 * 512);
+        self.compare_everything(50).await;
+    }
+
     /// Compares every page of every zone and filter, with pages of `size`.
     pub async fn compare_everything(&self, size: u32) {
         for (at, zone) in self.zones.iter().enumerate() {

@@ -1,0 +1,165 @@
+//! The tables: made, of an earlier version, and refused.
+
+use super::*;
+
+#[tokio::test]
+async fn the_steps_lead_to_the_description() {
+    let Some(server) = server() else { return };
+    let (new, migrated, described) = (server.database(), server.database(), server.database());
+    open(&new).await.close().await;
+    let snapshot = include_str!("../../src/snapshots/certgate_store__schema__tests__postgres.snap");
+    let (_, statements) = snapshot.split_once("\n---\n").unwrap();
+    server.sql(&migrated, statements);
+    server.sql(
+        &migrated,
+        "CREATE TABLE schema_lock (\"only\" SMALLINT NOT NULL PRIMARY KEY CHECK (\"only\" = 1)); \
+         CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, \
+         oldest BIGINT NOT NULL); INSERT INTO schema_lock VALUES (1); \
+         INSERT INTO schema_migrations VALUES (1, 1); \
+         INSERT INTO store VALUES (1, 9, 18, 0, 0, FALSE, 0)",
+    );
+    open(&migrated).await.close().await;
+    server.sql(&described, &conformance::described_tables());
+    let shape = |url: &str| {
+        let select = "SELECT table_name, column_name, data_type, is_nullable, collation_name \
+                      FROM information_schema.columns WHERE table_schema = 'public' \
+                      AND table_name NOT LIKE 'schema_%' \
+                      UNION ALL SELECT tablename, indexname, indexdef, '', '' FROM pg_indexes \
+                      WHERE schemaname = 'public' AND tablename NOT LIKE 'schema_%' \
+                      UNION ALL SELECT CAST(CAST(conrelid AS regclass) AS TEXT), \
+                      pg_get_constraintdef(oid), '', '', '' FROM pg_constraint \
+                      WHERE connamespace = 'public'::regnamespace \
+                      AND CAST(CAST(conrelid AS regclass) AS TEXT) NOT LIKE 'schema_%' \
+                      ORDER BY 1, 2, 3";
+        server.sql(url, select)
+    };
+    let expected = shape(&described);
+    assert!(expected.lines().count() > 200, "{expected}");
+    assert_eq!(shape(&new), expected);
+    assert_eq!(shape(&migrated), expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_processes_can_create_the_tables_at_once() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    let opening = (0..8).map(|_| {
+        let url = url.clone();
+        tokio::spawn(async move { open(&url).await.close().await })
+    });
+    for opened in opening.collect::<Vec<_>>() {
+        opened.await.unwrap();
+    }
+    assert_eq!(
+        server.sql(&url, "SELECT max(version), count(*) FROM schema_migrations"),
+        format!("{SCHEMA_VERSION}|{SCHEMA_VERSION}")
+    );
+    assert_eq!(server.sql(&url, "SELECT count(*) FROM store"), "1");
+    server.sql(&url, "INSERT INTO schema_migrations VALUES (99, 99)");
+    let newer = PostgresStore::open(&url, PostgresOptions::default()).await;
+    assert!(matches!(
+        newer.err(),
+        Some(PostgresError::NewerVersion {
+            found: 99,
+            known: SCHEMA_VERSION
+        })
+    ));
+    server.sql(
+        &url,
+        &format!("UPDATE schema_migrations SET oldest = {SCHEMA_VERSION} + 1 WHERE version = 99"),
+    );
+    let newer = PostgresStore::open(&url, PostgresOptions::default()).await;
+    assert!(matches!(
+        newer.err(),
+        Some(PostgresError::NewerVersion { .. })
+    ));
+    // A newer version that programs of this version can use.
+    server.sql(
+        &url,
+        "UPDATE schema_migrations SET oldest = 1 WHERE version = 99",
+    );
+    open(&url).await.close().await;
+    assert_eq!(
+        server.sql(&url, "SELECT max(version) FROM schema_migrations"),
+        "99"
+    );
+}
+
+/// Returns the statements that make the database of version 1 with a row in the tables that version
+/// 2 changes.
+fn version_1() -> String {
+    let rows = include_str!("../version_1/rows.sql");
+    let id = |octet: u8| format!("'\\x{}'", format!("{octet:02x}").repeat(16));
+    let rows = rows
+        .replace(":user", &id(5))
+        .replace(":account", &id(1))
+        .replace(":zone", &id(2))
+        .replace(":token", &id(4))
+        .replace(":hash", &format!("'\\x{}'", "ab".repeat(32)))
+        .replace(":false", "false");
+    let tables = include_str!("../../src/snapshots/certgate_store__schema__tests__postgres.snap");
+    let tables = tables
+        .splitn(3, "---\n")
+        .last()
+        .expect("a snapshot has statements");
+    format!(
+        "CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY, oldest BIGINT NOT NULL);
+         INSERT INTO schema_migrations VALUES (1, 1); {tables}{rows}"
+    )
+}
+
+#[tokio::test]
+async fn a_database_of_version_1_becomes_one_of_this_version() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    server.sql(&url, &version_1());
+    let store = open(&url).await;
+    conformance::upgraded(&store).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_database_of_a_development_version_is_refused_and_unchanged() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    server.sql(
+        &url,
+        "CREATE TABLE schema_versions (version BIGINT PRIMARY KEY)",
+    );
+    let refused = PostgresStore::open(&url, PostgresOptions::default())
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        matches!(refused, PostgresError::DevelopmentVersion),
+        "{refused:?}"
+    );
+    assert!(
+        refused
+            .to_string()
+            .contains("made by a development version")
+    );
+    let tables = "SELECT string_agg(tablename, ',') FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(server.sql(&url, tables), "schema_versions");
+}
+
+#[tokio::test]
+async fn a_database_of_another_encoding_is_refused() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    server.sql(
+        "postgres",
+        "CREATE DATABASE of_octets ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' \
+         TEMPLATE template0",
+    );
+    let other = format!("{}/of_octets", url.rsplit_once('/').unwrap().0);
+    let refused = PostgresStore::open(&other, PostgresOptions::default()).await;
+    assert!(matches!(refused.err(), Some(PostgresError::Encoding(_))));
+    assert_eq!(
+        server.sql(
+            &other,
+            "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        ),
+        "0"
+    );
+}

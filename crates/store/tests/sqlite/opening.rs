@@ -1,0 +1,142 @@
+//! Files that are opened: versions, other files, permissions.
+
+use super::*;
+
+#[tokio::test]
+async fn a_database_of_a_development_version_is_refused_and_unchanged() {
+    let directory = tempfile::tempdir().unwrap();
+    open(&directory).unwrap().close().await;
+    // "cgat", the mark of versions before the first release.
+    pragma(&file(&directory), "PRAGMA application_id = 1667719540");
+    let before = std::fs::read(file(&directory)).unwrap();
+    let error = open(&directory).err().unwrap();
+    assert!(
+        matches!(error, OpenError::DevelopmentVersion { .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("made by a development version"));
+    assert_eq!(std::fs::read(file(&directory)).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_newer_version_is_refused_and_unchanged() {
+    let directory = tempfile::tempdir().unwrap();
+    open(&directory).unwrap().close().await;
+    pragma(&file(&directory), "PRAGMA user_version = 4711");
+    let error = open(&directory).err().unwrap();
+    assert!(
+        matches!(
+            error,
+            OpenError::NewerVersion {
+                found: 4711,
+                known: SCHEMA_VERSION,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("start the newer certgate"),
+        "{error}"
+    );
+    let version = format!("PRAGMA user_version = {SCHEMA_VERSION}");
+    pragma(&file(&directory), &version);
+    open(&directory).unwrap().close().await;
+}
+
+/// Returns the statements that make the database of version 1 with a row in the tables that version
+/// 2 changes.
+fn version_1() -> String {
+    let rows = include_str!("../version_1/rows.sql");
+    let id = |octet: u8| format!("x'{}'", format!("{octet:02x}").repeat(16));
+    let rows = rows
+        .replace(":user", &id(5))
+        .replace(":account", &id(1))
+        .replace(":zone", &id(2))
+        .replace(":token", &id(4))
+        .replace(":hash", &format!("x'{}'", "ab".repeat(32)))
+        .replace(":false", "0");
+    let tables = include_str!("../../src/snapshots/certgate_store__schema__tests__sqlite.snap");
+    let tables = tables
+        .splitn(3, "---\n")
+        .last()
+        .expect("a snapshot has statements");
+    format!("{tables}{rows}PRAGMA application_id = 1667724337; PRAGMA user_version = 1;")
+}
+
+#[tokio::test]
+async fn a_database_of_version_1_becomes_one_of_this_version() {
+    let directory = tempfile::tempdir().unwrap();
+    pragma(&file(&directory), &version_1());
+    let store = open(&directory).unwrap();
+    conformance::upgraded(&store).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn other_files_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let garbage = "not a database, but long enough to be mistaken for one. ".repeat(100);
+    std::fs::write(file(&directory), &garbage).unwrap();
+    let error = open(&directory).err().unwrap();
+    assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
+    assert_eq!(std::fs::read_to_string(file(&directory)).unwrap(), garbage);
+
+    for statements in [
+        "CREATE TABLE other (a)",
+        "CREATE TABLE other (a); PRAGMA application_id = 77",
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        pragma(&file(&directory), statements);
+        let error = open(&directory).err().unwrap();
+        assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
+    }
+    let nowhere = directory.path().join("missing").join("store.db");
+    let error = SqliteStore::open(&nowhere, SqliteOptions::default())
+        .err()
+        .unwrap();
+    assert!(matches!(error, OpenError::Io { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_corrupt_database_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    open(&directory).unwrap().close().await;
+    pragma(&file(&directory), "DELETE FROM store");
+    let error = open(&directory).err().unwrap();
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_second_open_is_refused_until_the_first_store_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).unwrap();
+    let error = open(&directory).err().unwrap();
+    assert!(matches!(error, OpenError::Busy { .. }), "{error:?}");
+    drop(store);
+    open(&directory).unwrap().close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let (store, ..) = begun(&directory, SqliteOptions::default()).await;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{entry:?}"
+        );
+        names.push(entry.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert_eq!(
+        names,
+        ["store.db", "store.db-shm", "store.db-wal", "store.db.lock"]
+    );
+    store.close().await;
+}
