@@ -34,6 +34,8 @@ mod writes;
 pub use audit::AuditVerdict;
 pub use error::StoreError;
 pub use fault::{FaultPoint, fault_point};
+#[cfg(feature = "conformance")]
+pub use judge::NoJudge;
 pub use judge::{Judge, JudgedCrl};
 pub use migration::{Migration, MigrationError, MigrationProgress, TableCompared, TableDigest};
 #[cfg(feature = "conformance")]

@@ -15,7 +15,6 @@ use certgate_model::{
 use tokio::sync::oneshot;
 
 use crate::db::Transaction;
-use crate::judge::NoJudge;
 use crate::traits::{
     Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
     ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants, Revocations,
@@ -24,7 +23,7 @@ use crate::traits::{
 use crate::verbs::changes::RequestedChange;
 use crate::verbs::recording::New;
 use crate::verbs::{
-    audit, authorities, certificates, check, crl, deleting, enforcement, hostnames, leases,
+    audit, authorities, certificates, crl, deleting, enforcement, hostnames, leases,
     mtls_certificates, probes, revocations, settling, tenant_changes, tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
@@ -860,9 +859,13 @@ impl<E: Engine> ReadStore for SqlStore<E> {
         self.write((), |db, ()| Box::pin(probes::write(db))).await
     }
 
+    #[cfg(feature = "conformance")]
     async fn check(&self) -> Result<Vec<String>, StoreError> {
         self.read(Snapshot, (), |db, ()| {
-            Box::pin(async move { check::all(db, &mut NoJudge).await })
+            let mut judge = crate::NoJudge {
+                crl: crate::JudgedCrl::NotRead,
+            };
+            Box::pin(async move { crate::verbs::check::all(db, &mut judge).await })
         })
         .await
     }

@@ -256,8 +256,8 @@ pub trait ReadCertificates: Send + Sync {
         zone: ZoneId,
         id: CertificateId,
     ) -> Result<Option<CertificateRecord>, StoreError>;
-    /// Returns a page of a zone's certificates, newest first, with the exact number that match,
-    /// both of one instant. Costs the same at any depth.
+    /// Returns a whole page of any size: for tests.
+    #[cfg(feature = "conformance")]
     async fn certificates(
         &self,
         zone: ZoneId,
@@ -270,8 +270,9 @@ pub trait ReadCertificates: Send + Sync {
         };
         self.certificates_part(zone, part).await
     }
-    /// Returns the next records of such a page, at least one if there is one, so that no more than
-    /// a part of a large page is in memory.
+    /// Returns the next records of a page of a zone's certificates, newest first, with the exact
+    /// number that match, both of one instant. Costs the same at any depth. Returns at least one
+    /// record if there is one, so that no more than a part of a large page is in memory.
     async fn certificates_part(
         &self,
         zone: ZoneId,
@@ -510,8 +511,8 @@ pub trait ReadStore:
     fn is_shared(&self) -> bool;
     /// Returns whether the store answers and accepts writes now.
     async fn ready(&self) -> Result<(), StoreError>;
-    /// Reads everything and returns the problems, one line each. It is for the operator, and its
-    /// time grows with the store.
+    /// Reads everything but DER and returns the problems, one line each: for tests.
+    #[cfg(feature = "conformance")]
     async fn check(&self) -> Result<Vec<String>, StoreError>;
 }
 

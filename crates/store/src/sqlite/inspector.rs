@@ -98,8 +98,8 @@ impl SqliteInspector {
         Ok((Self { db }, found))
     }
 
-    /// Does the same as [`ReadStore::check`](crate::ReadStore::check), and lets `judge` compare the
-    /// records with their DER forms.
+    /// Reads everything and returns the problems, one line each. `judge` compares the records with
+    /// their DER forms.
     pub fn check(&self, judge: &mut dyn Judge) -> Result<Vec<String>, StoreError> {
         now(check::all(&self.db, judge))
     }

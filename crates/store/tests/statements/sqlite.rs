@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use certgate_model::{
-    AuthorityId, AuthorityRecord, CertificateRecord, MtlsCertificateRecord, SignedCrl, Timestamp,
-};
+use certgate_model::{SignedCrl, Timestamp};
 use certgate_store::conformance;
-use certgate_store::{Judge, JudgedCrl, SqliteInspector, SqliteOptions, SqliteStore, Store as _};
+use certgate_store::{JudgedCrl, NoJudge, SqliteInspector, SqliteOptions, SqliteStore, Store as _};
 use rusqlite::Connection;
 
 use crate::allowed::{Allowed, is_allowed, is_allowed_index, is_small};
@@ -31,7 +29,7 @@ async fn every_statement_on_sqlite_uses_an_index() {
     connection.execute(remove, ()).unwrap();
     drop(connection);
     let inspector = SqliteInspector::open(&path).unwrap();
-    let problems = inspector.check(&mut EmptyLists).unwrap();
+    let problems = inspector.check(&mut empty_lists()).unwrap();
     let is_missing = |problem: &String| problem.ends_with("is missing");
     assert!(problems.iter().any(is_missing), "{problems:?}");
     let owner = *conformance::account(0).id.as_bytes();
@@ -78,35 +76,14 @@ async fn every_statement_on_sqlite_uses_an_index() {
 }
 
 /// Takes every CRL for an intact one without entries, so that the check compares it.
-struct EmptyLists;
-
-impl Judge for EmptyLists {
-    fn authority(&mut self, _: &AuthorityRecord) -> Vec<&'static str> {
-        Vec::new()
-    }
-
-    fn certificate(&mut self, _: &CertificateRecord) -> Vec<&'static str> {
-        Vec::new()
-    }
-
-    fn uploaded(&mut self, _: &MtlsCertificateRecord) -> Vec<&'static str> {
-        Vec::new()
-    }
-
-    fn crl(&mut self, _: AuthorityId, _: &[u8]) -> JudgedCrl {
-        JudgedCrl::Intact(SignedCrl {
-            number: 0,
-            this_update: Timestamp::EARLIEST,
-            next_update: Timestamp::EARLIEST,
-            entries: Vec::new(),
-        })
-    }
-
-    fn same_issuer(&self, authority: AuthorityId) -> Vec<AuthorityId> {
-        vec![authority]
-    }
-
-    fn progress(&mut self, _: u64) {}
+fn empty_lists() -> NoJudge {
+    let crl = JudgedCrl::Intact(SignedCrl {
+        number: 0,
+        this_update: Timestamp::EARLIEST,
+        next_update: Timestamp::EARLIEST,
+        entries: Vec::new(),
+    });
+    NoJudge { crl }
 }
 
 /// The columns of a table, and of each of its indexes.
