@@ -307,3 +307,21 @@ async fn tampering_with_the_log_is_found() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_check_finds_a_ca_that_claims_certificates() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _, _) = begun(&directory, SqliteOptions::default()).await;
+    assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    store.close().await;
+    drop(store);
+    pragma(
+        &file(&directory),
+        "UPDATE authorities SET has_signed = TRUE",
+    );
+    let lines = open(&directory).unwrap().check().await.unwrap();
+    assert!(
+        matches!(&lines[..], [line] if line.ends_with("has_signed is impossible")),
+        "{lines:?}"
+    );
+}

@@ -323,7 +323,7 @@ async fn cas_apply_in_the_order_of_their_deployment() {
             "INSERT INTO authorities (number, id, account, name, algorithm, certificate_der, \
              sealed_key, public_url, created_on, expires_on, has_signed, retired, last_epoch) \
              SELECT 2, x'77777777777777777777777777777777', account, name, algorithm, \
-             certificate_der, sealed_key, public_url, created_on, expires_on, TRUE, FALSE, 0
+             certificate_der, sealed_key, public_url, created_on, expires_on, FALSE, FALSE, 0
              FROM authorities;
              INSERT INTO crl_states SELECT 2, kind, changed_epoch, made_epoch, number, this_update,
              next_update, renew_on FROM crl_states;
