@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from kit.harness import certgate, eventually
+from kit.harness import CERTGATE, certgate, environment, eventually
 from kit.postgres import MakeNode, Postgres, Standby
 
 
@@ -65,6 +67,57 @@ def test_a_database_in_use_is_inspected(postgres: Postgres, make_node: MakeNode,
     assert verified.returncode == 1 and "entry 3 was changed" in verified.stderr, (
         verified.stderr
     )
+
+
+def test_a_database_that_freezes_or_is_locked_ends_the_check(
+    postgres: Postgres, make_node: MakeNode
+) -> None:
+    database = postgres.database()
+    node = make_node(postgres.url(database))
+    node.stop()
+
+    def waits() -> bool:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return postgres.sql(waiting) == "1"
+
+    def check() -> subprocess.Popen[str]:
+        variables = environment(CERTGATE_DATABASE_URL=postgres.url(database))
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [str(CERTGATE), "check"], env=variables, stdout=pipe, stderr=pipe, text=True
+        )
+
+    with locked(postgres, database, "accounts"):
+        stopped = check()
+        _, error = stopped.communicate(timeout=60)
+        assert stopped.returncode == 1 and "lock timeout" in error, error
+
+        stopped = check()
+        try:
+            eventually("the check waits for the table", waits)
+            postgres.pause()
+            _, error = stopped.communicate(timeout=60)
+        finally:
+            postgres.resume()
+        assert stopped.returncode == 1 and "stopped answering" in error, error
+    checked = run(postgres.url(database), "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@contextmanager
+def locked(postgres: Postgres, database: str, table: str) -> Iterator[None]:
+    """Locks a table as VACUUM FULL does."""
+    psql = [str(postgres.programs / "psql"), "-X", "-q", "-d", postgres.url(database)]
+    holder = subprocess.Popen(psql, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdin and holder.stdout
+    try:
+        holder.stdin.write(f"BEGIN; LOCK TABLE {table};\n\\echo locked\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "locked\n"
+        yield
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
 def test_no_message_contains_the_password() -> None:
