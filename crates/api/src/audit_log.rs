@@ -6,6 +6,7 @@ use certgate_model::{
     AccountRecord, Actor, AuditEntry, AuditOwner, AuditQuery, MtlsCertificateId, ResourceType,
     Timestamp, TokenId, TokenRecord, UserId, UserRecord, ZoneId,
 };
+use certgate_service::{AccountScope, ReadAccounts, ReadUser, UserScope};
 use certgate_wire::{
     AccountName, AuditActor, AuditChain, AuditLog, AuditLogAction, AuditResource, AuditZone, Id,
     Sha256, Time,
@@ -103,8 +104,22 @@ pub(crate) struct LogNames {
 }
 
 impl LogNames {
-    /// Makes the names of the log of an account, or (`None`) of the user.
-    pub(crate) fn new(account: Option<AccountRecord>, user: UserRecord) -> Self {
+    /// Makes the names of the log of an account.
+    pub(crate) async fn of_account(
+        api: &Api,
+        scope: &AccountScope<ReadAccounts>,
+    ) -> Result<Self, ApiError> {
+        let user = api.store.user().await?;
+        let user = user.ok_or_else(|| ApiError::internal("the store has no user".to_owned()))?;
+        Ok(Self::new(Some(scope.account().clone()), user))
+    }
+
+    /// Makes the names of the log of the user.
+    pub(crate) fn of_user(scope: &UserScope<ReadUser>) -> Self {
+        Self::new(None, scope.user().clone())
+    }
+
+    fn new(account: Option<AccountRecord>, user: UserRecord) -> Self {
         Self {
             account,
             user,

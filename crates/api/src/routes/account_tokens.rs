@@ -3,24 +3,18 @@
 use axum::extract::{RawQuery, Request, State};
 use axum::response::Response;
 use certgate_model::Scope;
-use certgate_service::{
-    AccessError, AccountScope, ManageAccountTokens, ReadAccountTokens, TokenError,
-};
+use certgate_service::{AccessError, AccountScope, ManageAccountTokens, ReadAccountTokens};
 use certgate_wire::{
     AccountPath, AccountTokenPath, Answer, CreateToken, Deleted, FailedAnswer, PageAnswer,
     PageQuery, PermissionGroupEntry, PermissionGroupsQuery, Token, TokenVerification, TokensQuery,
 };
 
-use super::tokens::matching_groups;
+use super::owned_tokens;
 use super::user::{not_verified, verified, verified_caller};
 use crate::body::Body;
-use crate::envelope;
 use crate::error::ApiError;
 use crate::extract::account_path;
-use crate::objects::token;
-use crate::query::Query;
 use crate::state::Api;
-use crate::token_body::draft;
 
 /// List API tokens of an account
 #[utoipa::path(
@@ -40,14 +34,7 @@ pub(crate) async fn list(
     scope: AccountScope<ReadAccountTokens>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = Query::parse(query.as_deref())?;
-    let (asked, account) = (query.page()?, scope.account().id);
-    let tokens = api
-        .store
-        .tokens(Some(account), query.direction()?, asked.slice);
-    let page = tokens.await?;
-    let now = api.clock.now();
-    envelope::list(asked, &page, |record| token(now, record))
+    owned_tokens::list(&api, Some(scope.account().id), query.as_deref()).await
 }
 
 /// Create an API token that the account owns
@@ -72,12 +59,7 @@ pub(crate) async fn create(
     scope: AccountScope<ManageAccountTokens>,
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
-    let created = api.service.tokens.create((&scope).into(), draft(body)?);
-    let (record, value) = created.await?;
-    envelope::one(Token {
-        value: Some(value.expose().into()),
-        ..token(api.clock.now(), &record)
-    })
+    owned_tokens::create(&api, (&scope).into(), body).await
 }
 
 /// Get an API token of an account
@@ -94,10 +76,10 @@ pub(crate) async fn get(
     scope: AccountScope<ReadAccountTokens>,
     path: AccountTokenPath,
 ) -> Result<Response, ApiError> {
-    let found = api.store.token(path.token_id.into()).await?;
-    let own = found.filter(|token| token.account == Some(scope.account().id));
-    let record = own.ok_or(TokenError::NotFound)?;
-    envelope::one(token(api.clock.now(), &record))
+    owned_tokens::get(&api, path.token_id.into(), |token| {
+        token.account == Some(scope.account().id)
+    })
+    .await
 }
 
 /// Replace an API token of an account
@@ -118,9 +100,7 @@ pub(crate) async fn update(
     path: AccountTokenPath,
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
-    let id = path.token_id.into();
-    let update = api.service.tokens.update((&scope).into(), id, draft(body)?);
-    envelope::one(token(api.clock.now(), &update.await?))
+    owned_tokens::update(&api, (&scope).into(), path.token_id.into(), body).await
 }
 
 /// Delete an API token of an account
@@ -139,12 +119,7 @@ pub(crate) async fn delete(
     scope: AccountScope<ManageAccountTokens>,
     path: AccountTokenPath,
 ) -> Result<Response, ApiError> {
-    let id = path.token_id;
-    api.service
-        .tokens
-        .delete((&scope).into(), id.into())
-        .await?;
-    envelope::one(Deleted { id })
+    owned_tokens::delete(&api, (&scope).into(), path.token_id).await
 }
 
 /// Roll an API token of an account
@@ -163,9 +138,7 @@ pub(crate) async fn roll(
     scope: AccountScope<ManageAccountTokens>,
     path: AccountTokenPath,
 ) -> Result<Response, ApiError> {
-    let id = path.token_id.into();
-    let value = api.service.tokens.roll((&scope).into(), id).await?;
-    envelope::one(value.expose())
+    owned_tokens::roll(&api, (&scope).into(), path.token_id.into()).await
 }
 
 /// Verify the token of the request
@@ -221,5 +194,5 @@ pub(crate) async fn permission_groups(
     _: AccountScope<ReadAccountTokens>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    matching_groups(query.as_deref(), |group| group.scope() != Scope::User)
+    owned_tokens::matching_groups(query.as_deref(), |group| group.scope() != Scope::User)
 }

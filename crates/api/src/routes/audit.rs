@@ -34,9 +34,7 @@ pub(crate) async fn of_account(
     scope: AccountScope<ReadAccounts>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let user = api.store.user().await?;
-    let user = user.ok_or_else(|| ApiError::internal("the store has no user".to_owned()))?;
-    let names = LogNames::new(Some(scope.account().clone()), user);
+    let names = LogNames::of_account(&api, &scope).await?;
     answer(&api, names, query.as_deref()).await
 }
 
@@ -60,12 +58,7 @@ pub(crate) async fn of_user(
     scope: UserScope<ReadUser>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    answer(
-        &api,
-        LogNames::new(None, scope.user().clone()),
-        query.as_deref(),
-    )
-    .await
+    answer(&api, LogNames::of_user(&scope), query.as_deref()).await
 }
 
 async fn answer(api: &Api, mut names: LogNames, query: Option<&str>) -> Result<Response, ApiError> {

@@ -2,20 +2,16 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use certgate_model::PermissionGroup;
-use certgate_service::{ManageTokens, ReadTokens, TokenError, UserScope};
+use certgate_service::{ManageTokens, ReadTokens, UserScope};
 use certgate_wire::{
     Answer, CreateToken, Deleted, PageAnswer, PageQuery, PermissionGroupEntry,
     PermissionGroupsQuery, Token, TokenPath, TokensQuery,
 };
 
+use super::owned_tokens;
 use crate::body::Body;
-use crate::envelope;
 use crate::error::ApiError;
-use crate::objects::{permission_group, token};
-use crate::query::Query;
 use crate::state::Api;
-use crate::token_body::draft;
 
 /// List API tokens of the user
 #[utoipa::path(
@@ -35,12 +31,7 @@ pub(crate) async fn list(
     _: UserScope<ReadTokens>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = Query::parse(query.as_deref())?;
-    let asked = query.page()?;
-    let tokens = api.store.tokens(None, query.direction()?, asked.slice);
-    let page = tokens.await?;
-    let now = api.clock.now();
-    envelope::list(asked, &page, |record| token(now, record))
+    owned_tokens::list(&api, None, query.as_deref()).await
 }
 
 /// Create an API token
@@ -64,15 +55,7 @@ pub(crate) async fn create(
     scope: UserScope<ManageTokens>,
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
-    let (record, value) = api
-        .service
-        .tokens
-        .create((&scope).into(), draft(body)?)
-        .await?;
-    envelope::one(Token {
-        value: Some(value.expose().into()),
-        ..token(api.clock.now(), &record)
-    })
+    owned_tokens::create(&api, (&scope).into(), body).await
 }
 
 /// Get an API token
@@ -89,10 +72,10 @@ pub(crate) async fn get(
     scope: UserScope<ReadTokens>,
     path: TokenPath,
 ) -> Result<Response, ApiError> {
-    let found = api.store.token(path.token_id.into()).await?;
-    let own = found.filter(|token| token.account.is_none() && token.user == scope.user().id);
-    let record = own.ok_or(TokenError::NotFound)?;
-    envelope::one(token(api.clock.now(), &record))
+    owned_tokens::get(&api, path.token_id.into(), |token| {
+        token.account.is_none() && token.user == scope.user().id
+    })
+    .await
 }
 
 /// Replace an API token
@@ -113,10 +96,7 @@ pub(crate) async fn update(
     path: TokenPath,
     Body(body): Body<CreateToken<'static>>,
 ) -> Result<Response, ApiError> {
-    let id = path.token_id.into();
-    let update = api.service.tokens.update((&scope).into(), id, draft(body)?);
-    let record = update.await?;
-    envelope::one(token(api.clock.now(), &record))
+    owned_tokens::update(&api, (&scope).into(), path.token_id.into(), body).await
 }
 
 /// Delete an API token
@@ -135,12 +115,7 @@ pub(crate) async fn delete(
     scope: UserScope<ManageTokens>,
     path: TokenPath,
 ) -> Result<Response, ApiError> {
-    let id = path.token_id;
-    api.service
-        .tokens
-        .delete((&scope).into(), id.into())
-        .await?;
-    envelope::one(Deleted { id })
+    owned_tokens::delete(&api, (&scope).into(), path.token_id).await
 }
 
 /// Roll an API token
@@ -159,9 +134,7 @@ pub(crate) async fn roll(
     scope: UserScope<ManageTokens>,
     path: TokenPath,
 ) -> Result<Response, ApiError> {
-    let id = path.token_id.into();
-    let value = api.service.tokens.roll((&scope).into(), id).await?;
-    envelope::one(value.expose())
+    owned_tokens::roll(&api, (&scope).into(), path.token_id.into()).await
 }
 
 /// List permission groups
@@ -181,29 +154,5 @@ pub(crate) async fn permission_groups(
     _: UserScope<ReadTokens>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    matching_groups(query.as_deref(), |_| true)
-}
-
-/// Answers with the permission groups that meet the conditions and `offered`.
-pub(super) fn matching_groups(
-    query: Option<&str>,
-    offered: fn(&PermissionGroup) -> bool,
-) -> Result<Response, ApiError> {
-    let query = Query::parse(query)?;
-    let (name, scope) = (
-        query.encoded_once_or_twice("name")?,
-        query.encoded_once_or_twice("scope")?,
-    );
-    let matches = |group: &PermissionGroup| {
-        let is_any = |given: &Option<[String; 2]>, text: &str| {
-            let texts = given.as_ref();
-            texts.is_none_or(|texts| texts.iter().any(|given| given.eq_ignore_ascii_case(text)))
-        };
-        is_any(&name, group.name()) && is_any(&scope, group.scope().name())
-    };
-    let groups = PermissionGroup::ALL
-        .into_iter()
-        .filter(offered)
-        .filter(matches);
-    envelope::one(Vec::from_iter(groups.map(permission_group)))
+    owned_tokens::matching_groups(query.as_deref(), |_| true)
 }
