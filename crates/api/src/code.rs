@@ -385,7 +385,7 @@ codes! {
         => "correct the member at `source.pointer` as the message says";
     INVALID_PARAMETER = 9208 [BAD_REQUEST]
         "a query parameter is out of bounds"
-        => "correct the parameter `source.pointer` as the message says";
+        => "correct the parameter that `source.pointer` names, as the message says";
     TOKEN_VALID = 10000 [OK]
         "not an error: in `messages` of `/user/tokens/verify`, the token is valid"
         => "do nothing";

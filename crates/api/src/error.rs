@@ -95,7 +95,8 @@ impl ApiError {
 
     /// A request in HTTP/1.1 without a host (RFC 9112 §3.2).
     pub(crate) fn missing_host() -> Self {
-        let message = "The request has no Host header: HTTP/1.1 needs one (RFC 9112 §3.2)";
+        let message =
+            "The request has no Host header: send one, as HTTP/1.1 requires (RFC 9112 §3.2)";
         Self::new(code::MALFORMED_HEAD, message)
     }
 
@@ -133,13 +134,15 @@ impl ApiError {
 
     pub(crate) fn certificate_not_found() -> Self {
         // Typed clients look for the first three words.
-        let message = "Invalid Certificate ID: the zone has no client certificate with this ID";
+        let message = "Invalid Certificate ID: the zone has no client certificate with this ID, \
+                       check the ID and the zone";
         Self::new(code::CERTIFICATE_NOT_FOUND, message)
     }
 
     pub(crate) fn mtls_certificate_not_found() -> Self {
         // Typed clients look for the first three words.
-        let message = "Certificate not found: the account has no mTLS certificate with this ID";
+        let message = "Certificate not found: the account has no mTLS certificate with this ID, \
+                       GET /accounts/<id>/mtls_certificates lists them";
         Self::new(code::MTLS_CERTIFICATE_NOT_FOUND, message)
     }
 

@@ -228,7 +228,11 @@ impl From<TokenError> for ApiError {
                 Self::new(code::TOKEN_EXCEEDS_OWN, message).at("/policies")
             }
             TokenError::NotEverything => Self::new(code::TOKEN_EXCEEDS_OWN, message),
-            TokenError::NotFound => Self::new(code::TOKEN_NOT_FOUND, "API token not found"),
+            TokenError::NotFound => {
+                let message = "API token not found: check the ID, or list the tokens of the user \
+                               or account";
+                Self::new(code::TOKEN_NOT_FOUND, message)
+            }
             TokenError::Fault(fault) => fault.into(),
         }
     }

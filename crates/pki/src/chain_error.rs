@@ -95,8 +95,9 @@ pub enum ChainError {
     },
     /// The signature of a certificate has an unsupported algorithm.
     #[error(
-        "the signature algorithm {oid} of certificate {number} is not supported: RSA (PKCS #1 \
-         v1.5) and ECDSA, each with SHA-1, SHA-256, SHA-384 or SHA-512, and Ed25519 are"
+        "the signature algorithm {oid} of certificate {number} is not supported: send one \
+         that is signed by RSA (PKCS #1 v1.5) or ECDSA, each with SHA-1, SHA-256, SHA-384 or \
+         SHA-512, or by Ed25519"
     )]
     SignatureAlgorithmUnsupported {
         /// Number of the certificate.

@@ -14,7 +14,7 @@ use crate::tlv::{self, tag};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// An attribute is longer than RFC 5280 appendix A allows.
-    #[error("the {attribute} has {characters} characters, at most {max} are allowed")]
+    #[error("the {attribute} has {characters} characters, at most {max} are allowed: shorten it")]
     TooLong {
         /// Name of the attribute.
         attribute: &'static str,
@@ -24,7 +24,7 @@ pub enum RequestError {
         max: usize,
     },
     /// The country is not a code of two letters (RFC 5280 appendix A, ISO 3166).
-    #[error("the country is not a code of two letters such as DE or US")]
+    #[error("the country is not a code of two letters: use one such as DE or US")]
     Country,
     /// The key cannot be used.
     #[error(transparent)]

@@ -92,9 +92,9 @@ pub enum AuthorityError {
     },
     /// The account has the maximum number of CAs.
     #[error(
-        "{max} managed authorities of the account have signed certificates, the maximum, because \
-         the server signs the revocation lists of each of them forever: create another account for \
-         a new one"
+        "{max} managed CAs of the account have signed certificates, and more are not allowed, \
+         because the server signs the revocation lists of each of them forever: create another \
+         account for a new one"
     )]
     TooMany {
         /// The maximum.
@@ -102,8 +102,8 @@ pub enum AuthorityError {
     },
     /// The account got the maximum number of new CAs in the last hour.
     #[error(
-        "the account got {max} managed authorities within an hour, the maximum: wait as long as \
-         retry-after says"
+        "the account got {max} managed CAs within an hour, and more are not allowed: wait as long \
+         as retry-after says"
     )]
     TooOften {
         /// The maximum.

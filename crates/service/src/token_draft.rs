@@ -206,7 +206,9 @@ pub(crate) fn check_is_weaker(
                         _ => "",
                     };
                     let name = group.name();
-                    return exceeds(format!("it lacks {name} on {resource}{zones}"));
+                    return exceeds(format!(
+                        "it lacks {name} on {resource}{zones}, use a token that has it"
+                    ));
                 }
             }
         }

@@ -493,7 +493,7 @@ async fn the_cas_of_an_account_that_have_signed_are_limited() {
         let error = call.await.error();
         assert_eq!((error.status, error.code), (403, 1512));
         assert!(
-            error.message.contains("100 managed authorities"),
+            error.message.contains("100 managed CAs"),
             "{}",
             error.message
         );
