@@ -16,7 +16,8 @@ const EMAIL_BYTES_MAX: usize = 254;
 const SHOWN_CHARACTERS_MAX: usize = 80;
 
 /// Returns a display name without the spaces around it. Rejects an empty name, a name that is too
-/// long, and control characters, which a terminal would obey.
+/// long, and control characters, which a terminal would obey, or which show the name in another
+/// order.
 pub(crate) fn checked_name(name: &str) -> Result<String, String> {
     let name = name.trim();
     if name.is_empty() {
@@ -34,10 +35,20 @@ pub(crate) fn check_text(name: &str) -> Result<(), String> {
             "the name has {length} characters: use at most {NAME_CHARACTERS_MAX}"
         ));
     }
-    if name.chars().any(char::is_control) {
+    if name
+        .chars()
+        .any(|char| char.is_control() || is_bidirectional(char))
+    {
         return Err("the name has a control character: use printable characters".to_owned());
     }
     Ok(())
+}
+
+/// Returns true for the control characters of the bidirectional algorithm (UAX #9 §2): they let a
+/// name look like another one.
+fn is_bidirectional(char: char) -> bool {
+    let marks = ['\u{61c}', '\u{200e}', '\u{200f}'];
+    marks.contains(&char) || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Accepts an address that can be sent in a header and compared. The server sends no mail.
@@ -178,6 +189,9 @@ mod tests {
             "",
             "  ",
             "a\u{1b}[2Jb",
+            "prod\u{202e}tset",
+            "a\u{2066}b",
+            "a\u{200f}b",
             &"x".repeat(NAME_CHARACTERS_MAX + 1),
         ] {
             assert!(checked_name(bad).is_err(), "{bad:?}");
