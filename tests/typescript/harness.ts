@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -166,4 +166,31 @@ export async function fails(
   assert.equal(wire.take().length, 1);
   const last = wire.exchanges.at(-1);
   assert.deepEqual([last?.status, last?.body.errors[0]?.code], [status, code]);
+}
+
+/** The path of docs/recipes.md. */
+export const recipes = (): string => {
+  const path = process.env['CERTGATE_TEST_RECIPES'];
+  assert(path, 'CERTGATE_TEST_RECIPES is needed: the path of docs/recipes.md');
+  return path;
+};
+
+/**
+ * Checks that docs/clients.md has the result of a test. With CERTGATE_WRITE_DOCS=1, the writer of
+ * that page adds it.
+ */
+export function works(operations: string): void {
+  const { version } = JSON.parse(readFileSync('node_modules/cloudflare/package.json', 'utf8')) as {
+    version: string;
+  };
+  const client = `cloudflare (TypeScript) ${version.split('.')[0]}`;
+  const docs = dirname(recipes());
+  if (process.env['CERTGATE_WRITE_DOCS'] === '1') {
+    const cwd = join(dirname(docs), 'tests/python');
+    execFileSync('python3', ['-m', 'kit.clients', client, version, operations], { cwd });
+  }
+  const page = readFileSync(join(docs, 'clients.md'), 'utf8').split('\n## ');
+  const section = page.find((text) => text.startsWith(`${client} `))?.replace(/\s+/g, ' ');
+  const entry = ` - ${operations}: works.`;
+  assert(section?.includes(entry), `clients.md lacks "${entry}": set CERTGATE_WRITE_DOCS=1`);
 }

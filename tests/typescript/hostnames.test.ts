@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import Cloudflare from 'cloudflare';
 
 import { declarationsAccept } from './declarations.js';
-import { connect, fails, serve, Wire, type Server } from './harness.js';
+import { connect, fails, serve, Wire, works, type Server } from './harness.js';
 
 const wire = new Wire();
 let server: Server;
@@ -41,6 +41,7 @@ test('the list of hostnames is replaced as a whole, its order and spelling kept'
   await fails(wire, Cloudflare.NotFoundError, 404, 7003, () =>
     associations.get({ zone_id: missing }),
   );
+  works('every method of hostname associations');
 });
 
 // The last test, because it checks the answers of the test above.

@@ -14,6 +14,7 @@ import {
   makeCsr,
   serve,
   Wire,
+  works,
   type Server,
 } from './harness.js';
 
@@ -66,6 +67,7 @@ test('a certificate is created, found, revoked and restored', async () => {
   assert.deepEqual(await settled(made.id, 'active'), made);
   const edited = await sdk.clientCertificates.edit(made.id, { zone_id, reactivate: true });
   assert.deepEqual(edited, made, 'what is active stays so');
+  works('every method of client certificates');
 });
 
 test('auto-paging ends and brings everything once', async () => {
@@ -100,6 +102,7 @@ test('auto-paging ends and brings everything once', async () => {
     await collect(sdk.clientCertificates.list({ zone_id: zone.id, status: 'revoked' })),
     [],
   );
+  works('automatic paging');
 });
 
 test('errors have the class that callers catch, and are not tried again', async () => {
@@ -125,6 +128,7 @@ test('errors have the class that callers catch, and are not tried again', async 
     stranger.clientCertificates.list({ zone_id }),
   );
   await fails(wire, AuthenticationError, 401, 1000, () => stranger.user.tokens.verify());
+  works('errors of the class that callers catch, without a retry');
 });
 
 test('zones come and go', async () => {
@@ -162,6 +166,7 @@ test('accounts come and go', async () => {
   await fails(wire, Cloudflare.NotFoundError, 404, 7003, () =>
     sdk.accounts.get({ account_id: account.id }),
   );
+  works('zones and accounts');
 });
 
 test('tokens are made, changed, rolled and deleted', async () => {
@@ -214,6 +219,7 @@ test('tokens are made, changed, rolled and deleted', async () => {
   await fails(wire, Cloudflare.NotFoundError, 404, 1003, () =>
     sdk.user.tokens.get(made.id as string),
   );
+  works('the user and its tokens');
 });
 
 // The last test, because it checks the answers of the tests above.

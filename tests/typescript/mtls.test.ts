@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import Cloudflare from 'cloudflare';
 
 import { declarationsAccept } from './declarations.js';
-import { collect, connect, fails, serve, Wire, type Server } from './harness.js';
+import { collect, connect, fails, serve, Wire, works, type Server } from './harness.js';
 
 const wire = new Wire();
 let server: Server;
@@ -47,7 +47,7 @@ function makeRoot(name: string): { certificates: string; private_key: string } {
   return made;
 }
 
-test('a brought authority is created, found, used and deleted', async () => {
+test('an uploaded CA is created, found, used and deleted', async () => {
   const { account_id, zone_id } = server;
   const { certificates, private_key } = makeRoot('brought');
   const made = await sdk.mtlsCertificates.create({
@@ -108,6 +108,7 @@ test('a brought authority is created, found, used and deleted', async () => {
     sdk.mtlsCertificates.get(id, { account_id }),
   );
   assert.deepEqual(await collect(sdk.mtlsCertificates.list({ account_id })), []);
+  works('every method of mTLS certificates');
 });
 
 // The last test, because it checks the answers of the test above.

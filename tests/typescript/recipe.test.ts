@@ -7,13 +7,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { compile } from './declarations.js';
-import { connect, makeCsr, serve, Wire } from './harness.js';
+import { connect, makeCsr, recipes, serve, Wire } from './harness.js';
 
 test('the recipe compiles strictly and does what it says', async () => {
-  const document = process.env['CERTGATE_TEST_RECIPES'];
-  assert(document, 'CERTGATE_TEST_RECIPES is needed: the path of docs/recipes.md');
   const code = /^## TypeScript \(executed\)$.*?^```ts$\n(.*?)^```$/ms.exec(
-    readFileSync(document, 'utf8'),
+    readFileSync(recipes(), 'utf8'),
   )?.[1];
   assert(code, 'the document has the recipe');
   const built = join(process.cwd(), 'built');

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import Cloudflare from 'cloudflare';
 
 import { declarationsAccept } from './declarations.js';
-import { collect, connect, fails, serve, Wire, type Server } from './harness.js';
+import { collect, connect, fails, serve, Wire, works, type Server } from './harness.js';
 
 const SSL_READ = '7b7216b327b04b8fbc8f524e1f9b7531';
 
@@ -32,6 +32,7 @@ test('the user has a membership in each account', async () => {
   assert.deepEqual(await sdk.memberships.get(first.id), first);
   assert.deepEqual(await collect(sdk.memberships.list({ account: { name: 'default' } })), [first]);
   await sdk.accounts.delete({ account_id: account.id });
+  works('memberships');
 });
 
 test('accounts, zones and the user are changed', async () => {
@@ -87,6 +88,7 @@ test('an account owns tokens', async () => {
     own.accounts.tokens.verify({ account_id }),
   );
   assert.equal((await sdk.accounts.tokens.delete(made.id, { account_id }))?.id, made.id);
+  works('every method of the tokens of an account');
 });
 
 test('audit logs of both versions end', async () => {
@@ -109,6 +111,7 @@ test('audit logs of both versions end', async () => {
   assert(creations.length > 0 && creations.length < logs.length);
   assert(creations.every(({ action }) => action?.type === 'create'));
   assert((await collect(sdk.user.auditLogs.list({ action: { type: 'update' } }))).length > 0);
+  works('audit logs of both versions');
 });
 
 // The last test, because it checks the answers of the tests above.

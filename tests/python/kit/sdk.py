@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from cloudflare import Cloudflare
+from cloudflare import Cloudflare, __version__
 
+from kit import clients
 from kit.harness import Server
 
 # Above every page size in the tests, so that paging turns pages, and not a multiple of any.
@@ -58,3 +59,8 @@ def connect(server: Server, wire: Wire, token: str | None = None) -> Cloudflare:
         http_client=wire.client,
         _strict_response_validation=True,
     )
+
+
+def works(operations: str) -> None:
+    """Records for docs/clients.md the result of a test. Each generation has its own section."""
+    clients.works(f"cloudflare (Python) {__version__.split('.')[0]}", __version__, operations)

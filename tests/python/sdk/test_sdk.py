@@ -12,7 +12,7 @@ import pytest
 from cloudflare import Cloudflare
 
 from kit.harness import MakeServer, Server, eventually
-from kit.sdk import CERTIFICATES, ITEMS_MAX, Wire, connect
+from kit.sdk import CERTIFICATES, ITEMS_MAX, Wire, connect, works
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,7 @@ def test_a_certificate_is_created_found_revoked_and_restored(
     edited = sdk.client_certificates.edit(made.id, zone_id=zone, extra_body={"reactivate": True})
     assert edited and edited.status == "pending_reactivation"
     settled(sdk, zone, made.id, "active")
+    works("every method of client certificates")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,7 @@ def test_auto_paging_returns_each_certificate_once(
     assert [certificate.id for certificate in islice(pages, ITEMS_MAX)] == wanted
     # Every page once, then the empty one that ends it.
     assert len(wire.take()) == -(-len(wanted) // size) + 1
+    works("automatic paging")
 
 
 def test_errors_have_the_class_that_callers_catch(
@@ -212,6 +214,7 @@ def test_errors_have_the_class_that_callers_catch(
         lambda: stranger.client_certificates.list(zone_id=zone),
     )
     raises(cloudflare.AuthenticationError, 401, 1000, lambda: stranger.user.tokens.verify())
+    works("errors of the class that callers catch, without a retry")
 
 
 class Losing(httpx.HTTPTransport):
@@ -245,6 +248,7 @@ def test_a_request_that_the_sdk_repeats_by_itself_issues_once_with_a_key(
     api = server.api()
     assert api.total() == certificates and api.every()[0]["id"] == made.id
     api.close()
+    works("one certificate for a POST that it repeats with an idempotency key")
 
 
 def test_zones_and_accounts(sdk: Cloudflare, shared: Server, wire: Wire) -> None:
@@ -281,6 +285,7 @@ def test_zones_and_accounts(sdk: Cloudflare, shared: Server, wire: Wire) -> None
     assert deleted and deleted.id == zone.id
     with pytest.raises(cloudflare.NotFoundError):
         sdk.zones.get(zone_id=zone.id)
+    works("zones and accounts")
 
 
 def test_user_and_tokens(sdk: Cloudflare, shared: Server, wire: Wire, csr: str) -> None:
@@ -333,6 +338,7 @@ def test_user_and_tokens(sdk: Cloudflare, shared: Server, wire: Wire, csr: str) 
     assert deleted and deleted.id == made.id
     with pytest.raises(cloudflare.NotFoundError):
         sdk.user.tokens.get(made.id)
+    works("the user and its tokens")
 
 
 def test_validity_is_exact(sdk: Cloudflare, shared: Server, csr: str) -> None:

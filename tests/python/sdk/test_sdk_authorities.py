@@ -10,7 +10,7 @@ import pytest
 from cloudflare import Cloudflare
 
 from kit.harness import Server, openssl
-from kit.sdk import ITEMS_MAX, Wire
+from kit.sdk import ITEMS_MAX, Wire, works
 
 # Fixtures are found by their names in this module: `sdk` and `wire` are those of test_sdk.
 
@@ -31,6 +31,7 @@ def test_hostnames_are_replaced_as_a_whole(sdk: Cloudflare, shared: Server, wire
     assert len(wire.take()) == 1
     emptied = associations.update(zone_id=zone_id)
     assert emptied and emptied.hostnames == []
+    works("every method of hostname associations")
 
 
 def test_an_uploaded_ca_is_created_and_deleted(
@@ -100,3 +101,4 @@ def test_an_uploaded_ca_is_created_and_deleted(
     with pytest.raises(cloudflare.NotFoundError) as gone:
         mtls.get(made.id, account_id=account_id)
     assert gone.value.response.json()["errors"][0]["code"] == 1472
+    works("every method of mTLS certificates")

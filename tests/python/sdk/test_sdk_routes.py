@@ -11,7 +11,7 @@ import pytest
 from cloudflare import Cloudflare
 
 from kit.harness import Server
-from kit.sdk import ITEMS_MAX, Wire, connect
+from kit.sdk import ITEMS_MAX, Wire, connect, works
 
 SSL_READ = "7b7216b327b04b8fbc8f524e1f9b7531"
 
@@ -37,6 +37,7 @@ def test_memberships_name_every_account(sdk: Cloudflare, account: str) -> None:
         assert got.permissions and got.permissions.ssl and got.permissions.ssl.write
     named = list(islice(sdk.memberships.list(account={"name": "routes"}), ITEMS_MAX))
     assert [membership.account.id for membership in named if membership.account] == [account]
+    works("memberships")
 
 
 def test_an_account_is_renamed(sdk: Cloudflare, account: str) -> None:
@@ -113,6 +114,7 @@ def test_an_account_token_lives(sdk: Cloudflare, shared: Server, wire: Wire, acc
     assert refused.value.errors[0].code == 1000
     deleted = tokens.delete(token_id=made.id, account_id=account)
     assert deleted and deleted.id == made.id
+    works("every method of the tokens of an account")
 
 
 def test_permission_groups_are_found_by_the_encoded_name(sdk: Cloudflare, account: str) -> None:
@@ -139,3 +141,4 @@ def test_audit_logs_of_both_versions(sdk: Cloudflare, account: str) -> None:
     assert first[-1].id in [log.id for log in islice(kept, ITEMS_MAX)]
     dropped = logs.list(account_id=account, **days, action_type={"not": ["create"]})
     assert first[-1].id not in [log.id for log in islice(dropped, ITEMS_MAX)]
+    works("audit logs of both versions")

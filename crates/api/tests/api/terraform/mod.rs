@@ -2,12 +2,17 @@
 //! is missing or different is a change in every later plan.
 
 use std::collections::HashMap;
+use std::process::Command;
 
 use certgate_testkit::{TestApp, csr, uploaded};
 use http::Method;
 use serde_json::{Value, json};
 
 const REQUESTS: &str = include_str!("requests.tsv");
+
+/// The name and the version in docs/clients.md.
+const CLIENT: &str = "Terraform's Cloudflare provider";
+const VERSION: &str = "5.22.0";
 
 /// Certificates of the lists, and those of them that are revoked.
 const CERTIFICATES: u64 = 115;
@@ -98,6 +103,32 @@ async fn each_request_of_the_provider_has_its_answer() {
         }
     }
     assert!(requests > 150, "{requests}");
+    documented("its requests for certificates, hostnames, zones, accounts and tokens");
+}
+
+/// Checks that docs/clients.md has the result. With CERTGATE_WRITE_DOCS=1, the writer of that page
+/// adds it.
+fn documented(operations: &str) {
+    let limit = "no package registry has it, so that a table of its requests is sent";
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    assert!(
+        REQUESTS.starts_with(&format!("# The requests that {CLIENT} {VERSION} sends")),
+        "the table has another version"
+    );
+    if std::env::var_os("CERTGATE_WRITE_DOCS").is_some_and(|value| value == "1") {
+        let written = Command::new("python3")
+            .current_dir(format!("{root}/tests/python"))
+            .args(["-m", "kit.clients", CLIENT, VERSION, operations, limit])
+            .status();
+        assert!(written.unwrap().success());
+    }
+    let page = std::fs::read_to_string(format!("{root}/docs/clients.md")).unwrap();
+    let words: Vec<_> = page.split_whitespace().collect();
+    let entry = format!("## {CLIENT} {VERSION} - {operations}: works. Limit: {limit}.");
+    assert!(
+        words.join(" ").contains(&entry),
+        "docs/clients.md lacks {entry:?}: set CERTGATE_WRITE_DOCS=1"
+    );
 }
 
 async fn run(app: &TestApp, row: &'static str, values: &mut Values) {
