@@ -75,6 +75,7 @@ pub use profile::{Profile, Validity};
 pub use searched::{read_chain, read_chain_of_known_keys, read_csr, read_csr_of_known_key};
 pub use signing::SignError;
 pub use stored::{StoredAuthority, contradicts_uploaded};
+pub use uploaded::expires_on;
 pub use weak_key::Weakness;
 
 #[cfg(test)]

@@ -151,6 +151,12 @@ impl<'a> UploadedCertificate<'a> {
     }
 }
 
+/// Returns the end of a certificate's validity; `None` if it is not a certificate.
+pub fn expires_on(der: &[u8]) -> Option<Timestamp> {
+    let signed = SignedParts::read(der).ok()?;
+    Some(TbsParts::read(signed.tbs).ok()?.not_after)
+}
+
 /// A stored certificate, read without the policy for new ones: a policy that has become stricter
 /// does not make a stored certificate corrupt.
 pub(crate) struct StoredCertificate<'a> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use certgate_model::{Clock as _, Timestamp};
 use certgate_service::Service;
 use tokio::task::block_in_place;
 
@@ -15,11 +16,15 @@ use crate::config::{
 };
 use crate::log::Log;
 use crate::signals;
-use crate::tls::{CurrentIdentity, Identity};
+use crate::system::SystemClock;
+use crate::tls::{CurrentIdentity, EXPIRY_WARNED_SECONDS, Identity};
 
 /// The interval at which the server looks at the files. A file system has no event that holds for
 /// all of their forms: Kubernetes exchanges a symbolic link two directories above.
 const FILES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The time between two warnings about the same certificate, in seconds.
+const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// The origin of the settings.
 #[derive(Clone)]
@@ -50,6 +55,8 @@ pub struct Reloader {
     layers: Layers,
     files: Files,
     identity: Option<Arc<CurrentIdentity>>,
+    /// The day of the last warning about the end of the TLS certificate.
+    warned_on: Option<Timestamp>,
     log: Log,
     service: Arc<Service>,
 }
@@ -72,6 +79,7 @@ impl Reloader {
             layers,
             files,
             identity,
+            warned_on: None,
             log,
             service,
         }
@@ -98,9 +106,28 @@ impl Reloader {
                         self.reload(now.clone(), false);
                     }
                     seen = now;
+                    self.warn_of_expiry(SystemClock.now());
                 }),
             }
         }
+    }
+
+    /// Warns once a day if the TLS certificate ends soon, or has ended.
+    fn warn_of_expiry(&mut self, now: Timestamp) {
+        let Some(expires_on) = self.identity.as_ref().and_then(|tls| tls.expires_on()) else {
+            return;
+        };
+        let is_warned = self
+            .warned_on
+            .is_some_and(|last| last.until(now).is_within(DAY_SECONDS));
+        if expires_on > now.plus_seconds(EXPIRY_WARNED_SECONDS) || is_warned {
+            return;
+        }
+        self.warned_on = Some(now);
+        tracing::warn!(
+            %expires_on,
+            "the TLS certificate ends soon or has ended: renew its file"
+        );
     }
 
     /// Puts new settings into effect, all or none. The files are those that were looked at before.

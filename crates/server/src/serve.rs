@@ -185,7 +185,8 @@ async fn serve(
     let jobs = start_jobs(&supervisor, &service, metrics.clone(), reloader);
     let connections = descriptors::connections(config.connections_max.get());
     let tasks = supervisor.tasks();
-    let api = Api::new(parts(config, &service, metrics, tasks, connections));
+    let tls = identity.cloned();
+    let api = Api::new(parts(config, &service, metrics, tasks, tls, connections));
     let limits = Limits {
         connections,
         idle_timeout: config.request_timeout,
@@ -244,6 +245,7 @@ fn parts(
     service: &Arc<Service>,
     metrics: PrometheusHandle,
     tasks: Arc<Tasks>,
+    tls: Option<Arc<CurrentIdentity>>,
     connections_max: usize,
 ) -> ApiParts {
     let directory = config.installation.storage.data_dir.clone();
@@ -254,6 +256,7 @@ fn parts(
         random: Arc::new(SystemRandom),
         metrics: Arc::new(move || {
             LastCheck::measure(&directory);
+            CurrentIdentity::measure(tls.as_deref());
             metrics.render()
         }),
         missing_tasks: Arc::new(move || tasks.missing()),

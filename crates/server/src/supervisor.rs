@@ -40,6 +40,10 @@ pub mod names {
     pub const METRICS: &str = "metrics";
     pub const CLOCK: &str = "clock watch";
     pub const RELOADER: &str = "reload of settings";
+
+    /// Tasks without which every request gets its right answer for the time of a restart: `/readyz`
+    /// does not name them.
+    pub const SECONDARY: [&str; 4] = [TOKEN_USES, METRICS, CLOCK, RELOADER];
 }
 
 /// The owner of the tasks.
@@ -51,14 +55,14 @@ pub struct Supervisor {
     lost: watch::Sender<Option<&'static str>>,
 }
 
-/// The names of the tasks that do not run now.
+/// The names of the tasks that do not run now, without [`names::SECONDARY`].
 #[derive(Default)]
 pub struct Tasks {
     missing: Mutex<Vec<&'static str>>,
 }
 
 impl Tasks {
-    /// Returns the names of the tasks that do not run now.
+    /// Returns the names of the tasks that do not run now and without which the server is not ready.
     pub fn missing(&self) -> Vec<&'static str> {
         lock(&self.missing).clone()
     }
@@ -66,7 +70,7 @@ impl Tasks {
     fn set_missing(&self, name: &'static str, is_missing: bool) {
         let mut missing = lock(&self.missing);
         missing.retain(|other| *other != name);
-        if is_missing {
+        if is_missing && !names::SECONDARY.contains(&name) {
             missing.push(name);
         }
     }
@@ -253,11 +257,18 @@ mod tests {
         let lives = supervisor.keep("lives", std::future::pending);
         let ended = supervisor.keep("ended", async || ());
         let panicked = supervisor.keep("panicked", async || panic!("a defect"));
+        // These end before the next one.
+        let secondary = names::SECONDARY.map(|name| supervisor.keep(name, async || ()));
+        let last = supervisor.keep("last", async || ());
         let tasks = supervisor.tasks();
-        until(&tasks, &["ended", "panicked"]).await;
+        until(&tasks, &["ended", "panicked", "last"]).await;
         supervisor.begin_stop();
         ended.await.unwrap();
         panicked.await.unwrap();
+        last.await.unwrap();
+        for task in secondary {
+            task.await.unwrap();
+        }
         lives.abort();
         assert!(lives.await.unwrap_err().is_cancelled());
     }

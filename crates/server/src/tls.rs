@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use certgate_model::lock;
+use certgate_model::{Timestamp, lock};
+use certgate_service::certificate_expires_on;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -19,8 +20,17 @@ use crate::{limited, secret_file};
 /// The longest file of a certificate chain or a key, in bytes: a hundred times a usual chain.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// The time before the end of a certificate at which warnings begin, in seconds: a week after ACME
+/// clients renew certificates of ninety days or of forty-five.
+pub const EXPIRY_WARNED_SECONDS: i64 = 7 * 24 * 60 * 60;
+
 /// A certificate chain with its key.
-pub struct Identity(Arc<CertifiedKey>);
+#[derive(Debug, Clone)]
+pub struct Identity {
+    key: Arc<CertifiedKey>,
+    /// The end of the certificate that ends first.
+    expires_on: Option<Timestamp>,
+}
 
 impl Identity {
     /// Reads a certificate chain and its key from PEM files.
@@ -38,6 +48,10 @@ impl Identity {
         let text = secret_file::read(key, "TLS key", "", FILE_BYTES_MAX)?;
         let private_key = PrivateKeyDer::from_pem_slice(text.as_bytes());
         let private_key = private_key.map_err(|error| wrong("key", key, &error))?;
+        let expires_on = chain
+            .iter()
+            .filter_map(|der| certificate_expires_on(der))
+            .min();
         let identity = CertifiedKey::from_der(chain, private_key, &provider());
         let identity = identity.map_err(|error| {
             ConfigError::new(format!(
@@ -47,25 +61,42 @@ impl Identity {
                 key.display()
             ))
         })?;
-        Ok(Self(Arc::new(identity)))
+        Ok(Self {
+            key: Arc::new(identity),
+            expires_on,
+        })
     }
 }
 
 /// The identity that new connections get.
 #[derive(Debug)]
-pub struct CurrentIdentity(Mutex<Arc<CertifiedKey>>);
+pub struct CurrentIdentity(Mutex<Identity>);
 
 impl CurrentIdentity {
     /// Begins with this identity.
     pub fn new(identity: Identity) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(identity.0)))
+        Arc::new(Self(Mutex::new(identity)))
     }
 
     /// Replaces the identity, and returns true if the certificate differs. Open connections keep
     /// the earlier one.
     pub fn replace(&self, identity: Identity) -> bool {
-        let earlier = std::mem::replace(&mut *lock(&self.0), identity.0.clone());
-        earlier.cert != identity.0.cert
+        let mut current = lock(&self.0);
+        let is_other = current.key.cert != identity.key.cert;
+        *current = identity;
+        is_other
+    }
+
+    /// Returns the end of the certificate of the chain that ends first.
+    pub fn expires_on(&self) -> Option<Timestamp> {
+        lock(&self.0).expires_on
+    }
+
+    /// Sets the gauge: 0 without TLS.
+    pub fn measure(current: Option<&Self>) {
+        let expires_on = current.and_then(Self::expires_on);
+        let seconds = expires_on.map_or(0, |at| at.unix_milliseconds() / 1000);
+        metrics::gauge!("certgate_tls_certificate_expires_timestamp_seconds").set(seconds as f64);
     }
 
     /// Returns the acceptor of connections.
@@ -82,7 +113,7 @@ impl CurrentIdentity {
 
 impl ResolvesServerCert for CurrentIdentity {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(lock(&self.0).clone())
+        Some(lock(&self.0).key.clone())
     }
 }
 

@@ -48,6 +48,7 @@ pub use access::{
     ReadUser, ReadZones, Secret, UserScope, WriteCertificates, WriteMtlsCertificates, ZoneScope,
 };
 pub use api_keys::ApiKeys;
+pub use certgate_pki::expires_on as certificate_expires_on;
 pub use enforcement_points::{
     DeletePoints, ENFORCEMENT_POINTS_MAX, EnforcementPoints, LEASE_SECONDS, LEASE_SECONDS_DEFAULT,
 };

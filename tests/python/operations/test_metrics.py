@@ -57,6 +57,7 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         "certgate_corrupt_crls_total": 0,
         "certgate_check_finished_timestamp_seconds": 0,
         "certgate_check_problems": 0,
+        "certgate_tls_certificate_expires_timestamp_seconds": 0,
         "certgate_log_lines_dropped_total": 0,
         "certgate_log_lines_limited_total": 0,
         **{f'certgate_connections_closed_total{{reason="{reason}"}}': 0 for reason in closed},

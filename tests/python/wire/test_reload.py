@@ -21,11 +21,11 @@ SEED = 20261129
 DAMAGED_PAIRS = 200
 
 
-def make_pair(place: Path, name: str) -> tuple[bytes, bytes]:
+def make_pair(place: Path, name: str, *more: str) -> tuple[bytes, bytes]:
     """A certificate and its key, PEM."""
     key = place / f"{name}.key"
     names = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-    certificate = openssl("req", "-x509", *KEYS["P-256"], "-nodes", "-keyout", key, *names)
+    certificate = openssl("req", "-x509", *KEYS["P-256"], "-nodes", "-keyout", key, *names, *more)
     return certificate.encode(), key.read_bytes()
 
 
@@ -54,6 +54,12 @@ class Secure:
 
     def see(self) -> Seen:
         """Opens a new connection."""
+        presented, text = self.scrape()
+        count = dict(re.findall(r'^certgate_reloads_total\{result="(\w+)"\} (\d+)$', text, re.M))
+        return Seen(presented, int(count["changed"]), int(count["rejected"]))
+
+    def scrape(self) -> tuple[bytes, str]:
+        """Returns the certificate of a new connection, and the metrics."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection(
@@ -62,11 +68,12 @@ class Secure:
         try:
             connection.request("GET", "/metrics")
             presented = connection.sock.getpeercert(binary_form=True)
-            text = connection.getresponse().read().decode()
+            return presented, connection.getresponse().read().decode()
         finally:
             connection.close()
-        count = dict(re.findall(r'^certgate_reloads_total\{result="(\w+)"\} (\d+)$', text, re.M))
-        return Seen(presented, int(count["changed"]), int(count["rejected"]))
+
+    def metrics(self) -> str:
+        return self.scrape()[1]
 
 
 @dataclass
@@ -217,3 +224,24 @@ def hang_up(server: Server, line: str) -> None:
     assert server.process
     server.process.send_signal(signal.SIGHUP)
     eventually(line, lambda: server.log.count(line) > before)
+
+
+def test_a_certificate_that_ends_soon_is_announced(secure: Secure, tmp_path: Path) -> None:
+    def expires() -> int:
+        (metric,) = re.findall(
+            r"^certgate_tls_certificate_expires_timestamp_seconds (\d+)$", secure.metrics(), re.M
+        )
+        return int(metric)
+
+    def end(certificate: bytes) -> int:
+        date = openssl("x509", "-noout", "-enddate", stdin=certificate).strip()
+        return int(ssl.cert_time_to_seconds(date.removeprefix("notAfter=")))
+
+    assert expires() == end(secure.certificate.read_bytes())
+    line = "the TLS certificate ends soon or has ended"
+    assert line not in secure.server.log
+    # Six days are fewer than the seven of the limit. Another certificate of the chain ends later.
+    soon = make_pair(tmp_path, "soon", "-days", "6")
+    secure.write(soon[0] + make_pair(tmp_path, "later")[0], soon[1])
+    eventually("it is announced", lambda: line in secure.server.log)
+    assert expires() == end(soon[0]) and secure.server.log.count(line) == 1
