@@ -336,7 +336,7 @@ fn a_list_that_is_killed_again_and_again_is_issued_exactly_once() {
         process.kill().unwrap();
         process.wait().unwrap();
     }
-    assert!(killed > 0, "a run that ended by itself is no test");
+    assert!(killed > 0, "a run that ended by itself tests nothing");
     server.ok(line);
     assert!(
         text(&server.run(line).stderr).starts_with("nothing to do: all 200 were issued before")

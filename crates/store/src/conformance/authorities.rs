@@ -23,10 +23,10 @@ pub(super) async fn authorities(store: &dyn Store) -> AuthorityRecord {
             .expect("record");
         assert_eq!(managed, Some(first.clone()), "the first CA stays");
     }
-    let nobodys = fixtures::authority(3, &fixtures::account(77));
+    let stray = fixtures::authority(3, &fixtures::account(77));
     assert_eq!(
         store
-            .record_managed_authority(nobodys, by())
+            .record_managed_authority(stray, by())
             .await
             .expect("record"),
         None
@@ -172,14 +172,14 @@ pub(super) async fn replaced_authorities(store: &dyn Store) {
         .await
         .expect("settle");
 
-    let nobodys = fixtures::authority(24, &fixtures::account(77));
+    let stray = fixtures::authority(24, &fixtures::account(77));
     assert_eq!(
-        replace(None, &nobodys).await.expect("replace"),
+        replace(None, &stray).await.expect("replace"),
         AuthorityReplaced::NoAccount
     );
     assert_eq!(
         store
-            .managed_authorities(nobodys.account)
+            .managed_authorities(stray.account)
             .await
             .expect("read"),
         Vec::new()

@@ -44,12 +44,12 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         EnforcementPointRegistered::TooMany
     );
     assert_eq!(register(&other, 2).await, registered(&other));
-    let nobodys = EnforcementPointRecord {
+    let stray = EnforcementPointRecord {
         account: fixtures::account(77).id,
         ..point(3, "edge")
     };
     assert_eq!(
-        register(&nobodys, 2).await,
+        register(&stray, 2).await,
         EnforcementPointRegistered::NoAccount
     );
     // The same name again: another lease, the same enforcement point.

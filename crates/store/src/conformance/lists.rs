@@ -255,10 +255,10 @@ pub(super) async fn lists(store: &dyn Store, authority: &AuthorityRecord) {
         .expect("read")
         .expect("issued");
     assert_eq!((issued.status, issued.revocation), (Status::Active, None));
-    let nobodys = fixtures::authority(50, &fixtures::account(1)).id;
+    let stray = fixtures::authority(50, &fixtures::account(1)).id;
     assert_eq!(
         store
-            .issued(nobodys, active.serial, active.id)
+            .issued(stray, active.serial, active.id)
             .await
             .expect("read"),
         None

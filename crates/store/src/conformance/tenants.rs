@@ -135,10 +135,10 @@ pub(super) async fn zones(store: &dyn Store) {
         );
         assert_eq!(store.zone(zone.id).await.expect("read"), Some(zone));
     }
-    let nobodys = fixtures::zone(4, &fixtures::account(77));
+    let stray = fixtures::zone(4, &fixtures::account(77));
     assert_eq!(
         store
-            .record_zone(nobodys, Neighbours::Every, by())
+            .record_zone(stray, Neighbours::Every, by())
             .await
             .expect("record"),
         ZoneRecorded::NoAccount

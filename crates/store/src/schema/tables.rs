@@ -458,7 +458,8 @@ pub(crate) static CRLS: Table = Table::new(
 
 /// `live_until` is the end of the lease. Until then a change waits for the acknowledgement. `token`
 /// refers to no row, because a token that registered a point can be deleted. Rows of version 2 get
-/// their digest at the next registration.
+/// their digest at the next registration. It leaves out the values that each acknowledgement writes,
+/// which would read the whole row: a lower epoch only delays changes.
 pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
     "enforcement_points",
     &[

@@ -152,7 +152,7 @@ async fn every_kind_of_request_is_accepted_and_echoed() {
     let app = TestApp::new().await;
     let crlf = csr("crlf").replace('\n', "\r\n");
     let escaped = csr("escaped").replace('\n', "\\n");
-    let before = format!("Subject: somebody\n{}", csr("before"));
+    let before = format!("Subject: device\n{}", csr("before"));
     let label = csr("label").replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST");
     let mut good = vec![crlf, escaped, before, label];
     good.extend(
