@@ -4,12 +4,13 @@ mod values;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use certgate_model::{KeyAlgorithm, RevocationReason, Timestamp, TokenId};
 use certgate_wire::AddressBlockText;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
-pub use self::values::Statuses;
+pub use self::values::{Statuses, parse_duration};
 use self::values::{parse_instant, parse_network, parse_reason, parse_statuses};
 use crate::failure::Exit;
 
@@ -212,12 +213,18 @@ pub enum CertCommand {
         /// certificateHold]
         #[arg(long, value_name = "REASON", value_parser = parse_reason)]
         reason: Option<RevocationReason>,
+        /// The wait for enforcement points.
+        #[command(flatten)]
+        wait: WaitArgs,
     },
     /// Restore revoked certificates
     Restore {
         /// IDs of the certificates
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
+        /// The wait for enforcement points.
+        #[command(flatten)]
+        wait: WaitArgs,
     },
     /// Write a certificate as PEM
     Export {
@@ -230,6 +237,25 @@ pub enum CertCommand {
         #[arg(long)]
         chain: bool,
     },
+}
+
+/// The wait until a change is settled.
+#[derive(Debug, Clone, Args)]
+pub struct WaitArgs {
+    /// Wait until every enforcement point has confirmed the change, or its lease has ended
+    #[arg(long)]
+    pub wait: bool,
+    /// Longest wait, such as 500ms, 30s or 2m
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "wait",
+        value_parser = parse_duration)]
+    pub timeout: Duration,
+}
+
+impl WaitArgs {
+    /// The longest wait, if the command waits.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.wait.then_some(self.timeout)
+    }
 }
 
 /// `certgate cert list`

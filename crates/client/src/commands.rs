@@ -9,6 +9,7 @@ mod host;
 mod issue;
 mod managed;
 mod token;
+mod wait;
 mod zone;
 
 use crate::arguments::{
@@ -103,12 +104,13 @@ fn cert(
         CertCommand::List(arguments) => cert::list(session, zone, &arguments, screen),
         CertCommand::Show { id } => cert::show(session, zone, &id, screen),
         CertCommand::Issue(arguments) => issue::run(session, zone, &arguments, context, screen),
-        CertCommand::Revoke { ids, reason } => {
+        CertCommand::Revoke { ids, reason, wait } => {
             let request = cert::StatusRequest::Revoke(reason);
-            cert::change(session, zone, &ids, request, screen)
+            cert::change(session, zone, &ids, request, wait.timeout(), screen)
         }
-        CertCommand::Restore { ids } => {
-            cert::change(session, zone, &ids, cert::StatusRequest::Restore, screen)
+        CertCommand::Restore { ids, wait } => {
+            let request = cert::StatusRequest::Restore;
+            cert::change(session, zone, &ids, request, wait.timeout(), screen)
         }
         CertCommand::Export { id, out, chain } => {
             cert::export(session, zone, &id, out.as_deref(), chain, screen)

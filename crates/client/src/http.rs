@@ -55,6 +55,11 @@ impl Token {
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
+    /// The value, which is a secret.
+    pub fn value(&self) -> Zeroizing<String> {
+        self.0.clone()
+    }
+
     /// Names the token in a file without its value: 16 hexadecimal digits of its hash.
     pub fn fingerprint(&self) -> String {
         Hex(&certgate_pki::sha256(self.0.as_bytes())[..8]).to_string()
@@ -122,9 +127,19 @@ impl Api {
         self
     }
 
+    /// The address, `http://host:port`.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The token of every request.
     pub fn token(&self) -> &Token {
         &self.token
+    }
+
+    /// Waits before the next look at something that no event announces.
+    pub fn pause(&self, delay: Duration) {
+        (self.pause)(delay);
     }
 
     /// Returns true if others could read the token on the network.

@@ -15,7 +15,7 @@ mod session;
 #[cfg(test)]
 mod testing;
 
-pub use arguments::{AuditListArgs, ClientArgs, ClientCommand, Format};
+pub use arguments::{AuditListArgs, ClientArgs, ClientCommand, Format, parse_duration};
 pub use commands::{audit, run};
 pub use durable::{Existing, write_file};
 pub use environment::{
@@ -23,4 +23,4 @@ pub use environment::{
 };
 pub use failure::{Exit, Failure};
 pub use output::Screen;
-pub use session::Context;
+pub use session::{Connection, Context, connection};

@@ -9,6 +9,7 @@ use certgate_wire::{Id, ResultInfo};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use crate::arguments::{ClientArgs, Secret};
 use crate::environment::{self, Environment};
@@ -52,6 +53,45 @@ pub struct Session {
     pub api: Api,
     profile: Option<LocalProfile>,
     zone_variable: Option<String>,
+}
+
+/// The connection of a process that follows an account.
+pub struct Connection {
+    /// The address of the management API.
+    pub api: String,
+    /// The token.
+    pub token: Zeroizing<String>,
+    /// The file of the token, which another token may replace.
+    pub token_file: Option<PathBuf>,
+    /// A PEM file with the CAs to trust for https.
+    pub authorities: Option<PathBuf>,
+    /// The account.
+    pub account: AccountId,
+}
+
+/// Chooses the server, the token and the account as the client commands do. It asks the server only
+/// for an account that has no ID here.
+pub fn connection(
+    arguments: &ClientArgs,
+    account: Option<&str>,
+    context: &Context<'_>,
+) -> Result<Connection, Failure> {
+    let session = Session::open(
+        arguments,
+        context,
+        &mut Screen::of_process(arguments.output),
+    )?;
+    let authorities = context.environment.variable(environment::API_CA);
+    let authorities = authorities.map(PathBuf::from);
+    // Standard input has the token once.
+    let file = arguments.token_file.clone();
+    Ok(Connection {
+        account: session.account(account)?,
+        api: session.api.base().to_owned(),
+        token: session.api.token().value(),
+        token_file: file.filter(|file| file.as_os_str() != "-"),
+        authorities: arguments.api_ca.clone().or(authorities),
+    })
 }
 
 /// A zone or an account.

@@ -1,5 +1,5 @@
 //! The clock for the age of the view. It also runs while the machine is suspended, which
-//! `std::time::Instant` does not, and nobody can set it back.
+//! `std::time::Instant` does not, and no program can set it back.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::certificate::{ClientCertificate, Presented};
-use crate::validation::CertifiedPath;
+use crate::path::CertifiedPath;
 
 /// The number of locks. Threads that judge different certificates rarely meet.
 const SHARDS: usize = 32;

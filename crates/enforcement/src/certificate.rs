@@ -5,7 +5,7 @@ use std::fmt;
 use certgate_model::{Hex, Timestamp};
 use certgate_pki::{PresentedCertificate, sha1, sha256};
 
-use crate::Serial;
+use crate::revoked::Serial;
 
 /// The certificates from a client, in DER.
 #[derive(Clone, Copy)]

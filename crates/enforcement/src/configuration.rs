@@ -10,7 +10,7 @@ use metrics::Counter;
 use crate::cache::PathCache;
 use crate::validation::{Authority, Issuers, TrustSet};
 use crate::verdict::{Reason, Verdict};
-use crate::wire::{AuthorityState, EnforcementView};
+use crate::wire::{EnforcedCaState, EnforcementView};
 
 /// The name of hosts without rules in metrics. Clients choose those names.
 const UNKNOWN_HOST: &str = "unknown";
@@ -57,6 +57,7 @@ pub struct Configuration {
     any_host: Host,
     unknown_host: Counters,
     pub(crate) paths: PathCache,
+    source: EnforcementView<'static>,
 }
 
 impl Configuration {
@@ -78,50 +79,23 @@ impl Configuration {
             },
             unknown_host: Counters::of_host(UNKNOWN_HOST),
             paths: PathCache::default(),
+            source: EnforcementView {
+                epoch: 0,
+                hostnames: Vec::new(),
+                certificate_authorities: Vec::new(),
+            },
         }
     }
 
     /// Reads the answer of the server. A CA with a malformed certificate is logged and trusted by
     /// no host.
-    pub fn read(view: &EnforcementView) -> Result<Self, ConfigurationError> {
-        let mut known = HashMap::new();
-        let mut issuers = Issuers::new();
-        for ca in &view.certificate_authorities {
-            let id = AuthorityId::from(ca.id);
-            let certificates = |pem: &str| stored_certificates(pem).unwrap_or_default();
-            let certificate = certificates(&ca.certificate).into_iter().next();
-            let intermediates = ca.intermediates.iter().flat_map(|pem| certificates(pem));
-            let read = match certificate {
-                Some(certificate) => Authority::read(id, certificate, intermediates.collect()),
-                None => Err("its certificate is not PEM".to_owned()),
-            };
-            let authority = match read {
-                Ok(authority) => {
-                    issuers.entry(authority.key()).or_default().push(id);
-                    Some(Arc::new(authority))
-                }
-                Err(error) => {
-                    tracing::error!(certificate_authority = %id, error, "a CA cannot be trusted");
-                    None
-                }
-            };
-            known.insert(id, (ca.state, authority));
-        }
-
-        let issuers = Arc::new(issuers);
+    pub fn read(view: &EnforcementView<'static>) -> Result<Self, ConfigurationError> {
+        let known = Known::read(view);
         let mut trusts: BTreeMap<Vec<AuthorityId>, Trust> = BTreeMap::new();
         let mut trust_of = |ids: &[AuthorityId]| {
             let number = trusts.len() as u32;
-            let set = || {
-                // Nothing that a retired CA signed is valid.
-                let trusted = |id: &AuthorityId| match known.get(id) {
-                    Some((AuthorityState::Retired, _)) | None => None,
-                    Some((_, authority)) => authority.clone(),
-                };
-                let trusted = ids.iter().filter_map(trusted).collect();
-                Arc::new(TrustSet::new(trusted, issuers.clone()))
-            };
             let trust = trusts.entry(ids.to_vec());
+            let set = || Arc::new(known.trust_set(ids));
             trust
                 .or_insert_with(|| Trust { number, set: set() })
                 .clone()
@@ -132,7 +106,10 @@ impl Configuration {
             let hostname = host.hostname.to_ascii_lowercase();
             let ids = host.certificate_authorities.iter();
             let authorities: Vec<_> = ids.map(|id| AuthorityId::from(*id)).collect();
-            if let Some(authority) = authorities.iter().find(|id| !known.contains_key(id)) {
+            if let Some(authority) = authorities
+                .iter()
+                .find(|id| !known.authorities.contains_key(id))
+            {
                 return Err(ConfigurationError::UnknownAuthority {
                     hostname,
                     authority: *authority,
@@ -163,7 +140,13 @@ impl Configuration {
             },
             unknown_host: Counters::of_host(UNKNOWN_HOST),
             paths: PathCache::default(),
+            source: view.clone(),
         })
+    }
+
+    /// The answer of the server from which this was read.
+    pub fn source(&self) -> &EnforcementView<'static> {
+        &self.source
     }
 
     /// The host with this name in any letter case, or for [`None`] the CAs of all hosts.
@@ -194,6 +177,53 @@ impl Configuration {
     /// The rules of every host.
     pub fn hosts(&self) -> impl Iterator<Item = &HostRules> {
         self.hosts.values().map(|host| &host.rules)
+    }
+}
+
+/// The CAs of an account.
+struct Known {
+    /// [`None`]: the CA cannot be trusted, or is retired.
+    authorities: HashMap<AuthorityId, Option<Arc<Authority>>>,
+    issuers: Arc<Issuers>,
+}
+
+impl Known {
+    fn read(view: &EnforcementView<'static>) -> Self {
+        let mut authorities = HashMap::new();
+        let mut issuers = Issuers::new();
+        for ca in &view.certificate_authorities {
+            let id = AuthorityId::from(ca.id);
+            let certificates = |pem: &str| stored_certificates(pem).unwrap_or_default();
+            let certificate = certificates(&ca.certificate).into_iter().next();
+            let intermediates = ca.intermediates.iter().flat_map(|pem| certificates(pem));
+            let read = match certificate {
+                Some(certificate) => Authority::read(id, certificate, intermediates.collect()),
+                None => Err("its certificate is not PEM".to_owned()),
+            };
+            let authority = match read {
+                Ok(authority) => {
+                    issuers.entry(authority.key()).or_default().push(id);
+                    // Nothing that a retired CA signed is valid.
+                    (ca.state != EnforcedCaState::Retired).then(|| Arc::new(authority))
+                }
+                Err(error) => {
+                    tracing::error!(certificate_authority = %id, error, "a CA cannot be trusted");
+                    None
+                }
+            };
+            authorities.insert(id, authority);
+        }
+        Self {
+            authorities,
+            issuers: Arc::new(issuers),
+        }
+    }
+
+    fn trust_set(&self, ids: &[AuthorityId]) -> TrustSet {
+        let trusted = ids
+            .iter()
+            .filter_map(|id| self.authorities.get(id)?.clone());
+        TrustSet::new(trusted.collect(), self.issuers.clone())
     }
 }
 

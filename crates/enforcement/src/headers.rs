@@ -132,7 +132,8 @@ fn set_certificate(headers: &mut HeaderMap, judged: &Judged, der: &[u8]) {
     }
 }
 
-/// Writes a text in visible ASCII: other octets are `\` and two hexadecimal digits (RFC 2253 §2.4).
+/// Writes a text in visible ASCII: other octets are `\` and two hexadecimal digits (RFC 2253
+/// §2.4).
 fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for octet in text.bytes() {

@@ -8,20 +8,25 @@ mod boot;
 mod cache;
 mod certificate;
 mod configuration;
+pub mod follow;
+mod follower;
 pub mod gateway;
 pub mod headers;
+mod path;
 mod revoked;
 mod validation;
 mod verdict;
 mod view;
-pub mod wire;
+mod wire;
 
 pub use boot::BootInstant;
 pub use certificate::{ClientCertificate, Presented};
 pub use configuration::{Configuration, ConfigurationError, HostRules};
-pub use revoked::{Revoked, RevokedSerials};
+pub use follower::{
+    Address, AddressError, ApiError, Applied, Enforce, EnforceError, Follower, FollowerError,
+    PointSettings, TokenSource, TrustError,
+};
+pub use revoked::{Change, Revoked, RevokedSerials, Serial};
 pub use verdict::{Judged, Reason, Verdict};
-pub use view::{Change, StalePolicy, View, WhenStale};
-
-/// A serial number, right-aligned in 20 octets.
-pub type Serial = [u8; 20];
+pub use view::{StalePolicy, View};
+pub use wire::{Coverage, EnforcedCa, EnforcedCaState, EnforcedHost, EnforcementView, WhenStale};

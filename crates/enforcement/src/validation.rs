@@ -15,8 +15,8 @@ use certgate_pki::{PresentedCertificate, sha256};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
-use crate::Serial;
 use crate::certificate::Presented;
+use crate::path::{CertifiedPath, Link};
 use crate::verdict::Reason;
 
 /// The most CA certificates from a client that are considered. Real chains have two or three, and
@@ -35,47 +35,13 @@ pub(crate) struct Authority {
     certificate: CertificateDer<'static>,
     intermediates: Vec<CertificateDer<'static>>,
     anchor: TrustAnchor<'static>,
+    /// webpki refuses every name below a constraint of directory names. For such a CA, the subjects
+    /// are checked here, and other names are refused.
+    constrains_directories: bool,
 }
 
 /// A refusal, with a detail for a log.
 pub(crate) type Refusal = (Reason, String);
-
-/// A certificate in a path, as revocations know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Link {
-    pub authority: AuthorityId,
-    pub serial: Serial,
-}
-
-/// A valid path from a client's certificate to a CA.
-#[derive(Debug)]
-pub(crate) struct CertifiedPath {
-    /// The CA at the end of the path.
-    anchor: AuthorityId,
-    /// The account's CAs that signed the client's certificate.
-    signed_by: Option<AuthorityId>,
-    /// Each certificate that a CA of the account signed.
-    pub links: Vec<Link>,
-    /// The CA certificates between both ends.
-    pub chain: Vec<Vec<u8>>,
-    /// The first and the last second in which all certificates are valid.
-    pub from: Timestamp,
-    pub until: Timestamp,
-    /// The serial number and the subject key identifier of the issuer's certificate.
-    pub issuer_serial: Serial,
-    pub issuer_key_identifier: Option<Vec<u8>>,
-}
-
-impl CertifiedPath {
-    pub fn authority(&self) -> AuthorityId {
-        self.signed_by.unwrap_or(self.anchor)
-    }
-
-    /// Returns true if all certificates are valid at `now`. The last second counts.
-    pub fn is_valid_at(&self, now: Timestamp) -> bool {
-        self.from <= now && now < self.until.plus_seconds(1)
-    }
-}
 
 impl Authority {
     /// Reads a CA. The error says why no certificate of it can be trusted.
@@ -84,14 +50,19 @@ impl Authority {
         certificate: Vec<u8>,
         intermediates: Vec<Vec<u8>>,
     ) -> Result<Self, String> {
-        PresentedCertificate::read(&certificate)?;
+        let constrains_directories =
+            PresentedCertificate::read(&certificate)?.constrains_directories();
         let certificate = CertificateDer::from(certificate);
-        let anchor = anchor_from_trusted_cert(&certificate)
+        let mut anchor = anchor_from_trusted_cert(&certificate)
             .map_err(|error| error.to_string())?
             .to_owned();
+        if constrains_directories {
+            anchor.name_constraints = None;
+        }
         Ok(Self {
             id,
             anchor,
+            constrains_directories,
             certificate,
             intermediates: intermediates.into_iter().map(Into::into).collect(),
         })
@@ -204,24 +175,30 @@ impl TrustSet {
             issuer_serial: [0; 20],
             issuer_key_identifier: None,
         };
-        let mut below = None;
-        let authorities = chain.iter().map(Vec::as_slice);
-        for (between, der) in authorities.chain([anchor.certificate.as_ref()]).enumerate() {
-            let issuer = PresentedCertificate::read(der)
-                .map_err(|detail| no_path(format!("a CA in its path: {detail}")))?;
-            check_validity(&issuer, now)?;
+        let mut issuers = Vec::with_capacity(chain.len() + 1);
+        for der in chain
+            .iter()
+            .map(Vec::as_slice)
+            .chain([&*anchor.certificate])
+        {
+            let issuer = PresentedCertificate::read(der);
+            issuers.push(issuer.map_err(|detail| no_path(format!("a CA in its path: {detail}")))?);
+        }
+        for (place, issuer) in issuers.iter().enumerate() {
+            let between = &issuers[..place];
+            check_validity(issuer, now)?;
             issuer
-                .check_authority(leaf.subject(), between)
+                .check_authority(leaf, between)
                 .map_err(|detail| no_path(format!("a CA in its path: {detail}")))?;
-            let child = below.as_ref().unwrap_or(leaf);
-            child.check_issued_by(&issuer).map_err(no_path)?;
-            let signers = self.issuers.get(&key_of(&issuer));
+            let child = between.last().unwrap_or(leaf);
+            child.check_issued_by(issuer).map_err(no_path)?;
+            let signers = self.issuers.get(&key_of(issuer));
             let signers = signers.map(Vec::as_slice).unwrap_or_default();
             certified.links.extend(signers.iter().map(|id| Link {
                 authority: *id,
                 serial: child.serial(),
             }));
-            if between == 0 {
+            if place == 0 {
                 let is_anchor = |id: &&AuthorityId| **id == anchor.id;
                 let signer = signers.iter().find(is_anchor).or(signers.first());
                 certified.signed_by = signer.copied();
@@ -231,9 +208,16 @@ impl TrustSet {
             }
             certified.from = certified.from.max(issuer.not_before());
             certified.until = certified.until.min(issuer.not_after());
-            below = Some(issuer);
         }
-        drop(below);
+        let has_other_names = {
+            let mut between = issuers.iter().take(chain.len());
+            leaf.has_alternative_names() || between.any(|issuer| issuer.has_alternative_names())
+        };
+        if anchor.constrains_directories && has_other_names {
+            let detail = "its CA constrains directory names, and it has alternative names";
+            return Err(no_path(detail.to_owned()));
+        }
+        drop(issuers);
         certified.chain = chain;
         Ok(certified)
     }
@@ -263,7 +247,8 @@ fn check_validity(certificate: &PresentedCertificate<'_>, now: Timestamp) -> Res
     if now < from {
         return Err((Reason::NotYetValid, format!("not valid before {from}")));
     }
-    if now >= until.plus_seconds(1) {
+    // OpenSSL counts the second of notAfter as expired.
+    if now >= until {
         return Err((Reason::Expired, format!("not valid after {until}")));
     }
     Ok(())

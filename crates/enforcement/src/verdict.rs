@@ -6,8 +6,8 @@ use std::sync::Arc;
 use certgate_model::AuthorityId;
 
 use crate::certificate::ClientCertificate;
-use crate::validation::CertifiedPath;
-use crate::view::Change;
+use crate::path::CertifiedPath;
+use crate::revoked::Change;
 
 /// The verdict on a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,7 +150,8 @@ impl Judged {
         })
     }
 
-    /// The last second in which the certificate and its CAs are valid, if the path is valid.
+    /// The instant from which the certificate or one of its CAs is not valid any more; [`None`]
+    /// without a valid path.
     pub fn valid_until(&self) -> Option<certgate_model::Timestamp> {
         self.path.as_ref().map(|path| path.until)
     }

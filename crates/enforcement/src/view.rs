@@ -8,34 +8,14 @@ use arc_swap::ArcSwap;
 use certgate_model::{AuthorityId, Timestamp};
 use certgate_pki::PresentedCertificate;
 
-use crate::Serial;
 use crate::boot::BootInstant;
 use crate::cache::{Known, key_of};
 use crate::certificate::{ClientCertificate, Presented};
 use crate::configuration::{Configuration, HostRules};
-use crate::revoked::Revoked;
-use crate::validation::CertifiedPath;
+use crate::path::CertifiedPath;
+use crate::revoked::{Change, Revoked, Serial};
 use crate::verdict::{Judged, Reason, Verdict};
-
-/// A change of a certificate's revocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Change {
-    /// The CA that signed the certificate.
-    pub authority: AuthorityId,
-    /// Its serial number.
-    pub serial: Serial,
-    /// True if it is revoked now, false if it was restored.
-    pub revoked: bool,
-}
-
-/// The treatment of clients while the view is stale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenStale {
-    /// Every client is refused.
-    Refuse,
-    /// Clients are judged by the stale view.
-    Serve,
-}
+use crate::wire::WhenStale;
 
 /// The rule for a view that the server did not confirm for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +141,12 @@ impl View {
     /// The revoked certificates of this moment.
     pub fn revoked(&self) -> Revoked {
         self.version.load().revoked.clone()
+    }
+
+    /// The epoch and the revoked certificates of one version.
+    pub(crate) fn epoch_and_revoked(&self) -> (u64, Revoked) {
+        let version = self.version.load();
+        (version.epoch, version.revoked.clone())
     }
 
     /// The epoch up to which the view has every change.

@@ -37,6 +37,8 @@ struct ReadExtensions<'a> {
     netscape_type: Option<u8>,
     own_key: Option<&'a [u8]>,
     issuer_key: AuthorityKey<'a>,
+    has_alternative_names: bool,
+    constrains_directories: bool,
     /// The object identifier of a critical extension that verifiers do not know.
     unknown_critical: Option<String>,
 }
@@ -153,9 +155,24 @@ impl<'a> PresentedCertificate<'a> {
         }
     }
 
-    /// Checks that the certificate may belong to a CA above a client certificate with this subject.
-    /// `between`: the number of CAs between them. The error continues a sentence about the CA.
-    pub fn check_authority(&self, client: &[u8], between: usize) -> Result<(), String> {
+    /// Returns true if it has name constraints for directory names, which webpki does not read.
+    pub fn constrains_directories(&self) -> bool {
+        self.read.constrains_directories
+    }
+
+    /// Returns true if it has a subjectAltName.
+    pub fn has_alternative_names(&self) -> bool {
+        self.read.has_alternative_names
+    }
+
+    /// Checks that the certificate may belong to a CA above these certificates: that of the client,
+    /// and of the CAs in between. Name constraints are applied to subjects only. The error continues
+    /// a sentence about the CA.
+    pub fn check_authority(
+        &self,
+        client: &PresentedCertificate<'_>,
+        between: &[PresentedCertificate<'_>],
+    ) -> Result<(), String> {
         if self.tbs.version != 3 {
             return Err("its certificate is not of X.509 version 3".to_owned());
         }
@@ -165,13 +182,19 @@ impl<'a> PresentedCertificate<'a> {
         if let Some(lacks) = rights.lacks_as_authority(has_no_name) {
             return Err(lacks.to_owned());
         }
-        if self.read.path_length.is_some_and(|most| between > most) {
+        if self
+            .read
+            .path_length
+            .is_some_and(|most| between.len() > most)
+        {
             return Err("there are more CAs below it than it permits".to_owned());
         }
         self.check_key()?;
         let is_self_issued = self.tbs.issuer == self.tbs.subject;
-        PathRules::read(self.tbs.extensions, self.tbs.serial, is_self_issued)
-            .check(client)
+        let rules = PathRules::read(self.tbs.extensions, self.tbs.serial, is_self_issued);
+        let mut below = [client].into_iter().chain(between);
+        below
+            .try_for_each(|certificate| rules.check(certificate.subject()))
             .map_err(|error| error.to_string())
     }
 
@@ -229,6 +252,8 @@ impl<'a> ReadExtensions<'a> {
                 self.own_key = Some(content.expect(tag::OCTET_STRING)?.content);
                 content.end()?;
             }
+            oid::SUBJECT_ALT_NAME => self.has_alternative_names = true,
+            oid::NAME_CONSTRAINTS => self.constrains_directories = has_directories(value)?,
             oid::AUTHORITY_KEY_IDENTIFIER => self.issuer_key = AuthorityKey::read(value)?,
             _ => {}
         }
@@ -256,6 +281,21 @@ fn read_path_length(value: &[u8]) -> Result<Option<usize>, NotDer> {
     }
 }
 
+/// NameConstraints ::= SEQUENCE { permittedSubtrees [0], excludedSubtrees [1] }, each a sequence of
+/// subtrees that begin with a GeneralName.
+fn has_directories(value: &[u8]) -> Result<bool, NotDer> {
+    let mut constraints = Cursor::new(value).inside(tag::SEQUENCE)?;
+    let mut found = false;
+    while !constraints.is_empty() {
+        let mut subtrees = Cursor::new(constraints.any()?.content);
+        while !subtrees.is_empty() {
+            let base = subtrees.inside(tag::SEQUENCE)?.any()?;
+            found |= base.tag == tag::CONTEXT_4_CONSTRUCTED;
+        }
+    }
+    Ok(found)
+}
+
 /// Reads the first octet of named bits. RFC 5280 §4.2.1.3: at least one of the bits MUST be set.
 fn read_bits(content: &mut Cursor<'_>) -> Result<u8, NotDer> {
     let bits = content.expect(tag::BIT_STRING)?.content;
@@ -270,6 +310,10 @@ fn read_bits(content: &mut Cursor<'_>) -> Result<u8, NotDer> {
 fn read_serial(content: &[u8]) -> Result<[u8; SERIAL_OCTETS], &'static str> {
     if content.first().is_none_or(|first| first & 0x80 != 0) {
         return Err("its serial number is negative");
+    }
+    if let [0, 0..=0x7f, ..] = content {
+        // X.690 §8.3.2: OpenSSL refuses padding, and webpki accepts it.
+        return Err("its serial number has leading zeros");
     }
     let zeros = content.iter().take_while(|octet| **octet == 0).count();
     let significant = &content[zeros..];

@@ -3,9 +3,10 @@
 mod values;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use certgate_client::{AuditListArgs, ClientArgs, ClientCommand, Exit, Format};
-use clap::{Args, Parser, Subcommand, ValueHint};
+use certgate_client::{AuditListArgs, ClientArgs, ClientCommand, Exit, Format, parse_duration};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use self::values::AuditHead;
 use self::values::parse_head;
@@ -94,6 +95,10 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Follow revocations: write the CAs and CRLs of an account into files, and make a proxy read
+    /// them after each change
+    #[command(after_help = Exit::help())]
+    Follow(FollowArgs),
     /// Show the configuration and the source of each value
     #[command(after_help = Exit::help())]
     Config {
@@ -160,6 +165,62 @@ pub enum AuditCommand {
         #[command(flatten)]
         settings: SettingFlags<DatabaseConfig>,
     },
+}
+
+/// `certgate follow`
+#[derive(Debug, Args)]
+pub struct FollowArgs {
+    /// Directory of the files, which the proxy reads
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
+    /// Command that makes the proxy read the files, for a shell, such as 'nginx -s reload'
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
+    pub exec: Option<String>,
+    /// Least time between two runs of the command, such as 250ms or 2s
+    #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = parse_duration)]
+    pub every: Duration,
+    /// Time from the end of the command until every new handshake uses the lists: the command only
+    /// starts a reload [default: 1500ms for nginx and haproxy, 500ms for envoy-sds, else 0s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub settle: Option<Duration>,
+    /// Form of the files
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "nginx")]
+    pub format: FileFormatName,
+    /// Only the CAs of this hostname [default: every CA of the account]
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<String>,
+    /// Name of the enforcement point, to which 8 random digits are added
+    #[arg(long, value_name = "NAME", default_value = "follow")]
+    pub name: String,
+    /// Seconds of silence after which certgate stops waiting for this process
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u32).range(5..=3_600))]
+    pub lease_seconds: u32,
+    /// Send the token over http to another machine, where others may read it
+    #[arg(long)]
+    pub allow_cleartext: bool,
+    /// Filter of log lines
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    pub log: String,
+    /// Account by name or ID [default: the local data directory's, or the only account]
+    #[arg(long, value_name = "NAME|ID")]
+    pub account: Option<String>,
+    /// The connection.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// A form of the files of `certgate follow`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FileFormatName {
+    /// ca.pem and crl.pem
+    Nginx,
+    /// ca.pem and crl.pem
+    Haproxy,
+    /// ca.pem, crl.pem and sds.json, from which Envoy reads them by itself
+    EnvoySds,
+    /// <CA ID>.pem and <CA ID>.crl for each CA
+    Separate,
 }
 
 /// `certgate migrate`, which has two settings under other names.

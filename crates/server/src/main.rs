@@ -10,6 +10,7 @@ mod connection;
 mod data_dir;
 mod descriptors;
 mod failure;
+mod follow;
 mod init;
 mod inspector;
 mod last_check;
@@ -94,6 +95,7 @@ fn run(command: Command) -> Result<(), Failure> {
             let settings: SettingFlags<StorageConfig> = arguments.into();
             migrate::run(&settings.parse(&environment)?)
         }
+        Command::Follow(arguments) => follow::run(arguments, &context),
         Command::Audit {
             command: AuditCommand::List { client, arguments },
         } => certgate_client::audit(&client, &arguments, &context),

@@ -32,7 +32,7 @@ use crate::tls::{CurrentIdentity, Identity};
 
 /// The interval at which the metrics recorder folds its records into histograms, which bounds its
 /// memory.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+pub const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// The limit of the last writes to a shared database: a supervisor waits half a minute at most
 /// before it kills the process, and requests may have taken most of it.
@@ -59,7 +59,7 @@ pub fn run(origin: Origin) -> Result<(), Failure> {
     process::raise_open_files();
     // Before the log, so that the first dropped line is counted too.
     let metrics = start_metrics().map_err(failure::with_causes)?;
-    let log = Log::start(&config).map_err(failure::with_causes)?;
+    let log = Log::start(&config.log, config.log_format).map_err(failure::with_causes)?;
     let reloading = |service| {
         Reloader::new(
             origin,
@@ -393,7 +393,8 @@ fn welcome(made: &Initialised, api_url: &str, config: &Config) -> String {
     )
 }
 
-fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+/// Starts to record metrics, once for the process.
+pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
     let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS_BUCKETS)?;
     builder

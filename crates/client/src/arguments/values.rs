@@ -1,5 +1,7 @@
 //! Values on the command line, checked before the client sends anything.
 
+use std::time::Duration;
+
 use certgate_model::{RevocationReason, Status, Timestamp};
 use certgate_wire::AddressBlockText;
 
@@ -46,6 +48,26 @@ pub(super) fn parse_instant(text: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// Reads a time span: a number with `ms`, `s`, `m` or `h`, of at most a week.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    const MILLISECONDS_MAX: u64 = 7 * 86_400_000;
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let number = number.parse::<u64>().ok().zip(factor);
+    number
+        .and_then(|(number, factor)| number.checked_mul(factor))
+        .filter(|milliseconds| *milliseconds <= MILLISECONDS_MAX)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "must be a number with a unit, such as 250ms, 30s, 2m or 1h".to_owned())
+}
+
 /// Reads an address or a network as the API does.
 pub(super) fn parse_network(text: &str) -> Result<AddressBlockText<'static>, String> {
     serde_json::from_value(text.into())
@@ -63,6 +85,22 @@ mod tests {
             ("2027-01-31T01:00:00+01:00", "2027-01-31T00:00:00Z"),
         ] {
             assert_eq!(parse_instant(text).unwrap().to_string(), instant);
+        }
+        for (text, milliseconds) in [("250ms", 250), ("30s", 30_000), ("2m", 120_000), ("0s", 0)] {
+            let read = parse_duration(text).unwrap();
+            assert_eq!(read, Duration::from_millis(milliseconds));
+        }
+        for bad in [
+            "",
+            "30",
+            "s",
+            "-1s",
+            "1.5s",
+            "200h",
+            "99999999999999999999s",
+            "1 s",
+        ] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
         }
         assert!(parse_instant("tomorrow").is_err() && parse_instant("2027-02-30").is_err());
         for good in ["192.0.2.1", "192.0.2.0/24", "2001:db8::/32"] {

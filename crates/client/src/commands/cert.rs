@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use certgate_model::{RevocationReason, Status, ZoneId};
 use certgate_wire::{
@@ -11,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::certificate::{self, Certificate};
 use super::managed;
+use super::wait::Wait;
 use crate::arguments::{ListArgs, Statuses};
 use crate::failure::{Exit, Failure};
 use crate::files::{self, Secrecy};
@@ -218,20 +220,22 @@ pub fn change(
     zone: &ZoneId,
     ids: &[String],
     request: StatusRequest,
+    timeout: Option<Duration>,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
+    let wait = timeout.map(Wait::begin);
     // A typing error in the last ID must stop the command before it changes the first one.
     let paths = ids
         .iter()
         .map(|id| certificate::path_of(zone, id))
         .collect::<Result<Vec<_>, _>>()?;
-    let (doing, verb) = match request {
-        StatusRequest::Revoke(_) => ("revoking", "revoke"),
-        StatusRequest::Restore => ("restoring", "restore"),
+    let (doing, verb, done) = match request {
+        StatusRequest::Revoke(_) => ("revoking", "revoke", "refused"),
+        StatusRequest::Restore => ("restoring", "restore", "admitted"),
     };
     let bar = screen.progress(paths.len() as u64, doing);
     let mut rows = Vec::new();
-    let mut failed = 0;
+    let (mut failed, mut changed) = (0, Vec::new());
     for (path, id) in paths.iter().zip(ids) {
         let answer = match request {
             StatusRequest::Revoke(None) => session.api.delete(path),
@@ -249,6 +253,9 @@ pub fn change(
             }
         };
         bar.inc(1);
+        if answer.is_ok() {
+            changed.push(id.clone());
+        }
         match answer.map_err(Failure::from) {
             Ok(answer) if screen.is_json() => {
                 say_messages(&answer, id, screen);
@@ -275,6 +282,9 @@ pub fn change(
     bar.finish_and_clear();
     if !rows.is_empty() {
         screen.table(&["id", "common name", "status"], rows)?;
+    }
+    if let Some(wait) = wait.filter(|_| !changed.is_empty()) {
+        wait.settle(session, zone, &changed, done, screen)?;
     }
     match failed {
         0 => Ok(()),

@@ -5,8 +5,7 @@
 #[path = "../../../pki/tests/forge/mod.rs"]
 pub mod forge;
 
-use certgate_enforcement::wire::EnforcementView;
-use certgate_enforcement::{Configuration, View};
+use certgate_enforcement::{Configuration, EnforcementView, View};
 use certgate_model::{AuthorityId, Timestamp};
 use serde_json::{Value, json};
 
@@ -82,7 +81,7 @@ pub fn configuration(hosts: &[(&str, &[u8])], cas: &[Value]) -> Configuration {
         "hostnames": hosts.collect::<Vec<_>>(),
         "certificate_authorities": cas,
     });
-    let answer: EnforcementView = serde_json::from_value(answer).unwrap();
+    let answer: EnforcementView<'static> = serde_json::from_value(answer).unwrap();
     Configuration::read(&answer).unwrap()
 }
 

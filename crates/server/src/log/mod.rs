@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::limit::{End, Limited};
 use self::outlet::Outlet;
-use crate::config::{Config, LogFormat};
+use crate::config::LogFormat;
 use crate::failure::Failure;
 
 /// The longest wait for standard error at the end of the process. A reader of a pipe may read
@@ -34,13 +34,13 @@ pub struct Log {
 impl Log {
     /// Begins to log, and counts lines from zero: a counter that appears with its first event shows
     /// no increase.
-    pub fn start(config: &Config) -> anyhow::Result<Self> {
+    pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<Self> {
         let dropped = metrics::counter!("certgate_log_lines_dropped_total");
         let limited = metrics::counter!("certgate_log_lines_limited_total");
         dropped.increment(0);
         limited.increment(0);
         let outlet = Outlet::start(io::stderr(), dropped).context("cannot start the log")?;
-        let filter = EnvFilter::try_new(&config.log)?;
+        let filter = EnvFilter::try_new(filter)?;
         let writer = outlet.clone();
         let lines = tracing_subscriber::fmt()
             .with_env_filter(filter)
@@ -49,28 +49,27 @@ impl Log {
             .log_internal_errors(false)
             .with_writer(move || writer.clone());
         // Each format is a type of its own.
-        let (started, replace_filter): (_, Arc<dyn Fn(EnvFilter) + Send + Sync>) =
-            match config.log_format {
-                LogFormat::Text => {
-                    let lines = lines
-                        .with_ansi(false)
-                        .map_event_format(|format| Limited::new(format, End::Text, limited))
-                        .with_filter_reloading();
-                    let handle = lines.reload_handle();
-                    let replace = move |filter| drop(handle.reload(filter));
-                    (lines.try_init(), Arc::new(replace))
-                }
-                LogFormat::Json => {
-                    let lines = lines
-                        .json()
-                        .flatten_event(true)
-                        .map_event_format(|format| Limited::new(format, End::Json, limited))
-                        .with_filter_reloading();
-                    let handle = lines.reload_handle();
-                    let replace = move |filter| drop(handle.reload(filter));
-                    (lines.try_init(), Arc::new(replace))
-                }
-            };
+        let (started, replace_filter): (_, Arc<dyn Fn(EnvFilter) + Send + Sync>) = match format {
+            LogFormat::Text => {
+                let lines = lines
+                    .with_ansi(false)
+                    .map_event_format(|format| Limited::new(format, End::Text, limited))
+                    .with_filter_reloading();
+                let handle = lines.reload_handle();
+                let replace = move |filter| drop(handle.reload(filter));
+                (lines.try_init(), Arc::new(replace))
+            }
+            LogFormat::Json => {
+                let lines = lines
+                    .json()
+                    .flatten_event(true)
+                    .map_event_format(|format| Limited::new(format, End::Json, limited))
+                    .with_filter_reloading();
+                let handle = lines.reload_handle();
+                let replace = move |filter| drop(handle.reload(filter));
+                (lines.try_init(), Arc::new(replace))
+            }
+        };
         started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))?;
         std::panic::set_hook(Box::new(log_panic));
         Ok(Self {

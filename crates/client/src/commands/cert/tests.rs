@@ -255,7 +255,7 @@ fn changed(
 ) -> (Result<(), Failure>, Captured) {
     let captured = Captured::new(format);
     let (session, zone) = (server.session(), server.zone());
-    let outcome = change(&session, &zone, ids, request, &mut captured.screen());
+    let outcome = change(&session, &zone, ids, request, None, &mut captured.screen());
     (outcome, captured)
 }
 
