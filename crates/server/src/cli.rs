@@ -99,6 +99,13 @@ pub enum Command {
     /// them after each change
     #[command(after_help = Exit::help())]
     Follow(FollowArgs),
+    /// Terminate TLS in front of services, and cut the connections of revoked client certificates
+    #[command(after_help = Exit::help())]
+    Gateway {
+        /// Configuration file, as docs/gateway.md describes it
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: PathBuf,
+    },
     /// Show the configuration and the source of each value
     #[command(after_help = Exit::help())]
     Config {

@@ -11,6 +11,7 @@ mod data_dir;
 mod descriptors;
 mod failure;
 mod follow;
+mod gateway;
 mod init;
 mod inspector;
 mod last_check;
@@ -95,6 +96,7 @@ fn run(command: Command) -> Result<(), Failure> {
             let settings: SettingFlags<StorageConfig> = arguments.into();
             migrate::run(&settings.parse(&environment)?)
         }
+        Command::Gateway { config } => gateway::run(&config),
         Command::Follow(arguments) => follow::run(arguments, &context),
         Command::Audit {
             command: AuditCommand::List { client, arguments },

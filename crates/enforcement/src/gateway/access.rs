@@ -59,7 +59,7 @@ impl Exchange {
         self.reusable = Some(reusable);
     }
 
-    /// Records that the request became a stream of octets, which is no canceled request.
+    /// Records that the request became a stream of octets: its client did not cancel it.
     pub fn becomes_stream(&mut self) {
         self.reusable = None;
         self.is_complete = true;
@@ -88,7 +88,7 @@ impl Exchange {
             path = self.path,
             status = self.status.map(|status| status.as_u16()),
             milliseconds = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX),
-            serial = certificate.map(|certificate| tracing::field::display(Hex(&certificate.serial))),
+            serial = certificate.map(|known| tracing::field::display(Hex(&known.serial))),
             certificate_authority = authority.map(tracing::field::display),
             verdict = self.judged.as_ref().map(|judged| judged.verdict.as_str()),
             reason = self.reason,

@@ -34,7 +34,7 @@ impl Refusal {
         text: "The request is for another host than the TLS connection: open a new connection.\n",
     };
 
-    /// The gateway is no forward proxy.
+    /// The gateway is not a forward proxy.
     pub const CONNECT: Self = Self {
         status: StatusCode::METHOD_NOT_ALLOWED,
         reason: "method",

@@ -173,7 +173,7 @@ impl Body for Forwarded {
     }
 }
 
-/// The body of an answer. What it carries is dropped after its end.
+/// The body of an answer, with a value that is dropped after its end.
 pub struct Answered<T> {
     content: Content,
     /// Dropped after the last frame, and learns of a complete end.

@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use certgate_model::AccountId;
 use http::Uri;
 use http::uri::Authority;
 use ipnet::IpNet;
@@ -14,6 +16,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::limits::Limits;
+use crate::{Coverage, PointSettings, TokenSource};
 
 /// The longest configuration file, in octets: some ten thousand hosts.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -50,7 +53,7 @@ pub struct Config {
     /// File of the API token.
     pub token_file: PathBuf,
     /// ID of the account.
-    pub account: String,
+    pub account: AccountId,
     /// Name of the enforcement point, before its random part.
     pub name: String,
     /// Directory of the snapshot.
@@ -67,6 +70,10 @@ pub struct Config {
     pub stop_timeout_seconds: NonZeroU32,
     /// One access-log line for each request.
     pub access_log: bool,
+    /// Filter of log lines.
+    pub log: String,
+    /// Form of log lines.
+    pub log_format: LogFormat,
     /// The limits.
     pub limits: Limits,
     /// The hosts, by name.
@@ -74,7 +81,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads and checks the file. Certificates and keys are read later, when the gateway loads them.
+    /// Reads and checks the file. The gateway reads certificates and keys later.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let failed = |reason: String| ConfigError {
             file: path.display().to_string(),
@@ -95,6 +102,7 @@ impl Config {
         let file: File = toml::from_str(text)
             .map_err(|error| source.error(error.span(), error.message().to_owned()))?;
         let listen = source.list(&file.listen, "an address such as 0.0.0.0:443")?;
+        let account = source.one(&file.account, "the ID of an account, 32 hexadecimal digits")?;
         let networks = file.proxy_protocol_from.iter().map(|network| {
             parse_network(network.get_ref()).ok_or_else(|| {
                 let reason = "expected an address or a network such as 192.0.2.0/24";
@@ -120,7 +128,7 @@ impl Config {
         Ok(Self {
             api: file.api,
             token_file: file.token_file,
-            account: file.account,
+            account,
             name: file.name,
             state_dir: file.state_dir,
             ca_file: file.ca_file,
@@ -129,6 +137,8 @@ impl Config {
             proxy_protocol_from: networks.collect::<Result<_, _>>()?,
             stop_timeout_seconds: file.stop_timeout_seconds,
             access_log: file.access_log,
+            log: file.log,
+            log_format: file.log_format,
             limits: file.limits,
             hosts,
         })
@@ -141,10 +151,32 @@ impl Config {
         longest.unwrap_or(STALE_AFTER_DEFAULT) + LEASE_MARGIN
     }
 
-    /// Returns true if any host serves while the certgate server is unreachable.
-    pub fn serves_when_stale(&self) -> bool {
+    /// The settings of the enforcement point.
+    pub fn point(&self) -> PointSettings {
         let serves = |host: &HostConfig| host.when_stale == WhenStale::Serve;
-        self.hosts.iter().any(serves)
+        let shortest = self.hosts.iter().map(|host| host.stale_after_seconds).min();
+        let shortest = shortest.unwrap_or(STALE_AFTER_DEFAULT);
+        PointSettings {
+            api: self.api.clone(),
+            token: TokenSource::File(self.token_file.clone()),
+            account: self.account,
+            name: self.name.clone(),
+            state_dir: Some(self.state_dir.clone()),
+            ca_file: self.ca_file.clone(),
+            allow_cleartext: false,
+            covers: vec![
+                Coverage::Connections,
+                Coverage::Requests,
+                Coverage::Handshakes,
+            ],
+            when_stale: match self.hosts.iter().any(serves) {
+                true => crate::WhenStale::Serve,
+                false => crate::WhenStale::Refuse,
+            },
+            lease_seconds: self.lease_seconds(),
+            forget_seconds: None,
+            stale_after: Duration::from_secs(shortest.into()),
+        }
     }
 
     /// The files whose changes reload the gateway, besides the configuration itself.
@@ -217,6 +249,16 @@ pub enum WhenStale {
     Refuse,
     /// Continue with the last known state.
     Serve,
+}
+
+/// A form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 /// The address of an upstream.
@@ -352,7 +394,7 @@ impl HostConfig {
 struct File {
     api: String,
     token_file: PathBuf,
-    account: String,
+    account: Spanned<String>,
     name: String,
     state_dir: PathBuf,
     ca_file: Option<PathBuf>,
@@ -364,6 +406,10 @@ struct File {
     stop_timeout_seconds: NonZeroU32,
     #[serde(default = "access_log_default")]
     access_log: bool,
+    #[serde(default = "log_default")]
+    log: String,
+    #[serde(default = "log_format_default")]
+    log_format: LogFormat,
     #[serde(default)]
     limits: Limits,
     #[serde(default)]
@@ -400,6 +446,14 @@ const fn stop_timeout_default() -> NonZeroU32 {
 
 const fn access_log_default() -> bool {
     true
+}
+
+fn log_default() -> String {
+    "info".to_owned()
+}
+
+const fn log_format_default() -> LogFormat {
+    LogFormat::Text
 }
 
 const fn policy_default() -> Policy {
@@ -512,7 +566,7 @@ upstreams = ["http://127.0.0.1:8080"]
         assert_eq!(host.client_certificates, Policy::Required);
         assert_eq!(host.when_stale, WhenStale::Refuse);
         assert_eq!(config.lease_seconds(), 60);
-        assert!(!config.serves_when_stale());
+        assert_eq!(config.point().when_stale, crate::WhenStale::Refuse);
     }
 
     #[test]

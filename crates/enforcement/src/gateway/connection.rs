@@ -80,7 +80,7 @@ impl Accepted {
         let (_, tls) = stream.get_ref();
         let is_http1 = tls.alpn_protocol() != Some(b"h2");
         let chain = tls.peer_certificates().unwrap_or_default().to_vec();
-        let connection = Connection::new(host.name.clone(), client.ip(), chain);
+        let connection = Connection::new(host.name.clone(), chain);
         let who = (client, is_http1);
         let session = Session::begin(gateway, &host, connection, who, stopped, place);
         let stream = Observed::new(stream, session.connection.clone());

@@ -5,14 +5,37 @@ use std::sync::Arc;
 use super::config::Policy;
 use super::shared::Gateway;
 use super::table::CutReason;
-use crate::Change;
+use crate::{Applied, Change, Enforce, EnforceError};
 
-/// Cuts what a change concerns. The view has it already.
-pub struct Enforcer(pub Arc<Gateway>);
+/// Cuts the connections that a change concerns. The view has the change already.
+pub struct Enforcer(Arc<Gateway>);
+
+impl Enforce for Enforcer {
+    async fn enforce(&self, applied: &Applied) -> Result<(), EnforceError> {
+        match applied {
+            Applied::Everything => self.follow_everything(),
+            Applied::Changes {
+                certificates,
+                configuration,
+            } => {
+                self.follow_certificates(certificates);
+                if *configuration {
+                    self.follow_everything();
+                }
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Enforcer {
+    /// Makes the part of this gateway that enforces changes.
+    pub(super) fn new(gateway: Arc<Gateway>) -> Self {
+        Self(gateway)
+    }
+
     /// Cuts the connections of exactly the revoked certificates.
-    pub fn follow_certificates(&self, changes: &[Change]) {
+    fn follow_certificates(&self, changes: &[Change]) {
         for change in changes.iter().filter(|change| change.revoked) {
             let key = (change.authority, change.serial);
             self.0.table.cut_certificate(&key, CutReason::Revoked);
@@ -21,7 +44,7 @@ impl Enforcer {
 
     /// Makes new ticket keys where the CAs of a host have changed, and cuts the connections whose
     /// certificates the view does not admit any more.
-    pub fn follow_everything(&self) {
+    fn follow_everything(&self) {
         let gateway = &self.0;
         let active = gateway.active().clone();
         for host in active.hosts.values() {

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Authority;
 
-use crate::{Judged, headers};
+use crate::headers;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -43,9 +43,8 @@ fn is_ours(name: &HeaderName) -> bool {
     }
 }
 
-/// Sets the headers of the gateway, after [`strip`]. Without a verdict, the upstream learns of no
-/// certificate.
-pub fn set(headers: &mut HeaderMap, client: IpAddr, host: &Authority, judged: Option<&Judged>) {
+/// Sets the headers of the gateway, after [`strip`], with those about the certificate.
+pub fn set(headers: &mut HeaderMap, client: IpAddr, host: &Authority, identity: HeaderMap) {
     if let Ok(client) = HeaderValue::from_str(&client.to_canonical().to_string()) {
         headers.insert(X_FORWARDED_FOR, client);
     }
@@ -53,9 +52,7 @@ pub fn set(headers: &mut HeaderMap, client: IpAddr, host: &Authority, judged: Op
         headers.insert(X_FORWARDED_HOST, host);
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    if let Some(judged) = judged {
-        headers::set(headers, judged);
-    }
+    headers.extend(identity);
 }
 
 #[cfg(test)]

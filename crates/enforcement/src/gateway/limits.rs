@@ -53,7 +53,7 @@ limits! {
     streams = 100, "streams",
         "Requests in flight on one HTTP/2 connection.";
     resets_per_connection = 200, "requests",
-        "Requests that a client cancels on one HTTP/2 connection, beyond the others. Then it is cut.";
+        "Canceled requests of one HTTP/2 connection, beyond the others. Then it is cut.";
     chain_bytes = 16_384, "octets",
         "All certificates that a client presents. A longer chain ends the handshake.";
     upstream_connect_seconds = 5, "seconds",
@@ -72,4 +72,19 @@ pub fn seconds(limit: NonZeroU32) -> Duration {
 /// Returns a limit as a size or a number of things.
 pub fn number(limit: NonZeroU32) -> usize {
     usize::try_from(limit.get()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_every_limit() {
+        let page = include_str!("../../../../docs/gateway.md");
+        for (name, default, unit, meaning) in Limits::REFERENCE {
+            let meaning = meaning.trim_end_matches('.');
+            let row = format!("| `{name}` | {default} | {unit} | {meaning} |");
+            assert!(page.contains(&row), "docs/gateway.md lacks: {row}");
+        }
+    }
 }

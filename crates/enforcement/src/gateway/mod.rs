@@ -38,7 +38,7 @@ use tokio::task::JoinSet;
 
 pub use access::TARGET as ACCESS_LOG;
 pub use admin::Render;
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, LogFormat};
 pub use enforcer::Enforcer;
 pub use limits::Limits;
 
@@ -119,7 +119,7 @@ impl Bound {
 
     /// The part that enforces changes on open connections.
     pub fn enforcer(&self) -> Enforcer {
-        Enforcer(self.gateway.clone())
+        Enforcer::new(self.gateway.clone())
     }
 
     /// The addresses of the listeners, and of the metrics.

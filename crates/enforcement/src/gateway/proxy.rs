@@ -78,8 +78,9 @@ async fn forward(
     // The gateway has answered it itself (RFC 9110 §10.1.1).
     parts.headers.remove(EXPECT);
     let judged = exchange.judged.as_ref();
-    let client = session.client.ip();
-    forwarded::set(&mut parts.headers, client, &authority, judged);
+    let identity = judged.map(|judged| session.identity(judged));
+    let (client, identity) = (session.client.ip(), identity.unwrap_or_default());
+    forwarded::set(&mut parts.headers, client, &authority, identity);
     if let Some(protocol) = upgrade {
         hop::upgrade(&mut parts.headers, protocol);
     }

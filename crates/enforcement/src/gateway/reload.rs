@@ -84,7 +84,7 @@ fn check_lease(earlier: &Config, later: &Config) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "the longest stale_after_seconds may not exceed that of the start, because the lease of the \
+        "the longest stale_after_seconds may not exceed that of the start: the lease of the \
          process is {} seconds: restart the gateway",
         earlier.lease_seconds()
     ))

@@ -1,15 +1,17 @@
-//! A connection after its handshake, and what the requests on it share.
+//! A connection after its handshake. The requests on it share it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use certgate_model::lock;
+use http::HeaderMap;
 use tokio::sync::watch;
 
 use super::limits::Limits;
 use super::places::Place;
 use super::shared::{Gateway, Host};
 use super::table::{Connection, CutReason, Inserted, Tracked};
-use crate::Judged;
+use crate::{Judged, headers};
 
 /// A connection after its handshake. It stays in the table until this is dropped.
 pub struct Session {
@@ -25,6 +27,8 @@ pub struct Session {
     pub client: SocketAddr,
     /// Becomes true when the gateway stops.
     pub stopped: watch::Receiver<bool>,
+    /// The headers about the certificate, with the verdict that they are made from.
+    identity: Mutex<Option<(Judged, HeaderMap)>>,
     limits: Limits,
     has_access_log: bool,
     _inserted: Inserted,
@@ -66,6 +70,7 @@ impl Session {
             is_http1,
             client,
             stopped,
+            identity: Mutex::default(),
             limits,
             has_access_log,
             _inserted: inserted,
@@ -82,6 +87,28 @@ impl Session {
             self.connection.cut(CutReason::Refused);
         }
         judged
+    }
+
+    /// The headers about the certificate. They are made once for each verdict.
+    pub fn identity(&self, judged: &Judged) -> HeaderMap {
+        let is_same = |known: &Judged| {
+            let both = |a: &Option<Arc<_>>, b: &Option<Arc<_>>| match (a, b) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                _ => false,
+            };
+            // Equal paths are of equal certificates.
+            known.verdict == judged.verdict && both(&known.path, &judged.path)
+        };
+        let mut made = lock(&self.identity);
+        match &*made {
+            Some((known, headers)) if is_same(known) => headers.clone(),
+            _ => {
+                let mut headers = HeaderMap::new();
+                headers::set(&mut headers, judged);
+                *made = Some((judged.clone(), headers.clone()));
+                headers
+            }
+        }
     }
 
     /// The limits of the connection: those at its begin.

@@ -1,5 +1,5 @@
-//! What every connection of a gateway shares: the view, the table, and the hosts of the current
-//! configuration.
+//! The state that all connections of a gateway share: the view, the table, and the hosts of the
+//! current configuration.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -186,7 +186,7 @@ impl Host {
         self.tls.load().config.clone()
     }
 
-    /// Makes new ticket keys if the CAs of the host have changed: no session from before is resumed.
+    /// Makes new ticket keys if the CAs of the host have changed: no earlier session is resumed.
     pub fn follow_authorities(&self, view: &View) {
         let authorities = view.host(&self.name).map(|rules| rules.authorities);
         if authorities.unwrap_or_default() == self.tls.load().authorities {

@@ -1,8 +1,8 @@
 //! The signature by which a client proves the possession of its key.
 //!
-//! rustls would end the handshake of certificates that its path validation does not support, such as
-//! X.509 v1 and RSA keys of 1024 bits. Their verdict is the gateway's. Therefore the signature is
-//! verified with the key alone.
+//! rustls would end the handshake of certificates that its path validation does not support, such
+//! as X.509 v1 and RSA keys of 1024 bits. Their verdict is the gateway's. Therefore the signature
+//! is verified with the key alone.
 
 use aws_lc_rs::signature::{self as algorithms, UnparsedPublicKey, VerificationAlgorithm};
 use rustls::SignatureScheme;

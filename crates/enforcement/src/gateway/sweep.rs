@@ -1,4 +1,4 @@
-//! What ends with time alone: certificates, freshness, and patience with clients.
+//! Ends that come with time: of certificates, of freshness, and of patience with clients.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -45,10 +45,11 @@ fn cut_stale(gateway: &Gateway, stale: &mut HashSet<Arc<str>>) {
         .collect();
     let new: HashSet<_> = now.difference(stale).cloned().collect();
     if !new.is_empty() {
-        for host in &new {
+        // At the start, the server has not been asked yet.
+        for host in new.iter().filter(|_| gateway.view.fresh_since().is_some()) {
             tracing::error!(
                 host = &**host,
-                "the certgate server has not confirmed the revocations for too long: requests get 503"
+                "the server has not confirmed the revocations for too long: requests get 503"
             );
         }
         gateway

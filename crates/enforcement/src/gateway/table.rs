@@ -4,7 +4,6 @@
 //! first and looks into this table then. So one of the two always sees the other.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -17,8 +16,8 @@ use tokio::time::Instant;
 use super::limits::{Limits, seconds};
 use crate::{Judged, Serial};
 
-/// The identity of a certificate: never its fingerprint, because a signature (r, n−s) gives the same
-/// certificate another one.
+/// The identity of a certificate: never its fingerprint, because a signature (r, n−s) gives the
+/// same certificate another one.
 pub type CertificateKey = (AuthorityId, Serial);
 
 /// The reason for which the gateway ends a connection.
@@ -89,8 +88,6 @@ impl CutReason {
 pub struct Connection {
     /// The hostname of the handshake.
     pub host: Arc<str>,
-    /// The address of the client.
-    pub peer: IpAddr,
     /// The certificates that the client presented, its own first. Empty without a certificate.
     pub chain: Vec<CertificateDer<'static>>,
     /// Its use, from which the sweep knows how long nothing happened.
@@ -103,10 +100,9 @@ pub struct Connection {
 
 impl Connection {
     /// Makes a connection of a client.
-    pub fn new(host: Arc<str>, peer: IpAddr, chain: Vec<CertificateDer<'static>>) -> Self {
+    pub fn new(host: Arc<str>, chain: Vec<CertificateDer<'static>>) -> Self {
         Self {
             host,
-            peer,
             chain,
             activity: Activity::new(),
             was_admitted: AtomicBool::new(false),
@@ -426,8 +422,7 @@ mod tests {
     use super::*;
 
     fn connection() -> Arc<Connection> {
-        let peer = "192.0.2.1".parse().unwrap();
-        Arc::new(Connection::new("a.example.com".into(), peer, Vec::new()))
+        Arc::new(Connection::new("a.example.com".into(), Vec::new()))
     }
 
     fn tracked(authority: u8, serial: u8, not_after: i64) -> Tracked {

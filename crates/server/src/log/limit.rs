@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use certgate_enforcement::gateway::ACCESS_LOG;
 use certgate_model::lock;
 use metrics::Counter;
 use tracing::callsite::Identifier;
@@ -31,7 +32,8 @@ pub enum End {
 }
 
 /// A format of lines that leaves out repeated ones. The next written line of the same place has
-/// their number as `not_logged`. Debug and trace lines, which an operator asks for, have no limit.
+/// their number as `not_logged`. Debug and trace lines and the access log of the gateway, which an
+/// operator asks for, have no limit.
 pub struct Limited<F> {
     format: F,
     end: End,
@@ -64,7 +66,8 @@ impl<F> Limited<F> {
 
     /// Returns the number of lines left out before this one. [`None`] leaves this one out too.
     fn admit(&self, event: &Event<'_>) -> Option<u64> {
-        if *event.metadata().level() > Level::INFO {
+        let metadata = event.metadata();
+        if *metadata.level() > Level::INFO || metadata.target() == ACCESS_LOG {
             return Some(0);
         }
         let mut places = lock(&self.places);
