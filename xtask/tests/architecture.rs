@@ -63,7 +63,7 @@ const USES: [(&str, &[&str]); 10] = [
 
 /// The items of `pki` that `api` may use: to write PEM and entity tags, to name the errors whose codes
 /// it assigns, and to reject malformed OCSP requests early.
-const API_USES_OF_PKI: [&str; 12] = [
+const API_USES_OF_PKI: [&str; 14] = [
     "ChainError",
     "CsrError",
     "ImportError",
@@ -71,11 +71,13 @@ const API_USES_OF_PKI: [&str; 12] = [
     "OcspFailure",
     "PathError",
     "PrivateKeyError",
+    "is_self_signed_for",
     "ocsp_failure",
     "pem_lines",
     "pem_piece",
     "read_ocsp_path",
     "sha256",
+    "stored_certificates",
 ];
 
 fn root() -> &'static Path {

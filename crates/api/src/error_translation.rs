@@ -121,6 +121,8 @@ impl From<EnforcementPointError> for ApiError {
         match error {
             EnforcementPointError::Name(_) => Self::new(code::NAME_INVALID, message).at("/name"),
             EnforcementPointError::Lease { .. } => Self::member("/lease_seconds", message),
+            EnforcementPointError::CoversNothing => Self::member("/covers", message),
+            EnforcementPointError::Forget { .. } => Self::member("/forget_seconds", message),
             EnforcementPointError::NegativeEpoch { .. } => Self::member("/epoch", message),
             EnforcementPointError::Ahead { .. } | EnforcementPointError::Skipped { .. } => {
                 Self::new(code::EPOCH_AHEAD, message).at("/epoch")

@@ -39,7 +39,8 @@ impl Followers {
             }),
             of_accounts: Shares::new(ShareLimits {
                 each: FOLLOWERS_PER_ACCOUNT_MAX,
-                total,
+                // Each place is also one of a token, which counts it.
+                total: usize::MAX,
             }),
         }
     }

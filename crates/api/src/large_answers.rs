@@ -24,6 +24,7 @@ pub(crate) struct PartKib(pub(crate) u64);
 const LARGE_ANSWERS_KIB_MAX: usize = 96 * 1024;
 
 /// The memory of large answers.
+#[derive(Clone)]
 pub(crate) struct LargeAnswers(Arc<Semaphore>);
 
 impl LargeAnswers {
@@ -50,13 +51,44 @@ impl LargeAnswers {
                     permit: Arc::new(permit),
                 })
             }),
-            Err(_) => ApiError::too_many(
-                "Other clients have not read their large answers yet: ask for smaller pages, or \
-                 try again later",
-            )
-            .into_response(),
+            Err(_) => too_many().into_response(),
         }
     }
+
+    /// Returns a reservation of no memory, for an answer whose length is not known before.
+    pub(crate) fn reservation(&self) -> Reservation {
+        Reservation {
+            answers: self.clone(),
+            permit: None,
+        }
+    }
+}
+
+/// Memory of one answer, until it is dropped.
+pub(crate) struct Reservation {
+    answers: LargeAnswers,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Reservation {
+    /// Reserves more memory, unless other answers have it.
+    pub(crate) fn grow(&mut self, octets: usize) -> Result<(), ApiError> {
+        let kib = u32::try_from(octets.div_ceil(1024)).unwrap_or(u32::MAX);
+        let more = self.answers.0.clone().try_acquire_many_owned(kib);
+        let more = more.map_err(|_| too_many())?;
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            None => self.permit = Some(more),
+        }
+        Ok(())
+    }
+}
+
+fn too_many() -> ApiError {
+    ApiError::too_many(
+        "Other clients have not read their large answers yet: ask for smaller pages, or try again \
+         later",
+    )
 }
 
 /// A large answer.

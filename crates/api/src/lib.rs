@@ -12,6 +12,7 @@ mod client_address;
 mod code;
 mod crl_cache;
 mod documentation;
+mod enforcement_objects;
 mod envelope;
 mod error;
 mod error_translation;
@@ -30,6 +31,7 @@ mod request_metrics;
 mod response;
 mod router;
 mod routes;
+mod sorted_serials;
 mod state;
 mod token_body;
 

@@ -65,7 +65,7 @@ impl RequestLayer {
             random: api.random.clone(),
             request_timeout: api.request_timeout,
             metrics: RequestMetrics::default(),
-            large_answers: LargeAnswers::new(),
+            large_answers: api.large_answers().clone(),
             documentation: api.documentation.clone(),
             needs_host,
         }))

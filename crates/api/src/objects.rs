@@ -4,23 +4,21 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use certgate_model::{
-    AccountRecord, AddressBlock, CertificateRecord, Effect, EnforcedCertificate,
-    EnforcementPointRecord, MtlsCertificateRecord, PermissionGroup, Policy, Resource, Timestamp,
-    TokenRecord, TokenState, UserRecord, ZoneRecord,
+    AccountRecord, AddressBlock, CertificateRecord, Effect, MtlsCertificateRecord, PermissionGroup,
+    Policy, Resource, Timestamp, TokenRecord, TokenState, UserRecord, ZoneRecord,
 };
 use certgate_pki::pem_lines;
 use certgate_service::{
     ManageAccounts, ManageZones, ManagedAuthority, Principal, ReadAccounts, ReadCertificates,
-    ReadZones, RevocationChanges, WriteCertificates,
+    ReadZones, WriteCertificates,
 };
 use certgate_wire::{
     Account, AccountName, AccountSettings, AccountTypeName, AddressBlockText, CertificateAuthority,
-    ClientCertificate, EffectName, EnforcementPoint, EnforcementPointStatus, Id, KeyAlgorithmName,
-    ManagedCa, Membership, MembershipPermissions, MtlsCertificate, Octets20, PermissionGrant,
-    PermissionGroupEntry, PermissionGroupName, ResourceName, ResourceValue, RevocationFeed,
-    RevocationFeedChange, RevokedCertificate, Sha256, SignatureName, Star, StatusName, Time, Token,
-    TokenAddresses, TokenCondition, TokenPolicy, TokenStatus, TokenVerification, User, Zone,
-    ZoneMeta, ZoneOwner, ZonePlan, ZoneTypeName,
+    ClientCertificate, EffectName, Id, KeyAlgorithmName, ManagedCa, Membership,
+    MembershipPermissions, MtlsCertificate, Octets20, PermissionGrant, PermissionGroupEntry,
+    PermissionGroupName, ResourceName, ResourceValue, Sha256, SignatureName, Star, StatusName,
+    Time, Token, TokenAddresses, TokenCondition, TokenPolicy, TokenStatus, TokenVerification, User,
+    Zone, ZoneMeta, ZoneOwner, ZonePlan, ZoneTypeName,
 };
 
 pub(crate) fn client_certificate(record: &CertificateRecord) -> ClientCertificate<'_> {
@@ -275,48 +273,5 @@ pub(crate) fn permission_group(group: PermissionGroup) -> PermissionGroupEntry<'
         id: group.id().into(),
         name: group.name().into(),
         scopes: vec![group.scope().name().into()],
-    }
-}
-
-/// Shows the enforcement point as it is at `now`; `last_epoch` is its account's.
-pub(crate) fn enforcement_point(
-    now: Timestamp,
-    last_epoch: u64,
-    point: &EnforcementPointRecord,
-) -> EnforcementPoint<'_> {
-    let has_all = point.acknowledged_epoch >= last_epoch;
-    EnforcementPoint {
-        id: point.id.into(),
-        name: (&point.name).into(),
-        lease_seconds: point.lease_seconds,
-        acknowledged_epoch: point.acknowledged_epoch,
-        last_epoch,
-        status: match (has_all, point.is_waited_for(now)) {
-            (_, false) => EnforcementPointStatus::Silent,
-            (true, true) => EnforcementPointStatus::Current,
-            (false, true) => EnforcementPointStatus::Lagging,
-        },
-        seen_on: Time(point.seen_on),
-        registered_on: Time(point.registered_on),
-    }
-}
-
-pub(crate) fn revocation_feed(found: &RevocationChanges) -> RevocationFeed {
-    let changes = found.changes.iter().map(|change| RevocationFeedChange {
-        epoch: change.epoch,
-        revoked: change.revoked,
-        certificate: revoked_certificate(&change.certificate),
-    });
-    RevocationFeed {
-        epoch: found.epoch,
-        changes: changes.collect(),
-    }
-}
-
-pub(crate) fn revoked_certificate(certificate: &EnforcedCertificate) -> RevokedCertificate {
-    RevokedCertificate {
-        fingerprint_sha256: Sha256(certificate.fingerprint_sha256),
-        serial_number: certificate.serial.into(),
-        certificate_authority_id: certificate.authority.into(),
     }
 }

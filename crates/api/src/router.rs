@@ -13,8 +13,8 @@ use crate::error::ApiError;
 use crate::middleware::RequestLayer;
 use crate::routes::{
     account_tokens, accounts, api_key, audit, audit_logs, client_certificates, enforcement_points,
-    hostname_associations, managed_authorities, memberships, mtls_certificates, operations,
-    publication, revocation_feed, tokens, user, zones,
+    enforcement_view, hostname_associations, managed_authorities, memberships, mtls_certificates,
+    operations, publication, revocation_feed, tokens, user, zones,
 };
 use crate::state::Api;
 use crate::{code, openapi, response};
@@ -107,6 +107,7 @@ fn documented() -> OpenApiRouter<Api> {
         ))
         .routes(routes!(enforcement_points::delete))
         .routes(routes!(enforcement_points::acknowledge))
+        .routes(routes!(enforcement_view::get))
         .routes(routes!(revocation_feed::changes))
         .routes(routes!(revocation_feed::stream))
         .routes(routes!(revocation_feed::revoked))

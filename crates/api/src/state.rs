@@ -13,6 +13,7 @@ use crate::client_address::TrustedProxies;
 use crate::crl_cache::CrlCache;
 use crate::documentation::Documentation;
 use crate::followers::Followers;
+use crate::large_answers::LargeAnswers;
 use crate::readiness::Readiness;
 
 /// The address that a request comes from, as the listener saw it. The listener adds it to every
@@ -28,6 +29,7 @@ struct Inner {
     parts: ApiParts,
     crls: CrlCache,
     followers: Followers,
+    large_answers: LargeAnswers,
     readiness: Readiness,
 }
 
@@ -38,12 +40,17 @@ impl Api {
             followers: Followers::new(parts.connections_max),
             parts,
             crls: CrlCache::new(),
+            large_answers: LargeAnswers::new(),
             readiness: Readiness::default(),
         }))
     }
 
     pub(crate) fn followers(&self) -> &Followers {
         &self.0.followers
+    }
+
+    pub(crate) fn large_answers(&self) -> &LargeAnswers {
+        &self.0.large_answers
     }
 
     pub(crate) fn readiness(&self) -> &Readiness {

@@ -33,3 +33,58 @@ pub enum EnforcedAuthority {
         certificates: String,
     },
 }
+
+/// The hostnames and CAs of an account, of one instant: the configuration of its enforcement
+/// points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnforcedConfiguration {
+    /// The configuration has every change up to this epoch.
+    pub epoch: u64,
+    /// The hostnames in lower case, sorted.
+    pub hostnames: Vec<EnforcedHostname>,
+    /// The managed and imported CAs that are not retired: the active one first, then the others,
+    /// latest first.
+    pub managed: Vec<EnforcedManagedAuthority>,
+    /// The uploaded CAs, latest first.
+    pub uploaded: Vec<EnforcedUploadedAuthority>,
+}
+
+/// A hostname that asks for client certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnforcedHostname {
+    /// The hostname in lower case.
+    pub hostname: String,
+    /// The zone that lists it.
+    pub zone: ZoneId,
+    /// The lists that it is in, the most recently deployed first. [`None`] stands for all managed
+    /// and imported CAs of the account.
+    pub lists: Vec<Option<MtlsCertificateId>>,
+}
+
+/// A managed or imported CA whose certificates are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnforcedManagedAuthority {
+    /// Its ID.
+    pub id: AuthorityId,
+    /// Its name.
+    pub name: String,
+    /// Its certificate, DER.
+    pub certificate_der: Vec<u8>,
+    /// The base address of its CRLs.
+    pub public_url: String,
+    /// True for the active CA, false for a superseded one.
+    pub is_active: bool,
+}
+
+/// An uploaded CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnforcedUploadedAuthority {
+    /// Its ID.
+    pub id: MtlsCertificateId,
+    /// Its name, which can be empty.
+    pub name: String,
+    /// Its uploaded chain, PEM, in any order.
+    pub certificates: String,
+    /// SHA-256 of the lowest certificate of the chain, DER.
+    pub fingerprint_sha256: [u8; 32],
+}

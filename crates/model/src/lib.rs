@@ -29,8 +29,14 @@ pub use certificate::{
 pub use crl::{
     CRL_SHARDS, CrlKind, CrlRecord, Revocation, SignedCrl, revocation_date, this_update,
 };
-pub use enforcement::{EnforcedAuthority, Enforcement};
-pub use enforcement_point::{EnforcedCertificate, EnforcementPointRecord, RevocationChange};
+pub use enforcement::{
+    EnforcedAuthority, EnforcedConfiguration, EnforcedHostname, EnforcedManagedAuthority,
+    EnforcedUploadedAuthority, Enforcement,
+};
+pub use enforcement_point::{
+    Coverage, EnforcedCertificate, EnforcementPointRecord, FollowedChange, RevocationChange,
+    WhenStale,
+};
 pub use hex::{Hex, read_hex};
 pub use id::{
     AccountId, AuthorityId, CertificateId, EnforcementPointId, MtlsCertificateId, ParseIdError,

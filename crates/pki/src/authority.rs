@@ -2,7 +2,9 @@
 
 use certgate_model::{AuthorityId, SerialNumber, Timestamp};
 
-use crate::certificate::{Criticality, write_extension, write_validity, write_version};
+use crate::certificate::{
+    Criticality, SignedParts, TbsParts, write_extension, write_validity, write_version,
+};
 use crate::key::{SigningKey, algorithm_identifier};
 use crate::lint::{check_serial, check_validity};
 use crate::oid;
@@ -29,19 +31,15 @@ pub fn self_sign(
     })?;
     let algorithm = algorithm_identifier(key.algorithm().signature());
     let key_identifier = key.key_identifier()?;
-    let common_name = format!("Managed CA {}", id.simple());
-    let name = [
-        NewAttribute::utf8(oid::ORGANIZATION, "certgate"),
-        NewAttribute::utf8(oid::COMMON_NAME, &common_name),
-    ];
+    let name = name(id);
     let mut tbs = Vec::new();
     tlv::write_with(&mut tbs, tag::SEQUENCE, |out| {
         write_version(out);
         tlv::write(out, tag::INTEGER, serial.as_bytes());
         out.extend_from_slice(&algorithm);
-        write_name(out, &name);
+        out.extend_from_slice(&name);
         write_validity(out, not_before, not_after);
-        write_name(out, &name);
+        out.extend_from_slice(&name);
         out.extend_from_slice(key.public_key_spki());
         tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
             tlv::write_with(out, tag::SEQUENCE, |out| {
@@ -58,6 +56,28 @@ pub fn self_sign(
         });
     });
     sign_tbs(&tbs, &algorithm, key, &key.verifier()?)
+}
+
+/// Returns true if the certificate (DER) has the name that [`self_sign`] gives the CA with this ID:
+/// certgate created the CA. An imported CA got its ID later.
+pub fn is_self_signed_for(certificate_der: &[u8], id: AuthorityId) -> bool {
+    let signed = SignedParts::read(certificate_der);
+    let tbs = signed
+        .ok()
+        .and_then(|signed| TbsParts::read(signed.tbs).ok());
+    tbs.is_some_and(|tbs| tbs.subject == name(id))
+}
+
+/// Returns the name of a managed CA, with its header.
+fn name(id: AuthorityId) -> Vec<u8> {
+    let common_name = format!("Managed CA {}", id.simple());
+    let name = [
+        NewAttribute::utf8(oid::ORGANIZATION, "certgate"),
+        NewAttribute::utf8(oid::COMMON_NAME, &common_name),
+    ];
+    let mut der = Vec::new();
+    write_name(&mut der, &name);
+    der
 }
 
 /// `BasicConstraints { cA TRUE, pathLenConstraint 0 }`: no CA below this one.

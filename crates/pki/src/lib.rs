@@ -47,7 +47,7 @@ mod tlv;
 mod uploaded;
 mod weak_key;
 
-pub use authority::self_sign;
+pub use authority::{is_self_signed_for, self_sign};
 pub use chain::{Chain, Purpose, stored_certificates};
 pub use chain_error::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, ChainError};
 pub use client::{ClientKey, RequestError};

@@ -1,4 +1,4 @@
-use certgate_model::{EnforcementPointId, EnforcementPointRecord};
+use certgate_model::{Coverage, EnforcementPointId, EnforcementPointRecord, WhenStale};
 use certgate_store::{Acknowledged, EnforcementPointDeleted, EnforcementPointRegistered};
 
 use crate::access::{AccountScope, ManageAccounts, ManageEnforcementPoints};
@@ -15,6 +15,24 @@ pub const LEASE_SECONDS_DEFAULT: u32 = 60;
 /// The shortest and the longest lease, in seconds. An enforcement point that stops delays settling
 /// by at most its lease.
 pub const LEASE_SECONDS: (u32, u32) = (5, 3_600);
+
+/// The longest silence after which a point is deleted, in seconds: 30 days.
+pub const FORGET_SECONDS_MAX: u32 = 2_592_000;
+
+/// An enforcement point to register. Absent parts have their defaults.
+#[derive(Debug, Clone, Default)]
+pub struct EnforcementPointDraft {
+    /// Its name.
+    pub name: String,
+    /// The length of its lease.
+    pub lease_seconds: Option<i64>,
+    /// The traffic that it refuses.
+    pub covers: Option<Vec<Coverage>>,
+    /// Its behaviour without contact.
+    pub when_stale: Option<WhenStale>,
+    /// The silence after which it is deleted.
+    pub forget_seconds: Option<i64>,
+}
 
 /// Proof of the permission to delete enforcement points of an account.
 pub enum DeletePoints {
@@ -35,17 +53,13 @@ impl EnforcementPoints {
     pub async fn register(
         &self,
         scope: &AccountScope<ManageEnforcementPoints>,
-        name: &str,
-        lease_seconds: Option<i64>,
+        draft: EnforcementPointDraft,
     ) -> Result<EnforcementPointRecord, EnforcementPointError> {
         let Environment { store, random, .. } = &self.environment;
-        let name = checked_name(name).map_err(EnforcementPointError::Name)?;
-        let given = lease_seconds.unwrap_or(i64::from(LEASE_SECONDS_DEFAULT));
-        let (min, max) = LEASE_SECONDS;
-        let lease_seconds = u32::try_from(given)
-            .ok()
-            .filter(|seconds| (min..=max).contains(seconds))
-            .ok_or(EnforcementPointError::Lease { given, min, max })?;
+        let name = checked_name(&draft.name).map_err(EnforcementPointError::Name)?;
+        let lease_seconds = lease_seconds(draft.lease_seconds)?;
+        let covers = covers(draft.covers)?;
+        let forget_seconds = forget_seconds(draft.forget_seconds, lease_seconds)?;
         let now = self.environment.now();
         let point = EnforcementPointRecord {
             id: EnforcementPointId::time_ordered(now, &**random),
@@ -53,6 +67,9 @@ impl EnforcementPoints {
             token: scope.caller().principal().token_id(),
             name,
             lease_seconds,
+            covers,
+            when_stale: draft.when_stale.unwrap_or(WhenStale::Refuse),
+            forget_seconds,
             acknowledged_epoch: 0,
             seen_on: now,
             registered_on: now,
@@ -123,5 +140,33 @@ impl EnforcementPoints {
             EnforcementPointDeleted::NotFound => Err(EnforcementPointError::NotFound),
             EnforcementPointDeleted::OfAnotherToken => Err(EnforcementPointError::OfAnotherToken),
         }
+    }
+}
+
+fn lease_seconds(given: Option<i64>) -> Result<u32, EnforcementPointError> {
+    let given = given.unwrap_or(i64::from(LEASE_SECONDS_DEFAULT));
+    let (min, max) = LEASE_SECONDS;
+    within(given, min, max).ok_or(EnforcementPointError::Lease { given, min, max })
+}
+
+/// A point that was forgotten before the end of its lease would not be waited for.
+fn forget_seconds(given: Option<i64>, lease: u32) -> Result<u32, EnforcementPointError> {
+    let given = given.unwrap_or(i64::from(EnforcementPointRecord::FORGET_SECONDS_DEFAULT));
+    let (min, max) = (lease, FORGET_SECONDS_MAX);
+    within(given, min, max).ok_or(EnforcementPointError::Forget { given, min, max })
+}
+
+fn within(given: i64, min: u32, max: u32) -> Option<u32> {
+    let seconds = u32::try_from(given).ok();
+    seconds.filter(|seconds| (min..=max).contains(seconds))
+}
+
+fn covers(given: Option<Vec<Coverage>>) -> Result<Vec<Coverage>, EnforcementPointError> {
+    let mut covers = given.unwrap_or_else(|| vec![Coverage::Requests]);
+    covers.sort_unstable();
+    covers.dedup();
+    match covers.is_empty() {
+        true => Err(EnforcementPointError::CoversNothing),
+        false => Ok(covers),
     }
 }

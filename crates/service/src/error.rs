@@ -459,6 +459,21 @@ pub enum EnforcementPointError {
         /// The maximum.
         max: u32,
     },
+    /// The list of what the enforcement point covers is empty.
+    #[error("covers is []: use at least one of connections, requests and handshakes")]
+    CoversNothing,
+    /// The time after which a silent enforcement point is deleted is too short or too long.
+    #[error(
+        "forget_seconds is {given}: use a whole number from {min}, the lease_seconds, to {max}"
+    )]
+    Forget {
+        /// The requested time.
+        given: i64,
+        /// The minimum: the lease.
+        min: u32,
+        /// The maximum.
+        max: u32,
+    },
     /// The account has the maximum number of enforcement points.
     #[error("the account has {max} enforcement points, the maximum: delete unused ones")]
     TooMany {

@@ -1,7 +1,11 @@
 use std::time::Duration;
 
-use certgate_model::{AccountId, EnforcedCertificate, RevocationChange, Timestamp};
+use certgate_model::{
+    AccountId, AuthorityId, EnforcedCertificate, FollowedChange, SerialNumber, Timestamp,
+};
 use certgate_store::RevokedPosition;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::access::{AccountScope, FollowRevocations};
 use crate::environment::Environment;
@@ -14,7 +18,10 @@ pub const CHANGES_MAX: u32 = 1_000;
 /// client holds in memory.
 const REVOKED_AT_A_TIME: u32 = 1_000;
 
-/// Interval at which a waiting request looks for changes that nothing announces in this process:
+/// Number of serial numbers that are read at a time: 200 kB.
+const SERIALS_AT_A_TIME: u32 = 10_000;
+
+/// Interval at which one of the waiting requests looks for changes that nothing announces in this process:
 /// those of other processes, and those whose client disconnected before they were committed.
 const CHANGES_LOOK: Duration = Duration::from_secs(1);
 
@@ -24,7 +31,7 @@ pub struct RevocationChanges {
     /// A follower that has applied the changes knows every change up to this epoch.
     pub epoch: u64,
     /// The changes in the order of their commits.
-    pub changes: Vec<RevocationChange>,
+    pub changes: Vec<FollowedChange>,
 }
 
 /// The position of a reader of all revoked certificates.
@@ -37,15 +44,23 @@ pub struct RevokedCursor {
 /// The revocations of an account for its enforcement points: all of them, and then the changes.
 pub struct Feed {
     environment: Environment,
+    /// The last epoch that a waiting request has seen.
+    seen: watch::Sender<u64>,
+    /// Held by the one request that looks for all: the time of the next look.
+    looking: Mutex<Option<Interval>>,
 }
 
 impl Feed {
     pub(crate) fn new(environment: Environment) -> Self {
-        Self { environment }
+        Self {
+            environment,
+            seen: watch::Sender::new(0),
+            looking: Mutex::default(),
+        }
     }
 
-    /// Returns the changes of the account's certificates after the epoch `after`, at most `limit`.
-    /// Without changes, waits at most `wait` for one.
+    /// Returns the changes of the account's certificates, hostnames and CAs after the epoch `after`,
+    /// at most `limit`. Without changes, waits at most `wait` for one.
     pub async fn changes(
         &self,
         scope: &AccountScope<FollowRevocations>,
@@ -55,13 +70,17 @@ impl Feed {
     ) -> Result<RevocationChanges, EnforcementPointError> {
         let account = scope.account().id;
         let mut announced = self.environment.signals.changes(account);
+        let mut seen = self.seen.subscribe();
         let mut found = self.changes_now(account, after, limit).await?;
         let waiting = async {
             while found.changes.is_empty() {
-                let woken = tokio::time::timeout(CHANGES_LOOK, announced.changed()).await;
-                // A thousand waiting requests look, and most find no new epoch.
-                let store = &self.environment.store;
-                if woken.is_err() && store.last_epoch().await? <= found.epoch {
+                let is_new = tokio::select! {
+                    _ = announced.changed() => true,
+                    _ = seen.changed() => *seen.borrow_and_update() > found.epoch,
+                    looked = self.look_for_all() => looked? > found.epoch,
+                };
+                // A thousand requests wait, and most looks find no new epoch.
+                if !is_new {
                     continue;
                 }
                 // Epochs that were searched are not searched again.
@@ -79,6 +98,24 @@ impl Feed {
             ended?;
         }
         Ok(found)
+    }
+
+    /// Waits until no other request looks, and then for the next look. Returns its epoch.
+    async fn look_for_all(&self) -> Result<u64, Fault> {
+        let mut looking = self.looking.lock().await;
+        let next = looking.get_or_insert_with(|| {
+            let mut next = interval(CHANGES_LOOK);
+            next.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            next
+        });
+        next.tick().await;
+        let epoch = self.environment.store.last_epoch().await?;
+        self.seen.send_if_modified(|seen| {
+            let is_other = *seen != epoch;
+            *seen = epoch;
+            is_other
+        });
+        Ok(epoch)
     }
 
     async fn changes_now(
@@ -101,8 +138,8 @@ impl Feed {
         }
         let changes = store.revocation_changes(account, after, limit).await?;
         let epoch = match changes.last() {
-            Some(last) if changes.len() >= limit as usize => last.epoch,
-            Some(last) => last.epoch.max(known),
+            Some(last) if changes.len() >= limit as usize => last.epoch(),
+            Some(last) => last.epoch().max(known),
             None => known,
         };
         Ok(RevocationChanges { epoch, changes })
@@ -155,5 +192,38 @@ impl Feed {
         };
         let certificates = found.into_iter().map(|(_, certificate)| certificate);
         Ok((certificates.collect(), next))
+    }
+
+    /// Returns the managed and imported CAs of an account, the oldest first. Every revocation of a
+    /// CA that is added later is also in the changes.
+    pub async fn authorities(
+        &self,
+        scope: &AccountScope<FollowRevocations>,
+    ) -> Result<Vec<AuthorityId>, Fault> {
+        let store = &self.environment.store;
+        let records = store.managed_authorities(scope.account().id).await?;
+        Ok(records.iter().rev().map(|record| record.id).collect())
+    }
+
+    /// Returns the serial numbers of the next revoked certificates of a CA in a fixed order, which
+    /// is not theirs, and the position after them. A position of `None` ends the reading.
+    pub async fn revoked_serials(
+        &self,
+        _: &AccountScope<FollowRevocations>,
+        authority: AuthorityId,
+        at: Timestamp,
+        after: Option<RevokedPosition>,
+    ) -> Result<(Vec<SerialNumber>, Option<RevokedPosition>), Fault> {
+        let store = &self.environment.store;
+        let found = store
+            .revoked_serials(authority, at, after, SERIALS_AT_A_TIME)
+            .await?;
+        let is_full = found.len() >= SERIALS_AT_A_TIME as usize;
+        let next = found
+            .last()
+            .filter(|_| is_full)
+            .map(|(position, _)| *position);
+        let serials = found.into_iter().map(|(_, serial)| serial);
+        Ok((serials.collect(), next))
     }
 }

@@ -7,6 +7,7 @@ use crate::access::{WriteCertificates, ZoneScope};
 use crate::environment::Environment;
 use crate::error::{Fault, HostnameFault, HostnamesError};
 use crate::names::domain_name_fault;
+use crate::signals::AnnounceOnDrop;
 
 /// Maximum number of hostnames of a list. A list is written as a whole, in one transaction that
 /// delays every other write: a thousand rows take some milliseconds. A body of 64 KiB has about as
@@ -32,10 +33,15 @@ impl Hostnames {
     ) -> Result<Vec<String>, HostnamesError> {
         check(&scope.zone().name, &hostnames)?;
         let (zone, by) = (scope.zone().id, scope.by(self.environment.now()));
-        let store = &self.environment.store;
+        let Environment { store, signals, .. } = &self.environment;
+        let announced = AnnounceOnDrop {
+            signals,
+            account: scope.zone().account,
+        };
         let replaced = store
             .replace_hostname_associations(zone, authority, hostnames.clone(), by)
             .await?;
+        drop(announced);
         match replaced {
             HostnamesReplaced::Replaced => Ok(hostnames),
             HostnamesReplaced::NoZone => Err(HostnamesError::NoZone),

@@ -13,6 +13,7 @@ use crate::environment::Environment;
 use crate::error::{Fault, internal};
 use crate::issuer_names::IssuerNames;
 use crate::master_key::MasterKey;
+use crate::signals::AnnounceOnDrop;
 use crate::turn::{Turn, Turns};
 
 /// Validity of a managed CA's certificate, in days: 30 years. For its first 15 years it can issue
@@ -213,12 +214,17 @@ impl Issuers {
         &self.public_url
     }
 
-    /// Announces a CA that is being stored, when the guard is dropped.
+    /// Announces a CA of the account that is being stored, when the guard is dropped.
     ///
     /// A client may disconnect before the store has answered. Therefore the announcement does not
-    /// depend on the answer: the CA's lists are to be published, and OCSP requests may name it.
-    pub(crate) fn announce_on_drop(&self) -> AuthorityAdded<'_> {
-        AuthorityAdded(self)
+    /// depend on the answer: the CA's lists are to be published, OCSP requests may name it, and
+    /// enforcement points accept its certificates.
+    pub(crate) fn announce_on_drop(&self, account: AccountId) -> AuthorityAdded<'_> {
+        let signals = &self.environment.signals;
+        AuthorityAdded {
+            names: &self.names,
+            _announced: AnnounceOnDrop { signals, account },
+        }
     }
 
     async fn load_active(&self, account: AccountId) -> Result<Option<Arc<ReadyIssuer>>, Fault> {
@@ -248,7 +254,7 @@ impl Issuers {
         };
         let (created, _) = self.create(&account, account.authority_algorithm).await?;
         let (id, algorithm) = (created.id, created.algorithm);
-        let added = self.announce_on_drop();
+        let added = self.announce_on_drop(account.id);
         let by = By::system(self.environment.now());
         let recorded = store.record_managed_authority(created, by).await?;
         drop(added);
@@ -283,12 +289,14 @@ impl Issuers {
 }
 
 /// Announces a new CA when it is dropped. See [`Issuers::announce_on_drop`].
-pub(crate) struct AuthorityAdded<'a>(&'a Issuers);
+pub(crate) struct AuthorityAdded<'a> {
+    names: &'a IssuerNames,
+    _announced: AnnounceOnDrop<'a>,
+}
 
 impl Drop for AuthorityAdded<'_> {
     fn drop(&mut self) {
-        self.0.names.expire();
-        self.0.environment.signals.wake_settler();
+        self.names.expire();
     }
 }
 

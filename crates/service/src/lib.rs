@@ -50,7 +50,8 @@ pub use access::{
 pub use api_keys::ApiKeys;
 pub use certgate_pki::expires_on as certificate_expires_on;
 pub use enforcement_points::{
-    DeletePoints, ENFORCEMENT_POINTS_MAX, EnforcementPoints, LEASE_SECONDS, LEASE_SECONDS_DEFAULT,
+    DeletePoints, ENFORCEMENT_POINTS_MAX, EnforcementPointDraft, EnforcementPoints,
+    FORGET_SECONDS_MAX, LEASE_SECONDS, LEASE_SECONDS_DEFAULT,
 };
 pub use error::{
     AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError,

@@ -267,7 +267,7 @@ impl ManagedAuthorities {
             return Err(AuthorityError::Known { id: same.id });
         }
         let replaced = known.first().map(|first| first.id);
-        let _added = self.issuers.announce_on_drop();
+        let _added = self.issuers.announce_on_drop(record.account);
         let outcome = store
             .replace_managed_authority(replaced, record.clone(), MANAGED_AUTHORITIES_MAX, by)
             .await?;

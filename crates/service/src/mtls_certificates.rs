@@ -10,6 +10,7 @@ use crate::environment::Environment;
 use crate::error::{MtlsCertificateError, internal};
 use crate::master_key::MasterKey;
 use crate::names::check_text;
+use crate::signals::AnnounceOnDrop;
 
 /// A certificate to upload. It has no `Debug` because it holds a private key.
 pub struct MtlsCertificateUpload {
@@ -91,10 +92,12 @@ impl MtlsCertificates {
             expires_on: chain.expires_on,
         };
         let quota = self.environment.limits().account_mtls_certificates_max;
-        match store
+        let announced = self.announce_on_drop(account);
+        let recorded = store
             .record_mtls_certificate(record.clone(), quota, scope.by(now))
-            .await?
-        {
+            .await?;
+        drop(announced);
+        match recorded {
             MtlsCertificateRecorded::Recorded => Ok(record),
             MtlsCertificateRecorded::NoAccount => Err(MtlsCertificateError::NoAccount),
             MtlsCertificateRecorded::Exists(id) => Err(MtlsCertificateError::Exists(id)),
@@ -132,13 +135,24 @@ impl MtlsCertificates {
         id: MtlsCertificateId,
     ) -> Result<MtlsCertificateRecord, MtlsCertificateError> {
         let (account, by) = (scope.account().id, scope.by(self.environment.now()));
-        let store = &self.environment.store;
-        match store.delete_mtls_certificate(account, id, by).await? {
+        let announced = self.announce_on_drop(account);
+        let deleted = self
+            .environment
+            .store
+            .delete_mtls_certificate(account, id, by)
+            .await?;
+        drop(announced);
+        match deleted {
             MtlsCertificateDeleted::Deleted(record) => Ok(record),
             MtlsCertificateDeleted::NotFound => Err(MtlsCertificateError::NotFound),
             MtlsCertificateDeleted::InUse { hostnames, count } => {
                 Err(MtlsCertificateError::InUse { hostnames, count })
             }
         }
+    }
+
+    fn announce_on_drop(&self, account: AccountId) -> AnnounceOnDrop<'_> {
+        let signals = &self.environment.signals;
+        AnnounceOnDrop { signals, account }
     }
 }

@@ -23,6 +23,13 @@ const SETTLE_RETRY_SHARED_MAX: Duration = Duration::from_secs(4);
 /// Minimum pause before the next look at leases of enforcement points, however many of them end.
 const LEASE_LOOK: Duration = Duration::from_millis(100);
 
+/// Number of silent enforcement points that one transaction deletes.
+const FORGET_BATCH: u32 = 100;
+
+/// Time after the start before silent enforcement points are deleted, in seconds: certgate may have
+/// been down for longer than they may be silent, and they come back now.
+const FORGET_GRACE_SECONDS: i64 = 30;
+
 /// Duration of this process's lease on settling, in seconds. After a crash, another process takes
 /// over after this time. The lease is renewed when half of it has passed.
 const SETTLING_LEASE_SECONDS: i64 = 20;
@@ -56,6 +63,8 @@ pub struct Settler {
     holder: LeaseHolder,
     /// End of this process's lease on settling.
     lease_until: Mutex<Option<Timestamp>>,
+    /// The time of the start.
+    begun: Timestamp,
     /// The silent enforcement points that the log already names.
     silent_points: Mutex<HashSet<EnforcementPointId>>,
 }
@@ -65,6 +74,7 @@ impl Settler {
         let mut holder = LeaseHolder::default();
         environment.random.fill(&mut holder);
         Self {
+            begun: environment.now(),
             environment,
             publisher,
             holder,
@@ -95,7 +105,9 @@ impl Settler {
                     // enforcement point's lease and the renewal of lists.
                     let longest = self.longest(SHARED_LOOK, RENEWAL_LOOK);
                     let lease = self.until_next_lease_ends(begun).await;
-                    let look = lease.map_or(longest, |lease| lease.min(longest));
+                    let forgetting = self.until_next_is_forgotten(begun).await;
+                    let ends = [lease, forgetting].into_iter().flatten();
+                    let look = ends.fold(longest, Duration::min);
                     let _ = tokio::time::timeout(look, woken).await;
                     continue;
                 }
@@ -119,6 +131,7 @@ impl Settler {
             if !self.hold_lease().await? {
                 return Ok(Settling::LeftToOthers);
             }
+            self.forget_silent_points().await?;
             // Every list published from here on has each change up to this one.
             let epoch = self.environment.store.last_epoch().await?;
             fault_point(FaultPoint::SettlingBegun);
@@ -194,6 +207,50 @@ impl Settler {
             Err(fault) => {
                 let text = "the leases of enforcement points could not be read";
                 tracing::error!(error = %fault, "{text}");
+                Some(SETTLE_RETRY)
+            }
+        }
+    }
+
+    /// Deletes the enforcement points that were silent for as long as they stated.
+    async fn forget_silent_points(&self) -> Result<(), Fault> {
+        let store = &self.environment.store;
+        let now = self.environment.now();
+        if self.is_in_grace(now)
+            || store
+                .next_forgotten_point()
+                .await?
+                .is_none_or(|on| on > now)
+        {
+            return Ok(());
+        }
+        for point in store.forget_silent_points(now, FORGET_BATCH).await? {
+            tracing::info!(
+                enforcement_point = %point.id, account = %point.account, name = point.name,
+                forget_seconds = point.forget_seconds,
+                "an enforcement point was silent for longer than its forget_seconds: it is deleted"
+            );
+        }
+        Ok(())
+    }
+
+    fn is_in_grace(&self, now: Timestamp) -> bool {
+        self.begun.until(now).is_within(FORGET_GRACE_SECONDS)
+    }
+
+    async fn until_next_is_forgotten(&self, now: Timestamp) -> Option<Duration> {
+        match self.environment.store.next_forgotten_point().await {
+            Ok(on) => {
+                let grace_ends = self.begun.plus_seconds(FORGET_GRACE_SECONDS);
+                let on = if self.is_in_grace(now) {
+                    on?.max(grace_ends)
+                } else {
+                    on?
+                };
+                Some(self.environment.now().until(on).duration().max(LEASE_LOOK))
+            }
+            Err(error) => {
+                tracing::error!(%error, "the enforcement points to forget could not be read");
                 Some(SETTLE_RETRY)
             }
         }

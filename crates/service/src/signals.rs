@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 /// Wakes the settler and the requests that wait for changes of this process.
 pub struct Signals {
     settling_due: Notify,
-    /// Counts the changes of status that this process has sent to the store, of each account for
+    /// Counts the changes that this process has sent to the store, of each account for
     /// which a request waits: a change wakes the requests of its own account only.
     changes: Mutex<HashMap<AccountId, watch::Sender<u64>>>,
     ending: watch::Sender<bool>,
@@ -68,7 +68,7 @@ impl Signals {
     }
 }
 
-/// Announces a change of status when it is dropped.
+/// Announces a change of a status, or of hostnames or CAs, when it is dropped.
 ///
 /// A client may disconnect before the store has answered, and the change may be durable all the
 /// same. Therefore the announcement does not depend on the answer. The settler's next request to

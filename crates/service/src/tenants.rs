@@ -15,6 +15,7 @@ use crate::environment::Environment;
 use crate::error::{AccessError, Fault, TenantError};
 use crate::issuers::Issuers;
 use crate::names::{checked_email, checked_name, checked_zone_name, domain_name_fault};
+use crate::signals::AnnounceOnDrop;
 
 /// Maximum number of a zone's own name servers: registries accept 13 for a domain, because more do
 /// not fit into a DNS answer of 512 octets (RFC 1035 §4.2.1).
@@ -241,7 +242,12 @@ impl Tenants {
     pub async fn delete_zone(&self, scope: &ZoneScope<ManageZones>) -> Result<ZoneId, TenantError> {
         let id = scope.zone().id;
         let by = scope.by(self.environment.now());
+        let announced = AnnounceOnDrop {
+            signals: &self.environment.signals,
+            account: scope.zone().account,
+        };
         let deleted = self.environment.store.delete_zone(id, by).await?;
+        drop(announced);
         self.access.zones_changed();
         match deleted {
             ZoneDeleted::Deleted => Ok(id),

@@ -35,6 +35,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("schema/version_3.sqlite.sql"),
         postgres: include_str!("schema/version_3.postgres.sql"),
     },
+    Migration {
+        version: 4,
+        oldest: 1,
+        sqlite: include_str!("schema/version_4.sqlite.sql"),
+        postgres: include_str!("schema/version_4.postgres.sql"),
+    },
 ];
 
 /// One step from a version of the schema to the next.

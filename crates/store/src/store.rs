@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use certgate_model::{
     AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery,
     AuthorityId, AuthorityRecord, By, CertificateId, CertificateRecord, CrlKind, CrlRecord,
-    Direction, EnforcedCertificate, Enforcement, EnforcementPointId, EnforcementPointRecord, Event,
-    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, RevocationChange, SerialNumber,
-    Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord,
-    ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
+    Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement, EnforcementPointId,
+    EnforcementPointRecord, Event, FollowedChange, Installation, MtlsCertificateId,
+    MtlsCertificateRecord, Page, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord,
+    Totals, UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -23,7 +23,7 @@ use crate::traits::{
 use crate::verbs::changes::RequestedChange;
 use crate::verbs::recording::New;
 use crate::verbs::{
-    audit, authorities, certificates, crl, deleting, enforcement, hostnames, leases,
+    audit, authorities, certificates, configuration, crl, deleting, enforcement, hostnames, leases,
     mtls_certificates, probes, revocations, settling, tenant_changes, tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
@@ -428,6 +428,16 @@ impl<E: Engine> ReadAuthorities for SqlStore<E> {
         })
         .await
     }
+
+    async fn enforced_configuration(
+        &self,
+        account: AccountId,
+    ) -> Result<EnforcedConfiguration, StoreError> {
+        self.read(Snapshot, account, |db, account| {
+            Box::pin(configuration::read(db, *account))
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -725,6 +735,13 @@ impl<E: Engine> ReadEnforcementPoints for SqlStore<E> {
             .await
     }
 
+    async fn next_forgotten_point(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(Statement, (), |db, ()| {
+            Box::pin(enforcement::next_forgotten(db))
+        })
+        .await
+    }
+
     async fn revoked_certificates(
         &self,
         authority: AuthorityId,
@@ -742,12 +759,31 @@ impl<E: Engine> ReadEnforcementPoints for SqlStore<E> {
         .await
     }
 
+    async fn revoked_serials(
+        &self,
+        authority: AuthorityId,
+        at: Timestamp,
+        after: Option<RevokedPosition>,
+        limit: u32,
+    ) -> Result<Vec<(RevokedPosition, SerialNumber)>, StoreError> {
+        self.read(
+            Snapshot,
+            (authority, at, after, limit),
+            |db, (authority, at, after, limit)| {
+                Box::pin(enforcement::revoked_serials(
+                    db, *authority, *at, *after, *limit,
+                ))
+            },
+        )
+        .await
+    }
+
     async fn revocation_changes(
         &self,
         account: AccountId,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<RevocationChange>, StoreError> {
+    ) -> Result<Vec<FollowedChange>, StoreError> {
         self.read(
             Snapshot,
             (account, after, limit),
@@ -801,6 +837,17 @@ impl<E: Engine> EnforcementPoints for SqlStore<E> {
     ) -> Result<EnforcementPointDeleted, StoreError> {
         self.write((account, id, token, by), |db, (account, id, token, by)| {
             Box::pin(enforcement::delete(db, *account, *id, *token, by))
+        })
+        .await
+    }
+
+    async fn forget_silent_points(
+        &self,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<EnforcementPointRecord>, StoreError> {
+        self.write((at, limit), |db, (at, limit)| {
+            Box::pin(enforcement::forget_silent(db, *at, *limit))
         })
         .await
     }

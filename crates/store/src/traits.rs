@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use certgate_model::{
     AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery,
     AuthorityId, AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlKind,
-    CrlRecord, Direction, EnforcedCertificate, Enforcement, EnforcementPointId,
-    EnforcementPointRecord, Event, Installation, MtlsCertificateId, MtlsCertificateRecord, Page,
-    RevocationChange, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
+    CrlRecord, Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement,
+    EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, Installation,
+    MtlsCertificateId, MtlsCertificateRecord, Page, SerialNumber, Slice, Timestamp, TokenHash,
+    TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId,
+    ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -188,6 +189,12 @@ pub trait ReadAuthorities: Send + Sync {
     /// Returns the CAs that apply to a hostname (in any letter case), all of one instant; `None` if
     /// no zone lists it.
     async fn enforcement(&self, hostname: &str) -> Result<Option<Enforcement>, StoreError>;
+    /// Returns the hostnames and CAs of an account, all of one instant. An account that does not
+    /// exist has none.
+    async fn enforced_configuration(
+        &self,
+        account: AccountId,
+    ) -> Result<EnforcedConfiguration, StoreError>;
 }
 
 /// Changes them.
@@ -353,7 +360,7 @@ pub trait ReadRevocations: Send + Sync {
     /// Returns whether an epoch was skipped after a restore: a client that knows it knows something
     /// that the store does not.
     async fn is_skipped_epoch(&self, epoch: u64) -> Result<bool, StoreError>;
-    /// Returns the epoch of the last accepted change of a status.
+    /// Returns the epoch of the last accepted change: of a status, or of hostnames or CAs.
     async fn last_epoch(&self) -> Result<u64, StoreError>;
     /// Returns the CRLs that a change has made old.
     async fn crls_changed(&self, at: Timestamp) -> Result<Vec<(AuthorityId, CrlKind)>, StoreError>;
@@ -409,11 +416,14 @@ pub trait ReadEnforcementPoints: Send + Sync {
         &self,
         account: AccountId,
     ) -> Result<Vec<EnforcementPointRecord>, StoreError>;
-    /// Returns the epoch of the last change of an account's certificates; 0 before there is one.
+    /// Returns the epoch of the last change of an account's certificates, hostnames or CAs; 0 before
+    /// there is one.
     async fn account_epoch(&self, account: AccountId) -> Result<u64, StoreError>;
     /// Returns every enforcement point that has not acknowledged the last change of its account's
-    /// certificates.
+    /// certificates, hostnames or CAs.
     async fn lagging_enforcement_points(&self) -> Result<Vec<EnforcementPointRecord>, StoreError>;
+    /// Returns the earliest time at which an enforcement point is to be forgotten.
+    async fn next_forgotten_point(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Returns certificates of one CA that are revoked and have not expired at `at`, in a fixed
     /// order, after `after` (the position that an earlier page ended with); at most `limit`.
     async fn revoked_certificates(
@@ -423,15 +433,24 @@ pub trait ReadEnforcementPoints: Send + Sync {
         after: Option<RevokedPosition>,
         limit: u32,
     ) -> Result<Vec<(RevokedPosition, EnforcedCertificate)>, StoreError>;
-    /// Returns the certificates of an account whose last change came after `after`, in the order
-    /// of those changes; at most `limit`. A reader that knew everything up to `after` then knows
+    /// Returns the serial numbers of such certificates, in the same order.
+    async fn revoked_serials(
+        &self,
+        authority: AuthorityId,
+        at: Timestamp,
+        after: Option<RevokedPosition>,
+        limit: u32,
+    ) -> Result<Vec<(RevokedPosition, SerialNumber)>, StoreError>;
+    /// Returns the certificates of an account whose last change came after `after`, and the last
+    /// change of its hostnames or CAs if that did, in the order of those changes; at most `limit`.
+    /// A reader that knew everything up to `after` then knows
     /// everything up to the last one's epoch.
     async fn revocation_changes(
         &self,
         account: AccountId,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<RevocationChange>, StoreError>;
+    ) -> Result<Vec<FollowedChange>, StoreError>;
 }
 
 /// Changes enforcement points.
@@ -464,6 +483,13 @@ pub trait EnforcementPoints: ReadEnforcementPoints {
         token: Option<TokenId>,
         by: By,
     ) -> Result<EnforcementPointDeleted, StoreError>;
+    /// Deletes the enforcement points that were silent until `at` for as long as they stated, at
+    /// most `limit`, and returns them.
+    async fn forget_silent_points(
+        &self,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<EnforcementPointRecord>, StoreError>;
 }
 
 /// Gives leases of background jobs to one of several processes.

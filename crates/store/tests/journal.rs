@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use certgate_model::{
-    AuditOwner, AuthorityRecord, CertificateId, CrlKind, Event, RevocationReason, Status, ZoneId,
+    AuditOwner, AuthorityRecord, CertificateId, CrlKind, Event, FollowedChange, RevocationReason,
+    Status, ZoneId,
 };
 use certgate_store::conformance::{
     account, authority, by, by_at, certificate, first_records, instant,
@@ -47,7 +48,7 @@ impl Place {
         for n in 0..10 {
             place.issue(n).await;
         }
-        assert_eq!(place.begin().await, JournalBegun::Made { after: 0 });
+        assert_eq!(place.begin().await, JournalBegun::Made { after: 1 });
         place
     }
 
@@ -215,7 +216,7 @@ async fn a_restore_does_not_undo_revocations_after_the_backup() {
     );
     let begun = place.begin().await;
     let expected = Restored {
-        from_epoch: 2,
+        from_epoch: 3,
         to_epoch: epoch,
         revoked: 1,
         restored: 2,
@@ -279,18 +280,23 @@ async fn a_restore_does_not_undo_revocations_after_the_backup() {
     );
     let changes = place
         .store
-        .revocation_changes(account(0).id, 2, 100)
+        .revocation_changes(account(0).id, 3, 100)
         .await
         .unwrap();
-    let sent: Vec<_> = changes
-        .iter()
-        .map(|change| (change.epoch, change.revoked))
-        .collect();
-    assert_eq!(sent, [(3, true), (4, false), (6, false), (7, true)]);
-    assert_eq!(
-        changes[3].certificate.fingerprint_sha256,
-        lost.fingerprint_sha256
-    );
+    let sent: Vec<_> = changes.iter().map(sent_change).collect();
+    let expected = [
+        (4, Some(true)),
+        (5, Some(false)),
+        (7, Some(false)),
+        (8, Some(true)),
+        (last, None),
+    ];
+    assert_eq!(sent, expected);
+    assert!(matches!(
+        changes[3],
+        FollowedChange::Certificate(change)
+            if change.certificate.fingerprint_sha256 == lost.fingerprint_sha256
+    ));
     let all = place
         .store
         .revoked_certificates(place.authority.id, instant(60), None, 100)
@@ -318,10 +324,10 @@ async fn a_restore_does_not_undo_revocations_after_the_backup() {
         .unwrap();
     let details: Vec<_> = entries.iter().map(|entry| entry.detail.as_str()).collect();
     assert_eq!(details.len(), 5);
-    assert_eq!(details[0], "database restored from a backup epoch=2");
+    assert_eq!(details[0], "database restored from a backup epoch=3");
     assert_eq!(
         details[1],
-        "reason=keyCompromise epoch=3 again after a restore"
+        "reason=keyCompromise epoch=4 again after a restore"
     );
 
     place.settle().await;
@@ -390,7 +396,7 @@ async fn without_the_journal_epochs_are_skipped_and_reported() {
         matches!(
             begun,
             JournalBegun::Restored(Restored {
-                from_epoch: 1,
+                from_epoch: 2,
                 is_all: false,
                 ..
             })
@@ -400,9 +406,9 @@ async fn without_the_journal_epochs_are_skipped_and_reported() {
     let until = place.store.last_epoch().await.unwrap();
     for (epoch, is_skipped) in [
         (0, false),
-        (1, false),
-        (2, true),
+        (2, false),
         (3, true),
+        (4, true),
         (until - 1, true),
         (until, false),
     ] {
@@ -452,13 +458,13 @@ async fn the_intact_lines_of_a_corrupt_journal_are_replayed() {
         panic!("{begun:?}")
     };
     assert_eq!((done.revoked, done.is_all), (2, false));
-    assert_eq!(done.missing, [1..=1]);
+    assert_eq!(done.missing, [2..=2]);
     assert_eq!(place.status(1).await, Some(Status::Active), "it is lost");
     for n in [2, 3] {
         assert_eq!(place.status(n).await, Some(Status::PendingRevocation));
     }
     assert!(
-        place.store.is_skipped_epoch(1).await.unwrap(),
+        place.store.is_skipped_epoch(2).await.unwrap(),
         "clients are told"
     );
     place.is_intact().await;
@@ -514,7 +520,7 @@ async fn a_journal_that_begins_after_the_backup_is_incomplete() {
     place.revoke(1).await;
     // Like a journal that did not exist until now.
     std::fs::remove_file(place.path("store.revocations")).unwrap();
-    assert_eq!(place.begin().await, JournalBegun::Made { after: 1 });
+    assert_eq!(place.begin().await, JournalBegun::Made { after: 2 });
     place.revoke(2).await;
 
     let mut place = place.replaced_by(&backup).await;
@@ -527,14 +533,14 @@ async fn a_journal_that_begins_after_the_backup_is_incomplete() {
         let JournalBegun::Restored(done) = begun else {
             panic!("{begun:?}")
         };
-        assert_eq!((done.from_epoch, done.revoked), (0, revoked));
+        assert_eq!((done.from_epoch, done.revoked), (1, revoked));
         assert!(
             !done.is_all,
             "a second restore of the same backup has the same result"
         );
         assert!(
-            place.store.is_skipped_epoch(1).await.unwrap()
-                && place.store.is_skipped_epoch(2).await.unwrap()
+            place.store.is_skipped_epoch(2).await.unwrap()
+                && place.store.is_skipped_epoch(3).await.unwrap()
         );
         assert_eq!(
             place.status(1).await,
@@ -582,16 +588,16 @@ async fn with_a_lagging_journal_no_epoch_is_used_twice() {
     assert!(matches!(
         place.begin().await,
         JournalBegun::Restored(Restored {
-            to_epoch: 2,
+            to_epoch: 3,
             is_all: true,
             ..
         })
     ));
     place.revoke(5).await;
     place.revoke(6).await;
-    // A follower has received epoch 4.
-    assert!(place.store.is_skipped_epoch(4).await.unwrap());
-    assert!(!place.store.is_skipped_epoch(2).await.unwrap());
+    // A follower has received epoch 5.
+    assert!(place.store.is_skipped_epoch(5).await.unwrap());
+    assert!(!place.store.is_skipped_epoch(3).await.unwrap());
 }
 
 #[tokio::test]
@@ -633,6 +639,71 @@ async fn a_wrong_backup_and_then_the_right_one_do_not_mix_histories() {
     ));
     assert!(place.store.is_skipped_epoch(known_there).await.unwrap());
     place.is_intact().await;
+}
+
+#[tokio::test]
+async fn changes_of_hostnames_have_lines_and_are_announced_after_a_restore() {
+    let place = Place::new().await;
+    let list = async |place: &Place, name: &str| {
+        let hostnames = vec![name.to_owned()];
+        let replaced = place
+            .store
+            .replace_hostname_associations(place.zone, None, hostnames, by());
+        replaced.await.unwrap();
+    };
+    let listed = async |place: &Place| {
+        let list = place.store.hostname_associations(place.zone, None).await;
+        list.unwrap().unwrap()
+    };
+    list(&place, "a.example").await;
+    let lines = place.lines();
+    let fields: Vec<_> = lines[0].split('\t').collect();
+    let account = account(0).id;
+    assert_eq!(fields[..3], ["2", "configuration", &account.to_string()]);
+    // A lost line is written again.
+    let path = place.path("store.revocations");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() - 3]).unwrap();
+    assert_eq!(place.begin().await, JournalBegun::Follows);
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
+
+    // The backup has the last change: the journal has every later one.
+    let backup = place.back_up();
+    let place = place.replaced_by(&backup).await;
+    let JournalBegun::Restored(done) = place.begin().await else {
+        panic!("it was not restored")
+    };
+    assert_eq!((done.to_epoch, done.is_all), (2, true));
+    place.is_intact().await;
+
+    // A change of hostnames after the backup is lost. A follower that knows the revocation after it
+    // learns that the hostnames are others.
+    let backup = place.back_up();
+    list(&place, "b.example").await;
+    place.revoke(1).await;
+    let known = place.store.last_epoch().await.unwrap();
+    let place = place.replaced_by(&backup).await;
+    let JournalBegun::Restored(done) = place.begin().await else {
+        panic!("it was not restored")
+    };
+    assert_eq!((done.to_epoch, done.is_all), (known, true));
+    assert_eq!(listed(&place).await, ["a.example"]);
+    assert!(!place.store.is_skipped_epoch(known).await.unwrap());
+    let last = place.store.last_epoch().await.unwrap();
+    let changes = place.store.revocation_changes(account, known, 9).await;
+    assert_eq!(
+        changes.unwrap(),
+        [FollowedChange::Configuration { epoch: last }]
+    );
+    place.is_intact().await;
+}
+
+/// The epoch of a change, and whether it revoked; `None`: the configuration changed.
+fn sent_change(change: &FollowedChange) -> (u64, Option<bool>) {
+    match change {
+        FollowedChange::Certificate(change) => (change.epoch, Some(change.revoked)),
+        FollowedChange::Configuration { epoch } => (*epoch, None),
+    }
 }
 
 #[tokio::test]

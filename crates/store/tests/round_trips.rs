@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use certgate_model::{
     AccountId, AuditOwner, AuditQuery, AuthorityRecord, CertificateId, CertificateQuery,
-    CertificateRecord, CrlKind, CrlRecord, Direction, EnforcementPointId, EnforcementPointRecord,
-    Event, Slice, Status, Timestamp, TokenId, ZoneId, lock,
+    CertificateRecord, Coverage, CrlKind, CrlRecord, Direction, EnforcementPointId,
+    EnforcementPointRecord, Event, Slice, Status, Timestamp, TokenId, WhenStale, ZoneId, lock,
 };
 use certgate_store::conformance::{self, by, instant};
 use certgate_store::prelude::*;
@@ -51,7 +51,7 @@ const EXPECTED: &[(&str, usize, usize)] = &[
     ("the active CA", 1, 1),
     ("content of a shard", 4, 4),
     ("content of the full list", 4, 4),
-    ("changes of an account", 3, 3),
+    ("changes of an account", 4, 3),
     ("page of an audit log", 2, 2),
     ("CRLs to renew", 3, 1),
     ("renew an enforcement point", 3, 5),
@@ -497,6 +497,9 @@ async fn other_writes(
         token: TokenId::from_bytes([1; 16]),
         name: "edge".into(),
         lease_seconds: 60,
+        covers: vec![Coverage::Requests],
+        when_stale: WhenStale::Refuse,
+        forget_seconds: 86_400,
         acknowledged_epoch: 0,
         seen_on: instant(seen),
         registered_on: instant(0),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Id, Octets20, Sha256, Time, Uuid, WholeNumber};
+use crate::{CoverageName, Id, Octets20, Sha256, Time, Uuid, WhenStaleName, WholeNumber};
 
 /// An enforcement point.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -16,9 +16,15 @@ pub struct EnforcementPoint<'a> {
     pub name: Cow<'a, str>,
     /// Seconds without a request after which changes stop waiting for it.
     pub lease_seconds: u32,
+    /// The traffic of a revoked certificate that it refuses.
+    pub covers: Vec<CoverageName>,
+    /// Its behaviour without contact with certgate.
+    pub when_stale: WhenStaleName,
+    /// Seconds without a request after which it is deleted.
+    pub forget_seconds: u32,
     /// The epoch up to which it enforces every change.
     pub acknowledged_epoch: u64,
-    /// The epoch of the last change of the account's certificates.
+    /// The epoch of the last change of the account's certificates, hostnames or CAs.
     pub last_epoch: u64,
     /// State.
     pub status: EnforcementPointStatus,
@@ -49,6 +55,17 @@ pub struct RegisterEnforcementPoint<'a> {
     #[schema(value_type = Option<i64>, minimum = 5, maximum = 3600)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<WholeNumber>,
+    /// The traffic of a revoked certificate that it refuses; default `["requests"]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub covers: Option<Vec<CoverageName>>,
+    /// Its behaviour without contact with certgate; default `refuse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when_stale: Option<WhenStaleName>,
+    /// Seconds without a request after which it is deleted, at least `lease_seconds`; default one
+    /// day.
+    #[schema(value_type = Option<i64>, minimum = 5, maximum = 2_592_000)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forget_seconds: Option<WholeNumber>,
 }
 
 /// The acknowledgement of changes by an enforcement point.
@@ -76,7 +93,36 @@ pub struct RevocationFeed {
     /// The epoch up to which a reader that has applied the changes knows every change.
     pub epoch: u64,
     /// In the order of their epochs.
-    pub changes: Vec<RevocationFeedChange>,
+    pub changes: Vec<FeedChange>,
+}
+
+/// A change that enforcement points follow: of a certificate, or of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum FeedChange {
+    /// A certificate was revoked or restored.
+    Certificate(RevocationFeedChange),
+    /// The hostnames or CAs of the account changed.
+    Configuration(ConfigurationFeedChange),
+}
+
+impl FeedChange {
+    /// The epoch of the change.
+    pub fn epoch(&self) -> u64 {
+        match self {
+            Self::Certificate(change) => change.epoch,
+            Self::Configuration(change) => change.epoch,
+        }
+    }
+}
+
+/// The last change of the hostnames or CAs of the account: read `/enforcement` again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfigurationFeedChange {
+    /// The epoch of the change.
+    pub epoch: u64,
+    /// Always `true`.
+    pub configuration: bool,
 }
 
 /// The last change of a certificate.

@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod client_certificates;
 mod enforcement_points;
+mod enforcement_view;
 mod envelope;
 mod hostname_associations;
 mod managed_cas;
@@ -35,8 +36,11 @@ pub use client_certificates::{
     RevokeClientCertificate,
 };
 pub use enforcement_points::{
-    AcknowledgeEpoch, EnforcementPoint, EnforcementPointStatus, RegisterEnforcementPoint,
-    RevocationFeed, RevocationFeedChange, RevokedCertificate,
+    AcknowledgeEpoch, ConfigurationFeedChange, EnforcementPoint, EnforcementPointStatus,
+    FeedChange, RegisterEnforcementPoint, RevocationFeed, RevocationFeedChange, RevokedCertificate,
+};
+pub use enforcement_view::{
+    EnforcedCa, EnforcedCaKind, EnforcedCaState, EnforcedHost, EnforcementView,
 };
 pub use envelope::{
     Answer, CursorInfo, Cursors, Deleted, ErrorCause, ErrorItem, ErrorSource, FailedAnswer,
@@ -64,7 +68,7 @@ pub use tokens::{
 };
 pub use users::{Membership, MembershipPermissions, PermissionGrant, UpdateUser, User, UserApiKey};
 pub use words::{
-    AccountTypeName, EffectName, KeyAlgorithmName, ReasonName, SignatureName, StatusName,
-    TokenStateName, TokenStatus, ZoneTypeName,
+    AccountTypeName, CoverageName, EffectName, KeyAlgorithmName, ReasonName, SignatureName,
+    StatusName, TokenStateName, TokenStatus, WhenStaleName, ZoneTypeName,
 };
 pub use zones::{CreateZone, UpdateZone, Zone, ZoneMeta, ZoneOwner, ZonePlan};

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use certgate_model::{
-    AccountType, KeyAlgorithm, RevocationReason, SignatureAlgorithm, Status, TokenState, ZoneType,
+    AccountType, Coverage, KeyAlgorithm, RevocationReason, SignatureAlgorithm, Status, TokenState,
+    WhenStale, ZoneType,
 };
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
@@ -89,6 +90,17 @@ words!(
 words!(
     /// The type of a zone. It has no effect, because certgate serves no DNS.
     ZoneTypeName(ZoneType)
+);
+
+words!(
+    /// The traffic of a revoked certificate that an enforcement point refuses: `connections` ends
+    /// open connections, `requests` refuses each request, `handshakes` refuses new connections only.
+    CoverageName(Coverage)
+);
+words!(
+    /// The behaviour of an enforcement point without contact with certgate: `refuse` refuses every
+    /// client, `serve` continues with the last known state at one of its hosts at least.
+    WhenStaleName(WhenStale)
 );
 
 /// The effect of a policy.

@@ -88,7 +88,7 @@ def journal(path: Path, torn: bool = False) -> list[Line]:
     for line in lines:
         text, check = line.rsplit("\t", 1)
         assert hashlib.sha256(f"{text}\t".encode()).hexdigest()[:8] == check, line
-        if "\tskipped\t" in text:
+        if "\tskipped\t" in text or "\tconfiguration\t" in text:
             continue
         epoch, what, reason, at, authority, certificate, serial, fingerprint, expires = text.split(
             "\t"

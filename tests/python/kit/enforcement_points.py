@@ -7,6 +7,11 @@ from typing import Any
 from kit.harness import Api, Server
 
 
+def of_certificates(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the changes of certificates, without those of hostnames and CAs."""
+    return [change for change in told["changes"] if "configuration" not in change]
+
+
 class Points:
     def __init__(self, server: Server, api: Api) -> None:
         self.api, self.base = api, f"/certgate/v1/accounts/{server.made['account_id']}"

@@ -29,7 +29,7 @@ from kit.backups import (
     talking,
     told_since,
 )
-from kit.enforcement_points import Points
+from kit.enforcement_points import Points, of_certificates
 from kit.harness import Api, Server, certgate, eventually
 
 
@@ -90,7 +90,7 @@ def test_a_restore_undoes_no_revocation(story: Story) -> None:
             serials = {made["serial_number"]: made["id"] for made in story.certificates.values()}
             got = {
                 serials[c["serial_number"]]: (c["epoch"], c["revoked"])
-                for c in told_changes["changes"]
+                for c in of_certificates(told_changes)
             }
             # A certificate issued and restored after the backup leaves no trace.
             for one in (expected, got):
@@ -296,10 +296,12 @@ def test_more_changes_than_the_end_of_the_journal_that_a_start_reads(
         settled(api)
         assert (api.total(), api.total("revoked"), api.total("active")) == (800, 750, 50)
         points, epoch, told = Points(server, api), 0, {}
-        while changes := changes_now(points, epoch).result["changes"]:
+        while (answer := changes_now(points, epoch).result)["changes"]:
+            changes = of_certificates(answer)
             told |= {change["serial_number"]: change["revoked"] for change in changes}
-            epoch = changes[-1]["epoch"]
-        assert (epoch, told) == (1150, expected)
+            epoch = answer["changes"][-1]["epoch"]
+        # The last change is that of the restore, the first one was that of the CA.
+        assert (epoch, told) == (2**32 + 1151, expected)
         listed = {
             f"{revoked.serial_number:040x}" for revoked in Verifier(server, api).list("full.crl")
         }
@@ -346,7 +348,7 @@ def test_a_journal_that_begins_after_the_backup_is_incomplete(
         assert AGAIN in again and field(again, "revoked") == 1 and UNKNOWN in unknown
         with talking(server) as api:
             points = Points(server, api)
-            assert [changes_now(points, epoch).error["code"] for epoch in (1, 2)] == [1521, 1521]
+            assert [changes_now(points, epoch).error["code"] for epoch in (2, 3)] == [1521, 1521]
             assert "revoke" in api.get(ids[1]).result["status"]
         server.stop()
 
@@ -387,7 +389,8 @@ def test_without_the_journal_newer_epochs_are_refused_permanently(story: Story, 
             for epoch in range(story.known + 1, story.last + 1):
                 assert changes_now(points, epoch).error["code"] == 1521, (turn, epoch)
         # A follower that has only the epochs of the backup continues.
-        assert len(changes_now(points, story.known).result["changes"]) == len(more)
+        later = changes_now(points, story.known).result
+        assert len(of_certificates(later)) == len(more)
         first, *_, count = api.call("GET", f"{points.base}/revocations").text.splitlines()
         assert count == f'{{"count":{len(more) + 3}}}'
         epoch = int(re.findall(r"\d+", first)[0])
@@ -424,21 +427,18 @@ def test_a_journal_older_than_the_backup_counts_as_missing(
     logged = len(server.log)
     server.start()
     (line,) = told_since(server, logged)
-    assert UNKNOWN in line and field(line, "after_epoch") == 2
+    assert UNKNOWN in line and field(line, "after_epoch") == 3
     with talking(server) as api:
         points = Points(server, api)
         refused = api.call(
             "PUT",
             f"{points.base}/enforcement_points/{points.register('edge', 60)['id']}/acknowledgement",
-            {"epoch": 3},
+            {"epoch": 4},
         )
         assert refused.error["code"] == 1521
-        assert api.revoke(ids[3]).status == 200 and changes_now(points, 3).error["code"] == 1521
-        assert [len(changes_now(points, epoch).result["changes"]) for epoch in (0, 1, 2)] == [
-            3,
-            2,
-            1,
-        ]
+        assert api.revoke(ids[3]).status == 200 and changes_now(points, 4).error["code"] == 1521
+        known = [changes_now(points, epoch).result for epoch in (1, 2, 3)]
+        assert [len(of_certificates(told)) for told in known] == [3, 2, 1]
     assert {line.certificate for line in journal(revocations(server))} == {ids[3]}, (
         "a new one, after the gap"
     )

@@ -2,16 +2,18 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use certgate_service::{AccountScope, DeletePoints, FollowRevocations, ManageEnforcementPoints};
+use certgate_service::{
+    AccountScope, DeletePoints, EnforcementPointDraft, FollowRevocations, ManageEnforcementPoints,
+};
 use certgate_wire::{
     AccountPath, AcknowledgeEpoch, Answer, Deleted, EnforcementPoint, EnforcementPointPath,
     RegisterEnforcementPoint,
 };
 
 use crate::body::Body;
+use crate::enforcement_objects::enforcement_point;
 use crate::envelope;
 use crate::error::ApiError;
-use crate::objects::enforcement_point;
 use crate::state::Api;
 
 /// List enforcement points
@@ -46,7 +48,8 @@ pub(crate) async fn list(
 ///
 /// From now on, a change of the account's certificates settles only after this enforcement point
 /// has acknowledged it, or its lease has ended. Register the same name again to renew the lease.
-/// Only this token can renew the lease and acknowledge changes. Not part of Cloudflare's API.
+/// `covers` and `when_stale` are shown to operators. A point that is silent for `forget_seconds` is
+/// deleted. Only this token can renew the lease and acknowledge changes. Not part of Cloudflare's API.
 #[utoipa::path(
     post,
     path = "/certgate/v1/accounts/{account_id}/enforcement_points",
@@ -65,9 +68,17 @@ pub(crate) async fn register(
     scope: AccountScope<ManageEnforcementPoints>,
     Body(body): Body<RegisterEnforcementPoint<'static>>,
 ) -> Result<Response, ApiError> {
-    let lease = body.lease_seconds.map(|seconds| seconds.0);
+    let draft = EnforcementPointDraft {
+        name: body.name.into_owned(),
+        lease_seconds: body.lease_seconds.map(|seconds| seconds.0),
+        covers: body
+            .covers
+            .map(|names| names.into_iter().map(|name| name.0).collect()),
+        when_stale: body.when_stale.map(|name| name.0),
+        forget_seconds: body.forget_seconds.map(|seconds| seconds.0),
+    };
     let points = &api.service.enforcement_points;
-    let point = points.register(&scope, &body.name, lease).await?;
+    let point = points.register(&scope, draft).await?;
     let last = api.store.account_epoch(scope.account().id).await?;
     envelope::one(enforcement_point(api.clock.now(), last, &point))
 }

@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod audit_logs;
 pub(crate) mod client_certificates;
 pub(crate) mod enforcement_points;
+pub(crate) mod enforcement_view;
 pub(crate) mod hostname_associations;
 pub(crate) mod managed_authorities;
 pub(crate) mod memberships;

@@ -12,15 +12,17 @@ use certgate_wire::{
     AccountPath, Answer, RevocationChangesQuery, RevocationFeed, RevocationStreamQuery,
 };
 use futures_util::stream::{self, Stream};
+use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::StreamBody;
 
+use crate::enforcement_objects::{revocation_feed, revoked_certificate};
 use crate::envelope;
 use crate::error::ApiError;
 use crate::followers::FollowerPlace;
-use crate::objects::{revocation_feed, revoked_certificate};
 use crate::query::Query;
 use crate::response::typed;
+use crate::sorted_serials;
 use crate::state::Api;
 
 /// A pause without a change, after which the server sends a line without changes and checks the
@@ -160,7 +162,9 @@ impl Follower {
 ///
 /// One JSON object per line (`application/x-ndjson`): first `{"epoch"}`, then each revoked
 /// certificate of the account that has not expired, last `{"count"}`. A list without its last line
-/// is incomplete. The changes after the epoch complete the list. Not part of Cloudflare's API.
+/// is incomplete. The changes after the epoch complete the list. With
+/// `Accept: application/vnd.certgate.revocations`, the answer has a compact binary form instead: the
+/// sorted serial numbers of each CA. Not part of Cloudflare's API.
 #[utoipa::path(
     get,
     path = "/certgate/v1/accounts/{account_id}/revocations",
@@ -169,15 +173,22 @@ impl Follower {
     params(AccountPath),
     responses((
         status = 200,
-        description = "Lines of revoked certificates",
-        body = String,
-        content_type = "application/x-ndjson",
+        description = "Lines of revoked certificates, or the binary form",
+        content(
+            (String = "application/x-ndjson"),
+            (String = "application/vnd.certgate.revocations"),
+        ),
     )),
 )]
 pub(crate) async fn revoked(
     State(api): State<Api>,
     scope: AccountScope<FollowRevocations>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    if sorted_serials::is_accepted(&headers) {
+        let now = api.clock.now();
+        return sorted_serials::answer(api, scope, now).await;
+    }
     let epoch = api.service.feed.epoch(&scope).await?;
     let first = Bytes::from(format!("{{\"epoch\":{epoch}}}\n"));
     let now = api.clock.now();

@@ -101,7 +101,7 @@ async fn the_log_has_the_actor_action_time_and_certificate() {
             "number": 5,
             "hash": revoke["certgate"]["hash"],
             "fingerprint_sha256": certificate["fingerprint_sha256"],
-            "detail": "reason=certificateHold epoch=1",
+            "detail": "reason=certificateHold epoch=2",
         },
     });
     assert_eq!(revoke, &expected);

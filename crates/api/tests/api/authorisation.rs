@@ -80,6 +80,7 @@ pub const ROUTES: &[Route] = &[
     // The token did not register the enforcement point.
     ("DELETE", "/certgate/v1/accounts/{account_id}/enforcement_points/{enforcement_point_id}", POINTS_WRITE, POINTS_READ, NONE, OWNED),
     ("PUT", "/certgate/v1/accounts/{account_id}/enforcement_points/{enforcement_point_id}/acknowledgement", POINTS_WRITE, POINTS_READ, r#"{"epoch":0}"#, OWNED),
+    ("GET", "/certgate/v1/accounts/{account_id}/enforcement", POINTS_READ, SSL_WRITE, NONE, 200),
     ("GET", "/certgate/v1/accounts/{account_id}/revocation_changes", POINTS_READ, SSL_WRITE, NONE, 200),
     ("GET", "/certgate/v1/accounts/{account_id}/revocation_stream?for_seconds=0", POINTS_READ, SSL_WRITE, NONE, 200),
     ("GET", "/certgate/v1/accounts/{account_id}/revocations", POINTS_READ, SSL_WRITE, NONE, 200),

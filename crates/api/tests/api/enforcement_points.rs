@@ -265,6 +265,7 @@ async fn all_revoked_certificates_are_read_in_one_answer() {
         .as_array()
         .unwrap()
         .iter()
+        .filter(|one| one["configuration"] != true)
         .map(|one| (one["epoch"].as_u64().unwrap(), &one["revoked"]))
         .collect();
     assert!(told.is_sorted_by_key(|one| one.0));
@@ -291,6 +292,21 @@ async fn bad_registrations_and_acknowledgements_are_refused_with_their_reason() 
         (
             json!({ "name": "x", "lease_seconds": "60" }),
             "/lease_seconds",
+        ),
+        (json!({ "name": "x", "covers": [] }), "/covers"),
+        (json!({ "name": "x", "covers": "requests" }), "/covers"),
+        (
+            json!({ "name": "x", "covers": ["requests", "packets"] }),
+            "/covers/1",
+        ),
+        (json!({ "name": "x", "when_stale": "wait" }), "/when_stale"),
+        (
+            json!({ "name": "x", "forget_seconds": 59 }),
+            "/forget_seconds",
+        ),
+        (
+            json!({ "name": "x", "forget_seconds": 2_592_001 }),
+            "/forget_seconds",
         ),
     ] {
         let error = app.post(POINTS, body.clone()).await.error();
@@ -376,9 +392,10 @@ async fn a_stream_has_changes_as_they_happen() {
     let mut lines = Lines::of(&app, &app.token, "").await;
     assert_eq!(
         lines.next().await,
-        Some(json!({ "epoch": 0, "changes": [] }))
+        Some(json!({ "epoch": 1, "changes": [{ "epoch": 1, "configuration": true }] })),
+        "the CA is new"
     );
-    for (epoch, revoked) in [(1, true), (2, false)] {
+    for (epoch, revoked) in [(2, true), (3, false)] {
         let change = async {
             let method = if revoked {
                 http::Method::DELETE
@@ -395,18 +412,18 @@ async fn a_stream_has_changes_as_they_happen() {
         );
     }
     // A later follower gets the existing changes immediately, and each of them once.
-    let told = Lines::of(&app, &app.token, "after=1")
+    let told = Lines::of(&app, &app.token, "after=2")
         .await
         .next()
         .await
         .unwrap();
     assert_eq!(
         (&told["epoch"], told["changes"].as_array().unwrap().len()),
-        (&json!(2), 1)
+        (&json!(3), 1)
     );
     // The answer ends with the process.
     let (told, ()) = tokio::join!(lines.next(), async { app.service.signals.end_waiting() });
-    assert_eq!(told, Some(json!({ "epoch": 2, "changes": [] })));
+    assert_eq!(told, Some(json!({ "epoch": 3, "changes": [] })));
     assert_eq!(lines.next().await, None);
 }
 
@@ -501,7 +518,8 @@ async fn a_change_wakes_the_followers_of_its_own_account_only() {
     let certificate = app.issue("device").await;
     let app = &app;
     let waits = |account: &str| {
-        let path = format!("/certgate/v1/accounts/{account}/revocation_changes?wait_seconds=2");
+        let path =
+            format!("/certgate/v1/accounts/{account}/revocation_changes?after=1&wait_seconds=2");
         async move { app.get(&path).await.result() }
     };
     let (own, others, ()) = tokio::join!(waits(&app.account_id), waits(&other), async {
@@ -509,5 +527,74 @@ async fn a_change_wakes_the_followers_of_its_own_account_only() {
     });
     assert_eq!(own["changes"].as_array().unwrap().len(), 1);
     assert_eq!(others["changes"], json!([]));
-    assert_eq!(others["epoch"], json!(1), "it looked again");
+    assert_eq!(others["epoch"], json!(2), "it looked again");
+}
+
+#[tokio::test]
+async fn a_point_shows_what_it_covers_and_does() {
+    let app = TestApp::new().await;
+    let shown = |point: &Value| {
+        let members = ["covers", "when_stale", "forget_seconds"].map(|name| point[name].clone());
+        Value::from(members.to_vec())
+    };
+    let point = app.post(POINTS, json!({ "name": "edge" })).await.result();
+    assert_eq!(shown(&point), json!([["requests"], "refuse", 86_400]));
+    let body = json!({
+        "name": "edge",
+        "covers": ["requests", "connections", "REQUESTS"],
+        "when_stale": "serve",
+        "forget_seconds": 60,
+    });
+    let again = app.post(POINTS, body).await.result();
+    let expected = json!([["connections", "requests"], "serve", 60]);
+    assert_eq!((&again["id"], shown(&again)), (&point["id"], expected));
+    let listed = app.get(POINTS).await.result();
+    assert_eq!(shown(&listed[0]), shown(&again));
+    let id = point["id"].as_str().unwrap();
+    let acknowledged = acknowledge(&app, id, &json!(0)).await;
+    assert_eq!(shown(&acknowledged), shown(&again));
+    // The terms have defaults at each registration.
+    let point = app.post(POINTS, json!({ "name": "edge" })).await.result();
+    assert_eq!(shown(&point), json!([["requests"], "refuse", 86_400]));
+    let error = app
+        .post(
+            POINTS,
+            json!({ "name": "edge", "lease_seconds": 100, "forget_seconds": 99 }),
+        )
+        .await
+        .error();
+    let message =
+        "forget_seconds is 99: use a whole number from 100, the lease_seconds, to 2592000";
+    assert_eq!(error.message, message);
+}
+
+#[tokio::test]
+async fn a_silent_point_is_forgotten_with_an_entry_in_the_log() {
+    let app = TestApp::new().await;
+    for (name, seconds) in [("short", 60), ("long", 86_400)] {
+        let body = json!({ "name": name, "lease_seconds": 5, "forget_seconds": seconds });
+        app.post(POINTS, body).await.result();
+    }
+    let names = async || {
+        app.settle().await;
+        let points = app.get(POINTS).await.result();
+        let points = points.as_array().unwrap().clone();
+        let name = |point: &Value| point["name"].as_str().unwrap().to_owned();
+        points.iter().map(name).collect::<Vec<_>>()
+    };
+    app.clock.advance_seconds(59);
+    assert_eq!(names().await, ["long", "short"]);
+    app.clock.advance_seconds(1);
+    assert_eq!(names().await, ["long"]);
+    let log = "/accounts/{account}/logs/audit?since=2020-01-01&before=2040-01-01";
+    let log = app.get(log).await.result();
+    let deleted = log.as_array().unwrap().iter().find(|entry| {
+        entry["action"]["type"] == "delete" && entry["resource"]["type"] == "enforcement_point"
+    });
+    let deleted = deleted.unwrap();
+    assert_eq!(deleted["actor"], json!({ "type": "system" }));
+    let detail = deleted["certgate"]["detail"].as_str().unwrap();
+    assert!(detail.contains("forget_seconds=60 name=short"), "{detail}");
+    app.clock.advance_seconds(86_400);
+    assert_eq!(names().await, [] as [&str; 0]);
 }

@@ -12,6 +12,7 @@ mod authorisation;
 mod client_certificates;
 mod clock;
 mod enforcement_points;
+mod enforcement_view;
 mod envelope;
 mod existence;
 mod flips;

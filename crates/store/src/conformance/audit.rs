@@ -130,7 +130,7 @@ pub(super) async fn audit(store: &dyn Store) {
             30,
             AuditAction::Create,
             ResourceType::ManagedAuthority,
-            format!("algorithm={}", authority.algorithm),
+            format!("algorithm={} epoch={}", authority.algorithm, revoked - 1),
         ),
         (
             4,

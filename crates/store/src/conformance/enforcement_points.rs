@@ -1,8 +1,8 @@
 //! The verbs of enforcement points.
 
 use certgate_model::{
-    AuthorityRecord, EnforcedCertificate, EnforcementPointId, EnforcementPointRecord, Event,
-    RevocationReason, TokenId,
+    AuthorityRecord, Coverage, EnforcedCertificate, EnforcementPointId, EnforcementPointRecord,
+    Event, FollowedChange, RevocationReason, SerialNumber, TokenId, WhenStale,
 };
 
 use super::fixtures;
@@ -21,6 +21,9 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         token: TokenId::from_bytes([n; 16]),
         name: name.into(),
         lease_seconds: 60,
+        covers: vec![Coverage::Requests],
+        when_stale: WhenStale::Refuse,
+        forget_seconds: 600,
         acknowledged_epoch: 0,
         seen_on: fixtures::instant(100),
         registered_on: fixtures::instant(100),
@@ -52,9 +55,12 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         register(&stray, 2).await,
         EnforcementPointRegistered::NoAccount
     );
-    // The same name again: another lease, the same enforcement point.
+    // The same name again: other terms, the same enforcement point.
     let again = EnforcementPointRecord {
         lease_seconds: 30,
+        covers: vec![Coverage::Connections, Coverage::Handshakes],
+        when_stale: WhenStale::Serve,
+        forget_seconds: 30,
         seen_on: fixtures::instant(110),
         ..edge.clone()
     };
@@ -130,7 +136,10 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
             .expect("changes");
         changes
             .into_iter()
-            .map(|one| (one.epoch, one.certificate, one.revoked))
+            .map(|one| match one {
+                FollowedChange::Certificate(one) => (one.epoch, one.certificate, one.revoked),
+                FollowedChange::Configuration { epoch } => panic!("configuration at {epoch}"),
+            })
             .collect::<Vec<_>>()
     };
     let both = [
@@ -231,6 +240,22 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
         }
     };
     let all = read(at, 1_000).await;
+    let serials = async |limit| {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let part = store.revoked_serials(authority.id, at, after, limit).await;
+            let part = part.expect("read");
+            let Some((place, _)) = part.last() else {
+                return all;
+            };
+            after = Some(*place);
+            all.extend(part.into_iter().map(|(_, serial)| serial));
+        }
+    };
+    let expected: Vec<SerialNumber> = all.iter().map(|one| one.serial).collect();
+    for limit in [1, 3, 1_000] {
+        assert_eq!(serials(limit).await, expected, "{limit}");
+    }
     assert!(all.contains(&enforced(second)) && !all.contains(&enforced(first)));
     assert_eq!(read(at, 1).await, all);
     let after_its_end = read(second.expires_on.plus_seconds(1), 1_000).await;
@@ -305,4 +330,49 @@ pub(super) async fn enforcement_points(store: &dyn Store, authority: &AuthorityR
             revoked: 0
         }
     );
+}
+
+/// Tries the deletion of silent points, in an account without points.
+pub(super) async fn silent_points(store: &dyn Store) {
+    let account = fixtures::account(1);
+    let begun = fixtures::instant(100);
+    let point = |n: u8, forget_seconds| EnforcementPointRecord {
+        id: EnforcementPointId::from_bytes([n; 16]),
+        account: account.id,
+        token: TokenId::from_bytes([n; 16]),
+        name: format!("silent-{n}"),
+        lease_seconds: 5,
+        covers: vec![Coverage::Requests],
+        when_stale: WhenStale::Refuse,
+        forget_seconds,
+        acknowledged_epoch: 0,
+        seen_on: begun,
+        registered_on: begun,
+    };
+    let next = async || store.next_forgotten_point().await.expect("read");
+    let forget = async |seconds: i64, limit| {
+        let at = begun.plus_seconds(seconds);
+        let forgotten = store.forget_silent_points(at, limit).await.expect("forget");
+        let id = |point: &EnforcementPointRecord| point.id.as_bytes()[0];
+        forgotten.iter().map(id).collect::<Vec<_>>()
+    };
+    assert_eq!(next().await, None);
+    for (n, seconds) in [(1, 100), (2, 60), (3, 60)] {
+        let registered = store.register_enforcement_point(point(n, seconds), 9, by());
+        registered.await.expect("register");
+    }
+    assert_eq!(next().await, Some(begun.plus_seconds(60)));
+    // An acknowledgement moves the time.
+    let (id, token) = (point(2, 0).id, point(2, 0).token);
+    let heard = begun.plus_seconds(50);
+    let acknowledged = store.acknowledge(account.id, id, token, 0, heard).await;
+    assert!(matches!(acknowledged, Ok(Acknowledged::Acknowledged(_))));
+    assert_eq!(forget(59, 10).await, [] as [u8; 0]);
+    assert_eq!(forget(60, 10).await, [3]);
+    assert_eq!(next().await, Some(begun.plus_seconds(100)));
+    assert_eq!(forget(200, 1).await, [1]);
+    assert_eq!(forget(200, 1).await, [2]);
+    assert_eq!(next().await, None);
+    let left = store.enforcement_points(account.id).await.expect("list");
+    assert_eq!(left, []);
 }

@@ -7,6 +7,7 @@
 mod audit;
 mod authorities;
 mod certificates;
+mod configuration;
 mod enforcement_points;
 mod fixtures;
 mod history;

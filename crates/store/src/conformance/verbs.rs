@@ -3,7 +3,8 @@
 use super::audit::audit;
 use super::authorities::{authorities, replaced_authorities};
 use super::certificates::{certificates, deep_slices, settling, statuses};
-use super::enforcement_points::enforcement_points;
+use super::configuration::configuration;
+use super::enforcement_points::{enforcement_points, silent_points};
 use super::fixtures;
 use super::fixtures::by;
 use super::hostnames::hostnames;
@@ -32,6 +33,8 @@ pub async fn verbs(store: &dyn Store) {
     deep_slices(store).await;
     lists(store, &authority).await;
     enforcement_points(store, &authority).await;
+    silent_points(store).await;
+    configuration(store).await;
     hostnames(store, &authority).await;
     deletions(store).await;
     audit(store).await;

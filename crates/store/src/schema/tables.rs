@@ -114,6 +114,8 @@ pub(crate) static USERS: Table = Table::new(
 
 /// Deleted rows of accounts and zones stay, with their time, because certificates and CAs refer to
 /// them. Columns of version 2 are null in rows of version 1, and outside the digest.
+/// `configuration_epoch` is that of the last change of hostnames or CAs, and null before there is
+/// one. `configuration_check` is its complement, which reveals a changed bit.
 pub(crate) static ACCOUNTS: Table = Table::new(
     "accounts",
     &[
@@ -130,14 +132,28 @@ pub(crate) static ACCOUNTS: Table = Table::new(
         text("type").nullable().unsealed().since(2),
         flag("enforce_twofactor").nullable().unsealed().since(2),
         text("abuse_contact_email").nullable().unsealed().since(2),
+        integer("configuration_epoch")
+            .nullable()
+            .unsealed()
+            .since(4),
+        integer("configuration_check")
+            .nullable()
+            .unsealed()
+            .since(4),
         DIGEST,
     ],
     1,
 )
-.indexed(&[only(
-    "deleted_at IS NULL",
-    unique_index("accounts_by_name", &["folded_name"]),
-)]);
+.indexed(&[
+    only(
+        "deleted_at IS NULL",
+        unique_index("accounts_by_name", &["folded_name"]),
+    ),
+    since(
+        4,
+        index("accounts_by_configuration_epoch", &["configuration_epoch"]),
+    ),
+]);
 
 /// `has_signed` is true from the first certificate on, `last_epoch` the epoch of the last change of
 /// one of the CA's certificates. A retired CA never signed and made room for a new one: its row
@@ -459,7 +475,10 @@ pub(crate) static CRLS: Table = Table::new(
 /// `live_until` is the end of the lease. Until then a change waits for the acknowledgement. `token`
 /// refers to no row, because a token that registered a point can be deleted. Rows of version 2 get
 /// their digest at the next registration. It leaves out the values that each acknowledgement writes,
-/// which would read the whole row: a lower epoch only delays changes.
+/// which would read the whole row: a lower epoch only delays changes. `terms` has the words of
+/// `covers`, with commas between them, `when_stale`, `forget_seconds` and check digits; null in rows
+/// of earlier versions means the defaults. Servers of earlier versions do not move `forget_on`, so
+/// that it can be too early.
 pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
     "enforcement_points",
     &[
@@ -472,6 +491,8 @@ pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
         integer("seen_on").unsealed(),
         integer("live_until").unsealed(),
         integer("registered_on"),
+        text("terms").nullable().unsealed().since(4),
+        integer("forget_on").nullable().unsealed().since(4),
         DIGEST.since(3),
     ],
     1,
@@ -479,6 +500,7 @@ pub(crate) static ENFORCEMENT_POINTS: Table = Table::new(
 .indexed(&[
     unique_index("enforcement_points_by_name", &["account", "name"]),
     index("enforcement_points_by_lease", &["live_until"]),
+    since(4, index("enforcement_points_by_forgetting", &["forget_on"])),
 ]);
 
 /// Epochs of changes before a restore that are not known any more.

@@ -15,7 +15,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{AuthorityId, Hex, Installation, Timestamp};
 
 use super::db::SqliteDb;
-use super::journal_text::{Body, Head, JournaledChange, Line, Lines, Skipped};
+use super::journal_text::{
+    Body, Head, JournaledChange, JournaledConfiguration, Line, Lines, Skipped,
+};
 use super::open;
 use crate::StoreError;
 use crate::db::{Db, Row, now, values};
@@ -359,10 +361,33 @@ async fn lines_after<D: Db>(db: &D, epoch: u64) -> Result<Vec<Line>, StoreError>
             .into_iter()
             .map(Line::Change),
     );
+    lines.extend(configurations_after(db, epoch, &lines).await?);
     lines.sort_unstable_by_key(Line::epoch);
     // Each CA has at most this many changes in the list, so that those after it may be incomplete.
     lines.truncate(WRITTEN_TOGETHER as usize);
     Ok(lines)
+}
+
+/// Returns the accounts whose last change of hostnames or CAs came after `epoch`. The change that a
+/// restore made has the line of the skipped epochs.
+async fn configurations_after<D: Db>(
+    db: &D,
+    epoch: u64,
+    skipped: &[Line],
+) -> Result<Vec<Line>, StoreError> {
+    let select = "SELECT configuration_epoch, id FROM accounts WHERE configuration_epoch > ?1 \
+                  ORDER BY configuration_epoch LIMIT ?2";
+    let read = |row: &dyn Row| {
+        Ok(JournaledConfiguration {
+            epoch: row.get(0)?,
+            account: row.get(1)?,
+        })
+    };
+    let values = values![epoch, WRITTEN_TOGETHER];
+    let found = db.rows(select, &values, read).await?;
+    let is_of_restore = |epoch| skipped.iter().any(|line| line.epoch() == epoch);
+    let made = found.into_iter().filter(|one| !is_of_restore(one.epoch));
+    Ok(made.map(Line::Configuration).collect())
 }
 
 /// Returns the first certificates whose last change came after `epoch`.

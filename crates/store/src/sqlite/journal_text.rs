@@ -6,7 +6,8 @@
 //! SHA-256 of its DER form; its expiry in microseconds. `-` stands for the fields that a restored
 //! certificate does not have. A restore adds a line with the epochs that are skipped: the last of
 //! them; `skipped`; `told` or, if not every change after the backup is known, `unknown`; and the
-//! epoch after which they begin.
+//! epoch after which they begin. A change of hostnames or CAs has a line with its epoch;
+//! `configuration`; and the account.
 //!
 //! The last field of every line, also of the first, is the first 8 hex digits of the SHA-256 of all
 //! before it. They reveal a line that was not written to its end, or that the disk has changed.
@@ -17,7 +18,7 @@ use std::ops::RangeInclusive;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use certgate_model::{
-    AuthorityId, CertificateId, Hex, RevocationReason, SerialNumber, Timestamp, read_hex,
+    AccountId, AuthorityId, CertificateId, Hex, RevocationReason, SerialNumber, Timestamp, read_hex,
 };
 
 const FIRST_LINE: &str = "certgate revocations 1";
@@ -57,10 +58,19 @@ pub(super) struct Skipped {
     pub(super) is_all: bool,
 }
 
+/// A change of the hostnames or CAs of an account. The journal has its epoch and not its content,
+/// which a restore loses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct JournaledConfiguration {
+    pub(super) epoch: u64,
+    pub(super) account: AccountId,
+}
+
 /// A line after the first.
 pub(super) enum Line {
     Change(JournaledChange),
     Skipped(Skipped),
+    Configuration(JournaledConfiguration),
 }
 
 /// The beginning of a journal.
@@ -156,7 +166,7 @@ impl Body {
                     changes.insert(change.serial, change);
                 }
                 Line::Skipped(one) if one.until > known => body.skipped.push(one),
-                Line::Change(_) | Line::Skipped(_) => {}
+                Line::Change(_) | Line::Skipped(_) | Line::Configuration(_) => {}
             }
         }
         body.changes = changes.into_values().collect();
@@ -196,6 +206,7 @@ impl Line {
         match self {
             Self::Change(change) => change.epoch,
             Self::Skipped(skipped) => skipped.until,
+            Self::Configuration(change) => change.epoch,
         }
     }
 
@@ -203,6 +214,7 @@ impl Line {
         match self {
             Self::Change(change) => change.to_line(),
             Self::Skipped(skipped) => skipped.to_line(),
+            Self::Configuration(change) => change.to_line(),
         }
     }
 
@@ -219,6 +231,10 @@ impl Line {
                     "unknown" => false,
                     _ => return None,
                 },
+            }),
+            [epoch, "configuration", account] => Self::Configuration(JournaledConfiguration {
+                epoch: epoch.parse().ok()?,
+                account: account.parse().ok()?,
             }),
             _ => Self::Change(JournaledChange::from_fields(&fields)?),
         };
@@ -237,6 +253,13 @@ impl Skipped {
     pub(super) fn to_line(self) -> String {
         let told = if self.is_all { "told" } else { "unknown" };
         let text = format!("{}\tskipped\t{told}\t{}\t", self.until, self.after);
+        format!("{text}{}\n", check_digits(text.as_bytes()))
+    }
+}
+
+impl JournaledConfiguration {
+    pub(super) fn to_line(self) -> String {
+        let text = format!("{}\tconfiguration\t{}\t", self.epoch, self.account);
         format!("{text}{}\n", check_digits(text.as_bytes()))
     }
 }

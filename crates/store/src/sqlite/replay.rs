@@ -96,6 +96,10 @@ pub(super) async fn replay<D: Db>(
         .flat_map(|gap| values![gap.after, gap.until, gap.is_all])
         .collect();
     seal::insert(db, &EPOCH_GAPS, &gaps).await?;
+    // Hostnames and CAs are those of the backup: followers must read them again.
+    let until = i64::try_from(now.until).unwrap_or(i64::MAX);
+    let update = "UPDATE accounts SET configuration_epoch = ?1, configuration_check = ?2";
+    db.execute(update, &values![until, !until]).await?;
     let update = "UPDATE store SET last_epoch = ?1, restored = FALSE WHERE \"only\" = 1";
     db.execute(update, &values![now.until]).await?;
     Ok(done)

@@ -4,7 +4,7 @@ use certgate_model::{
     AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRecord, By, ResourceType,
 };
 
-use super::{audit, revocations};
+use super::{audit, configuration, revocations};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
 use crate::schema::AUTHORITIES;
@@ -162,6 +162,7 @@ pub(crate) async fn replace_managed<D: Db>(
     db.execute(activate, &values![number, authority.account])
         .await?;
     revocations::begin_crls(db, number).await?;
+    let epoch = configuration::take_epoch(db, authority.account).await?;
     let retired = unused.map(|(_, id)| id);
     if let Some((number, id)) = unused {
         retire(db, number, id).await?;
@@ -170,7 +171,7 @@ pub(crate) async fn replace_managed<D: Db>(
         let event = AuditEvent::new(action, kind, id.as_bytes(), detail);
         audit::record(db, AuditOwner::Account(authority.account), by, event).await?;
     }
-    let mut detail = format!("algorithm={}", authority.algorithm);
+    let mut detail = format!("algorithm={} epoch={epoch}", authority.algorithm);
     if let Some(replaced) = expected {
         detail.push_str(&format!(" replaced={replaced}"));
     }

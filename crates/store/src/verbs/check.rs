@@ -15,7 +15,10 @@ use certgate_model::{
 use self::reading::{LINES_MAX, everything, single, until_enough};
 use super::certificates::{self, Found, NEXT};
 use super::names::folded;
-use super::{audit, authorities as authority_verbs, counters, mtls_certificates, tenants, tokens};
+use super::{
+    audit, authorities as authority_verbs, counters, enforcement, mtls_certificates, tenants,
+    tokens,
+};
 use crate::db::{Db, Row, Transaction};
 use crate::error::corrupt;
 use crate::position::{Level, Position};
@@ -197,21 +200,31 @@ async fn api_keys<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
     Ok(lines)
 }
 
-/// Checks what enforcement points have acknowledged, and the ends of their leases.
+/// Checks what enforcement points have acknowledged and cover, and the ends of their leases.
 async fn points<D: Db>(db: &D, lines: &mut Vec<String>) -> Result<(), StoreError> {
     let select = "SELECT id, lease_seconds, seen_on, live_until, \
-                  acknowledged_epoch > (SELECT last_epoch FROM store) FROM enforcement_points";
+                  acknowledged_epoch > (SELECT last_epoch FROM store), terms, forget_on \
+                  FROM enforcement_points";
     let points = everything(db, select, |row| {
         let (lease, seen_on): (u32, Timestamp) = (row.get(1)?, row.get(2)?);
-        let is_ended = row.get::<Timestamp>(3)? != seen_on.plus_seconds(i64::from(lease));
-        Ok((row.get(0)?, is_ended, row.get(4)?))
-    });
-    for (id, has_other_end, is_ahead) in points.await? {
-        let id: EnforcementPointId = id;
+        let after = |seconds: u32| seen_on.plus_seconds(i64::from(seconds));
+        let terms = enforcement::terms::read(row.get(5)?);
+        let forget_on: Option<Timestamp> = row.get(6)?;
+        // Earlier versions do not move it, so that it can be too early.
+        let is_late = |seconds| forget_on.is_some_and(|on| on > after(seconds));
         let wrong = [
-            ("live_until", has_other_end),
-            ("acknowledged_epoch", is_ahead),
+            ("live_until", row.get::<Timestamp>(3)? != after(lease)),
+            ("acknowledged_epoch", row.get(4)?),
+            ("terms", terms.is_err()),
+            (
+                "forget_on",
+                terms.is_ok_and(|(.., seconds)| is_late(seconds)),
+            ),
         ];
+        Ok((row.get(0)?, wrong))
+    });
+    for (id, wrong) in points.await? {
+        let id: EnforcementPointId = id;
         for (column, _) in wrong.iter().filter(|(_, is_wrong)| *is_wrong) {
             lines.push(format!(
                 "\"enforcement_points\" {id}: {column} is impossible"
@@ -419,7 +432,18 @@ async fn epochs<D: Db>(
 ) -> Result<(), StoreError> {
     let newest: i64 = single(db, "SELECT last_epoch FROM store").await?;
     let skipped: Option<i64> = single(db, "SELECT max(until) FROM epoch_gaps").await?;
-    let last = highest.values().copied().max().max(skipped).unwrap_or(0);
+    let configured = "SELECT max(configuration_epoch) FROM accounts";
+    let configured: Option<i64> = single(db, configured).await?;
+    // Two complements have the sum -1.
+    let wrong = "SELECT id FROM accounts WHERE configuration_epoch IS NOT NULL \
+                 AND coalesce(configuration_epoch + configuration_check, 0) <> -1";
+    for id in everything(db, wrong, |row| row.get::<AccountId>(0)).await? {
+        lines.push(format!(
+            "\"accounts\" {id}: configuration_epoch is impossible"
+        ));
+    }
+    let highest_of_all = highest.values().copied().max();
+    let last = highest_of_all.max(skipped).max(configured).unwrap_or(0);
     if newest != last {
         lines.push(format!(
             "\"store\": last_epoch is {newest}, but the last change has the epoch {last}"

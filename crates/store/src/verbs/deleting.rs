@@ -53,12 +53,12 @@ pub(crate) async fn delete_zone<D: Db>(
     if totals.all() > totals.of(Status::Revoked) {
         return Ok(ZoneDeleted::InUse(totals));
     }
-    hostnames::delete_of_zone(db, number).await?;
+    let epoch = hostnames::delete_of_zone(db, number, zone.account).await?;
     db.execute(
         "UPDATE zones SET deleted_at = ?1 WHERE number = ?2 AND deleted_at IS NULL",
         &values![by.at, number],
     )
     .await?;
-    log_zone(db, AuditAction::Delete, &zone, by).await?;
+    log_zone(db, AuditAction::Delete, &zone, epoch, by).await?;
     Ok(ZoneDeleted::Deleted)
 }

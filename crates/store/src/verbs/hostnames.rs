@@ -12,6 +12,7 @@ use certgate_model::{
 };
 
 use super::audit;
+use super::configuration;
 use super::names::folded;
 use super::tenants;
 use crate::audit::AuditEvent;
@@ -99,8 +100,9 @@ pub(crate) async fn replace<D: Db>(
     };
     let mut detail = authority.map_or_else(String::new, |id| format!("mtls_certificate_id={id} "));
     detail.push_str(&format!(
-        "count={} hostnames={}",
+        "count={} epoch={} hostnames={}",
         hostnames.len(),
+        configuration::take_epoch(db, record.account).await?,
         hostnames.join(",")
     ));
     let (action, kind) = (AuditAction::Update, ResourceType::HostnameAssociations);
@@ -109,14 +111,18 @@ pub(crate) async fn replace<D: Db>(
     Ok(HostnamesReplaced::Replaced)
 }
 
-/// Deletes every list of a zone.
-pub(crate) async fn delete_of_zone<D: Db>(db: &D, zone: i64) -> Result<(), StoreError> {
-    db.execute(
-        "DELETE FROM hostname_associations WHERE zone = ?1",
-        &values![zone],
-    )
-    .await?;
-    Ok(())
+/// Deletes every list of a zone, whose account is `account`; returns the epoch of this change. An
+/// empty zone changes nothing.
+pub(crate) async fn delete_of_zone<D: Db>(
+    db: &D,
+    zone: i64,
+    account: AccountId,
+) -> Result<Option<i64>, StoreError> {
+    let delete = "DELETE FROM hostname_associations WHERE zone = ?1";
+    match db.execute(delete, &values![zone]).await? {
+        0 => Ok(None),
+        _ => Ok(Some(configuration::take_epoch(db, account).await?)),
+    }
 }
 
 /// Returns the CAs that apply to a hostname, the most recently deployed first.

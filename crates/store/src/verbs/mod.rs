@@ -10,6 +10,7 @@ pub(crate) mod certificates;
 pub(crate) mod changes;
 pub(crate) mod check;
 mod condition;
+pub(crate) mod configuration;
 pub(crate) mod counters;
 pub(crate) mod crl;
 pub(crate) mod deleting;

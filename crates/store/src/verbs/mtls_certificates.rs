@@ -4,7 +4,7 @@ use certgate_model::{
     AccountId, AuditAction, AuditOwner, By, MtlsCertificateId, MtlsCertificateRecord, ResourceType,
 };
 
-use super::{audit, tenants};
+use super::{audit, configuration, tenants};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, values};
 use crate::schema::MTLS_CERTIFICATES;
@@ -95,7 +95,15 @@ async fn log<D: Db>(
     certificate: &MtlsCertificateRecord,
     by: &By,
 ) -> Result<(), StoreError> {
-    let detail = format!("name={}", certificate.name);
+    // A leaf certificate is not part of the configuration of enforcement points.
+    let epoch = match certificate.ca {
+        true => {
+            let epoch = configuration::take_epoch(db, certificate.account).await?;
+            format!("epoch={epoch} ")
+        }
+        false => String::new(),
+    };
+    let detail = format!("{epoch}name={}", certificate.name);
     let id = certificate.id.as_bytes();
     let event = AuditEvent::new(action, ResourceType::MtlsCertificate, id, detail)
         .of_certificate(certificate.fingerprint_sha256);

@@ -94,7 +94,7 @@ pub(crate) async fn change_zone<D: Db>(
         digest,
     ];
     db.execute(update, &values).await?;
-    log_zone(db, AuditAction::Update, &new, by).await?;
+    log_zone(db, AuditAction::Update, &new, None, by).await?;
     Ok(Some(new))
 }
 

@@ -246,6 +246,8 @@ async fn insert_account<D: Db>(db: &D, account: &AccountRecord, by: &By) -> Resu
         account.kind.name(),
         account.settings.enforce_twofactor,
         account.settings.abuse_contact_email.as_ref(),
+        none,
+        none,
     ];
     seal::insert(db, &ACCOUNTS, &cells).await?;
     log_account(db, AuditAction::Create, account, by).await
@@ -422,7 +424,7 @@ async fn insert_zone<D: Db>(db: &D, zone: &ZoneRecord, by: &By) -> Result<(), St
         vanity_text(&zone.properties),
     ]);
     db.execute(insert, &cells[1..]).await?;
-    log_zone(db, AuditAction::Create, zone, by).await
+    log_zone(db, AuditAction::Create, zone, None, by).await
 }
 
 /// The columns of a zone up to the last one that its digest covers; the number is not among them.
@@ -443,9 +445,11 @@ pub(super) async fn log_zone<D: Db>(
     db: &D,
     action: AuditAction,
     zone: &ZoneRecord,
+    epoch: Option<i64>,
     by: &By,
 ) -> Result<(), StoreError> {
-    let detail = format!("name={}", zone.name);
+    let epoch = epoch.map_or_else(String::new, |epoch| format!("epoch={epoch} "));
+    let detail = format!("{epoch}name={}", zone.name);
     let event =
         AuditEvent::new(action, ResourceType::Zone, zone.id.as_bytes(), detail).in_zone(zone.id);
     audit::record(db, AuditOwner::Account(zone.account), by, event).await

@@ -14,8 +14,8 @@ use std::pin::pin;
 use std::task::Poll;
 
 use certgate_model::{
-    CertificateQuery, CrlKind, CrlRecord, EnforcementPointId, EnforcementPointRecord, Event,
-    RevocationReason, Slice, Status, TokenHash,
+    CertificateQuery, Coverage, CrlKind, CrlRecord, EnforcementPointId, EnforcementPointRecord,
+    Event, RevocationReason, Slice, Status, TokenHash, WhenStale,
 };
 use certgate_store::conformance::{
     account, authority, by, by_at, certificate, first_records, instant, mtls_certificate, token,

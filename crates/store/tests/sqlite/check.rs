@@ -141,7 +141,7 @@ async fn the_check_finds_corrupt_lists_and_epochs() {
         ),
         (
             "UPDATE authorities SET last_epoch = 0",
-            "has the last epoch 0, but its certificates' highest is 1",
+            "has the last epoch 0, but its certificates' highest is 2",
         ),
         (
             "UPDATE authorities SET last_epoch = 9",
@@ -179,6 +179,22 @@ async fn the_check_finds_corrupt_lists_and_epochs() {
             "UPDATE enforcement_points SET registered_on = registered_on + 1",
             "differs from its digest",
         ),
+        (
+            "UPDATE enforcement_points SET terms = replace(terms, 'refuse', 'serve')",
+            "terms is impossible",
+        ),
+        (
+            "UPDATE enforcement_points SET forget_on = forget_on + 1",
+            "forget_on is impossible",
+        ),
+        (
+            "UPDATE accounts SET configuration_epoch = configuration_epoch - 1",
+            "configuration_epoch is impossible",
+        ),
+        (
+            "UPDATE accounts SET configuration_epoch = 77",
+            "the last change has the epoch 77",
+        ),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let (store, zone, authority) = begun(&directory, SqliteOptions::default()).await;
@@ -197,6 +213,9 @@ async fn the_check_finds_corrupt_lists_and_epochs() {
             token: token.id,
             name: "edge".into(),
             lease_seconds: 60,
+            covers: vec![Coverage::Requests],
+            when_stale: WhenStale::Refuse,
+            forget_seconds: 86_400,
             acknowledged_epoch: 0,
             seen_on: instant(1),
             registered_on: instant(1),

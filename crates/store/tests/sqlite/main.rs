@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use certgate_model::{
-    AuthorityRecord, CertificateQuery, EnforcedAuthority, EnforcementPointId,
-    EnforcementPointRecord, Event, MtlsCertificateId, Slice, Status, TokenHash, Totals, ZoneId,
+    AuthorityRecord, CertificateQuery, Coverage, EnforcedAuthority, EnforcementPointId,
+    EnforcementPointRecord, Event, MtlsCertificateId, Slice, Status, TokenHash, Totals, WhenStale,
+    ZoneId,
 };
 use certgate_store::conformance::{
     self, SCHEMA_VERSION, authority, by, by_at, certificate, first_records, instant,
@@ -338,4 +339,42 @@ async fn cas_apply_in_the_order_of_their_deployment() {
     );
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
     store.close().await;
+}
+
+/// A server of an earlier version renews the lease of a point without `forget_on`.
+#[tokio::test]
+async fn a_point_that_an_earlier_version_heard_is_not_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _, _) = begun(&directory, SqliteOptions::default()).await;
+    let FirstRecords { account, token, .. } = first_records();
+    let point = EnforcementPointRecord {
+        id: EnforcementPointId::from_bytes([1; 16]),
+        account: account.id,
+        token: token.id,
+        name: "edge".into(),
+        lease_seconds: 60,
+        covers: vec![Coverage::Requests],
+        when_stale: WhenStale::Refuse,
+        forget_seconds: 600,
+        acknowledged_epoch: 0,
+        seen_on: instant(100),
+        registered_on: instant(100),
+    };
+    let registered = store.register_enforcement_point(point.clone(), 9, by());
+    registered.await.unwrap();
+    let statement = "UPDATE enforcement_points SET forget_on = forget_on - 500000000";
+    store.damage(statement).await.unwrap();
+    let forget = async |seconds| {
+        let at = point.seen_on.plus_seconds(seconds);
+        store.forget_silent_points(at, 10).await.unwrap()
+    };
+    assert_eq!(forget(100).await, []);
+    let next = store.next_forgotten_point().await.unwrap();
+    assert_eq!(next, Some(point.forget_on()));
+    // The defaults apply to a row without terms.
+    let statement = "UPDATE enforcement_points SET terms = NULL";
+    store.damage(statement).await.unwrap();
+    assert_eq!(forget(86_399).await, []);
+    let forgotten = forget(86_400).await;
+    assert_eq!((forgotten.len(), forgotten[0].forget_seconds), (1, 86_400));
 }

@@ -74,6 +74,11 @@ const EXCEPTIONS: &[(&str, Allowed, &str)] = &[
         "returns every certificate of an account, which a quota bounds",
     ),
     (
+        "FROM mtls_certificates WHERE account = ",
+        Allowed::Filter,
+        "returns every CA among the certificates of an account, which a quota bounds",
+    ),
+    (
         "accounts JOIN authorities ON authorities.account = accounts.id",
         Allowed::Sort,
         "returns every CA of an account",

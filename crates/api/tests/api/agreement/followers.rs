@@ -8,7 +8,10 @@ use certgate_testkit::TestApp;
 use serde_json::{Value, json};
 
 use super::model::Model;
-use certgate_model::{Clock, Timestamp};
+use certgate_model::{Clock, FollowedChange, Hex, Timestamp};
+
+/// The silence after which a point is forgotten that states none.
+const DAY_SECONDS: i64 = 86_400;
 
 /// The most changes of an answer.
 const WHOLE_PAGE: u32 = 1_000;
@@ -24,14 +27,15 @@ pub struct Follower {
 
 struct Registered {
     id: String,
+    seen_on: Timestamp,
     lease_until: Timestamp,
     acknowledged: u64,
 }
 
 struct Change {
     epoch: u64,
-    fingerprint: String,
-    revoked: bool,
+    /// The fingerprint, and whether it is revoked; `None`: the hostnames or CAs changed.
+    certificate: Option<(String, bool)>,
 }
 
 impl Follower {
@@ -67,21 +71,31 @@ impl Follower {
             .result();
         let id = point["id"].as_str().unwrap().to_owned();
         let lease_until = app.clock.now().plus_seconds(lease_seconds);
-        let acknowledged = self
-            .registered
-            .as_ref()
-            .map_or(0, |before| before.acknowledged);
+        let before = self.registered.as_ref();
+        let before = match self.is_forgotten(app) {
+            true => before.filter(|before| before.id == id),
+            false => before,
+        };
+        let acknowledged = before.map_or(0, |before| before.acknowledged);
         assert!(
-            self.registered
-                .as_ref()
-                .is_none_or(|before| before.id == id),
+            before.is_none_or(|before| before.id == id),
             "the name keeps its id"
         );
         self.registered = Some(Registered {
             id,
+            seen_on: app.clock.now(),
             lease_until,
             acknowledged,
         });
+    }
+
+    /// Returns true if certgate may have deleted its registration, because it was silent for a day.
+    fn is_forgotten(&self, app: &TestApp) -> bool {
+        let is_silent = |registered: &Registered| {
+            let forget_on = registered.seen_on.plus_seconds(DAY_SECONDS);
+            forget_on <= app.clock.now()
+        };
+        self.registered.as_ref().is_some_and(is_silent)
     }
 
     /// Acknowledges an epoch, `behind` epochs before the last one that it knows. A follower that is
@@ -95,23 +109,32 @@ impl Follower {
             "enforcement_points/{}/acknowledgement",
             registered.id
         ));
-        let point = app.put(&path, json!({ "epoch": epoch })).await.result();
+        let answer = app.put(&path, json!({ "epoch": epoch })).await;
+        if answer.status == 404 && self.is_forgotten(app) {
+            self.registered = None;
+            return;
+        }
+        let point = answer.result();
         let acknowledged = registered.acknowledged.max(epoch);
         assert_eq!(point["acknowledged_epoch"], acknowledged);
         let lease = point["lease_seconds"].as_i64().unwrap();
         let lease_until = app.clock.now().plus_seconds(lease);
         self.registered = Some(Registered {
             id: registered.id.clone(),
+            seen_on: app.clock.now(),
             lease_until,
             acknowledged,
         });
     }
 
     pub async fn delete(&mut self, app: &TestApp) {
+        let is_forgotten = self.is_forgotten(app);
         if let Some(registered) = self.registered.take() {
-            app.delete(&self.path(&format!("enforcement_points/{}", registered.id)))
-                .await
-                .result();
+            let path = self.path(&format!("enforcement_points/{}", registered.id));
+            let answer = app.delete(&path).await;
+            if answer.status != 404 || !is_forgotten {
+                answer.result();
+            }
         }
     }
 
@@ -154,9 +177,10 @@ impl Follower {
                     change.epoch
                 );
                 known = change.epoch;
-                match change.revoked {
-                    true => kept_out.insert(change.fingerprint),
-                    false => kept_out.remove(&change.fingerprint),
+                match change.certificate {
+                    Some((fingerprint, true)) => kept_out.insert(fingerprint),
+                    Some((fingerprint, false)) => kept_out.remove(&fingerprint),
+                    None => false,
                 };
             }
             self.known = Some((epoch, kept_out));
@@ -205,8 +229,10 @@ impl Follower {
                 .iter()
                 .map(|change| Change {
                     epoch: change["epoch"].as_u64().unwrap(),
-                    fingerprint: change["fingerprint_sha256"].as_str().unwrap().to_owned(),
-                    revoked: change["revoked"].as_bool().unwrap(),
+                    certificate: (change["configuration"] != true).then(|| {
+                        let fingerprint = change["fingerprint_sha256"].as_str().unwrap();
+                        (fingerprint.to_owned(), change["revoked"].as_bool().unwrap())
+                    }),
                 });
             return (told["epoch"].as_u64().unwrap(), changes.collect());
         }
@@ -237,14 +263,14 @@ impl Follower {
             .await
             .unwrap();
         let changes = told.changes.into_iter().map(|change| Change {
-            epoch: change.epoch,
-            fingerprint: change
-                .certificate
-                .fingerprint_sha256
-                .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect(),
-            revoked: change.revoked,
+            epoch: change.epoch(),
+            certificate: match change {
+                FollowedChange::Certificate(change) => {
+                    let fingerprint = Hex(&change.certificate.fingerprint_sha256).to_string();
+                    Some((fingerprint, change.revoked))
+                }
+                FollowedChange::Configuration { .. } => None,
+            },
         });
         (told.epoch, changes.collect())
     }

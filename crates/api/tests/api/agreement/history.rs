@@ -294,6 +294,7 @@ impl History {
                 .public(Method::GET, &format!("/ca/{authority}.crt"))
                 .await;
             self.authorities.push((authority, certificate.bytes));
+            self.model.epoch += 1;
         }
     }
 

@@ -83,7 +83,7 @@ impl Certificate {
 #[derive(Default)]
 pub struct Model {
     pub certificates: Vec<Certificate>,
-    /// The number of accepted changes of the whole installation.
+    /// The number of accepted changes of the whole installation. A new CA is one.
     pub epoch: u64,
 }
 

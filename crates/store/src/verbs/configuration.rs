@@ -1,0 +1,147 @@
+//! The configuration of an account's enforcement points: its hostnames and CAs.
+
+use certgate_model::{
+    AccountId, EnforcedConfiguration, EnforcedHostname, EnforcedManagedAuthority,
+    EnforcedUploadedAuthority, MtlsCertificateId, ZoneId,
+};
+
+use super::revocations;
+use crate::StoreError;
+use crate::db::{Db, Row, values};
+use crate::error::corrupt;
+
+/// Returns the configuration. Runs in a snapshot.
+pub(crate) async fn read<D: Db>(
+    db: &D,
+    account: AccountId,
+) -> Result<EnforcedConfiguration, StoreError> {
+    Ok(EnforcedConfiguration {
+        epoch: revocations::last_epoch(db).await?,
+        hostnames: hostnames(db, account).await?,
+        managed: managed(db, account).await?,
+        uploaded: uploaded(db, account).await?,
+    })
+}
+
+/// Gives a change of the hostnames or CAs of an account the next epoch, and returns it for the
+/// audit log.
+pub(crate) async fn take_epoch<D: Db>(db: &D, account: AccountId) -> Result<i64, StoreError> {
+    let next = "UPDATE store SET last_epoch = last_epoch + 1 WHERE \"only\" = 1 \
+                RETURNING last_epoch";
+    let epoch: i64 = db.one(next, &[], |row| row.get(0)).await?;
+    let update = "UPDATE accounts SET configuration_epoch = ?1, configuration_check = ?2 \
+                  WHERE id = ?3";
+    db.execute(update, &values![epoch, !epoch, account]).await?;
+    Ok(epoch)
+}
+
+/// Returns the epoch of the last change of the hostnames or CAs of an account, if it is after
+/// `after`.
+pub(crate) async fn epoch_after<D: Db>(
+    db: &D,
+    account: AccountId,
+    after: u64,
+) -> Result<Option<u64>, StoreError> {
+    let select = "SELECT configuration_epoch FROM accounts \
+                  WHERE id = ?1 AND configuration_epoch > ?2";
+    db.optional(select, &values![account, after], |row| row.get(0))
+        .await
+}
+
+/// One row of a list.
+struct Listed {
+    hostname: String,
+    zone: ZoneId,
+    list: Option<MtlsCertificateId>,
+    deployment: i64,
+}
+
+async fn hostnames<D: Db>(db: &D, account: AccountId) -> Result<Vec<EnforcedHostname>, StoreError> {
+    let select = "SELECT hostname_associations.folded_hostname, zones.id, \
+                  hostname_associations.mtls_certificate, hostname_associations.deployment \
+                  FROM zones JOIN hostname_associations \
+                  ON hostname_associations.zone = zones.number \
+                  WHERE zones.account = ?1 AND zones.deleted_at IS NULL";
+    let mut rows = db.rows(select, &values![account], listed_row).await?;
+    rows.sort_unstable_by(|one, other| {
+        let by_name = one.hostname.cmp(&other.hostname);
+        by_name.then(other.deployment.cmp(&one.deployment))
+    });
+    let mut hostnames: Vec<EnforcedHostname> = Vec::new();
+    for row in rows {
+        match hostnames.last_mut() {
+            Some(last) if last.hostname == row.hostname => {
+                if last.zone != row.zone {
+                    let hostname = &row.hostname;
+                    return Err(corrupt(format!("two zones list the hostname {hostname:?}")));
+                }
+                last.lists.push(row.list);
+            }
+            _ => hostnames.push(EnforcedHostname {
+                hostname: row.hostname,
+                zone: row.zone,
+                lists: vec![row.list],
+            }),
+        }
+    }
+    Ok(hostnames)
+}
+
+fn listed_row(row: &dyn Row) -> Result<Listed, StoreError> {
+    // No octets stand for the managed CAs.
+    let key: Vec<u8> = row.get(2)?;
+    let list = match (key.is_empty(), <[u8; 16]>::try_from(key)) {
+        (true, _) => None,
+        (false, Ok(id)) => Some(MtlsCertificateId::from_bytes(id)),
+        (false, Err(_)) => return Err(corrupt("a hostname names a CA without a valid ID")),
+    };
+    Ok(Listed {
+        hostname: row.get(0)?,
+        zone: row.get(1)?,
+        list,
+        deployment: row.get(3)?,
+    })
+}
+
+async fn managed<D: Db>(
+    db: &D,
+    account: AccountId,
+) -> Result<Vec<EnforcedManagedAuthority>, StoreError> {
+    let select = "SELECT authorities.id, authorities.name, authorities.certificate_der, \
+                  authorities.public_url, \
+                  coalesce(authorities.number = accounts.managed_authority, FALSE), \
+                  authorities.number \
+                  FROM accounts JOIN authorities ON authorities.account = accounts.id \
+                  WHERE accounts.id = ?1 AND accounts.deleted_at IS NULL \
+                  AND NOT authorities.retired";
+    let read = |row: &dyn Row| {
+        let authority = EnforcedManagedAuthority {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            certificate_der: row.get(2)?,
+            public_url: row.get(3)?,
+            is_active: row.get(4)?,
+        };
+        Ok((row.get::<i64>(5)?, authority))
+    };
+    let mut found = db.rows(select, &values![account], read).await?;
+    found.sort_unstable_by_key(|(number, authority)| (!authority.is_active, -number));
+    Ok(found.into_iter().map(|(_, authority)| authority).collect())
+}
+
+async fn uploaded<D: Db>(
+    db: &D,
+    account: AccountId,
+) -> Result<Vec<EnforcedUploadedAuthority>, StoreError> {
+    let select = "SELECT id, name, certificates, fingerprint_sha256 FROM mtls_certificates \
+                  WHERE account = ?1 AND ca ORDER BY uploaded_on DESC, id DESC";
+    let read = |row: &dyn Row| {
+        Ok(EnforcedUploadedAuthority {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            certificates: row.get(2)?,
+            fingerprint_sha256: row.get(3)?,
+        })
+    };
+    db.rows(select, &values![account], read).await
+}
