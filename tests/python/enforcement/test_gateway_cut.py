@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -276,3 +278,52 @@ def test_sigterm_deletes_the_point(
         assert not any(name.startswith("short-") for name in names)
     finally:
         gateway.kill()
+
+
+def test_no_connection_opened_during_the_revocation_survives(
+    gateway: Gateway, clients: Clients
+) -> None:
+    client = clients.issue()
+    context = gateway.context(client)
+    opened: list[ssl.SSLSocket] = []
+    refused = threading.Event()
+
+    def connect() -> None:
+        while not refused.is_set():
+            stream = gateway.connect(None, context=context)
+            try:
+                WebSocket(stream)
+            except (AssertionError, OSError):
+                # The answer is 403, or the connection was cut before the answer.
+                refused.set()
+            opened.append(stream)
+
+    threads = [threading.Thread(target=connect) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    eventually("connections are open", lambda: len(opened) >= 200)
+    clients.revoke(client)
+    for thread in threads:
+        thread.join()
+    clients.api.settled(client.id, "revoked")
+    for stream in opened:
+        assert ends(stream)
+    assert status_of_new(gateway, client) == 403
+
+
+def test_a_random_history_never_contradicts_the_api(gateway: Gateway, clients: Clients) -> None:
+    random = Random(9)
+    pool = [clients.issue() for _ in range(5)]
+    is_revoked = dict.fromkeys(range(len(pool)), False)
+    for _ in range(100):
+        at = random.randrange(len(pool))
+        client = pool[at]
+        if is_revoked[at]:
+            clients.restore(client)
+            clients.api.settled(client.id, "active")
+        else:
+            clients.revoke(client)
+            clients.api.settled(client.id, "revoked")
+        is_revoked[at] = not is_revoked[at]
+        for other, revoked in is_revoked.items():
+            assert status_of_new(gateway, pool[other]) == (403 if revoked else 200)
