@@ -30,6 +30,7 @@ const TOKEN: &[u8] = b"TOKEN";
 pub const HEAD_BYTES_REFUSED: usize = 2 * 64 * 1024;
 
 /// The largest body that the server accepts.
+#[allow(dead_code, reason = "a test uses it")]
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Octets of an answer's head and of its envelope at most. Pages are larger, but this zone is

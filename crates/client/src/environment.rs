@@ -47,9 +47,9 @@ impl Environment {
             if !name.starts_with(ENVIRONMENT_PREFIX) {
                 continue;
             }
-            let value = value
-                .into_string()
-                .map_err(|_| Failure::usage(format!("{name} is not UTF-8")))?;
+            let value = value.into_string().map_err(|_| {
+                Failure::usage(format!("{name} is not UTF-8")).hint("set it to text in UTF-8")
+            })?;
             if !value.is_empty() {
                 found.insert(name, value);
             }

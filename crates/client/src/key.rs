@@ -70,7 +70,8 @@ impl Password {
 
     fn check(text: Zeroizing<String>) -> Result<Self, Failure> {
         if text.is_empty() {
-            return Err(Failure::usage("the password of the PKCS #12 file is empty"));
+            return Err(Failure::usage("the password of the PKCS #12 file is empty")
+                .hint("give one, because many programs refuse a file without a password"));
         }
         // RFC 7292 §B.1: the password is a BMPString.
         if !text.chars().all(is_in_bmp) {
@@ -149,7 +150,7 @@ fn prompt() -> Result<Zeroizing<String>, Failure> {
     let password = ask("Password of the PKCS #12 file: ")?;
     match password == ask("Again: ")? {
         true => Ok(password),
-        false => Err(Failure::usage("the two passwords differ")),
+        false => Err(Failure::usage("the two passwords differ").hint("run the command again")),
     }
 }
 
@@ -164,8 +165,10 @@ pub fn p12(
     let failed = |error: p12_keystore::error::Error| {
         Failure::failed(format!("cannot make the PKCS #12 file: {error}"))
     };
-    let key = PrivatePkcs8KeyDer::from_pem_slice(key_pem.as_bytes())
-        .map_err(|_| Failure::failed("the key file holds no PKCS #8 key in PEM form"))?;
+    let key = PrivatePkcs8KeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| {
+        Failure::failed("the key file holds no PKCS #8 key in PEM form")
+            .hint("convert it: openssl pkey -in old.key -out new.key")
+    })?;
     let mut chain = Vec::new();
     for pem in [Some(certificate_pem), authority_pem].into_iter().flatten() {
         chain.push(Certificate::from_der(&files::certificate_der(pem)?).map_err(failed)?);

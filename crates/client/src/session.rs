@@ -342,6 +342,7 @@ fn id_of<T: FromStr>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| {
         let shown = printable(text);
         Failure::failed(format!("{shown:?} is not an ID of 32 hexadecimal digits"))
+            .hint("correct it in client.toml")
     })
 }
 

@@ -334,10 +334,7 @@ fn existing_database(config: &StorageConfig) -> Result<PathBuf, Failure> {
     let database = DataDir::database(&config.data_dir);
     match database.exists() {
         true => Ok(database),
-        false => Err(Failure::failed(format!(
-            "{} holds no certgate database",
-            config.data_dir.display()
-        ))),
+        false => Err(failure::no_database(&config.data_dir)),
     }
 }
 

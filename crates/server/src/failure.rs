@@ -1,5 +1,7 @@
 //! The failures of the server's commands.
 
+use std::path::Path;
+
 pub use certgate_client::Failure;
 
 use certgate_store::{OpenError, PostgresError};
@@ -32,6 +34,15 @@ pub fn cannot_use(error: &PostgresError) -> Failure {
         true => Failure::usage(error.to_string()),
         false => Failure::failed(error.to_string()),
     }
+}
+
+/// Reports a directory without a database.
+pub fn no_database(directory: &Path) -> Failure {
+    Failure::failed(format!(
+        "{} holds no certgate database",
+        directory.display()
+    ))
+    .hint("name the data directory with --data-dir")
 }
 
 /// No release can read such a database, so the configuration names the wrong one.

@@ -31,9 +31,7 @@ impl Inspector {
                 let shown = config.data_dir.display();
                 let database = DataDir::database(&config.data_dir);
                 if !database.exists() {
-                    return Err(Failure::failed(format!(
-                        "{shown} holds no certgate database"
-                    )));
+                    return Err(failure::no_database(&config.data_dir));
                 }
                 let journal = Some(DataDir::journal(&config.data_dir));
                 return Ok((Self::open(&database, journal)?, shown.to_string()));

@@ -33,10 +33,7 @@ pub fn run(config: &StorageConfig) -> Result<(), Failure> {
     };
     let directory = &config.data_dir;
     if !DataDir::has_database(directory) {
-        return Err(Failure::failed(format!(
-            "{} holds no certgate database",
-            directory.display()
-        )));
+        return Err(failure::no_database(directory));
     }
     let _stopped = Stopped::lock(directory, "migrate")?;
     refuse_a_second_destination(directory, url)?;

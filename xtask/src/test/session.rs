@@ -161,3 +161,34 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn jobs_run_at_the_same_time_and_keep_their_order() {
+        // Each waits for the other one.
+        let (barrier, names) = (Barrier::new(2), ["first", "second"]);
+        let jobs = names.map(|name| Job {
+            name,
+            run: Box::new(|_| {
+                barrier.wait();
+                Ok(Outcome::Ran(Tally::of(true)))
+            }),
+        });
+        let mut session = Session::from_environment();
+        session.parallel(&jobs).unwrap();
+        let ended: Vec<_> = session.steps.iter().map(|step| &step.name).collect();
+        assert_eq!(ended, names);
+
+        let broken = Job {
+            name: "broken",
+            run: Box::new(|_| anyhow::bail!("it cannot run")),
+        };
+        let error = session.parallel(&[broken]).unwrap_err();
+        assert_eq!(error.to_string(), "cannot run the step \"broken\"");
+    }
+}

@@ -25,10 +25,10 @@ fn in_file(path: &Path) -> Result<Vec<Certificate<'static>>, Failure> {
         })
         .collect();
     match certificates.is_empty() {
-        true => Err(Failure::usage(format!(
-            "{} has no certificate in PEM form",
-            path.display()
-        ))),
+        true => Err(
+            Failure::usage(format!("{} has no certificate in PEM form", path.display()))
+                .hint("name a file with a CERTIFICATE block"),
+        ),
         false => Ok(certificates),
     }
 }

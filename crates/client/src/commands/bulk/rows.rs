@@ -162,7 +162,8 @@ fn columns(header: &csv::StringRecord) -> Result<Vec<&'static str>, Failure> {
             ))
         })?;
         if columns.contains(&column) {
-            return Err(Failure::usage(format!("the column {column} occurs twice")));
+            return Err(Failure::usage(format!("the column {column} occurs twice"))
+                .hint("remove one of them"));
         }
         columns.push(column);
     }
