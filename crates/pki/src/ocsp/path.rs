@@ -29,7 +29,7 @@ pub fn read_ocsp_path(text: &str) -> Option<Vec<u8>> {
     let read = |text: &str| {
         Base64Unpadded::decode_vec(text.trim_end_matches('='))
             .ok()
-            .filter(|der| is_whole(der))
+            .filter(|der| is_complete(der))
     };
     // Slashes at the end, and two in sequence, are part of the Base64, or a proxy added them.
     read(&text)
@@ -38,7 +38,7 @@ pub fn read_ocsp_path(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Returns true if the length in the header of a SEQUENCE is that of the octets.
-fn is_whole(der: &[u8]) -> bool {
+fn is_complete(der: &[u8]) -> bool {
     match der {
         [0x30, length @ 0..=0x7f, rest @ ..] => rest.len() == usize::from(*length),
         [0x30, 0x81, length, rest @ ..] => rest.len() == usize::from(*length),
