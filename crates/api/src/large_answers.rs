@@ -169,4 +169,17 @@ mod tests {
         drop(octets);
         assert_eq!(half().status(), StatusCode::OK);
     }
+
+    #[test]
+    fn a_reservation_grows_until_the_memory_is_used_and_gives_it_back() {
+        let answers = LargeAnswers::new();
+        let (mut one, mut other) = (answers.reservation(), answers.reservation());
+        let half = LARGE_ANSWERS_KIB_MAX * 512;
+        assert!(one.grow(half - 1).is_ok() && one.grow(half / 2).is_ok());
+        assert!(other.grow(half).is_err(), "a quarter is left");
+        assert!(other.grow(half / 2).is_ok());
+        assert!(one.grow(1).is_err());
+        drop(other);
+        assert!(one.grow(half / 2).is_ok());
+    }
 }

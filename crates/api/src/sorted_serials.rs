@@ -229,4 +229,34 @@ mod tests {
             assert!(!accepts(&other), "{other:?}");
         }
     }
+
+    #[test]
+    fn the_blocks_of_a_ca_have_each_serial_number_once_and_end_with_an_empty_one() {
+        use crate::large_answers::LargeAnswers;
+
+        let counts = [0, 1, BLOCK_SERIALS, BLOCK_SERIALS + 1, 60_000];
+        for count in counts {
+            let serial = |n: usize| {
+                let mut serial = [0; SERIAL_OCTETS];
+                serial[12..].copy_from_slice(&(n as u64).to_be_bytes());
+                serial
+            };
+            let all: Vec<_> = (0..count).map(serial).collect();
+            let mut serials = Serials {
+                sorted: all.clone(),
+                sent: 0,
+                _memory: LargeAnswers::new().reservation(),
+            };
+            let mut sent = Vec::new();
+            loop {
+                let block = serials.next_block();
+                assert!(block.len() <= BLOCK_SERIALS);
+                if block.is_empty() {
+                    break;
+                }
+                sent.extend_from_slice(block);
+            }
+            assert_eq!(sent, all, "{count}");
+        }
+    }
 }
