@@ -203,6 +203,10 @@ pub struct FollowArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u32).range(5..=3_600))]
     pub lease_seconds: u32,
+    /// Seconds of silence after which certgate deletes the enforcement point [default: one day]
+    #[arg(long, value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(5..=2_592_000))]
+    pub forget_seconds: Option<u32>,
     /// Send the token over http to another machine, where others may read it
     #[arg(long)]
     pub allow_cleartext: bool,

@@ -63,7 +63,7 @@ pub fn run(arguments: FollowArgs, context: &Context<'_>) -> Result<(), Failure> 
         // The proxy continues with the last lists until they expire.
         when_stale: WhenStale::Serve,
         lease_seconds: arguments.lease_seconds,
-        forget_seconds: None,
+        forget_seconds: arguments.forget_seconds,
         stale_after: Duration::from_secs(u64::from(arguments.lease_seconds)),
     };
     // Its counters are the log's: no address shows them.

@@ -185,6 +185,27 @@ def test_the_server_may_be_down_for_a_while(
         eventually("it is over", lambda: "followed again" in follow.log)
 
 
+def test_killed_replicas_delay_a_change_by_their_lease_and_are_forgotten(
+    server: Server, api: Api, csr: str, tmp_path: Path
+) -> None:
+    flags = ["--format", "separate", "--lease-seconds", "5", "--forget-seconds", "6"]
+    replicas = [Follow(server, tmp_path / str(number), *flags).start() for number in range(4)]
+    try:
+        eventually("four points", lambda: len(replicas[0].points()) == 4)
+        for replica in replicas:
+            assert replica.process
+            replica.process.kill()
+            replica.process.wait()
+        identity = api.issue(csr).result["id"]
+        api.revoke(identity)
+        api.settled(identity, "revoked")
+        eventually("they are forgotten", lambda: replicas[0].points() == [])
+    finally:
+        for replica in replicas:
+            assert replica.process
+            replica.process.kill()
+
+
 def test_wrong_command_lines_are_refused_with_a_remedy(server: Server, tmp_path: Path) -> None:
     done = command(server, "follow", str(tmp_path / "files"))
     assert done.returncode == 2 and "--exec" in done.stderr, done
