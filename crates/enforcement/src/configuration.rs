@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use certgate_model::AuthorityId;
 use certgate_pki::stored_certificates;
+use certgate_wire::{EnforcedCaState, EnforcementView};
 use metrics::Counter;
 
 use crate::cache::PathCache;
 use crate::validation::{Authority, Issuers, TrustSet};
 use crate::verdict::{Reason, Verdict};
-use crate::wire::{EnforcedCaState, EnforcementView};
 
 /// The name of hosts without rules in metrics. Clients choose those names.
 const UNKNOWN_HOST: &str = "unknown";

@@ -17,9 +17,10 @@ mod revoked;
 mod validation;
 mod verdict;
 mod view;
-mod wire;
 
 pub use boot::BootInstant;
+pub use certgate_model::{Coverage, WhenStale};
+pub use certgate_wire::{EnforcedCa, EnforcedCaState, EnforcedHost, EnforcementView};
 pub use certificate::{ClientCertificate, Presented};
 pub use configuration::{Configuration, ConfigurationError, HostRules};
 pub use follower::{
@@ -29,4 +30,3 @@ pub use follower::{
 pub use revoked::{Change, Revoked, RevokedSerials, Serial};
 pub use verdict::{Judged, Reason, Verdict};
 pub use view::{StalePolicy, View};
-pub use wire::{Coverage, EnforcedCa, EnforcedCaState, EnforcedHost, EnforcementView, WhenStale};

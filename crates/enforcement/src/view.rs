@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use certgate_model::{AuthorityId, Timestamp};
+use certgate_model::{AuthorityId, Timestamp, WhenStale};
 use certgate_pki::PresentedCertificate;
 
 use crate::boot::BootInstant;
@@ -15,7 +15,6 @@ use crate::configuration::{Configuration, HostRules};
 use crate::path::CertifiedPath;
 use crate::revoked::{Change, Revoked, Serial};
 use crate::verdict::{Judged, Reason, Verdict};
-use crate::wire::WhenStale;
 
 /// The rule for a view that the server did not confirm for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use certgate_model::AuthorityId;
+use certgate_wire::EnforcedCa;
 use serde_json::json;
 
 use super::lists::Lists;
-use crate::wire::EnforcedCa;
 
 /// The form of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

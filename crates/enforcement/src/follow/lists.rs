@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use certgate_model::AuthorityId;
 use certgate_pki::listed_serials;
+use certgate_wire::EnforcementView;
 use http::HeaderValue;
 use tokio::time::{Instant, timeout};
 
 use crate::follower::{EnforceError, PublicFiles};
 use crate::revoked::Change;
 use crate::revoked::Serial;
-use crate::wire::EnforcementView;
 
 /// The largest bundle, in bytes: two million revoked certificates.
 const BUNDLE_BYTES_MAX: usize = 256 << 20;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certgate_model::{AuthorityId, Clock, Timestamp};
+use certgate_wire::{EnforcedCaState, EnforcementView};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -20,7 +21,6 @@ use self::lists::Lists;
 use crate::follower::{Applied, Enforce, EnforceError};
 use crate::revoked::Change;
 use crate::view::View;
-use crate::wire::{EnforcedCaState, EnforcementView};
 
 /// The interval at which the files are renewed without a change. CRLs are valid for a week, and the
 /// server renews them days before their end.

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use certgate_model::{AccountId, AuthorityId, Timestamp};
 use certgate_pki::sha256;
+use certgate_wire::EnforcementView;
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::Configuration;
 use crate::revoked::Change;
 use crate::revoked::{Revoked, RevokedSerials};
-use crate::wire::EnforcementView;
 
 const SNAPSHOT: &str = "snapshot";
 const CHANGES: &str = "changes";

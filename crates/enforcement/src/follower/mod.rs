@@ -18,9 +18,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use certgate_model::{
-    AccountId, AuthorityId, Clock, EnforcementPointId, Hex, Random, Timestamp, lock,
+    AccountId, AuthorityId, Clock, Coverage, EnforcementPointId, Hex, Random, Timestamp, WhenStale,
+    lock,
 };
-use certgate_wire::{AcknowledgeEpoch, WholeNumber};
+use certgate_wire::{
+    AcknowledgeEpoch, CoverageName, EnforcementPoint, FeedChange, RegisterEnforcementPoint,
+    RevocationFeed, WhenStaleName, WholeNumber,
+};
 use http::Method;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, timeout};
@@ -36,9 +40,6 @@ pub use self::trust::TrustError;
 use crate::boot::BootInstant;
 use crate::revoked::Change;
 use crate::view::View;
-use crate::wire::{
-    Coverage, EnforcementPoint, FeedChange, RegisterEnforcementPoint, RevocationFeed, WhenStale,
-};
 
 /// The longest line of the stream, in bytes: 1,000 changes have a quarter of it.
 const LINE_BYTES_MAX: usize = 1 << 20;
@@ -395,7 +396,7 @@ impl<E: Enforce> Follower<E> {
                     serial: change.certificate.serial_number.0,
                     revoked: change.revoked,
                 }),
-                FeedChange::Configuration { .. } => has_configuration = true,
+                FeedChange::Configuration(_) => has_configuration = true,
             }
         }
         // 1. Certificates. Without a configuration to read, the epoch is complete.
@@ -524,7 +525,7 @@ impl<E: Enforce> Follower<E> {
         let path = path.as_str();
         let accepted = self
             .api
-            .object::<EnforcementPoint>(Method::PUT, path, Some(&body));
+            .object::<EnforcementPoint<'_>>(Method::PUT, path, Some(&body));
         accepted.await?;
         self.view.confirm(sent);
         self.remember(epoch, sent_on);
@@ -536,14 +537,22 @@ impl<E: Enforce> Follower<E> {
         let seconds = |seconds: u32| WholeNumber(i64::from(seconds));
         let body = RegisterEnforcementPoint {
             name: self.name().into(),
-            lease_seconds: seconds(settings.lease_seconds),
-            covers: &settings.covers,
-            when_stale: settings.when_stale,
+            lease_seconds: Some(seconds(settings.lease_seconds)),
+            covers: Some(
+                settings
+                    .covers
+                    .iter()
+                    .map(|name| CoverageName(*name))
+                    .collect(),
+            ),
+            when_stale: Some(WhenStaleName(settings.when_stale)),
             forget_seconds: settings.forget_seconds.map(seconds),
         };
-        let registered =
-            self.api
-                .object::<EnforcementPoint>(Method::POST, "enforcement_points", Some(&body));
+        let registered = self.api.object::<EnforcementPoint<'_>>(
+            Method::POST,
+            "enforcement_points",
+            Some(&body),
+        );
         let id = EnforcementPointId::from(registered.await?.id);
         tracing::info!(name = self.name(), %id, "the enforcement point is registered");
         *lock(&self.id) = Some(id);

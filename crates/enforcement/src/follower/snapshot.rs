@@ -1,11 +1,11 @@
 //! Reading everything: the hosts and CAs, and all revoked certificates.
 
 use certgate_model::AuthorityId;
+use certgate_wire::EnforcementView;
 
 use super::api::{Api, ApiError, Body};
 use crate::configuration::Configuration;
 use crate::revoked::{Revoked, RevokedSerials};
-use crate::wire::EnforcementView;
 
 /// The media type of the binary list of revoked certificates.
 const BINARY: &str = "application/vnd.certgate.revocations";
