@@ -11,6 +11,7 @@ mod settings;
 mod source;
 mod status;
 mod tls;
+mod unreadable;
 mod xfcc;
 
 pub use listeners::{BindError, Listeners};

@@ -70,6 +70,25 @@ pub fn strip(headers: &mut HeaderMap) {
 /// Sets the headers of a client, after [`strip`]. `Client-Cert` and its chain are there only for a
 /// valid certificate that is not revoked: a program that looks at nothing else stays safe.
 pub fn set(headers: &mut HeaderMap, judged: &Judged) {
+    let Some(path) = judged
+        .path
+        .as_ref()
+        .filter(|_| judged.verdict.is_admitted())
+    else {
+        return write(headers, judged);
+    };
+    // A certificate comes with many requests, and its headers are the same for each.
+    let written = path.headers.get_or_init(|| {
+        let mut written = HeaderMap::new();
+        write(&mut written, judged);
+        written
+    });
+    for (name, value) in written {
+        headers.insert(name.clone(), value.clone());
+    }
+}
+
+fn write(headers: &mut HeaderMap, judged: &Judged) {
     let mut put = |name: &'static str, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);

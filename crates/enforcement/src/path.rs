@@ -1,6 +1,9 @@
 //! A valid path from a client's certificate to a CA.
 
+use std::sync::OnceLock;
+
 use certgate_model::{AuthorityId, Timestamp};
+use http::HeaderMap;
 
 use crate::revoked::Serial;
 
@@ -28,6 +31,8 @@ pub(crate) struct CertifiedPath {
     /// The serial number and the subject key identifier of the issuer's certificate.
     pub issuer_serial: Serial,
     pub issuer_key_identifier: Option<Vec<u8>>,
+    /// The headers for the client while it is admitted, written at its first request.
+    pub headers: OnceLock<HeaderMap>,
 }
 
 impl CertifiedPath {

@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use certgate_model::{AuthorityId, Timestamp};
@@ -174,6 +174,7 @@ impl TrustSet {
             until: leaf.not_after(),
             issuer_serial: [0; 20],
             issuer_key_identifier: None,
+            headers: OnceLock::new(),
         };
         let mut issuers = Vec::with_capacity(chain.len() + 1);
         for der in chain

@@ -106,6 +106,13 @@ pub enum Command {
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         config: PathBuf,
     },
+    /// Answer the questions of a reverse proxy: may this client pass?
+    #[command(after_help = Exit::help())]
+    Authz {
+        /// Configuration file, as docs/authz.md describes it
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: PathBuf,
+    },
     /// Show the configuration and the source of each value
     #[command(after_help = Exit::help())]
     Config {

@@ -1,6 +1,7 @@
 //! The certgate executable.
 
 mod audit;
+mod authz;
 mod backup;
 mod check;
 mod cli;
@@ -98,6 +99,7 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Gateway { config } => gateway::run(&config),
         Command::Follow(arguments) => follow::run(arguments, &context),
+        Command::Authz { config } => authz::run(&config),
         Command::Audit {
             command: AuditCommand::List { client, arguments },
         } => certgate_client::audit(&client, &arguments, &context),

@@ -21,7 +21,7 @@ use crate::tls::{CurrentIdentity, EXPIRY_WARNED_SECONDS, Identity};
 
 /// The interval at which the server looks at the files. A file system has no event that holds for
 /// all of their forms: Kubernetes exchanges a symbolic link two directories above.
-const FILES_INTERVAL: Duration = Duration::from_secs(1);
+pub const FILES_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The time between two warnings about the same certificate, in seconds.
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -209,10 +209,13 @@ type State = (u64, u64, u64, i64, i64, i64, i64);
 impl Files {
     /// Looks at the files that these settings name.
     pub fn look(layers: &Layers) -> Self {
-        let paths = layers
-            .files()
-            .map(|path| (path.to_owned(), state(path).ok()));
-        Self(paths.collect())
+        Self::of(layers.files())
+    }
+
+    /// Looks at these files.
+    pub fn of(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
+        let look = |path: &Path| (path.to_owned(), state(path).ok());
+        Self(paths.into_iter().map(|path| look(path.as_ref())).collect())
     }
 }
 

@@ -72,7 +72,7 @@ struct Suite {
 }
 
 /// The suites, long ones first.
-const SUITES: [Suite; 10] = [
+const SUITES: [Suite; 11] = [
     Suite {
         name: "tests of several servers on PostgreSQL",
         packages: "sdk5",
@@ -92,12 +92,19 @@ const SUITES: [Suite; 10] = [
         programs: &[],
     },
     Suite {
+        name: "enforcement points, and proxies that ask them",
+        packages: "enforcement",
+        tests: &["enforcement"],
+        programs: &[],
+    },
+    Suite {
         // Every folder that no other suite names.
         name: "tests from outside, Python SDK 5",
         packages: "sdk5",
         tests: &[
             ".",
             "--ignore=cluster",
+            "--ignore=enforcement",
             "--ignore=generated",
             "--ignore=interop",
             "--ignore=storage",

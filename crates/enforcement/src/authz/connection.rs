@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use super::body::Complete;
 use super::settings::Address;
 
-/// Open connections of a listener. Proxies keep one or a few for each of their threads.
+/// Open connections of a listener. A proxy has one or a few for each of its threads.
 pub const AUTHZ_CONNECTIONS_MAX: usize = 10_000;
 
 /// The largest head of a question, in octets: two certificate headers, and the head of the client's
@@ -37,8 +37,8 @@ pub const AUTHZ_STREAMS_MAX: u32 = 1_024;
 /// The limit of a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The limit of the first request of a connection from another machine. Later ones may take any
-/// time: a proxy keeps connections open for hours, and a closed one could cost a request.
+/// The limit of the first request of a connection from another machine. Later ones have
+/// no limit: a proxy reuses its connections for hours, and a closed one could fail a request.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The wait after a failed `accept`: usually the process has no free file descriptor.

@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::source::{CERTIFICATES_MAX, Unreadable};
+use super::unreadable::{CERTIFICATES_MAX, Unreadable};
 
 /// Decodes percent-encoded text (RFC 3986 §2.1). A plus sign stays a plus sign, which Base64 uses.
 pub(super) fn percent(text: &[u8]) -> Result<Vec<u8>, Unreadable> {

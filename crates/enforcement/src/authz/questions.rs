@@ -20,7 +20,8 @@ use super::message::{
     HttpRequest, HttpResponse, HttpStatus, OkHttpResponse, Status, frame, unframe,
 };
 use super::settings::{AccessLog, ClientCertificates, HostRule, ListenerSettings};
-use super::source::{CertificateFrom, Certificates, Unreadable, read_text};
+use super::source::{CertificateFrom, Certificates, read_text};
+use super::unreadable::Unreadable;
 use crate::boot::BootInstant;
 use crate::headers;
 use crate::{Judged, Presented, Reason, StalePolicy, Verdict, View};
@@ -92,7 +93,7 @@ impl Questions {
         }
     }
 
-    /// Replaces the settings. Questions that are being answered keep the earlier ones.
+    /// Replaces the settings. Questions in flight use the earlier ones.
     pub fn replace(&self, settings: InEffect) {
         self.settings.store(Arc::new(settings));
     }
@@ -250,7 +251,7 @@ fn knows_secret(listener: &ListenerSettings, headers: &HeaderMap) -> bool {
     };
     let mut given = headers.get_all(SECRET).iter();
     match (given.next(), given.next()) {
-        // The time of a comparison of digests tells nothing about the secret.
+        // The time of a comparison of digests reveals nothing about the secret.
         (Some(secret), None) => sha256(secret.as_bytes()) == *expected,
         _ => false,
     }

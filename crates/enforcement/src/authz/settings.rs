@@ -36,7 +36,7 @@ pub const AUTHZ_SECRET_BYTES_MAX: u64 = 4096;
 /// The default of `stale_after_seconds`.
 const STALE_AFTER_SECONDS: u32 = 30;
 
-/// Seconds between the age at which this process refuses everybody and the end of its lease: the
+/// Seconds between the age at which this process refuses every client and the end of its lease: the
 /// server stops waiting for the process after it has begun to refuse.
 const LEASE_MARGIN_SECONDS: u32 = 30;
 
@@ -372,7 +372,7 @@ impl Place<'_> {
         match listeners.is_empty() {
             true => Err(self.error(
                 &(self.text.trim_end().len()..self.text.len()),
-                "there is no listener: add [[listener]] with address and certificate_from",
+                "no listener is configured: add [[listener]] with address and certificate_from",
             )),
             false => Ok(listeners),
         }
@@ -510,8 +510,8 @@ fn read_secret(path: &Path) -> Result<[u8; 32], String> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "api = \"http://127.0.0.1:1\"\ntoken_file = \"t\"\naccount = \"0123456789abcdef0123456789abcdef\"\n\
-                        state_dir = \"s\"\n";
+    const HEAD: &str = "api = \"http://127.0.0.1:1\"\ntoken_file = \"t\"\n\
+                        account = \"0123456789abcdef0123456789abcdef\"\nstate_dir = \"s\"\n";
 
     fn read(rest: &str) -> Result<AuthzSettings, String> {
         let text = format!("{HEAD}{rest}");
@@ -570,7 +570,7 @@ mod tests {
     fn mistakes_are_refused_with_line_and_remedy() {
         let from = "certificate_from = \"client-cert\"\n";
         for (lines, expected) in [
-            ("", "line 4: there is no listener"),
+            ("", "line 4: no listener is configured"),
             ("lease = 3\n", "line 5: unknown field `lease`"),
             (
                 "stale_after_seconds = 0\n",

@@ -4,7 +4,7 @@
 //! Commas separate the elements of several proxies.
 
 use super::decode;
-use super::source::Unreadable;
+use super::unreadable::Unreadable;
 
 /// Reads the certificates of the only element. A second element is refused: it may come from the
 /// client.

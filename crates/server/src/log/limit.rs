@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use certgate_enforcement::authz::ACCESS_LOG_TARGET as AUTHZ_LOG;
 use certgate_enforcement::gateway::ACCESS_LOG;
 use certgate_model::lock;
 use metrics::Counter;
@@ -67,7 +68,8 @@ impl<F> Limited<F> {
     /// Returns the number of lines left out before this one. [`None`] leaves this one out too.
     fn admit(&self, event: &Event<'_>) -> Option<u64> {
         let metadata = event.metadata();
-        if *metadata.level() > Level::INFO || metadata.target() == ACCESS_LOG {
+        let is_access_log = [ACCESS_LOG, AUTHZ_LOG].contains(&metadata.target());
+        if *metadata.level() > Level::INFO || is_access_log {
             return Some(0);
         }
         let mut places = lock(&self.places);
