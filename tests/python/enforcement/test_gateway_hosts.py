@@ -8,7 +8,6 @@ import signal
 import socket
 import struct
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from kit.gateway import (
     HOST,
+    OTHER,
     Clients,
     Gateway,
     Http1,
@@ -25,44 +25,11 @@ from kit.gateway import (
     WebSocket,
     ends,
     host,
+    limited,
     server_identity,
     short_lived,
 )
 from kit.harness import PATIENCE_SECONDS, Server, eventually
-
-OTHER = "other.example.com"
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    upstream = Upstream()
-    yield upstream
-    upstream.close()
-
-
-@pytest.fixture
-def clients(shared: Server, tmp_path: Path) -> Clients:
-    clients = Clients(shared, tmp_path / "clients")
-    clients.associate(HOST, OTHER)
-    return clients
-
-
-@pytest.fixture
-def make(shared: Server, clients: Clients, tmp_path: Path, upstream: Upstream) -> Iterator[Any]:
-    made: list[Gateway] = []
-
-    def make(more: str = "", **start: Any) -> Gateway:
-        gateway = Gateway(shared, tmp_path / f"gateway-{len(made)}", upstream, more=more)
-        made.append(gateway)
-        return gateway.start(**start)
-
-    try:
-        yield make
-        for gateway in made:
-            gateway.stop()
-    finally:
-        for gateway in made:
-            gateway.kill()
 
 
 def seen(answer: tuple[int, dict[str, str], bytes]) -> dict[str, str]:
@@ -315,14 +282,6 @@ def test_without_certgate_a_host_refuses_or_serves(
         gateway.stop()
     finally:
         gateway.kill()
-
-
-def limited(gateway: Gateway, **limits: int) -> None:
-    """Restarts the gateway with limits."""
-    gateway.stop()
-    lines = "\n[limits]\n" + "".join(f"{name} = {value}\n" for name, value in limits.items())
-    gateway.file.write_text(gateway.text().replace("\n[[host]]", f"{lines}\n[[host]]", 1))
-    gateway.start()
 
 
 def test_connections_are_limited(make: Any, clients: Clients) -> None:

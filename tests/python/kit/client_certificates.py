@@ -89,15 +89,17 @@ class Authority:
         seconds: float = 86_400,
         rsa_bits: int | None = None,
         issuer: x509.Name | None = None,
+        server: str | None = None,
     ) -> tuple[Path, Path]:
-        """A client certificate and its key."""
+        """A certificate and its key: of a client, or of the server with this name."""
         key = (
             rsa.generate_private_key(65537, rsa_bits)
             if rsa_bits
             else ec.generate_private_key(ec.SECP256R1())
         )
         now = datetime.datetime.now(datetime.UTC)
-        certificate = (
+        purpose = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = (
             x509.CertificateBuilder()
             .subject_name(name(common_name))
             .issuer_name(issuer or self.name)
@@ -106,13 +108,16 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(minutes=10))
             .not_valid_after(now + datetime.timedelta(seconds=seconds))
             .add_extension(x509.BasicConstraints(False, None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
                 critical=False,
             )
-            .sign(self.key, hashes.SHA256())
         )
+        if server:
+            names = x509.SubjectAlternativeName([x509.DNSName(server)])
+            builder = builder.add_extension(names, critical=False)
+        certificate = builder.sign(self.key, hashes.SHA256())
         paths = directory / f"{common_name}.pem", directory / f"{common_name}.key"
         paths[0].write_text(pem(certificate))
         paths[1].write_bytes(

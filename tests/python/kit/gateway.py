@@ -40,7 +40,7 @@ from kit.harness import (
     openssl,
 )
 
-HOST = "api.example.com"
+HOST, OTHER = "api.example.com", "other.example.com"
 PAGE = REPOSITORY / "docs/gateway.md"
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -48,9 +48,11 @@ WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class Upstream:
     """An HTTP/1.1 server that answers each request with the request itself, as JSON."""
 
-    def __init__(self, name: str = "one", port: int = 0) -> None:
+    def __init__(self, name: str = "one", port: int = 0, tls: Identity | None = None) -> None:
         upstream = self
         self.name, self.healthy, self.requests = name, True, 0
+        # The number of connections that are open now.
+        self.open = 0
         self.connections: list[socket.socket] = []
         # Requests to /wait are answered after this is set.
         self.go = threading.Event()
@@ -63,6 +65,11 @@ class Upstream:
                 super().setup()
                 self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 upstream.connections.append(self.request)
+                upstream.open += 1
+
+            def finish(self) -> None:
+                upstream.open -= 1
+                super().finish()
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -131,6 +138,11 @@ class Upstream:
 
         self.server = Threads(("127.0.0.1", port), Handler)
         self.port: int = self.server.server_address[1]
+        if tls:
+            # The thread of a connection makes its handshake.
+            self.server.socket = server_context(tls, "http/1.1").wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
@@ -140,6 +152,50 @@ class Upstream:
         for connection in self.connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+class Upstream2:
+    """An HTTP/2 server, over TLS or not, that answers each request with its headers, as JSON."""
+
+    def __init__(self, tls: Identity | None = None) -> None:
+        self.context = server_context(tls, "h2") if tls else None
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                raw, _ = self.listener.accept()
+                threading.Thread(target=self.serve, args=(raw,), daemon=True).start()
+
+    def serve(self, stream: socket.socket) -> None:
+        with suppress(OSError, h2.exceptions.ProtocolError):
+            if self.context:
+                stream = self.context.wrap_socket(stream, server_side=True)
+            config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
+            connection = h2.connection.H2Connection(config)
+            connection.initiate_connection()
+            stream.sendall(connection.data_to_send())
+            while octets := stream.recv(65536):
+                for event in connection.receive_data(octets):
+                    if isinstance(event, h2.events.RequestReceived):
+                        body = json.dumps({"headers": list(event.headers)}).encode()
+                        head = [(":status", "200"), ("content-length", str(len(body)))]
+                        connection.send_headers(event.stream_id, head)
+                        connection.send_data(event.stream_id, body, end_stream=True)
+                stream.sendall(connection.data_to_send())
+
+    def close(self) -> None:
+        self.listener.close()
+
+
+def server_context(identity: Identity, protocol: str) -> ssl.SSLContext:
+    """TLS of an upstream that speaks one protocol."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.certificate, identity.key)
+    context.set_alpn_protocols([protocol])
+    return context
 
 
 def documented() -> str:
@@ -209,7 +265,7 @@ class Gateway:
         directory.mkdir(exist_ok=True)
         self.server, self.directory = server, directory
         self.file, self.log_path = directory / "gateway.toml", directory / "gateway.log"
-        self.identity = server_identity(directory, HOST, "other.example.com", "plain.example.com")
+        self.identity = server_identity(directory, HOST, OTHER, "plain.example.com")
         token = directory / "token"
         token.write_text(server.token)
         token.chmod(0o600)
@@ -350,7 +406,7 @@ class Gateway:
         return context.wrap_socket(raw, server_hostname=host, session=session)
 
 
-def host(url: str, name: str = "other.example.com", **settings: Any) -> str:
+def host(url: str, name: str = OTHER, **settings: Any) -> str:
     """One more [[host]], with the certificate of the gateway, for `Gateway(more=…)`."""
     lines = {
         "name": name,
@@ -359,6 +415,14 @@ def host(url: str, name: str = "other.example.com", **settings: Any) -> str:
         "upstreams": [url],
     } | settings
     return "\n[[host]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in lines.items())
+
+
+def limited(gateway: Gateway, **limits: int) -> None:
+    """Restarts the gateway with limits."""
+    gateway.stop()
+    lines = "\n[limits]\n" + "".join(f"{name} = {value}\n" for name, value in limits.items())
+    gateway.file.write_text(gateway.text().replace("\n[[host]]", f"{lines}\n[[host]]", 1))
+    gateway.start()
 
 
 class Http1:
@@ -466,7 +530,7 @@ class Http2:
 class WebSocket:
     """A connection that carries octets after an upgrade."""
 
-    def __init__(self, stream: ssl.SSLSocket, *headers: str) -> None:
+    def __init__(self, stream: ssl.SSLSocket, *headers: str, host: str = HOST) -> None:
         self.stream = stream
         http1 = Http1(stream)
         key = base64.b64encode(os.urandom(16)).decode()
@@ -477,6 +541,7 @@ class WebSocket:
             "Sec-WebSocket-Version: 13",
             f"Sec-WebSocket-Key: {key}",
             *headers,
+            host=host,
         )
         assert status == 101, (status, answer)
         accept = base64.b64encode(hashlib.sha1(key.encode() + WEBSOCKET_GUID).digest()).decode()
