@@ -183,7 +183,7 @@ class Unit:
     def __init__(self, *files: Path) -> None:
         self.lines: list[tuple[str, str]] = []
         for file in files:
-            for line in file.read_text().splitlines():
+            for line in file.read_text().replace("\\\n", " ").splitlines():
                 if line and not line.startswith(("#", "[")):
                     name, value = line.split("=", 1)
                     self.lines.append((name, value))
@@ -201,6 +201,30 @@ class Unit:
             for value in self.all("Environment")
         ]
         return dict(value.split("=", 1) for text in values for value in shlex.split(text))
+
+    def command(self, **variables: str) -> list[str]:
+        """Returns the words of ExecStart, with the values of variables."""
+        words = self.one("ExecStart").split()
+        return [re.sub(r"\$\{(\w+)\}", lambda found: variables[found[1]], word) for word in words]
+
+    def permits(self, analyze: str, call: str) -> bool:
+        """Returns true for a system call that the filter lets through."""
+        listed = judged(analyze, "syscall-filter", "--no-pager")
+        groups: dict[str, list[str]] = {}
+        for line in listed.splitlines():
+            if line.startswith("@"):
+                groups[line] = members = []
+            elif line.startswith("    ") and "#" not in line:
+                members.append(line.strip())
+
+        def has(name: str) -> bool:
+            return name == call or any(has(member) for member in groups.get(name, []))
+
+        permitted = False
+        for value in self.all("SystemCallFilter"):
+            if any(has(name) for name in value.removeprefix("~").split()):
+                permitted = not value.startswith("~")
+        return permitted
 
     def credentials(self) -> dict[str, str]:
         """Returns the file of each credential by name."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
+import socket
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +31,16 @@ from kit.deployed import (
     rendered,
     tls_files,
 )
-from kit.harness import REPOSITORY, certgate, eventually, needs
+from kit.follow import points
+from kit.harness import (
+    PATIENCE_SECONDS,
+    REPOSITORY,
+    Server,
+    certgate,
+    environment,
+    eventually,
+    needs,
+)
 from kit.postgres import MASTER_KEY, Postgres
 
 SYSTEMD = DEPLOY / "systemd"
@@ -51,12 +64,13 @@ def at() -> Iterator[Place]:
 # systemd
 
 
-def installed_unit(directory: Path, *drop_ins: str) -> Path:
+POINTS = ["authz", "gateway", "follow"]
+
+
+def installed_unit(directory: Path, *drop_ins: str, name: str = "certgate.service") -> Path:
     """Installs the unit with an existing program."""
-    unit = directory / "certgate.service"
-    unit.write_text(
-        (SYSTEMD / "certgate.service").read_text().replace("/usr/local/bin/certgate", "/bin/true")
-    )
+    unit = directory / name
+    unit.write_text((SYSTEMD / name).read_text().replace("/usr/local/bin/certgate", "/bin/true"))
     for name in drop_ins:
         (directory / "certgate.service.d").mkdir(exist_ok=True)
         shutil.copy(SYSTEMD / name, directory / "certgate.service.d" / name)
@@ -70,6 +84,85 @@ def test_systemd_accepts_the_unit(tmp_path: Path, drop_ins: list[str]) -> None:
     assert judged(analyze, "verify", unit) == "", "what it does not know it only warns of"
     # The exposure: 0 is closed, 10 is open.
     judged(analyze, "security", "--offline=true", "--threshold=20", "--no-pager", unit)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_systemd_accepts_the_units_of_enforcement_points(tmp_path: Path, point: str) -> None:
+    unit = installed_unit(tmp_path, name=f"certgate-{point}.service")
+    if point == "gateway":
+        installed_unit(tmp_path, name="certgate-gateway.socket")
+    analyze = needs("systemd-analyze")
+    assert judged(analyze, "verify", unit) == "", "what it does not know it only warns of"
+    judged(analyze, "security", "--offline=true", "--threshold=20", "--no-pager", unit)
+    settings = Unit(unit)
+    assert settings.all("CapabilityBoundingSet") == [""]
+    # The gateway takes its sockets over with this call, which few other programs need.
+    assert settings.permits(analyze, "pidfd_getfd") == (point == "gateway")
+    assert settings.permits(analyze, "accept4") and not settings.permits(analyze, "mount")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_the_unit_runs_the_enforcement_point(
+    at: Place, server: Server, tmp_path: Path, point: str
+) -> None:
+    """Starts the process as the unit and the page do, and stops it."""
+    unit = Unit(SYSTEMD / f"certgate-{point}.service")
+    files, state = f"/etc/certgate-{point}", f"/var/lib/certgate-{point}"
+    assert unit.one("StateDirectory") == f"certgate-{point}"
+    at.writable(state, int(unit.one("StateDirectoryMode"), 8))
+    for name, text in point_files(server, tmp_path, point).items():
+        for path in (files, state):
+            text = text.replace(path, str(at.at(path)))
+        at.handed_over(f"{files}/{name}", text)
+    values = {"ACCOUNT": server.made["account_id"], "FORMAT": "nginx", "RELOAD": "true"}
+    program, *arguments = (at.here(word) for word in unit.command(**values))
+    before = at.files()
+    with socket.create_server(("127.0.0.1", 0)) as listener, at.at("log").open("w") as log:
+        sockets = {
+            "preexec_fn": lambda: (os.dup2(listener.fileno(), 3), os.set_inheritable(3, True)),
+            "close_fds": False,
+        }
+        process = subprocess.Popen(
+            [program, *arguments],
+            cwd=at.root,
+            env=environment(
+                CERTGATE_API=server.url, **({"LISTEN_FDS": "1"} if point == "gateway" else {})
+            ),
+            stdout=log,
+            stderr=log,
+            **(sockets if point == "gateway" else {}),
+            **at.as_user(),
+        )
+    try:
+        eventually(
+            "the point is current",
+            lambda: [one["status"] for one in points(server)] == ["current"],
+        )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0, at.at("log").read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert points(server) == [], "SIGTERM deletes the point"
+    written = {path for path in at.files() - before if not f"/{path}".startswith(state)}
+    assert written == {"log"}, "nothing is written but in the state directory"
+    page = (REPOSITORY / f"docs/{point}.md").read_text()
+    assert f"deploy/systemd/certgate-{point}.service" in page and f"{files}/" in page
+
+
+def point_files(server: Server, directory: Path, point: str) -> dict[str, str]:
+    """The files in the directory of an enforcement point."""
+    made = {f"{point}.token": server.token}
+    if point != "follow":
+        page = (REPOSITORY / f"docs/{point}.md").read_text()
+        (text,) = re.findall(r"```toml\n(api = .*?)```", page, re.DOTALL)
+        text = re.sub(r"(?m)^api = .*$", f'api = "{server.url}"', text)
+        text = re.sub(r"(?m)^account = .*$", f'account = "{server.made["account_id"]}"', text)
+        made[f"{point}.toml"] = re.sub(r"127\.0\.0\.1:(9464|9180)", "127.0.0.1:0", text)
+    if point == "gateway":
+        certificate, key = tls_files(directory)
+        made |= {"api.example.com.pem": certificate, "api.example.com.key": key}
+    return made
 
 
 def test_the_unit_runs_the_embedded_database(at: Place) -> None:
@@ -405,7 +498,9 @@ def test_the_job_and_the_nodes_run(tmp_path: Path, postgres: Postgres) -> None:
                     }
 
                 # A node uses the answer of its database for a second.
-                eventually("the node is not ready", lambda asked=asked: asked()["readinessProbe"] == 503)
+                eventually(
+                    "the node is not ready", lambda asked=asked: asked()["readinessProbe"] == 503
+                )
                 assert asked() == {"startupProbe": 200, "livenessProbe": 200, "readinessProbe": 503}
             postgres.start()
             for server in nodes:
