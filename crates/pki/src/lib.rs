@@ -74,6 +74,7 @@ pub use pem::{pem_lines, pem_piece, write_pem};
 pub use presented::PresentedCertificate;
 pub use private_key::{PRIVATE_KEY_BYTES_MAX, PrivateKey, PrivateKeyError, read_private_key};
 pub use profile::{Profile, Validity};
+pub use public_key::verifies_short_pss;
 pub use searched::{read_chain, read_chain_of_known_keys, read_csr, read_csr_of_known_key};
 pub use signing::SignError;
 pub use stored::{StoredAuthority, contradicts_uploaded};

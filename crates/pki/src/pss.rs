@@ -20,6 +20,15 @@ pub(crate) struct PssParameters {
 }
 
 impl PssParameters {
+    /// The parameters of TLS: one digest for everything, and a salt as long as it.
+    pub fn of_tls(digest: &'static Algorithm) -> Self {
+        Self {
+            digest,
+            mask_digest: digest,
+            salt_octets: digest.output_len(),
+        }
+    }
+
     /// Reads the parameters of an AlgorithmIdentifier with the object identifier id-RSASSA-PSS.
     pub fn read(parameters: Cursor<'_>) -> Result<Self, CsrError> {
         const MALFORMED: CsrError =

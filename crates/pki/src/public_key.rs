@@ -1,5 +1,8 @@
 //! The policy for public keys, and the verification of signatures under them.
 
+use std::ops::Range;
+
+use aws_lc_rs::digest::Algorithm;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 
 use crate::csr_error::CsrError;
@@ -11,6 +14,10 @@ use crate::weak_key::{self, Weakness};
 
 /// Shortest accepted RSA modulus, in bits: the minimum of NIST SP 800-131A.
 pub(crate) const RSA_BITS_MIN: usize = 2048;
+
+/// Lengths of RSA moduli that prove possession, but are not accepted, in bits.
+const SHORT_RSA_BITS: Range<usize> = 512..RSA_BITS_MIN;
+
 /// Longest accepted RSA modulus, in bits: the maximum of the cryptographic library. It limits the
 /// work that one request can cause.
 pub(crate) const RSA_BITS_MAX: usize = 8192;
@@ -245,6 +252,26 @@ pub(crate) fn with_rsa_parameters(spki: &[u8]) -> Option<Vec<u8>> {
         out.extend_from_slice(bits.raw);
     });
     Some(completed)
+}
+
+/// Verifies the signature of a TLS handshake by an RSA key that is too short for the cryptographic
+/// library: RSASSA-PSS, with a salt as long as the digest (RFC 8446 §4.2.3). `key` is an
+/// RSAPublicKey. The signature proves possession, and says nothing about the strength of the key.
+pub fn verifies_short_pss(
+    digest: &'static Algorithm,
+    key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    let Ok((modulus, exponent)) = read_rsa(key) else {
+        return false;
+    };
+    let is_short = SHORT_RSA_BITS.contains(&bit_length(modulus));
+    if !is_short || bit_length(exponent) > RSA_EXPONENT_BITS_MAX {
+        return false;
+    }
+    let parameters = PssParameters::of_tls(digest);
+    pss::verify(&parameters, modulus, exponent, message, signature) == Some(true)
 }
 
 /// Reads `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017 §A.1.1).

@@ -4,7 +4,9 @@
 //! as X.509 v1 and RSA keys of 1024 bits. Their verdict is the gateway's. Therefore the signature
 //! is verified with the key alone.
 
+use aws_lc_rs::digest::{self, Algorithm};
 use aws_lc_rs::signature::{self as algorithms, UnparsedPublicKey, VerificationAlgorithm};
+use certgate_pki::verifies_short_pss;
 use rustls::SignatureScheme;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
@@ -91,6 +93,11 @@ impl PresentedKey {
         let Some(algorithm) = self.algorithm(version, scheme) else {
             return false;
         };
+        if let (Kind::Rsa, Some(digest)) = (self.kind, pss_digest(scheme))
+            && verifies_short_pss(digest, &self.octets, message, signature)
+        {
+            return true;
+        }
         UnparsedPublicKey::new(algorithm, &self.octets)
             .verify(message, signature)
             .is_ok()
@@ -138,5 +145,68 @@ impl PresentedKey {
             }
             _ => return None,
         })
+    }
+}
+
+/// Returns the digest of a scheme of RSASSA-PSS.
+fn pss_digest(scheme: SignatureScheme) -> Option<&'static Algorithm> {
+    match scheme {
+        SignatureScheme::RSA_PSS_SHA256 => Some(&digest::SHA256),
+        SignatureScheme::RSA_PSS_SHA384 => Some(&digest::SHA384),
+        SignatureScheme::RSA_PSS_SHA512 => Some(&digest::SHA512),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An RSA key of 1024 bits, and its signature over `MESSAGE`, both made with OpenSSL.
+    const KEY: &str = concat!(
+        "30818902818100d3a40813746075b4851d23756bdf160ff5064dea8495d57967",
+        "f85df346e57f9907c16c00fe40a552c9a264931ae47ed12c241df43d1e187726",
+        "6754861b9029982c126b53ec0ccace1137ccdc7d0505b9d16a9c61045f02dcf7",
+        "ccf06a05581ac934df463fcf017f0e69a14196295a5b453a7623a66dd05279eb",
+        "bcc35bb00f003f0203010001",
+    );
+    const SIGNATURE: &str = concat!(
+        "9de507cb307aaeafd68b54b438952e6f7d3bdb596d5ae1dec10ede5b9b1c99f0",
+        "22222720455c26418d8fc417d345923c3aa588813b23e51cc659badc99305488",
+        "1294ddeae3dc7ac809378f027b54905d4cb485d0bd65be600f4f838016be9b65",
+        "8e324148c87e307786b6b23a6da53a1644b9e6b3be5a25363180b24a106ceb96",
+    );
+    const MESSAGE: &[u8] = b"a TLS transcript";
+
+    fn octets(text: &str) -> Vec<u8> {
+        let digits = text.as_bytes().chunks(2);
+        let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16);
+        digits.map(|pair| octet(pair).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_short_rsa_key_proves_its_possession() {
+        let key = PresentedKey {
+            kind: Kind::Rsa,
+            octets: octets(KEY),
+        };
+        let good = octets(SIGNATURE);
+        for version in [Version::Tls12, Version::Tls13] {
+            let verifies = |scheme, message: &[u8], signature: &[u8]| {
+                key.verifies(version, scheme, message, signature)
+            };
+            let scheme = SignatureScheme::RSA_PSS_SHA256;
+            assert!(verifies(scheme, MESSAGE, &good));
+            assert!(!verifies(scheme, b"another transcript", &good));
+            assert!(!verifies(scheme, MESSAGE, &good[1..]));
+            assert!(!verifies(SignatureScheme::RSA_PSS_SHA384, MESSAGE, &good));
+            assert!(!verifies(SignatureScheme::RSA_PKCS1_SHA256, MESSAGE, &good));
+            for at in 0..good.len() {
+                let mut bad = good.clone();
+                bad[at] ^= 1;
+                assert!(!verifies(scheme, MESSAGE, &bad), "octet {at}");
+            }
+            assert!(!verifies(scheme, MESSAGE, &[0; 128]));
+        }
     }
 }
