@@ -1,4 +1,4 @@
-"""A TCP relay that can drop all data, or close its connections."""
+"""A TCP relay that can delay or drop data, or close its connections."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ class Relay:
         self.flows = threading.Event()
         self.flows.set()
         self.sockets: list[socket.socket] = []
+        # The seconds for which each piece of data is on its way, in both directions.
+        self.delay = 0.0
+        # The answers to requests with one of these texts wait for the event.
+        self.held: dict[bytes, threading.Event] = {}
+        # Released once for each piece of an answer that waits.
+        self.waiting = threading.Semaphore(0)
+        # The events of connections.
+        self.asked: dict[int, threading.Event] = {}
         self.lock = threading.Lock()
         # The number of bytes until every connection ends.
         self.left: int | None = None
@@ -52,6 +60,8 @@ class Relay:
         self.listener.close()
         self.cut()
         self.flows.set()
+        for event in self.held.values():
+            event.set()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -66,9 +76,8 @@ class Relay:
                 self.sockets += [client, server]
                 self.made += 1
                 for pair in ((client, server), (server, client)):
-                    threading.Thread(
-                        target=self._forward, args=(*pair, self.made), daemon=True
-                    ).start()
+                    arguments = (*pair, self.made, pair[0] is client)
+                    threading.Thread(target=self._forward, args=arguments, daemon=True).start()
 
     def _part(self, data: bytes) -> bytes:
         """Returns the bytes before the cut."""
@@ -79,12 +88,21 @@ class Relay:
             self.left -= len(part)
             return part
 
-    def _forward(self, source: socket.socket, sink: socket.socket, number: int) -> None:
+    def _forward(
+        self, source: socket.socket, sink: socket.socket, number: int, is_client: bool
+    ) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 self.flows.wait()
                 if number <= self.stalled:
                     continue
+                threading.Event().wait(self.delay)
+                if is_client:
+                    found = [event for text, event in self.held.items() if text in data]
+                    self.asked |= {number: event for event in found}
+                elif number in self.asked:
+                    self.waiting.release()
+                    self.asked[number].wait()
                 sink.sendall(self._part(data))
                 if self.left == 0:
                     self.left = None

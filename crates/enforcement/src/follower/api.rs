@@ -95,6 +95,12 @@ impl ApiError {
         }
     }
 
+    /// Returns true if the server has too many requests of this kind.
+    pub fn is_too_many(&self) -> bool {
+        let too_many = StatusCode::TOO_MANY_REQUESTS.as_u16();
+        matches!(self, Self::Refused { status, .. } if *status == too_many)
+    }
+
     /// Returns true if the same request is useless before an operator changes something.
     pub fn is_permanent(&self) -> bool {
         match self {

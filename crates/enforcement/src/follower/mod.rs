@@ -60,6 +60,11 @@ const POLLS: u32 = 6;
 /// The wait of such a request, in seconds.
 const POLL_SECONDS: u64 = 10;
 
+/// The number of requests that do not wait before the next attempt to open a stream, and the pause
+/// after each: a server that refuses streams must not get more load than necessary.
+const QUESTIONS: u32 = 10;
+const QUESTION_PAUSE: Duration = Duration::from_millis(500);
+
 /// The least time between two acknowledgements: 10 per second at most, whatever the changes do.
 const ACKNOWLEDGEMENT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -348,7 +353,17 @@ impl<E: Enforce> Follower<E> {
         }
         let after = self.view.epoch();
         let path = format!("revocation_stream?after={after}&for_seconds={STREAM_SECONDS}");
-        let mut stream = self.api.open(&path, "application/x-ndjson").await?;
+        let opened = self.api.open(&path, "application/x-ndjson");
+        let mut stream = match timeout(FIRST_LINE, opened).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) if error.is_too_many() => {
+                trouble.begin(&error, error.is_permanent(), &*self.random);
+                return self.poll_without_waiting().await;
+            }
+            Ok(Err(error)) => return Err(error),
+            // A proxy holds back the head, too.
+            Err(_) => return self.poll(trouble).await,
+        };
         let mut silence = FIRST_LINE;
         loop {
             let line = tokio::select! {
@@ -381,6 +396,21 @@ impl<E: Enforce> Follower<E> {
                 .large_object::<RevocationFeed>(&path, LINE_BYTES_MAX);
             self.apply(feed.await?).await?;
             trouble.end();
+        }
+        Ok(())
+    }
+
+    /// Follows with requests that do not wait, while the server has too many streams and waiting
+    /// requests.
+    async fn poll_without_waiting(&self) -> Result<(), ApiError> {
+        for _ in 0..QUESTIONS {
+            let after = self.view.epoch();
+            let path = format!("revocation_changes?after={after}");
+            let feed = self
+                .api
+                .large_object::<RevocationFeed>(&path, LINE_BYTES_MAX);
+            self.apply(feed.await?).await?;
+            wait(QUESTION_PAUSE).await;
         }
         Ok(())
     }
