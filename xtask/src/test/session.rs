@@ -23,10 +23,13 @@ pub(super) enum Outcome {
 /// leaves a processor idle.
 const LANES_MIN: usize = 2;
 
+/// The work of a job.
+type Run<'a> = dyn Fn(&Programs) -> Result<Outcome> + Send + Sync + 'a;
+
 /// A step that may run at the same time as others.
 pub(super) struct Job<'a> {
     pub name: &'a str,
-    pub run: Box<dyn Fn(&Programs) -> Result<Outcome> + Send + Sync + 'a>,
+    pub run: Box<Run<'a>>,
 }
 
 /// The installer that the jobs of a session share.
