@@ -8,8 +8,12 @@ use http::header::{
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
+/// The only protocol that a connection can change to. After a change to another one, such as `h2c`,
+/// a client could send requests whose headers the gateway does not see.
+const WEBSOCKET: &str = "websocket";
+
 /// Removes the headers of one connection, and those that `Connection` names. Returns the protocol
-/// of an upgrade, if the message asks for one or grants one.
+/// of an upgrade to WebSocket, if the message asks for it or grants it.
 pub fn remove(headers: &mut HeaderMap) -> Option<HeaderValue> {
     let mut named = Vec::new();
     let mut upgrades = false;
@@ -24,7 +28,12 @@ pub fn remove(headers: &mut HeaderMap) -> Option<HeaderValue> {
             }
         }
     }
-    let upgrade = headers.get(UPGRADE).filter(|_| upgrades).cloned();
+    let is_websocket = |protocol: &&HeaderValue| {
+        let protocol = protocol.as_bytes().trim_ascii();
+        protocol.eq_ignore_ascii_case(WEBSOCKET.as_bytes())
+    };
+    let upgrade = headers.get(UPGRADE).filter(|_| upgrades);
+    let upgrade = upgrade.filter(is_websocket).cloned();
     // gRPC needs it, and the gateway forwards trailers.
     let takes_trailers = headers.get_all(TE).iter().any(|value| {
         value.to_str().is_ok_and(|value| {
@@ -92,5 +101,24 @@ mod tests {
         headers.insert(UPGRADE, HeaderValue::from_static("h2c"));
         assert_eq!(remove(&mut headers), None);
         assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn a_connection_changes_to_websocket_only() {
+        for (protocol, is_allowed) in [
+            ("websocket", true),
+            ("WebSocket", true),
+            ("h2c", false),
+            ("HTTP/2.0", false),
+            ("TLS/1.0", false),
+            ("websocket, h2c", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static(protocol));
+            let upgrade = remove(&mut headers);
+            assert_eq!(upgrade.is_some(), is_allowed, "{protocol}");
+            assert!(headers.is_empty(), "{protocol}");
+        }
     }
 }
