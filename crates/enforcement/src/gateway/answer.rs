@@ -1,5 +1,5 @@
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use super::body::{Answered, Ends};
 use super::upstream::SendError;
@@ -114,9 +114,19 @@ impl Refusal {
         }
     }
 
-    /// Makes the answer.
-    pub fn answer<T: Ends + Unpin>(self, is_http1: bool, kept: T) -> Response<Answered<T>> {
-        let mut answer = Response::new(Answered::text(self.text, kept));
+    /// Makes the answer to a request with this method.
+    pub fn answer<T: Ends + Unpin>(
+        self,
+        method: &Method,
+        is_http1: bool,
+        kept: T,
+    ) -> Response<Answered<T>> {
+        let text = match *method {
+            // RFC 9110 §9.3.2: its answer has no body. In HTTP/2, hyper would send one.
+            Method::HEAD => "",
+            _ => self.text,
+        };
+        let mut answer = Response::new(Answered::text(text, kept));
         *answer.status_mut() = self.status;
         let headers = answer.headers_mut();
         headers.insert(

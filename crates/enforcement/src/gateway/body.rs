@@ -191,14 +191,11 @@ pub trait Ends {
     fn complete(self);
 }
 
-impl<T> Answered<T> {
+impl<T: Ends> Answered<T> {
     /// A text of the gateway itself.
     pub fn text(text: impl Into<Bytes>, kept: T) -> Self {
         let text = text.into();
-        Self {
-            content: Content::Text((!text.is_empty()).then_some(text)),
-            kept: Some(kept),
-        }
+        Self::new(Content::Text((!text.is_empty()).then_some(text)), kept)
     }
 
     /// No body, for an answer after which the connection has another protocol.
@@ -211,10 +208,19 @@ impl<T> Answered<T> {
 
     /// The body of an upstream's answer.
     pub fn upstream(body: Incoming, kept: T) -> Self {
-        Self {
-            content: Content::Upstream(body),
-            kept: Some(kept),
-        }
+        Self::new(Content::Upstream(body), kept)
+    }
+
+    fn new(content: Content, kept: T) -> Self {
+        let kept = match content.is_end() {
+            // hyper asks for no frame of an empty body, such as that of a 304.
+            true => {
+                kept.complete();
+                None
+            }
+            false => Some(kept),
+        };
+        Self { content, kept }
     }
 }
 
@@ -261,5 +267,34 @@ impl Content {
             Self::Text(text) => text.is_none(),
             Self::Upstream(body) => body.is_end_stream(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counted(Arc<AtomicU64>);
+
+    impl Ends for Counted {
+        fn complete(self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_complete_after_its_last_frame_or_without_any() {
+        use http_body_util::BodyExt;
+        let completed = Arc::new(AtomicU64::new(0));
+        let empty = Answered::text("", Counted(completed.clone()));
+        assert!(empty.is_end_stream());
+        drop(empty);
+        assert_eq!(completed.load(Ordering::Relaxed), 1, "no frame is read");
+
+        drop(Answered::text("text", Counted(completed.clone())));
+        assert_eq!(completed.load(Ordering::Relaxed), 1, "it was not sent");
+        let text = Answered::text("text", Counted(completed.clone()));
+        assert_eq!(text.collect().await.unwrap().to_bytes(), "text");
+        assert_eq!(completed.load(Ordering::Relaxed), 2);
     }
 }

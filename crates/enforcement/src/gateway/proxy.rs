@@ -26,13 +26,13 @@ pub async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Answered<Exchange>>, Infallible> {
     let method = request.method().clone();
-    let mut exchange = Exchange::begin(&session, method, request.uri().path());
+    let mut exchange = Exchange::begin(&session, method.clone(), request.uri().path());
     let (parts, body) = match forward(&session, request, &mut exchange).await {
         Ok(answer) => answer.into_parts(),
         Err(refusal) => {
             exchange.status = Some(refusal.status);
             exchange.reason = Some(refusal.reason);
-            return Ok(refusal.answer(session.is_http1, exchange));
+            return Ok(refusal.answer(&method, session.is_http1, exchange));
         }
     };
     exchange.status = Some(parts.status);
