@@ -38,6 +38,12 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time after which an unanswered HTTP/2 ping ends the connection to an upstream.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
+/// The octets of an answer over HTTP/2 that wait for its client, and those of all answers on one
+/// connection to an upstream. Clients share the connection: the answers of 128 clients that do not
+/// read leave room for those of others.
+const ANSWER_WINDOW_BYTES: u32 = 128 << 10;
+const ANSWERS_WINDOW_BYTES: u32 = 16 << 20;
+
 /// A stream to an upstream, with TLS or without.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -386,7 +392,8 @@ impl Upstream {
             builder
                 .timer(TokioTimer::new())
                 .keep_alive_interval(PING_INTERVAL)
-                .adaptive_window(true);
+                .initial_stream_window_size(ANSWER_WINDOW_BYTES)
+                .initial_connection_window_size(ANSWERS_WINDOW_BYTES);
             let (sender, connection) = builder.handshake(stream).await.map_err(io::Error::other)?;
             tokio::spawn(connection);
             return Ok(Sender::Shared(sender));
@@ -481,5 +488,53 @@ impl Reusable {
     /// The address of the upstream.
     pub fn address(&self) -> &str {
         self.upstream.url.authority.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full};
+    use hyper::service::service_fn;
+
+    use super::*;
+
+    /// Octets of an answer: more than the windows of HTTP/2 without settings.
+    const ANSWER_BYTES: usize = 1 << 20;
+
+    async fn serve(listener: tokio::net::TcpListener) {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = service_fn(|_| async {
+            let body = Full::new(Bytes::from(vec![7; ANSWER_BYTES]));
+            Ok::<_, Infallible>(Response::new(body))
+        });
+        let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let served = builder.serve_connection(TokioIo::new(stream), service);
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn answers_that_their_clients_do_not_read_hold_up_no_other() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = UpstreamUrl {
+            protocol: Protocol::H2c,
+            authority: listener.local_addr().unwrap().to_string().parse().unwrap(),
+        };
+        tokio::spawn(serve(listener));
+        let upstreams = Upstreams::new(vec![Arc::new(Upstream::new(url, None).unwrap())]);
+        let (host, limits) = (Authority::from_static("a.example.com"), Limits::default());
+        let ask = || upstreams.send(Request::new(Forwarded::empty()), &host, &limits);
+        let mut unread = Vec::new();
+        for _ in 0..8 {
+            unread.push(ask().await.unwrap());
+        }
+        let (answer, _) = ask().await.unwrap();
+        let patience = Duration::from_secs(20);
+        let read = timeout(patience, answer.into_body().collect()).await;
+        let read = read.expect("the other answers hold it up").unwrap();
+        assert_eq!(read.to_bytes().len(), ANSWER_BYTES);
+        drop(unread);
     }
 }
