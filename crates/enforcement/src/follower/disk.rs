@@ -236,6 +236,18 @@ impl Disk {
         &mut self,
         records: impl Iterator<Item = [u8; RECORD_BYTES - 8]>,
     ) -> io::Result<()> {
+        let written = self.write_records(records);
+        if written.is_err() {
+            // A later confirmation would also count for the records that are missing.
+            self.set_full();
+        }
+        written
+    }
+
+    fn write_records(
+        &mut self,
+        records: impl Iterator<Item = [u8; RECORD_BYTES - 8]>,
+    ) -> io::Result<()> {
         let Some(file) = &self.changes else {
             return Ok(());
         };
@@ -364,6 +376,25 @@ mod tests {
         fs::write(folder.path().join(CHANGES), changes).unwrap();
         let stored = disk.load().unwrap().unwrap();
         assert_eq!((stored.epoch, numbers(&stored)), (9, vec![]));
+    }
+
+    #[test]
+    fn nothing_is_confirmed_after_a_change_that_could_not_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = Timestamp::from_unix;
+        let mut disk = open(folder.path());
+        disk.write(3, at(100), &view(), &Revoked::default())
+            .unwrap();
+        // The disk is full for one write.
+        let path = folder.path().join(CHANGES);
+        let writable = disk.changes.replace(File::open(&path).unwrap());
+        assert!(disk.append(&[change(6, true)]).is_err());
+        if disk.changes.is_some() {
+            disk.changes = writable;
+        }
+        disk.confirm(4, at(110)).unwrap();
+        assert_eq!(disk.load().unwrap().unwrap().epoch, 3);
+        assert!(disk.is_full(), "the next acknowledgement writes everything");
     }
 
     #[test]
