@@ -189,8 +189,10 @@ pub struct Follower<E> {
     id: Mutex<Option<EnforcementPointId>>,
     /// The view must be read again before the next change.
     is_lost: AtomicBool,
-    /// The instant of the last line of the feed.
+    /// The instant of the last line of the feed, 0 before the first.
     heard: AtomicU64,
+    /// The instant of the last accepted acknowledgement of this registration.
+    accepted: Mutex<Option<BootInstant>>,
     lost: Notify,
 }
 
@@ -245,6 +247,7 @@ impl<E: Enforce> Follower<E> {
             id: Mutex::default(),
             is_lost: AtomicBool::new(true),
             heard: AtomicU64::new(0),
+            accepted: Mutex::default(),
             lost: Notify::new(),
         };
         follower.load();
@@ -347,6 +350,8 @@ impl<E: Enforce> Follower<E> {
             self.view
                 .publish(read.epoch, read.configuration, read.revoked);
             self.save_later();
+            // A restored database may not have waited for this point.
+            *lock(&self.accepted) = None;
             self.is_lost.store(false, Ordering::Release);
             self.progress.publish(read.epoch, Applied::Everything);
             self.heard();
@@ -527,7 +532,10 @@ impl<E: Enforce> Follower<E> {
                         }
                         _ => {}
                     }
-                    trouble.begin(&error, error.is_permanent(), &*self.random)
+                    let pause = trouble.begin(&error, error.is_permanent(), &*self.random);
+                    // A change ends the next wait, but not this one.
+                    wait(ACKNOWLEDGEMENT_PAUSE).await;
+                    pause
                 }
             };
             let _ = timeout(pause, self.progress.due.notified()).await;
@@ -542,6 +550,9 @@ impl<E: Enforce> Follower<E> {
             Some(id) => id,
             None => self.register().await?,
         };
+        // The server waits for this point from the moment at which it accepts. The moment before
+        // the choice of the epoch is earlier, also if the process is stopped in between.
+        let (sent, sent_on) = (BootInstant::now(), self.clock.now());
         let Some(epoch) = self.progress.epoch().filter(|_| self.is_following()) else {
             return Ok(false);
         };
@@ -549,17 +560,43 @@ impl<E: Enforce> Follower<E> {
         let body = AcknowledgeEpoch {
             epoch: WholeNumber(i64::try_from(epoch).unwrap_or(i64::MAX)),
         };
-        // The server waits for this point from the moment at which it accepts. The moment of
-        // sending is earlier.
-        let (sent, sent_on) = (BootInstant::now(), self.clock.now());
         let path = path.as_str();
         let accepted = self
             .api
             .object::<EnforcementPoint<'_>>(Method::PUT, path, Some(&body));
-        accepted.await?;
+        let last_epoch = accepted.await?.last_epoch;
+        // Without an interruption, the server waited for this point with each change since the last
+        // proof. After one, it may have settled changes that the view does not have yet.
+        if !self.was_waited_for(BootInstant::now()) && !self.reaches(last_epoch).await {
+            return Ok(false);
+        }
+        *lock(&self.accepted) = Some(sent);
         self.view.confirm(sent);
         self.remember(epoch, sent_on);
         Ok(true)
+    }
+
+    /// Returns true if the lease since the last proof of freshness has not ended before `now`.
+    fn was_waited_for(&self, now: BootInstant) -> bool {
+        let lease = Duration::from_secs(u64::from(self.settings.lease_seconds));
+        lock(&self.accepted).is_some_and(|accepted| now.since(accepted) < lease)
+    }
+
+    /// Returns true as soon as the view has every change up to `epoch`, and false if it does not
+    /// get them soon.
+    async fn reaches(&self, epoch: u64) -> bool {
+        if self.view.epoch() >= epoch {
+            return true;
+        }
+        let reached = async {
+            while self.view.epoch() < epoch {
+                self.progress.due.notified().await;
+            }
+        };
+        let is_reached = timeout(RETRY_MAX, reached).await.is_ok();
+        // This wait has used up the event that those changes are to be acknowledged.
+        self.progress.due.notify_one();
+        is_reached
     }
 
     async fn register(&self) -> Result<EnforcementPointId, ApiError> {
@@ -586,6 +623,7 @@ impl<E: Enforce> Follower<E> {
         let id = EnforcementPointId::from(registered.await?.id);
         tracing::info!(name = self.name(), %id, "the enforcement point is registered");
         *lock(&self.id) = Some(id);
+        *lock(&self.accepted) = None;
         Ok(id)
     }
 
@@ -593,8 +631,8 @@ impl<E: Enforce> Follower<E> {
     /// fresh.
     fn is_following(&self) -> bool {
         let heard = self.heard.load(Ordering::Acquire);
-        let heard = BootInstant::from_nanoseconds(heard);
-        BootInstant::now().since(heard) < STREAM_SILENCE && !self.is_lost.load(Ordering::Acquire)
+        let is_alive = is_recent(heard, BootInstant::now());
+        is_alive && !self.is_lost.load(Ordering::Acquire)
     }
 
     fn heard(&self) {
@@ -652,6 +690,12 @@ impl<E: Enforce> Follower<E> {
             metrics::gauge!("certgate_enforcement_fresh_seconds").set(age);
         }
     }
+}
+
+/// Returns true if the feed had a line within [`STREAM_SILENCE`]. `heard` is 0 before the first
+/// line, also within the first seconds after the start of the machine.
+fn is_recent(heard: u64, now: BootInstant) -> bool {
+    heard != 0 && now.since(BootInstant::from_nanoseconds(heard)) < STREAM_SILENCE
 }
 
 fn random_name(name: &str, random: &dyn Random) -> String {
@@ -716,5 +760,90 @@ impl Trouble {
         if self.error.take().is_some() {
             tracing::info!("{}", self.end);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed;
+
+    impl Clock for Fixed {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_unix(1_000)
+        }
+    }
+
+    impl Random for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    impl Enforce for Fixed {
+        async fn enforce(&self, _: &Applied) -> Result<(), EnforceError> {
+            Ok(())
+        }
+    }
+
+    fn follower() -> Follower<Fixed> {
+        let settings = PointSettings {
+            api: "http://127.0.0.1:1".to_owned(),
+            token: TokenSource::Text("token".to_owned().into()),
+            account: AccountId::from_bytes([1; 16]),
+            name: "edge".to_owned(),
+            state_dir: None,
+            ca_file: None,
+            allow_cleartext: false,
+            covers: vec![Coverage::Requests],
+            when_stale: WhenStale::Refuse,
+            lease_seconds: 60,
+            forget_seconds: None,
+            stale_after: Duration::from_secs(30),
+        };
+        let view = Arc::new(View::new());
+        Follower::new(settings, view, Fixed, Arc::new(Fixed), Arc::new(Fixed)).unwrap()
+    }
+
+    #[test]
+    fn the_feed_is_alive_after_a_line_and_not_by_the_start_of_the_machine() {
+        let at = |seconds: u64| BootInstant::from_nanoseconds(seconds * 1_000_000_000);
+        assert!(!is_recent(0, at(5)));
+        assert!(is_recent(at(5).nanoseconds(), at(19)));
+        assert!(!is_recent(at(5).nanoseconds(), at(20)));
+    }
+
+    #[test]
+    fn an_interruption_is_as_long_as_the_lease() {
+        let follower = follower();
+        let now = BootInstant::now();
+        assert!(!follower.was_waited_for(now), "it was never accepted");
+        *lock(&follower.accepted) = Some(now);
+        let after = |seconds| now.plus(Duration::from_secs(seconds));
+        assert!(follower.was_waited_for(after(59)));
+        assert!(!follower.was_waited_for(after(60)));
+    }
+
+    #[tokio::test]
+    async fn a_proof_after_an_interruption_waits_for_the_changes_before_it() {
+        let follower = follower();
+        let publish = |epoch| {
+            follower.view.publish_changes(epoch, &[], None);
+            follower.progress.publish(epoch, Applied::Everything);
+            let (_, taken) = follower.progress.take().unwrap();
+            follower.progress.enforced(taken);
+        };
+        publish(5);
+        assert!(follower.reaches(5).await);
+        assert!(!follower.reaches(6).await);
+        let later = async {
+            tokio::task::yield_now().await;
+            publish(6);
+        };
+        let (is_reached, ()) = tokio::join!(follower.reaches(6), later);
+        assert!(is_reached);
+        let due = timeout(RETRY, follower.progress.due.notified()).await;
+        assert!(due.is_ok(), "those changes are acknowledged at once");
     }
 }
