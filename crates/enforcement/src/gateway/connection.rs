@@ -23,7 +23,7 @@ use super::observed::Observed;
 use super::places::Place;
 use super::session::Session;
 use super::shared::{Gateway, Host};
-use super::table::Connection;
+use super::table::{Connection, CutReason};
 use super::{access, proxy, proxy_protocol};
 use crate::{Reason, Verdict};
 
@@ -83,6 +83,12 @@ impl Accepted {
         let connection = Connection::new(host.name.clone(), chain);
         let who = (client, is_http1);
         let session = Session::begin(gateway, &host, connection, who, stopped, place);
+        // A reload during the handshake did not find the connection in the table.
+        let now = session.gateway.host(&host.name);
+        if now.is_none_or(|now| !now.has_terms_of(&host)) {
+            session.connection.cut(CutReason::Host);
+            return;
+        }
         let stream = Observed::new(stream, session.connection.clone());
         let served = async {
             match (host.config.mode, is_http1) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::config::Policy;
 use super::shared::Gateway;
-use super::table::CutReason;
+use super::table::{CutReason, Tracked};
 use crate::{Applied, Change, Enforce, EnforceError};
 
 /// Cuts the connections that a change concerns. The view has the change already.
@@ -13,18 +13,18 @@ pub struct Enforcer(Arc<Gateway>);
 impl Enforce for Enforcer {
     async fn enforce(&self, applied: &Applied) -> Result<(), EnforceError> {
         match applied {
-            Applied::Everything => self.follow_everything(),
+            Applied::Everything => self.follow_everything().await,
             Applied::Changes {
                 certificates,
                 configuration,
             } => {
                 self.follow_certificates(certificates);
-                if *configuration {
-                    self.follow_everything();
+                match configuration {
+                    true => self.follow_everything().await,
+                    false => Ok(()),
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -42,27 +42,36 @@ impl Enforcer {
         }
     }
 
-    /// Makes new ticket keys where the CAs of a host have changed, and cuts the connections whose
-    /// certificates the view does not admit any more.
-    fn follow_everything(&self) {
-        let gateway = &self.0;
-        let active = gateway.active().clone();
-        for host in active.hosts.values() {
-            if host.config.client_certificates != Policy::Off {
-                host.follow_authorities(&gateway.view);
-            }
-        }
-        gateway.table.cut_where(|connection| {
-            let host = active.hosts.get(&connection.host)?;
-            if host.config.client_certificates == Policy::Off || !connection.was_admitted() {
-                return None;
-            }
-            let judged = gateway.judge(connection);
-            let reason = match judged.is_revoked() {
-                true => CutReason::Revoked,
-                false => CutReason::Refused,
-            };
-            (!judged.verdict.is_admitted()).then_some(reason)
-        });
+    /// Looks at all connections on a thread of its own. New paths need signatures: those of
+    /// thousands of connections take seconds, in which the follower publishes further changes.
+    async fn follow_everything(&self) -> Result<(), EnforceError> {
+        let gateway = self.0.clone();
+        let followed = tokio::task::spawn_blocking(move || follow_everything(&gateway));
+        let followed = followed.await;
+        followed.map_err(|error| EnforceError::new(error.to_string()))
     }
+}
+
+/// Makes new ticket keys where the CAs of a host have changed, and cuts the connections whose
+/// certificates the view does not admit any more.
+fn follow_everything(gateway: &Gateway) {
+    let active = gateway.active().clone();
+    active.follow_authorities(&gateway.view);
+    gateway.table.cut_where(|connection| {
+        let host = active.hosts.get(&connection.host)?;
+        if host.config.client_certificates == Policy::Off || !connection.was_admitted() {
+            return None;
+        }
+        let judged = gateway.judge(connection);
+        if judged.verdict.is_admitted() {
+            if let Some(tracked) = Tracked::of(&judged) {
+                gateway.table.track(connection, tracked);
+            }
+            return None;
+        }
+        Some(match judged.is_revoked() {
+            true => CutReason::Revoked,
+            false => CutReason::Refused,
+        })
+    });
 }

@@ -52,11 +52,13 @@ impl Session {
             connection.judged(&judged);
 
             // 2. The place in the table.
-            let inserted = gateway.table.insert(connection.clone(), tracked(&judged));
+            let inserted = gateway
+                .table
+                .insert(connection.clone(), Tracked::of(&judged));
 
             // 3. The verdict, by a view that may have changed before the place was taken.
             let again = gateway.judge(&connection);
-            if again.verdict == judged.verdict && again.authority() == judged.authority() {
+            if again.verdict == judged.verdict && Tracked::of(&again) == Tracked::of(&judged) {
                 break inserted;
             }
         };
@@ -80,7 +82,13 @@ impl Session {
 
     /// Judges the certificate for one more request.
     pub fn judge(&self) -> Judged {
-        let judged = self.gateway.judge(&self.connection);
+        let mut judged = self.gateway.judge(&self.connection);
+        if judged.verdict.is_admitted() && !self.connection.was_admitted() {
+            // Such as a restored certificate. From now on, changes of hosts and CAs look at the
+            // connection, and the next verdict sees those from before.
+            self.gateway.table.admit(&self.connection);
+            judged = self.gateway.judge(&self.connection);
+        }
         if judged.is_verified() && !self.connection.is_tracked() {
             // Such as a certificate that was not valid yet. No revocation would find the
             // connection, but it finds the next one.
@@ -120,15 +128,4 @@ impl Session {
     pub fn has_access_log(&self) -> bool {
         self.has_access_log
     }
-}
-
-/// Returns the certificates of a valid path, by which changes and the expiry find the connection.
-fn tracked(judged: &Judged) -> Option<Tracked> {
-    let not_after = judged.valid_until()?;
-    let path = judged.path.as_ref()?;
-    let keys = path.links.iter().map(|link| (link.authority, link.serial));
-    Some(Tracked {
-        keys: keys.collect(),
-        not_after,
-    })
 }

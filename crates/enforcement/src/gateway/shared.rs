@@ -86,13 +86,12 @@ impl Gateway {
         let earlier = self.active.load_full();
         let later = Arc::new(Active::load(config, Some(&earlier), &self.view)?);
         self.active.store(later.clone());
+        // A change of the CAs during the load is in the earlier hosts only.
+        later.follow_authorities(&self.view);
         self.table.cut_where(|connection| {
             let before = earlier.hosts.get(&connection.host)?;
             let after = later.hosts.get(&connection.host);
-            let is_same = after.is_some_and(|after| {
-                after.config.client_certificates == before.config.client_certificates
-                    && after.config.mode == before.config.mode
-            });
+            let is_same = after.is_some_and(|after| after.has_terms_of(before));
             (!is_same).then_some(CutReason::Host)
         });
         Ok(())
@@ -138,6 +137,15 @@ impl Active {
             hosts.insert(host.name.clone(), Arc::new(host));
         }
         Ok(Self { config, hosts })
+    }
+
+    /// Makes new ticket keys for the hosts whose CAs have changed.
+    pub fn follow_authorities(&self, view: &View) {
+        for host in self.hosts.values() {
+            if host.config.client_certificates != Policy::Off {
+                host.follow_authorities(view);
+            }
+        }
     }
 }
 
@@ -187,7 +195,7 @@ impl Host {
     }
 
     /// Makes new ticket keys if the CAs of the host have changed: no earlier session is resumed.
-    pub fn follow_authorities(&self, view: &View) {
+    fn follow_authorities(&self, view: &View) {
         let authorities = view.host(&self.name).map(|rules| rules.authorities);
         if authorities.unwrap_or_default() == self.tls.load().authorities {
             return;
@@ -198,6 +206,12 @@ impl Host {
                 tracing::error!(host = &*self.name, error, "cannot make new ticket keys");
             }
         }
+    }
+
+    /// Returns true if a connection of `earlier` can stay open under the settings of this host.
+    pub fn has_terms_of(&self, earlier: &Self) -> bool {
+        self.config.client_certificates == earlier.config.client_certificates
+            && self.config.mode == earlier.config.mode
     }
 
     /// Returns true if a connection with this verdict reaches the upstreams.

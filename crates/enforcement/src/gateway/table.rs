@@ -90,6 +90,8 @@ pub struct Connection {
     pub host: Arc<str>,
     /// The certificates that the client presented, its own first. Empty without a certificate.
     pub chain: Vec<CertificateDer<'static>>,
+    /// Its number in the table.
+    number: AtomicU64,
     /// Its use, from which the sweep knows how long nothing happened.
     pub activity: Activity,
     was_admitted: AtomicBool,
@@ -104,6 +106,7 @@ impl Connection {
         Self {
             host,
             chain,
+            number: AtomicU64::new(0),
             activity: Activity::new(),
             was_admitted: AtomicBool::new(false),
             is_tracked: AtomicBool::new(false),
@@ -120,7 +123,7 @@ impl Connection {
             .store(judged.is_verified(), Ordering::Release);
     }
 
-    /// Returns true if the certificate was admitted at the begin.
+    /// Returns true if the certificate was admitted at the begin or for a later request.
     pub fn was_admitted(&self) -> bool {
         self.was_admitted.load(Ordering::Acquire)
     }
@@ -295,19 +298,39 @@ pub struct Table {
 #[derive(Debug, Default)]
 struct Connections {
     last: u64,
-    all: HashMap<u64, Arc<Connection>>,
+    all: HashMap<u64, Entry>,
     by_certificate: HashMap<CertificateKey, Vec<u64>>,
     by_expiry: BTreeSet<(Timestamp, u64)>,
     untracked: usize,
 }
 
+#[derive(Debug)]
+struct Entry {
+    connection: Arc<Connection>,
+    tracked: Option<Tracked>,
+    is_untracked: bool,
+}
+
 /// The tracked certificates of a connection: its own, and those of the CAs above it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracked {
     /// Their identities.
     pub keys: Vec<CertificateKey>,
     /// The last second in which all of them are valid.
     pub not_after: Timestamp,
+}
+
+impl Tracked {
+    /// Returns the certificates of a valid path, by which changes and the expiry find the
+    /// connection.
+    pub fn of(judged: &Judged) -> Option<Self> {
+        let path = judged.path.as_ref()?;
+        let keys = path.links.iter().map(|link| (link.authority, link.serial));
+        Some(Self {
+            keys: keys.collect(),
+            not_after: path.until,
+        })
+    }
 }
 
 impl Table {
@@ -322,23 +345,49 @@ impl Table {
         let mut connections = lock(&self.connections);
         connections.last += 1;
         let number = connections.last;
-        connections.all.insert(number, connection);
+        connection.number.store(number, Ordering::Relaxed);
         if let Some(tracked) = &tracked {
-            for key in &tracked.keys {
-                let numbers = connections.by_certificate.entry(*key).or_default();
-                numbers.push(number);
-            }
-            connections.by_expiry.insert((tracked.not_after, number));
+            connections.index(number, tracked);
         }
+        let entry = Entry {
+            connection,
+            tracked,
+            is_untracked,
+        };
+        connections.all.insert(number, entry);
         connections.untracked += usize::from(is_untracked);
         connections.measure();
         drop(connections);
         Inserted {
             table: self.clone(),
             number,
-            tracked,
-            is_untracked,
         }
+    }
+
+    /// Replaces the tracked certificates of a connection: its path is another one after a change of
+    /// the CAs.
+    pub fn track(&self, connection: &Connection, tracked: Tracked) {
+        let number = connection.number.load(Ordering::Relaxed);
+        let mut connections = lock(&self.connections);
+        let Some(entry) = connections.all.get_mut(&number) else {
+            return;
+        };
+        let is_same = entry.tracked.as_ref().is_none_or(|known| *known == tracked);
+        if is_same {
+            return;
+        }
+        let earlier = entry.tracked.replace(tracked.clone());
+        if let Some(earlier) = earlier {
+            connections.forget(number, &earlier);
+        }
+        connections.index(number, &tracked);
+    }
+
+    /// Records that a request on the connection was admitted. Judge again afterwards: the lock of
+    /// the table decides whether a change sees this record or the verdict sees the change.
+    pub fn admit(&self, connection: &Connection) {
+        let _connections = lock(&self.connections);
+        connection.was_admitted.store(true, Ordering::Release);
     }
 
     /// Cuts the connections of exactly this certificate, and returns their number.
@@ -347,7 +396,7 @@ impl Table {
         let numbers = connections.by_certificate.get(key);
         let found = numbers.into_iter().flatten();
         let found = found.filter_map(|number| connections.all.get(number));
-        found.filter(|connection| connection.cut(reason)).count()
+        found.filter(|entry| entry.connection.cut(reason)).count()
     }
 
     /// Cuts the connections whose certificates have expired.
@@ -357,8 +406,8 @@ impl Table {
             && not_after < now
         {
             connections.by_expiry.pop_first();
-            if let Some(connection) = connections.all.get(&number) {
-                connection.cut(CutReason::Expired);
+            if let Some(entry) = connections.all.get(&number) {
+                entry.connection.cut(CutReason::Expired);
             }
         }
     }
@@ -366,7 +415,11 @@ impl Table {
     /// Cuts the connections for which `judge` returns a reason.
     pub fn cut_where(&self, judge: impl Fn(&Connection) -> Option<CutReason>) {
         // Verdicts take time. New connections are judged by themselves.
-        let all: Vec<_> = lock(&self.connections).all.values().cloned().collect();
+        let all: Vec<_> = {
+            let connections = lock(&self.connections);
+            let entries = connections.all.values();
+            entries.map(|entry| entry.connection.clone()).collect()
+        };
         for connection in all {
             if let Some(reason) = judge(&connection) {
                 connection.cut(reason);
@@ -381,6 +434,26 @@ impl Table {
 }
 
 impl Connections {
+    fn index(&mut self, number: u64, tracked: &Tracked) {
+        for key in &tracked.keys {
+            let numbers = self.by_certificate.entry(*key).or_default();
+            numbers.push(number);
+        }
+        self.by_expiry.insert((tracked.not_after, number));
+    }
+
+    fn forget(&mut self, number: u64, tracked: &Tracked) {
+        self.by_expiry.remove(&(tracked.not_after, number));
+        for key in &tracked.keys {
+            if let Some(numbers) = self.by_certificate.get_mut(key) {
+                numbers.retain(|known| *known != number);
+                if numbers.is_empty() {
+                    self.by_certificate.remove(key);
+                }
+            }
+        }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a gauge of connections")]
     fn measure(&self) {
         metrics::gauge!("certgate_gateway_connections").set(self.all.len() as f64);
@@ -393,26 +466,18 @@ impl Connections {
 pub struct Inserted {
     table: Arc<Table>,
     number: u64,
-    tracked: Option<Tracked>,
-    is_untracked: bool,
 }
 
 impl Drop for Inserted {
     fn drop(&mut self) {
         let mut connections = lock(&self.table.connections);
-        connections.all.remove(&self.number);
-        if let Some(Tracked { keys, not_after }) = &self.tracked {
-            connections.by_expiry.remove(&(*not_after, self.number));
-            for key in keys {
-                if let Some(numbers) = connections.by_certificate.get_mut(key) {
-                    numbers.retain(|number| *number != self.number);
-                    if numbers.is_empty() {
-                        connections.by_certificate.remove(key);
-                    }
-                }
-            }
+        let Some(entry) = connections.all.remove(&self.number) else {
+            return;
+        };
+        if let Some(tracked) = &entry.tracked {
+            connections.forget(self.number, tracked);
         }
-        connections.untracked -= usize::from(self.is_untracked);
+        connections.untracked -= usize::from(entry.is_untracked);
         connections.measure();
     }
 }
@@ -472,6 +537,38 @@ mod tests {
         table.cut_expired(Timestamp::from_unix(101));
         assert_eq!(early.cut_reason(), Some(CutReason::Expired));
         assert_eq!(late.cut_reason(), None);
+    }
+
+    #[test]
+    fn a_connection_that_is_admitted_later_is_looked_at() {
+        let table = Arc::new(Table::default());
+        let connection = connection();
+        let _kept = table.insert(connection.clone(), Some(tracked(1, 1, 100)));
+        assert!(!connection.was_admitted());
+        table.admit(&connection);
+        assert!(connection.was_admitted());
+    }
+
+    #[test]
+    fn a_connection_is_found_by_its_latest_path() {
+        let table = Arc::new(Table::default());
+        let (one, other) = (connection(), connection());
+        let (before, after) = (tracked(1, 1, 200), tracked(2, 1, 100));
+        let kept = table.insert(one.clone(), Some(before.clone()));
+        let _other = table.insert(other.clone(), Some(before.clone()));
+        table.track(&one, after.clone());
+        table.cut_certificate(&after.keys[0], CutReason::Revoked);
+        assert_eq!(one.cut_reason(), Some(CutReason::Revoked));
+        assert_eq!(
+            table.cut_certificate(&before.keys[0], CutReason::Revoked),
+            1,
+            "the other connection has its path as before"
+        );
+        drop(kept);
+        table.track(&one, before);
+        let connections = lock(&table.connections);
+        assert_eq!(connections.by_expiry.len(), 1);
+        assert_eq!(connections.by_certificate.len(), 1);
     }
 
     #[test]
