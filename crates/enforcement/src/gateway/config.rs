@@ -30,6 +30,9 @@ const STALE_AFTER_DEFAULT: u32 = 30;
 /// messages take seconds and both processes are busy.
 pub const LEASE_MARGIN: u32 = 30;
 
+/// The smallest `head_bytes`: hyper reads the heads of HTTP/1.1 into a buffer of this size.
+const HEAD_BYTES_MIN: u32 = 8_192;
+
 /// The longest lease that the server accepts, in seconds.
 const LEASE_MAX: u32 = 3_600;
 
@@ -119,6 +122,10 @@ impl Config {
             let host = HostConfig::check(&source, table, &mut names)?;
             hosts.push(host);
         }
+        if file.limits.get_ref().head_bytes.get() < HEAD_BYTES_MIN {
+            let reason = format!("head_bytes is at least {HEAD_BYTES_MIN}");
+            return Err(source.at(&file.limits, &reason));
+        }
         if listen.is_empty() {
             return Err(source.error(None, "listen is empty: add an address".to_owned()));
         }
@@ -139,7 +146,7 @@ impl Config {
             access_log: file.access_log,
             log: file.log,
             log_format: file.log_format,
-            limits: file.limits,
+            limits: file.limits.into_inner(),
             hosts,
         })
     }
@@ -410,8 +417,8 @@ struct File {
     log: String,
     #[serde(default = "log_format_default")]
     log_format: LogFormat,
-    #[serde(default)]
-    limits: Limits,
+    #[serde(default = "limits_default")]
+    limits: Spanned<Limits>,
     #[serde(default)]
     host: Vec<HostTable>,
 }
@@ -454,6 +461,10 @@ fn log_default() -> String {
 
 const fn log_format_default() -> LogFormat {
     LogFormat::Text
+}
+
+fn limits_default() -> Spanned<Limits> {
+    Spanned::new(0..0, Limits::default())
 }
 
 const fn policy_default() -> Policy {
@@ -593,6 +604,12 @@ upstreams = ["http://127.0.0.1:8080"]
                 "X-Forwarded-For",
             ),
             ("\n[[host]]", "[limits]\nstreams = 0\n[[host]]", 9, "0"),
+            (
+                "\n[[host]]",
+                "[limits]\nhead_bytes = 8191\n[[host]]",
+                8,
+                "at least 8192",
+            ),
         ] {
             let error = parse(&GOOD.replacen(from, to, 1)).expect_err(to);
             assert_eq!(error.line, Some(line), "{to}: {error}");

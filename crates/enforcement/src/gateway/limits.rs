@@ -39,7 +39,7 @@ limits! {
     handshake_seconds = 10, "seconds",
         "The PROXY protocol header and the TLS handshake together.";
     head_bytes = 32_768, "octets",
-        "The head of a request. A larger one gets 431.";
+        "The head of a request, at least 8192. A larger one gets 431.";
     head_seconds = 10, "seconds",
         "The head of a request, from its first octet.";
     body_bytes = 1_073_741_824, "octets",
