@@ -45,10 +45,10 @@ def secured(trusted: tuple[str, Identity]) -> Iterator[Upstream]:
 
 
 @pytest.fixture(params=["h2", "h2c"])
-def second(request: Any, trusted: tuple[str, Identity]) -> Iterator[str]:
-    """The address of an upstream with HTTP/2."""
+def second(request: Any, trusted: tuple[str, Identity]) -> Iterator[tuple[str, Upstream2]]:
+    """An upstream with HTTP/2 and its address."""
     upstream = Upstream2(trusted[1] if request.param == "h2" else None)
-    yield f"{request.param}://localhost:{upstream.port}"
+    yield f"{request.param}://localhost:{upstream.port}", upstream
     upstream.close()
 
 
@@ -82,9 +82,10 @@ def test_an_upstream_over_https_is_authenticated(
 
 
 def test_an_upstream_with_http2_gets_requests_of_both_protocols(
-    make: Any, clients: Clients, second: str, trusted: tuple[str, Identity]
+    make: Any, clients: Clients, second: tuple[str, Upstream2], trusted: tuple[str, Identity]
 ) -> None:
-    gateway, client = make(host(second, upstream_ca_file=trusted[0])), clients.issue()
+    url, upstream = second
+    gateway, client = make(host(url, upstream_ca_file=trusted[0])), clients.issue()
     http1 = Http1(gateway.connect(client, host=OTHER))
     http2 = Http2(gateway.connect(client, "h2", host=OTHER))
     for _ in range(3):
@@ -101,6 +102,13 @@ def test_an_upstream_with_http2_gets_requests_of_both_protocols(
     # Requests of one connection run side by side.
     streams = [http2.send(f"/{number}", host=OTHER) for number in range(20)]
     assert {http2.receive(stream)[0] for stream in streams} == {200}
+    assert len(upstream.connections) == 1, "all of them share a connection to the upstream"
+    # The upstream ends it. A request that was sent at that moment is lost, and is not repeated.
+    for number in range(2, 5):
+        upstream.connections[-1].shutdown(socket.SHUT_RDWR)
+        eventually("another connection", lambda: http2.get(host=OTHER)[0] == 200)
+        assert http1.get(host=OTHER)[0] == 200, gateway.log
+        assert len(upstream.connections) == number
 
 
 def test_requests_in_flight_of_a_connection_are_limited(

@@ -161,18 +161,21 @@ class Upstream2:
         self.context = server_context(tls, "h2") if tls else None
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
+        self.connections: list[socket.socket] = []
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self) -> None:
         with suppress(OSError):
             while True:
                 raw, _ = self.listener.accept()
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self.serve, args=(raw,), daemon=True).start()
 
     def serve(self, stream: socket.socket) -> None:
         with suppress(OSError, h2.exceptions.ProtocolError):
             if self.context:
                 stream = self.context.wrap_socket(stream, server_side=True)
+            self.connections.append(stream)
             config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
             connection = h2.connection.H2Connection(config)
             connection.initiate_connection()
