@@ -62,7 +62,7 @@ async fn serve(config: Config, file: &Path, metrics: PrometheusHandle) -> anyhow
 
     // 2. Follow and serve.
     let (end, mut ended) = watch::channel(false);
-    let following = tokio::spawn(async move {
+    let mut following = tokio::spawn(async move {
         let stopped = async move { drop(ended.wait_for(|ended| *ended).await) };
         follower.run(stopped).await;
     });
@@ -75,11 +75,20 @@ async fn serve(config: Config, file: &Path, metrics: PrometheusHandle) -> anyhow
         }
     });
     let render: Render = Arc::new(move || metrics.render());
+    let mut is_following = true;
     let stopped = async {
-        stop.recv().await;
+        tokio::select! {
+            () = stop.recv() => {}
+            _ = &mut following => is_following = false,
+        }
         tracing::info!("stopping: requests in flight finish");
     };
     bound.run(render, stopped).await;
+    // Without its follower, the gateway would admit clients that were revoked later.
+    anyhow::ensure!(
+        is_following,
+        "the follower ended by a defect, which the log describes: start the gateway again"
+    );
 
     // 3. Only a point without connections may leave: until then, changes wait for it.
     end.send_replace(true);
