@@ -6,12 +6,13 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use xtask::sources::{self, limits};
 
-/// Writes docs/limits.md and the pages of error codes. The table of errors is private to
+/// Writes the pages of limits and of error codes. The table of errors is private to
 /// its crate, so the test that compares table and pages also writes the pages.
 pub fn write() -> Result<ExitCode> {
-    let page = sources::root().join("docs/limits.md");
-    fs::write(&page, limits::page(&sources::product()?))
-        .with_context(|| format!("cannot write {}", page.display()))?;
+    for (path, text) in limits::pages(&sources::product()?) {
+        let page = sources::root().join(path);
+        fs::write(&page, text).with_context(|| format!("cannot write {}", page.display()))?;
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command

@@ -9,8 +9,8 @@ use crate::path::CertifiedPath;
 /// The number of locks. Threads that judge different certificates rarely meet.
 const SHARDS: usize = 32;
 
-/// The most paths in half a shard: 16,384 in all, about 3 kB each. Only certificates of trusted CAs
-/// come in, so that strangers cannot displace them.
+/// The most paths in half a shard of the cache of paths: 16,384 in all, about 3 kB each. Only
+/// certificates of trusted CAs come in, so that strangers cannot displace them.
 const HALF_MAX: usize = 256;
 
 /// SHA-256 of the certificates, and the number of the host's CAs.

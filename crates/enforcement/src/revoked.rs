@@ -21,8 +21,8 @@ pub struct Change {
     pub revoked: bool,
 }
 
-/// The most serial numbers in a chunk: 20 kB, which a change copies within microseconds. A million
-/// serial numbers have two thousand chunks.
+/// The most serial numbers in a chunk of the view: 20 kB, which a change copies within
+/// microseconds. A million serial numbers have two thousand chunks.
 const CHUNK_MAX: usize = 1_024;
 
 /// The revoked certificates of all CAs.

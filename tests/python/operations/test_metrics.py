@@ -9,12 +9,13 @@ from kit.harness import REPOSITORY, MakeServer, Server, eventually
 from kit.metrics import MONITORING, Metrics
 from kit.postgres import Node, Postgres
 
+SERVER, POINTS = "## Metrics\n", "## Metrics of enforcement points\n"
 
-def documented() -> dict[str, tuple[str, set[str]]]:
-    """Returns type and labels of each metric in the table of the page."""
-    rows = re.findall(
-        r"^\| `(certgate_\w+)` \| (\w+) \|([^|]*)\|", MONITORING.read_text(), re.MULTILINE
-    )
+
+def documented(heading: str) -> dict[str, tuple[str, set[str]]]:
+    """Returns type and labels of each metric in the table of a section of the page."""
+    section = MONITORING.read_text().split(heading, 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| `(certgate_\w+)` \| (\w+) \|([^|]*)\|", section, re.MULTILINE)
     return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
@@ -26,7 +27,7 @@ def test_the_page_has_every_metric_and_no_other(server: Server, csr: str) -> Non
     api.close()
     metrics = Metrics(server)
     shown = {name: (kind, metrics.labels[name]) for name, kind in metrics.types.items()}
-    assert documented() == shown
+    assert documented(SERVER) == shown
 
     # Includes metrics that only a fault would show.
     # Gateways and authz have metrics of their own.
@@ -34,6 +35,29 @@ def test_the_page_has_every_metric_and_no_other(server: Server, csr: str) -> Non
     server = [path for path in crates if "enforcement" not in path.parts]
     sources = "".join(path.read_text() for path in server)
     assert set(re.findall(r'metrics::\w+!\(\s*"(\w+)"', sources)) == shown.keys()
+
+
+def test_the_page_has_every_metric_of_enforcement_points() -> None:
+    files = (REPOSITORY / "crates/enforcement/src").rglob("*.rs")
+    source = "".join(path.read_text() for path in files)
+    written: dict[str, tuple[str, set[str]]] = {}
+    uses = re.findall(r"metrics::(\w+)!\((.*?)\)\s*\.", source, re.DOTALL)
+    assert len(uses) == len(re.findall(r"\b(?:counter|gauge|histogram)!", source))
+    for kind, arguments in uses:
+        name = re.match(r'\s*"(\w+)"', arguments)
+        assert name, f"the name of a metric stands at its use: {arguments}"
+        described = kind, set(re.findall(r'"(\w+)" =>', arguments))
+        assert written.setdefault(name[1], described) == described
+    assert documented(POINTS) == written
+    # No page and no alert names a metric that does not exist.
+    exist = written.keys() | documented(SERVER).keys()
+    pages = [*(REPOSITORY / "docs").glob("*.md"), *(REPOSITORY / "deploy/prometheus").glob("*.yml")]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"\bcertgate_(?:enforcement|gateway)_\w+", page.read_text())
+    }
+    assert named - exist == set() and written.keys() <= named
 
 
 def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:

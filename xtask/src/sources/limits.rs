@@ -16,6 +16,9 @@ const CRATES: [(&str, &str); 5] = [
     ("store", "Database"),
 ];
 
+/// The crate of enforcement points, whose limits have their own page.
+const ENFORCEMENT: [(&str, &str); 1] = [("enforcement", "All limits")];
+
 /// Limits of this name only shorten what a message shows.
 const SHOWN: &str = "SHOWN_";
 
@@ -28,18 +31,35 @@ struct Limit {
     value: String,
 }
 
-/// Returns the page with the table of every limit.
-pub fn page(product: &[Product]) -> String {
-    let mut text = String::from(
-        "\
+/// Returns the pages with the tables of every limit: their paths and texts.
+pub fn pages(product: &[Product]) -> [(&'static str, String); 2] {
+    [
+        ("docs/limits.md", SERVER_HEAD, &CRATES[..]),
+        ("docs/limits-enforcement.md", ENFORCEMENT_HEAD, &ENFORCEMENT),
+    ]
+    .map(|(path, head, crates)| (path, page(product, head, crates)))
+}
+
+const SERVER_HEAD: &str = "\
 # Limits
 
 `cargo xtask docs` writes this page from the constants in the code whose names end with `_MAX`,
 `_MIN` or `_TIMEOUT`. [security.md](security.md) says what they protect. Limits that you can change
-are in [configuration.md](configuration.md).
-",
-    );
-    for (name, title) in CRATES {
+are in [configuration.md](configuration.md). Enforcement points have
+[their own](limits-enforcement.md).
+";
+
+const ENFORCEMENT_HEAD: &str = "\
+# Limits of enforcement points
+
+`cargo xtask docs` writes this page from the constants in the code of `certgate follow`, `certgate
+authz` and `certgate gateway`. A question is what a proxy asks `authz`; the server is `certgate
+serve`. Limits that you can change are those of [the gateway](gateway.md#limits).
+";
+
+fn page(product: &[Product], head: &str, crates: &[(&str, &str)]) -> String {
+    let mut text = head.to_owned();
+    for &(name, title) in crates {
         let mut limits: Vec<_> = product
             .iter()
             .filter(|file| file.crate_name() == name)

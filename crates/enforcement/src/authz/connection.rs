@@ -24,20 +24,20 @@ use tokio_rustls::TlsAcceptor;
 use super::body::Complete;
 use super::settings::Address;
 
-/// Open connections of a listener. A proxy has one or a few for each of its threads.
+/// Open connections of a listener of `authz`. A proxy has one or a few for each of its threads.
 pub const AUTHZ_CONNECTIONS_MAX: usize = 10_000;
 
 /// The largest head of a question, in octets: two certificate headers, and the head of the client's
 /// request, which proxies limit to 64 KiB or less.
 pub const AUTHZ_HEAD_BYTES_MAX: usize = 256 * 1024;
 
-/// Requests at the same time on a connection of HTTP/2. Envoy opens as many as it is offered.
+/// Questions at the same time on a connection of HTTP/2. Envoy opens as many as it is offered.
 pub const AUTHZ_STREAMS_MAX: u32 = 1_024;
 
-/// The limit of a TLS handshake.
+/// The limit of a TLS handshake with `authz`.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The limit of the first request of a connection from another machine. Later ones have
+/// The limit of the first question on a connection from another machine. Later ones have
 /// no limit: a proxy reuses its connections for hours, and a closed one could fail a request.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -24,7 +24,7 @@ use crate::{StalePolicy, WhenStale};
 /// The longest configuration file of `authz`, in octets: thousands of listeners.
 pub const AUTHZ_FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Listeners of a process. Each has a socket and reads certificates from one place.
+/// Listeners of `authz`. Each has a socket and reads certificates from one place.
 pub const AUTHZ_LISTENERS_MAX: usize = 64;
 
 /// The shortest shared secret of a listener, in octets: 128 bits as hexadecimal digits.
@@ -40,7 +40,7 @@ const STALE_AFTER_SECONDS: u32 = 30;
 /// server stops waiting for the process after it has begun to refuse.
 const LEASE_MARGIN_SECONDS: u32 = 30;
 
-/// The longest lease that the server grants, in seconds.
+/// The longest lease of `authz`, in seconds: the server accepts no longer one.
 const LEASE_SECONDS_MAX: u32 = 3600;
 
 /// An error in the configuration. The text has the file, the line and the remedy.

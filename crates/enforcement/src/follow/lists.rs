@@ -14,7 +14,7 @@ use crate::follower::{EnforceError, PublicFiles};
 use crate::revoked::Change;
 use crate::revoked::Serial;
 
-/// The largest bundle, in bytes: two million revoked certificates.
+/// The largest CRL bundle that `follow` reads, in bytes: two million revoked certificates.
 const BUNDLE_BYTES_MAX: usize = 256 << 20;
 
 /// The pause before a list is fetched again that does not have a change yet. The server publishes

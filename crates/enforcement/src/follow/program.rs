@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// The longest run of the command. It delays acknowledgements.
+/// The longest run of the command of `follow`. It delays acknowledgements.
 const RUN_MAX: Duration = Duration::from_secs(60);
 
 /// The most characters of its output that a message shows.
-const OUTPUT_CHARS_MAX: usize = 500;
+const SHOWN_OUTPUT_CHARS_MAX: usize = 500;
 
 /// The prefix of environment variables that may hold tokens.
 const SECRETS: &str = "CERTGATE_";
@@ -40,7 +40,7 @@ pub(super) async fn run(command: &str) -> Result<(), String> {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     let said = said.trim();
-    let skipped = said.chars().count().saturating_sub(OUTPUT_CHARS_MAX);
+    let skipped = said.chars().count().saturating_sub(SHOWN_OUTPUT_CHARS_MAX);
     let said: String = said
         .chars()
         .skip(skipped)

@@ -28,11 +28,12 @@ use zeroize::Zeroizing;
 use super::address::Address;
 use super::trust;
 
-/// Limits the wait for a connection with TLS: a running server accepts within a few round trips.
+/// The limit of a new connection to the server, with TLS: a running server accepts within a few
+/// round trips.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Limits the wait for an answer, or for its next part. The server's own limit for a request is 30
-/// s by default; a point that waits longer is better off with a new connection.
+/// The limit of the wait for an answer of the server, or for its next part. The server's own limit
+/// for a request is 30 s by default; a point that waits longer is better off with a new connection.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The largest answer without a list, in bytes: one object has less than 1 kB.

@@ -24,7 +24,7 @@ const LOCK: &str = "lock";
 /// The first octets of a snapshot: its form and version.
 const MAGIC: &[u8; 8] = b"certgat1";
 
-/// The most records before a new snapshot: 3 MB, which a start reads within milliseconds.
+/// The most changes on disk before a new snapshot: 3 MB, which a start reads within milliseconds.
 const RECORDS_MAX: u64 = 65_536;
 
 /// A record: its kind, 37 octets, and 8 octets of a checksum.

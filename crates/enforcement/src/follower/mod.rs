@@ -41,7 +41,7 @@ use crate::boot::BootInstant;
 use crate::revoked::Change;
 use crate::view::View;
 
-/// The longest line of the stream, in bytes: 1,000 changes have a quarter of it.
+/// The longest line of the stream of changes, in bytes: 1,000 changes have a quarter of it.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// The server sends a line every 10 s. A stream without one for longer is dead.

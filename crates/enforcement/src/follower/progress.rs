@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::revoked::Change;
 
-/// The most changes that are listed one by one. Beyond that, everything is looked at.
+/// The most changes that are enforced one by one. Beyond that, everything is looked at.
 const CHANGES_MAX: usize = 100_000;
 
 /// New content of the view that is to be enforced.

@@ -16,7 +16,7 @@ const MAGIC: &[u8; 4] = b"CGR1";
 /// The largest view, in bytes: 50,000 hosts and 1,000 CAs with chains have a tenth of it.
 const VIEW_BYTES_MAX: usize = 128 << 20;
 
-/// The most serial numbers in a block.
+/// The most serial numbers in a block of the binary list.
 const BLOCK_MAX: usize = 65_536;
 
 /// The most revoked certificates that a point holds: 400 MB. More are a fault of the server.

@@ -18,10 +18,11 @@ use tokio::sync::Semaphore;
 
 use super::shared::Gateway;
 
-/// The limit of the head of a request. Monitors are near, and send it at once.
+/// The limit of the head of a request to `metrics_listen` of the gateway. Monitors are near, and
+/// send it at once.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Open connections. A few monitors share the address.
+/// Open connections to `metrics_listen` of the gateway. A few monitors share the address.
 const CONNECTIONS_MAX: usize = 64;
 
 /// Renders the metrics of the process.

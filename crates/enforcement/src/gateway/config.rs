@@ -18,7 +18,7 @@ use toml::Spanned;
 use super::limits::Limits;
 use crate::{Coverage, PointSettings, TokenSource};
 
-/// The longest configuration file, in octets: some ten thousand hosts.
+/// The longest configuration file of the gateway, in octets: some ten thousand hosts.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// The time for which the process serves without proof of freshness, in seconds, unless the file
@@ -33,7 +33,7 @@ pub const LEASE_MARGIN: u32 = 30;
 /// The smallest `head_bytes`: hyper reads the heads of HTTP/1.1 into a buffer of this size.
 const HEAD_BYTES_MIN: u32 = 8_192;
 
-/// The longest lease that the server accepts, in seconds.
+/// The longest lease of the gateway, in seconds: the server accepts no longer one.
 const LEASE_MAX: u32 = 3_600;
 
 /// A problem of the configuration, with its place.

@@ -39,7 +39,8 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 
-/// Canceled streams of HTTP/2 that wait to be accepted. More than a burst of them is an attack.
+/// Canceled streams of a connection to the gateway that wait to be accepted. More than a burst of
+/// them is an attack.
 const PENDING_RESETS_MAX: usize = 32;
 
 /// A connection as it was accepted.

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 #[cfg(target_os = "linux")]
 const FIRST: i32 = 3;
 
-/// The most sockets that are taken over. A gateway has a few addresses.
+/// The most sockets that the gateway inherits from systemd. It has a few addresses.
 const SOCKETS_MAX: i32 = 64;
 
 /// Returns the inherited sockets. `variable` reads an environment variable. Empty without any, and

@@ -8,10 +8,11 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// The first octets of version 2 (PROXY protocol §2.2).
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
-/// The longest line of version 1, in octets (PROXY protocol §2.1).
+/// The longest line of PROXY protocol version 1 (§2.1), in octets.
 const LINE_MAX: usize = 107;
 
-/// The longest addresses and extensions of version 2, in octets: many times those in use.
+/// The longest addresses and extensions of PROXY protocol version 2, in octets: many times those in
+/// use.
 const FIELDS_MAX: usize = 2_048;
 
 /// The version in the upper half of the octet, and the command PROXY in the lower half.

@@ -21,7 +21,8 @@ use zeroize::Zeroizing;
 use super::config::{Mode, Policy};
 use super::signature::{PresentedKey, SCHEMES, Version};
 
-/// The longest file of a certificate chain or a key, in octets: a hundred times a usual chain.
+/// The longest file of a certificate chain or a key of the gateway, in octets: a hundred times a
+/// usual chain.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Returns the cryptographic provider of all TLS connections.

@@ -22,7 +22,8 @@ use super::body::{Forwarded, Progress};
 use super::config::{Protocol, UpstreamUrl};
 use super::limits::{Limits, seconds};
 
-/// Unused connections to one upstream. More would only wait for a burst like the last one.
+/// Unused connections to an upstream of the gateway. More would only wait for a burst like the last
+/// one.
 const UNUSED_MAX: usize = 256;
 
 /// Failures in a row after which an upstream gets no requests for a while.
@@ -31,8 +32,8 @@ const FAILURES_MAX: u32 = 3;
 /// The time for which a failing upstream gets no requests, if another one works.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// The longest active health check. It is below the default of a request, because a slow upstream
-/// is not a healthy one.
+/// The longest health check of an upstream. It is below the default of a request, because a slow
+/// upstream is not a healthy one.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time after which an unanswered HTTP/2 ping ends the connection to an upstream.
