@@ -8,12 +8,12 @@ mod corpus;
 use std::collections::BTreeMap;
 
 use certgate_enforcement::{Presented, Verdict};
-use tempfile::TempDir;
 
 use corpus::forge::{
-    Certificate, Key, NULL, Numbers, ca_constraints, ca_usage, certificates, common_name,
-    extension, octets, openssl, seq, tlv,
+    Certificate, Key, NULL, Numbers, ca_constraints, ca_usage, common_name, extension, octets, seq,
+    tlv,
 };
+use corpus::judge::openssl_verifies;
 use corpus::{ANY, CLIENT, NOW, SERVER, ca, key_usage, leaf, usage, view};
 
 const HOST: &str = "api.example.com";
@@ -210,36 +210,6 @@ fn draw_leaf<'a>(mut certificate: Certificate<'a>, issuer: u8, numbers: &mut Num
         certificate,
         stricter,
     }
-}
-
-/// Judges a chain as a TLS server with the security level 2 does.
-fn openssl_verifies(folder: &TempDir, root: &[u8], between: &[Vec<u8>], leaf: &[u8]) -> bool {
-    let file = |name: &str, ders: &[Vec<u8>]| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, certificates(ders)).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let root = file("root", &[root.to_vec()]);
-    let leaf = file("leaf", &[leaf.to_vec()]);
-    let at = NOW.unix().to_string();
-    let mut arguments = vec![
-        "verify",
-        "-purpose",
-        "sslclient",
-        "-auth_level",
-        "2",
-        "-partial_chain",
-        "-attime",
-        &at,
-        "-CAfile",
-        &root,
-    ];
-    let between = file("between", between);
-    if std::fs::metadata(&between).unwrap().len() > 0 {
-        arguments.extend(["-untrusted", &between]);
-    }
-    arguments.push(&leaf);
-    openssl(&arguments).0
 }
 
 #[test]

@@ -336,8 +336,16 @@ fn check_point(kind: PublicKeyKind, bits: &[u8]) -> Result<(), CsrError> {
         PublicKeyKind::P384 => 48,
         _ => 66,
     };
+    let is_on_curve = || {
+        let id = match kind {
+            PublicKeyKind::P256 => oid::ECDSA_WITH_SHA256,
+            PublicKeyKind::P384 => oid::ECDSA_WITH_SHA384,
+            _ => oid::ECDSA_WITH_SHA512,
+        };
+        verification_of(kind, id).is_some_and(|any| ParsedPublicKey::new(any, bits).is_ok())
+    };
     match bits.first() {
-        Some(4) if bits.len() == 1 + 2 * coordinate => Ok(()),
+        Some(4) if bits.len() == 1 + 2 * coordinate && is_on_curve() => Ok(()),
         Some(2 | 3) if bits.len() == 1 + coordinate => Err(CsrError::PointCompressed),
         _ => Err(CsrError::KeyInvalid { kind: kind.name() }),
     }

@@ -235,6 +235,7 @@ pub(crate) fn key_error(number: usize, error: &CsrError) -> ChainError {
             format!("the elliptic curve {oid} is not supported; P-256, P-384 and P-521 are")
         }
         CsrError::PointCompressed => "it is a compressed point; write it uncompressed".to_owned(),
+        CsrError::KeyInvalid { kind } => format!("it is not a valid {kind} key"),
         _ => "it is malformed".to_owned(),
     };
     ChainError::Key { number, reason }

@@ -4,6 +4,7 @@
 
 #[path = "../../../pki/tests/forge/mod.rs"]
 pub mod forge;
+pub mod judge;
 
 use certgate_enforcement::{Configuration, EnforcementView, View};
 use certgate_model::{AuthorityId, Timestamp};
