@@ -321,6 +321,20 @@ def test_slow_clients_are_closed(make: Any, clients: Clients) -> None:
     assert gateway.metric('certgate_gateway_connections_cut_total{reason="idle"}') >= 1
 
 
+def test_a_client_that_does_not_read_an_answer_is_closed(make: Any, clients: Clients) -> None:
+    gateway, client = make(), clients.issue()
+    limited(gateway, idle_seconds=2)
+    stalled = Http2(gateway.connect(client, "h2"))
+    # The window of the first answer stays closed, and the second one is read.
+    large = stalled.send("/large")
+    assert stalled.get()[0] == 200
+    assert ends(stalled.stream)
+    assert large not in stalled.ended
+    assert gateway.metric('certgate_gateway_connections_cut_total{reason="unread"}') == 1
+    reading = Http2(gateway.connect(client, "h2"))
+    assert len(reading.get("/large")[2]) == 1 << 20
+
+
 def test_large_requests_are_refused(make: Any, clients: Clients) -> None:
     gateway, client = make(), clients.issue()
     limited(gateway, head_bytes=16_384, body_bytes=1_000, upstream_first_byte_seconds=1)

@@ -78,6 +78,8 @@ class Upstream:
                 upstream.requests += 1
                 if self.path == "/health":
                     return self.answer(200 if upstream.healthy else 503, b"")
+                if self.path == "/large":
+                    return self.answer(200, bytes(1 << 20))
                 if self.headers.get("Upgrade", "").lower() == "websocket":
                     return self.stream()
                 if self.path == "/wait":

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::body::Ends;
 use super::limits::number;
 use super::session::Session;
-use super::table::CutReason;
+use super::table::{CutReason, Unread};
 use super::upstream::Reusable;
 use crate::{Judged, Verdict};
 
@@ -122,6 +122,11 @@ impl Ends for Exchange {
         if let Some(reusable) = self.reusable.take() {
             reusable.put_back();
         }
+    }
+
+    fn awaits_reader(&self, unread: &mut Option<Arc<Unread>>) {
+        let activity = &self.session.connection.activity;
+        activity.awaits_reader(unread.get_or_insert_with(|| activity.watch_answer()));
     }
 }
 

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::forwarded;
+use super::table::Unread;
 
 /// The progress of a request's body, for the limits of its time and size.
 #[derive(Debug)]
@@ -178,6 +179,8 @@ pub struct Answered<T> {
     content: Content,
     /// Dropped after the last frame, and learns of a complete end.
     kept: Option<T>,
+    /// Known after the first frame of several.
+    unread: Option<Arc<Unread>>,
 }
 
 enum Content {
@@ -189,6 +192,9 @@ enum Content {
 pub trait Ends {
     /// The answer has ended, and everything was sent.
     fn complete(self);
+
+    /// A part of the answer waits until the client reads.
+    fn awaits_reader(&self, unread: &mut Option<Arc<Unread>>);
 }
 
 impl<T: Ends> Answered<T> {
@@ -203,6 +209,7 @@ impl<T: Ends> Answered<T> {
         Self {
             content: Content::Text(None),
             kept: None,
+            unread: None,
         }
     }
 
@@ -220,7 +227,11 @@ impl<T: Ends> Answered<T> {
             }
             false => Some(kept),
         };
-        Self { content, kept }
+        Self {
+            content,
+            kept,
+            unread: None,
+        }
     }
 }
 
@@ -232,17 +243,25 @@ impl<T: Ends + Unpin> Body for Answered<T> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = match &mut self.content {
+        let this = &mut *self;
+        if let Some(unread) = &this.unread {
+            unread.was_read();
+        }
+        let polled = match &mut this.content {
             Content::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Content::Upstream(body) => Pin::new(body).poll_frame(context),
         };
         let is_end = match &polled {
             Poll::Pending | Poll::Ready(Some(Err(_))) => false,
             Poll::Ready(None) => true,
-            Poll::Ready(Some(Ok(_))) => self.content.is_end(),
+            Poll::Ready(Some(Ok(_))) => this.content.is_end(),
         };
-        if is_end && let Some(kept) = self.kept.take() {
+        if is_end && let Some(kept) = this.kept.take() {
             kept.complete();
+        }
+        // hyper asks for the next frame after the client has room for it.
+        if let (Poll::Ready(Some(Ok(_))), Some(kept)) = (&polled, &this.kept) {
+            kept.awaits_reader(&mut this.unread);
         }
         polled
     }
@@ -280,6 +299,8 @@ mod tests {
         fn complete(self) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+
+        fn awaits_reader(&self, _: &mut Option<Arc<Unread>>) {}
     }
 
     #[tokio::test]

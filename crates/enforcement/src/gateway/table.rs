@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use certgate_model::{AuthorityId, Timestamp, lock};
@@ -172,6 +172,19 @@ pub struct Activity {
     head_since: AtomicU64,
     blocked_since: AtomicU64,
     moved: AtomicU64,
+    answers: Mutex<Vec<Weak<Unread>>>,
+}
+
+/// The instant since which a part of an answer waits until the client reads, as in [`Activity`].
+/// HTTP/2 has a window for each answer, and the connection itself is not blocked.
+#[derive(Debug, Default)]
+pub struct Unread(AtomicU64);
+
+impl Unread {
+    /// Records that no part waits.
+    pub fn was_read(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Activity {
@@ -187,6 +200,7 @@ impl Activity {
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             moved: AtomicU64::new(1),
+            answers: Mutex::new(Vec::new()),
         }
     }
 
@@ -217,6 +231,18 @@ impl Activity {
         let resets = self.resets.fetch_add(1, Ordering::Relaxed) + 1;
         let completed = self.completed.load(Ordering::Relaxed);
         usize::try_from(resets.saturating_sub(completed)).unwrap_or(usize::MAX)
+    }
+
+    /// Begins to watch an answer of several parts, until it is dropped.
+    pub fn watch_answer(&self) -> Arc<Unread> {
+        let answer = Arc::new(Unread::default());
+        lock(&self.answers).push(Arc::downgrade(&answer));
+        answer
+    }
+
+    /// Records that a part of an answer waits until the client reads.
+    pub fn awaits_reader(&self, answer: &Unread) {
+        answer.0.store(self.now(), Ordering::Relaxed);
     }
 
     /// Records that the connection carries octets from now on, such as a WebSocket.
@@ -275,7 +301,10 @@ impl Activity {
             return exceeds(&self.moved, limit).then_some(CutReason::Idle);
         }
         let idle = seconds(limits.idle_seconds);
-        if exceeds(&self.blocked_since, idle) {
+        let mut answers = lock(&self.answers);
+        answers.retain(|answer| answer.strong_count() > 0);
+        let mut answers = answers.iter().filter_map(Weak::upgrade);
+        if exceeds(&self.blocked_since, idle) || answers.any(|answer| exceeds(&answer.0, idle)) {
             return Some(CutReason::Unread);
         }
         if self.requests.load(Ordering::Relaxed) > 0 {
