@@ -335,6 +335,15 @@ def test_a_client_that_does_not_read_an_answer_is_closed(make: Any, clients: Cli
     assert len(reading.get("/large")[2]) == 1 << 20
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
+def test_a_chunked_body_reaches_the_upstream(make: Any, clients: Clients, method: str) -> None:
+    http = Http1(make().connect(clients.issue()))
+    chunks = b"4\r\nabcd\r\n0\r\n\r\n"
+    status, _, body = http.get("/", "Transfer-Encoding: chunked", method=method, body=chunks)
+    assert status == 200
+    assert "abcd" in json.loads(body)["body"]
+
+
 def test_large_requests_are_refused(make: Any, clients: Clients) -> None:
     gateway, client = make(), clients.issue()
     limited(gateway, head_bytes=16_384, body_bytes=1_000, upstream_first_byte_seconds=1)

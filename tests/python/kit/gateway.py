@@ -102,7 +102,7 @@ class Upstream:
                     ).encode(),
                 )
 
-            do_POST = do_PUT = do_GET
+            do_DELETE = do_POST = do_PUT = do_GET
 
             def chunks(self) -> str:
                 """The chunks and the trailers, as they are."""

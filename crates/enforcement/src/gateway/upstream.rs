@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use certgate_model::lock;
-use http::header::HOST;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -199,6 +200,11 @@ fn address(request: &mut Request<Forwarded>, protocol: Protocol, host: &Authorit
         *request.version_mut() = Version::HTTP_11;
         if let Ok(host) = HeaderValue::from_str(host.as_str()) {
             request.headers_mut().insert(HOST, host);
+        }
+        if request.body().size_hint().exact().is_none() {
+            // Without this, hyper drops the body of a method that rarely has one, such as GET.
+            let chunked = HeaderValue::from_static("chunked");
+            request.headers_mut().insert(TRANSFER_ENCODING, chunked);
         }
     }
 }
