@@ -354,7 +354,7 @@ def test_mistakes_end_the_start_with_status_2(
     open_to_all.write_text("0123456789abcdef0123456789abcdef")
     open_to_all.chmod(0o644)
     for listener, settings, expected in (
-        (f'address = "0.0.0.0:0"\n{FROM}', "", "line 7: other machines reach 0.0.0.0:0"),
+        (f'address = "0.0.0.0:0"\n{FROM}', "", "line 8: other machines reach 0.0.0.0:0"),
         (f"{FROM}\nfrom = 1", "", "unknown field `from`"),
         ('certificate_from = "cookie"', "", "unknown variant `cookie`"),
         (FROM, "stale_after_seconds = 3600\n", "use a number from 1 to 3570"),

@@ -99,6 +99,8 @@ class Authz:
         for lines in listeners:
             address = "" if "address =" in lines else 'address = "127.0.0.1:0"\n'
             tables.append(f"[[listener]]\n{address}{lines}\n")
+        if "metrics_listen" not in settings:
+            settings = 'metrics_listen = "127.0.0.1:0"\n' + settings
         self.file.write_text(self.head + settings + "\n" + "".join(tables))
 
     def start(self, is_fresh: bool = True) -> Authz:
@@ -112,14 +114,19 @@ class Authz:
                 bufsize=0,
             )
         text = self.file.read_text()
-        lines = self._lines(text.count("[[listener]]") + ("metrics_listen" in text))
+        lines = self._lines(text.count("[[listener]]") + 1)
         self.addresses = [line.removeprefix("authz listening on ") for line in lines]
-        if lines[-1].startswith("metrics"):
-            self.metrics_address = self.addresses.pop().removeprefix("metrics listening on ")
+        self.metrics_address = self.addresses.pop().removeprefix("metrics listening on ")
         if is_fresh:
             # The point is registered and acknowledges: certgate waits for it from now on.
             eventually("authz is current", lambda: "current" in self.states())
+            # It knows that certgate accepted the acknowledgement.
+            eventually("authz is ready", self.is_ready)
         return self
+
+    def is_ready(self) -> bool:
+        with connected(self.metrics_address) as stream:
+            return asked(stream, [("Host", "a")], "/readyz").status == 200
 
     def _lines(self, count: int) -> list[str]:
         assert self.process and self.process.stdout
