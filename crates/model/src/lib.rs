@@ -16,6 +16,7 @@ mod page;
 mod policies;
 mod random;
 mod reason;
+mod search;
 mod status;
 mod tenant;
 mod time;
@@ -51,6 +52,11 @@ pub use page::{
 pub use policies::{Place, allow_grant, allows, visible};
 pub use random::Random;
 pub use reason::RevocationReason;
+pub use search::{
+    CONTAINS_MIN, CertificateFilter, CertificateOrder, CertificateSearch, Continuation, FoldedName,
+    ID_PREFIX_MIN, INDEXED_NAME_MAX, IdRange, MATCHES_MAX, MatchCount, NameMatch, SearchOutcome,
+    TimeRange,
+};
 pub use status::{Event, Status, Transition};
 pub use tenant::{
     AccountChange, AccountRecord, AccountSettings, AccountType, Installation, UserChange,
