@@ -227,8 +227,10 @@ pub enum MatchCount {
 pub enum SearchOutcome {
     /// The certificates of the page.
     Found {
-        /// The certificates, in order.
+        /// The certificates of the page, in order, up to the limit for the memory of a part.
         items: Vec<CertificateRecord>,
+        /// The IDs of the page's other certificates, in order, to be read in parts.
+        rest: Vec<CertificateId>,
         /// The number of all matches.
         count: MatchCount,
         /// Where to continue a search that stopped early. Then `items` has at least one.
@@ -241,6 +243,8 @@ pub enum SearchOutcome {
     /// More than [`MATCHES_MAX`] certificates match, too many for another order than that of the
     /// range filter.
     TooManyToOrder,
+    /// The continuation is malformed, or of a search with other conditions.
+    InvalidContinuation,
     /// Another search inside names runs on this server.
     Busy,
     /// The index of the zone is not complete yet after a migration: so many certificates of so

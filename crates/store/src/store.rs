@@ -6,11 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use certgate_model::{
     AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery,
-    AuthorityId, AuthorityRecord, By, CertificateId, CertificateRecord, CrlKind, CrlRecord,
-    Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement, EnforcementPointId,
-    EnforcementPointRecord, Event, FollowedChange, Installation, MtlsCertificateId,
-    MtlsCertificateRecord, Page, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord,
-    Totals, UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
+    AuthorityId, AuthorityRecord, By, CertificateId, CertificateRecord, CertificateSearch, CrlKind,
+    CrlRecord, Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement,
+    EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, Installation,
+    MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome, SerialNumber, Slice, Timestamp,
+    TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord, ZoneChange,
+    ZoneFilter, ZoneId, ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -24,7 +25,7 @@ use crate::verbs::changes::RequestedChange;
 use crate::verbs::recording::New;
 use crate::verbs::{
     audit, authorities, certificates, configuration, crl, deleting, enforcement, hostnames, leases,
-    mtls_certificates, probes, revocations, settling, tenant_changes, tenants, tokens,
+    mtls_certificates, probes, revocations, search, settling, tenant_changes, tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
@@ -536,6 +537,28 @@ impl<E: Engine> ReadCertificates for SqlStore<E> {
         };
         self.read(view, (zone, part), |db, (zone, part)| {
             Box::pin(certificates::part(db, *zone, *part))
+        })
+        .await
+    }
+
+    async fn search(
+        &self,
+        zone: ZoneId,
+        search: CertificateSearch,
+    ) -> Result<SearchOutcome, StoreError> {
+        self.read(Snapshot, (zone, search), |db, (zone, search)| {
+            Box::pin(search::search(db, *zone, search))
+        })
+        .await
+    }
+
+    async fn certificates_by_ids(
+        &self,
+        zone: ZoneId,
+        ids: Vec<CertificateId>,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.read(Snapshot, (zone, ids), |db, (zone, ids)| {
+            Box::pin(search::by_ids(db, *zone, ids))
         })
         .await
     }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use certgate_model::{
     AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery,
-    AuthorityId, AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord, CrlKind,
-    CrlRecord, Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement,
-    EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, Installation,
-    MtlsCertificateId, MtlsCertificateRecord, Page, SerialNumber, Slice, Timestamp, TokenHash,
-    TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId,
-    ZoneRecord,
+    AuthorityId, AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord,
+    CertificateSearch, CrlKind, CrlRecord, Direction, EnforcedCertificate, EnforcedConfiguration,
+    Enforcement, EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, Installation,
+    MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome, SerialNumber, Slice, Timestamp,
+    TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord, ZoneChange,
+    ZoneFilter, ZoneId, ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -285,6 +285,20 @@ pub trait ReadCertificates: Send + Sync {
         zone: ZoneId,
         part: CertificatesPart,
     ) -> Result<Page<CertificateRecord>, StoreError>;
+    /// Searches in a zone. Lists of a status in the order of issuing are exact at any depth.
+    async fn search(
+        &self,
+        zone: ZoneId,
+        search: CertificateSearch,
+    ) -> Result<SearchOutcome, StoreError>;
+    /// Returns the certificates of a zone that have these IDs, in this order, until their octets
+    /// reach the limit of a part: at least one, if there is one. IDs that the zone does not have
+    /// are ignored.
+    async fn certificates_by_ids(
+        &self,
+        zone: ZoneId,
+        ids: Vec<CertificateId>,
+    ) -> Result<Vec<CertificateRecord>, StoreError>;
     /// Returns the number of a zone's certificates in each status.
     async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError>;
     /// Returns the status of the certificate with this serial number, if this CA issued it. `id`

@@ -65,7 +65,7 @@ pub(super) const EVERYTHING: &str = concat!(
 pub(crate) struct Found {
     pub(crate) position: Position,
     pub(crate) authority: i64,
-    record: CertificateRecord,
+    pub(super) record: CertificateRecord,
 }
 
 impl Found {
@@ -173,7 +173,7 @@ pub(crate) async fn part<D: Db>(
 }
 
 /// Leaves out the rows after the one that reaches this number of octets.
-fn up_to(mut rows: Vec<Found>, octets_max: usize) -> Vec<Found> {
+pub(super) fn up_to(mut rows: Vec<Found>, octets_max: usize) -> Vec<Found> {
     let mut octets = 0_usize;
     let reached = rows.iter().position(|row| {
         let of_row = row.record.der.len() + row.record.csr.len();
@@ -188,7 +188,7 @@ fn up_to(mut rows: Vec<Found>, octets_max: usize) -> Vec<Found> {
 
 /// Certificates are only added, each at the end of its zone, so the statements need not see the
 /// same instant.
-async fn page_of_all<D: Db>(
+pub(super) async fn page_of_all<D: Db>(
     db: &D,
     zone: ZoneId,
     slice: Slice,
@@ -225,7 +225,7 @@ async fn rows_before<D: Db>(
     db.rows(select, &values![start, end.0], Found::read).await
 }
 
-async fn page_of_status<D: Db>(
+pub(super) async fn page_of_status<D: Db>(
     db: &D,
     zone: ZoneId,
     status: Status,
@@ -315,7 +315,7 @@ pub(super) fn page_of_status_text(dialect: Dialect) -> &'static str {
 }
 
 /// Adds the zone and the names of the CAs. A page has one CA, rarely two, so each is read once.
-async fn named<D: Db>(
+pub(super) async fn named<D: Db>(
     db: &D,
     zone: ZoneId,
     rows: Vec<Found>,
@@ -354,7 +354,10 @@ pub(super) async fn authority_name<D: Db>(
 }
 
 /// Returns the number of a zone and of its certificates; `None` if the zone does not exist.
-async fn end_of_zone<D: Db>(db: &D, zone: ZoneId) -> Result<Option<(i64, u64)>, StoreError> {
+pub(super) async fn end_of_zone<D: Db>(
+    db: &D,
+    zone: ZoneId,
+) -> Result<Option<(i64, u64)>, StoreError> {
     let select = concat!(
         "SELECT zones.number, ",
         last_position!(),

@@ -22,6 +22,7 @@ mod names;
 pub(crate) mod probes;
 pub(crate) mod recording;
 pub(crate) mod revocations;
+pub(crate) mod search;
 pub(crate) mod settling;
 pub(crate) mod tenant_changes;
 pub(crate) mod tenants;
