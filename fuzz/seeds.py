@@ -19,18 +19,20 @@ CORPUS = HERE / "corpus"
 SEED_BYTES_MAX = 4096
 
 # Policies of tokens, as fuzz/src/policies.rs reads them: for each policy its effect, the numbers of
-# groups (0 to 12, by name) and of resources (0 to 10, as RESOURCES has them).
+# groups (0 to 19, by name) and of resources (0 to 10, as RESOURCES has them).
 ALLOW, DENY = 0, 1
 POLICIES = {
-    "everything": [(ALLOW, [1, 9, 12], [0])],
-    "write_on_an_account": [(ALLOW, [9, 12], [2])],
-    "denied_read_of_a_zone": [(ALLOW, [9], [2]), (DENY, [8], [6])],
-    "denied_write_of_a_zone": [(ALLOW, [9], [2]), (DENY, [9], [6])],
-    "denied_account_of_all": [(ALLOW, [1, 7, 9], [0]), (DENY, [0, 6, 8], [3])],
-    "zones_of_an_account": [(ALLOW, [12], [4]), (DENY, [11], [7])],
-    "one_zone": [(ALLOW, [8], [8])],
-    "tokens_of_a_user": [(ALLOW, [5], [9]), (DENY, [4], [10])],
-    "every_zone_but_one_account": [(ALLOW, [9], [1]), (DENY, [8], [5])],
+    "everything": [(ALLOW, [3, 15, 19], [0])],
+    "write_on_an_account": [(ALLOW, [15, 19], [2])],
+    "denied_read_of_a_zone": [(ALLOW, [15], [2]), (DENY, [14], [6])],
+    "denied_write_of_a_zone": [(ALLOW, [15], [2]), (DENY, [15], [6])],
+    "denied_account_of_all": [(ALLOW, [3, 13, 15], [0]), (DENY, [2, 12, 14], [3])],
+    "zones_of_an_account": [(ALLOW, [19], [4]), (DENY, [18], [7])],
+    "one_zone": [(ALLOW, [14], [8])],
+    "tokens_of_a_user": [(ALLOW, [7], [9]), (DENY, [6], [10])],
+    "every_zone_but_one_account": [(ALLOW, [15], [1]), (DENY, [14], [5])],
+    "issue_but_not_revoke": [(ALLOW, [15], [2]), (DENY, [11], [6])],
+    "issue_only": [(ALLOW, [8], [4]), (DENY, [9], [2])],
 }
 
 # Object identifiers and the marks of PEM. libFuzzer does not learn them from slice comparisons.

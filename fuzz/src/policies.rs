@@ -62,7 +62,10 @@ fn read(mut input: &[u8]) -> Vec<Policy> {
         let (groups, rest) = rest.split_at(groups);
         let resources = usize::from(head >> 3 & 3).min(rest.len());
         let (resources, rest) = rest.split_at(resources);
-        let group = |octet: &u8| PermissionGroup::ALL[usize::from(*octet) % 13];
+        let group = |octet: &u8| {
+            let all = PermissionGroup::ALL;
+            all[usize::from(*octet) % all.len()]
+        };
         let resource = |octet: &u8| RESOURCES[usize::from(*octet) % RESOURCES.len()];
         policies.push(Policy {
             id: String::new(),
@@ -114,22 +117,54 @@ fn other(group: PermissionGroup, from: &str, to: &str) -> Option<PermissionGroup
     PermissionGroup::ALL.into_iter().find(is_other)
 }
 
-/// The meaning of a token on one object: a permission, or the write permission above it, is
-/// allowed, and neither it nor the read permission below it is denied.
+/// Parts of Cloudflare's groups: the permission, the groups that grant it, and those whose denial
+/// denies it.
+const PARTS: [(&str, &[&str], &[&str]); 4] = [
+    (ISSUE, &[SSL_WRITE], &[SSL_READ, SSL_WRITE]),
+    (READ, &[SSL_READ, SSL_WRITE], &[SSL_READ]),
+    (RESTORE, &[SSL_WRITE], &[SSL_READ, SSL_WRITE]),
+    (REVOKE, &[SSL_WRITE], &[SSL_READ, SSL_WRITE]),
+];
+const ISSUE: &str = "Client Certificates Issue";
+const READ: &str = "Client Certificates Read";
+const RESTORE: &str = "Client Certificates Restore";
+const REVOKE: &str = "Client Certificates Revoke";
+const SSL_READ: &str = "SSL and Certificates Read";
+const SSL_WRITE: &str = "SSL and Certificates Write";
+
+/// The other groups whose `Allow` allows a group, and whose `Deny` denies it: for a read
+/// permission, the write permission allows it, and to deny it denies the write permission.
+fn others(group: PermissionGroup) -> (Vec<&'static str>, Vec<&'static str>) {
+    if let Some((_, above, below)) = PARTS.iter().find(|(part, ..)| *part == group.name()) {
+        return (above.to_vec(), below.to_vec());
+    }
+    let name = |group: PermissionGroup| group.name();
+    let above = Vec::from_iter(other(group, "Read", "Write").map(name));
+    let mut below = Vec::from_iter(other(group, "Write", "Read").map(name));
+    match group.name() {
+        SSL_READ => below.push(READ),
+        SSL_WRITE => below.extend([ISSUE, READ, RESTORE, REVOKE]),
+        _ => {}
+    }
+    (above, below)
+}
+
+/// The meaning of a token on one object: a permission, or one above it, is allowed, and neither it
+/// nor one below it is denied.
 fn allowed(policies: &[Policy], group: PermissionGroup, object: Object) -> bool {
-    let (above, below) = (other(group, "Read", "Write"), other(group, "Write", "Read"));
-    let has = |effect: Effect, other: Option<PermissionGroup>| {
+    let (above, below) = others(group);
+    let has = |effect: Effect, others: &[&str]| {
         policies.iter().any(|policy| {
             let mut groups = policy.permission_groups.iter();
             policy.effect == effect
-                && groups.any(|named| *named == group || Some(*named) == other)
+                && groups.any(|named| *named == group || others.contains(&named.name()))
                 && policy
                     .resources
                     .iter()
                     .any(|resource| names(*resource, object))
         })
     };
-    has(Effect::Allow, above) && !has(Effect::Deny, below)
+    has(Effect::Allow, &above) && !has(Effect::Deny, &below)
 }
 
 fn decisions(policies: &[Policy], group: PermissionGroup) {

@@ -9,8 +9,8 @@ use certgate_model::{
 };
 use certgate_pki::pem_lines;
 use certgate_service::{
-    ManageAccounts, ManageZones, ManagedAuthority, Principal, ReadAccounts, ReadCertificates,
-    ReadZones, WriteCertificates,
+    ManageAccounts, ManageZones, ManagedAuthority, Principal, ReadAccounts, ReadHostnames,
+    ReadZones, WriteHostnames,
 };
 use certgate_wire::{
     Account, AccountName, AccountSettings, AccountTypeName, AddressBlockText, CertificateAuthority,
@@ -176,8 +176,8 @@ pub(crate) fn membership<'a>(caller: &Principal, record: &'a AccountRecord) -> M
                 write: caller.has::<ManageAccounts>(id),
             },
             ssl: PermissionGrant {
-                read: caller.has::<ReadCertificates>(id),
-                write: caller.has::<WriteCertificates>(id),
+                read: caller.has::<ReadHostnames>(id),
+                write: caller.has::<WriteHostnames>(id),
             },
             zones: PermissionGrant {
                 read: caller.has::<ReadZones>(id),

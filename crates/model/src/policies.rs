@@ -30,10 +30,10 @@ pub fn allows(policies: &[Policy], needed: PermissionGroup, place: Place) -> boo
                         .iter()
                         .any(|resource| place.lies_in(*resource, scope));
             }
-            // To deny the whole denies each part, and to deny a part denies the whole: of a place,
-            // and of a permission. A write shows the object in its answer.
+            // To deny the whole of a place denies each part, and to deny a part denies the whole.
+            // Permissions: see `PermissionGroup::denies`.
             Effect::Deny => {
-                if groups.iter().any(|denied| needed.includes(*denied))
+                if groups.iter().any(|denied| denied.denies(needed))
                     && resources
                         .iter()
                         .any(|resource| place.touches(*resource, scope))
@@ -80,7 +80,7 @@ pub fn visible(policies: &[Policy], group: PermissionGroup) -> Option<Visible> {
             Effect::Deny => policy
                 .permission_groups
                 .iter()
-                .any(|denied| group.includes(*denied)),
+                .any(|denied| denied.denies(group)),
         };
         if !applies {
             continue;

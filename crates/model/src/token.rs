@@ -28,13 +28,22 @@ impl Scope {
     }
 }
 
-/// A permission of a token. All IDs but two are those of Cloudflare's public list, so that existing
-/// Terraform code means the same permissions here.
+/// A permission of a token. All IDs are those of Cloudflare's public list, so that existing Terraform
+/// code means the same permissions here, except those of certgate's own groups
+/// ([`is_of_cloudflare`](Self::is_of_cloudflare)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PermissionGroup {
+    /// Issue client certificates of a zone.
+    ClientCertificatesIssue,
     /// Read client certificates of a zone.
+    ClientCertificatesRead,
+    /// Restore (reactivate) client certificates of a zone.
+    ClientCertificatesRestore,
+    /// Revoke client certificates of a zone.
+    ClientCertificatesRevoke,
+    /// Read client certificates of a zone, and the hostnames that require them.
     SslAndCertificatesRead,
-    /// Issue, revoke and reactivate client certificates of a zone.
+    /// Issue, revoke and reactivate client certificates of a zone, and replace its hostnames.
     SslAndCertificatesWrite,
     /// Read zones.
     ZoneRead,
@@ -73,7 +82,7 @@ pub struct UnknownPermissionGroup;
 
 impl PermissionGroup {
     /// Every permission group.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::AccountApiTokensRead,
         Self::AccountApiTokensWrite,
         Self::AccountSettingsRead,
@@ -82,6 +91,10 @@ impl PermissionGroup {
         Self::AccountSslAndCertificatesWrite,
         Self::ApiTokensRead,
         Self::ApiTokensWrite,
+        Self::ClientCertificatesIssue,
+        Self::ClientCertificatesRead,
+        Self::ClientCertificatesRestore,
+        Self::ClientCertificatesRevoke,
         Self::EnforcementPointsRead,
         Self::EnforcementPointsWrite,
         Self::SslAndCertificatesRead,
@@ -107,7 +120,11 @@ impl PermissionGroup {
             Self::AccountApiTokensWrite => "5bc3f8b21c554832afc660159ab75fa4",
             Self::ApiTokensRead => "0cc3a61731504c89b99ec1be78b77aa0",
             Self::ApiTokensWrite => "686d18d5ac6c441c867cbf6771e58a0a",
-            // These two are certgate's own, not Cloudflare's.
+            // These six are certgate's own, not Cloudflare's.
+            Self::ClientCertificatesIssue => "e033ed79690bd3784ab70fc95ff210ac",
+            Self::ClientCertificatesRead => "1e5b7a92a319376f6e7066f2b8ed2ea0",
+            Self::ClientCertificatesRestore => "d04f845b6b74cf4f32a5d8f284ce96e3",
+            Self::ClientCertificatesRevoke => "451ce29c094afe23076eaeb8ab436464",
             Self::EnforcementPointsRead => "bd4322d121c9edaee5b1d7a660678da4",
             Self::EnforcementPointsWrite => "f48df003baa6a710aff2442069eee2b8",
             Self::UserDetailsRead => "8acbe5bb0d54464ab867149d7f7cf8ac",
@@ -118,6 +135,10 @@ impl PermissionGroup {
     /// The display name.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::ClientCertificatesIssue => "Client Certificates Issue",
+            Self::ClientCertificatesRead => "Client Certificates Read",
+            Self::ClientCertificatesRestore => "Client Certificates Restore",
+            Self::ClientCertificatesRevoke => "Client Certificates Revoke",
             Self::SslAndCertificatesRead => "SSL and Certificates Read",
             Self::SslAndCertificatesWrite => "SSL and Certificates Write",
             Self::ZoneRead => "Zone Read",
@@ -140,7 +161,11 @@ impl PermissionGroup {
     /// The type of resource to which the permission applies.
     pub const fn scope(self) -> Scope {
         match self {
-            Self::SslAndCertificatesRead
+            Self::ClientCertificatesIssue
+            | Self::ClientCertificatesRead
+            | Self::ClientCertificatesRestore
+            | Self::ClientCertificatesRevoke
+            | Self::SslAndCertificatesRead
             | Self::SslAndCertificatesWrite
             | Self::ZoneRead
             | Self::ZoneWrite => Scope::Zone,
@@ -159,24 +184,64 @@ impl PermissionGroup {
         }
     }
 
+    /// Returns true if the group is one of Cloudflare's, and false if certgate added it.
+    pub const fn is_of_cloudflare(self) -> bool {
+        !matches!(
+            self,
+            Self::ClientCertificatesIssue
+                | Self::ClientCertificatesRead
+                | Self::ClientCertificatesRestore
+                | Self::ClientCertificatesRevoke
+                | Self::EnforcementPointsRead
+                | Self::EnforcementPointsWrite
+        )
+    }
+
     /// Returns true if `self` grants `needed`: it is the same, or `needed` is the read permission
-    /// of the write permission `self`.
+    /// of the write permission `self`, or a part of the group `self` of Cloudflare.
     pub fn includes(self, needed: Self) -> bool {
-        self == needed
-            || matches!(
-                (self, needed),
-                (Self::SslAndCertificatesWrite, Self::SslAndCertificatesRead)
-                    | (Self::ZoneWrite, Self::ZoneRead)
-                    | (Self::AccountSettingsWrite, Self::AccountSettingsRead)
-                    | (
-                        Self::AccountSslAndCertificatesWrite,
-                        Self::AccountSslAndCertificatesRead
-                    )
-                    | (Self::EnforcementPointsWrite, Self::EnforcementPointsRead)
-                    | (Self::AccountApiTokensWrite, Self::AccountApiTokensRead)
-                    | (Self::ApiTokensWrite, Self::ApiTokensRead)
-                    | (Self::UserDetailsWrite, Self::UserDetailsRead)
-            )
+        let is_written_by = |write| self == write || self == needed;
+        match needed {
+            Self::SslAndCertificatesRead => is_written_by(Self::SslAndCertificatesWrite),
+            Self::ZoneRead => is_written_by(Self::ZoneWrite),
+            Self::AccountSettingsRead => is_written_by(Self::AccountSettingsWrite),
+            Self::AccountSslAndCertificatesRead => {
+                is_written_by(Self::AccountSslAndCertificatesWrite)
+            }
+            Self::EnforcementPointsRead => is_written_by(Self::EnforcementPointsWrite),
+            Self::AccountApiTokensRead => is_written_by(Self::AccountApiTokensWrite),
+            Self::ApiTokensRead => is_written_by(Self::ApiTokensWrite),
+            Self::UserDetailsRead => is_written_by(Self::UserDetailsWrite),
+            Self::ClientCertificatesIssue
+            | Self::ClientCertificatesRead
+            | Self::ClientCertificatesRestore
+            | Self::ClientCertificatesRevoke => {
+                self == needed || self.includes(needed.group_of_cloudflare())
+            }
+            write => self == write,
+        }
+    }
+
+    /// Returns true if a `Deny` of `self` denies `needed`.
+    ///
+    /// A denied part denies each permission that includes it: without "Zone Read" there is no
+    /// "Zone Write". A denied group of Cloudflare also denies what certgate has made a permission of
+    /// its own, so that the policies of a token mean the same as before those permissions existed.
+    pub fn denies(self, needed: Self) -> bool {
+        needed.includes(self)
+            || self.is_of_cloudflare() && needed.group_of_cloudflare().includes(self)
+    }
+
+    /// Returns the group of Cloudflare that governs the actions of `self`: for a group that
+    /// certgate added, the smallest one that includes it. `self` if Cloudflare has none.
+    const fn group_of_cloudflare(self) -> Self {
+        match self {
+            Self::ClientCertificatesRead => Self::SslAndCertificatesRead,
+            Self::ClientCertificatesIssue
+            | Self::ClientCertificatesRestore
+            | Self::ClientCertificatesRevoke => Self::SslAndCertificatesWrite,
+            other => other,
+        }
     }
 }
 
@@ -377,6 +442,45 @@ mod tests {
         for group in PermissionGroup::ALL {
             assert!(group.includes(group));
             assert_eq!(group.id().parse(), Ok(group));
+        }
+    }
+
+    #[test]
+    fn permissions_of_client_certificates_are_parts_of_cloudflares_groups() {
+        use PermissionGroup::{
+            ClientCertificatesIssue as Issue, ClientCertificatesRead as Read,
+            ClientCertificatesRestore as Restore, ClientCertificatesRevoke as Revoke,
+            SslAndCertificatesRead as SslRead, SslAndCertificatesWrite as SslWrite,
+        };
+        let all = [Issue, Read, Restore, Revoke, SslRead, SslWrite];
+        let including = |part| all.into_iter().filter(move |group| group.includes(part));
+        assert!(including(Issue).eq([Issue, SslWrite]));
+        assert!(including(Restore).eq([Restore, SslWrite]));
+        assert!(including(Revoke).eq([Revoke, SslWrite]));
+        assert!(including(Read).eq([Read, SslRead, SslWrite]));
+        assert!(including(SslRead).eq([SslRead, SslWrite]));
+
+        let denied =
+            |group: PermissionGroup| all.into_iter().filter(move |needed| group.denies(*needed));
+        // As before: without "Read" there is no "Write", and without "Write" there is "Read".
+        assert!(denied(SslRead).eq(all));
+        assert!(denied(SslWrite).eq([Issue, Restore, Revoke, SslWrite]));
+        assert!(denied(Read).eq([Read, SslRead, SslWrite]));
+        assert!(denied(Revoke).eq([Revoke, SslWrite]));
+        for group in PermissionGroup::ALL {
+            let others = PermissionGroup::ALL
+                .into_iter()
+                .filter(|other| !all.contains(other));
+            assert!(
+                all.contains(&group)
+                    || others
+                        .clone()
+                        .all(|other| { group.denies(other) == other.includes(group) })
+            );
+            // Inclusion is transitive.
+            for (one, two) in others.clone().chain(all).zip(PermissionGroup::ALL) {
+                assert!(!group.includes(one) || !one.includes(two) || group.includes(two));
+            }
         }
     }
 }

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use certgate_model::{Enforcement, MtlsCertificateId};
 use certgate_store::HostnamesReplaced;
 
-use crate::access::{WriteCertificates, ZoneScope};
+use crate::access::{WriteHostnames, ZoneScope};
 use crate::environment::Environment;
 use crate::error::{Fault, HostnameFault, HostnamesError};
 use crate::names::domain_name_fault;
@@ -27,7 +27,7 @@ impl Hostnames {
     /// spelling are preserved.
     pub async fn replace(
         &self,
-        scope: &ZoneScope<WriteCertificates>,
+        scope: &ZoneScope<WriteHostnames>,
         authority: Option<MtlsCertificateId>,
         hostnames: Vec<String>,
     ) -> Result<Vec<String>, HostnamesError> {

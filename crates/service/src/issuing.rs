@@ -11,7 +11,7 @@ use certgate_pki::{
 use certgate_store::{CertificateRecorded, StoreError};
 use tokio::sync::oneshot;
 
-use crate::access::{Access, WriteCertificates, ZoneScope};
+use crate::access::{Access, IssueCertificates, ZoneScope};
 use crate::environment::Environment;
 use crate::error::{Fault, IssueError, internal};
 use crate::idempotency::IdempotencyKey;
@@ -118,7 +118,7 @@ impl Issuing {
     /// earlier request, returns the certificate of that request.
     pub async fn issue(
         &self,
-        scope: &ZoneScope<WriteCertificates>,
+        scope: &ZoneScope<IssueCertificates>,
         request: IssueRequest,
     ) -> Result<Issued, IssueError> {
         // 1. Reject everything that can be rejected before any work: first the members of the
@@ -254,7 +254,7 @@ impl Issuing {
     /// Checks the members of a request.
     fn order(
         &self,
-        scope: &ZoneScope<WriteCertificates>,
+        scope: &ZoneScope<IssueCertificates>,
         request: IssueRequest,
     ) -> Result<Order, IssueError> {
         let limits = self.environment.limits();

@@ -42,10 +42,11 @@ mod tokens;
 mod turn;
 
 pub use access::{
-    Access, AccountScope, Caller, Credential, FollowRevocations, LastUses, ManageAccountTokens,
-    ManageAccounts, ManageEnforcementPoints, ManageTokens, ManageUser, ManageZones, Permission,
-    Principal, ReadAccountTokens, ReadAccounts, ReadCertificates, ReadMtlsCertificates, ReadTokens,
-    ReadUser, ReadZones, Secret, UserScope, WriteCertificates, WriteMtlsCertificates, ZoneScope,
+    Access, AccountScope, Caller, Credential, FollowRevocations, IssueCertificates, LastUses,
+    ManageAccountTokens, ManageAccounts, ManageEnforcementPoints, ManageTokens, ManageUser,
+    ManageZones, Permission, Principal, ReadAccountTokens, ReadAccounts, ReadCertificates,
+    ReadHostnames, ReadMtlsCertificates, ReadTokens, ReadUser, ReadZones, RestoreCertificates,
+    RevokeCertificates, Secret, UserScope, WriteHostnames, WriteMtlsCertificates, ZoneScope,
 };
 pub use api_keys::ApiKeys;
 pub use certgate_pki::expires_on as certificate_expires_on;

@@ -4,7 +4,7 @@ use certgate_model::{
 };
 use certgate_store::StatusChange;
 
-use crate::access::{WriteCertificates, ZoneScope};
+use crate::access::{RestoreCertificates, RevokeCertificates, ZoneScope};
 use crate::environment::Environment;
 use crate::error::{Fault, RevocationError, internal};
 use crate::measures;
@@ -45,7 +45,7 @@ impl Revoking {
     /// change, unless it is on hold and the new reason is permanent.
     pub async fn revoke(
         &self,
-        scope: &ZoneScope<WriteCertificates>,
+        scope: &ZoneScope<RevokeCertificates>,
         id: CertificateId,
         reason: RevocationReason,
     ) -> Result<Revocation, RevocationError> {
@@ -62,7 +62,7 @@ impl Revoking {
     /// Reactivates a revoked certificate. It is `pending_reactivation` until that has settled.
     pub async fn reactivate(
         &self,
-        scope: &ZoneScope<WriteCertificates>,
+        scope: &ZoneScope<RestoreCertificates>,
         id: CertificateId,
     ) -> Result<CertificateRecord, RevocationError> {
         match self.change(scope, id, Event::Reactivate).await? {
@@ -73,9 +73,9 @@ impl Revoking {
         }
     }
 
-    async fn change(
+    async fn change<P>(
         &self,
-        scope: &ZoneScope<WriteCertificates>,
+        scope: &ZoneScope<P>,
         id: CertificateId,
         event: Event,
     ) -> Result<StatusChange, RevocationError> {
@@ -95,7 +95,7 @@ impl Revoking {
 
     async fn earlier(
         &self,
-        scope: &ZoneScope<WriteCertificates>,
+        scope: &ZoneScope<RevokeCertificates>,
         certificate: &CertificateRecord,
     ) -> Result<EarlierRevocation, Fault> {
         let (Some(at), Some(reason)) = (certificate.revoked_on, certificate.revocation_reason)

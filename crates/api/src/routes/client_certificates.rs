@@ -4,8 +4,8 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use certgate_model::Actor;
 use certgate_service::{
-    CsrRemarks, EarlierRevocation, IdempotencyKey, IssueRequest, ReadCertificates, Revocation,
-    WriteCertificates, ZoneScope,
+    CsrRemarks, EarlierRevocation, IdempotencyKey, IssueCertificates, IssueRequest,
+    ReadCertificates, RestoreCertificates, Revocation, RevokeCertificates, ZoneScope,
 };
 use certgate_wire::{
     Answer, ClientCertificate, ClientCertificatePath, ClientCertificatesQuery,
@@ -76,7 +76,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
-    scope: ZoneScope<WriteCertificates>,
+    scope: ZoneScope<IssueCertificates>,
     idempotency_key: Option<IdempotencyKey>,
     Body(body): Body<CreateClientCertificate<'static>>,
 ) -> Result<Response, ApiError> {
@@ -165,7 +165,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn reactivate(
     State(api): State<Api>,
-    scope: ZoneScope<WriteCertificates>,
+    scope: ZoneScope<RestoreCertificates>,
     path: ClientCertificatePath,
     Body(body): Body<ReactivateClientCertificate>,
 ) -> Result<Response, ApiError> {
@@ -201,7 +201,7 @@ pub(crate) async fn reactivate(
 )]
 pub(crate) async fn revoke(
     State(api): State<Api>,
-    scope: ZoneScope<WriteCertificates>,
+    scope: ZoneScope<RevokeCertificates>,
     path: ClientCertificatePath,
     OptionalBody(body): OptionalBody<RevokeClientCertificate>,
 ) -> Result<Response, ApiError> {

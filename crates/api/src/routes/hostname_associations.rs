@@ -3,7 +3,7 @@
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use certgate_model::MtlsCertificateId;
-use certgate_service::{ReadCertificates, WriteCertificates, ZoneScope};
+use certgate_service::{ReadHostnames, WriteHostnames, ZoneScope};
 use certgate_wire::{
     Answer, HostnameAssociations, HostnameAssociationsQuery, ReplaceHostnameAssociations, ZonePath,
 };
@@ -35,7 +35,7 @@ const CA: &str = "mtls_certificate_id";
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
-    scope: ZoneScope<ReadCertificates>,
+    scope: ZoneScope<ReadHostnames>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let query = Query::parse(query.as_deref())?;
@@ -71,7 +71,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn replace(
     State(api): State<Api>,
-    scope: ZoneScope<WriteCertificates>,
+    scope: ZoneScope<WriteHostnames>,
     // Required: otherwise a client that loses its body would empty the list.
     RequiredBody(body): RequiredBody<ReplaceHostnameAssociations<'static>>,
 ) -> Result<Response, ApiError> {

@@ -306,7 +306,7 @@ async fn permission_groups_are_found_by_an_encoded_name() {
         let found = groups("name=Account%253A%2520SSL%2520and%2520Certificates%2520Read").await;
         assert_eq!(found[0]["scopes"], json!(["com.cloudflare.api.account"]));
         let zones = groups("scope=com.cloudflare.api.account.zone").await;
-        assert_eq!(zones.as_array().unwrap().len(), 4);
+        assert_eq!(zones.as_array().unwrap().len(), 8);
     }
     let offered = app.get(&of_account).await.result();
     let offered = offered.as_array().unwrap();
@@ -315,5 +315,5 @@ async fn permission_groups_are_found_by_an_encoded_name() {
             .iter()
             .all(|group| group["scopes"][0] != "com.cloudflare.api.user")
     );
-    assert_eq!(offered.len(), 12);
+    assert_eq!(offered.len(), 16);
 }

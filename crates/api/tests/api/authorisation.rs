@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 
 const SSL_READ: &str = "7b7216b327b04b8fbc8f524e1f9b7531";
 const SSL_WRITE: &str = "c03055bc037c4ea9afb9a9f104b7b721";
+const ISSUE: &str = "e033ed79690bd3784ab70fc95ff210ac";
+const READ: &str = "1e5b7a92a319376f6e7066f2b8ed2ea0";
+const RESTORE: &str = "d04f845b6b74cf4f32a5d8f284ce96e3";
+const REVOKE: &str = "451ce29c094afe23076eaeb8ab436464";
 const ZONE_READ: &str = "c8fed203ed3043cba015a93ad1616f1f";
 const ZONE_WRITE: &str = "e6d2666161e84845a636613608cee8d5";
 const ACCOUNT_READ: &str = "c1fde68c7bcc44588cbb6ddbc16d6480";
@@ -26,7 +30,7 @@ const ACCOUNT_TOKENS_WRITE: &str = "5bc3f8b21c554832afc660159ab75fa4";
 const ANY: &str = "";
 
 const NONE: &str = "";
-const ISSUE: &str = r#"{"csr":{csr},"validity_days":1}"#;
+const NEW_CERTIFICATE: &str = r#"{"csr":{csr},"validity_days":1}"#;
 const NEW_ZONE: &str = r#"{"name":"new.example","account":{"id":"{account_id}"}}"#;
 const NEW_ACCOUNT: &str = r#"{"name":"new"}"#;
 const TOKEN: &str = r#"{"name":"t","policies":[{"effect":"allow","permission_groups":[{"id":"0cc3a61731504c89b99ec1be78b77aa0"}],"resources":{"com.cloudflare.api.user.{user_id}":"*"}}]}"#;
@@ -47,11 +51,11 @@ pub type Route = (
 
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
-    ("GET", "/client/v4/zones/{zone_id}/client_certificates", SSL_READ, ZONE_WRITE, NONE, 200),
-    ("POST", "/client/v4/zones/{zone_id}/client_certificates", SSL_WRITE, SSL_READ, ISSUE, 200),
-    ("GET", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_READ, ZONE_WRITE, NONE, 200),
-    ("PATCH", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_WRITE, SSL_READ, NONE, 200),
-    ("DELETE", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", SSL_WRITE, SSL_READ, NONE, 200),
+    ("GET", "/client/v4/zones/{zone_id}/client_certificates", READ, ISSUE, NONE, 200),
+    ("POST", "/client/v4/zones/{zone_id}/client_certificates", ISSUE, SSL_READ, NEW_CERTIFICATE, 200),
+    ("GET", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", READ, ISSUE, NONE, 200),
+    ("PATCH", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", RESTORE, REVOKE, NONE, 200),
+    ("DELETE", "/client/v4/zones/{zone_id}/client_certificates/{client_certificate_id}", REVOKE, RESTORE, NONE, 200),
     ("GET", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_READ, ZONE_WRITE, NONE, 200),
     ("PUT", "/client/v4/zones/{zone_id}/certificate_authorities/hostname_associations", SSL_WRITE, SSL_READ, r#"{"hostnames":["a.example.com"]}"#, 200),
     ("GET", "/client/v4/zones", ZONE_READ, SSL_WRITE, NONE, 200),
@@ -481,7 +485,7 @@ impl Setting {
     }
 
     /// The value of a new token with these permissions on these resources.
-    async fn token(&self, permissions: &[(&str, String)], extra: Value) -> String {
+    pub async fn token(&self, permissions: &[(&str, String)], extra: Value) -> String {
         let policy = |(group, resource): &(&str, String)| json!({ "effect": "allow", "permission_groups": [{ "id": group }], "resources": { resource: "*" } });
         let policies: Vec<_> = permissions.iter().map(policy).collect();
         let mut body = json!({ "name": "t", "policies": policies });

@@ -21,6 +21,7 @@ mod hostname_associations;
 mod hostname_forms;
 mod http_forms;
 mod last_use;
+mod least_privilege;
 mod managed_authorities;
 mod memberships;
 mod mtls_certificates;

@@ -493,6 +493,34 @@ async fn permission_groups_are_listed_by_name_and_scope() {
         ]
       },
       {
+        "id": "e033ed79690bd3784ab70fc95ff210ac",
+        "name": "Client Certificates Issue",
+        "scopes": [
+          "com.cloudflare.api.account.zone"
+        ]
+      },
+      {
+        "id": "1e5b7a92a319376f6e7066f2b8ed2ea0",
+        "name": "Client Certificates Read",
+        "scopes": [
+          "com.cloudflare.api.account.zone"
+        ]
+      },
+      {
+        "id": "d04f845b6b74cf4f32a5d8f284ce96e3",
+        "name": "Client Certificates Restore",
+        "scopes": [
+          "com.cloudflare.api.account.zone"
+        ]
+      },
+      {
+        "id": "451ce29c094afe23076eaeb8ab436464",
+        "name": "Client Certificates Revoke",
+        "scopes": [
+          "com.cloudflare.api.account.zone"
+        ]
+      },
+      {
         "id": "bd4322d121c9edaee5b1d7a660678da4",
         "name": "Enforcement Points Read",
         "scopes": [
@@ -554,7 +582,7 @@ async fn permission_groups_are_listed_by_name_and_scope() {
         .get("/user/tokens/permission_groups?scope=com.cloudflare.api.account.zone")
         .await
         .result();
-    assert_eq!(zones.as_array().unwrap().len(), 4);
+    assert_eq!(zones.as_array().unwrap().len(), 8);
     let one = app
         .get("/user/tokens/permission_groups?name=SSL%20and%20Certificates%20Write")
         .await

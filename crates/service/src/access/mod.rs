@@ -10,10 +10,10 @@ mod scopes;
 pub use authentication::{Access, Credential, Secret};
 pub use last_use::LastUses;
 pub use permission::{
-    FollowRevocations, ManageAccountTokens, ManageAccounts, ManageEnforcementPoints, ManageTokens,
-    ManageUser, ManageZones, Permission, ReadAccountTokens, ReadAccounts, ReadCertificates,
-    ReadMtlsCertificates, ReadTokens, ReadUser, ReadZones, WriteCertificates,
-    WriteMtlsCertificates,
+    FollowRevocations, IssueCertificates, ManageAccountTokens, ManageAccounts,
+    ManageEnforcementPoints, ManageTokens, ManageUser, ManageZones, Permission, ReadAccountTokens,
+    ReadAccounts, ReadCertificates, ReadHostnames, ReadMtlsCertificates, ReadTokens, ReadUser,
+    ReadZones, RestoreCertificates, RevokeCertificates, WriteHostnames, WriteMtlsCertificates,
 };
 pub use principal::{Caller, Principal};
 pub use scopes::{AccountScope, UserScope, ZoneScope};

@@ -16,10 +16,18 @@ macro_rules! permissions {
     )+};
 }
 permissions! {
-    /// List and get client certificates, and the hostnames that require them.
-    ReadCertificates = SslAndCertificatesRead;
-    /// Issue, revoke and reactivate client certificates, and replace the hostnames of a zone.
-    WriteCertificates = SslAndCertificatesWrite;
+    /// List and get client certificates.
+    ReadCertificates = ClientCertificatesRead;
+    /// Issue client certificates.
+    IssueCertificates = ClientCertificatesIssue;
+    /// Revoke client certificates.
+    RevokeCertificates = ClientCertificatesRevoke;
+    /// Restore client certificates.
+    RestoreCertificates = ClientCertificatesRestore;
+    /// Get the hostnames that require client certificates.
+    ReadHostnames = SslAndCertificatesRead;
+    /// Replace the hostnames of a zone.
+    WriteHostnames = SslAndCertificatesWrite;
     /// List and get zones.
     ReadZones = ZoneRead;
     /// Create and delete zones.
