@@ -3,6 +3,7 @@
 //!
 //! This crate knows the server only by its API. It holds no CA key and opens no database.
 
+mod accepting;
 pub mod authz;
 mod boot;
 mod cache;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use certgate_model::{AuthorityId, Timestamp, WhenStale};
 use certgate_pki::PresentedCertificate;
+use tokio::sync::watch;
 
 use crate::boot::BootInstant;
 use crate::cache::{Known, key_of};
@@ -37,7 +38,12 @@ pub struct View {
     version: ArcSwap<Version>,
     /// The instant of the last proof of freshness, 0 without one.
     fresh_since: AtomicU64,
+    /// The smallest age from which a host treats the view as stale.
+    stale_after: watch::Sender<Duration>,
 }
+
+/// An age that no process reaches: nothing treats the view as stale.
+const NEVER_STALE: Duration = Duration::MAX;
 
 impl Default for View {
     fn default() -> Self {
@@ -55,7 +61,19 @@ impl View {
                 revoked: Revoked::default(),
             }),
             fresh_since: AtomicU64::new(0),
+            stale_after: watch::Sender::new(NEVER_STALE),
         }
+    }
+
+    /// Sets the smallest age from which a host treats the view as stale. The follower proves its
+    /// freshness several times in that time, from now on.
+    pub fn set_stale_after(&self, age: Duration) {
+        self.stale_after.send_replace(age);
+    }
+
+    /// The smallest age from which a host treats the view as stale, and its changes.
+    pub(crate) fn stale_after(&self) -> watch::Receiver<Duration> {
+        self.stale_after.subscribe()
     }
 
     /// Judges a client of `host`, or of any host of the account. [`Self::is_stale`] is a separate

@@ -70,6 +70,7 @@ async fn answer_until_stop(
     // 1. The sockets, and the follower with the view on disk.
     let mut stop = StopSignals::handle()?;
     let view = Arc::new(View::new());
+    view.set_stale_after(settings.point.stale.after);
     let follower = Follower::new(
         point(&settings),
         view.clone(),
@@ -141,7 +142,6 @@ fn point(settings: &AuthzSettings) -> PointSettings {
         when_stale: point.stale.when_stale,
         lease_seconds: point.lease_seconds,
         forget_seconds: None,
-        stale_after: point.stale.after,
     }
 }
 

@@ -1,7 +1,6 @@
 //! `certgate follow`: keeps the files of a proxy current, and confirms each change.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use certgate_client::{Context, connection};
@@ -64,7 +63,6 @@ pub fn run(arguments: FollowArgs, context: &Context<'_>) -> Result<(), Failure> 
         when_stale: WhenStale::Serve,
         lease_seconds: arguments.lease_seconds,
         forget_seconds: arguments.forget_seconds,
-        stale_after: Duration::from_secs(u64::from(arguments.lease_seconds)),
     };
     // Its counters are the log's: no address shows them.
     start_metrics().map_err(failure::with_causes)?;

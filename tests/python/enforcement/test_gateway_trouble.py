@@ -6,6 +6,7 @@ import http.client
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -229,3 +230,25 @@ def test_changes_are_followed_while_a_proxy_holds_back_the_stream(
     assert status(gateway, client) == 403
     assert other.echoes()
     stream_held.set()
+
+
+def test_a_reload_to_a_shorter_limit_proves_freshness_more_often(
+    make_here: Any, clients: Clients
+) -> None:
+    gateway = make_here(None, "stale_after_seconds = 60\n")
+    client = clients.issue()
+    gateway.more = "stale_after_seconds = 2\n"
+    gateway.write()
+    gateway.process.send_signal(signal.SIGHUP)
+    reloaded = 'certgate_gateway_reloads_total{result="changed"}'
+    eventually("the gateway reloads", lambda: gateway.metric(reloaded) == 1)
+    # The lease of the start has a heartbeat of 5 seconds, after which the view would be stale.
+    end = time.monotonic() + 7
+    while time.monotonic() < end:
+        assert status(gateway, client) == 200
+        time.sleep(0.2)
+    gateway.more = "stale_after_seconds = 61\n"
+    gateway.write()
+    gateway.process.send_signal(signal.SIGHUP)
+    rejected = 'certgate_gateway_reloads_total{result="rejected"}'
+    eventually("a longer lease needs a restart", lambda: gateway.metric(rejected) == 1)

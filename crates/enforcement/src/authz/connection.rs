@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::body::Complete;
 use super::settings::Address;
+use crate::accepting::pause_or;
 
 /// Open connections of a listener of `authz`. A proxy has one or a few for each of its threads.
 pub const AUTHZ_CONNECTIONS_MAX: usize = 10_000;
@@ -40,9 +41,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The limit of the first question on a connection from another machine. Later ones have
 /// no limit: a proxy reuses its connections for hours, and a closed one could fail a request.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The wait after a failed `accept`: usually the process has no free file descriptor.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The time that a connection stays open for one more request after the listener stops: a request
 /// on its way would be lost with the connection.
@@ -214,8 +212,7 @@ async fn accept<A: Answer>(socket: Socket, connections: Arc<Connections<A>>) {
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection, and tries again after a pause");
-                let pause = timeout(ACCEPT_PAUSE, stopped.wait_for(|stopped| *stopped));
-                if pause.await.is_ok() {
+                if pause_or(stopped.wait_for(|stopped| *stopped)).await {
                     return;
                 }
             }

@@ -115,8 +115,6 @@ pub struct PointSettings {
     pub lease_seconds: u32,
     /// The silence after which the server deletes the point, in seconds; [`None`]: its default.
     pub forget_seconds: Option<u32>,
-    /// The smallest age from which a view is stale.
-    pub stale_after: Duration,
 }
 
 /// The error for settings that cannot work.
@@ -509,8 +507,9 @@ impl<E: Enforce> Follower<E> {
             "cannot acknowledge changes; the server reports them as pending",
             "changes are acknowledged again",
         );
-        let heartbeat = self.heartbeat();
+        let mut stale_after = self.view.stale_after();
         loop {
+            let heartbeat = self.heartbeat(*stale_after.borrow_and_update());
             let pause = match self.acknowledge_now().await {
                 Ok(true) => {
                     trouble.end();
@@ -538,7 +537,14 @@ impl<E: Enforce> Follower<E> {
                     pause
                 }
             };
-            let _ = timeout(pause, self.progress.due.notified()).await;
+            let due = async {
+                tokio::select! {
+                    () = self.progress.due.notified() => {}
+                    // The view owns the sender.
+                    _ = stale_after.changed() => {}
+                }
+            };
+            let _ = timeout(pause, due).await;
         }
     }
 
@@ -645,11 +651,11 @@ impl<E: Enforce> Follower<E> {
         }
     }
 
-    fn heartbeat(&self) -> Duration {
+    fn heartbeat(&self, stale_after: Duration) -> Duration {
         let lease = Duration::from_secs(u64::from(self.settings.lease_seconds));
         let shortest = ACKNOWLEDGEMENT_PAUSE * 2;
         (lease / 12)
-            .min(self.settings.stale_after / 4)
+            .min(stale_after / 4)
             .min(HEARTBEAT_MAX)
             .max(shortest)
     }
@@ -800,7 +806,6 @@ mod tests {
             when_stale: WhenStale::Refuse,
             lease_seconds: 60,
             forget_seconds: None,
-            stale_after: Duration::from_secs(30),
         };
         let view = Arc::new(View::new());
         Follower::new(settings, view, Fixed, Arc::new(Fixed), Arc::new(Fixed)).unwrap()

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::shared::Gateway;
+use crate::accepting::pause_or;
 
 /// The limit of the head of a request to `metrics_listen` of the gateway. Monitors are near, and
 /// send it at once.
@@ -39,9 +40,13 @@ pub async fn serve_forever(socket: StdListener, gateway: Arc<Gateway>, render: R
         let Ok(place) = places.clone().acquire_owned().await else {
             return;
         };
-        let Ok((stream, _)) = socket.accept().await else {
-            tokio::task::yield_now().await;
-            continue;
+        let stream = match socket.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection for metrics");
+                pause_or(std::future::pending::<()>()).await;
+                continue;
+            }
         };
         let (gateway, render) = (gateway.clone(), render.clone());
         tokio::spawn(async move {

@@ -161,8 +161,6 @@ impl Config {
     /// The settings of the enforcement point.
     pub fn point(&self) -> PointSettings {
         let serves = |host: &HostConfig| host.when_stale == WhenStale::Serve;
-        let shortest = self.hosts.iter().map(|host| host.stale_after_seconds).min();
-        let shortest = shortest.unwrap_or(STALE_AFTER_DEFAULT);
         PointSettings {
             api: self.api.clone(),
             token: TokenSource::File(self.token_file.clone()),
@@ -182,8 +180,13 @@ impl Config {
             },
             lease_seconds: self.lease_seconds(),
             forget_seconds: None,
-            stale_after: Duration::from_secs(shortest.into()),
         }
+    }
+
+    /// The smallest age from which a host treats the view as stale.
+    pub fn stale_after(&self) -> Duration {
+        let shortest = self.hosts.iter().map(|host| host.stale_after_seconds).min();
+        Duration::from_secs(shortest.unwrap_or(STALE_AFTER_DEFAULT).into())
     }
 
     /// The files whose changes reload the gateway, besides the configuration itself.

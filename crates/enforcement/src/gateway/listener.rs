@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -11,13 +10,11 @@ use tokio::sync::watch;
 use super::connection::Accepted;
 use super::places::Places;
 use super::shared::Gateway;
+use crate::accepting::pause_or;
 
 /// Connections that the system completes before the gateway accepts them. A burst that fills this
 /// queue delays clients by a second.
 const BACKLOG: u32 = 4_096;
-
-/// The wait after a failed `accept`: usually the process has no free file descriptor.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections that are accepted one after another before every other task gets its turn.
 const ACCEPTED_AT_ONCE: usize = 16;
@@ -84,8 +81,9 @@ pub async fn accept(
         };
         if let Err(error) = begin(accepted) {
             tracing::warn!(%error, "cannot accept a connection");
-            // No event announces a free file descriptor.
-            let _ = tokio::time::timeout(ACCEPT_PAUSE, std::future::pending::<()>()).await;
+            if pause_or(stop.wait_for(|stopped| *stopped)).await {
+                break;
+            }
         }
     }
     if queue == Queue::Own {

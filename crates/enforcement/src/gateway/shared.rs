@@ -66,6 +66,7 @@ impl Gateway {
     /// Makes a gateway with this configuration. The error has the reason.
     pub fn new(config: Config, view: Arc<View>, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let active = Active::load(config, None, &view)?;
+        view.set_stale_after(active.config.stale_after());
         Ok(Self {
             view,
             clock,
@@ -86,6 +87,7 @@ impl Gateway {
         let earlier = self.active.load_full();
         let later = Arc::new(Active::load(config, Some(&earlier), &self.view)?);
         self.active.store(later.clone());
+        self.view.set_stale_after(later.config.stale_after());
         // A change of the CAs during the load is in the earlier hosts only.
         later.follow_authorities(&self.view);
         self.table.cut_where(|connection| {
