@@ -8,12 +8,14 @@
 //! versions have equal tables. Each later change of the tables is one more entry of
 //! [`MIGRATIONS`] and, in the same commit, a change of the description, marked with `since`.
 
+mod search;
 mod tables;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
+pub(crate) use self::search::{POSTGRES_INDEXES, SEARCH_VERSION};
 pub(crate) use self::tables::*;
 use crate::db::{Value, values};
 use crate::dialect::Dialect;
@@ -40,6 +42,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         oldest: 1,
         sqlite: include_str!("schema/version_4.sqlite.sql"),
         postgres: include_str!("schema/version_4.postgres.sql"),
+    },
+    Migration {
+        version: 5,
+        // Programs of earlier versions would not count what they record.
+        oldest: 5,
+        sqlite: include_str!("schema/version_5.sqlite.sql"),
+        postgres: include_str!("schema/version_5.postgres.sql"),
     },
 ];
 
@@ -197,6 +206,8 @@ pub(crate) struct Table {
     pub(crate) is_moved: bool,
     /// True if only PostgreSQL has the table.
     is_postgres_only: bool,
+    /// True if only SQLite has the table.
+    is_sqlite_only: bool,
     /// The version of the schema that added it.
     since: i64,
 }
@@ -213,6 +224,7 @@ impl Table {
             rows_max: 1_000,
             is_moved: true,
             is_postgres_only: false,
+            is_sqlite_only: false,
             since: 1,
         }
     }
@@ -243,6 +255,28 @@ impl Table {
         Self {
             is_postgres_only: true,
             ..self
+        }
+    }
+
+    /// SQLite derives the rows from those of other tables, so that they are not moved.
+    const fn sqlite_only(self) -> Self {
+        Self {
+            is_sqlite_only: true,
+            is_moved: false,
+            ..self
+        }
+    }
+
+    /// Marks a table that a version of the schema added.
+    const fn since(self, since: i64) -> Self {
+        Self { since, ..self }
+    }
+
+    /// Returns true if this database has the table.
+    pub(crate) const fn is_in(&self, dialect: Dialect) -> bool {
+        match dialect {
+            Dialect::Sqlite => !self.is_postgres_only,
+            Dialect::Postgres => !self.is_sqlite_only,
         }
     }
 
@@ -432,12 +466,13 @@ pub(crate) fn drop_forward_references() -> String {
 pub(crate) fn create_all(dialect: Dialect, version: i64) -> String {
     let mut text = String::new();
     for table in TABLES.iter().filter(|table| table.since <= version) {
-        if dialect == Dialect::Postgres || !table.is_postgres_only {
+        if table.is_in(dialect) {
             table.create(dialect, version, &mut text);
         }
     }
     if dialect == Dialect::Postgres {
         text.push_str(&add_forward_references(version));
+        text.push_str(&search::create_in_postgres(version));
     }
     text
 }

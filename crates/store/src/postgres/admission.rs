@@ -4,18 +4,19 @@
 use super::connect::Address;
 use super::db::PostgresDb;
 use super::open_error::PostgresError;
-use crate::db::Db as _;
-use crate::schema::TABLES;
+use crate::db::{Db as _, Dialect};
+use crate::schema::{TABLES, Table};
 
 /// Tables whose rows are never changed.
-const UNCHANGED: [&str; 3] = ["audit_entries", "certificates", "epoch_gaps"];
+const UNCHANGED: [&str; 2] = ["audit_entries", "epoch_gaps"];
 
 /// Tables from which rows are deleted.
-const DELETED_FROM: [&str; 10] = [
+const DELETED_FROM: [&str; 11] = [
     "crl_states",
     "crls",
     "enforcement_points",
     "hostname_associations",
+    "indexing",
     "leases",
     "lost_certificates",
     "mtls_certificates",
@@ -77,7 +78,14 @@ pub(super) async fn check_rights(db: &PostgresDb) -> Result<(), PostgresError> {
     need("schema_migrations", "SELECT");
     need("schema_lock", "SELECT");
     need("schema_lock", "UPDATE");
-    for table in TABLES.iter().map(|table| table.name) {
+    // Of the search index, PostgreSQL has views.
+    let (tables, views): (Vec<&Table>, Vec<&Table>) = TABLES
+        .iter()
+        .partition(|table| table.is_in(Dialect::Postgres));
+    for view in views {
+        need(view.name, "SELECT");
+    }
+    for table in tables.into_iter().map(|table| table.name) {
         let update = (!UNCHANGED.contains(&table)).then_some("UPDATE");
         let delete = DELETED_FROM.contains(&table).then_some("DELETE");
         for right in ["SELECT", "INSERT"].into_iter().chain(update).chain(delete) {

@@ -11,7 +11,7 @@ use crate::StoreError;
 use crate::db::{Db as _, Dialect, values};
 use crate::error::corrupt;
 use crate::position::Layout;
-use crate::schema::{self, MIGRATIONS, STORE, VERSION};
+use crate::schema::{self, MIGRATIONS, POSTGRES_INDEXES, SEARCH_VERSION, STORE, VERSION};
 
 /// The table that exists until an embedded database has moved here completely.
 pub(super) const UNFINISHED: &str = "unfinished_migration";
@@ -120,6 +120,15 @@ pub(super) async fn create_tables(db: &PostgresDb, layout: Layout) -> Result<(),
         db.run_for_long(step.postgres).await?;
         db.execute(record, &values![step.version, step.oldest])
             .await?;
+    }
+    if found < SEARCH_VERSION {
+        // A background job creates the indexes of a database with certificates.
+        let waits = "SELECT EXISTS (SELECT 1 FROM indexing WHERE zone = 0)";
+        if !db.one(waits, &[], |row| row.get(0)).await? {
+            for index in POSTGRES_INDEXES {
+                db.run_for_long(&index.create(false)).await?;
+            }
+        }
     }
     if found == 0 {
         let row = schema::first_store_row(layout.block_bits(), layout.upper_block_bits());

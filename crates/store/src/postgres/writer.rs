@@ -54,6 +54,7 @@ use crate::error::corrupt;
 use crate::fault::{FaultPoint, fault_point};
 use crate::position::Layout;
 use crate::queue::{Queue, Worked};
+use crate::schema::VERSION;
 use crate::writes::{self, Member, Run, Write};
 
 /// The most attempts to commit a batch of writes: one deadlock or lost connection is an accident, and a third one in
@@ -301,8 +302,8 @@ impl Worker {
         // Both are safe in a statement: a UUID that `connection` has checked, and a number.
         let (id, batch) = (self.id.as_deref().unwrap_or_default(), self.batch);
         format!(
-            "INSERT INTO writers (id, batch, at) \
-             VALUES ('{id}', {batch}, extract(epoch FROM now())::BIGINT) \
+            "INSERT INTO writers (id, batch, at, version) \
+             VALUES ('{id}', {batch}, extract(epoch FROM now())::BIGINT, {VERSION}) \
              ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at"
         )
     }
@@ -404,9 +405,9 @@ impl Worker {
             }
             // Another process may remove it after 30 days by the clock of the database. Its absence
             // is therefore never taken for a batch that was not committed.
-            let row = "INSERT INTO writers (id, batch, at) \
-                       VALUES (?1, 0, extract(epoch FROM now())::BIGINT)";
-            db.execute(row, &values![&id]).await?;
+            let row = "INSERT INTO writers (id, batch, at, version) \
+                       VALUES (?1, 0, extract(epoch FROM now())::BIGINT, ?2)";
+            db.execute(row, &values![&id, VERSION]).await?;
             self.id = Some(id);
         } else if self.confirmed > 0 {
             // A database without the row may be a standby that is older than the row.
@@ -425,11 +426,11 @@ impl Worker {
         let noted = self.noted(db).await?.unwrap_or_default();
         db.run(&without_transaction(AFTER_RESTORE)).await?;
         // So that it happens once. The standby may be older than the row of this process.
-        let upsert = "INSERT INTO writers (id, batch, at) \
-                      VALUES (?1, ?2, extract(epoch FROM now())::BIGINT) \
+        let upsert = "INSERT INTO writers (id, batch, at, version) \
+                      VALUES (?1, ?2, extract(epoch FROM now())::BIGINT, ?3) \
                       ON CONFLICT (id) DO UPDATE SET batch = excluded.batch";
-        db.execute(upsert, &values![self.id.as_deref(), self.confirmed])
-            .await?;
+        let cells = values![self.id.as_deref(), self.confirmed, VERSION];
+        db.execute(upsert, &cells).await?;
         match db.commit().await {
             Committed::Yes => {}
             Committed::No(trouble) => return Err(trouble.into()),

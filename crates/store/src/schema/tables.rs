@@ -90,6 +90,15 @@ pub(crate) static TABLES: &[&Table] = &[
     &WRITERS,
     &STORE,
     &INSTALLATION,
+    &AUTHORITY_COUNTERS,
+    &DAY_COUNTERS,
+    &INDEXING,
+    &CERTIFICATE_NAMES,
+    &CERTIFICATE_FINGERPRINTS,
+    &CERTIFICATE_EXPIRIES,
+    &CERTIFICATE_ISSUE_DATES,
+    &CERTIFICATE_AUTHORITIES,
+    &CERTIFICATE_REVOCATIONS,
 ];
 
 /// Columns that version 1 did not have are null in its rows, and outside the digest, because its
@@ -325,7 +334,8 @@ pub(crate) static HOSTNAME_ASSOCIATIONS: Table = Table::new(
 
 /// The part of a certificate that never changes: 2 kB as a rule, 100 kB at most. `serial` has no
 /// index: it is random, so each row would change another page, and it leads to `id`. The digest
-/// leaves out `der`, which has its own fingerprint.
+/// leaves out `der`, which has its own fingerprint, and `folded_name`, which is null unless the
+/// indexed name is another one than the common name with its ASCII letters in lower case.
 pub(crate) static CERTIFICATES: Table = Table::new(
     "certificates",
     &[
@@ -347,6 +357,7 @@ pub(crate) static CERTIFICATES: Table = Table::new(
         octets("ski"),
         octets("der").unsealed(),
         text("csr"),
+        text("folded_name").nullable().unsealed().since(5),
         DIGEST,
     ],
     1,
@@ -560,11 +571,21 @@ pub(crate) static LEASES: Table = Table::new(
 .not_moved();
 
 /// The last batch of each process that writes: a process without an answer to COMMIT looks here.
-/// `at` is in seconds since the Unix epoch, by the database's clock.
-pub(crate) static WRITERS: Table =
-    Table::new("writers", &[text("id"), integer("batch"), integer("at")], 1)
-        .not_moved()
-        .postgres_only();
+/// `at` is in seconds since the Unix epoch, by the database's clock. `version` is that of the
+/// process's tables: a process of a version before 5 does not write it, so that its writes fail
+/// and do not miss the counters.
+pub(crate) static WRITERS: Table = Table::new(
+    "writers",
+    &[
+        text("id"),
+        integer("batch"),
+        integer("at"),
+        integer("version").since(5),
+    ],
+    1,
+)
+.not_moved()
+.postgres_only();
 
 /// The sizes of the counters' blocks (see [`crate::position`]), the counters of changes, whether
 /// the database comes from a backup whose later changes are not replayed yet, and the writes that
@@ -597,3 +618,89 @@ pub(crate) static INSTALLATION: Table = Table::new(
     1,
 )
 .rows_max(1);
+
+/// The number of a zone's certificates of each CA in each status. The counters of version 5 cover
+/// the certificates from `indexing.counted_below` on.
+pub(crate) static AUTHORITY_COUNTERS: Table = Table::new(
+    "authority_counters",
+    &[
+        integer("zone"),
+        integer("authority"),
+        integer("active"),
+        integer("pending_reactivation"),
+        integer("pending_revocation"),
+        integer("revoked"),
+    ],
+    2,
+)
+.clustered()
+.since(5);
+
+/// The number of certificates by day, in days since the Unix epoch (UTC). `kind` 0: not revoked, by
+/// `expires_on`; 1: all, by `issued_on`; 2: revoked, by `revoked_on`. Zone 0 is the sum of all
+/// zones, of kind 0 only.
+pub(crate) static DAY_COUNTERS: Table = Table::new(
+    "day_counters",
+    &[
+        integer("zone"),
+        small("kind").within(Range::Between(0, 2)),
+        integer("day"),
+        integer("count"),
+    ],
+    3,
+)
+.clustered()
+.since(5);
+
+/// Zones whose certificates of earlier versions are not all indexed and counted yet: those at
+/// positions below `below` are not in the index, those below `counted_below` not in the counters.
+/// Zone 0: PostgreSQL's own indexes are not complete, whatever the zone.
+pub(crate) static INDEXING: Table = Table::new(
+    "indexing",
+    &[integer("zone"), integer("below"), integer("counted_below")],
+    1,
+)
+.since(5);
+
+/// The search index: tables in SQLite, where a `CREATE INDEX` would hold the write lock for a
+/// minute. PostgreSQL has views of the same names, and indexes of its own (see
+/// [`super::search`]).
+const fn search_index(name: &'static str, columns: &'static [Column]) -> Table {
+    Table::new(name, columns, columns.len())
+        .clustered()
+        .since(5)
+        .sqlite_only()
+}
+
+/// By the beginning of the folded common name (see `FoldedName::indexed`).
+pub(crate) static CERTIFICATE_NAMES: Table = search_index(
+    "certificate_names",
+    &[integer("zone"), text("name"), integer("position")],
+);
+
+/// By the first 8 octets of the SHA-256 of the DER form.
+pub(crate) static CERTIFICATE_FINGERPRINTS: Table = search_index(
+    "certificate_fingerprints",
+    &[octets("prefix"), integer("position")],
+);
+
+pub(crate) static CERTIFICATE_EXPIRIES: Table = search_index(
+    "certificate_expiries",
+    &[integer("zone"), integer("expires_on"), integer("position")],
+);
+
+pub(crate) static CERTIFICATE_ISSUE_DATES: Table = search_index(
+    "certificate_issue_dates",
+    &[integer("zone"), integer("issued_on"), integer("position")],
+);
+
+pub(crate) static CERTIFICATE_AUTHORITIES: Table = search_index(
+    "certificate_authorities",
+    &[integer("authority"), integer("position")],
+);
+
+/// Only certificates that are revoked, pending or not.
+pub(crate) static CERTIFICATE_REVOCATIONS: Table = search_index(
+    "certificate_revocations",
+    &[integer("zone"), integer("revoked_on"), integer("position")],
+);

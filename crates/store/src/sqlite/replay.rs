@@ -16,6 +16,7 @@ use crate::schema::{EPOCH_GAPS, LOST_CERTIFICATES};
 use crate::verbs::audit;
 use crate::verbs::counters::Shifts;
 use crate::verbs::revocations::{self, Aged, Listed};
+use crate::verbs::tallies::{Counted, Standing, Tallies};
 use crate::{StoreError, seal};
 
 /// The result of a replay.
@@ -142,16 +143,33 @@ async fn replay_stored<D: Db>(
     authority: i64,
     change: &JournaledChange,
 ) -> Result<Option<ZoneId>, StoreError> {
-    let select = "SELECT certificates.position, statuses.status, zones.id FROM certificates \
+    let select = "SELECT certificates.position, statuses.status, statuses.revoked_on, \
+                  certificates.expires_on, zones.id, indexing.counted_below FROM certificates \
                   JOIN statuses ON statuses.position = certificates.position \
                   JOIN zones ON zones.number = certificates.position >> 36 \
+                  LEFT JOIN indexing ON indexing.zone = zones.number \
                   WHERE certificates.id = ?1 AND certificates.authority = ?2 \
                   AND certificates.serial = ?3";
     let values = values![change.certificate, authority, &change.serial];
-    let read = |row: &dyn Row| Ok((Position(row.get(0)?), row.get(1)?, row.get(2)?));
-    let Some((position, before, zone)) = db.optional(select, &values, read).await? else {
+    let read = |row: &dyn Row| {
+        let counted = Counted {
+            position: Position(row.get(0)?),
+            authority,
+            expires_on: row.get(3)?,
+        };
+        let standing = Standing {
+            status: row.get(1)?,
+            revoked_on: row.get(2)?,
+        };
+        let below: Option<i64> = row.get(5)?;
+        let is_counted = below.is_none_or(|below| counted.position.0 >= below);
+        Ok((counted, standing, row.get(4)?, is_counted))
+    };
+    let Some((counted, before, zone, is_counted)) = db.optional(select, &values, read).await?
+    else {
         return Ok(None);
     };
+    let position = counted.position;
     // No enforcement point or client has received the change from this database.
     let state = match change.revoked {
         Some((at, reason)) => CertificateState::revoked(reason, at),
@@ -168,8 +186,17 @@ async fn replay_stored<D: Db>(
     ];
     db.execute(update, &cells).await?;
     let mut shifts = Shifts::default();
-    shifts.shift(db.layout(), position, before, state.status);
+    shifts.shift(db.layout(), position, before.status, state.status);
     shifts.make(db).await?;
+    if is_counted {
+        let after = Standing {
+            status: state.status,
+            revoked_on: state.revoked_on,
+        };
+        let mut tallies = Tallies::default();
+        tallies.change(counted, before, after);
+        tallies.make(db).await?;
+    }
     list(db, change, authority, position, change.revoked).await?;
     Ok(Some(zone))
 }

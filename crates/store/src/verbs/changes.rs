@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use certgate_model::{
     AccountId, AuditAction, AuditOwner, AuthorityRef, By, CertificateId, CertificateRecord, Event,
-    ResourceType, RevocationReason, SerialNumber, Status, Transition, ZoneId,
+    ResourceType, RevocationReason, SerialNumber, Transition, ZoneId,
 };
 use futures_util::future::{try_join, try_join5};
 
@@ -19,7 +19,7 @@ use super::audit;
 use super::certificates::{self, Found};
 use super::counters::Shifts;
 use super::revocations::{self, Aged, Listed};
-use super::tenants::ZONE_NUMBER;
+use super::tallies::{Counted, Standing, Tallies};
 use crate::audit::{AuditEvent, reason_text};
 use crate::db::{Db, values};
 use crate::error::corrupt;
@@ -39,7 +39,9 @@ struct Changing {
     position: Position,
     authority: i64,
     account: AccountId,
-    stored: Status,
+    stored: Standing,
+    /// The certificates of its zone below this position are not counted yet after a migration.
+    counted_below: Option<i64>,
     record: CertificateRecord,
     /// The epoch of its last change in this batch, except settling.
     epoch: Option<i64>,
@@ -105,16 +107,26 @@ pub(crate) async fn make<D: Db>(
         .filter(|one| one.is_changed)
         .collect();
     let (mut shifts, mut listed) = (Shifts::default(), Vec::new());
+    let mut tallies = Tallies::default();
     for Changing {
         position,
         authority,
         stored,
+        counted_below,
         record,
         epoch,
         ..
     } in &changed
     {
-        shifts.shift(db.layout(), *position, *stored, record.status);
+        shifts.shift(db.layout(), *position, stored.status, record.status);
+        if counted_below.is_none_or(|below| position.0 >= below) {
+            let counted = Counted {
+                position: *position,
+                authority: *authority,
+                expires_on: record.expires_on,
+            };
+            tallies.change(counted, *stored, Standing::of(record));
+        }
         if epoch.is_some() {
             listed.push(Listed::new(*authority, *position, record));
         }
@@ -123,7 +135,7 @@ pub(crate) async fn make<D: Db>(
         update(db, &changed),
         revocations::list(db, &listed),
         aged.mark(db),
-        shifts.make(db),
+        try_join(shifts.make(db), tallies.make(db)),
         logs.write(db),
     )
     .await?;
@@ -142,8 +154,13 @@ async fn read<D: Db>(
     let zones: BTreeSet<_> = wanted.iter().map(|(zone, _)| *zone).collect();
     let zone_keys: Vec<_> = zones.iter().map(|zone| values![*zone].to_vec()).collect();
     let keys: Vec<_> = wanted.iter().map(|(_, id)| values![*id].to_vec()).collect();
+    let zone_number = "SELECT zones.number, indexing.counted_below FROM zones \
+                       LEFT JOIN indexing ON indexing.zone = zones.number \
+                       WHERE zones.id = ?1 AND zones.deleted_at IS NULL";
     let (numbers, found) = try_join(
-        db.optional_each(ZONE_NUMBER, &zone_keys, |row| row.get::<i64>(0)),
+        db.optional_each(zone_number, &zone_keys, |row| {
+            Ok((row.get::<i64>(0)?, row.get::<Option<i64>>(1)?))
+        }),
         db.optional_each(certificates::FIND, &keys, Found::read),
     )
     .await?;
@@ -153,9 +170,10 @@ async fn read<D: Db>(
     for ((zone, id), found) in wanted.into_iter().zip(found) {
         let Some(found) = found else { continue };
         let (position, number) = (found.position, found.authority);
-        if zones.get(&zone) != Some(&Some(position.zone())) {
-            continue;
-        }
+        let counted_below = match zones.get(&zone) {
+            Some(Some((number, below))) if *number == position.zone() => *below,
+            _ => continue,
+        };
         let (account, name) = match authorities.entry(number) {
             Entry::Occupied(known) => known.get().clone(),
             Entry::Vacant(place) => place.insert(authority(db, number).await?).clone(),
@@ -169,7 +187,8 @@ async fn read<D: Db>(
             position,
             authority: number,
             account,
-            stored: record.status,
+            stored: Standing::of(&record),
+            counted_below,
             record,
             epoch: None,
             is_changed: false,
@@ -209,7 +228,7 @@ async fn update<D: Db>(db: &D, changed: &[Changing]) -> Result<(), StoreError> {
                 one.record.revoked_on,
                 one.record.revocation_reason.map(RevocationReason::code),
                 one.position.0,
-                one.stored.code(),
+                one.stored.status.code(),
             ]
             .to_vec()
         })

@@ -1,6 +1,7 @@
 //! The full check: the only verb that reads every row.
 
 mod authorities;
+mod indexes;
 mod lists;
 mod reading;
 mod seals;
@@ -12,6 +13,7 @@ use certgate_model::{
     Timestamp, TokenHash, TokenId, UserId, ZoneId,
 };
 
+use self::indexes::Search;
 use self::reading::{LINES_MAX, everything, single, until_enough};
 use super::certificates::{self, Found, NEXT};
 use super::names::folded;
@@ -280,13 +282,17 @@ struct Counted {
     epochs: BTreeMap<i64, i64>,
     /// The numbers of the CAs.
     authorities: BTreeSet<i64>,
+    search: Search,
 }
 
 /// Reads every certificate once: whether it can be read, both levels of counters, the density of
 /// the sequence numbers, and the epochs.
 async fn all_certificates<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<String>, StoreError> {
     let mut lines = Vec::new();
-    let mut counted = Counted::default();
+    let mut counted = Counted {
+        search: Search::begin(db).await?,
+        ..Counted::default()
+    };
     let names = "SELECT number, id FROM authorities";
     let names = everything(db, names, |row| Ok((row.get(0)?, row.get(1)?))).await?;
     let names: BTreeMap<i64, AuthorityId> = names.into_iter().collect();
@@ -308,7 +314,9 @@ async fn all_certificates<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<St
                     id,
                     name: String::new(),
                 };
+                let (number, position) = (found.authority, found.position);
                 let record = found.named(ZoneId::from_bytes([0; 16]), authority);
+                counted.search.add::<D>(position, number, &record);
                 let columns = judge.certificate(&record).join(", ");
                 if !columns.is_empty() {
                     lines.push(format!("{name}: its DER form contradicts {columns}"));
@@ -338,6 +346,7 @@ async fn all_certificates<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<St
     }
     epochs(db, &counted.epochs, &mut lines).await?;
     lines.extend(authorities::states(db, &counted.authorities).await?);
+    counted.search.compare(db, &mut lines).await?;
     Ok(lines)
 }
 

@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use certgate_model::{
-    AccountId, AuditAction, AuthorityId, By, CertificateId, CertificateRecord, RevocationReason,
-    Status, ZoneId,
+    AccountId, AuditAction, AuthorityId, By, CertificateId, CertificateRecord, FoldedName,
+    RevocationReason, Status, ZoneId,
 };
-use futures_util::future::{try_join, try_join5};
+use futures_util::future::{try_join, try_join3, try_join5};
 
 use super::certificates::{last_position, size_after};
 use super::changes::{Epochs, Logs};
 use super::counters::Shifts;
+use super::indexing::{self, Indexed};
 use super::revocations::{self, Aged, Listed};
+use super::tallies::{Counted, Standing, Tallies};
 use crate::db::{Db, values};
 use crate::position::Position;
 use crate::schema::{CERTIFICATES, STATUSES};
@@ -35,6 +37,20 @@ struct Placed<'n> {
     position: Position,
     /// The epoch, if it is not active from the start.
     epoch: Option<i64>,
+}
+
+impl Placed<'_> {
+    fn indexed(&self) -> Indexed {
+        let certificate = &self.new.certificate;
+        Indexed {
+            position: self.position,
+            authority: self.authority,
+            name: FoldedName::new(&certificate.subject.common_name),
+            prefix: indexing::prefix(&certificate.fingerprint_sha256),
+            issued_on: certificate.issued_on,
+            expires_on: certificate.expires_on,
+        }
+    }
 }
 
 /// Stores new certificates at the ends of their zones, in their order.
@@ -78,12 +94,18 @@ pub(crate) async fn record<D: Db>(
         .collect();
     let mut epochs = Epochs::new(changed).take(db).await?;
     let (mut aged, mut shifts, mut listed) = (Aged::default(), Shifts::default(), Vec::new());
-    let mut logs = Logs::default();
+    let (mut logs, mut tallies) = (Logs::default(), Tallies::default());
     for place in &mut placed {
         let New {
             certificate, by, ..
         } = place.new;
         shifts.add(db.layout(), place.position, certificate.status);
+        let counted = Counted {
+            position: place.position,
+            authority: place.authority,
+            expires_on: certificate.expires_on,
+        };
+        tallies.add(counted, certificate.issued_on, Standing::of(certificate));
         if certificate.status != Status::Active {
             let epoch = epochs.next().unwrap_or_default();
             place.epoch = Some(epoch);
@@ -103,7 +125,7 @@ pub(crate) async fn record<D: Db>(
         insert(db, &placed),
         revocations::list(db, &listed),
         aged.mark(db),
-        shifts.make(db),
+        try_join(shifts.make(db), tallies.make(db)),
         logs.write(db),
     )
     .await?;
@@ -127,7 +149,8 @@ async fn taken<D: Db>(db: &D, news: &[&New]) -> Result<BTreeSet<CertificateId>, 
 async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> {
     let mut rows = Vec::with_capacity(placed.len() * CERTIFICATES.columns.len());
     let mut statuses = Vec::with_capacity(placed.len() * STATUSES.columns.len());
-    for place in placed {
+    let indexed: Vec<_> = placed.iter().map(Placed::indexed).collect();
+    for (place, indexed) in placed.iter().zip(&indexed) {
         let certificate = &place.new.certificate;
         let subject = &certificate.subject;
         rows.extend(values![
@@ -149,6 +172,7 @@ async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> 
             &certificate.ski,
             &certificate.der,
             &certificate.csr,
+            indexing::folded_column(&subject.common_name, &indexed.name),
         ]);
         statuses.extend(values![
             place.position.0,
@@ -159,9 +183,10 @@ async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> 
             certificate.revocation_reason.map(RevocationReason::code),
         ]);
     }
-    try_join(
+    try_join3(
         seal::insert(db, &CERTIFICATES, &rows),
         db.insert(&STATUSES, &statuses),
+        indexing::insert(db, &indexed),
     )
     .await?;
     Ok(())

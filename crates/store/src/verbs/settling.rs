@@ -5,6 +5,7 @@ use futures_util::future::try_join;
 
 use super::changes::expect_one_each;
 use super::counters::Shifts;
+use super::tallies::Tallies;
 use super::{authorities, enforcement};
 use crate::db::{Db, Row, values};
 use crate::error::corrupt;
@@ -38,18 +39,31 @@ pub(crate) async fn settle<D: Db>(
         }
         let known = enforcement::known_to_all(db, authority, at).await?;
         let up_to = known.map_or(epoch, |known| known.min(epoch));
-        let select = "SELECT position, status FROM statuses INDEXED BY statuses_pending \
+        // 36 is `SEQUENCE_BITS`. Certificates of earlier versions may not be counted yet.
+        let select = "SELECT position, status, \
+                      (SELECT counted_below FROM indexing WHERE zone = statuses.position >> 36) \
+                      FROM statuses INDEXED BY statuses_pending \
                       WHERE status IN (1, 2) AND authority = ?1 AND epoch <= ?2 \
                       ORDER BY epoch LIMIT ?3";
-        let read = |row: &dyn Row| Ok((Position(row.get(0)?), row.get::<Status>(1)?));
+        let read = |row: &dyn Row| {
+            let (position, below) = (row.get(0)?, row.get::<Option<i64>>(2)?);
+            let is_counted = below.is_none_or(|below| position >= below);
+            Ok((
+                Position(position),
+                row.get::<Status>(1)?,
+                authority,
+                is_counted,
+            ))
+        };
         pending.extend(
             db.rows(select, &values![authority, up_to, left as u64], read)
                 .await?,
         );
     }
     let (mut settled, mut shifts) = (Settled::default(), Shifts::default());
+    let mut tallies = Tallies::default();
     let mut cells = Vec::with_capacity(pending.len());
-    for (position, status) in &pending {
+    for (position, status, authority, is_counted) in &pending {
         let next = match status.on(Event::Settle) {
             Transition::To(next @ Status::Revoked) => {
                 settled.revoked += 1;
@@ -67,11 +81,15 @@ pub(crate) async fn settle<D: Db>(
         };
         cells.push(values![next.code(), position.0, status.code()].to_vec());
         shifts.shift(db.layout(), *position, *status, next);
+        if *is_counted {
+            tallies.settle(*position, *authority, *status, next);
+        }
     }
     // Settling accepts nothing new, so the epoch stays that of the change.
     let update = "UPDATE statuses SET status = ?1 WHERE position = ?2 AND status = ?3";
-    let (updated, ()) = try_join(db.execute_each(update, &cells), shifts.make(db)).await?;
-    expect_one_each(updated, pending.iter().map(|(position, _)| *position))?;
+    let counters = try_join(shifts.make(db), tallies.make(db));
+    let (updated, _) = try_join(db.execute_each(update, &cells), counters).await?;
+    expect_one_each(updated, pending.iter().map(|(position, ..)| *position))?;
     Ok(settled)
 }
 

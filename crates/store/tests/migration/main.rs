@@ -208,7 +208,8 @@ async fn everything_is_copied_and_the_source_is_unchanged() {
         .filter(|table| table.source.rows == 0)
         .map(|table| table.table)
         .collect();
-    assert_eq!(empty, NOTHING, "the test has a row of each table");
+    // Only a database of an earlier version is not indexed completely.
+    assert_eq!(empty, ["indexing"], "the test has a row of each table");
     migration.finish().await.unwrap();
     assert_eq!(place.files(), before);
 

@@ -9,6 +9,10 @@ const SMALL_TABLES: &[(&str, &str)] = &[
     ("epoch_gaps", "one row for each restored backup"),
     ("writers", "one row for each server"),
     ("schema_migrations", "one row for each version"),
+    (
+        "indexing",
+        "one row for each zone, and none after a migration",
+    ),
 ];
 
 /// Exceptions: a part of the statement's text, the permitted step of the plan, and the reason.

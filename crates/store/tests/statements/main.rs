@@ -154,6 +154,24 @@ const UNREACHABLE: &[&str] = &[
     "UPDATE enforcement_points SET forget_on = ",
 ];
 
+/// The statements that fill SQLite's tables of the search index, as PostgreSQL's views see them.
+const FILLING_SEARCH: &str = "\
+    INSERT INTO certificate_names (zone, name, position) \
+    SELECT position >> 36, lower(common_name), position FROM certificates \
+    WHERE position >> 36 >= 1000; \
+    INSERT INTO certificate_fingerprints (prefix, position) \
+    SELECT substr(fingerprint_sha256, 1, 8), position FROM certificates \
+    WHERE position >> 36 >= 1000; \
+    INSERT INTO certificate_expiries (zone, expires_on, position) \
+    SELECT position >> 36, expires_on, position FROM certificates WHERE position >> 36 >= 1000; \
+    INSERT INTO certificate_issue_dates (zone, issued_on, position) \
+    SELECT position >> 36, issued_on, position FROM certificates WHERE position >> 36 >= 1000; \
+    INSERT INTO certificate_authorities (authority, position) \
+    SELECT authority, position FROM certificates WHERE position >> 36 >= 1000; \
+    INSERT INTO certificate_revocations (zone, revoked_on, position) \
+    SELECT position >> 36, revoked_on, position FROM statuses \
+    WHERE revoked_on IS NOT NULL AND position >> 36 >= 1000;";
+
 /// The statements that fill every table. Both databases understand them; `octets` gives 16 octets
 /// for an expression of an integer.
 fn filling(octets: impl Fn(&str) -> String) -> String {
@@ -210,7 +228,7 @@ fn filling(octets: impl Fn(&str) -> String) -> String {
           fingerprint_sha256, ski, der, csr",
             60_000,
             "(1000 + i % 20) * 68719476736 + i / 20, octets(90000000 + i), 1000 + i % 20 * 100, \
-          octets(70000000 + i), 'device', '', '', '', '', '', i, i, 365, 'ECDSAWithSHA256', \
+          octets(70000000 + i), 'device-' || i % 6000, '', '', '', '', '', i, i, 365, 'ECDSAWithSHA256', \
           octets(i), octets(i), octets(i), 'a request as long as a quarter of a usual one, so \
           that a page of the table has few rows'",
         ),
@@ -223,6 +241,18 @@ fn filling(octets: impl Fn(&str) -> String) -> String {
           WHEN i % 100 < 30 THEN 3 ELSE 0 END, \
           CASE WHEN i % 100 < 30 THEN i END, CASE WHEN i % 100 < 30 THEN i END, \
           CASE WHEN i % 100 < 30 THEN 0 END",
+        ),
+        (
+            "authority_counters",
+            "zone, authority, active, pending_reactivation, pending_revocation, revoked",
+            5_000,
+            "1000 + i / 5, 1000 + i, i, i % 2, 0, 0",
+        ),
+        (
+            "day_counters",
+            "zone, kind, day, count",
+            20_000,
+            "1000 + i / 300, i % 3, 20000 + i % 300 / 3, i",
         ),
         (
             "revocations",

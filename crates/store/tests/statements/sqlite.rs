@@ -10,7 +10,9 @@ use rusqlite::Connection;
 
 use crate::allowed::{Allowed, is_allowed, is_allowed_index, is_small};
 use crate::conditions::{Bound, conditions, used_columns};
-use crate::{Statements, expect_every_statement, filling, recorded, run_all, run_lists};
+use crate::{
+    FILLING_SEARCH, Statements, expect_every_statement, filling, recorded, run_all, run_lists,
+};
 
 #[tokio::test]
 async fn every_statement_on_sqlite_uses_an_index() {
@@ -46,6 +48,7 @@ async fn every_statement_on_sqlite_uses_an_index() {
             format!("unhex(printf('%032x', {number}))")
         }))
         .unwrap();
+    connection.execute_batch(FILLING_SEARCH).unwrap();
     let tables = sqlite_tables(&connection);
     let mut problems = String::new();
     for text in &statements.all {

@@ -1,0 +1,66 @@
+-- The search index, and the counters of the summary. The steps here take no time however many
+-- certificates there are: a background job indexes and counts those of earlier versions.
+ALTER TABLE "certificates" ADD COLUMN "folded_name" TEXT;
+CREATE TABLE "authority_counters" (
+    "zone" INTEGER NOT NULL,
+    "authority" INTEGER NOT NULL,
+    "active" INTEGER NOT NULL,
+    "pending_reactivation" INTEGER NOT NULL,
+    "pending_revocation" INTEGER NOT NULL,
+    "revoked" INTEGER NOT NULL,
+    PRIMARY KEY ("zone", "authority")
+) WITHOUT ROWID;
+CREATE TABLE "day_counters" (
+    "zone" INTEGER NOT NULL,
+    "kind" INTEGER NOT NULL CHECK ("kind" BETWEEN 0 AND 2),
+    "day" INTEGER NOT NULL,
+    "count" INTEGER NOT NULL,
+    PRIMARY KEY ("zone", "kind", "day")
+) WITHOUT ROWID;
+CREATE TABLE "indexing" (
+    "zone" INTEGER NOT NULL PRIMARY KEY,
+    "below" INTEGER NOT NULL,
+    "counted_below" INTEGER NOT NULL
+);
+CREATE TABLE "certificate_names" (
+    "zone" INTEGER NOT NULL,
+    "name" TEXT NOT NULL,
+    "position" INTEGER NOT NULL,
+    PRIMARY KEY ("zone", "name", "position")
+) WITHOUT ROWID;
+CREATE TABLE "certificate_fingerprints" (
+    "prefix" BLOB NOT NULL,
+    "position" INTEGER NOT NULL,
+    PRIMARY KEY ("prefix", "position")
+) WITHOUT ROWID;
+CREATE TABLE "certificate_expiries" (
+    "zone" INTEGER NOT NULL,
+    "expires_on" INTEGER NOT NULL,
+    "position" INTEGER NOT NULL,
+    PRIMARY KEY ("zone", "expires_on", "position")
+) WITHOUT ROWID;
+CREATE TABLE "certificate_issue_dates" (
+    "zone" INTEGER NOT NULL,
+    "issued_on" INTEGER NOT NULL,
+    "position" INTEGER NOT NULL,
+    PRIMARY KEY ("zone", "issued_on", "position")
+) WITHOUT ROWID;
+CREATE TABLE "certificate_authorities" (
+    "authority" INTEGER NOT NULL,
+    "position" INTEGER NOT NULL,
+    PRIMARY KEY ("authority", "position")
+) WITHOUT ROWID;
+CREATE TABLE "certificate_revocations" (
+    "zone" INTEGER NOT NULL,
+    "revoked_on" INTEGER NOT NULL,
+    "position" INTEGER NOT NULL,
+    PRIMARY KEY ("zone", "revoked_on", "position")
+) WITHOUT ROWID;
+INSERT INTO "indexing" ("zone", "below", "counted_below")
+SELECT "zone", "last" + 1, "last" + 1 FROM (
+    SELECT "number" AS "zone", (
+        SELECT "position" FROM "certificates"
+        WHERE "position" >= "number" << 36 AND "position" < ("number" + 1) << 36
+        ORDER BY "position" DESC LIMIT 1
+    ) AS "last" FROM "zones"
+) AS "ends" WHERE "last" IS NOT NULL;
