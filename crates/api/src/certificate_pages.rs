@@ -3,18 +3,22 @@
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use certgate_model::{CertificateId, CertificateQuery, CertificateRecord, Page, Slice, ZoneId};
-use certgate_store::{CertificatesPart, StoreError};
-use certgate_wire::ResultInfo;
+use certgate_model::{
+    CertificateFilter, CertificateId, CertificateQuery, CertificateRecord, Slice, ZoneId,
+};
+use certgate_store::CertificatesPart;
+use certgate_wire::{Message, ResultInfo};
 use futures_util::stream;
 use http::StatusCode;
 use http_body::Frame;
 use http_body_util::StreamBody;
 
+use crate::certificate_search;
 use crate::envelope::{self, PageRequest};
 use crate::error::ApiError;
 use crate::large_answers::PartKib;
 use crate::objects::client_certificate;
+use crate::query::certificates::CertificateList;
 use crate::response;
 use crate::state::Api;
 
@@ -28,45 +32,74 @@ const PART_KIB: u64 = 300;
 /// The most certificates of a page that are read at once. A usual part is not larger.
 const PART_RECORDS_MAX: u32 = 128;
 
+/// The beginning of a page.
+pub(crate) struct Begin {
+    pub(crate) records: Vec<CertificateRecord>,
+    pub(crate) info: ResultInfo,
+    pub(crate) messages: Vec<Message<'static>>,
+    pub(crate) source: Source,
+}
+
+/// The place that the rest of a page comes from.
+pub(crate) enum Source {
+    /// The certificates of a status after the last one, at most so many.
+    Status {
+        query: CertificateQuery,
+        after: Option<CertificateId>,
+        left: u32,
+        /// The number of records to read at once.
+        records: u32,
+    },
+    /// The certificates with these IDs, without those that do not match any more.
+    Found {
+        ids: Vec<CertificateId>,
+        filter: Box<CertificateFilter>,
+    },
+}
+
 /// Answers with a page of the certificates of a zone.
 pub(crate) async fn answer(
     api: &Api,
     zone: ZoneId,
-    asked: PageRequest,
-    query: CertificateQuery,
+    list: CertificateList,
 ) -> Result<Response, ApiError> {
-    let mut rest = Rest {
+    let begin = match list {
+        CertificateList::Status(asked, query) => by_status(api, zone, asked, query).await?,
+        CertificateList::Search(asked, request) => {
+            certificate_search::begin(api, zone, asked, request).await?
+        }
+    };
+    let Begin {
+        records,
+        mut info,
+        messages,
+        source,
+    } = begin;
+    info.count = records.len() as u64;
+    if source.is_empty() {
+        return envelope::list_with_messages(&records, info, messages, client_certificate);
+    }
+    let (begin, _) = envelope::around_records(&info, messages);
+    let frame = written(begin.into_bytes(), &records, true)?;
+    let rest = Rest {
         api: api.clone(),
         zone,
-        query,
-        after: None,
-        records: PART_RECORDS_MAX,
-        count: 0,
+        source,
+        info,
     };
-    let first = rest.next().await?;
-    let after_first = first.total.saturating_sub(query.slice.first);
-    let whole = after_first.min(u64::from(query.slice.size));
-    if first.items.len() as u64 >= whole {
-        return envelope::list(asked, &first, client_certificate);
-    }
-    let info = envelope::result_info(asked, &first);
-    let (begin, _) = envelope::around_records(&info);
-    let frame = written(begin.into_bytes(), &first.items, true)?;
-    let state = Some((Some(frame), rest, info));
-    let frames = stream::unfold(state, |state| async move {
-        let (first, rest, info) = state?;
+    let frames = stream::unfold(Some((Some(frame), rest)), |state| async move {
+        let (first, rest) = state?;
         if let Some(frame) = first {
-            return Some((
-                Ok(Frame::data(Bytes::from(frame))),
-                Some((None, rest, info)),
-            ));
+            return Some((Ok(Frame::data(Bytes::from(frame))), Some((None, rest))));
         }
-        let (frame, state) = match rest.frame(info).await {
-            Ok((frame, rest)) => (Ok(Frame::data(Bytes::from(frame))), rest),
+        Some(match rest.frame().await {
+            Ok((frame, rest)) => (
+                Ok(Frame::data(Bytes::from(frame))),
+                rest.map(|rest| (None, rest)),
+            ),
             // The answer breaks off, which the client notices.
             Err(error) => (Err(std::io::Error::other(error.message)), None),
-        };
-        Some((frame, state.map(|(rest, info)| (None, rest, info))))
+        })
     });
     let body = Body::new(StreamBody::new(Box::pin(frames)));
     let mut response = response::json(StatusCode::OK, body);
@@ -74,62 +107,124 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
+/// Reads the beginning of a page of the certificates in a status.
+async fn by_status(
+    api: &Api,
+    zone: ZoneId,
+    asked: PageRequest,
+    query: CertificateQuery,
+) -> Result<Begin, ApiError> {
+    let mut source = Source::Status {
+        query,
+        after: None,
+        left: query.slice.size,
+        records: PART_RECORDS_MAX,
+    };
+    let (records, total) = source.next_of_status(api, zone).await?;
+    let whole = total.saturating_sub(query.slice.first);
+    if records.len() as u64 >= whole {
+        source = Source::end();
+    }
+    Ok(Begin {
+        records,
+        info: envelope::result_info(asked, total),
+        messages: Vec::new(),
+        source,
+    })
+}
+
+impl Source {
+    /// Makes the end of a page.
+    pub(crate) fn end() -> Self {
+        Self::Found {
+            ids: Vec::new(),
+            filter: Box::default(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Status { left, .. } => *left == 0,
+            Self::Found { ids, .. } => ids.is_empty(),
+        }
+    }
+
+    /// Returns the next records; none at the end.
+    async fn next(&mut self, api: &Api, zone: ZoneId) -> Result<Vec<CertificateRecord>, ApiError> {
+        match self {
+            Self::Status { .. } => Ok(self.next_of_status(api, zone).await?.0),
+            Self::Found { ids, filter } => {
+                let read = api.store.certificates_by_ids(zone, ids.clone()).await?;
+                let last = read.last().map(|record| record.id);
+                let read_ids = ids.iter().position(|id| Some(*id) == last);
+                ids.drain(..read_ids.map_or(ids.len(), |place| place + 1));
+                let matching = read.into_iter().filter(|record| filter.matches(record));
+                Ok(matching.collect())
+            }
+        }
+    }
+
+    /// Returns the next records of a list by status, and the length of the list.
+    async fn next_of_status(
+        &mut self,
+        api: &Api,
+        zone: ZoneId,
+    ) -> Result<(Vec<CertificateRecord>, u64), ApiError> {
+        let Self::Status {
+            query,
+            after,
+            left,
+            records,
+        } = self
+        else {
+            return Ok((Vec::new(), 0));
+        };
+        let size = (*left).min(*records);
+        let part = CertificatesPart {
+            query: CertificateQuery {
+                status: query.status,
+                slice: Slice {
+                    first: query.slice.first,
+                    size,
+                },
+            },
+            after: *after,
+            octets_max: PART_OCTETS,
+        };
+        let page = api.store.certificates_part(zone, part).await?;
+        let found = page.items.len() as u32;
+        // The page is shorter if the status of a record changed since the first part.
+        *left = if found == 0 { 0 } else { *left - found };
+        *after = page.items.last().map(|record| record.id).or(*after);
+        // Records that are too many for a part are read in vain.
+        if found < size {
+            *records = found.max(1);
+        }
+        Ok((page.items, page.total))
+    }
+}
+
 /// The records of a page that are not read yet.
 struct Rest {
     api: Api,
     zone: ZoneId,
-    query: CertificateQuery,
-    after: Option<CertificateId>,
-    /// The number of records to read at once.
-    records: u32,
-    /// The number of records so far.
-    count: u32,
+    source: Source,
+    info: ResultInfo,
 }
 
 impl Rest {
-    fn left(&self) -> u32 {
-        self.query.slice.size - self.count
-    }
-
-    async fn next(&mut self) -> Result<Page<CertificateRecord>, StoreError> {
-        let size = self.left().min(self.records);
-        let part = CertificatesPart {
-            query: CertificateQuery {
-                status: self.query.status,
-                slice: Slice {
-                    first: self.query.slice.first,
-                    size,
-                },
-            },
-            after: self.after,
-            octets_max: PART_OCTETS,
-        };
-        let page = self.api.store.certificates_part(self.zone, part).await?;
-        let found = page.items.len() as u32;
-        self.count += found;
-        self.after = page.items.last().map(|record| record.id).or(self.after);
-        // Records that are too many for a part are read in vain.
-        if found < size {
-            self.records = found.max(1);
-        }
-        Ok(page)
-    }
-
     /// Returns the next records as text, and the rest after them if there is one.
-    async fn frame(
-        mut self,
-        mut info: ResultInfo,
-    ) -> Result<(Vec<u8>, Option<(Self, ResultInfo)>), ApiError> {
-        let page = self.next().await?;
-        let mut text = written(Vec::new(), &page.items, false)?;
-        // The page is shorter if the status of a record changed since the first part.
-        if page.items.is_empty() || self.left() == 0 {
-            info.count = u64::from(self.count);
-            let (_, end) = envelope::around_records(&info);
+    async fn frame(mut self) -> Result<(Vec<u8>, Option<Self>), ApiError> {
+        let records = self.source.next(&self.api, self.zone).await?;
+        let is_first = self.info.count == 0;
+        self.info.count += records.len() as u64;
+        let mut text = written(Vec::new(), &records, is_first)?;
+        if self.source.is_empty() {
+            let (_, end) = envelope::around_records(&self.info, Vec::new());
             text.extend_from_slice(end.as_bytes());
             return Ok((text, None));
         }
-        Ok((text, Some((self, info))))
+        Ok((text, Some(self)))
     }
 }
 

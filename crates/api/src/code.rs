@@ -4,8 +4,8 @@
 //! Cloudflare has the numbers below 1419 except 1066, 1471, 1472, 1489 and those from 6003 on,
 //! where its documentation or recorded answers name one. The others are our own: 1419 is about
 //! repeated requests, 1420 to 1449 about certificate requests, 1450 to 1469 about uploaded
-//! certificates, 1480 to 1486 about hostnames, 1500 to 1514 about imported CAs, and 1520 to 1523
-//! about enforcement points.
+//! certificates, 1480 to 1486 about hostnames, 1500 to 1514 about imported CAs, 1520 to 1523 about
+//! enforcement points, and 1530 to 1535 about searches.
 
 use http::StatusCode;
 
@@ -341,6 +341,25 @@ codes! {
     ENFORCEMENT_POINT_OWNED = 1523 [FORBIDDEN]
         "another token registered the enforcement point"
         => "use that token; a token with Account Settings Write can delete the point";
+    MATCHES_NOT_COUNTED = 1530 [OK]
+        "not an error: in `messages` of a filtered list, more certificates match than `total_count` \
+         says"
+        => "narrow the filter, or continue with `continue` of `result_info` if it is there";
+    NOTHING_FOUND_YET = 1531 [BAD_REQUEST]
+        "the search stopped at its limit of work, before its first match"
+        => "send the same request with the `continue` of the error, or narrow the filter";
+    BEYOND_MATCHES = 1532 [BAD_REQUEST]
+        "the page of a filtered list begins after the first 10,000 matches"
+        => "narrow the filter and begin at page 1";
+    TOO_MANY_TO_ORDER = 1533 [BAD_REQUEST]
+        "more than 10,000 certificates match, too many for the `order`"
+        => "narrow the filter, or leave `order` out";
+    SEARCH_BUSY = 1534 [TOO_MANY_REQUESTS]
+        "another search with `common_name.contains` runs on the server, which makes one at a time"
+        => "wait as many seconds as `retry-after` says, or use `common_name.startswith`";
+    NOT_INDEXED = 1535 [SERVICE_UNAVAILABLE]
+        "the server does not have all certificates of an earlier version in its index yet"
+        => "wait; the message says how many certificates are in it";
     INVALID_HEADERS = 6003 [BAD_REQUEST]
         "a header is malformed"
         => "see the code in `error_chain`";
@@ -467,6 +486,7 @@ fails again.
             sections: &[
                 ("Tokens, zones and accounts", &[0..=1099]),
                 ("Client certificates", &[1400..=1419]),
+                ("Filtered lists", &[1530..=1539]),
                 ("All requests", &[6000..=u32::MAX]),
             ],
         },

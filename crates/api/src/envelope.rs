@@ -46,29 +46,47 @@ pub(crate) fn list<'a, R, W: Serialize>(
     page: &'a Page<R>,
     object: impl Fn(&'a R) -> W,
 ) -> Result<Response, ApiError> {
-    let info = result_info(asked, page);
-    let bytes = (page.items.len() + 1) * ONE_BYTES;
-    answer(bytes, &PageAnswer::new(Records(&page.items, object), info))
+    let mut info = result_info(asked, page.total);
+    info.count = page.items.len() as u64;
+    list_with_messages(&page.items, info, Vec::new(), object)
 }
 
-/// Returns the position of a page in its list.
-pub(crate) fn result_info<R>(asked: PageRequest, page: &Page<R>) -> ResultInfo {
+/// Answers with a page of records and remarks.
+pub(crate) fn list_with_messages<'a, R, W: Serialize>(
+    records: &'a [R],
+    info: ResultInfo,
+    messages: Vec<Message<'static>>,
+    object: impl Fn(&'a R) -> W,
+) -> Result<Response, ApiError> {
+    let bytes = (records.len() + 1) * ONE_BYTES;
+    let mut page = PageAnswer::new(Records(records, object), info);
+    page.messages = messages;
+    answer(bytes, &page)
+}
+
+/// Returns the position of a page in a list of this length, without the number of its records.
+pub(crate) fn result_info(asked: PageRequest, total: u64) -> ResultInfo {
     let per_page = asked.slice.size;
     ResultInfo {
         page: asked.page,
         per_page,
-        count: page.items.len() as u64,
-        total_count: page.total,
-        total_pages: page.total.div_ceil(u64::from(per_page)),
+        count: 0,
+        total_count: total,
+        total_pages: total.div_ceil(u64::from(per_page)),
+        continuation: None,
     }
 }
 
 /// Returns the texts before and after the records of a page.
-pub(crate) fn around_records(info: &ResultInfo) -> (String, String) {
+pub(crate) fn around_records(
+    info: &ResultInfo,
+    messages: Vec<Message<'static>>,
+) -> (String, String) {
     const EMPTY: &str = "\"result\":[]";
     let empty: [(); 0] = [];
-    let text = serde_json::to_string(&PageAnswer::new(empty, info.clone()));
-    let text = text.expect("numbers always serialise");
+    let mut page = PageAnswer::new(empty, info.clone());
+    page.messages = messages;
+    let text = serde_json::to_string(&page).expect("texts and numbers always serialise");
     let (before, after) = text.split_once(EMPTY).expect("the empty list of records");
     (format!("{before}\"result\":["), format!("]{after}"))
 }

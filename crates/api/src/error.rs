@@ -36,6 +36,8 @@ pub struct ApiError {
     should_retry: Option<bool>,
     /// Tells the client that bodies must not be encoded.
     accepts_identity: bool,
+    /// The `continue` parameter of the request that continues a search.
+    continuation: Option<String>,
     /// The text for the log; the client does not see it.
     inside: Option<Inside>,
 }
@@ -50,6 +52,7 @@ impl ApiError {
             retry_after_seconds: None,
             should_retry: None,
             accepts_identity: false,
+            continuation: None,
             inside: None,
         }
     }
@@ -64,6 +67,14 @@ impl ApiError {
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self {
             retry_after_seconds: Some(seconds),
+            ..self
+        }
+    }
+
+    /// Adds the `continue` parameter of the request that continues a search.
+    pub(crate) fn continued(self, continuation: String) -> Self {
+        Self {
+            continuation: Some(continuation),
             ..self
         }
     }
@@ -206,6 +217,7 @@ impl ApiError {
                     message: message.into(),
                 }]
             }),
+            continuation: self.continuation.map(Into::into),
         }
     }
 }

@@ -8,6 +8,7 @@ mod audit_conditions;
 mod audit_log;
 mod body;
 mod certificate_pages;
+mod certificate_search;
 mod client_address;
 mod code;
 mod crl_cache;

@@ -1,13 +1,14 @@
 //! Query parameters. A parameter outside its rule is refused by name, an unknown one is ignored.
 
 pub(crate) mod audit;
+pub(crate) mod certificates;
 
 use std::borrow::Cow;
 use std::str::FromStr;
 
 use certgate_model::{
-    CertificateQuery, Direction, Join, MtlsCertificateRecord, Slice, Status, TextMatch, Timestamp,
-    Visible, ZoneFilter, ZoneOrder,
+    Direction, Join, MtlsCertificateRecord, Slice, TextMatch, Timestamp, Visible, ZoneFilter,
+    ZoneOrder,
 };
 
 use crate::envelope::PageRequest;
@@ -174,34 +175,6 @@ impl<'a> Query<'a> {
     /// Returns the page of a list of zones or accounts.
     pub(crate) fn page_of_tenants(&self) -> Result<PageRequest, ApiError> {
         self.page_of(PER_PAGE_OF_TENANTS)
-    }
-
-    /// Returns the page size of a list of certificates without a `limit`.
-    fn certificates_per_page(&self) -> Result<u64, ApiError> {
-        let (min, max) = PER_PAGE;
-        let parse = |text: &str| whole_number(text).filter(|size| (min..=max).contains(size));
-        let size = self.parsed("per_page", parse, || {
-            let (least, most) = LIMIT;
-            format!("a whole number from {min} to {max}, or limit, from {least} to {most}")
-        });
-        Ok(size?.unwrap_or(PER_PAGE_DEFAULT))
-    }
-
-    /// Returns the page and the filter of a list of certificates.
-    pub(crate) fn certificates(&self) -> Result<(PageRequest, CertificateQuery), ApiError> {
-        let (page, per_page) = (self.page_number()?, self.certificates_per_page()?);
-        // SDKs leave limit and offset in the query while they raise page: the page counts in steps
-        // of limit.
-        let size = self.number("limit", LIMIT)?.unwrap_or(per_page);
-        let offset = self.number("offset", (0, NUMBER_MAX))?.unwrap_or(0);
-        let named = Status::ALL.map(|status| (status.name(), Some(status)));
-        let statuses = [&[("all", None)], &named[..]].concat();
-        // A client that trusts an unfiltered list must not admit revoked certificates.
-        let status = self.choice("status", &statuses)?;
-        let status = status.unwrap_or(Some(Status::Active));
-        let asked = page_request(page, size, offset);
-        let slice = asked.slice;
-        Ok((asked, CertificateQuery { status, slice }))
     }
 
     /// Returns `after` and `wait_seconds` of a list of changes.
@@ -379,90 +352,5 @@ fn text_match(text: &str) -> TextMatch {
         Some(("ends_with", rest)) => TextMatch::EndsWith(rest.to_owned()),
         Some(("contains", rest)) => TextMatch::Contains(rest.to_owned()),
         _ => TextMatch::Equal(text.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::code;
-
-    fn asked(query: &str) -> (u64, u32) {
-        let (asked, query) = Query::parse(Some(query)).unwrap().certificates().unwrap();
-        assert_eq!(asked.slice, query.slice);
-        (asked.slice.first, asked.slice.size)
-    }
-
-    #[test]
-    fn the_first_record_is_offset_plus_the_pages_before() {
-        assert_eq!(asked(""), (0, 20));
-        assert_eq!(asked("page=&per_page=&limit=&offset="), (0, 20));
-        assert_eq!(asked("page=3&per_page=50"), (100, 50));
-        assert_eq!(asked("limit=2&offset=0&page=3"), (4, 2));
-        assert_eq!(
-            asked("limit=1000&offset=7&page=2.0&per_page=5"),
-            (1007, 1000)
-        );
-        assert_eq!(
-            asked("page=9007199254740991&limit=1000&offset=9007199254740991").1,
-            1000
-        );
-    }
-
-    #[test]
-    fn a_parameter_outside_its_rule_is_named() {
-        for (query, name) in [
-            ("page=0", "page"),
-            ("page=-1", "page"),
-            ("page=1.5", "page"),
-            ("page=1.", "page"),
-            ("page=.0", "page"),
-            ("page=1e3", "page"),
-            ("page=9007199254740992", "page"),
-            ("page=99999999999999999999999999", "page"),
-            ("page=1&page=2", "page"),
-            ("per_page=4", "per_page"),
-            ("per_page=51", "per_page"),
-            ("limit=0", "limit"),
-            ("limit=1001", "limit"),
-            ("offset=-1", "offset"),
-            ("offset=%00", "offset"),
-            ("status=gone", "status"),
-            ("status=%20", "status"),
-            ("status=&status=gone", "status"),
-            ("page=&page=1&page=2", "page"),
-        ] {
-            let error = Query::parse(Some(query))
-                .unwrap()
-                .certificates()
-                .unwrap_err();
-            assert_eq!(error.code, code::INVALID_PARAMETER, "{query}");
-            assert!(
-                error.message.starts_with(name),
-                "{query}: {}",
-                error.message
-            );
-        }
-    }
-
-    #[test]
-    fn a_status_is_read_in_any_letter_case() {
-        let status = |query| {
-            Query::parse(Some(query))
-                .unwrap()
-                .certificates()
-                .unwrap()
-                .1
-                .status
-        };
-        assert_eq!(
-            status("status=Pending_Revocation"),
-            Some(Status::PendingRevocation)
-        );
-        assert_eq!(status("status=ALL"), None);
-        assert_eq!(status("status=&status=Revoked"), Some(Status::Revoked));
-        for absent in ["", "unknown=1", "status", "status=", "Status=revoked"] {
-            assert_eq!(status(absent), Some(Status::Active), "{absent}");
-        }
     }
 }

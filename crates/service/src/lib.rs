@@ -29,6 +29,7 @@ mod publishing;
 mod renewal;
 mod responder;
 mod revoking;
+mod serial_texts;
 mod serials;
 mod service;
 mod settings;
@@ -76,6 +77,7 @@ pub use publishing::{CRL_VALIDITY_DAYS, FULL_CRL_ENTRIES_MAX};
 pub use renewal::Renewal;
 pub use responder::{NoncePolicy, OCSP_VALIDITY_SECONDS, OcspAnswer, Responder};
 pub use revoking::{EarlierRevocation, Revocation, Revoking};
+pub use serial_texts::SerialTexts;
 pub use service::{OpenError, Service};
 pub use settings::{
     BACKDATE_MINUTES_DEFAULT, BACKDATE_MINUTES_MAX, Limits, Settings, VALIDITY_DAYS_MAX_DEFAULT,

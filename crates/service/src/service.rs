@@ -21,6 +21,7 @@ use crate::publishing::Publisher;
 use crate::renewal::Renewal;
 use crate::responder::Responder;
 use crate::revoking::Revoking;
+use crate::serial_texts::SerialTexts;
 use crate::serials::SerialCipher;
 use crate::settings::{Limits, Settings};
 use crate::settling::Settler;
@@ -47,6 +48,8 @@ pub struct Service {
     pub mtls_certificates: MtlsCertificates,
     /// Issue of client certificates.
     pub issuing: Issuing,
+    /// Serial numbers as callers write them.
+    pub serial_texts: SerialTexts,
     /// Revocation and reactivation of client certificates.
     pub revoking: Revoking,
     /// The background job that publishes revocation lists and settles changes.
@@ -155,6 +158,9 @@ impl Service {
                 environment: environment.clone(),
                 access: access.clone(),
                 issuers: issuers.clone(),
+                serials: serials.clone(),
+            },
+            serial_texts: SerialTexts {
                 serials: serials.clone(),
             },
             revoking: Revoking {

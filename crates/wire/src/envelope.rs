@@ -118,6 +118,9 @@ pub struct ErrorItem<'a> {
     /// The cause of an error of code 6003.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_chain: Option<Vec<ErrorCause<'a>>>,
+    /// With code 1531: the `continue` parameter of the request that continues the search.
+    #[serde(rename = "continue", skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<Cow<'a, str>>,
 }
 
 /// The input at fault.
@@ -158,10 +161,15 @@ pub struct ResultInfo {
     pub per_page: u32,
     /// The number of records in this answer.
     pub count: u64,
-    /// The exact number of records that match.
+    /// The exact number of records that match. In a filtered list of certificates it is exact up to
+    /// 10,000: a message with code 1530 says that more match.
     pub total_count: u64,
     /// `ceil(total_count / per_page)`.
     pub total_pages: u64,
+    /// Present if a filtered list of certificates stopped early: the `continue` parameter of the
+    /// request for the next records.
+    #[serde(rename = "continue", skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<String>,
 }
 
 /// The position of the next part of a list that is read with a cursor.

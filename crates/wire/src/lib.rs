@@ -10,6 +10,7 @@ mod client_certificates;
 mod enforcement_points;
 mod enforcement_view;
 mod envelope;
+mod history;
 mod hostname_associations;
 mod managed_cas;
 mod mtls_certificates;
@@ -17,6 +18,7 @@ mod paths;
 mod private_key;
 mod queries;
 mod scalars;
+mod summary;
 mod tokens;
 mod users;
 mod words;
@@ -46,6 +48,7 @@ pub use envelope::{
     Answer, CursorInfo, Cursors, Deleted, ErrorCause, ErrorItem, ErrorSource, FailedAnswer,
     Message, PageAnswer, PartAnswer, ResultInfo,
 };
+pub use history::{CertificateEvent, EventActor};
 pub use hostname_associations::{HostnameAssociations, ReplaceHostnameAssociations};
 pub use managed_cas::{ImportCa, ManagedCa, RotateCa};
 pub use mtls_certificates::{CreateMtlsCertificate, MtlsCertificate, MtlsCertificateAssociation};
@@ -60,7 +63,8 @@ pub use queries::{
     PermissionGroupsQuery, RevocationChangesQuery, RevocationStreamQuery, TenantsPageQuery,
     TokensQuery, ZonesQuery,
 };
-pub use scalars::{Id, Octets20, Sha256, Time, Uuid, WholeNumber};
+pub use scalars::{Date, Id, Octets20, Sha256, Time, Uuid, WholeNumber};
+pub use summary::{AuthorityTotals, DayCount, StatusTotals, ZoneSummary};
 pub use tokens::{
     AddressBlockText, CreatePolicy, CreateToken, PermissionGroupEntry, PermissionGroupId,
     PermissionGroupName, PermissionGroupReference, ResourceName, ResourceValue, Star, Token,

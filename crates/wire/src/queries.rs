@@ -2,7 +2,7 @@
 
 use utoipa::IntoParams;
 
-use crate::Id;
+use crate::{Id, Uuid};
 
 /// The page of a list.
 #[derive(Debug, Clone, Default, IntoParams)]
@@ -86,13 +86,84 @@ pub struct ZonesQuery {
     pub direction: Option<String>,
 }
 
-/// The condition of a list of client certificates, and its other form of pages.
+/// The conditions of a list of client certificates, which all must hold, their order, and the other
+/// form of pages.
 #[derive(Debug, Clone, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ClientCertificatesQuery {
-    /// `active` (default), `pending_reactivation`, `pending_revocation`, `revoked` or `all`, in any
-    /// letter case
+    /// `active`, `pending_reactivation`, `pending_revocation`, `revoked` or `all`, in any letter
+    /// case. Default: `active`, or `all` with `serial_number`, `fingerprint_sha256` or
+    /// `id.startswith`
     pub status: Option<String>,
+    /// The whole common name, in any letter case
+    #[param(max_length = 1024, example = "laptop-17")]
+    pub common_name: Option<String>,
+    /// The beginning of the common name, in any letter case
+    #[param(
+        rename = "common_name.startswith",
+        max_length = 1024,
+        example = "laptop-"
+    )]
+    pub common_name_startswith: Option<String>,
+    /// A part of the common name, in any letter case. The server makes one such search at a time,
+    /// and answers others with 429
+    #[param(
+        rename = "common_name.contains",
+        min_length = 3,
+        max_length = 1024,
+        example = "top-1"
+    )]
+    pub common_name_contains: Option<String>,
+    /// Serial number in hexadecimal, with or without colons, or in decimal. Digits without a letter
+    /// match as both
+    #[param(
+        max_length = 64,
+        example = "4e:37:5a:f1:38:9a:06:9a:0f:92:1f:8c:c8:e1:eb:12:d7:84:b9:49"
+    )]
+    pub serial_number: Option<String>,
+    /// SHA-256 of the certificate's DER form in hexadecimal, with or without colons
+    #[param(
+        max_length = 95,
+        example = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )]
+    pub fingerprint_sha256: Option<String>,
+    /// The first digits of the ID
+    #[param(
+        rename = "id.startswith",
+        min_length = 6,
+        max_length = 32,
+        example = "0199f0c3"
+    )]
+    pub id_startswith: Option<String>,
+    /// ID of the CA that signed the certificate
+    pub certificate_authority_id: Option<Uuid>,
+    /// `issued_on` is after this date (its first instant in UTC) or RFC 3339 time
+    #[param(rename = "issued_on.after", example = "2026-11-01")]
+    pub issued_on_after: Option<String>,
+    /// `issued_on` is before this date or time
+    #[param(rename = "issued_on.before", example = "2026-12-01T00:00:00Z")]
+    pub issued_on_before: Option<String>,
+    /// `expires_on` is after this date or time
+    #[param(rename = "expires_on.after", example = "2026-12-01")]
+    pub expires_on_after: Option<String>,
+    /// `expires_on` is before this date or time
+    #[param(rename = "expires_on.before", example = "2027-01-01")]
+    pub expires_on_before: Option<String>,
+    /// The certificate was revoked after this date or time
+    #[param(rename = "revoked_on.after", example = "2026-11-23")]
+    pub revoked_on_after: Option<String>,
+    /// The certificate was revoked before this date or time
+    #[param(rename = "revoked_on.before", example = "2026-11-24T12:00:00Z")]
+    pub revoked_on_before: Option<String>,
+    /// `issued_on`, `expires_on` or `common_name`. Default: the date of the range filter, or
+    /// `issued_on`. An order other than that of the range filter is possible up to 10,000 matches
+    pub order: Option<String>,
+    /// `asc` or `desc`. Default: `desc` for `issued_on`, otherwise `asc`
+    pub direction: Option<String>,
+    /// `result_info.continue` of an answer that stopped early, or `errors[0].continue` of an error
+    /// with code 1531. Send it with the same filters. The page then counts from there
+    #[param(rename = "continue", max_length = 4096)]
+    pub continuation: Option<String>,
     /// Page size instead of `per_page`
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u64>,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use certgate_model::{
     AccountId, AuthorityId, CertificateId, EnforcementPointId, Hex, MtlsCertificateId,
-    SerialNumber, Timestamp, TokenId, UserId, ZoneId, read_hex,
+    SECONDS_PER_DAY, SerialNumber, Timestamp, TokenId, UserId, ZoneId, read_hex,
 };
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -184,6 +184,39 @@ text!(
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 );
 
+/// A day in UTC: days since 1970-01-01, as `2033-02-20`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Date(pub i64);
+
+impl Date {
+    /// Returns the first instant of the day.
+    pub fn begin(self) -> Timestamp {
+        Timestamp::from_unix(0).plus_seconds(self.0.saturating_mul(SECONDS_PER_DAY))
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.begin().to_string();
+        f.write_str(text.split('T').next().unwrap_or_default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let parse = |text: &str| {
+            let begin: Timestamp = format!("{text}T00:00:00Z").parse().ok()?;
+            Some(Self(begin.unix().div_euclid(SECONDS_PER_DAY)))
+        };
+        read_text(deserializer, "a date such as 2033-02-20", parse)
+    }
+}
+
+text!(
+    Date,
+    text_schema("Day in UTC.").format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
+);
+
 /// A whole number in a request. `1.0` is a whole number too. A number too large for 64 bits becomes
 /// the largest one, which every rule refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -237,6 +270,20 @@ mod tests {
             };
             assert_eq!(written.unwrap(), text);
         }
+    }
+
+    #[test]
+    fn dates_are_days_since_1970() {
+        for (days, text) in [
+            (0, r#""1970-01-01""#),
+            (23_061, r#""2033-02-20""#),
+            (-1, r#""1969-12-31""#),
+        ] {
+            assert_eq!(serde_json::to_string(&Date(days)).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Date>(text).unwrap(), Date(days));
+        }
+        assert!(serde_json::from_str::<Date>(r#""2033-02-30""#).is_err());
+        assert_eq!(Date(i64::MAX).to_string(), "9999-12-31");
     }
 
     #[test]

@@ -89,6 +89,11 @@ fn of_parameters() -> Vec<Words> {
                 ("audit-logs-get-user-audit-logs", "direction", "desc"),
                 ("audit-logs-v2-get-account-audit-logs", "direction", "desc"),
                 (
+                    "client-certificate-for-a-zone-list-client-certificates",
+                    "direction",
+                    "",
+                ),
+                (
                     "user-account-memberships-list-memberships",
                     "direction",
                     "asc",
@@ -115,7 +120,18 @@ fn of_parameters() -> Vec<Words> {
             &[(
                 "client-certificate-for-a-zone-list-client-certificates",
                 "status",
-                "active",
+                "",
+            )],
+        ),
+        list(
+            "CertificateOrder",
+            "The order of certificates.",
+            vec!["issued_on", "expires_on", "common_name"],
+            &[],
+            &[(
+                "client-certificate-for-a-zone-list-client-certificates",
+                "order",
+                "",
             )],
         ),
         list(

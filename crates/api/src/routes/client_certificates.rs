@@ -28,6 +28,11 @@ use crate::state::Api;
 /// `offset + (page - 1) * size`. The size is `limit`, or `per_page` without a `limit`. A page past
 /// the end is empty. `total_count` is exact. Do not revoke while you walk the active ones from page
 /// to page: read page 1 again until it is empty.
+///
+/// With a filter other than `status`, `total_count` is exact up to 10,000 matches. If there are
+/// more, it is 10,000, `messages` says so (code 1530), and a page that begins after them is 400
+/// (code 1532). A search that reaches its limit of work answers with the matches so far and
+/// `result_info.continue`; if it has none yet, with 400, code 1531 and `continue` in the error.
 #[utoipa::path(
     get,
     path = "/client/v4/zones/{zone_id}/client_certificates",
@@ -45,8 +50,10 @@ pub(crate) async fn list(
     scope: ZoneScope<ReadCertificates>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let (asked, query) = Query::parse(query.as_deref())?.certificates()?;
-    certificate_pages::answer(&api, scope.zone().id, asked, query).await
+    let zone = scope.zone().id;
+    let read_serial = |text: &str| api.service.serial_texts.read(text);
+    let list = Query::parse(query.as_deref())?.certificates(zone, read_serial)?;
+    certificate_pages::answer(&api, zone, list).await
 }
 
 /// Issue a client certificate

@@ -5,3 +5,4 @@ mod create;
 mod life_cycle;
 mod list;
 mod repeated;
+mod search;

@@ -1,0 +1,124 @@
+//! The beginning of a page of a filtered list of certificates.
+
+use certgate_model::{CertificateOrder, MATCHES_MAX, MatchCount, SearchOutcome, ZoneId};
+use certgate_wire::Message;
+
+use crate::certificate_pages::{Begin, Source};
+use crate::code;
+use crate::envelope::{self, PageRequest};
+use crate::error::ApiError;
+use crate::query::certificates::{SearchRequest, refused_continuation};
+use crate::state::Api;
+
+/// Seconds until a client should repeat a search inside names while another one runs: the longest
+/// time of one.
+const BUSY_RETRY_SECONDS: u32 = 1;
+
+/// Seconds until a client should repeat a search in a zone whose index is not complete. Ten million
+/// certificates take some minutes.
+const NOT_INDEXED_RETRY_SECONDS: u32 = 10;
+
+/// Searches, and returns the beginning of the page.
+pub(crate) async fn begin(
+    api: &Api,
+    zone: ZoneId,
+    asked: PageRequest,
+    request: SearchRequest,
+) -> Result<Begin, ApiError> {
+    let outcome = api.store.search(zone, request.search.clone()).await?;
+    let (items, rest, count, next) = match outcome {
+        SearchOutcome::Found {
+            items,
+            rest,
+            count,
+            next,
+        } => (items, rest, count, next),
+        SearchOutcome::NothingYet(place) => {
+            return Err(nothing_yet(request.continue_text(&place)));
+        }
+        SearchOutcome::BeyondMatches => return Err(beyond_matches()),
+        SearchOutcome::TooManyToOrder => return Err(too_many_to_order(request.search.order)),
+        SearchOutcome::InvalidContinuation => return Err(refused_continuation()),
+        SearchOutcome::Busy => return Err(busy()),
+        SearchOutcome::NotIndexed { done, total } => return Err(not_indexed(done, total)),
+    };
+    let continuation = next.map(|place| request.continue_text(&place));
+    let (total, message) = match count {
+        MatchCount::Exact(total) => (total, None),
+        MatchCount::AtLeast(least) => (least, Some(at_least(least, continuation.is_some()))),
+    };
+    let mut info = envelope::result_info(asked, total);
+    info.continuation = continuation;
+    let filter = Box::new(request.search.filter);
+    Ok(Begin {
+        records: items,
+        info,
+        messages: message.into_iter().collect(),
+        source: Source::Found { ids: rest, filter },
+    })
+}
+
+/// Tells the client that more certificates match than `total_count` says.
+fn at_least(least: u64, stopped_early: bool) -> Message<'static> {
+    let message = match stopped_early {
+        true => format!(
+            "The search stopped at its limit of work: total_count counts the {least} matches so \
+             far. Send the same request with continue from result_info for the next ones, or \
+             narrow the filter"
+        ),
+        false => format!(
+            "More than {least} certificates match: total_count and total_pages are those of the \
+             first {least}, after which the pages end. Narrow the filter to see the others"
+        ),
+    };
+    Message {
+        code: code::MATCHES_NOT_COUNTED.number(),
+        message: message.into(),
+        kind: None,
+    }
+}
+
+fn nothing_yet(continuation: String) -> ApiError {
+    let message = "The search stopped at its limit of work and has found nothing yet: send the \
+                   same request with the value of continue in this error to search on, or narrow \
+                   the filter";
+    ApiError::new(code::NOTHING_FOUND_YET, message)
+        .at("continue")
+        .continued(continuation)
+}
+
+fn beyond_matches() -> ApiError {
+    let message = format!(
+        "The page begins after the first {MATCHES_MAX} matches, where the pages of a filtered \
+         list end: narrow the filter, for example with expires_on.before, and begin at page 1"
+    );
+    ApiError::new(code::BEYOND_MATCHES, message).at("page")
+}
+
+fn too_many_to_order(order: Option<CertificateOrder>) -> ApiError {
+    let order = match order {
+        Some(CertificateOrder::ExpiresOn) => "order=expires_on",
+        Some(CertificateOrder::CommonName) => "order=common_name",
+        Some(CertificateOrder::RevokedOn) => "revoked_on",
+        Some(CertificateOrder::IssuedOn) | None => "order=issued_on",
+    };
+    let message = format!(
+        "More than {MATCHES_MAX} certificates match, too many for {order}: narrow the filter, or \
+         leave order out"
+    );
+    ApiError::new(code::TOO_MANY_TO_ORDER, message).at("order")
+}
+
+fn busy() -> ApiError {
+    let message = "Another search for a part of a name runs on this server, which makes one at a \
+                   time: wait as long as retry-after says, or use common_name.startswith";
+    ApiError::new(code::SEARCH_BUSY, message).retry_after(BUSY_RETRY_SECONDS)
+}
+
+fn not_indexed(done: u64, total: u64) -> ApiError {
+    let message = format!(
+        "The server indexes the certificates of earlier versions, {done} of {total} so far: wait \
+         as long as retry-after says. Lists without filters do not need the index"
+    );
+    ApiError::new(code::NOT_INDEXED, message).retry_after(NOT_INDEXED_RETRY_SECONDS)
+}
