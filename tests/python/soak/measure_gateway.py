@@ -9,7 +9,6 @@ with a view of them.
 
 from __future__ import annotations
 
-import concurrent.futures
 import re
 import socket
 import ssl
@@ -26,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kit.authz import Authz, Nginx, needs  # noqa: E402
 from kit.gateway import HOST, Clients, Gateway, Http1, Identity  # noqa: E402
-from kit.harness import KEYS, Server, eventually, openssl  # noqa: E402
+from kit.harness import Server, eventually, openssl  # noqa: E402
+from kit.many import issue_many, revoke_many  # noqa: E402
 from kit.processes import private_kib, processor_seconds, tree  # noqa: E402
 
 # Handshakes and requests of a round. Rounds of the programs alternate.
@@ -109,6 +109,13 @@ server {{
 }}"""
 
 
+class AskingNginx(Nginx):
+    """nginx that asks `certgate authz`, and keeps connections for more than 1,000 requests."""
+
+    def block(self, language: str, number: int = 0) -> str:
+        return f"keepalive_requests 1000000;\n{super().block(language, number)}"
+
+
 class Measured:
     """A program under test: a port, the processes to count, and the CA of its certificate."""
 
@@ -173,23 +180,8 @@ def compare(
     medians = {name: statistics.median(values) for name, values in figures.items()}
     first = medians[programs[0].name]
     shown = ", ".join(f"{name} {value:.0f} µs" for name, value in medians.items())
-    ratios = ", ".join(
-        f"{first / value:.2f} × {name}" for name, value in list(medians.items())[1:]
-    )
+    ratios = ", ".join(f"{first / value:.2f} × {name}" for name, value in list(medians.items())[1:])
     print(f"{title}: {shown}; {programs[0].name} is {ratios}", flush=True)
-
-
-def revoke_many(server: Server, directory: Path, count: int) -> None:
-    """Issues certificates and revokes them."""
-    key = directory / "many.key"
-    csr = openssl("req", "-new", *KEYS["P-256"], "-nodes", "-keyout", key, "-subj", "/CN=many")
-    api = server.api()
-    with concurrent.futures.ThreadPoolExecutor(32) as pool:
-        issued = list(pool.map(lambda _: api.issue(csr).result["id"], range(count)))
-        begun = time.monotonic()
-        for answer in pool.map(api.revoke, issued):
-            assert answer.status == 200
-    print(f"revoked {count} at {count / (time.monotonic() - begun):.0f}/s", flush=True)
 
 
 def bundle(server: Server, client: Identity, directory: Path) -> tuple[Path, Path]:
@@ -217,7 +209,8 @@ def main() -> None:
     assert gateway.process
     if revoked:
         empty = private_kib(gateway.process.pid)
-        revoke_many(server, directory, revoked)
+        rate = revoke_many(server, issue_many(server, directory, revoked))
+        print(f"revoked {revoked} at {rate:.0f}/s", flush=True)
         eventually(
             "the gateway has them",
             lambda: gateway.metric("certgate_enforcement_epoch") > revoked,
@@ -230,7 +223,7 @@ def main() -> None:
     listed = PlainNginx(directory / "listed", upstream.port, authority, crl)
     authz = Authz(server, directory / "authz", Nginx.listener()).start()
     assert authz.process
-    asking = Nginx(directory / "asking", authz.port, upstream.port)
+    asking = AskingNginx(directory / "asking", authz.port, upstream.port)
     with plain, listed, asking:
         assert plain.process and listed.process and asking.process
         certificate = gateway.identity.certificate
