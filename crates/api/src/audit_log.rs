@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use certgate_model::{
-    AccountRecord, Actor, AuditEntry, AuditOwner, AuditQuery, MtlsCertificateId, ResourceType,
-    Timestamp, TokenId, TokenRecord, UserId, UserRecord, ZoneId,
+    AccountRecord, Actor, AuditEntry, AuditOwner, AuditQuery, CertificateId, Indexed,
+    MtlsCertificateId, ResourceType, Timestamp, TokenId, TokenRecord, UserId, UserRecord, ZoneId,
 };
 use certgate_service::{AccountScope, ReadAccounts, ReadUser, UserScope};
 use certgate_wire::{
@@ -13,6 +13,7 @@ use certgate_wire::{
 };
 
 use crate::audit_conditions::{AuditCondition, SCANNED_MAX};
+use crate::certificate_search::log_not_indexed;
 use crate::error::ApiError;
 use crate::state::Api;
 
@@ -28,15 +29,45 @@ pub(crate) struct Found {
     pub(crate) is_cut: bool,
 }
 
+/// The conditions on the entries of a log.
+pub(crate) struct Selection {
+    pub(crate) query: AuditQuery,
+    /// Only entries about one of these certificates.
+    pub(crate) certificates: Option<Vec<CertificateId>>,
+    pub(crate) conditions: Vec<AuditCondition>,
+}
+
+impl Selection {
+    /// Reads the next entries that the store can select.
+    async fn read(
+        &self,
+        api: &Api,
+        owner: AuditOwner,
+        query: AuditQuery,
+    ) -> Result<Vec<AuditEntry>, ApiError> {
+        let Some(certificates) = &self.certificates else {
+            return Ok(api.store.audit_entries(owner, query).await?);
+        };
+        let certificates = certificates.clone();
+        let entries = api.store.certificate_entries(owner, certificates, query);
+        match entries.await? {
+            Indexed::Complete(entries) => Ok(entries),
+            Indexed::NotYet => Err(log_not_indexed()),
+        }
+    }
+}
+
 /// Returns `count` entries that meet all conditions, after the first `skip` of them.
 pub(crate) async fn find(
     api: &Api,
     names: &mut LogNames,
-    query: AuditQuery,
-    conditions: &[AuditCondition],
+    selection: &Selection,
     skip: u64,
     count: u32,
 ) -> Result<Found, ApiError> {
+    let Selection {
+        query, conditions, ..
+    } = selection;
     let is_plain = conditions.is_empty() && skip == 0;
     // One entry more than the count shows that there are further ones.
     let limit = if is_plain { count + 1 } else { CHUNK };
@@ -46,9 +77,9 @@ pub(crate) async fn find(
         let query = AuditQuery {
             after,
             limit,
-            ..query
+            ..*query
         };
-        let chunk = api.store.audit_entries(names.owner(), query).await?;
+        let chunk = selection.read(api, names.owner(), query).await?;
         names.look_up(api, &chunk).await?;
         let is_end = chunk.len() < limit as usize;
         scanned += chunk.len();

@@ -63,8 +63,8 @@ fn at_least(least: u64, stopped_early: bool) -> Message<'static> {
     let message = match stopped_early {
         true => format!(
             "The search stopped at its limit of work: total_count counts the {least} matches so \
-             far. Send the same request with continue from result_info for the next ones, or \
-             narrow the filter"
+             far. For the next ones, send the same filters with continue from result_info, \
+             without page and offset"
         ),
         false => format!(
             "More than {least} certificates match: total_count and total_pages are those of the \
@@ -80,8 +80,8 @@ fn at_least(least: u64, stopped_early: bool) -> Message<'static> {
 
 fn nothing_yet(continuation: String) -> ApiError {
     let message = "The search stopped at its limit of work and has found nothing yet: send the \
-                   same request with the value of continue in this error to search on, or narrow \
-                   the filter";
+                   same filters with the value of continue in this error, without page and \
+                   offset, or narrow the filter";
     ApiError::new(code::NOTHING_FOUND_YET, message)
         .at("continue")
         .continued(continuation)
@@ -115,7 +115,14 @@ fn busy() -> ApiError {
     ApiError::new(code::SEARCH_BUSY, message).retry_after(BUSY_RETRY_SECONDS)
 }
 
-fn not_indexed(done: u64, total: u64) -> ApiError {
+/// The audit log of earlier versions is not indexed yet.
+pub(crate) fn log_not_indexed() -> ApiError {
+    let message = "The server indexes the audit log of earlier versions: wait as long as \
+                   retry-after says. The log without a filter by certificate does not need the index";
+    ApiError::new(code::NOT_INDEXED, message).retry_after(NOT_INDEXED_RETRY_SECONDS)
+}
+
+pub(crate) fn not_indexed(done: u64, total: u64) -> ApiError {
     let message = format!(
         "The server indexes the certificates of earlier versions, {done} of {total} so far: wait \
          as long as retry-after says. Lists without filters do not need the index"

@@ -12,9 +12,9 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::middleware::RequestLayer;
 use crate::routes::{
-    account_tokens, accounts, api_key, audit, audit_logs, client_certificates, enforcement_points,
-    enforcement_view, hostname_associations, managed_authorities, memberships, mtls_certificates,
-    operations, publication, revocation_feed, tokens, user, zones,
+    account_tokens, accounts, api_key, audit, audit_logs, certificate_history, client_certificates,
+    enforcement_points, enforcement_view, hostname_associations, managed_authorities, memberships,
+    mtls_certificates, operations, publication, revocation_feed, tokens, user, zones,
 };
 use crate::state::Api;
 use crate::{code, openapi, response};
@@ -72,6 +72,7 @@ fn documented() -> OpenApiRouter<Api> {
             client_certificates::reactivate,
             client_certificates::revoke
         ))
+        .routes(routes!(certificate_history::get))
         .routes(routes!(
             hostname_associations::list,
             hostname_associations::replace

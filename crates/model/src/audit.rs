@@ -272,6 +272,30 @@ pub struct AuditQuery {
     pub limit: u32,
 }
 
+impl AuditQuery {
+    /// Returns the bound at the end of the order, and the place in the order after which the
+    /// result begins. Numbers begin at 1, so 0 is before all entries of an instant.
+    pub fn bounds(&self) -> (Timestamp, (Timestamp, u64)) {
+        let (since, before) = (self.since, self.before);
+        match self.direction {
+            Direction::Descending => (since, self.after.unwrap_or((before, 0)).min((before, 0))),
+            Direction::Ascending => (before, self.after.unwrap_or((since, 0)).max((since, 0))),
+        }
+    }
+
+    /// Returns true for an entry that meets the conditions and is after the place at which the
+    /// result begins.
+    pub fn includes(&self, entry: &AuditEntry) -> bool {
+        let (end, place) = self.bounds();
+        let (at, of_entry) = (entry.by.at, (entry.by.at, entry.number));
+        let is_between = match self.direction {
+            Direction::Descending => at >= end && of_entry < place,
+            Direction::Ascending => at < end && of_entry > place,
+        };
+        is_between && self.actor.is_none_or(|actor| actor == entry.by.actor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

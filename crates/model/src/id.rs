@@ -106,12 +106,17 @@ uuid_id!(
     MtlsCertificateId
 );
 
+/// Returns the time in an ID that is ordered by time, in whole milliseconds.
+fn time_of(id: &[u8; 16]) -> Timestamp {
+    let mut milliseconds = [0; 8];
+    milliseconds[2..].copy_from_slice(&id[..6]);
+    Timestamp::from_unix_microseconds(i64::from_be_bytes(milliseconds) * 1000)
+}
+
 impl AuthorityId {
     /// The time in an ID from [`AuthorityId::time_ordered`], in whole milliseconds.
     pub fn time(&self) -> Timestamp {
-        let mut milliseconds = [0; 8];
-        milliseconds[2..].copy_from_slice(&self.0[..6]);
-        Timestamp::from_unix_microseconds(i64::from_be_bytes(milliseconds) * 1000)
+        time_of(&self.0)
     }
 
     /// The 32 hex digits without hyphens, as in the common name of a managed CA.
@@ -157,6 +162,12 @@ impl CertificateId {
     /// because it is random.
     pub fn is_time_ordered(&self) -> bool {
         self.0[6] >> 4 == 7
+    }
+
+    /// The time in an ID from [`CertificateId::time_ordered`], in whole milliseconds; `None` for
+    /// any other ID.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.is_time_ordered().then(|| time_of(&self.0))
     }
 }
 
@@ -227,6 +238,7 @@ mod tests {
         assert!(earlier < later);
         assert_eq!(earlier.to_string(), "018bcfe568007777b777777777777777");
         assert!(earlier.is_time_ordered());
+        assert_eq!(earlier.time(), Some(Timestamp::from_unix(1_700_000_000)));
         let named = CertificateId::named([0x77; 16]);
         assert_eq!(
             (named.to_string().as_str(), named.is_time_ordered()),

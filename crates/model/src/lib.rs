@@ -9,6 +9,7 @@ mod crl;
 mod enforcement;
 mod enforcement_point;
 mod hex;
+mod history;
 mod id;
 mod lock;
 mod mtls_certificate;
@@ -39,6 +40,7 @@ pub use enforcement_point::{
     WhenStale,
 };
 pub use hex::{Hex, read_hex};
+pub use history::{HistoryEntry, HistoryEvent, Indexed};
 pub use id::{
     AccountId, AuthorityId, CertificateId, EnforcementPointId, MtlsCertificateId, ParseIdError,
     TokenId, UserId, ZoneId,

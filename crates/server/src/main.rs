@@ -15,7 +15,6 @@ mod follow;
 mod gateway;
 mod init;
 mod inspector;
-mod last_backup;
 mod last_check;
 mod limited;
 mod listener;
@@ -34,7 +33,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use certgate_client::{Context, Format, Screen};
-use clap::{CommandFactory, FromArgMatches};
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{AuditCommand, Cli, Command};
 use crate::config::{
@@ -46,9 +45,7 @@ use crate::system::SystemRandom;
 
 fn main() -> ExitCode {
     process::hide();
-    let matches = cli::with_examples(Cli::command()).get_matches();
-    let parsed = Cli::from_arg_matches(&matches);
-    match run(parsed.unwrap_or_else(|error| error.exit()).command) {
+    match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

@@ -53,7 +53,7 @@ impl ChainEnd {
 /// The greatest difference, in seconds, between requests that overtake each other. An entry that is
 /// earlier than the previous one by at most this much gets the time of the previous one. An entry
 /// with a greater difference was written after the clock was set back, and keeps its time.
-const OVERTAKEN_SECONDS: i64 = 60;
+pub(crate) const OVERTAKEN_SECONDS: i64 = 60;
 
 /// An action on a resource, before it is an entry of a log.
 pub(crate) struct AuditEvent {

@@ -8,10 +8,10 @@ use certgate_model::{
     AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery,
     AuthorityId, AuthorityRecord, By, CertificateId, CertificateRecord, CertificateSearch, CrlKind,
     CrlRecord, Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement,
-    EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, Installation,
-    MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome, SerialNumber, Slice, Timestamp,
-    TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord, ZoneChange,
-    ZoneFilter, ZoneId, ZoneRecord,
+    EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, HistoryEntry, Indexed,
+    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome, SerialNumber,
+    Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord,
+    ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -24,8 +24,9 @@ use crate::traits::{
 use crate::verbs::changes::RequestedChange;
 use crate::verbs::recording::New;
 use crate::verbs::{
-    audit, authorities, certificates, configuration, crl, deleting, enforcement, hostnames, leases,
-    mtls_certificates, probes, revocations, search, settling, tenant_changes, tenants, tokens,
+    audit, authorities, certificates, configuration, crl, deleting, enforcement, history,
+    hostnames, leases, mtls_certificates, probes, revocations, search, settling, tenant_changes,
+    tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
@@ -912,6 +913,30 @@ impl<E: Engine> ReadAudit for SqlStore<E> {
     ) -> Result<Vec<AuditEntry>, StoreError> {
         self.read(Snapshot, (owner, query), |db, (owner, query)| {
             Box::pin(audit::entries(db, *owner, query))
+        })
+        .await
+    }
+
+    async fn certificate_entries(
+        &self,
+        owner: AuditOwner,
+        certificates: Vec<CertificateId>,
+        query: AuditQuery,
+    ) -> Result<Indexed<Vec<AuditEntry>>, StoreError> {
+        let asked = (owner, certificates, query);
+        self.read(Snapshot, asked, |db, (owner, certificates, query)| {
+            Box::pin(history::of_certificates(db, *owner, certificates, query))
+        })
+        .await
+    }
+
+    async fn history(
+        &self,
+        zone: ZoneId,
+        id: CertificateId,
+    ) -> Result<Option<Indexed<Vec<HistoryEntry>>>, StoreError> {
+        self.read(Snapshot, (zone, id), |db, (zone, id)| {
+            Box::pin(history::history(db, *zone, *id))
         })
         .await
     }

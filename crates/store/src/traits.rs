@@ -10,10 +10,10 @@ use certgate_model::{
     AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery,
     AuthorityId, AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord,
     CertificateSearch, CrlKind, CrlRecord, Direction, EnforcedCertificate, EnforcedConfiguration,
-    Enforcement, EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, Installation,
-    MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome, SerialNumber, Slice, Timestamp,
-    TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord, ZoneChange,
-    ZoneFilter, ZoneId, ZoneRecord,
+    Enforcement, EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, HistoryEntry,
+    Indexed, Installation, MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome,
+    SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId,
+    UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
 };
 use tokio::sync::oneshot;
 
@@ -535,6 +535,21 @@ pub trait ReadAudit: Send + Sync {
         owner: AuditOwner,
         query: AuditQuery,
     ) -> Result<Vec<AuditEntry>, StoreError>;
+    /// Returns a stretch of the entries of an audit log that are about these certificates. The cost
+    /// grows with their number.
+    async fn certificate_entries(
+        &self,
+        owner: AuditOwner,
+        certificates: Vec<CertificateId>,
+        query: AuditQuery,
+    ) -> Result<Indexed<Vec<AuditEntry>>, StoreError>;
+    /// Returns the history of a certificate, oldest first; `None` if the zone has no such
+    /// certificate.
+    async fn history(
+        &self,
+        zone: ZoneId,
+        id: CertificateId,
+    ) -> Result<Option<Indexed<Vec<HistoryEntry>>>, StoreError>;
 }
 
 /// The reading half of the store.

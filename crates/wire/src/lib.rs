@@ -58,10 +58,10 @@ pub use paths::{
 };
 pub use private_key::PrivateKeyText;
 pub use queries::{
-    AccountsQuery, AuditLogExceptQuery, AuditLogQuery, AuditLogsQuery, ClientCertificatesQuery,
-    HostnameAssociationsQuery, MembershipsQuery, MtlsCertificatesQuery, PageQuery,
-    PermissionGroupsQuery, RevocationChangesQuery, RevocationStreamQuery, TenantsPageQuery,
-    TokensQuery, ZonesQuery,
+    AccountsQuery, AuditLogCertificateQuery, AuditLogExceptQuery, AuditLogQuery, AuditLogsQuery,
+    ClientCertificatesQuery, HostnameAssociationsQuery, MembershipsQuery, MtlsCertificatesQuery,
+    PageQuery, PermissionGroupsQuery, RevocationChangesQuery, RevocationStreamQuery,
+    TenantsPageQuery, TokensQuery, ZonesQuery,
 };
 pub use scalars::{Date, Id, Octets20, Sha256, Time, Uuid, WholeNumber};
 pub use summary::{AuthorityTotals, DayCount, StatusTotals, ZoneSummary};

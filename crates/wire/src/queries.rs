@@ -155,13 +155,13 @@ pub struct ClientCertificatesQuery {
     /// The certificate was revoked before this date or time
     #[param(rename = "revoked_on.before", example = "2026-11-24T12:00:00Z")]
     pub revoked_on_before: Option<String>,
-    /// `issued_on`, `expires_on` or `common_name`. Default: the date of the range filter, or
-    /// `issued_on`. An order other than that of the range filter is possible up to 10,000 matches
+    /// `issued_on`, `expires_on` or `common_name`. Default: that of a filter by date or by a part of
+    /// the name, otherwise the order of issue. Another order is possible up to 10,000 matches
     pub order: Option<String>,
     /// `asc` or `desc`. Default: `desc` for `issued_on`, otherwise `asc`
     pub direction: Option<String>,
     /// `result_info.continue` of an answer that stopped early, or `errors[0].continue` of an error
-    /// with code 1531. Send it with the same filters. The page then counts from there
+    /// with code 1531. Send it with the same filters, without `page` and `offset`
     #[param(rename = "continue", max_length = 4096)]
     pub continuation: Option<String>,
     /// Page size instead of `per_page`
@@ -252,6 +252,17 @@ pub struct AuditLogQuery {
     pub limit: Option<u64>,
     /// The cursor from the answer before this one
     pub cursor: Option<String>,
+}
+
+/// The certificates that the entries of the audit log of an account must be about.
+#[derive(Debug, Clone, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditLogCertificateQuery {
+    /// Only entries about the client certificate with this ID
+    pub certificate_id: Option<Id>,
+    /// Only entries about client certificates with this common name, in any letter case
+    #[param(max_length = 1024, example = "laptop-17")]
+    pub common_name: Option<String>,
 }
 
 /// The negated conditions on the entries of an audit log: each excludes the entries with one of its

@@ -66,6 +66,20 @@ fn of_audit_logs() -> Vec<Words> {
             &[],
         ),
         list(
+            "CertificateEventAction",
+            "An event in the life of a client certificate.",
+            vec!["issued", "revoked", "restored", "settled"],
+            &[("CertificateEvent", "action")],
+            &[],
+        ),
+        list(
+            "EventActorType",
+            "The kind of the caller.",
+            vec!["token", "api_key", "system", "offline"],
+            &[("EventActor", "type")],
+            &[],
+        ),
+        list(
             "AuditActorContext",
             "The credential of the caller.",
             vec!["api_token", "api_key"],

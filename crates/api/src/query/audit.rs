@@ -1,6 +1,6 @@
 //! Query parameters of audit logs.
 
-use certgate_model::{Actor, AuditQuery, Direction, Timestamp, UserId};
+use certgate_model::{Actor, AuditQuery, CertificateId, Direction, FoldedName, Timestamp, UserId};
 use ipnet::IpNet;
 
 use super::{LIMIT, Query};
@@ -14,6 +14,14 @@ const ENTRIES_DEFAULT: u64 = 100;
 /// negations. If the others were ignored, the answer would have entries that the client did not ask
 /// for.
 const INDEXED: [&str; 3] = ["actor_token_id", "actor_context", "actor_type"];
+
+/// The certificates that the entries of an audit log must be about.
+pub(crate) enum WantedCertificates {
+    /// The one with this ID.
+    Id(CertificateId),
+    /// Those with this common name.
+    Named(FoldedName),
+}
 
 /// The conditions of an audit log in Cloudflare's first version, and the page.
 pub(crate) struct AuditPage {
@@ -39,8 +47,8 @@ impl Query<'_> {
         if let Some(name) = names.find(|name| is_unsupported(name)) {
             let message = format!(
                 "{name} is not a supported condition: use since, before, actor_token_id, \
-                 actor_context, actor_type or a negation such as action_type.not, and filter the \
-                 entries yourself"
+                 actor_context, actor_type, certificate_id, common_name or a negation such as \
+                 action_type.not, and filter the entries yourself"
             );
             return Err(ApiError::parameter("", message));
         }
@@ -57,6 +65,21 @@ impl Query<'_> {
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
             ..self.stretch()?
         })
+    }
+
+    /// Returns the certificates that the entries of an audit log must be about.
+    pub(crate) fn audit_certificates(&self) -> Result<Option<WantedCertificates>, ApiError> {
+        let id = self.id("certificate_id", "certificate")?;
+        let name = self.name("common_name", 1)?;
+        match (id, name) {
+            (Some(_), Some(_)) => {
+                let message = "certificate_id and common_name exclude each other: use one of them";
+                Err(ApiError::parameter("certificate_id", message.to_owned()))
+            }
+            (Some(id), None) => Ok(Some(WantedCertificates::Id(id))),
+            (None, Some(name)) => Ok(Some(WantedCertificates::Named(name))),
+            (None, None) => Ok(None),
+        }
     }
 
     /// Returns the negated conditions of an audit log.

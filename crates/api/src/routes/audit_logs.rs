@@ -14,7 +14,7 @@ use certgate_wire::{
 };
 
 use crate::audit_conditions::SCANNED_MAX;
-use crate::audit_log::{LogNames, find};
+use crate::audit_log::{LogNames, Selection, find};
 use crate::envelope;
 use crate::error::ApiError;
 use crate::query::Query;
@@ -72,15 +72,12 @@ async fn answer(api: &Api, mut names: LogNames, query: Option<&str>) -> Result<R
     let mut found = Vec::new();
     if !(asked.hides_user && matches!(owner, AuditOwner::User(_))) {
         let skip = (page - 1).saturating_mul(u64::from(per_page));
-        let part = find(
-            api,
-            &mut names,
-            asked.query,
-            &asked.conditions,
-            skip,
-            per_page,
-        )
-        .await?;
+        let selection = Selection {
+            query: asked.query,
+            certificates: None,
+            conditions: asked.conditions,
+        };
+        let part = find(api, &mut names, &selection, skip, per_page).await?;
         if part.is_cut {
             let message = format!(
                 "page {page} ends after more than {SCANNED_MAX} entries: narrow since and before, \

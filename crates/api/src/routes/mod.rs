@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod api_key;
 pub(crate) mod audit;
 pub(crate) mod audit_logs;
+pub(crate) mod certificate_history;
 pub(crate) mod client_certificates;
 pub(crate) mod enforcement_points;
 pub(crate) mod enforcement_view;

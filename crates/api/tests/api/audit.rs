@@ -527,3 +527,101 @@ async fn an_account_is_the_actor_of_its_token() {
     assert_eq!(actor["token_id"], made["id"]);
     assert_eq!(actor.get("email"), None);
 }
+
+/// The entries of a certificate's filter: number and action.
+async fn about(app: &TestApp, query: &str) -> Vec<String> {
+    let entries = log(app, query).await;
+    let kind = " client_certificate";
+    told(&entries)
+        .iter()
+        .map(|entry| entry.replace(kind, ""))
+        .collect()
+}
+
+#[tokio::test]
+async fn entries_are_found_by_certificate_and_actor() {
+    let app = TestApp::new().await;
+    let id = |certificate: &Value| certificate["id"].as_str().unwrap().to_owned();
+    let first = id(&app.issue("laptop").await);
+    app.clock.advance_seconds(100);
+    let second = id(&app.issue("phone").await);
+    let (token, value) = limited_token(&app, SSL_WRITE).await;
+    for _ in 0..2 {
+        app.clock.advance_seconds(100);
+        let path = format!("/zones/{{zone}}/client_certificates/{first}");
+        app.delete(&path).token(&value).await.result();
+        app.clock.advance_seconds(100);
+        app.call(http::Method::PATCH, &path).await.result();
+    }
+    let all = [
+        "9 reactivate",
+        "8 revoke",
+        "7 reactivate",
+        "6 revoke",
+        "4 issue",
+    ];
+    let filter = format!("certificate_id={first}");
+    assert_eq!(about(&app, &filter).await, all);
+    assert_eq!(
+        about(&app, &format!("certificate_id={second}")).await,
+        ["5 issue"]
+    );
+    let unknown = "certificate_id=0123456789abcdef0123456789abcdef";
+    assert_eq!(about(&app, unknown).await, [""; 0]);
+    let mut ascending = all;
+    ascending.reverse();
+    assert_eq!(
+        about(&app, &format!("{filter}&direction=asc")).await,
+        ascending
+    );
+    let by_token = format!("{filter}&actor_token_id={token}");
+    assert_eq!(about(&app, &by_token).await, ["8 revoke", "6 revoke"]);
+    let not_revoked = format!("{filter}&action_type.not=revoke");
+    assert_eq!(
+        about(&app, &not_revoked).await,
+        ["9 reactivate", "7 reactivate", "4 issue"]
+    );
+    let entries = log(&app, &filter).await;
+    let time = |at: usize| entries[at]["action"]["time"].as_str().unwrap();
+    let stretch = format!("{filter}&since={}&before={}", time(3), time(0));
+    assert_eq!(
+        about(&app, &stretch).await,
+        ["8 revoke", "7 reactivate", "6 revoke"]
+    );
+    for direction in ["asc", "desc"] {
+        let expected = about(&app, &format!("{filter}&direction={direction}")).await;
+        let (mut read, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let query = format!("{filter}&direction={direction}&limit=2&cursor={cursor}");
+            let answer = app.get(&format!("{LOG}?{query}")).await.json();
+            let entries = answer["result"].as_array().unwrap().clone();
+            read.extend(told(&entries));
+            cursor = answer["result_info"]["cursor"].as_str().unwrap().to_owned();
+            if cursor.is_empty() {
+                break;
+            }
+        }
+        let read: Vec<_> = read
+            .iter()
+            .map(|entry| entry.replace(" client_certificate", ""))
+            .collect();
+        assert_eq!(read, expected);
+    }
+    for (path, query, pointer) in [
+        (LOG, "certificate_id=1", "certificate_id"),
+        (
+            LOG,
+            "certificate_id=0123456789abcdef0123456789abcdef&common_name=a",
+            "certificate_id",
+        ),
+        (LOG, "common_name=%00", "common_name"),
+        (USER_LOG, "common_name=a", "certificate_id"),
+    ] {
+        let error = app.get(&format!("{path}?{query}")).await.error();
+        assert_eq!(
+            (error.code, error.pointer.as_deref()),
+            (9208, Some(pointer)),
+            "{query}"
+        );
+    }
+}

@@ -31,8 +31,7 @@ pub fn list(
     let mut query = format!("{path}?limit={limit}");
     for (name, instant) in [("since", arguments.since), ("before", arguments.before)] {
         if let Some(instant) = instant {
-            let instant = instant.past(screen.now()).to_string();
-            query.push_str(&format!("&{name}={}", encoded(&instant)));
+            query.push_str(&format!("&{name}={}", encoded(&instant.to_string())));
         }
     }
     if let Some(token) = arguments.token_id {
@@ -56,7 +55,7 @@ pub fn list(
         screen.say("no entry matches");
         return Ok(());
     }
-    let rows = entries.iter().map(|entry| Ok(row(parsed(entry)?, screen)));
+    let rows = entries.iter().map(|entry| Ok(row(parsed(entry)?)));
     let rows = rows.collect::<Result<Vec<_>, Failure>>()?;
     screen.table(&HEADER, rows)?;
     if !cursor.is_empty() {
@@ -67,7 +66,7 @@ pub fn list(
     Ok(())
 }
 
-fn row(entry: AuditLog<'static>, screen: &Screen) -> Vec<String> {
+fn row(entry: AuditLog<'static>) -> Vec<String> {
     let AuditActor {
         kind,
         context,
@@ -79,7 +78,7 @@ fn row(entry: AuditLog<'static>, screen: &Screen) -> Vec<String> {
     let token_id = token_id.map(|id| id.to_string().into());
     let name = token_name.or(token_id).or(context).unwrap_or(kind);
     vec![
-        screen.time(entry.action.time),
+        entry.action.time.to_string(),
         printable(&name),
         ip_address.unwrap_or("-".into()).into_owned(),
         entry.action.kind.into_owned(),

@@ -4,20 +4,20 @@ use certgate_wire::{AccountReference, CreateZone, Zone};
 
 use crate::failure::Failure;
 use crate::http::parsed;
-use crate::output::Screen;
+use crate::output::{Screen, minutes};
 use crate::session::Session;
 
 const PATH: &str = "/client/v4/zones";
 
 const HEADER: [&str; 5] = ["id", "name", "status", "account", "created"];
 
-fn row(zone: Zone<'static>, screen: &Screen) -> Vec<String> {
+fn row(zone: Zone<'static>) -> Vec<String> {
     vec![
         zone.id.to_string(),
         zone.name.into_owned(),
         zone.status.into_owned(),
         zone.account.name.into_owned(),
-        screen.time(zone.created_on),
+        minutes(zone.created_on),
     ]
 }
 
@@ -31,9 +31,8 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
         screen.say("no zones");
         return Ok(());
     }
-    let rows = items.iter().map(|item| Ok(row(parsed(item)?, screen)));
-    let rows = rows.collect::<Result<Vec<_>, Failure>>()?;
-    screen.table(&HEADER, rows)
+    let rows = items.iter().map(|item| Ok(row(parsed(item)?)));
+    screen.table(&HEADER, rows.collect::<Result<Vec<_>, Failure>>()?)
 }
 
 /// `certgate zone create`
@@ -58,8 +57,7 @@ pub fn create(
     if screen.is_json() {
         return screen.json(&answer.result);
     }
-    let row = row(answer.parse()?, screen);
-    screen.table(&HEADER, [row])
+    screen.table(&HEADER, [row(answer.parse()?)])
 }
 
 /// `certgate zone delete`

@@ -15,9 +15,6 @@ fn arguments(directory: &Path) -> ClientArgs {
         data_dir: Some(directory.to_owned()),
         config: None,
         output: Format::Table,
-        wide: false,
-        quiet: false,
-        verbose: false,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod audit;
 mod authorities;
+mod certificate_history;
 mod certificates;
 mod configuration;
 mod enforcement_points;

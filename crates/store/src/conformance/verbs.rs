@@ -2,6 +2,7 @@
 
 use super::audit::audit;
 use super::authorities::{authorities, replaced_authorities};
+use super::certificate_history::certificate_history;
 use super::certificates::{certificates, deep_slices, settling, statuses};
 use super::configuration::configuration;
 use super::enforcement_points::{enforcement_points, silent_points};
@@ -38,6 +39,7 @@ pub async fn verbs(store: &dyn Store) {
     hostnames(store, &authority).await;
     deletions(store).await;
     audit(store).await;
+    certificate_history(store).await;
     tenant_changes(store).await;
     account_tokens(store).await;
     leases(store).await;

@@ -33,7 +33,7 @@ impl PostgresIndex {
 /// Names: an index on an expression answers alone only if it includes the columns of the
 /// expression; reading the row of each of 10,000 matches would take 50 ms. Names that are longer
 /// than the indexed part have a `folded_name`, because a row of an index has at most 2,704 octets.
-pub(crate) const POSTGRES_INDEXES: [PostgresIndex; 7] = [
+pub(crate) const POSTGRES_INDEXES: [PostgresIndex; 8] = [
     PostgresIndex::new(
         "certificates_by_name",
         "\"certificates\" ((\"position\" >> 36), lower(\"common_name\"), \"position\") \
@@ -65,9 +65,16 @@ pub(crate) const POSTGRES_INDEXES: [PostgresIndex; 7] = [
         "\"statuses\" ((\"position\" >> 36), \"revoked_on\", \"position\") \
          WHERE \"revoked_on\" IS NOT NULL",
     ),
+    // 7 in the seventh octet: the ID is ordered by time.
+    PostgresIndex::new(
+        "audit_entries_of_certificates",
+        "\"audit_entries\" (\"resource\", \"chain\", \"at\", \"number\") \
+         WHERE \"resource_type\" = 0 \
+         AND (\"action\" <> 0 OR get_byte(\"resource\", 6) >> 4 <> 7)",
+    ),
 ];
 
-const VIEWS: [(&str, &str); 6] = [
+const VIEWS: [(&str, &str); 7] = [
     (
         "certificate_names",
         "SELECT \"position\" >> 36 AS \"zone\", lower(\"common_name\") AS \"name\", \"position\" \
@@ -96,6 +103,12 @@ const VIEWS: [(&str, &str); 6] = [
         "certificate_revocations",
         "SELECT \"position\" >> 36 AS \"zone\", \"revoked_on\", \"position\" FROM \"statuses\" \
          WHERE \"revoked_on\" IS NOT NULL",
+    ),
+    (
+        "certificate_events",
+        "SELECT \"resource\" AS \"certificate\", \"chain\", \"at\", \"number\" \
+         FROM \"audit_entries\" WHERE \"resource_type\" = 0 \
+         AND (\"action\" <> 0 OR get_byte(\"resource\", 6) >> 4 <> 7)",
     ),
 ];
 

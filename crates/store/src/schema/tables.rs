@@ -99,6 +99,8 @@ pub(crate) static TABLES: &[&Table] = &[
     &CERTIFICATE_ISSUE_DATES,
     &CERTIFICATE_AUTHORITIES,
     &CERTIFICATE_REVOCATIONS,
+    &CERTIFICATE_EVENTS,
+    &EVENT_INDEXING,
 ];
 
 /// Columns that version 1 did not have are null in its rows, and outside the digest, because its
@@ -376,6 +378,7 @@ pub(crate) static STATUSES: Table = Table::new(
         integer("epoch").nullable(),
         integer("revoked_on").nullable(),
         small("reason").nullable(),
+        integer("settled_on").nullable().since(5),
     ],
     1,
 )
@@ -704,3 +707,25 @@ pub(crate) static CERTIFICATE_REVOCATIONS: Table = search_index(
     "certificate_revocations",
     &[integer("zone"), integer("revoked_on"), integer("position")],
 );
+
+/// The entries of the audit log about a certificate, except the issue of one whose ID is ordered by
+/// time: the ID says where that entry is.
+pub(crate) static CERTIFICATE_EVENTS: Table = search_index(
+    "certificate_events",
+    &[
+        octets("certificate"),
+        integer("chain"),
+        integer("at"),
+        integer("number"),
+    ],
+);
+
+/// The chains whose entries of earlier versions are not all in `certificate_events` yet: those
+/// before this time and number.
+pub(crate) static EVENT_INDEXING: Table = Table::new(
+    "event_indexing",
+    &[integer("chain"), integer("at"), integer("number")],
+    1,
+)
+.since(5)
+.sqlite_only();

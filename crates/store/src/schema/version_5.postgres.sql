@@ -52,3 +52,8 @@ SELECT "authority", "position" FROM "certificates";
 CREATE VIEW "certificate_revocations" AS
 SELECT "position" >> 36 AS "zone", "revoked_on", "position"
 FROM "statuses" WHERE "revoked_on" IS NOT NULL;
+-- The history of certificates.
+ALTER TABLE "statuses" ADD COLUMN "settled_on" BIGINT;
+CREATE VIEW "certificate_events" AS
+SELECT "resource" AS "certificate", "chain", "at", "number" FROM "audit_entries"
+WHERE "resource_type" = 0 AND ("action" <> 0 OR get_byte("resource", 6) >> 4 <> 7);

@@ -64,3 +64,19 @@ SELECT "zone", "last" + 1, "last" + 1 FROM (
         ORDER BY "position" DESC LIMIT 1
     ) AS "last" FROM "zones"
 ) AS "ends" WHERE "last" IS NOT NULL;
+-- The history of certificates.
+ALTER TABLE "statuses" ADD COLUMN "settled_on" INTEGER;
+CREATE TABLE "certificate_events" (
+    "certificate" BLOB NOT NULL,
+    "chain" INTEGER NOT NULL,
+    "at" INTEGER NOT NULL,
+    "number" INTEGER NOT NULL,
+    PRIMARY KEY ("certificate", "chain", "at", "number")
+) WITHOUT ROWID;
+CREATE TABLE "event_indexing" (
+    "chain" INTEGER NOT NULL PRIMARY KEY,
+    "at" INTEGER NOT NULL,
+    "number" INTEGER NOT NULL
+);
+INSERT INTO "event_indexing" ("chain", "at", "number")
+SELECT "number", 9223372036854775807, 0 FROM "audit_chains" WHERE NOT "is_user";

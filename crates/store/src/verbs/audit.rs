@@ -7,8 +7,9 @@ use certgate_model::{
     AccountId, Actor, AuditAction, AuditEntry, AuditOwner, AuditQuery, By, Direction, ResourceType,
     Timestamp, UserId,
 };
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 
+use super::history;
 use crate::audit::{AuditEvent, ChainCheck, ChainEnd};
 use crate::db::{Db, Row, values};
 use crate::error::corrupt;
@@ -60,12 +61,18 @@ pub(crate) async fn record_all<D: Db>(
     }
     let update = "UPDATE audit_chains SET entries = ?2, last_at = ?3, head = ?4 WHERE number = ?1";
     let values = values![chain, end.entries, end.last_at, &end.hash];
-    try_join(
+    try_join3(
         db.insert(&AUDIT_ENTRIES, &cells),
         db.execute(update, &values),
+        history::add(db, chain, &entries),
     )
     .await?;
     Ok(())
+}
+
+/// Returns the number of the chain of an owner, if there is one.
+pub(super) async fn chain<D: Db>(db: &D, owner: AuditOwner) -> Result<Option<i64>, StoreError> {
+    Ok(find_end(db, owner).await?.map(|end| end.chain))
 }
 
 async fn end_of_chain<D: Db>(db: &D, owner: AuditOwner) -> Result<ChainEnd, StoreError> {
@@ -99,13 +106,20 @@ async fn find_end<D: Db>(db: &D, owner: AuditOwner) -> Result<Option<ChainEnd>, 
     .await
 }
 
+/// The columns of an entry, for [`entry`].
+macro_rules! columns {
+    () => {
+        "audit_entries.number, audit_entries.at, audit_entries.actor_kind, audit_entries.actor, \
+         audit_entries.address, audit_entries.action, audit_entries.resource_type, \
+         audit_entries.resource, audit_entries.zone, audit_entries.fingerprint_sha256, \
+         audit_entries.detail, audit_entries.hash"
+    };
+}
+pub(super) use columns;
+
 macro_rules! select {
     ($($rest:literal),+) => {
-        concat!(
-            "SELECT number, at, actor_kind, actor, address, action, resource_type, resource, zone, \
-             fingerprint_sha256, detail, hash FROM audit_entries ",
-            $($rest),+
-        )
+        concat!("SELECT ", columns!(), " FROM audit_entries ", $($rest),+)
     };
 }
 
@@ -180,15 +194,7 @@ pub(crate) async fn entries<D: Db>(
             by_actor!(ascending, " AND actor_kind = ?6 AND actor = ?7")
         }
     };
-    let (since, before) = (query.since, query.before);
-    let after = query
-        .after
-        .map(|(at, number)| (at, i64::try_from(number).unwrap_or(i64::MAX)));
-    // Numbers begin at 1, so 0 is before all entries of an instant.
-    let (end, (after_at, after_number)) = match query.direction {
-        Direction::Descending => (since, after.unwrap_or((before, 0)).min((before, 0))),
-        Direction::Ascending => (before, after.unwrap_or((since, 0)).max((since, 0))),
-    };
+    let (end, (after_at, after_number)) = query.bounds();
     let mut values = values![chain, end, after_at, after_number, query.limit].to_vec();
     if let Some((kind, id)) = actor {
         values.push(kind.into());
@@ -197,7 +203,8 @@ pub(crate) async fn entries<D: Db>(
     db.rows(select, &values, |row| entry(owner, row)).await
 }
 
-fn entry(owner: AuditOwner, row: &dyn Row) -> Result<AuditEntry, StoreError> {
+/// Reads an entry from its [`columns`].
+pub(super) fn entry(owner: AuditOwner, row: &dyn Row) -> Result<AuditEntry, StoreError> {
     let (actor_kind, actor) = (row.get(2)?, row.get(3)?);
     let address = row
         .get::<Option<String>>(4)?

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use certgate_model::{
     AccountId, AuditAction, AuditOwner, AuthorityRef, By, CertificateId, CertificateRecord, Event,
-    ResourceType, RevocationReason, SerialNumber, Transition, ZoneId,
+    ResourceType, RevocationReason, SerialNumber, Timestamp, Transition, ZoneId,
 };
 use futures_util::future::{try_join, try_join5};
 
@@ -45,6 +45,8 @@ struct Changing {
     record: CertificateRecord,
     /// The epoch of its last change in this batch, except settling.
     epoch: Option<i64>,
+    /// The time of its last settling in this batch.
+    settled_on: Option<Timestamp>,
     is_changed: bool,
 }
 
@@ -69,6 +71,8 @@ pub(crate) async fn make<D: Db>(
                     if change.event != Event::Settle {
                         authorities.push(changing.authority);
                         accepted.push(*change);
+                    } else {
+                        changing.settled_on = Some(change.by.at);
                     }
                     StatusChange::Changed(changing.record.clone())
                 }
@@ -191,6 +195,7 @@ async fn read<D: Db>(
             counted_below,
             record,
             epoch: None,
+            settled_on: None,
             is_changed: false,
         };
         certificates.insert((zone, id), changing);
@@ -218,7 +223,8 @@ async fn authority<D: Db>(db: &D, number: i64) -> Result<(AccountId, AuthorityRe
 
 async fn update<D: Db>(db: &D, changed: &[Changing]) -> Result<(), StoreError> {
     let update = "UPDATE statuses SET status = ?1, epoch = coalesce(?2, epoch), revoked_on = ?3, \
-                  reason = ?4 WHERE position = ?5 AND status = ?6";
+                  reason = ?4, settled_on = coalesce(?7, settled_on) \
+                  WHERE position = ?5 AND status = ?6";
     let cells: Vec<_> = changed
         .iter()
         .map(|one| {
@@ -229,6 +235,7 @@ async fn update<D: Db>(db: &D, changed: &[Changing]) -> Result<(), StoreError> {
                 one.record.revocation_reason.map(RevocationReason::code),
                 one.position.0,
                 one.stored.status.code(),
+                one.settled_on,
             ]
             .to_vec()
         })

@@ -15,6 +15,7 @@ pub(crate) mod counters;
 pub(crate) mod crl;
 pub(crate) mod deleting;
 pub(crate) mod enforcement;
+pub(crate) mod history;
 pub(crate) mod hostnames;
 pub(crate) mod indexing;
 pub(crate) mod leases;

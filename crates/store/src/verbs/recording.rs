@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use certgate_model::{
     AccountId, AuditAction, AuthorityId, By, CertificateId, CertificateRecord, FoldedName,
-    RevocationReason, Status, ZoneId,
+    RevocationReason, Status, Timestamp, ZoneId,
 };
 use futures_util::future::{try_join, try_join3, try_join5};
 
@@ -181,6 +181,7 @@ async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> 
             place.epoch,
             certificate.revoked_on,
             certificate.revocation_reason.map(RevocationReason::code),
+            None::<Timestamp>,
         ]);
     }
     try_join3(

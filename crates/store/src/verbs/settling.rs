@@ -79,14 +79,15 @@ pub(crate) async fn settle<D: Db>(
                 ));
             }
         };
-        cells.push(values![next.code(), position.0, status.code()].to_vec());
+        cells.push(values![next.code(), position.0, status.code(), at].to_vec());
         shifts.shift(db.layout(), *position, *status, next);
         if *is_counted {
             tallies.settle(*position, *authority, *status, next);
         }
     }
     // Settling accepts nothing new, so the epoch stays that of the change.
-    let update = "UPDATE statuses SET status = ?1 WHERE position = ?2 AND status = ?3";
+    let update = "UPDATE statuses SET status = ?1, settled_on = ?4 \
+                  WHERE position = ?2 AND status = ?3";
     let counters = try_join(shifts.make(db), tallies.make(db));
     let (updated, _) = try_join(db.execute_each(update, &cells), counters).await?;
     expect_one_each(updated, pending.iter().map(|(position, ..)| *position))?;

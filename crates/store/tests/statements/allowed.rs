@@ -73,6 +73,16 @@ const EXCEPTIONS: &[(&str, Allowed, &str)] = &[
         "for operators: reads the log to find an entry by its number",
     ),
     (
+        "AND resource = $4 AND action = 0 ORDER BY at, number LIMIT 1",
+        Allowed::Filter,
+        "the entries of a few milliseconds, or of a minute if one request overtook another",
+    ),
+    (
+        "AND resource = $4 AND action = 0 ORDER BY at, number LIMIT 1",
+        Allowed::Sort,
+        "one entry",
+    ),
+    (
         "FROM mtls_certificates WHERE account = ",
         Allowed::Sort,
         "returns every certificate of an account, which a quota bounds",

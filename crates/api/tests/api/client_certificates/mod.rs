@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod create;
+mod history;
 mod life_cycle;
 mod list;
 mod repeated;
