@@ -1,18 +1,21 @@
 //! The command line of the client commands.
 
+mod format;
+mod search;
 mod values;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use certgate_model::{KeyAlgorithm, RevocationReason, Timestamp, TokenId};
+use certgate_model::{KeyAlgorithm, TokenId};
 use certgate_wire::AddressBlockText;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
-pub use self::values::{Statuses, parse_duration};
-use self::values::{parse_instant, parse_network, parse_reason, parse_statuses};
-use crate::failure::Exit;
+pub use self::format::{Format, FormatParser};
+pub use self::search::{ChangeArgs, CountArgs, FilterArgs, ListArgs, RevokeArgs, Sort};
+pub use self::values::{Moment, Statuses, kebab, parse_duration};
+use self::values::{parse_days, parse_moment, parse_network};
 
 /// The default validity of a certificate, in days.
 const DAYS_DEFAULT: u32 = 365;
@@ -28,7 +31,6 @@ const LAST: usize = 500;
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
     /// List, show, issue, revoke, restore and export client certificates
-    #[command(after_help = Exit::help())]
     Cert {
         /// The connection.
         #[command(flatten)]
@@ -42,7 +44,6 @@ pub enum ClientCommand {
         command: CertCommand,
     },
     /// List and change the hostnames at which the proxy asks for client certificates
-    #[command(after_help = Exit::help())]
     Host {
         /// The connection.
         #[command(flatten)]
@@ -59,7 +60,6 @@ pub enum ClientCommand {
         command: HostCommand,
     },
     /// List, create and delete zones
-    #[command(after_help = Exit::help())]
     Zone {
         /// The connection.
         #[command(flatten)]
@@ -69,7 +69,6 @@ pub enum ClientCommand {
         command: ZoneCommand,
     },
     /// Create, list, revoke and verify API tokens
-    #[command(after_help = Exit::help())]
     Token {
         /// The connection.
         #[command(flatten)]
@@ -79,7 +78,6 @@ pub enum ClientCommand {
         command: TokenCommand,
     },
     /// List, show, import and rotate the CAs that sign certificates, add and remove uploaded CAs
-    #[command(after_help = Exit::help())]
     Ca {
         /// The connection.
         #[command(flatten)]
@@ -119,19 +117,19 @@ pub struct ClientArgs {
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath,
         help_heading = "Connection")]
     pub config: Option<PathBuf>,
-    /// Output format
-    #[arg(long, short, global = true, value_enum, value_name = "FORMAT", default_value = "table",
-        display_order = LAST)]
+    /// Output format. json=FIELD,… prints only these fields
+    #[arg(long, short, global = true, value_parser = FormatParser, value_name = "FORMAT",
+        default_value = "table", display_order = LAST)]
     pub output: Format,
-}
-
-/// A format of results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    Table,
-    /// For programs
-    Json,
+    /// Every column, IDs and times in full, and nothing cut
+    #[arg(long, global = true, display_order = LAST)]
+    pub wide: bool,
+    /// No messages but errors
+    #[arg(long, short, global = true, display_order = LAST)]
+    pub quiet: bool,
+    /// Print each request to the server
+    #[arg(long, short, global = true, conflicts_with = "quiet", display_order = LAST)]
+    pub verbose: bool,
 }
 
 /// A secret from the command line. `Debug` does not show it.
@@ -174,12 +172,12 @@ pub struct AuditListArgs {
     /// List changes to the user's tokens and API key instead
     #[arg(long)]
     pub user: bool,
-    /// Only entries from this date or time on, such as 2026-01-31 or 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
-    pub since: Option<Timestamp>,
+    /// Only entries from this date or time on, such as 2026-01-31, yesterday or 12h
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    pub since: Option<Moment>,
     /// Only entries before this date or time
-    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
-    pub before: Option<Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    pub before: Option<Moment>,
     /// Only changes made with this token
     #[arg(long, value_name = "ID")]
     pub token_id: Option<TokenId>,
@@ -196,40 +194,28 @@ pub struct AuditListArgs {
 #[derive(Debug, Subcommand)]
 pub enum CertCommand {
     /// List certificates, newest first
-    List(ListArgs),
-    /// Show one certificate
+    List(Box<ListArgs>),
+    /// Count certificates
+    Count(Box<CountArgs>),
+    /// Show one certificate, and when, why and by whom it was revoked
     Show {
-        /// ID of the certificate
-        id: String,
+        /// ID, its beginning, serial number, fingerprint, file, - for standard input, or common
+        /// name
+        #[arg(value_name = "CERTIFICATE")]
+        name: String,
     },
     /// Issue one certificate, or many with --from
     Issue(Box<IssueArgs>),
-    /// Revoke certificates
-    Revoke {
-        /// IDs of the certificates
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<String>,
-        /// Reason of RFC 5280. You can restore a certificate only after certificateHold [default:
-        /// certificateHold]
-        #[arg(long, value_name = "REASON", value_parser = parse_reason)]
-        reason: Option<RevocationReason>,
-        /// The wait for enforcement points.
-        #[command(flatten)]
-        wait: WaitArgs,
-    },
-    /// Restore revoked certificates
-    Restore {
-        /// IDs of the certificates
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<String>,
-        /// The wait for enforcement points.
-        #[command(flatten)]
-        wait: WaitArgs,
-    },
+    /// Revoke certificates, or every certificate that matches
+    Revoke(Box<RevokeArgs>),
+    /// Restore revoked certificates, or undo a change of many
+    Restore(Box<ChangeArgs>),
     /// Write a certificate as PEM
     Export {
-        /// ID of the certificate
-        id: String,
+        /// ID, its beginning, serial number, fingerprint, file, - for standard input, or common
+        /// name
+        #[arg(value_name = "CERTIFICATE")]
+        name: String,
         /// File to write, which must not exist [default: standard output]
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         out: Option<PathBuf>,
@@ -240,7 +226,7 @@ pub enum CertCommand {
 }
 
 /// The wait until a change is settled.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct WaitArgs {
     /// Wait until every enforcement point has confirmed the change, or its lease has ended
     #[arg(long)]
@@ -256,26 +242,6 @@ impl WaitArgs {
     pub fn timeout(&self) -> Option<Duration> {
         self.wait.then_some(self.timeout)
     }
-}
-
-/// `certgate cert list`
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// active, pending_reactivation, pending_revocation, revoked or all. Without it: active, and
-    /// the number of the others
-    #[arg(long, value_name = "STATUS", value_parser = parse_statuses)]
-    pub status: Option<Statuses>,
-    /// Number of the page
-    #[arg(long, value_name = "N", default_value_t = 1,
-        value_parser = clap::value_parser!(u64).range(1..))]
-    pub page: u64,
-    /// Certificates on a page
-    #[arg(long, value_name = "N", default_value_t = 20,
-        value_parser = clap::value_parser!(u64).range(1..=1000))]
-    pub per_page: u64,
-    /// Every page
-    #[arg(long, conflicts_with_all = ["page", "per_page"])]
-    pub all: bool,
 }
 
 /// `certgate cert issue`
@@ -298,9 +264,8 @@ pub struct IssueArgs {
     /// The rest of the subject.
     #[command(flatten)]
     pub subject: SubjectArgs,
-    /// Validity in days
-    #[arg(long, value_name = "DAYS", default_value_t = DAYS_DEFAULT,
-        value_parser = clap::value_parser!(u32).range(1..))]
+    /// Validity, such as 90, 90d or 12w
+    #[arg(long, value_name = "DAYS", default_value_t = DAYS_DEFAULT, value_parser = parse_days)]
     pub days: u32,
     /// Algorithm of the new key. Browsers and NSS do not accept ed25519
     #[arg(long, value_enum, value_name = "NAME", default_value = "p256")]
@@ -477,9 +442,9 @@ pub struct TokenCreateArgs {
     /// Zone of the permissions, by name or ID. You can repeat it [default: every zone]
     #[arg(long = "zone", value_name = "NAME|ID")]
     pub zones: Vec<String>,
-    /// End of the token, such as 2027-01-31 or 2027-01-31T12:00:00Z [default: never]
-    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
-    pub expires: Option<Timestamp>,
+    /// End of the token, such as 90d, 2027-01-31 or 2027-01-31T12:00:00Z [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    pub expires: Option<Moment>,
     /// Address or network (CIDR) that may use the token. You can repeat it [default: anywhere]
     #[arg(long = "allow-ip", value_name = "ADDRESS", value_parser = parse_network)]
     pub allow_ips: Vec<AddressBlockText<'static>>,

@@ -8,17 +8,21 @@ mod certificate;
 mod host;
 mod issue;
 mod managed;
+mod many;
+mod names;
+mod search;
 mod token;
 mod wait;
 mod zone;
 
+use self::cert::StatusRequest;
 use crate::arguments::{
     ApiKeyCommand, AuditListArgs, CaCommand, CertCommand, ClientArgs, ClientCommand, HostCommand,
     TokenCommand, ZoneCommand,
 };
 use crate::failure::Failure;
 use crate::output::Screen;
-use crate::session::{Context, Session};
+use crate::session::{Context, Session, screen_of};
 
 /// Runs a client command on standard output and standard error.
 pub fn run(command: ClientCommand, context: &Context<'_>) -> Result<(), Failure> {
@@ -102,18 +106,18 @@ fn cert(
     let zone = &session.zone(zone)?;
     match command {
         CertCommand::List(arguments) => cert::list(session, zone, &arguments, screen),
-        CertCommand::Show { id } => cert::show(session, zone, &id, screen),
+        CertCommand::Count(arguments) => cert::count(session, zone, &arguments, screen),
+        CertCommand::Show { name } => cert::show(session, zone, &name, screen),
         CertCommand::Issue(arguments) => issue::run(session, zone, &arguments, context, screen),
-        CertCommand::Revoke { ids, reason, wait } => {
-            let request = cert::StatusRequest::Revoke(reason);
-            cert::change(session, zone, &ids, request, wait.timeout(), screen)
+        CertCommand::Revoke(arguments) => {
+            let request = StatusRequest::Revoke(arguments.reason);
+            many::change(session, zone, &arguments.change, request, screen)
         }
-        CertCommand::Restore { ids, wait } => {
-            let request = cert::StatusRequest::Restore;
-            cert::change(session, zone, &ids, request, wait.timeout(), screen)
+        CertCommand::Restore(arguments) => {
+            many::change(session, zone, &arguments, StatusRequest::Restore, screen)
         }
-        CertCommand::Export { id, out, chain } => {
-            cert::export(session, zone, &id, out.as_deref(), chain, screen)
+        CertCommand::Export { name, out, chain } => {
+            cert::export(session, zone, &name, out.as_deref(), chain, screen)
         }
     }
 }
@@ -129,7 +133,7 @@ pub fn audit(
 }
 
 fn open(client: &ClientArgs, context: &Context<'_>) -> Result<(Session, Screen), Failure> {
-    let mut screen = Screen::of_process(client.output);
+    let mut screen = screen_of(client);
     let session = Session::open(client, context, &mut screen)?;
     Ok((session, screen))
 }

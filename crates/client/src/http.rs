@@ -5,11 +5,12 @@ mod answer;
 mod trust;
 
 use std::fmt;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use certgate_model::Hex;
+use certgate_model::{Hex, Timestamp};
 use serde::Serialize;
 use ureq::Body;
 use ureq::http::{Method, Request, Response, StatusCode, header};
@@ -21,6 +22,7 @@ use self::answer::Reader;
 pub use self::answer::{Answer, Refusal, parsed};
 use self::trust::trusted;
 use crate::failure::Failure;
+use crate::output::printable;
 
 /// Limits the wait for a connection: a running server accepts within a round trip.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,6 +39,13 @@ const BACKOFF: Duration = Duration::from_millis(250);
 
 /// The longest wait before an attempt: a user waits no longer than this without a message.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// The largest text that the client reads: the metrics of a server have some hundred kilobytes.
+const TEXT_BYTES_MAX: u64 = 16 << 20;
+
+/// The connections that stay open between requests: one for each request that a command sends at
+/// once.
+const CONNECTIONS_MAX: usize = 64;
 
 /// An API token. `Drop` wipes it from memory, `Debug` does not show it.
 #[derive(Clone)]
@@ -80,6 +89,8 @@ pub struct Api {
     token: Token,
     token_source: String,
     pause: fn(Duration),
+    /// Set if each request is printed.
+    tells: bool,
 }
 
 impl Api {
@@ -98,6 +109,8 @@ impl Api {
             .max_redirects(0)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_global(Some(ANSWER_TIMEOUT))
+            .max_idle_connections(CONNECTIONS_MAX)
+            .max_idle_connections_per_host(CONNECTIONS_MAX)
             .user_agent(concat!("certgate/", env!("CARGO_PKG_VERSION")));
         if is_loopback(&base) {
             // A forward proxy cannot reach this machine's own addresses.
@@ -117,7 +130,14 @@ impl Api {
             token,
             token_source,
             pause,
+            tells: false,
         })
+    }
+
+    /// Prints each request and its outcome on standard error.
+    pub fn telling(mut self, tells: bool) -> Self {
+        self.tells = tells;
+        self
     }
 
     /// Replaces the wait between attempts.
@@ -205,7 +225,11 @@ impl Api {
         let is_repeatable = method != Method::POST || idempotency_key.is_some();
         let (mut attempt, mut may_be_done) = (1, false);
         loop {
-            let delay = match self.send(&method, path, &body, idempotency_key) {
+            let outcome = self.send(&method, path, &body, idempotency_key);
+            if self.tells {
+                self.tell(&method, path, &outcome);
+            }
+            let delay = match outcome {
                 Ok(answer) => match put_off(&answer, is_repeatable, attempt) {
                     Some(delay) if attempt < ATTEMPTS_MAX => {
                         may_be_done |= may_have_been_done(&answer);
@@ -230,6 +254,44 @@ impl Api {
             (self.pause)(delay);
             attempt += 1;
         }
+    }
+
+    /// Prints a request. The token is in no path.
+    fn tell(&self, method: &Method, path: &str, outcome: &Result<Response<Body>, ureq::Error>) {
+        let outcome = match outcome {
+            Ok(answer) => answer.status().to_string(),
+            Err(error) => error.to_string(),
+        };
+        let line = printable(&format!("{method} {}{path}: {outcome}", self.base));
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    /// GET of a text that is not in the API's format. [`None`]: the server has none for this
+    /// client.
+    pub fn text(&self, path: &str) -> Option<String> {
+        let answer = self.send(&Method::GET, path, "", None);
+        if self.tells {
+            self.tell(&Method::GET, path, &answer);
+        }
+        let mut answer = answer.ok().filter(|answer| answer.status().is_success())?;
+        let text = answer.body_mut().with_config().limit(TEXT_BYTES_MAX);
+        text.read_to_string().ok()
+    }
+
+    /// GET of an address of the public responder, without the token. Returns the time at which the
+    /// file was made, if the address can be reached from here.
+    pub fn public_date(&self, url: &str) -> Option<Timestamp> {
+        let request = Request::builder()
+            .method(Method::GET)
+            .uri(url)
+            .body(())
+            .ok()?;
+        let answer = self.agent.run(request);
+        let answer = answer.ok().filter(|answer| answer.status().is_success())?;
+        let modified = answer.headers().get(header::LAST_MODIFIED)?.to_str().ok()?;
+        let modified = httpdate::parse_http_date(modified).ok()?;
+        let since = modified.duration_since(UNIX_EPOCH).ok()?;
+        Some(Timestamp::from_unix(i64::try_from(since.as_secs()).ok()?))
     }
 
     fn send(

@@ -15,7 +15,9 @@ mod session;
 #[cfg(test)]
 mod testing;
 
-pub use arguments::{AuditListArgs, ClientArgs, ClientCommand, Format, parse_duration};
+pub use arguments::{
+    AuditListArgs, ClientArgs, ClientCommand, Format, FormatParser, parse_duration,
+};
 pub use commands::{audit, run};
 pub use durable::{Existing, write_file};
 pub use environment::{

@@ -1,16 +1,23 @@
 //! The output of a command: results on standard output, messages on standard error.
 
+mod layout;
+mod selection;
+mod times;
+
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
 
+use certgate_model::Timestamp;
 use certgate_wire::Time;
-use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use self::layout::Columns;
+pub use self::times::relative;
 use crate::arguments::Format;
 use crate::failure::Failure;
 
@@ -18,59 +25,159 @@ use crate::failure::Failure;
 /// a hang.
 const TICK: Duration = Duration::from_millis(120);
 
-/// The blanks between columns.
-const COLUMN_GAP: u16 = 2;
+/// The digits of an ID on a terminal: 12 for its millisecond, one constant, and 3 random ones. They
+/// name the certificate to every command.
+const SHORT_ID: usize = 16;
 
 /// Standard output and standard error of a command.
 pub struct Screen {
     format: Format,
-    /// Set if standard output is a terminal: tables fit its window and may have colours.
-    terminal: Option<Colours>,
+    style: Style,
+    /// The instant to which times are relative.
+    now: Timestamp,
+    /// Set if standard output is a terminal.
+    terminal: Option<Terminal>,
     /// Set if standard error can show a progress bar.
     progress: bool,
+    /// Set if standard input is a terminal, on which a user can answer.
+    input: Option<Box<dyn BufRead>>,
     out: Box<dyn Write>,
     err: Box<dyn Write>,
 }
 
+/// The choices of the user beside the format.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style {
+    /// Every column, and nothing is cut.
+    pub wide: bool,
+    /// No messages but errors.
+    pub quiet: bool,
+}
+
+/// A terminal: tables fit its window and may have colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colours {
-    Shown,
-    Refused,
+struct Terminal {
+    colours: bool,
+    /// Cells of a line, if they are known.
+    width: Option<usize>,
+}
+
+impl Terminal {
+    fn of_process() -> Option<Self> {
+        if !io::stdout().is_terminal() {
+            return None;
+        }
+        let chosen = std::env::var("COLUMNS");
+        let chosen = chosen.ok().and_then(|columns| columns.trim().parse().ok());
+        let actual = || {
+            Term::stdout()
+                .size_checked()
+                .map(|(_, width)| usize::from(width))
+        };
+        Some(Self {
+            colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            width: chosen.or_else(actual).filter(|width| *width > 0),
+        })
+    }
 }
 
 impl Screen {
     /// The screen of this process.
     pub fn of_process(format: Format) -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let colours = if refused {
-            Colours::Refused
-        } else {
-            Colours::Shown
-        };
         Self {
             format,
-            terminal: io::stdout().is_terminal().then_some(colours),
+            style: Style::default(),
+            now: wall_clock(),
+            terminal: Terminal::of_process(),
             progress: io::stderr().is_terminal(),
+            input: match io::stdin().is_terminal() {
+                true => Some(Box::new(io::BufReader::new(io::stdin()))),
+                false => None,
+            },
             out: Box::new(io::BufWriter::new(io::stdout())),
             err: Box::new(io::stderr()),
         }
     }
 
-    /// A screen that writes to `out` and `err`, which are not terminals.
+    /// Applies the choices of the user.
+    pub fn with(mut self, style: Style) -> Self {
+        self.style = style;
+        self.progress &= !style.quiet;
+        self
+    }
+
+    /// A screen that writes to `out` and `err`, which are not terminals, at the time of the tests.
     #[cfg(test)]
     pub fn into(format: Format, out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
         Self {
             format,
+            style: Style::default(),
+            now: "2026-08-14T10:30:00Z".parse().expect("a time"),
             terminal: None,
             progress: false,
+            input: None,
             out,
             err,
         }
     }
 
-    /// Returns true if results are for programs.
+    /// Makes standard output a terminal of so many columns, without colours.
+    #[cfg(test)]
+    pub fn on_terminal(mut self, width: usize) -> Self {
+        self.terminal = Some(Terminal {
+            colours: false,
+            width: Some(width).filter(|width| *width > 0),
+        });
+        self
+    }
+
+    /// Returns true if results are JSON.
     pub fn is_json(&self) -> bool {
-        self.format == Format::Json
+        matches!(self.format, Format::Json | Format::Fields(_))
+    }
+
+    /// Returns true if results are CSV.
+    pub fn is_csv(&self) -> bool {
+        self.format == Format::Csv
+    }
+
+    /// Returns true if tables have every column: on request, and in a file.
+    pub fn is_wide(&self) -> bool {
+        self.style.wide || self.format == Format::Csv
+    }
+
+    /// The instant to which times are relative.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Writes a time in a table: relative on a terminal, else RFC 3339 in UTC.
+    pub fn time(&self, time: Time) -> String {
+        match self.is_for_people() && !self.style.wide {
+            true => relative(self.now, time.0),
+            false => time.to_string(),
+        }
+    }
+
+    /// Writes a time in full, on a terminal also relative.
+    pub fn full_time(&self, time: Time) -> String {
+        match self.is_for_people() {
+            true => format!("{time} ({})", relative(self.now, time.0)),
+            false => time.to_string(),
+        }
+    }
+
+    /// Writes an ID in a table: its beginning on a terminal, which every command accepts, and the
+    /// whole ID for programs.
+    pub fn id(&self, id: impl fmt::Display) -> String {
+        match self.is_for_people() && !self.style.wide {
+            true => format!("{id:.SHORT_ID$}", id = id.to_string()),
+            false => id.to_string(),
+        }
+    }
+
+    fn is_for_people(&self) -> bool {
+        self.terminal.is_some() && self.format == Format::Table
     }
 
     /// Prints bytes unchanged.
@@ -88,72 +195,157 @@ impl Screen {
     }
 
     /// Prints the API's `result` as it is, except that characters that could steer a terminal are
-    /// escaped, which programs read as the same text.
+    /// escaped, which programs read as the same text. If the user named fields, only those.
     pub fn json(&mut self, result: &RawValue) -> Result<(), Failure> {
-        self.bytes(format!("{}\n", escaped(result.get())).as_bytes())
+        let text = self.selected(result)?;
+        self.bytes(format!("{}\n", escaped(&text)).as_bytes())
+    }
+
+    /// Prints a list with its totals, as the API does.
+    pub fn json_list(&mut self, result: &RawValue, info: &RawValue) -> Result<(), Failure> {
+        let (list, info) = (self.selected(result)?, info.get());
+        let text = format!("{{\"result\":{list},\"result_info\":{info}}}\n");
+        self.bytes(escaped(&text).as_bytes())
+    }
+
+    /// Prints an object of a list after `opening`.
+    pub fn json_piece(&mut self, opening: &str, item: &RawValue) -> Result<(), Failure> {
+        let text = self.selected(item)?;
+        let text = format!("{opening}{}", escaped(&text));
+        self.bytes(text.as_bytes())
     }
 
     /// Prints `value` as JSON.
     pub fn json_of(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text =
-            serde_json::to_string(value).map_err(|error| Failure::failed(error.to_string()))?;
-        self.bytes(format!("{}\n", escaped(&text)).as_bytes())
+        let value = serde_json::value::to_raw_value(value);
+        self.json(&*value.map_err(|error| Failure::failed(error.to_string()))?)
     }
 
-    /// Prints a message on standard error. A closed standard error does not stop a command.
+    /// Returns the selected fields of a value, or all of it.
+    pub fn selected<'a>(&self, value: &'a RawValue) -> Result<Cow<'a, str>, Failure> {
+        match &self.format {
+            Format::Fields(fields) => selection::select(value, fields).map(Cow::Owned),
+            _ => Ok(Cow::Borrowed(value.get())),
+        }
+    }
+
+    /// Prints a message on standard error, unless the user wants none. A closed standard error does
+    /// not stop a command.
     pub fn say(&mut self, text: &str) {
+        if !self.style.quiet {
+            self.complain(text);
+        }
+    }
+
+    /// Prints an error on standard error.
+    pub fn complain(&mut self, text: &str) {
         let lines: Vec<_> = text.split('\n').map(printable).collect();
         let _ = writeln!(self.err, "{}", lines.join("\n"));
     }
 
-    /// Prints rows under a header. The first column is an ID to copy, and stays on one line.
+    /// Prints rows under a header, one line each. The column with the header `id` is never cut.
     pub fn table(
         &mut self,
         header: &[&str],
         rows: impl IntoIterator<Item = Vec<String>>,
     ) -> Result<(), Failure> {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        if !header.is_empty() {
-            table.set_header(header.iter().map(|name| name.to_uppercase()));
+        self.rows(header, !header.is_empty(), rows)
+    }
+
+    /// Prints more rows of a table whose header is printed.
+    pub fn more_rows(
+        &mut self,
+        header: &[&str],
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Result<(), Failure> {
+        self.rows(header, false, rows)
+    }
+
+    /// Asks a question on the terminal and returns the answer. `hint` is for a command without one.
+    pub fn ask(&mut self, question: &str, hint: &str) -> Result<String, Failure> {
+        let Some(input) = &mut self.input else {
+            return Err(Failure::usage(
+                "the command must ask, and standard input is not a terminal",
+            )
+            .hint(hint));
+        };
+        let asked = write!(self.err, "{}", printable(question)).and_then(|()| self.err.flush());
+        let mut answer = String::new();
+        let read = asked.and_then(|()| input.read_line(&mut answer));
+        read.map_err(|error| Failure::io("cannot read the answer", &error))?;
+        Ok(answer)
+    }
+
+    /// Prints a table on standard error, unless the user wants no messages.
+    pub fn say_rows(&mut self, header: &[&str], rows: Vec<Vec<String>>) {
+        if !self.style.quiet {
+            self.list_beside(header, rows);
         }
-        for row in rows {
-            table.add_row(row.iter().map(|text| self.cell(&shortened(text))));
-        }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, COLUMN_GAP));
-        }
-        match self.terminal {
-            Some(_) => {
-                table.set_content_arrangement(ContentArrangement::Dynamic);
-                if let Some(column) = table.column_mut(0) {
-                    column.set_constraint(ColumnConstraint::ContentWidth);
-                }
-            }
-            None => {
-                table.force_no_tty();
-            }
-        }
-        if let Some(Colours::Shown) = self.terminal {
-            table.enforce_styling();
-        }
-        let mut text: String = table
-            .lines()
-            .flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()])
+    }
+
+    /// Prints a table on standard error, beside an error that it explains.
+    pub fn list_beside(&mut self, header: &[&str], rows: Vec<Vec<String>>) {
+        let titles: Vec<_> = header.iter().map(|title| title.to_uppercase()).collect();
+        let columns = Columns::fit(header, &rows, None);
+        let lines = std::iter::once(&titles).chain(&rows);
+        let lines: Vec<_> = lines
+            .map(|row| columns.line(row, |_, shown| shown))
             .collect();
-        if text.trim().is_empty() {
-            text.clear();
+        self.complain(&lines.join("\n"));
+    }
+
+    fn rows(
+        &mut self,
+        header: &[&str],
+        has_header: bool,
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Result<(), Failure> {
+        if self.format == Format::Csv {
+            let titles = has_header.then_some(header);
+            let text = csv_of(titles.unwrap_or_default(), rows)?;
+            return match self.terminal {
+                Some(_) => self.data(&text),
+                None => self.bytes(text.as_bytes()),
+            };
         }
+        let shown = |row: Vec<String>| row.iter().map(|cell| printable(&shortened(cell))).collect();
+        let rows: Vec<Vec<String>> = rows.into_iter().map(shown).collect();
+        let width = self.terminal.and_then(|terminal| terminal.width);
+        let columns = Columns::fit(header, &rows, width.filter(|_| !self.style.wide));
+        let titles: Vec<_> = header.iter().map(|title| title.to_uppercase()).collect();
+        let mut text = String::new();
+        if has_header {
+            text += &columns.line(&titles, |_, shown| shown);
+            text.push('\n');
+        }
+        text += &self.lines(&columns, &rows);
         self.bytes(text.as_bytes())
     }
 
-    /// Prints names and values.
+    /// Prints names and values, none of them cut.
     pub fn fields(&mut self, fields: &[(&str, String)]) -> Result<(), Failure> {
+        if self.format == Format::Csv {
+            let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+            let values = fields.iter().map(|(_, value)| value.clone()).collect();
+            return self.table(&names, [values]);
+        }
         let shown = fields.iter().filter(|(_, value)| !value.is_empty());
         let rows: Vec<_> = shown
-            .map(|(name, value)| vec![(*name).to_owned(), value.clone()])
+            .map(|(name, value)| vec![(*name).to_owned(), printable(&shortened(value))])
             .collect();
-        self.table(&[], rows)
+        let columns = Columns::fit(&[], &rows, None);
+        let text = self.lines(&columns, &rows);
+        self.bytes(text.as_bytes())
+    }
+
+    fn lines(&self, columns: &Columns, rows: &[Vec<String>]) -> String {
+        let has_colours = self.terminal.is_some_and(|terminal| terminal.colours);
+        let coloured = |cell: &str, shown: String| match colour(cell) {
+            Some(colour) if has_colours => format!("\u{1b}[{colour}m{shown}\u{1b}[0m"),
+            _ => shown,
+        };
+        let lines = rows.iter().map(|row| columns.line(row, coloured) + "\n");
+        lines.collect()
     }
 
     /// Starts a bar of `length` steps on standard error. It is invisible with a single step, or if
@@ -196,21 +388,43 @@ impl Screen {
     pub fn progress_beside_data(&self, length: u64, doing: &'static str) -> ProgressBar {
         self.progress(if self.terminal.is_some() { 0 } else { length }, doing)
     }
+}
 
-    fn cell(&self, text: &str) -> Cell {
-        let cell = Cell::new(printable(text));
-        let colour = match text {
-            "active" => Color::DarkGreen,
-            "pending_revocation" | "pending_reactivation" => Color::DarkYellow,
-            "revoked" | "expired" | "disabled" => Color::DarkRed,
-            _ => return cell,
-        };
-        if self.terminal == Some(Colours::Shown) {
-            cell.fg(colour)
-        } else {
-            cell
-        }
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the user sees times relative to now, and types them so"
+)]
+fn wall_clock() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let microseconds = since.unwrap_or_default().as_micros();
+    Timestamp::from_unix_microseconds(i64::try_from(microseconds).unwrap_or(i64::MAX))
+}
+
+/// The colour of a word in the codes of terminals (ECMA-48 §8.3.117).
+fn colour(cell: &str) -> Option<u8> {
+    match cell {
+        "active" | "green" => Some(32),
+        "pending_revocation" | "pending_reactivation" | "yellow" => Some(33),
+        "revoked" | "expired" | "disabled" | "red" => Some(31),
+        _ => None,
     }
+}
+
+/// Writes rows as RFC 4180 wants them. The names of columns are those of the API.
+fn csv_of(titles: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<String, Failure> {
+    let failed = |error: &dyn fmt::Display| Failure::failed(format!("cannot write CSV: {error}"));
+    let mut writer = csv::WriterBuilder::new()
+        .flexible(true)
+        .from_writer(Vec::new());
+    if !titles.is_empty() {
+        let names = titles.iter().map(|title| title.replace(' ', "_"));
+        writer.write_record(names).map_err(|error| failed(&error))?;
+    }
+    for row in rows {
+        writer.write_record(row).map_err(|error| failed(&error))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(&error))?;
+    String::from_utf8(bytes).map_err(|error| failed(&error))
 }
 
 /// Removes the characters that could steer a terminal or reorder its line: control characters (C0,
@@ -240,11 +454,6 @@ fn escaped(json: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(text)
-}
-
-/// Writes `2033-02-20T23:18:00Z` as `2033-02-20 23:18`.
-pub fn minutes(time: Time) -> String {
-    format!("{:.16}", time.to_string()).replace('T', " ")
 }
 
 /// Writes `1234567` as `1,234,567`.
@@ -353,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_times_are_readable() {
+    fn numbers_are_readable() {
         for (number, text) in [
             (0, "0"),
             (999, "999"),
@@ -362,8 +571,6 @@ mod tests {
         ] {
             assert_eq!(grouped(number), text);
         }
-        let time = Time("2033-02-20T23:18:00Z".parse().unwrap());
-        assert_eq!(minutes(time), "2033-02-20 23:18");
     }
 
     #[test]

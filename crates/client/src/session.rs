@@ -16,7 +16,7 @@ use crate::environment::{self, Environment};
 use crate::failure::Failure;
 use crate::files;
 use crate::http::{Answer, Api, Refusal, Token};
-use crate::output::{Screen, printable};
+use crate::output::{Screen, Style, printable};
 use crate::profile::{self, LocalProfile};
 
 /// The largest page of zones, accounts and tokens.
@@ -76,11 +76,7 @@ pub fn connection(
     account: Option<&str>,
     context: &Context<'_>,
 ) -> Result<Connection, Failure> {
-    let session = Session::open(
-        arguments,
-        context,
-        &mut Screen::of_process(arguments.output),
-    )?;
+    let session = Session::open(arguments, context, &mut screen_of(arguments))?;
     let authorities = context.environment.variable(environment::API_CA);
     let authorities = authorities.map(PathBuf::from);
     // Standard input has the token once.
@@ -91,6 +87,14 @@ pub fn connection(
         token: session.api.token().value(),
         token_file: file.filter(|file| file.as_os_str() != "-"),
         authorities: arguments.api_ca.clone().or(authorities),
+    })
+}
+
+/// The screen of this process with the choices of the user.
+pub fn screen_of(arguments: &ClientArgs) -> Screen {
+    Screen::of_process(arguments.output.clone()).with(Style {
+        wide: arguments.wide,
+        quiet: arguments.quiet,
     })
 }
 
@@ -141,7 +145,7 @@ impl Session {
         )?;
         let authorities = environment.variable(environment::API_CA).map(Path::new);
         let authorities = arguments.api_ca.as_deref().or(authorities);
-        let api = Api::new(address, authorities, token, source)?;
+        let api = Api::new(address, authorities, token, source)?.telling(arguments.verbose);
         if api.is_cleartext_to_others() {
             screen
                 .say("warning: the token crosses the network in clear text; use an https address");
@@ -236,6 +240,7 @@ impl Session {
             Refusal::Refused {
                 status: 403,
                 failure,
+                ..
             } => failure
                 .and(format!("cannot look up the {kind}"))
                 .also_hint(format!(

@@ -47,7 +47,7 @@ impl Captured {
 
     pub fn screen(&self) -> Screen {
         Screen::into(
-            self.format,
+            self.format.clone(),
             Box::new(self.out.clone()),
             Box::new(self.err.clone()),
         )

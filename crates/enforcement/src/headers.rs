@@ -5,7 +5,8 @@
 
 use std::fmt::Write as _;
 
-use base64ct::{Base64, Encoding as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use certgate_model::{Hex, Timestamp};
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
@@ -139,7 +140,7 @@ fn write(headers: &mut HeaderMap, judged: &Judged) {
 /// Sets `Client-Cert` and, for a path with CAs in between, `Client-Cert-Chain` (RFC 9440 §2.2 and
 /// §2.3).
 fn set_certificate(headers: &mut HeaderMap, judged: &Judged, der: &[u8]) {
-    let octets = |der: &[u8]| format!(":{}:", Base64::encode_string(der));
+    let octets = |der: &[u8]| format!(":{}:", STANDARD.encode(der));
     if let Ok(value) = HeaderValue::from_str(&octets(der)) {
         headers.insert(CLIENT_CERT, value);
     }

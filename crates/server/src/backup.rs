@@ -15,6 +15,7 @@ use crate::config::{Database, MasterKeySource, StorageConfig};
 use crate::data_dir::{DataDir, Stopped, named_epochs};
 use crate::failure::{self, Failure};
 use crate::inspector::Inspector;
+use crate::last_backup;
 use crate::system::SystemClock;
 
 /// The files of an SQLite database. The database itself is first: a move never leaves it without
@@ -86,6 +87,9 @@ pub fn back_up(config: &StorageConfig, file: &Path, despite_problems: bool) -> R
     File::open(directory_of(file))
         .and_then(|directory| directory.sync_all())
         .map_err(written)?;
+    if let Err(error) = last_backup::write(&config.data_dir, SystemClock.now()) {
+        screen.say(&format!("the metrics will not show this backup: {error}"));
+    }
     let master_key = match &config.master_key {
         MasterKeySource::Environment(_) => "the master key in CERTGATE_MASTER_KEY".to_owned(),
         MasterKeySource::File(path) => format!("the master key {}", path.display()),

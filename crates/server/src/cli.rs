@@ -1,13 +1,17 @@
 //! The command line of the server's commands. The client's commands are in `certgate-client`.
 
+mod examples;
 mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use certgate_client::{AuditListArgs, ClientArgs, ClientCommand, Exit, Format, parse_duration};
+use certgate_client::{
+    AuditListArgs, ClientArgs, ClientCommand, Format, FormatParser, parse_duration,
+};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub use self::examples::with_examples;
 pub use self::values::AuditHead;
 use self::values::parse_head;
 use crate::config::{
@@ -16,7 +20,7 @@ use crate::config::{
 
 /// Self-hosted CA for mTLS client certificates with Cloudflare's client_certificates API.
 #[derive(Debug, Parser)]
-#[command(name = "certgate", version, after_help = Exit::help(), propagate_version = true)]
+#[command(name = "certgate", version, propagate_version = true)]
 pub struct Cli {
     /// The command.
     #[command(subcommand)]
@@ -27,14 +31,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server. Its first start makes the data directory
-    #[command(after_help = Exit::help())]
     Serve {
         /// Settings.
         #[command(flatten)]
         settings: SettingFlags<Config>,
     },
     /// Make a data directory with an account, a zone and a token. Print the IDs and the token
-    #[command(after_help = Exit::help())]
     Init {
         /// The first account and zone.
         #[command(flatten)]
@@ -44,7 +46,6 @@ pub enum Command {
         settings: SettingFlags<InstallationConfig>,
     },
     /// Check the whole database of a running or stopped server and report every problem
-    #[command(after_help = Exit::help())]
     Check {
         /// Use at most this percentage of the time, so that a running server has the disk
         #[arg(long, value_name = "PERCENT", default_value_t = 100)]
@@ -55,7 +56,6 @@ pub enum Command {
         settings: SettingFlags<DatabaseConfig>,
     },
     /// Copy the database of a running or stopped server to one file, without the master key
-    #[command(after_help = Exit::help())]
     Backup {
         /// File to write, which must not exist
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -69,7 +69,6 @@ pub enum Command {
     },
     /// Replace a stopped server's database with a backup. Later revocations are replayed from the
     /// journal
-    #[command(after_help = Exit::help())]
     Restore {
         /// File that `certgate backup` wrote
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -86,10 +85,8 @@ pub enum Command {
     },
     /// Move a stopped server's database to an empty PostgreSQL database. Run the command again to
     /// continue after an interruption
-    #[command(after_help = Exit::help())]
     Migrate(MigrateArgs),
     /// List the entries of the audit log, or verify that the log is intact
-    #[command(after_help = Exit::help())]
     Audit {
         /// The command.
         #[command(subcommand)]
@@ -97,36 +94,27 @@ pub enum Command {
     },
     /// Follow revocations: write the CAs and CRLs of an account into files, and make a proxy read
     /// them after each change
-    #[command(after_help = Exit::help())]
     Follow(FollowArgs),
     /// Terminate TLS in front of services, and cut the connections of revoked client certificates
-    #[command(after_help = Exit::help())]
     Gateway {
         /// Configuration file, as docs/gateway.md describes it
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         config: PathBuf,
     },
     /// Answer the questions of a reverse proxy: may this client pass?
-    #[command(after_help = Exit::help())]
     Authz {
         /// Configuration file, as docs/authz.md describes it
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         config: PathBuf,
     },
     /// Show the configuration and the source of each value
-    #[command(after_help = Exit::help())]
     Config {
         /// Print every setting, its default and its meaning in Markdown instead
         #[arg(long)]
         reference: bool,
         /// Output format
-        #[arg(
-            long,
-            short,
-            value_enum,
-            value_name = "FORMAT",
-            default_value = "table"
-        )]
+        #[arg(long, short, value_parser = FormatParser, value_name = "FORMAT")]
+        #[arg(default_value = "table")]
         output: Format,
         /// Settings.
         #[command(flatten)]
@@ -157,7 +145,6 @@ pub enum AuditCommand {
     },
     /// Verify every log in the database of a running or stopped server, or in a backup: report
     /// changed, missing and reordered entries
-    #[command(after_help = Exit::help())]
     Verify {
         /// Database file, such as a backup [default: the configured database]
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -167,13 +154,8 @@ pub enum AuditCommand {
         #[arg(long, value_name = "ID:NUMBER:HASH", value_parser = parse_head)]
         expect: Vec<AuditHead>,
         /// Output format
-        #[arg(
-            long,
-            short,
-            value_enum,
-            value_name = "FORMAT",
-            default_value = "table"
-        )]
+        #[arg(long, short, value_parser = FormatParser, value_name = "FORMAT")]
+        #[arg(default_value = "table")]
         output: Format,
         /// Settings.
         #[command(flatten)]

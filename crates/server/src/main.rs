@@ -15,6 +15,7 @@ mod follow;
 mod gateway;
 mod init;
 mod inspector;
+mod last_backup;
 mod last_check;
 mod limited;
 mod listener;
@@ -33,7 +34,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use certgate_client::{Context, Format, Screen};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{AuditCommand, Cli, Command};
 use crate::config::{
@@ -45,7 +46,9 @@ use crate::system::SystemRandom;
 
 fn main() -> ExitCode {
     process::hide();
-    match run(Cli::parse().command) {
+    let matches = cli::with_examples(Cli::command()).get_matches();
+    let parsed = Cli::from_arg_matches(&matches);
+    match run(parsed.unwrap_or_else(|error| error.exit()).command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

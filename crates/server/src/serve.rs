@@ -15,11 +15,12 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::clock_watch;
-use crate::config::{Config, Management};
+use crate::config::{Config, Database, Management};
 use crate::connection::Limits;
 use crate::data_dir::DataDir;
 use crate::descriptors;
 use crate::failure::{self, Failure};
+use crate::last_backup;
 use crate::last_check::LastCheck;
 use crate::listener::Listener;
 use crate::log::Log;
@@ -248,7 +249,10 @@ fn parts(
     tls: Option<Arc<CurrentIdentity>>,
     connections_max: usize,
 ) -> ApiParts {
-    let directory = config.installation.storage.data_dir.clone();
+    let storage = &config.installation.storage;
+    let directory = storage.data_dir.clone();
+    // PostgreSQL's own backups leave no trace here.
+    let is_embedded = matches!(storage.database, Database::Embedded);
     ApiParts {
         service: service.clone(),
         store: service.reads(),
@@ -256,6 +260,9 @@ fn parts(
         random: Arc::new(SystemRandom),
         metrics: Arc::new(move || {
             LastCheck::measure(&directory);
+            if is_embedded {
+                last_backup::measure(&directory);
+            }
             CurrentIdentity::measure(tls.as_deref());
             metrics.render()
         }),

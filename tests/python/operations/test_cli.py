@@ -43,6 +43,12 @@ class User:
         """Returns the output of `--output json`, which must be one JSON value."""
         return json.loads(self.run(*arguments, "--output", "json", **more).stdout)
 
+    def listed(self, *arguments: str | Path, **more: str) -> list[dict[str, Any]]:
+        """Returns the certificates of `cert list`."""
+        answer = self.json("cert", "list", *arguments, **more)
+        assert answer["result_info"]["count"] == len(answer["result"])
+        return answer["result"]
+
 
 @pytest.fixture
 def user(server: Server, tmp_path: Path) -> User:
@@ -67,7 +73,7 @@ def test_the_first_five_minutes(user: User) -> None:
         "x509", "-in", certificate, "-noout", "-subject", "-nameopt", "RFC2253"
     )
 
-    listed = user.json("cert", "list")
+    listed = user.listed()
     assert (
         len(listed) == 1
         and listed[0]["common_name"] == "device-1"
@@ -85,8 +91,8 @@ def test_the_first_five_minutes(user: User) -> None:
         return user.json("cert", "show", identity)["status"]
 
     eventually("it is revoked", lambda: status() == "revoked")
-    assert [made["id"] for made in user.json("cert", "list", "--status", "revoked")] == [identity]
-    assert user.json("cert", "list", "--status", "active") == []
+    assert [made["id"] for made in user.listed("--status", "revoked")] == [identity]
+    assert user.listed("--status", "active") == []
     assert "nothing changed" in user.run("cert", "revoke", identity).stderr
     user.run("cert", "restore", identity)
     eventually("it is restored", lambda: status() == "active")
@@ -111,7 +117,7 @@ def test_nothing_is_overwritten(user: User) -> None:
     assert {
         path.name: path.read_bytes() for path in user.home.iterdir() if path.is_file()
     } == before
-    assert len(user.json("cert", "list")) == 1
+    assert len(user.listed()) == 1
 
 
 @pytest.mark.parametrize("algorithm", ["p256", "p384", "rsa2048", "rsa3072", "rsa4096", "ed25519"])
@@ -195,7 +201,7 @@ def test_a_killed_bulk_issue_continues(user: User) -> None:
     # The journal has a line before the file has its certificate, so each job may complete one.
     assert NAMES // 2 - JOBS <= done["already_issued"] < NAMES
 
-    listed = user.json("cert", "list", "--all")
+    listed = user.listed("--all")
     assert sorted(made["common_name"] for made in listed) == sorted(
         f"device-{n}" for n in range(NAMES)
     ), "twice or not at all"
@@ -214,7 +220,7 @@ def test_a_killed_bulk_issue_continues(user: User) -> None:
 
     again = user.json(*command)
     assert (again["issued"], again["already_issued"]) == (0, NAMES)
-    assert len(user.json("cert", "list", "--all")) == NAMES
+    assert len(user.listed("--all")) == NAMES
 
 
 def test_bad_lines_of_a_bulk_issue_are_named_with_the_reason(user: User) -> None:
@@ -233,15 +239,15 @@ def test_zones(user: User) -> None:
     assert {zone["name"] for zone in user.json("zone", "list")} == {"example.com", "second.example"}
     assert "second.example" in user.run("zone", "list").stdout
     user.run("cert", "issue", "--cn", "there", "--zone", "second.example")
-    assert user.json("cert", "list") == []
-    there = user.json("cert", "list", "--zone", made["id"])
+    assert user.listed() == []
+    there = user.listed("--zone", made["id"])
     assert [certificate["common_name"] for certificate in there] == ["there"]
     refused = user.run("zone", "delete", "second.example", code=1)
     assert "revoke" in refused.stderr
     user.run("cert", "revoke", there[0]["id"], "--zone", "second.example")
     eventually(
         "it is revoked",
-        lambda: user.json("cert", "list", "-z", "second.example", "--status", "revoked"),
+        lambda: user.listed("-z", "second.example", "--status", "revoked"),
     )
     user.run("zone", "delete", "second.example")
     assert [zone["name"] for zone in user.json("zone", "list")] == ["example.com"]
@@ -272,8 +278,8 @@ def test_tokens(user: User) -> None:
         "--zone",
         user.server.zone_id,
     ]
-    assert user.json("cert", "list", *reader) == []
-    assert user.json("cert", "list", *reader[:2], *reader[4:], CERTGATE_TOKEN=value) == []
+    assert user.listed(*reader) == []
+    assert user.listed(*reader[:2], *reader[4:], CERTGATE_TOKEN=value) == []
     refused = user.run("cert", "issue", "--cn", "no", *reader, code=1)
     assert value not in refused.stderr and not (user.home / "no.key").exists()
     user.run("token", "revoke", made["id"])
@@ -395,7 +401,7 @@ def test_the_first_serve_makes_everything_and_prints_the_token_once(
     home = tmp_path / "home"
     home.mkdir()
     user = User(server, home)
-    assert user.json("cert", "list") == []
+    assert user.listed() == []
     server.terminate()
     server.ended(tells_token=True)
 

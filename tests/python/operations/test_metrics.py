@@ -82,6 +82,7 @@ def test_all_metrics_exist_from_the_start(make_server: MakeServer) -> None:
         "certgate_certificates_issued_total": 0,
         "certgate_crls_published_total": 0,
         "certgate_corrupt_crls_total": 0,
+        "certgate_backup_finished_timestamp_seconds": 0,
         "certgate_check_finished_timestamp_seconds": 0,
         "certgate_check_problems": 0,
         "certgate_tls_certificate_expires_timestamp_seconds": 0,

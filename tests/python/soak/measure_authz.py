@@ -7,7 +7,6 @@ CERTGATE_TEST_BINARY=../../target/release/certgate python soak/measure_authz.py
 from __future__ import annotations
 
 import base64
-import os
 import sys
 import tempfile
 import time
@@ -19,18 +18,13 @@ from kit.authz import HOST, PROXIES, Authz, Proxy, Upstream, asked, connected  #
 from kit.client_certificates import der_of  # noqa: E402
 from kit.harness import Server, eventually  # noqa: E402
 from kit.hosts import Hosts  # noqa: E402
+from kit.processes import processor_seconds  # noqa: E402
 
 # Decisions whose processor time is measured, on one connection, one after another.
 DECISIONS = 20_000
 
 # Revocations at each proxy.
 REVOCATIONS = 50
-
-
-def processor_seconds(process: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{process}/stat").read_text().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure_decisions(server: Server, hosts: Hosts, directory: Path) -> None:

@@ -101,7 +101,7 @@ def test_the_first_five_minutes(first_start: Server) -> None:
     show = f"for name in {base}; do eval printf '%s\\\\n' \\$$name; done"
     outputs = run(first_start, issue, revoke, curl, show)
     assert shape(outputs[0])[-2:] == shape(listed)
-    assert "device-1     pending_revocation" in outputs[1]
+    assert "device-1  pending_revocation" in outputs[1]
     assert outputs[1].endswith("pending_reactivation\n")
     assert '"common_name":"device-1"' in outputs[2] and '"total_count":1' in outputs[2]
 
@@ -136,7 +136,7 @@ def test_a_service_behind_nginx(first_start: Server) -> None:
     try:
         outputs = run(first_start, issue, fetch, own, call, revoke, remember)
         assert outputs[3] == hello
-        assert "device-1     pending_revocation" in outputs[4]
+        assert "device-1  pending_revocation" in outputs[4]
         refused = "400 The SSL certificate error"
         eventually("nginx refuses it", lambda: refused in run(first_start, once)[0])
 
@@ -208,7 +208,7 @@ def test_the_lists_of_a_proxy(first_start: Server) -> None:
     repeat = repeat.replace("nginx -s reload", "echo reloaded")
     issue = "certgate cert issue --cn device-1\n"
     revoke = (
-        "ID=$(certgate cert list | awk '$2 == \"device-1\" {print $1}')\n"
+        "ID=$(certgate cert list | awk '$1 == \"device-1\" {print $NF}')\n"
         f'certgate cert revoke "$ID" > /dev/null; {settled("revoked")}\n'
     )
     outputs = run(first_start, issue + ca_id + fetch, repeat, revoke + repeat, repeat)

@@ -60,7 +60,7 @@ def test_curl_and_the_command_line(secure: Server, files: Files, tmp_path: Path)
 
     trusting = ["--data-dir", secure.directory, "--api-ca", files.authority]
     listed = certgate("cert", "list", "--output", "json", *trusting, cwd=tmp_path)
-    assert listed.returncode == 0 and json.loads(listed.stdout) == [], listed.stderr
+    assert listed.returncode == 0 and json.loads(listed.stdout)["result"] == [], listed.stderr
     refused = certgate("cert", "list", "--data-dir", secure.directory, cwd=tmp_path)
     assert refused.returncode == 3 and "certificate" in refused.stderr, refused.stderr
     assert secure.token not in refused.stderr

@@ -31,7 +31,8 @@ pub fn list(
     let mut query = format!("{path}?limit={limit}");
     for (name, instant) in [("since", arguments.since), ("before", arguments.before)] {
         if let Some(instant) = instant {
-            query.push_str(&format!("&{name}={}", encoded(&instant.to_string())));
+            let instant = instant.past(screen.now()).to_string();
+            query.push_str(&format!("&{name}={}", encoded(&instant)));
         }
     }
     if let Some(token) = arguments.token_id {
@@ -55,7 +56,7 @@ pub fn list(
         screen.say("no entry matches");
         return Ok(());
     }
-    let rows = entries.iter().map(|entry| Ok(row(parsed(entry)?)));
+    let rows = entries.iter().map(|entry| Ok(row(parsed(entry)?, screen)));
     let rows = rows.collect::<Result<Vec<_>, Failure>>()?;
     screen.table(&HEADER, rows)?;
     if !cursor.is_empty() {
@@ -66,7 +67,7 @@ pub fn list(
     Ok(())
 }
 
-fn row(entry: AuditLog<'static>) -> Vec<String> {
+fn row(entry: AuditLog<'static>, screen: &Screen) -> Vec<String> {
     let AuditActor {
         kind,
         context,
@@ -78,7 +79,7 @@ fn row(entry: AuditLog<'static>) -> Vec<String> {
     let token_id = token_id.map(|id| id.to_string().into());
     let name = token_name.or(token_id).or(context).unwrap_or(kind);
     vec![
-        entry.action.time.to_string(),
+        screen.time(entry.action.time),
         printable(&name),
         ip_address.unwrap_or("-".into()).into_owned(),
         entry.action.kind.into_owned(),

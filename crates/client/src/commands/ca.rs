@@ -15,7 +15,7 @@ use crate::arguments::{CaAddArgs, CaImportArgs, KeyName};
 use crate::failure::Failure;
 use crate::files;
 use crate::http::{Answer, parsed};
-use crate::output::{Screen, minutes};
+use crate::output::Screen;
 use crate::session::Session;
 
 const HEADER: [&str; 6] = ["id", "kind", "name", "use", "from", "expires"];
@@ -56,8 +56,8 @@ pub fn list(session: &Session, account: Option<&str>, screen: &mut Screen) -> Re
             "managed".to_owned(),
             authority.name.into_owned(),
             in_use.to_owned(),
-            minutes(authority.created_on),
-            minutes(authority.expires_on),
+            screen.time(authority.created_on),
+            screen.time(authority.expires_on),
         ]);
     }
     for item in uploaded {
@@ -68,8 +68,8 @@ pub fn list(session: &Session, account: Option<&str>, screen: &mut Screen) -> Re
             "uploaded".to_owned(),
             certificate.name.unwrap_or_default().into_owned(),
             in_use.to_owned(),
-            minutes(certificate.uploaded_on),
-            minutes(certificate.expires_on),
+            screen.time(certificate.uploaded_on),
+            screen.time(certificate.expires_on),
         ]);
     }
     if rows.is_empty() {

@@ -1,32 +1,52 @@
-//! `certgate cert list|show|revoke|restore|export`.
+//! `certgate cert list|count|show|history|revoke|restore|export`.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
 use certgate_model::{RevocationReason, Status, ZoneId};
-use certgate_wire::{
-    Id, ReactivateClientCertificate, ReasonName, ResultInfo, RevokeClientCertificate,
-};
-use serde_json::value::RawValue;
+use certgate_wire::{ReactivateClientCertificate, ReasonName, RevokeClientCertificate};
+use serde_json::json;
 
 use super::certificate::{self, Certificate};
 use super::managed;
+use super::names::{self, Found};
+use super::search::{Page, Search, new_items};
 use super::wait::Wait;
-use crate::arguments::{ListArgs, Statuses};
+use crate::arguments::{CountArgs, ListArgs, Statuses};
 use crate::failure::{Exit, Failure};
 use crate::files::{self, Secrecy};
-use crate::http::{Answer, parsed};
-use crate::output::{Screen, grouped, minutes};
+use crate::http::{Answer, Refusal};
+use crate::output::{Screen, grouped};
 use crate::session::Session;
 
-/// The certificates in one request of `--all`: the most that the API returns, few in tests.
-const PAGE_MAX: u64 = if cfg!(test) { 8 } else { 1000 };
+const ACTIVE: Statuses = Statuses::One(Status::Active);
 
-/// The digits of a serial number in a list: enough to tell certificates apart by eye.
-const SERIAL_DIGITS: usize = 12;
+const HEADER: [&str; 4] = ["name", "status", "expires", "id"];
+const WIDE: [&str; 7] = [
+    "name",
+    "status",
+    "issued",
+    "expires",
+    "serial number",
+    "authority",
+    "id",
+];
 
-const HEADER: [&str; 6] = ["id", "common name", "status", "issued", "expires", "serial"];
+/// The names of the API.
+const CSV: [&str; 12] = [
+    "id",
+    "common_name",
+    "status",
+    "issued_on",
+    "expires_on",
+    "serial_number",
+    "fingerprint_sha256",
+    "certificate_authority_id",
+    "certificate_authority_name",
+    "organization",
+    "organizational_unit",
+    "country",
+];
 
 /// A change of a certificate's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +57,49 @@ pub enum StatusRequest {
     Restore,
 }
 
+impl StatusRequest {
+    /// Sends the request. `path` is that of the certificate.
+    pub fn send(self, session: &Session, path: &str) -> Result<Answer, Refusal> {
+        match self {
+            Self::Revoke(None) => session.api.delete(path),
+            Self::Revoke(reason) => {
+                let reason = reason.map(ReasonName);
+                let body = RevokeClientCertificate { reason };
+                session.api.delete_with(path, &body)
+            }
+            Self::Restore => {
+                let reactivate = Some(true);
+                let body = ReactivateClientCertificate { reactivate };
+                session.api.patch(path, &body)
+            }
+        }
+    }
+
+    /// The verb of messages.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Revoke(_) => "revoke",
+            Self::Restore => "restore",
+        }
+    }
+
+    /// The verb of progress bars.
+    pub fn doing(self) -> &'static str {
+        match self {
+            Self::Revoke(_) => "revoking",
+            Self::Restore => "restoring",
+        }
+    }
+
+    /// The treatment of clients after the change.
+    pub fn done(self) -> &'static str {
+        match self {
+            Self::Revoke(_) => "refused",
+            Self::Restore => "admitted",
+        }
+    }
+}
+
 /// `certgate cert list`
 pub fn list(
     session: &Session,
@@ -44,13 +107,15 @@ pub fn list(
     arguments: &ListArgs,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let statuses = arguments.status.unwrap_or(Statuses::One(Status::Active));
+    let (pattern, filter) = (arguments.pattern.as_deref(), &arguments.filter);
+    let search = Search::new(session, zone, pattern, filter, ACTIVE, screen.now())?;
+    let search = search.sorted(arguments.sort, arguments.asc, arguments.desc);
     let total = match arguments.all {
-        true => list_all(session, zone, statuses, screen)?,
-        false => list_page(session, zone, statuses, arguments, screen)?,
+        true => list_all(session, zone, &search, screen)?,
+        false => list_page(session, zone, &search, arguments, screen)?,
     };
-    if arguments.status.is_none() {
-        say_omitted(session, zone, total, screen)?;
+    if filter.status.is_none() && search.statuses != Statuses::All {
+        say_omitted(session, zone, &search, total, screen)?;
     }
     Ok(())
 }
@@ -59,37 +124,39 @@ pub fn list(
 fn list_page(
     session: &Session,
     zone: &ZoneId,
-    statuses: Statuses,
+    search: &Search,
     arguments: &ListArgs,
     screen: &mut Screen,
 ) -> Result<u64, Failure> {
     let ListArgs { page, per_page, .. } = *arguments;
-    let answer = session
-        .api
-        .get(&page_path(zone, statuses, page, per_page))?;
-    let info: ResultInfo = answer.info()?;
+    let found = search.page(session, zone, page, per_page)?;
     if screen.is_json() {
-        screen.json(&answer.result)?;
-        return Ok(info.total_count);
+        screen.json_list(&found.answer().result, found.answer().raw_info()?)?;
+        return Ok(found.total());
     }
-    let certificates: Vec<Certificate> = answer.parse()?;
-    if !certificates.is_empty() {
-        screen.table(&HEADER, certificates.iter().map(row))?;
+    if !found.certificates.is_empty() {
+        let rows = found.certificates.iter().map(|one| row(one, screen));
+        let rows: Vec<_> = rows.collect();
+        screen.table(header(screen), rows)?;
     }
-    screen.say(&footer(page, per_page, certificates.len() as u64, &info));
-    Ok(info.total_count)
+    screen.say(&footer(page, per_page, &found));
+    for message in &found.answer().messages {
+        screen.say(message);
+    }
+    Ok(found.total())
 }
 
-/// Prints the number of certificates of the zone that a list of `listed` does not have.
+/// Prints the number of certificates that a list of `listed` does not have because of their status.
 fn say_omitted(
     session: &Session,
     zone: &ZoneId,
+    search: &Search,
     listed: u64,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let answer = session.api.get(&page_path(zone, Statuses::All, 1, 1))?;
-    let every: ResultInfo = answer.info()?;
-    match every.total_count.saturating_sub(listed) {
+    let every = search.with_statuses(Statuses::All);
+    let every = every.page(session, zone, 1, 1)?;
+    match every.total().saturating_sub(listed) {
         0 => {}
         1 => screen.say("1 certificate is not active and omitted: see --status all"),
         many => screen.say(&format!(
@@ -100,26 +167,56 @@ fn say_omitted(
     Ok(())
 }
 
-fn page_path(zone: &ZoneId, statuses: Statuses, page: u64, size: u64) -> String {
-    let (path, status) = (certificate::path(zone), statuses.name());
-    format!("{path}?status={status}&page={page}&limit={size}")
+fn header(screen: &Screen) -> &'static [&'static str] {
+    match (screen.is_csv(), screen.is_wide()) {
+        (true, _) => &CSV,
+        (false, true) => &WIDE,
+        (false, false) => &HEADER,
+    }
 }
 
-fn row(certificate: &Certificate) -> Vec<String> {
-    vec![
-        certificate.id.to_string(),
+fn row(certificate: &Certificate, screen: &Screen) -> Vec<String> {
+    let signer = &certificate.certificate_authority;
+    let (id, name) = (
+        screen.id(certificate.id),
         certificate.common_name.to_string(),
-        certificate.status.to_string(),
-        minutes(certificate.issued_on),
-        minutes(certificate.expires_on),
-        format!("{:.SERIAL_DIGITS$}…", certificate.serial_number.to_string()),
-    ]
+    );
+    let status = certificate.status.to_string();
+    let times = [certificate.issued_on, certificate.expires_on];
+    let [issued, expires] = times.map(|time| screen.time(time));
+    let serial = certificate.serial_number.to_string();
+    match (screen.is_csv(), screen.is_wide()) {
+        (true, _) => vec![
+            id,
+            name,
+            status,
+            issued,
+            expires,
+            serial,
+            certificate.fingerprint_sha256.to_string(),
+            signer.id.to_string(),
+            signer.name.to_string(),
+            certificate.organization.to_string(),
+            certificate.organizational_unit.to_string(),
+            certificate.country.to_string(),
+        ],
+        (false, true) => {
+            let signer = signer.name.to_string();
+            vec![name, status, issued, expires, serial, signer, id]
+        }
+        (false, false) => vec![name, status, expires, id],
+    }
 }
 
-fn footer(page: u64, size: u64, count: u64, info: &ResultInfo) -> String {
-    let total = grouped(info.total_count);
-    let pages = grouped(info.total_pages);
-    match (count, info.total_count) {
+fn footer(page: u64, size: u64, found: &Page) -> String {
+    let (count, all) = (found.certificates.len() as u64, found.total());
+    let (total, pages) = (grouped(all), grouped(found.pages()));
+    // The server counts searches with many matches up to a limit.
+    let total = match found.is_at_least() {
+        true => format!("at least {total}"),
+        false => total,
+    };
+    match (count, all) {
         (_, 0) => "no certificates".to_owned(),
         (0, _) => format!("none of {total} (page {} of {pages})", grouped(page)),
         _ => {
@@ -138,56 +235,39 @@ fn footer(page: u64, size: u64, count: u64, info: &ResultInfo) -> String {
     }
 }
 
-/// Prints page after page, so that memory stays small in a zone of any size. A certificate that is
-/// issued meanwhile pushes an older one to the next page, where this function skips it. Returns the
-/// number of certificates.
+/// Prints page after page, so that memory stays small in a zone of any size. Returns the number of
+/// certificates.
 fn list_all(
     session: &Session,
     zone: &ZoneId,
-    statuses: Statuses,
+    search: &Search,
     screen: &mut Screen,
 ) -> Result<u64, Failure> {
-    let mut printed = 0u64;
-    let mut before: HashSet<Id> = HashSet::new();
-    let mut bar = None;
-    for number in 1.. {
-        let answer = session
-            .api
-            .get(&page_path(zone, statuses, number, PAGE_MAX))?;
-        let info: ResultInfo = answer.info()?;
-        let items: Vec<Box<RawValue>> = answer.parse()?;
-        if items.is_empty() {
-            break;
-        }
-        let mut ids = HashSet::with_capacity(items.len());
-        let mut rows = Vec::with_capacity(items.len());
-        for item in &items {
-            let certificate: Certificate = parsed(item)?;
-            if !before.contains(&certificate.id) {
-                if screen.is_json() {
-                    let opening = if printed == 0 { "[" } else { "," };
-                    screen.bytes(opening.as_bytes())?;
-                    screen.bytes(item.get().as_bytes())?;
-                } else {
-                    rows.push(row(&certificate));
-                }
+    let (mut printed, mut bar) = (0u64, None);
+    search.every(session, zone, |page, before| {
+        let new = new_items(page, before)?;
+        if screen.is_json() {
+            for (item, _) in &new {
+                let opening = if printed == 0 { "{\"result\":[" } else { "," };
+                screen.json_piece(opening, item)?;
                 printed += 1;
             }
-            ids.insert(certificate.id);
+        } else {
+            let rows: Vec<_> = new.iter().map(|(_, one)| row(one, screen)).collect();
+            match printed {
+                0 => screen.table(header(screen), rows)?,
+                _ => screen.more_rows(header(screen), rows)?,
+            }
+            printed += new.len() as u64;
         }
-        before = ids;
-        if !screen.is_json() {
-            screen.table(if number == 1 { &HEADER } else { &[] }, rows)?;
-        }
-        let bar =
-            bar.get_or_insert_with(|| screen.progress_beside_data(info.total_count, "listing"));
+        let bar = bar.get_or_insert_with(|| screen.progress_beside_data(page.total(), "listing"));
         bar.set_position(printed);
-        if number >= info.total_pages {
-            break;
-        }
-    }
+        Ok(())
+    })?;
     if screen.is_json() {
-        screen.bytes(if printed == 0 { b"[]\n" } else { b"]\n" })?;
+        let opening = if printed == 0 { "{\"result\":[" } else { "" };
+        let info = json!({"count": printed, "total_count": printed});
+        screen.bytes(format!("{opening}],\"result_info\":{info}}}\n").as_bytes())?;
     }
     if let Some(bar) = bar {
         bar.finish_and_clear();
@@ -200,58 +280,78 @@ fn list_all(
     Ok(printed)
 }
 
+/// `certgate cert count`
+pub fn count(
+    session: &Session,
+    zone: &ZoneId,
+    arguments: &CountArgs,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let (pattern, filter) = (arguments.pattern.as_deref(), &arguments.filter);
+    let search = Search::new(session, zone, pattern, filter, ACTIVE, screen.now())?;
+    let working = screen.working("counting");
+    let count = search.count(session, zone)?;
+    working.finish_and_clear();
+    if screen.is_json() {
+        return screen.json_of(&json!({ "count": count }));
+    }
+    match screen.is_csv() {
+        true => screen.table(&["count"], [vec![count.to_string()]])?,
+        false => screen.data(&format!("{count}\n"))?,
+    }
+    if filter.status.is_none() && search.statuses != Statuses::All {
+        say_omitted(session, zone, &search, count, screen)?;
+    }
+    Ok(())
+}
+
 /// `certgate cert show`
 pub fn show(
     session: &Session,
     zone: &ZoneId,
-    id: &str,
+    name: &str,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let answer = session.api.get(&certificate::path_of(zone, id)?)?;
-    match screen.is_json() {
-        true => screen.json(&answer.result),
-        false => certificate::fields(&answer.parse()?, screen),
+    let Found { json, certificate } = names::find(session, zone, name, screen)?;
+    if screen.is_json() {
+        return screen.json(&json);
     }
+    certificate::fields(&certificate, screen)
 }
 
-/// `certgate cert revoke` and `certgate cert restore`. It tries every ID and reports each failure.
+/// `certgate cert revoke` and `certgate cert restore`. It tries every certificate and
+/// reports each failure.
 pub fn change(
     session: &Session,
     zone: &ZoneId,
-    ids: &[String],
+    names: &[String],
     request: StatusRequest,
     timeout: Option<Duration>,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let wait = timeout.map(Wait::begin);
-    // A typing error in the last ID must stop the command before it changes the first one.
-    let paths = ids
-        .iter()
-        .map(|id| certificate::path_of(zone, id))
-        .collect::<Result<Vec<_>, _>>()?;
-    let (doing, verb, done) = match request {
-        StatusRequest::Revoke(_) => ("revoking", "revoke", "refused"),
-        StatusRequest::Restore => ("restoring", "restore", "admitted"),
-    };
-    let bar = screen.progress(paths.len() as u64, doing);
+    // A name that is wrong or has several meanings must stop the command before it changes the
+    // first certificate. A token without the permission to read can still name one by its ID.
+    let mut paths = Vec::with_capacity(names.len());
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        let id = match names::whole_id(name) {
+            Some(id) => id,
+            None => names::find(session, zone, name, screen)?
+                .certificate
+                .id
+                .into(),
+        };
+        paths.push(format!("{}/{id}", certificate::path(zone)));
+        ids.push(id.to_string());
+    }
+    let ids = &ids;
+    let verb = request.verb();
+    let bar = screen.progress(paths.len() as u64, request.doing());
     let mut rows = Vec::new();
     let (mut failed, mut changed) = (0, Vec::new());
     for (path, id) in paths.iter().zip(ids) {
-        let answer = match request {
-            StatusRequest::Revoke(None) => session.api.delete(path),
-            StatusRequest::Revoke(reason) => {
-                let reason = reason.map(ReasonName);
-                session
-                    .api
-                    .delete_with(path, &RevokeClientCertificate { reason })
-            }
-            StatusRequest::Restore => {
-                let reactivate = Some(true);
-                session
-                    .api
-                    .patch(path, &ReactivateClientCertificate { reactivate })
-            }
-        };
+        let answer = request.send(session, path);
         bar.inc(1);
         if answer.is_ok() {
             changed.push(id.clone());
@@ -265,9 +365,9 @@ pub fn change(
                 bar.suspend(|| say_messages(&answer, id, screen));
                 let certificate: Certificate = answer.parse()?;
                 rows.push(vec![
-                    certificate.id.to_string(),
-                    certificate.common_name.into_owned(),
+                    certificate.common_name.to_string(),
                     certificate.status.to_string(),
+                    screen.id(certificate.id),
                 ]);
             }
             Err(failure) if ids.len() == 1 || failure.exit() == Exit::Unreachable => {
@@ -275,16 +375,16 @@ pub fn change(
             }
             Err(failure) => {
                 failed += 1;
-                bar.suspend(|| screen.say(&format!("error: cannot {verb} {id}: {failure}")));
+                bar.suspend(|| screen.complain(&format!("error: cannot {verb} {id}: {failure}")));
             }
         }
     }
     bar.finish_and_clear();
     if !rows.is_empty() {
-        screen.table(&["id", "common name", "status"], rows)?;
+        screen.table(&["name", "status", "id"], rows)?;
     }
     if let Some(wait) = wait.filter(|_| !changed.is_empty()) {
-        wait.settle(session, zone, &changed, done, screen)?;
+        wait.settle(session, zone, &changed, request.done(), screen)?;
     }
     match failed {
         0 => Ok(()),
@@ -306,19 +406,18 @@ fn say_messages(answer: &Answer, id: &str, screen: &mut Screen) {
 pub fn export(
     session: &Session,
     zone: &ZoneId,
-    id: &str,
+    name: &str,
     out: Option<&Path>,
     chain: bool,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let answer = session.api.get(&certificate::path_of(zone, id)?)?;
-    let certificate: Certificate = answer.parse()?;
+    let Found { json, certificate } = names::find(session, zone, name, screen)?;
     let mut pem = files::certificate_pem(&certificate.certificate)?;
     if chain {
         pem.push_str(&managed::chain_of(session, zone, &certificate)?);
     }
     match out {
-        None if screen.is_json() => screen.json(&answer.result),
+        None if screen.is_json() => screen.json(&json),
         None => screen.data(&pem),
         Some(path) => {
             files::write_new(path, pem.as_bytes(), Secrecy::Public)?;

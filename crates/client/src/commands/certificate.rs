@@ -68,8 +68,8 @@ pub fn fields(certificate: &Certificate, screen: &mut Screen) -> Result<(), Fail
         ("location", text(&certificate.location)),
         ("state", text(&certificate.state)),
         ("country", text(&certificate.country)),
-        ("issued", text(&certificate.issued_on)),
-        ("expires", text(&certificate.expires_on)),
+        ("issued", screen.full_time(certificate.issued_on)),
+        ("expires", screen.full_time(certificate.expires_on)),
         ("validity", format!("{} days", certificate.validity_days)),
         ("serial number", text(&certificate.serial_number)),
         (

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::certificate::Certificate;
 use crate::failure::Failure;
 use crate::files;
-use crate::http::parsed;
+use crate::http::{Refusal, parsed};
 use crate::session::Session;
 
 /// A managed CA.
@@ -39,17 +39,45 @@ pub fn active(session: &Session, account: &AccountId) -> Result<Option<ManagedCa
     Ok(all.into_iter().find(|ca| ca.in_force))
 }
 
+/// Returns the account of a zone. A token may use a zone that it may not read.
+pub fn account_of(session: &Session, zone: &ZoneId) -> Result<AccountId, Failure> {
+    match session.api.get(&format!("/client/v4/zones/{zone}")) {
+        Ok(answer) => Ok(answer.parse::<Zone<'_>>()?.account.id.into()),
+        Err(Refusal::Refused {
+            status: 403 | 404, ..
+        }) => session.account(None),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Returns the ID of the CA with this name, in any letter case, or ID.
+pub fn named(session: &Session, zone: &ZoneId, named: &str) -> Result<AuthorityId, Failure> {
+    if let Ok(id) = named.trim().parse() {
+        return Ok(id);
+    }
+    let account = account_of(session, zone)?;
+    let all: Vec<ManagedCa> = session.api.get(&path(&account))?.parse()?;
+    let is_named = |ca: &&ManagedCa| ca.name.eq_ignore_ascii_case(named.trim());
+    match all.iter().filter(is_named).collect::<Vec<_>>()[..] {
+        [one] => Ok(one.id.into()),
+        [] => Err(Failure::failed(format!(
+            "the account has no managed CA with the name {named:?}"
+        ))
+        .hint("`certgate ca list` shows the names and IDs")),
+        [..] => Err(
+            Failure::failed(format!("several managed CAs have the name {named:?}"))
+                .hint("name one by its ID: `certgate ca list` shows the IDs"),
+        ),
+    }
+}
+
 /// Returns the PEM of the CA that signed `certificate`, active or superseded.
 pub fn chain_of(
     session: &Session,
     zone: &ZoneId,
     certificate: &Certificate,
 ) -> Result<String, Failure> {
-    let zone: Zone<'static> = session
-        .api
-        .get(&format!("/client/v4/zones/{zone}"))?
-        .parse()?;
-    let account = AccountId::from(zone.account.id);
+    let account = account_of(session, zone)?;
     let signer = certificate.certificate_authority.id;
     let item = find(session, &account, signer.into())?.ok_or_else(|| {
         Failure::failed(format!(

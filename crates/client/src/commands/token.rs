@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::arguments::TokenCreateArgs;
 use crate::failure::Failure;
 use crate::http::parsed;
-use crate::output::{Screen, minutes, printable};
+use crate::output::{Screen, printable};
 use crate::session::Session;
 
 const PATH: &str = "/client/v4/user/tokens";
@@ -42,7 +42,7 @@ pub fn create(
         policies: policies(session, &groups, &arguments.zones)?,
         condition,
         not_before: None,
-        expires_on: arguments.expires.map(Time),
+        expires_on: arguments.expires.map(|end| Time(end.future(screen.now()))),
     };
     let answer = session.api.post(PATH, &body)?;
     if screen.is_json() {
@@ -138,18 +138,20 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
     let tokens = tokens.collect::<Result<Vec<_>, _>>()?;
     let rows = tokens.into_iter().map(|token| {
         let permissions = permissions(&token.policies);
-        let instant = |time: Option<Time>| time.map_or("never".to_owned(), minutes);
+        let instant =
+            |time: Option<Time>| time.map_or("never".to_owned(), |time| screen.time(time));
         let (expires, used) = (instant(token.expires_on), instant(token.last_used_on));
         vec![
             token.id.to_string(),
             token.name.into_owned(),
             token.status.to_string(),
-            minutes(token.issued_on),
+            screen.time(token.issued_on),
             expires,
             used,
             permissions,
         ]
     });
+    let rows: Vec<_> = rows.collect();
     screen.table(
         &[
             "id",

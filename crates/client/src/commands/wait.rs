@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use certgate_model::{Status, ZoneId};
-use certgate_wire::{EnforcementPoint, EnforcementPointStatus, Zone};
+use certgate_model::{AccountId, Status, ZoneId};
+use certgate_wire::{EnforcementPoint, EnforcementPointStatus};
 
 use super::certificate::{self, Certificate};
+use super::managed::account_of;
 use crate::failure::{Exit, Failure};
 use crate::http::Refusal;
 use crate::output::{Screen, printable};
@@ -26,7 +27,7 @@ pub struct Wait {
 }
 
 /// The enforcement points of the account; [`None`] if the token may not see them.
-type Points = Option<Vec<EnforcementPoint<'static>>>;
+pub type Points = Option<Vec<EnforcementPoint<'static>>>;
 
 impl Wait {
     /// Begins to wait.
@@ -154,19 +155,8 @@ fn names(points: &[&EnforcementPoint<'_>]) -> String {
     text
 }
 
-fn account_of(session: &Session, zone: &ZoneId) -> Result<String, Failure> {
-    let answer = session.api.get(&format!("/client/v4/zones/{zone}"));
-    match answer {
-        Ok(answer) => Ok(answer.parse::<Zone<'_>>()?.account.id.to_string()),
-        // A token may change certificates of a zone that it may not read.
-        Err(Refusal::Refused {
-            status: 403 | 404, ..
-        }) => Ok(session.account(None)?.to_string()),
-        Err(refusal) => Err(refusal.into()),
-    }
-}
-
-fn points_of(session: &Session, account: &str) -> Result<Points, Failure> {
+/// Returns the enforcement points of an account; [`None`] if the token may not see them.
+pub fn points_of(session: &Session, account: &AccountId) -> Result<Points, Failure> {
     let path = format!("/certgate/v1/accounts/{account}/enforcement_points");
     match session.api.get(&path) {
         Ok(answer) => Ok(Some(answer.parse()?)),

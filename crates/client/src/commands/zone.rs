@@ -4,20 +4,20 @@ use certgate_wire::{AccountReference, CreateZone, Zone};
 
 use crate::failure::Failure;
 use crate::http::parsed;
-use crate::output::{Screen, minutes};
+use crate::output::Screen;
 use crate::session::Session;
 
 const PATH: &str = "/client/v4/zones";
 
 const HEADER: [&str; 5] = ["id", "name", "status", "account", "created"];
 
-fn row(zone: Zone<'static>) -> Vec<String> {
+fn row(zone: Zone<'static>, screen: &Screen) -> Vec<String> {
     vec![
         zone.id.to_string(),
         zone.name.into_owned(),
         zone.status.into_owned(),
         zone.account.name.into_owned(),
-        minutes(zone.created_on),
+        screen.time(zone.created_on),
     ]
 }
 
@@ -31,8 +31,9 @@ pub fn list(session: &Session, screen: &mut Screen) -> Result<(), Failure> {
         screen.say("no zones");
         return Ok(());
     }
-    let rows = items.iter().map(|item| Ok(row(parsed(item)?)));
-    screen.table(&HEADER, rows.collect::<Result<Vec<_>, Failure>>()?)
+    let rows = items.iter().map(|item| Ok(row(parsed(item)?, screen)));
+    let rows = rows.collect::<Result<Vec<_>, Failure>>()?;
+    screen.table(&HEADER, rows)
 }
 
 /// `certgate zone create`
@@ -57,7 +58,8 @@ pub fn create(
     if screen.is_json() {
         return screen.json(&answer.result);
     }
-    screen.table(&HEADER, [row(answer.parse()?)])
+    let row = row(answer.parse()?, screen);
+    screen.table(&HEADER, [row])
 }
 
 /// `certgate zone delete`

@@ -34,6 +34,8 @@ pub struct Answer {
     info: Option<Box<RawValue>>,
     /// The messages beside the result.
     pub messages: Vec<String>,
+    /// Set if the server may have executed an earlier attempt of the same request.
+    pub repeated: bool,
 }
 
 impl Answer {
@@ -42,10 +44,15 @@ impl Answer {
         parsed(&self.result)
     }
 
+    /// `result_info`, byte for byte.
+    pub fn raw_info(&self) -> Result<&RawValue, Failure> {
+        let info = self.info.as_deref();
+        info.ok_or_else(|| Failure::not_understood("the list has no result_info"))
+    }
+
     /// `result_info` of a list: a [`certgate_wire::ResultInfo`] or a [`certgate_wire::CursorInfo`].
     pub fn info<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        let info = self.info.as_ref();
-        parsed(info.ok_or_else(|| Failure::not_understood("the list has no result_info"))?)
+        parsed(self.raw_info()?)
     }
 }
 
@@ -63,6 +70,8 @@ pub enum Refusal {
         status: u16,
         /// The reason.
         failure: Failure,
+        /// The `continue` parameter of a search that found nothing yet.
+        continuation: Option<String>,
     },
     /// The request did not reach the server.
     NotSent(Failure),
@@ -146,6 +155,7 @@ impl Reader<'_> {
                 result,
                 info: envelope.result_info,
                 messages: messages.map(|item| printable(&item.message)).collect(),
+                repeated: may_be_done,
             });
         }
         let code = envelope.errors.first().map(|item| item.code);
@@ -163,6 +173,7 @@ impl Reader<'_> {
             false => Refusal::Refused {
                 status: status.as_u16(),
                 failure,
+                continuation: None,
             },
         }
     }

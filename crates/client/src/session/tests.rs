@@ -15,6 +15,9 @@ fn arguments(directory: &Path) -> ClientArgs {
         data_dir: Some(directory.to_owned()),
         config: None,
         output: Format::Table,
+        wide: false,
+        quiet: false,
+        verbose: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Decoding of the texts that carry certificates: percent-encoding, Base64 and PEM.
 
-use base64ct::{Base64, Encoding};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -33,8 +34,7 @@ pub(super) fn percent(text: &[u8]) -> Result<Vec<u8>, Unreadable> {
 
 /// Decodes padded Base64 of one line (RFC 4648 §4). The empty text is not a certificate.
 pub(super) fn base64(text: &[u8]) -> Result<Vec<u8>, Unreadable> {
-    let text = std::str::from_utf8(text).map_err(|_| Unreadable::Base64)?;
-    match Base64::decode_vec(text) {
+    match STANDARD.decode(text) {
         Ok(der) if !der.is_empty() => Ok(der),
         _ => Err(Unreadable::Base64),
     }

@@ -1,15 +1,18 @@
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::*;
-use crate::arguments::Format;
+use crate::arguments::{FilterArgs, Format};
+use crate::commands::search::PAGE_MAX;
+use crate::output::Style;
 use crate::testing::{Captured, Fate, Server, text};
 
 fn page_of(page: u64, per_page: u64) -> ListArgs {
     ListArgs {
-        status: None,
         page,
         per_page,
-        all: false,
+        ..ListArgs::default()
     }
 }
 
@@ -26,10 +29,10 @@ fn redacted(shown: &str, certificate: &Value) -> String {
     let values = ["id", "ski", "fingerprint_sha256"].map(|field| text(&certificate[field]));
     let signer = text(&certificate["certificate_authority"]["id"]);
     let values = values.iter().chain([&signer, &serial]);
-    let shown = values.fold(shown.to_owned(), |shown, value| {
-        shown.replace(value.as_str(), &"0".repeat(value.len()))
-    });
-    shown.replace(&serial[..SERIAL_DIGITS], &"0".repeat(SERIAL_DIGITS))
+    values.fold(shown.to_owned(), |shown, value| {
+        let shown = shown.replace(value.as_str(), &"0".repeat(value.len()));
+        shown.replace(&value[..16], &"0".repeat(16))
+    })
 }
 
 #[test]
@@ -48,9 +51,9 @@ fn a_page_is_a_table_with_a_footer_beside_it() {
     .unwrap();
     let shown = redacted(&captured.out(), &certificates[1]);
     insta::assert_snapshot!(redacted(&shown, &certificates[2]), @"
-    ID                                COMMON NAME  STATUS  ISSUED            EXPIRES           SERIAL
-    00000000000000000000000000000000  c            active  2026-08-14 10:15  2027-08-14 10:15  000000000000…
-    00000000000000000000000000000000  b            active  2026-08-14 10:15  2027-08-14 10:15  000000000000…
+    NAME  STATUS  EXPIRES               ID
+    c     active  2027-08-14T10:15:00Z  00000000000000000000000000000000
+    b     active  2027-08-14T10:15:00Z  00000000000000000000000000000000
     ");
     assert_eq!(captured.err(), "3–4 of 5 (page 2 of 3)\n");
     let seen = server.seen();
@@ -62,24 +65,111 @@ fn a_page_is_a_table_with_a_footer_beside_it() {
 }
 
 #[test]
-fn footers_are_right_at_the_edges() {
-    let info = |total_count, total_pages| ResultInfo {
-        total_count,
-        total_pages,
-        ..ResultInfo::default()
+fn a_terminal_has_relative_times_and_short_ids_in_80_columns() {
+    let server = Server::start();
+    let name = "a-very-long-name-of-a-device-in-the-warehouse-of-the-north";
+    let certificate = server.certgate.issue(name);
+    let captured = Captured::new(Format::Table);
+    let (session, zone) = (server.session(), server.zone());
+    let mut screen = captured.screen().on_terminal(80);
+    list(&session, &zone, &page_of(1, 20), &mut screen).unwrap();
+    insta::assert_snapshot!(redacted(&captured.out(), &certificate), @"
+    NAME                                       STATUS  EXPIRES      ID
+    a-very-long-name-of-a-device-in-the-ware…  active  in 365 days  0000000000000000
+    ");
+    // Without a width, nothing is cut.
+    let mut screen = captured.screen().on_terminal(0);
+    list(&session, &zone, &page_of(1, 20), &mut screen).unwrap();
+    assert!(captured.out().contains(name));
+    let wide = Style {
+        wide: true,
+        quiet: true,
     };
-    assert_eq!(
-        footer(2, 20, 20, &info(2000, 100)),
-        "21–40 of 2,000 (page 2 of 100)"
+    captured.err();
+    let mut screen = captured.screen().on_terminal(80).with(wide);
+    list(&session, &zone, &page_of(1, 20), &mut screen).unwrap();
+    let out = captured.out();
+    assert!(
+        out.contains("SERIAL NUMBER  ") && out.contains(name),
+        "{out}"
     );
-    assert_eq!(footer(1, 20, 0, &info(0, 0)), "no certificates");
-    assert_eq!(footer(7, 20, 0, &info(3, 1)), "none of 3 (page 7 of 1)");
-    assert_eq!(
-        footer(u64::MAX, 1000, 1, &info(u64::MAX, 1))
-            .lines()
-            .count(),
-        1
-    );
+    assert!(out.contains("2027-08-14T10:15:00Z") && out.contains(&text(&certificate["id"])));
+    assert_eq!(captured.err(), "");
+}
+
+#[test]
+fn csv_is_quoted_and_has_the_names_of_the_api() {
+    let server = Server::start();
+    server.issue("a \"quoted\", name");
+    let captured = Captured::new(Format::Csv);
+    let (session, zone) = (server.session(), server.zone());
+    list(&session, &zone, &page_of(1, 20), &mut captured.screen()).unwrap();
+    let out = captured.out();
+    let mut rows = csv::Reader::from_reader(out.as_bytes());
+    assert_eq!(rows.headers().unwrap(), &CSV[..]);
+    let row = rows.records().next().unwrap().unwrap();
+    assert_eq!(&row[1], "a \"quoted\", name");
+    assert_eq!(&row[3], "2026-08-14T10:15:00Z");
+    assert!(out.contains("\"a \"\"quoted\"\", name\""), "{out}");
+}
+
+#[test]
+fn fields_of_json_are_selected() {
+    let server = Server::start();
+    let ids = [server.issue("a"), server.issue("b")];
+    let fields = ["id", "common_name"].map(str::to_owned);
+    for all in [false, true] {
+        let captured = Captured::new(Format::Fields(fields.to_vec()));
+        let (session, zone) = (server.session(), server.zone());
+        let arguments = ListArgs {
+            all,
+            ..page_of(1, 20)
+        };
+        list(&session, &zone, &arguments, &mut captured.screen()).unwrap();
+        let out = captured.json();
+        let expected = json!([
+            {"id": ids[1], "common_name": "b"},
+            {"id": ids[0], "common_name": "a"},
+        ]);
+        assert_eq!(out["result"], expected);
+        assert_eq!(out["result_info"]["total_count"], 2);
+    }
+}
+
+#[test]
+fn footers_are_right_at_the_edges() {
+    let server = Server::start();
+    let shown = |page, per_page| {
+        let captured = Captured::new(Format::Table);
+        let (session, zone) = (server.session(), server.zone());
+        let mut screen = captured.screen();
+        list(&session, &zone, &page_of(page, per_page), &mut screen).unwrap();
+        captured.err()
+    };
+    assert_eq!(shown(1, 20), "no certificates\n");
+    for name in ["a", "b", "c"] {
+        server.issue(name);
+    }
+    assert_eq!(shown(2, 2), "3–3 of 3 (page 2 of 2)\n");
+    assert_eq!(shown(7, 20), "none of 3 (page 7 of 1)\n");
+}
+
+#[test]
+fn counts_are_printed_alone() {
+    let server = Server::start();
+    for name in ["a", "b", "c"] {
+        server.issue(name);
+    }
+    let counted = |format| {
+        let captured = Captured::new(format);
+        let (session, zone) = (server.session(), server.zone());
+        let mut screen = captured.screen();
+        count(&session, &zone, &CountArgs::default(), &mut screen).unwrap();
+        captured.out()
+    };
+    assert_eq!(counted(Format::Table), "3\n");
+    assert_eq!(counted(Format::Json), "{\"count\":3}\n");
+    assert_eq!(counted(Format::Csv), "count\n3\n");
 }
 
 #[test]
@@ -92,7 +182,12 @@ fn json_is_the_result_byte_for_byte() {
     let path = "/zones/{zone}/client_certificates?status=active&page=1&limit=20";
     let answer = server.certgate.wait(server.certgate.app.get(path)).bytes;
     let (answer, out) = (String::from_utf8(answer).unwrap(), captured.out());
-    assert!(out.starts_with('[') && answer.contains(out.trim_end()));
+    let out = out.trim_end().strip_prefix('{').unwrap();
+    assert!(out.starts_with("\"result\":[") && out.contains("\"total_count\":1"));
+    assert!(
+        out.split("\"result_info\"")
+            .all(|part| answer.contains(part.trim_matches(',')))
+    );
     assert_eq!(captured.err(), "");
 }
 
@@ -106,14 +201,15 @@ fn all_pages_are_printed_once_each() {
         list(&session, &zone, &everything(), &mut screen).unwrap();
         captured
     };
-    assert_eq!(all(Format::Json).out(), "[]\n");
+    let none = json!({"result": [], "result_info": {"count": 0, "total_count": 0}});
+    assert_eq!(all(Format::Json).json(), none);
     let count = 2 * PAGE_MAX as usize + 1;
     for number in 0..count {
         server.issue(&format!("device-{number}"));
     }
     server.seen();
     let captured = all(Format::Json);
-    assert_eq!(captured.json().as_array().unwrap().len(), count);
+    assert_eq!(captured.json()["result"].as_array().unwrap().len(), count);
     assert_eq!(captured.err(), format!("{count} certificates\n"));
     // The last request counts what the list omits.
     assert_eq!(server.seen().len(), 4);
@@ -131,7 +227,10 @@ fn a_list_without_a_status_says_how_many_certificates_it_omits() {
         let captured = Captured::new(format);
         let (session, mut screen) = (server.session(), captured.screen());
         let arguments = ListArgs {
-            status,
+            filter: FilterArgs {
+                status,
+                ..FilterArgs::default()
+            },
             all,
             ..page_of(1, 2)
         };
@@ -161,7 +260,7 @@ fn a_list_without_a_status_says_how_many_certificates_it_omits() {
     let pending = Statuses::One(Status::PendingRevocation);
     for (statuses, count) in [(Statuses::All, 4), (pending, 3)] {
         let captured = listed(Some(statuses), true, Format::Json);
-        assert_eq!(captured.json().as_array().unwrap().len(), count);
+        assert_eq!(captured.json()["result"].as_array().unwrap().len(), count);
         assert_eq!(captured.err(), format!("{count} certificates\n"));
     }
 }
@@ -207,7 +306,8 @@ fn a_certificate_issued_meanwhile_makes_no_other_appear_twice() {
     let captured = Captured::new(Format::Json);
     let (session, zone) = (server.session(), server.zone());
     list(&session, &zone, &everything(), &mut captured.screen()).unwrap();
-    let all: Vec<Certificate> = serde_json::from_str(&captured.out()).unwrap();
+    let all = captured.json()["result"].clone();
+    let all: Vec<Certificate> = serde_json::from_value(all).unwrap();
     let ids: HashSet<_> = all.iter().map(|certificate| &certificate.id).collect();
     assert_eq!((all.len(), ids.len()), (count, count));
 }

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::arguments::Format;
+use crate::arguments::{Format, Moment};
 use crate::testing::{Captured, Server, text};
 
 fn arguments(permissions: &[&str], zones: &[String]) -> TokenCreateArgs {
@@ -9,7 +9,7 @@ fn arguments(permissions: &[&str], zones: &[String]) -> TokenCreateArgs {
         name: "ci".to_owned(),
         permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
         zones: zones.to_vec(),
-        expires: Some("2027-01-31T00:00:00Z".parse().unwrap()),
+        expires: Some(Moment::At("2027-01-31T00:00:00Z".parse().unwrap())),
         allow_ips: serde_json::from_str("[\"192.0.2.0/24\"]").unwrap(),
     }
 }
@@ -106,7 +106,7 @@ fn tokens_are_listed_revoked_and_verified() {
     let expected = [
         "ci",
         "active",
-        "2026-08-14 10:20",
+        "2026-08-14T10:20:30Z",
         "never",
         "never",
         "Zone Write",

@@ -1,0 +1,560 @@
+//! The search of certificates by the conditions of the command line, in zones of any size.
+
+use std::collections::HashSet;
+
+use certgate_model::{AuthorityId, FoldedName, NameMatch, TimeRange, Timestamp, ZoneId, read_hex};
+use certgate_wire::Id;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::certificate::{self, Certificate};
+use super::managed;
+use crate::arguments::{FilterArgs, Moment, Sort, Statuses};
+use crate::failure::Failure;
+use crate::http::{Answer, Refusal};
+use crate::session::{Session, encoded};
+
+/// The certificates in one request: the most that the API returns, few in tests.
+pub const PAGE_MAX: u64 = if cfg!(test) { 8 } else { 1000 };
+
+/// The matches of a search up to which the API counts exactly and has pages; few in tests.
+const EXACT_MAX: u64 = if cfg!(test) {
+    20
+} else {
+    certgate_model::MATCHES_MAX
+};
+
+/// The most groups of IDs with the same first digits that a long search asks for: those of 53
+/// years, because the first 6 digits of an ID change every 4.7 hours.
+const GROUPS_MAX: u64 = 100_000;
+
+/// The times that a search is repeated if certificates change meanwhile.
+const TRIES: u32 = 4;
+
+/// The conditions of a search, as parameters of the API.
+#[derive(Debug, Clone)]
+pub struct Search {
+    pub statuses: Statuses,
+    parameters: Vec<(&'static str, String)>,
+    order: Vec<(&'static str, String)>,
+    /// The same conditions, against a server that does not know the parameters.
+    name: Option<NameMatch>,
+    authority: Option<AuthorityId>,
+    issued_on: TimeRange,
+    expires_on: TimeRange,
+}
+
+/// `result_info` of a page.
+#[derive(Debug, Deserialize)]
+struct Info {
+    total_count: u64,
+    total_pages: u64,
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
+
+/// A page of certificates.
+pub struct Page {
+    answer: Answer,
+    info: Info,
+    pub certificates: Vec<Certificate>,
+}
+
+impl Page {
+    /// The API's answer.
+    pub fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    /// The number of all matches, if the server knows it.
+    pub fn total(&self) -> u64 {
+        self.info.total_count
+    }
+
+    /// The number of pages.
+    pub fn pages(&self) -> u64 {
+        self.info.total_pages
+    }
+
+    /// Returns true if more may match than the server counted.
+    pub fn is_at_least(&self) -> bool {
+        self.info.next.is_some()
+    }
+
+    /// The certificates, byte for byte.
+    pub fn items(&self) -> Result<Vec<Box<RawValue>>, Failure> {
+        self.answer.parse()
+    }
+}
+
+impl Search {
+    /// The certificates with these statuses.
+    pub fn of_statuses(statuses: Statuses) -> Self {
+        Self {
+            statuses,
+            parameters: Vec::new(),
+            order: Vec::new(),
+            name: None,
+            authority: None,
+            issued_on: TimeRange::default(),
+            expires_on: TimeRange::default(),
+        }
+    }
+
+    /// Reads the conditions of the command line. `default` is the status without `--status`.
+    pub fn new(
+        session: &Session,
+        zone: &ZoneId,
+        pattern: Option<&str>,
+        filter: &FilterArgs,
+        default: Statuses,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        let concerns_any = filter.revoked_since.is_some()
+            || filter.revoked_before.is_some()
+            || filter.serial.is_some()
+            || filter.fingerprint.is_some();
+        let default = if concerns_any { Statuses::All } else { default };
+        let mut search = Self::of_statuses(filter.status.unwrap_or(default));
+        if let Some(pattern) = pattern {
+            search.add_pattern(pattern)?;
+        }
+        if let Some(serial) = &filter.serial {
+            search.add("serial_number", serial.trim().to_owned());
+        }
+        if let Some(fingerprint) = &filter.fingerprint {
+            search.add("fingerprint_sha256", fingerprint_of(fingerprint)?);
+        }
+        if let Some(named) = &filter.ca {
+            let authority = managed::named(session, zone, named)?;
+            search.authority = Some(authority);
+            search.add("certificate_authority_id", authority.to_string());
+        }
+        search.add_times(filter, now);
+        Ok(search)
+    }
+
+    fn add(&mut self, parameter: &'static str, value: String) {
+        self.parameters.push((parameter, value));
+    }
+
+    fn add_pattern(&mut self, pattern: &str) -> Result<(), Failure> {
+        let pattern = pattern.trim();
+        let begins_open = pattern.starts_with('*') && pattern.len() > 1;
+        let ends_open = pattern.ends_with('*');
+        let text = pattern
+            .strip_prefix('*')
+            .filter(|_| begins_open)
+            .unwrap_or(pattern);
+        let text = text.strip_suffix('*').unwrap_or(text);
+        if text.contains('*') || begins_open && !ends_open {
+            return Err(Failure::usage(format!(
+                "{pattern:?} is not a pattern of names: * may be at its end, or at both ends"
+            ))
+            .hint("use laptop-17, 'laptop-*' or '*top*'"));
+        }
+        let folded = FoldedName::new(text);
+        let (parameter, name) = match (begins_open, ends_open) {
+            _ if text.is_empty() && ends_open => return Ok(()),
+            (false, false) => ("common_name", NameMatch::Equal(folded)),
+            (false, true) => ("common_name.startswith", NameMatch::StartsWith(folded)),
+            (true, _) => ("common_name.contains", NameMatch::Contains(folded)),
+        };
+        self.add(parameter, text.to_owned());
+        self.name = Some(name);
+        Ok(())
+    }
+
+    fn add_times(&mut self, filter: &FilterArgs, now: Timestamp) {
+        let before = |moment: Option<Moment>| moment.map(|moment| moment.past(now));
+        // "Since" includes the instant itself; the parameter excludes it.
+        let since = |moment| before(moment).map(before_by_a_microsecond);
+        self.issued_on = TimeRange {
+            after: since(filter.issued_since),
+            before: before(filter.issued_before),
+        };
+        let revoked_on = TimeRange {
+            after: since(filter.revoked_since),
+            before: before(filter.revoked_before),
+        };
+        self.expires_on = match filter.expires_within {
+            Some(within) => TimeRange {
+                after: Some(now),
+                before: Some(within.future(now)),
+            },
+            None => TimeRange {
+                after: filter.expires_after.map(|moment| moment.future(now)),
+                before: filter.expires_before.map(|moment| moment.future(now)),
+            },
+        };
+        for (after, before, range) in [
+            ("issued_on.after", "issued_on.before", self.issued_on),
+            ("expires_on.after", "expires_on.before", self.expires_on),
+            ("revoked_on.after", "revoked_on.before", revoked_on),
+        ] {
+            for (parameter, limit) in [(after, range.after), (before, range.before)] {
+                if let Some(limit) = limit {
+                    self.add(parameter, limit.to_string());
+                }
+            }
+        }
+    }
+
+    /// Sets the order.
+    pub fn sorted(mut self, sort: Option<Sort>, asc: bool, desc: bool) -> Self {
+        let order = sort.map(|sort| match sort {
+            Sort::Issued => "issued_on",
+            Sort::Expires => "expires_on",
+            Sort::Name => "common_name",
+        });
+        let direction = match (asc, desc) {
+            (true, _) => Some("asc"),
+            (_, true) => Some("desc"),
+            _ => None,
+        };
+        let order = order.map(|order| ("order", order.to_owned()));
+        let direction = direction.map(|direction| ("direction", direction.to_owned()));
+        self.order = order.into_iter().chain(direction).collect();
+        self
+    }
+
+    /// The same conditions with other statuses.
+    pub fn with_statuses(&self, statuses: Statuses) -> Self {
+        Self {
+            statuses,
+            ..self.clone()
+        }
+    }
+
+    /// A condition on one more parameter.
+    pub fn and(mut self, parameter: &'static str, value: String) -> Self {
+        self.add(parameter, value);
+        self
+    }
+
+    /// A condition on the whole common name.
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(NameMatch::Equal(FoldedName::new(name)));
+        self.and("common_name", name.to_owned())
+    }
+
+    /// Returns true if a status is the only condition. The API counts such lists exactly.
+    pub fn is_status_only(&self) -> bool {
+        self.parameters.is_empty()
+    }
+
+    /// The conditions as text, such as `common_name=a, issued_on.after=2026-08-14T00:00:00Z`.
+    pub fn description(&self) -> String {
+        let status = ("status", self.statuses.name());
+        let parameters = self.parameters.iter();
+        let all = parameters.map(|(name, value)| (*name, value.as_str()));
+        let texts = std::iter::once(status)
+            .chain(all)
+            .map(|(name, value)| format!("{name}={value}"));
+        texts.collect::<Vec<_>>().join(", ")
+    }
+
+    fn path(&self, zone: &ZoneId, page: u64, size: u64) -> String {
+        let (path, status) = (certificate::path(zone), self.statuses.name());
+        let mut path = format!("{path}?status={status}&page={page}&limit={size}");
+        for (name, value) in self.parameters.iter().chain(&self.order) {
+            path.push_str(&format!("&{name}={}", encoded(value)));
+        }
+        path
+    }
+
+    /// Reads a page.
+    pub fn page(
+        &self,
+        session: &Session,
+        zone: &ZoneId,
+        number: u64,
+        size: u64,
+    ) -> Result<Page, Failure> {
+        let answer = self.answer(session, &self.path(zone, number, size))?;
+        let info: Info = answer.info()?;
+        let certificates: Vec<Certificate> = answer.parse()?;
+        if let Some(other) = certificates.iter().find(|found| !self.matches(found)) {
+            return Err(Failure::failed(format!(
+                "the server returned {}, which does not match: it does not know every condition",
+                other.id
+            ))
+            .hint("use a server of this client's version"));
+        }
+        Ok(Page {
+            answer,
+            info,
+            certificates,
+        })
+    }
+
+    /// Continues a search that found nothing yet until it finds something or ends.
+    fn answer(&self, session: &Session, path: &str) -> Result<Answer, Failure> {
+        let mut place = String::new();
+        loop {
+            match session.api.get(&format!("{path}{place}")) {
+                Err(Refusal::Refused {
+                    continuation: Some(next),
+                    ..
+                }) => place = format!("&continue={}", encoded(&next)),
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    /// Compares the conditions that a certificate shows.
+    fn matches(&self, found: &Certificate) -> bool {
+        let name = &found.common_name;
+        let status = match self.statuses {
+            Statuses::All => true,
+            Statuses::One(status) => found.status.0 == status,
+        };
+        status
+            && self.name.as_ref().is_none_or(|wanted| wanted.matches(name))
+            && self
+                .authority
+                .is_none_or(|id| found.certificate_authority.id == id.into())
+            && self.issued_on.contains(found.issued_on.0)
+            && self.expires_on.contains(found.expires_on.0)
+    }
+
+    fn is_exact(&self, page: &Page) -> bool {
+        let is_known = page.info.next.is_none() && page.info.total_count < EXACT_MAX;
+        self.is_status_only() || is_known
+    }
+
+    /// Counts all matches exactly.
+    pub fn count(&self, session: &Session, zone: &ZoneId) -> Result<u64, Failure> {
+        let first = self.page(session, zone, 1, 1)?;
+        if self.is_exact(&first) {
+            return Ok(first.total());
+        }
+        let mut total = 0;
+        self.each_group(session, zone, |_, first| {
+            total += first.total();
+            Ok(())
+        })?;
+        Ok(total)
+    }
+
+    /// Calls `each` for every page of all matches: one list, or in the order of the IDs if there
+    /// are more matches than a list has. Returns the number of certificates.
+    pub fn every(
+        &self,
+        session: &Session,
+        zone: &ZoneId,
+        mut each: impl FnMut(&Page, &HashSet<Id>) -> Result<(), Failure>,
+    ) -> Result<u64, Failure> {
+        let first = self.page(session, zone, 1, PAGE_MAX)?;
+        if self.is_exact(&first) {
+            return self.every_page(session, zone, first, &mut each);
+        }
+        let mut total = 0;
+        self.each_group(session, zone, |group, first| {
+            total += group.every_page(session, zone, first, &mut each)?;
+            Ok(())
+        })?;
+        Ok(total)
+    }
+
+    /// Calls `each` for each page of a list. A certificate that is issued meanwhile pushes an older
+    /// one to the next page: `each` gets the IDs of the page before, to skip it.
+    fn every_page(
+        &self,
+        session: &Session,
+        zone: &ZoneId,
+        first: Page,
+        each: &mut impl FnMut(&Page, &HashSet<Id>) -> Result<(), Failure>,
+    ) -> Result<u64, Failure> {
+        let mut before = HashSet::new();
+        let (mut page, mut total) = (first, 0);
+        for number in 2.. {
+            if page.certificates.is_empty() {
+                break;
+            }
+            let ids = page.certificates.iter().map(|found| found.id);
+            let ids: HashSet<_> = ids.collect();
+            total += ids.difference(&before).count() as u64;
+            each(&page, &before)?;
+            before = ids;
+            if number > page.pages() {
+                break;
+            }
+            page = self.page(session, zone, number, PAGE_MAX)?;
+        }
+        Ok(total)
+    }
+
+    /// Divides the matches by the first digits of their IDs into groups that a list can have, and
+    /// calls `each` with the search and the first page of each group that is not empty.
+    fn each_group(
+        &self,
+        session: &Session,
+        zone: &ZoneId,
+        mut each: impl FnMut(&Self, Page) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        if !self.order.is_empty() {
+            return Err(Failure::failed(format!(
+                "more than {EXACT_MAX} certificates match, too many for an order"
+            ))
+            .hint("add a condition, or leave --sort, --asc and --desc out"));
+        }
+        let Some((oldest, newest)) = bounds(session, zone)? else {
+            return Ok(());
+        };
+        let mut groups = first_groups(&oldest, &newest)?;
+        groups.reverse();
+        while let Some(group) = groups.pop() {
+            let search = self.clone().and("id.startswith", group.clone());
+            let first = search.page(session, zone, 1, PAGE_MAX)?;
+            if search.is_exact(&first) {
+                if !first.certificates.is_empty() {
+                    each(&search, first)?;
+                }
+            } else if group.len() == newest.len() {
+                return Err(Failure::not_understood("one ID has many certificates"));
+            } else {
+                let digits = "fedcba9876543210".chars();
+                groups.extend(digits.map(|digit| format!("{group}{digit}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Collects all matches, oldest first. Certificates may change meanwhile: it repeats the search
+    /// until two counts of all matches agree with the collection.
+    pub fn collect(&self, session: &Session, zone: &ZoneId) -> Result<Vec<Certificate>, Failure> {
+        for _ in 0..TRIES {
+            let mut found: Vec<Certificate> = Vec::new();
+            let mut ids = HashSet::new();
+            let expected = self.count(session, zone)?;
+            self.every(session, zone, |page, _| {
+                let new = page.certificates.iter().filter(|one| ids.insert(one.id));
+                found.extend(new.cloned());
+                Ok(())
+            })?;
+            let count = found.len() as u64;
+            if count == expected && self.count(session, zone)? == expected {
+                found.sort_by_key(|certificate| certificate.id);
+                return Ok(found);
+            }
+        }
+        Err(
+            Failure::failed("the matching certificates change faster than they can be listed")
+                .hint("run the command again later, or add a condition such as --issued-before"),
+        )
+    }
+}
+
+fn before_by_a_microsecond(instant: Timestamp) -> Timestamp {
+    Timestamp::from_unix_microseconds(instant.unix_microseconds() - 1).max(Timestamp::EARLIEST)
+}
+
+/// Reads a SHA-256 digest with or without colons.
+pub fn fingerprint_of(text: &str) -> Result<String, Failure> {
+    let digits: String = text
+        .chars()
+        .filter(|digit| !matches!(digit, ':' | ' '))
+        .collect();
+    match read_hex::<32>(&digits) {
+        Some(_) => Ok(digits.to_ascii_lowercase()),
+        None => Err(Failure::usage(format!(
+            "{text:?} is not the SHA-256 of a certificate: it has 64 hexadecimal digits"
+        ))
+        .hint("`openssl x509 -in FILE -noout -fingerprint -sha256` prints it")),
+    }
+}
+
+/// The first and the last ID of the zone.
+fn bounds(session: &Session, zone: &ZoneId) -> Result<Option<(String, String)>, Failure> {
+    let all = Search::of_statuses(Statuses::All);
+    let newest = all.page(session, zone, 1, 1)?;
+    let oldest = all.page(session, zone, newest.total().max(1), 1)?;
+    let id = |page: &Page| page.certificates.first().map(|found| found.id.to_string());
+    Ok(id(&oldest).zip(id(&newest)))
+}
+
+/// The beginnings of all IDs between two of them: their common digits, or the shortest beginnings
+/// that the API accepts.
+fn first_groups(oldest: &str, newest: &str) -> Result<Vec<String>, Failure> {
+    let least = certgate_model::ID_PREFIX_MIN;
+    let digits = oldest.bytes().zip(newest.bytes());
+    let common = digits.take_while(|(one, other)| one == other).count();
+    if common >= least {
+        return Ok(vec![newest[..common].to_owned()]);
+    }
+    let number = |id: &str| {
+        u64::from_str_radix(&id[..least], 16).map_err(|_| Failure::not_understood("an ID"))
+    };
+    let (first, last) = (number(oldest)?, number(newest)?);
+    if last.saturating_sub(first) >= GROUPS_MAX {
+        return Err(Failure::failed(format!(
+            "more than {EXACT_MAX} certificates match, too many for a zone of this age"
+        ))
+        .hint("add a condition, such as --issued-since"));
+    }
+    Ok((first..=last)
+        .map(|number| format!("{number:0least$x}"))
+        .collect())
+}
+
+/// A page without the certificates of the page before.
+pub fn new_items<'a>(
+    page: &'a Page,
+    before: &'a HashSet<Id>,
+) -> Result<Vec<(Box<RawValue>, &'a Certificate)>, Failure> {
+    let items = page.items()?.into_iter().zip(&page.certificates);
+    Ok(items
+        .filter(|(_, found)| !before.contains(&found.id))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(pattern: &str) -> Result<Vec<(&'static str, String)>, Failure> {
+        let mut search = Search::of_statuses(Statuses::All);
+        search.add_pattern(pattern).map(|()| search.parameters)
+    }
+
+    #[test]
+    fn patterns_have_a_star_at_the_end_or_at_both_ends() {
+        for (pattern, parameter, value) in [
+            ("laptop-17", "common_name", "laptop-17"),
+            ("laptop-*", "common_name.startswith", "laptop-"),
+            ("*top*", "common_name.contains", "top"),
+        ] {
+            assert_eq!(
+                parameters(pattern).unwrap(),
+                [(parameter, value.to_owned())]
+            );
+        }
+        for everything in ["*", "**"] {
+            assert_eq!(parameters(everything).unwrap(), []);
+        }
+        for bad in ["*top", "a*b", "*a*b*"] {
+            assert!(parameters(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn groups_are_the_beginnings_between_two_ids() {
+        let groups = |oldest: &str, newest: &str| first_groups(oldest, newest).unwrap();
+        assert_eq!(groups("0192abcdef", "0192abcd01"), ["0192abcd"]);
+        assert_eq!(
+            groups("0192feaa", "01930100"),
+            ["0192fe", "0192ff", "019300", "019301"]
+        );
+        assert!(first_groups("000000aa", "ffffffaa").is_err());
+    }
+
+    #[test]
+    fn fingerprints_are_read_with_colons() {
+        let digits = "Ab".repeat(32);
+        let colons = vec!["aB"; 32].join(":");
+        assert_eq!(fingerprint_of(&digits).unwrap(), "ab".repeat(32));
+        assert_eq!(fingerprint_of(&colons).unwrap(), "ab".repeat(32));
+        assert!(fingerprint_of("ab").is_err());
+    }
+}

@@ -1,0 +1,416 @@
+//! The examples at the end of each help.
+
+use certgate_client::Exit;
+use clap::Command;
+
+/// The examples of each command, in the order of its help.
+const EXAMPLES: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "certgate serve",
+            "certgate cert issue --cn laptop-17",
+            "certgate cert list",
+            "certgate cert revoke laptop-17",
+        ],
+    ),
+    (
+        "serve",
+        &[
+            "certgate serve",
+            "certgate serve --data-dir /var/lib/certgate --public-url http://pki.example.com",
+        ],
+    ),
+    (
+        "init",
+        &[
+            "certgate init --data-dir /var/lib/certgate",
+            "certgate init --account Acme --zone example.com --json",
+        ],
+    ),
+    (
+        "check",
+        &[
+            "certgate check",
+            "certgate check --share 20 --data-dir /var/lib/certgate",
+        ],
+    ),
+    (
+        "backup",
+        &[
+            "certgate backup /backup/certgate.db",
+            "certgate backup new.db --data-dir data",
+        ],
+    ),
+    (
+        "restore",
+        &[
+            "certgate restore /backup/certgate.db",
+            "certgate restore old.db --replace",
+        ],
+    ),
+    (
+        "migrate",
+        &[
+            "certgate migrate --from certgate-data --to postgres://certgate@db.example.com/certgate",
+            "certgate migrate --config /etc/certgate.toml",
+        ],
+    ),
+    (
+        "audit list",
+        &[
+            "certgate audit list --since yesterday",
+            "certgate audit list --since 2026-12-01 --before 2026-12-02 --all",
+            "certgate audit list --all -o csv",
+        ],
+    ),
+    (
+        "audit verify",
+        &[
+            "certgate audit verify",
+            "certgate audit verify --database /backup/certgate.db",
+        ],
+    ),
+    (
+        "follow",
+        &[
+            "certgate follow /etc/nginx/certgate --exec 'nginx -s reload'",
+            "certgate follow /etc/haproxy/certgate --format haproxy --hostname api.example.com",
+        ],
+    ),
+    (
+        "gateway",
+        &[
+            "certgate gateway --config gateway.toml",
+            "certgate gateway --config /etc/gateway.toml",
+        ],
+    ),
+    (
+        "authz",
+        &[
+            "certgate authz --config authz.toml",
+            "certgate authz --config /etc/authz.toml",
+        ],
+    ),
+    (
+        "config",
+        &[
+            "certgate config",
+            "certgate config -o json",
+            "certgate config --reference",
+        ],
+    ),
+    (
+        "completions",
+        &[
+            "certgate completions bash > /etc/bash_completion.d/certgate",
+            "certgate completions zsh",
+        ],
+    ),
+    (
+        "cert list",
+        &[
+            "certgate cert list 'laptop-*' --expires-within 30d",
+            "certgate cert list --revoked-since yesterday --wide",
+            "certgate cert list --all -o csv > certificates.csv",
+            "certgate cert list --sort expires -o json=id,common_name,expires_on",
+        ],
+    ),
+    (
+        "cert count",
+        &[
+            "certgate cert count",
+            "certgate cert count 'laptop-*' --status all --issued-since 12w",
+        ],
+    ),
+    (
+        "cert show",
+        &[
+            "certgate cert show laptop-17",
+            "certgate cert show 4A:0C:F1:88:0E:7D:35:22:19:60:5B:3F:C4:81:9E:2A:77:D0:46:B3",
+            "certgate cert show laptop.crt",
+            "certgate cert show 0192ab5c",
+        ],
+    ),
+    (
+        "cert issue",
+        &[
+            "certgate cert issue --cn laptop-17 --days 90d",
+            "certgate cert issue --cn phone --p12",
+            "certgate cert issue --csr device.csr > device.crt",
+            "certgate cert issue --from names.csv --out devices/",
+        ],
+    ),
+    (
+        "cert revoke",
+        &[
+            "certgate cert revoke laptop-17 --wait",
+            "certgate cert revoke laptop.crt --reason key-compromise",
+            "certgate cert revoke --match 'laptop-*' --dry-run",
+            "certgate cert revoke --match 'laptop-*' --issued-before 2026-12-01 --yes --expect 12",
+        ],
+    ),
+    (
+        "cert restore",
+        &[
+            "certgate cert restore laptop-17",
+            "certgate cert restore --undo certgate-revoke-20261130T093000Z.jsonl",
+            "certgate cert restore --match --revoked-since yesterday",
+        ],
+    ),
+    (
+        "cert export",
+        &[
+            "certgate cert export laptop-17 --chain",
+            "certgate cert export 0192ab5c --out a.crt",
+        ],
+    ),
+    (
+        "host list",
+        &[
+            "certgate host list",
+            "certgate host list --zone example.com -o csv",
+        ],
+    ),
+    (
+        "host set",
+        &[
+            "certgate host set api.example.com www.example.com",
+            "certgate host set --none",
+        ],
+    ),
+    (
+        "host add",
+        &[
+            "certgate host add api.example.com",
+            "certgate host add a.example.com b.example.com",
+        ],
+    ),
+    (
+        "host remove",
+        &[
+            "certgate host remove api.example.com",
+            "certgate host remove a.example.com -o json",
+        ],
+    ),
+    (
+        "zone list",
+        &["certgate zone list", "certgate zone list -o json=id,name"],
+    ),
+    (
+        "zone create",
+        &[
+            "certgate zone create example.org",
+            "certgate zone create example.org --account Acme",
+        ],
+    ),
+    (
+        "zone delete",
+        &[
+            "certgate zone delete example.org",
+            "certgate zone delete example.org -q",
+        ],
+    ),
+    (
+        "token create",
+        &[
+            "certgate token create ci -p 'SSL and Certificates Write' --expires 90d",
+            "certgate token create audit -p 'SSL and Certificates Read' --zone example.com",
+        ],
+    ),
+    (
+        "token list",
+        &[
+            "certgate token list",
+            "certgate token list -o json=id,name,last_used_on",
+        ],
+    ),
+    (
+        "token revoke",
+        &[
+            "certgate token revoke 0192ab5c4f3e7d218b6a9c0d1e2f3a4b",
+            "certgate token revoke 0192ab5c4f3e7d218b6a9c0d1e2f3a4b --token-file admin.token",
+        ],
+    ),
+    (
+        "token verify",
+        &[
+            "certgate token verify",
+            "certgate token verify --token-file ci.token",
+        ],
+    ),
+    (
+        "token api-key create",
+        &[
+            "certgate token api-key create",
+            "certgate token api-key create -o json",
+        ],
+    ),
+    (
+        "token api-key delete",
+        &[
+            "certgate token api-key delete",
+            "certgate token api-key delete -q",
+        ],
+    ),
+    ("ca list", &["certgate ca list", "certgate ca list -o csv"]),
+    (
+        "ca show",
+        &[
+            "certgate ca show",
+            "certgate ca show -o json=id,name,expires_on",
+        ],
+    ),
+    (
+        "ca add",
+        &[
+            "certgate ca add partner.pem --name partner",
+            "certgate ca add client.pem --leaf",
+        ],
+    ),
+    (
+        "ca remove",
+        &[
+            "certgate ca remove 2f1c9d4e-8b3a-4c6d-9e0f-1a2b3c4d5e6f",
+            "certgate ca remove 2f1c9d4e-8b3a-4c6d-9e0f-1a2b3c4d5e6f --account Acme",
+        ],
+    ),
+    (
+        "ca import",
+        &[
+            "certgate ca import --certificate ca.crt --key ca.key",
+            "certgate ca import --certificate ca.crt --key - < ca.key",
+        ],
+    ),
+    (
+        "ca rotate",
+        &["certgate ca rotate", "certgate ca rotate --algorithm p384"],
+    ),
+];
+
+/// The most examples of a help.
+const EXAMPLES_MAX: usize = 4;
+
+/// The widest help, in columns: longer lines are hard to read.
+const COLUMNS_MAX: usize = 100;
+
+/// Adds exit statuses and examples to the end of each help. A noun has the first example of each of
+/// its first verbs.
+pub fn with_examples(command: Command) -> Command {
+    let command = command.max_term_width(COLUMNS_MAX);
+    add(command, "")
+}
+
+fn add(command: Command, path: &str) -> Command {
+    let mut subcommands: Vec<_> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name())
+        .collect();
+    subcommands.sort_unstable();
+    let first = EXAMPLES.iter().filter(|(named, _)| {
+        let below = named.strip_prefix(path).unwrap_or_default();
+        path.is_empty() || below.starts_with(' ')
+    });
+    let own = EXAMPLES.iter().find(|(named, _)| *named == path);
+    let examples: Vec<_> = match own {
+        Some((_, examples)) => examples.to_vec(),
+        None => first
+            .filter_map(|(_, examples)| examples.first().copied())
+            .collect(),
+    };
+    let lines = examples
+        .iter()
+        .take(EXAMPLES_MAX)
+        .map(|line| format!("\n  {line}"));
+    let lines: String = lines.collect();
+    let end = match lines.is_empty() {
+        true => Exit::help(),
+        false => format!("{}\n\nExamples:{lines}", Exit::help()),
+    };
+    let command = command.after_help(end);
+    command.mut_subcommands(|subcommand| {
+        let name = subcommand.get_name();
+        let path = match path {
+            "" => name.to_owned(),
+            path => format!("{path} {name}"),
+        };
+        add(subcommand, &path)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    /// The paths of the commands that do something.
+    fn leaves(command: &Command, path: &str, found: &mut Vec<String>) {
+        for subcommand in command.get_subcommands() {
+            let path = format!("{path} {}", subcommand.get_name());
+            match subcommand.has_subcommands() {
+                true => leaves(subcommand, &path, found),
+                false => found.push(path.trim_start().to_owned()),
+            }
+        }
+    }
+
+    /// The words of a line for a shell. Redirections are not for the program.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.split(['>', '<']).next().unwrap_or_default();
+        let parts = line.split('\'').enumerate();
+        let mut words = Vec::new();
+        for (index, part) in parts {
+            match index % 2 {
+                0 => words.extend(part.split_whitespace().map(str::to_owned)),
+                _ => words.push(part.to_owned()),
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn each_command_has_two_to_four_examples_that_it_accepts() {
+        let mut commands = Vec::new();
+        leaves(&Cli::command(), "", &mut commands);
+        for command in commands {
+            let found = EXAMPLES.iter().find(|(named, _)| *named == command);
+            let (_, examples) = found.unwrap_or_else(|| panic!("{command} has no examples"));
+            assert!((2..=EXAMPLES_MAX).contains(&examples.len()), "{command}");
+            for example in *examples {
+                assert!(
+                    example.starts_with(&format!("certgate {command}")),
+                    "{example}"
+                );
+                let parsed = Cli::command().try_get_matches_from(words(example));
+                assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+
+    #[test]
+    fn help_ends_with_examples_and_wraps_at_words() {
+        let mut command = with_examples(Cli::command()).term_width(60);
+        command.build();
+        for path in [&["cert", "revoke"][..], &["cert"], &[]] {
+            let mut found = &mut command;
+            for name in path {
+                found = found.find_subcommand_mut(name).unwrap();
+            }
+            let help = found.render_long_help().to_string();
+            let (text, examples) = help.split_once("\nExamples:").unwrap();
+            assert!(
+                (2..=EXAMPLES_MAX).contains(&examples.matches("\n  certgate ").count()),
+                "{help}"
+            );
+            assert!(text.contains("Exit status:\n  0  done"), "{help}");
+            let is_sentence = |line: &&str| line.contains(". ") || line.contains(", ");
+            let too_long = text
+                .lines()
+                .filter(is_sentence)
+                .find(|line| line.chars().count() > 60);
+            assert_eq!(too_long, None, "{help}");
+        }
+    }
+}
