@@ -181,16 +181,17 @@ impl CertificateFilter {
     }
 }
 
-/// The order of a filtered list. Equal certificates are in the order in which they were issued.
+/// The order of a filtered list. Equal certificates are in the order in which they were issued, or
+/// in the reverse order if the direction is descending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateOrder {
-    /// In the order in which they were issued.
+    /// In the order in which they were issued; with a range of `issued_on`, by that date first.
     IssuedOn,
     /// By `notAfter`.
     ExpiresOn,
-    /// By the folded common name.
+    /// By the indexed part of the folded common name.
     CommonName,
-    /// By the date of revocation: the order of a filter on it.
+    /// By the date of revocation. Certificates without one come first.
     RevokedOn,
 }
 
@@ -203,13 +204,17 @@ pub struct Continuation(pub Vec<u8>);
 pub struct CertificateSearch {
     /// The conditions.
     pub filter: CertificateFilter,
-    /// The order; `None`: the order of the range filter, or newest first.
+    /// The order. `None`: that of the first filter among ranges of `expires_on`, `revoked_on` and
+    /// `issued_on`, the beginning of or a text inside names, and a range of IDs; otherwise the
+    /// order of issuing. A search inside names that stops early is in the order of names.
     pub order: Option<CertificateOrder>,
-    /// The direction; `None`: newest first, and ascending for other orders.
+    /// The direction. `None`: newest first in the order of issuing, of `issued_on` and of IDs, and
+    /// ascending in other orders.
     pub direction: Option<Direction>,
-    /// The page.
+    /// The page. An answer has at most 1,000 certificates.
     pub slice: Slice,
-    /// The place at which an earlier answer to the same search stopped.
+    /// The place at which an earlier answer to the same search stopped. Then the page begins
+    /// there, and `slice.first` is ignored.
     pub after: Option<Continuation>,
 }
 

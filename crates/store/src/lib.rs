@@ -62,6 +62,9 @@ pub use traits::{
     ReadTenants, Revocations, Store, Tenants,
 };
 
+#[cfg(feature = "conformance")]
+pub use verbs::search::SearchLimits;
+
 /// Every trait of the store, for callers that use a store by its own type.
 pub mod prelude {
     pub use crate::traits::{

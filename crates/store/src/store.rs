@@ -13,7 +13,9 @@ use certgate_model::{
     Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord,
     ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
 };
-use tokio::sync::oneshot;
+#[cfg(feature = "conformance")]
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::db::Transaction;
 use crate::traits::{
@@ -23,6 +25,7 @@ use crate::traits::{
 };
 use crate::verbs::changes::RequestedChange;
 use crate::verbs::recording::New;
+use crate::verbs::search::{Asked as AskedSearch, SearchLimits};
 use crate::verbs::{
     audit, authorities, certificates, configuration, crl, deleting, enforcement, history,
     hostnames, leases, mtls_certificates, probes, revocations, search, settling, tenant_changes,
@@ -44,6 +47,8 @@ pub(crate) enum View {
     Statement,
     /// One for all statements.
     Snapshot,
+    /// The same, for a search: PostgreSQL must walk an index in its order, whatever it expects.
+    Search,
 }
 
 /// A database with its connections: everything but the verbs.
@@ -77,6 +82,17 @@ pub(crate) trait Engine: Send + Sync + 'static {
 /// The store in a database.
 pub struct SqlStore<E> {
     pub(crate) engine: E,
+    /// One permit: for the search inside names that runs.
+    names: Arc<Semaphore>,
+}
+
+impl<E> SqlStore<E> {
+    pub(crate) fn new(engine: E) -> Self {
+        Self {
+            engine,
+            names: Arc::new(Semaphore::new(1)),
+        }
+    }
 }
 
 #[expect(private_bounds, reason = "no other crate makes engines")]
@@ -92,6 +108,30 @@ impl<E: Engine> SqlStore<E> {
         T: Send + 'static,
     {
         self.engine.read(view, args, verb).await
+    }
+
+    /// Takes the turn of a search inside names: for tests.
+    #[cfg(feature = "conformance")]
+    pub fn hold_search_inside_names(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.names).try_acquire_owned().ok()
+    }
+
+    async fn searched(
+        &self,
+        zone: ZoneId,
+        search: CertificateSearch,
+        limits: SearchLimits,
+    ) -> Result<SearchOutcome, StoreError> {
+        let asked = AskedSearch {
+            zone,
+            search,
+            limits,
+            names: Arc::clone(&self.names),
+        };
+        self.read(View::Search, asked, |db, asked| {
+            Box::pin(search::search(db, asked))
+        })
+        .await
     }
 
     /// Runs a writing verb in the next transaction; returns its result once that is durable.
@@ -547,10 +587,17 @@ impl<E: Engine> ReadCertificates for SqlStore<E> {
         zone: ZoneId,
         search: CertificateSearch,
     ) -> Result<SearchOutcome, StoreError> {
-        self.read(Snapshot, (zone, search), |db, (zone, search)| {
-            Box::pin(search::search(db, *zone, search))
-        })
-        .await
+        self.searched(zone, search, SearchLimits::DEFAULT).await
+    }
+
+    #[cfg(feature = "conformance")]
+    async fn search_within(
+        &self,
+        zone: ZoneId,
+        search: CertificateSearch,
+        limits: SearchLimits,
+    ) -> Result<SearchOutcome, StoreError> {
+        self.searched(zone, search, limits).await
     }
 
     async fn certificates_by_ids(

@@ -17,6 +17,8 @@ use certgate_model::{
 };
 use tokio::sync::oneshot;
 
+#[cfg(feature = "conformance")]
+use crate::verbs::search::SearchLimits;
 use crate::{
     AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AgedCrls, AuthorityReplaced,
     BackgroundJob, CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted,
@@ -290,6 +292,14 @@ pub trait ReadCertificates: Send + Sync {
         &self,
         zone: ZoneId,
         search: CertificateSearch,
+    ) -> Result<SearchOutcome, StoreError>;
+    /// Does the same with other limits than those of a server: for tests.
+    #[cfg(feature = "conformance")]
+    async fn search_within(
+        &self,
+        zone: ZoneId,
+        search: CertificateSearch,
+        limits: SearchLimits,
     ) -> Result<SearchOutcome, StoreError>;
     /// Returns the certificates of a zone that have these IDs, in this order, until their octets
     /// reach the limit of a part: at least one, if there is one. IDs that the zone does not have

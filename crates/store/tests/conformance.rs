@@ -2,8 +2,13 @@
 
 mod steps;
 
-use certgate_store::conformance::{self, History};
-use certgate_store::{SqliteOptions, SqliteStore, Store};
+use certgate_model::{
+    CertificateFilter, CertificateSearch, FoldedName, MatchCount, NameMatch, SearchOutcome, Slice,
+    Status,
+};
+use certgate_store::conformance::{self, History, Searched, Step};
+use certgate_store::prelude::*;
+use certgate_store::{SqliteOptions, SqliteStore};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use steps::step;
@@ -53,6 +58,109 @@ proptest! {
             store.close().await;
         });
     }
+}
+
+#[tokio::test]
+async fn random_searches_equal_a_model() {
+    for seed in 1..4 {
+        let directory = directory_in_memory();
+        let path = directory.path().join("store.db");
+        let store = SqliteStore::open_with_blocks(&path, SqliteOptions::default(), 2, 4).unwrap();
+        store
+            .initialise(conformance::first_records())
+            .await
+            .unwrap();
+        let mut searched = Searched::begin(&store, 700, seed).await;
+        searched.compare_random(60).await;
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn one_search_inside_names_runs_at_a_time() {
+    let directory = directory_in_memory();
+    let path = directory.path().join("store.db");
+    let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+    store
+        .initialise(conformance::first_records())
+        .await
+        .unwrap();
+    let zone = conformance::first_records().zone.id;
+    let search = |common_name| CertificateSearch {
+        filter: CertificateFilter {
+            common_name: Some(common_name),
+            ..CertificateFilter::default()
+        },
+        order: None,
+        direction: None,
+        slice: Slice { first: 0, size: 5 },
+        after: None,
+    };
+    let inside = search(NameMatch::Contains(FoldedName::new("abc")));
+    let running = store.hold_search_inside_names().unwrap();
+    let outcome = store.search(zone, inside.clone()).await.unwrap();
+    assert_eq!(outcome, SearchOutcome::Busy);
+    let begins = search(NameMatch::StartsWith(FoldedName::new("abc")));
+    let nothing = SearchOutcome::Found {
+        items: Vec::new(),
+        rest: Vec::new(),
+        count: MatchCount::Exact(0),
+        next: None,
+    };
+    assert_eq!(store.search(zone, begins).await.unwrap(), nothing);
+    drop(running);
+    for _ in 0..2 {
+        let outcome = store.search(zone, inside.clone()).await.unwrap();
+        assert_eq!(outcome, nothing, "each search gives its turn back");
+    }
+}
+
+#[tokio::test]
+async fn a_zone_that_is_not_indexed_yet_says_how_far_it_is() {
+    let directory = directory_in_memory();
+    let path = directory.path().join("store.db");
+    let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+    let mut history = History::begin(&store, 1).await;
+    let issue = Step::Issue {
+        zone: 0,
+        count: 9,
+        status: 0,
+        quota: None,
+    };
+    history.play(issue).await;
+    let zone = conformance::first_records().zone.id;
+    let search = |filter| CertificateSearch {
+        filter,
+        order: None,
+        direction: None,
+        slice: Slice { first: 0, size: 5 },
+        after: None,
+    };
+    let name = || CertificateFilter {
+        common_name: Some(NameMatch::StartsWith(FoldedName::new("device"))),
+        ..CertificateFilter::default()
+    };
+    let status = CertificateFilter {
+        status: Some(Status::Active),
+        ..CertificateFilter::default()
+    };
+    let not_indexed = "INSERT INTO indexing (zone, below, counted_below) \
+                       SELECT number, (number << 36) + 4, number << 36 FROM zones";
+    store.damage(not_indexed).await.unwrap();
+    let outcome = store.search(zone, search(name())).await.unwrap();
+    assert_eq!(outcome, SearchOutcome::NotIndexed { done: 5, total: 9 });
+    let outcome = store.search(zone, search(status)).await.unwrap();
+    assert!(
+        matches!(outcome, SearchOutcome::Found { .. }),
+        "{outcome:?}"
+    );
+    let indexed = "UPDATE indexing SET below = zone << 36";
+    store.damage(indexed).await.unwrap();
+    let outcome = store.search(zone, search(name())).await.unwrap();
+    let SearchOutcome::Found { items, count, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!((items.len(), count), (5, MatchCount::Exact(9)));
 }
 
 #[tokio::test]

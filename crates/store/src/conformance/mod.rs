@@ -16,6 +16,7 @@ mod hostnames;
 mod lists;
 mod mtls_certificates;
 mod recorder;
+mod search;
 mod tenant_changes;
 mod tenants;
 mod tokens;
@@ -28,11 +29,15 @@ pub use fixtures::{
 pub use history::{History, Step};
 pub(crate) use recorder::record;
 pub use recorder::{RecordedStatement, recorded_statements};
+pub use search::Searched;
 pub use tenant_changes::upgraded;
 pub use verbs::{closed, verbs};
 
 /// The version of the schema that this program writes.
 pub const SCHEMA_VERSION: i64 = crate::schema::VERSION;
+
+/// The settings with which PostgreSQL plans the statements of a search.
+pub const SEARCH_SETTINGS: &str = crate::postgres::SEARCH_SETTINGS;
 
 /// Returns the statements that would create every table in PostgreSQL as it is described, without
 /// the steps of migrations.

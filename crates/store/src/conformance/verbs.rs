@@ -11,6 +11,7 @@ use super::fixtures::by;
 use super::hostnames::hostnames;
 use super::lists::lists;
 use super::mtls_certificates::mtls_certificates;
+use super::search::Searched;
 use super::tenant_changes::{account_tokens, tenant_changes};
 use super::tenants::{accounts, deletions, installation, zone_filters, zones};
 use super::tokens::{api_keys, tokens};
@@ -43,6 +44,10 @@ pub async fn verbs(store: &dyn Store) {
     tenant_changes(store).await;
     account_tokens(store).await;
     leases(store).await;
+    Searched::begin(store, 700, 1)
+        .await
+        .compare_everything()
+        .await;
     store.ready().await.expect("ready");
     assert_eq!(store.check().await.expect("check"), Vec::<String>::new());
 }

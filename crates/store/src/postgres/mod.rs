@@ -35,6 +35,8 @@ pub use self::destination::MigrationBegun;
 pub use self::inspector::PostgresInspector;
 pub use self::open_error::PostgresError;
 use self::readers::Readers;
+#[cfg(feature = "conformance")]
+pub(crate) use self::readers::SEARCH_SETTINGS;
 use self::writer::Writer;
 use crate::StoreError;
 use crate::position::Layout;
@@ -149,7 +151,7 @@ impl PostgresStore {
             writer: Writer::start(address, layout, options.queue, options.batch)?,
             readers: Readers::new(pool, layout),
         };
-        Ok(Self { engine })
+        Ok(Self::new(engine))
     }
 
     /// Runs a statement that corrupts the database.

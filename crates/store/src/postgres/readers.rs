@@ -1,5 +1,6 @@
 //! The connections that read: a few, shared, each used by one read at a time.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use deadpool::managed::Pool;
@@ -20,6 +21,15 @@ use crate::writes::Verb;
 const READS_MAX: u32 = 3;
 /// The longest time of a read with its attempts. It takes milliseconds.
 const READ_TIMEOUT: Duration = Duration::from_secs(8);
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Settings of a search. A plan is made once for every zone, CA and name, and the number of entries
+/// is unknown: of a zone that is much larger than others, or before a vacuum, PostgreSQL would read
+/// and sort all entries to return the first ones. They cost no round trip.
+pub(crate) const SEARCH_SETTINGS: &str = "SET LOCAL enable_bitmapscan = off; \
+                                          SET LOCAL enable_seqscan = off; \
+                                          SET LOCAL enable_sort = off; SET LOCAL jit = off";
 
 /// The pool.
 pub(super) struct Readers {
@@ -52,14 +62,19 @@ impl Readers {
                     let read = verb(&db, &args).await;
                     (read, db.is_passing(), db.is_silent())
                 }
-                View::Snapshot => {
+                View::Snapshot | View::Search => {
+                    let begin = match view {
+                        View::Search => Cow::Owned(format!("{BEGIN}; {SEARCH_SETTINGS}")),
+                        _ => Cow::Borrowed(BEGIN),
+                    };
                     let snapshot = Snapshot {
                         db,
                         is_ended: false,
                     };
                     // The read does not wait for the answer to BEGIN: the statements follow each
                     // other on the wire.
-                    let (begun, read) = join(snapshot.begin(), verb(&snapshot.db, &args)).await;
+                    let (begun, read) =
+                        join(snapshot.db.begin_with(&begin), verb(&snapshot.db, &args)).await;
                     let is_passing = snapshot.db.is_passing();
                     let is_silent = snapshot.db.is_silent();
                     (snapshot.end(begun.and(read)), is_passing, is_silent)
@@ -90,12 +105,6 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    async fn begin(&self) -> Result<(), StoreError> {
-        self.db
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await
-    }
-
     /// Ends the transaction and passes on the result. The answer to ROLLBACK is not awaited: the
     /// next user of the connection comes after it on the wire.
     fn end<T>(mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {

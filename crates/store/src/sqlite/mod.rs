@@ -173,7 +173,7 @@ impl SqliteStore {
             readers: Readers::new(readers),
             _lock: lock,
         };
-        Ok(Self { engine })
+        Ok(Self::new(engine))
     }
 
     /// Begins to write every change of a certificate's status into the journal at `path` before it

@@ -34,7 +34,7 @@ const LOG_BYTES_MAX: i64 = 32 << 20;
 /// 4 KiB, the file is 20 % smaller, a page of the list a fifth faster and recording a tenth slower.
 const PAGE_BYTES: u32 = 8192;
 /// The size of the cache of prepared statements, in which every statement of this crate fits.
-const STATEMENTS_MAX: usize = 160;
+const STATEMENTS_MAX: usize = 256;
 
 /// Options of a [`SqliteStore`](crate::SqliteStore).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -49,7 +49,7 @@ impl Readers {
             let db = lease.db()?;
             let _ended = match view {
                 View::Statement => None,
-                View::Snapshot => Some(Snapshot::begin(db)?),
+                View::Snapshot | View::Search => Some(Snapshot::begin(db)?),
             };
             now(verb(db, &args))
         })

@@ -52,6 +52,14 @@ pub(super) const FIND: &str = concat!(
      WHERE certificates.id = ?1"
 );
 
+/// Finds a certificate by its position, for several at once.
+pub(super) const FIND_AT: &str = concat!(
+    "SELECT ",
+    found!(),
+    " FROM certificates JOIN statuses ON statuses.position = certificates.position \
+     WHERE certificates.position = ?1"
+);
+
 /// Every certificate, with its epoch and the CA's number beside its status.
 pub(super) const EVERYTHING: &str = concat!(
     "SELECT ",
@@ -65,7 +73,7 @@ pub(super) const EVERYTHING: &str = concat!(
 pub(crate) struct Found {
     pub(crate) position: Position,
     pub(crate) authority: i64,
-    pub(super) record: CertificateRecord,
+    record: CertificateRecord,
 }
 
 impl Found {
@@ -188,7 +196,7 @@ pub(super) fn up_to(mut rows: Vec<Found>, octets_max: usize) -> Vec<Found> {
 
 /// Certificates are only added, each at the end of its zone, so the statements need not see the
 /// same instant.
-pub(super) async fn page_of_all<D: Db>(
+async fn page_of_all<D: Db>(
     db: &D,
     zone: ZoneId,
     slice: Slice,
@@ -225,7 +233,7 @@ async fn rows_before<D: Db>(
     db.rows(select, &values![start, end.0], Found::read).await
 }
 
-pub(super) async fn page_of_status<D: Db>(
+async fn page_of_status<D: Db>(
     db: &D,
     zone: ZoneId,
     status: Status,

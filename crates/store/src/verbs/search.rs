@@ -1,99 +1,384 @@
 //! Search of the certificates of a zone.
+//!
+//! Every condition that an index serves is a [`Source`]: a set of certificates in the order of the
+//! index. A search counts each set through its index, up to the most matches that it counts
+//! exactly. If the smallest set is not larger, it is read whole, and the other conditions are
+//! checked on its rows: so the order may be any, and the count is exact. Otherwise the set in the
+//! order of the answer is walked, within a budget of entries. A walk that the budget ends says
+//! where to continue ([`continuation`]).
+//!
+//! A text inside names has no index. Unless another set is small, all names of the zone are walked,
+//! one search at a time on each server.
+
+mod conditions;
+mod continuation;
+mod order;
+mod page;
+mod source;
+mod walk;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use certgate_model::{
-    CertificateId, CertificateOrder, CertificateRecord, CertificateSearch, Direction, MatchCount,
-    SearchOutcome, Slice, ZoneId,
+    CertificateId, CertificateRecord, CertificateSearch, Direction, MATCHES_MAX, MatchCount,
+    NameMatch, SearchOutcome, ZoneId,
 };
+use tokio::sync::Semaphore;
 
-use super::{certificates, tenants};
+use self::conditions::Conditions;
+use self::continuation::Place;
+use self::order::{Order, sort};
+use self::source::{Entry, Index, Need, Source};
+use super::{certificates, counters, tenants};
 use crate::StoreError;
-use crate::db::{Db, values};
-use crate::verbs::certificates::{FIND, Found};
+use crate::db::{Db, Row, values};
+use crate::position::Position;
 
-/// The octets of certificates and requests at which a part of a page ends: about 120 usual
-/// certificates.
-const PART_OCTETS: usize = 128 * 1024;
+/// The longest page, as in the API.
+const PAGE_MAX: u32 = 1_000;
 
-/// The most certificates that are read at once. A usual part is not larger.
-const PART_RECORDS_MAX: usize = 128;
-
-/// The longest page: the rest of a larger one would take too much memory even as IDs.
-const PAGE_MAX: u32 = 10_000;
-
-/// Searches in a zone.
-pub(crate) async fn search<D: Db>(
-    db: &D,
-    zone: ZoneId,
-    search: &CertificateSearch,
-) -> Result<SearchOutcome, StoreError> {
-    let Some((_, total)) = certificates::end_of_zone(db, zone).await? else {
-        return Ok(SearchOutcome::Found {
-            items: Vec::new(),
-            rest: Vec::new(),
-            count: MatchCount::Exact(0),
-            next: None,
-        });
-    };
-    if search.after.is_some() {
-        return Ok(SearchOutcome::InvalidContinuation);
-    }
-    let by_issuing = matches!(search.order, None | Some(CertificateOrder::IssuedOn));
-    if search.filter.is_status_only() && by_issuing {
-        return by_status(db, zone, search).await;
-    }
-    let Some(serials) = &search.filter.serials else {
-        return Ok(SearchOutcome::NotIndexed { done: 0, total });
-    };
-    let ids: Vec<_> = serials.iter().filter_map(|(_, id)| *id).collect();
-    let mut matching = by_ids(db, zone, &ids).await?;
-    matching.retain(|record| search.filter.matches(record));
-    let count = matching.len() as u64;
-    let first = usize::try_from(search.slice.first).unwrap_or(usize::MAX);
-    let items = matching.into_iter().skip(first);
-    Ok(SearchOutcome::Found {
-        items: items.take(search.slice.size as usize).collect(),
-        rest: Vec::new(),
-        count: MatchCount::Exact(count),
-        next: None,
-    })
+/// The limits of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SearchLimits {
+    /// The most certificates that are counted exactly, that pages reach, and that are sorted.
+    pub matches: u32,
+    /// The entries of an index that a walk reads at once.
+    pub chunk: u32,
+    /// The entries of an index that a walk examines before it stops.
+    pub entries: u32,
+    /// The names that a search inside names examines at once.
+    pub names_chunk: u32,
+    /// The names that it examines before it stops.
+    pub names: u32,
+    /// The time after which it stops.
+    pub names_time: Duration,
 }
 
-/// Returns a page of all certificates or of those in a status, in the order of issuing, at any
-/// depth.
-async fn by_status<D: Db>(
-    db: &D,
+impl SearchLimits {
+    /// The limits of a server.
+    pub const DEFAULT: Self = Self {
+        matches: MATCHES_MAX as u32,
+        // About 2 ms with the rows that are checked, so that a walk ends soon after its last match.
+        chunk: 2_500,
+        // Two for each match that is counted: about 20 ms.
+        entries: 20_000,
+        // About 3 ms on SQLite and 10 ms on PostgreSQL: the time limit is checked after each.
+        names_chunk: 10_000,
+        // The time decides.
+        names: u32::MAX,
+        // An answer within one second.
+        names_time: Duration::from_millis(800),
+    };
+}
+
+/// A search, and what it may use.
+pub(crate) struct Asked {
+    pub(crate) zone: ZoneId,
+    pub(crate) search: CertificateSearch,
+    pub(crate) limits: SearchLimits,
+    /// One permit: for the search inside names that runs.
+    pub(crate) names: Arc<Semaphore>,
+}
+
+/// A search in a zone that exists.
+struct Searching<'s> {
     zone: ZoneId,
-    search: &CertificateSearch,
-) -> Result<SearchOutcome, StoreError> {
-    let status = search.filter.status;
-    let mut slice = Slice {
+    number: i64,
+    search: &'s CertificateSearch,
+    limits: SearchLimits,
+    conditions: Conditions<'s>,
+    order: Order,
+    direction: Direction,
+    size: u32,
+    /// The number of the zone's certificates.
+    total: u64,
+}
+
+/// Searches in a zone.
+pub(crate) async fn search<D: Db>(db: &D, asked: &Asked) -> Result<SearchOutcome, StoreError> {
+    let search = &asked.search;
+    let Some((number, total)) = certificates::end_of_zone(db, asked.zone).await? else {
+        return Ok(nothing());
+    };
+    let Some(conditions) = Conditions::of(db, &search.filter).await? else {
+        return Ok(nothing());
+    };
+    let (order, direction) = Order::of(search);
+    let searching = Searching {
+        zone: asked.zone,
+        number,
+        search,
+        limits: asked.limits,
+        conditions,
+        order,
+        direction,
         size: search.slice.size.min(PAGE_MAX),
-        ..search.slice
+        total,
     };
-    let is_ascending = search.direction == Some(Direction::Ascending);
-    if is_ascending {
-        // The same records of the list with the newest first.
-        let totals = certificates::totals(db, zone).await?;
-        let total = status.map_or(totals.all(), |status| totals.of(status));
-        let left = total.saturating_sub(slice.first);
-        slice.size = slice.size.min(u32::try_from(left).unwrap_or(u32::MAX));
-        slice.first = left - u64::from(slice.size);
+    if search.filter.is_status_only() && order == Order::Position {
+        return match search.after {
+            None => searching.by_status(db).await,
+            Some(_) => Ok(SearchOutcome::InvalidContinuation),
+        };
     }
-    let (mut rows, total) = match status {
-        None => certificates::page_of_all(db, zone, slice).await?,
-        Some(status) => certificates::page_of_status(db, zone, status, slice).await?,
-    };
-    if is_ascending {
-        rows.reverse();
+    if let Some(not_indexed) = searching.not_indexed(db).await? {
+        return Ok(not_indexed);
     }
-    let ids: Vec<_> = rows.iter().map(|row| row.record.id).collect();
-    let items = certificates::named(db, zone, certificates::up_to(rows, PART_OCTETS)).await?;
-    Ok(SearchOutcome::Found {
-        rest: ids[items.len()..].to_vec(),
-        items,
-        count: MatchCount::Exact(total),
+    if let Some(positions) = searching.conditions.few_positions(db).await? {
+        return match search.after {
+            None => searching.among(db, &positions).await,
+            Some(_) => Ok(SearchOutcome::InvalidContinuation),
+        };
+    }
+    searching.through_indexes(db, &asked.names).await
+}
+
+/// The answer of a zone that does not exist, or without a match.
+fn nothing() -> SearchOutcome {
+    SearchOutcome::Found {
+        items: Vec::new(),
+        rest: Vec::new(),
+        count: MatchCount::Exact(0),
         next: None,
-    })
+    }
+}
+
+impl Searching<'_> {
+    /// Returns a page of all certificates or of those in a status, in the order of issuing, at any
+    /// depth.
+    async fn by_status<D: Db>(&self, db: &D) -> Result<SearchOutcome, StoreError> {
+        let first = self.search.slice.first;
+        let (positions, total) = match self.search.filter.status {
+            None => {
+                let range = newest_first(self.direction, self.total, first, self.size);
+                let newest = self.total - range.first;
+                let of = |sequence| Position::in_zone(self.number, sequence).0;
+                let positions = (newest - u64::from(range.size)..newest).rev().map(of);
+                (positions.collect::<Vec<_>>(), self.total)
+            }
+            Some(status) => {
+                let total = counters::totals(db, self.number).await?.of(status);
+                let range = newest_first(self.direction, total, first, self.size);
+                let (place, total) = counters::locate(db, self.number, status, range.first).await?;
+                let positions = match place.filter(|_| range.size > 0) {
+                    Some(place) => {
+                        let source = Source::status_up_to(self.number, status, place.newest);
+                        let skip = place.skip;
+                        source
+                            .page(db, Direction::Descending, range.size, skip)
+                            .await?
+                    }
+                    None => Vec::new(),
+                };
+                (positions, total)
+            }
+        };
+        let mut positions = positions;
+        if self.direction == Direction::Ascending {
+            positions.reverse();
+        }
+        self.found(db, &positions, MatchCount::Exact(total), None)
+            .await
+    }
+
+    /// Searches among a few certificates.
+    async fn among<D: Db>(&self, db: &D, positions: &[i64]) -> Result<SearchOutcome, StoreError> {
+        let mut matching = page::records_at(db, self.zone, positions).await?;
+        matching.retain(|(position, record)| {
+            Position(*position).zone() == self.number && self.search.filter.matches(record)
+        });
+        let entry = |(position, record): &(i64, CertificateRecord)| Entry {
+            key: self.order.key_of(record),
+            position: *position,
+            details: None,
+        };
+        let mut entries: Vec<_> = matching.iter().map(entry).collect();
+        sort(&mut entries, self.direction);
+        let count = MatchCount::Exact(entries.len() as u64);
+        let page = walk::slice(&entries, self.search.slice.first, self.size);
+        self.found(db, &page, count, None).await
+    }
+
+    /// Searches through the indexes.
+    async fn through_indexes<D: Db>(
+        &self,
+        db: &D,
+        names: &Arc<Semaphore>,
+    ) -> Result<SearchOutcome, StoreError> {
+        let sources = self.conditions.sources(self.number, self.order);
+        let contained = match &self.search.filter.common_name {
+            Some(NameMatch::Contains(text)) => Some(text),
+            _ => None,
+        };
+        if let Some(after) = &self.search.after {
+            let Some(place) = Place::read(after) else {
+                return Ok(SearchOutcome::InvalidContinuation);
+            };
+            if let Some(text) = contained.filter(|_| place.is_in_names()) {
+                return self.inside_names(db, text, Some(place), names).await;
+            }
+            let mut sources = sources.into_iter();
+            let source = sources.find(|source| place.is_in(source) && source.is_in(self.order));
+            return match source {
+                Some(source) => self.walk(db, source, Some(place)).await,
+                None => Ok(SearchOutcome::InvalidContinuation),
+            };
+        }
+        if let [source] = sources.as_slice()
+            && contained.is_none()
+            && source.index != Index::Ids
+            && source.is_in(self.order)
+            && self.need(source) == Need::Entries
+        {
+            return self.one_set(db, source).await;
+        }
+        if let Some((source, count)) = self.smallest(db, &sources).await?
+            && count <= u64::from(self.limits.matches)
+        {
+            return self.whole_set(db, source).await;
+        }
+        if let Some(text) = contained {
+            return self.inside_names(db, text, None, names).await;
+        }
+        match sources.into_iter().find(|source| source.is_in(self.order)) {
+            Some(source) => self.walk(db, source, None).await,
+            None => Ok(SearchOutcome::TooManyToOrder),
+        }
+    }
+
+    /// Returns the columns that the checks and the order need beside those of a source.
+    fn need(&self, source: &Source) -> Need {
+        let of_order = match source.is_in(self.order) {
+            true => Need::Entries,
+            false => self.order.need(),
+        };
+        self.conditions.need(source).max(of_order)
+    }
+
+    /// Counts the sets, and returns the smallest.
+    async fn smallest<'a, D: Db>(
+        &self,
+        db: &D,
+        sources: &'a [Source],
+    ) -> Result<Option<(&'a Source, u64)>, StoreError> {
+        /// A set that is read faster than another one is counted.
+        const FEW: u64 = 200;
+        let mut smallest: Option<(&Source, u64)> = None;
+        for source in sources {
+            let count = source.count(db, self.limits.matches + 1).await?;
+            if smallest.is_none_or(|(_, least)| count < least) {
+                smallest = Some((source, count));
+            }
+            if count <= FEW.min(self.limits.matches.into()) {
+                break;
+            }
+        }
+        Ok(smallest)
+    }
+
+    /// Returns a page of a set that is the answer itself.
+    async fn one_set<D: Db>(&self, db: &D, source: &Source) -> Result<SearchOutcome, StoreError> {
+        let max = u64::from(self.limits.matches);
+        let first = self.search.slice.first;
+        let count = source.count(db, self.limits.matches + 1).await?;
+        if count > max && first >= max {
+            return Ok(SearchOutcome::BeyondMatches);
+        }
+        let positions = match first < count {
+            true => source.page(db, self.direction, self.size, first).await?,
+            false => Vec::new(),
+        };
+        self.found(db, &positions, counted(count, max), None).await
+    }
+
+    /// Reads a set of at most as many entries as are counted, checks and sorts it.
+    async fn whole_set<D: Db>(&self, db: &D, source: &Source) -> Result<SearchOutcome, StoreError> {
+        let limit = self.limits.matches + 1;
+        let need = self.need(source);
+        let entries = source.read(db, self.direction, limit, need).await?;
+        let mut matching = self.matching(source, entries);
+        if !source.is_in(self.order) {
+            self.sort(&mut matching);
+        }
+        let count = MatchCount::Exact(matching.len() as u64);
+        let page = walk::slice(&matching, self.search.slice.first, self.size);
+        self.found(db, &page, count, None).await
+    }
+
+    /// Brings entries of another order into that of the answer.
+    fn sort(&self, entries: &mut [Entry]) {
+        for entry in entries.iter_mut() {
+            entry.key = self.order.key(entry);
+        }
+        sort(entries, self.direction);
+    }
+
+    /// Keeps the entries of the zone that meet the conditions.
+    fn matching(&self, source: &Source, mut entries: Vec<Entry>) -> Vec<Entry> {
+        entries.retain(|entry| {
+            Position(entry.position).zone() == self.number && self.conditions.are_met(source, entry)
+        });
+        entries
+    }
+
+    /// Returns the answer if the search needs an index that is not complete yet. Certificates of
+    /// earlier versions are indexed from the newest to the oldest; zone 0 stands for the indexes of
+    /// all zones.
+    async fn not_indexed<D: Db>(&self, db: &D) -> Result<Option<SearchOutcome>, StoreError> {
+        if !self.conditions.need_index(self.order) {
+            return Ok(None);
+        }
+        let select = "SELECT zone, below FROM indexing WHERE zone IN (0, ?1)";
+        let read = |row: &dyn Row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?));
+        let rows = db.rows(select, &values![self.number], read).await?;
+        let first = Position::first_of(self.number).0;
+        let missing = rows.into_iter().map(|(zone, below)| match zone {
+            0 => self.total,
+            _ => u64::try_from(below - first).unwrap_or_default(),
+        });
+        let missing = missing.max().unwrap_or_default().min(self.total);
+        Ok((missing > 0).then_some(SearchOutcome::NotIndexed {
+            done: self.total - missing,
+            total: self.total,
+        }))
+    }
+
+    /// Reads the certificates at these positions.
+    async fn found<D: Db>(
+        &self,
+        db: &D,
+        positions: &[i64],
+        count: MatchCount,
+        next: Option<Place>,
+    ) -> Result<SearchOutcome, StoreError> {
+        let (items, rest) = page::part(db, self.zone, positions).await?;
+        Ok(SearchOutcome::Found {
+            items,
+            rest,
+            count,
+            next: next.map(|place| place.write()),
+        })
+    }
+}
+
+/// Returns the exact number, up to the largest that is exact.
+fn counted(count: u64, max: u64) -> MatchCount {
+    match count <= max {
+        true => MatchCount::Exact(count),
+        false => MatchCount::AtLeast(max),
+    }
+}
+
+/// Returns the same records of the list with the newest first, without those that do not exist.
+fn newest_first(direction: Direction, total: u64, first: u64, size: u32) -> certgate_model::Slice {
+    let left = total.saturating_sub(first);
+    let size = size.min(u32::try_from(left).unwrap_or(u32::MAX));
+    let first = match direction {
+        Direction::Descending => first.min(total),
+        Direction::Ascending => left - u64::from(size),
+    };
+    certgate_model::Slice { first, size }
 }
 
 /// Returns the certificates of a zone that have these IDs, in this order, up to the octets of a
@@ -103,17 +388,8 @@ pub(crate) async fn by_ids<D: Db>(
     zone: ZoneId,
     ids: &[CertificateId],
 ) -> Result<Vec<CertificateRecord>, StoreError> {
-    let Some(number) = tenants::zone_number(db, zone).await? else {
-        return Ok(Vec::new());
-    };
-    for some in ids.chunks(PART_RECORDS_MAX) {
-        let some: Vec<_> = some.iter().map(|id| values![*id].to_vec()).collect();
-        let rows = db.optional_each(FIND, &some, Found::read).await?;
-        let mut rows: Vec<_> = rows.into_iter().flatten().collect();
-        rows.retain(|row| row.position.zone() == number);
-        if !rows.is_empty() {
-            return certificates::named(db, zone, certificates::up_to(rows, PART_OCTETS)).await;
-        }
+    match tenants::zone_number(db, zone).await? {
+        Some(number) => page::by_ids(db, zone, number, ids).await,
+        None => Ok(Vec::new()),
     }
-    Ok(Vec::new())
 }

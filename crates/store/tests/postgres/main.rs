@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certgate_model::{CertificateQuery, Event, Slice, Status};
-use certgate_store::conformance::{self, History, SCHEMA_VERSION};
+use certgate_store::conformance::{self, History, SCHEMA_VERSION, Searched};
 use certgate_store::prelude::*;
 use certgate_store::{
     CertificateRecorded, PostgresError, PostgresOptions, PostgresStore, ReadStore, Store,
@@ -67,6 +67,19 @@ proptest! {
             store.close().await;
         });
     }
+}
+
+#[tokio::test]
+async fn random_searches_equal_a_model() {
+    let Some(server) = server() else { return };
+    let store = open(&server.database()).await;
+    store
+        .initialise(conformance::first_records())
+        .await
+        .unwrap();
+    let mut searched = Searched::begin(&store, 700, 7).await;
+    searched.compare_random(60).await;
+    store.close().await;
 }
 
 #[tokio::test]

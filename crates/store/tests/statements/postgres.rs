@@ -82,8 +82,13 @@ async fn postgres_plan(client: &tokio_postgres::Client, text: &str) -> Option<Ve
         0 => String::new(),
         _ => format!("({nulls})"),
     };
+    let is_search = text.contains("sort_key") || text.contains(") AS entries");
+    let settings = match is_search {
+        true => conformance::SEARCH_SETTINGS,
+        false => "SET LOCAL jit = off",
+    };
     let sql = format!(
-        "DEALLOCATE ALL; PREPARE explained AS {text}; \
+        "{settings}; DEALLOCATE ALL; PREPARE explained AS {text}; \
          EXPLAIN (COSTS OFF) EXECUTE explained{arguments}"
     );
     let messages = client.simple_query(&sql).await;

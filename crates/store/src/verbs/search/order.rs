@@ -1,0 +1,147 @@
+//! Orders of an answer, and the keys by which entries are sorted.
+
+use certgate_model::{
+    CertificateOrder, CertificateRecord, CertificateSearch, Direction, FoldedName, NameMatch,
+    TimeRange, Timestamp,
+};
+
+use super::source::{Entry, Need, Row};
+use crate::StoreError;
+use crate::db::{Cell, FromCell, Value};
+
+/// The value by which an entry is sorted, before its position.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    /// None: the position alone decides.
+    None,
+    /// An instant in microseconds since the Unix epoch.
+    Integer(i64),
+    /// An indexed name.
+    Text(String),
+    /// An ID.
+    Id([u8; 16]),
+}
+
+impl FromCell for Key {
+    fn from_cell(cell: Cell<'_>) -> Result<Self, StoreError> {
+        Ok(match cell {
+            Cell::Null => Self::None,
+            Cell::Integer(number) => Self::Integer(number),
+            Cell::Octets(_) => Self::Id(FromCell::from_cell(cell)?),
+            other => Self::Text(FromCell::from_cell(other)?),
+        })
+    }
+}
+
+impl<'k> From<&'k Key> for Value<'k> {
+    fn from(key: &'k Key) -> Self {
+        match key {
+            Key::None => Self::Null,
+            Key::Integer(number) => Self::Integer(*number),
+            Key::Text(text) => text.into(),
+            Key::Id(octets) => Self::Id(*octets),
+        }
+    }
+}
+
+impl Key {
+    /// The key of an instant, and so many microseconds later.
+    pub(super) fn date(at: Timestamp, microseconds: i64) -> Self {
+        Self::Integer(at.unix_microseconds().saturating_add(microseconds))
+    }
+}
+
+/// The order of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The order of issuing.
+    Position,
+    Id,
+    Name,
+    IssuedOn,
+    ExpiresOn,
+    RevokedOn,
+}
+
+impl Order {
+    /// Returns the order and the direction of a search.
+    pub(super) fn of(search: &CertificateSearch) -> (Self, Direction) {
+        let filter = &search.filter;
+        let is_given = |range: TimeRange| !range.is_unlimited();
+        let order = match search.order {
+            Some(CertificateOrder::IssuedOn) if is_given(filter.issued_on) => Self::IssuedOn,
+            Some(CertificateOrder::IssuedOn) => Self::Position,
+            Some(CertificateOrder::ExpiresOn) => Self::ExpiresOn,
+            Some(CertificateOrder::CommonName) => Self::Name,
+            Some(CertificateOrder::RevokedOn) => Self::RevokedOn,
+            None if is_given(filter.expires_on) => Self::ExpiresOn,
+            None if is_given(filter.revoked_on) => Self::RevokedOn,
+            None if is_given(filter.issued_on) => Self::IssuedOn,
+            None => match filter.common_name {
+                Some(NameMatch::StartsWith(_) | NameMatch::Contains(_)) => Self::Name,
+                _ if filter.ids.is_some() => Self::Id,
+                _ => Self::Position,
+            },
+        };
+        let direction = search.direction.unwrap_or(match order {
+            Self::Position | Self::Id | Self::IssuedOn => Direction::Descending,
+            Self::Name | Self::ExpiresOn | Self::RevokedOn => Direction::Ascending,
+        });
+        (order, direction)
+    }
+
+    /// Returns the columns that the key needs.
+    pub(super) fn need(self) -> Need {
+        match self {
+            Self::Position => Need::Entries,
+            Self::RevokedOn => Need::States,
+            Self::Id | Self::Name | Self::IssuedOn | Self::ExpiresOn => Need::Rows,
+        }
+    }
+
+    /// Returns the key of an entry with these columns.
+    pub(super) fn key(self, entry: &Entry) -> Key {
+        let Some(row) = &entry.details else {
+            return Key::None;
+        };
+        let Row { state, certificate } = row;
+        let integer = |date| Key::date(date, 0);
+        match (self, certificate) {
+            (Self::RevokedOn, _) => state.revoked_on.map_or(Key::None, integer),
+            (Self::Id, Some(certificate)) => Key::Id(*certificate.id.as_bytes()),
+            (Self::Name, Some(certificate)) => name(&certificate.common_name),
+            (Self::IssuedOn, Some(certificate)) => integer(certificate.issued_on),
+            (Self::ExpiresOn, Some(certificate)) => integer(certificate.expires_on),
+            (Self::Position, _) | (_, None) => Key::None,
+        }
+    }
+
+    /// Returns the key of a certificate.
+    pub(super) fn key_of(self, record: &CertificateRecord) -> Key {
+        let integer = |date| Key::date(date, 0);
+        match self {
+            Self::Position => Key::None,
+            Self::Id => Key::Id(*record.id.as_bytes()),
+            Self::Name => name(&record.subject.common_name),
+            Self::IssuedOn => integer(record.issued_on),
+            Self::ExpiresOn => integer(record.expires_on),
+            Self::RevokedOn => record.revoked_on.map_or(Key::None, integer),
+        }
+    }
+}
+
+/// Names are in the order of their indexed parts.
+fn name(common_name: &str) -> Key {
+    Key::Text(FoldedName::new(common_name).indexed().to_owned())
+}
+
+/// Sorts entries by key and position.
+pub(super) fn sort(entries: &mut [Entry], direction: Direction) {
+    entries.sort_unstable_by(|one, other| {
+        let order = (&one.key, one.position).cmp(&(&other.key, other.position));
+        match direction {
+            Direction::Ascending => order,
+            Direction::Descending => order.reverse(),
+        }
+    });
+}
