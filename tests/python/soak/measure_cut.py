@@ -146,11 +146,11 @@ def main() -> None:
     revoked = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     directory = Path(tempfile.mkdtemp())
     server = Server(directory / "data").start()
-    clients = Clients(server, directory / "clients")
-    clients.issue()
     if revoked:
         rate = revoke_many(server, issue_many(server, directory, revoked))
         print(f"{revoked} certificates are revoked, {rate:.0f}/s", flush=True)
+    clients = Clients(server, directory / "clients")
+    clients.issue()
     upstream = Upstream()
     gateway = Gateway(server, directory / "gateway", upstream).start()
     others = Others(gateway, clients)
