@@ -19,6 +19,7 @@ mod random;
 mod reason;
 mod search;
 mod status;
+mod summary;
 mod tenant;
 mod time;
 mod token;
@@ -60,6 +61,7 @@ pub use search::{
     TimeRange,
 };
 pub use status::{Event, Status, Transition};
+pub use summary::{InstallationSummary, SUMMARY_EXPIRING_DAYS, SUMMARY_PAST_DAYS, ZoneSummary};
 pub use tenant::{
     AccountChange, AccountRecord, AccountSettings, AccountType, Installation, UserChange,
     UserProfile, UserRecord, ZoneChange, ZoneProperties, ZoneRecord, ZoneType,

@@ -281,8 +281,8 @@ fn start_jobs(
     service: &Arc<Service>,
     metrics: PrometheusHandle,
     reloader: Reloader,
-) -> [JoinHandle<()>; 5] {
-    let [settling, recording, watching] = [(); 3].map(|()| service.clone());
+) -> [JoinHandle<()>; 6] {
+    let [settling, recording, watching, indexing] = [(); 4].map(|()| service.clone());
     let reloader = Arc::new(Mutex::new(reloader));
     [
         supervisor.keep(names::RELOADER, move || {
@@ -295,6 +295,10 @@ fn start_jobs(
         supervisor.keep(names::SETTLER, move || {
             let service = settling.clone();
             async move { service.settler.settle_forever().await }
+        }),
+        supervisor.keep(names::INDEXER, move || {
+            let service = indexing.clone();
+            async move { service.indexer.index_forever().await }
         }),
         supervisor.keep(names::TOKEN_USES, move || {
             let service = recording.clone();
@@ -320,6 +324,9 @@ async fn write_last(service: &Service) {
     }
     if let Err(error) = service.settler.release_lease().await {
         tracing::warn!(%error, "cannot release the lease: another node settles after its end");
+    }
+    if let Err(error) = service.indexer.release_lease().await {
+        tracing::warn!(%error, "cannot release the lease: another node indexes after its end");
     }
 }
 

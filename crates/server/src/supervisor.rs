@@ -40,10 +40,11 @@ pub mod names {
     pub const METRICS: &str = "metrics";
     pub const CLOCK: &str = "clock watch";
     pub const RELOADER: &str = "reload of settings";
+    pub const INDEXER: &str = "search indexer";
 
     /// Tasks without which every request gets its right answer for the time of a restart: `/readyz`
     /// does not name them.
-    pub const SECONDARY: [&str; 4] = [TOKEN_USES, METRICS, CLOCK, RELOADER];
+    pub const SECONDARY: [&str; 5] = [TOKEN_USES, METRICS, CLOCK, RELOADER, INDEXER];
 }
 
 /// The owner of the tasks.

@@ -6,6 +6,7 @@
 mod access;
 mod api_keys;
 mod cache;
+mod certificate_gauges;
 mod delegates;
 mod enforcement_points;
 mod environment;
@@ -14,6 +15,7 @@ mod feed;
 mod generated_secret;
 mod hostnames;
 mod idempotency;
+mod indexing;
 mod installation;
 mod issuer_names;
 mod issuers;
@@ -51,6 +53,7 @@ pub use access::{
 };
 pub use api_keys::ApiKeys;
 pub use certgate_pki::expires_on as certificate_expires_on;
+pub use certificate_gauges::CertificateGauges;
 pub use enforcement_points::{
     DeletePoints, ENFORCEMENT_POINTS_MAX, EnforcementPointDraft, EnforcementPoints,
     FORGET_SECONDS_MAX, LEASE_SECONDS, LEASE_SECONDS_DEFAULT,
@@ -63,6 +66,7 @@ pub use feed::{CHANGES_MAX, Feed, RevocationChanges, RevokedCursor};
 pub use generated_secret::GeneratedSecret;
 pub use hostnames::Hostnames;
 pub use idempotency::{IDEMPOTENCY_KEY_CHARACTERS_MAX, IdempotencyKey};
+pub use indexing::Indexer;
 pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, is_token_of};
 pub use issuers::AUTHORITY_VALIDITY_DAYS;
 pub use issuing::{CsrRemarks, IssueRequest, Issued, Issuing};

@@ -5,11 +5,13 @@ use certgate_store::{ReadStore, Store};
 
 use crate::access::{Access, LastUses};
 use crate::api_keys::ApiKeys;
+use crate::certificate_gauges::CertificateGauges;
 use crate::enforcement_points::EnforcementPoints;
 use crate::environment::Environment;
 use crate::error::Fault;
 use crate::feed::Feed;
 use crate::hostnames::Hostnames;
+use crate::indexing::Indexer;
 use crate::issuers::Issuers;
 use crate::issuing::Issuing;
 use crate::key_searches::KeySearches;
@@ -54,6 +56,10 @@ pub struct Service {
     pub revoking: Revoking,
     /// The background job that publishes revocation lists and settles changes.
     pub settler: Settler,
+    /// The background job that indexes certificates of earlier versions.
+    pub indexer: Indexer,
+    /// The metrics of all certificates.
+    pub certificate_gauges: CertificateGauges,
     /// The lists that a request finds due.
     pub renewal: Renewal,
     /// OCSP.
@@ -167,6 +173,10 @@ impl Service {
                 environment: environment.clone(),
             },
             settler: Settler::new(environment.clone(), publisher.clone()),
+            indexer: Indexer::new(environment.clone()),
+            certificate_gauges: CertificateGauges {
+                environment: environment.clone(),
+            },
             renewal: Renewal::new(environment.clone(), publisher),
             responder: Responder::new(environment.clone(), issuers, serials),
             hostnames: Hostnames {

@@ -24,6 +24,7 @@ mod postgres;
 mod queue;
 mod schema;
 mod seal;
+mod search_indexes;
 mod sqlite;
 mod store;
 mod token_columns;
@@ -50,6 +51,7 @@ pub use outcomes::{
 pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,
 };
+pub use search_indexes::{IndexStep, IndexWork};
 pub use sqlite::{
     Copied, JournalBegun, JournalSummary, OpenError, Restored, SqliteInspector, SqliteOptions,
     SqliteStatistics, SqliteStore, lock_database, prepare_restored,
@@ -59,7 +61,7 @@ pub use sqlite::{JournalRead, read_journal};
 pub use traits::{
     Authorities, Certificates, CertificatesPart, EnforcementPoints, Leases, ReadAudit,
     ReadAuthorities, ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore,
-    ReadTenants, Revocations, Store, Tenants,
+    ReadTenants, Revocations, SearchIndexes, Store, Tenants,
 };
 
 #[cfg(feature = "conformance")]
@@ -70,6 +72,6 @@ pub mod prelude {
     pub use crate::traits::{
         Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
         ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants,
-        Revocations, Store, Tenants,
+        Revocations, SearchIndexes, Store, Tenants,
     };
 }

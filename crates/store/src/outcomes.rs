@@ -297,6 +297,8 @@ pub enum HostnamesReplaced {
 pub enum BackgroundJob {
     /// Publishing CRLs and settling pending changes.
     Settling,
+    /// Indexing the certificates of earlier versions.
+    Indexing,
 }
 
 impl BackgroundJob {
@@ -304,6 +306,7 @@ impl BackgroundJob {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Settling => "settling",
+            Self::Indexing => "indexing",
         }
     }
 }

@@ -9,15 +9,16 @@ use certgate_model::{
     AuthorityId, AuthorityRecord, By, CertificateId, CertificateRecord, CertificateSearch, CrlKind,
     CrlRecord, Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement,
     EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, HistoryEntry, Indexed,
-    Installation, MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome, SerialNumber,
-    Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId, UserRecord,
-    ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
+    Installation, InstallationSummary, MtlsCertificateId, MtlsCertificateRecord, Page,
+    SearchOutcome, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
+    UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
 };
 #[cfg(feature = "conformance")]
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::db::Transaction;
+use crate::search_indexes::Built;
 use crate::traits::{
     Authorities, Certificates, EnforcementPoints, Leases, ReadAudit, ReadAuthorities,
     ReadCertificates, ReadEnforcementPoints, ReadRevocations, ReadStore, ReadTenants, Revocations,
@@ -28,8 +29,8 @@ use crate::verbs::recording::New;
 use crate::verbs::search::{Asked as AskedSearch, SearchLimits};
 use crate::verbs::{
     audit, authorities, certificates, configuration, crl, deleting, enforcement, history,
-    hostnames, leases, mtls_certificates, probes, revocations, search, settling, tenant_changes,
-    tenants, tokens,
+    hostnames, leases, mtls_certificates, probes, revocations, search, settling, summary,
+    tenant_changes, tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
@@ -75,6 +76,10 @@ pub(crate) trait Engine: Send + Sync + 'static {
     /// Waits until the writing thread has ended although nothing has closed it.
     fn writer_lost(&self) -> impl Future<Output = ()> + Send;
 
+    /// Builds the first missing index of the search, if the database builds indexes by itself. This
+    /// can take minutes.
+    fn build_index(&self) -> impl Future<Output = Result<Built, StoreError>> + Send;
+
     /// Lets the accepted writes finish and closes the connections.
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
@@ -97,7 +102,7 @@ impl<E> SqlStore<E> {
 
 #[expect(private_bounds, reason = "no other crate makes engines")]
 impl<E: Engine> SqlStore<E> {
-    async fn read<A, T>(
+    pub(crate) async fn read<A, T>(
         &self,
         view: View,
         args: A,
@@ -614,6 +619,24 @@ impl<E: Engine> ReadCertificates for SqlStore<E> {
     async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError> {
         self.read(Snapshot, zone, |db, zone| {
             Box::pin(certificates::totals(db, *zone))
+        })
+        .await
+    }
+
+    async fn summary(&self, zone: ZoneId, today: i64) -> Result<Option<ZoneSummary>, StoreError> {
+        self.read(Snapshot, (zone, today), |db, (zone, today)| {
+            Box::pin(summary::of_zone(db, *zone, *today))
+        })
+        .await
+    }
+
+    async fn installation_summary(
+        &self,
+        today: i64,
+        days: i64,
+    ) -> Result<InstallationSummary, StoreError> {
+        self.read(Snapshot, (today, days), |db, (today, days)| {
+            Box::pin(summary::of_all(db, *today, *days))
         })
         .await
     }

@@ -11,9 +11,9 @@ use certgate_model::{
     AuthorityId, AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord,
     CertificateSearch, CrlKind, CrlRecord, Direction, EnforcedCertificate, EnforcedConfiguration,
     Enforcement, EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, HistoryEntry,
-    Indexed, Installation, MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome,
-    SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId,
-    UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord,
+    Indexed, Installation, InstallationSummary, MtlsCertificateId, MtlsCertificateRecord, Page,
+    SearchOutcome, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
+    UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
 };
 use tokio::sync::oneshot;
 
@@ -22,9 +22,9 @@ use crate::verbs::search::SearchLimits;
 use crate::{
     AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AgedCrls, AuthorityReplaced,
     BackgroundJob, CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted,
-    EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
-    MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer, RevokedPosition,
-    Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+    EnforcementPointRegistered, FirstRecords, HostnamesReplaced, IndexStep, IndexWork, Issued,
+    LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer,
+    RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// Reads the installation, its user, accounts, zones and tokens.
@@ -311,6 +311,16 @@ pub trait ReadCertificates: Send + Sync {
     ) -> Result<Vec<CertificateRecord>, StoreError>;
     /// Returns the number of a zone's certificates in each status.
     async fn totals(&self, zone: ZoneId) -> Result<Totals, StoreError>;
+    /// Returns the summary of a zone, all of one instant, with `today` in days since the Unix epoch;
+    /// `None` if the zone does not exist. It reads counters only.
+    async fn summary(&self, zone: ZoneId, today: i64) -> Result<Option<ZoneSummary>, StoreError>;
+    /// Returns the summary of all zones, with the certificates that expire within `days`. It reads
+    /// counters only.
+    async fn installation_summary(
+        &self,
+        today: i64,
+        days: i64,
+    ) -> Result<InstallationSummary, StoreError>;
     /// Returns the status of the certificate with this serial number, if this CA issued it. `id`
     /// is the ID that the serial number leads to.
     async fn issued(
@@ -536,6 +546,19 @@ pub trait Leases: Send + Sync {
     ) -> Result<(), StoreError>;
 }
 
+/// Indexes and counts the certificates of earlier versions, for the search and the summary.
+#[async_trait]
+pub trait SearchIndexes: Send + Sync {
+    /// Returns whether every certificate is indexed and counted.
+    async fn is_indexed(&self) -> Result<bool, StoreError>;
+    /// Does the next short step. Several processes must not do this at the same time: it would cost
+    /// twice, and do no harm.
+    async fn index_next(&self, work: &mut IndexWork) -> Result<IndexStep, StoreError>;
+    /// Brings the database into the state after a migration from an earlier version: for tests.
+    #[cfg(feature = "conformance")]
+    async fn forget_indexes(&self) -> Result<(), StoreError>;
+}
+
 /// Reads the audit logs.
 #[async_trait]
 pub trait ReadAudit: Send + Sync {
@@ -584,7 +607,14 @@ pub trait ReadStore:
 /// The whole store. One verb is one transaction, and its result is durable.
 #[async_trait]
 pub trait Store:
-    ReadStore + Tenants + Authorities + Certificates + Revocations + EnforcementPoints + Leases
+    ReadStore
+    + Tenants
+    + Authorities
+    + Certificates
+    + Revocations
+    + EnforcementPoints
+    + Leases
+    + SearchIndexes
 {
     /// Waits until the writing thread has ended although nothing has closed it, by a defect. The
     /// store then refuses every write, and only a new process can make another thread.

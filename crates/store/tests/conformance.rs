@@ -19,6 +19,7 @@ async fn every_verb_has_every_outcome() {
     let store =
         SqliteStore::open(&directory.path().join("store.db"), SqliteOptions::default()).unwrap();
     conformance::verbs(&store).await;
+    conformance::search_indexes(&store).await;
     conformance::closed(&store).await;
 }
 

@@ -37,5 +37,6 @@ fn monotonic() -> Instant {
 
 /// Answers with the metrics in the text format of Prometheus.
 pub(crate) async fn metrics(State(api): State<Api>) -> Response {
+    api.service.certificate_gauges.measure().await;
     typed("text/plain; version=0.0.4", (api.metrics)())
 }

@@ -1,8 +1,11 @@
 //! Random histories, compared with a model in memory.
 
+use std::collections::BTreeMap;
+
 use certgate_model::{
-    AuthorityRecord, CertificateId, CertificateQuery, CertificateRecord, CrlKind, Event, Slice,
-    Status, Totals, Transition, ZoneId,
+    AuthorityRecord, AuthorityRef, CertificateId, CertificateQuery, CertificateRecord, CrlKind,
+    Event, SECONDS_PER_DAY, SUMMARY_EXPIRING_DAYS, SUMMARY_PAST_DAYS, Slice, Status, Timestamp,
+    Totals, Transition, ZoneId, ZoneSummary,
 };
 
 use super::fixtures;
@@ -11,6 +14,9 @@ use crate::{
     CertificateRecorded, CertificatesPart, Neighbours, Settled, StatusChange, Store, ZoneDeleted,
     ZoneRecorded,
 };
+
+/// The time from one certificate to the next, for changes.
+const CHANGE_SECONDS: u32 = 1_000;
 
 /// The number of zones that a history has at a time.
 const ZONES: u32 = 3;
@@ -180,7 +186,8 @@ impl<'s> History<'s> {
         }
         let zone = &mut self.zones[zone];
         let certificate = &mut zone.certificates[index];
-        let at = fixtures::instant(self.issued);
+        // Hours later each time, so that the revocations are on several days.
+        let at = fixtures::instant(self.issued * CHANGE_SECONDS);
         let changed = self
             .store
             .change_status(zone.id, certificate.id, event, by_at(at))
@@ -288,6 +295,7 @@ impl<'s> History<'s> {
                 self.store.totals(zone.id).await.expect("totals"),
                 zone.totals()
             );
+            self.compare_summary(zone).await;
         }
         let at = self.next(u64::from(ZONES)) as usize;
         for status in [None].into_iter().chain(Status::ALL.map(Some)) {
@@ -309,6 +317,70 @@ impl<'s> History<'s> {
                 .await;
             }
         }
+    }
+
+    /// Compares the summary of a zone, on a day after all changes.
+    async fn compare_summary(&self, zone: &Zone) {
+        let day = |at: Timestamp| at.unix().div_euclid(SECONDS_PER_DAY);
+        let today = day(fixtures::instant(self.issued * CHANGE_SECONDS));
+        let past = |day: &i64| (today - SUMMARY_PAST_DAYS + 1..=today).contains(day);
+        let ahead = |day: &i64| (today..today + SUMMARY_EXPIRING_DAYS).contains(day);
+        let certificates = &zone.certificates;
+        let is_valid = |one: &&CertificateRecord| {
+            matches!(one.status, Status::Active | Status::PendingReactivation)
+        };
+        let expiring = certificates.iter().filter(is_valid);
+        let name = AuthorityRef {
+            id: self.authority.id,
+            name: self.authority.name.clone(),
+        };
+        let is_used = !certificates.is_empty();
+        let expected = ZoneSummary {
+            totals: zone.totals(),
+            by_authority: is_used.then(|| (name, zone.totals())).into_iter().collect(),
+            expiring: by_day(expiring.map(|one| day(one.expires_on)).filter(ahead)),
+            issued: by_day(
+                certificates
+                    .iter()
+                    .map(|one| day(one.issued_on))
+                    .filter(past),
+            ),
+            revoked: by_day(
+                certificates
+                    .iter()
+                    .filter_map(|one| one.revoked_on.map(day))
+                    .filter(past),
+            ),
+            uncounted: 0,
+        };
+        let summary = self.store.summary(zone.id, today).await.expect("summary");
+        assert_eq!(summary, Some(expected));
+    }
+
+    /// Compares the summary of all zones, and those of no zone.
+    async fn compare_installation(&self) {
+        let days = SUMMARY_EXPIRING_DAYS;
+        let read = self.store.installation_summary(0, i64::MAX).await;
+        let all = read.expect("summary");
+        let mut totals = [0; 4];
+        for certificate in &self.gone {
+            totals[usize::from(certificate.status.code())] += 1;
+        }
+        let mut valid = 0;
+        for zone in &self.zones {
+            for status in Status::ALL {
+                totals[usize::from(status.code())] += zone.totals().of(status);
+            }
+            valid += zone.totals().of(Status::Active);
+            valid += zone.totals().of(Status::PendingReactivation);
+        }
+        assert_eq!(all.totals, Totals::new(totals));
+        assert_eq!(all.expiring_within(0, i64::MAX), valid);
+        assert_eq!(all.expiring_within(0, days), 0);
+        assert_eq!(all.unindexed, 0);
+        let unknown = ZoneId::from_bytes([0xfe; 16]);
+        let none = self.store.summary(unknown, 0).await.expect("summary");
+        assert_eq!(none, None);
     }
 
     async fn compare_page(&self, at: usize, query: CertificateQuery) {
@@ -407,6 +479,7 @@ impl<'s> History<'s> {
             }
         }
         self.compare_lists().await;
+        self.compare_installation().await;
         assert_eq!(
             self.store.check().await.expect("check"),
             Vec::<String>::new()
@@ -471,6 +544,15 @@ impl<'s> History<'s> {
         self.draw ^= self.draw << 17;
         self.draw % bound
     }
+}
+
+/// Counts equal days.
+fn by_day(days: impl Iterator<Item = i64>) -> Vec<(i64, u64)> {
+    let mut counts = BTreeMap::new();
+    for day in days {
+        *counts.entry(day).or_default() += 1;
+    }
+    counts.into_iter().collect()
 }
 
 impl Zone {

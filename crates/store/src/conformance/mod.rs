@@ -17,6 +17,7 @@ mod lists;
 mod mtls_certificates;
 mod recorder;
 mod search;
+mod search_indexes;
 mod tenant_changes;
 mod tenants;
 mod tokens;
@@ -30,6 +31,8 @@ pub use history::{History, Step};
 pub(crate) use recorder::record;
 pub use recorder::{RecordedStatement, recorded_statements};
 pub use search::Searched;
+pub(crate) use search_indexes::forget_indexes;
+pub use search_indexes::search_indexes;
 pub use tenant_changes::upgraded;
 pub use verbs::{closed, verbs};
 

@@ -8,7 +8,7 @@ use crate::db::{Db as _, Dialect};
 use crate::schema::{TABLES, Table};
 
 /// Tables whose rows are never changed.
-const UNCHANGED: [&str; 2] = ["audit_entries", "epoch_gaps"];
+const UNCHANGED: [&str; 3] = ["audit_entries", "certificates", "epoch_gaps"];
 
 /// Tables from which rows are deleted.
 const DELETED_FROM: [&str; 11] = [

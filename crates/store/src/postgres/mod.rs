@@ -20,6 +20,7 @@ mod db;
 mod destination;
 mod error;
 mod hosts;
+mod indexes;
 mod inspector;
 mod open_error;
 mod readers;
@@ -40,6 +41,7 @@ pub(crate) use self::readers::SEARCH_SETTINGS;
 use self::writer::Writer;
 use crate::StoreError;
 use crate::position::Layout;
+use crate::search_indexes::Built;
 use crate::store::{Engine, SqlStore, View};
 use crate::writes::{Verb, Write};
 
@@ -50,6 +52,8 @@ pub type PostgresStore = SqlStore<PostgresEngine>;
 pub struct PostgresEngine {
     writer: Writer,
     readers: Readers,
+    /// For connections that build an index.
+    address: Address,
 }
 
 impl Engine for PostgresEngine {
@@ -76,6 +80,10 @@ impl Engine for PostgresEngine {
 
     async fn writer_lost(&self) {
         self.writer.lost().await;
+    }
+
+    async fn build_index(&self) -> Result<Built, StoreError> {
+        indexes::build_next(&self.address).await
     }
 
     async fn close(&self) {
@@ -148,8 +156,9 @@ impl PostgresStore {
         let layout = schema::layout(&db).await?;
         drop(db);
         let engine = PostgresEngine {
-            writer: Writer::start(address, layout, options.queue, options.batch)?,
+            writer: Writer::start(address.clone(), layout, options.queue, options.batch)?,
             readers: Readers::new(pool, layout),
+            address,
         };
         Ok(Self::new(engine))
     }

@@ -26,7 +26,7 @@ CREATE TABLE "indexing" (
     "counted_below" BIGINT NOT NULL
 );
 INSERT INTO "indexing" ("zone", "below", "counted_below")
-SELECT "zone", "zone" << 36, "last" + 1 FROM (
+SELECT "zone", "last" + 1, "last" + 1 FROM (
     SELECT "number" AS "zone", (
         SELECT "position" FROM "certificates"
         WHERE "position" >= "number" << 36 AND "position" < ("number" + 1) << 36

@@ -42,6 +42,7 @@ pub use self::replay::Restored;
 pub(crate) use self::source::Source;
 use self::writer::Writer;
 use crate::position::Layout;
+use crate::search_indexes::Built;
 use crate::store::{Engine, SqlStore, View};
 use crate::verbs::{revocations, tenants};
 use crate::writes::{Verb, Write};
@@ -82,6 +83,10 @@ impl Engine for SqliteEngine {
 
     async fn writer_lost(&self) {
         self.writer.lost().await;
+    }
+
+    async fn build_index(&self) -> Result<Built, StoreError> {
+        Ok(Built::All)
     }
 
     async fn close(&self) {

@@ -69,6 +69,44 @@ pub(crate) async fn insert<D: Db>(db: &D, rows: &[Indexed]) -> Result<(), StoreE
     db.insert(&CERTIFICATE_AUTHORITIES, &authorities).await
 }
 
+/// A zone that is not indexed and counted completely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unfinished {
+    /// The certificates that are not in the index, or not all by PostgreSQL's own.
+    pub(crate) unindexed: u64,
+    /// The certificates that are not in the counters.
+    pub(crate) uncounted: u64,
+}
+
+/// Returns the progress of a zone; `None` if its index and its counters are complete.
+pub(crate) async fn unfinished<D: Db>(db: &D, zone: i64) -> Result<Option<Unfinished>, StoreError> {
+    // Zone 0: PostgreSQL's own indexes, which search every zone.
+    let select = "SELECT zone, below, counted_below FROM indexing WHERE zone IN (0, ?1)";
+    let rows: Vec<(i64, i64, i64)> = db
+        .rows(select, &values![zone], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let of_zone = rows.iter().find(|(of, ..)| *of == zone);
+    let before = |position: i64| u64::try_from(position - Position::first_of(zone).0).unwrap_or(0);
+    Ok(Some(Unfinished {
+        unindexed: of_zone.map_or(0, |(_, below, _)| before(*below)),
+        uncounted: of_zone.map_or(0, |(.., below)| before(*below)),
+    }))
+}
+
+/// Returns the number of certificates of all zones that are not indexed and counted yet. A
+/// certificate that is indexed and not counted is half of one.
+pub(crate) async fn unindexed<D: Db>(db: &D) -> Result<u64, StoreError> {
+    let select = "SELECT CAST(coalesce(sum(below - (zone << 36) + counted_below - (zone << 36)), \
+                  0) AS BIGINT) FROM indexing";
+    let halves: u64 = db.one(select, &[], |row| row.get(0)).await?;
+    Ok(halves.div_ceil(2))
+}
+
 /// Dates of revocation that come and go.
 #[derive(Default)]
 pub(crate) struct Revoked {

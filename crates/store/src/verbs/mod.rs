@@ -6,6 +6,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod authorities;
+pub(crate) mod backfill;
 pub(crate) mod certificates;
 pub(crate) mod changes;
 pub(crate) mod check;
@@ -26,6 +27,7 @@ pub(crate) mod recording;
 pub(crate) mod revocations;
 pub(crate) mod search;
 pub(crate) mod settling;
+pub(crate) mod summary;
 pub(crate) mod tallies;
 pub(crate) mod tenant_changes;
 pub(crate) mod tenants;

@@ -9,6 +9,8 @@ mod postgres_server;
 mod schema;
 #[path = "../steps/mod.rs"]
 mod steps;
+#[path = "../version_4/mod.rs"]
+mod version_4;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,7 @@ async fn every_verb_has_every_outcome() {
     let Some(server) = server() else { return };
     let store = open(&server.database()).await;
     conformance::verbs(&store).await;
+    conformance::search_indexes(&store).await;
     conformance::closed(&store).await;
 }
 

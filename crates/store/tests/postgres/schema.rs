@@ -118,6 +118,61 @@ async fn a_database_of_version_1_becomes_one_of_this_version() {
     store.close().await;
 }
 
+/// Returns the statements that make a database of version 4 with 4,000 certificates.
+fn version_4() -> String {
+    let steps = concat!(
+        include_str!("../../src/schema/version_2.postgres.sql"),
+        include_str!("../../src/schema/version_3.postgres.sql"),
+        include_str!("../../src/schema/version_4.postgres.sql"),
+    );
+    let rows = version_4::rows(|number, octets| match octets {
+        // The beginning of a fingerprint is the number.
+        32 => format!("decode(repeat(lpad(to_hex({number}), 16, '0'), 4), 'hex')"),
+        _ => format!("decode(lpad(to_hex({number}), {}, '0'), 'hex')", 2 * octets),
+    });
+    let rows = rows
+        .replace(":account", &format!("'\\x{}'", "01".repeat(16)))
+        .replace(":true", "true")
+        .replace(":false", "false");
+    let versions = "INSERT INTO schema_migrations VALUES (2, 1), (3, 1), (4, 1);";
+    format!("{}{steps}{rows}{versions}", version_1())
+}
+
+#[tokio::test]
+async fn certificates_of_version_4_are_indexed_while_the_store_is_used() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    server.sql(&url, &version_4());
+    let store = open(&url).await;
+    version_4::begin(&store, 3).await;
+    store.close().await;
+    // An index whose building was interrupted.
+    let interrupted = "CREATE UNIQUE INDEX CONCURRENTLY certificates_by_expiry \
+                       ON certificates (validity_days)";
+    assert!(server.try_sql(&url, interrupted).is_err());
+    let store = open(&url).await;
+    version_4::finish(&store).await;
+    store.close().await;
+    let shape = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1";
+    let valid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
+    let new = server.database();
+    open(&new).await.close().await;
+    assert_eq!(server.sql(&url, valid), "0");
+    assert_eq!(server.sql(&url, shape), server.sql(&new, shape));
+}
+
+#[tokio::test]
+async fn a_server_of_version_4_cannot_write_any_more() {
+    let Some(server) = server() else { return };
+    let url = server.database();
+    open(&url).await.close().await;
+    // The statement with which a server of version 4 ends each transaction.
+    let noted = "INSERT INTO writers (id, batch, at) VALUES ('old', 1, 0) \
+                 ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at";
+    let refused = server.try_sql(&url, noted).unwrap_err();
+    assert!(refused.contains("version"), "{refused}");
+}
+
 #[tokio::test]
 async fn a_database_of_a_development_version_is_refused_and_unchanged() {
     let Some(server) = server() else { return };

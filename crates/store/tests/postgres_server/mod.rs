@@ -192,6 +192,14 @@ impl Server {
 
     /// Runs a statement in a database, as its superuser.
     pub fn sql(&self, database: &str, statement: &str) -> String {
+        match self.try_sql(database, statement) {
+            Ok(output) => output,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Does the same for a statement that may fail; the error is that of `psql`.
+    pub fn try_sql(&self, database: &str, statement: &str) -> Result<String, String> {
         let name = database.rsplit('/').next().expect("a database name");
         let output = self
             .command("psql")
@@ -212,15 +220,11 @@ impl Server {
             .args(["-p", &self.port.to_string(), "-c", statement])
             .output()
             .expect("psql runs");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout)
-            .expect("UTF-8")
-            .trim()
-            .to_owned()
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        let output = String::from_utf8(output.stdout).expect("UTF-8");
+        Ok(output.trim().to_owned())
     }
 
     fn path(&self) -> &Path {

@@ -2,6 +2,8 @@
 
 mod check;
 mod opening;
+#[path = "../version_4/mod.rs"]
+mod version_4;
 
 use std::path::Path;
 use std::sync::Arc;

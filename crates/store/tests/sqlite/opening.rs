@@ -73,6 +73,56 @@ async fn a_database_of_version_1_becomes_one_of_this_version() {
     store.close().await;
 }
 
+/// Returns the statements that make a database of version 4 with 4,000 certificates.
+fn version_4() -> String {
+    let steps = concat!(
+        include_str!("../../src/schema/version_2.sqlite.sql"),
+        include_str!("../../src/schema/version_3.sqlite.sql"),
+        include_str!("../../src/schema/version_4.sqlite.sql"),
+    );
+    let rows = version_4::rows(|number, octets| match octets {
+        // The beginning of a fingerprint is the number.
+        32 => format!("unhex(replace(printf('%4s', ''), ' ', printf('%016x', {number})))"),
+        _ => format!("unhex(printf('%0{}x', {number}))", 2 * octets),
+    });
+    let rows = rows
+        .replace(":account", &format!("x'{}'", "01".repeat(16)))
+        .replace(":true", "1")
+        .replace(":false", "0");
+    format!("{}{steps}{rows}PRAGMA user_version = 4;", version_1())
+}
+
+#[tokio::test]
+async fn certificates_of_version_4_are_indexed_while_the_store_is_used() {
+    let directory = tempfile::tempdir().unwrap();
+    pragma(&file(&directory), &version_4());
+    // Stopped while it reads, inserts, and counts.
+    for steps in [2, 12, 25, 10] {
+        let store = open(&directory).unwrap();
+        if steps == 2 {
+            version_4::begin(&store, steps).await;
+        } else {
+            version_4::go_on(&store, steps).await;
+        }
+        store.close().await;
+    }
+    let store = open(&directory).unwrap();
+    version_4::finish(&store).await;
+    store.close().await;
+    let connection = rusqlite::Connection::open(file(&directory)).unwrap();
+    for table in [
+        "names",
+        "fingerprints",
+        "expiries",
+        "issue_dates",
+        "authorities",
+    ] {
+        let count = format!("SELECT count(*) FROM certificate_{table}");
+        let count: u64 = connection.query_row(&count, (), |row| row.get(0)).unwrap();
+        assert_eq!(count, 4_000, "{table}");
+    }
+}
+
 #[tokio::test]
 async fn other_files_are_refused() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,0 +1,38 @@
+//! Metrics of all certificates, from the counters of the store.
+
+use certgate_model::{InstallationSummary, SECONDS_PER_DAY, Status};
+
+use crate::environment::Environment;
+
+/// The days within which certificates expire, and their labels.
+const WITHIN: [(i64, &str); 3] = [(7, "7d"), (30, "30d"), (90, "90d")];
+
+/// The gauges of certificates by status and expiry.
+pub struct CertificateGauges {
+    pub(crate) environment: Environment,
+}
+
+impl CertificateGauges {
+    /// Sets the gauges. If the store does not answer, they keep their values.
+    pub async fn measure(&self) {
+        let today = self.environment.now().unix().div_euclid(SECONDS_PER_DAY);
+        let longest = WITHIN.iter().map(|(days, _)| *days).max().unwrap_or(0);
+        let store = &self.environment.store;
+        match store.installation_summary(today, longest).await {
+            Ok(summary) => set(&summary, today),
+            Err(error) => tracing::debug!(%error, "the counters of certificates cannot be read"),
+        }
+    }
+}
+
+fn set(summary: &InstallationSummary, today: i64) {
+    for status in Status::ALL {
+        let count = summary.totals.of(status);
+        metrics::gauge!("certgate_certificates", "status" => status.name()).set(count as f64);
+    }
+    for (days, within) in WITHIN {
+        let count = summary.expiring_within(today, days);
+        metrics::gauge!("certgate_certificates_expiring", "within" => within).set(count as f64);
+    }
+    metrics::gauge!("certgate_certificates_unindexed").set(summary.unindexed as f64);
+}

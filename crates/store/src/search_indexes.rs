@@ -1,0 +1,204 @@
+//! The background job that indexes and counts the certificates of earlier versions.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::StoreError;
+use crate::store::{Engine, SqlStore, View};
+use crate::traits::SearchIndexes;
+use crate::verbs::backfill::{self, Stretch, Target};
+use crate::verbs::indexing::Indexed;
+
+/// The certificates that one read loads: a few milliseconds.
+const READ_ROWS: i64 = 1_000;
+
+/// The memory of a chunk: about 300,000 certificates, so that a page of a tree of ten million gets
+/// several rows at a time.
+const CHUNK_OCTETS_MAX: usize = 32 << 20;
+
+/// The rows that one transaction inserts, in the order of a tree: other writes wait for a few
+/// milliseconds.
+const INSERT_ROWS: usize = 1_000;
+
+/// The certificates that one transaction counts.
+const COUNT_ROWS: i64 = 500;
+
+/// The part of the work that is in memory. Without it, the same certificates are read again.
+#[derive(Default)]
+pub struct IndexWork(Work);
+
+#[derive(Default)]
+enum Work {
+    #[default]
+    None,
+    /// Certificates that are read into memory.
+    Reading(Reading),
+    Inserting(Inserting),
+}
+
+struct Reading {
+    /// The rest of the zone.
+    stretch: Stretch,
+    rows: Vec<Indexed>,
+    octets: usize,
+}
+
+struct Inserting {
+    zone: i64,
+    /// The first position of the chunk.
+    from: i64,
+    /// The sorted rows.
+    rows: Arc<Vec<Indexed>>,
+    /// The index of the table in [`Target::ALL`].
+    target: usize,
+    /// The rows that the table has.
+    inserted: usize,
+}
+
+/// The result of building an index of the database itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Built {
+    /// Every index is complete.
+    All,
+    /// One more index is complete.
+    One,
+    /// Another connection builds one.
+    Elsewhere,
+}
+
+/// The result of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexStep {
+    /// No certificate is left.
+    Finished,
+    /// Something is left.
+    Worked,
+    /// Another process builds an index now: look again later.
+    Waits,
+}
+
+#[async_trait]
+impl<E: Engine> SearchIndexes for SqlStore<E> {
+    async fn is_indexed(&self) -> Result<bool, StoreError> {
+        Ok(self.last_unfinished().await?.is_none())
+    }
+
+    async fn index_next(&self, work: &mut IndexWork) -> Result<IndexStep, StoreError> {
+        let taken = std::mem::take(&mut work.0);
+        work.0 = match taken {
+            Work::None => {
+                let next = self.read(View::Statement, (), |db, ()| Box::pin(backfill::next(db)));
+                match next.await? {
+                    Some(stretch) => Work::Reading(Reading {
+                        stretch,
+                        rows: Vec::new(),
+                        octets: 0,
+                    }),
+                    None => return self.count_next().await,
+                }
+            }
+            Work::Reading(reading) => self.read_more(reading).await?,
+            Work::Inserting(inserting) => self.insert_more(inserting).await?,
+        };
+        Ok(IndexStep::Worked)
+    }
+
+    #[cfg(feature = "conformance")]
+    async fn forget_indexes(&self) -> Result<(), StoreError> {
+        self.write((), |db, ()| {
+            Box::pin(crate::conformance::forget_indexes(db))
+        })
+        .await
+    }
+}
+
+#[expect(private_bounds, reason = "no other crate makes engines")]
+impl<E: Engine> SqlStore<E> {
+    async fn read_more(&self, mut reading: Reading) -> Result<Work, StoreError> {
+        let stretch = reading.stretch;
+        let read = self.read(View::Statement, stretch, |db, stretch| {
+            Box::pin(backfill::read(db, *stretch, READ_ROWS))
+        });
+        let rows = read.await?;
+        let octets = |row: &Indexed| size_of::<Indexed>() + row.name.as_str().len();
+        reading.octets += rows.iter().map(octets).sum::<usize>();
+        reading.rows.extend(rows);
+        reading.stretch.end = backfill::first(stretch, READ_ROWS);
+        let is_whole = reading.stretch.end <= crate::position::Position::first_of(stretch.zone).0;
+        if !is_whole && reading.octets < CHUNK_OCTETS_MAX {
+            return Ok(Work::Reading(reading));
+        }
+        Ok(Work::Inserting(Inserting {
+            zone: stretch.zone,
+            from: reading.stretch.end,
+            rows: sorted(reading.rows, Target::ALL[0]).await?,
+            target: 0,
+            inserted: 0,
+        }))
+    }
+
+    async fn insert_more(&self, mut inserting: Inserting) -> Result<Work, StoreError> {
+        let target = Target::ALL[inserting.target];
+        let end = (inserting.inserted + INSERT_ROWS).min(inserting.rows.len());
+        let piece = (target, inserting.rows.clone(), inserting.inserted..end);
+        self.write(piece, |db, (target, rows, piece)| {
+            Box::pin(target.insert(db, &rows[piece.clone()]))
+        })
+        .await?;
+        inserting.inserted = end;
+        if end < inserting.rows.len() {
+            return Ok(Work::Inserting(inserting));
+        }
+        inserting.target += 1;
+        inserting.inserted = 0;
+        if let Some(target) = Target::ALL.get(inserting.target) {
+            let rows = Arc::unwrap_or_clone(inserting.rows);
+            inserting.rows = sorted(rows, *target).await?;
+            return Ok(Work::Inserting(inserting));
+        }
+        let done = (inserting.zone, inserting.from);
+        self.write(done, |db, (zone, from)| {
+            Box::pin(backfill::indexed(db, *zone, *from))
+        })
+        .await?;
+        Ok(Work::None)
+    }
+
+    /// The number of the last zone that is not finished; 0: indexes of the database itself.
+    async fn last_unfinished(&self) -> Result<Option<i64>, StoreError> {
+        let read = self.read(View::Statement, (), |db, ()| Box::pin(backfill::last(db)));
+        read.await
+    }
+
+    /// Counts certificates, or builds an index of the database itself.
+    async fn count_next(&self) -> Result<IndexStep, StoreError> {
+        match self.last_unfinished().await? {
+            None => return Ok(IndexStep::Finished),
+            Some(0) => {}
+            Some(_) => {
+                let count = self.write((), |db, ()| Box::pin(backfill::count(db, COUNT_ROWS)));
+                return count.await.map(|()| IndexStep::Worked);
+            }
+        }
+        Ok(match self.engine.build_index().await? {
+            Built::One => IndexStep::Worked,
+            Built::Elsewhere => IndexStep::Waits,
+            Built::All => {
+                self.write((), |db, ()| Box::pin(backfill::has_indexes(db)))
+                    .await?;
+                IndexStep::Worked
+            }
+        })
+    }
+}
+
+/// Sorts a chunk on another thread.
+async fn sorted(mut rows: Vec<Indexed>, target: Target) -> Result<Arc<Vec<Indexed>>, StoreError> {
+    let sorting = tokio::task::spawn_blocking(move || {
+        target.sort(&mut rows);
+        Arc::new(rows)
+    });
+    let ended = |_| StoreError::Unavailable("the sorting did not finish".into());
+    sorting.await.map_err(ended)
+}
