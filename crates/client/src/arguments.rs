@@ -1,27 +1,26 @@
 //! The command line of the client commands.
 
+mod change;
 mod format;
 mod search;
 mod values;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use certgate_model::{KeyAlgorithm, TokenId};
 use certgate_wire::AddressBlockText;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
+use self::change::JOBS_MAX;
+pub use self::change::{ChangeArgs, RevokeArgs};
 pub use self::format::{Format, FormatParser};
-pub use self::search::{ChangeArgs, CountArgs, FilterArgs, ListArgs, RevokeArgs, Sort};
+pub use self::search::{CountArgs, FilterArgs, ListArgs, Sort};
 pub use self::values::{Moment, Statuses, kebab, parse_duration};
 use self::values::{parse_days, parse_moment, parse_network};
 
 /// The default validity of a certificate, in days.
 const DAYS_DEFAULT: u32 = 365;
-
-/// The most requests that `cert issue --from` sends at once: more would only wait at the server.
-const JOBS_MAX: i64 = 64;
 
 /// The position in the help of options that all commands of a noun share: after the command's own
 /// options.
@@ -30,7 +29,7 @@ const LAST: usize = 500;
 /// The commands that use the management API.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// List, show, issue, revoke, restore and export client certificates
+    /// Find, show, issue, revoke, restore and export client certificates
     Cert {
         /// The connection.
         #[command(flatten)]
@@ -204,6 +203,13 @@ pub enum CertCommand {
         #[arg(value_name = "CERTIFICATE")]
         name: String,
     },
+    /// List the changes of a certificate: when, by whom, from which address and why
+    History {
+        /// ID, its beginning, serial number, fingerprint, file, - for standard input, or common
+        /// name
+        #[arg(value_name = "CERTIFICATE")]
+        name: String,
+    },
     /// Issue one certificate, or many with --from
     Issue(Box<IssueArgs>),
     /// Revoke certificates, or every certificate that matches
@@ -223,25 +229,6 @@ pub enum CertCommand {
         #[arg(long)]
         chain: bool,
     },
-}
-
-/// The wait until a change is settled.
-#[derive(Debug, Clone, Default, Args)]
-pub struct WaitArgs {
-    /// Wait until every enforcement point has confirmed the change, or its lease has ended
-    #[arg(long)]
-    pub wait: bool,
-    /// Longest wait, such as 500ms, 30s or 2m
-    #[arg(long, value_name = "TIME", default_value = "60s", requires = "wait",
-        value_parser = parse_duration)]
-    pub timeout: Duration,
-}
-
-impl WaitArgs {
-    /// The longest wait, if the command waits.
-    pub fn timeout(&self) -> Option<Duration> {
-        self.wait.then_some(self.timeout)
-    }
 }
 
 /// `certgate cert issue`

@@ -5,6 +5,7 @@ mod bulk;
 mod ca;
 mod cert;
 mod certificate;
+mod history;
 mod host;
 mod issue;
 mod managed;
@@ -108,6 +109,7 @@ fn cert(
         CertCommand::List(arguments) => cert::list(session, zone, &arguments, screen),
         CertCommand::Count(arguments) => cert::count(session, zone, &arguments, screen),
         CertCommand::Show { name } => cert::show(session, zone, &name, screen),
+        CertCommand::History { name } => history::list(session, zone, &name, screen),
         CertCommand::Issue(arguments) => issue::run(session, zone, &arguments, context, screen),
         CertCommand::Revoke(arguments) => {
             let request = StatusRequest::Revoke(arguments.reason);

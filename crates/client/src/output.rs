@@ -121,6 +121,13 @@ impl Screen {
         }
     }
 
+    /// Answers the next questions with these lines.
+    #[cfg(test)]
+    pub fn typing(mut self, lines: &'static str) -> Self {
+        self.input = Some(Box::new(lines.as_bytes()));
+        self
+    }
+
     /// Makes standard output a terminal of so many columns, without colours.
     #[cfg(test)]
     pub fn on_terminal(mut self, width: usize) -> Self {

@@ -102,7 +102,7 @@ def test_the_first_five_minutes(first_start: Server) -> None:
     outputs = run(first_start, issue, revoke, curl, show)
     assert shape(outputs[0])[-2:] == shape(listed)
     assert "device-1  pending_revocation" in outputs[1]
-    assert outputs[1].endswith("pending_reactivation\n")
+    assert "device-1  pending_reactivation" in outputs[1].splitlines()[-1]
     assert '"common_name":"device-1"' in outputs[2] and '"total_count":1' in outputs[2]
 
     settings = dict(zip(base.split(), outputs[3].splitlines(), strict=True))
@@ -168,13 +168,14 @@ def test_the_command_line(first_start: Server) -> None:
     (directory / "partner.crt").rename(directory / "partner.pem")
     (directory / "device.csr").write_text(make_csr(directory))
     (directory / "names.csv").write_text("common_name\nrobot-1\nrobot-1\n")
-    elsewhere, one, many, revoke, hosts, tokens, cas = commands("docs/client.md")
+    elsewhere, one, many, find, revoke, change, hosts, tokens, cas = commands("docs/client.md")
     assert "https://" in elsewhere
     (final,) = commands("docs/revocation.md")
 
     newest = "certgate cert list --output json | grep -o '\"id\":\"[^\"]*\"' | head -n 1"
     identify = f"ID=$({newest} | cut -d '\"' -f 4)\n"
     first_id = "grep -o '[0-9a-f-]\\{36\\}' | head -n 1"
+    two = "for n in 1 2; do certgate cert issue --cn laptop-$n > /dev/null; done\n"
     upload = f"CA_ID=$(certgate ca add other.crt --output json | {first_id})\n"
     create, list_tokens, revoke_token = tokens.splitlines()
     token = "TOKEN_ID=$(certgate token list | awk '$2 == \"ci\" {print $1}')"
@@ -183,8 +184,10 @@ def test_the_command_line(first_start: Server) -> None:
         one,
         many,
         many,
+        find,
         identify + revoke,
         final,
+        two + change,
         upload + hosts,
         f"{create}\n{list_tokens}\n{token}\n{revoke_token}",
         cas,
@@ -195,10 +198,11 @@ def test_the_command_line(first_start: Server) -> None:
     devices = {path.name for path in (directory / "devices").iterdir()}
     assert devices >= {"robot-1.key", "robot-1.crt", "robot-1-2.key", "robot-1-2.crt"}
     api = first_start.api()
-    assert api.total() == 6, "the second run of the list issued nothing"
+    assert api.total() == 8, "the second run of the list issued nothing"
     api.close()
-    assert "pending_revocation" in outputs[3] and "pending_reactivation" in outputs[3]
-    assert "pending_revocation" in outputs[4]
+    assert outputs[3].count("laptop") >= 3
+    assert "pending_revocation" in outputs[4] and "pending_reactivation" in outputs[4]
+    assert "pending_revocation" in outputs[5]
 
 
 def test_the_lists_of_a_proxy(first_start: Server) -> None:

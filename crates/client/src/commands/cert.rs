@@ -8,6 +8,7 @@ use certgate_wire::{ReactivateClientCertificate, ReasonName, RevokeClientCertifi
 use serde_json::json;
 
 use super::certificate::{self, Certificate};
+use super::history;
 use super::managed;
 use super::names::{self, Found};
 use super::search::{Page, Search, new_items};
@@ -316,7 +317,8 @@ pub fn show(
     if screen.is_json() {
         return screen.json(&json);
     }
-    certificate::fields(&certificate, screen)
+    certificate::fields(&certificate, screen)?;
+    history::show_last(session, zone, &certificate, screen)
 }
 
 /// `certgate cert revoke` and `certgate cert restore`. It tries every certificate and

@@ -14,9 +14,8 @@ use certgate_wire::{CoverageName, EnforcementPoint, Id, ReasonName, Time};
 
 use self::record::{Action, Planned, Record};
 use super::cert::{self, StatusRequest};
-use super::certificate::Certificate;
 use super::managed;
-use super::search::Search;
+use super::search::{Match, Search};
 use super::wait::{self, Wait};
 use crate::arguments::{ChangeArgs, Statuses, kebab};
 use crate::failure::Failure;
@@ -202,15 +201,15 @@ fn matching(
     plan.confirmed(session, arguments, screen)
 }
 
-fn planned(certificate: Certificate) -> Planned {
+fn planned(found: Match) -> Planned {
     Planned {
-        id: certificate.id,
-        common_name: certificate.common_name.into_owned(),
+        id: found.id,
+        common_name: found.common_name,
     }
 }
 
 /// Shows the number of certificates and the first of them.
-fn preview(found: &[Certificate], conditions: &str, screen: &mut Screen) {
+fn preview(found: &[Match], conditions: &str, screen: &mut Screen) {
     let count = found.len();
     let verb = if count == 1 {
         "certificate matches"
@@ -220,7 +219,7 @@ fn preview(found: &[Certificate], conditions: &str, screen: &mut Screen) {
     screen.say(&format!("{} {verb} ({conditions})", grouped(count as u64)));
     let rows = found.iter().take(SHOWN).map(|certificate| {
         vec![
-            certificate.common_name.to_string(),
+            certificate.common_name.clone(),
             certificate.status.to_string(),
             screen.time(certificate.expires_on),
             screen.id(certificate.id),
@@ -357,3 +356,6 @@ fn say_coverage(points: Option<&[EnforcementPoint<'_>]>, screen: &mut Screen) {
         screen.say(&format!("and {} more", points.len() - SHOWN));
     }
 }
+
+#[cfg(test)]
+mod tests;

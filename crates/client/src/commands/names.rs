@@ -178,3 +178,6 @@ fn certificate_of(path: &Path) -> Result<CertificateDer<'static>, Failure> {
             .hint("give a PEM or DER file with a certificate")
     })
 }
+
+#[cfg(test)]
+mod tests;

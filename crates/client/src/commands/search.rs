@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use certgate_model::{AuthorityId, FoldedName, NameMatch, TimeRange, Timestamp, ZoneId, read_hex};
-use certgate_wire::Id;
+use certgate_wire::{Id, StatusName, Time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -84,6 +84,26 @@ impl Page {
     /// The certificates, byte for byte.
     pub fn items(&self) -> Result<Vec<Box<RawValue>>, Failure> {
         self.answer.parse()
+    }
+}
+
+/// The part of a certificate that a change of many needs: a hundred thousand fit into memory.
+#[derive(Debug, Clone)]
+pub struct Match {
+    pub id: Id,
+    pub common_name: String,
+    pub status: StatusName,
+    pub expires_on: Time,
+}
+
+impl From<&Certificate> for Match {
+    fn from(certificate: &Certificate) -> Self {
+        Self {
+            id: certificate.id,
+            common_name: certificate.common_name.to_string(),
+            status: certificate.status,
+            expires_on: certificate.expires_on,
+        }
     }
 }
 
@@ -330,7 +350,7 @@ impl Search {
             return Ok(first.total());
         }
         let mut total = 0;
-        self.each_group(session, zone, |_, first| {
+        self.each_group(session, zone, 1, |_, first| {
             total += first.total();
             Ok(())
         })?;
@@ -350,7 +370,7 @@ impl Search {
             return self.every_page(session, zone, first, &mut each);
         }
         let mut total = 0;
-        self.each_group(session, zone, |group, first| {
+        self.each_group(session, zone, PAGE_MAX, |group, first| {
             total += group.every_page(session, zone, first, &mut each)?;
             Ok(())
         })?;
@@ -386,11 +406,12 @@ impl Search {
     }
 
     /// Divides the matches by the first digits of their IDs into groups that a list can have, and
-    /// calls `each` with the search and the first page of each group that is not empty.
+    /// calls `each` with the search and the first page (of `size`) of each group that is not empty.
     fn each_group(
         &self,
         session: &Session,
         zone: &ZoneId,
+        size: u64,
         mut each: impl FnMut(&Self, Page) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         if !self.order.is_empty() {
@@ -406,7 +427,7 @@ impl Search {
         groups.reverse();
         while let Some(group) = groups.pop() {
             let search = self.clone().and("id.startswith", group.clone());
-            let first = search.page(session, zone, 1, PAGE_MAX)?;
+            let first = search.page(session, zone, 1, size)?;
             if search.is_exact(&first) {
                 if !first.certificates.is_empty() {
                     each(&search, first)?;
@@ -423,14 +444,14 @@ impl Search {
 
     /// Collects all matches, oldest first. Certificates may change meanwhile: it repeats the search
     /// until two counts of all matches agree with the collection.
-    pub fn collect(&self, session: &Session, zone: &ZoneId) -> Result<Vec<Certificate>, Failure> {
+    pub fn collect(&self, session: &Session, zone: &ZoneId) -> Result<Vec<Match>, Failure> {
         for _ in 0..TRIES {
-            let mut found: Vec<Certificate> = Vec::new();
+            let mut found: Vec<Match> = Vec::new();
             let mut ids = HashSet::new();
             let expected = self.count(session, zone)?;
             self.every(session, zone, |page, _| {
                 let new = page.certificates.iter().filter(|one| ids.insert(one.id));
-                found.extend(new.cloned());
+                found.extend(new.map(Match::from));
                 Ok(())
             })?;
             let count = found.len() as u64;

@@ -1,5 +1,6 @@
 //! The answers of the management API, and the meaning of answers that did not come.
 
+use std::borrow::Cow;
 use std::io;
 
 use certgate_wire::{ErrorItem, Message};
@@ -22,6 +23,9 @@ const CODE_INVALID_HEADERS: u32 = 6003;
 /// The API's code for a change that the server may or may not have made.
 const CODE_IN_DOUBT: u32 = 10504;
 
+/// The API's code for the revocation of a certificate that was revoked before.
+const CODE_REVOKED_BEFORE: u32 = 1407;
+
 /// The API's code for an unknown uploaded certificate.
 const CODE_NO_MTLS_CERTIFICATE: u32 = 1472;
 
@@ -34,8 +38,10 @@ pub struct Answer {
     info: Option<Box<RawValue>>,
     /// The messages beside the result.
     pub messages: Vec<String>,
+    /// Set if the certificate was revoked before, so that the request changed nothing.
+    pub is_unchanged: bool,
     /// Set if the server may have executed an earlier attempt of the same request.
-    pub repeated: bool,
+    pub is_repeated: bool,
 }
 
 impl Answer {
@@ -151,11 +157,13 @@ impl Reader<'_> {
             && let Some(result) = envelope.result
         {
             let messages = envelope.messages.iter();
+            let revoked_before = |message: &Message<'_>| message.code == CODE_REVOKED_BEFORE;
             return Ok(Answer {
                 result,
                 info: envelope.result_info,
                 messages: messages.map(|item| printable(&item.message)).collect(),
-                repeated: may_be_done,
+                is_unchanged: envelope.messages.iter().any(revoked_before),
+                is_repeated: may_be_done,
             });
         }
         let code = envelope.errors.first().map(|item| item.code);
@@ -164,7 +172,19 @@ impl Reader<'_> {
             || code == Some(CODE_IN_DOUBT)
             || status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
         let unsure = (unsure || may_be_done) && *self.method == Method::POST;
-        Err(self.refusal(status, self.told(status, &envelope.errors, code), unsure))
+        let refusal = self.refusal(status, self.told(status, &envelope.errors, code), unsure);
+        let first = envelope.errors.into_iter().next();
+        let place = first.and_then(|item| item.continuation);
+        Err(match refusal {
+            Refusal::Refused {
+                status, failure, ..
+            } => Refusal::Refused {
+                status,
+                failure,
+                continuation: place.map(Cow::into_owned),
+            },
+            other => other,
+        })
     }
 
     fn refusal(&self, status: StatusCode, failure: Failure, unsure: bool) -> Refusal {

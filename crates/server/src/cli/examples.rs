@@ -133,6 +133,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "cert history",
+        &[
+            "certgate cert history laptop-17",
+            "certgate cert history laptop.crt -o json",
+        ],
+    ),
+    (
         "cert issue",
         &[
             "certgate cert issue --cn laptop-17 --days 90d",

@@ -129,11 +129,11 @@ impl Job<'_> {
             };
             let path = format!("{}/{id}", certificate::path(self.zone));
             let outcome = match self.request.send(self.session, &path) {
-                // The remark of the API: it was revoked before. By us, if an answer was lost.
-                Ok(answer) if answer.messages.is_empty() || may_be_changed || answer.repeated => {
-                    Ok(Outcome::Changed)
+                // It was revoked before: perhaps by us, if an answer was lost.
+                Ok(answer) if answer.is_unchanged && !may_be_changed && !answer.is_repeated => {
+                    Ok(Outcome::Unchanged)
                 }
-                Ok(_) => Ok(Outcome::Unchanged),
+                Ok(_) => Ok(Outcome::Changed),
                 Err(Refusal::Refused {
                     status: 400 | 404 | 409,
                     failure,
