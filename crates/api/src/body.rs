@@ -16,6 +16,10 @@ use crate::state::Api;
 /// The largest request body in bytes: four times the largest certificate signing request.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// The largest body of a request with many certificates, in bytes: 1,000 with RSA keys of 4,096 bits,
+/// and text around them.
+pub(crate) const LARGE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// The byte order mark in UTF-8. Some programs for Windows begin each file with it, and RFC 8259
 /// §8.1 lets a server skip it.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -27,7 +31,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &Api) -> Result<Self, ApiError> {
-        let value = read(request).await?;
+        let value = read(request, BODY_BYTES_MAX).await?;
         parse(value.unwrap_or_else(|| Value::Object(Map::new()))).map(Self)
     }
 }
@@ -39,7 +43,9 @@ impl<T: DeserializeOwned> FromRequest<Api> for OptionalBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &Api) -> Result<Self, ApiError> {
-        let value = read(request).await?.filter(|value| !value.is_null());
+        let value = read(request, BODY_BYTES_MAX)
+            .await?
+            .filter(|value| !value.is_null());
         parse(value.unwrap_or_else(|| Value::Object(Map::new()))).map(Self)
     }
 }
@@ -51,7 +57,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for RequiredBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &Api) -> Result<Self, ApiError> {
-        match read(request).await? {
+        match read(request, BODY_BYTES_MAX).await? {
             Some(value) => parse(value).map(Self),
             None => {
                 let message = "The body is missing: send a JSON object".to_owned();
@@ -61,17 +67,29 @@ impl<T: DeserializeOwned> FromRequest<Api> for RequiredBody<T> {
     }
 }
 
-/// Reads the JSON of a body. [`None`]: the body is empty.
-async fn read(request: Request) -> Result<Option<Value>, ApiError> {
+/// A request body with many certificates, which must be there.
+pub(crate) struct LargeBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Api> for LargeBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &Api) -> Result<Self, ApiError> {
+        let value = read(request, LARGE_BODY_BYTES_MAX).await?;
+        parse(value.unwrap_or_else(|| Value::Object(Map::new()))).map(Self)
+    }
+}
+
+/// Reads the JSON of a body of at most `most` bytes. [`None`]: the body is empty.
+async fn read(request: Request, most: usize) -> Result<Option<Value>, ApiError> {
     // A client may announce a body that is too large: the server does not wait for it.
-    if request.body().size_hint().lower() > BODY_BYTES_MAX as u64 {
-        return Err(too_large());
+    if request.body().size_hint().lower() > most as u64 {
+        return Err(too_large(most));
     }
     let is_encoded = is_encoded(request.headers());
-    let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
+    let body = Limited::new(request.into_body(), most);
     let bytes = match body.collect().await {
         Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => return Err(too_large(most)),
         Err(_) => {
             let message = "The body ended before it was complete: send the request again";
             return Err(ApiError::new(code::BODY_INCOMPLETE, message).at(""));
@@ -110,8 +128,8 @@ fn is_encoded(headers: &HeaderMap) -> bool {
         || has_other(header::TRANSFER_ENCODING, "chunked")
 }
 
-fn too_large() -> ApiError {
-    let message = format!("The body is larger than {BODY_BYTES_MAX} bytes: send less");
+fn too_large(most: usize) -> ApiError {
+    let message = format!("The body is larger than {most} bytes: send less");
     ApiError::new(code::BODY_TOO_LARGE, message).at("")
 }
 

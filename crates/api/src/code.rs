@@ -5,7 +5,8 @@
 //! where its documentation or recorded answers name one. The others are our own: 1419 is about
 //! repeated requests, 1420 to 1449 about certificate requests, 1450 to 1469 about uploaded
 //! certificates, 1480 to 1486 about hostnames, 1500 to 1514 about imported CAs, 1520 to 1523 about
-//! enforcement points, and 1530 to 1535 about searches.
+//! enforcement points, 1530 to 1535 about searches, 1550 to 1556 about states of CAs, and 1560 to
+//! 1567 about adopted certificates.
 
 use http::StatusCode;
 
@@ -27,7 +28,7 @@ impl Code {
 pub(crate) const fn page(number: u32) -> &'static str {
     match number {
         1420..=1449 => "errors-csr.md",
-        1450..=1529 => "errors-ca.md",
+        1450..=1529 | 1550..=1579 => "errors-ca.md",
         _ => "errors.md",
     }
 }
@@ -360,6 +361,51 @@ codes! {
     NOT_INDEXED = 1535 [SERVICE_UNAVAILABLE]
         "the server does not have all certificates of an earlier version in its index yet"
         => "wait; the message says how many certificates are in it";
+    AUTHORITY_NOT_FOUND = 1550 [NOT_FOUND]
+        "the account has no managed CA, or request of one, with this ID"
+        => "list the CAs of the account";
+    AUTHORITY_NOT_ACKNOWLEDGED = 1551 [BAD_REQUEST]
+        "enforcement points have not acknowledged the CA to activate"
+        => "wait for them, delete those that do not exist any more, or send `anyway`";
+    AUTHORITY_ACTIVE = 1552 [BAD_REQUEST]
+        "the active CA cannot be retired"
+        => "activate another CA first";
+    AUTHORITY_MAY_HAVE_VALID = 1553 [BAD_REQUEST]
+        "certificates of the CA to retire can still be valid"
+        => "replace them first, or send `anyway`";
+    AUTHORITY_NO_KEY = 1554 [BAD_REQUEST]
+        "a CA's certificate came without a private key, and no request of the account has its key"
+        => "send `private_key`, or the certificate that was made from a request of the account";
+    AUTHORITY_REQUESTS_MAX = 1555 [FORBIDDEN]
+        "the account has the largest number of keys that wait for their certificates"
+        => "delete those that you do not need";
+    AUTHORITY_CANNOT_SIGN = 1556 [BAD_REQUEST]
+        "the CA to activate has expired, or is not valid yet"
+        => "activate another CA, or correct the server's clock";
+    ADOPTION_NOT_ONE = 1560 [BAD_REQUEST]
+        "the text to adopt is not one certificate in PEM, or has a private key"
+        => "send one certificate";
+    ADOPTION_MALFORMED = 1561 [BAD_REQUEST]
+        "the certificate to adopt is malformed"
+        => "send the file unchanged";
+    ADOPTION_UNSUPPORTED = 1562 [BAD_REQUEST]
+        "the certificate to adopt has a key or signature of an algorithm that is not supported"
+        => "replace the certificate";
+    ADOPTION_NOT_CLIENT = 1563 [BAD_REQUEST]
+        "the certificate to adopt is not one of a client"
+        => "adopt only certificates that clients present";
+    ADOPTION_OTHER_AUTHORITY = 1564 [BAD_REQUEST]
+        "no managed CA of the account has the name of the certificate's issuer"
+        => "import that CA first";
+    ADOPTION_SIGNATURE = 1565 [BAD_REQUEST]
+        "the signature of the certificate to adopt does not verify under the account's CA"
+        => "send the file unchanged, or import the CA that signed it";
+    ADOPTION_SERIAL_TAKEN = 1566 [BAD_REQUEST]
+        "the CA has another certificate with the serial number, or another zone has the certificate"
+        => "look for the serial number";
+    ADOPTIONS_COUNT = 1567 [BAD_REQUEST]
+        "a request has no certificate to adopt, or more than 1,000"
+        => "split it";
     INVALID_HEADERS = 6003 [BAD_REQUEST]
         "a header is malformed"
         => "see the code in `error_chain`";
@@ -514,6 +560,8 @@ how to read an error. [certificates.md](certificates.md) describes what certgate
                 ("Hostnames", &[1480..=1488]),
                 ("Imported CAs", &[1500..=1519]),
                 ("Enforcement points", &[1520..=1529]),
+                ("States of CAs", &[1550..=1559]),
+                ("Adopted certificates", &[1560..=1569]),
             ],
         },
     ];

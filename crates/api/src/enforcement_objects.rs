@@ -2,8 +2,9 @@
 //! that they follow.
 
 use certgate_model::{
-    EnforcedCertificate, EnforcedConfiguration, EnforcedHostname, EnforcedManagedAuthority,
-    EnforcedUploadedAuthority, EnforcementPointRecord, FollowedChange, Timestamp,
+    AuthorityState, EnforcedCertificate, EnforcedConfiguration, EnforcedHostname,
+    EnforcedManagedAuthority, EnforcedUploadedAuthority, EnforcementPointRecord, FollowedChange,
+    Timestamp,
 };
 use certgate_pki::{is_self_signed_for, pem_lines, sha256, stored_certificates};
 use certgate_service::RevocationChanges;
@@ -76,6 +77,7 @@ pub(crate) fn enforcement_view(
     let managed: Vec<Uuid> = configuration
         .managed
         .iter()
+        .filter(|ca| ca.state.is_trusted())
         .map(|ca| ca.id.into())
         .collect();
     let hostnames = configuration.hostnames.iter();
@@ -113,13 +115,20 @@ fn managed_ca(ca: &EnforcedManagedAuthority) -> EnforcedCa<'_> {
             true => EnforcedCaKind::Managed,
             false => EnforcedCaKind::Imported,
         },
-        state: match ca.is_active {
-            true => EnforcedCaState::Active,
-            false => EnforcedCaState::Superseded,
-        },
+        state: ca_state(ca.state),
         certificate: pem(&ca.certificate_der).into(),
         intermediates: Vec::new(),
         crl_bundle_url: Some(format!("{}/crl/{}/bundle.pem", ca.public_url, ca.id).into()),
+    }
+}
+
+/// Shows the state of a CA.
+pub(crate) const fn ca_state(state: AuthorityState) -> EnforcedCaState {
+    match state {
+        AuthorityState::Prepared => EnforcedCaState::Prepared,
+        AuthorityState::Active => EnforcedCaState::Active,
+        AuthorityState::Superseded => EnforcedCaState::Superseded,
+        AuthorityState::Retired => EnforcedCaState::Retired,
     }
 }
 

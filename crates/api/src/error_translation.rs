@@ -1,9 +1,10 @@
 //! The one translation of the errors of the service to HTTP statuses and codes.
 
-use certgate_pki::{ChainError, CsrError, ImportError, PathError, PrivateKeyError};
+use certgate_pki::{AdoptError, ChainError, CsrError, ImportError, PathError, PrivateKeyError};
 use certgate_service::{
-    AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError,
-    IssueError, MtlsCertificateError, RevocationError, TenantError, TokenError,
+    AccessError, AdoptionError, AdoptionLineError, AuthorityError, EnforcementPointError, Fault,
+    HostnameFault, HostnamesError, IssueError, MtlsCertificateError, RevocationError, TenantError,
+    TokenError,
 };
 use certgate_store::StoreError;
 
@@ -110,8 +111,51 @@ impl From<AuthorityError> for ApiError {
             } => Self::new(code::RATE_LIMITED, message).retry_after(retry_after_seconds),
             AuthorityError::Busy { .. } => Self::too_many(message),
             AuthorityError::NoAccount => Self::no_tenant(),
+            AuthorityError::Name(_) => Self::new(code::NAME_INVALID, message).at("/name"),
+            AuthorityError::NotFound { .. } => Self::new(code::AUTHORITY_NOT_FOUND, message),
+            AuthorityError::Late { .. } => {
+                Self::new(code::AUTHORITY_NOT_ACKNOWLEDGED, message).at("/anyway")
+            }
+            AuthorityError::Active => Self::new(code::AUTHORITY_ACTIVE, message),
+            AuthorityError::MayHaveValid { .. } => {
+                Self::new(code::AUTHORITY_MAY_HAVE_VALID, message).at("/anyway")
+            }
+            AuthorityError::NoKey => Self::new(code::AUTHORITY_NO_KEY, message).at("/certificate"),
+            AuthorityError::TooManyRequests { .. } => {
+                Self::new(code::AUTHORITY_REQUESTS_MAX, message)
+            }
+            AuthorityError::NotValid { .. } => Self::new(code::AUTHORITY_CANNOT_SIGN, message),
             AuthorityError::Fault(fault) => fault.into(),
         }
+    }
+}
+
+impl From<AdoptionError> for ApiError {
+    fn from(error: AdoptionError) -> Self {
+        let message = error.to_string();
+        match error {
+            AdoptionError::Count { .. } => {
+                Self::new(code::ADOPTIONS_COUNT, message).at("/certificates")
+            }
+            AdoptionError::NoZone => Self::no_tenant(),
+            AdoptionError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+/// Returns the code of the rejection of one of several certificates.
+pub(crate) const fn adoption_code(error: &AdoptionLineError) -> Code {
+    match error {
+        AdoptionLineError::Certificate(error) => match error {
+            AdoptError::NotOne(_) | AdoptError::PrivateKey => code::ADOPTION_NOT_ONE,
+            AdoptError::Malformed(_) => code::ADOPTION_MALFORMED,
+            AdoptError::Unsupported(_) => code::ADOPTION_UNSUPPORTED,
+            AdoptError::NotClient(_) => code::ADOPTION_NOT_CLIENT,
+            AdoptError::OtherAuthority { .. } => code::ADOPTION_OTHER_AUTHORITY,
+            AdoptError::Signature { .. } => code::ADOPTION_SIGNATURE,
+        },
+        AdoptionLineError::SerialTaken => code::ADOPTION_SERIAL_TAKEN,
+        AdoptionLineError::QuotaReached { .. } => code::QUOTA_REACHED,
     }
 }
 

@@ -7,12 +7,13 @@ use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts, Path};
 use certgate_service::{
-    AccessError, AccountScope, Caller, Credential, DeletePoints, EnforcementPointError,
-    IdempotencyKey, Permission, Secret, UserScope, ZoneScope,
+    AccessError, AccountScope, AuthorityError, Caller, Credential, DeletePoints,
+    EnforcementPointError, IdempotencyKey, Permission, Secret, UserScope, ZoneScope,
 };
 use certgate_wire::{
-    AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath, MembershipPath,
-    MtlsCertificatePath, TokenPath, ZonePath,
+    AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath,
+    ManagedAuthorityPath, ManagedAuthorityRequestPath, MembershipPath, MtlsCertificatePath,
+    TokenPath, ZonePath,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
@@ -225,6 +226,8 @@ paths! {
     ClientCertificatePath => |_| ApiError::certificate_not_found();
     MtlsCertificatePath => |_| ApiError::mtls_certificate_not_found();
     EnforcementPointPath => |_| EnforcementPointError::NotFound.into();
+    ManagedAuthorityPath => |_| AuthorityError::NotFound { what: "managed CA" }.into();
+    ManagedAuthorityRequestPath => |_| AuthorityError::NotFound { what: "request" }.into();
     TokenPath => no_route;
     AccountTokenPath => no_route;
     MembershipPath => no_route;

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use certgate_model::{
-    AccountRecord, AddressBlock, CertificateRecord, Effect, MtlsCertificateRecord, PermissionGroup,
-    Policy, Resource, Timestamp, TokenRecord, TokenState, UserRecord, ZoneRecord,
+    AccountRecord, AddressBlock, AuthorityRequestRecord, AuthorityState, CertificateRecord, Effect,
+    MtlsCertificateRecord, PermissionGroup, Policy, Resource, Timestamp, TokenRecord, TokenState,
+    UserRecord, ZoneRecord,
 };
 use certgate_pki::pem_lines;
 use certgate_service::{
@@ -13,13 +14,15 @@ use certgate_service::{
     ReadZones, WriteHostnames,
 };
 use certgate_wire::{
-    Account, AccountName, AccountSettings, AccountTypeName, AddressBlockText, CertificateAuthority,
-    ClientCertificate, EffectName, Id, KeyAlgorithmName, ManagedCa, Membership,
-    MembershipPermissions, MtlsCertificate, Octets20, PermissionGrant, PermissionGroupEntry,
-    PermissionGroupName, ResourceName, ResourceValue, Sha256, SignatureName, Star, StatusName,
-    Time, Token, TokenAddresses, TokenCondition, TokenPolicy, TokenStatus, TokenVerification, User,
-    Zone, ZoneMeta, ZoneOwner, ZonePlan, ZoneTypeName,
+    Account, AccountName, AccountSettings, AccountTypeName, AddressBlockText, CaRequest,
+    CertificateAuthority, ClientCertificate, EffectName, Id, KeyAlgorithmName, ManagedCa,
+    Membership, MembershipPermissions, MtlsCertificate, Octets20, PermissionGrant,
+    PermissionGroupEntry, PermissionGroupName, ResourceName, ResourceValue, Sha256, SignatureName,
+    Star, StatusName, Time, Token, TokenAddresses, TokenCondition, TokenPolicy, TokenStatus,
+    TokenVerification, User, Zone, ZoneMeta, ZoneOwner, ZonePlan, ZoneTypeName,
 };
+
+use crate::enforcement_objects::ca_state;
 
 pub(crate) fn client_certificate(record: &CertificateRecord) -> ClientCertificate<'_> {
     let subject = &record.subject;
@@ -73,9 +76,21 @@ pub(crate) fn managed_ca(ca: &ManagedAuthority) -> ManagedCa<'_> {
         certificate: pem_lines("CERTIFICATE", &record.certificate_der).into(),
         fingerprint_sha256: Sha256(ca.fingerprint_sha256()),
         public_url: (&record.public_url).into(),
-        in_force: ca.is_active,
+        state: ca_state(ca.state),
+        in_force: ca.state == AuthorityState::Active,
+        published_epoch: ca.published_epoch,
         created_on: Time(record.created_on),
         expires_on: Time(record.expires_on),
+    }
+}
+
+pub(crate) fn ca_request(request: &AuthorityRequestRecord) -> CaRequest<'_> {
+    CaRequest {
+        id: request.id.into(),
+        name: (&request.name).into(),
+        algorithm: KeyAlgorithmName(request.algorithm),
+        csr: (pem_lines("CERTIFICATE REQUEST", &request.csr_der) + "\n").into(),
+        created_on: Time(request.created_on),
     }
 }
 

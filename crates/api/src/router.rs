@@ -12,9 +12,10 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::middleware::RequestLayer;
 use crate::routes::{
-    account_tokens, accounts, api_key, audit, audit_logs, certificate_history, client_certificates,
-    enforcement_points, enforcement_view, hostname_associations, managed_authorities, memberships,
-    mtls_certificates, operations, publication, revocation_feed, tokens, user, zones,
+    account_tokens, accounts, adoption, api_key, audit, audit_logs, certificate_history,
+    client_certificates, enforcement_points, enforcement_view, hostname_associations,
+    managed_authorities, managed_authority_requests, memberships, mtls_certificates, operations,
+    publication, revocation_feed, tokens, user, zones,
 };
 use crate::state::Api;
 use crate::{code, openapi, response};
@@ -96,12 +97,20 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(account_tokens::roll))
         .routes(routes!(account_tokens::verify))
         .routes(routes!(account_tokens::permission_groups))
+        .routes(routes!(adoption::adopt))
         .routes(routes!(managed_authorities::get))
         .routes(routes!(
             managed_authorities::list,
-            managed_authorities::import
+            managed_authorities::create
         ))
         .routes(routes!(managed_authorities::rotate))
+        .routes(routes!(managed_authorities::activate))
+        .routes(routes!(managed_authorities::retire))
+        .routes(routes!(
+            managed_authority_requests::list,
+            managed_authority_requests::create
+        ))
+        .routes(routes!(managed_authority_requests::delete))
         .routes(routes!(
             enforcement_points::list,
             enforcement_points::register

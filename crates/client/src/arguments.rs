@@ -1,5 +1,6 @@
 //! The command line of the client commands.
 
+mod ca;
 mod change;
 mod format;
 mod search;
@@ -12,6 +13,9 @@ use certgate_model::{KeyAlgorithm, TokenId};
 use certgate_wire::AddressBlockText;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
+pub use self::ca::{
+    CaAddArgs, CaCommand, CaExportArgs, CaImportArgs, CaPrepareArgs, CaRotateArgs, CaStateArgs,
+};
 use self::change::JOBS_MAX;
 pub use self::change::{ChangeArgs, RevokeArgs};
 pub use self::format::{Format, FormatParser};
@@ -216,6 +220,13 @@ pub enum CertCommand {
     Revoke(Box<RevokeArgs>),
     /// Restore revoked certificates, or undo a change of many
     Restore(Box<ChangeArgs>),
+    /// Record certificates that an imported CA issued elsewhere, so that you can list, revoke and
+    /// restore them
+    Adopt {
+        /// Files with certificates, PEM or DER, - for standard input
+        #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
     /// Write a certificate as PEM
     Export {
         /// ID, its beginning, serial number, fingerprint, file, - for standard input, or common
@@ -435,83 +446,4 @@ pub struct TokenCreateArgs {
     /// Address or network (CIDR) that may use the token. You can repeat it [default: anywhere]
     #[arg(long = "allow-ip", value_name = "ADDRESS", value_parser = parse_network)]
     pub allow_ips: Vec<AddressBlockText<'static>>,
-}
-
-/// `certgate ca …`
-#[derive(Debug, Subcommand)]
-pub enum CaCommand {
-    /// List the CAs of an account: managed and uploaded
-    List {
-        /// The account.
-        #[command(flatten)]
-        account: AccountArgs,
-    },
-    /// Show the managed CA that signs new certificates, or another CA
-    Show {
-        /// ID of the CA [default: the CA that signs new certificates]
-        id: Option<String>,
-        /// The account.
-        #[command(flatten)]
-        account: AccountArgs,
-    },
-    /// Upload a CA of your own whose client certificates to accept, or a client certificate with
-    /// --leaf
-    Add(CaAddArgs),
-    /// Remove an uploaded CA or client certificate
-    Remove {
-        /// ID of the CA or client certificate
-        id: String,
-        /// The account.
-        #[command(flatten)]
-        account: AccountArgs,
-    },
-    /// Sign new certificates with an existing CA. Certificates issued here before stay valid
-    Import(CaImportArgs),
-    /// Sign new certificates with a new CA. Certificates issued before stay valid and revocable
-    Rotate {
-        /// Algorithm of the new key [default: the account's]
-        #[arg(long, value_enum, value_name = "NAME")]
-        algorithm: Option<KeyName>,
-        /// The account.
-        #[command(flatten)]
-        account: AccountArgs,
-    },
-}
-
-/// `certgate ca add`
-#[derive(Debug, Args)]
-pub struct CaAddArgs {
-    /// PEM file with the certificate or a chain, - for standard input
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
-    /// PEM file with the private key of the first certificate, not encrypted
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub key: Option<PathBuf>,
-    /// Name of the CA
-    #[arg(long, value_name = "TEXT")]
-    pub name: Option<String>,
-    /// The certificate is a CA (the default)
-    #[arg(long, conflicts_with = "leaf")]
-    pub ca: bool,
-    /// The certificate is a client's, not a CA
-    #[arg(long)]
-    pub leaf: bool,
-    /// The account.
-    #[command(flatten)]
-    pub account: AccountArgs,
-}
-
-/// `certgate ca import`
-#[derive(Debug, Args)]
-pub struct CaImportArgs {
-    /// PEM file with the CA's certificate
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub certificate: PathBuf,
-    /// PEM file with the CA's private key, not encrypted (PKCS #8, SEC 1 or PKCS #1), - for
-    /// standard input
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub key: PathBuf,
-    /// The account.
-    #[command(flatten)]
-    pub account: AccountArgs,
 }

@@ -1,8 +1,10 @@
 //! The commands, each in a file of its own.
 
+mod adopt;
 mod audit;
 mod bulk;
 mod ca;
+mod ca_states;
 mod cert;
 mod certificate;
 mod history;
@@ -81,17 +83,20 @@ pub fn run(command: ClientCommand, context: &Context<'_>) -> Result<(), Failure>
             let (session, screen) = &mut open(&client, context)?;
             match command {
                 CaCommand::List { account } => ca::list(session, account.named(), screen),
-                CaCommand::Show { id, account } => {
-                    ca::show(session, account.named(), id.as_deref(), screen)
+                CaCommand::Show { ca, account } => {
+                    ca::show(session, account.named(), ca.as_deref(), screen)
                 }
+                CaCommand::Export(arguments) => ca_states::export(session, &arguments, screen),
+                CaCommand::Prepare(arguments) => ca_states::prepare(session, &arguments, screen),
+                CaCommand::Activate(arguments) => ca_states::activate(session, &arguments, screen),
+                CaCommand::Retire(arguments) => ca_states::retire(session, &arguments, screen),
+                CaCommand::Rotate(arguments) => ca_states::rotate(session, &arguments, screen),
+                CaCommand::Csr(arguments) => ca_states::csr(session, &arguments, screen),
                 CaCommand::Add(arguments) => ca::add(session, &arguments, screen),
-                CaCommand::Remove { id, account } => {
-                    ca::remove(session, account.named(), &id, screen)
+                CaCommand::Remove { ca, account } => {
+                    ca::remove(session, account.named(), &ca, screen)
                 }
                 CaCommand::Import(arguments) => ca::import(session, &arguments, screen),
-                CaCommand::Rotate { algorithm, account } => {
-                    ca::rotate(session, account.named(), algorithm, screen)
-                }
             }
         }
     }
@@ -121,6 +126,7 @@ fn cert(
         CertCommand::Export { name, out, chain } => {
             cert::export(session, zone, &name, out.as_deref(), chain, screen)
         }
+        CertCommand::Adopt { files } => adopt::adopt(session, zone, &files, screen),
     }
 }
 

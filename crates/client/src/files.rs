@@ -21,6 +21,9 @@ const NAME_BYTES_MAX: usize = 200;
 /// itself.
 const PEM_BYTES_MAX: u64 = 1 << 20;
 
+/// The largest file with certificates to adopt, in bytes: some ten thousand of them.
+const CERTIFICATES_BYTES_MAX: u64 = 64 << 20;
+
 /// The readers of a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Secrecy {
@@ -162,6 +165,26 @@ pub fn read_public(path: &Path, remedy: &str) -> Result<String, Failure> {
         );
     }
     Ok(text.as_str().to_owned())
+}
+
+/// Reads a file with certificates to send (- is standard input), as PEM. It refuses a private key in
+/// any form.
+pub fn read_certificates(path: &Path) -> Result<String, Failure> {
+    let shown = path.display();
+    let octets = read_octets(path, CERTIFICATES_BYTES_MAX)
+        .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+    if octets.len() as u64 == CERTIFICATES_BYTES_MAX {
+        return Err(Failure::usage(format!("{shown} is larger than 64 MiB")).hint("split it"));
+    }
+    let text = certgate_pki::pem_of_file(&octets)
+        .map_err(|error| Failure::usage(format!("cannot use {shown}: {error}")))?;
+    match certgate_pki::holds_private_key(&text) {
+        false => Ok(text.as_str().to_owned()),
+        true => Err(
+            Failure::usage(format!("{shown} holds a private key: nothing was sent"))
+                .hint("name files with certificates only"),
+        ),
+    }
 }
 
 /// Reads a file with a private key (- is standard input): text in UTF-8 or UTF-16, or DER, which

@@ -324,6 +324,13 @@ impl Server {
             .result()
     }
 
+    /// `result` of a PUT.
+    pub fn put(&self, path: &str, body: Value) -> Value {
+        self.certgate
+            .wait(self.certgate.app.put(path, body))
+            .result()
+    }
+
     /// The ID of a new certificate.
     pub fn issue(&self, common_name: &str) -> String {
         text(&self.certgate.issue(common_name)["id"])

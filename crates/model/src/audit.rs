@@ -122,6 +122,8 @@ named_codes!(
         Update = 4, "update";
         /// A resource was deleted.
         Delete = 5, "delete";
+        /// A client certificate that a CA issued elsewhere was recorded.
+        Adopt = 6, "adopt";
     }
 );
 
@@ -351,7 +353,7 @@ mod tests {
         for kind in ResourceType::ALL {
             assert_eq!(ResourceType::from_code(kind.code()), Some(*kind));
         }
-        assert_eq!(AuditAction::from_code(6), None);
+        assert_eq!(AuditAction::from_code(7), None);
         for actor in [
             Actor::Token(TokenId::from_bytes([1; 16])),
             Actor::ApiKey(UserId::from_bytes([2; 16])),

@@ -81,7 +81,8 @@ impl fmt::Display for KeyAlgorithm {
     }
 }
 
-/// The signature algorithms of issued certificates.
+/// The signature algorithms of certificates. certgate signs with the first four; the others occur in
+/// certificates that a CA issued elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -92,15 +93,30 @@ pub enum SignatureAlgorithm {
     EcdsaWithSha384,
     /// Ed25519 (RFC 8410).
     PureEd25519,
+    /// RSASSA-PKCS1-v1_5 with SHA-1.
+    Sha1WithRsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Sha384WithRsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Sha512WithRsa,
+    /// ECDSA with SHA-1.
+    EcdsaWithSha1,
+    /// ECDSA with SHA-512.
+    EcdsaWithSha512,
 }
 
 impl SignatureAlgorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 9] = [
         Self::Sha256WithRsa,
         Self::EcdsaWithSha256,
         Self::EcdsaWithSha384,
         Self::PureEd25519,
+        Self::Sha1WithRsa,
+        Self::Sha384WithRsa,
+        Self::Sha512WithRsa,
+        Self::EcdsaWithSha1,
+        Self::EcdsaWithSha512,
     ];
 
     /// The name in the API.
@@ -110,6 +126,11 @@ impl SignatureAlgorithm {
             Self::EcdsaWithSha256 => "ECDSAWithSHA256",
             Self::EcdsaWithSha384 => "ECDSAWithSHA384",
             Self::PureEd25519 => "PureEd25519",
+            Self::Sha1WithRsa => "SHA1WithRSA",
+            Self::Sha384WithRsa => "SHA384WithRSA",
+            Self::Sha512WithRsa => "SHA512WithRSA",
+            Self::EcdsaWithSha1 => "ECDSAWithSHA1",
+            Self::EcdsaWithSha512 => "ECDSAWithSHA512",
         }
     }
 
@@ -143,6 +164,88 @@ pub struct AuthorityRecord {
     pub created_on: Timestamp,
     /// `notAfter` of its certificate.
     pub expires_on: Timestamp,
+}
+
+/// The states of a managed or imported CA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuthorityState {
+    /// It will sign later. Its certificates are accepted already.
+    Prepared,
+    /// It signs new certificates.
+    Active,
+    /// It signs no more. Its certificates are accepted.
+    Superseded,
+    /// It signs no more, and enforcement points do not accept its certificates. Its lists are still
+    /// published.
+    Retired,
+}
+
+impl AuthorityState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [
+        Self::Prepared,
+        Self::Active,
+        Self::Superseded,
+        Self::Retired,
+    ];
+
+    /// The name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Prepared => "prepared",
+            Self::Active => "active",
+            Self::Superseded => "superseded",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// Returns true if enforcement points accept certificates of the CA.
+    pub const fn is_trusted(self) -> bool {
+        !matches!(self, Self::Retired)
+    }
+}
+
+/// A managed or imported CA with its state in its account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountAuthority {
+    /// The CA.
+    pub record: AuthorityRecord,
+    /// Its state.
+    pub state: AuthorityState,
+    /// The epoch of the change that published it. An enforcement point that has acknowledged this
+    /// epoch accepts certificates of the CA, unless it is retired.
+    pub published_epoch: u64,
+}
+
+/// A key of a CA whose certificate another CA is to sign.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthorityRequestRecord {
+    /// Its ID, and that of the CA later.
+    pub id: AuthorityId,
+    /// The account that owns it.
+    pub account: AccountId,
+    /// The display name of the CA; empty for the common name of its certificate.
+    pub name: String,
+    /// The algorithm of the key.
+    pub algorithm: KeyAlgorithm,
+    /// The private key (PKCS #8), sealed under the master key and bound to the ID.
+    pub sealed_key: Vec<u8>,
+    /// The certification request, DER.
+    pub csr_der: Vec<u8>,
+    /// The time of its creation.
+    pub created_on: Timestamp,
+}
+
+impl fmt::Debug for AuthorityRequestRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorityRequestRecord")
+            .field("id", &self.id)
+            .field("account", &self.account)
+            .field("name", &self.name)
+            .field("algorithm", &self.algorithm)
+            .field("created_on", &self.created_on)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for AuthorityRecord {

@@ -6,10 +6,10 @@ use crate::{
     Transition, ZoneId,
 };
 
-/// A serial number: exactly 20 octets, positive, top bit clear (RFC 5280 §4.1.2.2).
+/// A serial number: 20 octets of a number that is not negative.
 ///
-/// Stored as raw octets: without its leading zeros, a serial number is a different key in the
-/// tables of other programs.
+/// Those of certgate have a first octet from 0x40 to 0x7f (RFC 5280 §4.1.2.2), so that their DER form
+/// has the same octets. Those of other CAs are padded with zeros at the beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SerialNumber([u8; 20]);
 
@@ -22,16 +22,43 @@ impl SerialNumber {
         Self(octets)
     }
 
-    /// Reads the serial number in the DER form of a certificate that certgate issued. [`None`]: the
-    /// DER form is another one, or corrupt.
+    /// Reads the serial number in the DER form of a certificate. [`None`]: the DER form is corrupt.
     pub fn of_certificate(der: &[u8]) -> Option<Self> {
-        // Certificate and TBSCertificate, each with a length of two octets; version 3; an INTEGER
-        // of 20 octets.
-        let [0x30, 0x82, _, _, 0x30, 0x82, _, _, rest @ ..] = der else {
+        // Certificate and TBSCertificate, then the version unless it is 1.
+        let tbs = after_header(after_header(der, 0x30)?, 0x30)?;
+        let fields = tbs.strip_prefix(&[0xa0, 3, 2, 1, 2]).unwrap_or(tbs);
+        let [0x02, length, rest @ ..] = fields else {
             return None;
         };
-        let serial = rest.strip_prefix(&[0xa0, 3, 2, 1, 2, 2, 20])?;
-        serial.first_chunk().copied().map(Self)
+        Self::of_integer(rest.get(..usize::from(*length))?)
+    }
+
+    /// Reads the content of a DER INTEGER. [`None`]: it is negative, has leading zeros or is empty,
+    /// or has more than 20 significant octets.
+    pub fn of_integer(content: &[u8]) -> Option<Self> {
+        let significant = match content {
+            [] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] => return None,
+            [0, rest @ ..] if !rest.is_empty() => rest,
+            content => content,
+        };
+        let mut octets = [0; 20];
+        let start = octets.len().checked_sub(significant.len())?;
+        octets[start..].copy_from_slice(significant);
+        Some(Self(octets))
+    }
+
+    /// Returns the content of the DER INTEGER: without leading zeros, except the one that keeps it
+    /// positive.
+    pub fn to_integer(self) -> SerialInteger {
+        let mut octets = [0; 21];
+        octets[1..].copy_from_slice(&self.0);
+        let zeros = octets.iter().take_while(|octet| **octet == 0).count();
+        let start = match octets.get(zeros) {
+            None => octets.len() - 1,
+            Some(0x80..) => zeros - 1,
+            Some(_) => zeros,
+        };
+        SerialInteger { octets, start }
     }
 
     /// Returns the serial number with these stored octets.
@@ -48,6 +75,32 @@ impl SerialNumber {
     pub const fn shard(&self) -> u8 {
         self.0[19] & 0x7f
     }
+}
+
+/// The content of a DER INTEGER: see [`SerialNumber::to_integer`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SerialInteger {
+    octets: [u8; 21],
+    start: usize,
+}
+
+impl SerialInteger {
+    /// The octets.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.octets[self.start..]
+    }
+}
+
+/// Returns the content after a header with this tag and any length.
+fn after_header(der: &[u8], tag: u8) -> Option<&[u8]> {
+    let (first, rest) = der.split_first()?;
+    let (length, rest) = rest.split_first()?;
+    let more = match length {
+        0..=0x7f => 0,
+        0x81..=0x84 => usize::from(length - 0x80),
+        _ => return None,
+    };
+    (*first == tag).then(|| rest.get(more..))?
 }
 
 /// 40 lower-case hex digits.
@@ -105,11 +158,11 @@ pub struct CertificateRecord {
     pub serial: SerialNumber,
     /// Subject attributes to show.
     pub subject: SubjectFields,
-    /// `notBefore`; a whole minute.
+    /// `notBefore`; a whole minute, unless another CA issued it.
     pub issued_on: Timestamp,
-    /// `notAfter`; exactly `validity_days` days later.
+    /// `notAfter`; exactly `validity_days` days later, unless another CA issued it.
     pub expires_on: Timestamp,
-    /// The requested validity.
+    /// The requested validity, or the validity rounded up.
     pub validity_days: u32,
     /// The algorithm of its signature.
     pub signature: SignatureAlgorithm,
@@ -119,7 +172,7 @@ pub struct CertificateRecord {
     pub ski: [u8; 20],
     /// The certificate itself.
     pub der: Vec<u8>,
-    /// The request exactly as it was sent.
+    /// The request exactly as it was sent; empty if the certificate was issued elsewhere.
     pub csr: String,
     /// The time at which the last revocation was accepted; `None` while active or being restored.
     pub revoked_on: Option<Timestamp>,
@@ -222,5 +275,49 @@ impl Totals {
     /// Returns the number of all certificates.
     pub const fn all(&self) -> u64 {
         self.0[0] + self.0[1] + self.0[2] + self.0[3]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serial_numbers_have_the_integers_of_der() {
+        for (content, digits) in [
+            (&[0][..], "00".repeat(20)),
+            (&[1], format!("{}01", "00".repeat(19))),
+            (&[0, 0x80], format!("{}80", "00".repeat(19))),
+            (&[0x7f; 20], "7f".repeat(20)),
+            (&[0x01, 0x00], format!("{}0100", "00".repeat(18))),
+        ] {
+            let serial = SerialNumber::of_integer(content).unwrap();
+            assert_eq!(serial.to_string(), digits);
+            assert_eq!(serial.to_integer().as_bytes(), content);
+        }
+        let mut longest = [0xff; 21];
+        longest[0] = 0;
+        let serial = SerialNumber::of_integer(&longest).unwrap();
+        assert_eq!(serial.to_integer().as_bytes(), longest);
+        for bad in [&[][..], &[0x80], &[0, 0x7f], &[0, 0], &[1; 21]] {
+            assert_eq!(SerialNumber::of_integer(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_serial_number_of_a_certificate_is_read_in_each_form() {
+        let of = SerialNumber::of_certificate;
+        let small = of(&[0x30, 9, 0x30, 7, 0xa0, 3, 2, 1, 2, 2, 1, 5]).unwrap();
+        assert_eq!(small.as_bytes()[19], 5);
+        let version_1 = of(&[0x30, 0x81, 0x90, 0x30, 0x82, 0, 0x90, 2, 2, 0, 0x80]).unwrap();
+        assert_eq!(version_1.as_bytes()[19], 0x80);
+        for bad in [
+            &[][..],
+            &[0x30],
+            &[0x31, 0, 0x30, 0],
+            &[0x30, 3, 0x30, 1, 2, 9, 1],
+        ] {
+            assert_eq!(of(bad), None, "{bad:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-use crate::{AccountId, AuthorityId, MtlsCertificateId, ZoneId};
+use crate::{AccountId, AuthorityId, AuthorityState, MtlsCertificateId, ZoneId};
 
 /// The rules of an enforcement point for one hostname. A hostname belongs to at most one zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Enforcement {
 /// A CA whose certificates a hostname accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnforcedAuthority {
-    /// A managed or imported CA of the account, active or superseded.
+    /// A managed or imported CA of the account that is not retired.
     Managed {
         /// Its ID.
         id: AuthorityId,
@@ -42,8 +42,7 @@ pub struct EnforcedConfiguration {
     pub epoch: u64,
     /// The hostnames in lower case, sorted.
     pub hostnames: Vec<EnforcedHostname>,
-    /// The managed and imported CAs that are not retired: the active one first, then the others,
-    /// latest first.
+    /// The managed and imported CAs: the active one first, then the others, latest first.
     pub managed: Vec<EnforcedManagedAuthority>,
     /// The uploaded CAs, latest first.
     pub uploaded: Vec<EnforcedUploadedAuthority>,
@@ -61,7 +60,7 @@ pub struct EnforcedHostname {
     pub lists: Vec<Option<MtlsCertificateId>>,
 }
 
-/// A managed or imported CA whose certificates are accepted.
+/// A managed or imported CA as enforcement points know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnforcedManagedAuthority {
     /// Its ID.
@@ -72,8 +71,8 @@ pub struct EnforcedManagedAuthority {
     pub certificate_der: Vec<u8>,
     /// The base address of its CRLs.
     pub public_url: String,
-    /// True for the active CA, false for a superseded one.
-    pub is_active: bool,
+    /// Its state.
+    pub state: AuthorityState,
 }
 
 /// An uploaded CA.

@@ -74,7 +74,7 @@ impl HistoryEntry {
     }
 
     fn of(entry: &AuditEntry) -> Self {
-        use crate::AuditAction::{Create, Delete, Issue, Reactivate, Revoke, Update};
+        use crate::AuditAction::{Adopt, Create, Delete, Issue, Reactivate, Revoke, Update};
         let word = |name: &str| {
             let mut words = entry.detail.split(' ');
             words.find_map(|word| word.strip_prefix(name))
@@ -84,7 +84,7 @@ impl HistoryEntry {
                 reason: word("reason=").and_then(RevocationReason::from_name),
             },
             Reactivate => HistoryEvent::Restored,
-            Issue | Create | Update | Delete => HistoryEvent::Issued,
+            Issue | Adopt | Create | Update | Delete => HistoryEvent::Issued,
         };
         Self {
             event,

@@ -25,9 +25,13 @@ mod time;
 mod token;
 
 pub use audit::{Actor, AuditAction, AuditEntry, AuditOwner, AuditQuery, By, ResourceType};
-pub use authority::{AuthorityRecord, KeyAlgorithm, SignatureAlgorithm, UnknownName};
+pub use authority::{
+    AccountAuthority, AuthorityRecord, AuthorityRequestRecord, AuthorityState, KeyAlgorithm,
+    SignatureAlgorithm, UnknownName,
+};
 pub use certificate::{
-    AuthorityRef, CertificateRecord, CertificateState, SerialNumber, SubjectFields, Totals,
+    AuthorityRef, CertificateRecord, CertificateState, SerialInteger, SerialNumber, SubjectFields,
+    Totals,
 };
 pub use crl::{
     CRL_SHARDS, CrlKind, CrlRecord, Revocation, SignedCrl, revocation_date, this_update,

@@ -3,13 +3,14 @@
 use certgate_model::{AuthorityId, SerialNumber, Timestamp};
 
 use crate::certificate::{
-    Criticality, SignedParts, TbsParts, write_extension, write_validity, write_version,
+    Criticality, SignedParts, TbsParts, write_extension, write_signature, write_validity,
+    write_version,
 };
 use crate::key::{SigningKey, algorithm_identifier};
 use crate::lint::{check_serial, check_validity};
 use crate::oid;
 use crate::profile::Validity;
-use crate::signing::{SignError, sign_tbs};
+use crate::signing::{SignError, sign_message, sign_tbs};
 use crate::subject::{NewAttribute, write_name};
 use crate::tlv::{self, tag};
 
@@ -23,7 +24,6 @@ pub fn self_sign(
     not_before: Timestamp,
     not_after: Timestamp,
 ) -> Result<Vec<u8>, SignError> {
-    use Criticality::{Critical, NotCritical};
     check_serial(serial)?;
     check_validity(Validity {
         not_before,
@@ -43,19 +43,71 @@ pub fn self_sign(
         out.extend_from_slice(key.public_key_spki());
         tlv::write_with(out, tag::CONTEXT_3_CONSTRUCTED, |out| {
             tlv::write_with(out, tag::SEQUENCE, |out| {
-                write_extension(out, oid::BASIC_CONSTRAINTS, Critical, |out| {
-                    out.extend_from_slice(AUTHORITY_OF_LEAVES);
-                });
-                write_extension(out, oid::KEY_USAGE, Critical, |out| {
-                    out.extend_from_slice(CERTIFICATES_AND_CRLS);
-                });
-                write_extension(out, oid::SUBJECT_KEY_IDENTIFIER, NotCritical, |out| {
-                    tlv::write(out, tag::OCTET_STRING, &key_identifier);
-                });
+                write_rights(out);
+                write_extension(
+                    out,
+                    oid::SUBJECT_KEY_IDENTIFIER,
+                    Criticality::NotCritical,
+                    |out| {
+                        tlv::write(out, tag::OCTET_STRING, &key_identifier);
+                    },
+                );
             });
         });
     });
     sign_tbs(&tbs, &algorithm, key, &key.verifier()?)
+}
+
+/// Makes a request (RFC 2986, DER) for the certificate of a CA with this key, which another CA is to
+/// sign. It asks for the extensions of [`self_sign`]. Signs and verifies it.
+///
+/// `common_name` is the subject; an empty one means the name of a managed CA with this ID.
+pub fn request_authority(
+    key: &SigningKey,
+    id: AuthorityId,
+    common_name: &str,
+) -> Result<Vec<u8>, SignError> {
+    let algorithm = algorithm_identifier(key.algorithm().signature());
+    let subject = match common_name {
+        "" => name(id),
+        common_name => {
+            let mut der = Vec::new();
+            let attribute = NewAttribute::utf8(oid::COMMON_NAME, common_name);
+            write_name(&mut der, &[attribute]);
+            der
+        }
+    };
+    let mut info = Vec::new();
+    tlv::write_with(&mut info, tag::SEQUENCE, |out| {
+        tlv::write(out, tag::INTEGER, &[0]);
+        out.extend_from_slice(&subject);
+        out.extend_from_slice(key.public_key_spki());
+        tlv::write_with(out, tag::CONTEXT_0_CONSTRUCTED, |out| {
+            tlv::write_with(out, tag::SEQUENCE, |out| {
+                tlv::write(out, tag::OID, oid::EXTENSION_REQUEST);
+                tlv::write_with(out, tag::SET, |out| {
+                    tlv::write_with(out, tag::SEQUENCE, write_rights);
+                });
+            });
+        });
+    });
+    let signature = sign_message(&info, key, &key.verifier()?)?;
+    let mut request = Vec::new();
+    tlv::write_with(&mut request, tag::SEQUENCE, |out| {
+        out.extend_from_slice(&info);
+        write_signature(out, &algorithm, &signature);
+    });
+    Ok(request)
+}
+
+/// Writes the extensions that let a CA sign client certificates and CRLs.
+fn write_rights(out: &mut Vec<u8>) {
+    write_extension(out, oid::BASIC_CONSTRAINTS, Criticality::Critical, |out| {
+        out.extend_from_slice(AUTHORITY_OF_LEAVES);
+    });
+    write_extension(out, oid::KEY_USAGE, Criticality::Critical, |out| {
+        out.extend_from_slice(CERTIFICATES_AND_CRLS);
+    });
 }
 
 /// Returns true if the certificate (DER) has the name that [`self_sign`] gives the CA with this ID:

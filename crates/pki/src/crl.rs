@@ -114,7 +114,7 @@ fn write_start(issuer: &IssuerParts, head: CrlHead<'_>) -> Vec<u8> {
 /// Appends `SEQUENCE { userCertificate, revocationDate, crlEntryExtensions OPTIONAL }`.
 fn write_entry(out: &mut Vec<u8>, entry: Revocation) {
     tlv::write_with(out, tag::SEQUENCE, |out| {
-        tlv::write(out, tag::INTEGER, entry.serial.as_bytes());
+        tlv::write(out, tag::INTEGER, entry.serial.to_integer().as_bytes());
         write_time(out, entry.revoked_on);
         // RFC 5280 §5.3.1: the reason SHOULD be absent instead of using unspecified.
         if entry.reason != RevocationReason::Unspecified {

@@ -225,6 +225,16 @@ pub fn read_authority(
     ))
 }
 
+/// Returns the public keys (SubjectPublicKeyInfo, DER) of the certificates in a PEM text: the one of
+/// a CA, and perhaps the chain above it.
+pub fn authority_keys(certificate: &str) -> Result<Vec<Vec<u8>>, ImportError> {
+    let mut keys = Vec::new();
+    for (number, der) in (1..).zip(&read_pem(certificate)?) {
+        keys.push(UploadedCertificate::read(number, der)?.spki().to_vec());
+    }
+    Ok(keys)
+}
+
 /// Checks the signatures between the certificates of a chain, and its CAs.
 fn check_chain(parsed: &[UploadedCertificate<'_>], now: Timestamp) -> Result<(), ImportError> {
     let order = chain_order(parsed)?;

@@ -201,16 +201,23 @@ pub(crate) fn algorithm_identifier(signature: SignatureAlgorithm) -> Vec<u8> {
     let mut out = Vec::new();
     tlv::write_with(&mut out, tag::SEQUENCE, |out| match signature {
         // RFC 4055 §5: when any of these object identifiers is used, the parameters MUST be NULL.
-        SignatureAlgorithm::Sha256WithRsa => {
-            tlv::write(out, tag::OID, oid::SHA256_WITH_RSA);
-            tlv::write(out, tag::NULL, &[]);
-        }
+        SignatureAlgorithm::Sha1WithRsa => write_rsa(out, oid::SHA1_WITH_RSA),
+        SignatureAlgorithm::Sha256WithRsa => write_rsa(out, oid::SHA256_WITH_RSA),
+        SignatureAlgorithm::Sha384WithRsa => write_rsa(out, oid::SHA384_WITH_RSA),
+        SignatureAlgorithm::Sha512WithRsa => write_rsa(out, oid::SHA512_WITH_RSA),
         // RFC 5758 §3.2, RFC 8410 §3: the parameters MUST be absent.
+        SignatureAlgorithm::EcdsaWithSha1 => tlv::write(out, tag::OID, oid::ECDSA_WITH_SHA1),
+        SignatureAlgorithm::EcdsaWithSha512 => tlv::write(out, tag::OID, oid::ECDSA_WITH_SHA512),
         SignatureAlgorithm::EcdsaWithSha256 => tlv::write(out, tag::OID, oid::ECDSA_WITH_SHA256),
         SignatureAlgorithm::EcdsaWithSha384 => tlv::write(out, tag::OID, oid::ECDSA_WITH_SHA384),
         SignatureAlgorithm::PureEd25519 => tlv::write(out, tag::OID, oid::ED25519),
     });
     out
+}
+
+fn write_rsa(out: &mut Vec<u8>, algorithm: &[u8]) {
+    tlv::write(out, tag::OID, algorithm);
+    tlv::write(out, tag::NULL, &[]);
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! [`read_csr`] makes a [`CheckedCsr`], [`prepare`] makes a [`Prepared`] certificate from it, and
 //! [`sign`] takes the [`Prepared`] certificate by value.
 
+mod adopted;
 mod authority;
 mod certificate;
 mod chain;
@@ -47,7 +48,8 @@ mod tlv;
 mod uploaded;
 mod weak_key;
 
-pub use authority::{is_self_signed_for, self_sign};
+pub use adopted::{ADOPTED_BYTES_MAX, AdoptError, AdoptedCertificate, read_adopted};
+pub use authority::{is_self_signed_for, request_authority, self_sign};
 pub use chain::{Chain, Purpose, stored_certificates};
 pub use chain_error::{CHAIN_BYTES_MAX, CHAIN_CERTIFICATES_MAX, ChainError};
 pub use client::{ClientKey, RequestError};
@@ -58,7 +60,7 @@ pub use csr_error::{CSR_BYTES_MAX, CSR_TEXT_BYTES_MAX, CsrError};
 pub use digest::{sha1, sha256};
 pub use file_form::{FileError, holds_private_key, pem_of_file};
 pub use imported::{
-    AUTHORITY_CERTIFICATE_BYTES_MAX, ImportError, ImportedAuthority, read_authority,
+    AUTHORITY_CERTIFICATE_BYTES_MAX, ImportError, ImportedAuthority, authority_keys, read_authority,
 };
 pub use issuer::{Issuer, IssuerError, Prepared, SignedCertificate, prepare, sign};
 pub use key::{KeyError, SigningKey};

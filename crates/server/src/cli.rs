@@ -32,6 +32,9 @@ pub struct Cli {
 pub enum Command {
     /// Run the server. Its first start makes the data directory
     Serve {
+        /// Use another public_url than the stored one, for new CAs only
+        #[arg(long)]
+        public_url_changes: bool,
         /// Settings.
         #[command(flatten)]
         settings: SettingFlags<Config>,

@@ -22,6 +22,7 @@ mod listener;
 mod log;
 mod migrate;
 mod process;
+mod public_url;
 mod reload;
 mod secret_file;
 mod serve;
@@ -70,9 +71,16 @@ fn run(command: Command) -> Result<(), Failure> {
         random: &SystemRandom,
     };
     match command {
-        Command::Serve { settings: flags } => {
+        Command::Serve {
+            public_url_changes,
+            settings: flags,
+        } => {
             let environment = environment.clone();
-            serve::run(Origin { flags, environment })
+            let change = match public_url_changes {
+                true => public_url::Change::Accepted,
+                false => public_url::Change::Refused,
+            };
+            serve::run(Origin { flags, environment }, change)
         }
         Command::Init {
             arguments,

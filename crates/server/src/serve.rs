@@ -25,6 +25,7 @@ use crate::last_check::LastCheck;
 use crate::listener::Listener;
 use crate::log::Log;
 use crate::process;
+use crate::public_url;
 use crate::reload::{Origin, Reloader};
 use crate::signals::StopSignals;
 use crate::supervisor::{Supervisor, Tasks, names};
@@ -49,7 +50,7 @@ const FIRST_ACCOUNT: &str = "default";
 const FIRST_ZONE: &str = "example.com";
 
 /// Runs the server until SIGTERM or SIGINT.
-pub fn run(origin: Origin) -> Result<(), Failure> {
+pub fn run(origin: Origin, url_change: public_url::Change) -> Result<(), Failure> {
     let (layers, config, files) = origin.read_first()?;
     let identity = match &config.installation.management {
         Management::Cleartext => None,
@@ -71,12 +72,20 @@ pub fn run(origin: Origin) -> Result<(), Failure> {
             service,
         )
     };
-    let ended = run_with(&config, identity.as_ref(), metrics, &log, reloading);
+    let ended = run_with(
+        &config,
+        url_change,
+        identity.as_ref(),
+        metrics,
+        &log,
+        reloading,
+    );
     log.end(ended.map_err(failure::with_causes))
 }
 
 fn run_with(
     config: &Config,
+    url_change: public_url::Change,
     identity: Option<&Arc<CurrentIdentity>>,
     metrics: PrometheusHandle,
     log: &Log,
@@ -94,7 +103,7 @@ fn run_with(
         // Before anything is printed: a supervisor that reads the lines may send a signal.
         let mut stop = StopSignals::handle()?;
         let opened = tokio::select! {
-            opened = Opened::open(config) => opened?,
+            opened = Opened::open(config, url_change) => opened?,
             () = stop.recv() => {
                 tracing::info!("stopped during the start");
                 return Ok(());
@@ -122,7 +131,7 @@ struct Opened {
 
 impl Opened {
     /// Opens or makes the installation. Dropping the future is as safe as a crash.
-    async fn open(config: &Config) -> anyhow::Result<Self> {
+    async fn open(config: &Config, url_change: public_url::Change) -> anyhow::Result<Self> {
         // 1. The data directory and the sockets.
         let data_dir = DataDir::open(&config.installation.storage).await?;
         let (management, management_address) = bind(config.installation.listen, "--listen").await?;
@@ -138,7 +147,8 @@ impl Opened {
         let made = data_dir
             .initialise(&config.installation, &names, &api_url)
             .await?;
-        let public_url = config.public_url(public_address);
+        let store = data_dir.store();
+        let public_url = public_url::decide(&*store, config, public_address, url_change).await?;
         let service = Arc::new(data_dir.service(config, public_url).await?);
         if data_dir.begin_journal().await? {
             // No client may get a list from before the backup.

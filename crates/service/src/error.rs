@@ -1,7 +1,7 @@
 //! Errors, named by the receiver's possible reaction. Their translation to HTTP is in the API.
 
 use certgate_model::{AuthorityId, CertificateId, MtlsCertificateId, Status, Timestamp, Totals};
-use certgate_pki::{ChainError, CsrError, ImportError, PathError, PrivateKeyError};
+use certgate_pki::{AdoptError, ChainError, CsrError, ImportError, PathError, PrivateKeyError};
 use certgate_store::StoreError;
 
 /// A fault of the server, not of the caller.
@@ -83,8 +83,8 @@ pub enum AuthorityError {
     Import(#[from] ImportError),
     /// The account has a CA with the same certificate.
     #[error(
-        "the account already has this CA, {id}, and nothing was changed: a superseded CA cannot \
-         become active again, so renew its certificate with the same key and import that one"
+        "the account already has this CA, {id}, and nothing was changed: activate it to sign with \
+         it again"
     )]
     Known {
         /// Its ID.
@@ -117,12 +117,91 @@ pub enum AuthorityError {
         /// The pending rotations.
         pending: String,
     },
+    /// The name is not acceptable.
+    #[error("{0}")]
+    Name(String),
+    /// The account has no such CA, or request of one.
+    #[error("the account has no {what} with this ID: list them to see the IDs")]
+    NotFound {
+        /// The kind of thing.
+        what: &'static str,
+    },
+    /// Enforcement points have not acknowledged the CA.
+    #[error(
+        "{} not acknowledged the CA, so that clients with its certificates could be rejected: \
+         wait until each of them has, delete those that you removed, or send \"anyway\": true",
+        late(points)
+    )]
+    Late {
+        /// Their names, sorted.
+        points: Vec<String>,
+    },
+    /// The active CA cannot be retired.
+    #[error(
+        "the CA is the active one, and an account cannot be without: activate another CA first"
+    )]
+    Active,
+    /// Certificates of the CA may be valid.
+    #[error(
+        "certificates of the CA can be valid until {expires_on}, and enforcement points would \
+         reject their holders: replace those certificates first, or send \"anyway\": true"
+    )]
+    MayHaveValid {
+        /// The end of the CA itself.
+        expires_on: Timestamp,
+    },
+    /// A certificate came without a private key, and no request of the account has its key.
+    #[error(
+        "no request of the account has the key of this certificate: send the private key in \
+         private_key, or the certificate that was made from a request of this account"
+    )]
+    NoKey,
+    /// The account has the maximum number of requests.
+    #[error(
+        "{max} keys of the account wait for their certificates, the maximum: delete those that you \
+         do not need"
+    )]
+    TooManyRequests {
+        /// The maximum.
+        max: u64,
+    },
+    /// The CA to activate is not valid now.
+    #[error(
+        "the CA is valid from {valid_from} to {expires_on}, and cannot sign now: activate another \
+         CA, or correct the clock of the server"
+    )]
+    NotValid {
+        /// `notBefore` of its certificate.
+        valid_from: Timestamp,
+        /// `notAfter` of its certificate.
+        expires_on: Timestamp,
+    },
     /// The account was deleted meanwhile.
     #[error("the account does not exist any more")]
     NoAccount,
     /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+/// Maximum number of enforcement points that an error names. More make a message unreadable.
+const LATE_POINTS_NAMED_MAX: usize = 20;
+
+/// Names enforcement points, as the subject of a sentence.
+fn late(points: &[String]) -> String {
+    let named = points.len().min(LATE_POINTS_NAMED_MAX);
+    let more = match points.len() - named {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let (noun, verb) = match points.len() {
+        1 => ("point", "has"),
+        _ => ("points", "have"),
+    };
+    format!(
+        "the enforcement {noun} {}{more} {verb}",
+        points[..named].join(", ")
+    )
 }
 
 /// Reasons not to issue a certificate. Nothing is stored.
@@ -232,6 +311,48 @@ pub enum IssueError {
     /// A fault of the server.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+/// Reasons not to record any certificate that was issued elsewhere.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptionError {
+    /// There are too many certificates, or none.
+    #[error("there are {given} certificates: send 1 to {max}")]
+    Count {
+        /// The given number.
+        given: usize,
+        /// The maximum.
+        max: usize,
+    },
+    /// The zone was deleted meanwhile.
+    #[error("the zone does not exist any more")]
+    NoZone,
+    /// A fault of the server.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Reasons not to record one of several certificates that were issued elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdoptionLineError {
+    /// The certificate is not acceptable.
+    #[error("{0}")]
+    Certificate(#[from] AdoptError),
+    /// The serial number is taken.
+    #[error(
+        "the CA has another certificate with this serial number, or another zone has this \
+         certificate: list the certificates with this serial number"
+    )]
+    SerialTaken,
+    /// The zone has the maximum number of certificates.
+    #[error(
+        "the zone has reached its quota of {quota} client certificates: the operator of the server \
+         can raise zone_certificates_max"
+    )]
+    QuotaReached {
+        /// The current quota.
+        quota: u64,
+    },
 }
 
 /// Reasons not to revoke or reactivate a certificate.
@@ -558,6 +679,7 @@ macro_rules! from_store_error {
 }
 from_store_error!(
     AccessError,
+    AdoptionError,
     AuthorityError,
     EnforcementPointError,
     HostnamesError,

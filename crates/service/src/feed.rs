@@ -172,11 +172,11 @@ impl Feed {
         }
         // The oldest CA comes first, because every revocation of a CA that is added during the
         // reading is also in the changes.
-        let Some(record) = authorities.iter().rev().nth(authority) else {
+        let Some(known) = authorities.iter().rev().nth(authority) else {
             return Ok((Vec::new(), None));
         };
         let found = store
-            .revoked_certificates(record.id, at, after, REVOKED_AT_A_TIME)
+            .revoked_certificates(known.record.id, at, after, REVOKED_AT_A_TIME)
             .await?;
         let next = match found.last() {
             Some((position, _)) if found.len() >= REVOKED_AT_A_TIME as usize => {
@@ -201,8 +201,8 @@ impl Feed {
         scope: &AccountScope<FollowRevocations>,
     ) -> Result<Vec<AuthorityId>, Fault> {
         let store = &self.environment.store;
-        let records = store.managed_authorities(scope.account().id).await?;
-        Ok(records.iter().rev().map(|record| record.id).collect())
+        let known = store.managed_authorities(scope.account().id).await?;
+        Ok(known.iter().rev().map(|known| known.record.id).collect())
     }
 
     /// Returns the serial numbers of the next revoked certificates of a CA in a fixed order, which

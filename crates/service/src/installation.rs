@@ -2,10 +2,10 @@ use certgate_model::{
     AccountId, AccountRecord, AccountSettings, AccountType, Clock, Installation, KeyAlgorithm,
     Random, TokenId, UserId, UserProfile, UserRecord, ZoneId, ZoneProperties, ZoneRecord,
 };
-use certgate_store::{FirstRecords, Store};
+use certgate_store::{Earlier, FirstRecords, Store};
 
 use crate::access::{token_hash, token_with_everything};
-use crate::error::{Fault, TenantError};
+use crate::error::{Fault, TenantError, internal};
 use crate::generated_secret::GeneratedSecret;
 use crate::master_key::MasterKey;
 use crate::names::{checked_email, checked_name, checked_zone_name};
@@ -114,6 +114,23 @@ impl FirstInstallation {
             .await?
             .then_some(self.initialised))
     }
+}
+
+/// Returns the base address of the public responder that new CAs get; [`None`] before the first
+/// start.
+pub async fn stored_public_url(store: &dyn Store) -> Result<Option<String>, Fault> {
+    Ok(store.public_url().await?)
+}
+
+/// Stores the base address of the public responder that new CAs get; returns the one that is stored
+/// afterwards.
+pub async fn record_public_url(
+    store: &dyn Store,
+    url: &str,
+    earlier: Earlier,
+) -> Result<String, Fault> {
+    let stored = store.record_public_url(url.to_owned(), earlier).await?;
+    stored.ok_or_else(|| internal("the store has no installation"))
 }
 
 /// Returns true if the store has a token with this value.

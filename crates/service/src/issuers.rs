@@ -14,6 +14,7 @@ use crate::error::{Fault, internal};
 use crate::issuer_names::IssuerNames;
 use crate::master_key::MasterKey;
 use crate::signals::AnnounceOnDrop;
+use crate::signers::Signers;
 use crate::turn::{Turn, Turns};
 
 /// Validity of a managed CA's certificate, in days: 30 years. For its first 15 years it can issue
@@ -171,16 +172,7 @@ impl Issuers {
         let created_on = self.environment.limits().backdated(now);
         let expires_on = created_on.plus_days(AUTHORITY_VALIDITY_DAYS);
 
-        let threads = match algorithm {
-            // An RSA key of 4096 bits takes seconds.
-            KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
-                &self.environment.slow_keys
-            }
-            KeyAlgorithm::P256 | KeyAlgorithm::P384 | KeyAlgorithm::Ed25519 => {
-                &self.environment.signers
-            }
-        };
-        let created = threads.run(move || {
+        let created = self.threads_for(algorithm).run(move || {
             let key = SigningKey::generate(algorithm).map_err(internal)?;
             let certificate_der =
                 self_sign(&key, id, serial, created_on, expires_on).map_err(internal)?;
@@ -201,6 +193,19 @@ impl Issuers {
             expires_on,
         };
         Ok((record, issuer))
+    }
+
+    /// Returns the threads that make keys of an algorithm.
+    pub(crate) fn threads_for(&self, algorithm: KeyAlgorithm) -> &Signers {
+        match algorithm {
+            // An RSA key of 4096 bits takes seconds.
+            KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
+                &self.environment.slow_keys
+            }
+            KeyAlgorithm::P256 | KeyAlgorithm::P384 | KeyAlgorithm::Ed25519 => {
+                &self.environment.signers
+            }
+        }
     }
 
     /// Seals the private key of a CA for the store.
@@ -278,9 +283,14 @@ impl Issuers {
         Ok(opened)
     }
 
-    /// Removes the key of a CA that was retired.
-    pub(crate) fn forget(&self, retired: AuthorityId) {
-        lock(&self.ready).by_id.remove(&retired);
+    /// Makes a loaded CA the active one of the account in the cache.
+    pub(crate) fn set_active_id(&self, account: AccountId, id: AuthorityId) {
+        lock(&self.ready).active.insert(account, id);
+    }
+
+    /// Removes the key of a CA that was discarded.
+    pub(crate) fn forget(&self, discarded: AuthorityId) {
+        lock(&self.ready).by_id.remove(&discarded);
     }
 
     fn loaded(&self, id: AuthorityId) -> Option<Arc<ReadyIssuer>> {

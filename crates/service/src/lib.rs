@@ -4,6 +4,7 @@
 //! SQL. The files import in one direction, from `service` down to `error` and `environment`.
 
 mod access;
+mod adopting;
 mod api_keys;
 mod cache;
 mod certificate_gauges;
@@ -39,18 +40,21 @@ mod settling;
 mod shares;
 mod signals;
 mod signers;
+mod staged_authorities;
 mod tenants;
 mod token_draft;
 mod tokens;
 mod turn;
 
 pub use access::{
-    Access, AccountScope, Caller, Credential, FollowRevocations, IssueCertificates, LastUses,
-    ManageAccountTokens, ManageAccounts, ManageEnforcementPoints, ManageTokens, ManageUser,
-    ManageZones, Permission, Principal, ReadAccountTokens, ReadAccounts, ReadCertificates,
-    ReadHostnames, ReadMtlsCertificates, ReadTokens, ReadUser, ReadZones, RestoreCertificates,
-    RevokeCertificates, Secret, UserScope, WriteHostnames, WriteMtlsCertificates, ZoneScope,
+    Access, AccountScope, AdoptForeign, Caller, Credential, FollowRevocations, IssueCertificates,
+    LastUses, ManageAccountTokens, ManageAccounts, ManageEnforcementPoints, ManageTokens,
+    ManageUser, ManageZones, Permission, Principal, ReadAccountTokens, ReadAccounts,
+    ReadCertificates, ReadHostnames, ReadMtlsCertificates, ReadTokens, ReadUser, ReadZones,
+    RestoreCertificates, RevokeCertificates, Secret, UserScope, WriteHostnames,
+    WriteMtlsCertificates, ZoneScope,
 };
+pub use adopting::{ADOPTIONS_MAX, Adopting, AdoptionLines};
 pub use api_keys::ApiKeys;
 pub use certgate_pki::expires_on as certificate_expires_on;
 pub use certificate_gauges::CertificateGauges;
@@ -59,20 +63,24 @@ pub use enforcement_points::{
     FORGET_SECONDS_MAX, LEASE_SECONDS, LEASE_SECONDS_DEFAULT,
 };
 pub use error::{
-    AccessError, AuthorityError, EnforcementPointError, Fault, HostnameFault, HostnamesError,
-    IssueError, MtlsCertificateError, RevocationError, TenantError, TokenError,
+    AccessError, AdoptionError, AdoptionLineError, AuthorityError, EnforcementPointError, Fault,
+    HostnameFault, HostnamesError, IssueError, MtlsCertificateError, RevocationError, TenantError,
+    TokenError,
 };
 pub use feed::{CHANGES_MAX, Feed, RevocationChanges, RevokedCursor};
 pub use generated_secret::GeneratedSecret;
 pub use hostnames::Hostnames;
 pub use idempotency::{IDEMPOTENCY_KEY_CHARACTERS_MAX, IdempotencyKey};
 pub use indexing::Indexer;
-pub use installation::{EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, is_token_of};
+pub use installation::{
+    EMAIL_DEFAULT, FirstInstallation, FirstNames, Initialised, is_token_of, record_public_url,
+    stored_public_url,
+};
 pub use issuers::AUTHORITY_VALIDITY_DAYS;
 pub use issuing::{CsrRemarks, IssueRequest, Issued, Issuing};
 pub use judging::DerJudge;
 pub use managed_authorities::{
-    AuthorityImport, MANAGED_AUTHORITIES_MAX, ManagedAuthorities, ManagedAuthority,
+    AuthorityImport, ImportAim, MANAGED_AUTHORITIES_MAX, ManagedAuthorities, ManagedAuthority,
     ROTATIONS_PER_ACCOUNT_MAX, ROTATIONS_PER_HOUR_MAX,
 };
 pub use master_key::{MasterKey, MasterKeyError};
@@ -89,6 +97,7 @@ pub use settings::{
 pub use settling::{Settler, Settling};
 pub use shares::{Share, ShareLimits, ShareReached, Shares};
 pub use signals::Signals;
+pub use staged_authorities::{AUTHORITY_REQUESTS_MAX, AuthorityRequestDraft};
 pub use tenants::{AccountDraft, Tenants, ZoneDraft};
 pub use token_draft::{TokenDraft, TokenOwner};
 pub use tokens::Tokens;

@@ -1,13 +1,15 @@
 //! The managed and imported CAs of an account, and their replacement.
 //!
 //! The active CA signs new certificates. The certificates of a superseded CA stay valid, listed and
-//! revocable, and the addresses in them keep working.
+//! revocable, and the addresses in them keep working. [`crate::staged_authorities`] prepares,
+//! activates and retires CAs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use certgate_model::{
-    AccountId, AuthorityId, AuthorityRecord, AuthorityRef, By, KeyAlgorithm, Timestamp, lock,
+    AccountAuthority, AccountId, AuthorityId, AuthorityRecord, AuthorityRef, AuthorityState, By,
+    KeyAlgorithm, Timestamp, lock,
 };
 use certgate_pki::{Issuer, read_authority, sha256};
 use certgate_store::AuthorityReplaced;
@@ -17,6 +19,7 @@ use crate::access::{AccountScope, ManageAccounts, ReadAccounts};
 use crate::environment::Environment;
 use crate::error::{AuthorityError, Fault};
 use crate::issuers::{Issuers, ReadyIssuer};
+use crate::master_key::MasterKey;
 use crate::names::checked_name;
 use crate::shares::{Share, ShareLimits, ShareReached, Shares};
 
@@ -44,8 +47,21 @@ const ROTATIONS_MAX: usize = 16;
 pub struct AuthorityImport {
     /// Its certificate, PEM.
     pub certificate: String,
-    /// Its private key, PEM.
-    pub private_key: Zeroizing<String>,
+    /// Its private key, PEM. [`None`]: that of a request of the account.
+    pub private_key: Option<Zeroizing<String>>,
+    /// Its display name. [`None`]: the common name of its certificate.
+    pub name: Option<String>,
+    /// The state that it gets. A CA whose key is that of a request is always prepared.
+    pub aim: ImportAim,
+}
+
+/// The state that an imported CA gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportAim {
+    /// It signs new certificates at once.
+    Activate,
+    /// It signs after a later activation.
+    Prepare,
 }
 
 /// A managed or imported CA.
@@ -53,8 +69,20 @@ pub struct AuthorityImport {
 pub struct ManagedAuthority {
     /// Its record, with the sealed key.
     pub record: AuthorityRecord,
-    /// True for the active CA, which signs new certificates. False for a superseded one.
-    pub is_active: bool,
+    /// Its state.
+    pub state: AuthorityState,
+    /// The epoch of the change that published it.
+    pub published_epoch: u64,
+}
+
+impl From<AccountAuthority> for ManagedAuthority {
+    fn from(authority: AccountAuthority) -> Self {
+        Self {
+            record: authority.record,
+            state: authority.state,
+            published_epoch: authority.published_epoch,
+        }
+    }
 }
 
 impl ManagedAuthority {
@@ -66,8 +94,9 @@ impl ManagedAuthority {
 
 /// The CAs that sign for accounts.
 pub struct ManagedAuthorities {
-    environment: Environment,
-    issuers: Arc<Issuers>,
+    pub(crate) environment: Environment,
+    pub(crate) issuers: Arc<Issuers>,
+    pub(crate) master_key: Arc<MasterKey>,
     rotations: Arc<Shares<AccountId>>,
     /// The times of rotations that were begun in the last hour: one that fails, or whose client
     /// disconnects, costs a key too.
@@ -75,10 +104,15 @@ pub struct ManagedAuthorities {
 }
 
 impl ManagedAuthorities {
-    pub(crate) fn new(environment: Environment, issuers: Arc<Issuers>) -> Self {
+    pub(crate) fn new(
+        environment: Environment,
+        issuers: Arc<Issuers>,
+        master_key: Arc<MasterKey>,
+    ) -> Self {
         Self {
             environment,
             issuers,
+            master_key,
             rotations: Shares::new(ShareLimits {
                 each: ROTATIONS_PER_ACCOUNT_MAX,
                 total: ROTATIONS_MAX,
@@ -96,11 +130,11 @@ impl ManagedAuthorities {
         if self.issuers.active(account).await?.is_none() {
             return Ok(None);
         }
-        let record = self.environment.store.managed_authority(account).await?;
-        Ok(record.map(|record| ManagedAuthority {
-            record,
-            is_active: true,
-        }))
+        let known = self.environment.store.managed_authorities(account).await?;
+        let active = known
+            .into_iter()
+            .find(|known| known.state == AuthorityState::Active);
+        Ok(active.map(ManagedAuthority::from))
     }
 
     /// Returns every CA that the account has or had: the active one first, then the latest. Creates
@@ -110,12 +144,8 @@ impl ManagedAuthorities {
         scope: &AccountScope<ReadAccounts>,
     ) -> Result<Vec<ManagedAuthority>, Fault> {
         let account = scope.account().id;
-        let records = self.environment.store.managed_authorities(account).await?;
-        let shown = |(index, record)| ManagedAuthority {
-            record,
-            is_active: index == 0,
-        };
-        Ok(records.into_iter().enumerate().map(shown).collect())
+        let known = self.environment.store.managed_authorities(account).await?;
+        Ok(known.into_iter().map(ManagedAuthority::from).collect())
     }
 
     /// Creates a CA and activates it. Without `algorithm` its key has the account's algorithm.
@@ -124,17 +154,26 @@ impl ManagedAuthorities {
         scope: &AccountScope<ManageAccounts>,
         algorithm: Option<KeyAlgorithm>,
     ) -> Result<ManagedAuthority, AuthorityError> {
+        let _pending = self.begin_rotation(scope.account().id)?;
+        let (record, issuer) = self.create(scope, algorithm).await?;
+        let by = scope.by(self.environment.now());
+        self.replace_active(record, issuer, by).await
+    }
+
+    /// Creates a CA that is not stored yet, unless too many were created.
+    pub(crate) async fn create(
+        &self,
+        scope: &AccountScope<ManageAccounts>,
+        algorithm: Option<KeyAlgorithm>,
+    ) -> Result<(AuthorityRecord, Issuer), AuthorityError> {
         let account = scope.account();
-        let _pending = self.begin_rotation(account.id)?;
         self.check_rate(account.id, self.environment.now()).await?;
         self.note_rotation(account.id)?;
         let algorithm = algorithm.unwrap_or(account.authority_algorithm);
-        let (record, issuer) = self.issuers.create(account, algorithm).await?;
-        let by = scope.by(self.environment.now());
-        self.activate(record, issuer, by).await
+        Ok(self.issuers.create(account, algorithm).await?)
     }
 
-    /// Imports a CA with its key and activates it.
+    /// Imports a CA, with its key or for the key of a request, and prepares or activates it.
     pub async fn import(
         &self,
         scope: &AccountScope<ManageAccounts>,
@@ -144,16 +183,30 @@ impl ManagedAuthorities {
         let _pending = self.begin_rotation(account.id)?;
         let now = self.environment.now();
         self.check_rate(account.id, now).await?;
+        let named = import.name.as_deref().map(name_of).transpose()?;
+        let (requested, private_key) = match import.private_key {
+            Some(key) => (None, key),
+            None => {
+                let (request, key) = self.requested_key(account.id, &import.certificate).await?;
+                (Some(request), key)
+            }
+        };
         // The search for a weakness of an RSA key costs more than many signatures.
-        let read = move || read_authority(&import.certificate, &import.private_key, now);
+        let read = move || read_authority(&import.certificate, &private_key, now);
         let searches = &self.environment.key_searches;
         let (imported, private_key) = searches.run(account.id, read).await??;
-        let id = AuthorityId::time_ordered(now, &*self.environment.random);
-        let name = checked_name(&imported.common_name);
+        let id = match &requested {
+            Some(request) => request.id,
+            None => AuthorityId::time_ordered(now, &*self.environment.random),
+        };
+        let requested_name = requested.as_ref().map(|request| request.name.clone());
+        let name = named
+            .or(requested_name.filter(|name| !name.is_empty()))
+            .or_else(|| checked_name(&imported.common_name).ok());
         let record = AuthorityRecord {
             id,
             account: account.id,
-            name: name.unwrap_or_else(|_| format!("imported authority of {}", account.name)),
+            name: name.unwrap_or_else(|| format!("imported authority of {}", account.name)),
             algorithm: imported.algorithm,
             certificate_der: imported.certificate_der,
             sealed_key: self.issuers.seal(id, &private_key),
@@ -161,10 +214,18 @@ impl ManagedAuthorities {
             created_on: imported.not_before,
             expires_on: imported.not_after,
         };
-        self.activate(record, imported.issuer, scope.by(now)).await
+        let by = scope.by(now);
+        match (import.aim, &requested) {
+            (ImportAim::Activate, None) => self.replace_active(record, imported.issuer, by).await,
+            _ => self.store_prepared(record, requested.is_some(), by).await,
+        }
     }
 
-    fn begin_rotation(&self, account: AccountId) -> Result<Share<AccountId>, AuthorityError> {
+    /// Counts a change of the account's CAs as pending until the share is dropped.
+    pub(crate) fn begin_rotation(
+        &self,
+        account: AccountId,
+    ) -> Result<Share<AccountId>, AuthorityError> {
         self.rotations
             .begin(account)
             .map_err(|reached| AuthorityError::Busy {
@@ -177,14 +238,18 @@ impl ManagedAuthorities {
 
     /// Checks the number of CAs that the account got in the last hour: before a key is created or
     /// read, and before the activation, which decides. The time of a CA is in its ID.
-    async fn check_rate(&self, account: AccountId, now: Timestamp) -> Result<(), AuthorityError> {
+    pub(crate) async fn check_rate(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<(), AuthorityError> {
         let (store, max) = (&self.environment.store, ROTATIONS_PER_HOUR_MAX as u32);
         let latest = store.latest_managed_authorities(account, max).await?;
         check_times(latest.iter().map(AuthorityId::time).collect(), now)
     }
 
     /// Notes a rotation that begins, unless too many have begun in the last hour.
-    fn note_rotation(&self, account: AccountId) -> Result<(), AuthorityError> {
+    pub(crate) fn note_rotation(&self, account: AccountId) -> Result<(), AuthorityError> {
         let now = self.environment.now();
         let mut begun = lock(&self.begun);
         begun.retain(|_, times| {
@@ -197,7 +262,8 @@ impl ManagedAuthorities {
         Ok(())
     }
 
-    async fn activate(
+    /// Stores a CA as the active one of its account.
+    async fn replace_active(
         &self,
         record: AuthorityRecord,
         issuer: Issuer,
@@ -217,9 +283,9 @@ impl ManagedAuthorities {
                         max: MANAGED_AUTHORITIES_MAX,
                     });
                 }
-                AuthorityReplaced::Replaced { retired } => {
-                    if let Some(retired) = retired {
-                        self.issuers.forget(retired);
+                AuthorityReplaced::Replaced { discarded } => {
+                    if let Some(discarded) = discarded {
+                        self.issuers.forget(discarded);
                     }
                 }
             }
@@ -238,15 +304,24 @@ impl ManagedAuthorities {
                 issuer,
             };
             self.issuers.set_active(account, ready);
-            return Ok(ManagedAuthority {
-                record,
-                is_active: true,
-            });
+            return self.find(account, record.id).await;
         }
         Err(Fault::Unavailable(
             "other processes keep replacing the account's CA: try again".to_owned(),
         )
         .into())
+    }
+
+    /// Returns a CA of the account as it is now.
+    pub(crate) async fn find(
+        &self,
+        account: AccountId,
+        id: AuthorityId,
+    ) -> Result<ManagedAuthority, AuthorityError> {
+        let known = self.environment.store.managed_authorities(account).await?;
+        let found = known.into_iter().find(|known| known.record.id == id);
+        let found = found.map(ManagedAuthority::from);
+        found.ok_or(AuthorityError::NotFound { what: "managed CA" })
     }
 
     /// Stores a CA in the place of the active one, if that one is still the same. Returns the
@@ -257,22 +332,28 @@ impl ManagedAuthorities {
         by: By,
     ) -> Result<(AuthorityReplaced, Option<AuthorityId>), AuthorityError> {
         let store = &self.environment.store;
-        // Each new CA becomes active: if the active one is the same, this list is still complete.
         let known = store.managed_authorities(record.account).await?;
         self.check_rate(record.account, by.at).await?;
-        if let Some(same) = known
-            .iter()
-            .find(|known| known.certificate_der == record.certificate_der)
-        {
-            return Err(AuthorityError::Known { id: same.id });
+        let is_same =
+            |known: &&AccountAuthority| known.record.certificate_der == record.certificate_der;
+        if let Some(same) = known.iter().find(is_same) {
+            return Err(AuthorityError::Known { id: same.record.id });
         }
-        let replaced = known.first().map(|first| first.id);
+        let mut active = known
+            .iter()
+            .filter(|known| known.state == AuthorityState::Active);
+        let replaced = active.next().map(|active| active.record.id);
         let _added = self.issuers.announce_on_drop(record.account);
         let outcome = store
             .replace_managed_authority(replaced, record.clone(), MANAGED_AUTHORITIES_MAX, by)
             .await?;
         Ok((outcome, replaced))
     }
+}
+
+/// Returns a display name that a client chose.
+pub(crate) fn name_of(text: &str) -> Result<String, AuthorityError> {
+    checked_name(text).map_err(AuthorityError::Name)
 }
 
 fn is_in_last_hour(time: Timestamp, now: Timestamp) -> bool {

@@ -247,10 +247,15 @@ impl Responder {
         let delegate = match ca.issuer.signature() {
             // An RSA signature takes thirty times as long as one with P-256. Few clients can verify
             // an Ed25519 signature of a response, for example none that uses Go's OCSP library.
-            SignatureAlgorithm::Sha256WithRsa | SignatureAlgorithm::PureEd25519 => {
-                Some(self.delegates.of(&ca, now).await?)
-            }
-            SignatureAlgorithm::EcdsaWithSha256 | SignatureAlgorithm::EcdsaWithSha384 => None,
+            SignatureAlgorithm::Sha1WithRsa
+            | SignatureAlgorithm::Sha256WithRsa
+            | SignatureAlgorithm::Sha384WithRsa
+            | SignatureAlgorithm::Sha512WithRsa
+            | SignatureAlgorithm::PureEd25519 => Some(self.delegates.of(&ca, now).await?),
+            SignatureAlgorithm::EcdsaWithSha1
+            | SignatureAlgorithm::EcdsaWithSha256
+            | SignatureAlgorithm::EcdsaWithSha384
+            | SignatureAlgorithm::EcdsaWithSha512 => None,
         };
         let signed = self.environment.signers.run(move || {
             let this_update = this_update(now);

@@ -4,6 +4,7 @@ use certgate_model::{Clock, Random, lock};
 use certgate_store::{ReadStore, Store};
 
 use crate::access::{Access, LastUses};
+use crate::adopting::Adopting;
 use crate::api_keys::ApiKeys;
 use crate::certificate_gauges::CertificateGauges;
 use crate::enforcement_points::EnforcementPoints;
@@ -50,6 +51,8 @@ pub struct Service {
     pub mtls_certificates: MtlsCertificates,
     /// Issue of client certificates.
     pub issuing: Issuing,
+    /// Recording of client certificates that were issued elsewhere.
+    pub adopting: Adopting,
     /// Serial numbers as callers write them.
     pub serial_texts: SerialTexts,
     /// Revocation and reactivation of client certificates.
@@ -155,7 +158,11 @@ impl Service {
                 environment: environment.clone(),
                 access: access.clone(),
             },
-            managed_authorities: ManagedAuthorities::new(environment.clone(), issuers.clone()),
+            managed_authorities: ManagedAuthorities::new(
+                environment.clone(),
+                issuers.clone(),
+                master_key.clone(),
+            ),
             mtls_certificates: MtlsCertificates {
                 environment: environment.clone(),
                 master_key,
@@ -164,6 +171,10 @@ impl Service {
                 environment: environment.clone(),
                 access: access.clone(),
                 issuers: issuers.clone(),
+                serials: serials.clone(),
+            },
+            adopting: Adopting {
+                environment: environment.clone(),
                 serials: serials.clone(),
             },
             serial_texts: SerialTexts {

@@ -42,11 +42,13 @@ pub use migration::{Migration, MigrationError, MigrationProgress, TableCompared,
 #[cfg(feature = "conformance")]
 pub use migration::{columns_moved, is_never_moved};
 pub use outcomes::{
-    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AgedCrls, AuthorityReplaced,
-    BackgroundJob, CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted,
-    EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
-    MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded, NEIGHBOURS_MAX,
-    Neighbours, RecordedAnswer, RevokedPosition, Settled, StatusChange, ZoneDeleted, ZoneRecorded,
+    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, Adopted, Adoption, AgedCrls,
+    AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
+    BackgroundJob, CertificateRecorded, Confirmation, CrlContent, CrlState, Earlier,
+    EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued,
+    LeaseHolder, MTLS_HOSTNAMES_NAMED_MAX, MtlsCertificateDeleted, MtlsCertificateRecorded,
+    NEIGHBOURS_MAX, Neighbours, RecordedAnswer, RevokedPosition, Settled, StatusChange,
+    ZoneDeleted, ZoneRecorded,
 };
 pub use postgres::{
     MigrationBegun, PostgresError, PostgresInspector, PostgresOptions, PostgresStore, PostgresUrl,

@@ -1,10 +1,12 @@
 //! The records that verbs take and return. A missing row is an `Option`, a refused change an
 //! outcome, a failure a [`StoreError`](crate::StoreError).
 
+use std::sync::Arc;
+
 use certgate_model::{
-    AccountId, AccountRecord, AuthorityId, CertificateRecord, CrlKind, EnforcementPointRecord,
-    Installation, MtlsCertificateId, MtlsCertificateRecord, Revocation, Status, Timestamp,
-    TokenRecord, Totals, UserRecord, ZoneId, ZoneRecord,
+    AccountId, AccountRecord, AuthorityId, CertificateId, CertificateRecord, CrlKind,
+    EnforcementPointRecord, Installation, MtlsCertificateId, MtlsCertificateRecord, Revocation,
+    Status, Timestamp, TokenRecord, Totals, UserRecord, ZoneId, ZoneRecord,
 };
 
 use crate::StoreError;
@@ -24,6 +26,15 @@ pub struct FirstRecords {
     pub token: TokenRecord,
 }
 
+/// The treatment of a value that is stored already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// It stays.
+    Stays,
+    /// The new one replaces it.
+    IsReplaced,
+}
+
 /// The outcome for a new certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateRecorded {
@@ -40,19 +51,114 @@ pub enum CertificateRecorded {
     Exists,
 }
 
+/// A certificate that a CA issued elsewhere, to record.
+#[derive(Debug, Clone)]
+pub struct Adoption {
+    /// The certificate.
+    pub certificate: Arc<CertificateRecord>,
+    /// The CA of the certificate, and others with the same name and key.
+    pub same_issuer: Vec<AuthorityId>,
+    /// The ID that the serial number leads to, if it is one of certgate.
+    pub own_id: CertificateId,
+}
+
+/// The outcome for such a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adopted {
+    /// It is stored.
+    Recorded,
+    /// It was stored before. Nothing was changed.
+    Known,
+    /// Its issuer has another certificate with the serial number, or it is in another zone.
+    SerialTaken,
+    /// The zone has as many certificates, of any status, as the quota allows.
+    QuotaReached,
+    /// Its zone or its CA does not exist any more.
+    NoZone,
+}
+
 /// The outcome for a CA that was to replace another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorityReplaced {
     /// It is stored and active.
     Replaced {
         /// The CA that made room for it.
-        retired: Option<AuthorityId>,
+        discarded: Option<AuthorityId>,
     },
     /// Its account does not exist.
     NoAccount,
     /// Another CA is active than the one it was to replace.
     NotExpected,
     /// The account has as many CAs as it may, and each of them has signed.
+    TooMany,
+}
+
+/// The confirmation of a change that can reject clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The caller confirmed the change.
+    Given,
+    /// A change that can reject clients is refused.
+    Missing,
+}
+
+/// The outcome for a CA to prepare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorityPrepared {
+    /// It is stored.
+    Prepared {
+        /// The CA that made room for it.
+        discarded: Option<AuthorityId>,
+    },
+    /// Its account does not exist.
+    NoAccount,
+    /// The account has a CA with its certificate.
+    Known(AuthorityId),
+    /// The request with its key does not exist any more.
+    NoRequest,
+    /// The account has as many CAs as it may, and each of them has signed or is prepared.
+    TooMany,
+}
+
+/// The outcome for a CA to activate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthorityActivated {
+    /// It is active.
+    Activated {
+        /// The CA that was active before.
+        replaced: Option<AuthorityId>,
+    },
+    /// It was active before.
+    Unchanged,
+    /// These enforcement points have not acknowledged it. Nothing was changed.
+    Late(Vec<EnforcementPointRecord>),
+    /// The account has no such CA.
+    NotFound,
+}
+
+/// The outcome for a CA to retire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorityRetired {
+    /// It is retired.
+    Retired,
+    /// It was retired before.
+    Unchanged,
+    /// It is the active one.
+    Active,
+    /// It has signed certificates and has not expired, and the change was not confirmed.
+    HasSigned,
+    /// The account has no such CA.
+    NotFound,
+}
+
+/// The outcome for a key whose certificate another CA is to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorityRequested {
+    /// It is stored.
+    Requested,
+    /// Its account does not exist.
+    NoAccount,
+    /// The account has as many as it may.
     TooMany,
 }
 

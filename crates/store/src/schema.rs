@@ -535,8 +535,11 @@ mod tests {
     /// demand a value; and a new rule on an old table could refuse their rows.
     fn breaks_older_nodes(step: &str) -> Option<&'static str> {
         let step = step.to_uppercase();
-        let demands =
-            step.contains("ADD COLUMN") && step.contains("NOT NULL") && !step.contains("DEFAULT");
+        let demands = step.split(';').any(|statement| {
+            statement.contains("ADD COLUMN")
+                && statement.contains("NOT NULL")
+                && !statement.contains("DEFAULT")
+        });
         let forbidden = [
             "DROP TABLE",
             "DROP COLUMN",
@@ -564,6 +567,7 @@ mod tests {
             "ALTER TABLE a ADD COLUMN b BIGINT",
             "ALTER TABLE a ADD COLUMN b BIGINT NOT NULL DEFAULT 0",
             "DROP INDEX a",
+            "CREATE TABLE a (b BIGINT NOT NULL); ALTER TABLE c ADD COLUMN d BIGINT",
         ] {
             assert_eq!(breaks_older_nodes(harmless), None, "{harmless}");
         }

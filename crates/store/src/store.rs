@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use certgate_model::{
-    AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery,
-    AuthorityId, AuthorityRecord, By, CertificateId, CertificateRecord, CertificateSearch, CrlKind,
-    CrlRecord, Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement,
-    EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, HistoryEntry, Indexed,
-    Installation, InstallationSummary, MtlsCertificateId, MtlsCertificateRecord, Page,
-    SearchOutcome, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
+    AccountAuthority, AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry,
+    AuditOwner, AuditQuery, AuthorityId, AuthorityRecord, AuthorityRequestRecord, By,
+    CertificateId, CertificateRecord, CertificateSearch, CrlKind, CrlRecord, Direction,
+    EnforcedCertificate, EnforcedConfiguration, Enforcement, EnforcementPointId,
+    EnforcementPointRecord, Event, FollowedChange, HistoryEntry, Indexed, Installation,
+    InstallationSummary, MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome,
+    SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId,
+    UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
 };
 #[cfg(feature = "conformance")]
 use tokio::sync::OwnedSemaphorePermit;
@@ -25,20 +26,21 @@ use crate::traits::{
     Store, Tenants,
 };
 use crate::verbs::changes::RequestedChange;
-use crate::verbs::recording::New;
+use crate::verbs::recording::{Circumstances, New};
 use crate::verbs::search::{Asked as AskedSearch, SearchLimits};
 use crate::verbs::{
-    audit, authorities, certificates, configuration, crl, deleting, enforcement, history,
-    hostnames, leases, mtls_certificates, probes, revocations, search, settling, summary,
-    tenant_changes, tenants, tokens,
+    adopting, audit, authorities, authority_requests, authority_states, certificates,
+    configuration, crl, deleting, enforcement, history, hostnames, leases, mtls_certificates,
+    probes, public_url, revocations, search, settling, summary, tenant_changes, tenants, tokens,
 };
 use crate::writes::{Answer, Asked, Call, Verb, Write};
 use crate::{
-    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AgedCrls, AuthorityReplaced,
-    BackgroundJob, CertificatesPart, CrlContent, CrlState, EnforcementPointDeleted,
-    EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued, LeaseHolder,
-    MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer, RevokedPosition,
-    Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, Adopted, Adoption, AgedCrls,
+    AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
+    BackgroundJob, CertificatesPart, Confirmation, CrlContent, CrlState, Earlier,
+    EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced, Issued,
+    LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer,
+    RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
 };
 
 /// The instants that a read sees.
@@ -176,6 +178,11 @@ impl<E: Engine> ReadTenants for SqlStore<E> {
             .await
     }
 
+    async fn public_url(&self) -> Result<Option<String>, StoreError> {
+        self.read(Statement, (), |db, ()| Box::pin(public_url::read(db)))
+            .await
+    }
+
     async fn user(&self) -> Result<Option<UserRecord>, StoreError> {
         self.read(Statement, (), |db, ()| Box::pin(tenants::user(db)))
             .await
@@ -258,6 +265,17 @@ impl<E: Engine> Tenants for SqlStore<E> {
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
         self.write(sealed, |db, sealed| {
             Box::pin(revocations::record_serial_key(db, sealed))
+        })
+        .await
+    }
+
+    async fn record_public_url(
+        &self,
+        url: String,
+        earlier: Earlier,
+    ) -> Result<Option<String>, StoreError> {
+        self.write((url, earlier), |db, (url, earlier)| {
+            Box::pin(public_url::record(db, url, *earlier))
         })
         .await
     }
@@ -401,9 +419,19 @@ impl<E: Engine> ReadAuthorities for SqlStore<E> {
     async fn managed_authorities(
         &self,
         account: AccountId,
-    ) -> Result<Vec<AuthorityRecord>, StoreError> {
+    ) -> Result<Vec<AccountAuthority>, StoreError> {
         self.read(Statement, account, |db, account| {
             Box::pin(authorities::managed_all(db, *account))
+        })
+        .await
+    }
+
+    async fn authority_requests(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<AuthorityRequestRecord>, StoreError> {
+        self.read(Statement, account, |db, account| {
+            Box::pin(authority_requests::all(db, *account))
         })
         .await
     }
@@ -515,6 +543,81 @@ impl<E: Engine> Authorities for SqlStore<E> {
                 ))
             },
         )
+        .await
+    }
+
+    async fn prepare_managed_authority(
+        &self,
+        authority: AuthorityRecord,
+        is_requested: bool,
+        max: u64,
+        by: By,
+    ) -> Result<AuthorityPrepared, StoreError> {
+        self.write(
+            (authority, is_requested, max, by),
+            |db, (authority, is_requested, max, by)| {
+                let prepared = authority_states::prepare(db, authority, *is_requested, *max, by);
+                Box::pin(prepared)
+            },
+        )
+        .await
+    }
+
+    async fn activate_managed_authority(
+        &self,
+        account: AccountId,
+        id: AuthorityId,
+        confirmation: Confirmation,
+        by: By,
+    ) -> Result<AuthorityActivated, StoreError> {
+        self.write(
+            (account, id, confirmation, by),
+            |db, (account, id, confirmation, by)| {
+                let activated = authority_states::activate(db, *account, *id, *confirmation, by);
+                Box::pin(activated)
+            },
+        )
+        .await
+    }
+
+    async fn retire_managed_authority(
+        &self,
+        account: AccountId,
+        id: AuthorityId,
+        confirmation: Confirmation,
+        by: By,
+    ) -> Result<AuthorityRetired, StoreError> {
+        self.write(
+            (account, id, confirmation, by),
+            |db, (account, id, confirmation, by)| {
+                let retired = authority_states::retire(db, *account, *id, *confirmation, by);
+                Box::pin(retired)
+            },
+        )
+        .await
+    }
+
+    async fn record_authority_request(
+        &self,
+        request: AuthorityRequestRecord,
+        max: u64,
+        by: By,
+    ) -> Result<AuthorityRequested, StoreError> {
+        self.write((request, max, by), |db, (request, max, by)| {
+            Box::pin(authority_requests::record(db, request, *max, by))
+        })
+        .await
+    }
+
+    async fn delete_authority_request(
+        &self,
+        account: AccountId,
+        id: AuthorityId,
+        by: By,
+    ) -> Result<bool, StoreError> {
+        self.write((account, id, by), |db, (account, id, by)| {
+            Box::pin(authority_requests::delete(db, *account, *id, by))
+        })
         .await
     }
 
@@ -671,9 +774,23 @@ impl<E: Engine> Certificates for SqlStore<E> {
             certificate,
             quota,
             by,
+            circumstances: Circumstances::Issued,
         };
         self.engine
             .push(Write::Certificate(Asked::new(new, answer)));
+    }
+
+    async fn adopt_certificates(
+        &self,
+        certificates: Vec<Adoption>,
+        quota: Option<u64>,
+        by: By,
+    ) -> Result<Vec<Adopted>, StoreError> {
+        self.write(
+            (certificates, quota, by),
+            |db, (certificates, quota, by)| Box::pin(adopting::adopt(db, certificates, *quota, by)),
+        )
+        .await
     }
 
     async fn change_status(

@@ -7,24 +7,27 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use certgate_model::{
-    AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry, AuditOwner, AuditQuery,
-    AuthorityId, AuthorityRecord, By, CertificateId, CertificateQuery, CertificateRecord,
-    CertificateSearch, CrlKind, CrlRecord, Direction, EnforcedCertificate, EnforcedConfiguration,
-    Enforcement, EnforcementPointId, EnforcementPointRecord, Event, FollowedChange, HistoryEntry,
-    Indexed, Installation, InstallationSummary, MtlsCertificateId, MtlsCertificateRecord, Page,
-    SearchOutcome, SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals,
-    UserChange, UserId, UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
+    AccountAuthority, AccountChange, AccountFilter, AccountId, AccountRecord, AuditEntry,
+    AuditOwner, AuditQuery, AuthorityId, AuthorityRecord, AuthorityRequestRecord, By,
+    CertificateId, CertificateQuery, CertificateRecord, CertificateSearch, CrlKind, CrlRecord,
+    Direction, EnforcedCertificate, EnforcedConfiguration, Enforcement, EnforcementPointId,
+    EnforcementPointRecord, Event, FollowedChange, HistoryEntry, Indexed, Installation,
+    InstallationSummary, MtlsCertificateId, MtlsCertificateRecord, Page, SearchOutcome,
+    SerialNumber, Slice, Timestamp, TokenHash, TokenId, TokenRecord, Totals, UserChange, UserId,
+    UserRecord, ZoneChange, ZoneFilter, ZoneId, ZoneRecord, ZoneSummary,
 };
 use tokio::sync::oneshot;
 
 #[cfg(feature = "conformance")]
 use crate::verbs::search::SearchLimits;
 use crate::{
-    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, AgedCrls, AuthorityReplaced,
-    BackgroundJob, CertificateRecorded, CrlContent, CrlState, EnforcementPointDeleted,
-    EnforcementPointRegistered, FirstRecords, HostnamesReplaced, IndexStep, IndexWork, Issued,
-    LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded, Neighbours, RecordedAnswer,
-    RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted, ZoneRecorded,
+    AccountChanged, AccountDeleted, AccountRecorded, Acknowledged, Adopted, Adoption, AgedCrls,
+    AuthorityActivated, AuthorityPrepared, AuthorityReplaced, AuthorityRequested, AuthorityRetired,
+    BackgroundJob, CertificateRecorded, Confirmation, CrlContent, CrlState, Earlier,
+    EnforcementPointDeleted, EnforcementPointRegistered, FirstRecords, HostnamesReplaced,
+    IndexStep, IndexWork, Issued, LeaseHolder, MtlsCertificateDeleted, MtlsCertificateRecorded,
+    Neighbours, RecordedAnswer, RevokedPosition, Settled, StatusChange, StoreError, ZoneDeleted,
+    ZoneRecorded,
 };
 
 /// Reads the installation, its user, accounts, zones and tokens.
@@ -32,6 +35,9 @@ use crate::{
 pub trait ReadTenants: Send + Sync {
     /// Returns the installation, if the store has been initialised.
     async fn installation(&self) -> Result<Option<Installation>, StoreError>;
+    /// Returns the base address of the public responder that new CAs get; `None` before the first
+    /// start.
+    async fn public_url(&self) -> Result<Option<String>, StoreError>;
     /// Returns the user of the installation.
     async fn user(&self) -> Result<Option<UserRecord>, StoreError>;
     /// Returns the user whose API key has this hash.
@@ -73,6 +79,13 @@ pub trait Tenants: ReadTenants {
     /// Makes this the sealed key of serial numbers, unless there is one; returns the key that is
     /// used afterwards (`None`: the store is not initialised).
     async fn record_serial_key(&self, sealed: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Stores the base address of the public responder that new CAs get; returns the one that is
+    /// stored afterwards (`None`: the store is not initialised).
+    async fn record_public_url(
+        &self,
+        url: String,
+        earlier: Earlier,
+    ) -> Result<Option<String>, StoreError>;
     /// Stores a new account.
     async fn record_account(
         &self,
@@ -152,8 +165,13 @@ pub trait ReadAuthorities: Send + Sync {
     async fn managed_authorities(
         &self,
         account: AccountId,
-    ) -> Result<Vec<AuthorityRecord>, StoreError>;
-    /// Returns the IDs of the latest CAs that an account got, latest first, also of retired ones.
+    ) -> Result<Vec<AccountAuthority>, StoreError>;
+    /// Returns the keys of an account whose certificates another CA is to sign, latest first.
+    async fn authority_requests(
+        &self,
+        account: AccountId,
+    ) -> Result<Vec<AuthorityRequestRecord>, StoreError>;
+    /// Returns the IDs of the latest CAs that an account got, latest first, also of discarded ones.
     async fn latest_managed_authorities(
         &self,
         account: AccountId,
@@ -211,7 +229,8 @@ pub trait Authorities: ReadAuthorities {
     ) -> Result<Option<AuthorityRecord>, StoreError>;
     /// Stores a CA and makes it active in its account, if the active one (`None`: none) still is
     /// `expected`, which stays stored. If the account has `max` CAs, the oldest that never signed
-    /// is retired: its CRLs, its certificate and its key are deleted, and no verb returns it.
+    /// and is not prepared is discarded: its CRLs, its certificate and its key are deleted, and no
+    /// verb returns it.
     async fn replace_managed_authority(
         &self,
         expected: Option<AuthorityId>,
@@ -219,6 +238,47 @@ pub trait Authorities: ReadAuthorities {
         max: u64,
         by: By,
     ) -> Result<AuthorityReplaced, StoreError>;
+    /// Stores a CA that does not sign yet; it makes room as above. `is_requested`: its key was
+    /// that of the request with its ID, which ends.
+    async fn prepare_managed_authority(
+        &self,
+        authority: AuthorityRecord,
+        is_requested: bool,
+        max: u64,
+        by: By,
+    ) -> Result<AuthorityPrepared, StoreError>;
+    /// Makes a CA in any state the active one of its account. Without confirmation each
+    /// enforcement point of the account must have acknowledged it.
+    async fn activate_managed_authority(
+        &self,
+        account: AccountId,
+        id: AuthorityId,
+        confirmation: Confirmation,
+        by: By,
+    ) -> Result<AuthorityActivated, StoreError>;
+    /// Retires a CA that is not active: enforcement points do not accept its certificates any
+    /// more. Without confirmation it must have expired, or never signed.
+    async fn retire_managed_authority(
+        &self,
+        account: AccountId,
+        id: AuthorityId,
+        confirmation: Confirmation,
+        by: By,
+    ) -> Result<AuthorityRetired, StoreError>;
+    /// Stores a key whose certificate another CA is to sign, unless the account has `max`.
+    async fn record_authority_request(
+        &self,
+        request: AuthorityRequestRecord,
+        max: u64,
+        by: By,
+    ) -> Result<AuthorityRequested, StoreError>;
+    /// Deletes such a key; `false` if the account has none with this ID.
+    async fn delete_authority_request(
+        &self,
+        account: AccountId,
+        id: AuthorityId,
+        by: By,
+    ) -> Result<bool, StoreError>;
     /// Stores an uploaded certificate, unless the account has it or has `quota` of them.
     async fn record_mtls_certificate(
         &self,
@@ -366,6 +426,13 @@ pub trait Certificates: ReadCertificates {
         by: By,
         answer: RecordedAnswer,
     );
+    /// Stores certificates that CAs issued elsewhere, in one transaction, each with its own outcome.
+    async fn adopt_certificates(
+        &self,
+        certificates: Vec<Adoption>,
+        quota: Option<u64>,
+        by: By,
+    ) -> Result<Vec<Adopted>, StoreError>;
     /// Applies an event to a certificate's status; `None` if the zone has no such certificate. A
     /// revocation is dated `by.at`.
     async fn change_status(

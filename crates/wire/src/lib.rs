@@ -5,6 +5,7 @@
 //! its records, the client owns them (`'static`).
 
 mod accounts;
+mod adoption;
 mod audit;
 mod client_certificates;
 mod enforcement_points;
@@ -28,6 +29,7 @@ pub use accounts::{
     Account, AccountName, AccountReference, AccountSettings, CreateAccount, UpdateAccount,
     UpdateAccountSettings,
 };
+pub use adoption::{AdoptCertificates, AdoptedCertificate, AdoptionProblem};
 pub use audit::{
     AuditActor, AuditChain, AuditEntryAction, AuditEntryActor, AuditEntryOwner, AuditEntryResource,
     AuditLog, AuditLogAction, AuditLogEntry, AuditPageAnswer, AuditPageInfo, AuditResource,
@@ -50,11 +52,12 @@ pub use envelope::{
 };
 pub use history::{CertificateEvent, EventActor};
 pub use hostname_associations::{HostnameAssociations, ReplaceHostnameAssociations};
-pub use managed_cas::{ImportCa, ManagedCa, RotateCa};
+pub use managed_cas::{CaRequest, ChangeCaState, ManagedCa, NewCa, RequestCa, RotateCa};
 pub use mtls_certificates::{CreateMtlsCertificate, MtlsCertificate, MtlsCertificateAssociation};
 pub use paths::{
-    AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath, MembershipPath,
-    MtlsCertificatePath, TokenPath, ZonePath,
+    AccountPath, AccountTokenPath, ClientCertificatePath, EnforcementPointPath,
+    ManagedAuthorityPath, ManagedAuthorityRequestPath, MembershipPath, MtlsCertificatePath,
+    TokenPath, ZonePath,
 };
 pub use private_key::PrivateKeyText;
 pub use queries::{

@@ -76,3 +76,23 @@ pub struct TokenPath {
     /// ID of the token
     pub token_id: Id,
 }
+
+/// `/accounts/{account_id}/managed_authorities/{managed_authority_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct ManagedAuthorityPath {
+    /// ID of the account
+    pub account_id: Id,
+    /// ID of the managed CA
+    pub managed_authority_id: Uuid,
+}
+
+/// `/accounts/{account_id}/managed_authority_requests/{request_id}`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct ManagedAuthorityRequestPath {
+    /// ID of the account
+    pub account_id: Id,
+    /// ID of the request
+    pub request_id: Uuid,
+}

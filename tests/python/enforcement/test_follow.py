@@ -156,7 +156,7 @@ def test_a_new_ca_is_in_the_files_and_a_second_process_is_a_second_point(
     flags = ["--format", "separate"]
     with Follow(server, tmp_path / "one", *flags) as first:
         before = len(list(first.directory.glob("*.pem")))
-        rotated = command(server, "ca", "rotate")
+        rotated = command(server, "ca", "rotate", "--yes")
         assert rotated.returncode == 0, rotated.stderr
         eventually("the files", lambda: len(list(first.directory.glob("*.pem"))) == before + 1)
         second = Follow(server, tmp_path / "two", *flags).start()

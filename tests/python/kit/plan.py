@@ -92,8 +92,10 @@ def bodies(found: dict[str, Any], csr: str, leaf: str) -> dict[str, Any]:
         "CreateMtlsCertificate": {"certificates": leaf, "ca": True, "name": "generated"},
         "CreateToken": token,
         "CreateZone": {"name": "generated.example", "account": {"id": account}},
-        # Refused: the client need not make a CA.
-        "ImportCa": {"certificate": "-", "private_key": "-"},
+        "AdoptCertificates": {"certificates": [leaf]},
+        "ChangeCaState": {"anyway": True},
+        "NewCa": {"algorithm": "P-256", "name": "generated"},
+        "RequestCa": {"algorithm": "P-384", "name": "generated"},
         "ReactivateClientCertificate": {"reactivate": True},
         "RegisterEnforcementPoint": {"name": "generated", "lease_seconds": 5},
         "ReplaceHostnameAssociations": {"hostnames": ["generated.example.com"]},

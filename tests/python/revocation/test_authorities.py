@@ -165,7 +165,7 @@ def test_after_rotations_each_chain_ends_in_the_ca_that_signed(fleet: Fleet) -> 
     issued = [fleet.issue()]
     fleet.imported(fleet.key)
     issued.append(fleet.issue())
-    told = fleet.run("ca", "rotate", "--algorithm", "ed25519")[1]
+    told = fleet.run("ca", "rotate", "--yes", "--algorithm", "ed25519")[1]
     assert "from now on" in told and "stay valid, listed and revocable" in told
     issued.append(fleet.issue())
     path = f"/certgate/v1/accounts/{fleet.account_id}/managed_authorities"
@@ -192,7 +192,7 @@ def test_after_rotations_each_chain_ends_in_the_ca_that_signed(fleet: Fleet) -> 
 def test_a_rotation_survives_a_restart(server: Server, api: Api, csr: str) -> None:
     old = api.issue(csr, 30).result
     home = ["--api", server.url]
-    done = certgate("ca", "rotate", *home, "--output", "json", CERTGATE_TOKEN=server.token)
+    done = certgate("ca", "rotate", "--yes", *home, "--output", "json", CERTGATE_TOKEN=server.token)
     assert done.returncode == 0, done.stderr
     rotated = json.loads(done.stdout)
     server.stop()

@@ -72,7 +72,7 @@ class Estate:
                 self.certificates[zone] = elsewhere.issue(csr).result
                 assert elsewhere.issue(csr).status == 200
                 elsewhere.close()
-            self.run("ca", "rotate", "--account", server.made["account_id"])
+            self.run("ca", "rotate", "--yes", "--account", server.made["account_id"])
             self.certificates["after the rotation"] = api.issue(csr).result
             self.verifiers.append(Verifier(server, api))
 

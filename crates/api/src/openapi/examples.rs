@@ -178,5 +178,15 @@ fn examples() -> Vec<(&'static str, Value)> {
         ),
         ("AcknowledgeEpoch", json!({ "epoch": 7 })),
         ("RotateCa", json!({ "algorithm": "P-384" })),
+        (
+            "NewCa",
+            json!({ "algorithm": "P-256", "name": "Devices 2027" }),
+        ),
+        (
+            "AdoptCertificates",
+            json!({ "certificates": [pem("CERTIFICATE")] }),
+        ),
+        ("ChangeCaState", json!({ "anyway": true })),
+        ("RequestCa", json!({ "name": "Devices 2027" })),
     ]
 }

@@ -1,9 +1,16 @@
 //! `/certgate/v1/accounts/{account_id}/managed_authorities`: not part of Cloudflare's API.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
 use axum::response::Response;
-use certgate_service::{AccountScope, AuthorityImport, ManageAccounts, ReadAccounts};
-use certgate_wire::{AccountPath, Answer, ImportCa, ManagedCa, RotateCa};
+use certgate_model::KeyAlgorithm;
+use certgate_service::{AccountScope, AuthorityImport, ImportAim, ManageAccounts, ReadAccounts};
+use certgate_store::Confirmation;
+use certgate_wire::{
+    AccountPath, Answer, ChangeCaState, ManagedAuthorityPath, ManagedCa, NewCa, PrivateKeyText,
+    RotateCa,
+};
 
 use crate::body::{Body, OptionalBody};
 use crate::envelope;
@@ -32,7 +39,7 @@ pub(crate) async fn get(
 
 /// List the managed CAs of an account
 ///
-/// All of them: the active one first, then the superseded ones, latest first. Not part of
+/// All of them, in any state: the active one first, then the others, latest first. Not part of
 /// Cloudflare's API.
 #[utoipa::path(
     get,
@@ -50,30 +57,139 @@ pub(crate) async fn list(
     envelope::one(Vec::from_iter(cas.iter().map(managed_ca)))
 }
 
-/// Import a managed CA
+/// Prepare or import a managed CA
 ///
-/// A CA from elsewhere with its private key becomes the active one, which signs new certificates.
-/// Certificates of the CA before it stay valid and revocable. Not part of Cloudflare's API.
+/// Without `certificate`, a new CA is prepared: enforcement points accept its certificates, and it
+/// signs after its activation. With `certificate` and `private_key`, a CA from elsewhere becomes the
+/// active one, which signs new certificates, or is prepared; certificates of the CA before it stay
+/// valid and revocable. With `certificate` alone, the CA of a request is prepared. Not part of
+/// Cloudflare's API.
 #[utoipa::path(
     post,
     path = "/certgate/v1/accounts/{account_id}/managed_authorities",
     tag = "Authorities",
     operation_id = "managed-authorities-import",
     params(AccountPath),
-    request_body = ImportCa<'static>,
-    responses((status = 200, description = "The active CA", body = Answer<ManagedCa<'static>>)),
+    request_body = NewCa<'static>,
+    responses((status = 200, description = "The CA", body = Answer<ManagedCa<'static>>)),
 )]
-pub(crate) async fn import(
+pub(crate) async fn create(
     State(api): State<Api>,
     scope: AccountScope<ManageAccounts>,
-    Body(body): Body<ImportCa<'static>>,
+    Body(body): Body<NewCa<'static>>,
 ) -> Result<Response, ApiError> {
-    let import = AuthorityImport {
-        certificate: body.certificate.into_owned(),
-        private_key: body.private_key.into_inner(),
+    let cas = &api.service.managed_authorities;
+    let ca = match new_ca(body)? {
+        New::Prepared { algorithm, name } => {
+            Box::pin(cas.prepare(&scope, Some(algorithm), name.as_deref())).await?
+        }
+        New::Imported(import) => Box::pin(cas.import(&scope, import)).await?,
     };
-    let ca = Box::pin(api.service.managed_authorities.import(&scope, import)).await?;
     envelope::one(managed_ca(&ca))
+}
+
+/// A CA to add to an account.
+enum New {
+    Prepared {
+        algorithm: KeyAlgorithm,
+        name: Option<String>,
+    },
+    Imported(AuthorityImport),
+}
+
+/// Reads the two forms of the body.
+fn new_ca(body: NewCa<'static>) -> Result<New, ApiError> {
+    let name = body.name.map(Cow::into_owned);
+    match (body.certificate, body.algorithm) {
+        (Some(certificate), None) => Ok(New::Imported(AuthorityImport {
+            certificate: certificate.into_owned(),
+            private_key: body.private_key.map(PrivateKeyText::into_inner),
+            name,
+            aim: match body.prepare {
+                Some(true) => ImportAim::Prepare,
+                Some(false) | None => ImportAim::Activate,
+            },
+        })),
+        (Some(_), Some(_)) => {
+            let message = "algorithm and certificate exclude each other: an imported CA has a key";
+            Err(ApiError::member("/algorithm", message.to_owned()))
+        }
+        (None, _) if body.private_key.is_some() => {
+            let message = "certificate is missing: send the certificate of the private key";
+            Err(ApiError::member("/certificate", message.to_owned()))
+        }
+        (None, Some(algorithm)) => Ok(New::Prepared {
+            algorithm: algorithm.0,
+            name,
+        }),
+        (None, None) => {
+            let message = "algorithm and certificate are missing: send algorithm to prepare a new \
+                           CA, or certificate to import one";
+            Err(ApiError::member("/certificate", message.to_owned()))
+        }
+    }
+}
+
+/// Activate a managed CA
+///
+/// It signs new certificates from now on. Each enforcement point of the account must have
+/// acknowledged it, unless `anyway` is true. The activation of the CA before undoes a rotation. Not
+/// part of Cloudflare's API.
+#[utoipa::path(
+    post,
+    path = "/certgate/v1/accounts/{account_id}/managed_authorities/{managed_authority_id}/activate",
+    tag = "Authorities",
+    operation_id = "managed-authorities-activate",
+    params(ManagedAuthorityPath),
+    request_body = Option<ChangeCaState>,
+    responses((status = 200, description = "The active CA", body = Answer<ManagedCa<'static>>)),
+)]
+pub(crate) async fn activate(
+    State(api): State<Api>,
+    scope: AccountScope<ManageAccounts>,
+    path: ManagedAuthorityPath,
+    OptionalBody(body): OptionalBody<ChangeCaState>,
+) -> Result<Response, ApiError> {
+    let (cas, id) = (
+        &api.service.managed_authorities,
+        path.managed_authority_id.into(),
+    );
+    let ca = Box::pin(cas.activate(&scope, id, confirmation(&body))).await?;
+    envelope::one(managed_ca(&ca))
+}
+
+/// Retire a managed CA
+///
+/// Enforcement points do not accept its certificates any more. Its CRLs are still published. A CA
+/// whose certificates can be valid needs `anyway`. Not part of Cloudflare's API.
+#[utoipa::path(
+    post,
+    path = "/certgate/v1/accounts/{account_id}/managed_authorities/{managed_authority_id}/retire",
+    tag = "Authorities",
+    operation_id = "managed-authorities-retire",
+    params(ManagedAuthorityPath),
+    request_body = Option<ChangeCaState>,
+    responses((status = 200, description = "The retired CA", body = Answer<ManagedCa<'static>>)),
+)]
+pub(crate) async fn retire(
+    State(api): State<Api>,
+    scope: AccountScope<ManageAccounts>,
+    path: ManagedAuthorityPath,
+    OptionalBody(body): OptionalBody<ChangeCaState>,
+) -> Result<Response, ApiError> {
+    let (cas, id) = (
+        &api.service.managed_authorities,
+        path.managed_authority_id.into(),
+    );
+    let ca = Box::pin(cas.retire(&scope, id, confirmation(&body))).await?;
+    envelope::one(managed_ca(&ca))
+}
+
+const fn confirmation(body: &ChangeCaState) -> Confirmation {
+    match body.anyway {
+        Some(true) => Confirmation::Given,
+        Some(false) | None => Confirmation::Missing,
+    }
 }
 
 /// Rotate the managed CA of an account

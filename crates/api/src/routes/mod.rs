@@ -2,6 +2,7 @@
 
 pub(crate) mod account_tokens;
 pub(crate) mod accounts;
+pub(crate) mod adoption;
 pub(crate) mod api_key;
 pub(crate) mod audit;
 pub(crate) mod audit_logs;
@@ -11,6 +12,7 @@ pub(crate) mod enforcement_points;
 pub(crate) mod enforcement_view;
 pub(crate) mod hostname_associations;
 pub(crate) mod managed_authorities;
+pub(crate) mod managed_authority_requests;
 pub(crate) mod memberships;
 pub(crate) mod mtls_certificates;
 pub(crate) mod operations;

@@ -122,7 +122,9 @@ async fn the_managed_ca_is_created_once_and_signs() {
       "id": "[uuid]",
       "in_force": true,
       "name": "certgate managed authority of default",
-      "public_url": "http://pki.example.com"
+      "public_url": "http://pki.example.com",
+      "published_epoch": 1,
+      "state": "active"
     }
     "#);
     let body = json!({ "csr": csr("x"), "validity_days": 1 });

@@ -65,6 +65,7 @@ pub const ROUTES: &[Route] = &[
     ("PATCH", "/client/v4/zones/{zone_id}", ZONE_WRITE, ZONE_READ, r#"{"paused":true}"#, 200),
     // The zone has a certificate, the account a zone.
     ("DELETE", "/client/v4/zones/{zone_id}", ZONE_WRITE, ZONE_READ, NONE, 1063),
+    ("POST", "/certgate/v1/zones/{zone_id}/client_certificates/adopt", SSL_WRITE, ISSUE, r#"{"certificates":["x"]}"#, 200),
     ("GET", "/client/v4/accounts", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
     ("POST", "/client/v4/accounts", ACCOUNT_WRITE, ACCOUNT_READ, NEW_ACCOUNT, 200),
     ("GET", "/client/v4/accounts/{account_id}", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
@@ -80,6 +81,12 @@ pub const ROUTES: &[Route] = &[
     // An empty certificate.
     ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities", ACCOUNT_WRITE, ACCOUNT_READ, r#"{"certificate":"","private_key":"x"}"#, 1500),
     ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities/rotate", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 200),
+    ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities/{managed_authority_id}/activate", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 200),
+    // The active CA.
+    ("POST", "/certgate/v1/accounts/{account_id}/managed_authorities/{managed_authority_id}/retire", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 1552),
+    ("GET", "/certgate/v1/accounts/{account_id}/managed_authority_requests", ACCOUNT_READ, ZONE_WRITE, NONE, 200),
+    ("POST", "/certgate/v1/accounts/{account_id}/managed_authority_requests", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 200),
+    ("DELETE", "/certgate/v1/accounts/{account_id}/managed_authority_requests/{request_id}", ACCOUNT_WRITE, ACCOUNT_READ, NONE, 200),
     ("GET", "/certgate/v1/accounts/{account_id}/enforcement_points", POINTS_READ, SSL_WRITE, NONE, 200),
     ("POST", "/certgate/v1/accounts/{account_id}/enforcement_points", POINTS_WRITE, POINTS_READ, r#"{"name":"new"}"#, 200),
     // The token did not register the enforcement point.
@@ -322,12 +329,16 @@ async fn foreign_and_missing_objects_have_the_same_answer() {
                 .replace("{client_certificate_id}", certificate)
                 .replace("{mtls_certificate_id}", certificate)
                 .replace("{enforcement_point_id}", certificate)
+                .replace("{managed_authority_id}", certificate)
+                .replace("{request_id}", certificate)
                 .replace("{token_id}", token_id);
             apart_from_the_request_id(setting.call(method, &path, body).token(&token).await)
         };
         let other_certificate = match path {
             _ if path.contains("{mtls_certificate_id}") => &setting.other_mtls_certificate,
             _ if path.contains("{enforcement_point_id}") => &setting.other_enforcement_point,
+            _ if path.contains("{managed_authority_id}") => &setting.other_managed_authority,
+            _ if path.contains("{request_id}") => &setting.other_request,
             _ => &setting.other_certificate,
         };
         let theirs = at(
@@ -345,7 +356,13 @@ async fn foreign_and_missing_objects_have_the_same_answer() {
             (missing.status, missing.bytes),
             "{method} {path}"
         );
-        if path.contains("certificate_id}") || path.contains("point_id}") {
+        let of_account = [
+            "certificate_id}",
+            "point_id}",
+            "authority_id}",
+            "{request_id}",
+        ];
+        if of_account.iter().any(|id| path.contains(id)) {
             let (zone, account) = (&setting.app.zone_id, &setting.app.account_id);
             let theirs = at(zone, account, other_certificate, NOWHERE).await;
             assert_eq!(theirs.status, 404, "{method} {path}");
@@ -387,6 +404,10 @@ pub struct Setting {
     other_mtls_certificate: String,
     enforcement_point: String,
     other_enforcement_point: String,
+    managed_authority: String,
+    other_managed_authority: String,
+    request: String,
+    other_request: String,
 }
 
 impl Setting {
@@ -405,6 +426,7 @@ impl Setting {
         let other_certificate = id(&app.post(&path, body).await.result());
         let mut mtls_certificates = Vec::new();
         let mut enforcement_points = Vec::new();
+        let (mut managed_authorities, mut requests) = (Vec::new(), Vec::new());
         for account in [&app.account_id, &other_account] {
             let path = format!("/accounts/{account}/mtls_certificates");
             let body = json!({ "certificates": uploaded("good_root.certs"), "ca": true });
@@ -414,7 +436,13 @@ impl Setting {
                 .post(&path, json!({ "name": "edge" }))
                 .await
                 .result()));
+            let path = format!("/certgate/v1/accounts/{account}/managed_authorities");
+            managed_authorities.push(id(&app.get(&path).await.result()[0]));
+            let path = format!("/certgate/v1/accounts/{account}/managed_authority_requests");
+            requests.push(id(&app.post(&path, json!({})).await.result()));
         }
+        let [managed_authority, other_managed_authority] = managed_authorities.try_into().unwrap();
+        let [request, other_request] = requests.try_into().unwrap();
         let [enforcement_point, other_enforcement_point] = enforcement_points.try_into().unwrap();
         let [mtls_certificate, other_mtls_certificate] = mtls_certificates.try_into().unwrap();
         let user = id(&app.get("/user").await.result());
@@ -440,6 +468,10 @@ impl Setting {
             other_mtls_certificate,
             enforcement_point,
             other_enforcement_point,
+            managed_authority,
+            other_managed_authority,
+            request,
+            other_request,
         }
     }
 
@@ -457,6 +489,8 @@ impl Setting {
             .replace("{user_id}", &self.user)
             .replace("{mtls_certificate_id}", &self.mtls_certificate)
             .replace("{enforcement_point_id}", &self.enforcement_point)
+            .replace("{managed_authority_id}", &self.managed_authority)
+            .replace("{request_id}", &self.request)
             .replace(
                 "{new_authority}",
                 &Value::from(uploaded("good_p384.certs")).to_string(),

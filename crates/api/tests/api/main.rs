@@ -28,6 +28,7 @@ mod mtls_certificates;
 mod openapi;
 mod operations;
 mod publication;
+mod staged_authorities;
 mod tenants;
 mod terraform;
 mod together;

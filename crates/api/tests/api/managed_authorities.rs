@@ -78,6 +78,7 @@ async fn the_new_ca_signs_after_a_rotation_and_old_certificates_stay_valid() {
     );
     let mut replaced = old.clone();
     replaced["in_force"] = false.into();
+    replaced["state"] = "superseded".into();
     assert_eq!(app.get(PATH).await.result(), json!([new, replaced]));
 
     let new_certificate = app.issue("new").await;
@@ -117,7 +118,9 @@ async fn an_imported_ca_becomes_active() {
       "id": "[uuid]",
       "in_force": true,
       "name": "Acme Device CA",
-      "public_url": "http://pki.example.com"
+      "public_url": "http://pki.example.com",
+      "published_epoch": 2,
+      "state": "active"
     }
     "#);
     assert_eq!(imported["certificate"], file("good.crt").trim_end());
@@ -184,7 +187,13 @@ async fn each_bad_import_is_refused_with_its_reason() {
         |certificate: &str, key: &str| json!({ "certificate": certificate, "private_key": key });
     for (body, code, pointer) in [
         (json!({}), 9207, "/certificate"),
-        (json!({ "certificate": good }), 9207, "/private_key"),
+        (json!({ "certificate": good }), 1554, "/certificate"),
+        (json!({ "private_key": key }), 9207, "/certificate"),
+        (
+            json!({ "certificate": good, "algorithm": "P-256" }),
+            9207,
+            "/algorithm",
+        ),
         (
             json!({ "certificate": good, "private_key": 1 }),
             9207,

@@ -2,23 +2,26 @@
 
 use std::path::Path;
 
-use certgate_model::{AccountId, AuthorityId, KeyAlgorithm, Timestamp};
+use certgate_model::Timestamp;
 use certgate_pki::{Purpose, read_chain};
 use certgate_wire::{
-    CreateMtlsCertificate, ImportCa, KeyAlgorithmName, MtlsCertificate, PrivateKeyText, RotateCa,
+    CreateMtlsCertificate, EnforcedCaState, MtlsCertificate, NewCa, PrivateKeyText,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::managed::{self, ManagedCa};
-use crate::arguments::{CaAddArgs, CaImportArgs, KeyName};
+use super::managed::{
+    self, CaRequest, ManagedCa, id_of, report_active, report_prepared, show_managed, state_word,
+    uploaded_path,
+};
+use crate::arguments::{CaAddArgs, CaImportArgs};
 use crate::failure::Failure;
 use crate::files;
 use crate::http::{Answer, parsed};
 use crate::output::Screen;
 use crate::session::Session;
 
-const HEADER: [&str; 6] = ["id", "kind", "name", "use", "from", "expires"];
+const HEADER: [&str; 6] = ["id", "kind", "name", "state", "from", "expires"];
 
 /// The hint for a certificate file with a private key in it.
 const KEY_APART: &str = "name the file with the certificate alone, and the key's with --key";
@@ -26,10 +29,11 @@ const KEY_APART: &str = "name the file with the certificate alone, and the key's
 /// A certificate that the account uploaded.
 type Uploaded = MtlsCertificate<'static>;
 
-/// Both lists, byte for byte.
+/// The lists, byte for byte.
 #[derive(Serialize)]
 struct All<'a> {
     managed: &'a RawValue,
+    requested: &'a RawValue,
     uploaded: &'a [Box<RawValue>],
 }
 
@@ -37,27 +41,34 @@ struct All<'a> {
 pub fn list(session: &Session, account: Option<&str>, screen: &mut Screen) -> Result<(), Failure> {
     let account = session.account(account)?;
     let managed = session.api.get(&managed::path(&account))?;
+    let requested = session.api.get(&managed::requests_path(&account))?;
     let uploaded = session.every(&uploaded_path(&account))?;
     if screen.is_json() {
         return screen.json_of(&All {
             managed: &managed.result,
+            requested: &requested.result,
             uploaded: &uploaded,
         });
     }
     let mut rows = Vec::new();
     for authority in managed.parse::<Vec<ManagedCa>>()? {
-        let in_use = if authority.in_force {
-            "signs new certificates"
-        } else {
-            "superseded"
-        };
         rows.push(vec![
             authority.id.to_string(),
             "managed".to_owned(),
             authority.name.into_owned(),
-            in_use.to_owned(),
+            state_word(authority.state).to_owned(),
             screen.time(authority.created_on),
             screen.time(authority.expires_on),
+        ]);
+    }
+    for request in requested.parse::<Vec<CaRequest>>()? {
+        rows.push(vec![
+            request.id.to_string(),
+            "requested".to_owned(),
+            request.name.into_owned(),
+            "waits for its certificate".to_owned(),
+            screen.time(request.created_on),
+            String::new(),
         ]);
     }
     for item in uploaded {
@@ -93,7 +104,7 @@ pub fn show(
         ))?;
         return show_managed(&answer.result, screen);
     };
-    let id = id_of(id)?;
+    let id = id_of(session, &account, id)?;
     match managed::find(session, &account, id)? {
         Some(item) => show_managed(&item, screen),
         None => show_uploaded(
@@ -103,36 +114,6 @@ pub fn show(
             screen,
         ),
     }
-}
-
-fn show_managed(item: &RawValue, screen: &mut Screen) -> Result<(), Failure> {
-    if screen.is_json() {
-        return screen.json(item);
-    }
-    let authority: ManagedCa = parsed(item)?;
-    let in_use = if authority.in_force {
-        "signs new certificates"
-    } else {
-        "superseded; its certificates stay valid and revocable"
-    };
-    screen.fields(&[
-        ("id", authority.id.to_string()),
-        ("kind", "managed".to_owned()),
-        ("name", authority.name.into_owned()),
-        ("use", in_use.to_owned()),
-        ("algorithm", authority.algorithm.to_string()),
-        ("revocation addresses", authority.public_url.into_owned()),
-        ("created", authority.created_on.to_string()),
-        ("expires", authority.expires_on.to_string()),
-        (
-            "fingerprint (SHA-256)",
-            authority.fingerprint_sha256.to_string(),
-        ),
-    ])?;
-    screen.data(&format!(
-        "\n{}",
-        files::certificate_pem(&authority.certificate)?
-    ))
 }
 
 fn show_uploaded(answer: &Answer, screen: &mut Screen) -> Result<(), Failure> {
@@ -200,13 +181,23 @@ pub fn remove(
     id: &str,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let id = id_of(id)?;
     let account = session.account(account)?;
+    let id = id_of(session, &account, id)?;
     if managed::find(session, &account, id)?.is_some() {
         return Err(Failure::failed(format!(
             "{id} is a managed CA: it stays for the revocation of its certificates"
         ))
-        .hint("`certgate ca rotate` makes a new CA that signs from then on"));
+        .hint("`certgate ca retire` removes it from the CAs that proxies trust"));
+    }
+    let requests = managed::requests_path(&account);
+    let requested: Vec<CaRequest> = session.api.get(&requests)?.parse()?;
+    if requested.iter().any(|request| request.id == id.into()) {
+        let answer = session.api.delete(&format!("{requests}/{id}"))?;
+        if screen.is_json() {
+            return screen.json(&answer.result);
+        }
+        screen.say(&format!("removed request {id} and its key"));
+        return Ok(());
     }
     let answer = session
         .api
@@ -225,65 +216,35 @@ pub fn import(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let certificate = files::read_public(&arguments.certificate, KEY_APART)?;
-    let private_key = read_key(session, &arguments.key)?;
+    let key = arguments.key.as_deref();
+    let private_key = key.map(|key| read_key(session, key)).transpose()?;
     let account = session.account(arguments.account.named())?;
     let before = managed::active(session, &account)?;
-    let body = ImportCa {
-        certificate: certificate.into(),
+    let body = NewCa {
+        certificate: Some(certificate.into()),
         private_key,
+        name: arguments.name.as_deref().map(Into::into),
+        prepare: arguments.prepare.then_some(true),
+        ..NewCa::default()
     };
     let answer = session.api.post(&managed::path(&account), &body)?;
     let imported: ManagedCa = answer.parse()?;
-    report_active(&answer, before.as_ref(), screen)?;
-    screen.say(&format!(
-        "certificates that {} signed elsewhere stay valid on every server that trusts it; certgate \
-         does not list them and cannot revoke them; until the last of them has expired, give \
-         proxies the full list (full.crl) instead of the bundle",
-        imported.name
-    ));
-    Ok(())
-}
-
-/// `certgate ca rotate`
-pub fn rotate(
-    session: &Session,
-    account: Option<&str>,
-    algorithm: Option<KeyName>,
-    screen: &mut Screen,
-) -> Result<(), Failure> {
-    let account = session.account(account)?;
-    let before = managed::active(session, &account)?;
-    let algorithm = algorithm.map(|name| KeyAlgorithmName(KeyAlgorithm::from(name)));
-    let body = RotateCa { algorithm };
-    let answer = session
-        .api
-        .post(&format!("{}/rotate", managed::path(&account)), &body)?;
-    report_active(&answer, before.as_ref(), screen)
-}
-
-/// Reports the consequences of a new active CA for old and new certificates.
-fn report_active(
-    answer: &Answer,
-    before: Option<&ManagedCa>,
-    screen: &mut Screen,
-) -> Result<(), Failure> {
-    let now: ManagedCa = answer.parse()?;
-    screen.say(&format!(
-        "{} ({}) signs new certificates from now on",
-        now.name, now.id
-    ));
-    screen.say(
-        "trust it on every server that checks client certificates: `certgate ca show` prints its \
-         certificate",
-    );
-    if let Some(before) = before {
+    if imported.state == EnforcedCaState::Prepared {
+        report_prepared(&imported, screen);
+        show_managed(&answer.result, screen)?;
+    } else {
+        report_active(&answer, before.as_ref(), screen)?;
+    }
+    if arguments.key.is_some() {
         screen.say(&format!(
-            "certificates of {} ({}) stay valid, listed and revocable: trust it until the last of \
-             them has expired",
-            before.name, before.id
+            "certificates that {} signed elsewhere stay valid on every server that trusts it; \
+             certgate does not list them and cannot revoke them before `certgate cert adopt`; \
+             until the last of them has expired, give proxies the full list (full.crl) instead of \
+             the bundle",
+            imported.name
         ));
     }
-    show_managed(&answer.result, screen)
+    Ok(())
 }
 
 /// Reads a private key to send. It must not cross a network in clear text.
@@ -295,19 +256,6 @@ fn read_key(session: &Session, path: &Path) -> Result<PrivateKeyText, Failure> {
         .hint("use an https address, or run the command on the server's machine"));
     }
     files::read_secret(path).map(PrivateKeyText::new)
-}
-
-fn id_of(text: &str) -> Result<AuthorityId, Failure> {
-    text.trim().parse().map_err(|_| {
-        Failure::usage(format!(
-            "{text:?} is not the ID of a CA: it is a UUID of 36 characters"
-        ))
-        .hint("`certgate ca list` shows the IDs")
-    })
-}
-
-fn uploaded_path(account: &AccountId) -> String {
-    format!("/client/v4/accounts/{account}/mtls_certificates")
 }
 
 #[cfg(test)]

@@ -92,13 +92,9 @@ impl CertId {
         self.issuer.as_ref()
     }
 
-    /// The serial number; `None` if its length is not that of certgate's serial numbers.
+    /// The serial number; `None` if no certificate of certgate can have it.
     pub fn serial(&self) -> Option<SerialNumber> {
-        self.serial
-            .as_slice()
-            .try_into()
-            .ok()
-            .map(SerialNumber::from_bytes)
+        SerialNumber::of_integer(&self.serial)
     }
 
     /// The octets that the client sent. Equal octets have equal responses.
@@ -279,7 +275,7 @@ fn write_single_request(out: &mut Vec<u8>, issuer: &IssuerId, serial: &SerialNum
             });
             tlv::write(out, tag::OCTET_STRING, &issuer.name_hash);
             tlv::write(out, tag::OCTET_STRING, &issuer.key_hash);
-            tlv::write(out, tag::INTEGER, serial.as_bytes());
+            tlv::write(out, tag::INTEGER, serial.to_integer().as_bytes());
         });
     });
 }

@@ -403,20 +403,7 @@ impl Reader<'_> {
     }
 
     fn public_url(&self, public_listen: SocketAddr) -> Result<Option<String>, ConfigError> {
-        let given = self.with(Id::PublicUrl, |text| {
-            let too_long = |url: &String| url.len() > PUBLIC_URL_BYTES_MAX;
-            match plain_url(text) {
-                Some(url) if too_long(&url) => Err(format!(
-                    "has {} bytes, at most {PUBLIC_URL_BYTES_MAX} are allowed",
-                    url.len()
-                )),
-                Some(url) => Ok(url),
-                None => Err(
-                    "must be an address such as http://certs.example.com, without user, ? and #"
-                        .to_owned(),
-                ),
-            }
-        })?;
+        let given = self.with(Id::PublicUrl, read_public_url)?;
         if given.is_none() && public_listen.ip().is_unspecified() {
             return Err(self.error(
                 Id::PublicListen,
@@ -442,6 +429,22 @@ impl Reader<'_> {
             (None, Some(path)) => Ok(MasterKeySource::File(path)),
             (None, None) => Ok(MasterKeySource::File(data_dir.join("master.key"))),
         }
+    }
+}
+
+/// Reads the address of the public responder; returns it without a slash at its end. The error
+/// continues a sentence about it.
+pub fn read_public_url(text: &str) -> Result<String, String> {
+    let too_long = |url: &String| url.len() > PUBLIC_URL_BYTES_MAX;
+    match plain_url(text) {
+        Some(url) if too_long(&url) => Err(format!(
+            "has {} bytes, at most {PUBLIC_URL_BYTES_MAX} are allowed",
+            url.len()
+        )),
+        Some(url) => Ok(url),
+        None => Err(
+            "must be an address such as http://certs.example.com, without user, ? and #".to_owned(),
+        ),
     }
 }
 

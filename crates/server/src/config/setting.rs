@@ -185,8 +185,8 @@ pub const SETTINGS: &[Setting] = &[
         default: None,
         applies_to: AppliesTo::Server,
         changes: Changes::AtStart,
-        help: "Base address of the public responder in certificates; a CA keeps the value of its \
-               creation [default: http://<public listen address>]",
+        help: "Base address of the public responder in certificates; the first start stores it, \
+               and a CA keeps the value of its creation [default: http://<public listen address>]",
     },
     Setting {
         key: Id::MasterKeyFile,

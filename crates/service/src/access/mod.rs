@@ -10,7 +10,7 @@ mod scopes;
 pub use authentication::{Access, Credential, Secret};
 pub use last_use::LastUses;
 pub use permission::{
-    FollowRevocations, IssueCertificates, ManageAccountTokens, ManageAccounts,
+    AdoptForeign, FollowRevocations, IssueCertificates, ManageAccountTokens, ManageAccounts,
     ManageEnforcementPoints, ManageTokens, ManageUser, ManageZones, Permission, ReadAccountTokens,
     ReadAccounts, ReadCertificates, ReadHostnames, ReadMtlsCertificates, ReadTokens, ReadUser,
     ReadZones, RestoreCertificates, RevokeCertificates, WriteHostnames, WriteMtlsCertificates,

@@ -24,6 +24,8 @@ permissions! {
     RevokeCertificates = ClientCertificatesRevoke;
     /// Restore client certificates.
     RestoreCertificates = ClientCertificatesRestore;
+    /// Record client certificates that were issued elsewhere.
+    AdoptForeign = SslAndCertificatesWrite;
     /// Get the hostnames that require client certificates.
     ReadHostnames = SslAndCertificatesRead;
     /// Replace the hostnames of a zone.

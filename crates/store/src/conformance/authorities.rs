@@ -1,6 +1,6 @@
 //! Managed CAs: each verb with each outcome.
 
-use certgate_model::{AuthorityRecord, CertificateQuery, Event, Status};
+use certgate_model::{AccountRecord, AuthorityRecord, CertificateQuery, Event, Status};
 
 use super::fixtures;
 use super::fixtures::EVERYTHING;
@@ -64,7 +64,7 @@ pub(super) async fn replaced_authorities(store: &dyn Store) {
     assert_eq!(store.authority(second.id).await.expect("read"), None);
     assert_eq!(
         replace(None, &first).await.expect("replace"),
-        AuthorityReplaced::Replaced { retired: None }
+        AuthorityReplaced::Replaced { discarded: None }
     );
     assert_eq!(
         replace(None, &second).await.expect("replace"),
@@ -79,7 +79,7 @@ pub(super) async fn replaced_authorities(store: &dyn Store) {
 
     assert_eq!(
         replace(Some(&first), &second).await.expect("replace"),
-        AuthorityReplaced::Replaced { retired: None }
+        AuthorityReplaced::Replaced { discarded: None }
     );
     // A node that still considers the first CA active undoes nothing.
     assert_eq!(
@@ -99,28 +99,28 @@ pub(super) async fn replaced_authorities(store: &dyn Store) {
     );
     assert_eq!(
         replace(Some(&second), &third).await.expect("replace"),
-        AuthorityReplaced::Replaced { retired: None }
+        AuthorityReplaced::Replaced { discarded: None }
     );
-    let all = store.managed_authorities(account.id).await.expect("read");
+    let all = records(store, &account).await;
     assert_eq!(all, [third.clone(), second.clone(), first.clone()]);
     // Above the maximum, the oldest one that never signed makes room: the first one has signed.
     let fourth = fixtures::authority(24, &account);
-    let retired = Some(second.id);
+    let discarded = Some(second.id);
     assert_eq!(
         replace(Some(&third), &fourth).await.expect("replace"),
-        AuthorityReplaced::Replaced { retired }
+        AuthorityReplaced::Replaced { discarded }
     );
     let latest = async |limit| {
         let latest = store.latest_managed_authorities(account.id, limit);
         latest.await.expect("read")
     };
     let expected = [fourth.id, third.id, second.id, first.id];
-    assert_eq!(latest(9).await, expected, "the retired one too");
+    assert_eq!(latest(9).await, expected, "the discarded one too");
     assert_eq!(latest(2).await, expected[..2]);
     let listed = store.authority_certificates().await.expect("read");
     let ids: Vec<_> = listed.iter().map(|(id, _)| *id).collect();
     assert!(ids.ends_with(&[first.id, third.id, fourth.id]), "{ids:?}");
-    let all = store.managed_authorities(account.id).await.expect("read");
+    let all = records(store, &account).await;
     assert_eq!(all, [fourth.clone(), third.clone(), first.clone()]);
     assert_eq!(store.authority(second.id).await.expect("read"), None);
     assert_eq!(store.crl_states(second.id).await.expect("read"), Vec::new());
@@ -184,4 +184,10 @@ pub(super) async fn replaced_authorities(store: &dyn Store) {
             .expect("read"),
         Vec::new()
     );
+}
+
+/// Returns the account's CAs, the active one first.
+async fn records(store: &dyn Store, account: &AccountRecord) -> Vec<AuthorityRecord> {
+    let all = store.managed_authorities(account.id).await.expect("read");
+    all.into_iter().map(|authority| authority.record).collect()
 }

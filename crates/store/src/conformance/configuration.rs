@@ -2,9 +2,9 @@
 //! changes.
 
 use certgate_model::{
-    AccountRecord, Coverage, EnforcedConfiguration, EnforcedHostname, EnforcedManagedAuthority,
-    EnforcedUploadedAuthority, EnforcementPointId, EnforcementPointRecord, FollowedChange,
-    MtlsCertificateId, TokenId, WhenStale, ZoneId,
+    AccountRecord, AuthorityState, Coverage, EnforcedConfiguration, EnforcedHostname,
+    EnforcedManagedAuthority, EnforcedUploadedAuthority, EnforcementPointId,
+    EnforcementPointRecord, FollowedChange, MtlsCertificateId, TokenId, WhenStale, ZoneId,
 };
 
 use super::fixtures;
@@ -198,14 +198,18 @@ impl Followed<'_> {
             zone,
             lists: lists.to_vec(),
         };
-        let managed = [(81, true), (80, false)].map(|(n, is_active)| {
+        let states = [
+            (81, AuthorityState::Active),
+            (80, AuthorityState::Superseded),
+        ];
+        let managed = states.map(|(n, state)| {
             let record = fixtures::authority(n, &self.account);
             EnforcedManagedAuthority {
                 id: record.id,
                 name: record.name,
                 certificate_der: record.certificate_der,
                 public_url: record.public_url,
-                is_active,
+                state,
             }
         });
         let ca = fixtures::mtls_certificate(81, &self.account);

@@ -4,8 +4,10 @@
 //! changes on a store and on a plain model in memory, and compares totals and pages after each
 //! step. Both panic with the difference.
 
+mod adopting;
 mod audit;
 mod authorities;
+mod authority_states;
 mod certificate_history;
 mod certificates;
 mod configuration;

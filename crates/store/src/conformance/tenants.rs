@@ -9,13 +9,25 @@ use super::fixtures;
 use super::fixtures::EVERYTHING;
 use super::fixtures::{by, by_at};
 use crate::{
-    AccountDeleted, AccountRecorded, CertificateRecorded, Neighbours, Store, StoreError,
+    AccountDeleted, AccountRecorded, CertificateRecorded, Earlier, Neighbours, Store, StoreError,
     ZoneDeleted, ZoneRecorded,
 };
 
 pub(super) async fn installation(store: &dyn Store) {
     let records = fixtures::first_records();
     assert!(store.initialise(records.clone()).await.expect("initialise"));
+    let public_url = async || store.public_url().await.expect("read");
+    assert_eq!(public_url().await, None);
+    let [first, second] = ["http://a.example", "http://b.example"];
+    for (url, earlier, expected) in [
+        (first, Earlier::Stays, first),
+        (second, Earlier::Stays, first),
+        (second, Earlier::IsReplaced, second),
+    ] {
+        let recorded = store.record_public_url(url.to_owned(), earlier).await;
+        assert_eq!(recorded.expect("record").as_deref(), Some(expected));
+        assert_eq!(public_url().await.as_deref(), Some(expected));
+    }
     let mut other = records.clone();
     other.installation.master_key_check = vec![9; 9];
     other.account = fixtures::account(99);

@@ -1,7 +1,9 @@
 //! Each verb with each outcome.
 
+use super::adopting::adopting;
 use super::audit::audit;
 use super::authorities::{authorities, replaced_authorities};
+use super::authority_states::authority_states;
 use super::certificate_history::certificate_history;
 use super::certificates::{certificates, deep_slices, settling, statuses};
 use super::configuration::configuration;
@@ -43,6 +45,8 @@ pub async fn verbs(store: &dyn Store) {
     certificate_history(store).await;
     tenant_changes(store).await;
     account_tokens(store).await;
+    authority_states(store).await;
+    adopting(store).await;
     leases(store).await;
     Searched::begin(store, 700, 1)
         .await

@@ -70,12 +70,14 @@ pub(crate) static TABLES: &[&Table] = &[
     &USERS,
     &ACCOUNTS,
     &AUTHORITIES,
+    &AUTHORITY_REQUESTS,
     &ZONES,
     &TOKENS,
     &MTLS_CERTIFICATES,
     &HOSTNAME_ASSOCIATIONS,
     &CERTIFICATES,
     &STATUSES,
+    &ADOPTED_CERTIFICATES,
     &BLOCKS,
     &UPPER_BLOCKS,
     &LOST_CERTIFICATES,
@@ -167,9 +169,11 @@ pub(crate) static ACCOUNTS: Table = Table::new(
 ]);
 
 /// `has_signed` is true from the first certificate on, `last_epoch` the epoch of the last change of
-/// one of the CA's certificates. A retired CA never signed and made room for a new one: its row
-/// stays, without its certificate and its key, because a search for rows that refer to it would
-/// read every certificate.
+/// one of the CA's certificates. The flag `retired` marks a discarded CA, which never signed and made
+/// room for a new one: its row stays, without its certificate and its key, because a search for rows
+/// that refer to it would read every certificate. `state` has the word of the state, the epochs of
+/// publication and activation, and check digits; null in rows of earlier versions means active or
+/// superseded.
 pub(crate) static AUTHORITIES: Table = Table::new(
     "authorities",
     &[
@@ -186,6 +190,7 @@ pub(crate) static AUTHORITIES: Table = Table::new(
         flag("has_signed").unsealed(),
         flag("retired").unsealed(),
         integer("last_epoch").unsealed(),
+        text("state").nullable().unsealed().since(5),
         DIGEST,
     ],
     1,
@@ -202,6 +207,24 @@ pub(crate) static AUTHORITIES: Table = Table::new(
     ),
     index("authorities_by_last_epoch", &["last_epoch"]),
 ]);
+
+/// Keys of CAs whose certificates another CA is to sign.
+pub(crate) static AUTHORITY_REQUESTS: Table = Table::new(
+    "authority_requests",
+    &[
+        octets("id"),
+        octets("account").references("accounts", "id"),
+        text("name"),
+        text("algorithm"),
+        octets("sealed_key"),
+        octets("csr_der"),
+        integer("created_on"),
+        DIGEST,
+    ],
+    1,
+)
+.indexed(&[index("authority_requests_by_account", &["account"])])
+.since(5);
 
 /// `number` is the upper part of the positions of a zone's certificates. `reversed_name` begins
 /// with the last label, so that the zones below a zone are together. `vanity_name_servers` has a
@@ -393,6 +416,20 @@ pub(crate) static STATUSES: Table = Table::new(
         index("statuses_by_epoch", &["authority", "epoch"]),
     ),
 ]);
+
+/// Certificates that an imported CA issued elsewhere, by serial number: only those of certgate lead
+/// to the ID.
+pub(crate) static ADOPTED_CERTIFICATES: Table = Table::new(
+    "adopted_certificates",
+    &[
+        octets("serial"),
+        integer("authority").references("authorities", "number"),
+        integer("position").references("certificates", "position"),
+    ],
+    2,
+)
+.clustered()
+.since(5);
 
 const fn counter(name: &'static str) -> Column {
     integer(name).within(Range::NotNegative)
@@ -608,7 +645,8 @@ pub(crate) static STORE: Table = Table::new(
 )
 .rows_max(1);
 
-/// The row gets its digest with the key of serial numbers.
+/// The row gets its digest with the key of serial numbers. `public_url` is the address that new CAs
+/// get, null before the first start of version 5.
 pub(crate) static INSTALLATION: Table = Table::new(
     "installation",
     &[
@@ -616,6 +654,7 @@ pub(crate) static INSTALLATION: Table = Table::new(
         octets("master_key_check"),
         integer("created_on"),
         octets("sealed_serial_key").nullable(),
+        text("public_url").nullable().unsealed().since(5),
         DIGEST.since(3),
     ],
     1,

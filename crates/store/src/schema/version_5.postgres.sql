@@ -57,3 +57,25 @@ ALTER TABLE "statuses" ADD COLUMN "settled_on" BIGINT;
 CREATE VIEW "certificate_events" AS
 SELECT "resource" AS "certificate", "chain", "at", "number" FROM "audit_entries"
 WHERE "resource_type" = 0 AND ("action" <> 0 OR get_byte("resource", 6) >> 4 <> 7);
+-- CAs can be prepared and retired, or wait for their certificate. The installation knows its public
+-- address.
+ALTER TABLE "authorities" ADD COLUMN "state" TEXT COLLATE "C";
+CREATE TABLE "authority_requests" (
+    "id" BYTEA NOT NULL PRIMARY KEY,
+    "account" BYTEA NOT NULL REFERENCES "accounts" ("id"),
+    "name" TEXT COLLATE "C" NOT NULL,
+    "algorithm" TEXT COLLATE "C" NOT NULL,
+    "sealed_key" BYTEA NOT NULL,
+    "csr_der" BYTEA NOT NULL,
+    "created_on" BIGINT NOT NULL,
+    "digest" BIGINT
+);
+CREATE INDEX "authority_requests_by_account" ON "authority_requests" ("account");
+ALTER TABLE "installation" ADD COLUMN "public_url" TEXT COLLATE "C";
+-- Certificates that an imported CA issued elsewhere are found by their serial number.
+CREATE TABLE "adopted_certificates" (
+    "serial" BYTEA NOT NULL,
+    "authority" BIGINT NOT NULL REFERENCES "authorities" ("number"),
+    "position" BIGINT NOT NULL REFERENCES "certificates" ("position"),
+    PRIMARY KEY ("serial", "authority")
+);

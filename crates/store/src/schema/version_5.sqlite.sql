@@ -80,3 +80,25 @@ CREATE TABLE "event_indexing" (
 );
 INSERT INTO "event_indexing" ("chain", "at", "number")
 SELECT "number", 9223372036854775807, 0 FROM "audit_chains" WHERE NOT "is_user";
+-- CAs can be prepared and retired, or wait for their certificate. The installation knows its public
+-- address.
+ALTER TABLE "authorities" ADD COLUMN "state" TEXT;
+CREATE TABLE "authority_requests" (
+    "id" BLOB NOT NULL PRIMARY KEY,
+    "account" BLOB NOT NULL REFERENCES "accounts" ("id"),
+    "name" TEXT NOT NULL,
+    "algorithm" TEXT NOT NULL,
+    "sealed_key" BLOB NOT NULL,
+    "csr_der" BLOB NOT NULL,
+    "created_on" INTEGER NOT NULL,
+    "digest" INTEGER
+);
+CREATE INDEX "authority_requests_by_account" ON "authority_requests" ("account");
+ALTER TABLE "installation" ADD COLUMN "public_url" TEXT;
+-- Certificates that an imported CA issued elsewhere are found by their serial number.
+CREATE TABLE "adopted_certificates" (
+    "serial" BLOB NOT NULL,
+    "authority" INTEGER NOT NULL REFERENCES "authorities" ("number"),
+    "position" INTEGER NOT NULL REFERENCES "certificates" ("position"),
+    PRIMARY KEY ("serial", "authority")
+) WITHOUT ROWID;

@@ -1,9 +1,11 @@
 //! CAs. Their private keys arrive and stay sealed.
 
 use certgate_model::{
-    AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRecord, By, ResourceType,
+    AccountAuthority, AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRecord, By,
+    ResourceType,
 };
 
+use super::authority_states::{Stage, Step};
 use super::{audit, configuration, revocations};
 use crate::audit::AuditEvent;
 use crate::db::{Db, Row, Value, values};
@@ -21,7 +23,7 @@ macro_rules! select {
     };
 }
 
-/// Returns one CA, also one of a deleted account, unless it is retired.
+/// Returns one CA, also one of a deleted account, unless it was discarded.
 pub(crate) async fn authority<D: Db>(
     db: &D,
     id: AuthorityId,
@@ -34,7 +36,7 @@ pub(crate) async fn authority<D: Db>(
     .await
 }
 
-/// Returns the certificates of every CA that is not retired, oldest first.
+/// Returns the certificates of every CA that was not discarded, oldest first.
 pub(crate) async fn certificates<D: Db>(db: &D) -> Result<Vec<(AuthorityId, Vec<u8>)>, StoreError> {
     // In the order of the index that has only these.
     let select = "SELECT number, id, certificate_der FROM authorities WHERE NOT retired \
@@ -45,7 +47,7 @@ pub(crate) async fn certificates<D: Db>(db: &D) -> Result<Vec<(AuthorityId, Vec<
     Ok(all.into_iter().map(|(_, authority)| authority).collect())
 }
 
-/// Returns the IDs of the latest CAs that an account got, latest first, also of retired ones.
+/// Returns the IDs of the latest CAs that an account got, latest first, also of discarded ones.
 pub(crate) async fn latest<D: Db>(
     db: &D,
     account: AccountId,
@@ -79,14 +81,25 @@ pub(crate) async fn managed<D: Db>(
 pub(crate) async fn managed_all<D: Db>(
     db: &D,
     account: AccountId,
-) -> Result<Vec<AuthorityRecord>, StoreError> {
-    let select = select!(
-        "accounts JOIN authorities ON authorities.account = accounts.id \
-         WHERE accounts.id = ?1 AND accounts.deleted_at IS NULL AND NOT authorities.retired \
-         ORDER BY coalesce(authorities.number = accounts.managed_authority, FALSE) DESC, \
-         authorities.number DESC"
-    );
-    db.rows(select, &values![account], authority_row).await
+) -> Result<Vec<AccountAuthority>, StoreError> {
+    let select = "SELECT authorities.id, authorities.account, authorities.name, \
+                  authorities.algorithm, authorities.certificate_der, authorities.sealed_key, \
+                  authorities.public_url, authorities.created_on, authorities.expires_on, \
+                  coalesce(authorities.number = accounts.managed_authority, FALSE) AS active, \
+                  authorities.state \
+                  FROM accounts JOIN authorities ON authorities.account = accounts.id \
+                  WHERE accounts.id = ?1 AND accounts.deleted_at IS NULL \
+                  AND NOT authorities.retired \
+                  ORDER BY active DESC, authorities.number DESC";
+    let read = |row: &dyn Row| {
+        let stage = Stage::read(row.get(10)?)?;
+        Ok(AccountAuthority {
+            record: authority_row(row)?,
+            state: stage.state(row.get(9)?),
+            published_epoch: stage.published,
+        })
+    };
+    db.rows(select, &values![account], read).await
 }
 
 /// Makes a CA the active one of its account, unless the account has one; returns the one that is
@@ -107,7 +120,7 @@ pub(crate) async fn record_managed<D: Db>(
 }
 
 /// Stores a CA and makes it active, if the active one is `expected`. If the account has `max`, the
-/// oldest that never signed is retired.
+/// oldest that never signed and is not prepared is discarded.
 pub(crate) async fn replace_managed<D: Db>(
     db: &D,
     expected: Option<AuthorityId>,
@@ -129,48 +142,20 @@ pub(crate) async fn replace_managed<D: Db>(
         Some(current) if current != expected => return Ok(AuthorityReplaced::NotExpected),
         Some(_) => {}
     }
-    let count = "SELECT count(*) FROM authorities WHERE account = ?1 AND NOT retired";
-    let count: u64 = db
-        .one(count, &values![authority.account], |row| row.get(0))
-        .await?;
-    let select = "SELECT number, id FROM authorities WHERE account = ?1 AND NOT has_signed \
-                  AND NOT retired ORDER BY number LIMIT 1";
-    let mut unused: Option<(i64, AuthorityId)> = None;
-    if count >= max {
-        let read = |row: &dyn Row| Ok((row.get(0)?, row.get(1)?));
-        unused = db
-            .optional(select, &values![authority.account], read)
-            .await?;
-        if unused.is_none() {
-            return Ok(AuthorityReplaced::TooMany);
-        }
-    }
-    let mut cells = cells(authority);
-    cells.push(seal::of(&AUTHORITIES, &cells).into());
-    let number: i64 = db
-        .one(
-            "INSERT INTO authorities (number, id, account, name, algorithm, certificate_der, \
-             sealed_key, public_url, created_on, expires_on, has_signed, retired, last_epoch, \
-             digest) \
-             VALUES ((SELECT coalesce(max(number), 0) + 1 FROM authorities), ?1, ?2, ?3, ?4, ?5, \
-             ?6, ?7, ?8, ?9, FALSE, FALSE, 0, ?10) RETURNING number",
-            &cells[1..],
-            |row| row.get(0),
-        )
-        .await?;
+    let Some(room) = make_room(db, authority.account, max).await? else {
+        return Ok(AuthorityReplaced::TooMany);
+    };
+    let epoch = configuration::take_epoch(db, authority.account).await?;
+    let stage = Stage {
+        step: Step::Signing,
+        published: epoch.unsigned_abs(),
+        activated: epoch.unsigned_abs(),
+    };
+    let number = insert(db, authority, stage).await?;
     let activate = "UPDATE accounts SET managed_authority = ?1 WHERE id = ?2";
     db.execute(activate, &values![number, authority.account])
         .await?;
-    revocations::begin_crls(db, number).await?;
-    let epoch = configuration::take_epoch(db, authority.account).await?;
-    let retired = unused.map(|(_, id)| id);
-    if let Some((number, id)) = unused {
-        retire(db, number, id).await?;
-        let detail = "never signed".to_owned();
-        let (action, kind) = (AuditAction::Delete, ResourceType::ManagedAuthority);
-        let event = AuditEvent::new(action, kind, id.as_bytes(), detail);
-        audit::record(db, AuditOwner::Account(authority.account), by, event).await?;
-    }
+    let discarded = room.use_up(db, authority.account, by).await?;
     let mut detail = format!("algorithm={} epoch={epoch}", authority.algorithm);
     if let Some(replaced) = expected {
         detail.push_str(&format!(" replaced={replaced}"));
@@ -178,11 +163,80 @@ pub(crate) async fn replace_managed<D: Db>(
     let (action, kind) = (AuditAction::Create, ResourceType::ManagedAuthority);
     let event = AuditEvent::new(action, kind, authority.id.as_bytes(), detail);
     audit::record(db, AuditOwner::Account(authority.account), by, event).await?;
-    Ok(AuthorityReplaced::Replaced { retired })
+    Ok(AuthorityReplaced::Replaced { discarded })
 }
 
-/// Retires a CA that never signed: its CRLs, its certificate and its key are deleted.
-async fn retire<D: Db>(db: &D, number: i64, id: AuthorityId) -> Result<(), StoreError> {
+/// Inserts the row of a CA, and marks its CRLs as due. Returns its number.
+pub(super) async fn insert<D: Db>(
+    db: &D,
+    authority: &AuthorityRecord,
+    stage: Stage,
+) -> Result<i64, StoreError> {
+    let mut cells = cells(authority);
+    cells.push(seal::of(&AUTHORITIES, &cells).into());
+    cells.push(stage.write().into());
+    let number: i64 = db
+        .one(
+            "INSERT INTO authorities (number, id, account, name, algorithm, certificate_der, \
+             sealed_key, public_url, created_on, expires_on, has_signed, retired, last_epoch, \
+             digest, state) \
+             VALUES ((SELECT coalesce(max(number), 0) + 1 FROM authorities), ?1, ?2, ?3, ?4, ?5, \
+             ?6, ?7, ?8, ?9, FALSE, FALSE, 0, ?10, ?11) RETURNING number",
+            &cells[1..],
+            |row| row.get(0),
+        )
+        .await?;
+    revocations::begin_crls(db, number).await?;
+    Ok(number)
+}
+
+/// Room for a new CA: perhaps that of one that never signed.
+pub(super) struct Room(Option<(i64, AuthorityId)>);
+
+/// Returns the room for a new CA of an account that may have `max`; `None` if there is none.
+pub(super) async fn make_room<D: Db>(
+    db: &D,
+    account: AccountId,
+    max: u64,
+) -> Result<Option<Room>, StoreError> {
+    let count = "SELECT count(*) FROM authorities WHERE account = ?1 AND NOT retired";
+    let count: u64 = db.one(count, &values![account], |row| row.get(0)).await?;
+    if count < max {
+        return Ok(Some(Room(None)));
+    }
+    let select = "SELECT number, id, state FROM authorities WHERE account = ?1 AND NOT has_signed \
+                  AND NOT retired ORDER BY number";
+    let read = |row: &dyn Row| Ok((Stage::read(row.get(2)?)?, (row.get(0)?, row.get(1)?)));
+    let unused = db.rows(select, &values![account], read).await?;
+    // A prepared CA is to sign later.
+    let mut unused = unused
+        .into_iter()
+        .filter(|(stage, _)| stage.step != Step::Prepared);
+    Ok(unused.next().map(|(_, first)| Room(Some(first))))
+}
+
+impl Room {
+    /// Discards the CA that makes room, if there is one, and returns its ID.
+    pub(super) async fn use_up<D: Db>(
+        self,
+        db: &D,
+        account: AccountId,
+        by: &By,
+    ) -> Result<Option<AuthorityId>, StoreError> {
+        let Self(Some((number, id))) = self else {
+            return Ok(None);
+        };
+        discard(db, number, id).await?;
+        let detail = "never signed".to_owned();
+        let (action, kind) = (AuditAction::Delete, ResourceType::ManagedAuthority);
+        let event = AuditEvent::new(action, kind, id.as_bytes(), detail);
+        audit::record(db, AuditOwner::Account(account), by, event).await?;
+        Ok(Some(id))
+    }
+}
+
+/// Discards a CA that never signed: its CRLs, its certificate and its key are deleted.
+async fn discard<D: Db>(db: &D, number: i64, id: AuthorityId) -> Result<(), StoreError> {
     for statement in [
         "DELETE FROM crls WHERE authority = ?1",
         "DELETE FROM crl_states WHERE authority = ?1",

@@ -171,6 +171,7 @@ async fn records<D: Db>(db: &D, judge: &mut dyn Judge) -> Result<Vec<String>, St
         note(&mut lines, "CA", &id, read)?;
     }
     lines.extend(authorities::active(db).await?);
+    lines.extend(authorities::adopted(db).await?);
     lines.extend(api_keys(db).await?);
     points(db, &mut lines).await?;
     Ok(lines)

@@ -1,10 +1,11 @@
 //! The configuration of an account's enforcement points: its hostnames and CAs.
 
 use certgate_model::{
-    AccountId, EnforcedConfiguration, EnforcedHostname, EnforcedManagedAuthority,
+    AccountId, AuthorityState, EnforcedConfiguration, EnforcedHostname, EnforcedManagedAuthority,
     EnforcedUploadedAuthority, MtlsCertificateId, ZoneId,
 };
 
+use super::authority_states::Stage;
 use super::revocations;
 use crate::StoreError;
 use crate::db::{Db, Row, values};
@@ -110,7 +111,7 @@ async fn managed<D: Db>(
     let select = "SELECT authorities.id, authorities.name, authorities.certificate_der, \
                   authorities.public_url, \
                   coalesce(authorities.number = accounts.managed_authority, FALSE), \
-                  authorities.number \
+                  authorities.number, authorities.state \
                   FROM accounts JOIN authorities ON authorities.account = accounts.id \
                   WHERE accounts.id = ?1 AND accounts.deleted_at IS NULL \
                   AND NOT authorities.retired";
@@ -120,12 +121,14 @@ async fn managed<D: Db>(
             name: row.get(1)?,
             certificate_der: row.get(2)?,
             public_url: row.get(3)?,
-            is_active: row.get(4)?,
+            state: Stage::read(row.get(6)?)?.state(row.get(4)?),
         };
         Ok((row.get::<i64>(5)?, authority))
     };
     let mut found = db.rows(select, &values![account], read).await?;
-    found.sort_unstable_by_key(|(number, authority)| (!authority.is_active, -number));
+    found.sort_unstable_by_key(|(number, authority)| {
+        (authority.state != AuthorityState::Active, -number)
+    });
     Ok(found.into_iter().map(|(_, authority)| authority).collect())
 }
 

@@ -12,11 +12,12 @@ use certgate_model::{
 };
 
 use super::audit;
+use super::authority_states::{Stage, Step};
 use super::configuration;
 use super::names::folded;
 use super::tenants;
 use crate::audit::AuditEvent;
-use crate::db::{Db, Value, values};
+use crate::db::{Db, Row, Value, values};
 use crate::error::corrupt;
 use crate::schema::HOSTNAME_ASSOCIATIONS;
 use crate::{HostnamesReplaced, StoreError, seal};
@@ -163,20 +164,23 @@ pub(crate) async fn enforcement<D: Db>(
     Ok(found)
 }
 
-/// Returns every managed CA that an account has or had, newest first: certificates of an earlier
-/// one stay valid.
+/// Returns every managed CA of an account that is not retired, newest first: certificates of an
+/// earlier one stay valid.
 async fn managed<D: Db>(db: &D, account: AccountId) -> Result<Vec<EnforcedAuthority>, StoreError> {
-    let select = "SELECT id, certificate_der, last_epoch FROM authorities \
+    let select = "SELECT id, certificate_der, last_epoch, state FROM authorities \
                   WHERE account = ?1 AND NOT retired \
                   ORDER BY number DESC";
-    db.rows(select, &values![account], |row| {
-        Ok(EnforcedAuthority::Managed {
+    let read = |row: &dyn Row| {
+        let authority = EnforcedAuthority::Managed {
             id: row.get(0)?,
             certificate_der: row.get(1)?,
             last_epoch: row.get(2)?,
-        })
-    })
-    .await
+        };
+        Ok((Stage::read(row.get(3)?)?.step, authority))
+    };
+    let found = db.rows(select, &values![account], read).await?;
+    let trusted = found.into_iter().filter(|(step, _)| *step != Step::Retired);
+    Ok(trusted.map(|(_, authority)| authority).collect())
 }
 
 async fn uploaded<D: Db>(

@@ -4,8 +4,11 @@
 //! that writes reads before it writes, and can be run twice. Only [`check`] does work that grows
 //! with the number of certificates.
 
+pub(crate) mod adopting;
 pub(crate) mod audit;
 pub(crate) mod authorities;
+pub(crate) mod authority_requests;
+pub(crate) mod authority_states;
 pub(crate) mod backfill;
 pub(crate) mod certificates;
 pub(crate) mod changes;
@@ -23,6 +26,7 @@ pub(crate) mod leases;
 pub(crate) mod mtls_certificates;
 mod names;
 pub(crate) mod probes;
+pub(crate) mod public_url;
 pub(crate) mod recording;
 pub(crate) mod revocations;
 pub(crate) mod search;

@@ -10,6 +10,7 @@ use certgate_model::{
 };
 use futures_util::future::{try_join, try_join3, try_join5};
 
+use super::authorities;
 use super::certificates::{last_position, size_after};
 use super::changes::{Epochs, Logs};
 use super::counters::Shifts;
@@ -18,7 +19,7 @@ use super::revocations::{self, Aged, Listed};
 use super::tallies::{Counted, Standing, Tallies};
 use crate::db::{Db, values};
 use crate::position::Position;
-use crate::schema::{CERTIFICATES, STATUSES};
+use crate::schema::{ADOPTED_CERTIFICATES, CERTIFICATES, STATUSES};
 use crate::{CertificateRecorded, StoreError, seal};
 
 /// A certificate to record.
@@ -26,6 +27,16 @@ pub(crate) struct New {
     pub(crate) certificate: Arc<CertificateRecord>,
     pub(crate) quota: Option<u64>,
     pub(crate) by: By,
+    pub(crate) circumstances: Circumstances,
+}
+
+/// The origin of a certificate to record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Circumstances {
+    /// The active CA signed it here.
+    Issued,
+    /// A CA in any state signed it elsewhere.
+    Adopted,
 }
 
 /// A certificate that will be recorded.
@@ -66,6 +77,7 @@ pub(crate) async fn record<D: Db>(
         db,
         ends: BTreeMap::new(),
         taken: taken(db, news).await?,
+        numbers: BTreeMap::new(),
     };
     let mut outcomes = Vec::with_capacity(news.len());
     let mut placed = Vec::with_capacity(news.len());
@@ -81,7 +93,15 @@ pub(crate) async fn record<D: Db>(
     if placed.is_empty() {
         return Ok(outcomes);
     }
-    for number in ends.first_signatures() {
+    let mut first = ends.first_signatures();
+    let is_adopted = |place: &&Placed<'_>| place.new.circumstances == Circumstances::Adopted;
+    first.extend(
+        placed
+            .iter()
+            .filter(is_adopted)
+            .map(|place| place.authority),
+    );
+    for number in first {
         let update = "UPDATE authorities SET has_signed = TRUE WHERE number = ?1";
         db.execute(update, &values![number]).await?;
     }
@@ -97,7 +117,10 @@ pub(crate) async fn record<D: Db>(
     let (mut logs, mut tallies) = (Logs::default(), Tallies::default());
     for place in &mut placed {
         let New {
-            certificate, by, ..
+            certificate,
+            by,
+            circumstances,
+            ..
         } = place.new;
         shifts.add(db.layout(), place.position, certificate.status);
         let counted = Counted {
@@ -112,13 +135,11 @@ pub(crate) async fn record<D: Db>(
             aged.add(place.authority, certificate.serial, epoch);
             listed.push(Listed::new(place.authority, place.position, certificate));
         }
-        logs.add(
-            place.account,
-            by,
-            AuditAction::Issue,
-            certificate,
-            String::new(),
-        );
+        let action = match circumstances {
+            Circumstances::Issued => AuditAction::Issue,
+            Circumstances::Adopted => AuditAction::Adopt,
+        };
+        logs.add(place.account, by, action, certificate, String::new());
     }
     // 3. Write everything, without waiting for one after another.
     try_join5(
@@ -149,6 +170,7 @@ async fn taken<D: Db>(db: &D, news: &[&New]) -> Result<BTreeSet<CertificateId>, 
 async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> {
     let mut rows = Vec::with_capacity(placed.len() * CERTIFICATES.columns.len());
     let mut statuses = Vec::with_capacity(placed.len() * STATUSES.columns.len());
+    let mut adopted = Vec::new();
     let indexed: Vec<_> = placed.iter().map(Placed::indexed).collect();
     for (place, indexed) in placed.iter().zip(&indexed) {
         let certificate = &place.new.certificate;
@@ -174,6 +196,13 @@ async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> 
             &certificate.csr,
             indexing::folded_column(&subject.common_name, &indexed.name),
         ]);
+        if place.new.circumstances == Circumstances::Adopted {
+            adopted.extend(values![
+                &certificate.serial,
+                place.authority,
+                place.position.0
+            ]);
+        }
         statuses.extend(values![
             place.position.0,
             place.authority,
@@ -190,7 +219,11 @@ async fn insert<D: Db>(db: &D, placed: &[Placed<'_>]) -> Result<(), StoreError> 
         indexing::insert(db, &indexed),
     )
     .await?;
-    Ok(())
+    // One round trip less where nothing is adopted.
+    match adopted.is_empty() {
+        true => Ok(()),
+        false => db.insert(&ADOPTED_CERTIFICATES, &adopted).await,
+    }
 }
 
 /// The ends of the zones that are written to, as they grow.
@@ -199,6 +232,8 @@ struct Ends<'d, D> {
     ends: BTreeMap<ZoneId, Option<End>>,
     /// IDs that a certificate has.
     taken: BTreeSet<CertificateId>,
+    /// The numbers of CAs that need not be active.
+    numbers: BTreeMap<AuthorityId, Option<i64>>,
 }
 
 /// The place for the next certificate of a zone.
@@ -247,13 +282,21 @@ impl<D: Db> Ends<'_, D> {
                 "the zone has no number left for a certificate".into(),
             ));
         }
-        let authority = match end.active {
-            Some((number, id)) if id == certificate.authority.id => number,
+        let wanted = certificate.authority.id;
+        let authority = match (new.circumstances, end.active) {
+            (Circumstances::Adopted, _) => match self.numbers.entry(wanted) {
+                Entry::Occupied(number) => *number.get(),
+                Entry::Vacant(place) => *place.insert(authorities::number(self.db, wanted).await?),
+            },
+            (Circumstances::Issued, Some((number, id))) if id == wanted => Some(number),
             // It was superseded, and perhaps deleted, because it had not signed before.
-            _ => return Ok(Err(CertificateRecorded::AuthorityNotActive)),
+            (Circumstances::Issued, _) => None,
+        };
+        let Some(authority) = authority else {
+            return Ok(Err(CertificateRecorded::AuthorityNotActive));
         };
         end.size += 1;
-        end.is_written = true;
+        end.is_written |= new.circumstances == Circumstances::Issued;
         if !certificate.id.is_time_ordered() {
             self.taken.insert(certificate.id);
         }

@@ -107,7 +107,8 @@ pub(crate) async fn begin_crls<D: Db>(db: &D, authority: i64) -> Result<(), Stor
 }
 
 /// Returns the published state of the certificate with this serial number and ID, if the CA issued
-/// it. Certificates that only the journal knew after a restore are found by the serial number.
+/// it. Certificates that were adopted, or that only the journal knew after a restore, are found by
+/// the serial number.
 pub(crate) async fn issued<D: Db>(
     db: &D,
     authority: AuthorityId,
@@ -121,6 +122,18 @@ pub(crate) async fn issued<D: Db>(
     let read = |row: &dyn Row| issued_row(serial, row);
     let found = db
         .optional(stored, &values![id, authority, &serial], read)
+        .await?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    let adopted = "SELECT statuses.status, statuses.epoch, statuses.revoked_on, statuses.reason \
+                   FROM adopted_certificates JOIN statuses \
+                   ON statuses.position = adopted_certificates.position \
+                   WHERE adopted_certificates.authority = \
+                   (SELECT number FROM authorities WHERE id = ?2) \
+                   AND adopted_certificates.serial = ?1";
+    let found = db
+        .optional(adopted, &values![&serial, authority], read)
         .await?;
     if found.is_some() {
         return Ok(found);

@@ -1,5 +1,10 @@
 //! An embedded database to migrate.
 
+use std::sync::Arc;
+
+use certgate_model::{AuthorityRequestRecord, CertificateId, CertificateRecord, KeyAlgorithm};
+use certgate_store::{Adopted, Adoption, AuthorityRequested};
+
 use super::*;
 
 /// The database of a stopped server, with rows in every table.
@@ -26,6 +31,17 @@ impl Place {
                 .await
                 .unwrap();
         }
+        let request = AuthorityRequestRecord {
+            id: authority(9, &account(0)).id,
+            account: account(0).id,
+            name: "Issuing CA".into(),
+            algorithm: KeyAlgorithm::P256,
+            sealed_key: vec![1; 100],
+            csr_der: vec![2; 300],
+            created_on: instant(3),
+        };
+        let recorded = store.record_authority_request(request, 9, by()).await;
+        assert_eq!(recorded.unwrap(), AuthorityRequested::Requested);
         let other = zone(1, &account(1));
         store
             .record_zone(other.clone(), Neighbours::Every, by())
@@ -51,6 +67,17 @@ impl Place {
             }
             record
         };
+        let adopted = certificate(5_001, other.id, &authority(1, &account(1)), Status::Active);
+        let adopted = Adoption {
+            certificate: Arc::new(CertificateRecord {
+                id: CertificateId::named([5; 16]),
+                ..adopted
+            }),
+            same_issuer: vec![authority(1, &account(1)).id],
+            own_id: CertificateId::named([6; 16]),
+        };
+        let adopted = store.adopt_certificates(vec![adopted], None, by()).await;
+        assert_eq!(adopted.unwrap(), [Adopted::Recorded]);
         // Many at the same time, so that they share a commit.
         for first in (0..CERTIFICATES).step_by(500) {
             let numbers = first..CERTIFICATES.min(first + 500);

@@ -149,7 +149,7 @@ async fn the_check_finds_corrupt_lists_and_epochs() {
         ),
         (
             "UPDATE accounts SET managed_authority = NULL",
-            "managed_authority is not its latest CA",
+            "managed_authority is not the CA that was activated last",
         ),
         (
             "UPDATE authorities SET has_signed = FALSE",
@@ -158,6 +158,10 @@ async fn the_check_finds_corrupt_lists_and_epochs() {
         (
             "UPDATE authorities SET retired = TRUE",
             "retired is impossible",
+        ),
+        (
+            "UPDATE authorities SET state = replace(state, 'signing', 'retired')",
+            "state is impossible",
         ),
         (
             "DELETE FROM crl_states WHERE kind = 7",

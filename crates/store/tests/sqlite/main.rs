@@ -330,6 +330,7 @@ async fn cas_apply_in_the_order_of_their_deployment() {
              FROM authorities;
              INSERT INTO crl_states SELECT 2, kind, changed_epoch, made_epoch, number, this_update,
              next_update, renew_on FROM crl_states;
+             UPDATE authorities SET state = NULL;
              UPDATE accounts SET managed_authority = 2 WHERE managed_authority = 1;",
         )
         .await

@@ -198,6 +198,12 @@ fn filling(octets: impl Fn(&str) -> String) -> String {
           octets(i), 'http://pki.example', i, i, i % 2 = 0, FALSE, i",
         ),
         (
+            "authority_requests",
+            "id, account, name, algorithm, sealed_key, csr_der, created_on",
+            5_000,
+            "octets(90000000 + i), octets(90000000 + i / 5), 'CA', 'P256', octets(i), octets(i), i",
+        ),
+        (
             "zones",
             "number, id, name, folded_name, reversed_name, account, created_on, modified_on",
             2_000,
@@ -238,6 +244,12 @@ fn filling(octets: impl Fn(&str) -> String) -> String {
           octets(70000000 + i), 'device-' || i % 6000, '', '', '', '', '', i, i, 365, 'ECDSAWithSHA256', \
           octets(i), octets(i), octets(i), 'a request as long as a quarter of a usual one, so \
           that a page of the table has few rows'",
+        ),
+        (
+            "adopted_certificates",
+            "authority, serial, position",
+            20_000,
+            "1000 + i % 20 * 100, octets(70000000 + i), (1000 + i % 20) * 68719476736 + i / 20",
         ),
         (
             "statuses",

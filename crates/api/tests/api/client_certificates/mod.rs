@@ -1,5 +1,6 @@
 //! `/zones/{zone_id}/client_certificates`
 
+mod adopt;
 mod bad_input;
 mod create;
 mod history;

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::arguments::{AccountArgs, Format};
+use crate::arguments::{
+    AccountArgs, CaExportArgs, CaPrepareArgs, CaRotateArgs, CaStateArgs, Format, KeyName,
+};
+use crate::commands::ca_states::{activate, csr, export, prepare, retire, rotate};
 use crate::testing::{CERTIFICATE, Captured, Server, text};
 
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nsesame\n-----END PRIVATE KEY-----\n";
@@ -55,9 +58,9 @@ fn managed_and_uploaded_cas_are_one_table() {
         cells.filter(|cell| !cell.is_empty()).collect::<Vec<_>>()
     };
     let lines: Vec<_> = out.lines().map(cells).collect();
-    assert_eq!(lines[0].join("|"), "ID|KIND|NAME|USE|FROM|EXPIRES");
+    assert_eq!(lines[0].join("|"), "ID|KIND|NAME|STATE|FROM|EXPIRES");
     let expected = [
-        (&active, "managed", "signs new certificates", "created_on"),
+        (&active, "managed", "active", "created_on"),
         (&superseded, "managed", "superseded", "created_on"),
         (&uploaded, "uploaded", "authority", "uploaded_on"),
     ];
@@ -105,7 +108,7 @@ fn each_kind_of_ca_is_shown() {
     id                     id
     kind                   managed
     name                   name
-    use                    superseded; its certificates stay valid and revocable
+    state                  superseded; its certificates stay valid and revocable
     algorithm              P-256
     revocation addresses   http://pki.example.com
     created                2026-08-14T10:15:00Z
@@ -128,7 +131,7 @@ fn each_kind_of_ca_is_shown() {
     assert!(!of_uploaded.contains("from the partner") && !of_uploaded.contains('\r'));
     let unknown = shown(Some(&"3".repeat(8).to_string())).unwrap_err();
     assert!(
-        unknown.to_string().contains("not the ID of a CA"),
+        unknown.to_string().contains("not the name or ID of a CA"),
         "{unknown}"
     );
     let unknown = shown(Some("33333333-3333-4333-8333-333333333333")).unwrap_err();
@@ -139,7 +142,8 @@ fn each_kind_of_ca_is_shown() {
     );
     server.seen();
     assert!(shown(Some("../../user")).is_err());
-    assert_eq!(server.seen().len(), 0);
+    let seen = server.seen();
+    assert!(seen.iter().all(|seen| !seen.path.contains("user")));
 }
 
 #[test]
@@ -151,7 +155,9 @@ fn importing_sends_certificate_and_key_and_reports_the_consequences() {
         ["certs", "key"].map(|kind| certgate_testkit::uploaded(&format!("good_root.{kind}")));
     let arguments = CaImportArgs {
         certificate: file(&directory, "ca.crt", &certificate),
-        key: file(&directory, "ca.key", &key),
+        key: Some(file(&directory, "ca.key", &key)),
+        name: None,
+        prepare: false,
         account: account(&server),
     };
     server.seen();
@@ -167,7 +173,7 @@ fn importing_sends_certificate_and_key_and_reports_the_consequences() {
     NEW (NEW-ID) signs new certificates from now on
     trust it on every server that checks client certificates: `certgate ca show` prints its certificate
     certificates of OLD (OLD-ID) stay valid, listed and revocable: trust it until the last of them has expired
-    certificates that NEW signed elsewhere stay valid on every server that trusts it; certgate does not list them and cannot revoke them; until the last of them has expired, give proxies the full list (full.crl) instead of the bundle
+    certificates that NEW signed elsewhere stay valid on every server that trusts it; certgate does not list them and cannot revoke them before `certgate cert adopt`; until the last of them has expired, give proxies the full list (full.crl) instead of the bundle
     ");
     let out = captured.out();
     assert!(out.contains(&text(&imported["id"])) && !out.contains("PRIVATE KEY"));
@@ -178,7 +184,7 @@ fn importing_sends_certificate_and_key_and_reports_the_consequences() {
     );
 
     let exchanged = CaImportArgs {
-        certificate: arguments.key.clone(),
+        certificate: arguments.key.clone().unwrap(),
         ..arguments
     };
     let failure = import(&server.session(), &exchanged, &mut captured.screen()).unwrap_err();
@@ -199,7 +205,9 @@ fn a_private_key_is_not_sent_in_clear_text_to_others() {
     let api = crate::http::Api::new("http://pki.example.com", None, token, source).unwrap();
     let arguments = CaImportArgs {
         certificate: file(&directory, "ca.crt", CERTIFICATE),
-        key: file(&directory, "ca.key", KEY),
+        key: Some(file(&directory, "ca.key", KEY)),
+        name: None,
+        prepare: false,
         account: AccountArgs::default(),
     };
     let session = Session::over(api);
@@ -211,29 +219,184 @@ fn a_private_key_is_not_sent_in_clear_text_to_others() {
     );
 }
 
+fn new_ca(server: &Server, algorithm: Option<KeyName>, name: Option<&str>) -> CaPrepareArgs {
+    CaPrepareArgs {
+        algorithm,
+        name: name.map(str::to_owned),
+        account: account(server),
+    }
+}
+
 #[test]
-fn rotating_reports_the_consequences() {
+fn rotating_prepares_and_activates_and_reports_the_consequences() {
     let (server, [_, active, _]) = server();
     let captured = Captured::new(Format::Json);
-    let rotated = |algorithm| {
-        let (session, mut screen) = (server.session(), captured.screen());
-        rotate(&session, Some(server.account()), algorithm, &mut screen).unwrap();
-        captured.json()
+    let rotated = |algorithm, yes| {
+        let arguments = CaRotateArgs {
+            new: new_ca(&server, algorithm, None),
+            yes,
+            anyway: false,
+        };
+        rotate(&server.session(), &arguments, &mut captured.screen())
     };
-    let result = rotated(Some(KeyName::P384));
+    // The tests have no terminal.
+    let refused = rotated(None, false).unwrap_err().to_string();
+    assert!(
+        refused.contains("standard input is not a terminal"),
+        "{refused}"
+    );
+    assert!(server.seen().iter().all(|seen| !seen.is_post()));
+    rotated(Some(KeyName::P384), true).unwrap();
+    let result = captured.json();
     assert_eq!(
-        (&result["algorithm"], &result["in_force"]),
-        (&json!("P-384"), &json!(true))
+        (&result["algorithm"], &result["state"]),
+        (&json!("P-384"), &json!("active"))
     );
     let report = captured.err();
     for ca in [&active, &result] {
         assert!(report.contains(&text(&ca["id"])), "{report}");
     }
-    let sent = server.seen().pop().unwrap();
-    assert!(sent.path.ends_with("/managed_authorities/rotate"));
-    assert_eq!(sent.json(), json!({ "algorithm": "P-384" }));
-    rotated(None);
-    assert_eq!(server.seen().pop().unwrap().json(), json!({}));
+    let undo = format!(
+        "to undo this, run `certgate ca activate {}`",
+        text(&active["id"])
+    );
+    assert!(report.contains(&undo), "{report}");
+    let sent: Vec<_> = server
+        .seen()
+        .into_iter()
+        .filter(crate::testing::Seen::is_post)
+        .collect();
+    assert_eq!(sent[0].json(), json!({ "algorithm": "P-384" }));
+    assert!(sent[1].path.ends_with("/activate"));
+    rotated(None, true).unwrap();
+    assert_eq!(captured.json()["algorithm"], "P-256", "the account's");
+}
+
+#[test]
+fn an_activation_names_the_points_that_are_late() {
+    let (server, [_, active, _]) = server();
+    let points = "/certgate/v1/accounts/{account}/enforcement_points";
+    server.post(points, json!({ "name": "edge" }));
+    let captured = Captured::new(Format::Json);
+    let arguments = new_ca(&server, None, Some("Devices 2027"));
+    prepare(&server.session(), &arguments, &mut captured.screen()).unwrap();
+    let prepared = captured.json();
+    let report = captured.err();
+    assert!(report.contains("certgate ca export --bundle"), "{report}");
+    let activated = |ca: &str, anyway| {
+        let arguments = CaStateArgs {
+            ca: ca.to_owned(),
+            anyway,
+            account: account(&server),
+        };
+        activate(&server.session(), &arguments, &mut captured.screen())
+    };
+    let late = activated("devices 2027", false).unwrap_err().to_string();
+    assert!(late.contains("point edge has not acknowledged"), "{late}");
+    assert!(
+        captured
+            .err()
+            .contains("edge: has not acknowledged Devices 2027")
+    );
+    activated("Devices 2027", true).unwrap();
+    assert_eq!(captured.json()["id"], prepared["id"]);
+    captured.err();
+
+    let retired = |ca: &str, anyway| {
+        let arguments = CaStateArgs {
+            ca: ca.to_owned(),
+            anyway,
+            account: account(&server),
+        };
+        retire(&server.session(), &arguments, &mut captured.screen())
+    };
+    // The CA of the server that never signed, by the beginning of its ID.
+    let id = text(&active["id"]);
+    retired(&id[..id.len() - 1], false).unwrap();
+    assert_eq!(captured.json()["state"], "retired");
+    assert!(captured.err().contains("To undo this"));
+    let failure = retired("unknown", true).unwrap_err().to_string();
+    assert!(
+        failure.contains("is not the name or ID of a CA"),
+        "{failure}"
+    );
+    let several = retired(&text(&active["name"]), true)
+        .unwrap_err()
+        .to_string();
+    assert!(several.starts_with("2 CAs match"), "{several}");
+    assert!(
+        several.contains(&id) && several.contains("retired, created"),
+        "{several}"
+    );
+}
+
+#[test]
+fn a_bundle_has_the_cas_that_a_proxy_must_trust() {
+    let (server, [superseded, active, uploaded]) = server();
+    let captured = Captured::new(Format::Table);
+    let exported = |ca: Option<&Value>, bundle, hostname: Option<&str>| {
+        let arguments = CaExportArgs {
+            ca: ca.map(|ca| text(&ca["id"])),
+            bundle,
+            hostname: hostname.map(str::to_owned),
+            account: account(&server),
+        };
+        let exported = export(&server.session(), &arguments, &mut captured.screen());
+        exported.map(|()| captured.out())
+    };
+    let pem = |ca: &Value| format!("{}\n", text(&ca["certificate"]).trim_end());
+    assert_eq!(exported(None, false, None).unwrap(), pem(&active));
+    assert_eq!(
+        exported(Some(&superseded), false, None).unwrap(),
+        pem(&superseded)
+    );
+    let of_uploaded = exported(Some(&uploaded), false, None).unwrap();
+    assert_eq!(of_uploaded.matches("BEGIN CERTIFICATE").count(), 1);
+    let both = format!("{}{}", pem(&active), pem(&superseded));
+    assert_eq!(exported(None, true, None).unwrap(), both);
+    let unlisted = exported(None, true, Some("a.example.com")).unwrap_err();
+    assert!(
+        unlisted.to_string().contains("does not ask for"),
+        "{unlisted}"
+    );
+    let hostnames = "/zones/{zone}/certificate_authorities/hostname_associations";
+    let body = json!({ "hostnames": ["a.example.com"], "mtls_certificate_id": uploaded["id"] });
+    server.put(hostnames, body);
+    let of_host = exported(None, true, Some("A.example.com")).unwrap();
+    assert_eq!(of_host.replace('\n', ""), of_uploaded.replace('\n', ""));
+}
+
+#[test]
+fn a_request_is_printed_listed_and_removed() {
+    let (server, _) = server();
+    let captured = Captured::new(Format::Table);
+    let arguments = new_ca(&server, None, Some("Issuing CA 7"));
+    csr(&server.session(), &arguments, &mut captured.screen()).unwrap();
+    let printed = captured.out();
+    assert!(
+        printed.starts_with("-----BEGIN CERTIFICATE REQUEST-----\n"),
+        "{printed}"
+    );
+    assert!(
+        captured
+            .err()
+            .contains("certgate ca import --certificate FILE")
+    );
+    list(&server.session(), None, &mut captured.screen()).unwrap();
+    let listed = captured.out();
+    assert!(listed.contains("Issuing CA 7") && listed.contains("waits for its certificate"));
+    let removed = || {
+        let (session, mut screen) = (server.session(), captured.screen());
+        remove(
+            &session,
+            Some(server.account()),
+            "issuing ca 7",
+            &mut screen,
+        )
+    };
+    removed().unwrap();
+    assert!(captured.err().contains("and its key"));
+    removed().unwrap_err();
 }
 
 #[test]

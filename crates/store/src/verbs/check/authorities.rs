@@ -1,12 +1,13 @@
 //! The states of CAs, which no digest covers because they change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use certgate_model::{AccountId, AuthorityId, CrlKind};
 
+use super::super::authority_states::{Stage, Step};
 use super::reading::{everything, single};
 use crate::StoreError;
-use crate::db::Db;
+use crate::db::{Db, Row};
 
 /// Compares the state of each CA with its certificates, whose CAs are `signed`, and with its CRLs. A
 /// restored database has lost certificates, so any of its CAs may have signed.
@@ -45,12 +46,65 @@ pub(super) async fn states<D: Db>(
     Ok(lines)
 }
 
-/// Finds accounts whose active CA is not their latest one: a new CA is active at once.
+/// A CA as a candidate for the active one of its account.
+struct Candidate {
+    number: i64,
+    stage: Stage,
+}
+
+/// Finds CAs whose state cannot be read, and accounts whose active CA is not the one that was
+/// activated last.
 pub(super) async fn active<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
-    let select = "SELECT id FROM accounts WHERE coalesce(managed_authority, 0) <> \
-                  (SELECT coalesce(max(number), 0) FROM authorities \
-                  WHERE authorities.account = accounts.id AND NOT authorities.retired)";
-    let wrong = everything(db, select, |row| row.get(0)).await?;
-    let line = |id: AccountId| format!("\"accounts\" {id}: managed_authority is not its latest CA");
+    let mut lines = Vec::new();
+    let select = "SELECT account, id, number, state FROM authorities WHERE NOT retired";
+    let read = |row: &dyn Row| {
+        let (account, id, number) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let stage = Stage::read(row.get(3)?).ok();
+        Ok((account, id, number, stage))
+    };
+    let last: u64 = single(db, "SELECT last_epoch FROM store").await?;
+    let mut latest = BTreeMap::<AccountId, Candidate>::new();
+    for (account, id, number, stage) in everything(db, select, read).await? {
+        let (account, id): (AccountId, AuthorityId) = (account, id);
+        let Some(stage) = stage.filter(|stage| stage.is_possible(last)) else {
+            lines.push(format!("\"authorities\" {id}: state is impossible"));
+            continue;
+        };
+        let candidate = Candidate { number, stage };
+        let is_later = |known: &Candidate| candidate.order() > known.order();
+        if stage.step == Step::Signing && latest.get(&account).is_none_or(is_later) {
+            latest.insert(account, candidate);
+        }
+    }
+    let select = "SELECT id, managed_authority FROM accounts";
+    let accounts = everything(db, select, |row| Ok((row.get(0)?, row.get(1)?)));
+    for (id, managed) in accounts.await? {
+        let (id, managed): (AccountId, Option<i64>) = (id, managed);
+        if managed != latest.get(&id).map(|candidate| candidate.number) {
+            lines.push(format!(
+                "\"accounts\" {id}: managed_authority is not the CA that was activated last"
+            ));
+        }
+    }
+    Ok(lines)
+}
+
+impl Candidate {
+    /// A later activation is greater. Servers of earlier versions, which store no state, activate
+    /// each new CA.
+    const fn order(&self) -> (u64, i64) {
+        (self.stage.activated, self.number)
+    }
+}
+
+/// Finds rows of the index of adopted certificates that differ from their certificates.
+pub(super) async fn adopted<D: Db>(db: &D) -> Result<Vec<String>, StoreError> {
+    let select = "SELECT adopted_certificates.position FROM adopted_certificates \
+                  JOIN certificates ON certificates.position = adopted_certificates.position \
+                  WHERE certificates.serial <> adopted_certificates.serial \
+                  OR certificates.authority <> adopted_certificates.authority";
+    let wrong = everything(db, select, |row| row.get::<i64>(0)).await?;
+    let line =
+        |position| format!("\"adopted_certificates\" {position}: differs from its certificate");
     Ok(wrong.into_iter().map(line).collect())
 }

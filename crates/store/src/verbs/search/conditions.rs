@@ -59,6 +59,13 @@ impl<'f> Conditions<'f> {
             let select = "SELECT position FROM certificates WHERE id = ?1";
             let positions = db.optional_each(select, &ids, |row: &dyn Row| row.get(0));
             let mut positions: Vec<i64> = positions.await?.into_iter().flatten().collect();
+            // The serial numbers of other CAs lead to no ID.
+            let select = "SELECT position FROM adopted_certificates WHERE serial = ?1";
+            for (serial, _) in serials {
+                let values = values![serial];
+                let adopted = db.rows(select, &values, |row| row.get::<i64>(0));
+                positions.extend(adopted.await?);
+            }
             positions.sort_unstable();
             positions.dedup();
             return Ok(Some(positions));

@@ -1,0 +1,294 @@
+//! The states of CAs: prepared, active, superseded, retired.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use certgate_model::{
+    AccountId, AuditAction, AuditOwner, AuthorityId, AuthorityRecord, AuthorityState, By,
+    EnforcementPointRecord, Hex, ResourceType,
+};
+
+use super::authorities::{insert, make_room};
+use super::{audit, authority_requests, configuration, enforcement};
+use crate::audit::AuditEvent;
+use crate::db::{Db, Row, values};
+use crate::error::corrupt;
+use crate::{AuthorityActivated, AuthorityPrepared, AuthorityRetired, Confirmation, StoreError};
+
+/// The column of a CA's state: a word, the epochs of publication and activation, and check digits,
+/// with spaces between them. A row of an earlier version has none, and never was prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stage {
+    pub(super) step: Step,
+    /// The epoch of the change that published the CA.
+    pub(super) published: u64,
+    /// The epoch of its last activation; 0 before there is one.
+    pub(super) activated: u64,
+}
+
+/// The part of the state that the row of a CA holds. Its account names the active one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Prepared,
+    /// It signs or has signed.
+    Signing,
+    Retired,
+}
+
+impl Step {
+    const ALL: [Self; 3] = [Self::Prepared, Self::Signing, Self::Retired];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Prepared => "prepared",
+            Self::Signing => "signing",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+impl Stage {
+    /// Reads the column.
+    pub(super) fn read(text: Option<String>) -> Result<Self, StoreError> {
+        let Some(text) = text else {
+            return Ok(Self {
+                step: Step::Signing,
+                published: 0,
+                activated: 0,
+            });
+        };
+        Self::parse(&text).ok_or_else(|| corrupt(format!("a CA has the state {text:?}")))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (stage, check) = text.split_at(text.rfind(' ')? + 1);
+        let mut words = stage.trim_end().split(' ');
+        let word = words.next()?;
+        let read = Self {
+            step: Step::ALL.into_iter().find(|step| step.word() == word)?,
+            published: words.next()?.parse().ok()?,
+            activated: words.next()?.parse().ok()?,
+        };
+        (check == check_digits(stage)).then_some(read)
+    }
+
+    /// Returns the text of the column.
+    pub(super) fn write(self) -> String {
+        let Self {
+            step,
+            published,
+            activated,
+        } = self;
+        let stage = format!("{} {published} {activated} ", step.word());
+        let check = check_digits(&stage);
+        stage + &check
+    }
+
+    /// Returns true if the epochs can be those of such a CA, after the epoch `last` of the store.
+    pub(super) const fn is_possible(self, last: u64) -> bool {
+        let Self {
+            step,
+            published,
+            activated,
+        } = self;
+        let never_activated = matches!(step, Step::Prepared) && activated != 0;
+        published <= last && activated <= last && !never_activated
+    }
+
+    /// Returns the state of the CA.
+    pub(super) const fn state(self, is_active: bool) -> AuthorityState {
+        match (self.step, is_active) {
+            (_, true) => AuthorityState::Active,
+            (Step::Prepared, false) => AuthorityState::Prepared,
+            (Step::Signing, false) => AuthorityState::Superseded,
+            (Step::Retired, false) => AuthorityState::Retired,
+        }
+    }
+}
+
+fn check_digits(text: &str) -> String {
+    Hex(&digest(&SHA256, text.as_bytes()).as_ref()[..4]).to_string()
+}
+
+/// A CA whose state is to change.
+struct Changing {
+    number: i64,
+    id: AuthorityId,
+    account: AccountId,
+    stage: Stage,
+    has_signed: bool,
+    is_active: bool,
+}
+
+/// `None`: the account does not exist, or has no such CA.
+async fn find<D: Db>(
+    db: &D,
+    account: AccountId,
+    id: AuthorityId,
+) -> Result<Option<Changing>, StoreError> {
+    let select = "SELECT authorities.number, authorities.state, authorities.has_signed, \
+                  coalesce(authorities.number = accounts.managed_authority, FALSE) \
+                  FROM authorities JOIN accounts ON accounts.id = authorities.account \
+                  WHERE authorities.id = ?1 AND accounts.id = ?2 AND NOT authorities.retired \
+                  AND accounts.deleted_at IS NULL";
+    let read = |row: &dyn Row| {
+        Ok(Changing {
+            number: row.get(0)?,
+            id,
+            account,
+            stage: Stage::read(row.get(1)?)?,
+            has_signed: row.get(2)?,
+            is_active: row.get(3)?,
+        })
+    };
+    db.optional(select, &values![id, account], read).await
+}
+
+impl Changing {
+    async fn store<D: Db>(
+        &self,
+        db: &D,
+        stage: Stage,
+        by: &By,
+        detail: String,
+    ) -> Result<(), StoreError> {
+        let update = "UPDATE authorities SET state = ?2 WHERE number = ?1";
+        db.execute(update, &values![self.number, stage.write()])
+            .await?;
+        let (action, kind) = (AuditAction::Update, ResourceType::ManagedAuthority);
+        let event = AuditEvent::new(action, kind, self.id.as_bytes(), detail);
+        audit::record(db, AuditOwner::Account(self.account), by, event).await
+    }
+}
+
+/// Stores a CA that does not sign yet. `is_requested`: its key was that of a request, which ends.
+pub(crate) async fn prepare<D: Db>(
+    db: &D,
+    authority: &AuthorityRecord,
+    is_requested: bool,
+    max: u64,
+    by: &By,
+) -> Result<AuthorityPrepared, StoreError> {
+    let account = authority.account;
+    let exists = "SELECT id FROM accounts WHERE id = ?1 AND deleted_at IS NULL";
+    let found: Option<AccountId> = db
+        .optional(exists, &values![account], |row| row.get(0))
+        .await?;
+    if found.is_none() {
+        return Ok(AuthorityPrepared::NoAccount);
+    }
+    let same = "SELECT id FROM authorities WHERE account = ?1 AND NOT retired \
+                AND certificate_der = ?2";
+    let same_values = values![account, &authority.certificate_der];
+    if let Some(id) = db.optional(same, &same_values, |row| row.get(0)).await? {
+        return Ok(AuthorityPrepared::Known(id));
+    }
+    if is_requested && !authority_requests::remove(db, account, authority.id).await? {
+        return Ok(AuthorityPrepared::NoRequest);
+    }
+    let Some(room) = make_room(db, account, max).await? else {
+        return Ok(AuthorityPrepared::TooMany);
+    };
+    let epoch = configuration::take_epoch(db, account).await?;
+    let stage = Stage {
+        step: Step::Prepared,
+        published: epoch.unsigned_abs(),
+        activated: 0,
+    };
+    insert(db, authority, stage).await?;
+    let discarded = room.use_up(db, account, by).await?;
+    let detail = format!(
+        "algorithm={} state=prepared epoch={epoch}",
+        authority.algorithm
+    );
+    let (action, kind) = (AuditAction::Create, ResourceType::ManagedAuthority);
+    let event = AuditEvent::new(action, kind, authority.id.as_bytes(), detail);
+    audit::record(db, AuditOwner::Account(account), by, event).await?;
+    Ok(AuthorityPrepared::Prepared { discarded })
+}
+
+/// Makes a CA the active one, unless an enforcement point has not acknowledged it.
+pub(crate) async fn activate<D: Db>(
+    db: &D,
+    account: AccountId,
+    id: AuthorityId,
+    confirmation: Confirmation,
+    by: &By,
+) -> Result<AuthorityActivated, StoreError> {
+    let Some(changing) = find(db, account, id).await? else {
+        return Ok(AuthorityActivated::NotFound);
+    };
+    if changing.is_active {
+        return Ok(AuthorityActivated::Unchanged);
+    }
+    let Stage {
+        step, published, ..
+    } = changing.stage;
+    if confirmation == Confirmation::Missing {
+        // A retired CA is not published, so that no point accepts its certificates.
+        let knows = |point: &EnforcementPointRecord| {
+            step != Step::Retired && point.acknowledged_epoch >= published
+        };
+        let mut late = enforcement::all(db, account).await?;
+        late.retain(|point| !knows(point));
+        if !late.is_empty() {
+            return Ok(AuthorityActivated::Late(late));
+        }
+    }
+    let current = "SELECT authorities.id FROM accounts JOIN authorities \
+                   ON authorities.number = accounts.managed_authority WHERE accounts.id = ?1";
+    let replaced: Option<AuthorityId> = db
+        .optional(current, &values![account], |row| row.get(0))
+        .await?;
+    let update = "UPDATE accounts SET managed_authority = ?1 WHERE id = ?2";
+    db.execute(update, &values![changing.number, account])
+        .await?;
+    let epoch = configuration::take_epoch(db, account).await?;
+    let activated = epoch.unsigned_abs();
+    let stage = Stage {
+        step: Step::Signing,
+        published: match step {
+            Step::Retired => activated,
+            Step::Prepared | Step::Signing => published,
+        },
+        activated,
+    };
+    let mut detail = format!("state=active epoch={epoch}");
+    if let Some(replaced) = replaced {
+        detail.push_str(&format!(" replaced={replaced}"));
+    }
+    changing.store(db, stage, by, detail).await?;
+    Ok(AuthorityActivated::Activated { replaced })
+}
+
+/// Ends the acceptance of a CA's certificates.
+pub(crate) async fn retire<D: Db>(
+    db: &D,
+    account: AccountId,
+    id: AuthorityId,
+    confirmation: Confirmation,
+    by: &By,
+) -> Result<AuthorityRetired, StoreError> {
+    let Some(changing) = find(db, account, id).await? else {
+        return Ok(AuthorityRetired::NotFound);
+    };
+    if changing.is_active {
+        return Ok(AuthorityRetired::Active);
+    }
+    if changing.stage.step == Step::Retired {
+        return Ok(AuthorityRetired::Unchanged);
+    }
+    let select = "SELECT expires_on > ?2 FROM authorities WHERE number = ?1";
+    let is_valid: bool = db
+        .one(select, &values![changing.number, by.at], |row| row.get(0))
+        .await?;
+    if confirmation == Confirmation::Missing && changing.has_signed && is_valid {
+        return Ok(AuthorityRetired::HasSigned);
+    }
+    let epoch = configuration::take_epoch(db, account).await?;
+    let stage = Stage {
+        step: Step::Retired,
+        ..changing.stage
+    };
+    let detail = format!("state=retired epoch={epoch}");
+    changing.store(db, stage, by, detail).await?;
+    Ok(AuthorityRetired::Retired)
+}
