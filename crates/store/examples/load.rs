@@ -16,7 +16,7 @@ use std::time::Instant;
 use certgate_model::{AuthorityRecord, CertificateQuery, Slice, Status, ZoneId};
 use certgate_store::conformance::{authority, by, certificate, first_records};
 use certgate_store::prelude::*;
-use certgate_store::{SqliteOptions, SqliteStore};
+use certgate_store::{IndexStep, IndexWork, SqliteOptions, SqliteStore};
 
 const TASKS: u32 = 256;
 const ROUNDS: u32 = 2_000;
@@ -49,6 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = SqliteStore::open(&path, SqliteOptions::default())?;
     println!("open: {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
     println!("file: {:.0} MB", size(&path) / 1e6);
+    index(&store, &path).await?;
 
     for status in [None, Some(Status::Active), Some(Status::Revoked)] {
         for percent in [0, 10, 50, 90, 99] {
@@ -72,6 +73,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .unwrap_or_default()
     );
     store.close().await;
+    Ok(())
+}
+
+/// Indexes the certificates of a database of an earlier version, without pauses.
+async fn index(store: &SqliteStore, path: &Path) -> Result<(), Box<dyn Error>> {
+    let all = store.installation_summary(0, 0).await?.unindexed;
+    if store.is_indexed().await? {
+        return Ok(());
+    }
+    let (begun, mut work, mut longest) = (Instant::now(), IndexWork::default(), 0.0_f64);
+    loop {
+        let step = Instant::now();
+        if store.index_next(&mut work).await? == IndexStep::Finished {
+            break;
+        }
+        longest = longest.max(step.elapsed().as_secs_f64());
+    }
+    println!(
+        "index of {all} certificates: {:.1} s, the longest step {:.0} ms; file: {:.0} MB",
+        begun.elapsed().as_secs_f64(),
+        longest * 1e3,
+        size(path) / 1e6
+    );
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::StoreError;
 use crate::store::{Engine, SqlStore, View};
 use crate::traits::SearchIndexes;
 use crate::verbs::backfill::{self, Stretch, Target};
+use crate::verbs::history;
 use crate::verbs::indexing::Indexed;
 
 /// The certificates that one read loads: a few milliseconds.
@@ -23,6 +24,9 @@ const INSERT_ROWS: usize = 1_000;
 
 /// The certificates that one transaction counts.
 const COUNT_ROWS: i64 = 500;
+
+/// The entries of an audit log that one transaction looks at.
+const EVENT_ROWS: u32 = 1_000;
 
 /// The part of the work that is in memory. Without it, the same certificates are read again.
 #[derive(Default)]
@@ -81,7 +85,7 @@ pub enum IndexStep {
 #[async_trait]
 impl<E: Engine> SearchIndexes for SqlStore<E> {
     async fn is_indexed(&self) -> Result<bool, StoreError> {
-        Ok(self.last_unfinished().await?.is_none())
+        Ok(self.last_unfinished().await?.is_none() && !self.has_earlier_events().await?)
     }
 
     async fn index_next(&self, work: &mut IndexWork) -> Result<IndexStep, StoreError> {
@@ -171,9 +175,22 @@ impl<E: Engine> SqlStore<E> {
         read.await
     }
 
+    async fn has_earlier_events(&self) -> Result<bool, StoreError> {
+        let read = self.read(View::Statement, (), |db, ()| {
+            Box::pin(history::has_earlier(db))
+        });
+        read.await
+    }
+
     /// Counts certificates, or builds an index of the database itself.
     async fn count_next(&self) -> Result<IndexStep, StoreError> {
         match self.last_unfinished().await? {
+            None if self.has_earlier_events().await? => {
+                let index = self.write((), |db, ()| {
+                    Box::pin(history::index_earlier(db, EVENT_ROWS))
+                });
+                return index.await.map(|()| IndexStep::Worked);
+            }
             None => return Ok(IndexStep::Finished),
             Some(0) => {}
             Some(_) => {

@@ -25,6 +25,10 @@ pub(crate) async fn forget_indexes<D: Db>(db: &D) -> Result<(), StoreError> {
     ];
     statements.extend_from_slice(match D::DIALECT {
         Dialect::Sqlite => &[
+            "DELETE FROM certificate_events",
+            "DELETE FROM event_indexing",
+            "INSERT INTO event_indexing (chain, at, number) \
+             SELECT number, 9223372036854775807, 0 FROM audit_chains WHERE NOT is_user",
             "DELETE FROM certificate_names",
             "DELETE FROM certificate_fingerprints",
             "DELETE FROM certificate_expiries",

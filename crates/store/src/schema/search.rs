@@ -33,6 +33,8 @@ impl PostgresIndex {
 /// Names: an index on an expression answers alone only if it includes the columns of the
 /// expression; reading the row of each of 10,000 matches would take 50 ms. Names that are longer
 /// than the indexed part have a `folded_name`, because a row of an index has at most 2,704 octets.
+///
+/// Dates and CAs: new rows come at the end, or close to it, so that the pages before need no room.
 pub(crate) const POSTGRES_INDEXES: [PostgresIndex; 8] = [
     PostgresIndex::new(
         "certificates_by_name",
@@ -50,15 +52,18 @@ pub(crate) const POSTGRES_INDEXES: [PostgresIndex; 8] = [
     ),
     PostgresIndex::new(
         "certificates_by_expiry",
-        "\"certificates\" ((\"position\" >> 36), \"expires_on\", \"position\")",
+        "\"certificates\" ((\"position\" >> 36), \"expires_on\", \"position\") \
+         WITH (fillfactor = 100)",
     ),
     PostgresIndex::new(
         "certificates_by_issue_date",
-        "\"certificates\" ((\"position\" >> 36), \"issued_on\", \"position\")",
+        "\"certificates\" ((\"position\" >> 36), \"issued_on\", \"position\") \
+         WITH (fillfactor = 100)",
     ),
     PostgresIndex::new(
         "certificates_by_authority",
-        "\"certificates\" (\"authority\", \"position\")",
+        "\"certificates\" (\"authority\", \"position\") \
+         WITH (fillfactor = 100)",
     ),
     PostgresIndex::new(
         "statuses_by_revocation",

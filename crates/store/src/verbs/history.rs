@@ -52,6 +52,66 @@ pub(super) async fn add<D: Db>(
     db.insert(&CERTIFICATE_EVENTS, &cells).await
 }
 
+/// Adds up to `count` entries of an earlier version to the index, the latest first, of the first
+/// log that is not finished. Only SQLite has any: see [`super::backfill`].
+pub(crate) async fn index_earlier<D: Db>(db: &D, count: u32) -> Result<(), StoreError> {
+    let select = "SELECT chain, at, number FROM event_indexing ORDER BY chain LIMIT 1";
+    let next: Option<[i64; 3]> = db
+        .optional(select, &[], |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get(2)?])
+        })
+        .await?;
+    let Some([chain, at, number]) = next else {
+        return Ok(());
+    };
+    let select = "SELECT at, number, action, resource_type, resource FROM audit_entries \
+                  WHERE chain = ?1 AND (at, number) < (?2, ?3) \
+                  ORDER BY at DESC, number DESC LIMIT ?4";
+    let entries: Vec<(i64, i64, Option<[u8; 16]>)> = db
+        .rows(select, &values![chain, at, number, count], |row| {
+            let resource = row.get(4)?;
+            let codes = (
+                AuditAction::from_code(row.get(2)?),
+                ResourceType::from_code(row.get(3)?),
+            );
+            let is_event = match codes {
+                (Some(action), Some(kind)) => is_event(action, kind, resource),
+                // The check of the log reports them.
+                _ => false,
+            };
+            Ok((row.get(0)?, row.get(1)?, is_event.then_some(resource)))
+        })
+        .await?;
+    let cell = |(at, number, event): &(i64, i64, Option<[u8; 16]>)| {
+        event.map(|resource| values![resource, chain, *at, *number].to_vec())
+    };
+    let events: Vec<_> = entries.iter().filter_map(cell).collect();
+    let insert = "INSERT INTO certificate_events (certificate, chain, at, number) \
+                  VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+    db.execute_each(insert, &events).await?;
+    match entries.last() {
+        Some((at, number, _)) => {
+            let update = "UPDATE event_indexing SET at = ?2, number = ?3 WHERE chain = ?1";
+            db.execute(update, &values![chain, *at, *number]).await?;
+        }
+        None => {
+            let delete = "DELETE FROM event_indexing WHERE chain = ?1";
+            db.execute(delete, &values![chain]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether an index of events is not finished.
+pub(crate) async fn has_earlier<D: Db>(db: &D) -> Result<bool, StoreError> {
+    if !CERTIFICATE_EVENTS.is_in(D::DIALECT) {
+        return Ok(false);
+    }
+    let select = "SELECT chain FROM event_indexing LIMIT 1";
+    let chain: Option<i64> = db.optional(select, &[], |row| row.get(0)).await?;
+    Ok(chain.is_some())
+}
+
 /// Returns the history of a certificate; `None` if the zone has no such certificate.
 pub(crate) async fn history<D: Db>(
     db: &D,

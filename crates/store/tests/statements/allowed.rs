@@ -13,6 +13,10 @@ const SMALL_TABLES: &[(&str, &str)] = &[
         "indexing",
         "one row for each zone, and none after a migration",
     ),
+    (
+        "event_indexing",
+        "one row for each account, and none after a migration",
+    ),
 ];
 
 /// Exceptions: a part of the statement's text, the permitted step of the plan, and the reason.
