@@ -25,8 +25,8 @@ use crate::failure::Failure;
 /// a hang.
 const TICK: Duration = Duration::from_millis(120);
 
-/// The digits of an ID on a terminal: 12 for its millisecond, one constant, and 3 random ones. They
-/// name the certificate to every command.
+/// The digits of an ID on a terminal. Two of a billion random IDs begin alike once in 30 zones, and
+/// every command lists them if that happens.
 const SHORT_ID: usize = 16;
 
 /// Standard output and standard error of a command.

@@ -246,7 +246,7 @@ fn list_all(
 ) -> Result<u64, Failure> {
     let (mut printed, mut bar) = (0u64, None);
     search.every(session, zone, |page, before| {
-        let new = new_items(page, before)?;
+        let new: Vec<_> = new_items(page, before).collect();
         if screen.is_json() {
             for (item, _) in &new {
                 let opening = if printed == 0 { "{\"result\":[" } else { "," };

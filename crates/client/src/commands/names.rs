@@ -71,8 +71,8 @@ pub fn find(
     for search in searches(text)? {
         let page = search.page(session, zone, 1, LISTED_MAX)?;
         total = page.total().max(total);
-        for item in page.items()? {
-            let item = Found::new(item)?;
+        for item in page.items() {
+            let item = Found::new(item.clone())?;
             let is_new = |other: &Found| other.certificate.id != item.certificate.id;
             if found.iter().all(is_new) {
                 found.push(item);

@@ -1,8 +1,16 @@
 //! The search of certificates by the conditions of the command line, in zones of any size.
+//!
+//! A filtered list of the API ends after 10,000 matches. A search with more of them is divided into
+//! windows of time. Only certificates that were issued in the same minute cannot be divided: they
+//! are searched in the list without filters, which has no end.
+
+mod scan;
 
 use std::collections::HashSet;
 
-use certgate_model::{AuthorityId, FoldedName, NameMatch, TimeRange, Timestamp, ZoneId, read_hex};
+use certgate_model::{
+    AuthorityId, FoldedName, NameMatch, Status, TimeRange, Timestamp, ZoneId, read_hex,
+};
 use certgate_wire::{Id, StatusName, Time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,7 +19,7 @@ use super::certificate::{self, Certificate};
 use super::managed;
 use crate::arguments::{FilterArgs, Moment, Sort, Statuses};
 use crate::failure::Failure;
-use crate::http::{Answer, Refusal};
+use crate::http::{Answer, Refusal, parsed};
 use crate::session::{Session, encoded};
 
 /// The certificates in one request: the most that the API returns, few in tests.
@@ -23,10 +31,6 @@ const EXACT_MAX: u64 = if cfg!(test) {
 } else {
     certgate_model::MATCHES_MAX
 };
-
-/// The most groups of IDs with the same first digits that a long search asks for: those of 53
-/// years, because the first 6 digits of an ID change every 4.7 hours.
-const GROUPS_MAX: u64 = 100_000;
 
 /// The times that a search is repeated if certificates change meanwhile.
 const TRIES: u32 = 4;
@@ -42,6 +46,7 @@ pub struct Search {
     authority: Option<AuthorityId>,
     issued_on: TimeRange,
     expires_on: TimeRange,
+    revoked_on: TimeRange,
 }
 
 /// `result_info` of a page.
@@ -57,6 +62,8 @@ struct Info {
 pub struct Page {
     answer: Answer,
     info: Info,
+    /// The certificates, byte for byte.
+    items: Vec<Box<RawValue>>,
     pub certificates: Vec<Certificate>,
 }
 
@@ -82,8 +89,17 @@ impl Page {
     }
 
     /// The certificates, byte for byte.
-    pub fn items(&self) -> Result<Vec<Box<RawValue>>, Failure> {
-        self.answer.parse()
+    pub fn items(&self) -> &[Box<RawValue>] {
+        &self.items
+    }
+
+    /// Keeps the certificates that `is_kept` selects.
+    fn retain(&mut self, is_kept: impl Fn(&Certificate) -> bool) {
+        let kept: Vec<_> = self.certificates.iter().map(is_kept).collect();
+        let mut each = kept.iter();
+        self.items.retain(|_| each.next() == Some(&true));
+        let mut each = kept.iter();
+        self.certificates.retain(|_| each.next() == Some(&true));
     }
 }
 
@@ -118,6 +134,7 @@ impl Search {
             authority: None,
             issued_on: TimeRange::default(),
             expires_on: TimeRange::default(),
+            revoked_on: TimeRange::default(),
         }
     }
 
@@ -193,7 +210,7 @@ impl Search {
             after: since(filter.issued_since),
             before: before(filter.issued_before),
         };
-        let revoked_on = TimeRange {
+        self.revoked_on = TimeRange {
             after: since(filter.revoked_since),
             before: before(filter.revoked_before),
         };
@@ -207,17 +224,6 @@ impl Search {
                 before: filter.expires_before.map(|moment| moment.future(now)),
             },
         };
-        for (after, before, range) in [
-            ("issued_on.after", "issued_on.before", self.issued_on),
-            ("expires_on.after", "expires_on.before", self.expires_on),
-            ("revoked_on.after", "revoked_on.before", revoked_on),
-        ] {
-            for (parameter, limit) in [(after, range.after), (before, range.before)] {
-                if let Some(limit) = limit {
-                    self.add(parameter, limit.to_string());
-                }
-            }
-        }
     }
 
     /// Sets the order.
@@ -260,24 +266,40 @@ impl Search {
 
     /// Returns true if a status is the only condition. The API counts such lists exactly.
     pub fn is_status_only(&self) -> bool {
-        self.parameters.is_empty()
+        let times = [self.issued_on, self.expires_on, self.revoked_on];
+        self.parameters.is_empty() && times.iter().all(|range| range.is_unlimited())
+    }
+
+    /// Every condition, as parameters of the API.
+    fn all(&self) -> Vec<(&'static str, String)> {
+        let mut all = self.parameters.clone();
+        for (after, before, range) in [
+            ("issued_on.after", "issued_on.before", self.issued_on),
+            ("expires_on.after", "expires_on.before", self.expires_on),
+            ("revoked_on.after", "revoked_on.before", self.revoked_on),
+        ] {
+            for (parameter, limit) in [(after, range.after), (before, range.before)] {
+                all.extend(limit.map(|limit| (parameter, limit.to_string())));
+            }
+        }
+        all
     }
 
     /// The conditions as text, such as `common_name=a, issued_on.after=2026-08-14T00:00:00Z`.
     pub fn description(&self) -> String {
         let status = ("status", self.statuses.name());
-        let parameters = self.parameters.iter();
-        let all = parameters.map(|(name, value)| (*name, value.as_str()));
+        let all = self.all();
+        let others = all.iter().map(|(name, value)| (*name, value.as_str()));
         let texts = std::iter::once(status)
-            .chain(all)
+            .chain(others)
             .map(|(name, value)| format!("{name}={value}"));
         texts.collect::<Vec<_>>().join(", ")
     }
 
-    fn path(&self, zone: &ZoneId, page: u64, size: u64) -> String {
+    fn path(&self, zone: &ZoneId, size: u64) -> String {
         let (path, status) = (certificate::path(zone), self.statuses.name());
-        let mut path = format!("{path}?status={status}&page={page}&limit={size}");
-        for (name, value) in self.parameters.iter().chain(&self.order) {
+        let mut path = format!("{path}?status={status}&limit={size}");
+        for (name, value) in self.all().iter().chain(&self.order) {
             path.push_str(&format!("&{name}={}", encoded(value)));
         }
         path
@@ -291,9 +313,11 @@ impl Search {
         number: u64,
         size: u64,
     ) -> Result<Page, Failure> {
-        let answer = self.answer(session, &self.path(zone, number, size))?;
+        let answer = self.answer(session, zone, number, size)?;
         let info: Info = answer.info()?;
-        let certificates: Vec<Certificate> = answer.parse()?;
+        let items: Vec<Box<RawValue>> = answer.parse()?;
+        let certificates = items.iter().map(|item| parsed(item));
+        let certificates = certificates.collect::<Result<Vec<Certificate>, _>>()?;
         if let Some(other) = certificates.iter().find(|found| !self.matches(found)) {
             return Err(Failure::failed(format!(
                 "the server returned {}, which does not match: it does not know every condition",
@@ -304,13 +328,21 @@ impl Search {
         Ok(Page {
             answer,
             info,
+            items,
             certificates,
         })
     }
 
     /// Continues a search that found nothing yet until it finds something or ends.
-    fn answer(&self, session: &Session, path: &str) -> Result<Answer, Failure> {
-        let mut place = String::new();
+    fn answer(
+        &self,
+        session: &Session,
+        zone: &ZoneId,
+        number: u64,
+        size: u64,
+    ) -> Result<Answer, Failure> {
+        let path = self.path(zone, size);
+        let mut place = format!("&page={number}");
         loop {
             match session.api.get(&format!("{path}{place}")) {
                 Err(Refusal::Refused {
@@ -350,10 +382,11 @@ impl Search {
             return Ok(first.total());
         }
         let mut total = 0;
-        self.each_group(session, zone, 1, |_, first| {
+        let crowded = self.each_window(session, zone, 1, |_, first| {
             total += first.total();
             Ok(())
         })?;
+        total += scan::every(session, zone, &crowded, &mut |_, _| Ok(()))?;
         Ok(total)
     }
 
@@ -370,10 +403,11 @@ impl Search {
             return self.every_page(session, zone, first, &mut each);
         }
         let mut total = 0;
-        self.each_group(session, zone, PAGE_MAX, |group, first| {
-            total += group.every_page(session, zone, first, &mut each)?;
+        let crowded = self.each_window(session, zone, PAGE_MAX, |window, first| {
+            total += window.every_page(session, zone, first, &mut each)?;
             Ok(())
         })?;
+        total += scan::every(session, zone, &crowded, &mut each)?;
         Ok(total)
     }
 
@@ -405,58 +439,88 @@ impl Search {
         Ok(total)
     }
 
-    /// Divides the matches by the first digits of their IDs into groups that a list can have, and
-    /// calls `each` with the search and the first page (of `size`) of each group that is not empty.
-    fn each_group(
+    /// Divides the matches into windows of time that a list can have, and calls `each` with the
+    /// search and the first page (of `size`) of each window that is not empty. Returns the searches
+    /// of windows that have more matches and cannot be divided.
+    fn each_window(
         &self,
         session: &Session,
         zone: &ZoneId,
         size: u64,
         mut each: impl FnMut(&Self, Page) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Self>, Failure> {
         if !self.order.is_empty() {
             return Err(Failure::failed(format!(
                 "more than {EXACT_MAX} certificates match, too many for an order"
             ))
             .hint("add a condition, or leave --sort, --asc and --desc out"));
         }
-        let Some((oldest, newest)) = bounds(session, zone)? else {
-            return Ok(());
-        };
-        let mut groups = first_groups(&oldest, &newest)?;
-        groups.reverse();
-        while let Some(group) = groups.pop() {
-            let search = self.clone().and("id.startswith", group.clone());
+        let axis = self.axis();
+        let mut windows = vec![Window::ALL];
+        let mut crowded = Vec::new();
+        while let Some(window) = windows.pop() {
+            let search = self.within(axis, window);
             let first = search.page(session, zone, 1, size)?;
             if search.is_exact(&first) {
                 if !first.certificates.is_empty() {
                     each(&search, first)?;
                 }
-            } else if group.len() == newest.len() {
-                return Err(Failure::not_understood("one ID has many certificates"));
-            } else {
-                let digits = "fedcba9876543210".chars();
-                groups.extend(digits.map(|digit| format!("{group}{digit}")));
+                continue;
+            }
+            match (window.halves(axis), axis) {
+                (Some([older, newer]), _) => windows.extend([newer, older]),
+                (None, Axis::Issued) => crowded.push(search),
+                (None, Axis::Revoked) => {
+                    return Err(Failure::failed(format!(
+                        "more than {EXACT_MAX} certificates were revoked in the same microsecond"
+                    ))
+                    .hint("add a condition on the name"));
+                }
             }
         }
-        Ok(())
+        Ok(crowded)
     }
 
-    /// Collects all matches, oldest first. Certificates may change meanwhile: it repeats the search
-    /// until two counts of all matches agree with the collection.
+    /// The time by which to divide the matches.
+    fn axis(&self) -> Axis {
+        match self.statuses {
+            Statuses::One(Status::Revoked | Status::PendingRevocation) => Axis::Revoked,
+            _ if !self.revoked_on.is_unlimited() => Axis::Revoked,
+            _ => Axis::Issued,
+        }
+    }
+
+    /// The same conditions in a window of time.
+    fn within(&self, axis: Axis, window: Window) -> Self {
+        let mut search = self.clone();
+        let range = match axis {
+            Axis::Issued => &mut search.issued_on,
+            Axis::Revoked => &mut search.revoked_on,
+        };
+        if window.from > Window::ALL.from {
+            let after = Timestamp::from_unix_microseconds(window.from - 1);
+            range.after = range.after.max(Some(after));
+        }
+        if window.to < Window::ALL.to {
+            let before = Timestamp::from_unix_microseconds(window.to);
+            range.before = Some(range.before.map_or(before, |earlier| earlier.min(before)));
+        }
+        search
+    }
+
+    /// Collects all matches. Certificates may change meanwhile: it repeats the search
+    /// until a count of all matches agrees with the collection.
     pub fn collect(&self, session: &Session, zone: &ZoneId) -> Result<Vec<Match>, Failure> {
         for _ in 0..TRIES {
             let mut found: Vec<Match> = Vec::new();
             let mut ids = HashSet::new();
-            let expected = self.count(session, zone)?;
             self.every(session, zone, |page, _| {
                 let new = page.certificates.iter().filter(|one| ids.insert(one.id));
                 found.extend(new.map(Match::from));
                 Ok(())
             })?;
-            let count = found.len() as u64;
-            if count == expected && self.count(session, zone)? == expected {
-                found.sort_by_key(|certificate| certificate.id);
+            if self.count(session, zone)? == found.len() as u64 {
+                found.sort_by_key(|found| found.id);
                 return Ok(found);
             }
         }
@@ -486,48 +550,55 @@ pub fn fingerprint_of(text: &str) -> Result<String, Failure> {
     }
 }
 
-/// The first and the last ID of the zone.
-fn bounds(session: &Session, zone: &ZoneId) -> Result<Option<(String, String)>, Failure> {
-    let all = Search::of_statuses(Statuses::All);
-    let newest = all.page(session, zone, 1, 1)?;
-    let oldest = all.page(session, zone, newest.total().max(1), 1)?;
-    let id = |page: &Page| page.certificates.first().map(|found| found.id.to_string());
-    Ok(id(&oldest).zip(id(&newest)))
+/// The time by which matches are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Axis {
+    /// `notBefore`, a whole minute.
+    Issued,
+    /// The time of the revocation, which only revoked certificates have.
+    Revoked,
 }
 
-/// The beginnings of all IDs between two of them: their common digits, or the shortest beginnings
-/// that the API accepts.
-fn first_groups(oldest: &str, newest: &str) -> Result<Vec<String>, Failure> {
-    let least = certgate_model::ID_PREFIX_MIN;
-    let digits = oldest.bytes().zip(newest.bytes());
-    let common = digits.take_while(|(one, other)| one == other).count();
-    if common >= least {
-        return Ok(vec![newest[..common].to_owned()]);
+impl Axis {
+    /// The precision in microseconds.
+    fn step(self) -> i64 {
+        match self {
+            Self::Issued => 60_000_000,
+            Self::Revoked => 1,
+        }
     }
-    let number = |id: &str| {
-        u64::from_str_radix(&id[..least], 16).map_err(|_| Failure::not_understood("an ID"))
+}
+
+/// A window of time in microseconds, without its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Window {
+    from: i64,
+    to: i64,
+}
+
+impl Window {
+    const ALL: Self = Self {
+        from: Timestamp::EARLIEST.unix_microseconds(),
+        to: Timestamp::LATEST.unix_microseconds(),
     };
-    let (first, last) = (number(oldest)?, number(newest)?);
-    if last.saturating_sub(first) >= GROUPS_MAX {
-        return Err(Failure::failed(format!(
-            "more than {EXACT_MAX} certificates match, too many for a zone of this age"
-        ))
-        .hint("add a condition, such as --issued-since"));
+
+    /// Divides the window; [`None`] if it is as short as the times are precise.
+    fn halves(self, axis: Axis) -> Option<[Self; 2]> {
+        let (step, Self { from, to }) = (axis.step(), self);
+        let middle = (from + (to - from) / 2).div_euclid(step) * step;
+        let halves = [Self { from, to: middle }, Self { from: middle, to }];
+        (from < middle && middle < to).then_some(halves)
     }
-    Ok((first..=last)
-        .map(|number| format!("{number:0least$x}"))
-        .collect())
 }
 
 /// A page without the certificates of the page before.
 pub fn new_items<'a>(
     page: &'a Page,
     before: &'a HashSet<Id>,
-) -> Result<Vec<(Box<RawValue>, &'a Certificate)>, Failure> {
-    let items = page.items()?.into_iter().zip(&page.certificates);
-    Ok(items
-        .filter(|(_, found)| !before.contains(&found.id))
-        .collect())
+) -> impl Iterator<Item = (&'a RawValue, &'a Certificate)> {
+    let items = page.items().iter().map(|item| &**item);
+    let items = items.zip(&page.certificates);
+    items.filter(|(_, found)| !before.contains(&found.id))
 }
 
 #[cfg(test)]
@@ -560,14 +631,22 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_the_beginnings_between_two_ids() {
-        let groups = |oldest: &str, newest: &str| first_groups(oldest, newest).unwrap();
-        assert_eq!(groups("0192abcdef", "0192abcd01"), ["0192abcd"]);
-        assert_eq!(
-            groups("0192feaa", "01930100"),
-            ["0192fe", "0192ff", "019300", "019301"]
-        );
-        assert!(first_groups("000000aa", "ffffffaa").is_err());
+    fn windows_are_divided_down_to_the_precision_of_their_times() {
+        for axis in [Axis::Issued, Axis::Revoked] {
+            // The instant that each division must keep.
+            let instant = 1_786_702_500_000_000;
+            let mut window = Window::ALL;
+            let mut divisions = 0;
+            while let Some(halves) = window.halves(axis) {
+                assert_eq!((halves[0].from, halves[1].to), (window.from, window.to));
+                assert_eq!(halves[0].to, halves[1].from);
+                let holds = |half: &Window| (half.from..half.to).contains(&instant);
+                window = halves.into_iter().find(holds).unwrap();
+                divisions += 1;
+            }
+            assert_eq!(window.to - window.from, axis.step());
+            assert!(divisions < 64, "{divisions}");
+        }
     }
 
     #[test]

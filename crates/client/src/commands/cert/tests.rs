@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::arguments::{FilterArgs, Format};
+use crate::arguments::{FilterArgs, Format, Moment, Sort};
 use crate::commands::search::PAGE_MAX;
 use crate::output::Style;
 use crate::testing::{Captured, Fate, Server, text};
@@ -61,7 +61,7 @@ fn a_page_is_a_table_with_a_footer_beside_it() {
         seen[0].path,
         format!("/client/v4/zones/{zone}/client_certificates")
     );
-    assert_eq!(seen[0].query, "status=active&page=2&limit=2");
+    assert_eq!(seen[0].query, "status=active&limit=2&page=2");
 }
 
 #[test]
@@ -152,6 +152,118 @@ fn footers_are_right_at_the_edges() {
     }
     assert_eq!(shown(2, 2), "3–3 of 3 (page 2 of 2)\n");
     assert_eq!(shown(7, 20), "none of 3 (page 7 of 1)\n");
+}
+
+/// Lists the names of the certificates that meet the conditions.
+fn listed(server: &Server, arguments: ListArgs) -> Result<Vec<String>, Failure> {
+    let captured = Captured::new(Format::Json);
+    let (session, zone) = (server.session(), server.zone());
+    list(&session, &zone, &arguments, &mut captured.screen())?;
+    let out = captured.json();
+    let result = out["result"].as_array().unwrap();
+    Ok(result.iter().map(|one| text(&one["common_name"])).collect())
+}
+
+fn with_pattern(pattern: &str) -> ListArgs {
+    ListArgs {
+        pattern: Some(pattern.to_owned()),
+        ..page_of(1, 20)
+    }
+}
+
+fn with_filter(filter: FilterArgs) -> ListArgs {
+    ListArgs {
+        filter,
+        ..page_of(1, 20)
+    }
+}
+
+#[test]
+fn lists_have_the_certificates_that_meet_the_conditions() {
+    let server = Server::start();
+    let certificates = ["laptop-2", "Laptop-1", "phone"].map(|name| server.certgate.issue(name));
+    let ids = [text(&certificates[2]["id"])];
+    changed(&server, &ids, StatusRequest::Revoke(None), Format::Json)
+        .0
+        .unwrap();
+    let names = |arguments| listed(&server, arguments).unwrap();
+    assert_eq!(names(with_pattern("laptop-*")), ["Laptop-1", "laptop-2"]);
+    assert_eq!(names(with_pattern("LAPTOP-1")), ["Laptop-1"]);
+    assert_eq!(names(with_pattern("*top*")), ["Laptop-1", "laptop-2"]);
+    assert_eq!(names(with_pattern("phone")), Vec::<String>::new());
+    let sorted = ListArgs {
+        sort: Some(Sort::Name),
+        desc: true,
+        ..page_of(1, 20)
+    };
+    assert_eq!(names(sorted), ["laptop-2", "Laptop-1"]);
+    let day = 86_400;
+    for (days, count) in [(364, 0), (366, 2)] {
+        let filter = FilterArgs {
+            expires_within: Some(Moment::Span(days * day)),
+            ..FilterArgs::default()
+        };
+        assert_eq!(names(with_filter(filter)).len(), count, "{days}");
+    }
+    // Revoked certificates are found by conditions that concern them, without a status.
+    let revoked = FilterArgs {
+        revoked_since: Some(Moment::Day(0)),
+        ..FilterArgs::default()
+    };
+    assert_eq!(names(with_filter(revoked)), ["phone"]);
+    let serial = FilterArgs {
+        serial: Some(text(&certificates[2]["serial_number"])),
+        ..FilterArgs::default()
+    };
+    assert_eq!(names(with_filter(serial)), ["phone"]);
+    let authority = |name: &str| FilterArgs {
+        ca: Some(name.to_owned()),
+        ..FilterArgs::default()
+    };
+    let signer = text(&certificates[0]["certificate_authority"]["name"]);
+    assert_eq!(names(with_filter(authority(&signer))).len(), 2);
+    let unknown = listed(&server, with_filter(authority("nobody's"))).unwrap_err();
+    assert!(unknown.to_string().contains("no managed CA"), "{unknown}");
+    let wrong = listed(&server, with_pattern("lap*top")).unwrap_err();
+    assert_eq!(wrong.exit(), Exit::Usage);
+}
+
+#[test]
+fn more_matches_than_a_filtered_list_has_are_counted_and_listed() {
+    let server = Server::start();
+    // More than a filtered list has in tests, all of one minute.
+    let count = 26;
+    for number in 0..count {
+        server.issue(&format!("device-{number}"));
+        if number % 5 == 0 {
+            server.issue(&format!("other-{number}"));
+        }
+    }
+    let all = ListArgs {
+        all: true,
+        ..with_pattern("device-*")
+    };
+    let names: HashSet<_> = listed(&server, all).unwrap().into_iter().collect();
+    assert_eq!(names.len(), count);
+    assert!(names.iter().all(|name| name.starts_with("device-")));
+    let arguments = CountArgs {
+        pattern: Some("device-*".to_owned()),
+        ..CountArgs::default()
+    };
+    let captured = Captured::new(Format::Table);
+    let (session, zone) = (server.session(), server.zone());
+    super::count(&session, &zone, &arguments, &mut captured.screen()).unwrap();
+    assert_eq!(captured.out(), format!("{count}\n"));
+    let sorted = ListArgs {
+        all: true,
+        sort: Some(Sort::Expires),
+        ..with_pattern("device-*")
+    };
+    let refused = listed(&server, sorted).unwrap_err();
+    assert!(
+        refused.to_string().contains("too many for an order"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -292,7 +404,7 @@ fn revoking_again_says_when_and_by_whom_it_was_revoked() {
 fn a_certificate_issued_meanwhile_makes_no_other_appear_twice() {
     let server = Server::faulty(|seen, certgate| {
         // Three certificates come first between the first page and the second.
-        if seen.query.contains("&page=2&") {
+        if seen.query.contains("&page=2") {
             for name in ["x", "y", "z"] {
                 certgate.issue(name);
             }
