@@ -166,6 +166,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "cert adopt",
+        &[
+            "certgate cert adopt old/laptop.crt",
+            "certgate cert adopt old.pem -o csv",
+        ],
+    ),
+    (
         "cert export",
         &[
             "certgate cert export laptop-17 --chain",
@@ -266,6 +273,41 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "certgate ca show",
             "certgate ca show -o json=id,name,expires_on",
+        ],
+    ),
+    (
+        "ca export",
+        &[
+            "certgate ca export > ca.pem",
+            "certgate ca export --bundle > bundle.pem",
+        ],
+    ),
+    (
+        "ca prepare",
+        &[
+            "certgate ca prepare --name issuing-2027",
+            "certgate ca prepare --algorithm p384",
+        ],
+    ),
+    (
+        "ca activate",
+        &[
+            "certgate ca activate issuing-2027",
+            "certgate ca activate issuing-2027 --anyway",
+        ],
+    ),
+    (
+        "ca retire",
+        &[
+            "certgate ca retire issuing-2025",
+            "certgate ca retire issuing-2025 --anyway",
+        ],
+    ),
+    (
+        "ca csr",
+        &[
+            "certgate ca csr --name issuing-2027 > ca.csr",
+            "certgate ca csr --algorithm p384",
         ],
     ),
     (
